@@ -1,0 +1,55 @@
+# Lineup's tasks. `make` lists them; PORT, WORKSPACE and PYTHON can be set: make run PORT=8600 WORKSPACE=~/my-set
+PORT ?= 8501
+WORKSPACE ?=
+VENV ?= .venv
+# The first Python on this machine that is new enough.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$python && break; done)
+BIN := $(VENV)/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench clean
+
+# List the tasks.
+help:
+	@awk '/^# /{note=substr($$0, 3)} /^[a-z]+:/{split($$1, name, ":"); printf "make %-6s %s\n", name[1], note}' Makefile
+
+# Serve the dashboard on the bundled demo at 127.0.0.1:8501 (the first time: install what it needs).
+run: $(VENV)/run.stamp
+	@$(BIN)/python -m attribution.serve --port "$(PORT)" $(if $(WORKSPACE),--workspace "$(WORKSPACE)")
+
+# Install what the tests need; check the style; run unit, page and browser tests.
+test: $(VENV)/test.stamp lint
+	@$(BIN)/python tests/browser/chromium.py
+	@$(BIN)/python -m pytest
+
+# Check the style.
+lint: $(VENV)/test.stamp
+	@$(BIN)/python -m ruff check .
+
+# Run every benchmark; each prints JSON. They want an otherwise idle machine.
+bench: $(VENV)/test.stamp
+	@$(BIN)/python tests/browser/chromium.py
+	@for script in tests/benchmarks/*.py; do echo "$$script"; $(BIN)/python $$script || exit 1; done
+
+# Remove the virtual environment and what tools left behind; results in the data folder stay.
+clean:
+	@rm -rf $(VENV) .pytest_cache .ruff_cache tests/browser/failures
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# What `make run` needs. The stamp is touched last, so that an interrupted installation is taken up again.
+$(VENV)/run.stamp: requirements.txt
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
+	  "Lineup needs Python 3.11 or newer: install one, or name it with PYTHON=/path/to/python3." >&2; exit 2; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo \
+	  "$(PYTHON) cannot create virtual environments: run 'apt install python3-venv' and try again." >&2; exit 2; }
+	@echo "Installing what Lineup needs into $(VENV) (once; a few minutes)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+# What `make test` needs.
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements-build.txt requirements-dev.txt
+	@echo "Installing what the tests need into $(VENV) (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@

@@ -1,0 +1,100 @@
+"""Starts the dashboard: `python -m attribution.serve [--port 8501] [--workspace DIR]`.
+
+What can go wrong is checked before Streamlit starts, so that each mistake gets one sentence. Streamlit itself is
+started as another program, since nothing in `attribution` imports it; the checks take the standard library alone.
+"""
+
+import argparse
+import os
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+from attribution.errors import UserError
+
+ADDRESS = "127.0.0.1"
+APP = Path(__file__).resolve().parent.parent / "app.py"
+
+
+def serve(port: int | str = 8501, workspace: str | Path | None = None) -> None:
+    """Replaces this process by a Streamlit server of `app.py` at 127.0.0.1:`port`, and prints the address.
+
+    workspace: a workspace's folder, handed on as LINEUP_WORKSPACE; None leaves that variable as it is, and without it
+    the bundled demo is served. Raises UserError for a port that cannot be had, a folder that is no workspace, and a
+    data folder that cannot be written.
+    """
+    port = check_port(port)
+    workspace = workspace or os.environ.get("LINEUP_WORKSPACE")
+    if workspace:
+        os.environ["LINEUP_WORKSPACE"] = str(check_workspace(workspace))
+    os.environ["LINEUP_DATA"] = str(check_data_folder())
+    for library in ("OMP", "OPENBLAS", "MKL"):  # the server is left responsive; a training sets its own threads
+        os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+    print(f"Lineup is at http://{ADDRESS}:{port} (results are kept in {os.environ['LINEUP_DATA']}; Ctrl-C stops it)")
+    sys.stdout.flush()
+    os.chdir(APP.parent)  # where .streamlit/config.toml is found
+    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", APP.name, "--server.port", str(port)])
+
+
+def check_port(port: int | str) -> int:
+    """`port` as an int. Raises UserError when it is no port, is in use, or may not be had."""
+    try:
+        number = int(port)
+    except ValueError:
+        number = 0
+    if not 1 <= number <= 65535:
+        raise UserError(f"{port!r} is no port; give a number from 1 to 65535, such as PORT=8501")
+    with socket.socket() as probe:
+        taken = probe.connect_ex((ADDRESS, number)) == 0
+    with socket.socket() as probe:
+        # Without this, a server stopped a minute ago would still count as using the port.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((ADDRESS, number))
+        except PermissionError:
+            raise UserError(f"port {number} needs more rights than you have; give another, such as PORT=8501") from None
+        except OSError:
+            taken = True
+    if taken:
+        raise UserError(f"port {number} is in use; stop the program that uses it, or give another: PORT={number + 1}")
+    return number
+
+
+def check_workspace(folder: str | Path) -> Path:
+    """The absolute path of a workspace. Raises UserError when `folder` has no workspace.json."""
+    folder = Path(folder).expanduser().resolve()
+    if not (folder / "workspace.json").is_file():
+        raise UserError(f"there is no workspace at {folder}: no workspace.json in it; check the path")
+    return folder
+
+
+def check_data_folder() -> Path:
+    """The absolute path of the data folder (LINEUP_DATA), created if need be. Raises UserError if not writable."""
+    folder = Path(os.environ.get("LINEUP_DATA") or "~/.local/share/lineup").expanduser().resolve()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise UserError(f"the data folder {folder} cannot be written ({error.strerror}); "
+                        "set LINEUP_DATA to a folder that can") from None
+    return folder
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m attribution.serve", description="Starts the dashboard.")
+    parser.add_argument("--port", default=8501, help="default 8501")
+    parser.add_argument("--workspace", help="a workspace's folder; default: the bundled demo")
+    options = parser.parse_args()
+    try:
+        serve(options.port, options.workspace)
+    except UserError as error:
+        print(f"Lineup cannot start: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

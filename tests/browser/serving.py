@@ -1,0 +1,96 @@
+"""A Lineup server of one's own, and pages opened on it: for the browser tests and the benchmarks."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from tests.browser import chromium
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass
+class Server:
+    """A running server. url: without a slash at the end; log: the file that takes what it prints."""
+
+    url: str
+    data: Path
+    log: Path
+    process: subprocess.Popen
+
+
+@contextmanager
+def server(data: Path, workspace: Path | None = None, seconds: float = 60):
+    """Serves `workspace` (None: the demo) on a free port with results in `data`; yields a Server, stops it at the end.
+
+    It is started as `make run` starts it. Raises RuntimeError with its output when it is not healthy in `seconds`.
+    """
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data.mkdir(parents=True, exist_ok=True)
+    log = data / "server.log"
+    command = [sys.executable, "-m", "attribution.serve", "--port", str(port)]
+    command += ["--workspace", str(workspace)] if workspace else []
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "LINEUP_DATA": str(data)},
+                                   stdout=output, stderr=subprocess.STDOUT)
+    running = Server(f"http://127.0.0.1:{port}", data, log, process)
+    try:
+        _wait_until_healthy(running, seconds)
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_healthy(running: Server, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline and running.process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{running.url}/_stcore/health", timeout=1):
+                return
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"the server did not start in {seconds:.0f} s; it printed:\n{running.log.read_text()}")
+
+
+@contextmanager
+def browser():
+    """A headless Chromium, a Playwright Browser; closed at the end."""
+    with sync_playwright() as playwright:
+        # --no-sandbox: Chromium refuses its sandbox to root, and it opens nothing but our own server.
+        opened = playwright.chromium.launch(executable_path=chromium.find(), args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+def new_page(opened: Browser, **options) -> Page:
+    """An empty page in a fresh context of 1400 x 1000 pixels. options: of Playwright's `new_context`."""
+    return opened.new_context(viewport={"width": 1400, "height": 1000}, **options).new_page()
+
+
+def open_page(page: Page, url: str) -> Page:
+    """Goes to `url` and returns once Streamlit is connected and its script has run."""
+    page.goto(url)
+    settle(page)
+    return page
+
+
+def settle(page: Page, seconds: float = 30) -> None:
+    """Waits until the page is connected and its script rests. For an outcome, prefer Playwright's `expect`."""
+    app = "[data-testid=stApp]"
+    page.wait_for_selector(f"{app}[data-test-connection-state=CONNECTED]", timeout=1000 * seconds)
+    page.wait_for_selector(f"{app}[data-test-script-state=notRunning]", timeout=1000 * seconds)

@@ -1,0 +1,90 @@
+"""What the README says can be done, can be done: its commands, options, tasks and files exist."""
+
+import re
+import shlex
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+README = (ROOT / "README.md").read_text()
+#: Paths that a reader supplies or that a command makes.
+NOT_OURS = re.compile(r"[<>*~$]|^/|\.\.\.|://|^mailto:|^\.venv|^\.\w+$")
+
+
+def code() -> list[str]:
+    """Every command line in the README: the lines of its fenced blocks and what stands in backticks."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.M | re.S)
+    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", README, flags=re.M | re.S))
+    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
+    return [re.sub(r"\s#.*", "", line).strip().removeprefix("$ ") for line in [*lines, *inline]]
+
+
+def commands(program: str) -> list[str]:
+    """The README's command lines that start with `program`, without variables set in front of them."""
+    bare = [re.sub(r"^(?:[A-Z_]+=\S*\s+)*(?:\.venv/bin/)?", "", line) for line in code()]
+    return sorted({line for line in bare if line == program or line.startswith(f"{program} ")})
+
+
+@cache
+def targets() -> set[str]:
+    return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
+
+
+def test_the_two_commands_come_first():
+    opening = README.split("\n## ")[0]
+    assert "![" in opening and "make run" in opening and "make test" in opening
+
+
+@pytest.mark.parametrize("line", commands("make"))
+def test_make_has_the_task(line):
+    words = [word for word in shlex.split(line)[1:] if "=" not in word]
+    assert set(words) <= targets()
+    variables = {word.split("=")[0] for word in shlex.split(line)[1:] if "=" in word}
+    assert variables <= set(re.findall(r"^([A-Z]+) \?=", (ROOT / "Makefile").read_text(), re.M))
+
+
+@pytest.mark.parametrize("line", commands("python -m attribution"))
+def test_the_command_line_has_the_verb_and_its_options(line, run_python):
+    words = shlex.split(line)[3:]
+    verb = []
+    for word in words:  # verbs come first: `evaluate supports --json`, `features train moco`
+        if not re.fullmatch(r"[a-z]+", word):
+            break
+        verb.append(word)
+    while True:  # what follows the verb may be an argument: try the longest first
+        done = run_python("-m", "attribution", *verb, "--help", TERMINAL_WIDTH="200", NO_COLOR="1")
+        if done.code == 0 or not verb:
+            break
+        verb.pop()
+    assert done.code == 0, done.err
+    assert verb or not words or words[0].startswith("-"), f"python -m attribution has no {words[0]}"
+    for option in (word.split("=")[0] for word in words if word.startswith("--")):
+        assert re.search(rf"{option}\b", done.out), f"{' '.join(verb)} has no {option}"
+
+
+@pytest.mark.parametrize("line", commands("python -m attribution.serve"))
+def test_the_server_has_the_options(line, run_python):
+    done = run_python("-m", "attribution.serve", "--help")
+    assert all(word in done.out for word in shlex.split(line)[3:] if word.startswith("--"))
+
+
+def files() -> list[str]:
+    """Paths named in the README: link and picture targets, and what looks like a path in backticks or in commands."""
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", README)]
+    words = [word.strip("`'\"(),;:") for line in code() for word in line.split()]
+    endings = r"\.(py|md|txt|toml|json|png|js|css|parquet|npy)$"
+    paths = [word for word in words if re.search(endings, word) or re.fullmatch(r"\.?[\w.-]+(/[\w.-]*)+", word)]
+    return sorted({path for path in [*links, *paths] if path and not NOT_OURS.search(path)})
+
+
+@pytest.mark.parametrize("path", files())
+def test_the_file_exists(path):
+    """As written, or as the architecture's tree and the words about a workspace shorten it."""
+    assert any((folder / path).exists() for folder in (ROOT, ROOT / "attribution", ROOT / "assets" / "demo"))
+
+
+def test_every_requirements_file_and_task_is_documented():
+    assert [task for task in targets() - {"help"} if f"make {task}" not in README] == []
+    assert [file.name for file in ROOT.glob("requirements*.txt") if file.name not in README] == []

@@ -1,0 +1,136 @@
+"""The walls of the house: who may import whom. Imports are read from the syntax tree, lazy ones included."""
+
+import ast
+import sys
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+TORCH = {"torch", "torchvision", "lightly", "dattri"}
+#: Where the library may import torch; torchvision's downloads live in data.
+TORCH_ROOMS = ("train", "recipes", "features", "rankings.trak", "executors", "data")
+#: A part of the library -> the parts it must not know.
+MEASURES = {"curves", "lds", "agreement", "labels"}
+FORBIDDEN = {
+    "errors": {"*"},
+    "support": MEASURES | {"workspace", "store", "runner", "executors", "train", "rankings", "features", "recipes"},
+    "data": MEASURES | {"features", "rankings", "recipes", "train", "store", "runner", "executors", "support"},
+    "edits": MEASURES | {"features", "rankings", "recipes", "train", "store", "runner", "executors", "support"},
+    "recipes": MEASURES | {"features", "rankings", "train", "store", "runner", "executors", "support"},
+    "train": MEASURES | {"features", "rankings", "store", "runner", "executors", "support"},
+    "features": MEASURES | {"rankings", "store", "runner", "executors", "support"},
+    "rankings": MEASURES | {"runner", "executors", "support"},
+    "store": MEASURES | {"rankings", "features", "train", "runner", "executors", "support"},
+    "runner": MEASURES | {"rankings", "features"},
+    "executors": MEASURES | {"rankings", "features", "support"},
+}
+
+
+def sources(*roots: str) -> list[Path]:
+    """All Python files in `roots`, folders or files, relative to the repository."""
+    files = [file for root in roots for file in (ROOT / root).rglob("*.py")]
+    return sorted(file.relative_to(ROOT) for file in [*files, *(ROOT / root for root in roots)] if file.is_file())
+
+
+def imports(file: Path) -> set[str]:
+    """Dotted names of everything `file` imports, inside functions too; not what only a type checker sees."""
+    names = set()
+    package = file.parent.parts
+
+    def visit(node):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            node = ast.Module(node.orelse, [])
+        if isinstance(node, ast.Import):
+            names.update(alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else ()
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            names.update(f"{module}.{alias.name}" for alias in node.names)
+            names.add(module)
+        for child in ast.iter_child_nodes(node):
+            visit(child)
+
+    visit(ast.parse((ROOT / file).read_text(), str(file)))
+    return names
+
+
+def tops(file: Path) -> set[str]:
+    return {name.split(".")[0] for name in imports(file)}
+
+
+def part(file: Path) -> str:
+    """`attribution/rankings/trak.py` -> "rankings"."""
+    return file.with_suffix("").parts[1]
+
+
+def modules_known_to(file: Path) -> set[str]:
+    """The library's modules that `file` imports, in dots; what it imports from them by name is left out."""
+    names = {name for name in imports(file) if name.split(".")[0] == "attribution"}
+    paths = {name: ROOT / name.replace(".", "/") for name in names}
+    return {name for name, path in paths.items() if path.is_dir() or path.with_suffix(".py").exists()}
+
+
+def parts_known_to(file: Path) -> set[str]:
+    """The parts of the library that `file` imports."""
+    return {name.split(".")[1] for name in modules_known_to(file) if "." in name} - {part(file)}
+
+
+def test_the_reader_sees_lazy_and_relative_imports(tmp_path, monkeypatch):
+    folder = tmp_path / "attribution" / "rankings"
+    folder.mkdir(parents=True)
+    text = "import a.b\nfrom ..errors import UserError\nfrom . import random\ndef f():\n    from torch import nn\n"
+    (folder / "x.py").write_text(text + "if TYPE_CHECKING:\n    import never\n")
+    monkeypatch.setattr(sys.modules[__name__], "ROOT", tmp_path)
+    found = imports(Path("attribution/rankings/x.py"))
+    assert {"a.b", "attribution.errors", "attribution.rankings.random", "torch"} <= found
+    assert "never" not in found
+
+
+@pytest.mark.parametrize("file", sources("app.py", "pages"), ids=str)
+def test_pages_import_no_torch(file):
+    assert not tops(file) & TORCH
+
+
+@pytest.mark.parametrize("file", sources("attribution"), ids=str)
+def test_the_library_imports_no_streamlit_and_no_page(file):
+    assert not tops(file) & {"streamlit", "pages", "app", "tests"}
+
+
+@pytest.mark.parametrize("file", sources("attribution"), ids=str)
+def test_torch_stays_in_its_rooms(file):
+    module = ".".join(file.with_suffix("").parts[1:])
+    assert f"{module}.".startswith(tuple(f"{room}." for room in TORCH_ROOMS)) or not tops(file) & TORCH
+
+
+@pytest.mark.parametrize("file", sources("attribution"), ids=str)
+def test_arrows_in_the_library_go_one_way(file):
+    known = parts_known_to(file)
+    forbidden = FORBIDDEN.get(part(file), set())
+    assert not (known if "*" in forbidden else known & forbidden)
+
+
+def test_parts_of_the_library_do_not_import_each_other_in_circles():
+    arrows = {}
+    for file in sources("attribution"):
+        if part(file) not in ("__init__", "__main__"):
+            arrows.setdefault(part(file), set()).update(parts_known_to(file) - {"__init__"})
+    try:
+        TopologicalSorter(arrows).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_only_folders_directly_in_pages():
+    """Python files there break Streamlit's deep links: a first request runs them without app.py."""
+    inside = [path for path in (ROOT / "pages").iterdir() if path.name != "__pycache__"]
+    assert inside and all(path.is_dir() for path in inside)
+    assert all((path / "page.py").exists() for path in inside if path.name != "ui")
+
+
+def test_what_the_pages_use_leaves_torch_out(run_python):
+    """The server process never loads torch, whatever the library's modules import in turn."""
+    used = {name for file in sources("app.py", "pages") for name in modules_known_to(file)} | {"attribution"}
+    done = run_python("-c", f"import sys, {', '.join(sorted(used))}\nprint(sorted({TORCH!r} & set(sys.modules)))")
+    assert (done.code, done.out.strip()) == (0, "[]"), done.err
