@@ -1,7 +1,7 @@
 """Starts the dashboard: `python -m attribution.serve [--port 8501] [--workspace DIR]`.
 
 What can go wrong is checked before Streamlit starts, so that each mistake gets one sentence. Streamlit itself is
-started as another program, since nothing in `attribution` imports it; the checks take the standard library alone.
+started as another program, since nothing in `attribution` imports it.
 """
 
 import argparse
@@ -12,6 +12,7 @@ import tempfile
 from pathlib import Path
 
 from attribution.errors import UserError
+from attribution.store import data_folder
 
 ADDRESS = "127.0.0.1"
 APP = Path(__file__).resolve().parent.parent / "app.py"
@@ -70,8 +71,8 @@ def check_workspace(folder: str | Path) -> Path:
 
 
 def check_data_folder() -> Path:
-    """The absolute path of the data folder (LINEUP_DATA), created if need be. Raises UserError if not writable."""
-    folder = Path(os.environ.get("LINEUP_DATA") or "~/.local/share/lineup").expanduser().resolve()
+    """The absolute path of the data folder, created if need be. Raises UserError when it is not writable."""
+    folder = data_folder().resolve()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):

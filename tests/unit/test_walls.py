@@ -11,6 +11,8 @@ ROOT = Path(__file__).resolve().parents[2]
 TORCH = {"torch", "torchvision", "lightly", "dattri"}
 #: Where the library may import torch; torchvision's downloads live in data.
 TORCH_ROOMS = ("train", "recipes", "features", "rankings.trak", "executors", "data")
+#: What must not see which labels were planted.
+BLIND = ("features", "rankings", "recipes", "executors", "train.py", "support.py", "lds.py", "labels.py")
 #: A part of the library -> the parts it must not know.
 MEASURES = {"curves", "lds", "agreement", "labels"}
 FORBIDDEN = {
@@ -120,6 +122,15 @@ def test_parts_of_the_library_do_not_import_each_other_in_circles():
         TopologicalSorter(arrows).prepare()
     except CycleError as error:
         pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("file", sources(*(f"attribution/{name}" for name in BLIND)), ids=str)
+def test_what_is_judged_by_planted_errors_cannot_read_them(file):
+    """Labels before planting are for display and for scoring detectors; nothing that ranks or trains may see them."""
+    nodes = list(ast.walk(ast.parse((ROOT / file).read_text())))
+    assert "truth" not in {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    assert not texts & {"truth.parquet", "original", "planted"}
 
 
 def test_only_folders_directly_in_pages():
