@@ -1,0 +1,9 @@
+"""Lineup's library: rankings of training images, support search, retraining, and the store behind them.
+
+Usable alone, from the command line (``python -m attribution``) and from a notebook. Importing it imports no torch.
+"""
+
+from attribution.errors import UserError
+from attribution.workspace import Workspace
+
+__all__ = ["UserError", "Workspace"]

@@ -1,0 +1,85 @@
+"""Edits of the training set: remove images, relabel images, or leave it as it is."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution.errors import UserError
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A canonical change of the training set. Make one with `nothing`, `remove` or `relabel`.
+
+    indices: training indices in ascending order, without repeats. labels: the new label of each, for "relabel".
+    Two edits that do the same are equal and share one `hash`, whatever order they were asked for in.
+    """
+
+    kind: str
+    indices: tuple[int, ...] = ()
+    labels: tuple[int, ...] = ()
+
+    @property
+    def k(self) -> int:
+        """How many training images it touches."""
+        return len(self.indices)
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of the canonical form."""
+        digest = hashlib.sha256(self.kind.encode())
+        digest.update(np.asarray(self.indices, "<i8").tobytes())
+        digest.update(np.asarray(self.labels, "<i8").tobytes())
+        return digest.hexdigest()
+
+    def apply(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The training indices that stay [n_kept], ascending, and the labels of all images [n_train] after the edit.
+
+        labels: the given labels, int [n_train]; not changed. Raises UserError where the edit does not fit them.
+        """
+        n = len(labels)
+        if self.indices and not 0 <= self.indices[0] <= self.indices[-1] < n:
+            raise UserError(f"the edit names a training image outside 0..{n - 1}; give indices in that range")
+        labels = np.array(labels)
+        keep = np.ones(n, bool)
+        if self.kind == "remove":
+            keep[list(self.indices)] = False
+        elif self.kind == "relabel":
+            labels[list(self.indices)] = self.labels
+        return np.flatnonzero(keep), labels
+
+    def to_json(self) -> dict:
+        """A JSON-serialisable form; `from_json` reads it back."""
+        return {"kind": self.kind, "indices": list(self.indices), "labels": list(self.labels)}
+
+    @staticmethod
+    def from_json(data: dict) -> "Edit":
+        return Edit(data["kind"], tuple(data["indices"]), tuple(data["labels"]))
+
+
+def nothing() -> Edit:
+    """The edit that changes nothing: the control of every probe."""
+    return Edit("none")
+
+
+def remove(indices) -> Edit:
+    """Remove the training images `indices` (any order, repeats ignored). An empty list is `nothing()`."""
+    found = tuple(sorted({int(i) for i in indices}))
+    return Edit("remove", found) if found else nothing()
+
+
+def relabel(indices, labels) -> Edit:
+    """Give training image indices[j] the label labels[j]; one label stands for all of them.
+
+    Raises UserError when one image is given two labels, or the lengths differ.
+    """
+    indices = [int(i) for i in indices]
+    labels = [int(labels)] * len(indices) if np.ndim(labels) == 0 else [int(label) for label in labels]
+    if len(labels) != len(indices):
+        raise UserError(f"{len(indices)} images but {len(labels)} new labels; give one label for each image")
+    pairs = sorted(set(zip(indices, labels)))
+    found = tuple(i for i, _ in pairs)
+    if len(set(found)) != len(found):
+        raise UserError("one training image is given two different labels; name each image once")
+    return Edit("relabel", found, tuple(label for _, label in pairs)) if found else nothing()

@@ -1,0 +1,8 @@
+"""The one exception that is meant for the person in front of the screen."""
+
+
+class UserError(Exception):
+    """A mistake the user can mend. Its text is one sentence that says what to do.
+
+    The command line prints it and exits with status 2; a page shows it. It is never a bug's traceback.
+    """

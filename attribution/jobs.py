@@ -1,0 +1,278 @@
+"""Jobs: what can be asked of the runner. A job is a spec (JSON) in the store, and here is what each spec needs trained.
+
+`submit` queues a spec and sees to it that a runner is there. `searches` turns a spec into generators that yield the
+retrainings they need, [(edit, seed), ...], and are sent them, [Retraining, ...]; the runner drives them. A search
+starts from the beginning after any stop: what was already trained is answered from the store.
+"""
+
+import dataclasses
+import fcntl
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from attribution import recipes, support
+from attribution.edits import Edit, nothing, remove
+from attribution.errors import UserError
+from attribution.probes import DRAWS, check_kind, control, edit_of, largest_k, prefix
+from attribution.rankings import check_k
+from attribution.store import Store
+
+SEEDS = list(support.SEEDS)
+
+
+# -- specs
+
+
+def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int, seeds=SEEDS, draws: int = DRAWS,
+                 ids=None) -> dict:
+    """Retrain after an edit, beside its controls. ids: the training images themselves instead of a ranking's first k.
+
+    Raises UserError for a target, ranking, kind, k or ids that do not fit the workspace.
+    """
+    target = workspace.check_target(target)
+    check_kind(kind)
+    if ids is None:
+        k = check_k(k)
+        found = prefix(workspace, workspace.ranking(ranking), target, kind, k)
+        if len(found) < k:
+            raise UserError(f"k = {k} is larger than the {len(found)} images {ranking} ranks for this target; "
+                            f"give at most {len(found)}")
+        ids = found
+    elif not len(ids):
+        raise UserError("no training images were given; name at least one")
+    edit = edit_of(workspace, target, kind, ids)
+    if edit.indices and edit.indices[-1] >= workspace.n_train:
+        raise UserError(f"training image {edit.indices[-1]} is out of range; give 0 to {workspace.n_train - 1}")
+    if not seeds:
+        raise UserError("give at least one seed")
+    return {**_common(workspace), "verb": "retrain", "target": target, "ranking": ranking, "kind": kind, "k": edit.k,
+            "ids": [int(i) for i in ids], "seeds": [int(s) for s in seeds], "draws": int(draws)}
+
+
+def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str = "default", k_max: int = support.K) -> dict:
+    """Find one target's support. Raises UserError for a target, ranking or kind that does not fit the workspace."""
+    workspace.ranking(ranking)
+    return {**_common(workspace), "verb": "support", "target": workspace.check_target(target), "ranking": ranking,
+            "kind": check_kind(kind), "protocol": protocol, "k_max": check_k(k_max)}
+
+
+def study_spec(workspace, targets: list[int], rankings: list[str], kinds: list[str], protocol: str = "default",
+               k_max: int = support.K) -> dict:
+    """Find the supports of many targets under several rankings and kinds."""
+    for ranking in rankings:
+        workspace.ranking(ranking)
+    return {**_common(workspace), "verb": "study", "targets": [workspace.check_target(t) for t in targets],
+            "rankings": list(rankings), "kinds": [check_kind(kind) for kind in kinds], "protocol": protocol,
+            "k_max": check_k(k_max)}
+
+
+def subsets_spec(workspace, first: int, count: int, seeds, draw: int) -> dict:
+    """Train on random halves number first .. first + count - 1 of the sequence that `half` draws, each under `seeds`."""
+    return {**_common(workspace), "verb": "subsets", "first": first, "count": count, "seeds": list(seeds), "draw": draw}
+
+
+def _common(workspace) -> dict:
+    return {"workspace": str(Path(workspace.path).resolve()), "recipe": workspace.recipe}
+
+
+def half(n_train: int, draw: int, number: int) -> np.ndarray:
+    """Random half `number` of sequence `draw`: bool [n_train], True for the images that stay."""
+    kept = np.zeros(n_train, bool)
+    kept[np.random.default_rng([draw, number]).permutation(n_train)[: n_train // 2]] = True
+    return kept
+
+
+def describe(spec: dict) -> str:
+    """One line for people: what the job is."""
+    verb, kind = spec["verb"], {"remove": "without", "mislabel": "with wrong labels on"}.get(spec.get("kind"), "")
+    if verb == "retrain":
+        whose = f"the first {spec['k']} of {spec['ranking']}" if spec["ranking"] else f"{spec['k']} chosen images"
+        return f"target {spec['target']}: retrain {kind} {whose}"
+    if verb == "support":
+        return f"target {spec['target']}: {spec['kind']} support of {spec['ranking']}"
+    if verb == "study":
+        return f"study: {len(spec['targets'])} targets, {', '.join(spec['rankings'])}, {' and '.join(spec['kinds'])}"
+    return f"{spec['count']} random halves, {len(spec['seeds'])} seeds each"
+
+
+# -- what a spec needs trained
+
+
+def retrain_edits(workspace, spec: dict) -> dict[str, list[Edit]]:
+    """The edits of a retrain spec: "edit" (one), "none" (one) and "random" (`draws` of them)."""
+    edit = edit_of(workspace, spec["target"], spec["kind"], spec["ids"])
+    return {"edit": [edit], "none": [nothing()], "random": [control(workspace, edit, d) for d in range(spec["draws"])]}
+
+
+def searches(workspace, store: Store, spec: dict) -> Iterator:
+    """Generators that together do the job, in the order they should be started."""
+    verb = spec["verb"]
+    if verb == "retrain":
+        for edits in retrain_edits(workspace, spec).values():
+            for edit in edits:
+                for seed in spec["seeds"]:
+                    yield _once([(edit, seed)])
+    elif verb == "support":
+        yield _support(workspace, store, spec)
+    elif verb == "study":
+        yield _once([(nothing(), seed) for seed in SEEDS])  # the control every probe shares
+        for one in study_supports(spec):
+            yield _support(workspace, store, one)
+    elif verb == "subsets":
+        for number in range(spec["first"], spec["first"] + spec["count"]):
+            edit = remove(np.flatnonzero(~half(workspace.n_train, spec["draw"], number)))
+            for seed in spec["seeds"]:
+                # a different seed for each half, so that no initialisation is shared between halves
+                yield _once([(edit, 100_000 * (seed + 1) + number)])
+
+
+def total(spec: dict) -> int:
+    """How many searches the job has: what its progress counts."""
+    if spec["verb"] == "retrain":
+        return len(spec["seeds"]) * (2 + spec["draws"])
+    if spec["verb"] == "study":
+        return 1 + len(study_supports(spec))
+    return spec["count"] * len(spec["seeds"]) if spec["verb"] == "subsets" else 1
+
+
+def study_supports(spec: dict) -> list[dict]:
+    """The support specs of a study, target by target, so that a study cut short holds whole targets."""
+    shared = {name: spec[name] for name in ("workspace", "recipe", "protocol", "k_max")}
+    return [{**shared, "verb": "support", "target": target, "ranking": ranking, "kind": kind}
+            for target in spec["targets"] for kind in spec["kinds"] for ranking in spec["rankings"]]
+
+
+def _once(wanted):
+    yield wanted
+
+
+def _support(workspace, store, spec):
+    """Drives one support search and keeps its answer."""
+    target, kind = spec["target"], spec["kind"]
+    recipe = recipes.get(spec["recipe"]).hash
+    ranking = workspace.ranking(spec["ranking"])
+    k_max = largest_k(workspace, ranking, target, kind, spec["k_max"])
+    ids = prefix(workspace, ranking, target, kind, k_max) if k_max else []
+    search = support.search(workspace.val_labels[target], k_max, protocol=spec["protocol"],
+                            already_wrong=workspace.base.status(target) == "already_wrong")
+    answer = None
+    while True:
+        try:
+            request = search.send(answer)
+        except StopIteration as stop:
+            store.put_support(recipe, ranking.name, target, kind, spec["protocol"], spec["k_max"],
+                              dataclasses.asdict(stop.value))
+            return
+        edit = edit_of(workspace, target, kind, ids[: request.k])
+        done = yield [(edit, seed) for seed in request.seeds]
+        answer = [support.Outcome(seed, int(one.predicted[target]), float(one.margins[target]))
+                  for seed, one in zip(request.seeds, done)]
+
+
+# -- asking
+
+
+def submit(workspace, spec: dict) -> int:
+    """Queues a spec, sees to it that a runner is there, and returns the job's number."""
+    store = Store.of(workspace)
+    number = store.add_job(spec, describe(spec))
+    store.close()
+    ensure_runner(workspace)
+    return number
+
+
+def ensure_runner(workspace) -> None:
+    """Starts a detached runner for the workspace's store unless one is alive."""
+    store = Store.of(workspace)
+    store.close()
+    if runner_alive(store.folder):
+        return
+    with open(store.folder / "runner.log", "a") as log:
+        subprocess.Popen([sys.executable, "-m", "attribution", "runner", "--workspace", str(Path(workspace.path).resolve())],
+                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                         cwd=Path(__file__).resolve().parent.parent)
+
+
+def runner_alive(folder: Path) -> bool:
+    """True while a runner holds the store in `folder`."""
+    handle = hold(folder)
+    if handle is None:
+        return True
+    os.close(handle)
+    return False
+
+
+def hold(folder: Path) -> int | None:
+    """Takes the runner's lock on the store in `folder`: a file descriptor to keep open, or None where it is taken.
+
+    The kernel frees it however the holder ends."""
+    handle = os.open(folder / "runner.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(handle)
+        return None
+    return handle
+
+
+# -- answers
+
+
+def retrain_answer(workspace, store: Store, spec: dict) -> dict:
+    """What is known so far of a retrain spec, from the store alone, in design.md's JSON shape.
+
+    "wrong" of "n" seeds predict another class than the true one; "flipped" is True, False, or None while undecided.
+    Under "controls": "none" and "random" with the same keys ("random" over all draws). "complete": all is trained.
+    "newest": when the last of them was trained, seconds since 1970, or None.
+    """
+    recipe = recipes.get(spec["recipe"]).hash
+    label, target = int(workspace.val_labels[spec["target"]]), spec["target"]
+    live = store.live()
+    parts, newest, seconds = {}, None, 0.0
+    for part, edits in retrain_edits(workspace, spec).items():
+        runs = []
+        for draw, edit in enumerate(edits):
+            for seed in spec["seeds"]:
+                key = store.key(recipe, edit, seed)
+                found = store.get(key)
+                run = {"seed": seed, "draw": draw, "state": "queued"}
+                if found:
+                    run |= {"state": "done", "predicted": int(found.predicted[target]), "margin": float(found.margins[target])}
+                    newest = max(newest or 0, found.created)
+                    seconds += found.seconds
+                elif key in live:
+                    run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
+                runs.append(run)
+        done = [run for run in runs if run["state"] == "done"]
+        wrong = sum(run["predicted"] != label for run in done)
+        verdict = None
+        if runs and 2 * wrong >= len(runs):
+            verdict = True
+        elif runs and 2 * (len(done) - wrong) > len(runs):
+            verdict = False
+        parts[part] = {"runs": runs, "wrong": wrong, "n": len(done), "of": len(runs), "flipped": verdict,
+                       "predictions": [run["predicted"] for run in done], "margins": [run["margin"] for run in done]}
+    edit = parts.pop("edit")
+    complete = all(part["n"] == part["of"] for part in (edit, *parts.values()))
+    return {"target": target, "ranking": spec["ranking"], "kind": spec["kind"], "k": spec["k"], "recipe": spec["recipe"],
+            "recipe_hash": recipe, "seeds": spec["seeds"], **edit, "controls": parts, "complete": complete,
+            "newest": newest, "seconds": round(seconds, 2)}
+
+
+def missing(workspace, store: Store, spec: dict) -> int:
+    """How many retrainings a retrain spec still needs: its cost, before it is run."""
+    recipe = recipes.get(spec["recipe"]).hash
+    keys = {store.key(recipe, edit, seed) for edits in retrain_edits(workspace, spec).values() for edit in edits
+            for seed in spec["seeds"]}
+    return sum(store.get(key) is None for key in keys)
+
+
+def job_json(job) -> dict:
+    """A job in design.md's `jobs list` shape."""
+    return {"id": job.id, "state": job.state, "what": job.what, "done": job.done, "total": job.total,
+            "seconds": round(job.seconds, 1), "message": job.message}

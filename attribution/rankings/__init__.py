@@ -1,0 +1,131 @@
+"""Rankings: one method's ordering of the training images for each target, behind one protocol.
+
+`names` and `load` answer for a workspace. Similarity rankings are computed when asked; the others are stored.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution.errors import UserError
+
+CANDIDATES = ("true", "predicted", "all")
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """ids: training indices, int64 [k], best first. scores: float32 [k] in the method's own units, or None."""
+
+    ids: np.ndarray
+    scores: np.ndarray | None
+
+
+class Ranking(ABC):
+    """One method's ordering of the training images for each target."""
+
+    name: str
+    method: str
+    #: True where scores below zero mean harm; a similarity has no harmful end
+    signed = False
+    #: True where, as published, only training images with the target's true label are ranked
+    conditioned = False
+    #: True where it is computed when asked and never stored
+    live = False
+    #: {"recipe", "data", "seeds"} a ranking was made for, or None where no trained model is behind it
+    made_for: dict | None = None
+    #: one line under the name: what is behind it
+    about = ""
+
+    def __init__(self, workspace):
+        self.workspace = workspace
+
+    @abstractmethod
+    def values(self, target: int, candidates: np.ndarray) -> np.ndarray:
+        """Scores of the training images `candidates` (int [n]) for one target, float32 [n]; larger is more helpful."""
+
+    def top(self, target: int, k: int, candidates: str | None = None, end: str = "helpful") -> Ranked:
+        """The k first training images of one end, best first; fewer where there are fewer candidates.
+
+        candidates: "true" (training images with the target's true label), "predicted" (with the label the base models
+        predict), "all", or None for what the method's authors did. end: "helpful" or "harmful".
+        Raises UserError for a k below 1, unknown words, and the harmful end of an unsigned method.
+        """
+        target = self.workspace.check_target(target)
+        check_k(k)
+        if end not in ("helpful", "harmful"):
+            raise UserError(f"end {end!r} is not known; say helpful or harmful")
+        if end == "harmful" and not self.signed:
+            raise UserError(f"harmful is not defined for this method: {self.name} is a similarity and has no negative influence")
+        pool = self.candidates(target, candidates)
+        values = self.values(target, pool)
+        order = first(values if end == "helpful" else -values, k)
+        return Ranked(pool[order], values[order])
+
+    def candidates(self, target: int, which: str | None = None) -> np.ndarray:
+        """Training indices that are ranked, int64 ascending. which: as `candidates` of `top`."""
+        which = which or ("true" if self.conditioned else "all")
+        labels = self.workspace.train_labels
+        if which == "true":
+            return np.flatnonzero(labels == self.workspace.val_labels[target])
+        if which == "predicted":
+            return np.flatnonzero(labels == self.workspace.base.prediction[target])
+        if which == "all":
+            return np.arange(len(labels))
+        raise UserError(f"candidates {which!r} is not known; say {', '.join(CANDIDATES)}")
+
+    def scores(self, target: int) -> np.ndarray:
+        """What the method adds to its prediction for a subset that holds an image (LDS), float32 [n_train].
+
+        A similarity has no zero of its own: its scores are taken from the least similar candidate, and images that are
+        not candidates add nothing.
+        """
+        pool = self.candidates(target)
+        values = self.values(target, pool)
+        dense = np.zeros(self.workspace.n_train, np.float32)
+        dense[pool] = values if self.signed else values - values.min()
+        return dense
+
+
+def check_k(k) -> int:
+    """`k` as an int of at least 1. Raises UserError otherwise."""
+    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
+        raise UserError(f"k = {k} is not a number of training images; give a whole number of at least 1")
+    return int(k)
+
+
+def first(values: np.ndarray, k: int) -> np.ndarray:
+    """Positions of the k largest values, largest first; ties in ascending position, so that an order is repeatable."""
+    k = min(k, len(values))
+    if k < len(values):
+        threshold = np.partition(values, len(values) - k)[len(values) - k]
+        chosen = np.flatnonzero(values > threshold)
+        chosen = np.sort(np.concatenate([chosen, np.flatnonzero(values == threshold)[: k - len(chosen)]]))
+    else:
+        chosen = np.arange(len(values))
+    return chosen[np.argsort(-values[chosen], kind="stable")]
+
+
+def names(workspace) -> list[str]:
+    """Names of all rankings of a workspace: similarity in each feature set, then the stored ones, then random."""
+    from attribution.rankings.similarity import METHODS
+
+    live = [f"{method}-{feature}" for feature in workspace.features() for method in METHODS]
+    stored = sorted(part.split("/")[1] for part in workspace.manifest["parts"] if part.startswith("rankings/"))
+    return live + sorted(stored, key=lambda name: not name.startswith("trak")) + ["random"]
+
+
+def load(workspace, name: str) -> Ranking:
+    """The ranking `name` of a workspace. Raises UserError naming the known ones."""
+    from attribution.rankings import similarity
+    from attribution.rankings.random import Random
+    from attribution.rankings.stored import Stored
+
+    if name not in names(workspace):
+        raise UserError(f"no ranking {name!r} in {workspace.name}; it has {', '.join(names(workspace))}")
+    if name == "random":
+        return Random(workspace)
+    method, _, feature = name.partition("-")
+    if method in similarity.METHODS and feature in workspace.features():
+        return similarity.METHODS[method](workspace, feature)
+    return Stored(workspace, name)

@@ -1,0 +1,19 @@
+"""The control: training images of the target's class in a random order, drawn anew for each target."""
+
+import numpy as np
+
+from attribution.rankings import Ranking
+
+
+class Random(Ranking):
+    """A fixed random order per target, among the images with the target's true label (protocol.md, section 1)."""
+
+    name = "random"
+    method = "Random"
+    conditioned = True
+    live = True
+    about = "control · same class"
+
+    def values(self, target, candidates):
+        order = np.random.default_rng([8191, target]).permutation(self.workspace.n_train)
+        return -order[candidates].astype(np.float32)

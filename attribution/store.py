@@ -1,0 +1,274 @@
+"""The result store: every retraining ever done, once, in SQLite. It is the truth; jobs and pages only read it.
+
+A retraining is keyed by (data fingerprint, recipe, edit, seed) and holds the prediction for every validation image.
+The store of a data set lives in the data folder, never in a workspace, so that reinstalling Lineup loses nothing.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from attribution.edits import Edit
+from attribution.errors import UserError
+
+SCHEMA = 1
+TABLES = """
+CREATE TABLE IF NOT EXISTS edits (hash TEXT PRIMARY KEY, kind TEXT, k INTEGER, body BLOB);
+CREATE TABLE IF NOT EXISTS retrainings (
+    key TEXT PRIMARY KEY, recipe TEXT, edit TEXT, seed INTEGER, predicted BLOB, margins BLOB,
+    seconds REAL, device TEXT, library TEXT, threads INTEGER, created REAL);
+CREATE INDEX IF NOT EXISTS retrainings_edit ON retrainings (edit);
+CREATE TABLE IF NOT EXISTS out_of_subset (recipe TEXT PRIMARY KEY, sums BLOB, counts BLOB);
+CREATE TABLE IF NOT EXISTS supports (
+    recipe TEXT, ranking TEXT, target INTEGER, kind TEXT, protocol TEXT, k_max INTEGER, body TEXT, created REAL,
+    PRIMARY KEY (recipe, ranking, target, kind, protocol, k_max));
+CREATE TABLE IF NOT EXISTS jobs (
+    id INTEGER PRIMARY KEY, spec TEXT, what TEXT, state TEXT, done INTEGER DEFAULT 0, total INTEGER DEFAULT 0,
+    message TEXT DEFAULT '', created REAL, started REAL, finished REAL);
+CREATE TABLE IF NOT EXISTS live (key TEXT PRIMARY KEY, job INTEGER, pid INTEGER, epoch INTEGER, epochs INTEGER,
+    started REAL);
+CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, n INTEGER);
+"""
+
+
+@dataclass(frozen=True)
+class Retraining:
+    """What one training run predicts. predicted: uint8 [n_val]; margins: float16 [n_val], correct logit minus the best
+    other. device, library and threads: what it ran on; results are repeatable bit for bit where all three are equal."""
+
+    key: str
+    seed: int
+    predicted: np.ndarray
+    margins: np.ndarray
+    seconds: float
+    device: str
+    library: str
+    threads: int
+    created: float
+
+
+@dataclass(frozen=True)
+class Job:
+    """A row of work. state: queued, running, cancelling, cancelled, done or failed; seconds: since it started."""
+
+    id: int
+    spec: dict
+    what: str
+    state: str
+    done: int
+    total: int
+    message: str
+    created: float
+    started: float | None
+    finished: float | None
+
+    @property
+    def open(self) -> bool:
+        """True while there is something left to do or to stop."""
+        return self.state in ("queued", "running", "cancelling")
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work so far; 0 before it starts."""
+        return ((self.finished or time.time()) - self.started) if self.started else 0.0
+
+
+def data_folder() -> Path:
+    """Where results are kept: the environment variable LINEUP_DATA, or ~/.local/share/lineup."""
+    return Path(os.environ.get("LINEUP_DATA") or Path.home() / ".local" / "share" / "lineup").expanduser()
+
+
+class Store:
+    """The store of one data set. Safe to open from many processes; each thread opens its own."""
+
+    def __init__(self, folder: Path, fingerprint: str):
+        self.folder = folder
+        self.fingerprint = fingerprint
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.db = sqlite3.connect(folder / "results.sqlite", timeout=30, isolation_level=None)
+            self.db.execute("PRAGMA journal_mode=WAL")
+            self.db.execute("PRAGMA synchronous=NORMAL")
+            version = self.db.execute("PRAGMA user_version").fetchone()[0]
+            if version == 0:
+                self.db.executescript(TABLES)
+                self.db.execute(f"PRAGMA user_version={SCHEMA}")
+                version = SCHEMA
+        except (OSError, sqlite3.Error) as error:
+            raise UserError(f"the data folder {folder} cannot be used ({error}); "
+                            "set LINEUP_DATA to a folder you may write to") from None
+        if version != SCHEMA:
+            raise UserError(f"the results in {folder} have schema version {version}, and this Lineup reads {SCHEMA}; "
+                            "set LINEUP_DATA to another folder, or use the Lineup that wrote them")
+
+    @staticmethod
+    def of(workspace) -> "Store":
+        """The store of a workspace's data set. Raises UserError when the data folder cannot be used."""
+        return Store(data_folder() / workspace.fingerprint[:16], workspace.fingerprint)
+
+    def close(self) -> None:
+        self.db.close()
+
+    # -- retrainings
+
+    def key(self, recipe: str, edit: Edit, seed: int) -> str:
+        """The name of a retraining: SHA-256 over data fingerprint, recipe hash, edit and seed, in hex."""
+        return hashlib.sha256("|".join((self.fingerprint, recipe, edit.hash, str(seed))).encode()).hexdigest()
+
+    def get(self, key: str) -> Retraining | None:
+        """The retraining `key`, or None if it has not been done."""
+        row = self.db.execute("SELECT key, seed, predicted, margins, seconds, device, library, threads, created "
+                              "FROM retrainings WHERE key = ?", (key,)).fetchone()
+        if row is None:
+            return None
+        return Retraining(row[0], row[1], np.frombuffer(row[2], np.uint8), np.frombuffer(row[3], np.float16), *row[4:])
+
+    def put(self, recipe: str, edit: Edit, seed: int, *, predicted, margins, seconds, device, library, threads,
+            out_of_subset: np.ndarray | None = None) -> bool:
+        """Keeps a retraining; False, and nothing changes, where it is there already.
+
+        out_of_subset: float [k, classes], probabilities of the removed training images, in the order of edit.indices;
+        they are added to the running sums in the same transaction, so that each model counts once.
+        """
+        body = zlib.compress(json.dumps(edit.to_json()).encode())
+        row = (self.key(recipe, edit, seed), recipe, edit.hash, seed, np.asarray(predicted, np.uint8).tobytes(),
+               np.asarray(margins, np.float16).tobytes(), seconds, device, library, threads, time.time())
+        with self.transaction():
+            if self.db.execute(f"INSERT OR IGNORE INTO retrainings VALUES ({','.join('?' * len(row))})", row).rowcount == 0:
+                return False
+            self.db.execute("INSERT OR IGNORE INTO edits VALUES (?, ?, ?, ?)", (edit.hash, edit.kind, edit.k, body))
+            if out_of_subset is not None:
+                self._accumulate(recipe, edit, np.asarray(out_of_subset, np.float64))
+        return True
+
+    def _accumulate(self, recipe, edit, probabilities):
+        old = self.out_of_subset(recipe)
+        size = edit.indices[-1] + 1
+        sums, counts = old if old else (np.zeros((0, probabilities.shape[1])), np.zeros(0, np.int64))
+        grow = max(0, size - len(counts))
+        sums, counts = np.pad(sums, ((0, grow), (0, 0))), np.pad(counts, (0, grow))
+        sums[list(edit.indices)] += probabilities
+        counts[list(edit.indices)] += 1
+        self.db.execute("INSERT OR REPLACE INTO out_of_subset VALUES (?, ?, ?)", (recipe, sums.tobytes(), counts.tobytes()))
+
+    def out_of_subset(self, recipe: str) -> tuple[np.ndarray, np.ndarray] | None:
+        """Sums float64 [n, classes] and counts int64 [n]: class probabilities of training images, over the models that
+        did not see them; n reaches to the last image left out so far."""
+        row = self.db.execute("SELECT sums, counts FROM out_of_subset WHERE recipe = ?", (recipe,)).fetchone()
+        if row is None:
+            return None
+        counts = np.frombuffer(row[1], np.int64).copy()
+        return np.frombuffer(row[0], np.float64).reshape(len(counts), -1).copy(), counts
+
+    def count(self) -> int:
+        """How many retrainings are kept."""
+        return self.db.execute("SELECT count(*) FROM retrainings").fetchone()[0]
+
+    def mean_seconds(self, recipe: str, k_at_most: int = 500) -> tuple[float, int] | None:
+        """Median seconds of the last 100 retrainings under small edits, and how many they are; None where there is none."""
+        rows = self.db.execute(
+            "SELECT seconds FROM retrainings JOIN edits ON edits.hash = retrainings.edit WHERE recipe = ? AND k <= ? "
+            "ORDER BY created DESC LIMIT 100", (recipe, k_at_most)).fetchall()
+        return (float(np.median(rows)), len(rows)) if rows else None
+
+    # -- supports
+
+    def put_support(self, recipe, ranking, target, kind, protocol, k_max, body: dict) -> None:
+        """Keeps the answer of a support search, a JSON-serialisable dict."""
+        self.db.execute("INSERT OR REPLACE INTO supports VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                        (recipe, ranking, target, kind, protocol, k_max, json.dumps(body), time.time()))
+
+    def supports(self, recipe: str) -> list[dict]:
+        """All answers of support searches under a recipe, each with ranking, target, kind, protocol, k_max, created."""
+        rows = self.db.execute("SELECT ranking, target, kind, protocol, k_max, created, body FROM supports "
+                               "WHERE recipe = ?", (recipe,)).fetchall()
+        names = ("ranking", "target", "kind", "protocol", "k_max", "created")
+        return [{**json.loads(row[-1]), **dict(zip(names, row))} for row in rows]
+
+    # -- jobs
+
+    def add_job(self, spec: dict, what: str) -> int:
+        """Queues a job and returns its number. An open job with the same spec is joined, not doubled."""
+        body = json.dumps(spec, sort_keys=True)
+        with self.transaction():
+            same = self.db.execute("SELECT id FROM jobs WHERE spec = ? AND state IN ('queued', 'running')", (body,)).fetchone()
+            if same:
+                return same[0]
+            return self.db.execute("INSERT INTO jobs (spec, what, state, created) VALUES (?, ?, 'queued', ?)",
+                                   (body, what, time.time())).lastrowid
+
+    def job(self, number: int) -> Job | None:
+        """The job `number`, or None."""
+        found = self._jobs("WHERE id = ?", (number,))
+        return found[0] if found else None
+
+    def jobs(self, limit: int = 100) -> list[Job]:
+        """The newest jobs first."""
+        return self._jobs("ORDER BY id DESC LIMIT ?", (limit,))
+
+    def open_jobs(self) -> list[Job]:
+        """Jobs with something left to do, oldest first."""
+        return self._jobs("WHERE state IN ('queued', 'running', 'cancelling') ORDER BY id", ())
+
+    def _jobs(self, where, values) -> list[Job]:
+        rows = self.db.execute("SELECT id, spec, what, state, done, total, message, created, started, finished "
+                               f"FROM jobs {where}", values).fetchall()
+        return [Job(row[0], json.loads(row[1]), *row[2:]) for row in rows]
+
+    def update_job(self, number: int, **fields) -> None:
+        """Sets columns of a job's row."""
+        names = ", ".join(f"{name} = ?" for name in fields)
+        self.db.execute(f"UPDATE jobs SET {names} WHERE id = ?", (*fields.values(), number))
+
+    def finish_job(self, number: int, state: str, message: str = "") -> None:
+        """Ends a job as done, failed or cancelled."""
+        self.update_job(number, state=state, message=message, finished=time.time())
+
+    def cancel_job(self, number: int) -> bool:
+        """Asks for a job to be stopped; the runner does it. False when it is not open."""
+        return self.db.execute("UPDATE jobs SET state = 'cancelling' WHERE id = ? AND state IN ('queued', 'running')",
+                               (number,)).rowcount > 0
+
+    # -- what is running now
+
+    def set_live(self, key: str, job: int, pid: int, epoch: int, epochs: int) -> None:
+        """Notes how far a training in progress is."""
+        self.db.execute("INSERT INTO live VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET job = excluded.job, "
+                        "pid = excluded.pid, epoch = excluded.epoch, epochs = excluded.epochs",
+                        (key, job, pid, epoch, epochs, time.time()))
+
+    def clear_live(self, key: str | None = None) -> None:
+        """Forgets the training `key` in progress, or all of them."""
+        self.db.execute("DELETE FROM live" if key is None else "DELETE FROM live WHERE key = ?", () if key is None else (key,))
+
+    def live(self) -> dict[str, dict]:
+        """key -> {"job", "pid", "epoch", "epochs", "started"} of the trainings in progress."""
+        rows = self.db.execute("SELECT key, job, pid, epoch, epochs, started FROM live").fetchall()
+        return {row[0]: dict(zip(("job", "pid", "epoch", "epochs", "started"), row[1:])) for row in rows}
+
+    def lost(self, key: str) -> int:
+        """Counts that a training's worker died under it, and returns how often that has happened."""
+        self.db.execute("INSERT INTO tries VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET n = n + 1", (key,))
+        return self.db.execute("SELECT n FROM tries WHERE key = ?", (key,)).fetchone()[0]
+
+    def transaction(self):
+        """A context manager: all of it or nothing, one writer at a time."""
+        return _Transaction(self.db)
+
+
+class _Transaction:
+    def __init__(self, db):
+        self.db = db
+
+    def __enter__(self):
+        self.db.execute("BEGIN IMMEDIATE")
+
+    def __exit__(self, kind, error, trace):
+        self.db.execute("COMMIT" if kind is None else "ROLLBACK")
