@@ -1,10 +1,11 @@
 """Private memory of the dashboard's server after use: every page opened, and 40 targets looked at in Explore.
 
-    .venv/bin/python tests/benchmarks/server_memory.py
+    .venv/bin/python tests/benchmarks/server_memory.py [--workspace DIR]
 
 Prints JSON, in MiB: after the start, and after use. Private is psutil's USS: what would be freed if it ended.
 """
 
+import argparse
 import json
 import sys
 import tempfile
@@ -14,6 +15,8 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from attribution import Workspace  # noqa: E402
+from attribution.workspace import DEMO  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
 PAGES = ["/", "/brittleness", "/methods"]
@@ -24,12 +27,17 @@ def private(pid: int) -> float:
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as data, serving.server(Path(data)) as server, serving.browser() as browser:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workspace", type=Path, default=DEMO)
+    path = parser.parse_args().workspace
+    n_val = Workspace.open(path).n_val
+    with tempfile.TemporaryDirectory() as data, serving.server(Path(data), path) as server, \
+            serving.browser() as browser:
         started = private(server.process.pid)
         page = serving.new_page(browser)
         for path in PAGES:
             serving.open_page(page, server.url + path)
-        for target in range(0, 1000, 25):
+        for target in range(0, n_val, max(1, n_val // 40)):
             serving.open_page(page, f"{server.url}/?target={target}")
         print(json.dumps({"started_mib": started, "used_mib": private(server.process.pid)}))
 
