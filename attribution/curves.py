@@ -1,0 +1,223 @@
+"""What many supports say together: the support CDF, its area, and how two rankings compare on the same targets.
+
+Conventions, used by every function here:
+- A target counts as flipped at k when its support is <= k. Censored targets never do, nor do supports beyond K.
+- `already_wrong` targets have no support: they are left out of every figure, and counted.
+- `unstable` supports (a verdict changed on fresh seeds) are counted at their measured support. Leaving them out would
+  leave out other targets for each ranking, and mostly those near a threshold; `stable_only` shows what that does.
+- Unfinished targets (None) are left out, except in `band`.
+
+Source: the brittleness figures of Singla et al. (arXiv 2311.03386), with intervals. A study has few targets, often 20.
+Percentile intervals and bootstrap p-values are then optimistic: `interval` and `versus` say by how much.
+"""
+
+from itertools import combinations
+
+import numpy as np
+from scipy.stats import binomtest
+
+from attribution.support import K
+
+RESAMPLES = 10_000
+
+
+def values(supports, *, stable_only=False):
+    """Return float64 [n]: one support a target that has one, inf where censored.
+
+    supports  iterable of `support.Support` or None (unfinished); already_wrong and None are dropped
+    """
+    left_out = ("already_wrong", "unstable") if stable_only else ("already_wrong",)
+    kept = [one for one in supports if one is not None and one.status not in left_out]
+    return np.array([np.inf if one.support is None else one.support for one in kept], dtype=float)
+
+
+def cdf(supports, k_max=K, *, stable_only=False):
+    """Return float64 [k_max + 1]: the fraction of targets flipped at k = 0 .. k_max (NaN if there are no targets)."""
+    return _cdf(values(supports, stable_only=stable_only), k_max)
+
+
+def auc(supports, k_max=K, *, stable_only=False):
+    """Area under the support CDF over K, in [0, 1]: higher means smaller supports; None if there are no targets.
+
+    The CDF is a step function of a continuous k, so that a target with support s adds the area (K - s) / K: nearly 1
+    for s = 1, and 0 both for s = K and when censored.
+    """
+    area = _areas(values(supports, stable_only=stable_only), k_max)
+    return float(area.mean()) if len(area) else None
+
+
+def median(supports, k_max=K):
+    """Median support, where censored means beyond any number: None where it falls among the censored."""
+    kept = values(supports)
+    kept[kept > k_max] = np.inf
+    middle = np.median(kept) if len(kept) else np.inf
+    return float(middle) if np.isfinite(middle) else None
+
+
+def band(supports, pending, k_max=K):
+    """Return two float64 [k_max + 1]: the lowest and the highest CDF that the finished study can still show.
+
+    supports  the finished targets, as in `values`
+    pending   one (lo, hi) an unfinished target: what its search knows so far, (0, None) when nothing. Its support is
+              at best lo + 1, and at worst hi, or censored where nothing has flipped yet (hi None).
+    """
+    done = values(supports)
+    worst = [np.inf if hi is None else hi for _, hi in pending]
+    best = [lo + 1 for lo, _ in pending]
+    return _cdf(np.append(done, worst), k_max), _cdf(np.append(done, best), k_max)
+
+
+def interval(sample, *, level=0.95, resamples=RESAMPLES, seed=0):
+    """Percentile bootstrap interval of the mean of `sample` [n], one number a target: (low, high), or None if n < 2.
+
+    It resamples targets, and so speaks of other targets drawn like these; the seeds' noise in each support is part of
+    what varies. With few targets it is a little too narrow: in simulated studies (30 % censored, the rest spread
+    evenly over 1 .. K) the 95 % interval held the true AUC in 91 % of studies of 10 targets and in 94 % of 20 or 50.
+    It cannot see beyond the sample: where all targets agree its width is 0.
+    """
+    sample = np.asarray(sample, dtype=float)
+    if len(sample) < 2:
+        return None
+    tail = (1 - level) / 2
+    low, high = np.quantile(_resampled_means(sample, resamples, seed), [tail, 1 - tail])
+    return float(low), float(high)
+
+
+def summary(supports, k_max=K, *, level=0.95, resamples=RESAMPLES, seed=0):
+    """The table row of one ranking.
+
+    auc, auc_ci     see `auc` and `interval`
+    auc_stable      the AUC without unstable supports
+    median          None where it is censored
+    censored        share of the n targets, in [0, 1] (None if n = 0)
+    unstable        number among the n; already_wrong and unfinished: numbers beside the n
+    n               number of targets counted
+    trainings_mean  mean trainings asked for per counted target, cached ones included
+    """
+    supports = list(supports)
+    kept = values(supports)
+    counted = [one for one in supports if one is not None and one.status != "already_wrong"]
+    return {
+        "auc": auc(supports, k_max),
+        "auc_ci": interval(_areas(kept, k_max), level=level, resamples=resamples, seed=seed),
+        "auc_stable": auc(supports, k_max, stable_only=True),
+        "median": median(supports, k_max),
+        "censored": float(np.mean(kept > k_max)) if len(kept) else None,
+        "unstable": sum(one.status == "unstable" for one in counted),
+        "already_wrong": sum(one is not None and one.status == "already_wrong" for one in supports),
+        "unfinished": sum(one is None for one in supports),
+        "n": len(counted),
+        "trainings_mean": float(np.mean([one.trainings for one in counted])) if counted else None,
+    }
+
+
+def versus(a, b, k_max=K, *, level=0.95, resamples=RESAMPLES, seed=0):
+    """Compare two rankings on the targets that both have finished.
+
+    a, b  {target: Support or None}
+
+    win, tie, loss  targets whose support is smaller, equal, larger under a; two censored ones tie
+    p               exact two-sided sign test of wins against losses, ties dropped (1 where all tie)
+    n               targets compared
+    auc_difference  mean of a's areas minus b's over these n targets, with its paired bootstrap interval and p: twice
+                    the smaller share of resamples on one side of 0, but never below 2 / (resamples + 1), nor below
+                    2 / 2**m, the least that m differing targets can show
+    The sign test is exact. The bootstrap p is not: between equal rankings (simulated as at `interval`) it fell below
+    0.05 in 11 % of studies of 10 targets, 8 % of 20 and 6 % of 50. Neither is corrected for the number of pairs;
+    `wins` adds that.
+    """
+    both = [t for t in a if t in b and all(one is not None and one.status != "already_wrong" for one in (a[t], b[t]))]
+    left, right = (values(side[t] for t in both) for side in (a, b))
+    left[left > k_max] = right[right > k_max] = np.inf
+    win, loss = int((left < right).sum()), int((left > right).sum())
+    # Compared in whole images: as fractions, resamples that balance exactly would miss 0 by a rounding error.
+    images = np.maximum(k_max - left, 0) - np.maximum(k_max - right, 0)
+    difference = images / k_max
+    return {
+        "win": win,
+        "tie": len(both) - win - loss,
+        "loss": loss,
+        "p": float(binomtest(win, win + loss).pvalue) if win + loss else 1.0,
+        "n": len(both),
+        "auc_difference": float(difference.mean()) if both else None,
+        "auc_difference_ci": interval(difference, level=level, resamples=resamples, seed=seed),
+        "auc_difference_p": _p_of_mean(images, resamples, seed),
+    }
+
+
+def wins(rankings, k_max=K, *, level=0.95, resamples=RESAMPLES, seed=0):
+    """Every ranking against every other: {A: {B: versus(A, B) and "auc_difference_p_holm"}}.
+
+    rankings  {name: {target: Support or None}}
+
+    The Holm correction runs over all pairs of rankings, for the p of the AUC difference.
+    """
+    pairs = {
+        (a, b): versus(rankings[a], rankings[b], k_max, level=level, resamples=resamples, seed=seed)
+        for a, b in combinations(rankings, 2)
+    }
+    corrected = holm([one["auc_difference_p"] for one in pairs.values()])
+    against = {name: {} for name in rankings}
+    for ((a, b), one), p in zip(pairs.items(), corrected, strict=True):
+        against[a][b] = one | {"auc_difference_p_holm": p}
+        against[b][a] = _mirrored(against[a][b])
+    return against
+
+
+def table(rankings, k_max=K, *, level=0.95, resamples=RESAMPLES, seed=0):
+    """The comparison of one kind of support: {"rankings": {name: summary}, "wins": see `wins`}, all of it JSON.
+
+    rankings  {name: {target: Support or None}}. Each row counts the targets its own ranking has finished; wins and
+              AUC differences only those that both have.
+    """
+    options = {"level": level, "resamples": resamples, "seed": seed}
+    return {
+        "rankings": {name: summary(results.values(), k_max, **options) for name, results in rankings.items()},
+        "wins": wins(rankings, k_max, **options),
+    }
+
+
+def holm(p_values):
+    """Holm's step-down correction (1979) of a list of p-values, in the order given."""
+    corrected, running = [0.0] * len(p_values), 0.0
+    for rank, at in enumerate(np.argsort(p_values, kind="stable")):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[at]))
+        corrected[at] = running
+    return corrected
+
+
+def _cdf(supports, k_max):
+    if not len(supports):
+        return np.full(k_max + 1, np.nan)
+    return np.searchsorted(np.sort(supports), np.arange(k_max + 1), side="right") / len(supports)
+
+
+def _areas(supports, k_max):
+    return np.maximum(k_max - supports, 0) / k_max
+
+
+def _resampled_means(sample, resamples, seed):
+    # One seed for all: rankings over the same targets are resampled alike, and their intervals differ for cause.
+    drawn = np.random.default_rng(seed).integers(len(sample), size=(resamples, len(sample)))
+    return sample[drawn].mean(axis=1)
+
+
+def _p_of_mean(sample, resamples, seed):
+    """Two-sided bootstrap p of "the mean of `sample` [n] is 0"; 1 where there is nothing to tell."""
+    if len(sample) < 2:
+        return 1.0
+    means = _resampled_means(sample, resamples, seed)
+    smaller_side = min((means <= 0).sum(), (means >= 0).sum())
+    p = 2 * (smaller_side + 1) / (resamples + 1)
+    return float(min(1.0, max(p, 2.0 ** (1 - np.count_nonzero(sample)))))
+
+
+def _mirrored(one):
+    low_high = one["auc_difference_ci"]
+    difference = one["auc_difference"]
+    return one | {
+        "win": one["loss"],
+        "loss": one["win"],
+        "auc_difference": None if difference is None else -difference,
+        "auc_difference_ci": None if low_high is None else (-low_high[1], -low_high[0]),
+    }
