@@ -1,0 +1,15 @@
+"""The router: which pages there are, and the one that is open. Everything else is in pages/ and attribution/."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from pages.ui import look
+
+PAGES = ("explore", "brittleness", "methods")  # the first is the front page; links to it are /?...
+ROOMS = Path(__file__).parent / "pages"
+
+st.set_page_config(page_title="Lineup", page_icon=str(look.LOGO), layout="wide")
+look.dress()
+st.navigation([st.Page(f"pages/{name}/page.py", title=name.capitalize(), url_path=name, default=name == PAGES[0])
+               for name in PAGES if (ROOMS / name / "page.py").exists()], position="top").run()

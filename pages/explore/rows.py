@@ -1,0 +1,166 @@
+"""From lined-up rows to what the strip and the cards draw, and the words of the page; nothing here is a widget."""
+
+import numpy as np
+
+from attribution import Workspace
+from attribution.lineup import Row
+from pages.ui import format as write
+from pages.ui.strip import tiles
+
+
+def strip_data(ws: Workspace, target: int, rows: list[Row], atlas: dict, places: dict[int, int], *, k: int, shown: int,
+               cut_max: int, chosen: str, selected: int | None, supports: dict[str, dict], scores: bool,
+               planted: np.ndarray | None, scale: int) -> dict:
+    """The strip's data for `rows`. places: training image -> place in `atlas`; supports: ranking -> its measured
+    support (backend.py); planted: original label of each training image, -1 where it was not changed, or None to hide.
+    """
+    columns = max([len(row.ids) for row in rows], default=0)
+    return {
+        "layout": "rows", "atlas": atlas, "scale": scale, "zoom": 5 if scale > 1 else 2, "axis": "rank",
+        "rows": [_row(ws, target, row, places, chosen, supports, scores, planted, shown) for row in rows],
+        "cut": {"k": k, "shown": columns, "max": cut_max} if columns else None,
+        "selected": selected, "footnote": footnote(ws),
+    }
+
+
+def _row(ws, target, row, places, chosen, supports, scores, planted, shown) -> dict:
+    label = ws.val_labels[target]
+    sign = "+" if row.sign > 0 else "-"
+    words = f"{'for' if row.sign > 0 else 'against'} {ws.classes[row.for_class]}"
+    drawn = {"id": row.id, "name": row.method, "short": row.ranking, "about": row.about, "sign": sign,
+             "sign_text": words, "chosen": row.ranking == chosen and row.end == "helpful",
+             "choose": f"Cut and retrain by {row.ranking}",
+             "label": f"{row.ranking}, {words}: {len(row.ids)} training images, best first"}
+    if row.undefined:
+        return drawn | {"tiles": [], "empty": row.undefined}
+    notes = [f"{write.share(row.same, len(row.ids))} same class"]
+    if row.shared:
+        notes.append(f"{row.shared[1]} of {len(row.ids)} shared with {row.shared[0]}")
+    support = supports.get(row.ranking) if row.end == "helpful" else None
+    texts = [f"training image {image}, {ws.classes[given]}" for image, given in zip(row.ids, row.labels)]
+    flags = [None] * len(row.ids)
+    if planted is not None:
+        flags = [f"planted: was {ws.classes[planted[image]]}" if planted[image] >= 0 else None for image in row.ids]
+    return drawn | {
+        "mix": [{"text": ws.classes[c], "count": n, "same": bool(c == label)} for c, n in row.mix],
+        "notes": notes,
+        **({"support": {"k": support["support"], "text": support_text(support, shown)}} if support else {}),
+        "tiles": tiles(places, row.ids, texts, flag=flags,
+                       mark=[f"≠ {ws.classes[given]}" if given != label else None for given in row.labels],
+                       score=[write.score(s) for s in row.scores] if scores and row.scores is not None else None),
+    }
+
+
+def support_text(support: dict, shown: int = 10**9) -> str:
+    """{"support": 24, ...} -> "support 24", with an arrow where that lies beyond the columns on view."""
+    if support["support"]:
+        return f"support {support['support']}" + (" →" if support["support"] > shown else "")
+    return f"none up to {support['k_max']}" if support["status"] == "censored" else support["status"].replace("_", " ")
+
+
+def wall_data(ws: Workspace, ids, atlas: dict, target: int, wall: bool, scale: int) -> dict:
+    """The strip's data for the targets `ids`, in the order of the atlas."""
+    said = ws.base.prediction[ids]
+    true = ws.val_labels[ids]
+    captions = [ws.classes[t] if s == t else f"{ws.classes[t]} → {ws.classes[s]}" for t, s in zip(true, said)]
+    texts = [f"validation image {i}, {ws.classes[t]}, predicted {ws.classes[s]} with {c:.2f}"
+             for i, t, s, c in zip(ids, true, said, ws.base.confidence[ids])]
+    places = {int(i): at for at, i in enumerate(ids)}
+    wrong = [caption if s != t else None for caption, t, s in zip(captions, true, said)]
+    return {"layout": "wall" if wall else "line", "atlas": atlas, "scale": scale, "zoom": 5 if scale > 1 else 2,
+            "pitch": 84, "selected": target,
+            "rows": [{"id": "targets", "label": "validation images",
+                      "tiles": tiles(places, ids, texts, caption=captions, mark=wrong)}]}
+
+
+def footnote(ws: Workspace) -> str:
+    """What the reader of the rows must know, in one line."""
+    notes = ["Ranks align in columns; scores of different rows are not comparable."]
+    if ws.planted:
+        notes.append(f"Labels are as given, with {ws.planted} planted errors.")
+    return " ".join(notes)
+
+
+def sentence(ws: Workspace, target: int, supports: dict[str, dict]) -> str:
+    """The measured fact about a target that heads the page."""
+    base, true, said = ws.base, ws.classes[ws.val_labels[target]], ws.base.prediction[target]
+    votes = int((base.predicted[:, target] == said).sum())
+    fact = f"{ws.classes[said]} in {votes} of {base.models} models"
+    if ws.classes[said] != true:
+        return f"{fact}, but it is labelled {true}."
+    found = {name: support for name, support in supports.items() if support["support"]}
+    if found:
+        name, best = min(found.items(), key=lambda item: item[1]["support"])
+        return (f"{fact}. Without the first {best['support']} images of {name}: "
+                f"{best['becomes']} in {best['wrong']} of {best['seeds']}.")
+    if supports:
+        return f"{fact}. No ranking tested changes that."
+    return f"{fact}."
+
+
+# -- HTML; whatever comes from the workspace is escaped
+
+def card_html(ws: Workspace, target: int, supports: dict[str, dict], picture: str, scale: int) -> str:
+    """The target: its picture, true label, prediction, confidence over the base models, and measured supports."""
+    base, label = ws.base, int(ws.val_labels[target])
+    said, mean = int(base.prediction[target]), base.mean[target]
+    classes = list(np.argsort(-mean)[:3])
+    if label not in classes:
+        classes[-1] = label
+    bars = "".join(
+        f'<span class="{"true" if c == label else ""}">{write.escape(ws.classes[c])}</span>'
+        f'<span class="bar {"true" if c == label else ""}"><span style="width:{100 * mean[c]:.0f}%"></span></span>'
+        f'<span class="value">{mean[c]:.2f}</span>' for c in classes)
+    name = write.escape(ws.classes[label])
+    found = sorted(supports.items(), key=lambda item: item[1]["support"] or 10**9)
+    chips = "".join(f'<span class="{"best" if support is found[0][1] and support["support"] else ""}">'
+                    f"{write.escape(ranking)}: {write.escape(support_text(support).removeprefix('support '))}</span>"
+                    for ranking, support in found)
+    return (
+        f'<div class="lu-card"><img src="{picture}" width="{scale * ws.val_images.shape[2]}" '
+        f'alt="validation image {target}, {name}, enlarged"><div class="name">{name}</div>'
+        f'<div class="lu-faint">true label · validation image {target}</div>'
+        f"<div>predicted <b>{write.escape(ws.classes[said])}</b></div>"
+        f'<div class="lu-bars" role="group" aria-label="mean confidence of {base.models} base models">{bars}</div>'
+        f'<div class="lu-faint">right in {base.right[target]} of {base.models} base models · '
+        f'{base.status(target).replace("_", " ")}</div>'
+        + (f'<div class="lu-faint later">Removal support</div><div class="lu-chips">{chips}</div>' if chips else "")
+        + "</div>")
+
+
+def image_html(ws: Workspace, image: int, ranks: list[tuple[Row, int | None]], planted: np.ndarray | None, picture: str,
+               scale: int) -> str:
+    """A training image: its given label, where it comes from, and its rank in each row. planted: as in `strip_data`."""
+    given = write.escape(ws.classes[ws.train_labels[image]])
+    note = "given label"
+    if planted is not None and planted[image] >= 0:
+        note += f"; a planted error, it was {write.escape(ws.classes[planted[image]])}"
+    lines = "".join(f"<tr><td>{write.escape(row.ranking)}{' (harmful)' if row.end == 'harmful' else ''}</td>"
+                    f"<td>{f'#{rank}' if rank else 'not in the first 128'}</td></tr>" for row, rank in ranks)
+    return (f'<div class="lu-image"><img src="{picture}" width="{scale * ws.train_images.shape[2]}" '
+            f'alt="training image {image}, {given}, enlarged"><div><div class="name">{given}</div>'
+            f'<div class="lu-faint">{note}</div><div>training image {image}</div>'
+            f'<div class="lu-faint">image {ws.train_index[image]} of the source data</div></div>'
+            f"<table>{lines}</table></div>")
+
+
+def votes_html(groups: list[dict]) -> str:
+    """A line for each group of retrainings, a dot for each seed (backend.view)."""
+    return f'<div class="lu-votes" role="status">{"".join(_votes(group) for group in groups)}</div>'
+
+
+def _votes(group: dict) -> str:
+    done = [vote for vote in group["votes"] if vote["state"] == "done"]
+    wrong = [vote["becomes"] for vote in done if vote["wrong"]]
+    most = max(set(wrong), key=wrong.count) if wrong else None
+    said = f"{write.escape(most)} in {wrong.count(most)} of {len(done)}" if most else f"unchanged in {len(done)}"
+    return (f"<span>{write.escape(group['name'])}</span>"
+            f'<span class="dots">{"".join(_dot(vote) for vote in group["votes"])}</span>'
+            f"<b>{said if done else 'waiting'}</b>")
+
+
+def _dot(vote: dict) -> str:
+    sign, kind = {"done": ("◆", "flipped") if vote["wrong"] else ("●", "kept"),
+                  "running": ("◐", "running")}.get(vote["state"], ("○", "lu-faint"))
+    words = write.escape(f"seed {vote['seed']}: {vote['becomes'] or vote['state']}")
+    return f'<span class="{kind}" title="{words}" aria-label="{words}" role="img">{sign}</span>'

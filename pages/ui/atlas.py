@@ -1,0 +1,42 @@
+"""Many small pictures as one: a PNG that holds every tile on view, encoded once and shown by position."""
+
+import base64
+import math
+from io import BytesIO
+
+import numpy as np
+import streamlit as st
+from PIL import Image
+
+from attribution import Workspace
+
+SIDE = 56  # about as many pixels a tile's side on the page
+
+
+def atlas(ws: Workspace, split: str, ids) -> dict:
+    """The atlas of images `ids` of "train" or "val", in the order given: the `atlas` of strip.py's data."""
+    return _atlas(ws, ws.fingerprint, split, tuple(int(i) for i in ids))
+
+
+def picture(ws: Workspace, split: str, index: int) -> str:
+    """One image as a data URL, at its own size."""
+    return _atlas(ws, ws.fingerprint, split, (int(index),))["url"]
+
+
+def scale(ws: Workspace, side: int = SIDE) -> int:
+    """The integer multiple at which an image of this workspace is about `side` pixels."""
+    return max(1, round(side / max(ws.val_images.shape[1:3])))
+
+
+@st.cache_data(max_entries=400, show_spinner=False)
+def _atlas(_ws, fingerprint: str, split: str, ids: tuple[int, ...]) -> dict:
+    images = (_ws.train_images if split == "train" else _ws.val_images)[list(ids)]
+    height, width = images.shape[1:3]
+    columns = max(1, math.ceil(math.sqrt(len(ids))))
+    sheet = np.zeros((math.ceil(len(ids) / columns) or 1, columns, *images.shape[1:]), np.uint8)
+    sheet.reshape(-1, *images.shape[1:])[: len(ids)] = 255 - images if _ws.greyscale_inverted else images
+    sheet = sheet.swapaxes(1, 2).reshape(sheet.shape[0] * height, columns * width, *images.shape[3:])
+    content = BytesIO()
+    Image.fromarray(sheet).save(content, "PNG", compress_level=1)
+    url = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+    return {"url": url, "columns": columns, "count": max(1, len(ids)), "width": width, "height": height}

@@ -1,0 +1,37 @@
+"""How numbers and names are written, the same on every page."""
+
+import html
+import re
+
+
+def count(n: int) -> str:
+    """5000 -> "5,000"."""
+    return f"{n:,}"
+
+
+def share(part: int, whole: int) -> str:
+    """(4, 7) -> "57 %"; an empty whole is "–"."""
+    return f"{100 * part / whole:.0f} %" if whole else "–"
+
+
+def score(value: float) -> str:
+    """Three significant digits, without an exponent where it can be had: 0.0123, -4.57, 1.2e-05."""
+    return f"{value:.3g}"
+
+
+def seconds(value: float) -> str:
+    """0.42 -> "0.4 s", 75 -> "1 min 15 s", 7300 -> "2 h 2 min"."""
+    if value < 60:
+        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
+    minutes, rest = divmod(round(value), 60)
+    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def plain(text: object) -> str:
+    """`text` for markdown, shown as it is: names and paths may hold signs that markdown would take for its own."""
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:])", r"\\\1", str(text))
+
+
+def escape(text: object) -> str:
+    """`text` for HTML, attributes included."""
+    return html.escape(str(text))
