@@ -130,7 +130,7 @@ def test_the_unedited_training_set_is_not_confirmed():
     assert 0 not in {k for k, _ in train.asked}
 
 
-@pytest.mark.parametrize("votes", product([True, False], repeat=5))
+@pytest.mark.parametrize("votes", list(product([True, False], repeat=5)))
 def test_early_majority_gives_the_verdict_of_all_five(votes):
     train = Fake(lambda k, seed: votes[seed])
     paper = run(search(LABEL, 1, protocol="paper"), train)
