@@ -1,0 +1,48 @@
+"""SimCLR (Chen et al., arXiv 2002.05709): the two views of an image attract, all other views of the batch repel."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from lightly.loss import NTXentLoss
+from lightly.models.modules import SimCLRProjectionHead
+from torch import nn
+
+from attribution.features import ssl
+from attribution.features.views import view
+
+
+@dataclass(frozen=True)
+class Recipe(ssl.Recipe):
+    epochs: int = 100
+    temperature: float = 0.2
+    hidden: int = 512  # units of the projection head
+
+
+class SimCLR(ssl.Method):
+    recipe = Recipe()
+
+    def __init__(self, recipe: Recipe, encoder):
+        super().__init__()
+        self.recipe = recipe
+        self.encoder = encoder()
+        self.head = SimCLRProjectionHead(ssl.DIM, recipe.hidden, ssl.DIM)
+        self.contrast = NTXentLoss(recipe.temperature)
+
+    def loss(self, images, draw, epoch, share):
+        views = [view(images, self.recipe.views, draw) for _ in range(2)]
+        return self.contrast(*self.head(self.encoder(torch.cat(views))).chunk(2))
+
+    def embedder(self) -> nn.Module:
+        return self.encoder
+
+
+def train(images: np.ndarray, out_dir: Path, seed: int, epochs: int | None, progress) -> dict:
+    """See `attribution.features.train`."""
+    return ssl.train(SimCLR, images, out_dir, seed, epochs, progress)
+
+
+def embed(checkpoint_dir: Path, images: np.ndarray) -> np.ndarray:
+    """See `attribution.features.embed`."""
+    return ssl.embed(SimCLR, checkpoint_dir, images)

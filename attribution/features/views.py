@@ -1,0 +1,99 @@
+"""Random views for self-supervised training, drawn for a whole batch at once.
+
+The same augmentations as lightly's `SimCLRTransform` (random resized crop, flip, jitter, grey, blur). That one works on
+one PIL image at a time and takes 0.5 ms a view on one CPU core (torchvision v2: 0.3 ms), as long as a network's forward
+and backward pass. Here crop, flip and blur are one small matrix for the rows and one for the columns of each image, so
+that a batch of views is two batched matrix products.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class ViewRecipe:
+    """How strongly one view is changed. No hue: it means nothing for grey images."""
+
+    scale: tuple[float, float] = (0.3, 1.0)  # area of the crop, as a share of the image
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)  # width / height of the crop
+    jitter: float = 0.4  # brightness, contrast and (colour) saturation, each times U(1 - jitter, 1 + jitter)
+    jitter_chance: float = 0.8
+    blur: tuple[float, float] = (0.1, 1.0)  # sigma in pixels
+    blur_chance: float = 0.5
+    grey_chance: float = 0.2  # colour images only
+    erase: tuple[float, float] = (0.0, 0.0)
+    erase_chance: float = 0.0
+    flip: bool = True
+
+
+def view(images: Tensor, recipe: ViewRecipe, generator: torch.Generator) -> Tensor:
+    """One random view of each image.
+
+    Args:
+        images: float [n, channels, height, width] in [0, 1].
+        generator: where all randomness comes from; on the CPU, so that every device draws the same views.
+
+    Returns:
+        float [n, channels, height, width] in [0, 1].
+    """
+    n, channels, height, width = images.shape
+
+    def uniform(low: float, high: float) -> Tensor:
+        return torch.rand(n, generator=generator) * (high - low) + low
+
+    def chance(p: float) -> Tensor:
+        return torch.rand(n, generator=generator) < p
+
+    area = uniform(*recipe.scale)
+    ratio = uniform(*(torch.tensor(recipe.ratio).log().tolist())).exp()
+    crop_h = (area / ratio).sqrt().clamp(max=1) * height
+    crop_w = (area * ratio).sqrt().clamp(max=1) * width
+    top = uniform(0, 1) * (height - crop_h)
+    left = uniform(0, 1) * (width - crop_w)
+    sigma = torch.where(chance(recipe.blur_chance), uniform(*recipe.blur), torch.zeros(n))
+    rows = _blur(height, sigma) @ _resize(height, top, crop_h)
+    columns = _blur(width, sigma) @ _resize(width, left, crop_w)
+    if recipe.flip:
+        columns = torch.where(chance(0.5)[:, None, None], columns.flip(1), columns)
+    rows, columns = rows.to(images.device), columns.to(images.device)
+    out = rows[:, None] @ images @ columns.transpose(1, 2)[:, None]
+
+    apply = chance(recipe.jitter_chance)
+    factors = []
+    for _ in range(3):
+        factor = torch.where(apply, uniform(1 - recipe.jitter, 1 + recipe.jitter), torch.ones(n))
+        factors.append(factor.to(images.device)[:, None, None, None])
+    brightness, contrast, saturation = factors
+    grey = chance(recipe.grey_chance).to(images.device)[:, None, None, None]
+    out = (out * brightness).clamp(0, 1)
+    mean = out.mean((1, 2, 3), keepdim=True)
+    out = (mean + (out - mean) * contrast).clamp(0, 1)
+    if channels == 3:
+        luma = (out * out.new_tensor([0.299, 0.587, 0.114])[None, :, None, None]).sum(1, keepdim=True)
+        out = torch.where(grey, luma, luma + (out - luma) * saturation).clamp(0, 1)
+    if recipe.erase_chance:
+        on = chance(recipe.erase_chance)
+        eh, ew = uniform(*recipe.erase).sqrt() * height, uniform(*recipe.erase).sqrt() * width
+        et, el = uniform(0, 1) * (height - eh), uniform(0, 1) * (width - ew)
+        yy, xx = torch.arange(height), torch.arange(width)
+        my = (yy >= et[:, None]) & (yy < (et + eh)[:, None])
+        mx = (xx >= el[:, None]) & (xx < (el + ew)[:, None])
+        m = my[:, :, None] & mx[:, None, :] & on[:, None, None]
+        out = out * ~m[:, None]
+    return out
+
+
+def _resize(size: int, start: Tensor, length: Tensor) -> Tensor:
+    """Matrices [n, size, size] that stretch the part [start, start + length) of a line to all of it, bilinearly."""
+    position = start[:, None] + (torch.arange(size) + 0.5) * (length / size)[:, None] - 0.5
+    distance = position.clamp(0, size - 1)[:, :, None] - torch.arange(size)
+    return (1 - distance.abs()).clamp(min=0)
+
+
+def _blur(size: int, sigma: Tensor) -> Tensor:
+    """Matrices [n, size, size] that blur a line with a Gaussian of `sigma` [n] pixels (0: leave it); rows sum to 1."""
+    offset = torch.arange(size)[:, None] - torch.arange(size)
+    weight = torch.exp(-offset.square() / (2 * sigma.clamp(min=0.05).square())[:, None, None])
+    return weight / weight.sum(2, keepdim=True)
