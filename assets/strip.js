@@ -3,6 +3,7 @@
 
 const HOVER_MS = 350; // a sweep over the rows shows the cross-row highlight only; resting on a tile shows it large
 const SEND_MS = 250; // arrow keys on the cut send once they pause
+const TOP = 64; // Streamlit's own bar lies over everything above this
 const mounted = new WeakMap();
 
 export default function (component) {
@@ -79,13 +80,15 @@ class Strip {
     this.edge.type = "button";
     this.edge.tabIndex = -1; // the cut itself is reached by keyboard
     this.root.replaceChildren(this.scroller, this.edge, ...(data.footnote === undefined ? [] : [this.status]));
+    this.root.dataset.of = data.of ?? "";
     this.placeCut();
     this.scroller.scrollLeft = left;
     this.placeEdge();
     this.clampFocus();
     if (hadFocus === "tile") this.tileAt(this.focus)?.focus({ preventScroll: true });
     else if (hadFocus) this.root.querySelector(`[data-part="${CSS.escape(hadFocus)}"]`)?.focus({ preventScroll: true });
-    if (data.layout !== "rows" && (!before || before.selected !== data.selected)) this.showSelected();
+    const shown = (drawn) => JSON.stringify([drawn.selected, drawn.layout, drawn.rows[0]?.tiles[0]?.id]);
+    if (data.layout !== "rows" && (!before || shown(before) !== shown(data))) this.showSelected();
   }
 
   setAtlas(url) {
@@ -337,7 +340,7 @@ class Strip {
     const above = at.top - size.height - 8;
     const x = Math.max(8, Math.min(at.left + at.width / 2 - size.width / 2, window.innerWidth - size.width - 8));
     this.zoom.style.left = x + "px";
-    this.zoom.style.top = (above > 8 ? above : at.bottom + 8) + "px";
+    this.zoom.style.top = (above > TOP ? above : at.bottom + 8) + "px";
   }
 
   hideZoom() {

@@ -1,56 +1,34 @@
 """What Explore asks of the parts of the library that measure and retrain, in the shape the page draws."""
 
 import time
-from collections import Counter
 
 import numpy as np
 import streamlit as st
 
-from attribution import Workspace, jobs, recipes
+from attribution import Workspace, jobs
+from attribution import supports as answers
 from attribution.lineup import Row
+from attribution.opening import verdict
 from attribution.store import Store
 
 
-def opening(ws: Workspace):
-    """The target to open with: an object with target, ranking and k; None where nothing was measured yet."""
-    try:
-        from attribution.opening import opening as find
-    except ImportError:
-        return None
-    return find(ws)
-
-
-# -- supports
-
-def supports(ws: Workspace, target: int) -> dict[str, dict]:
-    """ranking -> {"status", "support" (int or None), "k_max", "becomes" (class), "wrong", "seeds"} of removals.
-
-    "becomes" is what most of the flipped seeds say without the support, in "wrong" of "seeds".
-    """
-    return {one["ranking"]: _support(ws, one) for one in _measured(ws, ws.fingerprint).get(target, [])}
-
-
 @st.cache_resource(ttl=10, show_spinner=False)
-def _measured(_ws, fingerprint: str) -> dict[int, list[dict]]:
-    """Removal supports by target: those that come with the workspace, then the user's own."""
-    found = list(_ws.supports()) if hasattr(_ws, "supports") else []
+def supports(_ws: Workspace, fingerprint: str) -> dict[int, dict[str, dict]]:
+    """target -> ranking -> {"status", "support" (int or None), "k_max", "becomes" (class), "votes", "seeds"}, removals.
+
+    "becomes" is what most seeds say without the support: "votes" of "seeds". Read anew every 10 s.
+    """
     store = Store.of(_ws)
-    found += store.supports(recipes.get(_ws.recipe).hash)
+    table = answers.table(_ws, store)
     store.close()
-    by_target: dict[int, list[dict]] = {}
-    for one in found:
-        if one["kind"] == "remove" and one["protocol"] == "default":
-            by_target.setdefault(one["target"], []).append(one)
-    return by_target
-
-
-def _support(ws: Workspace, one: dict) -> dict:
-    label = int(ws.val_labels[one["target"]])
-    at_support = [row for row in one["trace"] if row["k"] == one["support"]]
-    said = at_support[0]["predictions"] if at_support else []
-    wrong = Counter(c for c in said if c != label).most_common(1)
-    return {"status": one["status"], "support": one["support"], "k_max": one["k_max"], "seeds": len(said),
-            "becomes": ws.classes[wrong[0][0]] if wrong else None, "wrong": wrong[0][1] if wrong else 0}
+    found: dict[int, dict[str, dict]] = {}
+    for row in table[(table.kind == "remove") & (table.protocol == "default")].itertuples():
+        flipped = row.status in ("flipped", "unstable")
+        said = verdict(_ws, row) if flipped else None
+        found.setdefault(int(row.target), {})[row.ranking] = {
+            "status": row.status, "support": int(row.support) if flipped else None, "k_max": int(row.k_max),
+            **({"becomes": _ws.classes[said.other], "votes": said.votes, "seeds": said.seeds} if said else {})}
+    return found
 
 
 # -- retraining

@@ -8,6 +8,7 @@ import streamlit as st
 from attribution import UserError, Workspace
 from attribution import figure as figures
 from attribution.lineup import default_rankings, line_up, rank_of
+from attribution.opening import opening
 from attribution.targets import KINDS, choose, neighbours
 from pages.explore import backend
 from pages.explore.rows import card_html, image_html, sentence, strip_data, votes_html, wall_data
@@ -28,7 +29,7 @@ def main() -> None:
     with st.container(gap="xxsmall"):
         targets, target = _pick_target(ws, first)
         _film(ws, targets, target)
-        measured = backend.supports(ws, target)
+        measured = backend.supports(ws, ws.fingerprint).get(target, {})
         st.header(write.plain(sentence(ws, target, measured)), anchor=False)
         with st.container(horizontal=True, gap="small"):
             with st.container(width=204):
@@ -42,7 +43,7 @@ def main() -> None:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _opening(_ws, fingerprint: str):
-    return backend.opening(_ws)
+    return opening(_ws)
 
 
 def _start(ws: Workspace, first) -> None:
@@ -109,7 +110,7 @@ def _film(ws: Workspace, targets: np.ndarray, target: int) -> None:
     page = min(state_of[state.PAGE], pages - 1)
     ids = targets[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
     wall = state_of.get(state.WALL, False)
-    strip("film", wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, wall, atlas.scale(ws)),
+    strip("strip film", wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, wall, atlas.scale(ws)),
           on_pick=lambda tile: _go(tile["id"]))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{write.count(page * PAGE_SIZE + 1)}–{write.count(page * PAGE_SIZE + len(ids))} of "
@@ -135,7 +136,7 @@ def _trail(ws: Workspace, target: int) -> None:
         return
     st.caption("Looked at, latest first")
     ids = np.array(trail[::-1])
-    strip("trail", wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, False, atlas.scale(ws, 28)) | {"pitch": 0},
+    strip("strip trail", wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, False, atlas.scale(ws, 28)) | {"pitch": 0},
           on_pick=lambda tile: _go(tile["id"]))
 
 
@@ -187,9 +188,10 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
         state_of[state.IMAGE] = None
     image = state_of[state.IMAGE][1] if state_of.get(state.IMAGE) else None
     truth = _planted(ws, ws.fingerprint) if planted else None
-    strip("rows", strip_data(
+    strip("strip rows", strip_data(
         ws, target, rows, atlas.atlas(ws, "train", places), places, k=k, shown=shown, cut_max=K_MAX, chosen=chosen,
-        selected=image, supports=measured, scores=scores, planted=truth, scale=atlas.scale(ws)),
+        selected=image, supports=measured, explain="true" if right else explain, scores=scores, planted=truth,
+        scale=atlas.scale(ws)),
         on_pick=lambda tile: _select(target, tile["id"]), on_row=lambda row: _choose_row(row), on_cut=_move_cut)
     if image is not None:
         _image_card(ws, target, image, rows, truth)

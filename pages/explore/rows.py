@@ -9,24 +9,26 @@ from pages.ui.strip import tiles
 
 
 def strip_data(ws: Workspace, target: int, rows: list[Row], atlas: dict, places: dict[int, int], *, k: int, shown: int,
-               cut_max: int, chosen: str, selected: int | None, supports: dict[str, dict], scores: bool,
+               cut_max: int, chosen: str, selected: int | None, supports: dict[str, dict], explain: str, scores: bool,
                planted: np.ndarray | None, scale: int) -> dict:
     """The strip's data for `rows`. places: training image -> place in `atlas`; supports: ranking -> its measured
     support (backend.py); planted: original label of each training image, -1 where it was not changed, or None to hide.
     """
     columns = max([len(row.ids) for row in rows], default=0)
     return {
-        "layout": "rows", "atlas": atlas, "scale": scale, "zoom": 5 if scale > 1 else 2, "axis": "rank",
-        "rows": [_row(ws, target, row, places, chosen, supports, scores, planted, shown) for row in rows],
+        "layout": "rows", "of": target, "atlas": atlas, "scale": scale, "zoom": 5 if scale > 1 else 2, "axis": "rank",
+        "rows": [_row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) for row in rows],
         "cut": {"k": k, "shown": columns, "max": cut_max} if columns else None,
         "selected": selected, "footnote": footnote(ws),
     }
 
 
-def _row(ws, target, row, places, chosen, supports, scores, planted, shown) -> dict:
+def _row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) -> dict:
     label = ws.val_labels[target]
     sign = "+" if row.sign > 0 else "-"
-    words = f"{'for' if row.sign > 0 else 'against'} {ws.classes[row.for_class]}"
+    words = "helpful" if row.sign > 0 else "harmful"
+    if explain == "predicted":
+        words = f"{'for' if row.sign > 0 else 'against'} {ws.classes[row.for_class]}"
     drawn = {"id": row.id, "name": row.method, "short": row.ranking, "about": row.about, "sign": sign,
              "sign_text": words, "chosen": row.ranking == chosen and row.end == "helpful",
              "choose": f"Cut and retrain by {row.ranking}",
@@ -92,7 +94,7 @@ def sentence(ws: Workspace, target: int, supports: dict[str, dict]) -> str:
     if found:
         name, best = min(found.items(), key=lambda item: item[1]["support"])
         return (f"{fact}. Without the first {best['support']} images of {name}: "
-                f"{best['becomes']} in {best['wrong']} of {best['seeds']}.")
+                f"{best['becomes']} in {best['votes']} of {best['seeds']}.")
     if supports:
         return f"{fact}. No ranking tested changes that."
     return f"{fact}."

@@ -11,6 +11,7 @@
              `max` how far the keys may go beyond them; absent: no cut
     selected id of the tile that is selected, in every row, or None
     pitch    least distance of two tiles in pixels, where captions are long
+    of       what the rows are about, such as the target; kept in the page as data-of, so that a benchmark sees it drawn
     footnote the line under the strip while nothing is pointed at; absent: no such line
 
 A row: {"id", "tiles"} and, as far as they apply, "name" (absent: no header), "short" (its name where a tile's places

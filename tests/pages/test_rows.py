@@ -1,0 +1,85 @@
+"""The data handed to the strip, and the words and HTML of Explore; the strip itself is driven in tests/browser."""
+
+import numpy as np
+import pytest
+
+from attribution.lineup import line_up
+from pages.explore import rows as explore
+from tests import tiny
+
+ATLAS = {"url": "data:image/png;base64,", "columns": 3, "count": 9, "width": 8, "height": 8}
+SUPPORT = {"trak-10": {"status": "flipped", "support": 4, "k_max": 20, "becomes": "Dot", "votes": 4, "seeds": 5}}
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("workspace"))
+
+
+def data(ws, target, rows, **changes):
+    places = {int(image): at for at, image in enumerate(np.unique(np.concatenate([row.ids for row in rows])))}
+    given = {"k": 4, "shown": 6, "cut_max": 128, "chosen": "trak-10", "selected": None, "supports": SUPPORT,
+             "explain": "true", "scores": False, "planted": None, "scale": 7} | changes
+    return explore.strip_data(ws, target, rows, ATLAS, places, **given)
+
+
+def test_rows_and_tiles(ws):
+    drawn = data(ws, 0, line_up(ws, 0, ["l2-moco", "trak-10"], 6, "both"))
+    assert [row["id"] for row in drawn["rows"]] == ["l2-moco helpful", "l2-moco harmful", "trak-10 helpful",
+                                                  "trak-10 harmful"]
+    undefined, helpful, harmful = drawn["rows"][1:]
+    assert undefined["tiles"] == [] and "not defined" in undefined["empty"]
+    assert (helpful["sign"], helpful["sign_text"], helpful["chosen"]) == ("+", "helpful", True)
+    assert helpful["support"] == {"k": 4, "text": "support 4"} and "support" not in harmful
+    assert harmful["tiles"][0] == {"id": 1, "at": harmful["tiles"][0]["at"], "text": "training image 1, Box <b>",
+                                   "mark": "≠ Box <b>"}
+    assert all("score" not in tile for row in drawn["rows"] for tile in row["tiles"])
+    assert drawn["cut"] == {"k": 4, "shown": 6, "max": 128}
+
+
+def test_scores_and_planted_labels_only_when_asked(ws):
+    rows = line_up(ws, 0, ["trak-10"], 6, "harmful")
+    planted = np.where(np.arange(60) == 3, 0, -1)
+    tiles = data(ws, 0, rows, scores=True, planted=planted)["rows"][0]["tiles"]
+    assert tiles[0]["score"] == "-0.5"
+    assert [tile.get("flag") for tile in tiles if tile["id"] in (2, 3)] == [None, "planted: was Bar"]
+
+
+def test_a_predicted_class_is_named(ws):
+    rows = line_up(ws, 1, ["l2-moco", "trak-10"], 6, explain="predicted")
+    drawn = data(ws, 1, rows, explain="predicted")["rows"]
+    assert [row["sign_text"] for row in drawn] == ["for Dot", "against Box <b>"]
+
+
+def test_support_text():
+    assert explore.support_text(SUPPORT["trak-10"], shown=3) == "support 4 →"
+    assert explore.support_text({"status": "censored", "support": None, "k_max": 20}) == "none up to 20"
+    assert explore.support_text({"status": "already_wrong", "support": None, "k_max": 20}) == "already wrong"
+
+
+def test_sentences(ws):
+    assert explore.sentence(ws, 0, SUPPORT) == (
+        "Bar in 10 of 10 models. Without the first 4 images of trak-10: Dot in 4 of 5.")
+    assert explore.sentence(ws, 0, {}) == "Bar in 10 of 10 models."
+    assert explore.sentence(ws, 1, {}) == "Dot in 10 of 10 models, but it is labelled Box <b>."
+    censored = {"random": {"status": "censored", "support": None, "k_max": 20}}
+    assert explore.sentence(ws, 0, censored) == "Bar in 10 of 10 models. No ranking tested changes that."
+
+
+def test_wall(ws):
+    drawn = explore.wall_data(ws, np.array([0, 1]), ATLAS, 1, wall=False, scale=7)
+    right, wrong = drawn["rows"][0]["tiles"]
+    assert right["caption"] == "Bar" and "mark" not in right
+    assert wrong["mark"] == "Box <b> → Dot" and drawn["selected"] == 1
+
+
+def test_names_are_escaped_in_html(ws):
+    card = explore.card_html(ws, 1, SUPPORT, "data:,", 7)
+    assert "Box &lt;b&gt;" in card and "<b>Box" not in card and "Box <b>" not in card
+    row = line_up(ws, 1, ["trak-10"], 3)[0]
+    image = explore.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7)
+    assert "Box <b>" not in image and "#1" in image and "not in the first 128" in image
+    votes = explore.votes_html([{"name": "without <i>", "votes": [
+        {"state": "done", "seed": 0, "wrong": True, "becomes": "Box <b>"}, {"state": "queued", "seed": 1,
+                                                                          "wrong": False, "becomes": None}]}])
+    assert "Box &lt;b&gt; in 1 of 1" in votes and "<i>" not in votes

@@ -1,0 +1,70 @@
+from io import BytesIO
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from attribution import UserError, figure
+from attribution.lineup import line_up
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("workspace"))
+
+
+@pytest.fixture(scope="module")
+def rows(ws):
+    return line_up(ws, 0, ["esvm-moco", "trak-10"], 6, "both")
+
+
+def test_png_pdf_and_csv(ws, rows, tmp_path):
+    png = figure.save(ws, 0, rows, tmp_path / "a.png", k=4)
+    with Image.open(png) as image:
+        assert image.width > 600 and image.height > 300
+    assert figure.save(ws, 0, rows, tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
+    table = pd.read_csv(figure.save(ws, 0, rows, tmp_path / "a.csv"))
+    assert table.columns.tolist() == ["target", "ranking", "end", "rank", "train", "source_index", "label",
+                                      "same_class", "score"]
+    assert len(table) == 3 * 6  # the undefined row has none
+    first = table[(table.ranking == "trak-10") & (table.end == "harmful")].iloc[0]
+    assert (first["rank"], first.train, first.source_index, first.label, bool(first.same_class)) == (
+        1, 1, 1001, "Box <b>", False)
+
+
+def test_the_cut_is_drawn_where_it_is_on_view(ws, rows):
+    plain = np.asarray(figure.draw(ws, 0, rows))
+    assert (np.asarray(figure.draw(ws, 0, rows, k=3)) != plain).any()
+    assert (np.asarray(figure.draw(ws, 0, rows, k=50)) == plain).all()
+
+
+def test_tiles_are_integer_multiples_dark_on_light(ws, rows):
+    page = np.asarray(figure.draw(ws, 0, rows))[..., 0]
+    scale = 3 * (figure.TILE // 8)
+    drawn = page[figure.EDGE : figure.EDGE + 8 * scale : scale, figure.EDGE : figure.EDGE + 8 * scale : scale]
+    assert (drawn == 255 - ws.val_images[0]).all()
+
+
+def test_colours_tell_the_ends_apart(ws):
+    def has(page, colour):
+        rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
+        return (np.asarray(page) == rgb).all(-1).any()
+
+    helpful = figure.draw(ws, 0, line_up(ws, 0, ["trak-10"], 6, "helpful"))
+    harmful = figure.draw(ws, 0, line_up(ws, 0, ["trak-10"], 6, "harmful"))
+    assert has(helpful, figure.HELPFUL) and not has(helpful, figure.HARMFUL)
+    assert has(harmful, figure.HARMFUL) and not has(harmful, figure.HELPFUL)
+
+
+def test_no_rows(ws):
+    assert figure.table(ws, 0, []).empty
+    assert Image.open(BytesIO(figure.encode(ws, 0, [], ".png"))).width > 0
+
+
+def test_mistakes_are_said(ws, rows, tmp_path):
+    with pytest.raises(UserError, match="a.svg"):
+        figure.save(ws, 0, rows, tmp_path / "a.svg")
+    with pytest.raises(UserError, match="cannot be written"):
+        figure.save(ws, 0, rows, tmp_path / "missing" / "a.png")

@@ -1,0 +1,71 @@
+import numpy as np
+import pytest
+
+from attribution import UserError
+from attribution.lineup import default_rankings, line_up, rank_of
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("workspace"))
+
+
+def test_a_row_for_each_ranking_best_first(ws):
+    esvm, trak = line_up(ws, 0, ["esvm-moco", "trak-10"], 5)
+    assert trak.ids.tolist() == [0, 6, 9, 12, 15]  # 3 is a Bar by nature, but it is called a Dot
+    assert (trak.end, trak.sign, trak.same, trak.mix) == ("helpful", 1, 5, ((0, 5),))
+    assert trak.scores == pytest.approx(1 / (1 + trak.ids), rel=1e-3)
+    assert len(esvm.ids) == 5 and esvm.same == 5
+
+
+def test_the_harmful_end_is_there_for_signed_rankings_alone(ws):
+    rows = line_up(ws, 0, ["l2-moco", "trak-10"], 4, "both")
+    assert [(row.ranking, row.end) for row in rows] == [("l2-moco", "helpful"), ("l2-moco", "harmful"),
+                                                       ("trak-10", "helpful"), ("trak-10", "harmful")]
+    assert "not defined" in rows[1].undefined and len(rows[1].ids) == 0
+    assert rows[3].ids.tolist() == [1, 2, 3, 4] and rows[3].same == 0
+    assert rows[3].mix == ((2, 2), (1, 2))[::-1]
+
+
+def test_explaining_the_predicted_class(ws):
+    """Target 1, a Box that every model calls a Dot: similar Dots, and what speaks against Box."""
+    similar, trak = line_up(ws, 1, ["l2-moco", "trak-10"], 6, explain="predicted")
+    assert set(similar.labels) == {2} and (similar.sign, similar.for_class) == (1, 2)
+    assert (trak.end, trak.sign, trak.for_class) == ("harmful", -1, 1) and 1 not in trak.labels
+    same = line_up(ws, 0, ["l2-moco"], 6, explain="predicted")[0]  # right: both questions are one
+    assert same.ids.tolist() == line_up(ws, 0, ["l2-moco"], 6)[0].ids.tolist()
+
+
+def test_candidates(ws):
+    assert set(line_up(ws, 0, ["trak-10"], 60, candidates="true")[0].labels) == {0}
+    assert len(line_up(ws, 0, ["l2-moco"], 100, candidates="all")[0].ids) == 60
+
+
+def test_the_most_alike_row_is_named(ws):
+    rows = line_up(ws, 0, ["trak-10", "random", "l2-moco"], 19)
+    assert rows[0].shared == ("random", 19)  # all 19 Bars, whatever their order; ties go to the first
+    assert line_up(ws, 0, ["trak-10"], 5)[0].shared is None
+
+
+def test_rank_of(ws):
+    trak, l2 = line_up(ws, 0, ["trak-10", "l2-moco"], 2, "helpful")
+    assert rank_of(ws, trak, 0, 6) == 2 and rank_of(ws, trak, 0, 9) == 3
+    assert rank_of(ws, trak, 0, 9, depth=2) is None
+    assert rank_of(ws, l2, 0, 1) is None  # not a candidate
+
+
+def test_default_rankings_are_one_of_each_method(ws):
+    assert default_rankings(ws) == ["esvm-moco", "l2-moco", "trak-10", "random"]
+
+
+@pytest.mark.parametrize("wrong", [{"target": 12}, {"target": "x"}, {"rankings": ["nope"]}, {"n": 0}, {"ends": "left"},
+                                   {"explain": "why"}, {"candidates": "some"}])
+def test_mistakes_are_said(ws, wrong):
+    asked = {"target": 0, "rankings": ["trak-10"], **wrong}
+    with pytest.raises(UserError):
+        line_up(ws, **asked)
+
+
+def test_rows_are_arrays(ws):
+    assert all(isinstance(row.ids, np.ndarray) for row in line_up(ws, 0, ["l2-moco"], 3, "harmful"))
