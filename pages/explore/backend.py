@@ -45,7 +45,7 @@ def submit(ws: Workspace, target: int, row: Row, k: int) -> dict:
     """
     as_published = row.end == "helpful" and row.candidates is None
     ids = None if as_published else ids_to_remove(ws, target, row, k)
-    spec = jobs.retrain_spec(ws, target, row.ranking if as_published else None, "remove", k, ids=ids)
+    spec = jobs.retrain_spec(ws, target, row.ranking if as_published else None, "remove", k, draws=1, ids=ids)
     store = Store.of(ws)
     known = jobs.missing(ws, store, spec) == 0
     store.close()

@@ -10,6 +10,7 @@ from attribution import figure as figures
 from attribution.lineup import default_rankings, line_up, rank_of
 from attribution.opening import opening
 from attribution.targets import KINDS, choose, neighbours
+from attribution.workspace import DEMO
 from pages.explore import backend
 from pages.explore.rows import card_html, image_html, sentence, strip_data, votes_html, wall_data
 from pages.ui import atlas, look, state
@@ -136,8 +137,8 @@ def _trail(ws: Workspace, target: int) -> None:
         return
     st.caption("Looked at, latest first")
     ids = np.array(trail[::-1])
-    strip("strip trail", wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, False, atlas.scale(ws, 28)) | {"pitch": 0},
-          on_pick=lambda tile: _go(tile["id"]))
+    data = wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, False, atlas.scale(ws, 28))
+    strip("strip trail", data | {"pitch": 0}, on_pick=lambda tile: _go(tile["id"]))
 
 
 
@@ -195,7 +196,7 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
         on_pick=lambda tile: _select(target, tile["id"]), on_row=lambda row: _choose_row(row), on_cut=_move_cut)
     if image is not None:
         _image_card(ws, target, image, rows, truth)
-    _take_away(ws, target, rows, names, k, ends, explain, candidates, shown)
+    _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, shown)
 
 
 def _cut(ws: Workspace, target: int, names: list[str], rows, first) -> tuple[int, str]:
@@ -262,9 +263,7 @@ def _votes_of(ws: Workspace, target: int) -> None:
     @st.fragment(run_every="1s" if running else None)
     def draw():
         view = backend.view(ws, asked)
-        st.html(votes_html(view["groups"]))
-        if view["message"]:
-            st.caption(write.plain(view["message"]))
+        st.html(votes_html(view["groups"], view["message"]))
         if running and not view["running"]:
             st.rerun()
 
@@ -273,19 +272,25 @@ def _votes_of(ws: Workspace, target: int) -> None:
 
 # -- taking it away
 
-def _take_away(ws, target, rows, names, k, ends, explain, candidates, shown) -> None:
-    command = ["python", "-m", "attribution", "export", "figure", "--target", str(target),
-               "--rankings", ",".join(names), "--top", str(shown), "--cut", str(k)]
-    for option, value, default in (("--end", ends, "helpful"), ("--explain", explain, "true"),
+def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, shown) -> None:
+    """The figure as a file, and the command lines that make the same."""
+    figure = ["export", "figure", "--target", target, "--rankings", ",".join(names), "--top", shown, "--k", k]
+    for option, value, default in (("--ends", ends, "helpful"), ("--explain", explain, "true"),
                                    ("--candidates", candidates, "published")):
-        command += [option, value] if value != default else []
+        figure += [option, value] if value != default else []
+    figure += ["--out", f"lineup-{target}.png"]
+    retrain = ["retrain", "--target", target, "--ranking", chosen, "--remove-top", k, "--seeds", 5]
+    where = [] if ws.path == DEMO else ["--workspace", ws.path]
     with st.container(horizontal=True, gap="small"):
         with st.popover("Export the figure", icon=":material/download:"):
             for ending in figures.FORMATS:
                 st.download_button(ending[1:].upper(), data=_encode(ws, target, rows, ending, k), on_click="ignore",
                                    file_name=f"lineup-{target}{ending}", key=f"download {ending}", width="stretch")
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(shlex.join([*command, f"lineup-{target}.png"]), language="bash", wrap_lines=True)
+            for words, command in (("This figure", figure), (f"Retraining without the first {k} of {chosen}", retrain)):
+                st.caption(write.plain(words))
+                st.code(shlex.join(map(str, ["python", "-m", "attribution", *command, *where])), language="bash",
+                        wrap_lines=True)
 
 
 def _encode(ws, target, rows, ending, k):

@@ -146,9 +146,10 @@ def image_html(ws: Workspace, image: int, ranks: list[tuple[Row, int | None]], p
             f"<table>{lines}</table></div>")
 
 
-def votes_html(groups: list[dict]) -> str:
-    """A line for each group of retrainings, a dot for each seed (backend.view)."""
-    return f'<div class="lu-votes" role="status">{"".join(_votes(group) for group in groups)}</div>'
+def votes_html(groups: list[dict], message: str = "") -> str:
+    """A line for each group of retrainings, a dot for each seed (backend.view), and a message below."""
+    lines = "".join(_votes(group) for group in groups)
+    return f'<div class="lu-votes" role="status">{lines}<i>{write.escape(message)}</i></div>'
 
 
 def _votes(group: dict) -> str:

@@ -6,10 +6,10 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.workspace import DEMO
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 LOGO = ASSETS / "logo.svg"
-DEMO = ASSETS / "demo"
 
 
 def dress() -> None:

@@ -94,12 +94,15 @@ def test_retraining_is_for_rows_that_there_are(app):
     assert not app.exception and app.button(key="retrain").disabled
 
 
-def test_the_command_names_what_is_on_view(app):
+def test_the_command_names_what_is_on_view(app, folder):
     app.query_params.update({"target": "1", "k": "7", "end": "both"})
     app.query_params["rankings"] = ["trak-10"]
     app.run()
-    assert app.code[0].value == ("python -m attribution export figure --target 1 --rankings trak-10 --top 20 --cut 7 "
-                                 "--end both lineup-1.png")
+    figure, retrain = [code.value for code in app.code]
+    assert figure == ("python -m attribution export figure --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
+                      f"--out lineup-1.png --workspace {folder}")
+    assert retrain == ("python -m attribution retrain --target 1 --ranking trak-10 --remove-top 7 --seeds 5 "
+                       f"--workspace {folder}")
 
 
 def test_a_workspace_that_cannot_be_opened(monkeypatch, tmp_path):

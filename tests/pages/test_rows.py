@@ -79,7 +79,7 @@ def test_names_are_escaped_in_html(ws):
     row = line_up(ws, 1, ["trak-10"], 3)[0]
     image = explore.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7)
     assert "Box <b>" not in image and "#1" in image and "not in the first 128" in image
-    votes = explore.votes_html([{"name": "without <i>", "votes": [
+    votes = explore.votes_html([{"name": "without <u>", "votes": [
         {"state": "done", "seed": 0, "wrong": True, "becomes": "Box <b>"}, {"state": "queued", "seed": 1,
                                                                           "wrong": False, "becomes": None}]}])
-    assert "Box &lt;b&gt; in 1 of 1" in votes and "<i>" not in votes
+    assert "Box &lt;b&gt; in 1 of 1" in votes and "<u>" not in votes
