@@ -87,6 +87,16 @@ def half(n_train: int, draw: int, number: int) -> np.ndarray:
     return kept
 
 
+def half_edit(workspace, draw: int, number: int) -> Edit:
+    """Removes all but random half `number` of sequence `draw`."""
+    return remove(np.flatnonzero(~half(workspace.n_train, draw, number)))
+
+
+def half_seed(draw: int, number: int, seed: int) -> int:
+    """Its training seed: another for each half, so that no initialisation is shared, and far from all other seeds."""
+    return 1_000_000 * draw + 10_000 * seed + number
+
+
 def describe(spec: dict) -> str:
     """One line for people: what the job is."""
     verb, kind = spec["verb"], {"remove": "without", "mislabel": "with wrong labels on"}.get(spec.get("kind"), "")
@@ -125,10 +135,8 @@ def searches(workspace, store: Store, spec: dict) -> Iterator:
             yield _support(workspace, store, one)
     elif verb == "subsets":
         for number in range(spec["first"], spec["first"] + spec["count"]):
-            edit = remove(np.flatnonzero(~half(workspace.n_train, spec["draw"], number)))
             for seed in spec["seeds"]:
-                # a different seed for each half, so that no initialisation is shared between halves
-                yield _once([(edit, 100_000 * (seed + 1) + number)])
+                yield _once([(half_edit(workspace, spec["draw"], number), half_seed(spec["draw"], number, seed))])
 
 
 def total(spec: dict) -> int:

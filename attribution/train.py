@@ -47,7 +47,7 @@ class Trainer:
         torch.use_deterministic_algorithms(True, warn_only=True)
         self.classes = len(workspace.classes)
         self.given = np.asarray(workspace.train_labels)
-        self.val_labels = torch.as_tensor(np.asarray(workspace.val_labels))
+        self.val_labels = torch.as_tensor(np.array(workspace.val_labels))
         pixels = np.asarray(workspace.train_images)
         self.mean, self.spread = float(pixels.mean() / 255), float(pixels.std() / 255)
         self.train_images = self.prepare(pixels)

@@ -5,15 +5,13 @@ from functools import cached_property
 import numpy as np
 
 from attribution.files import read_array
-from attribution.rankings import Ranking
+from attribution.rankings import Ranked, Ranking
 
 
 class Stored(Ranking):
     """A ranking in `rankings/<name>/`, target-major, so that one target is one contiguous read.
 
     `scores.npy`: float16 [n_val, n_train], or sparse as `data.npy`, `columns.npy` and `starts.npy` (a CSR matrix).
-    `tail.npy`, where it is there: float16 [n_val, n_train] order of the images whose score is exactly zero (larger
-    first): LASSO's zeros are ties and are not ranked as if ordered (protocol.md, section 4).
     """
 
     def __init__(self, workspace, name: str):
@@ -28,9 +26,8 @@ class Stored(Ranking):
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
-        rows = {"scores": self.workspace.n_val, "starts": self.workspace.n_val + 1}
-        found = sorted(file.stem for file in self.folder.glob("*.npy"))
-        return {stem: read_array(self.folder / f"{stem}.npy", rows.get(stem)) for stem in found}
+        rows = {"scores": self.workspace.n_val, "tail": self.workspace.n_val, "starts": self.workspace.n_val + 1}
+        return {file.stem: read_array(file, rows.get(file.stem)) for file in self.folder.glob("*.npy")}
 
     def values(self, target, candidates):
         return self.row(target)[candidates]
@@ -44,3 +41,16 @@ class Stored(Ranking):
         part = slice(int(arrays["starts"][target]), int(arrays["starts"][target + 1]))
         row[arrays["columns"][part]] = arrays["data"][part]
         return row
+
+    def top(self, target, k, candidates=None, end="helpful"):
+        """As `Ranking.top`. Zeros of a sparse regression are ties: they follow in the order of `tail.npy` (int
+        [n_val, 2, length]: helpful end, harmful end), and where that is at its end so is the ranking."""
+        ranked = super().top(target, k, candidates, end)
+        if "tail" not in self._arrays:
+            return ranked
+        sign = 1 if end == "helpful" else -1
+        found = ranked.ids[sign * ranked.scores > 0]
+        tail = np.asarray(self._arrays["tail"][target, 0 if end == "helpful" else 1], np.int64)
+        tail = tail[np.isin(tail, self.candidates(target, candidates))][: len(ranked.ids) - len(found)]
+        scores = np.concatenate([ranked.scores[: len(found)], np.zeros(len(tail), np.float32)])
+        return Ranked(np.concatenate([found, tail]), scores)

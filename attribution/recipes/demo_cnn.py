@@ -1,4 +1,4 @@
-"""PLACEHOLDER CLAIM."""
+"""About 86.7 % on Fashion-MNIST from 5,000 images; the measured figure is in the demo workspace, part "base"."""
 
 from attribution.recipes import Recipe
 
@@ -12,8 +12,8 @@ def network(shape, classes):
     return nn.Sequential(
         nn.Conv2d(channels, 16, 3, stride=2, padding=1), nn.GELU(), nn.BatchNorm2d(16),
         nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.GELU(), nn.BatchNorm2d(32),
-        nn.Conv2d(32, 64, 3, padding=1), nn.GELU(), nn.BatchNorm2d(64),
-        nn.Conv2d(64, 64, 3, stride=2, padding=1), nn.GELU(),
+        nn.Conv2d(32, 32, 3, padding=1), nn.GELU(), nn.BatchNorm2d(32),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.GELU(),
         nn.Flatten(), nn.Linear(last, classes),
     )
 
@@ -28,5 +28,5 @@ RECIPE = Recipe(
     weight_decay=5e-4,
     label_smoothing=0.1,
     peak=0.25,
-    average=0.4,
+    average=0.5,
 )
