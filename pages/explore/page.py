@@ -104,14 +104,14 @@ def _film(ws: Workspace, targets: np.ndarray, target: int) -> None:
         return
     pages = -(-len(targets) // PAGE_SIZE)
     seen = (target, len(targets), int(targets[0]), int(targets[-1]))
-    if state_of.get("film of") != seen:  # a new target or filter, rather than a turned page
-        state_of["film of"] = seen
+    if state_of.get(state.PAGE_OF) != seen:  # a new target or filter, rather than a turned page
+        state_of[state.PAGE_OF] = seen
         at = int(np.searchsorted(targets, target))
         state_of[state.PAGE] = min(at // PAGE_SIZE, pages - 1)
     page = min(state_of[state.PAGE], pages - 1)
     ids = targets[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
     wall = state_of.get(state.WALL, False)
-    strip("strip film", wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, wall, atlas.scale(ws)),
+    strip("film", wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, wall, atlas.scale(ws)),
           on_pick=lambda tile: _go(tile["id"]))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.caption(f"{write.count(page * PAGE_SIZE + 1)}–{write.count(page * PAGE_SIZE + len(ids))} of "
@@ -138,7 +138,7 @@ def _trail(ws: Workspace, target: int) -> None:
     st.caption("Looked at, latest first")
     ids = np.array(trail[::-1])
     data = wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, False, atlas.scale(ws, 28))
-    strip("strip trail", data | {"pitch": 0}, on_pick=lambda tile: _go(tile["id"]))
+    strip("looked at", data | {"pitch": 0}, on_pick=lambda tile: _go(tile["id"]))
 
 
 
@@ -189,7 +189,7 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
         state_of[state.IMAGE] = None
     image = state_of[state.IMAGE][1] if state_of.get(state.IMAGE) else None
     truth = _planted(ws, ws.fingerprint) if planted else None
-    strip("strip rows", strip_data(
+    strip("rows", strip_data(
         ws, target, rows, atlas.atlas(ws, "train", places), places, k=k, shown=shown, cut_max=K_MAX, chosen=chosen,
         selected=image, supports=measured, explain="true" if right else explain, scores=scores, planted=truth,
         scale=atlas.scale(ws)),

@@ -1,8 +1,6 @@
-"""Names of everything kept in `st.session_state`; those of LINK are also the names in the address bar.
+"""Names of everything kept in `st.session_state`; pages read and set it by these names only."""
 
-A page reads and sets them by these names only. LINK is what a shared link restores.
-"""
-
+# Bound to the address bar under the same names: what a shared link restores.
 TARGET = "target"
 RANKINGS = "rankings"
 K = "k"
@@ -10,15 +8,14 @@ END = "end"
 EXPLAIN = "explain"
 CANDIDATES = "candidates"
 CUT_RANKING = "ranking"
-KIND = "kind"
 SHOW = "show"
 LABEL = "class"
 PREDICTED = "predicted"
 
-LINK = (TARGET, RANKINGS, K, END, EXPLAIN, CANDIDATES, CUT_RANKING, SHOW, LABEL, PREDICTED)
-
+# Of this visit only.
 CONFIDENCE = "confidence"
-PAGE = "page"
+PAGE = "page"  # of the film
+PAGE_OF = "page of"  # the target and filter that page was turned to
 WALL = "wall"
 TILES = "tiles"
 SCORES = "scores"
