@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import jobs, lds, recipes
+from attribution import features, jobs, lds, recipes
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
 from attribution.features import knn
@@ -186,23 +186,22 @@ def feature_step(name: str):
     """The step that trains and embeds one feature set."""
 
     def step(build: Build) -> None:
-        from attribution import features
-
-        start = time.perf_counter()
         workspace = build.workspace
         outside, labels = build.outside()
-        if name == "pixels":
-            flat = [images.reshape(len(images), -1).astype(np.float32) / 255 for images in (workspace.train_images, outside)]
-            train, rest, arrays, about = *flat, {}, {"dim": flat[0].shape[1]}
+        scratch = Store.of(workspace).folder / "features" / name
+        every = workspace.train_images, workspace.val_images, outside
+        if name == "supervised":
+            from attribution.features import supervised
+
+            about = supervised.train(workspace, scratch)
+            train, val, rest = (supervised.embed(scratch, images) for images in every)
         else:
-            scratch = Store.of(workspace).folder / "features" / name
-            about = features.train(name, workspace, scratch, progress=lambda *at: build.progress(f"{name}: epochs", *at))
-            train, val, rest = (features.embed(name, scratch, images)
-                                for images in (workspace.train_images, workspace.val_images, outside))
-            arrays = {f"features/{name}/{part}.npy": array.astype(np.float16) for part, array in (("train", train), ("val", val))}
-        accuracy = knn.accuracy(train, workspace.train_labels, rest, labels)
-        build.record(f"features/{name}", arrays, knn_accuracy=round(float(accuracy), 4), knn_k=knn.K,
-                     measured_on=f"{len(labels)} test images outside", **{"seconds": round(time.perf_counter() - start, 1), **about})
+            about = features.train(name, workspace.train_images, scratch, progress=lambda *at: build.progress(f"{name}: epochs", *at))
+            train, val, rest = (features.embed(name, scratch, images) for images in every)
+        arrays = {f"features/{name}/{part}.npy": array.astype(np.float16) for part, array in (("train", train), ("val", val))}
+        accuracy = knn.knn_accuracy(train, workspace.train_labels, rest, labels)
+        build.record(f"features/{name}", {} if name == "pixels" else arrays, knn_accuracy=round(float(accuracy), 4),
+                     knn_k=knn.K, measured_on=f"{len(labels)} test images outside", **about)
 
     return step
 

@@ -1,0 +1,46 @@
+"""Supervised features: the 128-d penultimate layer of a classifier trained on the given labels.
+
+Not the paper's (its features know no labels): the comparison that shows what labels add.
+"""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from attribution import recipes
+from attribution.train import LIBRARY, Trainer
+
+DIM = 128
+
+
+def network(shape, classes):
+    """The convolutions of demo-cnn, a layer of 128, and the classes."""
+    body = recipes.get("demo-cnn").network(shape, DIM)
+    return nn.Sequential(*body, nn.GELU(), nn.Linear(DIM, classes))
+
+
+def train(workspace, out_dir: Path, seed: int = 0) -> dict:
+    """Trains on the workspace's given labels and keeps the weights in out_dir; returns provenance, ready for JSON."""
+    recipe = replace(recipes.get("demo-cnn"), name="supervised", network=network)
+    trainer = Trainer(workspace, recipe)
+    outcome = trainer.run(seed=seed)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    torch.save({"mean": trainer.mean, "spread": trainer.spread, "shape": tuple(trainer.train_images.shape[1:]),
+                "classes": trainer.classes, "state": outcome.network.state_dict()}, out_dir / "weights.pt")
+    return {"dim": DIM, "seed": seed, "epochs": recipe.epochs, "recipe": recipe.hash, "seconds": round(outcome.seconds, 1),
+            "device": trainer.device.type, "library": LIBRARY, "threads": recipe.threads}
+
+
+@torch.no_grad()
+def embed(out_dir: Path, images: np.ndarray) -> np.ndarray:
+    """Features float32 [n, 128] of uint8 images [n, H, W] or [n, H, W, 3]."""
+    saved = torch.load(out_dir / "weights.pt", weights_only=True)
+    model = network(saved["shape"], saved["classes"])
+    model.load_state_dict(saved["state"])
+    model = model[:-1].eval()
+    pixels = torch.as_tensor(np.array(images), dtype=torch.float32)
+    pixels = pixels[:, None] if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
+    return torch.cat([model(batch) for batch in ((pixels / 255 - saved["mean"]) / saved["spread"]).split(500)]).numpy()
