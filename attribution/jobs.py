@@ -7,9 +7,11 @@ starts from the beginning after any stop: what was already trained is answered f
 
 import dataclasses
 import fcntl
+import math
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,11 +20,13 @@ import numpy as np
 from attribution import recipes, support
 from attribution.edits import Edit, nothing, remove
 from attribution.errors import UserError
-from attribution.probes import DRAWS, check_kind, control, edit_of, largest_k, prefix
+from attribution.probes import DRAWS, changeable, check_kind, control, edit_of, largest_k, prefix
 from attribution.rankings import check_k
 from attribution.store import Store
 
 SEEDS = list(support.SEEDS)
+STARTING = 20  # seconds a runner may take until it holds its lock
+_runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
 
 
 # -- specs
@@ -30,7 +34,8 @@ SEEDS = list(support.SEEDS)
 
 def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int, seeds=SEEDS, draws: int = DRAWS,
                  ids=None) -> dict:
-    """Retrain after an edit, beside its controls. ids: the training images themselves instead of a ranking's first k.
+    """Retrain after an edit, beside its controls. ids: the training images themselves instead of a ranking's first k;
+    those that carry the new label already are left out.
 
     Raises UserError for a target, ranking, kind, k or ids that do not fit the workspace.
     """
@@ -45,16 +50,21 @@ def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int,
         ids = found
     elif not len(ids):
         raise UserError("no training images were given; name at least one")
+    for i in ids:
+        if not 0 <= i < workspace.n_train:
+            raise UserError(f"training image {i} is out of range; give 0 to {workspace.n_train - 1}")
+    ids = changeable(workspace, target, kind, ids)
+    if not len(ids):
+        raise UserError("all these images carry the new label already; choose others, or remove them instead")
     edit = edit_of(workspace, target, kind, ids)
-    if edit.indices and edit.indices[-1] >= workspace.n_train:
-        raise UserError(f"training image {edit.indices[-1]} is out of range; give 0 to {workspace.n_train - 1}")
-    if not seeds:
+    if not len(seeds):
         raise UserError("give at least one seed")
     return {**_common(workspace), "verb": "retrain", "target": target, "ranking": ranking, "kind": kind, "k": edit.k,
             "ids": [int(i) for i in ids], "seeds": [int(s) for s in seeds], "draws": int(draws)}
 
 
-def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str = "default", k_max: int = support.K) -> dict:
+def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str = "default",
+                 k_max: int = support.K) -> dict:
     """Find one target's support. Raises UserError for a target, ranking or kind that does not fit the workspace."""
     workspace.ranking(ranking)
     return {**_common(workspace), "verb": "support", "target": workspace.check_target(target), "ranking": ranking,
@@ -72,7 +82,7 @@ def study_spec(workspace, targets: list[int], rankings: list[str], kinds: list[s
 
 
 def subsets_spec(workspace, first: int, count: int, seeds, draw: int) -> dict:
-    """Train on random halves number first .. first + count - 1 of the sequence that `half` draws, each under `seeds`."""
+    """Train on random halves first .. first + count - 1 of the sequence that `half` draws, each under `seeds`."""
     return {**_common(workspace), "verb": "subsets", "first": first, "count": count, "seeds": list(seeds), "draw": draw}
 
 
@@ -186,46 +196,87 @@ def _support(workspace, store, spec):
 
 
 def submit(workspace, spec: dict) -> int:
-    """Queues a spec, sees to it that a runner is there, and returns the job's number."""
+    """Queues a spec, sees to it that a runner is there, and returns the job's number.
+
+    Raises UserError where the data folder cannot be used, and where runners end as soon as they are started.
+    """
     store = Store.of(workspace)
-    number = store.add_job(spec, describe(spec))
-    store.close()
+    try:
+        number = store.add_job(spec, describe(spec))
+    finally:
+        store.close()
     ensure_runner(workspace)
     return number
 
 
-def ensure_runner(workspace) -> None:
-    """Starts a detached runner for the workspace's store unless one is alive."""
+def cancel(workspace, number: int) -> bool:
+    """Asks for a job to be stopped and sees to it that a runner is there to do it. False when it is not open."""
     store = Store.of(workspace)
-    store.close()
-    if runner_alive(store.folder):
+    try:
+        asked = store.cancel_job(number)
+    finally:
+        store.close()
+    if asked:
+        ensure_runner(workspace)
+    return asked
+
+
+def ensure_runner(workspace) -> None:
+    """Starts a detached runner for the workspace's store unless one is alive. Cheap: call it while waiting for a job.
+
+    Raises UserError where the one started last ended by an error.
+    """
+    folder = Store.folder_of(workspace).resolve()
+    if runner_alive(folder):
         return
-    with open(store.folder / "runner.log", "a") as log:
-        subprocess.Popen([sys.executable, "-m", "attribution", "runner", "--workspace", str(Path(workspace.path).resolve())],
-                         stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                         cwd=Path(__file__).resolve().parent.parent)
+    log = folder / "runner.log"
+    if folder in _runners:
+        process, since = _runners[folder]
+        if process.poll() is None and time.monotonic() - since < STARTING:
+            return
+        del _runners[folder]
+        if process.returncode and process.returncode > 0:  # killed ones, below 0, are simply replaced
+            last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it says nothing"]
+            raise UserError(f"the background runner cannot work: {last[0]} (more in {log})")
+    with open(log, "a") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "attribution", "runner", "--workspace", str(Path(workspace.path).resolve())],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
+            env={**os.environ, "LINEUP_DATA": str(folder.parent)}, cwd=Path(__file__).resolve().parent.parent)
+    _runners[folder] = process, time.monotonic()
 
 
 def runner_alive(folder: Path) -> bool:
     """True while a runner holds the store in `folder`."""
-    handle = hold(folder)
-    if handle is None:
+    try:
+        handle = os.open(folder / "runner.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: askers must not take each other for a runner
+    except BlockingIOError:
         return True
-    os.close(handle)
+    finally:
+        os.close(handle)
     return False
 
 
-def hold(folder: Path) -> int | None:
+def hold(folder: Path, patience: float = 0.5) -> int | None:
     """Takes the runner's lock on the store in `folder`: a file descriptor to keep open, or None where it is taken.
 
-    The kernel frees it however the holder ends."""
+    The kernel frees it however the holder ends. patience: seconds; those who ask `runner_alive` hold it for a moment.
+    """
     handle = os.open(folder / "runner.lock", os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
-        return None
-    return handle
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                os.close(handle)
+                return None
+        time.sleep(0.02)
 
 
 # -- answers
@@ -236,7 +287,7 @@ def retrain_answer(workspace, store: Store, spec: dict) -> dict:
 
     "wrong" of "n" seeds predict another class than the true one; "flipped" is True, False, or None while undecided.
     Under "controls": "none" and "random" with the same keys ("random" over all draws). "complete": all is trained.
-    "newest": when the last of them was trained, seconds since 1970, or None.
+    "newest": when the last of them was trained, seconds since 1970, or None. A margin that is no number is None.
     """
     recipe = recipes.get(spec["recipe"]).hash
     label, target = int(workspace.val_labels[spec["target"]]), spec["target"]
@@ -250,7 +301,9 @@ def retrain_answer(workspace, store: Store, spec: dict) -> dict:
                 found = store.get(key)
                 run = {"seed": seed, "draw": draw, "state": "queued"}
                 if found:
-                    run |= {"state": "done", "predicted": int(found.predicted[target]), "margin": float(found.margins[target])}
+                    margin = float(found.margins[target])
+                    run |= {"state": "done", "predicted": int(found.predicted[target]),
+                            "margin": margin if math.isfinite(margin) else None}
                     newest = max(newest or 0, found.created)
                     seconds += found.seconds
                 elif key in live:
@@ -267,9 +320,9 @@ def retrain_answer(workspace, store: Store, spec: dict) -> dict:
                        "predictions": [run["predicted"] for run in done], "margins": [run["margin"] for run in done]}
     edit = parts.pop("edit")
     complete = all(part["n"] == part["of"] for part in (edit, *parts.values()))
-    return {"target": target, "ranking": spec["ranking"], "kind": spec["kind"], "k": spec["k"], "recipe": spec["recipe"],
-            "recipe_hash": recipe, "seeds": spec["seeds"], **edit, "controls": parts, "complete": complete,
-            "newest": newest, "seconds": round(seconds, 2)}
+    return {"target": target, "ranking": spec["ranking"], "kind": spec["kind"], "k": spec["k"],
+            "recipe": spec["recipe"], "recipe_hash": recipe, "seeds": spec["seeds"], **edit, "controls": parts,
+            "complete": complete, "newest": newest, "seconds": round(seconds, 2)}
 
 
 def missing(workspace, store: Store, spec: dict) -> int:

@@ -22,17 +22,19 @@ def prefix(workspace, ranking, target: int, kind: str, k: int, candidates: str |
     k = check_k(k)
     if kind == "remove":
         return ranking.top(target, k, candidates).ids
-    new = workspace.base.runner_up[target]
-    ids = ranking.top(target, min(2 * k + 1000, workspace.n_train), candidates).ids
-    usable = ids[workspace.train_labels[ids] != new]
-    if len(usable) < k:
-        ids = ranking.top(target, workspace.n_train, candidates).ids
-        usable = ids[workspace.train_labels[ids] != new]
-    return usable[:k]
+    return changeable(workspace, target, kind, ranking.top(target, workspace.n_train, candidates).ids)[:k]
+
+
+def changeable(workspace, target: int, kind: str, ids) -> np.ndarray:
+    """Those of the training images `ids` that an edit of this kind changes, int64, in the order given."""
+    ids = np.asarray(ids, np.int64)
+    if check_kind(kind) == "remove":
+        return ids
+    return ids[workspace.train_labels[ids] != workspace.base.runner_up[target]]
 
 
 def edit_of(workspace, target: int, kind: str, ids) -> Edit:
-    """Removes the training images `ids`, or gives them the target's most likely wrong class (base models' mean rank)."""
+    """Removes the training images `ids`, or gives them the target's most likely wrong class by the base models."""
     return remove(ids) if check_kind(kind) == "remove" else relabel(ids, int(workspace.base.runner_up[target]))
 
 

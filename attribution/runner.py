@@ -1,10 +1,11 @@
 """The runner: a detached process that does the queued jobs of one store, and goes away when idle.
 
 It drives the jobs' searches (see `attribution.jobs`), hands what they need trained to an executor, and writes results
-and progress into the store. Kill it at any moment: the next one goes on, and at most the trainings in progress are lost.
+and progress into the store. Kill it at any moment: the next one goes on, and at most the trainings under way are lost.
 """
 
 import os
+import sqlite3
 import time
 import traceback
 
@@ -28,20 +29,29 @@ class Runner:
         self.idle_seconds = idle_seconds
         self.works: dict[int, _Work] = {}
         self.running: dict[str, int] = {}  # key of a training in a worker -> job
+        self.untold: dict[int, str] = {}  # failed job -> why, as long as its row cannot be written
         self.busy_at = time.monotonic()
 
     def run(self) -> None:
         """Works until there was nothing to do for `idle_seconds`."""
-        self.store.clear_live()
         try:
             while self.step():
                 pass
         finally:
             self.executor.close()
-            self.store.clear_live()
 
     def step(self, timeout: float = 0.25) -> bool:
         """Looks for new and cancelled jobs, starts what can be started, takes in what has come back."""
+        try:
+            self._step(timeout)
+        except sqlite3.Error as error:
+            traceback.print_exception(error)
+            self._stop_all(f"results cannot be written to {self.store.folder} ({error}); make room there and ask again")
+            time.sleep(timeout)
+        return time.monotonic() - self.busy_at < self.idle_seconds
+
+    def _step(self, timeout):
+        self._tell()
         self._sync_jobs()
         self._fill()
         for task, event in self.executor.poll(timeout if self.running else timeout * 2):
@@ -52,7 +62,20 @@ class Runner:
                 del self.works[work.job.id]
         if self.works:
             self.busy_at = time.monotonic()
-        return time.monotonic() - self.busy_at < self.idle_seconds
+
+    def _stop_all(self, why):
+        """The store cannot be written: no job can go on. Their rows are written as soon as that is possible again."""
+        self.untold |= dict.fromkeys(self.works, why)
+        self.executor.kill(set(self.running))
+        self.works.clear()
+        self.running.clear()
+
+    def _tell(self):
+        for number, why in list(self.untold.items()):
+            self.store.finish_job(number, "failed", why)
+            del self.untold[number]
+        if not self.running and self.store.live():  # left behind by a runner that was killed
+            self.store.clear_live()
 
     def _sync_jobs(self):
         for job in self.store.open_jobs():
@@ -65,11 +88,14 @@ class Runner:
     def _open(self, job: Job):
         try:
             work = _Work(job, self.store)
-        except UserError as error:
-            self.store.finish_job(job.id, "failed", str(error))
+        except sqlite3.Error:
+            raise
+        except Exception as error:
+            self._fail(job.id, error)
             return
-        self.store.update_job(job.id, state="running", started=job.started or time.time(), total=work.total, done=0)
         self.works[job.id] = work
+        if not self.store.start_job(job.id, work.total):  # cancelled a moment ago
+            del self.works[job.id]
 
     def _drop(self, number: int):
         """Stops a job's trainings, except those another job waits for as well."""
@@ -90,49 +116,59 @@ class Runner:
             while self.executor.free():
                 try:
                     task = work.next_task(self.running)
+                except sqlite3.Error:
+                    raise
                 except Exception as error:
-                    self._fail(work, error)
+                    self._fail(work.job.id, error)
                     break
                 if task is None:
                     break
                 pid = self.executor.submit(task)
                 self.running[task.key] = work.job.id
-                self.store.set_live(task.key, work.job.id, pid, 0, recipes.get(task.recipe).epochs)
+                self.store.set_live(task.key, work.job.id, pid, work.recipe.epochs)
             if work.job.id in self.works and work.done != work.told:
-                self.store.update_job(work.job.id, done=work.done)
+                self.store.progress_job(work.job.id, work.done)
                 work.told = work.done
 
     def _take(self, task: Task, event: dict):
         kind = event["event"]
         if kind == "epoch":
             if task.key in self.running:
-                self.store.set_live(task.key, self.running[task.key], os.getpid(), event["epoch"], event["epochs"])
+                self.store.set_epoch(task.key, event["epoch"])
             return
         self._forget(task.key)
-        if kind == "done":
-            works = [work for work in self.works.values() if task.key in work.waiting]
-            classes = works[0].classes if works else 1
-            if works:
-                self.store.put(recipes.get(task.recipe).hash, task.edit, task.seed, **arrays(event, classes))
-            for work in works:
+        if kind == "done":  # kept even where its job was cancelled meanwhile: it is paid for
+            self.store.put(recipes.get(task.recipe).hash, task.edit, task.seed, **arrays(task, event))
+            for work in self._waiting_for(task.key):
                 try:
                     work.deliver(task.key)
+                except sqlite3.Error:
+                    raise
                 except Exception as error:
-                    self._fail(work, error)
+                    self._fail(work.job.id, error)
             return
         often = self.store.lost(task.key) if kind == "lost" else TRIES
-        for work in [work for work in self.works.values() if task.key in work.waiting]:
+        if often >= TRIES:
+            self.store.forgive(task.key)
+        for work in self._waiting_for(task.key):
             if often >= TRIES:
-                why = event.get("message", f"a worker process ended under the same training {often} times")
+                why = event.get("message", f"a worker process ended under the same training {often} times; "
+                                           "perhaps the memory is full")
                 self.store.finish_job(work.job.id, "failed", why)
                 self._drop(work.job.id)
             else:
                 work.again(task)
 
-    def _fail(self, work, error):
-        traceback.print_exception(error)
-        self.store.finish_job(work.job.id, "failed", str(error))
-        self._drop(work.job.id)
+    def _waiting_for(self, key):
+        return [work for work in self.works.values() if key in work.waiting]
+
+    def _fail(self, number, error):
+        known = isinstance(error, UserError)
+        if not known:
+            traceback.print_exception(error)
+        why = str(error) if known else f"{type(error).__name__}: {error} (more in {self.store.folder / 'runner.log'})"
+        self.store.finish_job(number, "failed", why)
+        self._drop(number)
 
 
 class _Work:
@@ -145,7 +181,6 @@ class _Work:
         self.workspace = Workspace.open(spec["workspace"])
         if self.workspace.fingerprint != store.fingerprint:
             raise UserError(f"the workspace at {spec['workspace']} now holds other data; ask again")
-        self.classes = len(self.workspace.classes)
         self.recipe = recipes.get(spec["recipe"])
         self.long = spec["verb"] in ("study", "subsets")
         self.subsets = spec["verb"] == "subsets"
@@ -221,14 +256,23 @@ class _Search:
 
 
 def serve(workspace: Workspace, workers: int | None = None, idle_seconds: float = IDLE_SECONDS) -> bool:
-    """Runs a runner for a workspace's store until it is idle. False, at once, where another one is at work."""
+    """Runs a runner for a workspace's store until it is idle. False, at once, where another one is at work.
+
+    workers: see `LocalExecutor`. Raises UserError when it is below 1.
+    """
+    if workers is not None and workers < 1:
+        raise UserError(f"{workers} workers can do nothing; give at least 1")
     store = Store.of(workspace)
-    lock = hold(store.folder)
-    if lock is None:
-        return False
+    worked = False
     try:
-        Runner(store, LocalExecutor(workers), idle_seconds).run()
+        while (lock := hold(store.folder)) is not None:
+            worked = True
+            try:
+                Runner(store, LocalExecutor(workers), idle_seconds).run()
+            finally:
+                os.close(lock)
+            if not store.open_jobs():  # one may have been queued while the lock still told of a runner
+                break
     finally:
-        os.close(lock)
         store.close()
-    return True
+    return worked

@@ -111,7 +111,12 @@ class Store:
     @staticmethod
     def of(workspace) -> "Store":
         """The store of a workspace's data set. Raises UserError when the data folder cannot be used."""
-        return Store(data_folder() / workspace.fingerprint[:16], workspace.fingerprint)
+        return Store(Store.folder_of(workspace), workspace.fingerprint)
+
+    @staticmethod
+    def folder_of(workspace) -> Path:
+        """Where the store of a workspace's data set is, or would be."""
+        return data_folder() / workspace.fingerprint[:16]
 
     def close(self) -> None:
         self.db.close()
@@ -136,14 +141,17 @@ class Store:
 
         out_of_subset: float [k, classes], probabilities of the removed training images, in the order of edit.indices;
         they are added to the running sums in the same transaction, so that each model counts once.
+        Raises sqlite3.Error, and nothing changes, where it cannot be written (a full disk).
         """
         body = zlib.compress(json.dumps(edit.to_json()).encode())
         row = (self.key(recipe, edit, seed), recipe, edit.hash, seed, np.asarray(predicted, np.uint8).tobytes(),
                np.asarray(margins, np.float16).tobytes(), seconds, device, library, threads, time.time())
         with self.transaction():
-            if self.db.execute(f"INSERT OR IGNORE INTO retrainings VALUES ({','.join('?' * len(row))})", row).rowcount == 0:
+            places = ",".join("?" * len(row))
+            if not self.db.execute(f"INSERT OR IGNORE INTO retrainings VALUES ({places})", row).rowcount:
                 return False
             self.db.execute("INSERT OR IGNORE INTO edits VALUES (?, ?, ?, ?)", (edit.hash, edit.kind, edit.k, body))
+            self.db.execute("DELETE FROM tries WHERE key = ?", (row[0],))
             if out_of_subset is not None:
                 self._accumulate(recipe, edit, np.asarray(out_of_subset, np.float64))
         return True
@@ -156,7 +164,8 @@ class Store:
         sums, counts = np.pad(sums, ((0, grow), (0, 0))), np.pad(counts, (0, grow))
         sums[list(edit.indices)] += probabilities
         counts[list(edit.indices)] += 1
-        self.db.execute("INSERT OR REPLACE INTO out_of_subset VALUES (?, ?, ?)", (recipe, sums.tobytes(), counts.tobytes()))
+        self.db.execute("INSERT OR REPLACE INTO out_of_subset VALUES (?, ?, ?)",
+                        (recipe, sums.tobytes(), counts.tobytes()))
 
     def out_of_subset(self, recipe: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Sums float64 [n, classes] and counts int64 [n]: class probabilities of training images, over the models that
@@ -172,7 +181,7 @@ class Store:
         return self.db.execute("SELECT count(*) FROM retrainings").fetchone()[0]
 
     def mean_seconds(self, recipe: str, k_at_most: int = 500) -> tuple[float, int] | None:
-        """Median seconds of the last 100 retrainings under small edits, and how many they are; None where there is none."""
+        """Median seconds of the last 100 retrainings under small edits, and how many they are; None without any."""
         rows = self.db.execute(
             "SELECT seconds FROM retrainings JOIN edits ON edits.hash = retrainings.edit WHERE recipe = ? AND k <= ? "
             "ORDER BY created DESC LIMIT 100", (recipe, k_at_most)).fetchall()
@@ -198,7 +207,8 @@ class Store:
         """Queues a job and returns its number. An open job with the same spec is joined, not doubled."""
         body = json.dumps(spec, sort_keys=True)
         with self.transaction():
-            same = self.db.execute("SELECT id FROM jobs WHERE spec = ? AND state IN ('queued', 'running')", (body,)).fetchone()
+            same = self.db.execute("SELECT id FROM jobs WHERE spec = ? AND state IN ('queued', 'running')",
+                                   (body,)).fetchone()
             if same:
                 return same[0]
             return self.db.execute("INSERT INTO jobs (spec, what, state, created) VALUES (?, ?, 'queued', ?)",
@@ -222,14 +232,20 @@ class Store:
                                f"FROM jobs {where}", values).fetchall()
         return [Job(row[0], json.loads(row[1]), *row[2:]) for row in rows]
 
-    def update_job(self, number: int, **fields) -> None:
-        """Sets columns of a job's row."""
-        names = ", ".join(f"{name} = ?" for name in fields)
-        self.db.execute(f"UPDATE jobs SET {names} WHERE id = ?", (*fields.values(), number))
+    def start_job(self, number: int, total: int) -> bool:
+        """Notes that a job is under way, of `total` parts. False where it was cancelled meanwhile."""
+        return self.db.execute("UPDATE jobs SET state = 'running', started = coalesce(started, ?), total = ?, done = 0 "
+                               "WHERE id = ? AND state IN ('queued', 'running')",
+                               (time.time(), total, number)).rowcount > 0
+
+    def progress_job(self, number: int, done: int) -> None:
+        """Notes how many parts of a job are done."""
+        self.db.execute("UPDATE jobs SET done = ? WHERE id = ?", (done, number))
 
     def finish_job(self, number: int, state: str, message: str = "") -> None:
         """Ends a job as done, failed or cancelled."""
-        self.update_job(number, state=state, message=message, finished=time.time())
+        self.db.execute("UPDATE jobs SET state = ?, message = ?, finished = ? WHERE id = ?",
+                        (state, message, time.time(), number))
 
     def cancel_job(self, number: int) -> bool:
         """Asks for a job to be stopped; the runner does it. False when it is not open."""
@@ -238,15 +254,20 @@ class Store:
 
     # -- what is running now
 
-    def set_live(self, key: str, job: int, pid: int, epoch: int, epochs: int) -> None:
-        """Notes how far a training in progress is."""
-        self.db.execute("INSERT INTO live VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET job = excluded.job, "
-                        "pid = excluded.pid, epoch = excluded.epoch, epochs = excluded.epochs",
-                        (key, job, pid, epoch, epochs, time.time()))
+    def set_live(self, key: str, job: int, pid: int, epochs: int) -> None:
+        """Notes that the training `key` has begun, in process `pid`."""
+        self.db.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?, 0, ?, ?)", (key, job, pid, epochs, time.time()))
+
+    def set_epoch(self, key: str, epoch: int) -> None:
+        """Notes that the training `key` has done `epoch` epochs."""
+        self.db.execute("UPDATE live SET epoch = ? WHERE key = ?", (epoch, key))
 
     def clear_live(self, key: str | None = None) -> None:
         """Forgets the training `key` in progress, or all of them."""
-        self.db.execute("DELETE FROM live" if key is None else "DELETE FROM live WHERE key = ?", () if key is None else (key,))
+        if key is None:
+            self.db.execute("DELETE FROM live")
+        else:
+            self.db.execute("DELETE FROM live WHERE key = ?", (key,))
 
     def live(self) -> dict[str, dict]:
         """key -> {"job", "pid", "epoch", "epochs", "started"} of the trainings in progress."""
@@ -257,6 +278,10 @@ class Store:
         """Counts that a training's worker died under it, and returns how often that has happened."""
         self.db.execute("INSERT INTO tries VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET n = n + 1", (key,))
         return self.db.execute("SELECT n FROM tries WHERE key = ?", (key,)).fetchone()[0]
+
+    def forgive(self, key: str) -> None:
+        """Forgets how often a training's worker died: asked for again, it is tried as often again."""
+        self.db.execute("DELETE FROM tries WHERE key = ?", (key,))
 
     def transaction(self):
         """A context manager: all of it or nothing, one writer at a time."""
@@ -271,4 +296,9 @@ class _Transaction:
         self.db.execute("BEGIN IMMEDIATE")
 
     def __exit__(self, kind, error, trace):
-        self.db.execute("COMMIT" if kind is None else "ROLLBACK")
+        try:
+            if kind is None:
+                self.db.execute("COMMIT")
+        finally:
+            if self.db.in_transaction:  # a full disk ends it by itself
+                self.db.execute("ROLLBACK")

@@ -7,11 +7,14 @@ import subprocess
 import sys
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from attribution.edits import Edit
 from attribution.executors.worker import unpack
+
+ROOT = Path(__file__).resolve().parents[2]  # where `python -m attribution...` finds this library
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class LocalExecutor:
 
     def __init__(self, workers: int | None = None):
         gpus = gpu_count()
-        self.slots: list[_Worker | None] = [None] * (workers or gpus or os.cpu_count() or 1)
+        self.slots: list[_Worker | None] = [None] * (workers or gpus or core_count())
         self.gpus = gpus
         self.events: queue.Queue = queue.Queue()
 
@@ -49,10 +52,12 @@ class LocalExecutor:
     def submit(self, task: Task) -> int:
         """Starts a task in a free slot and returns the worker's process id."""
         for slot, worker in enumerate(self.slots):
-            if worker is None or (worker.task is None and worker.process.poll() is not None):
+            if worker and worker.task is None and not worker.start(task):  # it ended while it had nothing to do
+                worker = None
+            if worker is None:
                 worker = self.slots[slot] = _Worker(self.events, slot % self.gpus if self.gpus else None)
-            if worker.task is None:
                 worker.start(task)
+            if worker.task is task:
                 return worker.process.pid
         raise RuntimeError("no worker is free; ask free() before submit()")
 
@@ -93,20 +98,28 @@ class _Worker:
         variables = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         if gpu is not None:
             variables["CUDA_VISIBLE_DEVICES"] = str(gpu)
-        self.process = subprocess.Popen([sys.executable, "-m", "attribution.executors.worker"], env=variables,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        # what a worker has to complain about stands in the runner's log
+        self.process = subprocess.Popen([sys.executable, "-m", "attribution.executors.worker"], env=variables, cwd=ROOT,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         self.task: Task | None = None
         self.stopped = False
+        self.ended = False
+        self.lock = threading.Lock()  # between a start and the end of the process
         self.events = events
         threading.Thread(target=self._read, daemon=True).start()
 
-    def start(self, task: Task) -> None:
-        self.task = task
+    def start(self, task: Task) -> bool:
+        """Hands over a task; False where the process has ended, and the task is not begun."""
+        with self.lock:
+            if self.ended:
+                return False
+            self.task = task
         try:
             self.process.stdin.write(json.dumps(task.to_json()) + "\n")
             self.process.stdin.flush()
         except BrokenPipeError:
             pass  # the reader sees the end of its output and reports the task as lost
+        return True
 
     def stop(self) -> None:
         self.stopped = True
@@ -115,25 +128,35 @@ class _Worker:
 
     def _read(self):
         for line in self.process.stdout:
-            event, task = json.loads(line), self.task
+            try:
+                event, task = json.loads(line), self.task
+            except ValueError:  # killed in the middle of a line
+                continue
             if event["event"] != "epoch":
                 self.task = None
             if not self.stopped:
                 self.events.put((task, event))
-        task, self.task = self.task, None
+        with self.lock:
+            self.ended = True
+            task, self.task = self.task, None
+        self.process.wait()
         if task and not self.stopped:
-            self.process.wait()
             self.events.put((task, {"event": "lost"}))
 
 
-def arrays(event: dict, classes: int) -> dict:
+def arrays(task: Task, event: dict) -> dict:
     """The arguments `Store.put` takes, from a "done" event."""
     out = {name: event[name] for name in ("seconds", "device", "library", "threads")}
     out["predicted"] = unpack(event["predicted"], np.uint8)
     out["margins"] = unpack(event["margins"], np.float16)
     if "out_of_subset" in event:
-        out["out_of_subset"] = unpack(event["out_of_subset"], np.float16).reshape(-1, classes)
+        out["out_of_subset"] = unpack(event["out_of_subset"], np.float16).reshape(task.edit.k, -1)
     return out
+
+
+def core_count() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpu_count() -> int:

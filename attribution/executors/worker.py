@@ -12,6 +12,8 @@ import threading
 
 import numpy as np
 
+from attribution.errors import UserError
+
 
 def main() -> None:
     """Serves requests until stdin closes; a training under way is then abandoned at once."""
@@ -32,6 +34,8 @@ def main() -> None:
         request = json.loads(lines.pop(0))
         try:
             say(serve(request, trainers))
+        except UserError as error:
+            say({"event": "failed", "message": str(error)})
         except Exception as error:  # the runner must hear of every failure, whatever it is
             say({"event": "failed", "message": f"{type(error).__name__}: {error}"})
 
@@ -47,9 +51,11 @@ def serve(request: dict, trainers: dict) -> dict:
         trainers[name] = Trainer(Workspace.open(name[0]), recipes.get(name[1]))
     trainer = trainers[name]
     edit = Edit.from_json(request["edit"])
-    outcome = trainer.run(edit, request["seed"], lambda epoch, epochs: say({"event": "epoch", "epoch": epoch, "epochs": epochs}))
-    answer = {"event": "done", "predicted": pack(outcome.predicted), "margins": pack(outcome.margins), "seconds": outcome.seconds,
-              "device": trainer.device.type, "library": LIBRARY, "threads": trainer.recipe.threads}
+    outcome = trainer.run(edit, request["seed"],
+                          lambda epoch, epochs: say({"event": "epoch", "epoch": epoch, "epochs": epochs}))
+    answer = {"event": "done", "predicted": pack(outcome.predicted), "margins": pack(outcome.margins),
+              "seconds": outcome.seconds, "device": trainer.device.type, "library": LIBRARY,
+              "threads": trainer.recipe.threads}
     if request["out_of_subset"]:
         left_out = trainer.logits(outcome.network, trainer.train_images[list(edit.indices)]).softmax(1)
         answer["out_of_subset"] = pack(left_out.numpy().astype(np.float16))
