@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import features, jobs, lds, recipes
+from attribution import features, jobs, lds, measure, recipes
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
 from attribution.features import knn
@@ -29,13 +29,14 @@ PLANTED = 100
 PLANT_SEEDS = range(900, 905)
 BASE_SEEDS = range(200, 210)
 #: random halves: sequence, how many, seeds. The held-out ones judge rankings and never make or tune one.
-FIT = {"draw": 1, "count": 2000, "seeds": [0]}
+FIT = {"draw": 1, "count": 1000, "seeds": [0]}
+DATAMODELS = f"datamodels-{FIT['count'] // 1000}k"
 HELD_OUT = {"draw": 2, "count": 100, "seeds": [0, 1, 2, 3, 4]}
 #: of the fit halves, the last ones tune: TRAK and Datamodels are both tuned on these, and Datamodels then fits on all
 TUNING = 200
 TRAK_DIMS = (512, 1024, 2048)
 PENALTIES = (0.1, 0.2, 0.3)
-STUDY = {"rankings": ["esvm-moco", "l2-moco", "trak-10", "datamodels-2k", "random"], "kinds": ["remove", "mislabel"]}
+STUDY = {"rankings": ["esvm-moco", "l2-moco", "trak-10", DATAMODELS, "random"], "kinds": ["remove", "mislabel"]}
 STUDY_TARGETS = 40
 STUDY_SEED = 7
 
@@ -247,7 +248,7 @@ def trak(build: Build) -> None:
     best, tuning, scores = -np.inf, {}, None
     for number, dim in enumerate(TRAK_DIMS):
         found = method.build(trainer, networks, workspace.val_labels, dim)
-        tuning[dim] = round(float(lds.correlations(masks, margins, found).mean()), 4)
+        tuning[dim] = round(float(lds.lds(masks, margins, found, resamples=0).mean), 4)
         if tuning[dim] > best:
             best, chosen, scores = tuning[dim], dim, found
         build.progress("trak-10: projections tried", number + 1, len(TRAK_DIMS))
@@ -257,7 +258,7 @@ def trak(build: Build) -> None:
 
 
 def datamodels(build: Build) -> None:
-    """datamodels-2k: LASSO on the fit halves, its penalty tuned by leaving the tuning halves out."""
+    """Datamodels: LASSO on the fit halves, its penalty tuned by leaving the tuning halves out."""
     from attribution.rankings import datamodels as method
 
     start = time.perf_counter()
@@ -268,16 +269,16 @@ def datamodels(build: Build) -> None:
     tuning = {}
     for number, penalty in enumerate(PENALTIES):
         weights = method.fit(masks[:-TUNING], margins[:-TUNING, some], penalty)
-        tuning[penalty] = round(float(lds.correlations(masks[-TUNING:], margins[-TUNING:, None, some], weights).mean()), 4)
-        build.progress("datamodels-2k: penalties tried", number + 1, len(PENALTIES))
+        tuning[penalty] = round(float(lds.lds(masks[-TUNING:], margins[-TUNING:, None, some], weights, resamples=0).mean), 4)
+        build.progress(f"{DATAMODELS}: penalties tried", number + 1, len(PENALTIES))
     penalty = max(tuning, key=tuning.get)
-    weights = method.fit(masks, margins, penalty, lambda done: build.progress("datamodels-2k: targets", done, workspace.n_val))
+    weights = method.fit(masks, margins, penalty, lambda done: build.progress(f"{DATAMODELS}: targets", done, workspace.n_val))
     weights = half_precision(weights)
     rows, columns = np.nonzero(weights)
     arrays = {"data": weights[rows, columns], "columns": columns.astype(np.uint16),
               "starts": np.searchsorted(rows, np.arange(workspace.n_val + 1)),
               "tail": method.tails(weights, method.marginal_effects(masks, margins))}
-    build.record("rankings/datamodels-2k", {f"rankings/datamodels-2k/{name}.npy": array for name, array in arrays.items()},
+    build.record(f"rankings/{DATAMODELS}", {f"rankings/{DATAMODELS}/{name}.npy": array for name, array in arrays.items()},
                  method="Datamodels", signed=True, about=f"{len(masks):,} half-models · α 0.5", models=len(masks),
                  made_for=made_for(workspace, "halves"), penalty=penalty, tuning=tuning, nonzero=round(len(rows) / workspace.n_val, 1),
                  tuned_on=f"{TUNING} halves that are not held out, {len(some)} targets", seconds=round(time.perf_counter() - start, 1))
@@ -297,7 +298,7 @@ def made_for(workspace: Workspace, seeds) -> dict:
 def judge(build: Build) -> None:
     """LDS of every ranking on the held-out halves, with interval and noise ceiling."""
     workspace = build.workspace
-    answer = lds.evaluate(workspace, progress=lambda *at: build.progress("LDS: rankings", *at))
+    answer = measure.evaluate_lds(workspace, progress=build.progress)
     write_json(build.folder / "lds" / "lds.json", answer)
     about = workspace.manifest["parts"]["lds"]
     workspace.record("lds", {key: value for key, value in about.items() if key != "files"}, [*about["files"], "lds/lds.json"])
@@ -335,9 +336,8 @@ def export_study(build: Build) -> None:
 
 
 def study_targets(workspace: Workspace) -> list[int]:
-    """The study's targets: a random order of the stable ones, the first STUDY_TARGETS of it."""
-    stable = [t for t in range(workspace.n_val) if workspace.base.status(t) == "stable"]
-    return [int(t) for t in np.random.default_rng(STUDY_SEED).permutation(stable)[:STUDY_TARGETS]]
+    """The study's targets."""
+    return measure.random_stable(workspace, STUDY_TARGETS, STUDY_SEED)
 
 
 def wait(build: Build, workspace: Workspace, spec: dict) -> None:

@@ -1,0 +1,63 @@
+"""What a workspace's rankings are worth: its support studies and its LDS, as tables ready for JSON."""
+
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from attribution import curves, recipes, supports
+from attribution import lds as scoring
+from attribution.errors import UserError
+from attribution.files import read_array
+from attribution.support import K, Support
+
+KINDS = ("remove", "mislabel")
+
+
+def support_tables(workspace, store=None, protocol: str = "default", k_max: int = K) -> dict[str, dict[str, dict[int, Support]]]:
+    """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since."""
+    found = supports.table(workspace, store)
+    found = found[(found.protocol == protocol) & (found.k_max == k_max)]
+    answer: dict = {kind: {} for kind in KINDS}
+    for row in found.itertuples():
+        lo, hi, size = (None if pd.isna(value) else int(value) for value in (row.lo, row.hi, row.support))
+        one = Support(row.status, size, lo, hi, row.trace, int(row.trainings))
+        answer[row.kind].setdefault(row.ranking, {})[int(row.target)] = one
+    return answer
+
+
+def evaluate_supports(workspace, store=None, protocol: str = "default", k_max: int = K) -> dict:
+    """`evaluate supports` of design.md: AUC, interval, median, censoring and wins, for each kind of support."""
+    tables = support_tables(workspace, store, protocol, k_max)
+    return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash, "protocol": protocol, "K": k_max,
+            "planted": workspace.planted, "kinds": {kind: curves.table(found, k_max) for kind, found in tables.items() if found}}
+
+
+def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callable | None = None) -> dict:
+    """`evaluate lds` of design.md: every ranking (or those named) on the held-out halves that the workspace brings.
+
+    Similarity rankings are judged as published, among images of the target's class. progress(text, done, total) is
+    called after each ranking. Raises UserError where the workspace has no held-out halves.
+    """
+    about = workspace.manifest["parts"].get("lds")
+    if about is None:
+        raise UserError(f"the workspace {workspace.name} has no held-out models to measure LDS on")
+    masks = np.unpackbits(read_array(workspace.path / "lds" / "masks.npy"), axis=1, count=workspace.n_train).astype(bool)
+    margins = np.asarray(read_array(workspace.path / "lds" / "margins.npy", len(masks)), np.float32)
+    names = rankings or workspace.rankings()
+    answer = scoring.evaluate(masks, margins, {}) | {"alpha": about["alpha"], "recipe": about["recipe"], "recipe_hash": about["hash"]}
+    for done, name in enumerate(names, 1):
+        answer["rankings"] |= scoring.evaluate(masks, margins, {name: workspace.ranking(name).scores})["rankings"]
+        if progress:
+            progress("LDS: rankings", done, len(names))
+    return answer
+
+
+def random_stable(workspace, count: int, seed: int) -> list[int]:
+    """`count` stable targets, the first of a random order of all of them: a larger study holds the smaller one.
+
+    Raises UserError where there are fewer."""
+    stable = [target for target in range(workspace.n_val) if workspace.base.status(target) == "stable"]
+    if not 1 <= count <= len(stable):
+        raise UserError(f"{count} targets were asked for and {workspace.name} has {len(stable)} stable ones; give 1 to {len(stable)}")
+    return [int(target) for target in np.random.default_rng(seed).permutation(stable)[:count]]
