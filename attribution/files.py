@@ -1,4 +1,4 @@
-"""Reading and writing the files of a workspace: nothing half-written, nothing that can execute code."""
+"""Reading and writing files: nothing half-written, nothing that can execute code; and where results are kept."""
 
 import json
 import os
@@ -9,15 +9,43 @@ import numpy as np
 from attribution.errors import UserError
 
 
-def read_array(file: Path, length: int | None = None) -> np.ndarray:
-    """The array in a `.npy` file, memory-mapped. Raises UserError if it is corrupt or has not `length` rows."""
+def data_folder() -> Path:
+    """Where results are kept: the environment variable LINEUP_DATA, or ~/.local/share/lineup."""
+    return Path(os.environ.get("LINEUP_DATA") or Path.home() / ".local" / "share" / "lineup").expanduser()
+
+
+def read_array(file: Path, *shape: int | None) -> np.ndarray:
+    """The array in a `.npy` file, memory-mapped.
+
+    shape: the lengths it should have, None where any will do; none at all for an array of any shape. More axes may
+    follow. Raises UserError if the file is missing or corrupt, or has another shape.
+    """
     try:
         array = np.load(file, mmap_mode="r", allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise UserError(f"{file} cannot be read as an array ({error}); copy the workspace again") from None
-    if length is not None and (array.ndim == 0 or len(array) != length):
-        raise UserError(f"{file} has shape {array.shape}, and {length} rows are expected; copy the workspace again")
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+            raise ValueError("no array of numbers")
+    except (OSError, ValueError, EOFError, SyntaxError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{file} cannot be read as an array ({why}); copy the workspace again") from None
+    if array.ndim < len(shape) or any(n not in (None, found) for n, found in zip(shape, array.shape)):
+        wanted = " x ".join("any" if n is None else str(n) for n in shape)
+        raise UserError(f"{file} has shape {array.shape}, and {wanted} is expected; copy the workspace again")
     return array
+
+
+def read_table(file: Path, *columns: str):
+    """The DataFrame in a Parquet file. Raises UserError if it is missing or corrupt, or lacks one of `columns`."""
+    import pandas as pd  # half a second that the command line's --help need not wait for
+
+    try:
+        table = pd.read_parquet(file)
+        absent = [name for name in columns if name not in table]
+        if absent:
+            raise ValueError(f"no column {absent[0]}")
+    except (OSError, ValueError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UserError(f"{file} cannot be read as a table ({why}); copy the workspace again") from None
+    return table
 
 
 def write_array(file: Path, array: np.ndarray) -> None:

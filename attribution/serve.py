@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 
 from attribution.errors import UserError
-from attribution.store import data_folder
+from attribution.files import data_folder
 
 ADDRESS = "127.0.0.1"
 APP = Path(__file__).resolve().parent.parent / "app.py"

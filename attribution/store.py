@@ -6,7 +6,6 @@ The store of a data set lives in the data folder, never in a workspace, so that 
 
 import hashlib
 import json
-import os
 import sqlite3
 import time
 import zlib
@@ -17,6 +16,7 @@ import numpy as np
 
 from attribution.edits import Edit
 from attribution.errors import UserError
+from attribution.files import data_folder
 
 SCHEMA = 1
 TABLES = """
@@ -78,11 +78,6 @@ class Job:
     def seconds(self) -> float:
         """Seconds of work so far; 0 before it starts."""
         return ((self.finished or time.time()) - self.started) if self.started else 0.0
-
-
-def data_folder() -> Path:
-    """Where results are kept: the environment variable LINEUP_DATA, or ~/.local/share/lineup."""
-    return Path(os.environ.get("LINEUP_DATA") or Path.home() / ".local" / "share" / "lineup").expanduser()
 
 
 class Store:

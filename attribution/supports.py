@@ -1,48 +1,65 @@
 """Answers of support searches: those a workspace brings, and those found since, in one table."""
 
 import json
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from attribution import recipes
 from attribution.errors import UserError
+from attribution.files import read_table
 from attribution.store import Store
 
-COLUMNS = ["ranking", "target", "kind", "protocol", "k_max", "status", "support", "lo", "hi", "trainings", "trace", "created"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+#: what was asked; one answer each
+ASKED = ["ranking", "target", "kind", "protocol", "k_max"]
+SIZES = ["support", "lo", "hi"]
+COLUMNS = [*ASKED, "status", *SIZES, "trainings", "trace", "created"]
 
 
-def table(workspace, store: Store | None = None) -> pd.DataFrame:
+def table(workspace, store: Store | None = None) -> "pd.DataFrame":
     """One row an answer, columns COLUMNS; trace is a list of probes (see `attribution.support.Support`).
 
     The workspace's own answers come first; an answer in the store to the same question stands in their place.
     Raises UserError where the workspace's table cannot be read.
     """
+    import pandas as pd
+
     parts = []
     file = workspace.path / "supports.parquet"
     if file.exists():
+        shipped = read_table(file, *COLUMNS)[COLUMNS]
         try:
-            shipped = pd.read_parquet(file)
             shipped["trace"] = [json.loads(trace) for trace in shipped["trace"]]
-            parts.append(shipped[COLUMNS])
-        except (OSError, ValueError, KeyError) as error:
+        except (TypeError, ValueError) as error:
             raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
-    if store is not None:
-        own = store.supports(recipes.get(workspace.recipe).hash)
-        if own:
-            parts.append(pd.DataFrame(own)[COLUMNS])
+        parts.append(shipped)
+    own = store.supports(recipes.get(workspace.recipe).hash) if store else []
+    if own:
+        parts.append(pd.DataFrame(own)[COLUMNS])
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
-    whole = pd.concat(parts, ignore_index=True)
-    whole = whole.drop_duplicates(["ranking", "target", "kind", "protocol", "k_max"], keep="last")
-    for column in ("support", "lo", "hi"):
-        whole[column] = whole[column].astype("Int64")
-    return whole.reset_index(drop=True)
+    whole = pd.concat([part.astype(dict.fromkeys(SIZES, "Int64")) for part in parts], ignore_index=True)
+    return whole.drop_duplicates(ASKED, keep="last").reset_index(drop=True)
 
 
-def to_table(rows: list[dict]) -> pd.DataFrame:
+def to_table(rows: list[dict]) -> "pd.DataFrame":
     """Rows of `Store.supports` as a workspace keeps them: traces as JSON text, sizes as nullable integers."""
-    found = pd.DataFrame(rows)[COLUMNS]
+    import pandas as pd
+
+    found = pd.DataFrame(rows)[COLUMNS].astype(dict.fromkeys(SIZES, "Int64"))
     found["trace"] = [json.dumps(trace) for trace in found["trace"]]
-    for column in ("support", "lo", "hi"):
-        found[column] = found[column].astype("Int64")
     return found
+
+
+def find(workspace, store: Store, **asked) -> dict | None:
+    """The answer to one question, JSON-serialisable, or None; asked: a value for each name in ASKED."""
+    found = table(workspace, store)
+    for name in ASKED:
+        found = found[found[name] == asked[name]]
+    if found.empty:
+        return None
+    row = found.iloc[0].to_dict()
+    numbers = {name: None if found[name].isna().iloc[0] else int(row[name]) for name in SIZES}
+    return {**row, **{name: int(row[name]) for name in ("target", "k_max", "trainings")}, **numbers,
+            "created": float(row["created"])}

@@ -9,12 +9,15 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from attribution.errors import UserError
-from attribution.files import read_array, write_json
+from attribution.files import read_array, read_table, write_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SCHEMA = 1
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo"
@@ -83,11 +86,11 @@ class Workspace:
 
     @staticmethod
     def open(path: str | Path = DEMO) -> "Workspace":
-        """Opens the workspace at `path`. Raises UserError if it is missing, half-copied or of another schema version."""
-        path = Path(path)
+        """Opens the workspace at `path`. Raises UserError if it is missing, half-copied or of another schema."""
+        path = Path(path).expanduser()
         try:
             manifest = json.loads((path / "workspace.json").read_text())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise UserError(f"there is no workspace at {path}: no workspace.json in it; check the path") from None
         except (OSError, ValueError) as error:
             raise UserError(f"{path / 'workspace.json'} cannot be read ({error}); copy the workspace again") from None
@@ -95,29 +98,41 @@ class Workspace:
             found = manifest.get("schema") if isinstance(manifest, dict) else None
             raise UserError(f"the workspace at {path} has schema version {found}, and this Lineup reads {SCHEMA}; "
                             "open it with the Lineup that made it, or build it again")
-        for part, about in manifest["parts"].items():
-            for name, size in about.get("files", {}).items():
-                file = path / name
-                if not file.is_file() or file.stat().st_size != size:
-                    state = "is missing" if not file.is_file() else f"has not the {size} bytes it should have"
-                    raise UserError(f"the workspace at {path} is incomplete: {name} ({part}) {state}; copy it again")
-        return Workspace(path, manifest)
+        try:
+            for part, about in manifest["parts"].items():
+                for name, size in about.get("files", {}).items():
+                    file = path / name
+                    if not file.is_file() or file.stat().st_size != size:
+                        state = "is missing" if not file.is_file() else f"has not the {size} bytes it should have"
+                        raise UserError(f"the workspace at {path} is incomplete: {name} ({part}) {state}; "
+                                        "copy it again")
+            return Workspace(path, manifest)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(f"{path / 'workspace.json'} is not as it should be ({type(error).__name__}: {error}); "
+                            "copy the workspace again") from None
 
     # -- images and labels
 
     @cached_property
     def train_images(self) -> np.ndarray:
         """uint8 [n_train, H, W] (grey) or [n_train, H, W, 3]."""
-        return read_array(self.path / "images" / "train.npy", length=self.n_train)
+        return read_array(self.path / "images" / "train.npy", self.n_train, None, None)
 
     @cached_property
     def val_images(self) -> np.ndarray:
         """uint8 [n_val, H, W] (grey) or [n_val, H, W, 3]."""
-        return read_array(self.path / "images" / "val.npy", length=self.n_val)
+        return read_array(self.path / "images" / "val.npy", self.n_val, None, None)
 
     @cached_property
-    def _tables(self) -> dict[str, pd.DataFrame]:
-        return {split: pd.read_parquet(self.path / f"{split}.parquet") for split in ("train", "val")}
+    def _tables(self) -> "dict[str, pd.DataFrame]":
+        tables = {}
+        for split, n in (("train", self.n_train), ("val", self.n_val)):
+            file = self.path / f"{split}.parquet"
+            tables[split] = read_table(file, "label", "source_index")
+            if len(tables[split]) != n or not tables[split]["label"].isin(range(len(self.classes))).all():
+                raise UserError(f"{file} does not hold {n} labels from 0 to {len(self.classes) - 1}; "
+                                "copy the workspace again")
+        return tables
 
     @property
     def train_labels(self) -> np.ndarray:
@@ -139,13 +154,13 @@ class Workspace:
         """Index of each validation image in the source data set, int64 [n_val]."""
         return self._tables["val"]["source_index"].to_numpy()
 
-    def truth(self) -> pd.DataFrame | None:
+    def truth(self) -> "pd.DataFrame | None":
         """Columns original (label) and planted (bool) for each training image, or None where nothing was planted.
 
         For display and for evaluating detectors only: no feature, ranking or detector may call it (a test holds that).
         """
         file = self.path / "truth.parquet"
-        return pd.read_parquet(file) if file.exists() else None
+        return read_table(file, "original", "planted") if file.exists() else None
 
     # -- parts
 
@@ -154,8 +169,9 @@ class Workspace:
         """Predictions of the base models. Raises UserError when there are none yet."""
         file = self.path / "base" / "probabilities.npy"
         if not file.exists():
-            raise UserError(f"the workspace {self.name} has no base models yet; train them before asking for predictions")
-        return BaseModels(read_array(file), self.val_labels)
+            raise UserError(f"the workspace {self.name} has no base models yet; train them before asking "
+                            "for predictions")
+        return BaseModels(read_array(file, None, self.n_val, len(self.classes)), self.val_labels)
 
     def features(self) -> list[str]:
         """Names of the feature sets, pixels last."""
@@ -167,13 +183,20 @@ class Workspace:
         """The feature set `name`. Raises UserError naming the known ones."""
         if name not in self.features():
             raise UserError(f"no feature set {name!r} in {self.name}; it has {', '.join(self.features()) or 'none'}")
-        if name == "pixels":
-            flat = [images.reshape(len(images), -1) / np.float32(255) for images in (self.train_images, self.val_images)]
-            return Features(name, *flat)
-        folder = self.path / "features" / name
-        train, val = (read_array(folder / f"{split}.npy", length=n).astype(np.float32)
-                      for split, n in (("train", self.n_train), ("val", self.n_val)))
-        return Features(name, train, val)
+        if name not in self._features:  # kept: three rankings share one set
+            if name == "pixels":
+                train, val = (images.reshape(len(images), -1) / np.float32(255)
+                              for images in (self.train_images, self.val_images))
+            else:
+                folder = self.path / "features" / name
+                train = read_array(folder / "train.npy", self.n_train, None).astype(np.float32)
+                val = read_array(folder / "val.npy", self.n_val, train.shape[1]).astype(np.float32)
+            self._features[name] = Features(name, train, val)
+        return self._features[name]
+
+    @cached_property
+    def _features(self) -> dict[str, Features]:
+        return {}
 
     def rankings(self) -> list[str]:
         """Names of all rankings: those computed when asked (similarity in each feature set) and the stored ones."""
@@ -198,7 +221,8 @@ class Workspace:
         try:
             number = int(target)
         except (TypeError, ValueError):
-            raise UserError(f"target {target!r} is not a number; give a validation image, 0 to {self.n_val - 1}") from None
+            raise UserError(f"target {target!r} is not a number; "
+                            f"give a validation image, 0 to {self.n_val - 1}") from None
         if not 0 <= number < self.n_val:
             raise UserError(f"target {number} is out of range; give a validation image, 0 to {self.n_val - 1}")
         return number

@@ -57,7 +57,7 @@ def _read(file: Path, dimensions: int) -> np.ndarray:
 def _download() -> Path:
     from torchvision.datasets import FashionMNIST
 
-    from attribution.store import data_folder
+    from attribution.files import data_folder
 
     root = data_folder() / "datasets"
     try:

@@ -19,7 +19,7 @@ MEASURES = {"curves", "lds", "agreement", "labels"}
 FORBIDDEN = {
     "errors": {"*"},
     "support": MEASURES | {"workspace", "store", "runner", "executors", "train", "rankings", "features", "recipes"},
-    "data": MEASURES | {"features", "rankings", "recipes", "train", "runner", "executors", "support"},
+    "data": MEASURES | {"features", "rankings", "recipes", "train", "store", "runner", "executors", "support"},
     "edits": MEASURES | {"features", "rankings", "recipes", "train", "store", "runner", "executors", "support"},
     "recipes": MEASURES | {"features", "rankings", "train", "store", "runner", "executors", "support"},
     "train": MEASURES | {"features", "rankings", "store", "runner", "executors", "support"},
