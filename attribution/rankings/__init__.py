@@ -56,9 +56,9 @@ class Ranking(ABC):
         if end not in ("helpful", "harmful"):
             raise UserError(f"end {end!r} is not known; say helpful or harmful")
         if end == "harmful" and not self.signed:
-            raise UserError(f"harmful is not defined for this method: {self.name} is a similarity and has no negative influence")
+            raise UserError(f"harmful is not defined for this method: the scores of {self.name} have no sign")
         pool = self.candidates(target, candidates)
-        values = self.values(target, pool)
+        values = self.values(target, pool) if len(pool) else np.zeros(0, np.float32)
         order = first(values if end == "helpful" else -values, k)
         return Ranked(pool[order], values[order])
 
@@ -81,9 +81,9 @@ class Ranking(ABC):
         not candidates add nothing.
         """
         pool = self.candidates(target)
-        values = self.values(target, pool)
+        values = self.values(target, pool) if len(pool) else np.zeros(0, np.float32)
         dense = np.zeros(self.workspace.n_train, np.float32)
-        dense[pool] = values if self.signed else values - values.min()
+        dense[pool] = values if self.signed else values - values.min(initial=np.inf)
         return dense
 
 

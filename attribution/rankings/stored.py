@@ -4,6 +4,7 @@ from functools import cached_property
 
 import numpy as np
 
+from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.rankings import Ranked, Ranking
 
@@ -12,22 +13,32 @@ class Stored(Ranking):
     """A ranking in `rankings/<name>/`, target-major, so that one target is one contiguous read.
 
     `scores.npy`: float16 [n_val, n_train], or sparse as `data.npy`, `columns.npy` and `starts.npy` (a CSR matrix).
+    Its methods raise UserError where these cannot be read, or are not of the workspace's size.
     """
 
     def __init__(self, workspace, name: str):
         super().__init__(workspace)
         about = workspace.manifest["parts"][f"rankings/{name}"]
         self.name = name
-        self.method = about["method"]
-        self.signed = about["signed"]
-        self.made_for = about["made_for"]
-        self.about = about["about"]
+        self.method = about.get("method", name)
+        self.signed = about.get("signed", False)
+        self.made_for = about.get("made_for")
+        self.about = about.get("about", "")
         self.folder = workspace.path / "rankings" / name
 
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
         rows = {"scores": self.workspace.n_val, "tail": self.workspace.n_val, "starts": self.workspace.n_val + 1}
-        return {file.stem: read_array(file, rows.get(file.stem)) for file in self.folder.glob("*.npy")}
+        found = {file.stem: read_array(file, rows.get(file.stem)) for file in self.folder.glob("*.npy")}
+        n = self.workspace.n_train
+        if "scores" in found:
+            fits = found["scores"].shape[1:] == (n,)
+        else:
+            fits = {"data", "columns", "starts"} <= set(found) and found["columns"].max(initial=0) < n
+            fits = fits and len(found["data"]) == len(found["columns"]) == found["starts"][-1]
+        if not fits:
+            raise UserError(f"the arrays in {self.folder} do not score {n} training images; copy the workspace again")
+        return found
 
     def values(self, target, candidates):
         return self.row(target)[candidates]
@@ -44,13 +55,15 @@ class Stored(Ranking):
 
     def top(self, target, k, candidates=None, end="helpful"):
         """As `Ranking.top`. Zeros of a sparse regression are ties: they follow in the order of `tail.npy` (int
-        [n_val, 2, length]: helpful end, harmful end), and where that is at its end so is the ranking."""
+        [n_val, 2, length]: helpful end, harmful end; padded with images that are no zeros), and where that is at its
+        end so is the ranking."""
         ranked = super().top(target, k, candidates, end)
         if "tail" not in self._arrays:
             return ranked
         sign = 1 if end == "helpful" else -1
         found = ranked.ids[sign * ranked.scores > 0]
         tail = np.asarray(self._arrays["tail"][target, 0 if end == "helpful" else 1], np.int64)
-        tail = tail[np.isin(tail, self.candidates(target, candidates))][: len(ranked.ids) - len(found)]
+        tail = tail[np.isin(tail, self.candidates(target, candidates)) & (self.row(target)[tail] == 0)]
+        tail = tail[: len(ranked.ids) - len(found)]
         scores = np.concatenate([ranked.scores[: len(found)], np.zeros(len(tail), np.float32)])
         return Ranked(np.concatenate([found, tail]), scores)
