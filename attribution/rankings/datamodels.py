@@ -8,7 +8,8 @@ import numpy as np
 TAIL = 300
 
 
-def fit(masks: np.ndarray, margins: np.ndarray, penalty: float, on_target: Callable[[int], None] | None = None) -> np.ndarray:
+def fit(masks: np.ndarray, margins: np.ndarray, penalty: float,
+        on_target: Callable[[int], None] | None = None) -> np.ndarray:
     """LASSO weights float32 [n_val, n_train].
 
     masks: bool [models, n_train], True where the image was in the subset; margins: float [models, n_val]. penalty:
@@ -24,8 +25,9 @@ def fit(masks: np.ndarray, margins: np.ndarray, penalty: float, on_target: Calla
         aim = margins[:, target].astype(np.float32)
         aim -= aim.mean()
         largest = np.abs(design.T @ aim).max() / len(aim)
-        model = Lasso(alpha=penalty * float(largest), fit_intercept=False, copy_X=False, tol=1e-3, max_iter=2000)
-        weights[target] = model.fit(design, aim).coef_
+        if largest > 0:  # not where all models say the same of this target
+            model = Lasso(alpha=penalty * float(largest), fit_intercept=False, copy_X=False, tol=1e-3, max_iter=2000)
+            weights[target] = model.fit(design, aim).coef_
         if on_target:
             on_target(target + 1)
     return weights
@@ -42,7 +44,8 @@ def marginal_effects(masks: np.ndarray, margins: np.ndarray) -> np.ndarray:
 
 def tails(weights: np.ndarray, effects: np.ndarray, length: int = TAIL) -> np.ndarray:
     """Where LASSO leaves zeros, the order goes on by marginal effect (protocol.md, section 4): training indices,
-    uint16 or int32 [n_val, 2, length], the most helpful (0) and the most harmful (1) images of weight zero."""
+    uint16 or int32 [n_val, 2, length], the most helpful (0) and the most harmful (1) images of weight zero; where there
+    are fewer than `length` of these, others follow."""
     idle = np.where(weights == 0, effects, np.nan)
     helpful = np.argsort(-np.nan_to_num(idle, nan=-np.inf), axis=1, kind="stable")[:, :length]
     harmful = np.argsort(np.nan_to_num(idle, nan=np.inf), axis=1, kind="stable")[:, :length]
