@@ -5,6 +5,7 @@ flipped, so that two edits under one seed differ in the edit alone. On one devic
 the same (data, recipe, edit, seed) gives the same predictions bit for bit.
 """
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,16 +16,18 @@ from torch import nn
 from torch.nn import functional
 
 from attribution.edits import Edit, nothing
+from attribution.errors import UserError
 from attribution.recipes import Recipe
 
+os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products on CUDA are not repeatable
 LIBRARY = f"torch {torch.__version__}"
 PREDICT_BATCH = 500
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training predicts for the validation images: predicted uint8 [n_val], margins float16 [n_val] (correct logit
-    minus the best other), probabilities float32 [n_val, classes]; and the trained network, in evaluation mode."""
+    """What a training predicts for the validation images: predicted uint8 [n_val], margins float16 [n_val] (correct
+    logit minus the best other), probabilities float32 [n_val, classes]; and the trained network, in evaluation mode."""
 
     predicted: np.ndarray
     margins: np.ndarray
@@ -62,22 +65,26 @@ class Trainer:
         normal = ((images / 255 - self.mean) / self.spread).to(self.device, torch.bfloat16)
         return normal.contiguous(memory_format=torch.channels_last)
 
-    def run(self, edit: Edit | None = None, seed: int = 0, on_epoch: Callable[[int, int], None] | None = None) -> Outcome:
+    def run(self, edit: Edit | None = None, seed: int = 0,
+            on_epoch: Callable[[int, int], None] | None = None) -> Outcome:
         """Trains on the edited training set and predicts all validation images.
 
         on_epoch(done, epochs) is called after each epoch. Raises UserError where the edit does not fit the data, and
-        where fewer images are left than a batch holds.
+        where it leaves no image.
         """
         start = time.perf_counter()
         network = self.train(edit or nothing(), seed, on_epoch)
         logits = self.logits(network, self.val_images)
-        return Outcome(logits.argmax(1).numpy().astype(np.uint8), margins(logits, self.val_labels).numpy().astype(np.float16),
-                       logits.softmax(1).numpy(), time.perf_counter() - start, network)
+        predicted = logits.argmax(1).numpy().astype(np.uint8)
+        margin = margins(logits, self.val_labels).numpy().astype(np.float16)
+        return Outcome(predicted, margin, logits.softmax(1).numpy(), time.perf_counter() - start, network)
 
     def train(self, edit: Edit, seed: int, on_epoch=None) -> nn.Module:
         """The trained network, in evaluation mode."""
         recipe, n = self.recipe, len(self.given)
         keep, labels = edit.apply(self.given)
+        if not len(keep):
+            raise UserError("the edit removes every training image; leave some")
         kept = torch.zeros(n, dtype=torch.bool)
         kept[torch.as_tensor(keep)] = True
         labels = torch.as_tensor(labels, device=self.device)
@@ -100,7 +107,8 @@ class Trainer:
                 optimiser.param_groups[0]["lr"] = recipe.learning_rate * triangle((step + 0.5) / steps, recipe.peak)
                 with torch.autocast(self.device.type, torch.bfloat16):
                     logits = network(self._both[view[part]])
-                loss = functional.cross_entropy(logits.float(), labels[order[part]], label_smoothing=recipe.label_smoothing)
+                loss = functional.cross_entropy(logits.float(), labels[order[part]],
+                                                label_smoothing=recipe.label_smoothing)
                 optimiser.zero_grad()
                 loss.backward()
                 optimiser.step()

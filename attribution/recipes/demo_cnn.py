@@ -4,7 +4,7 @@ from attribution.recipes import Recipe
 
 
 def network(shape, classes):
-    """Four convolutions, three of them with stride 2 and none followed by max-pooling; GELU throughout: smooth in the weights."""
+    """Four convolutions, three of them with stride 2, none followed by max-pooling; GELU: smooth in the weights."""
     from torch import nn
 
     channels, height, width = shape
