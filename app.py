@@ -4,12 +4,14 @@ from pathlib import Path
 
 import streamlit as st
 
-from pages.ui import look
+from pages.ui import look, state
 
 PAGES = ("explore", "brittleness", "methods")  # the first is the front page; links to it are /?...
 ROOMS = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Lineup", page_icon=str(look.LOGO), layout="wide")
 look.dress()
-st.navigation([st.Page(f"pages/{name}/page.py", title=name.capitalize(), url_path=name, default=name == PAGES[0])
-               for name in PAGES if (ROOMS / name / "page.py").exists()], position="top").run()
+page = st.navigation([st.Page(f"pages/{name}/page.py", title=name.capitalize(), url_path=name, default=name == PAGES[0])
+                      for name in PAGES if (ROOMS / name / "page.py").exists()], position="top")
+state.carry(page.url_path)
+page.run()

@@ -1,5 +1,7 @@
 """Names of everything kept in `st.session_state`; pages read and set it by these names only."""
 
+import streamlit as st
+
 # Bound to the address bar under the same names: what a shared link restores.
 TARGET = "target"
 RANKINGS = "rankings"
@@ -23,3 +25,31 @@ IMAGE = "image"  # the training image whose card is open
 PLANTED = "planted"
 TRAIL = "trail"  # targets looked at, oldest first
 JOB = "job"
+
+# Of Brittleness.
+TEST = "test"  # what is tested: PREFIX, CHOSEN or SEARCH of pages/brittleness/page.py
+KIND = "kind"
+IDS = "ids"
+SEEDS = "seeds"
+DRAWS = "draws"
+PROTOCOL = "protocol"
+K_MAX = "k max"
+
+# What one page hands to the next: Streamlit drops the state of widgets with the page that drew them.
+SHARED = (TARGET, K, CUT_RANKING)
+ROOM = "room"
+KEPT = "kept"
+
+
+def carry(room: str) -> None:
+    """Called before a page is drawn: target, ranking and k looked at last go along, unless the address says other."""
+    state = st.session_state
+    kept = state.setdefault(KEPT, {})
+    kept |= {name: state[name] for name in SHARED if name in state}
+    if state.get(ROOM) != room:
+        state[ROOM] = room
+        for name, value in kept.items():
+            if name not in st.query_params:
+                state[name] = value
+            elif name in state:
+                del state[name]

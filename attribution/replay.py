@@ -1,0 +1,126 @@
+"""What a support search has asked for so far, and what a job costs, read from the store: nothing here trains.
+
+A search is played from its start, as the runner plays it, with what is already trained, and left where something is
+missing. So a page can show the probes of a search under way, and a finished one costs nothing to see again.
+"""
+
+import math
+import os
+from dataclasses import dataclass, field
+from functools import cache
+
+from attribution import jobs, recipes
+from attribution.executors.local import gpu_count
+from attribution.support import BISECTIONS, CONFIRM_SEEDS
+
+SECONDS = 5.0  # a training, where nothing was measured yet
+
+
+@dataclass
+class Replay:
+    """probes: {"k", "confirm" (bool), "runs": [{"seed", "state", "predicted", "margin", "epoch", "epochs"}]} in the
+    order tried; answer: `support.Support` as a dict once the search has come to its end, else None; newest: when the
+    last of its trainings was made, seconds since 1970, or None."""
+
+    probes: list[dict] = field(default_factory=list)
+    answer: dict | None = None
+    newest: float | None = None
+
+    @property
+    def trained(self) -> int:
+        """Trainings of the search that are done."""
+        return sum(run["state"] == "done" for probe in self.probes for run in probe["runs"])
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of a job, before it is run. least and most: trainings it asks for, which differ for a search that may stop early;
+    known: those that are done already; seconds: for `most`, at `each` seconds a training on `workers` workers."""
+
+    least: int
+    most: int
+    known: int
+    each: float
+    workers: int
+
+    @property
+    def seconds(self) -> float:
+        return math.ceil(max(0, self.most - self.known) / self.workers) * self.each
+
+
+def replay(workspace, store, spec: dict) -> Replay:
+    """How far the search of a support spec has come."""
+    recipe = recipes.get(spec["recipe"]).hash
+    target, live, notes, played = spec["target"], store.live(), _Notes(), Replay()
+    search = next(jobs.searches(workspace, notes, spec))
+    answer = None
+    while True:
+        try:
+            wanted = search.send(answer)
+        except StopIteration:
+            played.answer = notes.answer
+            return played
+        answer, runs = [], []
+        for edit, seed in wanted:
+            key = store.key(recipe, edit, seed)
+            found = store.get(key)
+            run = {"seed": seed, "state": "queued"}
+            if found:
+                run |= {"state": "done", "predicted": int(found.predicted[target]),
+                        "margin": float(found.margins[target])}
+                played.newest = max(played.newest or 0, found.created)
+            elif key in live:
+                run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
+            answer.append(found)
+            runs.append(run)
+        k, confirm = wanted[0][0].k, spec["protocol"] == "default" and wanted[0][1] in CONFIRM_SEEDS
+        if played.probes and (played.probes[-1]["k"], played.probes[-1]["confirm"]) == (k, confirm):
+            played.probes[-1]["runs"] += runs
+        else:
+            played.probes.append({"k": k, "confirm": confirm, "runs": runs})
+        if any(one is None for one in answer):
+            return played
+
+
+class _Notes:
+    """Stands where a search expects the store it hands its answer to, and keeps nothing."""
+
+    answer = None
+
+    def put_support(self, *row) -> None:
+        self.answer = row[-1]
+
+
+def cost(workspace, store, spec: dict) -> Cost:
+    """What a retrain or support spec costs; seconds are measured where the store or the workspace has measured any."""
+    if spec["verb"] == "retrain":
+        edits = {edit for edits in jobs.retrain_edits(workspace, spec).values() for edit in edits}
+        least = most = len(edits) * len(spec["seeds"])
+        known = most - jobs.missing(workspace, store, spec)
+    else:
+        played = replay(workspace, store, spec)
+        known = played.trained
+        least, most = (known, known) if played.answer else bounds(spec)
+    return Cost(least, most, known, seconds_each(workspace, store, spec["recipe"]), workers())
+
+
+def bounds(spec: dict) -> tuple[int, int]:
+    """Fewest and most trainings of a support search: censored at once, or bisected to the end and confirmed."""
+    seeds, confirmed = len(jobs.SEEDS), len(CONFIRM_SEEDS)
+    steps = min(BISECTIONS, math.ceil(math.log2(spec["k_max"]))) if spec["k_max"] > 1 else 0
+    if spec["protocol"] == "paper":
+        return seeds, (1 + steps) * seeds
+    return seeds // 2 + 1, (1 + steps) * seeds + 2 * confirmed
+
+
+def seconds_each(workspace, store, recipe: str) -> float:
+    """Median seconds of a training: of the last ones here, else of the workspace's base models, else a guess."""
+    measured = store.mean_seconds(recipes.get(recipe).hash)
+    about = workspace.manifest["parts"].get("base", {})
+    return measured[0] if measured else float(about.get("seconds") or SECONDS)
+
+
+@cache
+def workers() -> int:
+    """How many workers the local executor starts by itself."""
+    return gpu_count() or os.cpu_count() or 1

@@ -1,0 +1,442 @@
+"""Brittleness: the laboratory. Remove or relabel training images, retrain in the background, read the verdict."""
+
+import shlex
+
+import numpy as np
+import streamlit as st
+
+from attribution import UserError, Workspace, jobs, recipes, replay
+from attribution.lineup import default_rankings
+from attribution.opening import opening
+from attribution.probes import KINDS, check_kind
+from attribution.store import Store
+from attribution.support import K
+from attribution.workspace import DEMO
+from pages.brittleness import backend, trace, words
+from pages.explore.rows import card_html, footnote
+from pages.ui import atlas, look, state
+from pages.ui import format as write
+from pages.ui.strip import strip, tiles
+
+TESTS = PREFIX, CHOSEN, SEARCH = "first k", "chosen images", "find the support"
+PREVIEW = 128
+HISTORY = 8
+state_of = st.session_state
+
+
+def main() -> None:
+    ws = look.workspace()
+    try:
+        store = Store.of(ws)
+    except UserError as error:
+        st.error(write.plain(f"{error}."))
+        return
+    try:
+        _start(ws, store)
+        with st.container(gap="small"):
+            spec, error = _question(ws, store)
+            target = state_of[state.TARGET]
+            st.header(write.plain(_heading(ws, target, spec)), anchor=False)
+            with st.container(horizontal=True, gap="medium"):
+                with st.container(width=204):
+                    st.html(card_html(ws, target, {}, atlas.picture(ws, "val", target), atlas.scale(ws, 168)))
+                    st.page_link("pages/explore/page.py", label="Its lineup in Explore", icon=":material/arrow_back:",
+                                 query_params={"target": str(target)})
+                with st.container(gap="small"):
+                    if error:
+                        st.error(write.plain(f"{error}."), icon=":material/error:")
+                    else:
+                        _preview(ws, spec)
+                        _answer(ws, store, spec)
+            history, measured = st.columns([1.5, 1], gap="large")
+            with history.container(gap="xxsmall"):
+                _history(ws, store)
+            with measured.container(gap="xxsmall"):
+                _measured(ws, store, target)
+    finally:
+        store.close()
+
+
+# -- the question
+
+def _start(ws: Workspace, store: Store) -> None:
+    """Sets what the address leaves open, from the job it names or from what was looked at last, and says what in the
+    address cannot be had."""
+    link, wrong = st.query_params, []
+    first = _opening(ws, ws.fingerprint)
+    names = default_rankings(ws)
+    values = {state.TARGET: first.target if first else 0, state.K: first.k if first else 10,
+              state.CUT_RANKING: first.ranking if first else names[0] if names else "random", state.TEST: PREFIX,
+              state.KIND: "remove", state.IDS: "", state.SEEDS: len(jobs.SEEDS), state.DRAWS: jobs.DRAWS,
+              state.PROTOCOL: "default", state.K_MAX: K} | state_of[state.KEPT]
+    checks = {state.TARGET: ws.check_target, state.K: _check_k, state.CUT_RANKING: ws.ranking, state.KIND: check_kind}
+    if "job" in link and "opened" not in state_of:
+        state_of["opened"] = True
+        job, error = _job(store, link["job"])
+        if job:
+            values |= _values_of(job.spec)
+        else:
+            wrong.append(error)
+            del link["job"]
+    for name, value in values.items():
+        if name in state_of:
+            continue
+        try:
+            if name in link:
+                checks.get(name, str)(link[name])
+                continue
+        except UserError as error:
+            wrong.append(error)
+        state_of[name] = value
+    if wrong:
+        st.warning("  \n".join(write.plain(f"{error}.") for error in wrong), icon=":material/link_off:")
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _opening(_ws, fingerprint: str):
+    return opening(_ws)
+
+
+def _check_k(k: str) -> None:
+    if not (k.isdigit() and int(k) >= 1):
+        raise UserError(f"k = {k} is not a number of training images; give a whole number of at least 1")
+
+
+def _job(store: Store, number: str):
+    """(the job of that number or None, what is wrong with the number)."""
+    job = store.job(int(number)) if number.isdigit() else None
+    return job, UserError(f"there is no job {number} here; the history below lists those there are")
+
+
+def _values_of(spec: dict) -> dict:
+    """What the widgets show for a job's question; nothing for a study, which has no single one."""
+    if spec["verb"] not in ("retrain", "support"):
+        return {}
+    shown = {state.TARGET: spec["target"], state.KIND: spec["kind"]}
+    if spec["verb"] == "support":
+        return shown | {state.TEST: SEARCH, state.CUT_RANKING: spec["ranking"], state.PROTOCOL: spec["protocol"],
+                        state.K_MAX: spec["k_max"]}
+    shown |= {state.SEEDS: len(spec["seeds"]), state.DRAWS: spec["draws"]}
+    if spec["ranking"]:
+        return shown | {state.TEST: PREFIX, state.CUT_RANKING: spec["ranking"], state.K: spec["k"]}
+    return shown | {state.TEST: CHOSEN, state.IDS: words.numbers(spec["ids"]).replace("–", "-")}
+
+
+def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | None]:
+    """The row of controls: (the spec they make, or None and what is wrong with it)."""
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=120,
+                                 on_change=_leave_job)
+        kind = st.segmented_control("What to do", KINDS, required=True, key=state.KIND,
+                                    bind="query-params", on_change=_leave_job,
+                                    help="Mislabel: give them the target's most likely wrong class.")
+        test = st.segmented_control("With", TESTS, required=True, key=state.TEST,
+                                    bind="query-params", on_change=_leave_job)
+        ranking, k, text = None, None, ""
+        if test == CHOSEN:
+            text = st.text_input("Training images", key=state.IDS, bind="query-params", width=330, on_change=_leave_job,
+                                 placeholder="such as 3, 7, 10-12")
+        else:
+            if test == PREFIX:
+                k = st.number_input("k", 1, ws.n_train, key=state.K, bind="query-params", width=120,
+                                    on_change=_leave_job)
+            ranking = st.selectbox("of", ws.rankings(), key=state.CUT_RANKING, bind="query-params", width=190,
+                                   on_change=_leave_job)
+        with st.popover("Options", icon=":material/tune:"):
+            if test == SEARCH:
+                k_max = st.number_input("Give up above k =", 1, ws.n_train, key=state.K_MAX, on_change=_leave_job)
+                protocol = st.segmented_control(
+                    "Protocol", ("default", "paper"), required=True, key=state.PROTOCOL,
+                    on_change=_leave_job, help="Default stops a probe once its majority is decided, and confirms both "
+                    "ends of the bracket with fresh seeds. Paper: as published, always five seeds.")
+            else:
+                seeds = st.number_input("Seeds", 1, 20, key=state.SEEDS, on_change=_leave_job)
+                draws = st.number_input("Draws of random images", 0, 10, key=state.DRAWS,
+                                        on_change=_leave_job)
+        try:
+            if test == SEARCH:
+                spec = jobs.support_spec(ws, target, ranking, kind, protocol, k_max)
+            else:
+                ids = words.parse_ids(text, ws.n_train) if test == CHOSEN else None
+                spec = jobs.retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids)
+        except UserError as error:
+            return None, error
+        st.button("Find the support" if test == SEARCH else "Retrain", key="run", type="primary", on_click=_run,
+                  args=(ws, spec))
+    return spec, None
+
+
+def _leave_job() -> None:
+    """A control was changed: the page is about that question now, not about the job that was open."""
+    st.query_params.pop("job", None)
+
+
+def _heading(ws: Workspace, target: int, spec: dict | None) -> str:
+    true = ws.classes[ws.val_labels[target]]
+    if spec and spec["verb"] == "retrain":
+        return f"Is target {target} still read as {true} {words.doing(spec, ws)}?"
+    if spec:
+        edit = "taken away" if spec["kind"] == "remove" else f"relabelled {ws.classes[ws.base.runner_up[target]]}"
+        return f"How few images of {spec['ranking']}, {edit}, turn target {target} from {true}?"
+    return f"Target {target}, {true}"
+
+
+def _run(ws: Workspace, spec: dict) -> None:
+    """Queues the question, unless its answer is known: then the page shows that already."""
+    store = Store.of(ws)
+    try:
+        cost = replay.cost(ws, store, spec)
+        if cost.known < cost.most or spec["verb"] == "support" and backend.answer(ws, store, spec) is None:
+            st.query_params["job"] = str(jobs.submit(ws, spec))
+        else:
+            _leave_job()
+    except UserError as error:
+        st.error(write.plain(f"{error}."))
+    finally:
+        store.close()
+
+
+# -- what would be changed
+
+def _preview(ws: Workspace, spec: dict) -> None:
+    """The training images that the edit changes; for a search, those it would take from, in their order."""
+    target, label = spec["target"], ws.val_labels[spec["target"]]
+    ids = _preview_ids(ws, ws.fingerprint, target, spec["kind"], spec.get("ranking"), tuple(spec.get("ids", ())),
+                       spec.get("k_max"))
+    if not len(ids):
+        st.info("This ranking has no image for this target that the edit could change.")
+        return
+    places = {int(image): at for at, image in enumerate(sorted(ids))}
+    given = ws.train_labels[ids]
+    new = ws.classes[ws.base.runner_up[target]]
+    relabel = spec["kind"] == "mislabel"
+    captions = [f"{ws.classes[c]} → {new}" if relabel else ws.classes[c] for c in given]
+    texts = [f"training image {i}, {caption}" for i, caption in zip(ids, captions)]
+    marks = [None if relabel or c == label else f"≠ {ws.classes[c]}" for c in given]
+    strip("preview", {
+        "layout": "line", "atlas": atlas.atlas(ws, "train", sorted(ids)), "scale": atlas.scale(ws), "zoom": 5,
+        "pitch": 108 if relabel else 76, "selected": None, "of": target,
+        "rows": [{"id": "preview", "label": f"{len(ids)} training images that would be changed",
+                  "tiles": tiles(places, ids, texts, caption=captions, mark=marks)}]})
+    classes, counts = np.unique(given, return_counts=True)
+    mix = ", ".join(f"{n} {ws.classes[c]}" for c, n in sorted(zip(classes, counts), key=lambda one: -one[1]))
+    what = f"Taken from, best first: up to {len(ids)} images" if spec["verb"] == "support" else (
+        f"{'Relabelled' if relabel else 'Removed'}: {len(ids)} of {write.count(ws.n_train)} images")
+    st.caption(write.plain(f"{what} ({mix}). {footnote(ws).split('comparable. ')[-1] if ws.planted else ''}"))
+
+
+@st.cache_data(max_entries=200, show_spinner=False)
+def _preview_ids(_ws, fingerprint, target, kind, ranking, ids, k_max) -> np.ndarray:
+    if ids:
+        return np.array(ids)
+    return jobs.prefix(_ws, _ws.ranking(ranking), target, kind, min(k_max or PREVIEW, PREVIEW))
+
+
+# -- the answer
+
+def _answer(ws: Workspace, store: Store, spec: dict) -> None:
+    """What is known of the question, drawn anew every second while a job of it is at work."""
+    job = _open_job(store, spec)
+    running = bool(job and job.open)
+    view = _retraining if spec["verb"] == "retrain" else _search
+
+    @st.fragment(run_every="1s" if running else None)
+    def draw():
+        inside = Store.of(ws)
+        try:
+            now = inside.job(job.id) if job else None
+            if now and now.open:
+                jobs.ensure_runner(ws)
+            view(ws, inside, spec, now)
+        finally:
+            inside.close()
+        if running and not (now and now.open):
+            st.rerun()
+
+    draw()
+
+
+def _open_job(store: Store, spec: dict):
+    """The job that the address names, if it is about this question, else an open job about it, or None."""
+    number = st.query_params.get("job", "")
+    named = store.job(int(number)) if number.isdigit() else None
+    if named and _same(named.spec, spec):
+        return named
+    return next((job for job in store.open_jobs() if _same(job.spec, spec)), None)
+
+
+def _same(one: dict, other: dict) -> bool:
+    """Whether two specs ask the same; they may have been written on other machines' paths."""
+    def rest(spec):
+        return {name: value for name, value in spec.items() if name != "workspace"}
+
+    return rest(one) == rest(other)
+
+
+def _retraining(ws: Workspace, store: Store, spec: dict, job) -> None:
+    answer = jobs.retrain_answer(ws, store, spec)
+    found = words.verdict(ws, spec, answer)
+    if not job and not found and not answer["n"]:
+        st.markdown(f"**Not tested yet.** {write.plain(words.cost_text(replay.cost(ws, store, spec)))}.")
+        _command(ws, spec)
+        return
+    if found:
+        st.html(words.verdict_html(*found))
+    st.html(words.groups_html(ws, spec, answer))
+    _job_line(ws, store, spec, job, answer["newest"] if answer["complete"] else None)
+    _provenance(ws, f"seeds {words.numbers(spec['seeds'])}; trained in {write.seconds(answer['seconds'])} in all")
+    _command(ws, spec)
+
+
+def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
+    target, label = spec["target"], int(ws.val_labels[spec["target"]])
+    found = backend.answer(ws, store, spec)
+    played = replay.replay(ws, store, spec)
+    answer = played.answer or (found and found["answer"])
+    shipped = not played.answer and found and found["shipped"]
+    probes = words.probes_of(answer["trace"]) if answer and not played.answer else played.probes
+    if not answer and not job and not played.trained:
+        st.markdown(f"**Not searched yet.** {write.plain(words.cost_text(replay.cost(ws, store, spec)))}.")
+        _command(ws, spec)
+        return
+    if answer:
+        st.html(words.verdict_html(*words.support_verdict(ws, target, spec["ranking"], spec["kind"], answer)))
+    if probes:
+        table, chart = st.columns([1.35, 1], gap="medium")
+        table.html(words.probes_html(ws, target, probes))
+        chart.plotly_chart(trace.figure(tuple((p["k"], p["confirm"], *trace.share(p, label)) for p in probes),
+                                        answer and answer["lo"], answer and answer["hi"]), key="trace", height=250,
+                           config={"displayModeBar": False}, alt="share of wrong models at each k tried; the table "
+                           "beside it has the same numbers")
+    if answer and answer["hi"] and spec["verb"] == "support":
+        st.button(f"Retrain at k = {answer['hi']} beside its controls", key="at support", on_click=_retrain_at,
+                  args=(answer["hi"],))
+    if shipped:
+        st.caption(f"From the shipped study, {words.when(found['created'])}: nothing was trained here.")
+    else:
+        _job_line(ws, store, spec, job, played.newest if answer else None)
+    count = answer["trainings"] if answer else played.trained
+    _provenance(ws, f"protocol {spec['protocol']}, K = {spec['k_max']}; {count} trainings asked for"
+                + ("" if answer else " so far"))
+    _command(ws, spec)
+
+
+def _retrain_at(k: int) -> None:
+    state_of[state.TEST] = PREFIX
+    state_of[state.K] = int(k)
+    _leave_job()
+
+
+def _job_line(ws: Workspace, store: Store, spec: dict, job, known_since: float | None) -> None:
+    """How the job stands, with a way to stop it; or since when the answer is known."""
+    if job and job.open:
+        waits = {"queued": "Waiting for the runner", "cancelling": "Stopping"}
+        text = waits.get(job.state) or f"Running for {write.seconds(job.seconds)}"
+        ahead = sum(other.id < job.id for other in store.open_jobs())
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            before = f", {ahead} before it" if ahead and job.state == "queued" else ""
+            st.caption(write.plain(f"Job {job.id}: {text}{before}. It goes on when this page is closed."),
+                       width="content")
+            st.button("Cancel", key="cancel", on_click=_cancel, args=(ws, job.id), disabled=job.state == "cancelling")
+    elif job and job.state in ("cancelled", "failed"):
+        reason = f" {job.message}." if job.message else ""
+        st.warning(write.plain(f"Job {job.id} {'was cancelled' if job.state == 'cancelled' else 'failed'}.{reason} "
+                               "What it trained is kept: asked again, it goes on from there."))
+    elif job:
+        st.caption(write.plain(f"Job {job.id}: done in {write.seconds(job.seconds)}, {words.when(job.finished)}."))
+    elif known_since:
+        st.caption(write.plain(f"Known since {words.when(known_since)}: nothing was trained for this."))
+    else:
+        st.caption(write.plain("Partly known from other jobs: " + words.cost_text(replay.cost(ws, store, spec)) + "."))
+
+
+def _cancel(ws: Workspace, number: int) -> None:
+    store = Store.of(ws)
+    store.cancel_job(number)
+    store.close()
+    jobs.ensure_runner(ws)  # it is the runner that stops a job
+
+
+def _provenance(ws: Workspace, more: str) -> None:
+    recipe = recipes.get(ws.recipe)
+    planted = f"; labels as given, with {ws.planted} planted errors" if ws.planted else ""
+    st.caption(write.plain(f"Recipe {recipe.name} {recipe.hash}; {more}{planted}."))
+
+
+def _command(ws: Workspace, spec: dict) -> None:
+    """The command line that asks the same, where there is one: it takes rankings, not chosen images."""
+    if not spec["ranking"]:
+        return
+    ask = [spec["verb"], "--target", spec["target"], "--ranking", spec["ranking"]]
+    if spec["verb"] == "support":
+        ask += ["--kind", spec["kind"], *(["--protocol", "paper"] if spec["protocol"] == "paper" else [])]
+        ask += ["--k-max", spec["k_max"]] if spec["k_max"] != K else []
+    else:
+        if spec["seeds"] != list(range(len(spec["seeds"]))):
+            return
+        ask += ["--remove-top" if spec["kind"] == "remove" else "--relabel-top", spec["k"]]
+        ask += ["--seeds", len(spec["seeds"])]
+        ask += ["--draws", spec["draws"]] if spec["draws"] != jobs.DRAWS else []
+    ask += [] if ws.path == DEMO else ["--workspace", ws.path]
+    with st.popover("Copy command", icon=":material/terminal:"):
+        st.code(shlex.join(map(str, ["python", "-m", "attribution", *ask])), language="bash", wrap_lines=True)
+
+
+# -- what is known besides
+
+def _measured(ws: Workspace, store: Store, target: int) -> None:
+    """The supports found for this target, under all rankings; one opens its trace."""
+    found = [one for one in backend.kept(ws, store) if one["target"] == target]
+    if not found:
+        return
+    st.markdown("##### Supports found for this target")
+    for one in sorted(found, key=lambda one: (one["kind"] != "remove", one["answer"]["support"] or 10**6)):
+        word, _ = words.support_verdict(ws, target, one["ranking"], one["kind"], one["answer"])
+        source = "from the shipped study" if one["shipped"] else f"found {words.when(one['created'])}"
+        status = ", unstable" if one["answer"]["status"] == "unstable" else ""
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.button(f"{one['ranking']}, {one['kind']}", type="tertiary", on_click=_open_support, args=(one,),
+                      key=f"support {one['ranking']} {one['kind']} {one['protocol']} {one['k_max']}")
+            st.caption(write.plain(f"{word.lower()}{status} · {one['answer']['trainings']} trainings · {source}"))
+
+
+def _open_support(one: dict) -> None:
+    for name, value in ((state.TEST, SEARCH), (state.KIND, one["kind"]), (state.CUT_RANKING, one["ranking"]),
+                        (state.PROTOCOL, one["protocol"]), (state.K_MAX, one["k_max"])):
+        state_of[name] = value
+    _leave_job()
+
+
+def _history(ws: Workspace, store: Store) -> None:
+    """The jobs of this data set, newest first, drawn anew every other second while one is at work."""
+    st.markdown("##### History")
+
+    @st.fragment(run_every="2s" if store.open_jobs() else None)
+    def draw():
+        inside = Store.of(ws)
+        found, busy = inside.jobs(), bool(inside.open_jobs())
+        inside.close()
+        if not found:
+            st.caption("No job yet. What is asked for here, in Explore or on the command line stays listed here.")
+        for job in found if state_of.get("all jobs") else found[:HISTORY]:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                st.button(f"{job.id}", key=f"job {job.id}", on_click=_open, args=(job,), help="Open this job",
+                          disabled=job.spec["verb"] not in ("retrain", "support"), width=64)
+                st.html(words.job_html(job))
+                if job.open:
+                    st.button("Cancel", key=f"cancel {job.id}", type="tertiary", on_click=_cancel, args=(ws, job.id))
+        if len(found) > HISTORY:
+            st.toggle(f"All {len(found)}", key="all jobs")
+        if busy:
+            jobs.ensure_runner(ws)
+
+    draw()
+
+
+def _open(job) -> None:
+    for name, value in _values_of(job.spec).items():
+        state_of[name] = value
+    st.query_params["job"] = str(job.id)
+
+
+main()

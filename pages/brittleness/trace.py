@@ -1,0 +1,42 @@
+"""A support search as a small chart: what share of the models was wrong at each k tried, and the last bracket."""
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from attribution.support import majority
+from pages.ui import palette
+
+
+def share(probe: dict, label: int) -> tuple[float, bool | None]:
+    """(share of the trained models that are wrong, the probe's verdict so far)."""
+    done = [run["predicted"] for run in probe["runs"] if run["state"] == "done"]
+    return sum(p != label for p in done) / max(1, len(done)), majority([_Said(p) for p in done], label)
+
+
+class _Said:
+    def __init__(self, predicted: int):
+        self.predicted = predicted
+
+
+@st.cache_resource(max_entries=50, show_spinner=False)
+def figure(points: tuple, lo: int | None, hi: int | None) -> go.Figure:
+    """points: (k, confirm, share wrong, verdict) of each probe in the order tried. Same trace, same object."""
+    chart = go.Figure()
+    if lo is not None and hi is not None:
+        chart.add_vrect(x0=max(lo, 0.5), x1=hi, fillcolor=palette.HIGHLIGHT, opacity=0.3, line_width=0)
+    chart.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": "gray"})
+    looks = {True: ("flipped", "diamond", palette.HARMFUL), False: ("survived", "circle", palette.HELPFUL),
+             None: ("under way", "circle-open", "gray")}
+    for verdict, (name, symbol, colour) in looks.items():
+        some = [(k, y, at + 1, confirm) for at, (k, confirm, y, said) in enumerate(points) if said is verdict]
+        symbols = [f"{symbol}-open" if one[3] and verdict is not None else symbol for one in some]
+        if some:
+            chart.add_scatter(
+                x=[one[0] for one in some], y=[one[1] for one in some], mode="markers", name=name,
+                marker={"symbol": symbols, "size": 11, "color": colour, "line": {"width": 2, "color": colour}},
+                customdata=[(one[2], ", fresh seeds" if one[3] else "") for one in some],
+                hovertemplate="k = %{x}: %{y:.0%} wrong (probe %{customdata[0]}%{customdata[1]})<extra></extra>")
+    chart.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8}, legend={"orientation": "h", "y": 1.12, "x": 0},
+                        xaxis={"type": "log", "title": "k", "dtick": "D2", "range": [-0.1, 2.3]},
+                        yaxis={"title": "share wrong", "range": [-0.08, 1.08], "tickformat": ".0%", "dtick": 0.5})
+    return chart

@@ -1,0 +1,218 @@
+"""The words and the HTML of Brittleness; nothing here is a widget. Whatever comes from the workspace is escaped."""
+
+import re
+import time
+
+from attribution import UserError, Workspace
+from attribution.support import majority
+from pages.ui import format as write
+
+
+def parse_ids(text: str, n_train: int) -> list[int]:
+    """"3, 7 10-12" -> [3, 7, 10, 11, 12], in the order given, each once.
+
+    Raises UserError for anything else than whole numbers and ranges within 0 .. n_train - 1, and for none at all.
+    """
+    found: dict[int, None] = {}
+    for part in re.split(r"[\s,;]+", text.strip()):
+        if not part:
+            continue
+        match = re.fullmatch(r"(\d+)(?:[-–](\d+))?", part)
+        if not match:
+            raise UserError(f"{part!r} is not a training image; write numbers and ranges such as 3, 7, 10-12")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < n_train:
+            raise UserError(f"{part} is out of range; training images are 0 to {n_train - 1}, and a range goes upwards")
+        found |= dict.fromkeys(range(first, last + 1))
+    if not found:
+        raise UserError("no training image is named; write their numbers, such as 3, 7, 10-12")
+    return list(found)
+
+
+def which(spec: dict) -> str:
+    """The images that a retrain spec edits: "the first 24 images of trak-10"."""
+    if not spec["ranking"]:
+        return f"{spec['k']} chosen image{'s' * (spec['k'] > 1)}"
+    return f"the first {'image' if spec['k'] == 1 else str(spec['k']) + ' images'} of {spec['ranking']}"
+
+
+def doing(spec: dict, ws: Workspace) -> str:
+    """"without the first 24 images of trak-10", or "with the first 24 images of trak-10 relabelled Coat"."""
+    if spec["kind"] == "remove":
+        return f"without {which(spec)}"
+    return f"with {which(spec)} relabelled {ws.classes[ws.base.runner_up[spec['target']]]}"
+
+
+def most_said(ws: Workspace, part: dict) -> str:
+    """"Coat in 4 of 5": the class that most of the trained models predict."""
+    said = part["predictions"]
+    most = max(sorted(set(said)), key=said.count)
+    return f"{ws.classes[most]} in {said.count(most)} of {len(said)}"
+
+
+def verdict(ws: Workspace, spec: dict, answer: dict) -> tuple[str, str] | None:
+    """(one word, one sentence) of a complete retraining (jobs.retrain_answer), beside its controls; None before."""
+    if not answer["complete"]:
+        return None
+    none, random = answer["controls"]["none"], answer["controls"]["random"]
+    true = ws.classes[ws.val_labels[spec["target"]]]
+    edit = f"{doing(spec, ws)} the models say {most_said(ws, answer)}"
+    edit = edit[0].upper() + edit[1:]
+    controls = f"{none['wrong']} of {none['of']} are wrong with all images as they are"
+    if random["of"]:
+        controls += f", {random['wrong']} of {random['of']} after the same with random images of the same classes"
+    if none["flipped"]:
+        return "Already wrong", f"{edit}. But {controls}: there is no {true} to flip."
+    if answer["flipped"] and random["flipped"]:
+        return "Flipped, by chance too", f"{edit}. But {controls}: any images of these classes would do."
+    return ("Flipped" if answer["flipped"] else "Holds"), f"{edit}; {controls}."
+
+
+def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, found: dict) -> tuple[str, str]:
+    """(one word, one sentence) of a support search's answer (`support.Support` as a dict)."""
+    true, edit = ws.classes[ws.val_labels[target]], "removed" if kind == "remove" else "relabelled"
+    if found["status"] == "already_wrong":
+        return "Already wrong", f"most base models do not read target {target} as {true}: there is nothing to flip."
+    if found["status"] == "censored":
+        return f"None up to {found['lo']}", (
+            f"with the first {found['lo']} images of {ranking} {edit}, most models still say {true}. "
+            "The search ends there: the support is larger, or there is none.")
+    sentence = (f"the first {found['hi']} images of {ranking}, {edit}, flip it; the first {found['lo']} do not."
+                if found["lo"] else f"the first {found['hi']} images of {ranking}, {edit}, flip it.")
+    if found["status"] == "unstable":
+        sentence += " Fresh seeds changed a verdict at this edge: take it as near the threshold, not as a number."
+    return f"Support {found['support']}", sentence
+
+
+def cost_text(cost) -> str:
+    """"25 trainings, 9 already known, about 40 s on 2 workers"."""
+    if cost.most == cost.known:
+        return "All of its trainings are known: it answers at once."
+    number = f"{cost.most} trainings" if cost.least == cost.most else f"{cost.least} to {cost.most} trainings"
+    workers = "1 worker" if cost.workers == 1 else f"{cost.workers} workers"
+    known = f", {cost.known} already known" if cost.known else ""
+    up_to = "about" if cost.least == cost.most else "at most about"
+    return f"{number}{known}, {up_to} {write.seconds(cost.seconds)} on {workers} ({write.seconds(cost.each)} each)"
+
+
+def when(moment: float | None) -> str:
+    """Seconds since 1970 -> "22 Nov 2026, 21:07"."""
+    return time.strftime("%d %b %Y, %H:%M", time.localtime(moment)) if moment else "–"
+
+
+def numbers(found) -> str:
+    """[0, 1, 2, 3, 7] -> "0–3, 7"."""
+    runs: list[list[int]] = []
+    for number in sorted(found):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}–{b}" if b > a + 1 else f"{a}, {b}" for a, b in runs)
+
+
+# -- HTML
+
+def verdict_html(word: str, sentence: str) -> str:
+    return f'<div class="lu-verdict" role="status"><b>{write.escape(word)}.</b> {write.escape(_upper(sentence))}</div>'
+
+
+def groups_html(ws: Workspace, spec: dict, answer: dict) -> str:
+    """A line for the edit and for each control: a dot a seed, what the models say, and the mean margin."""
+    label = int(ws.val_labels[spec["target"]])
+    names = {"edit": _upper(doing(spec, ws)), "none": "Nothing changed"}
+    parts = {"edit": answer, "none": answer["controls"]["none"]}
+    random = answer["controls"]["random"]
+    if random["of"]:
+        parts["random"] = random
+        draws = f", {spec['draws']} draws" if spec["draws"] > 1 else ""
+        names["random"] = f"{spec['k']} random, same classes{draws}"
+    return f'<div class="lu-lab">{"".join(_group(ws, label, names[part], parts[part]) for part in parts)}</div>'
+
+
+def _group(ws, label, name, part) -> str:
+    draws = sorted({run["draw"] for run in part["runs"]})
+    seeds = ("".join(dot(ws, label, run) for run in part["runs"] if run["draw"] == draw) for draw in draws)
+    dots = "".join(f'<span class="draw">{one}</span>' for one in seeds)
+    whole = part["n"] == part["of"]
+    tally = f"{part['wrong']} of {part['of']} wrong" if whole else f"{part['n']} of {part['of']} trained"
+    margin = f"mean margin {_signed(sum(part['margins']) / part['n'])}" if part["n"] else ""
+    said = most_said(ws, part) if part["n"] else "waiting"
+    return (f'<div>{write.escape(name)}</div><div class="dots">{dots}</div><div><b>{write.escape(said)}</b></div>'
+            f'<div class="lu-faint">{tally}{" · " + margin if margin else ""}</div>')
+
+
+def dot(ws: Workspace, label: int, run: dict) -> str:
+    """One seed: ○ queued, a filling ring while it trains, ● still right, ◆ wrong."""
+    seed = f"seed {run['seed']}"
+    if run["state"] == "running":
+        words, share = f"{seed}: epoch {run['epoch']} of {run['epochs']}", run["epoch"] / max(1, run["epochs"])
+        return _dot("running", words, f' style="--share:{share:.2f}"')
+    if run["state"] != "done":
+        return _dot("", f"{seed}: waiting")
+    wrong = run["predicted"] != label
+    margin = f", margin {_signed(run['margin'])}" if "margin" in run else ""
+    return _dot("wrong" if wrong else "right", f"{seed}: {ws.classes[run['predicted']]}{margin}")
+
+
+def _dot(kind: str, words: str, style: str = "") -> str:
+    words = write.escape(words)
+    return f'<span class="dot {kind}"{style} role="img" title="{words}" aria-label="{words}"></span>'
+
+
+def probes_html(ws: Workspace, target: int, probes: list[dict]) -> str:
+    """The search's trace as a table, in the order tried; probes as `Replay.probes`."""
+    label = int(ws.val_labels[target])
+    lines = ""
+    for probe in probes:
+        done = [run for run in probe["runs"] if run["state"] == "done"]
+        wrong = sum(run["predicted"] != label for run in done)
+        flipped = flips(probe, label)
+        said = most_said(ws, {"predictions": [run["predicted"] for run in done]}) if done else "waiting"
+        margins = [run["margin"] for run in done if "margin" in run]
+        mean = sum(margins) / len(margins) if margins else probe.get("margin")
+        margin = "" if mean is None else _signed(mean)
+        outcome = {True: "flipped", False: "survived", None: "…"}[flipped]
+        lines += (f'<tr><td class="n">{probe["k"]}</td><td>{"fresh seeds" if probe["confirm"] else ""}</td>'
+                  f'<td><span class="draw">{"".join(dot(ws, label, run) for run in probe["runs"])}</span></td>'
+                  f'<td class="n">{wrong} of {len(done)}</td><td class="n">{margin}</td>'
+                  f'<td>{write.escape(said)}</td><td class="{outcome}">{outcome}</td></tr>')
+    head = "".join(f"<th{' class=n' if name in ('k', 'wrong', 'mean margin') else ''}>{name}</th>"
+                   for name in ("k", "", "seeds", "wrong", "mean margin", "the models say", "verdict"))
+    return f'<table class="lu-table"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
+
+
+def flips(probe: dict, label: int, n: int = 5) -> bool | None:
+    """A probe's verdict so far; None while it is open."""
+    done = [_Outcome(run["predicted"]) for run in probe["runs"] if run["state"] == "done"]
+    return majority(done, label, n)
+
+
+class _Outcome:
+    def __init__(self, predicted):
+        self.predicted = predicted
+
+
+def probes_of(trace: list[dict]) -> list[dict]:
+    """`Support.trace` as probes: it keeps each seed's prediction, and of their margins only the mean, "margin"."""
+    return [{"k": row["k"], "confirm": bool(row.get("confirm")), "margin": row.get("margin"),
+             "runs": [{"seed": seed, "state": "done", "predicted": predicted}
+                      for seed, predicted in zip(row["seeds"], row["predictions"])]} for row in trace]
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def _upper(text: str) -> str:
+    return text[0].upper() + text[1:]
+
+
+def job_html(job) -> str:
+    """One line of the history: state, what, when, how long."""
+    signs = {"queued": "○", "running": "◐", "cancelling": "◐", "cancelled": "✕", "failed": "!", "done": "●"}
+    about = [when(job.created), write.seconds(job.seconds) if job.started else "",
+             f"{job.done} of {job.total}" if job.open and job.total else "", job.message]
+    return (f'<div class="lu-job"><span aria-hidden="true">{signs.get(job.state, "")}</span> <b>{job.state}</b> '
+            f'{write.escape(job.what)} <span class="lu-faint">· {write.escape(" · ".join(filter(None, about)))}</span>'
+            "</div>")
