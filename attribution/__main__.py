@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-from attribution import UserError, jobs, recipes, support
+from attribution import UserError, jobs, recipes, support, supports
 from attribution.lineup import default_rankings
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
@@ -48,8 +48,8 @@ def info(workspace: Where = DEMO, as_json: AsJson = False):
     ws = Workspace.open(workspace)
     answer = {
         "workspace": ws.name,
-        "dataset": {"name": ws.manifest["dataset"]["name"], "n_train": ws.n_train, "n_val": ws.n_val, "classes": ws.classes,
-                    "fingerprint": ws.fingerprint, "planted": ws.planted},
+        "dataset": {"name": ws.manifest["dataset"]["name"], "n_train": ws.n_train, "n_val": ws.n_val,
+                    "classes": ws.classes, "fingerprint": ws.fingerprint, "planted": ws.planted},
         "features": [_feature_info(ws, name) for name in ws.features()],
         "rankings": [_ranking_info(ws, name) for name in ws.rankings()],
         "recipes": [_recipe_info(ws)],
@@ -66,14 +66,15 @@ def info(workspace: Where = DEMO, as_json: AsJson = False):
 
 def _feature_info(ws, name):
     about = ws.manifest["parts"][f"features/{name}"]
-    return {"name": name, "dim": about.get("dim", ws.feature(name).train.shape[1]), "knn_accuracy": about.get("knn_accuracy")}
+    dim = about.get("dim") or ws.feature(name).train.shape[1]
+    return {"name": name, "dim": dim, "knn_accuracy": about.get("knn_accuracy")}
 
 
 def _ranking_info(ws, name):
     ranking = ws.ranking(name)
     about = ws.manifest["parts"].get(f"rankings/{name}", {})
     same = None
-    if not ranking.live:  # the alignment check; a ranking computed from the workspace's own features cannot be misaligned
+    if not ranking.live:  # the alignment check; what is computed from the workspace's own features is always aligned
         sample = range(0, ws.n_val, max(1, ws.n_val // 1000))
         hits = [ws.train_labels[ranking.top(t, 1, "all").ids[0]] == ws.val_labels[t] for t in sample]
         same = round(sum(map(int, hits)) / len(hits), 3)
@@ -83,7 +84,8 @@ def _ranking_info(ws, name):
 
 def _recipe_info(ws):
     about = ws.manifest["parts"].get("base", {})
-    return {"name": ws.recipe, "hash": recipes.get(ws.recipe).hash, **{k: about.get(k) for k in ("accuracy", "seconds", "device")}}
+    measured = {name: about.get(name) for name in ("accuracy", "seconds", "device")}
+    return {"name": ws.recipe, "hash": recipes.get(ws.recipe).hash, **measured}
 
 
 @app.command()
@@ -94,13 +96,16 @@ def rank(target: Target, ranking: RankingName, top: Annotated[int, typer.Option(
     ws = Workspace.open(workspace)
     number = ws.check_target(target)
     found = ws.ranking(ranking).top(number, top, candidates, end)
+    if len(found.ids) < top:
+        print(f"{ranking} ranks {len(found.ids)} images for this target, and {top} were asked for", file=sys.stderr)
     labels = [ws.classes[c] for c in ws.train_labels[found.ids]]
-    answer = {"target": number, "label": ws.classes[ws.val_labels[number]], "prediction": ws.classes[ws.base.prediction[number]],
-              "ranking": ranking, "train": found.ids.tolist(),
+    answer = {"target": number, "label": ws.classes[ws.val_labels[number]],
+              "prediction": ws.classes[ws.base.prediction[number]], "ranking": ranking, "train": found.ids.tolist(),
               "scores": None if found.scores is None else [round(float(s), 6) for s in found.scores], "labels": labels}
     if as_json:
         return _print(answer)
-    print(f"target {number}: {answer['label']}, predicted {answer['prediction']}; first {len(labels)} of {ranking}, {end}")
+    print(f"target {number}: {answer['label']}, predicted {answer['prediction']}; "
+          f"first {len(labels)} of {ranking}, {end}")
     scores = answer["scores"] or [None] * len(labels)
     _table("", [{"rank": i + 1, "train": t, "label": c, "score": s}
                 for i, (t, c, s) in enumerate(zip(answer["train"], labels, scores))])
@@ -112,7 +117,7 @@ def rank(target: Target, ranking: RankingName, top: Annotated[int, typer.Option(
 @app.command()
 def retrain(target: Target, ranking: RankingName,
             remove_top: Annotated[int | None, typer.Option(help="Remove the ranking's first K images.")] = None,
-            relabel_top: Annotated[int | None, typer.Option(help="Give the ranking's first K images a wrong label.")] = None,
+            relabel_top: Annotated[int | None, typer.Option(help="Give its first K images a wrong label.")] = None,
             seeds: Annotated[int, typer.Option(help="Trainings an edit.")] = len(jobs.SEEDS),
             draws: Annotated[int, typer.Option(help="Random controls of the same classes.")] = jobs.DRAWS,
             workspace: Where = DEMO, as_json: AsJson = False):
@@ -134,13 +139,15 @@ def retrain(target: Target, ranking: RankingName,
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(answer["newest"]))
     print(f"{jobs.describe(spec)}, recipe {answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds']}"
           + (f" (known since {made})" if cached else ""))
-    rows = {"the edit": answer, "nothing removed": answer["controls"]["none"], "random, same classes": answer["controls"]["random"]}
+    controls = answer["controls"]
+    rows = {"the edit": answer, "nothing removed": controls["none"], "random, same classes": controls["random"]}
     _table("", [{"": name, "wrong": f"{row['wrong']} of {row['of']}", "flipped": "yes" if row["flipped"] else "no"}
                 for name, row in rows.items() if row["of"]])
 
 
 @app.command("support")
-def support_verb(target: Target, ranking: RankingName, kind: Annotated[str, typer.Option(help="remove or mislabel")] = "remove",
+def support_verb(target: Target, ranking: RankingName,
+                 kind: Annotated[str, typer.Option(help="remove or mislabel")] = "remove",
                  protocol: Annotated[str, typer.Option(help="default or paper")] = "default",
                  k_max: Annotated[int, typer.Option(help="Give up above this many images.")] = support.K,
                  workspace: Where = DEMO, as_json: AsJson = False):
@@ -150,19 +157,24 @@ def support_verb(target: Target, ranking: RankingName, kind: Annotated[str, type
         raise UserError(f"protocol {protocol!r} is not known; say default or paper")
     spec = jobs.support_spec(ws, target, ranking, kind, protocol, k_max)
     store = Store.of(ws)
-    _watch(ws, store, spec)
-    asked = {"ranking": ranking, "target": spec["target"], "kind": kind, "protocol": protocol, "k_max": k_max}
-    row = next(row for row in store.supports(recipes.get(ws.recipe).hash) if asked.items() <= row.items())
+    asked = {name: spec[name] for name in supports.ASKED}
+    row = supports.find(ws, store, **asked)
+    cached = row is not None
+    if not cached:
+        _watch(ws, store, spec)
+        row = supports.find(ws, store, **asked)
     if as_json:
-        return _print({"recipe": ws.recipe, **row})
-    print(f"target {spec['target']}, {ranking}, {kind}: {_support_text(row)}, {row['trainings']} trainings")
-    _table("", [{"k": p["k"], "seeds": len(p["seeds"]), "wrong": p["wrong"], "margin": round(p["margin"], 2)} for p in row["trace"]])
+        return _print({"recipe": ws.recipe, **row, "cached": cached})
+    known = time.strftime(" (known since %Y-%m-%d %H:%M)", time.localtime(row["created"])) if cached else ""
+    print(f"target {spec['target']}, {ranking}, {kind}: {_support_text(row)}, {row['trainings']} trainings{known}")
+    _table("", [{"k": p["k"], "seeds": len(p["seeds"]), "wrong": p["wrong"],
+                 "margin": None if p.get("margin") is None else round(p["margin"], 2)} for p in row["trace"]])
 
 
 def _support_text(row):
     if row["status"] in ("flipped", "unstable"):
         return f"support {row['support']} ({row['status']}, survived at {row['lo']})"
-    return f"no support found up to {row['k_max']}" if row["status"] == "censored" else "already wrong: there is nothing to flip"
+    return f"no support found up to {row['lo']}" if row["status"] == "censored" else "already wrong, nothing to flip"
 
 
 @app.command()
@@ -176,7 +188,9 @@ def study(targets: Annotated[int, typer.Option(help="How many stable targets, dr
     from attribution.measure import random_stable
 
     ws = Workspace.open(workspace)
-    spec = jobs.study_spec(ws, random_stable(ws, targets, seed), _names(ws, rankings), kinds.split(","), protocol)
+    if protocol not in ("default", "paper"):
+        raise UserError(f"protocol {protocol!r} is not known; say default or paper")
+    spec = jobs.study_spec(ws, random_stable(ws, targets, seed), _names(ws, rankings), _split(kinds), protocol)
     store = Store.of(ws)
     job = _watch(ws, store, spec)
     _print(jobs.job_json(job)) if as_json else evaluate_supports(workspace=workspace)
@@ -196,7 +210,8 @@ def evaluate_supports(workspace: Where = DEMO, as_json: AsJson = False):
     if as_json:
         return _print(answer)
     for kind, found in answer["kinds"].items():
-        _table(f"{kind}, K = {answer['K']}, recipe {answer['recipe']}", [{"ranking": n, **row} for n, row in found["rankings"].items()])
+        _table(f"{kind}, K = {answer['K']}, recipe {answer['recipe']}",
+               [{"ranking": name, **row} for name, row in found["rankings"].items()])
 
 
 @evaluate_app.command("lds")
@@ -209,7 +224,8 @@ def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
         answer = evaluate(ws, progress=progress)
     if as_json:
         return _print(answer)
-    print(f"{answer['masks']} halves x {answer['seeds']} seeds, alpha {answer['alpha']}; noise ceiling {answer['ceiling']:.3f}")
+    ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"
+    print(f"{answer['masks']} halves x {answer['seeds']} seeds, alpha {answer['alpha']}; noise ceiling {ceiling}")
     _table("", [{"ranking": name, **row} for name, row in answer["rankings"].items()])
 
 
@@ -218,7 +234,7 @@ def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
 
 @demo_app.command("build")
 def demo_build(out: Annotated[Path, typer.Option(help="The folder to build in.")] = DEMO,
-               root: Annotated[Path | None, typer.Option(help="A folder with Fashion-MNIST's four idx.gz files.")] = None,
+               root: Annotated[Path | None, typer.Option(help="The folder of Fashion-MNIST, its idx.gz files.")] = None,
                until: Annotated[str | None, typer.Option(help="Stop after this step.")] = None):
     """Build the demo workspace anew, or go on with it. Needs requirements-build.txt."""
     from attribution.demo import Build
@@ -236,8 +252,11 @@ def demo_export_study(out: Annotated[Path, typer.Option(help="The demo workspace
 
 
 @app.command()
-def runner(workspace: Where = DEMO, workers: Annotated[int | None, typer.Option(help="Worker processes.")] = None,
-           idle: Annotated[float, typer.Option(help="Go away after this many seconds without work.")] = 60):
+def runner(workspace: Where = DEMO,
+           workers: Annotated[int | None, typer.Option(envvar="LINEUP_WORKERS",
+                                                       help="Worker processes; else one a GPU or core.")] = None,
+           idle: Annotated[float, typer.Option(envvar="LINEUP_IDLE",
+                                               help="Go away after this many seconds without work.")] = 60):
     """Do the queued jobs of a workspace until there are none. The dashboard starts one by itself."""
     from attribution.runner import serve
 
@@ -268,10 +287,10 @@ def jobs_cancel(number: int, workspace: Where = DEMO):
     ws = Workspace.open(workspace)
     store = Store.of(ws)
     job = _job(store, number)
-    if not store.cancel_job(number):
+    if not jobs.cancel(ws, number) and not job.open:
         raise UserError(f"job {number} is {job.state} already; there is nothing to cancel")
-    jobs.ensure_runner(ws)
     while store.job(number).open:
+        jobs.ensure_runner(ws)
         time.sleep(0.1)
     print(f"job {number} is {store.job(number).state}")
 
@@ -291,8 +310,10 @@ def export_figure(out: Annotated[Path, typer.Option(help="A .png, .pdf or .csv f
                   rankings: Rankings = None,
                   top: Annotated[int, typer.Option(help="Tiles a row.")] = 14,
                   ends: Annotated[str, typer.Option(help="helpful, harmful or both")] = "helpful",
-                  explain: Annotated[str, typer.Option(help="true or predicted")] = "true", candidates: Candidates = None,
-                  k: Annotated[int | None, typer.Option(help="Draw the cut after this rank.")] = None, workspace: Where = DEMO):
+                  explain: Annotated[str, typer.Option(help="true or predicted")] = "true",
+                  candidates: Candidates = None,
+                  k: Annotated[int | None, typer.Option(help="Draw the cut after this rank.")] = None,
+                  workspace: Where = DEMO):
     """The lineup of a target as a figure, or as the table behind it."""
     from attribution.figure import save
     from attribution.lineup import line_up
@@ -303,7 +324,11 @@ def export_figure(out: Annotated[Path, typer.Option(help="A .png, .pdf or .csv f
 
 
 def _names(ws, rankings: str | None) -> list[str]:
-    return rankings.split(",") if rankings else default_rankings(ws)
+    return _split(rankings) if rankings else default_rankings(ws)
+
+
+def _split(names: str) -> list[str]:
+    return [name.strip() for name in names.split(",") if name.strip()]
 
 
 # -- printing
@@ -352,7 +377,8 @@ def _watch(ws, store, spec):
                 time.sleep(0.3)
         except KeyboardInterrupt:
             store.cancel_job(number)
-            raise UserError(f"job {number} was cancelled; what it trained is kept, and the same command goes on from there") from None
+            raise UserError(f"job {number} was cancelled; what it trained is kept, "
+                            "and the same command goes on from there") from None
     if job.state != "done":
         raise UserError(f"job {number} ended as {job.state}: {job.message or 'cancelled by someone else'}")
     return job

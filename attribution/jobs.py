@@ -9,6 +9,7 @@ import dataclasses
 import fcntl
 import math
 import os
+import sqlite3
 import subprocess
 import sys
 import time
@@ -74,6 +75,8 @@ def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str 
 def study_spec(workspace, targets: list[int], rankings: list[str], kinds: list[str], protocol: str = "default",
                k_max: int = support.K) -> dict:
     """Find the supports of many targets under several rankings and kinds."""
+    if not (targets and rankings and kinds):
+        raise UserError("a study needs at least one target, one ranking and one kind")
     for ranking in rankings:
         workspace.ranking(ranking)
     return {**_common(workspace), "verb": "study", "targets": [workspace.check_target(t) for t in targets],
@@ -203,6 +206,9 @@ def submit(workspace, spec: dict) -> int:
     store = Store.of(workspace)
     try:
         number = store.add_job(spec, describe(spec))
+    except sqlite3.Error as error:
+        raise UserError(f"nothing can be written to {store.folder} ({error}); make room there, "
+                        "or set LINEUP_DATA to another folder") from None
     finally:
         store.close()
     ensure_runner(workspace)

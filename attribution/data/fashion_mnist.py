@@ -47,7 +47,7 @@ def load(split: str, root: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(file: Path, dimensions: int) -> np.ndarray:
-    """An array of unsigned bytes in the idx format: magic 0, 0, 8, dimensions; then sizes, big-endian; then the data."""
+    """Unsigned bytes in the idx format: magic 0, 0, 8, dimensions; then sizes, big-endian; then the data."""
     data = gzip.decompress(file.read_bytes())
     if data[:4] != bytes([0, 0, 8, dimensions]):
         raise ValueError(f"{file.name} is not an idx file of {dimensions} dimensions")
