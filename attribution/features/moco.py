@@ -17,7 +17,7 @@ from attribution.features.views import view
 
 @dataclass(frozen=True)
 class Recipe(ssl.Recipe):
-    epochs: int = 150
+    epochs: int = 100
     temperature: float = 0.1
     hidden: int = 512  # units of the projection head
     momentum: float = 0.99  # of the slow copy
