@@ -43,11 +43,13 @@ def control(workspace, edit: Edit, draw: int) -> Edit:
 
     Images of the edit itself may be drawn again: it answers "any k images of these classes", not "any others".
     """
+    if not edit.indices:
+        return edit
     labels = workspace.train_labels
     rng = np.random.default_rng([int(edit.hash[:12], 16), draw])
     classes, counts = np.unique(labels[list(edit.indices)], return_counts=True)
-    drawn = [rng.choice(np.flatnonzero(labels == c), n, replace=False) for c, n in zip(classes, counts)]
-    ids = np.concatenate(drawn) if drawn else np.array([], int)
+    ids = np.concatenate([rng.choice(np.flatnonzero(labels == c), n, replace=False)
+                          for c, n in zip(classes, counts)])
     return remove(ids) if edit.kind == "remove" else relabel(ids, edit.labels[0])
 
 
