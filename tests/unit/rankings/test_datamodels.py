@@ -1,0 +1,48 @@
+"""Datamodels: a planted sparse model is found again, and the tail orders what LASSO leaves at zero."""
+
+import numpy as np
+import pytest
+
+from attribution.rankings.datamodels import fit, marginal_effects, tails
+
+
+@pytest.fixture(scope="module")
+def planted():
+    """Margins of 3 targets that are sums over 400 half masks of 50 images, of which 4 count; the third is constant."""
+    rng = np.random.default_rng(0)
+    masks = rng.permuted(np.tile(np.arange(50) < 25, (400, 1)), axis=1)
+    weights = np.zeros((3, 50))
+    weights[0, [3, 11, 20, 41]] = 2, 1, -1, -2
+    weights[1, [0, 7, 30, 49]] = 1, 1, -1, -1
+    margins = masks @ weights.T + rng.normal(0, 0.3, (400, 3))
+    margins[:, 2] = 1.5
+    return masks, margins, weights
+
+
+def test_a_planted_model_is_found_again(planted):
+    masks, margins, weights = planted
+    done = []
+    found = fit(masks, margins, 0.1, done.append)
+    assert found.shape == (3, 50) and found.dtype == np.float32 and done == [1, 2, 3]
+    assert np.array_equal(np.sign(found), np.sign(weights))
+    assert np.abs(found - weights).max() < 0.3, "shrunk, but near"
+
+
+def test_a_penalty_of_one_leaves_nothing(planted):
+    masks, margins, _ = planted
+    assert not fit(masks, margins, 1.01).any()
+    assert (fit(masks, margins, 0.5) != 0).sum() <= (fit(masks, margins, 0.01) != 0).sum()
+
+
+def test_marginal_effects_by_hand():
+    masks = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1], [0, 0, 0]], bool)
+    margins = np.array([[4.0], [2.0], [0.0], [2.0]])
+    assert marginal_effects(masks, margins).tolist() == [[2, 0, -2]]
+
+
+def test_the_tail_leaves_out_what_has_a_weight():
+    weights = np.array([[0, 0.5, 0, 0, -1, 0]])
+    effects = np.array([[0.1, 9, -0.3, 0.4, -9, 0.2]])
+    helpful, harmful = tails(weights, effects, 4)[0]
+    assert helpful.tolist() == [3, 5, 0, 2] and harmful.tolist() == [2, 0, 5, 3]
+    assert tails(weights, effects).dtype == np.uint16

@@ -1,0 +1,107 @@
+"""Similarity rankings against the sum written out, and what all rankings have in common."""
+
+import numpy as np
+import pytest
+from sklearn.svm import LinearSVC
+
+from attribution import UserError
+from attribution.rankings import first
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("similarity") / "tiny")
+
+
+def of_class(ws, target):
+    return np.flatnonzero(ws.train_labels == ws.val_labels[target])
+
+
+@pytest.mark.parametrize("method", ["l2", "cosine"])
+def test_against_the_definition(ws, method):
+    train, val = ws.feature("moco").train.astype(float), ws.feature("moco").val.astype(float)
+    for target in range(4):
+        pool = of_class(ws, target)
+        wanted = [-np.sqrt(((train[i] - val[target]) ** 2).sum()) if method == "l2"
+                  else (train[i] @ val[target]) / (np.sqrt((train[i] ** 2).sum() * (val[target] ** 2).sum())) for i in pool]
+        found = ws.ranking(f"{method}-moco").top(target, 60)
+        assert found.ids.tolist() == pool[np.argsort(-np.array(wanted), kind="stable")].tolist()
+        assert np.allclose(found.scores, sorted(wanted, reverse=True), atol=1e-6) and found.scores.dtype == np.float32
+
+
+def test_exemplar_svm_against_scikit_learn(ws):
+    train, val = ws.feature("moco").train.astype(float), ws.feature("moco").val.astype(float)
+    for target in (0, 2):
+        pool = of_class(ws, target)
+        svm = LinearSVC(class_weight="balanced", C=0.1, dual=False, tol=1e-8)
+        svm.fit(np.vstack([val[target], train[pool]]), [1] + [0] * len(pool))
+        wanted = svm.decision_function(train[pool])
+        assert np.allclose(ws.ranking("esvm-moco").values(target, pool), wanted, atol=1e-4)
+        assert ws.ranking("esvm-moco").top(target, 60).ids.tolist() == pool[np.argsort(-wanted)].tolist()
+
+
+def test_a_vector_of_zeros_has_no_angle(ws):
+    cosine = ws.ranking("cosine-moco")
+    found = cosine.similarity(np.array([[0, 0], [1, 0], [-2, 0]], np.float32), np.array([3, 0], np.float32))
+    assert found.tolist() == [0, 1, -1]
+    assert cosine.similarity(np.ones((2, 2), np.float32), np.zeros(2, np.float32)).tolist() == [0, 0]
+
+
+def test_candidates(ws):
+    """Target 1 is a Box that every model reads as a Dot."""
+    l2 = ws.ranking("l2-moco")
+    labels = {which: set(ws.train_labels[l2.top(1, 60, which).ids]) for which in (None, "true", "predicted", "all")}
+    assert labels == {None: {1}, "true": {1}, "predicted": {2}, "all": {0, 1, 2}}
+    assert len(l2.top(1, 60, "all").ids) == 60 and len(l2.top(1, 5).ids) == 5
+    assert set(ws.train_labels[ws.ranking("trak-10").top(1, 60).ids]) == {0, 1, 2}, "not conditioned as published"
+
+
+@pytest.mark.parametrize("name", ["esvm-moco", "l2-moco", "cosine-moco", "random", "trak-10"])
+def test_what_is_refused(ws, name):
+    ranking = ws.ranking(name)
+    for k in (0, -1, 2.0, True):
+        with pytest.raises(UserError, match="is not a number of training images"):
+            ranking.top(0, k)
+    for ask, match in [({"target": 12}, "out of range"), ({"target": "x"}, "is not a number"),
+                       ({"candidates": "none"}, "candidates 'none' is not known"), ({"end": "worst"}, "end 'worst'")]:
+        with pytest.raises(UserError, match=match):
+            ranking.top(**{"target": 0, "k": 3} | ask)
+
+
+def test_the_harmful_end_belongs_to_signed_rankings(ws):
+    for name in ("esvm-moco", "l2-moco", "cosine-moco", "random"):
+        with pytest.raises(UserError, match="harmful is not defined for this method"):
+            ws.ranking(name).top(0, 3, end="harmful")
+
+
+def test_a_class_without_training_images(ws, monkeypatch):
+    monkeypatch.setattr(ws, "_tables", ws._tables | {"train": ws._tables["train"].assign(label=1)})
+    for name in ("esvm-moco", "l2-moco", "random"):
+        assert len(ws.ranking(name).top(0, 3).ids) == 0 and not ws.ranking(name).scores(0).any()
+
+
+def test_scores_count_from_the_least_similar_candidate(ws):
+    scores = ws.ranking("l2-moco").scores(0)
+    pool = of_class(ws, 0)
+    values = ws.ranking("l2-moco").values(0, pool)
+    assert scores.shape == (60,) and scores.dtype == np.float32 and scores.min() == 0
+    assert np.allclose(scores[pool], values - values.min()) and not np.delete(scores, pool).any()
+
+
+def test_random_is_a_fixed_order_within_the_class(ws):
+    ranking = ws.ranking("random")
+    ids = [ranking.top(target, 60).ids.tolist() for target in (0, 3)]
+    assert sorted(ids[0]) == sorted(ids[1]) == of_class(ws, 0).tolist() and ids[0] != ids[1]
+    assert ranking.top(0, 5).ids.tolist() == ids[0][:5]
+    everything = ranking.top(0, 60, "all").ids.tolist()
+    assert [i for i in everything if i in set(ids[0])] == ids[0], "the same order among any candidates"
+
+
+def test_the_first_of_equals_come_in_order():
+    values = np.array([1, 3, 3, 0, 3, 2], np.float32)
+    assert first(values, 2).tolist() == [1, 2] and first(values, 4).tolist() == [1, 2, 4, 5]
+    assert first(values, 99).tolist() == [1, 2, 4, 5, 0, 3] and first(values[:0], 3).tolist() == []
+    draw = np.random.default_rng(0).integers(0, 9, 200).astype(np.float32)
+    for k in (1, 17, 100, 200):
+        assert first(draw, k).tolist() == np.argsort(-draw, kind="stable")[:k].tolist()

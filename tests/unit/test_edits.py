@@ -1,0 +1,54 @@
+"""Edits: what does the same is the same, whatever order it was asked for in."""
+
+import json
+
+import numpy as np
+import pytest
+
+from attribution.edits import Edit, nothing, relabel, remove
+from attribution.errors import UserError
+
+LABELS = np.array([0, 1, 2, 0, 1])
+
+
+def test_an_edit_is_canonical():
+    assert remove([4, 1, 1]) == remove(np.array([1, 4])) and remove([4, 1]).hash == remove([1, 4]).hash
+    assert relabel([4, 1], [0, 2]) == relabel([1, 4], [2, 0]) and relabel([4, 1], 2) == relabel([1, 4], [2, 2])
+    assert remove([4, 1]).indices == (1, 4) and remove([4, 1]).k == 2
+
+
+def test_different_edits_have_different_hashes():
+    edits = [nothing(), remove([1]), remove([2]), remove([1, 2]), relabel([1], 2), relabel([1], 0), relabel([1, 2], 2)]
+    assert len({edit.hash for edit in edits}) == len(edits)
+
+
+def test_no_index_is_no_edit():
+    assert remove([]) == relabel([], []) == relabel([], 1) == nothing()
+
+
+def test_apply_leaves_the_given_labels_alone():
+    kept, labels = remove([3, 0]).apply(LABELS)
+    assert kept.tolist() == [1, 2, 4] and labels.tolist() == LABELS.tolist()
+    kept, labels = relabel([3, 0], [2, 1]).apply(LABELS)
+    assert kept.tolist() == [0, 1, 2, 3, 4] and labels.tolist() == [1, 1, 2, 2, 1] and LABELS.tolist() == [0, 1, 2, 0, 1]
+    kept, labels = nothing().apply(LABELS)
+    assert kept.tolist() == [0, 1, 2, 3, 4] and labels.tolist() == LABELS.tolist()
+
+
+@pytest.mark.parametrize("edit", [remove([5]), remove([-1]), relabel([0, 9], 1)], ids=str)
+def test_an_index_out_of_range(edit):
+    with pytest.raises(UserError, match="outside 0..4"):
+        edit.apply(LABELS)
+
+
+def test_two_labels_for_one_image_and_lengths_that_differ():
+    with pytest.raises(UserError, match="two different labels"):
+        relabel([1, 1], [0, 2])
+    with pytest.raises(UserError, match="one label for each image"):
+        relabel([1, 2], [0])
+    assert relabel([1, 1], [2, 2]).k == 1
+
+
+@pytest.mark.parametrize("edit", [nothing(), remove([3, 1]), relabel([np.int64(3)], [np.uint8(1)])], ids=str)
+def test_json_and_back(edit):
+    assert Edit.from_json(json.loads(json.dumps(edit.to_json()))) == edit

@@ -1,0 +1,50 @@
+"""The opening: what a first visitor reads is measured, and the clearest there is."""
+
+import pandas as pd
+import pytest
+
+from attribution import supports
+from attribution.opening import Opening, opening, verdict
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path):
+    return tiny.write(tmp_path / "tiny")
+
+
+def write(ws, *changes):
+    """Rows like the tiny workspace's flipped one, each with other fields."""
+    first = supports.table(ws).iloc[0].to_dict()
+    supports.to_table([first | change for change in changes]).to_parquet(ws.path / "supports.parquet")
+
+
+def probe(k, predictions, **more):
+    return {"k": k, "seeds": list(range(len(predictions))), "predictions": predictions, **more}
+
+
+def test_the_sentence_of_the_tiny_workspace(ws):
+    assert opening(ws) == Opening(0, "trak-10", 4, 0, 10, 10, 2, 4, 5)
+
+
+def test_the_smallest_support_of_a_target_right_in_all_models(ws):
+    trace = [probe(3, [1, 1, 1])]
+    write(ws, {"target": 2, "support": 1}, {"target": 5, "support": 3, "trace": trace}, {"target": 0},
+          {"target": 3, "support": 2, "kind": "mislabel"}, {"target": 4, "support": 2, "status": "unstable"},
+          {"target": 6, "support": 2, "ranking": "random"})
+    assert (opening(ws).target, opening(ws).k) == (5, 3), "2 is unstable, the others are no removals or no rankings"
+
+
+def test_confirmations_count_and_other_probes_do_not(ws):
+    trace = [probe(8, [2, 2, 2]), probe(4, [1, 0, 2, 1]), probe(3, [0, 0, 0]), probe(4, [1, 1, 0, 1], confirm=True)]
+    write(ws, {"trace": trace})
+    found = verdict(ws, supports.table(ws).iloc[0])
+    assert (found.other, found.votes, found.seeds) == (1, 5, 8)
+
+
+def test_nothing_to_tell(ws):
+    write(ws, {"status": "censored", "support": None})
+    assert opening(ws) is None
+    (ws.path / "supports.parquet").unlink()
+    assert opening(ws) is None
+    assert isinstance(supports.table(ws), pd.DataFrame)

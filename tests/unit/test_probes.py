@@ -1,0 +1,80 @@
+"""Probes: which images an edit takes, and the random edit it is compared with."""
+
+import numpy as np
+import pytest
+
+from attribution import UserError
+from attribution.edits import nothing, relabel, remove
+from attribution.probes import changeable, control, edit_of, largest_k, prefix
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory):
+    return tiny.write(tmp_path_factory.mktemp("probes") / "tiny")
+
+
+def test_the_first_k_are_removed(ws):
+    trak = ws.ranking("trak-10")
+    ids = prefix(ws, trak, 0, "remove", 5)
+    assert ids.tolist() == trak.top(0, 5).ids.tolist() and edit_of(ws, 0, "remove", ids) == remove(ids)
+
+
+def test_relabelling_passes_over_images_that_carry_the_new_label(ws):
+    new = int(ws.base.runner_up[0])
+    trak = ws.ranking("trak-10")
+    ids = prefix(ws, trak, 0, "mislabel", 40)
+    assert (ws.train_labels[ids] != new).all() and len(ids) == (ws.train_labels != new).sum()
+    whole = trak.top(0, 60).ids
+    assert ids.tolist() == whole[ws.train_labels[whole] != new].tolist(), "in the ranking's order"
+    edit = edit_of(ws, 0, "mislabel", ids[:3])
+    assert edit.kind == "relabel" and set(edit.labels) == {new} and new != ws.val_labels[0]
+
+
+def test_a_shorter_prefix_begins_a_longer_one(ws):
+    for name in ws.rankings():
+        for kind in ("remove", "mislabel"):
+            longest = prefix(ws, ws.ranking(name), 0, kind, 60)
+            for k in (1, 7, 19):
+                assert prefix(ws, ws.ranking(name), 0, kind, k).tolist() == longest[:k].tolist()
+
+
+def test_where_candidates_run_out(ws):
+    of_class = int((ws.train_labels == ws.val_labels[0]).sum())
+    assert largest_k(ws, ws.ranking("l2-moco"), 0, "remove", 128) == of_class
+    assert largest_k(ws, ws.ranking("l2-moco"), 0, "remove", 5) == 5
+    assert largest_k(ws, ws.ranking("trak-10"), 0, "remove", 128) == 60
+
+
+def test_changeable(ws):
+    new = int(ws.base.runner_up[0])
+    same, other = np.flatnonzero(ws.train_labels == new)[0], np.flatnonzero(ws.train_labels != new)[0]
+    assert changeable(ws, 0, "remove", [same, other]).tolist() == [same, other]
+    assert changeable(ws, 0, "mislabel", [same, other]).tolist() == [other]
+
+
+@pytest.mark.parametrize("k", [0, -3, 1.5, True, None, "2"])
+def test_no_number_of_images(ws, k):
+    with pytest.raises(UserError, match="is not a number of training images"):
+        prefix(ws, ws.ranking("trak-10"), 0, "remove", k)
+
+
+def test_an_unknown_kind(ws):
+    for ask in (lambda: prefix(ws, ws.ranking("random"), 0, "repaint", 3), lambda: edit_of(ws, 0, "repaint", [1])):
+        with pytest.raises(UserError, match="'repaint' is not known; say remove or mislabel"):
+            ask()
+
+
+@pytest.mark.parametrize("edit", [remove([0, 3, 4, 7]), relabel([0, 3, 6], 1)], ids=lambda edit: edit.kind)
+def test_a_control_has_the_class_counts_of_the_edit(ws, edit):
+    draws = [control(ws, edit, draw) for draw in range(3)]
+    assert draws == [control(ws, edit, draw) for draw in range(3)], "repeatable"
+    assert len({draw.hash for draw in draws}) == 3 and edit not in draws
+    for draw in draws:
+        assert draw.kind == edit.kind and set(draw.labels) == set(edit.labels)
+        counts = [np.bincount(ws.train_labels[list(one.indices)], minlength=3).tolist() for one in (draw, edit)]
+        assert counts[0] == counts[1]
+
+
+def test_the_control_of_nothing(ws):
+    assert control(ws, nothing(), 0) == nothing()

@@ -1,0 +1,83 @@
+"""Answers of support searches: a workspace's own and the store's, in one table."""
+
+import json
+
+import pandas as pd
+import pytest
+
+from attribution import UserError, recipes, supports
+from attribution.store import Store
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path):
+    return tiny.write(tmp_path / "tiny")
+
+
+@pytest.fixture
+def store(tmp_path, ws):
+    store = Store(tmp_path / "store", ws.fingerprint)
+    yield store
+    store.close()
+
+
+def put(store, ranking, status, support, **more):
+    body = {"status": status, "support": support, "lo": None if support is None else support - 1, "hi": support,
+            "trainings": 3, "trace": [{"k": support or 20, "seeds": [0], "predictions": [1], "margin": None}]}
+    store.put_support(recipes.get("demo-cnn").hash, ranking, 0, "remove", "default", 20, body | more)
+
+
+def test_the_workspace_alone(ws):
+    table = supports.table(ws)
+    assert table.ranking.tolist() == ["trak-10", "random"] and table.support.dtype == "Int64"
+    assert table.support[0] == 4 and pd.isna(table.support[1]) and table.trace[0][0]["k"] == 4
+
+
+def test_an_answer_of_the_store_stands_in_the_place_of_the_workspaces(ws, store):
+    put(store, "trak-10", "flipped", 6)
+    put(store, "l2-moco", "already_wrong", None)
+    table = supports.table(ws, store).set_index("ranking")
+    assert len(table) == 3 and table.support["trak-10"] == 6 and table.status["random"] == "censored"
+    assert pd.isna(table.support["l2-moco"]) and table.trace["trak-10"][0]["seeds"] == [0]
+
+
+@pytest.mark.parametrize("status, size", [("already_wrong", None), ("flipped", 3)])
+def test_the_store_alone(ws, store, status, size):
+    (ws.path / "supports.parquet").unlink()
+    assert supports.table(ws, store).empty and list(supports.table(ws).columns) == supports.COLUMNS
+    put(store, "l2-moco", status, size)
+    assert len(supports.table(ws, store)) == 1
+    found = supports.find(ws, store, ranking="l2-moco", target=0, kind="remove", protocol="default", k_max=20)
+    assert found["support"] == size and found["status"] == status and json.dumps(found)
+
+
+def test_find(ws, store):
+    asked = {"ranking": "random", "target": 0, "kind": "remove", "protocol": "default", "k_max": 20}
+    found = supports.find(ws, store, **asked)
+    assert (found["status"], found["support"], found["lo"], found["hi"]) == ("censored", None, 20, None)
+    assert json.loads(json.dumps(found))["trace"][0]["k"] == 20
+    assert supports.find(ws, store, **asked | {"k_max": 21}) is None
+    assert supports.find(ws, store, **asked | {"kind": "mislabel"}) is None
+
+
+def test_there_and_back(ws, store):
+    put(store, "trak-10", "flipped", 6)
+    put(store, "l2-moco", "censored", None)
+    rows = store.supports(recipes.get("demo-cnn").hash)
+    supports.to_table(rows).to_parquet(ws.path / "supports.parquet")
+    assert supports.table(ws).to_dict("records") == supports.table(ws, store).to_dict("records")
+
+
+@pytest.mark.parametrize("how", ["noise", "column", "trace"])
+def test_a_corrupt_table(ws, how):
+    file = ws.path / "supports.parquet"
+    table = pd.read_parquet(file)
+    if how == "noise":
+        file.write_bytes(b"noise")
+    elif how == "column":
+        table.drop(columns="lo").to_parquet(file)
+    else:
+        table.assign(trace="{").to_parquet(file)
+    with pytest.raises(UserError, match="copy the workspace again"):
+        supports.table(ws)
