@@ -6,3 +6,17 @@ assets/strip.css and attribution/figure.py use the same two; a sign or a dash al
 HELPFUL = "#0072B2"
 HARMFUL = "#D55E00"
 HIGHLIGHT = "#E69F00"
+
+# A ranking's line: colour, dash and marker, the same wherever it is drawn. The first two go by method, told apart by
+# everyone (darkened from Okabe and Ito's set; blue and vermillion mean helpful and harmful); the marker by features.
+METHODS = {"esvm": ("#B8478F", "solid"), "l2": ("#2F8FCB", "dash"), "cosine": ("#6A51A3", "longdashdot"),
+           "trak": ("#C98500", "longdash"), "datamodels": ("#008F68", "dashdot"), "random": ("#808080", "dot")}
+OTHERS = [("#8C6D31", "dashdot"), ("#5B5B9F", "longdash"), ("#A05A5A", "dash")]
+MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangle-up", "pixels": "cross"}
+
+
+def line(ranking: str) -> tuple[str, str, str]:
+    """(colour, dash, marker) of a ranking, in Plotly's words."""
+    method, _, features = ranking.partition("-")
+    colour, dash = METHODS.get(method) or OTHERS[sum(ranking.encode()) % len(OTHERS)]
+    return colour, dash, MARKERS.get(features, "circle")

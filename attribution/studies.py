@@ -1,0 +1,88 @@
+"""Studies: the targets that were drawn for a comparison of rankings, and how far each search of them has come.
+
+A support found on a target that somebody picked is no draw: it would tilt the comparison, and is left out here.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from attribution import curves, supports
+from attribution.measure import KINDS, support_tables
+from attribution.support import K, Support
+
+
+@dataclass
+class Study:
+    """tables: kind -> ranking -> {target: Support, or None while unfinished}; job: the study under way, or None."""
+
+    k_max: int
+    protocol: str
+    tables: dict[str, dict[str, dict[int, Support | None]]] = field(default_factory=dict)
+    job: object = None
+
+    @property
+    def version(self) -> str:
+        """Changes whenever a result does."""
+        return repr([(kind, name, sorted((t, one and (one.status, one.support)) for t, one in found.items()))
+                     for kind, rankings in self.tables.items() for name, found in rankings.items()])
+
+
+def study(workspace, store, protocol: str = "default") -> Study:
+    """The study a workspace brings, together with those asked for since (jobs in the store).
+
+    Where there are several K, it is the usual one if that is among them, else the one most answers have.
+    """
+    shipped = supports.table(workspace)
+    shipped = shipped[shipped.protocol == protocol]
+    asked = [job for job in store.jobs(10_000) if job.spec["verb"] == "study" and job.spec["protocol"] == protocol]
+    sizes = Counter([int(k) for k in shipped.k_max]) + Counter(job.spec["k_max"] for job in asked)
+    k_max = K if K in sizes or not sizes else sizes.most_common(1)[0][0]
+
+    wanted: dict[tuple[str, str], set[int]] = {}
+    for row in shipped[shipped.k_max == k_max].itertuples():
+        wanted.setdefault((row.kind, row.ranking), set()).add(int(row.target))
+    asked = [job for job in asked if job.spec["k_max"] == k_max]
+    for job in asked:
+        for kind in job.spec["kinds"]:
+            for ranking in job.spec["rankings"]:
+                wanted.setdefault((kind, ranking), set()).update(job.spec["targets"])
+
+    known = support_tables(workspace, store, protocol, k_max)
+    found = Study(k_max, protocol, job=next((job for job in asked if job.open), None))
+    order = workspace.rankings()
+    for kind in KINDS:
+        names = [name for at, name in wanted if at == kind]
+        names.sort(key=lambda name: order.index(name) if name in order else len(order))
+        if names:
+            found.tables[kind] = {name: {target: known.get(kind, {}).get(name, {}).get(target)
+                                         for target in sorted(wanted[kind, name])} for name in names}
+    return found
+
+
+def evaluate(found: Study) -> dict[str, dict]:
+    """kind -> {"rankings", "wins"} of `curves.table`, with "pairs": see `pairs`."""
+    answer = {}
+    for kind, rankings in found.tables.items():
+        answer[kind] = curves.table(rankings, found.k_max)
+        answer[kind]["pairs"] = pairs(answer[kind]["wins"])
+    return answer
+
+
+def pairs(wins: dict) -> list[dict]:
+    """`curves.wins` with each pair once: its rows, and "a", "b", and "p_holm", the sign test's p over all pairs."""
+    names = list(wins)
+    rows = [{"a": a, "b": b, **wins[a][b]} for at, a in enumerate(names) for b in names[at + 1:]]
+    return [row | {"p_holm": p} for row, p in zip(rows, curves.holm([row["p"] for row in rows]))]
+
+
+def points(results: dict[int, Support | None], k_max: int) -> list[tuple[int, float, int, str]]:
+    """The steps of a support CDF: (k, share of targets flipped by then, target, status), a flipped target each."""
+    done = {target: one for target, one in results.items() if one is not None and one.status != "already_wrong"}
+    flipped = sorted((one.support, target) for target, one in done.items()
+                     if one.support is not None and one.support <= k_max)
+    return [(k, at / len(done), target, done[target].status) for at, (k, target) in enumerate(flipped, 1)]
+
+
+def status_of(one: Support | None) -> str:
+    """"unfinished", or the answer's status."""
+    return "unfinished" if one is None else one.status

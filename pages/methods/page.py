@@ -1,0 +1,170 @@
+"""Methods: what the rankings are worth, over many targets. Supports: the CDFs, and the table behind them."""
+
+import json
+import shlex
+
+import numpy as np
+import streamlit as st
+
+from attribution import UserError, Workspace, recipes, studies
+from attribution.store import Store
+from attribution.support import CONFIRM_SEEDS, SEEDS
+from attribution.workspace import DEMO
+from pages.explore.rows import wall_data
+from pages.methods import words
+from pages.methods.chart import cdfs
+from pages.ui import atlas, look, state
+from pages.ui import format as write
+from pages.ui.strip import strip
+
+state_of = st.session_state
+
+
+def main() -> None:
+    ws = look.workspace()
+    goto = state_of.pop("go to target", None)
+    if goto is not None:
+        st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
+    try:
+        found, lds = _study(ws, ws.fingerprint), _lds(ws, ws.fingerprint)
+    except UserError as error:
+        st.error(write.plain(f"{error}."))
+        return
+    st.header("How few training images decide a prediction?", anchor=False)
+    if not found.tables:
+        _empty(ws)
+        return
+    measured = _measured(found, found.version)
+    st.caption(write.plain(
+        "A support is the shortest tested prefix of a ranking whose removal (or relabelling) flips a target. The curve "
+        "is the share of targets flipped by k: the higher, the better the ranking finds the images that matter."))
+    _progress(found)
+    picked = st.plotly_chart(_figure(found, found.version), key="cdfs", on_select="rerun",
+                             selection_mode=("points", "box"), config={"displayModeBar": False},
+                             alt="support curves of each ranking; the table below has their numbers")
+    _caption(ws, found, measured, lds)
+    st.html(words.table_html(measured, lds, found.k_max))
+    note = words.few(measured)
+    if note:
+        st.caption(write.plain(note))
+    _take_away(ws, found, measured, lds)
+    _targets(ws, found, [point["customdata"] for point in picked.selection.points if point.get("customdata")])
+    st.markdown("##### Ranking against ranking, on the same targets")
+    for kind in measured:
+        if measured[kind]["pairs"]:
+            st.caption(words.KINDS[kind])
+            st.html(words.pairs_html(measured[kind]["pairs"]))
+
+
+# -- reading; cached so that the chart is the same object, or a selection in it would be lost
+
+@st.cache_resource(ttl=10, show_spinner=False)
+def _study(_ws, fingerprint: str) -> studies.Study:
+    store = Store.of(_ws)
+    try:
+        return studies.study(_ws, store)
+    finally:
+        store.close()
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing the rankings")
+def _measured(_found, version: str) -> dict:
+    return studies.evaluate(_found)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _figure(_found, version: str):
+    return cdfs(_found)
+
+
+@st.cache_resource(ttl=60, show_spinner=False)
+def _lds(_ws, fingerprint: str) -> dict | None:
+    file = _ws.path / "lds" / "lds.json"
+    try:
+        return json.loads(file.read_text()) if file.exists() else None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
+
+
+# -- drawing
+
+def _empty(ws: Workspace) -> None:
+    st.info("No study has been made in this workspace yet. This command makes one; it can be interrupted and goes on "
+            "where it stopped, and this page shows what it has found so far.")
+    st.code(_command(ws, "study", "--targets", 20), language="bash", wrap_lines=True)
+
+
+def _progress(found: studies.Study) -> None:
+    job = found.job
+    if job:
+        st.info(write.plain(f"A study is under way (job {job.id}, {job.done} of {job.total}). Until it is done each "
+                            "curve is drawn over the targets that are finished, with a band from the worst to the best "
+                            "case of those that are not: targets that never flip finish first."))
+
+
+def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | None) -> None:
+    recipe = recipes.get(ws.recipe)
+    lines = [". ".join(words.counts(kind, measured[kind]["rankings"]) for kind in measured) + "."]
+    fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if found.protocol == "default" else ""
+    lines.append(f"Recipe {recipe.name} {recipe.hash}; protocol {found.protocol}, K = {found.k_max}; seeds {SEEDS[0]} "
+                 f"to {SEEDS[-1]}{fresh}. Each method as published: similarity and random rank images of "
+                 "the target's class only. Open markers are unstable: fresh seeds changed a verdict.")
+    if lds:
+        lines.append(f"LDS over {lds['masks']} held-out halves with {lds['seeds']} seeds each.")
+    if ws.planted:
+        lines.append(f"Labels are as given, with {ws.planted} planted errors.")
+    st.caption(write.plain(" ".join(lines)))
+
+
+def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | None) -> None:
+    recipe = recipes.get(ws.recipe)
+    about = {"K": found.k_max, "protocol": found.protocol, "recipe": recipe.name, "recipe_hash": recipe.hash,
+             "planted_errors": ws.planted}
+    with st.container(horizontal=True, gap="small"):
+        st.download_button("Table as CSV", data=words.to_csv(measured, lds, about), file_name="supports.csv",
+                           on_click="ignore", icon=":material/download:")
+        with st.popover("Copy command", icon=":material/terminal:"):
+            for verb in ("supports", *(["lds"] if lds else [])):
+                st.code(_command(ws, "evaluate", verb, "--json"), language="bash", wrap_lines=True)
+
+
+def _command(ws: Workspace, *verb) -> str:
+    where = [] if ws.path == DEMO else ["--workspace", ws.path]
+    return shlex.join(map(str, ["python", "-m", "attribution", *verb, *where]))
+
+
+def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:
+    """The targets selected in the chart, else those of a ranking and an outcome; each leads to its lineup."""
+    st.markdown("##### Targets")
+    if picked:
+        rows = sorted({(kind, ranking, int(target)) for kind, ranking, target in picked})
+        st.caption(f"{len(rows)} selected in the chart; double-click it to let go. Choose one to see its lineup.")
+    else:
+        with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+            kind = st.segmented_control("Kind", list(found.tables), default=next(iter(found.tables)), required=True)
+            ranking = st.selectbox("Ranking", list(found.tables[kind]), width=190)
+            status = st.segmented_control("Outcome", ("flipped", "unstable", "censored", "already wrong"),
+                                          default="flipped", required=True)
+        rows = [(kind, ranking, target) for target, one in found.tables[kind][ranking].items()
+                if studies.status_of(one) == status.replace(" ", "_")]
+        st.caption("Choose one to see its lineup, or click a step or draw a box in the chart.")
+    if not rows:
+        st.caption("None.")
+        return
+    best: dict[int, list] = {}
+    for kind, ranking, target in rows:
+        best.setdefault(target, []).append((found.tables[kind][ranking][target].support or 10**6, ranking))
+    ids = np.array(sorted(best, key=lambda target: min(best[target])))
+    data = wall_data(ws, ids, atlas.atlas(ws, "val", ids), None, True, atlas.scale(ws))
+    for tile in data["rows"][0]["tiles"]:
+        support, ranking = min(best[tile["id"]])
+        size = f"support {support}" if support < 10**6 else "no support"
+        tile["caption"], tile["text"] = f"{size}", f"{tile['text']}, {size} under {ranking}"
+    strip("study targets", data, on_pick=_go)
+
+
+def _go(tile: dict) -> None:
+    state_of["go to target"] = tile["id"]
+
+
+main()
