@@ -16,6 +16,10 @@ from attribution.files import data_folder
 
 ADDRESS = "127.0.0.1"
 APP = Path(__file__).resolve().parent.parent / "app.py"
+#: `python -m streamlit`, told beforehand that pages/ is ours to route: otherwise a fresh server's first visitor, coming
+#: by a deep link, is shown "Page not found" over the right page.
+STREAMLIT = ("from streamlit.runtime.pages_manager import PagesManager; PagesManager.uses_pages_directory = False; "
+             "from streamlit.web.cli import main; main(prog_name='streamlit')")
 
 
 def serve(port: int | str = 8501, workspace: str | Path | None = None) -> None:
@@ -35,7 +39,7 @@ def serve(port: int | str = 8501, workspace: str | Path | None = None) -> None:
     print(f"Lineup is at http://{ADDRESS}:{port} (results are kept in {os.environ['LINEUP_DATA']}; Ctrl-C stops it)")
     sys.stdout.flush()
     os.chdir(APP.parent)  # where .streamlit/config.toml is found
-    os.execv(sys.executable, [sys.executable, "-m", "streamlit", "run", APP.name, "--server.port", str(port)])
+    os.execv(sys.executable, [sys.executable, "-c", STREAMLIT, "run", APP.name, "--server.port", str(port)])
 
 
 def check_port(port: int | str) -> int:
