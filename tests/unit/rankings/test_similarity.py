@@ -23,10 +23,11 @@ def test_against_the_definition(ws, method):
     train, val = ws.feature("moco").train.astype(float), ws.feature("moco").val.astype(float)
     for target in range(4):
         pool = of_class(ws, target)
-        wanted = [-np.sqrt(((train[i] - val[target]) ** 2).sum()) if method == "l2"
-                  else (train[i] @ val[target]) / (np.sqrt((train[i] ** 2).sum() * (val[target] ** 2).sum())) for i in pool]
+        near, query = train[pool], val[target]
+        wanted = {"l2": -np.sqrt(((near - query) ** 2).sum(1)),
+                  "cosine": near @ query / np.sqrt((near ** 2).sum(1) * (query ** 2).sum())}[method]
         found = ws.ranking(f"{method}-moco").top(target, 60)
-        assert found.ids.tolist() == pool[np.argsort(-np.array(wanted), kind="stable")].tolist()
+        assert found.ids.tolist() == pool[np.argsort(-wanted, kind="stable")].tolist()
         assert np.allclose(found.scores, sorted(wanted, reverse=True), atol=1e-6) and found.scores.dtype == np.float32
 
 

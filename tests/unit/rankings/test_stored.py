@@ -21,9 +21,10 @@ def sparse(folder, weights, effects, length):
     rows, columns = np.nonzero(weights)
     home = folder / "rankings" / "datamodels-x"
     home.mkdir()
-    for name, array in {"data": weights[rows, columns].astype(np.float16), "columns": columns.astype(np.uint16),
-                        "starts": np.searchsorted(rows, np.arange(13)), "tail": tails(weights, effects, length)}.items():
-        np.save(home / f"{name}.npy", array)
+    np.save(home / "data.npy", weights[rows, columns].astype(np.float16))
+    np.save(home / "columns.npy", columns.astype(np.uint16))
+    np.save(home / "starts.npy", np.searchsorted(rows, np.arange(13)))
+    np.save(home / "tail.npy", tails(weights, effects, length))
     manifest = json.loads((folder / "workspace.json").read_text())
     manifest["parts"]["rankings/datamodels-x"] = {"method": "Datamodels", "signed": True, "about": "", "made_for": None}
     (folder / "workspace.json").write_text(json.dumps(manifest))
