@@ -1,8 +1,8 @@
 """Exemplar SVM: one linear SVM a target, for many targets at once, in numpy.
 
-Source: Singla et al., "A Simple and Efficient Baseline for Data Attribution on Images" (arXiv 2311.03386). The target is
-the one positive, the candidate training images are the negatives of `LinearSVC(class_weight="balanced", C=0.1)`, and a
-candidate's score is its decision value. As liblinear does it: squared hinge, L2 penalty, and an intercept that is the
+Source: Singla et al., "A Simple and Efficient Baseline for Data Attribution on Images" (arXiv 2311.03386). The target
+is the one positive, the candidate training images are the negatives of `LinearSVC(class_weight="balanced", C=0.1)`, and
+a candidate's score is its decision value. As liblinear does it: squared hinge, L2 penalty, and an intercept that is the
 weight of an appended constant feature 1, so that it is penalised too; the features are not scaled.
 
 With D = d + 1, rows x_j of the n candidates and the target s (both with the 1 appended), the weights w [D] minimise
@@ -27,6 +27,7 @@ from attribution.errors import UserError
 
 PILOTS = 8                  # candidates solved exactly for the mean Hessian
 FEW = 12                    # up to here, one target after the other is quicker than pilots and a batch
+SAMPLE = 4                  # one in so many gives one target's start
 BATCH = 64                  # targets a batch at most: its margins and Hessians should stay near the caches
 HESSIANS_BYTES = 64 << 20   # and its Hessians below this
 CG_STEPS = 8                # steps of nonlinear conjugate gradients before the Newton steps
@@ -59,29 +60,31 @@ class ExemplarSVM:
         if not (np.isfinite(C) and C > 0):
             raise UserError(f"An exemplar SVM needs a positive C, not {C}.")
         n = len(self.x)
-        self.gram = self.x.T @ self.x
         self.negative, self.positive = C * (n + 1) / n, C * (n + 1)
         self._prepared = None
 
     def solve(self, targets):
         """Weights w float32 [m, d] and intercepts b float32 [m] for targets [m, d]."""
+        w = self._weights(targets).astype(np.float32)
+        return w[:, :-1], w[:, -1]
+
+    def scores(self, targets):
+        """Decision values float32 [m, n] of the candidates for targets [m, d]."""
+        w = self._weights(targets)
+        precision = np.float64 if len(w) <= FEW else np.float32
+        return (w.astype(precision) @ self.x.astype(precision, copy=False).T).astype(np.float32)
+
+    def _weights(self, targets):
+        """Weights float64 [m, d + 1], the intercept last."""
         s = _with_one(targets, "targets")
         if s.shape[1] != self.x.shape[1]:
             raise UserError(f"The targets have {s.shape[1] - 1} features and the candidates {self.x.shape[1] - 1}: "
                             "use the same features for both.")
         if len(s) <= FEW:
-            w = np.array([_newton(self.x, self.gram, row, self.negative, self.positive) for row in s]).reshape(s.shape)
-        else:
-            if self._prepared is None:
-                self._prepared = _Batch(self.x, self.gram, self.negative, self.positive)
-            w = self._prepared.solve(s)
-        w = w.astype(np.float32)
-        return w[:, :-1], w[:, -1]
-
-    def scores(self, targets):
-        """Decision values float32 [m, n] of the candidates for targets [m, d]."""
-        w, b = self.solve(targets)
-        return w @ self.x[:, :-1].T.astype(np.float32) + b[:, None]
+            return np.array([_newton(self.x, row, self.negative, self.positive) for row in s]).reshape(s.shape)
+        if self._prepared is None:
+            self._prepared = _Batch(self.x, self.negative, self.positive)
+        return self._prepared.solve(s)
 
 
 def _with_one(a, what):
@@ -96,35 +99,40 @@ def _with_one(a, what):
     return x
 
 
-def _newton(x, gram, s, cn, cp):
-    """The solution w float64 [D] for one target s [D] among candidates x [n, D] with gram = x'x: active-set Newton."""
+def _newton(x, s, cn, cp, close=1e-4):
+    """The solution w float64 [D] for one target s [D] among candidates x [n, D]: Newton on the active set."""
     n, D = x.shape
-    everything = (np.ones(n, bool), gram)
-    nothing = (np.zeros(n, bool), np.zeros((D, D)))
-    known = nothing
+    known, h = np.zeros(n, bool), np.zeros((D, D))   # h = sum of x_j x_j' over the known
 
-    def minimiser(active, hinge):
-        """Of the quadratic in which just these candidates, and the target if `hinge`, are active."""
-        nonlocal known   # h = sum of x_j x_j' over the active; its last column is their sum, for x ends in 1
-        was, h = min(nothing, everything, known, key=lambda k: np.count_nonzero(k[0] ^ active))
-        more, fewer = x[active & ~was], x[was & ~active]
-        h = h + more.T @ more - fewer.T @ fewer
-        known = active, h
+    def minimiser(h, hinge):
+        """Of the quadratic with this h and, if `hinge`, the target; h ends in the sum of x_j, for x ends in 1."""
         u, v = np.linalg.solve(np.eye(D) + cn * h, np.stack([s, -cn * h[:, -1]], axis=1)).T
         return v + u * (hinge * cp * (1 - s @ v) / (1 + cp * (s @ u)))   # the target by Sherman-Morrison
 
+    def update(active):
+        nonlocal known, h
+        more, fewer = x[active & ~known], x[known & ~active]
+        known, h = active, h + more.T @ more - fewer.T @ fewer
+        return h
+
     # Started from nothing, Newton wastes its steps on dropping candidates that a first guess tells apart
-    w = minimiser(everything[0], True)
-    active = np.zeros(n, bool)
-    active[np.argpartition(-(x @ w), min(n // 10, n - 1))[:n // 10]] = True
-    w = minimiser(active, True)
-    f = x @ w
+    if n >= SAMPLE * 4 * D:
+        w = _newton(x[::SAMPLE], s, SAMPLE * cn, cp, close=.25)
+    else:
+        w = minimiser(x.T @ x, True)
+        active = np.zeros(n, bool)
+        active[np.argpartition(-(x @ w), min(n // 10, n - 1))[:n // 10]] = True
+        w = minimiser(update(active), True)
+    f, state = x @ w, None
     for _ in range(200):
-        new = minimiser(f > -1, s @ w < 1)
+        before, state = state, (f > -1, s @ w < 1)
+        if before and step == 1 and state[1] == before[1] and np.array_equal(state[0], before[0]):
+            break
+        new = minimiser(update(state[0]), state[1])
         g = x @ new - f
         step = _line_search(w, f, s, new - w, g, cn, cp)
         w, f = w + step * (new - w), f + step * g
-        if step == 1 and g.std() <= 1e-5 * f.std():
+        if step == 1 and g.std() <= close * f.std():
             break
     return w
 
@@ -155,8 +163,8 @@ class _Batch:
     A margin is stored as v = sqrt(cn) (1 + w·x): a candidate is active where v > 0, and its loss is v²/2.
     """
 
-    def __init__(self, x, gram, cn, cp):
-        self.x, self.gram, self.cn, self.cp = x, gram, cn, cp
+    def __init__(self, x, cn, cp):
+        self.x, self.cn, self.cp = x, cn, cp
         n, D = x.shape
         self.size = max(1, min(BATCH, HESSIANS_BYTES // (4 * D * D)))
         pilots = np.random.default_rng(0).choice(n, min(PILOTS, n), replace=False)
@@ -164,7 +172,7 @@ class _Batch:
         for p, j in enumerate(pilots):
             others = x.copy()
             others[j] = 0    # as good as absent: its margin does not depend on w
-            active[p] = x @ _newton(others, gram - np.outer(x[j], x[j]), x[j], cn, cp) > -1
+            active[p] = x @ _newton(others, x[j], cn, cp) > -1
             active[p, j] = False
         hessians = [np.eye(D) + cn * (rows.T @ rows) for rows in (x[a] for a in active)]
         self.back = np.linalg.inv(np.linalg.cholesky(np.mean(hessians, axis=0))).T   # w = back @ variables
@@ -183,7 +191,7 @@ class _Batch:
         w = np.concatenate([self._solve(moved[i:i + self.size]) for i in range(0, len(moved), self.size)])
         w = w.astype(np.float64) @ self.back.T
         for i in np.flatnonzero(~np.isfinite(w).all(axis=1)):
-            w[i] = _newton(self.x, self.gram, s[i], self.cn, self.cp)
+            w[i] = _newton(self.x, s[i], self.cn, self.cp)
         return w
 
     def _solve(self, s):
