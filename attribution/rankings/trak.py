@@ -5,7 +5,6 @@ import numpy as np
 import torch
 from dattri.algorithm.trak import TRAKAttributor
 from dattri.task import AttributionTask
-from torch.nn import functional
 from torch.utils.data import DataLoader, TensorDataset
 
 BATCH = 500
@@ -24,7 +23,8 @@ def build(trainer, networks: list, val_labels: np.ndarray, dim: int, regularizat
         return margin(logits(parameters, data), data[1])
 
     def probability(parameters, data):
-        return logits(parameters, data).softmax(0)[data[1]][None]
+        said = logits(parameters, data).softmax(0)
+        return (said * _is(data[1], said)).sum()[None]
 
     def logits(parameters, data):
         return torch.func.functional_call(model, parameters, data[0][None])[0]
@@ -40,10 +40,15 @@ def build(trainer, networks: list, val_labels: np.ndarray, dim: int, regularizat
 
 def margin(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     """log(p / (1 - p)): the correct logit minus the log-sum-exp of the others; logits [classes], one label."""
-    correct = functional.one_hot(label, len(logits)).bool()
-    return logits[label] - logits.masked_fill(correct, -torch.inf).logsumexp(0)
+    correct = _is(label, logits)
+    return (logits * correct).sum() - logits.masked_fill(correct, -torch.inf).logsumexp(0)
+
+
+def _is(label, logits):
+    # neither one_hot nor indexing by a tensor works under vmap
+    return torch.arange(len(logits), device=logits.device) == label
 
 
 def _loader(images, labels):
-    labels = torch.as_tensor(np.asarray(labels))
+    labels = torch.as_tensor(np.array(labels))
     return DataLoader(TensorDataset(images.float().cpu(), labels), batch_size=BATCH, shuffle=False)
