@@ -281,7 +281,10 @@ def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, sh
     figure += ["--out", f"lineup-{target}.png"]
     retrain = ["retrain", "--target", target, "--ranking", chosen, "--remove-top", k, "--seeds", 5]
     where = [] if ws.path == DEMO else ["--workspace", ws.path]
-    with st.container(horizontal=True, gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.page_link("pages/brittleness/page.py", label="Test it in Brittleness", icon=":material/science:",
+                     query_params={state.TARGET: str(target), state.CUT_RANKING: chosen, state.K: str(k)})
+        st.page_link("pages/methods/page.py", label="How typical is this?", icon=":material/show_chart:")
         with st.popover("Export the figure", icon=":material/download:"):
             for ending in figures.FORMATS:
                 st.download_button(ending[1:].upper(), data=_encode(ws, target, rows, ending, k), on_click="ignore",
