@@ -153,7 +153,9 @@ def searches(workspace, store: Store, spec: dict) -> Iterator:
 
 
 def total(spec: dict) -> int:
-    """How many searches the job has: what its progress counts."""
+    """How many searches the job has: what its progress counts. Raises UserError for a verb of another Lineup."""
+    if spec["verb"] not in ("retrain", "support", "study", "subsets"):
+        raise UserError(f"this Lineup knows no job {spec['verb']!r}; use the one that queued it")
     if spec["verb"] == "retrain":
         return len(spec["seeds"]) * (2 + spec["draws"])
     if spec["verb"] == "study":

@@ -58,6 +58,7 @@ class Runner:
             self._take(task, event)
         for work in list(self.works.values()):
             if work.finished:
+                self.store.progress_job(work.job.id, work.done)
                 self.store.finish_job(work.job.id, "done")
                 del self.works[work.job.id]
         if self.works:
