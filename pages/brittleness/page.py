@@ -12,8 +12,8 @@ from attribution.probes import KINDS, check_kind
 from attribution.store import Store
 from attribution.support import K
 from attribution.workspace import DEMO
-from pages.brittleness import backend, trace, words
-from pages.explore.rows import card_html, footnote
+from pages.brittleness import backend, chosen, trace, words
+from pages.explore.rows import card_html
 from pages.ui import atlas, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
@@ -63,13 +63,14 @@ def _start(ws: Workspace, store: Store) -> None:
     """Sets what the address leaves open, from the job it names or from what was looked at last, and says what in the
     address cannot be had."""
     link, wrong = st.query_params, []
-    first = _opening(ws, ws.fingerprint)
+    first = _opening(ws, str(ws.path))
     names = default_rankings(ws)
     values = {state.TARGET: first.target if first else 0, state.K: first.k if first else 10,
               state.CUT_RANKING: first.ranking if first else names[0] if names else "random", state.TEST: PREFIX,
               state.KIND: "remove", state.IDS: "", state.SEEDS: len(jobs.SEEDS), state.DRAWS: jobs.DRAWS,
               state.PROTOCOL: "default", state.K_MAX: K} | state_of[state.KEPT]
-    checks = {state.TARGET: ws.check_target, state.K: _check_k, state.CUT_RANKING: ws.ranking, state.KIND: check_kind}
+    checks = {state.TARGET: ws.check_target, state.K: lambda k: _check_k(k, ws.n_train),
+              state.CUT_RANKING: ws.ranking, state.KIND: check_kind}
     if "job" in link and "opened" not in state_of:
         state_of["opened"] = True
         job, error = _job(store, link["job"])
@@ -78,6 +79,8 @@ def _start(ws: Workspace, store: Store) -> None:
         else:
             wrong.append(error)
             del link["job"]
+    if state_of.get(state.K, 1) > ws.n_train:
+        del state_of[state.K]
     for name, value in values.items():
         if name in state_of:
             continue
@@ -92,14 +95,14 @@ def _start(ws: Workspace, store: Store) -> None:
         st.warning("  \n".join(write.plain(f"{error}.") for error in wrong), icon=":material/link_off:")
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _opening(_ws, fingerprint: str):
+@st.cache_resource(ttl=60, show_spinner=False)
+def _opening(_ws, path: str):
     return opening(_ws)
 
 
-def _check_k(k: str) -> None:
-    if not (k.isdigit() and int(k) >= 1):
-        raise UserError(f"k = {k} is not a number of training images; give a whole number of at least 1")
+def _check_k(k: str, most: int) -> None:
+    if not (k.isdigit() and 1 <= int(k) <= most):
+        raise UserError(f"k = {k} is not a number of training images; give a whole number from 1 to {most}")
 
 
 def _job(store: Store, number: str):
@@ -144,7 +147,8 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
                                    on_change=_leave_job)
         with st.popover("Options", icon=":material/tune:"):
             if test == SEARCH:
-                k_max = st.number_input("Give up above k =", 1, ws.n_train, key=state.K_MAX, on_change=_leave_job)
+                k_max = st.number_input("Give up above k =", 1, max(K, ws.n_train), key=state.K_MAX,
+                                        on_change=_leave_job)
                 protocol = st.segmented_control(
                     "Protocol", ("default", "paper"), required=True, key=state.PROTOCOL,
                     on_change=_leave_job, help="Default stops a probe once its majority is decided, and confirms both "
@@ -157,7 +161,7 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
             if test == SEARCH:
                 spec = jobs.support_spec(ws, target, ranking, kind, protocol, k_max)
             else:
-                ids = words.parse_ids(text, ws.n_train) if test == CHOSEN else None
+                ids = chosen.ids(ws, target, kind, text) if test == CHOSEN else None
                 spec = jobs.retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids)
         except UserError as error:
             return None, error
@@ -201,7 +205,7 @@ def _run(ws: Workspace, spec: dict) -> None:
 def _preview(ws: Workspace, spec: dict) -> None:
     """The training images that the edit changes; for a search, those it would take from, in their order."""
     target, label = spec["target"], ws.val_labels[spec["target"]]
-    ids = _preview_ids(ws, ws.fingerprint, target, spec["kind"], spec.get("ranking"), tuple(spec.get("ids", ())),
+    ids = _preview_ids(ws, str(ws.path), target, spec["kind"], spec.get("ranking"), tuple(spec.get("ids", ())),
                        spec.get("k_max"))
     if not len(ids):
         st.info("This ranking has no image for this target that the edit could change.")
@@ -220,13 +224,13 @@ def _preview(ws: Workspace, spec: dict) -> None:
                   "tiles": tiles(places, ids, texts, caption=captions, mark=marks)}]})
     classes, counts = np.unique(given, return_counts=True)
     mix = ", ".join(f"{n} {ws.classes[c]}" for c, n in sorted(zip(classes, counts), key=lambda one: -one[1]))
-    what = f"Taken from, best first: up to {len(ids)} images" if spec["verb"] == "support" else (
-        f"{'Relabelled' if relabel else 'Removed'}: {len(ids)} of {write.count(ws.n_train)} images")
-    st.caption(write.plain(f"{what} ({mix}). {footnote(ws).split('comparable. ')[-1] if ws.planted else ''}"))
+    how = "Searched, best first: up to" if spec["verb"] == "support" else "Relabelled:" if relabel else "Removed:"
+    planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
+    st.caption(write.plain(f"{how} {len(ids)} of {write.count(ws.n_train)} training images ({mix}).{planted}"))
 
 
-@st.cache_data(max_entries=200, show_spinner=False)
-def _preview_ids(_ws, fingerprint, target, kind, ranking, ids, k_max) -> np.ndarray:
+@st.cache_data(max_entries=200, ttl=60, show_spinner=False)
+def _preview_ids(_ws, path, target, kind, ranking, ids, k_max) -> np.ndarray:
     if ids:
         return np.array(ids)
     return jobs.prefix(_ws, _ws.ranking(ranking), target, kind, min(k_max or PREVIEW, PREVIEW))

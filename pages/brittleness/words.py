@@ -1,39 +1,21 @@
 """The words and the HTML of Brittleness; nothing here is a widget. Whatever comes from the workspace is escaped."""
 
-import re
 import time
 
-from attribution import UserError, Workspace
+from attribution import Workspace
 from attribution.support import majority
 from pages.ui import format as write
-
-
-def parse_ids(text: str, n_train: int) -> list[int]:
-    """"3, 7 10-12" -> [3, 7, 10, 11, 12], in the order given, each once.
-
-    Raises UserError for anything else than whole numbers and ranges within 0 .. n_train - 1, and for none at all.
-    """
-    found: dict[int, None] = {}
-    for part in re.split(r"[\s,;]+", text.strip()):
-        if not part:
-            continue
-        match = re.fullmatch(r"(\d+)(?:[-–](\d+))?", part)
-        if not match:
-            raise UserError(f"{part!r} is not a training image; write numbers and ranges such as 3, 7, 10-12")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if not first <= last < n_train:
-            raise UserError(f"{part} is out of range; training images are 0 to {n_train - 1}, and a range goes upwards")
-        found |= dict.fromkeys(range(first, last + 1))
-    if not found:
-        raise UserError("no training image is named; write their numbers, such as 3, 7, 10-12")
-    return list(found)
 
 
 def which(spec: dict) -> str:
     """The images that a retrain spec edits: "the first 24 images of trak-10"."""
     if not spec["ranking"]:
         return f"{spec['k']} chosen image{'s' * (spec['k'] > 1)}"
-    return f"the first {'image' if spec['k'] == 1 else str(spec['k']) + ' images'} of {spec['ranking']}"
+    return _first(spec["k"], spec["ranking"])
+
+
+def _first(k: int, ranking: str) -> str:
+    return f"the first {f'{k} images' if k > 1 else 'image'} of {ranking}"
 
 
 def doing(spec: dict, ws: Workspace) -> str:
@@ -75,10 +57,10 @@ def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, found: 
         return "Already wrong", f"most base models do not read target {target} as {true}: there is nothing to flip."
     if found["status"] == "censored":
         return f"None up to {found['lo']}", (
-            f"with the first {found['lo']} images of {ranking} {edit}, most models still say {true}. "
-            "The search ends there: the support is larger, or there is none.")
-    sentence = (f"the first {found['hi']} images of {ranking}, {edit}, flip it; the first {found['lo']} do not."
-                if found["lo"] else f"the first {found['hi']} images of {ranking}, {edit}, flip it.")
+            f"with {_first(found['lo'], ranking)} {edit}, most models still say {true}. The search ends there: the "
+            "support is larger, or there is none.")
+    sentence = f"most models no longer say {true} with {_first(found['hi'], ranking)} {edit}"
+    sentence += f"; with {found['lo']} they still do." if found["lo"] else "."
     if found["status"] == "unstable":
         sentence += " Fresh seeds changed a verdict at this edge: take it as near the threshold, not as a number."
     return f"Support {found['support']}", sentence

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from pathlib import Path
 
 import numpy as np
 import streamlit as st
@@ -26,7 +27,7 @@ def main() -> None:
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
     try:
-        found, lds = _study(ws, ws.fingerprint), _lds(ws, ws.fingerprint)
+        found, lds = _study(ws, str(ws.path)), _lds(str(ws.path))
     except UserError as error:
         st.error(write.plain(f"{error}."))
         return
@@ -59,7 +60,7 @@ def main() -> None:
 # -- reading; cached so that the chart is the same object, or a selection in it would be lost
 
 @st.cache_resource(ttl=10, show_spinner=False)
-def _study(_ws, fingerprint: str) -> studies.Study:
+def _study(_ws, path: str) -> studies.Study:
     store = Store.of(_ws)
     try:
         return studies.study(_ws, store)
@@ -78,8 +79,8 @@ def _figure(_found, version: str):
 
 
 @st.cache_resource(ttl=60, show_spinner=False)
-def _lds(_ws, fingerprint: str) -> dict | None:
-    file = _ws.path / "lds" / "lds.json"
+def _lds(path: str) -> dict | None:
+    file = Path(path) / "lds" / "lds.json"
     try:
         return json.loads(file.read_text()) if file.exists() else None
     except (OSError, ValueError) as error:

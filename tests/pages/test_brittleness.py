@@ -1,0 +1,155 @@
+"""Brittleness, run without a browser and without a runner; tests/browser/test_story.py trains."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from attribution import UserError, jobs, recipes
+from attribution.store import Store
+from pages.brittleness import chosen, words
+from pages.ui import state
+from tests import tiny
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    (tmp_path / "w").mkdir()
+    ws = tiny.write(tmp_path / "w")
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(ws.path))
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
+    return ws
+
+
+@pytest.fixture
+def store(ws):
+    store = Store.of(ws)
+    yield store
+    store.close()
+
+
+def opened(**link):
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    app._page_hash = calc_hash("brittleness")  # a deep link; switch_page, after a first run, drops the address
+    app.query_params.update(link)
+    return app.run()
+
+
+def train(ws, store, spec, wrong=()):
+    """Fills in all that `spec` needs: the target is read as class 2 in the parts named in `wrong`."""
+    label = int(ws.val_labels[spec["target"]])
+    for part, edits in jobs.retrain_edits(ws, spec).items():
+        for edit in edits:
+            for seed in spec["seeds"]:
+                store.put(recipes.get(ws.recipe).hash, edit, seed, seconds=1.0, device="cpu", library="x", threads=1,
+                          predicted=np.full(ws.n_val, 2 if part in wrong else label), margins=np.full(ws.n_val, 0.5))
+
+
+def texts(app) -> str:
+    return " ".join(str(one.value) for one in [*app.markdown, *app.caption, *app.header]).replace("\\", "")
+
+
+def html(app) -> str:
+    return " ".join(one.proto.body for one in app.get("html"))
+
+
+def test_it_opens_on_the_target_worth_telling_with_its_cost(ws):
+    app = opened()
+    assert not app.exception and not app.warning and not app.error
+    assert "Is target 0 still read as Bar without the first 4 images of trak-10?" in texts(app)
+    assert "Not tested yet. 25 trainings" in texts(app).replace("**", "") and "5.0 s each" in texts(app)
+    command = "python -m attribution retrain --target 0 --ranking trak-10 --remove-top 4 --seeds 5"
+    assert app.code[0].value == f"{command} --workspace {ws.path}"
+    assert "support 4 · 5 trainings · from the shipped study" in texts(app)
+
+
+@pytest.mark.parametrize(("name", "value", "said"), [
+    ("target", "99", "target 99 is out of range"), ("k", "0", "k = 0"), ("k", "-3", "k = -3"),
+    ("k", "many", "k = many"), ("k", "61", "from 1 to 60"), ("ranking", "nope", "no ranking 'nope'"),
+    ("kind", "burn", "kind 'burn'"), ("job", "7", "there is no job 7"), ("job", "x", "there is no job x")])
+def test_what_a_link_cannot_have_is_said_in_one_sentence(ws, name, value, said):
+    app = opened(**{name: value})
+    assert not app.exception and len(app.warning) == 1 and said in app.warning[0].value.replace("\\", "")
+
+
+def test_a_k_beyond_the_class_is_refused_before_anything_is_asked(ws, store):
+    app = opened(target="0", k="21", ranking="l2-moco")
+    assert not app.exception and [error.value.replace("\\", "") for error in app.error] == [
+        "k = 21 is larger than the 19 images l2-moco ranks for this target; give at most 19."]
+    assert not [button for button in app.button if button.key == "run"] and store.jobs() == []
+
+
+def test_asking_queues_one_job_and_shows_it(ws, store):
+    app = opened(target="3", k="2", ranking="trak-10")
+    app.button(key="run").click().run()
+    job, = store.jobs()
+    assert not app.exception and job.spec["ids"] == [0, 6] and [*app.query_params["job"]] == [str(job.id)]
+    assert "waiting" in html(app) and f"Job {job.id}: Waiting for the runner" in texts(app)
+    app.button(key="cancel").click().run()
+    assert store.job(job.id).state == "cancelling"
+
+
+def test_what_is_known_is_answered_at_once(ws, store):
+    spec = jobs.retrain_spec(ws, 3, "trak-10", "remove", 2)
+    train(ws, store, spec, wrong=["edit"])
+    app = opened(target="3", k="2", ranking="trak-10")
+    assert "Known since" in texts(app) and "nothing was trained" in texts(app)
+    assert "<b>Flipped.</b>" in html(app) and "Dot in 5 of 5" in html(app) and "Bar in 15 of 15" in html(app)
+    app.button(key="run").click().run()
+    assert not app.exception and store.jobs() == [] and "Known since" in texts(app)
+
+
+def test_a_job_is_opened_by_its_number(ws, store):
+    number = store.add_job(jobs.retrain_spec(ws, 4, None, "mislabel", 2, seeds=[0, 1], draws=1, ids=[1, 4, 7]), "a job")
+    app = opened(job=str(number))
+    assert not app.exception and not app.warning
+    assert app.number_input(key=state.TARGET).value == 4 and app.text_input(key=state.IDS).value == "1, 4, 7"
+    assert f"Job {number}" in texts(app) and "3 chosen images relabelled" in texts(app)
+
+
+def test_a_support_that_the_workspace_brings_is_shown_with_its_trace(ws):
+    app = opened(target="0", ranking="trak-10")
+    app.button(key="support trak-10 remove default 20").click().run()
+    assert not app.exception and "<b>Support 4.</b>" in html(app) and "Dot in 4 of 5" in html(app)
+    assert "From the shipped study" in texts(app)
+    assert "python -m attribution support --target 0 --ranking trak-10 --kind remove --k-max 20" in app.code[0].value
+    app.button(key="at support").click().run()
+    assert app.number_input(key=state.K).value == 4 and "Is target 0 still read" in texts(app)
+
+
+def test_images_named_by_hand(ws):
+    assert chosen.parse("3, 7 10-12;7", 60) == [3, 7, 10, 11, 12]
+    for text, said in (("", "no training image"), ("a", "'a' is not"), ("60", "out of range"), ("9-7", "upwards"),
+                       ("-3", "'-3' is not"), ("1.5", "'1.5' is not")):
+        with pytest.raises(UserError, match=said):
+            chosen.parse(text, 60)
+    assert chosen.ids(ws, 0, "mislabel", "0 1 3") == [0, 3]  # 1 is a Box already, target 0's likely wrong class
+    with pytest.raises(UserError, match="already"):
+        chosen.ids(ws, 0, "mislabel", "1 4")
+
+
+@pytest.mark.parametrize(("wrong", "word"), [
+    ([], "Holds"), (["edit"], "Flipped"), (["edit", "random"], "Flipped, by chance too"),
+    (["edit", "none", "random"], "Already wrong")])
+def test_the_verdict_stands_beside_its_controls(ws, store, wrong, word):
+    spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 4)
+    assert words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec)) is None
+    train(ws, store, spec, wrong)
+    found = words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec))
+    assert found[0] == word and "of 15" in found[1]
+
+
+def test_names_are_escaped(ws, store):
+    spec = jobs.retrain_spec(ws, 1, "trak-10", "remove", 4)
+    train(ws, store, spec)
+    drawn = words.groups_html(ws, spec, jobs.retrain_answer(ws, store, spec))
+    assert "Box &lt;b&gt; in 5 of 5" in drawn and "Box <b>" not in drawn
+
+
+def test_numbers():
+    assert words.numbers([0, 1, 2, 3, 7, 8]) == "0–3, 7, 8" and words.numbers([]) == ""

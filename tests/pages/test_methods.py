@@ -1,0 +1,138 @@
+"""Methods, run without a browser, and its tables; tests/browser/test_story.py selects in the chart."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from attribution import studies
+from attribution.support import Support
+from attribution.supports import to_table
+from pages.methods import chart, words
+from pages.ui import palette
+from tests import tiny
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+LDS = {"alpha": 0.5, "masks": 100, "seeds": 5, "ceiling": 0.61,
+       "rankings": {"trak-10": {"lds": 0.2, "ci": [0.1, 0.3]}, "l2-moco": {"lds": -0.01, "ci": [-0.05, 0.03]}}}
+
+
+def made(sizes, k_max=20):
+    censored = Support("censored", None, k_max, None, [], 5)
+    return {target: Support("flipped", k, k - 1, k, [], 9) if k else censored for target, k in enumerate(sizes)}
+
+
+@pytest.fixture
+def study():
+    results = {"trak-10": made([2, 4, 4, None]), "random": made([None, 18, None, None]) | {3: None}}
+    return studies.Study(20, "default", {"remove": results})
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "w").mkdir()
+    tiny.write(tmp_path / "w")
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    return tmp_path / "w"
+
+
+def opened():
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    app._page_hash = calc_hash("methods")
+    return app.run()
+
+
+def texts(app) -> str:
+    return " ".join(str(one.value) for one in [*app.markdown, *app.caption, *app.header]).replace("\\", "")
+
+
+def html(app) -> str:
+    return " ".join(one.proto.body for one in app.get("html"))
+
+
+def test_the_study_a_workspace_brings(folder):
+    (folder / "lds").mkdir()
+    (folder / "lds" / "lds.json").write_text(json.dumps(LDS))
+    app = opened()
+    assert not app.exception and not app.error
+    assert "1 target is too few" in texts(app) and "K = 20; seeds 0 to 4" in texts(app)
+    assert "1 planted errors" in texts(app) and "100 held-out halves with 5 seeds" in texts(app)
+    assert "<b>0.80</b>" in html(app) and "&gt; 20" in html(app) and "<b>0.610</b>" in html(app)
+    assert [code.value for code in app.code] == [
+        f"python -m attribution evaluate {verb} --json --workspace {folder}" for verb in ("supports", "lds")]
+
+
+def test_without_a_study_it_says_how_to_make_one(folder):
+    (folder / "supports.parquet").unlink()
+    app = opened()
+    assert not app.exception and "No study has been made" in app.info[0].value
+    assert app.code[0].value == f"python -m attribution study --targets 20 --workspace {folder}"
+
+
+def test_a_broken_table_is_one_sentence(folder):
+    (folder / "supports.parquet").write_bytes(b"none")
+    app = opened()
+    assert not app.exception and len(app.error) == 1 and "copy the workspace again" in app.error[0].value
+
+
+def test_the_targets_behind_an_outcome(folder):
+    answers = [tiny._support("trak-10", "flipped", 4, [2] * 5) | {"target": target} for target in (0, 3)]
+    to_table([*answers, tiny._support("trak-10", "censored", None, [0] * 5) | {"target": 4}]).to_parquet(
+        folder / "supports.parquet")
+    app = opened()
+    outcome = next(group for group in app.button_group if group.label == "Outcome")
+    outcome.set_value("already wrong").run()
+    assert not app.exception and "None." in texts(app)
+
+
+def test_the_chart_has_a_step_a_target_and_a_band_while_unfinished(study):
+    drawn = chart.cdfs(study)
+    band, = [trace for trace in drawn.data if trace.fill == "toself"]
+    steps = {trace.name: trace for trace in drawn.data if trace.mode == "lines+markers"}
+    assert steps["trak-10"].x == (0, 2, 4, 4, 20) and steps["trak-10"].y == (0, 0.25, 0.5, 0.75, 0.75)
+    assert list(steps["trak-10"].customdata) == [None, ["remove", "trak-10", 0], ["remove", "trak-10", 1],
+                                                 ["remove", "trak-10", 2], None]
+    assert (band.fillcolor, band.y[20], band.y[21]) == (palette.line("random")[0], 0.5, 0.25)
+
+
+def test_the_table(study):
+    measured = studies.evaluate(study)
+    table = words.table_html(measured, LDS, 20)
+    assert "<b>0.62</b>" in table and "1 of 4" in table and "2 of 3" in table and "l2-moco" in table
+    assert "−0.050 to 0.030" in table and "noise ceiling" in table
+    assert "Removal supports: 3 to 4 targets a ranking" in words.counts("remove", measured["remove"]["rankings"])
+    assert "1 searches unfinished" in words.counts("remove", measured["remove"]["rankings"])
+    assert "3 · 0 · 0" in words.pairs_html(measured["remove"]["pairs"])
+
+
+def test_the_table_as_csv(study):
+    text = words.to_csv(studies.evaluate(study), LDS, {"K": 20, "recipe": "demo-cnn"})
+    rows = list(csv.DictReader(io.StringIO(text)))
+    assert [(row["ranking"], row["kind"], row["n"], row["lds"]) for row in rows] == [
+        ("trak-10", "remove", "4", "0.2"), ("random", "remove", "3", "")]
+    assert rows[0]["K"] == "20" and float(rows[0]["auc"]) == pytest.approx((18 + 16 + 16) / 80)
+
+
+def test_few_targets_are_called_few(study):
+    measured = studies.evaluate(study)
+    assert "3 targets are too few" in words.few(measured)
+    many = studies.Study(20, "default", {"remove": {"a": made([3] * 60)}})
+    assert words.few(studies.evaluate(many)) is None
+
+
+def test_lines_differ_in_colour_and_in_dash():
+    names = ("esvm-moco", "l2-moco", "cosine-moco", "trak-10", "datamodels-2k", "random")
+    lines = [palette.line(name) for name in names]
+    assert len({line[0] for line in lines}) == len({line[1] for line in lines}) == 6
+    assert palette.line("esvm-moco")[:2] == palette.line("esvm-dino")[:2]
+    assert palette.line("esvm-moco")[2] != palette.line("esvm-dino")[2]
+
+
+def test_names_are_escaped():
+    drawn = words.table_html(studies.evaluate(studies.Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20)
+    assert "&lt;b&gt;" in drawn and "></span><b>" not in drawn

@@ -1,0 +1,82 @@
+"""A support search seen from outside, with a store that is filled by hand."""
+
+import numpy as np
+import pytest
+
+from attribution import jobs, recipes, replay
+from attribution.store import Store
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    (tmp_path / "w").mkdir()
+    return tiny.write(tmp_path / "w")
+
+
+@pytest.fixture
+def store(ws):
+    store = Store.of(ws)
+    yield store
+    store.close()
+
+
+def train(ws, store, edit, seed, predicted):
+    store.put(recipes.get(ws.recipe).hash, edit, seed, predicted=np.full(ws.n_val, predicted),
+              margins=np.full(ws.n_val, 0.5), seconds=2.0, device="cpu", library="x", threads=1)
+
+
+def play(ws, store, spec, flips_from):
+    """Answers a search to its end: target 0, a Bar (0), is read as a Dot (2) without `flips_from` images or more."""
+    while (played := replay.replay(ws, store, spec)).answer is None:
+        probe = played.probes[-1]
+        edit = jobs.edit_of(ws, 0, "remove", jobs.prefix(ws, ws.ranking("trak-10"), 0, "remove", probe["k"]))
+        for run in probe["runs"]:
+            train(ws, store, edit, run["seed"], 2 if probe["k"] >= flips_from else 0)
+    return played
+
+
+def test_nothing_is_trained_yet(ws, store):
+    spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=8)
+    played = replay.replay(ws, store, spec)
+    assert played.answer is None and played.newest is None and played.trained == 0
+    assert [(probe["k"], [run["state"] for run in probe["runs"]]) for probe in played.probes] == [(8, ["queued"] * 3)]
+
+
+def test_a_search_to_its_end_keeps_nothing_in_the_store(ws, store):
+    spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=8)
+    played = play(ws, store, spec, flips_from=3)
+    assert (played.answer["status"], played.answer["support"], played.answer["lo"]) == ("flipped", 3, 2)
+    assert [(probe["k"], probe["confirm"]) for probe in played.probes] == [
+        (8, False), (4, False), (2, False), (3, False), (3, True), (2, True)]
+    assert played.trained == played.answer["trainings"] == 18 and played.newest
+    assert store.supports(recipes.get(ws.recipe).hash) == []
+    assert replay.cost(ws, store, spec) == replay.Cost(18, 18, 18, 2.0, replay.workers())
+
+
+def test_what_trains_now_has_its_epoch(ws, store):
+    spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=8)
+    edit = jobs.edit_of(ws, 0, "remove", jobs.prefix(ws, ws.ranking("trak-10"), 0, "remove", 8))
+    train(ws, store, edit, 0, 2)
+    key = store.key(recipes.get(ws.recipe).hash, edit, 1)
+    store.set_live(key, job=1, pid=1, epochs=6)
+    store.set_epoch(key, 2)
+    runs = replay.replay(ws, store, spec).probes[0]["runs"]
+    assert [run["state"] for run in runs] == ["done", "running", "queued"] and runs[1]["epoch"] == 2
+
+
+def test_cost_counts_each_training_once(ws, store):
+    spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 4, seeds=[0, 1], draws=2)
+    assert replay.cost(ws, store, spec) == replay.Cost(8, 8, 0, replay.SECONDS, replay.workers())
+    train(ws, store, jobs.nothing(), 1, 0)
+    cost = replay.cost(ws, store, spec)
+    assert (cost.known, cost.each) == (1, 2.0)
+    assert cost.seconds == -(-7 // cost.workers) * 2.0
+
+
+def test_bounds(ws):
+    spec = {"k_max": 128, "protocol": "default"}
+    assert replay.bounds(spec) == (3, 50)
+    assert replay.bounds(spec | {"protocol": "paper"}) == (5, 40)
+    assert replay.bounds(spec | {"k_max": 1}) == (3, 15)

@@ -1,0 +1,81 @@
+"""Which answers make up a study, and the steps of its curves."""
+
+import pytest
+
+from attribution import jobs, recipes, studies
+from attribution.store import Store
+from attribution.support import Support
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    (tmp_path / "w").mkdir()
+    return tiny.write(tmp_path / "w")
+
+
+@pytest.fixture
+def store(ws):
+    store = Store.of(ws)
+    yield store
+    store.close()
+
+
+def answer(status="flipped", support=4):
+    return {"status": status, "support": support, "lo": 0, "hi": support, "trace": [], "trainings": 3}
+
+
+def put(ws, store, ranking, target, k_max=20, **more):
+    store.put_support(recipes.get(ws.recipe).hash, ranking, target, "remove", "default", k_max, answer(**more))
+
+
+def test_a_target_that_was_picked_is_not_in_the_study(ws, store):
+    put(ws, store, "trak-10", 3)
+    found = studies.study(ws, store)
+    assert found.k_max == 20 and found.job is None
+    assert {name: list(results) for name, results in found.tables["remove"].items()} == {"trak-10": [0], "random": [0]}
+    assert list(found.tables) == ["remove"]
+
+
+def test_a_study_under_way_has_its_targets_and_holds_places_for_the_rest(ws, store):
+    spec = jobs.study_spec(ws, [0, 3], ["l2-moco", "trak-10"], ["remove"], k_max=20)
+    store.add_job(spec, "study")
+    put(ws, store, "l2-moco", 3, support=7)
+    found = studies.study(ws, store)
+    results = found.tables["remove"]
+    assert found.job.spec == spec and list(results) == ["l2-moco", "trak-10", "random"]
+    assert results["l2-moco"][0] is None and results["l2-moco"][3].support == 7 and results["trak-10"][0].support == 4
+    before = found.version
+    put(ws, store, "l2-moco", 0)
+    assert studies.study(ws, store).version != before
+    assert studies.evaluate(found)["remove"]["rankings"]["l2-moco"]["unfinished"] == 1
+
+
+def test_no_study(ws, store):
+    (ws.path / "supports.parquet").unlink()
+    found = studies.study(ws, store)
+    assert found.tables == {} and found.k_max == 128
+
+
+def test_points():
+    def one(status, k):
+        return Support(status, k, 0, k)
+
+    results = {7: one("flipped", 4), 2: one("unstable", 4), 5: one("censored", None), 9: None,
+               8: one("already_wrong", None), 1: one("flipped", 30)}
+    assert studies.points(results, 20) == [(4, 0.25, 2, "unstable"), (4, 0.5, 7, "flipped")]
+    assert studies.points({8: results[8]}, 20) == []
+
+
+def test_pairs_hold_each_pair_once_with_the_sign_tests_correction():
+    def made(sizes):
+        return {target: Support("flipped", k, k - 1, k) for target, k in enumerate(sizes)}
+
+    small, large, middle = made([1] * 8), made([9] * 8), made([5] * 4 + [1] * 4)
+    study = studies.Study(20, "default", {"remove": {"a": small, "b": large, "c": middle}})
+    rows = studies.evaluate(study)["remove"]["pairs"]
+    assert [(row["a"], row["b"], row["win"], row["tie"], row["loss"]) for row in rows] == [
+        ("a", "b", 8, 0, 0), ("a", "c", 4, 4, 0), ("b", "c", 0, 0, 8)]
+    assert rows[0]["p"] == pytest.approx(2 / 256) and rows[0]["p_holm"] == pytest.approx(6 / 256)
+    assert rows[1]["p_holm"] == rows[1]["p"] == pytest.approx(2 / 16)
