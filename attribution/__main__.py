@@ -168,7 +168,7 @@ def support_verb(target: Target, ranking: RankingName,
     known = time.strftime(" (known since %Y-%m-%d %H:%M)", time.localtime(row["created"])) if cached else ""
     print(f"target {spec['target']}, {ranking}, {kind}: {_support_text(row)}, {row['trainings']} trainings{known}")
     _table("", [{"k": p["k"], "seeds": len(p["seeds"]), "wrong": p["wrong"],
-                 "margin": None if p.get("margin") is None else round(p["margin"], 2)} for p in row["trace"]])
+                 "margin": None if p["margin"] is None else round(p["margin"], 2)} for p in row["trace"]])
 
 
 def _support_text(row):

@@ -1,0 +1,203 @@
+"""The command line: JSON as scripts rely on it, one sentence and exit status 2 for mistakes, real trainings."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from attribution import __main__ as cli
+from attribution import jobs
+from attribution.store import Store
+from tests import tiny
+from tests.conftest import ROOT
+
+
+@pytest.fixture(scope="module", autouse=True)
+def home(tmp_path_factory):
+    """A tiny workspace (the default one here) and a data folder; the runner it may start has one worker."""
+    folder = tmp_path_factory.mktemp("cli")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LINEUP_DATA", str(folder / "data"))
+        patch.setenv("LINEUP_WORKSPACE", str(folder / "tiny"))
+        patch.setenv("LINEUP_WORKERS", "1")
+        patch.setenv("LINEUP_IDLE", "15")
+        yield tiny.write(folder / "tiny")
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """run("rank", "--top", 3) -> (exit status, stdout, stderr), in this process."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["attribution", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+        out, err = capfd.readouterr()
+        return end.value.code or 0, out, err
+
+    return run
+
+
+@pytest.fixture
+def answer(run):
+    """answer("rank", ...) -> what `--json` printed, one valid object."""
+
+    def answer(*arguments):
+        code, out, err = run(*arguments, "--json")
+        assert code == 0, err
+        return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+    return answer
+
+
+# -- looking
+
+
+def test_info(answer, run):
+    found = answer("info")
+    assert found["workspace"] == "tiny" and found["dataset"] == {
+        "name": "shapes", "n_train": 60, "n_val": 12, "classes": tiny.CLASSES, "fingerprint": "0" * 64, "planted": 1}
+    assert found["features"] == [{"name": "moco", "dim": 3, "knn_accuracy": None}]
+    names = ["esvm-moco", "l2-moco", "cosine-moco", "trak-10", "random"]
+    assert [ranking["name"] for ranking in found["rankings"]] == names
+    assert found["rankings"][3] == {"name": "trak-10", "method": "TRAK", "signed": True, "models": 0,
+                                    "top1_same_class": 1.0}
+    assert {"name", "hash", "accuracy", "seconds", "device"} == set(found["recipes"][0])
+    code, out, _ = run("info")
+    assert code == 0 and "60 training and 12 validation images, 3 classes, 1 planted errors" in out
+
+
+def test_rank(answer, run):
+    found = answer("rank", "--target", 1, "--ranking", "trak-10", "--top", 3)
+    assert found == {"target": 1, "label": "Box <b>", "prediction": "Dot", "ranking": "trak-10", "train": [1, 4, 7],
+                     "scores": [0.5, 0.199951, 0.125], "labels": ["Box <b>"] * 3}
+    assert answer("rank", "--target", 1, "--ranking", "trak-10", "--top", 1, "--end", "harmful")["train"] == [0]
+    labels = answer("rank", "--target", 1, "--ranking", "l2-moco", "--top", 5, "--candidates", "predicted")["labels"]
+    assert labels == ["Dot"] * 5
+    code, out, err = run("rank", "--target", 0, "--ranking", "l2-moco", "--top", 500)
+    assert code == 0 and "l2-moco ranks 19 images for this target, and 500 were asked for" in err and "Bar" in out
+
+
+@pytest.mark.parametrize("line, sentence", [
+    ("rank --target 12 --ranking random", "target 12 is out of range; give a validation image, 0 to 11"),
+    ("rank --target=-1 --ranking random", "target -1 is out of range"),
+    ("rank --target abc --ranking random", "target 'abc' is not a number"),
+    ("rank --target 0 --ranking nonsense", "no ranking 'nonsense' in tiny; it has esvm-moco, l2-moco"),
+    ("rank --target 0 --ranking random --top 0", "k = 0 is not a number of training images"),
+    ("rank --target 0 --ranking random --top=-4", "k = -4 is not a number of training images"),
+    ("rank --target 0 --ranking random --end harmful", "harmful is not defined for this method"),
+    ("rank --target 0 --ranking random --candidates none", "candidates 'none' is not known"),
+    ("retrain --target 0 --ranking random", "say either --remove-top K or --relabel-top K"),
+    ("retrain --target 0 --ranking random --remove-top 3 --relabel-top 3", "say either"),
+    ("retrain --target 0 --ranking random --remove-top 0", "k = 0 is not a number"),
+    ("retrain --target 0 --ranking random --remove-top=-1", "k = -1 is not a number"),
+    ("retrain --target 0 --ranking random --remove-top 20", "k = 20 is larger than the 19 images random ranks"),
+    ("retrain --target 0 --ranking random --remove-top 3 --seeds 0", "give at least one seed"),
+    ("support --target 0 --ranking random --kind repaint", "kind 'repaint' is not known"),
+    ("support --target 0 --ranking random --protocol fast", "protocol 'fast' is not known"),
+    ("support --target 0 --ranking random --k-max 0", "k = 0 is not a number"),
+    ("study --targets 500", "500 targets were asked for"),
+    ("study --targets 2 --rankings ,", "at least one target, one ranking and one kind"),
+    ("jobs show 99", "there is no job 99"), ("jobs cancel 99", "there is no job 99"),
+    ("evaluate lds", "has no held-out models"), ("runner --workers 0", "0 workers can do nothing"),
+    ("info --workspace /nowhere", "there is no workspace at /nowhere")])
+def test_a_mistake_is_one_sentence(run, line, sentence):
+    code, out, err = run(*line.split())
+    assert code == 2 and out == "" and len(err.splitlines()) == 1 and sentence in err
+
+
+def test_a_data_folder_that_cannot_be_used(run, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "file"))
+    code, _, err = run("jobs", "list")
+    assert code == 2 and "set LINEUP_DATA to a folder you may write to" in err and len(err.splitlines()) == 1
+
+
+def test_from_a_shell(run_python, home):
+    """Status, streams and no traceback, as a script sees them; and help comes without torch and without pandas."""
+    done = run_python("-m", "attribution", "rank", "--target", "99", "--ranking", "random")
+    assert (done.code, done.out) == (2, "") and len(done.err.splitlines()) == 1
+    script = ("import sys\nsys.argv = ['attribution', '--help']\nfrom attribution.__main__ import main\n"
+              "try:\n    main()\nexcept SystemExit as e:\n    print(e.code, {'torch', 'pandas'} & set(sys.modules))")
+    done = run_python("-c", script)
+    assert done.out.splitlines()[-1] == "0 set()" and "retrain" in done.out, done.err
+
+
+# -- retraining
+
+
+def test_retrain_and_again_and_jobs(answer, run):
+    """Real: a runner is started, trains, and the second time the answer is known."""
+    line = "retrain --target 0 --ranking trak-10 --remove-top 4 --seeds 2 --draws 1".split()
+    found = answer(*line)
+    assert {name: found[name] for name in ("target", "ranking", "kind", "k", "recipe", "seeds", "cached")} == {
+        "target": 0, "ranking": "trak-10", "kind": "remove", "k": 4, "recipe": "demo-cnn", "seeds": [0, 1],
+        "cached": False}
+    assert len(found["margins"]) == 2 and found["wrong"] in (0, 1, 2) and found["seconds"] > 0
+    assert found["flipped"] is (2 * found["wrong"] >= 2)
+    assert set(found["controls"]) == {"none", "random"} and found["controls"]["none"]["n"] == 2
+
+    start = time.monotonic()
+    again = answer(*line)
+    assert again == found | {"cached": True} and time.monotonic() - start < 2
+    code, out, _ = run(*line)
+    assert code == 0 and "known since" in out and "random, same classes" in out
+
+    (job,) = answer("jobs", "list")["jobs"]
+    assert job == {"id": 1, "state": "done", "what": "target 0: retrain without the first 4 of trak-10", "done": 6,
+                   "total": 6, "seconds": job["seconds"], "message": ""}
+    assert answer("jobs", "show", 1)["spec"]["ids"] == [0, 6, 9, 12]
+    code, _, err = run("jobs", "cancel", 1)
+    assert code == 2 and "job 1 is done already" in err
+
+
+def test_support(answer, run):
+    line = "support --target 1 --ranking trak-10 --kind mislabel --k-max 8".split()
+    found = answer(*line)
+    wanted = {"target": 1, "ranking": "trak-10", "kind": "mislabel", "support": None, "status": "already_wrong",
+              "trace": [], "trainings": 0}
+    assert {name: found[name] for name in wanted} == wanted
+    assert not found["cached"] and answer(*line)["cached"]
+    found = answer("support", "--target", 0, "--ranking", "trak-10", "--kind", "remove", "--k-max", 20)
+    assert found["status"] == "flipped" and found["support"] == 4 and found["cached"], "the workspace brought it"
+    code, out, _ = run("support", "--target", 0, "--ranking", "random", "--k-max", 20)
+    assert code == 0 and "no support found up to 20" in out
+    found = answer("support", "--target", 3, "--ranking", "l2-moco", "--k-max", 2)
+    assert found["status"] in ("flipped", "unstable", "censored") and found["trainings"] >= 3
+    assert {"k", "seeds", "wrong", "margin"} <= set(found["trace"][0])
+
+
+def test_ctrl_c_cancels(home):
+    """Real: the signal reaches the command alone, for the runner is in another session."""
+    store = Store.of(home)
+    before = len(store.jobs())
+    command = subprocess.Popen(
+        [sys.executable, "-m", "attribution", "retrain", "--target", "0", "--ranking", "trak-10", "--remove-top", "9",
+         "--seeds", "60"], cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    end = time.monotonic() + 120
+    while len(store.jobs()) == before or store.jobs()[0].state != "running":
+        assert time.monotonic() < end and command.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.3)
+    command.send_signal(signal.SIGINT)
+    out, err = command.communicate(timeout=30)
+    assert command.returncode == 2 and "was cancelled" in err and "Traceback" not in err and out == ""
+    end = time.monotonic() + 5
+    while store.jobs()[0].open:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    assert store.jobs()[0].state == "cancelled" and store.live() == {}
+    store.close()
+
+
+def test_cancel_from_the_command_line(home, run, monkeypatch):
+    store = Store.of(home)
+    spec = jobs.retrain_spec(home, 0, "trak-10", "remove", 11, range(60))
+    number = jobs.submit(home, spec)
+    code, out, err = run("jobs", "cancel", number)
+    assert (code, out) == (0, f"job {number} is cancelled\n"), err
+    store.close()

@@ -1,0 +1,432 @@
+"""The runner, first with an executor that only pretends to train, then with real processes that are killed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attribution import UserError, Workspace, jobs, recipes
+from attribution.edits import remove
+from attribution.executors import local
+from attribution.executors.local import LocalExecutor, Task
+from attribution.executors.worker import pack
+from attribution.runner import Runner, serve
+from attribution.store import Store
+from tests import tiny
+from tests.conftest import ROOT
+
+PATIENCE = 120  # seconds; the machine may be busy
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LINEUP_IDLE", "5")
+    monkeypatch.setenv("LINEUP_WORKERS", "1")
+    return tiny.write(tmp_path / "tiny")
+
+
+@pytest.fixture
+def store(ws):
+    store = Store.of(ws)
+    yield store
+    store.close()
+
+
+def wait(until, seconds=PATIENCE):
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.02)
+
+
+def gone(pid):
+    """Whether a process has ended; one that nobody has buried yet counts."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return not os.path.isdir("/proc")
+
+
+# -- with an executor that only pretends
+
+
+class Pretender:
+    """Trains nothing. `finish` ends a task as wanted; with `every` all are done when next asked about."""
+
+    def __init__(self, slots=2, every=True):
+        self.slots, self.every = slots, every
+        self.busy: dict[str, Task] = {}
+        self.events, self.started, self.killed, self.closed = [], [], set(), False
+
+    def free(self):
+        return self.slots - len(self.busy)
+
+    def submit(self, task):
+        assert self.free() > 0 and task.key not in self.busy, "one training, once at a time"
+        self.busy[task.key] = task
+        self.started.append(task)
+        return 4321
+
+    def finish(self, task, event="done", **more):
+        del self.busy[task.key]
+        arrays = {"predicted": pack(np.zeros(12, np.uint8)), "margins": pack(np.ones(12, np.float16)), "seconds": 1.0,
+                  "device": "cpu", "library": "torch", "threads": 1}
+        if task.out_of_subset:
+            arrays["out_of_subset"] = pack(np.full((task.edit.k, 3), 0.25, np.float16))
+        self.events.append((task, {"event": event, **(arrays if event == "done" else {}), **more}))
+
+    def poll(self, timeout):
+        for task in list(self.busy.values()) if self.every else []:
+            self.finish(task)
+        events, self.events = self.events, []
+        return events
+
+    def kill(self, keys):
+        self.killed |= keys
+        for key in keys:
+            self.busy.pop(key, None)
+
+    def close(self):
+        self.closed = True
+
+
+def ask(ws, store, **changes):
+    asked = {"target": 0, "ranking": "trak-10", "kind": "remove", "k": 4, "seeds": range(3), "draws": 1} | changes
+    spec = jobs.retrain_spec(ws, **asked)
+    return store.add_job(spec, jobs.describe(spec)), spec
+
+
+def steps(runner, n=20):
+    for _ in range(n):
+        runner.step(0)
+
+
+def test_a_job_is_done_and_what_is_known_is_not_trained_again(ws, store):
+    runner = Runner(store, Pretender())
+    first, spec = ask(ws, store)
+    steps(runner)
+    job = store.job(first)
+    assert (job.state, job.done, job.total) == ("done", 9, 9) and jobs.retrain_answer(ws, store, spec)["complete"]
+    assert len(runner.executor.started) == 9 and store.live() == {}
+    again, _ = ask(ws, store)
+    more, _ = ask(ws, store, seeds=range(4))
+    steps(runner)
+    assert again != first and store.job(again).state == store.job(more).state == "done"
+    assert len(runner.executor.started) == 12, "only the fourth seed's three"
+
+
+def test_two_jobs_that_want_the_same_training_share_it(ws, store):
+    runner = Runner(store, Pretender(slots=20, every=False))
+    one, _ = ask(ws, store)
+    two, _ = ask(ws, store, ranking=None, k=0, ids=ws.ranking("trak-10").top(0, 4).ids)
+    runner.step(0)
+    runner.step(0)
+    assert one != two and len(runner.executor.busy) == 9
+    store.cancel_job(one)
+    runner.step(0)
+    assert store.job(one).state == "cancelled" and not runner.executor.killed, "the other still waits for all of them"
+    for task in list(runner.executor.busy.values()):
+        runner.executor.finish(task)
+    steps(runner, 3)
+    assert store.job(two).state == "done" and len(runner.executor.started) == 9
+
+
+def test_a_cancelled_job_ends_its_trainings_and_what_was_ready_is_kept(ws, store):
+    runner = Runner(store, Pretender(slots=3, every=False))
+    number, _ = ask(ws, store)
+    runner.step(0)
+    one, *others = runner.executor.busy.values()
+    runner.executor.finish(one)  # its result is under way while the job is cancelled
+    store.cancel_job(number)
+    runner.step(0)
+    assert store.job(number).state == "cancelled" and store.live() == {}
+    assert runner.executor.killed == {task.key for task in others} | {one.key} and store.get(one.key)
+    steps(runner, 3)
+    assert len(runner.executor.started) == 3
+
+
+def test_a_short_job_goes_before_a_study(ws, store):
+    runner = Runner(store, Pretender(slots=1))
+    spec = jobs.subsets_spec(ws, 0, 8, [0], 1)
+    long = store.add_job(spec, "")
+    runner.step(0)
+    short, _ = ask(ws, store, seeds=[0])
+    steps(runner, 6)
+    assert store.job(short).state == "done" and store.job(long).state == "running"
+    steps(runner)
+    assert store.job(long).state == "done"
+    sums, counts = store.out_of_subset(recipes.get("demo-cnn").hash)
+    left_out = sum(~jobs.half(60, 1, i) for i in range(8))
+    assert counts.tolist() == left_out.tolist() and np.allclose(sums, 0.25 * left_out[:, None])
+
+
+def test_a_lost_training_is_tried_three_times(ws, store):
+    runner = Runner(store, Pretender(slots=1, every=False))
+    number, _ = ask(ws, store)
+    while store.job(number).open:
+        runner.step(0)
+        for task in list(runner.executor.busy.values()):
+            runner.executor.finish(task, "lost" if task.key == runner.executor.started[0].key else "done")
+    job = store.job(number)
+    assert job.state == "failed" and "ended under the same training 3 times" in job.message
+    assert sum(task.key == runner.executor.started[0].key for task in runner.executor.started) == 3
+    number, _ = ask(ws, store)
+    runner.executor.every = True
+    steps(runner)
+    assert store.job(number).state == "done", "asked again it is tried again"
+
+
+def test_a_training_that_fails_fails_the_job_in_a_sentence(ws, store):
+    runner = Runner(store, Pretender(every=False))
+    number, _ = ask(ws, store)
+    runner.step(0)
+    runner.executor.finish(next(iter(runner.executor.busy.values())), "failed", message="the edit is nonsense")
+    steps(runner, 2)
+    assert (store.job(number).state, store.job(number).message) == ("failed", "the edit is nonsense")
+    assert not runner.executor.busy and store.live() == {}
+
+
+@pytest.mark.parametrize("how", ["gone", "other data", "no such verb", "no such recipe"])
+def test_a_job_that_cannot_be_opened_fails_and_the_others_go_on(ws, store, how, tmp_path):
+    spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 4, range(3), draws=1)
+    away = tmp_path / "away"
+    if how in ("gone", "other data"):
+        spec["workspace"] = str(away)
+    if how == "other data":
+        shutil.copytree(ws.path, away)
+        manifest = json.loads((away / "workspace.json").read_text())
+        manifest["dataset"]["fingerprint"] = "1" * 64
+        (away / "workspace.json").write_text(json.dumps(manifest))
+    spec |= {"no such verb": {"verb": "paint"}, "no such recipe": {"recipe": "vgg"}}.get(how, {})
+    bad = store.add_job(spec, "")
+    good, _ = ask(ws, store)
+    steps(Runner(store, Pretender()))
+    expected = {"gone": "there is no workspace at", "other data": "now holds other data",
+                "no such verb": "no job 'paint'", "no such recipe": "no recipe 'vgg'"}
+    assert store.job(bad).state == "failed" and expected[how] in store.job(bad).message
+    assert store.job(good).state == "done"
+
+
+def test_a_workspace_that_goes_away_under_a_job(ws, store, tmp_path):
+    away = shutil.copytree(ws.path, tmp_path / "away")
+    spec = jobs.study_spec(Workspace.open(away), [0, 3], ["trak-10", "l2-moco"], ["remove"], k_max=4)
+    number = store.add_job(spec, "")
+    runner = Runner(store, Pretender(slots=1))
+    runner.step(0)
+    shutil.rmtree(away)
+    steps(runner)
+    assert store.job(number).state == "failed" and "copy the workspace again" in store.job(number).message
+
+
+def test_a_full_disk(ws, store):
+    """Real: SQLite may not grow. The job fails in a sentence once that can be written, and nothing goes in circles."""
+    runner = Runner(store, Pretender())
+    number, spec = ask(ws, store, k=20, seeds=range(200))
+    runner.step(0)
+    store.db.execute(f"PRAGMA max_page_count = {store.db.execute('PRAGMA page_count').fetchone()[0]}")
+    steps(runner, 60)
+    job = store.job(number)
+    assert job.state == "failed" and "full" in job.message and "make room there and ask again" in job.message
+    kept = store.count()
+    assert 0 < kept < 600 and not runner.works and not runner.running
+    store.db.execute("PRAGMA max_page_count = 1000000")
+    number, _ = ask(ws, store, k=20, seeds=range(200))
+    steps(runner, 400)
+    assert store.job(number).state == "done" and store.count() == 600 == jobs.total(spec)
+    assert len(runner.executor.started) < 610, "what was kept was not trained again"
+
+
+def test_a_row_that_cannot_be_written_is_written_later(ws, store, monkeypatch):
+    runner = Runner(store, Pretender())
+    number, _ = ask(ws, store)
+
+    def full(*_, **__):
+        raise jobs.sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        for name in ("put", "finish_job", "progress_job"):
+            patch.setattr(store, name, full)
+        steps(runner, 5)
+        assert store.job(number).state == "running"
+    runner.step(0)
+    assert store.job(number).state == "failed" and "make room there" in store.job(number).message
+    assert store.live() == {}
+
+
+def test_what_a_killed_runner_left_is_taken_up(ws, store):
+    left = Runner(store, Pretender(slots=2, every=False))
+    number, spec = ask(ws, store)
+    left.step(0)
+    left.executor.finish(left.executor.started[0])
+    left.step(0)
+    assert len(store.live()) == 2 and store.count() == 1 and store.job(number).state == "running"
+    runner = Runner(store, Pretender(slots=1))
+    runner.step(0)
+    assert len(store.live()) <= 1
+    steps(runner)
+    assert store.job(number).state == "done" and len(runner.executor.started) == 8
+
+
+def test_it_goes_away_when_idle(ws, store):
+    executor = Pretender()
+    start = time.monotonic()
+    Runner(store, executor, idle_seconds=0.3).run()
+    assert executor.closed and 0.2 < time.monotonic() - start < 5
+
+
+def test_a_job_queued_at_the_last_moment_is_seen(ws, store, monkeypatch):
+    """Between the last look at the queue and letting go of the lock, which still told the asker of a runner."""
+    executors = []
+
+    def executor(workers):
+        executors.append(Pretender())
+        if len(executors) == 1:
+            executors[0].close = lambda: ask(ws, store)
+        return executors[-1]
+
+    monkeypatch.setattr("attribution.runner.LocalExecutor", executor)
+    assert serve(ws, idle_seconds=0.05) is True
+    assert len(executors) == 2 and [job.state for job in store.jobs()] == ["done"]
+    assert not jobs.runner_alive(store.folder)
+
+
+def test_two_runners_are_one(ws, store):
+    lock = jobs.hold(store.folder)
+    assert serve(ws) is False
+    os.close(lock)
+    with pytest.raises(UserError, match="give at least 1"):
+        serve(ws, workers=-1)
+
+
+# -- the executor
+
+
+def worker(monkeypatch, script):
+    """Workers that run `script` instead of training."""
+    popen = subprocess.Popen
+    monkeypatch.setattr(local, "gpu_count", lambda: 0)
+    monkeypatch.setattr(local.subprocess, "Popen", lambda _, **more: popen([sys.executable, "-c", script], **more))
+    return LocalExecutor(1)
+
+
+def results(executor, n):
+    found = []
+    wait(lambda: found.extend(event["event"] for _, event in executor.poll(0.1)) or len(found) >= n)
+    return found
+
+
+def a_task(key="k"):
+    return Task(key, "nowhere", "demo-cnn", remove([1]), 0)
+
+
+def test_a_worker_killed_in_the_middle_of_a_line_is_lost(monkeypatch):
+    script = ("import os, sys\nsys.stdin.readline()\nprint('{\"event\": \"do', end='', flush=True)\n"
+              "os.kill(os.getpid(), 9)")
+    executor = worker(monkeypatch, script)
+    executor.submit(a_task())
+    assert results(executor, 1) == ["lost"] and executor.free() == 1
+    executor.close()
+
+
+def test_a_worker_that_ended_while_idle_is_replaced(monkeypatch):
+    script = "import sys\nsys.stdin.readline()\nprint('{\"event\": \"failed\"}', flush=True)"
+    executor = worker(monkeypatch, script)
+    first = executor.submit(a_task())
+    assert results(executor, 1) == ["failed"]
+    wait(lambda: executor.slots[0].ended)
+    assert executor.free() == 1 and executor.submit(a_task("other")) != first
+    assert results(executor, 1) == ["failed"]
+    executor.close()
+
+
+def test_a_killed_training_says_nothing_more(monkeypatch):
+    executor = worker(monkeypatch, "import time\ntime.sleep(60)")
+    pid = executor.submit(a_task())
+    executor.kill({"k"})
+    assert gone(pid) and executor.poll(0.2) == [] and executor.free() == 1
+
+
+# -- real trainings in real processes
+
+
+def large(folder) -> Workspace:
+    """The tiny workspace fifty times over, so that a training takes seconds."""
+    ws = tiny.write(folder)
+    np.save(folder / "images" / "train.npy", np.tile(np.load(folder / "images" / "train.npy"), (50, 1, 1)))
+    scores = np.load(folder / "rankings" / "trak-10" / "scores.npy")
+    np.save(folder / "rankings" / "trak-10" / "scores.npy", np.tile(scores, (1, 50)))
+    table = pd.read_parquet(folder / "train.parquet")
+    pd.concat([table] * 50).to_parquet(folder / "train.parquet")
+    manifest = json.loads((folder / "workspace.json").read_text())
+    manifest["dataset"] |= {"n_train": 60 * 50, "fingerprint": "5" * 64}
+    manifest["parts"].pop("features/moco")
+    (folder / "workspace.json").write_text(json.dumps(manifest))
+    return Workspace.open(ws.path)
+
+
+def test_the_whole_life_of_a_runner(ws, tmp_path):
+    """A worker is killed in a training, then the runner; a new one does the rest; a job is cancelled; all goes away."""
+    ws = large(tmp_path / "large")
+    store = Store.of(ws)
+    spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 40, range(1), draws=2)
+    number = jobs.submit(ws, spec)
+    assert jobs.submit(ws, spec) == number, "asked twice, it is one job"
+
+    def training():
+        """(key, pid of the worker) once a training is at least one epoch old."""
+        jobs.ensure_runner(ws)
+        return next(((key, row["pid"]) for key, row in store.live().items() if row["epoch"]), None)
+
+    wait(training)
+    key, pid = training()
+    os.kill(pid, signal.SIGKILL)
+    wait(lambda: gone(pid))
+    wait(lambda: store.live().get(key, {}).get("pid") not in (None, pid))  # the same training, in another process
+    wait(training)
+
+    _, pid = training()
+    runner = jobs._runners[store.folder][0]
+    os.kill(runner.pid, signal.SIGKILL)
+    runner.wait()
+    wait(lambda: gone(pid), 5)
+    assert not jobs.runner_alive(store.folder) and store.job(number).state == "running"
+    before = store.count()
+    wait(lambda: jobs.ensure_runner(ws) or not store.job(number).open)
+    job = store.job(number)
+    assert (job.state, job.done, job.total, store.count()) == ("done", 4, 4, 4) and before < 4
+    assert jobs.retrain_answer(ws, store, spec)["complete"] and store.live() == {}
+
+    again = subprocess.run([sys.executable, "-m", "attribution", "runner", "--workspace", ws.path], cwd=ROOT,
+                           capture_output=True, text=True)
+    assert "another runner is already at work" in again.stderr and again.returncode == 0
+
+    number = jobs.submit(ws, jobs.retrain_spec(ws, 3, "trak-10", "remove", 90, range(5)))
+    wait(training)
+    _, pid = training()
+    start = time.monotonic()
+    assert jobs.cancel(ws, number)
+    wait(lambda: store.job(number).state == "cancelled" and gone(pid), 5)
+    assert time.monotonic() - start < 5 and store.live() == {}
+
+    beyond = {**jobs.retrain_spec(ws, 0, "trak-10", "remove", 5, range(1), draws=0), "ids": [5, 3000]}
+    number = store.add_job(beyond, "an edit out of range")
+    wait(lambda: jobs.ensure_runner(ws) or not store.job(number).open)
+    assert store.job(number).state == "failed"
+    assert store.job(number).message == "the edit names a training image outside 0..2999; give indices in that range"
+
+    runner = jobs._runners[store.folder][0]
+    assert runner.wait(30) == 0 and not jobs.runner_alive(store.folder), "idle, it goes away"
+    store.close()
