@@ -56,7 +56,7 @@ class Build:
         return Workspace.open(self.folder)
 
     def run(self, until: str | None = None) -> None:
-        """Does the steps in order, up to and including `until`. Raises UserError naming the steps for an unknown one."""
+        """Does the steps in order, up to and including `until`. Raises UserError for an unknown one."""
         if until and until not in STEPS:
             raise UserError(f"no step {until!r}; the steps are {', '.join(STEPS)}")
         for name, step in STEPS.items():
@@ -72,7 +72,8 @@ class Build:
             if name == until:
                 return
 
-    def record(self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None, **about) -> None:
+    def record(self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None,
+               **about) -> None:
         """Writes a part's files, named by their path inside the workspace, and then its provenance."""
         for name, array in (arrays or {}).items():
             write_array(self.folder / name, array)
@@ -97,14 +98,16 @@ def split(build: Build) -> None:
     parts = {}
     for name, count in PER_CLASS.items():
         images, labels = fashion_mnist.load(name, build.root)
-        chosen = np.sort(np.concatenate([rng.choice(np.flatnonzero(labels == c), count, replace=False) for c in range(10)]))
+        chosen = np.sort(np.concatenate([rng.choice(np.flatnonzero(labels == c), count, replace=False)
+                                         for c in range(10)]))
         parts[name] = images[chosen], labels[chosen], chosen
     images, original, index = parts["train"]
     val_images, val_labels, val_index = parts["test"]
     given = plant(images, original, val_images, val_labels, rng, build)
     write_json(build.folder / "workspace.json", {
         "schema": SCHEMA, "name": NAME, "recipe": RECIPE, "parts": {}, "steps": {},
-        "dataset": {"name": "Fashion-MNIST", "classes": fashion_mnist.CLASSES, "n_train": len(given), "n_val": len(val_labels),
+        "dataset": {"name": "Fashion-MNIST", "classes": fashion_mnist.CLASSES, "n_train": len(given),
+                    "n_val": len(val_labels),
                     "shape": list(images.shape[1:]), "planted": PLANTED, "inverted": True,
                     "fingerprint": fingerprint(images, given, val_images, val_labels)}})
     (build.folder / "LICENSE-Fashion-MNIST").write_text(fashion_mnist.LICENCE)
@@ -162,10 +165,14 @@ def base(build: Build) -> None:
         seconds.append(outcome.seconds)
         build.progress("base models", len(seconds), len(BASE_SEEDS))
     recipe = recipes.get(RECIPE)
-    build.record("base", {"base/probabilities.npy": np.array(probabilities, np.float16), "base/weights.npy": np.array(weights)},
-                 recipe=recipe.name, hash=recipe.hash, seeds=list(BASE_SEEDS), accuracy=round(float(np.mean(accuracy)), 4),
-                 accuracy_std=round(float(np.std(accuracy, ddof=1)), 4), measured_on=f"{len(labels)} test images outside",
-                 seconds=round(float(np.median(seconds)), 2), library=LIBRARY, device=trainer.device.type, threads=recipe.threads)
+    build.record("base",
+                 {"base/probabilities.npy": np.array(probabilities, np.float16), "base/weights.npy": np.array(weights)},
+                 recipe=recipe.name, hash=recipe.hash, seeds=list(BASE_SEEDS),
+                 accuracy=round(float(np.mean(accuracy)), 4),
+                 accuracy_std=round(float(np.std(accuracy, ddof=1)), 4),
+                 measured_on=f"{len(labels)} test images outside",
+                 seconds=round(float(np.median(seconds)), 2), library=LIBRARY, device=trainer.device.type,
+                 threads=recipe.threads)
 
 
 def base_networks(workspace: Workspace, trainer) -> list:
@@ -198,9 +205,11 @@ def feature_step(name: str):
             about = supervised.train(workspace, scratch)
             train, val, rest = (supervised.embed(scratch, images) for images in every)
         else:
-            about = features.train(name, workspace.train_images, scratch, progress=lambda *at: build.progress(f"{name}: epochs", *at))
+            about = features.train(name, workspace.train_images, scratch,
+                                   progress=lambda *at: build.progress(f"{name}: epochs", *at))
             train, val, rest = (features.embed(name, scratch, images) for images in every)
-        arrays = {f"features/{name}/{part}.npy": array.astype(np.float16) for part, array in (("train", train), ("val", val))}
+        arrays = {f"features/{name}/{part}.npy": array.astype(np.float16)
+                  for part, array in (("train", train), ("val", val))}
         accuracy = knn.knn_accuracy(train, workspace.train_labels, rest, labels)
         build.record(f"features/{name}", {} if name == "pixels" else arrays, knn_accuracy=round(float(accuracy), 4),
                      knn_k=knn.K, measured_on=f"{len(labels)} test images outside", **about)
@@ -218,8 +227,10 @@ def halves(build: Build) -> None:
     sums, counts = store.out_of_subset(recipes.get(RECIPE).hash)
     recipe = {"recipe": RECIPE, "hash": recipes.get(RECIPE).hash}
     build.record("lds", {"lds/masks.npy": np.packbits(masks, axis=1), "lds/margins.npy": margins.astype(np.float16)},
-                 alpha=0.5, masks=len(masks), seeds=HELD_OUT["seeds"], training="equal epochs: half as many steps", **recipe)
-    build.record("out_of_subset", {"out_of_subset/sums.npy": sums.astype(np.float32), "out_of_subset/counts.npy": counts},
+                 alpha=0.5, masks=len(masks), seeds=HELD_OUT["seeds"], training="equal epochs: half as many steps",
+                 **recipe)
+    build.record("out_of_subset",
+                 {"out_of_subset/sums.npy": sums.astype(np.float32), "out_of_subset/counts.npy": counts},
                  models=FIT["count"] * len(FIT["seeds"]) + HELD_OUT["count"] * len(HELD_OUT["seeds"]), **recipe)
 
 
@@ -253,9 +264,12 @@ def trak(build: Build) -> None:
         build.progress("trak-10: projections tried", number + 1, len(TRAK_DIMS))
     chosen = max(tuning, key=tuning.get)
     scores = method.build(trainer, networks, workspace.val_labels, chosen)
-    build.record("rankings/trak-10", {"rankings/trak-10/scores.npy": half_precision(scores)}, method="TRAK", signed=True,
-                 about=f"10 models · dim {chosen:,}", models=10, made_for=made_for(workspace, BASE_SEEDS), tuning=tuning,
-                 tuned_on=f"{TUNING} halves that are not held out, {TRAK_TUNING_MODELS} models", seconds=round(time.perf_counter() - start, 1))
+    build.record("rankings/trak-10", {"rankings/trak-10/scores.npy": half_precision(scores)}, method="TRAK",
+                 signed=True,
+                 about=f"10 models · dim {chosen:,}", models=10, made_for=made_for(workspace, BASE_SEEDS),
+                 tuning=tuning,
+                 tuned_on=f"{TUNING} halves that are not held out, {TRAK_TUNING_MODELS} models",
+                 seconds=round(time.perf_counter() - start, 1))
 
 
 def datamodels(build: Build) -> None:
@@ -270,19 +284,24 @@ def datamodels(build: Build) -> None:
     tuning = {}
     for number, penalty in enumerate(PENALTIES):
         weights = method.fit(masks[:-TUNING], margins[:-TUNING, some], penalty)
-        tuning[penalty] = round(float(lds.lds(masks[-TUNING:], margins[-TUNING:, None, some], weights, resamples=0).mean), 4)
+        tuning[penalty] = round(float(lds.lds(masks[-TUNING:], margins[-TUNING:, None, some], weights,
+                                              resamples=0).mean), 4)
         build.progress(f"{DATAMODELS}: penalties tried", number + 1, len(PENALTIES))
     penalty = max(tuning, key=tuning.get)
-    weights = method.fit(masks, margins, penalty, lambda done: build.progress(f"{DATAMODELS}: targets", done, workspace.n_val))
+    weights = method.fit(masks, margins, penalty,
+                         lambda done: build.progress(f"{DATAMODELS}: targets", done, workspace.n_val))
     weights = half_precision(weights)
     rows, columns = np.nonzero(weights)
     arrays = {"data": weights[rows, columns], "columns": columns.astype(np.uint16),
               "starts": np.searchsorted(rows, np.arange(workspace.n_val + 1)),
               "tail": method.tails(weights, method.marginal_effects(masks, margins))}
-    build.record(f"rankings/{DATAMODELS}", {f"rankings/{DATAMODELS}/{name}.npy": array for name, array in arrays.items()},
+    build.record(f"rankings/{DATAMODELS}",
+                 {f"rankings/{DATAMODELS}/{name}.npy": array for name, array in arrays.items()},
                  method="Datamodels", signed=True, about=f"{len(masks):,} half-models · α 0.5", models=len(masks),
-                 made_for=made_for(workspace, "halves"), penalty=penalty, tuning=tuning, nonzero=round(len(rows) / workspace.n_val, 1),
-                 tuned_on=f"{TUNING} halves that are not held out, {len(some)} targets", seconds=round(time.perf_counter() - start, 1))
+                 made_for=made_for(workspace, "halves"), penalty=penalty, tuning=tuning,
+                 nonzero=round(len(rows) / workspace.n_val, 1),
+                 tuned_on=f"{TUNING} halves that are not held out, {len(some)} targets",
+                 seconds=round(time.perf_counter() - start, 1))
 
 
 def half_precision(scores: np.ndarray) -> np.ndarray:
@@ -302,7 +321,8 @@ def judge(build: Build) -> None:
     answer = measure.evaluate_lds(workspace, progress=build.progress)
     write_json(build.folder / "lds" / "lds.json", answer)
     about = workspace.manifest["parts"]["lds"]
-    workspace.record("lds", {key: value for key, value in about.items() if key != "files"}, [*about["files"], "lds/lds.json"])
+    workspace.record("lds", {key: value for key, value in about.items() if key != "files"},
+                     [*about["files"], "lds/lds.json"])
 
 
 def study(build: Build) -> None:
@@ -314,7 +334,7 @@ def study(build: Build) -> None:
 
 
 def export_study(build: Build) -> None:
-    """Writes the supports found so far into the workspace: whole targets only, so that no curve compares unlike sets."""
+    """Writes the supports found so far into the workspace: whole targets only, so that curves compare like sets."""
     workspace = build.workspace
     store = Store.of(workspace)
     known = {(row["target"], row["kind"], row["ranking"]): row for row in store.supports(recipes.get(RECIPE).hash)
