@@ -47,7 +47,7 @@ def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callabl
     names = rankings or workspace.rankings()
     answer = scoring.evaluate(masks, margins, {}) | {"alpha": about["alpha"], "recipe": about["recipe"], "recipe_hash": about["hash"]}
     for done, name in enumerate(names, 1):
-        answer["rankings"] |= scoring.evaluate(masks, margins, {name: workspace.ranking(name).scores})["rankings"]
+        answer["rankings"] |= scoring.evaluate(masks, margins, {name: workspace.ranking(name).all_scores()})["rankings"]
         if progress:
             progress("LDS: rankings", done, len(names))
     return answer

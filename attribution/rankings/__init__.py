@@ -4,6 +4,7 @@
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,6 +86,10 @@ class Ranking(ABC):
         dense = np.zeros(self.workspace.n_train, np.float32)
         dense[pool] = values if self.signed else values - values.min(initial=np.inf)
         return dense
+
+    def all_scores(self) -> Iterator[np.ndarray]:
+        """`scores` of every target in order; a method that is quicker on many at once overrides it."""
+        return (self.scores(target) for target in range(self.workspace.n_val))
 
 
 def check_k(k) -> int:

@@ -64,5 +64,16 @@ class ExemplarSVM(Similarity):
     def similarity(self, train, query):
         return exemplar_scores(train, query[None])[0]
 
+    def all_scores(self):
+        labels = self.workspace.val_labels
+        dense = np.zeros((len(labels), self.workspace.n_train), np.float32)
+        for label in np.unique(labels):
+            targets = np.flatnonzero(labels == label)
+            pool = self.candidates(targets[0])
+            if len(pool):
+                found = exemplar_scores(self.features.train[pool], self.features.val[targets])
+                dense[np.ix_(targets, pool)] = found - found.min(1, keepdims=True)
+        return iter(dense)
+
 
 METHODS = {"esvm": ExemplarSVM, "l2": L2, "cosine": Cosine}
