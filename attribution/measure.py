@@ -14,7 +14,8 @@ from attribution.support import K, Support
 KINDS = ("remove", "mislabel")
 
 
-def support_tables(workspace, store=None, protocol: str = "default", k_max: int = K) -> dict[str, dict[str, dict[int, Support]]]:
+def support_tables(workspace, store=None, protocol: str = "default",
+                   k_max: int = K) -> dict[str, dict[str, dict[int, Support]]]:
     """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since."""
     found = supports.table(workspace, store)
     found = found[(found.protocol == protocol) & (found.k_max == k_max)]
@@ -29,8 +30,9 @@ def support_tables(workspace, store=None, protocol: str = "default", k_max: int 
 def evaluate_supports(workspace, store=None, protocol: str = "default", k_max: int = K) -> dict:
     """`evaluate supports` of design.md: AUC, interval, median, censoring and wins, for each kind of support."""
     tables = support_tables(workspace, store, protocol, k_max)
-    return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash, "protocol": protocol, "K": k_max,
-            "planted": workspace.planted, "kinds": {kind: curves.table(found, k_max) for kind, found in tables.items() if found}}
+    return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash, "protocol": protocol,
+            "K": k_max, "planted": workspace.planted,
+            "kinds": {kind: curves.table(found, k_max) for kind, found in tables.items() if found}}
 
 
 def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callable | None = None) -> dict:
@@ -42,10 +44,12 @@ def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callabl
     about = workspace.manifest["parts"].get("lds")
     if about is None:
         raise UserError(f"the workspace {workspace.name} has no held-out models to measure LDS on")
-    masks = np.unpackbits(read_array(workspace.path / "lds" / "masks.npy"), axis=1, count=workspace.n_train).astype(bool)
+    packed = read_array(workspace.path / "lds" / "masks.npy")
+    masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)
     margins = np.asarray(read_array(workspace.path / "lds" / "margins.npy", len(masks)), np.float32)
     names = rankings or workspace.rankings()
-    answer = scoring.evaluate(masks, margins, {}) | {"alpha": about["alpha"], "recipe": about["recipe"], "recipe_hash": about["hash"]}
+    made = {"alpha": about["alpha"], "recipe": about["recipe"], "recipe_hash": about["hash"]}
+    answer = scoring.evaluate(masks, margins, {}) | made
     for done, name in enumerate(names, 1):
         answer["rankings"] |= scoring.evaluate(masks, margins, {name: workspace.ranking(name).all_scores()})["rankings"]
         if progress:
@@ -59,5 +63,6 @@ def random_stable(workspace, count: int, seed: int) -> list[int]:
     Raises UserError where there are fewer."""
     stable = [target for target in range(workspace.n_val) if workspace.base.status(target) == "stable"]
     if not 1 <= count <= len(stable):
-        raise UserError(f"{count} targets were asked for and {workspace.name} has {len(stable)} stable ones; give 1 to {len(stable)}")
+        raise UserError(f"{count} targets were asked for and {workspace.name} has {len(stable)} stable ones; "
+                        f"give 1 to {len(stable)}")
     return [int(target) for target in np.random.default_rng(seed).permutation(stable)[:count]]
