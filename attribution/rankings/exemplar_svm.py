@@ -29,7 +29,7 @@ PILOTS = 8                  # candidates solved exactly for the mean Hessian
 FEW = 12                    # up to here, one target after the other is quicker than pilots and a batch
 SAMPLE = 4                  # one in so many gives one target's start
 BATCH = 64                  # targets a batch at most: its margins and Hessians should stay near the caches
-HESSIANS_BYTES = 64 << 20   # and its Hessians below this
+HESSIANS_BYTES = 32 << 20   # and its Hessians below this
 CG_STEPS = 8                # steps of nonlinear conjugate gradients before the Newton steps
 NEWTON_STEPS = 30
 CLOSE = 3e-3                # done after a Newton step that changes the scores by less than this part of their spread,
@@ -123,7 +123,7 @@ def _newton(x, s, cn, cp, close=1e-4):
         active = np.zeros(n, bool)
         active[np.argpartition(-(x @ w), min(n // 10, n - 1))[:n // 10]] = True
         w = minimiser(update(active), True)
-    f, state = x @ w, None
+    f, state, step = x @ w, None, 0
     for _ in range(200):
         before, state = state, (f > -1, s @ w < 1)
         if before and step == 1 and state[1] == before[1] and np.array_equal(state[0], before[0]):
