@@ -13,7 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import features, jobs, lds, measure, recipes
+from attribution import features, jobs, lds, measure, recipes, support, supports
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
 from attribution.features import knn
@@ -334,26 +334,26 @@ def study(build: Build) -> None:
 
 
 def export_study(build: Build) -> None:
-    """Writes the supports found so far into the workspace: whole targets only, so that curves compare like sets."""
-    workspace = build.workspace
+    """Writes the supports found so far into the workspace: of each kind the targets that all rankings have finished,
+    so that the curves of a kind compare like sets. Raises UserError where there is none."""
+    workspace, recipe = build.workspace, recipes.get(RECIPE)
     store = Store.of(workspace)
-    known = {(row["target"], row["kind"], row["ranking"]): row for row in store.supports(recipes.get(RECIPE).hash)
-             if row["protocol"] == "default"}
-    wanted = [(kind, ranking) for kind in STUDY["kinds"] for ranking in STUDY["rankings"]]
-    whole = [t for t in study_targets(workspace) if all((t, *one) in known for one in wanted)]
-    rows = [{**known[t, kind, ranking]} for t in whole for kind, ranking in wanted]
+    known = {(row["target"], row["kind"], row["ranking"]): row for row in store.supports(recipe.hash)
+             if row["protocol"] == "default" and row["k_max"] == support.K}
     trained = store.count()
     store.close()
+    rows, targets = [], {}
+    for kind in STUDY["kinds"]:
+        whole = [target for target in study_targets(workspace)
+                 if all((target, kind, ranking) in known for ranking in STUDY["rankings"])]
+        rows += [known[target, kind, ranking] for target in whole for ranking in STUDY["rankings"]]
+        targets[kind] = len(whole)
     if not rows:
         raise UserError("no target of the study is finished yet; let it run on")
-    for row in rows:
-        row["trace"] = [{**one} for one in row["trace"]]
-    from attribution.supports import to_table
-
-    build.record("supports", tables={"supports.parquet": to_table(rows)}, targets=len(whole), of=STUDY_TARGETS,
-                 **STUDY, protocol="default", k_max=128, seeds=list(range(10)), recipe=RECIPE,
-                 hash=recipes.get(RECIPE).hash, retrainings_in_store=trained,
-                 trainings=int(sum(row["trainings"] for row in rows)))
+    build.record("supports", tables={"supports.parquet": supports.to_table(rows)}, targets=targets, of=STUDY_TARGETS,
+                 **STUDY, protocol="default", k_max=support.K, seeds=[*support.SEEDS, *support.CONFIRM_SEEDS],
+                 recipe=RECIPE, hash=recipe.hash, retrainings_in_store=trained,
+                 trainings=sum(row["trainings"] for row in rows))
 
 
 def study_targets(workspace: Workspace) -> list[int]:

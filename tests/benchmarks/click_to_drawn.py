@@ -22,7 +22,7 @@ from attribution import Workspace  # noqa: E402
 from attribution.workspace import DEMO  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
-RANKINGS = ["esvm-moco", "l2-moco", "trak-10", "datamodels-2k", "random"]
+RANKINGS = ["esvm-moco", "l2-moco", "trak-10", "datamodels-1k", "random"]
 TILES = 20
 PLACES = 4  # pages of the film, evenly spaced over the targets
 CLICKS = 12  # on each
