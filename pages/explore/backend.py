@@ -64,6 +64,8 @@ def view(ws: Workspace, asked: dict) -> dict:
              "none": "with all images"}
     parts = {"edit": answer, **answer["controls"]}
     running = bool(job and job.open) and not answer["complete"]
+    if running:
+        jobs.ensure_runner(ws)  # one that was killed is replaced while somebody waits
     return {"running": running, "message": _message(answer, job, asked),
             "groups": [{"name": names[part], "votes": [_vote(ws, run, label) for run in parts[part]["runs"]]}
                        for part in names]}
