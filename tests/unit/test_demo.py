@@ -1,0 +1,77 @@
+"""The bundled demo is what the README says: whole, small, and computed on what it says it was computed on."""
+
+import numpy as np
+import pytest
+
+from attribution import Workspace, demo, measure, recipes, supports
+from attribution.data import fashion_mnist
+from attribution.opening import opening
+
+
+@pytest.fixture(scope="module")
+def ws():
+    return Workspace.open()
+
+
+def test_the_demo_is_at_most_32_mib(ws):
+    assert sum(file.stat().st_size for file in ws.path.rglob("*") if file.is_file()) <= 32 << 20
+
+
+def test_the_split_is_balanced_and_the_planted_labels_are_recorded(ws):
+    truth = ws.truth()
+    assert np.bincount(truth["original"]).tolist() == [500] * 10
+    assert np.bincount(ws.val_labels).tolist() == [100] * 10
+    assert truth["planted"].sum() == ws.planted == demo.PLANTED
+    assert ((truth["original"] != ws.train_labels) == truth["planted"]).all()
+
+
+@pytest.mark.skipif(not fashion_mnist.DEBIAN.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
+def test_the_images_are_those_of_the_source_at_the_recorded_indices(ws):
+    images, labels = fashion_mnist.load("train")
+    assert (images[ws.train_index] == ws.train_images).all()
+    assert (labels[ws.train_index] == ws.truth()["original"]).all()
+
+
+def test_every_part_was_made_with_the_recipe_as_it_stands(ws):
+    now = recipes.get(ws.recipe).hash
+    for part in ("base", "lds", "out_of_subset", "supports"):
+        assert ws.manifest["parts"][part]["hash"] == now, part
+    for part, about in ws.manifest["parts"].items():
+        if part.startswith("rankings/"):
+            assert (about["made_for"]["hash"], about["made_for"]["data"]) == (now, ws.fingerprint), part
+
+
+def test_probe_seeds_are_behind_no_ranking(ws):
+    probes = set(ws.manifest["parts"]["supports"]["seeds"])
+    assert not probes & set(demo.BASE_SEEDS)
+    assert all(set(part["made_for"]["seeds"]).isdisjoint(probes) for name, part in ws.manifest["parts"].items()
+               if name.startswith("rankings/") and not isinstance(part["made_for"]["seeds"], str))
+
+
+def test_supports_agree_with_their_traces(ws):
+    found = supports.table(ws)
+    assert len(found)
+    for row in found.itertuples():
+        label = int(ws.val_labels[row.target])
+        assert ws.base.status(row.target) == "stable"
+        for probe in row.trace:
+            wrong = sum(p != label for p in probe["predictions"])
+            assert probe["wrong"] == wrong and (2 * wrong >= 5) == probe["flipped"]
+        assert row.trainings == sum(len(probe["seeds"]) for probe in row.trace)
+        if row.status == "censored":
+            assert row.trace[0]["k"] == 128 and not row.trace[0]["flipped"]
+        else:
+            assert any(probe["k"] == row.support and probe["flipped"] for probe in row.trace)
+
+
+def test_each_kind_compares_the_same_targets(ws):
+    for kind, found in measure.support_tables(ws).items():
+        sets = [set(targets) for targets in found.values()]
+        assert all(one == sets[0] for one in sets), kind
+
+
+def test_the_opening_target_is_stable_and_its_votes_flipped(ws):
+    first = opening(ws)
+    assert first is not None
+    assert ws.base.status(first.target) == "stable"
+    assert first.other != ws.val_labels[first.target] and first.votes >= 1
