@@ -1,0 +1,121 @@
+"""The whole story, as a visitor lives it: from the first picture to a verdict, with real trainings on a few shapes."""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests import tiny
+from tests.browser import serving
+
+TRAINED = 120_000  # ms: a first training starts a runner and a worker, which load torch
+
+
+@pytest.fixture(autouse=True)
+def patience():
+    """Trainings take the processor from the server: what appears at once on an idle machine may take seconds here."""
+    expect.set_options(timeout=30_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workspace")
+    tiny.write(folder)
+    with serving.server(tmp_path_factory.mktemp("data"), workspace=folder) as running:
+        yield running
+
+
+def visible(page, text):
+    return expect(page.get_by_text(text).first)
+
+
+def verdict(page):
+    return page.locator(".lu-verdict")
+
+
+def test_from_the_first_picture_to_a_verdict(page, shapes):
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    # Open, filter, pick a target, compare the rows.
+    serving.open_page(page, shapes.url)
+    expect(page.get_by_role("heading", name="Bar in 10 of 10 models.")).to_be_visible()
+    page.get_by_role("radio", name="right").click()
+    visible(page, re.compile("of 11 that fit")).to_be_visible()
+    page.get_by_role("option", name="validation image 3,").click()
+    expect(page.get_by_alt_text("validation image 3,")).to_be_visible()
+    rows = page.get_by_role("listbox", name="best first")
+    rows.first.get_by_role("option").first.hover()
+    expect(page.locator(".twin").first).to_be_visible()
+
+    # Take the ranking of the cut to the laboratory, and retrain without its first two.
+    page.get_by_role("link", name="Test it in Brittleness").click()
+    heading = page.get_by_role("heading", name=re.compile("Is target 3 still read as Bar"))
+    expect(heading).to_be_visible()
+    k = page.get_by_label("k", exact=True)
+    k.fill("2")
+    k.press("Enter")
+    visible(page, re.compile("without the first 2 images")).to_be_visible()
+    visible(page, re.compile("25 trainings")).to_be_visible()
+    page.get_by_role("button", name="Retrain", exact=True).click()
+    visible(page, re.compile(r"Job 1: (Waiting|Running)")).to_be_visible()
+    expect(verdict(page)).to_contain_text("of 15 after the same with random images", timeout=TRAINED)
+    expect(page.locator(".lu-lab .dot.right, .lu-lab .dot.wrong")).to_have_count(25)
+    expect(page).to_have_url(re.compile("job=1"))
+
+    # It is there after a reload, in the history too, and asking again trains nothing.
+    said = verdict(page).inner_text()
+    page.reload()
+    serving.settle(page, 60)
+    expect(verdict(page)).to_have_text(said)
+    expect(page.locator(".lu-job")).to_contain_text("done target 3: retrain without the first 2")
+    page.get_by_role("button", name="Retrain", exact=True).click()
+    visible(page, re.compile("Known since .*nothing was trained")).to_be_visible()
+    expect(page.locator(".lu-job")).to_have_count(1)
+
+    # Another one is cancelled, and says so within seconds.
+    page.get_by_role("radio", name="mislabel").click()
+    visible(page, re.compile("relabelled Box")).to_be_visible()
+    page.get_by_role("radio", name="find the support").click()
+    page.get_by_role("button", name="Find the support").click()
+    page.get_by_role("button", name="Cancel").first.click()
+    visible(page, re.compile("Job 2 was cancelled")).to_be_visible(timeout=TRAINED)
+    expect(page.locator(".lu-job").first).to_contain_text("cancelled")
+
+    # The first is opened again from the history.
+    page.get_by_role("button", name="1", exact=True).click()
+    expect(verdict(page)).to_have_text(said)
+
+    # How typical is it? Read the curve, and follow it to a target.
+    page.get_by_role("link", name="Methods").first.click()
+    visible(page, re.compile("1 target is too few")).to_be_visible()
+    expect(page.locator(".lu-table").first).to_contain_text("trak-10")
+    plot = page.locator(".js-plotly-plot .nsewdrag").first
+    expect(plot).to_be_visible()
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + 5, box["y"] + 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.6 * box["width"], box["y"] + 0.5 * box["height"], steps=5)
+    page.mouse.up()
+    visible(page, re.compile("1 selected in the chart")).to_be_visible()
+    page.get_by_role("option", name="validation image 0,").click()
+    expect(page.get_by_alt_text("validation image 0,")).to_be_visible()
+    assert not errors
+
+
+@pytest.mark.parametrize(("path", "heading"), [
+    ("/?target=1", "Dot in 10 of 10 models, but it is labelled Box <b>."),
+    ("/brittleness?target=4&k=3&ranking=l2-moco&kind=mislabel",
+     "Is target 4 still read as Box <b> with the first 3 images of l2-moco relabelled Bar?"),
+    ("/methods", "How few training images decide a prediction?")])
+def test_a_deep_link_on_a_fresh_server(browser, tmp_path, path, heading):
+    (tmp_path / "w").mkdir()
+    tiny.write(tmp_path / "w")
+    with serving.server(tmp_path / "data", workspace=tmp_path / "w") as fresh:
+        page = serving.new_page(browser)
+        page.goto(fresh.url + path)
+        expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=60_000)
+        expect(page.get_by_text("Page not found")).to_have_count(0)
+        page.context.close()
