@@ -25,18 +25,19 @@ class Opening:
 
 
 def opening(workspace) -> Opening | None:
-    """The removal support to open with: the smallest of a stable target that its votes were clear about.
+    """The removal support to open with: the smallest one of a stable target.
 
-    Clear: all five seeds of the probe at the support were trained or decided, and none of its confirmations changed the
-    verdict. None where the workspace has no supports yet.
+    Supports whose verdicts held with fresh seeds come first; an unstable one serves where most of all seeds tried at its
+    support, the fresh ones included, were wrong. None where the workspace brings no such support.
     """
     found = supports.table(workspace)
-    found = found[(found.kind == "remove") & (found.status == "flipped") & (found.ranking != "random")]
-    found = found[[workspace.base.right[t] == workspace.base.models for t in found.target]]
-    if found.empty:
-        return None
-    best = found.sort_values(["support", "target"]).iloc[0]
-    return verdict(workspace, best)
+    found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & (found.ranking != "random")]
+    told = []
+    for row in found.sort_values(["support", "target"]).itertuples():
+        one = verdict(workspace, row)
+        if workspace.base.status(one.target) == "stable" and 2 * one.votes > one.seeds:
+            told.append((row.status != "flipped", len(told), one))
+    return min(told)[2] if told else None
 
 
 def verdict(workspace, row) -> Opening:
@@ -44,7 +45,7 @@ def verdict(workspace, row) -> Opening:
     target, label = int(row.target), int(workspace.val_labels[row.target])
     predictions = [p for probe in row.trace if probe["k"] == row.support for p in probe["predictions"]]
     wrong = [p for p in predictions if p != label]
-    other = max(set(wrong), key=wrong.count)
+    other = max(sorted(set(wrong)), key=wrong.count, default=label)
     base = workspace.base
     return Opening(target, row.ranking, int(row.support), label, int(base.right[target]), base.models, other,
                    wrong.count(other), len(predictions))
