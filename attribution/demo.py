@@ -75,11 +75,13 @@ class Build:
     def record(self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None,
                **about) -> None:
         """Writes a part's files, named by their path inside the workspace, and then its provenance."""
+        workspace = self.workspace
+        if workspace.manifest["parts"].pop(part, None):  # while its files change, the workspace does not vouch for them
+            write_json(self.folder / "workspace.json", workspace.manifest)
         for name, array in (arrays or {}).items():
             write_array(self.folder / name, array)
         for name, table in (tables or {}).items():
             write_table(self.folder / name, table)
-        workspace = self.workspace
         made = {"command": "python -m attribution demo build", "made": time.strftime("%Y-%m-%d", time.gmtime()),
                 "versions": versions(), "device": platform.processor() or platform.machine()}
         workspace.record(part, {**made, **about}, [*(arrays or {}), *(tables or {})])

@@ -27,15 +27,15 @@ class Opening:
 def opening(workspace) -> Opening | None:
     """The removal support to open with: the smallest one of a stable target.
 
-    Supports whose verdicts held with fresh seeds come first; an unstable one serves where most of all seeds tried at its
-    support, the fresh ones included, were wrong. None where the workspace brings no such support.
+    Supports whose verdicts held with fresh seeds come first; an unstable one serves where at least half of all seeds
+    tried at its support, the fresh ones included, said the same wrong class. None where there is no such support.
     """
     found = supports.table(workspace)
     found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & (found.ranking != "random")]
     told = []
     for row in found.sort_values(["support", "target"]).itertuples():
         one = verdict(workspace, row)
-        if workspace.base.status(one.target) == "stable" and 2 * one.votes > one.seeds:
+        if workspace.base.status(one.target) == "stable" and 2 * one.votes >= one.seeds:
             told.append((row.status != "flipped", len(told), one))
     return min(told)[2] if told else None
 
