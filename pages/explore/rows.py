@@ -56,7 +56,8 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
 def support_text(support: dict, shown: int = 10**9) -> str:
     """{"support": 24, ...} -> "support 24", with an arrow where that lies beyond the columns on view."""
     if support["support"]:
-        return f"support {support['support']}" + (" →" if support["support"] > shown else "")
+        doubt = " unstable" if support["status"] == "unstable" else ""
+        return f"support {support['support']}{doubt}" + (" →" if support["support"] > shown else "")
     return f"none up to {support['k_max']}" if support["status"] == "censored" else support["status"].replace("_", " ")
 
 
@@ -92,9 +93,10 @@ def sentence(ws: Workspace, target: int, supports: dict[str, dict]) -> str:
         return f"{fact}, but it is labelled {true}."
     found = {name: support for name, support in supports.items() if support["support"]}
     if found:
-        name, best = min(found.items(), key=lambda item: item[1]["support"])
+        name, best = min(found.items(), key=lambda item: (item[1]["support"], -item[1]["votes"]))
+        borderline = " (a close call: fresh seeds changed the verdict)" if best["status"] == "unstable" else ""
         return (f"{fact}. Without the first {best['support']} images of {name}: "
-                f"{best['becomes']} in {best['votes']} of {best['seeds']}.")
+                f"{best['becomes']} in {best['votes']} of {best['seeds']}{borderline}.")
     if supports:
         return f"{fact}. No ranking tested changes that."
     return f"{fact}."
