@@ -313,8 +313,9 @@ def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
                            config={"displayModeBar": False}, alt="share of wrong models at each k tried; the table "
                            "beside it has the same numbers")
     if answer and answer["hi"] and spec["verb"] == "support":
-        st.button(f"Retrain at k = {answer['hi']} beside its controls", key="at support", on_click=_retrain_at,
-                  args=(answer["hi"],))
+        if st.button(f"Retrain at k = {answer['hi']} beside its controls", key="at support", on_click=_retrain_at,
+                     args=(answer["hi"],)):
+            st.rerun()  # the whole page, not this fragment
     if shipped:
         st.caption(f"From the shipped study, {words.when(found['created'])}: nothing was trained here.")
     else:
@@ -417,6 +418,8 @@ def _history(ws: Workspace, store: Store) -> None:
 
     @st.fragment(run_every="2s" if store.open_jobs() else None)
     def draw():
+        if state_of.pop("reopened", False):
+            st.rerun()  # a button in a fragment redraws the fragment alone, and the page above is about another job now
         inside = Store.of(ws)
         found, busy = inside.jobs(), bool(inside.open_jobs())
         inside.close()
@@ -424,8 +427,9 @@ def _history(ws: Workspace, store: Store) -> None:
             st.caption("No job yet. What is asked for here, in Explore or on the command line stays listed here.")
         for job in found if state_of.get("all jobs") else found[:HISTORY]:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                st.button(f"{job.id}", key=f"job {job.id}", on_click=_open, args=(job,), help="Open this job",
-                          disabled=job.spec["verb"] not in ("retrain", "support"), width=64)
+                if st.button(f"{job.id}", key=f"job {job.id}", on_click=_open, args=(job,), help="Open this job",
+                             disabled=job.spec["verb"] not in ("retrain", "support"), width=64):
+                    st.rerun()  # the whole page, not this fragment
                 st.html(words.job_html(job))
                 if job.open:
                     st.button("Cancel", key=f"cancel {job.id}", type="tertiary", on_click=_cancel, args=(ws, job.id))
@@ -441,6 +445,7 @@ def _open(job) -> None:
     for name, value in _values_of(job.spec).items():
         state_of[name] = value
     st.query_params["job"] = str(job.id)
+    state_of["reopened"] = True
 
 
 main()
