@@ -50,7 +50,7 @@ def test_the_command_line_has_the_verb_and_its_options(line, run_python):
     words = shlex.split(line)[3:]
     verb = []
     for word in words:  # verbs come first: `evaluate supports --json`, `features train moco`
-        if not re.fullmatch(r"[a-z]+", word):
+        if not re.fullmatch(r"[a-z][a-z-]*", word):
             break
         verb.append(word)
     while True:  # what follows the verb may be an argument: try the longest first
