@@ -48,7 +48,7 @@ def main() -> None:
                     else:
                         _preview(ws, spec)
                         _answer(ws, store, spec)
-            history, measured = st.columns([1.5, 1], gap="large")
+            history, measured = st.columns([1.25, 1], gap="large")
             with history.container(gap="xxsmall"):
                 _history(ws, store)
             with measured.container(gap="xxsmall"):
@@ -397,7 +397,7 @@ def _measured(ws: Workspace, store: Store, target: int) -> None:
     st.markdown("##### Supports found for this target")
     for one in sorted(found, key=lambda one: (one["kind"] != "remove", one["answer"]["support"] or 10**6)):
         word, _ = words.support_verdict(ws, target, one["ranking"], one["kind"], one["answer"])
-        source = "from the shipped study" if one["shipped"] else f"found {words.when(one['created'])}"
+        source = "shipped study" if one["shipped"] else f"found {words.when(one['created'])}"
         status = ", unstable" if one["answer"]["status"] == "unstable" else ""
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.button(f"{one['ranking']}, {one['kind']}", type="tertiary", on_click=_open_support, args=(one,),

@@ -92,10 +92,13 @@ def counts(kind: str, rankings: dict) -> str:
 
 def few(measured: dict) -> str | None:
     """What the number of targets can and cannot show, or None where it is large."""
-    n = min(one["n"] for kind in measured.values() for one in kind["rankings"].values())
+    least = {kind: min(one["n"] for one in found["rankings"].values()) for kind, found in measured.items()}
+    n = min(least.values())
     if n < FEW:
-        return (f"{n} target{'s' * (n != 1)} {'is' if n == 1 else 'are'} too few to compare rankings: read the curves "
-                "as examples. A study of 20 or more gives intervals worth reading.")
+        small = " and ".join(f"{one} target{'s' * (one != 1)} ({KINDS[kind].lower()})"
+                             for kind, one in least.items() if one < FEW)
+        return (f"Too few to compare rankings: {small}. Read those curves as examples; a study of 20 or more targets "
+                "gives intervals worth reading.")
     if n < 50:
         return (f"With {n} targets the intervals are a little too narrow (in simulations 95 % ones held the true AUC "
                 "in 91 % of studies of 10 targets and in 94 % of 20), and small differences are noise.")
@@ -130,7 +133,7 @@ def swatch(ranking: str) -> str:
 
 
 def to_csv(measured: dict, lds: dict | None, about: dict) -> str:
-    """The table as CSV: a row for each ranking and kind, with `about` (recipe, K, ...) in every row."""
+    """The table as CSV: a row for each ranking and kind, one for a ranking that has LDS alone, `about` in each."""
     out = io.StringIO()
     ends = ("auc_low", "auc_high")
     names = ["ranking", "kind", *(name for name in COLUMNS if name != "auc_ci"), *ends, "lds", "lds_low", "lds_high",
@@ -140,9 +143,17 @@ def to_csv(measured: dict, lds: dict | None, about: dict) -> str:
     for kind, found in measured.items():
         for ranking, one in found["rankings"].items():
             row = {name: one[name] for name in COLUMNS if name != "auc_ci"} | dict(zip(ends, one["auc_ci"] or ("", "")))
-            scored = (lds or {}).get("rankings", {}).get(ranking)
-            if scored:
-                row |= {"lds": scored["lds"], "lds_ceiling": lds["ceiling"]}
-                row |= dict(zip(("lds_low", "lds_high"), scored["ci"] or ("", "")))
-            writer.writerow({"ranking": ranking, "kind": kind, **row, **about})
+            writer.writerow({"ranking": ranking, "kind": kind, **row, **_lds_columns(ranking, lds), **about})
+    studied = {ranking for found in measured.values() for ranking in found["rankings"]}
+    for ranking in (lds or {}).get("rankings", {}):
+        if ranking not in studied:
+            writer.writerow({"ranking": ranking, **_lds_columns(ranking, lds), **about})
     return out.getvalue()
+
+
+def _lds_columns(ranking: str, lds: dict | None) -> dict:
+    scored = (lds or {}).get("rankings", {}).get(ranking)
+    if not scored:
+        return {}
+    low, high = scored["ci"] or ("", "")
+    return {"lds": scored["lds"], "lds_ceiling": lds["ceiling"], "lds_low": low, "lds_high": high}

@@ -90,7 +90,7 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
 
     # How typical is it? Read the curve, and follow it to a target.
     page.get_by_role("link", name="Methods").first.click()
-    visible(page, re.compile("1 target is too few")).to_be_visible()
+    visible(page, re.compile("Too few to compare rankings")).to_be_visible()
     expect(page.locator(".lu-table").first).to_contain_text("trak-10")
     plot = page.locator(".js-plotly-plot .nsewdrag").first
     expect(plot).to_be_visible()

@@ -65,7 +65,7 @@ def test_it_opens_on_the_target_worth_telling_with_its_cost(ws):
     assert "Not tested yet. 25 trainings" in texts(app).replace("**", "") and "5.0 s each" in texts(app)
     command = "python -m attribution retrain --target 0 --ranking trak-10 --remove-top 4 --seeds 5"
     assert app.code[0].value == f"{command} --workspace {ws.path}"
-    assert "support 4 · 5 trainings · from the shipped study" in texts(app)
+    assert "support 4 · 5 trainings · shipped study" in texts(app)
 
 
 @pytest.mark.parametrize(("name", "value", "said"), [

@@ -60,7 +60,8 @@ def test_the_study_a_workspace_brings(folder):
     (folder / "lds" / "lds.json").write_text(json.dumps(LDS))
     app = opened()
     assert not app.exception and not app.error
-    assert "1 target is too few" in texts(app) and "K = 20; seeds 0 to 4" in texts(app)
+    assert "Too few to compare rankings: 1 target (removal supports)" in texts(app)
+    assert "K = 20; seeds 0 to 4" in texts(app)
     assert "1 planted errors" in texts(app) and "100 held-out halves with 5 seeds" in texts(app)
     assert "<b>0.80</b>" in html(app) and "&gt; 20" in html(app) and "<b>0.610</b>" in html(app)
     assert [code.value for code in app.code] == [
@@ -114,13 +115,13 @@ def test_the_table_as_csv(study):
     text = words.to_csv(studies.evaluate(study), LDS, {"K": 20, "recipe": "demo-cnn"})
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["ranking"], row["kind"], row["n"], row["lds"]) for row in rows] == [
-        ("trak-10", "remove", "4", "0.2"), ("random", "remove", "3", "")]
+        ("trak-10", "remove", "4", "0.2"), ("random", "remove", "3", ""), ("l2-moco", "", "", "-0.01")]
     assert rows[0]["K"] == "20" and float(rows[0]["auc"]) == pytest.approx((18 + 16 + 16) / 80)
 
 
 def test_few_targets_are_called_few(study):
     measured = studies.evaluate(study)
-    assert "3 targets are too few" in words.few(measured)
+    assert "Too few to compare rankings: 3 targets (removal supports)." in words.few(measured)
     many = studies.Study(20, "default", {"remove": {"a": made([3] * 60)}})
     assert words.few(studies.evaluate(many)) is None
 
