@@ -418,8 +418,6 @@ def _history(ws: Workspace, store: Store) -> None:
 
     @st.fragment(run_every="2s" if store.open_jobs() else None)
     def draw():
-        if state_of.pop("reopened", False):
-            st.rerun()  # a button in a fragment redraws the fragment alone, and the page above is about another job now
         inside = Store.of(ws)
         found, busy = inside.jobs(), bool(inside.open_jobs())
         inside.close()
@@ -445,7 +443,6 @@ def _open(job) -> None:
     for name, value in _values_of(job.spec).items():
         state_of[name] = value
     st.query_params["job"] = str(job.id)
-    state_of["reopened"] = True
 
 
 main()
