@@ -1,4 +1,4 @@
-"""About 86.7 % on Fashion-MNIST from 5,000 images; the measured figure is in the demo workspace, part "base"."""
+"""86.64 % in n = 10 seeds on 9,000 Fashion-MNIST test images, from the 5,000 of the demo (100 planted errors)."""
 
 from attribution.recipes import Recipe
 
