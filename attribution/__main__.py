@@ -202,11 +202,11 @@ def study(targets: Annotated[int, typer.Option(help="How many stable targets, dr
 @evaluate_app.command("supports")
 def evaluate_supports(workspace: Where = DEMO, as_json: AsJson = False):
     """AUC, median and censoring of every ranking's supports, and who wins against whom."""
-    from attribution.measure import evaluate_supports as evaluate
+    from attribution.studies import report
 
     ws = Workspace.open(workspace)
     store = Store.of(ws)
-    answer = evaluate(ws, store)
+    answer = report(ws, store)
     if as_json:
         return _print(answer)
     for kind, found in answer["kinds"].items():
@@ -343,8 +343,16 @@ def _table(title: str, rows: list[dict]) -> None:
     for name in rows[0] if rows else ["nothing yet"]:
         table.add_column(name)
     for row in rows:
-        table.add_row(*("" if value is None else str(value) for value in row.values()))
+        table.add_row(*map(_cell, row.values()))
     Console().print(table, highlight=False)
+
+
+def _cell(value) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (tuple, list)):
+        return " to ".join(map(_cell, value))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 class _progress:

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from attribution import curves, recipes, supports
 from attribution import lds as scoring
+from attribution import supports
 from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.support import K, Support
@@ -25,14 +25,6 @@ def support_tables(workspace, store=None, protocol: str = "default",
         one = Support(row.status, size, lo, hi, row.trace, int(row.trainings))
         answer[row.kind].setdefault(row.ranking, {})[int(row.target)] = one
     return answer
-
-
-def evaluate_supports(workspace, store=None, protocol: str = "default", k_max: int = K) -> dict:
-    """`evaluate supports` of design.md: AUC, interval, median, censoring and wins, for each kind of support."""
-    tables = support_tables(workspace, store, protocol, k_max)
-    return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash, "protocol": protocol,
-            "K": k_max, "planted": workspace.planted,
-            "kinds": {kind: curves.table(found, k_max) for kind, found in tables.items() if found}}
 
 
 def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callable | None = None) -> dict:

@@ -6,7 +6,7 @@ A support found on a target that somebody picked is no draw: it would tilt the c
 from collections import Counter
 from dataclasses import dataclass, field
 
-from attribution import curves, supports
+from attribution import curves, recipes, supports
 from attribution.measure import KINDS, support_tables
 from attribution.support import K, Support
 
@@ -57,6 +57,13 @@ def study(workspace, store, protocol: str = "default") -> Study:
             found.tables[kind] = {name: {target: known.get(kind, {}).get(name, {}).get(target)
                                          for target in sorted(wanted[kind, name])} for name in names}
     return found
+
+
+def report(workspace, store, protocol: str = "default") -> dict:
+    """`evaluate supports` of design.md: AUC, interval, median, censoring and wins, for each kind of support."""
+    found = study(workspace, store, protocol)
+    return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash, "protocol": protocol,
+            "K": found.k_max, "planted": workspace.planted, "kinds": evaluate(found)}
 
 
 def evaluate(found: Study) -> dict[str, dict]:
