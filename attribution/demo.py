@@ -29,12 +29,12 @@ PLANTED = 100
 PLANT_SEEDS = range(900, 905)
 BASE_SEEDS = range(200, 210)
 #: random halves: sequence, how many, seeds. The held-out ones judge rankings and never make or tune one.
-FIT = {"draw": 1, "count": 1000, "seeds": [0]}
+FIT = {"draw": 1, "count": 2000, "seeds": [0]}
 DATAMODELS = f"datamodels-{FIT['count'] // 1000}k"
 HELD_OUT = {"draw": 2, "count": 100, "seeds": [0, 1, 2, 3, 4]}
 #: of the fit halves, the last ones tune: TRAK and Datamodels are both tuned on these, and Datamodels then fits on all
 TUNING = 200
-TRAK_DIMS = (512, 1024, 2048)
+TRAK_DIMS = (128, 256, 512, 1024, 2048)
 TRAK_TUNING_MODELS = 2
 PENALTIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 STUDY = {"rankings": ["esvm-moco", "l2-moco", "trak-10", DATAMODELS, "random"], "kinds": ["remove", "mislabel"]}
@@ -219,21 +219,33 @@ def feature_step(name: str):
     return step
 
 
-def halves(build: Build) -> None:
-    """The models on random halves: those Datamodels is fitted on, then the held-out ones for LDS."""
+def held_out(build: Build) -> None:
+    """The models on random halves that judge rankings by LDS, and never make or tune one."""
     workspace = build.workspace
-    for sequence in (HELD_OUT, FIT):
-        wait(build, workspace, jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"]))
+    train_halves(build, HELD_OUT)
     masks, margins = half_margins(workspace, HELD_OUT)
-    store = Store.of(workspace)
-    sums, counts = store.out_of_subset(recipes.get(RECIPE).hash)
-    recipe = {"recipe": RECIPE, "hash": recipes.get(RECIPE).hash}
     build.record("lds", {"lds/masks.npy": np.packbits(masks, axis=1), "lds/margins.npy": margins.astype(np.float16)},
                  alpha=0.5, masks=len(masks), seeds=HELD_OUT["seeds"], training="equal epochs: half as many steps",
-                 **recipe)
+                 recipe=RECIPE, hash=recipes.get(RECIPE).hash)
+
+
+def halves(build: Build) -> None:
+    """The models on random halves that Datamodels is fitted on, and what all halves so far say of the images they did
+    not see."""
+    workspace = build.workspace
+    train_halves(build, FIT)
+    store = Store.of(workspace)
+    sums, counts = store.out_of_subset(recipes.get(RECIPE).hash)
+    store.close()
     build.record("out_of_subset",
                  {"out_of_subset/sums.npy": sums.astype(np.float32), "out_of_subset/counts.npy": counts},
-                 models=FIT["count"] * len(FIT["seeds"]) + HELD_OUT["count"] * len(HELD_OUT["seeds"]), **recipe)
+                 models=round(2 * counts.sum() / workspace.n_train), recipe=RECIPE, hash=recipes.get(RECIPE).hash)
+
+
+def train_halves(build: Build, sequence: dict) -> None:
+    """Has the runner train every half of a sequence under each of its seeds."""
+    workspace = build.workspace
+    wait(build, workspace, jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"]))
 
 
 def half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -336,26 +348,26 @@ def study(build: Build) -> None:
 
 
 def export_study(build: Build) -> None:
-    """Writes the supports found so far into the workspace: of each kind the targets that all rankings have finished,
-    so that the curves of a kind compare like sets. Raises UserError where there is none."""
+    """Writes the supports found so far into the workspace, beside those it brought along: of each kind the targets
+    that all rankings have finished, so that the curves of a kind compare like sets. Raises UserError where there is
+    none."""
     workspace, recipe = build.workspace, recipes.get(RECIPE)
     store = Store.of(workspace)
-    known = {(row["target"], row["kind"], row["ranking"]): row for row in store.supports(recipe.hash)
-             if row["protocol"] == "default" and row["k_max"] == support.K}
-    trained = store.count()
+    found = supports.table(workspace, store)
     store.close()
-    rows, targets = [], {}
+    found = found[(found.protocol == "default") & (found.k_max == support.K) & found.ranking.isin(STUDY["rankings"])]
+    parts, targets = [], {}
     for kind in STUDY["kinds"]:
-        whole = [target for target in study_targets(workspace)
-                 if all((target, kind, ranking) in known for ranking in STUDY["rankings"])]
-        rows += [known[target, kind, ranking] for target in whole for ranking in STUDY["rankings"]]
-        targets[kind] = len(whole)
-    if not rows:
+        of_kind = found[(found.kind == kind) & found.target.isin(study_targets(workspace))]
+        whole = of_kind.groupby("target").ranking.nunique() == len(STUDY["rankings"])
+        parts.append(of_kind[of_kind.target.isin(whole.index[whole])])
+        targets[kind] = int(whole.sum())
+    rows = pd.concat(parts)
+    if rows.empty:
         raise UserError("no target of the study is finished yet; let it run on")
     build.record("supports", tables={"supports.parquet": supports.to_table(rows)}, targets=targets, of=STUDY_TARGETS,
                  **STUDY, protocol="default", k_max=support.K, seeds=[*support.SEEDS, *support.CONFIRM_SEEDS],
-                 recipe=RECIPE, hash=recipe.hash, retrainings_in_store=trained,
-                 trainings=sum(row["trainings"] for row in rows))
+                 recipe=RECIPE, hash=recipe.hash, trainings=int(rows.trainings.sum()))
 
 
 def study_targets(workspace: Workspace) -> list[int]:
@@ -387,6 +399,7 @@ STEPS = {
     "base": base,
     "pixels": feature_step("pixels"),
     **{name: feature_step(name) for name in ("supervised", "moco", "simclr", "dino")},
+    "held-out": held_out,
     "halves": halves,
     "trak": trak,
     "datamodels": datamodels,

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution import recipes, support
+from attribution import recipes, support, supports
 from attribution.edits import Edit, nothing, remove
 from attribution.errors import UserError
 from attribution.probes import DRAWS, changeable, check_kind, control, edit_of, largest_k, prefix
@@ -144,8 +144,9 @@ def searches(workspace, store: Store, spec: dict) -> Iterator:
         yield _support(workspace, store, spec)
     elif verb == "study":
         yield _once([(nothing(), seed) for seed in SEEDS])  # the control every probe shares
-        for one in study_supports(spec):
-            yield _support(workspace, store, one)
+        every = study_supports(spec)
+        for one, known in zip(every, supports.known(workspace, store, every)):
+            yield _once([]) if known else _support(workspace, store, one)
     elif verb == "subsets":
         for number in range(spec["first"], spec["first"] + spec["count"]):
             for seed in spec["seeds"]:
@@ -189,7 +190,7 @@ def _support(workspace, store, spec):
             request = search.send(answer)
         except StopIteration as stop:
             store.put_support(recipe, ranking.name, target, kind, spec["protocol"], spec["k_max"],
-                              dataclasses.asdict(stop.value))
+                              dataclasses.asdict(stop.value) | {"version": ranking.version})
             return
         edit = edit_of(workspace, target, kind, ids[: request.k])
         done = yield [(edit, seed) for seed in request.seeds]

@@ -190,11 +190,12 @@ class Store:
                         (recipe, ranking, target, kind, protocol, k_max, json.dumps(body), time.time()))
 
     def supports(self, recipe: str) -> list[dict]:
-        """All answers of support searches under a recipe, each with ranking, target, kind, protocol, k_max, created."""
+        """All answers of support searches under a recipe, each with ranking, target, kind, protocol, k_max, created,
+        and the `version` of the ranking it was found with."""
         rows = self.db.execute("SELECT ranking, target, kind, protocol, k_max, created, body FROM supports "
                                "WHERE recipe = ?", (recipe,)).fetchall()
         names = ("ranking", "target", "kind", "protocol", "k_max", "created")
-        return [{**json.loads(row[-1]), **dict(zip(names, row))} for row in rows]
+        return [{"version": None, **json.loads(row[-1]), **dict(zip(names, row))} for row in rows]
 
     # -- jobs
 

@@ -1,4 +1,7 @@
-"""Answers of support searches: those a workspace brings, and those found since, in one table."""
+"""Answers of support searches: those a workspace brings, and those found since, in one table.
+
+An answer belongs to the ranking as it was: one found with another version of it (`Ranking.version`) is left out.
+"""
 
 import json
 from typing import TYPE_CHECKING
@@ -14,7 +17,7 @@ if TYPE_CHECKING:
 #: what was asked; one answer each
 ASKED = ["ranking", "target", "kind", "protocol", "k_max"]
 SIZES = ["support", "lo", "hi"]
-COLUMNS = [*ASKED, "status", *SIZES, "trainings", "trace", "created"]
+COLUMNS = [*ASKED, "version", "status", *SIZES, "trainings", "trace", "created"]
 
 
 def table(workspace, store: Store | None = None) -> "pd.DataFrame":
@@ -40,11 +43,21 @@ def table(workspace, store: Store | None = None) -> "pd.DataFrame":
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     whole = pd.concat([part.astype(dict.fromkeys(SIZES, "Int64")) for part in parts], ignore_index=True)
-    return whole.drop_duplicates(ASKED, keep="last").reset_index(drop=True)
+    versions = {name: workspace.ranking(name).version for name in workspace.rankings()}
+    whole["version"] = whole["version"].astype(object).where(whole["version"].notna(), None)
+    current = [name in versions and versions[name] == version for name, version in zip(whole.ranking, whole.version)]
+    return whole[current].drop_duplicates(ASKED, keep="last").reset_index(drop=True)
 
 
-def to_table(rows: list[dict]) -> "pd.DataFrame":
-    """Rows of `Store.supports` as a workspace keeps them: traces as JSON text, sizes as nullable integers."""
+def known(workspace, store: Store, specs: list[dict]) -> list[bool]:
+    """For each support spec (see `attribution.jobs`), whether its answer is there already."""
+    found = set(table(workspace, store)[ASKED].itertuples(index=False, name=None))
+    return [tuple(spec[name] for name in ASKED) in found for spec in specs]
+
+
+def to_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
+    """Rows of `Store.supports` or of `table` as a workspace keeps them: traces as JSON text, sizes as nullable
+    integers."""
     import pandas as pd
 
     found = pd.DataFrame(rows)[COLUMNS].astype(dict.fromkeys(SIZES, "Int64"))

@@ -48,6 +48,7 @@ class Trainer:
         if self.device.type == "cpu":
             torch.set_num_threads(recipe.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
+        torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
         self.classes = len(workspace.classes)
         self.given = np.asarray(workspace.train_labels)
         self.val_labels = torch.as_tensor(np.array(workspace.val_labels))

@@ -228,9 +228,12 @@ class Workspace:
         return number
 
     def record(self, part: str, about: dict, files: list[str] = ()) -> None:
-        """Writes the provenance of `part` into workspace.json, with the sizes of its `files` (paths inside)."""
+        """Writes the provenance of `part` into workspace.json, with the sizes of its `files` (paths inside) and, where
+        there are any, the `digest` of what they hold."""
         sizes = {name: (self.path / name).stat().st_size for name in files}
-        self.manifest["parts"][part] = {**about, "files": sizes}
+        held = hashlib.sha256(b"".join((self.path / name).read_bytes() for name in sorted(files)))
+        digest = {"digest": held.hexdigest()[:16]} if files else {}
+        self.manifest["parts"][part] = {**about, **digest, "files": sizes}
         write_json(self.path / "workspace.json", self.manifest)
 
 

@@ -41,6 +41,12 @@ class Ranking(ABC):
     def __init__(self, workspace):
         self.workspace = workspace
 
+    @property
+    def version(self) -> str | None:
+        """Changes whenever the order can have changed, so that answers found with another order are told apart; None
+        where it is fixed by the data set alone, or where the workspace was written without digests."""
+        return None
+
     @abstractmethod
     def values(self, target: int, candidates: np.ndarray) -> np.ndarray:
         """Scores of the training images `candidates` (int [n]) for one target, float32 [n]; larger is more helpful."""

@@ -29,6 +29,10 @@ class Similarity(Ranking):
     def features(self):
         return self.workspace.feature(self.feature)
 
+    @property
+    def version(self):
+        return self.workspace.manifest["parts"][f"features/{self.feature}"].get("digest")
+
     def values(self, target, candidates):
         return self.similarity(np.asarray(self.features.train[candidates]), np.asarray(self.features.val[target]))
 

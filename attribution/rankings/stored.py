@@ -26,6 +26,10 @@ class Stored(Ranking):
         self.about = about.get("about", "")
         self.folder = workspace.path / "rankings" / name
 
+    @property
+    def version(self):
+        return self.workspace.manifest["parts"][f"rankings/{self.name}"].get("digest")
+
     @cached_property
     def _arrays(self) -> dict[str, np.ndarray]:
         rows = {"scores": self.workspace.n_val, "tail": self.workspace.n_val, "starts": self.workspace.n_val + 1}

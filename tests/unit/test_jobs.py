@@ -133,6 +133,15 @@ def test_a_study_is_target_by_target(ws, store):
     assert len(store.supports(recipes.get("demo-cnn").hash)) == 8
 
 
+def test_a_study_goes_on_from_the_answers_that_the_workspace_brings(ws, store):
+    spec = jobs.study_spec(ws, [0], ["trak-10", "random", "l2-moco"], ["remove"], k_max=20)  # two are answered there
+    assert jobs.total(spec) == 4
+    asked = drive(ws, store, spec, lambda edit, seed: 2 if edit.k >= 7 else 0)
+    assert {row["ranking"] for row in store.supports(recipes.get("demo-cnn").hash)} == {"l2-moco"}
+    first = ws.ranking("l2-moco").top(0, 20).ids
+    assert all(edit == remove(first[: edit.k]) for edit, _ in asked)
+
+
 def test_random_halves(ws, store):
     spec = jobs.subsets_spec(ws, 3, 2, [0, 1], draw=7)
     asked = drive(ws, store, spec)

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -67,6 +68,32 @@ def test_there_and_back(ws, store):
     rows = store.supports(recipes.get("demo-cnn").hash)
     supports.to_table(rows).to_parquet(ws.path / "supports.parquet")
     assert supports.table(ws).to_dict("records") == supports.table(ws, store).to_dict("records")
+
+
+def test_answers_found_with_another_version_of_a_ranking_are_left_out(ws, store):
+    assert supports.table(ws).ranking.tolist() == ["trak-10", "random"]
+    about = ws.manifest["parts"]["rankings/trak-10"]
+    ws.record("rankings/trak-10", {name: value for name, value in about.items() if name != "files"},
+              ["rankings/trak-10/scores.npy"])
+    digest = ws.ranking("trak-10").version
+    assert len(digest) == 16 and supports.table(ws).ranking.tolist() == ["random"]
+    put(store, "trak-10", "flipped", 6, version=digest)
+    assert supports.table(ws, store).set_index("ranking").support["trak-10"] == 6
+    np.save(ws.path / "rankings/trak-10/scores.npy", np.zeros((12, 60), np.float16))
+    ws.record("rankings/trak-10", about, ["rankings/trak-10/scores.npy"])
+    assert ws.ranking("trak-10").version != digest and supports.table(ws, store).ranking.tolist() == ["random"]
+
+
+def test_answers_of_a_ranking_that_is_gone_are_left_out(ws):
+    del ws.manifest["parts"]["rankings/trak-10"]
+    assert supports.table(ws).ranking.tolist() == ["random"]
+
+
+def test_known(ws, store):
+    asked = {"ranking": "random", "target": 0, "kind": "remove", "protocol": "default", "k_max": 20}
+    put(store, "l2-moco", "flipped", 3)
+    assert supports.known(ws, store, [asked, asked | {"target": 3}, asked | {"ranking": "l2-moco"}]) == [
+        True, False, True]
 
 
 @pytest.mark.parametrize("how", ["noise", "column", "trace"])
