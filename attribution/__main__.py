@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from attribution import UserError, jobs, recipes, support, supports
+from attribution.edits import parse_images
 from attribution.lineup import default_rankings
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
@@ -115,20 +116,28 @@ def rank(target: Target, ranking: RankingName, top: Annotated[int, typer.Option(
 
 
 @app.command()
-def retrain(target: Target, ranking: RankingName,
+def retrain(target: Target,
+            ranking: Annotated[str | None, typer.Option(help="The ranking's name; `info` lists them.")] = None,
             remove_top: Annotated[int | None, typer.Option(help="Remove the ranking's first K images.")] = None,
             relabel_top: Annotated[int | None, typer.Option(help="Give its first K images a wrong label.")] = None,
+            remove: Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")] = None,
+            relabel: Annotated[str | None, typer.Option(help="Give these images a wrong label.")] = None,
             seeds: Annotated[int, typer.Option(help="Trainings an edit.")] = len(jobs.SEEDS),
             draws: Annotated[int, typer.Option(help="Random controls of the same classes.")] = jobs.DRAWS,
             workspace: Where = DEMO, as_json: AsJson = False):
-    """Retrain without a ranking's first images (or with wrong labels on them), beside the controls."""
-    if (remove_top is None) == (relabel_top is None):
-        raise UserError("say either --remove-top K or --relabel-top K")
+    """Retrain without a ranking's first images or chosen ones (or with wrong labels on them), beside the controls."""
+    if [remove_top, relabel_top, remove, relabel].count(None) != 3:
+        raise UserError("say one of --remove-top K, --relabel-top K, --remove IMAGES and --relabel IMAGES")
+    chosen = remove if relabel is None else relabel
+    if (ranking is None) == (chosen is None):
+        raise UserError("--remove-top and --relabel-top need a --ranking, --remove and --relabel take none")
     if seeds < 1 or draws < 0:
         raise UserError("give at least one seed, and no negative number of draws")
-    kind, k = ("remove", remove_top) if relabel_top is None else ("mislabel", relabel_top)
+    kind = "remove" if relabel is None and relabel_top is None else "mislabel"
+    k = remove_top if relabel_top is None else relabel_top
     ws = Workspace.open(workspace)
-    spec = jobs.retrain_spec(ws, target, ranking, kind, k, range(seeds), draws)
+    ids = None if chosen is None else parse_images(chosen, ws.n_train)
+    spec = jobs.retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids)
     store = Store.of(ws)
     cached = jobs.missing(ws, store, spec) == 0
     if not cached:

@@ -1,6 +1,7 @@
 """Edits of the training set: remove images, relabel images, or leave it as it is."""
 
 import hashlib
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,3 +84,24 @@ def relabel(indices, labels) -> Edit:
     if len(set(found)) != len(found):
         raise UserError("one training image is given two different labels; name each image once")
     return Edit("relabel", found, tuple(label for _, label in pairs)) if found else nothing()
+
+
+def parse_images(text: str, n_train: int) -> list[int]:
+    """Training images named by hand: "3, 7 10-12" -> [3, 7, 10, 11, 12], in the order given, each once.
+
+    Raises UserError for anything else than whole numbers and ranges within 0 .. n_train - 1, and for none at all.
+    """
+    found: dict[int, None] = {}
+    for part in re.split(r"[\s,;]+", text.strip()):
+        if not part:
+            continue
+        match = re.fullmatch(r"(\d+)(?:[-–](\d+))?", part)
+        if not match:
+            raise UserError(f"{part!r} is not a training image; write numbers and ranges such as 3, 7, 10-12")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < n_train:
+            raise UserError(f"{part} is out of range; training images are 0 to {n_train - 1}, and a range goes upwards")
+        found |= dict.fromkeys(range(first, last + 1))
+    if not found:
+        raise UserError("no training image is named; write their numbers, such as 3, 7, 10-12")
+    return list(found)

@@ -59,6 +59,7 @@ def write(folder: Path) -> Workspace:
 
 def _support(ranking, status, support, predictions):
     return {"ranking": ranking, "target": 0, "kind": "remove", "protocol": "default", "k_max": 20, "version": None,
-            "status": status, "support": support, "lo": 3 if support else 20, "hi": support, "trainings": 5, "created": 0.0,
+            "status": status, "support": support, "lo": 3 if support else 20, "hi": support, "trainings": 5,
+            "created": 0.0,
             "trace": [{"k": support or 20, "seeds": list(range(5)), "predictions": predictions, "margin": 0.25,
                        "flipped": bool(support), "wrong": sum(map(bool, predictions))}]}

@@ -1,20 +1,18 @@
 """Brittleness: the laboratory. Remove or relabel training images, retrain in the background, read the verdict."""
 
-import shlex
-
 import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace, jobs, recipes, replay
+from attribution.edits import parse_images
 from attribution.lineup import default_rankings
 from attribution.opening import opening
 from attribution.probes import KINDS, check_kind
 from attribution.store import Store
 from attribution.support import K
-from attribution.workspace import DEMO
-from pages.brittleness import backend, chosen, trace, words
+from pages.brittleness import backend, trace, words
 from pages.explore.rows import card_html
-from pages.ui import atlas, look, state
+from pages.ui import atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 
@@ -161,7 +159,7 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
             if test == SEARCH:
                 spec = jobs.support_spec(ws, target, ranking, kind, protocol, k_max)
             else:
-                ids = chosen.ids(ws, target, kind, text) if test == CHOSEN else None
+                ids = parse_images(text, ws.n_train) if test == CHOSEN else None
                 spec = jobs.retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids)
         except UserError as error:
             return None, error
@@ -369,22 +367,11 @@ def _provenance(ws: Workspace, more: str) -> None:
 
 
 def _command(ws: Workspace, spec: dict) -> None:
-    """The command line that asks the same, where there is one: it takes rankings, not chosen images."""
-    if not spec["ranking"]:
-        return
-    ask = [spec["verb"], "--target", spec["target"], "--ranking", spec["ranking"]]
-    if spec["verb"] == "support":
-        ask += ["--kind", spec["kind"], *(["--protocol", "paper"] if spec["protocol"] == "paper" else [])]
-        ask += ["--k-max", spec["k_max"]] if spec["k_max"] != K else []
-    else:
-        if spec["seeds"] != list(range(len(spec["seeds"]))):
-            return
-        ask += ["--remove-top" if spec["kind"] == "remove" else "--relabel-top", spec["k"]]
-        ask += ["--seeds", len(spec["seeds"])]
-        ask += ["--draws", spec["draws"]] if spec["draws"] != jobs.DRAWS else []
-    ask += [] if ws.path == DEMO else ["--workspace", ws.path]
-    with st.popover("Copy command", icon=":material/terminal:"):
-        st.code(shlex.join(map(str, ["python", "-m", "attribution", *ask])), language="bash", wrap_lines=True)
+    """The command line that asks the same, where there is one."""
+    ask = command.asking(spec)
+    if ask:
+        with st.popover("Copy command", icon=":material/terminal:"):
+            st.code(command.line(ws, *ask), language="bash", wrap_lines=True)
 
 
 # -- what is known besides

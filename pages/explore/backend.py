@@ -38,18 +38,24 @@ def ids_to_remove(ws: Workspace, target: int, row: Row, k: int) -> np.ndarray:
     return ws.ranking(row.ranking).top(target, k, candidates=row.candidates, end=row.end).ids
 
 
+def question(ws: Workspace, target: int, row: Row, k: int) -> dict:
+    """What `jobs.retrain_spec` takes to ask for the retrainings without the first k of `row`."""
+    as_published = row.end == "helpful" and row.candidates is None
+    return {"target": target, "kind": "remove", "k": k, "seeds": jobs.SEEDS, "draws": 1,
+            "ranking": row.ranking if as_published else None,
+            "ids": None if as_published else [int(i) for i in ids_to_remove(ws, target, row, k)]}
+
+
 def submit(ws: Workspace, target: int, row: Row, k: int) -> dict:
     """Asks for the retrainings without the first k of `row`; {"spec", "job"}, job None where all of it is known.
 
     Raises UserError where k is larger than what the ranking ranks.
     """
-    as_published = row.end == "helpful" and row.candidates is None
-    ids = None if as_published else ids_to_remove(ws, target, row, k)
-    spec = jobs.retrain_spec(ws, target, row.ranking if as_published else None, "remove", k, draws=1, ids=ids)
+    asked = jobs.retrain_spec(ws, **question(ws, target, row, k))
     store = Store.of(ws)
-    known = jobs.missing(ws, store, spec) == 0
+    known = jobs.missing(ws, store, asked) == 0
     store.close()
-    return {"spec": spec, "job": None if known else jobs.submit(ws, spec), "row": f"the first {k} of {row.ranking}"}
+    return {"spec": asked, "job": None if known else jobs.submit(ws, asked), "row": f"the first {k} of {row.ranking}"}
 
 
 def view(ws: Workspace, asked: dict) -> dict:

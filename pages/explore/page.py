@@ -1,7 +1,5 @@
 """Explore: pick a validation image, see every ranking's suspects side by side, cut, and retrain without them."""
 
-import shlex
-
 import numpy as np
 import streamlit as st
 
@@ -10,10 +8,9 @@ from attribution import figure as figures
 from attribution.lineup import default_rankings, line_up, rank_of
 from attribution.opening import opening
 from attribution.targets import KINDS, choose, neighbours
-from attribution.workspace import DEMO
 from pages.explore import backend
 from pages.explore.rows import card_html, image_html, sentence, strip_data, votes_html, wall_data
-from pages.ui import atlas, look, state
+from pages.ui import atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
 
@@ -205,12 +202,17 @@ def _cut(ws: Workspace, target: int, names: list[str], rows, first) -> tuple[int
         state_of[state.CUT_RANKING] = first.ranking if first and first.ranking in names else names[0]
     k = st.number_input("Cut at k", 1, K_MAX, key=state.K, bind="query-params", width=110)
     chosen = st.selectbox("of", names, key=state.CUT_RANKING, bind="query-params", width=150)
-    row = next((row for row in rows if row.ranking == chosen and not row.undefined), None)
+    row = _row_of(rows, chosen)
     st.button("Retrain without these", key="retrain", type="primary", on_click=_retrain, args=(ws, target, row, k),
               disabled=row is None,
               help=f"Trains the classifier anew without the first {k} images of {chosen}, with five seeds, beside "
                    "as many random images of the same classes.")
     return k, chosen
+
+
+def _row_of(rows: list, ranking: str):
+    """The first row of a ranking that shows something, or None."""
+    return next((row for row in rows if row.ranking == ranking and not row.undefined), None)
 
 
 def _select(target: int, image: int) -> None:
@@ -279,8 +281,11 @@ def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, sh
                                    ("--candidates", candidates, "published")):
         figure += [option, value] if value != default else []
     figure += ["--out", f"lineup-{target}.png"]
-    retrain = ["retrain", "--target", target, "--ranking", chosen, "--remove-top", k, "--seeds", 5]
-    where = [] if ws.path == DEMO else ["--workspace", ws.path]
+    commands = [("This figure", figure)]
+    row = _row_of(rows, chosen)
+    if row:
+        commands.append((f"Retraining without the first {k} of {chosen}",
+                         command.asking({"verb": "retrain", **backend.question(ws, target, row, k)})))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.page_link("pages/brittleness/page.py", label="Test it in Brittleness", icon=":material/science:",
                      query_params={state.TARGET: str(target), state.CUT_RANKING: chosen, state.K: str(k)})
@@ -290,10 +295,9 @@ def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, sh
                 st.download_button(ending[1:].upper(), data=_encode(ws, target, rows, ending, k), on_click="ignore",
                                    file_name=f"lineup-{target}{ending}", key=f"download {ending}", width="stretch")
         with st.popover("Copy command", icon=":material/terminal:"):
-            for words, command in (("This figure", figure), (f"Retraining without the first {k} of {chosen}", retrain)):
+            for words, ask in commands:
                 st.caption(write.plain(words))
-                st.code(shlex.join(map(str, ["python", "-m", "attribution", *command, *where])), language="bash",
-                        wrap_lines=True)
+                st.code(command.line(ws, *ask), language="bash", wrap_lines=True)
 
 
 def _encode(ws, target, rows, ending, k):

@@ -1,7 +1,6 @@
 """Methods: what the rankings are worth, over many targets. Supports: the CDFs, and the table behind them."""
 
 import json
-import shlex
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +9,10 @@ import streamlit as st
 from attribution import UserError, Workspace, recipes, studies
 from attribution.store import Store
 from attribution.support import CONFIRM_SEEDS, SEEDS
-from attribution.workspace import DEMO
 from pages.explore.rows import wall_data
 from pages.methods import words
 from pages.methods.chart import cdfs
-from pages.ui import atlas, look, state
+from pages.ui import atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
 
@@ -92,7 +90,7 @@ def _lds(path: str) -> dict | None:
 def _empty(ws: Workspace) -> None:
     st.info("No study has been made in this workspace yet. This command makes one; it can be interrupted and goes on "
             "where it stopped, and this page shows what it has found so far.")
-    st.code(_command(ws, "study", "--targets", 20), language="bash", wrap_lines=True)
+    st.code(command.line(ws, "study", "--targets", 20), language="bash", wrap_lines=True)
 
 
 def _progress(found: studies.Study) -> None:
@@ -126,12 +124,7 @@ def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | 
                            on_click="ignore", icon=":material/download:")
         with st.popover("Copy command", icon=":material/terminal:"):
             for verb in ("supports", *(["lds"] if lds else [])):
-                st.code(_command(ws, "evaluate", verb, "--json"), language="bash", wrap_lines=True)
-
-
-def _command(ws: Workspace, *verb) -> str:
-    where = [] if ws.path == DEMO else ["--workspace", ws.path]
-    return shlex.join(map(str, ["python", "-m", "attribution", *verb, *where]))
+                st.code(command.line(ws, "evaluate", verb, "--json"), language="bash", wrap_lines=True)
 
 
 def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:

@@ -7,9 +7,9 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import UserError, jobs, recipes
+from attribution import jobs, recipes
 from attribution.store import Store
-from pages.brittleness import chosen, words
+from pages.brittleness import words
 from pages.ui import state
 from tests import tiny
 
@@ -122,15 +122,12 @@ def test_a_support_that_the_workspace_brings_is_shown_with_its_trace(ws):
     assert app.number_input(key=state.K).value == 4 and "Is target 0 still read" in texts(app)
 
 
-def test_images_named_by_hand(ws):
-    assert chosen.parse("3, 7 10-12;7", 60) == [3, 7, 10, 11, 12]
-    for text, said in (("", "no training image"), ("a", "'a' is not"), ("60", "out of range"), ("9-7", "upwards"),
-                       ("-3", "'-3' is not"), ("1.5", "'1.5' is not")):
-        with pytest.raises(UserError, match=said):
-            chosen.parse(text, 60)
-    assert chosen.ids(ws, 0, "mislabel", "0 1 3") == [0, 3]  # 1 is a Box already, target 0's likely wrong class
-    with pytest.raises(UserError, match="already"):
-        chosen.ids(ws, 0, "mislabel", "1 4")
+def test_images_named_by_hand_have_a_command_too(ws):
+    app = opened(target="0", test="chosen images", ids="0, 1 6")
+    assert "Is target 0 still read as Bar without 3 chosen images?" in texts(app)
+    assert "python -m attribution retrain --target 0 --remove 0,1,6 --seeds 5" in app.code[0].value
+    app = opened(target="0", test="chosen images", ids="1 4", kind="mislabel")
+    assert "all these images carry the new label already" in app.error[0].value
 
 
 @pytest.mark.parametrize(("wrong", "word"), [

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from attribution import Workspace
 from pages.ui import state
 from tests import tiny
 
@@ -101,8 +102,16 @@ def test_the_command_names_what_is_on_view(app, folder):
     figure, retrain = [code.value for code in app.code]
     assert figure == ("python -m attribution export figure --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
                       f"--out lineup-1.png --workspace {folder}")
-    assert retrain == ("python -m attribution retrain --target 1 --ranking trak-10 --remove-top 7 --seeds 5 "
+    assert retrain == ("python -m attribution retrain --target 1 --ranking trak-10 --remove-top 7 --seeds 5 --draws 1 "
                        f"--workspace {folder}")
+
+
+def test_the_command_of_a_row_that_is_not_as_published_names_its_images(app, folder):
+    app.query_params.update({"target": "1", "k": "2", "end": "harmful"})
+    app.query_params["rankings"] = ["trak-10"]
+    app.run()
+    first = Workspace.open(folder).ranking("trak-10").top(1, 2, end="harmful").ids
+    assert f"retrain --target 1 --remove {first[0]},{first[1]} --seeds 5 --draws 1" in app.code[1].value
 
 
 def test_a_workspace_that_cannot_be_opened(monkeypatch, tmp_path):

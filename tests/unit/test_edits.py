@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from attribution.edits import Edit, nothing, relabel, remove
+from attribution.edits import Edit, nothing, parse_images, relabel, remove
 from attribution.errors import UserError
 
 LABELS = np.array([0, 1, 2, 0, 1])
@@ -53,3 +53,11 @@ def test_two_labels_for_one_image_and_lengths_that_differ():
 @pytest.mark.parametrize("edit", [nothing(), remove([3, 1]), relabel([np.int64(3)], [np.uint8(1)])], ids=str)
 def test_json_and_back(edit):
     assert Edit.from_json(json.loads(json.dumps(edit.to_json()))) == edit
+
+
+def test_images_named_by_hand():
+    assert parse_images("3, 7 10-12;7", 60) == [3, 7, 10, 11, 12]
+    for text, said in (("", "no training image"), ("a", "'a' is not"), ("60", "out of range"), ("9-7", "upwards"),
+                       ("-3", "'-3' is not"), ("1.5", "'1.5' is not")):
+        with pytest.raises(UserError, match=said):
+            parse_images(text, 60)

@@ -1,0 +1,28 @@
+"""The command lines that do what a page shows."""
+
+import shlex
+
+from attribution import Workspace, jobs
+from attribution.support import K
+from attribution.workspace import DEMO
+
+
+def line(ws: Workspace, *words) -> str:
+    """`python -m attribution` with these words, for this workspace."""
+    where = [] if ws.path == DEMO else ["--workspace", ws.path]
+    return shlex.join(map(str, ["python", "-m", "attribution", *words, *where]))
+
+
+def asking(spec: dict) -> list | None:
+    """The words that ask what a retrain or support spec asks; None where there are none: seeds are counted from 0.
+    A retrain spec needs `ids` only where it names no ranking."""
+    words = [spec["verb"], "--target", spec["target"], *(["--ranking", spec["ranking"]] if spec["ranking"] else [])]
+    if spec["verb"] == "support":
+        words += ["--kind", spec["kind"], *(["--protocol", "paper"] if spec["protocol"] == "paper" else [])]
+        return words + (["--k-max", spec["k_max"]] if spec["k_max"] != K else [])
+    if spec["seeds"] != list(range(len(spec["seeds"]))):
+        return None
+    edit = "--remove" if spec["kind"] == "remove" else "--relabel"
+    words += [f"{edit}-top", spec["k"]] if spec["ranking"] else [edit, ",".join(map(str, spec["ids"]))]
+    words += ["--seeds", len(spec["seeds"])]
+    return words + (["--draws", spec["draws"]] if spec["draws"] != jobs.DRAWS else [])
