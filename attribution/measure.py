@@ -12,6 +12,7 @@ from attribution.files import read_array
 from attribution.support import K, Support
 
 KINDS = ("remove", "mislabel")
+STUDY_SEED = 7  # draws the targets of a study where nobody says otherwise
 
 
 def support_tables(workspace, store=None, protocol: str = "default",
@@ -53,8 +54,13 @@ def random_stable(workspace, count: int, seed: int) -> list[int]:
     """`count` stable targets, the first of a random order of all of them: a larger study holds the smaller one.
 
     Raises UserError where there are fewer."""
-    stable = [target for target in range(workspace.n_val) if workspace.base.status(target) == "stable"]
-    if not 1 <= count <= len(stable):
-        raise UserError(f"{count} targets were asked for and {workspace.name} has {len(stable)} stable ones; "
-                        f"give 1 to {len(stable)}")
-    return [int(target) for target in np.random.default_rng(seed).permutation(stable)[:count]]
+    every = stable(workspace)
+    if not 1 <= count <= len(every):
+        raise UserError(f"{count} targets were asked for and {workspace.name} has {len(every)} stable ones; "
+                        f"give 1 to {len(every)}")
+    return [int(target) for target in np.random.default_rng(seed).permutation(every)[:count]]
+
+
+def stable(workspace) -> list[int]:
+    """The stable targets, ascending."""
+    return [target for target in range(workspace.n_val) if workspace.base.status(target) == "stable"]

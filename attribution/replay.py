@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cache
 
-from attribution import jobs, recipes
+from attribution import jobs, recipes, supports
 from attribution.executors.local import gpu_count
 from attribution.support import BISECTIONS, CONFIRM_SEEDS
 
@@ -102,6 +102,38 @@ def cost(workspace, store, spec: dict) -> Cost:
         known = played.trained
         least, most = (known, known) if played.answer else bounds(spec)
     return Cost(least, most, known, seconds_each(workspace, store, spec["recipe"]), workers())
+
+
+@dataclass(frozen=True)
+class StudyCost:
+    """Of a study, before it is run. searches: how many it has; known: of these, answered already; trainings: what the
+    others are expected to take, by the mean of known searches of the same kind and ranking, else of the same kind, else
+    halfway between the bounds; measured: over how many known searches of these kinds; seconds: on `workers` workers."""
+
+    searches: int
+    known: int
+    trainings: float
+    measured: int
+    each: float
+    workers: int
+
+    @property
+    def seconds(self) -> float:
+        return self.trainings / self.workers * self.each
+
+
+def study_cost(workspace, store, spec: dict) -> StudyCost:
+    """What a study spec costs."""
+    every = jobs.study_supports(spec)
+    found = supports.table(workspace, store)
+    found = found[(found.protocol == spec["protocol"]) & (found.k_max == spec["k_max"])
+                  & found.kind.isin(spec["kinds"])]
+    means = {**found.groupby("kind").trainings.mean(), **found.groupby(["kind", "ranking"]).trainings.mean()}
+    known = supports.known(workspace, store, every)
+    trainings = sum(means.get((one["kind"], one["ranking"]), means.get(one["kind"], sum(bounds(one)) / 2))
+                    for one, there in zip(every, known) if not there)
+    return StudyCost(len(every), sum(known), float(trainings), len(found),
+                     seconds_each(workspace, store, spec["recipe"]), workers())
 
 
 def bounds(spec: dict) -> tuple[int, int]:

@@ -197,6 +197,10 @@ class Store:
         names = ("ranking", "target", "kind", "protocol", "k_max", "created")
         return [{"version": None, **json.loads(row[-1]), **dict(zip(names, row))} for row in rows]
 
+    def newest_support(self) -> float | None:
+        """When the last answer was kept, seconds since 1970: it changes whenever one comes in. None without any."""
+        return self.db.execute("SELECT max(created) FROM supports").fetchone()[0]
+
     # -- jobs
 
     def add_job(self, spec: dict, what: str) -> int:
@@ -218,6 +222,10 @@ class Store:
     def jobs(self, limit: int = 100) -> list[Job]:
         """The newest jobs first."""
         return self._jobs("ORDER BY id DESC LIMIT ?", (limit,))
+
+    def newest_job(self) -> int | None:
+        """The number of the job asked for last, or None."""
+        return self.db.execute("SELECT max(id) FROM jobs").fetchone()[0]
 
     def open_jobs(self) -> list[Job]:
         """Jobs with something left to do, oldest first."""

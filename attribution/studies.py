@@ -30,7 +30,9 @@ class Study:
 def study(workspace, store, protocol: str = "default") -> Study:
     """The study a workspace brings, together with those asked for since (jobs in the store).
 
-    Where there are several K, it is the usual one if that is among them, else the one most answers have.
+    Of a study under way every target is in, unfinished or not; of one that was cut short, those with all its searches
+    done: the others would tilt it, for targets that never flip are done first. Where there are several K, it is the
+    usual one if that is among them, else the one most answers have.
     """
     shipped = supports.table(workspace)
     shipped = shipped[shipped.protocol == protocol]
@@ -42,12 +44,16 @@ def study(workspace, store, protocol: str = "default") -> Study:
     for row in shipped[shipped.k_max == k_max].itertuples():
         wanted.setdefault((row.kind, row.ranking), set()).add(int(row.target))
     asked = [job for job in asked if job.spec["k_max"] == k_max]
-    for job in asked:
-        for kind in job.spec["kinds"]:
-            for ranking in job.spec["rankings"]:
-                wanted.setdefault((kind, ranking), set()).update(job.spec["targets"])
-
     known = support_tables(workspace, store, protocol, k_max)
+    for job in asked:
+        spec = job.spec
+        pairs = [(kind, ranking) for kind in spec["kinds"] for ranking in spec["rankings"]]
+        whole = {target for target in spec["targets"]
+                 if job.open or all(target in known[kind].get(ranking, {}) for kind, ranking in pairs)}
+        for pair in pairs:
+            if whole:
+                wanted.setdefault(pair, set()).update(whole)
+
     found = Study(k_max, protocol, job=next((job for job in asked if job.open), None))
     order = workspace.rankings()
     for kind in KINDS:

@@ -10,7 +10,7 @@ from attribution import UserError, Workspace, recipes, studies
 from attribution.store import Store
 from attribution.support import CONFIRM_SEEDS, SEEDS
 from pages.explore.rows import wall_data
-from pages.methods import words
+from pages.methods import asking, words
 from pages.methods.chart import cdfs
 from pages.ui import atlas, command, look, state
 from pages.ui import format as write
@@ -25,19 +25,22 @@ def main() -> None:
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
     try:
-        found, lds = _study(ws, str(ws.path)), _lds(str(ws.path))
+        found, lds = _study(ws), _lds(str(ws.path))
     except UserError as error:
         st.error(write.plain(f"{error}."))
         return
     st.header("How few training images decide a prediction?", anchor=False)
+    if state.ERROR in state_of:
+        st.error(write.plain(state_of.pop(state.ERROR)))
     if not found.tables:
-        _empty(ws)
+        _empty(ws, found)
         return
     measured = _measured(found, found.version)
     st.caption(write.plain(
         "A support is the shortest tested prefix of a ranking whose removal (or relabelling) flips a target. The curve "
         "is the share of targets flipped by k: the higher, the better the ranking finds the images that matter."))
-    _progress(found)
+    selected = state_of.get("cdfs")
+    asking.progress(ws, found, bool(selected and selected.selection.points))
     picked = st.plotly_chart(_figure(found, found.version), key="cdfs", on_select="rerun",
                              selection_mode=("points", "box"), config={"displayModeBar": False},
                              alt="support curves of each ranking; the table below has their numbers")
@@ -57,13 +60,21 @@ def main() -> None:
 
 # -- reading; cached so that the chart is the same object, or a selection in it would be lost
 
-@st.cache_resource(ttl=10, show_spinner=False)
-def _study(_ws, path: str) -> studies.Study:
-    store = Store.of(_ws)
+def _study(ws: Workspace) -> studies.Study:
+    """Read anew when an answer or a study has come in, or the study under way has come further."""
+    store = Store.of(ws)
     try:
-        return studies.study(_ws, store)
+        file = ws.path / "supports.parquet"
+        shipped = file.stat().st_mtime if file.exists() else None
+        under_way = tuple((job.id, job.state, job.done) for job in store.open_jobs() if job.spec["verb"] == "study")
+        return _read(ws, store, str(ws.path), (shipped, store.newest_support(), store.newest_job(), under_way))
     finally:
         store.close()
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _read(_ws, _store, path: str, stamp: tuple) -> studies.Study:
+    return studies.study(_ws, _store)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the rankings")
@@ -87,18 +98,9 @@ def _lds(path: str) -> dict | None:
 
 # -- drawing
 
-def _empty(ws: Workspace) -> None:
-    st.info("No study has been made in this workspace yet. This command makes one; it can be interrupted and goes on "
-            "where it stopped, and this page shows what it has found so far.")
-    st.code(command.line(ws, "study", "--targets", 20), language="bash", wrap_lines=True)
-
-
-def _progress(found: studies.Study) -> None:
-    job = found.job
-    if job:
-        st.info(write.plain(f"A study is under way (job {job.id}, {job.done} of {job.total}). Until it is done each "
-                            "curve is drawn over the targets that are finished, with a band from the worst to the best "
-                            "case of those that are not: targets that never flip finish first."))
+def _empty(ws: Workspace, found: studies.Study) -> None:
+    st.info("No study has been made in this workspace yet. Ask for one here; the curves appear as its searches finish.")
+    asking.form(ws, found)
 
 
 def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | None) -> None:
@@ -125,6 +127,8 @@ def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | 
         with st.popover("Copy command", icon=":material/terminal:"):
             for verb in ("supports", *(["lds"] if lds else [])):
                 st.code(command.line(ws, "evaluate", verb, "--json"), language="bash", wrap_lines=True)
+        with st.popover("Run a study", icon=":material/science:"):
+            asking.form(ws, found)
 
 
 def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:

@@ -105,6 +105,29 @@ def few(measured: dict) -> str | None:
     return None
 
 
+def study_cost(cost) -> str:
+    """"200 searches, 12 known; some 4,400 trainings, about 2 h 10 min on 2 workers (...)"."""
+    known = f", {cost.known} of them answered already" if cost.known else ""
+    if cost.known == cost.searches:
+        return f"All {cost.searches} searches of this study are answered already."
+    workers = "1 worker" if cost.workers == 1 else f"{cost.workers} workers"
+    basis = f"judged by {cost.measured} searches done here" if cost.measured else "a guess: no search was done here yet"
+    return (f"{cost.searches} searches{known}. The rest: some {write.count(round(cost.trainings))} trainings, about "
+            f"{write.seconds(cost.seconds)} on {workers} ({basis}; {write.seconds(cost.each)} a training). It runs in "
+            "the background, lets shorter jobs pass, and goes on where it was stopped.")
+
+
+def study_progress(job, ahead: int) -> str:
+    """"Study under way (job 3): 12 of 201 searches, 4 min 3 s so far. ..."."""
+    if job.state == "queued":
+        return f"Study (job {job.id}): waiting for the runner" + (f", {ahead} jobs before it." if ahead else ".")
+    if job.state == "cancelling":
+        return f"Study (job {job.id}): stopping. What it has found is kept."
+    return (f"Study under way (job {job.id}): {job.done} of {job.total} searches, {write.seconds(job.seconds)} so far. "
+            "Each curve is drawn over the targets that are finished, with a band from the worst to the best case of "
+            "those that are not: targets that never flip finish first.")
+
+
 def interval(pair, digits: int = 2, sign: bool = False) -> str:
     """(0.31, 0.55) -> "0.31 to 0.55"; nothing where there is none."""
     if pair is None:

@@ -35,10 +35,21 @@ DRAWS = "draws"
 PROTOCOL = "protocol"
 K_MAX = "k max"
 
+# Of Methods.
+STUDY_TARGETS = "how many targets"
+STUDY_RANKINGS = "study rankings"
+STUDY_KINDS = "study kinds"
+ERROR = "error"  # of a callback, for the page to show
+
 # What one page hands to the next: Streamlit drops the state of widgets with the page that drew them.
 SHARED = (TARGET, K, CUT_RANKING)
 ROOM = "room"
 KEPT = "kept"
+
+
+def say_once(error: str) -> None:
+    """What went wrong in a callback, to be shown when the page is drawn: a callback draws nothing itself."""
+    st.session_state[ERROR] = error
 
 
 def carry(room: str) -> None:

@@ -9,11 +9,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import studies
+from attribution import Workspace, jobs, measure, studies
+from attribution.store import Store
 from attribution.support import Support
 from attribution.supports import to_table
 from pages.methods import chart, words
-from pages.ui import palette
+from pages.ui import palette, state
 from tests import tiny
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -51,6 +52,10 @@ def texts(app) -> str:
     return " ".join(str(one.value) for one in [*app.markdown, *app.caption, *app.header]).replace("\\", "")
 
 
+def progress(app) -> str:
+    return " ".join(one.proto.text for one in app.get("progress")).replace("\\", "")
+
+
 def html(app) -> str:
     return " ".join(one.proto.body for one in app.get("html"))
 
@@ -64,15 +69,44 @@ def test_the_study_a_workspace_brings(folder):
     assert "K = 20; seeds 0 to 4" in texts(app)
     assert "1 planted errors" in texts(app) and "100 held-out halves with 5 seeds" in texts(app)
     assert "<b>0.80</b>" in html(app) and "&gt; 20" in html(app) and "<b>0.610</b>" in html(app)
-    assert [code.value for code in app.code] == [
+    assert [code.value for code in app.code][:2] == [
         f"python -m attribution evaluate {verb} --json --workspace {folder}" for verb in ("supports", "lds")]
 
 
-def test_without_a_study_it_says_how_to_make_one(folder):
+def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
+    monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
     (folder / "supports.parquet").unlink()
     app = opened()
     assert not app.exception and "No study has been made" in app.info[0].value
-    assert app.code[0].value == f"python -m attribution study --targets 20 --workspace {folder}"
+    assert "80 searches. The rest: some" in texts(app) and "no search was done here yet" in texts(app)
+    app.number_input(key=state.STUDY_TARGETS).set_value(2)
+    app.button_group(key=state.STUDY_RANKINGS).set_value(["trak-10", "random"])
+    app.button_group(key=state.STUDY_KINDS).set_value(["remove"]).run()
+    assert app.code[0].value == ("python -m attribution study --targets 2 --rankings trak-10,random --kinds remove "
+                                 f"--workspace {folder}")
+    app.button(key="start study").click().run()
+    ws = Workspace.open(folder)
+    store = Store.of(ws)
+    (job,) = store.open_jobs()
+    assert not app.exception and job.spec["verb"] == "study" and job.spec["rankings"] == ["trak-10", "random"]
+    assert job.spec["targets"] == measure.random_stable(ws, 2, measure.STUDY_SEED)
+    assert "Study (job 1): waiting for the runner." in progress(app) and app.button(key="start study").disabled
+    store.start_job(job.id, 5)
+    store.progress_job(job.id, 2)
+    app.run()
+    assert "Study under way (job 1): 2 of 5 searches" in progress(app)
+    app.button(key="cancel study").click().run()
+    assert not app.exception and store.job(job.id).state == "cancelling" and "stopping" in progress(app)
+    store.finish_job(job.id, "cancelled")
+    store.close()
+    app.run()
+    assert "No study has been made" in app.info[0].value, "nothing of the cancelled study is finished"
+
+
+def test_a_study_that_cannot_be_asked_for_is_one_sentence(folder):
+    app = opened()
+    app.button_group(key=state.STUDY_KINDS).set_value([]).run()
+    assert not app.exception and "a study needs at least one target, one ranking and one kind" in texts(app)
 
 
 def test_a_broken_table_is_one_sentence(folder):

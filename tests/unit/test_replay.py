@@ -80,3 +80,17 @@ def test_bounds(ws):
     assert replay.bounds(spec) == (3, 50)
     assert replay.bounds(spec | {"protocol": "paper"}) == (5, 40)
     assert replay.bounds(spec | {"k_max": 1}) == (3, 15)
+
+
+def test_the_cost_of_a_study_is_judged_by_what_was_done_here(ws, store):
+    spec = jobs.study_spec(ws, [0, 3], ["trak-10", "random", "l2-moco"], ["remove"], k_max=20)
+    cost = replay.study_cost(ws, store, spec)
+    assert (cost.searches, cost.known, cost.measured) == (6, 2, 2), "the workspace brings two, of 5 trainings each"
+    assert cost.trainings == 4 * 5 and cost.seconds == cost.trainings / cost.workers * cost.each
+    answer = {"status": "censored", "support": None, "lo": 20, "hi": None, "trace": [], "trainings": 11}
+    version = ws.ranking("l2-moco").version
+    store.put_support(recipes.get(ws.recipe).hash, "l2-moco", 0, "remove", "default", 20, answer | {"version": version})
+    cost = replay.study_cost(ws, store, spec)
+    assert (cost.known, cost.trainings) == (3, 5 + 5 + 11)
+    guess = replay.study_cost(ws, store, jobs.study_spec(ws, [3], ["random"], ["mislabel"], k_max=20))
+    assert guess.trainings == sum(replay.bounds({"protocol": "default", "k_max": 20})) / 2 and guess.measured == 0

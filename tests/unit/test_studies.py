@@ -52,6 +52,15 @@ def test_a_study_under_way_has_its_targets_and_holds_places_for_the_rest(ws, sto
     assert studies.evaluate(found)["remove"]["rankings"]["l2-moco"]["unfinished"] == 1
 
 
+def test_of_a_study_that_was_cut_short_whole_targets_count(ws, store):
+    number = store.add_job(jobs.study_spec(ws, [3, 4], ["l2-moco", "trak-10"], ["remove"], k_max=20), "study")
+    for target, ranking in ((3, "l2-moco"), (3, "trak-10"), (4, "l2-moco")):
+        put(ws, store, ranking, target)
+    store.finish_job(number, "cancelled")
+    results = studies.study(ws, store).tables["remove"]
+    assert list(results["l2-moco"]) == [3] and list(results["trak-10"]) == [0, 3]
+
+
 def test_no_study(ws, store):
     (ws.path / "supports.parquet").unlink()
     found = studies.study(ws, store)

@@ -1,0 +1,71 @@
+"""Asking for a study from the page, and watching one under way."""
+
+import streamlit as st
+
+from attribution import UserError, Workspace, jobs, replay, studies
+from attribution.lineup import default_rankings
+from attribution.measure import KINDS, STUDY_SEED, random_stable, stable
+from attribution.store import Store
+from pages.methods import words
+from pages.ui import command, state
+from pages.ui import format as write
+
+TARGETS = 20  # as many as the intervals are worth reading from (words.few)
+POLL = "2s"
+
+
+def form(ws: Workspace, found: studies.Study) -> None:
+    """Targets, rankings and kinds of a new study, what it costs, and the button that starts it."""
+    most = len(stable(ws))
+    if not most:
+        st.info("No validation image is read right by nine of ten base models: a study has nothing to flip here.")
+        return
+    targets = st.number_input("Stable targets, drawn at random", 1, most, min(TARGETS, most), key=state.STUDY_TARGETS,
+                              help="A larger study holds the smaller one: its first targets are the same.")
+    rankings = st.pills("Rankings", ws.rankings(), default=default_rankings(ws), selection_mode="multi",
+                        key=state.STUDY_RANKINGS)
+    kinds = st.pills("Kinds of support", KINDS, default=list(KINDS), selection_mode="multi", key=state.STUDY_KINDS)
+    try:
+        spec = jobs.study_spec(ws, random_stable(ws, targets, STUDY_SEED), rankings, kinds)
+        store = Store.of(ws)
+        cost = replay.study_cost(ws, store, spec)
+        store.close()
+    except UserError as error:
+        st.caption(write.plain(f"{error}."))
+        return
+    st.caption(write.plain(words.study_cost(cost)))
+    st.button("Start the study", key="start study", type="primary", on_click=_start, args=(ws, spec),
+              disabled=cost.known == cost.searches or bool(found.job))
+    st.code(command.line(ws, "study", "--targets", targets, "--rankings", ",".join(rankings), "--kinds",
+                         ",".join(kinds)), language="bash", wrap_lines=True)
+
+
+def _start(ws: Workspace, spec: dict) -> None:
+    try:
+        jobs.submit(ws, spec)
+    except UserError as error:
+        state.say_once(f"{error}.")
+
+
+def progress(ws: Workspace, found: studies.Study, picked: bool) -> None:
+    """The study under way: how far it is, and a way to stop it. Draws the page anew as searches finish, unless targets
+    are selected in the chart, which would be lost."""
+    if not found.job:
+        return
+    number, seen = found.job.id, found.job.done
+
+    @st.fragment(run_every=POLL)
+    def draw():
+        store = Store.of(ws)
+        job, open_jobs = store.job(number), store.open_jobs()
+        store.close()
+        if job.open:
+            jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
+        if not job.open or job.done != seen and not picked:
+            st.rerun()
+        ahead = sum(other.id < number for other in open_jobs) if job.state == "queued" else 0
+        st.progress(job.done / job.total if job.total else 0.0, write.plain(words.study_progress(job, ahead)))
+        st.button("Cancel", key="cancel study", on_click=jobs.cancel, args=(ws, number),
+                  disabled=job.state == "cancelling")
+
+    draw()
