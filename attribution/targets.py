@@ -1,28 +1,33 @@
 """Which validation images to look at: by class, by what the base models predict, by how sure they are."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from attribution.errors import UserError
 from attribution.workspace import Workspace
 
-#: Kinds of target. "right" and "wrong" go by the majority of the base models; "unstable" by how many agree.
-KINDS = ("all", "right", "wrong", "unstable")
+#: Kinds of target. "right" and "wrong" go by the majority of the base models; "unstable" by how many agree; "tested"
+#: are those whose support was searched.
+KINDS = ("all", "right", "wrong", "unstable", "tested")
 
 
 def choose(ws: Workspace, kind: str = "all", label: int | None = None, predicted: int | None = None,
-           confidence: tuple[float, float] = (0.0, 1.0)) -> np.ndarray:
+           confidence: tuple[float, float] = (0.0, 1.0), tested: Iterable[int] = ()) -> np.ndarray:
     """The validation images that fit, int64 [m], ascending. Raises UserError for an unknown kind.
 
     label and predicted are class numbers or None for any; confidence bounds the mean probability of the predicted
-    class, both ends included.
+    class, both ends included. tested: the targets of that kind.
     """
     base = ws.base
     right = base.prediction == ws.val_labels
     if kind not in KINDS:
         raise UserError(f"no kind of target {kind!r}; choose one of {', '.join(KINDS)}")
-    fits = {"all": np.ones(ws.n_val, bool), "right": right, "wrong": ~right}.get(kind)
-    if fits is None:
+    if kind == "unstable":
         fits = np.array([base.status(target) == "unstable" for target in range(ws.n_val)])
+    else:
+        fits = {"all": np.ones(ws.n_val, bool), "right": right, "wrong": ~right,
+                "tested": np.isin(np.arange(ws.n_val), list(tested))}[kind]
     if label is not None:
         fits = fits & (ws.val_labels == label)
     if predicted is not None:

@@ -74,12 +74,15 @@ def _check_k(k: str) -> None:
 def _pick_target(ws: Workspace, first) -> tuple[np.ndarray, int]:
     """The row of filters. Returns the targets that fit, ascending, and the one that is shown."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        kind = st.segmented_control("Targets", KINDS, default="all", required=True, key=state.SHOW, bind="query-params")
+        kind = st.segmented_control("Targets", KINDS, default="all", required=True, key=state.SHOW, bind="query-params",
+                                    help="Unstable: right in some base models only. Tested: a removal support was "
+                                         "searched.")
         label = st.selectbox("True class", [ANY, *ws.classes], key=state.LABEL, bind="query-params", width=130)
         said = st.selectbox("Predicted class", [ANY, *ws.classes], key=state.PREDICTED, bind="query-params", width=130)
         confidence = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.05, key=state.CONFIDENCE, width=150)
         number = {name: i for i, name in enumerate(ws.classes)}
-        targets = choose(ws, kind, number.get(label), number.get(said), confidence)
+        targets = choose(ws, kind, number.get(label), number.get(said), confidence,
+                         backend.supports(ws, ws.fingerprint))
         buttons = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
         target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
         before, after = neighbours(targets, target)

@@ -15,6 +15,7 @@ def test_kinds(ws):
     assert len(choose(ws)) == 12
     assert choose(ws, "wrong").tolist() == [1]
     assert choose(ws, "unstable").tolist() == [2]
+    assert choose(ws, "tested").tolist() == [] and choose(ws, "tested", label=0, tested={0, 4, 9}).tolist() == [0, 9]
     assert len(choose(ws, "right")) == 11  # an unstable one is right by majority
 
 

@@ -1,7 +1,6 @@
 import numpy as np
 import pytest
 
-from attribution.features import knn
 from attribution.features.knn import knn_accuracy, knn_predict
 
 
@@ -33,11 +32,3 @@ def test_fewer_training_images_than_k_and_an_empty_image():
 
 def test_accuracy_is_the_share_of_right_labels():
     assert knn_accuracy(at(0, 90), [0, 1], at(10, 80, 20, 30), [0, 1, 1, 0], k=1) == pytest.approx(0.75)
-
-
-def test_blocks_do_not_change_the_result(monkeypatch):
-    draw = np.random.default_rng(0)
-    train, labels, features = draw.normal(size=(60, 8)), draw.integers(0, 3, 60), draw.normal(size=(23, 8))
-    whole = knn_predict(train, labels, features)
-    monkeypatch.setattr(knn, "_BLOCK", 300)
-    assert np.array_equal(knn_predict(train, labels, features), whole)
