@@ -27,7 +27,7 @@ def main() -> None:
     try:
         store = Store.of(ws)
     except UserError as error:
-        st.error(write.plain(f"{error}."))
+        st.error(write.sentence(error))
         return
     try:
         _start(ws, store)
@@ -42,7 +42,7 @@ def main() -> None:
                                  query_params={"target": str(target)})
                 with st.container(gap="small"):
                     if error:
-                        st.error(write.plain(f"{error}."), icon=":material/error:")
+                        st.error(write.sentence(error), icon=":material/error:")
                     else:
                         _preview(ws, spec)
                         _answer(ws, store, spec)
@@ -90,7 +90,7 @@ def _start(ws: Workspace, store: Store) -> None:
             wrong.append(error)
         state_of[name] = value
     if wrong:
-        st.warning("  \n".join(write.plain(f"{error}.") for error in wrong), icon=":material/link_off:")
+        st.warning("  \n".join(write.sentence(error) for error in wrong), icon=":material/link_off:")
 
 
 @st.cache_resource(ttl=60, show_spinner=False)
@@ -193,7 +193,7 @@ def _run(ws: Workspace, spec: dict) -> None:
         else:
             _leave_job()
     except UserError as error:
-        st.error(write.plain(f"{error}."))
+        st.error(write.sentence(error))
     finally:
         store.close()
 

@@ -63,7 +63,7 @@ def _start(ws: Workspace, first) -> None:
         wrong += [f"no ranking {name!r} here; there is {', '.join(ws.rankings())}"
                   for name in link.get_all(state.RANKINGS) if name not in ws.rankings()]
     for error in wrong:
-        st.warning(write.plain(f"{error}."), icon=":material/link_off:")
+        st.warning(write.sentence(error), icon=":material/link_off:")
 
 
 def _check_k(k: str) -> None:
@@ -179,7 +179,7 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
         rows = _rows(ws, ws.fingerprint, target, tuple(names), shown, ends, explain,
                      None if candidates == "published" else candidates)
     except UserError as error:
-        st.error(write.plain(f"{error}."))
+        st.error(write.sentence(error))
         return
     with bar:
         k, chosen = _cut(ws, target, names, rows, first)

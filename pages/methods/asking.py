@@ -31,7 +31,7 @@ def form(ws: Workspace, found: studies.Study) -> None:
         cost = replay.study_cost(ws, store, spec)
         store.close()
     except UserError as error:
-        st.caption(write.plain(f"{error}."))
+        st.caption(write.sentence(error))
         return
     st.caption(write.plain(words.study_cost(cost)))
     st.button("Start the study", key="start study", type="primary", on_click=_start, args=(ws, spec),
@@ -44,7 +44,7 @@ def _start(ws: Workspace, spec: dict) -> None:
     try:
         jobs.submit(ws, spec)
     except UserError as error:
-        state.say_once(f"{error}.")
+        state.say_once(error)
 
 
 def progress(ws: Workspace, found: studies.Study, picked: bool) -> None:

@@ -16,6 +16,7 @@ from pages.ui import atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
 
+STATUSES = ("flipped", "unstable", "censored", "already_wrong")
 state_of = st.session_state
 
 
@@ -27,11 +28,11 @@ def main() -> None:
     try:
         found, lds = _study(ws), _lds(str(ws.path))
     except UserError as error:
-        st.error(write.plain(f"{error}."))
+        st.error(write.sentence(error))
         return
     st.header("How few training images decide a prediction?", anchor=False)
     if state.ERROR in state_of:
-        st.error(write.plain(state_of.pop(state.ERROR)))
+        st.error(write.sentence(state_of.pop(state.ERROR)))
     if not found.tables:
         _empty(ws, found)
         return
@@ -141,10 +142,12 @@ def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             kind = st.segmented_control("Kind", list(found.tables), default=next(iter(found.tables)), required=True)
             ranking = st.selectbox("Ranking", list(found.tables[kind]), width=190)
-            status = st.segmented_control("Outcome", ("flipped", "unstable", "censored", "already wrong"),
-                                          default="flipped", required=True)
-        rows = [(kind, ranking, target) for target, one in found.tables[kind][ranking].items()
-                if studies.status_of(one) == status.replace(" ", "_")]
+            outcomes = {status: [target for target, one in found.tables[kind][ranking].items()
+                                 if studies.status_of(one) == status] for status in STATUSES}
+            status = st.segmented_control("Outcome", STATUSES, default=max(STATUSES, key=lambda s: len(outcomes[s])),
+                                          required=True, key=f"outcome {kind} {ranking}",
+                                          format_func=lambda s: f"{s.replace('_', ' ')} {len(outcomes[s])}")
+        rows = [(kind, ranking, target) for target in outcomes[status]]
         st.caption("Choose one to see its lineup, or click a step or draw a box in the chart.")
     if not rows:
         st.caption("None.")

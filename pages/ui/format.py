@@ -32,6 +32,12 @@ def plain(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:])", r"\\\1", str(text))
 
 
+def sentence(error: object) -> str:
+    """An error's message as a sentence of markdown; it keeps a small first letter where that is a name: "k = 0"."""
+    text = str(error)
+    return plain(text if re.match(r"\w+ =", text) else text[:1].upper() + text[1:]) + "."
+
+
 def escape(text: object) -> str:
     """`text` for HTML, attributes included."""
     return html.escape(str(text))

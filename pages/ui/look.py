@@ -7,6 +7,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.workspace import DEMO
+from pages.ui import format as write
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 LOGO = ASSETS / "logo.svg"
@@ -27,7 +28,7 @@ def workspace() -> Workspace:
         ws.base  # noqa: B018 - every page needs the base models; say it here if there are none
         return ws
     except UserError as error:
-        st.error(f"{error}.", icon=":material/error:")
+        st.error(write.sentence(error), icon=":material/error:")
         st.stop()
 
 

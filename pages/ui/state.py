@@ -47,7 +47,7 @@ ROOM = "room"
 KEPT = "kept"
 
 
-def say_once(error: str) -> None:
+def say_once(error: Exception) -> None:
     """What went wrong in a callback, to be shown when the page is drawn: a callback draws nothing itself."""
     st.session_state[ERROR] = error
 

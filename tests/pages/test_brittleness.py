@@ -69,9 +69,9 @@ def test_it_opens_on_the_target_worth_telling_with_its_cost(ws):
 
 
 @pytest.mark.parametrize(("name", "value", "said"), [
-    ("target", "99", "target 99 is out of range"), ("k", "0", "k = 0"), ("k", "-3", "k = -3"),
-    ("k", "many", "k = many"), ("k", "61", "from 1 to 60"), ("ranking", "nope", "no ranking 'nope'"),
-    ("kind", "burn", "kind 'burn'"), ("job", "7", "there is no job 7"), ("job", "x", "there is no job x")])
+    ("target", "99", "Target 99 is out of range"), ("k", "0", "k = 0"), ("k", "-3", "k = -3"),
+    ("k", "many", "k = many"), ("k", "61", "from 1 to 60"), ("ranking", "nope", "No ranking 'nope'"),
+    ("kind", "burn", "Kind 'burn'"), ("job", "7", "There is no job 7"), ("job", "x", "There is no job x")])
 def test_what_a_link_cannot_have_is_said_in_one_sentence(ws, name, value, said):
     app = opened(**{name: value})
     assert not app.exception and len(app.warning) == 1 and said in app.warning[0].value.replace("\\", "")
@@ -127,7 +127,7 @@ def test_images_named_by_hand_have_a_command_too(ws):
     assert "Is target 0 still read as Bar without 3 chosen images?" in texts(app)
     assert "python -m attribution retrain --target 0 --remove 0,1,6 --seeds 5" in app.code[0].value
     app = opened(target="0", test="chosen images", ids="1 4", kind="mislabel")
-    assert "all these images carry the new label already" in app.error[0].value
+    assert "All these images carry the new label already" in app.error[0].value
 
 
 @pytest.mark.parametrize(("wrong", "word"), [

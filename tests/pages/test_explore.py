@@ -49,8 +49,8 @@ def test_a_link_is_followed(app):
 
 
 @pytest.mark.parametrize(("name", "value", "said"), [
-    ("target", "99", "target 99 is out of range"), ("target", "shirt", "is not a number"),
-    ("k", "0", "k = 0"), ("k", "-3", "k = -3"), ("k", "many", "k = many"), ("rankings", "nope", "no ranking 'nope'")])
+    ("target", "99", "Target 99 is out of range"), ("target", "shirt", "is not a number"),
+    ("k", "0", "k = 0"), ("k", "-3", "k = -3"), ("k", "many", "k = many"), ("rankings", "nope", "No ranking 'nope'")])
 def test_what_a_link_cannot_have_is_said_in_one_sentence(app, name, value, said):
     app.query_params[name] = value
     app.run()
@@ -118,4 +118,4 @@ def test_a_workspace_that_cannot_be_opened(monkeypatch, tmp_path):
     monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "none"))
     app = AppTest.from_file(str(APP), default_timeout=30).run()
     assert not app.exception and len(app.error) == 1
-    assert "there is no workspace at" in app.error[0].value
+    assert "There is no workspace at" in app.error[0].value

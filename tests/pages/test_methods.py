@@ -106,7 +106,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
 def test_a_study_that_cannot_be_asked_for_is_one_sentence(folder):
     app = opened()
     app.button_group(key=state.STUDY_KINDS).set_value([]).run()
-    assert not app.exception and "a study needs at least one target, one ranking and one kind" in texts(app)
+    assert not app.exception and "A study needs at least one target, one ranking and one kind" in texts(app)
 
 
 def test_a_broken_table_is_one_sentence(folder):
@@ -121,7 +121,7 @@ def test_the_targets_behind_an_outcome(folder):
         folder / "supports.parquet")
     app = opened()
     outcome = next(group for group in app.button_group if group.label == "Outcome")
-    outcome.set_value("already wrong").run()
+    outcome.set_value("already_wrong").run()
     assert not app.exception and "None." in texts(app)
 
 
