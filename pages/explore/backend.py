@@ -13,19 +13,19 @@ from attribution.store import Store
 
 
 @st.cache_resource(ttl=10, show_spinner=False)
-def supports(_ws: Workspace, fingerprint: str) -> dict[int, dict[str, dict]]:
-    """target -> ranking -> {"status", "support" (int or None), "k_max", "becomes" (class), "votes", "seeds"}, removals.
+def supports(_ws: Workspace, fingerprint: str) -> dict[int, dict[str, dict[str, dict]]]:
+    """target -> kind -> ranking -> {"status", "support" (int or None), "k_max", "becomes" (class), "votes", "seeds"}.
 
-    "becomes" is what most seeds say without the support: "votes" of "seeds". Read anew every 10 s.
+    "becomes" is what most seeds say once the support is edited: "votes" of "seeds". Read anew every 10 s.
     """
     store = Store.of(_ws)
     table = answers.table(_ws, store)
     store.close()
-    found: dict[int, dict[str, dict]] = {}
-    for row in table[(table.kind == "remove") & (table.protocol == "default")].itertuples():
+    found: dict[int, dict[str, dict[str, dict]]] = {}
+    for row in table[table.protocol == "default"].itertuples():
         flipped = row.status in ("flipped", "unstable")
         said = verdict(_ws, row) if flipped else None
-        found.setdefault(int(row.target), {})[row.ranking] = {
+        found.setdefault(int(row.target), {}).setdefault(row.kind, {})[row.ranking] = {
             "status": row.status, "support": int(row.support) if flipped else None, "k_max": int(row.k_max),
             **({"becomes": _ws.classes[said.other], "votes": said.votes, "seeds": said.seeds} if said else {})}
     return found

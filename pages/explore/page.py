@@ -75,8 +75,7 @@ def _pick_target(ws: Workspace, first) -> tuple[np.ndarray, int]:
     """The row of filters. Returns the targets that fit, ascending, and the one that is shown."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         kind = st.segmented_control("Targets", KINDS, default="all", required=True, key=state.SHOW, bind="query-params",
-                                    help="Unstable: right in some base models only. Tested: a removal support was "
-                                         "searched.")
+                                    help="Unstable: right in some base models only. Tested: its support was searched.")
         label = st.selectbox("True class", [ANY, *ws.classes], key=state.LABEL, bind="query-params", width=130)
         said = st.selectbox("Predicted class", [ANY, *ws.classes], key=state.PREDICTED, bind="query-params", width=130)
         confidence = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.05, key=state.CONFIDENCE, width=150)
@@ -191,8 +190,8 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
     truth = _planted(ws, ws.fingerprint) if planted else None
     strip("rows", strip_data(
         ws, target, rows, atlas.atlas(ws, "train", places), places, k=k, shown=shown, cut_max=K_MAX, chosen=chosen,
-        selected=image, supports=measured, explain="true" if right else explain, scores=scores, planted=truth,
-        scale=atlas.scale(ws)),
+        selected=image, supports=measured.get("remove", {}), explain="true" if right else explain, scores=scores,
+        planted=truth, scale=atlas.scale(ws)),
         on_pick=lambda tile: _select(target, tile["id"]), on_row=lambda row: _choose_row(row), on_cut=_move_cut)
     if image is not None:
         _image_card(ws, target, image, rows, truth)

@@ -84,27 +84,43 @@ def footnote(ws: Workspace) -> str:
     return " ".join(notes)
 
 
-def sentence(ws: Workspace, target: int, supports: dict[str, dict]) -> str:
-    """The measured fact about a target that heads the page."""
+def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -> str:
+    """The measured fact about a target that heads the page. supports: kind -> ranking -> its support (backend.py)."""
     base, true, said = ws.base, ws.classes[ws.val_labels[target]], ws.base.prediction[target]
     votes = int((base.predicted[:, target] == said).sum())
     fact = f"{ws.classes[said]} in {votes} of {base.models} models"
     if ws.classes[said] != true:
         return f"{fact}, but it is labelled {true}."
-    found = {name: support for name, support in supports.items() if support["support"]}
-    if found:
-        name, best = min(found.items(), key=lambda item: (item[1]["support"], -item[1]["votes"]))
-        borderline = " (a close call: fresh seeds changed the verdict)" if best["status"] == "unstable" else ""
-        return (f"{fact}. Without the first {best['support']} images of {name}: "
-                f"{best['becomes']} in {best['votes']} of {best['seeds']}{borderline}.")
-    if supports:
-        return f"{fact}. No ranking tested changes that."
-    return f"{fact}."
+    removed, relabelled = (_smallest(supports.get(kind, {})) for kind in ("remove", "mislabel"))
+    if removed:
+        name, best = removed
+        return f"{fact}. Without the first {best['support']} images of {name}: {_outcome(best)}."
+    if relabelled:
+        name, best = relabelled
+        start = f"{fact}. No removal tested changes that; with" if "remove" in supports else f"{fact}. With"
+        return (f"{start} the first {best['support']} images of {name} relabelled {_new_label(ws, target)}: "
+                f"{_outcome(best)}.")
+    return f"{fact}. No edit tested changes that." if supports else f"{fact}."
+
+
+def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
+    """(ranking, its support) that took fewest images; of equal ones the clearest vote."""
+    found = [item for item in supports.items() if item[1]["support"]]
+    return min(found, key=lambda item: (item[1]["support"], -item[1]["votes"]), default=None)
+
+
+def _outcome(support: dict) -> str:
+    borderline = " (a close call: fresh seeds changed the verdict)" if support["status"] == "unstable" else ""
+    return f"{support['becomes']} in {support['votes']} of {support['seeds']}{borderline}"
+
+
+def _new_label(ws: Workspace, target: int) -> str:
+    return ws.classes[ws.base.runner_up[target]]
 
 
 # -- HTML; whatever comes from the workspace is escaped
 
-def card_html(ws: Workspace, target: int, supports: dict[str, dict], picture: str, scale: int) -> str:
+def card_html(ws: Workspace, target: int, supports: dict[str, dict[str, dict]], picture: str, scale: int) -> str:
     """The target: its picture, true label, prediction, confidence over the base models, and measured supports."""
     base, label = ws.base, int(ws.val_labels[target])
     said, mean = int(base.prediction[target]), base.mean[target]
@@ -116,10 +132,8 @@ def card_html(ws: Workspace, target: int, supports: dict[str, dict], picture: st
         f'<span class="bar {"true" if c == label else ""}"><span style="width:{100 * mean[c]:.0f}%"></span></span>'
         f'<span class="value">{mean[c]:.2f}</span>' for c in classes)
     name = write.escape(ws.classes[label])
-    found = sorted(supports.items(), key=lambda item: item[1]["support"] or 10**9)
-    chips = "".join(f'<span class="{"best" if support is found[0][1] and support["support"] else ""}">'
-                    f"{write.escape(ranking)}: {write.escape(support_text(support).removeprefix('support '))}</span>"
-                    for ranking, support in found)
+    chips = (_chips("Removal support", supports.get("remove", {}))
+             + _chips(f"Mislabel support, as {_new_label(ws, target)}", supports.get("mislabel", {})))
     return (
         f'<div class="lu-card"><img src="{picture}" width="{scale * ws.val_images.shape[2]}" '
         f'alt="validation image {target}, {name}, enlarged"><div class="name">{name}</div>'
@@ -128,8 +142,18 @@ def card_html(ws: Workspace, target: int, supports: dict[str, dict], picture: st
         f'<div class="lu-bars" role="group" aria-label="mean confidence of {base.models} base models">{bars}</div>'
         f'<div class="lu-faint">right in {base.right[target]} of {base.models} base models · '
         f'{base.status(target).replace("_", " ")}</div>'
-        + (f'<div class="lu-faint later">Removal support</div><div class="lu-chips">{chips}</div>' if chips else "")
-        + "</div>")
+        f"{chips}</div>")
+
+
+def _chips(title: str, supports: dict[str, dict]) -> str:
+    """A chip for each ranking's support, smallest first; nothing where there is none."""
+    if not supports:
+        return ""
+    found = sorted(supports.items(), key=lambda item: item[1]["support"] or 10**9)
+    chips = "".join(f'<span class="{"best" if support is found[0][1] and support["support"] else ""}">'
+                    f"{write.escape(ranking)}: {write.escape(support_text(support).removeprefix('support '))}</span>"
+                    for ranking, support in found)
+    return f'<div class="lu-faint later">{write.escape(title)}</div><div class="lu-chips">{chips}</div>'
 
 
 def image_html(ws: Workspace, image: int, ranks: list[tuple[Row, int | None]], planted: np.ndarray | None, picture: str,

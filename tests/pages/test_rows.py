@@ -58,12 +58,18 @@ def test_support_text():
 
 
 def test_sentences(ws):
-    assert explore.sentence(ws, 0, SUPPORT) == (
+    relabelled = {"l2-moco": {"status": "unstable", "support": 7, "k_max": 20, "becomes": "Dot", "votes": 6,
+                              "seeds": 10}}
+    censored = {"random": {"status": "censored", "support": None, "k_max": 20}}
+    assert explore.sentence(ws, 0, {"remove": SUPPORT, "mislabel": relabelled}) == (
         "Bar in 10 of 10 models. Without the first 4 images of trak-10: Dot in 4 of 5.")
     assert explore.sentence(ws, 0, {}) == "Bar in 10 of 10 models."
     assert explore.sentence(ws, 1, {}) == "Dot in 10 of 10 models, but it is labelled Box <b>."
-    censored = {"random": {"status": "censored", "support": None, "k_max": 20}}
-    assert explore.sentence(ws, 0, censored) == "Bar in 10 of 10 models. No ranking tested changes that."
+    assert explore.sentence(ws, 0, {"remove": censored}) == "Bar in 10 of 10 models. No edit tested changes that."
+    assert explore.sentence(ws, 0, {"remove": censored, "mislabel": relabelled}) == (
+        "Bar in 10 of 10 models. No removal tested changes that; with the first 7 images of l2-moco relabelled "
+        "Box <b>: Dot in 6 of 10 (a close call: fresh seeds changed the verdict).")
+    assert explore.sentence(ws, 0, {"mislabel": relabelled}).startswith("Bar in 10 of 10 models. With the first 7")
 
 
 def test_wall(ws):
@@ -74,7 +80,9 @@ def test_wall(ws):
 
 
 def test_names_are_escaped_in_html(ws):
-    card = explore.card_html(ws, 1, SUPPORT, "data:,", 7)
+    card = explore.card_html(ws, 0, {"remove": SUPPORT, "mislabel": SUPPORT}, "data:,", 7)
+    assert "Removal support" in card and "Mislabel support, as Box &lt;b&gt;" in card
+    card = explore.card_html(ws, 1, {}, "data:,", 7)
     assert "Box &lt;b&gt;" in card and "<b>Box" not in card and "Box <b>" not in card
     row = line_up(ws, 1, ["trak-10"], 3)[0]
     image = explore.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7)
