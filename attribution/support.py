@@ -122,19 +122,21 @@ def _search(label, k_max, protocol, already_wrong, seeds, confirm_seeds):
 def _probe(k, label, seeds, early, trace, confirm=False):
     """Ask for seeds until the majority is decided, write the trace row, return whether the target flipped."""
     outcomes = []
-    while (flipped := majority(outcomes, label, len(seeds))) is None:
-        asked = _fewest_to_decide(outcomes, label, len(seeds)) if early else len(seeds)
+    predictions = []
+    while (flipped := majority(predictions, label, len(seeds))) is None:
+        asked = _fewest_to_decide(predictions, label, len(seeds)) if early else len(seeds)
         request = Request(k, seeds[len(outcomes) : len(outcomes) + asked])
         answer = yield request
         if tuple(outcome.seed for outcome in answer) != request.seeds:
             raise ValueError(f"the outcomes sent are not those of {request}")
         outcomes.extend(answer)
+        predictions.extend(int(outcome.predicted) for outcome in answer)
     margin = fmean(float(outcome.margin) for outcome in outcomes)
     row = {
         "k": k,
         "seeds": [int(outcome.seed) for outcome in outcomes],
-        "predictions": [int(outcome.predicted) for outcome in outcomes],
-        "wrong": _wrong(outcomes, label),
+        "predictions": predictions,
+        "wrong": _wrong(predictions, label),
         "flipped": flipped,
         "margin": margin if isfinite(margin) else None,  # JSON has no NaN, which a diverged training gives
     }
@@ -142,28 +144,28 @@ def _probe(k, label, seeds, early, trace, confirm=False):
     return flipped
 
 
-def majority(outcomes, label, n=5):
-    """Verdict of a probe of n seeds of which `outcomes` have come in, some or all.
+def majority(predictions, label, n=5):
+    """Verdict of a probe of n seeds of which `predictions`, predicted classes, have come in, some or all.
 
     True: flipped, at most half of the n predict the label. False: survived. None: the rest can still decide either.
     """
-    wrong = _wrong(outcomes, label)
+    wrong = _wrong(predictions, label)
     if 2 * wrong >= n:
         return True
-    if 2 * (len(outcomes) - wrong) > n:
+    if 2 * (len(predictions) - wrong) > n:
         return False
     return None
 
 
-def _fewest_to_decide(outcomes, label, n):
-    """The least number of further outcomes that could settle the majority: with n = 5 first 3, then 1 or 2."""
-    wrong = _wrong(outcomes, label)
-    right = len(outcomes) - wrong
+def _fewest_to_decide(predictions, label, n):
+    """The least number of further predictions that could settle the majority: with n = 5 first 3, then 1 or 2."""
+    wrong = _wrong(predictions, label)
+    right = len(predictions) - wrong
     return min((n + 1) // 2 - wrong, n // 2 + 1 - right)
 
 
-def _wrong(outcomes, label):
-    return sum(int(outcome.predicted) != label for outcome in outcomes)
+def _wrong(predictions, label):
+    return sum(predicted != label for predicted in predictions)
 
 
 def run(searching, train):

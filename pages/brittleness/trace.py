@@ -10,12 +10,7 @@ from pages.ui import palette
 def share(probe: dict, label: int) -> tuple[float, bool | None]:
     """(share of the trained models that are wrong, the probe's verdict so far)."""
     done = [run["predicted"] for run in probe["runs"] if run["state"] == "done"]
-    return sum(p != label for p in done) / max(1, len(done)), majority([_Said(p) for p in done], label)
-
-
-class _Said:
-    def __init__(self, predicted: int):
-        self.predicted = predicted
+    return sum(p != label for p in done) / max(1, len(done)), majority(done, label)
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)

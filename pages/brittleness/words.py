@@ -166,13 +166,7 @@ def probes_html(ws: Workspace, target: int, probes: list[dict]) -> str:
 
 def flips(probe: dict, label: int, n: int = 5) -> bool | None:
     """A probe's verdict so far; None while it is open."""
-    done = [_Outcome(run["predicted"]) for run in probe["runs"] if run["state"] == "done"]
-    return majority(done, label, n)
-
-
-class _Outcome:
-    def __init__(self, predicted):
-        self.predicted = predicted
+    return majority([run["predicted"] for run in probe["runs"] if run["state"] == "done"], label, n)
 
 
 def probes_of(trace: list[dict]) -> list[dict]:

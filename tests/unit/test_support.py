@@ -32,6 +32,10 @@ def outcomes(votes):
     return [Outcome(seed, OTHER if wrong else LABEL, 0.0) for seed, wrong in enumerate(votes)]
 
 
+def said(votes):
+    return [outcome.predicted for outcome in outcomes(votes)]
+
+
 @pytest.mark.parametrize("protocol", ["default", "paper"])
 @pytest.mark.parametrize("k_max", [1, 2, 5, 100, 128])
 def test_finds_every_support_exactly_up_to_128(protocol, k_max):
@@ -152,7 +156,7 @@ def test_early_majority_never_asks_for_more_than_can_be_needed():
 
 def test_an_even_number_of_seeds_ties_towards_flipped():
     # "at most half still predict the true label": 2 of 4 is a flip
-    assert majority(outcomes([True, True, False, False]), LABEL, 4) is True
+    assert majority(said([True, True, False, False]), LABEL, 4) is True
     tied = Fake(lambda k, seed: seed in (0, 1))
     assert run(search(LABEL, 1, seeds=range(4), confirm_seeds=()), tied).status == "flipped"
     assert run(search(LABEL, 1, protocol="paper", seeds=range(4)), tied).status == "flipped"
@@ -160,11 +164,11 @@ def test_an_even_number_of_seeds_ties_towards_flipped():
 
 def test_majority_waits_until_it_is_decided():
     assert majority([], LABEL) is None
-    assert majority(outcomes([True, True]), LABEL) is None
-    assert majority(outcomes([True, True, False, False]), LABEL) is None
-    assert majority(outcomes([False, False]), LABEL, 4) is None  # two wrong to come would make it half
-    assert majority(outcomes([True, True, True]), LABEL) is True
-    assert majority(outcomes([False, False, False]), LABEL) is False
+    assert majority(said([True, True]), LABEL) is None
+    assert majority(said([True, True, False, False]), LABEL) is None
+    assert majority(said([False, False]), LABEL, 4) is None  # two wrong to come would make it half
+    assert majority(said([True, True, True]), LABEL) is True
+    assert majority(said([False, False, False]), LABEL) is False
 
 
 def test_mistakes_are_named_at_once():
