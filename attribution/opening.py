@@ -7,10 +7,12 @@ from attribution import supports
 
 @dataclass(frozen=True)
 class Opening:
-    """A stable target, the ranking and k whose removal flipped it, and the votes.
+    """A target, the ranking and k whose edit flipped it, and the votes.
 
+    support: the search's answer. k: the same where it held with fresh seeds. An unstable support is near the threshold,
+    and there k is the smallest one from it on at which every seed tried was wrong, if there was any.
     other: the class most of the flipped models predict, and how many of `seeds` did; prediction and right: what `right`
-    of `models` base models say of the unedited training set.
+    of `models` base models say of the unedited training set. close: the votes at k are no more than a close call.
     """
 
     target: int
@@ -22,30 +24,36 @@ class Opening:
     other: int
     votes: int
     seeds: int
+    support: int
+    close: bool
 
 
 def opening(workspace) -> Opening | None:
-    """The removal support to open with: the smallest one of a stable target.
+    """The removal to open with: the smallest one that flips a stable target.
 
-    Supports whose verdicts held with fresh seeds come first; an unstable one serves where at least half of all seeds
-    tried at its support, the fresh ones included, said the same wrong class. None where there is no such support.
+    A close call serves only where there is no clear one, and where at least half of all seeds said the same wrong
+    class. None where there is no such removal.
     """
     found = supports.table(workspace)
     found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & (found.ranking != "random")]
-    told = []
-    for row in found.sort_values(["support", "target"]).itertuples():
-        one = verdict(workspace, row)
-        if workspace.base.status(one.target) == "stable" and 2 * one.votes >= one.seeds:
-            told.append((row.status != "flipped", len(told), one))
-    return min(told)[2] if told else None
+    told = [verdict(workspace, row) for row in found.itertuples() if workspace.base.status(row.target) == "stable"]
+    told = [one for one in told if not one.close or 2 * one.votes >= one.seeds]
+    return min(told, key=lambda one: (one.close, one.k, one.target), default=None)
 
 
 def verdict(workspace, row) -> Opening:
-    """The opening that a row of `supports.table` gives; every probe at its support counts, confirmation included."""
+    """The opening that a row of `supports.table` gives; every probe at its k counts, confirmation included."""
     target, label = int(row.target), int(workspace.val_labels[row.target])
-    predictions = [p for probe in row.trace if probe["k"] == row.support for p in probe["predictions"]]
-    wrong = [p for p in predictions if p != label]
+    predictions: dict[int, list[int]] = {}
+    for probe in row.trace:
+        predictions.setdefault(probe["k"], []).extend(probe["predictions"])
+    k, close = int(row.support), row.status == "unstable"
+    if close:
+        clear = [size for size, said in predictions.items() if size >= k and label not in said]
+        k, close = min(clear, default=k), not clear
+    said = predictions.get(k, [])
+    wrong = [p for p in said if p != label]
     other = max(sorted(set(wrong)), key=wrong.count, default=label)
     base = workspace.base
-    return Opening(target, row.ranking, int(row.support), label, int(base.right[target]), base.models, other,
-                   wrong.count(other), len(predictions))
+    return Opening(target, row.ranking, k, label, int(base.right[target]), base.models, other, wrong.count(other),
+                   len(said), int(row.support), close)

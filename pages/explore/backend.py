@@ -14,9 +14,8 @@ from attribution.store import Store
 
 @st.cache_resource(ttl=10, show_spinner=False)
 def supports(_ws: Workspace, fingerprint: str) -> dict[int, dict[str, dict[str, dict]]]:
-    """target -> kind -> ranking -> {"status", "support" (int or None), "k_max", "becomes" (class), "votes", "seeds"}.
-
-    "becomes" is what most seeds say once the support is edited: "votes" of "seeds". Read anew every 10 s.
+    """target -> kind -> ranking -> {"status", "support" (int or None), "k_max"}, and where it flips also "k", "close",
+    "becomes" (class), "votes" and "seeds", as in `opening.Opening`. Read anew every 10 s.
     """
     store = Store.of(_ws)
     table = answers.table(_ws, store)
@@ -27,7 +26,8 @@ def supports(_ws: Workspace, fingerprint: str) -> dict[int, dict[str, dict[str, 
         said = verdict(_ws, row) if flipped else None
         found.setdefault(int(row.target), {}).setdefault(row.kind, {})[row.ranking] = {
             "status": row.status, "support": int(row.support) if flipped else None, "k_max": int(row.k_max),
-            **({"becomes": _ws.classes[said.other], "votes": said.votes, "seeds": said.seeds} if said else {})}
+            **({"k": said.k, "close": said.close, "becomes": _ws.classes[said.other], "votes": said.votes,
+                "seeds": said.seeds} if said else {})}
     return found
 
 

@@ -94,24 +94,26 @@ def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -
     removed, relabelled = (_smallest(supports.get(kind, {})) for kind in ("remove", "mislabel"))
     if removed:
         name, best = removed
-        return f"{fact}. Without the first {best['support']} images of {name}: {_outcome(best)}."
+        return f"{fact}. Without the first {best['k']} images of {name}: {_outcome(best)}."
     if relabelled:
         name, best = relabelled
         start = f"{fact}. No removal tested changes that; with" if "remove" in supports else f"{fact}. With"
-        return (f"{start} the first {best['support']} images of {name} relabelled {_new_label(ws, target)}: "
+        return (f"{start} the first {best['k']} images of {name} relabelled {_new_label(ws, target)}: "
                 f"{_outcome(best)}.")
     return f"{fact}. No edit tested changes that." if supports else f"{fact}."
 
 
 def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
-    """(ranking, its support) that took fewest images; of equal ones the clearest vote."""
+    """(ranking, its support) that clearly flips with the fewest images, else the smallest close call."""
     found = [item for item in supports.items() if item[1]["support"]]
-    return min(found, key=lambda item: (item[1]["support"], -item[1]["votes"]), default=None)
+    return min(found, key=lambda item: (item[1]["close"], item[1]["k"], -item[1]["votes"]), default=None)
 
 
 def _outcome(support: dict) -> str:
-    borderline = " (a close call: fresh seeds changed the verdict)" if support["status"] == "unstable" else ""
-    return f"{support['becomes']} in {support['votes']} of {support['seeds']}{borderline}"
+    said = f"{support['becomes']} in {support['votes']} of {support['seeds']}"
+    if support["close"]:
+        return f"{said} (a close call: fresh seeds changed the verdict)"
+    return f"{said} (a close call from {support['support']} on)" if support["k"] > support["support"] else said
 
 
 def _new_label(ws: Workspace, target: int) -> str:

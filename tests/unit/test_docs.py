@@ -1,11 +1,15 @@
 """What the README says can be done, can be done: its commands, options, tasks and files exist."""
 
+import json
 import re
 import shlex
 from functools import cache
 from pathlib import Path
 
 import pytest
+
+from attribution import Workspace, measure, studies
+from attribution.support import K
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -90,3 +94,29 @@ def test_the_file_exists(path):
 def test_every_requirements_file_and_task_is_documented():
     assert [task for task in targets() - {"help"} if f"make {task}" not in README] == []
     assert [file.name for file in ROOT.glob("requirements*.txt") if file.name not in README] == []
+
+
+def figures() -> list[str]:
+    """The rows of the README's tables that the bundled demo alone decides."""
+    ws = Workspace.open()
+    parts = ws.manifest["parts"]
+    rows = [f"| `{name}` | {100 * parts[f'features/{name}']['knn_accuracy']:.1f} % |" for name in ws.features()]
+    lds = json.loads((ws.path / "lds" / "lds.json").read_text())
+    rows += [f"| `{name}` | {one['lds']:.3f} ({one['ci'][0]:.3f} to {one['ci'][1]:.3f}) |"
+             for name, one in lds["rankings"].items()]
+    found = studies.evaluate(studies.Study(K, "default", measure.support_tables(ws)))
+    for name in found["remove"]["rankings"]:
+        kinds = (found[kind]["rankings"][name] for kind in ("remove", "mislabel"))
+        rows.append(f"| `{name}` | " + " | ".join(map(support_cells, kinds)) + " |")
+    return rows + [f"| {part} | {sum(about['files'].values()):,} |" for part, about in parts.items() if about["files"]]
+
+
+def support_cells(one: dict) -> str:
+    middle = "> 128" if one["median"] is None else f"{one['median']:g}"
+    low, high = one["auc_ci"]
+    return f"{one['auc']:.2f} ({low:.2f} to {high:.2f}) | {middle} | {round(one['censored'] * one['n'])} of {one['n']}"
+
+
+@pytest.mark.parametrize("row", figures())
+def test_the_figures_are_those_of_the_bundled_demo(row):
+    assert row in README.splitlines()

@@ -24,7 +24,7 @@ def probe(k, predictions, **more):
 
 
 def test_the_sentence_of_the_tiny_workspace(ws):
-    assert opening(ws) == Opening(0, "trak-10", 4, 0, 10, 10, 2, 4, 5)
+    assert opening(ws) == Opening(0, "trak-10", 4, 0, 10, 10, 2, 4, 5, 4, False)
 
 
 def test_the_smallest_support_of_a_target_right_in_all_models(ws):
@@ -40,6 +40,19 @@ def test_confirmations_count_and_other_probes_do_not(ws):
     write(ws, {"trace": trace})
     found = verdict(ws, supports.table(ws).iloc[0])
     assert (found.other, found.votes, found.seeds) == (1, 5, 8)
+
+
+def test_of_an_unstable_support_the_smallest_k_that_is_clear_is_told(ws):
+    trace = [probe(16, [2, 2, 1]), probe(8, [2, 1, 2]), probe(6, [2, 0, 2, 2]), probe(4, [2, 0, 2, 0, 2])]
+    change = {"status": "unstable", "trace": trace}
+    write(ws, change)
+    found = opening(ws)
+    assert (found.k, found.support, found.other, found.votes, found.seeds, found.close) == (8, 4, 2, 2, 3, False)
+    write(ws, change | {"trace": trace[2:]})
+    found = opening(ws)
+    assert (found.k, found.support, found.votes, found.seeds, found.close) == (4, 4, 3, 5, True)
+    write(ws, change | {"trace": trace[2:]}, {"target": 3, "support": 9, "trace": [probe(9, [2, 2, 2])]})
+    assert opening(ws).target == 3, "a clear one comes before a close call"
 
 
 def test_nothing_to_tell(ws):
