@@ -389,7 +389,7 @@ def wait(build: Build, workspace: Workspace, spec: dict) -> None:
 
 def versions() -> dict[str, str]:
     """Versions of what computed a part."""
-    names = ("torch", "numpy", "scikit-learn", "lightly", "dattri")
+    names = ("torch", "numpy", "scikit-learn", "lightly", "dattri", "faiss-cpu")
     return {"python": platform.python_version(), **{name: version(name) for name in names}}
 
 

@@ -11,8 +11,9 @@ class Opening:
 
     support: the search's answer. k: the same where it held with fresh seeds. An unstable support is near the threshold,
     and there k is the smallest one from it on at which every seed tried was wrong, if there was any.
-    other: the class most of the flipped models predict, and how many of `seeds` did; prediction and right: what `right`
-    of `models` base models say of the unedited training set. close: the votes at k are no more than a close call.
+    wrong: how many of `seeds` do not predict the true class; other: what most of these predict, in `votes`; prediction
+    and right: what `right` of `models` base models say of the unedited training set. close: the votes at k are no more
+    than a close call.
     """
 
     target: int
@@ -23,6 +24,7 @@ class Opening:
     models: int
     other: int
     votes: int
+    wrong: int
     seeds: int
     support: int
     close: bool
@@ -56,4 +58,4 @@ def verdict(workspace, row) -> Opening:
     other = max(sorted(set(wrong)), key=wrong.count, default=label)
     base = workspace.base
     return Opening(target, row.ranking, k, label, int(base.right[target]), base.models, other, wrong.count(other),
-                   len(said), int(row.support), close)
+                   len(wrong), len(said), int(row.support), close)

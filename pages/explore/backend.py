@@ -15,7 +15,7 @@ from attribution.store import Store
 @st.cache_resource(ttl=10, show_spinner=False)
 def supports(_ws: Workspace, fingerprint: str) -> dict[int, dict[str, dict[str, dict]]]:
     """target -> kind -> ranking -> {"status", "support" (int or None), "k_max"}, and where it flips also "k", "close",
-    "becomes" (class), "votes" and "seeds", as in `opening.Opening`. Read anew every 10 s.
+    "becomes" (class), "votes", "wrong" and "seeds", as in `opening.Opening`. Read anew every 10 s.
     """
     store = Store.of(_ws)
     table = answers.table(_ws, store)
@@ -27,7 +27,7 @@ def supports(_ws: Workspace, fingerprint: str) -> dict[int, dict[str, dict[str, 
         found.setdefault(int(row.target), {}).setdefault(row.kind, {})[row.ranking] = {
             "status": row.status, "support": int(row.support) if flipped else None, "k_max": int(row.k_max),
             **({"k": said.k, "close": said.close, "becomes": _ws.classes[said.other], "votes": said.votes,
-                "seeds": said.seeds} if said else {})}
+                "wrong": said.wrong, "seeds": said.seeds} if said else {})}
     return found
 
 

@@ -111,6 +111,8 @@ def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
 
 def _outcome(support: dict) -> str:
     said = f"{support['becomes']} in {support['votes']} of {support['seeds']}"
+    if support["wrong"] > support["votes"]:
+        said = f"wrong in {support['wrong']} of {support['seeds']}, mostly {support['becomes']}"
     if support["close"]:
         return f"{said} (a close call: fresh seeds changed the verdict)"
     return f"{said} (a close call from {support['support']} on)" if support["k"] > support["support"] else said

@@ -9,7 +9,7 @@ from tests import tiny
 
 ATLAS = {"url": "data:image/png;base64,", "columns": 3, "count": 9, "width": 8, "height": 8}
 SUPPORT = {"trak-10": {"status": "flipped", "support": 4, "k_max": 20, "k": 4, "close": False, "becomes": "Dot",
-                       "votes": 4, "seeds": 5}}
+                       "votes": 4, "wrong": 4, "seeds": 5}}
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +60,9 @@ def test_support_text():
 
 def test_sentences(ws):
     close = {"status": "unstable", "support": 7, "k_max": 20, "k": 7, "close": True, "becomes": "Dot", "votes": 6,
-             "seeds": 10}
+             "wrong": 6, "seeds": 10}
     relabelled = {"l2-moco": close}
-    clear = {"trak-10": close | {"k": 9, "close": False, "votes": 3, "seeds": 3}}
+    clear = {"trak-10": close | {"k": 9, "close": False, "votes": 2, "wrong": 3, "seeds": 3}}
     censored = {"random": {"status": "censored", "support": None, "k_max": 20}}
     assert explore.sentence(ws, 0, {"remove": SUPPORT, "mislabel": relabelled}) == (
         "Bar in 10 of 10 models. Without the first 4 images of trak-10: Dot in 4 of 5.")
@@ -73,7 +73,8 @@ def test_sentences(ws):
         "Bar in 10 of 10 models. No removal tested changes that; with the first 7 images of l2-moco relabelled "
         "Box <b>: Dot in 6 of 10 (a close call: fresh seeds changed the verdict).")
     assert explore.sentence(ws, 0, {"remove": clear | relabelled}) == (
-        "Bar in 10 of 10 models. Without the first 9 images of trak-10: Dot in 3 of 3 (a close call from 7 on).")
+        "Bar in 10 of 10 models. Without the first 9 images of trak-10: wrong in 3 of 3, mostly Dot "
+        "(a close call from 7 on).")
     assert explore.sentence(ws, 0, {"mislabel": relabelled}).startswith("Bar in 10 of 10 models. With the first 7")
 
 

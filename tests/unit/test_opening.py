@@ -24,7 +24,7 @@ def probe(k, predictions, **more):
 
 
 def test_the_sentence_of_the_tiny_workspace(ws):
-    assert opening(ws) == Opening(0, "trak-10", 4, 0, 10, 10, 2, 4, 5, 4, False)
+    assert opening(ws) == Opening(0, "trak-10", 4, 0, 10, 10, 2, 4, 4, 5, 4, False)
 
 
 def test_the_smallest_support_of_a_target_right_in_all_models(ws):
