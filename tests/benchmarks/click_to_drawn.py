@@ -19,10 +19,11 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from attribution import Workspace  # noqa: E402
+from attribution.lineup import default_rankings  # noqa: E402
 from attribution.workspace import DEMO  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
-RANKINGS = ["esvm-moco", "l2-moco", "trak-10", "datamodels-1k", "random"]
+RANKINGS = 5
 TILES = 20
 PLACES = 4  # pages of the film, evenly spaced over the targets
 CLICKS = 12  # on each
@@ -53,8 +54,7 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, default=DEMO)
     path = parser.parse_args().workspace
     ws = Workspace.open(path)
-    names = [*[name for name in RANKINGS if name in ws.rankings()],
-             *[name for name in ws.rankings() if name not in RANKINGS]][: len(RANKINGS)]
+    names = list(dict.fromkeys([*default_rankings(ws), *ws.rankings()]))[:RANKINGS]
     milliseconds = []
     with tempfile.TemporaryDirectory() as data, serving.server(Path(data), path) as server, \
             serving.browser() as browser:
