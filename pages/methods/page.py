@@ -16,6 +16,9 @@ from pages.ui import atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
 
+#: the chart's one button: the picture as a file, drawn by the browser
+PICTURE = {"modeBarButtons": [["toImage"]], "displayModeBar": True, "displaylogo": False,
+           "toImageButtonOptions": {"format": "svg", "filename": "support-cdfs"}}
 STATUSES = ("flipped", "unstable", "censored", "already_wrong")
 state_of = st.session_state
 
@@ -43,7 +46,7 @@ def main() -> None:
     selected = state_of.get("cdfs")
     asking.progress(ws, found, bool(selected and selected.selection.points))
     picked = st.plotly_chart(_figure(found, found.version), key="cdfs", on_select="rerun",
-                             selection_mode=("points", "box"), config={"displayModeBar": False},
+                             selection_mode=("points", "box"), config=PICTURE,
                              alt="support curves of each ranking; the table below has their numbers")
     _caption(ws, found, measured, lds)
     st.html(words.table_html(measured, lds, found.k_max))
@@ -124,6 +127,8 @@ def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | 
              "planted_errors": ws.planted}
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=words.to_csv(measured, lds, about), file_name="supports.csv",
+                           on_click="ignore", icon=":material/download:")
+        st.download_button("Curves as CSV", data=words.curves_csv(found, about), file_name="support-cdfs.csv",
                            on_click="ignore", icon=":material/download:")
         with st.popover("Copy command", icon=":material/terminal:"):
             for verb in ("supports", *(["lds"] if lds else [])):

@@ -3,6 +3,7 @@
 import csv
 import io
 
+from attribution.studies import Study, points
 from pages.ui import format as write
 from pages.ui import palette
 
@@ -171,6 +172,18 @@ def to_csv(measured: dict, lds: dict | None, about: dict) -> str:
     for ranking in (lds or {}).get("rankings", {}):
         if ranking not in studied:
             writer.writerow({"ranking": ranking, **_lds_columns(ranking, lds), **about})
+    return out.getvalue()
+
+
+def curves_csv(found: Study, about: dict) -> str:
+    """The steps of the CDFs: a row for each target that flips, in the order of its curve, `about` in each."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["kind", "ranking", "k", "share_flipped", "target", "status", *about])
+    for kind, rankings in found.tables.items():
+        for ranking, results in rankings.items():
+            for k, share, target, status in points(results, found.k_max):
+                writer.writerow([kind, ranking, k, round(share, 6), target, status, *about.values()])
     return out.getvalue()
 
 

@@ -72,6 +72,13 @@ def test_filters_and_the_way_through_them(app):
     assert app.session_state[state.TRAIL] == [0, 5, 2]
 
 
+def test_the_tested_targets_alone(app):
+    app.query_params["show"] = "tested"
+    app.run()
+    assert not app.exception and "1 of 1 that fit" in app.caption[0].value.replace("\\", "")
+    assert app.button(key="next").disabled
+
+
 def test_filters_that_nothing_fits(app):
     app.run()
     app.selectbox(key=state.LABEL).set_value("Bar").run()

@@ -153,6 +153,14 @@ def test_the_table_as_csv(study):
     assert rows[0]["K"] == "20" and float(rows[0]["auc"]) == pytest.approx((18 + 16 + 16) / 80)
 
 
+def test_the_curves_as_csv(study):
+    rows = list(csv.DictReader(io.StringIO(words.curves_csv(study, {"K": 20}))))
+    assert [(row["ranking"], row["k"], row["share_flipped"], row["target"]) for row in rows] == [
+        ("trak-10", "2", "0.25", "0"), ("trak-10", "4", "0.5", "1"), ("trak-10", "4", "0.75", "2"),
+        ("random", "18", "0.333333", "1")]
+    assert rows[0]["kind"] == "remove" and rows[0]["K"] == "20" and rows[0]["status"] == "flipped"
+
+
 def test_few_targets_are_called_few(study):
     measured = studies.evaluate(study)
     assert "Too few to compare rankings: 3 targets (removal supports)." in words.few(measured)
