@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from attribution import lds as scoring
 from attribution import supports
@@ -43,10 +44,12 @@ def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callabl
     names = rankings or workspace.rankings()
     made = {"alpha": about["alpha"], "recipe": about["recipe"], "recipe_hash": about["hash"]}
     answer = scoring.evaluate(masks, margins, {}) | made
-    for done, name in enumerate(names, 1):
-        answer["rankings"] |= scoring.evaluate(masks, margins, {name: workspace.ranking(name).all_scores()})["rankings"]
-        if progress:
-            progress("LDS: rankings", done, len(names))
+    with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
+        for done, name in enumerate(names, 1):
+            scores = workspace.ranking(name).all_scores()
+            answer["rankings"] |= scoring.evaluate(masks, margins, {name: scores})["rankings"]
+            if progress:
+                progress("LDS: rankings", done, len(names))
     return answer
 
 
