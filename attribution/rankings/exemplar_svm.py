@@ -10,14 +10,19 @@ With D = d + 1, rows x_j of the n candidates and the target s (both with the 1 a
     1/2 |w|² + 1/2 cn sum_j max(0, 1 + w·x_j)² + 1/2 cp max(0, 1 - w·s)²,     cn = C (n + 1) / n,  cp = C (n + 1)
 
 which is quadratic as long as the *active* candidates (w·x_j > -1) stay the same: Newton's method on the active set ends
-exactly. Two ways lead there:
+exactly. Few targets are solved so one by one, in float64 (`_newton`). For many, a few candidates play the target first
+("pilots"); how many candidates are active for them chooses between two ways to solve targets together, in batches:
 
-- `_newton`: one target in float64, for few targets.
-- `_Batch`: a few candidates play the target and are solved so ("pilots"). The mean of their Hessians gives a change of
-  variables in which every target's Hessian is near the identity (one over *all* candidates would mislead: often only
-  some percent are active). There, in float32, conjugate gradients on the whole batch come near, and Newton steps with
-  each target's own Hessian finish; it starts from the most similar pilot's and is updated by the rows that changed.
-  What is left of the error is some 1e-3 of the scores' spread at worst, mostly 1e-5.
+- `_FewActive` (features of a large norm: some tens of candidates are active). The weights are
+  w = β_0 s - sum_j β_j x_j with β >= 0, and β_j = 0 for all but the active. Each target has a *working set* of
+  candidates. Newton's method finds the set's β, from inner products alone. One product with all candidates then shows
+  which others are active: the worst of them join the set, members that are not active leave it, and so on until no
+  other is active. This is the minimum, in float64.
+- `_ManyActive`. The mean of the pilots' Hessians gives a change of variables in which every target's Hessian is near
+  the identity (one over *all* candidates would mislead: often only some percent are active). There, in float32,
+  conjugate gradients on the whole batch come near, and Newton steps with each target's own Hessian finish; it starts
+  from the most similar pilot's and is updated by the rows that changed. What is left of the error is some 1e-3 of the
+  scores' spread at worst, mostly 1e-5.
 
 Where liblinear stops before it has converged (it warns; features of a large, uneven scale) this goes on to the minimum.
 """
@@ -25,12 +30,18 @@ import numpy as np
 
 from attribution.errors import UserError
 
-PILOTS = 8                  # candidates solved exactly for the mean Hessian
+PILOTS = 8                  # candidates solved exactly, to choose the way and for the mean Hessian
 FEW = 12                    # up to here, one target after the other is quicker than pilots and a batch
 SAMPLE = 4                  # one in so many gives one target's start
 BATCH = 64                  # targets a batch at most: its margins and Hessians should stay near the caches
 HESSIANS_BYTES = 32 << 20   # and its Hessians below this
-CG_STEPS = 8                # steps of nonlinear conjugate gradients before the Newton steps
+
+ROUNDS = 40                 # of `_FewActive`
+ADDED = 16                  # candidates that join a working set in a round, at most
+SMALL_STEPS = 10            # Newton steps on the working sets in a round
+ROUNDING = 1e-4             # w·x_j this little above -1 is not active: it is computed in float32
+
+CG_STEPS = 8                # of `_ManyActive`: nonlinear conjugate gradients before the Newton steps
 NEWTON_STEPS = 30
 CLOSE = 3e-3                # done after a Newton step that changes the scores by less than this part of their spread,
 CG_CLOSE = 5e-4             # or a step of conjugate gradients by less than this: they converge more slowly
@@ -83,8 +94,28 @@ class ExemplarSVM:
         if len(s) <= FEW:
             return np.array([_newton(self.x, row, self.negative, self.positive) for row in s]).reshape(s.shape)
         if self._prepared is None:
-            self._prepared = _Batch(self.x, self.negative, self.positive)
-        return self._prepared.solve(s)
+            self._prepared = _prepare(self.x, self.negative, self.positive)
+        D = s.shape[1]
+        size = max(1, min(BATCH, HESSIANS_BYTES // (4 * D * D)))
+        w = np.concatenate([self._prepared.solve(s[i:i + size]) for i in range(0, len(s), size)])
+        for i in np.flatnonzero(~np.isfinite(w).all(axis=1)):
+            w[i] = _newton(self.x, s[i], self.negative, self.positive)
+        return w
+
+
+def _prepare(x, cn, cp):
+    """The way to solve batches of targets among candidates x [n, D] that suits the pilots' number of active ones."""
+    n, D = x.shape
+    pilots = np.random.default_rng(0).choice(n, min(PILOTS, n), replace=False)
+    active = np.empty((len(pilots), n), bool)
+    for p, j in enumerate(pilots):
+        others = x.copy()
+        others[j] = 0    # as good as absent: its margin does not depend on w
+        active[p] = x @ _newton(others, x[j], cn, cp) > -1
+        active[p, j] = False
+    a = np.median(active.sum(axis=1))
+    few = a ** 3 < 8 * D ** 2   # a Newton step costs about a³ the one way and D² the other; 8 as measured
+    return _FewActive(x, cn, cp) if few else _ManyActive(x, cn, cp, active)
 
 
 def _with_one(a, what):
@@ -157,23 +188,114 @@ def _line_search(w, f, s, dw, g, cn, cp):
     return a
 
 
-class _Batch:
+class _FewActive:
+    """Many targets with few active candidates each, float64, on working sets.
+
+    The members of a working set are numbers of candidates; n stands for none of them and n + 1 for the target.
+    """
+
+    def __init__(self, x, cn, cp):
+        self.n, D = x.shape
+        self.cn, self.cp = cn, cp
+        self.rows = np.concatenate([-x, np.zeros((1, D))])
+        self.columns = np.ascontiguousarray(x.T, np.float32)
+        self.groups = min(ADDED, self.n)
+        self.width = self.n + 2 + -(self.n + 2) % self.groups   # of n + 2 members, in whole groups
+        # For where to start: the solution if all candidates were active
+        self.inverse = np.linalg.inv(np.eye(D) + cn * (x.T @ x))
+        self.pull = -cn * (self.inverse @ x.sum(axis=0))
+
+    def solve(self, s):
+        """Weights float64 [B, D] for targets s [B, D], which end in 1; NaN where the rounds do not suffice."""
+        u = s @ self.inverse   # the target by Sherman-Morrison
+        w = self.pull + u * (self.cp * (1 - s @ self.pull) / (1 + self.cp * np.vecdot(s, u)))[:, None]
+        out = np.full_like(w, np.nan)
+        todo = np.arange(len(s))
+        members, z, beta = np.full((len(s), 1), self.n + 1), s[:, None], np.zeros((len(s), 1))
+        new = self._violators(w, members)
+        for _ in range(ROUNDS):
+            members = np.concatenate([members, new], axis=1)
+            z = np.concatenate([z, self.rows[new]], axis=1)
+            beta = np.concatenate([beta, np.zeros(new.shape)], axis=1)
+            c = np.where(members == self.n + 1, self.cp, self.cn)
+            beta, solved = _newton_on_products(z @ z.mT, c, members != self.n, beta)
+            w = np.matmul(beta[:, None], z)[:, 0]
+            new = self._violators(w, members)
+            done = solved & (new == self.n).all(axis=1)
+            out[todo[done]] = w[done]
+            if done.all():
+                break
+            todo, members, z, beta, new = (a[~done] for a in (todo, members, z, beta, new))
+            # Members that are not active leave, but for the target, and some that fill up the shorter sets
+            stay = _true_first((beta > 0) | (members == self.n + 1))
+            members, z, beta = members[stay], z[stay], beta[stay]
+        return out
+
+    def _violators(self, w, members):
+        """Active candidates outside the working sets [B, groups], the worst of each group; n where it has none.
+
+        A candidate's group is its number modulo the number of groups: quicker than to find the worst of all.
+        """
+        b = np.arange(len(w))[:, None]
+        margins = np.empty((len(w), self.width), np.float32)
+        np.matmul(w.astype(np.float32), self.columns, out=margins[:, :self.n])
+        margins[:, self.n:] = -np.inf
+        margins[b, members] = -np.inf
+        worst = margins.reshape(len(w), -1, self.groups).argmax(axis=1) * self.groups + np.arange(self.groups)
+        return np.where(margins[b, worst] > -1 + ROUNDING, worst, self.n)
+
+
+def _newton_on_products(K, c, real, beta):
+    """Minimise over w = sum_i β_i z_i: 1/2 |w|² + 1/2 sum_i c_i max(0, q_i)² with q_i = 1 - w·z_i, by inner products.
+
+    K [B, m, m] are those of the rows z_i, c [B, m] their weights; rows that are not `real` [B, m] do not count. Starts
+    from beta [B, m]. Returns the β of the minimum, which are c_i max(0, q_i), and whether it was reached [B].
+    """
+    out, reached, todo = beta.copy(), np.zeros(len(K), bool), np.arange(len(K))
+    q = real - np.vecdot(K, beta[:, None])
+    for _ in range(SMALL_STEPS):
+        # The β at the minimum if the active rows stay the same: (1/c + K) β = 1 among them, and 0 for the others
+        active = q > 0
+        b, i = at = _true_first(active)
+        on = active[at]
+        h = K[b[:, :, None], i[:, :, None], i[:, None]]
+        h *= on[:, :, None] & on[:, None]
+        np.einsum("bii->bi", h)[...] += 1 / c[at]
+        new = np.zeros_like(beta)
+        new[at] = np.linalg.solve(h, on[:, :, None])[:, :, 0]
+        d = new - beta
+        u = np.vecdot(K, d[:, None])   # q falls by this
+        start = np.vecdot(u, beta - c * np.maximum(0, q))   # slope of the objective
+        end = np.vecdot(u, new - c * np.maximum(0, q - u))
+        far = end > -.1 * start   # a whole step goes too far: cut it to where the slope should be zero
+        step = np.where(far, start / np.where(far, start - end, 1), 1)[:, None]
+        beta = beta + step * d
+        q = q - step * u
+        # Done if nothing changes any more but for rounding, or a whole step was right about what is active
+        done = (np.abs(u) < 1e-6).all(axis=1) | ~far & ((q > 0) == active).all(axis=1)
+        out[todo], reached[todo] = beta, done
+        if done.all():
+            break
+        if done.any():
+            K, c, todo, beta, q = (a[~done] for a in (K, c, todo, beta, q))
+    return out, reached
+
+
+def _true_first(mask):
+    """Index (rows [B, 1], places [B, a]) of each row's true ones, then of others: a is the most true ones of a row."""
+    return np.arange(len(mask))[:, None], np.argsort(~mask, axis=1, kind="stable")[:, :mask.sum(axis=1).max()]
+
+
+class _ManyActive:
     """Many targets at once, float32, in variables in which the mean Hessian of the pilots is the identity.
 
     A margin is stored as v = sqrt(cn) (1 + w·x): a candidate is active where v > 0, and its loss is v²/2.
     """
 
-    def __init__(self, x, cn, cp):
-        self.x, self.cn, self.cp = x, cn, cp
+    def __init__(self, x, cn, cp, active):
+        """For candidates x [n, D]; active [pilots, n] are those that were for each pilot."""
         n, D = x.shape
-        self.size = max(1, min(BATCH, HESSIANS_BYTES // (4 * D * D)))
-        pilots = np.random.default_rng(0).choice(n, min(PILOTS, n), replace=False)
-        active = np.empty((len(pilots), n), bool)
-        for p, j in enumerate(pilots):
-            others = x.copy()
-            others[j] = 0    # as good as absent: its margin does not depend on w
-            active[p] = x @ _newton(others, x[j], cn, cp) > -1
-            active[p, j] = False
+        self.cp = cp
         hessians = [np.eye(D) + cn * (rows.T @ rows) for rows in (x[a] for a in active)]
         self.back = np.linalg.inv(np.linalg.cholesky(np.mean(hessians, axis=0))).T   # w = back @ variables
         self.ridge = (self.back.T @ self.back).astype(np.float32)                    # what |w|² becomes
@@ -186,15 +308,8 @@ class _Batch:
         self.mean_pull = -self.one * np.mean([self.rows[a].sum(0) for a in active], axis=0)
 
     def solve(self, s):
-        """Weights float64 [m, D] for targets s [m, D], which end in 1."""
-        moved = (s @ self.back).astype(np.float32)
-        w = np.concatenate([self._solve(moved[i:i + self.size]) for i in range(0, len(moved), self.size)])
-        w = w.astype(np.float64) @ self.back.T
-        for i in np.flatnonzero(~np.isfinite(w).all(axis=1)):
-            w[i] = _newton(self.x, s[i], self.cn, self.cp)
-        return w
-
-    def _solve(self, s):
+        """Weights float64 [B, D] for targets s [B, D], which end in 1; NaN where the steps do not suffice."""
+        s = (s @ self.back).astype(np.float32)
         cp = np.float32(self.cp)
         shrink = cp / (1 + cp * np.vecdot(s, s))
         w = self.mean_pull + s * (shrink * (1 - s @ self.mean_pull))[:, None]
@@ -203,7 +318,7 @@ class _Batch:
         far = self._conjugate_gradients(s, w, v, cp)
         if far.any():
             w[far] = self._newton_steps(s[far], w[far], v[far], cp)
-        return w
+        return w.astype(np.float64) @ self.back.T
 
     def _gradient(self, s, w, r, cp):
         """[B, D] at w, where r [B, n] are the positive parts of the margins."""

@@ -50,6 +50,6 @@ def _band(chart, column, ranking, results, k_max) -> None:
         return
     low, high = curves.band(results.values(), [(0, None)] * len(pending), k_max)
     ks = list(range(k_max + 1))
-    chart.add_scatter(x=[*ks, *reversed(ks)], y=[*high, *reversed(low)], fill="toself", opacity=0.18, hoverinfo="skip",
+    chart.add_scatter(x=[*ks, *reversed(ks)], y=[*high, *reversed(low)], fill="toself", opacity=0.07, hoverinfo="skip",
                       mode="none", fillcolor=palette.line(ranking)[0], legendgroup=ranking, showlegend=False, row=1,
                       col=column)

@@ -1,6 +1,6 @@
 """Exemplar SVM against scikit-learn: agreement and time, side by side on one core.
 
-    .venv/bin/python tests/benchmarks/esvm.py [--data DIR] [--sets pixels,conv-unit,...] [--features DIR] [--json]
+    .venv/bin/python tests/benchmarks/esvm.py [--data DIR] [--sets pixels,conv-unit,moco,...] [--json]
 
 Candidates: the first 5,000 training images of one Fashion-MNIST class (of the full 60,000); targets: its 1,000 test
 images. The feature sets have 128 dimensions and are made here, without training on a GPU; each also with every row
@@ -10,8 +10,8 @@ scaled to length 1 ("-unit", as many self-supervised projections are):
 - conv: an untrained convolution layer (64 random 7x7 filters, ReLU, average-pooled), projected at random;
 - mlp: the last hidden layer (ReLU) of a classifier trained for 3 epochs on all classes.
 
---features DIR adds DIR/train.npy and DIR/val.npy; their labels are DIR/train_labels.npy and DIR/val_labels.npy or,
-where these are absent, those of Fashion-MNIST.
+By name in --sets also those of the networks of the bundled demo: moco, simclr, dino and supervised, where all its
+5,000 training images are candidates and its 1,000 validation images targets.
 
 Agreement: Kendall's tau of the candidates' scores with LinearSVC(dual=False, tol=1e-6), the least of 100 targets.
 Time per target: scikit-learn with its defaults, one target after the other; ours in a batch of 1,000, the preparation
@@ -37,8 +37,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from attribution.data.fashion_mnist import DEBIAN, load  # noqa: E402
 from attribution.rankings.exemplar_svm import ExemplarSVM, scores  # noqa: E402
+from attribution.workspace import Workspace  # noqa: E402
 
 SETS = ["pixels", "pixels-unit", "conv", "conv-unit", "mlp", "mlp-unit"]
+DEMO_SETS = ["moco", "simclr", "dino", "supervised"]
 
 
 def flat(images, labels):
@@ -122,8 +124,7 @@ def measure(name, candidates, targets, rounds, agreement):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, default=DEBIAN, help="folder of Fashion-MNIST's four idx.gz files")
-    parser.add_argument("--features", type=Path, action="append", default=[], help="folder with train.npy and val.npy")
-    parser.add_argument("--sets", default=",".join(SETS), help="which of " + ", ".join(SETS))
+    parser.add_argument("--sets", default=",".join(SETS), help="which of " + ", ".join(SETS + DEMO_SETS))
     parser.add_argument("--label", type=int, default=6, help="the class (6: Shirt)")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--agreement", type=int, default=100, help="targets to compare with scikit-learn")
@@ -134,17 +135,16 @@ def main():
         return
     (train, train_labels), (test, test_labels) = (flat(*load(split, args.data)) for split in ("train", "test"))
 
-    def sets():
-        for name in filter(None, args.sets.split(",")):
-            base, _, unit = name.partition("-")
-            features = {"pixels": pixels, "conv": conv, "mlp": mlp}[base](train, train_labels, test)
-            if unit:
-                features = [f / np.maximum(np.linalg.norm(f, axis=1, keepdims=True), 1e-12) for f in features]
-            yield name, *features, train_labels, test_labels
-        for folder in args.features:
-            labels = [np.load(p) if (p := folder / f"{part}_labels.npy").exists() else fallback
-                      for part, fallback in (("train", train_labels), ("val", test_labels))]
-            yield folder.name, np.load(folder / "train.npy"), np.load(folder / "val.npy"), *labels
+    def features(name):
+        """(candidates, targets) of a feature set."""
+        if name in DEMO_SETS:
+            feature = Workspace.open().feature(name)
+            return np.asarray(feature.train), np.asarray(feature.val)
+        base, _, unit = name.partition("-")
+        x, queries = {"pixels": pixels, "conv": conv, "mlp": mlp}[base](train, train_labels, test)
+        if unit:
+            x, queries = (f / np.maximum(np.linalg.norm(f, axis=1, keepdims=True), 1e-12) for f in (x, queries))
+        return x[train_labels == args.label][:5000], queries[test_labels == args.label]
 
     results = []
     columns = {"set": "set", "tau_min": "tau min", "sklearn_ms": "sklearn ms", "ours_ms": "ours ms", "ratio": "ratio",
@@ -153,9 +153,8 @@ def main():
     with threadpool_limits(1):
         if not args.json:
             print("  ".join(f"{c:>12}" for c in columns.values()))
-        for name, x, queries, x_labels, query_labels in sets():
-            candidates = x[x_labels == args.label][:5000]
-            results.append(measure(name, candidates, queries[query_labels == args.label], args.rounds, args.agreement))
+        for name in args.sets.split(","):
+            results.append(measure(name, *features(name), args.rounds, args.agreement))
             if not args.json:
                 row = [results[-1][c] for c in columns]
                 print("  ".join(f"{v:>12}" if isinstance(v, str) else f"{v:>12.5g}" for v in row), flush=True)

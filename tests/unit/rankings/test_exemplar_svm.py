@@ -23,13 +23,15 @@ def split(kind):
     x = x.astype(np.float32) / 16
     if kind == "unit norm":
         x = x / np.linalg.norm(x, axis=1, keepdims=True)
+    elif kind == "large norm":   # few candidates are active
+        x = 4 * x
     elif kind == "wide":   # more features than candidates
         x = np.concatenate([x, x ** 2, np.sin(5 * x), np.cos(3 * x)], axis=1)
     odd = y % 2 == 1
     return (x[odd][:150] if kind == "wide" else x[odd][:800]), x[~odd][:40]
 
 
-@pytest.mark.parametrize("kind", ["as they are", "unit norm", "wide"])
+@pytest.mark.parametrize("kind", ["as they are", "unit norm", "large norm", "wide"])
 @pytest.mark.parametrize("together", [False, True])
 def test_agrees_with_scikit_learn(kind, together):
     candidates, targets = split(kind)
@@ -71,24 +73,58 @@ def test_a_kept_object_gives_what_a_new_one_gives_whatever_the_batch():
     np.testing.assert_allclose(svm.scores(targets[3:4])[0], together[3], atol=2e-3)
 
 
+def one_by_one(candidates, targets):
+    return np.concatenate([scores(candidates, targets[i:i + FEW]) for i in range(0, len(targets), FEW)])
+
+
+@pytest.mark.parametrize("kind, way", [("as they are", exemplar_svm._ManyActive),
+                                       ("large norm", exemplar_svm._FewActive)])
+def test_the_way_fits_how_many_candidates_are_active(kind, way):
+    candidates, targets = split(kind)
+    svm = ExemplarSVM(candidates)
+    svm.scores(targets)
+    assert isinstance(svm._prepared, way)
+
+
+@pytest.mark.parametrize("added", [2, exemplar_svm.ADDED, 300])
+def test_working_sets_grow_to_all_active_candidates(added, monkeypatch):
+    candidates, targets = split("large norm")
+    exact = one_by_one(candidates, targets)
+    active = (exact > -1).sum(axis=1)
+    assert active.max() > exemplar_svm.ADDED
+    monkeypatch.setattr(exemplar_svm, "ADDED", added)
+    np.testing.assert_allclose(scores(candidates, targets), exact, atol=1e-5)
+
+
 def test_targets_left_by_the_batch_are_solved_one_by_one(monkeypatch):
     candidates, targets = split("as they are")
-    exact = np.concatenate([scores(candidates, targets[i:i + FEW]) for i in range(0, len(targets), FEW)])
+    exact = one_by_one(candidates, targets)
     monkeypatch.setattr(exemplar_svm, "NEWTON_STEPS", 1)
     monkeypatch.setattr(exemplar_svm, "CLOSE", 0)
     monkeypatch.setattr(exemplar_svm, "CG_CLOSE", 0)
     np.testing.assert_allclose(scores(candidates, targets), exact, atol=1e-5)
 
 
+@pytest.mark.parametrize("limit", ["ROUNDS", "SMALL_STEPS"])
+def test_targets_left_by_the_working_sets_are_solved_one_by_one(limit, monkeypatch):
+    candidates, targets = split("large norm")
+    exact = one_by_one(candidates, targets)
+    monkeypatch.setattr(exemplar_svm, limit, 1)
+    np.testing.assert_allclose(scores(candidates, targets), exact, atol=1e-5)
+
+
 @pytest.mark.parametrize("m", [1, 20])
-@pytest.mark.parametrize("case", ["one candidate", "same candidate thrice", "target among candidates", "constant",
-                                  "zero", "far away"])
+@pytest.mark.parametrize("kind", ["as they are", "large norm"])
+@pytest.mark.parametrize("case", ["one candidate", "five candidates", "same candidate thrice",
+                                  "target among candidates", "constant", "zero", "far away"])
 @pytest.mark.filterwarnings("error")
-def test_odd_candidates(case, m):
-    candidates, targets = (a.astype(np.float64) for a in split("as they are"))
+def test_odd_candidates(case, kind, m):
+    candidates, targets = (a.astype(np.float64) for a in split(kind))
     targets = targets[:m]
     if case == "one candidate":
         candidates = candidates[:1]
+    elif case == "five candidates":   # fewer than join a working set in a round
+        candidates = candidates[:5]
     elif case == "same candidate thrice":
         candidates = candidates[[0, 0, 0]]
     elif case == "target among candidates":
