@@ -149,8 +149,9 @@ def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:
             ranking = st.selectbox("Ranking", list(found.tables[kind]), width=190)
             outcomes = {status: [target for target, one in found.tables[kind][ranking].items()
                                  if studies.status_of(one) == status] for status in STATUSES}
-            status = st.segmented_control("Outcome", STATUSES, default=next((s for s in STATUSES if outcomes[s]), STATUSES[0]),
-                                          required=True, key=f"outcome {kind} {ranking}",
+            first = next((status for status in STATUSES if outcomes[status]), STATUSES[0])
+            status = st.segmented_control("Outcome", STATUSES, default=first, required=True,
+                                          key=f"outcome {kind} {ranking}",
                                           format_func=lambda s: f"{s.replace('_', ' ')} {len(outcomes[s])}")
         rows = [(kind, ranking, target) for target in outcomes[status]]
         st.caption("Choose one to see its lineup, or click a step or draw a box in the chart.")
