@@ -18,7 +18,6 @@ from rich.table import Table
 from attribution import UserError, jobs, recipes, support, supports
 from attribution.edits import parse_images
 from attribution.lineup import default_rankings
-from attribution.measure import STUDY_SEED
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
@@ -192,7 +191,7 @@ def study(targets: Annotated[int, typer.Option(help="How many stable targets, dr
           rankings: Rankings = None,
           kinds: Annotated[str, typer.Option(help="remove, mislabel, or both with a comma.")] = "remove,mislabel",
           protocol: Annotated[str, typer.Option(help="default or paper")] = "default",
-          seed: Annotated[int, typer.Option(help="Draws the targets.")] = STUDY_SEED,
+          seed: Annotated[int, typer.Option(help="Draws the targets.")] = jobs.STUDY_SEED,
           workspace: Where = DEMO, as_json: AsJson = False):
     """Supports of many targets under several rankings. Interrupt it and call it again: it goes on where it was."""
     from attribution.measure import random_stable

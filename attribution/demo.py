@@ -293,7 +293,7 @@ def datamodels(build: Build) -> None:
     workspace = build.workspace
     masks, margins = half_margins(workspace, FIT)
     margins = margins.mean(1)
-    some = np.random.default_rng(measure.STUDY_SEED).choice(workspace.n_val, 60, replace=False)
+    some = np.random.default_rng(jobs.STUDY_SEED).choice(workspace.n_val, 60, replace=False)
     tuning = {}
     for number, penalty in enumerate(PENALTIES):
         weights = method.fit(masks[:-TUNING], margins[:-TUNING, some], penalty)
@@ -371,7 +371,7 @@ def export_study(build: Build) -> None:
 
 def study_targets(workspace: Workspace) -> list[int]:
     """The study's targets."""
-    return measure.random_stable(workspace, STUDY_TARGETS, measure.STUDY_SEED)
+    return measure.random_stable(workspace, STUDY_TARGETS, jobs.STUDY_SEED)
 
 
 def wait(build: Build, workspace: Workspace, spec: dict) -> None:

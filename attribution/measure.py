@@ -13,7 +13,6 @@ from attribution.files import read_array
 from attribution.support import K, Support
 
 KINDS = ("remove", "mislabel")
-STUDY_SEED = 7  # draws the targets of a study where nobody says otherwise
 
 
 def support_tables(workspace, store=None, protocol: str = "default",

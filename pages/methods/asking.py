@@ -4,7 +4,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, jobs, replay, studies
 from attribution.lineup import default_rankings
-from attribution.measure import KINDS, STUDY_SEED, random_stable, stable
+from attribution.measure import KINDS, random_stable, stable
 from attribution.store import Store
 from pages.methods import words
 from pages.ui import command, state
@@ -26,7 +26,7 @@ def form(ws: Workspace, found: studies.Study) -> None:
                         key=state.STUDY_RANKINGS)
     kinds = st.pills("Kinds of support", KINDS, default=list(KINDS), selection_mode="multi", key=state.STUDY_KINDS)
     try:
-        spec = jobs.study_spec(ws, random_stable(ws, targets, STUDY_SEED), rankings, kinds)
+        spec = jobs.study_spec(ws, random_stable(ws, targets, jobs.STUDY_SEED), rankings, kinds)
         store = Store.of(ws)
         cost = replay.study_cost(ws, store, spec)
         store.close()

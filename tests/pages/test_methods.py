@@ -89,7 +89,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     store = Store.of(ws)
     (job,) = store.open_jobs()
     assert not app.exception and job.spec["verb"] == "study" and job.spec["rankings"] == ["trak-10", "random"]
-    assert job.spec["targets"] == measure.random_stable(ws, 2, measure.STUDY_SEED)
+    assert job.spec["targets"] == measure.random_stable(ws, 2, jobs.STUDY_SEED)
     assert "Study (job 1): waiting for the runner." in progress(app) and app.button(key="start study").disabled
     store.start_job(job.id, 5)
     store.progress_job(job.id, 2)
