@@ -146,7 +146,7 @@ def searches(workspace, store: Store, spec: dict) -> Iterator:
     elif verb == "study":
         yield _once([(nothing(), seed) for seed in SEEDS])  # the control every probe shares
         every = study_supports(spec)
-        for one, known in zip(every, supports.known(workspace, store, every)):
+        for one, known in zip(every, supports.known(supports.table(workspace, store), every)):
             yield _once([]) if known else _support(workspace, store, one)
     elif verb == "subsets":
         for number in range(spec["first"], spec["first"] + spec["count"]):

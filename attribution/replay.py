@@ -129,7 +129,7 @@ def study_cost(workspace, store, spec: dict) -> StudyCost:
     found = found[(found.protocol == spec["protocol"]) & (found.k_max == spec["k_max"])
                   & found.kind.isin(spec["kinds"])]
     means = {**found.groupby("kind").trainings.mean(), **found.groupby(["kind", "ranking"]).trainings.mean()}
-    known = supports.known(workspace, store, every)
+    known = supports.known(found, every)
     trainings = sum(means.get((one["kind"], one["ranking"]), means.get(one["kind"], sum(bounds(one)) / 2))
                     for one, there in zip(every, known) if not there)
     return StudyCost(len(every), sum(known), float(trainings), len(found),

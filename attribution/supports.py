@@ -49,10 +49,10 @@ def table(workspace, store: Store | None = None) -> "pd.DataFrame":
     return whole[current].drop_duplicates(ASKED, keep="last").reset_index(drop=True)
 
 
-def known(workspace, store: Store, specs: list[dict]) -> list[bool]:
-    """For each support spec (see `attribution.jobs`), whether its answer is there already."""
-    found = set(table(workspace, store)[ASKED].itertuples(index=False, name=None))
-    return [tuple(spec[name] for name in ASKED) in found for spec in specs]
+def known(found: "pd.DataFrame", specs: list[dict]) -> list[bool]:
+    """For each support spec (see `attribution.jobs`), whether its answer is in `found`, a `table`."""
+    asked = set(found[ASKED].itertuples(index=False, name=None))
+    return [tuple(spec[name] for name in ASKED) in asked for spec in specs]
 
 
 def to_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":

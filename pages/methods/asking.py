@@ -60,7 +60,10 @@ def progress(ws: Workspace, found: studies.Study, picked: bool) -> None:
         job, open_jobs = store.job(number), store.open_jobs()
         store.close()
         if job.open:
-            jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
+            try:
+                jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
+            except UserError as error:
+                st.error(write.sentence(error))
         if not job.open or job.done != seen and not picked:
             st.rerun()
         ahead = sum(other.id < number for other in open_jobs) if job.state == "queued" else 0

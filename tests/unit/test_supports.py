@@ -92,8 +92,8 @@ def test_answers_of_a_ranking_that_is_gone_are_left_out(ws):
 def test_known(ws, store):
     asked = {"ranking": "random", "target": 0, "kind": "remove", "protocol": "default", "k_max": 20}
     put(store, "l2-moco", "flipped", 3)
-    assert supports.known(ws, store, [asked, asked | {"target": 3}, asked | {"ranking": "l2-moco"}]) == [
-        True, False, True]
+    found = supports.table(ws, store)
+    assert supports.known(found, [asked, asked | {"target": 3}, asked | {"ranking": "l2-moco"}]) == [True, False, True]
 
 
 @pytest.mark.parametrize("how", ["noise", "column", "trace"])
