@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+from attribution.data import DataSet, Split
 from attribution.errors import UserError
 
 CLASSES = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
@@ -29,7 +30,13 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 """
 
 
-def load(split: str, root: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
+def load(root: Path | None = None) -> DataSet:
+    """All images, as arrays. root and errors: as in `read`."""
+    train, val = (Split(*read(split, root)) for split in ("train", "test"))
+    return DataSet("Fashion-MNIST", CLASSES, train, val, inverted=True)
+
+
+def read(split: str, root: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [n, 28, 28] and labels int64 [n]; split "train" (60,000) or "test" (10,000), in the original order.
 
     root: a folder with the four idx.gz files; without one, Debian's package or torchvision's download is used.

@@ -35,7 +35,7 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from attribution.data.fashion_mnist import DEBIAN, load  # noqa: E402
+from attribution.data.fashion_mnist import DEBIAN, read  # noqa: E402
 from attribution.rankings.exemplar_svm import ExemplarSVM, scores  # noqa: E402
 from attribution.workspace import Workspace  # noqa: E402
 
@@ -133,7 +133,7 @@ def main():
     if not (args.data / "train-images-idx3-ubyte.gz").exists():
         print(f"Skipped: no Fashion-MNIST in {args.data}; name its folder with --data.", file=sys.stderr)
         return
-    (train, train_labels), (test, test_labels) = (flat(*load(split, args.data)) for split in ("train", "test"))
+    (train, train_labels), (test, test_labels) = (flat(*read(split, args.data)) for split in ("train", "test"))
 
     def features(name):
         """(candidates, targets) of a feature set."""

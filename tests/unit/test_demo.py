@@ -27,7 +27,7 @@ def test_the_split_is_balanced_and_the_planted_labels_are_recorded(ws):
 
 @pytest.mark.skipif(not fashion_mnist.DEBIAN.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
 def test_the_images_are_those_of_the_source_at_the_recorded_indices(ws):
-    images, labels = fashion_mnist.load("train")
+    images, labels = fashion_mnist.read("train")
     assert (images[ws.train_index] == ws.train_images).all()
     assert (labels[ws.train_index] == ws.truth()["original"]).all()
 

@@ -1,0 +1,130 @@
+"""Makes a workspace of a data set: labels, the images or where they are, and nothing computed yet."""
+
+import inspect
+import os
+import platform
+import shlex
+import shutil
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from attribution import data, recipes
+from attribution.data import DataSet, Split, roots
+from attribution.errors import UserError
+from attribution.files import write_array, write_json, write_table
+from attribution.workspace import SCHEMA, Workspace, fingerprint
+
+#: pixels are a feature set where an image has at most so many numbers, and all training images so many together (each
+#: takes four bytes of memory): beyond these they are no control worth its price
+PIXELS_PER_IMAGE, PIXELS = 64 * 64, 100_000_000
+
+
+def create(path: Path | str, dataset: str, root: Path | str | None = None, *, name: str | None = None,
+           recipe: str = "demo-cnn", skip_corrupt: bool = False, side: int | None = None,
+           val_share: float | None = None, progress: Callable[[str, int, int], None] | None = None) -> Workspace:
+    """Writes a workspace of the data set `dataset`, one of `data.NAMES`, into the new folder `path`.
+
+    root: where the data set's files are; it may be left out where they can be downloaded. skip_corrupt, side,
+    val_share: as in the loader, which has to know them. progress(text, done, total). A killed creation leaves no half
+    workspace.
+    Raises UserError where the data set cannot be had or is not fit, and where `path` is not new.
+    """
+    path = Path(os.path.abspath(Path(path).expanduser()))
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise UserError(f"{path} is there already and not an empty folder; choose another")
+    recipes.get(recipe)
+    start = time.perf_counter()
+    options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
+    found = _load(dataset, root, {option: value for option, value in options.items() if value is not None}, progress)
+    _check(found)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        workspace = _write(partial, found, name or path.name, recipe)
+        _record(workspace, found, dataset, options, time.perf_counter() - start)
+        if found.train.source:
+            roots.remember(workspace.fingerprint, data.folder(root))
+        partial.rename(path)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return Workspace.open(path)
+
+
+def locate(workspace: Workspace, root: Path | str) -> None:
+    """Notes that the images of `workspace` are in the folder `root` of this machine. Raises UserError where these are
+    others, and where the workspace has its images with it."""
+    if not workspace.manifest["dataset"].get("images"):
+        raise UserError(f"the workspace {workspace.name} has its images with it; there is nothing to locate")
+    folder = data.folder(root)
+    train, val = (workspace.images_in(folder, split) for split in ("train", "val"))
+    if fingerprint(train, workspace.train_labels, val, workspace.val_labels) != workspace.fingerprint:
+        raise UserError(f"the images in {folder} are not those of {workspace.name}; "
+                        "name the folder it was created from")
+    roots.remember(workspace.fingerprint, folder)
+
+
+def _load(dataset: str, root, options: dict, progress: Callable | None) -> DataSet:
+    loader = data.get(dataset)
+    known = inspect.signature(loader.load).parameters
+    for option in options:
+        if option not in known:
+            raise UserError(f"{dataset} knows no --{option.replace('_', '-')}; leave it out")
+    return loader.load(root, **options, **({"progress": progress} if "progress" in known else {}))
+
+
+def _check(found: DataSet) -> None:
+    for split, part in (("training", found.train), ("validation", found.val)):
+        if not len(part.labels):
+            raise UserError(f"the data set {found.name} has no {split} images; add some, or take another share of them")
+    if unseen := sorted(set(np.unique(found.val.labels)) - set(np.unique(found.train.labels))):
+        raise UserError(f"the class {found.classes[unseen[0]]} has validation images and no training images; "
+                        "add some, or remove it")
+
+
+def _write(folder: Path, found: DataSet, name: str, recipe: str) -> Workspace:
+    """The workspace without its parts."""
+    given = fingerprint(found.train.images, found.train.labels, found.val.images, found.val.labels)
+    sources = {split: part.source for split, part in (("train", found.train), ("val", found.val)) if part.source}
+    about = {"name": found.name, "classes": found.classes, "n_train": len(found.train.labels),
+             "n_val": len(found.val.labels), "shape": list(found.train.images.shape[1:]), "planted": 0,
+             "inverted": found.inverted, "fingerprint": given, **({"images": sources} if sources else {})}
+    write_json(folder / "workspace.json", {"schema": SCHEMA, "name": name, "recipe": recipe, "parts": {}, "steps": {},
+                                           "dataset": about})
+    return Workspace.open(folder)
+
+
+def _record(workspace: Workspace, found: DataSet, dataset: str, options: dict, seconds: float) -> None:
+    """Writes labels and images, and the provenance of both."""
+    files = []
+    for split, part in (("train", found.train), ("val", found.val)):
+        files += [f"{split}.parquet", _write_images(workspace.path, split, part)]
+        index = np.arange(len(part.labels)) if part.index is None else part.index
+        write_table(workspace.path / files[-2], pd.DataFrame({"source_index": index, "label": part.labels}))
+    words = [f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}")
+             for option, value in options.items() if value is not None]
+    made = {"command": " ".join(["python -m attribution workspace create --dataset", shlex.quote(dataset), *words]),
+            "made": time.strftime("%Y-%m-%d", time.gmtime()), "versions": _versions(),
+            "device": platform.processor() or platform.machine()}
+    workspace.record("data", {**made, "skipped": list(found.skipped), "seconds": round(seconds, 1)}, files)
+    size = int(np.prod(found.train.images.shape[1:]))
+    if size <= PIXELS_PER_IMAGE and size * workspace.n_train <= PIXELS:
+        workspace.record("features/pixels", {**made, "name": "pixels", "dim": size, "seconds": 0.0})
+
+
+def _write_images(folder: Path, split: str, part: Split) -> str:
+    """The name of the file with the images, or with the places where they are."""
+    if part.source:
+        write_table(folder / "images" / f"{split}.parquet", pd.DataFrame(part.places))
+        return f"images/{split}.parquet"
+    write_array(folder / "images" / f"{split}.npy", np.asarray(part.images))
+    return f"images/{split}.npy"
+
+
+def _versions() -> dict[str, str]:
+    return {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "pillow", "pyarrow")}}

@@ -1,0 +1,35 @@
+"""CIFAR-10 (Krizhevsky, 2009): 50,000 + 10,000 colour images of 32 x 32, by torchvision, which can download it."""
+
+from pathlib import Path
+
+import numpy as np
+
+from attribution.data import DataSet, Split
+from attribution.errors import UserError
+from attribution.files import data_folder
+
+
+def load(root: Path | None = None, of: str = "CIFAR10") -> DataSet:
+    """All images, as arrays. of: the class in torchvision.datasets, which knows the checksums of its files.
+
+    root: the folder with the unpacked batches, or the one that holds it; without one it is downloaded. The batches are
+    pickles: torchvision opens none before the checksums of all are right, so an altered one is refused. Raises
+    UserError for that, and where there are no files and none can be had.
+    """
+    import torchvision.datasets
+
+    kind = getattr(torchvision.datasets, of)
+    folder = Path(root).expanduser() if root else data_folder() / "datasets"
+    if folder.name == kind.base_folder:
+        folder = folder.parent
+    try:
+        parts = [kind(folder, train=train, download=root is None) for train in (True, False)]
+    except (OSError, RuntimeError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        if root is None:
+            raise UserError(f"{of} could not be downloaded ({why}); fetch {kind.url}, unpack it, and give its folder "
+                            "with --root") from None
+        raise UserError(f"{folder} does not hold {kind.base_folder} as it was published (missing or altered files); "
+                        f"unpack {kind.filename} there, or leave out --root to download it") from None
+    splits = [Split(part.data, np.array(part.targets, np.int64)) for part in parts]
+    return DataSet(f"{of[:5]}-{of[5:]}", list(parts[0].classes), *splits)

@@ -1,0 +1,143 @@
+"""A folder of class folders, `train/<class>/*` and `val/<class>/*` (or `test`), or `<class>/*` alone.
+
+Classes and images are in the order of torchvision's `ImageFolder`, so that image i here is its sample i, and what was
+computed with it fits. Hidden files are left out, and so is what is no picture by its ending.
+"""
+
+import os
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from attribution.data import DataSet
+from attribution.data.decoding import Unreadable
+from attribution.data.encoded import Contents, Encoded, required, splits
+from attribution.errors import UserError
+
+KIND = "image-folder"
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+VAL_NAMES = ("val", "valid", "validation", "test")  # the first that is there
+
+
+class Files(Contents):
+    """Picture files. names: paths under `root`, with slashes."""
+
+    source = {"kind": KIND}
+
+    def __init__(self, root: Path, names, numbers: np.ndarray):
+        self.root = root.resolve()
+        self.names = names
+        self.numbers = numbers
+
+    @property
+    def places(self):
+        return {"file": self.names, "number": self.numbers}
+
+    def read(self, i):
+        file = self.root / self.names[i]
+        try:
+            if not file.resolve().is_relative_to(self.root):  # a link, or a workspace.json that means harm
+                raise Unreadable("leads out of the data set's folder")
+            if not file.is_file():
+                raise Unreadable("is not there, or no file")
+            return file.read_bytes()
+        except OSError as error:
+            raise Unreadable(error.strerror or type(error).__name__) from None
+        except RuntimeError:
+            raise Unreadable("is a link in a circle") from None
+
+    def name(self, i):
+        return self.names[i]
+
+    def take(self, ids):
+        return Files(self.root, self.names[ids], self.numbers[ids])
+
+
+def load(root: Path | None, *, skip_corrupt: bool = False, side: int | None = None, val_share: float | None = None,
+         progress: Callable | None = None) -> DataSet:
+    """The images under `root`. Options as in `encoded.splits`.
+
+    A folder without validation images lends `val_share` of its training images. Raises UserError where there are no
+    class folders, for a class without training images, and for links to folders; a file that is a link out of `root` is
+    one that cannot be read.
+    """
+    root = required(root)
+    train_folder, val_folder = _layout(root)
+    classes, train, ignored = _listed(root, train_folder)
+    val = None
+    if val_folder:
+        val_classes, val, more = _listed(root, val_folder)
+        ignored += more
+        unknown = [name for name in val_classes if name not in classes]
+        if unknown:
+            raise UserError(f"the class {unknown[0]} has validation images and no training images; add some, "
+                            f"or remove {root / val_folder / unknown[0]}")
+        contents, labels = val
+        val = contents, np.array([classes.index(name) for name in val_classes], np.int64)[labels]
+    train, val, broken = splits(train, val, side, val_share, skip_corrupt, progress)
+    return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored))
+
+
+def reopen(source: dict, root: Path, places) -> Encoded:
+    """As `attribution.data.reopen`."""
+    contents = Files(root, places["file"].astype(str).array, places["number"].to_numpy(np.int64))
+    return Encoded(contents, tuple(source["shape"]))
+
+
+def _layout(root: Path) -> tuple[str, str | None]:
+    """The folders under `root` that hold the training and the validation classes."""
+    if not root.is_dir():
+        raise UserError(f"{root} is a file; name the folder that holds the class folders")
+    inside = _folders(root)
+    val = next((name for name in VAL_NAMES if name in inside), None)
+    # a class may be called train: without a val beside it, only as the one folder there is
+    if "train" in inside and (val or len(inside) == 1) and _folders(root / "train"):
+        return "train", val
+    return ".", None
+
+
+def _folders(folder: Path) -> list[str]:
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _listed(root: Path, folder: str) -> tuple[list[str], tuple[Files, np.ndarray], list[str]]:
+    """Classes, pictures with their labels, and lines on what else there is, of the class folders in one folder."""
+    classes, names, labels, others, empty = [], [], [], Counter(), []
+    for class_ in _folders(root / folder):
+        found = _pictures(root / folder / class_, others)
+        if found:
+            names += [file.relative_to(root).as_posix() for file in found]
+            labels += [len(classes)] * len(found)
+            classes.append(class_)
+        else:
+            empty.append(f"{Path(folder, class_).as_posix()} (a folder without images)")
+    if not names:
+        raise UserError(f"there are no class folders with images in {root / folder}; "
+                        "lay them out as train/<class>/*.jpg and val/<class>/*.jpg, or as <class>/*.jpg")
+    lines = [f"{count:,} files {ending or 'without an ending'} in {folder} (not images)"
+             for ending, count in sorted(others.items())]
+    contents = Files(root, np.array(names, object), np.arange(len(names)))
+    return classes, (contents, np.array(labels, np.int64)), [*empty, *lines]
+
+
+def _pictures(folder: Path, others: Counter) -> list[Path]:
+    """The picture files in `folder` and its folders; endings of other files are counted in `others`."""
+    found = []
+    if folder.is_symlink():
+        raise UserError(f"{folder} is a link to a folder; put the folder itself there")
+    for parent, folders, names in sorted(os.walk(folder)):
+        if any(part.startswith(".") for part in Path(parent).relative_to(folder).parts):
+            continue
+        linked = [name for name in folders if Path(parent, name).is_symlink()]
+        if linked:
+            raise UserError(f"{Path(parent, linked[0])} is a link to a folder; put the folder itself there")
+        for name in sorted(names):
+            if name.startswith("."):
+                continue
+            if name.lower().endswith(ENDINGS):
+                found.append(Path(parent, name))
+            else:
+                others[Path(name).suffix.lower()] += 1
+    return found

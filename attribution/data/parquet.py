@@ -1,0 +1,218 @@
+"""Parquet as Hugging Face writes it: a column of encoded pictures and one of labels, in one file or in shards.
+
+Read in place, a row group at a time. The order is that of the shards' names, and of the rows in each.
+"""
+
+import json
+import re
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from threading import Lock
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from attribution.data import DataSet, folder
+from attribution.data.encoded import Contents, Encoded, required, splits
+from attribution.errors import UserError
+
+KIND = "parquet"
+IMAGE, LABEL = ("img", "image"), ("label", "fine_label")
+CACHE = 64 << 20  # bytes of encoded pictures that are held; one row group at least
+OPEN_FILES = 16
+
+
+class Rows(Contents):
+    """Pictures in the column `column` of Parquet files. files: (path under `root`, rows), in order; numbers: rows of
+    all files in a row."""
+
+    def __init__(self, root: Path, files: list[tuple[str, int]], column: str, numbers: np.ndarray):
+        self.root, self.files, self.column, self.numbers = root, files, column, numbers
+        self.source = {"kind": KIND, "files": [list(file) for file in files], "column": column}
+        self._starts = np.cumsum([0, *(rows for _, rows in files)])
+        self._lock = Lock()  # a server's threads share one
+        self._file = lru_cache(OPEN_FILES)(self._open)
+        self._groups: OrderedDict[tuple[int, int], pa.ChunkedArray] = OrderedDict()
+        if len(numbers) and not 0 <= numbers.min() <= numbers.max() < self._starts[-1]:
+            raise ValueError(f"rows beyond the {self._starts[-1]} of the files")
+
+    @property
+    def places(self):
+        return {"row": self.numbers}
+
+    def read(self, i):
+        which, row = self._at(i)
+        try:
+            with self._lock:
+                file, starts = self._file(which)
+                number = int(np.searchsorted(starts, row, "right")) - 1
+                found = self._group(file, which, number)[row - int(starts[number])].as_py()
+        except (OSError, pa.ArrowException) as error:
+            raise _broken(self.root / self.files[which][0], error) from None
+        content = found.get("bytes") if isinstance(found, dict) else found
+        if content is None:
+            raise UserError(f"{self.name(i)} holds no image, at most the path of one elsewhere; write the data set "
+                            "again with its images in it, or give the images themselves as an image-folder")
+        return content
+
+    def name(self, i):
+        which, row = self._at(i)
+        return f"row {row} of {self.files[which][0]}"
+
+    def take(self, ids):
+        return Rows(self.root, self.files, self.column, self.numbers[ids])
+
+    def _at(self, i: int) -> tuple[int, int]:
+        """File and row in it of picture i."""
+        number = self.numbers[i]
+        which = int(np.searchsorted(self._starts, number, "right")) - 1
+        return which, int(number - self._starts[which])
+
+    def _open(self, which: int) -> tuple[pq.ParquetFile, np.ndarray]:
+        """A file, and the first row of each of its row groups."""
+        name, rows = self.files[which]
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts:
+            raise UserError(f"{name} leads out of the data set's folder; copy the workspace again")
+        if not (self.root / name).is_file():
+            raise UserError(f"{name} is not in {self.root}; put it back, or say where it is: "
+                            "python -m attribution workspace locate --root DIR")
+        file = pq.ParquetFile(self.root / name)
+        counts = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
+        if sum(counts) != rows:
+            raise UserError(f"{self.root / name} has {sum(counts):,} rows and should have {rows:,}; "
+                            "put back the file that the workspace was created from")
+        return file, np.cumsum([0, *counts])
+
+    def _group(self, file: pq.ParquetFile, which: int, number: int) -> pa.ChunkedArray:
+        """The pictures of one row group, the most recently used of them from memory."""
+        if (which, number) in self._groups:
+            self._groups.move_to_end((which, number))
+        else:
+            nested = pa.types.is_struct(file.schema_arrow.field(self.column).type)
+            wanted = f"{self.column}.bytes" if nested else self.column
+            table = file.read_row_group(number, columns=[wanted], use_threads=False)
+            self._groups[which, number] = table.column(self.column)
+            while len(self._groups) > 1 and sum(column.nbytes for column in self._groups.values()) > CACHE:
+                self._groups.popitem(last=False)
+        return self._groups[which, number]
+
+
+def load(root: Path | None, *, skip_corrupt: bool = False, side: int | None = None, val_share: float | None = None,
+         progress: Callable | None = None) -> DataSet:
+    """The images in the Parquet file or folder `root`. Options as in `encoded.splits`.
+
+    Files are of training, validation or test images as their names begin, or their folder's; where none says so, and in
+    a single file, all are training images. Without validation images these lend `val_share`. Class names are read from
+    the schema; where it has none they are the numbers. Raises UserError for other columns, labels that are missing,
+    and pictures that are not in the file.
+    """
+    root = required(root)
+    shards, skipped = _shards(root)
+    within = folder(root)
+    columns = _columns(within / shards["train"][0])
+    train, val = (_read(within, shards[split], *columns) if split in shards else None for split in ("train", "val"))
+    labels = np.concatenate([labels for _, labels in filter(None, (train, val))])
+    classes = _classes(within / shards["train"][0], columns[1], labels)
+    train, val, broken = splits(train, val, side, val_share, skip_corrupt, progress)
+    return DataSet(root.stem if root.is_file() else root.name, classes, train, val, skipped=(*broken, *skipped))
+
+
+def reopen(source: dict, root: Path, places) -> Encoded:
+    """As `attribution.data.reopen`."""
+    files = [(str(name), int(rows)) for name, rows in source["files"]]
+    return Encoded(Rows(root, files, source["column"], places["row"].to_numpy(np.int64)), tuple(source["shape"]))
+
+
+def _shards(root: Path) -> tuple[dict[str, list[str]], list[str]]:
+    """Files of "train" and, where there are any, "val", as paths under `root`; and lines on those left out."""
+    if root.is_file():
+        return {"train": [root.name]}, []
+    found: dict[str, list[str]] = {}
+    sets = set()
+    for file in sorted(root.rglob("*.parquet")):
+        path = file.relative_to(root)
+        if any(part.startswith(".") for part in path.parts):
+            continue
+        by_name, by_folder = (re.match("train|val|test", text.lower()) for text in (path.name, path.parent.name))
+        split = by_name or by_folder
+        found.setdefault(split.group() if split else "", []).append(path.as_posix())
+        sets.add(path.parent if by_name or not by_folder else path.parent.parent)
+    if not found:
+        raise UserError(f"there are no .parquet files in {root}; check --root")
+    if len(sets) > 1:
+        raise UserError(f"{root} holds several data sets ({', '.join(sorted(map(str, sets)))}); name the folder of one "
+                        "with --root")
+    if set(found) == {""}:
+        return {"train": found[""]}, []
+    if "train" not in found:
+        raise UserError(f"no file in {root} is named as training images, train*.parquet; rename it, or name one file "
+                        "with --root")
+    val = "val" if "val" in found else "test"
+    left_out = [f"{name} (neither training nor validation images)" for split, names in found.items()
+                if split not in ("train", val) for name in names]
+    return {"train": found["train"], **({"val": found[val]} if val in found else {})}, left_out
+
+
+def _columns(file: Path) -> tuple[str, str]:
+    """Names of the columns of pictures and labels."""
+    try:
+        schema = pq.read_schema(file)
+    except (OSError, pa.ArrowException) as error:
+        raise _broken(file, error) from None
+    picture, label = (next((name for name in names if name in schema.names), None) for names in (IMAGE, LABEL))
+    if picture is None or label is None:
+        wanted, names = ("images", IMAGE) if picture is None else ("labels", LABEL)
+        raise UserError(f"{file} has no column of {wanted}, {' or '.join(names)}, among {', '.join(schema.names)}; "
+                        "rename it")
+    kind = schema.field(picture).type
+    if pa.types.is_struct(kind):
+        kind = next((field.type for field in kind if field.name == "bytes"), None)
+    if kind is None or not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+        raise UserError(f"the column {picture} of {file} holds no encoded images but {schema.field(picture).type}; "
+                        "write it as Hugging Face does, a struct of bytes and path")
+    if not pa.types.is_integer(schema.field(label).type):
+        raise UserError(f"the column {label} of {file} holds no whole numbers but {schema.field(label).type}; "
+                        "number the classes from 0")
+    return picture, label
+
+
+def _read(folder: Path, names: list[str], picture: str, label: str) -> tuple[Rows, np.ndarray]:
+    """The pictures of the files `names`, and their labels, int64."""
+    labels = []
+    for name in names:
+        try:
+            column = pq.ParquetFile(folder / name).read([label]).column(label)
+        except (OSError, pa.ArrowException) as error:
+            raise _broken(folder / name, error) from None
+        if column.null_count:
+            raise UserError(f"{column.null_count:,} labels are missing in {folder / name}; "
+                            "leave those images out of it")
+        labels.append(column.to_numpy().astype(np.int64))
+    files = [(name, len(given)) for name, given in zip(names, labels)]
+    labels = np.concatenate(labels)
+    return Rows(folder, files, picture, np.arange(len(labels))), labels
+
+
+def _classes(file: Path, label: str, labels: np.ndarray) -> list[str]:
+    """Class names from the schema, or the numbers."""
+    try:
+        told = json.loads((pq.read_schema(file).metadata or {})[b"huggingface"])
+        names = [str(name) for name in told["info"]["features"][label]["names"]]
+    except (KeyError, TypeError, ValueError):
+        names = []
+    low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
+    if low < 0:
+        raise UserError(f"the label {low} stands in {file.parent} for images that have none; leave them out of it")
+    if high >= (len(names) or len(labels)):
+        raise UserError(f"the label {high} in {file.parent} is beyond the {len(names) or len(labels):,} "
+                        f"{'class names' if names else 'images'}; number the classes from 0")
+    return names or [str(number) for number in range(high + 1)]
+
+
+def _broken(file: Path, error: Exception) -> UserError:
+    why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return UserError(f"{file} cannot be read as Parquet ({why}); fetch it again")

@@ -1,0 +1,119 @@
+import numpy as np
+import pytest
+
+from attribution.data.encoded import Contents, held_out, shape_of, splits
+from attribution.errors import UserError
+from tests.unit.data.test_decoding import Image, encoded
+
+
+class Given(Contents):
+    def __init__(self, pictures, numbers=None):
+        self.pictures = pictures
+        self.numbers = np.arange(len(pictures)) if numbers is None else numbers
+        self.source = {"kind": "given"}
+
+    @property
+    def places(self):
+        return {"at": self.numbers}
+
+    def read(self, i):
+        return self.pictures[i]
+
+    def name(self, i):
+        return f"picture {self.numbers[i]}"
+
+    def take(self, ids):
+        return Given([self.pictures[i] for i in ids], self.numbers[ids])
+
+
+def grey(value, size=(4, 4)):
+    return encoded(Image.new("L", size, value))
+
+
+def split(pictures, labels, val=None, side=None, val_share=None, skip_corrupt=False, progress=None):
+    return splits((Given(pictures), np.array(labels)), val, side, val_share, skip_corrupt, progress)
+
+
+@pytest.mark.parametrize("looks, side, shape", [
+    ([(28, 20, True)] * 2, None, (20, 28)),
+    ([(28, 20, True), (28, 20, False)], None, (20, 28, 3)),
+    ([(64, 64, False)] * 2, None, (64, 64, 3)),
+    ([(65, 65, True)] * 2, None, (64, 64, 3)),
+    ([(28, 28, True), (28, 27, True)], None, (64, 64, 3)),
+    ([(28, 28, True)] * 2, 32, (32, 32, 3)),
+])
+def test_small_images_of_one_size_keep_it_and_others_get_a_fixed_one(looks, side, shape):
+    assert shape_of(np.array(looks), side) == shape
+
+
+def test_the_share_is_taken_of_each_class_and_leaves_some():
+    labels = np.repeat([0, 1, 2, 3], [100, 20, 2, 1])
+    chosen = held_out(labels, 0.1)
+    assert np.bincount(labels[chosen], minlength=4).tolist() == [10, 2, 1, 0]
+    assert (chosen == held_out(labels, 0.1)).all()
+    assert np.bincount(labels[held_out(labels, 0.99)], minlength=4).tolist() == [99, 19, 1, 0]
+
+
+def test_a_share_of_the_training_images_becomes_the_validation_images():
+    train, val, left_out = split([grey(i) for i in range(20)], [0, 1] * 10, val_share=0.2)
+    assert (len(train.labels), len(val.labels), left_out) == (16, 4, [])
+    assert sorted([*train.index, *val.index]) == list(range(20))
+    for part in (train, val):
+        assert part.labels.tolist() == (part.index % 2).tolist() and (part.places["at"] == part.index).all()
+        assert np.asarray(part.images)[:, 0, 0].tolist() == part.index.tolist()
+    assert train.source == {"kind": "given", "shape": [4, 4]}
+
+
+def test_images_answer_as_an_array_does():
+    images = split([grey(i) for i in range(20)], [0] * 20, (Given([grey(200)]), np.array([0])))[0].images
+    array = np.asarray(images)
+    assert images.shape == array.shape == (20, 4, 4) and images.dtype == array.dtype and images.ndim == 3
+    for which in (3, -1, np.int64(4), [5, 2, 5], [], slice(2, 9, 3), np.arange(20) > 17):
+        assert (images[which] == array[which]).all() and images[which].shape == array[which].shape
+    with pytest.raises(IndexError):
+        images[20]
+
+
+def test_what_cannot_be_read_is_listed_or_left_out():
+    pictures = [grey(i) if i % 3 else b"no picture" for i in range(24)]
+    with pytest.raises(UserError, match=r"^8 of 25 .*picture 0 \(is not .*picture 12 .* and 3 more; .*--skip"):
+        split(pictures, [0] * 24, (Given([grey(0)]), np.array([0])))
+    train, val, left_out = split(pictures, range(24), (Given([grey(0), b""]), np.array([0, 1])), skip_corrupt=True)
+    assert len(left_out) == 9 and left_out[-1] == "picture 1 (is empty)"
+    assert train.labels.tolist() == train.index.tolist() == [i for i in range(24) if i % 3]
+    assert train.images.shape == (16, 4, 4) and val.images.shape == (1, 4, 4)
+    with pytest.raises(UserError, match="no image that can be read"):
+        split([b""], [0], skip_corrupt=True)
+
+
+def test_what_is_left_out_has_no_say_in_the_shape():
+    train, _, _ = split([grey(1), grey(2), grey(3, (9, 9))[:-30]], [0, 0, 0], skip_corrupt=True)
+    assert train.images.shape[1:] == (4, 4)
+
+
+def test_progress_counts_both_splits():
+    told = []
+    split([grey(1)] * 2, [0, 0], (Given([grey(0)]), np.array([0])), progress=lambda *at: told.append(at))
+    assert told == [("reading images", 3, 3)]
+
+
+@pytest.mark.parametrize("options, why", [
+    ({"side": 4}, "8 to 512"), ({"side": 1000}, "8 to 512"), ({"val_share": 0.0}, "between 0 and 1"),
+    ({"val_share": 1.0}, "between 0 and 1"), ({"val_share": 0.1, "val": (Given([grey(0)]), np.array([0]))}, "its own"),
+])
+def test_options_that_make_no_sense_are_refused(options, why):
+    with pytest.raises(UserError, match=why):
+        split([grey(1)] * 2, [0, 0], **options)
+
+
+def test_the_sample_sees_the_bytes_and_their_order():
+    images = split([grey(1), grey(2), grey(1)], [0, 0, 0], (Given([grey(0)]), np.array([0])))[0].images
+    sample = [images.sample(np.array(ids)) for ids in ([0, 1], [1, 0], [2, 1])]
+    assert sample[0] == sample[2] != sample[1]
+
+
+def test_a_picture_that_goes_bad_later_is_named():
+    train, _, _ = split([grey(1)] * 2, [0, 0], (Given([grey(0)]), np.array([0])))
+    train.images.contents.pictures[1] = b"gone"
+    with pytest.raises(UserError, match="picture 1 cannot be read"):
+        train.images[1]
