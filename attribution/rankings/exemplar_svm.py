@@ -91,7 +91,9 @@ class ExemplarSVM:
         if s.shape[1] != self.x.shape[1]:
             raise UserError(f"The targets have {s.shape[1] - 1} features and the candidates {self.x.shape[1] - 1}: "
                             "use the same features for both.")
-        if len(s) <= FEW:
+        if len(self.x) < len(self.x[0]):   # no more than n can be active, and a Hessian would be larger than that
+            self._prepared = self._prepared or _FewActive(self.x, self.negative, self.positive)
+        elif len(s) <= FEW:
             return np.array([_newton(self.x, row, self.negative, self.positive) for row in s]).reshape(s.shape)
         if self._prepared is None:
             self._prepared = _prepare(self.x, self.negative, self.positive)
@@ -199,16 +201,29 @@ class _FewActive:
         self.cn, self.cp = cn, cp
         self.rows = np.concatenate([-x, np.zeros((1, D))])
         self.columns = np.ascontiguousarray(x.T, np.float32)
-        self.groups = min(ADDED, self.n)
+        # Where most candidates may turn out active, sets grow by more at a time
+        self.groups = min(max(ADDED, self.n // 40 if self.n < D else 0), self.n)
         self.width = self.n + 2 + -(self.n + 2) % self.groups   # of n + 2 members, in whole groups
-        # For where to start: the solution if all candidates were active
-        self.inverse = np.linalg.inv(np.eye(D) + cn * (x.T @ x))
-        self.pull = -cn * (self.inverse @ x.sum(axis=0))
+        self.start = self._all_active(x) if self.n >= D else self._none_active
+
+    def _all_active(self, x):
+        """Function of targets s [B, D]: the solutions if all candidates were active, to start from."""
+        inverse = np.linalg.inv(np.eye(x.shape[1]) + self.cn * (x.T @ x))
+        pull = -self.cn * (inverse @ x.sum(axis=0))
+
+        def start(s):
+            u = s @ inverse   # the target by Sherman-Morrison
+            return pull + u * (self.cp * (1 - s @ pull) / (1 + self.cp * np.vecdot(s, u)))[:, None]
+
+        return start
+
+    def _none_active(self, s):
+        """The same if none were, where an inverse would cost more than it saves."""
+        return s * (self.cp / (1 + self.cp * np.vecdot(s, s)))[:, None]
 
     def solve(self, s):
         """Weights float64 [B, D] for targets s [B, D], which end in 1; NaN where the rounds do not suffice."""
-        u = s @ self.inverse   # the target by Sherman-Morrison
-        w = self.pull + u * (self.cp * (1 - s @ self.pull) / (1 + self.cp * np.vecdot(s, u)))[:, None]
+        w = self.start(s)
         out = np.full_like(w, np.nan)
         todo = np.arange(len(s))
         members, z, beta = np.full((len(s), 1), self.n + 1), s[:, None], np.zeros((len(s), 1))
