@@ -31,22 +31,24 @@ def support_tables(workspace, store=None, protocol: str = "default",
 def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callable | None = None) -> dict:
     """`evaluate lds` of design.md: every ranking (or those named) on the held-out halves that the workspace brings.
 
-    Similarity rankings are judged as published, among images of the target's class. progress(text, done, total) is
-    called after each ranking. Raises UserError where the workspace has no held-out halves.
+    Similarity rankings are judged as published, among images of the target's class; a ranking of some targets, on
+    these. Left out, unless named, are rankings that keep no more than their first images. progress(text, done, total)
+    is called after each ranking. Raises UserError where the workspace has no held-out halves.
     """
     about = workspace.manifest["parts"].get("lds")
     if about is None:
         raise UserError(f"the workspace {workspace.name} has no held-out models to measure LDS on")
-    packed = read_array(workspace.path / "lds" / "masks.npy")
+    packed = read_array(workspace.folder("lds") / "masks.npy")
     masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)
-    margins = np.asarray(read_array(workspace.path / "lds" / "margins.npy", len(masks)), np.float32)
-    names = rankings or workspace.rankings()
+    margins = np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)), np.float32)
+    names = rankings or [name for name in workspace.rankings() if workspace.ranking(name).complete]
     made = {"alpha": about["alpha"], "recipe": about["recipe"], "recipe_hash": about["hash"]}
     answer = scoring.evaluate(masks, margins, {}) | made
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
         for done, name in enumerate(names, 1):
-            scores = workspace.ranking(name).all_scores()
-            answer["rankings"] |= scoring.evaluate(masks, margins, {name: scores})["rankings"]
+            ranking = workspace.ranking(name)
+            scored = scoring.evaluate(masks, margins, {name: ranking.all_scores()}, ranking.targets)
+            answer["rankings"] |= scored["rankings"]
             if progress:
                 progress("LDS: rankings", done, len(names))
     return answer

@@ -6,6 +6,9 @@ arrays are `.npy`, opened by memory map. No path in it is absolute.
 
 import hashlib
 import json
+import os
+import shlex
+import shutil
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attribution.data import Images, reopen, roots
+from attribution.data.thumbnails import Thumbnails
 from attribution.errors import UserError
-from attribution.files import read_array, read_table, write_json
+from attribution.files import data_folder, read_array, read_table, write_json
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,7 +30,7 @@ DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo"
 
 @dataclass(frozen=True)
 class Features:
-    """One feature set: train float32 [n_train, d], val float32 [n_val, d]."""
+    """One feature set: train [n_train, d] and val [n_val, d], of float16 or float32, memory-mapped where stored."""
 
     name: str
     train: np.ndarray
@@ -42,8 +47,8 @@ class BaseModels:
         self.probabilities = np.asarray(probabilities, np.float32)
         self.labels = labels
         self.models, n_val, classes = self.probabilities.shape
-        #: uint8 [models, n_val]
-        self.predicted = self.probabilities.argmax(2).astype(np.uint8)
+        #: uint8 [models, n_val], uint16 where there are more than 256 classes
+        self.predicted = self.probabilities.argmax(2).astype(np.min_scalar_type(classes - 1))
         votes = np.stack([(self.predicted == c).sum(0) for c in range(classes)], 1)
         #: int [n_val], the class most models predict; ties go to the larger mean probability
         self.prediction = (votes + 1e-3 * self.mean).argmax(1)
@@ -61,10 +66,15 @@ class BaseModels:
         """Mean probability over the models, float32 [n_val, classes]."""
         return self.probabilities.mean(0)
 
+    @cached_property
+    def statuses(self) -> np.ndarray:
+        """`status` of every target, str [n_val]."""
+        share = self.right / self.models
+        return np.where(share >= 0.9, "stable", np.where(share <= 0.5, "already_wrong", "unstable"))
+
     def status(self, target: int) -> str:
         """"stable" (right in at least 9 of 10 models), "already_wrong" (at most 5 of 10) or "unstable" (between)."""
-        share = self.right[target] / self.models
-        return "stable" if share >= 0.9 else "already_wrong" if share <= 0.5 else "unstable"
+        return str(self.statuses[target])
 
 
 class Workspace:
@@ -106,7 +116,9 @@ class Workspace:
                         state = "is missing" if not file.is_file() else f"has not the {size} bytes it should have"
                         raise UserError(f"the workspace at {path} is incomplete: {name} ({part}) {state}; "
                                         "copy it again")
-            return Workspace(path, manifest)
+            workspace = Workspace(path, manifest)
+            workspace._add_parts()
+            return workspace
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(f"{path / 'workspace.json'} is not as it should be ({type(error).__name__}: {error}); "
                             "copy the workspace again") from None
@@ -114,14 +126,36 @@ class Workspace:
     # -- images and labels
 
     @cached_property
-    def train_images(self) -> np.ndarray:
-        """uint8 [n_train, H, W] (grey) or [n_train, H, W, 3]."""
-        return read_array(self.path / "images" / "train.npy", self.n_train, None, None)
+    def train_images(self) -> np.ndarray | Images:
+        """uint8 [n_train, H, W] (grey) or [n_train, H, W, 3]: an array, or where they are read in place Images that
+        stand for one. Raises UserError where they are not on this machine."""
+        return self._images("train", self.n_train)
 
     @cached_property
-    def val_images(self) -> np.ndarray:
-        """uint8 [n_val, H, W] (grey) or [n_val, H, W, 3]."""
-        return read_array(self.path / "images" / "val.npy", self.n_val, None, None)
+    def val_images(self) -> np.ndarray | Images:
+        """uint8 [n_val, H, W] (grey) or [n_val, H, W, 3], as `train_images`."""
+        return self._images("val", self.n_val)
+
+    def _images(self, split: str, n: int) -> np.ndarray | Images:
+        if not self.manifest["dataset"].get("images"):
+            return read_array(self.path / "images" / f"{split}.npy", n, None, None)
+        root = roots.find(self.fingerprint)
+        if root is None:
+            raise UserError(f"the images of {self.name} are not on this machine, or not where they were; say where: "
+                            f"python -m attribution workspace locate --workspace {shlex.quote(str(self.path))} "
+                            "--root DIR")
+        kept = data_folder() / self.fingerprint[:16] / f"{split}.thumbnails"
+        return Thumbnails(self.images_in(root, split), kept)
+
+    def images_in(self, root: Path, split: str) -> Images:
+        """The images of "train" or "val" that are read in place, in the folder `root`. Raises UserError where the
+        workspace does not say which; whether they are there shows when one is asked for."""
+        file = self.path / "images" / f"{split}.parquet"
+        n = {"train": self.n_train, "val": self.n_val}[split]
+        images = reopen(self.manifest["dataset"]["images"].get(split), root, read_table(file))
+        if images.shape != (n, *self.manifest["dataset"]["shape"]):
+            raise UserError(f"{file} does not say where the {n} images are; copy the workspace again")
+        return images
 
     @cached_property
     def _tables(self) -> "dict[str, pd.DataFrame]":
@@ -164,14 +198,26 @@ class Workspace:
 
     # -- parts
 
+    @property
+    def has_base(self) -> bool:
+        """True where there are base models; without them nothing is known of predictions."""
+        return self._probabilities.exists()
+
+    @property
+    def _probabilities(self) -> Path:
+        return Path(self.manifest["parts"].get("base", {}).get("home") or self.path) / "base" / "probabilities.npy"
+
+    def check_base(self) -> None:
+        """Raises UserError where there are no base models."""
+        if not self.has_base:
+            raise UserError(f"the workspace {self.name} has no base models yet; train them with: "
+                            f"python -m attribution base train --workspace {shlex.quote(str(self.path))}")
+
     @cached_property
     def base(self) -> BaseModels:
         """Predictions of the base models. Raises UserError when there are none yet."""
-        file = self.path / "base" / "probabilities.npy"
-        if not file.exists():
-            raise UserError(f"the workspace {self.name} has no base models yet; train them before asking "
-                            "for predictions")
-        return BaseModels(read_array(file, None, self.n_val, len(self.classes)), self.val_labels)
+        self.check_base()
+        return BaseModels(read_array(self._probabilities, None, self.n_val, len(self.classes)), self.val_labels)
 
     def features(self) -> list[str]:
         """Names of the feature sets, pixels last."""
@@ -185,12 +231,12 @@ class Workspace:
             raise UserError(f"no feature set {name!r} in {self.name}; it has {', '.join(self.features()) or 'none'}")
         if name not in self._features:  # kept: three rankings share one set
             if name == "pixels":
-                train, val = (images.reshape(len(images), -1) / np.float32(255)
+                train, val = (np.asarray(images).reshape(len(images), -1) / np.float32(255)
                               for images in (self.train_images, self.val_images))
             else:
-                folder = self.path / "features" / name
-                train = read_array(folder / "train.npy", self.n_train, None).astype(np.float32)
-                val = read_array(folder / "val.npy", self.n_val, train.shape[1]).astype(np.float32)
+                folder = self.folder(f"features/{name}")
+                train = read_array(folder / "train.npy", self.n_train, None)
+                val = read_array(folder / "val.npy", self.n_val, train.shape[1])
             self._features[name] = Features(name, train, val)
         return self._features[name]
 
@@ -227,22 +273,100 @@ class Workspace:
             raise UserError(f"target {number} is out of range; give a validation image, 0 to {self.n_val - 1}")
         return number
 
+    @property
+    def added(self) -> Path:
+        """Where parts go that a user adds: the workspace itself, or a folder among the results where that is the
+        bundled demo or may not be written to."""
+        bundled = self.path.resolve() == DEMO.resolve()
+        own = not bundled and os.access(self.path, os.W_OK)
+        return self.path if own else data_folder() / self.fingerprint[:16] / "added"
+
+    def folder(self, part: str) -> Path:
+        """The folder of a part such as "rankings/trak-10", wherever it is kept."""
+        return Path(self.manifest["parts"][part].get("home") or self.path) / part
+
+    def is_free(self, part: str) -> bool:
+        """False where a part of that name came with a workspace that may not be changed."""
+        return part not in self.manifest["parts"] or self.folder(part) == self.added / part
+
+    def check_free(self, part: str) -> None:
+        """Raises UserError where a part of that name cannot be added."""
+        if not self.is_free(part):
+            raise UserError(f"{self.name} brings a part called {part.split('/')[-1]}, which cannot be replaced; "
+                            "give another name, or work in a workspace of your own")
+
     def record(self, part: str, about: dict, files: list[str] = ()) -> None:
         """Writes the provenance of `part` into workspace.json, with the sizes of its `files` (paths inside) and, where
         there are any, the `digest` of what they hold."""
-        sizes = {name: (self.path / name).stat().st_size for name in files}
-        held = hashlib.sha256(b"".join((self.path / name).read_bytes() for name in sorted(files)))
-        digest = {"digest": held.hexdigest()[:16]} if files else {}
-        self.manifest["parts"][part] = {**about, **digest, "files": sizes}
-        write_json(self.path / "workspace.json", self.manifest)
+        self.manifest["parts"][part] = described(self.path, about, files)
+        own = {name: one for name, one in self.manifest["parts"].items() if "home" not in one}
+        write_json(self.path / "workspace.json", {**self.manifest, "parts": own})
+
+    def add(self, part: str, about: dict, files: list[str] = ()) -> None:
+        """As `record`, for a part that a user adds, whose files are in the folder `added`."""
+        self._forget(part)
+        if self.added == self.path:
+            return self.record(part, about, files)
+        parts = {**self._added_parts(), part: described(self.added, about, files)}
+        write_json(self.added / "parts.json", parts)
+        self._add_parts()
+
+    def remove(self, part: str) -> None:
+        """Takes out a part that a user added, and its files. Raises UserError for one that came with a workspace that
+        may not be changed."""
+        home = self.folder(part)
+        if home != self.added / part:
+            raise UserError(f"{part.split('/')[-1]} came with {self.name} and cannot be taken out; "
+                            "choose one that was added")
+        if self.added == self.path:
+            parts = {name: one for name, one in self.manifest["parts"].items() if name != part}
+            write_json(self.path / "workspace.json", {**self.manifest, "parts": parts})
+        else:
+            write_json(self.added / "parts.json",
+                       {name: one for name, one in self._added_parts().items() if name != part})
+        del self.manifest["parts"][part]
+        self._forget(part)
+        shutil.rmtree(home, ignore_errors=True)
+
+    def _forget(self, part: str) -> None:
+        """Drops what was read of a part that is about to change, and of rankings that may rest on it."""
+        self._features.pop(part.split("/")[-1], None)
+        self._rankings.clear()
+
+    def _added_parts(self) -> dict:
+        file = self.added / "parts.json"
+        try:
+            return json.loads(file.read_text()) if self.added != self.path and file.exists() else {}
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file} cannot be read ({error}); remove it and import again what it held") from None
+
+    def _add_parts(self) -> None:
+        for part, about in self._added_parts().items():
+            self.manifest["parts"][part] = {**about, "home": str(self.added)}
 
 
-def fingerprint(images: np.ndarray, labels: np.ndarray, val_images: np.ndarray, val_labels: np.ndarray) -> str:
-    """Hex digest of labels, their order and the pixels of at most 1,000 evenly spaced images of each split."""
+def described(home: Path, about: dict, files: list[str]) -> dict:
+    """`about` with the sizes and the digest of `files` (paths inside `home`)."""
+    sizes = {name: (home / name).stat().st_size for name in files}
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        with (home / name).open("rb") as stream:
+            while block := stream.read(1 << 22):
+                digest.update(block)
+    return {**about, **({"digest": digest.hexdigest()[:16]} if files else {}), "files": sizes}
+
+
+def fingerprint(images: np.ndarray | Images, labels: np.ndarray, val_images: np.ndarray | Images,
+                val_labels: np.ndarray) -> str:
+    """Hex digest of labels, their order, and of 1,000 to 2,000 evenly spaced images of each split, or all: of pixels,
+    or where images are read in place of the bytes they are decoded from, which no decoder's version changes."""
     digest = hashlib.sha256()
     for pixels, given in ((images, labels), (val_images, val_labels)):
         digest.update(np.asarray(given, "<i8").tobytes())
         digest.update(repr(pixels.shape).encode())
         step = max(1, len(pixels) // 1000)
-        digest.update(np.ascontiguousarray(pixels[::step]).tobytes())
+        if isinstance(pixels, Images):
+            digest.update(pixels.sample(np.arange(0, len(pixels), step)))
+        else:
+            digest.update(np.ascontiguousarray(pixels[::step]).tobytes())
     return digest.hexdigest()

@@ -31,6 +31,8 @@ class Ranking(ABC):
     signed = False
     #: True where, as published, only training images with the target's true label are ranked
     conditioned = False
+    #: False where only the first images of each target are known: LDS needs every score
+    complete = True
     #: True where it is computed when asked and never stored
     live = False
     #: {"recipe", "data", "seeds"} a ranking was made for, or None where no trained model is behind it
@@ -47,6 +49,11 @@ class Ranking(ABC):
         where it is fixed by the data set alone, or where the workspace was written without digests."""
         return None
 
+    @property
+    def targets(self) -> np.ndarray:
+        """The validation images that it ranks training images for, int64 ascending."""
+        return np.arange(self.workspace.n_val)
+
     @abstractmethod
     def values(self, target: int, candidates: np.ndarray) -> np.ndarray:
         """Scores of the training images `candidates` (int [n]) for one target, float32 [n]; larger is more helpful."""
@@ -58,16 +65,20 @@ class Ranking(ABC):
         predict), "all", or None for what the method's authors did. end: "helpful" or "harmful".
         Raises UserError for a k below 1, unknown words, and the harmful end of an unsigned method.
         """
-        target = self.workspace.check_target(target)
-        check_k(k)
-        if end not in ("helpful", "harmful"):
-            raise UserError(f"end {end!r} is not known; say helpful or harmful")
-        if end == "harmful" and not self.signed:
-            raise UserError(f"harmful is not defined for this method: the scores of {self.name} have no sign")
+        target, k = self.check(target, k, end)
         pool = self.candidates(target, candidates)
         values = self.values(target, pool) if len(pool) else np.zeros(0, np.float32)
         order = first(values if end == "helpful" else -values, k)
         return Ranked(pool[order], values[order])
+
+    def check(self, target, k, end: str) -> tuple[int, int]:
+        """`target` and `k` as ints. Raises UserError as `top` does."""
+        target, k = self.workspace.check_target(target), check_k(k)
+        if end not in ("helpful", "harmful"):
+            raise UserError(f"end {end!r} is not known; say helpful or harmful")
+        if end == "harmful" and not self.signed:
+            raise UserError(f"harmful is not defined for this method: the scores of {self.name} have no sign")
+        return target, k
 
     def candidates(self, target: int, which: str | None = None) -> np.ndarray:
         """Training indices that are ranked, int64 ascending. which: as `candidates` of `top`."""
@@ -94,8 +105,8 @@ class Ranking(ABC):
         return dense
 
     def all_scores(self) -> Iterator[np.ndarray]:
-        """`scores` of every target in order; a method that is quicker on many at once overrides it."""
-        return (self.scores(target) for target in range(self.workspace.n_val))
+        """`scores` of all its `targets` in order; a method that is quicker on many at once overrides it."""
+        return (self.scores(target) for target in self.targets)
 
 
 def check_k(k) -> int:

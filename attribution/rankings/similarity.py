@@ -8,8 +8,13 @@ from functools import cached_property
 
 import numpy as np
 
-from attribution.rankings import Ranking
+from attribution.rankings import Ranked, Ranking, check_k, first
 from attribution.rankings.exemplar_svm import scores as exemplar_scores
+
+#: from this many candidates on, distances are looked for in two steps; how many more than k the first one finds, since
+#: in float32 its order can differ by a little
+MANY = 100_000
+SPARE = 64
 
 
 class Similarity(Ranking):
@@ -34,7 +39,8 @@ class Similarity(Ranking):
         return self.workspace.manifest["parts"][f"features/{self.feature}"].get("digest")
 
     def values(self, target, candidates):
-        return self.similarity(np.asarray(self.features.train[candidates]), np.asarray(self.features.val[target]))
+        train = self.features.train[candidates].astype(np.float32)
+        return self.similarity(train, self.features.val[target].astype(np.float32))
 
     def similarity(self, train: np.ndarray, query: np.ndarray) -> np.ndarray:
         """train float32 [n, d], query float32 [d] -> float32 [n], larger is more similar."""
@@ -48,6 +54,30 @@ class L2(Similarity):
 
     def similarity(self, train, query):
         return -np.linalg.norm(train - query, axis=1)
+
+    def top(self, target, k, candidates=None, end="helpful"):
+        """As `Ranking.top`. Among very many images one matrix-vector product finds a few more than k, by
+        |x|^2 - 2 x.q, and only these are measured: the difference itself would be a copy of all features."""
+        pool = self.candidates(self.workspace.check_target(target), candidates)
+        if len(pool) < MANY or len(pool) < self.workspace.n_train or end != "helpful":
+            return super().top(target, k, candidates, end)
+        query = self.features.val[target].astype(np.float32)
+        near = np.sort(first(2 * self._product(query) - self._squares, check_k(k) + SPARE))
+        values = self.values(target, near)
+        order = first(values, k)
+        return Ranked(near[order], values[order])
+
+    def _product(self, query) -> np.ndarray:
+        train = self.features.train
+        if train.dtype == np.float32:
+            return train @ query
+        return np.concatenate([block.astype(np.float32) @ query for block in _blocks(train)])
+
+    @cached_property
+    def _squares(self) -> np.ndarray:
+        """Squared lengths of the features, float32 [n_train]."""
+        return np.concatenate([np.einsum("ij,ij->i", block, block, dtype=np.float32)
+                               for block in _blocks(self.features.train)])
 
 
 class Cosine(Similarity):
@@ -75,9 +105,14 @@ class ExemplarSVM(Similarity):
             targets = np.flatnonzero(labels == label)
             pool = self.candidates(targets[0])
             if len(pool):
-                found = exemplar_scores(self.features.train[pool], self.features.val[targets])
+                found = exemplar_scores(self.features.train[pool].astype(np.float32),
+                                        self.features.val[targets].astype(np.float32))
                 dense[np.ix_(targets, pool)] = found - found.min(1, keepdims=True)
         return iter(dense)
+
+
+def _blocks(array, size: int = 16_384):
+    return (array[at : at + size] for at in range(0, len(array), size))
 
 
 METHODS = {"esvm": ExemplarSVM, "l2": L2, "cosine": Cosine}

@@ -46,7 +46,7 @@ def test_what_it_holds(original):
     assert ws.train_images.shape == (60, 8, 8) and ws.val_images.dtype == np.uint8
     assert ws.train_labels[3] == 2 and ws.truth().original[3] == 0 and ws.truth().planted.sum() == 1
     assert ws.train_index[0] == 1000 and ws.val_index[-1] == 2011
-    assert ws.features() == ["moco"] and ws.feature("moco").train.dtype == np.float32
+    assert ws.features() == ["moco"] and ws.feature("moco").train.shape == (60, 3)
     assert ws.feature("moco") is ws.feature("moco") and ws.ranking("l2-moco") is ws.ranking("l2-moco")
 
 
@@ -159,9 +159,21 @@ def test_labels_that_do_not_fit(folder, labels):
 
 def test_no_base_models_yet(folder):
     manifest(folder, parts={})
+    assert Workspace.open(folder).has_base
     (folder / "base" / "probabilities.npy").unlink()
-    with pytest.raises(UserError, match="no base models yet"):
-        Workspace.open(folder).base  # noqa: B018
+    ws = Workspace.open(folder)
+    with pytest.raises(UserError, match="no base models yet; train them with: python -m attribution base train"):
+        ws.base  # noqa: B018
+    assert not ws.has_base
+
+
+def test_base_models_of_many_classes():
+    labels = np.array([7, 299])
+    probabilities = np.full((2, 2, 300), 1e-3, np.float32)
+    probabilities[:, [0, 1], labels] = 0.7
+    base = BaseModels(probabilities, labels)
+    assert base.predicted.tolist() == [[7, 299]] * 2 and base.prediction.tolist() == [7, 299]
+    assert base.statuses.tolist() == ["stable"] * 2
 
 
 def test_nothing_is_written_into_a_workspace_that_is_read(original, run_python):

@@ -1,0 +1,218 @@
+"""Bringing foreign rankings and features into a workspace: checked first, streamed, and never half there."""
+
+import os
+import re
+import shutil
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.lib.format import open_memmap
+
+from attribution.alignment import align
+from attribution.errors import UserError
+from attribution.files import write_array
+from attribution.formats import Incoming, Sizes
+from attribution.rankings import first
+
+#: how many training images at each end are kept for a target
+K = 1000
+#: a matrix of at most this size is kept whole without being asked to: LDS needs every score
+DENSE_BYTES = 256 << 20
+#: scores that are read at a time
+BLOCK_BYTES = 128 << 20
+NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+
+
+def sizes(workspace) -> Sizes:
+    """What a file has to fit to be brought into `workspace`."""
+    return Sizes(workspace.train_labels, workspace.val_labels)
+
+
+def bring(workspace, incoming: Incoming, name: str, *, about: dict | None = None, force: bool = False,
+          dense: bool | None = None, k: int = K, progress: Callable | None = None) -> dict:
+    """Writes a foreign ranking into the workspace as `name` and returns its provenance, `alignment` included.
+
+    dense: keep every score (LDS needs that) rather than the first k at each end; None: where they are few enough.
+    about: provenance of the caller's. progress(text, done, total). A ranking of that name is replaced once the new one
+    is whole; interrupted, nothing has changed.
+
+    Raises UserError for a name that cannot be had, whatever the format refuses while it is read, and, without `force`,
+    for a ranking that does not pass the alignment check.
+    """
+    check_name(workspace, name)
+    start = time.perf_counter()
+    if dense is None:
+        dense = incoming.rows is not None and 4 * workspace.n_val * workspace.n_train <= DENSE_BYTES
+    if dense and incoming.rows is None:
+        raise UserError("this format has no more than each target's first images; import it without --dense")
+    part = f"rankings/{name}"
+    with staged(workspace.added / part) as folder:
+        write = _write_dense if dense else _write_ends if incoming.rows else _write_lists
+        ends = write(folder, workspace, incoming, k, progress or (lambda *at: None))
+        found = align(ends[0], incoming.targets, workspace.train_labels, workspace.val_labels,
+                      ends[1] if len(ends) > 1 else None)
+        if found.warning and not force:
+            raise UserError(f"{name} does not look like a ranking of {workspace.name}: {found.warning}; mend the "
+                            "declaration and import it again, or keep it as it is with --force")
+        files = [f"{part}/{file.name}" for file in sorted(folder.iterdir())]
+    kept = "every score" if dense else f"first {k:,}"
+    whole = {"method": incoming.method, "signed": incoming.signed, "about": f"imported · {kept}",
+             "zero_is_none": incoming.zero_is_none, **incoming.said, "alignment": found.to_json(),
+             "made": time.strftime("%Y-%m-%d", time.gmtime()), "seconds": round(time.perf_counter() - start, 1),
+             **(about or {})}
+    workspace.add(part, whole, files)
+    return whole
+
+
+def bring_features(workspace, train: np.ndarray, val: np.ndarray, name: str, about: dict | None = None) -> dict:
+    """Writes a feature set, float [n_train, d] and [n_val, d], into the workspace as `name` (float32)."""
+    check_name(workspace, name)
+    part = f"features/{name}"
+    with staged(workspace.added / part) as folder:
+        for split, array in (("train", train), ("val", val)):
+            kept = open_memmap(folder / f"{split}.npy", "w+", np.float32, array.shape)
+            for at in range(0, len(array), 10_000):
+                block = np.asarray(array[at : at + 10_000], np.float32)
+                if not np.isfinite(block).all():
+                    raise UserError(f"the {split} features hold values that are not finite; compute them again")
+                kept[at : at + 10_000] = block
+            kept.flush()
+    whole = {"dim": int(train.shape[1]), "made": time.strftime("%Y-%m-%d", time.gmtime()), **(about or {})}
+    workspace.add(part, whole, [f"{part}/train.npy", f"{part}/val.npy"])
+    return whole
+
+
+def check_name(workspace, name: str) -> str:
+    """`name`. Raises UserError where it is not one for files, or is taken by what cannot be replaced."""
+    if not NAME.fullmatch(name):
+        raise UserError(f"{name!r} cannot be a name; give at most 40 of a-z, 0-9, dot, dash and underscore, "
+                        "a letter or digit first")
+    for part in (f"rankings/{name}", f"features/{name}"):
+        workspace.check_free(part)
+    taken = set(workspace.rankings()) - {one.split("/")[1] for one in workspace.manifest["parts"]
+                                         if one.startswith("rankings/")}
+    if name in taken:
+        raise UserError(f"{name} is the name of a ranking that is computed when asked; give another name")
+    return name
+
+
+@contextmanager
+def staged(folder: Path):
+    """A new folder beside `folder`, that takes its place at the end; left by an exception, it is gone, and `folder` is
+    as it was. What a killed import left there is cleared away first."""
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        for left in folder.parent.glob(f".{folder.name}.*.part"):
+            shutil.rmtree(left, ignore_errors=True)
+        partial = folder.parent / f".{folder.name}.{os.getpid()}.part"
+        partial.mkdir()
+    except OSError as error:
+        raise UserError(f"{folder.parent} cannot be written to ({error.strerror}); set LINEUP_DATA to a folder that "
+                        "can") from None
+    try:
+        yield partial
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.replace(folder)
+    except OSError as error:
+        raise UserError(f"{folder} could not be written ({error.strerror or error}); make room and try again") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _blocks(workspace, incoming: Incoming, progress):
+    """(targets, scores float32 [b, n_train] in the data set's order, NaN where not scored) by turns."""
+    n, columns = workspace.n_train, incoming.train
+    width = n if columns is None else len(columns)
+    size = max(1, BLOCK_BYTES // (4 * width))
+    for at in range(0, len(incoming.targets), size):
+        stop = min(at + size, len(incoming.targets))
+        rows = incoming.rows(at, stop)
+        if columns is not None:
+            spread = np.full((len(rows), n), np.nan, np.float32)
+            spread[:, columns] = rows
+            rows = spread
+        yield incoming.targets[at:stop], rows
+        progress("reading", stop, len(incoming.targets))
+
+
+def _write_dense(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
+    """Every score; returns the first training image of each end, for each target."""
+    whole = len(incoming.targets) == workspace.n_val
+    shape = (workspace.n_val, workspace.n_train)
+    scores = open_memmap(folder / "scores.npy", "w+", np.float32, shape)
+    if not whole:
+        scores[:] = np.nan
+        write_array(folder / "targets.npy", np.sort(incoming.targets))
+    ends = [[], []]
+    for targets, rows in _blocks(workspace, incoming, progress):
+        scores[targets] = rows
+        for row in rows:
+            known = np.flatnonzero(~np.isnan(row) & ~(incoming.zero_is_none & (row == 0)))
+            ends[0].append(known[row[known].argmax()] if len(known) else -1)
+            ends[1].append(known[row[known].argmin()] if len(known) else -1)
+    scores.flush()
+    return [np.array(one, np.int64) for one in ends[: 1 + incoming.signed]]
+
+
+def _write_ends(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
+    """The first k at each end, of scores that are read by turns."""
+    k = min(k, workspace.n_train)
+    ids, values = _lists(folder, workspace, incoming, k, scored=True)
+
+    def rank(target, row):
+        known = np.flatnonzero(~np.isnan(row) & (row != 0)) if incoming.zero_is_none else None
+        if known is None and np.isnan(row).any():
+            known = np.flatnonzero(~np.isnan(row))
+        row = row if known is None else row[known]
+        for end, sign in enumerate((1, -1)[: ids.shape[1]]):
+            order = first(sign * row, k) if len(row) else np.zeros(0, np.int64)
+            ids[target, end, : len(order)] = order if known is None else known[order]
+            values[target, end, : len(order)] = row[order]
+
+    with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy lets go of the lock while it partitions
+        for targets, rows in _blocks(workspace, incoming, progress):
+            list(pool.map(rank, targets, rows))
+    return _done(ids, values, incoming)
+
+
+def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
+    """The first k of lists that come ranked; the harmful end is what scores below zero, from the back."""
+    step = 1000
+    total = len(incoming.targets)
+    sample, scored = incoming.lists(0, 1)
+    k = min(k, sample.shape[1])
+    ids, values = _lists(folder, workspace, incoming, k, scored is not None)
+    for at in range(0, total, step):
+        targets = incoming.targets[at : at + step]
+        found, scores = incoming.lists(at, min(at + step, total))
+        for row, target in enumerate(targets):
+            known = np.flatnonzero(found[row] >= 0)
+            harmful = known[scores[row, known] < 0][::-1] if incoming.signed else known
+            for end, order in enumerate((known, harmful)[: ids.shape[1]]):
+                order = order[:k]
+                ids[target, end, : len(order)] = found[row, order]
+                if scores is not None:
+                    values[target, end, : len(order)] = scores[row, order]
+        progress("reading", min(at + step, total), total)
+    return _done(ids, values, incoming)
+
+
+def _lists(folder, workspace, incoming, k, scored):
+    shape = (workspace.n_val, 1 + incoming.signed, k)
+    ids = open_memmap(folder / "ids.npy", "w+", np.int32, shape)
+    ids[:] = -1
+    if not scored:
+        return ids, None
+    values = open_memmap(folder / "values.npy", "w+", np.float32, shape)
+    return ids, values
+
+
+def _done(ids, values, incoming) -> list[np.ndarray]:
+    for array in (ids, values):
+        if array is not None:
+            array.flush()
+    return [np.asarray(ids[incoming.targets, end, 0], np.int64) for end in range(ids.shape[1])]

@@ -1,0 +1,157 @@
+"""Imports: what comes in is what was there, the check is on the door, and nothing is ever half there."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from attribution import UserError, Workspace, imports
+from attribution.formats import Incoming
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path):
+    return tiny.write(tmp_path / "tiny")
+
+
+@pytest.fixture
+def scores(ws):
+    """float32 [12, 60], target-first, that prefer the target's class and have no ties."""
+    rng = np.random.default_rng(3)
+    return (rng.normal(size=(12, 60)) + 5 * (ws.train_labels == ws.val_labels[:, None])).astype(np.float32)
+
+
+def incoming(scores, **changes):
+    about = {"method": "Mine", "signed": True, "targets": np.arange(len(scores)),
+             "rows": lambda start, stop: scores[start:stop].copy()}
+    return Incoming(**about | changes)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_the_order_is_the_matrix_s(ws, scores, dense):
+    about = imports.bring(ws, incoming(scores), "mine", dense=dense, k=20)
+    mine = Workspace.open(ws.path).ranking("mine")
+    for target in range(12):
+        assert mine.top(target, 20).ids.tolist() == np.argsort(-scores[target])[:20].tolist()
+        assert mine.top(target, 20, end="harmful").ids.tolist() == np.argsort(scores[target])[:20].tolist()
+        assert np.array_equal(mine.top(target, 20).scores, np.sort(scores[target])[::-1][:20])
+    assert about["alignment"]["warning"] is None and mine.method == "Mine" and mine.complete is dense
+    assert mine.about == ("imported · every score" if dense else "imported · first 20")
+
+
+def test_the_first_k_among_one_class_are_what_the_list_holds_of_it(ws, scores):
+    imports.bring(ws, incoming(scores), "mine", dense=False, k=30)
+    found = ws.ranking("mine").top(0, 10, "predicted").ids
+    order = np.argsort(-scores[0])[:30]
+    assert found.tolist() == [i for i in order if ws.train_labels[i] == ws.base.prediction[0]][:10]
+    with pytest.raises(UserError, match="--dense"):
+        ws.ranking("mine").scores(0)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_some_targets_and_some_training_images(ws, scores, dense):
+    targets, train = np.array([7, 2, 5]), np.arange(59, 9, -1)
+    part = incoming(scores[targets][:, train], targets=targets, train=train)
+    imports.bring(ws, part, "part", dense=dense, k=60)
+    ranking = ws.ranking("part")
+    assert ranking.targets.tolist() == [2, 5, 7] and len(ranking.top(0, 5).ids) == 0
+    for target in targets:
+        wanted = train[np.argsort(-scores[target][train])]
+        assert ranking.top(int(target), 60).ids.tolist() == wanted.tolist()
+
+
+def test_zeros_of_a_sparse_regression_are_not_ranked(ws, scores):
+    sparse = np.where(np.abs(scores) > 4.5, scores, 0)
+    for name, dense in (("sparse-whole", True), ("sparse-top", False)):
+        imports.bring(ws, incoming(sparse, zero_is_none=True), name, dense=dense, k=60)
+        for target in range(12):
+            found = ws.ranking(name).top(target, 60)
+            assert len(found.ids) == (sparse[target] != 0).sum() and (found.scores != 0).all()
+
+
+def test_lists(ws, scores):
+    order = np.argsort(-scores, axis=1)[:, :15]
+    order[4, 10:] = -1
+    imports.bring(ws, incoming(scores, signed=False, rows=None, lists=lambda a, b: (order[a:b], None)), "lists")
+    ranking = ws.ranking("lists")
+    assert ranking.top(3, 15).ids.tolist() == order[3].tolist() and ranking.top(3, 15).scores is None
+    assert ranking.top(4, 15).ids.tolist() == order[4, :10].tolist()
+    with pytest.raises(UserError, match="harmful is not defined"):
+        ranking.top(3, 5, end="harmful")
+
+
+def test_signed_lists_have_a_harmful_end_below_zero(ws, scores):
+    order = np.argsort(-scores, axis=1)
+    values = np.take_along_axis(scores, order, 1)
+    imports.bring(ws, incoming(scores, rows=None, lists=lambda a, b: (order[a:b], values[a:b])), "lists")
+    found = ws.ranking("lists").top(0, 60, end="harmful")
+    assert (found.scores < 0).all() and found.ids[0] == scores[0].argmin() and len(found.ids) == (scores[0] < 0).sum()
+
+
+def test_the_check_is_on_the_door(ws, scores):
+    with pytest.raises(UserError, match="sign looks turned round.*--force"):
+        imports.bring(ws, incoming(-scores), "turned")
+    assert "turned" not in Workspace.open(ws.path).rankings() and not list(ws.path.glob("rankings/*turned*"))
+    about = imports.bring(ws, incoming(-scores), "turned", force=True)
+    assert about["alignment"]["warning"] and "turned" in Workspace.open(ws.path).rankings()
+
+
+@pytest.mark.parametrize("error", [UserError("not finite"), KeyboardInterrupt()])
+def test_an_import_that_breaks_off_changes_nothing(ws, scores, error, monkeypatch):
+    imports.bring(ws, incoming(scores), "mine")
+    before = ws.ranking("mine").top(0, 5).ids.tolist()
+    monkeypatch.setattr(imports, "BLOCK_BYTES", 4 * 60)
+
+    def rows(start, stop):
+        if start >= 5:
+            raise error
+        return -scores[start:stop]
+
+    with pytest.raises(type(error)):
+        imports.bring(ws, incoming(scores, rows=rows), "mine")
+    again = Workspace.open(ws.path)
+    assert again.ranking("mine").top(0, 5).ids.tolist() == before
+    assert sorted(path.name for path in (ws.path / "rankings").iterdir()) == ["mine", "trak-10"]
+
+
+def test_what_a_killed_import_left_is_cleared_away(ws, scores):
+    left = ws.path / "rankings" / ".mine.999.part"
+    left.mkdir()
+    (left / "scores.npy").write_bytes(b"half")
+    imports.bring(ws, incoming(scores), "mine")
+    assert not left.exists() and Workspace.open(ws.path).ranking("mine").targets.tolist() == list(range(12))
+
+
+@pytest.mark.parametrize("name", ["random", "l2-moco", "../x", "A", "", ".x", "a" * 41])
+def test_names_that_cannot_be_had(ws, scores, name):
+    with pytest.raises(UserError, match="name"):
+        imports.bring(ws, incoming(scores), name)
+
+
+def test_a_workspace_that_may_not_be_written_keeps_what_is_added_among_the_results(ws, scores, monkeypatch):
+    """As the bundled demo: its own folder stays as it is."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    before = sorted(ws.path.rglob("*"))
+    with pytest.raises(UserError, match="brings a part called trak-10"):
+        imports.bring(ws, incoming(scores), "trak-10")
+    imports.bring(ws, incoming(scores), "mine")
+    imports.bring_features(ws, np.eye(3)[ws.train_labels], np.eye(3)[ws.val_labels], "own")
+    again = Workspace.open(ws.path)
+    assert sorted(ws.path.rglob("*")) == before and "mine" in again.rankings() and "own" in again.features()
+    assert again.ranking("mine").top(0, 1).ids[0] == scores[0].argmax()
+    assert set(again.train_labels[again.ranking("l2-own").top(0, 10, "all").ids]) == {0}
+    again.record("other", {})
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    assert "rankings/mine" not in manifest["parts"], "what was added stays apart"
+    with pytest.raises(UserError, match="cannot be taken out"):
+        again.remove("rankings/trak-10")
+    again.remove("rankings/mine")
+    assert "mine" not in Workspace.open(ws.path).rankings()
+
+
+def test_features(ws):
+    with pytest.raises(UserError, match="not finite"):
+        imports.bring_features(ws, np.full((60, 2), np.nan), np.zeros((12, 2)), "own")
+    assert "own" not in ws.features() and not (ws.path / "features" / "own").exists()
