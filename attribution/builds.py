@@ -1,0 +1,276 @@
+"""Computing what a workspace holds: base models, features, models on random halves, TRAK, Datamodels.
+
+Long work is resumable: every trained model is kept under the data folder, or in the result store, and is not trained
+twice. Functions that store put provenance beside what they store.
+"""
+
+import platform
+import time
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from attribution import features, imports, jobs, lds, recipes
+from attribution.errors import UserError
+from attribution.features import knn
+from attribution.files import read_array, write_array
+from attribution.formats import Incoming
+from attribution.store import Store
+from attribution.workspace import Workspace
+
+BASE_SEEDS = range(200, 210)
+#: random halves: sequence, how many, seeds. The held-out ones judge rankings and never make or tune one.
+HELD_OUT = {"draw": 2, "count": 100, "seeds": [0, 1, 2, 3, 4]}
+#: of the halves that Datamodels is fitted on, at most so many of the last ones tune it and TRAK
+TUNING = 200
+TRAK_DIM = 512
+PENALTIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+TUNED_TARGETS = 60
+Progress = Callable[[str, int, int], None]
+
+
+# -- base models
+
+
+def base_models(trainer, seeds, scratch: Path, progress: Progress) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Models that differ in the seed alone: probabilities float32 [models, n_val, classes], flat weights float32
+    [models, parameters] and the seconds of each training. Those that `scratch` keeps are not trained again."""
+    kept = []
+    for done, seed in enumerate(seeds):
+        progress("base models", done, len(seeds))
+        file = scratch / f"{trainer.recipe.hash}-{seed}.npz"
+        if not file.exists():
+            if not kept:
+                trainer.run(seed=0)  # the first training of a process is slower and is not timed
+            outcome = trainer.run(seed=seed)
+            scratch.mkdir(parents=True, exist_ok=True)
+            partial = file.with_suffix(".part.npz")
+            np.savez(partial, probabilities=outcome.probabilities, weights=flat(outcome.network),
+                     seconds=outcome.seconds)
+            partial.replace(file)
+        with np.load(file, allow_pickle=False) as one:
+            kept.append((one["probabilities"], one["weights"], float(one["seconds"])))
+    progress("base models", len(seeds), len(seeds))
+    probabilities, weights, seconds = zip(*kept)
+    return np.array(probabilities), np.array(weights), list(seconds)
+
+
+def flat(network) -> np.ndarray:
+    """All of a network's weights and running statistics, float32 [parameters]."""
+    import torch
+
+    return torch.cat([value.float().flatten() for value in network.state_dict().values()]).numpy()
+
+
+def unflat(trainer, weights: np.ndarray):
+    """The trained network that `flat` took apart, in evaluation mode."""
+    import torch
+
+    network, at = trainer.untrained(0), 0
+    state = network.state_dict()
+    for name, value in state.items():
+        state[name] = torch.as_tensor(weights[at : at + value.numel()].copy()).reshape(value.shape).to(value.dtype)
+        at += value.numel()
+    network.load_state_dict(state)
+    return network.eval()
+
+
+def networks(workspace: Workspace, trainer) -> list:
+    """The base models, from the weights the workspace keeps. Raises UserError where it has none."""
+    if not workspace.has_base:
+        raise UserError(f"{workspace.name} has no base models yet; train them with `base train`")
+    return [unflat(trainer, row) for row in read_array(workspace.folder("base") / "weights.npy")]
+
+
+def train_base(workspace: Workspace, count: int, progress: Progress) -> dict:
+    """Trains the workspace's base models and stores them; returns their provenance."""
+    from attribution.train import LIBRARY, Trainer
+
+    workspace.check_free("base")
+    recipe = recipes.get(workspace.recipe)
+    trainer = Trainer(workspace, recipe)
+    seeds = [BASE_SEEDS.start + number for number in range(count)]
+    probabilities, weights, seconds = base_models(trainer, seeds, scratch(workspace, "base"), progress)
+    right = (probabilities.argmax(2) == workspace.val_labels).mean(1)
+    about = {"recipe": recipe.name, "hash": recipe.hash, "seeds": seeds, "accuracy": round(float(right.mean()), 4),
+             "accuracy_std": round(float(right.std(ddof=1)), 4) if count > 1 else None,
+             "measured_on": "the validation images", "seconds": round(float(np.median(seconds)), 2), "library": LIBRARY,
+             "device": trainer.device.type, "threads": recipe.threads}
+    return store(workspace, "base", {"probabilities": probabilities.astype(np.float16), "weights": weights},
+                 {**about, **made(f"base train --models {count}")})
+
+
+# -- features
+
+
+def train_features(workspace: Workspace, name: str, epochs: int | None, progress: Progress) -> dict:
+    """Trains a feature set on the workspace's training images, embeds both splits and stores it (float32)."""
+    workspace.check_free(f"features/{name}")
+    images = np.asarray(workspace.train_images)
+    train, val, about = embedded(workspace, name, images, [np.asarray(workspace.val_images)], epochs, progress)
+    accuracy = knn.knn_accuracy(train, workspace.train_labels, val, workspace.val_labels)
+    return store(workspace, f"features/{name}", {"train": train.astype(np.float32), "val": val.astype(np.float32)},
+                 {"knn_accuracy": round(accuracy, 4), "knn_k": knn.K, "measured_on": "the validation images", **about,
+                  **made(f"features train {name}")})
+
+
+def embedded(workspace: Workspace, name: str, images: np.ndarray, others: list[np.ndarray], epochs: int | None,
+             progress: Progress) -> tuple:
+    """Features of the training images and of each of `others` under a network trained on `images`, and provenance."""
+    folder = scratch(workspace, "features") / name
+    if name == "supervised":
+        from attribution.features import supervised
+
+        about = supervised.train(workspace, folder)
+        return (*(supervised.embed(folder, some) for some in (images, *others)), about)
+    about = features.train(name, images, folder, epochs=epochs,
+                           progress=lambda *at: progress(f"{name}: epochs", *at))
+    return (*(features.embed(name, folder, some) for some in (images, *others)), about)
+
+
+# -- models on random halves
+
+
+def train_halves(workspace: Workspace, sequence: dict, progress: Progress) -> None:
+    """Has the runner train every half of a sequence under each of its seeds."""
+    wait(workspace, jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"]), progress)
+
+
+def half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Masks bool [count, n_train] and margins float16 [count, seeds, n_val] of trained halves, from the store."""
+    kept, recipe = Store.of(workspace), recipes.get(workspace.recipe).hash
+    masks = np.stack([jobs.half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
+    margins = []
+    for number in range(sequence["count"]):
+        edit = jobs.half_edit(workspace, sequence["draw"], number)
+        seeds = [jobs.half_seed(sequence["draw"], number, seed) for seed in sequence["seeds"]]
+        margins.append([kept.get(kept.key(recipe, edit, seed)).margins for seed in seeds])
+    kept.close()
+    return masks, np.array(margins)
+
+
+def hold_out(workspace: Workspace, sequence: dict, progress: Progress) -> dict:
+    """Trains the halves that judge rankings by LDS, and stores their masks and margins."""
+    workspace.check_free("lds")
+    train_halves(workspace, sequence, progress)
+    masks, margins = half_margins(workspace, sequence)
+    return store(workspace, "lds", {"masks": np.packbits(masks, axis=1), "margins": margins.astype(np.float16)},
+                 {**held_out_about(workspace, sequence), **made("halves train")})
+
+
+def held_out_about(workspace: Workspace, sequence: dict) -> dict:
+    """Provenance of held-out halves."""
+    return {"alpha": 0.5, "masks": sequence["count"], "seeds": sequence["seeds"],
+            "training": "equal epochs: half as many steps", "recipe": workspace.recipe,
+            "hash": recipes.get(workspace.recipe).hash}
+
+
+def wait(workspace: Workspace, spec: dict, progress: Progress) -> None:
+    """Queues a job and shows its progress to the end. Interrupted, the job goes on in the background."""
+    number = jobs.submit(workspace, spec)
+    kept = Store.of(workspace)
+    while (job := kept.job(number)).open:
+        progress(job.what, job.done, job.total)
+        jobs.ensure_runner(workspace)
+        time.sleep(2)
+    kept.close()
+    if job.state != "done":
+        raise UserError(f"the job {job.what!r} ended as {job.state} ({job.message}); run the same command again")
+
+
+# -- rankings
+
+
+def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) -> dict:
+    """TRAK by dattri on the workspace's base models, stored as `name`."""
+    from attribution.rankings import trak
+    from attribution.train import Trainer
+
+    imports.check_name(workspace, name)
+    trainer = Trainer(workspace, recipes.get(workspace.recipe))
+    models = networks(workspace, trainer)
+    progress(f"{name}: {len(models)} models", 0, 1)
+    scores = trak.build(trainer, models, workspace.val_labels, dim)
+    incoming = Incoming("TRAK", True, np.arange(workspace.n_val), rows=lambda start, stop: scores[start:stop])
+    seeds = workspace.manifest["parts"]["base"]["seeds"]
+    return imports.bring(workspace, incoming, name, force=True, progress=progress, about={
+        "about": f"{len(models)} models · dim {dim:,}", "models": len(models),
+        "made_for": made_for(workspace, seeds), **made(f"rankings build trak --dim {dim}")})
+
+
+def build_datamodels(workspace: Workspace, name: str, count: int, progress: Progress) -> dict:
+    """Datamodels on `count` random halves, trained where they are missing, stored as `name`. The penalty is tuned on
+    the last tenth of the halves."""
+    sequence = {"draw": 1, "count": count, "seeds": [0]}
+    imports.check_name(workspace, name)
+    if count < 30:
+        raise UserError(f"{count} half-models are too few to fit Datamodels on; give at least 30")
+    train_halves(workspace, sequence, progress)
+    masks, margins = half_margins(workspace, sequence)
+    weights, about = tuned_datamodels(masks, margins.mean(1), min(TUNING, count // 10 or 1), name, progress)
+    incoming = Incoming("Datamodels", True, np.arange(workspace.n_val), zero_is_none=True,
+                        rows=lambda start, stop: weights[start:stop])
+    return imports.bring(workspace, incoming, name, force=True, progress=progress, about={
+        "about": f"{count:,} half-models · α 0.5", "models": count, "made_for": made_for(workspace, "halves"), **about,
+        **made(f"rankings build datamodels --models {count}")})
+
+
+def tuned_datamodels(masks: np.ndarray, margins: np.ndarray, tuning: int, name: str,
+                     progress: Progress) -> tuple[np.ndarray, dict]:
+    """LASSO weights float32 [n_val, n_train] on masks [models, n_train] and margins [models, n_val], and how they were
+    tuned: each penalty is fitted without the last `tuning` models, and judged by LDS on these, on some targets."""
+    from attribution.rankings import datamodels as method
+
+    n_val = margins.shape[1]
+    some = np.random.default_rng(jobs.STUDY_SEED).choice(n_val, min(TUNED_TARGETS, n_val), replace=False)
+    tried = {}
+    for number, penalty in enumerate(PENALTIES):
+        weights = method.fit(masks[:-tuning], margins[:-tuning, some], penalty)
+        tried[penalty] = round(float(lds.lds(masks[-tuning:], margins[-tuning:, None, some], weights,
+                                             resamples=0).mean), 4)
+        progress(f"{name}: penalties tried", number + 1, len(PENALTIES))
+    penalty = max(tried, key=tried.get)
+    weights = method.fit(masks, margins, penalty, lambda done: progress(f"{name}: targets", done, n_val))
+    return weights, {"penalty": penalty, "tuning": tried, "nonzero": round(float((weights != 0).sum(1).mean()), 1),
+                     "tuned_on": f"{tuning} halves that are not held out, {len(some)} targets"}
+
+
+def made_for(workspace: Workspace, seeds) -> dict:
+    """What a ranking was made for: where it is judged under another recipe it wears a badge."""
+    return {"recipe": workspace.recipe, "hash": recipes.get(workspace.recipe).hash, "data": workspace.fingerprint,
+            "seeds": seeds if isinstance(seeds, str) else list(seeds)}
+
+
+# -- storing
+
+
+def store(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], about: dict) -> dict:
+    """Writes a part's arrays, `<name>.npy` each, where a user's parts go, and then its provenance."""
+    for name, array in arrays.items():
+        write_array(workspace.added / part / f"{name}.npy", array)
+    workspace.add(part, about, [f"{part}/{name}.npy" for name in arrays])
+    return about
+
+
+def made(verbs: str) -> dict:
+    """Provenance that every part carries."""
+    return {"command": f"python -m attribution {verbs}", "made": time.strftime("%Y-%m-%d", time.gmtime()),
+            "versions": versions(), "device": platform.processor() or platform.machine()}
+
+
+def versions() -> dict[str, str]:
+    """Versions of what computes a part, as far as it is installed."""
+    found = {"python": platform.python_version()}
+    for name in ("torch", "numpy", "scikit-learn", "lightly", "dattri", "faiss-cpu"):
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def scratch(workspace: Workspace, part: str) -> Path:
+    """Where unfinished work on a part is kept."""
+    return Store.folder_of(workspace) / part

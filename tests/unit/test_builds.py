@@ -1,0 +1,81 @@
+"""Computing a workspace's own parts, with real trainings on 60 drawn images; nothing is trained twice."""
+
+import json
+
+import numpy as np
+import pytest
+
+from attribution import UserError, Workspace, builds
+from tests import tiny
+
+
+@pytest.fixture(scope="module")
+def ws(tmp_path_factory):
+    """A workspace without base models, and a data folder."""
+    folder = tmp_path_factory.mktemp("builds")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LINEUP_DATA", str(folder / "data"))
+        patch.setenv("LINEUP_WORKERS", "1")
+        patch.setenv("LINEUP_IDLE", "5")
+        tiny.write(folder / "tiny")
+        (folder / "tiny" / "base" / "probabilities.npy").unlink()
+        yield Workspace.open(folder / "tiny")
+
+
+def quiet(*at):
+    pass
+
+
+def test_without_base_models_trak_says_what_to_do(ws):
+    with pytest.raises(UserError, match="base train"):
+        builds.build_trak(ws, "mine", 8, quiet)
+
+
+def test_base_models_and_trak(ws, monkeypatch):
+    about = builds.train_base(ws, 2, quiet)
+    again = Workspace.open(ws.path)
+    assert again.has_base and again.base.models == 2 and about["seeds"] == [200, 201]
+    assert about["accuracy"] == pytest.approx((again.base.predicted == again.val_labels).mean(), abs=0.001)
+
+    from attribution.train import Trainer
+    monkeypatch.setattr(Trainer, "run", lambda *a, **k: pytest.fail("trained twice"))
+    builds.train_base(again, 2, quiet)
+
+    trak = builds.build_trak(again, "mine", 8, quiet)
+    assert trak["models"] == 2 and trak["made_for"]["data"] == ws.fingerprint and "alignment" in trak
+    assert again.ranking("mine").signed and len(again.ranking("mine").top(0, 60).ids) == 60
+
+
+def test_the_stored_weights_are_the_network(ws):
+    from attribution import recipes
+    from attribution.train import Trainer
+
+    again = Workspace.open(ws.path)
+    trainer = Trainer(again, recipes.get(again.recipe))
+    said = [trainer.logits(network, trainer.val_images).softmax(1).numpy()
+            for network in builds.networks(again, trainer)]
+    assert np.allclose(said, again.base.probabilities, atol=1e-3)
+
+
+def test_a_feature_set(ws):
+    about = builds.train_features(ws, "supervised", None, quiet)
+    again = Workspace.open(ws.path)
+    train = again.feature("supervised").train
+    assert train.shape == (60, 128) and train.dtype == np.float32
+    assert about["measured_on"] == "the validation images" and 0 <= about["knn_accuracy"] <= 1
+    assert "l2-supervised" in again.rankings()
+
+
+def test_halves_datamodels_and_lds(ws):
+    from attribution.measure import evaluate_lds
+
+    with pytest.raises(UserError, match="at least 30"):
+        builds.build_datamodels(ws, "few", 10, quiet)
+    builds.hold_out(ws, {"draw": 2, "count": 4, "seeds": [0, 1]}, quiet)
+    about = builds.build_datamodels(ws, "dm", 30, quiet)
+    again = Workspace.open(ws.path)
+    assert about["models"] == 30 and about["penalty"] in builds.PENALTIES
+    judged = evaluate_lds(again, ["dm", "l2-moco"])
+    assert judged["masks"] == 4 and judged["seeds"] == 2 and set(judged["rankings"]) == {"dm", "l2-moco"}
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    assert manifest["parts"]["rankings/dm"]["command"].endswith("rankings build datamodels --models 30")
