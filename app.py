@@ -6,7 +6,7 @@ import streamlit as st
 
 from pages.ui import look, state
 
-PAGES = ("explore", "brittleness", "methods")  # the first is the front page; links to it are /?...
+PAGES = ("explore", "brittleness", "methods", "workspace")  # the first is the front page; links to it are /?...
 ROOMS = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Lineup", page_icon=str(look.LOGO), layout="wide")

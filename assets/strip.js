@@ -157,7 +157,9 @@ class Strip {
     const title = make("span", "title");
     title.append(make("b", "", row.name));
     if (row.sign) title.append(make("span", "sign", (row.sign === "-" ? "−" : "+") + " " + (row.sign_text || "")));
-    head.append(title, make("span", "about", row.about || ""));
+    const about = make("span", "about", row.about || "");
+    about.title = row.about || ""; // it may be cut off
+    head.append(title, about);
     if (row.mix && row.mix.length) {
       const bar = make("span", "mix");
       for (const part of row.mix) {

@@ -73,13 +73,9 @@ def draw(ws: Workspace, target: int, rows: list[Row], k: int | None = None) -> I
 
     page.paste(_picture(ws, ws.val_images[target], picture), (EDGE, EDGE))
     pen.rectangle([EDGE - 1, EDGE - 1, EDGE + width * picture, EDGE + height * picture], outline=HAIR)
-    base, label = ws.base, ws.classes[ws.val_labels[target]]
     y = EDGE + height * picture + 14
-    _write(pen, (EDGE, y), label, 30, width=width * picture, bold=True)
-    said = base.prediction[target]
-    votes = int((base.predicted[:, target] == said).sum())
-    for i, line in enumerate((f"validation image {target}", f"predicted {ws.classes[said]}",
-                              f"in {votes} of {base.models} models")):
+    _write(pen, (EDGE, y), ws.classes[ws.val_labels[target]], 30, width=width * picture, bold=True)
+    for i, line in enumerate((f"validation image {target}", *_prediction(ws, target))):
         _write(pen, (EDGE, y + 42 + 28 * i), line, 21, FAINT, width=width * picture + 40)
 
     for rank in range(columns):
@@ -97,6 +93,14 @@ def draw(ws: Workspace, target: int, rows: list[Row], k: int | None = None) -> I
         notes.append(f"labels as given, {ws.planted} planted errors among them")
     _write(pen, (left, size[1] - EDGE - 12), " · ".join(notes), 18, FAINT)
     return page
+
+
+def _prediction(ws: Workspace, target: int) -> tuple[str, ...]:
+    if not ws.has_base:
+        return ("no model here yet",)
+    said = ws.base.prediction[target]
+    votes = int((ws.base.predicted[:, target] == said).sum())
+    return f"predicted {ws.classes[said]}", f"in {votes} of {ws.base.models} models"
 
 
 def _draw_row(page, pen, ws, target, row, corner, scale):
@@ -160,7 +164,7 @@ def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
 def _write(pen, at, text, size, colour=INK, width=None, anchor="lt", bold=False):
     font = _font(round(size * 0.9), bold)
     if font.getname()[0] == "Aileron":  # pillow's own has no such signs
-        text = text.replace("≠", "not").replace("−", "-")
+        text = text.replace("≠", "not").replace("−", "-").replace("⚠", "!")
     if width and font.getlength(text) > width:
         while text and font.getlength(text + "…") > width:
             text = text[:-1]

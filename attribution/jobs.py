@@ -39,7 +39,8 @@ def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int,
     """Retrain after an edit, beside its controls. ids: the training images themselves instead of a ranking's first k;
     those that carry the new label already are left out.
 
-    Raises UserError for a target, ranking, kind, k or ids that do not fit the workspace.
+    Raises UserError for a target, ranking, kind, k or ids that do not fit the workspace, and for wrong labels where
+    there are no base models to name the class most easily mistaken.
     """
     target = workspace.check_target(target)
     check_kind(kind)
@@ -67,7 +68,9 @@ def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int,
 
 def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str = "default",
                  k_max: int = support.K) -> dict:
-    """Find one target's support. Raises UserError for a target, ranking or kind that does not fit the workspace."""
+    """Find one target's support. Raises UserError for a target, ranking or kind that does not fit the workspace, and
+    where there are no base models to say what the target was taken for."""
+    workspace.check_base()
     workspace.ranking(ranking)
     return {**_common(workspace), "verb": "support", "target": workspace.check_target(target), "ranking": ranking,
             "kind": check_kind(kind), "protocol": protocol, "k_max": check_k(k_max)}
@@ -75,7 +78,8 @@ def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str 
 
 def study_spec(workspace, targets: list[int], rankings: list[str], kinds: list[str], protocol: str = "default",
                k_max: int = support.K) -> dict:
-    """Find the supports of many targets under several rankings and kinds."""
+    """Find the supports of many targets under several rankings and kinds. Raises UserError as `support_spec` does."""
+    workspace.check_base()
     if not (targets and rankings and kinds):
         raise UserError("a study needs at least one target, one ranking and one kind")
     for ranking in rankings:

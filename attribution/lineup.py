@@ -5,13 +5,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from attribution import recipes
 from attribution.errors import UserError
-from attribution.rankings import check_k
+from attribution.rankings import Ranking, check_k
 from attribution.workspace import Workspace
 
 ENDS = ("helpful", "harmful", "both")
 #: What a page opens with: the first ranking of each of these methods.
 DEFAULT_METHODS = ("ESVM", "L2", "TRAK", "Datamodels", "Random")
+#: Features a training image beyond which an exemplar SVM takes seconds a target: pixels of colour images, mostly.
+WIDE = 1024
 
 
 @dataclass(frozen=True)
@@ -20,6 +23,7 @@ class Row:
 
     end and candidates: as `Ranking.top` takes them. sign: +1 for images that speak for the class `for_class`, -1
     against. ids int64 [n], labels (given) int64 [n], best first; scores float32 [n], or None where there are none.
+    about: what is behind the ranking, badges first (`badges`).
     same: how many of the n carry the target's true class. mix: (class, count), largest first. shared: (name of the most
     alike other ranking, how many ids both have), or None. undefined: why the row is empty, or None.
     """
@@ -52,6 +56,7 @@ def line_up(ws: Workspace, target: int, rankings: list[str], n: int = 20, ends: 
     explain="predicted" asks why the models say what they say, right or wrong: a row that compares within a class then
     looks among training images of the predicted class, and a signed row shows what speaks against the true class. For
     a target that is predicted right both questions are one. An unsigned ranking has no harmful end: its row says so.
+    Without base models nothing is predicted, and asking for it raises UserError.
     """
     target = ws.check_target(target)
     check_k(n)
@@ -59,8 +64,9 @@ def line_up(ws: Workspace, target: int, rankings: list[str], n: int = 20, ends: 
         raise UserError(f"no end {ends!r}; choose one of {', '.join(ENDS)}")
     if explain not in ("true", "predicted"):
         raise UserError(f"no class {explain!r} to explain; choose true or predicted")
-    label, predicted = int(ws.val_labels[target]), int(ws.base.prediction[target])
-    other = explain == "predicted" and predicted != label
+    label = int(ws.val_labels[target])
+    predicted = int(ws.base.prediction[target]) if explain == "predicted" else label
+    other = predicted != label
     rows = []
     for name in rankings:
         ranking = ws.ranking(name)
@@ -84,11 +90,41 @@ def rank_of(ws: Workspace, row: Row, target: int, image: int, depth: int = 128) 
 
 
 def default_rankings(ws: Workspace) -> list[str]:
-    """One ranking of each of DEFAULT_METHODS, as far as the workspace has them."""
+    """One ranking of each of DEFAULT_METHODS, as far as the workspace has them and they are quick, and of each other
+    method that is stored: somebody brought it to see it. Random stands last."""
     first = {}
     for name in ws.rankings():
-        first.setdefault(ws.ranking(name).method, name)
-    return [first[method] for method in DEFAULT_METHODS if method in first]
+        ranking = ws.ranking(name)
+        if (ranking.method in DEFAULT_METHODS or not ranking.live) and not _slow(ws, ranking):
+            first.setdefault(ranking.method, name)
+    order = [*DEFAULT_METHODS[:-1], *(method for method in first if method not in DEFAULT_METHODS), DEFAULT_METHODS[-1]]
+    return [first[method] for method in order if method in first]
+
+
+def _slow(ws: Workspace, ranking: Ranking) -> bool:
+    if ranking.method != "ESVM":
+        return False
+    width = ws.manifest["parts"][f"features/{ranking.feature}"].get("dim")
+    return (width or ws.feature(ranking.feature).train.shape[1]) > WIDE
+
+
+def badges(ws: Workspace, ranking: Ranking) -> list[str]:
+    """What a reader must know before believing a row: made for another recipe, or a failed alignment check."""
+    found = []
+    made = ranking.made_for or {}
+    recipe, hash_ = made.get("recipe"), made.get("hash")
+    if recipe and recipe != ws.recipe:
+        found.append(f"⚠ made for {recipe}")
+    elif recipe in recipes.NAMES and hash_ and hash_ != recipes.get(recipe).hash:
+        found.append(f"⚠ made for {recipe} {hash_}")
+    if misalignment(ws, ranking.name):
+        found.append("⚠ alignment")
+    return found
+
+
+def misalignment(ws: Workspace, name: str) -> str | None:
+    """What the alignment check of an import says against the ranking `name`, or None."""
+    return (ws.manifest["parts"].get(f"rankings/{name}", {}).get("alignment") or {}).get("warning")
 
 
 def _row(ws, target, ranking, end, sign, for_class, candidates, n, label) -> Row:
@@ -100,9 +136,12 @@ def _row(ws, target, ranking, end, sign, for_class, candidates, n, label) -> Row
         ids, scores = np.asarray(top.ids), top.scores
         if not len(ids):
             undefined = "no training image fits these candidates"
+            if target not in ranking.targets:
+                undefined = f"it ranks {len(ranking.targets):,} validation images, and not this one"
     labels = ws.train_labels[ids]
     mix = sorted(Counter(labels.tolist()).items(), key=lambda item: (-item[1], item[0]))
-    return Row(ranking.name, ranking.method, ranking.about, end, candidates, sign, for_class, ids, labels, scores,
+    about = " · ".join(filter(None, [*badges(ws, ranking), ranking.about]))
+    return Row(ranking.name, ranking.method, about, end, candidates, sign, for_class, ids, labels, scores,
                int((labels == label).sum()), tuple(mix), None, undefined)
 
 

@@ -34,8 +34,10 @@ def opening(workspace) -> Opening | None:
     """The removal to open with: the smallest one that flips a stable target.
 
     A close call serves only where there is no clear one, and where at least half of all seeds said the same wrong
-    class. None where there is no such removal.
+    class. None where there is no such removal, and where there are no base models to say what is stable.
     """
+    if not workspace.has_base:
+        return None
     found = supports.table(workspace)
     found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & (found.ranking != "random")]
     told = [verdict(workspace, row) for row in found.itertuples() if workspace.base.status(row.target) == "stable"]

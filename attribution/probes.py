@@ -16,7 +16,8 @@ DRAWS = 3
 def prefix(workspace, ranking, target: int, kind: str, k: int, candidates: str | None = None) -> np.ndarray:
     """The first k training images of a ranking that an edit of this kind can change, int64 [k'], k' <= k.
 
-    kind: "remove", or "mislabel", which passes over images that already carry the new label (k counts labels changed).
+    kind: "remove", or "mislabel", which passes over images that already carry the new label (k counts labels changed)
+    and raises UserError where there are no base models: they choose that label.
     """
     check_kind(kind)
     k = check_k(k)

@@ -8,34 +8,48 @@ from attribution.errors import UserError
 from attribution.workspace import Workspace
 
 #: Kinds of target. "right" and "wrong" go by the majority of the base models; "unstable" by how many agree; "tested"
-#: are those whose support was searched.
-KINDS = ("all", "right", "wrong", "unstable", "tested")
+#: are those whose support was searched, "ranked" those of `ranked`.
+KINDS = ("all", "right", "wrong", "unstable", "tested", "ranked")
 
 
 def choose(ws: Workspace, kind: str = "all", label: int | None = None, predicted: int | None = None,
            confidence: tuple[float, float] = (0.0, 1.0), tested: Iterable[int] = ()) -> np.ndarray:
-    """The validation images that fit, int64 [m], ascending. Raises UserError for an unknown kind.
+    """The validation images that fit, int64 [m], ascending.
 
     label and predicted are class numbers or None for any; confidence bounds the mean probability of the predicted
-    class, both ends included. tested: the targets of that kind.
+    class, both ends included. tested: the targets of that kind. Raises UserError for an unknown kind, and for what
+    asks of predictions where there are no base models.
     """
-    base = ws.base
-    right = base.prediction == ws.val_labels
     if kind not in KINDS:
         raise UserError(f"no kind of target {kind!r}; choose one of {', '.join(KINDS)}")
-    if kind == "unstable":
-        fits = np.array([base.status(target) == "unstable" for target in range(ws.n_val)])
-    else:
-        fits = {"all": np.ones(ws.n_val, bool), "right": right, "wrong": ~right,
-                "tested": np.isin(np.arange(ws.n_val), list(tested))}[kind]
+    fits = np.ones(ws.n_val, bool)
+    if kind == "tested":
+        fits = np.isin(np.arange(ws.n_val), list(tested))
+    elif kind == "ranked":
+        fits[:] = False
+        fits[ranked(ws)] = True
+    elif kind == "unstable":
+        fits = ws.base.statuses == "unstable"
+    elif kind != "all":
+        fits = (ws.base.prediction == ws.val_labels) == (kind == "right")
     if label is not None:
         fits = fits & (ws.val_labels == label)
     if predicted is not None:
-        fits = fits & (base.prediction == predicted)
-    # float32 probabilities of a sure model round past 1
+        fits = fits & (ws.base.prediction == predicted)
     low, high = confidence
-    fits = fits & (base.confidence >= low - 1e-6) & (base.confidence <= high + 1e-6)
+    if (low, high) != (0.0, 1.0):  # float32 probabilities of a sure model round past 1
+        fits = fits & (ws.base.confidence >= low - 1e-6) & (ws.base.confidence <= high + 1e-6)
     return np.flatnonzero(fits)
+
+
+def ranked(ws: Workspace) -> np.ndarray:
+    """The targets that as many rankings as possible rank training images for, int64 ascending: all of them, unless
+    some ranking was made for a part of them."""
+    parts = [targets for targets in (ws.ranking(name).targets for name in ws.rankings()) if len(targets) < ws.n_val]
+    counts = np.zeros(ws.n_val, np.int64)
+    for targets in parts:
+        counts[targets] += 1
+    return np.flatnonzero(counts == counts.max(initial=0))
 
 
 def neighbours(targets: np.ndarray, target: int) -> tuple[int | None, int | None]:

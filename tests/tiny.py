@@ -13,15 +13,18 @@ CLASSES = ["Bar", "Box <b>", "Dot"]
 TRAIN, VAL, MODELS = 60, 12, 10
 
 
-def write(folder: Path) -> Workspace:
+def write(folder: Path, base: bool = True, colour: bool = False) -> Workspace:
     """60 training and 12 validation images of 3 classes in turn (image i is of class i % 3), 10 base models.
+
+    Without `base` it is as a user's own may be at first: no base models, and no supports. With `colour` the images are
+    red where the others are grey.
 
     Target 0 is stable, 1 is read as a Dot by every model, 2 is unstable (7 of 10), and the others are stable.
     `trak-10` scores a training image of the target's class +1/(1 + index), and others -1/(1 + index).
     Training image 3 carries a planted label: a Bar that is called a Dot. Target 0 flips without 4 images of trak-10.
     """
     rng = np.random.default_rng(0)
-    for part in ("images", "base", "features/moco", "rankings/trak-10"):
+    for part in ("images", "features/moco", "rankings/trak-10"):
         (folder / part).mkdir(parents=True)
     original, val_labels = np.arange(TRAIN) % 3, np.arange(VAL) % 3
     given = original.copy()
@@ -30,6 +33,8 @@ def write(folder: Path) -> Workspace:
         pixels = rng.integers(0, 40, (len(labels), 8, 8), np.uint8)
         for image, label in zip(pixels, labels):
             image[{0: np.s_[3:5], 1: np.s_[1:7, 1:7], 2: np.s_[3:5, 3:5]}[int(label)]] = 220
+        if colour:
+            pixels = np.stack([pixels, pixels // 8, pixels // 8], 3)
         np.save(folder / "images" / f"{split}.npy", pixels)
         features = np.eye(3)[labels] + rng.normal(0, 0.1, (len(labels), 3))
         np.save(folder / "features" / "moco" / f"{split}.npy", features.astype(np.float16))
@@ -37,22 +42,25 @@ def write(folder: Path) -> Workspace:
     pd.DataFrame({"label": val_labels, "source_index": np.arange(VAL) + 2000}).to_parquet(folder / "val.parquet")
     pd.DataFrame({"original": original, "planted": original != given}).to_parquet(folder / "truth.parquet")
 
-    probabilities = np.full((MODELS, VAL, 3), 0.05, np.float32)
-    probabilities[:, np.arange(VAL), val_labels] = 0.9
-    probabilities[:, 1] = [0.1, 0.2, 0.7]
-    probabilities[:3, 2] = [0.8, 0.1, 0.1]
-    np.save(folder / "base" / "probabilities.npy", probabilities)
+    if base:
+        probabilities = np.full((MODELS, VAL, 3), 0.05, np.float32)
+        probabilities[:, np.arange(VAL), val_labels] = 0.9
+        probabilities[:, 1] = [0.1, 0.2, 0.7]
+        probabilities[:3, 2] = [0.8, 0.1, 0.1]
+        (folder / "base").mkdir()
+        np.save(folder / "base" / "probabilities.npy", probabilities)
+        answers = [_support("trak-10", "flipped", 4, [2, 2, 0, 2, 2]), _support("random", "censored", None, [0] * 5)]
+        to_table(answers).to_parquet(folder / "supports.parquet")
 
     helps = np.where(given == val_labels[:, None], 1, -1) / (1 + np.arange(TRAIN))
     np.save(folder / "rankings" / "trak-10" / "scores.npy", helps.astype(np.float16))
-    answers = [_support("trak-10", "flipped", 4, [2, 2, 0, 2, 2]), _support("random", "censored", None, [0] * 5)]
-    to_table(answers).to_parquet(folder / "supports.parquet")
 
     trak = {"method": "TRAK", "signed": True, "about": "10 models", "files": {},
             "made_for": {"recipe": "demo-cnn", "data": "0" * 64, "seeds": [0]}}
+    fingerprint = ("c" if colour else "0") * 64  # pages cache pictures by it
     (folder / "workspace.json").write_text(json.dumps({
         "schema": 1, "name": "tiny", "recipe": "demo-cnn", "parts": {"features/moco": {}, "rankings/trak-10": trak},
-        "dataset": {"name": "shapes", "fingerprint": "0" * 64, "classes": CLASSES, "n_train": TRAIN, "n_val": VAL,
+        "dataset": {"name": "shapes", "fingerprint": fingerprint, "classes": CLASSES, "n_train": TRAIN, "n_val": VAL,
                     "planted": 1, "inverted": True}}))
     return Workspace.open(folder)
 

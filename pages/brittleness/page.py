@@ -24,6 +24,8 @@ state_of = st.session_state
 
 def main() -> None:
     ws = look.workspace()
+    if not ws.has_base:
+        return _nothing_trained(ws)
     try:
         store = Store.of(ws)
     except UserError as error:
@@ -53,6 +55,14 @@ def main() -> None:
                 _measured(ws, store, target)
     finally:
         store.close()
+
+
+def _nothing_trained(ws: Workspace) -> None:
+    st.header("No model has been trained here yet", anchor=False)
+    with st.container(width=760):
+        look.train_first(ws, "Brittleness asks whether a prediction changes when training images are taken away or "
+                             "relabelled, so it needs models that predict.")
+        st.page_link("pages/explore/page.py", label="The lineups in Explore", icon=":material/arrow_back:")
 
 
 # -- the question

@@ -13,10 +13,12 @@ from attribution.store import Store
 
 
 @st.cache_resource(ttl=10, show_spinner=False)
-def supports(_ws: Workspace, fingerprint: str) -> dict[int, dict[str, dict[str, dict]]]:
+def supports(_ws: Workspace, stamp: str) -> dict[int, dict[str, dict[str, dict]]]:
     """target -> kind -> ranking -> {"status", "support" (int or None), "k_max"}, and where it flips also "k", "close",
     "becomes" (class), "votes", "wrong" and "seeds", as in `opening.Opening`. Read anew every 10 s.
     """
+    if not _ws.has_base:  # nothing is searched before they are there
+        return {}
     store = Store.of(_ws)
     table = answers.table(_ws, store)
     store.close()

@@ -5,29 +5,34 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution import figure as figures
-from attribution.lineup import default_rankings, line_up, rank_of
+from attribution.lineup import default_rankings, line_up, misalignment, rank_of
 from attribution.opening import opening
-from attribution.targets import KINDS, choose, neighbours
+from attribution.targets import KINDS, choose, neighbours, ranked
 from pages.explore import backend
-from pages.explore.rows import card_html, image_html, sentence, strip_data, votes_html, wall_data
+from pages.explore.rows import card_html, class_numbers, image_html, sentence, strip_data, votes_html, wall_data
 from pages.ui import atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
 
 PAGE_SIZE = 60
+KIND_HELP = {"unstable": "Unstable: right in some base models only.", "tested": "Tested: its support was searched.",
+             "ranked": "Ranked: by the rankings that were made for some targets only."}
 K_MAX = 128
 ANY = "any"
+#: What a link can ask for that only base models can answer; None: any value.
+OF_PREDICTIONS = {state.SHOW: ("right", "wrong", "unstable"), state.PREDICTED: None, state.EXPLAIN: ("predicted",),
+                  state.CANDIDATES: ("predicted",)}
 state_of = st.session_state
 
 
 def main() -> None:
     ws = look.workspace()
-    first = _opening(ws, ws.fingerprint)
+    first = _opening(ws, look.stamp(ws))
     _start(ws, first)
     with st.container(gap="xxsmall"):
         targets, target = _pick_target(ws, first)
         _film(ws, targets, target)
-        measured = backend.supports(ws, ws.fingerprint).get(target, {})
+        measured = backend.supports(ws, look.stamp(ws)).get(target, {})
         st.header(write.plain(sentence(ws, target, measured)), anchor=False)
         with st.container(horizontal=True, gap="small"):
             with st.container(width=204):
@@ -40,15 +45,24 @@ def main() -> None:
 # -- which target
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _opening(_ws, fingerprint: str):
+def _opening(_ws, stamp: str):
     return opening(_ws)
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _ranked(_ws, stamp: str) -> np.ndarray:
+    try:
+        return ranked(_ws)
+    except UserError:  # of a ranking that cannot be read, which its row says
+        return np.arange(_ws.n_val)
 
 
 def _start(ws: Workspace, first) -> None:
     """Sets target and k where the address has none to offer, and says what in the address cannot be had."""
     link = st.query_params
     wrong = []
-    for name, value, check in ((state.TARGET, first.target if first else 0, ws.check_target),
+    start = first.target if first else int(_ranked(ws, look.stamp(ws))[0])
+    for name, value, check in ((state.TARGET, start, ws.check_target),
                                (state.K, first.k if first else 10, _check_k)):
         if name in state_of:
             continue
@@ -62,6 +76,12 @@ def _start(ws: Workspace, first) -> None:
     if state.RANKINGS not in state_of:
         wrong += [f"no ranking {name!r} here; there is {', '.join(ws.rankings())}"
                   for name in link.get_all(state.RANKINGS) if name not in ws.rankings()]
+    if not ws.has_base:
+        asked = [name for name, values in OF_PREDICTIONS.items()
+                 if name in link and (values is None or link[name] in values)]
+        for name in asked:
+            del link[name]
+        wrong += ["this link asks for predictions, and no model has been trained here yet"] if asked else []
     for error in wrong:
         st.warning(write.sentence(error), icon=":material/link_off:")
 
@@ -73,15 +93,21 @@ def _check_k(k: str) -> None:
 
 def _pick_target(ws: Workspace, first) -> tuple[np.ndarray, int]:
     """The row of filters. Returns the targets that fit, ascending, and the one that is shown."""
+    kinds = [kind for kind in KINDS if kind == "all" or (
+        len(_ranked(ws, look.stamp(ws))) < ws.n_val if kind == "ranked" else ws.has_base)]
+    number = class_numbers(ws, ANY)
+    kind, said, confidence = "all", ANY, (0.0, 1.0)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        kind = st.segmented_control("Targets", KINDS, default="all", required=True, key=state.SHOW, bind="query-params",
-                                    help="Unstable: right in some base models only. Tested: its support was searched.")
-        label = st.selectbox("True class", [ANY, *ws.classes], key=state.LABEL, bind="query-params", width=130)
-        said = st.selectbox("Predicted class", [ANY, *ws.classes], key=state.PREDICTED, bind="query-params", width=130)
-        confidence = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.05, key=state.CONFIDENCE, width=150)
-        number = {name: i for i, name in enumerate(ws.classes)}
+        if len(kinds) > 1:
+            kind = st.segmented_control("Targets", kinds, default="all", required=True, key=state.SHOW,
+                                        bind="query-params", help=" ".join(KIND_HELP[kind] for kind in kinds
+                                                                           if kind in KIND_HELP))
+        label = st.selectbox("True class", [ANY, *number], key=state.LABEL, bind="query-params", width=130)
+        if ws.has_base:
+            said = st.selectbox("Predicted class", [ANY, *number], key=state.PREDICTED, bind="query-params", width=130)
+            confidence = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.05, key=state.CONFIDENCE, width=150)
         targets = choose(ws, kind, number.get(label), number.get(said), confidence,
-                         backend.supports(ws, ws.fingerprint))
+                         backend.supports(ws, look.stamp(ws)))
         buttons = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
         target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
         before, after = neighbours(targets, target)
@@ -144,7 +170,7 @@ def _trail(ws: Workspace, target: int) -> None:
 # -- the rows
 
 @st.cache_data(max_entries=500, show_spinner=False)
-def _rows(_ws, fingerprint, target, rankings, n, ends, explain, candidates):
+def _rows(_ws, stamp, target, rankings, n, ends, explain, candidates):
     return line_up(_ws, target, list(rankings), n, ends, explain, candidates)
 
 
@@ -152,20 +178,22 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         ends = st.segmented_control("End", ("helpful", "harmful", "both"), default="helpful", required=True,
                                     key=state.END, bind="query-params")
-        right = ws.base.prediction[target] == ws.val_labels[target]
-        explain = st.segmented_control(
-            "Explain the class", ("true", "predicted"), default="true", required=True, key=state.EXPLAIN,
-            bind="query-params", disabled=bool(right),
-            help="Predicted: what made the models say it. Similarity rows look among images of that class; signed rows "
-                 "show what speaks against the true class. Where the prediction is right, both are one.")
+        explain, right, pools = "true", True, ("published", "true", "all")
+        if ws.has_base:
+            right = ws.base.prediction[target] == ws.val_labels[target]
+            explain = st.segmented_control(
+                "Explain the class", ("true", "predicted"), default="true", required=True, key=state.EXPLAIN,
+                bind="query-params", disabled=bool(right),
+                help="Predicted: what made the models say it. Similarity rows look among images of that class; signed "
+                     "rows show what speaks against the true class. Where the prediction is right, both are one.")
+            pools = ("published", "true", "predicted", "all")
         with st.popover("Rows", icon=":material/tune:"):
             names = st.pills("Rankings", ws.rankings(), default=default_rankings(ws), selection_mode="multi",
                              key=state.RANKINGS, bind="query-params")
             candidates = st.segmented_control(
-                "Candidates", ("published", "true", "predicted", "all"), default="published", required=True,
-                key=state.CANDIDATES, bind="query-params",
+                "Candidates", pools, default="published", required=True, key=state.CANDIDATES, bind="query-params",
                 help="Which training images are ranked: as each method's authors did, only those with the target's "
-                     "true or predicted label, or all.")
+                     f"true {'or predicted ' if ws.has_base else ''}label, or all.")
             shown = st.segmented_control("Tiles in a row", (10, 20, 40, 80), default=20, required=True,
                                          key=state.TILES)
             scores = st.toggle("Scores", key=state.SCORES, help="Each row has its own units: compare within a row.")
@@ -175,13 +203,17 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
         st.info("No ranking is chosen. Choose one or more under *Rows*.")
         return
     try:
-        rows = _rows(ws, ws.fingerprint, target, tuple(names), shown, ends, explain,
+        rows = _rows(ws, look.stamp(ws), target, tuple(names), shown, ends, explain,
                      None if candidates == "published" else candidates)
     except UserError as error:
         st.error(write.sentence(error))
         return
     with bar:
         k, chosen = _cut(ws, target, names, rows, first)
+    for name in names:
+        warning = misalignment(ws, name)
+        if warning:
+            st.caption(f":material/warning: {write.plain(f'{name}: {warning}')}")
     _votes_of(ws, target)
     places = {int(image): at for at, image in enumerate(np.unique(np.concatenate([row.ids for row in rows])))}
     if state_of.get(state.IMAGE) is not None and state_of[state.IMAGE][0] != target:
@@ -205,6 +237,11 @@ def _cut(ws: Workspace, target: int, names: list[str], rows, first) -> tuple[int
     k = st.number_input("Cut at k", 1, K_MAX, key=state.K, bind="query-params", width=110)
     chosen = st.selectbox("of", names, key=state.CUT_RANKING, bind="query-params", width=150)
     row = _row_of(rows, chosen)
+    if not ws.has_base:
+        with st.popover("Retrain without these"):
+            look.train_first(ws, "What changes without these images shows beside models that had them all, and there "
+                                 "are none yet.")
+        return k, chosen
     st.button("Retrain without these", key="retrain", type="primary", on_click=_retrain, args=(ws, target, row, k),
               disabled=row is None,
               help=f"Trains the classifier anew without the first {k} images of {chosen}, with five seeds, beside "
@@ -285,13 +322,14 @@ def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, sh
     figure += ["--out", f"lineup-{target}.png"]
     commands = [("This figure", figure)]
     row = _row_of(rows, chosen)
-    if row:
+    if row and ws.has_base:
         commands.append((f"Retraining without the first {k} of {chosen}",
                          command.asking({"verb": "retrain", **backend.question(ws, target, row, k)})))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.page_link("pages/brittleness/page.py", label="Test it in Brittleness", icon=":material/science:",
-                     query_params={state.TARGET: str(target), state.CUT_RANKING: chosen, state.K: str(k)})
-        st.page_link("pages/methods/page.py", label="How typical is this?", icon=":material/show_chart:")
+        if ws.has_base:
+            st.page_link("pages/brittleness/page.py", label="Test it in Brittleness", icon=":material/science:",
+                         query_params={state.TARGET: str(target), state.CUT_RANKING: chosen, state.K: str(k)})
+            st.page_link("pages/methods/page.py", label="How typical is this?", icon=":material/show_chart:")
         with st.popover("Export the figure", icon=":material/download:"):
             for ending in figures.FORMATS:
                 st.download_button(ending[1:].upper(), data=_encode(ws, target, rows, ending, k), on_click="ignore",

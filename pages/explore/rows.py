@@ -1,5 +1,7 @@
 """From lined-up rows to what the strip and the cards draw, and the words of the page; nothing here is a widget."""
 
+from collections import Counter
+
 import numpy as np
 
 from attribution import Workspace
@@ -31,7 +33,7 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
         words = f"{'for' if row.sign > 0 else 'against'} {ws.classes[row.for_class]}"
     drawn = {"id": row.id, "name": row.method, "short": row.ranking, "about": row.about, "sign": sign,
              "sign_text": words, "chosen": row.ranking == chosen and row.end == "helpful",
-             "choose": f"Cut and retrain by {row.ranking}",
+             "choose": f"Cut and retrain by {row.ranking}" if ws.has_base else f"Cut by {row.ranking}",
              "label": f"{row.ranking}, {words}: {len(row.ids)} training images, best first"}
     if row.undefined:
         return drawn | {"tiles": [], "empty": row.undefined}
@@ -63,17 +65,26 @@ def support_text(support: dict, shown: int = 10**9) -> str:
 
 def wall_data(ws: Workspace, ids, atlas: dict, target: int, wall: bool, scale: int) -> dict:
     """The strip's data for the targets `ids`, in the order of the atlas."""
-    said = ws.base.prediction[ids]
     true = ws.val_labels[ids]
+    said = ws.base.prediction[ids] if ws.has_base else true
     captions = [ws.classes[t] if s == t else f"{ws.classes[t]} → {ws.classes[s]}" for t, s in zip(true, said)]
-    texts = [f"validation image {i}, {ws.classes[t]}, predicted {ws.classes[s]} with {c:.2f}"
-             for i, t, s, c in zip(ids, true, said, ws.base.confidence[ids])]
+    texts = [f"validation image {i}, {ws.classes[t]}" for i, t in zip(ids, true)]
+    if ws.has_base:
+        texts = [f"{text}, predicted {ws.classes[s]} with {c:.2f}"
+                 for text, s, c in zip(texts, said, ws.base.confidence[ids])]
     places = {int(i): at for at, i in enumerate(ids)}
     wrong = [caption if s != t else None for caption, t, s in zip(captions, true, said)]
     return {"layout": "wall" if wall else "line", "atlas": atlas, "scale": scale, "zoom": 5 if scale > 1 else 2,
             "pitch": 84, "selected": target,
             "rows": [{"id": "targets", "label": "validation images",
                       "tiles": tiles(places, ids, texts, caption=captions, mark=wrong)}]}
+
+
+def class_numbers(ws: Workspace, taken: str) -> dict[str, int]:
+    """A name for each class to choose by -> its number, which stands behind a name that several classes bear or that is
+    `taken`."""
+    counts = Counter([taken, *ws.classes])
+    return {f"{name} ({i})" if counts[name] > 1 else name: i for i, name in enumerate(ws.classes)}
 
 
 def footnote(ws: Workspace) -> str:
@@ -86,9 +97,12 @@ def footnote(ws: Workspace) -> str:
 
 def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -> str:
     """The measured fact about a target that heads the page. supports: kind -> ranking -> its support (backend.py)."""
-    base, true, said = ws.base, ws.classes[ws.val_labels[target]], ws.base.prediction[target]
+    true = ws.classes[ws.val_labels[target]]
+    if not ws.has_base:
+        return f"{_begin(true)}. No model has been trained here yet."
+    base, said = ws.base, ws.base.prediction[target]
     votes = int((base.predicted[:, target] == said).sum())
-    fact = f"{ws.classes[said]} in {votes} of {base.models} models"
+    fact = f"{_begin(ws.classes[said])} in {votes} of {base.models} models"
     if ws.classes[said] != true:
         return f"{fact}, but it is labelled {true}."
     removed, relabelled = (_smallest(supports.get(kind, {})) for kind in ("remove", "mislabel"))
@@ -101,6 +115,11 @@ def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -
         return (f"{start} the first {best['k']} images of {name} relabelled {_new_label(ws, target)}: "
                 f"{_outcome(best)}.")
     return f"{fact}. No edit tested changes that." if supports else f"{fact}."
+
+
+def _begin(name: str) -> str:
+    """A class name at the head of a sentence; one that is no word, such as n01440764, stays as it is."""
+    return name[:1].upper() + name[1:] if not any(map(str.isdigit, name)) else name
 
 
 def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
@@ -126,6 +145,19 @@ def _new_label(ws: Workspace, target: int) -> str:
 
 def card_html(ws: Workspace, target: int, supports: dict[str, dict[str, dict]], picture: str, scale: int) -> str:
     """The target: its picture, true label, prediction, confidence over the base models, and measured supports."""
+    name = write.escape(ws.classes[ws.val_labels[target]])
+    said = _said_html(ws, target) if ws.has_base else '<div class="lu-faint later">no model here yet</div>'
+    chips = _chips("Removal support", supports.get("remove", {}))
+    if "mislabel" in supports:
+        chips += _chips(f"Mislabel support, as {_new_label(ws, target)}", supports["mislabel"])
+    return (
+        f'<div class="lu-card"><img src="{picture}" width="{scale * ws.val_images.shape[2]}" '
+        f'alt="validation image {target}, {name}, enlarged"><div class="name">{name}</div>'
+        f'<div class="lu-faint">true label · validation image {target}</div>{said}{chips}</div>')
+
+
+def _said_html(ws: Workspace, target: int) -> str:
+    """What the base models say of the target: the prediction, and the likeliest classes with the true one."""
     base, label = ws.base, int(ws.val_labels[target])
     said, mean = int(base.prediction[target]), base.mean[target]
     classes = list(np.argsort(-mean)[:3])
@@ -135,18 +167,11 @@ def card_html(ws: Workspace, target: int, supports: dict[str, dict[str, dict]], 
         f'<span class="{"true" if c == label else ""}">{write.escape(ws.classes[c])}</span>'
         f'<span class="bar {"true" if c == label else ""}"><span style="width:{100 * mean[c]:.0f}%"></span></span>'
         f'<span class="value">{mean[c]:.2f}</span>' for c in classes)
-    name = write.escape(ws.classes[label])
-    chips = (_chips("Removal support", supports.get("remove", {}))
-             + _chips(f"Mislabel support, as {_new_label(ws, target)}", supports.get("mislabel", {})))
     return (
-        f'<div class="lu-card"><img src="{picture}" width="{scale * ws.val_images.shape[2]}" '
-        f'alt="validation image {target}, {name}, enlarged"><div class="name">{name}</div>'
-        f'<div class="lu-faint">true label · validation image {target}</div>'
         f"<div>predicted <b>{write.escape(ws.classes[said])}</b></div>"
         f'<div class="lu-bars" role="group" aria-label="mean confidence of {base.models} base models">{bars}</div>'
         f'<div class="lu-faint">right in {base.right[target]} of {base.models} base models · '
-        f'{base.status(target).replace("_", " ")}</div>'
-        f"{chips}</div>")
+        f'{base.status(target).replace("_", " ")}</div>')
 
 
 def _chips(title: str, supports: dict[str, dict]) -> str:

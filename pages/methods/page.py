@@ -29,15 +29,16 @@ def main() -> None:
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
     try:
-        found, lds = _study(ws), _lds(str(ws.path))
+        found, lds = _study(ws), _lds(str(ws.folder("lds") if "lds" in ws.manifest["parts"] else ws.path / "lds"))
     except UserError as error:
         st.error(write.sentence(error))
         return
-    st.header("How few training images decide a prediction?", anchor=False)
+    st.header("How few training images decide a prediction?" if found.tables or not lds else
+              "How well does a ranking foretell what retraining does?", anchor=False)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
     if not found.tables:
-        _empty(ws, found)
+        _no_study(ws, found, lds)
         return
     measured = _measured(found, found.version)
     st.caption(write.plain(
@@ -92,8 +93,8 @@ def _figure(_found, version: str):
 
 
 @st.cache_resource(ttl=60, show_spinner=False)
-def _lds(path: str) -> dict | None:
-    file = Path(path) / "lds" / "lds.json"
+def _lds(folder: str) -> dict | None:
+    file = Path(folder) / "lds.json"
     try:
         return json.loads(file.read_text()) if file.exists() else None
     except (OSError, ValueError) as error:
@@ -102,9 +103,23 @@ def _lds(path: str) -> dict | None:
 
 # -- drawing
 
-def _empty(ws: Workspace, found: studies.Study) -> None:
-    st.info("No study has been made in this workspace yet. Ask for one here; the curves appear as its searches finish.")
-    asking.form(ws, found)
+def _no_study(ws: Workspace, found: studies.Study, lds: dict | None) -> None:
+    """What is known without a study: LDS, if there is any; and how to get one."""
+    if lds:
+        st.caption(write.plain(
+            "LDS, the linear datamodeling score: the rank correlation of how sure models are that were trained on "
+            "random halves of the images, with how sure they should be by a ranking's scores, averaged over targets."))
+        st.html(words.table_html({}, lds, found.k_max))
+        st.caption(write.plain(words.lds_made(lds)))
+        _take_away(ws, found, {}, lds)
+    if ws.has_base:
+        st.info("No study has been made in this workspace yet. Ask for one here; the curves appear as its searches "
+                "finish.")
+        asking.form(ws, found)
+        return
+    with st.container(width=760):
+        look.train_first(ws, "Support curves compare rankings by how few images change a prediction, and no model has "
+                             "been trained here yet.")
 
 
 def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | None) -> None:
@@ -115,7 +130,7 @@ def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | No
                  f"to {SEEDS[-1]}{fresh}. Each method as published: similarity and random rank images of "
                  "the target's class only. Open markers are unstable: fresh seeds changed a verdict.")
     if lds:
-        lines.append(f"LDS over {lds['masks']} held-out halves with {lds['seeds']} seeds each.")
+        lines.append(words.lds_made(lds))
     if ws.planted:
         lines.append(f"Labels are as given, with {ws.planted} planted errors.")
     st.caption(write.plain(" ".join(lines)))
@@ -126,15 +141,18 @@ def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | 
     about = {"K": found.k_max, "protocol": found.protocol, "recipe": recipe.name, "recipe_hash": recipe.hash,
              "planted_errors": ws.planted}
     with st.container(horizontal=True, gap="small"):
-        st.download_button("Table as CSV", data=words.to_csv(measured, lds, about), file_name="supports.csv",
-                           on_click="ignore", icon=":material/download:")
-        st.download_button("Curves as CSV", data=words.curves_csv(found, about), file_name="support-cdfs.csv",
-                           on_click="ignore", icon=":material/download:")
+        st.download_button("Table as CSV", data=words.to_csv(measured, lds, about),
+                           file_name="supports.csv" if measured else "lds.csv", on_click="ignore",
+                           icon=":material/download:")
+        if measured:
+            st.download_button("Curves as CSV", data=words.curves_csv(found, about), file_name="support-cdfs.csv",
+                               on_click="ignore", icon=":material/download:")
         with st.popover("Copy command", icon=":material/terminal:"):
-            for verb in ("supports", *(["lds"] if lds else [])):
+            for verb in (*(["supports"] if measured else []), *(["lds"] if lds else [])):
                 st.code(command.line(ws, "evaluate", verb, "--json"), language="bash", wrap_lines=True)
-        with st.popover("Run a study", icon=":material/science:"):
-            asking.form(ws, found)
+        if measured:
+            with st.popover("Run a study", icon=":material/science:"):
+                asking.form(ws, found)
 
 
 def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:

@@ -37,7 +37,8 @@ def table_html(measured: dict, lds: dict | None, k_max: int) -> str:
         heads += '<th colspan="2" class="group">LDS</th>'
         cells += '<th class="n first" title="mean Spearman correlation over targets">mean</th><th>95 %</th>'
         ceiling = f'{lds["ceiling"]:.3f}' if lds.get("ceiling") is not None else "–"
-        body += (f'<tr class="last"><td>noise ceiling</td><td colspan="{6 * len(measured)}"></td>'
+        between = f'<td colspan="{6 * len(measured)}"></td>' if measured else ""
+        body += (f'<tr class="last"><td>noise ceiling</td>{between}'
                  f'<td class="n first"><b>{ceiling}</b></td><td></td></tr>')
     return _table(f"<tr><th></th>{heads}</tr><tr><th>ranking</th>{cells}</tr>", body)
 
@@ -89,6 +90,11 @@ def counts(kind: str, rankings: dict) -> str:
     unfinished = sum(one["unfinished"] for one in rankings.values())
     text += f", {wrong} more already wrong and left out"
     return text + (f", {unfinished} searches unfinished" if unfinished else "")
+
+
+def lds_made(lds: dict) -> str:
+    """On what LDS was measured."""
+    return f"LDS over {lds['masks']} held-out halves with {lds['seeds']} seeds each."
 
 
 def few(measured: dict) -> str | None:

@@ -14,13 +14,15 @@ SIDE = 56  # about as many pixels a tile's side on the page
 
 
 def atlas(ws: Workspace, split: str, ids) -> dict:
-    """The atlas of images `ids` of "train" or "val", in the order given: the `atlas` of strip.py's data."""
-    return _atlas(ws, ws.fingerprint, split, tuple(int(i) for i in ids))
+    """The atlas of images `ids` of "train" or "val", in the order given: the `atlas` of strip.py's data. Images of two
+    tiles' sides and more are made smaller by a whole number."""
+    shrink = max(1, max(ws.val_images.shape[1:3]) // SIDE)
+    return _atlas(ws, ws.fingerprint, split, tuple(int(i) for i in ids), shrink)
 
 
 def picture(ws: Workspace, split: str, index: int) -> str:
     """One image as a data URL, at its own size."""
-    return _atlas(ws, ws.fingerprint, split, (int(index),))["url"]
+    return _atlas(ws, ws.fingerprint, split, (int(index),), 1)["url"]
 
 
 def scale(ws: Workspace, side: int = SIDE) -> int:
@@ -29,12 +31,16 @@ def scale(ws: Workspace, side: int = SIDE) -> int:
 
 
 @st.cache_data(max_entries=400, show_spinner=False)
-def _atlas(_ws, fingerprint: str, split: str, ids: tuple[int, ...]) -> dict:
+def _atlas(_ws, fingerprint: str, split: str, ids: tuple[int, ...], shrink: int) -> dict:
     images = (_ws.train_images if split == "train" else _ws.val_images)[list(ids)]
+    if _ws.greyscale_inverted and images.ndim == 3:  # colours are left as they are
+        images = 255 - images
+    if shrink > 1 and len(images):
+        images = np.stack([Image.fromarray(image).reduce(shrink) for image in images])
     height, width = images.shape[1:3]
     columns = max(1, math.ceil(math.sqrt(len(ids))))
     sheet = np.zeros((math.ceil(len(ids) / columns) or 1, columns, *images.shape[1:]), np.uint8)
-    sheet.reshape(-1, *images.shape[1:])[: len(ids)] = 255 - images if _ws.greyscale_inverted else images
+    sheet.reshape(-1, *images.shape[1:])[: len(ids)] = images
     sheet = sheet.swapaxes(1, 2).reshape(sheet.shape[0] * height, columns * width, *images.shape[3:])
     content = BytesIO()
     Image.fromarray(sheet).save(content, "PNG", compress_level=1)

@@ -7,6 +7,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.workspace import DEMO
+from pages.ui import command
 from pages.ui import format as write
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
@@ -20,20 +21,40 @@ def dress() -> None:
 
 
 def workspace() -> Workspace:
-    """The workspace that LINEUP_WORKSPACE names, or the demo. Says what is wrong with it and stops the page."""
+    """The workspace that LINEUP_WORKSPACE names, or the demo; opened anew when something in it or added to it has
+    changed. Says what is wrong with it and stops the page; one that has no base models yet is not wrong."""
     path = os.environ.get("LINEUP_WORKSPACE") or str(DEMO)
     try:
-        manifest = Path(path) / "workspace.json"
-        ws = _open(path, manifest.stat().st_mtime if manifest.exists() else None)
-        ws.base  # noqa: B018 - every page needs the base models; say it here if there are none
+        written = _written(Path(path) / "workspace.json")
+        ws = _open(path, written, None)
+        added = _written(ws.added / "parts.json")
+        if added:
+            ws = _open(path, written, added)
+        if ws.has_base:
+            ws.base  # noqa: B018 - the pages count on it; say it here if it cannot be read
         return ws
     except UserError as error:
         st.error(write.sentence(error), icon=":material/error:")
         st.stop()
 
 
+def stamp(ws: Workspace) -> str:
+    """Changes whenever a part of the workspace does: what is computed from its parts is cached by it."""
+    return f"{ws.path} {ws.fingerprint} {ws.has_base} {ws.manifest['parts']}"
+
+
+def train_first(ws: Workspace, why: str) -> None:
+    """Where base models are missing: why they are needed, and the command that trains them."""
+    st.markdown(write.plain(f"{why} This trains a few models on the images as they are; then load the page again:"))
+    st.code(command.line(ws, "base", "train"), language="bash", wrap_lines=True)
+
+
+def _written(file: Path) -> float | None:
+    return file.stat().st_mtime if file.exists() else None
+
+
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _open(path: str, changed: float | None) -> Workspace:
+def _open(path: str, written: float | None, added: float | None) -> Workspace:
     return Workspace.open(path)
 
 

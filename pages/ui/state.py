@@ -39,6 +39,11 @@ K_MAX = "k max"
 STUDY_TARGETS = "how many targets"
 STUDY_RANKINGS = "study rankings"
 STUDY_KINDS = "study kinds"
+
+# Of Workspace.
+IMPORT_PATH = "import path"
+BUILD = "what to compute"
+
 ERROR = "error"  # of a callback, for the page to show
 
 # What one page hands to the next: Streamlit drops the state of widgets with the page that drew them.

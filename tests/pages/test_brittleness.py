@@ -130,6 +130,15 @@ def test_images_named_by_hand_have_a_command_too(ws):
     assert "All these images carry the new label already" in app.error[0].value
 
 
+def test_without_base_models_the_command_that_trains_them(tmp_path, monkeypatch):
+    tiny.write(tmp_path / "w", base=False)
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
+    app = opened(target="3")
+    assert not app.exception and not app.error and not app.button
+    assert app.header[0].value == "No model has been trained here yet"
+    assert [code.value for code in app.code] == [f"python -m attribution base train --workspace {tmp_path / 'w'}"]
+
+
 @pytest.mark.parametrize(("wrong", "word"), [
     ([], "Holds"), (["edit"], "Flipped"), (["edit", "random"], "Flipped, by chance too"),
     (["edit", "none", "random"], "Already wrong")])

@@ -1,11 +1,14 @@
 """Explore, run without a browser; tests/browser drives the strip."""
 
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from attribution import Workspace
+from attribution.files import write_json
 from pages.ui import state
 from tests import tiny
 
@@ -119,6 +122,89 @@ def test_the_command_of_a_row_that_is_not_as_published_names_its_images(app, fol
     app.run()
     first = Workspace.open(folder).ranking("trak-10").top(1, 2, end="harmful").ids
     assert f"retrain --target 1 --remove {first[0]},{first[1]} --seeds 5 --draws 1" in app.code[1].value
+
+
+@pytest.fixture
+def untrained(tmp_path, monkeypatch):
+    """Explore on a workspace that has no base models yet."""
+    tiny.write(tmp_path / "w", base=False)
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
+    return AppTest.from_file(str(APP), default_timeout=30)
+
+
+def keys(app) -> set:
+    return {widget.key for kind in (app.button_group, app.selectbox, app.slider, app.button) for widget in kind}
+
+
+def test_without_base_models_what_needs_them_is_absent(untrained, tmp_path):
+    app = untrained.run()
+    assert not app.exception and not app.warning and not app.error and not app.info
+    assert heading(app) == "Bar. No model has been trained here yet."
+    assert {state.LABEL, state.CUT_RANKING, state.END, state.RANKINGS, state.CANDIDATES} <= keys(app)
+    assert not {state.SHOW, state.PREDICTED, state.CONFIDENCE, state.EXPLAIN, "retrain"} & keys(app)
+    assert app.button_group(key=state.CANDIDATES).options == ["published", "true", "all"]
+    train, figure = [code.value for code in app.code]
+    assert train == f"python -m attribution base train --workspace {tmp_path / 'w'}"
+    assert figure.startswith("python -m attribution export figure --target 0 --rankings esvm-moco,l2-moco,trak-10,")
+    app.selectbox(key=state.LABEL).set_value("Dot").run()
+    app.button(key="next").click().run()
+    assert not app.exception and heading(app) == "Dot. No model has been trained here yet."
+
+
+def test_a_link_that_asks_for_predictions_which_there_are_not(untrained):
+    untrained.query_params.update({"target": "4", "show": "wrong", "predicted": "Dot", "explain": "predicted",
+                                   "candidates": "predicted", "end": "both"})
+    app = untrained.run()
+    assert not app.exception and not app.error
+    assert [warning.value.replace("\\", "") for warning in app.warning] == [
+        "This link asks for predictions, and no model has been trained here yet."]
+    assert app.number_input(key=state.TARGET).value == 4 and app.button_group(key=state.END).value == "both"
+    assert set(app.query_params) & {"show", "predicted", "explain"} == set()
+
+
+def test_base_models_trained_meanwhile_are_seen(untrained, tmp_path):
+    app = untrained.run()
+    assert "No model has been trained" in heading(app)
+    tiny.write(tmp_path / "trained")
+    shutil.copytree(tmp_path / "trained" / "base", tmp_path / "w" / "base")
+    shutil.copy(tmp_path / "trained" / "supports.parquet", tmp_path / "w")
+    Workspace.open(tmp_path / "w").record("base", {}, ["base/probabilities.npy"])
+    app.run()
+    assert not app.exception and heading(app).startswith("Bar in 10 of 10 models. Without the first 4 images")
+
+
+def test_a_failed_alignment_check_is_said_once(untrained, tmp_path):
+    Workspace.open(tmp_path / "w").record("rankings/trak-10", {
+        "method": "TRAK", "signed": True, "alignment": {"top1_same_class": 0.3, "chance": 0.33, "n": 12,
+                                                        "warning": "no *better* than chance"}}, [])
+    app = untrained.run()
+    said = [caption.value for caption in app.caption if "chance" in caption.value]
+    assert said == [":material/warning: trak\\-10\\: no \\*better\\* than chance"]
+    app.button_group(key=state.RANKINGS).set_value(["l2-moco"]).run()
+    assert not [caption for caption in app.caption if "chance" in caption.value]
+
+
+def test_it_opens_on_a_target_that_a_ranking_was_made_for(untrained, tmp_path):
+    ws = Workspace.open(tmp_path / "w")
+    ids = np.full((ws.n_val, 1, 3), -1, np.int32)
+    ids[[5, 7], 0] = [3, 1, 2]
+    (ws.path / "rankings" / "mine").mkdir()
+    np.save(ws.path / "rankings" / "mine" / "ids.npy", ids)
+    ws.record("rankings/mine", {"method": "Mine"}, ["rankings/mine/ids.npy"])
+    app = untrained.run()
+    assert not app.exception and app.number_input(key=state.TARGET).value == 5
+    app.button_group(key=state.SHOW).set_value("ranked").run()
+    assert "2 of 2 that fit" in app.caption[0].value.replace("\\", "")
+    app.button(key="next").click().run()
+    assert app.number_input(key=state.TARGET).value == 7
+
+
+def test_a_half_present_workspace_is_refused(untrained, tmp_path):
+    ws = Workspace.open(tmp_path / "w")
+    ws.manifest["parts"]["base"] = {"files": {"base/probabilities.npy": 100}}
+    write_json(ws.path / "workspace.json", ws.manifest)
+    app = untrained.run()
+    assert len(app.error) == 1 and "incomplete" in app.error[0].value
 
 
 def test_a_workspace_that_cannot_be_opened(monkeypatch, tmp_path):

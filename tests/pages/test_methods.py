@@ -103,6 +103,29 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     assert "No study has been made" in app.info[0].value, "nothing of the cancelled study is finished"
 
 
+def test_lds_is_shown_without_a_study(folder):
+    (folder / "supports.parquet").unlink()
+    (folder / "lds").mkdir()
+    (folder / "lds" / "lds.json").write_text(json.dumps(LDS))
+    app = opened()
+    assert not app.exception and "How well does a ranking foretell" in texts(app)
+    assert "<b>0.610</b>" in html(app) and "AUC" not in html(app) and "No study has been made" in app.info[0].value
+    assert app.code[0].value == f"python -m attribution evaluate lds --json --workspace {folder}"
+
+
+@pytest.mark.parametrize("lds", [True, False])
+def test_without_base_models_there_is_lds_or_nothing(tmp_path, monkeypatch, lds):
+    tiny.write(tmp_path / "w", base=False)
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
+    if lds:
+        (tmp_path / "w" / "lds").mkdir()
+        (tmp_path / "w" / "lds" / "lds.json").write_text(json.dumps(LDS))
+    app = opened()
+    assert not app.exception and not app.error and ("<b>0.610</b>" in html(app)) == lds
+    assert not app.button and "no model has been trained here yet" in texts(app)
+    assert app.code[-1].value == f"python -m attribution base train --workspace {tmp_path / 'w'}"
+
+
 def test_a_study_that_cannot_be_asked_for_is_one_sentence(folder):
     app = opened()
     app.button_group(key=state.STUDY_KINDS).set_value([]).run()

@@ -85,6 +85,31 @@ def test_wall(ws):
     assert wrong["mark"] == "Box <b> → Dot" and drawn["selected"] == 1
 
 
+def test_without_base_models_only_what_is_known_is_said(tmp_path):
+    ws = tiny.write(tmp_path / "tiny", base=False)
+    assert explore.sentence(ws, 1, {}) == "Box <b>. No model has been trained here yet."
+    card = explore.card_html(ws, 1, {}, "data:,", 7)
+    assert "Box &lt;b&gt;" in card and "no model here yet" in card and "predicted" not in card
+    tile = explore.wall_data(ws, np.array([1]), ATLAS, 1, wall=False, scale=7)["rows"][0]["tiles"][0]
+    assert tile == {"id": 1, "at": 0, "text": "validation image 1, Box <b>", "caption": "Box <b>"}
+    row, = data(ws, 1, line_up(ws, 1, ["trak-10"], 3))["rows"]
+    assert row["choose"] == "Cut by trak-10"
+
+
+def test_a_class_name_at_the_head_of_a_sentence(ws, monkeypatch):
+    monkeypatch.setattr(ws, "classes", ["sea lion", "n01440764", "Dot"])
+    assert explore.sentence(ws, 0, {}) == "Sea lion in 10 of 10 models."
+    assert explore.sentence(ws, 4, {}) == "n01440764 in 10 of 10 models."
+
+
+def test_classes_to_choose_by(ws, monkeypatch):
+    assert list(explore.class_numbers(ws, "any")) == ws.classes
+    monkeypatch.setattr(ws, "classes", [*(f"class {i}" for i in range(996)), "crane", "maillot", "crane", "any"])
+    numbers = explore.class_numbers(ws, "any")
+    assert len(numbers) == 1000 and numbers["crane (996)"] == 996 and numbers["crane (998)"] == 998
+    assert (numbers["maillot"], numbers["any (999)"], numbers["class 7"]) == (997, 999, 7) and "any" not in numbers
+
+
 def test_names_are_escaped_in_html(ws):
     card = explore.card_html(ws, 0, {"remove": SUPPORT, "mislabel": SUPPORT}, "data:,", 7)
     assert "Removal support" in card and "Mislabel support, as Box &lt;b&gt;" in card

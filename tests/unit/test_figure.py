@@ -58,6 +58,21 @@ def test_colours_tell_the_ends_apart(ws):
     assert has(harmful, figure.HARMFUL) and not has(harmful, figure.HELPFUL)
 
 
+def test_colours_are_left_as_they_are(tmp_path):
+    ws = tiny.write(tmp_path / "colour", colour=True)
+    page = np.asarray(figure.draw(ws, 0, line_up(ws, 0, ["trak-10"], 3)))
+    scale = 3 * (figure.TILE // 8)
+    drawn = page[figure.EDGE : figure.EDGE + 8 * scale : scale, figure.EDGE : figure.EDGE + 8 * scale : scale]
+    assert (drawn == ws.val_images[0]).all()
+
+
+def test_without_base_models_the_figure_says_so(tmp_path, monkeypatch):
+    ws, said = tiny.write(tmp_path / "tiny", base=False), []
+    monkeypatch.setattr(figure, "_write", lambda pen, at, text, *more, **options: said.append(text))
+    figure.draw(ws, 0, line_up(ws, 0, ["trak-10"], 3))
+    assert "no model here yet" in said and not any("predicted" in text for text in said)
+
+
 def test_no_rows(ws):
     assert figure.table(ws, 0, []).empty
     assert Image.open(BytesIO(figure.encode(ws, 0, [], ".png"))).width > 0

@@ -100,6 +100,16 @@ def test_searches_and_studies_are_checked_too(ws):
 # -- what they do
 
 
+def test_without_base_models_only_a_removal_can_be_asked_for(tmp_path):
+    ws = tiny.write(tmp_path / "tiny", base=False)
+    assert jobs.retrain_spec(ws, 0, "trak-10", "remove", 3)["ids"] == [0, 6, 9]
+    for ask in (lambda: jobs.retrain_spec(ws, 0, "trak-10", "mislabel", 3),
+                lambda: jobs.support_spec(ws, 0, "trak-10", "remove"),
+                lambda: jobs.study_spec(ws, [0], ["trak-10"], ["remove"])):
+        with pytest.raises(UserError, match="no base models yet; train them with: python -m attribution base train"):
+            ask()
+
+
 def test_a_support_search_keeps_its_answer(ws, store):
     """The target flips as soon as seven of the ranking's images are gone."""
     spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=20)

@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from attribution import UserError
-from attribution.lineup import default_rankings, line_up, rank_of
+from attribution import UserError, recipes
+from attribution.lineup import badges, default_rankings, line_up, misalignment, rank_of
+from attribution.rankings import Ranked
 from tests import tiny
 
 
@@ -57,6 +58,49 @@ def test_rank_of(ws):
 
 def test_default_rankings_are_one_of_each_method(ws):
     assert default_rankings(ws) == ["esvm-moco", "l2-moco", "trak-10", "random"]
+
+
+def test_a_ranking_that_somebody_brought_is_on_view_and_a_slow_one_is_not(tmp_path):
+    ws = tiny.write(tmp_path / "tiny", base=False)
+    parts = ws.manifest["parts"]
+    parts["rankings/my-scores"] = {"method": "Mine", "signed": True}
+    assert default_rankings(ws) == ["esvm-moco", "l2-moco", "trak-10", "my-scores", "random"]
+    parts["features/moco"]["dim"] = 3072
+    assert default_rankings(ws) == ["l2-moco", "trak-10", "my-scores", "random"]
+
+
+def test_badges(tmp_path):
+    ws = tiny.write(tmp_path / "tiny", base=False)
+    about, trak = ws.manifest["parts"]["rankings/trak-10"], ws.ranking("trak-10")
+    assert badges(ws, trak) == [] and line_up(ws, 0, ["trak-10"], 3)[0].about == "10 models"
+    trak.made_for = {"recipe": "demo-cnn", "hash": recipes.get("demo-cnn").hash}
+    assert badges(ws, trak) == [] == badges(ws, ws.ranking("l2-moco"))
+    trak.made_for["hash"] = "0123456789ab"
+    assert badges(ws, trak) == ["⚠ made for demo-cnn 0123456789ab"]
+    trak.made_for["recipe"] = "resnet18"
+    about["alignment"] = {"top1_same_class": 0.33, "chance": 0.33, "n": 12, "warning": "no better than chance"}
+    assert line_up(ws, 0, ["trak-10"], 3)[0].about == "⚠ made for resnet18 · ⚠ alignment · 10 models"
+    assert misalignment(ws, "trak-10") == "no better than chance" and misalignment(ws, "l2-moco") is None
+    about["alignment"] = {"top1_same_class": 0.9, "chance": 0.33, "n": 12, "warning": None}
+    assert misalignment(ws, "trak-10") is None
+
+
+def test_without_base_models(tmp_path):
+    ws = tiny.write(tmp_path / "tiny", base=False)
+    rows = line_up(ws, 1, ["l2-moco", "trak-10"], 5, "both", candidates="true")
+    assert [len(row.ids) for row in rows] == [5, 0, 5, 5]
+    for asked in ({"explain": "predicted"}, {"candidates": "predicted"}):
+        with pytest.raises(UserError, match="no base models yet"):
+            line_up(ws, 1, ["l2-moco"], 5, **asked)
+
+
+def test_a_target_that_a_ranking_was_not_made_for(ws, monkeypatch):
+    trak = ws.ranking("trak-10")
+    monkeypatch.setattr(trak, "targets", np.array([0, 1]), raising=False)
+    monkeypatch.setattr(trak, "top", lambda *asked, **more: Ranked(np.zeros(0, np.int64), None))
+    row, = line_up(ws, 3, ["trak-10"], 5)
+    assert row.undefined == "it ranks 2 validation images, and not this one"
+    assert line_up(ws, 1, ["trak-10"], 5)[0].undefined == "no training image fits these candidates"
 
 
 @pytest.mark.parametrize("wrong", [{"target": 12}, {"target": "x"}, {"rankings": ["nope"]}, {"n": 0}, {"ends": "left"},

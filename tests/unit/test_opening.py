@@ -1,5 +1,7 @@
 """The opening: what a first visitor reads is measured, and the clearest there is."""
 
+import shutil
+
 import pandas as pd
 import pytest
 
@@ -61,3 +63,8 @@ def test_nothing_to_tell(ws):
     (ws.path / "supports.parquet").unlink()
     assert opening(ws) is None
     assert isinstance(supports.table(ws), pd.DataFrame)
+
+
+def test_without_base_models_there_is_nothing_to_tell(ws):
+    shutil.rmtree(ws.path / "base")
+    assert len(supports.table(ws)) and opening(ws) is None

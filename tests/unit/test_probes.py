@@ -65,6 +65,15 @@ def test_an_unknown_kind(ws):
             ask()
 
 
+def test_without_base_models_images_can_be_removed_but_not_relabelled(tmp_path):
+    ws = tiny.write(tmp_path / "tiny", base=False)
+    trak = ws.ranking("trak-10")
+    assert prefix(ws, trak, 0, "remove", 3).tolist() == trak.top(0, 3).ids.tolist()
+    for ask in (lambda: prefix(ws, trak, 0, "mislabel", 3), lambda: edit_of(ws, 0, "mislabel", [1])):
+        with pytest.raises(UserError, match="no base models yet; train them with: python -m attribution base train"):
+            ask()
+
+
 @pytest.mark.parametrize("edit", [remove([0, 3, 4, 7]), relabel([0, 3, 6], 1)], ids=lambda edit: edit.kind)
 def test_a_control_has_the_class_counts_of_the_edit(ws, edit):
     draws = [control(ws, edit, draw) for draw in range(3)]

@@ -1,0 +1,180 @@
+"""Workspace: what is loaded and where it came from, bringing rankings in, and computing what is missing."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from attribution import UserError, Workspace, background, formats, imports
+from pages.ui import command, look, state
+from pages.ui import format as write
+from pages.workspace import words
+
+POLL = "1s"
+#: what can be computed -> the part it makes, and the words that ask for it
+BUILDS = {
+    "base models": ("base", ["base", "train"]),
+    "MoCo features": ("features/moco", ["features", "train", "moco"]),
+    "SimCLR features": ("features/simclr", ["features", "train", "simclr"]),
+    "DINO features": ("features/dino", ["features", "train", "dino"]),
+    "supervised features": ("features/supervised", ["features", "train", "supervised"]),
+    "held-out halves for LDS": ("lds", ["halves", "train"]),
+    "TRAK": ("rankings/trak", ["rankings", "build", "trak"]),
+    "Datamodels": ("rankings/datamodels-500", ["rankings", "build", "datamodels"]),
+}
+state_of = st.session_state
+
+
+def main() -> None:
+    ws = look.workspace()
+    st.header(write.plain(ws.name), anchor=False)
+    data = ws.manifest["dataset"]
+    planted = f", {ws.planted} planted errors" if ws.planted else ""
+    st.caption(write.plain(f"{data['name']}: {write.count(ws.n_train)} training and {write.count(ws.n_val)} validation "
+                           f"images, {len(ws.classes)} classes{planted}; fingerprint {ws.fingerprint[:12]}; {ws.path}"))
+    for warning in words.warnings(ws):
+        st.warning(write.sentence(warning), icon=":material/warning:")
+    _under_way(ws)
+    bring, build, more = st.columns(3, gap="large")
+    with bring:
+        _bring(ws)
+    with build:
+        _build(ws)
+    with more:
+        _other()
+    _loaded(ws)
+
+
+@st.cache_data(max_entries=4, show_spinner="Checking the rankings")
+def _rankings(_ws: Workspace, stamp: str) -> list[dict]:
+    return words.rankings(_ws)
+
+
+def _loaded(ws: Workspace) -> None:
+    st.markdown("##### Rankings")
+    rows = _rankings(ws, look.stamp(ws))
+    if rows:
+        st.dataframe(rows, hide_index=True, width="stretch")
+    live = [name for name in ws.rankings() if ws.ranking(name).live]
+    st.caption(write.plain(f"Computed when asked: {', '.join(live)}."))
+    st.markdown("##### Features")
+    rows = words.features(ws)
+    if rows:
+        st.dataframe(rows, hide_index=True, width="stretch")
+    else:
+        st.caption("None yet. Train a set below, or bring one: `python -m attribution features import --help`.")
+    st.markdown("##### Models")
+    st.caption(write.plain(words.models(ws)))
+
+
+# -- commands under way
+
+def _under_way(ws: Workspace) -> None:
+    """What this page started: its progress, its outcome, and a way to stop it. Draws the page anew when one ends."""
+    found = background.commands(ws)[:5]
+    running = [one.number for one in found if one.open]
+
+    @st.fragment(run_every=POLL if running else None)
+    def draw():
+        now = background.commands(ws)[:5]
+        for one in now:
+            if one.open:
+                text, done, total = one.progress or ("starting", 0, 1)
+                with st.container(horizontal=True, vertical_alignment="center"):
+                    st.progress(min(1.0, done / total) if total else 0.0, f"{words.told(one)} · {write.plain(text)}")
+                    st.button("Cancel", key=f"cancel {one.number}", on_click=background.cancel, args=(ws, one.number))
+            else:
+                icon = {"done": ":material/check:", "failed": ":material/error:"}.get(one.state, ":material/block:")
+                st.markdown(f"{icon} {words.told(one)}")
+        if running != [one.number for one in now if one.open]:
+            st.rerun()
+
+    if found:
+        with st.container(border=True):
+            draw()
+    if state.ERROR in state_of:
+        st.error(write.sentence(state_of.pop(state.ERROR)))
+
+
+def _start(ws: Workspace, asked: list[str]) -> None:
+    try:
+        background.start(ws, asked)
+    except UserError as error:
+        state.say_once(error)
+
+
+# -- bringing
+
+def _bring(ws: Workspace) -> None:
+    st.markdown("##### Bring a ranking")
+    path = st.text_input("File or folder on this machine", key=state.IMPORT_PATH, placeholder="~/trak/scores.npy")
+    if not path:
+        st.caption("Scores of traker, Datamodels, kronfluence, captum, dattri, quanda, Feldman and Zhang, top-k lists, "
+                   "or a Parquet table of target, train, rank and score. The file is read, never executed, and checked "
+                   "against these images first.")
+        return
+    try:
+        guess = formats.sniff(Path(path))
+    except UserError as error:
+        st.caption(write.sentence(error))
+        guess = None
+        if not Path(path).expanduser().exists():
+            return
+    names = list(formats.NAMES)
+    fields = {"path": path, "format": st.selectbox("Format", names, names.index(guess) if guess else None,
+                                                   placeholder="Which library wrote it?")}
+    suggestion = Path(path).stem.lower().replace(" ", "-")[:40]
+    fields["name"] = st.text_input("Name", suggestion if imports.NAME.fullmatch(suggestion) else "",
+                                   placeholder="a-z, 0-9, dot, dash, underscore")
+    with st.expander("What the file does not say itself"):
+        fields["orientation"] = st.selectbox("The first axis is", formats.ORIENTATIONS, None,
+                                             placeholder="as the format has it")
+        fields["sign"] = st.selectbox("A positive score is", formats.SIGNS, None, placeholder="as the format has it")
+        fields["index_base"] = st.selectbox("Images are counted from", (0, 1), None,
+                                            placeholder="as the format has it")
+        fields["part"] = st.text_input("Which of several (experiment, module)")
+        fields["targets"] = st.text_input("A .npy of its validation images, where it has not all")
+        fields["train"] = st.text_input("A .npy of its training images, where it has not all")
+    fields["keep"] = st.segmented_control("Keep", ("auto", "whole", "first"), default="auto", required=True,
+                                          help="LDS needs every score; the first 1,000 at each end serve all else.")
+    fields["force"] = st.checkbox("Keep it even if it does not pass the alignment check")
+    if not (fields["format"] and fields["name"]):
+        return
+    asked = words.asked(fields)
+    st.button("Check and import", key="import", type="primary", on_click=_start, args=(ws, asked))
+    st.code(command.line(ws, *asked), language="bash", wrap_lines=True)
+
+
+# -- computing
+
+def _build(ws: Workspace) -> None:
+    st.markdown("##### Compute")
+    what = st.selectbox("What", [what for what, (part, _) in BUILDS.items() if ws.is_free(part)], key=state.BUILD)
+    asked = BUILDS[what][1]
+    st.caption("In the background, on this machine's device. It goes on when the browser is closed, and an interrupted "
+               "one goes on where it stopped when it is started again.")
+    st.button("Start", key="build", on_click=_start, args=(ws, asked))
+    st.code(command.line(ws, *asked), language="bash", wrap_lines=True)
+    parts = words.added(ws)
+    if parts:
+        with st.popover("Take out", icon=":material/delete:"):
+            part = st.selectbox("A part that was added", parts)
+            st.button("Take it out for good", key="take out", on_click=_take_out, args=(ws, part))
+
+
+def _take_out(ws: Workspace, part: str) -> None:
+    try:
+        ws.remove(part)
+    except UserError as error:
+        state.say_once(error)
+
+
+def _other() -> None:
+    st.markdown("##### Other images")
+    st.caption("A workspace of a folder with a folder for each class, and the dashboard on it:")
+    st.code("python -m attribution workspace create ~/mine --dataset image-folder --root ~/photos\n"
+            "make run WORKSPACE=~/mine", language="bash", wrap_lines=True)
+    st.caption("CIFAR-10, CIFAR-100, Fashion-MNIST and Parquet as Hugging Face writes it: "
+               "`python -m attribution workspace create --help`.")
+
+
+main()

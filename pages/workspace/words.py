@@ -1,0 +1,84 @@
+"""What the Workspace page says: tables of what is loaded, and the words of a command."""
+
+from pathlib import Path
+
+from attribution import Workspace, alignment
+from attribution.background import Command
+from pages.ui import format as write
+
+
+def rankings(ws: Workspace) -> list[dict]:
+    """A row for each stored ranking."""
+    rows = []
+    for part, about in _parts(ws, "rankings/"):
+        name, made_for = part.split("/")[1], about.get("made_for") or {}
+        found = about.get("alignment") or alignment.of(ws.ranking(name)).to_json()
+        rows.append({
+            "ranking": name, "method": about.get("method", name), "signed": "yes" if about.get("signed") else "no",
+            "first image of the target's class": f"{found['top1_same_class']:.0%} (chance {found['chance']:.0%})",
+            "made for": " ".join(filter(None, [made_for.get("recipe"), made_for.get("hash")])) or "unknown",
+            "from": about.get("file") or about.get("command", "unknown"), "made": about.get("made", ""),
+            "seconds": about.get("seconds"), "MiB": size(about)})
+    return rows
+
+
+def features(ws: Workspace) -> list[dict]:
+    """A row for each feature set."""
+    return [{"features": part.split("/")[1], "dimensions": about.get("dim"),
+             "kNN accuracy": f"{about['knn_accuracy']:.1%}" if about.get("knn_accuracy") else "not measured",
+             "measured on": about.get("measured_on", ""), "from": about.get("file") or about.get("command", "unknown"),
+             "made": about.get("made", ""), "seconds": about.get("seconds"), "MiB": size(about)}
+            for part, about in _parts(ws, "features/")]
+
+
+def models(ws: Workspace) -> str:
+    """One sentence on the base models and the held-out halves."""
+    base, lds = (ws.manifest["parts"].get(part) for part in ("base", "lds"))
+    said = "No base models yet: nothing is known of predictions"
+    if base:
+        accuracy = f", {base['accuracy']:.1%} on {base['measured_on']}" if base.get("accuracy") else ""
+        said = (f"{len(base['seeds'])} base models of recipe {base['recipe']} {base['hash']}{accuracy}, "
+                f"{base['seconds']} s each")
+    held = (f"{lds['masks']} held-out halves with {len(lds['seeds'])} seeds each judge rankings by LDS" if lds
+            else "no held-out halves, so no LDS")
+    return f"{said}; {held}."
+
+
+def warnings(ws: Workspace) -> list[str]:
+    """One sentence for each ranking that did not pass the alignment check."""
+    return [f"{part.split('/')[1]}: {about['alignment']['warning']}" for part, about in _parts(ws, "rankings/")
+            if about.get("alignment", {}).get("warning")]
+
+
+def added(ws: Workspace) -> list[str]:
+    """The rankings and feature sets that a user brought, as parts."""
+    return [part for part, about in [*_parts(ws, "rankings/"), *_parts(ws, "features/")]
+            if about.get("file") or "home" in about]
+
+
+def size(about: dict) -> float:
+    """Mebibytes of a part's files."""
+    return round(sum(about.get("files", {}).values()) / 2**20, 1)
+
+
+def asked(fields: dict) -> list[str]:
+    """The words of an import: {"format", "path", "name"} and what was declared, None or "" where nothing was."""
+    words = ["import", fields["format"], str(Path(fields["path"]).expanduser()), "--name", fields["name"]]
+    for option in ("orientation", "sign", "index_base", "targets", "train", "part"):
+        if fields.get(option) not in (None, ""):
+            words += [f"--{option.replace('_', '-')}", str(fields[option])]
+    words += {"whole": ["--dense"], "first": ["--top-only"]}.get(fields.get("keep"), [])
+    return words + (["--force"] if fields.get("force") else [])
+
+
+def told(one: Command) -> str:
+    """A command and how it is, in a line of markdown."""
+    what = " ".join(one.words[: one.words.index("--workspace")] if "--workspace" in one.words else one.words)
+    end = {"running": "running", "done": "done", "failed": "failed", "cancelled": "cancelled",
+           "lost": "gone without a word; start it again"}[one.state]
+    said = f": {one.message}" if one.message and one.state in ("done", "failed") else ""
+    return write.plain(f"{what} · {end}, {write.seconds(one.seconds)}{said}")
+
+
+def _parts(ws: Workspace, prefix: str) -> list[tuple[str, dict]]:
+    return sorted((part, about) for part, about in ws.manifest["parts"].items() if part.startswith(prefix))

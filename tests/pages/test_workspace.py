@@ -1,0 +1,104 @@
+"""Workspace, run without a browser: what is loaded, a ranking brought in, and what is said of one that is wrong."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from attribution import Workspace, background, imports
+from attribution.formats import Incoming
+from pages.ui import state
+from pages.workspace import words
+from tests import tiny
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    return tiny.write(tmp_path / "w")
+
+
+@pytest.fixture
+def scores(ws):
+    return (np.random.default_rng(0).normal(size=(12, 60))
+            + 5 * (ws.train_labels == ws.val_labels[:, None])).astype(np.float32)
+
+
+def opened():
+    app = AppTest.from_file(str(APP), default_timeout=60)
+    app._page_hash = calc_hash("workspace")
+    app.run()
+    assert not app.exception
+    return app
+
+
+def texts(app) -> str:
+    return " ".join(str(one.value) for one in [*app.markdown, *app.caption, *app.header]).replace("\\", "")
+
+
+def field(app, label):
+    return next(one for one in [*app.text_input, *app.selectbox, *app.checkbox] if one.label == label)
+
+
+def test_what_is_loaded_and_where_it_came_from(ws):
+    app = opened()
+    rankings, features = (frame.value for frame in app.dataframe)
+    assert rankings.ranking.tolist() == ["trak-10"]
+    assert rankings["first image of the target's class"][0].startswith("100%")
+    assert features.features.tolist() == ["moco"]
+    assert "shapes: 60 training and 12 validation images, 3 classes, 1 planted errors" in texts(app)
+    assert "esvm-moco" in texts(app) and "no held-out halves" in texts(app)
+
+
+def test_a_ranking_is_brought_in_by_a_command_that_the_page_starts(ws, scores, tmp_path):
+    np.save(tmp_path / "mine.npy", scores)
+    app = opened()
+    field(app, "File or folder on this machine").set_value(str(tmp_path / "mine.npy")).run()
+    assert field(app, "Format").value == "tensor" and field(app, "Name").value == "mine"
+    field(app, "A positive score is").set_value("helpful").run()
+    command = next(one.value for one in app.code if "import" in one.value)
+    assert command.startswith("python -m attribution import tensor") and "--name mine --sign helpful" in command
+    app.button("import").click().run()
+    deadline = time.monotonic() + 60
+    while background.commands(ws)[0].open and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert background.commands(ws)[0].state == "done", background.commands(ws)[0].message
+    app = opened()
+    assert "import tensor" in texts(app) and "the target's class for 100.0% of" in texts(app)
+    assert "mine" in app.dataframe[0].value.ranking.tolist()
+
+
+def test_a_path_with_nothing_there(ws):
+    app = opened()
+    field(app, "File or folder on this machine").set_value("/no/such/file").run()
+    assert "There is nothing at /no/such/file" in texts(app) and not [one for one in app.button if one.key == "import"]
+
+
+def test_a_ranking_that_did_not_pass_wears_its_warning_and_can_be_taken_out(ws, scores):
+    turned = Incoming("Mine", True, np.arange(12), rows=lambda start, stop: -scores[start:stop])
+    imports.bring(ws, turned, "turned", about={"file": "turned.npy"}, force=True)
+    app = opened()
+    assert "the sign looks turned round" in app.warning[0].value.replace("\\", "")
+    app.button("take out").click().run()
+    assert "turned" not in Workspace.open(ws.path).rankings() and not app.warning
+
+
+def test_what_is_asked_of_the_command_line():
+    asked = {"format": "tensor", "path": "/a b.pt", "name": "x", "sign": "helpful", "index_base": 0, "part": "",
+             "targets": None, "keep": "whole", "force": True}
+    assert words.asked(asked) == ["import", "tensor", "/a b.pt", "--name", "x", "--sign", "helpful", "--index-base",
+                                  "0", "--dense", "--force"]
+
+
+def test_only_what_can_be_added_is_offered(ws, monkeypatch):
+    everything = len(field(opened(), "What").options)
+    monkeypatch.setattr("os.access", lambda path, mode: False)
+    app = opened()
+    assert "MoCo features" not in field(app, "What").options and len(field(app, "What").options) < everything
+    assert state.BUILD in app.session_state

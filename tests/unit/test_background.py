@@ -1,0 +1,83 @@
+"""Commands in the background: how they end, and that the page that started them is not needed."""
+
+import json
+import os
+import signal
+import time
+
+import pytest
+
+from attribution import background
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    return tiny.write(tmp_path / "tiny")
+
+
+def ended(ws, number, seconds=60):
+    """The command `number` once it is no longer running."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        one = next((one for one in background.commands(ws) if one.number == number), None)
+        if one and not one.open:
+            return one
+        time.sleep(0.1)
+    raise AssertionError(f"command {number} is still running")
+
+
+def running(ws, number):
+    """The command `number` once it runs, and the pid of its watcher."""
+    deadline = time.monotonic() + 60
+    folder = background._home(ws) / str(number)
+    while not (folder / "out").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert background.commands(ws)[0].open
+    return json.loads((folder / "asked.json").read_text())["pid"]
+
+
+def test_one_that_works_and_one_that_does_not(ws):
+    good, bad = background.start(ws, ["info", "--json"]), background.start(ws, ["rank", "--target", "99"])
+    assert (good, bad) == (1, 2)
+    done, failed = ended(ws, good), ended(ws, bad)
+    assert done.state == "done" and json.loads(done.message)["workspace"] == "tiny" and done.seconds > 0
+    assert failed.state == "failed" and "Traceback" not in failed.message and failed.message
+    assert [one.number for one in background.commands(ws)] == [2, 1]
+
+
+def test_cancel_stops_it(ws):
+    number = background.start(ws, ["runner", "--idle", "120"])
+    pid = running(ws, number)
+    background.cancel(ws, number)
+    assert ended(ws, number, 5).state == "cancelled"
+    deadline = time.monotonic() + 5
+    while background._alive(pid, time.time()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not background._alive(pid, time.time())
+    background.cancel(ws, number)  # again: nothing happens
+    assert ended(ws, number).state == "cancelled"
+
+
+def test_one_that_was_killed_is_not_said_to_run(ws):
+    number = background.start(ws, ["runner", "--idle", "120"])
+    os.killpg(running(ws, number), signal.SIGKILL)
+    assert ended(ws, number, 10).state == "lost"
+
+
+def test_progress_reaches_the_page(ws, tmp_path, monkeypatch):
+    from attribution.cli import progress_bar
+
+    monkeypatch.setenv(background.PROGRESS, str(tmp_path / "progress.json"))
+    with progress_bar() as progress:
+        progress("reading", 3, 10)
+    assert json.loads((tmp_path / "progress.json").read_text()) == {"text": "reading", "done": 3, "total": 10}
+
+
+def test_only_the_last_are_remembered(ws):
+    home = background._home(ws)
+    for number in range(1, background.KEPT + 5):
+        (home / str(number)).mkdir(parents=True)
+    ended(ws, background.start(ws, ["info"]))
+    assert len(list(home.iterdir())) == background.KEPT
