@@ -7,6 +7,7 @@ started as another program, since nothing in `attribution` imports it.
 import argparse
 import os
 import socket
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -20,14 +21,24 @@ APP = Path(__file__).resolve().parent.parent / "app.py"
 #: by a deep link, is shown "Page not found" over the right page.
 STREAMLIT = ("from streamlit.runtime.pages_manager import PagesManager; PagesManager.uses_pages_directory = False; "
              "from streamlit.web.cli import main; main(prog_name='streamlit')")
+#: Waits until the server is up, half a minute at most, and opens the browser; this process is the server by then.
+OPENER = f"""
+import socket, sys, time, webbrowser
+for _ in range(300):
+    with socket.socket() as probe:
+        if probe.connect_ex(({ADDRESS!r}, int(sys.argv[2]))) == 0:
+            webbrowser.open(sys.argv[1])
+            break
+    time.sleep(0.1)
+"""
 
 
-def serve(port: int | str = 8501, workspace: str | Path | None = None) -> None:
+def serve(port: int | str = 8501, workspace: str | Path | None = None, look_at: str | None = None) -> None:
     """Replaces this process by a Streamlit server of `app.py` at 127.0.0.1:`port`, and prints the address.
 
     workspace: a workspace's folder, handed on as LINEUP_WORKSPACE; None leaves that variable as it is, and without it
-    the bundled demo is served. Raises UserError for a port that cannot be had, a folder that is no workspace, and a
-    data folder that cannot be written.
+    the bundled demo is served. look_at: a path such as "/?target=3" for the browser to be opened at. Raises UserError
+    for a port that cannot be had, a folder that is no workspace, and a data folder that cannot be written.
     """
     port = check_port(port)
     workspace = workspace or os.environ.get("LINEUP_WORKSPACE")
@@ -36,8 +47,12 @@ def serve(port: int | str = 8501, workspace: str | Path | None = None) -> None:
     os.environ["LINEUP_DATA"] = str(check_data_folder())
     for library in ("OMP", "OPENBLAS", "MKL"):  # the server is left responsive; a training sets its own threads
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    print(f"Lineup is at http://{ADDRESS}:{port} (results are kept in {os.environ['LINEUP_DATA']}; Ctrl-C stops it)")
+    address = f"http://{ADDRESS}:{port}{look_at or ''}"
+    print(f"Lineup is at {address} (results are kept in {os.environ['LINEUP_DATA']}; Ctrl-C stops it)")
     sys.stdout.flush()
+    if look_at:
+        subprocess.Popen([sys.executable, "-c", OPENER, address, str(port)], stdout=subprocess.DEVNULL,
+                         stderr=subprocess.DEVNULL)
     os.chdir(APP.parent)  # where .streamlit/config.toml is found
     os.execv(sys.executable, [sys.executable, "-c", STREAMLIT, "run", APP.name, "--server.port", str(port)])
 

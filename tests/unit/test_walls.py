@@ -9,11 +9,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 TORCH = {"torch", "torchvision", "lightly", "dattri"}
-#: Where the library may import torch; data has torchvision's downloads, demo builds the bundled workspace.
-TORCH_ROOMS = ("train", "recipes", "features", "rankings.trak", "executors", "data", "demo")
+#: Where the library may import torch: data has torchvision's downloads, formats reads its files, builds trains.
+TORCH_ROOMS = ("train", "recipes", "features", "rankings.trak", "executors", "data", "formats", "builds", "demo")
 #: What must not see which labels were planted.
 BLIND = ("features", "rankings", "recipes", "executors", "train.py", "support.py", "supports.py", "probes.py",
-         "jobs.py", "runner.py", "opening.py", "targets.py", "lineup.py", "curves.py", "lds.py", "labels.py")
+         "jobs.py", "runner.py", "opening.py", "targets.py", "lineup.py", "curves.py", "lds.py", "labels.py",
+         "formats", "imports.py", "alignment.py", "overlap.py", "builds.py")
 #: A part of the library -> the parts it must not know.
 MEASURES = {"curves", "lds", "agreement", "labels"}
 FORBIDDEN = {
@@ -28,6 +29,8 @@ FORBIDDEN = {
     "store": MEASURES | {"rankings", "features", "train", "runner", "executors", "support"},
     "runner": MEASURES | {"rankings", "features"},
     "executors": MEASURES | {"rankings", "features", "support"},
+    "formats": MEASURES | {"workspace", "features", "train", "store", "runner", "executors", "support", "imports"},
+    "imports": MEASURES | {"features", "train", "store", "runner", "executors", "support"},
 }
 
 

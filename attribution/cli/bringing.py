@@ -1,0 +1,190 @@
+"""Verbs that bring data in: workspace create and locate, import, show, features import, remove."""
+
+import re
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from attribution import UserError, data, formats, imports
+from attribution.cli import AsJson, Where, app, features_app, group, print_json, progress_bar, screen, table
+from attribution.workspace import DEMO, Workspace
+
+workspace_app = group("workspace", "Workspaces of your own: create, locate, remove.")
+
+Name = Annotated[str, typer.Option(help="What to call it: a-z, 0-9, dot, dash, underscore.")]
+Orientation = Annotated[str | None, typer.Option(help=f"{' or '.join(formats.ORIENTATIONS)}: the first axis's images.")]
+Sign = Annotated[str | None, typer.Option(help=f"What a positive score means: {', '.join(formats.SIGNS)}.")]
+IndexBase = Annotated[int | None, typer.Option(help="The number of the first image in the file: 0 or 1.")]
+Targets = Annotated[Path | None, typer.Option(help="A .npy of the validation images that the file is about.")]
+Train = Annotated[Path | None, typer.Option(help="A .npy of the training images that the file is about.")]
+Part = Annotated[str | None, typer.Option(help="Which of several the file holds.")]
+Force = Annotated[bool, typer.Option("--force", help="Keep it although it does not pass the alignment check.")]
+Dense = Annotated[bool | None, typer.Option("--dense/--top-only", help="Keep every score (LDS needs them), or not.")]
+#: targets that `show` compares rankings on, and how many images of each
+SHOWN_TARGETS, SHOWN = 200, 20
+
+
+# -- workspaces
+
+
+@workspace_app.command("create")
+def workspace_create(path: Path,
+                     dataset: Annotated[str, typer.Option(help=", ".join(data.NAMES))],
+                     root: Annotated[Path | None, typer.Option(help="Where the data set is; else it is downloaded "
+                                                                    "where that is possible.")] = None,
+                     name: Annotated[str | None, typer.Option(help="For people; else the folder's name.")] = None,
+                     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt",
+                                                                help="Leave corrupt images out.")] = False,
+                     side: Annotated[int | None, typer.Option(help="Side in pixels of images of mixed sizes.")] = None,
+                     val_share: Annotated[float | None, typer.Option(help="Share of a folder without val/ or test/ "
+                                                                          "that is held back.")] = None,
+                     as_json: AsJson = False):
+    """A new workspace of your images. They are read where they are, and copied only where that cannot be."""
+    from attribution.creation import create
+
+    with progress_bar() as progress:
+        ws = create(path, dataset, root, name=name, skip_corrupt=skip_corrupt, side=side, val_share=val_share,
+                    progress=progress)
+    skipped = ws.manifest["parts"]["data"].get("skipped", [])
+    if as_json:
+        return print_json({"workspace": ws.name, "path": str(path), "n_train": ws.n_train, "n_val": ws.n_val,
+                           "classes": ws.classes, "fingerprint": ws.fingerprint, "skipped": skipped})
+    left = f", {len(skipped)} left out" if skipped else ""
+    print(f"{ws.name}: {ws.n_train:,} training and {ws.n_val:,} validation images, {len(ws.classes)} classes{left}")
+    print(f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}")
+
+
+@workspace_app.command("locate")
+def workspace_locate(root: Annotated[Path, typer.Option(help="The data set's folder on this machine.")],
+                     workspace: Where = DEMO):
+    """Say where on this machine the images of a workspace are."""
+    from attribution.creation import locate
+
+    ws = Workspace.open(workspace)
+    locate(ws, root)
+    print(f"the images of {ws.name} are read from {root}")
+
+
+@workspace_app.command("remove")
+def workspace_remove(part: Annotated[str, typer.Argument(help="Such as rankings/my-scores or features/my-features.")],
+                     workspace: Where = DEMO):
+    """Take out a ranking or a feature set that was imported."""
+    ws = Workspace.open(workspace)
+    if part not in ws.manifest["parts"] or part.split("/")[0] not in ("rankings", "features"):
+        known = [name for name in ws.manifest["parts"] if name.startswith(("rankings/", "features/"))]
+        raise UserError(f"no part {part!r} in {ws.name}; there is {', '.join(known)}")
+    ws.remove(part)
+    print(f"{part} is no longer in {ws.name}")
+
+
+# -- rankings and features
+
+
+@app.command("import")
+def import_verb(format: Annotated[str, typer.Argument(help=", ".join(formats.NAMES))], path: Path, name: Name,
+                orientation: Orientation = None, sign: Sign = None, index_base: IndexBase = None,
+                targets: Targets = None, train: Train = None, part: Part = None, dense: Dense = None,
+                force: Force = False, workspace: Where = DEMO, as_json: AsJson = False):
+    """Bring a ranking of another library's into a workspace, checked against its images."""
+    ws = Workspace.open(workspace)
+    declared = formats.Declared(orientation, sign, index_base, targets, train, part)
+    about = _import(ws, format, path, name, declared, dense, force)
+    if as_json:
+        return print_json({"workspace": ws.name, "ranking": name, **about})
+    print(_told(name, about))
+
+
+@app.command()
+def show(path: Path,
+         name: Annotated[str | None, typer.Option(help="What to call it; else the file's name.")] = None,
+         format: Annotated[str | None, typer.Option(help="Looked for if not given.")] = None,
+         orientation: Orientation = None, sign: Sign = None, index_base: IndexBase = None, targets: Targets = None,
+         train: Train = None, part: Part = None, dense: Dense = None, force: Force = False,
+         port: Annotated[int, typer.Option(help="Where to serve the lineup.")] = 8501,
+         serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Explore with it.")] = True,
+         workspace: Where = DEMO, as_json: AsJson = False):
+    """Your scores in a minute: checked, imported, judged, and lined up beside the others in the browser."""
+    ws = Workspace.open(workspace)
+    format = format or formats.sniff(path)
+    name = name or re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")[:40]
+    declared = formats.Declared(orientation, sign, index_base, targets, train, part)
+    about = _import(ws, format, path, name, declared, dense, force)
+    answer = {"workspace": ws.name, "ranking": name, "format": format, **about, **_judged(ws, name)}
+    if as_json:
+        return print_json(answer)
+    print(_told(name, about))
+    if answer["lds"]:
+        low, high = answer["lds"]["ci"]
+        print(f"LDS {answer['lds']['lds']:.3f} ({low:.3f} to {high:.3f}); noise ceiling {answer['ceiling']:.2f}")
+    else:
+        print(f"no LDS: {answer['why_no_lds']}")
+    print(f"{answer['same_class']:.0%} of its first {SHOWN} have the target's class, over {answer['n']} targets")
+    table("", [{"ranking": other, f"of its first {SHOWN} shared": f"{count:.1f}"}
+               for other, count in answer["shared"].items()])
+    if serve:
+        _open(ws, name, port)
+
+
+def _import(ws, format, path, name, declared, dense, force) -> dict:
+    incoming = formats.get(format).load(path.expanduser(), declared, imports.sizes(ws))
+    about = {"format": format, "file": path.name}
+    with progress_bar() as progress:
+        return imports.bring(ws, incoming, name, about=about, force=force, dense=dense, progress=progress)
+
+
+def _told(name: str, about: dict) -> str:
+    found = about["alignment"]
+    said = (f"{name}: {about['method']}, {about['about']}; its first training image has the target's class for "
+            f"{found['top1_same_class']:.1%} of {found['n']:,} targets (chance {found['chance']:.1%})")
+    return f"{said}\nwarning: {found['warning']}" if found["warning"] else said
+
+
+def _judged(ws, name: str) -> dict:
+    """What `show` tells besides: LDS with ceiling, same-class share, overlap with the other rankings."""
+    from attribution import measure, overlap
+
+    ranking = ws.ranking(name)
+    answer = {"lds": None, "ceiling": None, "why_no_lds": None}
+    try:
+        judged = measure.evaluate_lds(ws, [name])
+        answer |= {"lds": judged["rankings"][name], "ceiling": judged["ceiling"]}
+    except UserError as error:
+        answer["why_no_lds"] = str(error)
+    step = max(1, len(ranking.targets) // SHOWN_TARGETS)
+    some = ranking.targets[::step][:SHOWN_TARGETS]
+    others = [other for other in ws.rankings() if other != name and not other.startswith("cosine")]
+    return answer | {"n": len(some), "same_class": overlap.same_class(ws, name, SHOWN, some),
+                     "shared": {other: overlap.shared(ws, name, other, SHOWN, some) for other in others}}
+
+
+def _open(ws, name: str, port: int) -> None:
+    """Serves the workspace, and opens the browser on the new ranking beside one of each other method."""
+    from urllib.parse import urlencode
+
+    from attribution.lineup import default_rankings
+    from attribution.serve import serve as start
+
+    rows = [name, *(other for other in default_rankings(ws) if other != name)]
+    start(port, ws.path, "/?" + urlencode({"rankings": rows}, doseq=True))
+
+
+@features_app.command("import")
+def features_import(name: Name, train: Annotated[Path, typer.Option(help="Features of the training images, [n, d].")],
+                    val: Annotated[Path, typer.Option(help="Features of the validation images, [n, d].")],
+                    workspace: Where = DEMO, as_json: AsJson = False):
+    """Bring a feature set of your own; ESVM, L2 and cosine rankings in it are then computed when asked."""
+    from attribution.features.knn import K, knn_accuracy
+    from attribution.formats.features import load_features
+
+    ws = Workspace.open(workspace)
+    arrays = load_features(train, val, imports.sizes(ws))
+    screen.print(f"checking {len(arrays[0]):,} and {len(arrays[1]):,} features", highlight=False)
+    accuracy = knn_accuracy(np.asarray(arrays[0]), ws.train_labels, np.asarray(arrays[1]), ws.val_labels)
+    about = imports.bring_features(ws, *arrays, name, {
+        "file": train.name, "knn_accuracy": round(accuracy, 4), "knn_k": K, "measured_on": "the validation images"})
+    if as_json:
+        return print_json({"workspace": ws.name, "features": name, **about})
+    print(f"{name}: {about['dim']} dimensions, kNN accuracy {accuracy:.1%} on the validation images")

@@ -1,0 +1,106 @@
+"""Verbs that build: base train, features train, halves train, rankings build, demo build, demo export-study."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attribution import UserError
+from attribution.cli import AsJson, Where, features_app, group, print_json, progress_bar, screen
+from attribution.workspace import DEMO, Workspace
+
+base_app = group("base", "Models of the unedited training set, which differ in the seed alone.")
+halves_app = group("halves", "Models on random halves of the training set: what LDS is measured on.")
+rankings_app = group("rankings", "Rankings of your own: build.")
+demo_app = group("demo", "The bundled demo workspace.")
+
+
+@demo_app.command("build")
+def demo_build(out: Annotated[Path, typer.Option(help="The folder to build in.")] = DEMO,
+               root: Annotated[Path | None, typer.Option(help="The folder of Fashion-MNIST, its idx.gz files.")] = None,
+               until: Annotated[str | None, typer.Option(help="Stop after this step.")] = None):
+    """Build the demo workspace anew, or go on with it. Needs requirements-build.txt."""
+    from attribution.demo import Build
+
+    with progress_bar() as progress:
+        Build(out, root, lambda text: screen.print(text, highlight=False), progress).run(until)
+
+
+@demo_app.command("export-study")
+def demo_export_study(out: Annotated[Path, typer.Option(help="The demo workspace's folder.")] = DEMO):
+    """Write the study's whole targets found so far into the demo workspace."""
+    from attribution.demo import Build, export_study
+
+    export_study(Build(out, None, print, None))
+
+
+@base_app.command("train")
+def base_train(models: Annotated[int, typer.Option(help="How many.")] = 10, workspace: Where = DEMO,
+               as_json: AsJson = False):
+    """Train a workspace's base models: predictions, confidence, and what TRAK is computed from."""
+    from attribution.builds import train_base
+
+    if models < 1:
+        raise UserError("give at least one model")
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        about = train_base(ws, models, progress)
+    _tell(as_json, {"workspace": ws.name, "part": "base", **about},
+          f"{models} base models of {ws.name}: {about['accuracy']:.1%} on {about['measured_on']}, "
+          f"{about['seconds']} s each")
+
+
+@features_app.command("train")
+def features_train(name: Annotated[str, typer.Argument(help="moco, simclr, dino, supervised or pixels")],
+                   epochs: Annotated[int | None, typer.Option(help="The method's own number if not given.")] = None,
+                   workspace: Where = DEMO, as_json: AsJson = False):
+    """Train a feature set on a workspace's training images. Interrupt it and call it again: it goes on."""
+    from attribution.builds import train_features
+
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        about = train_features(ws, name, epochs, progress)
+    _tell(as_json, {"workspace": ws.name, "features": name, **about},
+          f"{name}: kNN accuracy {about['knn_accuracy']:.1%} on {about['measured_on']}")
+
+
+@halves_app.command("train")
+def halves_train(count: Annotated[int, typer.Option(help="How many halves.")] = 100,
+                 seeds: Annotated[int, typer.Option(help="Models a half.")] = 5, workspace: Where = DEMO,
+                 as_json: AsJson = False):
+    """Train the models on random halves that `evaluate lds` judges rankings by. Interrupted, it goes on."""
+    from attribution.builds import HELD_OUT, hold_out
+
+    if count < 3 or seeds < 1:
+        raise UserError("LDS needs at least 3 halves and 1 seed")
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        about = hold_out(ws, {**HELD_OUT, "count": count, "seeds": list(range(seeds))}, progress)
+    _tell(as_json, {"workspace": ws.name, "part": "lds", **about}, f"{count} halves x {seeds} seeds are held out")
+
+
+@rankings_app.command("build")
+def rankings_build(method: Annotated[str, typer.Argument(help="trak or datamodels")],
+                   name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+                   models: Annotated[int, typer.Option(help="Datamodels: half-models to train and fit on.")] = 500,
+                   dim: Annotated[int, typer.Option(help="TRAK: dimensions of the projection.")] = 512,
+                   workspace: Where = DEMO, as_json: AsJson = False):
+    """Compute TRAK (on the base models) or Datamodels for a workspace. Trainings are kept; interrupted, it goes on."""
+    from attribution import builds
+
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        if method == "trak":
+            name = name or "trak"
+            about = builds.build_trak(ws, name, dim, progress)
+        elif method == "datamodels":
+            name = name or f"datamodels-{models}"
+            about = builds.build_datamodels(ws, name, models, progress)
+        else:
+            raise UserError(f"method {method!r} is not known; say trak or datamodels (similarity rankings are computed "
+                            "when asked, from the features)")
+    _tell(as_json, {"workspace": ws.name, "ranking": name, **about}, f"{name}: {about['about']}")
+
+
+def _tell(as_json: bool, answer: dict, text: str) -> None:
+    print_json(answer) if as_json else print(text)

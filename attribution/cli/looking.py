@@ -1,0 +1,111 @@
+"""Verbs that look: info, rank, export figure."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attribution import alignment, recipes
+from attribution.cli import (
+    AsJson,
+    Candidates,
+    RankingName,
+    Rankings,
+    Target,
+    Where,
+    app,
+    group,
+    names,
+    print_json,
+    table,
+)
+from attribution.workspace import DEMO, Workspace
+
+export_app = group("export", "Take results home.")
+
+
+@app.command()
+def info(workspace: Where = DEMO, as_json: AsJson = False):
+    """What a workspace holds: data set, features, rankings, recipes."""
+    ws = Workspace.open(workspace)
+    answer = {
+        "workspace": ws.name,
+        "dataset": {"name": ws.manifest["dataset"]["name"], "n_train": ws.n_train, "n_val": ws.n_val,
+                    "classes": ws.classes, "fingerprint": ws.fingerprint, "planted": ws.planted},
+        "features": [_feature_info(ws, name) for name in ws.features()],
+        "rankings": [_ranking_info(ws, name) for name in ws.rankings()],
+        "recipes": [_recipe_info(ws)],
+    }
+    if as_json:
+        return print_json(answer)
+    data = answer["dataset"]
+    planted = f", {data['planted']} planted errors" if data["planted"] else ""
+    print(f"{ws.name}: {data['name']}, {ws.n_train:,} training and {ws.n_val:,} validation images, "
+          f"{len(ws.classes)} classes{planted}")
+    for part in ("features", "rankings", "recipes"):
+        table(part, answer[part])
+
+
+def _feature_info(ws, name):
+    about = ws.manifest["parts"][f"features/{name}"]
+    dim = about.get("dim") or ws.feature(name).train.shape[1]
+    return {"name": name, "dim": dim, "knn_accuracy": about.get("knn_accuracy")}
+
+
+def _ranking_info(ws, name):
+    ranking = ws.ranking(name)
+    about = ws.manifest["parts"].get(f"rankings/{name}", {})
+    same = None
+    if not ranking.live:  # the alignment check; what is computed from the workspace's own features is always aligned
+        same = round(alignment.of(ranking).top1_same_class, 3)
+    return {"name": name, "method": ranking.method, "signed": ranking.signed, "models": about.get("models", 0),
+            "top1_same_class": same}
+
+
+def _recipe_info(ws):
+    about = ws.manifest["parts"].get("base", {})
+    measured = {name: about.get(name) for name in ("accuracy", "seconds", "device")}
+    return {"name": ws.recipe, "hash": recipes.get(ws.recipe).hash, **measured}
+
+
+@app.command()
+def rank(target: Target, ranking: RankingName, top: Annotated[int, typer.Option(help="How many.")] = 10,
+         candidates: Candidates = None, end: Annotated[str, typer.Option(help="helpful or harmful")] = "helpful",
+         workspace: Where = DEMO, as_json: AsJson = False):
+    """The training images a ranking puts first for a target."""
+    ws = Workspace.open(workspace)
+    number = ws.check_target(target)
+    found = ws.ranking(ranking).top(number, top, candidates, end)
+    if len(found.ids) < top:
+        print(f"{ranking} ranks {len(found.ids)} images for this target, and {top} were asked for", file=sys.stderr)
+    labels = [ws.classes[c] for c in ws.train_labels[found.ids]]
+    predicted = ws.classes[ws.base.prediction[number]] if ws.has_base else None
+    answer = {"target": number, "label": ws.classes[ws.val_labels[number]], "prediction": predicted,
+              "ranking": ranking, "train": found.ids.tolist(),
+              "scores": None if found.scores is None else [round(float(s), 6) for s in found.scores], "labels": labels}
+    if as_json:
+        return print_json(answer)
+    said = f", predicted {predicted}" if predicted else ""
+    print(f"target {number}: {answer['label']}{said}; first {len(labels)} of {ranking}, {end}")
+    scores = answer["scores"] or [None] * len(labels)
+    table("", [{"rank": i + 1, "train": t, "label": c, "score": s}
+                for i, (t, c, s) in enumerate(zip(answer["train"], labels, scores))])
+
+
+@export_app.command("figure")
+def export_figure(out: Annotated[Path, typer.Option(help="A .png, .pdf or .csv file.")], target: Target,
+                  rankings: Rankings = None,
+                  top: Annotated[int, typer.Option(help="Tiles a row.")] = 14,
+                  ends: Annotated[str, typer.Option(help="helpful, harmful or both")] = "helpful",
+                  explain: Annotated[str, typer.Option(help="true or predicted")] = "true",
+                  candidates: Candidates = None,
+                  k: Annotated[int | None, typer.Option(help="Draw the cut after this rank.")] = None,
+                  workspace: Where = DEMO):
+    """The lineup of a target as a figure, or as the table behind it."""
+    from attribution.figure import save
+    from attribution.lineup import line_up
+
+    ws = Workspace.open(workspace)
+    number = ws.check_target(target)
+    print(save(ws, number, line_up(ws, number, names(ws, rankings), top, ends, explain, candidates), out, k))

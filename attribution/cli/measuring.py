@@ -1,0 +1,37 @@
+"""Verbs that measure rankings: evaluate supports, evaluate lds."""
+
+from attribution.cli import AsJson, Where, group, print_json, progress_bar, table
+from attribution.store import Store
+from attribution.workspace import DEMO, Workspace
+
+evaluate_app = group("evaluate", "Measure rankings: supports, lds.")
+
+
+@evaluate_app.command("supports")
+def evaluate_supports(workspace: Where = DEMO, as_json: AsJson = False):
+    """AUC, median and censoring of every ranking's supports, and who wins against whom."""
+    from attribution.studies import report
+
+    ws = Workspace.open(workspace)
+    store = Store.of(ws)
+    answer = report(ws, store)
+    if as_json:
+        return print_json(answer)
+    for kind, found in answer["kinds"].items():
+        table(f"{kind}, K = {answer['K']}, recipe {answer['recipe']}",
+               [{"ranking": name, **row} for name, row in found["rankings"].items()])
+
+
+@evaluate_app.command("lds")
+def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
+    """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""
+    from attribution.measure import evaluate_lds as evaluate
+
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        answer = evaluate(ws, progress=progress)
+    if as_json:
+        return print_json(answer)
+    ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"
+    print(f"{answer['masks']} halves x {answer['seeds']} seeds, alpha {answer['alpha']}; noise ceiling {ceiling}")
+    table("", [{"ranking": name, **row} for name, row in answer["rankings"].items()])

@@ -1,0 +1,71 @@
+"""Bringing data in from the command line: what is printed, what is refused, and what `show` tells."""
+
+import json
+
+import numpy as np
+import pytest
+
+from attribution import Workspace
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "tiny"))
+    return tiny.write(tmp_path / "tiny")
+
+
+@pytest.fixture
+def file(ws, tmp_path):
+    """Scores [12, 60], target-first, that prefer the target's class."""
+    scores = np.random.default_rng(0).normal(size=(12, 60)) + 5 * (ws.train_labels == ws.val_labels[:, None])
+    np.save(tmp_path / "Mine v2.npy", scores.astype(np.float32))
+    return tmp_path / "Mine v2.npy"
+
+
+def test_import(ws, file, run_python):
+    done = run_python("-m", "attribution", "import", "tensor", file, "--name", "mine", "--sign", "helpful", "--json")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    assert answer["ranking"] == "mine" and answer["file"] == "Mine v2.npy" and answer["format"] == "tensor"
+    assert answer["alignment"]["top1_same_class"] == 1 and answer["alignment"]["warning"] is None
+    scores = np.load(file)
+    assert Workspace.open(ws.path).ranking("mine").top(5, 3).ids.tolist() == np.argsort(-scores[5])[:3].tolist()
+
+
+def test_the_wrong_sign_is_refused_in_a_sentence(ws, file, run_python):
+    done = run_python("-m", "attribution", "import", "tensor", file, "--name", "mine", "--sign", "harmful")
+    assert done.code == 2 and "the sign looks turned round" in done.err and len(done.err.strip().splitlines()) == 1
+    assert "mine" not in Workspace.open(ws.path).rankings()
+    kept = run_python("-m", "attribution", "import", "tensor", file, "--name", "mine", "--sign", "harmful", "--force")
+    assert kept.code == 0 and "warning: " in kept.out
+
+
+def test_show(ws, file, run_python):
+    done = run_python("-m", "attribution", "show", file, "--sign", "helpful", "--json")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    assert answer["ranking"] == "mine-v2" and answer["same_class"] == pytest.approx(1) and answer["n"] == 12
+    assert answer["lds"] is None and "held-out" in answer["why_no_lds"]
+    assert 0 < answer["shared"]["l2-moco"] <= 20
+
+
+def test_a_part_that_was_added_can_be_taken_out(ws, file, run_python):
+    run_python("-m", "attribution", "import", "tensor", file, "--name", "mine", "--sign", "helpful")
+    assert run_python("-m", "attribution", "workspace", "remove", "rankings/mine").code == 0
+    assert "mine" not in Workspace.open(ws.path).rankings()
+    again = run_python("-m", "attribution", "workspace", "remove", "rankings/mine")
+    assert again.code == 2 and "no part" in again.err
+
+
+def test_features(ws, tmp_path, run_python):
+    for name, labels in (("train", ws.train_labels), ("val", ws.val_labels)):
+        np.save(tmp_path / f"{name}.npy", np.eye(3)[labels])
+    words = ["features", "import", "--name", "own", "--train", tmp_path / "train.npy", "--val", tmp_path / "val.npy"]
+    done = run_python("-m", "attribution", *words, "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["knn_accuracy"] == 1 and json.loads(done.out)["dim"] == 3
+    train, val = (tmp_path / f"{name}.npy" for name in ("val", "train"))
+    swapped = run_python("-m", "attribution", *words[:4], "--train", train, "--val", val)
+    assert swapped.code == 2 and len(swapped.err.strip().splitlines()) == 1
