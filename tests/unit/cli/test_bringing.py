@@ -46,7 +46,7 @@ def test_show(ws, file, run_python):
     done = run_python("-m", "attribution", "show", file, "--sign", "helpful", "--json")
     assert done.code == 0, done.err
     answer = json.loads(done.out)
-    assert answer["ranking"] == "mine-v2" and answer["same_class"] == pytest.approx(1) and answer["n"] == 12
+    assert answer["ranking"] == "mine-v2" and answer["same_class"] > 0.95 and answer["n"] == 12
     assert answer["lds"] is None and "held-out" in answer["why_no_lds"]
     assert 0 < answer["shared"]["l2-moco"] <= 20
 
