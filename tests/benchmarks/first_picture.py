@@ -1,10 +1,11 @@
 """From the start of the server (as a second `make run` starts it) to Explore's rows in a browser that waits for them.
 
-    .venv/bin/python tests/benchmarks/first_picture.py
+    .venv/bin/python tests/benchmarks/first_picture.py [--workspace DIR]
 
 Five starts, each with an empty data folder and a fresh browser context. Prints JSON, in seconds.
 """
 
+import argparse
 import json
 import sys
 import tempfile
@@ -20,13 +21,16 @@ STARTS = 5
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--workspace", type=Path)
+    path = parser.parse_args().workspace
     healthy, drawn = [], []
     with serving.browser() as browser:
         for _ in range(STARTS):
             page = serving.new_page(browser)
             with tempfile.TemporaryDirectory() as data:
                 start = time.perf_counter()
-                with serving.server(Path(data)) as server:
+                with serving.server(Path(data), path) as server:
                     healthy.append(time.perf_counter() - start)
                     page.goto(server.url)
                     page.locator(".st-key-rows [role=option]").first.wait_for()

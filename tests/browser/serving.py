@@ -1,17 +1,19 @@
 """A Lineup server of one's own, and pages opened on it: for the browser tests and the benchmarks."""
 
 import os
+import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from attribution.files import data_folder
 from tests.browser import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +39,8 @@ def server(data: Path, workspace: Path | None = None, seconds: float = 60):
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     data.mkdir(parents=True, exist_ok=True)
+    with suppress(OSError):  # where images are that a workspace reads in place
+        shutil.copy(data_folder() / "roots.json", data)
     log = data / "server.log"
     command = [sys.executable, "-m", "attribution.serve", "--port", str(port)]
     command += ["--workspace", str(workspace)] if workspace else []

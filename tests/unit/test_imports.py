@@ -155,3 +155,36 @@ def test_features(ws):
     with pytest.raises(UserError, match="not finite"):
         imports.bring_features(ws, np.full((60, 2), np.nan), np.zeros((12, 2)), "own")
     assert "own" not in ws.features() and not (ws.path / "features" / "own").exists()
+
+
+KILLED = """
+import os, sys
+import numpy as np
+from attribution import Workspace, imports
+from attribution.formats import Incoming
+ws, stop = Workspace.open(sys.argv[1]), int(sys.argv[2])
+scores = np.random.default_rng(3).normal(size=(12, 60)) + 5 * (ws.train_labels == ws.val_labels[:, None])
+imports.BLOCK_BYTES = 4 * 60
+def rows(start, end):
+    if start == stop:
+        os.kill(os.getpid(), 9)
+    return scores[start:end].astype(np.float32)
+add = ws.add
+def added(*what):
+    if stop == 12:
+        os.kill(os.getpid(), 9)  # everything is written, and not yet vouched for
+    add(*what)
+ws.add = added
+imports.bring(ws, Incoming("Mine", True, np.arange(12), rows=rows), "mine", dense=sys.argv[3] == "dense")
+"""
+
+
+@pytest.mark.parametrize("kept", ["dense", "top"])
+def test_killed_at_any_point_it_leaves_no_half_ranking_and_can_be_run_again(ws, run_python, kept):
+    for stop in (0, 7, 12):
+        assert run_python("-c", KILLED, ws.path, stop, kept).code == -9
+        assert "mine" not in Workspace.open(ws.path).rankings(), stop
+    done = run_python("-c", KILLED, ws.path, 99, kept)
+    assert done.code == 0, done.err
+    assert Workspace.open(ws.path).ranking("mine").targets.tolist() == list(range(12))
+    assert sorted(path.name for path in (ws.path / "rankings").iterdir()) == ["mine", "trak-10"]
