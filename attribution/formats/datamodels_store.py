@@ -1,0 +1,99 @@
+"""A store of models trained on random subsets, to fit Datamodels on: `masks.npy` bool [M, n_train], True where the
+image was in the subset; `margins.npy` float16 [M, n_targets]; `_completed.npy` bool [M] where not all were trained.
+
+The regression is fitted when its rows are read. Its penalty is, of `PENALTIES`, the one whose predictions correlate
+best with the margins of the last tenth of the models, which are left out of that fit, on at most `TUNED` targets.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from attribution.errors import UserError
+from attribution.formats import Declared, Incoming, Sizes
+from attribution.formats.arrays import by, open_array
+from attribution.formats.dense import check_declared, check_scores, declared_ids
+
+WHAT = "a Datamodels store: a folder with masks.npy and margins.npy"
+PENALTIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+TUNED = 30
+#: models, that a tenth of them can say anything
+LEAST = 30
+
+
+def sniff(path: Path) -> bool:
+    return (path / "masks.npy").is_file() and (path / "margins.npy").is_file()
+
+
+def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
+    check_declared(declared)
+    if declared.train is not None or declared.orientation == "train-first" or declared.sign == "unsigned":
+        raise UserError("a Datamodels store has all training images, model by model, and signed weights; leave "
+                        "--train, --orientation and --sign unsigned out")
+    try:
+        import sklearn  # noqa: F401  that `fit` will need
+
+        from attribution.rankings import datamodels as method
+    except ImportError as error:
+        raise UserError(f"fitting Datamodels needs {error.name}; pip install -r requirements-build.txt") from None
+    targets = declared_ids(declared, "targets", sizes.n_val)
+    masks, margins = subsets(path, sizes, targets)
+    said = {"file": path.name, "models": len(masks), "penalty": "tuned when it is fitted"}
+
+    @cache
+    def penalty() -> float:
+        said["penalty"] = _tuned(method.fit, masks, margins)
+        return said["penalty"]
+
+    def rows(start: int, stop: int) -> np.ndarray:
+        weights = method.fit(masks, margins[:, start:stop], penalty())
+        check_scores(path, weights, np.arange(start, stop), constant=True)
+        return -weights if declared.sign == "harmful" else weights
+
+    return Incoming("Datamodels", True, np.arange(sizes.n_val) if targets is None else targets, rows=rows,
+                    zero_is_none=True, said=said)
+
+
+def subsets(path: Path, sizes: Sizes, targets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Masks bool [M, n_train] and margins float16 or float32 [M, n_targets] of the models that were trained: what
+    Datamodels are fitted on, and LDS is computed from. Raises UserError for what is missing, corrupt or unfit."""
+    masks, margins = (open_array(path / f"{name}.npy").bits for name in ("masks", "margins"))
+    wanted = (len(masks) if masks.ndim else 0, sizes.n_val if targets is None else len(targets))
+    for name, array, shape in (("masks", masks, (wanted[0], sizes.n_train)), ("margins", margins, wanted)):
+        if array.shape != shape:
+            turned = " and looks transposed; save its transpose" if array.shape == shape[::-1] else (
+                "; bring the store of this data set, or say with --targets which images it is about")
+            raise UserError(f"{name}.npy in {path} is {by(array.shape)}, {by(shape)} is expected{turned}")
+    if (path / "_completed.npy").exists():
+        completed = open_array(path / "_completed.npy").bits
+        if completed.shape != wanted[:1]:
+            raise UserError(f"_completed.npy in {path} is {by(completed.shape)}, {by(wanted[:1])} is expected; copy "
+                            "the store again")
+        if not completed.all():
+            masks, margins = masks[completed != 0], margins[completed != 0]
+    if len(masks) < LEAST:
+        raise UserError(f"{path} has {len(masks)} trained models, too few to fit Datamodels on; give at least {LEAST}")
+    if masks.dtype != bool:
+        if masks.dtype.kind not in "iu" or masks.min() < 0 or masks.max() > 1:
+            raise UserError(f"masks.npy in {path} is {masks.dtype}; save it as bool, True where the image was in the "
+                            "subset")
+        masks = masks.view(bool) if masks.dtype.itemsize == 1 else masks.astype(bool)
+    if not np.isfinite(margins).all():
+        raise UserError(f"margins.npy in {path} holds NaN or infinite values; say in _completed.npy which models were "
+                        "trained, or compute them again")
+    return masks, margins
+
+
+def _tuned(fit, masks: np.ndarray, margins: np.ndarray) -> float:
+    held = len(masks) // 10
+    some = margins[:, np.linspace(0, margins.shape[1] - 1, min(TUNED, margins.shape[1])).astype(int)].astype(np.float32)
+    truth = some[-held:] - some[-held:].mean(0)
+
+    def quality(penalty: float) -> float:
+        said = masks[-held:] @ fit(masks[:-held], some[:-held], penalty).T
+        said = said - said.mean(0)
+        size = np.sqrt((said**2).sum(0) * (truth**2).sum(0))
+        return float(((said * truth).sum(0) / np.where(size > 0, size, np.inf)).mean())
+
+    return max(PENALTIES, key=quality)
