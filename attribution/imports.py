@@ -86,6 +86,19 @@ def bring_features(workspace, train: np.ndarray, val: np.ndarray, name: str, abo
     return whole
 
 
+def bring_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict | None = None) -> dict:
+    """Writes models on random subsets, masks bool [M, n_train] and margins float [M, n_val], into the workspace: what
+    LDS is measured on. They should not be those that a ranking was fitted on."""
+    workspace.check_free("lds")
+    whole = {"alpha": round(float(masks.mean()), 4), "masks": len(masks), "seeds": [0], "recipe": None, "hash": None,
+             "made": time.strftime("%Y-%m-%d", time.gmtime()), **(about or {})}
+    with staged(workspace.added / "lds") as folder:
+        write_array(folder / "masks.npy", np.packbits(masks, axis=1))
+        write_array(folder / "margins.npy", margins[:, None].astype(np.float16))
+    workspace.add("lds", whole, ["lds/masks.npy", "lds/margins.npy"])
+    return whole
+
+
 def check_name(workspace, name: str) -> str:
     """`name`. Raises UserError where it is not one for files, or is taken by what cannot be replaced."""
     if not NAME.fullmatch(name):

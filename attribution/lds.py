@@ -20,6 +20,7 @@ from scipy.stats import rankdata
 
 from attribution.errors import UserError
 
+LEAST = 3  # subsets
 CHUNK = 32  # targets whose comparison matrices [M, M] and resampled ranks [M, B] are held at once
 
 
@@ -133,8 +134,8 @@ def _checked(masks, margins, targets):
             f"LDS needs masks [subsets, train] and margins [subsets, seeds, val] of the same subsets, "
             f"not {masks.shape} and {margins.shape}."
         )
-    if len(masks) < 3:
-        raise UserError(f"LDS needs models on at least 3 random subsets, and there are {len(masks)}: train more.")
+    if len(masks) < LEAST:
+        raise UserError(f"LDS needs models on at least {LEAST} random subsets, and there are {len(masks)}: train more.")
     targets = np.arange(margins.shape[2]) if targets is None else np.asarray(targets, dtype=int)
     if not len(targets):
         raise UserError("LDS needs at least one target: choose some.")

@@ -32,6 +32,7 @@ def group(name: str, what: str) -> typer.Typer:
 
 
 features_app = group("features", "Feature sets of your own: train, import.")
+halves_app = group("halves", "Models on random halves of the training set, which LDS is measured on: train, import.")
 
 Where = Annotated[Path, typer.Option("--workspace", help="The workspace's folder; the bundled demo if not given.",
                                      envvar="LINEUP_WORKSPACE")]

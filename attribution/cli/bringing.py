@@ -1,4 +1,4 @@
-"""Verbs that bring data in: workspace create and locate, import, show, features import, remove."""
+"""Verbs that bring data in: workspace create, locate and remove, import, show, features import, halves import."""
 
 import re
 import shlex
@@ -9,7 +9,7 @@ import numpy as np
 import typer
 
 from attribution import UserError, data, formats, imports
-from attribution.cli import AsJson, Where, app, features_app, group, print_json, progress_bar, screen, table
+from attribution.cli import AsJson, Where, app, features_app, group, halves_app, print_json, progress_bar, screen, table
 from attribution.workspace import DEMO, Workspace
 
 workspace_app = group("workspace", "Workspaces of your own: create, locate, remove.")
@@ -118,7 +118,8 @@ def show(path: Path,
     print(_told(name, about))
     if answer["lds"]:
         low, high = answer["lds"]["ci"]
-        print(f"LDS {answer['lds']['lds']:.3f} ({low:.3f} to {high:.3f}); noise ceiling {answer['ceiling']:.2f}")
+        ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.2f}"
+        print(f"LDS {answer['lds']['lds']:.3f} ({low:.3f} to {high:.3f}); noise ceiling {ceiling}")
     else:
         print(f"no LDS: {answer['why_no_lds']}")
     print(f"{answer['same_class']:.0%} of its first {SHOWN} have the target's class, over {answer['n']} targets")
@@ -188,3 +189,21 @@ def features_import(name: Name, train: Annotated[Path, typer.Option(help="Featur
     if as_json:
         return print_json({"workspace": ws.name, "features": name, **about})
     print(f"{name}: {about['dim']} dimensions, kNN accuracy {accuracy:.1%} on the validation images")
+
+
+@halves_app.command("import")
+def halves_import(path: Path, part: Annotated[str | None, typer.Option(help="Which models, such as 900:1000; all if "
+                                                                          "not given.")] = None,
+                  workspace: Where = DEMO, as_json: AsJson = False):
+    """Bring models on random subsets, a Datamodels store, for LDS to be measured on. Rankings should not have been
+    fitted on the same models."""
+    from attribution.formats.datamodels_store import subsets
+    from attribution.lds import LEAST
+
+    ws = Workspace.open(workspace)
+    masks, margins = subsets(path.expanduser(), imports.sizes(ws), part=part, least=LEAST)
+    about = imports.bring_halves(ws, masks, margins, {"file": path.name, "models": part or "all"})
+    if as_json:
+        return print_json({"workspace": ws.name, **about})
+    print(f"{about['masks']} models on subsets of {about['alpha']:.0%} judge the rankings of {ws.name}: "
+          "python -m attribution evaluate lds")

@@ -6,11 +6,10 @@ from typing import Annotated
 import typer
 
 from attribution import UserError
-from attribution.cli import AsJson, Where, features_app, group, print_json, progress_bar, screen
+from attribution.cli import AsJson, Where, features_app, group, halves_app, print_json, progress_bar, screen
 from attribution.workspace import DEMO, Workspace
 
 base_app = group("base", "Models of the unedited training set, which differ in the seed alone.")
-halves_app = group("halves", "Models on random halves of the training set: what LDS is measured on.")
 rankings_app = group("rankings", "Rankings of your own: build.")
 demo_app = group("demo", "The bundled demo workspace.")
 

@@ -1,6 +1,7 @@
 """Verbs that measure rankings: evaluate supports, evaluate lds."""
 
 from attribution.cli import AsJson, Where, group, print_json, progress_bar, table
+from attribution.files import write_json
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
@@ -30,6 +31,8 @@ def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
     ws = Workspace.open(workspace)
     with progress_bar() as progress:
         answer = evaluate(ws, progress=progress)
+    if ws.is_free("lds"):  # the pages show it
+        write_json(ws.folder("lds") / "lds.json", answer)
     if as_json:
         return print_json(answer)
     ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"

@@ -1,10 +1,12 @@
 """A store of models trained on random subsets, to fit Datamodels on: `masks.npy` bool [M, n_train], True where the
 image was in the subset; `margins.npy` float16 [M, n_targets]; `_completed.npy` bool [M] where not all were trained.
+`part` takes some of the models, "0:900": others can then judge what these say (`halves import`).
 
 The regression is fitted when its rows are read. Its penalty is, of `PENALTIES`, the one whose predictions correlate
 best with the margins of the last tenth of the models, which are left out of that fit, on at most `TUNED` targets.
 """
 
+import re
 from functools import cache
 from pathlib import Path
 
@@ -38,7 +40,7 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     except ImportError as error:
         raise UserError(f"fitting Datamodels needs {error.name}; pip install -r requirements-build.txt") from None
     targets = declared_ids(declared, "targets", sizes.n_val)
-    masks, margins = subsets(path, sizes, targets)
+    masks, margins = subsets(path, sizes, targets, declared.part)
     said = {"file": path.name, "models": len(masks), "penalty": "tuned when it is fitted"}
 
     @cache
@@ -55,9 +57,13 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
                     zero_is_none=True, said=said)
 
 
-def subsets(path: Path, sizes: Sizes, targets: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+def subsets(path: Path, sizes: Sizes, targets: np.ndarray | None = None, part: str | None = None,
+            least: int = LEAST) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [M, n_train] and margins float16 or float32 [M, n_targets] of the models that were trained: what
-    Datamodels are fitted on, and LDS is computed from. Raises UserError for what is missing, corrupt or unfit."""
+    Datamodels are fitted on, and LDS is computed from. part: "900:1000", only these of them.
+
+    Raises UserError for what is missing, corrupt or unfit, and for fewer than `least` models.
+    """
     masks, margins = (open_array(path / f"{name}.npy").bits for name in ("masks", "margins"))
     wanted = (len(masks) if masks.ndim else 0, sizes.n_val if targets is None else len(targets))
     for name, array, shape in (("masks", masks, (wanted[0], sizes.n_train)), ("margins", margins, wanted)):
@@ -72,8 +78,11 @@ def subsets(path: Path, sizes: Sizes, targets: np.ndarray | None = None) -> tupl
                             "the store again")
         if not completed.all():
             masks, margins = masks[completed != 0], margins[completed != 0]
-    if len(masks) < LEAST:
-        raise UserError(f"{path} has {len(masks)} trained models, too few to fit Datamodels on; give at least {LEAST}")
+    some = _models(part, len(masks))
+    masks, margins = masks[some], margins[some]
+    if len(masks) < least:
+        raise UserError(f"{path} has {len(masks)} trained models{f' in {part}' if part else ''}, which are too few; "
+                        f"give at least {least}")
     if masks.dtype != bool:
         if masks.dtype.kind not in "iu" or masks.min() < 0 or masks.max() > 1:
             raise UserError(f"masks.npy in {path} is {masks.dtype}; save it as bool, True where the image was in the "
@@ -83,6 +92,19 @@ def subsets(path: Path, sizes: Sizes, targets: np.ndarray | None = None) -> tupl
         raise UserError(f"margins.npy in {path} holds NaN or infinite values; say in _completed.npy which models were "
                         "trained, or compute them again")
     return masks, margins
+
+
+def _models(part: str | None, count: int) -> slice:
+    """The models that "900:1000" names, of `count`."""
+    if part is None:
+        return slice(None)
+    found = re.fullmatch(r"(\d{0,9}):(\d{0,9})", part)
+    if not found:
+        raise UserError(f"{part} names no models; say which, counted from 0, as in 0:900")
+    start, stop = int(found[1] or 0), int(found[2] or count)
+    if not start < stop <= count:
+        raise UserError(f"{part} is not among the {count} trained models; say which, counted from 0, as in 0:{count}")
+    return slice(start, stop)
 
 
 def _tuned(fit, masks: np.ndarray, margins: np.ndarray) -> float:

@@ -69,3 +69,25 @@ def test_features(ws, tmp_path, run_python):
     train, val = (tmp_path / f"{name}.npy" for name in ("val", "train"))
     swapped = run_python("-m", "attribution", *words[:4], "--train", train, "--val", val)
     assert swapped.code == 2 and len(swapped.err.strip().splitlines()) == 1
+
+
+def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, run_python):
+    """Margins that add up what six images of the target's class give: Datamodels find these, and LDS says so."""
+    rng = np.random.default_rng(0)
+    masks = rng.random((90, 60)) < 0.5
+    helps = np.zeros((12, 60))
+    for target, label in enumerate(ws.val_labels):
+        helps[target, rng.choice(np.flatnonzero(ws.train_labels == label), 6, replace=False)] = 1
+    (tmp_path / "models").mkdir()
+    np.save(tmp_path / "models" / "masks.npy", masks)
+    np.save(tmp_path / "models" / "margins.npy", (masks @ helps.T + rng.normal(0, 0.3, (90, 12))).astype(np.float16))
+    done = run_python("-m", "attribution", "import", "datamodels-store", tmp_path / "models", "--name", "dm", "--part",
+                      "0:60")
+    assert done.code == 0, done.err
+    judged = run_python("-m", "attribution", "halves", "import", tmp_path / "models", "--part", "60:90", "--json")
+    assert judged.code == 0 and json.loads(judged.out)["masks"] == 30, judged.err
+    answer = json.loads(run_python("-m", "attribution", "evaluate", "lds", "--json").out)
+    assert answer["rankings"]["dm"]["lds"] > answer["rankings"]["random"]["lds"] + 0.2 and answer["ceiling"] is None
+    assert json.loads((ws.path / "lds" / "lds.json").read_text())["rankings"]["dm"] == answer["rankings"]["dm"]
+    wrong = run_python("-m", "attribution", "halves", "import", tmp_path / "models", "--part", "60:91")
+    assert wrong.code == 2 and "0:90" in wrong.err

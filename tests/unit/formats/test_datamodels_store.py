@@ -55,7 +55,7 @@ def test_some_targets(store):
     ({"margins": np.zeros((5, MODELS))}, "looks transposed"),
     ({"_completed": np.ones(3, bool)}, "_completed.npy in .* is 3, 80 is expected"),
     ({"_completed": np.ones(MODELS, bool)}, "NaN or infinite"),
-    ({"_completed": np.arange(MODELS) < 9}, "has 9 trained models, too few"),
+    ({"_completed": np.arange(MODELS) < 9}, "has 9 trained models, which are too few"),
     ({"masks": np.full((MODELS, 8), 2)}, "save it as bool"), ({"masks": np.zeros((MODELS, 8))}, "save it as bool"),
     ({"masks": np.float32(1)}, "is a single number")])
 def test_what_does_not_fit(store, arrays, why):
