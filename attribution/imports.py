@@ -59,8 +59,8 @@ def bring(workspace, incoming: Incoming, name: str, *, about: dict | None = None
             raise UserError(f"{name} does not look like a ranking of {workspace.name}: {found.warning}; mend the "
                             "declaration and import it again, or keep it as it is with --force")
         files = [f"{part}/{file.name}" for file in sorted(folder.iterdir())]
-    kept = "every score" if dense else f"first {k:,}"
-    whole = {"method": incoming.method, "signed": incoming.signed, "about": f"imported · {kept}",
+    kept = f"{name if incoming.method else 'imported'} · " + ("every score" if dense else f"first {k:,}")
+    whole = {"method": incoming.method or name, "signed": incoming.signed, "about": kept,
              "zero_is_none": incoming.zero_is_none, **incoming.said, "alignment": found.to_json(),
              "made": time.strftime("%Y-%m-%d", time.gmtime()), "seconds": round(time.perf_counter() - start, 1),
              **(about or {})}

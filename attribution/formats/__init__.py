@@ -68,8 +68,9 @@ class Sizes:
 class Incoming:
     """A foreign ranking, opened and checked against the data set's sizes, and not yet read.
 
-    method: "TRAK", "Datamodels", ... for people. signed: scores below zero mean harm. targets: int64 [T], the
-    validation images that it ranks for, in the file's order, without doubles. Either
+    method: "TRAK", "Datamodels", ... for people; "" where a file does not say, and the name it is given serves.
+    signed: scores below zero mean harm. targets: int64 [T], the validation images that it ranks for, in the file's
+    order, without doubles. Either
     rows(start, stop) -> float32 [stop - start, len(train) or n_train] for targets[start:stop], larger is more helpful;
     train: int64 [m], the training images that its columns are, or None for all in order; or
     lists(start, stop) -> (ids int64 [stop - start, k], best first, -1 where a list is at its end; scores float32 of

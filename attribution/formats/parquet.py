@@ -75,7 +75,7 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
         return ids, values
 
     signed = scores is not None and sign != "unsigned"
-    return Incoming(about.get("method", "")[:40] or "Ranking", signed, targets, lists=lists,
+    return Incoming(about.get("method", "")[:40], signed, targets, lists=lists,
                     said={"file": path.name, "rows": len(order), "sign": sign, "index base": base,
                           "longest list": width})
 

@@ -22,7 +22,7 @@ def sniff(path: Path) -> bool:
 
 def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     if not path.is_dir():
-        return dense("Scores", path, _only(path, declared.part), declared, sizes)
+        return dense("", path, _only(path, declared.part), declared, sizes)
     files = {int(BATCH.fullmatch(file.name)[1]): file for file in path.glob("*.pt") if BATCH.fullmatch(file.name)}
     if sorted(files) != list(range(len(files))) or not files:
         raise UserError(f"{path} is no folder of 0.pt, 1.pt, ... without gaps; give a file, or copy the batches again")
@@ -30,7 +30,7 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     if {array.shape[1:] for array in batches} != {batches[0].shape[1:]} or len(batches[0].shape) != 2:
         raise UserError(f"the batches in {path} have different shapes, the first {by(batches[0].shape)}; each is to be "
                         "[targets, training images]")
-    return dense("Scores", path, Joined(batches, 0), declared, sizes, orientation="target-first",
+    return dense("", path, Joined(batches, 0), declared, sizes, orientation="target-first",
                  said={"batches": len(batches)})
 
 

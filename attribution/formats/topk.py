@@ -61,7 +61,7 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
             row[:length] = check_ids(path, row[:length], sizes.n_train, base, f"images of target {target}")
         return block, None
 
-    return Incoming("Index matrix", False, targets[kept], lists=lists,
+    return Incoming("", False, targets[kept], lists=lists,
                     said={"file": path.name, "shape": list(found.shape), "dtype": array.dtype, "targets": how,
                           "index base": f"{base} ({'declared' if declared.index_base is not None else 'taken to be'})",
                           "rows without an order": len(found) - len(kept)})

@@ -38,7 +38,7 @@ def test_the_order_is_the_matrix_s(ws, scores, dense):
         assert mine.top(target, 20, end="harmful").ids.tolist() == np.argsort(scores[target])[:20].tolist()
         assert np.array_equal(mine.top(target, 20).scores, np.sort(scores[target])[::-1][:20])
     assert about["alignment"]["warning"] is None and mine.method == "Mine" and mine.complete is dense
-    assert mine.about == ("imported · every score" if dense else "imported · first 20")
+    assert mine.about == ("mine · every score" if dense else "mine · first 20")
 
 
 def test_the_first_k_among_one_class_are_what_the_list_holds_of_it(ws, scores):
