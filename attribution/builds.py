@@ -116,6 +116,23 @@ def train_features(workspace: Workspace, name: str, epochs: int | None, progress
                   **made(f"features train {name}")})
 
 
+def embed_backbone(workspace: Workspace, name: str, backbone: str, weights: Path, side: int,
+                   progress: Progress) -> dict:
+    """Embeds both splits with a pretrained network, and stores the features as `name`."""
+    from attribution.features.backbone import Backbone
+
+    imports.check_name(workspace, name)
+    network, folder = Backbone(backbone, weights, side), scratch(workspace, "features") / name
+    start = time.perf_counter()
+    train, val = (network.embed(images, folder / split, lambda *at, split=split: progress(f"{name}: {split}", *at))
+                  for split, images in (("train", workspace.train_images), ("val", workspace.val_images)))
+    accuracy = knn.knn_accuracy(train, workspace.train_labels, val, workspace.val_labels)
+    words = f"features embed {name} --backbone {backbone} --weights {network.weights.name} --side {side}"
+    return imports.bring_features(workspace, train, val, name, {
+        "knn_accuracy": round(accuracy, 4), "knn_k": knn.K, "measured_on": "the validation images",
+        "seconds": round(time.perf_counter() - start, 1), **made(words), "device": network.device})
+
+
 def embedded(workspace: Workspace, name: str, images: np.ndarray, others: list[np.ndarray], epochs: int | None,
              progress: Progress) -> tuple:
     """Features of the training images and of each of `others` under a network trained on `images`, and provenance."""

@@ -1,4 +1,4 @@
-"""Verbs that build: base train, features train, halves train, rankings build, demo build, demo export-study."""
+"""Verbs that build: base, features and halves train, features embed, rankings build, demo build and export-study."""
 
 from pathlib import Path
 from typing import Annotated
@@ -61,6 +61,24 @@ def features_train(name: Annotated[str, typer.Argument(help="moco, simclr, dino,
         about = train_features(ws, name, epochs, progress)
     _tell(as_json, {"workspace": ws.name, "features": name, **about},
           f"{name}: kNN accuracy {about['knn_accuracy']:.1%} on {about['measured_on']}")
+
+
+@features_app.command("embed")
+def features_embed(name: Annotated[str, typer.Argument(help="What to call the features.")],
+                   backbone: Annotated[str, typer.Option(help="A classifier of torchvision's or timm's: resnet18.")],
+                   weights: Annotated[Path, typer.Option(help="Its state dict on this machine.")],
+                   side: Annotated[int, typer.Option(help="Pixels that images are resized to.")] = 224,
+                   workspace: Where = DEMO, as_json: AsJson = False):
+    """Features of a pretrained network. Interrupt it and call it again: it goes on."""
+    from attribution.builds import embed_backbone
+
+    if not 8 <= side <= 1024:
+        raise UserError(f"side {side} is not 8 to 1024; most networks want 224")
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        about = embed_backbone(ws, name, backbone, weights, side, progress)
+    _tell(as_json, {"workspace": ws.name, "features": name, **about},
+          f"{name}: {about['dim']} dimensions, kNN accuracy {about['knn_accuracy']:.1%} on {about['measured_on']}")
 
 
 @halves_app.command("train")

@@ -79,3 +79,14 @@ def test_halves_datamodels_and_lds(ws):
     assert judged["masks"] == 4 and judged["seeds"] == 2 and set(judged["rankings"]) == {"dm", "l2-moco"}
     manifest = json.loads((ws.path / "workspace.json").read_text())
     assert manifest["parts"]["rankings/dm"]["command"].endswith("rankings build datamodels --models 30")
+
+
+def test_features_of_a_pretrained_network(ws, tmp_path):
+    import torch
+    from torchvision import models
+
+    torch.save(models.resnet18(num_classes=3).state_dict(), tmp_path / "mine.pth")
+    about = builds.embed_backbone(ws, "net", "resnet18", tmp_path / "mine.pth", 32, quiet)
+    again = Workspace.open(ws.path)
+    assert about["dim"] == 512 and again.feature("net").val.shape == (12, 512) and "esvm-net" in again.rankings()
+    assert about["command"].endswith("features embed net --backbone resnet18 --weights mine.pth --side 32")
