@@ -39,10 +39,13 @@ class Outcome:
 class Trainer:
     """Trains one data set under one recipe, as often as asked. Holds the images on the device.
 
-    workspace: anything with train_images, val_images (uint8), train_labels, val_labels and classes.
+    workspace: anything with train_images, val_images (uint8), train_labels, val_labels and classes. Raises UserError
+    for more classes than the result store can tell apart.
     """
 
     def __init__(self, workspace, recipe: Recipe, device: str | None = None):
+        if len(workspace.classes) > 256:
+            raise UserError(f"{len(workspace.classes)} classes cannot be retrained here, 256 at most; choose some of them")
         self.recipe = recipe
         self.device = torch.device(device or best_device())
         if self.device.type == "cpu":

@@ -66,7 +66,7 @@ class Backbone:
         import torch
         from torch.nn import functional
 
-        pixels = torch.as_tensor(images, dtype=torch.float32, device=self.device) / 255
+        pixels = torch.as_tensor(np.array(images), dtype=torch.float32, device=self.device) / 255
         pixels = pixels[:, None].expand(-1, 3, -1, -1) if pixels.ndim == 3 else pixels.permute(0, 3, 1, 2)
         pixels = functional.interpolate(pixels, (self.side, self.side), mode="bilinear", antialias=True)
         mean, spread = (torch.tensor(values, device=self.device)[:, None, None] for values in (MEAN, SPREAD))

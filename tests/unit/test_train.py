@@ -154,3 +154,10 @@ def test_a_recipe_is_named_by_what_is_in_it():
     assert len({recipe.hash, *(replace(recipe, **change).hash for change in changed)}) == 6
     with pytest.raises(UserError, match="no recipe 'vgg'; there is demo-cnn"):
         recipes.get("vgg")
+
+
+def test_more_classes_than_a_byte_can_name_are_refused():
+    many = data()
+    many.classes = [str(c) for c in range(257)]
+    with pytest.raises(UserError, match="256 at most"):
+        Trainer(many, recipes.get("demo-cnn"), "cpu")
