@@ -45,7 +45,8 @@ class Trainer:
 
     def __init__(self, workspace, recipe: Recipe, device: str | None = None):
         if len(workspace.classes) > 256:
-            raise UserError(f"{len(workspace.classes)} classes cannot be retrained here, 256 at most; choose some of them")
+            raise UserError(f"{len(workspace.classes)} classes cannot be retrained here, 256 at most; "
+                            "make a workspace of some of them")
         self.recipe = recipe
         self.device = torch.device(device or best_device())
         if self.device.type == "cpu":
