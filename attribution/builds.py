@@ -265,6 +265,7 @@ def made_for(workspace: Workspace, seeds) -> dict:
 
 def store(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], about: dict) -> dict:
     """Writes a part's arrays, `<name>.npy` each, where a user's parts go, and then its provenance."""
+    workspace.drop(part)
     for name, array in arrays.items():
         write_array(workspace.added / part / f"{name}.npy", array)
     workspace.add(part, about, [f"{part}/{name}.npy" for name in arrays])

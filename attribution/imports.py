@@ -38,7 +38,7 @@ def bring(workspace, incoming: Incoming, name: str, *, about: dict | None = None
 
     dense: keep every score (LDS needs that) rather than the first k at each end; None: where they are few enough.
     about: provenance of the caller's. progress(text, done, total). A ranking of that name is replaced once the new one
-    is whole; interrupted, nothing has changed.
+    is whole and has passed; broken off before, nothing has changed.
 
     Raises UserError for a name that cannot be had, whatever the format refuses while it is read, and, without `force`,
     for a ranking that does not pass the alignment check.
@@ -59,6 +59,7 @@ def bring(workspace, incoming: Incoming, name: str, *, about: dict | None = None
             raise UserError(f"{name} does not look like a ranking of {workspace.name}: {found.warning}; mend the "
                             "declaration and import it again, or keep it as it is with --force")
         files = [f"{part}/{file.name}" for file in sorted(folder.iterdir())]
+        workspace.drop(part)  # killed from here on, an import loses what it replaces, and leaves nothing broken
     kept = f"{name if incoming.method else 'imported'} · " + ("every score" if dense else f"first {k:,}")
     whole = {"method": incoming.method or name, "signed": incoming.signed, "about": kept,
              "zero_is_none": incoming.zero_is_none, **incoming.said, "alignment": found.to_json(),
@@ -81,6 +82,7 @@ def bring_features(workspace, train: np.ndarray, val: np.ndarray, name: str, abo
                     raise UserError(f"the {split} features hold values that are not finite; compute them again")
                 kept[at : at + 10_000] = block
             kept.flush()
+        workspace.drop(part)
     whole = {"dim": int(train.shape[1]), "made": time.strftime("%Y-%m-%d", time.gmtime()), **(about or {})}
     workspace.add(part, whole, [f"{part}/train.npy", f"{part}/val.npy"])
     return whole
@@ -95,6 +97,7 @@ def bring_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict 
     with staged(workspace.added / "lds") as folder:
         write_array(folder / "masks.npy", np.packbits(masks, axis=1))
         write_array(folder / "margins.npy", margins[:, None].astype(np.float16))
+        workspace.drop("lds")
     workspace.add("lds", whole, ["lds/masks.npy", "lds/margins.npy"])
     return whole
 

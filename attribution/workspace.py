@@ -318,15 +318,19 @@ class Workspace:
         if home != self.added / part:
             raise UserError(f"{part.split('/')[-1]} came with {self.name} and cannot be taken out; "
                             "choose one that was added")
+        self.drop(part)
+        shutil.rmtree(home, ignore_errors=True)
+
+    def drop(self, part: str) -> None:
+        """Vouches no longer for a part that a user added, whose files are about to change; nothing where it is none."""
+        self._forget(part)
+        if self.manifest["parts"].pop(part, None) is None:
+            return
         if self.added == self.path:
-            parts = {name: one for name, one in self.manifest["parts"].items() if name != part}
-            write_json(self.path / "workspace.json", {**self.manifest, "parts": parts})
+            write_json(self.path / "workspace.json", self.manifest)
         else:
             write_json(self.added / "parts.json",
                        {name: one for name, one in self._added_parts().items() if name != part})
-        del self.manifest["parts"][part]
-        self._forget(part)
-        shutil.rmtree(home, ignore_errors=True)
 
     def _forget(self, part: str) -> None:
         """Drops what was read of a part that is about to change, and of rankings that may rest on it."""

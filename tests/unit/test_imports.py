@@ -188,3 +188,11 @@ def test_killed_at_any_point_it_leaves_no_half_ranking_and_can_be_run_again(ws, 
     assert done.code == 0, done.err
     assert Workspace.open(ws.path).ranking("mine").targets.tolist() == list(range(12))
     assert sorted(path.name for path in (ws.path / "rankings").iterdir()) == ["mine", "trak-10"]
+
+
+def test_killed_while_it_replaces_another_it_leaves_nothing_broken(ws, run_python, scores):
+    imports.bring(ws, incoming(scores), "mine", dense=False, k=5)  # of another size than what follows
+    assert run_python("-c", KILLED, ws.path, 12, "dense").code == -9
+    assert "mine" not in Workspace.open(ws.path).rankings()
+    assert run_python("-c", KILLED, ws.path, 99, "dense").code == 0
+    assert len(Workspace.open(ws.path).ranking("mine").top(0, 60).ids) == 60
