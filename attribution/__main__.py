@@ -13,6 +13,10 @@ def main() -> None:
     except UserError as error:
         print(str(error), file=sys.stderr)
         sys.exit(2)
+    except OSError as error:  # a full disk, a folder that may not be entered: nothing that a traceback would explain
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"{where}{error.strerror or error}; check the path, its rights and the room there", file=sys.stderr)
+        sys.exit(2)
 
 
 if __name__ == "__main__":

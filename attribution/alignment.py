@@ -30,6 +30,8 @@ class Alignment:
     @property
     def warning(self) -> str | None:
         """What is wrong and what it may be, or None."""
+        if not self.n:
+            return "it ranks no training image for any target"
         if self.top1_same_class >= self.bar:
             return None
         said = (f"its first training image has the target's class for {self.top1_same_class:.1%} of {self.n:,} "
@@ -60,7 +62,7 @@ def align(first: np.ndarray, targets: np.ndarray, train_labels: np.ndarray, val_
 def of(ranking, at_most: int = 1000) -> Alignment:
     """The check of a `Ranking` that is in a workspace, on at most so many targets, evenly spaced."""
     targets = ranking.targets[:: max(1, len(ranking.targets) // at_most)]
-    ends = [np.array([(*ranking.top(target, 1, "all", end).ids, -1)[0] for target in targets])
+    ends = [np.array([(*ranking.top(target, 1, "all", end).ids, -1)[0] for target in targets], np.int64)
             for end in (("helpful", "harmful") if ranking.signed else ("helpful",))]
     labels = ranking.workspace.train_labels, ranking.workspace.val_labels
     return align(ends[0], targets, *labels, ends[1] if ranking.signed else None)

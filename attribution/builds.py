@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -121,7 +122,7 @@ def embed_backbone(workspace: Workspace, name: str, backbone: str, weights: Path
     """Embeds both splits with a pretrained network, and stores the features as `name`."""
     from attribution.features.backbone import Backbone
 
-    imports.check_name(workspace, name)
+    imports.check_name(workspace, name, "features")
     network, folder = Backbone(backbone, weights, side), scratch(workspace, "features") / name
     start = time.perf_counter()
     train, val = (network.embed(images, folder / split, lambda *at, split=split: progress(f"{name}: {split}", *at))
@@ -185,14 +186,19 @@ def held_out_about(workspace: Workspace, sequence: dict) -> dict:
 
 
 def wait(workspace: Workspace, spec: dict, progress: Progress) -> None:
-    """Queues a job and shows its progress to the end. Interrupted, the job goes on in the background."""
+    """Queues a job and shows its progress to the end. Interrupted, it is cancelled, and what it trained is kept."""
     number = jobs.submit(workspace, spec)
     kept = Store.of(workspace)
-    while (job := kept.job(number)).open:
-        progress(job.what, job.done, job.total)
-        jobs.ensure_runner(workspace)
-        time.sleep(2)
-    kept.close()
+    try:
+        while (job := kept.job(number)).open:
+            progress(job.what, job.done, job.total)
+            jobs.ensure_runner(workspace)
+            time.sleep(2)
+    except KeyboardInterrupt:
+        kept.cancel_job(number)
+        raise
+    finally:
+        kept.close()
     if job.state != "done":
         raise UserError(f"the job {job.what!r} ended as {job.state} ({job.message}); run the same command again")
 
@@ -202,6 +208,7 @@ def wait(workspace: Workspace, spec: dict, progress: Progress) -> None:
 
 def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) -> dict:
     """TRAK by dattri on the workspace's base models, stored as `name`."""
+    needed("dattri")
     from attribution.rankings import trak
     from attribution.train import Trainer
 
@@ -220,6 +227,7 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
 def build_datamodels(workspace: Workspace, name: str, count: int, progress: Progress) -> dict:
     """Datamodels on `count` random halves, trained where they are missing, stored as `name`. The penalty is tuned on
     the last tenth of the halves."""
+    needed("sklearn")
     sequence = {"draw": 1, "count": count, "seeds": [0]}
     imports.check_name(workspace, name)
     if count < 30:
@@ -252,6 +260,12 @@ def tuned_datamodels(masks: np.ndarray, margins: np.ndarray, tuning: int, name: 
     weights = method.fit(masks, margins, penalty, lambda done: progress(f"{name}: targets", done, n_val))
     return weights, {"penalty": penalty, "tuning": tried, "nonzero": round(float((weights != 0).sum(1).mean()), 1),
                      "tuned_on": f"{tuning} halves that are not held out, {len(some)} targets"}
+
+
+def needed(library: str) -> None:
+    """Raises UserError where `library`, of requirements-build.txt, is not installed: before hours of training."""
+    if find_spec(library) is None:
+        raise UserError(f"this needs {library}: pip install -r requirements-build.txt")
 
 
 def made_for(workspace: Workspace, seeds) -> dict:

@@ -16,7 +16,7 @@ import pandas as pd
 from attribution import data, recipes
 from attribution.data import DataSet, Split, roots
 from attribution.errors import UserError
-from attribution.files import write_array, write_json, write_table
+from attribution.files import user_path, write_array, write_json, write_table
 from attribution.workspace import SCHEMA, Workspace, fingerprint
 
 #: pixels are a feature set where an image has at most so many numbers, and all training images so many together (each
@@ -34,7 +34,7 @@ def create(path: Path | str, dataset: str, root: Path | str | None = None, *, na
     workspace.
     Raises UserError where the data set cannot be had or is not fit, and where `path` is not new.
     """
-    path = Path(os.path.abspath(Path(path).expanduser()))
+    path = Path(os.path.abspath(user_path(path)))
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"{path} is there already and not an empty folder; choose another")
     recipes.get(recipe)

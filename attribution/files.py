@@ -14,6 +14,17 @@ def data_folder() -> Path:
     return Path(os.environ.get("LINEUP_DATA") or Path.home() / ".local" / "share" / "lineup").expanduser()
 
 
+def user_path(text: str | Path) -> Path:
+    """The path a person gave, "~" expanded. Raises UserError where it cannot be a path, or may not be looked at."""
+    try:
+        path = Path(text).expanduser()
+        path.exists()  # raises for what is too long, or in a folder that may not be entered
+        return path
+    except (OSError, RuntimeError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise UserError(f"{text} cannot be looked at ({why}); check the path") from None
+
+
 def read_array(file: Path, *shape: int | None) -> np.ndarray:
     """The array in a `.npy` file, memory-mapped.
 

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import psutil
 from numpy.lib.format import open_memmap
 
 from attribution.alignment import align
@@ -17,6 +18,7 @@ from attribution.errors import UserError
 from attribution.files import write_array
 from attribution.formats import Incoming, Sizes
 from attribution.rankings import first
+from attribution.rankings.similarity import METHODS
 
 #: how many training images at each end are kept for a target
 K = 1000
@@ -71,7 +73,7 @@ def bring(workspace, incoming: Incoming, name: str, *, about: dict | None = None
 
 def bring_features(workspace, train: np.ndarray, val: np.ndarray, name: str, about: dict | None = None) -> dict:
     """Writes a feature set, float [n_train, d] and [n_val, d], into the workspace as `name` (float32)."""
-    check_name(workspace, name)
+    check_name(workspace, name, "features")
     part = f"features/{name}"
     with staged(workspace.added / part) as folder:
         for split, array in (("train", train), ("val", val)):
@@ -102,17 +104,22 @@ def bring_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict 
     return whole
 
 
-def check_name(workspace, name: str) -> str:
-    """`name`. Raises UserError where it is not one for files, or is taken by what cannot be replaced."""
+def check_name(workspace, name: str, kind: str = "rankings") -> str:
+    """`name` for a part of that kind, "rankings" or "features". Raises UserError where it is not one for files, or is
+    taken by what cannot be replaced."""
     if not NAME.fullmatch(name):
         raise UserError(f"{name!r} cannot be a name; give at most 40 of a-z, 0-9, dot, dash and underscore, "
                         "a letter or digit first")
-    for part in (f"rankings/{name}", f"features/{name}"):
-        workspace.check_free(part)
-    taken = set(workspace.rankings()) - {one.split("/")[1] for one in workspace.manifest["parts"]
-                                         if one.startswith("rankings/")}
-    if name in taken:
+    workspace.check_free(f"{kind}/{name}")
+    live = [f"{method}-{feature}" for feature in workspace.features() for method in METHODS] + ["random"]
+    if kind == "rankings" and name in live:
         raise UserError(f"{name} is the name of a ranking that is computed when asked; give another name")
+    if kind == "features" and name == "pixels":
+        raise UserError("pixels is the name of the images' own pixels; give another name")
+    stored = [f"{method}-{name}" for method in METHODS if f"rankings/{method}-{name}" in workspace.manifest["parts"]]
+    if kind == "features" and stored:
+        raise UserError(f"{workspace.name} has a ranking {stored[0]}, which these features would hide; "
+                        "give another name")
     return name
 
 
@@ -122,9 +129,12 @@ def staged(folder: Path):
     as it was. What a killed import left there is cleared away first."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for left in folder.parent.glob(f".{folder.name}.*.part"):
-            shutil.rmtree(left, ignore_errors=True)
+        for left in folder.parent.iterdir():
+            found = re.fullmatch(rf"\.{re.escape(folder.name)}\.(\d+)\.part", left.name)
+            if found and not psutil.pid_exists(int(found[1])):
+                shutil.rmtree(left, ignore_errors=True)
         partial = folder.parent / f".{folder.name}.{os.getpid()}.part"
+        shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
     except OSError as error:
         raise UserError(f"{folder.parent} cannot be written to ({error.strerror}); set LINEUP_DATA to a folder that "
@@ -142,8 +152,7 @@ def staged(folder: Path):
 def _blocks(workspace, incoming: Incoming, progress):
     """(targets, scores float32 [b, n_train] in the data set's order, NaN where not scored) by turns."""
     n, columns = workspace.n_train, incoming.train
-    width = n if columns is None else len(columns)
-    size = max(1, BLOCK_BYTES // (4 * width))
+    size = max(1, BLOCK_BYTES // (4 * n))
     for at in range(0, len(incoming.targets), size):
         stop = min(at + size, len(incoming.targets))
         rows = incoming.rows(at, stop)
@@ -167,9 +176,9 @@ def _write_dense(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     for targets, rows in _blocks(workspace, incoming, progress):
         scores[targets] = rows
         for row in rows:
-            known = np.flatnonzero(~np.isnan(row) & ~(incoming.zero_is_none & (row == 0)))
-            ends[0].append(known[row[known].argmax()] if len(known) else -1)
-            ends[1].append(known[row[known].argmin()] if len(known) else -1)
+            for end, sign in zip(ends, (1, -1)):
+                best = int(np.nan_to_num(sign * row, nan=-np.inf).argmax())
+                end.append(best if sign * row[best] > (0 if incoming.zero_is_none else -np.inf) else -1)
     scores.flush()
     return [np.array(one, np.int64) for one in ends[: 1 + incoming.signed]]
 
@@ -180,13 +189,11 @@ def _write_ends(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     ids, values = _lists(folder, workspace, incoming, k, scored=True)
 
     def rank(target, row):
-        known = np.flatnonzero(~np.isnan(row) & (row != 0)) if incoming.zero_is_none else None
-        if known is None and np.isnan(row).any():
-            known = np.flatnonzero(~np.isnan(row))
-        row = row if known is None else row[known]
         for end, sign in enumerate((1, -1)[: ids.shape[1]]):
-            order = first(sign * row, k) if len(row) else np.zeros(0, np.int64)
-            ids[target, end, : len(order)] = order if known is None else known[order]
+            # zeros of a sparse regression have no place, and a weight of the other sign is not of this end
+            known = np.flatnonzero(sign * row > 0 if incoming.zero_is_none else ~np.isnan(row))
+            order = known[first(sign * row[known], k)] if len(known) else known
+            ids[target, end, : len(order)] = order
             values[target, end, : len(order)] = row[order]
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy lets go of the lock while it partitions

@@ -1,5 +1,6 @@
 """What a workspace's rankings are worth: its support studies and its LDS, as tables ready for JSON."""
 
+import json
 from collections.abc import Callable
 
 import numpy as np
@@ -9,7 +10,7 @@ from threadpoolctl import threadpool_limits
 from attribution import lds as scoring
 from attribution import supports
 from attribution.errors import UserError
-from attribution.files import read_array
+from attribution.files import read_array, write_json
 from attribution.support import K, Support
 
 KINDS = ("remove", "mislabel")
@@ -52,6 +53,34 @@ def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callabl
             if progress:
                 progress("LDS: rankings", done, len(names))
     return answer
+
+
+def measured_lds(workspace) -> dict | None:
+    """What `evaluate lds` found last, as far as it still holds: None once the half-models are others, and without the
+    rankings that are. Raises UserError where it cannot be read."""
+    if "lds" not in workspace.manifest["parts"]:
+        return None
+    file = workspace.folder("lds") / "lds.json"
+    try:
+        answer = json.loads(file.read_text()) if file.exists() else None
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({error}); measure again with `evaluate lds`") from None
+    if answer is None or answer.get("halves", _halves(workspace)) != _halves(workspace):
+        return None
+    then, now = answer.get("versions", {}), set(workspace.rankings())
+    kept = {name: row for name, row in answer["rankings"].items()
+            if name in now and then.get(name, workspace.ranking(name).version) == workspace.ranking(name).version}
+    return {**answer, "rankings": kept}
+
+
+def keep_lds(workspace, answer: dict) -> None:
+    """Keeps what `evaluate lds` found beside the half-models, for the pages, with what it was found with."""
+    versions = {name: workspace.ranking(name).version for name in answer["rankings"]}
+    write_json(workspace.folder("lds") / "lds.json", {**answer, "halves": _halves(workspace), "versions": versions})
+
+
+def _halves(workspace) -> str | None:
+    return workspace.manifest["parts"]["lds"].get("digest")
 
 
 def random_stable(workspace, count: int, seed: int) -> list[int]:

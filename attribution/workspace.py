@@ -4,9 +4,11 @@ Anyone can read it without this library: `workspace.json` names every part with 
 arrays are `.npy`, opened by memory map. No path in it is absolute.
 """
 
+import fcntl
 import hashlib
 import json
 import os
+import re
 import shlex
 import shutil
 from dataclasses import dataclass
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
+#: what a part may be called
+PART = re.compile(r"(?:(?:rankings|features)/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo"
 
 
@@ -110,8 +114,15 @@ class Workspace:
                             "open it with the Lineup that made it, or build it again")
         try:
             for part, about in manifest["parts"].items():
+                about.pop("home", None)  # only a part that was added here is elsewhere
+                if not PART.fullmatch(part):
+                    raise UserError(f"{path / 'workspace.json'} has a part {part!r}, which cannot be; "
+                                    "take the workspace from where it was made")
                 for name, size in about.get("files", {}).items():
                     file = path / name
+                    if Path(name).is_absolute() or ".." in Path(name).parts:
+                        raise UserError(f"{path / 'workspace.json'} names the file {name!r}, which is not in the "
+                                        "workspace; take it from where it was made")
                     if not file.is_file() or file.stat().st_size != size:
                         state = "is missing" if not file.is_file() else f"has not the {size} bytes it should have"
                         raise UserError(f"the workspace at {path} is incomplete: {name} ({part}) {state}; "
@@ -298,18 +309,29 @@ class Workspace:
     def record(self, part: str, about: dict, files: list[str] = ()) -> None:
         """Writes the provenance of `part` into workspace.json, with the sizes of its `files` (paths inside) and, where
         there are any, the `digest` of what they hold."""
-        self.manifest["parts"][part] = described(self.path, about, files)
-        own = {name: one for name, one in self.manifest["parts"].items() if "home" not in one}
-        write_json(self.path / "workspace.json", {**self.manifest, "parts": own})
+        self._write(self.path, part, described(self.path, about, files))
 
     def add(self, part: str, about: dict, files: list[str] = ()) -> None:
         """As `record`, for a part that a user adds, whose files are in the folder `added`."""
         self._forget(part)
-        if self.added == self.path:
-            return self.record(part, about, files)
-        parts = {**self._added_parts(), part: described(self.added, about, files)}
-        write_json(self.added / "parts.json", parts)
-        self._add_parts()
+        self._write(self.added, part, described(self.added, about, files))
+
+    def _write(self, home: Path, part: str, about: dict | None) -> None:
+        """Puts one part into the file that lists the parts in `home`, or takes it out (None). Other processes may have
+        written there since this one read it: what they wrote stays."""
+        lock = data_folder() / self.fingerprint[:16] / "parts.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            file = home / ("workspace.json" if home == self.path else "parts.json")
+            whole = json.loads(file.read_text()) if file.exists() else {}
+            parts = whole["parts"] if home == self.path else whole
+            parts.pop(part, None)
+            self.manifest["parts"].pop(part, None)
+            if about is not None:
+                parts[part] = about
+                self.manifest["parts"][part] = about if home == self.path else {**about, "home": str(home)}
+            write_json(file, whole)
 
     def remove(self, part: str) -> None:
         """Takes out a part that a user added, and its files. Raises UserError for one that came with a workspace that
@@ -324,13 +346,8 @@ class Workspace:
     def drop(self, part: str) -> None:
         """Vouches no longer for a part that a user added, whose files are about to change; nothing where it is none."""
         self._forget(part)
-        if self.manifest["parts"].pop(part, None) is None:
-            return
-        if self.added == self.path:
-            write_json(self.path / "workspace.json", self.manifest)
-        else:
-            write_json(self.added / "parts.json",
-                       {name: one for name, one in self._added_parts().items() if name != part})
+        if part in self.manifest["parts"]:
+            self._write(self.added, part, None)
 
     def _forget(self, part: str) -> None:
         """Drops what was read of a part that is about to change, and of rankings that may rest on it."""

@@ -10,6 +10,8 @@ import typer
 
 from attribution import UserError, data, formats, imports
 from attribution.cli import AsJson, Where, app, features_app, group, halves_app, print_json, progress_bar, screen, table
+from attribution.files import user_path
+from attribution.lineup import default_rankings
 from attribution.workspace import DEMO, Workspace
 
 workspace_app = group("workspace", "Workspaces of your own: create, locate, remove.")
@@ -25,6 +27,8 @@ Force = Annotated[bool, typer.Option("--force", help="Keep it although it does n
 Dense = Annotated[bool | None, typer.Option("--dense/--top-only", help="Keep every score (LDS needs them), or not.")]
 #: targets that `show` compares rankings on, and how many images of each
 SHOWN_TARGETS, SHOWN = 200, 20
+#: training features of which, in numbers, kNN accuracy is measured when they are imported
+MEASURED = 250_000_000
 
 
 # -- workspaces
@@ -130,7 +134,7 @@ def show(path: Path,
 
 
 def _import(ws, format, path, name, declared, dense, force) -> dict:
-    incoming = formats.get(format).load(path.expanduser(), declared, imports.sizes(ws))
+    incoming = formats.get(format).load(user_path(path), declared, imports.sizes(ws))
     about = {"format": format, "file": path.name}
     with progress_bar() as progress:
         return imports.bring(ws, incoming, name, about=about, force=force, dense=dense, progress=progress)
@@ -156,7 +160,7 @@ def _judged(ws, name: str) -> dict:
         answer["why_no_lds"] = str(error)
     step = max(1, len(ranking.targets) // SHOWN_TARGETS)
     some = ranking.targets[::step][:SHOWN_TARGETS]
-    others = [other for other in ws.rankings() if other != name and not other.startswith("cosine")]
+    others = [other for other in default_rankings(ws) if other != name]
     return answer | {"n": len(some), "same_class": overlap.same_class(ws, name, SHOWN, some),
                      "shared": {other: overlap.shared(ws, name, other, SHOWN, some) for other in others}}
 
@@ -165,7 +169,6 @@ def _open(ws, name: str, port: int) -> None:
     """Serves the workspace, and opens the browser on the new ranking beside one of each other method."""
     from urllib.parse import urlencode
 
-    from attribution.lineup import default_rankings
     from attribution.serve import serve as start
 
     rows = [name, *(other for other in default_rankings(ws) if other != name)]
@@ -182,13 +185,17 @@ def features_import(name: Name, train: Annotated[Path, typer.Option(help="Featur
 
     ws = Workspace.open(workspace)
     arrays = load_features(train, val, imports.sizes(ws))
-    screen.print(f"checking {len(arrays[0]):,} and {len(arrays[1]):,} features", highlight=False)
-    accuracy = knn_accuracy(np.asarray(arrays[0]), ws.train_labels, np.asarray(arrays[1]), ws.val_labels)
-    about = imports.bring_features(ws, *arrays, name, {
-        "file": train.name, "knn_accuracy": round(accuracy, 4), "knn_k": K, "measured_on": "the validation images"})
+    about = {"file": train.name}
+    if arrays[0].size <= MEASURED:  # faiss holds a copy of all training features
+        screen.print(f"kNN accuracy of {len(arrays[1]):,} features among {len(arrays[0]):,}", highlight=False)
+        accuracy = knn_accuracy(np.asarray(arrays[0]), ws.train_labels, np.asarray(arrays[1]), ws.val_labels)
+        about |= {"knn_accuracy": round(accuracy, 4), "knn_k": K, "measured_on": "the validation images"}
+    about = imports.bring_features(ws, *arrays, name, about)
     if as_json:
         return print_json({"workspace": ws.name, "features": name, **about})
-    print(f"{name}: {about['dim']} dimensions, kNN accuracy {accuracy:.1%} on the validation images")
+    known = f"kNN accuracy {about['knn_accuracy']:.1%} on the validation images" if "knn_k" in about else (
+        f"kNN accuracy not measured for more than {MEASURED:,} numbers")
+    print(f"{name}: {about['dim']} dimensions, {known}")
 
 
 @halves_app.command("import")
@@ -201,7 +208,7 @@ def halves_import(path: Path, part: Annotated[str | None, typer.Option(help="Whi
     from attribution.lds import LEAST
 
     ws = Workspace.open(workspace)
-    masks, margins = subsets(path.expanduser(), imports.sizes(ws), part=part, least=LEAST)
+    masks, margins = subsets(user_path(path), imports.sizes(ws), part=part, least=LEAST)
     about = imports.bring_halves(ws, masks, margins, {"file": path.name, "models": part or "all"})
     if as_json:
         return print_json({"workspace": ws.name, **about})

@@ -50,7 +50,7 @@ def base_train(models: Annotated[int, typer.Option(help="How many.")] = 10, work
 
 
 @features_app.command("train")
-def features_train(name: Annotated[str, typer.Argument(help="moco, simclr, dino, supervised or pixels")],
+def features_train(name: Annotated[str, typer.Argument(help="moco, simclr, dino or supervised")],
                    epochs: Annotated[int | None, typer.Option(help="The method's own number if not given.")] = None,
                    workspace: Where = DEMO, as_json: AsJson = False):
     """Train a feature set on a workspace's training images. Interrupt it and call it again: it goes on."""
@@ -102,7 +102,7 @@ def rankings_build(method: Annotated[str, typer.Argument(help="trak or datamodel
                    models: Annotated[int, typer.Option(help="Datamodels: half-models to train and fit on.")] = 500,
                    dim: Annotated[int, typer.Option(help="TRAK: dimensions of the projection.")] = 512,
                    workspace: Where = DEMO, as_json: AsJson = False):
-    """Compute TRAK (on the base models) or Datamodels for a workspace. Trainings are kept; interrupted, it goes on."""
+    """Compute TRAK (on the base models) or Datamodels for a workspace. Trainings that were done are not repeated."""
     from attribution import builds
 
     ws = Workspace.open(workspace)

@@ -1,7 +1,6 @@
 """Verbs that measure rankings: evaluate supports, evaluate lds."""
 
 from attribution.cli import AsJson, Where, group, print_json, progress_bar, table
-from attribution.files import write_json
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
@@ -27,12 +26,13 @@ def evaluate_supports(workspace: Where = DEMO, as_json: AsJson = False):
 def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
     """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""
     from attribution.measure import evaluate_lds as evaluate
+    from attribution.measure import keep_lds
 
     ws = Workspace.open(workspace)
     with progress_bar() as progress:
         answer = evaluate(ws, progress=progress)
     if ws.is_free("lds"):  # the pages show it
-        write_json(ws.folder("lds") / "lds.json", answer)
+        keep_lds(ws, answer)
     if as_json:
         return print_json(answer)
     ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"

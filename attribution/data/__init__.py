@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.files import user_path
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,7 +97,7 @@ def get(name: str):
 def folder(root: Path | str) -> Path:
     """What the file names in a `source` are relative to: the folder `root`, absolute, or the one of the file `root`.
     Raises UserError where nothing is there."""
-    root = Path(root).expanduser().resolve()
+    root = user_path(root).resolve()
     if not root.exists():
         raise UserError(f"there is nothing at {root}; check --root")
     return root if root.is_dir() else root.parent

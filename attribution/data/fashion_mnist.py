@@ -1,6 +1,7 @@
 """Fashion-MNIST (Xiao, Rasul and Vollgraf, arXiv 1708.07747; MIT licence): 60,000 + 10,000 grey images of 28 x 28."""
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +48,7 @@ def read(split: str, root: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     try:
         images = _read(folder / f"{prefix}-images-idx3-ubyte.gz", 3)
         labels = _read(folder / f"{prefix}-labels-idx1-ubyte.gz", 1)
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         raise UserError(f"Fashion-MNIST cannot be read from {folder} ({error}); "
                         "give a folder with its four idx.gz files") from None
     return images, labels.astype(np.int64)

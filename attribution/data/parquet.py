@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attribution.data import DataSet, folder
+from attribution.data.decoding import Unreadable
 from attribution.data.encoded import Contents, Encoded, required, splits
 from attribution.errors import UserError
 
@@ -54,8 +55,7 @@ class Rows(Contents):
             raise _broken(self.root / self.files[which][0], error) from None
         content = found.get("bytes") if isinstance(found, dict) else found
         if content is None:
-            raise UserError(f"{self.name(i)} holds no image, at most the path of one elsewhere; write the data set "
-                            "again with its images in it, or give the images themselves as an image-folder")
+            raise Unreadable("no image in it, at most the path of one elsewhere")
         return content
 
     def name(self, i):
@@ -184,6 +184,9 @@ def _read(folder: Path, names: list[str], picture: str, label: str) -> tuple[Row
     """The pictures of the files `names`, and their labels, int64."""
     labels = []
     for name in names:
+        if _columns(folder / name) != (picture, label):
+            raise UserError(f"{folder / name} has not the columns {picture} and {label} of the other files; write all "
+                            "files of the data set alike")
         try:
             column = pq.ParquetFile(folder / name).read([label]).column(label)
         except (OSError, pa.ArrowException) as error:

@@ -13,6 +13,7 @@ from typing import Protocol
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.files import user_path
 
 #: Name on the command line -> module here, in the order in which files are sniffed.
 NAMES = {
@@ -112,7 +113,7 @@ def get(name: str) -> Format:
 
 def sniff(path: Path) -> str:
     """The name of the format that `path` looks like. Raises UserError where none fits or nothing is there."""
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not path.exists():
         raise UserError(f"there is nothing at {path}; check the path")
     for name in NAMES:

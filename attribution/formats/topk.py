@@ -23,6 +23,9 @@ def sniff(path: Path) -> bool:
     if path.suffix != ".npy" or not path.is_file():
         return False
     try:
+        with path.open("rb") as stream:
+            if stream.read(6) != b"\x93NUMPY":
+                return False  # torch's, under another name: opening that would load torch
         array = open_array(path)
     except UserError:
         return False

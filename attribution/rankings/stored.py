@@ -82,8 +82,9 @@ class Stored(Ranking):
         row[arrays["columns"][part]] = arrays["data"][part]
         return row
 
-    def scores(self, target):
-        return np.nan_to_num(super().scores(target))
+    def candidates(self, target, which=None):
+        pool = super().candidates(target, which)
+        return pool[~np.isnan(self._arrays["scores"][target][pool])] if "scores" in self._arrays else pool
 
     def top(self, target, k, candidates=None, end="helpful"):
         """As `Ranking.top`, where what is not scored is not ranked.
@@ -95,10 +96,10 @@ class Stored(Ranking):
         if "ids" in self._arrays:
             return self._listed(target, k, candidates, end)
         ranked = super().top(target, k, candidates, end)
-        if "tail" not in self._arrays:
-            kept = ~np.isnan(ranked.scores) & ~(self.zero_is_none & (ranked.scores == 0))
-            return Ranked(ranked.ids[kept], ranked.scores[kept])
         sign = 1 if end == "helpful" else -1
+        if "tail" not in self._arrays:
+            kept = sign * ranked.scores > 0 if self.zero_is_none else slice(None)
+            return Ranked(ranked.ids[kept], ranked.scores[kept])
         found = ranked.ids[sign * ranked.scores > 0]
         tail = np.asarray(self._arrays["tail"][target, 0 if end == "helpful" else 1], np.int64)
         tail = tail[np.isin(tail, self.candidates(target, candidates)) & (self.row(target)[tail] == 0)]

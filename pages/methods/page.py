@@ -1,12 +1,11 @@
 """Methods: what the rankings are worth, over many targets. Supports: the CDFs, and the table behind them."""
 
-import json
-from pathlib import Path
 
 import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace, recipes, studies
+from attribution.measure import measured_lds
 from attribution.store import Store
 from attribution.support import CONFIRM_SEEDS, SEEDS
 from pages.explore.rows import wall_data
@@ -29,7 +28,7 @@ def main() -> None:
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
     try:
-        found, lds = _study(ws), _lds(str(ws.folder("lds") if "lds" in ws.manifest["parts"] else ws.path / "lds"))
+        found, lds = _study(ws), measured_lds(ws)
     except UserError as error:
         st.error(write.sentence(error))
         return
@@ -90,15 +89,6 @@ def _measured(_found, version: str) -> dict:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _figure(_found, version: str):
     return cdfs(_found)
-
-
-@st.cache_resource(ttl=60, show_spinner=False)
-def _lds(folder: str) -> dict | None:
-    file = Path(folder) / "lds.json"
-    try:
-        return json.loads(file.read_text()) if file.exists() else None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
 
 
 # -- drawing

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError, Workspace, background, formats, imports
+from attribution.files import user_path
 from pages.ui import command, look, state
 from pages.ui import format as write
 from pages.workspace import words
@@ -112,16 +113,19 @@ def _bring(ws: Workspace) -> None:
                    "or a Parquet table of target, train, rank and score. The file is read, never executed, and checked "
                    "against these images first.")
         return
+    there, guess = False, None
     try:
+        there = user_path(path).exists()
         guess = formats.sniff(Path(path))
     except UserError as error:
         st.caption(write.sentence(error))
-        guess = None
-        if not Path(path).expanduser().exists():
+        if not there:
             return
     names = list(formats.NAMES)
     fields = {"path": path, "format": st.selectbox("Format", names, names.index(guess) if guess else None,
                                                    placeholder="Which library wrote it?")}
+    if fields["format"]:
+        st.caption(write.plain(formats.get(fields["format"]).WHAT))
     suggestion = Path(path).stem.lower().replace(" ", "-")[:40]
     fields["name"] = st.text_input("Name", suggestion if imports.NAME.fullmatch(suggestion) else "",
                                    placeholder="a-z, 0-9, dot, dash, underscore")

@@ -42,6 +42,13 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / "w"
 
 
+def judged(folder):
+    """Gives the workspace half-models, and what `evaluate lds` found with them."""
+    (folder / "lds").mkdir()
+    (folder / "lds" / "lds.json").write_text(json.dumps(LDS))
+    Workspace.open(folder).record("lds", {"masks": 100})
+
+
 def opened():
     app = AppTest.from_file(str(APP), default_timeout=30)
     app._page_hash = calc_hash("methods")
@@ -61,8 +68,7 @@ def html(app) -> str:
 
 
 def test_the_study_a_workspace_brings(folder):
-    (folder / "lds").mkdir()
-    (folder / "lds" / "lds.json").write_text(json.dumps(LDS))
+    judged(folder)
     app = opened()
     assert not app.exception and not app.error
     assert "Too few to compare rankings: 1 target (removal supports)" in texts(app)
@@ -105,8 +111,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
 
 def test_lds_is_shown_without_a_study(folder):
     (folder / "supports.parquet").unlink()
-    (folder / "lds").mkdir()
-    (folder / "lds" / "lds.json").write_text(json.dumps(LDS))
+    judged(folder)
     app = opened()
     assert not app.exception and "How well does a ranking foretell" in texts(app)
     assert "<b>0.610</b>" in html(app) and "AUC" not in html(app) and "No study has been made" in app.info[0].value
@@ -118,8 +123,7 @@ def test_without_base_models_there_is_lds_or_nothing(tmp_path, monkeypatch, lds)
     tiny.write(tmp_path / "w", base=False)
     monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
     if lds:
-        (tmp_path / "w" / "lds").mkdir()
-        (tmp_path / "w" / "lds" / "lds.json").write_text(json.dumps(LDS))
+        judged(tmp_path / "w")
     app = opened()
     assert not app.exception and not app.error and ("<b>0.610</b>" in html(app)) == lds
     assert not app.button and "no model has been trained here yet" in texts(app)

@@ -196,3 +196,48 @@ def test_killed_while_it_replaces_another_it_leaves_nothing_broken(ws, run_pytho
     assert "mine" not in Workspace.open(ws.path).rankings()
     assert run_python("-c", KILLED, ws.path, 99, "dense").code == 0
     assert len(Workspace.open(ws.path).ranking("mine").top(0, 60).ids) == 60
+
+
+@pytest.mark.parametrize("k", [1, 5, 29, 31, 60])
+def test_some_training_images_are_ranked_however_few_are_asked_for(ws, scores, k):
+    train = np.arange(0, 60, 2)
+    imports.bring(ws, incoming(scores[:, train], train=train), "part", dense=True)
+    wanted = train[np.argsort(-scores[0][train])][:k]
+    assert ws.ranking("part").top(0, k).ids.tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_a_sparse_regression_has_helpful_images_at_one_end_and_harmful_ones_at_the_other(ws, dense):
+    sparse = np.zeros((12, 60), np.float32)
+    for target, label in enumerate(ws.val_labels):
+        same, others = np.flatnonzero(ws.train_labels == label), np.flatnonzero(ws.train_labels != label)
+        sparse[target, same[:5]], sparse[target, others[:4]] = [5, 4, 3, 2, 1], [-1, -2, -3, -4]
+    imports.bring(ws, incoming(sparse, zero_is_none=True), "dm", dense=dense)
+    for k in (3, 20, 60):
+        assert ws.ranking("dm").top(0, k).scores.tolist() == [5, 4, 3, 2, 1][:k]
+        assert ws.ranking("dm").top(0, k, end="harmful").scores.tolist() == [-4, -3, -2, -1][:k]
+
+
+def test_a_ranking_that_ranks_nothing_does_not_pass(ws):
+    with pytest.raises(UserError, match="ranks no training image"):
+        imports.bring(ws, incoming(np.zeros((12, 60), np.float32), zero_is_none=True), "none", dense=True)
+
+
+def test_two_at_once_keep_what_the_other_wrote(ws, scores):
+    other = Workspace.open(ws.path)
+    imports.bring(other, incoming(scores), "second")
+    imports.bring(ws, incoming(scores), "first")
+    assert {"first", "second"} <= set(Workspace.open(ws.path).rankings())
+
+
+def test_features_that_would_hide_something(ws, scores):
+    imports.bring(ws, incoming(scores), "l2-own")
+    for name, why in (("own", "would hide"), ("pixels", "own pixels")):
+        with pytest.raises(UserError, match=why):
+            imports.bring_features(ws, np.eye(3)[ws.train_labels], np.eye(3)[ws.val_labels], name)
+
+
+def test_an_import_under_way_is_not_cleared_away_by_another(ws, scores):
+    with imports.staged(ws.path / "rankings" / "a.b") as under_way:
+        imports.bring(ws, incoming(scores), "a")
+        assert under_way.exists()

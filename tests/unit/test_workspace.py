@@ -194,3 +194,15 @@ def test_the_fingerprint_sees_pixels_labels_and_their_order():
         (images.reshape(4, 2, 8), labels, images, labels), (images, labels, images, 1 - labels)]}
     assert len(prints) == 7
     assert fingerprint(images, labels, images, labels) == fingerprint(images.copy(), list(labels), images, labels)
+
+
+@pytest.mark.parametrize("part, about", [("rankings/../../victim", {}), ("../victim", {}), ("/etc", {}),
+                                         ("rankings/mine", {"files": {"../secret.npy": 3}})])
+def test_a_workspace_names_nothing_outside_itself(folder, part, about):
+    manifest(folder, parts={part: about})
+    refused(folder, "take (it|the workspace) from where it was made")
+
+
+def test_only_what_was_added_here_is_elsewhere(folder):
+    manifest(folder, parts={"features/moco": {"home": "/somewhere"}})
+    assert Workspace.open(folder).folder("features/moco") == folder / "features" / "moco"

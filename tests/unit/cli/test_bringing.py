@@ -91,3 +91,9 @@ def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, 
     assert json.loads((ws.path / "lds" / "lds.json").read_text())["rankings"]["dm"] == answer["rankings"]["dm"]
     wrong = run_python("-m", "attribution", "halves", "import", tmp_path / "models", "--part", "60:91")
     assert wrong.code == 2 and "0:90" in wrong.err
+
+
+@pytest.mark.parametrize("path", ["~nosuchuser/scores.npy", "a" * 300, "/proc/1/mem/x"])
+def test_paths_that_cannot_be_looked_at_get_one_sentence(ws, path, run_python):
+    done = run_python("-m", "attribution", "show", path)
+    assert done.code == 2 and len(done.err.strip().splitlines()) == 1 and "check the path" in done.err

@@ -94,3 +94,13 @@ def test_sniff(tmp_path):
     (tmp_path / "junk.npy").write_bytes(b"junk")
     found = [name for name in ("ids", "scores", "row", "junk", "none") if sniff(tmp_path / f"{name}.npy")]
     assert found == ["ids"]
+
+
+def test_looking_at_torch_s_file_under_another_name_loads_no_torch(tmp_path, run_python):
+    import zipfile
+
+    with zipfile.ZipFile(tmp_path / "scores.npy", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02.")
+    look = "import sys; from attribution.formats import topk; from pathlib import Path; " \
+           "print(topk.sniff(Path(sys.argv[1])), 'torch' in sys.modules)"
+    assert run_python("-c", look, tmp_path / "scores.npy").out.split() == ["False", "False"]
