@@ -31,10 +31,11 @@ class Opening:
 
 
 def opening(workspace) -> Opening | None:
-    """The removal to open with: the smallest one that flips a stable target.
+    """The removal to open with: of those that flip a stable target the smallest one, first where every seed tried was
+    wrong without it and every base model right with it.
 
     A close call serves only where there is no clear one, and where at least half of all seeds said the same wrong
-    class. None where there is no such removal, and where there are no base models to say what is stable.
+    class. None where there is no such removal, or where there are no base models.
     """
     if not workspace.has_base:
         return None
@@ -42,7 +43,8 @@ def opening(workspace) -> Opening | None:
     found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & (found.ranking != "random")]
     told = [verdict(workspace, row) for row in found.itertuples() if workspace.base.status(row.target) == "stable"]
     told = [one for one in told if not one.close or 2 * one.votes >= one.seeds]
-    return min(told, key=lambda one: (one.close, one.k, one.target), default=None)
+    return min(told, default=None, key=lambda one: (one.close, one.wrong < one.seeds, one.right < one.models, one.k,
+                                                    one.target))
 
 
 def verdict(workspace, row) -> Opening:

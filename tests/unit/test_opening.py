@@ -57,6 +57,12 @@ def test_of_an_unstable_support_the_smallest_k_that_is_clear_is_told(ws):
     assert opening(ws).target == 3, "a clear one comes before a close call"
 
 
+def test_a_smaller_one_that_some_seeds_resist_waits(ws):
+    write(ws, {"target": 4, "support": 1, "trace": [probe(1, [0, 0, 0, 1, 1])]},
+          {"target": 5, "support": 9, "trace": [probe(9, [1, 1, 1])]})
+    assert opening(ws).target == 5
+
+
 def test_nothing_to_tell(ws):
     write(ws, {"status": "censored", "support": None})
     assert opening(ws) is None
