@@ -1,13 +1,11 @@
 """Computing what a workspace holds: base models, features, models on random halves, TRAK, Datamodels.
 
-Long work is resumable: every trained model is kept under the data folder, or in the result store, and is not trained
-twice. Functions that store put provenance beside what they store.
+Long work is resumable: base models, half-models and self-supervised networks are kept under the data folder, or in the
+result store, and are not trained twice. Functions that store put provenance beside what they store.
 """
 
-import platform
 import time
 from collections.abc import Callable
-from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -18,6 +16,7 @@ from attribution.errors import UserError
 from attribution.features import knn
 from attribution.files import read_array, write_array
 from attribution.formats import Incoming
+from attribution.provenance import made
 from attribution.store import Store
 from attribution.workspace import Workspace
 
@@ -26,8 +25,6 @@ BASE_SEEDS = range(200, 210)
 HELD_OUT = {"draw": 2, "count": 100, "seeds": [0, 1, 2, 3, 4]}
 #: of the halves that Datamodels is fitted on, at most so many of the last ones tune it and TRAK
 TUNING = 200
-TRAK_DIM = 512
-PENALTIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 TUNED_TARGETS = 60
 Progress = Callable[[str, int, int], None]
 
@@ -80,8 +77,7 @@ def unflat(trainer, weights: np.ndarray):
 
 def networks(workspace: Workspace, trainer) -> list:
     """The base models, from the weights the workspace keeps. Raises UserError where it has none."""
-    if not workspace.has_base:
-        raise UserError(f"{workspace.name} has no base models yet; train them with `base train`")
+    workspace.check_base()
     return [unflat(trainer, row) for row in read_array(workspace.folder("base") / "weights.npy")]
 
 
@@ -111,10 +107,8 @@ def train_features(workspace: Workspace, name: str, epochs: int | None, progress
     workspace.check_free(f"features/{name}")
     images = np.asarray(workspace.train_images)
     train, val, about = embedded(workspace, name, images, [np.asarray(workspace.val_images)], epochs, progress)
-    accuracy = knn.knn_accuracy(train, workspace.train_labels, val, workspace.val_labels)
     return store(workspace, f"features/{name}", {"train": train.astype(np.float32), "val": val.astype(np.float32)},
-                 {"knn_accuracy": round(accuracy, 4), "knn_k": knn.K, "measured_on": "the validation images", **about,
-                  **made(f"features train {name}")})
+                 {**knn.measured(workspace, train, val), **about, **made(f"features train {name}")})
 
 
 def embed_backbone(workspace: Workspace, name: str, backbone: str, weights: Path, side: int,
@@ -127,11 +121,10 @@ def embed_backbone(workspace: Workspace, name: str, backbone: str, weights: Path
     start = time.perf_counter()
     train, val = (network.embed(images, folder / split, lambda *at, split=split: progress(f"{name}: {split}", *at))
                   for split, images in (("train", workspace.train_images), ("val", workspace.val_images)))
-    accuracy = knn.knn_accuracy(train, workspace.train_labels, val, workspace.val_labels)
     words = f"features embed {name} --backbone {backbone} --weights {network.weights.name} --side {side}"
     return imports.bring_features(workspace, train, val, name, {
-        "knn_accuracy": round(accuracy, 4), "knn_k": knn.K, "measured_on": "the validation images",
-        "seconds": round(time.perf_counter() - start, 1), **made(words), "device": network.device})
+        **knn.measured(workspace, train, val), "seconds": round(time.perf_counter() - start, 1), **made(words),
+        "device": network.device})
 
 
 def embedded(workspace: Workspace, name: str, images: np.ndarray, others: list[np.ndarray], epochs: int | None,
@@ -153,7 +146,8 @@ def embedded(workspace: Workspace, name: str, images: np.ndarray, others: list[n
 
 def train_halves(workspace: Workspace, sequence: dict, progress: Progress) -> None:
     """Has the runner train every half of a sequence under each of its seeds."""
-    wait(workspace, jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"]), progress)
+    jobs.follow(workspace, jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"]),
+                progress)
 
 
 def half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
@@ -183,24 +177,6 @@ def held_out_about(workspace: Workspace, sequence: dict) -> dict:
     return {"alpha": 0.5, "masks": sequence["count"], "seeds": sequence["seeds"],
             "training": "equal epochs: half as many steps", "recipe": workspace.recipe,
             "hash": recipes.get(workspace.recipe).hash}
-
-
-def wait(workspace: Workspace, spec: dict, progress: Progress) -> None:
-    """Queues a job and shows its progress to the end. Interrupted, it is cancelled, and what it trained is kept."""
-    number = jobs.submit(workspace, spec)
-    kept = Store.of(workspace)
-    try:
-        while (job := kept.job(number)).open:
-            progress(job.what, job.done, job.total)
-            jobs.ensure_runner(workspace)
-            time.sleep(2)
-    except KeyboardInterrupt:
-        kept.cancel_job(number)
-        raise
-    finally:
-        kept.close()
-    if job.state != "done":
-        raise UserError(f"the job {job.what!r} ended as {job.state} ({job.message}); run the same command again")
 
 
 # -- rankings
@@ -250,12 +226,12 @@ def tuned_datamodels(masks: np.ndarray, margins: np.ndarray, tuning: int, name: 
 
     n_val = margins.shape[1]
     some = np.random.default_rng(jobs.STUDY_SEED).choice(n_val, min(TUNED_TARGETS, n_val), replace=False)
-    tried = {}
-    for number, penalty in enumerate(PENALTIES):
-        weights = method.fit(masks[:-tuning], margins[:-tuning, some], penalty)
-        tried[penalty] = round(float(lds.lds(masks[-tuning:], margins[-tuning:, None, some], weights,
-                                             resamples=0).mean), 4)
-        progress(f"{name}: penalties tried", number + 1, len(PENALTIES))
+
+    def quality(weights, held_masks, held_margins):
+        return lds.lds(held_masks, held_margins[:, None], weights, resamples=0).mean
+
+    tried = method.tune(masks, margins[:, some], tuning, quality,
+                        lambda done, total: progress(f"{name}: penalties tried", done, total))
     penalty = max(tried, key=tried.get)
     weights = method.fit(masks, margins, penalty, lambda done: progress(f"{name}: targets", done, n_val))
     return weights, {"penalty": penalty, "tuning": tried, "nonzero": round(float((weights != 0).sum(1).mean()), 1),
@@ -284,23 +260,6 @@ def store(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], about:
         write_array(workspace.added / part / f"{name}.npy", array)
     workspace.add(part, about, [f"{part}/{name}.npy" for name in arrays])
     return about
-
-
-def made(verbs: str) -> dict:
-    """Provenance that every part carries."""
-    return {"command": f"python -m attribution {verbs}", "made": time.strftime("%Y-%m-%d", time.gmtime()),
-            "versions": versions(), "device": platform.processor() or platform.machine()}
-
-
-def versions() -> dict[str, str]:
-    """Versions of what computes a part, as far as it is installed."""
-    found = {"python": platform.python_version()}
-    for name in ("torch", "numpy", "scikit-learn", "lightly", "dattri", "faiss-cpu"):
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
 
 
 def scratch(workspace: Workspace, part: str) -> Path:

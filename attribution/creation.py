@@ -2,12 +2,9 @@
 
 import inspect
 import os
-import platform
 import shlex
-import shutil
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +14,8 @@ from attribution import data, recipes
 from attribution.data import DataSet, Split, roots
 from attribution.errors import UserError
 from attribution.files import user_path, write_array, write_json, write_table
+from attribution.imports import staged
+from attribution.provenance import made
 from attribution.workspace import SCHEMA, Workspace, fingerprint
 
 #: pixels are a feature set where an image has at most so many numbers, and all training images so many together (each
@@ -42,17 +41,11 @@ def create(path: Path | str, dataset: str, root: Path | str | None = None, *, na
     options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
     found = _load(dataset, root, {option: value for option, value in options.items() if value is not None}, progress)
     _check(found)
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    with staged(path) as partial:
         workspace = _write(partial, found, name or path.name, recipe)
         _record(workspace, found, dataset, options, time.perf_counter() - start)
         if found.train.source:
             roots.remember(workspace.fingerprint, data.folder(root))
-        partial.rename(path)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return Workspace.open(path)
 
 
@@ -108,13 +101,11 @@ def _record(workspace: Workspace, found: DataSet, dataset: str, options: dict, s
         write_table(workspace.path / files[-2], pd.DataFrame({"source_index": index, "label": part.labels}))
     words = [f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}")
              for option, value in options.items() if value is not None]
-    made = {"command": " ".join(["python -m attribution workspace create --dataset", shlex.quote(dataset), *words]),
-            "made": time.strftime("%Y-%m-%d", time.gmtime()), "versions": _versions(),
-            "device": platform.processor() or platform.machine()}
-    workspace.record("data", {**made, "skipped": list(found.skipped), "seconds": round(seconds, 1)}, files)
+    about = made(" ".join(["workspace create --dataset", shlex.quote(dataset), *words]))
+    workspace.record("data", {**about, "skipped": list(found.skipped), "seconds": round(seconds, 1)}, files)
     size = int(np.prod(found.train.images.shape[1:]))
     if size <= PIXELS_PER_IMAGE and size * workspace.n_train <= PIXELS:
-        workspace.record("features/pixels", {**made, "name": "pixels", "dim": size, "seconds": 0.0})
+        workspace.record("features/pixels", {**about, "name": "pixels", "dim": size, "seconds": 0.0})
 
 
 def _write_images(folder: Path, split: str, part: Split) -> str:
@@ -124,7 +115,3 @@ def _write_images(folder: Path, split: str, part: Split) -> str:
         return f"images/{split}.parquet"
     write_array(folder / "images" / f"{split}.npy", np.asarray(part.images))
     return f"images/{split}.npy"
-
-
-def _versions() -> dict[str, str]:
-    return {"python": platform.python_version(), **{name: version(name) for name in ("numpy", "pillow", "pyarrow")}}

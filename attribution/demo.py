@@ -17,6 +17,7 @@ from attribution.data import fashion_mnist
 from attribution.errors import UserError
 from attribution.features import knn
 from attribution.files import write_array, write_json, write_table
+from attribution.provenance import made
 from attribution.store import Store
 from attribution.workspace import SCHEMA, Workspace, fingerprint
 
@@ -75,7 +76,7 @@ class Build:
             write_array(self.folder / name, array)
         for name, table in (tables or {}).items():
             write_table(self.folder / name, table)
-        workspace.record(part, {**builds.made("demo build"), **about}, [*(arrays or {}), *(tables or {})])
+        workspace.record(part, {**made("demo build"), **about}, [*(arrays or {}), *(tables or {})])
 
     def outside(self) -> tuple[np.ndarray, np.ndarray]:
         """The 9,000 test images that are not in the workspace, and their labels: what accuracies are measured on."""
@@ -263,7 +264,7 @@ def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
     spec = jobs.study_spec(workspace, study_targets(workspace), STUDY["rankings"], STUDY["kinds"])
-    builds.wait(workspace, spec, build.progress)
+    jobs.follow(workspace, spec, build.progress)
     export_study(build)
 
 

@@ -65,7 +65,7 @@ def bring(workspace, incoming: Incoming, name: str, *, about: dict | None = None
     kept = f"{name if incoming.method else 'imported'} · " + ("every score" if dense else f"first {k:,}")
     whole = {"method": incoming.method or name, "signed": incoming.signed, "about": kept,
              "zero_is_none": incoming.zero_is_none, **incoming.said, "alignment": found.to_json(),
-             "made": time.strftime("%Y-%m-%d", time.gmtime()), "seconds": round(time.perf_counter() - start, 1),
+             "seconds": round(time.perf_counter() - start, 1),
              **(about or {})}
     workspace.add(part, whole, files)
     return whole
@@ -85,7 +85,7 @@ def bring_features(workspace, train: np.ndarray, val: np.ndarray, name: str, abo
                 kept[at : at + 10_000] = block
             kept.flush()
         workspace.drop(part)
-    whole = {"dim": int(train.shape[1]), "made": time.strftime("%Y-%m-%d", time.gmtime()), **(about or {})}
+    whole = {"dim": int(train.shape[1]), **(about or {})}
     workspace.add(part, whole, [f"{part}/train.npy", f"{part}/val.npy"])
     return whole
 
@@ -95,7 +95,7 @@ def bring_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict 
     LDS is measured on. They should not be those that a ranking was fitted on."""
     workspace.check_free("lds")
     whole = {"alpha": round(float(masks.mean()), 4), "masks": len(masks), "seeds": [0], "recipe": None, "hash": None,
-             "made": time.strftime("%Y-%m-%d", time.gmtime()), **(about or {})}
+             **(about or {})}
     with staged(workspace.added / "lds") as folder:
         write_array(folder / "masks.npy", np.packbits(masks, axis=1))
         write_array(folder / "margins.npy", margins[:, None].astype(np.float16))
@@ -137,14 +137,14 @@ def staged(folder: Path):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
     except OSError as error:
-        raise UserError(f"{folder.parent} cannot be written to ({error.strerror}); set LINEUP_DATA to a folder that "
-                        "can") from None
+        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another folder, or set "
+                        "LINEUP_DATA to one for what is added to the demo") from None
     try:
         yield partial
         shutil.rmtree(folder, ignore_errors=True)
         partial.replace(folder)
     except OSError as error:
-        raise UserError(f"{folder} could not be written ({error.strerror or error}); make room and try again") from None
+        raise UserError(f"{folder} cannot be written ({error.strerror or error}); make room and try again") from None
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -23,7 +23,7 @@ from attribution.edits import Edit, nothing, remove
 from attribution.errors import UserError
 from attribution.probes import DRAWS, changeable, check_kind, control, edit_of, largest_k, prefix
 from attribution.rankings import check_k
-from attribution.store import Store
+from attribution.store import Job, Store
 
 SEEDS = list(support.SEEDS)
 STUDY_SEED = 7  # draws the targets of a study where nobody says otherwise
@@ -221,6 +221,29 @@ def submit(workspace, spec: dict) -> int:
         store.close()
     ensure_runner(workspace)
     return number
+
+
+def follow(workspace, spec: dict, progress) -> Job:
+    """Queues a spec and waits for its end; progress(text, done, total) on the way. Interrupted, it cancels the job.
+
+    Raises UserError where the job ends as anything but done, and as `submit` does.
+    """
+    number = submit(workspace, spec)
+    store = Store.of(workspace)
+    try:
+        while (job := store.job(number)).open:
+            progress(job.what, job.done, job.total or None)
+            ensure_runner(workspace)
+            time.sleep(0.3)
+    except KeyboardInterrupt:
+        store.cancel_job(number)
+        raise UserError(f"job {number} was cancelled; what it trained is kept, "
+                        "and the same command goes on from there") from None
+    finally:
+        store.close()
+    if job.state != "done":
+        raise UserError(f"job {number} ended as {job.state}: {job.message or 'cancelled by someone else'}")
+    return job
 
 
 def cancel(workspace, number: int) -> bool:

@@ -5,13 +5,24 @@ import shlex
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from attribution import UserError, data, formats, imports
-from attribution.cli import AsJson, Where, app, features_app, group, halves_app, print_json, progress_bar, screen, table
+from attribution.cli import (
+    AsJson,
+    Where,
+    accuracy,
+    app,
+    features_app,
+    group,
+    halves_app,
+    print_json,
+    progress_bar,
+    table,
+)
 from attribution.files import user_path
 from attribution.lineup import default_rankings
+from attribution.provenance import made
 from attribution.workspace import DEMO, Workspace
 
 workspace_app = group("workspace", "Workspaces of your own: create, locate, remove.")
@@ -27,8 +38,6 @@ Force = Annotated[bool, typer.Option("--force", help="Keep it although it does n
 Dense = Annotated[bool | None, typer.Option("--dense/--top-only", help="Keep every score (LDS needs them), or not.")]
 #: targets that `show` compares rankings on, and how many images of each
 SHOWN_TARGETS, SHOWN = 200, 20
-#: training features of which, in numbers, kNN accuracy is measured when they are imported
-MEASURED = 250_000_000
 
 
 # -- workspaces
@@ -135,7 +144,10 @@ def show(path: Path,
 
 def _import(ws, format, path, name, declared, dense, force) -> dict:
     incoming = formats.get(format).load(user_path(path), declared, imports.sizes(ws))
-    about = {"format": format, "file": path.name}
+    said = [word for option, value in vars(declared).items() if value is not None
+            for word in (f"--{option.replace('_', '-')}", str(getattr(value, "name", value)))]
+    words = shlex.join(["import", format, path.name, "--name", name, *said, *(["--force"] if force else [])])
+    about = {"format": format, "file": path.name, **made(words)}
     with progress_bar() as progress:
         return imports.bring(ws, incoming, name, about=about, force=force, dense=dense, progress=progress)
 
@@ -180,22 +192,16 @@ def features_import(name: Name, train: Annotated[Path, typer.Option(help="Featur
                     val: Annotated[Path, typer.Option(help="Features of the validation images, [n, d].")],
                     workspace: Where = DEMO, as_json: AsJson = False):
     """Bring a feature set of your own; ESVM, L2 and cosine rankings in it are then computed when asked."""
-    from attribution.features.knn import K, knn_accuracy
+    from attribution.features.knn import measured
     from attribution.formats.features import load_features
 
     ws = Workspace.open(workspace)
     arrays = load_features(train, val, imports.sizes(ws))
-    about = {"file": train.name}
-    if arrays[0].size <= MEASURED:  # faiss holds a copy of all training features
-        screen.print(f"kNN accuracy of {len(arrays[1]):,} features among {len(arrays[0]):,}", highlight=False)
-        accuracy = knn_accuracy(np.asarray(arrays[0]), ws.train_labels, np.asarray(arrays[1]), ws.val_labels)
-        about |= {"knn_accuracy": round(accuracy, 4), "knn_k": K, "measured_on": "the validation images"}
-    about = imports.bring_features(ws, *arrays, name, about)
+    words = shlex.join(["features", "import", "--name", name, "--train", train.name, "--val", val.name])
+    about = imports.bring_features(ws, *arrays, name, {"file": train.name, **measured(ws, *arrays), **made(words)})
     if as_json:
         return print_json({"workspace": ws.name, "features": name, **about})
-    known = f"kNN accuracy {about['knn_accuracy']:.1%} on the validation images" if "knn_k" in about else (
-        f"kNN accuracy not measured for more than {MEASURED:,} numbers")
-    print(f"{name}: {about['dim']} dimensions, {known}")
+    print(f"{name}: {about['dim']} dimensions, {accuracy(about)}")
 
 
 @halves_app.command("import")
@@ -209,7 +215,8 @@ def halves_import(path: Path, part: Annotated[str | None, typer.Option(help="Whi
 
     ws = Workspace.open(workspace)
     masks, margins = subsets(user_path(path), imports.sizes(ws), part=part, least=LEAST)
-    about = imports.bring_halves(ws, masks, margins, {"file": path.name, "models": part or "all"})
+    about = imports.bring_halves(ws, masks, margins, {
+        "file": path.name, "models": part or "all", **made(f"halves import {shlex.quote(path.name)}")})
     if as_json:
         return print_json({"workspace": ws.name, **about})
     print(f"{about['masks']} models on subsets of {about['alpha']:.0%} judge the rankings of {ws.name}: "

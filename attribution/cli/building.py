@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from attribution import UserError
-from attribution.cli import AsJson, Where, features_app, group, halves_app, print_json, progress_bar, screen
+from attribution.cli import AsJson, Where, accuracy, features_app, group, halves_app, print_json, progress_bar, screen
 from attribution.workspace import DEMO, Workspace
 
 base_app = group("base", "Models of the unedited training set, which differ in the seed alone.")
@@ -53,14 +53,14 @@ def base_train(models: Annotated[int, typer.Option(help="How many.")] = 10, work
 def features_train(name: Annotated[str, typer.Argument(help="moco, simclr, dino or supervised")],
                    epochs: Annotated[int | None, typer.Option(help="The method's own number if not given.")] = None,
                    workspace: Where = DEMO, as_json: AsJson = False):
-    """Train a feature set on a workspace's training images. Interrupt it and call it again: it goes on."""
+    """Train a feature set on a workspace's training images. A self-supervised one goes on where it was interrupted."""
     from attribution.builds import train_features
 
     ws = Workspace.open(workspace)
     with progress_bar() as progress:
         about = train_features(ws, name, epochs, progress)
     _tell(as_json, {"workspace": ws.name, "features": name, **about},
-          f"{name}: kNN accuracy {about['knn_accuracy']:.1%} on {about['measured_on']}")
+          f"{name}: {accuracy(about)}")
 
 
 @features_app.command("embed")
@@ -78,7 +78,7 @@ def features_embed(name: Annotated[str, typer.Argument(help="What to call the fe
     with progress_bar() as progress:
         about = embed_backbone(ws, name, backbone, weights, side, progress)
     _tell(as_json, {"workspace": ws.name, "features": name, **about},
-          f"{name}: {about['dim']} dimensions, kNN accuracy {about['knn_accuracy']:.1%} on {about['measured_on']}")
+          f"{name}: {about['dim']} dimensions, {accuracy(about)}")
 
 
 @halves_app.command("train")
@@ -87,9 +87,10 @@ def halves_train(count: Annotated[int, typer.Option(help="How many halves.")] = 
                  as_json: AsJson = False):
     """Train the models on random halves that `evaluate lds` judges rankings by. Interrupted, it goes on."""
     from attribution.builds import HELD_OUT, hold_out
+    from attribution.lds import LEAST
 
-    if count < 3 or seeds < 1:
-        raise UserError("LDS needs at least 3 halves and 1 seed")
+    if count < LEAST or seeds < 1:
+        raise UserError(f"LDS needs at least {LEAST} halves and 1 seed")
     ws = Workspace.open(workspace)
     with progress_bar() as progress:
         about = hold_out(ws, {**HELD_OUT, "count": count, "seeds": list(range(seeds))}, progress)

@@ -19,7 +19,7 @@ def evaluate_supports(workspace: Where = DEMO, as_json: AsJson = False):
         return print_json(answer)
     for kind, found in answer["kinds"].items():
         table(f"{kind}, K = {answer['K']}, recipe {answer['recipe']}",
-               [{"ranking": name, **row} for name, row in found["rankings"].items()])
+              [{"ranking": name, **row} for name, row in found["rankings"].items()])
 
 
 @evaluate_app.command("lds")

@@ -55,7 +55,7 @@ def retrain(target: Target,
     store = Store.of(ws)
     cached = jobs.missing(ws, store, spec) == 0
     if not cached:
-        watch(ws, store, spec)
+        watch(ws, spec)
     answer = {**jobs.retrain_answer(ws, store, spec), "cached": cached}
     if as_json:
         return print_json(answer)
@@ -84,7 +84,7 @@ def support_verb(target: Target, ranking: RankingName,
     row = supports.find(ws, store, **asked)
     cached = row is not None
     if not cached:
-        watch(ws, store, spec)
+        watch(ws, spec)
         row = supports.find(ws, store, **asked)
     if as_json:
         return print_json({"recipe": ws.recipe, **row, "cached": cached})
@@ -114,8 +114,7 @@ def study(targets: Annotated[int, typer.Option(help="How many stable targets, dr
     if protocol not in ("default", "paper"):
         raise UserError(f"protocol {protocol!r} is not known; say default or paper")
     spec = jobs.study_spec(ws, random_stable(ws, targets, seed), names(ws, rankings), split(kinds), protocol)
-    store = Store.of(ws)
-    job = watch(ws, store, spec)
+    job = watch(ws, spec)
     print_json(jobs.job_json(job)) if as_json else evaluate_supports(workspace=workspace)
 
 

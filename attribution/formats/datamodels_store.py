@@ -2,8 +2,9 @@
 image was in the subset; `margins.npy` float16 [M, n_targets]; `_completed.npy` bool [M] where not all were trained.
 `part` takes some of the models, "0:900": others can then judge what these say (`halves import`).
 
-The regression is fitted when its rows are read. Its penalty is, of `PENALTIES`, the one whose predictions correlate
-best with the margins of the last tenth of the models, which are left out of that fit, on at most `TUNED` targets.
+The regression is fitted when its rows are read. Its penalty is the one of those that Datamodels tries whose predictions
+correlate best with the margins of the last tenth of the models, which are left out of that fit, on at most `TUNED`
+targets.
 """
 
 import re
@@ -18,7 +19,6 @@ from attribution.formats.arrays import by, open_array
 from attribution.formats.dense import check_declared, check_scores, declared_ids
 
 WHAT = "a Datamodels store: a folder with masks.npy and margins.npy"
-PENALTIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 TUNED = 30
 #: models, that a tenth of them can say anything
 LEAST = 30
@@ -45,7 +45,7 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
 
     @cache
     def penalty() -> float:
-        said["penalty"] = _tuned(method.fit, masks, margins)
+        said["penalty"] = _tuned(method, masks, margins)
         return said["penalty"]
 
     def rows(start: int, stop: int) -> np.ndarray:
@@ -107,15 +107,15 @@ def _models(part: str | None, count: int) -> slice:
     return slice(start, stop)
 
 
-def _tuned(fit, masks: np.ndarray, margins: np.ndarray) -> float:
-    held = len(masks) // 10
-    some = margins[:, np.linspace(0, margins.shape[1] - 1, min(TUNED, margins.shape[1])).astype(int)].astype(np.float32)
-    truth = some[-held:] - some[-held:].mean(0)
+def _tuned(method, masks: np.ndarray, margins: np.ndarray) -> float:
+    some = margins[:, np.linspace(0, margins.shape[1] - 1, min(TUNED, margins.shape[1])).astype(int)]
+    tried = method.tune(masks, some.astype(np.float32), len(masks) // 10, _correlation)
+    return max(tried, key=tried.get)
 
-    def quality(penalty: float) -> float:
-        said = masks[-held:] @ fit(masks[:-held], some[:-held], penalty).T
-        said = said - said.mean(0)
-        size = np.sqrt((said**2).sum(0) * (truth**2).sum(0))
-        return float(((said * truth).sum(0) / np.where(size > 0, size, np.inf)).mean())
 
-    return max(PENALTIES, key=quality)
+def _correlation(weights: np.ndarray, masks: np.ndarray, margins: np.ndarray) -> float:
+    """Of what the weights predict with what the models say, mean over targets."""
+    said, truth = masks @ weights.T, margins - margins.mean(0)
+    said = said - said.mean(0)
+    size = np.sqrt((said**2).sum(0) * (truth**2).sum(0))
+    return float(((said * truth).sum(0) / np.where(size > 0, size, np.inf)).mean())

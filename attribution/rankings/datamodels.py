@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 TAIL = 300
+PENALTIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
 def fit(masks: np.ndarray, margins: np.ndarray, penalty: float,
@@ -31,6 +32,22 @@ def fit(masks: np.ndarray, margins: np.ndarray, penalty: float,
         if on_target:
             on_target(target + 1)
     return weights
+
+
+def tune(masks: np.ndarray, margins: np.ndarray, held: int, quality: Callable[..., float],
+         on_penalty: Callable[[int, int], None] | None = None) -> dict[float, float]:
+    """Penalty -> how good the weights are that it gives without the last `held` models; the best one is to be taken.
+
+    masks, margins: as in `fit`. quality(weights, masks, margins) judges weights by the models left out.
+    on_penalty(done, total) is called as penalties are done.
+    """
+    tried = {}
+    for number, penalty in enumerate(PENALTIES, 1):
+        weights = fit(masks[:-held], margins[:-held], penalty)
+        tried[penalty] = round(float(quality(weights, masks[-held:], margins[-held:])), 4)
+        if on_penalty:
+            on_penalty(number, len(PENALTIES))
+    return tried
 
 
 def marginal_effects(masks: np.ndarray, margins: np.ndarray) -> np.ndarray:

@@ -123,9 +123,11 @@ def _begin(name: str) -> str:
 
 
 def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
-    """(ranking, its support) that clearly flips with the fewest images, else the smallest close call."""
+    """(ranking, its support) that clearly flips with the fewest images, first where no seed tried resists, as the
+    opening has it; else the smallest close call."""
     found = [item for item in supports.items() if item[1]["support"]]
-    return min(found, key=lambda item: (item[1]["close"], item[1]["k"], -item[1]["votes"]), default=None)
+    return min(found, default=None, key=lambda item: (item[1]["close"], item[1]["wrong"] < item[1]["seeds"],
+                                                      item[1]["k"], -item[1]["votes"]))
 
 
 def _outcome(support: dict) -> str:

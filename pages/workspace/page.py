@@ -154,8 +154,8 @@ def _build(ws: Workspace) -> None:
     st.markdown("##### Compute")
     what = st.selectbox("What", [what for what, (part, _) in BUILDS.items() if ws.is_free(part)], key=state.BUILD)
     asked = BUILDS[what][1]
-    st.caption("In the background, on this machine's device. It goes on when the browser is closed, and an interrupted "
-               "one goes on where it stopped when it is started again.")
+    st.caption("In the background, on this machine's device. It goes on when the browser is closed; trainings that "
+               "were done are not repeated when it is started again.")
     st.button("Start", key="build", on_click=_start, args=(ws, asked))
     st.code(command.line(ws, *asked), language="bash", wrap_lines=True)
     parts = words.added(ws)

@@ -1,9 +1,8 @@
 """What the Workspace page says: tables of what is loaded, and the words of a command."""
 
-from pathlib import Path
-
 from attribution import Workspace, alignment
 from attribution.background import Command
+from attribution.files import user_path
 from pages.ui import format as write
 
 
@@ -63,7 +62,7 @@ def size(about: dict) -> float:
 
 def asked(fields: dict) -> list[str]:
     """The words of an import: {"format", "path", "name"} and what was declared, None or "" where nothing was."""
-    words = ["import", fields["format"], str(Path(fields["path"]).expanduser()), "--name", fields["name"]]
+    words = ["import", fields["format"], str(user_path(fields["path"])), "--name", fields["name"]]
     for option in ("orientation", "sign", "index_base", "targets", "train", "part"):
         if fields.get(option) not in (None, ""):
             words += [f"--{option.replace('_', '-')}", str(fields[option])]

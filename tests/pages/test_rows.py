@@ -76,6 +76,8 @@ def test_sentences(ws):
         "Bar in 10 of 10 models. Without the first 9 images of trak-10: wrong in 3 of 3, mostly Dot "
         "(a close call from 7 on).")
     assert explore.sentence(ws, 0, {"mislabel": relabelled}).startswith("Bar in 10 of 10 models. With the first 7")
+    resisted = {"esvm-moco": close | {"k": 2, "support": 2, "status": "flipped", "close": False}}
+    assert "the first 9 images of trak-10" in explore.sentence(ws, 0, {"remove": resisted | clear}), "as the opening"
 
 
 def test_wall(ws):

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError, Workspace, builds
+from attribution.rankings import datamodels
 from tests import tiny
 
 
@@ -74,7 +75,7 @@ def test_halves_datamodels_and_lds(ws):
     builds.hold_out(ws, {"draw": 2, "count": 4, "seeds": [0, 1]}, quiet)
     about = builds.build_datamodels(ws, "dm", 30, quiet)
     again = Workspace.open(ws.path)
-    assert about["models"] == 30 and about["penalty"] in builds.PENALTIES
+    assert about["models"] == 30 and about["penalty"] in datamodels.PENALTIES
     judged = evaluate_lds(again, ["dm", "l2-moco"])
     assert judged["masks"] == 4 and judged["seeds"] == 2 and set(judged["rankings"]) == {"dm", "l2-moco"}
     manifest = json.loads((ws.path / "workspace.json").read_text())
