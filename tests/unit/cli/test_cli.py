@@ -181,7 +181,9 @@ def test_ctrl_c_cancels(home):
     before = len(store.jobs())
     command = subprocess.Popen(
         [sys.executable, "-m", "attribution", "retrain", "--target", "0", "--ranking", "trak-10", "--remove-top", "9",
-         "--seeds", "600"], cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+         "--seeds", "600"], cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        # a shell that starts the tests in the background has the signal ignored, and processes inherit that
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
     end = time.monotonic() + 120
     while len(store.jobs()) == before or store.jobs()[0].state != "running":
         assert time.monotonic() < end and command.poll() is None
