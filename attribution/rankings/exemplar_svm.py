@@ -10,8 +10,9 @@ With D = d + 1, rows x_j of the n candidates and the target s (both with the 1 a
     1/2 |w|² + 1/2 cn sum_j max(0, 1 + w·x_j)² + 1/2 cp max(0, 1 - w·s)²,     cn = C (n + 1) / n,  cp = C (n + 1)
 
 which is quadratic as long as the *active* candidates (w·x_j > -1) stay the same: Newton's method on the active set ends
-exactly. Few targets are solved so one by one, in float64 (`_newton`). For many, a few candidates play the target first
-("pilots"); how many candidates are active for them chooses between two ways to solve targets together, in batches:
+exactly. Few targets are solved so one by one, in float64 (`_newton`), and so are all where there are more features than
+candidates, in float32, each step by conjugate gradients (`_newton_wide`). For many, a few candidates play the target
+first ("pilots"); how many candidates are active for them chooses between two ways to solve targets together, in batches:
 
 - `_FewActive` (features of a large norm: some tens of candidates are active). The weights are
   w = β_0 s - sum_j β_j x_j with β >= 0, and β_j = 0 for all but the active. Each target has a *working set* of
@@ -47,6 +48,8 @@ CLOSE = 3e-3                # done after a Newton step that changes the scores b
 CG_CLOSE = 5e-4             # or a step of conjugate gradients by less than this: they converge more slowly
 TINY = np.float32(1e-30)    # instead of dividing by zero
 
+WIDE_TOLERANCE = .003       # of `_newton_wide`: the part of the gradient that a step leaves; with .01 tau was .9997
+
 
 def solve(candidates, targets, C=0.1):
     """Weights w float32 [m, d] and intercepts b float32 [m] for candidates [n, d] and targets [m, d].
@@ -65,7 +68,8 @@ class ExemplarSVM:
     """The SVMs over one set of candidates, float [n, d]. Keep it to solve for more targets: the pilots are reused."""
 
     def __init__(self, candidates, C=0.1):
-        self.x = _with_one(candidates, "candidates")
+        self.wide = np.ndim(candidates) == 2 and len(candidates) <= np.shape(candidates)[1]
+        self.x = _with_one(candidates, "candidates", np.float32 if self.wide else np.float64)
         if not len(self.x):
             raise UserError("An exemplar SVM needs at least one candidate training image: choose another class.")
         if not (np.isfinite(C) and C > 0):
@@ -82,19 +86,18 @@ class ExemplarSVM:
     def scores(self, targets):
         """Decision values float32 [m, n] of the candidates for targets [m, d]."""
         w = self._weights(targets)
-        precision = np.float64 if len(w) <= FEW else np.float32
+        precision = np.float64 if len(w) <= FEW and not self.wide else np.float32
         return (w.astype(precision) @ self.x.astype(precision, copy=False).T).astype(np.float32)
 
     def _weights(self, targets):
         """Weights float64 [m, d + 1], the intercept last."""
-        s = _with_one(targets, "targets")
+        s = _with_one(targets, "targets", self.x.dtype)
         if s.shape[1] != self.x.shape[1]:
             raise UserError(f"The targets have {s.shape[1] - 1} features and the candidates {self.x.shape[1] - 1}: "
                             "use the same features for both.")
-        if len(self.x) < len(self.x[0]):   # no more than n can be active, and a Hessian would be larger than that
-            self._prepared = self._prepared or _FewActive(self.x, self.negative, self.positive)
-        elif len(s) <= FEW:
-            return np.array([_newton(self.x, row, self.negative, self.positive) for row in s]).reshape(s.shape)
+        if self.wide or len(s) <= FEW:
+            one = _newton_wide if self.wide else _newton
+            return np.array([one(self.x, row, self.negative, self.positive) for row in s]).reshape(s.shape)
         if self._prepared is None:
             self._prepared = _prepare(self.x, self.negative, self.positive)
         D = s.shape[1]
@@ -120,14 +123,14 @@ def _prepare(x, cn, cp):
     return _FewActive(x, cn, cp) if few else _ManyActive(x, cn, cp, active)
 
 
-def _with_one(a, what):
-    """The features [images, d] as float64 [images, d + 1], the 1 appended."""
+def _with_one(a, what, dtype=np.float64):
+    """The features [images, d] as [images, d + 1], the 1 appended."""
     a = np.asarray(a)
     if a.ndim != 2:
         raise UserError(f"The {what} of an exemplar SVM must be a table [images, features], not of shape {a.shape}.")
     if not np.isfinite(a).all():
         raise UserError(f"The {what} of an exemplar SVM hold features that are not finite: compute them again.")
-    x = np.ones((len(a), a.shape[1] + 1))
+    x = np.ones((len(a), a.shape[1] + 1), dtype)
     x[:, :-1] = a
     return x
 
@@ -156,12 +159,35 @@ def _newton(x, s, cn, cp, close=1e-4):
         active = np.zeros(n, bool)
         active[np.argpartition(-(x @ w), min(n // 10, n - 1))[:n // 10]] = True
         w = minimiser(update(active), True)
+    return _descend(x, s, w, lambda w, f, active, hinge: minimiser(update(active), hinge), cn, cp, close)
+
+
+def _newton_wide(x, s, cn, cp):
+    """As `_newton`, float32, for features that are more than candidates: nothing of [D, D] or [n, n] is made. The
+    steps are found by conjugate gradients, which needs the active rows alone."""
+    # The first guess is the solution among weights made of the target, the candidates' mean and the intercept
+    basis = np.linalg.qr(np.stack([s[:-1], x[:, :-1].mean(axis=0)], axis=1))[0]
+    guess = _newton(_with_one(x[:, :-1] @ basis, "candidates"), _with_one(s[None, :-1] @ basis, "targets")[0], cn, cp)
+    w, cn, cp = np.append(basis @ guess[:-1], guess[-1]).astype(np.float32), np.float32(cn), np.float32(cp)
+
+    def minimiser(w, f, active, hinge):
+        rows, pull = x[active], np.float32(hinge) * cp
+        gradient = w + cn * ((1 + f[active]) @ rows) - pull * (1 - s @ w) * s
+        return w + _solve_near_identity(lambda p: p + cn * ((p @ rows.T) @ rows), s[None], pull[None],
+                                        -gradient[None], WIDE_TOLERANCE)[0]
+
+    return _descend(x, s, w, minimiser, cn, cp, 1e-4)
+
+
+def _descend(x, s, w, minimiser, cn, cp, close):
+    """Newton's method from w: each step goes to, or towards, the minimiser(w, x @ w, active, hinge) of the quadratic
+    with these candidates active and, if `hinge`, the target."""
     f, state, step = x @ w, None, 0
     for _ in range(200):
         before, state = state, (f > -1, s @ w < 1)
         if before and step == 1 and state[1] == before[1] and np.array_equal(state[0], before[0]):
             break
-        new = minimiser(update(state[0]), state[1])
+        new = minimiser(w, f, *state)
         g = x @ new - f
         step = _line_search(w, f, s, new - w, g, cn, cp)
         w, f = w + step * (new - w), f + step * g
@@ -202,9 +228,9 @@ class _FewActive:
         self.rows = np.concatenate([-x, np.zeros((1, D))])
         self.columns = np.ascontiguousarray(x.T, np.float32)
         # Where most candidates may turn out active, sets grow by more at a time
-        self.groups = min(max(ADDED, self.n // 40 if self.n < D else 0), self.n)
+        self.groups = min(ADDED, self.n)
         self.width = self.n + 2 + -(self.n + 2) % self.groups   # of n + 2 members, in whole groups
-        self.start = self._all_active(x) if self.n >= D else self._none_active
+        self.start = self._all_active(x)
 
     def _all_active(self, x):
         """Function of targets s [B, D]: the solutions if all candidates were active, to start from."""
@@ -216,10 +242,6 @@ class _FewActive:
             return pull + u * (self.cp * (1 - s @ pull) / (1 + self.cp * np.vecdot(s, u)))[:, None]
 
         return start
-
-    def _none_active(self, s):
-        """The same if none were, where an inverse would cost more than it saves."""
-        return s * (self.cp / (1 + self.cp * np.vecdot(s, s)))[:, None]
 
     def solve(self, s):
         """Weights float64 [B, D] for targets s [B, D], which end in 1; NaN where the rounds do not suffice."""
@@ -399,7 +421,7 @@ class _ManyActive:
             for h, now, before in zip(H, active, active_of):
                 self._update(h, now, before)
             g = self._gradient(s, w, r, cp)
-            d = _solve_near_identity(H, s, cp * (np.vecdot(s, w) < 1), -g)
+            d = _solve_near_identity(lambda p: np.matmul(H, p[:, :, None])[:, :, 0], s, cp * (np.vecdot(s, w) < 1), -g)
             u = d @ self.columns
             v += u
             np.maximum(v, 0, out=r)
@@ -442,15 +464,18 @@ class _ManyActive:
             h -= fewer.T @ fewer
 
 
-def _solve_near_identity(H, s, hinge, b, tolerance=.03, steps=60):
-    """x [B, D] with (H + hinge s s') x = b, for H [B, D, D] near the identity: conjugate gradients on all at once."""
+def _solve_near_identity(product, s, hinge, b, tolerance=.03, steps=60):
+    """x [B, D] with (H + hinge s s') x = b: conjugate gradients on all at once, quick for H near the identity.
+
+    product(p [B, D]) is H p; s [B, D], hinge [B], b [B, D].
+    """
     shrink = hinge / (1 + hinge * np.vecdot(s, s))
     x, rest = np.zeros_like(b), b
     z = rest - (shrink * np.vecdot(s, rest))[:, None] * s
     p, rz = z, np.vecdot(rest, z)
     first = rz
     for _ in range(steps):
-        Hp = np.matmul(H, p[:, :, None])[:, :, 0] + (hinge * np.vecdot(s, p))[:, None] * s
+        Hp = product(p) + (hinge * np.vecdot(s, p))[:, None] * s
         a = (rz / np.maximum(np.vecdot(p, Hp), TINY))[:, None]
         x = x + a * p
         rest = rest - a * Hp

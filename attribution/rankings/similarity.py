@@ -39,7 +39,7 @@ class Similarity(Ranking):
         return self.workspace.manifest["parts"][f"features/{self.feature}"].get("digest")
 
     def values(self, target, candidates):
-        train = self.features.train[candidates].astype(np.float32)
+        train = self.features.train[candidates].astype(np.float32, copy=False)
         return self.similarity(train, self.features.val[target].astype(np.float32))
 
     def similarity(self, train: np.ndarray, query: np.ndarray) -> np.ndarray:

@@ -25,13 +25,15 @@ def split(kind):
         x = x / np.linalg.norm(x, axis=1, keepdims=True)
     elif kind == "large norm":   # few candidates are active
         x = 4 * x
-    elif kind == "wide":   # more features than candidates
+    elif kind.startswith("wide"):   # more features than candidates
         x = np.concatenate([x, x ** 2, np.sin(5 * x), np.cos(3 * x)], axis=1)
+        if kind == "wide unit norm":   # nearly all are active
+            x = x / np.linalg.norm(x, axis=1, keepdims=True)
     odd = y % 2 == 1
-    return (x[odd][:150] if kind == "wide" else x[odd][:800]), x[~odd][:40]
+    return (x[odd][:150] if kind.startswith("wide") else x[odd][:800]), x[~odd][:40]
 
 
-@pytest.mark.parametrize("kind", ["as they are", "unit norm", "large norm", "wide"])
+@pytest.mark.parametrize("kind", ["as they are", "unit norm", "large norm", "wide", "wide unit norm"])
 @pytest.mark.parametrize("together", [False, True])
 def test_agrees_with_scikit_learn(kind, together):
     candidates, targets = split(kind)
