@@ -10,9 +10,10 @@ With D = d + 1, rows x_j of the n candidates and the target s (both with the 1 a
     1/2 |w|² + 1/2 cn sum_j max(0, 1 + w·x_j)² + 1/2 cp max(0, 1 - w·s)²,     cn = C (n + 1) / n,  cp = C (n + 1)
 
 which is quadratic as long as the *active* candidates (w·x_j > -1) stay the same: Newton's method on the active set ends
-exactly. Few targets are solved so one by one, in float64 (`_newton`), and so are all where there are more features than
-candidates, in float32, each step by conjugate gradients (`_newton_wide`). For many, a few candidates play the target
-first ("pilots"); how many candidates are active for them chooses between two ways to solve targets together, in batches:
+exactly. Few targets are solved so one by one, in float64 (`_newton`), and so are all where there are more features
+than candidates, in float32, each step by conjugate gradients (`_newton_wide`). For many, a few candidates play the
+target first ("pilots"); how many candidates are active for them chooses between two ways to solve targets together, in
+batches:
 
 - `_FewActive` (features of a large norm: some tens of candidates are active). The weights are
   w = β_0 s - sum_j β_j x_j with β >= 0, and β_j = 0 for all but the active. Each target has a *working set* of
@@ -421,7 +422,7 @@ class _ManyActive:
             for h, now, before in zip(H, active, active_of):
                 self._update(h, now, before)
             g = self._gradient(s, w, r, cp)
-            d = _solve_near_identity(lambda p: np.matmul(H, p[:, :, None])[:, :, 0], s, cp * (np.vecdot(s, w) < 1), -g)
+            d = _solve_near_identity(_times(H), s, cp * (np.vecdot(s, w) < 1), -g)
             u = d @ self.columns
             v += u
             np.maximum(v, 0, out=r)
@@ -462,6 +463,10 @@ class _ManyActive:
             more, fewer = rows[added], rows[~added]
             h += more.T @ more
             h -= fewer.T @ fewer
+
+
+def _times(H):
+    return lambda p: np.matmul(H, p[:, :, None])[:, :, 0]
 
 
 def _solve_near_identity(product, s, hinge, b, tolerance=.03, steps=60):
