@@ -14,7 +14,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class ViewRecipe:
-    """How strongly one view is changed. No hue: it means nothing for grey images."""
+    """How strongly one view is changed."""
 
     scale: tuple[float, float] = (0.3, 1.0)  # area of the crop, as a share of the image
     ratio: tuple[float, float] = (3 / 4, 4 / 3)  # width / height of the crop
@@ -22,9 +22,8 @@ class ViewRecipe:
     jitter_chance: float = 0.8
     blur: tuple[float, float] = (0.1, 1.0)  # sigma in pixels
     blur_chance: float = 0.5
+    hue: float = 0.1  # colour images only: up to this part of a full turn, either way, together with the jitter
     grey_chance: float = 0.2  # colour images only
-    erase: tuple[float, float] = (0.0, 0.0)
-    erase_chance: float = 0.0
     flip: bool = True
 
 
@@ -71,18 +70,18 @@ def view(images: Tensor, recipe: ViewRecipe, generator: torch.Generator) -> Tens
     mean = out.mean((1, 2, 3), keepdim=True)
     out = (mean + (out - mean) * contrast).clamp(0, 1)
     if channels == 3:
+        turn = torch.where(apply, uniform(-recipe.hue, recipe.hue), torch.zeros(n)).to(images.device)
+        out = torch.einsum("nij,njhw->nihw", _turned(2 * torch.pi * turn), out).clamp(0, 1)
         luma = (out * out.new_tensor([0.299, 0.587, 0.114])[None, :, None, None]).sum(1, keepdim=True)
         out = torch.where(grey, luma, luma + (out - luma) * saturation).clamp(0, 1)
-    if recipe.erase_chance:
-        on = chance(recipe.erase_chance)
-        eh, ew = uniform(*recipe.erase).sqrt() * height, uniform(*recipe.erase).sqrt() * width
-        et, el = uniform(0, 1) * (height - eh), uniform(0, 1) * (width - ew)
-        yy, xx = torch.arange(height), torch.arange(width)
-        my = (yy >= et[:, None]) & (yy < (et + eh)[:, None])
-        mx = (xx >= el[:, None]) & (xx < (el + ew)[:, None])
-        m = my[:, :, None] & mx[:, None, :] & on[:, None, None]
-        out = out * ~m[:, None]
     return out
+
+
+def _turned(angle: Tensor) -> Tensor:
+    """Matrices [n, 3, 3] that turn colours by an `angle` [n] about the axis of the greys (Rodrigues' formula)."""
+    cross = angle.new_tensor([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / 3**0.5
+    cosine, sine = angle.cos()[:, None, None], angle.sin()[:, None, None]
+    return cosine * torch.eye(3, device=angle.device) + (1 - cosine) / 3 + sine * cross
 
 
 def _resize(size: int, start: Tensor, length: Tensor) -> Tensor:
