@@ -4,6 +4,7 @@ Long work is resumable: base models, half-models and self-supervised networks ar
 result store, and are not trained twice. Functions that store put provenance beside what they store.
 """
 
+import shutil
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -38,21 +39,18 @@ def base_models(trainer, seeds, scratch: Path, progress: Progress) -> tuple[np.n
     kept = []
     for done, seed in enumerate(seeds):
         progress("base models", done, len(seeds))
-        file = scratch / f"{trainer.recipe.hash}-{seed}.npz"
-        if not file.exists():
+
+        def train(seed=seed):
             if not kept:
                 trainer.run(seed=0)  # the first training of a process is slower and is not timed
             outcome = trainer.run(seed=seed)
-            scratch.mkdir(parents=True, exist_ok=True)
-            partial = file.with_suffix(".part.npz")
-            np.savez(partial, probabilities=outcome.probabilities, weights=flat(outcome.network),
-                     seconds=outcome.seconds)
-            partial.replace(file)
-        with np.load(file, allow_pickle=False) as one:
-            kept.append((one["probabilities"], one["weights"], float(one["seconds"])))
+            return {"probabilities": outcome.probabilities, "weights": flat(outcome.network),
+                    "seconds": np.float64(outcome.seconds)}
+
+        kept.append(once(scratch / f"{trainer.recipe.hash}-{seed}.npz", train))
     progress("base models", len(seeds), len(seeds))
-    probabilities, weights, seconds = zip(*kept)
-    return np.array(probabilities), np.array(weights), list(seconds)
+    return (np.array([one["probabilities"] for one in kept]), np.array([one["weights"] for one in kept]),
+            [float(one["seconds"]) for one in kept])
 
 
 def flat(network) -> np.ndarray:
@@ -183,21 +181,36 @@ def held_out_about(workspace: Workspace, sequence: dict) -> dict:
 
 
 def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) -> dict:
-    """TRAK by dattri on the workspace's base models, stored as `name`."""
+    """TRAK by dattri on the workspace's base models, stored as `name`. It goes on at the model where it was stopped."""
+    imports.check_name(workspace, name)
+    start = time.perf_counter()
+    workspace.check_base()
+    seeds, kept = workspace.manifest["parts"]["base"]["seeds"], scratch(workspace, "trak")
+    scores = trak_scores(workspace, len(seeds), dim, kept, progress)
+    about = imports.bring(workspace, Incoming("TRAK", True, np.arange(workspace.n_val), rows=scores), name, force=True,
+                          progress=progress, about={
+        "about": f"{len(seeds)} models · dim {dim:,}", "models": len(seeds), "made_for": made_for(workspace, seeds),
+        "seconds": round(time.perf_counter() - start, 1), **made(f"rankings build trak --dim {dim}")})
+    shutil.rmtree(kept, ignore_errors=True)
+    return about
+
+
+def trak_scores(workspace: Workspace, count: int, dim: int, kept: Path, progress: Progress) -> Callable:
+    """rows(start, stop) -> TRAK scores float32 [stop - start, n_train], on the first `count` base models. What the
+    folder `kept` has of a model is not computed again."""
     needed("dattri")
     from attribution.rankings import trak
     from attribution.train import Trainer
 
-    imports.check_name(workspace, name)
     trainer = Trainer(workspace, recipes.get(workspace.recipe))
-    models = networks(workspace, trainer)
-    progress(f"{name}: {len(models)} models", 0, 1)
-    scores = trak.build(trainer, models, workspace.val_labels, dim)
-    incoming = Incoming("TRAK", True, np.arange(workspace.n_val), rows=lambda start, stop: scores[start:stop])
-    seeds = workspace.manifest["parts"]["base"]["seeds"]
-    return imports.bring(workspace, incoming, name, force=True, progress=progress, about={
-        "about": f"{len(models)} models · dim {dim:,}", "models": len(models),
-        "made_for": made_for(workspace, seeds), **made(f"rankings build trak --dim {dim}")})
+    seeds, parts = workspace.manifest["parts"]["base"]["seeds"][:count], []
+    for number, (seed, network) in enumerate(zip(seeds, networks(workspace, trainer))):
+        def factors(number=number, network=network):
+            return trak.factors(trainer, network, workspace.val_labels, dim, number, progress=lambda *at: progress(
+                f"TRAK, {dim} dimensions, model {number + 1} of {count}: images", *at))
+
+        parts.append(once(kept / f"{trainer.recipe.hash}-{seed}-{dim}.npz", factors))
+    return lambda start, stop: trak.scores(parts, start, stop)
 
 
 def build_datamodels(workspace: Workspace, name: str, count: int, progress: Progress) -> dict:
@@ -260,6 +273,18 @@ def store(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], about:
         write_array(workspace.added / part / f"{name}.npy", array)
     workspace.add(part, about, [f"{part}/{name}.npy" for name in arrays])
     return about
+
+
+def once(file: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """The arrays that `file` keeps, computed where it is not there yet; broken off, nothing is left of it."""
+    if not file.exists():
+        arrays = compute()
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial = file.with_suffix(".part.npz")
+        np.savez(partial, **arrays)
+        partial.replace(file)
+    with np.load(file, allow_pickle=False) as kept:
+        return dict(kept)
 
 
 def scratch(workspace: Workspace, part: str) -> Path:

@@ -202,23 +202,20 @@ def halves(build: Build) -> None:
 
 def trak(build: Build) -> None:
     """trak-10: dattri on the ten base models, the projection's dimension tuned on halves that are not held out."""
-    from attribution.rankings import trak as method
-    from attribution.train import Trainer
-
     start = time.perf_counter()
     workspace = build.workspace
-    trainer = Trainer(workspace, recipes.get(RECIPE))
-    networks = builds.networks(workspace, trainer)
+    kept = builds.scratch(workspace, "trak")
+
+    def scores(models, dim):
+        return builds.trak_scores(workspace, models, dim, kept, build.progress)(0, workspace.n_val)
+
     masks, margins = (part[-TUNING:] for part in builds.half_margins(workspace, FIT))
     tuning = {}
-    for number, dim in enumerate(TRAK_DIMS):
-        scores = method.build(trainer, networks[:TRAK_TUNING_MODELS], workspace.val_labels, dim)
-        tuning[dim] = round(float(lds.lds(masks, margins, scores, resamples=0).mean), 4)
-        build.progress("trak-10: projections tried", number + 1, len(TRAK_DIMS))
+    for dim in TRAK_DIMS:
+        tuning[dim] = round(float(lds.lds(masks, margins, scores(TRAK_TUNING_MODELS, dim), resamples=0).mean), 4)
     chosen = max(tuning, key=tuning.get)
-    scores = method.build(trainer, networks, workspace.val_labels, chosen)
-    build.record("rankings/trak-10", {"rankings/trak-10/scores.npy": half_precision(scores)}, method="TRAK",
-                 signed=True,
+    whole = half_precision(scores(len(BASE_SEEDS), chosen))
+    build.record("rankings/trak-10", {"rankings/trak-10/scores.npy": whole}, method="TRAK", signed=True,
                  about=f"10 models · dim {chosen:,}", models=10, made_for=builds.made_for(workspace, BASE_SEEDS),
                  tuning=tuning,
                  tuned_on=f"{TUNING} halves that are not held out, {TRAK_TUNING_MODELS} models",

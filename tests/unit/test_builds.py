@@ -42,7 +42,24 @@ def test_base_models_and_trak(ws, monkeypatch):
     monkeypatch.setattr(Trainer, "run", lambda *a, **k: pytest.fail("trained twice"))
     builds.train_base(again, 2, quiet)
 
-    trak = builds.build_trak(again, "mine", 8, quiet)
+    from attribution.rankings import trak as method
+
+    once, models = method.factors, []
+
+    def stopped_at_the_second(*args, **options):
+        models.append(args[4])
+        if len(models) == 2:
+            raise KeyboardInterrupt
+        return once(*args, **options)
+
+    monkeypatch.setattr(method, "factors", stopped_at_the_second)
+    with pytest.raises(KeyboardInterrupt):
+        builds.build_trak(again, "mine", 8, quiet)
+    assert "mine" not in again.rankings()
+    said = []
+    trak = builds.build_trak(again, "mine", 8, lambda *at: said.append(at))
+    assert models == [0, 1, 1], "the first model's part is kept"
+    assert said[0][0].startswith("TRAK, 8 dimensions, model 2 of 2") and not builds.scratch(again, "trak").exists()
     assert trak["models"] == 2 and trak["made_for"]["data"] == ws.fingerprint and "alignment" in trak
     assert again.ranking("mine").signed and len(again.ranking("mine").top(0, 60).ids) == 60
 
