@@ -1,4 +1,5 @@
-"""Makes a workspace of a data set: labels, the images or where they are, and nothing computed yet."""
+"""Makes a workspace of a data set: labels, the images or where they are, and of what is computed no more than the
+rankings that come with Lineup for a few well-known sets."""
 
 import inspect
 import os
@@ -10,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from attribution import data, recipes
+from attribution import data, recipes, shipped
 from attribution.data import DataSet, Split, roots
 from attribution.errors import UserError
 from attribution.files import user_path, write_array, write_json, write_table
@@ -44,6 +45,7 @@ def create(path: Path | str, dataset: str, root: Path | str | None = None, *, na
     with staged(path) as partial:
         workspace = _write(partial, found, name or path.name, recipe)
         _record(workspace, found, dataset, options, time.perf_counter() - start)
+        shipped.bring(workspace)
         if found.train.source:
             roots.remember(workspace.fingerprint, data.folder(root))
     return Workspace.open(path)

@@ -86,10 +86,10 @@ def relabel(indices, labels) -> Edit:
     return Edit("relabel", found, tuple(label for _, label in pairs)) if found else nothing()
 
 
-def parse_images(text: str, n_train: int) -> list[int]:
-    """Training images named by hand: "3, 7 10-12" -> [3, 7, 10, 11, 12], in the order given, each once.
+def parse_images(text: str, n: int, split: str = "training") -> list[int]:
+    """Images named by hand: "3, 7 10-12" -> [3, 7, 10, 11, 12], in the order given, each once.
 
-    Raises UserError for anything else than whole numbers and ranges within 0 .. n_train - 1, and for none at all.
+    Raises UserError for anything else than whole numbers and ranges within 0 .. n - 1, and for none at all.
     """
     found: dict[int, None] = {}
     for part in re.split(r"[\s,;]+", text.strip()):
@@ -97,11 +97,11 @@ def parse_images(text: str, n_train: int) -> list[int]:
             continue
         match = re.fullmatch(r"(\d+)(?:[-–](\d+))?", part)
         if not match:
-            raise UserError(f"{part!r} is not a training image; write numbers and ranges such as 3, 7, 10-12")
+            raise UserError(f"{part!r} is not a {split} image; write numbers and ranges such as 3, 7, 10-12")
         first, last = int(match[1]), int(match[2] or match[1])
-        if not first <= last < n_train:
-            raise UserError(f"{part} is out of range; training images are 0 to {n_train - 1}, and a range goes upwards")
+        if not first <= last < n:
+            raise UserError(f"{part} is out of range; {split} images are 0 to {n - 1}, and a range goes upwards")
         found |= dict.fromkeys(range(first, last + 1))
     if not found:
-        raise UserError("no training image is named; write their numbers, such as 3, 7, 10-12")
+        raise UserError(f"no {split} image is named; write their numbers, such as 3, 7, 10-12")
     return list(found)

@@ -1,12 +1,14 @@
-"""Verbs that look: info, rank, export figure."""
+"""Verbs that look: info, rank, export figure, export ranking."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
-from attribution import alignment, recipes
+from attribution import UserError, alignment, recipes
 from attribution.cli import (
     AsJson,
     Candidates,
@@ -20,6 +22,8 @@ from attribution.cli import (
     print_json,
     table,
 )
+from attribution.files import user_path
+from attribution.rankings.similarity import Similarity
 from attribution.workspace import DEMO, Workspace
 
 export_app = group("export", "Take results home.")
@@ -109,3 +113,34 @@ def export_figure(out: Annotated[Path, typer.Option(help="A .png, .pdf or .csv f
     ws = Workspace.open(workspace)
     number = ws.check_target(target)
     print(save(ws, number, line_up(ws, number, names(ws, rankings), top, ends, explain, candidates), out, k))
+
+
+@export_app.command("ranking")
+def export_ranking(ranking: RankingName, out: Annotated[Path, typer.Option(help="A .parquet file.")],
+                   targets: Annotated[str | None, typer.Option(help="Such as 0-999; all that it ranks for if not "
+                                                                    "given.")] = None,
+                   top: Annotated[int, typer.Option(help="Training images a target, of each end.")] = 100,
+                   workspace: Where = DEMO, as_json: AsJson = False):
+    """A ranking's first images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
+    from attribution.edits import parse_images
+    from attribution.formats import parquet
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    found = ws.ranking(ranking)
+    wanted = np.array(parse_images(targets, ws.n_val, "validation")) if targets else found.targets
+    if len(absent := np.setdiff1d(wanted, found.targets)):
+        raise UserError(f"{ranking} ranks nothing for the validation image {absent[0]}; leave it out of --targets")
+    source = f"features/{found.feature}" if isinstance(found, Similarity) else f"rankings/{ranking}"
+    of = {key: value for key, value in ws.manifest["parts"].get(source, {}).items()
+          if key not in ("files", "home", "digest")}
+    words = ["export", "ranking", "--ranking", ranking, *(["--targets", targets] if targets else []), "--top", str(top)]
+    provenance = {**made(shlex.join(words)), "dataset": ws.manifest["dataset"]["name"], "ranking": ranking,
+                  "made_for": found.made_for, source: of}
+    labels = parquet.labels_digest(ws.train_labels, ws.val_labels)
+    about = f"{found.about.removesuffix(' · live')} · first {top}"
+    rows = parquet.write(user_path(out), found, wanted, top, labels, about, provenance)
+    answer = {"workspace": ws.name, "ranking": ranking, "targets": len(wanted), "rows": rows, "file": str(out)}
+    if as_json:
+        return print_json(answer)
+    print(f"{out}: the first {top} of {ranking} for {len(wanted):,} targets, {rows:,} rows")

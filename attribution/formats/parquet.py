@@ -7,12 +7,17 @@
 
 Rows may stand in any order, lists may have different lengths, and targets may be missing. The schema's metadata may say
 `sign` ("helpful" where scores below zero mean harm, "harmful" for the opposite, "unsigned" where only the order
-counts), `index_base` ("0", "1") and `method` (a name for people). With pyarrow:
+counts), `index_base` ("0", "1"), `method` (a name for people), `about` (a line for people), `labels` (see
+`labels_digest`: the file is then refused where it does not belong) and `provenance` (a JSON object). With pyarrow:
 
     table = pa.table({"target": targets, "train": train, "rank": ranks, "score": scores})
     pq.write_table(table.replace_schema_metadata({"sign": "helpful", "method": "Mine"}), "ranking.parquet")
+
+`write` does that for a ranking of a workspace.
 """
 
+import hashlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -40,6 +45,9 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     base = base if declared.index_base is None else declared.index_base
     sign = declared.sign or about.get("sign") or (None if "score" in columns else "unsigned")
     check_declared(Declared(sign=sign, index_base=base))
+    if about.get("labels") not in (None, labels_digest(sizes.train_labels, sizes.val_labels)):
+        raise UserError(f"{path} is for images with other labels or in another order; bring it to the data set it was "
+                        "computed on")
     if sign is None:
         raise UserError(f"{path} does not say what a positive score means; say --sign helpful, harmful or unsigned")
     for name, limit in (("target", sizes.n_val), ("train", sizes.n_train)):
@@ -77,7 +85,70 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     signed = scores is not None and sign != "unsigned"
     return Incoming(about.get("method", "")[:40], signed, targets, lists=lists,
                     said={"file": path.name, "rows": len(order), "sign": sign, "index base": base,
-                          "longest list": width})
+                          "longest list": width, **_told(path, about)})
+
+
+def labels_digest(train_labels: np.ndarray, val_labels: np.ndarray) -> str:
+    """Hex digest of both splits' labels (int64) in their order: copies of a data set that differ in the compression of
+    their images alone have the same, and one number stands for one image in all of them."""
+    digest = hashlib.sha256()
+    for labels in (train_labels, val_labels):
+        digest.update(f"{len(labels)} ".encode())
+        digest.update(np.asarray(labels, "<i8").tobytes())
+    return digest.hexdigest()
+
+
+def write(file: Path, ranking, targets: np.ndarray, k: int, labels: str, about: str, provenance: dict) -> int:
+    """Writes the first k training images of a ranking for each of `targets`, of a signed one both ends, and returns the
+    number of rows. labels: `labels_digest`. Raises UserError where the file cannot be written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"target": [], "train": [], "rank": [], "score": []}
+    for target in targets:
+        ids, scores = _list(ranking, int(target), k)
+        columns["target"].append(np.full(len(ids), target))
+        columns["train"].append(ids)
+        columns["rank"].append(np.arange(len(ids)))
+        columns["score"].append(scores)
+    if columns["score"][0] is None:
+        del columns["score"]
+    types = {"score": np.float32}
+    table = pa.table({name: np.concatenate(parts).astype(types.get(name, np.int32)) for name, parts in columns.items()})
+    metadata = {"sign": "helpful" if ranking.signed else "unsigned", "index_base": "0", "method": ranking.method,
+                "about": about, "labels": labels, "provenance": json.dumps(provenance)}
+    partial = file.with_name(f".{file.name}.part")
+    try:
+        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd",
+                       use_dictionary=["target", "rank"])
+        partial.replace(file)
+    except OSError as error:
+        raise UserError(f"{file} cannot be written ({error.strerror or error}); choose another place") from None
+    finally:
+        partial.unlink(missing_ok=True)
+    return len(table)
+
+
+def _list(ranking, target: int, k: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The helpful end of a target's list and, where the ranking is signed, the harmful one after it, from the back."""
+    found = ranking.top(target, k)
+    if not ranking.signed:
+        return found.ids, found.scores
+    back = ranking.top(target, k, end="harmful")
+    rest = ~np.isin(back.ids, found.ids)
+    return tuple(np.concatenate([a, b[rest][::-1]]) for a, b in ((found.ids, back.ids), (found.scores, back.scores)))
+
+
+def _told(path: Path, about: dict[str, str]) -> dict:
+    """What a file says of its making."""
+    try:
+        provenance = json.loads(about.get("provenance", "{}"))
+        if not isinstance(provenance, dict):
+            raise ValueError
+    except (ValueError, RecursionError):
+        raise UserError(f"the provenance in {path} is not a JSON object; write it anew, or leave it out") from None
+    return {**({"origin": provenance} if provenance else {}), **({"about": about["about"][:80]} if about.get("about")
+                                                                else {})}
 
 
 def _read(path: Path, sizes: Sizes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -86,7 +157,7 @@ def _read(path: Path, sizes: Sizes) -> tuple[dict[str, np.ndarray], dict[str, st
 
     try:
         with pq.ParquetFile(path) as file:
-            about = {key.decode(): value.decode() for key, value in (file.schema_arrow.metadata or {}).items()}
+            about = described(file.schema_arrow)
             known, count = file.schema_arrow.names, file.metadata.num_rows
             absent = [name for name in COLUMNS if name not in known]
             wanted = [*COLUMNS, *(["score"] if "score" in known else [])]
@@ -108,6 +179,11 @@ def _read(path: Path, sizes: Sizes) -> tuple[dict[str, np.ndarray], dict[str, st
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
         return {name: column.astype(np.float32 if name == "score" else np.int64)
                 for name, column in columns.items()}, about
+
+
+def described(schema) -> dict[str, str]:
+    """The metadata of a file's schema. Raises UnicodeDecodeError where it is no text."""
+    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
 
 
 def _scores(path: Path, columns: dict, place: np.ndarray, sign: str) -> np.ndarray | None:

@@ -1,0 +1,29 @@
+"""Rankings of well-known data sets that come with Lineup, computed once on real images: `assets/results/<set>/`.
+
+They are Lineup's own Parquet (see `formats.parquet`), the file's name is the ranking's, and the labels' digest in it
+says where it belongs: a workspace of the same images in the same order, from whichever copy of the data set.
+"""
+
+from attribution import imports
+from attribution.formats import Declared, parquet
+from attribution.provenance import made
+from attribution.workspace import DEMO
+
+FOLDER = DEMO.parent / "results"
+
+
+def bring(workspace) -> list[str]:
+    """Imports what there is for the workspace's data set; returns the names, none where it is another."""
+    import pyarrow.parquet as pq
+
+    labels = parquet.labels_digest(workspace.train_labels, workspace.val_labels)
+    found = []
+    for file in sorted(FOLDER.glob("*/*.parquet")):
+        if parquet.described(pq.read_schema(file)).get("labels") == labels:
+            incoming = parquet.load(file, Declared(), imports.sizes(workspace))
+            made_for = incoming.said.get("origin", {}).get("made_for")
+            imports.bring(workspace, incoming, file.stem, about={
+                "format": "parquet", "file": f"assets/results/{file.parent.name}/{file.name}", "made_for": made_for,
+                **made("workspace create")})
+            found.append(file.stem)
+    return found

@@ -1,0 +1,93 @@
+"""Rankings that come with Lineup reach a workspace of the same images, and no other; exporting and importing one is the
+way they go."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from attribution import UserError, Workspace, creation, data, imports, shipped
+from attribution.data import DataSet, Split
+from attribution.formats import Declared, Sizes, parquet
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "results")
+    return tiny.write(tmp_path / "tiny")
+
+
+def export(ws, run_python, ranking, *options):
+    file = shipped.FOLDER / "tiny" / f"{ranking}-some.parquet"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    done = run_python("-m", "attribution", "export", "ranking", "--ranking", ranking, "--out", file, "--workspace",
+                      ws.path, *options)
+    return file, done
+
+
+def signed(ws):
+    """A signed ranking of the workspace, in which a target's class is helpful."""
+    scores = np.random.default_rng(0).normal(size=(ws.n_val, ws.n_train)).astype(np.float32)
+    scores += 4 * (ws.train_labels == ws.val_labels[:, None])
+    incoming = imports.Incoming("TRAK", True, np.arange(ws.n_val), rows=lambda a, b: scores[a:b])
+    imports.bring(ws, incoming, "mine", about={"made_for": {"recipe": "demo-cnn", "hash": "abc"}})
+    return Workspace.open(ws.path)
+
+
+def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, monkeypatch):
+    ws = signed(ws)
+    for ranking in ("mine", "l2-moco"):
+        _, done = export(ws, run_python, ranking, "--top", "7", "--targets", "0-4")
+        assert done.code == 0, done.err
+    splits = [Split(np.asarray(images), labels) for images, labels in ((ws.train_images, ws.train_labels),
+                                                                      (ws.val_images, ws.val_labels))]
+    monkeypatch.setattr(data, "get", lambda name: SimpleNamespace(load=lambda root=None: found))
+    found = DataSet("again", ws.classes, *splits)
+    again = creation.create(tmp_path / "again", "set")
+    assert {"mine-some", "l2-moco-some"} <= set(again.rankings())
+    for ranking, ends in (("mine", ("helpful", "harmful")), ("l2-moco", ("helpful",))):
+        copy = again.ranking(f"{ranking}-some")
+        assert copy.targets.tolist() == [0, 1, 2, 3, 4] and copy.signed == ws.ranking(ranking).signed
+        assert copy.method == ws.ranking(ranking).method and copy.about.endswith("first 7") and "live" not in copy.about
+        for end in ends:
+            assert copy.top(3, 7, end=end).ids.tolist() == ws.ranking(ranking).top(3, 7, end=end).ids.tolist()
+            assert np.allclose(copy.top(3, 7, end=end).scores, ws.ranking(ranking).top(3, 7, end=end).scores)
+    about = again.manifest["parts"]["rankings/mine-some"]
+    assert about["made_for"]["hash"] == "abc" and about["origin"]["rankings/mine"]["method"] == "TRAK"
+    assert about["file"] == "assets/results/tiny/mine-some.parquet" and about["alignment"]["warning"] is None
+    assert str(tmp_path) not in json.dumps(about)
+
+    other = splits[1].labels[::-1].copy()
+    found = DataSet("other", ws.classes, splits[0], Split(splits[1].images, other))
+    assert not {"mine-some", "l2-moco-some"} & set(creation.create(tmp_path / "other", "set").rankings())
+
+
+def test_a_list_for_another_order_is_refused(ws, run_python):
+    file, _ = export(signed(ws), run_python, "mine")
+    with pytest.raises(UserError, match="other labels or in another order"):
+        parquet.load(file, Declared(), Sizes(ws.train_labels, np.roll(ws.val_labels, 1)))
+    assert len(parquet.load(file, Declared(), Sizes(ws.train_labels, ws.val_labels)).targets) == ws.n_val
+
+
+def test_a_provenance_that_is_none_is_refused(ws, run_python):
+    file, _ = export(signed(ws), run_python, "mine")
+    table = pq.read_table(file)
+    for text in ("[1]", "{", "[" * 100_000):
+        pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"provenance": text}), file)
+        with pytest.raises(UserError, match="provenance in .* is not a JSON object"):
+            parquet.load(file, Declared(), Sizes(ws.train_labels, ws.val_labels))
+
+
+@pytest.mark.parametrize(("options", "sentence"), [
+    (["--targets", "0-99"], "0-99 is out of range; validation images are 0 to 11"),
+    (["--targets", "first"], "'first' is not a validation image"),
+    (["--top", "0"], "k = 0 is not a number of training images"),
+])
+def test_export_refuses(ws, run_python, options, sentence):
+    file, done = export(ws, run_python, "l2-moco", *options)
+    assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1
+    assert not list(file.parent.iterdir())
