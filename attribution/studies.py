@@ -5,8 +5,10 @@ A support found on a target that somebody picked is no draw: it would tilt the c
 
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from attribution import curves, recipes, supports
+from attribution.formats import paper_results
 from attribution.measure import KINDS, support_tables
 from attribution.support import K, Support
 
@@ -70,6 +72,25 @@ def report(workspace, store, protocol: str = "default") -> dict:
     found = study(workspace, store, protocol)
     return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash, "protocol": protocol,
             "K": found.k_max, "planted": workspace.planted, "kinds": evaluate(found)}
+
+
+def paper_report(folders: dict[str, Path], k_max: int) -> dict:
+    """The same of supports that the paper's repository wrote: ranking -> folder of `<target>.pkl`, of one kind of edit.
+
+    They have no trace, so that none is known to be unstable, and 0 says that the target was wrong already. Raises
+    UserError for a folder that has none, and for a file that holds more than a whole number.
+    """
+    tables = {}
+    for name, folder in folders.items():
+        tables[name] = {}
+        for target, size in paper_results.load_folder(folder).items():
+            status = {-1: "censored", 0: "already_wrong"}.get(size, "flipped")
+            found = size if status == "flipped" else None
+            tables[name][target] = Support(status, found, None, found)
+    measured = curves.table(tables, k_max)
+    for row in measured["rankings"].values():
+        del row["trainings_mean"], row["unstable"], row["auc_stable"], row["unfinished"]
+    return {"protocol": "paper", "K": k_max, **measured}
 
 
 def evaluate(found: Study) -> dict[str, dict]:

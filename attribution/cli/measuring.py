@@ -1,6 +1,13 @@
 """Verbs that measure rankings: evaluate supports, evaluate lds."""
 
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attribution import UserError
 from attribution.cli import AsJson, Where, group, print_json, progress_bar, table
+from attribution.files import user_path
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
@@ -8,10 +15,20 @@ evaluate_app = group("evaluate", "Measure rankings: supports, lds.")
 
 
 @evaluate_app.command("supports")
-def evaluate_supports(workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_supports(paper: Annotated[list[str] | None, typer.Option(
+                          help="NAME=FOLDER of <target>.pkl files, as the paper's repository writes them; may be "
+                               "given for each ranking. The workspace is then not looked at.")] = None,
+                      k_max: Annotated[int, typer.Option(help="The largest k that those were tested at.")] = 1280,
+                      workspace: Where = DEMO, as_json: AsJson = False):
     """AUC, median and censoring of every ranking's supports, and who wins against whom."""
-    from attribution.studies import report
+    from attribution.studies import paper_report, report
 
+    if paper:
+        answer = paper_report(_folders(paper), k_max)
+        if as_json:
+            return print_json(answer)
+        return table(f"the paper's protocol, K = {k_max}",
+                     [{"ranking": name, **row} for name, row in answer["rankings"].items()])
     ws = Workspace.open(workspace)
     store = Store.of(ws)
     answer = report(ws, store)
@@ -20,6 +37,16 @@ def evaluate_supports(workspace: Where = DEMO, as_json: AsJson = False):
     for kind, found in answer["kinds"].items():
         table(f"{kind}, K = {answer['K']}, recipe {answer['recipe']}",
               [{"ranking": name, **row} for name, row in found["rankings"].items()])
+
+
+def _folders(named: list[str]) -> dict[str, Path]:
+    found = {}
+    for text in named:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise UserError(f"--paper {text} does not say which ranking a folder is of; write NAME=FOLDER")
+        found[name] = user_path(folder)
+    return found
 
 
 @evaluate_app.command("lds")

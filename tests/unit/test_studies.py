@@ -1,5 +1,8 @@
 """Which answers make up a study, and the steps of its curves."""
 
+import json
+import pickle
+
 import pytest
 
 from attribution import jobs, recipes, studies
@@ -88,3 +91,21 @@ def test_pairs_hold_each_pair_once_with_the_sign_tests_correction():
         ("a", "b", 8, 0, 0), ("a", "c", 4, 4, 0), ("b", "c", 0, 0, 8)]
     assert rows[0]["p"] == pytest.approx(2 / 256) and rows[0]["p_holm"] == pytest.approx(6 / 256)
     assert rows[1]["p_holm"] == rows[1]["p"] == pytest.approx(2 / 16)
+
+
+def test_supports_of_the_paper_s_repository(tmp_path, run_python):
+    for name, sizes in {"esvm": {3: 10, 8: -1, 9: 40, 11: 0}, "trak": {3: 20, 8: -1, 9: 80}}.items():
+        (tmp_path / name).mkdir()
+        for target, size in sizes.items():
+            (tmp_path / name / f"{target}.pkl").write_bytes(pickle.dumps(size))
+    words = ["-m", "attribution", "evaluate", "supports", "--k-max", "100", "--json"]
+    done = run_python(*words, "--paper", f"esvm={tmp_path / 'esvm'}", "--paper", f"trak={tmp_path / 'trak'}")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    assert answer["rankings"]["esvm"]["auc"] == pytest.approx((0.9 + 0 + 0.6) / 3)
+    assert (answer["rankings"]["esvm"]["n"], answer["rankings"]["esvm"]["already_wrong"]) == (3, 1)
+    assert answer["rankings"]["trak"]["censored"] == pytest.approx(1 / 3) and answer["K"] == 100
+    assert [answer["wins"]["esvm"]["trak"][it] for it in ("win", "tie", "loss")] == [2, 1, 0]
+    for said, sentence in (("esvm", "write NAME=FOLDER"), (f"a={tmp_path}", "has no files <target>.pkl")):
+        done = run_python(*words, "--paper", said)
+        assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1
