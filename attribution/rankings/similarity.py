@@ -39,7 +39,7 @@ class Similarity(Ranking):
         return self.workspace.manifest["parts"][f"features/{self.feature}"].get("digest")
 
     def values(self, target, candidates):
-        train = self.features.train[candidates].astype(np.float32, copy=False)
+        train = _rows(self.features.train, candidates).astype(np.float32, copy=False)
         return self.similarity(train, self.features.val[target].astype(np.float32))
 
     def similarity(self, train: np.ndarray, query: np.ndarray) -> np.ndarray:
@@ -109,6 +109,14 @@ class ExemplarSVM(Similarity):
                                         self.features.val[targets].astype(np.float32))
                 dense[np.ix_(targets, pool)] = found - found.min(1, keepdims=True)
         return iter(dense)
+
+
+def _rows(array, ids) -> np.ndarray:
+    """The rows `ids` (ascending) of an array: not a copy where they follow each other, as a class does in a folder of
+    class folders."""
+    if len(ids) and ids[-1] - ids[0] + 1 == len(ids):
+        return array[ids[0] : ids[-1] + 1]
+    return array[ids]
 
 
 def _blocks(array, size: int = 16_384):

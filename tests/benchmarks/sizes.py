@@ -1,12 +1,12 @@
 """One target's rows at ImageNet's size: 1,281,167 training and 50,000 validation images of 1,000 classes.
 
-    .venv/bin/python tests/benchmarks/sizes.py --out DIR [--dim 128] [--train 1281167] [--queries 20]
+    .venv/bin/python tests/benchmarks/sizes.py --out DIR [--dim 128] [--train 1281167] [--queries 20] [--mixed]
 
 The workspace in DIR is synthetic and says so: embeddings are drawn around a centre for each class, images are black
-(sparse files that take no room). It is written once, in blocks. Prints JSON: milliseconds of the first images under L2
-and ESVM within the class and under exact L2 among all images (p50 and p95 over the queries, after one to warm up), and
-the private memory of a process that does nothing else, in MiB. Private is what is not backed by a file (Anonymous of
-/proc/self/smaps_rollup).
+(sparse files that take no room). Classes follow each other, as in a folder of class folders, or are mixed. It
+is written once, in blocks. Prints JSON: milliseconds of the first images under L2 and ESVM within the class and under
+exact L2 among all images (p50 and p95 over the queries, after one to warm up), and the private memory of a process that
+does nothing else, in MiB. Private is what is not backed by a file (Anonymous of /proc/self/smaps_rollup).
 """
 
 import argparse
@@ -30,7 +30,7 @@ from attribution.workspace import SCHEMA  # noqa: E402
 CLASSES, VAL, SIDE, BLOCK = 1000, 50_000, 32, 50_000
 
 
-def write(folder: Path, n_train: int, dim: int) -> None:
+def write(folder: Path, n_train: int, dim: int, mixed: bool) -> None:
     """The synthetic workspace, unless it is there."""
     if (folder / "workspace.json").exists():
         return
@@ -40,6 +40,8 @@ def write(folder: Path, n_train: int, dim: int) -> None:
     (folder / "features" / "synthetic").mkdir(parents=True, exist_ok=True)
     for split, n in (("train", n_train), ("val", VAL)):
         labels = rng.integers(0, CLASSES, n)
+        if split == "train" and not mixed:
+            labels.sort()
         write_table(folder / f"{split}.parquet", pd.DataFrame({"label": labels, "source_index": np.arange(n)}))
         np.lib.format.open_memmap(folder / "images" / f"{split}.npy", "w+", np.uint8, (n, SIDE, SIDE, 3)).flush()
         kept = np.lib.format.open_memmap(folder / "features" / "synthetic" / f"{split}.npy", "w+", np.float32, (n, dim))
@@ -49,8 +51,8 @@ def write(folder: Path, n_train: int, dim: int) -> None:
         kept.flush()
     write_json(folder / "workspace.json", {
         "schema": SCHEMA, "name": "synthetic", "recipe": "demo-cnn", "parts": {"features/synthetic": {"dim": dim}},
-        "dataset": {"name": "synthetic, for benchmarks", "fingerprint": f"{n_train:032x}{dim:032x}", "n_train": n_train,
-                    "n_val": VAL, "classes": [f"class {c}" for c in range(CLASSES)], "shape": [SIDE, SIDE, 3]}})
+        "dataset": {"name": "synthetic, for benchmarks", "fingerprint": f"{2 * n_train + mixed:032x}{dim:032x}",
+                    "n_train": n_train, "n_val": VAL, "classes": [f"class {c}" for c in range(CLASSES)], "shape": [SIDE, SIDE, 3]}})
 
 
 def private() -> float:
@@ -81,12 +83,13 @@ def main() -> None:
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--train", type=int, default=1_281_167)
     parser.add_argument("--queries", type=int, default=20)
+    parser.add_argument("--mixed", action="store_true", help="training images of all classes mixed")
     parser.add_argument("--measure", action="store_true", help="only measure, in this process")
     options = parser.parse_args()
     if options.measure:
         print(json.dumps(measure(options.out, options.queries)))
         return
-    write(options.out, options.train, options.dim)
+    write(options.out, options.train, options.dim, options.mixed)
     again = [sys.executable, __file__, "--out", options.out, "--queries", options.queries, "--measure"]
     one = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}  # as the server has it
     subprocess.run(list(map(str, again)), check=True, env={**os.environ, **one})
