@@ -52,7 +52,8 @@ def write(folder: Path, n_train: int, dim: int, mixed: bool) -> None:
     write_json(folder / "workspace.json", {
         "schema": SCHEMA, "name": "synthetic", "recipe": "demo-cnn", "parts": {"features/synthetic": {"dim": dim}},
         "dataset": {"name": "synthetic, for benchmarks", "fingerprint": f"{2 * n_train + mixed:032x}{dim:032x}",
-                    "n_train": n_train, "n_val": VAL, "classes": [f"class {c}" for c in range(CLASSES)], "shape": [SIDE, SIDE, 3]}})
+                    "n_train": n_train, "n_val": VAL,
+                    "classes": [f"class {c}" for c in range(CLASSES)], "shape": [SIDE, SIDE, 3]}})
 
 
 def private() -> float:
