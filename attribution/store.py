@@ -40,8 +40,9 @@ CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, n INTEGER);
 
 @dataclass(frozen=True)
 class Retraining:
-    """What one training run predicts. predicted: uint8 [n_val]; margins: float16 [n_val], correct logit minus the best
-    other. device, library and threads: what it ran on; results are repeatable bit for bit where all three are equal."""
+    """What one training run predicts. predicted: uint8 [n_val], or uint16; margins: float16 [n_val], correct logit minus
+    the best other. device, library and threads: what it ran on; results are repeatable bit for bit where all three are
+    equal."""
 
     key: str
     seed: int
@@ -52,6 +53,11 @@ class Retraining:
     library: str
     threads: int
     created: float
+
+
+def predictions(packed: bytes, n: int) -> np.ndarray:
+    """The `predicted` of n validation images from its bytes: two an image where one cannot name a class."""
+    return np.frombuffer(packed, np.uint8 if len(packed) == n else np.uint16)
 
 
 @dataclass(frozen=True)
@@ -128,7 +134,8 @@ class Store:
                               "FROM retrainings WHERE key = ?", (key,)).fetchone()
         if row is None:
             return None
-        return Retraining(row[0], row[1], np.frombuffer(row[2], np.uint8), np.frombuffer(row[3], np.float16), *row[4:])
+        margins = np.frombuffer(row[3], np.float16)
+        return Retraining(row[0], row[1], predictions(row[2], len(margins)), margins, *row[4:])
 
     def put(self, recipe: str, edit: Edit, seed: int, *, predicted, margins, seconds, device, library, threads,
             out_of_subset: np.ndarray | None = None) -> bool:
@@ -139,7 +146,8 @@ class Store:
         Raises sqlite3.Error, and nothing changes, where it cannot be written (a full disk).
         """
         body = zlib.compress(json.dumps(edit.to_json()).encode())
-        row = (self.key(recipe, edit, seed), recipe, edit.hash, seed, np.asarray(predicted, np.uint8).tobytes(),
+        classes = np.asarray(predicted, np.min_scalar_type(int(np.max(predicted))))
+        row = (self.key(recipe, edit, seed), recipe, edit.hash, seed, classes.tobytes(),
                np.asarray(margins, np.float16).tobytes(), seconds, device, library, threads, time.time())
         with self.transaction():
             places = ",".join("?" * len(row))

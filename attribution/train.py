@@ -26,8 +26,9 @@ PREDICT_BATCH = 500
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a training predicts for the validation images: predicted uint8 [n_val], margins float16 [n_val] (correct
-    logit minus the best other), probabilities float32 [n_val, classes]; and the trained network, in evaluation mode."""
+    """What a training predicts for the validation images: predicted [n_val] (uint8, beyond 256 classes uint16), margins
+    float16 [n_val] (correct logit minus the best other), probabilities float32 [n_val, classes]; and the trained
+    network, in evaluation mode."""
 
     predicted: np.ndarray
     margins: np.ndarray
@@ -39,14 +40,10 @@ class Outcome:
 class Trainer:
     """Trains one data set under one recipe, as often as asked. Holds the images on the device.
 
-    workspace: anything with train_images, val_images (uint8), train_labels, val_labels and classes. Raises UserError
-    for more classes than the result store can tell apart.
+    workspace: anything with train_images, val_images (uint8), train_labels, val_labels and classes.
     """
 
     def __init__(self, workspace, recipe: Recipe, device: str | None = None):
-        if len(workspace.classes) > 256:
-            raise UserError(f"{len(workspace.classes)} classes cannot be retrained here, 256 at most; "
-                            "make a workspace of some of them")
         self.recipe = recipe
         self.device = torch.device(device or best_device())
         if self.device.type == "cpu":
@@ -80,7 +77,7 @@ class Trainer:
         start = time.perf_counter()
         network = self.train(edit or nothing(), seed, on_epoch)
         logits = self.logits(network, self.val_images)
-        predicted = logits.argmax(1).numpy().astype(np.uint8)
+        predicted = logits.argmax(1).numpy().astype(np.min_scalar_type(self.classes - 1))
         margin = margins(logits, self.val_labels).numpy().astype(np.float16)
         return Outcome(predicted, margin, logits.softmax(1).numpy(), time.perf_counter() - start, network)
 

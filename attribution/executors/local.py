@@ -13,6 +13,7 @@ import numpy as np
 
 from attribution.edits import Edit
 from attribution.executors.worker import unpack
+from attribution.store import predictions
 
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m attribution...` finds this library
 
@@ -147,8 +148,8 @@ class _Worker:
 def arrays(task: Task, event: dict) -> dict:
     """The arguments `Store.put` takes, from a "done" event."""
     out = {name: event[name] for name in ("seconds", "device", "library", "threads")}
-    out["predicted"] = unpack(event["predicted"], np.uint8)
     out["margins"] = unpack(event["margins"], np.float16)
+    out["predicted"] = predictions(unpack(event["predicted"], np.uint8).tobytes(), len(out["margins"]))
     if "out_of_subset" in event:
         out["out_of_subset"] = unpack(event["out_of_subset"], np.float16).reshape(task.edit.k, -1)
     return out

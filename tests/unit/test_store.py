@@ -24,6 +24,11 @@ def put(store, edit=None, seed=0, recipe="r", predicted=(1, 2), margins=(0.5, -1
     return store.put(recipe, edit or remove([3, 1]), seed, predicted=predicted, margins=margins, **RUN, **more)
 
 
+def test_a_class_that_a_byte_cannot_name(store):
+    put(store, predicted=(999, 2))
+    assert store.get(store.key("r", remove([1, 3]), 0)).predicted.tolist() == [999, 2]
+
+
 def test_kept_and_found(store):
     assert put(store) is True
     found = store.get(store.key("r", remove([1, 3]), 0))
