@@ -40,7 +40,7 @@ CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, n INTEGER);
 
 @dataclass(frozen=True)
 class Retraining:
-    """What one training run predicts. predicted: uint8 [n_val], or uint16; margins: float16 [n_val], correct logit minus
+    """What one training run predicts. predicted: uint8 [n_val], or uint16; margins: float16 [n_val], correct logit less
     the best other. device, library and threads: what it ran on; results are repeatable bit for bit where all three are
     equal."""
 
