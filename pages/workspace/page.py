@@ -62,7 +62,7 @@ def _loaded(ws: Workspace) -> None:
     if rows:
         st.dataframe(rows, hide_index=True, width="stretch")
     else:
-        st.caption("None yet. Train a set below, or bring one: `python -m attribution features import --help`.")
+        st.caption("None yet. Compute a set, or bring one: `python -m attribution features import --help`.")
     st.markdown("##### Models")
     st.caption(write.plain(words.models(ws)))
 
@@ -177,7 +177,7 @@ def _other() -> None:
     st.caption("A workspace of a folder with a folder for each class, and the dashboard on it:")
     st.code("python -m attribution workspace create ~/mine --dataset image-folder --root ~/photos\n"
             "make run WORKSPACE=~/mine", language="bash", wrap_lines=True)
-    st.caption("CIFAR-10, CIFAR-100, Fashion-MNIST and Parquet as Hugging Face writes it: "
+    st.caption("CIFAR-10, which brings rankings with it, CIFAR-100, Fashion-MNIST and Parquet as Hugging Face writes it: "
                "`python -m attribution workspace create --help`.")
 
 

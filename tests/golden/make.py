@@ -28,6 +28,8 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
+from attribution.formats.parquet import labels_digest
+
 HERE = Path(__file__).resolve().parent
 N_TRAIN, N_VAL = 24, 6
 #: training and validation points that kronfluence's subset is about
@@ -258,7 +260,9 @@ def make_by_hand(train, val, model, folder: Path) -> None:
     home = new("parquet")
     table = pa.table({"target": np.repeat(np.arange(N_VAL), 8), "train": order.ravel(),
                       "rank": np.tile(np.arange(8), N_VAL), "score": np.take_along_axis(weight.T, order, 1).ravel()})
-    pq.write_table(table.replace_schema_metadata({"sign": "helpful", "method": "By hand"}), home / "ranking.parquet")
+    said = {"sign": "helpful", "method": "By hand", "about": "by hand · first 8", "index_base": "0",
+            "labels": labels_digest(*labels), "provenance": json.dumps({"made": "by hand", "seeds": [0]})}
+    pq.write_table(table.replace_schema_metadata(said), home / "ranking.parquet")
 
     home = new("paper_results")
     for target, support in ((3, 24), (5, -1)):
