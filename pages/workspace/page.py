@@ -177,8 +177,8 @@ def _other() -> None:
     st.caption("A workspace of a folder with a folder for each class, and the dashboard on it:")
     st.code("python -m attribution workspace create ~/mine --dataset image-folder --root ~/photos\n"
             "make run WORKSPACE=~/mine", language="bash", wrap_lines=True)
-    st.caption("CIFAR-10, which brings rankings with it, CIFAR-100, Fashion-MNIST and Parquet as Hugging Face writes it: "
-               "`python -m attribution workspace create --help`.")
+    st.caption("CIFAR-10, which brings rankings with it, CIFAR-100, Fashion-MNIST, and Parquet as Hugging Face writes "
+               "it: `python -m attribution workspace create --help`.")
 
 
 main()
