@@ -120,6 +120,7 @@ def export_ranking(ranking: RankingName, out: Annotated[Path, typer.Option(help=
                    targets: Annotated[str | None, typer.Option(help="Such as 0-999; all that it ranks for if not "
                                                                     "given.")] = None,
                    top: Annotated[int, typer.Option(help="Training images a target, of each end.")] = 100,
+                   note: Annotated[str | None, typer.Option(help="What a reader must know: of JPEG copies.")] = None,
                    workspace: Where = DEMO, as_json: AsJson = False):
     """A ranking's first images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
     from attribution.edits import parse_images
@@ -134,11 +135,12 @@ def export_ranking(ranking: RankingName, out: Annotated[Path, typer.Option(help=
     source = f"features/{found.feature}" if isinstance(found, Similarity) else f"rankings/{ranking}"
     of = {key: value for key, value in ws.manifest["parts"].get(source, {}).items()
           if key not in ("files", "home", "digest")}
-    words = ["export", "ranking", "--ranking", ranking, *(["--targets", targets] if targets else []), "--top", str(top)]
+    words = ["export", "ranking", "--ranking", ranking, *(["--targets", targets] if targets else []), "--top", str(top),
+             *(["--note", note] if note else [])]
     provenance = {**made(shlex.join(words)), "dataset": ws.manifest["dataset"]["name"], "ranking": ranking,
                   "made_for": found.made_for, source: of}
     labels = parquet.labels_digest(ws.train_labels, ws.val_labels)
-    about = f"{found.about.removesuffix(' · live')} · first {top}"
+    about = " · ".join(filter(None, [found.about.removesuffix(" · live"), f"first {top}", note]))
     rows = parquet.write(user_path(out), found, wanted, top, labels, about, provenance)
     answer = {"workspace": ws.name, "ranking": ranking, "targets": len(wanted), "rows": rows, "file": str(out)}
     if as_json:

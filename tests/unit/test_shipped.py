@@ -11,7 +11,12 @@ import pytest
 from attribution import UserError, Workspace, creation, data, imports, shipped
 from attribution.data import DataSet, Split
 from attribution.formats import Declared, Sizes, parquet
+from attribution.lineup import default_rankings, line_up
 from tests import tiny
+from tests.unit.data.test_parquet import SHARED
+
+#: what comes with Lineup, where a test has put another folder in its place
+COME = shipped.FOLDER
 
 
 @pytest.fixture
@@ -41,7 +46,7 @@ def signed(ws):
 def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, monkeypatch):
     ws = signed(ws)
     for ranking in ("mine", "l2-moco"):
-        _, done = export(ws, run_python, ranking, "--top", "7", "--targets", "0-4")
+        _, done = export(ws, run_python, ranking, "--top", "7", "--targets", "0-4", "--note", "a test")
         assert done.code == 0, done.err
     splits = [Split(np.asarray(images), labels) for images, labels in ((ws.train_images, ws.train_labels),
                                                                       (ws.val_images, ws.val_labels))]
@@ -52,7 +57,8 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, 
     for ranking, ends in (("mine", ("helpful", "harmful")), ("l2-moco", ("helpful",))):
         copy = again.ranking(f"{ranking}-some")
         assert copy.targets.tolist() == [0, 1, 2, 3, 4] and copy.signed == ws.ranking(ranking).signed
-        assert copy.method == ws.ranking(ranking).method and copy.about.endswith("first 7") and "live" not in copy.about
+        assert copy.method == ws.ranking(ranking).method
+        assert copy.about.endswith("first 7 · a test") and "live" not in copy.about
         for end in ends:
             assert copy.top(3, 7, end=end).ids.tolist() == ws.ranking(ranking).top(3, 7, end=end).ids.tolist()
             assert np.allclose(copy.top(3, 7, end=end).scores, ws.ranking(ranking).top(3, 7, end=end).scores)
@@ -91,3 +97,28 @@ def test_export_refuses(ws, run_python, options, sentence):
     file, done = export(ws, run_python, "l2-moco", *options)
     assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1
     assert not list(file.parent.iterdir())
+
+
+@pytest.mark.parametrize("file", sorted(COME.glob("cifar10/*.parquet")), ids=lambda file: file.stem)
+def test_what_comes_for_cifar10(file):
+    table, about = pq.read_table(file), parquet.described(pq.read_schema(file))
+    both = 2 if about["sign"] == "helpful" else 1
+    assert table.num_rows == 1000 * 100 * both and set(table["target"].to_pylist()) == set(range(1000))
+    assert max(table["train"].to_pylist()) < 50_000 and np.isfinite(table["score"].to_numpy()).all()
+    made = json.loads(about["provenance"])
+    assert made["command"].startswith("python -m attribution export ranking") and {"made", "versions"} <= set(made)
+    assert len(about["labels"]) == 64 and about["method"] in ("ESVM", "L2", "TRAK")
+
+
+@pytest.mark.skipif(not (SHARED / "cifar10" / "train.parquet").is_file(), reason="no CIFAR-10 in ../shared/data")
+def test_cifar10_after_one_command(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    ws = creation.create(tmp_path / "cifar10", "parquet", SHARED / "cifar10")
+    names = [file.stem for file in COME.glob("cifar10/*.parquet")]
+    assert names and set(names) <= set(ws.rankings())
+    for name in names:
+        found = ws.ranking(name)
+        assert found.targets.tolist() == list(range(1000)) and len(found.top(999, 200).ids) == 100
+        assert ws.manifest["parts"][f"rankings/{name}"]["alignment"]["warning"] is None
+    rows = line_up(ws, 0, default_rankings(ws), 20)
+    assert [row.method for row in rows][:3] == ["ESVM", "L2", "TRAK"]
