@@ -203,7 +203,8 @@ def _write_ends(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
 
 
 def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
-    """The first k of lists that come ranked; the harmful end is what scores below zero, from the back."""
+    """The first k of lists that come ranked. Of signed ones what scores below zero is the harmful end, from the back,
+    and no part of the helpful one: a list may leave out what is between its ends."""
     step = 1000
     total = len(incoming.targets)
     sample, scored = incoming.lists(0, 1)
@@ -214,8 +215,11 @@ def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
         found, scores = incoming.lists(at, min(at + step, total))
         for row, target in enumerate(targets):
             known = np.flatnonzero(found[row] >= 0)
-            harmful = known[scores[row, known] < 0][::-1] if incoming.signed else known
-            for end, order in enumerate((known, harmful)[: ids.shape[1]]):
+            ends = [known]
+            if incoming.signed:
+                below = scores[row, known] < 0
+                ends = [known[~below], known[below][::-1]]
+            for end, order in enumerate(ends):
                 order = order[:k]
                 ids[target, end, : len(order)] = found[row, order]
                 if scores is not None:

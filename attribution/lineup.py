@@ -102,7 +102,7 @@ def default_rankings(ws: Workspace) -> list[str]:
 
 
 def _slow(ws: Workspace, ranking: Ranking) -> bool:
-    if ranking.method != "ESVM":
+    if ranking.method != "ESVM" or not ranking.live:
         return False
     width = ws.manifest["parts"][f"features/{ranking.feature}"].get("dim")
     return (width or ws.feature(ranking.feature).train.shape[1]) > WIDE

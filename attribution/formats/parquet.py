@@ -5,7 +5,9 @@
     rank     whole number   its place in the target's list: 0, 1, 2, ... or 1, 2, 3, ..., the most helpful first
     score    number         optional; it must not rise with the rank
 
-Rows may stand in any order, lists may have different lengths, and targets may be missing. The schema's metadata may say
+Rows may stand in any order, lists may have different lengths, and targets may be missing. Where scores have a sign, a
+list may be the beginning and the end of an order, with what is between them left out: what scores below zero is the
+harmful end, from the back. The schema's metadata may say
 `sign` ("helpful" where scores below zero mean harm, "harmful" for the opposite, "unsigned" where only the order
 counts), `index_base` ("0", "1"), `method` (a name for people), `about` (a line for people), `labels` (see
 `labels_digest`: the file is then refused where it does not belong) and `provenance` (a JSON object). With pyarrow:

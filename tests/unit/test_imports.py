@@ -88,6 +88,8 @@ def test_signed_lists_have_a_harmful_end_below_zero(ws, scores):
     imports.bring(ws, incoming(scores, rows=None, lists=lambda a, b: (order[a:b], values[a:b])), "lists")
     found = ws.ranking("lists").top(0, 60, end="harmful")
     assert (found.scores < 0).all() and found.ids[0] == scores[0].argmin() and len(found.ids) == (scores[0] < 0).sum()
+    found = ws.ranking("lists").top(0, 60)
+    assert (found.scores >= 0).all() and len(found.ids) == (scores[0] >= 0).sum()
 
 
 def test_the_check_is_on_the_door(ws, scores):

@@ -45,7 +45,7 @@ def signed(ws):
 
 def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, monkeypatch):
     ws = signed(ws)
-    for ranking in ("mine", "l2-moco"):
+    for ranking in ("mine", "l2-moco", "esvm-moco"):
         _, done = export(ws, run_python, ranking, "--top", "7", "--targets", "0-4", "--note", "a test")
         assert done.code == 0, done.err
     splits = [Split(np.asarray(images), labels) for images, labels in ((ws.train_images, ws.train_labels),
@@ -54,7 +54,7 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, 
     found = DataSet("again", ws.classes, *splits)
     again = creation.create(tmp_path / "again", "set")
     assert {"mine-some", "l2-moco-some"} <= set(again.rankings())
-    for ranking, ends in (("mine", ("helpful", "harmful")), ("l2-moco", ("helpful",))):
+    for ranking, ends in (("mine", ("helpful", "harmful")), ("l2-moco", ("helpful",)), ("esvm-moco", ("helpful",))):
         copy = again.ranking(f"{ranking}-some")
         assert copy.targets.tolist() == [0, 1, 2, 3, 4] and copy.signed == ws.ranking(ranking).signed
         assert copy.method == ws.ranking(ranking).method
@@ -62,6 +62,8 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, 
         for end in ends:
             assert copy.top(3, 7, end=end).ids.tolist() == ws.ranking(ranking).top(3, 7, end=end).ids.tolist()
             assert np.allclose(copy.top(3, 7, end=end).scores, ws.ranking(ranking).top(3, 7, end=end).scores)
+        assert copy.top(3, 30, end="helpful").scores.min() >= 0 or not copy.signed, "no harmful ones behind the helpful"
+    assert "mine-some" in default_rankings(again)
     about = again.manifest["parts"]["rankings/mine-some"]
     assert about["made_for"]["hash"] == "abc" and about["origin"]["rankings/mine"]["method"] == "TRAK"
     assert about["file"] == "assets/results/tiny/mine-some.parquet" and about["alignment"]["warning"] is None
