@@ -199,7 +199,7 @@ def _write_ends(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy lets go of the lock while it partitions
         for targets, rows in _blocks(workspace, incoming, progress):
             list(pool.map(rank, targets, rows))
-    return _done(ids, values, incoming)
+    return _done(folder, ids, values, incoming)
 
 
 def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
@@ -225,7 +225,7 @@ def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
                 if scores is not None:
                     values[target, end, : len(order)] = scores[row, order]
         progress("reading", min(at + step, total), total)
-    return _done(ids, values, incoming)
+    return _done(folder, ids, values, incoming)
 
 
 def _lists(folder, workspace, incoming, k, scored):
@@ -238,8 +238,10 @@ def _lists(folder, workspace, incoming, k, scored):
     return ids, values
 
 
-def _done(ids, values, incoming) -> list[np.ndarray]:
+def _done(folder, ids, values, incoming) -> list[np.ndarray]:
     for array in (ids, values):
         if array is not None:
             array.flush()
+    # Else the first page of every list, and by the system's reading ahead all of them, would be read to know this
+    write_array(folder / "targets.npy", np.sort(incoming.targets[ids[incoming.targets, 0, 0] >= 0]))
     return [np.asarray(ids[incoming.targets, end, 0], np.int64) for end in range(ids.shape[1])]

@@ -24,29 +24,39 @@ class Thumbnails(Images):
         self.shape = images.shape
         self._images = images
         self._path = file
-        self._sums, self._pixels = np.zeros(len(images), np.uint32), None
         size = 4 * len(images) + int(np.prod(self.shape))
         with suppress(OSError):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
             if file.stat().st_size < size:
                 os.truncate(file, size)  # longer, with zeros, and the same for whoever does it a second time
-            pixels = np.memmap(file, np.uint8, "r", 4 * len(images), self.shape)
-            self._sums, self._pixels = np.memmap(file, np.uint32, "r", 0, len(images)), np.asarray(pixels)
 
     def sample(self, ids):
         return self._images.sample(ids)
 
     def _decode(self, ids):
-        if self._pixels is None:
-            return self._images[ids]
-        found, sums = self._pixels[ids], self._sums[ids]
-        absent = np.array([at for at, (pixels, sum_) in enumerate(zip(found, sums)) if sum_ != _checksum(pixels)], int)
+        found, absent = np.zeros((len(ids), *self.shape[1:]), np.uint8), np.arange(len(ids))
+        with suppress(OSError):
+            absent = self._read(ids, found)
         for start in range(0, len(absent), BLOCK):
             block = absent[start : start + BLOCK]
             found[block] = self._images[ids[block]]
             self._keep(ids[block], found[block])
         return found
+
+    def _read(self, ids: np.ndarray, found: np.ndarray) -> np.ndarray:
+        """Fills `found` with what is kept, and returns the places of the rest. By system calls: of a mapped file, what
+        was looked at, and much around it, would count as this process's memory."""
+        absent = []
+        with self._path.open("rb", buffering=0) as stream:
+            for at, i in enumerate(ids.tolist()):
+                pixels = os.pread(stream.fileno(), found[at].nbytes, 4 * len(self) + i * found[at].nbytes)
+                sum_ = os.pread(stream.fileno(), 4, 4 * i)
+                if len(pixels) == found[at].nbytes and sum_ == np.uint32(_checksum(pixels)).tobytes():
+                    found[at] = np.frombuffer(pixels, np.uint8).reshape(found[at].shape)
+                else:
+                    absent.append(at)
+        return np.array(absent, int)
 
     def _keep(self, ids: np.ndarray, found: np.ndarray) -> None:
         """Written by system calls, which say that the disk is full; a write to mapped memory would end the process."""
@@ -56,6 +66,6 @@ class Thumbnails(Images):
                 os.pwrite(stream.fileno(), np.uint32(_checksum(pixels)).tobytes(), 4 * i)
 
 
-def _checksum(pixels: np.ndarray) -> int:
+def _checksum(pixels: np.ndarray | bytes) -> int:
     """Never 0, which stands for no image."""
     return zlib.crc32(pixels) or 1

@@ -12,7 +12,8 @@ from attribution.rankings import Ranked, Ranking
 class Stored(Ranking):
     """A ranking in `rankings/<name>/`, target-major, so that one target is one contiguous read.
 
-    `scores.npy`: float16 or float32 [n_val, n_train], NaN where nothing was scored; or sparse as `data.npy`,
+    `targets.npy`: the validation images it ranks for, where these are not all. `scores.npy`: float16 or float32
+    [n_val, n_train], NaN where nothing was scored; or sparse as `data.npy`,
     `columns.npy` and `starts.npy` (a CSR matrix); or the first K alone, as `ids.npy`: int32 [n_val, ends, K], best
     first, -1 where a list is at its end, one end or two (helpful, harmful), and `values.npy` float32 of that shape, if
     there are any. Its methods raise UserError where these cannot be read, or are not of the workspace's size.
@@ -39,10 +40,7 @@ class Stored(Ranking):
 
     @cached_property
     def targets(self) -> np.ndarray:
-        ids = self._arrays.get("ids")
-        if ids is not None:
-            return np.flatnonzero(ids[:, 0, 0] >= 0)
-        if (self.folder / "targets.npy").exists():
+        if "targets" in self._arrays:
             return np.asarray(self._arrays["targets"], np.int64)
         return np.arange(self.workspace.n_val)
 
