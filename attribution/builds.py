@@ -105,8 +105,9 @@ def train_features(workspace: Workspace, name: str, epochs: int | None, progress
     workspace.check_free(f"features/{name}")
     images = np.asarray(workspace.train_images)
     train, val, about = embedded(workspace, name, images, [np.asarray(workspace.val_images)], epochs, progress)
+    words = f"features train {name}" + (f" --epochs {epochs}" if epochs else "")
     return store(workspace, f"features/{name}", {"train": train.astype(np.float32), "val": val.astype(np.float32)},
-                 {**knn.measured(workspace, train, val), **about, **made(f"features train {name}")})
+                 {**knn.measured(workspace, train, val), **about, **made(words)})
 
 
 def embed_backbone(workspace: Workspace, name: str, backbone: str, weights: Path, side: int,
