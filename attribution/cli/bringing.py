@@ -62,11 +62,14 @@ def workspace_create(path: Path,
         ws = create(path, dataset, root, name=name, skip_corrupt=skip_corrupt, side=side, val_share=val_share,
                     progress=progress)
     skipped = ws.manifest["parts"]["data"].get("skipped", [])
+    came = [part.split("/")[1] for part in ws.manifest["parts"] if part.startswith("rankings/")]
     if as_json:
         return print_json({"workspace": ws.name, "path": str(path), "n_train": ws.n_train, "n_val": ws.n_val,
-                           "classes": ws.classes, "fingerprint": ws.fingerprint, "skipped": skipped})
+                           "classes": ws.classes, "fingerprint": ws.fingerprint, "skipped": skipped, "rankings": came})
     left = f", {len(skipped)} left out" if skipped else ""
     print(f"{ws.name}: {ws.n_train:,} training and {ws.n_val:,} validation images, {len(ws.classes)} classes{left}")
+    if came:
+        print(f"with it come the rankings {', '.join(came)}")
     print(f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}")
 
 
