@@ -42,6 +42,8 @@ class Stored(Ranking):
     def targets(self) -> np.ndarray:
         if "targets" in self._arrays:
             return np.asarray(self._arrays["targets"], np.int64)
+        if "ids" in self._arrays:
+            return np.flatnonzero(self._arrays["ids"][:, 0, 0] >= 0)
         return np.arange(self.workspace.n_val)
 
     @cached_property
