@@ -15,7 +15,7 @@ import numpy as np
 from attribution import features, imports, jobs, lds, recipes
 from attribution.errors import UserError
 from attribution.features import knn
-from attribution.files import read_array, write_array
+from attribution.files import read_array, replace, write_array
 from attribution.formats import Incoming
 from attribution.provenance import made
 from attribution.store import Store
@@ -280,10 +280,7 @@ def once(file: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, 
     """The arrays that `file` keeps, computed where it is not there yet; broken off, nothing is left of it."""
     if not file.exists():
         arrays = compute()
-        file.parent.mkdir(parents=True, exist_ok=True)
-        partial = file.with_suffix(".part.npz")
-        np.savez(partial, **arrays)
-        partial.replace(file)
+        replace(file, lambda stream: np.savez(stream, **arrays))
     with np.load(file, allow_pickle=False) as kept:
         return dict(kept)
 

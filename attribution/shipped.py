@@ -12,12 +12,11 @@ from attribution.workspace import DEMO
 FOLDER = DEMO.parent / "results"
 
 
-def bring(workspace) -> list[str]:
-    """Imports what there is for the workspace's data set; returns the names, none where it is another."""
+def bring(workspace) -> None:
+    """Imports what there is for the workspace's data set: nothing where it is another."""
     import pyarrow.parquet as pq
 
     labels = parquet.labels_digest(workspace.train_labels, workspace.val_labels)
-    found = []
     for file in sorted(FOLDER.glob("*/*.parquet")):
         if parquet.described(pq.read_schema(file)).get("labels") == labels:
             incoming = parquet.load(file, Declared(), imports.sizes(workspace))
@@ -25,5 +24,3 @@ def bring(workspace) -> list[str]:
             imports.bring(workspace, incoming, file.stem, about={
                 "format": "parquet", "file": f"assets/results/{file.parent.name}/{file.name}", "made_for": made_for,
                 **made("workspace create")})
-            found.append(file.stem)
-    return found

@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.files import replace
 from attribution.formats import Declared, Incoming, Sizes
 from attribution.formats.arrays import names
 from attribution.formats.dense import check_declared
@@ -119,15 +120,11 @@ def write(file: Path, ranking, targets: np.ndarray, k: int, labels: str, about: 
     table = pa.table({name: np.concatenate(parts).astype(types.get(name, np.int32)) for name, parts in columns.items()})
     metadata = {"sign": "helpful" if ranking.signed else "unsigned", "index_base": "0", "method": ranking.method,
                 "about": about, "labels": labels, "provenance": json.dumps(provenance)}
-    partial = file.with_name(f".{file.name}.part")
     try:
-        pq.write_table(table.replace_schema_metadata(metadata), partial, compression="zstd",
-                       use_dictionary=["target", "rank"])
-        partial.replace(file)
+        replace(file, lambda stream: pq.write_table(table.replace_schema_metadata(metadata), stream, compression="zstd",
+                                                    use_dictionary=["target", "rank"]))
     except OSError as error:
         raise UserError(f"{file} cannot be written ({error.strerror or error}); choose another place") from None
-    finally:
-        partial.unlink(missing_ok=True)
     return len(table)
 
 

@@ -228,7 +228,6 @@ class _FewActive:
         self.cn, self.cp = cn, cp
         self.rows = np.concatenate([-x, np.zeros((1, D))])
         self.columns = np.ascontiguousarray(x.T, np.float32)
-        # Where most candidates may turn out active, sets grow by more at a time
         self.groups = min(ADDED, self.n)
         self.width = self.n + 2 + -(self.n + 2) % self.groups   # of n + 2 members, in whole groups
         self.start = self._all_active(x)
