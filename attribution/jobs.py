@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution import recipes, support, supports
+from attribution import adaptive, recipes, support, supports
 from attribution.edits import Edit, nothing, remove
 from attribution.errors import UserError
 from attribution.probes import DRAWS, changeable, check_kind, control, edit_of, largest_k, prefix
@@ -26,6 +26,7 @@ from attribution.rankings import check_k
 from attribution.store import Job, Store
 
 SEEDS = list(support.SEEDS)
+PROTOCOLS = ("default", "adaptive", "paper")
 STUDY_SEED = 7  # draws the targets of a study where nobody says otherwise
 STARTING = 20  # seconds a runner may take until it holds its lock
 _runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
@@ -68,9 +69,9 @@ def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int,
 
 def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str = "default",
                  k_max: int = support.K) -> dict:
-    """Find one target's support. Raises UserError for a target, ranking or kind that does not fit the workspace, and
-    where there are no base models to say what the target was taken for."""
-    workspace.check_base()
+    """Find one target's support. Raises UserError for a target, ranking, kind or protocol that does not fit the
+    workspace, and where there are no base models to say what the target was taken for."""
+    _check_search(workspace, protocol)
     workspace.ranking(ranking)
     return {**_common(workspace), "verb": "support", "target": workspace.check_target(target), "ranking": ranking,
             "kind": check_kind(kind), "protocol": protocol, "k_max": check_k(k_max)}
@@ -79,7 +80,7 @@ def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str 
 def study_spec(workspace, targets: list[int], rankings: list[str], kinds: list[str], protocol: str = "default",
                k_max: int = support.K) -> dict:
     """Find the supports of many targets under several rankings and kinds. Raises UserError as `support_spec` does."""
-    workspace.check_base()
+    _check_search(workspace, protocol)
     if not (targets and rankings and kinds):
         raise UserError("a study needs at least one target, one ranking and one kind")
     for ranking in rankings:
@@ -87,6 +88,15 @@ def study_spec(workspace, targets: list[int], rankings: list[str], kinds: list[s
     return {**_common(workspace), "verb": "study", "targets": [workspace.check_target(t) for t in targets],
             "rankings": list(rankings), "kinds": [check_kind(kind) for kind in kinds], "protocol": protocol,
             "k_max": check_k(k_max)}
+
+
+def _check_search(workspace, protocol):
+    workspace.check_base()
+    if protocol not in PROTOCOLS:
+        raise UserError(f"protocol {protocol!r} is not known; say {', '.join(PROTOCOLS[:-1])} or {PROTOCOLS[-1]}")
+    if protocol == "adaptive" and workspace.base.models < 2:
+        raise UserError("the adaptive protocol weighs margins by how much base models differ, and there is only one; "
+                        "train more with `base train`, or ask for the default protocol")
 
 
 def subsets_spec(workspace, first: int, count: int, seeds, draw: int) -> dict:
@@ -187,8 +197,11 @@ def _support(workspace, store, spec):
     ranking = workspace.ranking(spec["ranking"])
     k_max = largest_k(workspace, ranking, target, kind, spec["k_max"])
     ids = prefix(workspace, ranking, target, kind, k_max) if k_max else []
-    search = support.search(workspace.val_labels[target], k_max, protocol=spec["protocol"],
-                            already_wrong=workspace.base.status(target) == "already_wrong")
+    wrong = workspace.base.status(target) == "already_wrong"
+    if spec["protocol"] == "adaptive":
+        search = adaptive.search(workspace.val_labels[target], k_max, noise=workspace.base.noise, already_wrong=wrong)
+    else:
+        search = support.search(workspace.val_labels[target], k_max, protocol=spec["protocol"], already_wrong=wrong)
     answer = None
     while True:
         try:

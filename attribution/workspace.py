@@ -71,6 +71,16 @@ class BaseModels:
         return self.probabilities.mean(0)
 
     @cached_property
+    def noise(self) -> float:
+        """Standard deviation of a margin (correct logit minus the best other) over seeds: root mean variance over the
+        validation images. NaN for one model."""
+        found = np.log(np.maximum(self.probabilities, np.finfo(np.float32).tiny))
+        at = np.arange(len(self.labels))
+        correct = found[:, at, self.labels].copy()
+        found[:, at, self.labels] = -np.inf
+        return float(np.sqrt((correct - found.max(2)).var(0, ddof=1).mean()))
+
+    @cached_property
     def statuses(self) -> np.ndarray:
         """`status` of every target, str [n_val]."""
         share = self.right / self.models
