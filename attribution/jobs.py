@@ -94,9 +94,9 @@ def _check_search(workspace, protocol):
     workspace.check_base()
     if protocol not in PROTOCOLS:
         raise UserError(f"protocol {protocol!r} is not known; say {', '.join(PROTOCOLS[:-1])} or {PROTOCOLS[-1]}")
-    if protocol == "adaptive" and workspace.base.models < 2:
-        raise UserError("the adaptive protocol weighs margins by how much base models differ, and there is only one; "
-                        "train more with `base train`, or ask for the default protocol")
+    if protocol == "adaptive" and not workspace.base.noise > 0:
+        raise UserError("the adaptive protocol weighs margins by how much base models differ, and these do not; "
+                        "bring more of them, or ask for the default protocol")
 
 
 def subsets_spec(workspace, first: int, count: int, seeds, draw: int) -> dict:

@@ -9,7 +9,7 @@ import os
 from dataclasses import dataclass, field
 from functools import cache
 
-from attribution import jobs, recipes, supports
+from attribution import adaptive, jobs, recipes, supports
 from attribution.executors.local import gpu_count
 from attribution.support import BISECTIONS, CONFIRM_SEEDS
 
@@ -19,8 +19,9 @@ SECONDS = 5.0  # a training, where nothing was measured yet
 @dataclass
 class Replay:
     """probes: {"k", "confirm" (bool), "runs": [{"seed", "state", "predicted", "margin", "epoch", "epochs"}]} in the
-    order tried; answer: `support.Support` as a dict once the search has come to its end, else None; newest: when the
-    last of its trainings was made, seconds since 1970, or None."""
+    order first tried, and of an adaptive search that has ended "p", the probability that the probe flips; answer:
+    `support.Support` as a dict once the search has come to its end, else None; newest: when the last of its trainings
+    was made, seconds since 1970, or None. The control at k = 0, which all searches share, is no probe."""
 
     probes: list[dict] = field(default_factory=list)
     answer: dict | None = None
@@ -59,6 +60,9 @@ def replay(workspace, store, spec: dict) -> Replay:
             wanted = search.send(answer)
         except StopIteration:
             played.answer = notes.answer
+            chances = {row["k"]: row["p"] for row in played.answer["trace"] if "p" in row}
+            for probe in played.probes if chances else []:
+                probe["p"] = chances[probe["k"]]
             return played
         answer, runs = [], []
         for edit, seed in wanted:
@@ -74,9 +78,10 @@ def replay(workspace, store, spec: dict) -> Replay:
             answer.append(found)
             runs.append(run)
         k, confirm = wanted[0][0].k, spec["protocol"] == "default" and wanted[0][1] in CONFIRM_SEEDS
-        if played.probes and (played.probes[-1]["k"], played.probes[-1]["confirm"]) == (k, confirm):
-            played.probes[-1]["runs"] += runs
-        else:
+        same = next((one for one in played.probes if (one["k"], one["confirm"]) == (k, confirm)), None)
+        if same:
+            same["runs"] += runs
+        elif k:
             played.probes.append({"k": k, "confirm": confirm, "runs": runs})
         if any(one is None for one in answer):
             return played
@@ -138,6 +143,8 @@ def study_cost(workspace, store, spec: dict) -> StudyCost:
 
 def bounds(spec: dict) -> tuple[int, int]:
     """Fewest and most trainings of a support search: censored at once, or bisected to the end and confirmed."""
+    if spec["protocol"] == "adaptive":
+        return adaptive.FIRST, adaptive.MOST
     seeds, confirmed = len(jobs.SEEDS), len(CONFIRM_SEEDS)
     steps = min(BISECTIONS, math.ceil(math.log2(spec["k_max"]))) if spec["k_max"] > 1 else 0
     if spec["protocol"] == "paper":

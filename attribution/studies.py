@@ -29,13 +29,14 @@ class Study:
                      for kind, rankings in self.tables.items() for name, found in rankings.items()])
 
 
-def study(workspace, store, protocol: str = "default") -> Study:
+def study(workspace, store, protocol: str | None = None) -> Study:
     """The study a workspace brings, together with those asked for since (jobs in the store).
 
     Of a study under way every target is in, unfinished or not; of one that was cut short, those with all its searches
     done: the others would tilt it, for targets that never flip are done first. Where there are several K, it is the
-    usual one if that is among them, else the one most answers have.
+    usual one if that is among them, else the one most answers have. protocol: None means the workspace's usual one.
     """
+    protocol = protocol or supports.usual_protocol(workspace)
     shipped = supports.table(workspace)
     shipped = shipped[shipped.protocol == protocol]
     asked = [job for job in store.jobs(10_000) if job.spec["verb"] == "study" and job.spec["protocol"] == protocol]
@@ -67,10 +68,10 @@ def study(workspace, store, protocol: str = "default") -> Study:
     return found
 
 
-def report(workspace, store, protocol: str = "default") -> dict:
+def report(workspace, store, protocol: str | None = None) -> dict:
     """`evaluate supports` of design.md: AUC, interval, median, censoring and wins, for each kind of support."""
     found = study(workspace, store, protocol)
-    return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash, "protocol": protocol,
+    return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash, "protocol": found.protocol,
             "K": found.k_max, "planted": workspace.planted, "kinds": evaluate(found)}
 
 

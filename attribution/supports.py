@@ -49,6 +49,15 @@ def table(workspace, store: Store | None = None) -> "pd.DataFrame":
     return whole[current].drop_duplicates(ASKED, keep="last").reset_index(drop=True)
 
 
+def usual_protocol(workspace) -> str:
+    """The search protocol of the answers a workspace brings, so that further ones compare; else "adaptive", which takes
+    the fewest trainings, where there are the base models it needs."""
+    shipped = workspace.manifest["parts"].get("supports")
+    if shipped:
+        return shipped.get("protocol", "default")
+    return "adaptive" if workspace.has_base and workspace.base.noise > 0 else "default"
+
+
 def known(found: "pd.DataFrame", specs: list[dict]) -> list[bool]:
     """For each support spec (see `attribution.jobs`), whether its answer is in `found`, a `table`."""
     asked = set(found[ASKED].itertuples(index=False, name=None))

@@ -73,7 +73,9 @@ class BaseModels:
     @cached_property
     def noise(self) -> float:
         """Standard deviation of a margin (correct logit minus the best other) over seeds: root mean variance over the
-        validation images. NaN for one model."""
+        validation images; 0 for one model."""
+        if self.models < 2:
+            return 0.0
         found = np.log(np.maximum(self.probabilities, np.finfo(np.float32).tiny))
         at = np.arange(len(self.labels))
         correct = found[:, at, self.labels].copy()

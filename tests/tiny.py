@@ -57,9 +57,10 @@ def write(folder: Path, base: bool = True, colour: bool = False) -> Workspace:
 
     trak = {"method": "TRAK", "signed": True, "about": "10 models", "files": {},
             "made_for": {"recipe": "demo-cnn", "data": "0" * 64, "seeds": [0]}}
+    parts = {"features/moco": {}, "rankings/trak-10": trak, **({"supports": {"protocol": "default"}} if base else {})}
     fingerprint = ("c" if colour else "0") * 64  # pages cache pictures by it
     (folder / "workspace.json").write_text(json.dumps({
-        "schema": 1, "name": "tiny", "recipe": "demo-cnn", "parts": {"features/moco": {}, "rankings/trak-10": trak},
+        "schema": 1, "name": "tiny", "recipe": "demo-cnn", "parts": parts,
         "dataset": {"name": "shapes", "fingerprint": fingerprint, "classes": CLASSES, "n_train": TRAIN, "n_val": VAL,
                     "planted": 1, "inverted": True}}))
     return Workspace.open(folder)

@@ -43,6 +43,8 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Target = Annotated[str, typer.Option(help="The validation image, counted from 0.")]
 RankingName = Annotated[str, typer.Option("--ranking", help="The ranking's name; `info` lists them.")]
 Rankings = Annotated[str | None, typer.Option(help="Names, with commas; one of each method if not given.")]
+Protocol = Annotated[str | None, typer.Option(
+    help="default, adaptive or paper; if not given, that of the supports the workspace brings, else adaptive.")]
 Candidates = Annotated[str | None, typer.Option(help="true, predicted or all; as published if not given.")]
 screen = Console(stderr=True)
 

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from attribution import UserError
-from attribution.cli import AsJson, Where, group, print_json, progress_bar, table
+from attribution.cli import AsJson, Protocol, Where, group, print_json, progress_bar, table
 from attribution.files import user_path
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
@@ -19,6 +19,7 @@ def evaluate_supports(paper: Annotated[list[str] | None, typer.Option(
                           help="NAME=FOLDER of <target>.pkl files, as the paper's repository writes them; may be "
                                "given for each ranking. The workspace is then not looked at.")] = None,
                       k_max: Annotated[int, typer.Option(help="The largest k that those were tested at.")] = 1280,
+                      protocol: Protocol = None,
                       workspace: Where = DEMO, as_json: AsJson = False):
     """AUC, median and censoring of every ranking's supports, and who wins against whom."""
     from attribution.studies import paper_report, report
@@ -31,11 +32,11 @@ def evaluate_supports(paper: Annotated[list[str] | None, typer.Option(
                      [{"ranking": name, **row} for name, row in answer["rankings"].items()])
     ws = Workspace.open(workspace)
     store = Store.of(ws)
-    answer = report(ws, store)
+    answer = report(ws, store, protocol)
     if as_json:
         return print_json(answer)
     for kind, found in answer["kinds"].items():
-        table(f"{kind}, K = {answer['K']}, recipe {answer['recipe']}",
+        table(f"{kind}, K = {answer['K']}, recipe {answer['recipe']}, protocol {answer['protocol']}",
               [{"ranking": name, **row} for name, row in found["rankings"].items()])
 
 

@@ -9,6 +9,7 @@ import typer
 from attribution import UserError, jobs, support, supports
 from attribution.cli import (
     AsJson,
+    Protocol,
     RankingName,
     Rankings,
     Target,
@@ -71,14 +72,12 @@ def retrain(target: Target,
 @app.command("support")
 def support_verb(target: Target, ranking: RankingName,
                  kind: Annotated[str, typer.Option(help="remove or mislabel")] = "remove",
-                 protocol: Annotated[str, typer.Option(help="default or paper")] = "default",
+                 protocol: Protocol = None,
                  k_max: Annotated[int, typer.Option(help="Give up above this many images.")] = support.K,
                  workspace: Where = DEMO, as_json: AsJson = False):
     """Find the smallest tested prefix of a ranking whose removal (or relabelling) flips a target."""
     ws = Workspace.open(workspace)
-    if protocol not in ("default", "paper"):
-        raise UserError(f"protocol {protocol!r} is not known; say default or paper")
-    spec = jobs.support_spec(ws, target, ranking, kind, protocol, k_max)
+    spec = jobs.support_spec(ws, target, ranking, kind, protocol or supports.usual_protocol(ws), k_max)
     store = Store.of(ws)
     asked = {name: spec[name] for name in supports.ASKED}
     row = supports.find(ws, store, **asked)
@@ -104,18 +103,17 @@ def _support_text(row):
 def study(targets: Annotated[int, typer.Option(help="How many stable targets, drawn at random.")] = 20,
           rankings: Rankings = None,
           kinds: Annotated[str, typer.Option(help="remove, mislabel, or both with a comma.")] = "remove,mislabel",
-          protocol: Annotated[str, typer.Option(help="default or paper")] = "default",
+          protocol: Protocol = None,
           seed: Annotated[int, typer.Option(help="Draws the targets.")] = jobs.STUDY_SEED,
           workspace: Where = DEMO, as_json: AsJson = False):
     """Supports of many targets under several rankings. Interrupt it and call it again: it goes on where it was."""
     from attribution.measure import random_stable
 
     ws = Workspace.open(workspace)
-    if protocol not in ("default", "paper"):
-        raise UserError(f"protocol {protocol!r} is not known; say default or paper")
+    protocol = protocol or supports.usual_protocol(ws)
     spec = jobs.study_spec(ws, random_stable(ws, targets, seed), names(ws, rankings), split(kinds), protocol)
     job = watch(ws, spec)
-    print_json(jobs.job_json(job)) if as_json else evaluate_supports(workspace=workspace)
+    print_json(jobs.job_json(job)) if as_json else evaluate_supports(protocol=protocol, workspace=workspace)
 
 
 @app.command()

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from attribution import UserError, Workspace, jobs, recipes, replay
+from attribution import UserError, Workspace, jobs, recipes, replay, supports
 from attribution.edits import parse_images
 from attribution.lineup import default_rankings
 from attribution.opening import opening
@@ -76,7 +76,7 @@ def _start(ws: Workspace, store: Store) -> None:
     values = {state.TARGET: first.target if first else 0, state.K: first.k if first else 10,
               state.CUT_RANKING: first.ranking if first else names[0] if names else "random", state.TEST: PREFIX,
               state.KIND: "remove", state.IDS: "", state.SEEDS: len(jobs.SEEDS), state.DRAWS: jobs.DRAWS,
-              state.PROTOCOL: "default", state.K_MAX: K} | state_of[state.KEPT]
+              state.PROTOCOL: supports.usual_protocol(ws), state.K_MAX: K} | state_of[state.KEPT]
     checks = {state.TARGET: ws.check_target, state.K: lambda k: _check_k(k, ws.n_train),
               state.CUT_RANKING: ws.ranking, state.KIND: check_kind}
     if "job" in link and "opened" not in state_of:
@@ -158,9 +158,11 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
                 k_max = st.number_input("Give up above k =", 1, max(K, ws.n_train), key=state.K_MAX,
                                         on_change=_leave_job)
                 protocol = st.segmented_control(
-                    "Protocol", ("default", "paper"), required=True, key=state.PROTOCOL,
+                    "Protocol", jobs.PROTOCOLS, required=True, key=state.PROTOCOL,
                     on_change=_leave_job, help="Default stops a probe once its majority is decided, and confirms both "
-                    "ends of the bracket with fresh seeds. Paper: as published, always five seeds.")
+                    "ends of the bracket with fresh seeds. Adaptive trains one model at a time where its margins leave "
+                    "most doubt, in a third of the trainings, to a quarter of an octave. Paper: as published, always "
+                    "five seeds.")
             else:
                 seeds = st.number_input("Seeds", 1, 20, key=state.SEEDS, on_change=_leave_job)
                 draws = st.number_input("Draws of random images", 0, 10, key=state.DRAWS,

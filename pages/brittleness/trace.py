@@ -3,14 +3,14 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution.support import majority
+from pages.brittleness import words
 from pages.ui import palette
 
 
 def share(probe: dict, label: int) -> tuple[float, bool | None]:
     """(share of the trained models that are wrong, the probe's verdict so far)."""
     done = [run["predicted"] for run in probe["runs"] if run["state"] == "done"]
-    return sum(p != label for p in done) / max(1, len(done)), majority(done, label)
+    return sum(p != label for p in done) / max(1, len(done)), words.flips(probe, label)
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)

@@ -62,7 +62,9 @@ def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, found: 
     sentence = f"most models no longer say {true} with {_first(found['hi'], ranking)} {edit}"
     sentence += f"; with {found['lo']} they still do." if found["lo"] else "."
     if found["status"] == "unstable":
-        sentence += " Fresh seeds changed a verdict at this edge: take it as near the threshold, not as a number."
+        adaptive = any("p" in row for row in found["trace"])
+        why = "The most trainings allowed did not settle" if adaptive else "Fresh seeds changed a verdict at"
+        sentence += f" {why} this edge: take it as near the threshold, not as a number."
     return f"Support {found['support']}", sentence
 
 
@@ -155,17 +157,20 @@ def probes_html(ws: Workspace, target: int, probes: list[dict]) -> str:
         mean = sum(margins) / len(margins) if margins else probe.get("margin")
         margin = "" if mean is None else _signed(mean)
         outcome = {True: "flipped", False: "survived", None: "…"}[flipped]
+        sure = f", p {max(probe['p'], 1 - probe['p']):.2f}" if "p" in probe else ""
         lines += (f'<tr><td class="n">{probe["k"]}</td><td>{"fresh seeds" if probe["confirm"] else ""}</td>'
                   f'<td><span class="draw">{"".join(dot(ws, label, run) for run in probe["runs"])}</span></td>'
                   f'<td class="n">{wrong} of {len(done)}</td><td class="n">{margin}</td>'
-                  f'<td>{write.escape(said)}</td><td class="{outcome}">{outcome}</td></tr>')
+                  f'<td>{write.escape(said)}</td><td class="{outcome}">{outcome}{sure}</td></tr>')
     head = "".join(f"<th{' class=n' if name in ('k', 'wrong', 'mean margin') else ''}>{name}</th>"
                    for name in ("k", "", "seeds", "wrong", "mean margin", "the models say", "verdict"))
     return f'<table class="lu-table"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
 
 
 def flips(probe: dict, label: int, n: int = 5) -> bool | None:
-    """A probe's verdict so far; None while it is open."""
+    """A probe's verdict so far; None while it is open. An adaptive search's is that of its posterior."""
+    if "p" in probe:
+        return probe["p"] >= 0.5
     return majority([run["predicted"] for run in probe["runs"] if run["state"] == "done"], label, n)
 
 
@@ -173,7 +178,8 @@ def probes_of(trace: list[dict]) -> list[dict]:
     """`Support.trace` as probes: it keeps each seed's prediction, and of their margins only the mean, "margin"."""
     return [{"k": row["k"], "confirm": bool(row.get("confirm")), "margin": row.get("margin"),
              "runs": [{"seed": seed, "state": "done", "predicted": predicted}
-                      for seed, predicted in zip(row["seeds"], row["predictions"])]} for row in trace]
+                      for seed, predicted in zip(row["seeds"], row["predictions"])],
+             **({"p": row["p"]} if "p" in row else {})} for row in trace]
 
 
 def _signed(value: float) -> str:

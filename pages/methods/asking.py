@@ -26,7 +26,7 @@ def form(ws: Workspace, found: studies.Study) -> None:
                         key=state.STUDY_RANKINGS)
     kinds = st.pills("Kinds of support", KINDS, default=list(KINDS), selection_mode="multi", key=state.STUDY_KINDS)
     try:
-        spec = jobs.study_spec(ws, random_stable(ws, targets, jobs.STUDY_SEED), rankings, kinds)
+        spec = jobs.study_spec(ws, random_stable(ws, targets, jobs.STUDY_SEED), rankings, kinds, found.protocol)
         store = Store.of(ws)
         cost = replay.study_cost(ws, store, spec)
         store.close()
@@ -37,7 +37,7 @@ def form(ws: Workspace, found: studies.Study) -> None:
     st.button("Start the study", key="start study", type="primary", on_click=_start, args=(ws, spec),
               disabled=cost.known == cost.searches or bool(found.job))
     st.code(command.line(ws, "study", "--targets", targets, "--rankings", ",".join(rankings), "--kinds",
-                         ",".join(kinds)), language="bash", wrap_lines=True)
+                         ",".join(kinds), "--protocol", found.protocol), language="bash", wrap_lines=True)
 
 
 def _start(ws: Workspace, spec: dict) -> None:

@@ -18,6 +18,7 @@ from pages.ui.strip import strip
 #: the chart's one button: the picture as a file, drawn by the browser
 PICTURE = {"modeBarButtons": [["toImage"]], "displayModeBar": True, "displaylogo": False,
            "toImageButtonOptions": {"format": "svg", "filename": "support-cdfs"}}
+UNSTABLE = {True: "24 trainings did not settle them", False: "fresh seeds changed a verdict"}  # by: adaptive?
 STATUSES = ("flipped", "unstable", "censored", "already_wrong")
 state_of = st.session_state
 
@@ -118,7 +119,7 @@ def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | No
     fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if found.protocol == "default" else ""
     lines.append(f"Recipe {recipe.name} {recipe.hash}; protocol {found.protocol}, K = {found.k_max}; seeds {SEEDS[0]} "
                  f"to {SEEDS[-1]}{fresh}. Each method as published: similarity and random rank images of "
-                 "the target's class only. Open markers are unstable: fresh seeds changed a verdict.")
+                 f"the target's class only. Open markers are unstable: {UNSTABLE[found.protocol == 'adaptive']}.")
     if lds:
         lines.append(words.lds_made(lds))
     if ws.planted:

@@ -18,7 +18,7 @@ def asking(spec: dict) -> list | None:
     A retrain spec needs `ids` only where it names no ranking."""
     words = [spec["verb"], "--target", spec["target"], *(["--ranking", spec["ranking"]] if spec["ranking"] else [])]
     if spec["verb"] == "support":
-        words += ["--kind", spec["kind"], *(["--protocol", "paper"] if spec["protocol"] == "paper" else [])]
+        words += ["--kind", spec["kind"], "--protocol", spec["protocol"]]
         return words + (["--k-max", spec["k_max"]] if spec["k_max"] != K else [])
     if spec["seeds"] != list(range(len(spec["seeds"]))):
         return None

@@ -117,7 +117,8 @@ def test_a_support_that_the_workspace_brings_is_shown_with_its_trace(ws):
     app.button(key="support trak-10 remove default 20").click().run()
     assert not app.exception and "<b>Support 4.</b>" in html(app) and "Dot in 4 of 5" in html(app)
     assert "From the shipped study" in texts(app)
-    assert "python -m attribution support --target 0 --ranking trak-10 --kind remove --k-max 20" in app.code[0].value
+    assert ("python -m attribution support --target 0 --ranking trak-10 --kind remove --protocol default --k-max 20"
+            in app.code[0].value)
     app.button(key="at support").click().run()
     assert app.number_input(key=state.K).value == 4 and "Is target 0 still read" in texts(app)
 

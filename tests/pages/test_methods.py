@@ -89,7 +89,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     app.button_group(key=state.STUDY_RANKINGS).set_value(["trak-10", "random"])
     app.button_group(key=state.STUDY_KINDS).set_value(["remove"]).run()
     assert app.code[0].value == ("python -m attribution study --targets 2 --rankings trak-10,random --kinds remove "
-                                 f"--workspace {folder}")
+                                 f"--protocol default --workspace {folder}")
     app.button(key="start study").click().run()
     ws = Workspace.open(folder)
     store = Store.of(ws)
