@@ -46,7 +46,8 @@ def search(label, k_max=K, *, noise, already_wrong=False, seeds=SEEDS, repair=Fa
     posterior puts the support, and at the next smaller size, until P(flipped) is at least 1 - ERROR at the one, at most
     ERROR at the other, and half of all seeds have been wrong at the support itself: it is tested, not inferred.
     Rows of the trace, one a size in the order first tried, also have "p", the posterior probability of a flip.
-    Ends as "unstable" where `MOST` trainings did not settle both ends: the bracket is then what they say.
+    Ends as "unstable" where `MOST` trainings did not settle both ends: the bracket is then what they say. Its `others`
+    is where the support would lie, by the posterior, were the search made with as many other seeds.
 
     repair  the same for turning a wrong prediction right: see `attribution.support.search`
 
@@ -79,7 +80,7 @@ def _search(label, k_max, noise, already_wrong, seeds, repair):
     while known.trainings < MOST and (wanted := known.next()):
         known.note(wanted.k, (yield wanted))
     status, lo, hi = known.bracket()
-    return Support(status, hi, lo, hi, known.trace(), known.trainings)
+    return Support(status, hi, lo, hi, known.trace(), known.trainings, known.others())
 
 
 class Evidence:
@@ -128,9 +129,10 @@ class Evidence:
             self._wrong[known] = self.flips[known, None] == 1
         return self._wrong
 
-    def _draws(self):
+    def _draws(self, first_seed=0):
+        """Margins in units of noise, [sizes, seeds, DRAWS]; of other seeds where first_seed is beyond those seen."""
         x = np.repeat(np.log2(1 + self.sizes), len(self.seeds))
-        seed = np.tile(np.arange(len(self.seeds)), len(self.sizes))
+        seed = first_seed + np.tile(np.arange(len(self.seeds)), len(self.sizes))
         seen_x, seen_seed, margin = (np.array(column) for column in zip(*self.seen))
         across = _covariance(x, seed, seen_x, seen_seed)
         within = _covariance(seen_x, seen_seed, seen_x, seen_seed) + JITTER**2 * np.eye(len(seen_x))
@@ -141,8 +143,10 @@ class Evidence:
 
     def flipped(self) -> np.ndarray:
         """bool [sizes, DRAWS]: whether at least half of the seeds flip (for a repair: more than half)."""
-        votes = 2 * self.wrong().sum(1)
-        return votes >= len(self.seeds) if self.sign > 0 else votes > len(self.seeds)
+        return self._majority(self.wrong().sum(1))
+
+    def _majority(self, votes):
+        return 2 * votes >= len(self.seeds) if self.sign > 0 else 2 * votes > len(self.seeds)
 
     def chances(self) -> np.ndarray:
         """float [sizes], the posterior probability that a probe of all seeds flips."""
@@ -181,8 +185,14 @@ class Evidence:
 
     def _tested(self, at) -> bool:
         """Whether trainings alone settle that size `at` flips."""
-        votes = 2 * np.nansum(self.flips[at])
-        return votes >= len(self.seeds) if self.sign > 0 else votes > len(self.seeds)
+        return bool(self._majority(np.nansum(self.flips[at])))
+
+    def others(self) -> list[int | None]:
+        """[low, high], the central 1 - 2 * ERROR of the supports that as many other seeds would give; None: beyond the
+        largest size."""
+        survive = (~self._majority((self._draws(len(self.seeds)) < 0).sum(1))).sum(0)
+        ends = np.quantile(survive, [ERROR, 1 - ERROR], method="nearest").astype(int)
+        return [int(self.sizes[at]) if at < len(self.sizes) else None for at in ends]
 
     def bracket(self) -> tuple[str, int, int]:
         """(status, lo, hi): the settled bracket; else the smallest size whose trainings flipped, and the largest below

@@ -48,6 +48,8 @@ class Support:
     trace    one row a probe in the order tried: {"k", "seeds", "predictions", "wrong", "flipped", "margin"}, where
              `wrong` counts the seeds, `margin` is their mean (None if not finite); confirmations add {"confirm": True}
     trainings  number of (k, seed) asked for, whether or not they had to be trained anew
+    others   of an adaptive search [low, high], where 90 % of the supports lie that as many other seeds would give
+             (None: beyond the largest k); else None
     """
 
     status: str
@@ -56,6 +58,7 @@ class Support:
     hi: int | None
     trace: list[dict] = field(default_factory=list)
     trainings: int = 0
+    others: list | None = None
 
 
 def search(label, k_max=K, *, protocol="default", already_wrong=False, seeds=SEEDS, confirm_seeds=CONFIRM_SEEDS):

@@ -6,6 +6,8 @@ An answer belongs to the ranking as it was: one found with another version of it
 import json
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from attribution import recipes
 from attribution.errors import UserError
 from attribution.files import read_table
@@ -17,11 +19,13 @@ if TYPE_CHECKING:
 #: what was asked; one answer each
 ASKED = ["ranking", "target", "kind", "protocol", "k_max"]
 SIZES = ["support", "lo", "hi"]
-COLUMNS = [*ASKED, "version", "status", *SIZES, "trainings", "trace", "created"]
+#: "others" only adaptive searches have; tables from before them lack it
+REQUIRED = [*ASKED, "version", "status", *SIZES, "trainings", "trace", "created"]
+COLUMNS = [*REQUIRED, "others"]
 
 
 def table(workspace, store: Store | None = None) -> "pd.DataFrame":
-    """One row an answer, columns COLUMNS; trace is a list of probes (see `attribution.support.Support`).
+    """One row an answer, columns COLUMNS; trace and others are lists (see `attribution.support.Support`).
 
     The workspace's own answers come first; an answer in the store to the same question stands in their place.
     Raises UserError where the workspace's table cannot be read.
@@ -31,7 +35,7 @@ def table(workspace, store: Store | None = None) -> "pd.DataFrame":
     parts = []
     file = workspace.path / "supports.parquet"
     if file.exists():
-        shipped = read_table(file, *COLUMNS)[COLUMNS]
+        shipped = read_table(file, *REQUIRED).reindex(columns=COLUMNS)
         try:
             shipped["trace"] = [json.loads(trace) for trace in shipped["trace"]]
         except (TypeError, ValueError) as error:
@@ -39,12 +43,14 @@ def table(workspace, store: Store | None = None) -> "pd.DataFrame":
         parts.append(shipped)
     own = store.supports(recipes.get(workspace.recipe).hash) if store else []
     if own:
-        parts.append(pd.DataFrame(own)[COLUMNS])
+        parts.append(pd.DataFrame(own).reindex(columns=COLUMNS))
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     whole = pd.concat([part.astype(dict.fromkeys(SIZES, "Int64")) for part in parts], ignore_index=True)
     versions = {name: workspace.ranking(name).version for name in workspace.rankings()}
     whole["version"] = whole["version"].astype(object).where(whole["version"].notna(), None)
+    whole["others"] = [None if pd.isna(ends).all() else [None if pd.isna(k) else int(k) for k in ends]
+                       for ends in map(np.atleast_1d, whole["others"])]
     current = [name in versions and versions[name] == version for name, version in zip(whole.ranking, whole.version)]
     return whole[current].drop_duplicates(ASKED, keep="last").reset_index(drop=True)
 
@@ -69,7 +75,7 @@ def to_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
     integers."""
     import pandas as pd
 
-    found = pd.DataFrame(rows)[COLUMNS].astype(dict.fromkeys(SIZES, "Int64"))
+    found = pd.DataFrame(rows).reindex(columns=COLUMNS).astype(dict.fromkeys(SIZES, "Int64"))
     found["trace"] = [json.dumps(trace) for trace in found["trace"]]
     return found
 

@@ -95,7 +95,8 @@ def support_verb(target: Target, ranking: RankingName,
 
 def _support_text(row):
     if row["status"] in ("flipped", "unstable"):
-        return f"support {row['support']} ({row['status']}, survived at {row['lo']})"
+        seeds = f"; five other seeds: {row['others'][0]} to {row['others'][1] or 'more'}" if row["others"] else ""
+        return f"support {row['support']} ({row['status']}, survived at {row['lo']}{seeds})"
     return f"no support found up to {row['lo']}" if row["status"] == "censored" else "already wrong, nothing to flip"
 
 

@@ -19,7 +19,8 @@ def kept(ws: Workspace, store: Store) -> list[dict]:
                  for name, value in (("support", row.support), ("lo", row.lo), ("hi", row.hi))}
         found.append(dict(zip(ASKED, asked)) | {
             "created": row.created, "shipped": asked not in own,
-            "answer": sizes | {"status": row.status, "trace": row.trace, "trainings": int(row.trainings)}})
+            "answer": sizes | {"status": row.status, "others": row.others, "trace": row.trace,
+                                "trainings": int(row.trainings)}})
     return found
 
 

@@ -65,7 +65,16 @@ def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, found: 
         adaptive = any("p" in row for row in found["trace"])
         why = "The most trainings allowed did not settle" if adaptive else "Fresh seeds changed a verdict at"
         sentence += f" {why} this edge: take it as near the threshold, not as a number."
+    if found.get("others"):
+        low, high = found["others"]
+        sentence += (f" Five other seeds would put it {_between(low, high)} in 90 % of cases, by the margins measured.")
     return f"Support {found['support']}", sentence
+
+
+def _between(low: int | None, high: int | None) -> str:
+    if low is None:
+        return "beyond the largest k"
+    return f"at {low} or beyond" if high is None else f"at {low}" if low == high else f"between {low} and {high}"
 
 
 def cost_text(cost) -> str:
