@@ -90,10 +90,16 @@ def study_spec(workspace, targets: list[int], rankings: list[str], kinds: list[s
             "k_max": check_k(k_max)}
 
 
-def _check_search(workspace, protocol):
-    workspace.check_base()
+def check_protocol(protocol: str) -> str:
+    """`protocol`. Raises UserError when it is not one of a support search."""
     if protocol not in PROTOCOLS:
         raise UserError(f"protocol {protocol!r} is not known; say {', '.join(PROTOCOLS[:-1])} or {PROTOCOLS[-1]}")
+    return protocol
+
+
+def _check_search(workspace, protocol):
+    workspace.check_base()
+    check_protocol(protocol)
     if protocol == "adaptive" and not workspace.base.noise > 0:
         raise UserError("the adaptive protocol weighs margins by how much base models differ, and these do not; "
                         "bring more of them, or ask for the default protocol")

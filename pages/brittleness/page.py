@@ -19,6 +19,8 @@ from pages.ui.strip import strip, tiles
 TESTS = PREFIX, CHOSEN, SEARCH = "first k", "chosen images", "find the support"
 PREVIEW = 128
 HISTORY = 8
+#: what the address carries, besides a job
+BOUND = (state.TARGET, state.KIND, state.TEST, state.CUT_RANKING, state.K, state.IDS, state.PROTOCOL)
 state_of = st.session_state
 
 
@@ -78,7 +80,7 @@ def _start(ws: Workspace, store: Store) -> None:
               state.KIND: "remove", state.IDS: "", state.SEEDS: len(jobs.SEEDS), state.DRAWS: jobs.DRAWS,
               state.PROTOCOL: supports.usual_protocol(ws), state.K_MAX: K} | state_of[state.KEPT]
     checks = {state.TARGET: ws.check_target, state.K: lambda k: _check_k(k, ws.n_train),
-              state.CUT_RANKING: ws.ranking, state.KIND: check_kind}
+              state.CUT_RANKING: ws.ranking, state.KIND: check_kind, state.PROTOCOL: jobs.check_protocol}
     if "job" in link and "opened" not in state_of:
         state_of["opened"] = True
         job, error = _job(store, link["job"])
@@ -93,7 +95,7 @@ def _start(ws: Workspace, store: Store) -> None:
         if name in state_of:
             continue
         try:
-            if name in link:
+            if name in link and name in BOUND:
                 checks.get(name, str)(link[name])
                 continue
         except UserError as error:
@@ -159,7 +161,8 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
                                         on_change=_leave_job)
                 protocol = st.segmented_control(
                     "Protocol", jobs.PROTOCOLS, required=True, key=state.PROTOCOL,
-                    on_change=_leave_job, help="Default stops a probe once its majority is decided, and confirms both "
+                    bind="query-params", on_change=_leave_job,
+                    help="Default stops a probe once its majority is decided, and confirms both "
                     "ends of the bracket with fresh seeds. Adaptive trains one model at a time where its margins leave "
                     "most doubt, in a third of the trainings, to a quarter of an octave. Paper: as published, always "
                     "five seeds.")
@@ -398,6 +401,7 @@ def _measured(ws: Workspace, store: Store, target: int) -> None:
         word, _ = words.support_verdict(ws, target, one["ranking"], one["kind"], one["answer"])
         source = "shipped study" if one["shipped"] else f"found {words.when(one['created'])}"
         status = ", unstable" if one["answer"]["status"] == "unstable" else ""
+        status += f" · {one['protocol']}" if one["protocol"] != "default" else ""
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.button(f"{one['ranking']}, {one['kind']}", type="tertiary", on_click=_open_support, args=(one,),
                       key=f"support {one['ranking']} {one['kind']} {one['protocol']} {one['k_max']}")

@@ -166,7 +166,7 @@ def probes_html(ws: Workspace, target: int, probes: list[dict]) -> str:
         mean = sum(margins) / len(margins) if margins else probe.get("margin")
         margin = "" if mean is None else _signed(mean)
         outcome = {True: "flipped", False: "survived", None: "…"}[flipped]
-        sure = f", p {max(probe['p'], 1 - probe['p']):.2f}" if "p" in probe else ""
+        sure = f", {100 * max(probe['p'], 1 - probe['p']):.0f} % sure" if "p" in probe else ""
         lines += (f'<tr><td class="n">{probe["k"]}</td><td>{"fresh seeds" if probe["confirm"] else ""}</td>'
                   f'<td><span class="draw">{"".join(dot(ws, label, run) for run in probe["runs"])}</span></td>'
                   f'<td class="n">{wrong} of {len(done)}</td><td class="n">{margin}</td>'

@@ -123,6 +123,24 @@ def test_a_support_that_the_workspace_brings_is_shown_with_its_trace(ws):
     assert app.number_input(key=state.K).value == 4 and "Is target 0 still read" in texts(app)
 
 
+def test_an_adaptive_support_says_how_sure_it_is_and_what_other_seeds_would_give(ws, store):
+    trace = [{"k": 20, "seeds": [0, 1], "predictions": [2, 2], "wrong": 2, "flipped": True, "margin": -1.0, "p": 0.997},
+             {"k": 4, "seeds": [0, 1, 2], "predictions": [2, 2, 2], "wrong": 3, "flipped": True, "margin": -0.2,
+              "p": 1.0},
+             {"k": 3, "seeds": [0], "predictions": [0], "wrong": 0, "flipped": False, "margin": 0.4, "p": 0.04}]
+    body = {"status": "flipped", "support": 4, "lo": 3, "hi": 4, "trace": trace, "trainings": 6, "others": [3, None]}
+    version = ws.ranking("trak-10").version
+    store.put_support(recipes.get(ws.recipe).hash, "trak-10", 0, "remove", "adaptive", 20, body | {"version": version})
+    app = opened(target="0", ranking="trak-10", test="find the support", protocol="adaptive")
+    app.button(key="support trak-10 remove adaptive 20").click().run()
+    assert not app.exception and "<b>Support 4.</b>" in html(app)
+    assert "Five other seeds would put it at 3 or beyond in 90 % of cases" in html(app)
+    assert "flipped, 100 % sure" in html(app) and "survived, 96 % sure" in html(app)
+    assert "--protocol adaptive" in app.code[0].value
+    app = opened(target="0", protocol="bold")
+    assert "Protocol 'bold' is not known; say default, adaptive or paper" in app.warning[0].value
+
+
 def test_images_named_by_hand_have_a_command_too(ws):
     app = opened(target="0", test="chosen images", ids="0, 1 6")
     assert "Is target 0 still read as Bar without 3 chosen images?" in texts(app)
