@@ -1,9 +1,11 @@
 """The command line: `python -m attribution VERB ...`; its verbs are in attribution/cli."""
 
+import sqlite3
 import sys
 
 from attribution import UserError
 from attribution.cli import app, bringing, building, looking, measuring, retraining  # noqa: F401 - they add their verbs
+from attribution.store import trouble
 
 
 def main() -> None:
@@ -12,6 +14,9 @@ def main() -> None:
         app()
     except UserError as error:
         print(str(error), file=sys.stderr)
+        sys.exit(2)
+    except sqlite3.Error as error:
+        print(trouble(error), file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a full disk, a folder that may not be entered: nothing that a traceback would explain
         where = f"{error.filename}: " if error.filename else ""

@@ -23,7 +23,7 @@ from attribution.edits import Edit, nothing, remove
 from attribution.errors import UserError
 from attribution.probes import DRAWS, changeable, check_kind, control, edit_of, largest_k, prefix
 from attribution.rankings import check_k
-from attribution.store import Job, Store
+from attribution.store import Job, Store, trouble
 
 SEEDS = list(support.SEEDS)
 PROTOCOLS = ("default", "adaptive", "paper")
@@ -234,8 +234,7 @@ def submit(workspace, spec: dict) -> int:
     try:
         number = store.add_job(spec, describe(spec))
     except sqlite3.Error as error:
-        raise UserError(f"nothing can be written to {store.folder} ({error}); make room there, "
-                        "or set LINEUP_DATA to another folder") from None
+        raise trouble(error, store.folder) from None
     finally:
         store.close()
     ensure_runner(workspace)
@@ -251,6 +250,7 @@ def follow(workspace, spec: dict, progress) -> Job:
     store = Store.of(workspace)
     try:
         while (job := store.job(number)).open:
+            store.check_there()
             progress(job.what, job.done, job.total or None)
             ensure_runner(workspace)
             time.sleep(0.3)
@@ -305,7 +305,7 @@ def ensure_runner(workspace) -> None:
 def runner_alive(folder: Path) -> bool:
     """True while a runner holds the store in `folder`."""
     try:
-        handle = os.open(folder / "runner.lock", os.O_RDONLY)
+        handle = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:
         return False
     try:
@@ -320,9 +320,10 @@ def runner_alive(folder: Path) -> bool:
 def hold(folder: Path, patience: float = 0.5) -> int | None:
     """Takes the runner's lock on the store in `folder`: a file descriptor to keep open, or None where it is taken.
 
-    The kernel frees it however the holder ends. patience: seconds; those who ask `runner_alive` hold it for a moment.
+    It is on the folder itself: a file in it could be deleted and made anew, and then two would hold it. The kernel
+    frees it however the holder ends. patience: seconds; those who ask `runner_alive` hold it for a moment.
     """
-    handle = os.open(folder / "runner.lock", os.O_RDWR | os.O_CREAT, 0o644)
+    handle = os.open(folder, os.O_RDONLY)
     end = time.monotonic() + patience
     while True:
         try:

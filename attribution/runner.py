@@ -8,6 +8,7 @@ import os
 import sqlite3
 import time
 import traceback
+from contextlib import suppress
 
 from attribution import recipes
 from attribution.errors import UserError
@@ -41,16 +42,20 @@ class Runner:
             self.executor.close()
 
     def step(self, timeout: float = 0.25) -> bool:
-        """Looks for new and cancelled jobs, starts what can be started, takes in what has come back."""
+        """Looks for new and cancelled jobs, starts what can be started, takes in what has come back.
+
+        Raises UserError where the store's file was moved or deleted."""
         try:
             self._step(timeout)
         except sqlite3.Error as error:
-            traceback.print_exception(error)
+            if self.works or not self.untold:  # once, not four times a second
+                _complain(error)
             self._stop_all(f"results cannot be written to {self.store.folder} ({error}); make room there and ask again")
             time.sleep(timeout)
         return time.monotonic() - self.busy_at < self.idle_seconds
 
     def _step(self, timeout):
+        self.store.check_there()
         self._tell()
         self._sync_jobs()
         self._fill()
@@ -79,7 +84,11 @@ class Runner:
             self.store.clear_live()
 
     def _sync_jobs(self):
-        for job in self.store.open_jobs():
+        found = self.store.open_jobs()
+        if not found:
+            for key in self.store.tried():  # of jobs that ended otherwise: nobody waits for these any more
+                self.store.forgive(key)
+        for job in found:
             if job.state == "cancelling":
                 self._drop(job.id)
                 self.store.finish_job(job.id, "cancelled")
@@ -100,8 +109,10 @@ class Runner:
 
     def _drop(self, number: int):
         """Stops a job's trainings, except those another job waits for as well."""
-        self.works.pop(number, None)
+        work = self.works.pop(number, None)
         wanted = {key for work in self.works.values() for key in work.waiting}
+        for key in set(self.store.tried()).intersection(work.waiting if work else ()) - wanted:
+            self.store.forgive(key)
         stopped = {key for key, job in self.running.items() if job == number and key not in wanted}
         self.executor.kill(stopped)
         for key in stopped:
@@ -166,10 +177,16 @@ class Runner:
     def _fail(self, number, error):
         known = isinstance(error, UserError)
         if not known:
-            traceback.print_exception(error)
+            _complain(error)
         why = str(error) if known else f"{type(error).__name__}: {error} (more in {self.store.folder / 'runner.log'})"
         self.store.finish_job(number, "failed", why)
         self._drop(number)
+
+
+def _complain(error):
+    """Into the runner's log; it may be on the full disk that is complained of."""
+    with suppress(OSError):
+        traceback.print_exception(error)
 
 
 class _Work:

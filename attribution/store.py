@@ -6,6 +6,7 @@ The store of a data set lives in the data folder, never in a workspace, so that 
 
 import hashlib
 import json
+import os
 import sqlite3
 import time
 import zlib
@@ -18,6 +19,7 @@ from attribution.edits import Edit
 from attribution.errors import UserError
 from attribution.files import data_folder
 
+FILE = "results.sqlite"
 SCHEMA = 1
 TABLES = """
 CREATE TABLE IF NOT EXISTS edits (hash TEXT PRIMARY KEY, kind TEXT, k INTEGER, body BLOB);
@@ -55,6 +57,19 @@ class Retraining:
     created: float
 
 
+def trouble(error: Exception, folder: Path | None = None) -> UserError:
+    """What a person can do about an error of SQLite's, or of the system's, in a store.
+
+    folder: the store's; None for any in the data folder.
+    """
+    folder = folder or data_folder()
+    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return UserError(f"the results in {folder} are damaged ({error}); put a copy of {FILE} back, or move it away "
+                         "to begin anew")
+    return UserError(f"the data folder {folder} cannot be used ({error}); make room there, "
+                     "or set LINEUP_DATA to a folder you may write to")
+
+
 def predictions(packed: bytes, n: int) -> np.ndarray:
     """The `predicted` of n validation images from its bytes: two an image where one cannot name a class."""
     return np.frombuffer(packed, np.uint8 if len(packed) == n else np.uint16)
@@ -83,7 +98,7 @@ class Job:
     @property
     def seconds(self) -> float:
         """Seconds of work so far; 0 before it starts."""
-        return ((self.finished or time.time()) - self.started) if self.started else 0.0
+        return max(0.0, (self.finished or time.time()) - self.started) if self.started else 0.0  # clocks are set back
 
 
 class Store:
@@ -94,20 +109,26 @@ class Store:
         self.fingerprint = fingerprint
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            self.db = sqlite3.connect(folder / "results.sqlite", timeout=30, isolation_level=None)
+            self.db = sqlite3.connect(folder / FILE, timeout=30, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise trouble(error, folder) from None
+        try:
+            version = self.db.execute("PRAGMA user_version").fetchone()[0]
+            if version not in (0, SCHEMA):  # nothing of it is touched
+                raise UserError(f"the results in {folder} have schema version {version}, and this Lineup reads "
+                                f"{SCHEMA}; set LINEUP_DATA to another folder, or use the Lineup that wrote them")
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
-            version = self.db.execute("PRAGMA user_version").fetchone()[0]
             if version == 0:
                 self.db.executescript(TABLES)
                 self.db.execute(f"PRAGMA user_version={SCHEMA}")
-                version = SCHEMA
+            self.file = os.stat(folder / FILE)
+        except UserError:
+            self.db.close()
+            raise
         except (OSError, sqlite3.Error) as error:
-            raise UserError(f"the data folder {folder} cannot be used ({error}); "
-                            "set LINEUP_DATA to a folder you may write to") from None
-        if version != SCHEMA:
-            raise UserError(f"the results in {folder} have schema version {version}, and this Lineup reads {SCHEMA}; "
-                            "set LINEUP_DATA to another folder, or use the Lineup that wrote them")
+            self.db.close()
+            raise trouble(error, folder) from None
 
     @staticmethod
     def of(workspace) -> "Store":
@@ -121,6 +142,15 @@ class Store:
 
     def close(self) -> None:
         self.db.close()
+
+    def check_there(self) -> None:
+        """Raises UserError where the file was moved or deleted: nobody would find what is written into it now."""
+        try:
+            there = os.path.samestat(self.file, os.stat(self.folder / FILE))
+        except OSError:
+            there = False
+        if not there:
+            raise UserError(f"{self.folder / FILE} was moved or deleted while in use; put it back, and ask again")
 
     # -- retrainings
 
@@ -205,9 +235,9 @@ class Store:
         names = ("ranking", "target", "kind", "protocol", "k_max", "created")
         return [{"version": None, **json.loads(row[-1]), **dict(zip(names, row))} for row in rows]
 
-    def newest_support(self) -> float | None:
-        """When the last answer was kept, seconds since 1970: it changes whenever one comes in. None without any."""
-        return self.db.execute("SELECT max(created) FROM supports").fetchone()[0]
+    def stamp_of_supports(self) -> tuple:
+        """Changes whenever an answer comes in, or in another's place, even where the clock was set back between."""
+        return self.db.execute("SELECT count(*), total(created) FROM supports").fetchone()
 
     # -- jobs
 
@@ -294,6 +324,10 @@ class Store:
     def forgive(self, key: str) -> None:
         """Forgets how often a training's worker died: asked for again, it is tried as often again."""
         self.db.execute("DELETE FROM tries WHERE key = ?", (key,))
+
+    def tried(self) -> list[str]:
+        """The keys of the trainings whose worker died, and which have not succeeded since."""
+        return [key for key, in self.db.execute("SELECT key FROM tries")]
 
     def transaction(self):
         """A context manager: all of it or nothing, one writer at a time."""

@@ -66,6 +66,22 @@ def write(folder: Path, base: bool = True, colour: bool = False) -> Workspace:
     return Workspace.open(folder)
 
 
+def large(folder: Path, times: int = 25) -> Workspace:
+    """The tiny workspace with its training images `times` over, so that a training takes long enough to be killed in:
+    a third of a second. Its rankings are `trak-10` and `random`."""
+    ws = write(folder)
+    np.save(folder / "images" / "train.npy", np.tile(np.load(folder / "images" / "train.npy"), (times, 1, 1)))
+    scores = np.load(folder / "rankings" / "trak-10" / "scores.npy")
+    np.save(folder / "rankings" / "trak-10" / "scores.npy", np.tile(scores, (1, times)))
+    table = pd.read_parquet(folder / "train.parquet")
+    pd.concat([table] * times).to_parquet(folder / "train.parquet")
+    manifest = json.loads((folder / "workspace.json").read_text())
+    manifest["dataset"] |= {"n_train": TRAIN * times, "fingerprint": "5" * 64}
+    manifest["parts"].pop("features/moco")
+    (folder / "workspace.json").write_text(json.dumps(manifest))
+    return Workspace.open(ws.path)
+
+
 def _support(ranking, status, support, predictions):
     return {"ranking": ranking, "target": 0, "kind": "remove", "protocol": "default", "k_max": 20, "version": None,
             "status": status, "support": support, "lo": 3 if support else 20, "hi": support, "trainings": 5,

@@ -72,7 +72,7 @@ def _study(ws: Workspace) -> studies.Study:
         file = ws.path / "supports.parquet"
         shipped = file.stat().st_mtime if file.exists() else None
         under_way = tuple((job.id, job.state, job.done) for job in store.open_jobs() if job.spec["verb"] == "study")
-        return _read(ws, store, str(ws.path), (shipped, store.newest_support(), store.newest_job(), under_way))
+        return _read(ws, store, str(ws.path), (shipped, store.stamp_of_supports(), store.newest_job(), under_way))
     finally:
         store.close()
 

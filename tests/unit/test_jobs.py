@@ -208,7 +208,7 @@ def test_one_runner_at_a_time_and_askers_are_no_runners(tmp_path):
     assert jobs.runner_alive(tmp_path) and jobs.hold(tmp_path, patience=0.05) is None
     jobs.os.close(handle)
     assert not jobs.runner_alive(tmp_path)
-    asker = jobs.os.open(tmp_path / "runner.lock", jobs.os.O_RDONLY)  # somebody in the middle of asking
+    asker = jobs.os.open(tmp_path, jobs.os.O_RDONLY)  # somebody in the middle of asking
     jobs.fcntl.flock(asker, jobs.fcntl.LOCK_SH)
     assert not jobs.runner_alive(tmp_path)
     jobs.os.close(asker)

@@ -9,7 +9,6 @@ import sys
 import time
 
 import numpy as np
-import pandas as pd
 import pytest
 
 from attribution import UserError, Workspace, jobs, recipes
@@ -362,27 +361,9 @@ def test_a_killed_training_says_nothing_more(monkeypatch):
 # -- real trainings in real processes
 
 
-TIMES = 25
-
-
-def large(folder) -> Workspace:
-    """The tiny workspace many times over, so that a training takes long enough to be killed in."""
-    ws = tiny.write(folder)
-    np.save(folder / "images" / "train.npy", np.tile(np.load(folder / "images" / "train.npy"), (TIMES, 1, 1)))
-    scores = np.load(folder / "rankings" / "trak-10" / "scores.npy")
-    np.save(folder / "rankings" / "trak-10" / "scores.npy", np.tile(scores, (1, TIMES)))
-    table = pd.read_parquet(folder / "train.parquet")
-    pd.concat([table] * TIMES).to_parquet(folder / "train.parquet")
-    manifest = json.loads((folder / "workspace.json").read_text())
-    manifest["dataset"] |= {"n_train": 60 * TIMES, "fingerprint": "5" * 64}
-    manifest["parts"].pop("features/moco")
-    (folder / "workspace.json").write_text(json.dumps(manifest))
-    return Workspace.open(ws.path)
-
-
 def test_the_whole_life_of_a_runner(ws, tmp_path):
     """A worker is killed in a training, then the runner; a new one does the rest; a job is cancelled; all goes away."""
-    ws = large(tmp_path / "large")
+    ws = tiny.large(tmp_path / "large")
     store = Store.of(ws)
     spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 40, range(1), draws=2)
     number = jobs.submit(ws, spec)
@@ -424,11 +405,11 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     wait(lambda: store.job(number).state == "cancelled" and gone(pid), 5)
     assert time.monotonic() - start < 5 and store.live() == {}
 
-    beyond = {**jobs.retrain_spec(ws, 0, "trak-10", "remove", 5, range(1), draws=0), "ids": [5, 60 * TIMES]}
+    beyond = {**jobs.retrain_spec(ws, 0, "trak-10", "remove", 5, range(1), draws=0), "ids": [5, ws.n_train]}
     number = store.add_job(beyond, "an edit out of range")
     wait(lambda: jobs.ensure_runner(ws) or not store.job(number).open)
     assert store.job(number).state == "failed"
-    assert store.job(number).message.startswith(f"the edit names a training image outside 0..{60 * TIMES - 1};")
+    assert store.job(number).message.startswith(f"the edit names a training image outside 0..{ws.n_train - 1};")
 
     runner = jobs._runners[store.folder][0]
     assert runner.wait(30) == 0 and not jobs.runner_alive(store.folder), "idle, it goes away"

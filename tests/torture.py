@@ -1,0 +1,403 @@
+"""A store under fire: its jobs are done while workers, runners and the dashboard's server are killed, runners start two
+at once, and the disk fills. Whom it hits, and when, is drawn from a seed.
+
+`tests/unit/test_torture.py` does it small, `tests/benchmarks/torture.py` as long as one likes.
+"""
+
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import psutil
+from websockets.sync.client import connect
+
+from attribution import UserError, jobs
+from attribution.runner import serve
+from attribution.store import Store
+
+ROOT = Path(__file__).resolve().parents[1]
+PATIENCE = 300  # seconds; the machine may be busy, and workers are the last in line
+ORPHANED = 20  # seconds a worker may outlive its runner: it may be loading torch, which lets no other thread run
+FULL = 4  # seconds that the disk stays full
+#: who is killed, how often among ten
+VICTIMS = {"worker": 4, "runner": 5, "server": 1}
+#: when: at once, at any moment, after something was written, in the middle of a training, just after a runner was
+#: started or a job asked for
+MOMENTS = ("at once", "any", "written", "training", "training", "started", "asked")
+PAIRS = 5  # after so many kills, two runners are started at once
+#: the answers that a user is given to mend something and ask again
+MENDED = ("ended under the same training 3 times", "make room there and ask again")
+
+
+@contextmanager
+def small_disk(folder: Path, size: str = "24m"):
+    """A file system of its own on `folder`, a tmpfs. Raises PermissionError where none may be mounted."""
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True,
+                          text=True)
+    if done.returncode:
+        raise PermissionError(f"no tmpfs can be mounted here: {done.stderr.strip()}")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def fill(disk: Path) -> Path:
+    """Takes all the room there is, and returns the file that does."""
+    file = disk / "filler"
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    try:
+        for size in (1 << 16, 1):
+            with suppress(OSError):
+                while True:
+                    os.write(handle, b"x" * size)
+    finally:
+        os.close(handle)
+    return file
+
+
+@contextmanager
+def environment(**variables: str):
+    """Sets environment variables for as long as it is open."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name) if value is None else os.environ.__setitem__(name, value)
+
+
+def processes(data: Path) -> dict[str, list[psutil.Process]]:
+    """What runs on a data folder and is no zombie: "runner", "worker" and "server"."""
+    found = {"runner": [], "worker": [], "server": []}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            if process.pid == os.getpid() or process.environ().get("LINEUP_DATA") != str(data):
+                continue
+            words = process.cmdline()
+            kind = ("worker" if "attribution.executors.worker" in words else
+                    "runner" if words[2:4] == ["attribution", "runner"] else "server")
+            if words and process.status() != psutil.STATUS_ZOMBIE:
+                found[kind].append(process)
+    return found
+
+
+class Torture:
+    """Does jobs on `workspace` while `kills` processes are killed, and what is left in peace; `run` raises AssertionError
+    where anything is not as it should be. Afterwards `counts`, `asked` and `story` tell what was done.
+
+    data: the data folder. disk: whether it is a file system of its own, which may be filled.
+    """
+
+    def __init__(self, workspace, data: Path, seed: int, kills: int, disk: bool):
+        self.ws, self.data, self.seed, self.disk = workspace, data, seed, disk
+        self.draw = random.Random(seed)
+        victims = self.draw.choices(list(VICTIMS), list(VICTIMS.values()), k=kills)
+        self.plan = [(one, self.draw.choice(MOMENTS), self.draw.uniform(0, 1.5)) for one in victims]
+        self.counts: Counter = Counter()
+        self.asked: list[dict] = []
+        self.open: dict[int, dict] = {}  # job -> spec
+        self.story: list[str] = []
+        self.widows: dict[psutil.Process, float] = {}  # workers whose runner was killed, and when
+        self.started: list[subprocess.Popen] = []
+        self.full = False
+        self.begin = time.monotonic()
+
+    def tell(self, text: str) -> None:
+        self.story.append(f"{time.monotonic() - self.begin:7.2f} {text}")
+
+    def run(self) -> None:
+        with environment(LINEUP_DATA=str(self.data), LINEUP_WORKERS="2", LINEUP_IDLE="4"):
+            self.store = Store.of(self.ws)
+            self.server = _Server(self.ws, self.data)
+            try:
+                for number, (victim, moment, delay) in enumerate(self.plan):
+                    if not self.open:
+                        self.ask()
+                    if self.disk and number == len(self.plan) // 2:
+                        self.fill_the_disk()
+                    if number % PAIRS == 1:
+                        self.start_a_pair()
+                    self.await_moment(moment, delay)
+                    getattr(self, f"kill_{victim}")()
+                self.tell("all killed that should be")
+                self.wait(lambda: not self.open)
+                self.server.end()
+                self.wait(lambda: not any(processes(self.data).values()), asking=False)
+                self.counts["seconds"] = round(time.monotonic() - self.begin)
+                self.check()
+            finally:
+                self.server.end()
+                for one in [one for kind in processes(self.data).values() for one in kind]:
+                    with suppress(psutil.Error):
+                        one.kill()
+                self.store.close()
+
+    # -- the jobs
+
+    def ask(self) -> None:
+        """Queues the next job: a study first, then by turns what else there is."""
+        n = len(self.asked)
+        if n % 3 == 0:
+            spec = jobs.study_spec(self.ws, [n % 12, (n + 4) % 12], ["trak-10"], ["remove"],
+                                   k_max=2 * self.ws.n_train // 3)
+        elif n % 3 == 1:
+            spec = jobs.subsets_spec(self.ws, 4 * n, 4, [0], 1)
+        else:
+            spec = jobs.retrain_spec(self.ws, n % 12, "trak-10", "mislabel", 5 + n, range(3), draws=1)
+        self.asked.append(spec)
+        self.submit(spec)
+
+    def submit(self, spec: dict) -> None:
+        try:
+            number = jobs.submit(self.ws, spec)
+        except UserError as error:
+            assert self.full, f"a job is refused: {error}"
+            self.counts["refused"] += 1
+            self.tell(str(error))
+            number = -len(self.asked)  # asked again when there is room
+        self.tell(f"job {number}: {jobs.describe(spec)}")
+        self.open[number] = spec
+
+    def look(self, asking: bool = True) -> None:
+        """One look by a user who waits: jobs that ended are taken note of, and those that failed asked for again."""
+        if asking:
+            try:
+                jobs.ensure_runner(self.ws)
+            except UserError as error:
+                assert self.full, f"a runner ended: {error}"
+                self.counts["runners that could not work"] += 1
+                self.tell(str(error))
+        for number, spec in list(self.open.items()):
+            job = self.store.job(number) if number > 0 else None
+            if job and job.open or (not job and self.full):
+                continue
+            del self.open[number]
+            if job and job.state == "done":
+                self.tell(f"job {number} is done")
+                continue
+            if job:
+                assert job.state == "failed" and any(known in job.message for known in MENDED), (job.state, job.message)
+                self.counts["failed, full disk" if MENDED[1] in job.message else "failed, killed 3 times"] += 1
+                self.tell(f"job {number} failed: {job.message}")
+            self.submit(spec)
+        self.check_processes()
+
+    def check_processes(self) -> None:
+        """One runner has workers, and a killed one's are gone soon."""
+        now = processes(self.data)
+        parents = {parent for one in now["worker"] if (parent := _parent(one)) in {run.pid for run in now["runner"]}}
+        assert len(parents) <= 1, f"{len(parents)} runners have workers"
+        for one, since in list(self.widows.items()):
+            if not one.is_running() or one.status() == psutil.STATUS_ZOMBIE:
+                self.counts["longest orphan, ms"] = max(self.counts["longest orphan, ms"],
+                                                        round(1000 * (time.monotonic() - since)))
+                del self.widows[one]
+            else:
+                assert time.monotonic() - since < ORPHANED, f"worker {one.pid} outlives its runner"
+        for one in [one for one in self.started if one.poll() is not None]:
+            assert one.returncode in (0, -signal.SIGKILL) or self.full, f"a runner ended with {one.returncode}"
+            self.started.remove(one)
+
+    def wait(self, until, asking: bool = True, pause: float = 0.1) -> None:
+        end = time.monotonic() + PATIENCE
+        while not until():
+            assert time.monotonic() < end, f"it took too long; open jobs: {self.open}, {processes(self.data)}"
+            self.look(asking)
+            time.sleep(pause)
+
+    # -- the blows
+
+    def await_moment(self, moment: str, delay: float) -> None:
+        end = time.monotonic() + delay
+        if moment == "at once":
+            return
+        if moment == "training":
+            self.wait(lambda: any(row["epoch"] for row in self.store.live().values()) or not self.open, pause=0.01)
+            return
+        if moment == "written":
+            before = self._written()
+            while self._written() == before and time.monotonic() < end + 2:
+                time.sleep(0.001)
+            return
+        if moment == "started":
+            self.wait(lambda: not processes(self.data)["runner"] or time.monotonic() > end)
+            self.look()
+            end = time.monotonic() + delay / 3
+        elif moment == "asked":
+            self.ask()
+            end = time.monotonic() + delay / 3
+        while time.monotonic() < end:
+            self.look()
+            time.sleep(min(0.1, max(0.0, end - time.monotonic())))
+
+    def _written(self) -> int:
+        return self.store.db.execute("PRAGMA data_version").fetchone()[0]
+
+    def kill_worker(self) -> None:
+        self._kill("worker")
+
+    def kill_runner(self) -> None:
+        for one in self._kill("runner"):
+            self.widows[one] = time.monotonic()
+
+    def kill_server(self) -> None:
+        self.server.kill()
+        self.tell(f"server {self.server.process.pid} killed, page drawn {self.server.drawn} times")
+        self.counts["server"] += 1
+        self.server = _Server(self.ws, self.data)
+
+    def start_a_pair(self) -> None:
+        with open(self.data / "pairs.log", "a") as log:
+            self.started += [subprocess.Popen([sys.executable, "-m", "attribution", "runner", "--workspace",
+                                               str(self.ws.path)], cwd=ROOT, stdout=log, stderr=log) for _ in range(2)]
+        self.tell(f"two runners at once: {[one.pid for one in self.started[-2:]]}")
+        self.counts["pair"] += 1
+
+    def _kill(self, kind: str) -> list[psutil.Process]:
+        """Kills one of a kind, as soon as there is one; its workers, where it is a runner."""
+        end = time.monotonic() + PATIENCE
+        while not (found := processes(self.data))[kind]:
+            assert time.monotonic() < end, f"no {kind} comes"
+            if not self.open:
+                self.ask()
+            self.look()
+            time.sleep(0.02)
+        one = self.draw.choice(sorted(found[kind], key=lambda one: one.pid))
+        live = {row["pid"]: row["epoch"] for row in self.store.live().values()}
+        try:
+            age = time.time() - one.create_time()
+            one.kill()
+        except psutil.NoSuchProcess:
+            return self._kill(kind)
+        busy = f", in epoch {live[one.pid]}" if one.pid in live else ""
+        self.tell(f"{kind} {one.pid} killed, {age:.2f} s old{busy}")
+        self.counts[kind] += 1
+        return [worker for worker in found["worker"] if _parent(worker) == one.pid] if kind == "runner" else []
+
+    def fill_the_disk(self) -> None:
+        """Full for a while; a runner is killed meanwhile, and a job asked for. Then there is room again."""
+        self.ask()
+        self.wait(lambda: processes(self.data)["worker"] or not self.open)
+        self.full = True
+        filler = fill(self.data)
+        self.tell("the disk is full")
+        self.counts["disk full"] += 1
+        end = time.monotonic() + FULL
+        killed = False
+        while time.monotonic() < end:
+            self.look()
+            if not killed and time.monotonic() > end - FULL / 2:
+                killed = True
+                self.ask()
+                if processes(self.data)["runner"]:
+                    self.kill_runner()
+            time.sleep(0.1)
+        filler.unlink()
+        self.tell("there is room again")
+        end = time.monotonic() + 2  # what a runner could not write down it writes now
+        while time.monotonic() < end:
+            self.look()
+            time.sleep(0.1)
+        self.full = False
+
+    # -- the end
+
+    def check(self) -> None:
+        """Nothing is left over, and the file is sound."""
+        assert self.store.live() == {} and not self.widows
+        assert self.store.db.execute("SELECT * FROM tries").fetchall() == []
+        assert self.store.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert {job.state for job in self.store.jobs(10_000)} <= {"done", "failed"}
+        trouble = [line for name in ("runner.log", "pairs.log") for file in self.data.rglob(name)
+                   for line in file.read_text(errors="replace").splitlines() if "Error" in line]
+        unexpected = [line for line in trouble if not any(word in line for word in ("disk is full", "disk I/O error",
+                                                                                      "No space left"))]
+        assert not unexpected, unexpected[:5]
+        if self.disk:
+            seen = ("refused", "failed, full disk", "runners that could not work")
+            assert any(self.counts[one] for one in seen), "the full disk was not felt"
+
+
+class _Server:
+    """The dashboard's server, and a visitor who has its Brittleness page drawn twice a second, as a browser would."""
+
+    def __init__(self, workspace, data: Path):
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        with open(data.parent / "server.log", "a") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "attribution.serve", "--port", str(self.port), "--workspace",
+                 str(workspace.path)], cwd=ROOT, stdout=log, stderr=log)
+        self.drawn = 0
+        threading.Thread(target=self._visit, daemon=True).start()
+
+    def _visit(self):
+        from streamlit.proto.BackMsg_pb2 import BackMsg
+
+        message = BackMsg()
+        message.rerun_script.page_name = "brittleness"
+        while self.process.poll() is None:
+            with suppress(OSError, Exception), connect(f"ws://127.0.0.1:{self.port}/_stcore/stream",
+                                                       subprotocols=["streamlit"], max_size=None) as page:
+                while True:
+                    page.send(message.SerializeToString())
+                    end = time.monotonic() + 0.5
+                    with suppress(TimeoutError):
+                        while True:
+                            page.recv(max(0.0, end - time.monotonic()))
+                            self.drawn += 1
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> None:
+        self.process.terminate()
+        try:
+            self.process.wait(10)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+
+def _parent(process: psutil.Process) -> int | None:
+    with suppress(psutil.Error):
+        return process.ppid()
+
+
+def undisturbed(workspace, data: Path, specs: list[dict]) -> None:
+    """Does the same jobs in peace, into another data folder."""
+    with environment(LINEUP_DATA=str(data)):
+        with closing(Store.of(workspace)) as store:
+            for spec in specs:
+                store.add_job(spec, jobs.describe(spec))
+        serve(workspace, 2, idle_seconds=0.5)
+
+
+def compare(workspace, data: Path, other: Path) -> int:
+    """Raises AssertionError where two data folders do not hold the same results; how many retrainings they hold."""
+    tables = {"retrainings": "key, recipe, edit, seed, predicted, margins, device, library, threads",
+              "edits": "*", "out_of_subset": "*",
+              "supports": "recipe, ranking, target, kind, protocol, k_max, body"}
+    found = []
+    for folder in (data, other):
+        with environment(LINEUP_DATA=str(folder)), closing(Store.of(workspace)) as store:
+            found.append({name: sorted(store.db.execute(f"SELECT {columns} FROM {name}"))
+                          for name, columns in tables.items()})
+    for name in tables:
+        assert found[0][name] == found[1][name], f"{name} differ: {len(found[0][name])} and {len(found[1][name])} rows"
+    assert found[0]["supports"] and found[0]["out_of_subset"]
+    keys = [row[0] for row in found[0]["retrainings"]]
+    assert len(set(keys)) == len(keys)
+    return len(keys)
