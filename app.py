@@ -1,9 +1,12 @@
 """The router: which pages there are, and the one that is open. Everything else is in pages/ and attribution/."""
 
+import sqlite3
 from pathlib import Path
 
 import streamlit as st
 
+from attribution import UserError
+from attribution.store import trouble
 from pages.ui import look, state
 
 PAGES = ("explore", "brittleness", "methods", "workspace")  # the first is the front page; links to it are /?...
@@ -14,4 +17,9 @@ look.dress()
 page = st.navigation([st.Page(f"pages/{name}/page.py", title=name.capitalize(), url_path=name, default=name == PAGES[0])
                       for name in PAGES if (ROOMS / name / "page.py").exists()], position="top")
 state.carry(page.url_path)
-page.run()
+try:
+    page.run()
+except UserError as error:  # such as results of another version
+    look.refuse(error)
+except sqlite3.Error as error:
+    look.refuse(trouble(error))

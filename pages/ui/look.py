@@ -34,8 +34,13 @@ def workspace() -> Workspace:
             ws.base  # noqa: B018 - the pages count on it; say it here if it cannot be read
         return ws
     except UserError as error:
-        st.error(write.sentence(error), icon=":material/error:")
-        st.stop()
+        refuse(error)
+
+
+def refuse(error: UserError) -> None:
+    """Says what is wrong and stops the page."""
+    st.error(write.sentence(error), icon=":material/error:")
+    st.stop()
 
 
 def stamp(ws: Workspace) -> str:

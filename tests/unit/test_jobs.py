@@ -7,7 +7,7 @@ import pytest
 
 from attribution import UserError, jobs, recipes, support
 from attribution.edits import nothing, remove
-from attribution.store import Store
+from attribution.store import FILE, Store
 from tests import tiny
 
 RUN = {"seconds": 2.0, "device": "cpu", "library": "torch", "threads": 1}
@@ -213,6 +213,25 @@ def test_one_runner_at_a_time_and_askers_are_no_runners(tmp_path):
     assert not jobs.runner_alive(tmp_path)
     jobs.os.close(asker)
     jobs.os.close(jobs.hold(tmp_path))
+
+
+def test_no_file_that_is_deleted_lets_a_second_runner_in(tmp_path):
+    handle = jobs.hold(tmp_path)
+    for file in tmp_path.iterdir():
+        file.unlink()
+    assert jobs.runner_alive(tmp_path) and jobs.hold(tmp_path, patience=0.05) is None
+    jobs.os.close(handle)
+
+
+def test_who_waits_hears_that_the_results_were_taken_away(ws, tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path))
+    monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
+
+    def progress(*_):
+        (Store.folder_of(ws) / FILE).unlink(missing_ok=True)
+
+    with pytest.raises(UserError, match="was moved or deleted while in use; put it back, and ask again"):
+        jobs.follow(ws, jobs.retrain_spec(ws, 0, "trak-10", "remove", 4), progress)
 
 
 def test_a_runner_that_cannot_work_is_not_started_again_and_again(ws, tmp_path, monkeypatch):

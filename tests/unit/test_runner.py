@@ -188,6 +188,58 @@ def test_a_lost_training_is_tried_three_times(ws, store):
     assert store.job(number).state == "done", "asked again it is tried again"
 
 
+@pytest.mark.parametrize("how", ["cancelled", "cancelled without a runner"])
+def test_losses_under_a_job_that_was_cancelled_are_forgotten(ws, store, how):
+    runner = Runner(store, Pretender(slots=1, every=False))
+    number, _ = ask(ws, store)
+    for _ in range(2):
+        runner.step(0)
+        runner.executor.finish(next(iter(runner.executor.busy.values())), "lost")
+    runner.step(0)
+    assert store.tried()
+    store.cancel_job(number)
+    if how == "cancelled without a runner":
+        runner = Runner(store, Pretender(slots=1, every=False))
+    else:
+        store.add_job(jobs.subsets_spec(ws, 0, 2, [0], 1), "another job goes on all the while")
+    steps(runner, 2)
+    assert store.tried() == [] and store.job(number).state == "cancelled"
+
+
+def test_killed_between_a_result_and_the_end_of_its_job(ws, store, monkeypatch):
+    number, spec = ask(ws, store)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "finish_job", lambda *_: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            steps(Runner(store, Pretender()))
+    assert store.job(number).state == "running" and jobs.missing(ws, store, spec) == 0
+    runner = Runner(store, Pretender())
+    runner.step(0)
+    assert store.job(number).state == "done" and store.job(number).done == 9 and not runner.executor.started
+
+
+def test_results_that_are_taken_away_end_the_runner(ws, store):
+    runner = Runner(store, Pretender(every=False))
+    ask(ws, store)
+    runner.step(0)
+    shutil.move(store.folder, store.folder.with_name("elsewhere"))
+    with pytest.raises(UserError, match="was moved or deleted"):
+        runner.run()
+    assert runner.executor.closed
+
+
+def test_a_full_disk_has_no_room_for_complaints_either(ws, store, monkeypatch):
+    runner = Runner(store, Pretender())
+    number, _ = ask(ws, store)
+    log = open("/dev/full", "w", buffering=1)
+    monkeypatch.setattr(sys, "stderr", log)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "put", lambda *_, **__: store.db.execute("SELECT no such thing"))
+        steps(runner, 5)
+    runner.step(0)
+    assert store.job(number).state == "failed" and "make room there" in store.job(number).message
+
+
 def test_a_training_that_fails_fails_the_job_in_a_sentence(ws, store):
     runner = Runner(store, Pretender(every=False))
     number, _ = ask(ws, store)

@@ -1,14 +1,20 @@
 """The store: a retraining is kept once, whole, and found by what was trained; what cannot be used is refused."""
 
 import sqlite3
+import subprocess
+import sys
 import threading
+import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
 
 from attribution.edits import nothing, relabel, remove
 from attribution.errors import UserError
-from attribution.store import Store
+from attribution.store import FILE, Store
+from tests.conftest import ROOT
+from tests.torture import fill, small_disk
 
 RUN = {"seconds": 1.5, "device": "cpu", "library": "torch", "threads": 1}
 
@@ -18,6 +24,16 @@ def store(tmp_path):
     store = Store(tmp_path / "store", "f" * 64)
     yield store
     store.close()
+
+
+@contextmanager
+def disk(folder):
+    """A small disk on `folder`, where one may be mounted."""
+    try:
+        with small_disk(folder, "2m"):
+            yield
+    except PermissionError as error:
+        pytest.skip(str(error))
 
 
 def put(store, edit=None, seed=0, recipe="r", predicted=(1, 2), margins=(0.5, -1.25), **more):
@@ -146,15 +162,89 @@ def test_lost_trainings_are_counted_until_one_succeeds(store):
     assert store.lost(key) == 1
 
 
+def test_a_writer_that_is_killed_in_a_transaction_leaves_nothing_of_it(store):
+    put(store)
+    script = ("import sys, time\nfrom pathlib import Path\nfrom attribution.store import Store\n"
+              "store = Store(Path(sys.argv[1]), 'f' * 64)\nstore.db.execute('PRAGMA cache_size = 5')\n"
+              "with store.transaction():\n"
+              "    for key in range(2000):\n"
+              "        store.db.execute('INSERT INTO tries VALUES (?, 1)', (f'{key} ' * 50,))\n"
+              "    print('now', flush=True)\n    time.sleep(60)")
+    writer = subprocess.Popen([sys.executable, "-c", script, store.folder], cwd=ROOT, stdout=subprocess.PIPE, text=True)
+    assert writer.stdout.readline() == "now\n"
+    writer.kill()
+    writer.wait()
+    start = time.monotonic()
+    assert put(store, seed=1) and time.monotonic() - start < 10, "the lock went with it"
+    assert store.tried() == [] and store.count() == 2
+    assert store.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
+def test_a_clock_that_is_set_back(store, monkeypatch):
+    number = store.add_job({}, "")
+    store.start_job(number, 1)
+    stamps = {store.stamp_of_supports()}
+    for target, hours in enumerate((0, 1, 2)):
+        monkeypatch.setattr(time, "time", lambda hours=hours: 1e9 - 3600 * hours)
+        store.put_support("r", "trak-10", min(target, 1), "remove", "default", 128, {})
+        stamps.add(store.stamp_of_supports())
+    assert len(stamps) == 4, "each answer is noticed, the one in another's place as well"
+    store.finish_job(number, "done")
+    assert store.job(number).seconds == 0
+
+
+def test_a_store_that_is_taken_away(store):
+    store.check_there()
+    (store.folder / FILE).rename(store.folder / "elsewhere")
+    with pytest.raises(UserError, match="was moved or deleted"):
+        store.check_there()
+    Store(store.folder, store.fingerprint).close()
+    with pytest.raises(UserError, match="was moved or deleted"):
+        store.check_there()
+
+
+def test_a_folder_that_may_only_be_read(tmp_path):
+    with disk(tmp_path):
+        Store(tmp_path / "old", "f").close()
+        subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)
+        for name in ("old", "new"):
+            with pytest.raises(UserError, match="cannot be used .* set LINEUP_DATA to a folder you may write to$"):
+                Store(tmp_path / name, "f")
+
+
+def test_a_disk_that_fills_and_has_room_again(tmp_path):
+    with disk(tmp_path):
+        store = Store(tmp_path / "store", "f" * 64)
+        put(store, out_of_subset=np.array([[0.5, 0.5], [1, 0]]))
+        filler = fill(tmp_path)
+        kept = 1
+        with pytest.raises(sqlite3.Error, match="full|I/O"):
+            for seed in range(1, 500):
+                put(store, seed=seed, predicted=np.zeros(3000), out_of_subset=np.array([[0.5, 0.5], [1, 0]]))
+                kept += 1
+        assert store.count() == kept and store.out_of_subset("r")[1].max() == kept
+        with pytest.raises(UserError, match="make room there"):
+            Store(tmp_path / "new", "f")
+        filler.unlink()
+        assert put(store, seed=1000) and store.count() == kept + 1
+        Store(tmp_path / "new", "f").close()
+        assert store.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        store.close()
+
+
 def test_another_schema_version(store):
     store.db.execute("PRAGMA user_version = 99")
+    store.db.execute("PRAGMA journal_mode = DELETE")
+    before = (store.folder / FILE).read_bytes()
     with pytest.raises(UserError, match="schema version 99, and this Lineup reads 1"):
         Store(store.folder, store.fingerprint)
+    assert (store.folder / FILE).read_bytes() == before
 
 
 def test_no_database_and_no_folder(tmp_path):
-    (tmp_path / "results.sqlite").write_bytes(b"not a database" * 100)
-    with pytest.raises(UserError, match="cannot be used .*not a database"):
+    (tmp_path / FILE).write_bytes(b"not a database" * 100)
+    with pytest.raises(UserError, match="are damaged .*not a database.*; put a copy of results.sqlite back"):
         Store(tmp_path, "f")
+    assert (tmp_path / FILE).read_bytes() == b"not a database" * 100
     with pytest.raises(UserError, match="set LINEUP_DATA to a folder you may write to"):
-        Store(tmp_path / "results.sqlite" / "below-a-file", "f")
+        Store(tmp_path / FILE / "below-a-file", "f")
