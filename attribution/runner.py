@@ -14,7 +14,7 @@ from attribution import recipes
 from attribution.errors import UserError
 from attribution.executors.local import LocalExecutor, Task, arrays
 from attribution.jobs import hold, searches, total
-from attribution.store import Job, Store
+from attribution.store import Job, Store, damaged, trouble
 from attribution.workspace import Workspace
 
 IDLE_SECONDS = 60
@@ -44,10 +44,13 @@ class Runner:
     def step(self, timeout: float = 0.25) -> bool:
         """Looks for new and cancelled jobs, starts what can be started, takes in what has come back.
 
-        Raises UserError where the store's file was moved or deleted."""
+        Raises UserError where the store's file is damaged, and where it was moved or deleted.
+        """
         try:
             self._step(timeout)
         except sqlite3.Error as error:
+            if damaged(error):
+                raise trouble(error, self.store.folder) from None
             if self.works or not self.untold:  # once, not four times a second
                 _complain(error)
             self._stop_all(f"results cannot be written to {self.store.folder} ({error}); make room there and ask again")

@@ -63,11 +63,16 @@ def trouble(error: Exception, folder: Path | None = None) -> UserError:
     folder: the store's; None for any in the data folder.
     """
     folder = folder or data_folder()
-    if getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-        return UserError(f"the results in {folder} are damaged ({error}); put a copy of {FILE} back, or move it away "
-                         "to begin anew")
+    if damaged(error):
+        return UserError(f"the results in {folder} are damaged ({error}); put a copy of that folder back, or move it "
+                         "away to begin anew")
     return UserError(f"the data folder {folder} cannot be used ({error}); make room there, "
                      "or set LINEUP_DATA to a folder you may write to")
+
+
+def damaged(error: Exception) -> bool:
+    """Whether SQLite found a file that it cannot make sense of; waiting does not help then, nor room on the disk."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def predictions(packed: bytes, n: int) -> np.ndarray:

@@ -243,7 +243,7 @@ def test_another_schema_version(store):
 
 def test_no_database_and_no_folder(tmp_path):
     (tmp_path / FILE).write_bytes(b"not a database" * 100)
-    with pytest.raises(UserError, match="are damaged .*not a database.*; put a copy of results.sqlite back"):
+    with pytest.raises(UserError, match="are damaged .*not a database.*; put a copy of that folder back"):
         Store(tmp_path, "f")
     assert (tmp_path / FILE).read_bytes() == b"not a database" * 100
     with pytest.raises(UserError, match="set LINEUP_DATA to a folder you may write to"):
