@@ -25,12 +25,14 @@ from attribution.store import Store
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 300  # seconds; the machine may be busy, and workers are the last in line
-ORPHANED = 20  # seconds a worker may outlive its runner: it may be loading torch, which lets no other thread run
+ORPHANED = 60  # seconds a worker may outlive its runner: it may be loading torch, which lets no other thread run
 #: who is killed, how often among twenty
 VICTIMS = {"worker": 8, "runner": 10, "server": 2}
-#: when: at once, at any moment, after something was written, in the middle of a training, just after a runner was
-#: started or a job asked for
-MOMENTS = ("at once", "any", "written", "training", "training", "started", "asked")
+#: when: at once, at any moment, when something is written, a training has come in or is in its middle, or just after a
+#: runner was started or a job asked for
+MOMENTS = ("at once", "any", "written", "result", "training", "started", "asked")
+BUSY = 5  # seconds that such a moment is waited for
+OPEN = 3  # jobs at a time
 PAIRS = 5  # after so many kills, two runners are started at once
 #: the answers that a user is given to mend something and ask again
 MENDED = ("ended under the same training 3 times", "make room there and ask again")
@@ -132,7 +134,7 @@ class Torture:
                 self.tell("all killed that should be")
                 self.wait(lambda: not self.open)
                 self.server.end()
-                self.wait(lambda: not any(processes(self.data).values()), asking=False)
+                self.wait(lambda: not any(processes(self.data).values()), asking=False, pause=0.1)
                 self.counts["seconds"] = round(time.monotonic() - self.begin)
                 self.check()
             finally:
@@ -197,7 +199,7 @@ class Torture:
         parents = {parent for one in now["worker"] if (parent := _parent(one)) in {run.pid for run in now["runner"]}}
         assert len(parents) <= 1, f"{len(parents)} runners have workers"
         for one, since in list(self.widows.items()):
-            if not one.is_running() or one.status() == psutil.STATUS_ZOMBIE:
+            if _ended(one):
                 self.counts["longest orphan, ms"] = max(self.counts["longest orphan, ms"],
                                                         round(1000 * (time.monotonic() - since)))
                 del self.widows[one]
@@ -207,7 +209,8 @@ class Torture:
             assert one.returncode in (0, -signal.SIGKILL) or self.full, f"a runner ended with {one.returncode}"
             self.started.remove(one)
 
-    def wait(self, until, asking: bool = True, seconds: float = PATIENCE, gladly: bool = False) -> bool:
+    def wait(self, until, asking: bool = True, seconds: float = PATIENCE, gladly: bool = False,
+             pause: float = 0.005) -> bool:
         """Whether it came about in time; an error where it did not, unless that is all right (gladly)."""
         end, next_look = time.monotonic() + seconds, 0.0
         while not until():
@@ -217,7 +220,7 @@ class Torture:
             if time.monotonic() > next_look:
                 self.look(asking)
                 next_look = time.monotonic() + 0.2
-            time.sleep(0.005)
+            time.sleep(pause)
         return True
 
     def idle(self, seconds: float) -> None:
@@ -226,23 +229,21 @@ class Torture:
     # -- the blows
 
     def await_moment(self, moment: str, delay: float) -> None:
-        if moment == "training":  # on a busy machine workers take long to start
-            self.wait(lambda: any(row["epoch"] for row in self.store.live().values()), seconds=4, gladly=True)
-        elif moment == "written":
-            before = self._written()
-            self.wait(lambda: self._written() != before, seconds=2, gladly=True)
+        signs = {"written": lambda: self.store.db.execute("PRAGMA data_version").fetchone(), "result": self.store.count,
+                 "training": lambda: any(row["epoch"] for row in self.store.live().values())}
+        if moment in signs:
+            before = signs[moment]() if moment != "training" else False
+            self.wait(lambda: signs[moment]() != before or not self.open, seconds=BUSY, gladly=True)
         elif moment == "started":
-            self.wait(lambda: not processes(self.data)["runner"], seconds=delay, gladly=True)
+            self.wait(lambda: not processes(self.data)["runner"], seconds=delay, gladly=True, pause=0.05)
             self.look()
             self.idle(delay / 3)
         elif moment == "asked":
-            self.ask()
+            if len(self.open) < OPEN:
+                self.ask()
             self.idle(delay / 3)
         elif moment == "any":
             self.idle(delay)
-
-    def _written(self) -> int:
-        return self.store.db.execute("PRAGMA data_version").fetchone()[0]
 
     def kill_worker(self) -> None:
         self._kill("worker")
@@ -274,7 +275,7 @@ class Torture:
             return found[kind]
 
         found = {}
-        self.wait(there)
+        self.wait(there, pause=0.05)
         one = self.draw.choice(sorted(found[kind], key=lambda one: one.pid))
         live = {row["pid"]: row["epoch"] for row in self.store.live().values()}
         try:
@@ -290,13 +291,21 @@ class Torture:
     def fill_the_disk(self) -> None:
         """Full until the runner has stopped its workers, since it can write nothing down; a job is asked for, and a
         runner perhaps killed meanwhile. Then there is room again."""
-        self.ask()
-        self.wait(lambda: processes(self.data)["worker"])
+        busy = []
+
+        def at_work():
+            if not self.open:
+                self.ask()
+            now = processes(self.data)
+            busy[:] = [one for one in now["worker"] if _parent(one) in {runner.pid for runner in now["runner"]}]
+            return busy and self.store.live()
+
+        self.wait(at_work, pause=0.05)
         self.full = True
         filler = fill(self.data)
         self.tell("the disk is full")
         self.counts["disk full"] += 1
-        self.wait(lambda: not processes(self.data)["worker"])
+        self.wait(lambda: all(map(_ended, busy)), pause=0.05)
         self.tell("no worker is left")
         self.ask()
         self.idle(self.draw.uniform(0, 1))
@@ -364,6 +373,13 @@ class _Server:
             self.process.wait(10)
         except subprocess.TimeoutExpired:
             self.kill()
+
+
+def _ended(process: psutil.Process) -> bool:
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _parent(process: psutil.Process) -> int | None:
