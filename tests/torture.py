@@ -165,7 +165,7 @@ class Torture:
             assert self.full, f"a job is refused: {error}"
             self.counts["refused"] += 1
             self.tell(str(error))
-            number = -len(self.asked)  # asked again when there is room
+            number = -self.counts["refused"]  # asked again when there is room
         self.tell(f"job {number}: {jobs.describe(spec)}")
         self.open[number] = spec
 
