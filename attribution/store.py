@@ -203,6 +203,15 @@ class Store:
         """How many retrainings are kept."""
         return self.db.execute("SELECT count(*) FROM retrainings").fetchone()[0]
 
+    def newest_retraining(self) -> int:
+        """The place of the retraining kept last, for `retrained_since`; 0 without any."""
+        return self.db.execute("SELECT max(rowid) FROM retrainings").fetchone()[0] or 0
+
+    def retrained_since(self, place: int) -> tuple[set[str], int]:
+        """The keys of the retrainings kept after `place`, and the place of the last one now."""
+        rows = self.db.execute("SELECT rowid, key FROM retrainings WHERE rowid > ?", (place,)).fetchall()
+        return {key for _, key in rows}, max([place, *(at for at, _ in rows)])
+
     def mean_seconds(self, recipe: str, k_at_most: int = 500) -> tuple[float, int] | None:
         """Median seconds of the last 100 retrainings under small edits, and how many they are; None without any."""
         rows = self.db.execute(
