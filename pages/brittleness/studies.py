@@ -87,8 +87,9 @@ def _progress(ws: Workspace, job, found, ahead: int) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         controls.buttons(ws, job, "study")
         if job.state in ("cancelled", "failed"):
-            st.button("Go on", key="go on", help="Asks for the same study again: what is known is not trained twice.",
-                      on_click=_go_on, args=(ws, job.spec))
+            about = "Asks for the same study again: what is known is not trained twice."
+            if st.button("Go on", key="go on", help=about, on_click=_go_on, args=(ws, job.spec)):
+                st.rerun()  # the whole page, not this fragment
         st.page_link("pages/methods/page.py", label="Compare the rankings in Methods", icon=":material/show_chart:")
         with st.popover("Copy command", icon=":material/terminal:"):
             for verb in ("pause", "resume", "cancel"):

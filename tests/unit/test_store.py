@@ -98,6 +98,16 @@ def test_median_seconds_of_small_edits(store):
     assert store.mean_seconds("r") == (2, 3)
 
 
+def test_what_came_in_since(store):
+    assert store.newest_retraining() == 0 and store.retrained_since(0) == (set(), 0)
+    put(store)
+    place = store.newest_retraining()
+    assert place and store.retrained_since(place) == (set(), place)
+    put(store, seed=1)
+    keys, place = store.retrained_since(place)
+    assert keys == {store.key("r", remove([1, 3]), 1)} and place == store.newest_retraining()
+
+
 def test_supports(store):
     store.put_support("r", "trak-10", 4, "remove", "default", 128, {"status": "flipped", "support": 7, "trace": []})
     store.put_support("r", "trak-10", 4, "remove", "default", 128, {"status": "flipped", "support": 8, "trace": []})
