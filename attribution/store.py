@@ -40,7 +40,8 @@ CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, n INTEGER);
 """
 #: For speed alone, so that they are no part of the schema: a store from before them is given them when it is opened.
 INDEXES = """
-CREATE INDEX IF NOT EXISTS jobs_asked ON jobs (state, what);
+CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state);
+CREATE INDEX IF NOT EXISTS jobs_what ON jobs (what);
 CREATE INDEX IF NOT EXISTS jobs_verb ON jobs (json_extract(spec, '$.verb'), state);
 CREATE INDEX IF NOT EXISTS retrainings_recent ON retrainings (recipe, created);
 """
@@ -272,13 +273,16 @@ class Store:
                           (limit,))
 
     def next_job(self, verbs: Iterable[str], among: bool, besides: Iterable[int] = ()) -> Job | None:
-        """The oldest job that is to be worked on and is none of the numbers `besides`, or None. Its verb is one of
-        `verbs` or, where not `among`, none of them."""
+        """The oldest job under way, else the oldest queued one, that is none of the numbers `besides`; or None. Its
+        verb is one of `verbs` or, where not `among`, none of them."""
         quoted = ",".join(f"'{verb}'" for verb in verbs)
         known = f"id {'IN' if among else 'NOT IN'} (SELECT id FROM jobs WHERE {VERB} IN ({quoted}) AND {TO_DO})"
-        found = self._jobs(f"WHERE {TO_DO} AND {known} AND id NOT IN ({','.join(map(str, besides))}) "
-                           "ORDER BY id LIMIT 1", ())
-        return found[0] if found else None
+        known += f" AND id NOT IN ({','.join(map(str, besides))})"
+        for state in ("running", "queued"):  # one at a time: in the index of states they are in order
+            found = self._jobs(f"WHERE state = ? AND {known} ORDER BY id LIMIT 1", (state,))
+            if found:
+                return found[0]
+        return None
 
     def count_jobs(self) -> int:
         """How many jobs are remembered."""

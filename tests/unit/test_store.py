@@ -180,6 +180,8 @@ def test_what_a_long_queue_is_asked(store):
     long = ("study", "subsets")
     assert store.next_job(long, False).id == two and store.next_job(long, True).id == one
     assert store.next_job(long, False, [two, four]).id == five and store.next_job(long, True, [one, three]) is None
+    store.start_job(four, 1)
+    assert store.next_job(long, False).id == four, "what a runner had begun goes first"
     assert store.busy() and store.ahead(four) == 3 and store.count_jobs() == 5
     store.pause_job(one)
     assert store.states([one, two, 99]) == {one: "paused", two: "queued"} and store.states([]) == {}
@@ -197,10 +199,10 @@ def test_a_store_of_before_is_given_its_indexes_and_one_that_has_them_is_opened_
     def indexes():
         return {row[0] for row in store.db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
 
-    for name in ("jobs_asked", "jobs_verb", "retrainings_recent"):
+    for name in ("jobs_state", "jobs_what", "jobs_verb", "retrainings_recent"):
         store.db.execute(f"DROP INDEX {name}")
     Store(store.folder, store.fingerprint).close()
-    assert {"jobs_asked", "jobs_verb", "retrainings_recent"} <= indexes()
+    assert {"jobs_state", "jobs_what", "jobs_verb", "retrainings_recent"} <= indexes()
     store.db.execute("BEGIN IMMEDIATE")  # somebody writes for long
     start = time.monotonic()
     Store(store.folder, store.fingerprint).close()
