@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attribution import jobs, measure, replay, supports
+from attribution import jobs, measure, recipes, replay, supports
 from attribution.studies import Study
 
 AHEAD = 4  # searches begin in their order, nearly: after so many without a training the rest has not begun
@@ -24,8 +24,8 @@ class Progress:
     searches: how many there are; answered: of these. trained: trainings they asked for that are done, those known from
     before included; running: under way for this job; retried: those, of any job, that a worker died under and that have
     not succeeded since; left: those expected still, judged by `measured` searches as `replay.StudyCost` says; each:
-    seconds a training; workers: trainings under way at once, of any job, or as many as this machine starts where there
-    are none."""
+    seconds a training, the median of the last `timed` ones here, or a guess where that is 0; workers: trainings under
+    way at once, of any job, or as many as this machine starts where there are none."""
 
     study: Study
     brackets: dict[tuple[str, str, int], tuple[int, int | None]]
@@ -37,6 +37,7 @@ class Progress:
     left: float
     measured: int
     each: float
+    timed: int
     workers: int
 
     @property
@@ -66,13 +67,14 @@ class Watch:
             asked = [(one["kind"], one["ranking"], one["target"]) for one in self.searches]
             live = store.live() if jobs.runner_alive(store.folder) else {}
             trained = sum(one.trained for one in begun.values())
+            timed = store.mean_seconds(recipes.get(self.spec["recipe"]).hash)
             return Progress(
                 study=self.study, brackets={asked[at]: one.bracket for at, one in begun.items() if one.trained},
                 searches=len(self.searches), answered=self.cost.known, trained=self.paid + trained,
                 running=sum(row["job"] == job.id for row in live.values()), retried=store.being_retried(),
                 left=max(float(len(self.unfinished)), self.cost.trainings - trained), measured=self.cost.measured,
                 each=replay.seconds_each(self.workspace, store, self.spec["recipe"]),
-                workers=len(live) or self.cost.workers)
+                timed=timed[1] if timed else 0, workers=len(live) or self.cost.workers)
 
     def _read_answers(self, store):
         file = self.workspace.path / "supports.parquet"

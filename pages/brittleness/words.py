@@ -259,7 +259,8 @@ def study_facts_html(job, found) -> str:
         left = write.count(round(found.left))
         facts += [(f"about {left}", "trainings left", basis),
                   (f"about {write.seconds(found.seconds)}", "left, an estimate",
-                   f"{left} × {found.each:.3g} s a training, measured, on {workers}")]
+                   f"{left} × {found.each:.3g} s a training "
+                   f"({f'median of the last {found.timed}' if found.timed else 'a guess yet'}), on {workers}")]
     return '<div class="lu-facts">' + "".join(
         f'<div><b>{write.escape(value)}</b> {write.escape(name)}<div class="lu-faint">{write.escape(about)}</div></div>'
         for value, name, about in facts) + "</div>"

@@ -56,7 +56,7 @@ def test_a_study_is_watched_paused_resumed_and_cancelled(ws, store):  # noqa: F8
     app.run()
     assert f"Job {number}, running for" in bar(app) and "1 of 4 searches answered" in bar(app)
     assert "<b>10</b> trainings done" in html(app) and "<b>about 30</b> trainings left" in html(app)
-    assert "left, an estimate" in html(app) and "30 × 5 s a training" in html(app)
+    assert "left, an estimate" in html(app) and "30 × 5 s a training (a guess yet)" in html(app)
     assert '1 of 2</td><td class="n">50% to 100%' in html(app) and '0 of 2</td><td class="n">0% to 100%' in html(app)
     app.button(key="pause study").click().run()
     assert store.job(number).state == "paused" and "paused: nothing of it is running" in bar(app)
@@ -179,11 +179,12 @@ def test_names_of_rankings_are_escaped():
 
 def test_the_facts_say_how_they_were_reckoned():
     found = progress.Progress(study(a=[None]), {}, searches=600, answered=400, trained=8535, running=2, retried=1,
-                              left=4267.4, measured=400, each=3.65, workers=4)
+                              left=4267.4, measured=400, each=3.65, timed=100, workers=4)
     job = SimpleNamespace(id=12, state="running", seconds=243, ended=False, message="", finished=None)
     facts = words.study_facts_html(job, found)
     assert "<b>8,535</b> trainings done" in facts and "<b>2</b> under way" in facts and "<b>1</b> failed" in facts
-    assert "4,267 × 3.65 s a training, measured, on 4 workers" in facts and "by the mean of 400 searches" in facts
+    assert "4,267 × 3.65 s a training (median of the last 100), on 4 workers" in facts
+    assert "by the mean of 400 searches" in facts
     assert f"<b>about {words.write.seconds(4267.4 * 3.65 / 4)}</b> left, an estimate" in facts
     said = {"queued": "Job 12, waiting for the runner, 1 job before it: 400", "running": "running for 4 min 3 s",
             "paused": "paused; 2 trainings under way end first", "failed": "failed after 4 min 3 s (why)"}

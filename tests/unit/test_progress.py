@@ -57,7 +57,7 @@ def test_a_study_that_has_not_begun(ws, store):
     found = watch.look(store, job)
     assert found.study.tables == {"remove": {"trak-10": {0: None, 3: None, 4: None}}} and found.study.k_max == 8
     assert (found.searches, found.answered, found.trained, found.running, found.brackets) == (3, 0, 0, 0, {})
-    assert found.measured == 0 and found.left == 3 * sum(replay.bounds(watch.spec)) / 2
+    assert found.measured == found.timed == 0 and found.left == 3 * sum(replay.bounds(watch.spec)) / 2
     assert found.seconds == found.left / replay.workers() * found.each
 
 
@@ -85,7 +85,8 @@ def test_the_estimate_is_what_is_left_by_what_was_measured(ws, store):
     answer(ws, store, 4, None, trainings=10)
     train(ws, store, 5, 8, (0, 1, 2), wrong=True)
     found = watch.look(store, job)
-    assert (found.left, found.each, found.measured) == (20 - 3, 2.0, 2) and found.seconds == 17 / found.workers * 2
+    assert (found.left, found.each, found.timed, found.measured) == (20 - 3, 2.0, 3, 2)
+    assert found.seconds == 17 / found.workers * 2
 
 
 def test_only_what_has_changed_is_played_again(ws, store, played):
