@@ -28,6 +28,7 @@ from attribution.store import Job, Store, trouble
 SEEDS = list(support.SEEDS)
 PROTOCOLS = ("default", "adaptive", "paper")
 STUDY_SEED = 7  # draws the targets of a study where nobody says otherwise
+LONG = ("study", "subsets")  # verbs that let the others pass
 STARTING = 20  # seconds a runner may take until it holds its lock
 _runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
 
@@ -244,7 +245,7 @@ def submit(workspace, spec: dict) -> int:
 def follow(workspace, spec: dict, progress) -> Job:
     """Queues a spec and waits for its end; progress(text, done, total) on the way. Interrupted, it cancels the job.
 
-    Raises UserError where the job ends as anything but done, and as `submit` does.
+    Raises UserError where the job is paused or ends as anything but done, and as `submit` does.
     """
     number = submit(workspace, spec)
     store = Store.of(workspace)
@@ -260,6 +261,9 @@ def follow(workspace, spec: dict, progress) -> Job:
                         "and the same command goes on from there") from None
     finally:
         store.close()
+    if job.state == "paused":
+        raise UserError(f"job {number} was paused by someone else, and what it trained is kept; "
+                        f"`jobs resume {number}` or the same command lets it go on")
     if job.state != "done":
         raise UserError(f"job {number} ended as {job.state}: {job.message or 'cancelled by someone else'}")
     return job
@@ -275,6 +279,28 @@ def cancel(workspace, number: int) -> bool:
     if asked:
         ensure_runner(workspace)
     return asked
+
+
+def pause(workspace, number: int) -> bool:
+    """Asks for nothing more of a job to be started until it is resumed; trainings under way are finished, and kept.
+    False when it is not queued or running."""
+    store = Store.of(workspace)
+    try:
+        return store.pause_job(number)
+    finally:
+        store.close()
+
+
+def resume(workspace, number: int) -> bool:
+    """Lets a paused job go on, with a runner to do it. False when it is not paused."""
+    store = Store.of(workspace)
+    try:
+        resumed = store.resume_job(number)
+    finally:
+        store.close()
+    if resumed:
+        ensure_runner(workspace)
+    return resumed
 
 
 def ensure_runner(workspace) -> None:

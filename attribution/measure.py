@@ -16,10 +16,11 @@ from attribution.support import K, Support
 KINDS = ("remove", "mislabel")
 
 
-def support_tables(workspace, store=None, protocol: str = "default",
-                   k_max: int = K) -> dict[str, dict[str, dict[int, Support]]]:
-    """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since."""
-    found = supports.table(workspace, store)
+def support_tables(workspace, store=None, protocol: str = "default", k_max: int = K,
+                   found=None) -> dict[str, dict[str, dict[int, Support]]]:
+    """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since.
+    found: `supports.table` of the two, where it was read already."""
+    found = supports.table(workspace, store) if found is None else found
     found = found[(found.protocol == protocol) & (found.k_max == k_max)]
     answer: dict = {kind: {} for kind in KINDS}
     for row in found.itertuples():

@@ -21,16 +21,34 @@ class Replay:
     """probes: {"k", "confirm" (bool), "runs": [{"seed", "state", "predicted", "margin", "epoch", "epochs"}]} in the
     order first tried, and of an adaptive search that has ended "p", the probability that the probe flips; answer:
     `support.Support` as a dict once the search has come to its end, else None; newest: when the last of its trainings
-    was made, seconds since 1970, or None. The control at k = 0, which all searches share, is no probe."""
+    was made, seconds since 1970, or None; missing: the keys of the trainings it waits for. The control at k = 0, which
+    all searches share, is no probe."""
 
     probes: list[dict] = field(default_factory=list)
     answer: dict | None = None
     newest: float | None = None
+    missing: set[str] = field(default_factory=set)
 
     @property
     def trained(self) -> int:
         """Trainings of the search that are done."""
         return sum(run["state"] == "done" for probe in self.probes for run in probe["runs"])
+
+    def bracket(self, protocol: str) -> tuple[int, int | None]:
+        """(lo, hi], where the support can still be: the largest k tried that the target has survived (0 where none) and
+        the smallest that has flipped it (None where none). Of an adaptive search under way only this much is sure."""
+        if self.answer and self.answer["support"] is not None:
+            return self.answer["support"] - 1, self.answer["support"]
+        if self.answer:
+            return self.answer["lo"] or 0, None
+        tried = [probe["k"] for probe in self.probes if not probe["confirm"]]
+        if protocol == "adaptive":
+            return 0, tried[0] if len(tried) > 1 else None
+        lo, hi = 0, None
+        confirmed = [probe["k"] for probe in self.probes if probe["confirm"]][:1]  # the bracket's upper end, first
+        for k, then in zip(tried, [*tried[1:], *confirmed]):  # where a bisection goes next tells what it found
+            lo, hi = (lo, k) if hi is None or then <= k else (k, hi)
+        return lo, hi
 
 
 @dataclass(frozen=True)
@@ -73,8 +91,10 @@ def replay(workspace, store, spec: dict) -> Replay:
                 run |= {"state": "done", "predicted": int(found.predicted[target]),
                         "margin": float(found.margins[target])}
                 played.newest = max(played.newest or 0, found.created)
-            elif key in live:
-                run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
+            else:
+                played.missing.add(key)
+                if key in live:
+                    run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
             answer.append(found)
             runs.append(run)
         k, confirm = wanted[0][0].k, spec["protocol"] == "default" and wanted[0][1] in CONFIRM_SEEDS
@@ -127,10 +147,10 @@ class StudyCost:
         return self.trainings / self.workers * self.each
 
 
-def study_cost(workspace, store, spec: dict) -> StudyCost:
-    """What a study spec costs."""
+def study_cost(workspace, store, spec: dict, found=None) -> StudyCost:
+    """What a study spec costs. found: `supports.table` of the store, where it was read already."""
     every = jobs.study_supports(spec)
-    found = supports.table(workspace, store)
+    found = supports.table(workspace, store) if found is None else found
     found = found[(found.protocol == spec["protocol"]) & (found.k_max == spec["k_max"])
                   & found.kind.isin(spec["kinds"])]
     means = {**found.groupby("kind").trainings.mean(), **found.groupby(["kind", "ranking"]).trainings.mean()}

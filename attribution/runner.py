@@ -13,16 +13,20 @@ from contextlib import suppress
 from attribution import recipes
 from attribution.errors import UserError
 from attribution.executors.local import LocalExecutor, Task, arrays
-from attribution.jobs import hold, searches, total
+from attribution.jobs import LONG, hold, searches, total
 from attribution.store import Job, Store, damaged, trouble
 from attribution.workspace import Workspace
 
 IDLE_SECONDS = 60
 TRIES = 3
+HASTE = 0.2  # seconds a step may look for something to train before it turns to what has come back
 
 
 class Runner:
-    """Drives all open jobs of `store` with `executor`. Call `step` until it returns False."""
+    """Drives the open jobs of `store` with `executor`. Call `step` until it returns False.
+
+    A job is opened when a slot is free for it, so that thousands may wait in the store and cost nothing here.
+    """
 
     def __init__(self, store: Store, executor: LocalExecutor, idle_seconds: float = IDLE_SECONDS):
         self.store = store
@@ -42,7 +46,7 @@ class Runner:
             self.executor.close()
 
     def step(self, timeout: float = 0.25) -> bool:
-        """Looks for new and cancelled jobs, starts what can be started, takes in what has come back.
+        """Looks for new, paused and cancelled jobs, starts what can be started, takes in what has come back.
 
         Raises UserError where the store's file is damaged, and where it was moved or deleted.
         """
@@ -61,15 +65,16 @@ class Runner:
         self.store.check_there()
         self._tell()
         self._sync_jobs()
-        self._fill()
-        for task, event in self.executor.poll(timeout if self.running else timeout * 2):
+        more = self._fill()
+        self._report()
+        for task, event in self.executor.poll(0 if more else timeout if self.running else timeout * 2):
             self._take(task, event)
         for work in list(self.works.values()):
             if work.finished:
                 self.store.progress_job(work.job.id, work.done)
                 self.store.finish_job(work.job.id, "done")
                 del self.works[work.job.id]
-        if self.works:
+        if self.works or self.running:
             self.busy_at = time.monotonic()
 
     def _stop_all(self, why):
@@ -87,16 +92,18 @@ class Runner:
             self.store.clear_live()
 
     def _sync_jobs(self):
-        found = self.store.open_jobs()
-        if not found:
+        for number in self.store.cancelling():
+            self._drop(number)
+            self.store.finish_job(number, "cancelled")
+        states = self.store.states(self.works)
+        for number, work in list(self.works.items()):
+            if states.get(number) == "queued":  # paused and resumed between two steps
+                self.store.start_job(number, work.total)
+            elif states.get(number) != "running":  # paused: what is being trained for it is finished, and kept
+                del self.works[number]
+        if not self.works and not self.store.open_jobs():
             for key in self.store.tried():  # of jobs that ended otherwise: nobody waits for these any more
                 self.store.forgive(key)
-        for job in found:
-            if job.state == "cancelling":
-                self._drop(job.id)
-                self.store.finish_job(job.id, "cancelled")
-            elif job.id not in self.works:
-                self._open(job)
 
     def _open(self, job: Job):
         try:
@@ -106,9 +113,8 @@ class Runner:
         except Exception as error:
             self._fail(job.id, error)
             return
-        self.works[job.id] = work
-        if not self.store.start_job(job.id, work.total):  # cancelled a moment ago
-            del self.works[job.id]
+        if self.store.start_job(job.id, work.total):  # or it was paused or cancelled a moment ago
+            self.works[job.id] = work
 
     def _drop(self, number: int):
         """Stops a job's trainings, except those another job waits for as well."""
@@ -125,23 +131,40 @@ class Runner:
         self.running.pop(key, None)
         self.store.clear_live(key)
 
-    def _fill(self):
-        """Gives every free slot a training. Short jobs go before studies, so that a person never waits for a study."""
-        for work in sorted(self.works.values(), key=lambda work: (work.long, work.job.id)):
-            while self.executor.free():
-                try:
-                    task = work.next_task(self.running)
-                except sqlite3.Error:
-                    raise
-                except Exception as error:
-                    self._fail(work.job.id, error)
+    def _fill(self) -> bool:
+        """Gives every free slot a training; True where it ran out of time. Short jobs go before studies, so that a
+        person never waits for a study."""
+        until = time.monotonic() + HASTE
+        for long in (False, True):
+            for work in sorted((work for work in self.works.values() if work.long == long), key=lambda w: w.job.id):
+                self._feed(work, until)
+            while self.executor.free() and time.monotonic() < until:
+                job = self.store.next_job(LONG, long, self.works)
+                if job is None:
                     break
-                if task is None:
-                    break
-                pid = self.executor.submit(task)
-                self.running[task.key] = work.job.id
-                self.store.set_live(task.key, work.job.id, pid, work.recipe.epochs)
-            if work.job.id in self.works and work.done != work.told:
+                self._open(job)
+                if job.id in self.works:
+                    self._feed(self.works[job.id], until)
+        return time.monotonic() >= until
+
+    def _feed(self, work, until):
+        while self.executor.free():
+            try:
+                task = work.next_task(self.running, until)
+            except sqlite3.Error:
+                raise
+            except Exception as error:
+                self._fail(work.job.id, error)
+                return
+            if task is None:
+                return
+            pid = self.executor.submit(task)
+            self.running[task.key] = work.job.id
+            self.store.set_live(task.key, work.job.id, pid, work.recipe.epochs)
+
+    def _report(self):
+        for work in self.works.values():
+            if work.done != work.told:
                 self.store.progress_job(work.job.id, work.done)
                 work.told = work.done
 
@@ -203,7 +226,7 @@ class _Work:
         if self.workspace.fingerprint != store.fingerprint:
             raise UserError(f"the workspace at {spec['workspace']} now holds other data; ask again")
         self.recipe = recipes.get(spec["recipe"])
-        self.long = spec["verb"] in ("study", "subsets")
+        self.long = spec["verb"] in LONG
         self.subsets = spec["verb"] == "subsets"
         self.total = total(spec)
         self.done = 0
@@ -218,8 +241,9 @@ class _Work:
     def finished(self) -> bool:
         return self.exhausted and not self.waiting
 
-    def next_task(self, running) -> Task | None:
-        """A training to start now, or None; opens further searches where the open ones have nothing to start."""
+    def next_task(self, running, until: float) -> Task | None:
+        """A training to start now, or None; opens further searches where the open ones have nothing to start, but none
+        after `until` (of the monotonic clock): what is known of thousands takes a while to look through."""
         while True:
             while self.ready:
                 task = self.ready.pop(0)
@@ -227,7 +251,7 @@ class _Work:
                     if self.store.get(task.key) is None:
                         return task
                     self.deliver(task.key)
-            if self.exhausted:
+            if self.exhausted or time.monotonic() >= until:
                 return None
             search = next(self.searches, None)
             if search is None:
@@ -292,7 +316,7 @@ def serve(workspace: Workspace, workers: int | None = None, idle_seconds: float 
                 Runner(store, LocalExecutor(workers), idle_seconds).run()
             finally:
                 os.close(lock)
-            if not store.open_jobs():  # one may have been queued while the lock still told of a runner
+            if not store.busy():  # one may have been queued while the lock still told of a runner
                 break
     finally:
         store.close()

@@ -10,6 +10,8 @@ import os
 import sqlite3
 import time
 import zlib
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +40,16 @@ CREATE TABLE IF NOT EXISTS live (key TEXT PRIMARY KEY, job INTEGER, pid INTEGER,
     started REAL);
 CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, n INTEGER);
 """
+#: For speed alone, so that they are no part of the schema: a store from before them is given them when it is opened.
+INDEXES = """
+CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state);
+CREATE INDEX IF NOT EXISTS jobs_what ON jobs (what);
+CREATE INDEX IF NOT EXISTS jobs_verb ON jobs (json_extract(spec, '$.verb'), state);
+CREATE INDEX IF NOT EXISTS retrainings_recent ON retrainings (recipe, created);
+"""
+OPEN = "state IN ('queued', 'running', 'cancelling')"
+TO_DO = "state IN ('queued', 'running')"
+VERB = "json_extract(spec, '$.verb')"
 
 
 @dataclass(frozen=True)
@@ -82,7 +94,8 @@ def predictions(packed: bytes, n: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Job:
-    """A row of work. state: queued, running, cancelling, cancelled, done or failed; seconds: since it started."""
+    """A row of work. state: queued, running, paused, cancelling, cancelled, done or failed; finished: when it ended, or
+    since when it is paused."""
 
     id: int
     spec: dict
@@ -97,12 +110,17 @@ class Job:
 
     @property
     def open(self) -> bool:
-        """True while there is something left to do or to stop."""
+        """True while there is something for a runner to do or to stop."""
         return self.state in ("queued", "running", "cancelling")
 
     @property
+    def ended(self) -> bool:
+        """True once nothing more will come of it; a paused job is neither open nor ended."""
+        return self.state in ("done", "cancelled", "failed")
+
+    @property
     def seconds(self) -> float:
-        """Seconds of work so far; 0 before it starts."""
+        """Seconds of work so far, without those it was paused for; 0 before it starts."""
         return max(0.0, (self.finished or time.time()) - self.started) if self.started else 0.0  # clocks are set back
 
 
@@ -127,6 +145,8 @@ class Store:
             if version == 0:
                 self.db.executescript(TABLES)
                 self.db.execute(f"PRAGMA user_version={SCHEMA}")
+            with suppress(sqlite3.OperationalError):  # a full disk, a folder to read only: it goes without
+                self.db.executescript(INDEXES)
             self.file = os.stat(folder / FILE)
         except UserError:
             self.db.close()
@@ -218,6 +238,15 @@ class Store:
         """How many retrainings are kept."""
         return self.db.execute("SELECT count(*) FROM retrainings").fetchone()[0]
 
+    def newest_retraining(self) -> int:
+        """The place of the retraining kept last, for `retrained_since`; 0 without any."""
+        return self.db.execute("SELECT max(rowid) FROM retrainings").fetchone()[0] or 0
+
+    def retrained_since(self, place: int) -> tuple[set[str], int]:
+        """The keys of the retrainings kept after `place`, and the place of the last one now."""
+        rows = self.db.execute("SELECT rowid, key FROM retrainings WHERE rowid > ?", (place,)).fetchall()
+        return {key for _, key in rows}, max([place, *(at for at, _ in rows)])
+
     def mean_seconds(self, recipe: str, k_at_most: int = 500) -> tuple[float, int] | None:
         """Median seconds of the last 100 retrainings under small edits, and how many they are; None without any."""
         rows = self.db.execute(
@@ -247,12 +276,14 @@ class Store:
     # -- jobs
 
     def add_job(self, spec: dict, what: str) -> int:
-        """Queues a job and returns its number. An open job with the same spec is joined, not doubled."""
+        """Queues a job and returns its number. One with the same spec that has not ended is joined, not doubled; where
+        it is paused, it goes on."""
         body = json.dumps(spec, sort_keys=True)
         with self.transaction():
-            same = self.db.execute("SELECT id FROM jobs WHERE spec = ? AND state IN ('queued', 'running')",
-                                   (body,)).fetchone()
+            same = self.db.execute(f"SELECT id FROM jobs WHERE ({TO_DO} OR state = 'paused') AND what = ? AND spec = ?",
+                                   (what, body)).fetchone()
             if same:
+                self.resume_job(same[0])
                 return same[0]
             return self.db.execute("INSERT INTO jobs (spec, what, state, created) VALUES (?, ?, 'queued', ?)",
                                    (body, what, time.time())).lastrowid
@@ -266,13 +297,55 @@ class Store:
         """The newest jobs first."""
         return self._jobs("ORDER BY id DESC LIMIT ?", (limit,))
 
+    def jobs_called(self, what: str) -> list[Job]:
+        """The jobs of this description that have not ended, oldest first."""
+        return self._jobs(f"WHERE ({OPEN} OR state = 'paused') AND what = ? ORDER BY id", (what,))
+
+    def studies(self, limit: int = 10_000) -> list[Job]:
+        """The studies, those first that have not ended, and the newest first."""
+        return self._jobs(f"WHERE {VERB} = 'study' ORDER BY state IN ('done', 'cancelled', 'failed'), id DESC LIMIT ?",
+                          (limit,))
+
+    def next_job(self, verbs: Iterable[str], among: bool, besides: Iterable[int] = ()) -> Job | None:
+        """The oldest job under way, else the oldest queued one, that is none of the numbers `besides`; or None. Its
+        verb is one of `verbs` or, where not `among`, none of them."""
+        quoted = ",".join(f"'{verb}'" for verb in verbs)
+        known = f"id {'IN' if among else 'NOT IN'} (SELECT id FROM jobs WHERE {VERB} IN ({quoted}) AND {TO_DO})"
+        known += f" AND id NOT IN ({','.join(map(str, besides))})"
+        for state in ("running", "queued"):  # one at a time: in the index of states they are in order
+            found = self._jobs(f"WHERE state = ? AND {known} ORDER BY id LIMIT 1", (state,))
+            if found:
+                return found[0]
+        return None
+
+    def count_jobs(self) -> int:
+        """How many jobs are remembered."""
+        return self.db.execute("SELECT count(*) FROM jobs").fetchone()[0]
+
     def newest_job(self) -> int | None:
         """The number of the job asked for last, or None."""
         return self.db.execute("SELECT max(id) FROM jobs").fetchone()[0]
 
     def open_jobs(self) -> list[Job]:
-        """Jobs with something left to do, oldest first."""
-        return self._jobs("WHERE state IN ('queued', 'running', 'cancelling') ORDER BY id", ())
+        """Jobs with something for a runner to do, oldest first. Their specs may be long, and they many: see `busy`,
+        `ahead` and `states` for what costs less."""
+        return self._jobs(f"WHERE {OPEN} ORDER BY id", ())
+
+    def busy(self) -> bool:
+        """True while there is a job with something for a runner to do."""
+        return self.db.execute(f"SELECT 1 FROM jobs WHERE {OPEN} LIMIT 1").fetchone() is not None
+
+    def ahead(self, number: int) -> int:
+        """How many open jobs are older than job `number`."""
+        return self.db.execute(f"SELECT count(*) FROM jobs WHERE {OPEN} AND id < ?", (number,)).fetchone()[0]
+
+    def states(self, numbers: Iterable[int]) -> dict[int, str]:
+        """The states of these jobs."""
+        return dict(self.db.execute(f"SELECT id, state FROM jobs WHERE id IN ({','.join(map(str, numbers))})"))
+
+    def cancelling(self) -> list[int]:
+        """The numbers of the jobs that a runner is asked to stop."""
+        return [row[0] for row in self.db.execute("SELECT id FROM jobs WHERE state = 'cancelling' ORDER BY id")]
 
     def _jobs(self, where, values) -> list[Job]:
         rows = self.db.execute("SELECT id, spec, what, state, done, total, message, created, started, finished "
@@ -280,10 +353,9 @@ class Store:
         return [Job(row[0], json.loads(row[1]), *row[2:]) for row in rows]
 
     def start_job(self, number: int, total: int) -> bool:
-        """Notes that a job is under way, of `total` parts. False where it was cancelled meanwhile."""
+        """Notes that a job is under way, of `total` parts. False where it was paused or cancelled meanwhile."""
         return self.db.execute("UPDATE jobs SET state = 'running', started = coalesce(started, ?), total = ?, done = 0 "
-                               "WHERE id = ? AND state IN ('queued', 'running')",
-                               (time.time(), total, number)).rowcount > 0
+                               f"WHERE id = ? AND {TO_DO}", (time.time(), total, number)).rowcount > 0
 
     def progress_job(self, number: int, done: int) -> None:
         """Notes how many parts of a job are done."""
@@ -294,10 +366,21 @@ class Store:
         self.db.execute("UPDATE jobs SET state = ?, message = ?, finished = ? WHERE id = ?",
                         (state, message, time.time(), number))
 
+    def pause_job(self, number: int) -> bool:
+        """Asks for nothing more of a job to be started until it is resumed. False when it is not queued or running."""
+        return self.db.execute(f"UPDATE jobs SET state = 'paused', finished = ? WHERE id = ? AND {TO_DO}",
+                               (time.time(), number)).rowcount > 0
+
+    def resume_job(self, number: int) -> bool:
+        """Queues a paused job again, at its old place. False when it is not paused."""
+        return self.db.execute("UPDATE jobs SET state = 'queued', started = started + ? - finished, finished = NULL "
+                               "WHERE id = ? AND state = 'paused'", (time.time(), number)).rowcount > 0
+
     def cancel_job(self, number: int) -> bool:
-        """Asks for a job to be stopped; the runner does it. False when it is not open."""
-        return self.db.execute("UPDATE jobs SET state = 'cancelling' WHERE id = ? AND state IN ('queued', 'running')",
-                               (number,)).rowcount > 0
+        """Asks for a job to be stopped; the runner does it. False when there is nothing to stop."""
+        return self.db.execute("UPDATE jobs SET state = 'cancelling', started = started + ? - coalesce(finished, ?), "
+                               f"finished = NULL WHERE id = ? AND ({TO_DO} OR state = 'paused')",
+                               (now := time.time(), now, number)).rowcount > 0
 
     # -- what is running now
 
@@ -320,6 +403,10 @@ class Store:
         """key -> {"job", "pid", "epoch", "epochs", "started"} of the trainings in progress."""
         rows = self.db.execute("SELECT key, job, pid, epoch, epochs, started FROM live").fetchall()
         return {row[0]: dict(zip(("job", "pid", "epoch", "epochs", "started"), row[1:])) for row in rows}
+
+    def being_retried(self) -> int:
+        """How many trainings a worker has died under that have not succeeded since."""
+        return self.db.execute("SELECT count(*) FROM tries").fetchone()[0]
 
     def lost(self, key: str) -> int:
         """Counts that a training's worker died under it, and returns how often that has happened."""

@@ -15,7 +15,8 @@ from attribution.support import K, Support
 
 @dataclass
 class Study:
-    """tables: kind -> ranking -> {target: Support, or None while unfinished}; job: the study under way, or None."""
+    """tables: kind -> ranking -> {target: Support, or None while unfinished}; job: the study under way or paused, or
+    None."""
 
     k_max: int
     protocol: str
@@ -32,14 +33,15 @@ class Study:
 def study(workspace, store, protocol: str | None = None) -> Study:
     """The study a workspace brings, together with those asked for since (jobs in the store).
 
-    Of a study under way every target is in, unfinished or not; of one that was cut short, those with all its searches
-    done: the others would tilt it, for targets that never flip are done first. Where there are several K, it is the
-    usual one if that is among them, else the one most answers have. protocol: None means the workspace's usual one.
+    Of a study under way or paused every target is in, unfinished or not; of one that was cut short, those with all its
+    searches done: the others would tilt it, for targets that never flip are done first. Where there are several K, it
+    is the usual one if that is among them, else the one most answers have. protocol: None means the workspace's usual
+    one.
     """
     protocol = protocol or supports.usual_protocol(workspace)
     shipped = supports.table(workspace)
     shipped = shipped[shipped.protocol == protocol]
-    asked = [job for job in store.jobs(10_000) if job.spec["verb"] == "study" and job.spec["protocol"] == protocol]
+    asked = [job for job in store.studies() if job.spec["protocol"] == protocol]
     sizes = Counter([int(k) for k in shipped.k_max]) + Counter(job.spec["k_max"] for job in asked)
     k_max = K if K in sizes or not sizes else sizes.most_common(1)[0][0]
 
@@ -52,12 +54,13 @@ def study(workspace, store, protocol: str | None = None) -> Study:
         spec = job.spec
         pairs = [(kind, ranking) for kind in spec["kinds"] for ranking in spec["rankings"]]
         whole = {target for target in spec["targets"]
-                 if job.open or all(target in known[kind].get(ranking, {}) for kind, ranking in pairs)}
+                 if not job.ended or all(target in known[kind].get(ranking, {}) for kind, ranking in pairs)}
         for pair in pairs:
             if whole:
                 wanted.setdefault(pair, set()).update(whole)
 
-    found = Study(k_max, protocol, job=next((job for job in asked if job.open), None))
+    going = sorted((job for job in asked if not job.ended), key=lambda job: not job.open)
+    found = Study(k_max, protocol, job=going[0] if going else None)
     order = workspace.rankings()
     for kind in KINDS:
         names = [name for at, name in wanted if at == kind]

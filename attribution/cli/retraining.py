@@ -144,13 +144,33 @@ def jobs_show(number: int, workspace: Where = DEMO, as_json: AsJson = False):
     print_json({**jobs.job_json(job), "spec": job.spec}) if as_json else table("", [jobs.job_json(job)])
 
 
+@jobs_app.command("pause")
+def jobs_pause(number: int, workspace: Where = DEMO):
+    """Start nothing more of a job until it is resumed. Trainings under way are finished, and kept."""
+    ws = Workspace.open(workspace)
+    job = _job(Store.of(ws), number)
+    if not jobs.pause(ws, number):
+        raise UserError(f"job {number} is {job.state} already; there is nothing to pause")
+    print(f"job {number} is paused; trainings under way are finished first")
+
+
+@jobs_app.command("resume")
+def jobs_resume(number: int, workspace: Where = DEMO):
+    """Let a paused job go on where it was."""
+    ws = Workspace.open(workspace)
+    job = _job(Store.of(ws), number)
+    if not jobs.resume(ws, number):
+        raise UserError(f"job {number} is {job.state}; only a paused job can be resumed")
+    print(f"job {number} goes on")
+
+
 @jobs_app.command("cancel")
 def jobs_cancel(number: int, workspace: Where = DEMO):
     """Stop a job. What it trained so far is kept."""
     ws = Workspace.open(workspace)
     store = Store.of(ws)
     job = _job(store, number)
-    if not jobs.cancel(ws, number) and not job.open:
+    if not jobs.cancel(ws, number) and job.ended:
         raise UserError(f"job {number} is {job.state} already; there is nothing to cancel")
     while store.job(number).open:
         jobs.ensure_runner(ws)

@@ -10,17 +10,21 @@ from attribution.opening import opening
 from attribution.probes import KINDS, check_kind
 from attribution.store import Store
 from attribution.support import K
-from pages.brittleness import backend, trace, words
+from pages.brittleness import backend, studies, trace, words
 from pages.explore.rows import card_html
-from pages.ui import atlas, command, look, state
+from pages.ui import atlas, command, controls, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 
+VIEWS = ONE, STUDIES = "one target", "studies"
 TESTS = PREFIX, CHOSEN, SEARCH = "first k", "chosen images", "find the support"
 PREVIEW = 128
-HISTORY = 8
+HISTORY, ALL = 8, 100  # jobs listed at first, and at most
 #: what the address carries, besides a job
-BOUND = (state.TARGET, state.KIND, state.TEST, state.CUT_RANKING, state.K, state.IDS, state.PROTOCOL)
+BOUND = (state.VIEW, state.TARGET, state.KIND, state.TEST, state.CUT_RANKING, state.K, state.IDS, state.PROTOCOL)
+#: the widgets of the question
+ASKED = (state.TARGET, state.KIND, state.TEST, state.IDS, state.K, state.CUT_RANKING, state.SEEDS, state.DRAWS,
+         state.PROTOCOL, state.K_MAX)
 state_of = st.session_state
 
 
@@ -36,6 +40,14 @@ def main() -> None:
     try:
         _start(ws, store)
         with st.container(gap="small"):
+            view = st.segmented_control("What to look at", VIEWS, required=True, key=state.VIEW, bind="query-params",
+                                        label_visibility="collapsed")
+            if state.ERROR in state_of:
+                st.error(write.sentence(state_of.pop(state.ERROR)))
+            if view == STUDIES:
+                for name in ASKED:
+                    state_of[name] = state_of[name]  # or Streamlit would forget what is not drawn
+                return studies.draw(ws)
             spec, error = _question(ws, store)
             target = state_of[state.TARGET]
             st.header(write.plain(_heading(ws, target, spec)), anchor=False)
@@ -78,11 +90,10 @@ def _start(ws: Workspace, store: Store) -> None:
     values = {state.TARGET: first.target if first else 0, state.K: first.k if first else 10,
               state.CUT_RANKING: first.ranking if first else names[0] if names else "random", state.TEST: PREFIX,
               state.KIND: "remove", state.IDS: "", state.SEEDS: len(jobs.SEEDS), state.DRAWS: jobs.DRAWS,
-              state.PROTOCOL: supports.usual_protocol(ws), state.K_MAX: K} | state_of[state.KEPT]
+              state.PROTOCOL: supports.usual_protocol(ws), state.K_MAX: K, state.VIEW: ONE} | state_of[state.KEPT]
     checks = {state.TARGET: ws.check_target, state.K: lambda k: _check_k(k, ws.n_train),
               state.CUT_RANKING: ws.ranking, state.KIND: check_kind, state.PROTOCOL: jobs.check_protocol}
-    if "job" in link and "opened" not in state_of:
-        state_of["opened"] = True
+    if "job" in link:
         job, error = _job(store, link["job"])
         if job:
             values |= _values_of(job.spec)
@@ -122,10 +133,12 @@ def _job(store: Store, number: str):
 
 
 def _values_of(spec: dict) -> dict:
-    """What the widgets show for a job's question; nothing for a study, which has no single one."""
+    """What the widgets show for a job: its question, or the studies."""
+    if spec["verb"] == "study":
+        return {state.VIEW: STUDIES}
     if spec["verb"] not in ("retrain", "support"):
         return {}
-    shown = {state.TARGET: spec["target"], state.KIND: spec["kind"]}
+    shown = {state.TARGET: spec["target"], state.KIND: spec["kind"], state.VIEW: ONE}
     if spec["verb"] == "support":
         return shown | {state.TEST: SEARCH, state.CUT_RANKING: spec["ranking"], state.PROTOCOL: spec["protocol"],
                         state.K_MAX: spec["k_max"]}
@@ -267,19 +280,19 @@ def _answer(ws: Workspace, store: Store, spec: dict) -> None:
             view(ws, inside, spec, now)
         finally:
             inside.close()
-        if running and not (now and now.open):
+        if running != bool(now and now.open):
             st.rerun()
 
     draw()
 
 
 def _open_job(store: Store, spec: dict):
-    """The job that the address names, if it is about this question, else an open job about it, or None."""
+    """The job that the address names, if it is about this question, else one about it that has not ended, or None."""
     number = st.query_params.get("job", "")
     named = store.job(int(number)) if number.isdigit() else None
     if named and _same(named.spec, spec):
         return named
-    return next((job for job in store.open_jobs() if _same(job.spec, spec)), None)
+    return next((job for job in store.jobs_called(jobs.describe(spec)) if _same(job.spec, spec)), None)
 
 
 def _same(one: dict, other: dict) -> bool:
@@ -346,16 +359,16 @@ def _retrain_at(k: int) -> None:
 
 
 def _job_line(ws: Workspace, store: Store, spec: dict, job, known_since: float | None) -> None:
-    """How the job stands, with a way to stop it; or since when the answer is known."""
-    if job and job.open:
-        waits = {"queued": "Waiting for the runner", "cancelling": "Stopping"}
+    """How the job stands, with ways to pause and stop it; or since when the answer is known."""
+    if job and not job.ended:
+        waits = {"queued": "Waiting for the runner", "cancelling": "Stopping", "paused": "Paused"}
         text = waits.get(job.state) or f"Running for {write.seconds(job.seconds)}"
-        ahead = sum(other.id < job.id for other in store.open_jobs())
+        ahead = store.ahead(job.id)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             before = f", {ahead} before it" if ahead and job.state == "queued" else ""
-            st.caption(write.plain(f"Job {job.id}: {text}{before}. It goes on when this page is closed."),
-                       width="content")
-            st.button("Cancel", key="cancel", on_click=_cancel, args=(ws, job.id), disabled=job.state == "cancelling")
+            closed = " It goes on when this page is closed." if job.open else ""
+            st.caption(write.plain(f"Job {job.id}: {text}{before}.{closed}"), width="content")
+            controls.buttons(ws, job)
     elif job and job.state in ("cancelled", "failed"):
         reason = f" {job.message}." if job.message else ""
         st.warning(write.plain(f"Job {job.id} {'was cancelled' if job.state == 'cancelled' else 'failed'}.{reason} "
@@ -366,13 +379,6 @@ def _job_line(ws: Workspace, store: Store, spec: dict, job, known_since: float |
         st.caption(write.plain(f"Known since {words.when(known_since)}: nothing was trained for this."))
     else:
         st.caption(write.plain("Partly known from other jobs: " + words.cost_text(replay.cost(ws, store, spec)) + "."))
-
-
-def _cancel(ws: Workspace, number: int) -> None:
-    store = Store.of(ws)
-    store.cancel_job(number)
-    store.close()
-    jobs.ensure_runner(ws)  # it is the runner that stops a job
 
 
 def _provenance(ws: Workspace, more: str) -> None:
@@ -419,23 +425,27 @@ def _history(ws: Workspace, store: Store) -> None:
     """The jobs of this data set, newest first, drawn anew every other second while one is at work."""
     st.markdown("##### History")
 
-    @st.fragment(run_every="2s" if store.open_jobs() else None)
+    polled = store.busy()
+
+    @st.fragment(run_every="2s" if polled else None)
     def draw():
         inside = Store.of(ws)
-        found, busy = inside.jobs(), bool(inside.open_jobs())
+        count, busy = inside.count_jobs(), inside.busy()
+        found = inside.jobs(ALL if state_of.get("all jobs") else HISTORY)
         inside.close()
+        if busy and not polled:
+            st.rerun()
         if not found:
             st.caption("No job yet. What is asked for here, in Explore or on the command line stays listed here.")
-        for job in found if state_of.get("all jobs") else found[:HISTORY]:
+        for job in found:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
                 if st.button(f"{job.id}", key=f"job {job.id}", on_click=_open, args=(job,), help="Open this job",
-                             disabled=job.spec["verb"] not in ("retrain", "support"), width=64):
+                             disabled=not _values_of(job.spec), width=64):
                     st.rerun()  # the whole page, not this fragment
                 st.html(words.job_html(job))
-                if job.open:
-                    st.button("Cancel", key=f"cancel {job.id}", type="tertiary", on_click=_cancel, args=(ws, job.id))
-        if len(found) > HISTORY:
-            st.toggle(f"All {len(found)}", key="all jobs")
+                controls.buttons(ws, job, str(job.id), "tertiary")
+        if count > HISTORY:
+            st.toggle(f"All {count}" if count <= ALL else f"The newest {ALL} of {write.count(count)}", key="all jobs")
         if busy:
             jobs.ensure_runner(ws)
 

@@ -201,9 +201,84 @@ def _upper(text: str) -> str:
 
 def job_html(job) -> str:
     """One line of the history: state, what, when, how long."""
-    signs = {"queued": "○", "running": "◐", "cancelling": "◐", "cancelled": "✕", "failed": "!", "done": "●"}
+    signs = {"queued": "○", "running": "◐", "paused": "‖", "cancelling": "◐", "cancelled": "✕", "failed": "!",
+             "done": "●"}
     about = [when(job.created), write.seconds(job.seconds) if job.started else "",
-             f"{job.done} of {job.total}" if job.open and job.total else "", job.message]
+             f"{job.done} of {job.total}" if not job.ended and job.total else "", job.message]
     return (f'<div class="lu-job"><span aria-hidden="true">{signs.get(job.state, "")}</span> <b>{job.state}</b> '
             f'{write.escape(job.what)} <span class="lu-faint">· {write.escape(" · ".join(filter(None, about)))}</span>'
             "</div>")
+
+
+# -- studies
+
+BAND = ("Band: between the least and the most targets that can have flipped by k once every search has ended; it "
+        "closes as they do. Targets that never flip end first: a curve over the finished ones alone would mislead.")
+
+
+PAUSING = "Pause lets the trainings under way end, and keeps them; Cancel stops at once."
+
+
+def study_name(job) -> str:
+    """"12, running: 40 targets, 22 Nov 2026, 21:07"."""
+    return f"{job.id}, {job.state}: {len(job.spec['targets'])} targets, {when(job.created)}"
+
+
+def study_heading(spec: dict) -> str:
+    """"40 targets under 5 rankings: how few images decide them?"."""
+    targets, rankings = len(spec["targets"]), len(spec["rankings"])
+    return (f"{targets} target{'s' * (targets > 1)} under {rankings} ranking{'s' * (rankings > 1)}: "
+            f"how few images decide {'them' if targets > 1 else 'it'}?")
+
+
+def study_state(job, found, ahead: int) -> str:
+    """"Job 12, running for 4 min 3 s: 57 of 400 searches answered." found: `attribution.progress.Progress`."""
+    so_far = write.seconds(job.seconds)
+    under_way = "1 training" if found.running == 1 else f"{found.running} trainings"
+    states = {
+        "queued": "waiting for the runner" + (f", {ahead} job{'s' * (ahead > 1)} before it" if ahead else ""),
+        "running": f"running for {so_far}", "cancelling": "stopping",
+        "paused": f"paused; {under_way} under way end{'s' * (found.running == 1)} first" if found.running else
+                  "paused: nothing of it is running",
+        "done": f"done in {so_far}, {when(job.finished)}",
+        "cancelled": f"cancelled after {so_far}; what it found is kept",
+        "failed": f"failed after {so_far} ({job.message})"}
+    return f"Job {job.id}, {states[job.state]}: {found.answered} of {found.searches} searches answered."
+
+
+def study_facts_html(job, found) -> str:
+    """What was trained, what is left, and how long that may take, with how it is reckoned."""
+    facts = [(write.count(found.trained), "trainings done", "those known before count too"),
+             (f"{found.running}", "under way", "trained for this study now")]
+    if found.retried:
+        facts.append((f"{found.retried}", "failed, tried again", "a worker ended under them, in this job or another"))
+    if not job.ended and found.answered < found.searches:
+        basis = (f"by the mean of {write.count(found.measured)} searches answered here" if found.measured
+                 else "halfway between the fewest and the most, as none was answered here yet")
+        workers = "1 worker" if found.workers == 1 else f"{found.workers} workers"
+        left = write.count(round(found.left))
+        facts += [(f"about {left}", "trainings left", basis),
+                  (f"about {write.seconds(found.seconds)}", "left, an estimate",
+                   f"{left} × {found.each:.3g} s a training "
+                   f"({f'median of the last {found.timed}' if found.timed else 'a guess yet'}), on {workers}")]
+    return '<div class="lu-facts">' + "".join(
+        f'<div><b>{write.escape(value)}</b> {write.escape(name)}<div class="lu-faint">{write.escape(about)}</div></div>'
+        for value, name, about in facts) + "</div>"
+
+
+def growth_html(panels) -> str:
+    """The bands' ends as a table: a row each, with how many have flipped by the largest k at least and at most."""
+    lines = "".join(
+        f'<tr><td>{write.escape(panel.ranking)}</td><td>{write.escape(panel.kind)}</td>'
+        f'<td class="n">{panel.answered} of {panel.targets}</td>'
+        f'<td class="n">{_share(panel.low[-1], panel.high[-1])}</td></tr>' for panel in panels)
+    k = panels[0].ks[-1] if panels else 0
+    head = ('<th>ranking</th><th>kind</th><th class="n">searches answered</th>'
+            f'<th class="n">flipped by k = {k}, in the end</th>')
+    return f'<table class="lu-table"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
+
+
+def _share(low: float, high: float) -> str:
+    if low != low:  # no target counts: all are already wrong
+        return "–"
+    return f"{low:.0%}" if low == high else f"{low:.0%} to {high:.0%}"

@@ -93,4 +93,5 @@ def _message(answer: dict, job, asked: dict) -> str:
         return "This job is no longer in the store."
     if job.state in ("failed", "cancelled"):
         return f"The retraining {'failed' if job.state == 'failed' else 'was cancelled'}. {job.message}".strip()
-    return "Waiting for the runner." if job.state == "queued" else ""
+    waits = {"queued": "Waiting for the runner.", "paused": "Paused; Brittleness and `jobs resume` let it go on."}
+    return waits.get(job.state, "")

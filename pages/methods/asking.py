@@ -7,7 +7,7 @@ from attribution.lineup import default_rankings
 from attribution.measure import KINDS, random_stable, stable
 from attribution.store import Store
 from pages.methods import words
-from pages.ui import command, state
+from pages.ui import command, controls, state
 from pages.ui import format as write
 
 TARGETS = 20  # as many as the intervals are worth reading from (words.few)
@@ -35,7 +35,7 @@ def form(ws: Workspace, found: studies.Study) -> None:
         return
     st.caption(write.plain(words.study_cost(cost)))
     st.button("Start the study", key="start study", type="primary", on_click=_start, args=(ws, spec),
-              disabled=cost.known == cost.searches or bool(found.job))
+              disabled=cost.known == cost.searches or bool(found.job and found.job.open))
     st.code(command.line(ws, "study", "--targets", targets, "--rankings", ",".join(rankings), "--kinds",
                          ",".join(kinds), "--protocol", found.protocol), language="bash", wrap_lines=True)
 
@@ -48,8 +48,8 @@ def _start(ws: Workspace, spec: dict) -> None:
 
 
 def progress(ws: Workspace, found: studies.Study, picked: bool) -> None:
-    """The study under way: how far it is, and a way to stop it. Draws the page anew as searches finish, unless targets
-    are selected in the chart, which would be lost."""
+    """The study that has not ended: how far it is, and ways to pause and stop it. Draws the page anew as searches
+    finish, unless targets are selected in the chart, which would be lost."""
     if not found.job:
         return
     number, seen = found.job.id, found.job.done
@@ -57,18 +57,19 @@ def progress(ws: Workspace, found: studies.Study, picked: bool) -> None:
     @st.fragment(run_every=POLL)
     def draw():
         store = Store.of(ws)
-        job, open_jobs = store.job(number), store.open_jobs()
+        job, ahead = store.job(number), store.ahead(number)
         store.close()
         if job.open:
             try:
                 jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
             except UserError as error:
                 st.error(write.sentence(error))
-        if not job.open or job.done != seen and not picked:
+        if job.ended or job.done != seen and not picked:
             st.rerun()
-        ahead = sum(other.id < number for other in open_jobs) if job.state == "queued" else 0
         st.progress(job.done / job.total if job.total else 0.0, write.plain(words.study_progress(job, ahead)))
-        st.button("Cancel", key="cancel study", on_click=jobs.cancel, args=(ws, number),
-                  disabled=job.state == "cancelling")
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            controls.buttons(ws, job, "study")
+            st.page_link("pages/brittleness/page.py", label="Watch it in Brittleness", icon=":material/monitoring:",
+                         query_params={"job": str(number)})
 
     draw()

@@ -19,6 +19,7 @@ from pages.ui.strip import strip
 PICTURE = {"modeBarButtons": [["toImage"]], "displayModeBar": True, "displaylogo": False,
            "toImageButtonOptions": {"format": "svg", "filename": "support-cdfs"}}
 UNSTABLE = {True: "24 trainings did not settle them", False: "fresh seeds changed a verdict"}  # by: adaptive?
+UNDER_WAY = 20  # studies whose progress is looked at, at most
 STATUSES = ("flipped", "unstable", "censored", "already_wrong")
 state_of = st.session_state
 
@@ -71,7 +72,7 @@ def _study(ws: Workspace) -> studies.Study:
     try:
         file = ws.path / "supports.parquet"
         shipped = file.stat().st_mtime if file.exists() else None
-        under_way = tuple((job.id, job.state, job.done) for job in store.open_jobs() if job.spec["verb"] == "study")
+        under_way = tuple((job.id, job.state, job.done) for job in store.studies(UNDER_WAY) if not job.ended)
         return _read(ws, store, str(ws.path), (shipped, store.stamp_of_supports(), store.newest_job(), under_way))
     finally:
         store.close()

@@ -130,6 +130,8 @@ def study_progress(job, ahead: int) -> str:
         return f"Study (job {job.id}): waiting for the runner" + (f", {ahead} jobs before it." if ahead else ".")
     if job.state == "cancelling":
         return f"Study (job {job.id}): stopping. What it has found is kept."
+    if job.state == "paused":
+        return f"Study (job {job.id}): paused after {job.done} of {job.total} searches."
     return (f"Study under way (job {job.id}): {job.done} of {job.total} searches, {write.seconds(job.seconds)} so far. "
             "Each curve is drawn over the targets that are finished, with a band from the worst to the best case of "
             "those that are not: targets that never flip finish first.")

@@ -27,6 +27,8 @@ TRAIL = "trail"  # targets looked at, oldest first
 JOB = "job"
 
 # Of Brittleness.
+VIEW = "view"  # ONE or STUDIES of pages/brittleness/page.py
+STUDY = "study"  # the job that is watched
 TEST = "test"  # what is tested: PREFIX, CHOSEN or SEARCH of pages/brittleness/page.py
 KIND = "kind"
 IDS = "ids"

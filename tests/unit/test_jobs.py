@@ -199,6 +199,36 @@ def test_a_margin_that_is_no_number_is_valid_json(ws, store):
     assert answer["margins"] == [None] and json.dumps(answer, allow_nan=False)
 
 
+# -- pausing
+
+
+def test_pause_and_resume(ws, tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path))
+    asked = []
+    monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: asked.append(workspace))
+    spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 4)
+    number = jobs.submit(ws, spec)
+    assert jobs.pause(ws, number) and not jobs.pause(ws, number) and len(asked) == 1, "no runner is needed for that"
+    assert jobs.resume(ws, number) and not jobs.resume(ws, number) and len(asked) == 2
+    assert jobs.pause(ws, number) and jobs.submit(ws, spec) == number
+    store = Store.of(ws)
+    assert store.job(number).state == "queued", "asked for again, it goes on"
+    store.close()
+
+
+def test_who_waits_for_a_job_hears_that_it_was_paused(ws, tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path))
+    monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
+    seen = []
+    with pytest.raises(UserError, match="job 1 was paused by someone else.* `jobs resume 1` or the same command"):
+        jobs.follow(ws, jobs.retrain_spec(ws, 0, "trak-10", "remove", 4),
+                    lambda *progress: seen.append(progress) or jobs.pause(ws, 1))
+    assert len(seen) == 1
+    store = Store.of(ws)
+    assert store.job(1).state == "paused", "it was not cancelled"
+    store.close()
+
+
 # -- the lock
 
 

@@ -55,6 +55,33 @@ def test_a_search_to_its_end_keeps_nothing_in_the_store(ws, store):
     assert replay.cost(ws, store, spec) == replay.Cost(18, 18, 18, 2.0, replay.workers())
 
 
+def test_what_a_search_knows_so_far(ws, store):
+    spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=8)
+    top = jobs.prefix(ws, ws.ranking("trak-10"), 0, "remove", 8)
+    assert replay.replay(ws, store, spec).bracket("default") == (0, None)
+    for k, said, known in ((8, 2, (0, 8)), (4, 0, (4, 8)), (6, 2, (4, 6))):
+        for seed in (0, 1, 2):
+            train(ws, store, jobs.edit_of(ws, 0, "remove", top[:k]), seed, said)
+        played = replay.replay(ws, store, spec)
+        assert played.bracket("default") == known and len(played.missing) == 3
+    ended = play(ws, store, spec, flips_from=6)
+    assert ended.bracket("default") == (5, 6) and ended.missing == set()
+
+
+def test_of_an_adaptive_search_the_largest_k_alone_is_sure():
+    def tried(*ks, **more):
+        return replay.Replay([{"k": k, "confirm": False, "runs": []} for k in ks], **more).bracket("adaptive")
+
+    assert tried() == tried(128) == (0, None) and tried(128, 45, 64) == (0, 128)
+    assert tried(128, 45, answer={"support": 45, "lo": 38}) == (44, 45)
+    assert tried(128, answer={"support": None, "lo": 128}) == (128, None)
+
+
+def test_a_search_that_survived_its_largest_k(ws, store):
+    spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=8)
+    assert play(ws, store, spec, flips_from=99).bracket("default") == (8, None)
+
+
 def test_what_trains_now_has_its_epoch(ws, store):
     spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=8)
     edit = jobs.edit_of(ws, 0, "remove", jobs.prefix(ws, ws.ranking("trak-10"), 0, "remove", 8))

@@ -157,6 +157,107 @@ def test_a_cancelled_job_ends_its_trainings_and_what_was_ready_is_kept(ws, store
     assert len(runner.executor.started) == 3
 
 
+def test_a_paused_job_finishes_what_is_under_way_and_goes_on_where_it_was(ws, store):
+    runner = Runner(store, Pretender(slots=3, every=False))
+    number, spec = ask(ws, store)
+    runner.step(0)
+    one, two, three = runner.executor.busy.values()
+    runner.executor.finish(one)
+    store.pause_job(number)
+    runner.step(0)
+    assert len(runner.executor.busy) == 2 == len(store.live()) and not runner.executor.killed
+    runner.busy_at = -1e9
+    assert runner.step(0), "it stays for what is being trained"
+    runner.executor.finish(two)
+    runner.executor.finish(three, "lost")
+    runner.step(0)
+    assert store.count() == 2 and store.live() == {} and store.job(number).state == "paused"
+    runner.busy_at = -1e9
+    assert not runner.step(0), "with paused jobs alone there is nothing to stay for"
+    store.resume_job(number)
+    runner.executor.every = True
+    steps(runner)
+    assert store.job(number).state == "done" and store.count() == 9
+    assert len(runner.executor.started) == 10, "only the lost one was begun twice"
+
+
+def test_a_job_resumed_while_it_still_trains_waits_for_that(ws, store):
+    runner = Runner(store, Pretender(slots=2, every=False))
+    number, spec = ask(ws, store)
+    runner.step(0)
+    store.pause_job(number)
+    runner.step(0)
+    assert not runner.works and len(runner.running) == 2
+    store.resume_job(number)
+    runner.executor.finish(runner.executor.started[1])
+    runner.step(0)
+    runner.step(0)
+    assert store.job(number).state == "running" and len(runner.executor.started) == 3
+    runner.executor.every = True
+    steps(runner)
+    assert store.job(number).state == "done" and len(runner.executor.started) == 9
+
+
+def test_a_pause_that_nobody_saw_leaves_the_job_running(ws, store):
+    runner = Runner(store, Pretender(slots=1, every=False))
+    number, _ = ask(ws, store)
+    runner.step(0)
+    store.pause_job(number)
+    store.resume_job(number)
+    runner.step(0)
+    assert store.job(number).state == "running" and len(runner.executor.started) == 1
+
+
+def test_a_cancelled_paused_job_ends_its_trainings(ws, store):
+    runner = Runner(store, Pretender(slots=2, every=False))
+    number, _ = ask(ws, store)
+    runner.step(0)
+    store.pause_job(number)
+    runner.step(0)
+    store.cancel_job(number)
+    runner.step(0)
+    assert store.job(number).state == "cancelled" and len(runner.executor.killed) == 2 and store.live() == {}
+
+
+def test_a_study_paused_again_and_again_trains_nothing_twice(ws, store):
+    spec = jobs.study_spec(ws, [0, 3], ["trak-10", "l2-moco"], ["remove"], k_max=4)
+    number, keys = store.add_job(spec, "a study"), []
+    while not store.job(number).ended:  # a new runner each time: what it knows, it knows from the store
+        runner = Runner(store, Pretender(slots=2))
+        steps(runner, 3)
+        assert store.job(number).ended or store.pause_job(number)
+        steps(runner, 2)
+        assert store.job(number).ended or not runner.works
+        keys += [task.key for task in runner.executor.started]
+        store.resume_job(number)
+    assert store.job(number).state == "done" and len(keys) == len(set(keys)) == store.count() > 8
+    assert all(jobs.supports.known(jobs.supports.table(ws, store), jobs.study_supports(spec)))
+
+
+def test_thousands_of_jobs_wait_in_the_store(ws, store, monkeypatch):
+    """A job is opened when there is a slot for it: what waits is neither read nor parsed at each step."""
+    numbers = [ask(ws, store, seeds=[seed], draws=0)[0] for seed in range(300)]
+    read = []
+    monkeypatch.setattr("attribution.store.json.loads", lambda text: read.append(1) or json.JSONDecoder().decode(text))
+    runner = Runner(store, Pretender(slots=2, every=False))
+    steps(runner, 20)
+    assert len(runner.works) == 1 and len(read) < 5 and store.job(numbers[1]).state == "queued"
+    runner.executor.every = True
+    steps(runner, 10)
+    assert [store.job(number).state for number in numbers[:4]] == ["done"] * 4
+
+
+def test_what_is_known_of_thousands_does_not_keep_a_step(ws, store, monkeypatch):
+    monkeypatch.setattr("attribution.runner.HASTE", 0)
+    runner = Runner(store, Pretender())
+    number, _ = ask(ws, store)
+    runner.step(0)
+    assert not runner.executor.started, "there was no time to look"
+    monkeypatch.setattr("attribution.runner.HASTE", 0.2)
+    steps(runner)
+    assert store.job(number).state == "done"
+
+
 def test_a_short_job_goes_before_a_study(ws, store):
     runner = Runner(store, Pretender(slots=1))
     spec = jobs.subsets_spec(ws, 0, 8, [0], 1)

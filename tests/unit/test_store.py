@@ -113,6 +113,16 @@ def test_median_seconds_of_small_edits(store):
     assert store.mean_seconds("r") == (2, 3)
 
 
+def test_what_came_in_since(store):
+    assert store.newest_retraining() == 0 and store.retrained_since(0) == (set(), 0)
+    put(store)
+    place = store.newest_retraining()
+    assert place and store.retrained_since(place) == (set(), place)
+    put(store, seed=1)
+    keys, place = store.retrained_since(place)
+    assert keys == {store.key("r", remove([1, 3]), 1)} and place == store.newest_retraining()
+
+
 def test_supports(store):
     store.put_support("r", "trak-10", 4, "remove", "default", 128, {"status": "flipped", "support": 7, "trace": []})
     store.put_support("r", "trak-10", 4, "remove", "default", 128, {"status": "flipped", "support": 8, "trace": []})
@@ -143,6 +153,77 @@ def test_cancel(store):
     assert not store.cancel_job(number) and not store.cancel_job(99)
 
 
+def test_pause_and_resume(store):
+    number, other = store.add_job({"a": 1}, "one"), store.add_job({"a": 2}, "two")
+    assert not store.resume_job(number), "it is not paused"
+    store.start_job(number, 10)
+    assert store.pause_job(number) and not store.pause_job(number) and not store.start_job(number, 10)
+    job = store.job(number)
+    assert (job.state, job.open, job.ended) == ("paused", False, False) and job.seconds < 5
+    assert [job.id for job in store.open_jobs()] == [other] and store.next_job((), False).id == other
+    store.db.execute("UPDATE jobs SET started = started - 100, finished = finished - 60 WHERE id = ?", (number,))
+    assert 39 < store.job(number).seconds < 41, "40 s of work, and 60 s of rest"
+    assert store.resume_job(number) and store.job(number).state == "queued" and 39 < store.job(number).seconds < 45
+    assert store.next_job((), False).id == number, "at its old place"
+
+
+def test_a_job_that_is_paused_before_it_starts_has_worked_for_no_second(store):
+    number = store.add_job({}, "")
+    assert store.pause_job(number) and store.job(number).seconds == 0
+    assert store.resume_job(number) and store.job(number).started is None
+
+
+def test_asked_for_again_a_paused_job_goes_on(store):
+    number = store.add_job({"a": 1}, "one")
+    store.pause_job(number)
+    assert store.add_job({"a": 1}, "one") == number and store.job(number).state == "queued"
+
+
+def test_a_paused_job_can_be_cancelled(store):
+    number = store.add_job({}, "")
+    store.start_job(number, 1)
+    store.pause_job(number)
+    store.db.execute("UPDATE jobs SET started = started - 100, finished = finished - 60 WHERE id = ?", (number,))
+    assert store.cancel_job(number) and store.cancelling() == [number] and not store.pause_job(number)
+    store.finish_job(number, "cancelled")
+    assert store.job(number).ended and 39 < store.job(number).seconds < 45 and not store.resume_job(number)
+
+
+def test_what_a_long_queue_is_asked(store):
+    verbs = ["study", "retrain", "subsets", "support", "paint"]
+    one, two, three, four, five = (store.add_job({"verb": verb}, verb) for verb in verbs)
+    long = ("study", "subsets")
+    assert store.next_job(long, False).id == two and store.next_job(long, True).id == one
+    assert store.next_job(long, False, [two, four]).id == five and store.next_job(long, True, [one, three]) is None
+    store.start_job(four, 1)
+    assert store.next_job(long, False).id == four, "what a runner had begun goes first"
+    assert store.busy() and store.ahead(four) == 3 and store.count_jobs() == 5
+    store.pause_job(one)
+    assert store.states([one, two, 99]) == {one: "paused", two: "queued"} and store.states([]) == {}
+    assert store.ahead(four) == 2 and [job.id for job in store.jobs_called("study")] == [one]
+    store.finish_job(one, "done")
+    newer = store.add_job({"verb": "study", "again": 1}, "study")
+    assert [job.id for job in store.studies()] == [newer, one] and [job.id for job in store.studies(1)] == [newer]
+    assert [job.id for job in store.jobs_called("study")] == [newer]
+    for number in (two, three, four, five, newer):
+        store.pause_job(number)
+    assert not store.busy()
+
+
+def test_a_store_of_before_is_given_its_indexes_and_one_that_has_them_is_opened_by_readers(store):
+    def indexes():
+        return {row[0] for row in store.db.execute("SELECT name FROM sqlite_master WHERE type = 'index'")}
+
+    for name in ("jobs_state", "jobs_what", "jobs_verb", "retrainings_recent"):
+        store.db.execute(f"DROP INDEX {name}")
+    Store(store.folder, store.fingerprint).close()
+    assert {"jobs_state", "jobs_what", "jobs_verb", "retrainings_recent"} <= indexes()
+    store.db.execute("BEGIN IMMEDIATE")  # somebody writes for long
+    start = time.monotonic()
+    Store(store.folder, store.fingerprint).close()
+    assert time.monotonic() - start < 5
+
+
 def test_what_is_running(store):
     store.set_live("k", 1, 4321, 6)
     store.set_epoch("k", 2)
@@ -155,8 +236,9 @@ def test_what_is_running(store):
 
 def test_lost_trainings_are_counted_until_one_succeeds(store):
     key = store.key("r", remove([1, 3]), 0)
-    assert [store.lost(key), store.lost(key), store.lost("another")] == [1, 2, 1]
+    assert [store.lost(key), store.lost(key), store.lost("another")] == [1, 2, 1] and store.being_retried() == 2
     put(store)
+    assert store.being_retried() == 1
     assert store.lost(key) == 1
     store.forgive(key)
     assert store.lost(key) == 1

@@ -55,6 +55,13 @@ def test_a_study_under_way_has_its_targets_and_holds_places_for_the_rest(ws, sto
     assert studies.evaluate(found)["remove"]["rankings"]["l2-moco"]["unfinished"] == 1
 
 
+def test_a_paused_study_holds_its_places(ws, store):
+    number = store.add_job(jobs.study_spec(ws, [0, 3], ["l2-moco"], ["remove"], k_max=20), "study")
+    store.pause_job(number)
+    found = studies.study(ws, store)
+    assert found.job.id == number and found.tables["remove"]["l2-moco"] == {0: None, 3: None}
+
+
 def test_of_a_study_that_was_cut_short_whole_targets_count(ws, store):
     number = store.add_job(jobs.study_spec(ws, [3, 4], ["l2-moco", "trak-10"], ["remove"], k_max=20), "study")
     for target, ranking in ((3, "l2-moco"), (3, "trak-10"), (4, "l2-moco")):

@@ -107,6 +107,7 @@ def test_rank(answer, run):
     ("study --targets 500", "500 targets were asked for"),
     ("study --targets 2 --rankings ,", "at least one target, one ranking and one kind"),
     ("jobs show 99", "there is no job 99"), ("jobs cancel 99", "there is no job 99"),
+    ("jobs pause 99", "there is no job 99"), ("jobs resume 99", "there is no job 99"),
     ("evaluate lds", "has no held-out models"), ("runner --workers 0", "0 workers can do nothing"),
     ("info --workspace /nowhere", "there is no workspace at /nowhere")])
 def test_a_mistake_is_one_sentence(run, line, sentence):
@@ -197,6 +198,23 @@ def test_ctrl_c_cancels(home):
         assert time.monotonic() < end
         time.sleep(0.02)
     assert store.jobs()[0].state == "cancelled" and store.live() == {}
+    store.close()
+
+
+def test_pause_and_resume_from_the_command_line(home, run, answer, monkeypatch):
+    monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
+    store = Store.of(home)
+    spec = jobs.retrain_spec(home, 0, "trak-10", "remove", 12, range(60))
+    number = store.add_job(spec, jobs.describe(spec))
+    assert run("jobs", "pause", number)[:2] == (0, f"job {number} is paused; trainings under way are finished first\n")
+    assert answer("jobs", "list")["jobs"][0]["state"] == "paused"
+    code, _, err = run("jobs", "pause", number)
+    assert code == 2 and f"job {number} is paused already; there is nothing to pause" in err
+    assert run("jobs", "resume", number)[:2] == (0, f"job {number} goes on\n")
+    code, _, err = run("jobs", "resume", number)
+    assert code == 2 and f"job {number} is queued; only a paused job can be resumed" in err
+    store.cancel_job(number)
+    store.finish_job(number, "cancelled")
     store.close()
 
 

@@ -1,0 +1,124 @@
+"""How far a study has come, read from the store while a runner is at it: nothing here trains, and nothing is written.
+
+A study may have thousands of searches, and a page asks every second. So answers are read again only when one has come
+in, and of the searches without one only those that have begun are played again, each when a training of its own is new.
+"""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attribution import jobs, measure, recipes, replay, supports
+from attribution.studies import Study
+
+AHEAD = 4  # searches begin in their order, nearly: after so many without a training the rest has not begun
+HASTE = 0.15  # seconds a look may play searches; what is left waits for the next look, with what was known before
+
+
+@dataclass(frozen=True)
+class Progress:
+    """study: its answers, None where unfinished; brackets: (kind, ranking, target) -> (lo, hi], what an unfinished
+    search that has begun knows so far, hi None where nothing has flipped.
+
+    searches: how many there are; answered: of these. trained: trainings they asked for that are done, those known from
+    before included; running: under way for this job; retried: those, of any job, that a worker died under and that have
+    not succeeded since; left: those expected still, judged by `measured` searches as `replay.StudyCost` says; each:
+    seconds a training, the median of the last `timed` ones here, or a guess where that is 0; workers: trainings under
+    way at once, of any job, or as many as this machine starts where there are none."""
+
+    study: Study
+    brackets: dict[tuple[str, str, int], tuple[int, int | None]]
+    searches: int
+    answered: int
+    trained: int
+    running: int
+    retried: int
+    left: float
+    measured: int
+    each: float
+    timed: int
+    workers: int
+
+    @property
+    def seconds(self) -> float:
+        """What is left to train, shared by the workers: an estimate, as if no other job came between."""
+        return self.left / self.workers * self.each
+
+
+class Watch:
+    """Watches one study. Threads may share it, each with a store of its own."""
+
+    def __init__(self, workspace, spec: dict):
+        self.workspace = workspace
+        self.spec = spec
+        self.searches = jobs.study_supports(spec)
+        self.lock = threading.Lock()
+        self.stamp = None  # of the answers that were read last
+        self.seen = 0  # of the retrainings
+        self.begun: dict[int, _Begun] = {}
+
+    def look(self, store, job) -> Progress:
+        """How far the study is, as `job` (its row in the store) has it done."""
+        with self.lock:
+            self._read_answers(store)
+            self._play(store, time.monotonic() + HASTE)
+            begun = {at: self.begun[at] for at in self.unfinished if at in self.begun}
+            asked = [(one["kind"], one["ranking"], one["target"]) for one in self.searches]
+            live = store.live() if jobs.runner_alive(store.folder) else {}
+            trained = sum(one.trained for one in begun.values())
+            timed = store.mean_seconds(recipes.get(self.spec["recipe"]).hash)
+            return Progress(
+                study=self.study, brackets={asked[at]: one.bracket for at, one in begun.items() if one.trained},
+                searches=len(self.searches), answered=self.cost.known, trained=self.paid + trained,
+                running=sum(row["job"] == job.id for row in live.values()), retried=store.being_retried(),
+                left=max(float(len(self.unfinished)), self.cost.trainings - trained), measured=self.cost.measured,
+                each=replay.seconds_each(self.workspace, store, self.spec["recipe"]),
+                timed=timed[1] if timed else 0, workers=len(live) or self.cost.workers)
+
+    def _read_answers(self, store):
+        file = self.workspace.path / "supports.parquet"
+        stamp = (store.stamp_of_supports(), _written(file))
+        if stamp == self.stamp:
+            return
+        spec, found = self.spec, supports.table(self.workspace, store)
+        known = measure.support_tables(self.workspace, store, spec["protocol"], spec["k_max"], found)
+        tables = {kind: {ranking: {target: known[kind].get(ranking, {}).get(target) for target in spec["targets"]}
+                         for ranking in spec["rankings"]} for kind in spec["kinds"]}
+        self.study = Study(spec["k_max"], spec["protocol"], tables)
+        self.cost = replay.study_cost(self.workspace, store, spec, found)
+        self.paid = sum(one.trainings for rankings in tables.values() for results in rankings.values()
+                        for one in results.values() if one)
+        self.unfinished = [at for at, one in enumerate(self.searches)
+                           if tables[one["kind"]][one["ranking"]][one["target"]] is None]
+        self.stamp = stamp
+
+    def _play(self, store, until):
+        """Brings up to date what the searches that have begun know."""
+        new, self.seen = store.retrained_since(self.seen) if self.begun else (set(), store.newest_retraining())
+        for one in self.begun.values():
+            one.stale = one.stale or not one.missing.isdisjoint(new)
+        untouched = 0
+        for at in self.unfinished:
+            if at not in self.begun or self.begun[at].stale:
+                if time.monotonic() > until:
+                    return
+                played = replay.replay(self.workspace, store, self.searches[at])
+                self.begun[at] = _Begun(played.bracket(self.spec["protocol"]), played.trained, played.missing)
+            untouched = 0 if self.begun[at].trained else untouched + 1
+            if untouched == AHEAD:
+                return
+
+
+@dataclass
+class _Begun:
+    """A search that was played: what it knows, and the trainings it waits for; stale once one of them has come in."""
+
+    bracket: tuple[int, int | None]
+    trained: int
+    missing: set[str] = field(default_factory=set)
+    stale: bool = False
+
+
+def _written(file: Path) -> float | None:
+    return file.stat().st_mtime if file.exists() else None

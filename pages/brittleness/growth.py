@@ -1,0 +1,82 @@
+"""Support curves that still grow: a small panel for each ranking and kind, with a band for what is not known yet."""
+
+from dataclasses import dataclass
+
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from attribution import curves
+from attribution.studies import Study
+from pages.ui import palette
+
+COLUMNS = 5
+TITLES = {"remove": "removal", "mislabel": "mislabelling"}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One curve: answered of targets have their answer; ks, low and high: the corners of the least and the most that
+    can have flipped by k, shares of the targets that are not already wrong."""
+
+    kind: str
+    ranking: str
+    answered: int
+    targets: int
+    ks: tuple[int, ...]
+    low: tuple[float, ...]
+    high: tuple[float, ...]
+
+
+def panels(study: Study, brackets: dict) -> tuple[Panel, ...]:
+    """A panel for each kind and ranking. brackets: of `attribution.progress.Progress`."""
+    made = []
+    for kind, rankings in study.tables.items():
+        for ranking, results in rankings.items():
+            pending = [brackets.get((kind, ranking, target), (0, None)) for target, one in results.items() if not one]
+            low, high = curves.band(results.values(), pending, study.k_max)
+            corners = [k for k in range(study.k_max + 1) if k in (0, study.k_max)
+                       or (low[k], high[k]) != (low[k - 1], high[k - 1])]
+            made.append(Panel(kind, ranking, len(results) - len(pending), len(results), tuple(corners),
+                              tuple(float(low[k]) for k in corners), tuple(float(high[k]) for k in corners)))
+    return tuple(made)
+
+
+@st.cache_resource(max_entries=8, show_spinner=False)
+def figure(made: tuple[Panel, ...], k_max: int) -> go.Figure:
+    """All panels on the same axes, a kind after the other. Same panels, same object."""
+    kinds = list(dict.fromkeys(panel.kind for panel in made))
+    columns = min(COLUMNS, max(sum(panel.kind == kind for panel in made) for kind in kinds))
+    places, row = [], 0
+    for kind in kinds:
+        some = [panel for panel in made if panel.kind == kind]
+        places += [(panel, row + at // columns + 1, at % columns + 1) for at, panel in enumerate(some)]
+        row += -(-len(some) // columns)
+    named = {(at, column): f"{panel.ranking}, {TITLES.get(panel.kind, panel.kind)}" for panel, at, column in places}
+    titles = [named.get((at, column), "") for at in range(1, row + 1) for column in range(1, columns + 1)]
+    chart = make_subplots(row, columns, shared_xaxes=True, shared_yaxes=True, horizontal_spacing=0.015,
+                          vertical_spacing=0.28 / row, subplot_titles=titles)
+    for panel, at, column in places:
+        _panel(chart, panel, at, column)
+    chart.update_xaxes(range=[0, k_max])
+    chart.update_yaxes(range=[0, 1.03], tickformat=".0%", dtick=0.5)
+    chart.update_yaxes(title="targets flipped", title_font_size=12, col=1)
+    chart.update_xaxes(title="k, first images of the ranking edited", title_font_size=12, row=row, col=1)
+    chart.update_annotations(font_size=13)
+    chart.update_layout(height=40 + 190 * row, margin={"l": 8, "r": 8, "t": 28, "b": 8}, showlegend=False,
+                        hovermode="x", dragmode=False)
+    return chart
+
+
+def _panel(chart: go.Figure, panel: Panel, row: int, column: int) -> None:
+    colour = palette.line(panel.ranking)[0]
+    edge = {"mode": "lines", "line": {"shape": "hv", "color": colour, "width": 1.8}, "x": panel.ks}
+    chart.add_scatter(**edge, y=panel.low, hovertemplate="at least %{y:.0%} by k = %{x}<extra></extra>", row=row,
+                      col=column)
+    chart.add_scatter(**edge, y=panel.high, fill="tonexty", fillcolor=_pale(colour), row=row, col=column,
+                      hovertemplate="at most %{y:.0%}<extra></extra>")
+
+
+def _pale(colour: str) -> str:
+    red, green, blue = (int(colour[at:at + 2], 16) for at in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, 0.22)"

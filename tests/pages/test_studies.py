@@ -1,0 +1,193 @@
+"""Studies in Brittleness, run without a browser and without a runner; tests/browser/test_studies.py trains."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from attribution import jobs, progress, recipes, studies
+from attribution.store import Store
+from attribution.support import Support
+from pages.brittleness import growth, words
+from pages.ui import palette, state
+from tests.pages.test_brittleness import html, opened, texts, ws  # noqa: F401 - a fixture among them
+
+
+@pytest.fixture
+def store(ws):  # noqa: F811
+    store = Store.of(ws)
+    yield store
+    store.close()
+
+
+def asked(ws, store, targets=(0, 4), **more):  # noqa: F811
+    spec = jobs.study_spec(ws, list(targets), ["trak-10", "l2-moco"], ["remove"], k_max=8)
+    return store.add_job(spec | more, jobs.describe(spec))
+
+
+def answer(ws, store, ranking, target, support):  # noqa: F811
+    version = ws.ranking(ranking).version
+    store.put_support(recipes.get(ws.recipe).hash, ranking, target, "remove", "default", 8, {
+        "status": "flipped" if support else "censored", "support": support, "lo": support and support - 1 or 8,
+        "hi": support, "trace": [], "trainings": 10, "version": version})
+
+
+def bar(app) -> str:
+    return " ".join(one.proto.text for one in app.get("progress")).replace("\\", "")
+
+
+def keys(app) -> set:
+    return {button.key for button in app.button}
+
+
+def test_without_a_study_there_is_a_way_to_ask_for_one(ws):  # noqa: F811
+    app = opened(view="studies")
+    assert not app.exception and not app.button and app.header[0].value == "No study has been asked for here"
+    assert [link.proto.page for link in app.get("page_link")] == ["methods"]
+
+
+def test_a_study_is_watched_paused_resumed_and_cancelled(ws, store):  # noqa: F811
+    number = asked(ws, store)
+    app = opened(view="studies")
+    assert not app.exception and "2 targets under 2 rankings" in texts(app)
+    assert f"Job {number}, waiting for the runner: 0 of 4 searches answered" in bar(app)
+    assert keys(app) == {"pause study", "cancel study"} and words.PAUSING in texts(app)
+    store.start_job(number, 5)
+    answer(ws, store, "trak-10", 0, 3)
+    app.run()
+    assert f"Job {number}, running for" in bar(app) and "1 of 4 searches answered" in bar(app)
+    assert "<b>10</b> trainings done" in html(app) and "<b>about 30</b> trainings left" in html(app)
+    assert "left, an estimate" in html(app) and "30 × 5 s a training (a guess yet)" in html(app)
+    assert '1 of 2</td><td class="n">50% to 100%' in html(app) and '0 of 2</td><td class="n">0% to 100%' in html(app)
+    app.button(key="pause study").click().run()
+    assert store.job(number).state == "paused" and "paused: nothing of it is running" in bar(app)
+    assert keys(app) == {"resume study", "cancel study"}
+    app.button(key="resume study").click().run()
+    assert store.job(number).state == "queued" and keys(app) == {"pause study", "cancel study"}
+    app.button(key="cancel study").click().run()
+    assert store.job(number).state == "cancelling" and "stopping" in bar(app)
+    assert app.button(key="pause study").disabled and app.button(key="cancel study").disabled
+    store.finish_job(number, "cancelled")
+    app.run()
+    assert "cancelled after" in bar(app) and keys(app) == {"go on"}
+    app.button(key="go on").click().run()
+    again, = store.open_jobs()
+    assert not app.exception and again.spec == store.job(number).spec
+    assert f"Job {again.id}, waiting" in bar(app) and [*app.query_params["job"]] == [str(again.id)]
+
+
+def test_a_link_to_a_study_opens_it(ws, store):  # noqa: F811
+    old, new = asked(ws, store), asked(ws, store, targets=[5])
+    store.finish_job(old, "done")
+    app = opened(job=str(old))
+    assert not app.exception and not app.warning and "2 targets under 2 rankings" in texts(app)
+    app = opened(view="studies")
+    assert "1 target under 2 rankings: how few images decide it?" in texts(app), "the one that has not ended"
+    app.button_group(key=state.STUDY).set_value(old).run()
+    assert [*app.query_params["job"]] == [str(old)] and f"Job {old}, done" in bar(app)
+    assert new != old
+
+
+def test_a_study_beyond_the_list_is_opened_by_its_number(ws, store):  # noqa: F811
+    numbers = [asked(ws, store, again=again) for again in range(9)]
+    app = opened(job=str(numbers[0]))
+    assert not app.exception and f"Job {numbers[0]}, waiting for the runner" in bar(app)
+    app = opened(job=str(numbers[6]))
+    assert f"Job {numbers[6]}, waiting for the runner, 6 jobs before it" in bar(app)
+
+
+def test_looking_at_studies_keeps_the_question(ws, store):  # noqa: F811
+    app = opened(target="3", k="2", ranking="trak-10")
+    app.button_group(key=state.KIND).set_value("mislabel").run()
+    for view in ("studies", "one target"):
+        app.button_group(key=state.VIEW).set_value(view).run()
+        assert not app.exception
+    assert "with the first 2 images of trak-10 relabelled" in texts(app)
+    assert app.number_input(key=state.TARGET).value == 3
+
+
+def test_a_study_is_opened_from_the_history_and_any_job_is_paused_there(ws, store):  # noqa: F811
+    number = asked(ws, store)
+    app = opened()
+    app.button(key=f"pause {number}").click().run()
+    assert store.job(number).state == "paused" and "<b>paused</b>" in html(app)
+    app.button(key=f"job {number}").click().run()
+    assert not app.exception and f"Job {number}, paused" in bar(app)
+
+
+def test_a_paused_question_can_go_on(ws, store):  # noqa: F811
+    spec = jobs.retrain_spec(ws, 3, "trak-10", "remove", 2)
+    number = store.add_job(spec, jobs.describe(spec))
+    store.pause_job(number)
+    app = opened(target="3", k="2", ranking="trak-10")
+    assert f"Job {number}: Paused" in texts(app)
+    app.button(key="resume").click().run()
+    assert store.job(number).state == "queued" and f"Job {number}: Waiting for the runner" in texts(app)
+
+
+def test_what_goes_wrong_with_a_button_is_one_sentence(ws, store, monkeypatch):  # noqa: F811
+    store.pause_job(asked(ws, store))
+    app = opened(view="studies")
+
+    def broken(workspace):
+        raise jobs.UserError("the background runner cannot work: no")
+
+    monkeypatch.setattr(jobs, "ensure_runner", broken)
+    app.button(key="resume study").click().run()
+    assert not app.exception and "The background runner cannot work" in app.error[0].value
+
+
+# -- the bands
+
+
+def study(**results):
+    return studies.Study(8, "default", {"remove": {name: dict(enumerate(one)) for name, one in results.items()}})
+
+
+def flipped(k):
+    return Support("flipped", k, k - 1, k)
+
+
+def test_a_band_has_the_least_and_the_most_that_can_flip():
+    found = study(a=[flipped(2), Support("censored", None, 8, None), None, None])
+    panel, = growth.panels(found, {("remove", "a", 2): (4, 6)})
+    assert (panel.answered, panel.targets) == (2, 4)
+    assert panel.ks == (0, 1, 2, 5, 6, 8), "only the corners"
+    assert panel.low == (0, 0, 0.25, 0.25, 0.5, 0.5) and panel.high == (0, 0.25, 0.5, 0.75, 0.75, 0.75)
+    closed, = growth.panels(study(a=[flipped(2), flipped(8)]), {})
+    assert closed.low == closed.high == (0, 0.5, 1)
+
+
+def test_the_panels_of_a_kind_share_its_rows():
+    names = {f"r{at}": [None] for at in range(7)}
+    found = studies.Study(8, "default", {kind: {name: {0: None} for name in names} for kind in ("remove", "mislabel")})
+    drawn = growth.figure(growth.panels(found, {}), 8)
+    assert len(drawn.data) == 28 and len(drawn.layout.annotations) == 14
+    assert [one.text for one in drawn.layout.annotations][5:8] == ["r5, removal", "r6, removal", "r0, mislabelling"]
+    assert drawn is growth.figure(growth.panels(found, {}), 8), "the same object, or it would be drawn anew each second"
+    band = drawn.data[1]
+    assert band.fill == "tonexty" and band.line.color == palette.line("r0")[0] and band.line.shape == "hv"
+
+
+def test_where_all_are_already_wrong_there_is_no_share():
+    panels = growth.panels(study(a=[Support("already_wrong", None, None, None)]), {})
+    assert '1 of 1</td><td class="n">–' in words.growth_html(panels) and growth.figure(panels, 8).data
+
+
+def test_names_of_rankings_are_escaped():
+    assert "&lt;b&gt;" in words.growth_html(growth.panels(study(**{"<b>": [None]}), {}))
+
+
+def test_the_facts_say_how_they_were_reckoned():
+    found = progress.Progress(study(a=[None]), {}, searches=600, answered=400, trained=8535, running=2, retried=1,
+                              left=4267.4, measured=400, each=3.65, timed=100, workers=4)
+    job = SimpleNamespace(id=12, state="running", seconds=243, ended=False, message="", finished=None)
+    facts = words.study_facts_html(job, found)
+    assert "<b>8,535</b> trainings done" in facts and "<b>2</b> under way" in facts and "<b>1</b> failed" in facts
+    assert "4,267 × 3.65 s a training (median of the last 100), on 4 workers" in facts
+    assert "by the mean of 400 searches" in facts
+    assert f"<b>about {words.write.seconds(4267.4 * 3.65 / 4)}</b> left, an estimate" in facts
+    said = {"queued": "Job 12, waiting for the runner, 1 job before it: 400", "running": "running for 4 min 3 s",
+            "paused": "paused; 2 trainings under way end first", "failed": "failed after 4 min 3 s (why)"}
+    for name, text in said.items():
+        job.state, job.message = name, "why"
+        assert text in words.study_state(job, found, 1)
