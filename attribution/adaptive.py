@@ -67,8 +67,8 @@ def sizes(k_max: int) -> np.ndarray:
 
 
 def _search(label, k_max, noise, already_wrong, seeds, repair):
-    if already_wrong:
-        return Support("already_wrong", None, None, None)
+    if already_wrong != repair:
+        return Support("already_right" if repair else "already_wrong", None, None, None)
     known = Evidence(label, sizes(k_max), seeds, noise, repair)
     last = len(known.sizes) - 1
     known.note(0, (yield Request(0, seeds)))
@@ -80,6 +80,7 @@ def _search(label, k_max, noise, already_wrong, seeds, repair):
     while known.trainings < MOST and (wanted := known.next()):
         known.note(wanted.k, (yield wanted))
     status, lo, hi = known.bracket()
+    status = "repaired" if repair and status == "flipped" else status
     return Support(status, hi, lo, hi, known.trace(), known.trainings, known.others())
 
 

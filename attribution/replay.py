@@ -9,8 +9,11 @@ import os
 from dataclasses import dataclass, field
 from functools import cache
 
+import numpy as np
+
 from attribution import adaptive, jobs, recipes, supports
 from attribution.executors.local import gpu_count
+from attribution.probes import steps
 from attribution.support import BISECTIONS, CONFIRM_SEEDS
 
 SECONDS = 5.0  # a training, where nothing was measured yet
@@ -54,6 +57,7 @@ def replay(workspace, store, spec: dict) -> Replay:
     recipe = recipes.get(spec["recipe"]).hash
     target, live, notes, played = spec["target"], store.live(), _Notes(), Replay()
     search = next(jobs.searches(workspace, notes, spec))
+    sizes = np.cumsum([len(part) for part in steps(workspace, spec)])
     answer = None
     while True:
         try:
@@ -77,7 +81,9 @@ def replay(workspace, store, spec: dict) -> Replay:
                 run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
             answer.append(found)
             runs.append(run)
-        k, confirm = wanted[0][0].k, spec["protocol"] == "default" and wanted[0][1] in CONFIRM_SEEDS
+        images = wanted[0][0].k  # none: models of the unedited set, which show nothing of the search
+        k = int(np.searchsorted(sizes, images)) + 1 if images else 0
+        confirm = spec["protocol"] == "default" and wanted[0][1] in CONFIRM_SEEDS
         same = next((one for one in played.probes if (one["k"], one["confirm"]) == (k, confirm)), None)
         if same:
             same["runs"] += runs
@@ -94,6 +100,8 @@ class _Notes:
 
     def put_support(self, *row) -> None:
         self.answer = row[-1]
+
+    put_answer = put_support
 
 
 def cost(workspace, store, spec: dict) -> Cost:
@@ -130,7 +138,7 @@ class StudyCost:
 def study_cost(workspace, store, spec: dict) -> StudyCost:
     """What a study spec costs."""
     every = jobs.study_supports(spec)
-    found = supports.table(workspace, store)
+    found = supports.table(workspace, store, spec["recipe"])
     found = found[(found.protocol == spec["protocol"]) & (found.k_max == spec["k_max"])
                   & found.kind.isin(spec["kinds"])]
     means = {**found.groupby("kind").trainings.mean(), **found.groupby(["kind", "ranking"]).trainings.mean()}

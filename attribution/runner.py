@@ -183,7 +183,7 @@ class _Work:
         if self.workspace.fingerprint != store.fingerprint:
             raise UserError(f"the workspace at {spec['workspace']} now holds other data; ask again")
         self.recipe = recipes.get(spec["recipe"])
-        self.long = spec["verb"] in ("study", "subsets")
+        self.long = spec["verb"] in ("study", "subsets", "prune", "unedited")
         self.subsets = spec["verb"] == "subsets"
         self.total = total(spec)
         self.done = 0

@@ -36,6 +36,9 @@ CREATE TABLE IF NOT EXISTS live (key TEXT PRIMARY KEY, job INTEGER, pid INTEGER,
     started REAL);
 CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, n INTEGER);
 """
+#: added to stores that were made before it; a Lineup that does not know it never looks
+ANSWERS = """CREATE TABLE IF NOT EXISTS answers (recipe TEXT, question TEXT, body TEXT, created REAL,
+    PRIMARY KEY (recipe, question))"""
 
 
 @dataclass(frozen=True)
@@ -102,6 +105,8 @@ class Store:
                 self.db.executescript(TABLES)
                 self.db.execute(f"PRAGMA user_version={SCHEMA}")
                 version = SCHEMA
+            if version == SCHEMA:
+                self.db.execute(ANSWERS)
         except (OSError, sqlite3.Error) as error:
             raise UserError(f"the data folder {folder} cannot be used ({error}); "
                             "set LINEUP_DATA to a folder you may write to") from None
@@ -208,6 +213,26 @@ class Store:
     def newest_support(self) -> float | None:
         """When the last answer was kept, seconds since 1970: it changes whenever one comes in. None without any."""
         return self.db.execute("SELECT max(created) FROM supports").fetchone()[0]
+
+    # -- answers to other questions
+
+    def put_answer(self, recipe: str, question: dict, body: dict) -> None:
+        """Keeps the answer to a question that is no plain support search; both JSON-serialisable dicts."""
+        self.db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
+                        (recipe, json.dumps(question, sort_keys=True), json.dumps(body), time.time()))
+
+    def answer(self, recipe: str, question: dict) -> dict | None:
+        """The answer kept to exactly this question, with `created`, or None."""
+        row = self.db.execute("SELECT body, created FROM answers WHERE recipe = ? AND question = ?",
+                              (recipe, json.dumps(question, sort_keys=True))).fetchone()
+        return {**json.loads(row[0]), "created": row[1]} if row else None
+
+    def answers(self, recipe: str, verb: str) -> list[tuple[dict, dict]]:
+        """(question, answer) of all answers to questions of a verb, oldest first."""
+        rows = self.db.execute("SELECT question, body, created FROM answers WHERE recipe = ? ORDER BY created",
+                               (recipe,)).fetchall()
+        found = [(json.loads(question), {**json.loads(body), "created": created}) for question, body, created in rows]
+        return [one for one in found if one[0]["verb"] == verb]
 
     # -- jobs
 

@@ -7,7 +7,7 @@ from attribution import UserError, Workspace, jobs, recipes, replay, supports
 from attribution.edits import parse_images
 from attribution.lineup import default_rankings
 from attribution.opening import opening
-from attribution.probes import KINDS, check_kind
+from attribution.probes import KINDS, check_kind, prefix
 from attribution.store import Store
 from attribution.support import K
 from pages.brittleness import backend, trace, words
@@ -246,7 +246,7 @@ def _preview(ws: Workspace, spec: dict) -> None:
 def _preview_ids(_ws, path, target, kind, ranking, ids, k_max) -> np.ndarray:
     if ids:
         return np.array(ids)
-    return jobs.prefix(_ws, _ws.ranking(ranking), target, kind, min(k_max or PREVIEW, PREVIEW))
+    return prefix(_ws, _ws.ranking(ranking), target, kind, min(k_max or PREVIEW, PREVIEW))
 
 
 # -- the answer
