@@ -3,7 +3,7 @@
 import sys
 
 from attribution import UserError
-from attribution.cli import app, bringing, building, looking, measuring, retraining  # noqa: F401 - they add their verbs
+from attribution.cli import app, bringing, building, looking, measuring, questions, retraining  # noqa: F401 - verbs
 
 
 def main() -> None:

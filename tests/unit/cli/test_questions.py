@@ -1,0 +1,93 @@
+"""Further questions from the command line: real trainings where they are few, else answers that are put there."""
+
+import pytest
+
+from attribution import jobs, questions
+from attribution.store import Store
+from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
+from tests.unit.test_jobs import drive
+
+TRAK = ("--ranking", "trak-10")
+
+
+@pytest.fixture
+def store(home):  # noqa: F811
+    store = Store.of(home)
+    yield store
+    store.close()
+
+
+def test_a_repair(answer, run, home, store):  # noqa: F811
+    """Target 1, a Box, is read right without its five most harmful images."""
+    spec = jobs.support_spec(home, 1, "trak-10", "repair", k_max=12)
+    drive(home, store, spec, lambda edit, seed: 1 if edit.k >= 5 else 2)
+    line = ("support", "--target", 1, *TRAK, "--kind", "repair", "--k-max", 12)
+    found = answer(*line)
+    assert (found["status"], found["support"], found["kind"], found["cached"]) == ("repaired", 5, "repair", True)
+    assert "support 5 (repaired, still wrong at 4)" in run(*line)[1]
+    assert answer("support", "--target", 0, *TRAK, "--kind", "repair")["status"] == "already_right"
+    assert "already right, nothing to repair" in run("support", "--target", 0, *TRAK, "--kind", "repair")[1]
+
+
+def test_the_most_harmful_images_are_removed(answer):  # noqa: F811
+    """Real."""
+    found = answer("retrain", "--target", 1, *TRAK, "--remove-harmful", 3, "--seeds", 1, "--draws", 1)
+    assert (found["kind"], found["k"], found["end"], found["n"]) == ("remove", 3, "harmful", 1)
+    assert found["controls"]["random"]["n"] == 1
+
+
+def test_near_duplicates_come_along(answer, run):  # noqa: F811
+    """Real: in moco's three numbers the images of a class are all alike."""
+    line = ("retrain", "--target", 0, *TRAK, "--remove-top", 1, "--seeds", 1, "--draws", 0, "--with-duplicates",
+            "--duplicate-cosine", 0.9)
+    found = answer(*line)
+    assert found["k"] == 1 and found["groups"]["along"] > 5 and found["groups"]["features"] == "moco"
+    assert f"{found['groups']['along']} near-duplicates came along" in run(*line)[1]
+    groups = answer("duplicates", "--duplicate-cosine", 0.9)
+    assert groups["groups"] >= 1 and groups["largest"] >= found["groups"]["along"] + 1
+    assert groups["same_label"] < 1, "image 3 has a planted label"
+
+
+def test_disjoint_supports(answer, run, home, store):  # noqa: F811
+    spec = questions.disjoint_spec(home, target=3, ranking="trak-10", kind="remove", k_max=6)
+    first = set(home.ranking("trak-10").top(3, 2).ids.tolist())
+    drive(home, store, spec, lambda edit, seed: 2 if first <= set(edit.indices) else 0)
+    line = ("support", "--target", 3, *TRAK, "--k-max", 6, "--disjoint", 3)
+    found = answer(*line)
+    assert [one["status"] for one in found["supports"]] == ["flipped", "censored"] and found["cached"]
+    assert found["supports"][1]["without"] == sorted(first) and "disjoint supports" in run(*line)[1]
+    assert answer("support", "--target", 3, *TRAK, "--k-max", 6)["support"] == 2
+
+
+def test_pruning(answer, run):  # noqa: F811
+    """Real."""
+    line = ("prune", *TRAK, "--shares", "30,60", "--seeds", 2)
+    found = answer(*line)
+    assert [(row["share"], row["k"]) for row in found["shares"]] == [(30, 18), (60, 36)] and not found["cached"]
+    assert all(0 <= one <= 1 for row in found["shares"] for one in row["pruned"]["values"] + row["random"]["values"])
+    assert answer(*line) == found | {"cached": True}
+    assert "accuracy on 6 validation images" in run(*line)[1]
+
+
+def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):  # noqa: F811
+    drive(home, store, jobs.support_spec(home, 1, "trak-10", "repair"), lambda edit, seed: 1)
+    found = answer("study", "--targets", 1, "--rankings", "trak-10", "--kinds", "repair")
+    assert found["state"] == "done" and store.job(found["id"]).spec["targets"] == [1]
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ("support --target 0 --ranking trak-10 --disjoint 4", "disjoint supports are 2 to 3"),
+    ("support --target 0 --ranking trak-10 --kind repaint", "say remove, mislabel or repair"),
+    ("support --target 0 --ranking trak-10 --kind mislabel --groups", "removed together, not relabelled"),
+    ("support --target 0 --ranking trak-10 --recipe vgg", "no recipe 'vgg'"),
+    ("retrain --target 0 --remove 3 --with-duplicates --duplicate-features vgg", "no feature set 'vgg'"),
+    ("prune --ranking trak-10 --shares 20,many", "are no percents"),
+    ("prune --ranking trak-10 --shares 120", "a share of 120 %"),
+    ("duplicates --duplicate-cosine 2", "is no threshold"),
+    ("study --kinds remove --recipes demo-cnn", "at least two different recipes"),
+    ("study --recipe demo-cnn --recipes demo-cnn,vgg", "say --recipe for a study under one"),
+    ("study --targets 1 --kinds ,", "at least one target, one ranking and one kind"),
+    ("evaluate transfer", "at least two different recipes")])
+def test_a_mistake_is_one_sentence(run, line, said):  # noqa: F811
+    code, out, err = run(*line.split())
+    assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err
