@@ -11,7 +11,7 @@ from functools import cache
 
 import numpy as np
 
-from attribution import adaptive, jobs, recipes, supports
+from attribution import adaptive, disjoint, jobs, recipes, supports
 from attribution.executors.local import gpu_count
 from attribution.probes import steps
 from attribution.support import BISECTIONS, CONFIRM_SEEDS
@@ -105,16 +105,28 @@ class _Notes:
 
 
 def cost(workspace, store, spec: dict) -> Cost:
-    """What a retrain or support spec costs; seconds are measured where the store or the workspace has measured any."""
+    """What a retrain, support or disjoint spec costs; seconds are measured where the store or the workspace has any."""
     if spec["verb"] == "retrain":
         edits = {edit for edits in jobs.retrain_edits(workspace, spec).values() for edit in edits}
         least = most = len(edits) * len(spec["seeds"])
         known = most - jobs.missing(workspace, store, spec)
-    else:
+    elif spec["verb"] == "support":
         played = replay(workspace, store, spec)
         known = played.trained
         least, most = (known, known) if played.answer else bounds(spec)
+    else:
+        least, most, known = _of_chain(workspace, store, spec)
     return Cost(least, most, known, seconds_each(workspace, store, spec["recipe"]), workers())
+
+
+def _of_chain(workspace, store, spec) -> tuple[int, int, int]:
+    """Least, most and known trainings of what is left of a disjoint spec: the search it is in, and those after."""
+    found = disjoint.chain(workspace, store, spec)
+    last, answer = found[-1]
+    if answer:
+        return 0, 0, 0
+    now = cost(workspace, store, last)
+    return now.least, now.most + (spec["count"] - len(found)) * bounds(spec)[1], now.known
 
 
 @dataclass(frozen=True)

@@ -34,6 +34,8 @@ SEEDS = "seeds"
 DRAWS = "draws"
 PROTOCOL = "protocol"
 K_MAX = "k max"
+DISJOINT = "disjoint"
+TOGETHER = "with near-duplicates"
 
 # Of Methods.
 STUDY_TARGETS = "how many targets"
