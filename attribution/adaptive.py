@@ -214,7 +214,8 @@ class Evidence:
                 p = float(chances[np.searchsorted(self.sizes, k)])
                 rows.append({"k": k, "seeds": [int(one.seed) for one in found],
                              "predictions": [int(one.predicted) for one in found],
-                             "wrong": sum(one.predicted != self.label for one in found), "flipped": p >= 0.5,
+                             "wrong": sum(one.predicted != self.label for one in found),
+                             "flipped": (p >= 0.5) == (self.sign > 0),
                              "margin": margin if isfinite(margin) else None, "p": round(p, 3)})
         return rows
 

@@ -16,14 +16,15 @@ from tests.unit.test_runner import Pretender
 
 
 class Simulator(Pretender):
-    """Says of every training what `says(task)` gives: the predicted classes of all validation images."""
+    """Says of every training what `says(task)` gives, the predicted classes of all validation images, and `margins`."""
 
-    def __init__(self, says):
+    def __init__(self, says, margins):
         super().__init__(slots=3)
-        self.says = says
+        self.says, self.margins = says, margins
 
     def finish(self, task, event="done", **more):
-        super().finish(task, event, predicted=pack(np.asarray(self.says(task), np.uint8)), **more)
+        super().finish(task, event, predicted=pack(np.asarray(self.says(task), np.uint8)),
+                       margins=pack(np.asarray(self.margins(task), np.float16)), **more)
 
 
 @pytest.fixture
@@ -39,10 +40,10 @@ def store(ws):
     store.close()
 
 
-def done(store, spec, says):
+def done(store, spec, says, margins=lambda task: np.ones(12)):
     """Does a job with the runner; its tasks."""
     number = store.add_job(spec, jobs.describe(spec))
-    runner = Runner(store, Simulator(says))
+    runner = Runner(store, Simulator(says, margins))
     for _ in range(400):
         runner.step(0)
         if not store.job(number).open:
@@ -118,3 +119,16 @@ def test_near_duplicates_are_removed_and_counted(ws, store):
     assert found["status"] == "flipped" and found["support"] == 1
     assert found["images"] == tasks[-1].edit.k > 2 and found["groups"]["cosine"] == 0.9
     assert supports.find(ws, store, **{name: spec[name] for name in supports.ASKED}) is None
+
+
+def test_an_adaptive_repair(ws, store):
+    """The other way to search ends with the same words."""
+    spec = jobs.support_spec(ws, 1, "trak-10", "repair", "adaptive", k_max=16)
+    done(store, spec, lambda task: np.full(12, 1 if task.edit.k >= 8 else 2),
+         lambda task: np.full(12, 3.0 if task.edit.k >= 8 else -3.0))
+    found = supports.answer(ws, store, spec)
+    assert (found["status"], found["support"]) == ("repaired", 8)
+    assert all(row["flipped"] == (row["k"] < 8) for row in found["trace"]), "the trace says what the models do"
+    right = jobs.support_spec(ws, 0, "trak-10", "repair", "adaptive", k_max=16)
+    assert done(store, right, lambda task: np.zeros(12)) == []
+    assert supports.answer(ws, store, right)["status"] == "already_right"
