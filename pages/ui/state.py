@@ -41,6 +41,9 @@ TOGETHER = "with near-duplicates"
 STUDY_TARGETS = "how many targets"
 STUDY_RANKINGS = "study rankings"
 STUDY_KINDS = "study kinds"
+PRUNE_RANKING = "ranking to prune by"
+PRUNE_SHARES = "shares to prune"
+PRUNE_SEEDS = "seeds a share"
 
 # Of Workspace.
 IMPORT_PATH = "import path"
