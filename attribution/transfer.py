@@ -60,13 +60,13 @@ def studied(workspace, store) -> list[str]:
     return [workspace.recipe, *sorted(asked - {workspace.recipe})]
 
 
-def compare(workspace, store, names: list[str], protocol: str = "default") -> dict[str, Study]:
+def compare(workspace, store, names: list[str], protocol: str | None = None) -> dict[str, Study]:
     """recipe -> its study, cut to the targets that are stable under all of them and in the studies of all, for the
     kinds and rankings that all have."""
     found = {name: study(workspace, store, protocol, name) for name in check(names)}
     fits = [statuses(workspace, store, name) for name in names]
     if any(one is None for one in fits) or len({one.k_max for one in found.values()}) > 1:
-        return {name: Study(one.k_max, protocol) for name, one in found.items()}
+        return {name: Study(one.k_max, one.protocol) for name, one in found.items()}
     sure = set(np.flatnonzero(np.all([one == "stable" for one in fits], axis=0)).tolist())
     first, *others = found.values()
     tables: dict[str, dict] = {name: {} for name in names}
@@ -77,13 +77,14 @@ def compare(workspace, store, names: list[str], protocol: str = "default") -> di
             if common:
                 for name, one in zip(names, all_of):
                     tables[name].setdefault(kind, {})[ranking] = {target: one[target] for target in common}
-    return {name: Study(one.k_max, protocol, tables[name], one.job) for name, one in found.items()}
+    return {name: Study(one.k_max, one.protocol, tables[name], one.job) for name, one in found.items()}
 
 
-def report(workspace, store, names: list[str], protocol: str = "default") -> dict:
+def report(workspace, store, names: list[str], protocol: str | None = None) -> dict:
     """`evaluate transfer`: {"K", "protocol", "recipes": {name: {"hash", "kinds": as in `evaluate supports`}}}."""
     found = compare(workspace, store, names, protocol)
-    return {"K": next(iter(found.values())).k_max, "protocol": protocol, "planted": workspace.planted,
+    first = next(iter(found.values()))
+    return {"K": first.k_max, "protocol": first.protocol, "planted": workspace.planted,
             "recipes": {name: {"hash": recipes.get(name).hash,
                                "kinds": {kind: curves.table(rankings, one.k_max)
                                          for kind, rankings in one.tables.items()}} for name, one in found.items()}}

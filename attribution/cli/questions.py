@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from attribution import UserError, duplicates, jobs, prune, questions
-from attribution.cli import AsJson, RankingName, Where, app, print_json, split, table, watch
+from attribution.cli import AsJson, Protocol, RankingName, Where, app, print_json, split, table, watch
 from attribution.cli.measuring import evaluate_app
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
@@ -64,14 +64,14 @@ def duplicates_verb(features: Features = None, cosine: Cosine = duplicates.COSIN
 @evaluate_app.command("transfer")
 def evaluate_transfer(names: Annotated[str | None, typer.Option("--recipes", help="Names, with commas; those that a "
                                                                 "study was made of if not given.")] = None,
-                      workspace: Where = DEMO, as_json: AsJson = False):
+                      protocol: Protocol = None, workspace: Where = DEMO, as_json: AsJson = False):
     """Every ranking's supports under several recipes, on targets that are stable in all of them."""
     from attribution import transfer
 
     ws = Workspace.open(workspace)
     store = Store.of(ws)
     chosen = split(names) if names else transfer.studied(ws, store)
-    answer = transfer.report(ws, store, chosen)
+    answer = transfer.report(ws, store, chosen, protocol)
     if as_json:
         return print_json(answer)
     print("Supports under different recipes are not comparable: read each recipe's rankings beside its random control.")
