@@ -75,10 +75,13 @@ def evaluate_transfer(names: Annotated[str | None, typer.Option("--recipes", hel
     if as_json:
         return print_json(answer)
     print("Supports under different recipes are not comparable: read each recipe's rankings beside its random control.")
+    print("Recipes: " + ", ".join(f"{name} {one['hash']}" for name, one in answer["recipes"].items()))
     kinds = dict.fromkeys(kind for one in answer["recipes"].values() for kind in one["kinds"])
     for kind in kinds:
         table(f"{kind}, K = {answer['K']}",
-              [{"ranking": ranking, "recipe": f"{name} {one['hash']}", **row} for name, one in answer["recipes"].items()
+              [{"ranking": ranking, "recipe": name, **{key: row[key] for key in ("n", "auc", "auc_ci", "median",
+                                                                                 "censored", "unstable")}}
+               for name, one in answer["recipes"].items()
                for ranking, row in one["kinds"].get(kind, {"rankings": {}})["rankings"].items()])
     if not kinds:
         print("No target has been studied under all of these yet.")

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from attribution import UserError, jobs, questions, recipes, supports
+from attribution import UserError, jobs, questions, recipes, replay, supports
 from attribution.store import Store
 from tests import tiny
 from tests.unit.test_jobs import drive
@@ -86,3 +86,14 @@ def test_a_target_that_is_wrong_already_has_none(ws, store):
 def test_how_many(ws, count):
     with pytest.raises(UserError, match="disjoint supports are 2 to 3"):
         ask(ws, count=count)
+
+
+def test_what_is_left_of_the_chain_costs(ws, store, flips):
+    """At most: the search under way and those after it; nothing once it is done."""
+    whole = replay.cost(ws, store, ask(ws))
+    one = replay.cost(ws, store, jobs.support_spec(ws, 0, "trak-10", "remove", k_max=12))
+    assert (whole.least, whole.most, whole.known) == (one.least, 3 * one.most, 0)
+    drive(ws, store, jobs.support_spec(ws, 0, "trak-10", "remove", k_max=12), flips)
+    assert replay.cost(ws, store, ask(ws)).most == 2 * one.most
+    drive(ws, store, ask(ws), flips)
+    assert replay.cost(ws, store, ask(ws)).most == 0

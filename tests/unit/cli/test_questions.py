@@ -1,11 +1,16 @@
 """Further questions from the command line: real trainings where they are few, else answers that are put there."""
 
+import dataclasses
+import sys
+import types
+
+import numpy as np
 import pytest
 
-from attribution import jobs, questions
+from attribution import jobs, questions, recipes
 from attribution.store import Store
 from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
-from tests.unit.test_jobs import drive
+from tests.unit.test_jobs import RUN, drive
 
 TRAK = ("--ranking", "trak-10")
 
@@ -91,3 +96,47 @@ def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):  # noqa: F
 def test_a_mistake_is_one_sentence(run, line, said):  # noqa: F811
     code, out, err = run(*line.split())
     assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err
+
+
+def test_a_study_across_recipes(answer, run, home, store, monkeypatch):  # noqa: F811
+    """Of a second recipe whose models nobody trains: they flip at 6 images where those of demo-cnn flip at 3."""
+    module = types.ModuleType("attribution.recipes.second")
+    module.RECIPE = dataclasses.replace(recipes.get("demo-cnn"), name="second", epochs=1)
+    monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
+    monkeypatch.setitem(recipes.NAMES, "second", "second")
+    asked = []
+
+    def watch(ws, spec):
+        """Does a job in this process."""
+        asked.append((spec["verb"], spec["recipe"]))
+        number = store.add_job(spec, "")
+        needs = 6 if spec["recipe"] == "second" else 3
+        for search in jobs.searches(ws, store, spec):
+            known = None
+            while True:
+                try:
+                    wanted = search.send(known)
+                except StopIteration:
+                    break
+                hash_ = recipes.get(spec["recipe"]).hash
+                for edit, seed in wanted:
+                    says = np.where(edit.k >= needs, 9, ws.val_labels)
+                    store.put(hash_, edit, seed, predicted=says, margins=np.full(12, 1.0), **RUN)
+                known = [store.get(store.key(hash_, edit, seed)) for edit, seed in wanted]
+        store.finish_job(number, "done")
+        return store.job(number)
+
+    monkeypatch.setattr("attribution.cli.questions.watch", watch)
+    line = ("study", "--targets", 3, "--rankings", "trak-10,random", "--kinds", "remove", "--protocol", "default")
+    found = answer(*line, "--recipes", "demo-cnn,second")
+    assert asked == [("unedited", "second"), ("study", "demo-cnn"), ("study", "second")]
+    rows = {name: one["kinds"]["remove"]["rankings"]["trak-10"] for name, one in found["recipes"].items()}
+    assert rows["demo-cnn"]["n"] == rows["second"]["n"] == 3
+    assert (rows["demo-cnn"]["median"], rows["second"]["median"]) == (3, 6)
+    code, out, _ = run("evaluate", "transfer", "--protocol", "default")
+    assert code == 0 and "not comparable" in out and f"second {recipes.get('second').hash}" in out
+    asked.clear()
+    answer(*line, "--recipe", "second")
+    assert asked == [("unedited", "second"), ("study", "second")], "of one recipe alone, on targets stable in both"
+    code, _, err = run(*line[:-2], "--recipes", "demo-cnn,second", "--kinds", "repair")
+    assert code == 2 and "leave repair out" in err
