@@ -208,11 +208,12 @@ def _heading(ws: Workspace, target: int, spec: dict | None) -> str:
     if spec and spec["verb"] == "retrain":
         asked = f"Is target {target} read as {true}" if spec.get("end") else f"Is target {target} still read as {true}"
         return f"{asked} {words.doing(spec, ws)}?"
+    times = f", up to {spec['count']} times over" if spec and spec["verb"] == "disjoint" else ""
     if spec and spec["kind"] == "repair":
-        return f"How few harmful images of {spec['ranking']}, taken away, let target {target} be read as {true}?"
+        return f"How few harmful images of {spec['ranking']}, taken away, let target {target} be read as {true}{times}?"
     if spec:
         edit = "taken away" if spec["kind"] == "remove" else f"relabelled {ws.classes[ws.base.runner_up[target]]}"
-        return f"How few images of {spec['ranking']}, {edit}, turn target {target} from {true}?"
+        return f"How few images of {spec['ranking']}, {edit}, turn target {target} from {true}{times}?"
     return f"Target {target}, {true}"
 
 
