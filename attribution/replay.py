@@ -57,7 +57,7 @@ def replay(workspace, store, spec: dict) -> Replay:
     recipe = recipes.get(spec["recipe"]).hash
     target, live, notes, played = spec["target"], store.live(), _Notes(), Replay()
     search = next(jobs.searches(workspace, notes, spec))
-    sizes = np.cumsum([len(part) for part in steps(workspace, spec)])
+    sizes = np.cumsum([len(part) for part in steps(workspace, spec)]) if spec.get("groups") else None
     answer = None
     while True:
         try:
@@ -81,8 +81,9 @@ def replay(workspace, store, spec: dict) -> Replay:
                 run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
             answer.append(found)
             runs.append(run)
-        images = wanted[0][0].k  # none: models of the unedited set, which show nothing of the search
-        k = int(np.searchsorted(sizes, images)) + 1 if images else 0
+        k = wanted[0][0].k  # 0: models of the unedited set, which show nothing of the search
+        if k and sizes is not None:  # it counts groups, not the images in them
+            k = int(np.searchsorted(sizes, k)) + 1
         confirm = spec["protocol"] == "default" and wanted[0][1] in CONFIRM_SEEDS
         same = next((one for one in played.probes if (one["k"], one["confirm"]) == (k, confirm)), None)
         if same:

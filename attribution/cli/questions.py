@@ -43,7 +43,8 @@ def prune_verb(ranking: RankingName,
              **{name: _percent(row[name]) for name in ("pruned", "random", "difference")}} for row in answer["shares"]]
     table(f"accuracy on {answer['targets']} validation images, recipe {answer['recipe']} {answer['recipe_hash']}, "
           f"{seeds} seeds, mean (95 % over seeds)", [{"dropped": "nothing", "images": 0,
-                                                      "pruned": _percent(answer["full"])}, *rows])
+                                                      "pruned": _percent(answer["full"]), "random": None,
+                                                      "difference": None}, *rows])
 
 
 def _percent(found):

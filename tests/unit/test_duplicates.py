@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, duplicates, jobs
+from attribution import UserError, Workspace, duplicates, jobs, replay
 from attribution.probes import steps
+from attribution.store import Store
 from tests import tiny
+from tests.unit.test_jobs import drive
 
 #: image -> its angle in degrees; the others are far away from these and from each other
 ANGLES = {0: 0, 6: 5, 9: 10, 20: 90, 21: 91}
@@ -102,3 +104,15 @@ def test_too_many_images_and_no_features(ws, monkeypatch):
     monkeypatch.setattr(ws, "features", list)
     with pytest.raises(UserError, match="has none yet; make some with: python -m attribution features train"):
         duplicates.grouping(ws)
+
+
+def test_a_search_under_way_is_shown_in_groups(ws, grouped, tmp_path):
+    """As the runner drives it, k is the number of groups, whatever is in them."""
+    store = Store(tmp_path / "store", ws.fingerprint)
+    spec = jobs.support_spec(ws, 0, "trak-10", "remove", "default", 8, groups=grouped)
+    assert [probe["k"] for probe in replay.replay(ws, store, spec).probes] == [8]
+    drive(ws, store, spec, lambda edit, seed: 2 if edit.k >= 6 else 0)  # 6 images are 4 groups
+    played = replay.replay(ws, store, spec)
+    assert played.answer["support"] == 4 and played.answer["images"] == 6
+    assert [probe["k"] for probe in played.probes] == [row["k"] for row in played.answer["trace"]]
+    store.close()

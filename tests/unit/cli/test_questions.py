@@ -71,7 +71,8 @@ def test_pruning(answer, run):  # noqa: F811
     assert [(row["share"], row["k"]) for row in found["shares"]] == [(30, 18), (60, 36)] and not found["cached"]
     assert all(0 <= one <= 1 for row in found["shares"] for one in row["pruned"]["values"] + row["random"]["values"])
     assert answer(*line) == found | {"cached": True}
-    assert "accuracy on 6 validation images" in run(*line)[1]
+    out = run(*line)[1]
+    assert "accuracy on 6 validation images" in out and "difference" in out
 
 
 def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):  # noqa: F811
