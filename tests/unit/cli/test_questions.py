@@ -99,8 +99,10 @@ def test_a_mistake_is_one_sentence(run, line, said):  # noqa: F811
     assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err
 
 
-def test_a_study_across_recipes(answer, run, home, store, monkeypatch):  # noqa: F811
+def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # noqa: F811
     """Of a second recipe whose models nobody trains: they flip at 6 images where those of demo-cnn flip at 3."""
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path))  # the other tests' trainings say other things
+    store = Store.of(home)
     module = types.ModuleType("attribution.recipes.second")
     module.RECIPE = dataclasses.replace(recipes.get("demo-cnn"), name="second", epochs=1)
     monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
