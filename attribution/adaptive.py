@@ -67,8 +67,8 @@ def sizes(k_max: int) -> np.ndarray:
 
 
 def _search(label, k_max, noise, already_wrong, seeds, repair):
-    if already_wrong:
-        return Support("already_wrong", None, None, None)
+    if already_wrong != repair:
+        return Support("already_right" if repair else "already_wrong", None, None, None)
     known = Evidence(label, sizes(k_max), seeds, noise, repair)
     last = len(known.sizes) - 1
     known.note(0, (yield Request(0, seeds)))
@@ -80,6 +80,7 @@ def _search(label, k_max, noise, already_wrong, seeds, repair):
     while known.trainings < MOST and (wanted := known.next()):
         known.note(wanted.k, (yield wanted))
     status, lo, hi = known.bracket()
+    status = "repaired" if repair and status == "flipped" else status
     return Support(status, hi, lo, hi, known.trace(), known.trainings, known.others())
 
 
@@ -211,9 +212,11 @@ class Evidence:
             if k:
                 margin = fmean(float(one.margin) for one in found)
                 p = float(chances[np.searchsorted(self.sizes, k)])
+                p = p if self.sign > 0 else 1 - p
                 rows.append({"k": k, "seeds": [int(one.seed) for one in found],
                              "predictions": [int(one.predicted) for one in found],
-                             "wrong": sum(one.predicted != self.label for one in found), "flipped": p >= 0.5,
+                             "wrong": sum(one.predicted != self.label for one in found),
+                             "flipped": p >= 0.5,
                              "margin": margin if isfinite(margin) else None, "p": round(p, 3)})
         return rows
 

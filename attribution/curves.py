@@ -2,7 +2,8 @@
 
 Conventions, used by every function here:
 - A target counts as flipped at k when its support is <= k. Censored targets never do, nor do supports beyond K.
-- `already_wrong` targets have no support: they are left out of every figure, and counted.
+- `already_wrong` targets have no support, and `already_right` ones no repair: they are left out of every figure, and
+  counted. In a repair "flipped" below reads "repaired".
 - `unstable` supports (a verdict changed on fresh seeds) are counted at their measured support. Leaving them out would
   leave out other targets for each ranking, and mostly those near a threshold; `stable_only` shows what that does.
 - Unfinished targets (None) are left out, except in `band`.
@@ -19,6 +20,8 @@ from scipy.stats import binomtest
 from attribution.support import K
 
 RESAMPLES = 10_000
+#: statuses of targets that had nothing to flip, or nothing to repair
+NOTHING = ("already_wrong", "already_right")
 
 
 def values(supports, *, stable_only=False):
@@ -26,7 +29,7 @@ def values(supports, *, stable_only=False):
 
     supports  iterable of `support.Support` or None (unfinished); already_wrong and None are dropped
     """
-    left_out = ("already_wrong", "unstable") if stable_only else ("already_wrong",)
+    left_out = (*NOTHING, "unstable") if stable_only else NOTHING
     kept = [one for one in supports if one is not None and one.status not in left_out]
     return np.array([np.inf if one.support is None else one.support for one in kept], dtype=float)
 
@@ -90,13 +93,13 @@ def summary(supports, k_max=K, *, level=0.95, resamples=RESAMPLES, seed=0):
     auc_stable      the AUC without unstable supports
     median          None where it is censored
     censored        share of the n targets, in [0, 1] (None if n = 0)
-    unstable        number among the n; already_wrong and unfinished: numbers beside the n
+    unstable        number among the n; already_wrong, already_right and unfinished: numbers beside the n
     n               number of targets counted
     trainings_mean  mean trainings asked for per counted target, cached ones included
     """
     supports = list(supports)
     kept = values(supports)
-    counted = [one for one in supports if one is not None and one.status != "already_wrong"]
+    counted = [one for one in supports if one is not None and one.status not in NOTHING]
     return {
         "auc": auc(supports, k_max),
         "auc_ci": interval(_areas(kept, k_max), level=level, resamples=resamples, seed=seed),
@@ -104,7 +107,7 @@ def summary(supports, k_max=K, *, level=0.95, resamples=RESAMPLES, seed=0):
         "median": median(supports, k_max),
         "censored": float(np.mean(kept > k_max)) if len(kept) else None,
         "unstable": sum(one.status == "unstable" for one in counted),
-        "already_wrong": sum(one is not None and one.status == "already_wrong" for one in supports),
+        **{status: sum(one is not None and one.status == status for one in supports) for status in NOTHING},
         "unfinished": sum(one is None for one in supports),
         "n": len(counted),
         "trainings_mean": float(np.mean([one.trainings for one in counted])) if counted else None,
@@ -126,7 +129,7 @@ def versus(a, b, k_max=K, *, level=0.95, resamples=RESAMPLES, seed=0):
     0.05 in 11 % of studies of 10 targets, 8 % of 20 and 6 % of 50. Neither is corrected for the number of pairs;
     `wins` adds that.
     """
-    both = [t for t in a if t in b and all(one is not None and one.status != "already_wrong" for one in (a[t], b[t]))]
+    both = [t for t in a if t in b and all(one is not None and one.status not in NOTHING for one in (a[t], b[t]))]
     left, right = (values(side[t] for t in both) for side in (a, b))
     left[left > k_max] = right[right > k_max] = np.inf
     win, loss = int((left < right).sum()), int((left > right).sum())

@@ -18,17 +18,19 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution import adaptive, recipes, support, supports
+from attribution import adaptive, disjoint, duplicates, prune, recipes, support, supports
 from attribution.edits import Edit, nothing, remove
 from attribution.errors import UserError
-from attribution.probes import DRAWS, changeable, check_kind, control, edit_of, largest_k, prefix
+from attribution.probes import DRAWS, changeable, check_kind, check_support, control, edit_of, steps
 from attribution.rankings import check_k
 from attribution.store import Job, Store, trouble
+from attribution.workspace import status
 
 SEEDS = list(support.SEEDS)
 PROTOCOLS = ("default", "adaptive", "paper")
+UNEDITED_SEEDS = [*support.SEEDS, *support.CONFIRM_SEEDS]  # stand in for base models under another recipe
 STUDY_SEED = 7  # draws the targets of a study where nobody says otherwise
-LONG = ("study", "subsets")  # verbs that let the others pass
+LONG = ("study", "subsets", "prune", "unedited")  # verbs that let the others pass
 STARTING = 20  # seconds a runner may take until it holds its lock
 _runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
 
@@ -37,22 +39,28 @@ _runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process 
 
 
 def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int, seeds=SEEDS, draws: int = DRAWS,
-                 ids=None) -> dict:
+                 ids=None, *, end: str = "helpful", groups: dict | None = None, recipe: str | None = None) -> dict:
     """Retrain after an edit, beside its controls. ids: the training images themselves instead of a ranking's first k;
-    those that carry the new label already are left out.
+    those that carry the new label already are left out. end: "harmful" takes the k that a repair would remove. groups:
+    see `support_spec`; the controls then match all the images removed, and spec["groups"]["along"] says how many came
+    along with the k.
 
     Raises UserError for a target, ranking, kind, k or ids that do not fit the workspace, and for wrong labels where
     there are no base models to name the class most easily mistaken.
     """
     target = workspace.check_target(target)
     check_kind(kind)
+    _check_groups(kind, groups)
     if ids is None:
         k = check_k(k)
-        found = prefix(workspace, workspace.ranking(ranking), target, kind, k)
+        if end == "harmful" and kind != "remove":
+            raise UserError("the most harmful images can be removed, not relabelled; leave the labels as they are")
+        found = steps(workspace, {"ranking": ranking, "target": target, "k_max": k, "groups": groups,
+                                  "kind": "repair" if end == "harmful" else kind})
         if len(found) < k:
             raise UserError(f"k = {k} is larger than the {len(found)} images {ranking} ranks for this target; "
                             f"give at most {len(found)}")
-        ids = found
+        ids = np.concatenate(found)
     elif not len(ids):
         raise UserError("no training images were given; name at least one")
     for i in ids:
@@ -61,33 +69,54 @@ def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int,
     ids = changeable(workspace, target, kind, ids)
     if not len(ids):
         raise UserError("all these images carry the new label already; choose others, or remove them instead")
-    edit = edit_of(workspace, target, kind, ids)
+    edit, more = edit_of(workspace, target, kind, ids), {}
+    if groups:
+        k = k if ranking else edit.k
+        if not ranking:
+            ids = np.concatenate(duplicates.bundles(workspace, ids, groups))
+            edit = edit_of(workspace, target, kind, ids)
+        more["groups"] = groups | {"along": edit.k - k}
+    if ranking and end == "harmful":
+        more["end"] = end
     if not len(seeds):
         raise UserError("give at least one seed")
-    return {**_common(workspace), "verb": "retrain", "target": target, "ranking": ranking, "kind": kind, "k": edit.k,
-            "ids": [int(i) for i in ids], "seeds": [int(s) for s in seeds], "draws": int(draws)}
+    return {**common(workspace, recipe), "verb": "retrain", "target": target, "ranking": ranking, "kind": kind,
+            "k": k if groups else edit.k, "ids": [int(i) for i in ids], "seeds": [int(s) for s in seeds],
+            "draws": int(draws), **more}
 
 
-def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str = "default",
-                 k_max: int = support.K) -> dict:
-    """Find one target's support. Raises UserError for a target, ranking, kind or protocol that does not fit the
-    workspace, and where there are no base models to say what the target was taken for."""
+def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str = "default", k_max: int = support.K,
+                 *, groups: dict | None = None, recipe: str | None = None) -> dict:
+    """Find one target's support. groups: a `duplicates.grouping`: each image is removed with its near-duplicates, and k
+    counts such groups. recipe: by name, the workspace's if not given. Raises UserError for a target, ranking, kind,
+    protocol or recipe that does not fit the workspace, and where there are no base models to say what the target was
+    taken for."""
     _check_search(workspace, protocol)
     workspace.ranking(ranking)
-    return {**_common(workspace), "verb": "support", "target": workspace.check_target(target), "ranking": ranking,
-            "kind": check_kind(kind), "protocol": protocol, "k_max": check_k(k_max)}
+    _check_groups(check_support(kind), groups)
+    return {**common(workspace, recipe), "verb": "support", "target": workspace.check_target(target),
+            "ranking": ranking, "kind": kind, "protocol": protocol, "k_max": check_k(k_max),
+            **({"groups": groups} if groups else {})}
+
+
+def _check_groups(kind, groups):
+    if groups and kind == "mislabel":
+        raise UserError("near-duplicates are removed together, not relabelled; choose a kind that removes")
 
 
 def study_spec(workspace, targets: list[int], rankings: list[str], kinds: list[str], protocol: str = "default",
-               k_max: int = support.K) -> dict:
-    """Find the supports of many targets under several rankings and kinds. Raises UserError as `support_spec` does."""
+               k_max: int = support.K, recipe: str | None = None) -> dict:
+    """Find the supports of many targets under several rankings and kinds. Raises UserError as `support_spec` does, and
+    where repairs are asked for together with other kinds: they are of other targets."""
     _check_search(workspace, protocol)
+    if "repair" in kinds and len(set(kinds)) > 1:
+        raise UserError("repairs are of wrong targets, the other kinds of right ones; make two studies")
     if not (targets and rankings and kinds):
         raise UserError("a study needs at least one target, one ranking and one kind")
     for ranking in rankings:
         workspace.ranking(ranking)
-    return {**_common(workspace), "verb": "study", "targets": [workspace.check_target(t) for t in targets],
-            "rankings": list(rankings), "kinds": [check_kind(kind) for kind in kinds], "protocol": protocol,
+    return {**common(workspace, recipe), "verb": "study", "targets": [workspace.check_target(t) for t in targets],
+            "rankings": list(rankings), "kinds": [check_support(kind) for kind in kinds], "protocol": protocol,
             "k_max": check_k(k_max)}
 
 
@@ -108,11 +137,14 @@ def _check_search(workspace, protocol):
 
 def subsets_spec(workspace, first: int, count: int, seeds, draw: int) -> dict:
     """Train on random halves first .. first + count - 1 of the sequence that `half` draws, each under `seeds`."""
-    return {**_common(workspace), "verb": "subsets", "first": first, "count": count, "seeds": list(seeds), "draw": draw}
+    return {**common(workspace), "verb": "subsets", "first": first, "count": count, "seeds": list(seeds), "draw": draw}
 
 
-def _common(workspace) -> dict:
-    return {"workspace": str(Path(workspace.path).resolve()), "recipe": workspace.recipe}
+def common(workspace, recipe: str | None = None) -> dict:
+    """What every spec holds. recipe: by name, the workspace's if not given. Raises UserError for an unknown one."""
+    name = recipe or workspace.recipe
+    recipes.get(name)  # says which there are
+    return {"workspace": str(Path(workspace.path).resolve()), "recipe": name}
 
 
 def half(n_train: int, draw: int, number: int) -> np.ndarray:
@@ -135,11 +167,18 @@ def half_seed(draw: int, number: int, seed: int) -> int:
 def describe(spec: dict) -> str:
     """One line for people: what the job is."""
     verb, kind = spec["verb"], {"remove": "without", "mislabel": "with wrong labels on"}.get(spec.get("kind"), "")
+    along = " with near-duplicates" if spec.get("groups") else ""
     if verb == "retrain":
-        whose = f"the first {spec['k']} of {spec['ranking']}" if spec["ranking"] else f"{spec['k']} chosen images"
-        return f"target {spec['target']}: retrain {kind} {whose}"
-    if verb == "support":
-        return f"target {spec['target']}: {spec['kind']} support of {spec['ranking']}"
+        which = "most harmful" if spec.get("end") == "harmful" else "first"
+        whose = f"the {which} {spec['k']} of {spec['ranking']}" if spec["ranking"] else f"{spec['k']} chosen images"
+        return f"target {spec['target']}: retrain {kind} {whose}{along}"
+    if verb in ("support", "disjoint"):
+        what = f"up to {spec['count']} disjoint {spec['kind']} supports" if verb == "disjoint" else None
+        return f"target {spec['target']}: {what or spec['kind'] + ' support'} of {spec['ranking']}{along}"
+    if verb == "prune":
+        return f"prune by {spec['ranking']}: {', '.join(map(str, spec['shares']))} %, {len(spec['seeds'])} seeds each"
+    if verb == "unedited":
+        return f"{len(spec['seeds'])} models of {spec['recipe']} on the images as they are"
     if verb == "study":
         return f"study: {len(spec['targets'])} targets, {', '.join(spec['rankings'])}, {' and '.join(spec['kinds'])}"
     return f"{spec['count']} random halves, {len(spec['seeds'])} seeds each"
@@ -167,22 +206,36 @@ def searches(workspace, store: Store, spec: dict) -> Iterator:
     elif verb == "study":
         yield _once([(nothing(), seed) for seed in SEEDS])  # the control every probe shares
         every = study_supports(spec)
-        for one, known in zip(every, supports.known(supports.table(workspace, store), every)):
+        for one, known in zip(every, supports.known(supports.table(workspace, store, spec["recipe"]), every)):
             yield _once([]) if known else _support(workspace, store, one)
     elif verb == "subsets":
         for number in range(spec["first"], spec["first"] + spec["count"]):
             for seed in spec["seeds"]:
                 yield _once([(half_edit(workspace, spec["draw"], number), half_seed(spec["draw"], number, seed))])
+    elif verb == "disjoint":
+        yield _disjoint(workspace, store, spec)
+    elif verb == "prune":
+        wanted = prune.wanted(workspace, spec)
+        for one in wanted:
+            yield _once([one])
+        yield prune.measure(workspace, store, spec, wanted)
+    elif verb == "unedited":
+        for seed in spec["seeds"]:
+            yield _once([(nothing(), seed)])
 
 
 def total(spec: dict) -> int:
     """How many searches the job has: what its progress counts. Raises UserError for a verb of another Lineup."""
-    if spec["verb"] not in ("retrain", "support", "study", "subsets"):
+    if spec["verb"] not in ("retrain", "support", "disjoint", "study", "subsets", "prune", "unedited"):
         raise UserError(f"this Lineup knows no job {spec['verb']!r}; use the one that queued it")
     if spec["verb"] == "retrain":
         return len(spec["seeds"]) * (2 + spec["draws"])
     if spec["verb"] == "study":
         return 1 + len(study_supports(spec))
+    if spec["verb"] == "prune":
+        return 1 + len(spec["seeds"]) * (1 + 2 * len(spec["shares"]))
+    if spec["verb"] == "unedited":
+        return len(spec["seeds"])
     return spec["count"] * len(spec["seeds"]) if spec["verb"] == "subsets" else 1
 
 
@@ -200,27 +253,46 @@ def _once(wanted):
 def _support(workspace, store, spec):
     """Drives one support search and keeps its answer."""
     target, kind = spec["target"], spec["kind"]
-    recipe = recipes.get(spec["recipe"]).hash
-    ranking = workspace.ranking(spec["ranking"])
-    k_max = largest_k(workspace, ranking, target, kind, spec["k_max"])
-    ids = prefix(workspace, ranking, target, kind, k_max) if k_max else []
-    wrong = workspace.base.status(target) == "already_wrong"
+    parts, label = steps(workspace, spec), workspace.val_labels[target]
+    standing, noise = yield from _unedited(workspace, spec)
+    asked = {"already_wrong": standing == "already_wrong", "repair": kind == "repair"}
     if spec["protocol"] == "adaptive":
-        search = adaptive.search(workspace.val_labels[target], k_max, noise=workspace.base.noise, already_wrong=wrong)
+        search = adaptive.search(label, len(parts), noise=noise, **asked)
     else:
-        search = support.search(workspace.val_labels[target], k_max, protocol=spec["protocol"], already_wrong=wrong)
+        search = support.search(label, len(parts), protocol=spec["protocol"], **asked)
     answer = None
     while True:
         try:
             request = search.send(answer)
         except StopIteration as stop:
-            store.put_support(recipe, ranking.name, target, kind, spec["protocol"], spec["k_max"],
-                              dataclasses.asdict(stop.value) | {"version": ranking.version})
+            found = dataclasses.asdict(stop.value)
+            if spec.get("groups"):
+                found["images"] = found["hi"] and sum(map(len, parts[: found["hi"]]))
+            supports.keep(store, spec, workspace.ranking(spec["ranking"]).version, found)
             return
-        edit = edit_of(workspace, target, kind, ids[: request.k])
+        edit = edit_of(workspace, target, kind, np.concatenate(parts[: request.k] or [[]]))
         done = yield [(edit, seed) for seed in request.seeds]
         answer = [support.Outcome(seed, int(one.predicted[target]), float(one.margins[target]))
                   for seed, one in zip(request.seeds, done)]
+
+
+def _unedited(workspace, spec):
+    """What the models of the unedited images say of a support spec's target: its status and the margins' noise over
+    seeds (see `BaseModels`). They are the base models under the workspace's recipe, or as many trainings under another
+    one."""
+    weighed = spec["protocol"] == "adaptive"  # the one base model that is enough otherwise has no noise
+    if spec["recipe"] == workspace.recipe:
+        return workspace.base.status(spec["target"]), workspace.base.noise if weighed else None
+    done = yield [(nothing(), seed) for seed in UNEDITED_SEEDS]
+    right = sum(one.predicted[spec["target"]] == workspace.val_labels[spec["target"]] for one in done)
+    spread = np.nanvar([one.margins.astype(float) for one in done], axis=0, ddof=1)
+    return status(right, len(done)), float(np.sqrt(np.nanmean(spread)))
+
+
+def _disjoint(workspace, store, spec):
+    """Drives the searches of a disjoint spec, one after the other."""
+    while (last := disjoint.chain(workspace, store, spec)[-1])[1] is None:
+        yield from _support(workspace, store, last[0])
 
 
 # -- asking
@@ -233,7 +305,8 @@ def submit(workspace, spec: dict) -> int:
     """
     store = Store.of(workspace)
     try:
-        number = store.add_job(spec, describe(spec))
+        under = f", recipe {spec['recipe']}" if spec["recipe"] != workspace.recipe else ""
+        number = store.add_job(spec, describe(spec) + under)
     except sqlite3.Error as error:
         raise trouble(error, store.folder) from None
     finally:
@@ -403,9 +476,10 @@ def retrain_answer(workspace, store: Store, spec: dict) -> dict:
                        "predictions": [run["predicted"] for run in done], "margins": [run["margin"] for run in done]}
     edit = parts.pop("edit")
     complete = all(part["n"] == part["of"] for part in (edit, *parts.values()))
+    more = {name: spec[name] for name in ("end", "groups") if name in spec}
     return {"target": target, "ranking": spec["ranking"], "kind": spec["kind"], "k": spec["k"],
             "recipe": spec["recipe"], "recipe_hash": recipe, "seeds": spec["seeds"], **edit, "controls": parts,
-            "complete": complete, "newest": newest, "seconds": round(seconds, 2)}
+            "complete": complete, "newest": newest, "seconds": round(seconds, 2), **more}
 
 
 def missing(workspace, store: Store, spec: dict) -> int:

@@ -11,16 +11,17 @@ from attribution import lds as scoring
 from attribution import supports
 from attribution.errors import UserError
 from attribution.files import read_array, write_json
+from attribution.probes import SUPPORTS
 from attribution.support import K, Support
 
-KINDS = ("remove", "mislabel")
+KINDS = SUPPORTS
 
 
 def support_tables(workspace, store=None, protocol: str = "default", k_max: int = K,
-                   found=None) -> dict[str, dict[str, dict[int, Support]]]:
-    """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since.
-    found: `supports.table` of the two, where it was read already."""
-    found = supports.table(workspace, store) if found is None else found
+                   recipe: str | None = None, found=None) -> dict[str, dict[str, dict[int, Support]]]:
+    """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since, under
+    a recipe, the workspace's if not given. found: `supports.table` of these, where it was read already."""
+    found = supports.table(workspace, store, recipe) if found is None else found
     found = found[(found.protocol == protocol) & (found.k_max == k_max)]
     answer: dict = {kind: {} for kind in KINDS}
     for row in found.itertuples():
@@ -88,9 +89,17 @@ def random_stable(workspace, count: int, seed: int) -> list[int]:
     """`count` stable targets, the first of a random order of all of them: a larger study holds the smaller one.
 
     Raises UserError where there are fewer."""
-    every = stable(workspace)
+    return _draw(workspace, stable(workspace), "stable", count, seed)
+
+
+def random_wrong(workspace, count: int, seed: int) -> list[int]:
+    """`count` targets of `surely_wrong`, as `random_stable` draws them: what a study of repairs is made of."""
+    return _draw(workspace, surely_wrong(workspace), "surely wrong", count, seed)
+
+
+def _draw(workspace, every, what, count, seed):
     if not 1 <= count <= len(every):
-        raise UserError(f"{count} targets were asked for and {workspace.name} has {len(every)} stable ones; "
+        raise UserError(f"{count} targets were asked for and {workspace.name} has {len(every)} {what} ones; "
                         f"give 1 to {len(every)}")
     return [int(target) for target in np.random.default_rng(seed).permutation(every)[:count]]
 
@@ -98,3 +107,9 @@ def random_stable(workspace, count: int, seed: int) -> list[int]:
 def stable(workspace) -> list[int]:
     """The stable targets, ascending."""
     return [target for target in range(workspace.n_val) if workspace.base.status(target) == "stable"]
+
+
+def surely_wrong(workspace) -> list[int]:
+    """The targets that at most 1 of 10 base models reads right, ascending: `stable` mirrored."""
+    base = workspace.base
+    return [int(target) for target in np.flatnonzero(base.right <= 0.1 * base.models)]

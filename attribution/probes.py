@@ -5,25 +5,58 @@ Source: the brittleness protocol, Singla et al. (arXiv 2311.03386), section 4; t
 
 import numpy as np
 
+from attribution import duplicates
 from attribution.edits import Edit, relabel, remove
 from attribution.errors import UserError
 from attribution.rankings import check_k
 
 KINDS = ("remove", "mislabel")
+#: kinds of support: a repair removes, too, but from the harmful end
+SUPPORTS = (*KINDS, "repair")
 DRAWS = 3
 
 
-def prefix(workspace, ranking, target: int, kind: str, k: int, candidates: str | None = None) -> np.ndarray:
-    """The first k training images of a ranking that an edit of this kind can change, int64 [k'], k' <= k.
+def prefix(workspace, ranking, target: int, kind: str, k: int, without=()) -> np.ndarray:
+    """The first k training images of a ranking that a support of this kind may edit, int64 [k'], k' <= k.
 
-    kind: "remove", or "mislabel", which passes over images that already carry the new label (k counts labels changed)
-    and raises UserError where there are no base models: they choose that label.
+    kind: "remove"; "mislabel", which passes over images that already carry the new label (k counts labels changed)
+    and raises UserError where there are no base models: they choose that label; or "repair": see `harmful`.
+    without: training images that are passed over.
     """
-    check_kind(kind)
-    k = check_k(k)
-    if kind == "remove":
-        return ranking.top(target, k, candidates).ids
-    return changeable(workspace, target, kind, ranking.top(target, workspace.n_train, candidates).ids)[:k]
+    check_support(kind)
+    k, without = check_k(k), np.asarray(without, np.int64)
+    if kind == "repair":
+        ids = harmful(ranking, target, k + len(without))
+    elif kind == "remove":
+        ids = ranking.top(target, k + len(without)).ids
+    else:
+        ids = changeable(workspace, target, kind, ranking.top(target, workspace.n_train).ids)
+    return ids[~np.isin(ids, without)][:k]
+
+
+def harmful(ranking, target: int, k: int) -> np.ndarray:
+    """The k training images that a ranking holds for the most harmful to a target, worst first, int64 [k'], k' <= k.
+
+    A signed ranking says so itself: its harmful end, as far as no score is above 0. An unsigned one does not, and for
+    it a heuristic stands in: its nearest images of the class that the target is mistaken for (`BaseModels.rival`). It
+    finds what looks like the target under another label, and cannot know whether that does harm.
+    """
+    if not ranking.signed:
+        return ranking.top(target, k, "rival").ids
+    found = ranking.top(target, k, end="harmful")
+    return found.ids if found.scores is None else found.ids[found.scores <= 0]
+
+
+def steps(workspace, spec: dict) -> list[np.ndarray]:
+    """What each further k of a support spec edits, in order, int64 arrays: one training image each, or with "groups"
+    (see `attribution.duplicates`) the ranking's next image with all its near-duplicates; at most "k_max" of them."""
+    ranking, most = workspace.ranking(spec["ranking"]), spec["k_max"]
+    grouped = spec.get("groups")
+    ids = prefix(workspace, ranking, spec["target"], spec["kind"], workspace.n_train if grouped else most,
+                 spec.get("without", ()))
+    if grouped:
+        return duplicates.bundles(workspace, ids, grouped)[:most]
+    return [ids[at : at + 1] for at in range(len(ids))]
 
 
 def changeable(workspace, target: int, kind: str, ids) -> np.ndarray:
@@ -36,7 +69,9 @@ def changeable(workspace, target: int, kind: str, ids) -> np.ndarray:
 
 def edit_of(workspace, target: int, kind: str, ids) -> Edit:
     """Removes the training images `ids`, or gives them the target's most likely wrong class by the base models."""
-    return remove(ids) if check_kind(kind) == "remove" else relabel(ids, int(workspace.base.runner_up[target]))
+    if check_support(kind) == "mislabel":
+        return relabel(ids, int(workspace.base.runner_up[target]))
+    return remove(ids)
 
 
 def control(workspace, edit: Edit, draw: int) -> Edit:
@@ -54,13 +89,15 @@ def control(workspace, edit: Edit, draw: int) -> Edit:
     return remove(ids) if edit.kind == "remove" else relabel(ids, edit.labels[0])
 
 
-def largest_k(workspace, ranking, target: int, kind: str, k_max: int) -> int:
-    """k_max, or as many images as this kind of edit can change for the target, where they are fewer."""
-    return len(prefix(workspace, ranking, target, kind, k_max))
-
-
 def check_kind(kind: str) -> str:
-    """`kind`. Raises UserError when it is not a kind of support."""
+    """`kind`. Raises UserError when it is not a kind of edit."""
     if kind not in KINDS:
         raise UserError(f"kind {kind!r} is not known; say {' or '.join(KINDS)}")
+    return kind
+
+
+def check_support(kind: str) -> str:
+    """`kind`. Raises UserError when it is not a kind of support."""
+    if kind not in SUPPORTS:
+        raise UserError(f"kind {kind!r} is not known; say {', '.join(KINDS)} or {SUPPORTS[-1]}")
     return kind

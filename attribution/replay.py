@@ -9,8 +9,11 @@ import os
 from dataclasses import dataclass, field
 from functools import cache
 
-from attribution import adaptive, jobs, recipes, supports
+import numpy as np
+
+from attribution import adaptive, disjoint, jobs, recipes, supports
 from attribution.executors.local import gpu_count
+from attribution.probes import steps
 from attribution.support import BISECTIONS, CONFIRM_SEEDS
 
 SECONDS = 5.0  # a training, where nothing was measured yet
@@ -72,6 +75,7 @@ def replay(workspace, store, spec: dict) -> Replay:
     recipe = recipes.get(spec["recipe"]).hash
     target, live, notes, played = spec["target"], store.live(), _Notes(), Replay()
     search = next(jobs.searches(workspace, notes, spec))
+    sizes = np.cumsum([len(part) for part in steps(workspace, spec)]) if spec.get("groups") else None
     answer = None
     while True:
         try:
@@ -97,7 +101,10 @@ def replay(workspace, store, spec: dict) -> Replay:
                     run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
             answer.append(found)
             runs.append(run)
-        k, confirm = wanted[0][0].k, spec["protocol"] == "default" and wanted[0][1] in CONFIRM_SEEDS
+        k = wanted[0][0].k  # 0: models of the unedited set, which show nothing of the search
+        if k and sizes is not None:  # it counts groups, not the images in them
+            k = int(np.searchsorted(sizes, k)) + 1
+        confirm = spec["protocol"] == "default" and wanted[0][1] in CONFIRM_SEEDS
         same = next((one for one in played.probes if (one["k"], one["confirm"]) == (k, confirm)), None)
         if same:
             same["runs"] += runs
@@ -115,18 +122,32 @@ class _Notes:
     def put_support(self, *row) -> None:
         self.answer = row[-1]
 
+    put_answer = put_support
+
 
 def cost(workspace, store, spec: dict) -> Cost:
-    """What a retrain or support spec costs; seconds are measured where the store or the workspace has measured any."""
+    """What a retrain, support or disjoint spec costs; seconds are measured where the store or the workspace has any."""
     if spec["verb"] == "retrain":
         edits = {edit for edits in jobs.retrain_edits(workspace, spec).values() for edit in edits}
         least = most = len(edits) * len(spec["seeds"])
         known = most - jobs.missing(workspace, store, spec)
-    else:
+    elif spec["verb"] == "support":
         played = replay(workspace, store, spec)
         known = played.trained
         least, most = (known, known) if played.answer else bounds(spec)
+    else:
+        least, most, known = _of_chain(workspace, store, spec)
     return Cost(least, most, known, seconds_each(workspace, store, spec["recipe"]), workers())
+
+
+def _of_chain(workspace, store, spec) -> tuple[int, int, int]:
+    """Least, most and known trainings of what is left of a disjoint spec: the search it is in, and those after."""
+    found = disjoint.chain(workspace, store, spec)
+    last, answer = found[-1]
+    if answer:
+        return 0, 0, 0
+    now = cost(workspace, store, last)
+    return now.least, now.most + (spec["count"] - len(found)) * bounds(spec)[1], now.known
 
 
 @dataclass(frozen=True)
@@ -150,7 +171,7 @@ class StudyCost:
 def study_cost(workspace, store, spec: dict, found=None) -> StudyCost:
     """What a study spec costs. found: `supports.table` of the store, where it was read already."""
     every = jobs.study_supports(spec)
-    found = supports.table(workspace, store) if found is None else found
+    found = supports.table(workspace, store, spec["recipe"]) if found is None else found
     found = found[(found.protocol == spec["protocol"]) & (found.k_max == spec["k_max"])
                   & found.kind.isin(spec["kinds"])]
     means = {**found.groupby("kind").trainings.mean(), **found.groupby(["kind", "ranking"]).trainings.mean()}

@@ -40,6 +40,9 @@ CREATE TABLE IF NOT EXISTS live (key TEXT PRIMARY KEY, job INTEGER, pid INTEGER,
     started REAL);
 CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, n INTEGER);
 """
+#: added to stores that were made before it; a Lineup that does not know it never looks
+ANSWERS = """CREATE TABLE IF NOT EXISTS answers (recipe TEXT, question TEXT, body TEXT, created REAL,
+    PRIMARY KEY (recipe, question))"""
 #: For speed alone, so that they are no part of the schema: a store from before them is given them when it is opened.
 INDEXES = """
 CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state);
@@ -146,7 +149,7 @@ class Store:
                 self.db.executescript(TABLES)
                 self.db.execute(f"PRAGMA user_version={SCHEMA}")
             with suppress(sqlite3.OperationalError):  # a full disk, a folder to read only: it goes without
-                self.db.executescript(INDEXES)
+                self.db.executescript(f"{ANSWERS};{INDEXES}")
             self.file = os.stat(folder / FILE)
         except UserError:
             self.db.close()
@@ -272,6 +275,26 @@ class Store:
     def stamp_of_supports(self) -> tuple:
         """Changes whenever an answer comes in, or in another's place, even where the clock was set back between."""
         return self.db.execute("SELECT count(*), total(created) FROM supports").fetchone()
+
+    # -- answers to other questions
+
+    def put_answer(self, recipe: str, question: dict, body: dict) -> None:
+        """Keeps the answer to a question that is no plain support search; both JSON-serialisable dicts."""
+        self.db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
+                        (recipe, json.dumps(question, sort_keys=True), json.dumps(body), time.time()))
+
+    def answer(self, recipe: str, question: dict) -> dict | None:
+        """The answer kept to exactly this question, with `created`, or None."""
+        row = self.db.execute("SELECT body, created FROM answers WHERE recipe = ? AND question = ?",
+                              (recipe, json.dumps(question, sort_keys=True))).fetchone()
+        return {**json.loads(row[0]), "created": row[1]} if row else None
+
+    def answers(self, recipe: str, verb: str) -> list[tuple[dict, dict]]:
+        """(question, answer) of all answers to questions of a verb, oldest first."""
+        rows = self.db.execute("SELECT question, body, created FROM answers WHERE recipe = ? ORDER BY created",
+                               (recipe,)).fetchall()
+        found = [(json.loads(question), {**json.loads(body), "created": created}) for question, body, created in rows]
+        return [one for one in found if one[0]["verb"] == verb]
 
     # -- jobs
 

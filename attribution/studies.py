@@ -30,18 +30,19 @@ class Study:
                      for kind, rankings in self.tables.items() for name, found in rankings.items()])
 
 
-def study(workspace, store, protocol: str | None = None) -> Study:
+def study(workspace, store, protocol: str | None = None, recipe: str | None = None) -> Study:
     """The study a workspace brings, together with those asked for since (jobs in the store).
 
     Of a study under way or paused every target is in, unfinished or not; of one that was cut short, those with all its
     searches done: the others would tilt it, for targets that never flip are done first. Where there are several K, it
-    is the usual one if that is among them, else the one most answers have. protocol: None means the workspace's usual
-    one.
+    is the usual one if that is among them, else the one most answers have. protocol and recipe (by name): None means
+    the workspace's usual ones.
     """
     protocol = protocol or supports.usual_protocol(workspace)
-    shipped = supports.table(workspace)
+    recipe = recipe or workspace.recipe
+    shipped = supports.table(workspace, recipe=recipe)
     shipped = shipped[shipped.protocol == protocol]
-    asked = [job for job in store.studies() if job.spec["protocol"] == protocol]
+    asked = [job for job in store.studies() if job.spec["protocol"] == protocol and job.spec["recipe"] == recipe]
     sizes = Counter([int(k) for k in shipped.k_max]) + Counter(job.spec["k_max"] for job in asked)
     k_max = K if K in sizes or not sizes else sizes.most_common(1)[0][0]
 
@@ -49,7 +50,7 @@ def study(workspace, store, protocol: str | None = None) -> Study:
     for row in shipped[shipped.k_max == k_max].itertuples():
         wanted.setdefault((row.kind, row.ranking), set()).add(int(row.target))
     asked = [job for job in asked if job.spec["k_max"] == k_max]
-    known = support_tables(workspace, store, protocol, k_max)
+    known = support_tables(workspace, store, protocol, k_max, recipe)
     for job in asked:
         spec = job.spec
         pairs = [(kind, ranking) for kind in spec["kinds"] for ranking in spec["rankings"]]
@@ -115,7 +116,7 @@ def pairs(wins: dict) -> list[dict]:
 
 def points(results: dict[int, Support | None], k_max: int) -> list[tuple[int, float, int, str]]:
     """The steps of a support CDF: (k, share of targets flipped by then, target, status), a flipped target each."""
-    done = {target: one for target, one in results.items() if one is not None and one.status != "already_wrong"}
+    done = {target: one for target, one in results.items() if one is not None and one.status not in curves.NOTHING}
     flipped = sorted((one.support, target) for target, one in done.items()
                      if one.support is not None and one.support <= k_max)
     return [(k, at / len(done), target, done[target].status) for at, (k, target) in enumerate(flipped, 1)]

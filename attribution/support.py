@@ -1,4 +1,4 @@
-"""The support search: how short a prefix of a ranking still flips the target.
+"""The support search: how short a prefix of a ranking still flips the target, or repairs it.
 
 The search is a generator. It yields what it wants trained, `Request(k, seeds)`, and is sent what came of it, a list of
 `Outcome` in the order of those seeds. It does not know what "k" edits (removing and relabelling look alike from here),
@@ -42,11 +42,14 @@ class Support:
     """The search's answer; `dataclasses.asdict` of it is JSON, and `Support(**that)` gives it back.
 
     status   "flipped", "censored" (survived at the largest k: lo is that k, hi None), "unstable" (found, but a verdict
-             at its bracket's ends changed with fresh seeds), or "already_wrong" (there was nothing to flip)
-    support  the upper end of the last bracket, hi; None when censored or already_wrong. An unstable one keeps it
-    lo, hi   the last bracket (lo, hi]: survived at lo (lo = 0 is the unedited training set), flipped at hi
+             at its bracket's ends changed with fresh seeds), or "already_wrong" (there was nothing to flip). A repair
+             is "repaired" instead of flipped, and "already_right" where there was nothing to repair
+    support  the upper end of the last bracket, hi; None where there is none. An unstable one keeps it
+    lo, hi   the last bracket (lo, hi]: survived at lo (lo = 0 is the unedited training set), flipped at hi; of a
+             repair: still wrong at lo, right at hi
     trace    one row a probe in the order tried: {"k", "seeds", "predictions", "wrong", "flipped", "margin"}, where
-             `wrong` counts the seeds, `margin` is their mean (None if not finite); confirmations add {"confirm": True}
+             `wrong` counts the seeds, `margin` is their mean (None if not finite); confirmations add {"confirm": True}.
+             In a repair, too, `flipped` says that at most half predict the label
     trainings  number of (k, seed) asked for, whether or not they had to be trained anew
     others   of an adaptive search [low, high], where 90 % of the supports lie that as many other seeds would give
              (None: beyond the largest k); else None
@@ -61,12 +64,16 @@ class Support:
     others: list | None = None
 
 
-def search(label, k_max=K, *, protocol="default", already_wrong=False, seeds=SEEDS, confirm_seeds=CONFIRM_SEEDS):
+def search(label, k_max=K, *, protocol="default", already_wrong=False, repair=False, seeds=SEEDS,
+           confirm_seeds=CONFIRM_SEEDS):
     """Return the generator that searches one target's support; it ends with a `Support`.
 
     label          the target's true class
     k_max          largest k: fewer than K where fewer images can be removed or relabelled
     already_wrong  what the base models say of the target
+    repair         search for the smallest k that makes a target right which is wrong: the paper's verdict mirrored. A
+                   probe that has flipped at most half right has not repaired; more than half are needed, and a tie is
+                   none. A target that is not already wrong has nothing to repair, and costs nothing
 
     Both protocols test k_max first, end censored if the target survives, and otherwise bisect 7 times between 0 and
     k_max (fewer once the bracket is one image wide). A probe has flipped when at most half of its models predict the
@@ -89,35 +96,41 @@ def search(label, k_max=K, *, protocol="default", already_wrong=False, seeds=SEE
         raise UserError("No training image can be edited for this target: choose other candidates or another ranking.")
     if not seeds or len(set(seeds + confirm_seeds)) < len(seeds + confirm_seeds):
         raise ValueError("seeds and confirm_seeds must be distinct, and a probe needs at least one seed")
-    return _search(int(label), int(k_max), protocol, already_wrong, seeds, confirm_seeds)
+    return _search(int(label), int(k_max), protocol, already_wrong, repair, seeds, confirm_seeds)
 
 
-def _search(label, k_max, protocol, already_wrong, seeds, confirm_seeds):
+def _search(label, k_max, protocol, already_wrong, repair, seeds, confirm_seeds):
     early = protocol == "default"
     trace = []
 
     def end(status, lo, hi):
         return Support(status, hi, lo, hi, trace, sum(len(row["seeds"]) for row in trace))
 
-    if already_wrong and protocol == "default":
+    def done(k, seeds, confirm=False):
+        flipped = yield from _probe(k, label, seeds, early, trace, confirm)
+        return flipped != repair
+
+    if repair and not already_wrong:
+        return end("already_right", None, None)
+    if already_wrong and not repair and protocol == "default":
         return end("already_wrong", None, None)
 
-    if not (yield from _probe(k_max, label, seeds, early, trace)):
+    if not (yield from done(k_max, seeds)):
         return end("censored", k_max, None)
     lo, hi = 0, k_max
     for _ in range(BISECTIONS):
         if hi - lo == 1:
             break
         middle = (lo + hi) // 2
-        if (yield from _probe(middle, label, seeds, early, trace)):
+        if (yield from done(middle, seeds)):
             hi = middle
         else:
             lo = middle
 
-    status = "flipped"
+    status = "repaired" if repair else "flipped"
     if protocol == "default" and confirm_seeds:
         for k, before in ((hi, True), (lo, False)):
-            if k > 0 and (yield from _probe(k, label, confirm_seeds, early, trace, confirm=True)) != before:
+            if k > 0 and (yield from done(k, confirm_seeds, confirm=True)) != before:
                 status = "unstable"
     return end(status, lo, hi)
 

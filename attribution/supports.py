@@ -1,6 +1,7 @@
 """Answers of support searches: those a workspace brings, and those found since, in one table.
 
 An answer belongs to the ranking as it was: one found with another version of it (`Ranking.version`) is left out.
+Supports that leave images out or take near-duplicates along are other questions, and stand in no table: `answer`.
 """
 
 import json
@@ -22,26 +23,30 @@ SIZES = ["support", "lo", "hi"]
 #: "others" only adaptive searches have; tables from before them lack it
 REQUIRED = [*ASKED, "version", "status", *SIZES, "trainings", "trace", "created"]
 COLUMNS = [*REQUIRED, "others"]
+#: what makes a support spec another question than the plain one
+EXTRAS = ("without", "groups")
 
 
-def table(workspace, store: Store | None = None) -> "pd.DataFrame":
+def table(workspace, store: Store | None = None, recipe: str | None = None) -> "pd.DataFrame":
     """One row an answer, columns COLUMNS; trace and others are lists (see `attribution.support.Support`).
 
-    The workspace's own answers come first; an answer in the store to the same question stands in their place.
+    recipe: by name, the workspace's if not given. The workspace's own answers, which are of its recipe, come first; an
+    answer in the store to the same question stands in their place.
     Raises UserError where the workspace's table cannot be read.
     """
     import pandas as pd
 
     parts = []
+    recipe = recipe or workspace.recipe
     file = workspace.path / "supports.parquet"
-    if file.exists():
+    if file.exists() and recipe == workspace.recipe:
         shipped = read_table(file, *REQUIRED).reindex(columns=COLUMNS)
         try:
             shipped["trace"] = [json.loads(trace) for trace in shipped["trace"]]
         except (TypeError, ValueError) as error:
             raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
         parts.append(shipped)
-    own = store.supports(recipes.get(workspace.recipe).hash) if store else []
+    own = store.supports(recipes.get(recipe).hash) if store else []
     if own:
         parts.append(pd.DataFrame(own).reindex(columns=COLUMNS))
     if not parts:
@@ -80,9 +85,9 @@ def to_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
     return found
 
 
-def find(workspace, store: Store, **asked) -> dict | None:
+def find(workspace, store: Store, recipe: str | None = None, **asked) -> dict | None:
     """The answer to one question, JSON-serialisable, or None; asked: a value for each name in ASKED."""
-    found = table(workspace, store)
+    found = table(workspace, store, recipe)
     for name in ASKED:
         found = found[found[name] == asked[name]]
     if found.empty:
@@ -91,3 +96,27 @@ def find(workspace, store: Store, **asked) -> dict | None:
     numbers = {name: None if found[name].isna().iloc[0] else int(row[name]) for name in SIZES}
     return {**row, **{name: int(row[name]) for name in ("target", "k_max", "trainings")}, **numbers,
             "created": float(row["created"])}
+
+
+def keep(store: Store, spec: dict, version: str | None, answer: dict) -> None:
+    """Keeps the answer to a support spec, a `support.Support` as a dict, found with this version of its ranking."""
+    recipe, body = recipes.get(spec["recipe"]).hash, answer | {"version": version}
+    if any(spec.get(name) for name in EXTRAS):
+        store.put_answer(recipe, question(spec), body)
+    else:
+        store.put_support(recipe, *(spec[name] for name in ASKED), body)
+
+
+def answer(workspace, store: Store, spec: dict) -> dict | None:
+    """The answer to a support spec, plain or not, JSON-serialisable, or None."""
+    if not any(spec.get(name) for name in EXTRAS):
+        return find(workspace, store, spec["recipe"], **{name: spec[name] for name in ASKED})
+    found = store.answer(recipes.get(spec["recipe"]).hash, question(spec))
+    if found is None or found["version"] != workspace.ranking(spec["ranking"]).version:
+        return None
+    return {name: spec[name] for name in (*ASKED, *EXTRAS) if name in spec} | found
+
+
+def question(spec: dict) -> dict:
+    """What a spec asks, without where and under which recipe: the key of its answer."""
+    return {name: value for name, value in spec.items() if name not in ("workspace", "recipe")}

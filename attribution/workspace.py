@@ -64,6 +64,9 @@ class BaseModels:
         ranks[np.arange(n_val), labels] = np.inf
         #: int [n_val], the most likely wrong class: best mean rank over the models (protocol.md, section 2)
         self.runner_up = ranks.argmin(1)
+        #: int [n_val], the class that a target is mistaken for: what most models predict where that is wrong, else
+        #: `runner_up`
+        self.rival = np.where(self.prediction != labels, self.prediction, self.runner_up)
 
     @cached_property
     def mean(self) -> np.ndarray:
@@ -85,12 +88,18 @@ class BaseModels:
     @cached_property
     def statuses(self) -> np.ndarray:
         """`status` of every target, str [n_val]."""
-        share = self.right / self.models
-        return np.where(share >= 0.9, "stable", np.where(share <= 0.5, "already_wrong", "unstable"))
+        return status(self.right, self.models)
 
     def status(self, target: int) -> str:
         """"stable" (right in at least 9 of 10 models), "already_wrong" (at most 5 of 10) or "unstable" (between)."""
         return str(self.statuses[target])
+
+
+def status(right, models: int) -> np.ndarray:
+    """What so many right of so many models say of a target, str: "stable", "already_wrong" or "unstable", see
+    `BaseModels.status`. right: int, any shape."""
+    share = np.asarray(right) / models
+    return np.where(share >= 0.9, "stable", np.where(share <= 0.5, "already_wrong", "unstable"))
 
 
 class Workspace:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attribution import UserError, jobs, support, supports
+from attribution import UserError, duplicates, jobs, questions, support, supports
 from attribution.cli import (
     AsJson,
     Protocol,
@@ -23,6 +23,14 @@ from attribution.cli import (
     watch,
 )
 from attribution.cli.measuring import evaluate_supports
+from attribution.cli.questions import (
+    Cosine,
+    Features,
+    Recipe,
+    disjoint_verb,
+    evaluate_transfer,
+    study_across,
+)
 from attribution.edits import parse_images
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
@@ -35,24 +43,34 @@ def retrain(target: Target,
             ranking: Annotated[str | None, typer.Option(help="The ranking's name; `info` lists them.")] = None,
             remove_top: Annotated[int | None, typer.Option(help="Remove the ranking's first K images.")] = None,
             relabel_top: Annotated[int | None, typer.Option(help="Give its first K images a wrong label.")] = None,
+            remove_harmful: Annotated[int | None, typer.Option(help="Remove the K most harmful images, as a repair "
+                                                               "does.")] = None,
             remove: Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")] = None,
             relabel: Annotated[str | None, typer.Option(help="Give these images a wrong label.")] = None,
             seeds: Annotated[int, typer.Option(help="Trainings an edit.")] = len(jobs.SEEDS),
             draws: Annotated[int, typer.Option(help="Random controls of the same classes.")] = jobs.DRAWS,
+            with_duplicates: Annotated[bool, typer.Option("--with-duplicates", help="Remove near-duplicates of the "
+                                                          "images, too.")] = False,
+            features: Features = None, cosine: Cosine = duplicates.COSINE, recipe: Recipe = None,
             workspace: Where = DEMO, as_json: AsJson = False):
     """Retrain without a ranking's first images or chosen ones (or with wrong labels on them), beside the controls."""
-    if [remove_top, relabel_top, remove, relabel].count(None) != 3:
-        raise UserError("say one of --remove-top K, --relabel-top K, --remove IMAGES and --relabel IMAGES")
+    if [remove_top, relabel_top, remove_harmful, remove, relabel].count(None) != 4:
+        raise UserError("say one of --remove-top K, --relabel-top K, --remove-harmful K, --remove IMAGES and "
+                        "--relabel IMAGES")
     chosen = remove if relabel is None else relabel
     if (ranking is None) == (chosen is None):
-        raise UserError("--remove-top and --relabel-top need a --ranking, --remove and --relabel take none")
+        raise UserError("--remove-top, --relabel-top and --remove-harmful need a --ranking, --remove and --relabel "
+                        "take none")
     if seeds < 1 or draws < 0:
         raise UserError("give at least one seed, and no negative number of draws")
     kind = "remove" if relabel is None and relabel_top is None else "mislabel"
-    k = remove_top if relabel_top is None else relabel_top
+    k = next((number for number in (remove_top, relabel_top, remove_harmful) if number is not None), 0)
+    end = "helpful" if remove_harmful is None else "harmful"
     ws = Workspace.open(workspace)
     ids = None if chosen is None else parse_images(chosen, ws.n_train)
-    spec = jobs.retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids)
+    groups = duplicates.grouping(ws, features, cosine) if with_duplicates else None
+    spec = jobs.retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids, end=end, groups=groups,
+                             recipe=recipe)
     store = Store.of(ws)
     cached = jobs.missing(ws, store, spec) == 0
     if not cached:
@@ -63,6 +81,9 @@ def retrain(target: Target,
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(answer["newest"]))
     print(f"{jobs.describe(spec)}, recipe {answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds']}"
           + (f" (known since {made})" if cached else ""))
+    if groups:
+        print(f"{spec['groups']['along']} near-duplicates came along ({groups['features']}, cosine at least "
+              f"{groups['cosine']:g})")
     controls = answer["controls"]
     rows = {"the edit": answer, "nothing removed": controls["none"], "random, same classes": controls["random"]}
     table("", [{"": name, "wrong": f"{row['wrong']} of {row['of']}", "flipped": "yes" if row["flipped"] else "no"}
@@ -71,22 +92,32 @@ def retrain(target: Target,
 
 @app.command("support")
 def support_verb(target: Target, ranking: RankingName,
-                 kind: Annotated[str, typer.Option(help="remove or mislabel")] = "remove",
+                 kind: Annotated[str, typer.Option(help="remove, mislabel, or repair: remove the most harmful images "
+                                                   "until a wrong target is right")] = "remove",
                  protocol: Protocol = None,
                  k_max: Annotated[int, typer.Option(help="Give up above this many images.")] = support.K,
+                 disjoint: Annotated[int | None, typer.Option(help="Up to so many supports that share no image, 2 or "
+                                                              "3.")] = None,
+                 groups: Annotated[bool, typer.Option("--groups", help="Remove each image with its near-duplicates; k "
+                                                      "counts such groups.")] = False,
+                 features: Features = None, cosine: Cosine = duplicates.COSINE, recipe: Recipe = None,
                  workspace: Where = DEMO, as_json: AsJson = False):
-    """Find the smallest tested prefix of a ranking whose removal (or relabelling) flips a target."""
+    """Find the smallest tested prefix of a ranking whose removal (or relabelling) flips a target, or repairs it."""
     ws = Workspace.open(workspace)
-    spec = jobs.support_spec(ws, target, ranking, kind, protocol or supports.usual_protocol(ws), k_max)
+    asked = {"target": target, "ranking": ranking, "kind": kind, "k_max": k_max, "recipe": recipe,
+             "protocol": protocol or supports.usual_protocol(ws),
+             "groups": duplicates.grouping(ws, features, cosine) if groups else None}
+    if disjoint is not None:
+        return disjoint_verb(ws, questions.disjoint_spec(ws, disjoint, **asked), as_json)
+    spec = jobs.support_spec(ws, **asked)
     store = Store.of(ws)
-    asked = {name: spec[name] for name in supports.ASKED}
-    row = supports.find(ws, store, **asked)
+    row = supports.answer(ws, store, spec)
     cached = row is not None
     if not cached:
         watch(ws, spec)
-        row = supports.find(ws, store, **asked)
+        row = supports.answer(ws, store, spec)
     if as_json:
-        return print_json({"recipe": ws.recipe, **row, "cached": cached})
+        return print_json({"recipe": spec["recipe"], **row, "cached": cached})
     known = time.strftime(" (known since %Y-%m-%d %H:%M)", time.localtime(row["created"])) if cached else ""
     print(f"target {spec['target']}, {ranking}, {kind}: {_support_text(row)}, {row['trainings']} trainings{known}")
     table("", [{"k": p["k"], "seeds": len(p["seeds"]), "wrong": p["wrong"],
@@ -94,26 +125,44 @@ def support_verb(target: Target, ranking: RankingName,
 
 
 def _support_text(row):
-    if row["status"] in ("flipped", "unstable"):
-        seeds = f"; five other seeds: {row['others'][0]} to {row['others'][1] or 'more'}" if row["others"] else ""
-        return f"support {row['support']} ({row['status']}, survived at {row['lo']}{seeds})"
-    return f"no support found up to {row['lo']}" if row["status"] == "censored" else "already wrong, nothing to flip"
+    if row["status"] in ("flipped", "repaired", "unstable"):
+        before = "still wrong" if row["kind"] == "repair" else "survived"
+        images = f", {row['images']} images with near-duplicates" if "images" in row else ""
+        seeds = f"; five other seeds: {row['others'][0]} to {row['others'][1] or 'more'}" if row.get("others") else ""
+        return f"support {row['support']}{images} ({row['status']}, {before} at {row['lo']}{seeds})"
+    nothing = {"already_wrong": "already wrong, nothing to flip", "already_right": "already right, nothing to repair"}
+    return nothing.get(row["status"]) or f"no support found up to {row['lo']}"
 
 
 @app.command()
-def study(targets: Annotated[int, typer.Option(help="How many stable targets, drawn at random.")] = 20,
+def study(targets: Annotated[int, typer.Option(help="How many stable targets (of repairs, wrong ones), drawn at "
+                                               "random.")] = 20,
           rankings: Rankings = None,
-          kinds: Annotated[str, typer.Option(help="remove, mislabel, or both with a comma.")] = "remove,mislabel",
+          kinds: Annotated[str, typer.Option(help="remove, mislabel and repair, with commas.")] = "remove,mislabel",
           protocol: Protocol = None,
           seed: Annotated[int, typer.Option(help="Draws the targets.")] = jobs.STUDY_SEED,
+          recipe: Recipe = None,
+          recipes: Annotated[str | None, typer.Option(help="Compare these recipes on targets stable in all of them, "
+                                                      "with commas.")] = None,
           workspace: Where = DEMO, as_json: AsJson = False):
     """Supports of many targets under several rankings. Interrupt it and call it again: it goes on where it was."""
-    from attribution.measure import random_stable
+    from attribution.measure import random_stable, random_wrong
 
     ws = Workspace.open(workspace)
     protocol = protocol or supports.usual_protocol(ws)
-    spec = jobs.study_spec(ws, random_stable(ws, targets, seed), names(ws, rankings), split(kinds), protocol)
-    job = watch(ws, spec)
+    chosen, wanted = names(ws, rankings), split(kinds)
+    if recipe and recipes:
+        raise UserError("say --recipe for a study under one, or --recipes to compare several")
+    if recipes or recipe not in (None, ws.recipe):
+        compared = split(recipes) if recipes else [ws.recipe, recipe]
+        study_across(ws, compared, compared if recipes else [recipe], targets, chosen, wanted, protocol, seed)
+        return evaluate_transfer(names=",".join(compared), protocol=protocol, workspace=workspace, as_json=as_json)
+    job = None
+    if flips := [kind for kind in wanted if kind != "repair"]:
+        job = watch(ws, jobs.study_spec(ws, random_stable(ws, targets, seed), chosen, flips, protocol))
+    if flips != wanted or not wanted:  # without any kind it is refused there
+        job = watch(ws, jobs.study_spec(ws, random_wrong(ws, targets, seed), chosen, ["repair"] if wanted else [],
+                                        protocol))
     print_json(jobs.job_json(job)) if as_json else evaluate_supports(protocol=protocol, workspace=workspace)
 
 

@@ -81,13 +81,16 @@ class Ranking(ABC):
         return target, k
 
     def candidates(self, target: int, which: str | None = None) -> np.ndarray:
-        """Training indices that are ranked, int64 ascending. which: as `candidates` of `top`."""
+        """Training indices that are ranked, int64 ascending. which: as `candidates` of `top`, or "rival" for those with
+        the class that the target is mistaken for (`BaseModels.rival`)."""
         which = which or ("true" if self.conditioned else "all")
         labels = self.workspace.train_labels
         if which == "true":
             return np.flatnonzero(labels == self.workspace.val_labels[target])
         if which == "predicted":
             return np.flatnonzero(labels == self.workspace.base.prediction[target])
+        if which == "rival":
+            return np.flatnonzero(labels == self.workspace.base.rival[target])
         if which == "all":
             return np.arange(len(labels))
         raise UserError(f"candidates {which!r} is not known; say {', '.join(CANDIDATES)}")

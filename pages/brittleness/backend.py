@@ -26,5 +26,8 @@ def kept(ws: Workspace, store: Store) -> list[dict]:
 
 def answer(ws: Workspace, store: Store, spec: dict) -> dict | None:
     """The kept answer to a support spec, as in `kept`, or None."""
+    if spec.get("groups"):
+        found = supports.answer(ws, store, spec)
+        return found and spec | {"created": found["created"], "shipped": False, "answer": found}
     asked = [spec[name] for name in ASKED]
     return next((one for one in kept(ws, store) if [one[name] for name in ASKED] == asked), None)

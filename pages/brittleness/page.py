@@ -1,16 +1,18 @@
 """Brittleness: the laboratory. Remove or relabel training images, retrain in the background, read the verdict."""
 
+import json
+
 import numpy as np
 import streamlit as st
 
-from attribution import UserError, Workspace, jobs, recipes, replay, supports
+from attribution import UserError, Workspace, disjoint, duplicates, jobs, questions, recipes, replay, supports
 from attribution.edits import parse_images
 from attribution.lineup import default_rankings
 from attribution.opening import opening
-from attribution.probes import KINDS, check_kind
+from attribution.probes import SUPPORTS, check_support, steps
 from attribution.store import Store
 from attribution.support import K
-from pages.brittleness import backend, studies, trace, words
+from pages.brittleness import backend, several, studies, trace, words
 from pages.explore.rows import card_html
 from pages.ui import atlas, command, controls, look, state
 from pages.ui import format as write
@@ -90,9 +92,10 @@ def _start(ws: Workspace, store: Store) -> None:
     values = {state.TARGET: first.target if first else 0, state.K: first.k if first else 10,
               state.CUT_RANKING: first.ranking if first else names[0] if names else "random", state.TEST: PREFIX,
               state.KIND: "remove", state.IDS: "", state.SEEDS: len(jobs.SEEDS), state.DRAWS: jobs.DRAWS,
-              state.PROTOCOL: supports.usual_protocol(ws), state.K_MAX: K, state.VIEW: ONE} | state_of[state.KEPT]
+              state.PROTOCOL: supports.usual_protocol(ws), state.K_MAX: K, state.DISJOINT: 1, state.TOGETHER: False,
+              state.VIEW: ONE} | state_of[state.KEPT]
     checks = {state.TARGET: ws.check_target, state.K: lambda k: _check_k(k, ws.n_train),
-              state.CUT_RANKING: ws.ranking, state.KIND: check_kind, state.PROTOCOL: jobs.check_protocol}
+              state.CUT_RANKING: ws.ranking, state.KIND: check_support, state.PROTOCOL: jobs.check_protocol}
     if "job" in link:
         job, error = _job(store, link["job"])
         if job:
@@ -136,12 +139,13 @@ def _values_of(spec: dict) -> dict:
     """What the widgets show for a job: its question, or the studies."""
     if spec["verb"] == "study":
         return {state.VIEW: STUDIES}
-    if spec["verb"] not in ("retrain", "support"):
+    if spec["verb"] not in ("retrain", "support", "disjoint"):
         return {}
-    shown = {state.TARGET: spec["target"], state.KIND: spec["kind"], state.VIEW: ONE}
-    if spec["verb"] == "support":
+    shown = {state.TARGET: spec["target"], state.KIND: "repair" if spec.get("end") == "harmful" else spec["kind"],
+             state.TOGETHER: bool(spec.get("groups")), state.VIEW: ONE}
+    if spec["verb"] != "retrain":
         return shown | {state.TEST: SEARCH, state.CUT_RANKING: spec["ranking"], state.PROTOCOL: spec["protocol"],
-                        state.K_MAX: spec["k_max"]}
+                        state.K_MAX: spec["k_max"], state.DISJOINT: spec.get("count", 1)}
     shown |= {state.SEEDS: len(spec["seeds"]), state.DRAWS: spec["draws"]}
     if spec["ranking"]:
         return shown | {state.TEST: PREFIX, state.CUT_RANKING: spec["ranking"], state.K: spec["k"]}
@@ -153,9 +157,10 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=120,
                                  on_change=_leave_job)
-        kind = st.segmented_control("What to do", KINDS, required=True, key=state.KIND,
+        kind = st.segmented_control("What to do", SUPPORTS, required=True, key=state.KIND,
                                     bind="query-params", on_change=_leave_job,
-                                    help="Mislabel: give them the target's most likely wrong class.")
+                                    help="Mislabel: give them the target's most likely wrong class. Repair: remove the "
+                                    "most harmful ones, to make a wrong prediction right.")
         test = st.segmented_control("With", TESTS, required=True, key=state.TEST,
                                     bind="query-params", on_change=_leave_job)
         ranking, k, text = None, None, ""
@@ -179,16 +184,26 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
                     "ends of the bracket with fresh seeds. Adaptive trains one model at a time where its margins leave "
                     "most doubt, in a third of the trainings, to a quarter of an octave. Paper: as published, always "
                     "five seeds.")
+                count = st.number_input("Supports that share no image", 1, disjoint.MOST, key=state.DISJOINT,
+                                        on_change=_leave_job, help="The images of the first one are passed over, and "
+                                        "the search begins again.")
             else:
                 seeds = st.number_input("Seeds", 1, 20, key=state.SEEDS, on_change=_leave_job)
                 draws = st.number_input("Draws of random images", 0, 10, key=state.DRAWS,
                                         on_change=_leave_job)
+            together = st.toggle("With their near-duplicates", key=state.TOGETHER, on_change=_leave_job,
+                                 disabled=kind == "mislabel", help="Training images whose features have a cosine of "
+                                 f"{duplicates.COSINE} or more to one that is removed go with it.")
         try:
+            groups = duplicates.grouping(ws) if together and kind != "mislabel" else None
             if test == SEARCH:
-                spec = jobs.support_spec(ws, target, ranking, kind, protocol, k_max)
+                asked = {"target": target, "ranking": ranking, "kind": kind, "protocol": protocol, "k_max": k_max,
+                         "groups": groups}
+                spec = questions.disjoint_spec(ws, count, **asked) if count > 1 else jobs.support_spec(ws, **asked)
             else:
                 ids = parse_images(text, ws.n_train) if test == CHOSEN else None
-                spec = jobs.retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids)
+                spec = jobs.retrain_spec(ws, target, ranking, "remove" if kind == "repair" else kind, k, range(seeds),
+                                         draws, ids, end="harmful" if kind == "repair" else "helpful", groups=groups)
         except UserError as error:
             return None, error
         st.button("Find the support" if test == SEARCH else "Retrain", key="run", type="primary", on_click=_run,
@@ -204,10 +219,14 @@ def _leave_job() -> None:
 def _heading(ws: Workspace, target: int, spec: dict | None) -> str:
     true = ws.classes[ws.val_labels[target]]
     if spec and spec["verb"] == "retrain":
-        return f"Is target {target} still read as {true} {words.doing(spec, ws)}?"
+        asked = f"Is target {target} read as {true}" if spec.get("end") else f"Is target {target} still read as {true}"
+        return f"{asked} {words.doing(spec, ws)}?"
+    times = f", up to {spec['count']} times over" if spec and spec["verb"] == "disjoint" else ""
+    if spec and spec["kind"] == "repair":
+        return f"How few harmful images of {spec['ranking']}, taken away, let target {target} be read as {true}{times}?"
     if spec:
         edit = "taken away" if spec["kind"] == "remove" else f"relabelled {ws.classes[ws.base.runner_up[target]]}"
-        return f"How few images of {spec['ranking']}, {edit}, turn target {target} from {true}?"
+        return f"How few images of {spec['ranking']}, {edit}, turn target {target} from {true}{times}?"
     return f"Target {target}, {true}"
 
 
@@ -231,8 +250,7 @@ def _run(ws: Workspace, spec: dict) -> None:
 def _preview(ws: Workspace, spec: dict) -> None:
     """The training images that the edit changes; for a search, those it would take from, in their order."""
     target, label = spec["target"], ws.val_labels[spec["target"]]
-    ids = _preview_ids(ws, str(ws.path), target, spec["kind"], spec.get("ranking"), tuple(spec.get("ids", ())),
-                       spec.get("k_max"))
+    ids = _preview_ids(ws, json.dumps(spec))
     if not len(ids):
         st.info("This ranking has no image for this target that the edit could change.")
         return
@@ -250,16 +268,21 @@ def _preview(ws: Workspace, spec: dict) -> None:
                   "tiles": tiles(places, ids, texts, caption=captions, mark=marks)}]})
     classes, counts = np.unique(given, return_counts=True)
     mix = ", ".join(f"{n} {ws.classes[c]}" for c, n in sorted(zip(classes, counts), key=lambda one: -one[1]))
-    how = "Searched, best first: up to" if spec["verb"] == "support" else "Relabelled:" if relabel else "Removed:"
+    first = "most harmful" if spec["kind"] == "repair" else "best"
+    how = f"Searched, {first} first: up to" if "k_max" in spec else "Relabelled:" if relabel else "Removed:"
     planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
-    st.caption(write.plain(f"{how} {len(ids)} of {write.count(ws.n_train)} training images ({mix}).{planted}"))
+    note = words.heuristic(ws, spec) + words.along(spec)
+    st.caption(write.plain(f"{how} {len(ids)} of {write.count(ws.n_train)} training images ({mix}).{note}{planted}"))
 
 
 @st.cache_data(max_entries=200, ttl=60, show_spinner=False)
-def _preview_ids(_ws, path, target, kind, ranking, ids, k_max) -> np.ndarray:
-    if ids:
-        return np.array(ids)
-    return jobs.prefix(_ws, _ws.ranking(ranking), target, kind, min(k_max or PREVIEW, PREVIEW))
+def _preview_ids(_ws, asked: str) -> np.ndarray:
+    """asked: the spec as JSON."""
+    spec = json.loads(asked)
+    if "ids" in spec:
+        return np.array(spec["ids"])
+    found = steps(_ws, spec | {"k_max": min(spec["k_max"], PREVIEW)})
+    return np.concatenate(found)[:PREVIEW] if found else np.zeros(0, np.int64)
 
 
 # -- the answer
@@ -268,7 +291,7 @@ def _answer(ws: Workspace, store: Store, spec: dict) -> None:
     """What is known of the question, drawn anew every second while a job of it is at work."""
     job = _open_job(store, spec)
     running = bool(job and job.open)
-    view = _retraining if spec["verb"] == "retrain" else _search
+    view = {"retrain": _retraining, "support": _search, "disjoint": _disjoint}[spec["verb"]]
 
     @st.fragment(run_every="1s" if running else None)
     def draw():
@@ -333,9 +356,10 @@ def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
         st.html(words.verdict_html(*words.support_verdict(ws, target, spec["ranking"], spec["kind"], answer)))
     if probes:
         table, chart = st.columns([1.35, 1], gap="medium")
-        table.html(words.probes_html(ws, target, probes))
+        table.html(words.probes_html(ws, target, probes, spec["kind"]))
         chart.plotly_chart(trace.figure(tuple((p["k"], p["confirm"], *trace.share(p, label)) for p in probes),
-                                        answer and answer["lo"], answer and answer["hi"]), key="trace", height=250,
+                                        answer and answer["lo"], answer and answer["hi"],
+                                        tuple(words.outcomes(spec["kind"]).items())), key="trace", height=250,
                            config={"displayModeBar": False}, alt="share of wrong models at each k tried; the table "
                            "beside it has the same numbers")
     if answer and answer["hi"] and spec["verb"] == "support":
@@ -349,6 +373,17 @@ def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
     count = answer["trainings"] if answer else played.trained
     _provenance(ws, f"protocol {spec['protocol']}, K = {spec['k_max']}; {count} trainings asked for"
                 + ("" if answer else " so far"))
+    _command(ws, spec)
+
+
+def _disjoint(ws: Workspace, store: Store, spec: dict, job) -> None:
+    known = several.draw(ws, store, spec)
+    if not known and not job:
+        st.markdown(f"**Not searched yet.** {write.plain(words.cost_text(replay.cost(ws, store, spec)))}.")
+    else:
+        _job_line(ws, store, spec, job, known)
+    _provenance(ws, f"protocol {spec['protocol']}, K = {spec['k_max']}; each search passes over the images of the "
+                "supports before it, and trains on all others")
     _command(ws, spec)
 
 
@@ -416,7 +451,8 @@ def _measured(ws: Workspace, store: Store, target: int) -> None:
 
 def _open_support(one: dict) -> None:
     for name, value in ((state.TEST, SEARCH), (state.KIND, one["kind"]), (state.CUT_RANKING, one["ranking"]),
-                        (state.PROTOCOL, one["protocol"]), (state.K_MAX, one["k_max"])):
+                        (state.PROTOCOL, one["protocol"]), (state.K_MAX, one["k_max"]), (state.DISJOINT, 1),
+                        (state.TOGETHER, False)):
         state_of[name] = value
     _leave_job()
 

@@ -14,13 +14,15 @@ def share(probe: dict, label: int) -> tuple[float, bool | None]:
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)
-def figure(points: tuple, lo: int | None, hi: int | None) -> go.Figure:
-    """points: (k, confirm, share wrong, verdict) of each probe in the order tried. Same trace, same object."""
+def figure(points: tuple, lo: int | None, hi: int | None, outcomes: tuple) -> go.Figure:
+    """points: (k, confirm, share wrong, verdict) of each probe in the order tried; outcomes: the items of
+    `words.outcomes`. Same trace, same object."""
     chart = go.Figure()
     if lo is not None and hi is not None:
         chart.add_vrect(x0=max(lo, 0.5), x1=hi, fillcolor=palette.HIGHLIGHT, opacity=0.3, line_width=0)
     chart.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": "gray"})
-    looks = {True: ("flipped", "diamond", palette.HARMFUL), False: ("survived", "circle", palette.HELPFUL),
+    names = dict(outcomes)
+    looks = {True: (names[True], "diamond", palette.HARMFUL), False: (names[False], "circle", palette.HELPFUL),
              None: ("under way", "circle-open", "gray")}
     for verdict, (name, symbol, colour) in looks.items():
         some = [(k, y, at + 1, confirm) for at, (k, confirm, y, said) in enumerate(points) if said is verdict]

@@ -9,13 +9,36 @@ from pages.ui import format as write
 
 def which(spec: dict) -> str:
     """The images that a retrain spec edits: "the first 24 images of trak-10"."""
-    if not spec["ranking"]:
-        return f"{spec['k']} chosen image{'s' * (spec['k'] > 1)}"
-    return _first(spec["k"], spec["ranking"])
+    found = f"{spec['k']} chosen image{'s' * (spec['k'] > 1)}"
+    if spec["ranking"]:
+        found = _first(spec["k"], spec["ranking"], spec.get("end") == "harmful")
+    return found + (" and near-duplicates" if spec.get("groups") else "")
 
 
-def _first(k: int, ranking: str) -> str:
+def _first(k: int, ranking: str, harmful: bool = False) -> str:
+    if harmful:
+        return f"the {f'{k} most harmful images' if k > 1 else 'most harmful image'} of {ranking}"
     return f"the first {f'{k} images' if k > 1 else 'image'} of {ranking}"
+
+
+def heuristic(ws: Workspace, spec: dict) -> str:
+    """What stands in for the harmful end of a ranking that has none."""
+    if "repair" not in (spec["kind"], "repair" if spec.get("end") else "") or ws.ranking(spec["ranking"]).signed:
+        return ""
+    rival = ws.classes[ws.base.rival[spec["target"]]]
+    return (f" {spec['ranking']} has no sign and so no harmful end: its first images of {rival}, which the target is "
+            "mistaken for, stand in for it, a heuristic.")
+
+
+def along(spec: dict) -> str:
+    """How many near-duplicates come along, and by which measure."""
+    if not spec.get("groups"):
+        return ""
+    groups = spec["groups"]
+    how = f" (cosine of {groups['cosine']:g} or more in {groups['features']})"
+    if "along" not in groups:
+        return f" With near-duplicates{how}; k counts images with all of theirs."
+    return f" Of these {groups['along']} came along as near-duplicates{how}."
 
 
 def doing(spec: dict, ws: Workspace) -> str:
@@ -43,6 +66,8 @@ def verdict(ws: Workspace, spec: dict, answer: dict) -> tuple[str, str] | None:
     controls = f"{none['wrong']} of {none['of']} are wrong with all images as they are"
     if random["of"]:
         controls += f", {random['wrong']} of {random['of']} after the same with random images of the same classes"
+    if spec.get("end") == "harmful":
+        return _repair_verdict(true, edit, controls, answer["flipped"], none["flipped"], random)
     if none["flipped"]:
         return "Already wrong", f"{edit}. But {controls}: there is no {true} to flip."
     if answer["flipped"] and random["flipped"]:
@@ -50,31 +75,66 @@ def verdict(ws: Workspace, spec: dict, answer: dict) -> tuple[str, str] | None:
     return ("Flipped" if answer["flipped"] else "Holds"), f"{edit}; {controls}."
 
 
+def _repair_verdict(true, edit, controls, wrong, before, random) -> tuple[str, str]:
+    if before is False:
+        return "Right already", f"{edit}. But {controls}: there is nothing to repair."
+    if wrong:
+        return "Still wrong", f"{edit}; {controls}."
+    if random["of"] and random["flipped"] is False:
+        return "Repaired, by chance too", f"{edit}. But {controls}: without any images of these classes it is {true}."
+    return "Repaired", f"{edit}; {controls}."
+
+
 def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, found: dict) -> tuple[str, str]:
     """(one word, one sentence) of a support search's answer (`support.Support` as a dict)."""
     true, edit = ws.classes[ws.val_labels[target]], "removed" if kind == "remove" else "relabelled"
     if found["status"] == "already_wrong":
         return "Already wrong", f"most base models do not read target {target} as {true}: there is nothing to flip."
+    if found["status"] == "already_right":
+        return "Already right", f"most base models read target {target} as {true}: there is nothing to repair."
+    if kind == "repair":
+        return _repair_found(true, ranking, found)
     if found["status"] == "censored":
         return f"None up to {found['lo']}", (
             f"with {_first(found['lo'], ranking)} {edit}, most models still say {true}. The search ends there: the "
             "support is larger, or there is none.")
     sentence = f"most models no longer say {true} with {_first(found['hi'], ranking)} {edit}"
     sentence += f"; with {found['lo']} they still do." if found["lo"] else "."
+    return f"Support {found['support']}", sentence + _doubt(found)
+
+
+def _doubt(found: dict) -> str:
+    """How far the size of a support is to be trusted."""
+    text = ""
     if found["status"] == "unstable":
         adaptive = any("p" in row for row in found["trace"])
         why = "The most trainings allowed did not settle" if adaptive else "Fresh seeds changed a verdict at"
-        sentence += f" {why} this edge: take it as near the threshold, not as a number."
+        text += f" {why} this edge: take it as near the threshold, not as a number."
     if found.get("others"):
         low, high = found["others"]
-        sentence += (f" Five other seeds would put it {_between(low, high)} in 90 % of cases, by the margins measured.")
-    return f"Support {found['support']}", sentence
+        text += f" Five other seeds would put it {_between(low, high)} in 90 % of cases, by the margins measured."
+    return text
 
 
 def _between(low: int | None, high: int | None) -> str:
     if low is None:
         return "beyond the largest k"
     return f"at {low} or beyond" if high is None else f"at {low}" if low == high else f"between {low} and {high}"
+
+
+def _repair_found(true, ranking, found) -> tuple[str, str]:
+    if found["status"] == "censored":
+        return f"None up to {found['lo']}", (
+            f"without {_first(found['lo'], ranking, True)} most models are still wrong. The search ends there: the "
+            "repair is larger, or there is none.")
+    sentence = f"most models say {true} without {_first(found['hi'], ranking, True)}"
+    sentence += f"; without {found['lo']} they are still wrong." if found["lo"] else "."
+    return f"Repair {found['support']}", sentence + _doubt(found)
+
+
+def outcomes(kind: str) -> dict[bool, str]:
+    """The word for a probe whose models are mostly wrong, and for one whose models are not."""
+    return {True: "still wrong", False: "repaired"} if kind == "repair" else {True: "flipped", False: "survived"}
 
 
 def cost_text(cost) -> str:
@@ -153,7 +213,7 @@ def _dot(kind: str, words: str, style: str = "") -> str:
     return f'<span class="dot {kind}"{style} role="img" title="{words}" aria-label="{words}"></span>'
 
 
-def probes_html(ws: Workspace, target: int, probes: list[dict]) -> str:
+def probes_html(ws: Workspace, target: int, probes: list[dict], kind: str = "remove") -> str:
     """The search's trace as a table, in the order tried; probes as `Replay.probes`."""
     label = int(ws.val_labels[target])
     lines = ""
@@ -165,12 +225,13 @@ def probes_html(ws: Workspace, target: int, probes: list[dict]) -> str:
         margins = [run["margin"] for run in done if "margin" in run]
         mean = sum(margins) / len(margins) if margins else probe.get("margin")
         margin = "" if mean is None else _signed(mean)
-        outcome = {True: "flipped", False: "survived", None: "…"}[flipped]
+        outcome = {**outcomes(kind), None: "…"}[flipped]
+        look = {True: "flipped", False: "survived", None: ""}[flipped]
         sure = f", {100 * max(probe['p'], 1 - probe['p']):.0f} % sure" if "p" in probe else ""
         lines += (f'<tr><td class="n">{probe["k"]}</td><td>{"fresh seeds" if probe["confirm"] else ""}</td>'
                   f'<td><span class="draw">{"".join(dot(ws, label, run) for run in probe["runs"])}</span></td>'
                   f'<td class="n">{wrong} of {len(done)}</td><td class="n">{margin}</td>'
-                  f'<td>{write.escape(said)}</td><td class="{outcome}">{outcome}{sure}</td></tr>')
+                  f'<td>{write.escape(said)}</td><td class="{look}">{outcome}{sure}</td></tr>')
     head = "".join(f"<th{' class=n' if name in ('k', 'wrong', 'mean margin') else ''}>{name}</th>"
                    for name in ("k", "", "seeds", "wrong", "mean margin", "the models say", "verdict"))
     return f'<table class="lu-table"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'

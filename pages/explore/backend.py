@@ -23,7 +23,7 @@ def supports(_ws: Workspace, stamp: str) -> dict[int, dict[str, dict[str, dict]]
     table = answers.table(_ws, store)
     store.close()
     found: dict[int, dict[str, dict[str, dict]]] = {}
-    for row in table[table.protocol == answers.usual_protocol(_ws)].itertuples():
+    for row in table[(table.protocol == answers.usual_protocol(_ws)) & (table.kind != "repair")].itertuples():
         flipped = row.status in ("flipped", "unstable")
         said = verdict(_ws, row) if flipped else None
         found.setdefault(int(row.target), {}).setdefault(row.kind, {})[row.ranking] = {

@@ -4,7 +4,8 @@ import streamlit as st
 
 from attribution import UserError, Workspace, jobs, replay, studies
 from attribution.lineup import default_rankings
-from attribution.measure import KINDS, random_stable, stable
+from attribution.measure import KINDS, random_stable, random_wrong, stable
+from attribution.probes import KINDS as EDITS
 from attribution.store import Store
 from pages.methods import words
 from pages.ui import command, controls, state
@@ -20,13 +21,15 @@ def form(ws: Workspace, found: studies.Study) -> None:
     if not most:
         st.info("No validation image is read right by nine of ten base models: a study has nothing to flip here.")
         return
-    targets = st.number_input("Stable targets, drawn at random", 1, most, min(TARGETS, most), key=state.STUDY_TARGETS,
-                              help="A larger study holds the smaller one: its first targets are the same.")
+    targets = st.number_input("Targets, drawn at random", 1, most, min(TARGETS, most), key=state.STUDY_TARGETS,
+                              help="Stable ones; for repairs those that at most 1 of 10 base models reads right. A "
+                              "larger study holds the smaller one: its first targets are the same.")
     rankings = st.pills("Rankings", ws.rankings(), default=default_rankings(ws), selection_mode="multi",
                         key=state.STUDY_RANKINGS)
-    kinds = st.pills("Kinds of support", KINDS, default=list(KINDS), selection_mode="multi", key=state.STUDY_KINDS)
+    kinds = st.pills("Kinds of support", KINDS, default=EDITS, selection_mode="multi", key=state.STUDY_KINDS)
+    draw = random_wrong if "repair" in kinds else random_stable
     try:
-        spec = jobs.study_spec(ws, random_stable(ws, targets, jobs.STUDY_SEED), rankings, kinds, found.protocol)
+        spec = jobs.study_spec(ws, draw(ws, targets, jobs.STUDY_SEED), rankings, kinds, found.protocol)
         store = Store.of(ws)
         cost = replay.study_cost(ws, store, spec)
         store.close()

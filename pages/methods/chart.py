@@ -7,7 +7,7 @@ from attribution import curves
 from attribution.studies import Study, points
 from pages.ui import palette
 
-TITLES = {"remove": "Removal", "mislabel": "Mislabelling"}
+TITLES = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
 
 
 def cdfs(study: Study) -> go.Figure:
@@ -23,7 +23,7 @@ def cdfs(study: Study) -> go.Figure:
             named.add(ranking)
     chart.update_xaxes(range=[0, study.k_max * 1.01], title="k, first images of the ranking edited")
     chart.update_yaxes(range=[0, 1.02], tickformat=".0%", title=None)
-    chart.update_yaxes(title="targets flipped", col=1)
+    chart.update_yaxes(title="targets flipped or repaired" if "repair" in kinds else "targets flipped", col=1)
     chart.update_layout(height=430, margin={"l": 8, "r": 8, "t": 70, "b": 8}, hovermode="closest",
                         clickmode="event+select", dragmode="select",
                         legend={"orientation": "h", "y": 1.2, "x": 0, "entrywidth": 130})

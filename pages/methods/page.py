@@ -9,7 +9,7 @@ from attribution.measure import measured_lds
 from attribution.store import Store
 from attribution.support import CONFIRM_SEEDS, SEEDS
 from pages.explore.rows import wall_data
-from pages.methods import asking, words
+from pages.methods import asking, prune, transfer, words
 from pages.methods.chart import cdfs
 from pages.ui import atlas, command, look, state
 from pages.ui import format as write
@@ -21,6 +21,7 @@ PICTURE = {"modeBarButtons": [["toImage"]], "displayModeBar": True, "displaylogo
 UNSTABLE = {True: "24 trainings did not settle them", False: "fresh seeds changed a verdict"}  # by: adaptive?
 UNDER_WAY = 20  # studies whose progress is looked at, at most
 STATUSES = ("flipped", "unstable", "censored", "already_wrong")
+OF_REPAIR = ("repaired", "unstable", "censored", "already_right")
 state_of = st.session_state
 
 
@@ -44,7 +45,9 @@ def main() -> None:
     measured = _measured(found, found.version)
     st.caption(write.plain(
         "A support is the shortest tested prefix of a ranking whose removal (or relabelling) flips a target. The curve "
-        "is the share of targets flipped by k: the higher, the better the ranking finds the images that matter."))
+        "is the share of targets flipped by k: the higher, the better the ranking finds the images that matter."
+        + (" A repair removes the most harmful images until a target that is wrong is right: other targets, a curve of "
+           "its own." if "repair" in found.tables else "")))
     selected = state_of.get("cdfs")
     asking.progress(ws, found, bool(selected and selected.selection.points))
     picked = st.plotly_chart(_figure(found, found.version), key="cdfs", on_select="rerun",
@@ -62,6 +65,7 @@ def main() -> None:
         if measured[kind]["pairs"]:
             st.caption(words.KINDS[kind])
             st.html(words.pairs_html(measured[kind]["pairs"]))
+    _further(ws)
 
 
 # -- reading; cached so that the chart is the same object, or a selection in it would be lost
@@ -108,10 +112,25 @@ def _no_study(ws: Workspace, found: studies.Study, lds: dict | None) -> None:
         st.info("No study has been made in this workspace yet. Ask for one here; the curves appear as its searches "
                 "finish.")
         asking.form(ws, found)
+        _further(ws)
         return
     with st.container(width=760):
         look.train_first(ws, "Support curves compare rankings by how few images change a prediction, and no model has "
                              "been trained here yet.")
+
+
+def _further(ws: Workspace) -> None:
+    """What else retraining tells of rankings; nothing where no model was trained yet."""
+    if not ws.has_base:
+        return
+    store = Store.of(ws)
+    try:
+        transfer.section(ws, store)
+        prune.section(ws, store)
+    except UserError as error:
+        st.error(write.sentence(error))
+    finally:
+        store.close()
 
 
 def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | None) -> None:
@@ -157,10 +176,11 @@ def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:
         with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
             kind = st.segmented_control("Kind", list(found.tables), default=next(iter(found.tables)), required=True)
             ranking = st.selectbox("Ranking", list(found.tables[kind]), width=190)
+            statuses = OF_REPAIR if kind == "repair" else STATUSES
             outcomes = {status: [target for target, one in found.tables[kind][ranking].items()
-                                 if studies.status_of(one) == status] for status in STATUSES}
-            first = next((status for status in STATUSES if outcomes[status]), STATUSES[0])
-            status = st.segmented_control("Outcome", STATUSES, default=first, required=True,
+                                 if studies.status_of(one) == status] for status in statuses}
+            first = next((status for status in statuses if outcomes[status]), statuses[0])
+            status = st.segmented_control("Outcome", statuses, default=first, required=True,
                                           key=f"outcome {kind} {ranking}",
                                           format_func=lambda s: f"{s.replace('_', ' ')} {len(outcomes[s])}")
         rows = [(kind, ranking, target) for target in outcomes[status]]

@@ -7,7 +7,7 @@ from attribution.studies import Study, points
 from pages.ui import format as write
 from pages.ui import palette
 
-KINDS = {"remove": "Removal supports", "mislabel": "Mislabel supports"}
+KINDS = {"remove": "Removal supports", "mislabel": "Mislabel supports", "repair": "Repair supports"}
 COLUMNS = ("auc", "auc_ci", "median", "censored", "unstable", "already_wrong", "unfinished", "n", "trainings_mean")
 DASHES = {"solid": [30], "dash": [6, 4], "dot": [3, 3], "dashdot": [7, 3, 2, 3], "longdash": [11, 4],
           "longdashdot": [10, 3, 2, 3]}
@@ -40,10 +40,11 @@ def table_html(measured: dict, lds: dict | None, k_max: int) -> str:
         between = f'<td colspan="{6 * len(measured)}"></td>' if measured else ""
         body += (f'<tr class="last"><td>noise ceiling</td>{between}'
                  f'<td class="n first"><b>{ceiling}</b></td><td></td></tr>')
-    return _table(f"<tr><th></th>{heads}</tr><tr><th>ranking</th>{cells}</tr>", body)
+    return framed(f"<tr><th></th>{heads}</tr><tr><th>ranking</th>{cells}</tr>", body)
 
 
-def _table(head: str, body: str) -> str:
+def framed(head: str, body: str) -> str:
+    """Rows of HTML as a table that scrolls by itself where it is wider than the page."""
     return (f'<div class="lu-scroll"><table class="lu-table"><thead>{head}</thead><tbody>{body}</tbody></table></div>')
 
 
@@ -77,7 +78,7 @@ def pairs_html(pairs: list[dict]) -> str:
         body += (f'<tr><td>{swatch(row["a"])}{write.escape(row["a"])}</td><td>against</td>'
                  f'<td>{swatch(row["b"])}{write.escape(row["b"])}</td>'
                  + "".join(f'<td class="n">{number}</td>' for number in numbers) + "</tr>")
-    return _table(f"<tr>{head}</tr>", body)
+    return framed(f"<tr>{head}</tr>", body)
 
 
 def counts(kind: str, rankings: dict) -> str:
@@ -86,9 +87,10 @@ def counts(kind: str, rankings: dict) -> str:
     text = f"{KINDS[kind]}: {n[0]} targets" if len(n) == 1 else f"{KINDS[kind]}: {n[0]} to {n[-1]} targets a ranking"
     if len(n) == 1 and n[0] == 1:
         text = text[:-1]
-    wrong = max(one["already_wrong"] for one in rankings.values())
+    nothing = "already_right" if kind == "repair" else "already_wrong"
+    left_out = max(one[nothing] for one in rankings.values())
     unfinished = sum(one["unfinished"] for one in rankings.values())
-    text += f", {wrong} more already wrong and left out"
+    text += f", {left_out} more {nothing.replace('_', ' ')} and left out"
     return text + (f", {unfinished} searches unfinished" if unfinished else "")
 
 

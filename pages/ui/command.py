@@ -14,15 +14,20 @@ def line(ws: Workspace, *words) -> str:
 
 
 def asking(spec: dict) -> list | None:
-    """The words that ask what a retrain or support spec asks; None where there are none: seeds are counted from 0.
-    A retrain spec needs `ids` only where it names no ranking."""
-    words = [spec["verb"], "--target", spec["target"], *(["--ranking", spec["ranking"]] if spec["ranking"] else [])]
-    if spec["verb"] == "support":
+    """The words that ask what a retrain, support or disjoint spec asks; None where there are none: seeds are counted
+    from 0. A retrain spec needs `ids` only where it names no ranking."""
+    verb = "retrain" if spec["verb"] == "retrain" else "support"
+    words = [verb, "--target", spec["target"], *(["--ranking", spec["ranking"]] if spec["ranking"] else [])]
+    if verb == "support":
         words += ["--kind", spec["kind"], "--protocol", spec["protocol"]]
-        return words + (["--k-max", spec["k_max"]] if spec["k_max"] != K else [])
+        words += ["--k-max", spec["k_max"]] if spec["k_max"] != K else []
+        words += ["--disjoint", spec["count"]] if spec["verb"] == "disjoint" else []
+        return words + (["--groups"] if spec.get("groups") else [])
     if spec["seeds"] != list(range(len(spec["seeds"]))):
         return None
     edit = "--remove" if spec["kind"] == "remove" else "--relabel"
-    words += [f"{edit}-top", spec["k"]] if spec["ranking"] else [edit, ",".join(map(str, spec["ids"]))]
+    end = "harmful" if spec.get("end") == "harmful" else "top"
+    words += [f"{edit}-{end}", spec["k"]] if spec["ranking"] else [edit, ",".join(map(str, spec["ids"]))]
+    words += ["--with-duplicates"] if spec.get("groups") else []
     words += ["--seeds", len(spec["seeds"])]
     return words + (["--draws", spec["draws"]] if spec["draws"] != jobs.DRAWS else [])

@@ -13,6 +13,8 @@ METHODS = {"esvm": ("#B8478F", "solid"), "l2": ("#2F8FCB", "dash"), "cosine": ("
            "trak": ("#C98500", "longdash"), "datamodels": ("#008F68", "dashdot"), "random": ("#808080", "dot")}
 OTHERS = [("#8C6D31", "dashdot"), ("#5B5B9F", "longdash"), ("#A05A5A", "dash")]
 MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangle-up", "pixels": "cross"}
+#: colour and dash of the recipes that are compared, in order
+RECIPES = [("#4C6A92", "solid"), ("#B07D2B", "longdash"), ("#7A5195", "dashdot"), ("#3F8F7F", "dash")]
 
 
 def line(ranking: str) -> tuple[str, str, str]:

@@ -36,11 +36,16 @@ SEEDS = "seeds"
 DRAWS = "draws"
 PROTOCOL = "protocol"
 K_MAX = "k max"
+DISJOINT = "disjoint"
+TOGETHER = "with near-duplicates"
 
 # Of Methods.
 STUDY_TARGETS = "how many targets"
 STUDY_RANKINGS = "study rankings"
 STUDY_KINDS = "study kinds"
+PRUNE_RANKING = "ranking to prune by"
+PRUNE_SHARES = "shares to prune"
+PRUNE_SEEDS = "seeds a share"
 
 # Of Workspace.
 IMPORT_PATH = "import path"

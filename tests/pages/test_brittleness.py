@@ -7,7 +7,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import jobs, recipes
+from attribution import duplicates, jobs, recipes
 from attribution.store import Store
 from pages.brittleness import words
 from pages.ui import state
@@ -178,3 +178,89 @@ def test_names_are_escaped(ws, store):
 
 def test_numbers():
     assert words.numbers([0, 1, 2, 3, 7, 8]) == "0–3, 7, 8" and words.numbers([]) == ""
+
+
+# -- repairs, several supports, near-duplicates
+
+
+def answered(ws, store, spec, says):
+    """Does a job without a runner: `says(edit, seed)` is what every validation image is read as."""
+    for search in jobs.searches(ws, store, spec):
+        answer = None
+        while True:
+            try:
+                wanted = search.send(answer)
+            except StopIteration:
+                break
+            for edit, seed in wanted:
+                store.put(recipes.get(ws.recipe).hash, edit, seed, seconds=1.0, device="cpu", library="x", threads=1,
+                          predicted=np.full(ws.n_val, says(edit, seed)), margins=np.full(ws.n_val, 0.5))
+            answer = [store.get(store.key(recipes.get(ws.recipe).hash, edit, seed)) for edit, seed in wanted]
+
+
+def test_a_repair_is_asked_for_shown_and_tried_beside_its_controls(ws, store):
+    app = opened(target="1", kind="repair", test="find the support", ranking="trak-10")
+    assert not app.exception and not app.warning and "How few harmful images of trak-10" in texts(app)
+    assert "Not searched yet" in texts(app) and "most harmful first" in texts(app)
+    assert app.code[0].value.startswith("python -m attribution support --target 1 --ranking trak-10 --kind repair")
+    answered(ws, store, jobs.support_spec(ws, 1, "trak-10", "repair"), lambda edit, seed: 1 if edit.k >= 3 else 2)
+    app = opened(target="1", kind="repair", test="find the support", ranking="trak-10")
+    assert "<b>Repair 3.</b>" in html(app) and "without 2 they are still wrong" in html(app)
+    assert ">repaired</td>" in html(app) and ">still wrong</td>" in html(app) and ">flipped</td>" not in html(app)
+    app.button(key="at support").click().run()
+    assert not app.exception and "read as Box <b> without the 3 most harmful images of trak-10?" in texts(app)
+    assert "retrain --target 1 --ranking trak-10 --remove-harmful 3 --seeds 5" in app.code[0].value
+    spec = jobs.retrain_spec(ws, 1, "trak-10", "remove", 3, end="harmful")
+    assert "still read" not in texts(app) and app.button(key="run").click().run() and store.jobs()[0].spec == spec
+
+
+@pytest.mark.parametrize(("repaired", "word"), [
+    (["edit"], "Repaired"), ([], "Still wrong"), (["edit", "random"], "Repaired, by chance too"),
+    (["edit", "none", "random"], "Right already")])
+def test_the_verdict_on_a_repair(ws, store, repaired, word):
+    spec = jobs.retrain_spec(ws, 1, "trak-10", "remove", 3, end="harmful")
+    for part, edits in jobs.retrain_edits(ws, spec).items():
+        for edit in edits:
+            for seed in spec["seeds"]:
+                store.put(recipes.get(ws.recipe).hash, edit, seed, seconds=1.0, device="cpu", library="x", threads=1,
+                          predicted=np.full(ws.n_val, 1 if part in repaired else 2), margins=np.full(ws.n_val, 0.5))
+    assert words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec))[0] == word
+
+
+def test_an_unsigned_ranking_says_what_stands_in_for_its_harmful_end(ws):
+    app = opened(target="1", kind="repair", k="3", ranking="l2-moco")
+    assert not app.exception and "so no harmful end: its first images of Dot" in texts(app)
+    app = opened(target="0", kind="repair", test="find the support", ranking="trak-10")
+    assert "heuristic" not in texts(app)
+
+
+def test_a_target_that_is_right_has_nothing_to_repair(ws, store):
+    answered(ws, store, jobs.support_spec(ws, 0, "trak-10", "repair"), None)
+    app = opened(target="0", kind="repair", test="find the support", ranking="trak-10")
+    assert "<b>Already right.</b>" in html(app) and "nothing to repair" in html(app)
+
+
+def test_supports_that_share_no_image_stand_below_one_another(ws, store):
+    app = opened(target="3", test="find the support", ranking="trak-10")
+    app.number_input(key=state.DISJOINT).set_value(2)
+    app.number_input(key=state.K_MAX).set_value(6).run()
+    assert "Not searched yet" in texts(app) and "--k-max 6 --disjoint 2" in app.code[0].value
+    app.button(key="run").click().run()
+    spec = store.jobs()[0].spec
+    assert not app.exception and (spec["verb"], spec["count"]) == ("disjoint", 2)
+    first = set(ws.ranking("trak-10").top(3, 2).ids.tolist())
+    answered(ws, store, spec, lambda edit, seed: 2 if first <= set(edit.indices) else 0)
+    store.finish_job(1, "done")
+    app = opened(job="1")
+    assert not app.exception and app.number_input(key=state.DISJOINT).value == 2
+    assert "<b>1: Support 2.</b>" in html(app) and "<b>2: None up to 6.</b>" in html(app)
+    assert "Passed over: the 2 images before" in html(app)
+
+
+def test_near_duplicates_come_along(ws, store, monkeypatch):
+    monkeypatch.setattr(duplicates, "COSINE", 0.9)
+    app = opened(target="0", k="1", ranking="trak-10")
+    app.toggle(key=state.TOGETHER).set_value(True).run()
+    assert not app.exception and "came along as near-duplicates" in texts(app)
+    assert "--remove-top 1 --with-duplicates --seeds 5" in app.code[0].value
+    assert "without the first image of trak-10 and near-duplicates" in texts(app)

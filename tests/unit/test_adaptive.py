@@ -146,9 +146,13 @@ def test_it_repairs_a_wrong_prediction():
         def margin(self, k, seed):
             return -super().margin(k, seed)
 
-    found = search(Rising(20.0, slope=2, noise=0), repair=True)
-    assert (found.status, found.lo, found.hi) == ("flipped", 19, 23)
-    assert {row["k"]: row["wrong"] for row in found.trace}[23] == 0
+    found = search(Rising(20.0, slope=2, noise=0), repair=True, already_wrong=True)
+    assert (found.status, found.lo, found.hi) == ("repaired", 19, 23)
+    rows = {row["k"]: row for row in found.trace}
+    assert rows[23]["wrong"] == 0 and rows[23]["p"] < 0.5 and not rows[23]["flipped"], "p is that of a wrong majority"
+    assert rows[19]["flipped"]
+    right = search(Rising(20.0), repair=True)
+    assert right.status == "already_right" and right.trainings == 0
 
 
 @pytest.mark.parametrize("k_max", [0, -1])

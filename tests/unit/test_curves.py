@@ -177,3 +177,10 @@ def test_table_is_json_and_mirrors():
     assert ab["auc_difference_p"] == pytest.approx(1 / 128)
     assert ab["auc_difference_p_holm"] == ba["auc_difference_p_holm"] == pytest.approx(3 / 128)
     assert curves.wins({"a": a}, 12) == {"a": {}}
+
+
+def test_what_was_right_already_is_left_out_and_counted():
+    row = curves.summary([flipped(3), Support("already_right", None, None, None, [], 0), CENSORED], 12)
+    assert (row["n"], row["already_right"], row["already_wrong"]) == (2, 1, 0)
+    repaired = Support("repaired", 3, 2, 3, [], 9)
+    assert curves.auc([repaired], 12) == curves.auc([flipped(3)], 12)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution import jobs, recipes, replay
+from attribution import jobs, probes, recipes, replay
 from attribution.store import Store
 from tests import tiny
 
@@ -31,7 +31,7 @@ def play(ws, store, spec, flips_from):
     """Answers a search to its end: target 0, a Bar (0), is read as a Dot (2) without `flips_from` images or more."""
     while (played := replay.replay(ws, store, spec)).answer is None:
         probe = played.probes[-1]
-        edit = jobs.edit_of(ws, 0, "remove", jobs.prefix(ws, ws.ranking("trak-10"), 0, "remove", probe["k"]))
+        edit = jobs.edit_of(ws, 0, "remove", probes.prefix(ws, ws.ranking("trak-10"), 0, "remove", probe["k"]))
         for run in probe["runs"]:
             train(ws, store, edit, run["seed"], 2 if probe["k"] >= flips_from else 0)
     return played
@@ -84,7 +84,7 @@ def test_a_search_that_survived_its_largest_k(ws, store):
 
 def test_what_trains_now_has_its_epoch(ws, store):
     spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=8)
-    edit = jobs.edit_of(ws, 0, "remove", jobs.prefix(ws, ws.ranking("trak-10"), 0, "remove", 8))
+    edit = jobs.edit_of(ws, 0, "remove", probes.prefix(ws, ws.ranking("trak-10"), 0, "remove", 8))
     train(ws, store, edit, 0, 2)
     key = store.key(recipes.get(ws.recipe).hash, edit, 1)
     store.set_live(key, job=1, pid=1, epochs=6)

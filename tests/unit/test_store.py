@@ -330,3 +330,27 @@ def test_no_database_and_no_folder(tmp_path):
     assert (tmp_path / FILE).read_bytes() == b"not a database" * 100
     with pytest.raises(UserError, match="set LINEUP_DATA to a folder you may write to"):
         Store(tmp_path / FILE / "below-a-file", "f")
+
+
+# -- answers to other questions
+
+
+def test_answers_are_kept_by_their_question(store):
+    store.put_answer("r", {"verb": "prune", "seeds": [0, 1]}, {"a": 1})
+    store.put_answer("r", {"seeds": [0], "verb": "prune"}, {"a": 2})
+    store.put_answer("r", {"verb": "prune", "seeds": [0]}, {"a": 3})  # the same question in another order
+    store.put_answer("other", {"verb": "support"}, {"a": 4})
+    assert store.answer("r", {"verb": "prune", "seeds": [0]})["a"] == 3 and store.answer("r", {"verb": "x"}) is None
+    assert [answer["a"] for _, answer in store.answers("r", "prune")] == [1, 3] and store.answers("r", "support") == []
+    assert store.supports("r") == []
+
+
+def test_a_store_that_was_made_before_there_were_other_questions(tmp_path):
+    old = Store(tmp_path / "old", "f")
+    put(old)
+    old.db.execute("DROP TABLE answers")
+    old.close()
+    for _ in range(2):
+        store = Store(tmp_path / "old", "f")
+        assert store.count() == 1 and store.answer("r", {}) is None
+        store.close()

@@ -5,7 +5,7 @@ import pickle
 
 import pytest
 
-from attribution import jobs, recipes, studies
+from attribution import UserError, jobs, measure, recipes, studies
 from attribution.store import Store
 from attribution.support import Support
 from tests import tiny
@@ -116,3 +116,19 @@ def test_supports_of_the_paper_s_repository(tmp_path, run_python):
     for said, sentence in (("esvm", "write NAME=FOLDER"), (f"a={tmp_path}", "has no files <target>.pkl")):
         done = run_python(*words, "--paper", said)
         assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1
+
+
+def test_repairs_are_a_kind_of_their_own_with_their_own_targets(ws, store):
+    with pytest.raises(UserError, match="make two studies"):
+        jobs.study_spec(ws, [1], ["trak-10"], ["remove", "repair"])
+    assert measure.surely_wrong(ws) == [1] == measure.random_wrong(ws, 1, 7)
+    with pytest.raises(UserError, match="has 1 surely wrong ones; give 1 to 1"):
+        measure.random_wrong(ws, 2, 7)
+    spec = jobs.study_spec(ws, [1], ["trak-10"], ["repair"], k_max=20)
+    store.add_job(spec, "")
+    answer = {"status": "repaired", "support": 5, "lo": 4, "hi": 5, "trace": [], "trainings": 20, "version": None}
+    store.put_support(recipes.get("demo-cnn").hash, "trak-10", 1, "repair", "default", 20, answer)
+    found = studies.study(ws, store)
+    assert list(found.tables["remove"]["trak-10"]) == [0] and list(found.tables["repair"]["trak-10"]) == [1]
+    assert studies.points(found.tables["repair"]["trak-10"], 20) == [(5, 1.0, 1, "repaired")]
+    assert studies.evaluate(found)["repair"]["rankings"]["trak-10"]["n"] == 1

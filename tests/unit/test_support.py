@@ -180,3 +180,55 @@ def test_mistakes_are_named_at_once():
         search(LABEL, confirm_seeds=(4, 5, 6))
     with pytest.raises(ValueError, match="not those of"):
         run(search(LABEL), lambda k, seeds: outcomes([True] * 5))
+
+
+# -- repair
+
+
+def until(repair):
+    """Wrong until `repair` images are gone."""
+    return Fake(lambda k, seed: k < repair)
+
+
+@pytest.mark.parametrize("protocol", ["default", "paper"])
+@pytest.mark.parametrize("k_max", [1, 2, 5, 100, 128])
+def test_finds_every_repair_exactly_up_to_128(protocol, k_max):
+    for size in range(1, k_max + 1):
+        found = run(search(LABEL, k_max, protocol=protocol, already_wrong=True, repair=True), until(size))
+        assert (found.status, found.support, found.lo, found.hi) == ("repaired", size, size - 1, size)
+
+
+def test_a_repair_that_is_not_found_is_censored():
+    found = run(search(LABEL, already_wrong=True, repair=True), until(129))
+    assert (found.status, found.support, found.lo, found.trainings) == ("censored", None, 128, 3)
+    assert found.trace[0]["flipped"] is True, "the trace says what the models do, whatever is searched"
+
+
+@pytest.mark.parametrize("protocol", ["default", "paper"])
+def test_what_is_right_has_nothing_to_repair_and_costs_nothing(protocol):
+    train = until(5)
+    found = run(search(LABEL, protocol=protocol, already_wrong=False, repair=True), train)
+    assert found == Support("already_right", None, None, None, [], 0) and train.asked == []
+
+
+def test_a_tie_repairs_nothing():
+    # half of four right: at most half is flipped by the paper's rule, and so not repaired
+    tied = Fake(lambda k, seed: seed in (0, 1))
+    found = run(search(LABEL, 1, seeds=range(4), confirm_seeds=(), already_wrong=True, repair=True), tied)
+    assert found.status == "censored"
+    three = Fake(lambda k, seed: seed == 0)
+    found = run(search(LABEL, 1, seeds=range(4), confirm_seeds=(), already_wrong=True, repair=True), three)
+    assert found.status == "repaired"
+
+
+@pytest.mark.parametrize("threshold", [10, 30])
+def test_a_repair_that_fresh_seeds_do_not_confirm_is_unstable(threshold):
+    found = run(search(LABEL, already_wrong=True, repair=True),
+                Fake(lambda k, seed: k < (threshold if seed in CONFIRM_SEEDS else 20)))
+    assert (found.status, found.support) == ("unstable", 20)
+
+
+def test_a_repair_asks_for_what_the_mirrored_search_asks_for():
+    train, mirrored = until(37), at(37)
+    repaired, flipped = run(search(LABEL, already_wrong=True, repair=True), train), run(search(LABEL), mirrored)
+    assert repaired.trainings == flipped.trainings and train.asked == mirrored.asked

@@ -14,7 +14,7 @@ TORCH_ROOMS = ("train", "recipes", "features", "rankings.trak", "executors", "da
 #: What must not see which labels were planted.
 BLIND = ("features", "rankings", "recipes", "executors", "train.py", "support.py", "supports.py", "probes.py",
          "jobs.py", "runner.py", "opening.py", "targets.py", "lineup.py", "curves.py", "lds.py", "labels.py",
-         "formats", "imports.py", "alignment.py", "overlap.py", "builds.py")
+         "formats", "duplicates.py", "disjoint.py", "prune.py", "imports.py", "alignment.py", "overlap.py", "builds.py")
 #: A part of the library -> the parts it must not know.
 MEASURES = {"curves", "lds", "agreement", "labels"}
 FORBIDDEN = {

@@ -93,7 +93,7 @@ def test_rank(answer, run):
     ("rank --target 0 --ranking random --candidates none", "candidates 'none' is not known"),
     ("retrain --target 0 --ranking random", "say one of --remove-top K, --relabel-top K"),
     ("retrain --target 0 --ranking random --remove-top 3 --relabel-top 3", "say one of"),
-    ("retrain --target 0 --remove-top 3", "--remove-top and --relabel-top need a --ranking"),
+    ("retrain --target 0 --remove-top 3", "--remove-harmful need a --ranking"),
     ("retrain --target 0 --ranking random --remove 3", "--remove and --relabel take none"),
     ("retrain --target 0 --remove 3,x", "'x' is not a training image"),
     ("retrain --target 0 --relabel 1,4", "all these images carry the new label already"),

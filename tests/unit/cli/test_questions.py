@@ -1,0 +1,145 @@
+"""Further questions from the command line: real trainings where they are few, else answers that are put there."""
+
+import dataclasses
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from attribution import jobs, questions, recipes
+from attribution.store import Store
+from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
+from tests.unit.test_jobs import RUN, drive
+
+TRAK = ("--ranking", "trak-10")
+
+
+@pytest.fixture
+def store(home):  # noqa: F811
+    store = Store.of(home)
+    yield store
+    store.close()
+
+
+def test_a_repair(answer, run, home, store):  # noqa: F811
+    """Target 1, a Box, is read right without its five most harmful images."""
+    spec = jobs.support_spec(home, 1, "trak-10", "repair", k_max=12)
+    drive(home, store, spec, lambda edit, seed: 1 if edit.k >= 5 else 2)
+    line = ("support", "--target", 1, *TRAK, "--kind", "repair", "--k-max", 12)
+    found = answer(*line)
+    assert (found["status"], found["support"], found["kind"], found["cached"]) == ("repaired", 5, "repair", True)
+    assert "support 5 (repaired, still wrong at 4)" in run(*line)[1]
+    assert answer("support", "--target", 0, *TRAK, "--kind", "repair")["status"] == "already_right"
+    assert "already right, nothing to repair" in run("support", "--target", 0, *TRAK, "--kind", "repair")[1]
+
+
+def test_the_most_harmful_images_are_removed(answer):  # noqa: F811
+    """Real."""
+    found = answer("retrain", "--target", 1, *TRAK, "--remove-harmful", 3, "--seeds", 1, "--draws", 1)
+    assert (found["kind"], found["k"], found["end"], found["n"]) == ("remove", 3, "harmful", 1)
+    assert found["controls"]["random"]["n"] == 1
+
+
+def test_near_duplicates_come_along(answer, run):  # noqa: F811
+    """Real: in moco's three numbers the images of a class are all alike."""
+    line = ("retrain", "--target", 0, *TRAK, "--remove-top", 1, "--seeds", 1, "--draws", 0, "--with-duplicates",
+            "--duplicate-cosine", 0.9)
+    found = answer(*line)
+    assert found["k"] == 1 and found["groups"]["along"] > 5 and found["groups"]["features"] == "moco"
+    assert f"{found['groups']['along']} near-duplicates came along" in run(*line)[1]
+    groups = answer("duplicates", "--duplicate-cosine", 0.9)
+    assert groups["groups"] >= 1 and groups["largest"] >= found["groups"]["along"] + 1
+    assert groups["same_label"] < 1, "image 3 has a planted label"
+
+
+def test_disjoint_supports(answer, run, home, store):  # noqa: F811
+    spec = questions.disjoint_spec(home, target=3, ranking="trak-10", kind="remove", k_max=6)
+    first = set(home.ranking("trak-10").top(3, 2).ids.tolist())
+    drive(home, store, spec, lambda edit, seed: 2 if first <= set(edit.indices) else 0)
+    line = ("support", "--target", 3, *TRAK, "--k-max", 6, "--disjoint", 3)
+    found = answer(*line)
+    assert [one["status"] for one in found["supports"]] == ["flipped", "censored"] and found["cached"]
+    assert found["supports"][1]["without"] == sorted(first) and "disjoint supports" in run(*line)[1]
+    assert answer("support", "--target", 3, *TRAK, "--k-max", 6)["support"] == 2
+
+
+def test_pruning(answer, run):  # noqa: F811
+    """Real."""
+    line = ("prune", *TRAK, "--shares", "30,60", "--seeds", 2)
+    found = answer(*line)
+    assert [(row["share"], row["k"]) for row in found["shares"]] == [(30, 18), (60, 36)] and not found["cached"]
+    assert all(0 <= one <= 1 for row in found["shares"] for one in row["pruned"]["values"] + row["random"]["values"])
+    assert answer(*line) == found | {"cached": True}
+    out = run(*line)[1]
+    assert "accuracy on 6 validation images" in out and "difference" in out
+
+
+def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):  # noqa: F811
+    drive(home, store, jobs.support_spec(home, 1, "trak-10", "repair"), lambda edit, seed: 1)
+    found = answer("study", "--targets", 1, "--rankings", "trak-10", "--kinds", "repair")
+    assert found["state"] == "done" and store.job(found["id"]).spec["targets"] == [1]
+
+
+@pytest.mark.parametrize(("line", "said"), [
+    ("support --target 0 --ranking trak-10 --disjoint 4", "disjoint supports are 2 to 3"),
+    ("support --target 0 --ranking trak-10 --kind repaint", "say remove, mislabel or repair"),
+    ("support --target 0 --ranking trak-10 --kind mislabel --groups", "removed together, not relabelled"),
+    ("support --target 0 --ranking trak-10 --recipe vgg", "no recipe 'vgg'"),
+    ("retrain --target 0 --remove 3 --with-duplicates --duplicate-features vgg", "no feature set 'vgg'"),
+    ("prune --ranking trak-10 --shares 20,many", "are no percents"),
+    ("prune --ranking trak-10 --shares 120", "a share of 120 %"),
+    ("duplicates --duplicate-cosine 2", "is no threshold"),
+    ("study --kinds remove --recipes demo-cnn", "at least two different recipes"),
+    ("study --recipe demo-cnn --recipes demo-cnn,vgg", "say --recipe for a study under one"),
+    ("study --targets 1 --kinds ,", "at least one target, one ranking and one kind"),
+    ("evaluate transfer", "at least two different recipes")])
+def test_a_mistake_is_one_sentence(run, line, said):  # noqa: F811
+    code, out, err = run(*line.split())
+    assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err
+
+
+def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # noqa: F811
+    """Of a second recipe whose models nobody trains: they flip at 6 images where those of demo-cnn flip at 3."""
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path))  # the other tests' trainings say other things
+    store = Store.of(home)
+    module = types.ModuleType("attribution.recipes.second")
+    module.RECIPE = dataclasses.replace(recipes.get("demo-cnn"), name="second", epochs=1)
+    monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
+    monkeypatch.setitem(recipes.NAMES, "second", "second")
+    asked = []
+
+    def watch(ws, spec):
+        """Does a job in this process."""
+        asked.append((spec["verb"], spec["recipe"]))
+        number = store.add_job(spec, "")
+        needs = 6 if spec["recipe"] == "second" else 3
+        for search in jobs.searches(ws, store, spec):
+            known = None
+            while True:
+                try:
+                    wanted = search.send(known)
+                except StopIteration:
+                    break
+                hash_ = recipes.get(spec["recipe"]).hash
+                for edit, seed in wanted:
+                    says = np.where(edit.k >= needs, 9, ws.val_labels)
+                    store.put(hash_, edit, seed, predicted=says, margins=np.full(12, 1.0), **RUN)
+                known = [store.get(store.key(hash_, edit, seed)) for edit, seed in wanted]
+        store.finish_job(number, "done")
+        return store.job(number)
+
+    monkeypatch.setattr("attribution.cli.questions.watch", watch)
+    line = ("study", "--targets", 3, "--rankings", "trak-10,random", "--kinds", "remove", "--protocol", "default")
+    found = answer(*line, "--recipes", "demo-cnn,second")
+    assert asked == [("unedited", "second"), ("study", "demo-cnn"), ("study", "second")]
+    rows = {name: one["kinds"]["remove"]["rankings"]["trak-10"] for name, one in found["recipes"].items()}
+    assert rows["demo-cnn"]["n"] == rows["second"]["n"] == 3
+    assert (rows["demo-cnn"]["median"], rows["second"]["median"]) == (3, 6)
+    code, out, _ = run("evaluate", "transfer", "--protocol", "default")
+    assert code == 0 and "not comparable" in out and f"second {recipes.get('second').hash}" in out
+    asked.clear()
+    answer(*line, "--recipe", "second")
+    assert asked == [("unedited", "second"), ("study", "second")], "of one recipe alone, on targets stable in both"
+    code, _, err = run(*line[:-2], "--recipes", "demo-cnn,second", "--kinds", "repair")
+    assert code == 2 and "leave repair out" in err

@@ -1,0 +1,135 @@
+"""Several recipes beside one another, on a simulated trainer and a second recipe that nothing is trained with."""
+
+import dataclasses
+import sys
+import types
+
+import numpy as np
+import pytest
+
+from attribution import UserError, jobs, questions, recipes, replay, studies, supports, transfer
+from attribution.edits import nothing
+from attribution.measure import random_stable
+from attribution.store import Store
+from tests import tiny
+from tests.unit.test_jobs import RUN
+
+
+@pytest.fixture
+def ws(tmp_path):
+    return tiny.write(tmp_path / "tiny")
+
+
+@pytest.fixture(autouse=True)
+def second(monkeypatch):
+    """The recipe "second"."""
+    module = types.ModuleType("attribution.recipes.second")
+    module.RECIPE = dataclasses.replace(recipes.get("demo-cnn"), name="second", epochs=1)
+    monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
+    monkeypatch.setitem(recipes.NAMES, "second", "second")
+    return module.RECIPE
+
+
+@pytest.fixture
+def store(tmp_path, ws):
+    store = Store(tmp_path / "store", ws.fingerprint)
+    yield store
+    store.close()
+
+
+def drive(ws, store, spec, needs):
+    """Does a job under its recipe: a target is read as class 9 as soon as `needs[target]` images are gone. All that was
+    trained."""
+    hash_, asked = recipes.get(spec["recipe"]).hash, []
+    store.finish_job(store.add_job(spec, ""), "done")
+    for search in jobs.searches(ws, store, spec):
+        answer = None
+        while True:
+            try:
+                wanted = search.send(answer)
+            except StopIteration:
+                break
+            for edit, seed in wanted:
+                predicted = np.where(edit.k >= np.array(needs), 9, ws.val_labels)
+                if store.put(hash_, edit, seed, predicted=predicted, margins=predicted, **RUN):
+                    asked.append((edit, seed))
+            answer = [store.get(store.key(hash_, edit, seed)) for edit, seed in wanted]
+    return asked
+
+
+NEEDS = [3, 9, 9, 4, 5, 9, 9, 9, 9, 9, 9, 9]
+OTHER = [0, 9, 9, 2, 8, 9, 9, 9, 9, 9, 9, 9]  # under "second" target 0 is wrong from the start
+
+
+def test_a_search_under_another_recipe_asks_its_own_models_first(ws, store, second):
+    spec = jobs.support_spec(ws, 3, "trak-10", "remove", k_max=20, recipe="second")
+    asked = drive(ws, store, spec, OTHER)
+    assert asked[:10] == [(nothing(), seed) for seed in range(10)]
+    found = supports.answer(ws, store, spec)
+    assert (found["status"], found["support"]) == ("flipped", 2) and found["trainings"] == len(asked) - 10
+    assert supports.table(ws, store, "second").target.tolist() == [3], "the answers a workspace brings are its recipe's"
+    assert 3 not in supports.table(ws, store).target.tolist()
+    wrong = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=20, recipe="second")
+    assert drive(ws, store, wrong, OTHER) == [] and supports.answer(ws, store, wrong)["status"] == "already_wrong"
+
+
+def test_a_search_under_another_recipe_can_be_watched(ws, store):
+    spec = jobs.support_spec(ws, 3, "trak-10", "remove", k_max=20, recipe="second")
+    assert replay.replay(ws, store, spec).probes == []
+    drive(ws, store, questions.unedited_spec(ws, "second"), OTHER)
+    assert [probe["k"] for probe in replay.replay(ws, store, spec).probes] == [20]
+    drive(ws, store, spec, OTHER)
+    assert replay.replay(ws, store, spec).answer["support"] == 2
+
+
+def test_targets_are_stable_in_all(ws, store):
+    assert transfer.statuses(ws, store, "second") is None
+    with pytest.raises(UserError, match="no models of second are trained"):
+        transfer.draw(ws, store, ["demo-cnn", "second"], 2, 7)
+    assert len(drive(ws, store, questions.unedited_spec(ws, "second"), OTHER)) == 10
+    assert transfer.statuses(ws, store, "second").tolist() == ["already_wrong"] + ["stable"] * 11
+    order = [target for target in random_stable(ws, 10, 7) if target != 0]  # 1 and 2 are not stable as it is
+    assert transfer.draw(ws, store, ["demo-cnn", "second"], 9, 7) == order
+    assert transfer.draw(ws, store, ["demo-cnn", "second"], 4, 7) == order[:4]
+    with pytest.raises(UserError, match="9 are stable under demo-cnn and second; give 1 to 9"):
+        transfer.draw(ws, store, ["demo-cnn", "second"], 10, 7)
+
+
+def test_the_same_targets_under_each(ws, store):
+    drive(ws, store, questions.unedited_spec(ws, "second"), OTHER)
+    rankings = ["trak-10", "random"]
+    asked = {"rankings": rankings, "kinds": ["remove"], "k_max": 20}
+    drive(ws, store, jobs.study_spec(ws, [0, 3, 4, 5], **asked), NEEDS)
+    drive(ws, store, jobs.study_spec(ws, [0, 3, 4, 6], **asked, recipe="second"), OTHER)
+    assert transfer.studied(ws, store) == ["demo-cnn", "second"]
+    found = transfer.compare(ws, store, ["demo-cnn", "second"])
+    sizes = {name: {target: one.support for target, one in study.tables["remove"]["trak-10"].items()}
+             for name, study in found.items()}
+    assert sizes == {"demo-cnn": {3: 4, 4: 5}, "second": {3: 2, 4: 8}}, "0 is wrong under one, 5 and 6 are in one study"
+    answer = transfer.report(ws, store, ["demo-cnn", "second"])
+    row = answer["recipes"]["second"]["kinds"]["remove"]["rankings"]["trak-10"]
+    assert row["n"] == 2 and row["auc"] == pytest.approx((18 + 12) / 40)
+    assert answer["recipes"]["second"]["hash"] == recipes.get("second").hash != recipes.get("demo-cnn").hash
+    # a study of one recipe is not mixed into another's
+    assert 6 not in studies.study(ws, store).tables["remove"]["trak-10"]
+
+
+def test_without_a_study_there_is_nothing_to_compare(ws, store):
+    found = transfer.compare(ws, store, ["demo-cnn", "second"])
+    assert list(found) == ["demo-cnn", "second"] and all(not one.tables for one in found.values())
+
+
+def test_cost_is_of_the_recipe(ws, store):
+    spec = jobs.study_spec(ws, [3, 4], ["trak-10"], ["remove"], k_max=20, recipe="second")
+    assert replay.study_cost(ws, store, spec).known == 0
+    drive(ws, store, spec, OTHER)
+    assert replay.study_cost(ws, store, spec).known == 2
+    assert replay.study_cost(ws, store, spec | {"recipe": "demo-cnn"}).known == 0
+
+
+@pytest.mark.parametrize(("names", "match"), [
+    (["second"], "at least two different recipes"), (["second", "second"], "at least two different recipes"),
+    ([], "at least two"), (["demo-cnn", "vgg"], "no recipe 'vgg'")])
+def test_what_is_refused(names, match):
+    with pytest.raises(UserError, match=match):
+        transfer.check(names)
