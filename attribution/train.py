@@ -20,6 +20,7 @@ from attribution import augment
 from attribution.edits import Edit, nothing
 from attribution.errors import UserError
 from attribution.recipes import Recipe
+from attribution.together import Together
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products on CUDA are not repeatable
 LIBRARY = f"torch {torch.__version__}"
@@ -195,33 +196,6 @@ class Trainer:
             parts = [torch.stack([network(view).float() for view in augment.views_at_test(batch, self.recipe)]).mean(0)
                      for batch in images.split(PREDICT_BATCH)]
         return torch.cat(parts).cpu()
-
-
-class Together:
-    """Networks of one architecture as one callable: their images, one network's after the other, to logits.
-
-    weights: what is trained, each stacked over the networks. Batch norm's statistics are each network's own.
-    """
-
-    def __init__(self, networks: list[nn.Module]):
-        self.networks = networks
-        self.parameters, self.buffers = torch.func.stack_module_state(networks)
-        self.weights = [weight for weight in self.parameters.values() if weight.requires_grad]
-
-    def __call__(self, images: torch.Tensor) -> torch.Tensor:
-        def one(parameters, buffers, batch):
-            return torch.func.functional_call(self.networks[0], (parameters, buffers), (batch,))
-
-        batches = images.unflatten(0, (len(self.networks), -1))
-        return torch.func.vmap(one)(self.parameters, self.buffers, batches).flatten(0, 1)
-
-    @torch.no_grad()
-    def apart(self) -> list[nn.Module]:
-        """The networks, with the weights and statistics they have by now."""
-        for number, network in enumerate(self.networks):
-            for name, value in (*network.named_parameters(), *network.named_buffers()):
-                value.copy_((self.parameters | self.buffers)[name][number])
-        return self.networks
 
 
 class Mean:
