@@ -11,6 +11,7 @@ from attribution.errors import UserError
 #: recipe name -> module that holds RECIPE
 NAMES = {
     "demo-cnn": "demo_cnn",
+    "demo-mlp": "demo_mlp",
     "resnet9": "resnet9",
     "resnet9-datamodels": "resnet9_datamodels",
     "fast94": "fast94",
