@@ -35,7 +35,8 @@ class Outcome:
     float16 [n_val] (correct logit minus the best other), probabilities float32 [n_val, classes]; and the trained
     network, in evaluation mode.
 
-    device: its kind, "cpu"; where 4 seeds were trained at once "cpu x4", and seconds is then this one's share.
+    device: its kind, "cpu", "mps" or the GPU's name; where 4 seeds were trained at once "cpu x4", and seconds is then
+    this one's share.
     """
 
     predicted: np.ndarray
@@ -55,6 +56,7 @@ class Trainer:
     def __init__(self, workspace, recipe: Recipe, device: str | None = None):
         self.recipe = recipe
         self.device = torch.device(device or best_device())
+        self.kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
         if self.device.type == "cpu":
             torch.set_num_threads(recipe.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -87,7 +89,7 @@ class Trainer:
         start = time.perf_counter()
         network = self.train(edit or nothing(), seed, on_epoch)
         answer = self._predict(network)
-        return Outcome(*answer, time.perf_counter() - start, network, self.device.type)
+        return Outcome(*answer, time.perf_counter() - start, network, self.kind)
 
     def run_many(self, edit: Edit | None, seeds: Sequence[int],
                  on_epoch: Callable[[int, int], None] | None = None) -> list[Outcome]:
@@ -98,7 +100,7 @@ class Trainer:
         start = time.perf_counter()
         networks = self.train_many(edit or nothing(), seeds, on_epoch)
         answers = [self._predict(network) for network in networks]
-        seconds, device = (time.perf_counter() - start) / len(seeds), f"{self.device.type} x{len(seeds)}"
+        seconds, device = (time.perf_counter() - start) / len(seeds), f"{self.kind} x{len(seeds)}"
         return [Outcome(*answer, seconds, network, device) for answer, network in zip(answers, networks)]
 
     def train(self, edit: Edit, seed: int, on_epoch=None) -> nn.Module:

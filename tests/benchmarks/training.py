@@ -89,16 +89,19 @@ def part(ws, images: int | None):
 
 
 def measure(data, recipe, count: int, together: int) -> tuple[list, list]:
-    """The outcomes of seeds one at a time, and of seeds at once (none where `together` is 1)."""
+    """The outcomes of seeds one at a time, and of seeds at once (none where `together` is 1), in turns: the machine may
+    be busier at one time than at another."""
     trainer = Trainer(data, dataclasses.replace(recipe, epochs=1))
     trainer.run(seed=SEEDS[-1])  # the first of a process is slower
     if together > 1:
         trainer.run_many(None, SEEDS[-together:])
     trainer.recipe = recipe
-    one = [trainer.run(seed=seed) for seed in SEEDS[:count]]
-    several = [outcome for start in range(0, count if together > 1 else 0, together)
-               for outcome in trainer.run_many(None, SEEDS[start : start + together])]
-    return one, several[:count]
+    one, several = [], []
+    for start in range(0, count, together):
+        seeds = SEEDS[start : min(start + together, count)]
+        one += [trainer.run(seed=seed) for seed in seeds]
+        several += trainer.run_many(None, seeds) if len(seeds) == together > 1 else []
+    return one, several
 
 
 def summary(recipe, one, several, data) -> dict:
