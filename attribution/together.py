@@ -67,6 +67,9 @@ class _Linears(nn.Module):
 
     def forward(self, features: Tensor) -> Tensor:
         inputs = features.unflatten(1, (self.count, -1)).transpose(0, 1)
-        outputs = torch.bmm(inputs, self.weight.unflatten(0, (self.count, -1)).transpose(1, 2))
-        flat = outputs.transpose(0, 1).flatten(1)
-        return flat if self.bias is None else flat + self.bias
+        weight = self.weight.unflatten(0, (self.count, -1)).transpose(1, 2)
+        if self.bias is None:
+            outputs = torch.bmm(inputs, weight)
+        else:  # in one operation, which autocast treats as it treats a linear layer
+            outputs = torch.baddbmm(self.bias.unflatten(0, (self.count, 1, -1)), inputs, weight)
+        return outputs.transpose(0, 1).flatten(1)

@@ -231,7 +231,7 @@ def brightness(images) -> tuple[float, float]:
     counts = sum(np.bincount(np.asarray(images[start : start + BLOCK]).ravel(), minlength=256)
                  for start in range(0, len(images), BLOCK))
     mean = (counts @ np.arange(256)) / counts.sum()
-    return mean / 255, np.sqrt(counts @ (np.arange(256) - mean) ** 2 / counts.sum()) / 255
+    return float(mean / 255), float(np.sqrt(counts @ (np.arange(256) - mean) ** 2 / counts.sum()) / 255)
 
 
 def triangle(share: float, peak: float) -> float:

@@ -167,6 +167,7 @@ def test_images_are_prepared_a_block_at_a_time(monkeypatch):
     ws.train_images = np.repeat(ws.train_images[..., None], 3, 3) + np.uint8([0, 1, 2])
     whole = Trainer(ws, recipes.get("demo-cnn"), "cpu")
     assert whole.mean == ws.train_images.mean() / 255
+    assert type(whole.mean) is type(whole.spread) is float  # kept beside weights, in files that hold no others
     assert np.isclose(whole.spread, ws.train_images.std() / 255, rtol=1e-12)
     monkeypatch.setattr(train, "BLOCK", 7)
     blocks = Trainer(ws, recipes.get("demo-cnn"), "cpu")
