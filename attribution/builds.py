@@ -57,7 +57,7 @@ def flat(network) -> np.ndarray:
     """All of a network's weights and running statistics, float32 [parameters]."""
     import torch
 
-    return torch.cat([value.float().flatten() for value in network.state_dict().values()]).numpy()
+    return torch.cat([value.float().flatten() for value in network.state_dict().values()]).cpu().numpy()
 
 
 def unflat(trainer, weights: np.ndarray):

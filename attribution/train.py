@@ -1,13 +1,14 @@
 """The only place where a classifier is trained.
 
-The seed fixes the initial weights, the order of the *original* training images in each epoch and which of them are
-flipped, so that two edits under one seed differ in the edit alone. On one device kind, library version and thread count
-the same (data, recipe, edit, seed) gives the same predictions bit for bit.
+The seed fixes the initial weights, the order of the *original* training images in each epoch and how each is shown
+(`attribution.augment`), so that two edits under one seed differ in the edit alone. On one device kind, library version
+and thread count the same (data, recipe, edit, seed) gives the same predictions bit for bit; trained with other seeds at
+once (`run_many`) it gives the same up to rounding, and such an outcome says so in its `device`.
 """
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,30 +16,39 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from attribution import augment
 from attribution.edits import Edit, nothing
 from attribution.errors import UserError
 from attribution.recipes import Recipe
+from attribution.together import Together
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products on CUDA are not repeatable
 LIBRARY = f"torch {torch.__version__}"
 PREDICT_BATCH = 500
+BLOCK = 1000  # images prepared at a time
+MEASURED = 500_000  # pixels that a recipe measures, in images taken evenly from all
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What a training predicts for the validation images: predicted [n_val] (uint8, beyond 256 classes uint16), margins
     float16 [n_val] (correct logit minus the best other), probabilities float32 [n_val, classes]; and the trained
-    network, in evaluation mode."""
+    network, in evaluation mode.
+
+    device: its kind, "cpu", "mps" or the GPU's name; where 4 seeds were trained at once "cpu x4", and seconds is then
+    this one's share.
+    """
 
     predicted: np.ndarray
     margins: np.ndarray
     probabilities: np.ndarray
     seconds: float
     network: nn.Module
+    device: str
 
 
 class Trainer:
-    """Trains one data set under one recipe, as often as asked. Holds the images on the device.
+    """Trains one data set under one recipe, as often as asked. Holds the images on the device, two bytes a value.
 
     workspace: anything with train_images, val_images (uint8), train_labels, val_labels and classes.
     """
@@ -46,6 +56,7 @@ class Trainer:
     def __init__(self, workspace, recipe: Recipe, device: str | None = None):
         self.recipe = recipe
         self.device = torch.device(device or best_device())
+        self.kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type
         if self.device.type == "cpu":
             torch.set_num_threads(recipe.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
@@ -53,78 +64,102 @@ class Trainer:
         self.classes = len(workspace.classes)
         self.given = np.asarray(workspace.train_labels)
         self.val_labels = torch.as_tensor(np.array(workspace.val_labels))
-        pixels = np.asarray(workspace.train_images)
-        self.mean, self.spread = float(pixels.mean() / 255), float(pixels.std() / 255)
-        self.train_images = self.prepare(pixels)
+        self.mean, self.spread = brightness(workspace.train_images)
+        self.train_images = self.prepare(workspace.train_images)
         self.val_images = self.prepare(workspace.val_images)
-        # image i as it is, and n + i its mirror image: augmentation is then one index
-        self._both = torch.cat([self.train_images, self.train_images.flip(3)])
 
-    def prepare(self, images: np.ndarray) -> torch.Tensor:
+    def prepare(self, images) -> torch.Tensor:
         """uint8 [n, H, W] or [n, H, W, 3] -> normalised bfloat16 [n, channels, H, W], channels last, on the device."""
-        images = torch.as_tensor(np.array(images), dtype=torch.float32)
-        images = images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
-        normal = ((images / 255 - self.mean) / self.spread).to(self.device, torch.bfloat16)
-        return normal.contiguous(memory_format=torch.channels_last)
+        n, height, width, channels = (*images.shape, 1)[:4]
+        prepared = torch.empty((n, channels, height, width), dtype=torch.bfloat16, device=self.device,
+                               memory_format=torch.channels_last)
+        for start in range(0, n, BLOCK):
+            block = torch.as_tensor(np.array(images[start : start + BLOCK]), dtype=torch.float32)
+            block = block.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
+            prepared[start : start + BLOCK] = ((block / 255 - self.mean) / self.spread).to(torch.bfloat16)
+        return prepared
 
     def run(self, edit: Edit | None = None, seed: int = 0,
             on_epoch: Callable[[int, int], None] | None = None) -> Outcome:
         """Trains on the edited training set and predicts all validation images.
 
-        on_epoch(done, epochs) is called after each epoch. Raises UserError where the edit does not fit the data, and
-        where it leaves no image.
+        on_epoch(done, epochs) is called after each epoch. Raises UserError where the edit does not fit the data, where
+        it leaves no image, and where the recipe cannot take images of this size.
         """
         start = time.perf_counter()
         network = self.train(edit or nothing(), seed, on_epoch)
-        logits = self.logits(network, self.val_images)
-        predicted = logits.argmax(1).numpy().astype(np.min_scalar_type(self.classes - 1))
-        margin = margins(logits, self.val_labels).numpy().astype(np.float16)
-        return Outcome(predicted, margin, logits.softmax(1).numpy(), time.perf_counter() - start, network)
+        answer = self._predict(network)
+        return Outcome(*answer, time.perf_counter() - start, network, self.kind)
+
+    def run_many(self, edit: Edit | None, seeds: Sequence[int],
+                 on_epoch: Callable[[int, int], None] | None = None) -> list[Outcome]:
+        """As `run` for each of the seeds, trained at once: many small models fill a GPU that one does not.
+
+        They are the same models up to the rounding of other kernels, which training then enlarges: not bit for bit.
+        """
+        start = time.perf_counter()
+        networks = self.train_many(edit or nothing(), seeds, on_epoch)
+        answers = [self._predict(network) for network in networks]
+        seconds, device = (time.perf_counter() - start) / len(seeds), f"{self.kind} x{len(seeds)}"
+        return [Outcome(*answer, seconds, network, device) for answer, network in zip(answers, networks)]
 
     def train(self, edit: Edit, seed: int, on_epoch=None) -> nn.Module:
         """The trained network, in evaluation mode."""
+        network = self.untrained(seed).train()
+        weights = [weight for weight in network.parameters() if weight.requires_grad]
+        self._descend(network, weights, edit, [seed], on_epoch)
+        return self._settled(network, edit)
+
+    def train_many(self, edit: Edit, seeds: Sequence[int], on_epoch=None) -> list[nn.Module]:
+        """The trained networks of some seeds, trained at once, in evaluation mode."""
+        together = Together([self.untrained(seed).train() for seed in seeds])
+        self._descend(together, together.weights, edit, seeds, on_epoch)
+        return [self._settled(network, edit) for network in together.apart()]
+
+    def _descend(self, network, weights, edit, seeds, on_epoch):
+        """Trains `weights`; network maps the batches of the seeds, one after the other, to their logits."""
         recipe, n = self.recipe, len(self.given)
-        keep, labels = edit.apply(self.given)
-        if not len(keep):
-            raise UserError("the edit removes every training image; leave some")
+        keep, labels = self._kept(edit)
         kept = torch.zeros(n, dtype=torch.bool)
-        kept[torch.as_tensor(keep)] = True
+        kept[keep] = True
         labels = torch.as_tensor(labels, device=self.device)
-        network = self.untrained(seed)
-        weights = list(network.parameters())
-        optimiser = torch.optim.SGD(weights, lr=recipe.learning_rate, momentum=recipe.momentum, nesterov=True,
-                                    weight_decay=recipe.weight_decay, foreach=True)
-        draw = torch.Generator().manual_seed(seed)
+        optimiser = torch.optim.SGD(weights, lr=recipe.learning_rate, momentum=recipe.momentum, foreach=True,
+                                    nesterov=recipe.nesterov, weight_decay=recipe.weight_decay)
+        plans = [augment.Plan(recipe, n, *self.train_images.shape[2:], seed) for seed in seeds]
         per_epoch = max(1, len(keep) // recipe.batch_size)
-        steps, step, averaged, sums = recipe.epochs * per_epoch, 0, 0, None
-        network.train()
+        steps, step, mean = recipe.epochs * per_epoch, 0, Mean()
         for epoch in range(recipe.epochs):
-            order, flip = torch.randperm(n, generator=draw), torch.rand(n, generator=draw) < 0.5
-            order = order[kept[order]]
-            view = (order + n * flip[order]).to(self.device)
-            order = order.to(self.device)
+            rows = [plan.epoch(epoch) for plan in plans]
+            rows = torch.stack([one[kept[one[:, augment.IMAGE]]] for one in rows]).to(self.device)
             # an incomplete last batch is left out: batch norm over a few images is noise that drowns the edit's effect
             for batch in range(0, per_epoch * recipe.batch_size, recipe.batch_size):
-                part = slice(batch, batch + recipe.batch_size)
+                shown = rows[:, batch : batch + recipe.batch_size].flatten(0, 1)
                 optimiser.param_groups[0]["lr"] = recipe.learning_rate * triangle((step + 0.5) / steps, recipe.peak)
-                with torch.autocast(self.device.type, torch.bfloat16):
-                    logits = network(self._both[view[part]])
-                loss = functional.cross_entropy(logits.float(), labels[order[part]],
+                with self._mixed():
+                    logits = network(augment.show(self.train_images, shown, recipe))
+                loss = functional.cross_entropy(logits.float(), labels[shown[:, augment.IMAGE]],
                                                 label_smoothing=recipe.label_smoothing)
                 optimiser.zero_grad()
-                loss.backward()
+                (loss * len(seeds)).backward()  # the sum of the seeds' means: each learns as if it were alone
                 optimiser.step()
                 step += 1
                 if step > steps * (1 - recipe.average):
-                    averaged += 1
-                    with torch.no_grad():
-                        sums = [w.clone() for w in weights] if sums is None else torch._foreach_add(sums, weights)
+                    mean.add(weights)
             if on_epoch:
                 on_epoch(epoch + 1, recipe.epochs)
-        with torch.no_grad():
-            for weight, total in zip(weights, sums):
-                weight.copy_(total / averaged)
-        self._refresh_norms(network, self.train_images[torch.as_tensor(keep[:2048], device=self.device)])
+        mean.put(weights)
+
+    def _kept(self, edit):
+        keep, labels = edit.apply(self.given)
+        if not len(keep):
+            raise UserError("the edit removes every training image; leave some")
+        return torch.as_tensor(keep), labels
+
+    def _settled(self, network, edit):
+        """In evaluation mode; batch norm's running statistics belong to the last weights, not to averaged ones."""
+        if self.recipe.average:
+            keep, _ = self._kept(edit)
+            self._refresh_norms(network, self.train_images[keep[:2048].to(self.device)])
         return network.eval()
 
     def untrained(self, seed: int) -> nn.Module:
@@ -132,25 +167,56 @@ class Trainer:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             network = self.recipe.network(tuple(self.train_images.shape[1:]), self.classes)
+        if self.recipe.measure:
+            every = 1 + self.train_images[:, 0].numel() // MEASURED
+            self.recipe.measure(network, self.train_images[::every].float().cpu())
         return network.to(self.device, memory_format=torch.channels_last)
+
+    def _mixed(self):
+        return torch.autocast(self.device.type, torch.bfloat16)
 
     @torch.no_grad()
     def _refresh_norms(self, network, images):
-        """Batch norm's running statistics belong to the last weights, not to the averaged ones: measure them anew."""
         for module in network.modules():
             if isinstance(module, nn.BatchNorm2d):
                 module.reset_running_stats()
                 module.momentum = None  # a plain mean over the batches below
-        with torch.autocast(self.device.type, torch.bfloat16):
+        with self._mixed():
             for batch in images.split(PREDICT_BATCH):
                 network(batch)
 
+    def _predict(self, network):
+        """What an Outcome holds of the trained network."""
+        logits = self.logits(network, self.val_images)
+        predicted = logits.argmax(1).numpy().astype(np.min_scalar_type(self.classes - 1))
+        margin = margins(logits, self.val_labels).numpy().astype(np.float16)
+        return predicted, margin, logits.softmax(1).numpy()
+
     @torch.no_grad()
     def logits(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-        """Logits averaged over each image and its mirror image, float32 [n, classes], on the CPU."""
-        with torch.autocast(self.device.type, torch.bfloat16):
-            parts = [network(batch).float() + network(batch.flip(3)).float() for batch in images.split(PREDICT_BATCH)]
-        return (torch.cat(parts) / 2).cpu()
+        """Logits averaged over the recipe's views of each image, float32 [n, classes], on the CPU."""
+        with self._mixed():
+            parts = [torch.stack([network(view).float() for view in augment.views_at_test(batch, self.recipe)]).mean(0)
+                     for batch in images.split(PREDICT_BATCH)]
+        return torch.cat(parts).cpu()
+
+
+class Mean:
+    """The mean of what some weights were at several steps."""
+
+    def __init__(self):
+        self.count, self.sums = 0, []
+
+    @torch.no_grad()
+    def add(self, weights) -> None:
+        self.sums = torch._foreach_add(self.sums, weights) if self.count else [weight.clone() for weight in weights]
+        self.count += 1
+
+    @torch.no_grad()
+    def put(self, weights) -> None:
+        """Sets the weights to their mean; leaves them where none was taken."""
+        for weight, total in zip(weights, self.sums):
+            weight.copy_(total / self.count)
 
 
 def best_device() -> str:
@@ -158,6 +224,14 @@ def best_device() -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def brightness(images) -> tuple[float, float]:
+    """Mean and standard deviation of all values of uint8 images, as shares of 255, a block at a time."""
+    counts = sum(np.bincount(np.asarray(images[start : start + BLOCK]).ravel(), minlength=256)
+                 for start in range(0, len(images), BLOCK))
+    mean = (counts @ np.arange(256)) / counts.sum()
+    return float(mean / 255), float(np.sqrt(counts @ (np.arange(256) - mean) ** 2 / counts.sum()) / 255)
 
 
 def triangle(share: float, peak: float) -> float:

@@ -54,7 +54,7 @@ def serve(request: dict, trainers: dict) -> dict:
     outcome = trainer.run(edit, request["seed"],
                           lambda epoch, epochs: say({"event": "epoch", "epoch": epoch, "epochs": epochs}))
     answer = {"event": "done", "predicted": pack(outcome.predicted), "margins": pack(outcome.margins),
-              "seconds": outcome.seconds, "device": trainer.device.type, "library": LIBRARY,
+              "seconds": outcome.seconds, "device": outcome.device, "library": LIBRARY,
               "threads": trainer.recipe.threads}
     if request["out_of_subset"]:
         left_out = trainer.logits(outcome.network, trainer.train_images[list(edit.indices)]).softmax(1)

@@ -1,6 +1,7 @@
 """Training: the same question gives the same answer, bit for bit, and two edits under one seed differ in the edit."""
 
 import json
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from attribution import UserError, recipes  # noqa: E402
+from torch.nn import functional  # noqa: E402
+
+from attribution import UserError, augment, recipes, train  # noqa: E402
 from attribution.edits import nothing, relabel, remove  # noqa: E402
 from attribution.train import Trainer, margins, triangle  # noqa: E402
 
@@ -23,11 +26,11 @@ print(json.dumps([outcome.margins.tobytes().hex(), outcome.probabilities.tobytes
 """
 
 
-def data(n=200):
-    """Three classes of noisy 8 x 8 stripes."""
+def data(n=200, side=8):
+    """Three classes of noisy stripes."""
     rng = np.random.default_rng(0)
     labels = np.arange(n) % 3
-    pixels = rng.integers(0, 120, (n, 8, 8)).astype(np.uint8)
+    pixels = rng.integers(0, 120, (n, side, side)).astype(np.uint8)
     for image, label in zip(pixels, labels):
         image[label :: 3] += 90
     return SimpleNamespace(train_images=pixels, train_labels=labels, val_images=pixels[:30], val_labels=labels[:30],
@@ -75,33 +78,103 @@ def test_relabelling_with_the_label_it_has_changes_nothing(trainer):
     assert same(trainer.run(nothing(), 3), trainer.run(relabel([1], int(trainer.given[1])), 3))
 
 
-def test_two_edits_under_one_seed_share_initial_weights_and_order(trainer, monkeypatch):
-    """Removing image 7 leaves the other images in the order, and the mirrorings, they had."""
-    seen, begun = {}, {}
+@pytest.mark.parametrize("name", ["demo-cnn", "fast94"])
+def test_two_edits_under_one_seed_share_initial_weights_order_and_augmentation(name, monkeypatch):
+    """Removing image 7 leaves the others in the order they had, mirrored, shifted and cut as they were."""
+    shown, begun = [], []
+    recipe = replace(recipes.get(name), epochs=2, batch_size=16, cutout=2)
 
     def network(shape, classes):
-        made = recipes.get("demo-cnn").network(shape, classes)
-        began.append([weight.detach().clone() for weight in made.parameters()])
+        made = recipe.network(shape, classes)
+        begun.append([weight.detach().clone() for weight in made.parameters()])
         return made
 
-    class Watched(torch.Tensor):
-        def __getitem__(self, key):
-            if isinstance(key, torch.Tensor) and key.dtype == torch.int64:
-                order.extend(key.tolist())
-            return torch.Tensor(self.as_subclass(torch.Tensor)[key])
+    def watched(images, rows, recipe, show=augment.show):
+        shown.append(rows)
+        return show(images, rows, recipe)
 
-    watched = Trainer(data(), recipes.get("demo-cnn"), "cpu")
-    monkeypatch.setattr(watched, "_both", watched._both.as_subclass(Watched))
-    monkeypatch.setattr(watched, "recipe", SimpleNamespace(**vars(watched.recipe) | {"network": network, "epochs": 1}))
-    for name, edit in {"all": nothing(), "without": remove([7])}.items():
-        order, began = [], []
+    monkeypatch.setattr(augment, "show", watched)
+    watched = Trainer(data(64, 12), replace(recipe, network=network), "cpu")
+    seen = []
+    for edit in (nothing(), remove([7])):
+        shown.clear()
         watched.run(edit, 5)
-        seen[name], begun[name] = order, began[0]
-    assert all(torch.equal(one, other) for one, other in zip(begun["all"], begun["without"]))
-    left = [view for view in seen["all"] if view % 200 != 7]
-    together = min(len(left), len(seen["without"]))
-    assert together > 150 and left[:together] == seen["without"][:together]
-    assert any(view >= 200 for view in left) and any(view < 200 for view in left)
+        half = len(shown) // 2
+        seen.append([torch.cat(epoch).tolist() for epoch in (shown[:half], shown[half:])])
+    assert all(torch.equal(one, other) for one, other in zip(*begun))
+    for everything, without in zip(*seen):
+        left = [row for row in everything if row[augment.IMAGE] != 7]
+        together = min(len(left), len(without))
+        assert together >= 48 and left[:together] == without[:together]
+        assert {row[augment.MIRROR] for row in left} == {0, 1}
+
+
+def test_demo_cnn_is_trained_as_by_the_loop_of_its_stored_results():
+    """The loop of 10,500 stored retrainings, in plain words: what came later must not change a bit of it."""
+    recipe, ws = recipes.get("demo-cnn"), data(150, 28)
+    pixels = ws.train_images
+    mean, spread = float(pixels.mean() / 255), float(pixels.std() / 255)
+    images = ((torch.as_tensor(pixels, dtype=torch.float32)[:, None] / 255 - mean) / spread).to(torch.bfloat16)
+    both = torch.cat([images, images.flip(3)]).contiguous(memory_format=torch.channels_last)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        network = recipe.network((1, 28, 28), 3).to(memory_format=torch.channels_last)
+    kept, labels = torch.ones(150, dtype=bool), torch.as_tensor(ws.train_labels)
+    kept[[1, 5]] = False
+    optimiser = torch.optim.SGD(network.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4)
+    draw, step, averaged = torch.Generator().manual_seed(3), 0, []
+    for _ in range(6):
+        order, flip = torch.randperm(150, generator=draw), torch.rand(150, generator=draw) < 0.5
+        order = order[kept[order]]
+        for part in (slice(0, 64), slice(64, 128)):
+            optimiser.param_groups[0]["lr"] = 0.1 * triangle((step + 0.5) / 12, 0.25)
+            with torch.autocast("cpu", torch.bfloat16):
+                logits = network(both[order[part] + 150 * flip[order[part]]])
+            optimiser.zero_grad()
+            functional.cross_entropy(logits.float(), labels[order[part]], label_smoothing=0.1).backward()
+            optimiser.step()
+            step += 1
+            if step > 6:
+                averaged.append([weight.detach().clone() for weight in network.parameters()])
+    trained = Trainer(ws, recipe, "cpu").train(remove([1, 5]), 3)
+    for weight, past in zip(trained.parameters(), zip(*averaged)):
+        assert torch.equal(weight, sum(past) / 6)
+
+
+def test_seeds_trained_at_once_are_what_they_are_alone(trainer):
+    """To rounding, and they say on what they ran: bit for bit is promised within one `device` only."""
+    alone = [trainer.run(remove([3]), seed) for seed in (5, 6, 7)]
+    together = trainer.run_many(remove([3]), [5, 6, 7])
+    assert {one.device for one in alone} == {"cpu"} and {one.device for one in together} == {"cpu x3"}
+    other_seed = np.abs(alone[0].probabilities - alone[1].probabilities).mean()
+    for one, other in zip(alone, together):
+        assert np.abs(one.probabilities - other.probabilities).mean() < other_seed / 5
+        assert not other.network.training and other.seconds > 0
+    again = trainer.run_many(remove([3]), [5, 6, 7])
+    assert all(same(one, other) for one, other in zip(together, again))
+
+
+def test_without_averaging_the_last_weights_and_their_running_statistics_stay():
+    recipe = replace(recipes.get("demo-cnn"), epochs=2, average=0)
+    network = Trainer(data(), recipe, "cpu").train(nothing(), 0)
+    norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    assert [norm.num_batches_tracked.item() for norm in norms] == [6] * 3 and norms[0].momentum == 0.1
+
+
+def test_images_are_prepared_a_block_at_a_time(monkeypatch):
+    """Large sets need not fit twice."""
+    ws = data(50)
+    ws.train_images = np.repeat(ws.train_images[..., None], 3, 3) + np.uint8([0, 1, 2])
+    whole = Trainer(ws, recipes.get("demo-cnn"), "cpu")
+    assert whole.mean == ws.train_images.mean() / 255
+    assert type(whole.mean) is type(whole.spread) is float  # kept beside weights, in files that hold no others
+    assert np.isclose(whole.spread, ws.train_images.std() / 255, rtol=1e-12)
+    monkeypatch.setattr(train, "BLOCK", 7)
+    blocks = Trainer(ws, recipes.get("demo-cnn"), "cpu")
+    assert (blocks.mean, blocks.spread) == (whole.mean, whole.spread)
+    assert torch.equal(blocks.train_images, whole.train_images)
+    by_hand = (ws.train_images[31, 4, 2] / 255 - whole.mean) / whole.spread
+    assert np.allclose(whole.train_images[31, :, 4, 2].float(), by_hand, atol=0.01)
 
 
 def test_the_global_random_state_is_left_alone(trainer):
@@ -146,8 +219,6 @@ def test_the_learning_rate_rises_and_falls():
 
 
 def test_a_recipe_is_named_by_what_is_in_it():
-    from dataclasses import replace
-
     recipe = recipes.get("demo-cnn")
     assert len(recipe.hash) == 12 and recipe.hash == replace(recipe).hash
     changed = [{"epochs": 7}, {"learning_rate": 0.2}, {"threads": 2}, {"version": 9}, {"network": data}]

@@ -10,20 +10,25 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 TORCH = {"torch", "torchvision", "lightly", "dattri"}
 #: Where the library may import torch: data has torchvision's downloads, formats reads its files, builds trains.
-TORCH_ROOMS = ("train", "recipes", "features", "rankings.trak", "executors", "data", "formats", "builds", "demo")
+TORCH_ROOMS = ("train", "augment", "together", "recipes", "features", "rankings.trak", "executors", "data", "formats",
+               "builds", "demo")
 #: What must not see which labels were planted.
-BLIND = ("features", "rankings", "recipes", "executors", "train.py", "support.py", "supports.py", "probes.py",
-         "jobs.py", "runner.py", "opening.py", "targets.py", "lineup.py", "curves.py", "lds.py", "labels.py",
-         "formats", "duplicates.py", "disjoint.py", "prune.py", "imports.py", "alignment.py", "overlap.py", "builds.py")
+BLIND = ("features", "rankings", "recipes", "executors", "train.py", "augment.py", "together.py", "support.py",
+         "adaptive.py", "supports.py", "probes.py", "jobs.py", "runner.py", "opening.py", "targets.py", "lineup.py",
+         "curves.py", "lds.py", "labels.py", "formats", "duplicates.py", "disjoint.py", "prune.py", "imports.py",
+         "alignment.py", "overlap.py", "builds.py")
 #: A part of the library -> the parts it must not know.
 MEASURES = {"curves", "lds", "agreement", "labels"}
 FORBIDDEN = {
     "errors": {"*"},
+    "adaptive": MEASURES | {"workspace", "store", "runner", "executors", "train", "rankings", "features", "recipes"},
     "support": MEASURES | {"workspace", "store", "runner", "executors", "train", "rankings", "features", "recipes"},
     "data": MEASURES | {"features", "rankings", "recipes", "train", "store", "runner", "executors", "support"},
     "edits": MEASURES | {"features", "rankings", "recipes", "train", "store", "runner", "executors", "support"},
     "recipes": MEASURES | {"features", "rankings", "train", "store", "runner", "executors", "support"},
     "train": MEASURES | {"features", "rankings", "store", "runner", "executors", "support"},
+    "together": {"*"},
+    "augment": MEASURES | {"features", "rankings", "train", "store", "runner", "executors", "support"},
     "features": MEASURES | {"rankings", "store", "runner", "executors", "support"},
     "rankings": MEASURES | {"runner", "executors", "support"},
     "store": MEASURES | {"rankings", "features", "train", "runner", "executors", "support"},
