@@ -7,6 +7,7 @@ starts from the beginning after any stop: what was already trained is answered f
 
 import dataclasses
 import fcntl
+import json
 import math
 import os
 import sqlite3
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -333,6 +335,23 @@ def hold(folder: Path, patience: float = 0.5) -> int | None:
                 os.close(handle)
                 return None
         time.sleep(0.02)
+
+
+def note(handle: int, about: dict) -> None:
+    """Writes into the lock held by `hold` what its holder works with, for `runner_about`."""
+    with suppress(OSError):  # a full disk
+        os.ftruncate(handle, 0)
+        os.pwrite(handle, json.dumps(about).encode(), 0)
+
+
+def runner_about(folder: Path) -> dict | None:
+    """What the runner that holds the store in `folder` works with (`Executor.about`); None where there is none."""
+    if not runner_alive(folder):
+        return None
+    try:
+        return json.loads((folder / "runner.lock").read_text())
+    except (OSError, ValueError):  # it has only just started
+        return None
 
 
 # -- answers

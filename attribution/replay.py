@@ -5,12 +5,11 @@ missing. So a page can show the probes of a search under way, and a finished one
 """
 
 import math
-import os
 from dataclasses import dataclass, field
 from functools import cache
 
 from attribution import adaptive, jobs, recipes, supports
-from attribution.executors.local import gpu_count
+from attribution.executors import devices
 from attribution.support import BISECTIONS, CONFIRM_SEEDS
 
 SECONDS = 5.0  # a training, where nothing was measured yet
@@ -162,4 +161,4 @@ def seconds_each(workspace, store, recipe: str) -> float:
 @cache
 def workers() -> int:
     """How many workers the local executor starts by itself."""
-    return gpu_count() or os.cpu_count() or 1
+    return len(devices.plan().slots)

@@ -8,11 +8,14 @@ import os
 import sqlite3
 import time
 import traceback
+from collections.abc import Callable
+from functools import partial
 
 from attribution import recipes
 from attribution.errors import UserError
-from attribution.executors.local import LocalExecutor, Task, arrays
-from attribution.jobs import hold, searches, total
+from attribution.executors import Executor, make
+from attribution.executors.base import Task, arrays
+from attribution.jobs import hold, note, searches, total
 from attribution.store import Job, Store
 from attribution.workspace import Workspace
 
@@ -23,7 +26,8 @@ TRIES = 3
 class Runner:
     """Drives all open jobs of `store` with `executor`. Call `step` until it returns False."""
 
-    def __init__(self, store: Store, executor: LocalExecutor, idle_seconds: float = IDLE_SECONDS):
+    def __init__(self, store: Store, executor: Executor, idle_seconds: float = IDLE_SECONDS,
+                 tell: Callable[[dict], None] = lambda about: None):
         self.store = store
         self.executor = executor
         self.idle_seconds = idle_seconds
@@ -31,12 +35,15 @@ class Runner:
         self.running: dict[str, int] = {}  # key of a training in a worker -> job
         self.untold: dict[int, str] = {}  # failed job -> why, as long as its row cannot be written
         self.busy_at = time.monotonic()
+        self.tell = tell  # takes what the executor works with, whenever that changes
+        self.told: dict | None = None
 
     def run(self) -> None:
         """Works until there was nothing to do for `idle_seconds`."""
         try:
+            self._tell_about()
             while self.step():
-                pass
+                self._tell_about()
         finally:
             self.executor.close()
 
@@ -63,6 +70,11 @@ class Runner:
                 del self.works[work.job.id]
         if self.works:
             self.busy_at = time.monotonic()
+
+    def _tell_about(self):
+        if (about := self.executor.about()) != self.told:
+            self.tell(about)
+            self.told = about
 
     def _stop_all(self, why):
         """The store cannot be written: no job can go on. Their rows are written as soon as that is possible again."""
@@ -256,20 +268,19 @@ class _Search:
         self.missing: set[str] = set()
 
 
-def serve(workspace: Workspace, workers: int | None = None, idle_seconds: float = IDLE_SECONDS) -> bool:
+def serve(workspace: Workspace, executor: Callable[[], Executor] | None = None,
+          idle_seconds: float = IDLE_SECONDS) -> bool:
     """Runs a runner for a workspace's store until it is idle. False, at once, where another one is at work.
 
-    workers: see `LocalExecutor`. Raises UserError when it is below 1.
+    executor: makes what the runner works with; by default the local one. Raises what that raises.
     """
-    if workers is not None and workers < 1:
-        raise UserError(f"{workers} workers can do nothing; give at least 1")
     store = Store.of(workspace)
     worked = False
     try:
         while (lock := hold(store.folder)) is not None:
             worked = True
             try:
-                Runner(store, LocalExecutor(workers), idle_seconds).run()
+                Runner(store, executor() if executor else make(workspace), idle_seconds, partial(note, lock)).run()
             finally:
                 os.close(lock)
             if not store.open_jobs():  # one may have been queued while the lock still told of a runner

@@ -11,6 +11,7 @@ from attribution.supports import to_table
 
 CLASSES = ["Bar", "Box <b>", "Dot"]
 TRAIN, VAL, MODELS = 60, 12, 10
+TIMES = 25  # of `large`
 
 
 def write(folder: Path, base: bool = True, colour: bool = False) -> Workspace:
@@ -64,6 +65,21 @@ def write(folder: Path, base: bool = True, colour: bool = False) -> Workspace:
         "dataset": {"name": "shapes", "fingerprint": fingerprint, "classes": CLASSES, "n_train": TRAIN, "n_val": VAL,
                     "planted": 1, "inverted": True}}))
     return Workspace.open(folder)
+
+
+def large(folder: Path) -> Workspace:
+    """The tiny workspace many times over, so that a training takes long enough to be killed in."""
+    ws = write(folder)
+    np.save(folder / "images" / "train.npy", np.tile(np.load(folder / "images" / "train.npy"), (TIMES, 1, 1)))
+    scores = np.load(folder / "rankings" / "trak-10" / "scores.npy")
+    np.save(folder / "rankings" / "trak-10" / "scores.npy", np.tile(scores, (1, TIMES)))
+    table = pd.read_parquet(folder / "train.parquet")
+    pd.concat([table] * TIMES).to_parquet(folder / "train.parquet")
+    manifest = json.loads((folder / "workspace.json").read_text())
+    manifest["dataset"] |= {"n_train": TRAIN * TIMES, "fingerprint": "5" * 64}
+    manifest["parts"].pop("features/moco")
+    (folder / "workspace.json").write_text(json.dumps(manifest))
+    return Workspace.open(ws.path)
 
 
 def _support(ranking, status, support, predictions):

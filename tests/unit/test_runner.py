@@ -9,14 +9,10 @@ import sys
 import time
 
 import numpy as np
-import pandas as pd
 import pytest
 
-from attribution import UserError, Workspace, jobs, recipes
-from attribution.edits import remove
-from attribution.executors import local
-from attribution.executors.local import LocalExecutor, Task
-from attribution.executors.worker import pack
+from attribution import Workspace, jobs, recipes
+from attribution.executors.base import Task, pack
 from attribution.runner import Runner, serve
 from attribution.store import Store
 from tests import tiny
@@ -101,6 +97,9 @@ class Pretender:
 
     def close(self):
         self.closed = True
+
+    def about(self):
+        return {"executor": "pretends", "devices": [{"slots": self.slots}]}
 
 
 def ask(ws, store, **changes):
@@ -287,18 +286,17 @@ def test_it_goes_away_when_idle(ws, store):
     assert executor.closed and 0.2 < time.monotonic() - start < 5
 
 
-def test_a_job_queued_at_the_last_moment_is_seen(ws, store, monkeypatch):
+def test_a_job_queued_at_the_last_moment_is_seen(ws, store):
     """Between the last look at the queue and letting go of the lock, which still told the asker of a runner."""
     executors = []
 
-    def executor(workers):
+    def executor():
         executors.append(Pretender())
         if len(executors) == 1:
             executors[0].close = lambda: ask(ws, store)
         return executors[-1]
 
-    monkeypatch.setattr("attribution.runner.LocalExecutor", executor)
-    assert serve(ws, idle_seconds=0.05) is True
+    assert serve(ws, executor, idle_seconds=0.05) is True
     assert len(executors) == 2 and [job.state for job in store.jobs()] == ["done"]
     assert not jobs.runner_alive(store.folder)
 
@@ -307,82 +305,14 @@ def test_two_runners_are_one(ws, store):
     lock = jobs.hold(store.folder)
     assert serve(ws) is False
     os.close(lock)
-    with pytest.raises(UserError, match="give at least 1"):
-        serve(ws, workers=-1)
-
-
-# -- the executor
-
-
-def worker(monkeypatch, script):
-    """Workers that run `script` instead of training."""
-    popen = subprocess.Popen
-    monkeypatch.setattr(local, "gpu_count", lambda: 0)
-    monkeypatch.setattr(local.subprocess, "Popen", lambda _, **more: popen([sys.executable, "-c", script], **more))
-    return LocalExecutor(1)
-
-
-def results(executor, n):
-    found = []
-    wait(lambda: found.extend(event["event"] for _, event in executor.poll(0.1)) or len(found) >= n)
-    return found
-
-
-def a_task(key="k"):
-    return Task(key, "nowhere", "demo-cnn", remove([1]), 0)
-
-
-def test_a_worker_killed_in_the_middle_of_a_line_is_lost(monkeypatch):
-    script = ("import os, sys\nsys.stdin.readline()\nprint('{\"event\": \"do', end='', flush=True)\n"
-              "os.kill(os.getpid(), 9)")
-    executor = worker(monkeypatch, script)
-    executor.submit(a_task())
-    assert results(executor, 1) == ["lost"] and executor.free() == 1
-    executor.close()
-
-
-def test_a_worker_that_ended_while_idle_is_replaced(monkeypatch):
-    script = "import sys\nsys.stdin.readline()\nprint('{\"event\": \"failed\"}', flush=True)"
-    executor = worker(monkeypatch, script)
-    first = executor.submit(a_task())
-    assert results(executor, 1) == ["failed"]
-    wait(lambda: executor.slots[0].ended)
-    assert executor.free() == 1 and executor.submit(a_task("other")) != first
-    assert results(executor, 1) == ["failed"]
-    executor.close()
-
-
-def test_a_killed_training_says_nothing_more(monkeypatch):
-    executor = worker(monkeypatch, "import time\ntime.sleep(60)")
-    pid = executor.submit(a_task())
-    executor.kill({"k"})
-    assert gone(pid) and executor.poll(0.2) == [] and executor.free() == 1
 
 
 # -- real trainings in real processes
 
 
-TIMES = 25
-
-
-def large(folder) -> Workspace:
-    """The tiny workspace many times over, so that a training takes long enough to be killed in."""
-    ws = tiny.write(folder)
-    np.save(folder / "images" / "train.npy", np.tile(np.load(folder / "images" / "train.npy"), (TIMES, 1, 1)))
-    scores = np.load(folder / "rankings" / "trak-10" / "scores.npy")
-    np.save(folder / "rankings" / "trak-10" / "scores.npy", np.tile(scores, (1, TIMES)))
-    table = pd.read_parquet(folder / "train.parquet")
-    pd.concat([table] * TIMES).to_parquet(folder / "train.parquet")
-    manifest = json.loads((folder / "workspace.json").read_text())
-    manifest["dataset"] |= {"n_train": 60 * TIMES, "fingerprint": "5" * 64}
-    manifest["parts"].pop("features/moco")
-    (folder / "workspace.json").write_text(json.dumps(manifest))
-    return Workspace.open(ws.path)
-
-
 def test_the_whole_life_of_a_runner(ws, tmp_path):
     """A worker is killed in a training, then the runner; a new one does the rest; a job is cancelled; all goes away."""
-    ws = large(tmp_path / "large")
+    ws = tiny.large(tmp_path / "large")
     store = Store.of(ws)
     spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 40, range(1), draws=2)
     number = jobs.submit(ws, spec)
@@ -424,11 +354,11 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     wait(lambda: store.job(number).state == "cancelled" and gone(pid), 5)
     assert time.monotonic() - start < 5 and store.live() == {}
 
-    beyond = {**jobs.retrain_spec(ws, 0, "trak-10", "remove", 5, range(1), draws=0), "ids": [5, 60 * TIMES]}
+    beyond = {**jobs.retrain_spec(ws, 0, "trak-10", "remove", 5, range(1), draws=0), "ids": [5, 60 * tiny.TIMES]}
     number = store.add_job(beyond, "an edit out of range")
     wait(lambda: jobs.ensure_runner(ws) or not store.job(number).open)
     assert store.job(number).state == "failed"
-    assert store.job(number).message.startswith(f"the edit names a training image outside 0..{60 * TIMES - 1};")
+    assert store.job(number).message.startswith(f"the edit names a training image outside 0..{60 * tiny.TIMES - 1};")
 
     runner = jobs._runners[store.folder][0]
     assert runner.wait(30) == 0 and not jobs.runner_alive(store.folder), "idle, it goes away"
