@@ -16,7 +16,7 @@ from attribution.edits import Edit
 from attribution.errors import UserError
 from attribution.executors.base import pack
 
-NICE = 10  # the dashboard goes first
+NICE = 10  # the dashboard goes first; the variable LINEUP_NICE sets another
 
 
 def main() -> None:
@@ -31,21 +31,24 @@ def main() -> None:
         os._exit(0)  # the runner is gone: nobody waits for this result
 
     threading.Thread(target=read, daemon=True).start()
-    give_way()
+    give_way(int(os.environ.get("LINEUP_NICE", NICE)))
     trainers: dict = {}
     while True:
         arrived.acquire()
         request = json.loads(lines.pop(0))
-        say(attempt(lambda request=request: serve(request, trainers)))
+        try:
+            say(serve(request, trainers))
+        except Exception as error:
+            say(failure(error))
 
 
-def give_way() -> None:
-    """Lowers this process's priority. Linux may share the processor among sessions first, and among the processes of
-    each only then: so the session's priority, too, which is the process's own where it was started in a new one."""
-    os.nice(NICE)
+def give_way(by: int) -> None:
+    """Lowers this process's priority by 0 to 19. Linux may share the processor among sessions first, and only then
+    among the processes of each: so the session's, too, which is the process's own where it was started in a new one."""
+    os.nice(by)
     try:
         with open("/proc/self/autogroup", "w") as file:
-            file.write(str(NICE))
+            file.write(str(by))
     except OSError:
         pass  # another system, or a kernel that shares among processes alone
 
@@ -53,23 +56,21 @@ def give_way() -> None:
 def serve(request: dict, trainers: dict) -> dict:
     """Does one retraining; trainers holds the loaded data sets by (workspace, recipe)."""
     from attribution import Workspace, recipes
-    from attribution.train import Trainer
 
     name = (request["workspace"], request["recipe"])
     if name not in trainers:
-        trainers[name] = Trainer(Workspace.open(name[0]), recipes.get(name[1]))
+        workspace, recipe = Workspace.open(name[0]), recipes.get(name[1])
+        from attribution.train import Trainer
+
+        trainers[name] = Trainer(workspace, recipe)
     return retrain(trainers[name], request,
                    lambda epoch, epochs: say({"event": "epoch", "epoch": epoch, "epochs": epochs}))
 
 
-def attempt(training: Callable[[], dict]) -> dict:
-    """What `training` returns, or a "failed" event: the runner must hear of every failure, whatever it is."""
-    try:
-        return training()
-    except UserError as error:
-        return {"event": "failed", "message": str(error)}
-    except Exception as error:
-        return {"event": "failed", "message": f"{type(error).__name__}: {error}"}
+def failure(error: Exception) -> dict:
+    """The "failed" event of an exception: the runner must hear of every one, whatever it is."""
+    return {"event": "failed",
+            "message": str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"}
 
 
 def retrain(trainer, request: dict, on_epoch: Callable[[int, int], None]) -> dict:

@@ -126,8 +126,9 @@ def test_a_recipe_of_more_threads_than_cores_runs_alone(monkeypatch):
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc on this system")
-def test_a_worker_gives_way():
+def test_a_worker_gives_way(monkeypatch):
     """Its nice value is raised, and its session's where the kernel has any; this session's stays as it was."""
+    monkeypatch.delenv("LINEUP_NICE")
     own = Path("/proc/self/autogroup")
     before = own.read_text() if own.exists() else None
     executor = LocalExecutor(devices.Plan((None,), 1))
