@@ -187,6 +187,8 @@ def _trainer_of(images, recipe, device):
 def _connect(address: str) -> None:
     where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
     host, _, port = where.rpartition(":")
+    if host in ("localhost", "127.0.0.1"):
+        host = ray.util.get_node_ip_address()  # as Ray does
     if where != "auto":
         try:
             socket.create_connection((host.strip("[]"), int(port)), REACH).close()
@@ -198,7 +200,7 @@ def _connect(address: str) -> None:
         ray.init(address=address, runtime_env={"py_modules": [str(ROOT / "attribution")]}, log_to_driver=False,
                  logging_level="error")
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
-        reason = str(error).strip().splitlines()[0]
+        reason = str(error).strip().splitlines()[0].rstrip(".")
         raise UserError(f"there is no Ray cluster to work with at {where} ({reason}); start one with "
                         "`ray start --head`, and the runner on one of its machines") from None
 

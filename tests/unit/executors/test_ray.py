@@ -2,16 +2,18 @@
 
 import importlib
 import json
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from types import SimpleNamespace
 
 import pytest
 
-from attribution import executors, jobs
+from attribution import UserError, executors, jobs
 from attribution.edits import nothing, remove
-from attribution.executors.base import Task
+from attribution.executors.base import Task, arrays
 from attribution.runner import serve
 from attribution.store import Store
 from tests import tiny
@@ -25,22 +27,22 @@ needs_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="
 
 
 @pytest.fixture
-def cluster(tmp_path_factory, monkeypatch):
+def cluster(monkeypatch):
     """Two nodes of one core each. The runner is on the first, `other` is the one to be killed."""
-    short = tmp_path_factory.getbasetemp().parent / "r"  # sockets' paths may have 107 characters
-    short.mkdir(exist_ok=True)
-    monkeypatch.setenv("RAY_TMPDIR", str(short))
+    folder = tempfile.mkdtemp()  # not pytest's: sockets' paths may have 107 characters
+    monkeypatch.setenv("RAY_TMPDIR", folder)
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")  # elsewhere, too, this makes Ray stay on 127.0.0.1
     from ray.cluster_utils import Cluster
 
-    node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": STORE, "include_dashboard": False,
-            "node_ip_address": "127.0.0.1"}
+    node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": STORE, "include_dashboard": False}
     found = Cluster(initialize_head=True, head_node_args={**node, "_system_config": SOON})
     try:
         yield SimpleNamespace(address=found.address, other=found.add_node(**node), add=lambda: found.add_node(**node),
                               kill=lambda one: found.remove_node(one, allow_graceful=False))
     finally:
         found.shutdown()
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait(until, seconds=PATIENCE):
@@ -110,23 +112,86 @@ def _study_on(cluster, ws, store, number):
 
 
 @needs_ray
-def test_epochs_cancel_and_failures(cluster, tmp_path, monkeypatch):
-    """Nodes train with the code that was sent to them, without the workspace, and end what is cancelled."""
-    from attribution.executors import ray
-
+def test_failures_and_cancelled_trainings_on_a_cluster(cluster, tmp_path):
     ws = tiny.large(tmp_path / "large")
-    monkeypatch.setattr(ray, "LOOK", 0.0)
     executor = executors.make(ws, "ray", address=cluster.address)
+    found = []
+
+    def one(edit=nothing(), seed=0, workspace=ws.path, key="k"):
+        return Task(key, str(workspace), "demo-cnn", edit, seed)
+
     try:
         wait(lambda: executor.free() == 2)
-        out_of_range = Task("bad", str(ws.path), "demo-cnn", remove([10**6]), 0)
-        nowhere = Task("nowhere", str(tmp_path / "none"), "demo-cnn", nothing(), 0)
-        for task in (out_of_range, nowhere):
-            assert executor.submit(task) is None
-        found = []
+        executor.submit(one(key="nowhere", workspace=tmp_path / "none"))
+        assert executor.free() == 2
+        executor.submit(one(key="bad", edit=remove([10**6])))
+        assert executor.free() == 1
         wait(lambda: found.extend(executor.poll(0.1)) or len(found) == 2)
         messages = {task.key: event["message"] for task, event in found}
         assert messages["bad"].startswith("the edit names a training image outside 0..1499")
         assert messages["nowhere"].startswith("there is no workspace at")
+        executor.submit(one())
+        executor.kill({"k"})
+        executor.submit(one(key="next", seed=1))
+        found.clear()
+        wait(lambda: found.extend(executor.poll(0.1)) or [event for _, event in found if event["event"] != "epoch"])
+        assert {task.key for task, _ in found} == {"next"}, "what was cancelled says nothing more"
+        assert found[-1][1]["event"] == "done" and executor.free() == 2
+        assert arrays(*found[-1])["margins"].shape == (tiny.VAL,)
     finally:
         executor.close()
+
+
+@needs_ray
+@pytest.mark.parametrize("address", ["127.0.0.1:9", "nonsense"])
+def test_an_address_that_does_not_answer(tmp_path, address):
+    """Said within seconds; Ray itself tries for minutes."""
+    with pytest.raises(UserError, match=f"no Ray cluster answers at {address}"):
+        executors.make(tiny.write(tmp_path / "tiny"), "ray", address=address)
+
+
+@needs_ray
+def test_a_machine_that_is_part_of_no_cluster(tmp_path, monkeypatch):
+    import ray
+
+    def init(**_):
+        raise ConnectionError("Could not find any running Ray instance.")
+
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr(ray, "init", init)  # it would look at all processes of this machine
+    with pytest.raises(UserError, match=r"to work with at auto \(Could not find any running Ray instance\)"):
+        executors.make(tiny.write(tmp_path / "tiny"), "ray")
+
+
+@needs_ray
+def test_numbers_that_make_no_sense(tmp_path):
+    ws = tiny.write(tmp_path / "tiny")
+    with pytest.raises(UserError, match="cannot have 1.5 GPUs; give a number from 0 to 1"):
+        executors.make(ws, "ray", gpus_per_training=1.5)
+    with pytest.raises(UserError, match="give at least 1"):
+        executors.make(ws, "ray", workers=0)
+
+
+@needs_ray
+@pytest.mark.parametrize(("gpus", "threads", "node", "slots"), [
+    (0, 1, {"CPU": 8.0}, 8), (0, 3, {"CPU": 8.0}, 2), (1, 1, {"CPU": 8.0, "GPU": 2.0}, 2), (1, 1, {"CPU": 8.0}, 0),
+    (0.25, 1, {"CPU": 64.0, "GPU": 2.0}, 8), (0.3, 1, {"CPU": 64.0, "GPU": 4.0}, 12),
+    (0.5, 4, {"CPU": 4.0, "GPU": 1.0}, 1)])
+def test_what_a_node_holds(gpus, threads, node, slots):
+    from attribution.executors.ray import RayExecutor
+
+    executor = object.__new__(RayExecutor)
+    executor.gpus, executor.threads = gpus, threads
+    assert executor._slots({"Resources": node}) == slots
+
+
+def test_without_ray(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "attribution.executors.ray", raising=False)
+    with pytest.raises(UserError, match="python -m pip install -r requirements-cluster.txt"):
+        executors.make(tiny.write(tmp_path / "tiny"), "ray")
+
+
+def test_nothing_of_ray_is_imported_unless_it_is_chosen(run_python):
+    done = run_python("-c", "import sys, attribution.runner, attribution.cli.retraining\nprint('ray' in sys.modules)")
+    assert (done.code, done.out.strip()) == (0, "False"), done.err
