@@ -49,7 +49,7 @@ $(VENV)/run.stamp: requirements.txt
 	@touch $@
 
 # What `make test` needs.
-$(VENV)/test.stamp: $(VENV)/run.stamp requirements-build.txt requirements-dev.txt
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements-build.txt requirements-cluster.txt requirements-dev.txt
 	@echo "Installing what the tests need into $(VENV) (once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

@@ -7,6 +7,7 @@ starts from the beginning after any stop: what was already trained is answered f
 
 import dataclasses
 import fcntl
+import json
 import math
 import os
 import sqlite3
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +23,7 @@ import numpy as np
 from attribution import adaptive, disjoint, duplicates, prune, recipes, support, supports
 from attribution.edits import Edit, nothing, remove
 from attribution.errors import UserError
+from attribution.files import write_json
 from attribution.probes import DRAWS, changeable, check_kind, check_support, control, edit_of, steps
 from attribution.rankings import check_k
 from attribution.store import Job, Store, trouble
@@ -31,6 +34,7 @@ PROTOCOLS = ("default", "adaptive", "paper")
 UNEDITED_SEEDS = [*support.SEEDS, *support.CONFIRM_SEEDS]  # stand in for base models under another recipe
 STUDY_SEED = 7  # draws the targets of a study where nobody says otherwise
 LONG = ("study", "subsets", "prune", "unedited")  # verbs that let the others pass
+ABOUT = "runner.json"  # in the store's folder
 STARTING = 20  # seconds a runner may take until it holds its lock
 _runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
 
@@ -433,6 +437,22 @@ def hold(folder: Path, patience: float = 0.5) -> int | None:
                 os.close(handle)
                 return None
         time.sleep(0.02)
+
+
+def note(folder: Path, about: dict) -> None:
+    """Writes down what the runner that holds the store in `folder` works with, for `runner_about`."""
+    with suppress(OSError):  # a full disk
+        write_json(folder / ABOUT, about)
+
+
+def runner_about(folder: Path) -> dict | None:
+    """What the runner that holds the store in `folder` works with (`Executor.about`); None where there is none."""
+    if not runner_alive(folder):
+        return None
+    try:
+        return json.loads((folder / ABOUT).read_text())
+    except (OSError, ValueError):  # it has only just started
+        return None
 
 
 # -- answers

@@ -81,7 +81,8 @@ class Watch:
         stamp = (store.stamp_of_supports(), _written(file))
         if stamp == self.stamp:
             return
-        spec, found = self.spec, supports.table(self.workspace, store, spec["recipe"])
+        spec = self.spec
+        found = supports.table(self.workspace, store, spec["recipe"])
         known = measure.support_tables(self.workspace, store, spec["protocol"], spec["k_max"], found=found)
         tables = {kind: {ranking: {target: known[kind].get(ranking, {}).get(target) for target in spec["targets"]}
                          for ranking in spec["rankings"]} for kind in spec["kinds"]}

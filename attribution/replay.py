@@ -5,14 +5,13 @@ missing. So a page can show the probes of a search under way, and a finished one
 """
 
 import math
-import os
 from dataclasses import dataclass, field
 from functools import cache
 
 import numpy as np
 
 from attribution import adaptive, disjoint, jobs, recipes, supports
-from attribution.executors.local import gpu_count
+from attribution.executors import devices
 from attribution.probes import steps
 from attribution.support import BISECTIONS, CONFIRM_SEEDS
 
@@ -203,4 +202,4 @@ def seconds_each(workspace, store, recipe: str) -> float:
 @cache
 def workers() -> int:
     """How many workers the local executor starts by itself."""
-    return gpu_count() or os.cpu_count() or 1
+    return len(devices.plan().slots)

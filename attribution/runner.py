@@ -8,12 +8,15 @@ import os
 import sqlite3
 import time
 import traceback
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from attribution import recipes
 from attribution.errors import UserError
-from attribution.executors.local import LocalExecutor, Task, arrays
-from attribution.jobs import LONG, hold, searches, total
+from attribution.executors import Executor, make
+from attribution.executors.base import Task, arrays
+from attribution.jobs import LONG, hold, note, searches, total
 from attribution.store import Job, Store, damaged, trouble
 from attribution.workspace import Workspace
 
@@ -28,7 +31,8 @@ class Runner:
     A job is opened when a slot is free for it, so that thousands may wait in the store and cost nothing here.
     """
 
-    def __init__(self, store: Store, executor: LocalExecutor, idle_seconds: float = IDLE_SECONDS):
+    def __init__(self, store: Store, executor: Executor, idle_seconds: float = IDLE_SECONDS,
+                 tell: Callable[[dict], None] = lambda about: None):
         self.store = store
         self.executor = executor
         self.idle_seconds = idle_seconds
@@ -36,12 +40,15 @@ class Runner:
         self.running: dict[str, int] = {}  # key of a training in a worker -> job
         self.untold: dict[int, str] = {}  # failed job -> why, as long as its row cannot be written
         self.busy_at = time.monotonic()
+        self.tell = tell  # takes what the executor works with, whenever that changes
+        self.told: dict | None = None
 
     def run(self) -> None:
         """Works until there was nothing to do for `idle_seconds`."""
         try:
+            self._tell_about()
             while self.step():
-                pass
+                self._tell_about()
         finally:
             self.executor.close()
 
@@ -76,6 +83,11 @@ class Runner:
                 del self.works[work.job.id]
         if self.works or self.running:
             self.busy_at = time.monotonic()
+
+    def _tell_about(self):
+        if (about := self.executor.about()) != self.told:
+            self.tell(about)
+            self.told = about
 
     def _stop_all(self, why):
         """The store cannot be written: no job can go on. Their rows are written as soon as that is possible again."""
@@ -300,20 +312,19 @@ class _Search:
         self.missing: set[str] = set()
 
 
-def serve(workspace: Workspace, workers: int | None = None, idle_seconds: float = IDLE_SECONDS) -> bool:
+def serve(workspace: Workspace, executor: Callable[[], Executor] | None = None,
+          idle_seconds: float = IDLE_SECONDS) -> bool:
     """Runs a runner for a workspace's store until it is idle. False, at once, where another one is at work.
 
-    workers: see `LocalExecutor`. Raises UserError when it is below 1.
+    executor: makes what the runner works with; by default the local one. Raises what that raises.
     """
-    if workers is not None and workers < 1:
-        raise UserError(f"{workers} workers can do nothing; give at least 1")
     store = Store.of(workspace)
     worked = False
     try:
         while (lock := hold(store.folder)) is not None:
             worked = True
             try:
-                Runner(store, LocalExecutor(workers), idle_seconds).run()
+                Runner(store, executor() if executor else make(workspace), idle_seconds, partial(note, store.folder)).run()
             finally:
                 os.close(lock)
             if not store.busy():  # one may have been queued while the lock still told of a runner

@@ -15,6 +15,8 @@ REQUIRED = os.environ.get("LINEUP_REQUIRE_BROWSER") == "1"
 # One thread each: the machine may have two cores, and spinning threads slow each other down many times over.
 for library in ("OMP", "OPENBLAS", "MKL"):
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+# Workers that give way to everything else wait for minutes on a machine that is busy with something else.
+os.environ.setdefault("LINEUP_NICE", "0")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,11 +2,12 @@
 
 import sys
 import time
+from functools import partial
 from typing import Annotated
 
 import typer
 
-from attribution import UserError, duplicates, jobs, questions, support, supports
+from attribution import UserError, duplicates, executors, jobs, questions, support, supports
 from attribution.cli import (
     AsJson,
     Protocol,
@@ -166,16 +167,31 @@ def study(targets: Annotated[int, typer.Option(help="How many stable targets (of
     print_json(jobs.job_json(job)) if as_json else evaluate_supports(protocol=protocol, workspace=workspace)
 
 
+def _from(option):
+    """An option that the variable of the same name gives to runners which the dashboard starts."""
+    return executors.VARIABLES[option]
+
+
 @app.command()
 def runner(workspace: Where = DEMO,
-           workers: Annotated[int | None, typer.Option(envvar="LINEUP_WORKERS",
-                                                       help="Worker processes; else one a GPU or core.")] = None,
+           executor: Annotated[str, typer.Option(envvar=_from("executor"), help="local or ray")] = "local",
+           workers: Annotated[int | None, typer.Option(envvar=_from("workers"),
+                                                       help="At most so many trainings at once.")] = None,
+           per_gpu: Annotated[int | None, typer.Option(envvar=_from("per_gpu"),
+                                                       help="local: workers on each GPU; else one.")] = None,
+           address: Annotated[str, typer.Option(envvar=_from("address"),
+                                                help="ray: auto, or HOST:PORT of the cluster's head.")] = "auto",
+           gpus_per_training: Annotated[float | None,
+                                        typer.Option(envvar=_from("gpus_per_training"),
+                                                     help="ray: 0 to 1; else 1, or 0 where there is no GPU.")] = None,
            idle: Annotated[float, typer.Option(envvar="LINEUP_IDLE",
                                                help="Go away after this many seconds without work.")] = 60):
     """Do the queued jobs of a workspace until there are none. The dashboard starts one by itself."""
     from attribution.runner import serve
 
-    if not serve(Workspace.open(workspace), workers, idle):
+    ws = Workspace.open(workspace)
+    make = partial(executors.make, ws, executor, workers, per_gpu, address, gpus_per_training)
+    if not serve(ws, make, idle):
         print("another runner is already at work on this data set's jobs", file=sys.stderr)
 
 

@@ -1,4 +1,4 @@
-"""Runs retrainings in worker processes on this machine: one per core on the CPU, one per GPU where there are any."""
+"""Runs retrainings in worker processes on this machine: on every GPU where there are any, else on the processor."""
 
 import json
 import os
@@ -6,68 +6,59 @@ import queue
 import subprocess
 import sys
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from attribution.edits import Edit
-from attribution.executors.worker import unpack
-from attribution.store import predictions
+from attribution import recipes
+from attribution.executors.base import Task
+from attribution.executors.devices import Gpu, Plan, core_count
 
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m attribution...` finds this library
 
 
-@dataclass(frozen=True)
-class Task:
-    """One retraining to do. out_of_subset: also predict the removed training images."""
-
-    key: str
-    workspace: str
-    recipe: str
-    edit: Edit
-    seed: int
-    out_of_subset: bool = False
-
-    def to_json(self) -> dict:
-        return {"workspace": self.workspace, "recipe": self.recipe, "edit": self.edit.to_json(), "seed": self.seed,
-                "out_of_subset": self.out_of_subset}
-
-
 class LocalExecutor:
-    """A fixed number of worker processes, started when first needed and kept warm.
+    """The `Executor` with a fixed number of worker processes, those of a plan (`devices.plan`), started when first
+    needed and kept warm.
 
-    workers: how many; None means one per visible GPU, else one per core. Threads inside a worker are the recipe's.
+    On the processor the trainings under way never have more threads than there are cores: one whose recipe asks for
+    more than the plan counted on is held back until there is room.
     """
 
-    def __init__(self, workers: int | None = None):
-        gpus = gpu_count()
-        self.slots: list[_Worker | None] = [None] * (workers or gpus or core_count())
-        self.gpus = gpus
+    def __init__(self, plan: Plan):
+        self.plan = plan
+        self._about = {"executor": "local", "devices": plan.rows}
+        self.slots: list[_Worker | None] = [None] * len(plan.slots)
+        self.held: Task | None = None
         self.events: queue.Queue = queue.Queue()
 
-    def free(self) -> int:
-        """How many more tasks can be started now."""
-        return sum(worker is None or worker.task is None for worker in self.slots)
+    def about(self) -> dict:
+        return self._about
 
-    def submit(self, task: Task) -> int:
-        """Starts a task in a free slot and returns the worker's process id."""
+    def free(self) -> int:
+        idle = sum(worker is None or worker.task is None for worker in self.slots)
+        if None not in self.plan.slots:
+            return idle
+        used = sum(threads(task) for task in self._busy())
+        return 0 if self.held else min(idle, max(int(not used), (core_count() - used) // self.plan.threads))
+
+    def submit(self, task: Task) -> int | None:
+        used = sum(threads(other) for other in self._busy()) if None in self.plan.slots else 0
+        if used and used + threads(task) > core_count():
+            self.held = task
+            return None
         for slot, worker in enumerate(self.slots):
             if worker and worker.task is None and not worker.start(task):  # it ended while it had nothing to do
                 worker = None
             if worker is None:
-                worker = self.slots[slot] = _Worker(self.events, slot % self.gpus if self.gpus else None)
+                worker = self.slots[slot] = _Worker(self.events, self.plan.slots[slot])
                 worker.start(task)
             if worker.task is task:
                 return worker.process.pid
         raise RuntimeError("no worker is free; ask free() before submit()")
 
     def poll(self, timeout: float) -> list[tuple[Task, dict]]:
-        """(task, event) pairs since the last call; waits up to `timeout` seconds for the first.
-
-        event["event"]: "epoch" (with epoch, epochs), "done" (with the arrays), "failed" (with message), or "lost" when
-        the worker's process ended under the task.
-        """
+        if self.held:
+            task, self.held = self.held, None
+            self.submit(task)
         found = []
         try:
             found.append(self.events.get(timeout=timeout))
@@ -78,30 +69,39 @@ class LocalExecutor:
         return found
 
     def kill(self, keys: set[str]) -> None:
-        """Ends the workers that are busy with one of `keys`; they raise no further event."""
+        if self.held and self.held.key in keys:
+            self.held = None
         for slot, worker in enumerate(self.slots):
             if worker and worker.task and worker.task.key in keys:
                 worker.stop()
                 self.slots[slot] = None
 
     def close(self) -> None:
-        """Ends all workers."""
         for worker in self.slots:
             if worker:
                 worker.stop()
-        self.slots = [None] * len(self.slots)
+        self.slots, self.held = [None] * len(self.slots), None
+
+    def _busy(self) -> list[Task]:
+        return [task for worker in self.slots if worker and (task := worker.task)]
+
+
+def threads(task: Task) -> int:
+    """How many threads a training has on the processor."""
+    return recipes.get(task.recipe).threads
 
 
 class _Worker:
     """One worker process and the thread that reads its events."""
 
-    def __init__(self, events: queue.Queue, gpu: int | None):
+    def __init__(self, events: queue.Queue, gpu: Gpu | None):
         variables = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         if gpu is not None:
-            variables["CUDA_VISIBLE_DEVICES"] = str(gpu)
-        # what a worker has to complain about stands in the runner's log
+            variables["CUDA_VISIBLE_DEVICES"] = gpu.visible
+        # what a worker has to complain about stands in the runner's log; its session is what it lowers the priority of
         self.process = subprocess.Popen([sys.executable, "-m", "attribution.executors.worker"], env=variables, cwd=ROOT,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
+                                        start_new_session=True)
         self.task: Task | None = None
         self.stopped = False
         self.ended = False
@@ -143,27 +143,3 @@ class _Worker:
         self.process.wait()
         if task and not self.stopped:
             self.events.put((task, {"event": "lost"}))
-
-
-def arrays(task: Task, event: dict) -> dict:
-    """The arguments `Store.put` takes, from a "done" event."""
-    out = {name: event[name] for name in ("seconds", "device", "library", "threads")}
-    out["margins"] = unpack(event["margins"], np.float16)
-    out["predicted"] = predictions(unpack(event["predicted"], np.uint8).tobytes(), len(out["margins"]))
-    if "out_of_subset" in event:
-        out["out_of_subset"] = unpack(event["out_of_subset"], np.float16).reshape(task.edit.k, -1)
-    return out
-
-
-def core_count() -> int:
-    """How many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def gpu_count() -> int:
-    """How many NVIDIA GPUs the driver lists; 0 without a driver. Asked without torch, which takes seconds to load."""
-    try:
-        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, timeout=10, check=True).stdout
-    except (OSError, subprocess.SubprocessError):
-        return 0
-    return sum(line.startswith("GPU ") for line in listed.splitlines())

@@ -1,18 +1,22 @@
 """A worker process: reads one retraining a line on stdin, writes events a line on stdout, ends when stdin closes.
 
-In: {"workspace", "recipe", "edit", "seed", "out_of_subset"}. Out: {"event": "epoch", "epoch", "epochs"} and
-{"event": "done", ...arrays in base64} or {"event": "failed", "message"}. It writes nothing to disk.
+In: what `Task.to_json` writes. Out: the events of `Executor.poll`, "done" with its arrays in base64. It writes nothing
+to disk.
 """
 
-import base64
 import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 
 import numpy as np
 
+from attribution.edits import Edit
 from attribution.errors import UserError
+from attribution.executors.base import pack
+
+NICE = 10  # the dashboard goes first; the variable LINEUP_NICE sets another
 
 
 def main() -> None:
@@ -27,49 +31,61 @@ def main() -> None:
         os._exit(0)  # the runner is gone: nobody waits for this result
 
     threading.Thread(target=read, daemon=True).start()
-    os.nice(5)  # the dashboard goes first
+    give_way(int(os.environ.get("LINEUP_NICE", NICE)))
     trainers: dict = {}
     while True:
         arrived.acquire()
         request = json.loads(lines.pop(0))
         try:
             say(serve(request, trainers))
-        except UserError as error:
-            say({"event": "failed", "message": str(error)})
-        except Exception as error:  # the runner must hear of every failure, whatever it is
-            say({"event": "failed", "message": f"{type(error).__name__}: {error}"})
+        except Exception as error:
+            say(failure(error))
+
+
+def give_way(by: int) -> None:
+    """Lowers this process's priority by 0 to 19. Linux may share the processor among sessions first, and only then
+    among the processes of each: so the session's, too, which is the process's own where it was started in a new one."""
+    os.nice(by)
+    try:
+        with open("/proc/self/autogroup", "w") as file:
+            file.write(str(by))
+    except OSError:
+        pass  # another system, or a kernel that shares among processes alone
 
 
 def serve(request: dict, trainers: dict) -> dict:
     """Does one retraining; trainers holds the loaded data sets by (workspace, recipe)."""
     from attribution import Workspace, recipes
-    from attribution.edits import Edit
-    from attribution.train import LIBRARY, Trainer
 
     name = (request["workspace"], request["recipe"])
     if name not in trainers:
-        trainers[name] = Trainer(Workspace.open(name[0]), recipes.get(name[1]))
-    trainer = trainers[name]
+        workspace, recipe = Workspace.open(name[0]), recipes.get(name[1])
+        from attribution.train import Trainer
+
+        trainers[name] = Trainer(workspace, recipe)
+    return retrain(trainers[name], request,
+                   lambda epoch, epochs: say({"event": "epoch", "epoch": epoch, "epochs": epochs}))
+
+
+def failure(error: Exception) -> dict:
+    """The "failed" event of an exception: the runner must hear of every one, whatever it is."""
+    return {"event": "failed",
+            "message": str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"}
+
+
+def retrain(trainer, request: dict, on_epoch: Callable[[int, int], None]) -> dict:
+    """Does one retraining with an `attribution.train.Trainer` and returns its "done" event."""
+    from attribution.train import LIBRARY
+
     edit = Edit.from_json(request["edit"])
-    outcome = trainer.run(edit, request["seed"],
-                          lambda epoch, epochs: say({"event": "epoch", "epoch": epoch, "epochs": epochs}))
-    answer = {"event": "done", "predicted": pack(outcome.predicted), "margins": pack(outcome.margins),
-              "seconds": outcome.seconds, "device": outcome.device, "library": LIBRARY,
-              "threads": trainer.recipe.threads}
+    outcome = trainer.run(edit, request["seed"], on_epoch)
+    event = {"event": "done", "predicted": pack(outcome.predicted), "margins": pack(outcome.margins),
+             "seconds": outcome.seconds, "device": outcome.device, "library": LIBRARY,
+             "threads": trainer.recipe.threads}
     if request["out_of_subset"]:
         left_out = trainer.logits(outcome.network, trainer.train_images[list(edit.indices)]).softmax(1)
-        answer["out_of_subset"] = pack(left_out.numpy().astype(np.float16))
-    return answer
-
-
-def pack(array: np.ndarray) -> str:
-    """The array's bytes in base64."""
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
-
-
-def unpack(text: str, dtype) -> np.ndarray:
-    """What `pack` packed, flat."""
-    return np.frombuffer(base64.b64decode(text), dtype)
+        event["out_of_subset"] = pack(left_out.numpy().astype(np.float16))
+    return event
 
 
 def say(event: dict) -> None:

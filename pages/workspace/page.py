@@ -8,7 +8,7 @@ from attribution import UserError, Workspace, background, formats, imports
 from attribution.files import user_path
 from pages.ui import command, look, state
 from pages.ui import format as write
-from pages.workspace import words
+from pages.workspace import devices, words
 
 POLL = "1s"
 #: what can be computed -> the part it makes, and the words that ask for it
@@ -43,6 +43,7 @@ def main() -> None:
     with more:
         _other()
     _loaded(ws)
+    devices.draw(ws)
 
 
 @st.cache_data(max_entries=4, show_spinner="Checking the rankings")

@@ -1,15 +1,18 @@
 """Workspace, run without a browser: what is loaded, a ranking brought in, and what is said of one that is wrong."""
 
+import os
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import Workspace, background, imports
+from attribution import Workspace, background, imports, jobs
 from attribution.formats import Incoming
+from attribution.store import Store
 from pages.ui import state
 from pages.workspace import words
 from tests import tiny
@@ -21,6 +24,7 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 def ws(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    st.cache_data.clear()
     return tiny.write(tmp_path / "w")
 
 
@@ -48,12 +52,42 @@ def field(app, label):
 
 def test_what_is_loaded_and_where_it_came_from(ws):
     app = opened()
-    rankings, features = (frame.value for frame in app.dataframe)
+    rankings, features = (frame.value for frame in app.dataframe[:2])
     assert rankings.ranking.tolist() == ["trak-10"]
     assert rankings["first image of the target's class"][0].startswith("100%")
     assert features.features.tolist() == ["moco"]
     assert "shapes: 60 training and 12 validation images, 3 classes, 1 planted errors" in texts(app)
     assert "esvm-moco" in texts(app) and "no held-out halves" in texts(app)
+
+
+def test_what_retrains(ws, monkeypatch):
+    """Before anything was asked for, then with a runner at work, which tells what it works with."""
+    monkeypatch.setenv("LINEUP_WORKERS", "1")
+    app = opened()
+    assert "No runner is at work, and nothing is queued" in texts(app) and "runner.log" not in texts(app)
+    assert app.dataframe[2].value.workers.tolist() == ["1 of 1 thread"]
+    store = Store.of(ws)
+    for seeds in (range(1), range(2)):
+        number = store.add_job(jobs.retrain_spec(ws, 0, "trak-10", "remove", 4, seeds), "")
+    assert "and 2 jobs not done; the next retraining that is asked for starts one" in texts(opened())
+    lock = jobs.hold(store.folder)
+    jobs.note(store.folder, {"executor": "ray", "devices": [{"device": "node-1", "memory": "8 GiB", "workers": "3"},
+                                                    {"device": "node-2", "memory": "8 GiB", "workers": "1"}]})
+    store.start_job(number, 4)
+    store.set_live("k", number, None, 6)
+    (store.folder / "runner.log").touch()
+    app = opened()
+    assert "A runner is at work (ray): 1 training under way, 4 workers; 1 job begun, 1 queued." in texts(app)
+    assert f"Its log is {store.folder / 'runner.log'}" in texts(app)
+    assert app.dataframe[2].value.device.tolist() == ["node-1", "node-2"]
+    os.close(lock)
+    store.close()
+    assert jobs.runner_about(store.folder) is None, "what the lock said is not believed without its holder"
+
+
+def test_a_variable_that_makes_no_sense(ws, monkeypatch):
+    monkeypatch.setenv("LINEUP_WORKERS", "0")
+    assert "0 workers can do nothing; give at least 1" in texts(opened())
 
 
 def test_a_ranking_is_brought_in_by_a_command_that_the_page_starts(ws, scores, tmp_path):

@@ -11,11 +11,9 @@ import time
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, jobs, recipes
-from attribution.edits import remove
-from attribution.executors import local
-from attribution.executors.local import LocalExecutor, Task
-from attribution.executors.worker import pack
+from attribution import Workspace, jobs, recipes
+from attribution.errors import UserError
+from attribution.executors.base import Task, pack
 from attribution.runner import Runner, serve
 from attribution.store import Store
 from tests import tiny
@@ -100,6 +98,9 @@ class Pretender:
 
     def close(self):
         self.closed = True
+
+    def about(self):
+        return {"executor": "pretends", "devices": [{"slots": self.slots}]}
 
 
 def ask(ws, store, **changes):
@@ -439,18 +440,17 @@ def test_it_goes_away_when_idle(ws, store):
     assert executor.closed and 0.2 < time.monotonic() - start < 5
 
 
-def test_a_job_queued_at_the_last_moment_is_seen(ws, store, monkeypatch):
+def test_a_job_queued_at_the_last_moment_is_seen(ws, store):
     """Between the last look at the queue and letting go of the lock, which still told the asker of a runner."""
     executors = []
 
-    def executor(workers):
+    def executor():
         executors.append(Pretender())
         if len(executors) == 1:
             executors[0].close = lambda: ask(ws, store)
         return executors[-1]
 
-    monkeypatch.setattr("attribution.runner.LocalExecutor", executor)
-    assert serve(ws, idle_seconds=0.05) is True
+    assert serve(ws, executor, idle_seconds=0.05) is True
     assert len(executors) == 2 and [job.state for job in store.jobs()] == ["done"]
     assert not jobs.runner_alive(store.folder)
 
@@ -459,56 +459,6 @@ def test_two_runners_are_one(ws, store):
     lock = jobs.hold(store.folder)
     assert serve(ws) is False
     os.close(lock)
-    with pytest.raises(UserError, match="give at least 1"):
-        serve(ws, workers=-1)
-
-
-# -- the executor
-
-
-def worker(monkeypatch, script):
-    """Workers that run `script` instead of training."""
-    popen = subprocess.Popen
-    monkeypatch.setattr(local, "gpu_count", lambda: 0)
-    monkeypatch.setattr(local.subprocess, "Popen", lambda _, **more: popen([sys.executable, "-c", script], **more))
-    return LocalExecutor(1)
-
-
-def results(executor, n):
-    found = []
-    wait(lambda: found.extend(event["event"] for _, event in executor.poll(0.1)) or len(found) >= n)
-    return found
-
-
-def a_task(key="k"):
-    return Task(key, "nowhere", "demo-cnn", remove([1]), 0)
-
-
-def test_a_worker_killed_in_the_middle_of_a_line_is_lost(monkeypatch):
-    script = ("import os, sys\nsys.stdin.readline()\nprint('{\"event\": \"do', end='', flush=True)\n"
-              "os.kill(os.getpid(), 9)")
-    executor = worker(monkeypatch, script)
-    executor.submit(a_task())
-    assert results(executor, 1) == ["lost"] and executor.free() == 1
-    executor.close()
-
-
-def test_a_worker_that_ended_while_idle_is_replaced(monkeypatch):
-    script = "import sys\nsys.stdin.readline()\nprint('{\"event\": \"failed\"}', flush=True)"
-    executor = worker(monkeypatch, script)
-    first = executor.submit(a_task())
-    assert results(executor, 1) == ["failed"]
-    wait(lambda: executor.slots[0].ended)
-    assert executor.free() == 1 and executor.submit(a_task("other")) != first
-    assert results(executor, 1) == ["failed"]
-    executor.close()
-
-
-def test_a_killed_training_says_nothing_more(monkeypatch):
-    executor = worker(monkeypatch, "import time\ntime.sleep(60)")
-    pid = executor.submit(a_task())
-    executor.kill({"k"})
-    assert gone(pid) and executor.poll(0.2) == [] and executor.free() == 1
 
 
 # -- real trainings in real processes
