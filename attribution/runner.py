@@ -324,7 +324,8 @@ def serve(workspace: Workspace, executor: Callable[[], Executor] | None = None,
         while (lock := hold(store.folder)) is not None:
             worked = True
             try:
-                Runner(store, executor() if executor else make(workspace), idle_seconds, partial(note, store.folder)).run()
+                workers = executor() if executor else make(workspace)
+                Runner(store, workers, idle_seconds, partial(note, store.folder)).run()
             finally:
                 os.close(lock)
             if not store.busy():  # one may have been queued while the lock still told of a runner
