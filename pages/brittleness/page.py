@@ -26,7 +26,7 @@ HISTORY, ALL = 8, 100  # jobs listed at first, and at most
 BOUND = (state.VIEW, state.TARGET, state.KIND, state.TEST, state.CUT_RANKING, state.K, state.IDS, state.PROTOCOL)
 #: the widgets of the question
 ASKED = (state.TARGET, state.KIND, state.TEST, state.IDS, state.K, state.CUT_RANKING, state.SEEDS, state.DRAWS,
-         state.PROTOCOL, state.K_MAX)
+         state.PROTOCOL, state.K_MAX, state.DISJOINT, state.TOGETHER)
 state_of = st.session_state
 
 
