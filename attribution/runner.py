@@ -113,7 +113,7 @@ class Runner:
                 self.store.start_job(number, work.total)
             elif states.get(number) != "running":  # paused: what is being trained for it is finished, and kept
                 del self.works[number]
-        if not self.works and not self.store.open_jobs():
+        if not self.works and not self.store.busy():
             for key in self.store.tried():  # of jobs that ended otherwise: nobody waits for these any more
                 self.store.forgive(key)
 

@@ -26,7 +26,7 @@ HISTORY, ALL = 8, 100  # jobs listed at first, and at most
 BOUND = (state.VIEW, state.TARGET, state.KIND, state.TEST, state.CUT_RANKING, state.K, state.IDS, state.PROTOCOL)
 #: the widgets of the question
 ASKED = (state.TARGET, state.KIND, state.TEST, state.IDS, state.K, state.CUT_RANKING, state.SEEDS, state.DRAWS,
-         state.PROTOCOL, state.K_MAX)
+         state.PROTOCOL, state.K_MAX, state.DISJOINT, state.TOGETHER)
 state_of = st.session_state
 
 
@@ -47,8 +47,11 @@ def main() -> None:
             if state.ERROR in state_of:
                 st.error(write.sentence(state_of.pop(state.ERROR)))
             if view == STUDIES:
-                for name in ASKED:
-                    state_of[name] = state_of[name]  # or Streamlit would forget what is not drawn
+                state_of[state.AWAY] = True
+            if state_of.get(state.AWAY):
+                for name in ASKED:  # Streamlit forgets a widget that is not drawn, and has to tell the browser again
+                    state_of[name] = state_of[name]
+            if view == STUDIES:
                 return studies.draw(ws)
             spec, error = _question(ws, store)
             target = state_of[state.TARGET]
@@ -69,6 +72,7 @@ def main() -> None:
                 _history(ws, store)
             with measured.container(gap="xxsmall"):
                 _measured(ws, store, target)
+        state_of[state.AWAY] = False  # not before a whole run: one cut short may not have reached the browser
     finally:
         store.close()
 

@@ -29,6 +29,7 @@ JOB = "job"
 # Of Brittleness.
 VIEW = "view"  # ONE or STUDIES of pages/brittleness/page.py
 STUDY = "study"  # the job that is watched
+AWAY = "away"  # whether the question's widgets may be missing in the browser
 TEST = "test"  # what is tested: PREFIX, CHOSEN or SEARCH of pages/brittleness/page.py
 KIND = "kind"
 IDS = "ids"

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution import jobs, progress, recipes, replay
+from attribution import jobs, probes, progress, recipes, replay
 from attribution.store import Store
 from tests import tiny
 
@@ -31,7 +31,7 @@ def played(monkeypatch):
 
 
 def train(ws, store, target, k, seeds, wrong, ranking="trak-10"):
-    edit = jobs.edit_of(ws, target, "remove", jobs.prefix(ws, ws.ranking(ranking), target, "remove", k))
+    edit = probes.edit_of(ws, target, "remove", probes.prefix(ws, ws.ranking(ranking), target, "remove", k))
     label = int(ws.val_labels[target])
     for seed in seeds:
         store.put(recipes.get(ws.recipe).hash, edit, seed, margins=np.full(ws.n_val, 0.5), seconds=2.0, device="cpu",

@@ -57,7 +57,7 @@ def test_a_search_to_its_end_keeps_nothing_in_the_store(ws, store):
 
 def test_what_a_search_knows_so_far(ws, store):
     spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=8)
-    top = jobs.prefix(ws, ws.ranking("trak-10"), 0, "remove", 8)
+    top = probes.prefix(ws, ws.ranking("trak-10"), 0, "remove", 8)
     assert replay.replay(ws, store, spec).bracket("default") == (0, None)
     for k, said, known in ((8, 2, (0, 8)), (4, 0, (4, 8)), (6, 2, (4, 6))):
         for seed in (0, 1, 2):
