@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 from websockets.sync.client import connect
 
-from attribution import UserError, jobs
+from attribution import UserError, executors, jobs
 from attribution.runner import serve
 from attribution.store import Store
 
@@ -417,7 +417,7 @@ def undisturbed(workspace, data: Path, specs: list[dict]) -> None:
         with closing(Store.of(workspace)) as store:
             for spec in specs:
                 store.add_job(spec, jobs.describe(spec))
-        serve(workspace, 2, idle_seconds=0.5)
+        serve(workspace, lambda: executors.make(workspace, workers=2), idle_seconds=0.5)
 
 
 def compare(workspace, data: Path, other: Path) -> int:

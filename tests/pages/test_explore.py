@@ -169,6 +169,7 @@ def test_base_models_trained_meanwhile_are_seen(untrained, tmp_path):
     shutil.copytree(tmp_path / "trained" / "base", tmp_path / "w" / "base")
     shutil.copy(tmp_path / "trained" / "supports.parquet", tmp_path / "w")
     Workspace.open(tmp_path / "w").record("base", {}, ["base/probabilities.npy"])
+    Workspace.open(tmp_path / "w").record("supports", {}, ["supports.parquet"])
     app.run()
     assert not app.exception and heading(app).startswith("Bar in 10 of 10 models. Without the first 4 images")
 
