@@ -55,8 +55,11 @@ def steps(workspace, spec: dict) -> list[np.ndarray]:
     ids = prefix(workspace, ranking, spec["target"], spec["kind"], workspace.n_train if grouped else most,
                  spec.get("without", ()))
     if grouped:
-        return duplicates.bundles(workspace, ids, grouped)[:most]
-    return [ids[at : at + 1] for at in range(len(ids))]
+        found = duplicates.bundles(workspace, ids, grouped)[:most]
+    else:
+        found = [ids[at : at + 1] for at in range(len(ids))]
+    everything = spec["kind"] != "mislabel" and sum(map(len, found)) == workspace.n_train
+    return found[:-1] if everything else found  # something has to be left to train on
 
 
 def changeable(workspace, target: int, kind: str, ids) -> np.ndarray:

@@ -131,3 +131,9 @@ def test_the_control_of_a_repair_has_its_class_counts(ws):
         other = control(ws, edit, draw)
         assert np.bincount(ws.train_labels[list(other.indices)]).tolist() == \
             np.bincount(ws.train_labels[list(edit.indices)]).tolist()
+
+
+@pytest.mark.parametrize(("kind", "n"), [("remove", tiny.TRAIN - 1), ("mislabel", 40)])
+def test_a_removal_leaves_something_to_train_on(ws, kind, n):
+    spec = {"ranking": "trak-10", "target": 0, "kind": kind, "k_max": 1000}
+    assert len(steps(ws, spec)) == n
