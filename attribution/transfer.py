@@ -62,7 +62,10 @@ def studied(workspace, store) -> list[str]:
 
 def compare(workspace, store, names: list[str], protocol: str | None = None) -> dict[str, Study]:
     """recipe -> its study, cut to the targets that are stable under all of them and in the studies of all, for the
-    kinds and rankings that all have."""
+    kinds and rankings that all have. protocol: None means that of the newest study under another recipe."""
+    if protocol is None:
+        others = [job.spec for job in store.studies() if job.spec["recipe"] in set(names) - {workspace.recipe}]
+        protocol = others[0]["protocol"] if others else None
     found = {name: study(workspace, store, protocol, name) for name in check(names)}
     fits = [statuses(workspace, store, name) for name in names]
     if any(one is None for one in fits) or len({one.k_max for one in found.values()}) > 1:

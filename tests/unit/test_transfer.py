@@ -114,6 +114,12 @@ def test_the_same_targets_under_each(ws, store):
     assert 6 not in studies.study(ws, store).tables["remove"]["trak-10"]
 
 
+def test_the_protocol_is_that_of_the_study_under_another_recipe(ws, store):
+    assert {one.protocol for one in transfer.compare(ws, store, ["demo-cnn", "second"]).values()} == {"default"}
+    store.add_job(jobs.study_spec(ws, [3], ["trak-10"], ["remove"], "paper", recipe="second"), "")
+    assert {one.protocol for one in transfer.compare(ws, store, ["demo-cnn", "second"]).values()} == {"paper"}
+
+
 def test_without_a_study_there_is_nothing_to_compare(ws, store):
     found = transfer.compare(ws, store, ["demo-cnn", "second"])
     assert list(found) == ["demo-cnn", "second"] and all(not one.tables for one in found.values())
