@@ -6,6 +6,7 @@ import queue
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from attribution import recipes
@@ -118,8 +119,9 @@ class _Worker:
         try:
             self.process.stdin.write(json.dumps(task.to_json()) + "\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            pass  # the reader sees the end of its output and reports the task as lost
+        except BrokenPipeError:  # the reader sees the end of its output and reports the task as lost
+            with suppress(BrokenPipeError):  # what could not be written would be tried again, aloud, when it is freed
+                self.process.stdin.close()
         return True
 
     def stop(self) -> None:

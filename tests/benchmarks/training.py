@@ -6,7 +6,7 @@
 Without options: the workspace's own recipe on the demo. All that is wanted of a GPU, on CIFAR-10, is one command, after
 `python -m attribution workspace create ~/cifar10 --dataset cifar10`:
 
-.venv/bin/python tests/benchmarks/training.py --workspace ~/cifar10 --out assets/results/cifar10/recipes.parquet \\
+.venv/bin/python tests/benchmarks/training.py --workspace ~/cifar10 --out assets/results/recipes/cifar10.parquet \\
     --recipes demo-cnn,fast94,resnet9,resnet9-datamodels,mobilenetv2
 
 The file has a row a training, with recipe, data, device and versions. --epochs and --images (the first so many of both

@@ -70,6 +70,18 @@ def test_a_worker_that_ended_while_idle_is_replaced(monkeypatch):
     executor.close()
 
 
+def test_what_a_dead_worker_did_not_take_is_dropped(monkeypatch):
+    """Else it is written once more when the pipe is freed, and the runner's log fills with complaints of that."""
+    script = ("import os, sys, time\nsys.stdin.readline()\nos.close(0)\n"
+              "print('{\"event\": \"failed\"}', flush=True)\ntime.sleep(60)")
+    executor = workers(monkeypatch, script)
+    executor.submit(a_task())
+    assert results(executor, 1) == ["failed"]
+    executor.submit(a_task("other"))
+    assert executor.slots[0].process.stdin.closed
+    executor.close()
+
+
 def test_a_killed_training_says_nothing_more(monkeypatch):
     executor = workers(monkeypatch, "import time\ntime.sleep(60)")
     pid = executor.submit(a_task())
