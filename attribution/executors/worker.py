@@ -90,8 +90,11 @@ def retrain(trainer, request: dict, on_epoch: Callable[[int, int], None]) -> dic
 
 def say(event: dict) -> None:
     """Writes one event for the runner."""
-    sys.stdout.write(json.dumps(event) + "\n")
-    sys.stdout.flush()
+    try:
+        sys.stdout.write(json.dumps(event) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        os._exit(0)  # the runner is gone: nobody waits for this result
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from attribution.executors import devices, local
 from attribution.executors.base import Task
 from attribution.executors.local import LocalExecutor
 from tests import tiny
+from tests.conftest import ROOT
 
 PATIENCE = 120  # seconds
 
@@ -80,6 +81,15 @@ def test_what_a_dead_worker_did_not_take_is_dropped(monkeypatch):
     executor.submit(a_task("other"))
     assert executor.slots[0].process.stdin.closed
     executor.close()
+
+
+def test_a_worker_whose_runner_is_gone_ends_without_a_complaint():
+    read, write = os.pipe()
+    os.close(read)
+    script = "from attribution.executors.worker import say; say({'event': 'epoch'})"
+    done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=subprocess.PIPE, text=True, cwd=ROOT)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_killed_training_says_nothing_more(monkeypatch):
