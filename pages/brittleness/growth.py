@@ -60,7 +60,8 @@ def figure(made: tuple[Panel, ...], k_max: int) -> go.Figure:
         _panel(chart, panel, at, column)
     chart.update_xaxes(range=[0, k_max])
     chart.update_yaxes(range=[0, 1.03], tickformat=".0%", dtick=0.5)
-    chart.update_yaxes(title="targets flipped", title_font_size=12, col=1)
+    verb = "repaired" if list(kinds) == ["repair"] else "flipped"
+    chart.update_yaxes(title=f"targets {verb}", title_font_size=12, col=1)
     chart.update_xaxes(title="k, first images of the ranking edited", title_font_size=12, row=row, col=1)
     chart.update_annotations(font_size=13)
     chart.update_layout(height=40 + 190 * row, margin={"l": 8, "r": 8, "t": 28, "b": 8}, showlegend=False,

@@ -335,7 +335,7 @@ def growth_html(panels) -> str:
         f'<td class="n">{_share(panel.low[-1], panel.high[-1])}</td></tr>' for panel in panels)
     k = panels[0].ks[-1] if panels else 0
     head = ('<th>ranking</th><th>kind</th><th class="n">searches answered</th>'
-            f'<th class="n">flipped by k = {k}, in the end</th>')
+            f'<th class="n">flipped (or repaired) by k = {k}, in the end</th>')
     return f'<table class="lu-table"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
 
 
