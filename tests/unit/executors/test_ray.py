@@ -84,11 +84,12 @@ def test_a_study_survives_the_death_of_a_node(cluster, tmp_path, monkeypatch):
 
 
 def _study_on(cluster, ws, store, number):
-    """Starts a runner, kills a node while it trains, adds another, and waits for the runner's end."""
+    """Starts a runner, kills a node while it trains, adds another, and waits for the study's end. The runner stays
+    afterwards: on a busy machine the study may be over before the new node is there."""
     log = store.folder / "said"
     with log.open("w") as said:
         runner = subprocess.Popen([sys.executable, "-m", "attribution", "runner", "--workspace", str(ws.path), "--idle",
-                                   "0.1", "--executor", "ray", "--address", cluster.address],
+                                   str(PATIENCE), "--executor", "ray", "--address", cluster.address],
                                   cwd=ROOT, stdout=said, stderr=said)
 
     def workers():
@@ -104,11 +105,10 @@ def _study_on(cluster, ws, store, number):
         wait(lambda: store.db.execute("SELECT count(*) FROM tries").fetchone()[0] or store.count() > 5)
         cluster.add()
         wait(lambda: workers() == ["1", "1"])
-        wait(lambda: runner.poll() is not None)
+        wait(lambda: store.job(number).ended)
     finally:
         runner.kill()
         runner.wait()
-    assert runner.returncode == 0, log.read_text()
 
 
 @needs_ray
