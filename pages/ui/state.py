@@ -48,6 +48,23 @@ PRUNE_RANKING = "ranking to prune by"
 PRUNE_SHARES = "shares to prune"
 PRUNE_SEEDS = "seeds a share"
 
+# Of Audit; the first four are bound to the address bar.
+QUEUE = "queue"
+ROOM_OF_AUDIT = "audit"
+MODE = "mode"
+WHO = "who"
+AUDIT_IMAGE = "image"  # in a link only: the image of the queue to open at
+PER_WALL = "images of a wall"
+JUMP = "jump"  # changes where the deck should go to another place
+WRITTEN = "written"  # the uids of decisions that this session has written
+DETECTOR = "detector"
+GIVEN = "given label"
+SUGGESTED = "suggested label"
+QUEUE_SIZE = "queue size"
+CONTROLS = "random controls"
+BLIND = "blind"
+FOLDER = "folder for the corrections"
+
 # Of Workspace.
 IMPORT_PATH = "import path"
 BUILD = "what to compute"
