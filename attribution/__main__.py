@@ -4,7 +4,7 @@ import sqlite3
 import sys
 
 from attribution import UserError
-from attribution.cli import app, bringing, building, looking, measuring, questions, retraining  # noqa: F401 - verbs
+from attribution.cli import app, bringing, building, detecting, looking, measuring, questions, retraining  # noqa: F401
 from attribution.store import trouble
 
 

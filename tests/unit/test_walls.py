@@ -16,7 +16,7 @@ TORCH_ROOMS = ("train", "augment", "together", "recipes", "features", "rankings.
 BLIND = ("features", "rankings", "recipes", "executors", "train.py", "augment.py", "together.py", "support.py",
          "adaptive.py", "supports.py", "probes.py", "jobs.py", "runner.py", "opening.py", "targets.py", "lineup.py",
          "curves.py", "lds.py", "labels.py", "formats", "duplicates.py", "disjoint.py", "prune.py", "imports.py",
-         "alignment.py", "overlap.py", "builds.py")
+         "alignment.py", "overlap.py", "builds.py", "detectors", "suspects.py")
 #: A part of the library -> the parts it must not know.
 MEASURES = {"curves", "lds", "agreement", "labels"}
 FORBIDDEN = {
@@ -34,6 +34,7 @@ FORBIDDEN = {
     "store": MEASURES | {"rankings", "features", "train", "runner", "executors", "support"},
     "runner": MEASURES | {"rankings", "features"},
     "executors": MEASURES | {"rankings", "features", "support"},
+    "detectors": MEASURES | {"runner", "executors", "support"},
     "formats": MEASURES | {"workspace", "features", "train", "store", "runner", "executors", "support", "imports"},
     "imports": MEASURES | {"features", "train", "store", "runner", "executors", "support"},
 }
