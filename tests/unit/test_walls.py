@@ -16,7 +16,7 @@ TORCH_ROOMS = ("train", "augment", "together", "recipes", "features", "rankings.
 BLIND = ("features", "rankings", "recipes", "executors", "train.py", "augment.py", "together.py", "support.py",
          "adaptive.py", "supports.py", "probes.py", "jobs.py", "runner.py", "opening.py", "targets.py", "lineup.py",
          "curves.py", "lds.py", "labels.py", "formats", "duplicates.py", "disjoint.py", "prune.py", "imports.py",
-         "alignment.py", "overlap.py", "builds.py")
+         "alignment.py", "overlap.py", "builds.py", "decisions.py", "corrections.py")
 #: A part of the library -> the parts it must not know.
 MEASURES = {"curves", "lds", "agreement", "labels"}
 FORBIDDEN = {
@@ -36,6 +36,9 @@ FORBIDDEN = {
     "executors": MEASURES | {"rankings", "features", "support"},
     "formats": MEASURES | {"workspace", "features", "train", "store", "runner", "executors", "support", "imports"},
     "imports": MEASURES | {"features", "train", "store", "runner", "executors", "support"},
+    "decisions": MEASURES | {"features", "rankings", "recipes", "train", "runner", "executors", "support", "detectors"},
+    "corrections": MEASURES | {"features", "rankings", "recipes", "train", "runner", "executors", "support",
+                               "detectors"},
 }
 
 
