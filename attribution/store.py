@@ -446,10 +446,12 @@ class Store:
 
     def transaction(self):
         """A context manager: all of it or nothing, one writer at a time."""
-        return _Transaction(self.db)
+        return Transaction(self.db)
 
 
-class _Transaction:
+class Transaction:
+    """All of what is written within to the connection `db`, or nothing; one writer at a time."""
+
     def __init__(self, db):
         self.db = db
 

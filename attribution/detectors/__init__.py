@@ -14,7 +14,7 @@ from attribution.detectors.held_out import Opinion, opinion
 from attribution.errors import UserError
 from attribution.files import read_array
 
-__all__ = ["Detector", "Found", "Opinion", "available", "build", "load", "names", "opinion", "order", "usual"]
+__all__ = ["Detector", "Found", "Opinion", "available", "build", "harmed", "load", "names", "opinion", "order", "usual"]
 COMBINED = combined.NAME
 #: in the order in which they are listed, after "combined"
 FAMILIES = (held_out, neighbours, seen, self_influence, harm)
@@ -47,6 +47,12 @@ def load(workspace, name: str) -> Detector:
         raise UserError(f"the detector {name} of {workspace.name} holds what cannot be; build it again with: "
                         f"python -m attribution detectors build {name}")
     return Detector(name, about["family"], about["about"], about["uses_val"], scores, suggestion, about.get("digest"))
+
+
+def harmed(workspace, name: str) -> np.ndarray:
+    """The validation images that each training image harms most, by the harm detector `name`: int32 [n_train, n], worst
+    first, -1 after the last. Raises UserError where it cannot be read."""
+    return read_array(workspace.folder(f"detectors/{name}") / "harmed.npy", workspace.n_train, None)
 
 
 def available(workspace) -> dict[str, str]:
@@ -98,7 +104,7 @@ def build(workspace, wanted: list[str] | None = None, progress: Progress = lambd
         found = family.compute(workspace, mine, progress)
         seconds = round((time.perf_counter() - start) / len(found), 1)
         for name, one in found.items():
-            arrays = {"scores": _checked(name, one.scores)}
+            arrays = {"scores": _checked(name, one.scores), **one.arrays}
             if one.suggestion is not None:
                 arrays["suggestion"] = one.suggestion.astype(np.min_scalar_type(len(workspace.classes) - 1))
             stored[name] = {"family": family.FAMILY, "about": one.about, "uses_val": one.uses_val,

@@ -9,6 +9,7 @@ from attribution import prune
 from attribution.detectors.base import Found, digest
 
 FAMILY = "harm"
+HARMED = 6  # validation images that are kept for each training image: those it harms most
 
 
 def names(workspace) -> list[str]:
@@ -39,28 +40,41 @@ def compute(workspace, names: list[str], progress) -> dict[str, Found]:
     for name in names:
         ranking = workspace.ranking(_ranking(name))
         targets = _targets(workspace, ranking)
-        scores, suggestion = harm(ranking, targets, workspace.train_labels, workspace.val_labels,
-                                  lambda *at, name=name: progress(f"{name}: targets", *at))
+        scores, suggestion, harmed = harm(ranking, targets, workspace.train_labels, workspace.val_labels,
+                                          lambda *at, name=name: progress(f"{name}: targets", *at))
         about = f"harm to {len(targets):,} validation images by {ranking.name}"
-        found[name] = Found(scores, suggestion, about, uses_val=True, more={"targets": len(targets)})
+        found[name] = Found(scores, suggestion, about, uses_val=True, more={"targets": len(targets)},
+                            arrays={"harmed": harmed})
     return found
 
 
 def harm(ranking, targets: np.ndarray, labels: np.ndarray, val_labels: np.ndarray, progress=lambda *at: None,
-         ) -> tuple[np.ndarray, np.ndarray]:
-    """Scores float64 [n_train] and suggestions int64 [n_train], see `compute`. Class by class, so that no more than a
-    few rows of [n_train] are held."""
+         ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Scores float64 [n_train] and suggestions int64 [n_train], see `compute`; and the targets that each image harms
+    most, worst first, int32 [n_train, HARMED], -1 after the last. Class by class, so that no more than a few rows of
+    [n_train] are held."""
     total, most, suggestion, done = np.zeros(len(labels)), np.zeros(len(labels)), labels.copy(), 0
+    harmed, worst = np.full((len(labels), HARMED), -1, np.int32), np.zeros((len(labels), HARMED), np.float32)
     for label in np.unique(val_labels[targets]):
         of_class = np.zeros(len(labels))
         for target in targets[val_labels[targets] == label]:
-            of_class += np.maximum(-np.nan_to_num(ranking.scores(int(target))), 0)
+            harms = np.maximum(-np.nan_to_num(ranking.scores(int(target))), 0)
+            of_class += harms
+            _insert(harmed, worst, target, harms)
             done += 1
             progress(done, len(targets))
         total += of_class
         better = (of_class > most) & (labels != label)
         suggestion[better], most[better] = label, of_class[better]
-    return total, suggestion
+    return total, suggestion, harmed
+
+
+def _insert(harmed, worst, target, harms) -> None:
+    """Puts a target in its place among those that each image harms most."""
+    rows = np.flatnonzero(harms > worst[:, -1])
+    harmed[rows, -1], worst[rows, -1] = target, harms[rows]
+    order = np.argsort(-worst[rows], axis=1, kind="stable")
+    harmed[rows], worst[rows] = (np.take_along_axis(part[rows], order, 1) for part in (harmed, worst))
 
 
 def _targets(workspace, ranking) -> np.ndarray:

@@ -16,7 +16,8 @@ TORCH_ROOMS = ("train", "augment", "together", "recipes", "features", "rankings.
 BLIND = ("features", "rankings", "recipes", "executors", "train.py", "augment.py", "together.py", "support.py",
          "adaptive.py", "supports.py", "probes.py", "jobs.py", "runner.py", "opening.py", "targets.py", "lineup.py",
          "curves.py", "lds.py", "labels.py", "formats", "duplicates.py", "disjoint.py", "prune.py", "imports.py",
-         "alignment.py", "overlap.py", "builds.py", "detectors", "suspects.py")
+         "alignment.py", "overlap.py", "builds.py", "detectors", "suspects.py", "decisions.py", "corrections.py",
+         "queues.py", "evidence.py")
 #: A part of the library -> the parts it must not know.
 MEASURES = {"curves", "lds", "agreement", "labels"}
 FORBIDDEN = {
@@ -37,6 +38,9 @@ FORBIDDEN = {
     "detectors": MEASURES | {"runner", "executors", "support"},
     "formats": MEASURES | {"workspace", "features", "train", "store", "runner", "executors", "support", "imports"},
     "imports": MEASURES | {"features", "train", "store", "runner", "executors", "support"},
+    "decisions": MEASURES | {"features", "rankings", "recipes", "train", "runner", "executors", "support", "detectors"},
+    "corrections": MEASURES | {"features", "rankings", "recipes", "train", "runner", "executors", "support",
+                               "detectors"},
 }
 
 
