@@ -68,7 +68,7 @@ def usual_size(workspace) -> int:
 
 
 def make(workspace, asked: dict) -> Items:
-    """The items of a `spec`, most suspicious first, equal ones by number, with the controls at random places among
+    """The items of a `spec`, most suspicious first, with the controls at random places among
     them. Raises UserError where no image fits its filters."""
     found = detectors.load(workspace, asked["detector"])
     suggestions = suggestions_of(workspace, found)
@@ -78,10 +78,10 @@ def make(workspace, asked: dict) -> Items:
     for number, of in ((asked["given"], labels), (asked["suggested"], suggestions)):
         if number is not None:
             fits &= of == number
-    pool = np.flatnonzero(fits)
-    if not len(pool):
+    if not fits.any():
         raise UserError("no training image fits these filters; set one of them back to any")
-    images = pool[np.argsort(-found.scores[pool], kind="stable")][: asked["size"]]
+    order = detectors.order(found.scores)
+    images = order[fits[order]][: asked["size"]]
     marks = np.zeros(len(images), bool)
     if asked["controls"]:
         images, marks = _mixed(images, labels, asked)

@@ -39,13 +39,15 @@ class Detector:
 
 @dataclass(frozen=True)
 class Found:
-    """A detector that was computed and is not stored yet: as `Detector`; more: further provenance."""
+    """A detector that was computed and is not stored yet: as `Detector`; more: further provenance; arrays: further
+    files, by name."""
 
     scores: np.ndarray
     suggestion: np.ndarray | None
     about: str
     uses_val: bool = False
     more: dict = field(default_factory=dict)
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 
 def order(scores: np.ndarray) -> np.ndarray:

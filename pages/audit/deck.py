@@ -119,8 +119,10 @@ def _places(ws, detector: str, images) -> list[int]:
     """The place of each image among all, by a detector's scores as they are now, 1 for the most suspicious."""
     if detector not in detectors.names(ws):
         return [0] * len(images)
-    scores = detectors.load(ws, detector).scores
-    return [int((scores > scores[i]).sum()) + 1 for i in images]
+    order = detectors.order(detectors.load(ws, detector).scores)
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(1, len(order) + 1)
+    return places[images].tolist()
 
 
 def _mine(standing: dict, queue, who: str) -> list[dict]:
