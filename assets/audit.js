@@ -47,6 +47,7 @@ class Deck {
     this.parent = parent;
     this.pictures = make("style");
     this.root = make("div", "audit");
+    this.root.tabIndex = -1;
     parent.append(this.pictures, this.root);
     this.standing = new Map(); // image -> what the server has of it
     this.local = new Map(); // image -> what stands here as long as the server has not answered
@@ -94,6 +95,8 @@ class Deck {
     for (const [image, one] of Object.entries(data.standing)) this.learn(Number(image), one);
     this.seen = Math.max(this.seen, data.upto);
     this.draw();
+    // Somebody who has just clicked on "wall" goes on with the keyboard here.
+    if (fresh && !/^(INPUT|TEXTAREA)$/.test(document.activeElement?.tagName)) this.root.focus({ preventScroll: true });
     if (this.pending.length) this.post();
   }
 
@@ -585,8 +588,9 @@ class Deck {
       tile.setAttribute("aria-label", tile.title);
       tile.append(pic(this.data.tiles, item.at, scale, "tiles"));
       if (stands) tile.append(make("span", "sign" + (stands.conflict?.length ? " loud" : ""), stands.conflict?.length ? "!" : SIGNS[stands.action]));
-      const now = stands?.action === "relabel" ? `${classes[item.given]} → ${classes[stands.label]}` : stands?.action === "remove" ? "removed" : null;
-      tile.append(make("span", "caption", now || classes[item.given]), make("span", "caption then", now || hidden || change === classes[item.given] ? "" : `→ ${classes[item.suggested]}`));
+      const then = { relabel: () => `→ ${classes[stands.label]}`, remove: () => "removed", keep: () => "is right", unsure: () => "unsure" };
+      const below = stands ? then[stands.action]() : change === classes[item.given] ? "" : `→ ${classes[item.suggested]}`;
+      tile.append(make("span", "caption", classes[item.given]), make("span", "caption then", below));
       wall.append(tile);
     });
     return wall;

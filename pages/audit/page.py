@@ -48,7 +48,7 @@ def _audit(ws: Workspace, log: Decisions) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         view = st.segmented_control("Audit", VIEWS, default=VIEWS[0], required=True, key=state.ROOM_OF_AUDIT,
                                     bind="query-params")
-        number = st.selectbox("Queue", list(by_name), key=state.QUEUE, bind="query-params", width=340,
+        number = st.selectbox("Queue", list(by_name), key=state.QUEUE, bind="query-params", width=280,
                               format_func=lambda number: _named(ws, by_name[number]))
         if view == VIEWS[0]:
             _new_queue(ws)
@@ -57,7 +57,7 @@ def _audit(ws: Workspace, log: Decisions) -> None:
             per = 100
             if mode == MODES[1]:
                 per = st.segmented_control("On a wall", (50, 100, 200), default=100, required=True, key=state.PER_WALL)
-        who = st.text_input("Your name", key=state.WHO, bind="query-params", width=150, max_chars=60,
+        who = st.text_input("Your name", key=state.WHO, bind="query-params", width=110, max_chars=60,
                             placeholder=_whoami(), help="Stands beside your decisions in the log.").strip() or _whoami()
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))

@@ -1,0 +1,1 @@
+def draw(ws, log, who): pass
