@@ -18,7 +18,9 @@ from attribution.jobs import common
 
 SEEDS = 20
 DRAW = 29  # draws the images that are re-inspected
-ACTIONS = ("keep", "relabel", "remove", "unsure")
+#: who told the random arm which labels are wrong, and what that means
+ERRORS = {"planted": "of these the recorded planted errors are put right, all of them: an inspector who never errs",
+          "audit": "of their errors those are put right that the audit has corrected: it knows of no other"}
 
 
 def correction(workspace, standing: dict) -> Edit:
@@ -52,11 +54,12 @@ def spec(workspace, standing: dict, seeds: int = SEEDS, uses_val: bool = False, 
         raise UserError("the audit removes every training image; keep some")
     known, wrong = _known_errors(workspace, corrected)
     random = [_reinspected(workspace, len(standing), seed, wrong) for seed in range(seeds)]
-    tally = {name: sum(one.action == name and not one.conflict for one in standing.values()) for name in ACTIONS}
+    settled = [one.action for one in standing.values() if not one.conflict]
     removed = workspace.n_train - len(kept)
     return {**shared, "verb": "worth", "seeds": list(range(seeds)), "uses_val": bool(uses_val), "errors": known,
-            "decided": len(standing), "relabelled": corrected.k - removed, "removed": removed, "kept": tally["keep"],
-            "unsure": tally["unsure"], "conflicts": sum(bool(one.conflict) for one in standing.values()),
+            "decided": len(standing), "relabelled": corrected.k - removed, "removed": removed,
+            "kept": settled.count("keep"), "unsure": settled.count("unsure"),
+            "conflicts": len(standing) - len(settled), "correction": corrected.hash,
             "arms": {"none": [nothing().to_json()], "corrected": [corrected.to_json()],
                      "random": [edit.to_json() for edit in random]}}
 
@@ -78,10 +81,13 @@ def _reinspected(workspace, count: int, seed: int, wrong: Edit) -> Edit:
 
 
 def answer(workspace, store, spec: dict) -> dict | None:
-    """What came of a worth spec, JSON, or None where it is not done: what was asked ("seeds", "decided", "relabelled",
-    "removed", "kept", "unsure", "conflicts"; "errors": "planted" or "audit", who told the random arm which labels are
-    wrong; "uses_val"), the recipe and its hash, what `attribution.arms.compare` measured, "edited" (arm -> how many
-    images each seed's edit changes) and "made_on" (device, library, threads)."""
+    """What came of a worth spec, JSON, or None where it is not done.
+
+    What was asked: "seeds", "decided", "relabelled", "removed", "kept", "unsure", "conflicts", "uses_val", "correction"
+    (the hash of the audit's edit) and "errors" ("planted" or "audit": who told the random arm which labels are wrong);
+    the "recipe" and its "recipe_hash"; what `attribution.arms.compare` measured; "edited" (arm -> how many images each
+    seed's edit changes) and "made_on" (device, library, threads).
+    """
     found = store.answer(recipes.get(spec["recipe"]).hash, arms.question(spec))
     return found and _answer(spec["recipe"], arms.question(spec), found)
 

@@ -10,10 +10,6 @@ from attribution.cli.questions import Recipe
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
-#: who told the random arm which labels are wrong
-ERRORS = {"planted": "their recorded planted errors are put right, all of them: an inspector who never errs",
-          "audit": "of their errors those are put right that the audit corrected: it knows of no other"}
-
 
 @app.command("worth")
 def worth_verb(seeds: Annotated[int, typer.Option(help="Trainings an arm, paired.")] = 20, recipe: Recipe = None,
@@ -41,7 +37,7 @@ def worth_verb(seeds: Annotated[int, typer.Option(help="Trainings an arm, paired
         return print_json({**answer, "cached": cached})
     print(f"{answer['decided']} images decided on: {answer['relabelled']} relabelled, {answer['removed']} removed, "
           f"{answer['kept']} kept, {answer['unsure']} unsure, {answer['conflicts']} in conflict.")
-    print(f"random: each seed re-inspects {answer['decided']} images of its own; {ERRORS[answer['errors']]} "
+    print(f"random: each seed re-inspects {answer['decided']} images of its own; {worth.ERRORS[answer['errors']]} "
           f"(on average {sum(answer['edited']['random']) / seeds:.1f}).")
     rows = [{"": name, "accuracy": _percent(one), "p": None} for name, one in answer["accuracy"].items()]
     rows += [{"": name.replace("-", " less "), "accuracy": _percent(one, "+"), "p": one["p"]}
