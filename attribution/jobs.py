@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution import adaptive, disjoint, duplicates, prune, recipes, support, supports
+from attribution import adaptive, arms, disjoint, duplicates, prune, recipes, support, supports
 from attribution.edits import Edit, nothing, remove
 from attribution.errors import UserError
 from attribution.files import write_json
@@ -33,7 +33,7 @@ SEEDS = list(support.SEEDS)
 PROTOCOLS = ("default", "adaptive", "paper")
 UNEDITED_SEEDS = [*support.SEEDS, *support.CONFIRM_SEEDS]  # stand in for base models under another recipe
 STUDY_SEED = 7  # draws the targets of a study where nobody says otherwise
-LONG = ("study", "subsets", "prune", "unedited")  # verbs that let the others pass
+LONG = ("study", "subsets", "prune", "unedited", "worth")  # verbs that let the others pass
 ABOUT = "runner.json"  # in the store's folder
 STARTING = 20  # seconds a runner may take until it holds its lock
 _runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
@@ -184,6 +184,9 @@ def describe(spec: dict) -> str:
         return f"target {spec['target']}: {what or spec['kind'] + ' support'} of {spec['ranking']}{along}"
     if verb == "prune":
         return f"prune by {spec['ranking']}: {', '.join(map(str, spec['shares']))} %, {len(spec['seeds'])} seeds each"
+    if verb == "worth":
+        return (f"audit: {spec['relabelled']} relabelled and {spec['removed']} removed, beside none and "
+                f"{spec['decided']} random images, {len(spec['seeds'])} seeds each")
     if verb == "unedited":
         return f"{len(spec['seeds'])} models of {spec['recipe']} on the images as they are"
     if verb == "study":
@@ -224,11 +227,12 @@ def searches(workspace, store: Store, spec: dict) -> Iterator:
                                   half_seed(spec["draw"], number, seed, complement))])
     elif verb == "disjoint":
         yield _disjoint(workspace, store, spec)
-    elif verb == "prune":
-        wanted = prune.wanted(workspace, spec)
+    elif verb in ("prune", "worth"):
+        question = {"prune": prune, "worth": arms}[verb]
+        wanted = question.wanted(workspace, spec)
         for one in wanted:
             yield _once([one])
-        yield prune.measure(workspace, store, spec, wanted)
+        yield question.measure(workspace, store, spec, wanted)
     elif verb == "unedited":
         for seed in spec["seeds"]:
             yield _once([(nothing(), seed)])
@@ -236,7 +240,7 @@ def searches(workspace, store: Store, spec: dict) -> Iterator:
 
 def total(spec: dict) -> int:
     """How many searches the job has: what its progress counts. Raises UserError for a verb of another Lineup."""
-    if spec["verb"] not in ("retrain", "support", "disjoint", "study", "subsets", "prune", "unedited"):
+    if spec["verb"] not in ("retrain", "support", "disjoint", "study", "subsets", "prune", "unedited", "worth"):
         raise UserError(f"this Lineup knows no job {spec['verb']!r}; use the one that queued it")
     if spec["verb"] == "retrain":
         return len(spec["seeds"]) * (2 + spec["draws"])
@@ -244,6 +248,8 @@ def total(spec: dict) -> int:
         return 1 + len(study_supports(spec))
     if spec["verb"] == "prune":
         return 1 + len(spec["seeds"]) * (1 + 2 * len(spec["shares"]))
+    if spec["verb"] == "worth":
+        return 1 + len(spec["seeds"]) * len(spec["arms"])
     if spec["verb"] == "unedited":
         return len(spec["seeds"])
     if spec["verb"] == "subsets":

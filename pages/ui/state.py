@@ -70,6 +70,7 @@ IMPORT_PATH = "import path"
 BUILD = "what to compute"
 
 ERROR = "error"  # of a callback, for the page to show
+GO_TO = "go to target"  # of a callback, for the page to switch to Explore: a callback cannot
 
 # What one page hands to the next: Streamlit drops the state of widgets with the page that drew them.
 SHARED = (TARGET, K, CUT_RANKING)
