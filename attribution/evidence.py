@@ -70,8 +70,8 @@ def _bars(probabilities, given):
 
 
 def feature_name(workspace) -> str | None:
-    """The feature set that neighbours are looked for in: the workspace's first, which has not seen labels where there is
-    one of that kind; None without any."""
+    """The feature set that neighbours are looked for in: the workspace's first, a self-supervised one where there is any;
+    None without."""
     return next(iter(workspace.features()), None)
 
 

@@ -49,7 +49,8 @@ def spec(workspace, detector: str | None = None, size: int | None = None, given:
     for number in (given, suggested):
         if number is not None and not 0 <= number < classes:
             raise UserError(f"class {number} is out of range; give 0 to {classes - 1}")
-    size = usual_size(workspace) if size is None else size
+    if size is None:
+        size = usual_size(workspace) if images is None else min(len(images), LONGEST)
     if not 1 <= size <= LONGEST:
         raise UserError(f"a queue of {size} images cannot be made; give 1 to {LONGEST:,}")
     found = {"detector": name, "size": int(size), "given": given, "suggested": suggested, "controls": bool(controls),

@@ -24,7 +24,6 @@ What the browser sends: the deck's "at", the place it wants further images aroun
 """
 
 import numpy as np
-import streamlit as st
 
 from attribution import Workspace, detectors, evidence, queues
 from pages.ui import atlas

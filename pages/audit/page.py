@@ -1,14 +1,12 @@
 """Audit: look through suspect labels with the keyboard, take the corrections home, and see what they are worth."""
 
-import getpass
 import time
 
 import streamlit as st
 
-from attribution import UserError, Workspace, background, detectors, queues
+from attribution import UserError, Workspace, background, detectors
 from attribution.decisions import Decisions, Queue
-from pages.audit import board, deck, take_home
-from pages.explore.rows import class_numbers
+from pages.audit import board, deck, making, take_home, worth
 from pages.ui import command, look, state
 from pages.ui import format as write
 
@@ -16,7 +14,6 @@ VIEWS = ("queue", "take home", "was it worth it")
 MODES = ("one image", "wall")
 LISTEN = 3  # seconds between two looks for what others decide
 POLL = 1.0  # seconds between two looks at a computation
-ANY = "any"
 BUILD = ["detectors", "build"]
 state_of = st.session_state
 
@@ -41,7 +38,7 @@ def main() -> None:
 def _audit(ws: Workspace, log: Decisions) -> None:
     rows = log.queues()
     if not rows:
-        log.add_queue(*_made(ws, queues.spec(ws)), who=_whoami())
+        making.first(ws, log)
         rows = log.queues()
     by_name = {str(row.number): row for row in rows}
     _start(by_name)
@@ -51,14 +48,15 @@ def _audit(ws: Workspace, log: Decisions) -> None:
         number = st.selectbox("Queue", list(by_name), key=state.QUEUE, bind="query-params", width=280,
                               format_func=lambda number: _named(ws, by_name[number]))
         if view == VIEWS[0]:
-            _new_queue(ws)
+            making.form(ws)
             mode = st.segmented_control("Show", MODES, default=MODES[0], required=True, key=state.MODE,
                                         bind="query-params")
             per = 100
             if mode == MODES[1]:
                 per = st.segmented_control("On a wall", (50, 100, 200), default=100, required=True, key=state.PER_WALL)
-        who = st.text_input("Your name", key=state.WHO, bind="query-params", width=110, max_chars=60,
-                            placeholder=_whoami(), help="Stands beside your decisions in the log.").strip() or _whoami()
+        name = st.text_input("Your name", key=state.WHO, bind="query-params", width=110, max_chars=60,
+                             placeholder=making.whoami(), help="Stands beside your decisions in the log.")
+        who = name.strip() or making.whoami()
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
     queue = log.queue(int(number))
@@ -69,17 +67,8 @@ def _audit(ws: Workspace, log: Decisions) -> None:
     elif view == VIEWS[1]:
         take_home.draw(ws, log, who)
     else:
-        from pages.audit import worth
-
         standing, _ = board.board(ws).read(log)
         worth.draw(ws, standing, _uses_val(ws, log, standing))
-
-
-def _whoami() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a system that has no name for its user
-        return "somebody"
 
 
 def _start(by_name: dict) -> None:
@@ -101,7 +90,7 @@ def _named(ws: Workspace, row) -> str:
         parts.append("two answers")
     given, suggested = (None if spec.get(name) is None else ws.classes[spec[name]] for name in ("given", "suggested"))
     if given or suggested:
-        parts.append(f"{given or ANY} → {suggested or ANY}")
+        parts.append(f"{given or making.ANY} → {suggested or making.ANY}")
     parts += ["controls"] if spec.get("controls") else []
     parts += ["blind"] if spec.get("blind") else []
     return " · ".join(parts)
@@ -114,8 +103,8 @@ def _about(ws: Workspace, queue: Queue) -> str:
     known = name in detectors.names(ws)
     found = f": {detectors.load(ws, name).about}" if known else ", which is no longer there"
     planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
-    return (f"Order of {made} by {name}{found}. It stays as it is, whatever is decided or computed. Decisions are written "
-            f"as they are made; the 95 % intervals are Wilson's, of the images decided so far.{planted}")
+    return (f"Order of {made} by {name}{found}. It stays as it is, whatever is decided or computed. Decisions are "
+            f"written as they are made; the 95 % intervals are Wilson's, of the images decided so far.{planted}")
 
 
 def _uses_val(ws: Workspace, log: Decisions, standing: dict) -> bool:
@@ -123,42 +112,6 @@ def _uses_val(ws: Workspace, log: Decisions, standing: dict) -> bool:
     asked = {one.queue for one in standing.values()}
     names = {row.spec.get("detector") for row in log.queues() if row.number in asked}
     return any(detectors.load(ws, name).uses_val for name in names & set(detectors.names(ws)))
-
-
-# -- queues
-
-def _made(ws: Workspace, spec: dict) -> tuple:
-    items = queues.make(ws, spec)
-    return (spec, items.images.tolist(), items.controls.tolist(), items.scores.tolist(), items.suggestions.tolist())
-
-
-def _new_queue(ws: Workspace) -> None:
-    with st.popover("New queue", icon=":material/playlist_add:"):
-        names = detectors.names(ws)
-        name = st.selectbox("Detector", names, names.index(detectors.usual(ws)), key=state.DETECTOR)
-        st.caption(write.plain(detectors.load(ws, name).about))
-        number = class_numbers(ws, ANY)
-        with st.container(horizontal=True):
-            given = st.selectbox("Given label", [ANY, *number], key=state.GIVEN)
-            suggested = st.selectbox("Suggested label", [ANY, *number], key=state.SUGGESTED)
-        size = st.number_input("At most so many images", 1, queues.LONGEST, queues.usual_size(ws), key=state.QUEUE_SIZE)
-        controls = st.toggle("Random controls", key=state.CONTROLS,
-                             help="Mixes random images in, one for twenty of the others, unmarked until they are "
-                                  "decided: how often they are wrong is how often any label here is.")
-        blind = st.toggle("Blind", key=state.BLIND, help="Hides what the detector and the models say of an image until "
-                                                         "it is decided.")
-        st.button("Make the queue", key="make queue", type="primary", on_click=_make,
-                  args=(ws, name, size, number.get(given), number.get(suggested), controls, blind))
-
-
-def _make(ws: Workspace, name, size, given, suggested, controls, blind) -> None:
-    try:
-        asked = queues.spec(ws, name, size, given, suggested, controls, blind, seed=int(time.time()))
-        with Decisions.of(ws) as log:
-            made = log.add_queue(*_made(ws, asked), who=state_of.get(state.WHO) or _whoami())
-        state_of[state.QUEUE] = str(made)
-    except UserError as error:
-        state.say_once(error)
 
 
 # -- the deck and its post
@@ -208,10 +161,11 @@ def _post(ws: Workspace, queue: Queue, who: str) -> None:
 
 def _compute_first(ws: Workspace) -> None:
     st.markdown("#### No detector has looked at these labels yet")
-    st.markdown("Detectors compare each label with what the nearest images are called and, where there are models, with "
-                "what they say of images they were not trained on.")
+    st.markdown("Detectors compare each label with what the nearest images are called and, where there are models, "
+                "with what they say of images they were not trained on.")
     running = [one.number for one in background.commands(ws) if one.open and one.words[:2] == BUILD]
-    st.button("Compute them", key="build detectors", type="primary", disabled=bool(running), on_click=_build, args=(ws,))
+    st.button("Compute them", key="build detectors", type="primary", disabled=bool(running), on_click=_build,
+              args=(ws,))
     st.code(command.line(ws, *BUILD), language="bash", wrap_lines=True)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))

@@ -64,6 +64,8 @@ QUEUE_SIZE = "queue size"
 CONTROLS = "random controls"
 BLIND = "blind"
 FOLDER = "folder for the corrections"
+LOOK_AT = "decisions to look at"
+TOLD = "told"  # of a callback that went well, for the page to show
 
 # Of Workspace.
 IMPORT_PATH = "import path"
