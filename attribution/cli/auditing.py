@@ -40,14 +40,14 @@ def worth_verb(seeds: Annotated[int, typer.Option(help="Trainings an arm, paired
     print(f"random: each seed re-inspects {answer['decided']} images of its own; {worth.ERRORS[answer['errors']]} "
           f"(on average {sum(answer['edited']['random']) / seeds:.1f}).")
     rows = [{"": name, "accuracy": _percent(one), "p": None} for name, one in answer["accuracy"].items()]
-    rows += [{"": name.replace("-", " less "), "accuracy": _percent(one, "+"), "p": one["p"]}
+    rows += [{"": name.replace("-", " against "), "accuracy": _percent(one, "+"), "p": one["p"]}
              for name, one in answer["differences"].items()]
     table(f"accuracy on {answer['n']} validation images in %, recipe {answer['recipe']} {answer['recipe_hash']}, "
           f"{seeds} paired seeds, mean (95 % over seeds)", rows)
     names = ("none", "corrected", "random")
     table("by class", [{"class": escape(ws.classes[row["class"]]), "n": row["n"],
                         **{name: row[name] and f"{100 * row[name]['mean']:.1f}" for name in names},
-                        "corrected less none": row["n"] and _percent(row["corrected-none"], "+") or None}
+                        "corrected against none": row["n"] and _percent(row["corrected-none"], "+") or None}
                        for row in answer["classes"]])
     for name, one in answer["targets"].items():
         print(f"{name}: {len(one['repaired'])} targets repaired, {len(one['broken'])} broken, of {answer['n']}")

@@ -6,13 +6,13 @@ import io
 from attribution import Workspace, worth
 from attribution.arms import ARMS
 from attribution.arms import PAIRS as COMPARED
-from pages.brittleness.words import verdict_html  # noqa: F401 - the page's
+from pages.brittleness.words import cost_text
 from pages.methods.words import framed, p_text
 from pages.ui import format as write
 
-NAMES = {"none": "as they are", "corrected": "corrected", "random": "random re-inspected"}
-PAIRS = {"corrected-none": "corrected less as they are", "random-none": "random less as they are",
-         "corrected-random": "corrected less random"}
+NAMES = {"none": "as given", "corrected": "corrected", "random": "random re-inspected"}
+PAIRS = {"corrected-none": "corrected against as given", "random-none": "random against as given",
+         "corrected-random": "corrected against random"}
 CLASSES = 30  # rows of a table that is still read
 
 
@@ -43,11 +43,13 @@ def earlier(answer: dict, spec: dict | None) -> str:
     return f"Of an earlier state: {decisions(answer)}. What stands now has not been compared."
 
 
-def edited(spec: dict) -> str:
-    """What would be compared."""
+def asked(spec: dict, cost) -> str:
+    """What would be compared, and what it costs. cost: a `replay.Cost`."""
     open_ = spec["unsure"] + spec["conflicts"]
     left = f"; {open_} unsure or in conflict change nothing" if open_ else ""
-    return f"{images(spec['decided'], 'decision')}: {spec['relabelled']} relabelled, {spec['removed']} removed{left}."
+    how = "" if cost.known == cost.most else " It runs in the background, and shorter jobs go before it."
+    return (f"{images(spec['decided'], 'decision')}: {spec['relabelled']} relabelled, {spec['removed']} removed{left}. "
+            f"{cost_text(cost).rstrip('.')}.{how}")
 
 
 def progress(job, ahead: int, left: float) -> str:
@@ -77,13 +79,13 @@ def verdict(answer: dict) -> tuple[str, str]:
         f"Accuracy {before:.1f} → {after:.1f} %: {points(gain['mean'])} points (95 % {interval(gain['ci'])}; "
         f"{len(answer['seeds'])} paired seeds, {write.count(answer['n'])} validation images{half}, recipe "
         f"{answer['recipe']} {answer['recipe_hash']}). As many random images re-inspected: {points(chance['mean'])} "
-        f"({interval(chance['ci'])}). Between the two: {points(lead['mean'])} ({interval(lead['ci'])}).")
+        f"({interval(chance['ci'])}). Corrected against random: {points(lead['mean'])} ({interval(lead['ci'])}).")
 
 
 def arms_html(answer: dict) -> str:
     """A row an arm: labels changed, accuracy, and the paired difference; the last row is of the two audits."""
     heads = (("", ""), ("changed", "training images relabelled or removed, mean over seeds"), ("accuracy", ""),
-             ("95 %", ""), ("less as they are", "points, seed by seed"), ("95 %", ""), ("p", "paired t-test"))
+             ("95 %", ""), ("against as given", "points, seed by seed"), ("95 %", ""), ("p", "paired t-test"))
     head = "".join(f'<th class="n" title="{title}">{name}</th>' for name, title in heads)
     body = ""
     for arm in ARMS:
@@ -114,8 +116,7 @@ def classes_html(ws: Workspace, answer: dict) -> str:
     rows = [row for row in answer["classes"] if row["n"]]
     if len(rows) > CLASSES:
         rows = sorted(rows, key=lambda row: -abs(row["corrected-none"]["mean"]))[:CLASSES]
-    heads = ("class", "images", *NAMES.values(), "corrected less as they are", "95 %", "p", "random less as they are",
-             "95 %")
+    heads = ("class", "images", *NAMES.values(), PAIRS["corrected-none"], "95 %", "p", PAIRS["random-none"], "95 %")
     head = "".join(f'<th{" class=n" if at else ""}>{name}</th>' for at, name in enumerate(heads))
     body = ""
     for row in rows:
@@ -127,9 +128,8 @@ def classes_html(ws: Workspace, answer: dict) -> str:
 
 def changed(name: str, n: int, by_chance: int, seeds: int) -> str:
     """Over a strip of targets, without the full stop. name: "repaired" or "broken"."""
-    as_they_are, corrected = "in most seeds with the labels as they are", "in most with the corrected ones"
-    ways = {"repaired": f"wrong {as_they_are} and right {corrected}",
-            "broken": f"right {as_they_are} and wrong {corrected}"}
+    given, corrected = "in most seeds with the labels as given", "in most with the corrected ones"
+    ways = {"repaired": f"wrong {given} and right {corrected}", "broken": f"right {given} and wrong {corrected}"}
     more = f". Below each: how many of {seeds} seeds are right, before → after" if n else ""
     return (f"{images(n, 'target') if n else 'No target'} {name}: {ways[name]} ({by_chance} with random images "
             f"re-inspected){more}")

@@ -7,7 +7,7 @@ import streamlit as st
 from attribution import UserError, Workspace, jobs, replay, worth
 from attribution.store import Job, Store
 from pages.audit import told
-from pages.brittleness.words import cost_text
+from pages.brittleness.words import verdict_html
 from pages.explore.rows import wall_data
 from pages.ui import atlas, command, controls, state
 from pages.ui import format as write
@@ -15,7 +15,7 @@ from pages.ui.strip import strip
 
 POLL = "1s"
 SHOWN = 60  # targets in a strip, at most
-COLOURS = {"corrected-none": "#3F8F7F", "random-none": "#808080", "corrected-random": "#7A5195"}
+COLOURS = {"corrected-none": "#3F8F7F", "random-none": "#808080", "corrected-random": "#9070B0"}
 state_of = st.session_state
 
 
@@ -35,7 +35,7 @@ def draw(ws: Workspace, standing: dict, uses_val: bool) -> None:
 def _draw(ws: Workspace, store: Store, standing: dict, uses_val: bool) -> None:
     st.markdown("##### Was it worth it?")
     st.caption(write.plain(
-        f"Trains the same recipe with {worth.SEEDS} seeds each on the labels as they are, on the corrected ones, and "
+        f"Trains the same recipe with {worth.SEEDS} seeds each on the labels as given, on the corrected ones, and "
         "with as many random images re-inspected instead; the same seeds in each, compared seed by seed."))
     _say()
     spec, missing = None, None
@@ -74,8 +74,7 @@ def _ask(ws: Workspace, store: Store, last: Job | None, spec: dict) -> None:
         reason = f" {last.message}." if last.message else ""
         st.warning(write.plain(f"Job {last.id} {'was cancelled' if last.state == 'cancelled' else 'failed'}.{reason} "
                                "What it trained is kept: asked again, it goes on from there."))
-    st.markdown(write.plain(f"{told.edited(spec)} {cost_text(replay.cost(ws, store, spec)).capitalize()}; in the "
-                            "background, and shorter jobs go before it."))
+    st.markdown(write.plain(told.asked(spec, replay.cost(ws, store, spec))))
     st.button("Train and compare", key="train and compare", type="primary", on_click=_start, args=(ws, spec))
 
 
@@ -119,7 +118,7 @@ def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
 # -- what came of it
 
 def _answer(ws: Workspace, found: dict) -> None:
-    st.html(told.verdict_html(*told.verdict(found)))
+    st.html(verdict_html(*told.verdict(found)))
     st.plotly_chart(_chart(found), key="worth", config={"displayModeBar": False},
                     alt="differences in accuracy, a dot a seed; the table below has their means and intervals")
     st.html(told.arms_html(found))

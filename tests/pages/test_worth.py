@@ -91,6 +91,15 @@ def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
     assert "was cancelled" in app.warning[0].value and app.button(key="train and compare")
 
 
+def test_where_all_trainings_are_known_it_says_so(ws, store):
+    spec = worth.spec(ws, STANDING)
+    for edit, seed in worth.arms.wanted(ws, spec):
+        store.put(recipes.get("demo-cnn").hash, edit, seed, seconds=1.0, device="cpu", library="x", threads=1,
+                  predicted=ws.val_labels, margins=np.ones(12))
+    app = opened()
+    assert "All of its trainings are known: it answers at once." in texts(app) and "background" not in texts(app)
+
+
 def test_under_way_it_says_how_far_and_how_long(ws, store):
     spec = worth.spec(ws, STANDING)
     number = store.add_job(spec, jobs.describe(spec))
@@ -194,7 +203,7 @@ def test_points():
 def test_the_chart(found):
     chart = drawn._chart(found)
     assert list(chart.layout.yaxis.ticktext) == [told.PAIRS[name] for name in list(drawn.COLOURS)[::-1]]
-    dots, mean = chart.data[-2:]  # corrected less as they are, on top
+    dots, mean = chart.data[-2:]  # corrected against as given, on top
     gain = found["differences"]["corrected-none"]
     assert np.allclose(dots.x, 100 * np.array(gain["values"])) and list(dots.customdata) == [0, 1, 2, 3]
     assert np.isclose(mean.x[0] + mean.error_x.array[0], 100 * gain["ci"][1])

@@ -33,7 +33,7 @@ def test_worth(answer, run, audit):  # noqa: F811
     assert answer("worth", "--seeds", 2) == found | {"cached": True}
     out = run("worth", "--seeds", 2)[1]
     assert "30 images decided on: 1 relabelled, 1 removed, 25 kept, 1 unsure, 2 in conflict." in out
-    assert "an inspector who never errs" in out and "corrected less none" in out and "Box <b>" in out
+    assert "an inspector who never errs" in out and "corrected against none" in out and "Box <b>" in out
     half = answer("worth", "--seeds", 2, "--second-half")
     assert half["n"] == 6 and half["uses_val"]
 
