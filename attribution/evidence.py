@@ -70,8 +70,7 @@ def _bars(probabilities, given):
 
 
 def feature_name(workspace) -> str | None:
-    """The feature set that neighbours are looked for in: the workspace's first, a self-supervised one where there is any;
-    None without."""
+    """The feature set that neighbours are looked for in: the workspace's first, None without any."""
     return next(iter(workspace.features()), None)
 
 

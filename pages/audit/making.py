@@ -36,17 +36,21 @@ def form(ws: Workspace) -> None:
         st.caption(write.plain(detectors.load(ws, name).about))
         number = class_numbers(ws, ANY)
         with st.container(horizontal=True):
-            given = st.selectbox("Given label", [ANY, *number], key=state.GIVEN)
-            suggested = st.selectbox("Suggested label", [ANY, *number], key=state.SUGGESTED)
-        size = st.number_input("At most so many images", 1, queues.LONGEST, queues.usual_size(ws), key=state.QUEUE_SIZE)
-        controls = st.toggle("Random controls", key=state.CONTROLS,
-                             help="Mixes random images in, one for twenty of the others, unmarked until they are "
-                                  "decided: how often they are wrong is how often any label here is.")
-        blind = st.toggle("Blind", key=state.BLIND, help="Hides what the detector and the models say of an image until "
-                                                         "it is decided.")
-        asked = {"detector": name, "size": int(size), "given": number.get(given), "suggested": number.get(suggested),
-                 "controls": controls, "blind": blind}
-        st.button("Make the queue", key="make queue", type="primary", on_click=make, args=(ws,), kwargs=asked)
+            st.selectbox("Given label", [ANY, *number], key=state.GIVEN)
+            st.selectbox("Suggested label", [ANY, *number], key=state.SUGGESTED)
+        st.number_input("At most so many images", 1, queues.LONGEST, queues.usual_size(ws), key=state.QUEUE_SIZE)
+        st.toggle("Random controls", key=state.CONTROLS,
+                  help="Mixes random images in, one for twenty of the others, unmarked until they are decided: how "
+                       "often they are wrong is how often any label here is.")
+        st.toggle("Blind", key=state.BLIND, help="Hides what the detector and the models say of an image until it is "
+                                                 "decided.")
+        st.button("Make the queue", key="make queue", type="primary", on_click=_asked, args=(ws, number))
+
+
+def _asked(ws: Workspace, number: dict[str, int]) -> None:
+    make(ws, detector=state_of[state.DETECTOR], size=int(state_of[state.QUEUE_SIZE]),
+         given=number.get(state_of[state.GIVEN]), suggested=number.get(state_of[state.SUGGESTED]),
+         controls=state_of[state.CONTROLS], blind=state_of[state.BLIND])
 
 
 def make(ws: Workspace, **asked) -> None:

@@ -43,8 +43,8 @@ def _audit(ws: Workspace, log: Decisions) -> None:
     by_name = {str(row.number): row for row in rows}
     _start(by_name)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        view = st.segmented_control("Audit", VIEWS, default=VIEWS[0], required=True, key=state.ROOM_OF_AUDIT,
-                                    bind="query-params")
+        view = st.segmented_control("Audit", VIEWS, required=True, key=state.ROOM_OF_AUDIT,
+                                    bind="query-params") or VIEWS[0]
         number = st.selectbox("Queue", list(by_name), key=state.QUEUE, bind="query-params", width=280,
                               format_func=lambda number: _named(ws, by_name[number]))
         if view == VIEWS[0]:
@@ -72,7 +72,9 @@ def _audit(ws: Workspace, log: Decisions) -> None:
 
 
 def _start(by_name: dict) -> None:
-    """Says what in the address cannot be had."""
+    """Says what in the address cannot be had, and sets where to begin where it says nothing."""
+    if state.ROOM_OF_AUDIT not in state_of and state.ROOM_OF_AUDIT not in st.query_params:
+        state_of[state.ROOM_OF_AUDIT] = VIEWS[0]
     link = st.query_params.get(state.QUEUE)
     if state.QUEUE not in state_of and link is not None and link not in by_name:
         st.warning(write.sentence(f"there is no queue {link} here; this is the newest one"),

@@ -116,7 +116,8 @@ def test_fifty_thousand_images_within_a_second(monkeypatch):
     n = 50_000
     rng = np.random.default_rng(0)
     ws = SimpleNamespace(n_train=n, classes=list("abcdefghij"), train_labels=rng.integers(0, 10, n))
-    one = Detector("doubt", "test", "made up for a test", False, rng.random(n, np.float32), rng.integers(0, 10, n), None)
+    scores, suggestion = rng.random(n, np.float32), rng.integers(0, 10, n)
+    one = Detector("doubt", "test", "made up for a test", False, scores, suggestion, None)
     monkeypatch.setattr(detectors, "usual", lambda ws: "doubt")
     monkeypatch.setattr(detectors, "load", lambda ws, name: one)
     start = time.process_time()
