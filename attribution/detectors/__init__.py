@@ -43,7 +43,8 @@ def load(workspace, name: str) -> Detector:
     suggestion = None
     if about["suggests"]:
         suggestion = np.asarray(read_array(folder / "suggestion.npy", workspace.n_train), np.int64)
-    if not np.isfinite(scores).all() or suggestion is not None and suggestion.max() >= len(workspace.classes):
+    fits = scores.ndim == 1 and np.isfinite(scores).all()
+    if not fits or suggestion is not None and suggestion.max() >= len(workspace.classes):
         raise UserError(f"the detector {name} of {workspace.name} holds what cannot be; build it again with: "
                         f"python -m attribution detectors build {name}")
     return Detector(name, about["family"], about["about"], about["uses_val"], scores, suggestion, about.get("digest"))

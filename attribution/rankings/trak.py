@@ -48,7 +48,7 @@ def self_influence(trainer, network, dim: int, number: int = 0, regularization: 
         found = attributor.self_attribute(loader(trainer.train_images, trainer.given))
     if progress:
         progress(len(trainer.given), len(trainer.given))
-    return found.float().cpu().numpy()
+    return found[:, 0].float().cpu().numpy()
 
 
 def _attributor(trainer, network, dim, number, regularization, total, progress):
