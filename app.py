@@ -9,7 +9,8 @@ from attribution import UserError
 from attribution.store import trouble
 from pages.ui import look, state
 
-PAGES = ("explore", "brittleness", "methods", "workspace")  # the first is the front page; links to it are /?...
+# the first is the front page; links to it are /?...
+PAGES = ("explore", "brittleness", "methods", "audit", "workspace")
 ROOMS = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Lineup", page_icon=str(look.LOGO), layout="wide")

@@ -18,13 +18,6 @@ export default function (component) {
   return () => view.close();
 }
 
-function make(tag, className, text) {
-  const node = document.createElement(tag);
-  if (className) node.className = className;
-  if (text !== undefined && text !== null) node.textContent = text;
-  return node;
-}
-
 class Strip {
   constructor(parent) {
     this.picture = make("style"); // the one rule that holds the atlas
@@ -59,7 +52,7 @@ class Strip {
     const left = this.scroller ? this.scroller.scrollLeft : 0;
     this.data = data;
     this.pitch = Math.max(data.atlas.width * data.scale + 6, data.pitch || 0);
-    if (!before || before.atlas.url !== data.atlas.url) this.setAtlas(data.atlas.url);
+    if (!before || before.atlas.url !== data.atlas.url) this.picture.textContent = pictureRule("pic", data.atlas.url);
     // Keep a cut that is being moved: what arrives now was computed for an earlier place.
     if (!data.cut) this.cut = null;
     else if (!this.dragging && !this.timer) this.cut = data.cut.k;
@@ -89,20 +82,6 @@ class Strip {
     else if (hadFocus) this.root.querySelector(`[data-part="${CSS.escape(hadFocus)}"]`)?.focus({ preventScroll: true });
     const shown = (drawn) => JSON.stringify([drawn.selected, drawn.layout, drawn.rows[0]?.tiles[0]?.id]);
     if (data.layout !== "rows" && (!before || shown(before) !== shown(data))) this.showSelected();
-  }
-
-  setAtlas(url) {
-    const safe = /^data:image\/png;base64,[A-Za-z0-9+/=]*$/.test(url);
-    this.picture.textContent = safe ? `.pic{background-image:url("${url}")}` : "";
-  }
-
-  pic(at, scale) {
-    const { width, height, columns, count } = this.data.atlas;
-    const node = make("span", "pic");
-    const x = (at % columns) * width * scale, y = Math.floor(at / columns) * height * scale;
-    node.style.cssText = `width:${width * scale}px;height:${height * scale}px;background-position:-${x}px -${y}px;` +
-      `background-size:${columns * width * scale}px ${Math.ceil(count / columns) * height * scale}px`;
-    return node;
   }
 
   axis() {
@@ -190,7 +169,7 @@ class Strip {
     node.dataset.row = index;
     node.dataset.rank = rank;
     const frame = make("span", "frame");
-    frame.append(this.pic(tile.at, this.data.scale));
+    frame.append(pic(this.data.atlas, tile.at, this.data.scale));
     if (tile.flag) frame.append(make("span", "flag", "!"));
     node.append(frame);
     const caption = tile.mark || tile.caption;
@@ -333,7 +312,7 @@ class Strip {
     if (!node.isConnected) return;
     const { row, rank } = this.place(node);
     const tile = this.data.rows[row].tiles[rank];
-    this.zoom.replaceChildren(this.pic(tile.at, this.data.zoom), make("span", "words", this.words || tile.text));
+    this.zoom.replaceChildren(pic(this.data.atlas, tile.at, this.data.zoom), make("span", "words", this.words || tile.text));
     if (this.where) this.zoom.append(make("span", "where", this.where));
     if (tile.score !== undefined) this.zoom.append(make("span", "where", "score " + tile.score));
     this.zoom.style.width = this.data.atlas.width * this.data.zoom + "px";

@@ -4,7 +4,17 @@ import sqlite3
 import sys
 
 from attribution import UserError
-from attribution.cli import app, bringing, building, looking, measuring, questions, retraining  # noqa: F401 - verbs
+from attribution.cli import (  # noqa: F401 - verbs
+    app,
+    auditing,
+    bringing,
+    building,
+    detecting,
+    looking,
+    measuring,
+    questions,
+    retraining,
+)
 from attribution.store import trouble
 
 

@@ -143,10 +143,10 @@ def embedded(workspace: Workspace, name: str, images: np.ndarray, others: list[n
 # -- models on random halves
 
 
-def train_halves(workspace: Workspace, sequence: dict, progress: Progress) -> None:
-    """Has the runner train every half of a sequence under each of its seeds."""
-    jobs.follow(workspace, jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"]),
-                progress)
+def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both: bool = False) -> None:
+    """Has the runner train every half of a sequence, with `both` its complement, too, under each of its seeds."""
+    jobs.follow(workspace, jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"],
+                                             both), progress)
 
 
 def half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:

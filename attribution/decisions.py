@@ -320,6 +320,12 @@ class Decisions:
         with self._plainly():
             return self.db.execute("SELECT coalesce(max(id), 0) FROM entries").fetchone()[0]
 
+    def known(self, uids: Iterable[str]) -> set[str]:
+        """Those of the uids that are in the log."""
+        with self._plainly():
+            return {uid for uid in uids
+                    if self.db.execute("SELECT 1 FROM entries WHERE uid = ?", (uid,)).fetchone()}
+
     def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
         """The entries with ids above `after`, oldest first, at most `limit` of them."""
         return self._entries("id > ? ORDER BY id LIMIT ?", (after, -1 if limit is None else limit))

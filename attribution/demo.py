@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import builds, jobs, lds, measure, recipes, support, supports
+from attribution import builds, detectors, jobs, lds, measure, recipes, support, supports
 from attribution.builds import BASE_SEEDS, HELD_OUT, TUNING
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
@@ -247,6 +247,17 @@ def half_precision(scores: np.ndarray) -> np.ndarray:
     return (scores * (1000 / np.abs(scores).max())).astype(np.float16)
 
 
+def detect(build: Build) -> None:
+    """Every detector of mislabeled images, from what the steps before have made."""
+    workspace = build.workspace
+
+    def keep(part: str, arrays: dict, about: dict) -> None:
+        build.record(part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about)
+        workspace.manifest["parts"][part] = build.workspace.manifest["parts"][part]
+
+    detectors.build(workspace, None, build.progress, keep)
+
+
 def judge(build: Build) -> None:
     """LDS of every ranking on the held-out halves, with interval and noise ceiling."""
     workspace = build.workspace
@@ -304,4 +315,5 @@ STEPS = {
     "datamodels": datamodels,
     "lds": judge,
     "study": study,
+    "detectors": detect,
 }

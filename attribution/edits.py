@@ -1,19 +1,23 @@
-"""Edits of the training set: remove images, relabel images, or leave it as it is."""
+"""Edits of the training set: remove images, relabel images, both at once, or leave it as it is."""
 
 import hashlib
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
 
 from attribution.errors import UserError
 
+REMOVED = -1  # stands for the new label of a removed image where an edit relabels others
+
 
 @dataclass(frozen=True)
 class Edit:
-    """A canonical change of the training set. Make one with `nothing`, `remove` or `relabel`.
+    """A canonical change of the training set. Make one with `nothing`, `remove`, `relabel` or `correct`.
 
-    indices: training indices in ascending order, without repeats. labels: the new label of each, for "relabel".
+    kind: "none", "remove", "relabel" or "correct", which does both. indices: training indices in ascending order,
+    without repeats. labels: the new label of each, for "relabel" and "correct"; there REMOVED for those that go.
     Two edits that do the same are equal and share one `hash`, whatever order they were asked for in.
     """
 
@@ -48,7 +52,18 @@ class Edit:
             keep[list(self.indices)] = False
         elif self.kind == "relabel":
             labels[list(self.indices)] = self.labels
+        elif self.kind == "correct":
+            indices, new = np.array(self.indices), np.array(self.labels)
+            keep[indices[new == REMOVED]] = False
+            labels[indices[new != REMOVED]] = new[new != REMOVED]
         return np.flatnonzero(keep), labels
+
+    def of(self, indices) -> "Edit":
+        """The same edit of those of its images that are among `indices` (any order, repeats ignored)."""
+        among = {int(i) for i in indices}
+        pairs = [pair for pair in zip(self.indices, self.labels or (REMOVED,) * self.k) if pair[0] in among]
+        return correct({i: label for i, label in pairs if label != REMOVED},
+                       [i for i, label in pairs if label == REMOVED])
 
     def to_json(self) -> dict:
         """A JSON-serialisable form; `from_json` reads it back."""
@@ -84,6 +99,25 @@ def relabel(indices, labels) -> Edit:
     if len(set(found)) != len(found):
         raise UserError("one training image is given two different labels; name each image once")
     return Edit("relabel", found, tuple(label for _, label in pairs)) if found else nothing()
+
+
+def correct(relabelled: dict[int, int], removed: Iterable[int]) -> Edit:
+    """Give each image of `relabelled` its new label and remove the images `removed`, in one edit. Where it does only
+    one of these it is `relabel` or `remove`, where neither `nothing()`.
+
+    Raises UserError when an image is in both, and for a new label below 0.
+    """
+    relabelled, removed = {int(i): int(label) for i, label in relabelled.items()}, {int(i) for i in removed}
+    both = removed & set(relabelled)
+    if both:
+        raise UserError(f"training image {min(both)} is both relabelled and removed; do one of these")
+    if any(label < 0 for label in relabelled.values()):
+        raise UserError("a new label is below 0; give the number of a class")
+    if not relabelled or not removed:
+        return remove(removed) if removed else relabel(relabelled, list(relabelled.values()))
+    new = relabelled | dict.fromkeys(removed, REMOVED)
+    found = tuple(sorted(new))
+    return Edit("correct", found, tuple(new[i] for i in found))
 
 
 def parse_images(text: str, n: int, split: str = "training") -> list[int]:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution import adaptive, disjoint, duplicates, prune, recipes, support, supports
+from attribution import adaptive, arms, disjoint, duplicates, prune, recipes, support, supports
 from attribution.edits import Edit, nothing, remove
 from attribution.errors import UserError
 from attribution.files import write_json
@@ -33,7 +33,7 @@ SEEDS = list(support.SEEDS)
 PROTOCOLS = ("default", "adaptive", "paper")
 UNEDITED_SEEDS = [*support.SEEDS, *support.CONFIRM_SEEDS]  # stand in for base models under another recipe
 STUDY_SEED = 7  # draws the targets of a study where nobody says otherwise
-LONG = ("study", "subsets", "prune", "unedited")  # verbs that let the others pass
+LONG = ("study", "subsets", "prune", "unedited", "worth")  # verbs that let the others pass
 ABOUT = "runner.json"  # in the store's folder
 STARTING = 20  # seconds a runner may take until it holds its lock
 _runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
@@ -139,9 +139,11 @@ def _check_search(workspace, protocol):
                         "bring more of them, or ask for the default protocol")
 
 
-def subsets_spec(workspace, first: int, count: int, seeds, draw: int) -> dict:
-    """Train on random halves first .. first + count - 1 of the sequence that `half` draws, each under `seeds`."""
-    return {**common(workspace), "verb": "subsets", "first": first, "count": count, "seeds": list(seeds), "draw": draw}
+def subsets_spec(workspace, first: int, count: int, seeds, draw: int, both: bool = False) -> dict:
+    """Train on random halves first .. first + count - 1 of the sequence that `half` draws, each under `seeds`. both:
+    and on the complement of each, so that every image is left out equally often."""
+    return {**common(workspace), "verb": "subsets", "first": first, "count": count, "seeds": list(seeds), "draw": draw,
+            **({"both": True} if both else {})}
 
 
 def common(workspace, recipe: str | None = None) -> dict:
@@ -158,14 +160,15 @@ def half(n_train: int, draw: int, number: int) -> np.ndarray:
     return kept
 
 
-def half_edit(workspace, draw: int, number: int) -> Edit:
-    """Removes all but random half `number` of sequence `draw`."""
-    return remove(np.flatnonzero(~half(workspace.n_train, draw, number)))
+def half_edit(workspace, draw: int, number: int, complement: bool = False) -> Edit:
+    """Removes all but random half `number` of sequence `draw`, or that half itself."""
+    kept = half(workspace.n_train, draw, number)
+    return remove(np.flatnonzero(kept if complement else ~kept))
 
 
-def half_seed(draw: int, number: int, seed: int) -> int:
+def half_seed(draw: int, number: int, seed: int, complement: bool = False) -> int:
     """Its training seed: another for each half, so that no initialisation is shared, and far from all other seeds."""
-    return 1_000_000 * draw + 10_000 * seed + number
+    return 1_000_000 * draw + 10_000 * seed + number + 500_000 * complement
 
 
 def describe(spec: dict) -> str:
@@ -181,11 +184,15 @@ def describe(spec: dict) -> str:
         return f"target {spec['target']}: {what or spec['kind'] + ' support'} of {spec['ranking']}{along}"
     if verb == "prune":
         return f"prune by {spec['ranking']}: {', '.join(map(str, spec['shares']))} %, {len(spec['seeds'])} seeds each"
+    if verb == "worth":
+        return (f"audit: {spec['relabelled']} relabelled and {spec['removed']} removed, beside none and "
+                f"{spec['decided']} random images, {len(spec['seeds'])} seeds each")
     if verb == "unedited":
         return f"{len(spec['seeds'])} models of {spec['recipe']} on the images as they are"
     if verb == "study":
         return f"study: {len(spec['targets'])} targets, {', '.join(spec['rankings'])}, {' and '.join(spec['kinds'])}"
-    return f"{spec['count']} random halves, {len(spec['seeds'])} seeds each"
+    what = "pairs of complementary halves" if spec.get("both") else "random halves"
+    return f"{spec['count']} {what}, {len(spec['seeds'])} seeds each"
 
 
 # -- what a spec needs trained
@@ -215,14 +222,17 @@ def searches(workspace, store: Store, spec: dict) -> Iterator:
     elif verb == "subsets":
         for number in range(spec["first"], spec["first"] + spec["count"]):
             for seed in spec["seeds"]:
-                yield _once([(half_edit(workspace, spec["draw"], number), half_seed(spec["draw"], number, seed))])
+                for complement in (False, True) if spec.get("both") else (False,):
+                    yield _once([(half_edit(workspace, spec["draw"], number, complement),
+                                  half_seed(spec["draw"], number, seed, complement))])
     elif verb == "disjoint":
         yield _disjoint(workspace, store, spec)
-    elif verb == "prune":
-        wanted = prune.wanted(workspace, spec)
+    elif verb in ("prune", "worth"):
+        question = {"prune": prune, "worth": arms}[verb]
+        wanted = question.wanted(workspace, spec)
         for one in wanted:
             yield _once([one])
-        yield prune.measure(workspace, store, spec, wanted)
+        yield question.measure(workspace, store, spec, wanted)
     elif verb == "unedited":
         for seed in spec["seeds"]:
             yield _once([(nothing(), seed)])
@@ -230,7 +240,7 @@ def searches(workspace, store: Store, spec: dict) -> Iterator:
 
 def total(spec: dict) -> int:
     """How many searches the job has: what its progress counts. Raises UserError for a verb of another Lineup."""
-    if spec["verb"] not in ("retrain", "support", "disjoint", "study", "subsets", "prune", "unedited"):
+    if spec["verb"] not in ("retrain", "support", "disjoint", "study", "subsets", "prune", "unedited", "worth"):
         raise UserError(f"this Lineup knows no job {spec['verb']!r}; use the one that queued it")
     if spec["verb"] == "retrain":
         return len(spec["seeds"]) * (2 + spec["draws"])
@@ -238,9 +248,13 @@ def total(spec: dict) -> int:
         return 1 + len(study_supports(spec))
     if spec["verb"] == "prune":
         return 1 + len(spec["seeds"]) * (1 + 2 * len(spec["shares"]))
+    if spec["verb"] == "worth":
+        return 1 + len(spec["seeds"]) * len(spec["arms"])
     if spec["verb"] == "unedited":
         return len(spec["seeds"])
-    return spec["count"] * len(spec["seeds"]) if spec["verb"] == "subsets" else 1
+    if spec["verb"] == "subsets":
+        return spec["count"] * len(spec["seeds"]) * (2 if spec.get("both") else 1)
+    return 1
 
 
 def study_supports(spec: dict) -> list[dict]:

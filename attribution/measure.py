@@ -1,14 +1,16 @@
-"""What a workspace's rankings are worth: its support studies and its LDS, as tables ready for JSON."""
+"""What a workspace's rankings and detectors are worth: its support studies, its LDS and how well planted errors are
+found, as tables ready for JSON."""
 
 import json
+import shlex
 from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
+from attribution import detectors, labels, supports
 from attribution import lds as scoring
-from attribution import supports
 from attribution.errors import UserError
 from attribution.files import read_array, write_json
 from attribution.probes import SUPPORTS
@@ -29,6 +31,25 @@ def support_tables(workspace, store=None, protocol: str = "default", k_max: int 
         one = Support(row.status, size, lo, hi, row.trace, int(row.trainings))
         answer[row.kind].setdefault(row.ranking, {})[int(row.target)] = one
     return answer
+
+
+def evaluate_mislabels(workspace) -> dict:
+    """`evaluate mislabels` of design.md: how well every stored detector finds the planted errors, see
+    `labels.measures`. The planted set judges them and goes no further.
+
+    Raises UserError where nothing was planted or no detector is stored.
+    """
+    truth = workspace.truth()
+    if truth is None or not truth["planted"].any():
+        raise UserError(f"{workspace.name} has no planted errors, and without known ones detectors cannot be judged; "
+                        "use a workspace that has them, such as the demo")
+    if not detectors.names(workspace):
+        raise UserError(f"{workspace.name} has no detectors yet; build them with: python -m attribution detectors "
+                        f"build --workspace {shlex.quote(str(workspace.path))}")
+    planted = truth["planted"].to_numpy(bool)
+    found = {name: labels.measures(planted, detectors.load(workspace, name).scores)
+             for name in detectors.names(workspace)}
+    return {"n_planted": int(planted.sum()), "n_train": workspace.n_train, "detectors": found}
 
 
 def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callable | None = None) -> dict:

@@ -102,9 +102,9 @@ def measure(workspace, store, spec: dict, asked: list[tuple[Edit, int]]):
     rows = []
     for at, share in enumerate(spec["shares"]):
         pruned, random = (right[n * first : n * (first + 1)] for first in (1 + 2 * at, 2 + 2 * at))
-        rows.append({"share": share, "k": asked[n * (1 + 2 * at)][0].k, "pruned": _mean(pruned),
-                     "random": _mean(random), "difference": _mean(np.subtract(pruned, random))})
-    body = {"full": _mean(right[:n]), "shares": rows, "targets": len(judged),
+        rows.append({"share": share, "k": asked[n * (1 + 2 * at)][0].k, "pruned": mean(pruned),
+                     "random": mean(random), "difference": mean(np.subtract(pruned, random))})
+    body = {"full": mean(right[:n]), "shares": rows, "targets": len(judged),
             "version": workspace.ranking(spec["ranking"]).version}
     store.put_answer(recipes.get(spec["recipe"]).hash, supports.question(spec), body)
 
@@ -123,12 +123,13 @@ def answer(workspace, store, spec: dict) -> dict | None:
             "seeds": spec["seeds"], **found}
 
 
-def _mean(values) -> dict:
+def mean(values) -> dict:
+    """{"values", "mean", "ci"} of one number a seed: its mean, and the 95 % t-interval of it, None for one seed."""
     from scipy import stats
 
     values = [float(value) for value in values]
-    mean, ci = float(np.mean(values)), None
+    centre, ci = float(np.mean(values)), None
     if len(values) > 1:
         half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-        ci = [mean - half, mean + half]
-    return {"values": values, "mean": mean, "ci": ci}
+        ci = [centre - half, centre + half]
+    return {"values": values, "mean": centre, "ci": ci}

@@ -10,7 +10,7 @@ from functools import cache
 
 import numpy as np
 
-from attribution import adaptive, disjoint, jobs, recipes, supports
+from attribution import adaptive, arms, disjoint, jobs, recipes, supports
 from attribution.executors import devices
 from attribution.probes import steps
 from attribution.support import BISECTIONS, CONFIRM_SEEDS
@@ -125,11 +125,17 @@ class _Notes:
 
 
 def cost(workspace, store, spec: dict) -> Cost:
-    """What a retrain, support or disjoint spec costs; seconds are measured where the store or the workspace has any."""
+    """What a retrain, support, disjoint or worth spec costs; seconds are measured where the store or the workspace has
+    any."""
     if spec["verb"] == "retrain":
         edits = {edit for edits in jobs.retrain_edits(workspace, spec).values() for edit in edits}
         least = most = len(edits) * len(spec["seeds"])
         known = most - jobs.missing(workspace, store, spec)
+    elif spec["verb"] == "worth":
+        hash_ = recipes.get(spec["recipe"]).hash
+        keys = {store.key(hash_, edit, seed) for edit, seed in arms.wanted(workspace, spec)}
+        least = most = len(keys)
+        known = sum(store.get(key) is not None for key in keys)
     elif spec["verb"] == "support":
         played = replay(workspace, store, spec)
         known = played.trained

@@ -326,8 +326,12 @@ class Store:
 
     def studies(self, limit: int = 10_000) -> list[Job]:
         """The studies, those first that have not ended, and the newest first."""
-        return self._jobs(f"WHERE {VERB} = 'study' ORDER BY state IN ('done', 'cancelled', 'failed'), id DESC LIMIT ?",
-                          (limit,))
+        return self.of_verb("study", limit)
+
+    def of_verb(self, verb: str, limit: int) -> list[Job]:
+        """The jobs of a verb, those first that have not ended, and the newest first."""
+        return self._jobs(f"WHERE {VERB} = ? ORDER BY state IN ('done', 'cancelled', 'failed'), id DESC LIMIT ?",
+                          (verb, limit))
 
     def next_job(self, verbs: Iterable[str], among: bool, besides: Iterable[int] = ()) -> Job | None:
         """The oldest job under way, else the oldest queued one, that is none of the numbers `besides`; or None. Its

@@ -1,4 +1,4 @@
-"""Verbs that measure rankings: evaluate supports, evaluate lds."""
+"""Verbs that measure: evaluate supports, lds, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from attribution.files import user_path
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
-evaluate_app = group("evaluate", "Measure rankings: supports, lds.")
+evaluate_app = group("evaluate", "Measure rankings: supports, lds; and detectors: mislabels.")
 
 
 @evaluate_app.command("supports")
@@ -66,3 +66,17 @@ def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
     ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"
     print(f"{answer['masks']} halves x {answer['seeds']} seeds, alpha {answer['alpha']}; noise ceiling {ceiling}")
     table("", [{"ranking": name, **row} for name, row in answer["rankings"].items()])
+
+
+@evaluate_app.command("mislabels")
+def evaluate_mislabels(workspace: Where = DEMO, as_json: AsJson = False):
+    """How well each detector finds the errors that were planted among the training labels."""
+    from attribution.measure import evaluate_mislabels as evaluate
+
+    answer = evaluate(Workspace.open(workspace))
+    if as_json:
+        return print_json(answer)
+    table(f"{answer['n_planted']} planted errors among {answer['n_train']:,} training images",
+          [{"detector": name, "AUC": f"{one['auc']:.3f}", "average precision": f"{one['average_precision']:.3f}",
+            **{f"found at {float(share):.0%}": f"{found:.0%}" for share, found in one["found_at"].items()}}
+           for name, one in answer["detectors"].items()])

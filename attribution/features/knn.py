@@ -46,6 +46,21 @@ def knn_accuracy(
     return float((knn_predict(train, train_labels, features, k) == np.asarray(labels)).mean())
 
 
+def nearest(train: np.ndarray, k: int = K, block: int = 2000):
+    """The k nearest other images of each training image by cosine, a block of images at a time: yields (the block's
+    first image, ids int64 [b, k], cosines float32 [b, k]), nearest first. train: float [n, d], n > 1; at most n - 1 are
+    taken."""
+    train = _unit(train)
+    k = min(k, len(train) - 1)
+    index = faiss.IndexFlatIP(train.shape[1])
+    index.add(train)
+    for start in range(0, len(train), block):
+        cosine, ids = index.search(train[start : start + block], k + 1)
+        other = ids != np.arange(start, start + len(ids))[:, None]
+        other[other.all(1), -1] = False  # as many copies stand before the image itself
+        yield start, ids[other].reshape(-1, k), cosine[other].reshape(-1, k)
+
+
 def measured(workspace, train: np.ndarray, val: np.ndarray) -> dict:
     """What a workspace says of a feature set, [n_train, d] and [n_val, d], that has no other images to be judged on:
     knn_accuracy, knn_k, measured_on; nothing where it is so large that a copy of it for faiss would be too much."""

@@ -25,6 +25,34 @@ def factors(trainer, network, val_labels: np.ndarray, dim: int, number: int = 0,
     seed is `number`: another one for each checkpoint. Gradients are taken in float32, without augmentation, batch norm
     at its stored statistics. progress(images done, in all).
     """
+    total = len(trainer.given) + len(val_labels)
+    attributor, loader = _attributor(trainer, network, dim, number, regularization, total, progress)
+    attributor.cache(loader(trainer.train_images, trainer.given))
+    train, doubt = attributor.inv_XTX_XT_list[0], attributor.Q
+    # With the identity and without doubts, attribute() gives the validation images' own projected gradients
+    device = trainer.device
+    attributor.inv_XTX_XT_list, attributor.Q = [torch.eye(dim, device=device)], torch.ones(dim, device=device)
+    with torch.no_grad():
+        val = attributor.attribute(loader(trainer.val_images, val_labels))
+    if progress:
+        progress(total, total)
+    return {name: part.float().cpu().numpy() for name, part in (("train", train), ("val", val), ("doubt", doubt))}
+
+
+def self_influence(trainer, network, dim: int, number: int = 0, regularization: float = 0.0,
+                   progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+    """The score of each training image for itself under one checkpoint, float32 [n_train]; arguments as of
+    `factors`."""
+    attributor, loader = _attributor(trainer, network, dim, number, regularization, len(trainer.given), progress)
+    with torch.no_grad():
+        found = attributor.self_attribute(loader(trainer.train_images, trainer.given))
+    if progress:
+        progress(len(trainer.given), len(trainer.given))
+    return found[:, 0].float().cpu().numpy()
+
+
+def _attributor(trainer, network, dim, number, regularization, total, progress):
+    """dattri's attributor for one checkpoint, and loader(images, labels) of what it is to look at, `total` in all."""
     model = trainer.untrained(0).float().eval()
 
     def output(parameters, data):
@@ -33,12 +61,12 @@ def factors(trainer, network, val_labels: np.ndarray, dim: int, number: int = 0,
 
     def probability(parameters, data):
         said = logits(parameters, data).softmax(0)
-        return (said * _is(data[1], said)).sum()[None]
+        return (said * _is(data[1], said)).sum()  # no axis of its own, which self_attribute would spread
 
     def logits(parameters, data):
         return torch.func.functional_call(model, parameters, data[0][None])[0]
 
-    done, total = 0, len(trainer.given) + len(val_labels)
+    done = 0
 
     def loader(images, labels):
         pairs = TensorDataset(images.float().cpu(), torch.as_tensor(np.array(labels)))
@@ -53,18 +81,9 @@ def factors(trainer, network, val_labels: np.ndarray, dim: int, number: int = 0,
         return [torch.stack(part) for part in zip(*pairs)]
 
     task = AttributionTask(loss_func=output, model=model, checkpoints=[network.state_dict()])
-    attributor = TRAKAttributor(task, probability, device=str(trainer.device), regularization=regularization,
-                                projector_kwargs={"proj_dim": dim, "proj_max_batch_size": BATCH, "proj_seed": number})
-    attributor.cache(loader(trainer.train_images, trainer.given))
-    train, doubt = attributor.inv_XTX_XT_list[0], attributor.Q
-    # With the identity and without doubts, attribute() gives the validation images' own projected gradients
-    device = trainer.device
-    attributor.inv_XTX_XT_list, attributor.Q = [torch.eye(dim, device=device)], torch.ones(dim, device=device)
-    with torch.no_grad():
-        val = attributor.attribute(loader(trainer.val_images, val_labels))
-    if progress:
-        progress(total, total)
-    return {name: part.float().cpu().numpy() for name, part in (("train", train), ("val", val), ("doubt", doubt))}
+    projector = {"proj_dim": dim, "proj_max_batch_size": BATCH, "proj_seed": number}
+    return TRAKAttributor(task, probability, device=str(trainer.device), regularization=regularization,
+                          projector_kwargs=projector), loader
 
 
 def scores(checkpoints: list[dict[str, np.ndarray]], start: int, stop: int) -> np.ndarray:

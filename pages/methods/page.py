@@ -27,7 +27,7 @@ state_of = st.session_state
 
 def main() -> None:
     ws = look.workspace()
-    goto = state_of.pop("go to target", None)
+    goto = state_of.pop(state.GO_TO, None)
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
     try:
@@ -201,7 +201,7 @@ def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:
 
 
 def _go(tile: dict) -> None:
-    state_of["go to target"] = tile["id"]
+    state_of[state.GO_TO] = tile["id"]
 
 
 main()

@@ -13,10 +13,10 @@ from attribution import Workspace
 SIDE = 56  # about as many pixels a tile's side on the page
 
 
-def atlas(ws: Workspace, split: str, ids) -> dict:
+def atlas(ws: Workspace, split: str, ids, whole: bool = False) -> dict:
     """The atlas of images `ids` of "train" or "val", in the order given: the `atlas` of strip.py's data. Images of two
-    tiles' sides and more are made smaller by a whole number."""
-    shrink = max(1, max(ws.val_images.shape[1:3]) // SIDE)
+    tiles' sides and more are made smaller by a whole number, unless they are wanted `whole`."""
+    shrink = 1 if whole else max(1, max(ws.val_images.shape[1:3]) // SIDE)
     return _atlas(ws, ws.fingerprint, split, tuple(int(i) for i in ids), shrink)
 
 

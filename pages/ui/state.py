@@ -48,11 +48,31 @@ PRUNE_RANKING = "ranking to prune by"
 PRUNE_SHARES = "shares to prune"
 PRUNE_SEEDS = "seeds a share"
 
+# Of Audit; the first four are bound to the address bar.
+QUEUE = "queue"
+ROOM_OF_AUDIT = "audit"
+MODE = "mode"
+WHO = "who"
+AUDIT_IMAGE = "image"  # in a link only: the image of the queue to open at
+PER_WALL = "images of a wall"
+JUMP = "jump"  # changes where the deck should go to another place
+WRITTEN = "written"  # the uids of decisions that this session has written
+DETECTOR = "detector"
+GIVEN = "given label"
+SUGGESTED = "suggested label"
+QUEUE_SIZE = "queue size"
+CONTROLS = "random controls"
+BLIND = "blind"
+FOLDER = "folder for the corrections"
+LOOK_AT = "decisions to look at"
+TOLD = "told"  # of a callback that went well, for the page to show
+
 # Of Workspace.
 IMPORT_PATH = "import path"
 BUILD = "what to compute"
 
 ERROR = "error"  # of a callback, for the page to show
+GO_TO = "go to target"  # of a callback, for the page to switch to Explore: a callback cannot
 
 # What one page hands to the next: Streamlit drops the state of widgets with the page that drew them.
 SHARED = (TARGET, K, CUT_RANKING)

@@ -35,9 +35,15 @@ import streamlit as st
 
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
-# Registered once, when this module is first imported. Nothing of the user's goes into these two texts.
-_component = st.components.v2.component(
-    "lineup.strip", css=(ASSETS / "strip.css").read_text(), js=(ASSETS / "strip.js").read_text())
+
+def component(name: str):
+    """The component drawn by assets/<name>.css and .js. Call it once, where a module is first imported. Nothing of the
+    user's goes into these texts."""
+    css, shared, js = ((ASSETS / file).read_text() for file in (f"{name}.css", "pic.js", f"{name}.js"))
+    return st.components.v2.component(f"lineup.{name}", css=css, js=shared + js)
+
+
+_component = component("strip")
 
 
 def strip(key: str, data: dict, on_pick: Callable | None = None, on_row: Callable | None = None,

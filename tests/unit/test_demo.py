@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, demo, measure, recipes, supports
+from attribution import Workspace, demo, detectors, measure, recipes, supports
 from attribution.data import fashion_mnist
 from attribution.opening import opening
 
@@ -68,6 +68,26 @@ def test_each_kind_compares_the_same_targets(ws):
     for kind, found in measure.support_tables(ws).items():
         sets = [set(targets) for targets in found.values()]
         assert all(one == sets[0] for one in sets), kind
+
+
+def test_every_detector_is_of_the_parts_as_they_stand(ws):
+    parts = ws.manifest["parts"]
+    assert set(detectors.names(ws)) == set(detectors.available(ws))
+    for name in detectors.names(ws):
+        for part, digest in parts[f"detectors/{name}"]["of"].items():
+            now = np.load(ws.path / part / "counts.npy").sum() if part == "out_of_subset" else parts[part].get("digest")
+            assert digest == now, name
+
+
+def test_the_detectors_come_out_the_same_again(ws, tmp_path):
+    names, found = ["knn-moco", "confident", "out-of-subset", "harm-trak-10"], {}
+    detectors.build(ws, names, keep=lambda part, arrays, about: found.update({part.split("/")[1]: arrays}))
+    found["combined"] = dict(zip(("scores", "suggestion"), detectors.combined.combine(
+        [detectors.load(ws, name) for name in detectors.names(ws)[1:]], ws.train_labels, 10)))
+    for name in [*names, "combined"]:
+        kept = detectors.load(ws, name)
+        assert np.allclose(found[name]["scores"], kept.scores, atol=1e-4), name
+        assert (found[name]["suggestion"] == kept.suggestion).mean() > 0.999, name
 
 
 def test_the_opening_target_is_stable_and_its_votes_flipped(ws):

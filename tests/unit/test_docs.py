@@ -108,7 +108,14 @@ def figures() -> list[str]:
     for name in found["remove"]["rankings"]:
         kinds = (found[kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(support_cells, kinds)) + " |")
-    return rows + [f"| {part} | {sum(about['files'].values()):,} |" for part, about in parts.items() if about["files"]]
+    for name, one in measure.evaluate_mislabels(ws)["detectors"].items():
+        found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
+        rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")
+    sizes: dict[str, int] = {}
+    for part, about in parts.items():
+        name = "detectors" if part.startswith("detectors/") else part
+        sizes[name] = sizes.get(name, 0) + sum(about["files"].values())
+    return rows + [f"| {name} | {size:,} |" for name, size in sizes.items() if size]
 
 
 def support_cells(one: dict) -> str:

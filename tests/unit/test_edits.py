@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from attribution.edits import Edit, nothing, parse_images, relabel, remove
+from attribution.edits import Edit, correct, nothing, parse_images, relabel, remove
 from attribution.errors import UserError
 
 LABELS = np.array([0, 1, 2, 0, 1])
@@ -50,7 +50,37 @@ def test_two_labels_for_one_image_and_lengths_that_differ():
     assert relabel([1, 1], [2, 2]).k == 1
 
 
-@pytest.mark.parametrize("edit", [nothing(), remove([3, 1]), relabel([np.int64(3)], [np.uint8(1)])], ids=str)
+def test_a_correction_relabels_and_removes_in_one():
+    edit = correct({3: 2, 0: 1}, [4, 1])
+    kept, labels = edit.apply(LABELS)
+    assert kept.tolist() == [0, 2, 3] and labels[kept].tolist() == [1, 2, 2] and labels[[1, 4]].tolist() == [1, 1]
+    assert LABELS.tolist() == [0, 1, 2, 0, 1] and edit.k == 4 and edit.indices == (0, 1, 3, 4)
+    assert edit == correct({np.int64(0): np.uint8(1), 3: 2}, np.array([1, 4, 4]))
+    others = [correct({3: 2}, [4, 1]), correct({3: 2, 0: 2}, [4, 1]), remove([0, 1, 3, 4]),
+              correct({3: 2, 1: 1}, [4, 0])]
+    assert len({one.hash for one in (edit, *others)}) == 5
+
+
+def test_a_correction_that_does_one_thing_is_that():
+    assert correct({}, []) == nothing() and correct({}, [2, 1]) == remove([1, 2])
+    assert correct({4: 0, 1: 2}, []) == relabel([1, 4], [2, 0])
+    with pytest.raises(UserError, match="training image 3 is both relabelled and removed"):
+        correct({3: 1}, [3])
+    with pytest.raises(UserError, match="below 0"):
+        correct({3: -1}, [2])
+    with pytest.raises(UserError, match="outside 0..4"):
+        correct({5: 1}, [0]).apply(LABELS)
+
+
+def test_the_part_of_an_edit_that_is_of_some_images():
+    edit = correct({3: 2, 0: 1}, [4, 1])
+    assert edit.of([0, 4, 2, 4]) == correct({0: 1}, [4]) and edit.of(np.arange(5)) == edit and edit.of([2]) == nothing()
+    assert edit.of([1]) == remove([1]) and remove([1, 2]).of([2, 3]) == remove([2])
+    assert relabel([1, 2], [0, 2]).of([2]) == relabel([2], 2) and nothing().of([1]) == nothing()
+
+
+@pytest.mark.parametrize("edit", [nothing(), remove([3, 1]), relabel([np.int64(3)], [np.uint8(1)]),
+                                  correct({3: 1}, [np.int64(2)])], ids=str)
 def test_json_and_back(edit):
     assert Edit.from_json(json.loads(json.dumps(edit.to_json()))) == edit
 

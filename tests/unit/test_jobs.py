@@ -162,6 +162,17 @@ def test_random_halves(ws, store):
     assert not {seed for _, seed in asked} & set(range(1000)), "far from the seeds of probes and base models"
 
 
+def test_pairs_of_halves_leave_every_image_out_equally_often(ws, store):
+    spec = jobs.subsets_spec(ws, 0, 3, [0], draw=7, both=True)
+    asked = drive(ws, store, spec)
+    assert len(asked) == jobs.total(spec) == 6 and len({seed for _, seed in asked}) == 6
+    for (one, _), (other, _) in zip(asked[::2], asked[1::2]):
+        assert sorted([*one.indices, *other.indices]) == list(range(60))
+    assert [edit for edit, _ in asked[::2]] == [jobs.half_edit(ws, 7, number) for number in range(3)]
+    assert jobs.describe(spec) == "3 pairs of complementary halves, 1 seeds each"
+    assert "both" not in jobs.subsets_spec(ws, 0, 3, [0], draw=7), "what was asked before is the same question still"
+
+
 # -- what is known
 
 

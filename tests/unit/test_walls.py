@@ -15,8 +15,9 @@ TORCH_ROOMS = ("train", "augment", "together", "recipes", "features", "rankings.
 #: What must not see which labels were planted.
 BLIND = ("features", "rankings", "recipes", "executors", "train.py", "augment.py", "together.py", "support.py",
          "adaptive.py", "supports.py", "probes.py", "jobs.py", "runner.py", "opening.py", "targets.py", "lineup.py",
-         "curves.py", "lds.py", "labels.py", "formats", "duplicates.py", "disjoint.py", "prune.py", "imports.py",
-         "alignment.py", "overlap.py", "builds.py", "decisions.py", "corrections.py")
+         "curves.py", "lds.py", "labels.py", "formats", "duplicates.py", "disjoint.py", "prune.py", "arms.py",
+         "imports.py", "alignment.py", "overlap.py", "builds.py", "detectors", "suspects.py", "decisions.py",
+         "corrections.py", "queues.py", "evidence.py")
 #: A part of the library -> the parts it must not know.
 MEASURES = {"curves", "lds", "agreement", "labels"}
 FORBIDDEN = {
@@ -26,14 +27,17 @@ FORBIDDEN = {
     "data": MEASURES | {"features", "rankings", "recipes", "train", "store", "runner", "executors", "support"},
     "edits": MEASURES | {"features", "rankings", "recipes", "train", "store", "runner", "executors", "support"},
     "recipes": MEASURES | {"features", "rankings", "train", "store", "runner", "executors", "support"},
-    "train": MEASURES | {"features", "rankings", "store", "runner", "executors", "support"},
+    "train": MEASURES | {"features", "rankings", "store", "runner", "executors", "support", "worth"},
     "together": {"*"},
     "augment": MEASURES | {"features", "rankings", "train", "store", "runner", "executors", "support"},
     "features": MEASURES | {"rankings", "store", "runner", "executors", "support"},
     "rankings": MEASURES | {"runner", "executors", "support"},
     "store": MEASURES | {"rankings", "features", "train", "runner", "executors", "support"},
-    "runner": MEASURES | {"rankings", "features"},
-    "executors": MEASURES | {"rankings", "features", "support"},
+    "arms": MEASURES | {"worth"},  # worth reads which labels were planted
+    "jobs": MEASURES | {"worth"},
+    "runner": MEASURES | {"rankings", "features", "worth"},
+    "executors": MEASURES | {"rankings", "features", "support", "worth"},
+    "detectors": MEASURES | {"runner", "executors", "support"},
     "formats": MEASURES | {"workspace", "features", "train", "store", "runner", "executors", "support", "imports"},
     "imports": MEASURES | {"features", "train", "store", "runner", "executors", "support"},
     "decisions": MEASURES | {"features", "rankings", "recipes", "train", "runner", "executors", "support", "detectors"},

@@ -80,6 +80,18 @@ def test_against_the_formula(trained, monkeypatch):
     assert np.allclose(found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())
 
 
+def test_the_score_of_an_image_for_itself(trained, monkeypatch):
+    trainer, networks, _ = trained
+    monkeypatch.setattr(dattri, "DEFAULT_PROJECTOR_KWARGS", dattri.DEFAULT_PROJECTOR_KWARGS | {"proj_type": "identity"})
+    size, said = sum(weight.numel() for weight in networks[0].parameters()), []
+    found = trak.self_influence(trainer, networks[0], size, 0, REGULARIZATION, lambda *at: said.append(at))
+    # Asked about the training images as targets, the formula has these on its diagonal
+    wanted = direct(SimpleNamespace(train_images=trainer.train_images, given=trainer.given,
+                                    val_images=trainer.train_images), networks[:1], trainer.given).diagonal()
+    assert found.shape == (70,) and found.dtype == np.float32 and said[-1] == (70, 70)
+    assert np.allclose(found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())
+
+
 def test_a_duplicate_of_the_target_is_helpful(trained):
     trainer, networks, val_labels = trained
     scores = built(trainer, networks, val_labels, 40)

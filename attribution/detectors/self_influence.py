@@ -1,0 +1,51 @@
+"""The detector by self-influence: how much does a model's answer for a training image rest on that image itself? An
+image with a wrong label has to be learnt by heart (Feldman and Zhang, arXiv 2008.03703)."""
+
+import shutil
+from importlib.util import find_spec
+
+import numpy as np
+
+from attribution import recipes
+from attribution.detectors.base import Found, digest
+from attribution.detectors.seen import no_weights
+
+FAMILY = NAME = "self-influence"
+#: dimensions of the random projection, as `trak-10` of the demo has them; fewer where images are few
+DIM = 512
+
+
+def names(workspace) -> list[str]:
+    return [NAME]
+
+
+def missing(workspace, name: str) -> str:
+    if find_spec("dattri") is None:
+        return "it needs dattri: pip install -r requirements-build.txt"
+    return no_weights(workspace)
+
+
+def sources(workspace, name: str) -> dict:
+    return {"base": digest(workspace, "base")}
+
+
+def compute(workspace, names: list[str], progress) -> dict[str, Found]:
+    """TRAK's score of each training image for itself (dattri), the mean over the base models. A model whose part is
+    kept from a run that was broken off is not asked again."""
+    from attribution import builds
+    from attribution.rankings import trak
+    from attribution.train import Trainer
+
+    trainer = Trainer(workspace, recipes.get(workspace.recipe))
+    networks = builds.networks(workspace, trainer)
+    kept, made = builds.scratch(workspace, NAME), digest(workspace, "base")
+    dim, parts = min(DIM, max(1, workspace.n_train // 4)), []  # the kernel of more cannot be inverted
+    for number, network in enumerate(networks):
+        def influence(number=number, network=network):
+            return {"scores": trak.self_influence(trainer, network, dim, number, progress=lambda *at: progress(
+                f"self-influence, model {number + 1} of {len(networks)}: images", *at))}
+
+        parts.append(builds.once(kept / f"{trainer.recipe.hash}-{made}-{number}-{dim}.npz", influence)["scores"])
+    shutil.rmtree(kept, ignore_errors=True)
+    return {NAME: Found(np.mean(parts, axis=0), None, f"TRAK of {len(networks)} models, dim {dim:,}",
+                        more={"models": len(networks), "dim": dim})}

@@ -1,0 +1,160 @@
+"""The audit's component, and the data it draws; assets/audit.js draws it.
+
+The deck is drawn by two elements that know of each other in the browser. `deck` draws the images and what speaks for
+and against their labels, some of the queue at a time. `post` carries decisions to the server and answers what is
+written. Its answer is small, so that it is quick.
+
+The deck's data:
+
+    token     changes with the queue and the mode: then the deck begins at place `at` anew
+    queue     {"number", "detector", "blind"}
+    order     the queue's training images; `start` is the place of the first of `items`
+    items     [{"id", "given", "suggested" or None, "score", "place", "picture", "at", "control", "bars" [[class, p]],
+              "near" [[place in tiles, label, image]], "mix" [[class, count]], "harmed" [[place in harms, label, image,
+              predicted or None]], "source"}]: "picture" and "at" are places in `pictures` and `tiles`
+    standing  image -> what stands, see `told`; `upto` is the newest entry of the log that this rests on
+    mine      what this person can undo, oldest first: [{"uid", "item", "old", "now"}]
+    sources   {"opinion", "neighbours", "harmed"}: headings of the evidence, None where there is none
+
+and "mode" ("one" or "wall"), "per" (images of a wall), "classes", "who", "of" (the data set), "of_all" (how many images
+the detector has ranked), "pictures", "tiles" and "harms" (atlases), "scale", "bigScale" and "filmScale".
+
+What the browser sends: the deck's "at", the place it wants further images around; the post's "outbox" {"n", "client",
+"queue", "seen", "entries"}: all that it does not know to be written.
+"""
+
+import numpy as np
+
+from attribution import Workspace, detectors, evidence, queues
+from pages.ui import atlas
+from pages.ui import format as write
+from pages.ui.strip import component
+
+BEFORE, AFTER = 8, 48  # images around the place that is asked for
+PIXELS = 1_500_000  # of the enlarged images of one deck
+BIG = 280  # about as many pixels on the page is an enlarged image wide
+UNDO = 50  # of one's own decisions can be undone after a reload
+
+_audit = component("audit")
+
+
+def deck(data: dict) -> None:
+    """Draws the deck."""
+    _audit(key="deck", data={"part": "deck", **data}, on_at_change=_nothing)
+
+
+def post(data: dict) -> None:
+    """Draws the post, which is not seen."""
+    _audit(key="post", data={"part": "post", **data}, on_outbox_change=_nothing)
+
+
+def _nothing() -> None:
+    """What came is read from the session's state, where it also is after a reconnection."""
+
+
+def told(one, upto: int) -> dict:
+    """What stands of an image, as the browser takes it; action None where nothing does."""
+    if one is None:
+        return {"action": None, "upto": upto}
+    others = [{"who": other.who, "action": other.action, "label": other.label} for other in one.conflict]
+    return {"action": one.action, "label": one.label, "who": one.who, "reason": one.reason, "conflict": others,
+            "upto": upto}
+
+
+def deck_data(ws: Workspace, queue, standing: dict, upto: int, *, who: str, mode: str, per: int, at: int,
+              jump: str) -> dict:
+    """The deck around place `at` of a queue, a `decisions.Queue`. jump: changes where the browser should go to `at`,
+    even if it is at another place of the same queue."""
+    images = np.asarray(queue.items)
+    start, stop = _window(ws, len(images), mode, per, at)
+    shown = images[start:stop]
+    found = evidence.of(ws, shown) if mode == "one" else [None] * len(shown)
+    near = np.unique(np.concatenate([shown, *(one.neighbours for one in found if one)])).astype(int)
+    places = {int(image): place for place, image in enumerate(near)}
+    harmed = np.unique(np.concatenate([np.zeros(0, int), *(one.harmed for one in found if one)])).astype(int)
+    harms = {int(image): place for place, image in enumerate(harmed)}
+    ranked = _places(ws, queue.spec["detector"], images[start:stop])
+    items = [_item(ws, queue, start + i, found[i], places, harms, i, ranked[i]) for i in range(len(shown))]
+    whole = shown if mode == "one" else shown[:1]
+    side = max(ws.train_images.shape[1:3])
+    return {
+        "token": f"{ws.fingerprint[:8]} {queue.number} {mode} {per} {jump}", "of": ws.fingerprint, "mode": mode,
+        "per": per, "queue": {"number": queue.number, "detector": queue.spec["detector"],
+                              "blind": bool(queue.spec.get("blind"))},
+        "order": images.tolist(), "start": start, "at": at, "items": items, "classes": ws.classes, "who": who,
+        "of_all": write.count(ws.n_train), "upto": upto,
+        "standing": {int(i): told(standing[int(i)], upto) for i in images if int(i) in standing},
+        "mine": _mine(standing, queue, who), "sources": _sources(ws, mode),
+        "pictures": atlas.atlas(ws, "train", whole, whole=True), "tiles": atlas.atlas(ws, "train", near),
+        "harms": atlas.atlas(ws, "val", harmed), "scale": atlas.scale(ws), "filmScale": atlas.scale(ws, 40),
+        "bigScale": max(1, BIG // side)}
+
+
+def _window(ws, n, mode, per, at) -> tuple[int, int]:
+    if mode == "wall":
+        first = min(at, n - 1) // per * per
+        return max(0, first - per), min(n, first + 2 * per)
+    room = max(12, PIXELS // int(np.prod(ws.train_images.shape[1:3])))
+    return max(0, at - BEFORE), min(n, at + min(AFTER, room))
+
+
+def _item(ws, queue, at, found, places, harms, picture, ranked) -> dict:
+    image, labels = int(queue.items[at]), ws.train_labels
+    item = {"id": image, "given": int(labels[image]), "suggested": int(queue.suggestions[at]),
+            "score": write.score(queue.scores[at]), "place": write.count(ranked), "picture": picture,
+            "at": places[image], "control": bool(queue.controls[at])}
+    if found is None:
+        return item | {"bars": [], "near": [], "mix": [], "harmed": []}
+    said = ws.base.prediction if ws.has_base else None
+    return item | {
+        "bars": [[c, round(p, 3)] for c, p in found.bars], "mix": [list(one) for one in found.mix],
+        "near": [[places[int(i)], int(labels[i]), int(i)] for i in found.neighbours],
+        "harmed": [[harms[int(i)], int(ws.val_labels[i]), int(i), None if said is None else int(said[i])]
+                   for i in found.harmed],
+        "source": f"image {ws.train_index[image]} of the source data"}
+
+
+def _places(ws, detector: str, images) -> list[int]:
+    """The place of each image among all, by a detector's scores as they are now, 1 for the most suspicious."""
+    if detector not in detectors.names(ws):
+        return [0] * len(images)
+    order = detectors.order(detectors.load(ws, detector).scores)
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(1, len(order) + 1)
+    return places[images].tolist()
+
+
+def _mine(standing: dict, queue, who: str) -> list[dict]:
+    own = sorted((one for one in standing.values() if one.who == who and one.queue == queue.number),
+                 key=lambda one: one.id)[-UNDO:]
+    return [{"uid": one.uid, "item": one.item, "old": None,
+             "now": {"action": one.action, "label": one.label, "who": one.who}} for one in own]
+
+
+def _sources(ws, mode: str) -> dict:
+    if mode != "one":
+        return {"opinion": None, "neighbours": None, "harmed": None}
+    found = evidence.sources(ws)
+    return {"opinion": found.opinion and f"what {found.opinion} say",
+            "neighbours": found.neighbours and f"nearest of the training images in {found.neighbours}; "
+                                               f"of {evidence.NEIGHBOURS}:",
+            "harmed": found.harmed and f"validation images it harms most, by {found.harmed}"}
+
+
+def post_data(queue, standing: dict, upto: int, changed: set[int], answer: dict) -> dict:
+    """What the post answers. changed: images of the queue that were decided about since the browser last knew."""
+    return {"queue": queue.number, "acked": answer["acked"], "error": answer["error"], "upto": upto,
+            "changed": {image: told(standing.get(image), upto) for image in sorted(changed)},
+            "said": {"lines": lines(queue, standing)}}
+
+
+def lines(queue, standing: dict) -> list[str]:
+    """How good the detector has been so far, in words."""
+    found = queues.precision(queue.items, queue.controls, standing)
+    said = []
+    for name, text in (("suspects", "wrong so far"), ("controls", "of the random controls")):
+        one = found[name]
+        if one["judged"]:
+            low, high = one["ci"]
+            said.append(f"{one['wrong']} of {one['judged']} {text}: {one['share']:.0%} (95 % {low:.0%} to {high:.0%})")
+    return said

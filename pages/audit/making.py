@@ -1,0 +1,70 @@
+"""Making a queue: of the most suspicious images, of those two people disagree about, of a target's suspects."""
+
+import getpass
+import time
+
+import streamlit as st
+
+from attribution import UserError, Workspace, detectors, queues
+from attribution.decisions import Decisions
+from pages.explore.rows import class_numbers
+from pages.ui import format as write
+from pages.ui import state
+
+ANY = "any"
+state_of = st.session_state
+
+
+def whoami() -> str:
+    """The name of this system's user, who decides where nobody says otherwise."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a system that has no name for its user
+        return "somebody"
+
+
+def first(ws: Workspace, log: Decisions) -> None:
+    """The queue that an audit begins with."""
+    _keep(ws, log, queues.spec(ws))
+
+
+def form(ws: Workspace) -> None:
+    """A button that asks what the new queue is to be."""
+    with st.popover("New queue", icon=":material/playlist_add:"):
+        names = detectors.names(ws)
+        name = st.selectbox("Detector", names, names.index(detectors.usual(ws)), key=state.DETECTOR)
+        st.caption(write.plain(detectors.load(ws, name).about))
+        number = class_numbers(ws, ANY)
+        with st.container(horizontal=True):
+            st.selectbox("Given label", [ANY, *number], key=state.GIVEN)
+            st.selectbox("Suggested label", [ANY, *number], key=state.SUGGESTED)
+        st.number_input("At most so many images", 1, queues.LONGEST, queues.usual_size(ws), key=state.QUEUE_SIZE)
+        st.toggle("Random controls", key=state.CONTROLS,
+                  help="Mixes random images in, one for twenty of the others, unmarked until they are decided: how "
+                       "often they are wrong is how often any label here is.")
+        st.toggle("Blind", key=state.BLIND, help="Hides what the detector and the models say of an image until it is "
+                                                 "decided.")
+        st.button("Make the queue", key="make queue", type="primary", on_click=_asked, args=(ws, number))
+
+
+def _asked(ws: Workspace, number: dict[str, int]) -> None:
+    make(ws, detector=state_of[state.DETECTOR], size=int(state_of[state.QUEUE_SIZE]),
+         given=number.get(state_of[state.GIVEN]), suggested=number.get(state_of[state.SUGGESTED]),
+         controls=state_of[state.CONTROLS], blind=state_of[state.BLIND])
+
+
+def make(ws: Workspace, **asked) -> None:
+    """Makes a queue of a `queues.spec` and goes to it; a callback."""
+    try:
+        with Decisions.of(ws) as log:
+            number = _keep(ws, log, queues.spec(ws, seed=int(time.time()), **asked))
+        state_of[state.QUEUE] = str(number)
+        state_of[state.ROOM_OF_AUDIT] = "queue"
+    except UserError as error:
+        state.say_once(error)
+
+
+def _keep(ws: Workspace, log: Decisions, spec: dict) -> int:
+    found = queues.make(ws, spec)
+    return log.add_queue(spec, found.images.tolist(), found.controls.tolist(), found.scores.tolist(),
+                         found.suggestions.tolist(), state_of.get(state.WHO) or whoami())

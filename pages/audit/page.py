@@ -1,0 +1,200 @@
+"""Audit: look through suspect labels with the keyboard, take the corrections home, and see what they are worth."""
+
+import time
+
+import streamlit as st
+
+from attribution import UserError, Workspace, background, detectors
+from attribution.decisions import Decisions, Queue
+from pages.audit import board, deck, making, take_home, worth
+from pages.ui import command, look, state
+from pages.ui import format as write
+
+VIEWS = ("queue", "take home", "was it worth it")
+MODES = ("one image", "wall")
+LISTEN = 3  # seconds between two looks for what others decide
+POLL = 1.0  # seconds between two looks at a computation
+BUILD = ["detectors", "build"]
+state_of = st.session_state
+
+
+def main() -> None:
+    ws = look.workspace()
+    if len(ws.classes) < 2:
+        st.info(write.plain(f"{ws.name} has one class, {ws.classes[0]}: where every label is the same, none can be "
+                            "suspected. Bring images of at least two classes."))
+        return
+    names = detectors.names(ws)
+    if not names:
+        _compute_first(ws)
+        return
+    log = Decisions.of(ws)
+    try:
+        _audit(ws, log)
+    finally:
+        log.close()
+
+
+def _audit(ws: Workspace, log: Decisions) -> None:
+    rows = log.queues()
+    if not rows:
+        making.first(ws, log)
+        rows = log.queues()
+    by_name = {str(row.number): row for row in rows}
+    _start(by_name)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
+        view = st.segmented_control("Audit", VIEWS, required=True, key=state.ROOM_OF_AUDIT,
+                                    bind="query-params") or VIEWS[0]
+        number = st.selectbox("Queue", list(by_name), key=state.QUEUE, bind="query-params", width=280,
+                              format_func=lambda number: _named(ws, by_name[number]))
+        if view == VIEWS[0]:
+            making.form(ws)
+            mode = st.segmented_control("Show", MODES, default=MODES[0], required=True, key=state.MODE,
+                                        bind="query-params")
+            per = 100
+            if mode == MODES[1]:
+                per = st.segmented_control("On a wall", (50, 100, 200), default=100, required=True, key=state.PER_WALL)
+        name = st.text_input("Your name", key=state.WHO, bind="query-params", width=110, max_chars=60,
+                             placeholder=making.whoami(), help="Stands beside your decisions in the log.")
+        who = name.strip() or making.whoami()
+    if state.ERROR in state_of:
+        st.error(write.sentence(state_of.pop(state.ERROR)))
+    queue = log.queue(int(number))
+    if view == VIEWS[0]:
+        _deck(ws, queue, who, "wall" if mode == MODES[1] else "one", per)
+        _post(ws, queue, who)
+        st.caption(write.plain(_about(ws, queue)))
+    elif view == VIEWS[1]:
+        take_home.draw(ws, log, who)
+    else:
+        standing, _ = board.board(ws).read(log)
+        worth.draw(ws, standing, _uses_val(ws, log, standing))
+
+
+def _start(by_name: dict) -> None:
+    """Says what in the address cannot be had, and sets where to begin where it says nothing."""
+    if state.ROOM_OF_AUDIT not in state_of and state.ROOM_OF_AUDIT not in st.query_params:
+        state_of[state.ROOM_OF_AUDIT] = VIEWS[0]
+    link = st.query_params.get(state.QUEUE)
+    if state.QUEUE not in state_of and link is not None and link not in by_name:
+        st.warning(write.sentence(f"there is no queue {link} here; this is the newest one"),
+                   icon=":material/link_off:")
+        del st.query_params[state.QUEUE]
+
+
+def _named(ws: Workspace, row) -> str:
+    """A queue in a list."""
+    spec = row.spec
+    parts = [f"{row.number}", spec.get("detector", "chosen"), f"{write.count(row.n)} images"]
+    if "from" in spec:
+        parts.append(f"suspects of target {spec['from']}")
+    if spec.get("of") == "conflicts":
+        parts.append("two answers")
+    given, suggested = (None if spec.get(name) is None else ws.classes[spec[name]] for name in ("given", "suggested"))
+    if given or suggested:
+        parts.append(f"{given or making.ANY} → {suggested or making.ANY}")
+    parts += ["controls"] if spec.get("controls") else []
+    parts += ["blind"] if spec.get("blind") else []
+    return " · ".join(parts)
+
+
+def _about(ws: Workspace, queue: Queue) -> str:
+    """What the queue rests on."""
+    name = queue.spec["detector"]
+    made = time.strftime("%d %b %Y, %H:%M", time.localtime(queue.created))
+    known = name in detectors.names(ws)
+    found = f": {detectors.load(ws, name).about}" if known else ", which is no longer there"
+    planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
+    return (f"Order of {made} by {name}{found}. It stays as it is, whatever is decided or computed. Decisions are "
+            f"written as they are made; the 95 % intervals are Wilson's, of the images decided so far.{planted}")
+
+
+def _uses_val(ws: Workspace, log: Decisions, standing: dict) -> bool:
+    """Whether a detector that has seen validation images led to any of the decisions."""
+    asked = {one.queue for one in standing.values()}
+    names = {row.spec.get("detector") for row in log.queues() if row.number in asked}
+    return any(detectors.load(ws, name).uses_val for name in names & set(detectors.names(ws)))
+
+
+# -- the deck and its post
+
+def _deck(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
+    with Decisions.of(ws) as log:
+        standing, _ = board.board(ws).read(log)
+    first = next((at for at, image in enumerate(queue.items) if image not in standing), 0)
+    link = st.query_params.get(state.AUDIT_IMAGE, "")
+    if link.isdigit() and int(link) in queue.items:
+        first = queue.items.index(int(link))
+    elif link:
+        st.warning(write.sentence(f"image {link} is not in this queue"), icon=":material/link_off:")
+    jump = state_of.setdefault(state.JUMP, {}).setdefault((queue.number, mode, per), first)
+
+    @st.fragment
+    def draw():
+        asked = (state_of.get("deck") or {}).get("at")
+        at = asked if isinstance(asked, int) and 0 <= asked <= len(queue.items) else jump
+        with Decisions.of(ws) as log:
+            now, upto = board.board(ws).read(log)
+        data = deck.deck_data(ws, queue, now, upto, who=who, mode=mode, per=per, at=at, jump=str(jump))
+        deck.deck(data)
+
+    draw()
+
+
+def _post(ws: Workspace, queue: Queue, who: str) -> None:
+    """Takes decisions in as the browser sends them, and tells it what is written, by others, too."""
+
+    @st.fragment(run_every=LISTEN)
+    def draw():
+        outbox = (state_of.get("post") or {}).get("outbox")
+        answer, seen = {"acked": [], "error": None}, 0
+        with Decisions.of(ws) as log:
+            if isinstance(outbox, dict) and outbox.get("queue") == queue.number:
+                answer = board.take(ws, log, queue, outbox, who, state_of.setdefault(state.WRITTEN, set()))
+                seen = int(outbox["seen"])
+            standing, upto = board.board(ws).read(log)
+            changed = {entry.item for entry in log.entries(after=seen)} & set(queue.items)
+        deck.post(deck.post_data(queue, standing, upto, changed, answer))
+
+    draw()
+
+
+# -- where nothing has been computed
+
+def _compute_first(ws: Workspace) -> None:
+    st.markdown("#### No detector has looked at these labels yet")
+    st.markdown("Detectors compare each label with what the nearest images are called and, where there are models, "
+                "with what they say of images they were not trained on.")
+    running = [one.number for one in background.commands(ws) if one.open and one.words[:2] == BUILD]
+    st.button("Compute them", key="build detectors", type="primary", disabled=bool(running), on_click=_build,
+              args=(ws,))
+    st.code(command.line(ws, *BUILD), language="bash", wrap_lines=True)
+    if state.ERROR in state_of:
+        st.error(write.sentence(state_of.pop(state.ERROR)))
+    last = next((one for one in background.commands(ws) if one.words[:2] == BUILD), None)
+    if last is None:
+        return
+
+    @st.fragment(run_every=POLL if last.open else None)
+    def draw():
+        one = next(one for one in background.commands(ws) if one.number == last.number)
+        if one.open:
+            text, done, total = one.progress or ("starting", 0, 1)
+            st.progress(min(1.0, done / total) if total else 0.0, write.plain(f"{text}, {write.seconds(one.seconds)}"))
+            st.button("Cancel", key="cancel detectors", on_click=background.cancel, args=(ws, one.number))
+        elif last.open:
+            st.rerun()
+        else:
+            st.markdown(write.plain(f"The last computation is {one.state}: {one.message}"))
+
+    draw()
+
+
+def _build(ws: Workspace) -> None:
+    try:
+        background.start(ws, BUILD)
+    except UserError as error:
+        state.say_once(error)
+
+
+main()
