@@ -8,7 +8,7 @@ from attribution import figure as figures
 from attribution.lineup import default_rankings, line_up, misalignment, rank_of
 from attribution.opening import opening
 from attribution.targets import KINDS, choose, neighbours, ranked
-from pages.explore import backend
+from pages.explore import backend, suspects
 from pages.explore.rows import card_html, class_numbers, image_html, sentence, strip_data, votes_html, wall_data
 from pages.ui import atlas, command, look, state
 from pages.ui import format as write
@@ -227,6 +227,7 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
         on_pick=lambda tile: _select(target, tile["id"]), on_row=lambda row: _choose_row(row), on_cut=_move_cut)
     if image is not None:
         _image_card(ws, target, image, rows, truth)
+    suspects.draw(ws, target, on_pick=lambda image: _select(target, image))
     _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, shown)
 
 

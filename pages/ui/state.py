@@ -25,6 +25,7 @@ IMAGE = "image"  # the training image whose card is open
 PLANTED = "planted"
 TRAIL = "trail"  # targets looked at, oldest first
 JOB = "job"
+SUSPECTS = "suspects of a wrong prediction"
 
 # Of Brittleness.
 VIEW = "view"  # ONE or STUDIES of pages/brittleness/page.py
