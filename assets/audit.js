@@ -65,7 +65,7 @@ class Deck {
     this.root.addEventListener("click", (event) => this.click(event));
     // A button that was clicked keeps no focus: Enter means the given label, unless one got there with Tab.
     this.root.addEventListener("pointerdown", (event) => { if (event.target.closest("button")) event.preventDefault(); });
-    this.timer = setInterval(() => { if (this.pending.length && Date.now() - this.flying > RESEND_MS) this.post(true); }, 500);
+    this.timer = setInterval(() => this.tick(), 500);
   }
 
   close() {
@@ -211,8 +211,21 @@ class Deck {
     this.keep();
     if (!hub.send || (this.flying && !again)) return;
     this.flying = Date.now();
-    if (!again) this.sent = performance.now();
+    if (!again) {
+      this.sent = performance.now();
+      this.since = this.flying;
+    }
     hub.send({ n: ++this.count, client: this.client, queue: this.data.queue.number, seen: this.seen, entries: this.pending });
+  }
+
+  // Sends again what nobody answers, and says so.
+  tick() {
+    const late = this.pending.length > 0 && this.since && Date.now() - this.since > RESEND_MS;
+    if (late && Date.now() - this.flying > RESEND_MS) this.post(true);
+    if (late !== this.late) {
+      this.late = late;
+      this.draw();
+    }
   }
 
   // What is not written survives a reload of the page.
@@ -463,9 +476,9 @@ class Deck {
     for (const text of this.said.lines || []) bar.append(make("span", "said", text));
     const conflicts = order.filter((image) => this.stands(image)?.conflict?.length).length;
     if (conflicts) bar.append(this.button("conflict", "", `${conflicts} with two answers`, "", "loud"));
-    const saved = this.trouble || (this.pending.length && Date.now() - this.flying > RESEND_MS && this.flying
-      ? `${this.pending.length} not saved yet: the server does not answer` : this.pending.length ? "saving…" : "saved");
-    const state = make("span", "saved" + (this.trouble ? " bad" : ""), saved);
+    const { length } = this.pending;
+    const late = length && this.late ? `${length} not saved yet: the server does not answer; this page keeps trying` : "";
+    const state = make("span", "saved" + (this.trouble || late ? " bad" : ""), late || this.trouble || (length ? "saving…" : "saved"));
     state.setAttribute("role", "status");
     bar.append(state);
     return bar;

@@ -28,9 +28,10 @@ def first(ws: Workspace, log: Decisions) -> None:
     _keep(ws, log, queues.spec(ws))
 
 
-def form(ws: Workspace) -> None:
-    """A button that asks what the new queue is to be."""
-    with st.popover("New queue", icon=":material/playlist_add:"):
+def form(ws: Workspace, newest: int) -> None:
+    """A button that asks what the new queue is to be. newest: number of the queue made last; the form closes with a
+    further one."""
+    with st.popover("New queue", icon=":material/playlist_add:", key=f"new queue after {newest}"):
         names = detectors.names(ws)
         name = st.selectbox("Detector", names, names.index(detectors.usual(ws)), key=state.DETECTOR)
         st.caption(write.plain(detectors.load(ws, name).about))

@@ -50,7 +50,7 @@ def _audit(ws: Workspace, log: Decisions) -> None:
         if view == VIEWS[0]:
             number = st.selectbox("Queue", list(by_name), key=state.QUEUE, bind="query-params", width=280,
                                   persist_state="session", format_func=lambda number: _named(ws, by_name[number]))
-            making.form(ws)
+            making.form(ws, rows[0].number)
             mode = st.segmented_control("Show", MODES, default=MODES[0], required=True, key=state.MODE,
                                         bind="query-params", persist_state="session")
             per = WALLS[1]

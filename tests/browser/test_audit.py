@@ -1,0 +1,311 @@
+"""The audit as somebody does it: by key, on a wall, with somebody else at it, and with the server killed."""
+
+import csv
+import io
+import json
+import re
+import signal
+import zipfile
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from attribution import Workspace, detectors
+from attribution.decisions import DECISIONS, Decisions
+from tests import tiny
+from tests.browser import serving
+
+SAVED = 15_000  # ms, on a busy machine
+#: What was on the screen when each key went down: it listens before the page does.
+WATCH = """() => {
+  const deep = (root) => root.querySelector(".audit") ||
+    [...root.querySelectorAll("*")].map((node) => node.shadowRoot && deep(node.shadowRoot)).find(Boolean);
+  window.pressed = [];
+  window.addEventListener("keydown", (event) => {
+    const big = deep(document)?.querySelector(".big");
+    window.pressed.push([event.key, big ? Number(big.getAttribute("aria-label").match(/image (\\d+)/)[1]) : null]);
+  }, true);
+}"""
+
+
+@pytest.fixture
+def shapes(tmp_path, monkeypatch):
+    """A server on the tiny workspace, with a detector."""
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    (tmp_path / "w").mkdir()
+    ws = tiny.write(tmp_path / "w")
+    detectors.build(ws, ["knn-moco"])
+    with serving.server(tmp_path / "data", workspace=ws.path) as running:
+        yield running
+
+
+@pytest.fixture
+def ws(shapes, tmp_path):
+    return Workspace.open(tmp_path / "w")
+
+
+@pytest.fixture
+def errors(page):
+    found = []
+    page.on("pageerror", lambda error: found.append(str(error)))
+    yield found
+    assert found == []
+
+
+def deck(page):
+    return page.locator(".audit")
+
+
+def saved(page):
+    expect(deck(page)).to_have_attribute("data-waiting", "0", timeout=SAVED)
+    expect(deck(page).get_by_role("status")).to_have_text("saved", timeout=SAVED)
+
+
+def opened(page, shapes, path="/audit"):
+    serving.open_page(page, shapes.url + path)
+    expect(deck(page).locator(".big, .tile").first).to_be_visible()
+    return page
+
+
+def entries(ws) -> list:
+    with Decisions.of(ws) as log:
+        return log.entries()
+
+
+def standing(ws) -> dict:
+    with Decisions.of(ws) as log:
+        return {item: (one.action, one.label) for item, one in log.standing().items()}
+
+
+def queue(ws, number=1):
+    with Decisions.of(ws) as log:
+        return log.queue(number)
+
+
+def test_twenty_keys_at_30_ms_land_on_twenty_successive_images(page, shapes, ws, errors):
+    opened(page, shapes)
+    page.evaluate(WATCH)
+    keys = ["0", "1", "2", "Enter", "s", "x", "a"] * 3
+    for key in keys[:20]:
+        page.keyboard.down(key)
+        page.wait_for_timeout(30)
+        page.keyboard.up(key)
+    saved(page)
+    log, seen = entries(ws), page.evaluate("window.pressed")
+    assert [one.item for one in log] == queue(ws).items[:20]
+    assert [one.item for one in log] == [image for _, image in seen], "each on the image that was shown"
+    labels = ws.train_labels
+    for one, (key, image) in zip(log, seen):
+        suggested = queue(ws).suggestions[queue(ws).items.index(image)]
+        label = suggested if key == "a" else int(key) if key.isdigit() else None
+        expected = {"Enter": "keep", "s": "unsure", "x": "remove"}.get(key) or (
+            "keep" if label == labels[image] else "relabel")
+        assert (one.action, one.label) == (expected, label if expected == "relabel" else None)
+    assert len({one.uid for one in log}) == 20 and {one.queue for one in log} == {1}
+
+
+def test_a_key_held_down_decides_once_and_typing_decides_nothing(page, shapes, ws, errors):
+    opened(page, shapes)
+    page.keyboard.down("s")
+    for _ in range(5):
+        page.keyboard.down("s")  # as the keyboard repeats it
+    page.keyboard.up("s")
+    name = page.get_by_role("textbox", name="Your name")
+    name.fill("xs1")
+    name.press("Enter")
+    serving.settle(page)
+    page.keyboard.press("Control+1")
+    deck(page).click(position={"x": 5, "y": 5})
+    page.keyboard.press("n")
+    page.keyboard.type("x1s2")
+    page.keyboard.press("Enter")  # out of the note
+    page.keyboard.press("x")
+    saved(page)
+    first, second = entries(ws)
+    assert (first.action, first.reason) == ("unsure", "")
+    assert (second.action, second.reason, second.who) == ("remove", "x1s2", "xs1")
+
+
+def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, errors, tmp_path, run_python):
+    """From the first key to the corrected label file, with a slip undone, one redone, and one thought over."""
+    opened(page, shapes)
+    number = page.get_by_role("button", name="New queue")
+    number.click()
+    page.get_by_label("At most so many images").fill("6")
+    page.get_by_label("At most so many images").press("Enter")
+    page.get_by_text("Random controls", exact=True).click()
+    page.get_by_role("button", name="Make the queue").click()
+    expect(page.get_by_role("combobox", name="Queue")).to_have_value("2 · knn-moco · 7 images · controls")
+    expect(deck(page).get_by_text("0 of 7 decided")).to_be_visible()
+    items, controls = queue(ws, 2).items, queue(ws, 2).controls
+    assert sum(controls) == 1
+    bar = items.index(3)  # the planted error: a Bar that is called a Dot
+
+    expect(deck(page).get_by_label(f"training image {items[0]},")).to_be_visible()
+    for at in range(7):
+        page.keyboard.press("0" if at == bar else "Enter")
+    expect(deck(page).get_by_text("The end of this queue.")).to_be_visible()
+    page.keyboard.press("u")  # the last one was a slip
+    expect(deck(page)).to_have_attribute("data-at", "6")
+    expect(deck(page).get_by_text("not decided")).to_be_visible()
+    page.keyboard.press("y")
+    page.keyboard.press("u")
+    page.keyboard.press("x")
+    page.keyboard.press("k")
+    page.keyboard.press("k")
+    page.keyboard.press("s")  # thinks again about the sixth
+    page.keyboard.press("h")
+    expect(deck(page).get_by_role("region", name="keys")).to_contain_text("the given label is right")
+    page.keyboard.press("x")  # nothing is decided behind the help
+    page.keyboard.press("h")
+    expect(deck(page).get_by_role("region", name="keys")).to_have_count(0)
+    saved(page)
+    expect(deck(page).get_by_text("7 of 7 decided")).to_be_visible()
+    expected = dict.fromkeys(items, ("keep", None))
+    expected |= {3: ("relabel", 0), items[5]: ("unsure", None), items[6]: ("remove", None)}
+    assert standing(ws) == expected
+    assert [one.action for one in entries(ws) if one.action not in DECISIONS] == ["undo", "redo", "undo"]
+    changed, n = [i for i in items if expected[i][0] in ("relabel", "remove")], 6
+    wrong = sum(not control for item, control in zip(items, controls) if item in changed)
+    judged = n - (not controls[5])
+    expect(deck(page).locator(".bar")).to_contain_text(f"{wrong} of {judged} wrong so far")
+
+    page.get_by_role("radio", name="take home").click()
+    expect(page.get_by_role("option", name="Dot → Bar")).to_be_visible()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Download all").click()
+    archive = zipfile.ZipFile(io.BytesIO(download.value.path().read_bytes()))
+    lines = csv.DictReader(io.TextIOWrapper(archive.open("corrections.csv"), "utf-8"))
+    rows = {int(row["image"]): row for row in lines}
+    assert {item: row["action"] for item, row in rows.items()} == {i: action for i, (action, _) in expected.items()}
+    assert (rows[3]["given"], rows[3]["new"], rows[3]["detector"]) == ("Dot", "Bar", "knn-moco")
+    labels = np.load(archive.open("labels.npy"))
+    assert labels[3] == 0 and (labels != ws.train_labels).sum() == 1
+    assert np.load(archive.open("removed.npy")).tolist() == [items[6]]
+
+    # The command line takes the same home, and into another data folder.
+    done = run_python("-m", "attribution", "export", "corrections", "--workspace", ws.path, "--out", tmp_path / "out",
+                      "--json")
+    assert done.code == 0 and json.loads(done.out)["relabelled"] == 1
+    assert (tmp_path / "out" / "corrections.csv").read_bytes() == archive.read("corrections.csv")
+    done = run_python("-m", "attribution", "import", "corrections", tmp_path / "out" / "corrections.csv", "--workspace",
+                      ws.path, "--json", LINEUP_DATA=str(tmp_path / "elsewhere"))
+    assert done.code == 0 and json.loads(done.out)["imported"] == 7, done.err
+
+    # A click on a picture leads back to it.
+    page.get_by_role("option", name="Dot → Bar").click()
+    expect(deck(page).get_by_label("training image 3,")).to_be_visible()
+    expect(deck(page).get_by_text("→ it is Bar")).to_be_visible()
+
+
+def test_a_wall_is_marked_and_accepted_and_undone_at_once(page, shapes, ws, errors):
+    opened(page, shapes, "/audit?mode=wall")
+    items = queue(ws).items
+    page.keyboard.press("Space")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Space")
+    deck(page).locator(".tile").nth(5).click(modifiers=["Shift"])
+    expect(deck(page).locator(".tile[aria-selected=true]")).to_have_count(5)  # the first, and the third to the sixth
+    page.keyboard.press("x")
+    saved(page)
+    assert standing(ws) == {items[i]: ("remove", None) for i in (0, 2, 3, 4, 5)}
+    page.keyboard.press("u")
+    saved(page)
+    assert standing(ws) == {}
+    deck(page).get_by_role("button", name="accept all suggestions").click()
+    saved(page)
+    assert len(standing(ws)) == 50 and standing(ws)[3] == ("relabel", 0)
+    assert sum(action == "relabel" for action, _ in standing(ws).values()) == sum(
+        a != b for a, b in zip(queue(ws).suggestions, ws.train_labels[items]))
+
+
+def test_blind_hides_the_suggestion_until_it_is_decided(page, shapes, ws, errors):
+    opened(page, shapes)
+    page.get_by_role("button", name="New queue").click()
+    page.get_by_text("Blind", exact=True).click()
+    page.get_by_role("button", name="Make the queue").click()
+    expect(page.get_by_role("combobox", name="Queue")).to_have_value("2 · knn-moco · 50 images · blind")
+    expect(deck(page).get_by_text("suggestion hidden until you decide")).to_be_visible()
+    expect(deck(page).locator(".suggested, .place")).to_have_count(0)
+    page.keyboard.press("a")  # there is nothing to accept yet
+    expect(deck(page)).to_have_attribute("data-at", "0")
+    page.keyboard.press("s")
+    page.keyboard.press("k")
+    expect(deck(page).locator(".suggested")).to_have_text("Bar")
+    saved(page)
+
+
+def test_two_people_do_not_overwrite_each_other(page, shapes, ws, browser, errors):
+    ann, bob = opened(page, shapes, "/audit?who=Ann"), serving.new_page(browser)
+    opened(bob, shapes, "/audit?who=Bob")
+    items = queue(ws).items
+    bob.route("**/*", lambda route: route.continue_())
+    ann.keyboard.press("0")
+    bob.keyboard.press("x")  # he has not seen hers, or hardly
+    saved(ann)
+    saved(bob)
+    ann.keyboard.press("k")
+    bob.keyboard.press("k")
+    log = entries(ws)
+    assert [(one.who, one.item) for one in log] == [("Ann", items[0]), ("Bob", items[0])] or log[1].seen == log[0].id
+    if log[1].seen < log[0].id:  # else he knew, and took it in hand
+        for one in (ann, bob):
+            expect(deck(one).get_by_text("Two answers.")).to_be_visible(timeout=SAVED)
+            expect(deck(one).get_by_role("button", name="1 with two answers")).to_be_visible()
+        ann.keyboard.press("1")
+        saved(ann)
+        expect(deck(bob).get_by_text("Two answers.")).to_have_count(0, timeout=SAVED)
+    ann.keyboard.press("s")  # what she decides, he sees
+    saved(ann)
+    expect(deck(bob).get_by_text(re.compile("[23] of 50 decided"))).to_be_visible(timeout=SAVED)
+    bob.context.close()
+
+
+def test_what_was_said_to_be_saved_outlives_the_servers_death(page, shapes, ws):
+    opened(page, shapes)
+    for key in ["0", "x", "s", "1", "Enter"]:
+        page.keyboard.press(key)
+    saved(page)
+    shapes.process.send_signal(signal.SIGKILL)
+    for key in ["x", "x", "x"]:  # into the void
+        page.keyboard.press(key)
+    expect(deck(page).get_by_role("status")).to_contain_text("not saved yet", timeout=SAVED)
+    assert [one.item for one in entries(ws)] == queue(ws).items[:5]
+    assert len(standing(ws)) == 5
+
+
+def test_over_ten_classes_are_typed(page, tmp_path, monkeypatch, errors):
+    """And names of any kind are shown as they are."""
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    (tmp_path / "w").mkdir()
+    made = tiny.write(tmp_path / "w", base=False)
+    manifest = json.loads((made.path / "workspace.json").read_text())
+    names = ["Bar", "<img src=x onerror=alert(1)>", "🦊 fox", *(f"kind {i}" for i in range(3, 1000))]
+    manifest["dataset"]["classes"] = names
+    manifest["dataset"]["fingerprint"] = "7" * 64
+    (made.path / "workspace.json").write_text(json.dumps(manifest))
+    ws = Workspace.open(made.path)
+    detectors.build(ws, ["knn-moco"])
+    with serving.server(tmp_path / "data", workspace=ws.path) as running:
+        opened(page, running)
+        first = queue(ws).items[0]
+        expect(deck(page).locator(".given").first).to_have_text(names[ws.train_labels[first]])
+        page.keyboard.press("1")
+        page.keyboard.type("2")
+        expect(deck(page).locator(".found button").first).to_have_text("12 kind 12")
+        page.keyboard.press("Enter")
+        page.keyboard.press("/")
+        page.keyboard.type("fox")
+        page.keyboard.press("Enter")
+        page.keyboard.press("/")
+        page.keyboard.type("kind 99")
+        page.keyboard.press("ArrowDown")
+        page.keyboard.press("Enter")
+        saved(page)
+        log = entries(ws)
+        given = ws.train_labels[queue(ws).items[1]]
+        assert [one.label for one in log] == [12, None if given == 2 else 2, 990]
+        page.get_by_role("radio", name="take home").click()
+        expect(page.get_by_role("option", name="kind 990")).to_be_visible()
