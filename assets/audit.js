@@ -33,7 +33,7 @@ export default function (component) {
     deck?.close();
     deck = hub.deck = new Deck(parentElement);
   }
-  deck.ask = (at) => setStateValue("at", at);
+  deck.ask = (at) => setStateValue("at", { token: data.token, at });
   deck.take(data);
   if (hub.heard) deck.hear(hub.heard);
   return () => {

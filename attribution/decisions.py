@@ -401,4 +401,6 @@ def _text(value, what: str, most: int) -> str:
         value.encode()
     except UnicodeEncodeError:
         raise UserError(f"{what} holds half of a character; write it again") from None
+    if "\0" in value:  # few programs read on behind one in a CSV
+        raise UserError(f"{what} holds a NUL character; write it again without")
     return value

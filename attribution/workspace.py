@@ -171,22 +171,31 @@ class Workspace:
     def _images(self, split: str, n: int) -> np.ndarray | Images:
         if not self.manifest["dataset"].get("images"):
             return read_array(self.path / "images" / f"{split}.npy", n, None, None)
+        kept = data_folder() / self.fingerprint[:16] / f"{split}.thumbnails"
+        return Thumbnails(self.images_in(self.images_root, split), kept)
+
+    @property
+    def images_root(self) -> Path:
+        """The folder with the images that are read in place. Raises UserError where they are not on this machine."""
         root = roots.find(self.fingerprint)
         if root is None:
             raise UserError(f"the images of {self.name} are not on this machine, or not where they were; say where: "
                             f"python -m attribution workspace locate --workspace {shlex.quote(str(self.path))} "
                             "--root DIR")
-        kept = data_folder() / self.fingerprint[:16] / f"{split}.thumbnails"
-        return Thumbnails(self.images_in(root, split), kept)
+        return root
+
+    def places(self, split: str) -> "pd.DataFrame":
+        """Where each image of "train" or "val" lies that is read in place: columns as the data set's kind has them."""
+        return read_table(self.path / "images" / f"{split}.parquet")
 
     def images_in(self, root: Path, split: str) -> Images:
         """The images of "train" or "val" that are read in place, in the folder `root`. Raises UserError where the
         workspace does not say which; whether they are there shows when one is asked for."""
-        file = self.path / "images" / f"{split}.parquet"
         n = {"train": self.n_train, "val": self.n_val}[split]
-        images = reopen(self.manifest["dataset"]["images"].get(split), root, read_table(file))
+        images = reopen(self.manifest["dataset"]["images"].get(split), root, self.places(split))
         if images.shape != (n, *self.manifest["dataset"]["shape"]):
-            raise UserError(f"{file} does not say where the {n} images are; copy the workspace again")
+            raise UserError(f"{self.path / 'images' / f'{split}.parquet'} does not say where the {n} images are; "
+                            "copy the workspace again")
         return images
 
     @cached_property

@@ -1,5 +1,6 @@
 """Verbs that bring data in: workspace create, locate and remove, import, show, features import, halves import."""
 
+import getpass
 import re
 import shlex
 from pathlib import Path
@@ -38,6 +39,8 @@ Force = Annotated[bool, typer.Option("--force", help="Keep it although it does n
 Dense = Annotated[bool | None, typer.Option("--dense/--top-only", help="Keep every score (LDS needs them), or not.")]
 #: targets that `show` compares rankings on, and how many images of each
 SHOWN_TARGETS, SHOWN = 200, 20
+#: what `import` brings besides rankings
+CORRECTIONS = "corrections"
 
 
 # -- workspaces
@@ -100,13 +103,23 @@ def workspace_remove(part: Annotated[str, typer.Argument(help="Such as rankings/
 
 
 @app.command("import")
-def import_verb(format: Annotated[str, typer.Argument(help=", ".join(formats.NAMES))], path: Path, name: Name,
+def import_verb(format: Annotated[str, typer.Argument(help=", ".join([*formats.NAMES, "or", CORRECTIONS]))], path: Path,
+                name: Annotated[str | None, typer.Option(help="What to call the ranking: a-z, 0-9, dot, dash, "
+                                                         "underscore.")] = None,
                 orientation: Orientation = None, sign: Sign = None, index_base: IndexBase = None,
                 targets: Targets = None, train: Train = None, part: Part = None, dense: Dense = None,
-                force: Force = False, workspace: Where = DEMO, as_json: AsJson = False):
-    """Bring a ranking of another library's into a workspace, checked against its images."""
+                force: Force = False,
+                who: Annotated[str | None, typer.Option(help="corrections: who brings them; you if not given.")] = None,
+                workspace: Where = DEMO, as_json: AsJson = False):
+    """Bring a ranking of another library's into a workspace, checked against its images; or corrections of labels."""
     ws = Workspace.open(workspace)
     declared = formats.Declared(orientation, sign, index_base, targets, train, part)
+    if format == CORRECTIONS:
+        if name or force or dense is not None or declared != formats.Declared():
+            raise UserError("corrections take none of the options for rankings; give --who and --workspace alone")
+        return _import_corrections(ws, path, who, as_json)
+    if name is None or who is not None:
+        raise UserError("a ranking needs a --name to be called by, and takes no --who")
     about = _import(ws, format, path, name, declared, dense, force)
     if as_json:
         return print_json({"workspace": ws.name, "ranking": name, **about})
@@ -143,6 +156,28 @@ def show(path: Path,
                for other, count in answer["shared"].items()])
     if serve:
         _open(ws, name, port)
+
+
+def _import_corrections(ws, path: Path, who: str | None, as_json: bool) -> None:
+    from attribution import corrections
+    from attribution.decisions import Decisions
+
+    with Decisions.of(ws) as decisions:
+        answer = corrections.bring(ws, decisions, path, _user() if who is None else who)
+    if as_json:
+        return print_json(answer)
+    print(f"{answer['imported']:,} decisions about {ws.name} imported; {answer['same']:,} stood already, "
+          f"{answer['skipped']:,} in conflict in the file were passed over")
+    if answer["conflicts"]:
+        print(f"{answer['conflicts']:,} differ from what was decided here; settle them on the Audit page")
+
+
+def _user() -> str:
+    """The name of whoever runs this, "" where the system has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, ImportError, OSError):
+        return ""
 
 
 def _import(ws, format, path, name, declared, dense, force) -> dict:

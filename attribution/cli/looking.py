@@ -1,4 +1,4 @@
-"""Verbs that look: info, rank, export figure, export ranking."""
+"""Verbs that look: info, rank, export figure, export ranking, export corrections."""
 
 import shlex
 import sys
@@ -20,6 +20,7 @@ from attribution.cli import (
     group,
     names,
     print_json,
+    progress_bar,
     table,
 )
 from attribution.files import user_path
@@ -146,3 +147,21 @@ def export_ranking(ranking: RankingName, out: Annotated[Path, typer.Option(help=
     if as_json:
         return print_json(answer)
     print(f"{out}: the first {top} of {ranking} for {len(wanted):,} targets, {rows:,} rows")
+
+
+@export_app.command("corrections")
+def export_corrections(out: Annotated[Path, typer.Option(help="A folder; files of an export before are replaced.")],
+                       workspace: Where = DEMO, as_json: AsJson = False):
+    """What was decided about labels: corrections.csv, the log, and the corrected labels in the data set's own form."""
+    from attribution import corrections
+    from attribution.decisions import Decisions
+
+    ws = Workspace.open(workspace)
+    with Decisions.of(ws) as decisions, progress_bar() as progress:
+        answer = corrections.write(ws, decisions, out, progress)
+    if as_json:
+        return print_json(answer)
+    print(f"{answer['folder']}: {', '.join(answer['files'])}")
+    print(f"{answer['decisions']:,} images of {ws.name} decided: {answer['relabelled']:,} relabelled, "
+          f"{answer['removed']:,} removed, {answer['kept']:,} kept, {answer['unsure']:,} unsure, "
+          f"{answer['conflicts']:,} in conflict")

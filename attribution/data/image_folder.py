@@ -86,6 +86,34 @@ def reopen(source: dict, root: Path, places) -> Encoded:
     return Encoded(contents, tuple(source["shape"]))
 
 
+def renames(root: Path, names: list[str], others: list[str], classes: list[str], given: np.ndarray,
+            labels: np.ndarray, removed: set[int]) -> list[tuple[str, str]]:
+    """What to move so that the folder tree says what `labels` say: (from, to), paths under `root`, with slashes.
+
+    names: of the training pictures; others: of those for validation; given, labels: int64 [n], before and after, both
+    about `classes`. Removed pictures go to a folder `removed` beside the one that holds the class folders. No move
+    lands on a file that is there or moves itself, so that their order does not matter: a name that is taken gets a
+    number.
+    """
+    parts = [name.split("/") for name in names]
+    inside = all(len(part) > 2 and part[:2] == ["train", classes[label]] for part, label in zip(parts, given))
+    lent = all(name.startswith("train/") for name in others)  # no folder for validation: train is the only one there is
+    depth, top, beside = (1, "train/", "../removed" if lent else "removed") if inside else (0, "", "../removed")
+    taken = {name.casefold() for name in [*names, *others]}  # as some disks see it
+    moves = []
+    for i in sorted({*np.flatnonzero(given != labels).tolist(), *removed}):
+        rest = "/".join(parts[i][depth + 1:])
+        to = f"{beside}/{parts[i][depth]}/{rest}" if i in removed else f"{top}{classes[labels[i]]}/{rest}"
+        stem, ending = os.path.splitext(to)
+        number = 1
+        while to.casefold() in taken or os.path.lexists(root / to):
+            number += 1
+            to = f"{stem}-{number}{ending}"
+        taken.add(to.casefold())
+        moves.append((names[i], to))
+    return moves
+
+
 def _layout(root: Path) -> tuple[str, str | None]:
     """The folders under `root` that hold the training and the validation classes."""
     if not root.is_dir():

@@ -6,7 +6,7 @@ Read in place, a row group at a time. The order is that of the shards' names, an
 import json
 import re
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from threading import Lock
@@ -24,6 +24,7 @@ KIND = "parquet"
 IMAGE, LABEL = ("img", "image"), ("label", "fine_label")
 CACHE = 64 << 20  # bytes of encoded pictures that are held; one row group at least
 OPEN_FILES = 16
+BATCH = 16 << 20  # bytes that are rewritten at a time
 
 
 class Rows(Contents):
@@ -73,18 +74,8 @@ class Rows(Contents):
 
     def _open(self, which: int) -> tuple[pq.ParquetFile, np.ndarray]:
         """A file, and the first row of each of its row groups."""
-        name, rows = self.files[which]
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts:
-            raise UserError(f"{name} leads out of the data set's folder; copy the workspace again")
-        if not (self.root / name).is_file():
-            raise UserError(f"{name} is not in {self.root}; put it back, or say where it is: "
-                            "python -m attribution workspace locate --root DIR")
-        file = pq.ParquetFile(self.root / name)
+        file = _opened(self.root, *self.files[which])
         counts = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
-        if sum(counts) != rows:
-            raise UserError(f"{self.root / name} has {sum(counts):,} rows and should have {rows:,}; "
-                            "put back the file that the workspace was created from")
         return file, np.cumsum([0, *counts])
 
     def _group(self, file: pq.ParquetFile, which: int, number: int) -> pa.ChunkedArray:
@@ -125,6 +116,81 @@ def reopen(source: dict, root: Path, places) -> Encoded:
     """As `attribution.data.reopen`."""
     files = [(str(name), int(rows)) for name, rows in source["files"]]
     return Encoded(Rows(root, files, source["column"], places["row"].to_numpy(np.int64)), tuple(source["shape"]))
+
+
+def rewrite(root: Path, source: dict, numbers: np.ndarray, given: np.ndarray, labels: np.ndarray, kept: np.ndarray,
+            out: Path, progress: Callable | None = None) -> None:
+    """Writes to `out`, a new file, the rows `numbers` of a data set's files (its `source`, under `root`), in the order
+    in which they stand there: with other `labels`, without those not `kept`, every other column as it is.
+
+    numbers, given, labels: int64 [n], given as the files have them; kept: bool [n]. At a time, a page of a file and few
+    rows are in memory. progress(text, done, total). Raises UserError where the files are not those that the numbers are
+    of, OSError where `out` cannot be written.
+    """
+    order = np.argsort(numbers)
+    ordered, first, done, writer = numbers[order], 0, 0, None
+    _, column = _columns(root / source["files"][0][0])
+    try:
+        for name, rows in source["files"]:
+            for start, batch in _batches(root, name, rows):
+                low, high = np.searchsorted(ordered, [first + start, first + start + len(batch)])
+                ids, there = order[low:high], ordered[low:high] - first - start
+                _check_labels(root / name, batch, column, there, given[ids])
+                table = pa.Table.from_batches([batch]).take(there[kept[ids]])
+                writer = writer or pq.ParquetWriter(out, table.schema)
+                try:
+                    field = table.schema.field(column)
+                    new = pa.array(labels[ids[kept[ids]]]).cast(field.type)
+                    table = table.set_column(table.column_names.index(column), field, new).cast(writer.schema)
+                except (ValueError, pa.ArrowException) as error:
+                    raise UserError(f"{root / name} cannot take these labels among its columns "
+                                    f"({str(error).splitlines()[0].rstrip('.')}); write all files of the data set "
+                                    "alike, with labels of 64 bits") from None
+                if len(table):
+                    writer.write_table(table)
+                done += int(high - low)
+                if progress:
+                    progress("writing Parquet", done, len(numbers))
+            first += rows
+    finally:
+        if writer is not None:
+            writer.close()
+
+
+def _batches(root: Path, name: str, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The file's rows with all columns, some at a time, and the number of the first of them."""
+    try:
+        # else a whole row group is in memory before its first row is read
+        file = _opened(root, name, rows, buffer_size=1 << 20, pre_buffer=False)
+        groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
+        size = sum(group.total_byte_size for group in groups) // max(rows, 1) + 1
+        start = 0
+        for batch in file.iter_batches(batch_size=min(max(BATCH // size, 1), 10_000), use_threads=False):
+            yield start, batch
+            start += len(batch)
+    except (OSError, pa.ArrowException) as error:
+        raise _broken(root / name, error) from None
+
+
+def _check_labels(file: Path, batch: pa.RecordBatch, column: str, rows: np.ndarray, given: np.ndarray) -> None:
+    found = batch.column(batch.schema.names.index(column)) if column in batch.schema.names else None
+    if found is None or found.null_count or (found.to_numpy(zero_copy_only=False)[rows] != given).any():
+        raise UserError(f"the labels in {file} are not those that the workspace was created from; put that file back")
+
+
+def _opened(root: Path, name: str, rows: int, **options) -> pq.ParquetFile:
+    """The file `name` under `root`. Raises UserError where it is not there or has not so many rows."""
+    path = PurePosixPath(name)
+    if path.is_absolute() or ".." in path.parts:
+        raise UserError(f"{name} leads out of the data set's folder; copy the workspace again")
+    if not (root / name).is_file():
+        raise UserError(f"{name} is not in {root}; put it back, or say where it is: "
+                        "python -m attribution workspace locate --root DIR")
+    file = pq.ParquetFile(root / name, **options)
+    if file.metadata.num_rows != rows:
+        raise UserError(f"{root / name} has {file.metadata.num_rows:,} rows and should have {rows:,}; "
+                        "put back the file that the workspace was created from")
+    return file
 
 
 def _shards(root: Path) -> tuple[dict[str, list[str]], list[str]]:

@@ -6,7 +6,7 @@ written. Its answer is small, so that it is quick.
 
 The deck's data:
 
-    token     changes with the queue and the mode: then the deck begins at place `at` anew
+    token     another one means another deck, which begins at place `at`; the same one keeps its place
     queue     {"number", "detector", "blind"}
     order     the queue's training images; `start` is the place of the first of `items`
     items     [{"id", "given", "suggested" or None, "score", "place", "picture", "at", "control", "bars" [[class, p]],
@@ -19,8 +19,8 @@ The deck's data:
 and "mode" ("one" or "wall"), "per" (images of a wall), "classes", "who", "of" (the data set), "of_all" (how many images
 the detector has ranked), "pictures", "tiles" and "harms" (atlases), "scale", "bigScale" and "filmScale".
 
-What the browser sends: the deck's "at", the place it wants further images around; the post's "outbox" {"n", "client",
-"queue", "seen", "entries"}: all that it does not know to be written.
+What the browser sends: the deck's "at" {"token", "at"}, the place it wants further images around; the post's "outbox"
+{"n", "client", "queue", "seen", "entries"}: all that it does not know to be written.
 """
 
 import numpy as np
@@ -62,9 +62,8 @@ def told(one, upto: int) -> dict:
 
 
 def deck_data(ws: Workspace, queue, standing: dict, upto: int, *, who: str, mode: str, per: int, at: int,
-              jump: str) -> dict:
-    """The deck around place `at` of a queue, a `decisions.Queue`. jump: changes where the browser should go to `at`,
-    even if it is at another place of the same queue."""
+              token: str) -> dict:
+    """The deck around place `at` of a queue, a `decisions.Queue`."""
     images = np.asarray(queue.items)
     start, stop = _window(ws, len(images), mode, per, at)
     shown = images[start:stop]
@@ -78,8 +77,8 @@ def deck_data(ws: Workspace, queue, standing: dict, upto: int, *, who: str, mode
     whole = shown if mode == "one" else shown[:1]
     side = max(ws.train_images.shape[1:3])
     return {
-        "token": f"{ws.fingerprint[:8]} {queue.number} {mode} {per} {jump}", "of": ws.fingerprint, "mode": mode,
-        "per": per, "queue": {"number": queue.number, "detector": queue.spec["detector"],
+        "token": token, "of": ws.fingerprint, "mode": mode, "per": per,
+        "queue": {"number": queue.number, "detector": queue.spec["detector"],
                               "blind": bool(queue.spec.get("blind"))},
         "order": images.tolist(), "start": start, "at": at, "items": items, "classes": ws.classes, "who": who,
         "of_all": write.count(ws.n_train), "upto": upto,

@@ -1,5 +1,6 @@
 """Audit: look through suspect labels with the keyboard, take the corrections home, and see what they are worth."""
 
+import secrets
 import time
 
 import streamlit as st
@@ -12,6 +13,7 @@ from pages.ui import format as write
 
 VIEWS = ("queue", "take home", "was it worth it")
 MODES = ("one image", "wall")
+WALLS = (50, 100, 200)  # images
 LISTEN = 3  # seconds between two looks for what others decide
 POLL = 1.0  # seconds between two looks at a computation
 BUILD = ["detectors", "build"]
@@ -45,26 +47,30 @@ def _audit(ws: Workspace, log: Decisions) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         view = st.segmented_control("Audit", VIEWS, required=True, key=state.ROOM_OF_AUDIT,
                                     bind="query-params") or VIEWS[0]
-        number = st.selectbox("Queue", list(by_name), key=state.QUEUE, bind="query-params", width=280,
-                              format_func=lambda number: _named(ws, by_name[number]))
         if view == VIEWS[0]:
+            number = st.selectbox("Queue", list(by_name), key=state.QUEUE, bind="query-params", width=280,
+                                  persist_state="session", format_func=lambda number: _named(ws, by_name[number]))
             making.form(ws)
             mode = st.segmented_control("Show", MODES, default=MODES[0], required=True, key=state.MODE,
-                                        bind="query-params")
-            per = 100
+                                        bind="query-params", persist_state="session")
+            per = WALLS[1]
             if mode == MODES[1]:
-                per = st.segmented_control("On a wall", (50, 100, 200), default=100, required=True, key=state.PER_WALL)
+                per = st.segmented_control("On a wall", WALLS, default=per, required=True, key=state.PER_WALL,
+                                           persist_state="session")
         name = st.text_input("Your name", key=state.WHO, bind="query-params", width=110, max_chars=60,
-                             placeholder=making.whoami(), help="Stands beside your decisions in the log.")
+                             persist_state="session", placeholder=making.whoami(),
+                             help="Stands beside your decisions in the log.")
         who = name.strip() or making.whoami()
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
-    queue = log.queue(int(number))
     if view == VIEWS[0]:
+        queue = log.queue(int(number))
         _deck(ws, queue, who, "wall" if mode == MODES[1] else "one", per)
         _post(ws, queue, who)
         st.caption(write.plain(_about(ws, queue)))
-    elif view == VIEWS[1]:
+        return
+    state_of.pop(state.JUMP, None)  # the deck begins anew when it is drawn again
+    if view == VIEWS[1]:
         take_home.draw(ws, log, who)
     else:
         standing, _ = board.board(ws).read(log)
@@ -119,26 +125,39 @@ def _uses_val(ws: Workspace, log: Decisions, standing: dict) -> bool:
 # -- the deck and its post
 
 def _deck(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
-    with Decisions.of(ws) as log:
-        standing, _ = board.board(ws).read(log)
-    first = next((at for at, image in enumerate(queue.items) if image not in standing), 0)
-    link = st.query_params.get(state.AUDIT_IMAGE, "")
-    if link.isdigit() and int(link) in queue.items:
-        first = queue.items.index(int(link))
-    elif link:
-        st.warning(write.sentence(f"image {link} is not in this queue"), icon=":material/link_off:")
-    jump = state_of.setdefault(state.JUMP, {}).setdefault((queue.number, mode, per), first)
+    token, first = _begin(ws, queue, mode, per)
 
     @st.fragment
     def draw():
-        asked = (state_of.get("deck") or {}).get("at")
-        at = asked if isinstance(asked, int) and 0 <= asked <= len(queue.items) else jump
+        asked = (state_of.get("deck") or {}).get("at") or {}
+        at = asked.get("at") if asked.get("token") == token else None
+        at = at if isinstance(at, int) and 0 <= at <= len(queue.items) else first
         with Decisions.of(ws) as log:
-            now, upto = board.board(ws).read(log)
-        data = deck.deck_data(ws, queue, now, upto, who=who, mode=mode, per=per, at=at, jump=str(jump))
-        deck.deck(data)
+            standing, upto = board.board(ws).read(log)
+        deck.deck(deck.deck_data(ws, queue, standing, upto, who=who, mode=mode, per=per, at=at, token=token))
 
     draw()
+
+
+def _begin(ws: Workspace, queue: Queue, mode: str, per: int) -> tuple[str, int]:
+    """The deck's token, and the place it begins at: the image that was asked for, or the first one not decided. Both
+    stay as they are until another deck is asked for."""
+    link = state_of.pop(state.OPEN_AT, None) or st.query_params.get(state.AUDIT_IMAGE, "")
+    of = (queue.number, mode, per, link)
+    known = state_of.get(state.JUMP)
+    if known and (known["of"][:3] == of[:3] and not link or known["of"] == of):
+        return known["token"], known["at"]
+    if link.isdigit() and int(link) in queue.items:
+        at = queue.items.index(int(link))
+    else:
+        if link:
+            st.warning(write.sentence(f"image {link} is not in this queue"), icon=":material/link_off:")
+        with Decisions.of(ws) as log:
+            standing, _ = board.board(ws).read(log)
+        at = next((at for at, image in enumerate(queue.items) if image not in standing), 0)
+    token = secrets.token_hex(6)
+    state_of[state.JUMP] = {"of": of, "token": token, "at": at}
+    return token, at
 
 
 def _post(ws: Workspace, queue: Queue, who: str) -> None:

@@ -70,9 +70,17 @@ def _counts(ws: Workspace, log: Decisions, standing: dict) -> None:
     strip("corrections", {
         "layout": "wall", "atlas": atlas.atlas(ws, "train", ids), "scale": atlas.scale(ws), "zoom": 5, "pitch": 150,
         "selected": None, "rows": [{"id": name, "label": GROUPS[name],
-                                    "tiles": tiles(places, ids, texts, caption=captions)}]})
+                                    "tiles": tiles(places, ids, texts, caption=captions)}]},
+        on_pick=lambda tile: _open(standing[tile["id"]]))
     if len(found) > SHOWN:
         st.caption(f"The first {SHOWN} of {write.count(len(found))}; the files have all.")
+
+
+def _open(one) -> None:
+    """Goes to an image in the queue it was decided in, to look again."""
+    if one.queue is not None:
+        state_of[state.QUEUE], state_of[state.OPEN_AT] = str(one.queue), str(one.item)
+        state_of[state.ROOM_OF_AUDIT] = "queue"
 
 
 def caption(ws: Workspace, one) -> str:

@@ -55,7 +55,7 @@ def sent(*entries, client="browser"):
 
 def drawn(ws, log, queue, mode="one", at=0, **more):
     standing, upto = board.Board().read(log)
-    return deck.deck_data(ws, queue, standing, upto, who="me", mode=mode, per=50, at=at, jump="0", **more)
+    return deck.deck_data(ws, queue, standing, upto, who="me", mode=mode, per=50, at=at, token="t", **more)
 
 
 # -- the deck
@@ -83,9 +83,9 @@ def test_a_deck_holds_images_around_a_place(ws, log, queue, monkeypatch):
 
 def test_a_wall_holds_itself_and_the_next_one(ws, log):
     queue = log.queue(add(log, ws, size=60))
-    data = deck.deck_data(ws, queue, {}, 0, who="me", mode="wall", per=20, at=25, jump="0")
+    data = deck.deck_data(ws, queue, {}, 0, who="me", mode="wall", per=20, at=25, token="t")
     assert data["start"] == 0 and len(data["items"]) == 60
-    data = deck.deck_data(ws, queue, {}, 0, who="me", mode="wall", per=20, at=45, jump="0")
+    data = deck.deck_data(ws, queue, {}, 0, who="me", mode="wall", per=20, at=45, token="t")
     assert data["start"] == 20 and len(data["items"]) == 40 and data["items"][0]["near"] == []
 
 

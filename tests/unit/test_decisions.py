@@ -16,7 +16,7 @@ from attribution.store import Transaction
 from tests import tiny
 from tests.conftest import ROOT
 
-ODD = '=1+1, "Box" <b>\r\n\0🩰é'
+ODD = '=1+1, "Box" <b>\r\n🩰é'
 NUMBERS = count()
 
 
@@ -101,6 +101,7 @@ def test_old_is_what_stood(log):
     ({"uid": ""}, "an entry has no uid"), ({"uid": None}, "a uid is None"), ({"uid": "x" * 201}, "a uid has 201"),
     ({"reason": "x" * 501}, "a reason has 501 characters; give a text of at most 500"),
     ({"reason": 5}, "a reason is 5"), ({"reason": "\ud83d"}, "half of a character"),
+    ({"reason": "\0"}, "a NUL character"),
     ({"seen": None}, "no entry seen None"), ({"seen": -1}, "no entry seen -1")])
 def test_what_cannot_be_is_refused_whole(log, change, said):
     log.append([{"uid": "a", "item": 7, "action": "keep", "seen": 0}, {"uid": "b", "item": 8, "action": "keep",
