@@ -32,6 +32,9 @@ def test_what_is_below_zero_is_summed_over_the_first_half(ws):
         of_class[ws.train_labels[image]] = 0
         wanted = int(np.argmax(of_class)) if max(of_class) else ws.train_labels[image]
         assert found.suggestion[image] == wanted
+        worst = [target for target in found.arrays["harmed"][image] if target >= 0]
+        assert list(below[worst, image]) == sorted(below[first, image], reverse=True)[: len(worst)]
+        assert len(worst) == (below[first, image] > 0).sum() <= harm.HARMED and set(worst) <= set(first)
     scores[second] *= -7
     again = harm.compute(scored(ws, scores), ["harm-trak-10"], lambda *at: None)["harm-trak-10"]
     assert np.array_equal(again.scores, found.scores), "the other half judges what comes of it"
