@@ -20,6 +20,7 @@ page = st.navigation([st.Page(f"pages/{name}/page.py", title=name.capitalize(), 
 state.carry(page.url_path)
 try:
     page.run()
+    look.settle(page.url_path)
 except UserError as error:  # such as results of another version
     look.refuse(error)
 except sqlite3.Error as error:

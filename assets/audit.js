@@ -1,9 +1,11 @@
 // The audit's deck: one image at a time, or a wall of them, decided by key; pages/audit/deck.py documents the data.
-// Two parts share this module: the deck draws, the post carries decisions to the server and brings back what is written.
+// It draws; post.js carries decisions to the server and brings back what is written. They meet in window.lineupAudit.
 // A decision is drawn at once and belongs to the image that was shown when its key went down; it is called saved only when
 // the server has said so. Until then it is sent again. Whatever comes from data is written with textContent.
 
 const RESEND_MS = 2500; // without an answer, decisions are sent again
+const ASK_MS = 60; // after a step, further images are asked for,
+const ASK_AGAIN_MS = 900; // and again where they do not come
 const AHEAD = 22; // images that should be there already beyond the one that is shown
 const FILM = 10; // images of the film on each side of the one that is shown
 const SIGNS = { keep: "✓", relabel: "→", remove: "×", unsure: "?" };
@@ -18,22 +20,16 @@ const WALL_HELP = [
   ["click, Space", "mark an image (Shift: all up to it)"], ["arrows", "move"], ["*", "mark all, or none"],
   ["J, K", "next wall, previous wall"],
 ];
-const hub = { deck: null, send: null, heard: null };
+const hub = (window.lineupAudit ??= {});
 
 export default function (component) {
   const { parentElement, data, setStateValue } = component;
-  if (data.part === "post") {
-    hub.send = (value) => setStateValue("outbox", value);
-    hub.heard = data;
-    hub.deck?.hear(data);
-    return () => { hub.send = null; };
-  }
   let deck = hub.deck;
   if (!deck || deck.parent !== parentElement) {
     deck?.close();
     deck = hub.deck = new Deck(parentElement);
   }
-  deck.ask = (at) => setStateValue("at", { token: data.token, at });
+  deck.ask = (at) => setStateValue("at", { token: data.token, at, n: ++deck.count });
   deck.take(data);
   if (hub.heard) deck.hear(hub.heard);
   return () => {
@@ -220,6 +216,10 @@ class Deck {
 
   // Sends again what nobody answers, and says so.
   tick() {
+    if (this.asked && Date.now() - this.asked > ASK_AGAIN_MS) {
+      this.asked = null;
+      this.more();
+    }
     const late = this.pending.length > 0 && this.since && Date.now() - this.since > RESEND_MS;
     if (late && Date.now() - this.flying > RESEND_MS) this.post(true);
     if (late !== this.late) {
@@ -259,11 +259,11 @@ class Deck {
     const stop = start + items.length;
     const ahead = mode === "wall" ? per : AHEAD;
     const wanted = (this.at + ahead > stop && stop < order.length) || (this.at - 6 < start && start > 0);
-    if (!wanted || this.asked === this.at) return;
-    if (this.asked !== null && this.item() && Date.now() - this.askedAt < 3000) return;
-    this.asked = this.at;
-    this.askedAt = Date.now();
-    this.ask(this.at);
+    if (this.at >= start && this.at < stop && !wanted) this.asked = null;
+    if (!wanted || this.asked) return;
+    this.asked = Date.now();
+    // Not in the same breath as a decision: of two parts that speak at once, Streamlit hears one.
+    setTimeout(() => this.ask(this.at), ASK_MS);
   }
 
   nextOpen() {

@@ -1,8 +1,7 @@
-"""The audit's component, and the data it draws; assets/audit.js draws it.
+"""The audit's two components, and their data. They know of each other in the browser.
 
-The deck is drawn by two elements that know of each other in the browser. `deck` draws the images and what speaks for
-and against their labels, some of the queue at a time. `post` carries decisions to the server and answers what is
-written. Its answer is small, so that it is quick.
+`deck` (assets/audit.js) draws the images and what speaks for and against their labels, some of the queue at a time.
+`post` (assets/post.js) carries decisions to the server and answers what is written. It is small, so that it is quick.
 
 The deck's data:
 
@@ -35,17 +34,17 @@ PIXELS = 1_500_000  # of the enlarged images of one deck
 BIG = 280  # about as many pixels on the page is an enlarged image wide
 UNDO = 50  # of one's own decisions can be undone after a reload
 
-_audit = component("audit")
+_deck, _post = component("audit"), component("post")
 
 
 def deck(data: dict) -> None:
     """Draws the deck."""
-    _audit(key="deck", data={"part": "deck", **data}, on_at_change=_nothing)
+    _deck(key="deck", data=data, on_at_change=_nothing)
 
 
 def post(data: dict) -> None:
     """Draws the post, which is not seen."""
-    _audit(key="post", data={"part": "post", **data}, on_outbox_change=_nothing)
+    _post(key="post", data=data, on_outbox_change=_nothing)
 
 
 def _nothing() -> None:

@@ -1,5 +1,6 @@
 """What all pages wear: the logo, the style sheet, and the opened workspace."""
 
+import gc
 import os
 from pathlib import Path
 
@@ -52,6 +53,15 @@ def train_first(ws: Workspace, why: str) -> None:
     """Where base models are missing: why they are needed, and the command that trains them."""
     st.markdown(write.plain(f"{why} This trains a few models on the images as they are; then load the page again:"))
     st.code(command.line(ws, "base", "train"), language="bash", wrap_lines=True)
+
+
+@st.cache_resource(show_spinner=False)
+def settle(page: str) -> None:
+    """Called after a page is drawn; does something the first time only. Streamlit collects garbage after every run, and
+    looks through all that was ever imported for it, a tenth of a second in which no answer leaves. What is there once
+    every page's libraries are in is here to stay, and is left out from then on."""
+    gc.collect()
+    gc.freeze()
 
 
 def _written(file: Path) -> float | None:

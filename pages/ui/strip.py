@@ -37,10 +37,12 @@ ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
 def component(name: str):
-    """The component drawn by assets/<name>.css and .js. Call it once, where a module is first imported. Nothing of the
-    user's goes into these texts."""
-    css, shared, js = ((ASSETS / file).read_text() for file in (f"{name}.css", "pic.js", f"{name}.js"))
-    return st.components.v2.component(f"lineup.{name}", css=css, js=shared + js)
+    """The component drawn by assets/<name>.css and .js; one without a style sheet draws nothing. Call it once, where a
+    module is first imported. Nothing of the user's goes into these texts."""
+    css, js = ASSETS / f"{name}.css", (ASSETS / f"{name}.js").read_text()
+    if not css.exists():
+        return st.components.v2.component(f"lineup.{name}", js=js)
+    return st.components.v2.component(f"lineup.{name}", css=css.read_text(), js=(ASSETS / "pic.js").read_text() + js)
 
 
 _component = component("strip")
