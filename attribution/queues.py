@@ -117,6 +117,16 @@ def suggestions_of(workspace, found) -> np.ndarray:
     return np.where(unknown, labels, np.nan_to_num(probabilities, nan=-1).argmax(1))
 
 
+def used_validation(workspace, log, standing: dict) -> bool:
+    """Whether validation images led to any of the decisions in `standing` (image -> `decisions.Standing`), through the
+    detector of the queue it was made in: what comes of these has to be measured on others. A detector that is no longer
+    there may have."""
+    asked = {one.queue for one in standing.values()}
+    names = {row.spec.get("detector") for row in log.queues() if row.number in asked} - {None}
+    known = set(detectors.names(workspace))
+    return any(name not in known or detectors.load(workspace, name).uses_val for name in names)
+
+
 def precision(images, controls, standing: dict) -> dict[str, dict]:
     """How often what was looked at so far is wrong: {"suspects": ..., "controls": ...}, each {"wrong", "judged",
     "share" and "ci" (None before anything is judged)}.

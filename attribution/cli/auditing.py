@@ -13,17 +13,20 @@ from attribution.workspace import DEMO, Workspace
 
 @app.command("worth")
 def worth_verb(seeds: Annotated[int, typer.Option(help="Trainings an arm, paired.")] = 20, recipe: Recipe = None,
-               second_half: Annotated[bool, typer.Option("--second-half", help="Measure on the second half of the "
-                                      "validation images, where a detector used the first.")] = False,
+               second_half: Annotated[bool | None, typer.Option("--second-half/--all-validation", help="What it is "
+                                      "measured on; the second half if not given, where a detector of the audit has "
+                                      "read the first.")] = None,
                workspace: Where = DEMO, as_json: AsJson = False):
     """Accuracy with the audit's corrections, against none, and against as many random images re-inspected."""
-    from attribution import worth
+    from attribution import queues, worth
     from attribution.decisions import Decisions
 
     ws = Workspace.open(workspace)
     decisions = Decisions.of(ws)
     try:
         standing = decisions.standing()
+        if second_half is None:
+            second_half = queues.used_validation(ws, decisions, standing)
     finally:
         decisions.close()
     spec = worth.spec(ws, standing, seeds, second_half, recipe)

@@ -5,7 +5,7 @@ import time
 
 import streamlit as st
 
-from attribution import UserError, Workspace, background, detectors
+from attribution import UserError, Workspace, background, detectors, queues
 from attribution.decisions import Decisions, Queue
 from pages.audit import board, deck, making, take_home, worth
 from pages.ui import command, look, state
@@ -74,7 +74,7 @@ def _audit(ws: Workspace, log: Decisions) -> None:
         take_home.draw(ws, log, who)
     else:
         standing, _ = board.board(ws).read(log)
-        worth.draw(ws, standing, _uses_val(ws, log, standing))
+        worth.draw(ws, standing, queues.used_validation(ws, log, standing))
 
 
 def _start(by_name: dict) -> None:
@@ -113,13 +113,6 @@ def _about(ws: Workspace, queue: Queue) -> str:
     planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
     return (f"Order of {made} by {name}{found}. It stays as it is, whatever is decided or computed. Decisions are "
             f"written as they are made; the 95 % intervals are Wilson's, of the images decided so far.{planted}")
-
-
-def _uses_val(ws: Workspace, log: Decisions, standing: dict) -> bool:
-    """Whether a detector that has seen validation images led to any of the decisions."""
-    asked = {one.queue for one in standing.values()}
-    names = {row.spec.get("detector") for row in log.queues() if row.number in asked}
-    return any(detectors.load(ws, name).uses_val for name in names & set(detectors.names(ws)))
 
 
 # -- the deck and its post

@@ -57,7 +57,7 @@ def _draw(ws: Workspace, store: Store, standing: dict, uses_val: bool) -> None:
             st.info(write.plain(told.earlier(shown, spec)), icon=":material/history:")
         _answer(ws, shown)
     if spec or shown:
-        _take_away(ws, shown, uses_val)
+        _take_away(ws, shown)
 
 
 def _say() -> None:
@@ -176,11 +176,10 @@ def _go(tile: dict) -> None:
     state_of[state.GO_TO] = tile["id"]
 
 
-def _take_away(ws: Workspace, found: dict | None, uses_val: bool) -> None:
+def _take_away(ws: Workspace, found: dict | None) -> None:
     with st.container(horizontal=True, gap="small"):
         if found:
             st.download_button("Comparison as CSV", data=told.to_csv(ws, found), file_name="worth.csv",
                                on_click="ignore", icon=":material/download:")
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, "worth", *(["--second-half"] if uses_val else [])), language="bash",
-                    wrap_lines=True)
+            st.code(command.line(ws, "worth"), language="bash", wrap_lines=True)

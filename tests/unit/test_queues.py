@@ -112,6 +112,20 @@ def test_precision_counts_what_was_judged():
     assert queues.precision([9], [False], {})["suspects"]["share"] is None
 
 
+def test_whether_validation_images_led_to_a_decision(ws, monkeypatch):
+    rows = [SimpleNamespace(number=1, spec={"detector": "harm"}), SimpleNamespace(number=2, spec={"detector": "plain"}),
+            SimpleNamespace(number=3, spec={"detector": "gone"}), SimpleNamespace(number=4, spec={})]
+    log = SimpleNamespace(queues=lambda: rows)
+    monkeypatch.setattr(detectors, "names", lambda ws: ["harm", "plain"])
+    monkeypatch.setattr(detectors, "load", lambda ws, name: SimpleNamespace(uses_val=name == "harm"))
+
+    def used(*asked):
+        return queues.used_validation(ws, log, {i: SimpleNamespace(queue=number) for i, number in enumerate(asked)})
+
+    assert used(2, 1) and used(3), "one that is gone may have read them"
+    assert not used(2, 4, None) and not used()
+
+
 def test_fifty_thousand_images_within_a_second(monkeypatch):
     n = 50_000
     rng = np.random.default_rng(0)

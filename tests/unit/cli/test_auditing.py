@@ -1,8 +1,5 @@
 """The audit from the command line, with real trainings; the decisions are handed in."""
 
-import sys
-from types import ModuleType, SimpleNamespace
-
 import pytest
 
 from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
@@ -14,10 +11,7 @@ def audit(monkeypatch):
     """audit(standing) makes these the decisions of every workspace."""
 
     def hand_in(standing):
-        module = ModuleType("attribution.decisions")
-        found = SimpleNamespace(standing=lambda: standing, close=lambda: None)
-        module.Decisions = SimpleNamespace(of=lambda workspace: found)
-        monkeypatch.setitem(sys.modules, "attribution.decisions", module)
+        monkeypatch.setattr("attribution.decisions.Decisions.standing", lambda self: standing)
 
     return hand_in
 
