@@ -11,6 +11,7 @@ NEIGHBOURS = 20  # training images whose labels are counted
 SHOWN = 8  # of these, the nearest ones that are shown
 HARMED = 6  # validation images
 BARS = 4  # classes of the opinion
+BLOCK = 50_000  # training images that are compared at a time
 
 
 @dataclass(frozen=True)
@@ -80,24 +81,24 @@ def harm_name(workspace) -> str | None:
 
 
 def neighbours(workspace, feature: str, images: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """The k training images most alike (cosine), without the image itself, int64 [n, k'], k' <= k; nearest first."""
-    train = _unit(workspace, feature)
+    """The k training images most alike (cosine), without the image itself, int64 [n, k'], k' <= k; nearest first. The
+    features are gone through block by block: no copy of them is kept."""
+    train = workspace.feature(feature).train
     k = min(k, len(train) - 1)
-    _, found = faiss.knn(np.ascontiguousarray(train[images]), train, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
-    keep = found != images[:, None]
+    asked = _unit(train[np.asarray(images)])
+    alike, found = np.zeros((len(images), 0), np.float32), np.zeros((len(images), 0), np.int64)
+    for start in range(0, len(train), BLOCK):
+        block = _unit(train[start : start + BLOCK])
+        similarity, nearest = faiss.knn(asked, block, min(k + 1, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
+        alike, found = np.hstack([alike, similarity]), np.hstack([found, nearest + start])
+        order = np.argsort(-alike, axis=1, kind="stable")[:, : k + 1]
+        alike, found = np.take_along_axis(alike, order, 1), np.take_along_axis(found, order, 1)
+    keep = found != np.asarray(images)[:, None]
     keep[keep.all(1), -1] = False  # it has k + 1 twins, and is not among them itself
-    return found[keep].reshape(len(images), k).astype(np.int64)
+    return found[keep].reshape(len(images), k)
 
 
-def _unit(workspace, feature: str) -> np.ndarray:
-    """A feature set at length 1, float32 [n_train, d], kept with the workspace."""
-    key = (feature, id(workspace.feature(feature).train))
-    if key not in _units:
-        _units.clear()
-        train = np.array(workspace.feature(feature).train, np.float32)
-        train /= np.maximum(np.linalg.norm(train, axis=1, keepdims=True), 1e-12)
-        _units[key] = train
-    return _units[key]
-
-
-_units: dict[tuple, np.ndarray] = {}  # the last one used: a server shows one workspace
+def _unit(features) -> np.ndarray:
+    features = np.array(features, np.float32)
+    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    return features

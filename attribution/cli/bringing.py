@@ -37,6 +37,8 @@ Train = Annotated[Path | None, typer.Option(help="A .npy of the training images 
 Part = Annotated[str | None, typer.Option(help="Which of several the file holds.")]
 Force = Annotated[bool, typer.Option("--force", help="Keep it although it does not pass the alignment check.")]
 Dense = Annotated[bool | None, typer.Option("--dense/--top-only", help="Keep every score (LDS needs them), or not.")]
+#: what may be taken out again
+REMOVABLE = ("rankings", "features", "detectors")
 #: targets that `show` compares rankings on, and how many images of each
 SHOWN_TARGETS, SHOWN = 200, 20
 #: what `import` brings besides rankings
@@ -90,10 +92,10 @@ def workspace_locate(root: Annotated[Path, typer.Option(help="The data set's fol
 @workspace_app.command("remove")
 def workspace_remove(part: Annotated[str, typer.Argument(help="Such as rankings/my-scores or features/my-features.")],
                      workspace: Where = DEMO):
-    """Take out a ranking or a feature set that was imported."""
+    """Take out a ranking, a feature set or a detector that was added."""
     ws = Workspace.open(workspace)
-    if part not in ws.manifest["parts"] or part.split("/")[0] not in ("rankings", "features"):
-        known = [name for name in ws.manifest["parts"] if name.startswith(("rankings/", "features/"))]
+    if part not in ws.manifest["parts"] or part.split("/")[0] not in REMOVABLE:
+        known = [name for name in ws.manifest["parts"] if name.split("/")[0] in REMOVABLE]
         raise UserError(f"no part {part!r} in {ws.name}; there is {', '.join(known)}")
     ws.remove(part)
     print(f"{part} is no longer in {ws.name}")

@@ -21,6 +21,7 @@ BUILDS = {
     "held-out halves for LDS": ("lds", ["halves", "train"]),
     "TRAK": ("rankings/trak", ["rankings", "build", "trak"]),
     "Datamodels": ("rankings/datamodels-500", ["rankings", "build", "datamodels"]),
+    "detectors of mislabeled images": ("detectors/combined", ["detectors", "build"]),
 }
 state_of = st.session_state
 
@@ -64,6 +65,10 @@ def _loaded(ws: Workspace) -> None:
         st.dataframe(rows, hide_index=True, width="stretch")
     else:
         st.caption("None yet. Compute a set, or bring one: `python -m attribution features import --help`.")
+    rows = words.detectors(ws)
+    if rows:
+        st.markdown("##### Detectors of mislabeled images")
+        st.dataframe(rows, hide_index=True, width="stretch")
     st.markdown("##### Models")
     st.caption(write.plain(words.models(ws)))
 

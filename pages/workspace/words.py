@@ -30,6 +30,14 @@ def features(ws: Workspace) -> list[dict]:
             for part, about in _parts(ws, "features/")]
 
 
+def detectors(ws: Workspace) -> list[dict]:
+    """A row for each stored detector of mislabeled images."""
+    return [{"detector": part.split("/")[1], "rests on": about.get("about", ""),
+             "validation images": "first half" if about.get("uses_val") else "none",
+             "from": about.get("command", "unknown"), "made": about.get("made", ""), "seconds": about.get("seconds"),
+             "MiB": size(about)} for part, about in _parts(ws, "detectors/")]
+
+
 def models(ws: Workspace) -> str:
     """One sentence on the base models and the held-out halves."""
     base, lds = (ws.manifest["parts"].get(part) for part in ("base", "lds"))
@@ -50,8 +58,8 @@ def warnings(ws: Workspace) -> list[str]:
 
 
 def added(ws: Workspace) -> list[str]:
-    """The rankings and feature sets that a user brought, as parts."""
-    return [part for part, about in [*_parts(ws, "rankings/"), *_parts(ws, "features/")]
+    """The rankings, feature sets and detectors that a user brought, as parts."""
+    return [part for kind in ("rankings/", "features/", "detectors/") for part, about in _parts(ws, kind)
             if about.get("file") or "home" in about]
 
 

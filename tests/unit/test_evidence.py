@@ -14,7 +14,9 @@ def ws(tmp_path):
     return tiny.write(tmp_path / "w")
 
 
-def test_neighbours_are_nearest_first_and_never_the_image_itself(ws):
+@pytest.mark.parametrize("block", [7, 50_000])
+def test_neighbours_are_nearest_first_and_never_the_image_itself(ws, block, monkeypatch):
+    monkeypatch.setattr(evidence, "BLOCK", block)
     found = evidence.neighbours(ws, "moco", np.array([3, 10]))
     features = np.asarray(ws.feature("moco").train, float)
     features /= np.linalg.norm(features, axis=1, keepdims=True)
