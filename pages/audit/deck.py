@@ -29,7 +29,7 @@ from pages.ui import atlas
 from pages.ui import format as write
 from pages.ui.strip import component
 
-BEFORE, AFTER = 8, 48  # images around the place that is asked for
+BEFORE, AFTER = 12, 48  # images around the place that is asked for
 PIXELS = 1_500_000  # of the enlarged images of one deck
 BIG = 280  # about as many pixels on the page is an enlarged image wide
 UNDO = 50  # of one's own decisions can be undone after a reload

@@ -91,11 +91,12 @@ def _start(by_name: dict) -> None:
 def _named(ws: Workspace, row) -> str:
     """A queue in a list."""
     spec = row.spec
-    parts = [f"{row.number}", spec.get("detector", "chosen"), f"{write.count(row.n)} images"]
+    what = spec["detector"]
     if "from" in spec:
-        parts.append(f"suspects of target {spec['from']}")
-    if spec.get("of") == "conflicts":
-        parts.append("two answers")
+        what = f"suspects of target {spec['from']}"
+    elif spec.get("of") == "conflicts":
+        what = "two answers"
+    parts = [f"{row.number}", what, f"{write.count(row.n)} images"]
     given, suggested = (None if spec.get(name) is None else ws.classes[spec[name]] for name in ("given", "suggested"))
     if given or suggested:
         parts.append(f"{given or making.ANY} → {suggested or making.ANY}")

@@ -77,8 +77,8 @@ def test_an_item_has_its_labels_its_evidence_and_where_it_comes_from(ws, log, qu
 def test_a_deck_holds_images_around_a_place(ws, log, queue, monkeypatch):
     monkeypatch.setattr(deck, "AFTER", 12)
     data = drawn(ws, log, queue, at=20)
-    assert data["start"] == 12 and [one["id"] for one in data["items"]] == queue.items[12:32]
-    assert [one["picture"] for one in data["items"]] == list(range(20))
+    assert data["start"] == 8 and [one["id"] for one in data["items"]] == queue.items[8:32]
+    assert [one["picture"] for one in data["items"]] == list(range(24))
 
 
 def test_a_wall_holds_itself_and_the_next_one(ws, log):
@@ -93,7 +93,7 @@ def test_large_images_come_fewer_at_a_time(ws, log):
     queue = log.queue(add(log, ws, size=60))
     assert deck._window(ws, 60, "one", 50, 0) == (0, 48)
     large = SimpleNamespace(train_images=np.zeros((1, 224, 224, 3)))
-    assert deck._window(large, 60, "one", 50, 10) == (2, 39) and len(queue.items) == 60
+    assert deck._window(large, 60, "one", 50, 10) == (0, 39) and len(queue.items) == 60
 
 
 def test_what_stands_goes_along_and_ones_own_can_be_undone(ws, log, queue):
