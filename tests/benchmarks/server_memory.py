@@ -1,4 +1,5 @@
-"""Private memory of the dashboard's server after use: every page opened, and 40 targets looked at in Explore.
+"""Private memory of the dashboard's server after use: every page opened, 40 targets looked at in Explore, 150 images
+in the audit.
 
     .venv/bin/python tests/benchmarks/server_memory.py [--workspace DIR]
 
@@ -21,7 +22,7 @@ from attribution import Workspace  # noqa: E402
 from attribution.workspace import DEMO  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
-PAGES = ["/", "/brittleness", "/methods"]
+PAGES = ["/", "/brittleness", "/methods", "/workspace", "/audit"]
 
 
 def memory(pid: int) -> dict[str, float]:
@@ -42,6 +43,9 @@ def main() -> None:
         page = serving.new_page(browser)
         for path in PAGES:
             serving.open_page(page, server.url + path)
+        for _ in range(150):
+            page.keyboard.press("s")
+            page.wait_for_timeout(60)
         for target in range(0, n_val, max(1, n_val // 40)):
             serving.open_page(page, f"{server.url}/?target={target}")
         print(json.dumps({"started_mib": started, "used_mib": memory(server.process.pid)}))
