@@ -120,11 +120,11 @@ def suggestions_of(workspace, found) -> np.ndarray:
 def used_validation(workspace, log, standing: dict) -> bool:
     """Whether validation images led to any of the decisions in `standing` (image -> `decisions.Standing`), through the
     detector of the queue it was made in: what comes of these has to be measured on others. A detector that is no longer
-    there may have."""
+    there may have, and so may the one behind a decision that was brought in from a file."""
     asked = {one.queue for one in standing.values()}
     names = {row.spec.get("detector") for row in log.queues() if row.number in asked} - {None}
     known = set(detectors.names(workspace))
-    return any(name not in known or detectors.load(workspace, name).uses_val for name in names)
+    return None in asked or any(name not in known or detectors.load(workspace, name).uses_val for name in names)
 
 
 def precision(images, controls, standing: dict) -> dict[str, dict]:

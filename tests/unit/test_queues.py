@@ -123,7 +123,8 @@ def test_whether_validation_images_led_to_a_decision(ws, monkeypatch):
         return queues.used_validation(ws, log, {i: SimpleNamespace(queue=number) for i, number in enumerate(asked)})
 
     assert used(2, 1) and used(3), "one that is gone may have read them"
-    assert not used(2, 4, None) and not used()
+    assert used(2, None), "from a file"
+    assert not used(2, 4) and not used()
 
 
 def test_fifty_thousand_images_within_a_second(monkeypatch):

@@ -17,7 +17,7 @@ from tests.unit.test_runner import Pretender, steps
 
 
 def decided(action, label=None, conflict=()):
-    return SimpleNamespace(queue=None, action=action, label=label, conflict=conflict)
+    return SimpleNamespace(queue=1, action=action, label=label, conflict=conflict)
 
 
 #: what stands of an audit: image 3 gets its label back, 7 goes, and nothing else is changed
