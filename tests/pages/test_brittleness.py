@@ -8,29 +8,11 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import duplicates, jobs, recipes
-from attribution.store import Store
 from pages.brittleness import words
 from pages.ui import state
 from tests import tiny
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    (tmp_path / "w").mkdir()
-    ws = tiny.write(tmp_path / "w")
-    monkeypatch.setenv("LINEUP_WORKSPACE", str(ws.path))
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
-    return ws
-
-
-@pytest.fixture
-def store(ws):
-    store = Store.of(ws)
-    yield store
-    store.close()
 
 
 def opened(**link):

@@ -13,32 +13,13 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import jobs, prune, questions, recipes, studies
-from attribution.store import Store
 from attribution.support import Support
 from pages.methods import chart, transfer, words
 from pages.methods import prune as pruning
 from pages.ui import state
-from tests import tiny
 from tests.pages.test_brittleness import answered
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    (tmp_path / "w").mkdir()
-    ws = tiny.write(tmp_path / "w")
-    monkeypatch.setenv("LINEUP_WORKSPACE", str(ws.path))
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
-    return ws
-
-
-@pytest.fixture
-def store(ws):
-    store = Store.of(ws)
-    yield store
-    store.close()
 
 
 @pytest.fixture

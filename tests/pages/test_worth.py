@@ -9,7 +9,6 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from attribution import jobs, recipes, worth
-from attribution.store import Store
 from pages.audit import told
 from pages.audit import worth as drawn
 from pages.ui import state
@@ -25,23 +24,6 @@ from pages.ui import look
 
 worth.draw(look.workspace(), st.session_state["standing"], st.session_state["uses_val"])
 """
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    (tmp_path / "w").mkdir()
-    ws = tiny.write(tmp_path / "w")
-    monkeypatch.setenv("LINEUP_WORKSPACE", str(ws.path))
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
-    return ws
-
-
-@pytest.fixture
-def store(ws):
-    store = Store.of(ws)
-    yield store
-    store.close()
 
 
 @pytest.fixture

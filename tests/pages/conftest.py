@@ -1,0 +1,24 @@
+"""What the page tests share: the tiny workspace as the one that is shown, and its store. No runner is ever started."""
+
+import pytest
+
+from attribution import jobs
+from attribution.store import Store
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    (tmp_path / "w").mkdir()
+    ws = tiny.write(tmp_path / "w")
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(ws.path))
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
+    return ws
+
+
+@pytest.fixture
+def store(ws):
+    store = Store.of(ws)
+    yield store
+    store.close()
