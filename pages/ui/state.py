@@ -41,7 +41,8 @@ K_MAX = "k max"
 DISJOINT = "disjoint"
 TOGETHER = "with near-duplicates"
 
-# Of Methods.
+# Of Methods; the first is bound to the address bar.
+TAB = "tab"
 STUDY_TARGETS = "how many targets"
 STUDY_RANKINGS = "study rankings"
 STUDY_KINDS = "study kinds"
