@@ -1,0 +1,148 @@
+"""Do two rankings choose the same training images? Per target, and averaged over targets.
+
+Measures of a pair, each of the ranks as published (candidates as `Ranking.candidates`): Jaccard of the first k;
+rank-biased overlap; Spearman's correlation over the union of the first k. Of one ranking: the share of the first k that
+carry the target's class, and of those that carry another.
+
+Reviewers of Singla et al. (arXiv 2311.03386) asked whether the chosen subsets are alike or different.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import rankdata
+
+from attribution.errors import UserError
+from attribution.rankings import check_k
+
+K = 50
+#: how much rank-biased overlap looks ahead: it expects to read 1 / (1 - p) = 10 ranks (Webber et al., 2010)
+PERSISTENCE = 0.9
+MEASURES = ("jaccard", "rbo", "spearman")
+RESAMPLES = 1000
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """pairs: (a, b) -> measure -> float32 [targets], NaN where a ranking names no image for the target. same, cross:
+    ranking -> float32 [targets], shares of the first k."""
+
+    k: int
+    targets: np.ndarray
+    names: tuple[str, ...]
+    pairs: dict[tuple[str, str], dict[str, np.ndarray]]
+    same: dict[str, np.ndarray]
+    cross: dict[str, np.ndarray]
+
+
+def compare(workspace, names: list[str], k: int = K, targets=None,
+            progress: Callable[[str, int, int], None] = lambda *at: None) -> Agreement:
+    """Compares every two of the rankings `names` on `targets` (all validation images that all of them rank for, if not
+    given). progress(text, done, total).
+
+    Raises UserError for an unknown ranking, fewer than two, a k below 1, and where no target is left.
+    """
+    k, names = check_k(k), tuple(dict.fromkeys(names))
+    if len(names) < 2:
+        raise UserError("agreement is between rankings: name at least two")
+    rankings = [workspace.ranking(name) for name in names]
+    known = rankings[0].targets
+    for ranking in rankings[1:]:
+        known = np.intersect1d(known, ranking.targets)
+    targets = known if targets is None else np.intersect1d(known, targets)
+    if not len(targets):
+        raise UserError("these rankings have no target in common; choose others")
+    pairs = {(a, b): {measure: np.full(len(targets), np.nan, np.float32) for measure in MEASURES}
+             for at, a in enumerate(names) for b in names[at + 1:]}
+    same, cross = ({name: np.full(len(targets), np.nan, np.float32) for name in names} for _ in range(2))
+    labels = workspace.train_labels
+    for i, target in enumerate(targets.tolist()):
+        orders = {name: ranking.top(target, workspace.n_train).ids for name, ranking in zip(names, rankings)}
+        for name, ids in orders.items():
+            if len(first := ids[:k]):
+                same[name][i] = (labels[first] == workspace.val_labels[target]).mean()
+                cross[name][i] = 1 - same[name][i]
+        places = {name: _places(ids, workspace.n_train) for name, ids in orders.items()}
+        for (a, b), found in pairs.items():
+            if len(orders[a]) and len(orders[b]):
+                found["jaccard"][i] = jaccard(orders[a][:k], orders[b][:k])
+                found["rbo"][i] = rbo(orders[a], orders[b])
+                found["spearman"][i] = spearman(orders[a][:k], orders[b][:k], places[a], places[b])
+        progress("agreement: targets", i + 1, len(targets))
+    return Agreement(k, targets, names, pairs, same, cross)
+
+
+def jaccard(a: np.ndarray, b: np.ndarray) -> float:
+    """Size of the intersection of two sets over the size of their union, in [0, 1]."""
+    shared = len(np.intersect1d(a, b))
+    return shared / (len(a) + len(b) - shared)
+
+
+def rbo(a: np.ndarray, b: np.ndarray, p: float = PERSISTENCE, depth: int = 200) -> float:
+    """Rank-biased overlap of two orders, best first, in [0, 1]: the mean overlap of their first d images over all d, of
+    which depth d weighs (1 - p) p^(d - 1). What lies beyond the shorter of the two, or beyond `depth`, is taken to
+    overlap as much as what was read (Webber et al., A similarity measure for indefinite rankings, 2010, RBO_ext for
+    lists of one length)."""
+    n = min(len(a), len(b), depth)
+    a, b = np.asarray(a[:n]), np.asarray(b[:n])
+    # an image is in both of the first d once d has reached its later place
+    _, at, bt = np.intersect1d(a, b, assume_unique=True, return_indices=True)
+    overlap = np.cumsum(np.bincount(np.maximum(at, bt), minlength=n)[:n])
+    d = np.arange(1, n + 1)
+    share = overlap / d
+    return float(share[-1] * p**n + (1 - p) / p * (share * p**d).sum())
+
+
+def spearman(a: np.ndarray, b: np.ndarray, places_a: np.ndarray, places_b: np.ndarray) -> float:
+    """Spearman's correlation of two rankings' places over the union of two sets of images, in [-1, 1]; NaN where one of
+    the two ranks them all alike. places: of all training images, as `_places`; those a ranking has not, tie at its
+    end."""
+    union = np.union1d(a, b)
+    x, y = rankdata(places_a[union]), rankdata(places_b[union])
+    if np.ptp(x) == 0 or np.ptp(y) == 0:
+        return float("nan")
+    return float(np.corrcoef(x, y)[0, 1])
+
+
+def _places(ids: np.ndarray, n: int) -> np.ndarray:
+    """The place of each training image in an order, n for those that are not in it."""
+    places = np.full(n, n)
+    places[ids] = np.arange(len(ids))
+    return places
+
+
+def means(values: np.ndarray, resamples: int = RESAMPLES) -> dict:
+    """{"mean", "ci", "n"} of one value a target, without those that are NaN; ci: the 95 % bootstrap interval over
+    targets, None for a single one."""
+    from scipy.stats import bootstrap
+
+    kept = values[~np.isnan(values)].astype(float)
+    if not len(kept):
+        return {"mean": None, "ci": None, "n": 0}
+    ci = None
+    if len(kept) > 1 and np.ptp(kept) > 0:
+        found = bootstrap((kept,), np.mean, n_resamples=resamples, method="percentile", batch=100,
+                          random_state=np.random.default_rng(0)).confidence_interval
+        ci = [float(found.low), float(found.high)]
+    elif len(kept) > 1:
+        ci = [float(kept[0]), float(kept[0])]
+    return {"mean": float(kept.mean()), "ci": ci, "n": len(kept)}
+
+
+def summary(found: Agreement) -> dict:
+    """`evaluate agreement` of design.md: {"k", "p", "targets", "pairs": {A: {B: {measure: {"mean", "ci", "n"}}}},
+    "rankings": {A: {"same_class", "cross_class"}}}, every pair both ways."""
+    pairs: dict = {name: {} for name in found.names}
+    for (a, b), values in found.pairs.items():
+        pairs[a][b] = pairs[b][a] = {measure: means(values[measure]) for measure in MEASURES}
+    rankings = {name: {"same_class": means(found.same[name]), "cross_class": means(found.cross[name])}
+                for name in found.names}
+    return {"k": found.k, "p": PERSISTENCE, "targets": len(found.targets), "pairs": pairs, "rankings": rankings}
+
+
+def disagreement(found: Agreement, a: str, b: str, measure: str = "rbo") -> np.ndarray:
+    """The targets on which two rankings agree least, first; those without a value are left out. int64 [n]."""
+    values = found.pairs[(a, b) if (a, b) in found.pairs else (b, a)][measure]
+    kept = np.flatnonzero(~np.isnan(values))
+    return found.targets[kept[np.argsort(values[kept], kind="stable")]]
