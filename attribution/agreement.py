@@ -14,6 +14,7 @@ import numpy as np
 from scipy.stats import rankdata
 
 from attribution.errors import UserError
+from attribution.files import read_array
 from attribution.rankings import check_k
 
 K = 50
@@ -21,6 +22,7 @@ K = 50
 PERSISTENCE = 0.9
 MEASURES = ("jaccard", "rbo", "spearman")
 RESAMPLES = 1000
+DRAWN = 1000  # targets, where nobody says which
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,14 @@ def compare(workspace, names: list[str], k: int = K, targets=None,
                 found["spearman"][i] = spearman(orders[a][:k], orders[b][:k], places[a], places[b])
         progress("agreement: targets", i + 1, len(targets))
     return Agreement(k, targets, names, pairs, same, cross)
+
+
+def drawn(workspace, names: list[str], count: int = DRAWN) -> np.ndarray:
+    """At most `count` of the validation images that all of the rankings rank for, drawn at random, int64 ascending."""
+    known = np.arange(workspace.n_val)
+    for name in names:
+        known = np.intersect1d(known, workspace.ranking(name).targets)
+    return np.sort(np.random.default_rng(0).permutation(known)[:count])
 
 
 def jaccard(a: np.ndarray, b: np.ndarray) -> float:
@@ -146,3 +156,43 @@ def disagreement(found: Agreement, a: str, b: str, measure: str = "rbo") -> np.n
     values = found.pairs[(a, b) if (a, b) in found.pairs else (b, a)][measure]
     kept = np.flatnonzero(~np.isnan(values))
     return found.targets[kept[np.argsort(values[kept], kind="stable")]]
+
+
+# -- kept, so that a page need not compare
+
+PART = "agreement"
+
+
+def keep(workspace, found: Agreement, about: dict, record: Callable | None = None) -> None:
+    """Keeps what was compared as the part "agreement", where a user's parts go, or as record(part, arrays, about)
+    stores it; about: further provenance."""
+    values = np.stack([np.stack([one[measure] for measure in MEASURES]) for one in found.pairs.values()])
+    arrays = {"targets": found.targets, "values": values.astype(np.float16),
+              "same": np.stack([found.same[name] for name in found.names]).astype(np.float16)}
+    versions = {name: workspace.ranking(name).version for name in found.names}
+    about = {"k": found.k, "p": PERSISTENCE, "rankings": list(found.names), "versions": versions, **about}
+    if record:
+        record(PART, arrays, about)
+        return
+    from attribution.builds import store
+
+    store(workspace, PART, arrays, about)
+
+
+def stored(workspace) -> Agreement | None:
+    """What was kept last; None where nothing was, or where a ranking of it is another by now, or gone."""
+    about = workspace.manifest["parts"].get(PART)
+    if about is None:
+        return None
+    names = tuple(about["rankings"])
+    known = set(workspace.rankings())
+    if any(name not in known or workspace.ranking(name).version != about["versions"][name] for name in names):
+        return None
+    folder = workspace.folder(PART)
+    targets = np.asarray(read_array(folder / "targets.npy"), np.int64)
+    pairs = [(a, b) for at, a in enumerate(names) for b in names[at + 1:]]
+    values = np.asarray(read_array(folder / "values.npy", len(pairs), len(MEASURES), len(targets)), np.float32)
+    same = np.asarray(read_array(folder / "same.npy", len(names), len(targets)), np.float32)
+    return Agreement(about["k"], targets, names,
+                     {pair: dict(zip(MEASURES, rows)) for pair, rows in zip(pairs, values)},
+                     dict(zip(names, same)), dict(zip(names, 1 - same)))

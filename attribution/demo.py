@@ -11,12 +11,13 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import builds, detectors, jobs, lds, measure, recipes, support, supports
+from attribution import agreement, builds, detectors, jobs, lds, measure, recipes, support, supports
 from attribution.builds import BASE_SEEDS, HELD_OUT, TUNING
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
 from attribution.features import knn
 from attribution.files import write_array, write_json, write_table
+from attribution.lineup import default_rankings
 from attribution.provenance import made
 from attribution.store import Store
 from attribution.workspace import SCHEMA, Workspace, fingerprint
@@ -268,6 +269,15 @@ def judge(build: Build) -> None:
                      [*about["files"], "lds/lds.json"])
 
 
+def agree(build: Build) -> None:
+    """How far the usual rankings choose the same images."""
+    workspace = build.workspace
+    names = default_rankings(workspace)
+    found = agreement.compare(workspace, names, targets=agreement.drawn(workspace, names), progress=build.progress)
+    agreement.keep(workspace, found, {}, lambda part, arrays, about: build.record(
+        part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
+
+
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
@@ -316,4 +326,5 @@ STEPS = {
     "lds": judge,
     "study": study,
     "detectors": detect,
+    "agreement": agree,
 }

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from attribution import UserError
-from attribution.cli import AsJson, Protocol, Where, group, print_json, progress_bar, table
+from attribution.cli import AsJson, Protocol, Rankings, Where, group, names, print_json, progress_bar, table
 from attribution.files import user_path
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
@@ -48,6 +48,38 @@ def _folders(named: list[str]) -> dict[str, Path]:
             raise UserError(f"--paper {text} does not say which ranking a folder is of; write NAME=FOLDER")
         found[name] = user_path(folder)
     return found
+
+
+@evaluate_app.command("agreement")
+def evaluate_agreement(rankings: Rankings = None, k: Annotated[int, typer.Option(help="Images of each.")] = 50,
+                       targets: Annotated[str | None, typer.Option(help="Such as 0-99; 1,000 of those that all rank "
+                                                                        "for, drawn at random, if not given.")] = None,
+                       workspace: Where = DEMO, as_json: AsJson = False):
+    """How far rankings choose the same training images: Jaccard, rank-biased overlap, Spearman over the union."""
+    from attribution import agreement
+    from attribution.edits import parse_images
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    chosen = parse_images(targets, ws.n_val, "validation") if targets else agreement.drawn(ws, names(ws, rankings))
+    with progress_bar() as progress:
+        found = agreement.compare(ws, names(ws, rankings), k, chosen, progress)
+    if not targets and ws.is_free(agreement.PART):  # the pages show it
+        agreement.keep(ws, found, made(f"evaluate agreement --rankings {','.join(found.names)} --k {k}"))
+    answer = agreement.summary(found)
+    if as_json:
+        return print_json(answer)
+    rows = [{"": a, "and": b, **{measure: _mean(answer["pairs"][a][b][measure]) for measure in agreement.MEASURES}}
+            for a, b in found.pairs]
+    table(f"first {k}, {answer['targets']:,} targets, mean (95 % over targets)", rows)
+    table("", [{"ranking": name, "same class": _mean(one["same_class"]), "another class": _mean(one["cross_class"])}
+               for name, one in answer["rankings"].items()])
+
+
+def _mean(found: dict) -> str:
+    if found["mean"] is None:
+        return "–"
+    return f"{found['mean']:.3f}" + (f" ({found['ci'][0]:.3f} to {found['ci'][1]:.3f})" if found["ci"] else "")
 
 
 @evaluate_app.command("lds")

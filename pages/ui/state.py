@@ -41,8 +41,11 @@ K_MAX = "k max"
 DISJOINT = "disjoint"
 TOGETHER = "with near-duplicates"
 
-# Of Methods; the first is bound to the address bar.
+# Of Methods; the first two are bound to the address bar.
 TAB = "tab"
+MEASURE = "measure"
+ONE_RANKING = "one ranking"
+OTHER_RANKING = "other ranking"
 STUDY_TARGETS = "how many targets"
 STUDY_RANKINGS = "study rankings"
 STUDY_KINDS = "study kinds"
