@@ -37,16 +37,16 @@ def question(spec: dict) -> dict:
     return about | {"edits": digest.hexdigest()}
 
 
-def judged(workspace, uses_val: bool) -> np.ndarray:
+def judged(workspace, uses_val: bool, without=()) -> np.ndarray:
     """The validation images that arms are judged by, int64, ascending: all, or the second half where the first has
-    been used to choose what to look at."""
-    return halves(workspace)[1] if uses_val else np.arange(workspace.n_val)
+    been used to choose what to look at; none of `without`."""
+    return np.setdiff1d(halves(workspace)[1] if uses_val else np.arange(workspace.n_val), np.asarray(without, int))
 
 
 def measure(workspace, store, spec: dict, asked: list[tuple[Edit, int]]):
     """A search (see `attribution.jobs`) that takes in the trainings `wanted` and keeps what came of them."""
     done = yield asked
-    targets = judged(workspace, spec["uses_val"])
+    targets = judged(workspace, spec["uses_val"], spec.get("without", ()))
     predicted = np.stack([one.predicted[targets] for one in done]).reshape(-1, len(ARMS), len(targets))
     body = compare(predicted.swapaxes(0, 1), workspace.val_labels[targets], targets, len(workspace.classes))
     body["edited"] = {arm: [edit.k for edit in some] for arm, some in edits(spec).items()}

@@ -380,6 +380,11 @@ class Decisions:
             rows = self.db.execute("SELECT number, spec, n, who, created FROM queues ORDER BY number DESC").fetchall()
         return [QueueRow(row[0], json.loads(row[1]), *row[2:]) for row in rows]
 
+    def decided_in(self) -> set[int]:
+        """The numbers of the queues in which anything was decided, taken back or not."""
+        with self._plainly():
+            return {row[0] for row in self.db.execute("SELECT DISTINCT queue FROM entries WHERE queue IS NOT NULL")}
+
 
 def _number(value, n: int, what: str) -> int:
     """`value` as an int. Raises UserError where it is none of 0 .. n - 1."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution import detectors
+from attribution import detectors, evidence
 from attribution.errors import UserError
 
 SHARE = 0.05  # of the training images, where nobody says how many
@@ -44,7 +44,7 @@ def spec(workspace, detector: str | None = None, size: int | None = None, given:
     if name is None:
         raise UserError("no detector has looked at these labels yet; compute them with: "
                         "python -m attribution detectors build")
-    detectors.load(workspace, name)
+    found = detectors.load(workspace, name)
     classes = len(workspace.classes)
     for number in (given, suggested):
         if number is not None and not 0 <= number < classes:
@@ -53,14 +53,14 @@ def spec(workspace, detector: str | None = None, size: int | None = None, given:
         size = usual_size(workspace) if images is None else min(len(images), LONGEST)
     if not 1 <= size <= LONGEST:
         raise UserError(f"a queue of {size} images cannot be made; give 1 to {LONGEST:,}")
-    found = {"detector": name, "size": int(size), "given": given, "suggested": suggested, "controls": bool(controls),
-             "blind": bool(blind), "seed": int(seed)}
+    asked = {"detector": name, "size": int(size), "given": given, "suggested": suggested, "controls": bool(controls),
+             "blind": bool(blind), "seed": int(seed), "uses_val": found.uses_val or _harm(workspace)}
     if images is not None:
         wrong = [i for i in images if not 0 <= i < workspace.n_train]
         if wrong:
             raise UserError(f"training image {wrong[0]} is out of range; give 0 to {workspace.n_train - 1}")
-        found["images"] = [int(i) for i in images]
-    return found | (origin or {})
+        asked["images"] = [int(i) for i in images]
+    return asked | (origin or {})
 
 
 def usual_size(workspace) -> int:
@@ -118,13 +118,28 @@ def suggestions_of(workspace, found) -> np.ndarray:
 
 
 def used_validation(workspace, log, standing: dict) -> bool:
-    """Whether validation images led to any of the decisions in `standing` (image -> `decisions.Standing`), through the
-    detector of the queue it was made in: what comes of these has to be measured on others. A detector that is no longer
-    there may have, and so may the one behind a decision that was brought in from a file."""
-    asked = {one.queue for one in standing.values()}
-    names = {row.spec.get("detector") for row in log.queues() if row.number in asked} - {None}
-    known = set(detectors.names(workspace))
-    return None in asked or any(name not in known or detectors.load(workspace, name).uses_val for name in names)
+    """Whether validation images may have led to any of the decisions in `standing` (image -> `decisions.Standing`):
+    what comes of these has to be measured on others.
+
+    They have where the detector of a queue read them when it was made, where harmed ones are shown beside the images
+    to decide about, and where a queue was made of given images, such as a target's suspects. They may have where
+    nobody knows, as of decisions that were imported.
+    """
+    made = {row.number: row.spec for row in log.queues()}
+    asked = [made.get(number, {}) for number in {one.queue for one in standing.values()}]
+    return bool(asked) and (_harm(workspace) or any("images" in spec or spec.get("uses_val", True) for spec in asked))
+
+
+def began_with(log) -> list[int]:
+    """The validation images, of either half, whose suspects somebody decided about, ascending: none of them may be
+    among those that an audit is measured on."""
+    asked = log.decided_in()
+    return sorted({row.spec["from"] for row in log.queues() if row.number in asked and "from" in row.spec})
+
+
+def _harm(workspace) -> bool:
+    """Whether the evidence shows validation images."""
+    return evidence.harm_name(workspace) is not None
 
 
 def precision(images, controls, standing: dict) -> dict[str, dict]:

@@ -33,18 +33,20 @@ def correction(workspace, standing: dict) -> Edit:
     return correct(relabelled, [item for item, one in settled.items() if one.action == "remove"])
 
 
-def spec(workspace, standing: dict, seeds: int = SEEDS, uses_val: bool = False, recipe: str | None = None) -> dict:
+def spec(workspace, standing: dict, seeds: int = SEEDS, uses_val: bool = False, recipe: str | None = None,
+         without=()) -> dict:
     """Train three arms under seeds 0 .. seeds - 1 each, for `attribution.jobs.submit`.
 
     standing: as `correction` takes it; uses_val: what the audit looked at was chosen with the first half of the
-    validation images (`attribution.prune.halves`), and the second alone may judge it.
+    validation images (`attribution.prune.halves`), and the second alone may judge it; without: validation images that
+    may not (`attribution.queues.began_with`).
     Raises UserError where nothing is corrected, where no training or no validation image is left, and for fewer than
     two seeds.
     """
     shared = common(workspace, recipe)
     if seeds < 2:
         raise UserError(f"{seeds} seeds have no spread to judge by; give at least 2")
-    if not len(arms.judged(workspace, uses_val)):
+    if not len(arms.judged(workspace, uses_val, without)):
         raise UserError("there are too few validation images to measure accuracy on; bring more")
     corrected = correction(workspace, standing)
     if not corrected.k:
@@ -60,6 +62,7 @@ def spec(workspace, standing: dict, seeds: int = SEEDS, uses_val: bool = False, 
             "decided": len(standing), "relabelled": corrected.k - removed, "removed": removed,
             "kept": settled.count("keep"), "unsure": settled.count("unsure"),
             "conflicts": len(standing) - len(settled), "correction": corrected.hash,
+            **({"without": [int(target) for target in without]} if len(without) else {}),
             "arms": {"none": [nothing().to_json()], "corrected": [corrected.to_json()],
                      "random": [edit.to_json() for edit in random]}}
 
@@ -83,10 +86,10 @@ def _reinspected(workspace, count: int, seed: int, wrong: Edit) -> Edit:
 def answer(workspace, store, spec: dict) -> dict | None:
     """What came of a worth spec, JSON, or None where it is not done.
 
-    What was asked: "seeds", "decided", "relabelled", "removed", "kept", "unsure", "conflicts", "uses_val", "correction"
-    (the hash of the audit's edit) and "errors" ("planted" or "audit": who told the random arm which labels are wrong);
-    the "recipe" and its "recipe_hash"; what `attribution.arms.compare` measured; "edited" (arm -> how many images each
-    seed's edit changes) and "made_on" (device, library, threads).
+    What was asked: "seeds", "decided", "relabelled", "removed", "kept", "unsure", "conflicts", "uses_val", "without"
+    (where there are any), "correction" (the hash of the audit's edit) and "errors" ("planted" or "audit": who told the
+    random arm which labels are wrong); the "recipe" and its "recipe_hash"; what `attribution.arms.compare` measured;
+    "edited" (arm -> how many images each seed's edit changes) and "made_on" (device, library, threads).
     """
     found = store.answer(recipes.get(spec["recipe"]).hash, arms.question(spec))
     return found and _answer(spec["recipe"], arms.question(spec), found)

@@ -14,8 +14,8 @@ from attribution.workspace import DEMO, Workspace
 @app.command("worth")
 def worth_verb(seeds: Annotated[int, typer.Option(help="Trainings an arm, paired.")] = 20, recipe: Recipe = None,
                second_half: Annotated[bool | None, typer.Option("--second-half/--all-validation", help="What it is "
-                                      "measured on; the second half if not given, where a detector of the audit has "
-                                      "read the first.")] = None,
+                                      "measured on; the second half if not given, where validation images may have "
+                                      "led to what was decided.")] = None,
                workspace: Where = DEMO, as_json: AsJson = False):
     """Accuracy with the audit's corrections, against none, and against as many random images re-inspected."""
     from attribution import queues, worth
@@ -27,9 +27,10 @@ def worth_verb(seeds: Annotated[int, typer.Option(help="Trainings an arm, paired
         standing = decisions.standing()
         if second_half is None:
             second_half = queues.used_validation(ws, decisions, standing)
+        without = queues.began_with(decisions)
     finally:
         decisions.close()
-    spec = worth.spec(ws, standing, seeds, second_half, recipe)
+    spec = worth.spec(ws, standing, seeds, second_half, recipe, without)
     store = Store.of(ws)
     answer = worth.answer(ws, store, spec)
     cached = answer is not None

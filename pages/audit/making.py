@@ -42,7 +42,7 @@ def form(ws: Workspace, newest: int) -> None:
         st.number_input("At most so many images", 1, queues.LONGEST, queues.usual_size(ws), key=state.QUEUE_SIZE)
         st.toggle("Random controls", key=state.CONTROLS,
                   help="Mixes random images in, one for twenty of the others, unmarked until they are decided: how "
-                       "often they are wrong is how often any label here is.")
+                       "often they are wrong is how often the labels outside the queue are.")
         st.toggle("Blind", key=state.BLIND, help="Hides what the detector and the models say of an image until it is "
                                                  "decided.")
         st.button("Make the queue", key="make queue", type="primary", on_click=_asked, args=(ws, number))

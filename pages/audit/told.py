@@ -74,7 +74,9 @@ def verdict(answer: dict) -> tuple[str, str]:
     else:
         word = "Worth it" if lead["ci"][0] > 0 else "Better than before, but not shown to beat random images"
     before, after = (100 * answer["accuracy"][arm]["mean"] for arm in ("none", "corrected"))
-    half = " (the second half: the first helped to choose what to look at)" if answer["uses_val"] else ""
+    half = " (the second half: the first may have helped to choose what to look at)" if answer["uses_val"] else ""
+    if answer.get("without"):
+        half += f" without {images(len(answer['without']), 'target')} that it began with"
     return word, (
         f"Accuracy {before:.1f} → {after:.1f} %: {points(gain['mean'])} points (95 % {interval(gain['ci'])}; "
         f"{len(answer['seeds'])} paired seeds, {write.count(answer['n'])} validation images{half}, recipe "

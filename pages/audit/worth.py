@@ -4,7 +4,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, jobs, replay, worth
+from attribution import UserError, Workspace, jobs, queues, replay, worth
+from attribution.decisions import Decisions
 from attribution.store import Job, Store
 from pages.audit import told
 from pages.brittleness.words import verdict_html
@@ -21,7 +22,7 @@ state_of = st.session_state
 
 def draw(ws: Workspace, standing: dict, uses_val: bool) -> None:
     """The question, its cost or how far it is, and what came of it. standing: what stands of the audit, training image
-    -> decision; uses_val: a detector that chose what to look at has seen the first half of the validation images."""
+    -> decision; uses_val: as `queues.used_validation` says."""
     goto = state_of.pop(state.GO_TO, None)
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
@@ -40,7 +41,9 @@ def _draw(ws: Workspace, store: Store, standing: dict, uses_val: bool) -> None:
     _say()
     spec, missing = None, None
     try:
-        spec = worth.spec(ws, standing, uses_val=uses_val)
+        with Decisions.of(ws) as log:
+            without = queues.began_with(log)
+        spec = worth.spec(ws, standing, uses_val=uses_val, without=without)
     except UserError as error:
         missing = error
     found = worth.answer(ws, store, spec) if spec else None

@@ -108,7 +108,7 @@ def test_the_answer(ws, store):
 def test_the_second_half_judges_where_the_first_chose(ws, store):
     done(ws, store, uses_val=True)
     app = opened(uses_val=True)
-    assert "6 validation images (the second half: the first helped to choose what to look at)" in html(app)
+    assert "6 validation images (the second half: the first may have helped to choose what to look at)" in html(app)
     assert f"python -m attribution worth --workspace {ws.path}" in [code.value for code in app.code]
 
 

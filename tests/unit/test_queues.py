@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError, detectors, queues
+from attribution.decisions import Decisions
 from attribution.detectors.base import Detector
 from tests import tiny
 
@@ -113,24 +114,51 @@ def test_precision_counts_what_was_judged():
 
 
 def test_whether_validation_images_led_to_a_decision(ws, monkeypatch):
-    rows = [SimpleNamespace(number=1, spec={"detector": "harm"}), SimpleNamespace(number=2, spec={"detector": "plain"}),
-            SimpleNamespace(number=3, spec={"detector": "gone"}), SimpleNamespace(number=4, spec={})]
+    monkeypatch.setattr(detectors, "load", lambda ws, name: SimpleNamespace(uses_val=name == "reads"))
+    specs = [queues.spec(ws, "reads"), queues.spec(ws, "plain"),
+             queues.spec(ws, "plain", images=[3], origin={"from": 7}),
+             queues.spec(ws, "plain", images=[3], origin={"of": "conflicts"})]
+    rows = [SimpleNamespace(number=number, spec=spec) for number, spec in enumerate(specs, 1)]
     log = SimpleNamespace(queues=lambda: rows)
-    monkeypatch.setattr(detectors, "names", lambda ws: ["harm", "plain"])
-    monkeypatch.setattr(detectors, "load", lambda ws, name: SimpleNamespace(uses_val=name == "harm"))
+    # what the detectors are now does not matter to a queue that was made
+    monkeypatch.setattr(detectors, "load", lambda ws, name: pytest.fail("it was looked at again"))
 
     def used(*asked):
         return queues.used_validation(ws, log, {i: SimpleNamespace(queue=number) for i, number in enumerate(asked)})
 
-    assert used(2, 1) and used(3), "one that is gone may have read them"
-    assert used(2, None), "from a file"
-    assert not used(2, 4) and not used()
+    assert used(2, 1) and not used(2) and not used()
+    assert used(2, 3), "a target named the images"
+    assert used(4), "whoever named these images before is not known"
+    assert used(2, None), "nobody knows what led to an imported decision"
+    monkeypatch.setattr(detectors, "names", lambda ws: ["harm-trak-10"])
+    assert used(2) and not used(), "harmed ones are shown beside every image"
+
+
+def test_a_queue_made_while_harmed_images_are_shown_remembers_it(ws, known, monkeypatch):
+    known(np.zeros(ws.n_train))
+    assert not queues.spec(ws)["uses_val"]
+    monkeypatch.setattr(detectors, "names", lambda ws: ["doubt", "harm-trak-10"])
+    assert queues.spec(ws)["uses_val"]
+
+
+def test_the_targets_whose_suspects_were_decided_about(ws, known, tmp_path):
+    known(np.zeros(ws.n_train))
+    with Decisions(tmp_path / "log", ws.fingerprint, ws.n_train, 3) as log:
+        for target in (7, 2, 9):
+            asked = queues.spec(ws, images=[3, 4], origin={"from": target})
+            log.add_queue(asked, [3, 4], [False, False], None, None, "Ann")
+        assert queues.began_with(log) == []
+        for queue in (1, 2):
+            log.append([{"uid": f"in {queue}", "item": 3, "action": "remove", "seen": 0}], "Ann", "tab", queue)
+        log.append([{"uid": "back", "action": "undo", "of": "in 1", "seen": 0}], "Ann", "tab", 1)
+        assert queues.began_with(log) == [2, 7], "taken back or not, it was looked at"
 
 
 def test_fifty_thousand_images_within_a_second(monkeypatch):
     n = 50_000
     rng = np.random.default_rng(0)
     ws = SimpleNamespace(n_train=n, classes=list("abcdefghij"), train_labels=rng.integers(0, 10, n))
+    monkeypatch.setattr(detectors, "names", lambda ws: [])
     scores, suggestion = rng.random(n, np.float32), rng.integers(0, 10, n)
     one = Detector("doubt", "test", "made up for a test", False, scores, suggestion, None)
     monkeypatch.setattr(detectors, "usual", lambda ws: "doubt")

@@ -164,6 +164,17 @@ def test_where_the_first_half_chose_the_second_judges(ws, store):
     assert {one["target"] for one in half["targets"]["corrected"]["repaired"]} <= set(second.tolist())
 
 
+def test_targets_that_the_audit_began_with_do_not_judge_it(ws, store):
+    second = prune.halves(ws)[1].tolist()
+    spec = worth.spec(ws, STANDING, 3, True, without=second[:2])
+    drive(ws, store, spec, improved(ws))
+    found = worth.answer(ws, store, spec)
+    assert found["n"] == 4 and found["without"] == second[:2]
+    assert worth.answer(ws, store, worth.spec(ws, STANDING, 3, True)) is None, "another question"
+    with pytest.raises(UserError, match="too few validation images"):
+        worth.spec(ws, STANDING, 3, True, without=second)
+
+
 def test_a_further_decision_is_another_state(ws, store):
     before = worth.spec(ws, STANDING, 3)
     drive(ws, store, before, improved(ws))
