@@ -35,6 +35,7 @@ export default function (component) {
   return () => {
     deck.close();
     if (hub.deck === deck) hub.deck = null;
+    hub.sendRest?.();
   };
 }
 
@@ -44,6 +45,8 @@ class Deck {
     this.pictures = make("style");
     this.root = make("div", "audit");
     this.root.tabIndex = -1;
+    this.root.setAttribute("role", "group");
+    this.root.setAttribute("aria-label", "the queue");
     parent.append(this.pictures, this.root);
     this.standing = new Map(); // image -> what the server has of it
     this.local = new Map(); // image -> what stands here as long as the server has not answered
@@ -52,6 +55,7 @@ class Deck {
     this.count = 0;
     this.done = []; // what can be undone, oldest first: {uids, changes: [[image, before, after]], at}
     this.undone = [];
+    this.held = false; // while a button is pressed or a character composed, nothing is drawn: it would be lost
     this.seen = 0; // newest entry of the log that is known here
     this.said = {};
     this.marked = new Set();
@@ -61,47 +65,81 @@ class Deck {
     this.root.addEventListener("click", (event) => this.click(event));
     // A button that was clicked keeps no focus: Enter means the given label, unless one got there with Tab.
     this.root.addEventListener("pointerdown", (event) => { if (event.target.closest("button")) event.preventDefault(); });
+    this.root.addEventListener("pointerdown", (event) => { this.held = event.button === 0; });
+    this.root.addEventListener("compositionstart", () => { this.held = true; });
+    this.root.addEventListener("compositionend", () => this.release());
+    this.release = this.release.bind(this);
+    this.warn = this.warn.bind(this);
+    for (const what of ["pointerup", "pointercancel"]) document.addEventListener(what, this.release);
+    window.addEventListener("beforeunload", this.warn);
     this.timer = setInterval(() => this.tick(), 500);
   }
 
   close() {
     document.removeEventListener("keydown", this.key);
+    for (const what of ["pointerup", "pointercancel"]) document.removeEventListener(what, this.release);
+    window.removeEventListener("beforeunload", this.warn);
     clearInterval(this.timer);
   }
+
+  // Draws what was held back, after the click that the release makes.
+  release() {
+    if (this.held) setTimeout(() => {
+      this.held = false;
+      if (this.stale) this.draw();
+    });
+  }
+
+  // Before a tab is closed with decisions that the server does not take.
+  warn(event) { if (this.pending.length && this.late) event.preventDefault(); }
 
   // -- what comes from the server
 
   take(data) {
     const fresh = !this.data || this.data.token !== data.token;
+    const place = this.data?.of === data.of && this.data.queue.number === data.queue.number ? this.place() : null;
     this.data = data;
     this.asked = null;
     this.pictures.textContent = ["pictures", "tiles", "harms"].map((name) => pictureRule(name, data[name].url)).join("");
     if (fresh) {
       this.standing = new Map();
-      this.at = data.at;
+      const at = place ?? data.at; // another way to show the same queue goes on where it was
+      this.at = this.page(at);
       this.marked.clear();
-      this.cursor = 0;
+      this.cursor = at - this.at;
+      this.anchor = undefined;
       this.client = this.client || uid();
+      // Kept as long as the page is: what was undone together is redone together, whatever was looked at meanwhile.
+      const steps = ((hub.steps ??= {})[`${data.of} ${data.queue.number}`] ??= {
+        done: data.mine.map((one) => ({ uids: [one.uid], at: data.order.indexOf(one.item), changes: [[one.item, one.old, one.now]] })),
+        undone: [],
+      });
+      this.done = steps.done;
+      this.undone = steps.undone;
       this.restore();
-      this.done = data.mine.map((one) => ({ uids: [one.uid], at: data.order.indexOf(one.item), changes: [[one.item, one.old, one.now]] }));
-      this.undone = [];
+      if (place === null && data.mode !== "wall") while (this.local.has(data.order[this.at])) this.at += 1;
       this.note = "";
       this.typed = null;
     }
     for (const [image, one] of Object.entries(data.standing)) this.learn(Number(image), one);
     this.seen = Math.max(this.seen, data.upto);
+    if (fresh) this.more();
     this.draw();
-    // Somebody who has just clicked on "wall" goes on with the keyboard here.
-    if (fresh && !/^(INPUT|TEXTAREA)$/.test(document.activeElement?.tagName)) this.root.focus({ preventScroll: true });
+    // Somebody who has just clicked on "wall" or chosen a queue goes on with the keyboard here.
+    if (fresh && !document.activeElement?.matches("textarea, input:not([role=combobox]), [aria-expanded=true]")) {
+      this.root.focus({ preventScroll: true });
+    }
     if (this.pending.length) this.post();
   }
 
   hear(post) {
-    if (!this.data || post.queue !== this.data.queue.number) return;
-    this.said = post.said;
+    if (!this.data) return;
     this.trouble = post.error;
-    for (const [image, one] of Object.entries(post.changed)) this.learn(Number(image), one);
-    this.seen = Math.max(this.seen, post.upto);
+    if (post.queue === this.data.queue.number) {
+      this.said = post.said;
+      for (const [image, one] of Object.entries(post.changed)) this.learn(Number(image), one);
+      this.seen = Math.max(this.seen, post.upto);
+    }
     const written = new Set(post.acked);
     if (this.pending.some((entry) => written.has(entry.uid))) {
       this.root.dataset.roundTrip = String(Math.round(performance.now() - this.sent));
@@ -138,7 +176,7 @@ class Deck {
       if (action === "relabel" && (labels[i] === undefined || labels[i] === null)) return;
       const same = action === "relabel" && labels[i] === item.given; // the given label is right
       const now = same ? { action: "keep" } : action === "relabel" ? { action, label: labels[i] } : { action };
-      const entry = { uid: uid(), item: item.id, seen: this.seen, reason: this.note, ...now };
+      const entry = { uid: uid(), queue: this.data.queue.number, item: item.id, seen: this.seen, reason: this.note, ...now };
       changes.push([item.id, this.stands(item.id), { ...now, who: this.data.who }]);
       uids.push(entry.uid);
       this.pending.push(entry);
@@ -146,8 +184,9 @@ class Deck {
     if (!uids.length) return;
     for (const [image, , now] of changes) this.local.set(image, now);
     this.done.push({ uids, at: this.at, changes });
-    this.undone = [];
+    this.undone.length = 0;
     this.note = "";
+    this.typed = null;
     this.post();
   }
 
@@ -162,11 +201,9 @@ class Deck {
   }
 
   decideMarked(action, label) {
-    const items = this.wall().filter((item) => this.marked.has(item.id));
-    if (!items.length) return;
+    const items = this.markedHere();
     this.decide(items, action, items.map(() => label));
-    this.marked.clear();
-    this.draw();
+    this.unmark(items);
   }
 
   // The suggestion is right: of this image, of the marked ones, or of all on the wall that are not decided.
@@ -177,10 +214,16 @@ class Deck {
       return;
     }
     if (this.blind) return;
-    const chosen = this.marked.size ? this.wall().filter((item) => this.marked.has(item.id))
-      : this.wall().filter((item) => !this.stands(item.id));
+    const marked = this.markedHere();
+    const chosen = marked.length ? marked : this.wall().filter((item) => !this.stands(item.id));
     this.decide(chosen, "relabel", chosen.map((item) => item.suggested));
-    this.marked.clear();
+    this.unmark(chosen);
+  }
+
+  markedHere() { return this.wall().filter((item) => this.marked.has(item.id)); }
+
+  unmark(items) {
+    for (const item of items) this.marked.delete(item.id);
     this.draw();
   }
 
@@ -193,13 +236,13 @@ class Deck {
     if (!step) return;
     step.uids.forEach((of, i) => {
       const [image] = step.changes[i];
-      this.pending.push({ uid: uid(), item: image, action, of, seen: this.seen });
+      this.pending.push({ uid: uid(), queue: this.data.queue.number, item: image, action, of, seen: this.seen });
       this.local.set(image, step.changes[i][side]);
     });
     to.push(step);
     this.post();
-    if (step.at >= 0 && this.data.mode !== "wall") this.go(action === "undo" ? step.at : step.at + 1);
-    else this.draw();
+    if (this.data.mode === "wall") this.go(this.page(step.at));
+    else this.go(action === "undo" ? step.at : step.at + 1);
   }
 
   // Sends all that is not written. While an answer is out, more is collected; it goes with the next one.
@@ -211,7 +254,7 @@ class Deck {
       this.sent = performance.now();
       this.since = this.flying;
     }
-    hub.send({ n: ++this.count, client: this.client, queue: this.data.queue.number, seen: this.seen, entries: this.pending });
+    hub.send({ n: ++this.count, client: this.client, seen: this.seen, entries: this.pending });
   }
 
   // Sends again what nobody answers, and says so.
@@ -241,15 +284,37 @@ class Deck {
       if (!kept || kept.of !== this.data.of) return;
       this.client = kept.client;
       const here = new Set(this.pending.map((entry) => entry.uid));
-      this.pending = [...kept.pending.filter((entry) => !here.has(entry.uid)), ...this.pending];
+      const back = kept.pending.filter((entry) => !here.has(entry.uid));
+      this.pending = [...back, ...this.pending];
+      for (const entry of back) this.again(entry);
     } catch { /* the same */ }
+  }
+
+  // Draws a decision that was made before the page was loaded again, and lets it be undone.
+  again({ uid, queue, item, action, label, of }) {
+    if (queue !== this.data.queue.number) return;
+    if (of) {
+      const place = this.done.findIndex((step) => step.uids.includes(of));
+      if (action === "undo" && place >= 0) this.done.splice(place, 1);
+      return;
+    }
+    const now = { action, label, who: this.data.who };
+    if (this.done.every((step) => !step.uids.includes(uid))) {
+      this.done.push({ uids: [uid], at: this.data.order.indexOf(item), changes: [[item, this.stands(item), now]] });
+    }
+    this.local.set(item, now);
   }
 
   // -- moving
 
   go(at) {
     const most = this.data.order.length;
-    this.at = Math.max(0, Math.min(most, at)); // one beyond the last: the end
+    const there = Math.max(0, Math.min(most, at)); // one beyond the last: the end
+    if (this.data.mode === "wall" && there !== this.at) {
+      this.cursor = 0;
+      this.anchor = undefined;
+    }
+    this.at = there;
     this.more();
     this.draw();
   }
@@ -272,6 +337,7 @@ class Deck {
       const at = (this.at + step) % order.length;
       if (!this.stands(order[at])) return this.go(this.page(at));
     }
+    if (this.data.mode !== "wall") this.go(order.length);
   }
 
   nextConflict() {
@@ -282,11 +348,18 @@ class Deck {
     }
   }
 
-  page(at) { return this.data.mode === "wall" ? at - (at % this.data.per) : at; }
+  // The image that somebody is at.
+  place() { return this.data.mode === "wall" ? Math.min(this.at + this.cursor, this.data.order.length - 1) : this.at; }
+
+  page(at) {
+    if (this.data.mode !== "wall") return at;
+    const within = Math.min(at, this.data.order.length - 1);
+    return within - (within % this.data.per);
+  }
 
   wall() {
     const { start, items, per } = this.data;
-    const first = this.page(Math.min(this.at, this.data.order.length - 1));
+    const first = this.page(this.at);
     return items.slice(Math.max(0, first - start), first + per - start);
   }
 
@@ -301,7 +374,8 @@ class Deck {
     const button = target.closest?.("button, a, [role=button], [role=option], [role=tab], [role=radio]");
     if ((event.key === "Enter" || event.key === " ") && button) return; // it was reached with Tab: it does what it says
     if (event.key.startsWith("Arrow") && target.closest?.("[role=radiogroup], [role=slider], [role=tablist]")) return;
-    if (this.press(event.key, event.repeat, event.shiftKey)) {
+    this.held = false;
+    if (this.press(keyOf(event), event.repeat, event.shiftKey)) {
       event.preventDefault();
       event.stopPropagation();
     }
@@ -361,7 +435,7 @@ class Deck {
   mark(rank, upTo) {
     const items = this.wall();
     if (!items[rank]) return;
-    if (upTo && this.anchor !== undefined) {
+    if (upTo && items[this.anchor]) {
       const [from, to] = [Math.min(rank, this.anchor), Math.max(rank, this.anchor)];
       for (let i = from; i <= to; i++) this.marked.add(items[i].id);
     } else if (this.marked.has(items[rank].id)) this.marked.delete(items[rank].id);
@@ -373,14 +447,17 @@ class Deck {
   // The box that classes are typed into, where there are more than ten, and the note.
   type(text) {
     this.typed = text;
-    this.choice = 0;
+    this.choose();
     this.draw();
     const box = this.root.querySelector(".types input");
     box?.focus();
   }
 
+  // The first class that fits, once there is something to fit: nothing typed is no class.
+  choose() { this.choice = this.typed.trim() ? 0 : -1; }
+
   typing(event, target) {
-    if (!this.root.contains(target)) return;
+    if (!this.root.contains(target) || event.isComposing) return;
     if (event.key === "Escape") {
       this.typed = null;
       target.blur();
@@ -390,10 +467,11 @@ class Deck {
       else return;
     } else if (event.key === "Enter") {
       const found = this.matches()[this.choice];
-      if (found === undefined) return;
-      this.typed = null;
-      target.blur();
-      this.decideHere("relabel", found);
+      if (found !== undefined) {
+        this.typed = null;
+        target.blur();
+        this.decideHere("relabel", found);
+      }
     } else if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       const last = this.matches().length - 1;
       this.choice = Math.max(0, Math.min(last, this.choice + (event.key === "ArrowDown" ? 1 : -1)));
@@ -414,6 +492,7 @@ class Deck {
 
   help(open) {
     this.helping = open;
+    if (!open) this.root.focus({ preventScroll: true });
     this.draw();
     this.root.querySelector(".help button")?.focus({ preventScroll: true });
   }
@@ -421,6 +500,7 @@ class Deck {
   click(event) {
     const node = event.target.closest("[data-do]");
     if (!node) return;
+    this.held = false;
     const { do: what, value } = node.dataset;
     const number = Number(value);
     const acts = {
@@ -436,10 +516,12 @@ class Deck {
   // -- drawing
 
   draw() {
-    if (!this.data) return;
+    this.stale = this.held;
+    if (!this.data || this.held) return;
     const focused = this.root.getRootNode().activeElement;
-    const kept = focused?.matches?.(".note input") ? ".note input" : focused?.matches?.(".types input") ? ".types input" : null;
+    const kept = [".note input", ".types input", ".wall"].find((name) => focused?.matches?.(name));
     const [from, to] = kept ? [focused.selectionStart, focused.selectionEnd] : [];
+    const scrolled = this.root.querySelector(".wall")?.scrollTop;
     const tabbed = focused?.dataset?.do && this.root.contains(focused) ? `[data-do="${focused.dataset.do}"][data-value="${focused.dataset.value || ""}"]` : null;
     const parts = [this.bar()];
     if (this.at >= this.data.order.length) parts.push(this.end());
@@ -448,12 +530,14 @@ class Deck {
     if (this.data.mode !== "wall") parts.push(this.film());
     if (this.helping) parts.push(this.sheet());
     this.root.replaceChildren(...parts);
+    const wall = this.root.querySelector(".wall");
+    if (wall && this.root.dataset.at === String(this.at)) wall.scrollTop = scrolled;
     this.root.dataset.at = String(this.at);
     this.root.dataset.waiting = String(this.pending.length);
     if (kept) {
       const box = this.root.querySelector(kept);
-      box?.focus();
-      box?.setSelectionRange(from, to);
+      box?.focus({ preventScroll: true });
+      box?.setSelectionRange?.(from, to);
     } else if (tabbed) this.root.querySelector(tabbed)?.focus({ preventScroll: true });
   }
 
@@ -478,7 +562,7 @@ class Deck {
     if (conflicts) bar.append(this.button("conflict", "", `${conflicts} with two answers`, "", "loud"));
     const { length } = this.pending;
     const late = length && this.late ? `${length} not saved yet: the server does not answer; this page keeps trying` : "";
-    const state = make("span", "saved" + (this.trouble || late ? " bad" : ""), late || this.trouble || (length ? "saving…" : "saved"));
+    const state = make("span", "saved" + (this.trouble || late ? " bad" : ""), this.trouble || late || (length ? "saving…" : "saved"));
     state.setAttribute("role", "status");
     bar.append(state);
     return bar;
@@ -584,7 +668,9 @@ class Deck {
   drawWall() {
     const { classes, scale } = this.data;
     const wall = make("div", "wall");
+    wall.tabIndex = 0;
     wall.setAttribute("role", "listbox");
+    wall.setAttribute("aria-activedescendant", `tile-${this.cursor}`);
     wall.setAttribute("aria-multiselectable", "true");
     wall.setAttribute("aria-label", "images to mark");
     const items = this.wall();
@@ -592,6 +678,7 @@ class Deck {
     items.forEach((item, rank) => {
       const stands = this.stands(item.id), hidden = this.blind && !stands;
       const tile = make("div", "tile" + (rank === this.cursor ? " here" : "") + (stands ? " decided" : ""));
+      tile.id = `tile-${rank}`;
       tile.setAttribute("role", "option");
       tile.setAttribute("aria-selected", String(this.marked.has(item.id)));
       tile.dataset.do = "mark";
@@ -640,7 +727,7 @@ class Deck {
       classes.forEach((name, c) => labels.append(this.button("class", c, name, String(c), !wall && item?.given === c ? "given" : "")));
     }
     const acts = make("div", "line");
-    const marked = this.marked.size;
+    const marked = wall ? this.markedHere().length : 0;
     const whose = wall ? (marked ? ` (${marked})` : "") : "";
     acts.append(this.button("keep", "", `given is right${whose}`, "Enter"));
     if (!this.blind || !wall) {
@@ -648,11 +735,13 @@ class Deck {
     }
     acts.append(this.button("unsure", "", `unsure${whose}`, "S"), this.button("remove", "", `remove${whose}`, "X"),
       this.button("undo", "", "undo", "U"), this.button("redo", "", "redo", "Y"));
-    acts.querySelector("[data-do=undo]").disabled = !this.done.length;
-    acts.querySelector("[data-do=redo]").disabled = !this.undone.length;
+    // Not `disabled`, which drops the focus: Enter would then mean the given label.
+    const off = (button, is) => button.setAttribute("aria-disabled", String(is));
+    off(acts.querySelector("[data-do=undo]"), !this.done.length);
+    off(acts.querySelector("[data-do=redo]"), !this.undone.length);
     if (wall) {
-      for (const what of ["keep", "unsure", "remove"]) acts.querySelector(`[data-do=${what}]`).disabled = !marked;
-      labels.querySelectorAll("button").forEach((one) => { one.disabled = !marked; });
+      for (const what of ["keep", "unsure", "remove"]) off(acts.querySelector(`[data-do=${what}]`), !marked);
+      labels.querySelectorAll("button").forEach((one) => off(one, !marked));
       acts.append(this.button("all", "", marked ? "mark none" : "mark all", "*"));
     }
     acts.append(this.button("back", "", wall ? "previous wall" : "previous", "K"), this.button("next", "", wall ? "next wall" : "next", "J"),
@@ -682,7 +771,7 @@ class Deck {
     input.value = this.typed;
     input.placeholder = "number or name";
     input.setAttribute("aria-label", "class: number or name");
-    input.addEventListener("input", () => { this.typed = input.value; this.choice = 0; this.list(); });
+    input.addEventListener("input", () => { this.typed = input.value; this.choose(); this.list(); });
     this.found = make("div", "found");
     box.append(input, this.found);
     this.list();
@@ -721,6 +810,14 @@ class Deck {
     sheet.append(make("b", "", "Keys"), table, this.button("help", "", "close", "H"));
     return sheet;
   }
+}
+
+// What a key says on any layout: digits are those of the row over the letters (AZERTY has them behind Shift), and where
+// letters are not Latin ones, the place on the keyboard counts.
+function keyOf({ key, code = "", shiftKey }) {
+  if (/^Digit\d$/.test(code) && !shiftKey) return code.at(-1);
+  if (/^Key[A-Z]$/.test(code) && key.length === 1 && key > "~") return code.at(-1).toLowerCase();
+  return key;
 }
 
 function uid() {

@@ -4,7 +4,24 @@
 export default function ({ data, setStateValue }) {
   const hub = (window.lineupAudit ??= {});
   hub.send = (value) => setStateValue("outbox", value);
+  hub.sendRest = () => sendRest(hub, data);
   hub.heard = data;
-  hub.deck?.hear(data);
-  return () => { hub.send = hub.heard = null; };
+  if (hub.deck) hub.deck.hear(data);
+  else hub.sendRest();
+  return () => { hub.send = hub.sendRest = hub.heard = null; };
+}
+
+// What a deck that is no longer drawn had not sent, or not heard of: it lies where the deck keeps it over a reload.
+function sendRest(hub, data) {
+  try {
+    const kept = JSON.parse(sessionStorage.getItem("lineup.audit") || "null");
+    if (!kept || kept.of !== data.of) return;
+    const written = new Set(data.acked);
+    kept.pending = kept.pending.filter((entry) => !written.has(entry.uid));
+    sessionStorage.setItem("lineup.audit", JSON.stringify(kept));
+    const last = kept.pending.at(-1)?.uid;
+    if (!last || hub.rest === last) return; // sent once: what cannot be written is tried again with the deck
+    hub.rest = last;
+    hub.send({ n: Date.now(), client: kept.client, seen: data.upto, entries: kept.pending });
+  } catch { /* a browser that keeps nothing */ }
 }

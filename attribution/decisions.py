@@ -266,7 +266,7 @@ class Decisions:
         person's name; client: a browser or a program, those of one client cannot contradict each other; queue: number
         of the queue they were made in. Raises UserError for anything else, and where nothing can be written.
         """
-        entries = [self._checked(entry) for entry in entries]
+        entries = [self.checked(entry) for entry in entries]
         who, client = _text(who, "a name", WORD), _text(client, "a client", WORD)
         now = time.time()
         with self._plainly(), Transaction(self.db):
@@ -292,8 +292,9 @@ class Decisions:
         return self.db.execute(f"INSERT INTO entries ({COLUMNS.removeprefix('id, ')}) VALUES "
                                f"({','.join('?' * len(row))})", row).lastrowid
 
-    def _checked(self, entry: dict) -> dict:
-        """An entry with every key there may be, None for what it has not."""
+    def checked(self, entry: dict) -> dict:
+        """An entry with every key there may be, None for what it has not. Raises UserError for one that can never be
+        written."""
         action = entry.get("action")
         if action not in DECISIONS + REVISIONS:
             raise UserError(f"there is no action {action!r}; say one of {', '.join(DECISIONS + REVISIONS)}")

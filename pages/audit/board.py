@@ -1,5 +1,6 @@
 """What stands of an audit, for the page: the log of decisions is read once, and then only what is new in it."""
 
+import itertools
 import threading
 
 import streamlit as st
@@ -33,19 +34,20 @@ def _board(folder: str) -> Board:
     return Board()
 
 
-def take(ws: Workspace, log: Decisions, queue, outbox: dict, who: str, written: set[str]) -> dict:
-    """Writes the decisions that a browser sent: {"acked": [uids], "error": sentence or None}. written: the uids that
-    this session has written before, which grows.
+def take(ws: Workspace, log: Decisions, outbox: dict, who: str, written: set[str]) -> dict:
+    """Writes the decisions that a browser sent, each with the queue it was made in, whichever is on view by now:
+    {"acked": [uids], "error": sentence or None}. written: the uids that this session has written before, which grows.
 
-    What can never be written, because it fits no image or class of this queue, counts as acknowledged and is told of;
+    What can never be written, because it fits no image or class of its queue, counts as acknowledged and is told of;
     where the log cannot be written nothing is acknowledged, and the browser sends it again.
     """
     good, told, bad = [], [], None
-    images = set(queue.items)
+    images = {number: set(queue.items) for number in {_number(entry) for entry in outbox["entries"]}
+              if (queue := log.queue(number))}
     uids = {str(entry.get(name)) for entry in outbox["entries"] for name in ("uid", "of")}
     known = log.known(uids) | {entry["uid"] for entry in outbox["entries"] if entry.get("action") in DECISIONS}
     for entry in outbox["entries"]:
-        wrong = _wrong(ws, entry, images)
+        wrong = _wrong(ws, entry, images.get(_number(entry), set())) or _unfit(log, entry)
         if not wrong and entry["action"] in REVISIONS and entry.get("of") not in known:
             wrong = "A decision to take back is no longer in the log; the one who took it back may make it anew."
         if wrong:
@@ -55,11 +57,27 @@ def take(ws: Workspace, log: Decisions, queue, outbox: dict, who: str, written: 
         told.append(entry["uid"])
     if good:
         try:
-            log.append(good, who, str(outbox["client"])[:64], queue.number)
+            for number, of_it in itertools.groupby(good, _number):
+                log.append(list(of_it), who, str(outbox["client"])[:64], number)
         except UserError as error:
             return {"acked": [], "error": f"{error}. Nothing is lost here: it is tried again."}
     written.update(told)
     return {"acked": told, "error": bad}
+
+
+def _number(entry: dict) -> int:
+    """The queue that an entry was made in, 0 where it names none."""
+    number = entry.get("queue")
+    return number if type(number) is int and 0 < number < 1 << 62 else 0
+
+
+def _unfit(log: Decisions, entry: dict) -> str | None:
+    """What the log has against an entry, such as half a character in its note, or None."""
+    try:
+        log.checked(entry)
+    except UserError as error:
+        return f"A decision was left out: {error}."
+    return None
 
 
 def _wrong(ws: Workspace, entry: dict, images: set[int]) -> str | None:

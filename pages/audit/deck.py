@@ -19,7 +19,7 @@ and "mode" ("one" or "wall"), "per" (images of a wall), "classes", "who", "of" (
 the detector has ranked), "pictures", "tiles" and "harms" (atlases), "scale", "bigScale" and "filmScale".
 
 What the browser sends: the deck's "at" {"token", "at"}, the place it wants further images around; the post's "outbox"
-{"n", "client", "queue", "seen", "entries"}: all that it does not know to be written.
+{"n", "client", "seen", "entries"}: all that it does not know to be written, each with the queue it was made in.
 """
 
 import numpy as np
@@ -139,11 +139,14 @@ def _sources(ws, mode: str) -> dict:
             "harmed": found.harmed and f"validation images it harms most, by {found.harmed}"}
 
 
-def post_data(queue, standing: dict, upto: int, changed: set[int], answer: dict) -> dict:
-    """What the post answers. changed: images of the queue that were decided about since the browser last knew."""
-    return {"queue": queue.number, "acked": answer["acked"], "error": answer["error"], "upto": upto,
-            "changed": {image: told(standing.get(image), upto) for image in sorted(changed)},
-            "said": {"lines": lines(queue, standing)}}
+def post_data(ws: Workspace, queue, standing: dict, upto: int, changed: set[int], answer: dict) -> dict:
+    """What the post answers. queue: the one on view, or None. changed: its images that were decided about since the
+    browser last knew."""
+    found = {"of": ws.fingerprint, "queue": None, "acked": answer["acked"], "error": answer["error"], "upto": upto}
+    if queue is None:
+        return found
+    return found | {"queue": queue.number, "said": {"lines": lines(queue, standing)},
+                    "changed": {image: told(standing.get(image), upto) for image in sorted(changed)}}
 
 
 def lines(queue, standing: dict) -> list[str]:

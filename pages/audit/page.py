@@ -48,8 +48,9 @@ def _audit(ws: Workspace, log: Decisions) -> None:
         view = st.segmented_control("Audit", VIEWS, required=True, key=state.ROOM_OF_AUDIT,
                                     bind="query-params") or VIEWS[0]
         if view == VIEWS[0]:
-            number = st.selectbox("Queue", list(by_name), key=state.QUEUE, bind="query-params", width=280,
+            number = st.selectbox("Queue", list(by_name), key=state.QUEUE, width=280,
                                   persist_state="session", format_func=lambda number: _named(ws, by_name[number]))
+            _remember(number)
             making.form(ws, rows[0].number)
             mode = st.segmented_control("Show", MODES, default=MODES[0], required=True, key=state.MODE,
                                         bind="query-params", persist_state="session")
@@ -70,6 +71,7 @@ def _audit(ws: Workspace, log: Decisions) -> None:
         st.caption(write.plain(_about(ws, queue)))
         return
     state_of.pop(state.JUMP, None)  # the deck begins anew when it is drawn again
+    _post(ws, None, who)
     if view == VIEWS[1]:
         take_home.draw(ws, log, who)
     else:
@@ -82,10 +84,22 @@ def _start(by_name: dict) -> None:
     if state.ROOM_OF_AUDIT not in state_of and state.ROOM_OF_AUDIT not in st.query_params:
         state_of[state.ROOM_OF_AUDIT] = VIEWS[0]
     link = st.query_params.get(state.QUEUE)
-    if state.QUEUE not in state_of and link is not None and link not in by_name:
-        st.warning(write.sentence(f"there is no queue {link} here; this is the newest one"),
-                   icon=":material/link_off:")
-        del st.query_params[state.QUEUE]
+    if not link or link == state_of.get(state.QUEUE_LINK):
+        return
+    if link in by_name:
+        state_of[state.QUEUE] = link
+        return
+    st.warning(write.sentence(f"there is no queue {link[:40]} here; this is the newest one"),
+               icon=":material/link_off:")
+    del st.query_params[state.QUEUE]
+
+
+def _remember(number: str) -> None:
+    """Puts the queue's number in the address: it is what a reload opens, whatever has been made meanwhile. (A bound
+    widget would put its words there, and take nothing else.)"""
+    state_of[state.QUEUE_LINK] = number
+    if st.query_params.get(state.QUEUE) != number:
+        st.query_params[state.QUEUE] = number
 
 
 def _named(ws: Workspace, row) -> str:
@@ -139,7 +153,8 @@ def _begin(ws: Workspace, queue: Queue, mode: str, per: int) -> tuple[str, int]:
     link = state_of.pop(state.OPEN_AT, None) or st.query_params.get(state.AUDIT_IMAGE, "")
     of = (queue.number, mode, per, link)
     known = state_of.get(state.JUMP)
-    if known and (known["of"][:3] == of[:3] and not link or known["of"] == of):
+    st.query_params.pop(state.AUDIT_IMAGE, None)  # it is of this deck, and of none that is asked for later
+    if known and known["of"][:3] == of[:3] and not link:
         return known["token"], known["at"]
     if link.isdigit() and int(link) in queue.items:
         at = queue.items.index(int(link))
@@ -154,20 +169,27 @@ def _begin(ws: Workspace, queue: Queue, mode: str, per: int) -> tuple[str, int]:
     return token, at
 
 
-def _post(ws: Workspace, queue: Queue, who: str) -> None:
-    """Takes decisions in as the browser sends them, and tells it what is written, by others, too."""
+def _post(ws: Workspace, queue: Queue | None, who: str) -> None:
+    """Takes decisions in as the browser sends them, and tells it what is written, by others, too. Without a queue on
+    view it takes those that were still on their way, and draws the page anew with them."""
 
-    @st.fragment(run_every=LISTEN)
+    @st.fragment(run_every=LISTEN if queue else None)
     def draw():
         outbox = (state_of.get("post") or {}).get("outbox")
         answer, seen = {"acked": [], "error": None}, 0
+        written = state_of.setdefault(state.WRITTEN, set())
+        known = len(written)
         with Decisions.of(ws) as log:
-            if isinstance(outbox, dict) and outbox.get("queue") == queue.number:
-                answer = board.take(ws, log, queue, outbox, who, state_of.setdefault(state.WRITTEN, set()))
+            if isinstance(outbox, dict):
+                answer = board.take(ws, log, outbox, who, written)
                 seen = int(outbox["seen"])
             standing, upto = board.board(ws).read(log)
-            changed = {entry.item for entry in log.entries(after=seen)} & set(queue.items)
-        deck.post(deck.post_data(queue, standing, upto, changed, answer))
+            changed = {entry.item for entry in log.entries(after=seen)} & set(queue.items) if queue else set()
+        deck.post(deck.post_data(ws, queue, standing, upto, changed, answer))
+        if queue is None and answer["error"]:
+            st.error(write.sentence(answer["error"]))
+        if queue is None and len(written) > known:
+            st.rerun()
 
     draw()
 

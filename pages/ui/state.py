@@ -60,6 +60,7 @@ MODE = "mode"
 WHO = "who"
 AUDIT_IMAGE = "image"  # in a link only: the image of the queue to open at
 PER_WALL = "images of a wall"
+QUEUE_LINK = "queue link"  # the queue that the address names
 JUMP = "jump"  # the deck that is on view, and where it began
 OPEN_AT = "open at"  # the image that the next deck is to begin at
 WRITTEN = "written"  # the uids of decisions that this session has written

@@ -46,11 +46,11 @@ def add(log, ws, **asked) -> int:
 
 def entry(item, action="keep", **more):
     entry.count = getattr(entry, "count", 0) + 1
-    return {"uid": f"u{entry.count}", "item": int(item), "action": action, "seen": 0, "reason": "", **more}
+    return {"uid": f"u{entry.count}", "item": int(item), "action": action, "seen": 0, "reason": "", "queue": 1, **more}
 
 
 def sent(*entries, client="browser"):
-    return {"n": 1, "client": client, "queue": 1, "seen": 0, "entries": list(entries)}
+    return {"n": 1, "client": client, "seen": 0, "entries": list(entries)}
 
 
 def drawn(ws, log, queue, mode="one", at=0, **more):
@@ -119,7 +119,7 @@ def test_two_answers_are_told_of(ws, log, queue):
 def test_the_post_says_what_is_new_and_how_good_the_detector_is(ws, log, queue):
     log.append([entry(queue.items[0], "relabel", label=0), entry(queue.items[1])], "me", "browser", 1)
     standing, upto = board.Board().read(log)
-    data = deck.post_data(queue, standing, upto, {queue.items[1]}, {"acked": ["x"], "error": None})
+    data = deck.post_data(ws, queue, standing, upto, {queue.items[1]}, {"acked": ["x"], "error": None})
     assert data["acked"] == ["x"] and list(data["changed"]) == [queue.items[1]] and data["upto"] == 2
     assert data["said"]["lines"] == ["1 of 2 wrong so far: 50% (95 % 9% to 91%)"]
 
@@ -129,8 +129,8 @@ def test_the_post_says_what_is_new_and_how_good_the_detector_is(ws, log, queue):
 def test_what_is_sent_twice_is_written_once(ws, log, queue):
     outbox, written = sent(entry(queue.items[0]), entry(queue.items[1], "remove")), set()
     for _ in range(2):
-        assert board.take(ws, log, queue, outbox, "me", written)["acked"] == [e["uid"] for e in outbox["entries"]]
-    assert board.take(ws, log, queue, outbox, "me", set())["error"] is None, "as after a restart of the server"
+        assert board.take(ws, log, outbox, "me", written)["acked"] == [e["uid"] for e in outbox["entries"]]
+    assert board.take(ws, log, outbox, "me", set())["error"] is None, "as after a restart of the server"
     assert len(log.entries()) == 2
 
 
@@ -138,17 +138,27 @@ def test_what_is_sent_twice_is_written_once(ws, log, queue):
     ({"item": 10**6}, "not in this queue"), ({"item": "3"}, "not in this queue"), ({"uid": 7}, "not in this queue"),
     ({"action": "drop table"}, "does not know"), ({"action": "relabel", "label": 3}, "none of the 3 classes"),
     ({"action": "relabel", "label": "0"}, "none of the 3 classes"), ({"reason": "x" * 501}, "more than 500"),
-    ({"action": "undo", "of": "nobody's"}, "no longer in the log")])
+    ({"action": "undo", "of": "nobody's"}, "no longer in the log"), ({"queue": 2}, "not in this queue"),
+    ({"queue": "1"}, "not in this queue"), ({"reason": "half \ud83d"}, "half of a character"),
+    ({"seen": "all"}, "left out")])
 def test_what_fits_no_image_or_class_is_left_out_and_said(ws, log, queue, wrong, says):
     good = entry(queue.items[0])
-    answer = board.take(ws, log, queue, sent(entry(queue.items[1]) | wrong, good), "me", set())
+    answer = board.take(ws, log, sent(entry(queue.items[1]) | wrong, good), "me", set())
     assert says in answer["error"] and len(answer["acked"]) == 2, "it is not sent for ever"
     assert [one.uid for one in log.entries()] == [good["uid"]]
 
 
+def test_what_was_decided_in_a_queue_that_is_no_longer_on_view_is_written_as_made_in_it(ws, log, queue):
+    add(log, ws, size=3)
+    here, there = entry(queue.items[0], queue=2), entry(queue.items[9])
+    answer = board.take(ws, log, sent(there, here), "me", set())
+    assert answer["error"] is None and [(one.item, one.queue) for one in log.entries()] == [
+        (queue.items[9], 1), (queue.items[0], 2)]
+
+
 def test_a_decision_and_its_undo_may_come_together(ws, log, queue):
     one = entry(queue.items[0], "remove")
-    answer = board.take(ws, log, queue, sent(one, entry(queue.items[0], "undo", of=one["uid"])), "me", set())
+    answer = board.take(ws, log, sent(one, entry(queue.items[0], "undo", of=one["uid"])), "me", set())
     assert answer["error"] is None and board.Board().read(log)[0] == {}
 
 
@@ -157,7 +167,7 @@ def test_where_nothing_can_be_written_nothing_is_acknowledged(ws, log, queue, mo
         raise UserError("the data folder is full")
 
     monkeypatch.setattr(log, "append", full)
-    answer = board.take(ws, log, queue, sent(entry(queue.items[0])), "me", set())
+    answer = board.take(ws, log, sent(entry(queue.items[0])), "me", set())
     assert answer["acked"] == [] and "Nothing is lost here" in answer["error"]
 
 
