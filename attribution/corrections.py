@@ -259,14 +259,17 @@ def _lines(path: Path) -> Iterator[tuple[int, dict]]:
             if absent := [name for name in NEEDED if name not in header]:
                 raise UserError(f"{path} has no column {absent[0]}; name a {FILE} that was exported, with its first "
                                 "row")
-            number = 1
+            if twice := [name for name, count in Counter(header).items() if count > 1 and name in COLUMNS]:
+                raise UserError(f"{path} has two columns {twice[0]}; keep one of them")
+            some = False
             for number, values in enumerate(reader, 2):
                 if values and len(values) != len(header):
                     raise UserError(f"row {number} of {path} has {len(values)} columns and the first has "
                                     f"{len(header)}; export it again")
                 if values:
+                    some = True
                     yield number, dict(zip(header, values))
-            if number == 1:
+            if not some:
                 raise UserError(f"{path} holds no corrections, only names of columns; export it again")
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{path} is no CSV in UTF-8 ({str(error).splitlines()[0]}); name a {FILE} that was "

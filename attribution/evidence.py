@@ -100,5 +100,6 @@ def neighbours(workspace, feature: str, images: np.ndarray, k: int = NEIGHBOURS)
 
 def _unit(features) -> np.ndarray:
     features = np.array(features, np.float32)
+    np.nan_to_num(features, copy=False, posinf=0, neginf=0)  # like none, rather than an image that there is not
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     return features

@@ -38,15 +38,20 @@ def load(workspace, name: str) -> Detector:
         stored = ", ".join(names(workspace)) or "none; build them with: python -m attribution detectors build"
         raise UserError(f"no detector {name!r} in {workspace.name}; it has {stored}")
     about = workspace.manifest["parts"][f"detectors/{name}"]
+    again = f"build it again with: python -m attribution detectors build {name}"
+    if absent := [key for key in ("family", "about", "uses_val", "suggests") if key not in about]:
+        raise UserError(f"the detector {name} of {workspace.name} was stored by another version, without its "
+                        f"{absent[0]!r}; {again}")
     folder = workspace.folder(f"detectors/{name}")
     scores = np.asarray(read_array(folder / "scores.npy", workspace.n_train), np.float32)
     suggestion = None
     if about["suggests"]:
         suggestion = np.asarray(read_array(folder / "suggestion.npy", workspace.n_train), np.int64)
     fits = scores.ndim == 1 and np.isfinite(scores).all()
-    if not fits or suggestion is not None and suggestion.max() >= len(workspace.classes):
-        raise UserError(f"the detector {name} of {workspace.name} holds what cannot be; build it again with: "
-                        f"python -m attribution detectors build {name}")
+    if suggestion is not None:
+        fits &= suggestion.ndim == 1 and 0 <= suggestion.min() and suggestion.max() < len(workspace.classes)
+    if not fits:
+        raise UserError(f"the detector {name} of {workspace.name} holds what cannot be; {again}")
     return Detector(name, about["family"], about["about"], about["uses_val"], scores, suggestion, about.get("digest"))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from attribution import recipes
 from attribution.detectors.base import Found
+from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.store import Store
 
@@ -99,6 +100,8 @@ def compute(workspace, names: list[str], progress) -> dict[str, Found]:
         builds.train_halves(workspace, SPLITS, progress, both=True)
     said, labels = opinion(workspace), workspace.train_labels
     known = np.flatnonzero(said.models)
+    if not len(known):
+        raise UserError("of every training image all models that are known saw it; train some that did not")
     probabilities, given = said.probabilities[known], labels[known]
     suggestion = labels.copy()
     suggestion[known] = probabilities.argmax(1)

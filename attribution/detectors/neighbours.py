@@ -3,6 +3,7 @@
 import numpy as np
 
 from attribution.detectors.base import Found, digest
+from attribution.errors import UserError
 
 FAMILY = "knn"
 #: the number that kNN accuracies are measured with, so that none is chosen here
@@ -36,9 +37,13 @@ def compute(workspace, names: list[str], progress) -> dict[str, Found]:
     found = {}
     for name in names:
         features = _features(name)
+        train = np.asarray(workspace.feature(features).train)
+        if not np.isfinite(train).all():  # the search would find nothing, and say so with numbers
+            raise UserError(f"{name} cannot be built: {features} holds values that are not finite; make that again, or "
+                            "name other detectors")
         aware = ", which has seen the labels" if features == "supervised" else ""
         scores, suggestion = disagreement(
-            np.asarray(workspace.feature(features).train), workspace.train_labels, len(workspace.classes),
+            train, workspace.train_labels, len(workspace.classes),
             lambda *at, name=name: progress(f"{name}: images", *at))
         found[name] = Found(scores, suggestion, f"{K} nearest in {features}{aware}", more={"k": K})
     return found

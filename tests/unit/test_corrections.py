@@ -288,7 +288,9 @@ def test_a_file_that_cannot_be_is_refused_whole(ws, log, tmp_path, change, said)
     (b"PAR1" * 100, "has no column image"), ("image,new\n".encode("utf-16"), "is no CSV in UTF-8"),
     (b'image,new,action,data_set\n3,"Bar,relabel', "is no CSV"), (b"x" * 200_000, "is no CSV"),
     (b"image,new,action,data_set\n3,,keep\n", "row 2 of .* has 3 columns and the first has 4"),
-    (b"image;new;action;data_set\n3;;keep;0\n", "has no column image"), (None, "there is no file at"),
+    (b"image;new;action;data_set\n3;;keep;0\n", "has no column image"),
+    (b"image,new,image,action,data_set\n3,,4,keep,0\n", "has two columns image; keep one"),
+    (b"image,new,action,data_set\r\n\r\n\r\n", "holds no corrections"), (None, "there is no file at"),
     ("folder", "there is no file at")])
 def test_what_is_no_such_file(ws, log, tmp_path, content, said):
     file = tmp_path / "given.csv"

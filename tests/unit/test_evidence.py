@@ -33,6 +33,14 @@ def test_twins_do_not_bring_the_image_in_among_its_own_neighbours(ws):
     assert not (found == np.arange(ws.n_train)[:, None]).any()
 
 
+def test_an_image_whose_features_are_no_numbers_has_neighbours_that_there_are(ws):
+    features = np.array(ws.feature("moco").train, np.float32)
+    features[4] = np.nan
+    ws._features["moco"] = SimpleNamespace(train=features)
+    found = evidence.neighbours(ws, "moco", np.array([4, 5]))
+    assert found.min() >= 0 and 4 not in found[0] and set(found[1, :15] % 3) == {2}
+
+
 def test_the_evidence_about_a_planted_error(ws, monkeypatch):
     said = np.full((ws.n_train, 3), [0.9, 0.06, 0.04], np.float32)
     monkeypatch.setattr(detectors, "opinion", lambda ws: SimpleNamespace(probabilities=said, about="5 models"))

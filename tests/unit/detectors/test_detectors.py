@@ -99,6 +99,41 @@ def test_a_detector_that_is_not_there_or_not_whole(ws):
         detectors.load(ws, "knn-moco")
 
 
+@pytest.mark.parametrize("suggestion", [np.full(60, -1), np.zeros((60, 2), int)])
+def test_suggestions_that_cannot_be(ws, suggestion):
+    detectors.build(ws, ["knn-moco"])
+    np.save(ws.path / "detectors" / "knn-moco" / "suggestion.npy", suggestion)
+    with pytest.raises(UserError, match="build it again"):
+        detectors.load(ws, "knn-moco")
+
+
+def test_one_that_another_version_stored(ws):
+    detectors.build(ws, ["knn-moco"])
+    ws.manifest["parts"]["detectors/knn-moco"].pop("suggests")
+    with pytest.raises(UserError, match="was stored by another version, without its 'suggests'; build it again"):
+        detectors.load(ws, "knn-moco")
+    detectors.build(ws, ["knn-moco"])
+    assert detectors.load(ws, "knn-moco").suggestion is not None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_no_numbers(ws, value):
+    features = np.array(ws.feature("moco").train, np.float32)
+    features[4, 0] = value
+    np.save(ws.path / "features" / "moco" / "train.npy", features)
+    ws.record("features/moco", {}, ["features/moco/train.npy"])
+    with pytest.raises(UserError, match="knn-moco cannot be built: moco holds values that are not finite"):
+        detectors.build(Workspace.open(ws.path), ["knn-moco"])
+
+
+def test_models_that_saw_every_image(ws):
+    np.save(ws.path / "out_of_subset" / "sums.npy", np.zeros((60, 3), np.float32))
+    np.save(ws.path / "out_of_subset" / "counts.npy", np.zeros(60, int))
+    for name in ("confident", "out-of-subset"):
+        with pytest.raises(UserError, match="all models that are known saw it"):
+            detectors.build(ws, [name])
+
+
 def test_those_that_came_with_a_workspace_stay(ws, tmp_path, monkeypatch):
     detectors.build(ws)
     monkeypatch.setattr("attribution.workspace.DEMO", ws.path)
