@@ -9,22 +9,22 @@ from attribution.store import Store
 from attribution.support import Support
 from pages.brittleness import growth, words
 from pages.ui import palette, state
-from tests.pages.test_brittleness import html, opened, texts, ws  # noqa: F401 - a fixture among them
+from tests.pages.test_brittleness import html, opened, texts
 
 
 @pytest.fixture
-def store(ws):  # noqa: F811
+def store(ws):
     store = Store.of(ws)
     yield store
     store.close()
 
 
-def asked(ws, store, targets=(0, 4), **more):  # noqa: F811
+def asked(ws, store, targets=(0, 4), **more):
     spec = jobs.study_spec(ws, list(targets), ["trak-10", "l2-moco"], ["remove"], k_max=8)
     return store.add_job(spec | more, jobs.describe(spec))
 
 
-def answer(ws, store, ranking, target, support):  # noqa: F811
+def answer(ws, store, ranking, target, support):
     version = ws.ranking(ranking).version
     store.put_support(recipes.get(ws.recipe).hash, ranking, target, "remove", "default", 8, {
         "status": "flipped" if support else "censored", "support": support, "lo": support and support - 1 or 8,
@@ -39,13 +39,13 @@ def keys(app) -> set:
     return {button.key for button in app.button}
 
 
-def test_without_a_study_there_is_a_way_to_ask_for_one(ws):  # noqa: F811
+def test_without_a_study_there_is_a_way_to_ask_for_one(ws):
     app = opened(view="studies")
     assert not app.exception and not app.button and app.header[0].value == "No study has been asked for here"
     assert [link.proto.page for link in app.get("page_link")] == ["methods"]
 
 
-def test_a_study_is_watched_paused_resumed_and_cancelled(ws, store):  # noqa: F811
+def test_a_study_is_watched_paused_resumed_and_cancelled(ws, store):
     number = asked(ws, store)
     app = opened(view="studies")
     assert not app.exception and "2 targets under 2 rankings" in texts(app)
@@ -75,7 +75,7 @@ def test_a_study_is_watched_paused_resumed_and_cancelled(ws, store):  # noqa: F8
     assert f"Job {again.id}, waiting" in bar(app) and [*app.query_params["job"]] == [str(again.id)]
 
 
-def test_a_link_to_a_study_opens_it(ws, store):  # noqa: F811
+def test_a_link_to_a_study_opens_it(ws, store):
     old, new = asked(ws, store), asked(ws, store, targets=[5])
     store.finish_job(old, "done")
     app = opened(job=str(old))
@@ -87,7 +87,7 @@ def test_a_link_to_a_study_opens_it(ws, store):  # noqa: F811
     assert new != old
 
 
-def test_a_study_beyond_the_list_is_opened_by_its_number(ws, store):  # noqa: F811
+def test_a_study_beyond_the_list_is_opened_by_its_number(ws, store):
     numbers = [asked(ws, store, again=again) for again in range(9)]
     app = opened(job=str(numbers[0]))
     assert not app.exception and f"Job {numbers[0]}, waiting for the runner" in bar(app)
@@ -95,7 +95,7 @@ def test_a_study_beyond_the_list_is_opened_by_its_number(ws, store):  # noqa: F8
     assert f"Job {numbers[6]}, waiting for the runner, 6 jobs before it" in bar(app)
 
 
-def test_looking_at_studies_keeps_the_question(ws, store):  # noqa: F811
+def test_looking_at_studies_keeps_the_question(ws, store):
     app = opened(target="3", k="2", ranking="trak-10")
     app.button_group(key=state.KIND).set_value("mislabel").run()
     for view in ("studies", "one target"):
@@ -105,7 +105,7 @@ def test_looking_at_studies_keeps_the_question(ws, store):  # noqa: F811
     assert app.number_input(key=state.TARGET).value == 3
 
 
-def test_a_study_is_opened_from_the_history_and_any_job_is_paused_there(ws, store):  # noqa: F811
+def test_a_study_is_opened_from_the_history_and_any_job_is_paused_there(ws, store):
     number = asked(ws, store)
     app = opened()
     app.button(key=f"pause {number}").click().run()
@@ -114,7 +114,7 @@ def test_a_study_is_opened_from_the_history_and_any_job_is_paused_there(ws, stor
     assert not app.exception and f"Job {number}, paused" in bar(app)
 
 
-def test_a_paused_question_can_go_on(ws, store):  # noqa: F811
+def test_a_paused_question_can_go_on(ws, store):
     spec = jobs.retrain_spec(ws, 3, "trak-10", "remove", 2)
     number = store.add_job(spec, jobs.describe(spec))
     store.pause_job(number)
@@ -124,7 +124,7 @@ def test_a_paused_question_can_go_on(ws, store):  # noqa: F811
     assert store.job(number).state == "queued" and f"Job {number}: Waiting for the runner" in texts(app)
 
 
-def test_what_goes_wrong_with_a_button_is_one_sentence(ws, store, monkeypatch):  # noqa: F811
+def test_what_goes_wrong_with_a_button_is_one_sentence(ws, store, monkeypatch):
     store.pause_job(asked(ws, store))
     app = opened(view="studies")
 
