@@ -712,7 +712,8 @@ class Deck {
     button.dataset.do = what;
     button.dataset.value = value;
     if (key) button.append(make("kbd", "", key));
-    button.append(text);
+    button.append(make("span", "", text));
+    if (text.length > 30) button.title = text; // it is cut
     return button;
   }
 
