@@ -623,7 +623,7 @@ class Deck {
     if (stands.reason) line.append(make("span", "faint", ` · ${stands.reason}`));
     if (item.control) line.append(make("span", "faint", " · a random control"));
     if (stands.conflict?.length) {
-      const others = stands.conflict.map((one) => `${one.who}: ${words(one)}`).join("; ");
+      const others = stands.conflict.map((one) => `${one.who}: ${words(one)}${one.reason ? ` (${one.reason})` : ""}`).join("; ");
       line.append(make("div", "loud", `Two answers. ${others}. Decide again, and yours settles it; until then nothing is corrected.`));
     }
     return line;
@@ -712,7 +712,8 @@ class Deck {
     button.dataset.do = what;
     button.dataset.value = value;
     if (key) button.append(make("kbd", "", key));
-    button.append(text);
+    button.append(make("span", "", text));
+    if (text.length > 30) button.title = text; // it is cut
     return button;
   }
 
@@ -787,8 +788,8 @@ class Deck {
   film() {
     const film = make("div", "film");
     film.setAttribute("aria-hidden", "true");
-    const first = Math.max(0, Math.min(this.at - FILM, this.data.order.length - 2 * FILM - 1));
-    for (let at = first; at <= first + 2 * FILM && at < this.data.order.length; at++) {
+    const first = Math.max(0, this.at - FILM);
+    for (let at = first; at <= Math.max(this.at + FILM, 2 * FILM) && at < this.data.order.length; at++) {
       const item = this.item(at);
       const stands = this.stands(this.data.order[at]);
       const frame = make("span", "frame" + (at === this.at ? " here" : "") + (stands ? " decided" : ""));

@@ -55,7 +55,8 @@ def told(one, upto: int) -> dict:
     """What stands of an image, as the browser takes it; action None where nothing does."""
     if one is None:
         return {"action": None, "upto": upto}
-    others = [{"who": other.who, "action": other.action, "label": other.label} for other in one.conflict]
+    others = [{"who": other.who, "action": other.action, "label": other.label, "reason": other.reason}
+              for other in one.conflict]
     return {"action": one.action, "label": one.label, "who": one.who, "reason": one.reason, "conflict": others,
             "upto": upto}
 

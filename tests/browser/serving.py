@@ -30,14 +30,15 @@ class Server:
 
 
 @contextmanager
-def server(data: Path, workspace: Path | None = None, seconds: float = 60):
-    """Serves `workspace` (None: the demo) on a free port with results in `data`; yields a Server, stops it at the end.
+def server(data: Path, workspace: Path | None = None, seconds: float = 60, port: int | None = None):
+    """Serves `workspace` (None: the demo) on `port`, a free one if not given, with results in `data`; yields a Server,
+    stops it at the end.
 
     It is started as `make run` starts it. Raises RuntimeError with its output when it is not healthy in `seconds`.
     """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+        port = port or probe.getsockname()[1]
     data.mkdir(parents=True, exist_ok=True)
     with suppress(OSError):  # where images are that a workspace reads in place
         shutil.copy(data_folder() / "roots.json", data)

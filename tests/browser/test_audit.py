@@ -9,9 +9,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
-from attribution import Workspace, detectors
+from attribution import Workspace, detectors, queues
 from attribution.decisions import DECISIONS, Decisions
 from tests import tiny
 from tests.browser import serving
@@ -263,6 +263,185 @@ def test_two_people_do_not_overwrite_each_other(page, shapes, ws, browser, error
     bob.context.close()
 
 
+def frozen(shapes, wanted=True):
+    """Stops the server where it is, or lets it go on: what is sent meanwhile waits."""
+    shapes.process.send_signal(signal.SIGSTOP if wanted else signal.SIGCONT)
+
+
+def choose(page, text):
+    """By mouse alone: the page may be waiting for its server."""
+    for one in (page.get_by_role("combobox", name="Queue"), page.get_by_role("option", name=text)):
+        one.wait_for()
+        box = one.bounding_box()
+        page.mouse.click(box["x"] + 20, box["y"] + 10)
+
+
+def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes, ws, errors):
+    """Whatever is looked at meanwhile: another queue, a wall, what is taken home, the page loaded anew."""
+    opened(page, shapes)
+    with Decisions.of(ws) as log:
+        spec = queues.spec(ws, size=3)
+        log.add_queue(spec, queue(ws).items[:3][::-1], [False] * 3, [0] * 3, [0] * 3, "me")
+    opened(page, shapes, "/audit?queue=1")
+    ways = [lambda: choose(page, "2 · knn-moco"), lambda: choose(page, "1 · knn-moco"),
+            lambda: page.get_by_role("radio", name="wall").evaluate("node => node.click()"),
+            lambda: page.get_by_role("radio", name="one image").evaluate("node => node.click()"),
+            lambda: page.get_by_role("radio", name="take home").evaluate("node => node.click()")]
+    expected = []
+    for n, away in enumerate(ways):
+        one = 2 if n == 1 else 1
+        if n == 3:
+            page.keyboard.press("Space")
+        items = queue(ws, one).items
+        at = int(deck(page).get_attribute("data-at"))
+        frozen(shapes)
+        if n == 3:
+            cursor = int(deck(page).locator(".wall").get_attribute("aria-activedescendant").removeprefix("tile-"))
+            expected.append((items[cursor], one))
+            page.keyboard.press("x")
+        else:
+            expected += [(items[at], one), (items[at + 1], one)]
+            page.keyboard.press("x")
+            page.keyboard.press("s")
+        away()
+        frozen(shapes, False)
+        serving.settle(page)
+        if n < 4:
+            saved(page)
+        else:
+            expect(page.locator(".lu-facts")).to_contain_text(f"{len({item for item, _ in expected})}decided",
+                                                              timeout=SAVED)
+        assert [(one.item, one.queue) for one in entries(ws)] == expected
+    page.get_by_role("radio", name="queue", exact=True).click()
+    saved(page)
+    page.keyboard.press("u")  # and can be taken back
+    saved(page)
+    assert (entries(ws)[-1].action, entries(ws)[-1].item) == ("undo", expected[-1][0])
+
+    page.keyboard.press("x")
+    saved(page)
+    frozen(shapes)
+    at = int(deck(page).get_attribute("data-at"))
+    page.keyboard.press("x")
+    with pytest.raises(TimeoutError):
+        page.reload(timeout=500)
+    frozen(shapes, False)
+    serving.settle(page)
+    saved(page)
+    expect(deck(page)).to_have_attribute("data-at", str(at + 1))
+    assert (entries(ws)[-1].item, entries(ws)[-1].queue) == (queue(ws).items[at], 1)
+    page.keyboard.press("u")
+    saved(page)
+    assert entries(ws)[-1].action == "undo"
+
+
+def test_a_server_that_comes_back_is_sent_what_it_missed(page, tmp_path, monkeypatch, errors):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    (tmp_path / "w").mkdir()
+    ws = tiny.write(tmp_path / "w")
+    detectors.build(ws, ["knn-moco"])
+    with serving.server(tmp_path / "data", workspace=ws.path) as running:
+        opened(page, running)
+        page.keyboard.press("x")
+        saved(page)
+        running.process.kill()
+        running.process.wait()
+        page.keyboard.press("s")
+        page.keyboard.press("x")
+        expect(deck(page).get_by_role("status")).to_contain_text("2 not saved yet", timeout=SAVED)
+        port = int(running.url.rpartition(":")[2])
+        with serving.server(tmp_path / "data", workspace=ws.path, port=port):
+            expect(deck(page).get_by_role("status")).to_have_text("saved", timeout=4 * SAVED)
+            assert [one.action for one in entries(ws)] == ["remove", "unsure", "remove"]
+            expect(deck(page)).to_have_attribute("data-at", "3")
+
+
+def test_an_answer_takes_no_click_and_no_place(page, shapes, ws, errors):
+    """What the server says is drawn at once, but not under a button that is held, and a wall stays where it is."""
+    opened(page, shapes)
+    box = deck(page).get_by_role("button", name="unsure").bounding_box()
+    page.mouse.move(box["x"] + 20, box["y"] + 10)
+    for _ in range(6):
+        page.mouse.down()
+        page.wait_for_timeout(90)  # as long as a finger: the answer to the one before comes in
+        page.mouse.up()
+        page.wait_for_timeout(60)
+    saved(page)
+    assert len(standing(ws)) == 6
+    page.set_viewport_size({"width": 700, "height": 900})
+    page.get_by_role("radio", name="wall").click()
+    wall = deck(page).locator(".wall")
+    # The tiny queue would fit its wall.
+    deck(page).evaluate("node => node.parentNode.appendChild(Object.assign(document.createElement('style'), "
+                        "{ textContent: '.wall { max-height: 200px !important; min-height: 0 !important }' }))")
+    wall.evaluate("node => { node.scrollTop = 150 }")
+    tile = deck(page).locator(".tile").nth(30)
+    tile.scroll_into_view_if_needed()
+    before = wall.evaluate("node => node.scrollTop")
+    tile.click()
+    expect(deck(page).locator(".tile[aria-selected=true]")).to_have_count(1)
+    assert before > 0 and wall.evaluate("node => node.scrollTop") == before
+    page.wait_for_timeout(3500)  # others are listened for
+    assert wall.evaluate("node => node.scrollTop") == before
+
+
+def test_keys_do_the_same_on_other_keyboards_and_whatever_has_the_focus(page, shapes, ws, errors):
+    opened(page, shapes)
+    for key, code in (("&", "Digit1"), ("à", "Digit0"), ("ы", "KeyS"), ("X", "KeyX"), ("1", "Numpad1")):
+        page.evaluate("([key, code]) => document.body.dispatchEvent(new KeyboardEvent('keydown', "
+                      "{ key, code, bubbles: true, composed: true }))", [key, code])
+    saved(page)
+    given = [int(ws.train_labels[item]) for item in queue(ws).items[:5]]
+    said = [(one.action, one.label) for one in entries(ws)]
+    label = [("keep", None) if given[i] == c else ("relabel", c) for i, c in ((0, 1), (1, 0), (4, 1))]
+    assert said == [label[0], label[1], ("unsure", None), ("remove", None), label[2]]
+
+    page.keyboard.press("h")
+    page.keyboard.press("h")
+    page.keyboard.press("Enter")  # no button has the focus after the help
+    expect(deck(page)).to_have_attribute("data-at", "6")
+    undo = deck(page).get_by_role("button", name="undo")
+    undo.focus()
+    for _ in range(8):  # more often than there is something to undo
+        page.keyboard.press("Enter")
+    saved(page)
+    assert standing(ws) == {} and sum(one.action == "undo" for one in entries(ws)) == 6
+    expect(undo).to_be_focused()
+
+    page.get_by_role("button", name="New queue").click()
+    page.get_by_role("button", name="Make the queue").wait_for()
+    page.keyboard.press("x")  # there is something else in front
+    page.keyboard.press("Escape")
+    with Decisions.of(ws) as log:
+        log.add_queue(queues.spec(ws, size=1), queue(ws).items[:1], [False], [0], [0], "me")
+    opened(page, shapes, "/audit?queue=1")
+    page.get_by_role("combobox", name="Queue").click()
+    page.get_by_role("option", name="2 · knn-moco · 1 images").click()
+    expect(deck(page).get_by_text("0 of 1 decided")).to_be_visible()
+    page.keyboard.press("x")  # whoever has chosen a queue goes on with its keys
+    expect(deck(page).get_by_text("All of its images are decided.")).to_be_visible()
+    saved(page)
+    assert standing(ws) == {queue(ws).items[0]: ("remove", None)} and entries(ws)[-1].queue == 2
+
+
+def test_the_address_names_the_queue(page, shapes, ws, errors):
+    """Another one that is made meanwhile changes nothing about a page that is loaded again."""
+    opened(page, shapes)
+    with Decisions.of(ws) as log:
+        log.add_queue(queues.spec(ws, size=3), queue(ws).items[:3], [False] * 3, [0] * 3, [0] * 3, "Ann")
+    page.reload()
+    expect(page.get_by_role("combobox", name="Queue")).to_have_value("1 · knn-moco · 50 images")
+    opened(page, shapes, f"/audit?queue=1&image={queue(ws).items[7]}")
+    expect(deck(page)).to_have_attribute("data-at", "7")
+    page.get_by_role("combobox", name="Queue").click()
+    page.get_by_role("option", name="2 · knn-moco").click()
+    expect(page).to_have_url(re.compile(r"[?&]queue=2"))
+    expect(deck(page)).to_have_attribute("data-at", "0")
+    assert page.get_by_test_id("stAlert").count() == 0
+    page.go_back()
+    expect(page.get_by_role("combobox", name="Queue")).to_have_value("1 · knn-moco · 50 images")
+
+
 def test_what_was_said_to_be_saved_outlives_the_servers_death(page, shapes, ws):
     opened(page, shapes)
     for key in ["0", "x", "s", "1", "Enter"]:
@@ -297,8 +476,10 @@ def test_over_ten_classes_are_typed(page, tmp_path, monkeypatch, errors):
         expect(deck(page).locator(".found button").first).to_have_text("12 kind 12")
         page.keyboard.press("Enter")
         page.keyboard.press("/")
+        page.keyboard.press("Enter")  # nothing typed is no class
         page.keyboard.type("fox")
-        page.keyboard.press("Enter")
+        deck(page).get_by_role("button", name="🦊 fox").click()
+        expect(deck(page).locator(".types input")).to_have_count(0)
         page.keyboard.press("/")
         page.keyboard.type("kind 99")
         page.keyboard.press("ArrowDown")

@@ -108,11 +108,12 @@ def test_what_stands_goes_along_and_ones_own_can_be_undone(ws, log, queue):
 
 def test_two_answers_are_told_of(ws, log, queue):
     one = queue.items[0]
-    log.append([entry(one, "relabel", label=0)], "Ann", "hers", 1)
+    log.append([entry(one, "relabel", label=0, reason="a bar")], "Ann", "hers", 1)
     log.append([entry(one)], "Bob", "his", 1)
     standing, upto = board.Board().read(log)
     told = deck.told(standing[one], upto)
-    assert told["who"] == "Bob" and told["conflict"] == [{"who": "Ann", "action": "relabel", "label": 0}]
+    assert told["who"] == "Bob" and told["conflict"] == [
+        {"who": "Ann", "action": "relabel", "label": 0, "reason": "a bar"}]
     assert deck.told(None, 5) == {"action": None, "upto": 5}
 
 
