@@ -816,7 +816,7 @@ class Deck {
 // What a key says on any layout: digits are those of the row over the letters (AZERTY has them behind Shift), and where
 // letters are not Latin ones, the place on the keyboard counts.
 function keyOf({ key, code = "", shiftKey }) {
-  if (/^Digit\d$/.test(code) && !shiftKey) return code.at(-1);
+  if (/^Digit\d$/.test(code) && !shiftKey && key !== "*") return code.at(-1);
   if (/^Key[A-Z]$/.test(code) && key.length === 1 && key > "~") return code.at(-1).toLowerCase();
   return key;
 }

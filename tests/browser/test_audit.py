@@ -214,6 +214,10 @@ def test_a_wall_is_marked_and_accepted_and_undone_at_once(page, shapes, ws, erro
     page.keyboard.press("u")
     saved(page)
     assert standing(ws) == {}
+    page.keyboard.press("*")
+    expect(deck(page).locator(".tile[aria-selected=true]")).to_have_count(50)
+    page.keyboard.press("*")
+    expect(deck(page).locator(".tile[aria-selected=true]")).to_have_count(0)
     deck(page).get_by_role("button", name="accept all suggestions").click()
     saved(page)
     assert len(standing(ws)) == 50 and standing(ws)[3] == ("relabel", 0)
