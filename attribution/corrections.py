@@ -324,7 +324,8 @@ def bring(ws, decisions: Decisions, path: Path | str, who: str) -> dict:
     told = [one for one in found if one.action != CONFLICT]
     new = [one for one in told if one.item not in standing
            or (standing[one.item].action, standing[one.item].label) != (one.action, one.label)]
-    client = f"import {hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    with path.open("rb") as stream:
+        client = f"import {hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
     decisions.append([{"uid": uuid.uuid4().hex, "item": one.item, "action": one.action, "label": one.label, "seen": 0,
                        "reason": _reason(called, one.note)} for one in new], who, client)
     standing = decisions.standing()

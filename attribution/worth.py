@@ -3,8 +3,9 @@ as many random images re-inspected instead.
 
 The random arm spends the audit's effort without its ranking: each seed re-inspects as many training images, drawn at
 random, and puts right those whose label is wrong. Which these are the workspace knows where it records planted errors;
-this stands for an inspector who never errs, and is generous to the random arm. Elsewhere nobody knows but the audit
-itself: then those are put right that it has corrected, and errors it has not found stay unfound.
+this stands for an inspector who never errs on these, and is generous to the random arm; errors that nobody planted
+stay unfound by it. Elsewhere nobody knows but the audit itself: then those are put right that it has corrected, and
+errors it has not found stay unfound.
 
 The recorded errors are read here, when a spec is made, and nowhere on the way to a training: the spec has the edits.
 """

@@ -6,6 +6,7 @@ import typer
 
 from attribution import detectors
 from attribution.cli import AsJson, Where, group, print_json, progress_bar, split, table
+from attribution.errors import UserError
 from attribution.workspace import DEMO, Workspace
 
 detectors_app = group("detectors", "Detectors of mislabeled training images: build, list.")
@@ -18,6 +19,8 @@ def detectors_build(names: Annotated[str | None, typer.Argument(
     """Compute detectors and store them. Where no models are known that did not see the images, eight half-models are
     trained first; trainings that were done are not repeated."""
     ws = Workspace.open(workspace)
+    if names is not None and not split(names):
+        raise UserError("no detector is named; give names with commas between, or none for all")
     with progress_bar() as progress:
         built = detectors.build(ws, split(names) if names is not None else None, progress)
     if as_json:
