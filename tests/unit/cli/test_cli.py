@@ -62,7 +62,7 @@ def test_info(answer, run):
     assert found["workspace"] == "tiny" and found["dataset"] == {
         "name": "shapes", "n_train": 60, "n_val": 12, "classes": tiny.CLASSES, "fingerprint": "0" * 64, "planted": 1}
     assert found["features"] == [{"name": "moco", "dim": 3, "knn_accuracy": None}]
-    names = ["esvm-moco", "l2-moco", "cosine-moco", "trak-10", "random"]
+    names = ["esvm-moco", "l2-moco", "cosine-moco", "ridge-moco", "signed-moco", "trak-10", "random"]
     assert [ranking["name"] for ranking in found["rankings"]] == names
     assert found["rankings"][3] == {"name": "trak-10", "method": "TRAK", "signed": True, "models": 0,
                                     "top1_same_class": 1.0}
