@@ -64,7 +64,7 @@ def test_info(answer, run):
     assert found["features"] == [{"name": "moco", "dim": 3, "knn_accuracy": None}]
     names = ["esvm-moco", "l2-moco", "cosine-moco", "ridge-moco", "signed-moco", "trak-10", "random"]
     assert [ranking["name"] for ranking in found["rankings"]] == names
-    assert found["rankings"][3] == {"name": "trak-10", "method": "TRAK", "signed": True, "models": 0,
+    assert found["rankings"][5] == {"name": "trak-10", "method": "TRAK", "signed": True, "models": 0,
                                     "top1_same_class": 1.0}
     assert {"name", "hash", "accuracy", "seconds", "device"} == set(found["recipes"][0])
     code, out, _ = run("info")
