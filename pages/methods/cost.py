@@ -17,6 +17,8 @@ from pages.ui import format as write
 MEASURE = ["evaluate", "cost"]
 POLL = "1s"
 OPEN = ("ridge", "signed")  # methods whose markers are drawn open: colour alone does not tell so many apart
+APART = 0.025  # powers of ten between rankings that cost the same
+SHAPES = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "cross": "✚"}
 BUILD = "of all it rests on: features, base models or models on random halves"
 state_of = st.session_state
 
@@ -89,32 +91,39 @@ def _under_way(ws: Workspace) -> None:
 
 def chart(rows: list[dict], lds: dict | None) -> go.Figure:
     """LDS, and removal AUC where there is one, against build seconds on a logarithmic axis; a point a ranking, with its
-    95 % interval. Those that took no building stand at its left end."""
+    95 % interval. Those that took no building stand at its left end; rankings of one feature set cost the same, and
+    stand side by side."""
     panels = [(key, title) for key, title in (("lds", "LDS"), ("auc", "removal AUC"))
               if any(row[key] is not None for row in rows)]
     timed = [row for row in rows if row["build_seconds"] is not None]
     positive = [row["build_seconds"] for row in timed if row["build_seconds"] > 0]
     least, most = math.floor(math.log10(min(positive, default=1))), math.ceil(math.log10(max(positive, default=10)))
     nothing = 10.0 ** (least - 1)
+    methods = list(dict.fromkeys(row["ranking"].partition("-")[0] for row in timed if "-" in row["ranking"] and row["live"]))
     figure = make_subplots(1, max(1, len(panels)), subplot_titles=[title for _, title in panels],
                            horizontal_spacing=0.07)
     named = set()
     for column, (key, _) in enumerate(panels, 1):
+        of: dict[str, list[dict]] = {}
         for row in timed:
-            if row[key] is None:
-                continue
-            method = row["ranking"].partition("-")[0]
-            colour, _, marker = palette.line(row["ranking"])
-            ends = row[f"{key}_ci"] or (row[key], row[key])
+            if row[key] is not None:
+                of.setdefault(row["ranking"].partition("-")[0], []).append(row)
+        for method, points in of.items():
+            aside = APART * (methods.index(method) - (len(methods) - 1) / 2) if method in methods else 0
+            ends = [row[f"{key}_ci"] or (row[key], row[key]) for row in points]
             figure.add_scatter(
-                x=[row["build_seconds"] or nothing], y=[row[key]], name=row["method"], legendgroup=method,
-                mode="markers", showlegend=method not in named,
-                marker={"color": colour, "size": 10, "symbol": f"{marker}-open" if method in OPEN else marker,
+                x=[(row["build_seconds"] or nothing) * 10**aside for row in points], y=[row[key] for row in points],
+                name=points[0]["method"], legendgroup=method, showlegend=method not in named, mode="markers",
+                cliponaxis=False,
+                marker={"color": palette.line(points[0]["ranking"])[0], "size": 10,
+                        "symbol": [palette.line(row["ranking"])[2] + "-open" * (method in OPEN) for row in points],
                         "line": {"width": 2 if method in OPEN else 0}},
-                error_y={"type": "data", "symmetric": False, "array": [ends[1] - row[key]],
-                         "arrayminus": [row[key] - ends[0]], "thickness": 1, "width": 2},
-                hovertemplate=f"{row['ranking']}: %{{y:.3f}}, 95 % {words.interval(ends, 3)}, "
-                              f"{build_text(row['build_seconds'])} to build<extra></extra>", row=1, col=column)
+                error_y={"type": "data", "symmetric": False, "thickness": 1, "width": 2,
+                         "array": [high - row[key] for row, (_, high) in zip(points, ends)],
+                         "arrayminus": [row[key] - low for row, (low, _) in zip(points, ends)]},
+                customdata=[f"{row['ranking']}: {row[key]:.3f}, 95 % {words.interval(row[f'{key}_ci'], 3)}, "
+                            f"{build_text(row['build_seconds'])} to build" for row in points],
+                hovertemplate="%{customdata}<extra></extra>", row=1, col=column)
             named.add(method)
         if key == "lds" and lds.get("ceiling") is not None:
             figure.add_hline(lds["ceiling"], line={"dash": "dot", "width": 1, "color": "#808080"},
@@ -131,7 +140,10 @@ def chart(rows: list[dict], lds: dict | None) -> go.Figure:
 def _caption(ws: Workspace, found: dict, rows: list[dict], lds: dict | None) -> None:
     lines = [f"Queries were measured on {found['machine']}, {found['made']}: the first {found['k']} images of a "
              f"target, median of {found['targets']} targets, on one thread. Build times are as each part's provenance "
-             "has them, with all that a ranking rests on; the similarities of one feature set share its training."]
+             "has them, with all that a ranking rests on; the similarities of one feature set share its training, and are drawn side by side."]
+    shapes = {palette.line(f"-{name}")[2]: name for name in reversed(ws.features())}
+    if len(shapes) > 1:
+        lines.append(f"Features: {', '.join(f'{SHAPES[shape]} {name}' for shape, name in reversed(shapes.items()))}.")
     untimed = [row["ranking"] for row in rows if row["build_seconds"] is None]
     if untimed:
         lines.append(f"Not in the chart, since nobody timed all of it: {', '.join(untimed)}.")
