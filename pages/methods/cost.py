@@ -99,7 +99,8 @@ def chart(rows: list[dict], lds: dict | None) -> go.Figure:
     positive = [row["build_seconds"] for row in timed if row["build_seconds"] > 0]
     least, most = math.floor(math.log10(min(positive, default=1))), math.ceil(math.log10(max(positive, default=10)))
     nothing = 10.0 ** (least - 1)
-    methods = list(dict.fromkeys(row["ranking"].partition("-")[0] for row in timed if "-" in row["ranking"] and row["live"]))
+    live = [row["ranking"] for row in timed if row["live"] and "-" in row["ranking"]]
+    methods = list(dict.fromkeys(name.partition("-")[0] for name in live))
     figure = make_subplots(1, max(1, len(panels)), subplot_titles=[title for _, title in panels],
                            horizontal_spacing=0.07)
     named = set()
@@ -140,7 +141,8 @@ def chart(rows: list[dict], lds: dict | None) -> go.Figure:
 def _caption(ws: Workspace, found: dict, rows: list[dict], lds: dict | None) -> None:
     lines = [f"Queries were measured on {found['machine']}, {found['made']}: the first {found['k']} images of a "
              f"target, median of {found['targets']} targets, on one thread. Build times are as each part's provenance "
-             "has them, with all that a ranking rests on; the similarities of one feature set share its training, and are drawn side by side."]
+             "has them, with all that a ranking rests on; the similarities of one feature set share its training, and "
+             "are drawn side by side."]
     shapes = {palette.line(f"-{name}")[2]: name for name in reversed(ws.features())}
     if len(shapes) > 1:
         lines.append(f"Features: {', '.join(f'{SHAPES[shape]} {name}' for shape, name in reversed(shapes.items()))}.")

@@ -225,3 +225,12 @@ def test_cancel_from_the_command_line(home, run, monkeypatch):
     code, out, err = run("jobs", "cancel", number)
     assert (code, out) == (0, f"job {number} is cancelled\n"), err
     store.close()
+
+
+def test_cost(answer, run, home):
+    found = answer("evaluate", "cost", "--rankings", "trak-10,random")
+    assert {"machine", "k", "targets"} < set(found) and list(found["rankings"]) == ["trak-10", "random"]
+    assert found["rankings"]["trak-10"]["parts"]["seconds"] == {"rankings/trak-10": None}
+    assert not (home.path / "cost").exists(), "some rankings are not what the pages show"
+    code, out, _ = run("evaluate", "cost")
+    assert code == 0 and "ridge-moco" in out and (home.path / "cost" / "cost.json").exists()
