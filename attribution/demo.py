@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import agreement, builds, detectors, jobs, lds, measure, recipes, support, supports
+from attribution import agreement, builds, cost, detectors, jobs, lds, measure, recipes, support, supports
 from attribution.builds import BASE_SEEDS, HELD_OUT, TUNING
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
@@ -278,6 +278,13 @@ def agree(build: Build) -> None:
         part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
 
 
+def price(build: Build) -> None:
+    """What every ranking costs, queries measured on this machine."""
+    workspace = build.workspace
+    write_json(build.folder / cost.PART / "cost.json", cost.measure(workspace, progress=build.progress))
+    workspace.record(cost.PART, {**made("demo build"), "device": cost.machine()}, [f"{cost.PART}/cost.json"])
+
+
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
@@ -327,4 +334,5 @@ STEPS = {
     "study": study,
     "detectors": detect,
     "agreement": agree,
+    "cost": price,
 }

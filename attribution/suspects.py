@@ -56,8 +56,10 @@ def suspects(workspace, target: int, detector: str) -> list[Suspect]:
 
 
 def accusers(workspace) -> list[str]:
-    """The rankings that name suspects: the usual ones, and any other with a sign; chance names nobody."""
-    signed = [name for name in workspace.rankings() if workspace.ranking(name).signed]
+    """The rankings that name suspects: the usual ones, and any other that is stored and has a sign; chance names
+    nobody, and a similarity's sign is a guess."""
+    rankings = [workspace.ranking(name) for name in workspace.rankings()]
+    signed = [ranking.name for ranking in rankings if ranking.signed and not ranking.live]
     return [name for name in dict.fromkeys([*default_rankings(workspace), *signed]) if name != "random"]
 
 

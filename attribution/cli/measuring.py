@@ -1,4 +1,4 @@
-"""Verbs that measure: evaluate supports, lds, mislabels."""
+"""Verbs that measure: evaluate supports, agreement, lds, cost, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,7 +11,7 @@ from attribution.files import user_path
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
-evaluate_app = group("evaluate", "Measure rankings: supports, lds; and detectors: mislabels.")
+evaluate_app = group("evaluate", "Measure rankings: supports, agreement, lds, cost; and detectors: mislabels.")
 
 
 @evaluate_app.command("supports")
@@ -98,6 +98,30 @@ def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
     ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"
     print(f"{answer['masks']} halves x {answer['seeds']} seeds, alpha {answer['alpha']}; noise ceiling {ceiling}")
     table("", [{"ranking": name, **row} for name, row in answer["rankings"].items()])
+
+
+@evaluate_app.command("cost")
+def evaluate_cost(rankings: Annotated[str | None, typer.Option(help="Names, with commas; all, if not given.")] = None,
+                  workspace: Where = DEMO, as_json: AsJson = False):
+    """What each ranking stores, took to build and takes for a query, measured here, beside its LDS and removal AUC."""
+    from attribution import cost
+
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        found = cost.measure(ws, names(ws, rankings) if rankings else None, progress)
+    if not rankings and ws.is_free(cost.PART):  # the pages show it
+        cost.keep(ws, found, cost.provenance())
+    store = Store.of(ws)
+    rows = cost.card(found, *cost.worth(ws, store))
+    store.close()
+    if as_json:
+        return print_json({**{name: found[name] for name in ("machine", "k", "targets")}, "rankings": {
+            row["ranking"]: {**row, "parts": {name: found["rankings"][row["ranking"]][name]
+                                              for name in ("bytes", "seconds")}} for row in rows}})
+    table(f"queries: first {found['k']}, median of {found['targets']} targets, one thread of {found['machine']}",
+          [{"ranking": row["ranking"], "MB": row["bytes"] / 1e6, "build s": row["build_seconds"],
+            "query ms": row["query_ms"], "LDS": row["lds"], "95 %": row["lds_ci"], "AUC": row["auc"],
+            "95 % ": row["auc_ci"]} for row in rows])
 
 
 @evaluate_app.command("mislabels")

@@ -133,11 +133,15 @@ def first(values: np.ndarray, k: int) -> np.ndarray:
 
 def names(workspace) -> list[str]:
     """Names of all rankings of a workspace: similarity in each feature set, then the stored ones, then random."""
-    from attribution.rankings.similarity import METHODS
+    from attribution.rankings import similarity
 
-    live = [f"{method}-{feature}" for feature in workspace.features() for method in METHODS]
-    stored = sorted(part.split("/")[1] for part in workspace.manifest["parts"] if part.startswith("rankings/"))
+    stored = _stored(workspace)
+    live = [name for name in similarity.names(workspace) if name not in stored]
     return live + sorted(stored, key=lambda name: not name.startswith("trak")) + ["random"]
+
+
+def _stored(workspace) -> list[str]:
+    return sorted(part.split("/")[1] for part in workspace.manifest["parts"] if part.startswith("rankings/"))
 
 
 def load(workspace, name: str) -> Ranking:
@@ -150,7 +154,7 @@ def load(workspace, name: str) -> Ranking:
         raise UserError(f"no ranking {name!r} in {workspace.name}; it has {', '.join(names(workspace))}")
     if name == "random":
         return Random(workspace)
+    if name in _stored(workspace):
+        return Stored(workspace, name)
     method, _, feature = name.partition("-")
-    if method in similarity.METHODS and feature in workspace.features():
-        return similarity.METHODS[method](workspace, feature)
-    return Stored(workspace, name)
+    return similarity.METHODS[method](workspace, feature)

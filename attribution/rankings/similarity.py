@@ -1,13 +1,14 @@
-"""Similarity rankings in a feature set, computed when asked: exemplar SVM, L2 and cosine.
+"""Similarity rankings in a feature set, computed when asked: exemplar SVM, L2, cosine, ridge, and signed cosine.
 
-The method of "A Simple and Efficient Baseline for Data Attribution on Images" (arXiv 2311.03386), section 3. None of
-the three knows the model, and none has a harmful end.
+The first three are of "A Simple and Efficient Baseline for Data Attribution on Images" (arXiv 2311.03386), section 3.
+None of all knows the model, and none but the last has a harmful end, which there is a heuristic.
 """
 
 from functools import cached_property
 
 import numpy as np
 
+from attribution.errors import UserError
 from attribution.rankings import Ranked, Ranking, check_k, first
 from attribution.rankings.exemplar_svm import scores as exemplar_scores
 
@@ -15,6 +16,9 @@ from attribution.rankings.exemplar_svm import scores as exemplar_scores
 #: in float32 its order can differ by a little
 MANY = 100_000
 SPARE = 64
+#: ridge holds a matrix of the features' width squared: up to this width; and it is made of at most so many images
+WIDEST = 4096
+MADE_OF = 50_000
 
 
 class Similarity(Ranking):
@@ -111,6 +115,89 @@ class ExemplarSVM(Similarity):
         return iter(dense)
 
 
+class Ridge(Similarity):
+    """The inner product phi_t (Phi^T Phi + lambda I)^-1 phi_i, over the features Phi of all training images.
+
+    That is what image i of the same class does to the target's output in a ridge regression on these features, but for
+    its residual: directions that all images share count less than in the plain inner product. lambda is the mean
+    eigenvalue of Phi^T Phi, a choice made before any figure: directions stronger than the average are whitened, weaker
+    ones left as they are. The inner product has a sign, but among images of one class it says like or unlike, not for
+    or against: this is a similarity, its scores count from the least similar candidate as those of the others.
+    Where there are more than MADE_OF training images, Phi are as many, evenly spaced.
+    """
+
+    prefix, method = "ridge", "Ridge"
+
+    def similarity(self, train, query):
+        return train @ (self._inverse @ query)
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        """(Phi^T Phi + lambda I)^-1 times lambda, so that scores do not depend on how many images there are: float32
+        [d, d]. Raises UserError for features wider than WIDEST."""
+        train = self.features.train
+        width = train.shape[1]
+        if width > WIDEST:
+            raise UserError(f"{self.feature} features are {width:,} wide, and ridge takes at most {WIDEST:,}; choose "
+                            "another feature set")
+        kept = np.linspace(0, len(train) - 1, min(len(train), MADE_OF)).astype(np.int64)
+        product = np.zeros((width, width))
+        for block in _blocks(kept):
+            rows = _rows(train, block).astype(np.float32, copy=False)
+            product += rows.T @ rows
+        mean = np.trace(product) / width or 1.0  # all features zero: nothing is like anything
+        return np.linalg.inv(product / mean + np.eye(width)).astype(np.float32)
+
+
+class Signed(Similarity):
+    """A heuristic for a similarity with a harmful end: near images of the target's class help, near images of other
+    classes harm.
+
+    The score is the cosine of features from which the training images' mean was taken, so that 0 is as like as chance
+    has it; where it is negative it counts 0, and the image is at neither end; and it is negated for images of another
+    class than the target's true one. No model is asked: the sign is a guess.
+    """
+
+    prefix, method = "signed", "Signed cosine"
+    signed, conditioned = True, False
+
+    def __init__(self, workspace, feature):
+        super().__init__(workspace, feature)
+        self.about = f"{feature} features · the sign is a heuristic: other classes harm · live"
+
+    def values(self, target, candidates):
+        query = self.features.val[target].astype(np.float32) - self._mean
+        along = _product(self.features.train, candidates, query) - self._mean @ query
+        lengths = self._lengths[candidates] * np.linalg.norm(query)
+        cosine = np.divide(along, lengths, out=np.zeros(len(candidates), np.float32), where=lengths > 0)
+        same = self.workspace.train_labels[candidates] == self.workspace.val_labels[target]
+        return np.where(same, 1, -1).astype(np.float32) * np.maximum(cosine, 0)
+
+    def top(self, target, k, candidates=None, end="helpful"):
+        ranked = super().top(target, k, candidates, end)
+        kept = (ranked.scores if end == "helpful" else -ranked.scores) > 0
+        return Ranked(ranked.ids[kept], ranked.scores[kept])
+
+    @cached_property
+    def _mean(self) -> np.ndarray:
+        """Mean of the training images' features, float32 [d]."""
+        train = self.features.train
+        return (sum(block.sum(0, dtype=np.float64) for block in _blocks(train)) / len(train)).astype(np.float32)
+
+    @cached_property
+    def _lengths(self) -> np.ndarray:
+        """Lengths of the centred features, float32 [n_train]."""
+        return np.concatenate([np.linalg.norm(block - self._mean, axis=1) for block in _blocks(self.features.train)])
+
+
+def _product(train, candidates, query) -> np.ndarray:
+    """Inner products of the rows `candidates` with a vector, float32 [n], never a float32 copy of all features."""
+    if train.dtype == np.float32 and len(candidates) == len(train):
+        return train @ query
+    blocks = (_rows(train, block).astype(np.float32, copy=False) @ query for block in _blocks(candidates))
+    return np.concatenate([np.zeros(0, np.float32), *blocks])
+
+
 def _rows(array, ids) -> np.ndarray:
     """The rows `ids` (ascending) of an array: not a copy where they follow each other, as a class does in a folder of
     class folders."""
@@ -123,4 +210,19 @@ def _blocks(array, size: int = 16_384):
     return (array[at : at + size] for at in range(0, len(array), size))
 
 
-METHODS = {"esvm": ExemplarSVM, "l2": L2, "cosine": Cosine}
+METHODS = {"esvm": ExemplarSVM, "l2": L2, "cosine": Cosine, "ridge": Ridge, "signed": Signed}
+
+
+def names(workspace) -> list[str]:
+    """Names of the similarity rankings of a workspace: all methods in each feature set, but ridge in those known to be
+    wider than WIDEST."""
+    return [f"{method}-{feature}" for feature in workspace.features() for method in METHODS
+            if method != "ridge" or _width(workspace, feature) <= WIDEST]
+
+
+def _width(workspace, feature: str) -> int:
+    """Length of a feature vector as far as the manifest says it, else 0."""
+    width = workspace.manifest["parts"][f"features/{feature}"].get("dim")
+    if width is None and feature == "pixels":
+        width = np.prod(workspace.manifest["dataset"].get("shape", [0]))
+    return int(width or 0)

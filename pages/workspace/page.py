@@ -57,8 +57,7 @@ def _loaded(ws: Workspace) -> None:
     rows = _rankings(ws, look.stamp(ws))
     if rows:
         st.dataframe(rows, hide_index=True, width="stretch")
-    live = [name for name in ws.rankings() if ws.ranking(name).live]
-    st.caption(write.plain(f"Computed when asked: {', '.join(live)}."))
+    st.caption(write.plain(words.live(ws)))
     st.markdown("##### Features")
     rows = words.features(ws)
     if rows:

@@ -38,6 +38,20 @@ def detectors(ws: Workspace) -> list[dict]:
              "MiB": size(about)} for part, about in _parts(ws, "detectors/")]
 
 
+def live(ws: Workspace) -> str:
+    """One sentence on the rankings that are computed when asked: each method, and the features it is of."""
+    found: dict[str, list[str]] = {}
+    for name in ws.rankings():
+        if ws.ranking(name).live:
+            method, _, feature = name.partition("-")
+            found.setdefault(method, []).append(feature)
+    every: dict[str, list[str]] = {}
+    for method, features in found.items():
+        every.setdefault(", ".join(filter(None, features)), []).append(method)
+    return "Computed when asked: " + "; ".join(
+        ", ".join(methods) + (f", each of {features}" if features else "") for features, methods in every.items()) + "."
+
+
 def models(ws: Workspace) -> str:
     """One sentence on the base models and the held-out halves."""
     base, lds = (ws.manifest["parts"].get(part) for part in ("base", "lds"))

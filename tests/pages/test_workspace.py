@@ -57,7 +57,7 @@ def test_what_is_loaded_and_where_it_came_from(ws):
     assert rankings["first image of the target's class"][0].startswith("100%")
     assert features.features.tolist() == ["moco"]
     assert "shapes: 60 training and 12 validation images, 3 classes, 1 planted errors" in texts(app)
-    assert "esvm-moco" in texts(app) and "no held-out halves" in texts(app)
+    assert "esvm, l2, cosine, ridge, signed, each of moco; random." in texts(app) and "no held-out halves" in texts(app)
 
 
 def test_what_retrains(ws, monkeypatch):

@@ -56,7 +56,8 @@ def test_a_ranking_of_other_targets_names_nobody(ws, monkeypatch):
     assert [one.image for one in found] == [59, 56]
 
 
-def test_chance_accuses_nobody(ws):
+def test_chance_accuses_nobody_nor_does_the_sign_of_a_similarity(ws):
+    assert ws.ranking("signed-moco").signed
     assert suspects.accusers(ws) == ["esvm-moco", "l2-moco", "trak-10"]
 
 

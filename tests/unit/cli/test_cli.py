@@ -62,9 +62,9 @@ def test_info(answer, run):
     assert found["workspace"] == "tiny" and found["dataset"] == {
         "name": "shapes", "n_train": 60, "n_val": 12, "classes": tiny.CLASSES, "fingerprint": "0" * 64, "planted": 1}
     assert found["features"] == [{"name": "moco", "dim": 3, "knn_accuracy": None}]
-    names = ["esvm-moco", "l2-moco", "cosine-moco", "trak-10", "random"]
+    names = ["esvm-moco", "l2-moco", "cosine-moco", "ridge-moco", "signed-moco", "trak-10", "random"]
     assert [ranking["name"] for ranking in found["rankings"]] == names
-    assert found["rankings"][3] == {"name": "trak-10", "method": "TRAK", "signed": True, "models": 0,
+    assert found["rankings"][5] == {"name": "trak-10", "method": "TRAK", "signed": True, "models": 0,
                                     "top1_same_class": 1.0}
     assert {"name", "hash", "accuracy", "seconds", "device"} == set(found["recipes"][0])
     code, out, _ = run("info")
@@ -225,3 +225,12 @@ def test_cancel_from_the_command_line(home, run, monkeypatch):
     code, out, err = run("jobs", "cancel", number)
     assert (code, out) == (0, f"job {number} is cancelled\n"), err
     store.close()
+
+
+def test_cost(answer, run, home):
+    found = answer("evaluate", "cost", "--rankings", "trak-10,random")
+    assert {"machine", "k", "targets"} < set(found) and list(found["rankings"]) == ["trak-10", "random"]
+    assert found["rankings"]["trak-10"]["parts"]["seconds"] == {"rankings/trak-10": None}
+    assert not (home.path / "cost").exists(), "some rankings are not what the pages show"
+    code, out, _ = run("evaluate", "cost")
+    assert code == 0 and "ridge-moco" in out and (home.path / "cost" / "cost.json").exists()

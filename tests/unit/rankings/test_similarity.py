@@ -5,7 +5,7 @@ import pytest
 from sklearn.svm import LinearSVC
 
 from attribution import UserError
-from attribution.rankings import first
+from attribution.rankings import first, load, similarity
 from tests import tiny
 
 
@@ -42,6 +42,50 @@ def test_exemplar_svm_against_scikit_learn(ws):
         assert ws.ranking("esvm-moco").top(target, 60).ids.tolist() == pool[np.argsort(-wanted)].tolist()
 
 
+def test_ridge_against_the_definition(ws):
+    train, val = ws.feature("moco").train.astype(float), ws.feature("moco").val.astype(float)
+    product = train.T @ train
+    inverse = np.linalg.inv(product + np.linalg.eigvalsh(product).mean() * np.eye(3))
+    for target in range(4):
+        pool = of_class(ws, target)
+        wanted = np.linalg.eigvalsh(product).mean() * (train[pool] @ inverse @ val[target])
+        found = ws.ranking("ridge-moco").top(target, 60)
+        assert found.ids.tolist() == pool[np.argsort(-wanted, kind="stable")].tolist()
+        assert np.allclose(found.scores, sorted(wanted, reverse=True), atol=1e-5) and found.scores.dtype == np.float32
+
+
+def test_ridge_is_of_some_images_where_there_are_many_and_not_of_wide_features(ws, monkeypatch):
+    whole = ws.ranking("ridge-moco")._inverse
+    monkeypatch.setattr(similarity, "MADE_OF", 45)
+    assert np.allclose(similarity.Ridge(ws, "moco")._inverse, whole, atol=0.1)
+    monkeypatch.setattr(similarity, "WIDEST", 2)
+    with pytest.raises(UserError, match="moco features are 3 wide, and ridge takes at most 2"):
+        similarity.Ridge(ws, "moco").top(0, 3)
+    monkeypatch.setitem(ws.manifest["parts"], "features/moco", {"dim": 3})
+    assert "ridge-moco" not in ws.rankings() and "l2-moco" in ws.rankings()
+
+
+def test_signed_against_the_definition(ws):
+    train, val = ws.feature("moco").train.astype(float), ws.feature("moco").val.astype(float)
+    train, val = train - train.mean(0), val - ws.feature("moco").train.astype(float).mean(0)
+    signed = ws.ranking("signed-moco")
+    for target in range(4):
+        cosine = train @ val[target] / np.linalg.norm(train, axis=1) / np.linalg.norm(val[target])
+        same = ws.train_labels == ws.val_labels[target]
+        wanted = np.where(same, 1, -1) * np.maximum(cosine, 0)
+        assert np.allclose(signed.scores(target), wanted, atol=1e-5)
+        helpful, harmful = signed.top(target, 5), signed.top(target, 5, end="harmful")
+        assert same[helpful.ids].all() and (helpful.scores > 0).all() and (np.diff(helpful.scores) <= 0).all()
+        assert not same[harmful.ids].any() and (harmful.scores < 0).all()
+    assert signed.top(3, 1, end="harmful").ids.tolist() == [3], "the Bar that is called a Dot"
+    assert "heuristic" in signed.about
+
+
+def test_a_stored_ranking_is_not_hidden_by_a_computed_one(ws, monkeypatch):
+    monkeypatch.setitem(ws.manifest["parts"], "rankings/ridge-moco", {"method": "mine"})
+    assert ws.rankings().count("ridge-moco") == 1 and load(ws, "ridge-moco").method == "mine"
+
+
 def test_a_vector_of_zeros_has_no_angle(ws):
     cosine = ws.ranking("cosine-moco")
     found = cosine.similarity(np.array([[0, 0], [1, 0], [-2, 0]], np.float32), np.array([3, 0], np.float32))
@@ -58,7 +102,7 @@ def test_candidates(ws):
     assert set(ws.train_labels[ws.ranking("trak-10").top(1, 60).ids]) == {0, 1, 2}, "not conditioned as published"
 
 
-@pytest.mark.parametrize("name", ["esvm-moco", "l2-moco", "cosine-moco", "random", "trak-10"])
+@pytest.mark.parametrize("name", ["esvm-moco", "ridge-moco", "signed-moco", "random", "trak-10"])
 def test_what_is_refused(ws, name):
     ranking = ws.ranking(name)
     for k in (0, -1, 2.0, True):
@@ -71,14 +115,14 @@ def test_what_is_refused(ws, name):
 
 
 def test_the_harmful_end_belongs_to_signed_rankings(ws):
-    for name in ("esvm-moco", "l2-moco", "cosine-moco", "random"):
+    for name in ("esvm-moco", "l2-moco", "cosine-moco", "ridge-moco", "random"):
         with pytest.raises(UserError, match="harmful is not defined for this method"):
             ws.ranking(name).top(0, 3, end="harmful")
 
 
 def test_a_class_without_training_images(ws, monkeypatch):
     monkeypatch.setattr(ws, "_tables", ws._tables | {"train": ws._tables["train"].assign(label=1)})
-    for name in ("esvm-moco", "l2-moco", "random"):
+    for name in ("esvm-moco", "l2-moco", "ridge-moco", "random"):
         assert len(ws.ranking(name).top(0, 3).ids) == 0 and not ws.ranking(name).scores(0).any()
 
 

@@ -1,0 +1,169 @@
+"""What a ranking costs, beside what it is worth: bytes that it stores, seconds to build it, milliseconds a query.
+
+Bytes and seconds are those of the ranking's own part and of every part that it rests on, as the workspace's provenance
+has them: a similarity rests on its features, TRAK on base models, Datamodels on models on random halves. Seconds are of
+the machines that these were made on; milliseconds are measured here.
+"""
+
+import json
+import os
+import platform
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from attribution.errors import UserError
+from attribution.files import write_json
+from attribution.measure import measured_lds
+from attribution.provenance import made
+from attribution.rankings import Ranking
+from attribution.studies import evaluate, study
+
+PART = "cost"
+TARGETS = 20
+FIRST = 20  # images a query asks for
+HALVES = "halves"  # what a ranking rests on that was fitted on models on random halves, which are no part
+
+
+def measure(workspace, names: list[str] | None = None,
+            progress: Callable[[str, int, int], None] = lambda *at: None) -> dict:
+    """The cost of rankings (all, if not named): {"k", "targets", "machine", "rankings": {name: {"method", "live",
+    "bytes": {part: bytes}, "seconds": {part: seconds, or None where nobody timed it}, "query_ms": median over
+    targets of the milliseconds on one thread, after a first query that reads what it needs, "version"}}}.
+
+    progress(text, done, total) is called after each. Raises UserError for an unknown ranking.
+    """
+    names = names or workspace.rankings()
+    rankings, rows = [workspace.ranking(name) for name in names], {}
+    for done, ranking in enumerate(rankings, 1):
+        rests = rests_on(workspace, ranking)
+        rows[ranking.name] = {
+            "method": ranking.method, "live": ranking.live, "bytes": {part: _bytes(workspace, part) for part in rests},
+            "seconds": {part: _seconds(workspace, ranking, part) for part in rests},
+            "query_ms": query_ms(ranking), "version": ranking.version}
+        progress("cost: rankings", done, len(rankings))
+    return {"k": FIRST, "targets": TARGETS, "machine": machine(), "rankings": rows}
+
+
+def rests_on(workspace, ranking: Ranking) -> list[str]:
+    """The parts that a ranking is made of and from, its own first; HALVES stands for models that are no part."""
+    parts = workspace.manifest["parts"]
+    own = f"rankings/{ranking.name}"
+    if own not in parts:
+        feature = getattr(ranking, "feature", None)
+        return [f"features/{feature}"] if feature else []
+    seeds = (ranking.made_for or {}).get("seeds")
+    if seeds == HALVES:
+        return [own, HALVES]
+    base = parts.get("base", {})
+    trained = seeds and base.get("hash") == ranking.made_for.get("hash") and set(seeds) <= set(base.get("seeds", []))
+    return [own, "base"] if trained else [own]
+
+
+def _bytes(workspace, part: str) -> int:
+    """Bytes that a query needs on disk: of a ranking or features; what is needed to build alone is not counted."""
+    if part in ("base", HALVES):
+        return 0
+    files = workspace.manifest["parts"][part].get("files", {})
+    if part == "features/pixels" and not files:  # the images themselves, where they are copied
+        files = {name: size for name, size in workspace.manifest["parts"].get("data", {}).get("files", {}).items()
+                 if name.startswith("images/")}
+    return sum(files.values())
+
+
+def _seconds(workspace, ranking: Ranking, part: str) -> float | None:
+    if part == HALVES:
+        return workspace.manifest.get("steps", {}).get("halves")
+    seconds = workspace.manifest["parts"][part].get("seconds")
+    if part == "base" and seconds is not None:  # of one training
+        return round(seconds * len(ranking.made_for["seeds"]), 1)
+    return seconds
+
+
+def query_ms(ranking: Ranking) -> float | None:
+    """Median milliseconds of asking for a target's FIRST images, over TARGETS targets drawn at random, on one thread;
+    None for a ranking of no target."""
+    targets = np.random.default_rng(0).permutation(ranking.targets)[: TARGETS + 1].tolist()
+    if not targets:
+        return None
+    taken = []
+    with threadpool_limits(1):
+        ranking.top(targets[0], FIRST)
+        for target in targets[1:] or targets:
+            start = time.perf_counter()
+            ranking.top(target, FIRST)
+            taken.append(time.perf_counter() - start)
+    return float(np.median(taken) * 1000)
+
+
+def machine() -> str:
+    """This machine in words, such as "Intel Xeon Processor, 2 cores"."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    name = named[0] if named and named[0] != "unknown" else platform.processor() or platform.machine()
+    cores = os.cpu_count() or 1
+    return f"{name}, {cores} core{'s' * (cores != 1)}"
+
+
+def total(values: dict[str, float | None]) -> float | None:
+    """The sum over parts; None where one of them is not known."""
+    return None if None in values.values() else sum(values.values())
+
+
+def keep(workspace, found: dict, about: dict) -> None:
+    """Keeps what was measured as the part "cost", where a user's parts go; about: provenance."""
+    workspace.drop(PART)
+    write_json(workspace.added / PART / "cost.json", found)
+    workspace.add(PART, about, [f"{PART}/cost.json"])
+
+
+def stored(workspace) -> dict | None:
+    """What `measure` found last, with "made", its day; without the rankings that are others by now. None where nothing
+    is left. Raises UserError where it cannot be read."""
+    about = workspace.manifest["parts"].get(PART)
+    if about is None:
+        return None
+    file = workspace.folder(PART) / "cost.json"
+    try:
+        found, known = json.loads(file.read_text()), set(workspace.rankings())
+        rows = {name: row for name, row in found["rankings"].items()
+                if name in known and workspace.ranking(name).version == row["version"]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{file} cannot be read ({error}); measure again with: python -m attribution evaluate cost "
+                        f"--workspace {shlex.quote(str(workspace.path))}") from None
+    return {**found, "rankings": rows, "made": about.get("made", "")} if rows else None
+
+
+def worth(workspace, store) -> tuple[dict | None, dict]:
+    """What there is to set against cost: `measured_lds`, and of the removal supports of a study ranking ->
+    row of `curves.table`."""
+    found = study(workspace, store)
+    found.tables = {kind: rows for kind, rows in found.tables.items() if kind == "remove"}
+    return measured_lds(workspace), evaluate(found).get("remove", {}).get("rankings", {})
+
+
+def card(found: dict, lds: dict | None, supports: dict) -> list[dict]:
+    """`evaluate cost`: a row for each ranking that was measured: "ranking", "method", "live", "bytes", "build_seconds"
+    (None where not all of it was timed), "query_ms", "lds", "lds_ci", "auc", "auc_ci", "auc_n" (None where not
+    measured). lds and supports: as `worth`."""
+    rows = []
+    for name, one in found["rankings"].items():
+        scored, searched = (lds or {}).get("rankings", {}).get(name, {}), supports.get(name, {})
+        searched = searched if searched.get("n") else {}
+        rows.append({"ranking": name, "method": one["method"], "live": one["live"], "bytes": total(one["bytes"]),
+                     "build_seconds": total(one["seconds"]), "query_ms": one["query_ms"], "lds": scored.get("lds"),
+                     "lds_ci": scored.get("ci"), "auc": searched.get("auc"), "auc_ci": searched.get("auc_ci"),
+                     "auc_n": searched.get("n")})
+    return rows
+
+
+def provenance() -> dict:
+    """`made`, with the machine in words."""
+    return {**made("evaluate cost"), "device": machine()}

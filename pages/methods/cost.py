@@ -1,0 +1,207 @@
+"""Cost: what each ranking stores, took to build and takes for a query, against what it is worth."""
+
+import csv
+import io
+import math
+
+import plotly.graph_objects as go
+import streamlit as st
+from plotly.subplots import make_subplots
+
+from attribution import UserError, Workspace, background, cost
+from attribution.store import Store
+from pages.methods import words
+from pages.ui import command, look, palette, state
+from pages.ui import format as write
+
+MEASURE = ["evaluate", "cost"]
+POLL = "1s"
+OPEN = ("ridge", "signed")  # methods whose markers are drawn open: colour alone does not tell so many apart
+APART = 0.025  # powers of ten between rankings that cost the same
+SHAPES = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "cross": "✚"}
+BUILD = "of all it rests on: features, base models or models on random halves"
+state_of = st.session_state
+
+
+def draw(ws: Workspace) -> None:
+    st.header("What does it cost, and what is it worth?", anchor=False)
+    if state.ERROR in state_of:
+        st.error(write.sentence(state_of.pop(state.ERROR)))
+    _under_way(ws)
+    try:
+        found = cost.stored(ws)
+        if found is None:
+            st.info("What these rankings cost has not been measured yet.")
+            st.button("Measure it", key="measure cost", type="primary", on_click=_start, args=(ws,))
+            st.code(command.line(ws, *MEASURE), language="bash", wrap_lines=True)
+            return
+        store = Store.of(ws)
+        try:
+            lds, supports = worth(ws, store, look.stamp(ws), (store.stamp_of_supports(), store.newest_job()))
+        finally:
+            store.close()
+    except UserError as error:
+        st.error(write.sentence(error))
+        return
+    rows = cost.card(found, lds, supports)
+    st.plotly_chart(chart(rows, lds), key="cost", config={"displayModeBar": False},
+                    alt="worth of each ranking against the seconds it took to build; the table below has the numbers")
+    _caption(ws, found, rows, lds)
+    st.html(table_html(rows, found))
+    with st.container(horizontal=True, gap="small"):
+        st.download_button("Table as CSV", data=to_csv(rows, found), file_name="cost.csv", on_click="ignore",
+                           icon=":material/download:")
+        with st.popover("Copy command", icon=":material/terminal:"):
+            st.code(command.line(ws, *MEASURE), language="bash", wrap_lines=True)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Comparing the rankings")
+def worth(_ws, _store, stamp: str, known: tuple):
+    """`cost.worth`, read anew when a part, an answer or a study has come in."""
+    return cost.worth(_ws, _store)
+
+
+def _start(ws: Workspace) -> None:
+    try:
+        background.start(ws, MEASURE)
+    except UserError as error:
+        state.say_once(error)
+
+
+def _under_way(ws: Workspace) -> None:
+    """A measurement that was started here, and how it went where that was not well."""
+    last = next((one for one in background.commands(ws) if one.words[:2] == MEASURE), None)
+    if last is None or last.state == "done":
+        return
+    if not last.open:
+        st.warning(write.plain(f"The last measurement is {last.state}: {last.message}"))
+        return
+
+    @st.fragment(run_every=POLL)
+    def progress():
+        one = next(one for one in background.commands(ws) if one.number == last.number)
+        if not one.open:
+            st.rerun()
+        text, done, total = one.progress or ("starting", 0, 1)
+        st.progress(min(1.0, done / total) if total else 0.0, write.plain(f"{text}, {write.seconds(one.seconds)}"))
+        st.button("Cancel", key="cancel measurement", on_click=background.cancel, args=(ws, one.number))
+
+    progress()
+
+
+def chart(rows: list[dict], lds: dict | None) -> go.Figure:
+    """LDS, and removal AUC where there is one, against build seconds on a logarithmic axis; a point a ranking, with its
+    95 % interval. Those that took no building stand at its left end; rankings of one feature set cost the same, and
+    stand side by side."""
+    panels = [(key, title) for key, title in (("lds", "LDS"), ("auc", "removal AUC"))
+              if any(row[key] is not None for row in rows)]
+    timed = [row for row in rows if row["build_seconds"] is not None]
+    positive = [row["build_seconds"] for row in timed if row["build_seconds"] > 0]
+    least, most = math.floor(math.log10(min(positive, default=1))), math.ceil(math.log10(max(positive, default=10)))
+    nothing = 10.0 ** (least - 1)
+    live = [row["ranking"] for row in timed if row["live"] and "-" in row["ranking"]]
+    methods = list(dict.fromkeys(name.partition("-")[0] for name in live))
+    figure = make_subplots(1, max(1, len(panels)), subplot_titles=[title for _, title in panels],
+                           horizontal_spacing=0.07)
+    named = set()
+    for column, (key, _) in enumerate(panels, 1):
+        of: dict[str, list[dict]] = {}
+        for row in timed:
+            if row[key] is not None:
+                of.setdefault(row["ranking"].partition("-")[0], []).append(row)
+        for method, points in of.items():
+            aside = APART * (methods.index(method) - (len(methods) - 1) / 2) if method in methods else 0
+            ends = [row[f"{key}_ci"] or (row[key], row[key]) for row in points]
+            figure.add_scatter(
+                x=[(row["build_seconds"] or nothing) * 10**aside for row in points], y=[row[key] for row in points],
+                name=points[0]["method"], legendgroup=method, showlegend=method not in named, mode="markers",
+                cliponaxis=False,
+                marker={"color": palette.line(points[0]["ranking"])[0], "size": 10,
+                        "symbol": [palette.line(row["ranking"])[2] + "-open" * (method in OPEN) for row in points],
+                        "line": {"width": 2 if method in OPEN else 0}},
+                error_y={"type": "data", "symmetric": False, "thickness": 1, "width": 2,
+                         "array": [high - row[key] for row, (_, high) in zip(points, ends)],
+                         "arrayminus": [row[key] - low for row, (low, _) in zip(points, ends)]},
+                customdata=[f"{row['ranking']}: {row[key]:.3f}, 95 % {words.interval(row[f'{key}_ci'], 3)}, "
+                            f"{build_text(row['build_seconds'])} to build" for row in points],
+                hovertemplate="%{customdata}<extra></extra>", row=1, col=column)
+            named.add(method)
+        if key == "lds" and lds.get("ceiling") is not None:
+            figure.add_hline(lds["ceiling"], line={"dash": "dot", "width": 1, "color": "#808080"},
+                             annotation={"text": "noise ceiling", "font": {"size": 11}}, row=1, col=column)
+    ticks = [nothing, *(10.0**power for power in range(least, most + 1))]
+    figure.update_xaxes(type="log", tickvals=ticks, ticktext=["none", *(f"{tick:,g} s" for tick in ticks[1:])],
+                        range=[least - 1.3, most + 0.1], title="seconds to build")
+    figure.update_yaxes(rangemode="tozero")
+    figure.update_layout(height=400, margin={"l": 8, "r": 8, "t": 70, "b": 8}, hovermode="closest",
+                         legend={"orientation": "h", "y": 1.22, "x": 0})
+    return figure
+
+
+def _caption(ws: Workspace, found: dict, rows: list[dict], lds: dict | None) -> None:
+    lines = [f"Queries were measured on {found['machine']}, {found['made']}: the first {found['k']} images of a "
+             f"target, median of {found['targets']} targets, on one thread. Build times are as each part's provenance "
+             "has them, with all that a ranking rests on; the similarities of one feature set share its training, and "
+             "are drawn side by side."]
+    shapes = {palette.line(f"-{name}")[2]: name for name in reversed(ws.features())}
+    if len(shapes) > 1:
+        lines.append(f"Features: {', '.join(f'{SHAPES[shape]} {name}' for shape, name in reversed(shapes.items()))}.")
+    untimed = [row["ranking"] for row in rows if row["build_seconds"] is None]
+    if untimed:
+        lines.append(f"Not in the chart, since nobody timed all of it: {', '.join(untimed)}.")
+    if lds:
+        lines.append(words.lds_made(lds))
+    targets = sorted({row["auc_n"] for row in rows if row["auc_n"]})
+    if targets:
+        many = str(targets[0]) if len(targets) == 1 else f"{targets[0]} to {targets[-1]}"
+        lines.append(f"Removal AUC over {many} targets.")
+    st.caption(write.plain(" ".join(lines)))
+
+
+def build_text(seconds: float | None) -> str:
+    return "not known" if seconds is None else "none" if not seconds else write.seconds(seconds)
+
+
+def bytes_text(n: int) -> str:
+    """1536256 -> "1.54 MB"."""
+    return "none" if not n else f"{n / 1e6:,.3g} MB" if n >= 1e5 else f"{n / 1e3:,.3g} kB"
+
+
+def table_html(rows: list[dict], found: dict) -> str:
+    """A row a ranking; what bytes and seconds are of stands in each cell's title."""
+    heads = [("ranking", ""), ("stored", "what a query reads"), ("build", BUILD), ("query, ms", ""), ("LDS", ""),
+             ("95 %", ""), ("removal AUC", words.AUC), ("95 %", words.CI)]
+    head = "".join(f'<th class="{"" if name in ("ranking", "95 %") else "n"}" title="{write.escape(title)}">{name}</th>'
+                   for name, title in heads)
+    body = ""
+    for row in rows:
+        of = found["rankings"][row["ranking"]]
+        parts = ", ".join(f"{part}: {bytes_text(size)}" for part, size in of["bytes"].items() if size)
+        built = ", ".join(f"{part}: {build_text(seconds)}" for part, seconds in of["seconds"].items())
+        speed = "–" if row["query_ms"] is None else f"{row['query_ms']:.3g}"
+        body += (f"<tr><td>{words.swatch(row['ranking'])}{write.escape(row['ranking'])}</td>"
+                 f'<td class="n" title="{write.escape(parts)}">{bytes_text(row["bytes"])}</td>'
+                 f'<td class="n" title="{write.escape(built)}">{build_text(row["build_seconds"])}</td>'
+                 f'<td class="n">{speed}</td>{_worth_cells(row, "lds", 3)}{_worth_cells(row, "auc", 2)}</tr>')
+    return words.framed(f"<tr>{head}</tr>", body)
+
+
+def _worth_cells(row: dict, key: str, digits: int) -> str:
+    if row[key] is None:
+        return '<td class="n">–</td><td></td>'
+    return f'<td class="n"><b>{row[key]:.{digits}f}</b></td><td>{words.interval(row[f"{key}_ci"], digits)}</td>'
+
+
+def to_csv(rows: list[dict], found: dict) -> str:
+    """A row a ranking."""
+    out = io.StringIO()
+    names = ["ranking", "method", "live", "bytes", "build_seconds", "query_ms", "lds", "lds_low", "lds_high", "auc",
+             "auc_low", "auc_high", "auc_n", "machine", "made"]
+    writer = csv.DictWriter(out, names, lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        ends = {f"{key}_{end}": (row[f"{key}_ci"] or ("", ""))[at] for key in ("lds", "auc")
+                for at, end in enumerate(("low", "high"))}
+        kept = {name: value for name, value in row.items() if not name.endswith("_ci")}
+        writer.writerow({**kept, **ends, "machine": found["machine"], "made": found["made"]})
+    return out.getvalue()

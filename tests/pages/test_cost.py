@@ -1,0 +1,107 @@
+"""The Cost and Features tabs: measured or not, their tables, and where they lead."""
+
+import csv
+import io
+import json
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from attribution import background, cost
+from pages.methods import cost as drawn
+from pages.methods import features
+from pages.ui import state
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+LDS = {"ceiling": 0.8, "masks": 5, "seeds": 2, "rankings": {
+    "ridge-moco": {"lds": 0.123, "ci": [0.1, 0.15]}, "trak-10": {"lds": 0.5, "ci": None}}}
+
+
+@pytest.fixture
+def found(ws):
+    ws.manifest["parts"]["rankings/trak-10"]["seconds"] = 12.0
+    cost.keep(ws, cost.measure(ws), cost.provenance())
+    return cost.stored(ws)
+
+
+def opened(tab):
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    app._page_hash = calc_hash("methods")
+    app.query_params["tab"] = tab
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def texts(app) -> str:
+    return " ".join(str(one.value) for one in [*app.caption, *app.info, *app.header, *app.error]).replace("\\", "")
+
+
+def test_what_was_not_measured_is_asked_for(ws, monkeypatch):
+    asked = []
+    monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
+    app = opened("cost")
+    assert "has not been measured yet" in texts(app)
+    app.button(key="measure cost").click().run()
+    assert asked == [["evaluate", "cost"]] and not app.exception
+
+
+def test_the_table_has_every_ranking_that_was_measured(ws, found):
+    app = opened("cost")
+    html = " ".join(one.proto.body for one in app.get("html"))
+    assert all(f">{name}</td>" in html.replace("</span>", ">") for name in found["rankings"])
+    assert f"Queries were measured on {found['machine']}, {found['made']}" in texts(app)
+    assert "nobody timed all of it: esvm-moco" in texts(app)
+
+
+def test_the_chart_leaves_out_what_was_not_timed_and_shows_intervals(ws, found):
+    rows = cost.card(found, LDS, {})
+    chart = drawn.chart(rows, LDS)
+    assert [trace.name for trace in chart.data] == ["TRAK"], "the features' seconds are not known"
+    for row in rows:
+        row["build_seconds"] = row["build_seconds"] or 0
+    chart = drawn.chart(rows, LDS)
+    ridge = next(trace for trace in chart.data if trace.name == "Ridge")
+    assert ridge.error_y.array[0] == pytest.approx(0.027) and ridge.error_y.arrayminus[0] == pytest.approx(0.023)
+    assert ridge.x[0] == pytest.approx(10**drawn.APART) and chart.layout.xaxis.ticktext[0] == "none"
+    assert len(chart.layout.shapes) == 1, "the noise ceiling"
+
+
+def test_cost_as_csv(ws, found):
+    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(cost.card(found, LDS, {}), found))))
+    assert [row["ranking"] for row in rows] == list(found["rankings"])
+    ridge = next(row for row in rows if row["ranking"] == "ridge-moco")
+    assert (ridge["lds"], ridge["lds_low"], ridge["build_seconds"], ridge["machine"]) == (
+        "0.123", "0.1", "", found["machine"])
+
+
+def test_bytes_and_times_in_words():
+    assert [drawn.bytes_text(n) for n in (0, 1536, 1_536_256)] == ["none", "1.54 kB", "1.54 MB"]
+    assert [drawn.build_text(seconds) for seconds in (None, 0.0, 90)] == ["not known", "none", "1 min 30 s"]
+
+
+def test_features_and_what_they_take_for_alike(ws):
+    app = opened("features")
+    html = " ".join(one.proto.body for one in app.get("html"))
+    assert "<td>moco</td>" in html and html.count('alt="validation image') == features.TARGETS
+    app.button(key="other targets").click().run()
+    assert not app.exception
+    other = " ".join(one.proto.body for one in app.get("html"))
+    assert other != html and app.session_state[state.FEATURE_TARGETS] == features.TARGETS
+
+
+def test_the_columns_of_features_are_the_methods_that_were_measured(ws):
+    rows = features.table(ws, LDS, {"l2-moco": {"n": 3, "auc": 0.25, "auc_ci": None}})
+    html = features.table_html(rows)
+    assert "<b>0.123</b> (0.100 to 0.150)" in html and "<b>0.25</b>" in html and ">esvm<" not in html
+    kept = list(csv.DictReader(io.StringIO(features.to_csv(rows))))
+    assert [(row["method"], row["lds"]) for row in kept if row["lds"]] == [("ridge", "0.123")]
+
+
+def test_without_features(ws):
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    del manifest["parts"]["features/moco"]
+    (ws.path / "workspace.json").write_text(json.dumps(manifest))
+    assert "There is no feature set yet" in texts(opened("features"))
