@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import agreement, builds, detectors, jobs, lds, measure, recipes, support, supports
+from attribution import agreement, builds, compute, conditioning, detectors, jobs, lds, measure, recipes, support, supports
 from attribution.builds import BASE_SEEDS, HELD_OUT, TUNING
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
@@ -78,6 +78,11 @@ class Build:
         for name, table in (tables or {}).items():
             write_table(self.folder / name, table)
         workspace.record(part, {**made("demo build"), **about}, [*(arrays or {}), *(tables or {})])
+
+    def record_json(self, part: str, file: str, answer: dict, about: dict) -> None:
+        """As `record`, of a part that is one JSON file."""
+        write_json(self.folder / part / file, answer)
+        self.workspace.record(part, {**made("demo build"), **about}, [f"{part}/{file}"])
 
     def outside(self) -> tuple[np.ndarray, np.ndarray]:
         """The 9,000 test images that are not in the workspace, and their labels: what accuracies are measured on."""
@@ -278,6 +283,20 @@ def agree(build: Build) -> None:
         part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
 
 
+def spend(build: Build) -> None:
+    """What a better ranking costs: LDS of TRAK and Datamodels against seconds."""
+    workspace = build.workspace
+    compute.keep(workspace, compute.run(workspace, progress=build.progress), {}, build.record_json)
+
+
+def condition(build: Build) -> None:
+    """LDS of rankings among three sets of candidates."""
+    workspace = build.workspace
+    names = conditioning.usual(workspace)
+    answer = conditioning.measure(workspace, names, progress=build.progress)
+    conditioning.keep(workspace, answer, {"rankings": names}, build.record_json)
+
+
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
@@ -327,4 +346,6 @@ STEPS = {
     "study": study,
     "detectors": detect,
     "agreement": agree,
+    "conditioning": condition,
+    "compute": spend,
 }
