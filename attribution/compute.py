@@ -94,21 +94,28 @@ def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: Non
 
 
 def missing(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM) -> dict:
-    """What `run` has yet to do, and about how long that takes one core: {"checkpoints", "trainings", "fits",
-    "seconds"}. Raises UserError as `run` does."""
+    """What `run` has yet to do, as `cost`. Raises UserError as `run` does."""
     _check(workspace, halves, dim)
     kept, recipe = builds.scratch(workspace, "compute"), recipes.get(workspace.recipe)
-    about = workspace.manifest["parts"]["base"]
-    seeds = about["seeds"][: max(_checkpoints(workspace, checkpoints))]
+    seeds = _base(workspace).get("seeds", [])[: max(_checkpoints(workspace, checkpoints))]
     gradients = sum(not (kept / f"{recipe.hash}-{seed}-{dim}.npz").exists() for seed in seeds)
     store = Store.of(workspace)
     trainings = sum(store.get(store.key(recipe.hash, _half(workspace, number), jobs.half_seed(DRAW, number, 0))) is None
                     for number in range(max(halves)))
     store.close()
-    fits = [count for count in halves if not list(kept.glob(f"datamodels-{count}-*.json"))]
-    each = about.get("seconds", 0)
-    seconds = (trainings * each / 2 + gradients * GRADIENTS * each
-               + sum(fits) * FIT * workspace.n_train * workspace.n_val / 1000)
+    return _cost(workspace, gradients, trainings, [count for count in halves
+                                                   if not list(kept.glob(f"datamodels-{count}-*.json"))])
+
+
+def cost(workspace) -> dict:
+    """What `run` does where nothing is known, and about how long it takes one core, judged by what a base model took:
+    {"checkpoints", "trainings", "fits", "seconds"}."""
+    return _cost(workspace, max(_checkpoints(workspace, CHECKPOINTS)), max(HALVES), HALVES)
+
+
+def _cost(workspace, gradients, trainings, fits) -> dict:
+    each = _base(workspace).get("seconds", 0)
+    seconds = (trainings / 2 + gradients * GRADIENTS) * each + sum(fits) * FIT * workspace.n_train * workspace.n_val
     return {"checkpoints": gradients, "trainings": trainings, "fits": len(fits), "seconds": round(seconds)}
 
 
@@ -123,6 +130,10 @@ def _check(workspace, halves, dim):
 
 def _checkpoints(workspace, checkpoints) -> list[int]:
     return sorted({min(count, workspace.base.models) for count in checkpoints})
+
+
+def _base(workspace) -> dict:
+    return workspace.manifest["parts"].get("base", {})
 
 
 def _half(workspace, number):
@@ -203,12 +214,13 @@ def _of_halves(workspace, count: int) -> int:
 def _judged(make, masks, margins, resamples) -> dict:
     rows, targets, row = make()
     one = lds.lds(masks, margins, rows, targets, resamples=resamples)
-    return {**row, "seconds": row["training_seconds"] + row["computing_seconds"], "lds": one.mean, "ci": one.ci, "n_targets": len(one.per_target)}
+    return {**row, "seconds": row["training_seconds"] + row["computing_seconds"], "lds": one.mean, "ci": one.ci,
+            "n_targets": len(one.per_target)}
 
 
 def _key(workspace, on, resamples) -> str:
     """Another for other held-out halves, base models, recipes and what else a variant rests on."""
-    base = workspace.manifest["parts"]["base"].get("digest")
+    base = _base(workspace).get("digest")
     what = [on, resamples, halves_digest(workspace), base, recipes.get(workspace.recipe).hash]
     return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
 
@@ -227,11 +239,11 @@ def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -
     """Keeps what was measured as the part "compute", where a user's parts go, or as record(part, file, answer, about)
     stores it; about: further provenance."""
     known = set(workspace.rankings())
-    about = {"halves": halves_digest(workspace), "base": workspace.manifest["parts"]["base"].get("digest"),
+    about = {"halves": halves_digest(workspace), "base": _base(workspace).get("digest"),
              "recipe": workspace.recipe, "hash": recipes.get(workspace.recipe).hash,
              "trained_on": {"draw": DRAW, "seeds": [0]}, "masks": answer["masks"],
-             "versions": {row["name"]: workspace.ranking(row["name"]).version for row in answer["rows"]
-                          if not row["here"] or row["models"] == 0 and row["name"] in known}, **about}
+             "of": {row["name"]: workspace.ranking(row["name"]).version for row in answer["rows"]
+                    if not row["here"] or row["models"] == 0 and row["name"] in known}, **about}
     if record:
         record(PART, FILE, answer, about)
         return
@@ -248,9 +260,8 @@ def stored(workspace) -> dict | None:
     if about is None or "lds" not in parts or about["halves"] != halves_digest(workspace):
         return None
     known = set(workspace.rankings())
-    if about["base"] != parts.get("base", {}).get("digest") or any(
-            name not in known or workspace.ranking(name).version != version
-            for name, version in about["versions"].items()):
+    if about["base"] != _base(workspace).get("digest") or any(
+            name not in known or workspace.ranking(name).version != version for name, version in about["of"].items()):
         return None
     file = workspace.folder(PART) / FILE
     try:

@@ -72,12 +72,12 @@ def same_class(ranking, k: int, which: str) -> np.ndarray:
 
 
 def usual(workspace) -> list[str]:
-    """The rankings that are compared where nobody says which: exemplar SVM in the first feature set, and the first
-    stored ranking of each method that keeps every score."""
+    """The rankings that are compared where nobody says which: exemplar SVM in the first feature set, the first stored
+    ranking of each method that keeps every score, and random, which shows what a set of candidates is worth alone."""
     found: dict[str, str] = {}
     for name in workspace.rankings():
         ranking = workspace.ranking(name)
-        if ranking.complete and name != "random" and (not ranking.live or name.startswith("esvm-")):
+        if ranking.complete and (not ranking.live or name == "random" or name.startswith("esvm-")):
             found.setdefault(ranking.method, name)
     return list(found.values())
 
@@ -85,8 +85,8 @@ def usual(workspace) -> list[str]:
 def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -> None:
     """Keeps what was measured as the part "conditioning", where a user's parts go, or as record(part, file, answer,
     about) stores it; about: further provenance."""
-    about = {"halves": halves(workspace), "k": answer["k"], "base": workspace.manifest["parts"]["base"].get("digest"),
-             "versions": {name: workspace.ranking(name).version for name in answer["rankings"]}, **about}
+    about = {"halves": halves(workspace), "k": answer["k"], "base": _base(workspace),
+             "of": {name: workspace.ranking(name).version for name in answer["rankings"]}, **about}
     if record:
         record(PART, FILE, answer, about)
         return
@@ -103,12 +103,15 @@ def stored(workspace) -> dict | None:
     if about is None or about["halves"] != (halves(workspace) if "lds" in parts else None):
         return None
     known = set(workspace.rankings())
-    if about["base"] != parts.get("base", {}).get("digest") or any(
-            name not in known or workspace.ranking(name).version != version
-            for name, version in about["versions"].items()):
+    if about["base"] != _base(workspace) or any(name not in known or workspace.ranking(name).version != version
+                                                for name, version in about["of"].items()):
         return None
     file = workspace.folder(PART) / FILE
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({error}); measure again with `evaluate conditioning`") from None
+
+
+def _base(workspace) -> str | None:
+    return workspace.manifest["parts"].get("base", {}).get("digest")

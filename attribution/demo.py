@@ -11,7 +11,19 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import agreement, builds, compute, conditioning, detectors, jobs, lds, measure, recipes, support, supports
+from attribution import (
+    agreement,
+    builds,
+    compute,
+    conditioning,
+    detectors,
+    jobs,
+    lds,
+    measure,
+    recipes,
+    support,
+    supports,
+)
 from attribution.builds import BASE_SEEDS, HELD_OUT, TUNING
 from attribution.data import fashion_mnist
 from attribution.errors import UserError

@@ -6,7 +6,19 @@ from typing import Annotated
 import typer
 
 from attribution import UserError
-from attribution.cli import AsJson, Protocol, Rankings, Where, group, names, print_json, progress_bar, screen, split, table
+from attribution.cli import (
+    AsJson,
+    Protocol,
+    Rankings,
+    Where,
+    group,
+    names,
+    print_json,
+    progress_bar,
+    screen,
+    split,
+    table,
+)
 from attribution.files import user_path
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
@@ -111,8 +123,8 @@ def evaluate_conditioning(rankings: Annotated[str | None, typer.Option(
 
 @evaluate_app.command("compute")
 def evaluate_compute(checkpoints: Annotated[str, typer.Option(help="Of TRAK: how many base models.")] = "1,2,5,10",
-                     halves: Annotated[str, typer.Option(help="Of Datamodels: models on how many random halves, trained "
-                                                              "where they are missing.")] = "250,500,1000",
+                     halves: Annotated[str, typer.Option(help="Of Datamodels: models on how many random halves, "
+                                                              "trained where they are missing.")] = "250,500,1000",
                      dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
                      workspace: Where = DEMO, as_json: AsJson = False):
     """LDS of TRAK, Datamodels and exemplar SVM against the seconds they take. Long; broken off, it goes on."""
@@ -134,7 +146,7 @@ def evaluate_compute(checkpoints: Annotated[str, typer.Option(help="Of TRAK: how
     one = answer["training"]
     print(f"{_halves(answer)}; a training takes {one['whole']:g} s, on a half {one['half']:g} s ({one['clock']} time)")
     table("", [{"variant": row["name"], "LDS": _mean({"mean": row["lds"], "ci": row["ci"]}),
-                "trainings, s": f"{row['training_seconds']:,.0f}", "its own work, s": f"{row['computing_seconds']:,.0f}",
+                "trainings, s": f"{row['training_seconds']:,.0f}", "own work, s": f"{row['computing_seconds']:,.0f}",
                 "seconds": f"{row['seconds']:,.0f}", "made from, MB": f"{row['bytes'] / 1e6:,.1f}",
                 "scores, MB": f"{row['scores_bytes'] / 1e6:,.1f}"} for row in answer["rows"]])
 

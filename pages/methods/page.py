@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from pages.methods import agreement, supports
+from pages.methods import agreement, compute, supports
 from pages.ui import look, state
 
-TABS = {"supports": supports.draw, "agreement": agreement.draw}
+TABS = {"supports": supports.draw, "agreement": agreement.draw, "compute": compute.draw}
 state_of = st.session_state
 
 
