@@ -241,7 +241,8 @@ def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -
     known = set(workspace.rankings())
     about = {"halves": halves_digest(workspace), "base": _base(workspace).get("digest"),
              "recipe": workspace.recipe, "hash": recipes.get(workspace.recipe).hash,
-             "trained_on": {"draw": DRAW, "seeds": [0]}, "masks": answer["masks"],
+             "trained_on": {"draw": DRAW, "seeds": [0]},
+             "seeds": _base(workspace).get("seeds"), "masks": answer["masks"],
              "of": {row["name"]: workspace.ranking(row["name"]).version for row in answer["rows"]
                     if not row["here"] or row["models"] == 0 and row["name"] in known}, **about}
     if record:

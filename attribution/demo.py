@@ -82,9 +82,7 @@ class Build:
     def record(self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None,
                **about) -> None:
         """Writes a part's files, named by their path inside the workspace, and then its provenance."""
-        workspace = self.workspace
-        if workspace.manifest["parts"].pop(part, None):  # while its files change, the workspace does not vouch for them
-            write_json(self.folder / "workspace.json", workspace.manifest)
+        workspace = self._without(part)
         for name, array in (arrays or {}).items():
             write_array(self.folder / name, array)
         for name, table in (tables or {}).items():
@@ -93,8 +91,16 @@ class Build:
 
     def record_json(self, part: str, file: str, answer: dict, about: dict) -> None:
         """As `record`, of a part that is one JSON file."""
+        workspace = self._without(part)
         write_json(self.folder / part / file, answer)
-        self.workspace.record(part, {**made("demo build"), **about}, [f"{part}/{file}"])
+        workspace.record(part, {**made("demo build"), **about}, [f"{part}/{file}"])
+
+    def _without(self, part: str) -> Workspace:
+        """The workspace, which does not vouch for a part while its files change."""
+        workspace = self.workspace
+        if workspace.manifest["parts"].pop(part, None):
+            write_json(self.folder / "workspace.json", workspace.manifest)
+        return workspace
 
     def outside(self) -> tuple[np.ndarray, np.ndarray]:
         """The 9,000 test images that are not in the workspace, and their labels: what accuracies are measured on."""
