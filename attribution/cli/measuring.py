@@ -135,8 +135,8 @@ def evaluate_compute(checkpoints: Annotated[str, typer.Option(help="Of TRAK: how
     asked = _numbers(checkpoints, "--checkpoints"), _numbers(halves, "--halves"), dim
     todo = compute.missing(ws, *asked)
     screen.print(f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
-                 f"{todo['fits']} fits of Datamodels; about {todo['seconds'] / 60:,.0f} minutes of one core",
-                 highlight=False)
+                 f"{todo['fits']} fits of Datamodels; some {todo['seconds'] / 60:,.0f} minutes of one core",
+                 highlight=False, soft_wrap=True)
     with progress_bar() as progress:
         answer = compute.run(ws, *asked, progress)
     if ws.is_free(compute.PART):  # the pages show it
@@ -145,10 +145,9 @@ def evaluate_compute(checkpoints: Annotated[str, typer.Option(help="Of TRAK: how
         return print_json(answer)
     one = answer["training"]
     print(f"{_halves(answer)}; a training takes {one['whole']:g} s, on a half {one['half']:g} s ({one['clock']} time)")
-    table("", [{"variant": row["name"], "LDS": _mean({"mean": row["lds"], "ci": row["ci"]}),
-                "trainings, s": f"{row['training_seconds']:,.0f}", "own work, s": f"{row['computing_seconds']:,.0f}",
-                "seconds": f"{row['seconds']:,.0f}", "made from, MB": f"{row['bytes'] / 1e6:,.1f}",
-                "scores, MB": f"{row['scores_bytes'] / 1e6:,.1f}"} for row in answer["rows"]])
+    table("", [{"variant": row["name"], "LDS": f"{row['lds']:.3f}", "95 %": row["ci"],
+                "seconds": f"{row['seconds']:,.0f}", "trainings": f"{row['training_seconds']:,.0f}",
+                "own": f"{row['computing_seconds']:,.0f}", "MB": f"{row['bytes'] / 1e6:,.1f}"} for row in answer["rows"]])
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:
