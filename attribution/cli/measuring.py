@@ -147,7 +147,8 @@ def evaluate_compute(checkpoints: Annotated[str, typer.Option(help="Of TRAK: how
     print(f"{_halves(answer)}; a training takes {one['whole']:g} s, on a half {one['half']:g} s ({one['clock']} time)")
     table("", [{"variant": row["name"], "LDS": f"{row['lds']:.3f}", "95 %": row["ci"],
                 "seconds": f"{row['seconds']:,.0f}", "trainings": f"{row['training_seconds']:,.0f}",
-                "own": f"{row['computing_seconds']:,.0f}", "MB": f"{row['bytes'] / 1e6:,.1f}"} for row in answer["rows"]])
+                "own": f"{row['computing_seconds']:,.0f}", "MB": f"{row['bytes'] / 1e6:,.1f}"}
+               for row in answer["rows"]])
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:

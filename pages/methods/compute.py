@@ -46,7 +46,7 @@ def draw(ws: Workspace) -> None:
         "Seconds are of one core where a processor trains; those of features and of rankings that a workspace brings "
         "were measured by the clock where they were made. Bytes of what the scores are made from: "
         "projected gradients (TRAK), masks and margins (Datamodels), features (exemplar SVM). "
-        "TRAK's random projections are drawn anew here, so that a stored ranking of as many checkpoints differs a little. "
+        "TRAK's random projections are drawn anew here: a stored ranking of as many checkpoints differs a little. "
         "Supports of these variants are not measured: each would take a study of thousands of trainings."))
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(found), file_name="compute.csv", on_click="ignore",

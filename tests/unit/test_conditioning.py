@@ -1,9 +1,13 @@
 """Sets of candidates, on cases worked out by hand."""
 
+import json
+import sys
+
 import numpy as np
 import pytest
 
-from attribution import UserError, conditioning
+from attribution import UserError, Workspace, conditioning
+from attribution import __main__ as cli
 from attribution.files import write_json
 from tests import tiny
 
@@ -113,3 +117,13 @@ def test_a_kept_file_that_is_no_json_is_told(ws):
         conditioning.stored(ws)
     write_json(ws.path / conditioning.PART / conditioning.FILE, {"k": 1})
     assert conditioning.stored(ws) == {"k": 1}
+
+
+def test_from_the_command_line(ws, monkeypatch, capfd):
+    monkeypatch.setattr(sys, "argv", ["attribution", "evaluate", "conditioning", "--workspace", str(ws.path),
+                                      "--rankings", "trak-10", "--k", "5", "--json"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    answer = json.loads(capfd.readouterr().out)
+    assert not end.value.code and list(answer["rankings"]["trak-10"]["sets"]) == list(conditioning.SETS)
+    assert conditioning.stored(Workspace.open(ws.path)) == answer
