@@ -170,7 +170,7 @@ def keep(workspace, found: Agreement, about: dict, record: Callable | None = Non
     arrays = {"targets": found.targets, "values": values.astype(np.float16),
               "same": np.stack([found.same[name] for name in found.names]).astype(np.float16)}
     versions = {name: workspace.ranking(name).version for name in found.names}
-    about = {"k": found.k, "p": PERSISTENCE, "rankings": list(found.names), "versions": versions, **about}
+    about = {**about, "k": found.k, "p": PERSISTENCE, "rankings": list(found.names), "versions": versions}
     if record:
         record(PART, arrays, about)
         return

@@ -199,6 +199,15 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
 def trak_scores(workspace: Workspace, count: int, dim: int, kept: Path, progress: Progress) -> Callable:
     """rows(start, stop) -> TRAK scores float32 [stop - start, n_train], on the first `count` base models. What the
     folder `kept` has of a model is not computed again."""
+    from attribution.rankings import trak
+
+    parts = trak_factors(workspace, count, dim, kept, progress)
+    return lambda start, stop: trak.scores(parts, start, stop)
+
+
+def trak_factors(workspace: Workspace, count: int, dim: int, kept: Path, progress: Progress) -> list[dict]:
+    """What TRAK needs of each of the first `count` base models (`trak.factors`), and the `seconds` it took, see
+    `Stopwatch`. What the folder `kept` has of a model is not computed again."""
     needed("dattri")
     from attribution.rankings import trak
     from attribution.train import Trainer
@@ -207,11 +216,26 @@ def trak_scores(workspace: Workspace, count: int, dim: int, kept: Path, progress
     seeds, parts = workspace.manifest["parts"]["base"]["seeds"][:count], []
     for number, (seed, network) in enumerate(zip(seeds, networks(workspace, trainer))):
         def factors(number=number, network=network):
-            return trak.factors(trainer, network, workspace.val_labels, dim, number, progress=lambda *at: progress(
+            watch = Stopwatch(trainer.device.type)
+            found = trak.factors(trainer, network, workspace.val_labels, dim, number, progress=lambda *at: progress(
                 f"TRAK, {dim} dimensions, model {number + 1} of {count}: images", *at))
+            return {**found, "seconds": np.float64(watch.seconds)}
 
         parts.append(once(kept / f"{trainer.recipe.hash}-{seed}-{dim}.npz", factors))
-    return lambda start, stop: trak.scores(parts, start, stop)
+    return parts
+
+
+class Stopwatch:
+    """Seconds since it was made: of this process's processor time where a processor works, which leaves out what else
+    the machine does, and by the clock where another device does."""
+
+    def __init__(self, device: str = "cpu"):
+        self.clock = time.process_time if device == "cpu" else time.perf_counter
+        self.start = self.clock()
+
+    @property
+    def seconds(self) -> float:
+        return self.clock() - self.start
 
 
 def build_datamodels(workspace: Workspace, name: str, count: int, progress: Progress) -> dict:

@@ -11,7 +11,20 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import agreement, builds, cost, detectors, jobs, lds, measure, recipes, support, supports
+from attribution import (
+    agreement,
+    builds,
+    compute,
+    conditioning,
+    cost,
+    detectors,
+    jobs,
+    lds,
+    measure,
+    recipes,
+    support,
+    supports,
+)
 from attribution.builds import BASE_SEEDS, HELD_OUT, TUNING
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
@@ -70,14 +83,25 @@ class Build:
     def record(self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None,
                **about) -> None:
         """Writes a part's files, named by their path inside the workspace, and then its provenance."""
-        workspace = self.workspace
-        if workspace.manifest["parts"].pop(part, None):  # while its files change, the workspace does not vouch for them
-            write_json(self.folder / "workspace.json", workspace.manifest)
+        workspace = self._without(part)
         for name, array in (arrays or {}).items():
             write_array(self.folder / name, array)
         for name, table in (tables or {}).items():
             write_table(self.folder / name, table)
         workspace.record(part, {**made("demo build"), **about}, [*(arrays or {}), *(tables or {})])
+
+    def record_json(self, part: str, file: str, answer: dict, about: dict) -> None:
+        """As `record`, of a part that is one JSON file."""
+        workspace = self._without(part)
+        write_json(self.folder / part / file, answer)
+        workspace.record(part, {**made("demo build"), **about}, [f"{part}/{file}"])
+
+    def _without(self, part: str) -> Workspace:
+        """The workspace, which does not vouch for a part while its files change."""
+        workspace = self.workspace
+        if workspace.manifest["parts"].pop(part, None):
+            write_json(self.folder / "workspace.json", workspace.manifest)
+        return workspace
 
     def outside(self) -> tuple[np.ndarray, np.ndarray]:
         """The 9,000 test images that are not in the workspace, and their labels: what accuracies are measured on."""
@@ -285,6 +309,20 @@ def price(build: Build) -> None:
     workspace.record(cost.PART, {**made("demo build"), "device": cost.machine()}, [f"{cost.PART}/cost.json"])
 
 
+def spend(build: Build) -> None:
+    """What a better ranking costs: LDS of TRAK and Datamodels against seconds."""
+    workspace = build.workspace
+    compute.keep(workspace, compute.run(workspace, progress=build.progress), {}, build.record_json)
+
+
+def condition(build: Build) -> None:
+    """LDS of rankings among three sets of candidates."""
+    workspace = build.workspace
+    names = conditioning.usual(workspace)
+    answer = conditioning.measure(workspace, names, progress=build.progress)
+    conditioning.keep(workspace, answer, {"rankings": names}, build.record_json)
+
+
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
@@ -335,4 +373,6 @@ STEPS = {
     "detectors": detect,
     "agreement": agree,
     "cost": price,
+    "conditioning": condition,
+    "compute": spend,
 }

@@ -59,12 +59,8 @@ def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callabl
     these. Left out, unless named, are rankings that keep no more than their first images. progress(text, done, total)
     is called after each ranking. Raises UserError where the workspace has no held-out halves.
     """
-    about = workspace.manifest["parts"].get("lds")
-    if about is None:
-        raise UserError(f"the workspace {workspace.name} has no held-out models to measure LDS on")
-    packed = read_array(workspace.folder("lds") / "masks.npy")
-    masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)
-    margins = np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)), np.float32)
+    masks, margins = held_out(workspace)
+    about = workspace.manifest["parts"]["lds"]
     names = rankings or [name for name in workspace.rankings() if workspace.ranking(name).complete]
     made = {"alpha": about["alpha"], "recipe": about["recipe"], "recipe_hash": about["hash"]}
     answer = scoring.evaluate(masks, margins, {}) | made
@@ -78,6 +74,18 @@ def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callabl
     return answer
 
 
+def held_out(workspace) -> tuple[np.ndarray, np.ndarray]:
+    """Masks bool [M, n_train] and margins float32 [M, R, n_val] of the halves that judge rankings.
+
+    Raises UserError where the workspace has none."""
+    if "lds" not in workspace.manifest["parts"]:
+        raise UserError(f"the workspace {workspace.name} has no held-out models to measure LDS on; train them with: "
+                        f"python -m attribution halves train --workspace {shlex.quote(str(workspace.path))}")
+    packed = read_array(workspace.folder("lds") / "masks.npy")
+    masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)
+    return masks, np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)), np.float32)
+
+
 def measured_lds(workspace) -> dict | None:
     """What `evaluate lds` found last, as far as it still holds: None once the half-models are others, and without the
     rankings that are. Raises UserError where it cannot be read."""
@@ -88,7 +96,7 @@ def measured_lds(workspace) -> dict | None:
         answer = json.loads(file.read_text()) if file.exists() else None
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({error}); measure again with `evaluate lds`") from None
-    if answer is None or answer.get("halves", _halves(workspace)) != _halves(workspace):
+    if answer is None or answer.get("halves", halves(workspace)) != halves(workspace):
         return None
     then, now = answer.get("versions", {}), set(workspace.rankings())
     kept = {name: row for name, row in answer["rankings"].items()
@@ -99,10 +107,11 @@ def measured_lds(workspace) -> dict | None:
 def keep_lds(workspace, answer: dict) -> None:
     """Keeps what `evaluate lds` found beside the half-models, for the pages, with what it was found with."""
     versions = {name: workspace.ranking(name).version for name in answer["rankings"]}
-    write_json(workspace.folder("lds") / "lds.json", {**answer, "halves": _halves(workspace), "versions": versions})
+    write_json(workspace.folder("lds") / "lds.json", {**answer, "halves": halves(workspace), "versions": versions})
 
 
-def _halves(workspace) -> str | None:
+def halves(workspace) -> str | None:
+    """The digest of the held-out halves, to tell whether what was measured on them still holds."""
     return workspace.manifest["parts"]["lds"].get("digest")
 
 

@@ -1,4 +1,4 @@
-"""Verbs that measure: evaluate supports, agreement, lds, cost, mislabels."""
+"""Verbs that measure: evaluate supports, agreement, lds, cost, compute, conditioning, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -6,12 +6,25 @@ from typing import Annotated
 import typer
 
 from attribution import UserError
-from attribution.cli import AsJson, Protocol, Rankings, Where, group, names, print_json, progress_bar, table
+from attribution.cli import (
+    AsJson,
+    Protocol,
+    Rankings,
+    Where,
+    group,
+    names,
+    print_json,
+    progress_bar,
+    screen,
+    split,
+    table,
+)
 from attribution.files import user_path
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
-evaluate_app = group("evaluate", "Measure rankings: supports, agreement, lds, cost; and detectors: mislabels.")
+evaluate_app = group("evaluate", "Measure rankings: supports, agreement, lds, cost, compute, conditioning; and "
+                                "detectors: mislabels.")
 
 
 @evaluate_app.command("supports")
@@ -82,6 +95,70 @@ def _mean(found: dict) -> str:
     return f"{found['mean']:.3f}" + (f" ({found['ci'][0]:.3f} to {found['ci'][1]:.3f})" if found["ci"] else "")
 
 
+@evaluate_app.command("conditioning")
+def evaluate_conditioning(rankings: Annotated[str | None, typer.Option(
+                              help="Names, with commas; exemplar SVM and the first of each stored method if not "
+                                   "given.")] = None,
+                          k: Annotated[int, typer.Option(help="Images whose classes are counted.")] = 20,
+                          workspace: Where = DEMO, as_json: AsJson = False):
+    """LDS with candidates of the true class, of this and the class it is mistaken for, and without such a condition."""
+    from attribution import conditioning
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    chosen = split(rankings) if rankings else conditioning.usual(ws)
+    with progress_bar() as progress:
+        answer = conditioning.measure(ws, chosen, k, progress)
+    if ws.is_free(conditioning.PART):  # the pages show it
+        conditioning.keep(ws, answer, made(f"evaluate conditioning --rankings {','.join(chosen)} --k {k}"))
+    if as_json:
+        return print_json(answer)
+    print(_halves(answer))
+    table("", [{"ranking": name + " *" * (which == one["published"]), "candidates": conditioning.SETS[which],
+                "LDS": _mean({"mean": row["lds"], "ci": row["ci"]}),
+                f"same class in {k}": _mean(row["same_class"])}
+               for name, one in answer["rankings"].items() for which, row in one["sets"].items()])
+    print("* as published")
+
+
+@evaluate_app.command("compute")
+def evaluate_compute(checkpoints: Annotated[str, typer.Option(help="Of TRAK: how many base models.")] = "1,2,5,10",
+                     halves: Annotated[str, typer.Option(help="Of Datamodels: models on how many random halves, "
+                                                              "trained where they are missing.")] = "250,500,1000",
+                     dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
+                     workspace: Where = DEMO, as_json: AsJson = False):
+    """LDS of TRAK, Datamodels and exemplar SVM against the seconds they take. Long; broken off, it goes on."""
+    from attribution import compute
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    asked = _numbers(checkpoints, "--checkpoints"), _numbers(halves, "--halves"), dim
+    todo = compute.missing(ws, *asked)
+    screen.print(f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
+                 f"{todo['fits']} fits of Datamodels; some {todo['seconds'] / 60:,.0f} minutes of one core",
+                 highlight=False, soft_wrap=True)
+    with progress_bar() as progress:
+        answer = compute.run(ws, *asked, progress)
+    if ws.is_free(compute.PART):  # the pages show it
+        compute.keep(ws, answer, made(f"evaluate compute --checkpoints {checkpoints} --halves {halves} --dim {dim}"))
+    if as_json:
+        return print_json(answer)
+    one = answer["training"]
+    print(f"{_halves(answer)}; a training takes {one['whole']:g} s, on a half {one['half']:g} s ({one['clock']} time)")
+    table("", [{"variant": row["name"], "LDS": f"{row['lds']:.3f}", "95 %": row["ci"],
+                "seconds": f"{row['seconds']:,.0f}", "trainings": f"{row['training_seconds']:,.0f}",
+                "own": f"{row['computing_seconds']:,.0f}", "MB": f"{row['bytes'] / 1e6:,.1f}"}
+               for row in answer["rows"]])
+
+
+def _numbers(text: str, option: str) -> tuple[int, ...]:
+    """"1,2,5" -> (1, 2, 5). Raises UserError for anything that is no whole number of at least 1."""
+    parts = split(text)
+    if not parts or not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
+        raise UserError(f"{option} {text} is not a list of numbers; give whole numbers of at least 1, such as 1,2,5")
+    return tuple(sorted({int(part) for part in parts}))
+
+
 @evaluate_app.command("lds")
 def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
     """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""
@@ -95,8 +172,7 @@ def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
         keep_lds(ws, answer)
     if as_json:
         return print_json(answer)
-    ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"
-    print(f"{answer['masks']} halves x {answer['seeds']} seeds, alpha {answer['alpha']}; noise ceiling {ceiling}")
+    print(_halves(answer))
     table("", [{"ranking": name, **row} for name, row in answer["rankings"].items()])
 
 
@@ -122,6 +198,11 @@ def evaluate_cost(rankings: Annotated[str | None, typer.Option(help="Names, with
           [{"ranking": row["ranking"], "MB": row["bytes"] / 1e6, "build s": row["build_seconds"],
             "query ms": row["query_ms"], "LDS": row["lds"], "95 %": row["lds_ci"], "AUC": row["auc"],
             "95 % ": row["auc_ci"]} for row in rows])
+
+
+def _halves(answer: dict) -> str:
+    ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"
+    return f"{answer['masks']} held-out halves x {answer['seeds']} seeds; noise ceiling {ceiling}"
 
 
 @evaluate_app.command("mislabels")

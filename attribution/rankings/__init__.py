@@ -82,7 +82,8 @@ class Ranking(ABC):
 
     def candidates(self, target: int, which: str | None = None) -> np.ndarray:
         """Training indices that are ranked, int64 ascending. which: as `candidates` of `top`, or "rival" for those with
-        the class that the target is mistaken for (`BaseModels.rival`)."""
+        the class that the target is mistaken for (`BaseModels.rival`), or "pair" for those with this or the true
+        one."""
         which = which or ("true" if self.conditioned else "all")
         labels = self.workspace.train_labels
         if which == "true":
@@ -91,25 +92,28 @@ class Ranking(ABC):
             return np.flatnonzero(labels == self.workspace.base.prediction[target])
         if which == "rival":
             return np.flatnonzero(labels == self.workspace.base.rival[target])
+        if which == "pair":
+            return np.union1d(self.candidates(target, "true"), self.candidates(target, "rival"))
         if which == "all":
             return np.arange(len(labels))
         raise UserError(f"candidates {which!r} is not known; say {', '.join(CANDIDATES)}")
 
-    def scores(self, target: int) -> np.ndarray:
+    def scores(self, target: int, candidates: str | None = None) -> np.ndarray:
         """What the method adds to its prediction for a subset that holds an image (LDS), float32 [n_train].
+        candidates: as in `candidates`.
 
         A similarity has no zero of its own: its scores are taken from the least similar candidate, and images that are
         not candidates add nothing.
         """
-        pool = self.candidates(target)
+        pool = self.candidates(target, candidates)
         values = self.values(target, pool) if len(pool) else np.zeros(0, np.float32)
         dense = np.zeros(self.workspace.n_train, np.float32)
         dense[pool] = values if self.signed else values - values.min(initial=np.inf)
         return dense
 
-    def all_scores(self) -> Iterator[np.ndarray]:
+    def all_scores(self, candidates: str | None = None) -> Iterator[np.ndarray]:
         """`scores` of all its `targets` in order; a method that is quicker on many at once overrides it."""
-        return (self.scores(target) for target in self.targets)
+        return (self.scores(target, candidates) for target in self.targets)
 
 
 def check_k(k) -> int:

@@ -102,12 +102,13 @@ class ExemplarSVM(Similarity):
     def similarity(self, train, query):
         return exemplar_scores(train, query[None])[0]
 
-    def all_scores(self):
-        labels = self.workspace.val_labels
-        dense = np.zeros((len(labels), self.workspace.n_train), np.float32)
-        for label in np.unique(labels):
-            targets = np.flatnonzero(labels == label)
-            pool = self.candidates(targets[0])
+    def all_scores(self, candidates=None):
+        together: dict[bytes, list[int]] = {}  # targets that share their candidates
+        for target in self.targets.tolist():
+            together.setdefault(self.candidates(target, candidates).tobytes(), []).append(target)
+        dense = np.zeros((self.workspace.n_val, self.workspace.n_train), np.float32)
+        for targets in together.values():
+            pool = self.candidates(targets[0], candidates)
             if len(pool):
                 found = exemplar_scores(self.features.train[pool].astype(np.float32),
                                         self.features.val[targets].astype(np.float32))

@@ -9,7 +9,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, agreement, background
 from pages.explore.rows import wall_data
-from pages.methods import words
+from pages.methods import conditioning, words
 from pages.ui import atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
@@ -26,6 +26,11 @@ state_of = st.session_state
 
 
 def draw(ws: Workspace) -> None:
+    _compared(ws)
+    conditioning.draw(ws)
+
+
+def _compared(ws: Workspace) -> None:
     st.header("Do the methods choose the same images?", anchor=False)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))

@@ -86,3 +86,11 @@ def test_means():
     assert agreement.means(np.array([0.5, 0.5]))["ci"] == [0.5, 0.5]
     found = agreement.means(np.random.default_rng(0).normal(3, 1, 400))
     assert found["ci"][1] - found["ci"][0] == pytest.approx(2 * 1.96 / 20, rel=0.15)
+
+
+def test_what_the_command_line_keeps_can_be_read_again(ws):
+    """Its provenance has `versions` of libraries, which are not those of rankings."""
+    from attribution.provenance import made
+
+    agreement.keep(ws, agreement.compare(ws, ["trak-10", "l2-moco"], k=5), made("evaluate agreement"))
+    assert agreement.stored(ws).names == ("trak-10", "l2-moco")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, builds
+from attribution import UserError, Workspace, builds, compute
 from attribution.rankings import datamodels
 from tests import tiny
 
@@ -97,6 +97,18 @@ def test_halves_datamodels_and_lds(ws):
     assert judged["masks"] == 4 and judged["seeds"] == 2 and set(judged["rankings"]) == {"dm", "l2-moco"}
     manifest = json.loads((ws.path / "workspace.json").read_text())
     assert manifest["parts"]["rankings/dm"]["command"].endswith("rankings build datamodels --models 30")
+
+
+def test_what_a_better_ranking_costs_for_real(ws):
+    """With the models of the tests before: TRAK's gradients and the halves that are missing are computed."""
+    before = compute.missing(ws, (1, 2), (30, 32), 8)
+    assert before["checkpoints"] == 2 and before["fits"] == 2
+    rows = {row["name"]: row for row in compute.run(ws, (1, 2), (30, 32), 8, resamples=20)["rows"]}
+    assert {"trak-1", "trak-2", "datamodels-30", "datamodels-32", "random"} <= set(rows)
+    assert rows["trak-2"]["computing_seconds"] > rows["trak-1"]["computing_seconds"] > 0
+    assert rows["datamodels-32"]["training_seconds"] > 0 and all(abs(row["lds"]) <= 1 for row in rows.values())
+    after = compute.missing(ws, (1, 2), (30, 32), 8)
+    assert (after["checkpoints"], after["trainings"], after["fits"], after["seconds"]) == (0, 0, 0, 0)
 
 
 def test_features_of_a_pretrained_network(ws, tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, demo, detectors, measure, recipes, supports
+from attribution import Workspace, compute, conditioning, demo, detectors, measure, recipes, supports
 from attribution.data import fashion_mnist
 from attribution.opening import opening
 
@@ -95,3 +95,15 @@ def test_the_opening_target_is_stable_and_its_votes_flipped(ws):
     assert first is not None
     assert ws.base.status(first.target) == "stable"
     assert first.other != ws.val_labels[first.target] and first.votes >= 1
+
+
+def test_compute_and_candidates_are_of_the_demo_as_it_is(ws):
+    found, candidates = compute.stored(ws), conditioning.stored(ws)
+    lds = measure.measured_lds(ws)["rankings"]
+    rows = {row["name"]: row for row in found["rows"]}
+    assert list(rows) == ["trak-1", "trak-2", "trak-5", "trak-10", "datamodels-250", "datamodels-500",
+                          "datamodels-1000", "datamodels-2k", "esvm-moco", "random"]
+    for name in ("datamodels-2k", "esvm-moco", "random"):
+        assert rows[name]["lds"] == pytest.approx(lds[name]["lds"], abs=1e-3)
+    for name, one in candidates["rankings"].items():
+        assert one["sets"][one["published"]]["lds"] == pytest.approx(lds[name]["lds"], abs=1e-3)

@@ -108,6 +108,8 @@ def test_rank(answer, run):
     ("study --targets 2 --rankings ,", "at least one target, one ranking and one kind"),
     ("jobs show 99", "there is no job 99"), ("jobs cancel 99", "there is no job 99"),
     ("jobs pause 99", "there is no job 99"), ("jobs resume 99", "there is no job 99"),
+    ("evaluate conditioning", "has no held-out models"), ("evaluate compute", "has no held-out models"),
+    ("evaluate compute --halves 1,x", "not a list of numbers"), ("evaluate compute --checkpoints 0", "whole numbers"),
     ("evaluate lds", "has no held-out models"), ("runner --workers 0", "0 workers can do nothing"),
     ("info --workspace /nowhere", "there is no workspace at /nowhere")])
 def test_a_mistake_is_one_sentence(run, line, sentence):

@@ -1,0 +1,271 @@
+"""What does a better ranking cost? LDS of TRAK by its checkpoints, of Datamodels by its models on random halves, and of
+the baseline that trains no classifier, against the seconds they take: the figure of Park et al., TRAK (arXiv
+2303.14186), on the halves of this workspace that no method was fitted on or tuned on.
+
+Seconds are those of all trainings that a method asks for, and of its own work. Trainings are counted at what one takes,
+measured apart (`training_seconds`), on the whole training set or on half of it; the method's work is measured as it is
+done, see `builds.Stopwatch`. What a ranking brings along from where it was made was measured there, by the clock.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from attribution import builds, jobs, lds, recipes
+from attribution.errors import UserError
+from attribution.files import write_json
+from attribution.measure import halves as halves_digest
+from attribution.measure import held_out
+from attribution.store import Store
+
+PART = "compute"
+FILE = "compute.json"
+CHECKPOINTS = (1, 2, 5, 10)
+HALVES = (250, 500, 1000)
+DIM = 512  # the best of five in the demo, tuned on halves that are not held out
+DRAW = 1  # the sequence of random halves that Datamodels is fitted on; `builds.HELD_OUT` is another
+TIMED = 3  # trainings of each kind
+SELF_SUPERVISED = ("moco", "simclr", "dino")
+#: measured on the demo, for what is said before: a checkpoint's gradients in trainings, and seconds of LASSO a
+#: half-model, training and validation image, all its penalties with it
+GRADIENTS, FIT = 4, 1.2e-8
+Progress = Callable[[str, int, int], None]
+
+
+def run(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM, progress: Progress = lambda *at: None,
+        resamples: int = 500) -> dict:
+    """Measures every variant: TRAK on the first 1, 2, ... of the base models (`checkpoints`; at most as many as there
+    are), Datamodels on the first 250, 500, ... random halves, which the runner trains where they are missing, and what
+    the workspace has besides: larger Datamodels, the exemplar SVM of its first self-supervised features, and random.
+
+    {"dim", "masks", "seeds", "ceiling", "training": see `training_seconds`, "rows": [{"name", "method", "models",
+    "lds", "ci", "n_targets", "training_seconds", "computing_seconds", "seconds", "bytes", "scores_bytes", "here"}]}.
+    bytes: what the scores are made from (TRAK: projected gradients; Datamodels: masks and margins; SVM: features);
+    scores_bytes: the scores themselves as a workspace keeps them. here: whether its own work was measured now.
+
+    What is done is kept in the data folder; broken off, it goes on. Raises UserError where there are no base models or
+    held-out halves, where dattri or scikit-learn is missing, and for too few halves.
+    """
+    _check(workspace, halves, dim)
+    for library in ("dattri", "sklearn"):
+        builds.needed(library)
+    masks, margins = held_out(workspace)
+    kept = builds.scratch(workspace, "compute")
+    training = training_seconds(workspace, kept, progress)
+    variants = _variants(workspace, _checkpoints(workspace, checkpoints), halves, dim, training, kept, progress)
+    rows = []
+    with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
+        for at, (name, key, make) in enumerate(variants):
+            progress("compute: variants", at, len(variants))
+            rows.append(_once(kept / f"{name}-{_key(workspace, key, resamples)}.json",
+                              lambda name=name, make=make: {"name": name, **_judged(make, masks, margins, resamples)}))
+    progress("compute: variants", len(variants), len(variants))
+    return {"dim": dim, "masks": len(masks), "seeds": margins.shape[1], "ceiling": lds.ceiling(margins).mean,
+            "training": training, "rows": rows}
+
+
+def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: None) -> dict:
+    """Seconds of one training on all images and of one on a random half, medians of TIMED trainings each:
+    {"whole", "half", "n", "device", "library", "threads", "clock"}. clock: "processor" or "wall"."""
+
+    def measured():
+        from attribution.train import LIBRARY, Trainer
+
+        recipe = recipes.get(workspace.recipe)
+        trainer = Trainer(workspace, recipe)
+        kind = trainer.device.type
+        trainer.train(_half(workspace, 0), 0)  # the first training of a process is slower and is not timed
+        seconds: dict = {"whole": [], "half": []}
+        for number in range(TIMED):
+            for name, edit in (("whole", None), ("half", _half(workspace, number))):
+                progress("compute: one training's seconds", 2 * number + (name == "half"), 2 * TIMED)
+                watch = builds.Stopwatch(kind)
+                trainer.run(edit, seed=number)
+                seconds[name].append(watch.seconds)
+        return {**{name: round(float(np.median(some)), 2) for name, some in seconds.items()}, "n": TIMED,
+                "device": trainer.kind, "library": LIBRARY, "threads": recipe.threads,
+                "clock": "processor" if kind == "cpu" else "wall"}
+
+    return _once(kept / f"training-{recipes.get(workspace.recipe).hash}.json", measured)
+
+
+def missing(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM) -> dict:
+    """What `run` has yet to do, as `cost`. Raises UserError as `run` does."""
+    _check(workspace, halves, dim)
+    kept, recipe = builds.scratch(workspace, "compute"), recipes.get(workspace.recipe)
+    seeds = _base(workspace).get("seeds", [])[: max(_checkpoints(workspace, checkpoints))]
+    gradients = sum(not (kept / f"{recipe.hash}-{seed}-{dim}.npz").exists() for seed in seeds)
+    store = Store.of(workspace)
+    trainings = sum(store.get(store.key(recipe.hash, _half(workspace, number), jobs.half_seed(DRAW, number, 0))) is None
+                    for number in range(max(halves)))
+    store.close()
+    return _cost(workspace, gradients, trainings, [count for count in halves
+                                                   if not list(kept.glob(f"datamodels-{count}-*.json"))])
+
+
+def cost(workspace) -> dict:
+    """What `run` does where nothing is known, and about how long it takes one core, judged by what a base model took:
+    {"checkpoints", "trainings", "fits", "seconds"}."""
+    return _cost(workspace, max(_checkpoints(workspace, CHECKPOINTS)), max(HALVES), HALVES)
+
+
+def _cost(workspace, gradients, trainings, fits) -> dict:
+    each = _base(workspace).get("seconds", 0)
+    seconds = (trainings / 2 + gradients * GRADIENTS) * each + sum(fits) * FIT * workspace.n_train * workspace.n_val
+    return {"checkpoints": gradients, "trainings": trainings, "fits": len(fits), "seconds": round(seconds)}
+
+
+def _check(workspace, halves, dim):
+    workspace.check_base()
+    held_out(workspace)
+    if not halves or min(halves) < 30:
+        raise UserError("Datamodels needs at least 30 half-models to be fitted on; give larger numbers of halves")
+    if dim < 1:
+        raise UserError(f"{dim} dimensions are too few to project gradients to; give at least 1")
+
+
+def _checkpoints(workspace, checkpoints) -> list[int]:
+    return sorted({min(count, workspace.base.models) for count in checkpoints})
+
+
+def _base(workspace) -> dict:
+    return workspace.manifest["parts"].get("base", {})
+
+
+def _half(workspace, number):
+    return jobs.half_edit(workspace, DRAW, number)
+
+
+# -- variants: (name, what else its figures rest on, make() -> (score rows, targets or None, its row so far))
+
+
+def _variants(workspace, checkpoints, halves, dim, training, kept, progress) -> list[tuple]:
+    found = [(f"trak-{count}", [count, dim, training],
+              lambda count=count: _trak(workspace, count, dim, training, kept, progress)) for count in checkpoints]
+    found += [(f"datamodels-{count}", [count, training],
+               lambda count=count: _datamodels(workspace, count, training, progress)) for count in sorted(halves)]
+    for name in workspace.rankings():
+        part = workspace.manifest["parts"].get(f"rankings/{name}", {})
+        if part.get("method") == "Datamodels" and part.get("models", 0) > max(halves) and "seconds" in part and \
+                (part.get("made_for") or {}).get("hash") == recipes.get(workspace.recipe).hash:
+            found.append((name, [workspace.ranking(name).version, training],
+                          lambda name=name, part=part: _brought(workspace, name, part, training)))
+    features = [name for name in workspace.features() if name in SELF_SUPERVISED
+                and "seconds" in workspace.manifest["parts"][f"features/{name}"]]
+    live = [f"esvm-{name}" for name in features[:1]]
+    return found + [(name, [workspace.ranking(name).version], lambda name=name: _live(workspace, name))
+                    for name in (*live, "random")]
+
+
+def _trak(workspace, count, dim, training, kept, progress):
+    from attribution.rankings import trak
+
+    parts = builds.trak_factors(workspace, count, dim, kept, progress)
+    watch = builds.Stopwatch()
+    rows = trak.scores(parts, 0, workspace.n_val)
+    return rows, None, {"method": "TRAK", "models": count, "training_seconds": count * training["whole"],
+                        "computing_seconds": float(sum(one["seconds"] for one in parts)) + watch.seconds,
+                        "bytes": sum(one[name].nbytes for one in parts for name in ("train", "val", "doubt")),
+                        "scores_bytes": 2 * rows.size, "here": True}
+
+
+def _datamodels(workspace, count, training, progress):
+    sequence = {"draw": DRAW, "count": count, "seeds": [0]}
+    builds.train_halves(workspace, sequence, progress)
+    masks, margins = builds.half_margins(workspace, sequence)
+    watch = builds.Stopwatch()
+    weights, about = builds.tuned_datamodels(masks, margins.mean(1), min(builds.TUNING, count // 10),
+                                             f"datamodels-{count}", progress)
+    nonzero = int((weights != 0).sum())
+    return weights, None, {"method": "Datamodels", "models": count, "training_seconds": count * training["half"],
+                           "computing_seconds": watch.seconds, "bytes": _of_halves(workspace, count),
+                           "scores_bytes": 4 * nonzero + 8 * (len(weights) + 1), "here": True, **about}
+
+
+def _brought(workspace, name, part, training):
+    ranking = workspace.ranking(name)
+    sizes = {Path(file).stem: size for file, size in part["files"].items()}
+    return ranking.all_scores(), ranking.targets, {
+        "method": "Datamodels", "models": part["models"], "training_seconds": part["models"] * training["half"],
+        "computing_seconds": part["seconds"], "bytes": _of_halves(workspace, part["models"]),
+        "scores_bytes": sum(sizes.get(array, 0) for array in ("data", "columns", "starts")) or sum(sizes.values()),
+        "here": False}
+
+
+def _live(workspace, name):
+    ranking = workspace.ranking(name)
+    part = workspace.manifest["parts"].get(f"features/{name.partition('-')[2]}", {})
+    watch = builds.Stopwatch()
+    rows = list(ranking.all_scores())
+    return rows, ranking.targets, {"method": ranking.method, "models": 0, "training_seconds": part.get("seconds", 0),
+                                   "computing_seconds": watch.seconds if name != "random" else 0,
+                                   "bytes": sum(part.get("files", {}).values()), "scores_bytes": 0, "here": True}
+
+
+def _of_halves(workspace, count: int) -> int:
+    """Bytes of the masks, packed, and float16 margins of `count` halves."""
+    return count * (-(-workspace.n_train // 8) + 2 * workspace.n_val)
+
+
+def _judged(make, masks, margins, resamples) -> dict:
+    rows, targets, row = make()
+    one = lds.lds(masks, margins, rows, targets, resamples=resamples)
+    return {**row, "seconds": row["training_seconds"] + row["computing_seconds"], "lds": one.mean, "ci": one.ci,
+            "n_targets": len(one.per_target)}
+
+
+def _key(workspace, on, resamples) -> str:
+    """Another for other held-out halves, base models, recipes and what else a variant rests on."""
+    base = _base(workspace).get("digest")
+    what = [on, resamples, halves_digest(workspace), base, recipes.get(workspace.recipe).hash]
+    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
+
+
+def _once(file: Path, compute: Callable[[], dict]) -> dict:
+    """The JSON that `file` keeps, computed where it is not there yet."""
+    if not file.exists():
+        write_json(file, compute())
+    return json.loads(file.read_text())
+
+
+# -- kept, so that a page need not compute
+
+
+def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -> None:
+    """Keeps what was measured as the part "compute", where a user's parts go, or as record(part, file, answer, about)
+    stores it; about: further provenance."""
+    known = set(workspace.rankings())
+    about = {"halves": halves_digest(workspace), "base": _base(workspace).get("digest"),
+             "recipe": workspace.recipe, "hash": recipes.get(workspace.recipe).hash,
+             "trained_on": {"draw": DRAW, "seeds": [0]},
+             "seeds": _base(workspace).get("seeds"), "masks": answer["masks"],
+             "of": {row["name"]: workspace.ranking(row["name"]).version for row in answer["rows"]
+                    if not row["here"] or row["models"] == 0 and row["name"] in known}, **about}
+    if record:
+        record(PART, FILE, answer, about)
+        return
+    workspace.drop(PART)
+    write_json(workspace.added / PART / FILE, answer)
+    workspace.add(PART, about, [f"{PART}/{FILE}"])
+
+
+def stored(workspace) -> dict | None:
+    """What was kept last; None where nothing was, or where the halves, the base models or a ranking of it are others
+    by now. Raises UserError where it cannot be read."""
+    parts = workspace.manifest["parts"]
+    about = parts.get(PART)
+    if about is None or "lds" not in parts or about["halves"] != halves_digest(workspace):
+        return None
+    known = set(workspace.rankings())
+    if about["base"] != _base(workspace).get("digest") or any(
+            name not in known or workspace.ranking(name).version != version for name, version in about["of"].items()):
+        return None
+    file = workspace.folder(PART) / FILE
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({error}); measure again with `evaluate compute`") from None

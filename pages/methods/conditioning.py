@@ -1,0 +1,128 @@
+"""Candidates: what is left of a ranking when it may choose from more, or fewer, classes than as published."""
+
+import csv
+import io
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from attribution import UserError, Workspace, conditioning
+from pages.methods import asked, words
+from pages.ui import command, look, palette
+from pages.ui import format as write
+
+MEASURE = ["evaluate", "conditioning"]
+#: colour and marker of each set of candidates
+MARKS = {"true": (palette.RECIPES[0][0], "circle"), "pair": (palette.RECIPES[1][0], "diamond"),
+         "all": (palette.RECIPES[2][0], "square-open")}
+
+
+def draw(ws: Workspace) -> None:
+    """Nothing where there is nothing to measure it with."""
+    if "lds" not in ws.manifest["parts"] or not ws.has_base:
+        return
+    st.markdown("##### What is left without choosing among the target's class?")
+    busy = asked.under_way(ws, MEASURE)
+    try:
+        found = _stored(ws, look.stamp(ws))
+    except UserError as error:
+        st.error(write.sentence(error))
+        return
+    if found is None:
+        if not busy:
+            st.info("Rankings have not been measured among several sets of candidates yet, or one of them has changed "
+                    "since.")
+            asked.button(ws, MEASURE, "Measure candidates")
+        return
+    st.caption(write.plain(
+        "LDS of each ranking among images of the target's true class, of this and the class it is mistaken for, and "
+        "among all. Images that are no candidates add nothing to a prediction, so that a condition foretells something "
+        "by itself: how many images of the class a half happens to hold. Random, a control, shows how much."))
+    st.plotly_chart(figure(found), key="conditioning", config={"displayModeBar": False},
+                    alt="LDS of each ranking among three sets of candidates; the table below has the numbers")
+    st.html(table_html(found))
+    st.caption(write.plain(_made(ws, found)))
+    with st.container(horizontal=True, gap="small"):
+        st.download_button("Table as CSV", data=to_csv(found), file_name="conditioning.csv", on_click="ignore",
+                           icon=":material/download:", key="conditioning as csv")
+        with st.popover("Copy command", icon=":material/terminal:", key="conditioning command"):
+            st.code(command.line(ws, *MEASURE, "--rankings", ",".join(found["rankings"]), "--k", found["k"]),
+                    language="bash", wrap_lines=True)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _stored(_ws, stamp: str) -> dict | None:
+    return conditioning.stored(_ws)
+
+
+def _made(ws: Workspace, found: dict) -> str:
+    about = ws.manifest["parts"][conditioning.PART]
+    n = max(row["n_targets"] for one in found["rankings"].values() for row in one["sets"].values())
+    return (f"* as published. {write.count(n)} targets, {found['masks']} held-out halves with {found['seeds']} seeds "
+            f"each; 95 % over halves and targets (LDS) and over targets (shares). A prediction that is the same for "
+            f"every half counts as 0. Supports under other candidates are not measured: they need a study of their "
+            f"own. Made {about.get('made', '')} by {about.get('command', '')}.")
+
+
+def figure(found: dict) -> go.Figure:
+    """A mark and its interval a ranking and set of candidates."""
+    chart = go.Figure()
+    names = list(found["rankings"])
+    for at, (which, what) in enumerate(conditioning.SETS.items()):
+        colour, marker = MARKS[which]
+        rows = [found["rankings"][name]["sets"][which] for name in names]
+        ends = [row["ci"] or (row["lds"], row["lds"]) for row in rows]
+        chart.add_scatter(
+            x=[row["lds"] for row in rows], y=[place + 0.2 * (at - 1) for place in range(len(names))], name=what,
+            mode="markers", marker={"color": colour, "symbol": marker, "size": 11},
+            error_x={"type": "data", "symmetric": False, "array": [high - row["lds"] for row, (_, high) in
+                                                                   zip(rows, ends)],
+                     "arrayminus": [row["lds"] - low for row, (low, _) in zip(rows, ends)], "width": 4},
+            customdata=[f"{write.escape(name)}, {what}: {row['lds']:.3f} ({words.interval(row['ci'], 3)})"
+                        for name, row in zip(names, rows)], hovertemplate="%{customdata}<extra></extra>")
+    if found["ceiling"] is not None:
+        chart.add_vline(found["ceiling"], line={"color": "#808080", "width": 1, "dash": "dash"},
+                        annotation_text="noise ceiling", annotation_position="bottom left")
+    chart.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5])
+    chart.update_xaxes(title="LDS", zeroline=True)
+    chart.update_layout(height=130 + 60 * len(names), margin={"l": 8, "r": 8, "t": 40, "b": 8},
+                        legend={"orientation": "h", "y": 1.15, "x": 0})
+    return chart
+
+
+def table_html(found: dict) -> str:
+    """A row a ranking, two columns a set of candidates and measure; the noise ceiling last."""
+    sets = conditioning.SETS
+    groups = "".join(f'<th colspan="3" class="group">{what}</th>' for what in sets.values())
+    heads = (f'<th class="n first">LDS</th><th>95 %</th><th class="n" title="with 95 % over targets on hover">of the '
+             f'class in {found["k"]}</th>') * len(sets)
+    body = ""
+    for name, one in found["rankings"].items():
+        body += f"<tr><td>{words.swatch(name)}{write.escape(name)}</td>"
+        for which in sets:
+            row, share = one["sets"][which], one["sets"][which]["same_class"]
+            star = " *" * (which == one["published"])
+            mean = f"{row['lds']:.3f}{star}".replace("-", "−")
+            same = "–" if share["mean"] is None else f"{share['mean']:.1%}"
+            body += (f'<td class="n first"><b>{mean}</b></td><td>{words.interval(row["ci"], 3)}</td>'
+                     f'<td class="n" title="{words.interval(share["ci"], 3)}">{same}</td>')
+        body += "</tr>"
+    ceiling = f"{found['ceiling']:.3f}" if found["ceiling"] is not None else "–"
+    body += (f'<tr class="last"><td>noise ceiling</td><td class="n first"><b>{ceiling}</b></td>'
+             f'{"<td></td>" * (3 * len(sets) - 1)}</tr>')
+    return words.framed(f"<tr><th></th>{groups}</tr><tr><th>ranking</th>{heads}</tr>", body)
+
+
+def to_csv(found: dict) -> str:
+    """A row a ranking and set of candidates."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(["ranking", "candidates", "as_published", "lds", "low", "high", "targets", "constant", "k",
+                     "same_class", "same_class_low", "same_class_high", "ceiling", "masks", "seeds"])
+    for name, one in found["rankings"].items():
+        for which, row in one["sets"].items():
+            share = row["same_class"]
+            writer.writerow([name, which, which == one["published"], row["lds"], *(row["ci"] or ("", "")),
+                             row["n_targets"], row["n_constant"], found["k"], share["mean"],
+                             *(share["ci"] or ("", "")), found["ceiling"], found["masks"], found["seeds"]])
+    return out.getvalue()

@@ -1,0 +1,64 @@
+"""Sets of candidates in the Agreement tab."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from attribution import background, conditioning
+from pages.methods import conditioning as drawn
+from tests.unit.test_conditioning import give_halves
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+QUESTION = "What is left without choosing among the target's class?"
+
+
+@pytest.fixture
+def held(ws):
+    give_halves(ws)
+    return ws
+
+
+def opened():
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    app._page_hash = calc_hash("methods")
+    app.query_params["tab"] = "agreement"
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+def texts(app) -> str:
+    return " ".join(str(one.value) for one in [*app.caption, *app.info, *app.markdown]).replace("\\", "")
+
+
+def test_nothing_without_held_out_halves(ws):
+    assert QUESTION not in texts(opened())
+
+
+def test_what_was_not_measured_is_asked_for(held, monkeypatch):
+    asked = []
+    monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
+    app = opened()
+    assert QUESTION in texts(app)
+    app.button(key="start evaluate conditioning").click().run()
+    assert asked == [["evaluate", "conditioning"]] and not app.exception
+
+
+def test_table_picture_and_csv(held):
+    answer = conditioning.measure(held, ["esvm-moco", "trak-10"], k=5, resamples=20)
+    conditioning.keep(held, answer, {"command": "python -m attribution evaluate conditioning"})
+    app = opened()
+    html = " ".join(one.proto.body for one in app.get("html"))
+    true = answer["rankings"]["esvm-moco"]["sets"]["true"]
+    assert f"<b>{true['lds']:.3f} *</b>".replace("-", "−") in html and "100.0%" in html
+    assert "12 targets, 12 held-out halves" in texts(app)
+    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(answer))))
+    assert len(rows) == 6 and [one["candidates"] for one in rows[:3]] == list(conditioning.SETS)
+    assert [one["as_published"] for one in rows] == ["True", "False", "False", "False", "False", "True"]
+    chart = drawn.figure(answer)
+    assert [one.name for one in chart.data] == list(conditioning.SETS.values())
+    assert list(chart.data[0].x) == [one["sets"]["true"]["lds"] for one in answer["rankings"].values()]

@@ -1,0 +1,130 @@
+"""What a better ranking costs: seconds and bytes by hand, on stand-ins for the trainings and their gradients."""
+
+import json
+
+import numpy as np
+import pytest
+
+from attribution import UserError, builds, compute, jobs, recipes
+from attribution.store import Store
+from tests import tiny
+from tests.unit.test_conditioning import give_halves
+
+DIM = 4
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    """The tiny workspace with held-out halves; a training takes 8 s, on a half 4 s, a checkpoint's gradients 3 s."""
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    ws = tiny.write(tmp_path / "w")
+    give_halves(ws)
+    ws.manifest["parts"]["base"] = {"seeds": list(range(tiny.MODELS)), "seconds": 8.0, "digest": "b"}
+    rng = np.random.default_rng(3)
+    trained = []
+
+    def factors(workspace, count, dim, kept, progress):
+        return [{"train": np.ones((dim, tiny.TRAIN), np.float32) * np.arange(tiny.TRAIN, dtype=np.float32),
+                 "val": np.ones((dim, tiny.VAL), np.float32), "doubt": np.ones(tiny.TRAIN, np.float32),
+                 "seconds": np.float64(3)} for _ in range(count)]
+
+    def half_margins(workspace, sequence):
+        masks = np.stack([jobs.half(tiny.TRAIN, sequence["draw"], i) for i in range(sequence["count"])])
+        return masks, rng.normal(size=(len(masks), 1, tiny.VAL))
+
+    def unit(workspace, kept, progress):
+        return {"whole": 8.0, "half": 4.0, "n": 3, "device": "cpu", "library": "x", "threads": 1, "clock": "processor"}
+
+    monkeypatch.setattr(builds, "trak_factors", factors)
+    monkeypatch.setattr(builds, "half_margins", half_margins)
+    monkeypatch.setattr(builds, "train_halves", lambda workspace, sequence, progress: trained.append(sequence))
+    monkeypatch.setattr(compute, "training_seconds", unit)
+    ws.trained = trained
+    return ws
+
+
+def test_seconds_and_bytes_by_hand(ws):
+    answer = compute.run(ws, checkpoints=(1, 2, 50), halves=(30, 40), dim=DIM, resamples=0)
+    rows = {row["name"]: row for row in answer["rows"]}
+    assert list(rows) == ["trak-1", "trak-2", "trak-10", "datamodels-30", "datamodels-40", "random"]
+    two = rows["trak-2"]
+    assert two["training_seconds"] == 16 and two["computing_seconds"] == pytest.approx(6, abs=0.5)
+    assert two["seconds"] == two["training_seconds"] + two["computing_seconds"]
+    assert two["bytes"] == 2 * 4 * (DIM * tiny.TRAIN + DIM * tiny.VAL + tiny.TRAIN)
+    assert two["scores_bytes"] == 2 * tiny.TRAIN * tiny.VAL
+    fitted = rows["datamodels-30"]
+    assert fitted["training_seconds"] == 30 * 4 and fitted["penalty"] in map(float, fitted["tuning"])
+    assert fitted["bytes"] == 30 * (8 + 2 * tiny.VAL)  # 60 bits of a mask are 8 bytes
+    assert [one["count"] for one in ws.trained] == [30, 40] and ws.trained[0]["draw"] == 1
+    assert rows["random"]["seconds"] == 0 and rows["random"]["models"] == 0
+    assert all(row["n_targets"] == tiny.VAL for row in answer["rows"])
+
+
+def test_lds_is_that_of_the_scores(ws):
+    """TRAK's scores here are the numbers of the images: their sums over the halves, against the margins."""
+    from scipy.stats import spearmanr
+
+    row = compute.run(ws, checkpoints=(1,), halves=(30,), dim=DIM, resamples=0)["rows"][0]
+    masks = np.unpackbits(np.load(ws.path / "lds" / "masks.npy"), axis=1, count=tiny.TRAIN)
+    margins = np.load(ws.path / "lds" / "margins.npy").astype(float).mean(1)
+    expected = np.mean([spearmanr(masks @ np.arange(tiny.TRAIN), margins[:, target]).statistic
+                        for target in range(tiny.VAL)])
+    assert row["lds"] == pytest.approx(expected)
+
+
+def test_it_goes_on_where_it_was_stopped(ws, monkeypatch):
+    asked = {"checkpoints": (1,), "halves": (30,), "dim": DIM, "resamples": 0}
+    first = compute.run(ws, **asked)
+    monkeypatch.setattr(builds, "tuned_datamodels", None)  # would raise where it is called again
+    assert compute.run(ws, **asked) == first
+    with pytest.raises(TypeError):
+        compute.run(ws, **{**asked, "halves": (30, 31)})
+    give_halves(ws, seed=1)
+    with pytest.raises(TypeError):  # judged on others, it is done anew
+        compute.run(ws, **asked)
+
+
+def test_self_supervised_features_cost_what_their_training_took(ws):
+    ws.manifest["parts"]["features/moco"] |= {"seconds": 600, "files": {"a": 70, "b": 30}}
+    rows = {row["name"]: row for row in compute.run(ws, checkpoints=(1,), halves=(30,), dim=DIM, resamples=0)["rows"]}
+    row = rows["esvm-moco"]
+    assert row["training_seconds"] == 600 and row["computing_seconds"] > 0 and row["bytes"] == 100
+
+
+def test_what_is_missing(ws):
+    cost = compute.missing(ws, checkpoints=(1, 2), halves=(30, 40), dim=DIM)
+    assert (cost["checkpoints"], cost["trainings"], cost["fits"]) == (2, 40, 2)
+    assert cost["seconds"] == round(40 * 4 + 2 * compute.GRADIENTS * 8)
+    store, recipe = Store.of(ws), recipes.get(ws.recipe).hash
+    store.put(recipe, jobs.half_edit(ws, 1, 5), jobs.half_seed(1, 5, 0), predicted=np.zeros(tiny.VAL, int),
+              margins=np.zeros(tiny.VAL), seconds=1, device="cpu", library="x", threads=1)
+    store.close()
+    assert compute.missing(ws, (1, 2), (30, 40), DIM)["trainings"] == 39
+    compute.run(ws, checkpoints=(1,), halves=(30,), dim=DIM, resamples=0)
+    assert compute.missing(ws, (1, 2), (30, 40), DIM)["fits"] == 1
+    assert compute.cost(ws)["trainings"] == 1000 and compute.cost(ws)["checkpoints"] == 10
+
+
+def test_mistakes_are_told(ws):
+    with pytest.raises(UserError, match="at least 30"):
+        compute.run(ws, halves=(20,))
+    with pytest.raises(UserError, match="0 dimensions"):
+        compute.run(ws, dim=0)
+    ws.manifest["parts"].pop("lds")
+    with pytest.raises(UserError, match="halves train"):
+        compute.run(ws)
+
+
+def test_what_is_kept_holds_while_its_ground_does(ws):
+    answer = compute.run(ws, checkpoints=(1,), halves=(30,), dim=DIM, resamples=20)
+    assert compute.stored(ws) is None
+    compute.keep(ws, answer, {"command": "x", "versions": {"numpy": "2"}})
+    assert compute.stored(ws) == json.loads(json.dumps(answer))
+    ws.manifest["parts"]["base"]["digest"] = "another"
+    assert compute.stored(ws) is None
+    ws.manifest["parts"]["base"]["digest"] = "b"
+    (ws.path / compute.PART / compute.FILE).write_text("{")
+    with pytest.raises(UserError, match="measure again"):
+        compute.stored(ws)
+    give_halves(ws, seed=1)
+    assert compute.stored(ws) is None
