@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import agreement, builds, detectors, jobs, lds, measure, recipes, support, supports
+from attribution import agreement, builds, detectors, jobs, lds, lds_supports, measure, recipes, support, supports
 from attribution.builds import BASE_SEEDS, HELD_OUT, TUNING
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
@@ -278,6 +278,14 @@ def agree(build: Build) -> None:
         part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
 
 
+def compare_lds(build: Build) -> None:
+    """LDS of the study's single targets, beside their supports."""
+    workspace = build.workspace
+    found = lds_supports.per_target(workspace, STUDY["rankings"], np.sort(study_targets(workspace)), build.progress)
+    lds_supports.keep(workspace, found, {}, lambda part, arrays, about: build.record(
+        part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
+
+
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
@@ -327,4 +335,5 @@ STEPS = {
     "study": study,
     "detectors": detect,
     "agreement": agree,
+    "lds-supports": compare_lds,
 }

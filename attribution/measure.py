@@ -59,12 +59,8 @@ def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callabl
     these. Left out, unless named, are rankings that keep no more than their first images. progress(text, done, total)
     is called after each ranking. Raises UserError where the workspace has no held-out halves.
     """
-    about = workspace.manifest["parts"].get("lds")
-    if about is None:
-        raise UserError(f"the workspace {workspace.name} has no held-out models to measure LDS on")
-    packed = read_array(workspace.folder("lds") / "masks.npy")
-    masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)
-    margins = np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)), np.float32)
+    masks, margins = held_out(workspace)
+    about = workspace.manifest["parts"]["lds"]
     names = rankings or [name for name in workspace.rankings() if workspace.ranking(name).complete]
     made = {"alpha": about["alpha"], "recipe": about["recipe"], "recipe_hash": about["hash"]}
     answer = scoring.evaluate(masks, margins, {}) | made
@@ -76,6 +72,18 @@ def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callabl
             if progress:
                 progress("LDS: rankings", done, len(names))
     return answer
+
+
+def held_out(workspace) -> tuple[np.ndarray, np.ndarray]:
+    """The held-out random halves that judge rankings: masks bool [M, n_train] and margins float32 [M, seeds, n_val].
+
+    Raises UserError where the workspace has none.
+    """
+    if "lds" not in workspace.manifest["parts"]:
+        raise UserError(f"the workspace {workspace.name} has no held-out models to measure LDS on")
+    packed = read_array(workspace.folder("lds") / "masks.npy")
+    masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)
+    return masks, np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)), np.float32)
 
 
 def measured_lds(workspace) -> dict | None:

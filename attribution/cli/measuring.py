@@ -1,4 +1,4 @@
-"""Verbs that measure: evaluate supports, lds, mislabels."""
+"""Verbs that measure: evaluate supports, lds, lds-supports, agreement, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -98,6 +98,37 @@ def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
     ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"
     print(f"{answer['masks']} halves x {answer['seeds']} seeds, alpha {answer['alpha']}; noise ceiling {ceiling}")
     table("", [{"ranking": name, **row} for name, row in answer["rankings"].items()])
+
+
+@evaluate_app.command("lds-supports")
+def evaluate_lds_supports(protocol: Protocol = None, workspace: Where = DEMO, as_json: AsJson = False):
+    """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
+    from attribution import lds_supports
+    from attribution.provenance import made
+    from attribution.studies import study
+
+    ws = Workspace.open(workspace)
+    asked = study(ws, Store.of(ws), protocol)
+    found = lds_supports.stored(ws)
+    if lds_supports.lacking(found, asked):
+        with progress_bar() as progress:
+            found = lds_supports.per_target(ws, *lds_supports.wanted(asked), progress)
+        lds_supports.keep(ws, found, made("evaluate lds-supports"))  # the pages show it
+    answer = lds_supports.report(ws, asked, found)
+    if as_json:
+        return print_json(answer)
+    for kind, one in answer["kinds"].items():
+        table(f"{kind}: LDS of a target against how small its support is, K = {answer['K']}",
+              [{"ranking": name, "targets": row["n"], "censored": row["censored"],
+                "Spearman (95 %)": _mean({"mean": row["spearman"], "ci": row["ci"]}), "p": _number(row["p"]),
+                "with margin": _number(row["sure"]), "margin fixed": _number(row["partial"]),
+                "LDS reliability": _number(row["reliability"])} for name, row in one["rankings"].items()])
+        print(f"over rankings: Kendall {_number(one['across']['kendall'])}, n {one['across']['n']}; within a target: "
+              f"{_number(one['within']['kendall'])}, {one['within']['n']} targets")
+
+
+def _number(value) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 @evaluate_app.command("mislabels")
