@@ -11,7 +11,19 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import agreement, builds, detectors, jobs, lds, lds_supports, measure, recipes, support, supports
+from attribution import (
+    agreement,
+    builds,
+    calibration,
+    detectors,
+    jobs,
+    lds,
+    lds_supports,
+    measure,
+    recipes,
+    support,
+    supports,
+)
 from attribution.builds import BASE_SEEDS, HELD_OUT, TUNING
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
@@ -286,6 +298,14 @@ def compare_lds(build: Build) -> None:
         part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
 
 
+def calibrate(build: Build) -> None:
+    """What signed rankings foretell of the removals that the study brings, beside what was measured."""
+    workspace = build.workspace
+    rows = calibration.gather(workspace, progress=build.progress)
+    calibration.keep(workspace, rows, {}, lambda part, arrays, about: build.record(
+        part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
+
+
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
@@ -336,4 +356,5 @@ STEPS = {
     "detectors": detect,
     "agreement": agree,
     "lds-supports": compare_lds,
+    "calibration": calibrate,
 }

@@ -1,4 +1,4 @@
-"""Verbs that measure: evaluate supports, lds, lds-supports, agreement, mislabels."""
+"""Verbs that measure: evaluate supports, lds, lds-supports, agreement, calibration, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -125,6 +125,30 @@ def evaluate_lds_supports(protocol: Protocol = None, workspace: Where = DEMO, as
                 "LDS reliability": _number(row["reliability"])} for name, row in one["rankings"].items()])
         print(f"over rankings: Kendall {_number(one['across']['kendall'])}, n {one['across']['n']}; within a target: "
               f"{_number(one['within']['kendall'])}, {one['within']['n']} targets")
+
+
+@evaluate_app.command("calibration")
+def evaluate_calibration(workspace: Where = DEMO, as_json: AsJson = False):
+    """Do signed scores foretell by how much a margin changes when images are removed? Against all that is measured."""
+    from attribution import calibration
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        rows = calibration.gather(ws, Store.of(ws), progress)
+    if not calibration.same(calibration.stored(ws), rows):
+        calibration.keep(ws, rows, made("evaluate calibration"))  # the pages show it
+    answer = calibration.summary(ws, rows)
+    if as_json:
+        return print_json(answer)
+    print(f"{answer['sets']} sets removed; scale fitted on {answer['targets']['fitted']} targets, judged on "
+          f"{answer['targets']['judged']}")
+    for name, found in answer["rankings"].items():
+        table(name, [{"removed": calibration.WHOSE[whose], "sets": one["n"], "targets": one["targets"],
+                      "slope": one["slope"], **{title: _mean({"mean": one[key], "ci": one[f"{key}_ci"]})
+                                                for title, key in (("R2 (95 %)", "r2"), ("Spearman", "spearman"))},
+                      "R2 reachable": _number(one["reachable"])} for whose, one in found.items()])
+    print(f"no sign, so no change foretold: {', '.join(answer['unsigned'])}")
 
 
 def _number(value) -> str:

@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from pages.methods import agreement, supports
+from pages.methods import agreement, calibration, supports
 from pages.ui import look, state
 
-TABS = {"supports": supports.draw, "agreement": agreement.draw}
+TABS = {"supports": supports.draw, "agreement": agreement.draw, "calibration": calibration.draw}
 state_of = st.session_state
 
 
