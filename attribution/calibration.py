@@ -29,6 +29,7 @@ SIZES = ((1, 8), (9, 32), (33, 128), (129, None))
 RESAMPLES = 500
 LEAST = 4  # targets in the half that judges
 SPLIT_SEED = 0
+BLOCK = 512  # rows that are compared with all at a time
 RETRAININGS = 200  # jobs of single retrainings that are looked at, the newest
 RANDOM, CHOSEN = "random", "chosen"
 
@@ -208,11 +209,12 @@ def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMP
     variance = noise**2 * np.mean(1 / rows.seeds[there] + np.where(rows.paired[there], 1 / rows.seeds[there], 0))
     spread = np.var(y[there])
     answer["reachable"] = float(max(0.0, 1 - variance / spread)) if spread > 0 else None
-    slopes = [_slope(x[part], y[part]) for part in _resampled(target, here, resamples)]
-    again = [_judge(slope, x[part], y[part]) for part in _resampled(target, there, resamples)]
-    for key, values in (("slope", slopes), *((key, [one[key] for one in again]) for key in ("r2", "spearman"))):
-        values = np.array([value for value in values if value is not None])
-        answer[f"{key}_ci"] = [float(end) for end in np.quantile(values, [0.025, 0.975])] if len(values) else None
+    drawn = _drawn(target[here], resamples)
+    answer["slope_ci"] = _ends(_ratio((x[here] * y[here]) @ drawn, x[here] ** 2 @ drawn))
+    drawn = _drawn(target[there], resamples)
+    deviations = y[there] ** 2 @ drawn - (y[there] @ drawn) ** 2 / drawn.sum(0)
+    answer["r2_ci"] = _ends(1 - _ratio((y[there] - slope * x[there]) ** 2 @ drawn, deviations))
+    answer["spearman_ci"] = _ends(_correlations(x[there], y[there], drawn))
     for low, high in SIZES:
         some = there[(rows.k[there] >= low) & (rows.k[there] <= (high or np.inf))]
         if len(some):
@@ -233,12 +235,35 @@ def _judge(slope, x, y) -> dict:
             "spearman": None if np.isnan(rho) else rho}
 
 
-def _resampled(target, rows, resamples):
-    """Rows of targets drawn with replacement: those of one target hang together."""
-    parts = [rows[target[rows] == one] for one in np.unique(target[rows])]
-    rng = np.random.default_rng(0)
-    for _ in range(resamples):
-        yield np.concatenate([parts[at] for at in rng.integers(len(parts), size=len(parts))])
+def _drawn(target, resamples) -> np.ndarray:
+    """How often each row counts in each resample of targets, float64 [n, resamples]: rows of one target hang
+    together."""
+    one, at = np.unique(target, return_inverse=True)
+    counts = np.random.default_rng(0).multinomial(len(one), np.full(len(one), 1 / len(one)), size=resamples)
+    return counts.T[at].astype(float)
+
+
+def _correlations(x, y, drawn) -> np.ndarray:
+    """Spearman's correlation in each resample. A row's rank is what is drawn below it less what is above, so that
+    comparisons made once, times `drawn`, are the ranks in all resamples."""
+    xy, xx, yy = np.zeros((3, drawn.shape[1]))
+    for at in range(0, len(x), BLOCK):
+        rows = slice(at, at + BLOCK)
+        a, b = (np.sign(side[rows, None] - side) @ drawn for side in (x, y))
+        xy += (drawn[rows] * a * b).sum(0)
+        xx += (drawn[rows] * a * a).sum(0)
+        yy += (drawn[rows] * b * b).sum(0)
+    return _ratio(xy, np.sqrt(xx * yy))
+
+
+def _ratio(above, below) -> np.ndarray:
+    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)
+
+
+def _ends(values) -> list[float] | None:
+    """The middle 95 % of those that are not NaN."""
+    values = values[~np.isnan(values)]
+    return [float(end) for end in np.quantile(values, [0.025, 0.975])] if len(values) else None
 
 
 # -- kept, so that a page need not add up

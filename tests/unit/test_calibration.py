@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import spearmanr
 
 from attribution import UserError, Workspace, calibration, jobs
 from attribution.edits import nothing, remove
@@ -61,6 +62,16 @@ def test_noise_is_told_from_a_bad_prediction():
     one = calibration.fit(rows, "a", "own", 0.3 / np.sqrt(1 / 5), 50)
     assert one["r2"] == pytest.approx(one["reachable"], abs=0.05) and one["r2"] < 0.85
     assert one["r2_ci"][0] < one["r2"] < one["r2_ci"][1]
+
+
+def test_resampled_correlations_are_those_of_the_rows_drawn():
+    rng = np.random.default_rng(0)
+    x, y, target = rng.integers(0, 9, 40), rng.integers(0, 9, 40), np.repeat(np.arange(10), 4)
+    drawn = calibration._drawn(target, 7)
+    assert drawn.sum(0).tolist() == [40] * 7
+    assert (drawn.reshape(10, 4, 7) == drawn.reshape(10, 4, 7)[:, :1]).all(), "rows of one target hang together"
+    for got, counts in zip(calibration._correlations(x, y, drawn), drawn.T.astype(int)):
+        assert got == pytest.approx(spearmanr(np.repeat(x, counts), np.repeat(y, counts)).statistic)
 
 
 def test_too_few_targets_have_no_fit():
