@@ -14,12 +14,14 @@ import pandas as pd
 from attribution import (
     agreement,
     builds,
+    calibration,
     compute,
     conditioning,
     cost,
     detectors,
     jobs,
     lds,
+    lds_supports,
     measure,
     recipes,
     support,
@@ -323,6 +325,22 @@ def condition(build: Build) -> None:
     conditioning.keep(workspace, answer, {"rankings": names}, build.record_json)
 
 
+def compare_lds(build: Build) -> None:
+    """LDS of the study's single targets, beside their supports."""
+    workspace = build.workspace
+    found = lds_supports.per_target(workspace, STUDY["rankings"], np.sort(study_targets(workspace)), build.progress)
+    lds_supports.keep(workspace, found, {}, lambda part, arrays, about: build.record(
+        part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
+
+
+def calibrate(build: Build) -> None:
+    """What signed rankings foretell of the removals that the study brings, beside what was measured."""
+    workspace = build.workspace
+    rows = calibration.gather(workspace, progress=build.progress)
+    calibration.keep(workspace, rows, {}, lambda part, arrays, about: build.record(
+        part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
+
+
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
@@ -375,4 +393,6 @@ STEPS = {
     "cost": price,
     "conditioning": condition,
     "compute": spend,
+    "lds-supports": compare_lds,
+    "calibration": calibrate,
 }

@@ -1,4 +1,5 @@
-"""Verbs that measure: evaluate supports, agreement, lds, cost, compute, conditioning, mislabels."""
+"""Verbs that measure: evaluate supports, lds, lds-supports, agreement, calibration, cost, compute, conditioning,
+mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -203,6 +204,61 @@ def evaluate_cost(rankings: Annotated[str | None, typer.Option(help="Names, with
 def _halves(answer: dict) -> str:
     ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"
     return f"{answer['masks']} held-out halves x {answer['seeds']} seeds; noise ceiling {ceiling}"
+
+
+@evaluate_app.command("lds-supports")
+def evaluate_lds_supports(protocol: Protocol = None, workspace: Where = DEMO, as_json: AsJson = False):
+    """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
+    from attribution import lds_supports
+    from attribution.provenance import made
+    from attribution.studies import study
+
+    ws = Workspace.open(workspace)
+    asked = study(ws, Store.of(ws), protocol)
+    found = lds_supports.stored(ws)
+    if lds_supports.lacking(found, asked):
+        with progress_bar() as progress:
+            found = lds_supports.per_target(ws, *lds_supports.wanted(asked), progress)
+        lds_supports.keep(ws, found, made("evaluate lds-supports"))  # the pages show it
+    answer = lds_supports.report(ws, asked, found)
+    if as_json:
+        return print_json(answer)
+    for kind, one in answer["kinds"].items():
+        table(f"{kind}: LDS of a target against how small its support is, K = {answer['K']}",
+              [{"ranking": name, "targets": row["n"], "censored": row["censored"],
+                "Spearman (95 %)": _mean({"mean": row["spearman"], "ci": row["ci"]}), "p": _number(row["p"]),
+                "with margin": _number(row["sure"]), "margin fixed": _number(row["partial"]),
+                "LDS reliability": _number(row["reliability"])} for name, row in one["rankings"].items()])
+        print(f"over rankings: Kendall {_number(one['across']['kendall'])}, n {one['across']['n']}; within a target: "
+              f"{_number(one['within']['kendall'])}, {one['within']['n']} targets")
+
+
+@evaluate_app.command("calibration")
+def evaluate_calibration(workspace: Where = DEMO, as_json: AsJson = False):
+    """Do signed scores foretell by how much a margin changes when images are removed? Against all that is measured."""
+    from attribution import calibration
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        rows = calibration.gather(ws, Store.of(ws), progress)
+    if not calibration.same(calibration.stored(ws), rows):
+        calibration.keep(ws, rows, made("evaluate calibration"))  # the pages show it
+    answer = calibration.summary(ws, rows)
+    if as_json:
+        return print_json(answer)
+    print(f"{answer['sets']} sets removed; scale fitted on {answer['targets']['fitted']} targets, judged on "
+          f"{answer['targets']['judged']}")
+    for name, found in answer["rankings"].items():
+        table(name, [{"removed": calibration.WHOSE[whose], "sets": one["n"], "targets": one["targets"],
+                      "slope": one["slope"], **{title: _mean({"mean": one[key], "ci": one[f"{key}_ci"]})
+                                                for title, key in (("R2 (95 %)", "r2"), ("Spearman", "spearman"))},
+                      "R2 reachable": _number(one["reachable"])} for whose, one in found.items()])
+    print(f"no sign, so no change foretold: {', '.join(answer['unsigned'])}")
+
+
+def _number(value) -> str:
+    return "–" if value is None else f"{value:.3f}"
 
 
 @evaluate_app.command("mislabels")

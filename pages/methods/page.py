@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from pages.methods import agreement, compute, cost, features, supports
+from pages.methods import agreement, calibration, compute, cost, features, supports
 from pages.ui import look, state
 
-TABS = {"supports": supports.draw, "agreement": agreement.draw, "cost": cost.draw, "compute": compute.draw,
-        "features": features.draw}
+TABS = {"supports": supports.draw, "agreement": agreement.draw, "calibration": calibration.draw, "cost": cost.draw,
+        "compute": compute.draw, "features": features.draw}
 state_of = st.session_state
 
 

@@ -8,7 +8,7 @@ from attribution.measure import measured_lds
 from attribution.store import Store
 from attribution.support import CONFIRM_SEEDS, SEEDS
 from pages.explore.rows import wall_data
-from pages.methods import asking, prune, transfer, words
+from pages.methods import asking, orthogonality, prune, transfer, words
 from pages.methods.chart import cdfs
 from pages.ui import atlas, command, look, state
 from pages.ui import format as write
@@ -61,6 +61,7 @@ def draw(ws: Workspace) -> None:
             st.caption(words.KINDS[kind])
             st.html(words.pairs_html(measured[kind]["pairs"]))
     _further(ws)
+    orthogonality.section(ws, found)
 
 
 # -- reading; cached so that the chart is the same object, or a selection in it would be lost

@@ -41,12 +41,14 @@ K_MAX = "k max"
 DISJOINT = "disjoint"
 TOGETHER = "with near-duplicates"
 
-# Of Methods; the first two are bound to the address bar.
+# Of Methods; the first two and CALIBRATED are bound to the address bar.
 TAB = "tab"
 MEASURE = "measure"
 ONE_RANKING = "one ranking"
 OTHER_RANKING = "other ranking"
 FEATURE_TARGETS = "targets whose neighbours are shown"
+CALIBRATED = "calibrated"
+WHOSE = "whose images"
 STUDY_TARGETS = "how many targets"
 STUDY_RANKINGS = "study rankings"
 STUDY_KINDS = "study kinds"

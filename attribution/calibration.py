@@ -1,0 +1,312 @@
+"""Do scores foretell by how much a target's margin changes when training images are removed?
+
+A signed ranking adds up: without a set, it says, the margin (correct logit minus best other) changes by minus the sum
+of the set's scores, times a scale that is the method's own. Measured: the mean margin of retrainings without that set,
+less that of the unedited images. The sets are prefixes that support searches tested, of this ranking and of others, and
+what single retrainings removed; so every signed ranking is asked about every set.
+
+The scale, one number (a line through the origin: without nothing, nothing changes), is fitted on half of the targets
+and judged on the other half. Searches probe ks near the flip, and a probe ends when its majority is decided: these sets
+are no random sample of sets, and their number differs between targets.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from attribution import jobs, recipes, supports
+from attribution.edits import nothing
+from attribution.errors import UserError
+from attribution.files import read_array
+from attribution.lds_supports import base_margins, correlation
+from attribution.probes import prefix
+
+#: whose images were removed, in the words of the tables
+WHOSE = {"own": "its own first k", "others": "what others put first", "random": "random, of the class"}
+#: sizes of k, both ends counted
+SIZES = ((1, 8), (9, 32), (33, 128), (129, None))
+RESAMPLES = 500
+LEAST = 4  # targets in the half that judges
+SPLIT_SEED = 0
+BLOCK = 512  # rows that are compared with all at a time
+RETRAININGS = 200  # jobs of single retrainings that are looked at, the newest
+RANDOM, CHOSEN = "random", "chosen"
+
+
+@dataclass(frozen=True)
+class Rows:
+    """One measurement a row. names: the signed rankings; sources: the rankings whose images were removed, and "chosen"
+    for those a person picked.
+
+    target, k, source (a number into sources): int64 [n]; seeds: how many models, int64 [n]; paired: bool [n], whether
+    the unedited margin is of the same seeds, else it is the base models'; measured: float64 [n], change of the margin;
+    predicted: float64 [names, n], minus the sum of scores, NaN where a ranking does not rank for the target."""
+
+    names: tuple[str, ...]
+    sources: tuple[str, ...]
+    target: np.ndarray
+    k: np.ndarray
+    source: np.ndarray
+    seeds: np.ndarray
+    paired: np.ndarray
+    measured: np.ndarray
+    predicted: np.ndarray
+
+
+def signed(workspace) -> list[str]:
+    """The rankings that foretell a change: those with a sign, and a score for every image."""
+    rankings = [workspace.ranking(name) for name in workspace.rankings()]
+    return [one.name for one in rankings if one.signed and one.complete]
+
+
+def gather(workspace, store=None, progress: Callable = lambda *at: None) -> Rows:
+    """Every removal that is measured: the traces of removal supports, and of single retrainings with their random
+    controls where there is a store, under the workspace's recipe. progress(text, done, total).
+
+    Raises UserError where no ranking has a sign, there are no base models, or nothing was removed yet.
+    """
+    workspace.check_base()
+    names = signed(workspace)
+    if not names:
+        raise UserError(f"no ranking of {workspace.name} has a sign and all its scores, so none foretells a change; "
+                        "build or import one, such as TRAK")
+    unedited = _Unedited(workspace, store)
+    tested = list(_traces(workspace, store, progress)) + list(_single(workspace, store))
+    if not tested:
+        raise UserError(f"nothing was removed in {workspace.name} yet; ask for a removal study, or retrain once")
+    sources = tuple(dict.fromkeys(one[0] for one in tested))
+    scores: dict = {}
+    rows = []
+    for source, target, ids, seeds, margin in tested:
+        without, paired = unedited.margin(target, seeds)
+        predicted = []
+        for name in names:
+            if (name, target) not in scores:
+                ranking = workspace.ranking(name)
+                scores[name, target] = ranking.scores(target).astype(float) if target in ranking.targets else None
+            row = scores[name, target]
+            predicted.append(np.nan if row is None else -row[ids].sum())
+        rows.append((target, len(ids), sources.index(source), len(seeds), paired, margin - without, predicted))
+    target, k, source, seeds, paired, measured, predicted = (np.array(column) for column in zip(*rows))
+    return Rows(tuple(names), sources, target, k, source, seeds, paired, measured, predicted.T)
+
+
+def _traces(workspace, store, progress):
+    """(source, target, ids, seeds, mean margin) of every k of every removal support."""
+    found = supports.table(workspace, store)
+    found = found[found.kind == "remove"]
+    for at, row in enumerate(found.itertuples(), 1):
+        ids = prefix(workspace, workspace.ranking(row.ranking), row.target, "remove", row.k_max)
+        probes: dict[int, list] = {}
+        for probe in row.trace:
+            if probe["margin"] is not None and probe["k"]:
+                probes.setdefault(probe["k"], []).append(probe)
+        for k, some in probes.items():  # those that confirm have other seeds of the same edit
+            weights = [len(probe["seeds"]) for probe in some]
+            seeds = tuple(seed for probe in some for seed in probe["seeds"])
+            yield (row.ranking, int(row.target), ids[:k], seeds,
+                   float(np.average([probe["margin"] for probe in some], weights=weights)))
+        progress("calibration: supports", at, len(found))
+
+
+def _single(workspace, store):
+    """The same of the newest single retrainings, whatever was done with their images, and of their controls."""
+    if store is None:
+        return
+    recipe = recipes.get(workspace.recipe)
+    done = set()
+    for job in store.of_verb("retrain", RETRAININGS):
+        spec = job.spec
+        if job.state != "done" or spec["kind"] != "remove" or spec["recipe"] != workspace.recipe:
+            continue
+        for kind, edits in jobs.retrain_edits(workspace, spec).items():
+            for edit in edits:
+                kept = [store.get(store.key(recipe.hash, edit, seed)) for seed in spec["seeds"]]
+                if kind == "none" or not all(kept) or (spec["target"], edit.hash) in done:
+                    continue
+                done.add((spec["target"], edit.hash))
+                margin = float(np.mean([one.margins[spec["target"]] for one in kept], dtype=float))
+                if np.isfinite(margin):
+                    source = RANDOM if kind == "random" else spec["ranking"] or CHOSEN
+                    source = CHOSEN if spec.get("end") == "harmful" or spec.get("groups") else source
+                    yield source, spec["target"], np.array(edit.indices), tuple(spec["seeds"]), margin
+
+
+class _Unedited:
+    """Margins without an edit: of the same seeds where the store has them all, else of the base models."""
+
+    def __init__(self, workspace, store):
+        self.base = base_margins(workspace)
+        self.kept = {}
+        if store is not None:
+            recipe = recipes.get(workspace.recipe).hash
+            for seed in jobs.UNEDITED_SEEDS:
+                one = store.get(store.key(recipe, nothing(), seed))
+                if one is not None:
+                    self.kept[seed] = one.margins.astype(float)
+
+    def margin(self, target: int, seeds) -> tuple[float, bool]:
+        if seeds and all(seed in self.kept for seed in seeds):
+            same = float(np.mean([self.kept[seed][target] for seed in seeds]))
+            if np.isfinite(same):
+                return same, True
+        return float(self.base[target]), False
+
+
+# -- how well they foretell
+
+def halves(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The targets that the scale is fitted on, and those that judge it, int64."""
+    order = np.random.default_rng(SPLIT_SEED).permutation(np.unique(targets))
+    return order[: len(order) // 2], order[len(order) // 2:]
+
+
+def summary(workspace, rows: Rows, resamples: int = RESAMPLES) -> dict:
+    """`evaluate calibration`: {"targets": {"fitted", "judged"}, "sets", "paired": share of sets, "noise": standard
+    deviation of a margin over seeds, "unsigned": [...], "rankings": {NAME: {"own", "others", "random": see `fit`}}}."""
+    fitted, judged = halves(rows.target)
+    noise = workspace.base.noise
+    found = {name: {whose: fit(rows, name, whose, noise, resamples) for whose in WHOSE} for name in rows.names}
+    return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash,
+            "targets": {"fitted": len(fitted), "judged": len(judged)}, "sets": len(rows.target),
+            "paired": float(rows.paired.mean()), "noise": noise, "rankings": found,
+            "unsigned": [name for name in workspace.rankings() if not workspace.ranking(name).signed]}
+
+
+def of(rows: Rows, name: str, whose: str) -> np.ndarray:
+    """Which rows are of sets that are a ranking's own, of others, or random: bool [n]."""
+    source = np.array(rows.sources)[rows.source]
+    chosen = {"own": source == name, "random": source == RANDOM}
+    chosen["others"] = ~(chosen["own"] | chosen["random"])
+    return chosen[whose] & ~np.isnan(rows.predicted[rows.names.index(name)])
+
+
+def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMPLES) -> dict:
+    """How well a ranking foretells the changes of one group of sets.
+
+    slope      measured change for each predicted one, by least squares through the origin on half of the targets
+    r2         on the other half with that slope: 1 less the squared errors over those of the mean measured change
+               there, so that below 0 it is worse than always foretelling the mean
+    spearman   predicted with measured, on the other half
+    reachable  the most that r2 can be expected to be: the seeds' noise in what was measured alone
+    n, targets of the other half; n_fitted: sets the slope rests on
+    sizes      the same without intervals, with that slope, for each of SIZES that has sets
+    Each of the first three also as NAME_ci, 95 % bootstrap over targets. None where there are too few targets.
+    """
+    kept = of(rows, name, whose)
+    x, y, target = rows.predicted[rows.names.index(name)], rows.measured, rows.target
+    fitted, judged = halves(rows.target)
+    here, there = (np.flatnonzero(kept & np.isin(target, part)) for part in (fitted, judged))
+    empty = dict.fromkeys(("slope", "r2", "spearman"))
+    answer = {**empty, **{f"{key}_ci": None for key in empty}, "reachable": None, "n": len(there),
+              "targets": len(np.unique(target[there])), "n_fitted": len(here), "sizes": {}}
+    if min(len(np.unique(target[part])) for part in (here, there)) < LEAST or not (x[here] ** 2).sum():
+        return answer
+    slope = _slope(x[here], y[here])
+    answer |= {"slope": slope, **_judge(slope, x[there], y[there])}
+    # the unedited margin has noise, too: that of as many seeds, or of the base models
+    variance = noise**2 * np.mean(1 / rows.seeds[there] + np.where(rows.paired[there], 1 / rows.seeds[there], 0))
+    spread = np.var(y[there])
+    answer["reachable"] = float(max(0.0, 1 - variance / spread)) if spread > 0 else None
+    drawn = _drawn(target[here], resamples)
+    answer["slope_ci"] = _ends(_ratio((x[here] * y[here]) @ drawn, x[here] ** 2 @ drawn))
+    drawn = _drawn(target[there], resamples)
+    deviations = y[there] ** 2 @ drawn - (y[there] @ drawn) ** 2 / drawn.sum(0)
+    answer["r2_ci"] = _ends(1 - _ratio((y[there] - slope * x[there]) ** 2 @ drawn, deviations))
+    answer["spearman_ci"] = _ends(_correlations(x[there], y[there], drawn))
+    for low, high in SIZES:
+        some = there[(rows.k[there] >= low) & (rows.k[there] <= (high or np.inf))]
+        if len(some):
+            label = f"{low} to {high}" if high else f"{low} and more"
+            answer["sizes"][label] = {**_judge(slope, x[some], y[some]), "n": len(some),
+                                      "targets": len(np.unique(target[some]))}
+    return answer
+
+
+def _slope(x, y) -> float | None:
+    return float((x * y).sum() / (x * x).sum()) if (x * x).sum() else None
+
+
+def _judge(slope, x, y) -> dict:
+    spread = ((y - y.mean()) ** 2).sum()
+    rho = float(correlation(x, y)) if len(x) >= LEAST else np.nan
+    return {"r2": float(1 - ((y - slope * x) ** 2).sum() / spread) if spread > 0 else None,
+            "spearman": None if np.isnan(rho) else rho}
+
+
+def _drawn(target, resamples) -> np.ndarray:
+    """How often each row counts in each resample of targets, float64 [n, resamples]: rows of one target hang
+    together."""
+    one, at = np.unique(target, return_inverse=True)
+    counts = np.random.default_rng(0).multinomial(len(one), np.full(len(one), 1 / len(one)), size=resamples)
+    return counts.T[at].astype(float)
+
+
+def _correlations(x, y, drawn) -> np.ndarray:
+    """Spearman's correlation in each resample. A row's rank is what is drawn below it less what is above, so that
+    comparisons made once, times `drawn`, are the ranks in all resamples."""
+    xy, xx, yy = np.zeros((3, drawn.shape[1]))
+    for at in range(0, len(x), BLOCK):
+        rows = slice(at, at + BLOCK)
+        a, b = (np.sign(side[rows, None] - side) @ drawn for side in (x, y))
+        xy += (drawn[rows] * a * b).sum(0)
+        xx += (drawn[rows] * a * a).sum(0)
+        yy += (drawn[rows] * b * b).sum(0)
+    return _ratio(xy, np.sqrt(xx * yy))
+
+
+def _ratio(above, below) -> np.ndarray:
+    return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)
+
+
+def _ends(values) -> list[float] | None:
+    """The middle 95 % of those that are not NaN."""
+    values = values[~np.isnan(values)]
+    return [float(end) for end in np.quantile(values, [0.025, 0.975])] if len(values) else None
+
+
+# -- kept, so that a page need not add up
+
+PART = "calibration"
+ARRAYS = [field.name for field in fields(Rows)][2:]  # all but names and sources
+
+
+def keep(workspace, rows: Rows, about: dict, record: Callable | None = None) -> None:
+    """Keeps what was gathered as the part "calibration", where a user's parts go, or as record(part, arrays, about)
+    stores it; about: further provenance."""
+    known = set(workspace.rankings())
+    about = {"rankings": list(rows.names), "sources": list(rows.sources),
+             "versions": {name: workspace.ranking(name).version for name in {*rows.names, *rows.sources} & known},
+             **about}
+    arrays = {name: getattr(rows, name) for name in ARRAYS}
+    if record:
+        record(PART, arrays, about)
+        return
+    from attribution.builds import store
+
+    store(workspace, PART, arrays, about)
+
+
+def stored(workspace) -> Rows | None:
+    """What was kept last; None where nothing was, or a ranking of it is another by now, or gone, or one with a sign has
+    come."""
+    about = workspace.manifest["parts"].get(PART)
+    if about is None or signed(workspace) != about["rankings"]:
+        return None
+    known = set(workspace.rankings())
+    if any(name not in known or workspace.ranking(name).version != then for name, then in about["versions"].items()):
+        return None
+    arrays = {name: np.asarray(read_array(workspace.folder(PART) / f"{name}.npy")) for name in ARRAYS}
+    n = len(arrays["target"])
+    if any(array.shape[-1] != n for array in arrays.values()) or len(arrays["predicted"]) != len(about["rankings"]):
+        raise UserError(f"the arrays in {workspace.folder(PART)} do not fit each other; measure again with: "
+                        "evaluate calibration")
+    return Rows(tuple(about["rankings"]), tuple(about["sources"]), **arrays)
+
+
+def same(a: Rows | None, b: Rows | None) -> bool:
+    """Whether two hold the same measurements."""
+    if a is None or b is None or (a.names, a.sources) != (b.names, b.sources):
+        return False
+    return all(np.array_equal(getattr(a, name), getattr(b, name), equal_nan=True) for name in ARRAYS)

@@ -1,0 +1,270 @@
+"""Does a ranking that foretells a target well (LDS) also flip it with few images (support)?
+
+Singla et al. (arXiv 2311.03386) answered their reviewers that the two measure different things. Asked three ways: over
+targets, for each ranking; over rankings, of their means; and over the rankings of each single target, in which how hard
+a target is to flip cancels out. Smallness is a support's rank, the smallest first, censored ones tied for last: a
+correlation above 0 says that the two agree.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.stats import kendalltau, rankdata
+from threadpoolctl import threadpool_limits
+
+from attribution import curves, measure
+from attribution import lds as scoring
+from attribution.errors import UserError
+from attribution.files import read_array
+from attribution.studies import Study
+from attribution.support import Support
+
+KINDS = ("remove", "mislabel")
+CONTROL = "random"
+RESAMPLES = 1000
+SPLITS = 20  # of the held-out subsets in two
+LEAST = 4  # targets, or rankings, below which no correlation is given
+
+
+@dataclass(frozen=True)
+class PerTarget:
+    """LDS of single targets. values: float32 [rankings, targets], NaN where a ranking does not rank for one.
+    reliability: ranking -> what correlation over targets two measurements like this one would have, None where it is
+    unknown."""
+
+    names: tuple[str, ...]
+    targets: np.ndarray
+    values: np.ndarray
+    reliability: dict[str, float | None]
+
+    def of(self, name: str) -> dict[int, float]:
+        """target -> LDS, without those that have none; empty for a ranking that is not among `names`."""
+        if name not in self.names:
+            return {}
+        row = self.values[self.names.index(name)]
+        return {int(t): float(v) for t, v in zip(self.targets, row) if not np.isnan(v)}
+
+
+def wanted(study: Study) -> tuple[list[str], np.ndarray]:
+    """The rankings and the targets (int64, ascending) that a study has supports of."""
+    tables = [study.tables[kind] for kind in KINDS if kind in study.tables]
+    names = dict.fromkeys(name for rankings in tables for name in rankings)
+    targets = {target for rankings in tables for one in rankings.values() for target in one}
+    return list(names), np.array(sorted(targets), np.int64)
+
+
+def per_target(workspace, names: list[str], targets, progress: Callable = lambda *at: None) -> PerTarget:
+    """LDS of each target on the held-out halves, for those of the rankings that keep every score.
+
+    Raises UserError where the workspace has no held-out halves, or no such ranking or target is left.
+    """
+    masks, margins = measure.held_out(workspace)
+    names = [name for name in names if workspace.ranking(name).complete]
+    targets = np.asarray(targets, np.int64)
+    if not names or not len(targets):
+        raise UserError("LDS and supports are compared on the targets of a study, under rankings that keep every "
+                        "score; ask for a study of such rankings first")
+    values = np.full((len(names), len(targets)), np.nan, np.float32)
+    reliability = {}
+    with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
+        for at, name in enumerate(names):
+            ranking = workspace.ranking(name)
+            known = np.flatnonzero(np.isin(targets, ranking.targets))
+            if len(known):
+                scores = np.array([ranking.scores(target) for target in targets[known].tolist()])
+                found = scoring.lds(masks, margins, scores, targets[known], resamples=0)
+                values[at, known] = found.per_target
+                reliability[name] = _reliability(masks, margins, scores, targets[known])
+            progress("LDS of each target: rankings", at + 1, len(names))
+    return PerTarget(tuple(names), targets, values, {name: reliability.get(name) for name in names})
+
+
+def _reliability(masks, margins, scores, targets) -> float | None:
+    """Spearman's correlation over targets of LDS on the one and the other half of the subsets, mean over random
+    splits, stepped up to all of them by Spearman-Brown."""
+    half = len(masks) // 2
+    if half < scoring.LEAST or len(targets) < LEAST:
+        return None
+    rng, found = np.random.default_rng(0), []
+    for _ in range(SPLITS):
+        order = rng.permutation(len(masks))
+        sides = [scoring.lds(masks[part], margins[part], scores, targets, resamples=0).per_target
+                 for part in (order[:half], order[half: 2 * half])]
+        found.append(correlation(*sides))
+    mean = max(0.0, float(np.nanmean(found))) if not np.isnan(found).all() else 0.0
+    return 2 * mean / (1 + mean)
+
+
+def report(workspace, study: Study, found: PerTarget, resamples: int = RESAMPLES) -> dict:
+    """`evaluate lds-supports`: {"K", "protocol", "masks", "seeds", "kinds": {KIND: {"rankings": {NAME: see `relation`},
+    "across": see `across`, "within": see `within`}}}."""
+    about = workspace.manifest["parts"]["lds"]
+    sure = base_margins(workspace) if workspace.has_base else None
+    classes, kinds = workspace.val_labels, {}
+    for kind in KINDS:
+        pairs = {name: paired(table, found.of(name)) for name, table in study.tables.get(kind, {}).items()
+                 if found.of(name)}
+        pairs = {name: one for name, one in pairs.items() if one}
+        if not pairs:
+            continue
+        rows = {name: relation(one, study.k_max, sure, classes, resamples) | {"reliability": found.reliability[name]}
+                for name, one in pairs.items()}
+        kinds[kind] = {"rankings": rows, "across": across(rows), "within": within(pairs, study.k_max, resamples)}
+    return {"recipe": workspace.recipe, "protocol": study.protocol, "K": study.k_max, "masks": about["masks"],
+            "seeds": len(about["seeds"]) if isinstance(about["seeds"], list) else about["seeds"], "kinds": kinds}
+
+
+def paired(table: dict[int, Support | None], lds: dict[int, float]) -> dict[int, tuple[float, Support]]:
+    """target -> (LDS, support) of the targets that have both: searches that are unfinished, and targets with nothing
+    to flip, are left out."""
+    return {target: (lds[target], one) for target, one in table.items()
+            if one is not None and one.status not in curves.NOTHING and target in lds}
+
+
+def smallness(supports: list[Support], k_max: int) -> np.ndarray:
+    """float64 [n]: larger where a support is smaller; all that are censored at k_max tie for last."""
+    return -np.minimum(curves.values(supports), k_max + 1)
+
+
+def relation(pairs: dict[int, tuple[float, Support]], k_max: int, sure: np.ndarray | None = None,
+             classes: np.ndarray | None = None, resamples: int = RESAMPLES) -> dict:
+    """How LDS goes with small supports over the targets of one ranking.
+
+    spearman, ci   with ties at their middle ranks; ci: 95 % percentile bootstrap over targets; None where one of the
+                   two is the same for all, or there are fewer than 4 targets
+    kendall        tau-b
+    p              two-sided, of that Spearman where LDS is shuffled among targets of one class (`classes`, int [n_val];
+                   among all, if not given). Targets of a class share what chance did to the held-out halves and are
+                   alike hard to flip: the interval, which takes targets for independent, is too narrow for that
+    sure           Spearman of small supports with the base models' mean margin (`sure`, float [n_val]), for comparison
+    partial        the first Spearman with that margin held fixed
+    lds, auc       means over these targets; censored, unstable: numbers among the n
+    """
+    lds = np.array([one for one, _ in pairs.values()])
+    supports = [one for _, one in pairs.values()]
+    small = smallness(supports, k_max)
+    row = {"n": len(pairs), "censored": int((small < -k_max).sum()),
+           "unstable": sum(one.status == "unstable" for one in supports), "lds": float(lds.mean()),
+           "auc": curves.auc(supports, k_max), "spearman": None, "ci": None, "kendall": None, "p": None, "sure": None,
+           "partial": None}
+    if len(pairs) < LEAST or np.ptp(lds) == 0 or np.ptp(small) == 0:
+        return row
+    among = np.zeros(len(pairs), int) if classes is None else np.asarray(classes)[list(pairs)]
+    row |= {"spearman": float(correlation(lds, small)), "ci": _interval(lds, small, resamples),
+            "kendall": float(kendalltau(lds, small).statistic), "p": _shuffled(lds, small, among, resamples)}
+    if sure is not None and np.ptp(margin := sure[list(pairs)]) > 0:
+        with_small, with_lds = float(correlation(margin, small)), float(correlation(margin, lds))
+        rest = np.sqrt((1 - with_small**2) * (1 - with_lds**2))
+        row |= {"sure": with_small,
+                "partial": float((row["spearman"] - with_small * with_lds) / rest) if rest > 0 else None}
+    return row
+
+
+def across(rows: dict[str, dict]) -> dict:
+    """Kendall's tau of the rankings' mean LDS with their AUC, and its two-sided p; None for fewer than 4 rankings."""
+    lds, auc = (np.array([one[name] for one in rows.values()]) for name in ("lds", "auc"))
+    if len(rows) < LEAST or np.ptp(lds) == 0 or np.ptp(auc) == 0:
+        return {"kendall": None, "p": None, "n": len(rows)}
+    tau = kendalltau(lds, auc)
+    return {"kendall": float(tau.statistic), "p": float(tau.pvalue), "n": len(rows)}
+
+
+def within(pairs: dict[str, dict], k_max: int, resamples: int = RESAMPLES) -> dict:
+    """Does the ranking with the higher LDS on a target have the smaller support of it? Kendall's tau-b over the
+    rankings, the random control left out, for each target; {"kendall": mean, "ci", "n": targets, "left_out": targets
+    whose supports are all the same, as where all are censored}."""
+    names = [name for name in pairs if name != CONTROL]
+    shared = sorted(set.intersection(*(set(pairs[name]) for name in names))) if len(names) > 1 else []
+    taus = []
+    for target in shared:
+        lds = [pairs[name][target][0] for name in names]
+        small = smallness([pairs[name][target][1] for name in names], k_max)
+        if np.ptp(small) > 0 and np.ptp(lds) > 0:
+            taus.append(float(kendalltau(lds, small).statistic))
+    ci = curves.interval(taus, resamples=resamples) if taus else None
+    return {"kendall": float(np.mean(taus)) if taus else None, "ci": list(ci) if ci else None, "n": len(taus),
+            "left_out": len(shared) - len(taus), "rankings": names}
+
+
+def correlation(x, y, axis: int = -1):
+    """Spearman's correlation along an axis, ties at their middle ranks; NaN where a side is constant."""
+    x, y = (rankdata(side, axis=axis) for side in (x, y))
+    x, y = (side - side.mean(axis=axis, keepdims=True) for side in (x, y))
+    both = np.sqrt((x * x).sum(axis) * (y * y).sum(axis))
+    return np.divide((x * y).sum(axis), both, out=np.full(np.shape(both), np.nan), where=both > 0)
+
+
+def _interval(x, y, resamples) -> list[float] | None:
+    drawn = np.random.default_rng(0).integers(len(x), size=(resamples, len(x)))
+    found = correlation(x[drawn], y[drawn])
+    found = found[~np.isnan(found)]  # a resample may hold censored targets alone
+    return [float(end) for end in np.quantile(found, [0.025, 0.975])] if len(found) else None
+
+
+def _shuffled(x, y, classes, shuffles) -> float | None:
+    """Two-sided p of Spearman's correlation, x shuffled within classes; None where no class has two targets."""
+    if len(np.unique(classes)) == len(classes):
+        return None
+    ranks = np.unique(classes, return_inverse=True)[1]
+    order = np.argsort(ranks + np.random.default_rng(0).random((shuffles, len(x))), axis=1)  # class by class
+    shuffled = np.empty((shuffles, len(x)))
+    shuffled[:, np.argsort(ranks, kind="stable")] = x[order]
+    chance = correlation(shuffled, np.broadcast_to(y, shuffled.shape))
+    # what the classes alone make of it is the middle, which is not 0
+    away = np.abs(chance - chance.mean())
+    return float((1 + (away >= abs(correlation(x, y) - chance.mean()) - 1e-12).sum()) / (1 + shuffles))
+
+
+def base_margins(workspace) -> np.ndarray:
+    """Mean margin of the base models for each validation image: log probability of its class less that of the most
+    likely other, float64 [n_val]."""
+    logs = np.log(np.maximum(workspace.base.probabilities.astype(float), np.finfo(np.float32).tiny))
+    at = np.arange(workspace.n_val)
+    correct = logs[:, at, workspace.val_labels].copy()
+    logs[:, at, workspace.val_labels] = -np.inf
+    return (correct - logs.max(2)).mean(0)
+
+
+# -- kept, so that a page need not measure
+
+PART = "lds_supports"
+
+
+def keep(workspace, found: PerTarget, about: dict, record: Callable | None = None) -> None:
+    """Keeps LDS of single targets as the part "lds_supports", where a user's parts go, or as record(part, arrays,
+    about) stores it; about: further provenance."""
+    about = {"rankings": list(found.names), "reliability": found.reliability,
+             "versions": {name: workspace.ranking(name).version for name in found.names},
+             "halves": workspace.manifest["parts"]["lds"].get("digest"), **about}
+    arrays = {"targets": found.targets, "values": found.values}
+    if record:
+        record(PART, arrays, about)
+        return
+    from attribution.builds import store
+
+    store(workspace, PART, arrays, about)
+
+
+def stored(workspace) -> PerTarget | None:
+    """What was kept last, without the rankings that are others by now, or gone; None where nothing was, or the
+    half-models are others."""
+    parts = workspace.manifest["parts"]
+    about = parts.get(PART)
+    if about is None or "lds" not in parts or about["halves"] != parts["lds"].get("digest"):
+        return None
+    targets = np.asarray(read_array(workspace.folder(PART) / "targets.npy"), np.int64)
+    values = np.asarray(read_array(workspace.folder(PART) / "values.npy", len(about["rankings"]), len(targets)))
+    known = set(workspace.rankings())
+    kept = [at for at, name in enumerate(about["rankings"])
+            if name in known and workspace.ranking(name).version == about["versions"][name]]
+    names = tuple(about["rankings"][at] for at in kept)
+    return PerTarget(names, targets, values[kept], {name: about["reliability"][name] for name in names})
+
+
+def lacking(found: PerTarget | None, study: Study) -> int:
+    """How many of a study's targets, or of its rankings, LDS was not measured for."""
+    names, targets = wanted(study)
+    if found is None:
+        return len(targets)
+    return len(np.setdiff1d(targets, found.targets)) + len(set(names) - set(found.names))
