@@ -55,9 +55,10 @@ class Rows:
 
 
 def signed(workspace) -> list[str]:
-    """The rankings that foretell a change: those with a sign, and a score for every image."""
+    """The rankings that foretell a change: stored ones with a sign, and a score for every image. The sign of a live one is
+    a heuristic about likeness."""
     rankings = [workspace.ranking(name) for name in workspace.rankings()]
-    return [one.name for one in rankings if one.signed and one.complete]
+    return [one.name for one in rankings if one.signed and one.complete and not one.live]
 
 
 def gather(workspace, store=None, progress: Callable = lambda *at: None) -> Rows:
@@ -171,7 +172,8 @@ def summary(workspace, rows: Rows, resamples: int = RESAMPLES) -> dict:
     return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash,
             "targets": {"fitted": len(fitted), "judged": len(judged)}, "sets": len(rows.target),
             "paired": float(rows.paired.mean()), "noise": noise, "rankings": found,
-            "unsigned": [name for name in workspace.rankings() if not workspace.ranking(name).signed]}
+            "unsigned": [name for name in workspace.rankings()
+                         if not workspace.ranking(name).signed or workspace.ranking(name).live]}
 
 
 def of(rows: Rows, name: str, whose: str) -> np.ndarray:

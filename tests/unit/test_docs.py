@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attribution import Workspace, measure, studies
+from attribution import Workspace, calibration, lds_supports, measure, studies
 from attribution.support import K
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -111,6 +111,13 @@ def figures() -> list[str]:
     for name, one in measure.evaluate_mislabels(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
         rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")
+    told = lds_supports.report(ws, study := studies.Study(K, "default", measure.support_tables(ws)),
+                               lds_supports.stored(ws))
+    for name in study.tables["remove"]:
+        kinds = (told["kinds"][kind]["rankings"][name] for kind in ("remove", "mislabel"))
+        rows.append(f"| `{name}` | " + " | ".join(map(relation_cells, kinds)) + " |")
+    for name, groups in calibration.summary(ws, calibration.stored(ws))["rankings"].items():
+        rows += [f"| `{name}`, {calibration.WHOSE[whose]} | {calibration_cells(one)} |" for whose, one in groups.items()]
     sizes: dict[str, int] = {}
     for part, about in parts.items():
         name = "detectors" if part.startswith("detectors/") else part
@@ -122,6 +129,21 @@ def support_cells(one: dict) -> str:
     middle = "> 128" if one["median"] is None else f"{one['median']:g}"
     low, high = one["auc_ci"]
     return f"{one['auc']:.2f} ({low:.2f} to {high:.2f}) | {middle} | {round(one['censored'] * one['n'])} of {one['n']}"
+
+
+def relation_cells(one: dict) -> str:
+    if one["spearman"] is None:
+        return f"{one['censored']} of {one['n']} | – | – | –"
+    low, high = one["ci"]
+    p = "< 0.001" if one["p"] < 0.001 else f"{one['p']:.3f}"
+    return (f"{one['censored']} of {one['n']} | {one['spearman']:.2f} ({low:.2f} to {high:.2f}) | {p} | "
+            f"{one['partial']:.2f}").replace("-", "−")
+
+
+def calibration_cells(one: dict) -> str:
+    r2, rho = one["r2_ci"], one["spearman_ci"]
+    return (f"{one['n_fitted']}, {one['n']} | {one['slope']:.5f} | {one['r2']:.2f} ({r2[0]:.2f} to {r2[1]:.2f}) | "
+            f"{one['reachable']:.2f} | {one['spearman']:.2f} ({rho[0]:.2f} to {rho[1]:.2f})").replace("-", "−")
 
 
 @pytest.mark.parametrize("row", figures())
