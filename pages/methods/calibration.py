@@ -50,7 +50,8 @@ def draw(ws: Workspace) -> None:
     told = _summary(ws, rows, look.stamp(ws))
     st.caption(write.plain(
         "A ranking with a sign foretells that a target's margin changes by minus the sum of the scores of the images "
-        "removed, times a scale. The scale (slope) is fitted on one half of the targets; the other figures are of the other half."))
+        "removed, times a scale. The scale (slope) is fitted on one half of the targets; the other figures are of the "
+        "other half."))
     with st.container(horizontal=True, gap="small"):
         name = st.segmented_control("Ranking", list(rows.names), default=rows.names[0], required=True,
                                     key=state.CALIBRATED, bind="query-params", label_visibility="collapsed")
@@ -116,8 +117,9 @@ def _chart(points: list[dict], name: str) -> go.Figure:
         colour, _, marker = palette.line(source)
         chart.add_scatter(
             x=[one[x] for one in some], y=[one["measured"] for one in some], mode="markers",
-            name="chosen by hand" if source == calibration.CHOSEN else f"first k of {source}", marker={"color": colour, "size": 7, "opacity": 0.8, "symbol": [
-                marker if one["judged"] else f"{marker}-open" for one in some]},
+            name="chosen by hand" if source == calibration.CHOSEN else f"first k of {source}",
+            marker={"color": colour, "size": 7, "opacity": 0.8,
+                    "symbol": [marker if one["judged"] else f"{marker}-open" for one in some]},
             customdata=[[one["target"], one["k"], one["seeds"]] for one in some],
             hovertemplate="target %{customdata[0]} without %{customdata[1]} of " + source
                           + ": foretold %{x:.2f}, measured %{y:.2f} (%{customdata[2]} seeds)<extra></extra>")

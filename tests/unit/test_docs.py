@@ -117,7 +117,8 @@ def figures() -> list[str]:
         kinds = (told["kinds"][kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(relation_cells, kinds)) + " |")
     for name, groups in calibration.summary(ws, calibration.stored(ws))["rankings"].items():
-        rows += [f"| `{name}`, {calibration.WHOSE[whose]} | {calibration_cells(one)} |" for whose, one in groups.items()]
+        rows += [f"| `{name}`, {calibration.WHOSE[whose]} | {calibration_cells(one)} |"
+                 for whose, one in groups.items()]
     sizes: dict[str, int] = {}
     for part, about in parts.items():
         name = "detectors" if part.startswith("detectors/") else part
