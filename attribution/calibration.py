@@ -55,8 +55,8 @@ class Rows:
 
 
 def signed(workspace) -> list[str]:
-    """The rankings that foretell a change: stored ones with a sign, and a score for every image. The sign of a live one is
-    a heuristic about likeness."""
+    """The rankings that foretell a change: stored ones with a sign, and a score for every image. The sign of a live one
+    is a heuristic about likeness."""
     rankings = [workspace.ranking(name) for name in workspace.rankings()]
     return [one.name for one in rankings if one.signed and one.complete and not one.live]
 
