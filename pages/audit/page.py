@@ -5,17 +5,16 @@ import time
 
 import streamlit as st
 
-from attribution import UserError, Workspace, background, detectors, queues
+from attribution import Workspace, detectors, queues
 from attribution.decisions import Decisions, Queue
 from pages.audit import board, deck, making, take_home, worth
-from pages.ui import command, look, state
+from pages.ui import asked, look, state
 from pages.ui import format as write
 
 VIEWS = ("queue", "take home", "was it worth it")
 MODES = ("one image", "wall")
 WALLS = (50, 100, 200)  # images
 LISTEN = 3  # seconds between two looks for what others decide
-POLL = 1.0  # seconds between two looks at a computation
 BUILD = ["detectors", "build"]
 state_of = st.session_state
 
@@ -137,8 +136,8 @@ def _deck(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
 
     @st.fragment
     def draw():
-        asked = (state_of.get("deck") or {}).get("at") or {}
-        at = asked.get("at") if asked.get("token") == token else None
+        wanted = (state_of.get("deck") or {}).get("at") or {}
+        at = wanted.get("at") if wanted.get("token") == token else None
         at = at if isinstance(at, int) and 0 <= at <= len(queue.items) else first
         with Decisions.of(ws) as log:
             standing, upto = board.board(ws).read(log)
@@ -200,36 +199,10 @@ def _compute_first(ws: Workspace) -> None:
     st.markdown("#### No detector has looked at these labels yet")
     st.markdown("Detectors compare each label with what the nearest images are called and, where there are models, "
                 "with what they say of images they were not trained on.")
-    running = [one.number for one in background.commands(ws) if one.open and one.words[:2] == BUILD]
-    st.button("Compute them", key="build detectors", type="primary", disabled=bool(running), on_click=_build,
-              args=(ws,))
-    st.code(command.line(ws, *BUILD), language="bash", wrap_lines=True)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
-    last = next((one for one in background.commands(ws) if one.words[:2] == BUILD), None)
-    if last is None:
-        return
-
-    @st.fragment(run_every=POLL if last.open else None)
-    def draw():
-        one = next(one for one in background.commands(ws) if one.number == last.number)
-        if one.open:
-            text, done, total = one.progress or ("starting", 0, 1)
-            st.progress(min(1.0, done / total) if total else 0.0, write.plain(f"{text}, {write.seconds(one.seconds)}"))
-            st.button("Cancel", key="cancel detectors", on_click=background.cancel, args=(ws, one.number))
-        elif last.open:
-            st.rerun()
-        else:
-            st.markdown(write.plain(f"The last computation is {one.state}: {one.message}"))
-
-    draw()
-
-
-def _build(ws: Workspace) -> None:
-    try:
-        background.start(ws, BUILD)
-    except UserError as error:
-        state.say_once(error)
+    if not asked.under_way(ws, BUILD):
+        asked.button(ws, BUILD, "Compute them")
 
 
 main()

@@ -7,10 +7,10 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, agreement, background
+from attribution import UserError, Workspace, agreement
 from pages.explore.rows import wall_data
 from pages.methods import conditioning, words
-from pages.ui import atlas, command, look, state
+from pages.ui import asked, atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
 
@@ -20,7 +20,6 @@ HELP = {"jaccard": "Of the images that either has among its first k, the share t
         "spearman": "Correlation of the places in both, over the images that either has among its first k. It is below "
                     "0 where what is first in one is far down in the other; two random orders are well below 0."}
 SHOWN = 60  # targets
-POLL = "1s"
 COMPARE = ["evaluate", "agreement"]
 state_of = st.session_state
 
@@ -34,7 +33,7 @@ def _compared(ws: Workspace) -> None:
     st.header("Do the methods choose the same images?", anchor=False)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
-    _under_way(ws)
+    asked.under_way(ws, COMPARE)
     try:
         found = _stored(ws, look.stamp(ws))
     except UserError as error:
@@ -42,7 +41,7 @@ def _compared(ws: Workspace) -> None:
         return
     if found is None:
         st.info("These rankings have not been compared yet, or one of them has changed since.")
-        _ask(ws)
+        asked.button(ws, COMPARE, "Compare them")
         return
     told = _summary(found, look.stamp(ws))
     n = write.count(len(found.targets))
@@ -69,39 +68,6 @@ def _stored(_ws, stamp: str):
 @st.cache_data(max_entries=4, show_spinner="Comparing the rankings", hash_funcs={agreement.Agreement: id})
 def _summary(found: agreement.Agreement, stamp: str) -> dict:
     return agreement.summary(found)
-
-
-def _ask(ws: Workspace) -> None:
-    st.button("Compare them", key="compare rankings", type="primary", on_click=_start, args=(ws,))
-    st.code(command.line(ws, *COMPARE), language="bash", wrap_lines=True)
-
-
-def _start(ws: Workspace) -> None:
-    try:
-        background.start(ws, COMPARE)
-    except UserError as error:
-        state.say_once(error)
-
-
-def _under_way(ws: Workspace) -> None:
-    """A comparison that was started here, and how it went where that was not well."""
-    last = next((one for one in background.commands(ws) if one.words[:2] == COMPARE), None)
-    if last is None or last.state == "done":
-        return
-    if not last.open:
-        st.warning(write.plain(f"The last comparison is {last.state}: {last.message}"))
-        return
-
-    @st.fragment(run_every=POLL)
-    def progress():
-        one = next(one for one in background.commands(ws) if one.number == last.number)
-        if not one.open:
-            st.rerun()
-        text, done, total = one.progress or ("starting", 0, 1)
-        st.progress(min(1.0, done / total) if total else 0.0, write.plain(f"{text}, {write.seconds(one.seconds)}"))
-        st.button("Cancel", key="cancel comparison", on_click=background.cancel, args=(ws, one.number))
-
-    progress()
 
 
 def _matrix(told: dict, measure: str) -> go.Figure:

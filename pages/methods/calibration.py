@@ -7,13 +7,12 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, background, calibration
+from attribution import UserError, Workspace, calibration
 from pages.methods import words
-from pages.ui import command, look, palette, state
+from pages.ui import asked, command, look, palette, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "calibration"]
-POLL = "1s"
 HEADS = [("sets", "sets of images removed, of the targets that judge"), ("targets", "that judge"),
          ("slope", "measured change for each predicted one, fitted on the other targets"), ("95 %", ""),
          ("R²", "with that slope, on targets it was not fitted on; below 0 is worse than foretelling the mean"),
@@ -35,7 +34,7 @@ def draw(ws: Workspace) -> None:
         st.info("No ranking here has a sign and all its scores, so none foretells a change. TRAK and Datamodels do: "
                 "Workspace builds or imports them.")
         return
-    under_way = _under_way(ws)
+    under_way = asked.under_way(ws, MEASURE)
     try:
         rows = _stored(ws, look.stamp(ws))
     except UserError as error:
@@ -45,7 +44,7 @@ def draw(ws: Workspace) -> None:
         st.info("What the scores foretell has not been compared with retrainings yet, or a ranking has changed since. "
                 "It needs a removal study, or single retrainings.")
         if not under_way:
-            _ask(ws, "Measure")
+            asked.button(ws, MEASURE, "Measure")
         return
     told = _summary(ws, rows, look.stamp(ws))
     st.caption(write.plain(
@@ -179,7 +178,7 @@ def _take_away(ws: Workspace, rows: calibration.Rows, told: dict, under_way: boo
         if not under_way:
             with st.popover("Measure again", icon=":material/refresh:"):
                 st.caption("With the supports and single retrainings that have come in since.")
-                _ask(ws, "Measure again")
+                asked.button(ws, MEASURE, "Measure again")
 
 
 def to_csv(told: dict) -> str:
@@ -210,36 +209,3 @@ def points_csv(rows: calibration.Rows, told: dict) -> str:
         for whose in calibration.WHOSE:
             writer.writerows(points_of(rows, told, name, whose))
     return out.getvalue()
-
-
-def _ask(ws: Workspace, words_on_it: str) -> None:
-    st.button(words_on_it, key="measure calibration", type="primary", on_click=_start, args=(ws,))
-    st.code(command.line(ws, *MEASURE), language="bash", wrap_lines=True)
-
-
-def _start(ws: Workspace) -> None:
-    try:
-        background.start(ws, MEASURE)
-    except UserError as error:
-        state.say_once(error)
-
-
-def _under_way(ws: Workspace) -> bool:
-    """A measurement that was started here, and how it went where that was not well; whether one is under way."""
-    last = next((one for one in background.commands(ws) if one.words[:2] == MEASURE), None)
-    if last is None or not last.open:
-        if last and last.state not in ("done", "cancelled"):
-            st.warning(write.plain(f"The last measurement is {last.state}: {last.message}"))
-        return False
-
-    @st.fragment(run_every=POLL)
-    def progress():
-        one = next(one for one in background.commands(ws) if one.number == last.number)
-        if not one.open:
-            st.rerun()
-        text, done, total = one.progress or ("starting", 0, 1)
-        st.progress(min(1.0, done / total) if total else 0.0, write.plain(f"{text}, {write.seconds(one.seconds)}"))
-        st.button("Cancel", key="cancel calibration", on_click=background.cancel, args=(ws, one.number))
-
-    progress()
-    return True

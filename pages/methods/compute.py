@@ -8,8 +8,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace, compute
-from pages.methods import asked, words
-from pages.ui import command, look, palette, state
+from pages.methods import words
+from pages.ui import asked, command, look, palette, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "compute"]

@@ -8,14 +8,13 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from attribution import UserError, Workspace, background, cost
+from attribution import UserError, Workspace, cost
 from attribution.store import Store
 from pages.methods import words
-from pages.ui import command, look, palette, state
+from pages.ui import asked, command, look, palette, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "cost"]
-POLL = "1s"
 OPEN = ("ridge", "signed")  # methods whose markers are drawn open: colour alone does not tell so many apart
 APART = 0.025  # powers of ten between rankings that cost the same
 SHAPES = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "cross": "✚"}
@@ -27,13 +26,12 @@ def draw(ws: Workspace) -> None:
     st.header("What does it cost, and what is it worth?", anchor=False)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
-    _under_way(ws)
+    asked.under_way(ws, MEASURE)
     try:
         found = cost.stored(ws)
         if found is None:
             st.info("What these rankings cost has not been measured yet.")
-            st.button("Measure it", key="measure cost", type="primary", on_click=_start, args=(ws,))
-            st.code(command.line(ws, *MEASURE), language="bash", wrap_lines=True)
+            asked.button(ws, MEASURE, "Measure it")
             return
         store = Store.of(ws)
         try:
@@ -59,34 +57,6 @@ def draw(ws: Workspace) -> None:
 def worth(_ws, _store, stamp: str, known: tuple):
     """`cost.worth`, read anew when a part, an answer or a study has come in."""
     return cost.worth(_ws, _store)
-
-
-def _start(ws: Workspace) -> None:
-    try:
-        background.start(ws, MEASURE)
-    except UserError as error:
-        state.say_once(error)
-
-
-def _under_way(ws: Workspace) -> None:
-    """A measurement that was started here, and how it went where that was not well."""
-    last = next((one for one in background.commands(ws) if one.words[:2] == MEASURE), None)
-    if last is None or last.state == "done":
-        return
-    if not last.open:
-        st.warning(write.plain(f"The last measurement is {last.state}: {last.message}"))
-        return
-
-    @st.fragment(run_every=POLL)
-    def progress():
-        one = next(one for one in background.commands(ws) if one.number == last.number)
-        if not one.open:
-            st.rerun()
-        text, done, total = one.progress or ("starting", 0, 1)
-        st.progress(min(1.0, done / total) if total else 0.0, write.plain(f"{text}, {write.seconds(one.seconds)}"))
-        st.button("Cancel", key="cancel measurement", on_click=background.cancel, args=(ws, one.number))
-
-    progress()
 
 
 def chart(rows: list[dict], lds: dict | None) -> go.Figure:

@@ -41,7 +41,7 @@ def test_what_was_not_compared_is_asked_for(ws, monkeypatch):
     monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
     app = opened()
     assert "not been compared yet" in texts(app)
-    app.button(key="compare rankings").click().run()
+    app.button(key="start evaluate agreement").click().run()
     assert asked == [["evaluate", "agreement"]] and not app.exception
 
 

@@ -230,7 +230,7 @@ def test_where_nothing_was_detected_it_says_how_and_starts_it(tmp_path, monkeypa
     monkeypatch.setattr(background, "start", lambda ws, what: asked.append(what))
     page = run()
     assert "No detector has looked" in words(page) and "detectors build" in page.code[0].value
-    page.button(key="build detectors").click().run()
+    page.button(key="start detectors build").click().run()
     assert asked == [["detectors", "build"]] and not page.exception
 
 

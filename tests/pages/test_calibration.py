@@ -73,7 +73,7 @@ def asked(monkeypatch):
 def test_what_was_not_measured_is_asked_for(ws, asked):
     app = opened("calibration")
     assert "not been compared with retrainings yet" in texts(app)
-    app.button(key="measure calibration").click().run()
+    app.button(key="start evaluate calibration").click().run()
     assert asked == [["evaluate", "calibration"]] and not app.exception
 
 

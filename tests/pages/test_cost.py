@@ -44,7 +44,7 @@ def test_what_was_not_measured_is_asked_for(ws, monkeypatch):
     monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
     app = opened("cost")
     assert "has not been measured yet" in texts(app)
-    app.button(key="measure cost").click().run()
+    app.button(key="start evaluate cost").click().run()
     assert asked == [["evaluate", "cost"]] and not app.exception
 
 
