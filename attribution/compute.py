@@ -19,7 +19,7 @@ from attribution import builds, jobs, lds, recipes
 from attribution.errors import UserError
 from attribution.files import write_json
 from attribution.measure import halves as halves_digest
-from attribution.measure import held_out
+from attribution.measure import held_out, keep_answer, kept_answer
 from attribution.store import Store
 
 PART = "compute"
@@ -245,27 +245,10 @@ def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -
              "seeds": _base(workspace).get("seeds"), "masks": answer["masks"],
              "of": {row["name"]: workspace.ranking(row["name"]).version for row in answer["rows"]
                     if not row["here"] or row["models"] == 0 and row["name"] in known}, **about}
-    if record:
-        record(PART, FILE, answer, about)
-        return
-    workspace.drop(PART)
-    write_json(workspace.added / PART / FILE, answer)
-    workspace.add(PART, about, [f"{PART}/{FILE}"])
+    keep_answer(workspace, PART, FILE, answer, about, record)
 
 
 def stored(workspace) -> dict | None:
     """What was kept last; None where nothing was, or where the halves, the base models or a ranking of it are others
     by now. Raises UserError where it cannot be read."""
-    parts = workspace.manifest["parts"]
-    about = parts.get(PART)
-    if about is None or "lds" not in parts or about["halves"] != halves_digest(workspace):
-        return None
-    known = set(workspace.rankings())
-    if about["base"] != _base(workspace).get("digest") or any(
-            name not in known or workspace.ranking(name).version != version for name, version in about["of"].items()):
-        return None
-    file = workspace.folder(PART) / FILE
-    try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}); measure again with `evaluate compute`") from None
+    return kept_answer(workspace, PART, FILE)

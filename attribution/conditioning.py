@@ -5,7 +5,6 @@ The paper ranks images of the target's true class alone; reviewers asked what is
 least similar candidate, and an exemplar SVM is trained against its candidates (`Ranking.scores`).
 """
 
-import json
 from collections.abc import Callable
 
 import numpy as np
@@ -14,8 +13,7 @@ from threadpoolctl import threadpool_limits
 from attribution import lds
 from attribution.agreement import means
 from attribution.errors import UserError
-from attribution.files import write_json
-from attribution.measure import halves, held_out
+from attribution.measure import halves, held_out, keep_answer, kept_answer
 from attribution.rankings import check_k
 
 #: candidates, as in `Ranking.candidates`, and what they are
@@ -87,30 +85,13 @@ def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -
     about) stores it; about: further provenance."""
     about = {"halves": halves(workspace), "k": answer["k"], "base": _base(workspace),
              "of": {name: workspace.ranking(name).version for name in answer["rankings"]}, **about}
-    if record:
-        record(PART, FILE, answer, about)
-        return
-    workspace.drop(PART)
-    write_json(workspace.added / PART / FILE, answer)
-    workspace.add(PART, about, [f"{PART}/{FILE}"])
+    keep_answer(workspace, PART, FILE, answer, about, record)
 
 
 def stored(workspace) -> dict | None:
     """What was kept last; None where nothing was, or where a ranking of it, the halves or the base models are others
     by now. Raises UserError where it cannot be read."""
-    parts = workspace.manifest["parts"]
-    about = parts.get(PART)
-    if about is None or about["halves"] != (halves(workspace) if "lds" in parts else None):
-        return None
-    known = set(workspace.rankings())
-    if about["base"] != _base(workspace) or any(name not in known or workspace.ranking(name).version != version
-                                                for name, version in about["of"].items()):
-        return None
-    file = workspace.folder(PART) / FILE
-    try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}); measure again with `evaluate conditioning`") from None
+    return kept_answer(workspace, PART, FILE)
 
 
 def _base(workspace) -> str | None:

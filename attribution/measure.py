@@ -115,6 +115,34 @@ def halves(workspace) -> str | None:
     return workspace.manifest["parts"]["lds"].get("digest")
 
 
+def keep_answer(workspace, part: str, file: str, answer: dict, about: dict, record: Callable | None = None) -> None:
+    """Keeps an answer as the JSON file of a part, where a user's parts go, or as record(part, file, answer, about)
+    stores it; about: provenance."""
+    if record:
+        record(part, file, answer, about)
+        return
+    workspace.drop(part)
+    write_json(workspace.added / part / file, answer)
+    workspace.add(part, about, [f"{part}/{file}"])
+
+
+def kept_answer(workspace, part: str, file: str) -> dict | None:
+    """What `keep_answer` kept; None where nothing was, or where the half-models ("halves" of its provenance), the base
+    models ("base") or a ranking ("of": name -> version) are others by now. Raises UserError where it cannot be read."""
+    parts = workspace.manifest["parts"]
+    about, known = parts.get(part), set(workspace.rankings())
+    if about is None or "lds" not in parts or about["halves"] != halves(workspace):
+        return None
+    if about["base"] != parts.get("base", {}).get("digest") or any(
+            name not in known or workspace.ranking(name).version != version for name, version in about["of"].items()):
+        return None
+    path = workspace.folder(part) / file
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be read ({error}); measure again with `evaluate {part}`") from None
+
+
 def random_stable(workspace, count: int, seed: int) -> list[int]:
     """`count` stable targets, the first of a random order of all of them: a larger study holds the smaller one.
 
