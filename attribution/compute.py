@@ -20,6 +20,8 @@ from attribution.errors import UserError
 from attribution.files import write_json
 from attribution.measure import halves as halves_digest
 from attribution.measure import held_out, keep_answer, kept_answer
+from attribution.provenance import made
+from attribution.rankings import first
 from attribution.store import Store
 
 PART = "compute"
@@ -27,6 +29,8 @@ FILE = "compute.json"
 CHECKPOINTS = (1, 2, 5, 10)
 HALVES = (250, 500, 1000)
 DIM = 512  # the best of five in the demo, tuned on halves that are not held out
+LISTED = 256  # first images of each target that are kept of a variant, for studies of its supports
+VARIANT = ".compute"  # ends the name of a variant's ranking
 DRAW = 1  # the sequence of random halves that Datamodels is fitted on; `builds.HELD_OUT` is another
 TIMED = 3  # trainings of each kind
 SELF_SUPERVISED = ("moco", "simclr", "dino")
@@ -41,6 +45,7 @@ def run(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM, progr
     """Measures every variant: TRAK on the first 1, 2, ... of the base models (`checkpoints`; at most as many as there
     are), Datamodels on the first 250, 500, ... random halves, which the runner trains where they are missing, and what
     the workspace has besides: larger Datamodels, the exemplar SVM of its first self-supervised features, and random.
+    Of a variant that is made here the first images are kept as a ranking, see `ranking_of`.
 
     {"dim", "masks", "seeds", "ceiling", "training": see `training_seconds`, "rows": [{"name", "method", "models",
     "lds", "ci", "n_targets", "training_seconds", "computing_seconds", "seconds", "bytes", "scores_bytes", "here"}]}.
@@ -59,10 +64,13 @@ def run(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM, progr
     variants = _variants(workspace, _checkpoints(workspace, checkpoints), halves, dim, training, kept, progress)
     rows = []
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
-        for at, (name, key, make) in enumerate(variants):
+        for at, (name, key, make, ranked) in enumerate(variants):
             progress("compute: variants", at, len(variants))
-            rows.append(_once(kept / f"{name}-{_key(workspace, key, resamples)}.json",
-                              lambda name=name, make=make: {"name": name, **_judged(make, masks, margins, resamples)}))
+            file = kept / f"{name}-{_key(workspace, key, resamples)}.json"
+            if ranked and f"rankings/{name}{VARIANT}" not in workspace.manifest["parts"]:
+                file.unlink(missing_ok=True)  # its figures are known, and somebody took out its ranking
+            rows.append(_once(file, lambda name=name, make=make: {
+                "name": name, **_judged(make, masks, margins, resamples)}))
     progress("compute: variants", len(variants), len(variants))
     return {"dim": dim, "masks": len(masks), "seeds": margins.shape[1], "ceiling": lds.ceiling(margins).mean,
             "training": training, "rows": rows}
@@ -140,25 +148,47 @@ def _half(workspace, number):
     return jobs.half_edit(workspace, DRAW, number)
 
 
-# -- variants: (name, what else its figures rest on, make() -> (score rows, targets or None, its row so far))
+# -- variants: (name, what else its figures rest on, make() -> (score rows, targets or None, its row so far), whether
+# make keeps a ranking of it)
 
 
 def _variants(workspace, checkpoints, halves, dim, training, kept, progress) -> list[tuple]:
     found = [(f"trak-{count}", [count, dim, training],
-              lambda count=count: _trak(workspace, count, dim, training, kept, progress)) for count in checkpoints]
+              lambda count=count: _trak(workspace, count, dim, training, kept, progress), True)
+             for count in checkpoints]
     found += [(f"datamodels-{count}", [count, training],
-               lambda count=count: _datamodels(workspace, count, training, progress)) for count in sorted(halves)]
+               lambda count=count: _datamodels(workspace, count, training, progress), True)
+              for count in sorted(halves)]
     for name in workspace.rankings():
         part = workspace.manifest["parts"].get(f"rankings/{name}", {})
         if part.get("method") == "Datamodels" and part.get("models", 0) > max(halves) and "seconds" in part and \
                 (part.get("made_for") or {}).get("hash") == recipes.get(workspace.recipe).hash:
             found.append((name, [workspace.ranking(name).version, training],
-                          lambda name=name, part=part: _brought(workspace, name, part, training)))
+                          lambda name=name, part=part: _brought(workspace, name, part, training), False))
     features = [name for name in workspace.features() if name in SELF_SUPERVISED
                 and "seconds" in workspace.manifest["parts"][f"features/{name}"]]
     live = [f"esvm-{name}" for name in features[:1]]
-    return found + [(name, [workspace.ranking(name).version], lambda name=name: _live(workspace, name))
+    return found + [(name, [workspace.ranking(name).version], lambda name=name: _live(workspace, name), False)
                     for name in (*live, "random")]
+
+
+def ranking_of(row: dict) -> str:
+    """The ranking whose supports are those of a row of `run`."""
+    return f"{row['name']}{VARIANT}" if row["here"] and row["models"] else row["name"]
+
+
+def _keep_first(workspace, name: str, method: str, count: int, seeds,
+                lists: list[np.ndarray]) -> None:
+    """Keeps the first images of each target, at most LISTED, as the ranking that a study takes for a variant."""
+    part = f"rankings/{name}{VARIANT}"
+    if workspace.is_free(part):
+        ids = np.full((len(lists), LISTED), -1, np.int16 if workspace.n_train < 2**15 else np.int32)
+        for row, found in zip(ids, lists):
+            row[: len(found)] = found
+        about = {**made("evaluate compute"), "method": method, "signed": False, "variant": True, "models": count,
+                 "made_for": builds.made_for(workspace, seeds),
+                 "about": f"{count:,} models · first {LISTED} of each target, the helpful end alone"}
+        builds.store(workspace, part, {"ids": ids[:, None]}, about)
 
 
 def _trak(workspace, count, dim, training, kept, progress):
@@ -167,19 +197,29 @@ def _trak(workspace, count, dim, training, kept, progress):
     parts = builds.trak_factors(workspace, count, dim, kept, progress)
     watch = builds.Stopwatch()
     rows = trak.scores(parts, 0, workspace.n_val)
+    taken = watch.seconds
+    _keep_first(workspace, f"trak-{count}", "TRAK", count, _base(workspace)["seeds"][:count],
+                [first(row, LISTED) for row in rows])
     return rows, None, {"method": "TRAK", "models": count, "training_seconds": count * training["whole"],
-                        "computing_seconds": float(sum(one["seconds"] for one in parts)) + watch.seconds,
+                        "computing_seconds": float(sum(one["seconds"] for one in parts)) + taken,
                         "bytes": sum(one[name].nbytes for one in parts for name in ("train", "val", "doubt")),
                         "scores_bytes": 2 * rows.size, "here": True}
 
 
 def _datamodels(workspace, count, training, progress):
+    from attribution.rankings import datamodels as method
+
     sequence = {"draw": DRAW, "count": count, "seeds": [0]}
     builds.train_halves(workspace, sequence, progress)
     masks, margins = builds.half_margins(workspace, sequence)
     watch = builds.Stopwatch()
     weights, about = builds.tuned_datamodels(masks, margins.mean(1), min(builds.TUNING, count // 10),
                                              f"datamodels-{count}", progress)
+    taken = watch.seconds
+    tails = method.tails(weights, method.marginal_effects(masks, margins.mean(1)), LISTED)[:, 0].astype(np.int64)
+    _keep_first(workspace, f"datamodels-{count}", "Datamodels", count, "halves", [
+        np.concatenate([first(row, int((row > 0).sum())), tail[row[tail] == 0]])[:LISTED]
+        for row, tail in zip(weights, tails)])
     nonzero = int((weights != 0).sum())
     return weights, None, {"method": "Datamodels", "models": count, "training_seconds": count * training["half"],
                            "computing_seconds": watch.seconds, "bytes": _of_halves(workspace, count),

@@ -5,6 +5,7 @@ Supports that leave images out or take near-duplicates along are other questions
 """
 
 import json
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -52,12 +53,21 @@ def table(workspace, store: Store | None = None, recipe: str | None = None) -> "
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
     whole = pd.concat([part.astype(dict.fromkeys(SIZES, "Int64")) for part in parts], ignore_index=True)
-    versions = {name: workspace.ranking(name).version for name in workspace.rankings()}
+    versions = _versions(workspace, whole.ranking.unique())
     whole["version"] = whole["version"].astype(object).where(whole["version"].notna(), None)
     whole["others"] = [None if pd.isna(ends).all() else [None if pd.isna(k) else int(k) for k in ends]
                        for ends in map(np.atleast_1d, whole["others"])]
     current = [name in versions and versions[name] == version for name, version in zip(whole.ranking, whole.version)]
     return whole[current].drop_duplicates(ASKED, keep="last").reset_index(drop=True)
+
+
+def _versions(workspace, names) -> dict[str, str | None]:
+    """The versions of those of these rankings that there still are."""
+    found = {}
+    for name in names:
+        with suppress(UserError):
+            found[name] = workspace.ranking(name).version
+    return found
 
 
 def usual_protocol(workspace) -> str:

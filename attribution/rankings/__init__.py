@@ -12,6 +12,8 @@ import numpy as np
 from attribution.errors import UserError
 
 CANDIDATES = ("true", "predicted", "all")
+#: candidates that a ranking's name may say, after "@"; see `among`
+NAMED = ("true", "pair", "all")
 
 
 @dataclass(frozen=True)
@@ -136,10 +138,12 @@ def first(values: np.ndarray, k: int) -> np.ndarray:
 
 
 def names(workspace) -> list[str]:
-    """Names of all rankings of a workspace: similarity in each feature set, then the stored ones, then random."""
+    """Names of all rankings of a workspace: similarity in each feature set, then the stored ones, then random. Left out
+    are those that are there to be measured alone: variants of another (`compute`), and conditions (`among`)."""
     from attribution.rankings import similarity
 
-    stored = _stored(workspace)
+    parts = workspace.manifest["parts"]
+    stored = [name for name in _stored(workspace) if not parts[f"rankings/{name}"].get("variant")]
     live = [name for name in similarity.names(workspace) if name not in stored]
     return live + sorted(stored, key=lambda name: not name.startswith("trak")) + ["random"]
 
@@ -149,16 +153,21 @@ def _stored(workspace) -> list[str]:
 
 
 def load(workspace, name: str) -> Ranking:
-    """The ranking `name` of a workspace. Raises UserError naming the known ones."""
+    """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all choose among these candidates. Raises
+    UserError naming the known ones."""
     from attribution.rankings import similarity
+    from attribution.rankings.among import MARK, Among
     from attribution.rankings.random import Random
     from attribution.rankings.stored import Stored
 
+    inner, mark, which = name.rpartition(MARK)
+    if mark and which in NAMED:
+        return Among(workspace.ranking(inner), which)
+    if name in _stored(workspace):
+        return Stored(workspace, name)
     if name not in names(workspace):
         raise UserError(f"no ranking {name!r} in {workspace.name}; it has {', '.join(names(workspace))}")
     if name == "random":
         return Random(workspace)
-    if name in _stored(workspace):
-        return Stored(workspace, name)
     method, _, feature = name.partition("-")
     return similarity.METHODS[method](workspace, feature)
