@@ -23,6 +23,7 @@ from attribution.measure import held_out, keep_answer, kept_answer
 from attribution.provenance import made
 from attribution.rankings import first
 from attribution.store import Store
+from attribution.studies import side_by_side
 
 PART = "compute"
 FILE = "compute.json"
@@ -177,6 +178,12 @@ def ranking_of(row: dict) -> str:
     return f"{row['name']}{VARIANT}" if row["here"] and row["models"] else row["name"]
 
 
+def worth(workspace, store, answer: dict) -> dict[str, dict]:
+    """The supports of what `run` has measured, `studies.side_by_side`, of kinds that any variant was studied for."""
+    found = side_by_side(workspace, store, [ranking_of(row) for row in answer["rows"]])
+    return {kind: one for kind, one in found.items() if any(name.endswith(VARIANT) for name in one["rankings"])}
+
+
 def _keep_first(workspace, name: str, method: str, count: int, seeds,
                 lists: list[np.ndarray]) -> None:
     """Keeps the first images of each target, at most LISTED, as the ranking that a study takes for a variant."""
@@ -222,7 +229,7 @@ def _datamodels(workspace, count, training, progress):
         for row, tail in zip(weights, tails)])
     nonzero = int((weights != 0).sum())
     return weights, None, {"method": "Datamodels", "models": count, "training_seconds": count * training["half"],
-                           "computing_seconds": watch.seconds, "bytes": _of_halves(workspace, count),
+                           "computing_seconds": taken, "bytes": _of_halves(workspace, count),
                            "scores_bytes": 4 * nonzero + 8 * (len(weights) + 1), "here": True, **about}
 
 

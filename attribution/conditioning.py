@@ -15,6 +15,8 @@ from attribution.agreement import means
 from attribution.errors import UserError
 from attribution.measure import halves, held_out, keep_answer, kept_answer
 from attribution.rankings import check_k
+from attribution.rankings.among import MARK
+from attribution.studies import side_by_side
 
 #: candidates, as in `Ranking.candidates`, and what they are
 SETS = {"true": "the true class", "pair": "the true class and the one it is mistaken for", "all": "all"}
@@ -55,6 +57,19 @@ def measure(workspace, names: list[str], k: int = K, progress: Callable[[str, in
             answer["rankings"][ranking.name] = {"published": "true" if ranking.conditioned else "all", "sets": found}
     progress("candidates: rankings", total, total)
     return answer
+
+
+def ranking_of(name: str, which: str, published: str) -> str:
+    """The ranking whose supports are those of `name` among the candidates `which`."""
+    return name if which == published else f"{name}{MARK}{which}"
+
+
+def worth(workspace, store, answer: dict) -> dict[str, dict]:
+    """The supports of what `measure` has measured, `studies.side_by_side`, of kinds that any ranking was studied for
+    under other candidates than as published."""
+    found = side_by_side(workspace, store, [ranking_of(name, which, one["published"])
+                                            for name, one in answer["rankings"].items() for which in one["sets"]])
+    return {kind: one for kind, one in found.items() if any(MARK in name for name in one["rankings"])}
 
 
 def same_class(ranking, k: int, which: str) -> np.ndarray:

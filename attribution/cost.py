@@ -21,11 +21,12 @@ from attribution.files import write_json
 from attribution.measure import measured_lds
 from attribution.provenance import made
 from attribution.rankings import Ranking
-from attribution.studies import evaluate, study
+from attribution.studies import side_by_side
 
 PART = "cost"
 TARGETS = 20
 FIRST = 20  # images a query asks for
+AREAS = {"remove": "auc", "mislabel": "mislabel_auc"}  # kind of support -> name of its AUC in a row of `card`
 HALVES = "halves"  # what a ranking rests on that was fitted on models on random halves, which are no part
 
 
@@ -142,25 +143,26 @@ def stored(workspace) -> dict | None:
 
 
 def worth(workspace, store) -> tuple[dict | None, dict]:
-    """What there is to set against cost: `measured_lds`, and of the removal supports of a study ranking ->
-    row of `curves.table`."""
-    found = study(workspace, store)
-    found.tables = {kind: rows for kind, rows in found.tables.items() if kind == "remove"}
-    return measured_lds(workspace), evaluate(found).get("remove", {}).get("rankings", {})
+    """What there is to set against cost: `measured_lds`, and the supports of all rankings, `studies.side_by_side`."""
+    return measured_lds(workspace), side_by_side(workspace, store, workspace.rankings())
 
 
 def card(found: dict, lds: dict | None, supports: dict) -> list[dict]:
     """`evaluate cost`: a row for each ranking that was measured: "ranking", "method", "live", "bytes", "build_seconds"
-    (None where not all of it was timed), "query_ms", "lds", "lds_ci", "auc", "auc_ci", "auc_n" (None where not
-    measured). lds and supports: as `worth`."""
+    (None where not all of it was timed), "query_ms", "lds", "lds_ci", and for removals "auc", "auc_ci", "auc_n", for
+    relabellings "mislabel_auc", "mislabel_auc_ci", "mislabel_auc_n" (None where not measured). lds and supports: as
+    `worth`."""
     rows = []
     for name, one in found["rankings"].items():
-        scored, searched = (lds or {}).get("rankings", {}).get(name, {}), supports.get(name, {})
-        searched = searched if searched.get("n") else {}
-        rows.append({"ranking": name, "method": one["method"], "live": one["live"], "bytes": total(one["bytes"]),
-                     "build_seconds": total(one["seconds"]), "query_ms": one["query_ms"], "lds": scored.get("lds"),
-                     "lds_ci": scored.get("ci"), "auc": searched.get("auc"), "auc_ci": searched.get("auc_ci"),
-                     "auc_n": searched.get("n")})
+        scored = (lds or {}).get("rankings", {}).get(name, {})
+        row = {"ranking": name, "method": one["method"], "live": one["live"], "bytes": total(one["bytes"]),
+               "build_seconds": total(one["seconds"]), "query_ms": one["query_ms"], "lds": scored.get("lds"),
+               "lds_ci": scored.get("ci")}
+        for kind, key in AREAS.items():
+            searched = supports.get(kind, {}).get("rankings", {}).get(name, {})
+            searched = searched if searched.get("n") else {}
+            row |= {key: searched.get("auc"), f"{key}_ci": searched.get("auc_ci"), f"{key}_n": searched.get("n")}
+        rows.append(row)
     return rows
 
 

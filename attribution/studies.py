@@ -10,6 +10,7 @@ from pathlib import Path
 from attribution import curves, recipes, supports
 from attribution.formats import paper_results
 from attribution.measure import KINDS, support_tables
+from attribution.probes import KINDS as EDITS
 from attribution.support import K, Support
 
 
@@ -96,6 +97,34 @@ def paper_report(folders: dict[str, Path], k_max: int) -> dict:
     for row in measured["rankings"].values():
         del row["trainings_mean"], row["unstable"], row["auc_stable"], row["unfinished"]
     return {"protocol": "paper", "K": k_max, **measured}
+
+
+def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, dict]:
+    """Supports of the rankings `names` on the same targets, as far as studies have found any.
+
+    kind -> {"protocol", "K", "targets": n, "rankings": {name: row of `curves.summary`}}, for kinds that any of them was
+    studied for. Of several protocols, the one that most of these rankings were studied under, then the one with most
+    targets: those that all of them have finished. A ranking with fewer than half as many as another has is left out.
+    """
+    found = {protocol: study(workspace, store, protocol) for protocol in supports.protocols(workspace, store)}
+    answer = {}
+    for kind in kinds:
+        best = None
+        for protocol, one in found.items():
+            tables = one.tables.get(kind, {})
+            done = {name: {target for target, got in tables[name].items() if got is not None}
+                    for name in names if name in tables}
+            enough = max(map(len, done.values()), default=0) / 2
+            done = {name: targets for name, targets in done.items() if targets and len(targets) >= enough}
+            common = set.intersection(*done.values()) if done else set()
+            if common and (best is None or (len(done), len(common)) > best[0]):
+                best = (len(done), len(common)), protocol, list(done), sorted(common)
+        if best:
+            _, protocol, studied, common = best
+            tables, k_max = found[protocol].tables[kind], found[protocol].k_max
+            rows = {name: curves.summary([tables[name][target] for target in common], k_max) for name in studied}
+            answer[kind] = {"protocol": protocol, "K": k_max, "targets": len(common), "rankings": rows}
+    return answer
 
 
 def evaluate(found: Study) -> dict[str, dict]:

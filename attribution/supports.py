@@ -79,6 +79,11 @@ def usual_protocol(workspace) -> str:
     return "adaptive" if workspace.has_base and workspace.base.noise > 0 else "default"
 
 
+def protocols(workspace, store: Store | None = None) -> list[str]:
+    """The protocols that there are answers of under the workspace's recipe, in the order of `table`."""
+    return list(dict.fromkeys(table(workspace, store).protocol))
+
+
 def known(found: "pd.DataFrame", specs: list[dict]) -> list[bool]:
     """For each support spec (see `attribution.jobs`), whether its answer is in `found`, a `table`."""
     asked = set(found[ASKED].itertuples(index=False, name=None))

@@ -112,14 +112,19 @@ def evaluate_conditioning(rankings: Annotated[str | None, typer.Option(
         answer = conditioning.measure(ws, chosen, k, progress)
     if ws.is_free(conditioning.PART):  # the pages show it
         conditioning.keep(ws, answer, made(f"evaluate conditioning --rankings {','.join(chosen)} --k {k}"))
+    store = Store.of(ws)
+    worth = conditioning.worth(ws, store, answer)
+    store.close()
     if as_json:
-        return print_json(answer)
+        return print_json({**answer, "supports": worth})
     print(_halves(answer))
     table("", [{"ranking": name + " *" * (which == one["published"]), "candidates": conditioning.SETS[which],
                 "LDS": _mean({"mean": row["lds"], "ci": row["ci"]}),
-                f"same class in {k}": _mean(row["same_class"])}
+                f"same class in {k}": _mean(row["same_class"]),
+                **_areas(worth, conditioning.ranking_of(name, which, one["published"]))}
                for name, one in answer["rankings"].items() for which, row in one["sets"].items()])
     print("* as published")
+    _print_areas(worth)
 
 
 @evaluate_app.command("compute")
@@ -142,14 +147,31 @@ def evaluate_compute(checkpoints: Annotated[str, typer.Option(help="Of TRAK: how
         answer = compute.run(ws, *asked, progress)
     if ws.is_free(compute.PART):  # the pages show it
         compute.keep(ws, answer, made(f"evaluate compute --checkpoints {checkpoints} --halves {halves} --dim {dim}"))
+    store = Store.of(ws)
+    worth = compute.worth(ws, store, answer)
+    store.close()
     if as_json:
-        return print_json(answer)
+        return print_json({**answer, "supports": worth})
     one = answer["training"]
     print(f"{_halves(answer)}; a training takes {one['whole']:g} s, on a half {one['half']:g} s ({one['clock']} time)")
     table("", [{"variant": row["name"], "LDS": f"{row['lds']:.3f}", "95 %": row["ci"],
                 "seconds": f"{row['seconds']:,.0f}", "trainings": f"{row['training_seconds']:,.0f}",
-                "own": f"{row['computing_seconds']:,.0f}", "MB": f"{row['bytes'] / 1e6:,.1f}"}
-               for row in answer["rows"]])
+                "own": f"{row['computing_seconds']:,.0f}", "MB": f"{row['bytes'] / 1e6:,.1f}",
+                **_areas(worth, compute.ranking_of(row))} for row in answer["rows"]])
+    _print_areas(worth)
+
+
+def _areas(worth: dict, name: str) -> dict:
+    """The cells of a ranking's support AUCs; worth: `studies.side_by_side`."""
+    rows = {kind: found["rankings"].get(name) for kind, found in worth.items()}
+    return {f"{kind} AUC": _mean({"mean": row["auc"], "ci": row["auc_ci"]}) if row else "–"
+            for kind, row in rows.items()}
+
+
+def _print_areas(worth: dict) -> None:
+    for kind, found in worth.items():
+        print(f"{kind} AUC: the same {found['targets']} targets for all, protocol {found['protocol']}, "
+              f"K = {found['K']}")
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:
@@ -197,8 +219,9 @@ def evaluate_cost(rankings: Annotated[str | None, typer.Option(help="Names, with
                                               for name in ("bytes", "seconds")}} for row in rows}})
     table(f"queries: first {found['k']}, median of {found['targets']} targets, one thread of {found['machine']}",
           [{"ranking": row["ranking"], "MB": row["bytes"] / 1e6, "build s": row["build_seconds"],
-            "query ms": row["query_ms"], "LDS": row["lds"], "95 %": row["lds_ci"], "AUC": row["auc"],
-            "95 % ": row["auc_ci"]} for row in rows])
+            "query ms": row["query_ms"], "LDS": row["lds"], "95 %": row["lds_ci"], "remove AUC": row["auc"],
+            "95 % ": row["auc_ci"], "mislabel AUC": row["mislabel_auc"], "95 %  ": row["mislabel_auc_ci"]}
+           for row in rows])
 
 
 def _halves(answer: dict) -> str:

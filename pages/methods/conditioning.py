@@ -5,9 +5,10 @@ import io
 
 import plotly.graph_objects as go
 import streamlit as st
+from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, conditioning
-from pages.methods import words
+from pages.methods import areas, words
 from pages.ui import asked, command, look, palette
 from pages.ui import format as write
 
@@ -38,13 +39,15 @@ def draw(ws: Workspace) -> None:
         "LDS of each ranking among images of the target's true class, of this and the class it is mistaken for, and "
         "among all. Images that are no candidates add nothing to a prediction, so that a condition foretells something "
         "by itself: how many images of the class a half happens to hold. Random, a control, shows how much."))
-    st.plotly_chart(figure(found), key="conditioning", config={"displayModeBar": False},
-                    alt="LDS of each ranking among three sets of candidates; the table below has the numbers")
-    st.html(table_html(found))
-    st.caption(write.plain(_made(ws, found)))
+    supports = areas.read(ws, conditioning, found)
+    st.plotly_chart(figure(found, supports), key="conditioning", config={"displayModeBar": False},
+                    alt="LDS and support AUC of each ranking among three sets of candidates; the table below has the "
+                        "numbers")
+    st.html(table_html(found, supports))
+    st.caption(write.plain(_made(ws, found, supports)))
     with st.container(horizontal=True, gap="small"):
-        st.download_button("Table as CSV", data=to_csv(found), file_name="conditioning.csv", on_click="ignore",
-                           icon=":material/download:", key="conditioning as csv")
+        st.download_button("Table as CSV", data=to_csv(found, supports), file_name="conditioning.csv",
+                           on_click="ignore", icon=":material/download:", key="conditioning as csv")
         with st.popover("Copy command", icon=":material/terminal:", key="conditioning command"):
             st.code(command.line(ws, *MEASURE, "--rankings", ",".join(found["rankings"]), "--k", found["k"]),
                     language="bash", wrap_lines=True)
@@ -55,47 +58,56 @@ def _stored(_ws, stamp: str) -> dict | None:
     return conditioning.stored(_ws)
 
 
-def _made(ws: Workspace, found: dict) -> str:
+def _made(ws: Workspace, found: dict, supports: dict) -> str:
     about = ws.manifest["parts"][conditioning.PART]
     n = max(row["n_targets"] for one in found["rankings"].values() for row in one["sets"].values())
+    studied = words.side_by_side(supports) or ["Their supports were not studied here yet."]
     return (f"* as published. {write.count(n)} targets, {found['masks']} held-out halves with {found['seeds']} seeds "
             f"each; 95 % over halves and targets (LDS) and over targets (shares). A prediction that is the same for "
-            f"every half counts as 0. Supports under other candidates are not measured: they need a study of their "
-            f"own. Made {about.get('made', '')} by {about.get('command', '')}.")
+            f"every half counts as 0. {' '.join(studied)} Made {about.get('made', '')} by {about.get('command', '')}.")
 
 
-def figure(found: dict) -> go.Figure:
-    """A mark and its interval a ranking and set of candidates."""
-    chart = go.Figure()
-    names = list(found["rankings"])
+def figure(found: dict, supports: dict) -> go.Figure:
+    """A mark and its interval a ranking and set of candidates: LDS, and AUC of each kind of support that was
+    studied."""
+    names, panels = list(found["rankings"]), ["LDS", *(areas.TITLES[kind] for kind in supports)]
+    chart = make_subplots(1, len(panels), shared_yaxes=True, subplot_titles=panels, horizontal_spacing=0.04)
     for at, (which, what) in enumerate(conditioning.SETS.items()):
         colour, marker = MARKS[which]
-        rows = [found["rankings"][name]["sets"][which] for name in names]
-        ends = [row["ci"] or (row["lds"], row["lds"]) for row in rows]
-        chart.add_scatter(
-            x=[row["lds"] for row in rows], y=[place + 0.2 * (at - 1) for place in range(len(names))], name=what,
-            mode="markers", marker={"color": colour, "symbol": marker, "size": 11},
-            error_x={"type": "data", "symmetric": False, "array": [high - row["lds"] for row, (_, high) in
-                                                                   zip(rows, ends)],
-                     "arrayminus": [row["lds"] - low for row, (low, _) in zip(rows, ends)], "width": 4},
-            customdata=[f"{write.escape(name)}, {what}: {row['lds']:.3f} ({words.interval(row['ci'], 3)})"
-                        for name, row in zip(names, rows)], hovertemplate="%{customdata}<extra></extra>")
+        rows = [found["rankings"][name] for name in names]
+        columns = [[(one["sets"][which]["lds"], one["sets"][which]["ci"]) for one in rows]]
+        for kind in supports:
+            some = [areas.row(supports, kind, conditioning.ranking_of(name, which, one["published"]))
+                    for name, one in zip(names, rows)]
+            columns.append([(one.get("auc"), one.get("auc_ci")) for one in some])
+        for column, values in enumerate(columns, 1):
+            places = [place for place, (value, _) in enumerate(values) if value is not None]
+            middles, ends = ([values[place][part] for place in places] for part in (0, 1))
+            digits = 3 if column == 1 else 2
+            chart.add_scatter(
+                x=middles, y=[place + 0.2 * (at - 1) for place in places], name=what, legendgroup=which,
+                showlegend=column == 1, mode="markers", marker={"color": colour, "symbol": marker, "size": 11},
+                error_x=areas.bars(middles, ends), row=1, col=column, hovertemplate="%{customdata}<extra></extra>",
+                customdata=[f"{write.escape(names[place])}, {what}: {middle:.{digits}f} "
+                            f"({words.interval(end, digits)})" for place, middle, end in zip(places, middles, ends)])
     if found["ceiling"] is not None:
         chart.add_vline(found["ceiling"], line={"color": "#808080", "width": 1, "dash": "dash"},
-                        annotation_text="noise ceiling", annotation_position="bottom left")
-    chart.update_yaxes(tickvals=list(range(len(names))), ticktext=names, range=[len(names) - 0.5, -0.5])
-    chart.update_xaxes(title="LDS", zeroline=True)
-    chart.update_layout(height=130 + 60 * len(names), margin={"l": 8, "r": 8, "t": 40, "b": 8},
-                        legend={"orientation": "h", "y": 1.15, "x": 0})
+                        annotation_text="noise ceiling", annotation_position="bottom left", row=1, col=1)
+    chart.update_yaxes(range=[len(names) - 0.5, -0.5])
+    chart.update_yaxes(tickvals=list(range(len(names))), ticktext=names, row=1, col=1)
+    chart.update_xaxes(zeroline=True)
+    chart.update_layout(height=140 + 60 * len(names), margin={"l": 8, "r": 8, "t": 70, "b": 8},
+                        legend={"orientation": "h", "y": 1.28, "x": 0})
     return chart
 
 
-def table_html(found: dict) -> str:
+def table_html(found: dict, supports: dict) -> str:
     """A row a ranking, two columns a set of candidates and measure; the noise ceiling last."""
     sets = conditioning.SETS
-    groups = "".join(f'<th colspan="3" class="group">{what}</th>' for what in sets.values())
+    width = 3 + 2 * len(supports)
+    groups = "".join(f'<th colspan="{width}" class="group">{what}</th>' for what in sets.values())
     heads = (f'<th class="n first">LDS</th><th>95 %</th><th class="n" title="with 95 % over targets on hover">of the '
-             f'class in {found["k"]}</th>') * len(sets)
+             f'class in {found["k"]}</th>{areas.heads(supports)}') * len(sets)
     body = ""
     for name, one in found["rankings"].items():
         body += f"<tr><td>{words.swatch(name)}{write.escape(name)}</td>"
@@ -105,24 +117,27 @@ def table_html(found: dict) -> str:
             mean = f"{row['lds']:.3f}{star}".replace("-", "−")
             same = "–" if share["mean"] is None else f"{share['mean']:.1%}"
             body += (f'<td class="n first"><b>{mean}</b></td><td>{words.interval(row["ci"], 3)}</td>'
-                     f'<td class="n" title="{words.interval(share["ci"], 3)}">{same}</td>')
+                     f'<td class="n" title="{words.interval(share["ci"], 3)}">{same}</td>'
+                     + areas.cells(supports, conditioning.ranking_of(name, which, one["published"])))
         body += "</tr>"
     ceiling = f"{found['ceiling']:.3f}" if found["ceiling"] is not None else "–"
     body += (f'<tr class="last"><td>noise ceiling</td><td class="n first"><b>{ceiling}</b></td>'
-             f'{"<td></td>" * (3 * len(sets) - 1)}</tr>')
+             f'{"<td></td>" * (width * len(sets) - 1)}</tr>')
     return words.framed(f"<tr><th></th>{groups}</tr><tr><th>ranking</th>{heads}</tr>", body)
 
 
-def to_csv(found: dict) -> str:
+def to_csv(found: dict, supports: dict) -> str:
     """A row a ranking and set of candidates."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(["ranking", "candidates", "as_published", "lds", "low", "high", "targets", "constant", "k",
-                     "same_class", "same_class_low", "same_class_high", "ceiling", "masks", "seeds"])
+                     "same_class", "same_class_low", "same_class_high", "ceiling", "masks", "seeds",
+                     *areas.csv_heads()])
     for name, one in found["rankings"].items():
         for which, row in one["sets"].items():
             share = row["same_class"]
             writer.writerow([name, which, which == one["published"], row["lds"], *(row["ci"] or ("", "")),
                              row["n_targets"], row["n_constant"], found["k"], share["mean"],
-                             *(share["ci"] or ("", "")), found["ceiling"], found["masks"], found["seeds"]])
+                             *(share["ci"] or ("", "")), found["ceiling"], found["masks"], found["seeds"],
+                             *areas.csv_cells(supports, conditioning.ranking_of(name, which, one["published"]))])
     return out.getvalue()

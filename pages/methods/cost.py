@@ -44,7 +44,7 @@ def draw(ws: Workspace) -> None:
     rows = cost.card(found, lds, supports)
     st.plotly_chart(chart(rows, lds), key="cost", config={"displayModeBar": False},
                     alt="worth of each ranking against the seconds it took to build; the table below has the numbers")
-    _caption(ws, found, rows, lds)
+    _caption(ws, found, rows, lds, supports)
     st.html(table_html(rows, found))
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(rows, found), file_name="cost.csv", on_click="ignore",
@@ -108,7 +108,7 @@ def chart(rows: list[dict], lds: dict | None) -> go.Figure:
     return figure
 
 
-def _caption(ws: Workspace, found: dict, rows: list[dict], lds: dict | None) -> None:
+def _caption(ws: Workspace, found: dict, rows: list[dict], lds: dict | None, supports: dict) -> None:
     lines = [f"Queries were measured on {found['machine']}, {found['made']}: the first {found['k']} images of a "
              f"target, median of {found['targets']} targets, on one thread. Build times are as each part's provenance "
              "has them, with all that a ranking rests on; the similarities of one feature set share its training, and "
@@ -121,10 +121,7 @@ def _caption(ws: Workspace, found: dict, rows: list[dict], lds: dict | None) -> 
         lines.append(f"Not in the chart, since nobody timed all of it: {', '.join(untimed)}.")
     if lds:
         lines.append(words.lds_made(lds))
-    targets = sorted({row["auc_n"] for row in rows if row["auc_n"]})
-    if targets:
-        many = str(targets[0]) if len(targets) == 1 else f"{targets[0]} to {targets[-1]}"
-        lines.append(f"Removal AUC over {many} targets.")
+    lines += words.side_by_side(supports)
     st.caption(write.plain(" ".join(lines)))
 
 
@@ -140,7 +137,8 @@ def bytes_text(n: int) -> str:
 def table_html(rows: list[dict], found: dict) -> str:
     """A row a ranking; what bytes and seconds are of stands in each cell's title."""
     heads = [("ranking", ""), ("stored", "what a query reads"), ("build", BUILD), ("query, ms", ""), ("LDS", ""),
-             ("95 %", ""), ("removal AUC", words.AUC), ("95 %", words.CI)]
+             ("95 %", ""), ("removal AUC", words.AUC), ("95 %", words.CI), ("mislabel AUC", words.AUC),
+             ("95 %", words.CI)]
     head = "".join(f'<th class="{"" if name in ("ranking", "95 %") else "n"}" title="{write.escape(title)}">{name}</th>'
                    for name, title in heads)
     body = ""
@@ -152,7 +150,8 @@ def table_html(rows: list[dict], found: dict) -> str:
         body += (f"<tr><td>{words.swatch(row['ranking'])}{write.escape(row['ranking'])}</td>"
                  f'<td class="n" title="{write.escape(parts)}">{bytes_text(row["bytes"])}</td>'
                  f'<td class="n" title="{write.escape(built)}">{build_text(row["build_seconds"])}</td>'
-                 f'<td class="n">{speed}</td>{_worth_cells(row, "lds", 3)}{_worth_cells(row, "auc", 2)}</tr>')
+                 f'<td class="n">{speed}</td>{_worth_cells(row, "lds", 3)}{_worth_cells(row, "auc", 2)}'
+                 f'{_worth_cells(row, "mislabel_auc", 2)}</tr>')
     return words.framed(f"<tr>{head}</tr>", body)
 
 
@@ -166,11 +165,12 @@ def to_csv(rows: list[dict], found: dict) -> str:
     """A row a ranking."""
     out = io.StringIO()
     names = ["ranking", "method", "live", "bytes", "build_seconds", "query_ms", "lds", "lds_low", "lds_high", "auc",
-             "auc_low", "auc_high", "auc_n", "machine", "made"]
+             "auc_low", "auc_high", "auc_n", "mislabel_auc", "mislabel_auc_low", "mislabel_auc_high", "mislabel_auc_n",
+             "machine", "made"]
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
     for row in rows:
-        ends = {f"{key}_{end}": (row[f"{key}_ci"] or ("", ""))[at] for key in ("lds", "auc")
+        ends = {f"{key}_{end}": (row[f"{key}_ci"] or ("", ""))[at] for key in ("lds", "auc", "mislabel_auc")
                 for at, end in enumerate(("low", "high"))}
         kept = {name: value for name, value in row.items() if not name.endswith("_ci")}
         writer.writerow({**kept, **ends, "machine": found["machine"], "made": found["made"]})

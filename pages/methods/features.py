@@ -37,7 +37,7 @@ def draw(ws: Workspace) -> None:
             store.close()
         rows = table(ws, lds, supports)
         st.html(table_html(rows))
-        _caption(rows, lds)
+        _caption(rows, lds, supports)
         st.download_button("Table as CSV", data=to_csv(rows), file_name="features.csv", on_click="ignore",
                            icon=":material/download:")
         _neighbours(ws)
@@ -47,16 +47,17 @@ def draw(ws: Workspace) -> None:
 
 def table(ws: Workspace, lds: dict | None, supports: dict) -> list[dict]:
     """A row for each feature set: "features", "dim", "knn_accuracy", "measured_on", "seconds", and what is measured of
-    its rankings: "lds" {method: row of lds.evaluate}, "auc" {method: row of `curves.table`}."""
+    its rankings: "lds" {method: row of lds.evaluate}, "auc" {method: row of `curves.summary`}."""
     scored = (lds or {}).get("rankings", {})
+    searched = supports.get("remove", {}).get("rankings", {})
     rows = []
     for name in ws.features():
         about = ws.manifest["parts"][f"features/{name}"]
         rows.append({"features": name, "dim": about.get("dim"), "knn_accuracy": about.get("knn_accuracy"),
                      "measured_on": about.get("measured_on", ""), "seconds": about.get("seconds"),
                      "lds": {method: scored[f"{method}-{name}"] for method in METHODS if f"{method}-{name}" in scored},
-                     "auc": {method: supports[f"{method}-{name}"] for method in METHODS
-                             if supports.get(f"{method}-{name}", {}).get("n")}})
+                     "auc": {method: searched[f"{method}-{name}"] for method in METHODS
+                             if searched.get(f"{method}-{name}", {}).get("n")}})
     return rows
 
 
@@ -89,15 +90,14 @@ def _cell(one: dict | None, key: str, ci: str, digits: int) -> str:
     return f'<td class="first"><b>{one[key]:.{digits}f}</b>{ends}</td>'
 
 
-def _caption(rows: list[dict], lds: dict | None) -> None:
+def _caption(rows: list[dict], lds: dict | None, supports: dict) -> None:
     measured = sorted({row["measured_on"] for row in rows if row["measured_on"]})
     lines = [f"kNN accuracy on {', '.join(measured)}." if measured else "kNN accuracy was not measured."]
     if lds and _shown(rows, "lds"):
         ceiling = f", noise ceiling {lds['ceiling']:.2f}" if lds.get("ceiling") is not None else ""
         lines.append(words.lds_made(lds)[:-1] + ceiling + ".")
-    targets = sorted({one["n"] for row in rows for one in row["auc"].values()})
-    if targets:
-        lines.append(f"Removal AUC over {' to '.join(map(str, dict.fromkeys((targets[0], targets[-1]))))} targets.")
+    if any(row["auc"] for row in rows):
+        lines += words.side_by_side({"remove": supports["remove"]})
     st.caption(write.plain(" ".join(lines)))
 
 

@@ -203,3 +203,10 @@ def _lds_columns(ranking: str, lds: dict | None) -> dict:
         return {}
     low, high = scored["ci"] or ("", "")
     return {"lds": scored["lds"], "lds_ceiling": lds["ceiling"], "lds_low": low, "lds_high": high}
+
+
+def side_by_side(found: dict) -> list[str]:
+    """A sentence for each kind of `studies.side_by_side`: what its AUCs are of."""
+    names = {"remove": "Removal", "mislabel": "Mislabel"}
+    return [f"{names.get(kind, kind.capitalize())} AUC over the same {one['targets']} targets for all, protocol "
+            f"{one['protocol']}, K = {one['K']}, 95 % over targets." for kind, one in found.items()]

@@ -69,7 +69,7 @@ def test_picture_and_table(held):
     assert "<b>0.300</b>" in html and "−0.020" in html and "<b>0.800</b>" in html and "2 min 5 s" in html
     told = texts(app)
     assert "12 held-out halves with 2 seeds" in told and "a training takes 8 s" in told
-    assert "Supports of these variants are not measured" in told
+    assert "Supports of these variants were not studied here yet" in told
 
 
 def test_an_answer_on_other_halves_is_not_shown(held):
@@ -79,7 +79,7 @@ def test_an_answer_on_other_halves_is_not_shown(held):
 
 
 def test_a_line_a_method_on_a_log_axis():
-    chart = drawn.figure(ANSWER)
+    chart = drawn.figure(ANSWER, {})
     named = {one.name: one for one in chart.data if one.name}
     assert list(named) == ["TRAK", "Datamodels", "esvm-moco", "random"] and chart.layout.xaxis.type == "log"
     assert list(named["TRAK"].x) == [11, 22] and list(named["TRAK"].y) == [0.1, 0.2]
@@ -89,7 +89,20 @@ def test_a_line_a_method_on_a_log_axis():
     assert set(named["random"].y) == {-0.02}
 
 
+def test_supports_beside_lds():
+    of = {"auc": 0.25, "auc_ci": (0.1, 0.4), "n": 3}
+    supports = {"remove": {"rankings": {"trak-2.compute": of}, "protocol": "adaptive", "K": 20, "targets": 3}}
+    chart = drawn.figure(ANSWER, supports)
+    second = [one for one in chart.data if one.xaxis == "x2"]
+    assert [(one.name, list(one.x), list(one.y)) for one in second] == [("TRAK", [22], [0.25])]
+    assert list(second[0].error_y.array) == pytest.approx([0.15])
+    html = drawn.table_html(ANSWER, supports)
+    assert html.count("<b>0.25</b>") == 1 and "removal AUC" in html
+    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(ANSWER, supports))))
+    assert [one["remove_auc"] for one in rows] == ["", "0.25", "", "", ""] [:len(rows)]
+
+
 def test_the_table_as_csv():
-    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(ANSWER))))
+    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(ANSWER, {}))))
     assert [one["name"] for one in rows] == [one["name"] for one in ANSWER["rows"]]
     assert rows[1]["seconds"] == "22" and rows[1]["ceiling"] == "0.8" and rows[1]["low"] == str(0.2 - 0.01)

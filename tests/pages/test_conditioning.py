@@ -56,9 +56,9 @@ def test_table_picture_and_csv(held):
     true = answer["rankings"]["esvm-moco"]["sets"]["true"]
     assert f"<b>{true['lds']:.3f} *</b>".replace("-", "−") in html and "100.0%" in html
     assert "12 targets, 12 held-out halves" in texts(app)
-    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(answer))))
+    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(answer, {}))))
     assert len(rows) == 6 and [one["candidates"] for one in rows[:3]] == list(conditioning.SETS)
     assert [one["as_published"] for one in rows] == ["True", "False", "False", "False", "False", "True"]
-    chart = drawn.figure(answer)
+    chart = drawn.figure(answer, {})
     assert [one.name for one in chart.data] == list(conditioning.SETS.values())
     assert list(chart.data[0].x) == [one["sets"]["true"]["lds"] for one in answer["rankings"].values()]

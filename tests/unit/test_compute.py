@@ -60,6 +60,20 @@ def test_seconds_and_bytes_by_hand(ws):
     assert all(row["n_targets"] == tiny.VAL for row in answer["rows"])
 
 
+def test_the_first_images_are_kept_as_a_ranking_that_is_not_listed(ws):
+    answer = compute.run(ws, checkpoints=(1,), halves=(30,), dim=DIM, resamples=0)
+    names = [compute.ranking_of(row) for row in answer["rows"]]
+    assert names == ["trak-1.compute", "datamodels-30.compute", "random"] and not set(names[:2]) & set(ws.rankings())
+    trak, fitted = (ws.ranking(name) for name in names[:2])
+    np.testing.assert_array_equal(trak.top(3, 5).ids, tiny.TRAIN - 1 - np.arange(5))  # scores are the images' numbers
+    assert (trak.method, trak.signed, trak.complete, trak.version is None) == ("TRAK", False, False, False)
+    ids = fitted.top(3, tiny.TRAIN).ids
+    assert len(set(ids.tolist())) == len(ids) and trak.made_for["seeds"] == [0]
+    ws.remove("rankings/trak-1.compute")
+    compute.run(ws, checkpoints=(1,), halves=(30,), dim=DIM, resamples=0)
+    assert ws.ranking("trak-1.compute").version, "made again"
+
+
 def test_lds_is_that_of_the_scores(ws):
     """TRAK's scores here are the numbers of the images: their sums over the halves, against the margins."""
     from scipy.stats import spearmanr

@@ -126,4 +126,5 @@ def test_from_the_command_line(ws, monkeypatch, capfd):
         cli.main()
     answer = json.loads(capfd.readouterr().out)
     assert not end.value.code and list(answer["rankings"]["trak-10"]["sets"]) == list(conditioning.SETS)
+    assert answer.pop("supports") == {}, "its study has trak-10 as published alone"
     assert conditioning.stored(Workspace.open(ws.path)) == answer

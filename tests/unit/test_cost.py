@@ -73,10 +73,12 @@ def test_what_is_kept_goes_with_the_rankings_it_is_of(ws):
 def test_the_card_sets_worth_beside_cost(ws):
     found = cost.measure(ws, ["trak-10", "random"])
     lds = {"rankings": {"trak-10": {"lds": 0.4, "ci": [0.3, 0.5]}}}
-    rows = cost.card(found, lds, {"random": {"n": 3, "auc": 0.1, "auc_ci": [0, 0.2]}, "trak-10": {"n": 0}})
+    rows = cost.card(found, lds, {"remove": {"rankings": {
+        "random": {"n": 3, "auc": 0.1, "auc_ci": [0, 0.2]}, "trak-10": {"n": 0}}}})
     assert [row["ranking"] for row in rows] == ["trak-10", "random"]
     assert (rows[0]["lds"], rows[0]["lds_ci"], rows[0]["auc"]) == (0.4, [0.3, 0.5], None)
     assert (rows[1]["lds"], rows[1]["auc"], rows[1]["auc_n"]) == (None, 0.1, 3)
+    assert rows[1]["mislabel_auc"] is None
     assert json.loads(json.dumps(rows)) == rows
 
 
@@ -84,7 +86,8 @@ def test_worth_without_a_study_and_with_one(ws):
     store = Store.of(ws)
     lds, supports = cost.worth(ws, store)
     store.close()
-    assert lds is None and supports["trak-10"]["n"] == 1 and "random" in supports
+    assert lds is None and supports["remove"]["rankings"]["trak-10"]["n"] == 1
+    assert "random" in supports["remove"]["rankings"]
 
 
 def test_an_unknown_ranking(ws):

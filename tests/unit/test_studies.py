@@ -132,3 +132,23 @@ def test_repairs_are_a_kind_of_their_own_with_their_own_targets(ws, store):
     assert list(found.tables["remove"]["trak-10"]) == [0] and list(found.tables["repair"]["trak-10"]) == [1]
     assert studies.points(found.tables["repair"]["trak-10"], 20) == [(5, 1.0, 1, "repaired")]
     assert studies.evaluate(found)["repair"]["rankings"]["trak-10"]["n"] == 1
+
+
+def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
+    sizes = {"trak-10": {0: 5, 3: 10, 4: 15}, "trak-10@true": {0: 20, 3: None}, "l2-moco": {0: 1}}
+    for ranking, found in sizes.items():
+        store.finish_job(store.add_job(jobs.study_spec(ws, list(found), [ranking], ["remove"], "adaptive", 20), ""),
+                         "done")
+        for target, k in found.items():
+            one = answer("flipped" if k else "censored", k) | {"version": ws.ranking(ranking).version}
+            store.put_support(recipes.get(ws.recipe).hash, ranking, target, "remove", "adaptive", 20, one)
+    names = ["trak-10", "trak-10@true", "trak-10@all", "l2-moco"]
+    answers = studies.side_by_side(ws, store, names)
+    assert list(answers) == ["remove"]
+    found = answers["remove"]  # l2-moco was studied on less than half as many targets
+    assert (found["protocol"], found["K"], found["targets"]) == ("adaptive", 20, 2)
+    assert {name: one["auc"] for name, one in found["rankings"].items()} == {
+        "trak-10": pytest.approx((0.75 + 0.5) / 2), "trak-10@true": 0}
+    alone = studies.side_by_side(ws, store, ["trak-10", "random"])["remove"]
+    assert (alone["protocol"], alone["targets"], list(alone["rankings"])) == ("default", 1, ["trak-10", "random"])
+    assert studies.side_by_side(ws, store, ["esvm-moco"]) == {}
