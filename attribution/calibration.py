@@ -6,7 +6,8 @@ less that of the unedited images. The sets are prefixes that support searches te
 what single retrainings removed; so every signed ranking is asked about every set.
 
 The scale, one number (a line through the origin: without nothing, nothing changes), is fitted on half of the targets
-and judged on the other half. Searches probe ks near the flip, and a probe ends when its majority is decided: these sets
+and judged on the other half, in SPLITS random halves: of a few dozen targets a single split decides the answer by
+itself. Searches probe ks near the flip, and a probe ends when its majority is decided: these sets
 are no random sample of sets, and their number differs between targets.
 """
 
@@ -27,8 +28,8 @@ WHOSE = {"own": "its own first k", "others": "what others put first", "random": 
 #: sizes of k, both ends counted
 SIZES = ((1, 8), (9, 32), (33, 128), (129, None))
 RESAMPLES = 500
-LEAST = 4  # targets in the half that judges
-SPLIT_SEED = 0
+LEAST = 4  # targets in a half
+SPLITS = 50  # of the targets in halves
 BLOCK = 512  # rows that are compared with all at a time
 RETRAININGS = 200  # jobs of single retrainings that are looked at, the newest
 RANDOM, CHOSEN = "random", "chosen"
@@ -157,20 +158,13 @@ class _Unedited:
 
 # -- how well they foretell
 
-def halves(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The targets that the scale is fitted on, and those that judge it, int64."""
-    order = np.random.default_rng(SPLIT_SEED).permutation(np.unique(targets))
-    return order[: len(order) // 2], order[len(order) // 2:]
-
-
 def summary(workspace, rows: Rows, resamples: int = RESAMPLES) -> dict:
-    """`evaluate calibration`: {"targets": {"fitted", "judged"}, "sets", "paired": share of sets, "noise": standard
+    """`evaluate calibration`: {"targets", "splits", "sets", "paired": share of sets, "noise": standard
     deviation of a margin over seeds, "unsigned": [...], "rankings": {NAME: {"own", "others", "random": see `fit`}}}."""
-    fitted, judged = halves(rows.target)
     noise = workspace.base.noise
     found = {name: {whose: fit(rows, name, whose, noise, resamples) for whose in WHOSE} for name in rows.names}
     return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash,
-            "targets": {"fitted": len(fitted), "judged": len(judged)}, "sets": len(rows.target),
+            "targets": len(np.unique(rows.target)), "splits": SPLITS, "sets": len(rows.target),
             "paired": float(rows.paired.mean()), "noise": noise, "rankings": found,
             "unsigned": [name for name in workspace.rankings()
                          if not workspace.ranking(name).signed or workspace.ranking(name).live]}
@@ -187,54 +181,67 @@ def of(rows: Rows, name: str, whose: str) -> np.ndarray:
 def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMPLES) -> dict:
     """How well a ranking foretells the changes of one group of sets.
 
-    slope      measured change for each predicted one, by least squares through the origin on half of the targets
-    r2         on the other half with that slope: 1 less the squared errors over those of the mean measured change
-               there, so that below 0 it is worse than always foretelling the mean
-    spearman   predicted with measured, on the other half
+    slope      measured change for each predicted one, by least squares through the origin on all targets
+    r2         1 less the squared errors over those of always foretelling the mean measured change, so that below 0 it
+               is worse than that. A set's squared error is the mean over the SPLITS in which its target was in the
+               half that judges, under the slope of the half that fits
+    r2_splits  10 and 90 % of the R2 of single splits: how far one of them may lead
+    spearman   predicted with measured, all targets
     reachable  the most that r2 can be expected to be: the seeds' noise in what was measured alone
-    n, targets of the other half; n_fitted: sets the slope rests on
-    sizes      the same without intervals, with that slope, for each of SIZES that has sets
-    Each of the first three also as NAME_ci, 95 % bootstrap over targets. None where there are too few targets.
+    n, targets of the sets
+    sizes      r2 and spearman alone, for each of SIZES that has sets
+    Slope, r2 and spearman also as NAME_ci, 95 % bootstrap over targets. None where there are too few targets.
     """
-    kept = of(rows, name, whose)
-    x, y, target = rows.predicted[rows.names.index(name)], rows.measured, rows.target
-    fitted, judged = halves(rows.target)
-    here, there = (np.flatnonzero(kept & np.isin(target, part)) for part in (fitted, judged))
+    kept = np.flatnonzero(of(rows, name, whose))
+    x, y, target = rows.predicted[rows.names.index(name)][kept], rows.measured[kept], rows.target[kept]
     empty = dict.fromkeys(("slope", "r2", "spearman"))
-    answer = {**empty, **{f"{key}_ci": None for key in empty}, "reachable": None, "n": len(there),
-              "targets": len(np.unique(target[there])), "n_fitted": len(here), "sizes": {}}
-    if min(len(np.unique(target[part])) for part in (here, there)) < LEAST or not (x[here] ** 2).sum():
+    answer = {**empty, **{f"{key}_ci": None for key in empty}, "r2_splits": None, "reachable": None, "n": len(kept),
+              "targets": len(np.unique(target)), "sizes": {}}
+    if answer["targets"] < 2 * LEAST or not (x**2).sum():
         return answer
-    slope = _slope(x[here], y[here])
-    answer |= {"slope": slope, **_judge(slope, x[there], y[there])}
+    fitted = halves(target)
+    slopes = _ratio((x * y) @ fitted, x**2 @ fitted)
+    squares = np.where(fitted, np.nan, (y[:, None] - slopes * x[:, None]) ** 2)
+    errors = np.nanmean(squares, 1)
+    answer |= {"slope": float((x * y).sum() / (x * x).sum()), **_judge(x, y, errors)}
+    single = 1 - _ratio(np.nansum(squares, 0), _deviations(y, (~fitted).astype(float)))
+    answer["r2_splits"] = [float(end) for end in np.nanquantile(single, [0.1, 0.9])]
     # the unedited margin has noise, too: that of as many seeds, or of the base models
-    variance = noise**2 * np.mean(1 / rows.seeds[there] + np.where(rows.paired[there], 1 / rows.seeds[there], 0))
-    spread = np.var(y[there])
+    variance = noise**2 * np.mean(1 / rows.seeds[kept] + np.where(rows.paired[kept], 1 / rows.seeds[kept], 0))
+    spread = np.var(y)
     answer["reachable"] = float(max(0.0, 1 - variance / spread)) if spread > 0 else None
-    drawn = _drawn(target[here], resamples)
-    answer["slope_ci"] = _ends(_ratio((x[here] * y[here]) @ drawn, x[here] ** 2 @ drawn))
-    drawn = _drawn(target[there], resamples)
-    deviations = y[there] ** 2 @ drawn - (y[there] @ drawn) ** 2 / drawn.sum(0)
-    answer["r2_ci"] = _ends(1 - _ratio((y[there] - slope * x[there]) ** 2 @ drawn, deviations))
-    answer["spearman_ci"] = _ends(_correlations(x[there], y[there], drawn))
+    drawn = _drawn(target, resamples)
+    answer["slope_ci"] = _ends(_ratio((x * y) @ drawn, x**2 @ drawn))
+    answer["r2_ci"] = _ends(1 - _ratio(errors @ drawn, _deviations(y, drawn)))
+    answer["spearman_ci"] = _ends(_correlations(x, y, drawn))
     for low, high in SIZES:
-        some = there[(rows.k[there] >= low) & (rows.k[there] <= (high or np.inf))]
-        if len(some):
+        some = (rows.k[kept] >= low) & (rows.k[kept] <= (high or np.inf))
+        if some.any():
             label = f"{low} to {high}" if high else f"{low} and more"
-            answer["sizes"][label] = {**_judge(slope, x[some], y[some]), "n": len(some),
+            answer["sizes"][label] = {**_judge(x[some], y[some], errors[some]), "n": int(some.sum()),
                                       "targets": len(np.unique(target[some]))}
     return answer
 
 
-def _slope(x, y) -> float | None:
-    return float((x * y).sum() / (x * x).sum()) if (x * x).sum() else None
+def halves(target: np.ndarray) -> np.ndarray:
+    """Whether a row's target is in the half that the slope is fitted on, bool [n, SPLITS]; every target is in the other
+    half at least once."""
+    targets, at = np.unique(target, return_inverse=True)
+    rng = np.random.default_rng(0)
+    first = np.array([rng.permutation(len(targets)) < len(targets) // 2 for _ in range(SPLITS // 2)]).T
+    return np.concatenate([first, ~first], 1)[at]
 
 
-def _judge(slope, x, y) -> dict:
+def _judge(x, y, errors) -> dict:
     spread = ((y - y.mean()) ** 2).sum()
     rho = float(correlation(x, y)) if len(x) >= LEAST else np.nan
-    return {"r2": float(1 - ((y - slope * x) ** 2).sum() / spread) if spread > 0 else None,
+    return {"r2": float(1 - errors.sum() / spread) if spread > 0 else None,
             "spearman": None if np.isnan(rho) else rho}
+
+
+def _deviations(y, weights) -> np.ndarray:
+    """Weighted sums of squared deviations from the weighted mean, float64 [columns of weights]."""
+    return y**2 @ weights - (y @ weights) ** 2 / weights.sum(0)
 
 
 def _drawn(target, resamples) -> np.ndarray:

@@ -270,13 +270,14 @@ def evaluate_calibration(workspace: Where = DEMO, as_json: AsJson = False):
     answer = calibration.summary(ws, rows)
     if as_json:
         return print_json(answer)
-    print(f"{answer['sets']} sets removed; scale fitted on {answer['targets']['fitted']} targets, judged on "
-          f"{answer['targets']['judged']}")
+    print(f"{answer['sets']} sets removed, {answer['targets']} targets; the scale is fitted on half of the targets and "
+          f"judged on the other, {answer['splits']} times")
     for name, found in answer["rankings"].items():
         table(name, [{"removed": calibration.WHOSE[whose], "sets": one["n"], "targets": one["targets"],
                       "slope": one["slope"], **{title: _mean({"mean": one[key], "ci": one[f"{key}_ci"]})
                                                 for title, key in (("R2 (95 %)", "r2"), ("Spearman", "spearman"))},
-                      "R2 reachable": _number(one["reachable"])} for whose, one in found.items()])
+                      "R2 of single splits": one["r2_splits"], "R2 reachable": _number(one["reachable"])}
+                     for whose, one in found.items()])
     print(f"no sign, so no change foretold: {', '.join(answer['unsigned'])}")
 
 

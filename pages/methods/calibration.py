@@ -13,10 +13,11 @@ from pages.ui import asked, command, look, palette, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "calibration"]
-HEADS = [("sets", "sets of images removed, of the targets that judge"), ("targets", "that judge"),
-         ("slope", "measured change for each predicted one, fitted on the other targets"), ("95 %", ""),
-         ("R²", "with that slope, on targets it was not fitted on; below 0 is worse than foretelling the mean"),
-         ("95 %", "bootstrap over targets"), ("reachable", "the most that the noise of seeds leaves for R²"),
+HEADS = [("sets", "sets of images removed"), ("targets", ""),
+         ("slope", "measured change for each predicted one"), ("95 %", "bootstrap over targets"),
+         ("R²", "on targets that the slope was not fitted on; below 0 is worse than foretelling the mean"),
+         ("95 %", "bootstrap over targets"), ("single splits", "10 to 90 % of R² over single splits of the targets"),
+         ("reachable", "the most that the noise of seeds leaves for R²"),
          ("Spearman", "predicted with measured change"), ("95 %", "bootstrap over targets")]
 state_of = st.session_state
 
@@ -49,8 +50,8 @@ def draw(ws: Workspace) -> None:
     told = _summary(ws, rows, look.stamp(ws))
     st.caption(write.plain(
         "A ranking with a sign foretells that a target's margin changes by minus the sum of the scores of the images "
-        "removed, times a scale. The scale (slope) is fitted on one half of the targets; the other figures are of the "
-        "other half."))
+        f"removed, times a scale. R² is of targets that the scale was not fitted on: {told['splits']} times it is "
+        "fitted on one random half of them and judged on the other."))
     with st.container(horizontal=True, gap="small"):
         name = st.segmented_control("Ranking", list(rows.names), default=rows.names[0], required=True,
                                     key=state.CALIBRATED, bind="query-params", label_visibility="collapsed")
@@ -61,8 +62,8 @@ def draw(ws: Workspace) -> None:
     st.plotly_chart(_chart(points, name), key="calibration", config={"displayModeBar": False},
                     alt=f"change of margin foretold by {name} against measured; the tables below have the numbers")
     st.html(table_html(told))
-    st.caption(write.plain(f"{name} by how many images were removed ({calibration.WHOSE[whose]}), with the slope "
-                           "above; targets that judge."))
+    st.caption(write.plain(f"{name} by how many images were removed ({calibration.WHOSE[whose]}), with the slopes "
+                           "above."))
     st.html(sizes_html(told["rankings"][name][whose]["sizes"]))
     _caption(ws, told)
     _take_away(ws, rows, told, under_way)
@@ -83,9 +84,9 @@ def _caption(ws: Workspace, told: dict) -> None:
         told["paired"], f"The unedited margin is of the same seeds for {told['paired']:.0%} of the sets, else the base "
         "models' mean")
     st.caption(write.plain(
-        f"{write.count(told['sets'])} sets removed, {told['targets']['fitted']} targets to fit and "
-        f"{told['targets']['judged']} to judge; recipe {told['recipe']} {told['recipe_hash']}. {same}; a margin's "
-        f"standard deviation over seeds is {told['noise']:.2f}. The sets are what support searches tested: they probe "
+        f"{write.count(told['sets'])} sets removed, {told['targets']} targets; recipe {told['recipe']} "
+        f"{told['recipe_hash']}. {same}; a margin's standard deviation over seeds is {told['noise']:.2f}. The "
+        "sets are what support searches tested: they probe "
         "ks near the flip, more of them where a target flips, and stop a probe once its majority is decided, so that "
         "these ks are no random sample, and changes of the margin near its own size are over-represented. Relabelling "
         "is left out: scores say nothing of another label."))
@@ -95,19 +96,17 @@ def _caption(ws: Workspace, told: dict) -> None:
 
 def points_of(rows: calibration.Rows, told: dict, name: str, whose: str) -> list[dict]:
     """The points of one ranking and group: ranking, removed (whose images), target, k, seeds, predicted (its own
-    units), foretold (times the slope; None where there is none), measured, judged (bool)."""
+    units), foretold (times the slope of all targets; None where there is none), measured."""
     slope = told["rankings"][name][whose]["slope"]
-    judged = calibration.halves(rows.target)[1]
     predicted = rows.predicted[rows.names.index(name)]
     return [{"ranking": name, "removed": rows.sources[rows.source[at]], "target": int(rows.target[at]),
              "k": int(rows.k[at]), "seeds": int(rows.seeds[at]), "predicted": float(predicted[at]),
-             "foretold": None if slope is None else float(slope * predicted[at]), "measured": float(rows.measured[at]),
-             "judged": bool(rows.target[at] in judged)}
+             "foretold": None if slope is None else float(slope * predicted[at]), "measured": float(rows.measured[at])}
             for at in np.flatnonzero(calibration.of(rows, name, whose)).tolist()]
 
 
 def _chart(points: list[dict], name: str) -> go.Figure:
-    """Foretold against measured change; filled markers judge, open ones were fitted on; a line where both are equal."""
+    """Foretold against measured change, and a line where both are equal."""
     scaled = all(one["foretold"] is not None for one in points)
     x = "foretold" if scaled else "predicted"
     chart = go.Figure()
@@ -117,8 +116,7 @@ def _chart(points: list[dict], name: str) -> go.Figure:
         chart.add_scatter(
             x=[one[x] for one in some], y=[one["measured"] for one in some], mode="markers",
             name="chosen by hand" if source == calibration.CHOSEN else f"first k of {source}",
-            marker={"color": colour, "size": 7, "opacity": 0.8,
-                    "symbol": [marker if one["judged"] else f"{marker}-open" for one in some]},
+            marker={"color": colour, "size": 7, "opacity": 0.8, "symbol": marker},
             customdata=[[one["target"], one["k"], one["seeds"]] for one in some],
             hovertemplate="target %{customdata[0]} without %{customdata[1]} of " + source
                           + ": foretold %{x:.2f}, measured %{y:.2f} (%{customdata[2]} seeds)<extra></extra>")
@@ -143,7 +141,8 @@ def table_html(told: dict) -> str:
         for whose, one in groups.items():
             cells = [one["n"], one["targets"], write.score(one["slope"]) if one["slope"] is not None else "–",
                      _ends(one["slope_ci"], write.score), f"<b>{_number(one['r2'])}</b>", _ends(one["r2_ci"], _number),
-                     _number(one["reachable"]), f"<b>{_number(one['spearman'])}</b>",
+                     _ends(one["r2_splits"], _number), _number(one["reachable"]),
+                     f"<b>{_number(one['spearman'])}</b>",
                      _ends(one["spearman_ci"], _number)]
             body += (f"<tr><td>{words.swatch(name)}{write.escape(name)}</td><td>{calibration.WHOSE[whose]}</td>"
                      + "".join(f'<td class="n">{cell}</td>' for cell in cells) + "</tr>")
@@ -185,11 +184,10 @@ def to_csv(told: dict) -> str:
     """A row for each ranking and group, and one for each size of k in it."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    kept = ("n", "targets", "n_fitted", "slope", "r2", "spearman", "reachable")
-    about = {"fitted": told["targets"]["fitted"], "judged": told["targets"]["judged"], "recipe": told["recipe"]}
+    kept = ("n", "targets", "slope", "r2", "spearman", "reachable")
+    about = {"splits": told["splits"], "recipe": told["recipe"]}
     ends = [f"{key}_{end}" for key in ("slope", "r2", "spearman") for end in ("low", "high")]
-    writer.writerow(["ranking", "removed", "k", *kept, *ends, *(f"targets_{name}" if name != "recipe" else name
-                                                                for name in about)])
+    writer.writerow(["ranking", "removed", "k", *kept, *ends, *about])
     for name, groups in told["rankings"].items():
         for whose, one in groups.items():
             pairs = [end for key in ("slope", "r2", "spearman") for end in one[f"{key}_ci"] or ("", "")]
@@ -202,7 +200,7 @@ def to_csv(told: dict) -> str:
 def points_csv(rows: calibration.Rows, told: dict) -> str:
     """A row for each signed ranking and set removed."""
     out = io.StringIO()
-    names = ["ranking", "removed", "target", "k", "seeds", "predicted", "foretold", "measured", "judged"]
+    names = ["ranking", "removed", "target", "k", "seeds", "predicted", "foretold", "measured"]
     writer = csv.DictWriter(out, names, lineterminator="\n")
     writer.writeheader()
     for name in rows.names:

@@ -42,19 +42,30 @@ def test_a_perfect_line():
     one = calibration.fit(made(), "a", "own", 0.0, 50)
     assert one["slope"] == pytest.approx(2) and one["r2"] == pytest.approx(1) and one["spearman"] == pytest.approx(1)
     assert one["slope_ci"] == pytest.approx([2, 2]) and one["reachable"] == 1
-    assert (one["n"], one["targets"], one["n_fitted"]) == (30, 10, 30)
-    assert {label: size["n"] for label, size in one["sizes"].items()} == {"1 to 8": 10, "9 to 32": 10, "33 to 128": 10}
+    assert one["r2_splits"] == pytest.approx([1, 1]) and (one["n"], one["targets"]) == (60, 20)
+    assert {label: size["n"] for label, size in one["sizes"].items()} == {"1 to 8": 20, "9 to 32": 20, "33 to 128": 20}
 
 
 def test_no_target_is_both_fitted_and_judged():
     rows = made()
-    fitted, judged = calibration.halves(rows.target)
-    assert not set(fitted) & set(judged) and len(fitted) == len(judged) == 10
-    broken = rows.measured.copy()
-    broken[np.isin(rows.target, judged)] *= -1  # what judges may not move the slope
-    other = calibration.Rows(**{**vars(rows), "measured": broken})
-    one = calibration.fit(other, "a", "own", 0.0, 50)
-    assert one["slope"] == pytest.approx(2) and one["spearman"] == pytest.approx(-1) and one["r2"] < 0
+    fitted = calibration.halves(rows.target)
+    assert fitted.shape == (120, calibration.SPLITS) and (fitted.sum(0) == 60).all()
+    assert (fitted.reshape(20, 6, -1) == fitted.reshape(20, 6, -1)[:, :1]).all(), "rows of one target hang together"
+    assert (~fitted).any(1).all()
+
+
+def test_what_is_judged_does_not_move_its_slope():
+    """One target of 8 with all the weight: whatever it says, it is foretold by the others' slope alone."""
+    x = np.array([1.0] * 7 + [100.0])
+    rows = calibration.Rows(("a",), ("a",), np.arange(8), np.full(8, 4), np.zeros(8, int), np.full(8, 5),
+                            np.zeros(8, bool), np.array([2.0] * 7 + [0.0]), x[None])
+    one = calibration.fit(rows, "a", "own", 0.0, 50)
+    fitted = calibration.halves(rows.target)
+    slopes = [(x * rows.measured)[part].sum() / (x[part] ** 2).sum() for part in fitted.T]
+    errors = [np.mean([(rows.measured[i] - slopes[s] * x[i]) ** 2 for s in range(calibration.SPLITS)
+                       if not fitted[i, s]]) for i in range(8)]
+    assert errors[7] == pytest.approx(200**2), "the slope of the others is 2"
+    assert one["r2"] == pytest.approx(1 - sum(errors) / (7 * 0.25**2 + 1.75**2))
 
 
 def test_noise_is_told_from_a_bad_prediction():
@@ -76,7 +87,7 @@ def test_resampled_correlations_are_those_of_the_rows_drawn():
 
 def test_too_few_targets_have_no_fit():
     one = calibration.fit(made(targets=6), "a", "own", 0.1, 50)
-    assert one["slope"] is None and one["r2"] is None and one["n"] == 9 and one["sizes"] == {}
+    assert one["slope"] is None and one["r2"] is None and one["n"] == 18 and one["sizes"] == {}
     assert calibration.fit(made(), "a", "random", 0.1, 50)["n"] == 0
 
 
@@ -152,7 +163,7 @@ def test_a_summary_names_those_that_foretell_nothing(ws):
     told = calibration.summary(ws, calibration.gather(ws), 20)
     assert {"l2-moco", "esvm-moco", "random"} <= set(told["unsigned"]) and "trak-10" not in told["unsigned"]
     assert set(told["rankings"]["trak-10"]) == set(calibration.WHOSE)
-    assert (told["sets"], told["paired"], told["targets"]) == (2, 0, {"fitted": 0, "judged": 1})
+    assert (told["sets"], told["paired"], told["targets"]) == (2, 0, 1)
 
 
 def test_what_is_kept_holds_while_the_rankings_do(ws):

@@ -142,9 +142,10 @@ def relation_cells(one: dict) -> str:
 
 
 def calibration_cells(one: dict) -> str:
-    r2, rho = one["r2_ci"], one["spearman_ci"]
-    return (f"{one['n_fitted']}, {one['n']} | {one['slope']:.5f} | {one['r2']:.2f} ({r2[0]:.2f} to {r2[1]:.2f}) | "
-            f"{one['reachable']:.2f} | {one['spearman']:.2f} ({rho[0]:.2f} to {rho[1]:.2f})").replace("-", "−")
+    r2, rho, splits = one["r2_ci"], one["spearman_ci"], one["r2_splits"]
+    return (f"{one['n']} | {one['slope']:.5f} | {one['r2']:.2f} ({r2[0]:.2f} to {r2[1]:.2f}) | "
+            f"{splits[0]:.2f} to {splits[1]:.2f} | {one['reachable']:.2f} | "
+            f"{one['spearman']:.2f} ({rho[0]:.2f} to {rho[1]:.2f})").replace("-", "−")
 
 
 @pytest.mark.parametrize("row", figures())
