@@ -35,7 +35,9 @@ class Plan:
         return torch.stack(columns, 1)[order]
 
     def _mirrored(self, number):
-        """Half of the images, drawn anew; or, alternating, those that were not mirrored in the epoch before."""
+        """Half of the images, drawn anew; or, alternating, those not mirrored in the epoch before; or none."""
+        if self.recipe.flip == "none":
+            return torch.zeros(self.n, dtype=torch.int64)
         if self.recipe.flip == "random" or self.first is None:
             self.first = torch.rand(self.n, generator=self.draw) < 0.5
         return (self.first ^ (self.recipe.flip == "alternate" and number % 2 == 1)).long()

@@ -209,16 +209,37 @@ def trak_factors(workspace: Workspace, count: int, dim: int, kept: Path, progres
     """What TRAK needs of each of the first `count` base models (`trak.factors`), and the `seconds` it took, see
     `Stopwatch`. What the folder `kept` has of a model is not computed again."""
     needed("dattri")
-    from attribution.rankings import trak
     from attribution.train import Trainer
 
     trainer = Trainer(workspace, recipes.get(workspace.recipe))
-    seeds, parts = workspace.manifest["parts"]["base"]["seeds"][:count], []
-    for number, (seed, network) in enumerate(zip(seeds, networks(workspace, trainer))):
+    seeds = workspace.manifest["parts"]["base"]["seeds"][:count]
+    return _factors(workspace, trainer, seeds, networks(workspace, trainer), dim, kept, progress)
+
+
+def recipe_factors(workspace: Workspace, recipe, numbers: range, dim: int, kept: Path,
+                   progress: Progress) -> tuple[list[dict], float]:
+    """As `trak_factors`, of models of any recipe, which are trained first, with the seeds and projections of the base
+    models of these numbers; and their mean accuracy on the validation images."""
+    from attribution.train import Trainer
+
+    trainer = Trainer(workspace, recipe)
+    seeds = [BASE_SEEDS.start + number for number in numbers]
+    probabilities, weights, _ = base_models(trainer, seeds, kept, progress)
+    right = round(float((probabilities.argmax(2) == workspace.val_labels).mean()), 4)
+    trained = (unflat(trainer, row) for row in weights)
+    return _factors(workspace, trainer, seeds, trained, dim, kept, progress, numbers.start), right
+
+
+def _factors(workspace, trainer, seeds, trained, dim, kept, progress, start=0) -> list[dict]:
+    """`trak.factors` of trained networks; start: the number of the first one's projection."""
+    from attribution.rankings import trak
+
+    parts = []
+    for number, (seed, network) in enumerate(zip(seeds, trained), start):
         def factors(number=number, network=network):
             watch = Stopwatch(trainer.device.type)
             found = trak.factors(trainer, network, workspace.val_labels, dim, number, progress=lambda *at: progress(
-                f"TRAK, {dim} dimensions, model {number + 1} of {count}: images", *at))
+                f"TRAK, {dim} dimensions, model {number - start + 1} of {len(seeds)}: images", *at))
             return {**found, "seconds": np.float64(watch.seconds)}
 
         parts.append(once(kept / f"{trainer.recipe.hash}-{seed}-{dim}.npz", factors))

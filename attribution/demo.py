@@ -13,6 +13,7 @@ import pandas as pd
 
 from attribution import (
     agreement,
+    algorithms,
     builds,
     calibration,
     compute,
@@ -39,6 +40,7 @@ from attribution.workspace import SCHEMA, Workspace, fingerprint
 
 NAME = "demo"
 RECIPE = "demo-cnn"
+PLAIN = "demo-cnn-plain"  # the same without augmentation
 SPLIT_SEED = 20231106
 PER_CLASS = {"train": 500, "test": 100}
 PLANTED = 100
@@ -325,6 +327,14 @@ def condition(build: Build) -> None:
     conditioning.keep(workspace, answer, {"rankings": names}, build.record_json)
 
 
+def compare_algorithms(build: Build) -> None:
+    """Whose influence changes without augmentation."""
+    workspace = build.workspace
+    algorithms.keep(workspace, algorithms.compare(workspace, PLAIN, build.progress), {},
+                    lambda part, arrays, about: build.record(
+                        part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
+
+
 def compare_lds(build: Build) -> None:
     """LDS of the study's single targets, beside their supports."""
     workspace = build.workspace
@@ -393,6 +403,7 @@ STEPS = {
     "cost": price,
     "conditioning": condition,
     "compute": spend,
+    "algorithms": compare_algorithms,
     "lds-supports": compare_lds,
     "calibration": calibrate,
 }

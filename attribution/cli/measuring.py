@@ -182,6 +182,35 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
     return tuple(sorted({int(part) for part in parts}))
 
 
+@evaluate_app.command("algorithms")
+def evaluate_algorithms(other: Annotated[str, typer.Option("--recipe", help="The recipe that is compared with the "
+                                                           "workspace's.")] = "demo-cnn-plain",
+                        workspace: Where = DEMO, as_json: AsJson = False):
+    """Two learning algorithms: which training images' influence changes most. Trains what is missing; it goes on."""
+    from attribution import algorithms
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        found = algorithms.compare(ws, other, progress)
+    if ws.is_free(algorithms.PART):  # the pages show it
+        algorithms.keep(ws, found, made(f"evaluate algorithms --recipe {other}"))
+    images = [{"image": image, "label": ws.classes[ws.train_labels[image]], "change": float(found.change[image]),
+               "noise": float(found.noise[image])} for image in algorithms.most_changed(found)]
+    if as_json:
+        return print_json({"recipes": list(found.recipes), **found.about, "images": images})
+    about = found.about
+    table(f"TRAK of {about['models']} models each, {about['dim']} dimensions, {ws.n_val:,} targets, mean (95 %)", [
+        {"": f"{found.recipes[0]} and {found.recipes[1]}", **_alike(about, "between")},
+        {"": f"two sets of models of {found.recipes[0]}", **_alike(about, "within")}])
+    table("influence that changed most, beyond noise", images)
+
+
+def _alike(about: dict, which: str) -> dict:
+    return {"Spearman of all scores": _mean(about["spearman"][which]),
+            "Jaccard of the first 20": _mean(about["jaccard"][which])}
+
+
 @evaluate_app.command("lds")
 def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
     """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""

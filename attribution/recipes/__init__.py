@@ -11,6 +11,7 @@ from attribution.errors import UserError
 #: recipe name -> module that holds RECIPE
 NAMES = {
     "demo-cnn": "demo_cnn",
+    "demo-cnn-plain": "demo_cnn_plain",
     "demo-mlp": "demo_mlp",
     "resnet9": "resnet9",
     "resnet9-datamodels": "resnet9_datamodels",
@@ -45,7 +46,7 @@ class Recipe:
     threads: int = 1
     version: int = 1  # raise it when the network or the loop changes what comes out
     nesterov: bool = True
-    flip: str = "random"  # or "alternate": mirrored in every other epoch, which of them drawn for each image
+    flip: str = "random"  # or "none", or "alternate": mirrored in every other epoch, which of them drawn for each image
     translate: int = 0  # moved by up to so many pixels in each direction
     cutout: int = 0  # side of the square hole, in pixels
     test: str = "flip"  # predictions are averaged over the mirror image, too; or "none", or "flip-translate"
