@@ -1,12 +1,16 @@
 """Supports: how few training images decide predictions, as CDFs, with the table behind them and LDS beside them."""
 
+from dataclasses import replace
+
 import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace, recipes, studies
+from attribution.lineup import default_rankings
 from attribution.measure import measured_lds
 from attribution.store import Store
 from attribution.support import CONFIRM_SEEDS, SEEDS
+from attribution.supports import protocols, usual_protocol
 from pages.explore.rows import wall_data
 from pages.methods import asking, orthogonality, prune, transfer, words
 from pages.methods.chart import cdfs
@@ -18,6 +22,7 @@ from pages.ui.strip import strip
 PICTURE = {"modeBarButtons": [["toImage"]], "displayModeBar": True, "displaylogo": False,
            "toImageButtonOptions": {"format": "svg", "filename": "support-cdfs"}}
 UNSTABLE = {True: "24 trainings did not settle them", False: "fresh seeds changed a verdict"}  # by: adaptive?
+SHOWN = 8  # rankings, beyond which they are chosen
 UNDER_WAY = 20  # studies whose progress is looked at, at most
 STATUSES = ("flipped", "unstable", "censored", "already_wrong")
 OF_REPAIR = ("repaired", "unstable", "censored", "already_right")
@@ -36,6 +41,10 @@ def draw(ws: Workspace) -> None:
         st.error(write.sentence(state_of.pop(state.ERROR)))
     if not found.tables:
         _no_study(ws, found, lds)
+        return
+    found = _chosen(ws, found)
+    if not found.tables:
+        st.info("No ranking is chosen. Choose one or more.")
         return
     measured = _measured(found, found.version)
     st.caption(write.plain(
@@ -67,20 +76,44 @@ def draw(ws: Workspace) -> None:
 # -- reading; cached so that the chart is the same object, or a selection in it would be lost
 
 def _study(ws: Workspace) -> studies.Study:
-    """Read anew when an answer or a study has come in, or the study under way has come further."""
+    """Of the protocol that is chosen, where there is a choice. Read anew when an answer or a study has come in, or the
+    study under way has come further."""
     store = Store.of(ws)
     try:
         file = ws.path / "supports.parquet"
         shipped = file.stat().st_mtime if file.exists() else None
         under_way = tuple((job.id, job.state, job.done) for job in store.studies(UNDER_WAY) if not job.ended)
-        return _read(ws, store, str(ws.path), (shipped, store.stamp_of_supports(), store.newest_job(), under_way))
+        stamp = (shipped, store.stamp_of_supports(), store.newest_job(), under_way)
+        found = _read(ws, store, str(ws.path), stamp)
     finally:
         store.close()
+    some = [protocol for protocol, one in found.items() if one.tables]
+    if len(some) < 2:
+        return found[some[0] if some else usual_protocol(ws)]
+    chosen = st.segmented_control(
+        "Protocol", some, required=True, key=state.STUDY_PROTOCOL, bind="query-params", default=some[0],
+        help="How a support was searched for; README has what each does. Studies of different protocols stand apart.")
+    return found[chosen]
+
+
+def _chosen(ws: Workspace, found: studies.Study) -> studies.Study:
+    """The rankings that are chosen, where there are more than a chart can hold."""
+    names = list(dict.fromkeys(name for table in found.tables.values() for name in table))
+    if len(names) <= SHOWN:
+        return found
+    usual = [name for name in names if name in default_rankings(ws)] or names[:SHOWN]
+    kept = st.pills("Rankings studied", names, default=usual, selection_mode="multi", key=state.STUDIED)
+    tables = {kind: {name: results for name, results in table.items() if name in kept}
+              for kind, table in found.tables.items()}
+    return replace(found, tables={kind: table for kind, table in tables.items() if table})
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _read(_ws, _store, path: str, stamp: tuple) -> studies.Study:
-    return studies.study(_ws, _store)
+def _read(_ws, _store, path: str, stamp: tuple) -> dict[str, studies.Study]:
+    """Protocol -> its study, the workspace's usual one first."""
+    usual = usual_protocol(_ws)
+    others = [protocol for protocol in protocols(_ws, _store) if protocol != usual]
+    return {protocol: studies.study(_ws, _store, protocol) for protocol in (usual, *others)}
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the rankings")

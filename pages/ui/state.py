@@ -41,7 +41,7 @@ K_MAX = "k max"
 DISJOINT = "disjoint"
 TOGETHER = "with near-duplicates"
 
-# Of Methods; the first two and CALIBRATED are bound to the address bar.
+# Of Methods; the first two, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
 TAB = "tab"
 MEASURE = "measure"
 ONE_RANKING = "one ranking"
@@ -50,6 +50,8 @@ OTHER_RECIPE = "recipe to compare with"
 FEATURE_TARGETS = "targets whose neighbours are shown"
 CALIBRATED = "calibrated"
 WHOSE = "whose images"
+STUDY_PROTOCOL = "studied"
+STUDIED = "rankings studied"
 STUDY_TARGETS = "how many targets"
 STUDY_RANKINGS = "study rankings"
 STUDY_KINDS = "study kinds"

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import Workspace, jobs, measure, studies
+from attribution import Workspace, jobs, measure, recipes, studies
 from attribution.store import Store
 from attribution.support import Support
 from attribution.supports import to_table
@@ -107,6 +107,28 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     store.close()
     app.run()
     assert "No study has been made" in app.info[0].value, "nothing of the cancelled study is finished"
+
+
+def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
+    ws = Workspace.open(folder)
+    store = Store.of(ws)
+    names = [f"{method}-moco{which}" for method in ("l2", "esvm", "cosine") for which in ("", "@all", "@pair")]
+    store.finish_job(store.add_job(jobs.study_spec(ws, [0, 3], names, ["remove"], "adaptive", 20), ""), "done")
+    for name in names:
+        for target in (0, 3):
+            body = {"status": "flipped", "support": 5, "lo": 4, "hi": 5, "trace": [], "trainings": 9,
+                    "version": ws.ranking(name).version}
+            store.put_support(recipes.get(ws.recipe).hash, name, target, "remove", "adaptive", 20, body)
+    store.close()
+    app = opened()
+    assert not app.exception and app.segmented_control(key=state.STUDY_PROTOCOL).options == ["default", "adaptive"]
+    assert "protocol default" in texts(app)
+    app.segmented_control(key=state.STUDY_PROTOCOL).set_value("adaptive").run()
+    assert not app.exception and "protocol adaptive" in texts(app)
+    chosen = app.pills(key=state.STUDIED) if hasattr(app, "pills") else app.button_group(key=state.STUDIED)
+    assert set(chosen.options) == set(names) and set(chosen.value) == {"l2-moco", "esvm-moco"}
+    chosen.set_value([]).run()
+    assert not app.exception and "No ranking is chosen" in " ".join(one.value for one in app.info)
 
 
 def test_lds_is_shown_without_a_study(folder):
