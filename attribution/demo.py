@@ -50,8 +50,16 @@ FIT = {"draw": 1, "count": 2000, "seeds": [0]}
 DATAMODELS = f"datamodels-{FIT['count'] // 1000}k"
 TRAK_DIMS = (128, 256, 512, 1024, 2048)
 TRAK_TUNING_MODELS = 2
-STUDY = {"rankings": ["esvm-moco", "l2-moco", "trak-10", DATAMODELS, "random"], "kinds": ["remove", "mislabel"]}
+STUDY = {"rankings": ["esvm-moco", "l2-moco", "trak-10", DATAMODELS, "random"], "kinds": ["remove", "mislabel"],
+         "protocol": "default"}
 STUDY_TARGETS = 40
+#: the same targets under variants of these rankings, by the protocol that takes fewest trainings
+VARIED = {"rankings": ["esvm-moco", "esvm-moco@pair", "esvm-moco@all", "trak-10", "trak-10@true", "trak-10@pair",
+                       DATAMODELS, f"{DATAMODELS}@true", f"{DATAMODELS}@pair", "random",
+                       *(f"trak-{count}{compute.VARIANT}" for count in compute.CHECKPOINTS),
+                       *(f"datamodels-{count}{compute.VARIANT}" for count in compute.HALVES),
+                       "l2-moco", "l2-simclr", "l2-dino", "l2-supervised", "l2-pixels", "ridge-pixels", "ridge-moco"],
+          "kinds": ["remove"], "protocol": "adaptive"}
 
 
 class Build:
@@ -359,27 +367,47 @@ def study(build: Build) -> None:
     export_study(build)
 
 
+def vary(build: Build) -> None:
+    """Removal supports of the same targets, the first of them, under rankings that are variants of the study's: among
+    other candidates, of fewer models, in other features."""
+    workspace = build.workspace
+    spec = jobs.study_spec(workspace, study_targets(workspace), VARIED["rankings"], VARIED["kinds"], VARIED["protocol"])
+    jobs.follow(workspace, spec, build.progress)
+    export_study(build)
+
+
 def export_study(build: Build) -> None:
-    """Writes the supports found so far into the workspace, beside those it brought along: of each kind the targets
-    that all rankings have finished, so that the curves of a kind compare like sets. Raises UserError where there is
-    none."""
+    """Writes the supports found so far into the workspace, beside those it brought along: of each study and kind the
+    targets that all its rankings have finished, so that the curves of a kind compare like sets. Raises UserError where
+    there is none."""
     workspace, recipe = build.workspace, recipes.get(RECIPE)
     store = Store.of(workspace)
     found = supports.table(workspace, store)
     store.close()
-    found = found[(found.protocol == "default") & (found.k_max == support.K) & found.ranking.isin(STUDY["rankings"])]
-    parts, targets = [], {}
-    for kind in STUDY["kinds"]:
-        of_kind = found[(found.kind == kind) & found.target.isin(study_targets(workspace))]
-        whole = of_kind.groupby("target").ranking.nunique() == len(STUDY["rankings"])
-        parts.append(of_kind[of_kind.target.isin(whole.index[whole])])
-        targets[kind] = int(whole.sum())
+    parts, about = [], []
+    for asked in (STUDY, VARIED):
+        rows, targets = _finished(workspace, found, asked)
+        parts.append(rows)
+        about.append({**asked, "targets": targets, "trainings": int(rows.trainings.sum())})
     rows = pd.concat(parts)
     if rows.empty:
         raise UserError("no target of the study is finished yet; let it run on")
-    build.record("supports", tables={"supports.parquet": supports.to_table(rows)}, targets=targets, of=STUDY_TARGETS,
-                 **STUDY, protocol="default", k_max=support.K, seeds=[*support.SEEDS, *support.CONFIRM_SEEDS],
-                 recipe=RECIPE, hash=recipe.hash, trainings=int(rows.trainings.sum()))
+    build.record("supports", tables={"supports.parquet": supports.to_table(rows)}, of=STUDY_TARGETS, **about[0],
+                 varied=about[1], k_max=support.K, seeds=[*support.SEEDS, *support.CONFIRM_SEEDS], recipe=RECIPE,
+                 hash=recipe.hash)
+
+
+def _finished(workspace: Workspace, found: pd.DataFrame, asked: dict) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of one study, and how many targets there are of each kind."""
+    found = found[(found.protocol == asked["protocol"]) & (found.k_max == support.K)
+                  & found.ranking.isin(asked["rankings"]) & found.target.isin(study_targets(workspace))]
+    parts, targets = [found[:0]], {}
+    for kind in asked["kinds"]:
+        of_kind = found[found.kind == kind]
+        whole = of_kind.groupby("target").ranking.nunique() == len(asked["rankings"])
+        parts.append(of_kind[of_kind.target.isin(whole.index[whole])])
+        targets[kind] = int(whole.sum())
+    return pd.concat(parts), targets
 
 
 def study_targets(workspace: Workspace) -> list[int]:
@@ -404,6 +432,7 @@ STEPS = {
     "conditioning": condition,
     "compute": spend,
     "algorithms": compare_algorithms,
+    "varied": vary,
     "lds-supports": compare_lds,
     "calibration": calibrate,
 }
