@@ -226,6 +226,19 @@ def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMP
     return answer
 
 
+def points(rows: Rows, told: dict, name: str, whose: str) -> list[dict]:
+    """The points of one ranking and group: ranking, removed (whose images), target, k, seeds, predicted (its own
+    units), foretold (times the slope; None where there is none), measured, judged (bool)."""
+    slope = told["rankings"][name][whose]["slope"]
+    judged = halves(rows.target)[1]
+    predicted = rows.predicted[rows.names.index(name)]
+    return [{"ranking": name, "removed": rows.sources[rows.source[at]], "target": int(rows.target[at]),
+             "k": int(rows.k[at]), "seeds": int(rows.seeds[at]), "predicted": float(predicted[at]),
+             "foretold": None if slope is None else float(slope * predicted[at]), "measured": float(rows.measured[at]),
+             "judged": bool(rows.target[at] in judged)}
+            for at in np.flatnonzero(of(rows, name, whose)).tolist()]
+
+
 def _slope(x, y) -> float | None:
     return float((x * y).sum() / (x * x).sum()) if (x * x).sum() else None
 

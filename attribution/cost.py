@@ -21,6 +21,7 @@ from attribution.files import write_json
 from attribution.measure import measured_lds
 from attribution.provenance import made
 from attribution.rankings import Ranking
+from attribution.rankings.similarity import METHODS
 from attribution.studies import evaluate, study
 
 PART = "cost"
@@ -161,6 +162,21 @@ def card(found: dict, lds: dict | None, supports: dict) -> list[dict]:
                      "build_seconds": total(one["seconds"]), "query_ms": one["query_ms"], "lds": scored.get("lds"),
                      "lds_ci": scored.get("ci"), "auc": searched.get("auc"), "auc_ci": searched.get("auc_ci"),
                      "auc_n": searched.get("n")})
+    return rows
+
+
+def of_features(workspace, lds: dict | None, supports: dict) -> list[dict]:
+    """A row for each feature set: "features", "dim", "knn_accuracy", "measured_on", "seconds", and what is measured of
+    its rankings: "lds" {method: row of lds.evaluate}, "auc" {method: row of `curves.table`}."""
+    scored = (lds or {}).get("rankings", {})
+    rows = []
+    for name in workspace.features():
+        about = workspace.manifest["parts"][f"features/{name}"]
+        rows.append({"features": name, "dim": about.get("dim"), "knn_accuracy": about.get("knn_accuracy"),
+                     "measured_on": about.get("measured_on", ""), "seconds": about.get("seconds"),
+                     "lds": {method: scored[f"{method}-{name}"] for method in METHODS if f"{method}-{name}" in scored},
+                     "auc": {method: supports[f"{method}-{name}"] for method in METHODS
+                             if supports.get(f"{method}-{name}", {}).get("n")}})
     return rows
 
 

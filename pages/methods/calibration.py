@@ -3,7 +3,6 @@
 import csv
 import io
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
@@ -57,7 +56,7 @@ def draw(ws: Workspace) -> None:
         groups = [whose for whose in calibration.WHOSE if calibration.of(rows, name, whose).any()]
         whose = st.segmented_control("Images removed", groups, default=groups[0], required=True, key=state.WHOSE,
                                      format_func=calibration.WHOSE.get, label_visibility="collapsed")
-    points = points_of(rows, told, name, whose)
+    points = calibration.points(rows, told, name, whose)
     st.plotly_chart(_chart(points, name), key="calibration", config={"displayModeBar": False},
                     alt=f"change of margin foretold by {name} against measured; the tables below have the numbers")
     st.html(table_html(told))
@@ -91,19 +90,6 @@ def _caption(ws: Workspace, told: dict) -> None:
         "is left out: scores say nothing of another label."))
     if told["unsigned"]:
         st.caption(write.plain(f"{', '.join(told['unsigned'])}: no sign and no unit, so that they foretell no change."))
-
-
-def points_of(rows: calibration.Rows, told: dict, name: str, whose: str) -> list[dict]:
-    """The points of one ranking and group: ranking, removed (whose images), target, k, seeds, predicted (its own
-    units), foretold (times the slope; None where there is none), measured, judged (bool)."""
-    slope = told["rankings"][name][whose]["slope"]
-    judged = calibration.halves(rows.target)[1]
-    predicted = rows.predicted[rows.names.index(name)]
-    return [{"ranking": name, "removed": rows.sources[rows.source[at]], "target": int(rows.target[at]),
-             "k": int(rows.k[at]), "seeds": int(rows.seeds[at]), "predicted": float(predicted[at]),
-             "foretold": None if slope is None else float(slope * predicted[at]), "measured": float(rows.measured[at]),
-             "judged": bool(rows.target[at] in judged)}
-            for at in np.flatnonzero(calibration.of(rows, name, whose)).tolist()]
 
 
 def _chart(points: list[dict], name: str) -> go.Figure:
@@ -207,5 +193,5 @@ def points_csv(rows: calibration.Rows, told: dict) -> str:
     writer.writeheader()
     for name in rows.names:
         for whose in calibration.WHOSE:
-            writer.writerows(points_of(rows, told, name, whose))
+            writer.writerows(calibration.points(rows, told, name, whose))
     return out.getvalue()

@@ -15,7 +15,6 @@ from pages.ui import asked, command, look, palette, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "cost"]
-OPEN = ("ridge", "signed")  # methods whose markers are drawn open: colour alone does not tell so many apart
 APART = 0.025  # powers of ten between rankings that cost the same
 SHAPES = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "cross": "✚"}
 BUILD = "of all it rests on: features, base models or models on random halves"
@@ -87,8 +86,9 @@ def chart(rows: list[dict], lds: dict | None) -> go.Figure:
                 name=points[0]["method"], legendgroup=method, showlegend=method not in named, mode="markers",
                 cliponaxis=False,
                 marker={"color": palette.line(points[0]["ranking"])[0], "size": 10,
-                        "symbol": [palette.line(row["ranking"])[2] + "-open" * (method in OPEN) for row in points],
-                        "line": {"width": 2 if method in OPEN else 0}},
+                        "symbol": [palette.line(row["ranking"])[2] + "-open" * (method in palette.OPEN)
+                                   for row in points],
+                        "line": {"width": 2 if method in palette.OPEN else 0}},
                 error_y={"type": "data", "symmetric": False, "thickness": 1, "width": 2,
                          "array": [high - row[key] for row, (_, high) in zip(points, ends)],
                          "arrayminus": [row[key] - low for row, (low, _) in zip(points, ends)]},
