@@ -64,23 +64,21 @@ def save(workspace: Workspace, store, path: str | Path, target: int | None = Non
     return path
 
 
-def build(workspace: Workspace, store, target: int | None = None, rankings: list[str] | None = None, top: int = TOP,
-          k: int | None = None, rows: list[Row] | None = None, today: str | None = None) -> bytes:
+def build(workspace: Workspace, store, target: int | None = None, rows: list[Row] | None = None,
+          k: int | None = None, today: str | None = None) -> bytes:
     """The report as the content of an HTML file.
 
-    target: the one that the workspace opens with if not given. rankings: one of each method if not given. top: tiles a
-    row. k: where the lineup is cut; None: the smallest removal that flipped the target, else 10. rows: the lineup
-    itself, where it is on a page already. today: the date that stands in it. The same workspace and answers give the
-    same bytes but for that date.
+    target: the one that the workspace opens with if not given. rows: its lineup; None: of one ranking of each method.
+    k: where it is cut; None: the smallest removal that flipped the target, else 10. today: the date that stands in it;
+    the same workspace and answers give the same bytes but for that date.
 
-    Raises UserError for an unknown target or ranking, and where a part of the workspace cannot be read.
+    Raises UserError for an unknown target, and where a part of the workspace cannot be read.
     """
-    first = opening(workspace)
-    target = workspace.check_target(target if target is not None else first.target if first else 0)
-    names = rankings or default_rankings(workspace)
-    rows = line_up(workspace, target, names, top) if rows is None else rows
+    target = usual_target(workspace) if target is None else workspace.check_target(target)
+    if rows is None:
+        rows = line_up(workspace, target, default_rankings(workspace), TOP)
     known = supports_of(workspace, store, target)
-    k = k or _cut(known, names) or min(10, top)
+    k = k or _cut(known, {row.ranking for row in rows}) or 10
     title = f"{workspace.name}: {workspace.classes[workspace.val_labels[target]]}, validation image {target}"
     day = today or time.strftime("%Y-%m-%d", time.gmtime())
     body = [_header(workspace, title, day), _lineup(workspace, target, rows, k, known),
@@ -95,6 +93,12 @@ def build(workspace: Workspace, store, target: int | None = None, rankings: list
             f'<meta name="color-scheme" content="light dark"><style>{CSS.read_text()}</style></head>\n<body><main>\n'
             + "\n".join(part for part in body if part) + "\n</main></body></html>\n")
     return page.encode("utf-8", "xmlcharrefreplace")  # a lone surrogate in a name
+
+
+def usual_target(workspace: Workspace) -> int:
+    """The target that the workspace opens with; the first one where nothing is measured."""
+    first = opening(workspace)
+    return first.target if first else 0
 
 
 # -- what is written, and how
@@ -266,7 +270,7 @@ def _row(workspace, target: int, row: Row, k: int, support: dict | None) -> str:
             f'<ol class="tiles">{tiles}</ol>')
 
 
-def _cut(known: list[dict], names: list[str]) -> int | None:
+def _cut(known: list[dict], names: set[str]) -> int | None:
     """The smallest removal that flipped the target, of the rankings on view."""
     return min((one["support"] for one in known if one["support"] and one["kind"] == "remove" and one["ranking"] in
                 names and not one["more"]), default=None)

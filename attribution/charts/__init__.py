@@ -4,10 +4,10 @@ from pathlib import Path
 
 from attribution.charts.base import Chart, to_csv
 from attribution.charts.drawing import WIDTHS, encode
-from attribution.charts.stored import WHATS, chart
+from attribution.charts.stored import OPTIONS, WHATS, chart
 from attribution.errors import UserError
 
-__all__ = ["FORMATS", "WHATS", "WIDTHS", "Chart", "chart", "content", "save"]
+__all__ = ["FORMATS", "OPTIONS", "WHATS", "WIDTHS", "Chart", "chart", "content", "save"]
 
 FORMATS = (".png", ".svg", ".pdf", ".csv")
 

@@ -289,6 +289,8 @@ def sets(workspace, store) -> Chart | None:
 #: name -> what draws it
 WHATS = {"supports": supports, "agreement": compared, "lds-supports": orthogonality, "conditioning": candidates,
          "calibration": calibrated, "compute": spent, "cost": paid, "features": sets}
+#: and what it can be asked besides
+OPTIONS = {"agreement": ("measure",), "calibration": ("ranking", "removed")}
 
 
 def _recipe(workspace) -> str:

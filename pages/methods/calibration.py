@@ -8,7 +8,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, calibration
 from pages.methods import words
-from pages.ui import asked, command, look, palette, state
+from pages.ui import asked, command, figures, look, palette, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "calibration"]
@@ -64,7 +64,7 @@ def draw(ws: Workspace) -> None:
                            "above; targets that judge."))
     st.html(sizes_html(told["rankings"][name][whose]["sizes"]))
     _caption(ws, told)
-    _take_away(ws, rows, told, under_way)
+    _take_away(ws, rows, told, name, whose, under_way)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -153,12 +153,13 @@ def _ends(pair, show) -> str:
     return f"{show(pair[0])} to {show(pair[1])}".replace("-", "−") if pair else "–"
 
 
-def _take_away(ws: Workspace, rows: calibration.Rows, told: dict, under_way: bool) -> None:
+def _take_away(ws: Workspace, rows: calibration.Rows, told: dict, name: str, whose: str, under_way: bool) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(told), file_name="calibration.csv", on_click="ignore",
                            icon=":material/download:")
         st.download_button("Points as CSV", data=points_csv(rows, told), file_name="calibration-points.csv",
                            on_click="ignore", icon=":material/download:")
+        figures.popover(ws, "calibration", ranking=name, removed=whose)
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(command.line(ws, *MEASURE, "--json"), language="bash", wrap_lines=True)
         if not under_way:

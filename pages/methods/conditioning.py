@@ -8,7 +8,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, conditioning
 from pages.methods import words
-from pages.ui import asked, command, look, palette
+from pages.ui import asked, command, figures, look, palette
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "conditioning"]
@@ -45,6 +45,7 @@ def draw(ws: Workspace) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(found), file_name="conditioning.csv", on_click="ignore",
                            icon=":material/download:", key="conditioning as csv")
+        figures.popover(ws, "conditioning")
         with st.popover("Copy command", icon=":material/terminal:", key="conditioning command"):
             st.code(command.line(ws, *MEASURE, "--rankings", ",".join(found["rankings"]), "--k", found["k"]),
                     language="bash", wrap_lines=True)

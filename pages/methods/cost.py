@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from attribution import UserError, Workspace, cost
 from attribution.store import Store
 from pages.methods import words
-from pages.ui import asked, command, look, palette, state
+from pages.ui import asked, command, figures, look, palette, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "cost"]
@@ -48,6 +48,7 @@ def draw(ws: Workspace) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(rows, found), file_name="cost.csv", on_click="ignore",
                            icon=":material/download:")
+        figures.popover(ws, "cost")
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(command.line(ws, *MEASURE), language="bash", wrap_lines=True)
 

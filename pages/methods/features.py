@@ -11,7 +11,7 @@ from attribution.rankings.similarity import METHODS
 from attribution.store import Store
 from pages.methods import words
 from pages.methods.cost import build_text, worth
-from pages.ui import atlas, command, look, state
+from pages.ui import atlas, command, figures, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 
@@ -38,8 +38,10 @@ def draw(ws: Workspace) -> None:
         rows = cost.of_features(ws, lds, supports)
         st.html(table_html(rows))
         _caption(rows, lds)
-        st.download_button("Table as CSV", data=to_csv(rows), file_name="features.csv", on_click="ignore",
-                           icon=":material/download:")
+        with st.container(horizontal=True, gap="small"):
+            st.download_button("Table as CSV", data=to_csv(rows), file_name="features.csv", on_click="ignore",
+                               icon=":material/download:")
+            figures.popover(ws, "features")
         _neighbours(ws)
     except UserError as error:
         st.error(write.sentence(error))

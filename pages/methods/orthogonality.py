@@ -11,7 +11,7 @@ from attribution import UserError, Workspace, background, lds_supports
 from attribution.studies import Study
 from pages.methods import words
 from pages.methods.chart import TITLES
-from pages.ui import command, look, palette, state
+from pages.ui import command, figures, look, palette, state
 from pages.ui import format as write
 
 COMPARE = ["evaluate", "lds-supports"]
@@ -76,6 +76,7 @@ def _draw(ws, study, found, told) -> None:
                            on_click="ignore", icon=":material/download:")
         st.download_button("Targets as CSV", data=points_csv(points), file_name="lds-supports-targets.csv",
                            on_click="ignore", icon=":material/download:")
+        figures.popover(ws, "lds-supports")
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(command.line(ws, *COMPARE, "--protocol", study.protocol, "--json"), language="bash",
                     wrap_lines=True)
