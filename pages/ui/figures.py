@@ -9,10 +9,15 @@ from pages.ui import command
 WORDS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}
 
 
-@st.fragment
 def popover(ws: Workspace, what: str, **options) -> None:
     """The chart `what` of `attribution.charts` as PNG, SVG, PDF and CSV, in either width, and the command that writes
     it. options: as `charts.chart`."""
+    with st.container(width="content"):
+        _popover(ws, what, options)
+
+
+@st.fragment
+def _popover(ws, what, options) -> None:
     with st.popover("Figure", icon=":material/image:"):
         width = st.segmented_control("Width", list(charts.WIDTHS), default="double", required=True,
                                      key=f"width {what}", format_func=WORDS.get)
@@ -46,7 +51,8 @@ def report_button(ws: Workspace, target: int | None, **options) -> None:
             store.close()
 
     name = "report.html" if target is None else f"report-{target}.html"
+    about = "" if target is None else f" of target {target}"
     st.download_button("Report", data=make, file_name=name, mime="text/html", on_click="ignore", key="report",
                        icon=":material/description:",
-                       help="One HTML file that opens anywhere: the lineup, every verdict on the target, curves and "
+                       help=f"One HTML file that opens anywhere: the lineup{about}, every verdict on it, curves and "
                             "tables of Methods, and where all of it comes from.")
