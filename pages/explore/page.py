@@ -323,11 +323,12 @@ def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, sh
         figure += [option, value] if value != default else []
     report = ["export", "report", *figure[2:], "--out", f"report-{target}.html"]
     figure += ["--out", f"lineup-{target}.png"]
-    commands = [("This figure", figure), ("The report", report)]
+    commands = [("This figure", figure)]
     row = _row_of(rows, chosen)
     if row and ws.has_base:
         commands.append((f"Retraining without the first {k} of {chosen}",
                          command.asking({"verb": "retrain", **backend.question(ws, target, row, k)})))
+    commands.append(("The report", report))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ws.has_base:
             st.page_link("pages/brittleness/page.py", label="Test it in Brittleness", icon=":material/science:",
