@@ -232,6 +232,17 @@ def halves(target: np.ndarray) -> np.ndarray:
     return np.concatenate([first, ~first], 1)[at]
 
 
+def points(rows: Rows, told: dict, name: str, whose: str) -> list[dict]:
+    """The points of one ranking and group: ranking, removed (whose images), target, k, seeds, predicted (its own
+    units), foretold (times the slope of all targets; None where there is none), measured."""
+    slope = told["rankings"][name][whose]["slope"]
+    predicted = rows.predicted[rows.names.index(name)]
+    return [{"ranking": name, "removed": rows.sources[rows.source[at]], "target": int(rows.target[at]),
+             "k": int(rows.k[at]), "seeds": int(rows.seeds[at]), "predicted": float(predicted[at]),
+             "foretold": None if slope is None else float(slope * predicted[at]), "measured": float(rows.measured[at])}
+            for at in np.flatnonzero(of(rows, name, whose)).tolist()]
+
+
 def _judge(x, y, errors) -> dict:
     spread = ((y - y.mean()) ** 2).sum()
     rho = float(correlation(x, y)) if len(x) >= LEAST else np.nan

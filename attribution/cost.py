@@ -21,6 +21,7 @@ from attribution.files import write_json
 from attribution.measure import measured_lds
 from attribution.provenance import made
 from attribution.rankings import Ranking
+from attribution.rankings.similarity import METHODS
 from attribution.studies import side_by_side
 
 PART = "cost"
@@ -163,6 +164,22 @@ def card(found: dict, lds: dict | None, supports: dict) -> list[dict]:
             searched = searched if searched.get("n") else {}
             row |= {key: searched.get("auc"), f"{key}_ci": searched.get("auc_ci"), f"{key}_n": searched.get("n")}
         rows.append(row)
+    return rows
+
+
+def of_features(workspace, lds: dict | None, supports: dict) -> list[dict]:
+    """A row for each feature set: "features", "dim", "knn_accuracy", "measured_on", "seconds", and what is measured of
+    its rankings: "lds" {method: row of lds.evaluate}, "auc" {method: row of `curves.summary`}."""
+    scored = (lds or {}).get("rankings", {})
+    searched = supports.get("remove", {}).get("rankings", {})
+    rows = []
+    for name in workspace.features():
+        about = workspace.manifest["parts"][f"features/{name}"]
+        rows.append({"features": name, "dim": about.get("dim"), "knn_accuracy": about.get("knn_accuracy"),
+                     "measured_on": about.get("measured_on", ""), "seconds": about.get("seconds"),
+                     "lds": {method: scored[f"{method}-{name}"] for method in METHODS if f"{method}-{name}" in scored},
+                     "auc": {method: searched[f"{method}-{name}"] for method in METHODS
+                             if searched.get(f"{method}-{name}", {}).get("n")}})
     return rows
 
 

@@ -1,5 +1,7 @@
-"""The rows as a figure for a paper or a bug report: PNG and PDF drawn with pillow, CSV as a table."""
+"""The rows as a figure for a paper or a bug report: PNG and PDF drawn with pillow, SVG, and CSV as a table."""
 
+import base64
+import html
 from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
@@ -13,7 +15,7 @@ from attribution.lineup import Row
 from attribution.workspace import Workspace
 
 HELPFUL, HARMFUL, INK, FAINT, HAIR = "#0072B2", "#D55E00", "#1a1a1a", "#666666", "#cccccc"
-FORMATS = (".png", ".pdf", ".csv")
+FORMATS = (".png", ".svg", ".pdf", ".csv")
 TILE = 96  # about as many pixels a tile's side; tiles are drawn at an integer multiple of the image
 HEAD, GAP, EDGE = 330, 14, 40  # width of a row's header, space between tiles, margin of the page
 
@@ -21,7 +23,7 @@ HEAD, GAP, EDGE = 330, 14, 40  # width of a row's header, space between tiles, m
 def save(ws: Workspace, target: int, rows: list[Row], path: str | Path, k: int | None = None) -> Path:
     """Writes the figure, or the table behind it, to `path`; its ending says which. Returns the path.
 
-    Raises UserError for another ending than .png, .pdf or .csv, and where the file cannot be written.
+    Raises UserError for another ending than FORMATS, and where the file cannot be written.
     """
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
@@ -34,9 +36,13 @@ def save(ws: Workspace, target: int, rows: list[Row], path: str | Path, k: int |
 
 
 def encode(ws: Workspace, target: int, rows: list[Row], ending: str, k: int | None = None) -> bytes:
-    """The figure (".png", ".pdf") or the table (".csv") as the content of a file."""
+    """The figure (".png", ".svg", ".pdf") or the table (".csv") as the content of a file."""
     if ending == ".csv":
         return table(ws, target, rows).to_csv(index=False).encode()
+    if ending == ".svg":
+        page = _Svg(*_size(ws, rows)[0])
+        _draw(page, page, ws, target, rows, k)
+        return page.content(f"Training images for validation image {target} of {ws.name}")
     content = BytesIO()
     draw(ws, target, rows, k).save(content, format=ending[1:].upper(), dpi=(200, 200), resolution=200)
     return content.getvalue()
@@ -58,19 +64,29 @@ def table(ws: Workspace, target: int, rows: list[Row]) -> pd.DataFrame:
 
 def draw(ws: Workspace, target: int, rows: list[Row], k: int | None = None) -> Image.Image:
     """The target, a row of tiles for each row, ranks in columns, and a line after rank k (RGB, on white)."""
+    page = Image.new("RGB", _size(ws, rows)[0], "white")
+    _draw(page, ImageDraw.Draw(page), ws, target, rows, k)
+    return page
+
+
+def _size(ws, rows) -> tuple[tuple[int, int], list[int]]:
+    """Width and height of the page, and the height of each row."""
     height, width = ws.val_images.shape[1:3]
     scale = max(1, TILE // max(height, width))
-    pitch = width * scale + GAP
     heights = [66 if row.undefined else max(height * scale + 44, 140) for row in rows]
-    picture = 3 * scale
-    left = EDGE + width * picture + 50
     columns = max([len(row.ids) for row in rows], default=0)
-    top = EDGE + 50
-    size = (left + HEAD + max(columns, 8) * pitch + EDGE,
-            max(top + sum(heights) + 60, EDGE + height * picture + 190))
-    page = Image.new("RGB", size, "white")
-    pen = ImageDraw.Draw(page)
+    wide = EDGE + width * 3 * scale + 50 + HEAD + max(columns, 8) * (width * scale + GAP) + EDGE
+    return (wide, max(EDGE + 50 + sum(heights) + 60, EDGE + height * 3 * scale + 190)), heights
 
+
+def _draw(page, pen, ws, target, rows, k) -> None:
+    """page takes the pictures, pen draws the rest: pillow's, or a `_Svg` for both."""
+    height, width = ws.val_images.shape[1:3]
+    scale = max(1, TILE // max(height, width))
+    pitch, picture = width * scale + GAP, 3 * scale
+    left, top = EDGE + width * picture + 50, EDGE + 50
+    columns = max([len(row.ids) for row in rows], default=0)
+    size, heights = _size(ws, rows)
     page.paste(_picture(ws, ws.val_images[target], picture), (EDGE, EDGE))
     pen.rectangle([EDGE - 1, EDGE - 1, EDGE + width * picture, EDGE + height * picture], outline=HAIR)
     y = EDGE + height * picture + 14
@@ -92,7 +108,6 @@ def draw(ws: Workspace, target: int, rows: list[Row], k: int | None = None) -> I
     if ws.planted:
         notes.append(f"labels as given, {ws.planted} planted errors among them")
     _write(pen, (left, size[1] - EDGE - 12), " · ".join(notes), 18, FAINT)
-    return page
 
 
 def _prediction(ws: Workspace, target: int) -> tuple[str, ...]:
@@ -170,3 +185,43 @@ def _write(pen, at, text, size, colour=INK, width=None, anchor="lt", bold=False)
             text = text[:-1]
         text = text.rstrip() + "…"
     pen.text(at, text, fill=colour, font=font, anchor=anchor)
+
+
+class _Svg:
+    """What `_draw` uses of pillow's image and pen, as SVG: pictures embedded, everything else lines and text."""
+
+    def __init__(self, width: int, height: int):
+        self.size, self.parts = (width, height), []
+
+    def paste(self, image: Image.Image, at) -> None:
+        content = BytesIO()
+        image.save(content, "PNG")
+        url = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+        self.parts.append(f'<image x="{at[0]}" y="{at[1]}" width="{image.width}" height="{image.height}" href="{url}" '
+                          'style="image-rendering:pixelated"/>')
+
+    def rectangle(self, box, fill=None, outline=None, width=1) -> None:
+        x0, y0, x1, y1 = box
+        inset = width / 2 if outline else 0  # pillow draws an outline inside, its last pixel included
+        self.parts.append(f'<rect x="{x0 + inset:g}" y="{y0 + inset:g}" width="{max(0, x1 - x0 + 1 - 2 * inset):g}" '
+                          f'height="{max(0, y1 - y0 + 1 - 2 * inset):g}" fill="{fill or "none"}" '
+                          f'stroke="{outline or "none"}" stroke-width="{width}"/>')
+
+    def line(self, points, fill, width) -> None:
+        x0, y0, x1, y1 = points
+        self.parts.append(f'<line x1="{x0:g}" y1="{y0:g}" x2="{x1:g}" y2="{y1:g}" stroke="{fill}" '
+                          f'stroke-width="{width}"/>')
+
+    def text(self, at, text, fill, font, anchor) -> None:
+        ends = {"l": "start", "m": "middle", "r": "end"}[anchor[0]]
+        y = at[1] + 0.76 * font.size if anchor[1] == "t" else at[1] - 0.2 * font.size
+        weight = "bold" if "Bold" in font.getname()[1] else "normal"
+        self.parts.append(f'<text x="{at[0]:g}" y="{y:g}" font-size="{font.size:g}" font-weight="{weight}" '
+                          f'text-anchor="{ends}" fill="{fill}">{html.escape(text)}</text>')
+
+    def content(self, title: str) -> bytes:
+        width, height = self.size
+        return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+                f'viewBox="0 0 {width} {height}" font-family="DejaVu Sans, Arial, sans-serif">'
+                f'<title>{html.escape(title)}</title><rect width="{width}" height="{height}" fill="white"/>'
+                + "".join(self.parts) + "</svg>\n").encode("utf-8", "xmlcharrefreplace")

@@ -122,6 +122,13 @@ def paired(table: dict[int, Support | None], lds: dict[int, float]) -> dict[int,
             if one is not None and one.status not in curves.NOTHING and target in lds}
 
 
+def points(study: Study, found: PerTarget) -> list[dict]:
+    """A row for each target under each ranking: kind, ranking, target, lds, support (None where censored), status."""
+    return [{"kind": kind, "ranking": name, "target": target, "lds": lds, "support": one.support, "status": one.status}
+            for kind in KINDS for name, table in study.tables.get(kind, {}).items()
+            for target, (lds, one) in paired(table, found.of(name)).items()]
+
+
 def smallness(supports: list[Support], k_max: int) -> np.ndarray:
     """float64 [n]: larger where a support is smaller; all that are censored at k_max tie for last."""
     return -np.minimum(curves.values(supports), k_max + 1)

@@ -1,4 +1,4 @@
-"""Verbs that look: info, rank, export figure, export ranking, export corrections."""
+"""Verbs that look: info, rank, export figure, export report, export ranking, export corrections."""
 
 import shlex
 import sys
@@ -28,6 +28,11 @@ from attribution.rankings.similarity import Similarity
 from attribution.workspace import DEMO, Workspace
 
 export_app = group("export", "Take results home.")
+LINEUP = "lineup"
+Top = Annotated[int, typer.Option(help="Tiles a row.")]
+Ends = Annotated[str, typer.Option(help="helpful, harmful or both")]
+Explain = Annotated[str, typer.Option(help="true or predicted")]
+Cut = Annotated[int | None, typer.Option(help="Draw the cut after this rank.")]
 
 
 @app.command()
@@ -99,21 +104,58 @@ def rank(target: Target, ranking: RankingName, top: Annotated[int, typer.Option(
 
 
 @export_app.command("figure")
-def export_figure(out: Annotated[Path, typer.Option(help="A .png, .pdf or .csv file.")], target: Target,
-                  rankings: Rankings = None,
-                  top: Annotated[int, typer.Option(help="Tiles a row.")] = 14,
-                  ends: Annotated[str, typer.Option(help="helpful, harmful or both")] = "helpful",
-                  explain: Annotated[str, typer.Option(help="true or predicted")] = "true",
-                  candidates: Candidates = None,
-                  k: Annotated[int | None, typer.Option(help="Draw the cut after this rank.")] = None,
+def export_figure(out: Annotated[Path, typer.Option(help="A .png, .svg, .pdf or .csv file.")],
+                  what: Annotated[str, typer.Option(help="lineup, or a chart of Methods: supports, agreement, "
+                                                         "lds-supports, conditioning, calibration, compute, cost, "
+                                                         "features.")] = LINEUP,
+                  target: Annotated[str | None, typer.Option(help="Of a lineup: the validation image.")] = None,
+                  rankings: Rankings = None, top: Top = 14, ends: Ends = "helpful", explain: Explain = "true",
+                  candidates: Candidates = None, k: Cut = None,
+                  width: Annotated[str, typer.Option(help="Of a chart: single (3.4 in) or double (7 in).")] = "double",
+                  measure: Annotated[str | None, typer.Option(help="Of agreement: jaccard, rbo or spearman.")] = None,
+                  ranking: Annotated[str | None, typer.Option(help="Of calibration: which signed ranking.")] = None,
+                  removed: Annotated[str | None, typer.Option(help="Of calibration: own, others or random.")] = None,
                   workspace: Where = DEMO):
-    """The lineup of a target as a figure, or as the table behind it."""
-    from attribution.figure import save
+    """The lineup of a target, or a chart of Methods as stored, as a figure, or as the table behind it."""
+    from attribution import charts, figure
     from attribution.lineup import line_up
+    from attribution.store import Store
+
+    ws, out = Workspace.open(workspace), user_path(out)
+    if what == LINEUP:
+        if target is None:
+            raise UserError("a lineup needs a target; add --target, or say another --what")
+        number = ws.check_target(target)
+        rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
+        return print(figure.save(ws, number, rows, out, k))
+    options = {"measure": measure, "ranking": ranking, "removed": removed}
+    options = {name: options[name] for name in charts.OPTIONS.get(what, ()) if options[name]}
+    store = Store.of(ws)
+    try:
+        print(charts.save(charts.chart(ws, store, what, **options), out, width))
+    finally:
+        store.close()
+
+
+@export_app.command("report")
+def export_report(out: Annotated[Path, typer.Option(help="An .html file.")],
+                  target: Annotated[str | None, typer.Option(help="The validation image; the one that the workspace "
+                                                                  "opens with if not given.")] = None,
+                  rankings: Rankings = None, top: Top = 14, ends: Ends = "helpful", explain: Explain = "true",
+                  candidates: Candidates = None, k: Cut = None, workspace: Where = DEMO):
+    """A target's lineup and verdicts, and all that Methods knows, as one HTML file that opens anywhere."""
+    from attribution import report
+    from attribution.lineup import line_up
+    from attribution.store import Store
 
     ws = Workspace.open(workspace)
-    number = ws.check_target(target)
-    print(save(ws, number, line_up(ws, number, names(ws, rankings), top, ends, explain, candidates), out, k))
+    number = report.usual_target(ws) if target is None else ws.check_target(target)
+    rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
+    store = Store.of(ws)
+    try:
+        print(report.save(ws, store, user_path(out), number, rows=rows, k=k))
+    finally:
+        store.close()
 
 
 @export_app.command("ranking")

@@ -12,6 +12,7 @@ from pages.explore import backend, suspects
 from pages.explore.rows import card_html, class_numbers, image_html, sentence, strip_data, votes_html, wall_data
 from pages.ui import atlas, command, look, state
 from pages.ui import format as write
+from pages.ui.figures import report_button
 from pages.ui.strip import strip
 
 PAGE_SIZE = 60
@@ -320,12 +321,14 @@ def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, sh
     for option, value, default in (("--ends", ends, "helpful"), ("--explain", explain, "true"),
                                    ("--candidates", candidates, "published")):
         figure += [option, value] if value != default else []
+    report = ["export", "report", *figure[2:], "--out", f"report-{target}.html"]
     figure += ["--out", f"lineup-{target}.png"]
     commands = [("This figure", figure)]
     row = _row_of(rows, chosen)
     if row and ws.has_base:
         commands.append((f"Retraining without the first {k} of {chosen}",
                          command.asking({"verb": "retrain", **backend.question(ws, target, row, k)})))
+    commands.append(("The report", report))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ws.has_base:
             st.page_link("pages/brittleness/page.py", label="Test it in Brittleness", icon=":material/science:",
@@ -335,6 +338,7 @@ def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, sh
             for ending in figures.FORMATS:
                 st.download_button(ending[1:].upper(), data=_encode(ws, target, rows, ending, k), on_click="ignore",
                                    file_name=f"lineup-{target}{ending}", key=f"download {ending}", width="stretch")
+        report_button(ws, target, rows=rows, k=k)
         with st.popover("Copy command", icon=":material/terminal:"):
             for words, ask in commands:
                 st.caption(write.plain(words))

@@ -10,7 +10,7 @@ import streamlit as st
 from attribution import UserError, Workspace, agreement
 from pages.explore.rows import wall_data
 from pages.methods import conditioning, words
-from pages.ui import asked, atlas, command, look, state
+from pages.ui import asked, atlas, command, figures, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
 
@@ -56,7 +56,7 @@ def _compared(ws: Workspace) -> None:
                     alt=f"{NAMES[measure]} of every two rankings; the table below has the numbers")
     st.html(pairs_html(told))
     st.html(classes_html(told))
-    _take_away(ws, told)
+    _take_away(ws, told, measure)
     _targets(ws, found, measure)
 
 
@@ -122,10 +122,11 @@ def _cells(one: dict) -> str:
     return f'<td class="n"><b>{mean}</b></td><td>{ends}</td>'
 
 
-def _take_away(ws: Workspace, told: dict) -> None:
+def _take_away(ws: Workspace, told: dict, measure: str) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(told), file_name="agreement.csv", on_click="ignore",
                            icon=":material/download:")
+        figures.popover(ws, "agreement", measure=measure)
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(command.line(ws, *COMPARE, "--rankings", ",".join(told["pairs"]), "--k", told["k"]),
                     language="bash", wrap_lines=True)

@@ -3,13 +3,12 @@
 import csv
 import io
 
-import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace, calibration
 from pages.methods import words
-from pages.ui import asked, command, look, palette, state
+from pages.ui import asked, command, figures, look, palette, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "calibration"]
@@ -58,7 +57,7 @@ def draw(ws: Workspace) -> None:
         groups = [whose for whose in calibration.WHOSE if calibration.of(rows, name, whose).any()]
         whose = st.segmented_control("Images removed", groups, default=groups[0], required=True, key=state.WHOSE,
                                      format_func=calibration.WHOSE.get, label_visibility="collapsed")
-    points = points_of(rows, told, name, whose)
+    points = calibration.points(rows, told, name, whose)
     st.plotly_chart(_chart(points, name), key="calibration", config={"displayModeBar": False},
                     alt=f"change of margin foretold by {name} against measured; the tables below have the numbers")
     st.html(table_html(told))
@@ -66,7 +65,7 @@ def draw(ws: Workspace) -> None:
                            "above."))
     st.html(sizes_html(told["rankings"][name][whose]["sizes"]))
     _caption(ws, told)
-    _take_away(ws, rows, told, under_way)
+    _take_away(ws, rows, told, name, whose, under_way)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -92,17 +91,6 @@ def _caption(ws: Workspace, told: dict) -> None:
         "is left out: scores say nothing of another label."))
     if told["unsigned"]:
         st.caption(write.plain(f"{', '.join(told['unsigned'])}: no sign and no unit, so that they foretell no change."))
-
-
-def points_of(rows: calibration.Rows, told: dict, name: str, whose: str) -> list[dict]:
-    """The points of one ranking and group: ranking, removed (whose images), target, k, seeds, predicted (its own
-    units), foretold (times the slope of all targets; None where there is none), measured."""
-    slope = told["rankings"][name][whose]["slope"]
-    predicted = rows.predicted[rows.names.index(name)]
-    return [{"ranking": name, "removed": rows.sources[rows.source[at]], "target": int(rows.target[at]),
-             "k": int(rows.k[at]), "seeds": int(rows.seeds[at]), "predicted": float(predicted[at]),
-             "foretold": None if slope is None else float(slope * predicted[at]), "measured": float(rows.measured[at])}
-            for at in np.flatnonzero(calibration.of(rows, name, whose)).tolist()]
 
 
 def _chart(points: list[dict], name: str) -> go.Figure:
@@ -166,12 +154,13 @@ def _ends(pair, show) -> str:
     return f"{show(pair[0])} to {show(pair[1])}".replace("-", "−") if pair else "–"
 
 
-def _take_away(ws: Workspace, rows: calibration.Rows, told: dict, under_way: bool) -> None:
+def _take_away(ws: Workspace, rows: calibration.Rows, told: dict, name: str, whose: str, under_way: bool) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(told), file_name="calibration.csv", on_click="ignore",
                            icon=":material/download:")
         st.download_button("Points as CSV", data=points_csv(rows, told), file_name="calibration-points.csv",
                            on_click="ignore", icon=":material/download:")
+        figures.popover(ws, "calibration", ranking=name, removed=whose)
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(command.line(ws, *MEASURE, "--json"), language="bash", wrap_lines=True)
         if not under_way:
@@ -205,5 +194,5 @@ def points_csv(rows: calibration.Rows, told: dict) -> str:
     writer.writeheader()
     for name in rows.names:
         for whose in calibration.WHOSE:
-            writer.writerows(points_of(rows, told, name, whose))
+            writer.writerows(calibration.points(rows, told, name, whose))
     return out.getvalue()

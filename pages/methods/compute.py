@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, compute
 from pages.methods import areas, words
-from pages.ui import asked, command, look, palette, state
+from pages.ui import asked, command, figures, look, palette, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "compute"]
@@ -54,6 +54,7 @@ def draw(ws: Workspace) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(found, supports), file_name="compute.csv", on_click="ignore",
                            icon=":material/download:")
+        figures.popover(ws, "compute")
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(command.line(ws, *MEASURE), language="bash", wrap_lines=True)
 

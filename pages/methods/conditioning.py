@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, conditioning
 from pages.methods import areas, words
-from pages.ui import asked, command, look, palette
+from pages.ui import asked, command, figures, look, palette
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "conditioning"]
@@ -48,6 +48,7 @@ def draw(ws: Workspace) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(found, supports), file_name="conditioning.csv",
                            on_click="ignore", icon=":material/download:", key="conditioning as csv")
+        figures.popover(ws, "conditioning")
         with st.popover("Copy command", icon=":material/terminal:", key="conditioning command"):
             st.code(command.line(ws, *MEASURE, "--rankings", ",".join(found["rankings"]), "--k", found["k"]),
                     language="bash", wrap_lines=True)

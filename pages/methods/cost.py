@@ -11,11 +11,10 @@ from plotly.subplots import make_subplots
 from attribution import UserError, Workspace, cost
 from attribution.store import Store
 from pages.methods import words
-from pages.ui import asked, command, look, palette, state
+from pages.ui import asked, command, figures, look, palette, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "cost"]
-OPEN = ("ridge", "signed")  # methods whose markers are drawn open: colour alone does not tell so many apart
 APART = 0.025  # powers of ten between rankings that cost the same
 SHAPES = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "cross": "✚"}
 BUILD = "of all it rests on: features, base models or models on random halves"
@@ -49,6 +48,7 @@ def draw(ws: Workspace) -> None:
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(rows, found), file_name="cost.csv", on_click="ignore",
                            icon=":material/download:")
+        figures.popover(ws, "cost")
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(command.line(ws, *MEASURE), language="bash", wrap_lines=True)
 
@@ -87,8 +87,9 @@ def chart(rows: list[dict], lds: dict | None) -> go.Figure:
                 name=points[0]["method"], legendgroup=method, showlegend=method not in named, mode="markers",
                 cliponaxis=False,
                 marker={"color": palette.line(points[0]["ranking"])[0], "size": 10,
-                        "symbol": [palette.line(row["ranking"])[2] + "-open" * (method in OPEN) for row in points],
-                        "line": {"width": 2 if method in OPEN else 0}},
+                        "symbol": [palette.line(row["ranking"])[2] + "-open" * (method in palette.OPEN)
+                                   for row in points],
+                        "line": {"width": 2 if method in palette.OPEN else 0}},
                 error_y={"type": "data", "symmetric": False, "thickness": 1, "width": 2,
                          "array": [high - row[key] for row, (_, high) in zip(points, ends)],
                          "arrayminus": [row[key] - low for row, (low, _) in zip(points, ends)]},

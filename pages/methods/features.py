@@ -6,12 +6,12 @@ import io
 import numpy as np
 import streamlit as st
 
-from attribution import UserError, Workspace
+from attribution import UserError, Workspace, cost
 from attribution.rankings.similarity import METHODS
 from attribution.store import Store
 from pages.methods import words
 from pages.methods.cost import build_text, worth
-from pages.ui import atlas, command, look, state
+from pages.ui import atlas, command, figures, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 
@@ -35,30 +35,16 @@ def draw(ws: Workspace) -> None:
             lds, supports = worth(ws, store, look.stamp(ws), (store.stamp_of_supports(), store.newest_job()))
         finally:
             store.close()
-        rows = table(ws, lds, supports)
+        rows = cost.of_features(ws, lds, supports)
         st.html(table_html(rows))
         _caption(rows, lds, supports)
-        st.download_button("Table as CSV", data=to_csv(rows), file_name="features.csv", on_click="ignore",
-                           icon=":material/download:")
+        with st.container(horizontal=True, gap="small"):
+            st.download_button("Table as CSV", data=to_csv(rows), file_name="features.csv", on_click="ignore",
+                               icon=":material/download:")
+            figures.popover(ws, "features")
         _neighbours(ws)
     except UserError as error:
         st.error(write.sentence(error))
-
-
-def table(ws: Workspace, lds: dict | None, supports: dict) -> list[dict]:
-    """A row for each feature set: "features", "dim", "knn_accuracy", "measured_on", "seconds", and what is measured of
-    its rankings: "lds" {method: row of lds.evaluate}, "auc" {method: row of `curves.summary`}."""
-    scored = (lds or {}).get("rankings", {})
-    searched = supports.get("remove", {}).get("rankings", {})
-    rows = []
-    for name in ws.features():
-        about = ws.manifest["parts"][f"features/{name}"]
-        rows.append({"features": name, "dim": about.get("dim"), "knn_accuracy": about.get("knn_accuracy"),
-                     "measured_on": about.get("measured_on", ""), "seconds": about.get("seconds"),
-                     "lds": {method: scored[f"{method}-{name}"] for method in METHODS if f"{method}-{name}" in scored},
-                     "auc": {method: searched[f"{method}-{name}"] for method in METHODS
-                             if searched.get(f"{method}-{name}", {}).get("n")}})
-    return rows
 
 
 def _shown(rows: list[dict], key: str) -> list[str]:

@@ -11,7 +11,7 @@ from attribution import UserError, Workspace, background, lds_supports
 from attribution.studies import Study
 from pages.methods import words
 from pages.methods.chart import TITLES
-from pages.ui import command, look, palette, state
+from pages.ui import command, figures, look, palette, state
 from pages.ui import format as write
 
 COMPARE = ["evaluate", "lds-supports"]
@@ -59,7 +59,7 @@ def _draw(ws, study, found, told) -> None:
         "A point is a target under one ranking: how well its scores foretell models on random halves, and how few "
         "images flip it. Were the two one thing, high LDS would go with small supports; the authors of the paper "
         "expect them to differ."))
-    points = rows(study, found)
+    points = lds_supports.points(study, found)
     st.plotly_chart(_chart(points, told["K"]), key="lds against supports", config={"displayModeBar": False},
                     alt="LDS of each target against its support, by ranking; the tables below have the numbers")
     for kind, one in told["kinds"].items():
@@ -76,6 +76,7 @@ def _draw(ws, study, found, told) -> None:
                            on_click="ignore", icon=":material/download:")
         st.download_button("Targets as CSV", data=points_csv(points), file_name="lds-supports-targets.csv",
                            on_click="ignore", icon=":material/download:")
+        figures.popover(ws, "lds-supports")
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(command.line(ws, *COMPARE, "--protocol", study.protocol, "--json"), language="bash",
                     wrap_lines=True)
@@ -112,13 +113,6 @@ def _progress(ws: Workspace, number: int) -> None:
         st.button("Cancel", key="cancel lds comparison", on_click=background.cancel, args=(ws, number))
 
     draw()
-
-
-def rows(study: Study, found: lds_supports.PerTarget) -> list[dict]:
-    """The points: kind, ranking, target, lds, support (None where censored), status."""
-    return [{"kind": kind, "ranking": name, "target": target, "lds": lds, "support": one.support, "status": one.status}
-            for kind in lds_supports.KINDS for name, table in study.tables.get(kind, {}).items()
-            for target, (lds, one) in lds_supports.paired(table, found.of(name)).items()]
 
 
 def _chart(points: list[dict], k_max: int) -> go.Figure:

@@ -14,7 +14,7 @@ from attribution.supports import protocols, usual_protocol
 from pages.explore.rows import wall_data
 from pages.methods import asking, orthogonality, prune, transfer, words
 from pages.methods.chart import cdfs
-from pages.ui import atlas, command, look, state
+from pages.ui import atlas, command, figures, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
 
@@ -187,6 +187,8 @@ def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | 
         if measured:
             st.download_button("Curves as CSV", data=words.curves_csv(found, about), file_name="support-cdfs.csv",
                                on_click="ignore", icon=":material/download:")
+        if measured:
+            figures.popover(ws, "supports")
         with st.popover("Copy command", icon=":material/terminal:"):
             for verb in (*(["supports"] if measured else []), *(["lds"] if lds else [])):
                 st.code(command.line(ws, "evaluate", verb, "--json"), language="bash", wrap_lines=True)

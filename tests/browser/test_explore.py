@@ -118,7 +118,7 @@ def test_a_row_header_says_what_is_cut(explore):
     expect(page.get_by_role("combobox", name="of")).to_have_value("l2-moco")
 
 
-@pytest.mark.parametrize("ending", ["PNG", "PDF", "CSV"])
+@pytest.mark.parametrize("ending", ["PNG", "SVG", "PDF", "CSV"])
 def test_the_figure_is_downloaded(explore, ending):
     page = explore("/?target=0&rankings=trak-10")
     page.get_by_role("button", name="Export the figure").click()

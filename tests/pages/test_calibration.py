@@ -93,7 +93,7 @@ def test_predicted_and_measured(study):
     one = told["rankings"]["trak-10"]["own"]
     assert f"<b>{one['spearman']:.2f}</b>".replace("-", "−") in html(app) and "1 to 8" in html(app)
     assert all(words in texts(app) for words in ("no random sample", "no sign and no unit", "50 times it is fitted"))
-    points = drawn.points_of(rows, told, "trak-10", "own")
+    points = calibration.points(rows, told, "trak-10", "own")
     assert {one["k"] for one in points} >= {10, 2} and len(points) == one["n"]
     chart = drawn._chart(points, "trak-10")
     assert chart.data[0].x[0] == pytest.approx(one["slope"] * points[0]["predicted"])
@@ -131,7 +131,7 @@ def test_lds_against_supports(study):
     row = told["kinds"]["remove"]["rankings"]["trak-10"]
     assert f"<b>{row['spearman']:.2f}</b>".replace("-", "−") in html(app) and row["censored"] == 5
     assert "12 held-out halves with 2 seeds" in texts(app) and "compare lds" not in [one.key for one in app.button]
-    points = orthogonality.rows(known, found)
+    points = lds_supports.points(known, found)
     chart = orthogonality._chart(points, 20)
     trak = chart.data[0]
     assert len(points) == 20 and trak.name == "trak-10"

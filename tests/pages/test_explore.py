@@ -109,11 +109,13 @@ def test_the_command_names_what_is_on_view(app, folder):
     app.query_params.update({"target": "1", "k": "7", "end": "both"})
     app.query_params["rankings"] = ["trak-10"]
     app.run()
-    figure, retrain = [code.value for code in app.code]
+    figure, retrain, report = [code.value for code in app.code]
     assert figure == ("python -m attribution export figure --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
                       f"--out lineup-1.png --workspace {folder}")
     assert retrain == ("python -m attribution retrain --target 1 --ranking trak-10 --remove-top 7 --seeds 5 --draws 1 "
                        f"--workspace {folder}")
+    assert report == ("python -m attribution export report --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
+                      f"--out report-1.html --workspace {folder}")
 
 
 def test_the_command_of_a_row_that_is_not_as_published_names_its_images(app, folder):
@@ -143,7 +145,7 @@ def test_without_base_models_what_needs_them_is_absent(untrained, tmp_path):
     assert {state.LABEL, state.CUT_RANKING, state.END, state.RANKINGS, state.CANDIDATES} <= keys(app)
     assert not {state.SHOW, state.PREDICTED, state.CONFIDENCE, state.EXPLAIN, "retrain"} & keys(app)
     assert app.button_group(key=state.CANDIDATES).options == ["published", "true", "all"]
-    train, figure = [code.value for code in app.code]
+    train, figure, _ = [code.value for code in app.code]
     assert train == f"python -m attribution base train --workspace {tmp_path / 'w'}"
     assert figure.startswith("python -m attribution export figure --target 0 --rankings esvm-moco,l2-moco,trak-10,")
     app.selectbox(key=state.LABEL).set_value("Dot").run()

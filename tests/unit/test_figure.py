@@ -1,4 +1,6 @@
+import base64
 from io import BytesIO
+from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
@@ -32,6 +34,17 @@ def test_png_pdf_and_csv(ws, rows, tmp_path):
     first = table[(table.ranking == "trak-10") & (table.end == "harmful")].iloc[0]
     assert (first["rank"], first.train, first.source_index, first.label, bool(first.same_class)) == (
         1, 1, 1001, "Box <b>", False)
+
+
+def test_svg_is_the_same_picture_with_names_escaped(ws, rows, tmp_path):
+    root = ElementTree.parse(figure.save(ws, 0, rows, tmp_path / "a.svg", k=4)).getroot()
+    pictures, texts = (list(root.iter(f"{{http://www.w3.org/2000/svg}}{tag}")) for tag in ("image", "text"))
+    assert len(pictures) == 1 + 3 * 6 and all(one.get("href").startswith("data:image/png") for one in pictures)
+    said = [one.text for one in texts]
+    assert "k = 4" in said and any(text.startswith("≠ Box <b>"[:5]) for text in said)
+    assert [int(root.get(side)) for side in ("width", "height")] == list(figure.draw(ws, 0, rows).size)
+    content = base64.b64decode(pictures[0].get("href").partition(",")[2])
+    assert (np.asarray(Image.open(BytesIO(content)))[::36, ::36, 0] == 255 - ws.val_images[0]).all()
 
 
 def test_the_cut_is_drawn_where_it_is_on_view(ws, rows):
@@ -79,7 +92,7 @@ def test_no_rows(ws):
 
 
 def test_mistakes_are_said(ws, rows, tmp_path):
-    with pytest.raises(UserError, match="a.svg"):
-        figure.save(ws, 0, rows, tmp_path / "a.svg")
+    with pytest.raises(UserError, match="a.tiff"):
+        figure.save(ws, 0, rows, tmp_path / "a.tiff")
     with pytest.raises(UserError, match="cannot be written"):
         figure.save(ws, 0, rows, tmp_path / "missing" / "a.png")

@@ -236,3 +236,22 @@ def test_cost(answer, run, home):
     assert not (home.path / "cost").exists(), "some rankings are not what the pages show"
     code, out, _ = run("evaluate", "cost")
     assert code == 0 and "ridge-moco" in out and (home.path / "cost" / "cost.json").exists()
+
+
+def test_figures_and_the_report_as_files(run, tmp_path):
+    for words, name, begins in ((("figure", "--target", 0), "a.svg", b"<svg"),
+                                (("figure", "--what", "supports", "--width", "single"), "b.pdf", b"%PDF"),
+                                (("report", "--target", 0, "--rankings", "trak-10", "--k", 2), "c.html", b"<!DOCTYPE")):
+        code, out, err = run("export", *words, "--out", tmp_path / name)
+        assert (code, out.strip()) == (0, str(tmp_path / name)), err
+        assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize(("words", "why"), [
+    (("figure", "--out", "a.png"), "a lineup needs a target"), (("figure", "--what", "pie", "--out", "a.png"), "'pie'"),
+    (("figure", "--what", "supports", "--out", "a.gif"), "a.gif is none of"),
+    (("figure", "--what", "agreement", "--out", "a.png"), "evaluate agreement"),
+    (("report", "--out", "a.pdf"), "no .html"), (("report", "--target", "99", "--out", "a.html"), "out of range")])
+def test_mistakes_about_files(run, words, why):
+    code, _, err = run("export", *words)
+    assert code == 2 and why in err and "Traceback" not in err

@@ -1,0 +1,34 @@
+"""The charts of Methods as files for a paper: PNG, SVG or PDF, and CSV. Each is drawn from answers that are stored."""
+
+from pathlib import Path
+
+from attribution.charts.base import Chart, to_csv
+from attribution.charts.drawing import WIDTHS, encode
+from attribution.charts.stored import OPTIONS, WHATS, chart
+from attribution.errors import UserError
+
+__all__ = ["FORMATS", "OPTIONS", "WHATS", "WIDTHS", "Chart", "chart", "content", "save"]
+
+FORMATS = (".png", ".svg", ".pdf", ".csv")
+
+
+def content(drawn: Chart, ending: str, width: str = "double") -> bytes:
+    """A chart as the content of a file; ending: one of FORMATS, width: one of WIDTHS."""
+    return to_csv(drawn).encode() if ending == ".csv" else encode(drawn, ending, width)
+
+
+def save(drawn: Chart, path: str | Path, width: str = "double") -> Path:
+    """Writes a chart to `path`; its ending says in which format. Returns the path.
+
+    Raises UserError for another ending than FORMATS, another width than WIDTHS, and where it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"{path.name} is none of {', '.join(FORMATS)}; end the file's name in one of them")
+    if width not in WIDTHS:
+        raise UserError(f"no width {width!r}; choose {' or '.join(WIDTHS)}")
+    try:
+        path.write_bytes(content(drawn, path.suffix.lower(), width))
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
+    return path

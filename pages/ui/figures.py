@@ -1,0 +1,58 @@
+"""Buttons that hand out a chart or the report as a file. It is made when the button is pressed, not before."""
+
+import streamlit as st
+
+from attribution import Workspace, charts, report
+from attribution.store import Store
+from pages.ui import command
+
+WORDS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}
+
+
+def popover(ws: Workspace, what: str, **options) -> None:
+    """The chart `what` of `attribution.charts` as PNG, SVG, PDF and CSV, in either width, and the command that writes
+    it. options: as `charts.chart`."""
+    with st.container(width="content"):
+        _popover(ws, what, options)
+
+
+@st.fragment
+def _popover(ws, what, options) -> None:
+    with st.popover("Figure", icon=":material/image:"):
+        width = st.segmented_control("Width", list(charts.WIDTHS), default="double", required=True,
+                                     key=f"width {what}", format_func=WORDS.get)
+        for ending in charts.FORMATS:
+            st.download_button(ending[1:].upper(), data=_drawn(ws, what, ending, width, options), on_click="ignore",
+                               file_name=f"{what}{ending}", key=f"figure {what} {ending}", width="stretch")
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        st.code(command.line(ws, "export", "figure", "--what", what, *words, "--width", width, "--out", f"{what}.pdf"),
+                language="bash", wrap_lines=True)
+
+
+def _drawn(ws, what, ending, width, options):
+    def make():
+        store = Store.of(ws)  # one for each thread
+        try:
+            return charts.content(charts.chart(ws, store, what, **options), ending, width)
+        finally:
+            store.close()
+
+    return make
+
+
+def report_button(ws: Workspace, target: int | None, **options) -> None:
+    """The report about a target and the workspace; None: the target that the workspace opens with. options: as
+    `report.build`."""
+    def make():
+        store = Store.of(ws)
+        try:
+            return report.build(ws, store, target, **options)
+        finally:
+            store.close()
+
+    name = "report.html" if target is None else f"report-{target}.html"
+    about = "" if target is None else f" of target {target}"
+    st.download_button("Report", data=make, file_name=name, mime="text/html", on_click="ignore", key="report",
+                       icon=":material/description:",
+                       help=f"One HTML file that opens anywhere: the lineup{about}, every verdict on it, curves and "
+                            "tables of Methods, and where all of it comes from.")

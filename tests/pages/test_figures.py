@@ -1,0 +1,86 @@
+"""The Figure popovers and the report button: there where there is something to draw, and made when pressed alone."""
+
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
+
+from attribution import agreement, charts, report
+from pages.ui import figures, state
+
+APP = Path(__file__).resolve().parents[2] / "app.py"
+
+
+def opened(page, tab=None, **session):
+    app = AppTest.from_file(str(APP), default_timeout=30)
+    app._page_hash = calc_hash(page)
+    for name, value in session.items():
+        app.session_state[name] = value
+    if tab:
+        app.query_params["tab"] = tab
+    app.run()
+    assert not app.exception, app.exception
+    return app
+
+
+@pytest.fixture
+def offered(monkeypatch):
+    """File name -> what its button would be given, as pages offer them."""
+    found = {}
+    button = st.download_button
+
+    def keep(label, data, file_name, **more):
+        found[file_name] = data
+        return button(label, data, file_name, **more)
+
+    monkeypatch.setattr(st, "download_button", keep)
+    return found
+
+
+def test_a_chart_in_every_format(ws, offered):
+    app = opened("methods", "supports")
+    assert {"supports.png", "supports.svg", "supports.pdf"} <= set(offered)
+    assert offered["supports.png"]().startswith(b"\x89PNG")
+    assert any("export figure --what supports --width double" in one.value for one in app.code)
+
+
+def test_the_measure_on_view_is_drawn(ws, offered):
+    agreement.keep(ws, agreement.compare(ws, ["trak-10", "random"], 5), {"command": "a", "made": "b"})
+    app = opened("methods", "agreement")
+    app.segmented_control(key=state.MEASURE).set_value("rbo").run()
+    assert not app.exception and b"rank-biased overlap" in offered["agreement.svg"]()
+    assert any("--what agreement --measure rbo" in one.value for one in app.code)
+
+
+@pytest.mark.parametrize("tab", ["cost", "compute", "calibration"])
+def test_no_figure_of_what_was_not_measured(ws, tab, offered):
+    opened("methods", tab)
+    assert not [name for name in offered if name.startswith(tab)]
+
+
+@pytest.mark.parametrize("page", ["", "methods"])
+def test_nothing_is_made_before_a_button_is_pressed(ws, monkeypatch, page):
+    def never(*more, **options):
+        raise AssertionError("made too early")
+
+    monkeypatch.setattr(report, "build", never)
+    monkeypatch.setattr(charts, "content", never)
+    opened(page, **{state.TRAIL: [0]})
+
+
+def test_the_report_of_what_explore_shows(ws, offered):
+    app = opened("", **{state.TARGET: 0, state.K: 3})
+    content = offered["report-0.html"]().decode()
+    assert "first k = 3" in content and "validation image 0" in content
+    assert any("export report --target 0" in one.value and "--k 3" in one.value for one in app.code)
+
+
+def test_the_report_of_methods_is_of_the_target_looked_at_last(ws, offered):
+    opened("methods", "supports", **{state.TRAIL: [5, 4]})
+    assert "validation image 4" in offered["report-4.html"]().decode()
+    offered.clear()
+    opened("methods", "supports")
+    assert b"validation image 0" in offered["report.html"]()  # the one that the workspace opens with
+    assert figures.WORDS.keys() == charts.WIDTHS.keys()
