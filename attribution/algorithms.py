@@ -121,6 +121,7 @@ def most_changed(found: Change, count: int = 20) -> list[int]:
 
 # -- kept, so that a page need not compute
 
+MEASURED = ("models", "dim", "k", "hashes", "accuracy", "spearman", "jaccard", "moved", "lds")
 RESTS = {"base": "base", "halves": "lds"}  # what a comparison keeps the digest of -> that part
 
 
@@ -149,4 +150,5 @@ def stored(workspace) -> Change | None:
               "change": (workspace.n_train,), "noise": (workspace.n_train,)}
     arrays = {name: np.asarray(read_array(workspace.folder(PART) / f"{name}.npy", *shape))
               for name, shape in shapes.items()}
-    return Change(tuple(about["recipes"]), **{**arrays, "ids": arrays["ids"].astype(np.int64)}, about=about)
+    return Change(tuple(about["recipes"]), **{**arrays, "ids": arrays["ids"].astype(np.int64)},
+                  about={name: about[name] for name in MEASURED if name in about})
