@@ -111,8 +111,7 @@ class Build:
     def _without(self, part: str) -> Workspace:
         """The workspace, which does not vouch for a part while its files change."""
         workspace = self.workspace
-        if workspace.manifest["parts"].pop(part, None):
-            write_json(self.folder / "workspace.json", workspace.manifest)
+        workspace.unrecord(part)
         return workspace
 
     def outside(self) -> tuple[np.ndarray, np.ndarray]:

@@ -341,6 +341,10 @@ class Workspace:
         there are any, the `digest` of what they hold."""
         self._write(self.path, part, described(self.path, about, files))
 
+    def unrecord(self, part: str) -> None:
+        """Vouches no longer for a part that `record` wrote, whose files are about to change."""
+        self._write(self.path, part, None)
+
     def add(self, part: str, about: dict, files: list[str] = ()) -> None:
         """As `record`, for a part that a user adds, whose files are in the folder `added`."""
         self._forget(part)

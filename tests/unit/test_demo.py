@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, compute, conditioning, demo, detectors, measure, recipes, supports
+from attribution import Workspace, builds, compute, conditioning, demo, detectors, measure, recipes, supports, workspace
 from attribution.data import fashion_mnist
 from attribution.opening import opening
+from tests import tiny
 
 
 @pytest.fixture(scope="module")
@@ -107,3 +108,16 @@ def test_compute_and_candidates_are_of_the_demo_as_it_is(ws):
         assert rows[name]["lds"] == pytest.approx(lds[name]["lds"], abs=1e-3)
     for name, one in candidates["rankings"].items():
         assert one["sets"][one["published"]]["lds"] == pytest.approx(lds[name]["lds"], abs=1e-3)
+
+
+def test_what_was_added_for_oneself_does_not_go_into_the_workspace(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    ws = tiny.write(tmp_path / "w")
+    monkeypatch.setattr(workspace, "DEMO", ws.path)
+    builds.store(ws, "rankings/mine", {"scores": np.zeros((tiny.VAL, tiny.TRAIN), np.float32)}, {"method": "TRAK"})
+    build = demo.Build(ws.path, None, print, lambda *at: None)
+    for text in ("first", "again"):  # the second time over a part that is there
+        build.record_json("cost", "cost.json", {"text": text}, {})
+    assert "rankings/mine" in build.workspace.manifest["parts"]
+    written = (ws.path / "workspace.json").read_text()
+    assert "mine" not in written and "home" not in written
