@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, compute, conditioning, demo, detectors, measure, recipes, supports
+from attribution import Workspace, compute, conditioning, demo, detectors, hubs, measure, recipes, supports
 from attribution.data import fashion_mnist
+from attribution.lineup import default_rankings
 from attribution.opening import opening
 
 
@@ -107,3 +108,12 @@ def test_compute_and_candidates_are_of_the_demo_as_it_is(ws):
         assert rows[name]["lds"] == pytest.approx(lds[name]["lds"], abs=1e-3)
     for name, one in candidates["rankings"].items():
         assert one["sets"][one["published"]]["lds"] == pytest.approx(lds[name]["lds"], abs=1e-3)
+
+
+def test_lists_of_hubs_are_of_the_rankings_as_they_are(ws):
+    for name in default_rankings(ws):
+        lists, ranking = hubs.stored(ws, name), ws.ranking(name)
+        for target in (0, 147, 999):
+            for at, end in enumerate(hubs.ENDS[: 1 + ranking.signed]):
+                top = ranking.top(target, hubs.DEPTH, end=end).ids
+                assert lists.ids[at, target, : len(top)].tolist() == top.tolist(), (name, target, end)
