@@ -24,6 +24,7 @@ from attribution import (
     lds,
     lds_supports,
     measure,
+    projection,
     recipes,
     support,
     supports,
@@ -350,6 +351,16 @@ def list_hubs(build: Build) -> None:
         hubs.keep(workspace, lists, {}, build.record_arrays)
 
 
+def draw_maps(build: Build) -> None:
+    """Every feature set in two dimensions."""
+    workspace = build.workspace
+    for name in workspace.features():
+        start = time.perf_counter()
+        found = projection.project(workspace, name, "tsne", build.progress)
+        seconds = {"seconds": round(time.perf_counter() - start, 1)}
+        projection.keep(workspace, found, seconds, build.record_arrays)
+
+
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
@@ -405,4 +416,5 @@ STEPS = {
     "lds-supports": compare_lds,
     "calibration": calibrate,
     "hubs": list_hubs,
+    "map": draw_maps,
 }
