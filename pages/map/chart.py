@@ -13,6 +13,8 @@ DRAWN = {"train": 10_000, "val": 2_000}
 #: Paul Tol's muted set, told apart by everyone; a tenth class is grey. Names stand on the map as well.
 COLOURS = ("#CC6677", "#6A5ACD", "#C9AF45", "#117733", "#56A9D6", "#882255", "#44AA99", "#999933", "#AA4499", "#8C8C8C")
 GREY = "#8C8C8C"
+#: of the names on the map: dark on light in either theme
+NAMED = {"font": {"size": 12, "color": "#111111"}, "bgcolor": "rgba(255,255,255,0.72)", "borderpad": 1}
 
 
 def drawn(n: int, most: int, keep=()) -> np.ndarray:
@@ -59,8 +61,9 @@ def figure(ws: Workspace, found: Projection, target: int, ids: np.ndarray, harmf
             of = train[given == c]
             if len(of):
                 x, y = np.median(of, axis=0).tolist()
-                chart.add_annotation(x=x, y=y, text=f"<b>{write.escape(name)}</b>", showarrow=False, font={"size": 13},
-                                     bgcolor="rgba(128,128,128,0.2)")
+                chart.add_annotation(x=x, y=y, text=f"<b>{write.escape(name)}</b>", showarrow=False, **NAMED)
+    x, y = np.asarray(found.val[target], float).tolist()
+    chart.add_annotation(x=x, y=y, text=f"target {target}", ax=45, ay=-55, arrowwidth=1.5, arrowcolor=GREY, **NAMED)
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": None}
     chart.update_xaxes(**hidden)
     chart.update_yaxes(**hidden, scaleanchor="x")

@@ -45,7 +45,7 @@ def _shapes(selection) -> list[np.ndarray]:
     return shapes
 
 
-def draw(ws: Workspace, found: Projection, target: int, selection, on_image: Callable[[int], None],
+def draw(ws: Workspace, found: Projection, selection, on_image: Callable[[int], None],
          on_target: Callable[[int], None]) -> None:
     """The set that a selection of the chart makes. on_image(training image) and on_target(validation image) are called
     where one is chosen."""
@@ -63,8 +63,8 @@ def draw(ws: Workspace, found: Projection, target: int, selection, on_image: Cal
         if ws.has_base and st.button("To Brittleness, as a removal set", key="set to brittleness", type="primary",
                                      icon=":material/science:", disabled=not few, help=why):
             ids = words.numbers(train.tolist()).replace("–", "-")
-            st.switch_page("pages/brittleness/page.py", query_params={
-                state.TARGET: str(target), state.TEST: "chosen images", state.KIND: "remove", state.IDS: ids})
+            st.switch_page("pages/brittleness/page.py", query_params={  # the target goes along
+                state.TEST: "chosen images", state.KIND: "remove", state.IDS: ids})
         if detectors.names(ws) and st.button("To the audit", key="set to audit", icon=":material/policy:",
                                              disabled=not few, help=why):
             _audit(ws, train)

@@ -18,9 +18,8 @@ state_of = st.session_state
 
 def main() -> None:
     ws = look.workspace()
-    goto = state_of.pop(state.GO_TO, None)
-    if goto is not None:
-        st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
+    if state_of.pop(state.GO_TO, None) is not None:
+        st.switch_page("pages/explore/page.py", query_params={})  # the target goes along
     st.header("Where do they lie?", anchor=False)
     names = ws.features()
     if not names:
@@ -51,8 +50,8 @@ def main() -> None:
             f"{ranking} as squares; the strip below has them in order")
     st.caption(write.plain(words.made(ws, found)))
     _influencers(ws, target, ranking, end, ids)
-    lasso.draw(ws, found, target, picked.selection if picked else None, on_image=lambda image: _card(target, image),
-               on_target=_go)
+    lasso.draw(ws, found, picked.selection if picked else None, on_target=_go,
+               on_image=lambda image: _card(target, image))
     with st.container(horizontal=True, gap="small"):
         st.download_button("Map as CSV", data=lambda: words.to_csv(ws, found), file_name=f"map-{name}.csv",
                            on_click="ignore", icon=":material/download:")
@@ -142,7 +141,7 @@ def _card(target: int, image: int) -> None:
 
 
 def _go(target: int) -> None:
-    state_of[state.GO_TO] = int(target)
+    state_of[state.GO_TO] = state_of[state.TARGET] = int(target)
 
 
 main()

@@ -3,7 +3,18 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, compute, conditioning, demo, detectors, hubs, measure, recipes, supports
+from attribution import (
+    Workspace,
+    compute,
+    conditioning,
+    demo,
+    detectors,
+    hubs,
+    measure,
+    projection,
+    recipes,
+    supports,
+)
 from attribution.data import fashion_mnist
 from attribution.lineup import default_rankings
 from attribution.opening import opening
@@ -117,3 +128,10 @@ def test_lists_of_hubs_are_of_the_rankings_as_they_are(ws):
             for at, end in enumerate(hubs.ENDS[: 1 + ranking.signed]):
                 top = ranking.top(target, hubs.DEPTH, end=end).ids
                 assert lists.ids[at, target, : len(top)].tolist() == top.tolist(), (name, target, end)
+
+
+def test_every_feature_set_has_a_map_that_keeps_neighbours(ws):
+    for name in ws.features():
+        found = projection.stored(ws, name)
+        assert found.about["trustworthiness"]["low"] > found.about["trustworthiness_pca"]["high"], name
+        assert np.abs(found.train).max() <= 1 and found.val.shape == (ws.n_val, 2), name
