@@ -9,7 +9,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import skew
 
 from attribution.errors import UserError
 from attribution.files import read_array
@@ -78,6 +77,8 @@ def measure(workspace, names: list[str], progress: Callable[[str, int, int], Non
 def summary(lists: Lists, k: int = K, end: str = "helpful", most: int = 10) -> dict:
     """{"targets", "k", "mean", "never" (share of the training images that stand in no list), "skewness" (None where
     all stand in as many), "hubs": [{"image", "lists"}], those in most lists first}."""
+    from scipy.stats import skew  # half a second that the page need not wait for
+
     counts = lists.counts(k, end)
     order = np.argsort(-counts, kind="stable")[:most]
     return {"targets": lists.targets, "k": k, "mean": float(counts.mean()), "never": float((counts == 0).mean()),
