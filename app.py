@@ -10,7 +10,7 @@ from attribution.store import trouble
 from pages.ui import look, state
 
 # the first is the front page; links to it are /?...
-PAGES = ("explore", "brittleness", "methods", "audit", "workspace")
+PAGES = ("explore", "brittleness", "methods", "map", "audit", "workspace")
 ROOMS = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Lineup", page_icon=str(look.LOGO), layout="wide")

@@ -20,10 +20,12 @@ from attribution import (
     conditioning,
     cost,
     detectors,
+    hubs,
     jobs,
     lds,
     lds_supports,
     measure,
+    projection,
     recipes,
     support,
     supports,
@@ -101,6 +103,10 @@ class Build:
         for name, table in (tables or {}).items():
             write_table(self.folder / name, table)
         workspace.record(part, {**made("demo build"), **about}, [*(arrays or {}), *(tables or {})])
+
+    def record_arrays(self, part: str, arrays: dict[str, np.ndarray], about: dict) -> None:
+        """As `record`, of a part whose arrays are `<name>.npy` each in its own folder."""
+        self.record(part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about)
 
     def record_json(self, part: str, file: str, answer: dict, about: dict) -> None:
         """As `record`, of a part that is one JSON file."""
@@ -309,8 +315,7 @@ def agree(build: Build) -> None:
     workspace = build.workspace
     names = default_rankings(workspace)
     found = agreement.compare(workspace, names, targets=agreement.drawn(workspace, names), progress=build.progress)
-    agreement.keep(workspace, found, {}, lambda part, arrays, about: build.record(
-        part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
+    agreement.keep(workspace, found, {}, build.record_arrays)
 
 
 def price(build: Build) -> None:
@@ -346,16 +351,31 @@ def compare_lds(build: Build) -> None:
     """LDS of the study's single targets, beside their supports."""
     workspace = build.workspace
     found = lds_supports.per_target(workspace, STUDY["rankings"], np.sort(study_targets(workspace)), build.progress)
-    lds_supports.keep(workspace, found, {}, lambda part, arrays, about: build.record(
-        part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
+    lds_supports.keep(workspace, found, {}, build.record_arrays)
 
 
 def calibrate(build: Build) -> None:
     """What signed rankings foretell of the removals that the study brings, beside what was measured."""
     workspace = build.workspace
     rows = calibration.gather(workspace, progress=build.progress)
-    calibration.keep(workspace, rows, {}, lambda part, arrays, about: build.record(
-        part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
+    calibration.keep(workspace, rows, {}, build.record_arrays)
+
+
+def list_hubs(build: Build) -> None:
+    """Whose lists each training image stands in, under the usual rankings."""
+    workspace = build.workspace
+    for lists in hubs.measure(workspace, default_rankings(workspace), build.progress):
+        hubs.keep(workspace, lists, {}, build.record_arrays)
+
+
+def draw_maps(build: Build) -> None:
+    """Every feature set in two dimensions."""
+    workspace = build.workspace
+    for name in workspace.features():
+        start = time.perf_counter()
+        found = projection.project(workspace, name, "tsne", build.progress)
+        seconds = {"seconds": round(time.perf_counter() - start, 1)}
+        projection.keep(workspace, found, seconds, build.record_arrays)
 
 
 def study(build: Build) -> None:
@@ -434,4 +454,6 @@ STEPS = {
     "varied": vary,
     "lds-supports": compare_lds,
     "calibration": calibrate,
+    "hubs": list_hubs,
+    "map": draw_maps,
 }

@@ -57,6 +57,34 @@ def _groups(workspace, features, cosine, version):
     return connected_components(pairs, directed=False)[1]
 
 
+def around(workspace, image: int, grouped: dict, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The other members of a training image's group, and its n nearest other images with their cosines: int64 [members]
+    ascending, int64 [n] nearest first, float32 [n]. Nothing is compared but with the image and its group, so that it is
+    quick among many images; the group is that of `groups`."""
+    train = workspace.feature(grouped["features"]).train
+    members, fresh = {int(image)}, [int(image)]
+    while fresh:
+        found = _cosines(train, fresh)
+        if len(members) == 1:
+            cosines = found[0]
+        alike = np.flatnonzero((found >= grouped["cosine"] - 1e-6).any(0)).tolist()
+        fresh = [one for one in alike if one not in members]
+        members.update(fresh)
+    cosines[image] = -np.inf
+    near = np.argsort(-cosines, kind="stable")[: min(n, len(train) - 1)]
+    return np.array(sorted(members - {int(image)}), np.int64), near, cosines[near]
+
+
+def _cosines(train, ids: list[int], block: int = 16_384) -> np.ndarray:
+    """Cosines of the images `ids` with all, float32 [len(ids), n_train]; 0 for a vector of zeros."""
+    def unit(rows):
+        rows = np.array(rows, np.float32)
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+    query = unit(train[ids])
+    return np.concatenate([query @ unit(train[at : at + block]).T for at in range(0, len(train), block)], axis=1)
+
+
 def bundles(workspace, ids, grouped: dict) -> list[np.ndarray]:
     """The groups of the training images `ids`, in the order in which their first ones come, each whole: int64 arrays,
     members ascending, those that `ids` does not name included."""

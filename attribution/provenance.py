@@ -4,7 +4,8 @@ import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
 
-LIBRARIES = ("torch", "numpy", "scikit-learn", "lightly", "dattri", "cleanlab", "faiss-cpu", "pillow", "pyarrow")
+LIBRARIES = ("torch", "numpy", "scikit-learn", "lightly", "dattri", "cleanlab", "openTSNE", "faiss-cpu", "pillow",
+             "pyarrow")
 
 
 def made(words: str) -> dict:

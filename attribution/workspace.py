@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 #: what a part may be called
-PART = re.compile(r"(?:(?:rankings|features|detectors)/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
+PART = re.compile(r"(?:(?:rankings|features|detectors|hubs|map)/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo"
 
 

@@ -1,4 +1,5 @@
-"""Verbs that build: base, features and halves train, features embed, rankings build, demo build and export-study."""
+"""Verbs that build: base, features and halves train, features embed and project, rankings build, demo build and
+export-study."""
 
 from pathlib import Path
 from typing import Annotated
@@ -79,6 +80,32 @@ def features_embed(name: Annotated[str, typer.Argument(help="What to call the fe
         about = embed_backbone(ws, name, backbone, weights, side, progress)
     _tell(as_json, {"workspace": ws.name, "features": name, **about},
           f"{name}: {about['dim']} dimensions, {accuracy(about)}")
+
+
+@features_app.command("project")
+def features_project(name: Annotated[str, typer.Argument(help="A feature set of the workspace.")],
+                     method: Annotated[str | None, typer.Option(help="tsne (needs openTSNE) or pca; tsne where it is "
+                                                                     "installed, if not given.")] = None,
+                     workspace: Where = DEMO, as_json: AsJson = False):
+    """The map of a feature set: all images in two dimensions, kept for the Map page."""
+    import time
+
+    from attribution import projection
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    ws.feature(name)
+    ws.check_free(projection.part(name))
+    start = time.perf_counter()
+    with progress_bar() as progress:
+        found = projection.project(ws, name, method, progress)
+    words = f"features project {name} --method {found.about['method']}"
+    projection.keep(ws, found, {**made(words), "seconds": round(time.perf_counter() - start, 1)})
+    trust = found.about.get("trustworthiness")
+    said = (f", trustworthiness {trust['mean']:.3f}, PCA's {found.about['trustworthiness_pca']['mean']:.3f}, on "
+            f"{found.about['draws']} x {found.about['sample']:,} images") if trust else ""
+    _tell(as_json, {"workspace": ws.name, "features": name, **found.about},
+          f"{name}: {projection.METHODS[found.about['method']]}{said}")
 
 
 @halves_app.command("train")

@@ -1,4 +1,4 @@
-"""Verbs that look: info, rank, export figure, export report, export ranking, export corrections."""
+"""Verbs that look: info, rank, reach, export figure, export report, export ranking, export corrections."""
 
 import shlex
 import sys
@@ -101,6 +101,61 @@ def rank(target: Target, ranking: RankingName, top: Annotated[int, typer.Option(
     scores = answer["scores"] or [None] * len(labels)
     table("", [{"rank": i + 1, "train": t, "label": c, "score": s}
                 for i, (t, c, s) in enumerate(zip(answer["train"], labels, scores))])
+
+
+@app.command("reach")
+def reach_verb(image: Annotated[str, typer.Option(help="The training image, counted from 0.")],
+               rankings: Rankings = None, top: Annotated[int, typer.Option(help="Targets of each end.")] = 12,
+               workspace: Where = DEMO, as_json: AsJson = False):
+    """Whom a training image helps and harms most, in how many targets' lists it stands, and its near-duplicates."""
+    from attribution import reach
+    from attribution.rankings import check_k
+
+    ws = Workspace.open(workspace)
+    number = reach.check_image(ws, image)
+    found = [reach.reach(ws, number, name, check_k(top)) for name in names(ws, rankings)]
+    answer = {"image": number, "label": ws.classes[ws.train_labels[number]], "n_train": ws.n_train,
+              "rankings": {one.ranking: {"signed": one.signed, "possible": one.possible, "k": one.k,
+                                         "helped": _end(ws, one.helped), "harmed": _end(ws, one.harmed)}
+                           for one in found}, "duplicates": _duplicates(ws, number)}
+    if as_json:
+        return print_json(answer)
+    print(f"training image {number}: {answer['label']}")
+    for one in found:
+        for end, what in ((one.helped, "helped"), (one.harmed, "harmed")):
+            if end is not None:
+                lists = f", in the first {one.k} of {end.lists} of {one.possible:,} targets" if end.place else ""
+                print(f"{one.ranking}: {what} most{lists}")
+                table("", _end(ws, end)["targets"])
+        if one.helped is None:
+            print(f"{one.ranking}: needs its lists: python -m attribution evaluate hubs --rankings {one.ranking}")
+        elif one.harmed is None:
+            print(f"{one.ranking}: harm is not defined for this method: its scores have no sign")
+    if twins := answer["duplicates"]:
+        print(f"near-duplicates, cosine {twins['cosine']:g} in {twins['features']}: "
+              f"{', '.join(map(str, twins['group'])) or 'none'}")
+        table("nearest", twins["nearest"])
+
+
+def _end(ws, end) -> dict | None:
+    if end is None:
+        return None
+    scores = [None] * len(end.targets) if end.scores is None else [round(float(score), 6) for score in end.scores]
+    return {"lists": end.lists, "place": end.place, "targets": [
+        {"target": int(target), "label": ws.classes[ws.val_labels[target]], "score": score, "rank": int(rank) or None}
+        for target, score, rank in zip(end.targets, scores, end.ranks)]}
+
+
+def _duplicates(ws, image) -> dict | None:
+    from attribution import duplicates
+
+    if not ws.features() or ws.n_train > duplicates.MOST:
+        return None
+    grouped = duplicates.grouping(ws)
+    group, near, cosines = duplicates.around(ws, image, grouped, 5)
+    nearest = [{"image": int(one), "label": ws.classes[ws.train_labels[one]], "cosine": round(float(cosine), 4)}
+               for one, cosine in zip(near, cosines)]
+    return {"features": grouped["features"], "cosine": grouped["cosine"], "group": group.tolist(), "nearest": nearest}
 
 
 @export_app.command("figure")

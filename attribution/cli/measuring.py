@@ -1,5 +1,5 @@
 """Verbs that measure: evaluate supports, lds, lds-supports, agreement, calibration, cost, compute, conditioning,
-mislabels."""
+hubs, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -24,8 +24,8 @@ from attribution.files import user_path
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
-evaluate_app = group("evaluate", "Measure rankings: supports, agreement, lds, cost, compute, conditioning; and "
-                                "detectors: mislabels.")
+evaluate_app = group("evaluate", "Measure rankings: supports, agreement, lds, cost, compute, conditioning, hubs; "
+                                "and detectors: mislabels.")
 
 
 @evaluate_app.command("supports")
@@ -125,6 +125,34 @@ def evaluate_conditioning(rankings: Annotated[str | None, typer.Option(
                for name, one in answer["rankings"].items() for which, row in one["sets"].items()])
     print("* as published")
     _print_areas(worth)
+
+
+@evaluate_app.command("hubs")
+def evaluate_hubs(rankings: Rankings = None, k: Annotated[int, typer.Option(help="Images of each list.")] = 20,
+                  workspace: Where = DEMO, as_json: AsJson = False):
+    """In how many targets' first k each training image stands: which few fill the lists, and how many are in none."""
+    from attribution import hubs
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    k, chosen = hubs.check(k), list(dict.fromkeys(names(ws, rankings)))
+    found = {name: hubs.stored(ws, name) for name in chosen}
+    lacking = [name for name, lists in found.items() if lists is None]
+    with progress_bar() as progress:
+        for lists in hubs.measure(ws, lacking, progress):
+            found[lists.ranking] = lists
+            if ws.is_free(hubs.part(lists.ranking)):  # Explore shows it
+                hubs.keep(ws, lists, made(f"evaluate hubs --rankings {lists.ranking}"))
+    answer = {"k": k, "n_train": ws.n_train, "rankings": {
+        name: {end: hubs.summary(lists, k, end) for end in hubs.ENDS[: 1 + lists.signed]}
+        for name, lists in found.items()}}
+    if as_json:
+        return print_json(answer)
+    table(f"targets whose first {k} hold a training image, over all {ws.n_train:,} of these",
+          [{"ranking": name, "end": end, "targets": one["targets"], "mean": one["mean"],
+            "in no list": f"{one['never']:.1%}", "skewness": _number(one["skewness"]),
+            "image in most lists": ", ".join(f"{hub['image']} ({hub['lists']})" for hub in one["hubs"][:3])}
+           for name, ends in answer["rankings"].items() for end, one in ends.items()])
 
 
 @evaluate_app.command("compute")

@@ -117,6 +117,11 @@ class Ranking(ABC):
         """`scores` of all its `targets` in order; a method that is quicker on many at once overrides it."""
         return (self.scores(target, candidates) for target in self.targets)
 
+    def column(self, image: int) -> np.ndarray | None:
+        """Scores of one training image for every validation image, float32 [n_val], NaN where it is not scored; None
+        where they are to be had target by target alone."""
+        return None
+
 
 def check_k(k) -> int:
     """`k` as an int of at least 1. Raises UserError otherwise."""

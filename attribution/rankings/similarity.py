@@ -174,6 +174,17 @@ class Signed(Similarity):
         same = self.workspace.train_labels[candidates] == self.workspace.val_labels[target]
         return np.where(same, 1, -1).astype(np.float32) * np.maximum(cosine, 0)
 
+    def column(self, image):
+        """As `Ranking.column`: one product with the features of all validation images."""
+        query = self.features.train[image].astype(np.float32) - self._mean
+        found = []
+        for block in _blocks(self.features.val):
+            centred = block - self._mean
+            lengths = np.linalg.norm(centred, axis=1) * np.linalg.norm(query)
+            found.append(np.divide(centred @ query, lengths, out=np.zeros(len(block), np.float32), where=lengths > 0))
+        same = self.workspace.val_labels == self.workspace.train_labels[image]
+        return np.where(same, 1, -1).astype(np.float32) * np.maximum(np.concatenate(found), 0)
+
     def top(self, target, k, candidates=None, end="helpful"):
         ranked = super().top(target, k, candidates, end)
         kept = (ranked.scores if end == "helpful" else -ranked.scores) > 0

@@ -82,6 +82,24 @@ class Stored(Ranking):
         row[arrays["columns"][part]] = arrays["data"][part]
         return row
 
+    def column(self, image):
+        """As `Ranking.column`: one read across all targets, in a sparse matrix or in the first K a search through
+        them; None where the first K have no scores."""
+        arrays = self._arrays
+        found = np.full(self.workspace.n_val, np.nan, np.float32)
+        if "scores" in arrays:
+            found[self.targets] = arrays["scores"][self.targets, image]
+        elif "ids" in arrays:
+            if "values" not in arrays:
+                return None
+            at = np.nonzero(arrays["ids"] == image)
+            found[at[0]] = arrays["values"][at]
+        else:
+            found[self.targets] = 0
+            at = np.flatnonzero(arrays["columns"] == image)
+            found[np.searchsorted(arrays["starts"], at, side="right") - 1] = arrays["data"][at]
+        return found
+
     def candidates(self, target, which=None):
         pool = super().candidates(target, which)
         return pool[~np.isnan(self._arrays["scores"][target][pool])] if "scores" in self._arrays else pool

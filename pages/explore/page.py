@@ -8,7 +8,7 @@ from attribution import figure as figures
 from attribution.lineup import default_rankings, line_up, misalignment, rank_of
 from attribution.opening import opening
 from attribution.targets import KINDS, choose, neighbours, ranked
-from pages.explore import backend, suspects
+from pages.explore import backend, reach, suspects
 from pages.explore.rows import card_html, class_numbers, image_html, sentence, strip_data, votes_html, wall_data
 from pages.ui import atlas, command, look, state
 from pages.ui import format as write
@@ -228,6 +228,8 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
         on_pick=lambda tile: _select(target, tile["id"]), on_row=lambda row: _choose_row(row), on_cut=_move_cut)
     if image is not None:
         _image_card(ws, target, image, rows, truth)
+        reach.draw(ws, image, list(dict.fromkeys(row.ranking for row in rows)),
+                   on_target=lambda target: _follow(target, image), on_image=lambda image: _select(target, image))
     suspects.draw(ws, target, on_pick=lambda image: _select(target, image))
     _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, shown)
 
@@ -259,6 +261,12 @@ def _row_of(rows: list, ranking: str):
 def _select(target: int, image: int) -> None:
     chosen = (target, int(image))
     state_of[state.IMAGE] = None if state_of.get(state.IMAGE) == chosen else chosen
+
+
+def _follow(target: int, image: int) -> None:
+    """Goes to a target, with the training image's card still open."""
+    _go(target)
+    state_of[state.IMAGE] = (target, image)
 
 
 def _choose_row(row: str) -> None:

@@ -59,6 +59,11 @@ PRUNE_RANKING = "ranking to prune by"
 PRUNE_SHARES = "shares to prune"
 PRUNE_SEEDS = "seeds a share"
 
+# Of Map; the first is bound to the address bar.
+FEATURES = "features"
+MAP_END = "end of the ranking"
+MAP_VAL = "validation images on the map"
+
 # Of Audit; the first four are bound to the address bar.
 QUEUE = "queue"
 ROOM_OF_AUDIT = "audit"

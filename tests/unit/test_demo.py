@@ -3,8 +3,22 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, builds, compute, conditioning, demo, detectors, measure, recipes, supports, workspace
+from attribution import (
+    Workspace,
+    builds,
+    compute,
+    conditioning,
+    demo,
+    detectors,
+    hubs,
+    measure,
+    projection,
+    recipes,
+    supports,
+    workspace,
+)
 from attribution.data import fashion_mnist
+from attribution.lineup import default_rankings
 from attribution.opening import opening
 from tests import tiny
 
@@ -121,3 +135,19 @@ def test_what_was_added_for_oneself_does_not_go_into_the_workspace(tmp_path, mon
     assert "rankings/mine" in build.workspace.manifest["parts"]
     written = (ws.path / "workspace.json").read_text()
     assert "mine" not in written and "home" not in written
+
+
+def test_lists_of_hubs_are_of_the_rankings_as_they_are(ws):
+    for name in default_rankings(ws):
+        lists, ranking = hubs.stored(ws, name), ws.ranking(name)
+        for target in (0, 147, 999):
+            for at, end in enumerate(hubs.ENDS[: 1 + ranking.signed]):
+                top = ranking.top(target, hubs.DEPTH, end=end).ids
+                assert lists.ids[at, target, : len(top)].tolist() == top.tolist(), (name, target, end)
+
+
+def test_every_feature_set_has_a_map_that_keeps_neighbours(ws):
+    for name in ws.features():
+        found = projection.stored(ws, name)
+        assert found.about["trustworthiness"]["low"] > found.about["trustworthiness_pca"]["high"], name
+        assert np.abs(found.train).max() <= 1 and found.val.shape == (ws.n_val, 2), name

@@ -121,7 +121,7 @@ def figures() -> list[str]:
                  for whose, one in groups.items()]
     sizes: dict[str, int] = {}
     for part, about in parts.items():
-        name = "detectors" if part.startswith("detectors/") else part
+        name = part.split("/")[0] if part.startswith(("detectors/", "hubs/", "map/")) else part
         sizes[name] = sizes.get(name, 0) + sum(about["files"].values())
     return rows + [f"| {name} | {size:,} |" for name, size in sizes.items() if size]
 

@@ -116,3 +116,14 @@ def test_a_search_under_way_is_shown_in_groups(ws, grouped, tmp_path):
     assert played.answer["support"] == 4 and played.answer["images"] == 6
     assert [probe["k"] for probe in played.probes] == [row["k"] for row in played.answer["trace"]]
     store.close()
+
+
+def test_around_an_image_is_its_group_and_what_is_nearest(ws, grouped):
+    members, near, cosines = duplicates.around(ws, 0, grouped, 2)
+    assert members.tolist() == [6, 9] and near.tolist() == [6, 9]  # 9 by way of 6 alone
+    np.testing.assert_allclose(cosines, np.cos(np.radians([5, 10])), atol=1e-6)
+    of = duplicates.groups(ws, grouped)
+    for image in range(60):
+        others = [one for one in np.flatnonzero(of == of[image]) if one != image]
+        assert duplicates.around(ws, image, grouped, 3)[0].tolist() == others
+    assert image not in duplicates.around(ws, image, grouped, 100)[1] and len(near) == 2

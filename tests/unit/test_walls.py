@@ -18,10 +18,10 @@ BLIND = ("features", "rankings", "recipes", "executors", "train.py", "augment.py
          "curves.py", "lds.py", "labels.py", "formats", "duplicates.py", "disjoint.py", "prune.py", "arms.py",
          "imports.py", "alignment.py", "overlap.py", "builds.py", "detectors", "suspects.py", "decisions.py",
          "corrections.py", "queues.py", "evidence.py", "cost.py", "compute.py", "conditioning.py", "lds_supports.py",
-         "calibration.py", "charts", "report.py")
+         "calibration.py", "charts", "report.py", "hubs.py", "reach.py", "projection.py", "algorithms.py")
 #: A part of the library -> the parts it must not know.
 MEASURES = {"curves", "lds", "agreement", "labels", "cost", "compute", "conditioning", "lds_supports", "calibration",
-            "charts", "report"}
+            "charts", "report", "hubs", "reach", "projection", "algorithms"}
 FORBIDDEN = {
     "errors": {"*"},
     "adaptive": MEASURES | {"workspace", "store", "runner", "executors", "train", "rankings", "features", "recipes"},

@@ -1,0 +1,119 @@
+"""A set of images chosen on the map, and where it can go."""
+
+from collections.abc import Callable
+
+import numpy as np
+import streamlit as st
+
+from attribution import Workspace, detectors, projection
+from attribution.projection import Projection
+from pages.audit import making
+from pages.brittleness import words
+from pages.map import chart
+from pages.ui import atlas, state
+from pages.ui import format as write
+from pages.ui.strip import strip, tiles
+
+SHOWN = 60  # images of a set
+HANDED = 1000  # images of a set that Brittleness and Audit take
+state_of = st.session_state
+
+
+def chosen(ws: Workspace, found: Projection, selection) -> tuple[np.ndarray, np.ndarray]:
+    """The training and the validation images of a selection, int64 ascending: the points in it or, where only a sample
+    is drawn, all that lie inside it."""
+    train, val = set(), set()
+    shapes = _shapes(selection)
+    if shapes and (ws.n_train > chart.DRAWN["train"] or ws.n_val > chart.DRAWN["val"]):
+        for polygon in shapes:
+            train.update(np.flatnonzero(projection.inside(found.train, polygon)).tolist())
+            val.update(np.flatnonzero(projection.inside(found.val, polygon)).tolist())
+    else:
+        for point in (selection or {}).get("points", []):
+            split, image, _ = point["customdata"]
+            (train if split == "train" else val).add(int(image))
+    return np.array(sorted(train), np.int64), np.array(sorted(val), np.int64)
+
+
+def _shapes(selection) -> list[np.ndarray]:
+    """The outlines of a selection's lassos and boxes, [corners, 2] each."""
+    selection = selection or {}
+    shapes = [np.stack([one["x"], one["y"]], 1) for one in selection.get("lasso", [])]
+    for box in selection.get("box", []):
+        (x0, x1), (y0, y1) = box["x"], box["y"]
+        shapes.append(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
+    return shapes
+
+
+def draw(ws: Workspace, found: Projection, selection, on_image: Callable[[int], None],
+         on_target: Callable[[int], None]) -> None:
+    """The set that a selection of the chart makes. on_image(training image) and on_target(validation image) are called
+    where one is chosen."""
+    train, val = chosen(ws, found, selection)
+    st.markdown("##### The set")
+    if not len(train) and not len(val):
+        st.caption("Draw a lasso or a box on the map: the images in it are a set, to be removed in Brittleness, looked "
+                   "through in the audit, or explored.")
+        return
+    st.markdown(write.plain(set_text(ws, train, val)))
+    near = val if len(val) else nearest(found, train)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        few = 0 < len(train) <= HANDED
+        why = None if few else f"Takes 1 to {write.count(HANDED)} training images."
+        if ws.has_base and st.button("To Brittleness, as a removal set", key="set to brittleness", type="primary",
+                                     icon=":material/science:", disabled=not few, help=why):
+            ids = words.numbers(train.tolist()).replace("–", "-")
+            st.switch_page("pages/brittleness/page.py", query_params={  # the target goes along
+                state.TEST: "chosen images", state.KIND: "remove", state.IDS: ids})
+        if detectors.names(ws) and st.button("To the audit", key="set to audit", icon=":material/policy:",
+                                             disabled=not few, help=why):
+            _audit(ws, train)
+        st.page_link("pages/explore/page.py", label=f"Validation image {near[0]} in Explore",
+                     icon=":material/arrow_forward:", query_params={state.TARGET: str(near[0])})
+    for ids, split, pick in ((train, "train", on_image), (val, "val", on_target)):
+        if len(ids):
+            _strip(ws, ids, split, pick)
+    if not len(val):
+        st.caption(f"No validation image lies in it; {near[0]} lies nearest to its middle.")
+
+
+def set_text(ws: Workspace, train: np.ndarray, val: np.ndarray) -> str:
+    """"31 training images (30 Coat, 1 Shirt) and 4 validation images"."""
+    classes, counts = np.unique(ws.train_labels[train], return_counts=True)
+    mix = ", ".join(f"{write.count(n)} {ws.classes[c]}"
+                    for c, n in sorted(zip(classes, counts), key=lambda one: -one[1]))
+    parts = [f"{write.count(len(ids))} {what} image{'s' * (len(ids) != 1)}{more}"
+             for ids, what, more in ((train, "training", f" ({mix})"), (val, "validation", "")) if len(ids)]
+    return " and ".join(parts)
+
+
+def nearest(found: Projection, train: np.ndarray) -> np.ndarray:
+    """The validation image that lies nearest to the middle of some training images on the map, int64 [1]."""
+    middle = np.asarray(found.train[train], np.float32).mean(0)
+    return np.array([np.square(np.asarray(found.val, np.float32) - middle).sum(1).argmin()])
+
+
+def _strip(ws: Workspace, ids: np.ndarray, split: str, pick: Callable[[int], None]) -> None:
+    """The first images of a set. A validation image leads to its lineup, a training image to its card."""
+    what = {"train": "training", "val": "validation"}[split]
+    labels = ws.train_labels if split == "train" else ws.val_labels
+    first = ids[:SHOWN]
+    texts = [f"{what} image {one}, {ws.classes[labels[one]]}" for one in first]
+    strip(f"set {split}", {
+        "layout": "line", "atlas": atlas.atlas(ws, split, first), "scale": atlas.scale(ws),
+        "zoom": 5 if atlas.scale(ws) > 1 else 2, "pitch": 76, "selected": None,
+        "rows": [{"id": split, "label": f"{what} images of the set",
+                  "tiles": tiles({int(one): at for at, one in enumerate(first)}, first, texts,
+                                 caption=[ws.classes[labels[one]] for one in first])}]},
+        on_pick=lambda tile: pick(tile["id"]))
+    more = f"The first {SHOWN} of {write.count(len(ids))}" if len(ids) > SHOWN else f"All {len(ids)}"
+    opens = "its lineup" if split == "val" else "its card in Explore"
+    st.caption(write.plain(f"{more} {what} images; click one to see {opens}."))
+
+
+def _audit(ws: Workspace, train: np.ndarray) -> None:
+    making.make(ws, images=train.tolist())
+    if state.ERROR in state_of:
+        st.error(write.sentence(state_of.pop(state.ERROR)))
+        return
+    st.switch_page("pages/audit/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})
