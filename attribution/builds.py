@@ -144,9 +144,15 @@ def embedded(workspace: Workspace, name: str, images: np.ndarray, others: list[n
 
 
 def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both: bool = False) -> None:
-    """Has the runner train every half of a sequence, with `both` its complement, too, under each of its seeds."""
-    jobs.follow(workspace, jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"],
-                                             both), progress)
+    """Has the runner train every half of a sequence, with `both` its complement, too, under each of its seeds. Where
+    all of them are known it is not asked: it may be busy with a study for hours."""
+    spec = jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"], both)
+    kept, recipe = Store.of(workspace), recipes.get(workspace.recipe).hash
+    known = all(kept.get(kept.key(recipe, edit, seed)) is not None
+                for search in jobs.searches(workspace, kept, spec) for edit, seed in next(search))
+    kept.close()
+    if not known:
+        jobs.follow(workspace, spec, progress)
 
 
 def half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:

@@ -225,7 +225,7 @@ def _datamodels(workspace, count, training, progress):
     taken = watch.seconds
     tails = method.tails(weights, method.marginal_effects(masks, margins.mean(1)), LISTED)[:, 0].astype(np.int64)
     _keep_first(workspace, f"datamodels-{count}", "Datamodels", count, "halves", [
-        np.concatenate([first(row, int((row > 0).sum())), tail[row[tail] == 0]])[:LISTED]
+        np.concatenate([np.argsort(-row, kind="stable")[: (row > 0).sum()], tail[row[tail] == 0]])[:LISTED]
         for row, tail in zip(weights, tails)])
     nonzero = int((weights != 0).sum())
     return weights, None, {"method": "Datamodels", "models": count, "training_seconds": count * training["half"],
