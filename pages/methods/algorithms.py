@@ -15,6 +15,8 @@ from pages.ui.strip import strip, tiles
 MEASURE = ["evaluate", "algorithms"]
 MOST = 20  # training images that are shown as changed most
 POINTS = 5000  # of the chart
+ABOUT = {"first": "most helpful", "second": "most helpful", "risen": "more helpful by the second",
+         "fallen": "less helpful by the second"}
 state_of = st.session_state
 
 
@@ -36,7 +38,9 @@ def draw(ws: Workspace) -> None:
         f"TRAK of {found.about['models']} models trained by {first}, and of as many trained by {second}, on the same "
         "images. Scores are standardised for each target, since their scale is arbitrary. Models that differ in the "
         f"seed alone disagree, too: a second set of {first} models says how much of a change is noise."))
-    st.html(table_html(found))
+    with st.container(horizontal=True, gap="large"):
+        for table in tables_html(found):
+            st.html(table, width="content")
     st.caption(write.plain(_made(ws, found)))
     _target(ws, found)
     st.markdown("##### Training images whose influence changed most")
@@ -89,21 +93,22 @@ def _made(ws: Workspace, found: algorithms.Change) -> str:
             f"between the two sets of models. Made {about.get('made', '')} by {about.get('command', '')}.")
 
 
-def table_html(found: algorithms.Change) -> str:
-    """How alike the scores are: between the recipes, and between two sets of models of the first."""
+def tables_html(found: algorithms.Change) -> list[str]:
+    """How alike the scores are, between the recipes and between two sets of models of the first; and what each is
+    worth, where there are held-out halves."""
     first, second = found.recipes
     about, body = found.about, ""
     for which, what in (("between", f"{first} and {second}"), ("within", f"{first}, two sets of models")):
         cells = "".join(f'<td class="n"><b>{_number(about[key][which]["mean"])}</b></td>'
                         f'<td>{words.interval(about[key][which]["ci"], 3)}</td>' for key in ("spearman", "jaccard"))
         body += f"<tr><td>{write.escape(what)}</td>{cells}</tr>"
-    table = words.framed('<tr><th>TRAK of</th><th class="n">Spearman of all scores</th><th>95 %</th>'
-                         '<th class="n">Jaccard of the first 20</th><th>95 %</th></tr>', body)
+    tables = [words.framed('<tr><th>TRAK of</th><th class="n">Spearman of all scores</th><th>95 %</th>'
+                           '<th class="n">Jaccard of the first 20</th><th>95 %</th></tr>', body)]
     if "lds" in about:
         rows = "".join(f'<tr><td>{write.escape(name)}</td><td class="n"><b>{_number(one["lds"])}</b></td>'
                        f'<td>{words.interval(one["ci"], 3)}</td></tr>' for name, one in about["lds"].items())
-        table += words.framed('<tr><th>recipe</th><th class="n">LDS</th><th>95 %</th></tr>', rows)
-    return table
+        tables.append(words.framed('<tr><th>recipe</th><th class="n">LDS</th><th>95 %</th></tr>', rows))
+    return tables
 
 
 def _number(value: float) -> str:
@@ -116,8 +121,7 @@ def _target(ws: Workspace, found: algorithms.Change) -> None:
     st.markdown("##### One target under both")
     target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
     label = int(ws.val_labels[target])
-    heads = {"first": f"{first}: most helpful", "second": f"{second}: most helpful",
-             "risen": f"more helpful by {second}", "fallen": f"less helpful by {second}"}
+    heads = {"first": first, "second": second, "risen": "risen most", "fallen": "fallen most"}
     shown = sorted({int(image) for image in found.ids[target].ravel()})
     places, rows = {image: at for at, image in enumerate(shown)}, []
     for at, name in enumerate(algorithms.LISTS):
@@ -126,8 +130,9 @@ def _target(ws: Workspace, found: algorithms.Change) -> None:
         texts = [f"training image {image}, {ws.classes[c]}, {first} {a:+.1f}, {second} {b:+.1f} standard deviations"
                  for image, c, (a, b) in zip(ids, given, scores)]
         marks = [f"≠ {ws.classes[c]}" if c != label else None for c in given]
-        rows.append({"id": name, "name": heads[name], "label": heads[name], "tiles": tiles(
-            places, ids, texts, mark=marks, caption=[f"{a:.1f} → {b:.1f}".replace("-", "−") for a, b in scores])})
+        rows.append({"id": name, "name": heads[name], "label": f"{heads[name]}: {ABOUT[name]}", "notes": [ABOUT[name]],
+                     "tiles": tiles(places, ids, texts, mark=marks, score=[
+                         f"{a:.1f} → {b:.1f}".replace("-", "−") for a, b in scores])})
     scale, name = atlas.scale(ws), write.escape(ws.classes[label])
     with st.container(horizontal=True, vertical_alignment="top", gap="small"):
         st.html(f'<div class="lu-card"><img src="{atlas.picture(ws, "val", target)}" '
@@ -135,7 +140,7 @@ def _target(ws: Workspace, found: algorithms.Change) -> None:
                 f'<div class="name">{name}</div><div class="lu-faint">validation image {target}</div></div>', width=150)
         with st.container():
             strip("algorithms target", {
-                "layout": "rows", "of": target, "rows": rows, "selected": None, "scale": scale, "pitch": 92,
+                "layout": "rows", "of": target, "rows": rows, "selected": None, "scale": scale, "pitch": 76,
                 "zoom": 5 if scale > 1 else 2, "atlas": atlas.atlas(ws, "train", shown)},
                 on_pick=lambda tile: _go(target))
     st.caption(write.plain(f"Beneath an image its standardised score, {first} → {second}. Click one to see the "
