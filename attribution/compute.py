@@ -194,7 +194,7 @@ def _keep_first(workspace, name: str, method: str, count: int, seeds,
             row[: len(found)] = found
         about = {**made("evaluate compute"), "method": method, "signed": False, "variant": True, "models": count,
                  "made_for": builds.made_for(workspace, seeds),
-                 "about": f"{count:,} models · first {LISTED} of each target, the helpful end alone"}
+                 "about": f"{count:,} model{'s' * (count != 1)} · first {LISTED} of each target, the helpful end alone"}
         builds.store(workspace, part, {"ids": ids[:, None]}, about)
 
 
