@@ -1,5 +1,5 @@
 """Verbs that measure: evaluate supports, lds, lds-supports, agreement, calibration, cost, compute, conditioning,
-mislabels."""
+backdoor, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -120,6 +120,37 @@ def evaluate_conditioning(rankings: Annotated[str | None, typer.Option(
                 f"same class in {k}": _mean(row["same_class"])}
                for name, one in answer["rankings"].items() for which, row in one["sets"].items()])
     print("* as published")
+
+
+@evaluate_app.command("backdoor")
+def evaluate_backdoor(rankings: Annotated[str | None, typer.Option(
+                          help="Names, with commas; exemplar SVM in each feature set and the stored ones if not "
+                               "given.")] = None,
+                      seeds: Annotated[int, typer.Option(help="Models a removal.")] = 5, workspace: Where = DEMO,
+                      as_json: AsJson = False):
+    """In a poisoned workspace: do rankings find the poisoned images, and does removing what they accuse end the
+    attack?"""
+    from attribution import backdoor
+    from attribution.provenance import made
+
+    if seeds < 1:
+        raise UserError("give at least one seed")
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        answer = backdoor.measure(ws, split(rankings) if rankings else None, range(seeds), progress)
+    words = f" --rankings {rankings}" if rankings else ""
+    backdoor.keep(ws, answer, made(f"evaluate backdoor{words} --seeds {seeds}"))  # the pages show it
+    if as_json:
+        return print_json(answer)
+    print(f"{answer['n']} poisoned images of class {ws.classes[answer['class']]}; the attack succeeds on "
+          f"{_mean(answer['success'])} of {answer['triggered']} triggered targets, {_mean(answer['untriggered'])} "
+          "without the trigger")
+    table("", [{"ranking": row["ranking"], "among": row["pool"], "chance": row["chance"],
+                **{f"precision@{k}": _mean(one) for k, one in row["precision"].items()},
+                f"poisoned in {answer['n']} accused": row["removed"], "attack without these": _mean(row["success"]),
+                "without random ones": _mean(row["control"]["success"])} for row in answer["rankings"]])
+    table("", [{"removed": name, "attack": _mean(one["success"]), "accuracy": _mean(one["accuracy"])}
+               for name, one in answer["removals"].items()])
 
 
 @evaluate_app.command("compute")
