@@ -1,5 +1,5 @@
 """Verbs that measure: evaluate supports, lds, lds-supports, agreement, calibration, cost, compute, conditioning,
-backdoor, mislabels."""
+backdoor, sanity, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -151,6 +151,35 @@ def evaluate_backdoor(rankings: Annotated[str | None, typer.Option(
                 "without random ones": _mean(row["control"]["success"])} for row in answer["rankings"]])
     table("", [{"removed": name, "attack": _mean(one["success"]), "accuracy": _mean(one["accuracy"])}
                for name, one in answer["removals"].items()])
+
+
+@evaluate_app.command("sanity")
+def evaluate_sanity(checkpoints: Annotated[int, typer.Option(help="Models that TRAK is computed on, each time.")] = 3,
+                    dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
+                    targets: Annotated[int, typer.Option(help="Whose best image gets copies, for each number of "
+                                                              "them.")] = 20,
+                    workspace: Where = DEMO, as_json: AsJson = False):
+    """Do rankings notice whether the model was trained? What becomes of a score when its image is there twice, or
+    more often? Long; broken off, it goes on."""
+    from attribution import sanity
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        answer = sanity.measure(ws, checkpoints, dim, targets, progress)
+    if ws.is_free(sanity.PART):  # the pages show it
+        sanity.keep(ws, answer, made(f"evaluate sanity --checkpoints {checkpoints} --dim {dim} --targets {targets}"))
+    if as_json:
+        return print_json(answer)
+    found, scored = answer["untrained"], answer["untrained"]["lds"] or {}
+    table(f"against trained networks, {found['targets']} targets; Jaccard by chance {found['chance']:.3f}",
+          [{"": name, f"Jaccard@{answer['k']}": _mean(one["jaccard"]), "Spearman": _mean(one["spearman"])}
+           for name, one in found["pairs"].items()])
+    table("", [{"TRAK on": name, "LDS": _mean({"mean": one["lds"], "ci": one["ci"]})} for name, one in scored.items()])
+    table(f"scores with copies planted, by those without; {answer['each']} targets a row",
+          [{"method": name, "copies": copies, "one": _mean(row["one"]), "all together": _mean(row["sum"]),
+            f"places of {answer['k']}": _mean(row["places"])}
+           for name, one in answer["duplicates"].items() for copies, row in one.items()])
 
 
 @evaluate_app.command("compute")

@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from pages.methods import agreement, calibration, compute, cost, features, supports
+from pages.methods import agreement, calibration, checks, compute, cost, features, supports
 from pages.ui import look, state
 
 TABS = {"supports": supports.draw, "agreement": agreement.draw, "calibration": calibration.draw, "cost": cost.draw,
-        "compute": compute.draw, "features": features.draw}
+        "compute": compute.draw, "features": features.draw, "checks": checks.draw}
 state_of = st.session_state
 
 
