@@ -24,6 +24,7 @@ from attribution import (
     lds_supports,
     measure,
     recipes,
+    sanity,
     support,
     supports,
 )
@@ -341,6 +342,12 @@ def calibrate(build: Build) -> None:
         part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
 
 
+def check(build: Build) -> None:
+    """What TRAK says on untrained networks, and of planted duplicates."""
+    workspace = build.workspace
+    sanity.keep(workspace, sanity.measure(workspace, progress=build.progress), {}, build.record_json)
+
+
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
@@ -395,4 +402,5 @@ STEPS = {
     "compute": spend,
     "lds-supports": compare_lds,
     "calibration": calibrate,
+    "sanity": check,
 }
