@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from attribution import jobs, recipes
 from attribution.agreement import means
@@ -60,9 +61,11 @@ def measure(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Pr
         raise UserError(f"the backdoor does not work: no triggered target of {workspace.name} is taken for "
                         f"{workspace.classes[label]}; poison more images, or with a larger patch")
     rows = []
-    for name, candidates in asked(workspace, names or usual(workspace)):
-        progress("backdoor: rankings", len(rows), 0)
-        rows.append(_row(workspace, name, candidates, hit, n, poison))
+    wanted = asked(workspace, names or usual(workspace))
+    with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
+        for name, candidates in wanted:
+            progress("backdoor: rankings", len(rows), len(wanted))
+            rows.append(_row(workspace, name, candidates, hit, n, poison))
     removals = {NONE: [], ORACLE: poison, **{_key(row): row.pop("accused") for row in rows}}
     found = _retrained(workspace, removals, label, targets, list(seeds), progress)
     for row in rows:
@@ -149,6 +152,22 @@ def keep(workspace, answer: dict, about: dict) -> None:
     keep_answer(workspace, PART, FILE, answer, {
         "base": workspace.manifest["parts"]["base"].get("digest"),
         "of": {row["ranking"]: workspace.ranking(row["ranking"]).version for row in answer["rankings"]}, **about})
+
+
+def report(workspace, answer: dict, about: dict) -> dict:
+    """`answer` with its provenance under "about", for workspaces that the poisoned one was made from (`stored`):
+    `about`, "note" (what it was found with) and "commands", which make and measure the poisoned copy again."""
+    parts = workspace.manifest["parts"]
+    asked_of = {row["ranking"] for row in answer["rankings"]}
+    features = [name for name in workspace.features() if any(one.endswith(f"-{name}") for one in asked_of)]
+    used = [part for part in ("base", *(f"features/{name}" for name in features), *(f"rankings/{name}"
+            for name in sorted(asked_of))) if "command" in parts.get(part, {})]
+    commands = [f"{parts[part]['command']} --workspace {workspace.name}" for part in used if part != "features/pixels"]
+    trained = [f"{name} features of {parts[f'features/{name}'].get('epochs', 0)} epochs" for name in features
+               if "epochs" in parts[f"features/{name}"]]
+    return {**answer, "about": {
+        **about, "note": ", ".join([f"{answer['models']} base models", *trained]),
+        "commands": [parts["data"]["command"], *commands, f"{about['command']} --workspace {workspace.name}"]}}
 
 
 def stored(workspace) -> dict | None:

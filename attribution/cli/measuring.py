@@ -20,7 +20,7 @@ from attribution.cli import (
     split,
     table,
 )
-from attribution.files import user_path
+from attribution.files import user_path, write_json
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
@@ -126,8 +126,10 @@ def evaluate_conditioning(rankings: Annotated[str | None, typer.Option(
 def evaluate_backdoor(rankings: Annotated[str | None, typer.Option(
                           help="Names, with commas; exemplar SVM in each feature set and the stored ones if not "
                                "given.")] = None,
-                      seeds: Annotated[int, typer.Option(help="Models a removal.")] = 5, workspace: Where = DEMO,
-                      as_json: AsJson = False):
+                      seeds: Annotated[int, typer.Option(help="Models a removal.")] = 5,
+                      out: Annotated[Path | None, typer.Option(help="A file to write the answer to as well, with how "
+                                                                    "it was made.")] = None,
+                      workspace: Where = DEMO, as_json: AsJson = False):
     """In a poisoned workspace: do rankings find the poisoned images, and does removing what they accuse end the
     attack?"""
     from attribution import backdoor
@@ -138,8 +140,10 @@ def evaluate_backdoor(rankings: Annotated[str | None, typer.Option(
     ws = Workspace.open(workspace)
     with progress_bar() as progress:
         answer = backdoor.measure(ws, split(rankings) if rankings else None, range(seeds), progress)
-    words = f" --rankings {rankings}" if rankings else ""
-    backdoor.keep(ws, answer, made(f"evaluate backdoor{words} --seeds {seeds}"))  # the pages show it
+    about = made("evaluate backdoor" + (f" --rankings {rankings}" if rankings else "") + f" --seeds {seeds}")
+    backdoor.keep(ws, answer, about)  # the pages show it
+    if out:
+        write_json(user_path(out), backdoor.report(ws, answer, about))
     if as_json:
         return print_json(answer)
     print(f"{answer['n']} poisoned images of class {ws.classes[answer['class']]}; the attack succeeds on "

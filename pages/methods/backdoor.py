@@ -75,15 +75,14 @@ def _pictures(ws: Workspace, about: dict) -> None:
     """Some poisoned images and triggered targets; a click on one of these leads to its lineup."""
     poisoned, targets, _ = poison.record(ws)
     name, scale = ws.classes[about["class"]], atlas.scale(ws)
-    predicted = ws.base.prediction
-    for split, ids, what in (("train", poisoned, f"poisoned, all labelled {name}"),
-                             ("val", targets, "triggered targets, and what models say")):
+    for split, ids, title, said, classes in (
+            ("train", poisoned, "poisoned", f"all labelled {name}; truly:", ws.truth()["original"]),
+            ("val", targets, "triggered", "targets; models say:", ws.base.prediction)):
         ids = ids[:SHOWN].tolist()
-        given = ws.train_labels if split == "train" else predicted
-        texts = [f"{what}: image {image}, {ws.classes[given[image]]}" for image in ids]
-        row = {"id": split, "name": what, "label": what,
-               "tiles": tiles({image: at for at, image in enumerate(ids)}, ids, texts,
-                              caption=[ws.classes[given[image]] for image in ids])}
+        captions = [ws.classes[classes[image]] for image in ids]
+        texts = [f"{title} image {image}, {said} {caption}" for image, caption in zip(ids, captions)]
+        row = {"id": split, "name": title, "about": said, "label": f"{title} images, {said}",
+               "tiles": tiles({image: at for at, image in enumerate(ids)}, ids, texts, caption=captions)}
         strip(f"backdoor {split}", {"layout": "rows", "of": split, "rows": [row], "selected": None, "scale": scale,
                                     "atlas": atlas.atlas(ws, split, ids), "zoom": 5 if scale > 1 else 2},
               on_pick=_go if split == "val" else None)

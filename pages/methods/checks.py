@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from attribution import Workspace
+from attribution import Workspace, poison
 from pages.methods import backdoor, sanity
 from pages.ui import look
 
@@ -12,5 +12,5 @@ def draw(ws: Workspace) -> None:
     if not ws.has_base:
         look.train_first(ws, "Checks ask what models say, and there are none yet.")
         return
-    sanity.draw(ws)
-    backdoor.draw(ws)
+    for section in (backdoor, sanity) if poison.poisoned(ws) else (sanity, backdoor):
+        section.draw(ws)

@@ -126,11 +126,21 @@ def test_what_lineup_brings_is_shown_where_it_was_poisoned_from(ws, source, tmp_
         backdoor.stored(source)
 
 
-def test_from_the_command_line(ws, monkeypatch, capfd):
+def test_from_the_command_line(ws, tmp_path, monkeypatch, capfd):
+    ws.record("rankings/finds", {**ws.manifest["parts"]["rankings/finds"], "command": "build finds"},
+              ["rankings/finds/scores.npy"])
     monkeypatch.setattr(sys, "argv", ["attribution", "evaluate", "backdoor", "--workspace", str(ws.path),
-                                      "--rankings", "finds", "--seeds", "2", "--json"])
+                                      "--rankings", "finds", "--seeds", "2", "--out", str(tmp_path / "o.json"),
+                                      "--json"])
     with pytest.raises(SystemExit) as end:
         cli.main()
     answer = json.loads(capfd.readouterr().out)
     assert not end.value.code and answer["seeds"] == [0, 1]
     assert backdoor.stored(Workspace.open(ws.path)) == answer
+    told = json.loads((tmp_path / "o.json").read_text())
+    about = told.pop("about")
+    assert told == answer and about["note"] == "10 base models"
+    poisoned, built, measured = about["commands"]
+    assert poisoned.startswith("python -m attribution workspace poison p --n 4 --class 'Box <b>'")
+    assert built == "build finds --workspace p"
+    assert measured == "python -m attribution evaluate backdoor --rankings finds --seeds 2 --workspace p"
