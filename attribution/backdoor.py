@@ -3,8 +3,12 @@
 Rankings are asked about triggered targets as Explore asks for a prediction's culprits (`lineup.line_up`,
 explain="predicted"): an unsigned row looks for what is alike among images of the predicted class; a signed one, among
 all images, for what speaks against the true class. A signed ranking is asked a second time among images of the
-predicted class alone, as the others are. Then models are retrained without the images that a ranking accuses most, and
-the attack is tried again.
+predicted class alone, as the others are. The same is asked about the targets without the patch: what finds as many then
+has found images that are labelled unlike what they look like, not the trigger. Then models are retrained without the
+images that a ranking accuses most, and the attack is tried again.
+
+As published, among images of the target's true class, a similarity cannot find a poisoned image: these carry another
+label.
 """
 
 import json
@@ -21,6 +25,7 @@ from attribution.errors import UserError
 from attribution.lineup import default_rankings, line_up
 from attribution.measure import keep_answer, kept_answer
 from attribution.poison import poisoned, record
+from attribution.rankings import first
 from attribution.store import Store
 from attribution.workspace import DEMO
 
@@ -40,7 +45,8 @@ def measure(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Pr
     {"n", "class", "side", "triggered", "models", "success": {"mean", "ci", "n"}, "untriggered": the same of the
     targets without the patch, "hit": targets that most base models take for the class, "seeds", "rankings":
     [{"ranking", "candidates": None or "predicted", "pool": how many images it chooses from, "chance": share of them
-    that is poisoned, "precision": {k: {"mean", "ci", "n"}}, "removed": how many of the n most accused are poisoned,
+    that is poisoned, "precision": {k: {"mean", "ci", "n"}}, "plain": the same of the first n for the targets without
+    the patch, among the same images, "removed": how many of the n most accused are poisoned,
     "success", "accuracy", "control": {"success", "accuracy"}}], "removals": {"nothing", "the poisoned images":
     {"success", "accuracy"}}}.
 
@@ -65,7 +71,7 @@ def measure(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Pr
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
         for name, candidates in wanted:
             progress("backdoor: rankings", len(rows), len(wanted))
-            rows.append(_row(workspace, name, candidates, hit, n, poison))
+            rows.append(_row(workspace, name, candidates, hit, copied[np.isin(targets, hit)], n, poison))
     removals = {NONE: [], ORACLE: poison, **{_key(row): row.pop("accused") for row in rows}}
     found = _retrained(workspace, removals, label, targets, list(seeds), progress)
     for row in rows:
@@ -98,16 +104,19 @@ def accused(ids: list[np.ndarray], n: int) -> np.ndarray:
     return counted.sort_values(["count", "sum", "image"], ascending=[False, True, True])["image"].to_numpy()[:n]
 
 
-def _row(workspace, name, candidates, hit, n, poison) -> dict:
+def _row(workspace, name, candidates, hit, plain, n, poison) -> dict:
     most = max(n, *FIRST)
     rows = [line_up(workspace, target, [name], most, explain="predicted", candidates=candidates)[0] for target in hit]
     ids = [row.ids for row in rows]
-    pool = workspace.ranking(name).candidates(int(hit[0]), rows[0].candidates)
+    ranking, end = workspace.ranking(name), -1 if rows[0].end == "harmful" else 1
+    pool = ranking.candidates(int(hit[0]), rows[0].candidates)
+    without = [pool[first(end * ranking.values(int(target), pool), n)] for target in plain]
     worst = accused([one[:n] for one in ids], n)
     return {"ranking": name, "candidates": candidates, "pool": len(pool),
             "chance": float(np.isin(pool, poison).mean()),
             "precision": {str(k): means(np.array([np.isin(one[:k], poison).mean() for one in ids]))
                           for k in sorted({*FIRST, n})},
+            "plain": means(np.array([np.isin(one, poison).mean() for one in without])),
             "removed": int(np.isin(worst, poison).sum()), "accused": worst}
 
 

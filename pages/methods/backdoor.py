@@ -16,7 +16,7 @@ from pages.ui.strip import strip, tiles
 MEASURE = ["evaluate", "backdoor"]
 SHOWN = 12  # images and targets
 #: what a value is compared with: colour and marker
-CHANCE, CONTROL = ("#808080", "line-ns-open"), ("#808080", "x-thin-open")
+CHANCE, CONTROL, PLAIN = ("#808080", "line-ns-open"), ("#808080", "x-thin-open"), ("#808080", "circle-open")
 
 
 def draw(ws: Workspace) -> None:
@@ -106,10 +106,13 @@ def _made(ws: Workspace, found: dict) -> str:
     text = (f"Precision: the share of poisoned images among the first k of {write.count(found['hit'])} targets that "
             "were taken for the class; 95 % over targets. A similarity looks among images of the predicted class, a "
             "signed ranking for what speaks against the true class, among all images and once more among the predicted "
-            f"class alone. Accused most: in the first {found['n']} of most targets. {len(found['seeds'])} seeds each. "
-            f"Without any removal the attack succeeds on {_percent(none['success'])}, accuracy on ordinary images "
-            f"{_percent(none['accuracy'])}; without exactly the poisoned images {_percent(oracle['success'])} and "
-            f"{_percent(oracle['accuracy'])}. Random: as many images of the same classes. ")
+            "class alone. As published, among images of the true class, a similarity can find none: they carry another "
+            f"label. Unpatched: precision@{found['n']} for the same targets without the patch, among the same images; "
+            "where it is as high, images were found that look unlike their label, and not the trigger. Accused most: "
+            f"in the first {found['n']} of most targets. {len(found['seeds'])} seeds each. Without any removal the "
+            f"attack succeeds on {_percent(none['success'])}, accuracy on ordinary images {_percent(none['accuracy'])}; "
+            f"without exactly the poisoned images {_percent(oracle['success'])} and {_percent(oracle['accuracy'])}. "
+            "Random: as many images of the same classes. ")
     text += f"Made {about.get('made', '')} by {about.get('command', '')}"
     return text + (f" on a poisoned copy of this workspace; {about['note']}." if found.get("about") else ".")
 
@@ -121,9 +124,10 @@ def figure(found: dict, name: str) -> go.Figure:
     chart = make_subplots(1, 2, shared_yaxes=True, horizontal_spacing=0.04, subplot_titles=[
         f"poisoned among the first {n}", f"attack without the {n} accused most"])
     precision, left = [row["precision"][str(n)] for row in rows], [row["success"] for row in rows]
-    for column, values, other, (colour, marker), title in (
-            (1, precision, [row["chance"] for row in rows], CHANCE, "chance"),
-            (2, left, [row["control"]["success"]["mean"] for row in rows], CONTROL, "random removal")):
+    for column, values, others in (
+            (1, precision, [("chance", [row["chance"] for row in rows], CHANCE),
+                            ("targets without the patch", [row["plain"]["mean"] for row in rows], PLAIN)]),
+            (2, left, [("random removal", [row["control"]["success"]["mean"] for row in rows], CONTROL)])):
         means, ends = [one["mean"] for one in values], [one["ci"] or (one["mean"], one["mean"]) for one in values]
         chart.add_scatter(
             x=means, y=places, mode="markers", name="the ranking", legendgroup="ranking", showlegend=column == 1,
@@ -134,9 +138,10 @@ def figure(found: dict, name: str) -> go.Figure:
             customdata=[f"{write.escape(_label(row, name))}: {mean:.1%} ({_interval(one)})"
                         for row, mean, one in zip(rows, means, values)],
             hovertemplate="%{customdata}<extra></extra>", row=1, col=column)
-        chart.add_scatter(x=other, y=places, mode="markers", name=title, row=1, col=column,
-                          hovertemplate=title + " %{x:.1%}<extra></extra>",
-                          marker={"size": 13, "color": colour, "symbol": marker, "line": {"width": 2}})
+        for title, other, (colour, marker) in others:
+            chart.add_scatter(x=other, y=places, mode="markers", name=title, row=1, col=column,
+                              hovertemplate=title + " %{x:.1%}<extra></extra>",
+                              marker={"size": 12, "color": colour, "symbol": marker, "line": {"width": 2}})
     chart.update_yaxes(tickvals=places, ticktext=[_label(row, name) for row in rows], range=[len(rows) - 0.5, -0.5])
     chart.update_xaxes(range=[-0.03, 1.03], tickformat=".0%")
     chart.update_layout(height=130 + 34 * len(rows), margin={"l": 8, "r": 8, "t": 70, "b": 8},
@@ -150,7 +155,8 @@ def table_html(found: dict, name: str) -> str:
     head = "".join(f'<th class="n" title="{title}">{what}</th>' for what, title in (
         ("among", "images it chooses from"), ("chance", "share of these that is poisoned")))
     head += "".join(f'<th class="n first">precision@{k}</th><th>95 %</th>' for k in ks)
-    head += (f'<th class="n first" title="of the {found["n"]} images accused most">found</th>'
+    head += ('<th class="n first" title="precision for the same targets without the patch">unpatched</th>'
+             f'<th class="n first" title="of the {found["n"]} images accused most">found</th>'
              '<th class="n first">attack without</th><th>95 %</th><th class="n">random</th>'
              '<th class="n first">accuracy</th>')
     body = ""
@@ -160,7 +166,8 @@ def table_html(found: dict, name: str) -> str:
         for k in ks:
             one = row["precision"][k]
             body += f'<td class="n first"><b>{_percent(one)}</b></td><td>{_interval(one)}</td>'
-        body += (f'<td class="n first">{row["removed"]} of {found["n"]}</td>'
+        body += (f'<td class="n first" title="{_interval(row["plain"])}">{_percent(row["plain"])}</td>'
+                 f'<td class="n first">{row["removed"]} of {found["n"]}</td>'
                  f'<td class="n first"><b>{_percent(row["success"])}</b></td><td>{_interval(row["success"])}</td>'
                  f'<td class="n">{_percent(row["control"]["success"])}</td>'
                  f'<td class="n first">{_percent(row["accuracy"])}</td></tr>')
@@ -175,16 +182,17 @@ def to_csv(found: dict) -> str:
     """A row a ranking, set of candidates and k; then one a removal that is no ranking's."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["ranking", "candidates", "pool", "chance", "k", "precision", "low", "high", "targets", "accused",
-                     "poisoned_among_accused", "attack_without", "attack_low", "attack_high", "attack_random",
-                     "accuracy", "seeds"])
+    writer.writerow(["ranking", "candidates", "pool", "chance", "k", "precision", "low", "high", "targets",
+                     "precision_unpatched", "accused", "poisoned_among_accused", "attack_without", "attack_low",
+                     "attack_high", "attack_random", "accuracy", "seeds"])
     for row in found["rankings"]:
         for k, one in row["precision"].items():
+            plain = row["plain"]["mean"] if k == str(found["n"]) else ""
             writer.writerow([row["ranking"], row["candidates"] or "as asked", row["pool"], row["chance"], k,
-                             one["mean"], *(one["ci"] or ("", "")), one["n"], found["n"], row["removed"],
+                             one["mean"], *(one["ci"] or ("", "")), one["n"], plain, found["n"], row["removed"],
                              row["success"]["mean"], *(row["success"]["ci"] or ("", "")),
                              row["control"]["success"]["mean"], row["accuracy"]["mean"], len(found["seeds"])])
     for name, one in found["removals"].items():
-        writer.writerow([f"without {name}", *[""] * 10, one["success"]["mean"], *(one["success"]["ci"] or ("", "")), "",
+        writer.writerow([f"without {name}", *[""] * 11, one["success"]["mean"], *(one["success"]["ci"] or ("", "")), "",
                          one["accuracy"]["mean"], len(found["seeds"])])
     return out.getvalue()

@@ -35,7 +35,7 @@ SANITY = {
 def row(ranking: str, candidates=None, **more) -> dict:
     left = {"success": one(0.25), "accuracy": one(0.9), "seeds": [0.25]}
     return {"ranking": ranking, "candidates": candidates, "pool": 60, "chance": 0.067, "removed": 3,
-            "precision": {str(k): one(0.375) for k in (4, 10, 50)}, **left, "control": {**left, "success": one(0.66)}}
+            "plain": one(0.125), "precision": {str(k): one(0.375) for k in (4, 10, 50)}, **left, "control": {**left, "success": one(0.66)}}
 
 
 def found(ws) -> dict:
@@ -126,12 +126,12 @@ def test_backdoor_table_picture_and_csv(copy):
     copy.record("backdoor", {"base": copy.manifest["parts"]["base"]["digest"], "of": {}, "command": "made so"})
     app = opened()
     assert "take 66.7% of 3 triggered images of other classes for Box <b>" in texts(app)
-    assert "trak-10, among Box &lt;b&gt;" in html(app) and "37.5%" in html(app) and "3 of 4" in html(app)
-    assert "made so" in texts(app)
+    assert "trak-10, among Box &lt;b&gt;" in html(app) and "3 of 4" in html(app)
+    assert "37.5%" in html(app) and "12.5%" in html(app) and "made so" in texts(app)
     rows = list(csv.DictReader(io.StringIO(drawn.to_csv(answer))))
     assert len(rows) == 3 * 3 + 2 and rows[0]["precision"] == "0.375" and rows[-1]["accuracy"] == "0.95"
     chart = drawn.figure(answer, "Box")
-    assert list(chart.data[0].x) == [0.375] * 3 and list(chart.data[3].x) == [0.66] * 3
+    assert list(chart.data[0].x) == [0.375] * 3 and list(chart.data[4].x) == [0.66] * 3
     assert list(chart.layout.yaxis.ticktext) == ["trak-10", "trak-10, among Box", "random"]
 
 

@@ -74,6 +74,7 @@ def test_a_ranking_that_finds_them_ends_the_attack(ws):
     assert whole["chance"] == pytest.approx(4 / 60) and random["chance"] == pytest.approx(4 / size)
     for row in (whole, among):
         assert row["precision"]["4"]["mean"] == 1 and row["precision"]["10"]["mean"] == 0.4 and row["removed"] == 4
+        assert row["plain"]["mean"] == 1  # its scores are the same for all targets
         assert row["success"]["mean"] == 0 and row["accuracy"]["mean"] == 1
     assert answer["removals"][backdoor.NONE]["success"]["mean"] == pytest.approx(2 / 3)
     assert answer["removals"][backdoor.ORACLE]["success"]["mean"] == 0
@@ -82,9 +83,13 @@ def test_a_ranking_that_finds_them_ends_the_attack(ws):
 
 
 def test_unsigned_rankings_are_asked_among_images_of_the_predicted_class(ws):
-    lists = [ws.ranking("random").top(target, 4, "predicted").ids for target in (12, 13)]
-    expected = np.mean([np.isin(ids, poison.record(ws)[0]).mean() for ids in lists])
-    assert backdoor.measure(ws, ["random"], [0])["rankings"][0]["precision"]["4"]["mean"] == pytest.approx(expected)
+    random, (poisoned, targets, copied) = ws.ranking("random"), poison.record(ws)
+    lists = [random.top(target, 4, "predicted").ids for target in targets[:2]]
+    row = backdoor.measure(ws, ["random"], [0])["rankings"][0]
+    assert row["precision"]["4"]["mean"] == pytest.approx(np.mean([np.isin(ids, poisoned).mean() for ids in lists]))
+    pool = np.flatnonzero(ws.train_labels == 1)  # and without the patch among the same images, not those of its class
+    lists = [pool[np.argsort(-random.values(target, pool))[:4]] for target in copied[:2]]
+    assert row["plain"]["mean"] == pytest.approx(np.mean([np.isin(ids, poisoned).mean() for ids in lists]))
 
 
 def test_what_is_removed_is_what_was_accused(ws):
