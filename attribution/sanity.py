@@ -88,18 +88,21 @@ def measure(workspace, checkpoints: int = CHECKPOINTS, dim: int = DIM, each: int
 
 
 def untrained(workspace, rows: dict[str, np.ndarray], names: list[str], resamples: int = 500) -> dict:
-    """How far TRAK's order on trained networks is that on untrained ones ("untrained") and that on other trained ones
-    ("other", where there are any), and how far similarity rankings are those of a workspace without a classifier.
+    """How far TRAK's order on trained networks is that on the same ones untrained ("untrained") and that on other
+    trained ones ("other", where there are any); how far that on the others is that on the untrained ("unrelated", which
+    share neither seeds nor projections); and how far similarity rankings are those of a workspace without a classifier.
 
     rows: scores [n_val, n_train] of "trained", "untrained" and maybe "other". {"targets", "chance": Jaccard of random
-    orders, "pairs": {"untrained", "other", names: {"jaccard": of the first K, "spearman": of all scores, {"mean", "ci",
-    "n"} each}}, "lds": {"trained", "untrained", "other": {"lds", "ci"}} and "ceiling", None where there are no held-out
-    halves}. Intervals resample targets (pairs), or halves and targets (LDS).
+    orders, "pairs": {"untrained", "other", "unrelated", names: {"jaccard": of the first K, "spearman": of all scores,
+    {"mean", "ci", "n"} each}}, "lds": {"trained", "untrained", "other": {"lds", "ci"}} and "ceiling", None where there
+    are no held-out halves}. Intervals resample targets (pairs), or halves and targets (LDS).
     """
     n = workspace.n_train
     targets = np.sort(np.random.default_rng(DRAW).permutation(workspace.n_val)[:TARGETS])
     pairs = {name: compared([(rows["trained"][target], rows[name][target]) for target in targets])
              for name in ("untrained", "other") if name in rows}
+    if "other" in rows:
+        pairs["unrelated"] = compared([(rows["other"][target], rows["untrained"][target]) for target in targets])
     blind = Workspace(workspace.path, {**workspace.manifest, "parts": {
         part: about for part, about in workspace.manifest["parts"].items() if part.startswith("features/")}})
     for name in names:  # `scores` among the candidates, those of the true class

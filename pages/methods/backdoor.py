@@ -109,10 +109,10 @@ def _made(ws: Workspace, found: dict) -> str:
             "class alone. As published, among images of the true class, a similarity can find none: they carry another "
             f"label. Unpatched: precision@{found['n']} for the same targets without the patch, among the same images; "
             "where it is as high, images were found that look unlike their label, and not the trigger. Accused most: "
-            f"in the first {found['n']} of most targets. {len(found['seeds'])} seeds each. Without any removal the "
-            f"attack succeeds on {_percent(none['success'])}, accuracy on ordinary images {_percent(none['accuracy'])}; "
-            f"without exactly the poisoned images {_percent(oracle['success'])} and {_percent(oracle['accuracy'])}. "
-            "Random: as many images of the same classes. ")
+            f"in the first {found['n']} of most targets. {len(found['seeds'])} seeds each. With nothing removed "
+            f"the attack succeeds on {_percent(none['success'])}, accuracy on ordinary images is "
+            f"{_percent(none['accuracy'])}; without exactly the poisoned images {_percent(oracle['success'])} and "
+            f"{_percent(oracle['accuracy'])}. Random: as many images of the same classes. ")
     text += f"Made {about.get('made', '')} by {about.get('command', '')}"
     return text + (f" on a poisoned copy of this workspace; {about['note']}." if found.get("about") else ".")
 

@@ -12,7 +12,8 @@ from pages.ui import asked, command, look, palette
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "sanity"]
-PAIRS = {"untrained": "TRAK, untrained networks", "other": "TRAK, other trained networks"}
+PAIRS = {"untrained": "TRAK, untrained networks", "unrelated": "TRAK, untrained networks of other seeds",
+         "other": "TRAK, other trained networks"}
 
 
 def draw(ws: Workspace) -> None:

@@ -35,7 +35,8 @@ SANITY = {
 def row(ranking: str, candidates=None, **more) -> dict:
     left = {"success": one(0.25), "accuracy": one(0.9), "seeds": [0.25]}
     return {"ranking": ranking, "candidates": candidates, "pool": 60, "chance": 0.067, "removed": 3,
-            "plain": one(0.125), "precision": {str(k): one(0.375) for k in (4, 10, 50)}, **left, "control": {**left, "success": one(0.66)}}
+            "plain": one(0.125), "precision": {str(k): one(0.375) for k in (4, 10, 50)}, **left,
+            "control": {**left, "success": one(0.66)}}
 
 
 def found(ws) -> dict:

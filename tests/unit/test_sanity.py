@@ -66,6 +66,7 @@ def test_orders_that_are_one_and_orders_that_are_opposite(ws):
     found = sanity.untrained(ws, {"trained": up, "untrained": -up, "other": up + 1}, ["l2-moco"], resamples=0)
     assert found["targets"] == 12 and found["chance"] == 0.2  # 20 of 60, twice: 20 / (40 - 20) at best
     assert found["pairs"]["untrained"]["spearman"]["mean"] == -1 and found["pairs"]["untrained"]["jaccard"]["mean"] == 0
+    assert found["pairs"]["unrelated"]["spearman"]["mean"] == -1
     for name in ("other", "l2-moco"):
         assert found["pairs"][name]["spearman"]["mean"] == pytest.approx(1)
         assert found["pairs"][name]["jaccard"]["mean"] == 1
@@ -90,7 +91,8 @@ def test_the_whole_from_the_command_line(ws, monkeypatch, capfd):
     answer = json.loads(capfd.readouterr().out)
     assert not end.value.code and answer["planted"] == 15 and list(answer["duplicates"]) == ["TRAK", "esvm-moco",
                                                                                              "l2-moco"]
-    assert set(answer["untrained"]["pairs"]) == {"untrained", "other", "esvm-moco", "l2-moco"}
+    assert set(answer["untrained"]["pairs"]) == {"untrained", "other", "unrelated", "esvm-moco",
+                                                    "l2-moco"}
     assert answer["untrained"]["pairs"]["esvm-moco"]["jaccard"]["mean"] == 1
     again = Workspace.open(ws.path)
     assert sanity.stored(again) == answer
