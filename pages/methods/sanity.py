@@ -12,8 +12,9 @@ from pages.ui import asked, command, look, palette
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "sanity"]
-PAIRS = {"untrained": "TRAK, untrained networks", "unrelated": "TRAK, untrained networks of other seeds",
-         "other": "TRAK, other trained networks"}
+#: what is compared with TRAK on trained networks
+PAIRS = {"other": "TRAK, other trained networks", "untrained": "TRAK, the same networks untrained",
+         "unrelated": "TRAK, untrained networks of other seeds"}
 
 
 def draw(ws: Workspace) -> None:
@@ -32,8 +33,8 @@ def draw(ws: Workspace) -> None:
         return
     part, seeds = found["untrained"], f"{found['checkpoints']} models, {found['dim']} dimensions"
     st.caption(write.plain(
-        f"How far the order of training images is that of TRAK on {found['checkpoints']} trained networks when the "
-        "networks are as they were initialised, or other trained ones. Similarity rows ask no classifier: computed "
+        f"How far the order of training images is that of TRAK on {found['checkpoints']} trained networks where these "
+        "are other trained ones, or untrained, as they were initialised. Similarity rows ask no classifier: computed "
         "where there is none, they are the same image for image, by construction. So they tell nothing of what a model "
         "has learned, only of the features."))
     st.html(untrained_html(found))
@@ -78,11 +79,14 @@ def untrained_html(found: dict) -> str:
     body = ""
     if scored:
         body += f'<tr><td>TRAK, trained networks</td>{"<td></td>" * 4}{_lds(scored["trained"])}</tr>'
-    for name, one in part["pairs"].items():
+    for name in sorted(part["pairs"], key=lambda name: [*PAIRS, name].index(name)):
+        one = part["pairs"][name]
         body += f"<tr><td>{PAIRS.get(name) or words.swatch(name) + write.escape(name)}</td>"
         body += "".join(f'<td class="n first"><b>{_number(one[measure])}</b></td>'
                         f'<td>{words.interval(one[measure]["ci"], 3)}</td>' for measure in ("jaccard", "spearman"))
-        body += (_lds(scored[name]) if name in scored else '<td class="n first">unchanged</td><td></td>') * bool(scored)
+        if scored:
+            same = "" if name in PAIRS else "unchanged"
+            body += _lds(scored[name]) if name in scored else f'<td class="n first">{same}</td><td></td>'
         body += "</tr>"
     ceiling = f'<td class="n first">{part["ceiling"]:.3f}</td><td>noise ceiling</td>' if part["ceiling"] else ""
     body += (f'<tr class="last"><td>random orders</td><td class="n first"><b>{part["chance"]:.3f}</b></td><td></td>'
@@ -130,7 +134,7 @@ def figure(found: dict) -> go.Figure:
                           hovertemplate=write.escape(name) + ", %{x} copies: %{y:.2f}<extra></extra>")
     chart.update_xaxes(title="copies planted", type="category")
     chart.update_yaxes(title="score of the image, without copies = 1", rangemode="tozero")
-    chart.update_layout(height=320, margin={"l": 8, "r": 8, "t": 40, "b": 8},
+    chart.update_layout(height=340, margin={"l": 8, "r": 8, "t": 40, "b": 8},
                         legend={"orientation": "h", "y": 1.15, "x": 0})
     return chart
 
