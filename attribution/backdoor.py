@@ -169,9 +169,13 @@ def report(workspace, answer: dict, about: dict) -> dict:
     parts = workspace.manifest["parts"]
     asked_of = {row["ranking"] for row in answer["rankings"]}
     features = [name for name in workspace.features() if any(one.endswith(f"-{name}") for one in asked_of)]
-    used = [part for part in ("base", *(f"features/{name}" for name in features), *(f"rankings/{name}"
-            for name in sorted(asked_of))) if "command" in parts.get(part, {})]
-    commands = [f"{parts[part]['command']} --workspace {workspace.name}" for part in used if part != "features/pixels"]
+    commands, used = [], [*(f"features/{name}" for name in features), *(f"rankings/{name}" for name in sorted(asked_of))]
+    for part in ("base", *used):
+        command = parts.get(part, {}).get("command")
+        if command and part != "features/pixels":  # these came with the copy
+            kind, _, name = part.partition("/")
+            called = f" --name {name}" if kind == "rankings" and "--name" not in command else ""
+            commands.append(f"{command}{called} --workspace {workspace.name}")
     trained = [f"{name} features of {parts[f'features/{name}'].get('epochs', 0)} epochs" for name in features
                if "epochs" in parts[f"features/{name}"]]
     return {**answer, "about": {

@@ -147,5 +147,5 @@ def test_from_the_command_line(ws, tmp_path, monkeypatch, capfd):
     assert told == answer and about["note"] == "10 base models"
     poisoned, built, measured = about["commands"]
     assert poisoned.startswith("python -m attribution workspace poison p --n 4 --class 'Box <b>'")
-    assert built == "build finds --workspace p"
+    assert built == "build finds --name finds --workspace p"
     assert measured == "python -m attribution evaluate backdoor --rankings finds --seeds 2 --workspace p"
