@@ -169,8 +169,9 @@ def report(workspace, answer: dict, about: dict) -> dict:
     parts = workspace.manifest["parts"]
     asked_of = {row["ranking"] for row in answer["rankings"]}
     features = [name for name in workspace.features() if any(one.endswith(f"-{name}") for one in asked_of)]
-    commands, used = [], [*(f"features/{name}" for name in features), *(f"rankings/{name}" for name in sorted(asked_of))]
-    for part in ("base", *used):
+    used = ["base", *(f"features/{name}" for name in features), *(f"rankings/{name}" for name in sorted(asked_of))]
+    commands = []
+    for part in used:
         command = parts.get(part, {}).get("command")
         if command and part != "features/pixels":  # these came with the copy
             kind, _, name = part.partition("/")

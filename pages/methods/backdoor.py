@@ -132,7 +132,7 @@ def figure(found: dict, name: str) -> go.Figure:
         chart.add_scatter(
             x=means, y=places, mode="markers", name="the ranking", legendgroup="ranking", showlegend=column == 1,
             marker={"size": 11, "color": [palette.line(row["ranking"])[0] for row in rows]},
-            error_x={"type": "data", "symmetric": False, "width": 4,
+            error_x={"type": "data", "symmetric": False, "width": 4, "color": "#808080",
                      "array": [high - mean for mean, (_, high) in zip(means, ends)],
                      "arrayminus": [mean - low for mean, (low, _) in zip(means, ends)]},
             customdata=[f"{write.escape(_label(row, name))}: {mean:.1%} ({_interval(one)})"
