@@ -39,7 +39,7 @@ Progress = Callable[[str, int, int], None]
 def measure(workspace, checkpoints: int = CHECKPOINTS, dim: int = DIM, each: int = EACH,
             progress: Progress = lambda *at: None, resamples: int = 500) -> dict:
     """Both checks on TRAK with the first `checkpoints` of the base models, and on exemplar SVM and L2 in the first
-    feature set: {"checkpoints", "dim", "k", "features", "seeds", "untrained": see `untrained`, "planted": how many
+    feature set: {"checkpoints", "dim", "k", "features", "seeds", "untrained": see `untrained`, "copies": how many
     copies, "each": targets for each number of them, "duplicates": {"TRAK" and names: see `diluted`}}. What was computed
     of a model is kept in the data folder; broken off, it goes on.
 
@@ -83,7 +83,7 @@ def measure(workspace, checkpoints: int = CHECKPOINTS, dim: int = DIM, each: int
         methods[name] = workspace.ranking(name).scores, METHODS[method](larger, features).scores
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
         return {"checkpoints": checkpoints, "dim": dim, "k": K, "features": features, "seeds": seeds[:checkpoints],
-                "untrained": untrained(workspace, rows, names, resamples), "planted": len(larger.copy_of),
+                "untrained": untrained(workspace, rows, names, resamples), "copies": len(larger.copy_of),
                 "each": each, "duplicates": {name: diluted(larger, planted, *one) for name, one in methods.items()}}
 
 

@@ -43,7 +43,7 @@ def draw(ws: Workspace) -> None:
         + ("; LDS over held-out halves, 95 % over halves and targets" if part["lds"] else "") + ". Similarity: the row "
         "with the workspace's models against the row without any."))
     st.caption(write.plain(
-        f"Exact copies of the image that helps a target most by TRAK were planted ({found['planted']} in all, "
+        f"Exact copies of the image that helps a target most by TRAK were planted ({found['copies']} in all, "
         f"{found['each']} targets for each number of copies), and TRAK was computed on models trained anew. Without "
         "copies a score falls, too: an image chosen for its high score scores lower when it is measured again."))
     st.plotly_chart(figure(found), key="sanity", config={"displayModeBar": False},

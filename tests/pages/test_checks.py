@@ -23,7 +23,7 @@ def one(mean: float, half: float | None = 0.05, n: int = 20) -> dict:
 
 
 SANITY = {
-    "checkpoints": 2, "dim": 64, "k": 20, "features": "moco", "seeds": [1, 2], "planted": 15, "each": 1,
+    "checkpoints": 2, "dim": 64, "k": 20, "features": "moco", "seeds": [1, 2], "copies": 15, "each": 1,
     "untrained": {"targets": 12, "chance": 0.2, "ceiling": 0.6,
                   "pairs": {name: {"jaccard": one(j), "spearman": one(s)} for name, j, s in (
                       ("untrained", 0.111, -0.02), ("other", 0.555, 0.8), ("esvm-moco", 1, 1), ("l2-moco", 1, 1))},

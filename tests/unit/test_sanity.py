@@ -89,7 +89,7 @@ def test_the_whole_from_the_command_line(ws, monkeypatch, capfd):
     with pytest.raises(SystemExit) as end:
         cli.main()
     answer = json.loads(capfd.readouterr().out)
-    assert not end.value.code and answer["planted"] == 15 and list(answer["duplicates"]) == ["TRAK", "esvm-moco",
+    assert not end.value.code and answer["copies"] == 15 and list(answer["duplicates"]) == ["TRAK", "esvm-moco",
                                                                                              "l2-moco"]
     assert set(answer["untrained"]["pairs"]) == {"untrained", "other", "unrelated", "esvm-moco",
                                                     "l2-moco"}
