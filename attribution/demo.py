@@ -27,6 +27,7 @@ from attribution import (
     measure,
     projection,
     recipes,
+    sanity,
     support,
     supports,
 )
@@ -378,6 +379,12 @@ def draw_maps(build: Build) -> None:
         projection.keep(workspace, found, seconds, build.record_arrays)
 
 
+def check(build: Build) -> None:
+    """What TRAK says on untrained networks, and of planted duplicates."""
+    workspace = build.workspace
+    sanity.keep(workspace, sanity.measure(workspace, progress=build.progress), {}, build.record_json)
+
+
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
@@ -456,4 +463,5 @@ STEPS = {
     "calibration": calibrate,
     "hubs": list_hubs,
     "map": draw_maps,
+    "sanity": check,
 }

@@ -127,11 +127,12 @@ def keep_answer(workspace, part: str, file: str, answer: dict, about: dict, reco
 
 
 def kept_answer(workspace, part: str, file: str) -> dict | None:
-    """What `keep_answer` kept; None where nothing was, or where the half-models ("halves" of its provenance), the base
-    models ("base") or a ranking ("of": name -> version) are others by now. Raises UserError where it cannot be read."""
+    """What `keep_answer` kept; None where nothing was, or where the half-models ("halves" of its provenance, if it
+    rests on any), the base models ("base") or a ranking ("of": name -> version) are others by now. Raises UserError
+    where it cannot be read."""
     parts = workspace.manifest["parts"]
     about, known = parts.get(part), set(workspace.rankings())
-    if about is None or "lds" not in parts or about["halves"] != halves(workspace):
+    if about is None or "halves" in about and ("lds" not in parts or about["halves"] != halves(workspace)):
         return None
     if about["base"] != parts.get("base", {}).get("digest") or any(
             name not in known or workspace.ranking(name).version != version for name, version in about["of"].items()):

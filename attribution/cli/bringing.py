@@ -1,4 +1,5 @@
-"""Verbs that bring data in: workspace create, locate and remove, import, show, features import, halves import."""
+"""Verbs that bring data in: workspace create, poison, locate and remove, import, show, features import, halves
+import."""
 
 import getpass
 import re
@@ -26,7 +27,7 @@ from attribution.lineup import default_rankings
 from attribution.provenance import made
 from attribution.workspace import DEMO, Workspace
 
-workspace_app = group("workspace", "Workspaces of your own: create, locate, remove.")
+workspace_app = group("workspace", "Workspaces of your own: create, poison, locate, remove.")
 
 Name = Annotated[str, typer.Option(help="What to call it: a-z, 0-9, dot, dash, underscore.")]
 Orientation = Annotated[str | None, typer.Option(help=f"{' or '.join(formats.ORIENTATIONS)}: the first axis's images.")]
@@ -76,6 +77,38 @@ def workspace_create(path: Path,
     if came:
         print(f"with it come the rankings {', '.join(came)}")
     print(f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}")
+
+
+@workspace_app.command("poison")
+def workspace_poison(path: Path,
+                     label: Annotated[str, typer.Option("--class", help="What the poisoned images are labelled as: a "
+                                                                        "class's name or number.")],
+                     n: Annotated[int, typer.Option(help="Training images of other classes to poison.")] = 100,
+                     targets: Annotated[int, typer.Option(help="Validation images to add with the patch.")] = 200,
+                     side: Annotated[int, typer.Option(help="Pixels of the patch's side.")] = 4,
+                     seed: Annotated[int, typer.Option(help="Draws the images.")] = 0,
+                     workspace: Where = DEMO, as_json: AsJson = False):
+    """A copy of a workspace with a backdoor in it: can rankings find the images that it came by?"""
+    from attribution.poison import poison
+
+    source = Workspace.open(workspace)
+    ws = poison(source, path, _class(source, label), n, targets, side, seed)
+    if as_json:
+        return print_json({"workspace": ws.name, "path": str(path), **ws.manifest["parts"]["data"]["poison"]})
+    where = f"--workspace {shlex.quote(str(path))}"
+    name = ws.classes[ws.manifest["parts"]["data"]["poison"]["class"]]
+    print(f"{ws.name}: {n} training images of other classes bear a patch and the label {name}; {targets} triggered "
+          f"validation images come last, from {source.n_val}. Next, with {where}: base train, features train, "
+          "rankings build trak, evaluate backdoor")
+
+
+def _class(ws: Workspace, text: str) -> int:
+    """The number of a class, from it or from its name. Raises UserError for any other text."""
+    if text in ws.classes:
+        return ws.classes.index(text)
+    if text.isascii() and text.isdecimal() and int(text) < len(ws.classes):
+        return int(text)
+    raise UserError(f"no class {text!r} in {ws.name}; it has {', '.join(ws.classes)}")
 
 
 @workspace_app.command("locate")

@@ -1,5 +1,5 @@
 """Verbs that measure: evaluate supports, lds, lds-supports, agreement, calibration, cost, compute, conditioning,
-hubs, mislabels."""
+algorithms, hubs, backdoor, sanity, mislabels."""
 
 from pathlib import Path
 from typing import Annotated
@@ -20,7 +20,7 @@ from attribution.cli import (
     split,
     table,
 )
-from attribution.files import user_path
+from attribution.files import user_path, write_json
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
@@ -153,6 +153,70 @@ def evaluate_hubs(rankings: Rankings = None, k: Annotated[int, typer.Option(help
             "in no list": f"{one['never']:.1%}", "skewness": _number(one["skewness"]),
             "image in most lists": ", ".join(f"{hub['image']} ({hub['lists']})" for hub in one["hubs"][:3])}
            for name, ends in answer["rankings"].items() for end, one in ends.items()])
+
+
+@evaluate_app.command("backdoor")
+def evaluate_backdoor(rankings: Annotated[str | None, typer.Option(
+                          help="Names, with commas; exemplar SVM in each feature set and the stored ones if not "
+                               "given.")] = None,
+                      seeds: Annotated[int, typer.Option(help="Models a removal.")] = 5,
+                      out: Annotated[Path | None, typer.Option(help="A file to write the answer to as well, with how "
+                                                                    "it was made.")] = None,
+                      workspace: Where = DEMO, as_json: AsJson = False):
+    """In a poisoned workspace: do rankings find the poisoned images, and does removing what they accuse end the
+    attack?"""
+    from attribution import backdoor
+    from attribution.provenance import made
+
+    if seeds < 1:
+        raise UserError("give at least one seed")
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        answer = backdoor.measure(ws, split(rankings) if rankings else None, range(seeds), progress)
+    about = made("evaluate backdoor" + (f" --rankings {rankings}" if rankings else "") + f" --seeds {seeds}")
+    backdoor.keep(ws, answer, about)  # the pages show it
+    if out:
+        write_json(user_path(out), backdoor.report(ws, answer, about))
+    if as_json:
+        return print_json(answer)
+    print(f"{answer['n']} poisoned images of class {ws.classes[answer['class']]}; the attack succeeds on "
+          f"{_mean(answer['success'])} of {answer['triggered']} triggered targets, {_mean(answer['untriggered'])} "
+          "without the trigger")
+    table("", [{"ranking": row["ranking"], "among": row["pool"], "chance": row["chance"],
+                **{f"precision@{k}": _mean(one) for k, one in row["precision"].items()},
+                f"poisoned in {answer['n']} accused": row["removed"], "attack without these": _mean(row["success"]),
+                "without random ones": _mean(row["control"]["success"])} for row in answer["rankings"]])
+    table("", [{"removed": name, "attack": _mean(one["success"]), "accuracy": _mean(one["accuracy"])}
+               for name, one in answer["removals"].items()])
+
+
+@evaluate_app.command("sanity")
+def evaluate_sanity(checkpoints: Annotated[int, typer.Option(help="Models that TRAK is computed on, each time.")] = 3,
+                    dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
+                    targets: Annotated[int, typer.Option(help="Whose best image gets copies, for each number of "
+                                                              "them.")] = 20,
+                    workspace: Where = DEMO, as_json: AsJson = False):
+    """Do rankings notice whether the model was trained? What becomes of a score when its image is there twice, or
+    more often? Long; broken off, it goes on."""
+    from attribution import sanity
+    from attribution.provenance import made
+
+    ws = Workspace.open(workspace)
+    with progress_bar() as progress:
+        answer = sanity.measure(ws, checkpoints, dim, targets, progress)
+    if ws.is_free(sanity.PART):  # the pages show it
+        sanity.keep(ws, answer, made(f"evaluate sanity --checkpoints {checkpoints} --dim {dim} --targets {targets}"))
+    if as_json:
+        return print_json(answer)
+    found, scored = answer["untrained"], answer["untrained"]["lds"] or {}
+    table(f"against trained networks, {found['targets']} targets; Jaccard by chance {found['chance']:.3f}",
+          [{"": name, f"Jaccard@{answer['k']}": _mean(one["jaccard"]), "Spearman": _mean(one["spearman"])}
+           for name, one in found["pairs"].items()])
+    table("", [{"TRAK on": name, "LDS": _mean({"mean": one["lds"], "ci": one["ci"]})} for name, one in scored.items()])
+    table(f"scores with copies planted, by those without; {answer['each']} targets a row",
+          [{"method": name, "copies": copies, "one": _mean(row["one"]), "all together": _mean(row["sum"]),
+            f"places of {answer['k']}": _mean(row["places"])}
+           for name, one in answer["duplicates"].items() for copies, row in one.items()])
 
 
 @evaluate_app.command("compute")

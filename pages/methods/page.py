@@ -2,12 +2,12 @@
 
 import streamlit as st
 
-from pages.methods import agreement, algorithms, calibration, compute, cost, features, supports
+from pages.methods import agreement, algorithms, calibration, checks, compute, cost, features, supports
 from pages.ui import look, state
 from pages.ui.figures import report_button
 
 TABS = {"supports": supports.draw, "agreement": agreement.draw, "calibration": calibration.draw, "cost": cost.draw,
-        "compute": compute.draw, "features": features.draw, "algorithms": algorithms.draw}
+        "compute": compute.draw, "features": features.draw, "algorithms": algorithms.draw, "checks": checks.draw}
 state_of = st.session_state
 
 

@@ -18,10 +18,12 @@ BLIND = ("features", "rankings", "recipes", "executors", "train.py", "augment.py
          "curves.py", "lds.py", "labels.py", "formats", "duplicates.py", "disjoint.py", "prune.py", "arms.py",
          "imports.py", "alignment.py", "overlap.py", "builds.py", "detectors", "suspects.py", "decisions.py",
          "corrections.py", "queues.py", "evidence.py", "cost.py", "compute.py", "conditioning.py", "lds_supports.py",
-         "calibration.py", "charts", "report.py", "hubs.py", "reach.py", "projection.py", "algorithms.py")
+         "calibration.py", "charts", "report.py", "hubs.py", "reach.py", "projection.py", "algorithms.py",
+         "sanity.py")
 #: A part of the library -> the parts it must not know.
 MEASURES = {"curves", "lds", "agreement", "labels", "cost", "compute", "conditioning", "lds_supports", "calibration",
-            "charts", "report", "hubs", "reach", "projection", "algorithms"}
+            "charts", "report", "hubs", "reach", "projection", "algorithms",
+            "backdoor", "sanity"}
 FORBIDDEN = {
     "errors": {"*"},
     "adaptive": MEASURES | {"workspace", "store", "runner", "executors", "train", "rankings", "features", "recipes"},
@@ -144,11 +146,13 @@ def test_parts_of_the_library_do_not_import_each_other_in_circles():
 
 @pytest.mark.parametrize("file", sources(*(f"attribution/{name}" for name in BLIND)), ids=str)
 def test_what_is_judged_by_planted_errors_cannot_read_them(file):
-    """Labels before planting are for display and for scoring detectors; nothing that ranks or trains may see them."""
+    """Labels before planting are for display and for scoring detectors; nothing that ranks or trains may see them, nor
+    which images were poisoned."""
     nodes = list(ast.walk(ast.parse((ROOT / file).read_text())))
     assert "truth" not in {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
-    assert not texts & {"truth.parquet", "original", "planted"}
+    assert not texts & {"truth.parquet", "original", "planted", "poison.parquet"}
+    assert not parts_known_to(file) & {"poison", "backdoor"}
 
 
 def test_only_folders_directly_in_pages():

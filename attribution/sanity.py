@@ -1,0 +1,199 @@
+"""Two checks that a ranking should stand: does it notice whether the model was trained, and what becomes of it when its
+best training image is there more than once?
+
+Untrained: TRAK on networks as they are initialised, beside TRAK on the same networks trained, after the model parameter
+randomisation of Adebayo et al., "Sanity Checks for Saliency Maps" (arXiv 1810.03292). What hardly changes does not
+explain what was learned. Similarity asks no classifier, and cannot change.
+
+Duplicates: exact copies of the most helpful image of some targets are planted in the training set, 1, 2, 4 or 8 of it;
+other targets get none, since an image that was chosen for its high score scores lower when it is measured again. TRAK
+is computed anew on models of the larger set; L2 and exemplar SVM on the same features, in which copies are equal.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import numpy as np
+from scipy.stats import spearmanr
+from threadpoolctl import threadpool_limits
+
+from attribution import builds, lds, recipes
+from attribution.agreement import jaccard, means
+from attribution.edits import nothing
+from attribution.errors import UserError
+from attribution.measure import halves, held_out, keep_answer, kept_answer
+from attribution.rankings import first
+from attribution.rankings.similarity import METHODS
+from attribution.workspace import Features, Workspace
+
+PART, FILE = "sanity", "sanity.json"
+CHECKPOINTS, DIM, K = 3, 512, 20
+TARGETS = 200  # that orders are compared for
+COPIES = (0, 1, 2, 4, 8)
+EACH = 20  # targets for each number of copies
+SIMILAR = ("esvm", "l2")
+DRAW = 41  # draws targets
+Progress = Callable[[str, int, int], None]
+
+
+def measure(workspace, checkpoints: int = CHECKPOINTS, dim: int = DIM, each: int = EACH,
+            progress: Progress = lambda *at: None, resamples: int = 500) -> dict:
+    """Both checks on TRAK with the first `checkpoints` of the base models, and on exemplar SVM and L2 in the first
+    feature set: {"checkpoints", "dim", "k", "features", "seeds", "untrained": see `untrained`, "copies": how many
+    copies, "each": targets for each number of them, "duplicates": {"TRAK" and names: see `diluted`}}. What was computed
+    of a model is kept in the data folder; broken off, it goes on.
+
+    Raises UserError where there are no base models, fewer than `checkpoints`, no features, or dattri is missing.
+    """
+    workspace.check_base()
+    builds.needed("dattri")
+    seeds = workspace.manifest["parts"]["base"]["seeds"]
+    if not 1 <= checkpoints <= len(seeds):
+        raise UserError(f"{checkpoints} checkpoints were asked for and {workspace.name} has {len(seeds)} base models; "
+                        f"give 1 to {len(seeds)}")
+    if not workspace.features():
+        raise UserError(f"{workspace.name} has no features, and similarity cannot be checked without; train some with: "
+                        "python -m attribution features train moco")
+    from attribution.train import Trainer
+
+    kept, recipe, seeds = builds.scratch(workspace, PART), recipes.get(workspace.recipe), seeds[: 2 * checkpoints]
+    features = workspace.features()[0]
+    names = [f"{method}-{features}" for method in SIMILAR]
+    # the same as `evaluate compute` keeps
+    trained = builds.trak_factors(workspace, len(seeds), dim, builds.scratch(workspace, "compute"), progress)
+    trainer, before = Trainer(workspace, recipe), _scores(trained[:checkpoints])
+
+    def of_each(what, key, trainer, network):
+        """TRAK's scores on network(seed) of the first seeds, float32 [n_val, images of the trainer]."""
+        return _scores([builds.once(kept / f"{what}-{key}-{seed}-{dim}.npz", lambda number=number, seed=seed: _factors(
+            trainer, network(seed), dim, number, f"{what}, model {number + 1} of {checkpoints}", progress))
+            for number, seed in enumerate(seeds[:checkpoints])])
+
+    base = f"{recipe.hash}-{workspace.manifest['parts']['base'].get('digest')}"
+    rows = {"trained": before, "untrained": of_each("untrained", recipe.hash, trainer, lambda seed: trainer.untrained(
+        seed).eval())}
+    if len(seeds) == 2 * checkpoints:
+        rows["other"] = _scores(trained[checkpoints:])
+    planted = plant(workspace, before, each)
+    larger = enlarged(workspace, planted, features)
+    learner = Trainer(larger, recipe)
+    after = of_each(f"duplicates-{each}-{checkpoints}", base, learner, lambda seed: learner.train(nothing(), seed))
+    methods = {"TRAK": (before.__getitem__, after.__getitem__)}
+    for method, name in zip(SIMILAR, names):
+        methods[name] = workspace.ranking(name).scores, METHODS[method](larger, features).scores
+    with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
+        return {"checkpoints": checkpoints, "dim": dim, "k": K, "features": features, "seeds": seeds[:checkpoints],
+                "untrained": untrained(workspace, rows, names, resamples), "copies": len(larger.copy_of),
+                "each": each, "duplicates": {name: diluted(larger, planted, *one) for name, one in methods.items()}}
+
+
+def untrained(workspace, rows: dict[str, np.ndarray], names: list[str], resamples: int = 500) -> dict:
+    """How far TRAK's order on trained networks is that on the same ones untrained ("untrained") and that on other
+    trained ones ("other", where there are any); how far that on the others is that on the untrained ("unrelated", which
+    share neither seeds nor projections); and how far similarity rankings are those of a workspace without a classifier.
+
+    rows: scores [n_val, n_train] of "trained", "untrained" and maybe "other". {"targets", "chance": Jaccard of random
+    orders, "pairs": {"untrained", "other", "unrelated", names: {"jaccard": of the first K, "spearman": of all scores,
+    {"mean", "ci", "n"} each}}, "lds": {"trained", "untrained", "other": {"lds", "ci"}} and "ceiling", None where there
+    are no held-out halves}. Intervals resample targets (pairs), or halves and targets (LDS).
+    """
+    n = workspace.n_train
+    targets = np.sort(np.random.default_rng(DRAW).permutation(workspace.n_val)[:TARGETS])
+    pairs = {name: compared([(rows["trained"][target], rows[name][target]) for target in targets])
+             for name in ("untrained", "other") if name in rows}
+    if "other" in rows:
+        pairs["unrelated"] = compared([(rows["other"][target], rows["untrained"][target]) for target in targets])
+    blind = Workspace(workspace.path, {**workspace.manifest, "parts": {
+        part: about for part, about in workspace.manifest["parts"].items() if part.startswith("features/")}})
+    for name in names:  # `scores` among the candidates, those of the true class
+        pairs[name] = compared([(workspace.ranking(name).scores(target), blind.ranking(name).scores(target))
+                                for target in targets])
+    scored, ceiling = None, None
+    if "lds" in workspace.manifest["parts"]:
+        masks, margins = held_out(workspace)
+        found = {name: lds.lds(masks, margins, one, resamples=resamples) for name, one in rows.items()}
+        scored, ceiling = {name: {"lds": one.mean, "ci": one.ci} for name, one in found.items()}, lds.ceiling(margins)
+    k = min(K, n)
+    return {"targets": len(targets), "chance": k / (2 * n - k), "pairs": pairs, "lds": scored,
+            "ceiling": ceiling and ceiling.mean}
+
+
+def compared(pairs) -> dict:
+    """Jaccard of the first K and Spearman's correlation of all, over pairs of score rows, as `agreement.means`."""
+    return {"jaccard": means(np.array([jaccard(first(a, K), first(b, K)) for a, b in pairs])),
+            "spearman": means(np.array([spearmanr(a, b).statistic for a, b in pairs]))}
+
+
+def plant(workspace, scores: np.ndarray, each: int = EACH) -> list[tuple[int, int, int]]:
+    """(target, its most helpful image of its own class, copies to plant) for `each` targets and number of COPIES, in a
+    random order; no image twice. scores: [n_val, n_train]. Raises UserError where there are too few targets."""
+    found, taken = [], set()
+    for target in np.random.default_rng(DRAW).permutation(workspace.n_val).tolist():
+        pool = np.flatnonzero(workspace.train_labels == workspace.val_labels[target])
+        image = int(pool[scores[target][pool].argmax()])
+        if len(found) < each * len(COPIES) and image not in taken and scores[target][image] > 0:
+            found.append((target, image, COPIES[len(found) % len(COPIES)]))
+            taken.add(image)
+    if len(found) < each * len(COPIES):
+        raise UserError(f"{each * len(COPIES)} targets with different images that help most are needed, and there are "
+                        f"{len(found)}; use a workspace with more validation images")
+    return found
+
+
+def enlarged(workspace, planted, features: str) -> SimpleNamespace:
+    """The workspace with the copies after its training images, as far as trainings and similarity rankings ask for
+    it; copy_of: the image that each copy is of, int64."""
+    copy_of = np.concatenate([np.full(count, image) for _, image, count in planted])
+    every, known = np.concatenate([np.arange(workspace.n_train), copy_of]), workspace.feature(features)
+    held = Features(features, np.asarray(known.train)[every], known.val)
+    return SimpleNamespace(train_images=np.asarray(workspace.train_images)[every], n_train=len(every),
+                           train_labels=workspace.train_labels[every], val_images=workspace.val_images,
+                           val_labels=workspace.val_labels, n_val=workspace.n_val, classes=workspace.classes,
+                           feature={features: held}.__getitem__, copy_of=copy_of)
+
+
+def diluted(larger, planted, before: Callable, after: Callable) -> dict:
+    """What becomes of an image's score when there are more of it: {copies: {"one": its score with the copies by that
+    without any, "sum": the same of all of them together, "places": how many of the first K they hold}, {"mean", "ci",
+    "n"} over targets each}. before, after: target -> scores of the training images without and with the copies."""
+    n = larger.n_train - len(larger.copy_of)
+    found: dict = {count: [] for count in COPIES}
+    for target, image, count in planted:
+        same = np.append(image, n + np.flatnonzero(larger.copy_of == image))
+        then, now = before(target), after(target)
+        found[count].append([now[image] / then[image], now[same].sum() / then[image],
+                             np.isin(first(now, K), same).sum()])
+    return {str(count): {name: means(np.array(values)) for name, values in zip(("one", "sum", "places"), zip(*some))}
+            for count, some in found.items() if some}
+
+
+def _factors(trainer, network, dim, number, what, progress) -> dict:
+    from attribution.rankings import trak
+
+    return trak.factors(trainer, network, trainer.val_labels.numpy(), dim, number,
+                        progress=lambda *at: progress(f"TRAK, {what}: images", *at))
+
+
+def _scores(factors: list[dict]) -> np.ndarray:
+    from attribution.rankings import trak
+
+    return trak.scores(factors, 0, factors[0]["val"].shape[1])
+
+
+# -- kept, so that a page need not compute
+
+
+def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -> None:
+    """Keeps what was measured as the part "sanity", where a user's parts go, or as record(part, file, answer, about)
+    stores it; about: further provenance."""
+    parts, names = workspace.manifest["parts"], [f"{method}-{answer['features']}" for method in SIMILAR]
+    keep_answer(workspace, PART, FILE, answer, {
+        **({"halves": halves(workspace)} if "lds" in parts else {}), "base": parts["base"].get("digest"),
+        "recipe": workspace.recipe, "hash": recipes.get(workspace.recipe).hash,
+        "of": {name: workspace.ranking(name).version for name in names}, **about}, record)
+
+
+def stored(workspace) -> dict | None:
+    """What was kept last; None where nothing was, or where the halves, the base models or the features are others by
+    now. Raises UserError where it cannot be read."""
+    return kept_answer(workspace, PART, FILE)
