@@ -80,7 +80,11 @@ def _bytes(workspace, part: str) -> int:
 def _seconds(workspace, ranking: Ranking, part: str) -> float | None:
     if part == HALVES:
         return workspace.manifest.get("steps", {}).get("halves")
-    seconds = workspace.manifest["parts"][part].get("seconds")
+    about = workspace.manifest["parts"][part]
+    if "format" in about:  # its own seconds are those of the import; the file may say what it came from
+        origin = [one.get("seconds") for name, one in (about.get("origin") or {}).items() if "/" in name]
+        return sum(origin) if origin and None not in origin else None
+    seconds = about.get("seconds")
     if part == "base" and seconds is not None:  # of one training
         return round(seconds * len(ranking.made_for["seeds"]), 1)
     return seconds

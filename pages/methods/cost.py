@@ -41,8 +41,10 @@ def draw(ws: Workspace) -> None:
         st.error(write.sentence(error))
         return
     rows = cost.card(found, lds, supports)
-    st.plotly_chart(chart(rows, lds), key="cost", config={"displayModeBar": False},
-                    alt="worth of each ranking against the seconds it took to build; the table below has the numbers")
+    if any(row["lds"] is not None or row["auc"] is not None for row in rows):
+        st.plotly_chart(chart(rows, lds), key="cost", config={"displayModeBar": False},
+                        alt="worth of each ranking against the seconds it took to build; the table below has the "
+                            "numbers")
     _caption(ws, found, rows, lds, supports)
     st.html(table_html(rows, found))
     with st.container(horizontal=True, gap="small"):

@@ -41,6 +41,14 @@ def test_what_nobody_timed_is_not_known(ws):
     assert cost.total(cost.measure(ws, ["trak-10"])["rankings"]["trak-10"]["seconds"]) == 105
 
 
+def test_an_import_took_what_its_file_says_and_not_the_time_to_read_it(ws):
+    about = ws.manifest["parts"]["rankings/trak-10"]
+    about |= {"format": "parquet", "seconds": 0.2, "made_for": None}
+    assert cost.measure(ws, ["trak-10"])["rankings"]["trak-10"]["seconds"] == {"rankings/trak-10": None}
+    about["origin"] = {"command": "x", "versions": {}, "rankings/trak-5": {"seconds": 1466.2}}
+    assert cost.measure(ws, ["trak-10"])["rankings"]["trak-10"]["seconds"] == {"rankings/trak-10": 1466.2}
+
+
 def test_base_models_of_another_recipe_are_not_what_it_rests_on(ws):
     ws.manifest["parts"]["base"] = {"hash": "y", "seeds": [0, 1], "seconds": 2.0}
     ws.manifest["parts"]["rankings/trak-10"]["made_for"] = {"hash": "x", "seeds": [0, 1]}
