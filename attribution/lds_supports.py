@@ -17,6 +17,7 @@ from attribution import curves, measure
 from attribution import lds as scoring
 from attribution.errors import UserError
 from attribution.files import read_array
+from attribution.rankings import unchanged
 from attribution.studies import Study
 from attribution.support import Support
 
@@ -241,9 +242,9 @@ PART = "lds_supports"
 def keep(workspace, found: PerTarget, about: dict, record: Callable | None = None) -> None:
     """Keeps LDS of single targets as the part "lds_supports", where a user's parts go, or as record(part, arrays,
     about) stores it; about: further provenance."""
-    about = {"rankings": list(found.names), "reliability": found.reliability,
+    about = {**about, "rankings": list(found.names), "reliability": found.reliability,
              "versions": {name: workspace.ranking(name).version for name in found.names},
-             "halves": workspace.manifest["parts"]["lds"].get("digest"), **about}
+             "halves": workspace.manifest["parts"]["lds"].get("digest")}
     arrays = {"targets": found.targets, "values": found.values}
     if record:
         record(PART, arrays, about)
@@ -262,9 +263,8 @@ def stored(workspace) -> PerTarget | None:
         return None
     targets = np.asarray(read_array(workspace.folder(PART) / "targets.npy"), np.int64)
     values = np.asarray(read_array(workspace.folder(PART) / "values.npy", len(about["rankings"]), len(targets)))
-    known = set(workspace.rankings())
-    kept = [at for at, name in enumerate(about["rankings"])
-            if name in known and workspace.ranking(name).version == about["versions"][name]]
+    same = unchanged(workspace, about["versions"])
+    kept = [at for at, name in enumerate(about["rankings"]) if name in same]
     names = tuple(about["rankings"][at] for at in kept)
     return PerTarget(names, targets, values[kept], {name: about["reliability"][name] for name in names})
 

@@ -135,13 +135,13 @@ def evaluate_hubs(rankings: Rankings = None, k: Annotated[int, typer.Option(help
     from attribution.provenance import made
 
     ws = Workspace.open(workspace)
-    k, chosen = hubs.check(k), list(dict.fromkeys(names(ws, rankings)))
+    k, chosen, listed = hubs.check(k), list(dict.fromkeys(names(ws, rankings))), ws.rankings()
     found = {name: hubs.stored(ws, name) for name in chosen}
     lacking = [name for name, lists in found.items() if lists is None]
     with progress_bar() as progress:
         for lists in hubs.measure(ws, lacking, progress):
             found[lists.ranking] = lists
-            if ws.is_free(hubs.part(lists.ranking)):  # Explore shows it
+            if lists.ranking in listed and ws.is_free(hubs.part(lists.ranking)):  # Explore shows it
                 hubs.keep(ws, lists, made(f"evaluate hubs --rankings {lists.ranking}"))
     answer = {"k": k, "n_train": ws.n_train, "rankings": {
         name: {end: hubs.summary(lists, k, end) for end in hubs.ENDS[: 1 + lists.signed]}

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from attribution import UserError, Workspace, calibration, jobs
+from attribution import UserError, Workspace, calibration, jobs, provenance
 from attribution.edits import nothing, remove
 from attribution.lds_supports import base_margins
 from attribution.recipes import get
@@ -169,9 +169,12 @@ def test_a_summary_names_those_that_foretell_nothing(ws):
 def test_what_is_kept_holds_while_the_rankings_do(ws):
     rows = calibration.gather(ws)
     assert calibration.stored(ws) is None and not calibration.same(None, rows)
-    calibration.keep(ws, rows, {})
+    calibration.keep(ws, rows, provenance.made("evaluate calibration"))  # which has versions, too: the libraries'
     ws = Workspace.open(ws.path)
     assert calibration.same(calibration.stored(ws), rows)
+    ws.manifest["parts"]["base"] = {"digest": "another"}
+    assert calibration.stored(ws) is None, "changes are against margins of base models"
+    ws = Workspace.open(ws.path)
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = "another"
     ws._rankings.clear()
     assert calibration.stored(ws) is None

@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from attribution import UserError, Workspace, lds_supports, studies
+from attribution.provenance import made
 from attribution.store import Store
 from attribution.support import Support
 from tests import tiny
@@ -134,7 +135,7 @@ def test_a_report_leaves_unfinished_and_wrong_targets_out(ws):
 def test_what_is_kept_holds_while_rankings_and_halves_do(ws):
     got = lds_supports.per_target(ws, ["trak-10", "random"], [0, 3])
     assert lds_supports.stored(ws) is None
-    lds_supports.keep(ws, got, {})
+    lds_supports.keep(ws, got, made("evaluate lds-supports"))  # which has versions of its own: the libraries'
     ws = Workspace.open(ws.path)
     kept = lds_supports.stored(ws)
     assert kept.names == got.names and kept.of("trak-10") == got.of("trak-10") and kept.reliability == got.reliability
