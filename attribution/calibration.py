@@ -96,9 +96,10 @@ def gather(workspace, store=None, progress: Callable = lambda *at: None) -> Rows
 
 
 def _traces(workspace, store, progress):
-    """(source, target, ids, seeds, mean margin) of every k of every removal support."""
+    """(source, target, ids, seeds, mean margin) of every k of every removal support of a ranking that is listed."""
     found = supports.table(workspace, store)
-    found = found[found.kind == "remove"]
+    # those that are not listed are a listed one's own sets in another guise, and no others'
+    found = found[(found.kind == "remove") & found.ranking.isin(workspace.rankings())]
     for at, row in enumerate(found.itertuples(), 1):
         ids = prefix(workspace, workspace.ranking(row.ranking), row.target, "remove", row.k_max)
         probes: dict[int, list] = {}

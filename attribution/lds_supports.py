@@ -30,7 +30,7 @@ LEAST = 4  # targets, or rankings, below which no correlation is given
 
 @dataclass(frozen=True)
 class PerTarget:
-    """LDS of single targets. values: float32 [rankings, targets], NaN where a ranking does not rank for one.
+    """LDS of single targets. values: float32 [rankings, targets], NaN where a ranking does not score for one.
     reliability: ranking -> what correlation over targets two measurements like this one would have, None where it is
     unknown."""
 
@@ -56,14 +56,13 @@ def wanted(study: Study) -> tuple[list[str], np.ndarray]:
 
 
 def per_target(workspace, names: list[str], targets, progress: Callable = lambda *at: None) -> PerTarget:
-    """LDS of each target on the held-out halves, for those of the rankings that keep every score.
+    """LDS of each target on the held-out halves; a ranking that does not keep every score has none for any.
 
-    Raises UserError where the workspace has no held-out halves, or no such ranking or target is left.
+    Raises UserError where the workspace has no held-out halves, or no ranking with scores or no target is left.
     """
     masks, margins = measure.held_out(workspace)
-    names = [name for name in names if workspace.ranking(name).complete]
     targets = np.asarray(targets, np.int64)
-    if not names or not len(targets):
+    if not any(workspace.ranking(name).complete for name in names) or not len(targets):
         raise UserError("LDS and supports are compared on the targets of a study, under rankings that keep every "
                         "score; ask for a study of such rankings first")
     values = np.full((len(names), len(targets)), np.nan, np.float32)
@@ -72,7 +71,7 @@ def per_target(workspace, names: list[str], targets, progress: Callable = lambda
         for at, name in enumerate(names):
             ranking = workspace.ranking(name)
             known = np.flatnonzero(np.isin(targets, ranking.targets))
-            if len(known):
+            if len(known) and ranking.complete:
                 scores = np.array([ranking.scores(target) for target in targets[known].tolist()])
                 found = scoring.lds(masks, margins, scores, targets[known], resamples=0)
                 values[at, known] = found.per_target

@@ -233,7 +233,8 @@ def export_ranking(ranking: RankingName, out: Annotated[Path, typer.Option(help=
     wanted = np.array(parse_images(targets, ws.n_val, "validation")) if targets else found.targets
     if len(absent := np.setdiff1d(wanted, found.targets)):
         raise UserError(f"{ranking} ranks nothing for the validation image {absent[0]}; leave it out of --targets")
-    source = f"features/{found.feature}" if isinstance(found, Similarity) else f"rankings/{ranking}"
+    of = getattr(found, "inner", found)
+    source = f"features/{of.feature}" if isinstance(of, Similarity) else f"rankings/{of.name}"
     of = {key: value for key, value in ws.manifest["parts"].get(source, {}).items()
           if key not in ("files", "home", "digest")}
     words = ["export", "ranking", "--ranking", ranking, *(["--targets", targets] if targets else []), "--top", str(top),

@@ -224,6 +224,7 @@ def test_lines_differ_in_colour_and_in_dash():
     assert len({line[0] for line in lines}) == len({line[1] for line in lines}) == 6
     assert palette.line("esvm-moco")[:2] == palette.line("esvm-dino")[:2]
     assert palette.line("esvm-moco")[2] != palette.line("esvm-dino")[2]
+    assert palette.line("esvm-dino@all") == palette.line("esvm-dino") and palette.line("random@all")[1] == "dot"
 
 
 def test_names_are_escaped():

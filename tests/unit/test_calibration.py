@@ -106,6 +106,13 @@ def test_supports_are_added_up_by_hand(ws):
     assert calibration.of(rows, "trak-10", "random").tolist() == [False, True]
 
 
+def test_a_ranking_s_own_sets_are_no_others_by_another_name(ws):
+    table = pd.read_parquet(ws.path / "supports.parquet")
+    pd.concat([table, table.assign(ranking=table.ranking + "@true")]).to_parquet(ws.path / "supports.parquet")
+    rows = calibration.gather(ws)
+    assert rows.sources == ("trak-10", "random") and not calibration.of(rows, "trak-10", "others").any()
+
+
 def test_relabelled_sets_are_left_out_and_confirmations_pooled(ws):
     table = pd.read_parquet(ws.path / "supports.parquet").to_dict("records")
     probe = {"k": 4, "seeds": [5, 6], "predictions": [0, 0], "wrong": 0, "flipped": False, "margin": 0.95,
