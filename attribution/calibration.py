@@ -22,6 +22,7 @@ from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.lds_supports import base_margins, correlation
 from attribution.probes import prefix
+from attribution.rankings import unchanged
 
 #: whose images were removed, in the words of the tables
 WHOSE = {"own": "its own first k", "others": "what others put first", "random": "random, of the class"}
@@ -95,9 +96,10 @@ def gather(workspace, store=None, progress: Callable = lambda *at: None) -> Rows
 
 
 def _traces(workspace, store, progress):
-    """(source, target, ids, seeds, mean margin) of every k of every removal support."""
+    """(source, target, ids, seeds, mean margin) of every k of every removal support of a ranking that is listed."""
     found = supports.table(workspace, store)
-    found = found[found.kind == "remove"]
+    # those that are not listed are a listed one's own sets in another guise, and no others'
+    found = found[(found.kind == "remove") & found.ranking.isin(workspace.rankings())]
     for at, row in enumerate(found.itertuples(), 1):
         ids = prefix(workspace, workspace.ranking(row.ranking), row.target, "remove", row.k_max)
         probes: dict[int, list] = {}
@@ -296,9 +298,8 @@ def keep(workspace, rows: Rows, about: dict, record: Callable | None = None) -> 
     """Keeps what was gathered as the part "calibration", where a user's parts go, or as record(part, arrays, about)
     stores it; about: further provenance."""
     known = set(workspace.rankings())
-    about = {"rankings": list(rows.names), "sources": list(rows.sources),
-             "versions": {name: workspace.ranking(name).version for name in {*rows.names, *rows.sources} & known},
-             **about}
+    about = {**about, "rankings": list(rows.names), "sources": list(rows.sources), "base": _base(workspace),
+             "versions": {name: workspace.ranking(name).version for name in {*rows.names, *rows.sources} & known}}
     arrays = {name: getattr(rows, name) for name in ARRAYS}
     if record:
         record(PART, arrays, about)
@@ -309,13 +310,11 @@ def keep(workspace, rows: Rows, about: dict, record: Callable | None = None) -> 
 
 
 def stored(workspace) -> Rows | None:
-    """What was kept last; None where nothing was, or a ranking of it is another by now, or gone, or one with a sign has
-    come."""
+    """What was kept last; None where nothing was, or a ranking of it or the base models are others by now, or gone, or
+    one with a sign has come."""
     about = workspace.manifest["parts"].get(PART)
-    if about is None or signed(workspace) != about["rankings"]:
-        return None
-    known = set(workspace.rankings())
-    if any(name not in known or workspace.ranking(name).version != then for name, then in about["versions"].items()):
+    if about is None or signed(workspace) != about["rankings"] or about.get("base", _base(workspace)) != \
+            _base(workspace) or unchanged(workspace, about["versions"]) != set(about["versions"]):
         return None
     arrays = {name: np.asarray(read_array(workspace.folder(PART) / f"{name}.npy")) for name in ARRAYS}
     n = len(arrays["target"])
@@ -323,6 +322,10 @@ def stored(workspace) -> Rows | None:
         raise UserError(f"the arrays in {workspace.folder(PART)} do not fit each other; measure again with: "
                         "evaluate calibration")
     return Rows(tuple(about["rankings"]), tuple(about["sources"]), **arrays)
+
+
+def _base(workspace) -> str | None:
+    return workspace.manifest["parts"].get("base", {}).get("digest")
 
 
 def same(a: Rows | None, b: Rows | None) -> bool:

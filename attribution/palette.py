@@ -16,7 +16,7 @@ OPEN = ("ridge", "signed")
 
 
 def line(ranking: str) -> tuple[str, str, str]:
-    """(colour, dash, marker) of a ranking, in Plotly's words."""
-    method, _, features = ranking.partition("-")
+    """(colour, dash, marker) of a ranking, in Plotly's words; "NAME@all", of other candidates, is drawn as NAME."""
+    method, _, features = ranking.partition("@")[0].partition("-")
     colour, dash = METHODS.get(method) or OTHERS[sum(ranking.encode()) % len(OTHERS)]
     return colour, dash, MARKERS.get(features, "circle")

@@ -413,7 +413,7 @@ def _section(workspace, store, what: str, table) -> str:
 
 
 def _study(workspace, store) -> str:
-    found, lds = studies.study(workspace, store), measured_lds(workspace)
+    found, lds = studies.chosen(workspace, studies.study(workspace, store)), measured_lds(workspace)
     measured, parts = studies.evaluate(found), []
     if found.tables:
         parts.append(_chart(charts.chart(workspace, store, "supports"), "supports"))
@@ -459,7 +459,8 @@ def _agreement(workspace, store) -> str:
 
 
 def _orthogonality(workspace, store) -> str:
-    told = lds_supports.report(workspace, studies.study(workspace, store), lds_supports.stored(workspace))
+    told = lds_supports.report(workspace, studies.chosen(workspace, studies.study(workspace, store)),
+                               lds_supports.stored(workspace))
     return "".join(_table(
         ["ranking", "targets", "censored", "Spearman", "95 %", "p", "margin fixed", "LDS reliability"],
         [[_name(name), row["n"], row["censored"], _number(row["spearman"]), _ends(row["ci"]), _p(row["p"]),

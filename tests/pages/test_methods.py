@@ -76,7 +76,8 @@ def test_the_study_a_workspace_brings(folder):
     assert "1 planted errors" in texts(app) and "100 held-out halves with 5 seeds" in texts(app)
     assert "<b>0.80</b>" in html(app) and "&gt; 20" in html(app) and "<b>0.610</b>" in html(app)
     assert [code.value for code in app.code if "evaluate" in code.value][:2] == [
-        f"python -m attribution evaluate {verb} --json --workspace {folder}" for verb in ("supports", "lds")]
+        f"python -m attribution evaluate {verb} --json --workspace {folder}"
+        for verb in ("supports --protocol default --rankings trak-10,random", "lds")]
 
 
 def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
@@ -223,6 +224,7 @@ def test_lines_differ_in_colour_and_in_dash():
     assert len({line[0] for line in lines}) == len({line[1] for line in lines}) == 6
     assert palette.line("esvm-moco")[:2] == palette.line("esvm-dino")[:2]
     assert palette.line("esvm-moco")[2] != palette.line("esvm-dino")[2]
+    assert palette.line("esvm-dino@all") == palette.line("esvm-dino") and palette.line("random@all")[1] == "dot"
 
 
 def test_names_are_escaped():

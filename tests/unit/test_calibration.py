@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from attribution import UserError, Workspace, calibration, jobs
+from attribution import UserError, Workspace, calibration, jobs, provenance
 from attribution.edits import nothing, remove
 from attribution.lds_supports import base_margins
 from attribution.recipes import get
@@ -106,6 +106,13 @@ def test_supports_are_added_up_by_hand(ws):
     assert calibration.of(rows, "trak-10", "random").tolist() == [False, True]
 
 
+def test_a_ranking_s_own_sets_are_no_others_by_another_name(ws):
+    table = pd.read_parquet(ws.path / "supports.parquet")
+    pd.concat([table, table.assign(ranking=table.ranking + "@true")]).to_parquet(ws.path / "supports.parquet")
+    rows = calibration.gather(ws)
+    assert rows.sources == ("trak-10", "random") and not calibration.of(rows, "trak-10", "others").any()
+
+
 def test_relabelled_sets_are_left_out_and_confirmations_pooled(ws):
     table = pd.read_parquet(ws.path / "supports.parquet").to_dict("records")
     probe = {"k": 4, "seeds": [5, 6], "predictions": [0, 0], "wrong": 0, "flipped": False, "margin": 0.95,
@@ -169,9 +176,12 @@ def test_a_summary_names_those_that_foretell_nothing(ws):
 def test_what_is_kept_holds_while_the_rankings_do(ws):
     rows = calibration.gather(ws)
     assert calibration.stored(ws) is None and not calibration.same(None, rows)
-    calibration.keep(ws, rows, {})
+    calibration.keep(ws, rows, provenance.made("evaluate calibration"))  # which has versions, too: the libraries'
     ws = Workspace.open(ws.path)
     assert calibration.same(calibration.stored(ws), rows)
+    ws.manifest["parts"]["base"] = {"digest": "another"}
+    assert calibration.stored(ws) is None, "changes are against margins of base models"
+    ws = Workspace.open(ws.path)
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = "another"
     ws._rankings.clear()
     assert calibration.stored(ws) is None
