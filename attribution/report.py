@@ -32,6 +32,7 @@ from attribution import (
     supports,
 )
 from attribution.charts.drawing import encode
+from attribution.charts.stored import MEASURES
 from attribution.errors import UserError
 from attribution.lineup import Row, default_rankings, line_up
 from attribution.measure import measured_lds
@@ -151,13 +152,13 @@ def _p(value) -> str | None:
 
 
 def _seconds(value) -> str | None:
-    if value is None:
-        return None
+    if not value:
+        return None if value is None else "none"
     return f"{value:,.1f} s" if value < 60 else f"{value / 60:,.1f} min" if value < 7200 else f"{value / 3600:,.1f} h"
 
 
 def _size(n) -> str | None:
-    return None if n is None else f"{n / 1e6:,.2f} MB"
+    return None if n is None else f"{n / 1e6:,.2f} MB" if n else "none"
 
 
 def _picture(workspace, image: np.ndarray, side: int, alt: str) -> str:
@@ -438,7 +439,9 @@ def _study(workspace, store) -> str:
         rows = [[_name(name), _number(row["lds"], 3), _ends(row["ci"], 3)] for name, row in lds["rankings"].items()]
         ceiling = [["noise ceiling", _number(lds["ceiling"], 3), None]]
         parts.append(_table(["ranking", "LDS", "95 %"], rows + ceiling,
-                            f"LDS over {lds['masks']} held-out halves with {lds['seeds']} seeds each", (1, 2)))
+                            f"LDS over {lds['masks']} held-out halves with {lds['seeds']} seeds each, the linear "
+                            "datamodeling score: how sure models trained on halves are, correlated in rank with what "
+                            "a ranking's scores foretell; mean over targets", (1, 2)))
     return f"<section><h2>The study: supports and LDS</h2>{''.join(parts)}</section>" if parts else ""
 
 
@@ -450,12 +453,12 @@ def _agreement(workspace, store) -> str:
             one = told["pairs"][a][b]
             rows.append([_name(a), _name(b), *(text for measure in agreement.MEASURES for text in (
                 _number(one[measure]["mean"], 3), _ends(one[measure]["ci"], 3)))])
-    heads = [text for measure in agreement.MEASURES for text in (measure, "95 %")]
+    heads = [text for measure in agreement.MEASURES for text in (MEASURES[measure].format(k=told["k"]), "95 %")]
     classes = [[_name(name), *(text for key in ("same_class", "cross_class") for text in (
         _number(one[key]["mean"], 3), _ends(one[key]["ci"], 3)))] for name, one in told["rankings"].items()]
-    return _table(["ranking", "and", *heads], rows, f"Agreement of the first {told['k']}, {told['targets']} targets",
+    return _table(["ranking", "and", *heads], rows, f"Agreement of the first {told['k']}, {told['targets']:,} targets",
                   range(2, 8)) + _table(["ranking", "of the target's class", "95 %", "of another", "95 %"], classes,
-                                        f"Classes of the first {told['k']}", range(1, 5))
+                                        f"Whose labels the first {told['k']} carry, as shares of them", range(1, 5))
 
 
 def _orthogonality(workspace, store) -> str:
@@ -487,7 +490,7 @@ def _conditioning(workspace, store) -> str:
              _ends(row["same_class"]["ci"], 3), *_areas(worth, conditioning.ranking_of(name, which, one["published"]))]
             for name, one in found["rankings"].items() for which, row in one["sets"].items()]
     last = ["noise ceiling", None, _number(found["ceiling"], 3), *[None] * (3 + 2 * len(worth))]
-    return _table(["ranking", "candidates", "LDS", "95 %", f"of the class in {found['k']}", "95 %",
+    return _table(["ranking", "candidates", "LDS", "95 %", f"of the class, first {found['k']}", "95 %",
                    *_area_heads(worth)], [*rows, last], "Worth by candidates", range(2, len(last)))
 
 
@@ -526,7 +529,8 @@ def _cost(workspace, store) -> str:
 def _features(workspace, store) -> str:
     rows = [[row["features"], row["dim"], _seconds(row["seconds"]), _number(row["knn_accuracy"], 3),
              row["measured_on"] or None] for row in cost.of_features(workspace, *cost.worth(workspace, store))]
-    return _table(["features", "dimensions", "training", "kNN accuracy", "on"], rows, "Feature sets", (1, 2, 3))
+    return _table(["features", "dimensions", "training", "kNN accuracy", "on"], rows,
+                  "Feature sets; the table before has LDS and removal AUC of their rankings", (1, 2, 3))
 
 
 # -- where it comes from

@@ -92,7 +92,7 @@ def compared(workspace, store, measure: str = "jaccard") -> Chart | None:
                     [[one and one["ci"] for one in row] for row in cells], (-1 if measure == "spearman" else 0, 1))
     title = MEASURES[measure].format(k=found.k)
     return Chart(f"Agreement of rankings: {title}", f"the first {found.k} training images of each, means over "
-                 f"{told['targets']} targets with 95 % bootstrap intervals over targets; "
+                 f"{told['targets']:,} targets with 95 % bootstrap intervals over targets; "
                  f"{_made(workspace, agreement.PART)}", [Panel(title, matrix=matrix)], height=0.5 + 0.42 * len(names))
 
 
@@ -196,7 +196,7 @@ def spent(workspace, store) -> Chart | None:
         some = [(row, *_area(one, compute.ranking_of(row))) for row in rows]
         panels.append(_spent(f"{KINDS[kind]} AUC", "AUC", [point for point in some if point[1] is not None], ends))
     if found["ceiling"] is not None:
-        panels[0].levels.append((found["ceiling"], f"noise ceiling {found['ceiling']:.2f}"))
+        panels[0].levels.append((found["ceiling"], f"noise ceiling {found['ceiling']:.3f}"))
     n = max(row["n_targets"] for row in rows)
     return Chart("Worth against compute", f"{_halves(found, n)}; {_studied(worth)}numbers are models trained, areas "
                  f"bytes; {_recipe(workspace)}; {_made(workspace, compute.PART)}", panels, height=2.6)

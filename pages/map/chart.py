@@ -13,8 +13,8 @@ DRAWN = {"train": 10_000, "val": 2_000}
 #: Paul Tol's muted set, told apart by everyone; a tenth class is grey. Names stand on the map as well.
 COLOURS = ("#CC6677", "#6A5ACD", "#C9AF45", "#117733", "#56A9D6", "#882255", "#44AA99", "#999933", "#AA4499", "#8C8C8C")
 GREY = "#8C8C8C"
-#: of the names on the map: dark on light in either theme
-NAMED = {"font": {"size": 12, "color": "#111111"}, "bgcolor": "rgba(255,255,255,0.72)", "borderpad": 1}
+#: of the names on the map: in the theme's own colour, on a veil that either theme shows through
+NAMED = {"font": {"size": 12}, "bgcolor": "rgba(128,128,128,0.3)", "borderpad": 1}
 
 
 def drawn(n: int, most: int, keep=()) -> np.ndarray:

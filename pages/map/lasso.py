@@ -47,14 +47,12 @@ def _shapes(selection) -> list[np.ndarray]:
 
 def draw(ws: Workspace, found: Projection, selection, on_image: Callable[[int], None],
          on_target: Callable[[int], None]) -> None:
-    """The set that a selection of the chart makes. on_image(training image) and on_target(validation image) are called
-    where one is chosen."""
+    """The set that a selection of the chart makes, if it does. on_image(training image) and on_target(validation image)
+    are called where one is chosen."""
     train, val = chosen(ws, found, selection)
-    st.markdown("##### The set")
     if not len(train) and not len(val):
-        st.caption("Draw a lasso or a box on the map: the images in it are a set, to be removed in Brittleness, looked "
-                   "through in the audit, or explored.")
         return
+    st.markdown("##### The set")
     st.markdown(write.plain(set_text(ws, train, val)))
     near = val if len(val) else nearest(found, train)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):

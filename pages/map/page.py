@@ -20,7 +20,7 @@ def main() -> None:
     ws = look.workspace()
     if state_of.pop(state.GO_TO, None) is not None:
         st.switch_page("pages/explore/page.py", query_params={})  # the target goes along
-    st.header("Where do they lie?", anchor=False)
+    st.header("Where do the images lie?", anchor=False)
     names = ws.features()
     if not names:
         st.info("There is no feature set yet, and a map is drawn of one. Train one here, or bring your own:")
@@ -43,6 +43,8 @@ def main() -> None:
     except UserError as error:
         st.error(write.sentence(error))
         return
+    st.caption("Draw a lasso or a box on the map: the images in it are a set, to be removed in Brittleness, looked "
+               "through in the audit, or explored.")
     picked = st.plotly_chart(
         _figure(ws, found, look.stamp(ws), name, target, tuple(ids.tolist()), end == "harmful", ranking, label, val),
         key="map", on_select="rerun", selection_mode=("points", "box", "lasso"), config=PICTURE, theme="streamlit",

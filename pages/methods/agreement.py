@@ -55,6 +55,7 @@ def _compared(ws: Workspace) -> None:
     st.plotly_chart(_matrix(told, measure), key="agreement matrix", config={"displayModeBar": False},
                     alt=f"{NAMES[measure]} of every two rankings; the table below has the numbers")
     st.html(pairs_html(told))
+    st.caption(f"Whose labels the first {told['k']} of each carry, as shares of them.")
     st.html(classes_html(told))
     _take_away(ws, told, measure)
     _targets(ws, found, measure)
@@ -84,7 +85,8 @@ def _matrix(told: dict, measure: str) -> go.Figure:
         ygap=2, hovertemplate="%{customdata}<extra></extra>", colorscale="RdBu" if low else "Blues",
         colorbar={"thickness": 10, "len": 0.9}))
     chart.update_layout(height=110 + 46 * len(names), width=220 + 90 * len(names),
-                        margin={"l": 8, "r": 8, "t": 8, "b": 8}, yaxis={"autorange": "reversed"})
+                        margin={"l": 8, "r": 8, "t": 8, "b": 8}, xaxis={"showgrid": False},
+                        yaxis={"autorange": "reversed", "showgrid": False})
     return chart
 
 
@@ -103,14 +105,14 @@ def pairs_html(told: dict) -> str:
             cells = "".join(_cells(told["pairs"][a][b][measure]) for measure in NAMES)
             body += (f"<tr><td>{words.swatch(a)}{write.escape(a)}</td><td>{words.swatch(b)}{write.escape(b)}</td>"
                      f"{cells}</tr>")
-    return words.framed(f"<tr><th></th><th></th>{heads}</tr>", body)
+    return words.framed(f"<tr><th>ranking</th><th>and</th>{heads}</tr>", body)
 
 
 def classes_html(told: dict) -> str:
     """What share of each ranking's first images carry the target's class, and another."""
     body = "".join(f"<tr><td>{words.swatch(name)}{write.escape(name)}</td>{_cells(one['same_class'])}"
                    f"{_cells(one['cross_class'])}</tr>" for name, one in told["rankings"].items())
-    return words.framed('<tr><th></th><th class="n">of the target\'s class</th><th>95 %</th>'
+    return words.framed('<tr><th>ranking</th><th class="n">of the target\'s class</th><th>95 %</th>'
                         '<th class="n">of another</th><th>95 %</th></tr>', body)
 
 
@@ -165,8 +167,8 @@ def _targets(ws: Workspace, found: agreement.Agreement, measure: str) -> None:
         tile.pop("mark", None)
         tile["caption"] = f"{value:.2f}"
         tile["text"] += f", {NAMES[measure]} {value:.3f}"
+    st.caption(write.plain(f"{NAMES[measure]} of {a} and {b}, least first. Choose a target to see its lineup."))
     strip("disagreement", data, on_pick=lambda tile: _go(tile["id"]))
-    st.caption(write.plain(f"{NAMES[measure]} of {a} and {b}, least first. Choose one to see its lineup."))
 
 
 def _go(target: int) -> None:

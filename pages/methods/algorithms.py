@@ -84,13 +84,13 @@ def _ask(ws: Workspace, busy: bool) -> None:
 
 def _made(ws: Workspace, found: algorithms.Change) -> str:
     about = ws.manifest["parts"][algorithms.PART]
-    named = ", ".join(f"{name} {hash_}: {right:.1%} of the validation images right" for name, hash_, right in zip(
-        found.recipes, found.about["hashes"], found.about["accuracy"]))
+    named = ", ".join(f"{name} {hash_}: {write.percent(right)} of the validation images right"
+                      for name, hash_, right in zip(found.recipes, found.about["hashes"], found.about["accuracy"]))
     lds = found.about.get("lds")
     judged = f" LDS is on held-out halves trained by {found.recipes[0]}, which favours that recipe." if lds else ""
     return (f"{write.count(ws.n_val)} targets, 95 % over targets; {named}; {found.about['dim']} dimensions.{judged} "
-            f"Influence of {found.about['moved']:.0%} of the training images changed more between the recipes than "
-            f"between the two sets of models. Made {about.get('made', '')} by {about.get('command', '')}.")
+            f"Influence of {write.percent(found.about['moved'], 0)} of the training images changed more between the "
+            f"recipes than between the two sets of models. Made {about.get('made', '')} by {about.get('command', '')}.")
 
 
 def tables_html(found: algorithms.Change) -> list[str]:
@@ -119,6 +119,8 @@ def _target(ws: Workspace, found: algorithms.Change) -> None:
     """One target's most helpful images under both, and what rose and fell most."""
     first, second = found.recipes
     st.markdown("##### One target under both")
+    st.caption(write.plain(f"Beneath an image its standardised score, {first} → {second}. Click one to see the "
+                           "target's lineup."))
     target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
     label = int(ws.val_labels[target])
     heads = {"first": first, "second": second, "risen": "risen most", "fallen": "fallen most"}
@@ -140,14 +142,14 @@ def _target(ws: Workspace, found: algorithms.Change) -> None:
                 f'<div class="name">{name}</div><div class="lu-faint">validation image {target}</div></div>', width=150)
         with st.container():
             strip("algorithms target", {
-                "layout": "rows", "of": target, "rows": rows, "selected": None, "scale": scale, "pitch": 76,
+                "layout": "rows", "of": target, "rows": rows, "selected": None, "scale": scale, "pitch": 70,
                 "zoom": 5 if scale > 1 else 2, "atlas": atlas.atlas(ws, "train", shown)},
                 on_pick=lambda tile: _go(target))
-    st.caption(write.plain(f"Beneath an image its standardised score, {first} → {second}. Click one to see the "
-                           "target's lineup."))
 
 
 def _most(ws: Workspace, found: algorithms.Change) -> None:
+    st.caption("Root mean square change of the standardised score over all targets, those first that are furthest "
+               "above their noise.")
     ids = algorithms.most_changed(found, MOST)
     texts = [f"training image {image}, {ws.classes[ws.train_labels[image]]}, change {found.change[image]:.2f}, noise "
              f"{found.noise[image]:.2f}" for image in ids]
@@ -158,8 +160,6 @@ def _most(ws: Workspace, found: algorithms.Change) -> None:
             "id": "most", "label": "training images whose influence changed most, most first",
             "tiles": tiles(places, ids, texts, caption=[ws.classes[ws.train_labels[image]] for image in ids],
                            mark=[f"{found.change[image]:.2f}" for image in ids])}]})
-    st.caption("Root mean square change of the standardised score over all targets, those first that are furthest "
-               "above their noise.")
 
 
 def chart(ws: Workspace, found: algorithms.Change) -> go.Figure:

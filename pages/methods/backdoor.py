@@ -97,7 +97,7 @@ def _label(row: dict, name: str) -> str:
 
 
 def _percent(one: dict) -> str:
-    return f"{one['mean']:.1%}"
+    return write.percent(one["mean"])
 
 
 def _made(ws: Workspace, found: dict) -> str:
@@ -135,7 +135,7 @@ def figure(found: dict, name: str) -> go.Figure:
             error_x={"type": "data", "symmetric": False, "width": 4, "color": "#808080",
                      "array": [high - mean for mean, (_, high) in zip(means, ends)],
                      "arrayminus": [mean - low for mean, (low, _) in zip(means, ends)]},
-            customdata=[f"{write.escape(_label(row, name))}: {mean:.1%} ({_interval(one)})"
+            customdata=[f"{write.escape(_label(row, name))}: {write.percent(mean)} ({_interval(one)})"
                         for row, mean, one in zip(rows, means, values)],
             hovertemplate="%{customdata}<extra></extra>", row=1, col=column)
         for title, other, (colour, marker) in others:
@@ -163,7 +163,7 @@ def table_html(found: dict, name: str) -> str:
     body = ""
     for row in found["rankings"]:
         body += (f'<tr><td>{words.swatch(row["ranking"])}{write.escape(_label(row, name))}</td>'
-                 f'<td class="n">{write.count(row["pool"])}</td><td class="n">{row["chance"]:.1%}</td>')
+                 f'<td class="n">{write.count(row["pool"])}</td><td class="n">{write.percent(row["chance"])}</td>')
         for k in ks:
             one = row["precision"][k]
             body += f'<td class="n first"><b>{_percent(one)}</b></td><td>{_interval(one)}</td>'

@@ -18,6 +18,7 @@ HEADS = [("sets", "sets of images removed"), ("targets", ""),
          ("95 %", "bootstrap over targets"), ("single splits", "10 to 90 % of R² over single splits of the targets"),
          ("reachable", "the most that the noise of seeds leaves for R²"),
          ("Spearman", "predicted with measured change"), ("95 %", "bootstrap over targets")]
+NAMED = 6  # rankings that foretell nothing, beyond which they are counted
 state_of = st.session_state
 
 
@@ -80,8 +81,8 @@ def _summary(_ws, _rows, stamp: str) -> dict:
 
 def _caption(ws: Workspace, told: dict) -> None:
     same = {0: "The unedited margin is the base models' mean", 1: "The unedited margin is of the same seeds"}.get(
-        told["paired"], f"The unedited margin is of the same seeds for {told['paired']:.0%} of the sets, else the base "
-        "models' mean")
+        told["paired"], "The unedited margin is of the same seeds for "
+        f"{write.percent(told['paired'], 0)} of the sets, else the base models' mean")
     st.caption(write.plain(
         f"{write.count(told['sets'])} sets removed, {told['targets']} targets; recipe {told['recipe']} "
         f"{told['recipe_hash']}. {same}; a margin's standard deviation over seeds is {told['noise']:.2f}. The "
@@ -90,7 +91,9 @@ def _caption(ws: Workspace, told: dict) -> None:
         "these ks are no random sample, and changes of the margin near its own size are over-represented. Relabelling "
         "is left out: scores say nothing of another label."))
     if told["unsigned"]:
-        st.caption(write.plain(f"{', '.join(told['unsigned'])}: no sign and no unit, so that they foretell no change."))
+        others = told["unsigned"]
+        named = ", ".join(others) if len(others) <= NAMED else f"The other {len(others)} rankings"
+        st.caption(write.plain(f"{named}: no sign or no unit, so that they foretell no change."))
 
 
 def _chart(points: list[dict], name: str) -> go.Figure:
@@ -116,7 +119,7 @@ def _chart(points: list[dict], name: str) -> go.Figure:
     chart.update_layout(height=420, margin={"l": 8, "r": 8, "t": 48, "b": 8}, hovermode="closest",
                         legend={"orientation": "h", "y": 1.14, "x": 0},
                         xaxis={"title": f"change of the margin foretold by {name}" + ("" if scaled else ", unscaled")},
-                        yaxis={"title": "measured"})
+                        yaxis={"title": "measured change of the margin"})
     return chart
 
 

@@ -23,7 +23,7 @@ state_of = st.session_state
 
 
 def draw(ws: Workspace) -> None:
-    st.header("What does a better ranking cost?", anchor=False)
+    st.header("What does more compute buy?", anchor=False)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
     busy = asked.under_way(ws, MEASURE)
@@ -47,9 +47,10 @@ def draw(ws: Workspace) -> None:
     st.html(table_html(found, supports))
     st.caption(write.plain(
         "Seconds are of one core where a processor trains; those of features and of rankings that a workspace brings "
-        "were measured by the clock where they were made. Bytes of what the scores are made from: "
-        "projected gradients (TRAK), masks and margins (Datamodels), features (exemplar SVM). "
-        "TRAK's random projections are drawn anew here: a stored ranking of as many checkpoints differs a little."
+        "were measured by the clock where they were made, as all of them are in Cost. "
+        "Bytes of what the scores are made from: projected gradients (TRAK), masks and margins (Datamodels), features "
+        "(exemplar SVM). TRAK's random projections are drawn anew here: a stored ranking of as many checkpoints "
+        "differs a little."
         + ("" if supports else " Supports of these variants were not studied here yet.")))
     with st.container(horizontal=True, gap="small"):
         st.download_button("Table as CSV", data=to_csv(found, supports), file_name="compute.csv", on_click="ignore",
@@ -109,13 +110,14 @@ def figure(found: dict, supports: dict) -> go.Figure:
                ends, sizes, 2)
     if found["ceiling"] is not None:
         chart.add_hline(found["ceiling"], line={"color": "#808080", "width": 1, "dash": "dash"}, row=1, col=1,
-                        annotation_text=f"noise ceiling {found['ceiling']:.2f}", annotation_position="top left")
-    chart.update_xaxes(type="log", range=np.log10(ends).tolist(), title="seconds, trainings and own work", dtick=1)
+                        annotation_text=f"noise ceiling {found['ceiling']:.3f}", annotation_position="top left")
+    chart.update_xaxes(type="log", range=np.log10(ends).tolist(), title="seconds, trainings and own work", dtick=1,
+                       tickformat=",")
     chart.update_yaxes(rangemode="tozero")
     if len(panels) == 1:
         chart.update_yaxes(title="LDS")
     chart.update_layout(height=430, margin={"l": 8, "r": 8, "t": 70, "b": 8},
-                        legend={"orientation": "h", "y": 1.2, "x": 0})
+                        legend={"orientation": "h", "y": 1.2, "x": 0, "itemsizing": "constant"})
     return chart
 
 
@@ -174,9 +176,10 @@ def table_html(found: dict, supports: dict) -> str:
     body = ""
     for row in found["rows"]:
         mark = words.swatch(row["method"].lower() if row["models"] else row["name"])
+        spent = [row[key] for key in ("training_seconds", "computing_seconds", "seconds")]
+        trained, computed, together = ("none" if not value else write.seconds(value) for value in spent)
         cells = [write.count(row["models"]) if row["models"] else "–", f"<b>{row['lds']:.3f}</b>",
-                 words.interval(row["ci"], 3), write.seconds(row["training_seconds"]),
-                 write.seconds(row["computing_seconds"]), f"<b>{write.seconds(row['seconds'])}</b>",
+                 words.interval(row["ci"], 3), trained, computed, f"<b>{together}</b>",
                  _size(row["bytes"]), _size(row["scores_bytes"]) if row["scores_bytes"] else "as asked"]
         body += (f"<tr><td>{mark}{write.escape(row['name'])}</td>"
                  + "".join(f'<td class="n">{cell}</td>' for cell in cells).replace("<b>-", "<b>−")

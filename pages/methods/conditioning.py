@@ -36,9 +36,9 @@ def draw(ws: Workspace) -> None:
             asked.button(ws, MEASURE, "Measure candidates")
         return
     st.caption(write.plain(
-        "LDS of each ranking among images of the target's true class, of this and the class it is mistaken for, and "
-        "among all. Images that are no candidates add nothing to a prediction, so that a condition foretells something "
-        "by itself: how many images of the class a half happens to hold. Random, a control, shows how much."))
+        "LDS of each ranking where it may choose among images of the target's true class, among these and those of the "
+        "class it is mistaken for, or among all. Choosing among the class alone is worth something by itself: it "
+        "counts how many images of the class a half happens to hold. Random, the control, shows how much."))
     supports = areas.read(ws, conditioning, found)
     st.plotly_chart(figure(found, supports), key="conditioning", config={"displayModeBar": False},
                     alt="LDS and support AUC of each ranking among three sets of candidates; the table below has the "
@@ -93,7 +93,7 @@ def figure(found: dict, supports: dict) -> go.Figure:
                             f"({words.interval(end, digits)})" for place, middle, end in zip(places, middles, ends)])
     if found["ceiling"] is not None:
         chart.add_vline(found["ceiling"], line={"color": "#808080", "width": 1, "dash": "dash"},
-                        annotation_text="noise ceiling", annotation_position="bottom left", row=1, col=1)
+                        annotation_text="noise ceiling", annotation_position="top left", row=1, col=1)
     chart.update_yaxes(range=[len(names) - 0.5, -0.5])
     chart.update_yaxes(tickvals=list(range(len(names))), ticktext=names, row=1, col=1)
     chart.update_xaxes(zeroline=True)
@@ -108,7 +108,7 @@ def table_html(found: dict, supports: dict) -> str:
     width = 3 + 2 * len(supports)
     groups = "".join(f'<th colspan="{width}" class="group">{what}</th>' for what in sets.values())
     heads = (f'<th class="n first">LDS</th><th>95 %</th><th class="n" title="with 95 % over targets on hover">of the '
-             f'class in {found["k"]}</th>{areas.heads(supports)}') * len(sets)
+             f'class, first {found["k"]}</th>{areas.heads(supports)}') * len(sets)
     body = ""
     for name, one in found["rankings"].items():
         body += f"<tr><td>{words.swatch(name)}{write.escape(name)}</td>"
@@ -116,7 +116,7 @@ def table_html(found: dict, supports: dict) -> str:
             row, share = one["sets"][which], one["sets"][which]["same_class"]
             star = " *" * (which == one["published"])
             mean = f"{row['lds']:.3f}{star}".replace("-", "−")
-            same = "–" if share["mean"] is None else f"{share['mean']:.1%}"
+            same = "–" if share["mean"] is None else write.percent(share["mean"])
             body += (f'<td class="n first"><b>{mean}</b></td><td>{words.interval(row["ci"], 3)}</td>'
                      f'<td class="n" title="{words.interval(share["ci"], 3)}">{same}</td>'
                      + areas.cells(supports, conditioning.ranking_of(name, which, one["published"])))

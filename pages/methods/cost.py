@@ -22,7 +22,7 @@ state_of = st.session_state
 
 
 def draw(ws: Workspace) -> None:
-    st.header("What does it cost, and what is it worth?", anchor=False)
+    st.header("What does each ranking cost, and what is it worth?", anchor=False)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
     asked.under_way(ws, MEASURE)
@@ -42,7 +42,8 @@ def draw(ws: Workspace) -> None:
         return
     rows = cost.card(found, lds, supports)
     if any(row["lds"] is not None or row["auc"] is not None for row in rows):
-        st.plotly_chart(chart(rows, lds), key="cost", config={"displayModeBar": False},
+        st.caption("What a ranking is worth, against the time that all it rests on took: left is cheap, high is good.")
+    st.plotly_chart(chart(rows, lds), key="cost", config={"displayModeBar": False},
                         alt="worth of each ranking against the seconds it took to build; the table below has the "
                             "numbers")
     _caption(ws, found, rows, lds, supports)
@@ -149,7 +150,7 @@ def table_html(rows: list[dict], found: dict) -> str:
         of = found["rankings"][row["ranking"]]
         parts = ", ".join(f"{part}: {bytes_text(size)}" for part, size in of["bytes"].items() if size)
         built = ", ".join(f"{part}: {build_text(seconds)}" for part, seconds in of["seconds"].items())
-        speed = "–" if row["query_ms"] is None else f"{row['query_ms']:.3g}"
+        speed = "–" if row["query_ms"] is None else f"{row['query_ms']:.2f}"
         body += (f"<tr><td>{words.swatch(row['ranking'])}{write.escape(row['ranking'])}</td>"
                  f'<td class="n" title="{write.escape(parts)}">{bytes_text(row["bytes"])}</td>'
                  f'<td class="n" title="{write.escape(built)}">{build_text(row["build_seconds"])}</td>'

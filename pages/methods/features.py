@@ -15,6 +15,9 @@ from pages.ui import atlas, command, figures, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 
+ABOUT = ("What rankings by likeness in each feature set are worth. esvm: an exemplar SVM; l2, cosine: nearest first; "
+         "ridge: the inner product, whitened, as influence in a linear model; signed: cosine, with images of other "
+         "classes as harmful, a heuristic.")
 TARGETS = 3
 NEAREST = 12
 #: values of a feature set beyond which it is not looked through for neighbours while somebody waits
@@ -36,6 +39,7 @@ def draw(ws: Workspace) -> None:
         finally:
             store.close()
         rows = cost.of_features(ws, lds, supports)
+        st.caption(write.plain(ABOUT))
         st.html(table_html(rows))
         _caption(rows, lds, supports)
         with st.container(horizontal=True, gap="small"):
@@ -60,7 +64,7 @@ def table_html(rows: list[dict]) -> str:
     heads = "".join(f'<th class="first">{method}</th>' for method in [*scored, *searched])
     body = ""
     for row in rows:
-        accuracy = "–" if row["knn_accuracy"] is None else f"{100 * row['knn_accuracy']:.1f} %"
+        accuracy = "–" if row["knn_accuracy"] is None else write.percent(row["knn_accuracy"])
         body += (f'<tr><td>{write.escape(row["features"])}</td><td class="n">{row["dim"] or "–"}</td>'
                  f'<td class="n">{build_text(row["seconds"])}</td><td class="n"><b>{accuracy}</b></td>')
         body += "".join(_cell(row["lds"].get(method), "lds", "ci", 3) for method in scored)
@@ -72,7 +76,7 @@ def table_html(rows: list[dict]) -> str:
 def _cell(one: dict | None, key: str, ci: str, digits: int) -> str:
     if not one:
         return '<td class="first">–</td>'
-    ends = f" ({words.interval(one[ci], digits)})" if one[ci] else ""
+    ends = f'<br><span class="lu-faint">{words.interval(one[ci], digits)}</span>' if one[ci] else ""
     return f'<td class="first"><b>{one[key]:.{digits}f}</b>{ends}</td>'
 
 
@@ -80,7 +84,7 @@ def _caption(rows: list[dict], lds: dict | None, supports: dict) -> None:
     measured = sorted({row["measured_on"] for row in rows if row["measured_on"]})
     lines = [f"kNN accuracy on {', '.join(measured)}." if measured else "kNN accuracy was not measured."]
     if lds and _shown(rows, "lds"):
-        ceiling = f", noise ceiling {lds['ceiling']:.2f}" if lds.get("ceiling") is not None else ""
+        ceiling = f", noise ceiling {lds['ceiling']:.3f}" if lds.get("ceiling") is not None else ""
         lines.append(words.lds_made(lds)[:-1] + ceiling + ".")
     if any(row["auc"] for row in rows):
         lines += words.side_by_side({"remove": supports["remove"]})

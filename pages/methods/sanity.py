@@ -88,9 +88,11 @@ def untrained_html(found: dict) -> str:
             same = "" if name in PAIRS else "unchanged"
             body += _lds(scored[name]) if name in scored else f'<td class="n first">{same}</td><td></td>'
         body += "</tr>"
-    ceiling = f'<td class="n first">{part["ceiling"]:.3f}</td><td>noise ceiling</td>' if part["ceiling"] else ""
-    body += (f'<tr class="last"><td>random orders</td><td class="n first"><b>{part["chance"]:.3f}</b></td><td></td>'
-             f'<td class="n first"><b>0.000</b></td><td></td>{ceiling}</tr>')
+    body += (f'<tr><td>random orders</td><td class="n first"><b>{part["chance"]:.3f}</b></td><td></td>'
+             f'<td class="n first"><b>0.000</b></td><td></td>{"<td></td>" * 2 * bool(scored)}</tr>')
+    if part["ceiling"]:
+        body += (f'<tr class="last"><td>noise ceiling</td>{"<td></td>" * 4}<td class="n first">'
+                 f'<b>{part["ceiling"]:.3f}</b></td><td></td></tr>')
     return words.framed(f"<tr>{head}</tr>", body)
 
 

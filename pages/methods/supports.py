@@ -56,7 +56,7 @@ def draw(ws: Workspace) -> None:
                              selection_mode=("points", "box"), config=PICTURE,
                              alt="support curves of each ranking; the table below has their numbers")
     _caption(ws, found, measured, lds)
-    st.html(words.table_html(measured, lds, found.k_max))
+    _table(measured, lds, found.k_max)
     note = words.few(measured)
     if note:
         st.caption(write.plain(note))
@@ -67,8 +67,8 @@ def draw(ws: Workspace) -> None:
         if measured[kind]["pairs"]:
             st.caption(words.KINDS[kind])
             st.html(words.pairs_html(measured[kind]["pairs"]))
-    _further(ws)
     orthogonality.section(ws, found)
+    _further(ws)
 
 
 # -- reading; cached so that the chart is the same object, or a selection in it would be lost
@@ -156,6 +156,19 @@ def _further(ws: Workspace) -> None:
         st.error(write.sentence(error))
     finally:
         store.close()
+
+
+def _table(measured: dict, lds: dict | None, k_max: int) -> None:
+    """The rankings that were studied; what else has LDS stands behind a click."""
+    studied = {name for kind in measured.values() for name in kind["rankings"]}
+    scored = (lds or {}).get("rankings", {})
+    others = {name: one for name, one in scored.items() if name not in studied}
+    kept = lds and {**lds, "rankings": {name: one for name, one in scored.items() if name in studied}}
+    st.html(words.table_html(measured, kept, k_max))
+    if others:
+        with st.expander(f"LDS of {len(others)} more ranking{'s' * (len(others) > 1)}, whose supports were not "
+                         "studied here"):
+            st.html(words.table_html({}, {**lds, "rankings": others}, k_max))
 
 
 def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | None) -> None:

@@ -14,6 +14,11 @@ def share(part: int, whole: int) -> str:
     return f"{100 * part / whole:.0f} %" if whole else "–"
 
 
+def percent(value: float, digits: int = 1) -> str:
+    """0.8591 -> "85.9 %"."""
+    return f"{100 * value:.{digits}f} %"
+
+
 def score(value: float) -> str:
     """Three significant digits, without an exponent where it can be had: 0.0123, -4.57, 1.2e-05."""
     return f"{value:.3g}"

@@ -56,7 +56,7 @@ def test_one_target_and_all_images(ws):
     algorithms.keep(ws, made(ws), {"command": "python -m attribution evaluate algorithms"})
     app = opened(target="5")
     told = texts(app)
-    assert "60% of the training images" in told and "12 targets" in told
+    assert "60 % of the training images" in told and "12 targets" in told
     html = " ".join(one.proto.body for one in app.get("html"))
     assert "validation image 5" in html and "<b>0.500</b>" in html
     assert app.number_input(key="target").value == 5

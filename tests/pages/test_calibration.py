@@ -92,7 +92,7 @@ def test_predicted_and_measured(study):
     told = calibration.summary(study, rows)
     one = told["rankings"]["trak-10"]["own"]
     assert f"<b>{one['spearman']:.2f}</b>".replace("-", "−") in html(app) and "1 to 8" in html(app)
-    assert all(words in texts(app) for words in ("no random sample", "no sign and no unit", "50 times it is fitted"))
+    assert all(words in texts(app) for words in ("no random sample", "no sign or no unit", "50 times it is fitted"))
     points = calibration.points(rows, told, "trak-10", "own")
     assert {one["k"] for one in points} >= {10, 2} and len(points) == one["n"]
     chart = drawn._chart(points, "trak-10")

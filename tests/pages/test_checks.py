@@ -126,9 +126,9 @@ def test_backdoor_table_picture_and_csv(copy):
     write_json(copy.path / "backdoor" / "backdoor.json", answer)
     copy.record("backdoor", {"base": copy.manifest["parts"]["base"]["digest"], "of": {}, "command": "made so"})
     app = opened()
-    assert "take 66.7% of 3 triggered images of other classes for Box <b>" in texts(app)
+    assert "take 66.7 % of 3 triggered images of other classes for Box <b>" in texts(app)
     assert "trak-10, among Box &lt;b&gt;" in html(app) and "3 of 4" in html(app)
-    assert "37.5%" in html(app) and "12.5%" in html(app) and "made so" in texts(app)
+    assert "37.5 %" in html(app) and "12.5 %" in html(app) and "made so" in texts(app)
     rows = list(csv.DictReader(io.StringIO(drawn.to_csv(answer))))
     assert len(rows) == 3 * 3 + 2 and rows[0]["precision"] == "0.375" and rows[-1]["accuracy"] == "0.95"
     chart = drawn.figure(answer, "Box <b>")
