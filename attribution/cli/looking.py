@@ -133,8 +133,9 @@ def reach_verb(image: Annotated[str, typer.Option(help="The training image, coun
         elif one.harmed is None:
             print(f"{one.ranking}: harm is not defined for this method: its scores have no sign")
     if twins := answer["duplicates"]:
+        more = "" if twins["whole"] else "; perhaps more: these features tell little apart"
         print(f"near-duplicates, cosine {twins['cosine']:g} in {twins['features']}: "
-              f"{', '.join(map(str, twins['group'])) or 'none'}")
+              f"{', '.join(map(str, twins['group'])) or 'none'}{more}")
         table("nearest", twins["nearest"])
 
 
@@ -156,7 +157,8 @@ def _duplicates(ws, image) -> dict | None:
     group, near, cosines = duplicates.around(ws, image, grouped, 5)
     nearest = [{"image": int(one), "label": ws.classes[ws.train_labels[one]], "cosine": round(float(cosine), 4)}
                for one, cosine in zip(near, cosines)]
-    return {"features": grouped["features"], "cosine": grouped["cosine"], "group": group.tolist(), "nearest": nearest}
+    return {"features": grouped["features"], "cosine": grouped["cosine"], "group": group.tolist(),
+            "whole": len(group) <= duplicates.WHOLE, "nearest": nearest}
 
 
 @export_app.command("figure")
