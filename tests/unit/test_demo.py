@@ -71,7 +71,9 @@ def test_supports_agree_with_their_traces(ws):
         assert ws.base.status(row.target) == "stable"
         for probe in row.trace:
             wrong = sum(p != label for p in probe["predictions"])
-            assert probe["wrong"] == wrong and (2 * wrong >= 5) == probe["flipped"]
+            assert probe["wrong"] == wrong
+            if row.protocol == "default" or len(probe["seeds"]) == 5:  # adaptive goes by a posterior before that
+                assert (2 * wrong >= 5) == probe["flipped"]
         assert row.trainings == sum(len(probe["seeds"]) for probe in row.trace)
         if row.status == "censored":
             assert row.trace[0]["k"] == row.lo and not row.trace[0]["flipped"]
