@@ -357,10 +357,12 @@ def evaluate_lds_supports(protocol: Protocol = None, rankings: Studied = None, w
                           as_json: AsJson = False):
     """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
     from attribution import lds_supports
+    from attribution.measure import held_out
     from attribution.provenance import made
     from attribution.studies import chosen, study
 
     ws = Workspace.open(workspace)
+    held_out(ws)  # says so where there are none
     asked = study(ws, Store.of(ws), protocol)
     found = lds_supports.stored(ws)
     if lds_supports.lacking(found, asked):
