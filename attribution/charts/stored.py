@@ -166,7 +166,8 @@ def calibrated(workspace, store, ranking: str | None = None, removed: str | None
     told = calibration.summary(workspace, rows)
     points, one = calibration.points(rows, told, name, whose), told["rankings"][name][whose]
     key = "foretold" if one["slope"] is not None else "predicted"
-    panel = Panel("", f"change of the margin foretold by {name}" + ", unscaled" * (key == "predicted"), "measured",
+    panel = Panel("", f"change of the margin foretold by {name}" + ", unscaled" * (key == "predicted"),
+                  "measured change of the margin",
                   diagonal=key == "foretold")
     for source in dict.fromkeys(point["removed"] for point in points):
         some = [point for point in points if point["removed"] == source]

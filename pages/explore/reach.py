@@ -41,8 +41,6 @@ def _targets(ws: Workspace, image: int, found: list[Reach], on_target) -> None:
     ends = [end for one in found for end in (one.helped, one.harmed) if end is not None]
     shown = np.unique(np.concatenate([np.zeros(0, np.int64), *(end.targets for end in ends)]))
     places = {int(target): at for at, target in enumerate(shown)}
-    strip("reach", strip_data(ws, image, found, atlas.atlas(ws, "val", shown), places, atlas.scale(ws, 42)),
-          on_pick=lambda tile: on_target(tile["id"]))
     notes = [f"Validation images, click one to see its lineup. A list is the first {hubs.K} images of a "
              "target that may rank this one; no. 1 stands in most lists."]
     if any(one.signed for one in found):
@@ -50,6 +48,8 @@ def _targets(ws: Workspace, image: int, found: list[Reach], on_target) -> None:
     if not all(one.signed for one in found):
         notes.append("Similarities are sorted by this image's rank in the target's list; they do not know harm.")
     st.caption(write.plain(" ".join(notes)))
+    strip("reach", strip_data(ws, image, found, atlas.atlas(ws, "val", shown), places, atlas.scale(ws, 42)),
+          on_pick=lambda tile: on_target(tile["id"]))
     lacking = [one.ranking for one in found if one.helped is None or one.helped.lists is None]
     if lacking:
         words = [*MEASURE, "--rankings", ",".join(lacking)]

@@ -13,8 +13,9 @@ DRAWN = {"train": 10_000, "val": 2_000}
 #: Paul Tol's muted set, told apart by everyone; a tenth class is grey. Names stand on the map as well.
 COLOURS = ("#CC6677", "#6A5ACD", "#C9AF45", "#117733", "#56A9D6", "#882255", "#44AA99", "#999933", "#AA4499", "#8C8C8C")
 GREY = "#8C8C8C"
-#: of the names on the map: in the theme's own colour, on a veil that either theme shows through
-NAMED = {"font": {"size": 12}, "bgcolor": "rgba(128,128,128,0.3)", "borderpad": 1}
+#: of the names on the map, by whether the theme is dark
+NAMED = {False: {"font": {"size": 12, "color": "#111111"}, "bgcolor": "rgba(255,255,255,0.72)", "borderpad": 1},
+         True: {"font": {"size": 12, "color": "#fafafa"}, "bgcolor": "rgba(20,20,20,0.72)", "borderpad": 1}}
 
 
 def drawn(n: int, most: int, keep=()) -> np.ndarray:
@@ -30,9 +31,9 @@ def by_class(ws: Workspace) -> bool:
 
 
 def figure(ws: Workspace, found: Projection, target: int, ids: np.ndarray, harmful: bool, ranking: str,
-           label: int | None, val: bool) -> go.Figure:
+           label: int | None, val: bool, dark: bool = False) -> go.Figure:
     """Training images by class, or those of class `label` alone where there are too many classes; validation images if
-    `val`; the training images `ids`, a ranking's first or, if `harmful`, most harmful; and the target.
+    `val`; the training images `ids`, a ranking's first or, if `harmful`, most harmful; and the target. dark: the theme.
 
     A point's customdata is ["train" or "val", image, what it is]."""
     chart = go.Figure()
@@ -61,9 +62,10 @@ def figure(ws: Workspace, found: Projection, target: int, ids: np.ndarray, harmf
             of = train[given == c]
             if len(of):
                 x, y = np.median(of, axis=0).tolist()
-                chart.add_annotation(x=x, y=y, text=f"<b>{write.escape(name)}</b>", showarrow=False, **NAMED)
+                chart.add_annotation(x=x, y=y, text=f"<b>{write.escape(name)}</b>", showarrow=False, **NAMED[dark])
     x, y = np.asarray(found.val[target], float).tolist()
-    chart.add_annotation(x=x, y=y, text=f"target {target}", ax=45, ay=-55, arrowwidth=1.5, arrowcolor=GREY, **NAMED)
+    chart.add_annotation(x=x, y=y, text=f"target {target}", ax=45, ay=-55, arrowwidth=1.5, arrowcolor=GREY,
+                         **NAMED[dark])
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": None}
     chart.update_xaxes(**hidden)
     chart.update_yaxes(**hidden, scaleanchor="x")

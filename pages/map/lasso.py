@@ -66,8 +66,9 @@ def draw(ws: Workspace, found: Projection, selection, on_image: Callable[[int], 
         if detectors.names(ws) and st.button("To the audit", key="set to audit", icon=":material/policy:",
                                              disabled=not few, help=why):
             _audit(ws, train)
-        st.page_link("pages/explore/page.py", label=f"Validation image {near[0]} in Explore",
-                     icon=":material/arrow_forward:", query_params={state.TARGET: str(near[0])})
+        # not a link: the target looked at would go along in place of the link's own
+        st.button(f"Validation image {near[0]} in Explore", key="set to explore", icon=":material/arrow_forward:",
+                  on_click=on_target, args=(int(near[0]),))
     for ids, split, pick in ((train, "train", on_image), (val, "val", on_target)):
         if len(ids):
             _strip(ws, ids, split, pick)

@@ -46,14 +46,15 @@ def main() -> None:
     st.caption("Draw a lasso or a box on the map: the images in it are a set, to be removed in Brittleness, looked "
                "through in the audit, or explored.")
     picked = st.plotly_chart(
-        _figure(ws, found, look.stamp(ws), name, target, tuple(ids.tolist()), end == "harmful", ranking, label, val),
+        _figure(ws, found, look.stamp(ws), name, target, tuple(ids.tolist()), end == "harmful", ranking, label, val,
+                st.context.theme.type == "dark"),
         key="map", on_select="rerun", selection_mode=("points", "box", "lasso"), config=PICTURE, theme="streamlit",
         alt=f"Map of the {name} features: training images by class, target {target} as a star, the first {len(ids)} of "
             f"{ranking} as squares; the strip below has them in order")
     st.caption(write.plain(words.made(ws, found)))
-    _influencers(ws, target, ranking, end, ids)
     lasso.draw(ws, found, picked.selection if picked else None, on_target=_go,
                on_image=lambda image: _card(target, image))
+    _influencers(ws, target, ranking, end, ids)
     with st.container(horizontal=True, gap="small"):
         st.download_button("Map as CSV", data=lambda: words.to_csv(ws, found), file_name=f"map-{name}.csv",
                            on_click="ignore", icon=":material/download:")
@@ -113,9 +114,9 @@ def _controls(ws: Workspace, names: list[str]):
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _figure(_ws, _found, stamp, name, target, ids, harmful, ranking, label, val):
+def _figure(_ws, _found, stamp, name, target, ids, harmful, ranking, label, val, dark):
     # the same object while the same is looked at, or a selection in it would be lost
-    return chart.figure(_ws, _found, target, np.array(ids, np.int64), harmful, ranking, label, val)
+    return chart.figure(_ws, _found, target, np.array(ids, np.int64), harmful, ranking, label, val, dark)
 
 
 def _influencers(ws: Workspace, target: int, ranking: str, end: str, ids: np.ndarray) -> None:

@@ -50,6 +50,12 @@ def test_an_image_of_a_set_leads_to_its_lineup(boxed):
     expect(boxed.get_by_role("listbox", name="best first").first).to_be_visible()
 
 
+def test_a_set_leads_to_its_first_validation_image_in_explore(boxed):
+    boxed.get_by_role("button", name="Validation image 0 in Explore").click()
+    expect(boxed.get_by_label("Target", exact=True)).to_have_value("0", timeout=SLOW)
+    expect(boxed.get_by_role("listbox", name="best first").first).to_be_visible()
+
+
 def test_a_training_image_of_a_set_opens_its_card(boxed):
     boxed.get_by_role("listbox", name="training images of the set").get_by_role("option").nth(7).click()
     expect(boxed.get_by_alt_text("training image 7, Box <b>, enlarged")).to_be_visible(timeout=SLOW)
