@@ -180,6 +180,11 @@ def of(rows: Rows, name: str, whose: str) -> np.ndarray:
     return chosen[whose] & ~np.isnan(rows.predicted[rows.names.index(name)])
 
 
+def groups(rows: Rows, name: str) -> list[str]:
+    """Those of WHOSE that a ranking foretells any set of; none where it ranks for none of the targets."""
+    return [whose for whose in WHOSE if of(rows, name, whose).any()]
+
+
 def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMPLES) -> dict:
     """How well a ranking foretells the changes of one group of sets.
 
@@ -202,7 +207,7 @@ def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMP
     if answer["targets"] < 2 * LEAST or not (x**2).sum():
         return answer
     fitted = halves(target)
-    slopes = _ratio((x * y) @ fitted, x**2 @ fitted)
+    slopes = np.nan_to_num(_ratio((x * y) @ fitted, x**2 @ fitted))  # 0 where nothing but 0 is predicted in a half
     squares = np.where(fitted, np.nan, (y[:, None] - slopes * x[:, None]) ** 2)
     errors = np.nanmean(squares, 1)
     answer |= {"slope": float((x * y).sum() / (x * x).sum()), **_judge(x, y, errors)}

@@ -156,10 +156,13 @@ def calibrated(workspace, store, ranking: str | None = None, removed: str | None
     rows = calibration.stored(workspace)
     if rows is None:
         return None
-    name = ranking or rows.names[0]
-    if name not in rows.names:
-        raise UserError(f"{name} is not calibrated here; choose one of {', '.join(rows.names)}")
-    groups = [whose for whose in calibration.WHOSE if calibration.of(rows, name, whose).any()]
+    names = [name for name in rows.names if calibration.groups(rows, name)]
+    if not names:
+        return None
+    name = ranking or names[0]
+    if name not in names:
+        raise UserError(f"{name} is not calibrated here; choose one of {', '.join(names)}")
+    groups = calibration.groups(rows, name)
     whose = removed or groups[0]
     if whose not in groups:
         raise UserError(f"nothing measured is called {whose!r}; choose one of {', '.join(groups)}")

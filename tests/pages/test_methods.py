@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import Workspace, jobs, measure, recipes, studies
+from attribution.charts.drawing import MARKS
 from attribution.store import Store
 from attribution.support import Support
 from attribution.supports import to_table
@@ -224,7 +225,9 @@ def test_lines_differ_in_colour_and_in_dash():
     assert len({line[0] for line in lines}) == len({line[1] for line in lines}) == 6
     assert palette.line("esvm-moco")[:2] == palette.line("esvm-dino")[:2]
     assert palette.line("esvm-moco")[2] != palette.line("esvm-dino")[2]
-    assert palette.line("esvm-dino@all") == palette.line("esvm-dino") and palette.line("random@all")[1] == "dot"
+    assert palette.line("random@all")[:2] == palette.line("random")[:2]
+    some = {palette.line(f"trak-10{mark}")[2] for mark in ("", "@true", "@pair", "@all")}
+    assert len(some) == 4 and some <= set(MARKS)
 
 
 def test_names_are_escaped():

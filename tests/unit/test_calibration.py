@@ -85,6 +85,15 @@ def test_resampled_correlations_are_those_of_the_rows_drawn():
         assert got == pytest.approx(spearmanr(np.repeat(x, counts), np.repeat(y, counts)).statistic)
 
 
+def test_where_a_half_of_the_targets_is_foretold_nothing():
+    rows = made(targets=8)
+    rows.predicted[:, rows.target > 0] = 0
+    rows.predicted[:, rows.target == 0] = 1
+    one = calibration.fit(rows, "a", "own", 0, 20)
+    without = (rows.measured**2).sum() / ((rows.measured - rows.measured.mean())**2).sum()
+    assert one["r2_splits"][1] <= 1 - 0.5 * without, "no split without a slope counts as foretold perfectly"
+
+
 def test_too_few_targets_have_no_fit():
     one = calibration.fit(made(targets=6), "a", "own", 0.1, 50)
     assert one["slope"] is None and one["r2"] is None and one["n"] == 18 and one["sizes"] == {}
