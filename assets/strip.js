@@ -351,6 +351,7 @@ class Strip {
     this.focus = { row, rank };
     this.rove();
     this.hideZoom();
+    if (this.data.top) document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 });
     this.send("pick", { id: tile.id, row: this.data.rows[row].id, rank: rank + 1 });
   }
 

@@ -288,7 +288,8 @@ def _image_card(ws: Workspace, target: int, image: int, rows, planted) -> None:
     """A training image: its given label, and its rank in each row."""
     ranks = [(row, rank_of(ws, row, target, image)) for row in rows if not row.undefined]
     with st.container(horizontal=True, vertical_alignment="top"):
-        st.html(image_html(ws, image, ranks, planted, atlas.picture(ws, "train", image), atlas.scale(ws, 112)))
+        st.html(image_html(ws, image, ranks, planted, atlas.picture(ws, "train", image), atlas.scale(ws, 112),
+                           target))
         st.button("Close", key="close image", on_click=_select, args=(target, image), type="tertiary")
 
 

@@ -67,7 +67,7 @@ def strip_data(ws: Workspace, image: int, found: list[Reach], atlas: dict, place
         for name, end in (("helped", one.helped), ("harmed", one.harmed))[: 1 + one.signed]:
             rows.append(_row(ws, image, one, name, end, places))
     return {"layout": "rows", "of": f"image {image}", "atlas": atlas, "scale": scale, "zoom": 5 if scale > 1 else 2,
-            "pitch": 62, "selected": None, "rows": rows}
+            "pitch": 62, "selected": None, "top": True, "rows": rows}
 
 
 def _row(ws, image, one: Reach, name: str, end: End | None, places) -> dict:

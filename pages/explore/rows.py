@@ -188,8 +188,9 @@ def _chips(title: str, supports: dict[str, dict]) -> str:
 
 
 def image_html(ws: Workspace, image: int, ranks: list[tuple[Row, int | None]], planted: np.ndarray | None, picture: str,
-               scale: int) -> str:
-    """A training image: its given label, where it comes from, and its rank in each row. planted: as in `strip_data`."""
+               scale: int, target: int) -> str:
+    """A training image: its given label, where it comes from, and its rank in each row of the target. planted: as in
+    `strip_data`."""
     given = write.escape(ws.classes[ws.train_labels[image]])
     note = "given label"
     if planted is not None and planted[image] >= 0:
@@ -200,7 +201,7 @@ def image_html(ws: Workspace, image: int, ranks: list[tuple[Row, int | None]], p
             f'alt="training image {image}, {given}, enlarged"><div><div class="name">{given}</div>'
             f'<div class="lu-faint">{note}</div><div>training image {image}</div>'
             f'<div class="lu-faint">image {ws.train_index[image]} of the source data</div></div>'
-            f"<table>{lines}</table></div>")
+            f'<table><tr><td colspan="2" class="lu-faint">rank for target {target}</td></tr>{lines}</table></div>')
 
 
 def votes_html(groups: list[dict], message: str = "") -> str:

@@ -21,9 +21,10 @@ def _popover(ws, what, options) -> None:
     with st.popover("Figure", icon=":material/image:"):
         width = st.segmented_control("Width", list(charts.WIDTHS), default="double", required=True,
                                      key=f"width {what}", format_func=WORDS.get)
-        for ending in charts.FORMATS:
-            st.download_button(ending[1:].upper(), data=_drawn(ws, what, ending, width, options), on_click="ignore",
-                               file_name=f"{what}{ending}", key=f"figure {what} {ending}", width="stretch")
+        with st.container(horizontal=True, gap="small"):
+            for ending in charts.FORMATS:
+                st.download_button(ending[1:].upper(), data=_drawn(ws, what, ending, width, options), on_click="ignore",
+                                   file_name=f"{what}{ending}", key=f"figure {what} {ending}")
         words = [word for name, value in options.items()
                  for word in (f"--{name}", value if isinstance(value, str) else ",".join(value))]
         st.code(command.line(ws, "export", "figure", "--what", what, *words, "--width", width, "--out", f"{what}.pdf"),

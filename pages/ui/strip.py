@@ -12,6 +12,7 @@
     selected id of the tile that is selected, in every row, or None
     pitch    least distance of two tiles in pixels, where captions are long
     of       what the rows are about, such as the target; kept in the page as data-of, so that a benchmark sees it drawn
+    top      whether the page goes up to its top where a tile is chosen: it is about that one then
     footnote the line under the strip while nothing is pointed at; absent: no such line
 
 A row: {"id", "tiles"} and, as far as they apply, "name" (absent: no header), "short" (its name where a tile's places

@@ -118,7 +118,7 @@ def test_names_are_escaped_in_html(ws):
     card = explore.card_html(ws, 1, {}, "data:,", 7)
     assert "Box &lt;b&gt;" in card and "<b>Box" not in card and "Box <b>" not in card
     row = line_up(ws, 1, ["trak-10"], 3)[0]
-    image = explore.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7)
+    image = explore.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7, 3)
     assert "Box <b>" not in image and "#1" in image and "not in the first 128" in image
     votes = explore.votes_html([{"name": "without <u>", "votes": [
         {"state": "done", "seed": 0, "wrong": True, "becomes": "Box <b>"}, {"state": "queued", "seed": 1,
