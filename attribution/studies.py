@@ -127,7 +127,8 @@ def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, d
 
     kind -> {"protocol", "K", "targets": n, "rankings": {name: row of `curves.summary`}}, for kinds that any of them was
     studied for. Of several protocols, the one that most of these rankings were studied under, then the one with most
-    targets: those that all of them have finished. A ranking with fewer than half as many as another has is left out.
+    targets: those with something to flip that all of them have finished. A ranking with fewer than half as many as
+    another has is left out.
     """
     found = {protocol: study(workspace, store, protocol) for protocol in supports.protocols(workspace, store)}
     answer = {}
@@ -135,7 +136,8 @@ def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, d
         best = None
         for protocol, one in found.items():
             tables = one.tables.get(kind, {})
-            done = {name: {target for target, got in tables[name].items() if got is not None}
+            done = {name: {target for target, got in tables[name].items()
+                           if got is not None and got.status not in curves.NOTHING}
                     for name in names if name in tables}
             enough = max(map(len, done.values()), default=0) / 2
             done = {name: targets for name, targets in done.items() if targets and len(targets) >= enough}
