@@ -150,6 +150,10 @@ def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
     assert (found["protocol"], found["K"], found["targets"]) == ("adaptive", 20, 2)
     assert {name: one["auc"] for name, one in found["rankings"].items()} == {
         "trak-10": pytest.approx((0.75 + 0.5) / 2), "trak-10@true": 0}
+    assert found["unfinished"] == 0
+    store.add_job(jobs.study_spec(ws, [0, 5, 6], ["trak-10", "trak-10@true"], ["remove"], "adaptive", 20), "")
+    going = studies.side_by_side(ws, store, names)["remove"]
+    assert (going["targets"], going["unfinished"]) == (2, 2)
     alone = studies.side_by_side(ws, store, ["trak-10", "random"])["remove"]
     assert (alone["protocol"], alone["targets"], list(alone["rankings"])) == ("default", 1, ["trak-10", "random"])
     assert studies.side_by_side(ws, store, ["esvm-moco"]) == {}
