@@ -125,9 +125,11 @@ def paper_report(folders: dict[str, Path], k_max: int) -> dict:
 def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, dict]:
     """Supports of the rankings `names` on the same targets, as far as studies have found any.
 
-    kind -> {"protocol", "K", "targets": n, "rankings": {name: row of `curves.summary`}}, for kinds that any of them was
-    studied for. Of several protocols, the one that most of these rankings were studied under, then the one with most
-    targets: those that all of them have finished. A ranking with fewer than half as many as another has is left out.
+    kind -> {"protocol", "K", "targets": n, "unfinished": how many targets of theirs are not done yet, which tilts what
+    is (those that never flip are done first), "rankings": {name: row of `curves.summary`}}, for kinds that any of them
+    was studied for. Of several protocols, the one that most of these rankings were studied under, then the one with
+    most targets: those with something to flip that all of them have finished. A ranking with fewer than half as many
+    as another has is left out.
     """
     found = {protocol: study(workspace, store, protocol) for protocol in supports.protocols(workspace, store)}
     answer = {}
@@ -135,7 +137,8 @@ def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, d
         best = None
         for protocol, one in found.items():
             tables = one.tables.get(kind, {})
-            done = {name: {target for target, got in tables[name].items() if got is not None}
+            done = {name: {target for target, got in tables[name].items()
+                           if got is not None and got.status not in curves.NOTHING}
                     for name in names if name in tables}
             enough = max(map(len, done.values()), default=0) / 2
             done = {name: targets for name, targets in done.items() if targets and len(targets) >= enough}
@@ -146,7 +149,9 @@ def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, d
             _, protocol, studied, common = best
             tables, k_max = found[protocol].tables[kind], found[protocol].k_max
             rows = {name: curves.summary([tables[name][target] for target in common], k_max) for name in studied}
-            answer[kind] = {"protocol": protocol, "K": k_max, "targets": len(common), "rankings": rows}
+            going = {target for name in studied for target, got in tables[name].items() if got is None}
+            answer[kind] = {"protocol": protocol, "K": k_max, "targets": len(common), "unfinished": len(going),
+                            "rankings": rows}
     return answer
 
 

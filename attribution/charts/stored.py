@@ -324,8 +324,9 @@ def _area(one: dict, name: str) -> tuple:
 
 
 def _studied(worth: dict) -> str:
-    return "".join(f"{KINDS[kind].lower()} AUC over the same {one['targets']} targets, protocol {one['protocol']}, "
-                   f"K = {one['K']}; " for kind, one in worth.items())
+    return "".join(f"{KINDS[kind].lower()} AUC over the same {one['targets']} targets"
+                   + f", {one['unfinished']} more unfinished" * bool(one["unfinished"])
+                   + f", protocol {one['protocol']}, K = {one['K']}; " for kind, one in worth.items())
 
 
 def _recipe(workspace) -> str:

@@ -264,7 +264,8 @@ def _areas(worth: dict, name: str) -> dict:
 
 def _print_areas(worth: dict) -> None:
     for kind, found in worth.items():
-        print(f"{kind} AUC: the same {found['targets']} targets for all, protocol {found['protocol']}, "
+        going = f", {found['unfinished']} more unfinished" * bool(found["unfinished"])
+        print(f"{kind} AUC: the same {found['targets']} targets for all{going}, protocol {found['protocol']}, "
               f"K = {found['K']}")
 
 
