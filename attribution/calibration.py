@@ -164,7 +164,8 @@ def summary(workspace, rows: Rows, resamples: int = RESAMPLES) -> dict:
     """`evaluate calibration`: {"targets", "splits", "sets", "paired": share of sets, "noise": standard
     deviation of a margin over seeds, "unsigned": [...], "rankings": {NAME: {"own", "others", "random": see `fit`}}}."""
     noise = workspace.base.noise
-    found = {name: {whose: fit(rows, name, whose, noise, resamples) for whose in WHOSE} for name in rows.names}
+    found = {name: {whose: fit(rows, name, whose, noise, resamples, workspace.base.models)
+                    for whose in WHOSE} for name in rows.names}
     return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash,
             "targets": len(np.unique(rows.target)), "splits": SPLITS, "sets": len(rows.target),
             "paired": float(rows.paired.mean()), "noise": noise, "rankings": found,
@@ -185,8 +186,9 @@ def groups(rows: Rows, name: str) -> list[str]:
     return [whose for whose in WHOSE if of(rows, name, whose).any()]
 
 
-def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMPLES) -> dict:
-    """How well a ranking foretells the changes of one group of sets.
+def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMPLES, base: float = np.inf) -> dict:
+    """How well a ranking foretells the changes of one group of sets. noise: standard deviation of a margin over seeds;
+    base: how many base models the unedited margin is the mean of, where it is not of the same seeds.
 
     slope      measured change for each predicted one, by least squares through the origin on all targets
     r2         1 less the squared errors over those of always foretelling the mean measured change, so that below 0 it
@@ -214,7 +216,7 @@ def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMP
     single = 1 - _ratio(np.nansum(squares, 0), _deviations(y, (~fitted).astype(float)))
     answer["r2_splits"] = [float(end) for end in np.nanquantile(single, [0.1, 0.9])]
     # the unedited margin has noise, too: that of as many seeds, or of the base models
-    variance = noise**2 * np.mean(1 / rows.seeds[kept] + np.where(rows.paired[kept], 1 / rows.seeds[kept], 0))
+    variance = noise**2 * np.mean(1 / rows.seeds[kept] + np.where(rows.paired[kept], 1 / rows.seeds[kept], 1 / base))
     spread = np.var(y)
     answer["reachable"] = float(max(0.0, 1 - variance / spread)) if spread > 0 else None
     drawn = _drawn(target, resamples)

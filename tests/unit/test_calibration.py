@@ -75,6 +75,14 @@ def test_noise_is_told_from_a_bad_prediction():
     assert one["r2_ci"][0] < one["r2"] < one["r2_ci"][1]
 
 
+def test_the_base_models_noise_is_in_what_was_measured_too():
+    rows = made(noise=0.3)
+    spread = np.var(rows.measured[rows.source == 0])
+    known, of_three = (calibration.fit(rows, "a", "own", 0.3, 5, base)["reachable"] for base in (np.inf, 3))
+    assert known == pytest.approx(1 - 0.09 / 5 / spread)
+    assert of_three == pytest.approx(1 - 0.09 * (1 / 5 + 1 / 3) / spread)
+
+
 def test_resampled_correlations_are_those_of_the_rows_drawn():
     rng = np.random.default_rng(0)
     x, y, target = rng.integers(0, 9, 40), rng.integers(0, 9, 40), np.repeat(np.arange(10), 4)
