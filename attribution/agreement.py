@@ -15,7 +15,7 @@ from scipy.stats import rankdata
 
 from attribution.errors import UserError
 from attribution.files import read_array
-from attribution.rankings import check_k
+from attribution.rankings import check_k, unchanged
 
 K = 50
 #: how much rank-biased overlap looks ahead: it expects to read 1 / (1 - p) = 10 ranks (Webber et al., 2010)
@@ -185,8 +185,7 @@ def stored(workspace) -> Agreement | None:
     if about is None:
         return None
     names = tuple(about["rankings"])
-    known = set(workspace.rankings())
-    if any(name not in known or workspace.ranking(name).version != about["versions"][name] for name in names):
+    if unchanged(workspace, about["versions"]) != set(names):
         return None
     folder = workspace.folder(PART)
     targets = np.asarray(read_array(folder / "targets.npy"), np.int64)

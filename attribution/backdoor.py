@@ -26,6 +26,7 @@ from attribution.lineup import default_rankings, line_up
 from attribution.measure import keep_answer, kept_answer
 from attribution.poison import poisoned, record
 from attribution.rankings import first
+from attribution.rankings.among import MARK
 from attribution.store import Store
 from attribution.workspace import DEMO
 
@@ -55,7 +56,7 @@ def measure(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Pr
     equally many those with the smaller sum of ranks. control: as many random images of the same classes removed.
     accuracy is on the ordinary validation images. ci: 95 % bootstrap over targets. Trainings are the runner's, and are
     kept: broken off, it goes on. Raises UserError where the workspace is not poisoned, has no base models, or no target
-    is hit.
+    is hit, and for a ranking that does not score every image for every target, or says its candidates itself.
     """
     poison, targets, copied = record(workspace)
     workspace.check_base()
@@ -66,8 +67,13 @@ def measure(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Pr
     if not len(hit):
         raise UserError(f"the backdoor does not work: no triggered target of {workspace.name} is taken for "
                         f"{workspace.classes[label]}; poison more images, or with a larger patch")
-    rows = []
-    wanted = asked(workspace, names or usual(workspace))
+    rows, names = [], list(dict.fromkeys(names or usual(workspace)))
+    for name in names:
+        if MARK in name:
+            raise UserError(f"{name} says its candidates, and the backdoor asks among its own; name it without {MARK}")
+        if not _fit(workspace.ranking(name)):
+            raise UserError(f"{name} does not score every training image for every target; leave it out")
+    wanted = asked(workspace, names)
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
         for name, candidates in wanted:
             progress("backdoor: rankings", len(rows), len(wanted))
@@ -90,10 +96,14 @@ def asked(workspace, names: list[str]) -> list[tuple[str, str | None]]:
 
 
 def usual(workspace) -> list[str]:
-    """The rankings that are asked where nobody says which: exemplar SVM in each feature set, those that are stored, and
-    random."""
+    """The rankings that are asked where nobody says which: exemplar SVM in each feature set, those that are stored with
+    every score, and random."""
     names = [name for name in workspace.rankings() if name.startswith("esvm-") and name != "esvm-pixels"]
-    return list(dict.fromkeys([*names, *default_rankings(workspace)]))
+    return [name for name in dict.fromkeys([*names, *default_rankings(workspace)]) if _fit(workspace.ranking(name))]
+
+
+def _fit(ranking) -> bool:
+    return ranking.complete and len(ranking.targets) == ranking.workspace.n_val
 
 
 def accused(ids: list[np.ndarray], n: int) -> np.ndarray:

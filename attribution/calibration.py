@@ -22,6 +22,7 @@ from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.lds_supports import base_margins, correlation
 from attribution.probes import prefix
+from attribution.rankings import unchanged
 
 #: whose images were removed, in the words of the tables
 WHOSE = {"own": "its own first k", "others": "what others put first", "random": "random, of the class"}
@@ -95,9 +96,10 @@ def gather(workspace, store=None, progress: Callable = lambda *at: None) -> Rows
 
 
 def _traces(workspace, store, progress):
-    """(source, target, ids, seeds, mean margin) of every k of every removal support."""
+    """(source, target, ids, seeds, mean margin) of every k of every removal support of a ranking that is listed."""
     found = supports.table(workspace, store)
-    found = found[found.kind == "remove"]
+    # those that are not listed are a listed one's own sets in another guise, and no others'
+    found = found[(found.kind == "remove") & found.ranking.isin(workspace.rankings())]
     for at, row in enumerate(found.itertuples(), 1):
         ids = prefix(workspace, workspace.ranking(row.ranking), row.target, "remove", row.k_max)
         probes: dict[int, list] = {}
@@ -178,6 +180,11 @@ def of(rows: Rows, name: str, whose: str) -> np.ndarray:
     return chosen[whose] & ~np.isnan(rows.predicted[rows.names.index(name)])
 
 
+def groups(rows: Rows, name: str) -> list[str]:
+    """Those of WHOSE that a ranking foretells any set of; none where it ranks for none of the targets."""
+    return [whose for whose in WHOSE if of(rows, name, whose).any()]
+
+
 def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMPLES) -> dict:
     """How well a ranking foretells the changes of one group of sets.
 
@@ -200,7 +207,7 @@ def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMP
     if answer["targets"] < 2 * LEAST or not (x**2).sum():
         return answer
     fitted = halves(target)
-    slopes = _ratio((x * y) @ fitted, x**2 @ fitted)
+    slopes = np.nan_to_num(_ratio((x * y) @ fitted, x**2 @ fitted))  # 0 where nothing but 0 is predicted in a half
     squares = np.where(fitted, np.nan, (y[:, None] - slopes * x[:, None]) ** 2)
     errors = np.nanmean(squares, 1)
     answer |= {"slope": float((x * y).sum() / (x * x).sum()), **_judge(x, y, errors)}
@@ -296,9 +303,8 @@ def keep(workspace, rows: Rows, about: dict, record: Callable | None = None) -> 
     """Keeps what was gathered as the part "calibration", where a user's parts go, or as record(part, arrays, about)
     stores it; about: further provenance."""
     known = set(workspace.rankings())
-    about = {"rankings": list(rows.names), "sources": list(rows.sources),
-             "versions": {name: workspace.ranking(name).version for name in {*rows.names, *rows.sources} & known},
-             **about}
+    about = {**about, "rankings": list(rows.names), "sources": list(rows.sources), "base": _base(workspace),
+             "versions": {name: workspace.ranking(name).version for name in {*rows.names, *rows.sources} & known}}
     arrays = {name: getattr(rows, name) for name in ARRAYS}
     if record:
         record(PART, arrays, about)
@@ -309,13 +315,11 @@ def keep(workspace, rows: Rows, about: dict, record: Callable | None = None) -> 
 
 
 def stored(workspace) -> Rows | None:
-    """What was kept last; None where nothing was, or a ranking of it is another by now, or gone, or one with a sign has
-    come."""
+    """What was kept last; None where nothing was, or a ranking of it or the base models are others by now, or gone, or
+    one with a sign has come."""
     about = workspace.manifest["parts"].get(PART)
-    if about is None or signed(workspace) != about["rankings"]:
-        return None
-    known = set(workspace.rankings())
-    if any(name not in known or workspace.ranking(name).version != then for name, then in about["versions"].items()):
+    if about is None or signed(workspace) != about["rankings"] or about.get("base", _base(workspace)) != \
+            _base(workspace) or unchanged(workspace, about["versions"]) != set(about["versions"]):
         return None
     arrays = {name: np.asarray(read_array(workspace.folder(PART) / f"{name}.npy")) for name in ARRAYS}
     n = len(arrays["target"])
@@ -323,6 +327,10 @@ def stored(workspace) -> Rows | None:
         raise UserError(f"the arrays in {workspace.folder(PART)} do not fit each other; measure again with: "
                         "evaluate calibration")
     return Rows(tuple(about["rankings"]), tuple(about["sources"]), **arrays)
+
+
+def _base(workspace) -> str | None:
+    return workspace.manifest["parts"].get("base", {}).get("digest")
 
 
 def same(a: Rows | None, b: Rows | None) -> bool:

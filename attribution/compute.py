@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from attribution import builds, jobs, lds, recipes
 from attribution.errors import UserError
-from attribution.files import write_json
+from attribution.files import read_array, write_json
 from attribution.measure import halves as halves_digest
 from attribution.measure import held_out, keep_answer, kept_answer
 from attribution.provenance import made
@@ -51,7 +51,8 @@ def run(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM, progr
     {"dim", "masks", "seeds", "ceiling", "training": see `training_seconds`, "rows": [{"name", "method", "models",
     "lds", "ci", "n_targets", "training_seconds", "computing_seconds", "seconds", "bytes", "scores_bytes", "here"}]}.
     bytes: what the scores are made from (TRAK: projected gradients; Datamodels: masks and margins; SVM: features);
-    scores_bytes: the scores themselves as a workspace keeps them. here: whether its own work was measured now.
+    scores_bytes: the scores themselves as a workspace keeps them. here: whether its own work was measured now; such a
+    row of models has "version", that of its ranking, None where the workspace came with another one of that name.
 
     What is done is kept in the data folder; broken off, it goes on. Raises UserError where there are no base models or
     held-out halves, where dattri or scikit-learn is missing, and for too few halves.
@@ -68,8 +69,10 @@ def run(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM, progr
         for at, (name, key, make, ranked) in enumerate(variants):
             progress("compute: variants", at, len(variants))
             file = kept / f"{name}-{_key(workspace, key, resamples)}.json"
-            if ranked and f"rankings/{name}{VARIANT}" not in workspace.manifest["parts"]:
-                file.unlink(missing_ok=True)  # its figures are known, and somebody took out its ranking
+            if ranked and file.exists() and workspace.is_free(f"rankings/{name}{VARIANT}"):
+                version = _version(workspace, name)
+                if version is None or json.loads(file.read_text()).get("version", version) != version:
+                    file.unlink()  # its figures are known, and its ranking was taken out, or is of other dimensions
             rows.append(_once(file, lambda name=name, make=make: {
                 "name": name, **_judged(make, masks, margins, resamples)}))
     progress("compute: variants", len(variants), len(variants))
@@ -179,23 +182,34 @@ def ranking_of(row: dict) -> str:
 
 
 def worth(workspace, store, answer: dict) -> dict[str, dict]:
-    """The supports of what `run` has measured, `studies.side_by_side`, of kinds that any variant was studied for."""
-    found = side_by_side(workspace, store, [ranking_of(row) for row in answer["rows"]])
+    """The supports of what `run` has measured, `studies.side_by_side`, of kinds that any variant was studied for. A
+    variant whose ranking is another by now has none."""
+    rows = [row for row in answer["rows"] if "version" not in row
+            or row["version"] is not None and row["version"] == _version(workspace, row["name"])]
+    found = side_by_side(workspace, store, [ranking_of(row) for row in rows])
     return {kind: one for kind, one in found.items() if any(name.endswith(VARIANT) for name in one["rankings"])}
 
 
-def _keep_first(workspace, name: str, method: str, count: int, seeds,
-                lists: list[np.ndarray]) -> None:
-    """Keeps the first images of each target, at most LISTED, as the ranking that a study takes for a variant."""
+def _keep_first(workspace, name: str, method: str, count: int, seeds, lists: list[np.ndarray]) -> str | None:
+    """Keeps the first images of each target, at most LISTED, as the ranking that a study takes for a variant, and
+    returns its version; None where the workspace came with another one."""
     part = f"rankings/{name}{VARIANT}"
+    ids = np.full((len(lists), LISTED), -1, np.int16 if workspace.n_train < 2**15 else np.int32)
+    for row, found in zip(ids, lists):
+        row[: len(found)] = found
     if workspace.is_free(part):
-        ids = np.full((len(lists), LISTED), -1, np.int16 if workspace.n_train < 2**15 else np.int32)
-        for row, found in zip(ids, lists):
-            row[: len(found)] = found
         about = {**made("evaluate compute"), "method": method, "signed": False, "variant": True, "models": count,
                  "made_for": builds.made_for(workspace, seeds),
                  "about": f"{count:,} model{'s' * (count != 1)} · first {LISTED} of each target, the helpful end alone"}
         builds.store(workspace, part, {"ids": ids[:, None]}, about)
+    elif not np.array_equal(read_array(workspace.folder(part) / "ids.npy"), ids[:, None]):
+        return None
+    return _version(workspace, name)
+
+
+def _version(workspace, name: str) -> str | None:
+    """That of a variant's ranking; None where there is none."""
+    return workspace.manifest["parts"].get(f"rankings/{name}{VARIANT}", {}).get("digest")
 
 
 def _trak(workspace, count, dim, training, kept, progress):
@@ -205,9 +219,10 @@ def _trak(workspace, count, dim, training, kept, progress):
     watch = builds.Stopwatch()
     rows = trak.scores(parts, 0, workspace.n_val)
     taken = watch.seconds
-    _keep_first(workspace, f"trak-{count}", "TRAK", count, _base(workspace)["seeds"][:count],
-                [first(row, LISTED) for row in rows])
-    return rows, None, {"method": "TRAK", "models": count, "training_seconds": count * training["whole"],
+    version = _keep_first(workspace, f"trak-{count}", "TRAK", count, _base(workspace)["seeds"][:count],
+                          [first(row, LISTED) for row in rows])
+    return rows, None, {"method": "TRAK", "models": count, "version": version,
+                        "training_seconds": count * training["whole"],
                         "computing_seconds": float(sum(one["seconds"] for one in parts)) + taken,
                         "bytes": sum(one[name].nbytes for one in parts for name in ("train", "val", "doubt")),
                         "scores_bytes": 2 * rows.size, "here": True}
@@ -224,12 +239,13 @@ def _datamodels(workspace, count, training, progress):
                                              f"datamodels-{count}", progress)
     taken = watch.seconds
     tails = method.tails(weights, method.marginal_effects(masks, margins.mean(1)), LISTED)[:, 0].astype(np.int64)
-    _keep_first(workspace, f"datamodels-{count}", "Datamodels", count, "halves", [
+    version = _keep_first(workspace, f"datamodels-{count}", "Datamodels", count, "halves", [
         np.concatenate([np.argsort(-row, kind="stable")[: (row > 0).sum()], tail[row[tail] == 0]])[:LISTED]
         for row, tail in zip(weights, tails)])
     nonzero = int((weights != 0).sum())
-    return weights, None, {"method": "Datamodels", "models": count, "training_seconds": count * training["half"],
-                           "computing_seconds": taken, "bytes": _of_halves(workspace, count),
+    return weights, None, {"method": "Datamodels", "models": count, "version": version,
+                           "training_seconds": count * training["half"], "computing_seconds": taken,
+                           "bytes": _of_halves(workspace, count),
                            "scores_bytes": 4 * nonzero + 8 * (len(weights) + 1), "here": True, **about}
 
 

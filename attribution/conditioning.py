@@ -32,13 +32,18 @@ def measure(workspace, names: list[str], k: int = K, progress: Callable[[str, in
 
     {"k", "masks", "seeds", "ceiling", "rankings": {name: {"published": set, "sets": {set: {"lds", "ci", "n_targets",
     "n_constant", "same_class": {"mean", "ci", "n"}}}}}}. The intervals resample halves and targets (LDS) or targets.
-    progress(text, done, total). Raises UserError for an unknown ranking, one that keeps its first images alone, a k
-    below 1, and where there are no held-out halves or no base models, which say what a target is mistaken for.
+    progress(text, done, total). Raises UserError for no ranking, an unknown one, one whose name says its candidates,
+    one that keeps its first images alone, a k below 1, and where there are no held-out halves or no base models, which
+    say what a target is mistaken for.
     """
     k, (masks, margins) = check_k(k), held_out(workspace)
     workspace.check_base()
     rankings = [workspace.ranking(name) for name in dict.fromkeys(names)]
+    if not rankings:
+        raise UserError("no ranking was named; name at least one that keeps every score")
     for ranking in rankings:
+        if MARK in ranking.name:
+            raise UserError(f"{ranking.name} says its candidates already; name it without {MARK} to compare them")
         if not ranking.complete:
             raise UserError(f"{ranking.name} keeps its first images alone, and LDS needs every score; "
                             "import it again with --dense, or leave it out")

@@ -53,7 +53,7 @@ def measure(workspace, names: list[str] | None = None,
 
 def rests_on(workspace, ranking: Ranking) -> list[str]:
     """The parts that a ranking is made of and from, its own first; HALVES stands for models that are no part."""
-    parts = workspace.manifest["parts"]
+    ranking, parts = getattr(ranking, "inner", ranking), workspace.manifest["parts"]  # other candidates cost no more
     own = f"rankings/{ranking.name}"
     if own not in parts:
         feature = getattr(ranking, "feature", None)

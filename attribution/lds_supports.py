@@ -17,6 +17,7 @@ from attribution import curves, measure
 from attribution import lds as scoring
 from attribution.errors import UserError
 from attribution.files import read_array
+from attribution.rankings import unchanged
 from attribution.studies import Study
 from attribution.support import Support
 
@@ -29,7 +30,7 @@ LEAST = 4  # targets, or rankings, below which no correlation is given
 
 @dataclass(frozen=True)
 class PerTarget:
-    """LDS of single targets. values: float32 [rankings, targets], NaN where a ranking does not rank for one.
+    """LDS of single targets. values: float32 [rankings, targets], NaN where a ranking does not score for one.
     reliability: ranking -> what correlation over targets two measurements like this one would have, None where it is
     unknown."""
 
@@ -55,14 +56,13 @@ def wanted(study: Study) -> tuple[list[str], np.ndarray]:
 
 
 def per_target(workspace, names: list[str], targets, progress: Callable = lambda *at: None) -> PerTarget:
-    """LDS of each target on the held-out halves, for those of the rankings that keep every score.
+    """LDS of each target on the held-out halves; a ranking that does not keep every score has none for any.
 
-    Raises UserError where the workspace has no held-out halves, or no such ranking or target is left.
+    Raises UserError where the workspace has no held-out halves, or no ranking with scores or no target is left.
     """
     masks, margins = measure.held_out(workspace)
-    names = [name for name in names if workspace.ranking(name).complete]
     targets = np.asarray(targets, np.int64)
-    if not names or not len(targets):
+    if not any(workspace.ranking(name).complete for name in names) or not len(targets):
         raise UserError("LDS and supports are compared on the targets of a study, under rankings that keep every "
                         "score; ask for a study of such rankings first")
     values = np.full((len(names), len(targets)), np.nan, np.float32)
@@ -71,7 +71,7 @@ def per_target(workspace, names: list[str], targets, progress: Callable = lambda
         for at, name in enumerate(names):
             ranking = workspace.ranking(name)
             known = np.flatnonzero(np.isin(targets, ranking.targets))
-            if len(known):
+            if len(known) and ranking.complete:
                 scores = np.array([ranking.scores(target) for target in targets[known].tolist()])
                 found = scoring.lds(masks, margins, scores, targets[known], resamples=0)
                 values[at, known] = found.per_target
@@ -241,9 +241,9 @@ PART = "lds_supports"
 def keep(workspace, found: PerTarget, about: dict, record: Callable | None = None) -> None:
     """Keeps LDS of single targets as the part "lds_supports", where a user's parts go, or as record(part, arrays,
     about) stores it; about: further provenance."""
-    about = {"rankings": list(found.names), "reliability": found.reliability,
+    about = {**about, "rankings": list(found.names), "reliability": found.reliability,
              "versions": {name: workspace.ranking(name).version for name in found.names},
-             "halves": workspace.manifest["parts"]["lds"].get("digest"), **about}
+             "halves": workspace.manifest["parts"]["lds"].get("digest")}
     arrays = {"targets": found.targets, "values": found.values}
     if record:
         record(PART, arrays, about)
@@ -262,9 +262,8 @@ def stored(workspace) -> PerTarget | None:
         return None
     targets = np.asarray(read_array(workspace.folder(PART) / "targets.npy"), np.int64)
     values = np.asarray(read_array(workspace.folder(PART) / "values.npy", len(about["rankings"]), len(targets)))
-    known = set(workspace.rankings())
-    kept = [at for at, name in enumerate(about["rankings"])
-            if name in known and workspace.ranking(name).version == about["versions"][name]]
+    same = unchanged(workspace, about["versions"])
+    kept = [at for at, name in enumerate(about["rankings"]) if name in same]
     names = tuple(about["rankings"][at] for at in kept)
     return PerTarget(names, targets, values[kept], {name: about["reliability"][name] for name in names})
 

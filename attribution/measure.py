@@ -14,6 +14,7 @@ from attribution import lds as scoring
 from attribution.errors import UserError
 from attribution.files import read_array, write_json
 from attribution.probes import SUPPORTS
+from attribution.rankings import unchanged
 from attribution.support import K, Support
 
 KINDS = SUPPORTS
@@ -131,11 +132,10 @@ def kept_answer(workspace, part: str, file: str) -> dict | None:
     rests on any), the base models ("base") or a ranking ("of": name -> version) are others by now. Raises UserError
     where it cannot be read."""
     parts = workspace.manifest["parts"]
-    about, known = parts.get(part), set(workspace.rankings())
+    about = parts.get(part)
     if about is None or "halves" in about and ("lds" not in parts or about["halves"] != halves(workspace)):
         return None
-    if about["base"] != parts.get("base", {}).get("digest") or any(
-            name not in known or workspace.ranking(name).version != version for name, version in about["of"].items()):
+    if about["base"] != parts.get("base", {}).get("digest") or unchanged(workspace, about["of"]) != set(about["of"]):
         return None
     path = workspace.folder(part) / file
     try:

@@ -35,12 +35,14 @@ def opening(workspace) -> Opening | None:
     wrong without it and every base model right with it.
 
     A close call serves only where there is no clear one, and where at least half of all seeds said the same wrong
-    class. None where there is no such removal, or where there are no base models.
+    class. The ranking is one that the workspace lists, which Explore can show. None where there is no such removal, or
+    where there are no base models.
     """
     if not workspace.has_base:
         return None
     found = supports.table(workspace)
-    found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & (found.ranking != "random")]
+    listed = [name for name in workspace.rankings() if name != "random"]
+    found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & found.ranking.isin(listed)]
     told = [verdict(workspace, row) for row in found.itertuples() if workspace.base.status(row.target) == "stable"]
     told = [one for one in told if not one.close or 2 * one.votes >= one.seeds]
     return min(told, default=None, key=lambda one: (one.close, one.wrong < one.seeds, one.right < one.models, one.k,

@@ -45,7 +45,9 @@ def poison(workspace: Workspace, path: Path | str, label: int, n: int = N, targe
     given, val_labels = workspace.train_labels.copy(), workspace.val_labels
     truth = workspace.truth()
     original = given.copy() if truth is None else truth["original"].to_numpy()
-    rng = np.random.default_rng([seed, label, n])
+    if seed < 0:
+        raise UserError(f"{seed} is no seed; give a whole number of at least 0")
+    rng = np.random.default_rng([seed, label, max(n, 0)])  # `_draw` says what is wrong with a negative n
     chosen = _draw(rng, np.flatnonzero((given != label) & (original != label)), n, "training")
     shown = _draw(rng, np.flatnonzero(val_labels != label), targets, "validation")
     train, val = np.array(workspace.train_images), np.array(workspace.val_images)

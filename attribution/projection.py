@@ -45,7 +45,8 @@ def project(workspace, name: str, method: str | None = None,
             progress: Callable[[str, int, int], None] = lambda *at: None) -> Projection:
     """The map of a feature set, the same each time with the same versions. progress(text, done, total).
 
-    Raises UserError for an unknown set or method, too large a set, and where openTSNE is not installed."""
+    Raises UserError for an unknown set or method, too large a set, one that is not finite or the same for all images
+    (as of a training that collapsed), and where openTSNE is not installed."""
     method = method or usual(workspace)
     if method not in METHODS:
         raise UserError(f"no map called {method!r}; say {' or '.join(METHODS)}")
@@ -58,6 +59,11 @@ def project(workspace, name: str, method: str | None = None,
         raise UserError(f"{name} is too large to be projected, {features.train.shape[0]:,} x "
                         f"{features.train.shape[1]:,}; choose another feature set")
     train, val = unit(features.train), unit(features.val)
+    if not (np.isfinite(train).all() and np.isfinite(val).all()):
+        raise UserError(f"{name} holds numbers that are not finite; train or import these features again")
+    if not np.ptp(train, axis=0).any():
+        raise UserError(f"all images have the same {name} features, but for their length: there is nothing to draw; "
+                        "choose another feature set")
     flat = pca(train, val)
     found = _tsne(train, val, flat[0], progress) if method == "tsne" else flat
     scale = max(np.abs(found[0]).max(), np.abs(found[1]).max(initial=0)) or 1

@@ -37,6 +37,7 @@ from attribution.lineup import Row, default_rankings, line_up
 from attribution.measure import measured_lds
 from attribution.opening import opening, verdict
 from attribution.provenance import versions
+from attribution.rankings import check_k
 from attribution.workspace import Workspace
 
 TOP = 14
@@ -73,13 +74,13 @@ def build(workspace: Workspace, store, target: int | None = None, rows: list[Row
     k: where it is cut; None: the smallest removal that flipped the target, else 10. today: the date that stands in it;
     the same workspace and answers give the same bytes but for that date.
 
-    Raises UserError for an unknown target, and where a part of the workspace cannot be read.
+    Raises UserError for an unknown target, a k below 1, and where a part of the workspace cannot be read.
     """
     target = usual_target(workspace) if target is None else workspace.check_target(target)
     if rows is None:
         rows = line_up(workspace, target, default_rankings(workspace), TOP)
     known = supports_of(workspace, store, target)
-    k = k or _cut(known, {row.ranking for row in rows}) or 10
+    k = (_cut(known, {row.ranking for row in rows}) or 10) if k is None else check_k(k)
     title = f"{workspace.name}: {workspace.classes[workspace.val_labels[target]]}, validation image {target}"
     day = today or time.strftime("%Y-%m-%d", time.gmtime())
     body = [_header(workspace, title, day), _lineup(workspace, target, rows, k, known),
@@ -414,7 +415,7 @@ def _section(workspace, store, what: str, table) -> str:
 
 
 def _study(workspace, store) -> str:
-    found, lds = studies.study(workspace, store), measured_lds(workspace)
+    found, lds = studies.chosen(workspace, studies.study(workspace, store)), measured_lds(workspace)
     measured, parts = studies.evaluate(found), []
     if found.tables:
         parts.append(_chart(charts.chart(workspace, store, "supports"), "supports"))
@@ -462,7 +463,8 @@ def _agreement(workspace, store) -> str:
 
 
 def _orthogonality(workspace, store) -> str:
-    told = lds_supports.report(workspace, studies.study(workspace, store), lds_supports.stored(workspace))
+    told = lds_supports.report(workspace, studies.chosen(workspace, studies.study(workspace, store)),
+                               lds_supports.stored(workspace))
     return "".join(_table(
         ["ranking", "targets", "censored", "Spearman", "95 %", "p", "margin fixed", "LDS reliability"],
         [[_name(name), row["n"], row["censored"], _number(row["spearman"]), _ends(row["ci"]), _p(row["p"]),

@@ -43,7 +43,8 @@ def measure(workspace, checkpoints: int = CHECKPOINTS, dim: int = DIM, each: int
     copies, "each": targets for each number of them, "duplicates": {"TRAK" and names: see `diluted`}}. What was computed
     of a model is kept in the data folder; broken off, it goes on.
 
-    Raises UserError where there are no base models, fewer than `checkpoints`, no features, or dattri is missing.
+    Raises UserError where there are no base models, fewer than `checkpoints`, no features, or dattri is missing, and
+    for an `each` or a `dim` below 1.
     """
     workspace.check_base()
     builds.needed("dattri")
@@ -54,6 +55,12 @@ def measure(workspace, checkpoints: int = CHECKPOINTS, dim: int = DIM, each: int
     if not workspace.features():
         raise UserError(f"{workspace.name} has no features, and similarity cannot be checked without; train some with: "
                         "python -m attribution features train moco")
+    most = workspace.n_val // len(COPIES)
+    if not 1 <= each <= most:
+        raise UserError(f"{each} targets for each number of copies were asked for, and {workspace.n_val} validation "
+                        f"images give 1 to {most}")
+    if dim < 1:
+        raise UserError(f"{dim} dimensions are too few to project gradients to; give at least 1")
     from attribution.train import Trainer
 
     kept, recipe, seeds = builds.scratch(workspace, PART), recipes.get(workspace.recipe), seeds[: 2 * checkpoints]
@@ -130,6 +137,8 @@ def plant(workspace, scores: np.ndarray, each: int = EACH) -> list[tuple[int, in
     found, taken = [], set()
     for target in np.random.default_rng(DRAW).permutation(workspace.n_val).tolist():
         pool = np.flatnonzero(workspace.train_labels == workspace.val_labels[target])
+        if not len(pool):
+            continue
         image = int(pool[scores[target][pool].argmax()])
         if len(found) < each * len(COPIES) and image not in taken and scores[target][image] > 0:
             found.append((target, image, COPIES[len(found) % len(COPIES)]))

@@ -4,10 +4,11 @@ A support found on a target that somebody picked is no draw: it would tilt the c
 """
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from attribution import curves, recipes, supports
+from attribution.errors import UserError
 from attribution.formats import paper_results
 from attribution.measure import KINDS, support_tables
 from attribution.probes import KINDS as EDITS
@@ -73,9 +74,31 @@ def study(workspace, store, protocol: str | None = None, recipe: str | None = No
     return found
 
 
-def report(workspace, store, protocol: str | None = None) -> dict:
-    """`evaluate supports` of design.md: AUC, interval, median, censoring and wins, for each kind of support."""
-    found = study(workspace, store, protocol)
+def only(found: Study, names) -> Study:
+    """The study of these rankings alone, without kinds that none of them was studied for."""
+    tables = {kind: {name: results for name, results in table.items() if name in names}
+              for kind, table in found.tables.items()}
+    return replace(found, tables={kind: table for kind, table in tables.items() if table})
+
+
+def chosen(workspace, found: Study, names: list[str] | None = None) -> Study:
+    """`only` those that are named; None: all that the workspace lists, for a ranking that is there to be measured alone
+    (`rankings.names`) would stand beside itself, and every p is corrected for all pairs. Raises UserError for a ranking
+    that was not studied."""
+    if names is None:
+        return only(found, workspace.rankings())
+    studied = dict.fromkeys(name for table in found.tables.values() for name in table)
+    for name in names:
+        if name not in studied:
+            raise UserError(f"{name} was not studied under the protocol {found.protocol}; there is "
+                            f"{', '.join(studied) or 'no study'}")
+    return only(found, names)
+
+
+def report(workspace, store, protocol: str | None = None, names: list[str] | None = None) -> dict:
+    """`evaluate supports` of design.md: AUC, interval, median, censoring and wins, for each kind of support. names: as
+    `chosen`."""
+    found = chosen(workspace, study(workspace, store, protocol), names)
     return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash, "protocol": found.protocol,
             "K": found.k_max, "planted": workspace.planted, "kinds": evaluate(found)}
 
@@ -102,9 +125,11 @@ def paper_report(folders: dict[str, Path], k_max: int) -> dict:
 def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, dict]:
     """Supports of the rankings `names` on the same targets, as far as studies have found any.
 
-    kind -> {"protocol", "K", "targets": n, "rankings": {name: row of `curves.summary`}}, for kinds that any of them was
-    studied for. Of several protocols, the one that most of these rankings were studied under, then the one with most
-    targets: those that all of them have finished. A ranking with fewer than half as many as another has is left out.
+    kind -> {"protocol", "K", "targets": n, "unfinished": how many targets of theirs are not done yet, which tilts what
+    is (those that never flip are done first), "rankings": {name: row of `curves.summary`}}, for kinds that any of them
+    was studied for. Of several protocols, the one that most of these rankings were studied under, then the one with
+    most targets: those with something to flip that all of them have finished. A ranking with fewer than half as many
+    as another has is left out.
     """
     found = {protocol: study(workspace, store, protocol) for protocol in supports.protocols(workspace, store)}
     answer = {}
@@ -112,7 +137,8 @@ def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, d
         best = None
         for protocol, one in found.items():
             tables = one.tables.get(kind, {})
-            done = {name: {target for target, got in tables[name].items() if got is not None}
+            done = {name: {target for target, got in tables[name].items()
+                           if got is not None and got.status not in curves.NOTHING}
                     for name in names if name in tables}
             enough = max(map(len, done.values()), default=0) / 2
             done = {name: targets for name, targets in done.items() if targets and len(targets) >= enough}
@@ -123,7 +149,9 @@ def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, d
             _, protocol, studied, common = best
             tables, k_max = found[protocol].tables[kind], found[protocol].k_max
             rows = {name: curves.summary([tables[name][target] for target in common], k_max) for name in studied}
-            answer[kind] = {"protocol": protocol, "K": k_max, "targets": len(common), "rankings": rows}
+            going = {target for name in studied for target, got in tables[name].items() if got is None}
+            answer[kind] = {"protocol": protocol, "K": k_max, "targets": len(common), "unfinished": len(going),
+                            "rankings": rows}
     return answer
 
 

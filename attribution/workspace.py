@@ -346,7 +346,10 @@ class Workspace:
         self._write(self.path, part, None)
 
     def add(self, part: str, about: dict, files: list[str] = ()) -> None:
-        """As `record`, for a part that a user adds, whose files are in the folder `added`."""
+        """As `record`, for a part that a user adds, whose files are in the folder `added`. Raises ValueError for a name
+        with which the workspace could not be opened again."""
+        if not PART.fullmatch(part):
+            raise ValueError(f"no part can be called {part!r}")
         self._forget(part)
         self._write(self.added, part, described(self.added, about, files))
 

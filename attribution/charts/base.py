@@ -86,7 +86,7 @@ def to_csv(chart: Chart) -> str:
     """A row for each point that is drawn, columns COLUMNS; of a matrix, a row for each pair, once, with its value as y.
     x and y are what the axes say: the first line after a "#" names title and making."""
     out = io.StringIO()
-    out.write(f"# {chart.title}. {chart.about}\n".replace("\r", " "))
+    out.write(" ".join(f"# {chart.title}. {chart.about}".split()) + "\n")  # names may hold line breaks
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(COLUMNS)
     for panel in chart.panels:

@@ -12,7 +12,8 @@ SIZE = 8  # of letters, in points, at either width
 DPI = 300
 DASHES = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1, 1.5)), "dashdot": (0, (6, 2, 1.2, 2)),
           "longdash": (0, (9, 3)), "longdashdot": (0, (9, 2.5, 1.2, 2.5))}
-MARKS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P"}
+MARKS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P", "star": "*", "hexagon": "h",
+         "pentagon": "p"}
 GREY = "#808080"
 #: Names are shown as they are, no $ in them is mathematics; letters are embedded, and can be searched.
 STYLE = {"font.size": SIZE, "font.family": "DejaVu Sans", "axes.titlesize": SIZE, "axes.labelsize": SIZE,

@@ -29,7 +29,8 @@ APART = 0.03  # powers of ten between rankings that cost the same, so that all a
 
 def chart(workspace, store, what: str, **options) -> Chart:
     """The chart `what`, one of WHATS. options: of "agreement" measure (see `agreement.MEASURES`); of "calibration"
-    ranking and removed (see `calibration.WHOSE`).
+    ranking and removed (see `calibration.WHOSE`); of "supports" and "lds-supports" protocol, the usual one if not
+    given, and rankings, names (see `studies.chosen`).
 
     Raises UserError for another one, and where what it shows has not been measured, or no longer holds.
     """
@@ -43,9 +44,9 @@ def chart(workspace, store, what: str, **options) -> Chart:
     return drawn
 
 
-def supports(workspace, store) -> Chart | None:
+def supports(workspace, store, protocol: str | None = None, rankings: list[str] | None = None) -> Chart | None:
     """The support CDFs, a panel a kind; AUC with its 95 % interval in the legend."""
-    found = studies.study(workspace, store)
+    found = studies.chosen(workspace, studies.study(workspace, store, protocol), rankings)
     if not found.tables:
         return None
     measured = studies.evaluate(found)
@@ -95,9 +96,10 @@ def compared(workspace, store, measure: str = "jaccard") -> Chart | None:
                  f"{_made(workspace, agreement.PART)}", [Panel(title, matrix=matrix)], height=0.5 + 0.42 * len(names))
 
 
-def orthogonality(workspace, store) -> Chart | None:
+def orthogonality(workspace, store, protocol: str | None = None, rankings: list[str] | None = None) -> Chart | None:
     """A mark a target and ranking: LDS against support; above the dotted line those that flipped at no k."""
-    found, study = lds_supports.stored(workspace), studies.study(workspace, store)
+    study = studies.chosen(workspace, studies.study(workspace, store, protocol), rankings)
+    found = lds_supports.stored(workspace)
     points = lds_supports.points(study, found) if found else []
     if not points:
         return None
@@ -154,10 +156,13 @@ def calibrated(workspace, store, ranking: str | None = None, removed: str | None
     rows = calibration.stored(workspace)
     if rows is None:
         return None
-    name = ranking or rows.names[0]
-    if name not in rows.names:
-        raise UserError(f"{name} is not calibrated here; choose one of {', '.join(rows.names)}")
-    groups = [whose for whose in calibration.WHOSE if calibration.of(rows, name, whose).any()]
+    names = [name for name in rows.names if calibration.groups(rows, name)]
+    if not names:
+        return None
+    name = ranking or names[0]
+    if name not in names:
+        raise UserError(f"{name} is not calibrated here; choose one of {', '.join(names)}")
+    groups = calibration.groups(rows, name)
     whose = removed or groups[0]
     if whose not in groups:
         raise UserError(f"nothing measured is called {whose!r}; choose one of {', '.join(groups)}")
@@ -204,7 +209,7 @@ def spent(workspace, store) -> Chart | None:
 def _spent(title: str, y: str, points: list[tuple], ends) -> Panel:
     """points: (row of `compute.run`, value, its interval)."""
     panel = Panel(title, "seconds, trainings and own work", y, x_log=True, x_range=ends, from_zero=True)
-    most = max(row["bytes"] for row, *_ in points) or 1
+    most = max((row["bytes"] for row, *_ in points), default=0) or 1
 
     def marks(some, name, line, listed=True):
         colour, dash, marker = palette.line(line)
@@ -308,7 +313,8 @@ def sets(workspace, store) -> Chart | None:
 WHATS = {"supports": supports, "agreement": compared, "lds-supports": orthogonality, "conditioning": candidates,
          "calibration": calibrated, "compute": spent, "cost": paid, "features": sets}
 #: and what it can be asked besides
-OPTIONS = {"agreement": ("measure",), "calibration": ("ranking", "removed")}
+OPTIONS = {"agreement": ("measure",), "calibration": ("ranking", "removed"),
+           **dict.fromkeys(("supports", "lds-supports"), ("protocol", "rankings"))}
 
 
 def _area(one: dict, name: str) -> tuple:
@@ -318,8 +324,9 @@ def _area(one: dict, name: str) -> tuple:
 
 
 def _studied(worth: dict) -> str:
-    return "".join(f"{KINDS[kind].lower()} AUC over the same {one['targets']} targets, protocol {one['protocol']}, "
-                   f"K = {one['K']}; " for kind, one in worth.items())
+    return "".join(f"{KINDS[kind].lower()} AUC over the same {one['targets']} targets"
+                   + f", {one['unfinished']} more unfinished" * bool(one["unfinished"])
+                   + f", protocol {one['protocol']}, K = {one['K']}; " for kind, one in worth.items())
 
 
 def _recipe(workspace) -> str:

@@ -21,6 +21,7 @@ from attribution.cli import (
     names,
     print_json,
     progress_bar,
+    split,
     table,
 )
 from attribution.files import user_path
@@ -132,8 +133,9 @@ def reach_verb(image: Annotated[str, typer.Option(help="The training image, coun
         elif one.harmed is None:
             print(f"{one.ranking}: harm is not defined for this method: its scores have no sign")
     if twins := answer["duplicates"]:
+        more = "" if twins["whole"] else "; perhaps more: these features tell little apart"
         print(f"near-duplicates, cosine {twins['cosine']:g} in {twins['features']}: "
-              f"{', '.join(map(str, twins['group'])) or 'none'}")
+              f"{', '.join(map(str, twins['group'])) or 'none'}{more}")
         table("nearest", twins["nearest"])
 
 
@@ -155,7 +157,8 @@ def _duplicates(ws, image) -> dict | None:
     group, near, cosines = duplicates.around(ws, image, grouped, 5)
     nearest = [{"image": int(one), "label": ws.classes[ws.train_labels[one]], "cosine": round(float(cosine), 4)}
                for one, cosine in zip(near, cosines)]
-    return {"features": grouped["features"], "cosine": grouped["cosine"], "group": group.tolist(), "nearest": nearest}
+    return {"features": grouped["features"], "cosine": grouped["cosine"], "group": group.tolist(),
+            "whole": len(group) <= duplicates.WHOLE, "nearest": nearest}
 
 
 @export_app.command("figure")
@@ -170,6 +173,7 @@ def export_figure(out: Annotated[Path, typer.Option(help="A .png, .svg, .pdf or 
                   measure: Annotated[str | None, typer.Option(help="Of agreement: jaccard, rbo or spearman.")] = None,
                   ranking: Annotated[str | None, typer.Option(help="Of calibration: which signed ranking.")] = None,
                   removed: Annotated[str | None, typer.Option(help="Of calibration: own, others or random.")] = None,
+                  protocol: Annotated[str | None, typer.Option(help="Of supports, lds-supports: the study's.")] = None,
                   workspace: Where = DEMO):
     """The lineup of a target, or a chart of Methods as stored, as a figure, or as the table behind it."""
     from attribution import charts, figure
@@ -183,7 +187,8 @@ def export_figure(out: Annotated[Path, typer.Option(help="A .png, .svg, .pdf or 
         number = ws.check_target(target)
         rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
         return print(figure.save(ws, number, rows, out, k))
-    options = {"measure": measure, "ranking": ranking, "removed": removed}
+    options = {"measure": measure, "ranking": ranking, "removed": removed, "protocol": protocol,
+               "rankings": rankings and split(rankings)}
     options = {name: options[name] for name in charts.OPTIONS.get(what, ()) if options[name]}
     store = Store.of(ws)
     try:
@@ -230,7 +235,8 @@ def export_ranking(ranking: RankingName, out: Annotated[Path, typer.Option(help=
     wanted = np.array(parse_images(targets, ws.n_val, "validation")) if targets else found.targets
     if len(absent := np.setdiff1d(wanted, found.targets)):
         raise UserError(f"{ranking} ranks nothing for the validation image {absent[0]}; leave it out of --targets")
-    source = f"features/{found.feature}" if isinstance(found, Similarity) else f"rankings/{ranking}"
+    of = getattr(found, "inner", found)
+    source = f"features/{of.feature}" if isinstance(of, Similarity) else f"rankings/{of.name}"
     of = {key: value for key, value in ws.manifest["parts"].get(source, {}).items()
           if key not in ("files", "home", "digest")}
     words = ["export", "ranking", "--ranking", ranking, *(["--targets", targets] if targets else []), "--top", str(top),

@@ -24,6 +24,8 @@ from attribution.files import user_path, write_json
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
+Studied = Annotated[str | None, typer.Option("--rankings", help="Names, with commas; all that `info` lists if not "
+                                                                "given.")]
 evaluate_app = group("evaluate", "Measure rankings: supports, agreement, lds, cost, compute, conditioning, hubs; "
                                 "and detectors: mislabels.")
 
@@ -33,7 +35,7 @@ def evaluate_supports(paper: Annotated[list[str] | None, typer.Option(
                           help="NAME=FOLDER of <target>.pkl files, as the paper's repository writes them; may be "
                                "given for each ranking. The workspace is then not looked at.")] = None,
                       k_max: Annotated[int, typer.Option(help="The largest k that those were tested at.")] = 1280,
-                      protocol: Protocol = None,
+                      protocol: Protocol = None, rankings: Studied = None,
                       workspace: Where = DEMO, as_json: AsJson = False):
     """AUC, median and censoring of every ranking's supports, and who wins against whom."""
     from attribution.studies import paper_report, report
@@ -46,7 +48,7 @@ def evaluate_supports(paper: Annotated[list[str] | None, typer.Option(
                      [{"ranking": name, **row} for name, row in answer["rankings"].items()])
     ws = Workspace.open(workspace)
     store = Store.of(ws)
-    answer = report(ws, store, protocol)
+    answer = report(ws, store, protocol, split(rankings) if rankings else None)
     if as_json:
         return print_json(answer)
     for kind, found in answer["kinds"].items():
@@ -135,13 +137,13 @@ def evaluate_hubs(rankings: Rankings = None, k: Annotated[int, typer.Option(help
     from attribution.provenance import made
 
     ws = Workspace.open(workspace)
-    k, chosen = hubs.check(k), list(dict.fromkeys(names(ws, rankings)))
+    k, chosen, listed = hubs.check(k), list(dict.fromkeys(names(ws, rankings))), ws.rankings()
     found = {name: hubs.stored(ws, name) for name in chosen}
     lacking = [name for name, lists in found.items() if lists is None]
     with progress_bar() as progress:
         for lists in hubs.measure(ws, lacking, progress):
             found[lists.ranking] = lists
-            if ws.is_free(hubs.part(lists.ranking)):  # Explore shows it
+            if lists.ranking in listed and ws.is_free(hubs.part(lists.ranking)):  # Explore shows it
                 hubs.keep(ws, lists, made(f"evaluate hubs --rankings {lists.ranking}"))
     answer = {"k": k, "n_train": ws.n_train, "rankings": {
         name: {end: hubs.summary(lists, k, end) for end in hubs.ENDS[: 1 + lists.signed]}
@@ -262,7 +264,8 @@ def _areas(worth: dict, name: str) -> dict:
 
 def _print_areas(worth: dict) -> None:
     for kind, found in worth.items():
-        print(f"{kind} AUC: the same {found['targets']} targets for all, protocol {found['protocol']}, "
+        going = f", {found['unfinished']} more unfinished" * bool(found["unfinished"])
+        print(f"{kind} AUC: the same {found['targets']} targets for all{going}, protocol {found['protocol']}, "
               f"K = {found['K']}")
 
 
@@ -351,20 +354,23 @@ def _halves(answer: dict) -> str:
 
 
 @evaluate_app.command("lds-supports")
-def evaluate_lds_supports(protocol: Protocol = None, workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_lds_supports(protocol: Protocol = None, rankings: Studied = None, workspace: Where = DEMO,
+                          as_json: AsJson = False):
     """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
     from attribution import lds_supports
+    from attribution.measure import held_out
     from attribution.provenance import made
-    from attribution.studies import study
+    from attribution.studies import chosen, study
 
     ws = Workspace.open(workspace)
+    held_out(ws)  # says so where there are none
     asked = study(ws, Store.of(ws), protocol)
     found = lds_supports.stored(ws)
     if lds_supports.lacking(found, asked):
         with progress_bar() as progress:
             found = lds_supports.per_target(ws, *lds_supports.wanted(asked), progress)
         lds_supports.keep(ws, found, made("evaluate lds-supports"))  # the pages show it
-    answer = lds_supports.report(ws, asked, found)
+    answer = lds_supports.report(ws, chosen(ws, asked, split(rankings) if rankings else None), found)
     if as_json:
         return print_json(answer)
     for kind, one in answer["kinds"].items():

@@ -5,6 +5,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -157,6 +158,16 @@ def _stored(workspace) -> list[str]:
     return sorted(part.split("/")[1] for part in workspace.manifest["parts"] if part.startswith("rankings/"))
 
 
+def unchanged(workspace, versions: dict[str, str | None]) -> set[str]:
+    """Those of the rankings {name: version then} that are there, listed or not, and are what they were."""
+    found = set()
+    for name, then in versions.items():
+        with suppress(UserError):
+            if workspace.ranking(name).version == then:
+                found.add(name)
+    return found
+
+
 def load(workspace, name: str) -> Ranking:
     """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all choose among these candidates. Raises
     UserError naming the known ones."""
@@ -165,7 +176,7 @@ def load(workspace, name: str) -> Ranking:
     from attribution.rankings.random import Random
     from attribution.rankings.stored import Stored
 
-    inner, mark, which = name.rpartition(MARK)
+    inner, mark, which = name.partition(MARK)
     if mark and which in NAMED:
         return Among(workspace.ranking(inner), which)
     if name in _stored(workspace):

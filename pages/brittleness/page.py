@@ -175,7 +175,7 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
             if test == PREFIX:
                 k = st.number_input("k", 1, ws.n_train, key=state.K, bind="query-params", width=120,
                                     on_change=_leave_job)
-            ranking = st.selectbox("of", ws.rankings(), key=state.CUT_RANKING, bind="query-params", width=190,
+            ranking = st.selectbox("of", controls.rankings(ws), key=state.CUT_RANKING, bind="query-params", width=190,
                                    on_change=_leave_job)
         with st.popover("Options", icon=":material/tune:"):
             if test == SEARCH:

@@ -13,6 +13,7 @@ from pages.ui.strip import strip, tiles
 
 MEASURE = ["evaluate", "hubs"]
 NEAREST = 12
+MEMBERS = 60  # of a group of near-duplicates that are shown
 TITLES = {"helped": ("+", "helps"), "harmed": ("-", "harms")}
 
 
@@ -119,15 +120,17 @@ def _around(_ws, stamp: str, image: int) -> dict:
 
 
 def _shown(found: dict) -> list[int]:
-    return list(dict.fromkeys([*found["near"].tolist(), *found["group"].tolist()]))
+    return list(dict.fromkeys([*found["near"].tolist(), *found["group"][:MEMBERS].tolist()]))
 
 
 def alike_text(found: dict) -> str:
     """What the strip of images like it shows."""
     n = len(found["group"])
     group = f"{write.count(n)} near-duplicate{'s' * (n != 1)}" if n else "No near-duplicate"
-    return (f"{group} at a cosine of {found['cosine']:g} in {found['features']} features; with the nearest others. "
-            "Brittleness can remove an image together with its near-duplicates.")
+    group, blind = (f"At least {group}", ", which tell little apart") if n > duplicates.WHOLE else (group, "")
+    few = f" {MEMBERS} of them are shown." if n > MEMBERS else ""
+    return (f"{group} at a cosine of {found['cosine']:g} in {found['features']} features{blind}; with the nearest "
+            f"others.{few} Brittleness can remove an image together with its near-duplicates.")
 
 
 def alike_data(ws: Workspace, found: dict, atlas: dict, scale: int) -> dict:

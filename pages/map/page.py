@@ -7,7 +7,7 @@ from attribution import UserError, Workspace, projection
 from attribution.lineup import default_rankings
 from attribution.opening import opening
 from pages.map import chart, lasso, words
-from pages.ui import asked, atlas, command, look, state
+from pages.ui import asked, atlas, command, controls, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 
@@ -101,7 +101,7 @@ def _controls(ws: Workspace, names: list[str]):
         name = st.selectbox("Features", names, key=state.FEATURES, bind="query-params", width=150)
         target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
         k = st.number_input("First k", 1, K_MAX, key=state.K, bind="query-params", width=120)
-        ranking = st.selectbox("of", ws.rankings(), key=state.CUT_RANKING, bind="query-params", width=190)
+        ranking = st.selectbox("of", controls.rankings(ws), key=state.CUT_RANKING, bind="query-params", width=190)
         signed = ws.ranking(ranking).signed
         end = st.segmented_control("End", ("helpful", "harmful"), default="helpful", required=True, key=state.MAP_END,
                                    disabled=not signed)

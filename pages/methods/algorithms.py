@@ -90,7 +90,8 @@ def _made(ws: Workspace, found: algorithms.Change) -> str:
     judged = f" LDS is on held-out halves trained by {found.recipes[0]}, which favours that recipe." if lds else ""
     return (f"{write.count(ws.n_val)} targets, 95 % over targets; {named}; {found.about['dim']} dimensions.{judged} "
             f"Influence of {write.percent(found.about['moved'], 0)} of the training images changed more between the "
-            f"recipes than between the two sets of models. Made {about.get('made', '')} by {about.get('command', '')}.")
+            f"recipes than between the two sets of models, where {write.percent(0.5, 0)} would by chance. "
+            f"Made {about.get('made', '')} by {about.get('command', '')}.")
 
 
 def tables_html(found: algorithms.Change) -> list[str]:

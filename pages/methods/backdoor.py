@@ -142,7 +142,8 @@ def figure(found: dict, name: str) -> go.Figure:
             chart.add_scatter(x=other, y=places, mode="markers", name=title, row=1, col=column,
                               hovertemplate=title + " %{x:.1%}<extra></extra>",
                               marker={"size": 12, "color": colour, "symbol": marker, "line": {"width": 2}})
-    chart.update_yaxes(tickvals=places, ticktext=[_label(row, name) for row in rows], range=[len(rows) - 0.5, -0.5])
+    chart.update_yaxes(tickvals=places, ticktext=[write.escape(_label(row, name)) for row in rows],
+                       range=[len(rows) - 0.5, -0.5])
     chart.update_xaxes(range=[-0.03, 1.03], tickformat=".0%")
     chart.update_layout(height=130 + 34 * len(rows), margin={"l": 8, "r": 8, "t": 70, "b": 8},
                         legend={"orientation": "h", "y": 1.28, "x": 0})

@@ -47,15 +47,19 @@ def draw(ws: Workspace) -> None:
         if not under_way:
             asked.button(ws, MEASURE, "Measure")
         return
+    names = [name for name in rows.names if calibration.groups(rows, name)]
+    if not names:
+        st.info("No ranking with a sign ranks for the targets that were retrained without images.")
+        return
     told = _summary(ws, rows, look.stamp(ws))
     st.caption(write.plain(
         "A ranking with a sign foretells that a target's margin changes by minus the sum of the scores of the images "
         f"removed, times a scale. R² is of targets that the scale was not fitted on: {told['splits']} times it is "
         "fitted on one random half of them and judged on the other."))
     with st.container(horizontal=True, gap="small"):
-        name = st.segmented_control("Ranking", list(rows.names), default=rows.names[0], required=True,
+        name = st.segmented_control("Ranking", names, default=names[0], required=True,
                                     key=state.CALIBRATED, bind="query-params", label_visibility="collapsed")
-        groups = [whose for whose in calibration.WHOSE if calibration.of(rows, name, whose).any()]
+        groups = calibration.groups(rows, name)
         whose = st.segmented_control("Images removed", groups, default=groups[0], required=True, key=state.WHOSE,
                                      format_func=calibration.WHOSE.get, label_visibility="collapsed")
     points = calibration.points(rows, told, name, whose)

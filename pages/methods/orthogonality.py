@@ -76,10 +76,11 @@ def _draw(ws, study, found, told) -> None:
                            on_click="ignore", icon=":material/download:")
         st.download_button("Targets as CSV", data=points_csv(points), file_name="lds-supports-targets.csv",
                            on_click="ignore", icon=":material/download:")
-        figures.popover(ws, "lds-supports")
+        figures.popover(ws, "lds-supports", **words.of_study(study))
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, *COMPARE, "--protocol", study.protocol, "--json"), language="bash",
-                    wrap_lines=True)
+            of = words.of_study(study)
+            st.code(command.line(ws, *COMPARE, "--protocol", of["protocol"], "--rankings", ",".join(of["rankings"]),
+                                 "--json"), language="bash", wrap_lines=True)
 
 
 def _ask(ws: Workspace, some: bool) -> None:

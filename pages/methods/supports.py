@@ -1,7 +1,5 @@
 """Supports: how few training images decide predictions, as CDFs, with the table behind them and LDS beside them."""
 
-from dataclasses import replace
-
 import numpy as np
 import streamlit as st
 
@@ -103,9 +101,7 @@ def _chosen(ws: Workspace, found: studies.Study) -> studies.Study:
         return found
     usual = [name for name in names if name in default_rankings(ws)] or names[:SHOWN]
     kept = st.pills("Rankings studied", names, default=usual, selection_mode="multi", key=state.STUDIED)
-    tables = {kind: {name: results for name, results in table.items() if name in kept}
-              for kind, table in found.tables.items()}
-    return replace(found, tables={kind: table for kind, table in tables.items() if table})
+    return studies.only(found, kept)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
@@ -201,10 +197,12 @@ def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | 
             st.download_button("Curves as CSV", data=words.curves_csv(found, about), file_name="support-cdfs.csv",
                                on_click="ignore", icon=":material/download:")
         if measured:
-            figures.popover(ws, "supports")
+            figures.popover(ws, "supports", **words.of_study(found))
         with st.popover("Copy command", icon=":material/terminal:"):
-            for verb in (*(["supports"] if measured else []), *(["lds"] if lds else [])):
-                st.code(command.line(ws, "evaluate", verb, "--json"), language="bash", wrap_lines=True)
+            of = words.of_study(found)
+            study = ["supports", "--protocol", of["protocol"], "--rankings", ",".join(of["rankings"])]
+            for verb in (*([study] if measured else []), *([["lds"]] if lds else [])):
+                st.code(command.line(ws, "evaluate", *verb, "--json"), language="bash", wrap_lines=True)
         if measured:
             with st.popover("Run a study", icon=":material/science:"):
                 asking.form(ws, found)

@@ -205,8 +205,16 @@ def _lds_columns(ranking: str, lds: dict | None) -> dict:
     return {"lds": scored["lds"], "lds_ceiling": lds["ceiling"], "lds_low": low, "lds_high": high}
 
 
+def of_study(found: Study) -> dict:
+    """What `charts.chart` is told to draw a study as it is on view."""
+    return {"protocol": found.protocol,
+            "rankings": list(dict.fromkeys(name for table in found.tables.values() for name in table))}
+
+
 def side_by_side(found: dict) -> list[str]:
     """A sentence for each kind of `studies.side_by_side`: what its AUCs are of."""
     names = {"remove": "Removal", "mislabel": "Mislabel"}
-    return [f"{names.get(kind, kind.capitalize())} AUC over the same {one['targets']} targets for all, protocol "
-            f"{one['protocol']}, K = {one['K']}, 95 % over targets." for kind, one in found.items()]
+    going = {kind: f", {one['unfinished']} more unfinished (those that never flip are done first)" * bool(
+        one["unfinished"]) for kind, one in found.items()}
+    return [f"{names.get(kind, kind.capitalize())} AUC over the same {one['targets']} targets for all{going[kind]}, "
+            f"protocol {one['protocol']}, K = {one['K']}, 95 % over targets." for kind, one in found.items()]

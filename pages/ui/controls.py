@@ -1,4 +1,4 @@
-"""Pause, resume and cancel: the buttons of a job, the same wherever one is shown."""
+"""What several pages offer alike: pause, resume and cancel of a job, and the rankings that one is chosen of."""
 
 import streamlit as st
 
@@ -8,6 +8,16 @@ from pages.ui import state
 PAUSE = ("Starts nothing more, and frees the machine once the trainings under way are through: they are finished and "
          "kept. Resumed, it goes on where it was.")
 CANCEL = "Stops at once, trainings under way included. What is done is kept: asked again, it goes on from there."
+
+
+def rankings(ws: Workspace) -> list[str]:
+    """The rankings that the workspace lists, and the one asked about where it is another: other candidates, a variant.
+    A choice that lacks it would silently ask about the first one instead."""
+    names, asked = ws.rankings(), st.session_state.get(state.CUT_RANKING, st.query_params.get(state.CUT_RANKING))
+    try:
+        return names if asked is None or asked in names or not ws.ranking(asked) else [*names, asked]
+    except UserError:
+        return names
 
 
 def buttons(ws: Workspace, job, name: str = "", kind: str = "secondary") -> None:

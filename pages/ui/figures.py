@@ -25,7 +25,8 @@ def _popover(ws, what, options) -> None:
             for ending in charts.FORMATS:
                 st.download_button(ending[1:].upper(), data=_drawn(ws, what, ending, width, options), on_click="ignore",
                                    file_name=f"{what}{ending}", key=f"figure {what} {ending}")
-        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        words = [word for name, value in options.items()
+                 for word in (f"--{name}", value if isinstance(value, str) else ",".join(value))]
         st.code(command.line(ws, "export", "figure", "--what", what, *words, "--width", width, "--out", f"{what}.pdf"),
                 language="bash", wrap_lines=True)
 

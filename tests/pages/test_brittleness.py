@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
@@ -103,6 +104,18 @@ def test_a_support_that_the_workspace_brings_is_shown_with_its_trace(ws):
             in app.code[0].value)
     app.button(key="at support").click().run()
     assert app.number_input(key=state.K).value == 4 and "Is target 0 still read" in texts(app)
+
+
+def test_a_ranking_among_other_candidates_is_the_one_asked_about(ws):
+    table = pd.read_parquet(ws.path / "supports.parquet")
+    pd.concat([table, table.assign(ranking=table.ranking + "@true")]).to_parquet(ws.path / "supports.parquet")
+    asked = "Is target 0 still read as Bar without the first 4 images of trak-10@true?"
+    assert asked in texts(opened(ranking="trak-10@true"))
+    app = opened()
+    next(one for one in app.button if one.label == "trak-10@true, remove").click().run()
+    assert not app.exception and app.selectbox(key="ranking").value == "trak-10@true"
+    app = opened(ranking="trak-10")
+    assert "trak-10@true" not in app.selectbox(key="ranking").options
 
 
 def test_an_adaptive_support_says_how_sure_it_is_and_what_other_seeds_would_give(ws, store):

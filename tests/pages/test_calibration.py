@@ -1,6 +1,7 @@
 """The Calibration tab and the end of the Supports tab: measured or not, tables, charts and files."""
 
 import csv
+import dataclasses
 import io
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import Workspace, background, calibration, lds_supports, studies
+from attribution import UserError, Workspace, background, calibration, charts, lds_supports, studies
 from attribution.store import Store
 from attribution.supports import to_table
 from pages.methods import calibration as drawn
@@ -45,13 +46,45 @@ def study(ws):
     return Workspace.open(ws.path)
 
 
-def opened(tab):
+def opened(tab, **link):
     app = AppTest.from_file(str(APP), default_timeout=30)
     app._page_hash = calc_hash("methods")
-    app.query_params["tab"] = tab
+    app.query_params.update({"tab": tab, **link})
     app.run()
     assert not app.exception, app.exception
     return app
+
+
+@pytest.fixture
+def strangers(study):
+    """The study, and a signed ranking that ranks for none of its targets."""
+    folder = study.path / "rankings" / "a-part"
+    folder.mkdir()
+    np.save(folder / "scores.npy", np.ones((tiny.VAL, tiny.TRAIN), np.float16))
+    np.save(folder / "targets.npy", np.array([1, 2]))
+    study.record("rankings/a-part", {"method": "PART", "signed": True},
+                 [f"rankings/a-part/{name}.npy" for name in ("scores", "targets")])
+    return Workspace.open(study.path)
+
+
+def test_a_ranking_of_other_targets_is_not_offered(strangers):
+    store = Store.of(strangers)
+    calibration.keep(strangers, calibration.gather(strangers), {})
+    assert calibration.stored(strangers).names == ("trak-10", "a-part")
+    for link in ({}, {"calibrated": "a-part"}):
+        assert "foretold by trak-10" in str(opened("calibration", **link).get("plotly_chart")[0].proto)
+    with pytest.raises(UserError, match="a-part is not calibrated here; choose one of trak-10"):
+        charts.chart(strangers, store, "calibration", ranking="a-part")
+    table = pd.read_parquet(strangers.path / "supports.parquet")
+    table.assign(target=[1, 2] * 10)[table.ranking == "random"].drop_duplicates("target").to_parquet(
+        strangers.path / "supports.parquet")
+    strangers.remove("rankings/trak-10")
+    ws = Workspace.open(strangers.path)
+    calibration.keep(ws, dataclasses.replace(calibration.gather(ws), predicted=np.full((1, 4), np.nan)), {})
+    with pytest.raises(UserError, match="nothing to draw as calibration"):
+        charts.chart(ws, store, "calibration")
+    assert "ranks for the targets that were retrained" in texts(opened("calibration"))
+    store.close()
 
 
 def texts(app) -> str:

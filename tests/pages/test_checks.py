@@ -131,9 +131,9 @@ def test_backdoor_table_picture_and_csv(copy):
     assert "37.5 %" in html(app) and "12.5 %" in html(app) and "made so" in texts(app)
     rows = list(csv.DictReader(io.StringIO(drawn.to_csv(answer))))
     assert len(rows) == 3 * 3 + 2 and rows[0]["precision"] == "0.375" and rows[-1]["accuracy"] == "0.95"
-    chart = drawn.figure(answer, "Box")
+    chart = drawn.figure(answer, "Box <b>")
     assert list(chart.data[0].x) == [0.375] * 3 and list(chart.data[4].x) == [0.66] * 3
-    assert list(chart.layout.yaxis.ticktext) == ["trak-10", "trak-10, among Box", "random"]
+    assert list(chart.layout.yaxis.ticktext) == ["trak-10", "trak-10, among Box &lt;b&gt;", "random"]
 
 
 def test_what_lineup_brings_says_where_it_was_made(ws):

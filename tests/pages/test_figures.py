@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
@@ -43,7 +44,22 @@ def test_a_chart_in_every_format(ws, offered):
     app = opened("methods", "supports")
     assert {"supports.png", "supports.svg", "supports.pdf"} <= set(offered)
     assert offered["supports.png"]().startswith(b"\x89PNG")
-    assert any("export figure --what supports --width double" in one.value for one in app.code)
+    assert any("export figure --what supports --protocol default --rankings trak-10,random --width double" in one.value
+               for one in app.code)
+
+
+def test_the_study_on_view_is_drawn(ws, offered):
+    table = pd.read_parquet(ws.path / "supports.parquet")
+    more = [table.assign(protocol="adaptive")[table.ranking == "random"]]
+    more += [table.assign(ranking=f"{name}@all")[table.ranking == "random"] for name in ws.rankings()]
+    pd.concat([table, *more]).to_parquet(ws.path / "supports.parquet")
+    app = opened("methods", "supports")
+    app.segmented_control(key=state.STUDY_PROTOCOL).set_value("adaptive").run()
+    assert not app.exception and b"protocol adaptive" in offered["supports.csv"]()
+    app.segmented_control(key=state.STUDY_PROTOCOL).set_value("default").run()
+    app.button_group(key=state.STUDIED).set_value(["random@all"]).run()
+    drawn = offered["supports.svg"]().decode()
+    assert not app.exception and "random@all" in drawn and "trak-10" not in drawn
 
 
 def test_the_measure_on_view_is_drawn(ws, offered):

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import Workspace, jobs, measure, recipes, studies
+from attribution.charts.drawing import MARKS
 from attribution.store import Store
 from attribution.support import Support
 from attribution.supports import to_table
@@ -76,7 +77,8 @@ def test_the_study_a_workspace_brings(folder):
     assert "1 planted errors" in texts(app) and "100 held-out halves with 5 seeds" in texts(app)
     assert "<b>0.80</b>" in html(app) and "&gt; 20" in html(app) and "<b>0.610</b>" in html(app)
     assert [code.value for code in app.code if "evaluate" in code.value][:2] == [
-        f"python -m attribution evaluate {verb} --json --workspace {folder}" for verb in ("supports", "lds")]
+        f"python -m attribution evaluate {verb} --json --workspace {folder}"
+        for verb in ("supports --protocol default --rankings trak-10,random", "lds")]
 
 
 def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
@@ -223,6 +225,9 @@ def test_lines_differ_in_colour_and_in_dash():
     assert len({line[0] for line in lines}) == len({line[1] for line in lines}) == 6
     assert palette.line("esvm-moco")[:2] == palette.line("esvm-dino")[:2]
     assert palette.line("esvm-moco")[2] != palette.line("esvm-dino")[2]
+    assert palette.line("random@all")[:2] == palette.line("random")[:2]
+    some = {palette.line(f"trak-10{mark}")[2] for mark in ("", "@true", "@pair", "@all")}
+    assert len(some) == 4 and some <= set(MARKS)
 
 
 def test_names_are_escaped():

@@ -85,3 +85,6 @@ def test_images_like_it(ws):
     row = drawn.alike_data(ws, found, {}, 1)["rows"][0]
     assert [tile["caption"] for tile in row["tiles"]] == ["= 1.000 Box <b>", "0.900 Box <b>", "= by others Box <b>"]
     assert drawn.alike_text({**found, "group": np.zeros(0)}).startswith("No near-duplicate at")
+    many = {**found, "group": np.arange(100, 5100)}
+    assert "At least 5,000 near-duplicates" in drawn.alike_text(many) and "60 of them" in drawn.alike_text(many)
+    assert len(drawn._shown(many)) == 62

@@ -94,3 +94,10 @@ def test_what_the_command_line_keeps_can_be_read_again(ws):
 
     agreement.keep(ws, agreement.compare(ws, ["trak-10", "l2-moco"], k=5), made("evaluate agreement"))
     assert agreement.stored(ws).names == ("trak-10", "l2-moco")
+
+
+def test_what_was_compared_with_another_set_of_candidates_can_be_read_again(ws):
+    agreement.keep(ws, agreement.compare(ws, ["trak-10", "trak-10@true"], k=5), {})
+    assert agreement.stored(ws).names == ("trak-10", "trak-10@true")
+    ws.manifest["parts"]["rankings/trak-10"]["digest"] = "another"
+    assert agreement.stored(ws) is None

@@ -110,6 +110,24 @@ def test_mistakes_are_told(ws, source):
         backdoor.measure(Workspace.open(ws.path))
 
 
+def test_rankings_that_cannot_be_asked(ws):
+    folder = ws.path / "rankings"
+    for name, array in (("first", "ids"), ("some", "targets")):
+        (folder / name).mkdir()
+        np.save(folder / name / f"{array}.npy", np.zeros((ws.n_val, 1, 4), int) if array == "ids" else np.arange(2))
+    np.save(folder / "some" / "scores.npy", np.zeros((ws.n_val, ws.n_train), np.float16))
+    for name in ("first", "some"):
+        ws.record(f"rankings/{name}", {"method": name})
+    ws = Workspace.open(ws.path)
+    assert backdoor.usual(ws) == ["finds", "random"]
+    for name in ("first", "some"):
+        with pytest.raises(UserError, match="leave it out"):
+            backdoor.measure(ws, [name], [0])
+    with pytest.raises(UserError, match="name it without @"):
+        backdoor.measure(ws, ["finds@true"], [0])
+    assert len(backdoor.measure(ws, ["finds", "finds"], [0])["rankings"]) == 2  # asked twice, since it has a sign
+
+
 def test_kept_until_a_ranking_changes(ws):
     answer = backdoor.measure(ws, ["finds"], [0])
     assert backdoor.stored(ws) is None

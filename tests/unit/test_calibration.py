@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from attribution import UserError, Workspace, calibration, jobs
+from attribution import UserError, Workspace, calibration, jobs, provenance
 from attribution.edits import nothing, remove
 from attribution.lds_supports import base_margins
 from attribution.recipes import get
@@ -85,6 +85,15 @@ def test_resampled_correlations_are_those_of_the_rows_drawn():
         assert got == pytest.approx(spearmanr(np.repeat(x, counts), np.repeat(y, counts)).statistic)
 
 
+def test_where_a_half_of_the_targets_is_foretold_nothing():
+    rows = made(targets=8)
+    rows.predicted[:, rows.target > 0] = 0
+    rows.predicted[:, rows.target == 0] = 1
+    one = calibration.fit(rows, "a", "own", 0, 20)
+    without = (rows.measured**2).sum() / ((rows.measured - rows.measured.mean())**2).sum()
+    assert one["r2_splits"][1] <= 1 - 0.5 * without, "no split without a slope counts as foretold perfectly"
+
+
 def test_too_few_targets_have_no_fit():
     one = calibration.fit(made(targets=6), "a", "own", 0.1, 50)
     assert one["slope"] is None and one["r2"] is None and one["n"] == 18 and one["sizes"] == {}
@@ -104,6 +113,13 @@ def test_supports_are_added_up_by_hand(ws):
     assert rows.measured.tolist() == pytest.approx([0.25 - base[0]] * 2) and not rows.paired.any()
     assert calibration.of(rows, "trak-10", "own").tolist() == [True, False]
     assert calibration.of(rows, "trak-10", "random").tolist() == [False, True]
+
+
+def test_a_ranking_s_own_sets_are_no_others_by_another_name(ws):
+    table = pd.read_parquet(ws.path / "supports.parquet")
+    pd.concat([table, table.assign(ranking=table.ranking + "@true")]).to_parquet(ws.path / "supports.parquet")
+    rows = calibration.gather(ws)
+    assert rows.sources == ("trak-10", "random") and not calibration.of(rows, "trak-10", "others").any()
 
 
 def test_relabelled_sets_are_left_out_and_confirmations_pooled(ws):
@@ -169,9 +185,12 @@ def test_a_summary_names_those_that_foretell_nothing(ws):
 def test_what_is_kept_holds_while_the_rankings_do(ws):
     rows = calibration.gather(ws)
     assert calibration.stored(ws) is None and not calibration.same(None, rows)
-    calibration.keep(ws, rows, {})
+    calibration.keep(ws, rows, provenance.made("evaluate calibration"))  # which has versions, too: the libraries'
     ws = Workspace.open(ws.path)
     assert calibration.same(calibration.stored(ws), rows)
+    ws.manifest["parts"]["base"] = {"digest": "another"}
+    assert calibration.stored(ws) is None, "changes are against margins of base models"
+    ws = Workspace.open(ws.path)
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = "another"
     ws._rankings.clear()
     assert calibration.stored(ws) is None

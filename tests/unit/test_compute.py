@@ -74,6 +74,26 @@ def test_the_first_images_are_kept_as_a_ranking_that_is_not_listed(ws):
     assert ws.ranking("trak-1.compute").version, "made again"
 
 
+def test_supports_of_a_ranking_are_not_those_of_another_one_of_its_name(ws, monkeypatch):
+    asked = {"checkpoints": (1,), "halves": (30,), "resamples": 0}
+    studied = []
+    monkeypatch.setattr(compute, "side_by_side", lambda workspace, store, names: studied.append(names) or {})
+    first = compute.run(ws, dim=DIM, **asked)
+    version, factors = ws.ranking("trak-1.compute").version, builds.trak_factors
+    monkeypatch.setattr(builds, "trak_factors", lambda *more: [
+        {**one, "train": -one["train"]} for one in factors(*more)])  # in other dimensions another order
+    other = compute.run(ws, dim=DIM + 1, **asked)
+    assert ws.ranking("trak-1.compute").version != version
+    for answer in (first, other):
+        compute.worth(ws, None, answer)
+    assert "trak-1.compute" not in studied[0] and "trak-1.compute" in studied[1]
+    monkeypatch.setattr(builds, "trak_factors", factors)
+    again = compute.run(ws, dim=DIM, **asked)
+    assert ws.ranking("trak-1.compute").version == version == again["rows"][0]["version"]
+    monkeypatch.setattr(type(ws), "is_free", lambda self, part: False)  # as those that the demo brings
+    assert compute.run(ws, dim=DIM + 2, **asked)["rows"][0]["version"] == version, "the same first images"
+
+
 def test_lds_is_that_of_the_scores(ws):
     """TRAK's scores here are the numbers of the images: their sums over the halves, against the margins."""
     from scipy.stats import spearmanr

@@ -128,3 +128,12 @@ def test_from_the_command_line(ws, monkeypatch, capfd):
     assert not end.value.code and list(answer["rankings"]["trak-10"]["sets"]) == list(conditioning.SETS)
     assert answer.pop("supports") == {}, "its study has trak-10 as published alone"
     assert conditioning.stored(Workspace.open(ws.path)) == answer
+
+
+def test_nothing_to_compare_and_a_set_of_a_set_are_refused(ws):
+    with pytest.raises(UserError, match="no ranking was named"):
+        conditioning.measure(ws, [])
+    with pytest.raises(UserError, match="says its candidates already"):
+        conditioning.measure(ws, ["trak-10@true"])
+    with pytest.raises(UserError, match="no ranking 'trak-10@true@all'"):
+        ws.ranking("trak-10@true@all")

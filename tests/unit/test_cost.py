@@ -33,6 +33,12 @@ def test_bytes_and_seconds_are_of_all_that_a_ranking_rests_on(ws):
     assert all(row["query_ms"] > 0 for row in rows.values())
 
 
+def test_other_candidates_cost_what_the_ranking_does(ws):
+    for name in ("trak-10", "esvm-moco", "random"):
+        of, among = (cost.rests_on(ws, ws.ranking(one)) for one in (name, f"{name}@all"))
+        assert of == among
+
+
 def test_what_nobody_timed_is_not_known(ws):
     ws.manifest["parts"]["rankings/trak-10"]["made_for"] = {"hash": "x", "seeds": "halves"}
     row = cost.measure(ws, ["trak-10"])["rankings"]["trak-10"]

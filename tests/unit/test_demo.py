@@ -71,10 +71,14 @@ def test_supports_agree_with_their_traces(ws):
         assert ws.base.status(row.target) == "stable"
         for probe in row.trace:
             wrong = sum(p != label for p in probe["predictions"])
-            assert probe["wrong"] == wrong and (2 * wrong >= 5) == probe["flipped"]
+            assert probe["wrong"] == wrong
+            if row.protocol == "default" or len(probe["seeds"]) == 5:  # adaptive goes by a posterior before that
+                assert (2 * wrong >= 5) == probe["flipped"]
         assert row.trainings == sum(len(probe["seeds"]) for probe in row.trace)
         if row.status == "censored":
-            assert row.trace[0]["k"] == 128 and not row.trace[0]["flipped"]
+            assert row.trace[0]["k"] == row.lo and not row.trace[0]["flipped"]
+            # among fewer classes the lists that a sparse ranking keeps may end before
+            assert row.lo == 128 or row.ranking.startswith("datamodels-2k@") and row.lo < 128
         else:
             assert any(probe["k"] == row.support and probe["flipped"] for probe in row.trace)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from attribution import Workspace, calibration, compute, lds_supports, measure, studies
+from attribution import Workspace, calibration, compute, curves, lds_supports, measure, studies
 from attribution.support import K
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -110,6 +110,8 @@ def figures() -> list[str]:
     for name in found["remove"]["rankings"]:
         kinds = (found[kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(support_cells, kinds)) + " |")
+    for name, results in measure.support_tables(ws, protocol="adaptive")["remove"].items():
+        rows.append(f"| `{name}` | adaptive | {support_cells(curves.summary(results.values(), K))} |")
     for name, one in measure.evaluate_mislabels(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
         rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")

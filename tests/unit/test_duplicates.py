@@ -127,3 +127,13 @@ def test_around_an_image_is_its_group_and_what_is_nearest(ws, grouped):
         others = [one for one in np.flatnonzero(of == of[image]) if one != image]
         assert duplicates.around(ws, image, grouped, 3)[0].tolist() == others
     assert image not in duplicates.around(ws, image, grouped, 100)[1] and len(near) == 2
+
+
+def test_where_all_are_alike_not_all_are_compared_with_all(ws, grouped, monkeypatch):
+    features, compared = np.ones((60, 62), np.float32), []
+    np.save(ws.path / "features" / "moco" / "train.npy", features)
+    cosines = duplicates._cosines
+    monkeypatch.setattr(duplicates, "_cosines", lambda train, ids: compared.append(len(ids)) or cosines(train, ids))
+    monkeypatch.setattr(duplicates, "WHOLE", 10)
+    members, near, _ = duplicates.around(Workspace.open(ws.path), 5, grouped, 3)
+    assert len(members) == 59 and 5 not in members and len(near) == 3 and compared == [1]

@@ -95,3 +95,19 @@ def test_from_the_command_line(ws, monkeypatch, capfd):
     assert list(answer["rankings"]["trak-10"]) == ["helpful", "harmful"]
     lists = hubs.stored(Workspace.open(ws.path), "l2-moco")
     assert answer["rankings"]["l2-moco"]["helpful"] == hubs.summary(lists, 5)
+
+
+@pytest.mark.parametrize("name", ["trak-10@true", "trak-2.compute"])
+def test_lists_of_a_ranking_that_is_not_listed_are_not_kept(ws, monkeypatch, capfd, name):
+    if name.endswith("compute"):
+        ws.manifest["parts"]["rankings/trak-10"]["variant"] = True
+        (ws.path / "rankings" / "trak-10").rename(ws.path / "rankings" / name)
+        ws.manifest["parts"][f"rankings/{name}"] = ws.manifest["parts"].pop("rankings/trak-10")
+        (ws.path / "workspace.json").write_text(json.dumps(ws.manifest))
+    monkeypatch.setattr(sys, "argv", ["attribution", "evaluate", "hubs", "--workspace", str(ws.path), "--rankings",
+                                      name, "--json"])
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    assert not end.value.code and list(json.loads(capfd.readouterr().out)["rankings"]) == [name]
+    again = Workspace.open(ws.path)  # a part of that name would close it for good
+    assert not [part for part in again.manifest["parts"] if part.startswith("hubs/")]

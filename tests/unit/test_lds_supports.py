@@ -5,6 +5,7 @@ import pytest
 from scipy.stats import spearmanr
 
 from attribution import UserError, Workspace, lds_supports, studies
+from attribution.provenance import made
 from attribution.store import Store
 from attribution.support import Support
 from tests import tiny
@@ -100,6 +101,19 @@ def test_lds_of_single_targets(ws):
         lds_supports.per_target(ws, [], [0])
 
 
+def test_a_ranking_without_every_score_is_not_asked_about_again(ws):
+    name = "trak-2.compute"
+    (ws.path / "rankings" / name).mkdir()
+    np.save(ws.path / "rankings" / name / "ids.npy", np.tile(np.arange(20, dtype=np.int16), (tiny.VAL, 1, 1)))
+    ws.record(f"rankings/{name}", {"method": "TRAK", "variant": True}, [f"rankings/{name}/ids.npy"])
+    ws = Workspace.open(ws.path)
+    study = studies.Study(20, "default", {"remove": {one: {0: found(4)} for one in ("trak-10", "trak-10@true", name)}})
+    lds_supports.keep(ws, lds_supports.per_target(ws, *lds_supports.wanted(study)), {})
+    kept = lds_supports.stored(Workspace.open(ws.path))
+    assert lds_supports.lacking(kept, study) == 0 and kept.of(name) == {} and kept.of("trak-10@true").keys() == {0}
+    assert list(lds_supports.report(ws, study, kept)["kinds"]["remove"]["rankings"]) == ["trak-10", "trak-10@true"]
+
+
 def test_lds_is_that_of_dattri(ws):
     """The same arrays, another library: dattri.metric.lds."""
     torch = pytest.importorskip("torch")
@@ -134,7 +148,7 @@ def test_a_report_leaves_unfinished_and_wrong_targets_out(ws):
 def test_what_is_kept_holds_while_rankings_and_halves_do(ws):
     got = lds_supports.per_target(ws, ["trak-10", "random"], [0, 3])
     assert lds_supports.stored(ws) is None
-    lds_supports.keep(ws, got, {})
+    lds_supports.keep(ws, got, made("evaluate lds-supports"))  # which has versions of its own: the libraries'
     ws = Workspace.open(ws.path)
     kept = lds_supports.stored(ws)
     assert kept.names == got.names and kept.of("trak-10") == got.of("trak-10") and kept.reliability == got.reliability

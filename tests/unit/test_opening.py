@@ -33,7 +33,7 @@ def test_the_smallest_support_of_a_target_right_in_all_models(ws):
     trace = [probe(3, [1, 1, 1])]
     write(ws, {"target": 2, "support": 1}, {"target": 5, "support": 3, "trace": trace}, {"target": 0},
           {"target": 3, "support": 2, "kind": "mislabel"}, {"target": 4, "support": 2, "status": "unstable"},
-          {"target": 6, "support": 2, "ranking": "random"})
+          {"target": 6, "support": 2, "ranking": "random"}, {"target": 7, "support": 2, "ranking": "trak-10@true"})
     assert (opening(ws).target, opening(ws).k) == (5, 3), "2 is unstable, the others are no removals or no rankings"
 
 

@@ -70,8 +70,8 @@ def test_mistakes_are_told(ws, tmp_path):
     assert poison.poisoned(ws) is None
     with pytest.raises(UserError, match="not an empty folder"):
         poison.poison(ws, ws.path, 1)
-    for more, said in ({"n": 0}, "0 training"), ({"n": 61}, "61 training"), ({"targets": 9}, "9 validation"), \
-            ({"side": 8}, "1 to 7"):
+    for more, said in ({"n": 0}, "0 training"), ({"n": -1}, "-1 training"), ({"n": 61}, "61 training"), \
+            ({"targets": 9}, "9 validation"), ({"side": 8}, "1 to 7"), ({"seed": -1}, "-1 is no seed"):
         with pytest.raises(UserError, match=said):
             poison.poison(ws, tmp_path / "p", 1, **{"n": 4, "targets": 4, "side": 2, **more})
     assert not (tmp_path / "p").exists()

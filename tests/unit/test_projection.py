@@ -79,6 +79,17 @@ def test_mistakes_are_told(ws, monkeypatch):
         projection.project(ws, "moco", "pca")
 
 
+@pytest.mark.parametrize("method", ["pca", "tsne"])
+@pytest.mark.parametrize(("values", "said"), [(0.0, "the same moco features"), (2.0, "the same moco features"),
+                                              (np.nan, "not finite"), (np.inf, "not finite")])
+def test_features_without_a_map_are_told(ws, method, values, said):
+    train = np.load(ws.path / "features" / "moco" / "train.npy")
+    train[slice(None) if np.isfinite(values) else 0] = values
+    np.save(ws.path / "features" / "moco" / "train.npy", train)
+    with np.errstate(invalid="ignore"), pytest.raises(UserError, match=said):
+        projection.project(Workspace.open(ws.path), "moco", method)
+
+
 def test_without_opentsne_it_is_pca(ws, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     assert projection.usual(ws) == "pca" and projection.project(ws, "moco").about == {"method": "pca", "seed": 0}

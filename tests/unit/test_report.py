@@ -208,6 +208,9 @@ def test_files_and_mistakes(ws, store, tmp_path):
             report.save(ws, store, tmp_path / name, 0)
     with pytest.raises(UserError, match="out of range"):
         report.build(ws, store, 99)
+    for k in (0, -3):
+        with pytest.raises(UserError, match=f"k = {k} is not a number"):
+            report.build(ws, store, 0, k=k)
 
 
 def test_the_demo_is_small(tmp_path):

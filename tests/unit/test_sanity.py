@@ -104,6 +104,18 @@ def test_mistakes_are_told(ws):
     with pytest.raises(UserError, match="11 checkpoints"):
         ws.manifest["parts"]["base"] = {"seeds": list(range(10))}
         sanity.measure(ws, 11)
+    for each in (0, -2, 3):  # before anything is computed
+        with pytest.raises(UserError, match=f"^{each} targets .* give 1 to 2$"):
+            sanity.measure(ws, each=each)
+    with pytest.raises(UserError, match="0 dimensions"):
+        sanity.measure(ws, dim=0, each=1)
     ws.manifest["parts"].pop("features/moco")
     with pytest.raises(UserError, match="features train"):
         sanity.measure(ws)
+
+
+def test_a_class_without_training_images_gets_no_copies(ws, monkeypatch):
+    labels = np.where(ws.train_labels == 1, 0, ws.train_labels)
+    monkeypatch.setattr(Workspace, "train_labels", labels)
+    planted = sanity.plant(ws, np.random.default_rng(0).normal(size=(12, 60)), 1)
+    assert all(ws.val_labels[target] != 1 for target, *_ in planted)

@@ -135,12 +135,13 @@ def test_repairs_are_a_kind_of_their_own_with_their_own_targets(ws, store):
 
 
 def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
-    sizes = {"trak-10": {0: 5, 3: 10, 4: 15}, "trak-10@true": {0: 20, 3: None}, "l2-moco": {0: 1}}
+    sizes = {"trak-10": {0: 5, 3: 10, 4: 15, 1: None}, "trak-10@true": {0: 20, 3: None, 1: None}, "l2-moco": {0: 1}}
     for ranking, found in sizes.items():
         store.finish_job(store.add_job(jobs.study_spec(ws, list(found), [ranking], ["remove"], "adaptive", 20), ""),
                          "done")
         for target, k in found.items():
-            one = answer("flipped" if k else "censored", k) | {"version": ws.ranking(ranking).version}
+            status = "already_wrong" if target == 1 else "flipped" if k else "censored"
+            one = answer(status, k) | {"version": ws.ranking(ranking).version}
             store.put_support(recipes.get(ws.recipe).hash, ranking, target, "remove", "adaptive", 20, one)
     names = ["trak-10", "trak-10@true", "trak-10@all", "l2-moco"]
     answers = studies.side_by_side(ws, store, names)
@@ -149,6 +150,10 @@ def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
     assert (found["protocol"], found["K"], found["targets"]) == ("adaptive", 20, 2)
     assert {name: one["auc"] for name, one in found["rankings"].items()} == {
         "trak-10": pytest.approx((0.75 + 0.5) / 2), "trak-10@true": 0}
+    assert found["unfinished"] == 0
+    store.add_job(jobs.study_spec(ws, [0, 5, 6], ["trak-10", "trak-10@true"], ["remove"], "adaptive", 20), "")
+    going = studies.side_by_side(ws, store, names)["remove"]
+    assert (going["targets"], going["unfinished"]) == (2, 2)
     alone = studies.side_by_side(ws, store, ["trak-10", "random"])["remove"]
     assert (alone["protocol"], alone["targets"], list(alone["rankings"])) == ("default", 1, ["trak-10", "random"])
     assert studies.side_by_side(ws, store, ["esvm-moco"]) == {}

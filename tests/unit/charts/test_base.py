@@ -26,3 +26,8 @@ def test_a_row_a_pair_of_a_matrix():
     _, table = rows(Chart("T", "", [Panel(matrix=matrix)]))
     assert [(row["series"], row["what"], row["y"], row["y_low"]) for row in table] == [
         ("a", "b", "0.1", "0"), ("a", "c", "0.2", ""), ("b", "c", "0.3", "")]
+
+
+def test_what_names_its_making_is_one_line():
+    head, table = rows(Chart("T", "of my\nset\u2028here", [Panel(series=[Series("a", [1], [2], "#000000")])]))
+    assert head == "# T. of my set here" and len(table) == 1

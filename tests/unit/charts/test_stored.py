@@ -1,3 +1,4 @@
+import pandas as pd
 import pytest
 
 from attribution import UserError, agreement, charts, conditioning, cost, studies
@@ -30,6 +31,20 @@ def test_supports_are_the_points_of_the_study(ws, store):
     assert by["trak-10"].end == (20, 1.0) and by["random"].end == (20, 0.0) and by["random"].x == []
     assert by["trak-10"].note == "AUC 0.80"  # (20 - 4) / 20; one target has no interval
     assert f"K = {found.k_max}" in drawn.about and "removal 1 target" in drawn.about and "demo-cnn" in drawn.about
+
+
+def test_a_ranking_that_is_there_to_be_measured_alone_is_drawn_where_it_is_named(ws, store):
+    table = pd.read_parquet(ws.path / "supports.parquet")
+    beside = table.assign(ranking=table.ranking + "@true")
+    pd.concat([table, beside]).to_parquet(ws.path / "supports.parquet")
+    names = ["trak-10", "random"]
+    assert [one.name for one in charts.chart(ws, store, "supports").panels[0].series] == names
+    assert list(studies.report(ws, store)["kinds"]["remove"]["rankings"]) == names
+    named = charts.chart(ws, store, "supports", rankings=["trak-10@true"])
+    assert [one.name for one in named.panels[0].series] == ["trak-10@true"]
+    assert list(studies.report(ws, store, names=["trak-10@true"])["kinds"]["remove"]["rankings"]) == ["trak-10@true"]
+    with pytest.raises(UserError, match="l2-moco was not studied .* default; there is trak-10, random, trak-10@true"):
+        charts.chart(ws, store, "supports", rankings=["l2-moco"])
 
 
 def test_what_was_not_measured_is_said(ws, store):

@@ -20,5 +20,7 @@ def test_what_is_missing_is_said_in_a_sentence(tmp_path, run_python):
     done = run_python("-m", "attribution", "evaluate", "lds-supports", "--workspace", folder)
     assert done.code == 2 and "no held-out models" in done.err and "Traceback" not in done.err
     (folder / "supports.parquet").unlink()
+    done = run_python("-m", "attribution", "evaluate", "lds-supports", "--workspace", folder)
+    assert done.code == 2 and "no held-out models" in done.err and "Traceback" not in done.err
     done = run_python("-m", "attribution", "evaluate", "calibration", "--workspace", folder)
     assert done.code == 2 and "nothing was removed in tiny yet" in done.err and "Traceback" not in done.err
