@@ -32,7 +32,6 @@ from attribution import (
     supports,
 )
 from attribution.charts.drawing import encode
-from attribution.charts.stored import MEASURES
 from attribution.errors import UserError
 from attribution.lineup import Row, default_rankings, line_up
 from attribution.measure import measured_lds
@@ -46,6 +45,7 @@ SIDE, TARGET_SIDE = 48, 168  # about as many pixels a tile's side, and the targe
 JOBS = 10_000  # single retrainings that are looked through for those of the target
 INK = "#010203"  # drawn instead of the reader's own colour, and replaced by it
 KINDS = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}
+MEASURES = {"jaccard": "Jaccard", "rbo": "rank-biased overlap", "spearman": "Spearman"}
 EDITS = {"remove": "without", "mislabel": "with wrong labels on"}
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 CSS = (Path(__file__).parent.parent / "assets" / "report.css")
@@ -454,7 +454,7 @@ def _agreement(workspace, store) -> str:
             one = told["pairs"][a][b]
             rows.append([_name(a), _name(b), *(text for measure in agreement.MEASURES for text in (
                 _number(one[measure]["mean"], 3), _ends(one[measure]["ci"], 3)))])
-    heads = [text for measure in agreement.MEASURES for text in (MEASURES[measure].format(k=told["k"]), "95 %")]
+    heads = [text for measure in agreement.MEASURES for text in (MEASURES[measure], "95 %")]
     classes = [[_name(name), *(text for key in ("same_class", "cross_class") for text in (
         _number(one[key]["mean"], 3), _ends(one[key]["ci"], 3)))] for name, one in told["rankings"].items()]
     return _table(["ranking", "and", *heads], rows, f"Agreement of the first {told['k']}, {told['targets']:,} targets",
