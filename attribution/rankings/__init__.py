@@ -163,7 +163,7 @@ def unchanged(workspace, versions: dict[str, str | None]) -> set[str]:
     found = set()
     for name, then in versions.items():
         with suppress(UserError):
-            if workspace.ranking(name).version == then:
+            if load(workspace, name).version == then:  # not one that was kept while the manifest went on
                 found.add(name)
     return found
 
