@@ -26,6 +26,7 @@ test: $(VENV)/test.stamp lint
 # Check the style.
 lint: $(VENV)/test.stamp
 	@$(BIN)/python -m ruff check .
+	@$(BIN)/python -m ruff format --check --quiet .
 
 # Run every benchmark; each prints JSON. They want an otherwise idle machine.
 bench: $(VENV)/test.stamp

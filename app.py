@@ -15,8 +15,14 @@ ROOMS = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Lineup", page_icon=str(look.LOGO), layout="wide")
 look.dress()
-page = st.navigation([st.Page(f"pages/{name}/page.py", title=name.capitalize(), url_path=name, default=name == PAGES[0])
-                      for name in PAGES if (ROOMS / name / "page.py").exists()], position="top")
+page = st.navigation(
+    [
+        st.Page(f"pages/{name}/page.py", title=name.capitalize(), url_path=name, default=name == PAGES[0])
+        for name in PAGES
+        if (ROOMS / name / "page.py").exists()
+    ],
+    position="top",
+)
 state.carry(page.url_path)
 try:
     page.run()

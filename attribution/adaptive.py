@@ -213,11 +213,17 @@ class Evidence:
                 margin = fmean(float(one.margin) for one in found)
                 p = float(chances[np.searchsorted(self.sizes, k)])
                 p = p if self.sign > 0 else 1 - p
-                rows.append({"k": k, "seeds": [int(one.seed) for one in found],
-                             "predictions": [int(one.predicted) for one in found],
-                             "wrong": sum(one.predicted != self.label for one in found),
-                             "flipped": p >= 0.5,
-                             "margin": margin if isfinite(margin) else None, "p": round(p, 3)})
+                rows.append(
+                    {
+                        "k": k,
+                        "seeds": [int(one.seed) for one in found],
+                        "predictions": [int(one.predicted) for one in found],
+                        "wrong": sum(one.predicted != self.label for one in found),
+                        "flipped": p >= 0.5,
+                        "margin": margin if isfinite(margin) else None,
+                        "p": round(p, 3),
+                    }
+                )
         return rows
 
 

@@ -38,8 +38,9 @@ class Agreement:
     cross: dict[str, np.ndarray]
 
 
-def compare(workspace, names: list[str], k: int = K, targets=None,
-            progress: Callable[[str, int, int], None] = lambda *at: None) -> Agreement:
+def compare(
+    workspace, names: list[str], k: int = K, targets=None, progress: Callable[[str, int, int], None] = lambda *at: None
+) -> Agreement:
     """Compares every two of the rankings `names` on `targets` (all validation images that all of them rank for, if not
     given). progress(text, done, total).
 
@@ -55,8 +56,11 @@ def compare(workspace, names: list[str], k: int = K, targets=None,
     targets = known if targets is None else np.intersect1d(known, targets)
     if not len(targets):
         raise UserError("these rankings have no target in common; choose others")
-    pairs = {(a, b): {measure: np.full(len(targets), np.nan, np.float32) for measure in MEASURES}
-             for at, a in enumerate(names) for b in names[at + 1:]}
+    pairs = {
+        (a, b): {measure: np.full(len(targets), np.nan, np.float32) for measure in MEASURES}
+        for at, a in enumerate(names)
+        for b in names[at + 1 :]
+    }
     same, cross = ({name: np.full(len(targets), np.nan, np.float32) for name in names} for _ in range(2))
     labels = workspace.train_labels
     for i, target in enumerate(targets.tolist()):
@@ -132,8 +136,14 @@ def means(values: np.ndarray, resamples: int = RESAMPLES) -> dict:
         return {"mean": None, "ci": None, "n": 0}
     ci = None
     if len(kept) > 1 and np.ptp(kept) > 0:
-        found = bootstrap((kept,), np.mean, n_resamples=resamples, method="percentile", batch=100,
-                          random_state=np.random.default_rng(0)).confidence_interval
+        found = bootstrap(
+            (kept,),
+            np.mean,
+            n_resamples=resamples,
+            method="percentile",
+            batch=100,
+            random_state=np.random.default_rng(0),
+        ).confidence_interval
         ci = [float(found.low), float(found.high)]
     elif len(kept) > 1:
         ci = [float(kept[0]), float(kept[0])]
@@ -146,8 +156,9 @@ def summary(found: Agreement) -> dict:
     pairs: dict = {name: {} for name in found.names}
     for (a, b), values in found.pairs.items():
         pairs[a][b] = pairs[b][a] = {measure: means(values[measure]) for measure in MEASURES}
-    rankings = {name: {"same_class": means(found.same[name]), "cross_class": means(found.cross[name])}
-                for name in found.names}
+    rankings = {
+        name: {"same_class": means(found.same[name]), "cross_class": means(found.cross[name])} for name in found.names
+    }
     return {"k": found.k, "p": PERSISTENCE, "targets": len(found.targets), "pairs": pairs, "rankings": rankings}
 
 
@@ -167,8 +178,11 @@ def keep(workspace, found: Agreement, about: dict, record: Callable | None = Non
     """Keeps what was compared as the part "agreement", where a user's parts go, or as record(part, arrays, about)
     stores it; about: further provenance."""
     values = np.stack([np.stack([one[measure] for measure in MEASURES]) for one in found.pairs.values()])
-    arrays = {"targets": found.targets, "values": values.astype(np.float16),
-              "same": np.stack([found.same[name] for name in found.names]).astype(np.float16)}
+    arrays = {
+        "targets": found.targets,
+        "values": values.astype(np.float16),
+        "same": np.stack([found.same[name] for name in found.names]).astype(np.float16),
+    }
     versions = {name: workspace.ranking(name).version for name in found.names}
     about = {**about, "k": found.k, "p": PERSISTENCE, "rankings": list(found.names), "versions": versions}
     if record:
@@ -189,9 +203,14 @@ def stored(workspace) -> Agreement | None:
         return None
     folder = workspace.folder(PART)
     targets = np.asarray(read_array(folder / "targets.npy"), np.int64)
-    pairs = [(a, b) for at, a in enumerate(names) for b in names[at + 1:]]
+    pairs = [(a, b) for at, a in enumerate(names) for b in names[at + 1 :]]
     values = np.asarray(read_array(folder / "values.npy", len(pairs), len(MEASURES), len(targets)), np.float32)
     same = np.asarray(read_array(folder / "same.npy", len(names), len(targets)), np.float32)
-    return Agreement(about["k"], targets, names,
-                     {pair: dict(zip(MEASURES, rows)) for pair, rows in zip(pairs, values)},
-                     dict(zip(names, same)), dict(zip(names, 1 - same)))
+    return Agreement(
+        about["k"],
+        targets,
+        names,
+        {pair: dict(zip(MEASURES, rows)) for pair, rows in zip(pairs, values)},
+        dict(zip(names, same)),
+        dict(zip(names, 1 - same)),
+    )

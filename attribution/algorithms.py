@@ -46,13 +46,17 @@ def check(workspace, other: str) -> None:
     """Raises UserError where the workspace's recipe cannot be compared with the recipe `other`."""
     recipes.get(other)
     if other == workspace.recipe:
-        raise UserError(f"{other} is this workspace's own recipe; name another one, such as "
-                        f"{next(name for name in recipes.NAMES if name != other)}")
+        raise UserError(
+            f"{other} is this workspace's own recipe; name another one, such as "
+            f"{next(name for name in recipes.NAMES if name != other)}"
+        )
     workspace.check_base()
     if workspace.base.models < 2 * MODELS:
-        raise UserError(f"a change is told from the noise of seeds by {2 * MODELS} base models, and {workspace.name} "
-                        f"has {workspace.base.models}; train more with: python -m attribution base train --models "
-                        f"{2 * MODELS}")
+        raise UserError(
+            f"a change is told from the noise of seeds by {2 * MODELS} base models, and {workspace.name} "
+            f"has {workspace.base.models}; train more with: python -m attribution base train --models "
+            f"{2 * MODELS}"
+        )
 
 
 def compare(workspace, other: str, progress: Progress = lambda *at: None, resamples: int = 500) -> Change:
@@ -71,8 +75,9 @@ def compare(workspace, other: str, progress: Progress = lambda *at: None, resamp
 
     kept = builds.scratch(workspace, "compute")
     own = builds.trak_factors(workspace, 2 * MODELS, DIM, kept, progress)
-    trained, right = builds.recipe_factors(workspace, recipes.get(other), range(MODELS, 2 * MODELS), DIM, kept,
-                                            progress)
+    trained, right = builds.recipe_factors(
+        workspace, recipes.get(other), range(MODELS, 2 * MODELS), DIM, kept, progress
+    )
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
         progress("algorithms: comparing", 0, 1)
         raw = [trak.scores(parts, 0, workspace.n_val) for parts in (own[:MODELS], trained, own[MODELS:])]
@@ -81,20 +86,31 @@ def compare(workspace, other: str, progress: Progress = lambda *at: None, resamp
         lists = np.array([[first(row, K) for row in (a[t], b[t], b[t] - a[t], a[t] - b[t])] for t in targets])
         shown = np.stack([np.take_along_axis(side[:, None], lists, 2) for side in (a, b)], 3)
         change, noise = (np.sqrt(np.mean((other_side - a) ** 2, 0)) for other_side in (b, again))
-        about = {"models": MODELS, "dim": DIM, "k": K, "hashes": [recipes.get(name).hash
-                                                                  for name in (workspace.recipe, other)],
-                 "accuracy": [round(float((workspace.base.predicted == workspace.val_labels).mean()), 4), right],
-                 "spearman": {"between": _mean(correlation(a, b)), "within": _mean(correlation(a, again))},
-                 "jaccard": {"between": _mean(_jaccard(a, b)), "within": _mean(_jaccard(a, again))},
-                 "moved": round(float(np.mean(change > noise)), 4)}
+        about = {
+            "models": MODELS,
+            "dim": DIM,
+            "k": K,
+            "hashes": [recipes.get(name).hash for name in (workspace.recipe, other)],
+            "accuracy": [round(float((workspace.base.predicted == workspace.val_labels).mean()), 4), right],
+            "spearman": {"between": _mean(correlation(a, b)), "within": _mean(correlation(a, again))},
+            "jaccard": {"between": _mean(_jaccard(a, b)), "within": _mean(_jaccard(a, again))},
+            "moved": round(float(np.mean(change > noise)), 4),
+        }
         if "lds" in workspace.manifest["parts"]:
             masks, margins = held_out(workspace)
             found = [lds.lds(masks, margins, side, resamples=resamples) for side in raw[:2]]
-            about["lds"] = {name: {"lds": one.mean, "ci": one.ci}
-                            for name, one in zip((workspace.recipe, other), found)}
+            about["lds"] = {
+                name: {"lds": one.mean, "ci": one.ci} for name, one in zip((workspace.recipe, other), found)
+            }
     progress("algorithms: comparing", 1, 1)
-    return Change((workspace.recipe, other), lists, shown.astype(np.float32), change.astype(np.float32),
-                  noise.astype(np.float32), about)
+    return Change(
+        (workspace.recipe, other),
+        lists,
+        shown.astype(np.float32),
+        change.astype(np.float32),
+        noise.astype(np.float32),
+        about,
+    )
 
 
 def _standardised(scores: np.ndarray) -> np.ndarray:
@@ -129,8 +145,12 @@ def keep(workspace, found: Change, about: dict, record: Callable | None = None) 
     """Keeps a comparison as the part "algorithms", where a user's parts go, or as record(part, arrays, about) stores
     it; about: further provenance."""
     small = np.int16 if workspace.n_train < 2**15 else np.int32
-    arrays = {"ids": found.ids.astype(small), "scores": found.scores.astype(np.float16), "change": found.change,
-              "noise": found.noise}
+    arrays = {
+        "ids": found.ids.astype(small),
+        "scores": found.scores.astype(np.float16),
+        "change": found.change,
+        "noise": found.noise,
+    }
     rests = {name: workspace.manifest["parts"].get(part, {}).get("digest") for name, part in RESTS.items()}
     about = {"recipes": list(found.recipes), **found.about, **rests, **about}
     (record or (lambda *part: builds.store(workspace, *part)))(PART, arrays, about)
@@ -143,12 +163,22 @@ def stored(workspace) -> Change | None:
     about = parts.get(PART)
     if about is None or any(about[name] != parts.get(part, {}).get("digest") for name, part in RESTS.items()):
         return None
-    if any(name not in recipes.NAMES or recipes.get(name).hash != hash_
-           for name, hash_ in zip(about["recipes"], about["hashes"])):
+    if any(
+        name not in recipes.NAMES or recipes.get(name).hash != hash_
+        for name, hash_ in zip(about["recipes"], about["hashes"])
+    ):
         return None
-    shapes = {"ids": (workspace.n_val, len(LISTS), None), "scores": (workspace.n_val, len(LISTS), None, 2),
-              "change": (workspace.n_train,), "noise": (workspace.n_train,)}
-    arrays = {name: np.asarray(read_array(workspace.folder(PART) / f"{name}.npy", *shape))
-              for name, shape in shapes.items()}
-    return Change(tuple(about["recipes"]), **{**arrays, "ids": arrays["ids"].astype(np.int64)},
-                  about={name: about[name] for name in MEASURED if name in about})
+    shapes = {
+        "ids": (workspace.n_val, len(LISTS), None),
+        "scores": (workspace.n_val, len(LISTS), None, 2),
+        "change": (workspace.n_train,),
+        "noise": (workspace.n_train,),
+    }
+    arrays = {
+        name: np.asarray(read_array(workspace.folder(PART) / f"{name}.npy", *shape)) for name, shape in shapes.items()
+    }
+    return Change(
+        tuple(about["recipes"]),
+        **{**arrays, "ids": arrays["ids"].astype(np.int64)},
+        about={name: about[name] for name in MEASURED if name in about},
+    )

@@ -34,8 +34,10 @@ class Alignment:
             return "it ranks no training image for any target"
         if self.top1_same_class >= self.bar:
             return None
-        said = (f"its first training image has the target's class for {self.top1_same_class:.1%} of {self.n:,} "
-                f"targets, where chance gives {self.chance:.1%} and at least {self.bar:.0%} is expected")
+        said = (
+            f"its first training image has the target's class for {self.top1_same_class:.1%} of {self.n:,} "
+            f"targets, where chance gives {self.chance:.1%} and at least {self.bar:.0%} is expected"
+        )
         if (self.bottom1_same_class or 0) >= self.bar:
             return f"{said}; its last one has it for {self.bottom1_same_class:.1%}, so the sign looks turned round"
         return f"{said}; it may be transposed, or of other images, or of the same in another order"
@@ -43,12 +45,22 @@ class Alignment:
     def to_json(self) -> dict:
         """What a workspace's manifest keeps of it."""
         rounded = None if self.bottom1_same_class is None else round(self.bottom1_same_class, 4)
-        return {"top1_same_class": round(self.top1_same_class, 4), "chance": round(self.chance, 4), "n": self.n,
-                "bottom1_same_class": rounded, "warning": self.warning}
+        return {
+            "top1_same_class": round(self.top1_same_class, 4),
+            "chance": round(self.chance, 4),
+            "n": self.n,
+            "bottom1_same_class": rounded,
+            "warning": self.warning,
+        }
 
 
-def align(first: np.ndarray, targets: np.ndarray, train_labels: np.ndarray, val_labels: np.ndarray,
-          last: np.ndarray | None = None) -> Alignment:
+def align(
+    first: np.ndarray,
+    targets: np.ndarray,
+    train_labels: np.ndarray,
+    val_labels: np.ndarray,
+    last: np.ndarray | None = None,
+) -> Alignment:
     """first: int [T], the training image that each of `targets` (int [T]) has at rank 1, -1 for none; last: the same of
     the harmful end."""
     share = [_share(ids, targets, train_labels, val_labels) for ids in (first, last) if ids is not None]
@@ -62,8 +74,10 @@ def align(first: np.ndarray, targets: np.ndarray, train_labels: np.ndarray, val_
 def of(ranking, at_most: int = 1000) -> Alignment:
     """The check of a `Ranking` that is in a workspace, on at most so many targets, evenly spaced."""
     targets = ranking.targets[:: max(1, len(ranking.targets) // at_most)]
-    ends = [np.array([(*ranking.top(target, 1, "all", end).ids, -1)[0] for target in targets], np.int64)
-            for end in (("helpful", "harmful") if ranking.signed else ("helpful",))]
+    ends = [
+        np.array([(*ranking.top(target, 1, "all", end).ids, -1)[0] for target in targets], np.int64)
+        for end in (("helpful", "harmful") if ranking.signed else ("helpful",))
+    ]
     labels = ranking.workspace.train_labels, ranking.workspace.val_labels
     return align(ends[0], targets, *labels, ends[1] if ranking.signed else None)
 

@@ -14,8 +14,11 @@ from attribution.prune import halves, mean
 
 ARMS = ("none", "corrected", "random")
 #: the differences that are told, each of the first arm less the second
-PAIRS = {"corrected-none": ("corrected", "none"), "random-none": ("random", "none"),
-         "corrected-random": ("corrected", "random")}
+PAIRS = {
+    "corrected-none": ("corrected", "none"),
+    "random-none": ("random", "none"),
+    "corrected-random": ("corrected", "random"),
+}
 
 
 def edits(spec: dict) -> dict[str, list[Edit]]:
@@ -74,9 +77,15 @@ def compare(predicted: np.ndarray, labels: np.ndarray, targets: np.ndarray, clas
         row |= _told(members) if row["n"] else dict.fromkeys((*ARMS, *PAIRS))
         rows.append(row)
     whole = _told(right, values=True)
-    return {"n": n, "accuracy": {arm: whole[arm] for arm in ARMS}, "differences": {name: whole[name] for name in PAIRS},
-            "classes": rows, "targets": {arm: _changed(votes[0], votes[ARMS.index(arm)], right.shape[1], targets)
-                                         for arm in ("corrected", "random")}}
+    return {
+        "n": n,
+        "accuracy": {arm: whole[arm] for arm in ARMS},
+        "differences": {name: whole[name] for name in PAIRS},
+        "classes": rows,
+        "targets": {
+            arm: _changed(votes[0], votes[ARMS.index(arm)], right.shape[1], targets) for arm in ("corrected", "random")
+        },
+    }
 
 
 def _told(right: np.ndarray, values: bool = False) -> dict:

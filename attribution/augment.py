@@ -82,6 +82,8 @@ def views_at_test(batch: Tensor, recipe: Recipe) -> list[Tensor]:
         return [batch]
     moved = [batch]
     if recipe.test == "flip-translate":
-        moved = [shifted(batch, *(torch.full((len(batch),), by, device=batch.device) for by in shift), 1)
-                 for shift in TEST_SHIFTS]
+        moved = [
+            shifted(batch, *(torch.full((len(batch),), by, device=batch.device) for by in shift), 1)
+            for shift in TEST_SHIFTS
+        ]
     return [view for one in moved for view in (one, one.flip(3))]

@@ -65,8 +65,10 @@ def measure(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Pr
     fooled = base.predicted == label
     hit = targets[base.prediction[targets] == label]
     if not len(hit):
-        raise UserError(f"the backdoor does not work: no triggered target of {workspace.name} is taken for "
-                        f"{workspace.classes[label]}; poison more images, or with a larger patch")
+        raise UserError(
+            f"the backdoor does not work: no triggered target of {workspace.name} is taken for "
+            f"{workspace.classes[label]}; poison more images, or with a larger patch"
+        )
     rows, names = [], list(dict.fromkeys(names or usual(workspace)))
     for name in names:
         if MARK in name:
@@ -84,15 +86,26 @@ def measure(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Pr
         row |= found.pop(_key(row))
     for one in found.values():  # a random edit instead of no edit, or of the answer itself, says nothing
         one.pop("control", None)
-    return {**about, "triggered": len(targets), "models": base.models, "success": means(fooled[:, targets].mean(0)),
-            "untriggered": means(fooled[:, copied].mean(0)), "hit": len(hit), "seeds": list(seeds), "rankings": rows,
-            "removals": found}
+    return {
+        **about,
+        "triggered": len(targets),
+        "models": base.models,
+        "success": means(fooled[:, targets].mean(0)),
+        "untriggered": means(fooled[:, copied].mean(0)),
+        "hit": len(hit),
+        "seeds": list(seeds),
+        "rankings": rows,
+        "removals": found,
+    }
 
 
 def asked(workspace, names: list[str]) -> list[tuple[str, str | None]]:
     """(ranking, candidates) of every row: signed rankings are asked twice."""
-    return [(name, candidates) for name in names
-            for candidates in ((None, "predicted") if workspace.ranking(name).signed else (None,))]
+    return [
+        (name, candidates)
+        for name in names
+        for candidates in ((None, "predicted") if workspace.ranking(name).signed else (None,))
+    ]
 
 
 def usual(workspace) -> list[str]:
@@ -122,12 +135,18 @@ def _row(workspace, name, candidates, hit, plain, n, poison) -> dict:
     pool = ranking.candidates(int(hit[0]), rows[0].candidates)
     without = [pool[first(end * ranking.values(int(target), pool), n)] for target in plain]
     worst = accused([one[:n] for one in ids], n)
-    return {"ranking": name, "candidates": candidates, "pool": len(pool),
-            "chance": float(np.isin(pool, poison).mean()),
-            "precision": {str(k): means(np.array([np.isin(one[:k], poison).mean() for one in ids]))
-                          for k in sorted({*FIRST, n})},
-            "plain": means(np.array([np.isin(one, poison).mean() for one in without])),
-            "removed": int(np.isin(worst, poison).sum()), "accused": worst}
+    return {
+        "ranking": name,
+        "candidates": candidates,
+        "pool": len(pool),
+        "chance": float(np.isin(pool, poison).mean()),
+        "precision": {
+            str(k): means(np.array([np.isin(one[:k], poison).mean() for one in ids])) for k in sorted({*FIRST, n})
+        },
+        "plain": means(np.array([np.isin(one, poison).mean() for one in without])),
+        "removed": int(np.isin(worst, poison).sum()),
+        "accused": worst,
+    }
 
 
 def _key(row) -> str:
@@ -142,8 +161,11 @@ def _retrained(workspace, removals, label, targets, seeds, progress) -> dict:
     def told(edit: Edit) -> dict:
         predicted = np.array([store.get(store.key(recipe, edit, seed)).predicted for seed in seeds])
         right = (predicted == workspace.val_labels)[:, ordinary].mean(0)
-        return {"success": means((predicted[:, targets] == label).mean(0)), "accuracy": means(right),
-                "seeds": [round(float(one), 4) for one in (predicted[:, targets] == label).mean(1)]}
+        return {
+            "success": means((predicted[:, targets] == label).mean(0)),
+            "accuracy": means(right),
+            "seeds": [round(float(one), 4) for one in (predicted[:, targets] == label).mean(1)],
+        }
 
     found = {}
     try:
@@ -168,9 +190,17 @@ def _retrained(workspace, removals, label, targets, seeds, progress) -> dict:
 
 def keep(workspace, answer: dict, about: dict) -> None:
     """Keeps what was measured as the part "backdoor", where a user's parts go; about: provenance."""
-    keep_answer(workspace, PART, FILE, answer, {
-        "base": workspace.manifest["parts"]["base"].get("digest"),
-        "of": {row["ranking"]: workspace.ranking(row["ranking"]).version for row in answer["rankings"]}, **about})
+    keep_answer(
+        workspace,
+        PART,
+        FILE,
+        answer,
+        {
+            "base": workspace.manifest["parts"]["base"].get("digest"),
+            "of": {row["ranking"]: workspace.ranking(row["ranking"]).version for row in answer["rankings"]},
+            **about,
+        },
+    )
 
 
 def report(workspace, answer: dict, about: dict) -> dict:
@@ -187,11 +217,19 @@ def report(workspace, answer: dict, about: dict) -> dict:
             kind, _, name = part.partition("/")
             called = f" --name {name}" if kind == "rankings" and "--name" not in command else ""
             commands.append(f"{command}{called} --workspace {workspace.name}")
-    trained = [f"{name} features of {parts[f'features/{name}'].get('epochs', 0)} epochs" for name in features
-               if "epochs" in parts[f"features/{name}"]]
-    return {**answer, "about": {
-        **about, "note": ", ".join([f"{answer['models']} base models", *trained]),
-        "commands": [parts["data"]["command"], *commands, f"{about['command']} --workspace {workspace.name}"]}}
+    trained = [
+        f"{name} features of {parts[f'features/{name}'].get('epochs', 0)} epochs"
+        for name in features
+        if "epochs" in parts[f"features/{name}"]
+    ]
+    return {
+        **answer,
+        "about": {
+            **about,
+            "note": ", ".join([f"{answer['models']} base models", *trained]),
+            "commands": [parts["data"]["command"], *commands, f"{about['command']} --workspace {workspace.name}"],
+        },
+    }
 
 
 def stored(workspace) -> dict | None:

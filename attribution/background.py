@@ -54,14 +54,21 @@ def start(workspace, words: list[str]) -> int:
         folder = home / str(number)
         folder.mkdir()
     except OSError as error:
-        raise UserError(f"{home} cannot be written to ({error.strerror}); "
-                        "set LINEUP_DATA to a folder that can") from None
+        raise UserError(
+            f"{home} cannot be written to ({error.strerror}); set LINEUP_DATA to a folder that can"
+        ) from None
     for old in sorted((int(one.name) for one in home.iterdir() if one.name.isdigit()), reverse=True)[KEPT:]:
         shutil.rmtree(home / str(old), ignore_errors=True)
     words = [*map(str, words), "--workspace", str(Path(workspace.path).resolve())]
-    process = subprocess.Popen([sys.executable, "-m", "attribution.background", str(folder), *words], cwd=ROOT,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                               start_new_session=True, env={**os.environ, "LINEUP_DATA": str(home.parent.parent)})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "attribution.background", str(folder), *words],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "LINEUP_DATA": str(home.parent.parent)},
+    )
     write_json(folder / "asked.json", {"words": words, "pid": process.pid, "started": time.time()})
     return number
 
@@ -99,11 +106,23 @@ def _read(folder: Path) -> Command | None:
     alive = ended is None and _alive(asked["pid"], asked["started"])
     state = ended["state"] if ended else "running" if alive else "lost"
     until = ended["at"] if ended else time.time()
-    said = [line for name in ("out", "err") if (folder / name).exists()
-            for line in (folder / name).read_text(errors="replace").splitlines() if line.strip()]
+    said = [
+        line
+        for name in ("out", "err")
+        if (folder / name).exists()
+        for line in (folder / name).read_text(errors="replace").splitlines()
+        if line.strip()
+    ]
     at = _json(folder / "progress.json")
-    return Command(int(folder.name), asked["words"], state, asked["started"], until - asked["started"],
-                   said[-1] if said else "", (at["text"], at["done"], at["total"]) if at else None)
+    return Command(
+        int(folder.name),
+        asked["words"],
+        state,
+        asked["started"],
+        until - asked["started"],
+        said[-1] if said else "",
+        (at["text"], at["done"], at["total"]) if at else None,
+    )
 
 
 def _alive(pid: int, started: float) -> bool:
@@ -126,9 +145,14 @@ def main() -> None:
     folder, words = Path(sys.argv[1]), sys.argv[2:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # `cancel` means the command, which this one waits for
     with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
-        process = subprocess.Popen([sys.executable, "-m", "attribution", *words], stdin=subprocess.DEVNULL, stdout=out,
-                                   stderr=err, env={**os.environ, PROGRESS: str(folder / "progress.json")},
-                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        process = subprocess.Popen(
+            [sys.executable, "-m", "attribution", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env={**os.environ, PROGRESS: str(folder / "progress.json")},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
         code = process.wait()
     if not (folder / "ended.json").exists():
         write_json(folder / "ended.json", {"state": "done" if code == 0 else "failed", "at": time.time()})

@@ -44,13 +44,19 @@ def base_models(trainer, seeds, scratch: Path, progress: Progress) -> tuple[np.n
             if not kept:
                 trainer.run(seed=0)  # the first training of a process is slower and is not timed
             outcome = trainer.run(seed=seed)
-            return {"probabilities": outcome.probabilities, "weights": flat(outcome.network),
-                    "seconds": np.float64(outcome.seconds)}
+            return {
+                "probabilities": outcome.probabilities,
+                "weights": flat(outcome.network),
+                "seconds": np.float64(outcome.seconds),
+            }
 
         kept.append(once(scratch / f"{trainer.recipe.hash}-{seed}.npz", train))
     progress("base models", len(seeds), len(seeds))
-    return (np.array([one["probabilities"] for one in kept]), np.array([one["weights"] for one in kept]),
-            [float(one["seconds"]) for one in kept])
+    return (
+        np.array([one["probabilities"] for one in kept]),
+        np.array([one["weights"] for one in kept]),
+        [float(one["seconds"]) for one in kept],
+    )
 
 
 def flat(network) -> np.ndarray:
@@ -89,12 +95,24 @@ def train_base(workspace: Workspace, count: int, progress: Progress) -> dict:
     seeds = [BASE_SEEDS.start + number for number in range(count)]
     probabilities, weights, seconds = base_models(trainer, seeds, scratch(workspace, "base"), progress)
     right = (probabilities.argmax(2) == workspace.val_labels).mean(1)
-    about = {"recipe": recipe.name, "hash": recipe.hash, "seeds": seeds, "accuracy": round(float(right.mean()), 4),
-             "accuracy_std": round(float(right.std(ddof=1)), 4) if count > 1 else None,
-             "measured_on": "the validation images", "seconds": round(float(np.median(seconds)), 2), "library": LIBRARY,
-             "device": trainer.device.type, "threads": recipe.threads}
-    return store(workspace, "base", {"probabilities": probabilities.astype(np.float16), "weights": weights},
-                 {**about, **made(f"base train --models {count}")})
+    about = {
+        "recipe": recipe.name,
+        "hash": recipe.hash,
+        "seeds": seeds,
+        "accuracy": round(float(right.mean()), 4),
+        "accuracy_std": round(float(right.std(ddof=1)), 4) if count > 1 else None,
+        "measured_on": "the validation images",
+        "seconds": round(float(np.median(seconds)), 2),
+        "library": LIBRARY,
+        "device": trainer.device.type,
+        "threads": recipe.threads,
+    }
+    return store(
+        workspace,
+        "base",
+        {"probabilities": probabilities.astype(np.float16), "weights": weights},
+        {**about, **made(f"base train --models {count}")},
+    )
 
 
 # -- features
@@ -106,28 +124,50 @@ def train_features(workspace: Workspace, name: str, epochs: int | None, progress
     images = np.asarray(workspace.train_images)
     train, val, about = embedded(workspace, name, images, [np.asarray(workspace.val_images)], epochs, progress)
     words = f"features train {name}" + (f" --epochs {epochs}" if epochs else "")
-    return store(workspace, f"features/{name}", {"train": train.astype(np.float32), "val": val.astype(np.float32)},
-                 {**knn.measured(workspace, train, val), **about, **made(words)})
+    return store(
+        workspace,
+        f"features/{name}",
+        {"train": train.astype(np.float32), "val": val.astype(np.float32)},
+        {**knn.measured(workspace, train, val), **about, **made(words)},
+    )
 
 
-def embed_backbone(workspace: Workspace, name: str, backbone: str, weights: Path, side: int,
-                   progress: Progress) -> dict:
+def embed_backbone(
+    workspace: Workspace, name: str, backbone: str, weights: Path, side: int, progress: Progress
+) -> dict:
     """Embeds both splits with a pretrained network, and stores the features as `name`."""
     from attribution.features.backbone import Backbone
 
     imports.check_name(workspace, name, "features")
     network, folder = Backbone(backbone, weights, side), scratch(workspace, "features") / name
     start = time.perf_counter()
-    train, val = (network.embed(images, folder / split, lambda *at, split=split: progress(f"{name}: {split}", *at))
-                  for split, images in (("train", workspace.train_images), ("val", workspace.val_images)))
+    train, val = (
+        network.embed(images, folder / split, lambda *at, split=split: progress(f"{name}: {split}", *at))
+        for split, images in (("train", workspace.train_images), ("val", workspace.val_images))
+    )
     words = f"features embed {name} --backbone {backbone} --weights {network.weights.name} --side {side}"
-    return imports.bring_features(workspace, train, val, name, {
-        **knn.measured(workspace, train, val), "seconds": round(time.perf_counter() - start, 1), **made(words),
-        "device": network.device})
+    return imports.bring_features(
+        workspace,
+        train,
+        val,
+        name,
+        {
+            **knn.measured(workspace, train, val),
+            "seconds": round(time.perf_counter() - start, 1),
+            **made(words),
+            "device": network.device,
+        },
+    )
 
 
-def embedded(workspace: Workspace, name: str, images: np.ndarray, others: list[np.ndarray], epochs: int | None,
-             progress: Progress) -> tuple:
+def embedded(
+    workspace: Workspace,
+    name: str,
+    images: np.ndarray,
+    others: list[np.ndarray],
+    epochs: int | None,
+    progress: Progress,
+) -> tuple:
     """Features of the training images and of each of `others` under a network trained on `images`, and provenance."""
     folder = scratch(workspace, "features") / name
     if name == "supervised":
@@ -135,8 +175,7 @@ def embedded(workspace: Workspace, name: str, images: np.ndarray, others: list[n
 
         about = supervised.train(workspace, folder)
         return (*(supervised.embed(folder, some) for some in (images, *others)), about)
-    about = features.train(name, images, folder, epochs=epochs,
-                           progress=lambda *at: progress(f"{name}: epochs", *at))
+    about = features.train(name, images, folder, epochs=epochs, progress=lambda *at: progress(f"{name}: epochs", *at))
     return (*(features.embed(name, folder, some) for some in (images, *others)), about)
 
 
@@ -148,8 +187,11 @@ def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both:
     all of them are known it is not asked: it may be busy with a study for hours."""
     spec = jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"], both)
     kept, recipe = Store.of(workspace), recipes.get(workspace.recipe).hash
-    known = all(kept.get(kept.key(recipe, edit, seed)) is not None
-                for search in jobs.searches(workspace, kept, spec) for edit, seed in next(search))
+    known = all(
+        kept.get(kept.key(recipe, edit, seed)) is not None
+        for search in jobs.searches(workspace, kept, spec)
+        for edit, seed in next(search)
+    )
     kept.close()
     if not known:
         jobs.follow(workspace, spec, progress)
@@ -173,15 +215,24 @@ def hold_out(workspace: Workspace, sequence: dict, progress: Progress) -> dict:
     workspace.check_free("lds")
     train_halves(workspace, sequence, progress)
     masks, margins = half_margins(workspace, sequence)
-    return store(workspace, "lds", {"masks": np.packbits(masks, axis=1), "margins": margins.astype(np.float16)},
-                 {**held_out_about(workspace, sequence), **made("halves train")})
+    return store(
+        workspace,
+        "lds",
+        {"masks": np.packbits(masks, axis=1), "margins": margins.astype(np.float16)},
+        {**held_out_about(workspace, sequence), **made("halves train")},
+    )
 
 
 def held_out_about(workspace: Workspace, sequence: dict) -> dict:
     """Provenance of held-out halves."""
-    return {"alpha": 0.5, "masks": sequence["count"], "seeds": sequence["seeds"],
-            "training": "equal epochs: half as many steps", "recipe": workspace.recipe,
-            "hash": recipes.get(workspace.recipe).hash}
+    return {
+        "alpha": 0.5,
+        "masks": sequence["count"],
+        "seeds": sequence["seeds"],
+        "training": "equal epochs: half as many steps",
+        "recipe": workspace.recipe,
+        "hash": recipes.get(workspace.recipe).hash,
+    }
 
 
 # -- rankings
@@ -194,10 +245,20 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
     workspace.check_base()
     seeds, kept = workspace.manifest["parts"]["base"]["seeds"], scratch(workspace, "trak")
     scores = trak_scores(workspace, len(seeds), dim, kept, progress)
-    about = imports.bring(workspace, Incoming("TRAK", True, np.arange(workspace.n_val), rows=scores), name, force=True,
-                          progress=progress, about={
-        "about": f"{len(seeds)} models · dim {dim:,}", "models": len(seeds), "made_for": made_for(workspace, seeds),
-        "seconds": round(time.perf_counter() - start, 1), **made(f"rankings build trak --dim {dim}")})
+    about = imports.bring(
+        workspace,
+        Incoming("TRAK", True, np.arange(workspace.n_val), rows=scores),
+        name,
+        force=True,
+        progress=progress,
+        about={
+            "about": f"{len(seeds)} models · dim {dim:,}",
+            "models": len(seeds),
+            "made_for": made_for(workspace, seeds),
+            "seconds": round(time.perf_counter() - start, 1),
+            **made(f"rankings build trak --dim {dim}"),
+        },
+    )
     shutil.rmtree(kept, ignore_errors=True)
     return about
 
@@ -222,8 +283,9 @@ def trak_factors(workspace: Workspace, count: int, dim: int, kept: Path, progres
     return _factors(workspace, trainer, seeds, networks(workspace, trainer), dim, kept, progress)
 
 
-def recipe_factors(workspace: Workspace, recipe, numbers: range, dim: int, kept: Path,
-                   progress: Progress) -> tuple[list[dict], float]:
+def recipe_factors(
+    workspace: Workspace, recipe, numbers: range, dim: int, kept: Path, progress: Progress
+) -> tuple[list[dict], float]:
     """As `trak_factors`, of models of any recipe, which are trained first, with the seeds and projections of the base
     models of these numbers; and their mean accuracy on the validation images."""
     from attribution.train import Trainer
@@ -242,10 +304,19 @@ def _factors(workspace, trainer, seeds, trained, dim, kept, progress, start=0) -
 
     parts = []
     for number, (seed, network) in enumerate(zip(seeds, trained), start):
+
         def factors(number=number, network=network):
             watch = Stopwatch(trainer.device.type)
-            found = trak.factors(trainer, network, workspace.val_labels, dim, number, progress=lambda *at: progress(
-                f"TRAK, {dim} dimensions, model {number - start + 1} of {len(seeds)}: images", *at))
+            found = trak.factors(
+                trainer,
+                network,
+                workspace.val_labels,
+                dim,
+                number,
+                progress=lambda *at: progress(
+                    f"TRAK, {dim} dimensions, model {number - start + 1} of {len(seeds)}: images", *at
+                ),
+            )
             return {**found, "seconds": np.float64(watch.seconds)}
 
         parts.append(once(kept / f"{trainer.recipe.hash}-{seed}-{dim}.npz", factors))
@@ -276,15 +347,28 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
     train_halves(workspace, sequence, progress)
     masks, margins = half_margins(workspace, sequence)
     weights, about = tuned_datamodels(masks, margins.mean(1), min(TUNING, count // 10 or 1), name, progress)
-    incoming = Incoming("Datamodels", True, np.arange(workspace.n_val), zero_is_none=True,
-                        rows=lambda start, stop: weights[start:stop])
-    return imports.bring(workspace, incoming, name, force=True, progress=progress, about={
-        "about": f"{count:,} half-models · α 0.5", "models": count, "made_for": made_for(workspace, "halves"), **about,
-        **made(f"rankings build datamodels --models {count}")})
+    incoming = Incoming(
+        "Datamodels", True, np.arange(workspace.n_val), zero_is_none=True, rows=lambda start, stop: weights[start:stop]
+    )
+    return imports.bring(
+        workspace,
+        incoming,
+        name,
+        force=True,
+        progress=progress,
+        about={
+            "about": f"{count:,} half-models · α 0.5",
+            "models": count,
+            "made_for": made_for(workspace, "halves"),
+            **about,
+            **made(f"rankings build datamodels --models {count}"),
+        },
+    )
 
 
-def tuned_datamodels(masks: np.ndarray, margins: np.ndarray, tuning: int, name: str,
-                     progress: Progress) -> tuple[np.ndarray, dict]:
+def tuned_datamodels(
+    masks: np.ndarray, margins: np.ndarray, tuning: int, name: str, progress: Progress
+) -> tuple[np.ndarray, dict]:
     """LASSO weights float32 [n_val, n_train] on masks [models, n_train] and margins [models, n_val], and how they were
     tuned: each penalty is fitted without the last `tuning` models, and judged by LDS on these, on some targets."""
     from attribution.rankings import datamodels as method
@@ -295,12 +379,17 @@ def tuned_datamodels(masks: np.ndarray, margins: np.ndarray, tuning: int, name: 
     def quality(weights, held_masks, held_margins):
         return lds.lds(held_masks, held_margins[:, None], weights, resamples=0).mean
 
-    tried = method.tune(masks, margins[:, some], tuning, quality,
-                        lambda done, total: progress(f"{name}: penalties tried", done, total))
+    tried = method.tune(
+        masks, margins[:, some], tuning, quality, lambda done, total: progress(f"{name}: penalties tried", done, total)
+    )
     penalty = max(tried, key=tried.get)
     weights = method.fit(masks, margins, penalty, lambda done: progress(f"{name}: targets", done, n_val))
-    return weights, {"penalty": penalty, "tuning": tried, "nonzero": round(float((weights != 0).sum(1).mean()), 1),
-                     "tuned_on": f"{tuning} halves that are not held out, {len(some)} targets"}
+    return weights, {
+        "penalty": penalty,
+        "tuning": tried,
+        "nonzero": round(float((weights != 0).sum(1).mean()), 1),
+        "tuned_on": f"{tuning} halves that are not held out, {len(some)} targets",
+    }
 
 
 def needed(library: str) -> None:
@@ -311,8 +400,12 @@ def needed(library: str) -> None:
 
 def made_for(workspace: Workspace, seeds) -> dict:
     """What a ranking was made for: where it is judged under another recipe it wears a badge."""
-    return {"recipe": workspace.recipe, "hash": recipes.get(workspace.recipe).hash, "data": workspace.fingerprint,
-            "seeds": seeds if isinstance(seeds, str) else list(seeds)}
+    return {
+        "recipe": workspace.recipe,
+        "hash": recipes.get(workspace.recipe).hash,
+        "data": workspace.fingerprint,
+        "seeds": seeds if isinstance(seeds, str) else list(seeds),
+    }
 
 
 # -- storing

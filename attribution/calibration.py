@@ -72,8 +72,10 @@ def gather(workspace, store=None, progress: Callable = lambda *at: None) -> Rows
     workspace.check_base()
     names = signed(workspace)
     if not names:
-        raise UserError(f"no ranking of {workspace.name} has a sign and all its scores, so none foretells a change; "
-                        "build or import one, such as TRAK")
+        raise UserError(
+            f"no ranking of {workspace.name} has a sign and all its scores, so none foretells a change; "
+            "build or import one, such as TRAK"
+        )
     unedited = _Unedited(workspace, store)
     tested = list(_traces(workspace, store, progress)) + list(_single(workspace, store))
     if not tested:
@@ -109,8 +111,13 @@ def _traces(workspace, store, progress):
         for k, some in probes.items():  # those that confirm have other seeds of the same edit
             weights = [len(probe["seeds"]) for probe in some]
             seeds = tuple(seed for probe in some for seed in probe["seeds"])
-            yield (row.ranking, int(row.target), ids[:k], seeds,
-                   float(np.average([probe["margin"] for probe in some], weights=weights)))
+            yield (
+                row.ranking,
+                int(row.target),
+                ids[:k],
+                seeds,
+                float(np.average([probe["margin"] for probe in some], weights=weights)),
+            )
         progress("calibration: supports", at, len(found))
 
 
@@ -160,17 +167,28 @@ class _Unedited:
 
 # -- how well they foretell
 
+
 def summary(workspace, rows: Rows, resamples: int = RESAMPLES) -> dict:
     """`evaluate calibration`: {"targets", "splits", "sets", "paired": share of sets, "noise": standard
     deviation of a margin over seeds, "unsigned": [...], "rankings": {NAME: {"own", "others", "random": see `fit`}}}."""
     noise = workspace.base.noise
-    found = {name: {whose: fit(rows, name, whose, noise, resamples, workspace.base.models)
-                    for whose in WHOSE} for name in rows.names}
-    return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash,
-            "targets": len(np.unique(rows.target)), "splits": SPLITS, "sets": len(rows.target),
-            "paired": float(rows.paired.mean()), "noise": noise, "rankings": found,
-            "unsigned": [name for name in workspace.rankings()
-                         if not workspace.ranking(name).signed or workspace.ranking(name).live]}
+    found = {
+        name: {whose: fit(rows, name, whose, noise, resamples, workspace.base.models) for whose in WHOSE}
+        for name in rows.names
+    }
+    return {
+        "recipe": workspace.recipe,
+        "recipe_hash": recipes.get(workspace.recipe).hash,
+        "targets": len(np.unique(rows.target)),
+        "splits": SPLITS,
+        "sets": len(rows.target),
+        "paired": float(rows.paired.mean()),
+        "noise": noise,
+        "rankings": found,
+        "unsigned": [
+            name for name in workspace.rankings() if not workspace.ranking(name).signed or workspace.ranking(name).live
+        ],
+    }
 
 
 def of(rows: Rows, name: str, whose: str) -> np.ndarray:
@@ -204,8 +222,15 @@ def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMP
     kept = np.flatnonzero(of(rows, name, whose))
     x, y, target = rows.predicted[rows.names.index(name)][kept], rows.measured[kept], rows.target[kept]
     empty = dict.fromkeys(("slope", "r2", "spearman"))
-    answer = {**empty, **{f"{key}_ci": None for key in empty}, "r2_splits": None, "reachable": None, "n": len(kept),
-              "targets": len(np.unique(target)), "sizes": {}}
+    answer = {
+        **empty,
+        **{f"{key}_ci": None for key in empty},
+        "r2_splits": None,
+        "reachable": None,
+        "n": len(kept),
+        "targets": len(np.unique(target)),
+        "sizes": {},
+    }
     if answer["targets"] < 2 * LEAST or not (x**2).sum():
         return answer
     fitted = halves(target)
@@ -227,8 +252,11 @@ def fit(rows: Rows, name: str, whose: str, noise: float, resamples: int = RESAMP
         some = (rows.k[kept] >= low) & (rows.k[kept] <= (high or np.inf))
         if some.any():
             label = f"{low} to {high}" if high else f"{low} and more"
-            answer["sizes"][label] = {**_judge(x[some], y[some], errors[some]), "n": int(some.sum()),
-                                      "targets": len(np.unique(target[some]))}
+            answer["sizes"][label] = {
+                **_judge(x[some], y[some], errors[some]),
+                "n": int(some.sum()),
+                "targets": len(np.unique(target[some])),
+            }
     return answer
 
 
@@ -246,17 +274,25 @@ def points(rows: Rows, told: dict, name: str, whose: str) -> list[dict]:
     units), foretold (times the slope of all targets; None where there is none), measured."""
     slope = told["rankings"][name][whose]["slope"]
     predicted = rows.predicted[rows.names.index(name)]
-    return [{"ranking": name, "removed": rows.sources[rows.source[at]], "target": int(rows.target[at]),
-             "k": int(rows.k[at]), "seeds": int(rows.seeds[at]), "predicted": float(predicted[at]),
-             "foretold": None if slope is None else float(slope * predicted[at]), "measured": float(rows.measured[at])}
-            for at in np.flatnonzero(of(rows, name, whose)).tolist()]
+    return [
+        {
+            "ranking": name,
+            "removed": rows.sources[rows.source[at]],
+            "target": int(rows.target[at]),
+            "k": int(rows.k[at]),
+            "seeds": int(rows.seeds[at]),
+            "predicted": float(predicted[at]),
+            "foretold": None if slope is None else float(slope * predicted[at]),
+            "measured": float(rows.measured[at]),
+        }
+        for at in np.flatnonzero(of(rows, name, whose)).tolist()
+    ]
 
 
 def _judge(x, y, errors) -> dict:
     spread = ((y - y.mean()) ** 2).sum()
     rho = float(correlation(x, y)) if len(x) >= LEAST else np.nan
-    return {"r2": float(1 - errors.sum() / spread) if spread > 0 else None,
-            "spearman": None if np.isnan(rho) else rho}
+    return {"r2": float(1 - errors.sum() / spread) if spread > 0 else None, "spearman": None if np.isnan(rho) else rho}
 
 
 def _deviations(y, weights) -> np.ndarray:
@@ -305,8 +341,13 @@ def keep(workspace, rows: Rows, about: dict, record: Callable | None = None) -> 
     """Keeps what was gathered as the part "calibration", where a user's parts go, or as record(part, arrays, about)
     stores it; about: further provenance."""
     known = set(workspace.rankings())
-    about = {**about, "rankings": list(rows.names), "sources": list(rows.sources), "base": _base(workspace),
-             "versions": {name: workspace.ranking(name).version for name in {*rows.names, *rows.sources} & known}}
+    about = {
+        **about,
+        "rankings": list(rows.names),
+        "sources": list(rows.sources),
+        "base": _base(workspace),
+        "versions": {name: workspace.ranking(name).version for name in {*rows.names, *rows.sources} & known},
+    }
     arrays = {name: getattr(rows, name) for name in ARRAYS}
     if record:
         record(PART, arrays, about)
@@ -320,14 +361,19 @@ def stored(workspace) -> Rows | None:
     """What was kept last; None where nothing was, or a ranking of it or the base models are others by now, or gone, or
     one with a sign has come."""
     about = workspace.manifest["parts"].get(PART)
-    if about is None or signed(workspace) != about["rankings"] or about.get("base", _base(workspace)) != \
-            _base(workspace) or unchanged(workspace, about["versions"]) != set(about["versions"]):
+    if (
+        about is None
+        or signed(workspace) != about["rankings"]
+        or about.get("base", _base(workspace)) != _base(workspace)
+        or unchanged(workspace, about["versions"]) != set(about["versions"])
+    ):
         return None
     arrays = {name: np.asarray(read_array(workspace.folder(PART) / f"{name}.npy")) for name in ARRAYS}
     n = len(arrays["target"])
     if any(array.shape[-1] != n for array in arrays.values()) or len(arrays["predicted"]) != len(about["rankings"]):
-        raise UserError(f"the arrays in {workspace.folder(PART)} do not fit each other; measure again with: "
-                        "evaluate calibration")
+        raise UserError(
+            f"the arrays in {workspace.folder(PART)} do not fit each other; measure again with: evaluate calibration"
+        )
     return Rows(tuple(about["rankings"]), tuple(about["sources"]), **arrays)
 
 

@@ -41,8 +41,14 @@ GRADIENTS, FIT = 4, 1.2e-8
 Progress = Callable[[str, int, int], None]
 
 
-def run(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM, progress: Progress = lambda *at: None,
-        resamples: int = 500) -> dict:
+def run(
+    workspace,
+    checkpoints=CHECKPOINTS,
+    halves=HALVES,
+    dim: int = DIM,
+    progress: Progress = lambda *at: None,
+    resamples: int = 500,
+) -> dict:
     """Measures every variant: TRAK on the first 1, 2, ... of the base models (`checkpoints`; at most as many as there
     are), Datamodels on the first 250, 500, ... random halves, which the runner trains where they are missing, and what
     the workspace has besides: larger Datamodels, the exemplar SVM of its first self-supervised features, and random.
@@ -73,11 +79,18 @@ def run(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM, progr
                 version = _version(workspace, name)
                 if version is None or json.loads(file.read_text()).get("version", version) != version:
                     file.unlink()  # its figures are known, and its ranking was taken out, or is of other dimensions
-            rows.append(_once(file, lambda name=name, make=make: {
-                "name": name, **_judged(make, masks, margins, resamples)}))
+            rows.append(
+                _once(file, lambda name=name, make=make: {"name": name, **_judged(make, masks, margins, resamples)})
+            )
     progress("compute: variants", len(variants), len(variants))
-    return {"dim": dim, "masks": len(masks), "seeds": margins.shape[1], "ceiling": lds.ceiling(margins).mean,
-            "training": training, "rows": rows}
+    return {
+        "dim": dim,
+        "masks": len(masks),
+        "seeds": margins.shape[1],
+        "ceiling": lds.ceiling(margins).mean,
+        "training": training,
+        "rows": rows,
+    }
 
 
 def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: None) -> dict:
@@ -98,9 +111,14 @@ def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: Non
                 watch = builds.Stopwatch(kind)
                 trainer.run(edit, seed=number)
                 seconds[name].append(watch.seconds)
-        return {**{name: round(float(np.median(some)), 2) for name, some in seconds.items()}, "n": TIMED,
-                "device": trainer.kind, "library": LIBRARY, "threads": recipe.threads,
-                "clock": "processor" if kind == "cpu" else "wall"}
+        return {
+            **{name: round(float(np.median(some)), 2) for name, some in seconds.items()},
+            "n": TIMED,
+            "device": trainer.kind,
+            "library": LIBRARY,
+            "threads": recipe.threads,
+            "clock": "processor" if kind == "cpu" else "wall",
+        }
 
     return _once(kept / f"training-{recipes.get(workspace.recipe).hash}.json", measured)
 
@@ -112,11 +130,17 @@ def missing(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM) -
     seeds = _base(workspace).get("seeds", [])[: max(_checkpoints(workspace, checkpoints))]
     gradients = sum(not (kept / f"{recipe.hash}-{seed}-{dim}.npz").exists() for seed in seeds)
     store = Store.of(workspace)
-    trainings = sum(store.get(store.key(recipe.hash, _half(workspace, number), jobs.half_seed(DRAW, number, 0))) is None
-                    for number in range(max(halves)))
+    trainings = sum(
+        store.get(store.key(recipe.hash, _half(workspace, number), jobs.half_seed(DRAW, number, 0))) is None
+        for number in range(max(halves))
+    )
     store.close()
-    return _cost(workspace, gradients, trainings, [count for count in halves
-                                                   if not list(kept.glob(f"datamodels-{count}-*.json"))])
+    return _cost(
+        workspace,
+        gradients,
+        trainings,
+        [count for count in halves if not list(kept.glob(f"datamodels-{count}-*.json"))],
+    )
 
 
 def cost(workspace) -> dict:
@@ -157,23 +181,50 @@ def _half(workspace, number):
 
 
 def _variants(workspace, checkpoints, halves, dim, training, kept, progress) -> list[tuple]:
-    found = [(f"trak-{count}", [count, dim, training],
-              lambda count=count: _trak(workspace, count, dim, training, kept, progress), True)
-             for count in checkpoints]
-    found += [(f"datamodels-{count}", [count, training],
-               lambda count=count: _datamodels(workspace, count, training, progress), True)
-              for count in sorted(halves)]
+    found = [
+        (
+            f"trak-{count}",
+            [count, dim, training],
+            lambda count=count: _trak(workspace, count, dim, training, kept, progress),
+            True,
+        )
+        for count in checkpoints
+    ]
+    found += [
+        (
+            f"datamodels-{count}",
+            [count, training],
+            lambda count=count: _datamodels(workspace, count, training, progress),
+            True,
+        )
+        for count in sorted(halves)
+    ]
     for name in workspace.rankings():
         part = workspace.manifest["parts"].get(f"rankings/{name}", {})
-        if part.get("method") == "Datamodels" and part.get("models", 0) > max(halves) and "seconds" in part and \
-                (part.get("made_for") or {}).get("hash") == recipes.get(workspace.recipe).hash:
-            found.append((name, [workspace.ranking(name).version, training],
-                          lambda name=name, part=part: _brought(workspace, name, part, training), False))
-    features = [name for name in workspace.features() if name in SELF_SUPERVISED
-                and "seconds" in workspace.manifest["parts"][f"features/{name}"]]
+        if (
+            part.get("method") == "Datamodels"
+            and part.get("models", 0) > max(halves)
+            and "seconds" in part
+            and (part.get("made_for") or {}).get("hash") == recipes.get(workspace.recipe).hash
+        ):
+            found.append(
+                (
+                    name,
+                    [workspace.ranking(name).version, training],
+                    lambda name=name, part=part: _brought(workspace, name, part, training),
+                    False,
+                )
+            )
+    features = [
+        name
+        for name in workspace.features()
+        if name in SELF_SUPERVISED and "seconds" in workspace.manifest["parts"][f"features/{name}"]
+    ]
     live = [f"esvm-{name}" for name in features[:1]]
-    return found + [(name, [workspace.ranking(name).version], lambda name=name: _live(workspace, name), False)
-                    for name in (*live, "random")]
+    return found + [
+        (name, [workspace.ranking(name).version], lambda name=name: _live(workspace, name), False)
+        for name in (*live, "random")
+    ]
 
 
 def ranking_of(row: dict) -> str:
@@ -184,8 +235,11 @@ def ranking_of(row: dict) -> str:
 def worth(workspace, store, answer: dict) -> dict[str, dict]:
     """The supports of what `run` has measured, `studies.side_by_side`, of kinds that any variant was studied for. A
     variant whose ranking is another by now has none."""
-    rows = [row for row in answer["rows"] if "version" not in row
-            or row["version"] is not None and row["version"] == _version(workspace, row["name"])]
+    rows = [
+        row
+        for row in answer["rows"]
+        if "version" not in row or row["version"] is not None and row["version"] == _version(workspace, row["name"])
+    ]
     found = side_by_side(workspace, store, [ranking_of(row) for row in rows])
     return {kind: one for kind, one in found.items() if any(name.endswith(VARIANT) for name in one["rankings"])}
 
@@ -198,9 +252,15 @@ def _keep_first(workspace, name: str, method: str, count: int, seeds, lists: lis
     for row, found in zip(ids, lists):
         row[: len(found)] = found
     if workspace.is_free(part):
-        about = {**made("evaluate compute"), "method": method, "signed": False, "variant": True, "models": count,
-                 "made_for": builds.made_for(workspace, seeds),
-                 "about": f"{count:,} model{'s' * (count != 1)} · first {LISTED} of each target, the helpful end alone"}
+        about = {
+            **made("evaluate compute"),
+            "method": method,
+            "signed": False,
+            "variant": True,
+            "models": count,
+            "made_for": builds.made_for(workspace, seeds),
+            "about": f"{count:,} model{'s' * (count != 1)} · first {LISTED} of each target, the helpful end alone",
+        }
         builds.store(workspace, part, {"ids": ids[:, None]}, about)
     elif not np.array_equal(read_array(workspace.folder(part) / "ids.npy"), ids[:, None]):
         return None
@@ -219,13 +279,28 @@ def _trak(workspace, count, dim, training, kept, progress):
     watch = builds.Stopwatch()
     rows = trak.scores(parts, 0, workspace.n_val)
     taken = watch.seconds
-    version = _keep_first(workspace, f"trak-{count}", "TRAK", count, _base(workspace)["seeds"][:count],
-                          [first(row, LISTED) for row in rows])
-    return rows, None, {"method": "TRAK", "models": count, "version": version,
-                        "training_seconds": count * training["whole"],
-                        "computing_seconds": float(sum(one["seconds"] for one in parts)) + taken,
-                        "bytes": sum(one[name].nbytes for one in parts for name in ("train", "val", "doubt")),
-                        "scores_bytes": 2 * rows.size, "here": True}
+    version = _keep_first(
+        workspace,
+        f"trak-{count}",
+        "TRAK",
+        count,
+        _base(workspace)["seeds"][:count],
+        [first(row, LISTED) for row in rows],
+    )
+    return (
+        rows,
+        None,
+        {
+            "method": "TRAK",
+            "models": count,
+            "version": version,
+            "training_seconds": count * training["whole"],
+            "computing_seconds": float(sum(one["seconds"] for one in parts)) + taken,
+            "bytes": sum(one[name].nbytes for one in parts for name in ("train", "val", "doubt")),
+            "scores_bytes": 2 * rows.size,
+            "here": True,
+        },
+    )
 
 
 def _datamodels(workspace, count, training, progress):
@@ -235,28 +310,56 @@ def _datamodels(workspace, count, training, progress):
     builds.train_halves(workspace, sequence, progress)
     masks, margins = builds.half_margins(workspace, sequence)
     watch = builds.Stopwatch()
-    weights, about = builds.tuned_datamodels(masks, margins.mean(1), min(builds.TUNING, count // 10),
-                                             f"datamodels-{count}", progress)
+    weights, about = builds.tuned_datamodels(
+        masks, margins.mean(1), min(builds.TUNING, count // 10), f"datamodels-{count}", progress
+    )
     taken = watch.seconds
     tails = method.tails(weights, method.marginal_effects(masks, margins.mean(1)), LISTED)[:, 0].astype(np.int64)
-    version = _keep_first(workspace, f"datamodels-{count}", "Datamodels", count, "halves", [
-        np.concatenate([np.argsort(-row, kind="stable")[: (row > 0).sum()], tail[row[tail] == 0]])[:LISTED]
-        for row, tail in zip(weights, tails)])
+    version = _keep_first(
+        workspace,
+        f"datamodels-{count}",
+        "Datamodels",
+        count,
+        "halves",
+        [
+            np.concatenate([np.argsort(-row, kind="stable")[: (row > 0).sum()], tail[row[tail] == 0]])[:LISTED]
+            for row, tail in zip(weights, tails)
+        ],
+    )
     nonzero = int((weights != 0).sum())
-    return weights, None, {"method": "Datamodels", "models": count, "version": version,
-                           "training_seconds": count * training["half"], "computing_seconds": taken,
-                           "bytes": _of_halves(workspace, count),
-                           "scores_bytes": 4 * nonzero + 8 * (len(weights) + 1), "here": True, **about}
+    return (
+        weights,
+        None,
+        {
+            "method": "Datamodels",
+            "models": count,
+            "version": version,
+            "training_seconds": count * training["half"],
+            "computing_seconds": taken,
+            "bytes": _of_halves(workspace, count),
+            "scores_bytes": 4 * nonzero + 8 * (len(weights) + 1),
+            "here": True,
+            **about,
+        },
+    )
 
 
 def _brought(workspace, name, part, training):
     ranking = workspace.ranking(name)
     sizes = {Path(file).stem: size for file, size in part["files"].items()}
-    return ranking.all_scores(), ranking.targets, {
-        "method": "Datamodels", "models": part["models"], "training_seconds": part["models"] * training["half"],
-        "computing_seconds": part["seconds"], "bytes": _of_halves(workspace, part["models"]),
-        "scores_bytes": sum(sizes.get(array, 0) for array in ("data", "columns", "starts")) or sum(sizes.values()),
-        "here": False}
+    return (
+        ranking.all_scores(),
+        ranking.targets,
+        {
+            "method": "Datamodels",
+            "models": part["models"],
+            "training_seconds": part["models"] * training["half"],
+            "computing_seconds": part["seconds"],
+            "bytes": _of_halves(workspace, part["models"]),
+            "scores_bytes": sum(sizes.get(array, 0) for array in ("data", "columns", "starts")) or sum(sizes.values()),
+            "here": False,
+        },
+    )
 
 
 def _live(workspace, name):
@@ -264,9 +367,19 @@ def _live(workspace, name):
     part = workspace.manifest["parts"].get(f"features/{name.partition('-')[2]}", {})
     watch = builds.Stopwatch()
     rows = list(ranking.all_scores())
-    return rows, ranking.targets, {"method": ranking.method, "models": 0, "training_seconds": part.get("seconds", 0),
-                                   "computing_seconds": watch.seconds if name != "random" else 0,
-                                   "bytes": sum(part.get("files", {}).values()), "scores_bytes": 0, "here": True}
+    return (
+        rows,
+        ranking.targets,
+        {
+            "method": ranking.method,
+            "models": 0,
+            "training_seconds": part.get("seconds", 0),
+            "computing_seconds": watch.seconds if name != "random" else 0,
+            "bytes": sum(part.get("files", {}).values()),
+            "scores_bytes": 0,
+            "here": True,
+        },
+    )
 
 
 def _of_halves(workspace, count: int) -> int:
@@ -277,8 +390,13 @@ def _of_halves(workspace, count: int) -> int:
 def _judged(make, masks, margins, resamples) -> dict:
     rows, targets, row = make()
     one = lds.lds(masks, margins, rows, targets, resamples=resamples)
-    return {**row, "seconds": row["training_seconds"] + row["computing_seconds"], "lds": one.mean, "ci": one.ci,
-            "n_targets": len(one.per_target)}
+    return {
+        **row,
+        "seconds": row["training_seconds"] + row["computing_seconds"],
+        "lds": one.mean,
+        "ci": one.ci,
+        "n_targets": len(one.per_target),
+    }
 
 
 def _key(workspace, on, resamples) -> str:
@@ -302,12 +420,21 @@ def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -
     """Keeps what was measured as the part "compute", where a user's parts go, or as record(part, file, answer, about)
     stores it; about: further provenance."""
     known = set(workspace.rankings())
-    about = {"halves": halves_digest(workspace), "base": _base(workspace).get("digest"),
-             "recipe": workspace.recipe, "hash": recipes.get(workspace.recipe).hash,
-             "trained_on": {"draw": DRAW, "seeds": [0]},
-             "seeds": _base(workspace).get("seeds"), "masks": answer["masks"],
-             "of": {row["name"]: workspace.ranking(row["name"]).version for row in answer["rows"]
-                    if not row["here"] or row["models"] == 0 and row["name"] in known}, **about}
+    about = {
+        "halves": halves_digest(workspace),
+        "base": _base(workspace).get("digest"),
+        "recipe": workspace.recipe,
+        "hash": recipes.get(workspace.recipe).hash,
+        "trained_on": {"draw": DRAW, "seeds": [0]},
+        "seeds": _base(workspace).get("seeds"),
+        "masks": answer["masks"],
+        "of": {
+            row["name"]: workspace.ranking(row["name"]).version
+            for row in answer["rows"]
+            if not row["here"] or row["models"] == 0 and row["name"] in known
+        },
+        **about,
+    }
     keep_answer(workspace, PART, FILE, answer, about, record)
 
 

@@ -25,8 +25,13 @@ PART = "conditioning"
 FILE = "conditioning.json"
 
 
-def measure(workspace, names: list[str], k: int = K, progress: Callable[[str, int, int], None] = lambda *at: None,
-            resamples: int = 500) -> dict:
+def measure(
+    workspace,
+    names: list[str],
+    k: int = K,
+    progress: Callable[[str, int, int], None] = lambda *at: None,
+    resamples: int = 500,
+) -> dict:
     """LDS on the held-out halves, and the share of the first k that carries the target's class, of every ranking in
     `names` under every one of SETS, each over the targets that it ranks images for.
 
@@ -45,10 +50,17 @@ def measure(workspace, names: list[str], k: int = K, progress: Callable[[str, in
         if MARK in ranking.name:
             raise UserError(f"{ranking.name} says its candidates already; name it without {MARK} to compare them")
         if not ranking.complete:
-            raise UserError(f"{ranking.name} keeps its first images alone, and LDS needs every score; "
-                            "import it again with --dense, or leave it out")
-    answer = {"k": k, "masks": len(masks), "seeds": margins.shape[1], "ceiling": lds.ceiling(margins).mean,
-              "rankings": {}}
+            raise UserError(
+                f"{ranking.name} keeps its first images alone, and LDS needs every score; "
+                "import it again with --dense, or leave it out"
+            )
+    answer = {
+        "k": k,
+        "masks": len(masks),
+        "seeds": margins.shape[1],
+        "ceiling": lds.ceiling(margins).mean,
+        "rankings": {},
+    }
     done, total = 0, len(rankings) * len(SETS)
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
         for ranking in rankings:
@@ -56,8 +68,13 @@ def measure(workspace, names: list[str], k: int = K, progress: Callable[[str, in
             for which in SETS:
                 progress("candidates: rankings", done, total)
                 one = lds.lds(masks, margins, ranking.all_scores(which), ranking.targets, resamples=resamples)
-                found[which] = {"lds": one.mean, "ci": one.ci, "n_targets": len(ranking.targets),
-                                "n_constant": one.n_constant, "same_class": means(same_class(ranking, k, which))}
+                found[which] = {
+                    "lds": one.mean,
+                    "ci": one.ci,
+                    "n_targets": len(ranking.targets),
+                    "n_constant": one.n_constant,
+                    "same_class": means(same_class(ranking, k, which)),
+                }
                 done += 1
             answer["rankings"][ranking.name] = {"published": "true" if ranking.conditioned else "all", "sets": found}
     progress("candidates: rankings", total, total)
@@ -72,8 +89,15 @@ def ranking_of(name: str, which: str, published: str) -> str:
 def worth(workspace, store, answer: dict) -> dict[str, dict]:
     """The supports of what `measure` has measured, `studies.side_by_side`, of kinds that any ranking was studied for
     under other candidates than as published."""
-    found = side_by_side(workspace, store, [ranking_of(name, which, one["published"])
-                                            for name, one in answer["rankings"].items() for which in one["sets"]])
+    found = side_by_side(
+        workspace,
+        store,
+        [
+            ranking_of(name, which, one["published"])
+            for name, one in answer["rankings"].items()
+            for which in one["sets"]
+        ],
+    )
     return {kind: one for kind, one in found.items() if any(MARK in name for name in one["rankings"])}
 
 
@@ -103,8 +127,13 @@ def usual(workspace) -> list[str]:
 def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -> None:
     """Keeps what was measured as the part "conditioning", where a user's parts go, or as record(part, file, answer,
     about) stores it; about: further provenance."""
-    about = {"halves": halves(workspace), "k": answer["k"], "base": _base(workspace),
-             "of": {name: workspace.ranking(name).version for name in answer["rankings"]}, **about}
+    about = {
+        "halves": halves(workspace),
+        "k": answer["k"],
+        "base": _base(workspace),
+        "of": {name: workspace.ranking(name).version for name in answer["rankings"]},
+        **about,
+    }
     keep_answer(workspace, PART, FILE, answer, about, record)
 
 

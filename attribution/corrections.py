@@ -30,8 +30,23 @@ if TYPE_CHECKING:
 
 FILE, LOG = "corrections.csv", "log.csv"
 COLUMNS = ("image", "source", "given", "new", "action", "detector", "score", "note", "who", "time", "data_set")
-LOG_COLUMNS = ("id", "uid", "time", "who", "client", "image", "action", "new", "of", "old_action", "old_new", "reason",
-               "queue", "seen", "data_set")
+LOG_COLUMNS = (
+    "id",
+    "uid",
+    "time",
+    "who",
+    "client",
+    "image",
+    "action",
+    "new",
+    "of",
+    "old_action",
+    "old_new",
+    "reason",
+    "queue",
+    "seen",
+    "data_set",
+)
 #: what a file needs to be brought in; `given` and `note` are used where they are there
 NEEDED = ("image", "new", "action", "data_set")
 #: an image that people decide differently about; nothing is changed for it
@@ -86,8 +101,21 @@ def _rows(ws, decisions: Decisions, standing: dict[int, Standing]) -> "pd.DataFr
         if one.conflict:
             action, new = CONFLICT, ""
             note = "; ".join(f"{other.who}: {_words(other, called)}" for other in (*one.conflict, one))
-        found.append((item, sources[item], given, new, action, detector, scores.get(item, np.nan), note, one.who,
-                      _iso(one.at), ws.fingerprint[:16]))
+        found.append(
+            (
+                item,
+                sources[item],
+                given,
+                new,
+                action,
+                detector,
+                scores.get(item, np.nan),
+                note,
+                one.who,
+                _iso(one.at),
+                ws.fingerprint[:16],
+            )
+        )
     return pd.DataFrame(found, columns=COLUMNS).astype({"image": np.int64, "score": float})
 
 
@@ -122,8 +150,9 @@ def write(ws, decisions: Decisions, folder: Path | str, progress: Callable | Non
     """
     entries = decisions.entries()
     if not entries:
-        raise UserError(f"nothing was decided about the labels of {ws.name} yet; decide on the Audit page, or import "
-                        "corrections")
+        raise UserError(
+            f"nothing was decided about the labels of {ws.name} yet; decide on the Audit page, or import corrections"
+        )
     fold = Fold()
     fold.add(entries)
     labels, removed = corrected(ws, fold.standing)
@@ -137,9 +166,17 @@ def write(ws, decisions: Decisions, folder: Path | str, progress: Callable | Non
         _write_labels(ws, partial, labels, removed, progress)
         files = sorted(file.name for file in partial.iterdir())
     counts = Counter(table["action"])
-    return {"workspace": ws.name, "folder": str(folder), "files": files, "relabelled": counts["relabel"],
-            "removed": counts["remove"], "kept": counts["keep"], "unsure": counts["unsure"],
-            "conflicts": counts[CONFLICT], "decisions": len(table)}
+    return {
+        "workspace": ws.name,
+        "folder": str(folder),
+        "files": files,
+        "relabelled": counts["relabel"],
+        "removed": counts["remove"],
+        "kept": counts["keep"],
+        "unsure": counts["unsure"],
+        "conflicts": counts[CONFLICT],
+        "decisions": len(table),
+    }
 
 
 def corrected(ws, standing: dict[int, Standing]) -> tuple[np.ndarray, np.ndarray]:
@@ -160,16 +197,25 @@ def _write_labels(ws, folder: Path, labels: np.ndarray, removed: np.ndarray, pro
         write_array(folder / "removed.npy", removed)
     elif source["kind"] == image_folder.KIND:
         files, others = (ws.places(split)["file"].astype(str).tolist() for split in ("train", "val"))
-        moves = image_folder.renames(ws.images_root, files, others, ws.classes, ws.train_labels, labels,
-                                     set(removed.tolist()))
+        moves = image_folder.renames(
+            ws.images_root, files, others, ws.classes, ws.train_labels, labels, set(removed.tolist())
+        )
         _write_csv(folder / "renames.csv", ("from", "to"), moves)
     else:
         from attribution.data import parquet
 
         kept = np.ones(len(labels), bool)
         kept[removed] = False
-        parquet.rewrite(ws.images_root, source, ws.places("train")["row"].to_numpy(np.int64), ws.train_labels, labels,
-                        kept, folder / "train.parquet", progress)
+        parquet.rewrite(
+            ws.images_root,
+            source,
+            ws.places("train")["row"].to_numpy(np.int64),
+            ws.train_labels,
+            labels,
+            kept,
+            folder / "train.parquet",
+            progress,
+        )
 
 
 def _log(ws, entries: list[Entry]) -> Iterator[tuple]:
@@ -177,9 +223,23 @@ def _log(ws, entries: list[Entry]) -> Iterator[tuple]:
     for one in entries:
         old = one.old or {"action": "", "label": None}
         new, old_new = (called[-1 if label is None else label] for label in (one.label, old["label"]))
-        yield (one.id, one.uid, _iso(one.at, "milliseconds"), one.who, one.client, one.item, one.action, new,
-               one.of or "", old["action"], old_new, one.reason, "" if one.queue is None else one.queue, one.seen,
-               ws.fingerprint[:16])
+        yield (
+            one.id,
+            one.uid,
+            _iso(one.at, "milliseconds"),
+            one.who,
+            one.client,
+            one.item,
+            one.action,
+            new,
+            one.of or "",
+            old["action"],
+            old_new,
+            one.reason,
+            "" if one.queue is None else one.queue,
+            one.seen,
+            ws.fingerprint[:16],
+        )
 
 
 def _write_csv(file: Path, columns: Iterable[str], lines: Iterable[tuple]) -> None:
@@ -210,8 +270,10 @@ def _staged(folder: Path) -> Iterator[Path]:
         for file in partial.iterdir():
             file.replace(folder / file.name)
     except OSError as error:
-        raise UserError(f"{folder} cannot be written to ({error.strerror or error}); choose a folder that you may "
-                        "write to, with room in it") from None
+        raise UserError(
+            f"{folder} cannot be written to ({error.strerror or error}); choose a folder that you may "
+            "write to, with room in it"
+        ) from None
     finally:
         if partial:
             shutil.rmtree(partial, ignore_errors=True)
@@ -237,8 +299,10 @@ def read(ws, path: Path | str) -> list[Correction]:
     for number, row in lines:
         where = f"row {number} of {path}"
         if row["data_set"] != ws.fingerprint[:16]:
-            raise UserError(f"{where} is about another data set ({row['data_set'][:40] or 'none is named'}) than "
-                            f"{ws.name} ({ws.fingerprint[:16]}); open the workspace it was exported from")
+            raise UserError(
+                f"{where} is about another data set ({row['data_set'][:40] or 'none is named'}) than "
+                f"{ws.name} ({ws.fingerprint[:16]}); open the workspace it was exported from"
+            )
         correction = _correction(ws, labels, row, where)
         if correction.item in found:
             raise UserError(f"{where} names image {correction.item} a second time; keep one row an image")
@@ -257,23 +321,27 @@ def _lines(path: Path) -> Iterator[tuple[int, dict]]:
             if header is None:
                 raise UserError(f"{path} is empty; name a {FILE} that was exported")
             if absent := [name for name in NEEDED if name not in header]:
-                raise UserError(f"{path} has no column {absent[0]}; name a {FILE} that was exported, with its first "
-                                "row")
+                raise UserError(
+                    f"{path} has no column {absent[0]}; name a {FILE} that was exported, with its first row"
+                )
             if twice := [name for name, count in Counter(header).items() if count > 1 and name in COLUMNS]:
                 raise UserError(f"{path} has two columns {twice[0]}; keep one of them")
             some = False
             for number, values in enumerate(reader, 2):
                 if values and len(values) != len(header):
-                    raise UserError(f"row {number} of {path} has {len(values)} columns and the first has "
-                                    f"{len(header)}; export it again")
+                    raise UserError(
+                        f"row {number} of {path} has {len(values)} columns and the first has "
+                        f"{len(header)}; export it again"
+                    )
                 if values:
                     some = True
                     yield number, dict(zip(header, values))
             if not some:
                 raise UserError(f"{path} holds no corrections, only names of columns; export it again")
     except (UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} is no CSV in UTF-8 ({str(error).splitlines()[0]}); name a {FILE} that was "
-                        "exported") from None
+        raise UserError(
+            f"{path} is no CSV in UTF-8 ({str(error).splitlines()[0]}); name a {FILE} that was exported"
+        ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}); check the path") from None
 
@@ -281,19 +349,23 @@ def _lines(path: Path) -> Iterator[tuple[int, dict]]:
 def _correction(ws, labels: dict[str, int], row: dict, where: str) -> Correction:
     image, action, new = row["image"], row["action"], row["new"]
     if not (image.isascii() and image.isdecimal() and len(image) < 18 and int(image) < ws.n_train):
-        raise UserError(f"{where} is about image {image[:40]!r}, and training images are 0 to {ws.n_train - 1}; "
-                        "export it again")
+        raise UserError(
+            f"{where} is about image {image[:40]!r}, and training images are 0 to {ws.n_train - 1}; export it again"
+        )
     item = int(image)
     if action not in (*DECISIONS, CONFLICT):
         raise UserError(f"{where} has the action {action[:40]!r}; say one of {', '.join((*DECISIONS, CONFLICT))}")
     given = ws.train_labels[item]
     if row.get("given") and labels.get(row["given"]) != given:
-        raise UserError(f"{where} says that image {item} was given {row['given'][:40]!r}, and it was given "
-                        f"{ws.classes[given]!r}; export it again")
+        raise UserError(
+            f"{where} says that image {item} was given {row['given'][:40]!r}, and it was given "
+            f"{ws.classes[given]!r}; export it again"
+        )
     label = _label(labels, new, where) if new or action == "relabel" else None
     if label is not None and action != "relabel" and not (action == "keep" and label == given):
-        raise UserError(f"{where} has the action {action} and the new class {new[:40]!r}; say relabel, or leave the "
-                        "new class out")
+        raise UserError(
+            f"{where} has the action {action} and the new class {new[:40]!r}; say relabel, or leave the new class out"
+        )
     return Correction(item, action, label if action == "relabel" else None, row.get("note", ""))
 
 
@@ -306,8 +378,9 @@ def _label(labels: dict[str, int], new: str, where: str) -> int:
         return int(new)
     few = ", ".join(list(labels)[:10]) + (", ..." if len(labels) > 10 else "")
     told = f" or a number from 0 to {len(labels) - 1}" if number else ""
-    raise UserError(f"{where} has the new class {new[:40]!r}, which there is not; say one of {few}{told}".replace(
-        "\n", " "))
+    raise UserError(
+        f"{where} has the new class {new[:40]!r}, which there is not; say one of {few}{told}".replace("\n", " ")
+    )
 
 
 def bring(ws, decisions: Decisions, path: Path | str, who: str) -> dict:
@@ -322,18 +395,40 @@ def bring(ws, decisions: Decisions, path: Path | str, who: str) -> dict:
     called = path.name.encode("utf-8", "replace").decode()
     standing = decisions.standing()
     told = [one for one in found if one.action != CONFLICT]
-    new = [one for one in told if one.item not in standing
-           or (standing[one.item].action, standing[one.item].label) != (one.action, one.label)]
+    new = [
+        one
+        for one in told
+        if one.item not in standing or (standing[one.item].action, standing[one.item].label) != (one.action, one.label)
+    ]
     with path.open("rb") as stream:
         client = f"import {hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
-    decisions.append([{"uid": uuid.uuid4().hex, "item": one.item, "action": one.action, "label": one.label, "seen": 0,
-                       "reason": _reason(called, one.note)} for one in new], who, client)
+    decisions.append(
+        [
+            {
+                "uid": uuid.uuid4().hex,
+                "item": one.item,
+                "action": one.action,
+                "label": one.label,
+                "seen": 0,
+                "reason": _reason(called, one.note),
+            }
+            for one in new
+        ],
+        who,
+        client,
+    )
     standing = decisions.standing()
-    return {"workspace": ws.name, "file": str(path), "imported": len(new), "same": len(told) - len(new),
-            "skipped": len(found) - len(told), "conflicts": sum(bool(standing[one.item].conflict) for one in new)}
+    return {
+        "workspace": ws.name,
+        "file": str(path),
+        "imported": len(new),
+        "same": len(told) - len(new),
+        "skipped": len(found) - len(told),
+        "conflicts": sum(bool(standing[one.item].conflict) for one in new),
+    }
 
 
 def _reason(file: str, note: str) -> str:
     """Where a decision came from, and its note, cut where it is too long for the log."""
     whole = f"imported from {file}" + (f": {note}" if note else "")
-    return whole if len(whole) <= REASON else whole[:REASON - 1] + "…"
+    return whole if len(whole) <= REASON else whole[: REASON - 1] + "…"

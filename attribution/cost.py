@@ -31,8 +31,9 @@ AREAS = {"remove": "auc", "mislabel": "mislabel_auc"}  # kind of support -> name
 HALVES = "halves"  # what a ranking rests on that was fitted on models on random halves, which are no part
 
 
-def measure(workspace, names: list[str] | None = None,
-            progress: Callable[[str, int, int], None] = lambda *at: None) -> dict:
+def measure(
+    workspace, names: list[str] | None = None, progress: Callable[[str, int, int], None] = lambda *at: None
+) -> dict:
     """The cost of rankings (all, if not named): {"k", "targets", "machine", "rankings": {name: {"method", "live",
     "bytes": {part: bytes}, "seconds": {part: seconds, or None where nobody timed it}, "query_ms": median over
     targets of the milliseconds on one thread, after a first query that reads what it needs, "version"}}}.
@@ -44,9 +45,13 @@ def measure(workspace, names: list[str] | None = None,
     for done, ranking in enumerate(rankings, 1):
         rests = rests_on(workspace, ranking)
         rows[ranking.name] = {
-            "method": ranking.method, "live": ranking.live, "bytes": {part: _bytes(workspace, part) for part in rests},
+            "method": ranking.method,
+            "live": ranking.live,
+            "bytes": {part: _bytes(workspace, part) for part in rests},
             "seconds": {part: _seconds(workspace, ranking, part) for part in rests},
-            "query_ms": query_ms(ranking), "version": ranking.version}
+            "query_ms": query_ms(ranking),
+            "version": ranking.version,
+        }
         progress("cost: rankings", done, len(rankings))
     return {"k": FIRST, "targets": TARGETS, "machine": machine(), "rankings": rows}
 
@@ -72,8 +77,11 @@ def _bytes(workspace, part: str) -> int:
         return 0
     files = workspace.manifest["parts"][part].get("files", {})
     if part == "features/pixels" and not files:  # the images themselves, where they are copied
-        files = {name: size for name, size in workspace.manifest["parts"].get("data", {}).get("files", {}).items()
-                 if name.startswith("images/")}
+        files = {
+            name: size
+            for name, size in workspace.manifest["parts"].get("data", {}).get("files", {}).items()
+            if name.startswith("images/")
+        }
     return sum(files.values())
 
 
@@ -139,11 +147,16 @@ def stored(workspace) -> dict | None:
     file = workspace.folder(PART) / "cost.json"
     try:
         found, known = json.loads(file.read_text()), set(workspace.rankings())
-        rows = {name: row for name, row in found["rankings"].items()
-                if name in known and workspace.ranking(name).version == row["version"]}
+        rows = {
+            name: row
+            for name, row in found["rankings"].items()
+            if name in known and workspace.ranking(name).version == row["version"]
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{file} cannot be read ({error}); measure again with: python -m attribution evaluate cost "
-                        f"--workspace {shlex.quote(str(workspace.path))}") from None
+        raise UserError(
+            f"{file} cannot be read ({error}); measure again with: python -m attribution evaluate cost "
+            f"--workspace {shlex.quote(str(workspace.path))}"
+        ) from None
     return {**found, "rankings": rows, "made": about.get("made", "")} if rows else None
 
 
@@ -160,9 +173,16 @@ def card(found: dict, lds: dict | None, supports: dict) -> list[dict]:
     rows = []
     for name, one in found["rankings"].items():
         scored = (lds or {}).get("rankings", {}).get(name, {})
-        row = {"ranking": name, "method": one["method"], "live": one["live"], "bytes": total(one["bytes"]),
-               "build_seconds": total(one["seconds"]), "query_ms": one["query_ms"], "lds": scored.get("lds"),
-               "lds_ci": scored.get("ci")}
+        row = {
+            "ranking": name,
+            "method": one["method"],
+            "live": one["live"],
+            "bytes": total(one["bytes"]),
+            "build_seconds": total(one["seconds"]),
+            "query_ms": one["query_ms"],
+            "lds": scored.get("lds"),
+            "lds_ci": scored.get("ci"),
+        }
         for kind, key in AREAS.items():
             searched = supports.get(kind, {}).get("rankings", {}).get(name, {})
             searched = searched if searched.get("n") else {}
@@ -179,11 +199,21 @@ def of_features(workspace, lds: dict | None, supports: dict) -> list[dict]:
     rows = []
     for name in workspace.features():
         about = workspace.manifest["parts"][f"features/{name}"]
-        rows.append({"features": name, "dim": about.get("dim"), "knn_accuracy": about.get("knn_accuracy"),
-                     "measured_on": about.get("measured_on", ""), "seconds": about.get("seconds"),
-                     "lds": {method: scored[f"{method}-{name}"] for method in METHODS if f"{method}-{name}" in scored},
-                     "auc": {method: searched[f"{method}-{name}"] for method in METHODS
-                             if searched.get(f"{method}-{name}", {}).get("n")}})
+        rows.append(
+            {
+                "features": name,
+                "dim": about.get("dim"),
+                "knn_accuracy": about.get("knn_accuracy"),
+                "measured_on": about.get("measured_on", ""),
+                "seconds": about.get("seconds"),
+                "lds": {method: scored[f"{method}-{name}"] for method in METHODS if f"{method}-{name}" in scored},
+                "auc": {
+                    method: searched[f"{method}-{name}"]
+                    for method in METHODS
+                    if searched.get(f"{method}-{name}", {}).get("n")
+                },
+            }
+        )
     return rows
 
 

@@ -24,9 +24,18 @@ from attribution.workspace import SCHEMA, Workspace, fingerprint
 PIXELS_PER_IMAGE, PIXELS = 64 * 64, 100_000_000
 
 
-def create(path: Path | str, dataset: str, root: Path | str | None = None, *, name: str | None = None,
-           recipe: str = "demo-cnn", skip_corrupt: bool = False, side: int | None = None,
-           val_share: float | None = None, progress: Callable[[str, int, int], None] | None = None) -> Workspace:
+def create(
+    path: Path | str,
+    dataset: str,
+    root: Path | str | None = None,
+    *,
+    name: str | None = None,
+    recipe: str = "demo-cnn",
+    skip_corrupt: bool = False,
+    side: int | None = None,
+    val_share: float | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Workspace:
     """Writes a workspace of the data set `dataset`, one of `data.NAMES`, into the new folder `path`.
 
     root: where the data set's files are; it may be left out where they can be downloaded. skip_corrupt, side,
@@ -59,8 +68,9 @@ def locate(workspace: Workspace, root: Path | str) -> None:
     folder = data.folder(root)
     train, val = (workspace.images_in(folder, split) for split in ("train", "val"))
     if fingerprint(train, workspace.train_labels, val, workspace.val_labels) != workspace.fingerprint:
-        raise UserError(f"the images in {folder} are not those of {workspace.name}; "
-                        "name the folder it was created from")
+        raise UserError(
+            f"the images in {folder} are not those of {workspace.name}; name the folder it was created from"
+        )
     roots.remember(workspace.fingerprint, folder)
 
 
@@ -78,19 +88,30 @@ def _check(found: DataSet) -> None:
         if not len(part.labels):
             raise UserError(f"the data set {found.name} has no {split} images; add some, or take another share of them")
     if unseen := sorted(set(np.unique(found.val.labels)) - set(np.unique(found.train.labels))):
-        raise UserError(f"the class {found.classes[unseen[0]]} has validation images and no training images; "
-                        "add some, or remove it")
+        raise UserError(
+            f"the class {found.classes[unseen[0]]} has validation images and no training images; add some, or remove it"
+        )
 
 
 def _write(folder: Path, found: DataSet, name: str, recipe: str) -> Workspace:
     """The workspace without its parts."""
     given = fingerprint(found.train.images, found.train.labels, found.val.images, found.val.labels)
     sources = {split: part.source for split, part in (("train", found.train), ("val", found.val)) if part.source}
-    about = {"name": found.name, "classes": found.classes, "n_train": len(found.train.labels),
-             "n_val": len(found.val.labels), "shape": list(found.train.images.shape[1:]), "planted": 0,
-             "inverted": found.inverted, "fingerprint": given, **({"images": sources} if sources else {})}
-    write_json(folder / "workspace.json", {"schema": SCHEMA, "name": name, "recipe": recipe, "parts": {}, "steps": {},
-                                           "dataset": about})
+    about = {
+        "name": found.name,
+        "classes": found.classes,
+        "n_train": len(found.train.labels),
+        "n_val": len(found.val.labels),
+        "shape": list(found.train.images.shape[1:]),
+        "planted": 0,
+        "inverted": found.inverted,
+        "fingerprint": given,
+        **({"images": sources} if sources else {}),
+    }
+    write_json(
+        folder / "workspace.json",
+        {"schema": SCHEMA, "name": name, "recipe": recipe, "parts": {}, "steps": {}, "dataset": about},
+    )
     return Workspace.open(folder)
 
 
@@ -101,8 +122,11 @@ def _record(workspace: Workspace, found: DataSet, dataset: str, options: dict, s
         files += [f"{split}.parquet", _write_images(workspace.path, split, part)]
         index = np.arange(len(part.labels)) if part.index is None else part.index
         write_table(workspace.path / files[-2], pd.DataFrame({"source_index": index, "label": part.labels}))
-    words = [f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}")
-             for option, value in options.items() if value is not None]
+    words = [
+        f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}")
+        for option, value in options.items()
+        if value is not None
+    ]
     about = made(" ".join(["workspace create --dataset", shlex.quote(dataset), *words]))
     workspace.record("data", {**about, "skipped": list(found.skipped), "seconds": round(seconds, 1)}, files)
     size = int(np.prod(found.train.images.shape[1:]))

@@ -47,11 +47,13 @@ CREATE TRIGGER {table}_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT,
 CREATE TRIGGER {table}_insert BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})
     BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END;
 """
-GUARDS = "".join(GUARD.format(table=table, key=key) for table, key in
-                 (("entries", "id"), ("queues", "number"))) + """
+GUARDS = (
+    "".join(GUARD.format(table=table, key=key) for table, key in (("entries", "id"), ("queues", "number")))
+    + """
 CREATE TRIGGER entries_uid BEFORE INSERT ON entries WHEN EXISTS (SELECT 1 FROM entries WHERE uid = NEW.uid)
     BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END;
 """
+)
 COLUMNS = "id, uid, at, who, client, item, action, label, of, old_action, old_label, reason, queue, seen"
 #: an image's newest decision that is not undone: the last that was said of its uid, if anything, is redo
 NEWEST = """SELECT action, label FROM entries AS one WHERE item = ? AND of IS NULL AND 'redo' = coalesce(
@@ -172,8 +174,18 @@ class Fold:
             heard.add(entry.client)  # of each client, the newest alone stands
         if newest is None:
             return None
-        return Standing(item, newest.action, newest.label, newest.id, newest.uid, newest.who, newest.at, newest.reason,
-                        newest.queue, tuple(reversed(conflict)))
+        return Standing(
+            item,
+            newest.action,
+            newest.label,
+            newest.id,
+            newest.uid,
+            newest.who,
+            newest.at,
+            newest.reason,
+            newest.queue,
+            tuple(reversed(conflict)),
+        )
 
 
 class Decisions:
@@ -198,8 +210,10 @@ class Decisions:
             self.db.execute("PRAGMA synchronous=FULL")  # what is decided outlives the power, too
             of = self.db.execute("SELECT fingerprint FROM about").fetchone()[0]
             if of != fingerprint:
-                raise UserError(f"the decisions in {folder / FILE} are about another data set ({of[:16]}); put the "
-                                "file back where it was")
+                raise UserError(
+                    f"the decisions in {folder / FILE} are about another data set ({of[:16]}); put the "
+                    "file back where it was"
+                )
             self.file = os.stat(folder / FILE)
         except UserError:
             self.db.close()
@@ -225,8 +239,10 @@ class Decisions:
     def _version(self) -> int:
         version = self.db.execute("PRAGMA user_version").fetchone()[0]
         if version not in (0, SCHEMA):  # nothing of it is touched
-            raise UserError(f"the decisions in {self.folder} have schema version {version}, and this Lineup reads "
-                            f"{SCHEMA}; set LINEUP_DATA to another folder, or use the Lineup that wrote them")
+            raise UserError(
+                f"the decisions in {self.folder} have schema version {version}, and this Lineup reads "
+                f"{SCHEMA}; set LINEUP_DATA to another folder, or use the Lineup that wrote them"
+            )
         return version
 
     def _make(self) -> None:
@@ -287,10 +303,23 @@ class Decisions:
             item = row[0]
         old = self.db.execute(NEWEST, (item,)).fetchone() or (None, None)
         newest = self.newest()  # a client may come from a log that was lost since, and has not seen what is new here
-        row = (entry["uid"], now, who, client, item, entry["action"], entry["label"], entry["of"], *old,
-               entry["reason"], queue, min(entry["seen"], newest))
-        return self.db.execute(f"INSERT INTO entries ({COLUMNS.removeprefix('id, ')}) VALUES "
-                               f"({','.join('?' * len(row))})", row).lastrowid
+        row = (
+            entry["uid"],
+            now,
+            who,
+            client,
+            item,
+            entry["action"],
+            entry["label"],
+            entry["of"],
+            *old,
+            entry["reason"],
+            queue,
+            min(entry["seen"], newest),
+        )
+        return self.db.execute(
+            f"INSERT INTO entries ({COLUMNS.removeprefix('id, ')}) VALUES ({','.join('?' * len(row))})", row
+        ).lastrowid
 
     def checked(self, entry: dict) -> dict:
         """An entry with every key there may be, None for what it has not. Raises UserError for one that can never be
@@ -312,9 +341,15 @@ class Decisions:
         uid = _text(entry.get("uid"), "a uid", WORD)
         if not uid:
             raise UserError("an entry has no uid; load the page again")
-        return {"uid": uid, "item": item, "action": action, "label": label, "of": of,
-                "reason": _text(entry.get("reason") or "", "a reason", REASON),
-                "seen": _number(entry.get("seen"), 1 << 62, "entry seen")}
+        return {
+            "uid": uid,
+            "item": item,
+            "action": action,
+            "label": label,
+            "of": of,
+            "reason": _text(entry.get("reason") or "", "a reason", REASON),
+            "seen": _number(entry.get("seen"), 1 << 62, "entry seen"),
+        }
 
     def newest(self) -> int:
         """The id of the newest entry, 0 where there is none."""
@@ -324,8 +359,7 @@ class Decisions:
     def known(self, uids: Iterable[str]) -> set[str]:
         """Those of the uids that are in the log."""
         with self._plainly():
-            return {uid for uid in uids
-                    if self.db.execute("SELECT 1 FROM entries WHERE uid = ?", (uid,)).fetchone()}
+            return {uid for uid in uids if self.db.execute("SELECT 1 FROM entries WHERE uid = ?", (uid,)).fetchone()}
 
     def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
         """The entries with ids above `after`, oldest first, at most `limit` of them."""
@@ -334,8 +368,9 @@ class Decisions:
     def _entries(self, where: str, values: tuple) -> list[Entry]:
         with self._plainly():
             rows = self.db.execute(f"SELECT {COLUMNS} FROM entries WHERE {where}", values).fetchall()
-        return [Entry(*row[:9], None if row[9] is None else {"action": row[9], "label": row[10]}, *row[11:])
-                for row in rows]
+        return [
+            Entry(*row[:9], None if row[9] is None else {"action": row[9], "label": row[10]}, *row[11:]) for row in rows
+        ]
 
     def standing(self, upto: int | None = None) -> dict[int, Standing]:
         """item -> what stands for it; as of the entry `upto` where that is given. Only what is new is read."""
@@ -356,22 +391,31 @@ class Decisions:
         classes = None if suggestions is None else [_number(one, self.n_classes, "class") for one in suggestions]
         if any(len(part) != len(items) for part in (controls, scores, classes) if part is not None):
             raise ValueError("one control, score and suggestion an item")
-        arrays = [None if part is None else np.asarray(part, dtype).tobytes() for part, dtype in
-                  ((items, "<i8"), (controls, "u1"), (scores, "<f8"), (classes, "<i8"))]
+        arrays = [
+            None if part is None else np.asarray(part, dtype).tobytes()
+            for part, dtype in ((items, "<i8"), (controls, "u1"), (scores, "<f8"), (classes, "<i8"))
+        ]
         row = (json.dumps(spec), len(items), *arrays, _text(who, "a name", WORD), time.time())
         with self._plainly(), Transaction(self.db):
-            return self.db.execute("INSERT INTO queues (spec, n, items, controls, scores, suggestions, who, created) "
-                                   "VALUES (?, ?, ?, ?, ?, ?, ?, ?)", row).lastrowid
+            return self.db.execute(
+                "INSERT INTO queues (spec, n, items, controls, scores, suggestions, who, created) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            ).lastrowid
 
     def queue(self, number: int) -> Queue | None:
         """The queue `number`, or None."""
         with self._plainly():
-            row = self.db.execute("SELECT number, spec, items, controls, scores, suggestions, who, created FROM queues "
-                                  "WHERE number = ?", (number,)).fetchone()
+            row = self.db.execute(
+                "SELECT number, spec, items, controls, scores, suggestions, who, created FROM queues WHERE number = ?",
+                (number,),
+            ).fetchone()
         if row is None:
             return None
-        arrays = [None if part is None else np.frombuffer(part, dtype) for part, dtype in
-                  zip(row[2:6], ("<i8", "u1", "<f8", "<i8"))]
+        arrays = [
+            None if part is None else np.frombuffer(part, dtype)
+            for part, dtype in zip(row[2:6], ("<i8", "u1", "<f8", "<i8"))
+        ]
         items, controls, scores, suggestions = (None if part is None else part.tolist() for part in arrays)
         return Queue(row[0], json.loads(row[1]), items, list(map(bool, controls)), scores, suggestions, *row[6:])
 

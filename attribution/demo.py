@@ -53,16 +53,38 @@ FIT = {"draw": 1, "count": 2000, "seeds": [0]}
 DATAMODELS = f"datamodels-{FIT['count'] // 1000}k"
 TRAK_DIMS = (128, 256, 512, 1024, 2048)
 TRAK_TUNING_MODELS = 2
-STUDY = {"rankings": ["esvm-moco", "l2-moco", "trak-10", DATAMODELS, "random"], "kinds": ["remove", "mislabel"],
-         "protocol": "default"}
+STUDY = {
+    "rankings": ["esvm-moco", "l2-moco", "trak-10", DATAMODELS, "random"],
+    "kinds": ["remove", "mislabel"],
+    "protocol": "default",
+}
 STUDY_TARGETS = 40
 #: the same targets under variants of these rankings, by the protocol that takes fewest trainings
-VARIED = {"rankings": ["esvm-moco", "esvm-moco@pair", "esvm-moco@all", "trak-10", "trak-10@true", "trak-10@pair",
-                       DATAMODELS, f"{DATAMODELS}@true", f"{DATAMODELS}@pair", "random",
-                       *(f"trak-{count}{compute.VARIANT}" for count in compute.CHECKPOINTS),
-                       *(f"datamodels-{count}{compute.VARIANT}" for count in compute.HALVES),
-                       "l2-moco", "l2-simclr", "l2-dino", "l2-supervised", "l2-pixels", "ridge-pixels", "ridge-moco"],
-          "kinds": ["remove"], "protocol": "adaptive"}
+VARIED = {
+    "rankings": [
+        "esvm-moco",
+        "esvm-moco@pair",
+        "esvm-moco@all",
+        "trak-10",
+        "trak-10@true",
+        "trak-10@pair",
+        DATAMODELS,
+        f"{DATAMODELS}@true",
+        f"{DATAMODELS}@pair",
+        "random",
+        *(f"trak-{count}{compute.VARIANT}" for count in compute.CHECKPOINTS),
+        *(f"datamodels-{count}{compute.VARIANT}" for count in compute.HALVES),
+        "l2-moco",
+        "l2-simclr",
+        "l2-dino",
+        "l2-supervised",
+        "l2-pixels",
+        "ridge-pixels",
+        "ridge-moco",
+    ],
+    "kinds": ["remove"],
+    "protocol": "adaptive",
+}
 
 
 class Build:
@@ -95,8 +117,9 @@ class Build:
             if name == until:
                 return
 
-    def record(self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None,
-               **about) -> None:
+    def record(
+        self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None, **about
+    ) -> None:
         """Writes a part's files, named by their path inside the workspace, and then its provenance."""
         workspace = self._without(part)
         for name, array in (arrays or {}).items():
@@ -135,24 +158,45 @@ def split(build: Build) -> None:
     parts = {}
     for name, count in PER_CLASS.items():
         images, labels = fashion_mnist.read(name, build.root)
-        chosen = np.sort(np.concatenate([rng.choice(np.flatnonzero(labels == c), count, replace=False)
-                                         for c in range(10)]))
+        chosen = np.sort(
+            np.concatenate([rng.choice(np.flatnonzero(labels == c), count, replace=False) for c in range(10)])
+        )
         parts[name] = images[chosen], labels[chosen], chosen
     images, original, index = parts["train"]
     val_images, val_labels, val_index = parts["test"]
     given = plant(images, original, val_images, val_labels, rng, build)
-    write_json(build.folder / "workspace.json", {
-        "schema": SCHEMA, "name": NAME, "recipe": RECIPE, "parts": {}, "steps": {},
-        "dataset": {"name": "Fashion-MNIST", "classes": fashion_mnist.CLASSES, "n_train": len(given),
-                    "n_val": len(val_labels),
-                    "shape": list(images.shape[1:]), "planted": PLANTED, "inverted": True,
-                    "fingerprint": fingerprint(images, given, val_images, val_labels)}})
+    write_json(
+        build.folder / "workspace.json",
+        {
+            "schema": SCHEMA,
+            "name": NAME,
+            "recipe": RECIPE,
+            "parts": {},
+            "steps": {},
+            "dataset": {
+                "name": "Fashion-MNIST",
+                "classes": fashion_mnist.CLASSES,
+                "n_train": len(given),
+                "n_val": len(val_labels),
+                "shape": list(images.shape[1:]),
+                "planted": PLANTED,
+                "inverted": True,
+                "fingerprint": fingerprint(images, given, val_images, val_labels),
+            },
+        },
+    )
     (build.folder / "LICENSE-Fashion-MNIST").write_text(fashion_mnist.LICENCE)
-    build.record("data", {"images/train.npy": images, "images/val.npy": val_images},
-                 {"train.parquet": pd.DataFrame({"source_index": index, "label": given}),
-                  "val.parquet": pd.DataFrame({"source_index": val_index, "label": val_labels}),
-                  "truth.parquet": pd.DataFrame({"original": original, "planted": given != original})},
-                 seeds=[SPLIT_SEED, *PLANT_SEEDS], seconds=round(time.perf_counter() - start, 1))
+    build.record(
+        "data",
+        {"images/train.npy": images, "images/val.npy": val_images},
+        {
+            "train.parquet": pd.DataFrame({"source_index": index, "label": given}),
+            "val.parquet": pd.DataFrame({"source_index": val_index, "label": val_labels}),
+            "truth.parquet": pd.DataFrame({"original": original, "planted": given != original}),
+        },
+        seeds=[SPLIT_SEED, *PLANT_SEEDS],
+        seconds=round(time.perf_counter() - start, 1),
+    )
 
 
 def plant(images, labels, val_images, val_labels, rng, build) -> np.ndarray:
@@ -163,8 +207,13 @@ def plant(images, labels, val_images, val_labels, rng, build) -> np.ndarray:
     from attribution.edits import remove
     from attribution.train import Trainer
 
-    data = SimpleNamespace(train_images=images, train_labels=labels, val_images=val_images, val_labels=val_labels,
-                           classes=fashion_mnist.CLASSES)
+    data = SimpleNamespace(
+        train_images=images,
+        train_labels=labels,
+        val_images=val_images,
+        val_labels=val_labels,
+        classes=fashion_mnist.CLASSES,
+    )
     trainer = Trainer(data, recipes.get(RECIPE))
     said, asked = np.zeros((len(labels), 10)), np.zeros(len(labels))
     for number, seed in enumerate(PLANT_SEEDS):
@@ -188,20 +237,29 @@ def base(build: Build) -> None:
 
     workspace, recipe = build.workspace, recipes.get(RECIPE)
     trainer = Trainer(workspace, recipe)
-    probabilities, weights, seconds = builds.base_models(trainer, BASE_SEEDS, builds.scratch(workspace, "base"),
-                                                         build.progress)
+    probabilities, weights, seconds = builds.base_models(
+        trainer, BASE_SEEDS, builds.scratch(workspace, "base"), build.progress
+    )
     outside, labels = build.outside()
     outside = trainer.prepare(outside)
-    accuracy = [float((trainer.logits(builds.unflat(trainer, row), outside).argmax(1).numpy() == labels).mean())
-                for row in weights]
-    build.record("base",
-                 {"base/probabilities.npy": probabilities.astype(np.float16), "base/weights.npy": weights},
-                 recipe=recipe.name, hash=recipe.hash, seeds=list(BASE_SEEDS),
-                 accuracy=round(float(np.mean(accuracy)), 4),
-                 accuracy_std=round(float(np.std(accuracy, ddof=1)), 4),
-                 measured_on=f"{len(labels)} test images outside",
-                 seconds=round(float(np.median(seconds)), 2), library=LIBRARY, device=trainer.device.type,
-                 threads=recipe.threads)
+    accuracy = [
+        float((trainer.logits(builds.unflat(trainer, row), outside).argmax(1).numpy() == labels).mean())
+        for row in weights
+    ]
+    build.record(
+        "base",
+        {"base/probabilities.npy": probabilities.astype(np.float16), "base/weights.npy": weights},
+        recipe=recipe.name,
+        hash=recipe.hash,
+        seeds=list(BASE_SEEDS),
+        accuracy=round(float(np.mean(accuracy)), 4),
+        accuracy_std=round(float(np.std(accuracy, ddof=1)), 4),
+        measured_on=f"{len(labels)} test images outside",
+        seconds=round(float(np.median(seconds)), 2),
+        library=LIBRARY,
+        device=trainer.device.type,
+        threads=recipe.threads,
+    )
 
 
 def feature_step(name: str):
@@ -210,13 +268,21 @@ def feature_step(name: str):
     def step(build: Build) -> None:
         workspace = build.workspace
         outside, labels = build.outside()
-        train, val, rest, about = builds.embedded(workspace, name, workspace.train_images,
-                                                  [workspace.val_images, outside], None, build.progress)
-        arrays = {f"features/{name}/{part}.npy": array.astype(np.float16)
-                  for part, array in (("train", train), ("val", val))}
+        train, val, rest, about = builds.embedded(
+            workspace, name, workspace.train_images, [workspace.val_images, outside], None, build.progress
+        )
+        arrays = {
+            f"features/{name}/{part}.npy": array.astype(np.float16) for part, array in (("train", train), ("val", val))
+        }
         accuracy = knn.knn_accuracy(train, workspace.train_labels, rest, labels)
-        build.record(f"features/{name}", {} if name == "pixels" else arrays, knn_accuracy=round(float(accuracy), 4),
-                     knn_k=knn.K, measured_on=f"{len(labels)} test images outside", **about)
+        build.record(
+            f"features/{name}",
+            {} if name == "pixels" else arrays,
+            knn_accuracy=round(float(accuracy), 4),
+            knn_k=knn.K,
+            measured_on=f"{len(labels)} test images outside",
+            **about,
+        )
 
     return step
 
@@ -226,8 +292,11 @@ def held_out(build: Build) -> None:
     workspace = build.workspace
     builds.train_halves(workspace, HELD_OUT, build.progress)
     masks, margins = builds.half_margins(workspace, HELD_OUT)
-    build.record("lds", {"lds/masks.npy": np.packbits(masks, axis=1), "lds/margins.npy": margins.astype(np.float16)},
-                 **builds.held_out_about(workspace, HELD_OUT))
+    build.record(
+        "lds",
+        {"lds/masks.npy": np.packbits(masks, axis=1), "lds/margins.npy": margins.astype(np.float16)},
+        **builds.held_out_about(workspace, HELD_OUT),
+    )
 
 
 def halves(build: Build) -> None:
@@ -238,9 +307,13 @@ def halves(build: Build) -> None:
     store = Store.of(workspace)
     sums, counts = store.out_of_subset(recipes.get(RECIPE).hash)
     store.close()
-    build.record("out_of_subset",
-                 {"out_of_subset/sums.npy": sums.astype(np.float32), "out_of_subset/counts.npy": counts},
-                 models=round(2 * counts.sum() / workspace.n_train), recipe=RECIPE, hash=recipes.get(RECIPE).hash)
+    build.record(
+        "out_of_subset",
+        {"out_of_subset/sums.npy": sums.astype(np.float32), "out_of_subset/counts.npy": counts},
+        models=round(2 * counts.sum() / workspace.n_train),
+        recipe=RECIPE,
+        hash=recipes.get(RECIPE).hash,
+    )
 
 
 def trak(build: Build) -> None:
@@ -258,11 +331,18 @@ def trak(build: Build) -> None:
         tuning[dim] = round(float(lds.lds(masks, margins, scores(TRAK_TUNING_MODELS, dim), resamples=0).mean), 4)
     chosen = max(tuning, key=tuning.get)
     whole = half_precision(scores(len(BASE_SEEDS), chosen))
-    build.record("rankings/trak-10", {"rankings/trak-10/scores.npy": whole}, method="TRAK", signed=True,
-                 about=f"10 models · dim {chosen:,}", models=10, made_for=builds.made_for(workspace, BASE_SEEDS),
-                 tuning=tuning,
-                 tuned_on=f"{TUNING} halves that are not held out, {TRAK_TUNING_MODELS} models",
-                 seconds=round(time.perf_counter() - start, 1))
+    build.record(
+        "rankings/trak-10",
+        {"rankings/trak-10/scores.npy": whole},
+        method="TRAK",
+        signed=True,
+        about=f"10 models · dim {chosen:,}",
+        models=10,
+        made_for=builds.made_for(workspace, BASE_SEEDS),
+        tuning=tuning,
+        tuned_on=f"{TUNING} halves that are not held out, {TRAK_TUNING_MODELS} models",
+        seconds=round(time.perf_counter() - start, 1),
+    )
 
 
 def datamodels(build: Build) -> None:
@@ -276,13 +356,23 @@ def datamodels(build: Build) -> None:
     weights, about = builds.tuned_datamodels(masks, margins, TUNING, DATAMODELS, build.progress)
     weights = half_precision(weights)
     rows, columns = np.nonzero(weights)
-    arrays = {"data": weights[rows, columns], "columns": columns.astype(np.uint16),
-              "starts": np.searchsorted(rows, np.arange(workspace.n_val + 1)),
-              "tail": method.tails(weights, method.marginal_effects(masks, margins))}
-    build.record(f"rankings/{DATAMODELS}",
-                 {f"rankings/{DATAMODELS}/{name}.npy": array for name, array in arrays.items()},
-                 method="Datamodels", signed=True, about=f"{len(masks):,} half-models · α 0.5", models=len(masks),
-                 made_for=builds.made_for(workspace, "halves"), seconds=round(time.perf_counter() - start, 1), **about)
+    arrays = {
+        "data": weights[rows, columns],
+        "columns": columns.astype(np.uint16),
+        "starts": np.searchsorted(rows, np.arange(workspace.n_val + 1)),
+        "tail": method.tails(weights, method.marginal_effects(masks, margins)),
+    }
+    build.record(
+        f"rankings/{DATAMODELS}",
+        {f"rankings/{DATAMODELS}/{name}.npy": array for name, array in arrays.items()},
+        method="Datamodels",
+        signed=True,
+        about=f"{len(masks):,} half-models · α 0.5",
+        models=len(masks),
+        made_for=builds.made_for(workspace, "halves"),
+        seconds=round(time.perf_counter() - start, 1),
+        **about,
+    )
 
 
 def half_precision(scores: np.ndarray) -> np.ndarray:
@@ -307,8 +397,9 @@ def judge(build: Build) -> None:
     answer = measure.evaluate_lds(workspace, progress=build.progress)
     write_json(build.folder / "lds" / "lds.json", answer)
     about = workspace.manifest["parts"]["lds"]
-    workspace.record("lds", {key: value for key, value in about.items() if key != "files"},
-                     [*about["files"], "lds/lds.json"])
+    workspace.record(
+        "lds", {key: value for key, value in about.items() if key != "files"}, [*about["files"], "lds/lds.json"]
+    )
 
 
 def agree(build: Build) -> None:
@@ -343,9 +434,14 @@ def condition(build: Build) -> None:
 def compare_algorithms(build: Build) -> None:
     """Whose influence changes without augmentation."""
     workspace = build.workspace
-    algorithms.keep(workspace, algorithms.compare(workspace, PLAIN, build.progress), {},
-                    lambda part, arrays, about: build.record(
-                        part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about))
+    algorithms.keep(
+        workspace,
+        algorithms.compare(workspace, PLAIN, build.progress),
+        {},
+        lambda part, arrays, about: build.record(
+            part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about
+        ),
+    )
 
 
 def compare_lds(build: Build) -> None:
@@ -418,15 +514,27 @@ def export_study(build: Build) -> None:
     rows = pd.concat(parts)
     if rows.empty:
         raise UserError("no target of the study is finished yet; let it run on")
-    build.record("supports", tables={"supports.parquet": supports.to_table(rows)}, of=STUDY_TARGETS, **about[0],
-                 varied=about[1], k_max=support.K, seeds=[*support.SEEDS, *support.CONFIRM_SEEDS], recipe=RECIPE,
-                 hash=recipe.hash)
+    build.record(
+        "supports",
+        tables={"supports.parquet": supports.to_table(rows)},
+        of=STUDY_TARGETS,
+        **about[0],
+        varied=about[1],
+        k_max=support.K,
+        seeds=[*support.SEEDS, *support.CONFIRM_SEEDS],
+        recipe=RECIPE,
+        hash=recipe.hash,
+    )
 
 
 def _finished(workspace: Workspace, found: pd.DataFrame, asked: dict) -> tuple[pd.DataFrame, dict[str, int]]:
     """The rows of one study, and how many targets there are of each kind."""
-    found = found[(found.protocol == asked["protocol"]) & (found.k_max == support.K)
-                  & found.ranking.isin(asked["rankings"]) & found.target.isin(study_targets(workspace))]
+    found = found[
+        (found.protocol == asked["protocol"])
+        & (found.k_max == support.K)
+        & found.ranking.isin(asked["rankings"])
+        & found.target.isin(study_targets(workspace))
+    ]
     parts, targets = [found[:0]], {}
     for kind in asked["kinds"]:
         of_kind = found[found.kind == kind]

@@ -24,16 +24,20 @@ def grouping(workspace, features: str | None = None, cosine: float = COSINE) -> 
     feature set where none is named. Raises UserError for an unknown set, for none at all, for a cosine outside (0, 1],
     and where there are too many images to compare each with each."""
     if features is None and not workspace.features():
-        raise UserError(f"near-duplicates are found in features, and {workspace.name} has none yet; make some with: "
-                        "python -m attribution features train moco")
+        raise UserError(
+            f"near-duplicates are found in features, and {workspace.name} has none yet; make some with: "
+            "python -m attribution features train moco"
+        )
     features = features or workspace.features()[0]
     if features not in workspace.features():
         workspace.feature(features)  # says which there are
     if not 0 < cosine <= 1:
         raise UserError(f"a cosine of {cosine:g} is no threshold; give more than 0 and at most 1, such as {COSINE}")
     if workspace.n_train > MOST:
-        raise UserError(f"near-duplicates are looked for among at most {MOST:,} training images, and "
-                        f"{workspace.name} has {workspace.n_train:,}; name the images with --remove")
+        raise UserError(
+            f"near-duplicates are looked for among at most {MOST:,} training images, and "
+            f"{workspace.name} has {workspace.n_train:,}; name the images with --remove"
+        )
     version = workspace.manifest["parts"][f"features/{features}"].get("digest")
     return {"features": features, "cosine": float(cosine), "version": version}
 
@@ -81,6 +85,7 @@ def around(workspace, image: int, grouped: dict, n: int) -> tuple[np.ndarray, np
 
 def _cosines(train, ids: list[int], block: int = 16_384) -> np.ndarray:
     """Cosines of the images `ids` with all, float32 [len(ids), n_train]; 0 for a vector of zeros."""
+
     def unit(rows):
         rows = np.array(rows, np.float32)
         return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
@@ -105,5 +110,9 @@ def summary(workspace, grouped: dict) -> dict:
     sizes = np.bincount(of)
     several = np.flatnonzero(sizes > 1)
     same = [len(np.unique(workspace.train_labels[of == group])) == 1 for group in several]
-    return {"groups": len(several), "images": int(sizes[several].sum()), "largest": int(sizes.max(initial=0)),
-            "same_label": float(np.mean(same)) if same else None}
+    return {
+        "groups": len(several),
+        "images": int(sizes[several].sum()),
+        "largest": int(sizes.max(initial=0)),
+        "same_label": float(np.mean(same)) if same else None,
+    }

@@ -62,8 +62,9 @@ class Edit:
         """The same edit of those of its images that are among `indices` (any order, repeats ignored)."""
         among = {int(i) for i in indices}
         pairs = [pair for pair in zip(self.indices, self.labels or (REMOVED,) * self.k) if pair[0] in among]
-        return correct({i: label for i, label in pairs if label != REMOVED},
-                       [i for i, label in pairs if label == REMOVED])
+        return correct(
+            {i: label for i, label in pairs if label != REMOVED}, [i for i, label in pairs if label == REMOVED]
+        )
 
     def to_json(self) -> dict:
         """A JSON-serialisable form; `from_json` reads it back."""

@@ -53,11 +53,23 @@ def table(ws: Workspace, target: int, rows: list[Row]) -> pd.DataFrame:
 
     Labels are the given ones. Scores of different rankings are in different units.
     """
-    parts = [pd.DataFrame({
-        "target": target, "ranking": row.ranking, "end": row.end, "rank": np.arange(1, len(row.ids) + 1),
-        "train": row.ids, "source_index": ws.train_index[row.ids], "label": [ws.classes[c] for c in row.labels],
-        "same_class": row.labels == ws.val_labels[target], "score": np.nan if row.scores is None else row.scores,
-    }) for row in rows if len(row.ids)]
+    parts = [
+        pd.DataFrame(
+            {
+                "target": target,
+                "ranking": row.ranking,
+                "end": row.end,
+                "rank": np.arange(1, len(row.ids) + 1),
+                "train": row.ids,
+                "source_index": ws.train_index[row.ids],
+                "label": [ws.classes[c] for c in row.labels],
+                "same_class": row.labels == ws.val_labels[target],
+                "score": np.nan if row.scores is None else row.scores,
+            }
+        )
+        for row in rows
+        if len(row.ids)
+    ]
     columns = ["target", "ranking", "end", "rank", "train", "source_index", "label", "same_class", "score"]
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=columns)
 
@@ -103,8 +115,11 @@ def _draw(page, pen, ws, target, rows, k) -> None:
         x = left + HEAD + k * pitch - GAP / 2
         pen.line([x, top - 34, x, top + sum(heights) - 8], fill=INK, width=4)
         _write(pen, (x, top - 40), f"k = {k}", 20, anchor="mb", bold=True)
-    notes = [f"{ws.name}: {ws.n_train:,} training images", "ranks align in columns",
-             "scores of different rows are not comparable"]
+    notes = [
+        f"{ws.name}: {ws.n_train:,} training images",
+        "ranks align in columns",
+        "scores of different rows are not comparable",
+    ]
     if ws.planted:
         notes.append(f"labels as given, {ws.planted} planted errors among them")
     _write(pen, (left, size[1] - EDGE - 12), " · ".join(notes), 18, FAINT)
@@ -130,8 +145,7 @@ def _draw_row(page, pen, ws, target, row, corner, scale):
     wide, start = HEAD - 24, 0
     for class_, count in row.mix:
         end = start + count / len(row.ids) * wide
-        pen.rectangle([x + start, y + 58, x + end - 2, y + 65],
-                      fill=FAINT if class_ == ws.val_labels[target] else HAIR)
+        pen.rectangle([x + start, y + 58, x + end - 2, y + 65], fill=FAINT if class_ == ws.val_labels[target] else HAIR)
         start = end
     _write(pen, (x, y + 74), f"{100 * row.same / len(row.ids):.0f} % same class", 18, FAINT, width=HEAD - 20)
     if row.shared:
@@ -144,15 +158,24 @@ def _draw_row(page, pen, ws, target, row, corner, scale):
         box = [left - 4, y - 4, left + width * scale + 3, y + height * scale + 3]
         _frame(pen, box, colour, dashed=row.sign < 0)
         if label != ws.val_labels[target]:
-            _write(pen, (left + width * scale / 2, y + height * scale + 8), f"≠ {ws.classes[label]}", 17,
-                   width=width * scale + GAP - 2, anchor="mt")
+            _write(
+                pen,
+                (left + width * scale / 2, y + height * scale + 8),
+                f"≠ {ws.classes[label]}",
+                17,
+                width=width * scale + GAP - 2,
+                anchor="mt",
+            )
 
 
 def _picture(ws, image, scale) -> Image.Image:
     grey = image.ndim == 2
     pixels = 255 - image if grey and ws.greyscale_inverted else image
-    return Image.fromarray(np.asarray(pixels)).convert("RGB").resize(
-        (image.shape[1] * scale, image.shape[0] * scale), Image.Resampling.NEAREST)
+    return (
+        Image.fromarray(np.asarray(pixels))
+        .convert("RGB")
+        .resize((image.shape[1] * scale, image.shape[0] * scale), Image.Resampling.NEAREST)
+    )
 
 
 def _frame(pen, box, colour, dashed):
@@ -197,31 +220,41 @@ class _Svg:
         content = BytesIO()
         image.save(content, "PNG")
         url = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
-        self.parts.append(f'<image x="{at[0]}" y="{at[1]}" width="{image.width}" height="{image.height}" href="{url}" '
-                          'style="image-rendering:pixelated"/>')
+        self.parts.append(
+            f'<image x="{at[0]}" y="{at[1]}" width="{image.width}" height="{image.height}" href="{url}" '
+            'style="image-rendering:pixelated"/>'
+        )
 
     def rectangle(self, box, fill=None, outline=None, width=1) -> None:
         x0, y0, x1, y1 = box
         inset = width / 2 if outline else 0  # pillow draws an outline inside, its last pixel included
-        self.parts.append(f'<rect x="{x0 + inset:g}" y="{y0 + inset:g}" width="{max(0, x1 - x0 + 1 - 2 * inset):g}" '
-                          f'height="{max(0, y1 - y0 + 1 - 2 * inset):g}" fill="{fill or "none"}" '
-                          f'stroke="{outline or "none"}" stroke-width="{width}"/>')
+        self.parts.append(
+            f'<rect x="{x0 + inset:g}" y="{y0 + inset:g}" width="{max(0, x1 - x0 + 1 - 2 * inset):g}" '
+            f'height="{max(0, y1 - y0 + 1 - 2 * inset):g}" fill="{fill or "none"}" '
+            f'stroke="{outline or "none"}" stroke-width="{width}"/>'
+        )
 
     def line(self, points, fill, width) -> None:
         x0, y0, x1, y1 = points
-        self.parts.append(f'<line x1="{x0:g}" y1="{y0:g}" x2="{x1:g}" y2="{y1:g}" stroke="{fill}" '
-                          f'stroke-width="{width}"/>')
+        self.parts.append(
+            f'<line x1="{x0:g}" y1="{y0:g}" x2="{x1:g}" y2="{y1:g}" stroke="{fill}" stroke-width="{width}"/>'
+        )
 
     def text(self, at, text, fill, font, anchor) -> None:
         ends = {"l": "start", "m": "middle", "r": "end"}[anchor[0]]
         y = at[1] + 0.76 * font.size if anchor[1] == "t" else at[1] - 0.2 * font.size
         weight = "bold" if "Bold" in font.getname()[1] else "normal"
-        self.parts.append(f'<text x="{at[0]:g}" y="{y:g}" font-size="{font.size:g}" font-weight="{weight}" '
-                          f'text-anchor="{ends}" fill="{fill}">{html.escape(text)}</text>')
+        self.parts.append(
+            f'<text x="{at[0]:g}" y="{y:g}" font-size="{font.size:g}" font-weight="{weight}" '
+            f'text-anchor="{ends}" fill="{fill}">{html.escape(text)}</text>'
+        )
 
     def content(self, title: str) -> bytes:
         width, height = self.size
-        return (f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
-                f'viewBox="0 0 {width} {height}" font-family="DejaVu Sans, Arial, sans-serif">'
-                f'<title>{html.escape(title)}</title><rect width="{width}" height="{height}" fill="white"/>'
-                + "".join(self.parts) + "</svg>\n").encode("utf-8", "xmlcharrefreplace")
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" '
+            f'viewBox="0 0 {width} {height}" font-family="DejaVu Sans, Arial, sans-serif">'
+            f'<title>{html.escape(title)}</title><rect width="{width}" height="{height}" fill="white"/>'
+            + "".join(self.parts)
+            + "</svg>\n"
+        ).encode("utf-8", "xmlcharrefreplace")

@@ -81,9 +81,14 @@ def summary(lists: Lists, k: int = K, end: str = "helpful", most: int = 10) -> d
 
     counts = lists.counts(k, end)
     order = np.argsort(-counts, kind="stable")[:most]
-    return {"targets": lists.targets, "k": k, "mean": float(counts.mean()), "never": float((counts == 0).mean()),
-            "skewness": float(skew(counts)) if np.ptp(counts) else None,
-            "hubs": [{"image": int(image), "lists": int(counts[image])} for image in order if counts[image]]}
+    return {
+        "targets": lists.targets,
+        "k": k,
+        "mean": float(counts.mean()),
+        "never": float((counts == 0).mean()),
+        "skewness": float(skew(counts)) if np.ptp(counts) else None,
+        "hubs": [{"image": int(image), "lists": int(counts[image])} for image in order if counts[image]],
+    }
 
 
 def part(name: str) -> str:

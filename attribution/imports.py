@@ -34,8 +34,17 @@ def sizes(workspace) -> Sizes:
     return Sizes(workspace.train_labels, workspace.val_labels)
 
 
-def bring(workspace, incoming: Incoming, name: str, *, about: dict | None = None, force: bool = False,
-          dense: bool | None = None, k: int = K, progress: Callable | None = None) -> dict:
+def bring(
+    workspace,
+    incoming: Incoming,
+    name: str,
+    *,
+    about: dict | None = None,
+    force: bool = False,
+    dense: bool | None = None,
+    k: int = K,
+    progress: Callable | None = None,
+) -> dict:
     """Writes a foreign ranking into the workspace as `name` and returns its provenance, `alignment` included.
 
     dense: keep every score (LDS needs that) rather than the first k at each end; None: where they are few enough.
@@ -55,18 +64,27 @@ def bring(workspace, incoming: Incoming, name: str, *, about: dict | None = None
     with staged(workspace.added / part) as folder:
         write = _write_dense if dense else _write_ends if incoming.rows else _write_lists
         ends = write(folder, workspace, incoming, k, progress or (lambda *at: None))
-        found = align(ends[0], incoming.targets, workspace.train_labels, workspace.val_labels,
-                      ends[1] if len(ends) > 1 else None)
+        found = align(
+            ends[0], incoming.targets, workspace.train_labels, workspace.val_labels, ends[1] if len(ends) > 1 else None
+        )
         if found.warning and not force:
-            raise UserError(f"{name} does not look like a ranking of {workspace.name}: {found.warning}; mend the "
-                            "declaration and import it again, or keep it as it is with --force")
+            raise UserError(
+                f"{name} does not look like a ranking of {workspace.name}: {found.warning}; mend the "
+                "declaration and import it again, or keep it as it is with --force"
+            )
         files = [f"{part}/{file.name}" for file in sorted(folder.iterdir())]
         workspace.drop(part)  # killed from here on, an import loses what it replaces, and leaves nothing broken
     kept = f"{name if incoming.method else 'imported'} · " + ("every score" if dense else f"first {k:,}")
-    whole = {"method": incoming.method or name, "signed": incoming.signed, "about": kept,
-             "zero_is_none": incoming.zero_is_none, **incoming.said, "alignment": found.to_json(),
-             "seconds": round(time.perf_counter() - start, 1),
-             **(about or {})}
+    whole = {
+        "method": incoming.method or name,
+        "signed": incoming.signed,
+        "about": kept,
+        "zero_is_none": incoming.zero_is_none,
+        **incoming.said,
+        "alignment": found.to_json(),
+        "seconds": round(time.perf_counter() - start, 1),
+        **(about or {}),
+    }
     workspace.add(part, whole, files)
     return whole
 
@@ -94,8 +112,14 @@ def bring_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict 
     """Writes models on random subsets, masks bool [M, n_train] and margins float [M, n_val], into the workspace: what
     LDS is measured on. They should not be those that a ranking was fitted on."""
     workspace.check_free("lds")
-    whole = {"alpha": round(float(masks.mean()), 4), "masks": len(masks), "seeds": [0], "recipe": None, "hash": None,
-             **(about or {})}
+    whole = {
+        "alpha": round(float(masks.mean()), 4),
+        "masks": len(masks),
+        "seeds": [0],
+        "recipe": None,
+        "hash": None,
+        **(about or {}),
+    }
     with staged(workspace.added / "lds") as folder:
         write_array(folder / "masks.npy", np.packbits(masks, axis=1))
         write_array(folder / "margins.npy", margins[:, None].astype(np.float16))
@@ -108,8 +132,9 @@ def check_name(workspace, name: str, kind: str = "rankings") -> str:
     """`name` for a part of that kind, "rankings" or "features". Raises UserError where it is not one for files, or is
     taken by what cannot be replaced."""
     if not NAME.fullmatch(name):
-        raise UserError(f"{name!r} cannot be a name; give at most 40 of a-z, 0-9, dot, dash and underscore, "
-                        "a letter or digit first")
+        raise UserError(
+            f"{name!r} cannot be a name; give at most 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first"
+        )
     workspace.check_free(f"{kind}/{name}")
     live = [f"{method}-{feature}" for feature in workspace.features() for method in METHODS] + ["random"]
     if kind == "rankings" and name in live:
@@ -118,8 +143,9 @@ def check_name(workspace, name: str, kind: str = "rankings") -> str:
         raise UserError("pixels is the name of the images' own pixels; give another name")
     stored = [f"{method}-{name}" for method in METHODS if f"rankings/{method}-{name}" in workspace.manifest["parts"]]
     if kind == "features" and stored:
-        raise UserError(f"{workspace.name} has a ranking {stored[0]}, which these features would hide; "
-                        "give another name")
+        raise UserError(
+            f"{workspace.name} has a ranking {stored[0]}, which these features would hide; give another name"
+        )
     return name
 
 
@@ -137,8 +163,10 @@ def staged(folder: Path):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
     except OSError as error:
-        raise UserError(f"{folder} cannot be written ({error.strerror}); choose another folder, or set "
-                        "LINEUP_DATA to one for what is added to the demo") from None
+        raise UserError(
+            f"{folder} cannot be written ({error.strerror}); choose another folder, or set "
+            "LINEUP_DATA to one for what is added to the demo"
+        ) from None
     try:
         yield partial
         shutil.rmtree(folder, ignore_errors=True)

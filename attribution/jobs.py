@@ -42,8 +42,20 @@ _runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process 
 # -- specs
 
 
-def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int, seeds=SEEDS, draws: int = DRAWS,
-                 ids=None, *, end: str = "helpful", groups: dict | None = None, recipe: str | None = None) -> dict:
+def retrain_spec(
+    workspace,
+    target: int,
+    ranking: str | None,
+    kind: str,
+    k: int,
+    seeds=SEEDS,
+    draws: int = DRAWS,
+    ids=None,
+    *,
+    end: str = "helpful",
+    groups: dict | None = None,
+    recipe: str | None = None,
+) -> dict:
     """Retrain after an edit, beside its controls. ids: the training images themselves instead of a ranking's first k;
     those that carry the new label already are left out. end: "harmful" takes the k that a repair would remove. groups:
     see `support_spec`; the controls then match all the images removed, and spec["groups"]["along"] says how many came
@@ -59,11 +71,21 @@ def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int,
         k = check_k(k)
         if end == "harmful" and kind != "remove":
             raise UserError("the most harmful images can be removed, not relabelled; leave the labels as they are")
-        found = steps(workspace, {"ranking": ranking, "target": target, "k_max": k, "groups": groups,
-                                  "kind": "repair" if end == "harmful" else kind})
+        found = steps(
+            workspace,
+            {
+                "ranking": ranking,
+                "target": target,
+                "k_max": k,
+                "groups": groups,
+                "kind": "repair" if end == "harmful" else kind,
+            },
+        )
         if len(found) < k:
-            raise UserError(f"k = {k} is larger than the {len(found)} images {ranking} ranks for this target; "
-                            f"give at most {len(found)}")
+            raise UserError(
+                f"k = {k} is larger than the {len(found)} images {ranking} ranks for this target; "
+                f"give at most {len(found)}"
+            )
         ids = np.concatenate(found)
     elif not len(ids):
         raise UserError("no training images were given; name at least one")
@@ -84,13 +106,31 @@ def retrain_spec(workspace, target: int, ranking: str | None, kind: str, k: int,
         more["end"] = end
     if not len(seeds):
         raise UserError("give at least one seed")
-    return {**common(workspace, recipe), "verb": "retrain", "target": target, "ranking": ranking, "kind": kind,
-            "k": k if groups else edit.k, "ids": [int(i) for i in ids], "seeds": [int(s) for s in seeds],
-            "draws": int(draws), **more}
+    return {
+        **common(workspace, recipe),
+        "verb": "retrain",
+        "target": target,
+        "ranking": ranking,
+        "kind": kind,
+        "k": k if groups else edit.k,
+        "ids": [int(i) for i in ids],
+        "seeds": [int(s) for s in seeds],
+        "draws": int(draws),
+        **more,
+    }
 
 
-def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str = "default", k_max: int = support.K,
-                 *, groups: dict | None = None, recipe: str | None = None) -> dict:
+def support_spec(
+    workspace,
+    target: int,
+    ranking: str,
+    kind: str,
+    protocol: str = "default",
+    k_max: int = support.K,
+    *,
+    groups: dict | None = None,
+    recipe: str | None = None,
+) -> dict:
     """Find one target's support. groups: a `duplicates.grouping`: each image is removed with its near-duplicates, and k
     counts such groups. recipe: by name, the workspace's if not given. Raises UserError for a target, ranking, kind,
     protocol or recipe that does not fit the workspace, and where there are no base models to say what the target was
@@ -98,9 +138,16 @@ def support_spec(workspace, target: int, ranking: str, kind: str, protocol: str 
     _check_search(workspace, protocol)
     workspace.ranking(ranking)
     _check_groups(check_support(kind), groups)
-    return {**common(workspace, recipe), "verb": "support", "target": workspace.check_target(target),
-            "ranking": ranking, "kind": kind, "protocol": protocol, "k_max": check_k(k_max),
-            **({"groups": groups} if groups else {})}
+    return {
+        **common(workspace, recipe),
+        "verb": "support",
+        "target": workspace.check_target(target),
+        "ranking": ranking,
+        "kind": kind,
+        "protocol": protocol,
+        "k_max": check_k(k_max),
+        **({"groups": groups} if groups else {}),
+    }
 
 
 def _check_groups(kind, groups):
@@ -108,8 +155,15 @@ def _check_groups(kind, groups):
         raise UserError("near-duplicates are removed together, not relabelled; choose a kind that removes")
 
 
-def study_spec(workspace, targets: list[int], rankings: list[str], kinds: list[str], protocol: str = "default",
-               k_max: int = support.K, recipe: str | None = None) -> dict:
+def study_spec(
+    workspace,
+    targets: list[int],
+    rankings: list[str],
+    kinds: list[str],
+    protocol: str = "default",
+    k_max: int = support.K,
+    recipe: str | None = None,
+) -> dict:
     """Find the supports of many targets under several rankings and kinds. Raises UserError as `support_spec` does, and
     where repairs are asked for together with other kinds: they are of other targets."""
     _check_search(workspace, protocol)
@@ -119,9 +173,15 @@ def study_spec(workspace, targets: list[int], rankings: list[str], kinds: list[s
         raise UserError("a study needs at least one target, one ranking and one kind")
     for ranking in rankings:
         workspace.ranking(ranking)
-    return {**common(workspace, recipe), "verb": "study", "targets": [workspace.check_target(t) for t in targets],
-            "rankings": list(rankings), "kinds": [check_support(kind) for kind in kinds], "protocol": protocol,
-            "k_max": check_k(k_max)}
+    return {
+        **common(workspace, recipe),
+        "verb": "study",
+        "targets": [workspace.check_target(t) for t in targets],
+        "rankings": list(rankings),
+        "kinds": [check_support(kind) for kind in kinds],
+        "protocol": protocol,
+        "k_max": check_k(k_max),
+    }
 
 
 def check_protocol(protocol: str) -> str:
@@ -135,15 +195,24 @@ def _check_search(workspace, protocol):
     workspace.check_base()
     check_protocol(protocol)
     if protocol == "adaptive" and not workspace.base.noise > 0:
-        raise UserError("the adaptive protocol weighs margins by how much base models differ, and these do not; "
-                        "bring more of them, or ask for the default protocol")
+        raise UserError(
+            "the adaptive protocol weighs margins by how much base models differ, and these do not; "
+            "bring more of them, or ask for the default protocol"
+        )
 
 
 def subsets_spec(workspace, first: int, count: int, seeds, draw: int, both: bool = False) -> dict:
     """Train on random halves first .. first + count - 1 of the sequence that `half` draws, each under `seeds`. both:
     and on the complement of each, so that every image is left out equally often."""
-    return {**common(workspace), "verb": "subsets", "first": first, "count": count, "seeds": list(seeds), "draw": draw,
-            **({"both": True} if both else {})}
+    return {
+        **common(workspace),
+        "verb": "subsets",
+        "first": first,
+        "count": count,
+        "seeds": list(seeds),
+        "draw": draw,
+        **({"both": True} if both else {}),
+    }
 
 
 def common(workspace, recipe: str | None = None) -> dict:
@@ -185,8 +254,10 @@ def describe(spec: dict) -> str:
     if verb == "prune":
         return f"prune by {spec['ranking']}: {', '.join(map(str, spec['shares']))} %, {len(spec['seeds'])} seeds each"
     if verb == "worth":
-        return (f"audit: {spec['relabelled']} relabelled and {spec['removed']} removed, beside none and "
-                f"{spec['decided']} random images, {len(spec['seeds'])} seeds each")
+        return (
+            f"audit: {spec['relabelled']} relabelled and {spec['removed']} removed, beside none and "
+            f"{spec['decided']} random images, {len(spec['seeds'])} seeds each"
+        )
     if verb == "unedited":
         return f"{len(spec['seeds'])} models of {spec['recipe']} on the images as they are"
     if verb == "study":
@@ -223,8 +294,14 @@ def searches(workspace, store: Store, spec: dict) -> Iterator:
         for number in range(spec["first"], spec["first"] + spec["count"]):
             for seed in spec["seeds"]:
                 for complement in (False, True) if spec.get("both") else (False,):
-                    yield _once([(half_edit(workspace, spec["draw"], number, complement),
-                                  half_seed(spec["draw"], number, seed, complement))])
+                    yield _once(
+                        [
+                            (
+                                half_edit(workspace, spec["draw"], number, complement),
+                                half_seed(spec["draw"], number, seed, complement),
+                            )
+                        ]
+                    )
     elif verb == "disjoint":
         yield _disjoint(workspace, store, spec)
     elif verb in ("prune", "worth"):
@@ -260,8 +337,12 @@ def total(spec: dict) -> int:
 def study_supports(spec: dict) -> list[dict]:
     """The support specs of a study, target by target, so that a study cut short holds whole targets."""
     shared = {name: spec[name] for name in ("workspace", "recipe", "protocol", "k_max")}
-    return [{**shared, "verb": "support", "target": target, "ranking": ranking, "kind": kind}
-            for target in spec["targets"] for kind in spec["kinds"] for ranking in spec["rankings"]]
+    return [
+        {**shared, "verb": "support", "target": target, "ranking": ranking, "kind": kind}
+        for target in spec["targets"]
+        for kind in spec["kinds"]
+        for ranking in spec["rankings"]
+    ]
 
 
 def _once(wanted):
@@ -290,8 +371,10 @@ def _support(workspace, store, spec):
             return
         edit = edit_of(workspace, target, kind, np.concatenate(parts[: request.k] or [[]]))
         done = yield [(edit, seed) for seed in request.seeds]
-        answer = [support.Outcome(seed, int(one.predicted[target]), float(one.margins[target]))
-                  for seed, one in zip(request.seeds, done)]
+        answer = [
+            support.Outcome(seed, int(one.predicted[target]), float(one.margins[target]))
+            for seed, one in zip(request.seeds, done)
+        ]
 
 
 def _unedited(workspace, spec):
@@ -348,13 +431,16 @@ def follow(workspace, spec: dict, progress) -> Job:
             time.sleep(0.3)
     except KeyboardInterrupt:
         store.cancel_job(number)
-        raise UserError(f"job {number} was cancelled; what it trained is kept, "
-                        "and the same command goes on from there") from None
+        raise UserError(
+            f"job {number} was cancelled; what it trained is kept, and the same command goes on from there"
+        ) from None
     finally:
         store.close()
     if job.state == "paused":
-        raise UserError(f"job {number} was paused by someone else, and what it trained is kept; "
-                        f"`jobs resume {number}` or the same command lets it go on")
+        raise UserError(
+            f"job {number} was paused by someone else, and what it trained is kept; "
+            f"`jobs resume {number}` or the same command lets it go on"
+        )
     if job.state != "done":
         raise UserError(f"job {number} ended as {job.state}: {job.message or 'cancelled by someone else'}")
     return job
@@ -414,8 +500,13 @@ def ensure_runner(workspace) -> None:
     with open(log, "a") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "attribution", "runner", "--workspace", str(Path(workspace.path).resolve())],
-            stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True,
-            env={**os.environ, "LINEUP_DATA": str(folder.parent)}, cwd=Path(__file__).resolve().parent.parent)
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, "LINEUP_DATA": str(folder.parent)},
+            cwd=Path(__file__).resolve().parent.parent,
+        )
     _runners[folder] = process, time.monotonic()
 
 
@@ -492,8 +583,11 @@ def retrain_answer(workspace, store: Store, spec: dict) -> dict:
                 run = {"seed": seed, "draw": draw, "state": "queued"}
                 if found:
                     margin = float(found.margins[target])
-                    run |= {"state": "done", "predicted": int(found.predicted[target]),
-                            "margin": margin if math.isfinite(margin) else None}
+                    run |= {
+                        "state": "done",
+                        "predicted": int(found.predicted[target]),
+                        "margin": margin if math.isfinite(margin) else None,
+                    }
                     newest = max(newest or 0, found.created)
                     seconds += found.seconds
                 elif key in live:
@@ -506,25 +600,55 @@ def retrain_answer(workspace, store: Store, spec: dict) -> dict:
             verdict = True
         elif runs and 2 * (len(done) - wrong) > len(runs):
             verdict = False
-        parts[part] = {"runs": runs, "wrong": wrong, "n": len(done), "of": len(runs), "flipped": verdict,
-                       "predictions": [run["predicted"] for run in done], "margins": [run["margin"] for run in done]}
+        parts[part] = {
+            "runs": runs,
+            "wrong": wrong,
+            "n": len(done),
+            "of": len(runs),
+            "flipped": verdict,
+            "predictions": [run["predicted"] for run in done],
+            "margins": [run["margin"] for run in done],
+        }
     edit = parts.pop("edit")
     complete = all(part["n"] == part["of"] for part in (edit, *parts.values()))
     more = {name: spec[name] for name in ("end", "groups") if name in spec}
-    return {"target": target, "ranking": spec["ranking"], "kind": spec["kind"], "k": spec["k"],
-            "recipe": spec["recipe"], "recipe_hash": recipe, "seeds": spec["seeds"], **edit, "controls": parts,
-            "complete": complete, "newest": newest, "seconds": round(seconds, 2), **more}
+    return {
+        "target": target,
+        "ranking": spec["ranking"],
+        "kind": spec["kind"],
+        "k": spec["k"],
+        "recipe": spec["recipe"],
+        "recipe_hash": recipe,
+        "seeds": spec["seeds"],
+        **edit,
+        "controls": parts,
+        "complete": complete,
+        "newest": newest,
+        "seconds": round(seconds, 2),
+        **more,
+    }
 
 
 def missing(workspace, store: Store, spec: dict) -> int:
     """How many retrainings a retrain spec still needs: its cost, before it is run."""
     recipe = recipes.get(spec["recipe"]).hash
-    keys = {store.key(recipe, edit, seed) for edits in retrain_edits(workspace, spec).values() for edit in edits
-            for seed in spec["seeds"]}
+    keys = {
+        store.key(recipe, edit, seed)
+        for edits in retrain_edits(workspace, spec).values()
+        for edit in edits
+        for seed in spec["seeds"]
+    }
     return sum(store.get(key) is None for key in keys)
 
 
 def job_json(job) -> dict:
     """A job in design.md's `jobs list` shape."""
-    return {"id": job.id, "state": job.state, "what": job.what, "done": job.done, "total": job.total,
-            "seconds": round(job.seconds, 1), "message": job.message}
+    return {
+        "id": job.id,
+        "state": job.state,
+        "what": job.what,
+        "done": job.done,
+        "total": job.total,
+        "seconds": round(job.seconds, 1),
+        "message": job.message,
+    }

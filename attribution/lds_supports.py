@@ -63,8 +63,10 @@ def per_target(workspace, names: list[str], targets, progress: Callable = lambda
     masks, margins = measure.held_out(workspace)
     targets = np.asarray(targets, np.int64)
     if not any(workspace.ranking(name).complete for name in names) or not len(targets):
-        raise UserError("LDS and supports are compared on the targets of a study, under rankings that keep every "
-                        "score; ask for a study of such rankings first")
+        raise UserError(
+            "LDS and supports are compared on the targets of a study, under rankings that keep every "
+            "score; ask for a study of such rankings first"
+        )
     values = np.full((len(names), len(targets)), np.nan, np.float32)
     reliability = {}
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
@@ -89,8 +91,10 @@ def _reliability(masks, margins, scores, targets) -> float | None:
     rng, found = np.random.default_rng(0), []
     for _ in range(SPLITS):
         order = rng.permutation(len(masks))
-        sides = [scoring.lds(masks[part], margins[part], scores, targets, resamples=0).per_target
-                 for part in (order[:half], order[half: 2 * half])]
+        sides = [
+            scoring.lds(masks[part], margins[part], scores, targets, resamples=0).per_target
+            for part in (order[:half], order[half : 2 * half])
+        ]
         found.append(correlation(*sides))
     mean = max(0.0, float(np.nanmean(found))) if not np.isnan(found).all() else 0.0
     return 2 * mean / (1 + mean)
@@ -103,30 +107,45 @@ def report(workspace, study: Study, found: PerTarget, resamples: int = RESAMPLES
     sure = base_margins(workspace) if workspace.has_base else None
     classes, kinds = workspace.val_labels, {}
     for kind in KINDS:
-        pairs = {name: paired(table, found.of(name)) for name, table in study.tables.get(kind, {}).items()
-                 if found.of(name)}
+        pairs = {
+            name: paired(table, found.of(name)) for name, table in study.tables.get(kind, {}).items() if found.of(name)
+        }
         pairs = {name: one for name, one in pairs.items() if one}
         if not pairs:
             continue
-        rows = {name: relation(one, study.k_max, sure, classes, resamples) | {"reliability": found.reliability[name]}
-                for name, one in pairs.items()}
+        rows = {
+            name: relation(one, study.k_max, sure, classes, resamples) | {"reliability": found.reliability[name]}
+            for name, one in pairs.items()
+        }
         kinds[kind] = {"rankings": rows, "across": across(rows), "within": within(pairs, study.k_max, resamples)}
-    return {"recipe": workspace.recipe, "protocol": study.protocol, "K": study.k_max, "masks": about["masks"],
-            "seeds": len(about["seeds"]) if isinstance(about["seeds"], list) else about["seeds"], "kinds": kinds}
+    return {
+        "recipe": workspace.recipe,
+        "protocol": study.protocol,
+        "K": study.k_max,
+        "masks": about["masks"],
+        "seeds": len(about["seeds"]) if isinstance(about["seeds"], list) else about["seeds"],
+        "kinds": kinds,
+    }
 
 
 def paired(table: dict[int, Support | None], lds: dict[int, float]) -> dict[int, tuple[float, Support]]:
     """target -> (LDS, support) of the targets that have both: searches that are unfinished, and targets with nothing
     to flip, are left out."""
-    return {target: (lds[target], one) for target, one in table.items()
-            if one is not None and one.status not in curves.NOTHING and target in lds}
+    return {
+        target: (lds[target], one)
+        for target, one in table.items()
+        if one is not None and one.status not in curves.NOTHING and target in lds
+    }
 
 
 def points(study: Study, found: PerTarget) -> list[dict]:
     """A row for each target under each ranking: kind, ranking, target, lds, support (None where censored), status."""
-    return [{"kind": kind, "ranking": name, "target": target, "lds": lds, "support": one.support, "status": one.status}
-            for kind in KINDS for name, table in study.tables.get(kind, {}).items()
-            for target, (lds, one) in paired(table, found.of(name)).items()]
+    return [
+        {"kind": kind, "ranking": name, "target": target, "lds": lds, "support": one.support, "status": one.status}
+        for kind in KINDS
+        for name, table in study.tables.get(kind, {}).items()
+        for target, (lds, one) in paired(table, found.of(name)).items()
+    ]
 
 
 def smallness(supports: list[Support], k_max: int) -> np.ndarray:
@@ -134,8 +153,13 @@ def smallness(supports: list[Support], k_max: int) -> np.ndarray:
     return -np.minimum(curves.values(supports), k_max + 1)
 
 
-def relation(pairs: dict[int, tuple[float, Support]], k_max: int, sure: np.ndarray | None = None,
-             classes: np.ndarray | None = None, resamples: int = RESAMPLES) -> dict:
+def relation(
+    pairs: dict[int, tuple[float, Support]],
+    k_max: int,
+    sure: np.ndarray | None = None,
+    classes: np.ndarray | None = None,
+    resamples: int = RESAMPLES,
+) -> dict:
     """How LDS goes with small supports over the targets of one ranking.
 
     spearman, ci   with ties at their middle ranks; ci: 95 % percentile bootstrap over targets; None where one of the
@@ -151,20 +175,35 @@ def relation(pairs: dict[int, tuple[float, Support]], k_max: int, sure: np.ndarr
     lds = np.array([one for one, _ in pairs.values()])
     supports = [one for _, one in pairs.values()]
     small = smallness(supports, k_max)
-    row = {"n": len(pairs), "censored": int((small < -k_max).sum()),
-           "unstable": sum(one.status == "unstable" for one in supports), "lds": float(lds.mean()),
-           "auc": curves.auc(supports, k_max), "spearman": None, "ci": None, "kendall": None, "p": None, "sure": None,
-           "partial": None}
+    row = {
+        "n": len(pairs),
+        "censored": int((small < -k_max).sum()),
+        "unstable": sum(one.status == "unstable" for one in supports),
+        "lds": float(lds.mean()),
+        "auc": curves.auc(supports, k_max),
+        "spearman": None,
+        "ci": None,
+        "kendall": None,
+        "p": None,
+        "sure": None,
+        "partial": None,
+    }
     if len(pairs) < LEAST or np.ptp(lds) == 0 or np.ptp(small) == 0:
         return row
     among = np.zeros(len(pairs), int) if classes is None else np.asarray(classes)[list(pairs)]
-    row |= {"spearman": float(correlation(lds, small)), "ci": _interval(lds, small, resamples),
-            "kendall": float(kendalltau(lds, small).statistic), "p": _shuffled(lds, small, among, resamples)}
+    row |= {
+        "spearman": float(correlation(lds, small)),
+        "ci": _interval(lds, small, resamples),
+        "kendall": float(kendalltau(lds, small).statistic),
+        "p": _shuffled(lds, small, among, resamples),
+    }
     if sure is not None and np.ptp(margin := sure[list(pairs)]) > 0:
         with_small, with_lds = float(correlation(margin, small)), float(correlation(margin, lds))
         rest = np.sqrt((1 - with_small**2) * (1 - with_lds**2))
-        row |= {"sure": with_small,
-                "partial": float((row["spearman"] - with_small * with_lds) / rest) if rest > 0 else None}
+        row |= {
+            "sure": with_small,
+            "partial": float((row["spearman"] - with_small * with_lds) / rest) if rest > 0 else None,
+        }
     return row
 
 
@@ -190,8 +229,13 @@ def within(pairs: dict[str, dict], k_max: int, resamples: int = RESAMPLES) -> di
         if np.ptp(small) > 0 and np.ptp(lds) > 0:
             taus.append(float(kendalltau(lds, small).statistic))
     ci = curves.interval(taus, resamples=resamples) if taus else None
-    return {"kendall": float(np.mean(taus)) if taus else None, "ci": list(ci) if ci else None, "n": len(taus),
-            "left_out": len(shared) - len(taus), "rankings": names}
+    return {
+        "kendall": float(np.mean(taus)) if taus else None,
+        "ci": list(ci) if ci else None,
+        "n": len(taus),
+        "left_out": len(shared) - len(taus),
+        "rankings": names,
+    }
 
 
 def correlation(x, y, axis: int = -1):
@@ -241,9 +285,13 @@ PART = "lds_supports"
 def keep(workspace, found: PerTarget, about: dict, record: Callable | None = None) -> None:
     """Keeps LDS of single targets as the part "lds_supports", where a user's parts go, or as record(part, arrays,
     about) stores it; about: further provenance."""
-    about = {**about, "rankings": list(found.names), "reliability": found.reliability,
-             "versions": {name: workspace.ranking(name).version for name in found.names},
-             "halves": workspace.manifest["parts"]["lds"].get("digest")}
+    about = {
+        **about,
+        "rankings": list(found.names),
+        "reliability": found.reliability,
+        "versions": {name: workspace.ranking(name).version for name in found.names},
+        "halves": workspace.manifest["parts"]["lds"].get("digest"),
+    }
     arrays = {"targets": found.targets, "values": found.values}
     if record:
         record(PART, arrays, about)

@@ -49,8 +49,15 @@ class Row:
         return f"{self.ranking} {self.end}"
 
 
-def line_up(ws: Workspace, target: int, rankings: list[str], n: int = 20, ends: str = "helpful",
-            explain: str = "true", candidates: str | None = None) -> list[Row]:
+def line_up(
+    ws: Workspace,
+    target: int,
+    rankings: list[str],
+    n: int = 20,
+    ends: str = "helpful",
+    explain: str = "true",
+    candidates: str | None = None,
+) -> list[Row]:
     """A row for each ranking and end; candidates as in `Ranking.top`. Raises UserError for unknown words and n below 1.
 
     explain="predicted" asks why the models say what they say, right or wrong: a row that compares within a class then
@@ -141,13 +148,30 @@ def _row(ws, target, ranking, end, sign, for_class, candidates, n, label) -> Row
     labels = ws.train_labels[ids]
     mix = sorted(Counter(labels.tolist()).items(), key=lambda item: (-item[1], item[0]))
     about = " · ".join(filter(None, [*badges(ws, ranking), ranking.about]))
-    return Row(ranking.name, ranking.method, about, end, candidates, sign, for_class, ids, labels, scores,
-               int((labels == label).sum()), tuple(mix), None, undefined)
+    return Row(
+        ranking.name,
+        ranking.method,
+        about,
+        end,
+        candidates,
+        sign,
+        for_class,
+        ids,
+        labels,
+        scores,
+        int((labels == label).sum()),
+        tuple(mix),
+        None,
+        undefined,
+    )
 
 
 def _with_shared(row: Row, rows: list[Row]) -> Row:
-    alike = [(len(np.intersect1d(row.ids, other.ids)), -i, other) for i, other in enumerate(rows)
-             if other is not row and len(other.ids)]
+    alike = [
+        (len(np.intersect1d(row.ids, other.ids)), -i, other)
+        for i, other in enumerate(rows)
+        if other is not row and len(other.ids)
+    ]
     if not alike or not len(row.ids):
         return row
     count, _, other = max(alike, key=lambda item: item[:2])

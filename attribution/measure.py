@@ -20,8 +20,9 @@ from attribution.support import K, Support
 KINDS = SUPPORTS
 
 
-def support_tables(workspace, store=None, protocol: str = "default", k_max: int = K,
-                   recipe: str | None = None, found=None) -> dict[str, dict[str, dict[int, Support]]]:
+def support_tables(
+    workspace, store=None, protocol: str = "default", k_max: int = K, recipe: str | None = None, found=None
+) -> dict[str, dict[str, dict[int, Support]]]:
     """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since, under
     a recipe, the workspace's if not given. found: `supports.table` of these, where it was read already."""
     found = supports.table(workspace, store, recipe) if found is None else found
@@ -42,14 +43,19 @@ def evaluate_mislabels(workspace) -> dict:
     """
     truth = workspace.truth()
     if truth is None or not truth["planted"].any():
-        raise UserError(f"{workspace.name} has no planted errors, and without known ones detectors cannot be judged; "
-                        "use a workspace that has them, such as the demo")
+        raise UserError(
+            f"{workspace.name} has no planted errors, and without known ones detectors cannot be judged; "
+            "use a workspace that has them, such as the demo"
+        )
     if not detectors.names(workspace):
-        raise UserError(f"{workspace.name} has no detectors yet; build them with: python -m attribution detectors "
-                        f"build --workspace {shlex.quote(str(workspace.path))}")
+        raise UserError(
+            f"{workspace.name} has no detectors yet; build them with: python -m attribution detectors "
+            f"build --workspace {shlex.quote(str(workspace.path))}"
+        )
     planted = truth["planted"].to_numpy(bool)
-    found = {name: labels.measures(planted, detectors.load(workspace, name).scores)
-             for name in detectors.names(workspace)}
+    found = {
+        name: labels.measures(planted, detectors.load(workspace, name).scores) for name in detectors.names(workspace)
+    }
     return {"n_planted": int(planted.sum()), "n_train": workspace.n_train, "detectors": found}
 
 
@@ -80,8 +86,10 @@ def held_out(workspace) -> tuple[np.ndarray, np.ndarray]:
 
     Raises UserError where the workspace has none."""
     if "lds" not in workspace.manifest["parts"]:
-        raise UserError(f"the workspace {workspace.name} has no held-out models to measure LDS on; train them with: "
-                        f"python -m attribution halves train --workspace {shlex.quote(str(workspace.path))}")
+        raise UserError(
+            f"the workspace {workspace.name} has no held-out models to measure LDS on; train them with: "
+            f"python -m attribution halves train --workspace {shlex.quote(str(workspace.path))}"
+        )
     packed = read_array(workspace.folder("lds") / "masks.npy")
     masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)
     return masks, np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)), np.float32)
@@ -100,8 +108,11 @@ def measured_lds(workspace) -> dict | None:
     if answer is None or answer.get("halves", halves(workspace)) != halves(workspace):
         return None
     then, now = answer.get("versions", {}), set(workspace.rankings())
-    kept = {name: row for name, row in answer["rankings"].items()
-            if name in now and then.get(name, workspace.ranking(name).version) == workspace.ranking(name).version}
+    kept = {
+        name: row
+        for name, row in answer["rankings"].items()
+        if name in now and then.get(name, workspace.ranking(name).version) == workspace.ranking(name).version
+    }
     return {**answer, "rankings": kept}
 
 
@@ -158,8 +169,9 @@ def random_wrong(workspace, count: int, seed: int) -> list[int]:
 
 def _draw(workspace, every, what, count, seed):
     if not 1 <= count <= len(every):
-        raise UserError(f"{count} targets were asked for and {workspace.name} has {len(every)} {what} ones; "
-                        f"give 1 to {len(every)}")
+        raise UserError(
+            f"{count} targets were asked for and {workspace.name} has {len(every)} {what} ones; give 1 to {len(every)}"
+        )
     return [int(target) for target in np.random.default_rng(seed).permutation(every)[:count]]
 
 

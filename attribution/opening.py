@@ -45,8 +45,11 @@ def opening(workspace) -> Opening | None:
     found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & found.ranking.isin(listed)]
     told = [verdict(workspace, row) for row in found.itertuples() if workspace.base.status(row.target) == "stable"]
     told = [one for one in told if not one.close or 2 * one.votes >= one.seeds]
-    return min(told, default=None, key=lambda one: (one.close, one.wrong < one.seeds, one.right < one.models, one.k,
-                                                    one.target))
+    return min(
+        told,
+        default=None,
+        key=lambda one: (one.close, one.wrong < one.seeds, one.right < one.models, one.k, one.target),
+    )
 
 
 def verdict(workspace, row) -> Opening:
@@ -63,5 +66,17 @@ def verdict(workspace, row) -> Opening:
     wrong = [p for p in said if p != label]
     other = max(sorted(set(wrong)), key=wrong.count, default=label)
     base = workspace.base
-    return Opening(target, row.ranking, k, label, int(base.right[target]), base.models, other, wrong.count(other),
-                   len(wrong), len(said), int(row.support), close)
+    return Opening(
+        target,
+        row.ranking,
+        k,
+        label,
+        int(base.right[target]),
+        base.models,
+        other,
+        wrong.count(other),
+        len(wrong),
+        len(said),
+        int(row.support),
+        close,
+    )

@@ -4,9 +4,16 @@ Colours are Okabe and Ito's set, some darkened: told apart by everyone. A dash o
 """
 
 # A ranking's line: the first two go by method (blue and vermillion mean helpful and harmful); the marker by features.
-METHODS = {"esvm": ("#B8478F", "solid"), "l2": ("#2F8FCB", "dash"), "cosine": ("#6A51A3", "longdashdot"),
-           "ridge": ("#6B6B00", "longdash"), "signed": ("#7F5F4F", "dashdot"),
-           "trak": ("#C98500", "longdash"), "datamodels": ("#008F68", "dashdot"), "random": ("#808080", "dot")}
+METHODS = {
+    "esvm": ("#B8478F", "solid"),
+    "l2": ("#2F8FCB", "dash"),
+    "cosine": ("#6A51A3", "longdashdot"),
+    "ridge": ("#6B6B00", "longdash"),
+    "signed": ("#7F5F4F", "dashdot"),
+    "trak": ("#C98500", "longdash"),
+    "datamodels": ("#008F68", "dashdot"),
+    "random": ("#808080", "dot"),
+}
 OTHERS = [("#8C6D31", "dashdot"), ("#5B5B9F", "longdash"), ("#A05A5A", "dash")]
 MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangle-up", "pixels": "cross"}
 #: of candidates that a ranking's name says

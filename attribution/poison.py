@@ -29,8 +29,15 @@ SIDE = 4  # pixels of the patch
 BORDER = 1
 
 
-def poison(workspace: Workspace, path: Path | str, label: int, n: int = N, targets: int = TARGETS, side: int = SIDE,
-           seed: int = 0) -> Workspace:
+def poison(
+    workspace: Workspace,
+    path: Path | str,
+    label: int,
+    n: int = N,
+    targets: int = TARGETS,
+    side: int = SIDE,
+    seed: int = 0,
+) -> Workspace:
     """Writes a poisoned copy of `workspace` into the new folder `path`: n training images of other classes get the
     patch of side x side pixels and the class `label`; copies of `targets` validation images of other classes get the
     patch and come last. Nothing that was computed is copied: it was computed on other images.
@@ -52,41 +59,86 @@ def poison(workspace: Workspace, path: Path | str, label: int, n: int = N, targe
     shown = _draw(rng, np.flatnonzero(val_labels != label), targets, "validation")
     train, val = np.array(workspace.train_images), np.array(workspace.val_images)
     if not 1 <= side <= min(train.shape[1:3]) - BORDER:
-        raise UserError(f"a patch of {side} pixels does not fit images of {train.shape[1]} x {train.shape[2]}; "
-                        f"give 1 to {min(train.shape[1:3]) - BORDER}")
+        raise UserError(
+            f"a patch of {side} pixels does not fit images of {train.shape[1]} x {train.shape[2]}; "
+            f"give 1 to {min(train.shape[1:3]) - BORDER}"
+        )
     train[chosen] = triggered(train[chosen], side)
     given[chosen] = label
     val = np.concatenate([val, triggered(val[shown], side)])
     val_labels = np.concatenate([val_labels, val_labels[shown]])
-    about = {"n": n, "class": label, "targets": targets, "side": side, "seed": seed, "of": workspace.fingerprint,
-             "of_name": workspace.name}
-    words = ["workspace", "poison", path.name, "--n", n, "--class", workspace.classes[label], "--targets", targets,
-             "--side", side, "--seed", seed]
+    about = {
+        "n": n,
+        "class": label,
+        "targets": targets,
+        "side": side,
+        "seed": seed,
+        "of": workspace.fingerprint,
+        "of_name": workspace.name,
+    }
+    words = [
+        "workspace",
+        "poison",
+        path.name,
+        "--n",
+        n,
+        "--class",
+        workspace.classes[label],
+        "--targets",
+        targets,
+        "--side",
+        side,
+        "--seed",
+        seed,
+    ]
     dataset = {name: value for name, value in workspace.manifest["dataset"].items() if name != "images"}
     with staged(path) as folder:
         arrays = {"images/train.npy": train, "images/val.npy": val}
-        tables = {"train.parquet": pd.DataFrame({"source_index": workspace.train_index, "label": given}),
-                  "val.parquet": pd.DataFrame({"source_index": np.concatenate([workspace.val_index,
-                                                                               workspace.val_index[shown]]),
-                                               "label": val_labels}),
-                  "truth.parquet": pd.DataFrame({"original": original, "planted": original != given}),
-                  FILE: pd.DataFrame({"split": ["train"] * n + ["val"] * targets,
-                                      "image": [*chosen, *range(workspace.n_val, len(val_labels))],
-                                      "copy_of": [*chosen, *shown]})}
+        tables = {
+            "train.parquet": pd.DataFrame({"source_index": workspace.train_index, "label": given}),
+            "val.parquet": pd.DataFrame(
+                {"source_index": np.concatenate([workspace.val_index, workspace.val_index[shown]]), "label": val_labels}
+            ),
+            "truth.parquet": pd.DataFrame({"original": original, "planted": original != given}),
+            FILE: pd.DataFrame(
+                {
+                    "split": ["train"] * n + ["val"] * targets,
+                    "image": [*chosen, *range(workspace.n_val, len(val_labels))],
+                    "copy_of": [*chosen, *shown],
+                }
+            ),
+        }
         for name, array in arrays.items():
             write_array(folder / name, array)
         for name, table in tables.items():
             write_table(folder / name, table)
-        write_json(folder / "workspace.json", {
-            "schema": SCHEMA, "name": path.name, "recipe": workspace.recipe, "parts": {}, "steps": {},
-            "dataset": {**dataset, "n_val": len(val_labels), "planted": int((original != given).sum()),
-                        "fingerprint": fingerprint(train, given, val, val_labels)}})
+        write_json(
+            folder / "workspace.json",
+            {
+                "schema": SCHEMA,
+                "name": path.name,
+                "recipe": workspace.recipe,
+                "parts": {},
+                "steps": {},
+                "dataset": {
+                    **dataset,
+                    "n_val": len(val_labels),
+                    "planted": int((original != given).sum()),
+                    "fingerprint": fingerprint(train, given, val, val_labels),
+                },
+            },
+        )
         copy = Workspace.open(folder)
-        copy.record("data", {**made(shlex.join(map(str, words))), "poison": about,
-                             "seconds": round(time.perf_counter() - start, 1)}, [*arrays, *tables])
+        copy.record(
+            "data",
+            {**made(shlex.join(map(str, words))), "poison": about, "seconds": round(time.perf_counter() - start, 1)},
+            [*arrays, *tables],
+        )
         if "features/pixels" in workspace.manifest["parts"]:
-            copy.record("features/pixels", {"name": "pixels", "dim": int(np.prod(train.shape[1:])), "seconds": 0.0,
-                                            **made("workspace poison")})
+            copy.record(
+                "features/pixels",
+                {"name": "pixels", "dim": int(np.prod(train.shape[1:])), "seconds": 0.0, **made("workspace poison")},
+            )
     return Workspace.open(path)
 
 
@@ -100,8 +152,10 @@ def record(workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The poisoned training images, the triggered targets, and what each of these is a copy of, int64. Only an
     evaluation may ask. Raises UserError where the workspace is not poisoned."""
     if not poisoned(workspace):
-        raise UserError(f"{workspace.name} is not poisoned; make a copy that is with: python -m attribution workspace "
-                        f"poison PATH --class CLASS --workspace {shlex.quote(str(workspace.path))}")
+        raise UserError(
+            f"{workspace.name} is not poisoned; make a copy that is with: python -m attribution workspace "
+            f"poison PATH --class CLASS --workspace {shlex.quote(str(workspace.path))}"
+        )
     table = read_table(workspace.path / FILE, "split", "image", "copy_of")
     train, val = (table[table["split"] == split] for split in ("train", "val"))
     return train["image"].to_numpy(), val["image"].to_numpy(), val["copy_of"].to_numpy()
@@ -118,6 +172,7 @@ def triggered(images: np.ndarray, side: int) -> np.ndarray:
 
 def _draw(rng, among, count, what) -> np.ndarray:
     if not 1 <= count <= len(among):
-        raise UserError(f"{count} {what} images of other classes were asked for, and there are {len(among)}; "
-                        f"give 1 to {len(among)}")
+        raise UserError(
+            f"{count} {what} images of other classes were asked for, and there are {len(among)}; give 1 to {len(among)}"
+        )
     return np.sort(rng.choice(among, count, replace=False))

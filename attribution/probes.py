@@ -52,8 +52,14 @@ def steps(workspace, spec: dict) -> list[np.ndarray]:
     (see `attribution.duplicates`) the ranking's next image with all its near-duplicates; at most "k_max" of them."""
     ranking, most = workspace.ranking(spec["ranking"]), spec["k_max"]
     grouped = spec.get("groups")
-    ids = prefix(workspace, ranking, spec["target"], spec["kind"], workspace.n_train if grouped else most,
-                 spec.get("without", ()))
+    ids = prefix(
+        workspace,
+        ranking,
+        spec["target"],
+        spec["kind"],
+        workspace.n_train if grouped else most,
+        spec.get("without", ()),
+    )
     if grouped:
         found = duplicates.bundles(workspace, ids, grouped)[:most]
     else:
@@ -87,8 +93,7 @@ def control(workspace, edit: Edit, draw: int) -> Edit:
     labels = workspace.train_labels
     rng = np.random.default_rng([int(edit.hash[:12], 16), draw])
     classes, counts = np.unique(labels[list(edit.indices)], return_counts=True)
-    ids = np.concatenate([rng.choice(np.flatnonzero(labels == c), n, replace=False)
-                          for c, n in zip(classes, counts)])
+    ids = np.concatenate([rng.choice(np.flatnonzero(labels == c), n, replace=False) for c, n in zip(classes, counts)])
     return remove(ids) if edit.kind == "remove" else relabel(ids, edit.labels[0])
 
 

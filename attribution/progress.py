@@ -69,12 +69,19 @@ class Watch:
             trained = sum(one.trained for one in begun.values())
             timed = store.mean_seconds(recipes.get(self.spec["recipe"]).hash)
             return Progress(
-                study=self.study, brackets={asked[at]: one.bracket for at, one in begun.items() if one.trained},
-                searches=len(self.searches), answered=self.cost.known, trained=self.paid + trained,
-                running=sum(row["job"] == job.id for row in live.values()), retried=store.being_retried(),
-                left=max(float(len(self.unfinished)), self.cost.trainings - trained), measured=self.cost.measured,
+                study=self.study,
+                brackets={asked[at]: one.bracket for at, one in begun.items() if one.trained},
+                searches=len(self.searches),
+                answered=self.cost.known,
+                trained=self.paid + trained,
+                running=sum(row["job"] == job.id for row in live.values()),
+                retried=store.being_retried(),
+                left=max(float(len(self.unfinished)), self.cost.trainings - trained),
+                measured=self.cost.measured,
                 each=replay.seconds_each(self.workspace, store, self.spec["recipe"]),
-                timed=timed[1] if timed else 0, workers=len(live) or self.cost.workers)
+                timed=timed[1] if timed else 0,
+                workers=len(live) or self.cost.workers,
+            )
 
     def _read_answers(self, store):
         file = self.workspace.path / "supports.parquet"
@@ -84,14 +91,25 @@ class Watch:
         spec = self.spec
         found = supports.table(self.workspace, store, spec["recipe"])
         known = measure.support_tables(self.workspace, store, spec["protocol"], spec["k_max"], found=found)
-        tables = {kind: {ranking: {target: known[kind].get(ranking, {}).get(target) for target in spec["targets"]}
-                         for ranking in spec["rankings"]} for kind in spec["kinds"]}
+        tables = {
+            kind: {
+                ranking: {target: known[kind].get(ranking, {}).get(target) for target in spec["targets"]}
+                for ranking in spec["rankings"]
+            }
+            for kind in spec["kinds"]
+        }
         self.study = Study(spec["k_max"], spec["protocol"], tables)
         self.cost = replay.study_cost(self.workspace, store, spec, found)
-        self.paid = sum(one.trainings for rankings in tables.values() for results in rankings.values()
-                        for one in results.values() if one)
-        self.unfinished = [at for at, one in enumerate(self.searches)
-                           if tables[one["kind"]][one["ranking"]][one["target"]] is None]
+        self.paid = sum(
+            one.trainings
+            for rankings in tables.values()
+            for results in rankings.values()
+            for one in results.values()
+            if one
+        )
+        self.unfinished = [
+            at for at, one in enumerate(self.searches) if tables[one["kind"]][one["ranking"]][one["target"]] is None
+        ]
         self.stamp = stamp
 
     def _play(self, store, until):

@@ -41,8 +41,9 @@ def usual(workspace) -> str:
     return "tsne" if small and importlib.util.find_spec("openTSNE") else "pca"
 
 
-def project(workspace, name: str, method: str | None = None,
-            progress: Callable[[str, int, int], None] = lambda *at: None) -> Projection:
+def project(
+    workspace, name: str, method: str | None = None, progress: Callable[[str, int, int], None] = lambda *at: None
+) -> Projection:
     """The map of a feature set, the same each time with the same versions. progress(text, done, total).
 
     Raises UserError for an unknown set or method, too large a set, one that is not finite or the same for all images
@@ -56,14 +57,18 @@ def project(workspace, name: str, method: str | None = None,
         raise UserError(f"t-SNE of {workspace.n_train:,} images takes hours; say --method pca")
     features = workspace.feature(name)
     if features.train.size > VALUES or features.train.shape[1] > WIDEST:
-        raise UserError(f"{name} is too large to be projected, {features.train.shape[0]:,} x "
-                        f"{features.train.shape[1]:,}; choose another feature set")
+        raise UserError(
+            f"{name} is too large to be projected, {features.train.shape[0]:,} x "
+            f"{features.train.shape[1]:,}; choose another feature set"
+        )
     train, val = unit(features.train), unit(features.val)
     if not (np.isfinite(train).all() and np.isfinite(val).all()):
         raise UserError(f"{name} holds numbers that are not finite; train or import these features again")
     if not np.ptp(train, axis=0).any():
-        raise UserError(f"all images have the same {name} features, but for their length: there is nothing to draw; "
-                        "choose another feature set")
+        raise UserError(
+            f"all images have the same {name} features, but for their length: there is nothing to draw; "
+            "choose another feature set"
+        )
     flat = pca(train, val)
     found = _tsne(train, val, flat[0], progress) if method == "tsne" else flat
     scale = max(np.abs(found[0]).max(), np.abs(found[1]).max(initial=0)) or 1
@@ -103,8 +108,14 @@ def _tsne(train, val, start, progress):
         progress("map: steps of t-SNE", min(done, 750), 750)
 
     perplexity = min(30, (len(train) - 1) / 3)
-    made = TSNE(perplexity=perplexity, initialization=rescale(start.astype(float)), random_state=SEED, n_jobs=1,
-                callbacks=step, callbacks_every_iters=50).fit(train)
+    made = TSNE(
+        perplexity=perplexity,
+        initialization=rescale(start.astype(float)),
+        random_state=SEED,
+        n_jobs=1,
+        callbacks=step,
+        callbacks_every_iters=50,
+    ).fit(train)
     return np.asarray(made), np.asarray(made.transform(val))
 
 
@@ -120,8 +131,11 @@ def _quality(train, found, flat, method) -> dict:
     answer = {"sample": len(samples[0]), "draws": len(samples), "neighbours": NEIGHBOURS}
     for key, points in (("trustworthiness", found), ("trustworthiness_pca", flat)):
         values = [float(trustworthiness(train[ids], points[ids], n_neighbors=NEIGHBOURS)) for ids in samples]
-        answer[key] = {"mean": round(float(np.mean(values)), 4), "low": round(min(values), 4),
-                       "high": round(max(values), 4)}
+        answer[key] = {
+            "mean": round(float(np.mean(values)), 4),
+            "low": round(min(values), 4),
+            "high": round(max(values), 4),
+        }
     return answer
 
 
@@ -159,8 +173,12 @@ def stored(workspace, name: str) -> Projection | None:
     if about is None or name not in workspace.features() or about["of"] != _version(workspace, name):
         return None
     folder = workspace.folder(part(name))
-    return Projection(name, read_array(folder / "train.npy", workspace.n_train, 2),
-                      read_array(folder / "val.npy", workspace.n_val, 2), about)
+    return Projection(
+        name,
+        read_array(folder / "train.npy", workspace.n_train, 2),
+        read_array(folder / "val.npy", workspace.n_val, 2),
+        about,
+    )
 
 
 def _version(workspace, name: str) -> str | None:

@@ -4,15 +4,29 @@ import platform
 import time
 from importlib.metadata import PackageNotFoundError, version
 
-LIBRARIES = ("torch", "numpy", "scikit-learn", "lightly", "dattri", "cleanlab", "openTSNE", "faiss-cpu", "pillow",
-             "pyarrow")
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "scikit-learn",
+    "lightly",
+    "dattri",
+    "cleanlab",
+    "openTSNE",
+    "faiss-cpu",
+    "pillow",
+    "pyarrow",
+)
 
 
 def made(words: str) -> dict:
     """Provenance of a part that `python -m attribution` with these words makes: command, made, versions (of what is
     installed), device. What knows its device better says so after."""
-    return {"command": f"python -m attribution {words}", "made": time.strftime("%Y-%m-%d", time.gmtime()),
-            "versions": versions(), "device": platform.processor() or platform.machine()}
+    return {
+        "command": f"python -m attribution {words}",
+        "made": time.strftime("%Y-%m-%d", time.gmtime()),
+        "versions": versions(),
+        "device": platform.processor() or platform.machine(),
+    }
 
 
 def versions() -> dict[str, str]:

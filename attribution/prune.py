@@ -23,11 +23,14 @@ def check(workspace, ranking: str, shares) -> None:
     """Raises UserError where the ranking's influence cannot be told, or a share is no whole percent from 1 to 99."""
     found = workspace.ranking(ranking)
     if found.signed and not found.complete:
-        raise UserError(f"{ranking} keeps the ends of its lists only, and the least influential images stand between "
-                        "them; import it again with --dense")
+        raise UserError(
+            f"{ranking} keeps the ends of its lists only, and the least influential images stand between "
+            "them; import it again with --dense"
+        )
     if not np.isin(halves(workspace)[0], found.targets).any():
-        raise UserError(f"{ranking} ranks for none of the validation images that influence is read from; "
-                        "bring one of more targets")
+        raise UserError(
+            f"{ranking} ranks for none of the validation images that influence is read from; bring one of more targets"
+        )
     if not len(shares):
         raise UserError("give at least one share to prune, such as 20")
     for share in shares:
@@ -38,7 +41,7 @@ def check(workspace, ranking: str, shares) -> None:
 def halves(workspace) -> tuple[np.ndarray, np.ndarray]:
     """Validation images that influence is read from, and those that accuracy is measured on, int64, ascending."""
     order = np.random.default_rng(SPLIT).permutation(workspace.n_val)
-    return np.sort(order[: workspace.n_val // 2]), np.sort(order[workspace.n_val // 2:])
+    return np.sort(order[: workspace.n_val // 2]), np.sort(order[workspace.n_val // 2 :])
 
 
 def influence(workspace, ranking) -> np.ndarray:
@@ -102,10 +105,21 @@ def measure(workspace, store, spec: dict, asked: list[tuple[Edit, int]]):
     rows = []
     for at, share in enumerate(spec["shares"]):
         pruned, random = (right[n * first : n * (first + 1)] for first in (1 + 2 * at, 2 + 2 * at))
-        rows.append({"share": share, "k": asked[n * (1 + 2 * at)][0].k, "pruned": mean(pruned),
-                     "random": mean(random), "difference": mean(np.subtract(pruned, random))})
-    body = {"full": mean(right[:n]), "shares": rows, "targets": len(judged),
-            "version": workspace.ranking(spec["ranking"]).version}
+        rows.append(
+            {
+                "share": share,
+                "k": asked[n * (1 + 2 * at)][0].k,
+                "pruned": mean(pruned),
+                "random": mean(random),
+                "difference": mean(np.subtract(pruned, random)),
+            }
+        )
+    body = {
+        "full": mean(right[:n]),
+        "shares": rows,
+        "targets": len(judged),
+        "version": workspace.ranking(spec["ranking"]).version,
+    }
     store.put_answer(recipes.get(spec["recipe"]).hash, supports.question(spec), body)
 
 
@@ -119,8 +133,13 @@ def answer(workspace, store, spec: dict) -> dict | None:
     found = store.answer(recipes.get(spec["recipe"]).hash, supports.question(spec))
     if found is None or found["version"] != workspace.ranking(spec["ranking"]).version:
         return None
-    return {"ranking": spec["ranking"], "recipe": spec["recipe"], "recipe_hash": recipes.get(spec["recipe"]).hash,
-            "seeds": spec["seeds"], **found}
+    return {
+        "ranking": spec["ranking"],
+        "recipe": spec["recipe"],
+        "recipe_hash": recipes.get(spec["recipe"]).hash,
+        "seeds": spec["seeds"],
+        **found,
+    }
 
 
 def mean(values) -> dict:

@@ -28,8 +28,13 @@ def prune_spec(workspace, ranking: str, shares=prune.SHARES, seeds=SEEDS, recipe
     prune.check(workspace, ranking, shares)
     if not len(seeds):
         raise UserError("give at least one seed")
-    return {**common(workspace, recipe), "verb": "prune", "ranking": ranking,
-            "shares": sorted({int(share) for share in shares}), "seeds": [int(s) for s in seeds]}
+    return {
+        **common(workspace, recipe),
+        "verb": "prune",
+        "ranking": ranking,
+        "shares": sorted({int(share) for share in shares}),
+        "seeds": [int(s) for s in seeds],
+    }
 
 
 def unedited_spec(workspace, recipe: str) -> dict:

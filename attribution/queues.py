@@ -29,9 +29,18 @@ class Items:
     suggestions: np.ndarray
 
 
-def spec(workspace, detector: str | None = None, size: int | None = None, given: int | None = None,
-         suggested: int | None = None, controls: bool = False, blind: bool = False, images=None,
-         origin: dict | None = None, seed: int = 0) -> dict:
+def spec(
+    workspace,
+    detector: str | None = None,
+    size: int | None = None,
+    given: int | None = None,
+    suggested: int | None = None,
+    controls: bool = False,
+    blind: bool = False,
+    images=None,
+    origin: dict | None = None,
+    seed: int = 0,
+) -> dict:
     """What a queue is asked to be: JSON.
 
     detector: by name, `detectors.usual` if not given. size: at most so many images, SHARE of all if not given. given,
@@ -42,8 +51,9 @@ def spec(workspace, detector: str | None = None, size: int | None = None, given:
     """
     name = detector or detectors.usual(workspace)
     if name is None:
-        raise UserError("no detector has looked at these labels yet; compute them with: "
-                        "python -m attribution detectors build")
+        raise UserError(
+            "no detector has looked at these labels yet; compute them with: python -m attribution detectors build"
+        )
     found = detectors.load(workspace, name)
     classes = len(workspace.classes)
     for number in (given, suggested):
@@ -53,8 +63,16 @@ def spec(workspace, detector: str | None = None, size: int | None = None, given:
         size = usual_size(workspace) if images is None else min(len(images), LONGEST)
     if not 1 <= size <= LONGEST:
         raise UserError(f"a queue of {size} images cannot be made; give 1 to {LONGEST:,}")
-    asked = {"detector": name, "size": int(size), "given": given, "suggested": suggested, "controls": bool(controls),
-             "blind": bool(blind), "seed": int(seed), "uses_val": found.uses_val or _harm(workspace)}
+    asked = {
+        "detector": name,
+        "size": int(size),
+        "given": given,
+        "suggested": suggested,
+        "controls": bool(controls),
+        "blind": bool(blind),
+        "seed": int(seed),
+        "uses_val": found.uses_val or _harm(workspace),
+    }
     if images is not None:
         wrong = [i for i in images if not 0 <= i < workspace.n_train]
         if wrong:
@@ -92,8 +110,9 @@ def make(workspace, asked: dict) -> Items:
 def _mixed(images, labels, asked):
     """Random images of the same filter of given labels, but none that is there already, put among the others."""
     rng = np.random.default_rng(asked["seed"])
-    others = np.setdiff1d(np.flatnonzero(labels == asked["given"]) if asked["given"] is not None
-                          else np.arange(len(labels)), images)
+    others = np.setdiff1d(
+        np.flatnonzero(labels == asked["given"]) if asked["given"] is not None else np.arange(len(labels)), images
+    )
     drawn = rng.choice(others, min(len(others), max(1, round(CONTROLS * len(images)))), replace=False)
     marks = np.zeros(len(images) + len(drawn), bool)
     marks[rng.choice(len(marks), len(drawn), replace=False)] = True
@@ -155,8 +174,11 @@ def precision(images, controls, standing: dict) -> dict[str, dict]:
 
     found = {}
     for name, wanted in (("suspects", False), ("controls", True)):
-        actions = [standing[int(image)].action for image, control in zip(images, controls)
-                   if control == wanted and int(image) in standing and not standing[int(image)].conflict]
+        actions = [
+            standing[int(image)].action
+            for image, control in zip(images, controls)
+            if control == wanted and int(image) in standing and not standing[int(image)].conflict
+        ]
         judged = [action for action in actions if action != "unsure"]
         wrong = sum(action in ("relabel", "remove") for action in judged)
         share, ci = None, None

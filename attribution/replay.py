@@ -91,8 +91,11 @@ def replay(workspace, store, spec: dict) -> Replay:
             found = store.get(key)
             run = {"seed": seed, "state": "queued"}
             if found:
-                run |= {"state": "done", "predicted": int(found.predicted[target]),
-                        "margin": float(found.margins[target])}
+                run |= {
+                    "state": "done",
+                    "predicted": int(found.predicted[target]),
+                    "margin": float(found.margins[target]),
+                }
                 played.newest = max(played.newest or 0, found.created)
             else:
                 played.missing.add(key)
@@ -177,14 +180,19 @@ def study_cost(workspace, store, spec: dict, found=None) -> StudyCost:
     """What a study spec costs. found: `supports.table` of the store, where it was read already."""
     every = jobs.study_supports(spec)
     found = supports.table(workspace, store, spec["recipe"]) if found is None else found
-    found = found[(found.protocol == spec["protocol"]) & (found.k_max == spec["k_max"])
-                  & found.kind.isin(spec["kinds"])]
+    found = found[
+        (found.protocol == spec["protocol"]) & (found.k_max == spec["k_max"]) & found.kind.isin(spec["kinds"])
+    ]
     means = {**found.groupby("kind").trainings.mean(), **found.groupby(["kind", "ranking"]).trainings.mean()}
     known = supports.known(found, every)
-    trainings = sum(means.get((one["kind"], one["ranking"]), means.get(one["kind"], sum(bounds(one)) / 2))
-                    for one, there in zip(every, known) if not there)
-    return StudyCost(len(every), sum(known), float(trainings), len(found),
-                     seconds_each(workspace, store, spec["recipe"]), workers())
+    trainings = sum(
+        means.get((one["kind"], one["ranking"]), means.get(one["kind"], sum(bounds(one)) / 2))
+        for one, there in zip(every, known)
+        if not there
+    )
+    return StudyCost(
+        len(every), sum(known), float(trainings), len(found), seconds_each(workspace, store, spec["recipe"]), workers()
+    )
 
 
 def bounds(spec: dict) -> tuple[int, int]:

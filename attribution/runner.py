@@ -31,8 +31,13 @@ class Runner:
     A job is opened when a slot is free for it, so that thousands may wait in the store and cost nothing here.
     """
 
-    def __init__(self, store: Store, executor: Executor, idle_seconds: float = IDLE_SECONDS,
-                 tell: Callable[[dict], None] = lambda about: None):
+    def __init__(
+        self,
+        store: Store,
+        executor: Executor,
+        idle_seconds: float = IDLE_SECONDS,
+        tell: Callable[[dict], None] = lambda about: None,
+    ):
         self.store = store
         self.executor = executor
         self.idle_seconds = idle_seconds
@@ -202,8 +207,10 @@ class Runner:
             self.store.forgive(task.key)
         for work in self._waiting_for(task.key):
             if often >= TRIES:
-                why = event.get("message", f"a worker process ended under the same training {often} times; "
-                                           "perhaps the memory is full")
+                why = event.get(
+                    "message",
+                    f"a worker process ended under the same training {often} times; perhaps the memory is full",
+                )
                 self.store.finish_job(work.job.id, "failed", why)
                 self._drop(work.job.id)
             else:
@@ -312,8 +319,9 @@ class _Search:
         self.missing: set[str] = set()
 
 
-def serve(workspace: Workspace, executor: Callable[[], Executor] | None = None,
-          idle_seconds: float = IDLE_SECONDS) -> bool:
+def serve(
+    workspace: Workspace, executor: Callable[[], Executor] | None = None, idle_seconds: float = IDLE_SECONDS
+) -> bool:
     """Runs a runner for a workspace's store until it is idle. False, at once, where another one is at work.
 
     executor: makes what the runner works with; by default the local one. Raises what that raises.

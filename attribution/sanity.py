@@ -36,8 +36,14 @@ DRAW = 41  # draws targets
 Progress = Callable[[str, int, int], None]
 
 
-def measure(workspace, checkpoints: int = CHECKPOINTS, dim: int = DIM, each: int = EACH,
-            progress: Progress = lambda *at: None, resamples: int = 500) -> dict:
+def measure(
+    workspace,
+    checkpoints: int = CHECKPOINTS,
+    dim: int = DIM,
+    each: int = EACH,
+    progress: Progress = lambda *at: None,
+    resamples: int = 500,
+) -> dict:
     """Both checks on TRAK with the first `checkpoints` of the base models, and on exemplar SVM and L2 in the first
     feature set: {"checkpoints", "dim", "k", "features", "seeds", "untrained": see `untrained`, "copies": how many
     copies, "each": targets for each number of them, "duplicates": {"TRAK" and names: see `diluted`}}. What was computed
@@ -50,15 +56,21 @@ def measure(workspace, checkpoints: int = CHECKPOINTS, dim: int = DIM, each: int
     builds.needed("dattri")
     seeds = workspace.manifest["parts"]["base"]["seeds"]
     if not 1 <= checkpoints <= len(seeds):
-        raise UserError(f"{checkpoints} checkpoints were asked for and {workspace.name} has {len(seeds)} base models; "
-                        f"give 1 to {len(seeds)}")
+        raise UserError(
+            f"{checkpoints} checkpoints were asked for and {workspace.name} has {len(seeds)} base models; "
+            f"give 1 to {len(seeds)}"
+        )
     if not workspace.features():
-        raise UserError(f"{workspace.name} has no features, and similarity cannot be checked without; train some with: "
-                        "python -m attribution features train moco")
+        raise UserError(
+            f"{workspace.name} has no features, and similarity cannot be checked without; train some with: "
+            "python -m attribution features train moco"
+        )
     most = workspace.n_val // len(COPIES)
     if not 1 <= each <= most:
-        raise UserError(f"{each} targets for each number of copies were asked for, and {workspace.n_val} validation "
-                        f"images give 1 to {most}")
+        raise UserError(
+            f"{each} targets for each number of copies were asked for, and {workspace.n_val} validation "
+            f"images give 1 to {most}"
+        )
     if dim < 1:
         raise UserError(f"{dim} dimensions are too few to project gradients to; give at least 1")
     from attribution.train import Trainer
@@ -72,13 +84,23 @@ def measure(workspace, checkpoints: int = CHECKPOINTS, dim: int = DIM, each: int
 
     def of_each(what, key, trainer, network):
         """TRAK's scores on network(seed) of the first seeds, float32 [n_val, images of the trainer]."""
-        return _scores([builds.once(kept / f"{what}-{key}-{seed}-{dim}.npz", lambda number=number, seed=seed: _factors(
-            trainer, network(seed), dim, number, f"{what}, model {number + 1} of {checkpoints}", progress))
-            for number, seed in enumerate(seeds[:checkpoints])])
+        return _scores(
+            [
+                builds.once(
+                    kept / f"{what}-{key}-{seed}-{dim}.npz",
+                    lambda number=number, seed=seed: _factors(
+                        trainer, network(seed), dim, number, f"{what}, model {number + 1} of {checkpoints}", progress
+                    ),
+                )
+                for number, seed in enumerate(seeds[:checkpoints])
+            ]
+        )
 
     base = f"{recipe.hash}-{workspace.manifest['parts']['base'].get('digest')}"
-    rows = {"trained": before, "untrained": of_each("untrained", recipe.hash, trainer, lambda seed: trainer.untrained(
-        seed).eval())}
+    rows = {
+        "trained": before,
+        "untrained": of_each("untrained", recipe.hash, trainer, lambda seed: trainer.untrained(seed).eval()),
+    }
     if len(seeds) == 2 * checkpoints:
         rows["other"] = _scores(trained[checkpoints:])
     planted = plant(workspace, before, each)
@@ -89,9 +111,17 @@ def measure(workspace, checkpoints: int = CHECKPOINTS, dim: int = DIM, each: int
     for method, name in zip(SIMILAR, names):
         methods[name] = workspace.ranking(name).scores, METHODS[method](larger, features).scores
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
-        return {"checkpoints": checkpoints, "dim": dim, "k": K, "features": features, "seeds": seeds[:checkpoints],
-                "untrained": untrained(workspace, rows, names, resamples), "copies": len(larger.copy_of),
-                "each": each, "duplicates": {name: diluted(larger, planted, *one) for name, one in methods.items()}}
+        return {
+            "checkpoints": checkpoints,
+            "dim": dim,
+            "k": K,
+            "features": features,
+            "seeds": seeds[:checkpoints],
+            "untrained": untrained(workspace, rows, names, resamples),
+            "copies": len(larger.copy_of),
+            "each": each,
+            "duplicates": {name: diluted(larger, planted, *one) for name, one in methods.items()},
+        }
 
 
 def untrained(workspace, rows: dict[str, np.ndarray], names: list[str], resamples: int = 500) -> dict:
@@ -106,29 +136,47 @@ def untrained(workspace, rows: dict[str, np.ndarray], names: list[str], resample
     """
     n = workspace.n_train
     targets = np.sort(np.random.default_rng(DRAW).permutation(workspace.n_val)[:TARGETS])
-    pairs = {name: compared([(rows["trained"][target], rows[name][target]) for target in targets])
-             for name in ("untrained", "other") if name in rows}
+    pairs = {
+        name: compared([(rows["trained"][target], rows[name][target]) for target in targets])
+        for name in ("untrained", "other")
+        if name in rows
+    }
     if "other" in rows:
         pairs["unrelated"] = compared([(rows["other"][target], rows["untrained"][target]) for target in targets])
-    blind = Workspace(workspace.path, {**workspace.manifest, "parts": {
-        part: about for part, about in workspace.manifest["parts"].items() if part.startswith("features/")}})
+    blind = Workspace(
+        workspace.path,
+        {
+            **workspace.manifest,
+            "parts": {
+                part: about for part, about in workspace.manifest["parts"].items() if part.startswith("features/")
+            },
+        },
+    )
     for name in names:  # `scores` among the candidates, those of the true class
-        pairs[name] = compared([(workspace.ranking(name).scores(target), blind.ranking(name).scores(target))
-                                for target in targets])
+        pairs[name] = compared(
+            [(workspace.ranking(name).scores(target), blind.ranking(name).scores(target)) for target in targets]
+        )
     scored, ceiling = None, None
     if "lds" in workspace.manifest["parts"]:
         masks, margins = held_out(workspace)
         found = {name: lds.lds(masks, margins, one, resamples=resamples) for name, one in rows.items()}
         scored, ceiling = {name: {"lds": one.mean, "ci": one.ci} for name, one in found.items()}, lds.ceiling(margins)
     k = min(K, n)
-    return {"targets": len(targets), "chance": k / (2 * n - k), "pairs": pairs, "lds": scored,
-            "ceiling": ceiling and ceiling.mean}
+    return {
+        "targets": len(targets),
+        "chance": k / (2 * n - k),
+        "pairs": pairs,
+        "lds": scored,
+        "ceiling": ceiling and ceiling.mean,
+    }
 
 
 def compared(pairs) -> dict:
     """Jaccard of the first K and Spearman's correlation of all, over pairs of score rows, as `agreement.means`."""
-    return {"jaccard": means(np.array([jaccard(first(a, K), first(b, K)) for a, b in pairs])),
-            "spearman": means(np.array([spearmanr(a, b).statistic for a, b in pairs]))}
+    return {
+        "jaccard": means(np.array([jaccard(first(a, K), first(b, K)) for a, b in pairs])),
+        "spearman": means(np.array([spearmanr(a, b).statistic for a, b in pairs])),
+    }
 
 
 def plant(workspace, scores: np.ndarray, each: int = EACH) -> list[tuple[int, int, int]]:
@@ -144,8 +192,10 @@ def plant(workspace, scores: np.ndarray, each: int = EACH) -> list[tuple[int, in
             found.append((target, image, COPIES[len(found) % len(COPIES)]))
             taken.add(image)
     if len(found) < each * len(COPIES):
-        raise UserError(f"{each * len(COPIES)} targets with different images that help most are needed, and there are "
-                        f"{len(found)}; use a workspace with more validation images")
+        raise UserError(
+            f"{each * len(COPIES)} targets with different images that help most are needed, and there are "
+            f"{len(found)}; use a workspace with more validation images"
+        )
     return found
 
 
@@ -155,10 +205,17 @@ def enlarged(workspace, planted, features: str) -> SimpleNamespace:
     copy_of = np.concatenate([np.full(count, image) for _, image, count in planted])
     every, known = np.concatenate([np.arange(workspace.n_train), copy_of]), workspace.feature(features)
     held = Features(features, np.asarray(known.train)[every], known.val)
-    return SimpleNamespace(train_images=np.asarray(workspace.train_images)[every], n_train=len(every),
-                           train_labels=workspace.train_labels[every], val_images=workspace.val_images,
-                           val_labels=workspace.val_labels, n_val=workspace.n_val, classes=workspace.classes,
-                           feature={features: held}.__getitem__, copy_of=copy_of)
+    return SimpleNamespace(
+        train_images=np.asarray(workspace.train_images)[every],
+        n_train=len(every),
+        train_labels=workspace.train_labels[every],
+        val_images=workspace.val_images,
+        val_labels=workspace.val_labels,
+        n_val=workspace.n_val,
+        classes=workspace.classes,
+        feature={features: held}.__getitem__,
+        copy_of=copy_of,
+    )
 
 
 def diluted(larger, planted, before: Callable, after: Callable) -> dict:
@@ -170,17 +227,27 @@ def diluted(larger, planted, before: Callable, after: Callable) -> dict:
     for target, image, count in planted:
         same = np.append(image, n + np.flatnonzero(larger.copy_of == image))
         then, now = before(target), after(target)
-        found[count].append([now[image] / then[image], now[same].sum() / then[image],
-                             np.isin(first(now, K), same).sum()])
-    return {str(count): {name: means(np.array(values)) for name, values in zip(("one", "sum", "places"), zip(*some))}
-            for count, some in found.items() if some}
+        found[count].append(
+            [now[image] / then[image], now[same].sum() / then[image], np.isin(first(now, K), same).sum()]
+        )
+    return {
+        str(count): {name: means(np.array(values)) for name, values in zip(("one", "sum", "places"), zip(*some))}
+        for count, some in found.items()
+        if some
+    }
 
 
 def _factors(trainer, network, dim, number, what, progress) -> dict:
     from attribution.rankings import trak
 
-    return trak.factors(trainer, network, trainer.val_labels.numpy(), dim, number,
-                        progress=lambda *at: progress(f"TRAK, {what}: images", *at))
+    return trak.factors(
+        trainer,
+        network,
+        trainer.val_labels.numpy(),
+        dim,
+        number,
+        progress=lambda *at: progress(f"TRAK, {what}: images", *at),
+    )
 
 
 def _scores(factors: list[dict]) -> np.ndarray:
@@ -196,10 +263,21 @@ def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -
     """Keeps what was measured as the part "sanity", where a user's parts go, or as record(part, file, answer, about)
     stores it; about: further provenance."""
     parts, names = workspace.manifest["parts"], [f"{method}-{answer['features']}" for method in SIMILAR]
-    keep_answer(workspace, PART, FILE, answer, {
-        **({"halves": halves(workspace)} if "lds" in parts else {}), "base": parts["base"].get("digest"),
-        "recipe": workspace.recipe, "hash": recipes.get(workspace.recipe).hash,
-        "of": {name: workspace.ranking(name).version for name in names}, **about}, record)
+    keep_answer(
+        workspace,
+        PART,
+        FILE,
+        answer,
+        {
+            **({"halves": halves(workspace)} if "lds" in parts else {}),
+            "base": parts["base"].get("digest"),
+            "recipe": workspace.recipe,
+            "hash": recipes.get(workspace.recipe).hash,
+            "of": {name: workspace.ranking(name).version for name in names},
+            **about,
+        },
+        record,
+    )
 
 
 def stored(workspace) -> dict | None:

@@ -19,8 +19,10 @@ ADDRESS = "127.0.0.1"
 APP = Path(__file__).resolve().parent.parent / "app.py"
 #: `python -m streamlit`, told beforehand that pages/ is ours to route: otherwise a fresh server's first visitor, coming
 #: by a deep link, is shown "Page not found" over the right page.
-STREAMLIT = ("from streamlit.runtime.pages_manager import PagesManager; PagesManager.uses_pages_directory = False; "
-             "from streamlit.web.cli import main; main(prog_name='streamlit')")
+STREAMLIT = (
+    "from streamlit.runtime.pages_manager import PagesManager; PagesManager.uses_pages_directory = False; "
+    "from streamlit.web.cli import main; main(prog_name='streamlit')"
+)
 #: Waits until the server is up, half a minute at most, and opens the browser; this process is the server by then.
 OPENER = f"""
 import socket, sys, time, webbrowser
@@ -51,8 +53,9 @@ def serve(port: int | str = 8501, workspace: str | Path | None = None, look_at: 
     print(f"Lineup is at {address} (results are kept in {os.environ['LINEUP_DATA']}; Ctrl-C stops it)")
     sys.stdout.flush()
     if look_at:
-        subprocess.Popen([sys.executable, "-c", OPENER, address, str(port)], stdout=subprocess.DEVNULL,
-                         stderr=subprocess.DEVNULL)
+        subprocess.Popen(
+            [sys.executable, "-c", OPENER, address, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
     os.chdir(APP.parent)  # where .streamlit/config.toml is found
     os.execv(sys.executable, [sys.executable, "-c", STREAMLIT, "run", APP.name, "--server.port", str(port)])
 
@@ -97,8 +100,9 @@ def check_data_folder() -> Path:
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
-        raise UserError(f"the data folder {folder} cannot be written ({error.strerror}); "
-                        "set LINEUP_DATA to a folder that can") from None
+        raise UserError(
+            f"the data folder {folder} cannot be written ({error.strerror}); set LINEUP_DATA to a folder that can"
+        ) from None
     return folder
 
 

@@ -21,6 +21,14 @@ def bring(workspace) -> None:
         if parquet.described(pq.read_schema(file)).get("labels") == labels:
             incoming = parquet.load(file, Declared(), imports.sizes(workspace))
             made_for = incoming.said.get("origin", {}).get("made_for")
-            imports.bring(workspace, incoming, file.stem, about={
-                "format": "parquet", "file": f"assets/results/{file.parent.name}/{file.name}", "made_for": made_for,
-                **made("workspace create")})
+            imports.bring(
+                workspace,
+                incoming,
+                file.stem,
+                about={
+                    "format": "parquet",
+                    "file": f"assets/results/{file.parent.name}/{file.name}",
+                    "made_for": made_for,
+                    **made("workspace create"),
+                },
+            )

@@ -79,10 +79,14 @@ def trouble(error: Exception, folder: Path | None = None) -> UserError:
     """
     folder = folder or data_folder()
     if damaged(error):
-        return UserError(f"the results in {folder} are damaged ({error}); put a copy of that folder back, or move it "
-                         "away to begin anew")
-    return UserError(f"the data folder {folder} cannot be used ({error}); make room there, "
-                     "or set LINEUP_DATA to a folder you may write to")
+        return UserError(
+            f"the results in {folder} are damaged ({error}); put a copy of that folder back, or move it "
+            "away to begin anew"
+        )
+    return UserError(
+        f"the data folder {folder} cannot be used ({error}); make room there, "
+        "or set LINEUP_DATA to a folder you may write to"
+    )
 
 
 def damaged(error: Exception) -> bool:
@@ -141,8 +145,10 @@ class Store:
         try:
             version = self.db.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, SCHEMA):  # nothing of it is touched
-                raise UserError(f"the results in {folder} have schema version {version}, and this Lineup reads "
-                                f"{SCHEMA}; set LINEUP_DATA to another folder, or use the Lineup that wrote them")
+                raise UserError(
+                    f"the results in {folder} have schema version {version}, and this Lineup reads "
+                    f"{SCHEMA}; set LINEUP_DATA to another folder, or use the Lineup that wrote them"
+                )
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
             if version == 0:
@@ -188,15 +194,30 @@ class Store:
 
     def get(self, key: str) -> Retraining | None:
         """The retraining `key`, or None if it has not been done."""
-        row = self.db.execute("SELECT key, seed, predicted, margins, seconds, device, library, threads, created "
-                              "FROM retrainings WHERE key = ?", (key,)).fetchone()
+        row = self.db.execute(
+            "SELECT key, seed, predicted, margins, seconds, device, library, threads, created "
+            "FROM retrainings WHERE key = ?",
+            (key,),
+        ).fetchone()
         if row is None:
             return None
         margins = np.frombuffer(row[3], np.float16)
         return Retraining(row[0], row[1], predictions(row[2], len(margins)), margins, *row[4:])
 
-    def put(self, recipe: str, edit: Edit, seed: int, *, predicted, margins, seconds, device, library, threads,
-            out_of_subset: np.ndarray | None = None) -> bool:
+    def put(
+        self,
+        recipe: str,
+        edit: Edit,
+        seed: int,
+        *,
+        predicted,
+        margins,
+        seconds,
+        device,
+        library,
+        threads,
+        out_of_subset: np.ndarray | None = None,
+    ) -> bool:
         """Keeps a retraining; False, and nothing changes, where it is there already.
 
         out_of_subset: float [k, classes], probabilities of the removed training images, in the order of edit.indices;
@@ -205,8 +226,19 @@ class Store:
         """
         body = zlib.compress(json.dumps(edit.to_json()).encode())
         classes = np.asarray(predicted, np.min_scalar_type(int(np.max(predicted))))
-        row = (self.key(recipe, edit, seed), recipe, edit.hash, seed, classes.tobytes(),
-               np.asarray(margins, np.float16).tobytes(), seconds, device, library, threads, time.time())
+        row = (
+            self.key(recipe, edit, seed),
+            recipe,
+            edit.hash,
+            seed,
+            classes.tobytes(),
+            np.asarray(margins, np.float16).tobytes(),
+            seconds,
+            device,
+            library,
+            threads,
+            time.time(),
+        )
         with self.transaction():
             places = ",".join("?" * len(row))
             if not self.db.execute(f"INSERT OR IGNORE INTO retrainings VALUES ({places})", row).rowcount:
@@ -225,8 +257,9 @@ class Store:
         sums, counts = np.pad(sums, ((0, grow), (0, 0))), np.pad(counts, (0, grow))
         sums[list(edit.indices)] += probabilities
         counts[list(edit.indices)] += 1
-        self.db.execute("INSERT OR REPLACE INTO out_of_subset VALUES (?, ?, ?)",
-                        (recipe, sums.tobytes(), counts.tobytes()))
+        self.db.execute(
+            "INSERT OR REPLACE INTO out_of_subset VALUES (?, ?, ?)", (recipe, sums.tobytes(), counts.tobytes())
+        )
 
     def out_of_subset(self, recipe: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Sums float64 [n, classes] and counts int64 [n]: class probabilities of training images, over the models that
@@ -254,21 +287,26 @@ class Store:
         """Median seconds of the last 100 retrainings under small edits, and how many they are; None without any."""
         rows = self.db.execute(
             "SELECT seconds FROM retrainings JOIN edits ON edits.hash = retrainings.edit WHERE recipe = ? AND k <= ? "
-            "ORDER BY created DESC LIMIT 100", (recipe, k_at_most)).fetchall()
+            "ORDER BY created DESC LIMIT 100",
+            (recipe, k_at_most),
+        ).fetchall()
         return (float(np.median(rows)), len(rows)) if rows else None
 
     # -- supports
 
     def put_support(self, recipe, ranking, target, kind, protocol, k_max, body: dict) -> None:
         """Keeps the answer of a support search, a JSON-serialisable dict."""
-        self.db.execute("INSERT OR REPLACE INTO supports VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                        (recipe, ranking, target, kind, protocol, k_max, json.dumps(body), time.time()))
+        self.db.execute(
+            "INSERT OR REPLACE INTO supports VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (recipe, ranking, target, kind, protocol, k_max, json.dumps(body), time.time()),
+        )
 
     def supports(self, recipe: str) -> list[dict]:
         """All answers of support searches under a recipe, each with ranking, target, kind, protocol, k_max, created,
         and the `version` of the ranking it was found with."""
-        rows = self.db.execute("SELECT ranking, target, kind, protocol, k_max, created, body FROM supports "
-                               "WHERE recipe = ?", (recipe,)).fetchall()
+        rows = self.db.execute(
+            "SELECT ranking, target, kind, protocol, k_max, created, body FROM supports WHERE recipe = ?", (recipe,)
+        ).fetchall()
         names = ("ranking", "target", "kind", "protocol", "k_max", "created")
         return [{"version": None, **json.loads(row[-1]), **dict(zip(names, row))} for row in rows]
 
@@ -280,19 +318,24 @@ class Store:
 
     def put_answer(self, recipe: str, question: dict, body: dict) -> None:
         """Keeps the answer to a question that is no plain support search; both JSON-serialisable dicts."""
-        self.db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
-                        (recipe, json.dumps(question, sort_keys=True), json.dumps(body), time.time()))
+        self.db.execute(
+            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
+            (recipe, json.dumps(question, sort_keys=True), json.dumps(body), time.time()),
+        )
 
     def answer(self, recipe: str, question: dict) -> dict | None:
         """The answer kept to exactly this question, with `created`, or None."""
-        row = self.db.execute("SELECT body, created FROM answers WHERE recipe = ? AND question = ?",
-                              (recipe, json.dumps(question, sort_keys=True))).fetchone()
+        row = self.db.execute(
+            "SELECT body, created FROM answers WHERE recipe = ? AND question = ?",
+            (recipe, json.dumps(question, sort_keys=True)),
+        ).fetchone()
         return {**json.loads(row[0]), "created": row[1]} if row else None
 
     def answers(self, recipe: str, verb: str) -> list[tuple[dict, dict]]:
         """(question, answer) of all answers to questions of a verb, oldest first."""
-        rows = self.db.execute("SELECT question, body, created FROM answers WHERE recipe = ? ORDER BY created",
-                               (recipe,)).fetchall()
+        rows = self.db.execute(
+            "SELECT question, body, created FROM answers WHERE recipe = ? ORDER BY created", (recipe,)
+        ).fetchall()
         found = [(json.loads(question), {**json.loads(body), "created": created}) for question, body, created in rows]
         return [one for one in found if one[0]["verb"] == verb]
 
@@ -303,13 +346,15 @@ class Store:
         it is paused, it goes on."""
         body = json.dumps(spec, sort_keys=True)
         with self.transaction():
-            same = self.db.execute(f"SELECT id FROM jobs WHERE ({TO_DO} OR state = 'paused') AND what = ? AND spec = ?",
-                                   (what, body)).fetchone()
+            same = self.db.execute(
+                f"SELECT id FROM jobs WHERE ({TO_DO} OR state = 'paused') AND what = ? AND spec = ?", (what, body)
+            ).fetchone()
             if same:
                 self.resume_job(same[0])
                 return same[0]
-            return self.db.execute("INSERT INTO jobs (spec, what, state, created) VALUES (?, ?, 'queued', ?)",
-                                   (body, what, time.time())).lastrowid
+            return self.db.execute(
+                "INSERT INTO jobs (spec, what, state, created) VALUES (?, ?, 'queued', ?)", (body, what, time.time())
+            ).lastrowid
 
     def job(self, number: int) -> Job | None:
         """The job `number`, or None."""
@@ -330,8 +375,9 @@ class Store:
 
     def of_verb(self, verb: str, limit: int) -> list[Job]:
         """The jobs of a verb, those first that have not ended, and the newest first."""
-        return self._jobs(f"WHERE {VERB} = ? ORDER BY state IN ('done', 'cancelled', 'failed'), id DESC LIMIT ?",
-                          (verb, limit))
+        return self._jobs(
+            f"WHERE {VERB} = ? ORDER BY state IN ('done', 'cancelled', 'failed'), id DESC LIMIT ?", (verb, limit)
+        )
 
     def next_job(self, verbs: Iterable[str], among: bool, besides: Iterable[int] = ()) -> Job | None:
         """The oldest job under way, else the oldest queued one, that is none of the numbers `besides`; or None. Its
@@ -375,14 +421,21 @@ class Store:
         return [row[0] for row in self.db.execute("SELECT id FROM jobs WHERE state = 'cancelling' ORDER BY id")]
 
     def _jobs(self, where, values) -> list[Job]:
-        rows = self.db.execute("SELECT id, spec, what, state, done, total, message, created, started, finished "
-                               f"FROM jobs {where}", values).fetchall()
+        rows = self.db.execute(
+            f"SELECT id, spec, what, state, done, total, message, created, started, finished FROM jobs {where}", values
+        ).fetchall()
         return [Job(row[0], json.loads(row[1]), *row[2:]) for row in rows]
 
     def start_job(self, number: int, total: int) -> bool:
         """Notes that a job is under way, of `total` parts. False where it was paused or cancelled meanwhile."""
-        return self.db.execute("UPDATE jobs SET state = 'running', started = coalesce(started, ?), total = ?, done = 0 "
-                               f"WHERE id = ? AND {TO_DO}", (time.time(), total, number)).rowcount > 0
+        return (
+            self.db.execute(
+                "UPDATE jobs SET state = 'running', started = coalesce(started, ?), total = ?, done = 0 "
+                f"WHERE id = ? AND {TO_DO}",
+                (time.time(), total, number),
+            ).rowcount
+            > 0
+        )
 
     def progress_job(self, number: int, done: int) -> None:
         """Notes how many parts of a job are done."""
@@ -390,24 +443,40 @@ class Store:
 
     def finish_job(self, number: int, state: str, message: str = "") -> None:
         """Ends a job as done, failed or cancelled."""
-        self.db.execute("UPDATE jobs SET state = ?, message = ?, finished = ? WHERE id = ?",
-                        (state, message, time.time(), number))
+        self.db.execute(
+            "UPDATE jobs SET state = ?, message = ?, finished = ? WHERE id = ?", (state, message, time.time(), number)
+        )
 
     def pause_job(self, number: int) -> bool:
         """Asks for nothing more of a job to be started until it is resumed. False when it is not queued or running."""
-        return self.db.execute(f"UPDATE jobs SET state = 'paused', finished = ? WHERE id = ? AND {TO_DO}",
-                               (time.time(), number)).rowcount > 0
+        return (
+            self.db.execute(
+                f"UPDATE jobs SET state = 'paused', finished = ? WHERE id = ? AND {TO_DO}", (time.time(), number)
+            ).rowcount
+            > 0
+        )
 
     def resume_job(self, number: int) -> bool:
         """Queues a paused job again, at its old place. False when it is not paused."""
-        return self.db.execute("UPDATE jobs SET state = 'queued', started = started + ? - finished, finished = NULL "
-                               "WHERE id = ? AND state = 'paused'", (time.time(), number)).rowcount > 0
+        return (
+            self.db.execute(
+                "UPDATE jobs SET state = 'queued', started = started + ? - finished, finished = NULL "
+                "WHERE id = ? AND state = 'paused'",
+                (time.time(), number),
+            ).rowcount
+            > 0
+        )
 
     def cancel_job(self, number: int) -> bool:
         """Asks for a job to be stopped; the runner does it. False when there is nothing to stop."""
-        return self.db.execute("UPDATE jobs SET state = 'cancelling', started = started + ? - coalesce(finished, ?), "
-                               f"finished = NULL WHERE id = ? AND ({TO_DO} OR state = 'paused')",
-                               (now := time.time(), now, number)).rowcount > 0
+        return (
+            self.db.execute(
+                "UPDATE jobs SET state = 'cancelling', started = started + ? - coalesce(finished, ?), "
+                f"finished = NULL WHERE id = ? AND ({TO_DO} OR state = 'paused')",
+                (now := time.time(), now, number),
+            ).rowcount
+            > 0
+        )
 
     # -- what is running now
 
@@ -446,7 +515,7 @@ class Store:
 
     def tried(self) -> list[str]:
         """The keys of the trainings whose worker died, and which have not succeeded since."""
-        return [key for key, in self.db.execute("SELECT key FROM tries")]
+        return [key for (key,) in self.db.execute("SELECT key FROM tries")]
 
     def transaction(self):
         """A context manager: all of it or nothing, one writer at a time."""

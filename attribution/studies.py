@@ -28,8 +28,13 @@ class Study:
     @property
     def version(self) -> str:
         """Changes whenever a result does."""
-        return repr([(kind, name, sorted((t, one and (one.status, one.support)) for t, one in found.items()))
-                     for kind, rankings in self.tables.items() for name, found in rankings.items()])
+        return repr(
+            [
+                (kind, name, sorted((t, one and (one.status, one.support)) for t, one in found.items()))
+                for kind, rankings in self.tables.items()
+                for name, found in rankings.items()
+            ]
+        )
 
 
 def study(workspace, store, protocol: str | None = None, recipe: str | None = None) -> Study:
@@ -56,8 +61,11 @@ def study(workspace, store, protocol: str | None = None, recipe: str | None = No
     for job in asked:
         spec = job.spec
         pairs = [(kind, ranking) for kind in spec["kinds"] for ranking in spec["rankings"]]
-        whole = {target for target in spec["targets"]
-                 if not job.ended or all(target in known[kind].get(ranking, {}) for kind, ranking in pairs)}
+        whole = {
+            target
+            for target in spec["targets"]
+            if not job.ended or all(target in known[kind].get(ranking, {}) for kind, ranking in pairs)
+        }
         for pair in pairs:
             if whole:
                 wanted.setdefault(pair, set()).update(whole)
@@ -69,15 +77,19 @@ def study(workspace, store, protocol: str | None = None, recipe: str | None = No
         names = [name for at, name in wanted if at == kind]
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
         if names:
-            found.tables[kind] = {name: {target: known.get(kind, {}).get(name, {}).get(target)
-                                         for target in sorted(wanted[kind, name])} for name in names}
+            found.tables[kind] = {
+                name: {target: known.get(kind, {}).get(name, {}).get(target) for target in sorted(wanted[kind, name])}
+                for name in names
+            }
     return found
 
 
 def only(found: Study, names) -> Study:
     """The study of these rankings alone, without kinds that none of them was studied for."""
-    tables = {kind: {name: results for name, results in table.items() if name in names}
-              for kind, table in found.tables.items()}
+    tables = {
+        kind: {name: results for name, results in table.items() if name in names}
+        for kind, table in found.tables.items()
+    }
     return replace(found, tables={kind: table for kind, table in tables.items() if table})
 
 
@@ -90,8 +102,10 @@ def chosen(workspace, found: Study, names: list[str] | None = None) -> Study:
     studied = dict.fromkeys(name for table in found.tables.values() for name in table)
     for name in names:
         if name not in studied:
-            raise UserError(f"{name} was not studied under the protocol {found.protocol}; there is "
-                            f"{', '.join(studied) or 'no study'}")
+            raise UserError(
+                f"{name} was not studied under the protocol {found.protocol}; there is "
+                f"{', '.join(studied) or 'no study'}"
+            )
     return only(found, names)
 
 
@@ -99,8 +113,14 @@ def report(workspace, store, protocol: str | None = None, names: list[str] | Non
     """`evaluate supports` of design.md: AUC, interval, median, censoring and wins, for each kind of support. names: as
     `chosen`."""
     found = chosen(workspace, study(workspace, store, protocol), names)
-    return {"recipe": workspace.recipe, "recipe_hash": recipes.get(workspace.recipe).hash, "protocol": found.protocol,
-            "K": found.k_max, "planted": workspace.planted, "kinds": evaluate(found)}
+    return {
+        "recipe": workspace.recipe,
+        "recipe_hash": recipes.get(workspace.recipe).hash,
+        "protocol": found.protocol,
+        "K": found.k_max,
+        "planted": workspace.planted,
+        "kinds": evaluate(found),
+    }
 
 
 def paper_report(folders: dict[str, Path], k_max: int) -> dict:
@@ -137,9 +157,15 @@ def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, d
         best = None
         for protocol, one in found.items():
             tables = one.tables.get(kind, {})
-            done = {name: {target for target, got in tables[name].items()
-                           if got is not None and got.status not in curves.NOTHING}
-                    for name in names if name in tables}
+            done = {
+                name: {
+                    target
+                    for target, got in tables[name].items()
+                    if got is not None and got.status not in curves.NOTHING
+                }
+                for name in names
+                if name in tables
+            }
             enough = max(map(len, done.values()), default=0) / 2
             done = {name: targets for name, targets in done.items() if targets and len(targets) >= enough}
             common = set.intersection(*done.values()) if done else set()
@@ -150,8 +176,13 @@ def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, d
             tables, k_max = found[protocol].tables[kind], found[protocol].k_max
             rows = {name: curves.summary([tables[name][target] for target in common], k_max) for name in studied}
             going = {target for name in studied for target, got in tables[name].items() if got is None}
-            answer[kind] = {"protocol": protocol, "K": k_max, "targets": len(common), "unfinished": len(going),
-                            "rankings": rows}
+            answer[kind] = {
+                "protocol": protocol,
+                "K": k_max,
+                "targets": len(common),
+                "unfinished": len(going),
+                "rankings": rows,
+            }
     return answer
 
 
@@ -167,18 +198,19 @@ def evaluate(found: Study) -> dict[str, dict]:
 def pairs(wins: dict) -> list[dict]:
     """`curves.wins` with each pair once: its rows, and "a", "b", and "p_holm", the sign test's p over all pairs."""
     names = list(wins)
-    rows = [{"a": a, "b": b, **wins[a][b]} for at, a in enumerate(names) for b in names[at + 1:]]
+    rows = [{"a": a, "b": b, **wins[a][b]} for at, a in enumerate(names) for b in names[at + 1 :]]
     return [row | {"p_holm": p} for row, p in zip(rows, curves.holm([row["p"] for row in rows]))]
 
 
 def points(results: dict[int, Support | None], k_max: int) -> list[tuple[int, float, int, str]]:
     """The steps of a support CDF: (k, share of targets flipped by then, target, status), a flipped target each."""
     done = {target: one for target, one in results.items() if one is not None and one.status not in curves.NOTHING}
-    flipped = sorted((one.support, target) for target, one in done.items()
-                     if one.support is not None and one.support <= k_max)
+    flipped = sorted(
+        (one.support, target) for target, one in done.items() if one.support is not None and one.support <= k_max
+    )
     return [(k, at / len(done), target, done[target].status) for at, (k, target) in enumerate(flipped, 1)]
 
 
 def status_of(one: Support | None) -> str:
-    """"unfinished", or the answer's status."""
+    """ "unfinished", or the answer's status."""
     return "unfinished" if one is None else one.status

@@ -64,8 +64,9 @@ class Support:
     others: list | None = None
 
 
-def search(label, k_max=K, *, protocol="default", already_wrong=False, repair=False, seeds=SEEDS,
-           confirm_seeds=CONFIRM_SEEDS):
+def search(
+    label, k_max=K, *, protocol="default", already_wrong=False, repair=False, seeds=SEEDS, confirm_seeds=CONFIRM_SEEDS
+):
     """Return the generator that searches one target's support; it ends with a `Support`.
 
     label          the target's true class

@@ -55,8 +55,10 @@ def table(workspace, store: Store | None = None, recipe: str | None = None) -> "
     whole = pd.concat([part.astype(dict.fromkeys(SIZES, "Int64")) for part in parts], ignore_index=True)
     versions = _versions(workspace, whole.ranking.unique())
     whole["version"] = whole["version"].astype(object).where(whole["version"].notna(), None)
-    whole["others"] = [None if pd.isna(ends).all() else [None if pd.isna(k) else int(k) for k in ends]
-                       for ends in map(np.atleast_1d, whole["others"])]
+    whole["others"] = [
+        None if pd.isna(ends).all() else [None if pd.isna(k) else int(k) for k in ends]
+        for ends in map(np.atleast_1d, whole["others"])
+    ]
     current = [name in versions and versions[name] == version for name, version in zip(whole.ranking, whole.version)]
     return whole[current].drop_duplicates(ASKED, keep="last").reset_index(drop=True)
 
@@ -109,8 +111,12 @@ def find(workspace, store: Store, recipe: str | None = None, **asked) -> dict | 
         return None
     row = found.iloc[0].to_dict()
     numbers = {name: None if found[name].isna().iloc[0] else int(row[name]) for name in SIZES}
-    return {**row, **{name: int(row[name]) for name in ("target", "k_max", "trainings")}, **numbers,
-            "created": float(row["created"])}
+    return {
+        **row,
+        **{name: int(row[name]) for name in ("target", "k_max", "trainings")},
+        **numbers,
+        "created": float(row["created"]),
+    }
 
 
 def keep(store: Store, spec: dict, version: str | None, answer: dict) -> None:

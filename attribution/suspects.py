@@ -42,8 +42,9 @@ def suspects(workspace, target: int, detector: str) -> list[Suspect]:
     workspace.check_base()
     label, said = workspace.val_labels[target], workspace.base.prediction[target]
     if said == label:
-        raise UserError(f"target {target} is predicted right, as {workspace.classes[label]}; suspects are of wrong "
-                        "predictions")
+        raise UserError(
+            f"target {target} is predicted right, as {workspace.classes[label]}; suspects are of wrong predictions"
+        )
     found, named = detectors.load(workspace, detector), {}
     for name in accusers(workspace):
         if target in workspace.ranking(name).targets:
@@ -51,8 +52,18 @@ def suspects(workspace, target: int, detector: str) -> list[Suspect]:
                 named.setdefault(int(image), []).append(name)
     order = detectors.order(found.scores)[: most(workspace)].tolist()
     suggestion = queues.suggestions_of(workspace, found)
-    return [Suspect(image, int(workspace.train_labels[image]), int(suggestion[image]), float(found.scores[image]),
-                    place, tuple(named[image])) for place, image in enumerate(order, 1) if image in named]
+    return [
+        Suspect(
+            image,
+            int(workspace.train_labels[image]),
+            int(suggestion[image]),
+            float(found.scores[image]),
+            place,
+            tuple(named[image]),
+        )
+        for place, image in enumerate(order, 1)
+        if image in named
+    ]
 
 
 def accusers(workspace) -> list[str]:

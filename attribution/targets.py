@@ -12,8 +12,14 @@ from attribution.workspace import Workspace
 KINDS = ("all", "right", "wrong", "unstable", "tested", "ranked")
 
 
-def choose(ws: Workspace, kind: str = "all", label: int | None = None, predicted: int | None = None,
-           confidence: tuple[float, float] = (0.0, 1.0), tested: Iterable[int] = ()) -> np.ndarray:
+def choose(
+    ws: Workspace,
+    kind: str = "all",
+    label: int | None = None,
+    predicted: int | None = None,
+    confidence: tuple[float, float] = (0.0, 1.0),
+    tested: Iterable[int] = (),
+) -> np.ndarray:
     """The validation images that fit, int64 [m], ascending.
 
     label and predicted are class numbers or None for any; confidence bounds the mean probability of the predicted

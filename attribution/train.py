@@ -71,16 +71,18 @@ class Trainer:
     def prepare(self, images) -> torch.Tensor:
         """uint8 [n, H, W] or [n, H, W, 3] -> normalised bfloat16 [n, channels, H, W], channels last, on the device."""
         n, height, width, channels = (*images.shape, 1)[:4]
-        prepared = torch.empty((n, channels, height, width), dtype=torch.bfloat16, device=self.device,
-                               memory_format=torch.channels_last)
+        prepared = torch.empty(
+            (n, channels, height, width), dtype=torch.bfloat16, device=self.device, memory_format=torch.channels_last
+        )
         for start in range(0, n, BLOCK):
             block = torch.as_tensor(np.array(images[start : start + BLOCK]), dtype=torch.float32)
             block = block.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
             prepared[start : start + BLOCK] = ((block / 255 - self.mean) / self.spread).to(torch.bfloat16)
         return prepared
 
-    def run(self, edit: Edit | None = None, seed: int = 0,
-            on_epoch: Callable[[int, int], None] | None = None) -> Outcome:
+    def run(
+        self, edit: Edit | None = None, seed: int = 0, on_epoch: Callable[[int, int], None] | None = None
+    ) -> Outcome:
         """Trains on the edited training set and predicts all validation images.
 
         on_epoch(done, epochs) is called after each epoch. Raises UserError where the edit does not fit the data, where
@@ -91,8 +93,9 @@ class Trainer:
         answer = self._predict(network)
         return Outcome(*answer, time.perf_counter() - start, network, self.kind)
 
-    def run_many(self, edit: Edit | None, seeds: Sequence[int],
-                 on_epoch: Callable[[int, int], None] | None = None) -> list[Outcome]:
+    def run_many(
+        self, edit: Edit | None, seeds: Sequence[int], on_epoch: Callable[[int, int], None] | None = None
+    ) -> list[Outcome]:
         """As `run` for each of the seeds, trained at once: many small models fill a GPU that one does not.
 
         They are the same models up to the rounding of other kernels, which training then enlarges: not bit for bit.
@@ -123,8 +126,14 @@ class Trainer:
         kept = torch.zeros(n, dtype=torch.bool)
         kept[keep] = True
         labels = torch.as_tensor(labels, device=self.device)
-        optimiser = torch.optim.SGD(weights, lr=recipe.learning_rate, momentum=recipe.momentum, foreach=True,
-                                    nesterov=recipe.nesterov, weight_decay=recipe.weight_decay)
+        optimiser = torch.optim.SGD(
+            weights,
+            lr=recipe.learning_rate,
+            momentum=recipe.momentum,
+            foreach=True,
+            nesterov=recipe.nesterov,
+            weight_decay=recipe.weight_decay,
+        )
         plans = [augment.Plan(recipe, n, *self.train_images.shape[2:], seed) for seed in seeds]
         per_epoch = max(1, len(keep) // recipe.batch_size)
         steps, step, mean = recipe.epochs * per_epoch, 0, Mean()
@@ -137,8 +146,9 @@ class Trainer:
                 optimiser.param_groups[0]["lr"] = recipe.learning_rate * triangle((step + 0.5) / steps, recipe.peak)
                 with self._mixed():
                     logits = network(augment.show(self.train_images, shown, recipe))
-                loss = functional.cross_entropy(logits.float(), labels[shown[:, augment.IMAGE]],
-                                                label_smoothing=recipe.label_smoothing)
+                loss = functional.cross_entropy(
+                    logits.float(), labels[shown[:, augment.IMAGE]], label_smoothing=recipe.label_smoothing
+                )
                 optimiser.zero_grad()
                 (loss * len(seeds)).backward()  # the sum of the seeds' means: each learns as if it were alone
                 optimiser.step()
@@ -196,8 +206,10 @@ class Trainer:
     def logits(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:
         """Logits averaged over the recipe's views of each image, float32 [n, classes], on the CPU."""
         with self._mixed():
-            parts = [torch.stack([network(view).float() for view in augment.views_at_test(batch, self.recipe)]).mean(0)
-                     for batch in images.split(PREDICT_BATCH)]
+            parts = [
+                torch.stack([network(view).float() for view in augment.views_at_test(batch, self.recipe)]).mean(0)
+                for batch in images.split(PREDICT_BATCH)
+            ]
         return torch.cat(parts).cpu()
 
 
@@ -228,8 +240,10 @@ def best_device() -> str:
 
 def brightness(images) -> tuple[float, float]:
     """Mean and standard deviation of all values of uint8 images, as shares of 255, a block at a time."""
-    counts = sum(np.bincount(np.asarray(images[start : start + BLOCK]).ravel(), minlength=256)
-                 for start in range(0, len(images), BLOCK))
+    counts = sum(
+        np.bincount(np.asarray(images[start : start + BLOCK]).ravel(), minlength=256)
+        for start in range(0, len(images), BLOCK)
+    )
     mean = (counts @ np.arange(256)) / counts.sum()
     return float(mean / 255), float(np.sqrt(counts @ (np.arange(256) - mean) ** 2 / counts.sum()) / 255)
 

@@ -49,8 +49,10 @@ def draw(workspace, store, names: list[str], count: int, seed: int) -> list[int]
         kept &= found == "stable"
     every = [target for target in random_stable(workspace, len(stable(workspace)), seed) if kept[target]]
     if not 1 <= count <= len(every):
-        raise UserError(f"{count} targets were asked for and {len(every)} are stable under {' and '.join(names)}; "
-                        f"give 1 to {len(every)}")
+        raise UserError(
+            f"{count} targets were asked for and {len(every)} are stable under {' and '.join(names)}; "
+            f"give 1 to {len(every)}"
+        )
     return every[:count]
 
 
@@ -87,7 +89,15 @@ def report(workspace, store, names: list[str], protocol: str | None = None) -> d
     """`evaluate transfer`: {"K", "protocol", "recipes": {name: {"hash", "kinds": as in `evaluate supports`}}}."""
     found = compare(workspace, store, names, protocol)
     first = next(iter(found.values()))
-    return {"K": first.k_max, "protocol": first.protocol, "planted": workspace.planted,
-            "recipes": {name: {"hash": recipes.get(name).hash,
-                               "kinds": {kind: curves.table(rankings, one.k_max)
-                                         for kind, rankings in one.tables.items()}} for name, one in found.items()}}
+    return {
+        "K": first.k_max,
+        "protocol": first.protocol,
+        "planted": workspace.planted,
+        "recipes": {
+            name: {
+                "hash": recipes.get(name).hash,
+                "kinds": {kind: curves.table(rankings, one.k_max) for kind, rankings in one.tables.items()},
+            }
+            for name, one in found.items()
+        },
+    }

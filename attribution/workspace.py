@@ -91,7 +91,7 @@ class BaseModels:
         return status(self.right, self.models)
 
     def status(self, target: int) -> str:
-        """"stable" (right in at least 9 of 10 models), "already_wrong" (at most 5 of 10) or "unstable" (between)."""
+        """ "stable" (right in at least 9 of 10 models), "already_wrong" (at most 5 of 10) or "unstable" (between)."""
         return str(self.statuses[target])
 
 
@@ -131,29 +131,38 @@ class Workspace:
             raise UserError(f"{path / 'workspace.json'} cannot be read ({error}); copy the workspace again") from None
         if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
             found = manifest.get("schema") if isinstance(manifest, dict) else None
-            raise UserError(f"the workspace at {path} has schema version {found}, and this Lineup reads {SCHEMA}; "
-                            "open it with the Lineup that made it, or build it again")
+            raise UserError(
+                f"the workspace at {path} has schema version {found}, and this Lineup reads {SCHEMA}; "
+                "open it with the Lineup that made it, or build it again"
+            )
         try:
             for part, about in manifest["parts"].items():
                 about.pop("home", None)  # only a part that was added here is elsewhere
                 if not PART.fullmatch(part):
-                    raise UserError(f"{path / 'workspace.json'} has a part {part!r}, which cannot be; "
-                                    "take the workspace from where it was made")
+                    raise UserError(
+                        f"{path / 'workspace.json'} has a part {part!r}, which cannot be; "
+                        "take the workspace from where it was made"
+                    )
                 for name, size in about.get("files", {}).items():
                     file = path / name
                     if Path(name).is_absolute() or ".." in Path(name).parts:
-                        raise UserError(f"{path / 'workspace.json'} names the file {name!r}, which is not in the "
-                                        "workspace; take it from where it was made")
+                        raise UserError(
+                            f"{path / 'workspace.json'} names the file {name!r}, which is not in the "
+                            "workspace; take it from where it was made"
+                        )
                     if not file.is_file() or file.stat().st_size != size:
                         state = "is missing" if not file.is_file() else f"has not the {size} bytes it should have"
-                        raise UserError(f"the workspace at {path} is incomplete: {name} ({part}) {state}; "
-                                        "copy it again")
+                        raise UserError(
+                            f"the workspace at {path} is incomplete: {name} ({part}) {state}; copy it again"
+                        )
             workspace = Workspace(path, manifest)
             workspace._add_parts()
             return workspace
         except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(f"{path / 'workspace.json'} is not as it should be ({type(error).__name__}: {error}); "
-                            "copy the workspace again") from None
+            raise UserError(
+                f"{path / 'workspace.json'} is not as it should be ({type(error).__name__}: {error}); "
+                "copy the workspace again"
+            ) from None
 
     # -- images and labels
 
@@ -179,9 +188,11 @@ class Workspace:
         """The folder with the images that are read in place. Raises UserError where they are not on this machine."""
         root = roots.find(self.fingerprint)
         if root is None:
-            raise UserError(f"the images of {self.name} are not on this machine, or not where they were; say where: "
-                            f"python -m attribution workspace locate --workspace {shlex.quote(str(self.path))} "
-                            "--root DIR")
+            raise UserError(
+                f"the images of {self.name} are not on this machine, or not where they were; say where: "
+                f"python -m attribution workspace locate --workspace {shlex.quote(str(self.path))} "
+                "--root DIR"
+            )
         return root
 
     def places(self, split: str) -> "pd.DataFrame":
@@ -194,8 +205,10 @@ class Workspace:
         n = {"train": self.n_train, "val": self.n_val}[split]
         images = reopen(self.manifest["dataset"]["images"].get(split), root, self.places(split))
         if images.shape != (n, *self.manifest["dataset"]["shape"]):
-            raise UserError(f"{self.path / 'images' / f'{split}.parquet'} does not say where the {n} images are; "
-                            "copy the workspace again")
+            raise UserError(
+                f"{self.path / 'images' / f'{split}.parquet'} does not say where the {n} images are; "
+                "copy the workspace again"
+            )
         return images
 
     @cached_property
@@ -205,8 +218,9 @@ class Workspace:
             file = self.path / f"{split}.parquet"
             tables[split] = read_table(file, "label", "source_index")
             if len(tables[split]) != n or not tables[split]["label"].isin(range(len(self.classes))).all():
-                raise UserError(f"{file} does not hold {n} labels from 0 to {len(self.classes) - 1}; "
-                                "copy the workspace again")
+                raise UserError(
+                    f"{file} does not hold {n} labels from 0 to {len(self.classes) - 1}; copy the workspace again"
+                )
         return tables
 
     @property
@@ -251,8 +265,10 @@ class Workspace:
     def check_base(self) -> None:
         """Raises UserError where there are no base models."""
         if not self.has_base:
-            raise UserError(f"the workspace {self.name} has no base models yet; train them with: "
-                            f"python -m attribution base train --workspace {shlex.quote(str(self.path))}")
+            raise UserError(
+                f"the workspace {self.name} has no base models yet; train them with: "
+                f"python -m attribution base train --workspace {shlex.quote(str(self.path))}"
+            )
 
     @cached_property
     def base(self) -> BaseModels:
@@ -272,8 +288,10 @@ class Workspace:
             raise UserError(f"no feature set {name!r} in {self.name}; it has {', '.join(self.features()) or 'none'}")
         if name not in self._features:  # kept: three rankings share one set
             if name == "pixels":
-                train, val = (np.asarray(images).reshape(len(images), -1) / np.float32(255)
-                              for images in (self.train_images, self.val_images))
+                train, val = (
+                    np.asarray(images).reshape(len(images), -1) / np.float32(255)
+                    for images in (self.train_images, self.val_images)
+                )
             else:
                 folder = self.folder(f"features/{name}")
                 train = read_array(folder / "train.npy", self.n_train, None)
@@ -308,8 +326,9 @@ class Workspace:
         try:
             number = int(target)
         except (TypeError, ValueError):
-            raise UserError(f"target {target!r} is not a number; "
-                            f"give a validation image, 0 to {self.n_val - 1}") from None
+            raise UserError(
+                f"target {target!r} is not a number; give a validation image, 0 to {self.n_val - 1}"
+            ) from None
         if not 0 <= number < self.n_val:
             raise UserError(f"target {number} is out of range; give a validation image, 0 to {self.n_val - 1}")
         return number
@@ -333,8 +352,10 @@ class Workspace:
     def check_free(self, part: str) -> None:
         """Raises UserError where a part of that name cannot be added."""
         if not self.is_free(part):
-            raise UserError(f"{self.name} brings a part called {part.split('/')[-1]}, which cannot be replaced; "
-                            "give another name, or work in a workspace of your own")
+            raise UserError(
+                f"{self.name} brings a part called {part.split('/')[-1]}, which cannot be replaced; "
+                "give another name, or work in a workspace of your own"
+            )
 
     def record(self, part: str, about: dict, files: list[str] = ()) -> None:
         """Writes the provenance of `part` into workspace.json, with the sizes of its `files` (paths inside) and, where
@@ -375,8 +396,9 @@ class Workspace:
         may not be changed."""
         home = self.folder(part)
         if home != self.added / part:
-            raise UserError(f"{part.split('/')[-1]} came with {self.name} and cannot be taken out; "
-                            "choose one that was added")
+            raise UserError(
+                f"{part.split('/')[-1]} came with {self.name} and cannot be taken out; choose one that was added"
+            )
         self.drop(part)
         shutil.rmtree(home, ignore_errors=True)
 
@@ -414,8 +436,9 @@ def described(home: Path, about: dict, files: list[str]) -> dict:
     return {**about, **({"digest": digest.hexdigest()[:16]} if files else {}), "files": sizes}
 
 
-def fingerprint(images: np.ndarray | Images, labels: np.ndarray, val_images: np.ndarray | Images,
-                val_labels: np.ndarray) -> str:
+def fingerprint(
+    images: np.ndarray | Images, labels: np.ndarray, val_images: np.ndarray | Images, val_labels: np.ndarray
+) -> str:
     """Hex digest of labels, their order, and of 1,000 to 2,000 evenly spaced images of each split, or all: of pixels,
     or where images are read in place of the bytes they are decoded from, which no decoder's version changes."""
     digest = hashlib.sha256()

@@ -20,8 +20,10 @@ from attribution.jobs import common
 SEEDS = 20
 DRAW = 29  # draws the images that are re-inspected
 #: who told the random arm which labels are wrong, and what that means
-ERRORS = {"planted": "of these the recorded planted errors are put right, all of them: an inspector who never errs",
-          "audit": "of their errors those are put right that the audit has corrected: it knows of no other"}
+ERRORS = {
+    "planted": "of these the recorded planted errors are put right, all of them: an inspector who never errs",
+    "audit": "of their errors those are put right that the audit has corrected: it knows of no other",
+}
 
 
 def correction(workspace, standing: dict) -> Edit:
@@ -29,13 +31,17 @@ def correction(workspace, standing: dict) -> Edit:
     with `action`, `label` and `conflict`; those in conflict and those that give the label already there change nothing.
     """
     settled = {item: one for item, one in standing.items() if not one.conflict}
-    relabelled = {item: one.label for item, one in settled.items()
-                  if one.action == "relabel" and one.label != workspace.train_labels[item]}
+    relabelled = {
+        item: one.label
+        for item, one in settled.items()
+        if one.action == "relabel" and one.label != workspace.train_labels[item]
+    }
     return correct(relabelled, [item for item, one in settled.items() if one.action == "remove"])
 
 
-def spec(workspace, standing: dict, seeds: int = SEEDS, uses_val: bool = False, recipe: str | None = None,
-         without=()) -> dict:
+def spec(
+    workspace, standing: dict, seeds: int = SEEDS, uses_val: bool = False, recipe: str | None = None, without=()
+) -> dict:
     """Train three arms under seeds 0 .. seeds - 1 each, for `attribution.jobs.submit`.
 
     standing: as `correction` takes it; uses_val: what the audit looked at was chosen with the first half of the
@@ -59,13 +65,26 @@ def spec(workspace, standing: dict, seeds: int = SEEDS, uses_val: bool = False, 
     random = [_reinspected(workspace, len(standing), seed, wrong) for seed in range(seeds)]
     settled = [one.action for one in standing.values() if not one.conflict]
     removed = workspace.n_train - len(kept)
-    return {**shared, "verb": "worth", "seeds": list(range(seeds)), "uses_val": bool(uses_val), "errors": known,
-            "decided": len(standing), "relabelled": corrected.k - removed, "removed": removed,
-            "kept": settled.count("keep"), "unsure": settled.count("unsure"),
-            "conflicts": len(standing) - len(settled), "correction": corrected.hash,
-            **({"without": [int(target) for target in without]} if len(without) else {}),
-            "arms": {"none": [nothing().to_json()], "corrected": [corrected.to_json()],
-                     "random": [edit.to_json() for edit in random]}}
+    return {
+        **shared,
+        "verb": "worth",
+        "seeds": list(range(seeds)),
+        "uses_val": bool(uses_val),
+        "errors": known,
+        "decided": len(standing),
+        "relabelled": corrected.k - removed,
+        "removed": removed,
+        "kept": settled.count("keep"),
+        "unsure": settled.count("unsure"),
+        "conflicts": len(standing) - len(settled),
+        "correction": corrected.hash,
+        **({"without": [int(target) for target in without]} if len(without) else {}),
+        "arms": {
+            "none": [nothing().to_json()],
+            "corrected": [corrected.to_json()],
+            "random": [edit.to_json() for edit in random],
+        },
+    }
 
 
 def _known_errors(workspace, corrected: Edit) -> tuple[str, Edit]:

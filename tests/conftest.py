@@ -34,8 +34,13 @@ def run_python():
     """run_python("-m", "attribution", "info") -> an object with code, out and err of that Python process."""
 
     def run(*arguments, **environment):
-        done = subprocess.run([sys.executable, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True,
-                              env={**os.environ, **environment})
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            env={**os.environ, **environment},
+        )
         return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
 
     return run

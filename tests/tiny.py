@@ -55,14 +55,34 @@ def write(folder: Path, base: bool = True, colour: bool = False) -> Workspace:
     helps = np.where(given == val_labels[:, None], 1, -1) / (1 + np.arange(TRAIN))
     np.save(folder / "rankings" / "trak-10" / "scores.npy", helps.astype(np.float16))
 
-    trak = {"method": "TRAK", "signed": True, "about": "10 models", "files": {},
-            "made_for": {"recipe": "demo-cnn", "data": "0" * 64, "seeds": [0]}}
+    trak = {
+        "method": "TRAK",
+        "signed": True,
+        "about": "10 models",
+        "files": {},
+        "made_for": {"recipe": "demo-cnn", "data": "0" * 64, "seeds": [0]},
+    }
     parts = {"features/moco": {}, "rankings/trak-10": trak, **({"supports": {"protocol": "default"}} if base else {})}
     fingerprint = ("c" if colour else "0") * 64  # pages cache pictures by it
-    (folder / "workspace.json").write_text(json.dumps({
-        "schema": 1, "name": "tiny", "recipe": "demo-cnn", "parts": parts,
-        "dataset": {"name": "shapes", "fingerprint": fingerprint, "classes": CLASSES, "n_train": TRAIN, "n_val": VAL,
-                    "planted": 1, "inverted": True}}))
+    (folder / "workspace.json").write_text(
+        json.dumps(
+            {
+                "schema": 1,
+                "name": "tiny",
+                "recipe": "demo-cnn",
+                "parts": parts,
+                "dataset": {
+                    "name": "shapes",
+                    "fingerprint": fingerprint,
+                    "classes": CLASSES,
+                    "n_train": TRAIN,
+                    "n_val": VAL,
+                    "planted": 1,
+                    "inverted": True,
+                },
+            }
+        )
+    )
     return Workspace.open(folder)
 
 
@@ -83,8 +103,27 @@ def large(folder: Path, times: int = 25) -> Workspace:
 
 
 def _support(ranking, status, support, predictions):
-    return {"ranking": ranking, "target": 0, "kind": "remove", "protocol": "default", "k_max": 20, "version": None,
-            "status": status, "support": support, "lo": 3 if support else 20, "hi": support, "trainings": 5,
-            "created": 0.0,
-            "trace": [{"k": support or 20, "seeds": list(range(5)), "predictions": predictions, "margin": 0.25,
-                       "flipped": bool(support), "wrong": sum(map(bool, predictions))}]}
+    return {
+        "ranking": ranking,
+        "target": 0,
+        "kind": "remove",
+        "protocol": "default",
+        "k_max": 20,
+        "version": None,
+        "status": status,
+        "support": support,
+        "lo": 3 if support else 20,
+        "hi": support,
+        "trainings": 5,
+        "created": 0.0,
+        "trace": [
+            {
+                "k": support or 20,
+                "seeds": list(range(5)),
+                "predictions": predictions,
+                "margin": 0.25,
+                "flipped": bool(support),
+                "wrong": sum(map(bool, predictions)),
+            }
+        ],
+    }

@@ -42,8 +42,12 @@ MENDED = ("ended under the same training 3 times", "make room there and ask agai
 def small_disk(folder: Path, size: str = "24m"):
     """A file system of its own on `folder`, a tmpfs. Raises PermissionError where none may be mounted."""
     try:
-        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True,
-                       text=True, check=True)
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
     except (OSError, subprocess.CalledProcessError) as error:
         raise PermissionError(f"no tmpfs can be mounted here: {getattr(error, 'stderr', error)}") from None
     try:
@@ -86,8 +90,13 @@ def processes(data: Path) -> dict[str, list[psutil.Process]]:
             if process.pid == os.getpid() or process.environ().get("LINEUP_DATA") != str(data):
                 continue
             words = process.cmdline()
-            kind = ("worker" if "attribution.executors.worker" in words else
-                    "runner" if words[2:4] == ["attribution", "runner"] else "server")
+            kind = (
+                "worker"
+                if "attribution.executors.worker" in words
+                else "runner"
+                if words[2:4] == ["attribution", "runner"]
+                else "server"
+            )
             if words and process.status() != psutil.STATUS_ZOMBIE:
                 found[kind].append(process)
     return found
@@ -200,8 +209,9 @@ class Torture:
         assert len(parents) <= 1, f"{len(parents)} runners have workers"
         for one, since in list(self.widows.items()):
             if _ended(one):
-                self.counts["longest orphan, ms"] = max(self.counts["longest orphan, ms"],
-                                                        round(1000 * (time.monotonic() - since)))
+                self.counts["longest orphan, ms"] = max(
+                    self.counts["longest orphan, ms"], round(1000 * (time.monotonic() - since))
+                )
                 del self.widows[one]
             else:
                 assert time.monotonic() - since < ORPHANED, f"worker {one.pid} outlives its runner"
@@ -209,8 +219,9 @@ class Torture:
             assert one.returncode in (0, -signal.SIGKILL) or self.full, f"a runner ended with {one.returncode}"
             self.started.remove(one)
 
-    def wait(self, until, asking: bool = True, seconds: float = PATIENCE, gladly: bool = False,
-             pause: float = 0.005) -> bool:
+    def wait(
+        self, until, asking: bool = True, seconds: float = PATIENCE, gladly: bool = False, pause: float = 0.005
+    ) -> bool:
         """Whether it came about in time; an error where it did not, unless that is all right (gladly)."""
         end, next_look = time.monotonic() + seconds, 0.0
         while not until():
@@ -229,8 +240,11 @@ class Torture:
     # -- the blows
 
     def await_moment(self, moment: str, delay: float) -> None:
-        signs = {"written": lambda: self.store.db.execute("PRAGMA data_version").fetchone(), "result": self.store.count,
-                 "training": lambda: any(row["epoch"] for row in self.store.live().values())}
+        signs = {
+            "written": lambda: self.store.db.execute("PRAGMA data_version").fetchone(),
+            "result": self.store.count,
+            "training": lambda: any(row["epoch"] for row in self.store.live().values()),
+        }
         if moment in signs:
             before = signs[moment]() if moment != "training" else False
             self.wait(lambda: signs[moment]() != before or not self.open, seconds=BUSY, gladly=True)
@@ -260,13 +274,21 @@ class Torture:
 
     def start_a_pair(self) -> None:
         with open(self.data / "pairs.log", "a") as log:
-            self.started += [subprocess.Popen([sys.executable, "-m", "attribution", "runner", "--workspace",
-                                               str(self.ws.path)], cwd=ROOT, stdout=log, stderr=log) for _ in range(2)]
+            self.started += [
+                subprocess.Popen(
+                    [sys.executable, "-m", "attribution", "runner", "--workspace", str(self.ws.path)],
+                    cwd=ROOT,
+                    stdout=log,
+                    stderr=log,
+                )
+                for _ in range(2)
+            ]
         self.tell(f"two runners at once: {[one.pid for one in self.started[-2:]]}")
         self.counts["pair"] += 1
 
     def _kill(self, kind: str) -> list[psutil.Process]:
         """Kills one of a kind, as soon as there is one; its workers, where it is a runner."""
+
         def there():
             nonlocal found
             if not self.open:
@@ -325,10 +347,18 @@ class Torture:
         assert self.store.db.execute("SELECT * FROM tries").fetchall() == []
         assert self.store.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert {job.state for job in self.store.jobs(10_000)} <= {"done", "failed"}
-        trouble = [line for name in ("runner.log", "pairs.log") for file in self.data.rglob(name)
-                   for line in file.read_text(errors="replace").splitlines() if "Error" in line]
-        unexpected = [line for line in trouble if not any(word in line for word in ("disk is full", "disk I/O error",
-                                                                                      "No space left"))]
+        trouble = [
+            line
+            for name in ("runner.log", "pairs.log")
+            for file in self.data.rglob(name)
+            for line in file.read_text(errors="replace").splitlines()
+            if "Error" in line
+        ]
+        unexpected = [
+            line
+            for line in trouble
+            if not any(word in line for word in ("disk is full", "disk I/O error", "No space left"))
+        ]
         assert not unexpected, unexpected[:5]
 
 
@@ -341,8 +371,19 @@ class _Server:
             self.port = probe.getsockname()[1]
         with open(data.parent / "server.log", "a") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "attribution.serve", "--port", str(self.port), "--workspace",
-                 str(workspace.path)], cwd=ROOT, stdout=log, stderr=log)
+                [
+                    sys.executable,
+                    "-m",
+                    "attribution.serve",
+                    "--port",
+                    str(self.port),
+                    "--workspace",
+                    str(workspace.path),
+                ],
+                cwd=ROOT,
+                stdout=log,
+                stderr=log,
+            )
         self.drawn = 0
         threading.Thread(target=self._visit, daemon=True).start()
 
@@ -352,8 +393,12 @@ class _Server:
         message = BackMsg()
         message.rerun_script.page_name = "brittleness"
         while self.process.poll() is None:
-            with suppress(OSError, Exception), connect(f"ws://127.0.0.1:{self.port}/_stcore/stream",
-                                                       subprotocols=["streamlit"], max_size=None) as page:
+            with (
+                suppress(OSError, Exception),
+                connect(
+                    f"ws://127.0.0.1:{self.port}/_stcore/stream", subprotocols=["streamlit"], max_size=None
+                ) as page,
+            ):
                 while True:
                     page.send(message.SerializeToString())
                     end = time.monotonic() + 1
@@ -406,8 +451,9 @@ def torture(folder: Path, workspace, kills: int, seed: int) -> Counter:
             one.counts["retrainings"] = compare(workspace, data, peace)
         except AssertionError as error:
             story = "\n".join(one.story)
-            raise AssertionError(f"{error}\n{story}\nreplay: python tests/benchmarks/torture.py "
-                                 f"--kills {kills} --seed {seed}") from error
+            raise AssertionError(
+                f"{error}\n{story}\nreplay: python tests/benchmarks/torture.py --kills {kills} --seed {seed}"
+            ) from error
     return one.counts
 
 
@@ -422,14 +468,18 @@ def undisturbed(workspace, data: Path, specs: list[dict]) -> None:
 
 def compare(workspace, data: Path, other: Path) -> int:
     """Raises AssertionError where two data folders do not hold the same results; how many retrainings they hold."""
-    tables = {"retrainings": "key, recipe, edit, seed, predicted, margins, device, library, threads",
-              "edits": "*", "out_of_subset": "*",
-              "supports": "recipe, ranking, target, kind, protocol, k_max, body"}
+    tables = {
+        "retrainings": "key, recipe, edit, seed, predicted, margins, device, library, threads",
+        "edits": "*",
+        "out_of_subset": "*",
+        "supports": "recipe, ranking, target, kind, protocol, k_max, body",
+    }
     found = []
     for folder in (data, other):
         with environment(LINEUP_DATA=str(folder)), closing(Store.of(workspace)) as store:
-            found.append({name: sorted(store.db.execute(f"SELECT {columns} FROM {name}"))
-                          for name, columns in tables.items()})
+            found.append(
+                {name: sorted(store.db.execute(f"SELECT {columns} FROM {name}")) for name, columns in tables.items()}
+            )
     for name in tables:
         assert found[0][name] == found[1][name], f"{name} differ: {len(found[0][name])} and {len(found[1][name])} rows"
     assert found[0]["supports"] and found[0]["out_of_subset"]

@@ -102,5 +102,5 @@ def to_csv(chart: Chart) -> str:
 def _pairs(writer, panel: Panel) -> None:
     names, values, ends = panel.matrix.names, panel.matrix.values, panel.matrix.ends
     for row, a in enumerate(names):
-        for column, b in enumerate(names[row + 1:], row + 1):
+        for column, b in enumerate(names[row + 1 :], row + 1):
             writer.writerow([panel.title, a, "", "", "", values[row][column], *(ends[row][column] or ("", "")), b])

@@ -10,22 +10,60 @@ from attribution.charts.base import Chart, Panel, Series
 WIDTHS = {"single": 3.4, "double": 7.0}
 SIZE = 8  # of letters, in points, at either width
 DPI = 300
-DASHES = {"solid": "-", "dash": (0, (5, 3)), "dot": (0, (1, 1.5)), "dashdot": (0, (6, 2, 1.2, 2)),
-          "longdash": (0, (9, 3)), "longdashdot": (0, (9, 2.5, 1.2, 2.5))}
-MARKS = {"circle": "o", "square": "s", "diamond": "D", "triangle-up": "^", "cross": "P", "star": "*", "hexagon": "h",
-         "pentagon": "p"}
+DASHES = {
+    "solid": "-",
+    "dash": (0, (5, 3)),
+    "dot": (0, (1, 1.5)),
+    "dashdot": (0, (6, 2, 1.2, 2)),
+    "longdash": (0, (9, 3)),
+    "longdashdot": (0, (9, 2.5, 1.2, 2.5)),
+}
+MARKS = {
+    "circle": "o",
+    "square": "s",
+    "diamond": "D",
+    "triangle-up": "^",
+    "cross": "P",
+    "star": "*",
+    "hexagon": "h",
+    "pentagon": "p",
+}
 GREY = "#808080"
 #: Names are shown as they are, no $ in them is mathematics; letters are embedded, and can be searched.
-STYLE = {"font.size": SIZE, "font.family": "DejaVu Sans", "axes.titlesize": SIZE, "axes.labelsize": SIZE,
-         "xtick.labelsize": SIZE - 1, "ytick.labelsize": SIZE - 1, "legend.fontsize": SIZE - 1,
-         "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.7,
-         "axes.grid": True, "grid.linewidth": 0.4, "grid.alpha": 0.35, "axes.axisbelow": True, "pdf.fonttype": 42,
-         "text.parse_math": False, "axes.unicode_minus": True, "lines.linewidth": 1.3, "lines.markersize": 3.6}
+STYLE = {
+    "font.size": SIZE,
+    "font.family": "DejaVu Sans",
+    "axes.titlesize": SIZE,
+    "axes.labelsize": SIZE,
+    "xtick.labelsize": SIZE - 1,
+    "ytick.labelsize": SIZE - 1,
+    "legend.fontsize": SIZE - 1,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.7,
+    "axes.grid": True,
+    "grid.linewidth": 0.4,
+    "grid.alpha": 0.35,
+    "axes.axisbelow": True,
+    "pdf.fonttype": 42,
+    "text.parse_math": False,
+    "axes.unicode_minus": True,
+    "lines.linewidth": 1.3,
+    "lines.markersize": 3.6,
+}
 _lock = threading.Lock()  # matplotlib's settings are the whole process's
 
 
-def encode(chart: Chart, ending: str, width: str = "double", *, ink: str = "#1a1a1a", text_as_paths: bool = True,
-           salt: str = "lineup") -> bytes:
+def encode(
+    chart: Chart,
+    ending: str,
+    width: str = "double",
+    *,
+    ink: str = "#1a1a1a",
+    text_as_paths: bool = True,
+    salt: str = "lineup",
+) -> bytes:
     """The chart as the content of a file. ending: ".svg", ".pdf" or ".png"; width: one of WIDTHS; ink: of letters and
     axes. The same chart gives the same bytes. text_as_paths (of SVG): letters look the same everywhere, else they are
     text in a font of the reader's. salt: makes the names inside an SVG its own."""
@@ -79,12 +117,27 @@ def _draw(panel: Panel, ax, side: float, first: bool) -> None:
         _series(one, ax)
     for value, text in panel.levels:
         ax.axhline(value, color=GREY, linewidth=0.8, linestyle=DASHES["dash"])
-        ax.annotate(text, (0, value), xycoords=("axes fraction", "data"), xytext=(3, 2), textcoords="offset points",
-                    fontsize=SIZE - 1.5, color=GREY)
+        ax.annotate(
+            text,
+            (0, value),
+            xycoords=("axes fraction", "data"),
+            xytext=(3, 2),
+            textcoords="offset points",
+            fontsize=SIZE - 1.5,
+            color=GREY,
+        )
     for value, text in panel.uprights:
         ax.axvline(value, color=GREY, linewidth=0.8, linestyle=DASHES["dash"])
-        ax.annotate(text, (value, 0), xycoords=("data", "axes fraction"), xytext=(-3, 3), textcoords="offset points",
-                    fontsize=SIZE - 1.5, color=GREY, ha="right")
+        ax.annotate(
+            text,
+            (value, 0),
+            xycoords=("data", "axes fraction"),
+            xytext=(-3, 3),
+            textcoords="offset points",
+            fontsize=SIZE - 1.5,
+            color=GREY,
+            ha="right",
+        )
     if panel.x_range:
         ax.set_xlim(panel.x_range)
     if panel.from_zero:
@@ -93,8 +146,14 @@ def _draw(panel: Panel, ax, side: float, first: bool) -> None:
         ax.set_ylim(panel.y_range)
     if panel.diagonal:
         both = [value for one in panel.series for value in (*one.x, *one.y)] or [0, 1]
-        ax.plot([min(both), max(both)], [min(both), max(both)], color=GREY, linewidth=1, linestyle=DASHES["dot"],
-                label="as foretold")
+        ax.plot(
+            [min(both), max(both)],
+            [min(both), max(both)],
+            color=GREY,
+            linewidth=1,
+            linestyle=DASHES["dot"],
+            label="as foretold",
+        )
     for ticks, axis in ((panel.x_ticks, ax.xaxis), (panel.y_ticks, ax.yaxis)):
         if ticks:
             axis.set_ticks(list(ticks), list(ticks.values()))
@@ -106,20 +165,39 @@ def _draw(panel: Panel, ax, side: float, first: bool) -> None:
 def _series(one: Series, ax) -> None:
     if one.band:
         ax.fill_between(*one.band, step="post", color=one.colour, alpha=0.1, linewidth=0)
-    xs, ys = ([*([one.start[i]] if one.start else []), *values, *([one.end[i]] if one.end else [])]
-              for i, values in enumerate((one.x, one.y)))
+    xs, ys = (
+        [*([one.start[i]] if one.start else []), *values, *([one.end[i]] if one.end else [])]
+        for i, values in enumerate((one.x, one.y))
+    )
     if one.dash:
         ax.plot(xs, ys, color=one.colour, linestyle=DASHES[one.dash], drawstyle="steps-post" if one.steps else None)
     for ends, values, name in ((one.x_ends, one.x, "xerr"), (one.y_ends, one.y, "yerr")):
         kept = [(x, y, value, pair) for x, y, value, pair in zip(one.x, one.y, values, ends) if pair]
         if kept:
             arms = [[value - low for _, _, value, (low, _) in kept], [high - value for _, _, value, (_, high) in kept]]
-            ax.errorbar([x for x, *_ in kept], [y for _, y, *_ in kept], **{name: arms}, fmt="none", ecolor=one.colour,
-                        elinewidth=0.9, capsize=1.8, capthick=0.8)
+            ax.errorbar(
+                [x for x, *_ in kept],
+                [y for _, y, *_ in kept],
+                **{name: arms},
+                fmt="none",
+                ecolor=one.colour,
+                elinewidth=0.9,
+                capsize=1.8,
+                capthick=0.8,
+            )
     if one.marker and one.x:
         hollow = one.open or [False] * len(one.x)
-        ax.scatter(one.x, one.y, s=one.sizes or 14, marker=MARKS[one.marker], edgecolors=one.colour, linewidths=0.9,
-                   facecolors=["none" if gap else one.colour for gap in hollow], zorder=2.5, clip_on=False)
+        ax.scatter(
+            one.x,
+            one.y,
+            s=one.sizes or 14,
+            marker=MARKS[one.marker],
+            edgecolors=one.colour,
+            linewidths=0.9,
+            facecolors=["none" if gap else one.colour for gap in hollow],
+            zorder=2.5,
+            clip_on=False,
+        )
     for x, y, text in zip(one.x, one.y, one.texts):
         ax.annotate(text, (x, y), xytext=(4, -8), textcoords="offset points", fontsize=SIZE - 1.5)
 
@@ -138,8 +216,16 @@ def _matrix(panel: Panel, ax, side: float) -> None:
         value, ends = values[row, column], panel.matrix.ends[row][column]
         text = f"{value:.2f}" + (f"\n{ends[0]:.2f}, {ends[1]:.2f}" if ends else "")
         strong = abs(value) > 0.6 * high
-        ax.text(column, row, text.replace("-", "−"), ha="center", va="center", fontsize=size,
-                color="white" if strong else "#1a1a1a", linespacing=1.2)
+        ax.text(
+            column,
+            row,
+            text.replace("-", "−"),
+            ha="center",
+            va="center",
+            fontsize=size,
+            color="white" if strong else "#1a1a1a",
+            linespacing=1.2,
+        )
 
 
 def _legend(chart: Chart, figure, axes, side: float) -> int:
@@ -148,15 +234,25 @@ def _legend(chart: Chart, figure, axes, side: float) -> int:
 
     def handle(one: Series):
         hollow = bool(one.open) and all(one.open)
-        return Line2D([], [], color=one.colour, linestyle=DASHES[one.dash] if one.dash else "none", markersize=3.6,
-                      marker=MARKS[one.marker] if one.marker else "none", markerfacecolor="none" if hollow else None)
+        return Line2D(
+            [],
+            [],
+            color=one.colour,
+            linestyle=DASHES[one.dash] if one.dash else "none",
+            markersize=3.6,
+            marker=MARKS[one.marker] if one.marker else "none",
+            markerfacecolor="none" if hollow else None,
+        )
 
     each = any(one.note for panel in chart.panels for one in panel.series)
     total, seen = 0, set()
     handles, labels = [], []
     for panel, ax in zip(chart.panels, axes):
-        mine = [one for one in {one.name: one for one in reversed(panel.series)}.values()
-                if one.listed and (each or one.name not in seen)][::-1]
+        mine = [
+            one
+            for one in {one.name: one for one in reversed(panel.series)}.values()
+            if one.listed and (each or one.name not in seen)
+        ][::-1]
         seen |= {one.name for one in mine}
         handles += [handle(one) for one in mine]
         labels += [f"{one.name}  {one.note}".strip() for one in mine]
@@ -164,8 +260,15 @@ def _legend(chart: Chart, figure, axes, side: float) -> int:
             handles.append(Line2D([], [], color=GREY, linewidth=1, linestyle=DASHES["dot"]))
             labels.append("as foretold")
         if each and handles:
-            ax.legend(handles, labels, loc="upper left", bbox_to_anchor=(0, -0.22), handlelength=3.2,
-                      borderaxespad=0, borderpad=0)
+            ax.legend(
+                handles,
+                labels,
+                loc="upper left",
+                bbox_to_anchor=(0, -0.22),
+                handlelength=3.2,
+                borderaxespad=0,
+                borderpad=0,
+            )
             total = total + len(labels) if side < 4 else max(total, len(labels))
             handles, labels = [], []
     if handles and (each or len(handles) > 1):

@@ -23,8 +23,13 @@ from attribution.files import write_json
 from attribution.lineup import default_rankings
 from attribution.store import Job
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False,
-                  help="Lineup: data attribution on images, from the command line.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Lineup: data attribution on images, from the command line.",
+)
 
 
 def group(name: str, what: str) -> typer.Typer:
@@ -37,14 +42,22 @@ def group(name: str, what: str) -> typer.Typer:
 features_app = group("features", "Feature sets of your own: train, import.")
 halves_app = group("halves", "Models on random halves of the training set, which LDS is measured on: train, import.")
 
-Where = Annotated[Path, typer.Option("--workspace", help="The workspace's folder; the bundled demo if not given.",
-                                     envvar="LINEUP_WORKSPACE")]
+Where = Annotated[
+    Path,
+    typer.Option(
+        "--workspace", help="The workspace's folder; the bundled demo if not given.", envvar="LINEUP_WORKSPACE"
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Target = Annotated[str, typer.Option(help="The validation image, counted from 0.")]
 RankingName = Annotated[str, typer.Option("--ranking", help="The ranking's name; `info` lists them.")]
 Rankings = Annotated[str | None, typer.Option(help="Names, with commas; one of each method if not given.")]
-Protocol = Annotated[str | None, typer.Option(
-    help="default, adaptive or paper; if not given, that of the supports the workspace brings, else adaptive.")]
+Protocol = Annotated[
+    str | None,
+    typer.Option(
+        help="default, adaptive or paper; if not given, that of the supports the workspace brings, else adaptive."
+    ),
+]
 Candidates = Annotated[str | None, typer.Option(help="true, predicted or all; as published if not given.")]
 screen = Console(stderr=True)
 
@@ -90,8 +103,15 @@ class progress_bar:
     that the page reads."""
 
     def __enter__(self):
-        self.bar = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
-                            TimeRemainingColumn(), console=screen, disable=not screen.is_terminal)
+        self.bar = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=screen,
+            disable=not screen.is_terminal,
+        )
         self.bar.start()
         self.tasks = {}
         self.file, self.written = os.environ.get(PROGRESS), 0.0

@@ -50,28 +50,42 @@ CORRECTIONS = "corrections"
 
 
 @workspace_app.command("create")
-def workspace_create(path: Path,
-                     dataset: Annotated[str, typer.Option(help=", ".join(data.NAMES))],
-                     root: Annotated[Path | None, typer.Option(help="Where the data set is; else it is downloaded "
-                                                                    "where that is possible.")] = None,
-                     name: Annotated[str | None, typer.Option(help="For people; else the folder's name.")] = None,
-                     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt",
-                                                                help="Leave corrupt images out.")] = False,
-                     side: Annotated[int | None, typer.Option(help="Side in pixels of images of mixed sizes.")] = None,
-                     val_share: Annotated[float | None, typer.Option(help="Share of a folder without val/ or test/ "
-                                                                          "that is held back.")] = None,
-                     as_json: AsJson = False):
+def workspace_create(
+    path: Path,
+    dataset: Annotated[str, typer.Option(help=", ".join(data.NAMES))],
+    root: Annotated[
+        Path | None, typer.Option(help="Where the data set is; else it is downloaded where that is possible.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="For people; else the folder's name.")] = None,
+    skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave corrupt images out.")] = False,
+    side: Annotated[int | None, typer.Option(help="Side in pixels of images of mixed sizes.")] = None,
+    val_share: Annotated[
+        float | None, typer.Option(help="Share of a folder without val/ or test/ that is held back.")
+    ] = None,
+    as_json: AsJson = False,
+):
     """A new workspace of your images. They are read where they are, and copied only where that cannot be."""
     from attribution.creation import create
 
     with progress_bar() as progress:
-        ws = create(path, dataset, root, name=name, skip_corrupt=skip_corrupt, side=side, val_share=val_share,
-                    progress=progress)
+        ws = create(
+            path, dataset, root, name=name, skip_corrupt=skip_corrupt, side=side, val_share=val_share, progress=progress
+        )
     skipped = ws.manifest["parts"]["data"].get("skipped", [])
     came = [part.split("/")[1] for part in ws.manifest["parts"] if part.startswith("rankings/")]
     if as_json:
-        return print_json({"workspace": ws.name, "path": str(path), "n_train": ws.n_train, "n_val": ws.n_val,
-                           "classes": ws.classes, "fingerprint": ws.fingerprint, "skipped": skipped, "rankings": came})
+        return print_json(
+            {
+                "workspace": ws.name,
+                "path": str(path),
+                "n_train": ws.n_train,
+                "n_val": ws.n_val,
+                "classes": ws.classes,
+                "fingerprint": ws.fingerprint,
+                "skipped": skipped,
+                "rankings": came,
+            }
+        )
     left = f", {len(skipped)} left out" if skipped else ""
     print(f"{ws.name}: {ws.n_train:,} training and {ws.n_val:,} validation images, {len(ws.classes)} classes{left}")
     if came:
@@ -80,14 +94,18 @@ def workspace_create(path: Path,
 
 
 @workspace_app.command("poison")
-def workspace_poison(path: Path,
-                     label: Annotated[str, typer.Option("--class", help="What the poisoned images are labelled as: a "
-                                                                        "class's name or number.")],
-                     n: Annotated[int, typer.Option(help="Training images of other classes to poison.")] = 100,
-                     targets: Annotated[int, typer.Option(help="Validation images to add with the patch.")] = 200,
-                     side: Annotated[int, typer.Option(help="Pixels of the patch's side.")] = 4,
-                     seed: Annotated[int, typer.Option(help="Draws the images.")] = 0,
-                     workspace: Where = DEMO, as_json: AsJson = False):
+def workspace_poison(
+    path: Path,
+    label: Annotated[
+        str, typer.Option("--class", help="What the poisoned images are labelled as: a class's name or number.")
+    ],
+    n: Annotated[int, typer.Option(help="Training images of other classes to poison.")] = 100,
+    targets: Annotated[int, typer.Option(help="Validation images to add with the patch.")] = 200,
+    side: Annotated[int, typer.Option(help="Pixels of the patch's side.")] = 4,
+    seed: Annotated[int, typer.Option(help="Draws the images.")] = 0,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """A copy of a workspace with a backdoor in it: can rankings find the images that it came by?"""
     from attribution.poison import poison
 
@@ -97,9 +115,11 @@ def workspace_poison(path: Path,
         return print_json({"workspace": ws.name, "path": str(path), **ws.manifest["parts"]["data"]["poison"]})
     where = f"--workspace {shlex.quote(str(path))}"
     name = ws.classes[ws.manifest["parts"]["data"]["poison"]["class"]]
-    print(f"{ws.name}: {n} training images of other classes bear a patch and the label {name}; {targets} triggered "
-          f"validation images come last, from {source.n_val}. Next, with {where}: base train, features train, "
-          "rankings build trak, evaluate backdoor")
+    print(
+        f"{ws.name}: {n} training images of other classes bear a patch and the label {name}; {targets} triggered "
+        f"validation images come last, from {source.n_val}. Next, with {where}: base train, features train, "
+        "rankings build trak, evaluate backdoor"
+    )
 
 
 def _class(ws: Workspace, text: str) -> int:
@@ -112,8 +132,9 @@ def _class(ws: Workspace, text: str) -> int:
 
 
 @workspace_app.command("locate")
-def workspace_locate(root: Annotated[Path, typer.Option(help="The data set's folder on this machine.")],
-                     workspace: Where = DEMO):
+def workspace_locate(
+    root: Annotated[Path, typer.Option(help="The data set's folder on this machine.")], workspace: Where = DEMO
+):
     """Say where on this machine the images of a workspace are."""
     from attribution.creation import locate
 
@@ -123,8 +144,10 @@ def workspace_locate(root: Annotated[Path, typer.Option(help="The data set's fol
 
 
 @workspace_app.command("remove")
-def workspace_remove(part: Annotated[str, typer.Argument(help="Such as rankings/my-scores or features/my-features.")],
-                     workspace: Where = DEMO):
+def workspace_remove(
+    part: Annotated[str, typer.Argument(help="Such as rankings/my-scores or features/my-features.")],
+    workspace: Where = DEMO,
+):
     """Take out a ranking, a feature set or a detector that was added."""
     ws = Workspace.open(workspace)
     if part not in ws.manifest["parts"] or part.split("/")[0] not in REMOVABLE:
@@ -138,14 +161,22 @@ def workspace_remove(part: Annotated[str, typer.Argument(help="Such as rankings/
 
 
 @app.command("import")
-def import_verb(format: Annotated[str, typer.Argument(help=", ".join([*formats.NAMES, "or", CORRECTIONS]))], path: Path,
-                name: Annotated[str | None, typer.Option(help="What to call the ranking: a-z, 0-9, dot, dash, "
-                                                         "underscore.")] = None,
-                orientation: Orientation = None, sign: Sign = None, index_base: IndexBase = None,
-                targets: Targets = None, train: Train = None, part: Part = None, dense: Dense = None,
-                force: Force = False,
-                who: Annotated[str | None, typer.Option(help="corrections: who brings them; you if not given.")] = None,
-                workspace: Where = DEMO, as_json: AsJson = False):
+def import_verb(
+    format: Annotated[str, typer.Argument(help=", ".join([*formats.NAMES, "or", CORRECTIONS]))],
+    path: Path,
+    name: Annotated[str | None, typer.Option(help="What to call the ranking: a-z, 0-9, dot, dash, underscore.")] = None,
+    orientation: Orientation = None,
+    sign: Sign = None,
+    index_base: IndexBase = None,
+    targets: Targets = None,
+    train: Train = None,
+    part: Part = None,
+    dense: Dense = None,
+    force: Force = False,
+    who: Annotated[str | None, typer.Option(help="corrections: who brings them; you if not given.")] = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Bring a ranking of another library's into a workspace, checked against its images; or corrections of labels."""
     ws = Workspace.open(workspace)
     declared = formats.Declared(orientation, sign, index_base, targets, train, part)
@@ -162,14 +193,23 @@ def import_verb(format: Annotated[str, typer.Argument(help=", ".join([*formats.N
 
 
 @app.command()
-def show(path: Path,
-         name: Annotated[str | None, typer.Option(help="What to call it; else the file's name.")] = None,
-         format: Annotated[str | None, typer.Option(help="Looked for if not given.")] = None,
-         orientation: Orientation = None, sign: Sign = None, index_base: IndexBase = None, targets: Targets = None,
-         train: Train = None, part: Part = None, dense: Dense = None, force: Force = False,
-         port: Annotated[int, typer.Option(help="Where to serve the lineup.")] = 8501,
-         serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Explore with it.")] = True,
-         workspace: Where = DEMO, as_json: AsJson = False):
+def show(
+    path: Path,
+    name: Annotated[str | None, typer.Option(help="What to call it; else the file's name.")] = None,
+    format: Annotated[str | None, typer.Option(help="Looked for if not given.")] = None,
+    orientation: Orientation = None,
+    sign: Sign = None,
+    index_base: IndexBase = None,
+    targets: Targets = None,
+    train: Train = None,
+    part: Part = None,
+    dense: Dense = None,
+    force: Force = False,
+    port: Annotated[int, typer.Option(help="Where to serve the lineup.")] = 8501,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Explore with it.")] = True,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Your scores in a minute: checked, imported, judged, and lined up beside the others in the browser."""
     ws = Workspace.open(workspace)
     format = format or formats.sniff(path)
@@ -187,8 +227,13 @@ def show(path: Path,
     else:
         print(f"no LDS: {answer['why_no_lds']}")
     print(f"{answer['same_class']:.0%} of its first {SHOWN} have the target's class, over {answer['n']} targets")
-    table("", [{"ranking": other, f"of its first {SHOWN} shared": f"{count:.1f}"}
-               for other, count in answer["shared"].items()])
+    table(
+        "",
+        [
+            {"ranking": other, f"of its first {SHOWN} shared": f"{count:.1f}"}
+            for other, count in answer["shared"].items()
+        ],
+    )
     if serve:
         _open(ws, name, port)
 
@@ -201,8 +246,10 @@ def _import_corrections(ws, path: Path, who: str | None, as_json: bool) -> None:
         answer = corrections.bring(ws, decisions, path, _user() if who is None else who)
     if as_json:
         return print_json(answer)
-    print(f"{answer['imported']:,} decisions about {ws.name} imported; {answer['same']:,} stood already, "
-          f"{answer['skipped']:,} in conflict in the file were passed over")
+    print(
+        f"{answer['imported']:,} decisions about {ws.name} imported; {answer['same']:,} stood already, "
+        f"{answer['skipped']:,} in conflict in the file were passed over"
+    )
     if answer["conflicts"]:
         print(f"{answer['conflicts']:,} differ from what was decided here; settle them on the Audit page")
 
@@ -217,8 +264,12 @@ def _user() -> str:
 
 def _import(ws, format, path, name, declared, dense, force) -> dict:
     incoming = formats.get(format).load(user_path(path), declared, imports.sizes(ws))
-    said = [word for option, value in vars(declared).items() if value is not None
-            for word in (f"--{option.replace('_', '-')}", str(getattr(value, "name", value)))]
+    said = [
+        word
+        for option, value in vars(declared).items()
+        if value is not None
+        for word in (f"--{option.replace('_', '-')}", str(getattr(value, "name", value)))
+    ]
     words = shlex.join(["import", format, path.name, "--name", name, *said, *(["--force"] if force else [])])
     about = {"format": format, "file": path.name, **made(words)}
     with progress_bar() as progress:
@@ -227,8 +278,10 @@ def _import(ws, format, path, name, declared, dense, force) -> dict:
 
 def _told(name: str, about: dict) -> str:
     found = about["alignment"]
-    said = (f"{name}: {about['method']}, {about['about']}; its first training image has the target's class for "
-            f"{found['top1_same_class']:.1%} of {found['n']:,} targets (chance {found['chance']:.1%})")
+    said = (
+        f"{name}: {about['method']}, {about['about']}; its first training image has the target's class for "
+        f"{found['top1_same_class']:.1%} of {found['n']:,} targets (chance {found['chance']:.1%})"
+    )
     return f"{said}\nwarning: {found['warning']}" if found["warning"] else said
 
 
@@ -246,8 +299,11 @@ def _judged(ws, name: str) -> dict:
     step = max(1, len(ranking.targets) // SHOWN_TARGETS)
     some = ranking.targets[::step][:SHOWN_TARGETS]
     others = [other for other in default_rankings(ws) if other != name]
-    return answer | {"n": len(some), "same_class": overlap.same_class(ws, name, SHOWN, some),
-                     "shared": {other: overlap.shared(ws, name, other, SHOWN, some) for other in others}}
+    return answer | {
+        "n": len(some),
+        "same_class": overlap.same_class(ws, name, SHOWN, some),
+        "shared": {other: overlap.shared(ws, name, other, SHOWN, some) for other in others},
+    }
 
 
 def _open(ws, name: str, port: int) -> None:
@@ -261,9 +317,13 @@ def _open(ws, name: str, port: int) -> None:
 
 
 @features_app.command("import")
-def features_import(name: Name, train: Annotated[Path, typer.Option(help="Features of the training images, [n, d].")],
-                    val: Annotated[Path, typer.Option(help="Features of the validation images, [n, d].")],
-                    workspace: Where = DEMO, as_json: AsJson = False):
+def features_import(
+    name: Name,
+    train: Annotated[Path, typer.Option(help="Features of the training images, [n, d].")],
+    val: Annotated[Path, typer.Option(help="Features of the validation images, [n, d].")],
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Bring a feature set of your own; ESVM, L2 and cosine rankings in it are then computed when asked."""
     from attribution.features.knn import measured
     from attribution.formats.features import load_features
@@ -278,9 +338,12 @@ def features_import(name: Name, train: Annotated[Path, typer.Option(help="Featur
 
 
 @halves_app.command("import")
-def halves_import(path: Path, part: Annotated[str | None, typer.Option(help="Which models, such as 900:1000; all if "
-                                                                          "not given.")] = None,
-                  workspace: Where = DEMO, as_json: AsJson = False):
+def halves_import(
+    path: Path,
+    part: Annotated[str | None, typer.Option(help="Which models, such as 900:1000; all if not given.")] = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Bring models on random subsets, a Datamodels store, for LDS to be measured on. Rankings should not have been
     fitted on the same models."""
     from attribution.formats.datamodels_store import subsets
@@ -288,9 +351,15 @@ def halves_import(path: Path, part: Annotated[str | None, typer.Option(help="Whi
 
     ws = Workspace.open(workspace)
     masks, margins = subsets(user_path(path), imports.sizes(ws), part=part, least=LEAST)
-    about = imports.bring_halves(ws, masks, margins, {
-        "file": path.name, "models": part or "all", **made(f"halves import {shlex.quote(path.name)}")})
+    about = imports.bring_halves(
+        ws,
+        masks,
+        margins,
+        {"file": path.name, "models": part or "all", **made(f"halves import {shlex.quote(path.name)}")},
+    )
     if as_json:
         return print_json({"workspace": ws.name, **about})
-    print(f"{about['masks']} models on subsets of {about['alpha']:.0%} judge the rankings of {ws.name}: "
-          "python -m attribution evaluate lds")
+    print(
+        f"{about['masks']} models on subsets of {about['alpha']:.0%} judge the rankings of {ws.name}: "
+        "python -m attribution evaluate lds"
+    )

@@ -16,9 +16,11 @@ demo_app = group("demo", "The bundled demo workspace.")
 
 
 @demo_app.command("build")
-def demo_build(out: Annotated[Path, typer.Option(help="The folder to build in.")] = DEMO,
-               root: Annotated[Path | None, typer.Option(help="The folder of Fashion-MNIST, its idx.gz files.")] = None,
-               until: Annotated[str | None, typer.Option(help="Stop after this step.")] = None):
+def demo_build(
+    out: Annotated[Path, typer.Option(help="The folder to build in.")] = DEMO,
+    root: Annotated[Path | None, typer.Option(help="The folder of Fashion-MNIST, its idx.gz files.")] = None,
+    until: Annotated[str | None, typer.Option(help="Stop after this step.")] = None,
+):
     """Build the demo workspace anew, or go on with it. Needs requirements-build.txt."""
     from attribution.demo import Build
 
@@ -35,8 +37,9 @@ def demo_export_study(out: Annotated[Path, typer.Option(help="The demo workspace
 
 
 @base_app.command("train")
-def base_train(models: Annotated[int, typer.Option(help="How many.")] = 10, workspace: Where = DEMO,
-               as_json: AsJson = False):
+def base_train(
+    models: Annotated[int, typer.Option(help="How many.")] = 10, workspace: Where = DEMO, as_json: AsJson = False
+):
     """Train a workspace's base models: predictions, confidence, and what TRAK is computed from."""
     from attribution.builds import train_base
 
@@ -45,31 +48,39 @@ def base_train(models: Annotated[int, typer.Option(help="How many.")] = 10, work
     ws = Workspace.open(workspace)
     with progress_bar() as progress:
         about = train_base(ws, models, progress)
-    _tell(as_json, {"workspace": ws.name, "part": "base", **about},
-          f"{models} base models of {ws.name}: {about['accuracy']:.1%} on {about['measured_on']}, "
-          f"{about['seconds']} s each")
+    _tell(
+        as_json,
+        {"workspace": ws.name, "part": "base", **about},
+        f"{models} base models of {ws.name}: {about['accuracy']:.1%} on {about['measured_on']}, "
+        f"{about['seconds']} s each",
+    )
 
 
 @features_app.command("train")
-def features_train(name: Annotated[str, typer.Argument(help="moco, simclr, dino or supervised")],
-                   epochs: Annotated[int | None, typer.Option(help="The method's own number if not given.")] = None,
-                   workspace: Where = DEMO, as_json: AsJson = False):
+def features_train(
+    name: Annotated[str, typer.Argument(help="moco, simclr, dino or supervised")],
+    epochs: Annotated[int | None, typer.Option(help="The method's own number if not given.")] = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Train a feature set on a workspace's training images. A self-supervised one goes on where it was interrupted."""
     from attribution.builds import train_features
 
     ws = Workspace.open(workspace)
     with progress_bar() as progress:
         about = train_features(ws, name, epochs, progress)
-    _tell(as_json, {"workspace": ws.name, "features": name, **about},
-          f"{name}: {accuracy(about)}")
+    _tell(as_json, {"workspace": ws.name, "features": name, **about}, f"{name}: {accuracy(about)}")
 
 
 @features_app.command("embed")
-def features_embed(name: Annotated[str, typer.Argument(help="What to call the features.")],
-                   backbone: Annotated[str, typer.Option(help="A classifier of torchvision's or timm's: resnet18.")],
-                   weights: Annotated[Path, typer.Option(help="Its state dict on this machine.")],
-                   side: Annotated[int, typer.Option(help="Pixels that images are resized to.")] = 224,
-                   workspace: Where = DEMO, as_json: AsJson = False):
+def features_embed(
+    name: Annotated[str, typer.Argument(help="What to call the features.")],
+    backbone: Annotated[str, typer.Option(help="A classifier of torchvision's or timm's: resnet18.")],
+    weights: Annotated[Path, typer.Option(help="Its state dict on this machine.")],
+    side: Annotated[int, typer.Option(help="Pixels that images are resized to.")] = 224,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Features of a pretrained network. Interrupt it and call it again: it goes on."""
     from attribution.builds import embed_backbone
 
@@ -78,15 +89,22 @@ def features_embed(name: Annotated[str, typer.Argument(help="What to call the fe
     ws = Workspace.open(workspace)
     with progress_bar() as progress:
         about = embed_backbone(ws, name, backbone, weights, side, progress)
-    _tell(as_json, {"workspace": ws.name, "features": name, **about},
-          f"{name}: {about['dim']} dimensions, {accuracy(about)}")
+    _tell(
+        as_json,
+        {"workspace": ws.name, "features": name, **about},
+        f"{name}: {about['dim']} dimensions, {accuracy(about)}",
+    )
 
 
 @features_app.command("project")
-def features_project(name: Annotated[str, typer.Argument(help="A feature set of the workspace.")],
-                     method: Annotated[str | None, typer.Option(help="tsne (needs openTSNE) or pca; tsne where it is "
-                                                                     "installed, if not given.")] = None,
-                     workspace: Where = DEMO, as_json: AsJson = False):
+def features_project(
+    name: Annotated[str, typer.Argument(help="A feature set of the workspace.")],
+    method: Annotated[
+        str | None, typer.Option(help="tsne (needs openTSNE) or pca; tsne where it is installed, if not given.")
+    ] = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """The map of a feature set: all images in two dimensions, kept for the Map page."""
     import time
 
@@ -102,16 +120,28 @@ def features_project(name: Annotated[str, typer.Argument(help="A feature set of 
     words = f"features project {name} --method {found.about['method']}"
     projection.keep(ws, found, {**made(words), "seconds": round(time.perf_counter() - start, 1)})
     trust = found.about.get("trustworthiness")
-    said = (f", trustworthiness {trust['mean']:.3f}, PCA's {found.about['trustworthiness_pca']['mean']:.3f}, on "
-            f"{found.about['draws']} x {found.about['sample']:,} images") if trust else ""
-    _tell(as_json, {"workspace": ws.name, "features": name, **found.about},
-          f"{name}: {projection.METHODS[found.about['method']]}{said}")
+    said = (
+        (
+            f", trustworthiness {trust['mean']:.3f}, PCA's {found.about['trustworthiness_pca']['mean']:.3f}, on "
+            f"{found.about['draws']} x {found.about['sample']:,} images"
+        )
+        if trust
+        else ""
+    )
+    _tell(
+        as_json,
+        {"workspace": ws.name, "features": name, **found.about},
+        f"{name}: {projection.METHODS[found.about['method']]}{said}",
+    )
 
 
 @halves_app.command("train")
-def halves_train(count: Annotated[int, typer.Option(help="How many halves.")] = 100,
-                 seeds: Annotated[int, typer.Option(help="Models a half.")] = 5, workspace: Where = DEMO,
-                 as_json: AsJson = False):
+def halves_train(
+    count: Annotated[int, typer.Option(help="How many halves.")] = 100,
+    seeds: Annotated[int, typer.Option(help="Models a half.")] = 5,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Train the models on random halves that `evaluate lds` judges rankings by. Interrupted, it goes on."""
     from attribution.builds import HELD_OUT, hold_out
     from attribution.lds import LEAST
@@ -125,11 +155,14 @@ def halves_train(count: Annotated[int, typer.Option(help="How many halves.")] = 
 
 
 @rankings_app.command("build")
-def rankings_build(method: Annotated[str, typer.Argument(help="trak or datamodels")],
-                   name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
-                   models: Annotated[int, typer.Option(help="Datamodels: half-models to train and fit on.")] = 500,
-                   dim: Annotated[int, typer.Option(help="TRAK: dimensions of the projection.")] = 512,
-                   workspace: Where = DEMO, as_json: AsJson = False):
+def rankings_build(
+    method: Annotated[str, typer.Argument(help="trak or datamodels")],
+    name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
+    models: Annotated[int, typer.Option(help="Datamodels: half-models to train and fit on.")] = 500,
+    dim: Annotated[int, typer.Option(help="TRAK: dimensions of the projection.")] = 512,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Compute TRAK (on the base models) or Datamodels for a workspace. Trainings that were done are not repeated."""
     from attribution import builds
 
@@ -142,8 +175,10 @@ def rankings_build(method: Annotated[str, typer.Argument(help="trak or datamodel
             name = name or f"datamodels-{models}"
             about = builds.build_datamodels(ws, name, models, progress)
         else:
-            raise UserError(f"method {method!r} is not known; say trak or datamodels (similarity rankings are computed "
-                            "when asked, from the features)")
+            raise UserError(
+                f"method {method!r} is not known; say trak or datamodels (similarity rankings are computed "
+                "when asked, from the features)"
+            )
     _tell(as_json, {"workspace": ws.name, "ranking": name, **about}, f"{name}: {about['about']}")
 
 

@@ -13,9 +13,13 @@ detectors_app = group("detectors", "Detectors of mislabeled training images: bui
 
 
 @detectors_app.command("build")
-def detectors_build(names: Annotated[str | None, typer.Argument(
-                        help="Names, with commas; if not given all that can be had and are not there yet.")] = None,
-                    workspace: Where = DEMO, as_json: AsJson = False):
+def detectors_build(
+    names: Annotated[
+        str | None, typer.Argument(help="Names, with commas; if not given all that can be had and are not there yet.")
+    ] = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Compute detectors and store them. Where no models are known that did not see the images, eight half-models are
     trained first; trainings that were done are not repeated."""
     ws = Workspace.open(workspace)
@@ -38,14 +42,42 @@ def detectors_list(workspace: Where = DEMO, as_json: AsJson = False):
     rows = []
     for name in detectors.names(ws):
         one = detectors.load(ws, name)
-        rows.append({"name": name, "family": one.family, "built": True, "about": one.about, "uses_val": one.uses_val,
-                     "suggests": one.suggestion is not None, "needs": ""})
+        rows.append(
+            {
+                "name": name,
+                "family": one.family,
+                "built": True,
+                "about": one.about,
+                "uses_val": one.uses_val,
+                "suggests": one.suggestion is not None,
+                "needs": "",
+            }
+        )
     known = {row["name"] for row in rows}
-    rows += [{"name": name, "family": None, "built": False, "about": None, "uses_val": None, "suggests": None,
-              "needs": needs} for name, needs in detectors.available(ws).items() if name not in known]
+    rows += [
+        {
+            "name": name,
+            "family": None,
+            "built": False,
+            "about": None,
+            "uses_val": None,
+            "suggests": None,
+            "needs": needs,
+        }
+        for name, needs in detectors.available(ws).items()
+        if name not in known
+    ]
     if as_json:
         return print_json({"detectors": rows})
-    table("", [{"detector": row["name"], "family": row["family"],
+    table(
+        "",
+        [
+            {
+                "detector": row["name"],
+                "family": row["family"],
                 "": row["about"] or row["needs"] or "can be built",
-                "reads validation images": {True: "the first half", False: "no"}.get(row["uses_val"])}
-               for row in rows])
+                "reads validation images": {True: "the first half", False: "no"}.get(row["uses_val"]),
+            }
+            for row in rows
+        ],
+    )

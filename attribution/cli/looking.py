@@ -42,8 +42,14 @@ def info(workspace: Where = DEMO, as_json: AsJson = False):
     ws = Workspace.open(workspace)
     answer = {
         "workspace": ws.name,
-        "dataset": {"name": ws.manifest["dataset"]["name"], "n_train": ws.n_train, "n_val": ws.n_val,
-                    "classes": ws.classes, "fingerprint": ws.fingerprint, "planted": ws.planted},
+        "dataset": {
+            "name": ws.manifest["dataset"]["name"],
+            "n_train": ws.n_train,
+            "n_val": ws.n_val,
+            "classes": ws.classes,
+            "fingerprint": ws.fingerprint,
+            "planted": ws.planted,
+        },
         "features": [_feature_info(ws, name) for name in ws.features()],
         "rankings": [_ranking_info(ws, name) for name in ws.rankings()],
         "recipes": [_recipe_info(ws)],
@@ -52,8 +58,10 @@ def info(workspace: Where = DEMO, as_json: AsJson = False):
         return print_json(answer)
     data = answer["dataset"]
     planted = f", {data['planted']} planted errors" if data["planted"] else ""
-    print(f"{ws.name}: {data['name']}, {ws.n_train:,} training and {ws.n_val:,} validation images, "
-          f"{len(ws.classes)} classes{planted}")
+    print(
+        f"{ws.name}: {data['name']}, {ws.n_train:,} training and {ws.n_val:,} validation images, "
+        f"{len(ws.classes)} classes{planted}"
+    )
     for part in ("features", "rankings", "recipes"):
         table(part, answer[part])
 
@@ -70,8 +78,13 @@ def _ranking_info(ws, name):
     same = None
     if not ranking.live:  # the alignment check; what is computed from the workspace's own features is always aligned
         same = round(alignment.of(ranking).top1_same_class, 3)
-    return {"name": name, "method": ranking.method, "signed": ranking.signed, "models": about.get("models", 0),
-            "top1_same_class": same}
+    return {
+        "name": name,
+        "method": ranking.method,
+        "signed": ranking.signed,
+        "models": about.get("models", 0),
+        "top1_same_class": same,
+    }
 
 
 def _recipe_info(ws):
@@ -81,9 +94,15 @@ def _recipe_info(ws):
 
 
 @app.command()
-def rank(target: Target, ranking: RankingName, top: Annotated[int, typer.Option(help="How many.")] = 10,
-         candidates: Candidates = None, end: Annotated[str, typer.Option(help="helpful or harmful")] = "helpful",
-         workspace: Where = DEMO, as_json: AsJson = False):
+def rank(
+    target: Target,
+    ranking: RankingName,
+    top: Annotated[int, typer.Option(help="How many.")] = 10,
+    candidates: Candidates = None,
+    end: Annotated[str, typer.Option(help="helpful or harmful")] = "helpful",
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """The training images a ranking puts first for a target."""
     ws = Workspace.open(workspace)
     number = ws.check_target(target)
@@ -92,22 +111,37 @@ def rank(target: Target, ranking: RankingName, top: Annotated[int, typer.Option(
         print(f"{ranking} ranks {len(found.ids)} images for this target, and {top} were asked for", file=sys.stderr)
     labels = [ws.classes[c] for c in ws.train_labels[found.ids]]
     predicted = ws.classes[ws.base.prediction[number]] if ws.has_base else None
-    answer = {"target": number, "label": ws.classes[ws.val_labels[number]], "prediction": predicted,
-              "ranking": ranking, "train": found.ids.tolist(),
-              "scores": None if found.scores is None else [round(float(s), 6) for s in found.scores], "labels": labels}
+    answer = {
+        "target": number,
+        "label": ws.classes[ws.val_labels[number]],
+        "prediction": predicted,
+        "ranking": ranking,
+        "train": found.ids.tolist(),
+        "scores": None if found.scores is None else [round(float(s), 6) for s in found.scores],
+        "labels": labels,
+    }
     if as_json:
         return print_json(answer)
     said = f", predicted {predicted}" if predicted else ""
     print(f"target {number}: {answer['label']}{said}; first {len(labels)} of {ranking}, {end}")
     scores = answer["scores"] or [None] * len(labels)
-    table("", [{"rank": i + 1, "train": t, "label": c, "score": s}
-                for i, (t, c, s) in enumerate(zip(answer["train"], labels, scores))])
+    table(
+        "",
+        [
+            {"rank": i + 1, "train": t, "label": c, "score": s}
+            for i, (t, c, s) in enumerate(zip(answer["train"], labels, scores))
+        ],
+    )
 
 
 @app.command("reach")
-def reach_verb(image: Annotated[str, typer.Option(help="The training image, counted from 0.")],
-               rankings: Rankings = None, top: Annotated[int, typer.Option(help="Targets of each end.")] = 12,
-               workspace: Where = DEMO, as_json: AsJson = False):
+def reach_verb(
+    image: Annotated[str, typer.Option(help="The training image, counted from 0.")],
+    rankings: Rankings = None,
+    top: Annotated[int, typer.Option(help="Targets of each end.")] = 12,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Whom a training image helps and harms most, in how many targets' lists it stands, and its near-duplicates."""
     from attribution import reach
     from attribution.rankings import check_k
@@ -115,10 +149,22 @@ def reach_verb(image: Annotated[str, typer.Option(help="The training image, coun
     ws = Workspace.open(workspace)
     number = reach.check_image(ws, image)
     found = [reach.reach(ws, number, name, check_k(top)) for name in names(ws, rankings)]
-    answer = {"image": number, "label": ws.classes[ws.train_labels[number]], "n_train": ws.n_train,
-              "rankings": {one.ranking: {"signed": one.signed, "possible": one.possible, "k": one.k,
-                                         "helped": _end(ws, one.helped), "harmed": _end(ws, one.harmed)}
-                           for one in found}, "duplicates": _duplicates(ws, number)}
+    answer = {
+        "image": number,
+        "label": ws.classes[ws.train_labels[number]],
+        "n_train": ws.n_train,
+        "rankings": {
+            one.ranking: {
+                "signed": one.signed,
+                "possible": one.possible,
+                "k": one.k,
+                "helped": _end(ws, one.helped),
+                "harmed": _end(ws, one.harmed),
+            }
+            for one in found
+        },
+        "duplicates": _duplicates(ws, number),
+    }
     if as_json:
         return print_json(answer)
     print(f"training image {number}: {answer['label']}")
@@ -134,8 +180,10 @@ def reach_verb(image: Annotated[str, typer.Option(help="The training image, coun
             print(f"{one.ranking}: harm is not defined for this method: its scores have no sign")
     if twins := answer["duplicates"]:
         more = "" if twins["whole"] else "; perhaps more: these features tell little apart"
-        print(f"near-duplicates, cosine {twins['cosine']:g} in {twins['features']}: "
-              f"{', '.join(map(str, twins['group'])) or 'none'}{more}")
+        print(
+            f"near-duplicates, cosine {twins['cosine']:g} in {twins['features']}: "
+            f"{', '.join(map(str, twins['group'])) or 'none'}{more}"
+        )
         table("nearest", twins["nearest"])
 
 
@@ -143,9 +191,19 @@ def _end(ws, end) -> dict | None:
     if end is None:
         return None
     scores = [None] * len(end.targets) if end.scores is None else [round(float(score), 6) for score in end.scores]
-    return {"lists": end.lists, "place": end.place, "targets": [
-        {"target": int(target), "label": ws.classes[ws.val_labels[target]], "score": score, "rank": int(rank) or None}
-        for target, score, rank in zip(end.targets, scores, end.ranks)]}
+    return {
+        "lists": end.lists,
+        "place": end.place,
+        "targets": [
+            {
+                "target": int(target),
+                "label": ws.classes[ws.val_labels[target]],
+                "score": score,
+                "rank": int(rank) or None,
+            }
+            for target, score, rank in zip(end.targets, scores, end.ranks)
+        ],
+    }
 
 
 def _duplicates(ws, image) -> dict | None:
@@ -155,26 +213,44 @@ def _duplicates(ws, image) -> dict | None:
         return None
     grouped = duplicates.grouping(ws)
     group, near, cosines = duplicates.around(ws, image, grouped, 5)
-    nearest = [{"image": int(one), "label": ws.classes[ws.train_labels[one]], "cosine": round(float(cosine), 4)}
-               for one, cosine in zip(near, cosines)]
-    return {"features": grouped["features"], "cosine": grouped["cosine"], "group": group.tolist(),
-            "whole": len(group) <= duplicates.WHOLE, "nearest": nearest}
+    nearest = [
+        {"image": int(one), "label": ws.classes[ws.train_labels[one]], "cosine": round(float(cosine), 4)}
+        for one, cosine in zip(near, cosines)
+    ]
+    return {
+        "features": grouped["features"],
+        "cosine": grouped["cosine"],
+        "group": group.tolist(),
+        "whole": len(group) <= duplicates.WHOLE,
+        "nearest": nearest,
+    }
 
 
 @export_app.command("figure")
-def export_figure(out: Annotated[Path, typer.Option(help="A .png, .svg, .pdf or .csv file.")],
-                  what: Annotated[str, typer.Option(help="lineup, or a chart of Methods: supports, agreement, "
-                                                         "lds-supports, conditioning, calibration, compute, cost, "
-                                                         "features.")] = LINEUP,
-                  target: Annotated[str | None, typer.Option(help="Of a lineup: the validation image.")] = None,
-                  rankings: Rankings = None, top: Top = 14, ends: Ends = "helpful", explain: Explain = "true",
-                  candidates: Candidates = None, k: Cut = None,
-                  width: Annotated[str, typer.Option(help="Of a chart: single (3.4 in) or double (7 in).")] = "double",
-                  measure: Annotated[str | None, typer.Option(help="Of agreement: jaccard, rbo or spearman.")] = None,
-                  ranking: Annotated[str | None, typer.Option(help="Of calibration: which signed ranking.")] = None,
-                  removed: Annotated[str | None, typer.Option(help="Of calibration: own, others or random.")] = None,
-                  protocol: Annotated[str | None, typer.Option(help="Of supports, lds-supports: the study's.")] = None,
-                  workspace: Where = DEMO):
+def export_figure(
+    out: Annotated[Path, typer.Option(help="A .png, .svg, .pdf or .csv file.")],
+    what: Annotated[
+        str,
+        typer.Option(
+            help="lineup, or a chart of Methods: supports, agreement, "
+            "lds-supports, conditioning, calibration, compute, cost, "
+            "features."
+        ),
+    ] = LINEUP,
+    target: Annotated[str | None, typer.Option(help="Of a lineup: the validation image.")] = None,
+    rankings: Rankings = None,
+    top: Top = 14,
+    ends: Ends = "helpful",
+    explain: Explain = "true",
+    candidates: Candidates = None,
+    k: Cut = None,
+    width: Annotated[str, typer.Option(help="Of a chart: single (3.4 in) or double (7 in).")] = "double",
+    measure: Annotated[str | None, typer.Option(help="Of agreement: jaccard, rbo or spearman.")] = None,
+    ranking: Annotated[str | None, typer.Option(help="Of calibration: which signed ranking.")] = None,
+    removed: Annotated[str | None, typer.Option(help="Of calibration: own, others or random.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Of supports, lds-supports: the study's.")] = None,
+    workspace: Where = DEMO,
+):
     """The lineup of a target, or a chart of Methods as stored, as a figure, or as the table behind it."""
     from attribution import charts, figure
     from attribution.lineup import line_up
@@ -187,8 +263,13 @@ def export_figure(out: Annotated[Path, typer.Option(help="A .png, .svg, .pdf or 
         number = ws.check_target(target)
         rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
         return print(figure.save(ws, number, rows, out, k))
-    options = {"measure": measure, "ranking": ranking, "removed": removed, "protocol": protocol,
-               "rankings": rankings and split(rankings)}
+    options = {
+        "measure": measure,
+        "ranking": ranking,
+        "removed": removed,
+        "protocol": protocol,
+        "rankings": rankings and split(rankings),
+    }
     options = {name: options[name] for name in charts.OPTIONS.get(what, ()) if options[name]}
     store = Store.of(ws)
     try:
@@ -198,11 +279,19 @@ def export_figure(out: Annotated[Path, typer.Option(help="A .png, .svg, .pdf or 
 
 
 @export_app.command("report")
-def export_report(out: Annotated[Path, typer.Option(help="An .html file.")],
-                  target: Annotated[str | None, typer.Option(help="The validation image; the one that the workspace "
-                                                                  "opens with if not given.")] = None,
-                  rankings: Rankings = None, top: Top = 14, ends: Ends = "helpful", explain: Explain = "true",
-                  candidates: Candidates = None, k: Cut = None, workspace: Where = DEMO):
+def export_report(
+    out: Annotated[Path, typer.Option(help="An .html file.")],
+    target: Annotated[
+        str | None, typer.Option(help="The validation image; the one that the workspace opens with if not given.")
+    ] = None,
+    rankings: Rankings = None,
+    top: Top = 14,
+    ends: Ends = "helpful",
+    explain: Explain = "true",
+    candidates: Candidates = None,
+    k: Cut = None,
+    workspace: Where = DEMO,
+):
     """A target's lineup and verdicts, and all that Methods knows, as one HTML file that opens anywhere."""
     from attribution import report
     from attribution.lineup import line_up
@@ -219,12 +308,15 @@ def export_report(out: Annotated[Path, typer.Option(help="An .html file.")],
 
 
 @export_app.command("ranking")
-def export_ranking(ranking: RankingName, out: Annotated[Path, typer.Option(help="A .parquet file.")],
-                   targets: Annotated[str | None, typer.Option(help="Such as 0-999; all that it ranks for if not "
-                                                                    "given.")] = None,
-                   top: Annotated[int, typer.Option(help="Training images a target, of each end.")] = 100,
-                   note: Annotated[str | None, typer.Option(help="What a reader must know: of JPEG copies.")] = None,
-                   workspace: Where = DEMO, as_json: AsJson = False):
+def export_ranking(
+    ranking: RankingName,
+    out: Annotated[Path, typer.Option(help="A .parquet file.")],
+    targets: Annotated[str | None, typer.Option(help="Such as 0-999; all that it ranks for if not given.")] = None,
+    top: Annotated[int, typer.Option(help="Training images a target, of each end.")] = 100,
+    note: Annotated[str | None, typer.Option(help="What a reader must know: of JPEG copies.")] = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """A ranking's first images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
     from attribution.edits import parse_images
     from attribution.formats import parquet
@@ -237,12 +329,28 @@ def export_ranking(ranking: RankingName, out: Annotated[Path, typer.Option(help=
         raise UserError(f"{ranking} ranks nothing for the validation image {absent[0]}; leave it out of --targets")
     of = getattr(found, "inner", found)
     source = f"features/{of.feature}" if isinstance(of, Similarity) else f"rankings/{of.name}"
-    of = {key: value for key, value in ws.manifest["parts"].get(source, {}).items()
-          if key not in ("files", "home", "digest")}
-    words = ["export", "ranking", "--ranking", ranking, *(["--targets", targets] if targets else []), "--top", str(top),
-             *(["--note", note] if note else [])]
-    provenance = {**made(shlex.join(words)), "dataset": ws.manifest["dataset"]["name"], "ranking": ranking,
-                  "made_for": found.made_for, source: of}
+    of = {
+        key: value
+        for key, value in ws.manifest["parts"].get(source, {}).items()
+        if key not in ("files", "home", "digest")
+    }
+    words = [
+        "export",
+        "ranking",
+        "--ranking",
+        ranking,
+        *(["--targets", targets] if targets else []),
+        "--top",
+        str(top),
+        *(["--note", note] if note else []),
+    ]
+    provenance = {
+        **made(shlex.join(words)),
+        "dataset": ws.manifest["dataset"]["name"],
+        "ranking": ranking,
+        "made_for": found.made_for,
+        source: of,
+    }
     labels = parquet.labels_digest(ws.train_labels, ws.val_labels)
     about = " · ".join(filter(None, [found.about.removesuffix(" · live"), f"first {top}", note]))
     rows = parquet.write(user_path(out), found, wanted, top, labels, about, provenance)
@@ -253,8 +361,11 @@ def export_ranking(ranking: RankingName, out: Annotated[Path, typer.Option(help=
 
 
 @export_app.command("corrections")
-def export_corrections(out: Annotated[Path, typer.Option(help="A folder; files of an export before are replaced.")],
-                       workspace: Where = DEMO, as_json: AsJson = False):
+def export_corrections(
+    out: Annotated[Path, typer.Option(help="A folder; files of an export before are replaced.")],
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """What was decided about labels: corrections.csv, the log, and the corrected labels in the data set's own form."""
     from attribution import corrections
     from attribution.decisions import Decisions
@@ -265,6 +376,8 @@ def export_corrections(out: Annotated[Path, typer.Option(help="A folder; files o
     if as_json:
         return print_json(answer)
     print(f"{answer['folder']}: {', '.join(answer['files'])}")
-    print(f"{answer['decisions']:,} images of {ws.name} decided: {answer['relabelled']:,} relabelled, "
-          f"{answer['removed']:,} removed, {answer['kept']:,} kept, {answer['unsure']:,} unsure, "
-          f"{answer['conflicts']:,} in conflict")
+    print(
+        f"{answer['decisions']:,} images of {ws.name} decided: {answer['relabelled']:,} relabelled, "
+        f"{answer['removed']:,} removed, {answer['kept']:,} kept, {answer['unsure']:,} unsure, "
+        f"{answer['conflicts']:,} in conflict"
+    )

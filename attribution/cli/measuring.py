@@ -24,19 +24,30 @@ from attribution.files import user_path, write_json
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
-Studied = Annotated[str | None, typer.Option("--rankings", help="Names, with commas; all that `info` lists if not "
-                                                                "given.")]
-evaluate_app = group("evaluate", "Measure rankings: supports, agreement, lds, cost, compute, conditioning, hubs; "
-                                "and detectors: mislabels.")
+Studied = Annotated[
+    str | None, typer.Option("--rankings", help="Names, with commas; all that `info` lists if not given.")
+]
+evaluate_app = group(
+    "evaluate",
+    "Measure rankings: supports, agreement, lds, cost, compute, conditioning, hubs; and detectors: mislabels.",
+)
 
 
 @evaluate_app.command("supports")
-def evaluate_supports(paper: Annotated[list[str] | None, typer.Option(
-                          help="NAME=FOLDER of <target>.pkl files, as the paper's repository writes them; may be "
-                               "given for each ranking. The workspace is then not looked at.")] = None,
-                      k_max: Annotated[int, typer.Option(help="The largest k that those were tested at.")] = 1280,
-                      protocol: Protocol = None, rankings: Studied = None,
-                      workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_supports(
+    paper: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FOLDER of <target>.pkl files, as the paper's repository writes them; may be "
+            "given for each ranking. The workspace is then not looked at."
+        ),
+    ] = None,
+    k_max: Annotated[int, typer.Option(help="The largest k that those were tested at.")] = 1280,
+    protocol: Protocol = None,
+    rankings: Studied = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """AUC, median and censoring of every ranking's supports, and who wins against whom."""
     from attribution.studies import paper_report, report
 
@@ -44,16 +55,19 @@ def evaluate_supports(paper: Annotated[list[str] | None, typer.Option(
         answer = paper_report(_folders(paper), k_max)
         if as_json:
             return print_json(answer)
-        return table(f"the paper's protocol, K = {k_max}",
-                     [{"ranking": name, **row} for name, row in answer["rankings"].items()])
+        return table(
+            f"the paper's protocol, K = {k_max}", [{"ranking": name, **row} for name, row in answer["rankings"].items()]
+        )
     ws = Workspace.open(workspace)
     store = Store.of(ws)
     answer = report(ws, store, protocol, split(rankings) if rankings else None)
     if as_json:
         return print_json(answer)
     for kind, found in answer["kinds"].items():
-        table(f"{kind}, K = {answer['K']}, recipe {answer['recipe']}, protocol {answer['protocol']}",
-              [{"ranking": name, **row} for name, row in found["rankings"].items()])
+        table(
+            f"{kind}, K = {answer['K']}, recipe {answer['recipe']}, protocol {answer['protocol']}",
+            [{"ranking": name, **row} for name, row in found["rankings"].items()],
+        )
 
 
 def _folders(named: list[str]) -> dict[str, Path]:
@@ -67,10 +81,15 @@ def _folders(named: list[str]) -> dict[str, Path]:
 
 
 @evaluate_app.command("agreement")
-def evaluate_agreement(rankings: Rankings = None, k: Annotated[int, typer.Option(help="Images of each.")] = 50,
-                       targets: Annotated[str | None, typer.Option(help="Such as 0-99; 1,000 of those that all rank "
-                                                                        "for, drawn at random, if not given.")] = None,
-                       workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_agreement(
+    rankings: Rankings = None,
+    k: Annotated[int, typer.Option(help="Images of each.")] = 50,
+    targets: Annotated[
+        str | None, typer.Option(help="Such as 0-99; 1,000 of those that all rank for, drawn at random, if not given.")
+    ] = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """How far rankings choose the same training images: Jaccard, rank-biased overlap, Spearman over the union."""
     from attribution import agreement
     from attribution.edits import parse_images
@@ -85,11 +104,18 @@ def evaluate_agreement(rankings: Rankings = None, k: Annotated[int, typer.Option
     answer = agreement.summary(found)
     if as_json:
         return print_json(answer)
-    rows = [{"": a, "and": b, **{measure: _mean(answer["pairs"][a][b][measure]) for measure in agreement.MEASURES}}
-            for a, b in found.pairs]
+    rows = [
+        {"": a, "and": b, **{measure: _mean(answer["pairs"][a][b][measure]) for measure in agreement.MEASURES}}
+        for a, b in found.pairs
+    ]
     table(f"first {k}, {answer['targets']:,} targets, mean (95 % over targets)", rows)
-    table("", [{"ranking": name, "same class": _mean(one["same_class"]), "another class": _mean(one["cross_class"])}
-               for name, one in answer["rankings"].items()])
+    table(
+        "",
+        [
+            {"ranking": name, "same class": _mean(one["same_class"]), "another class": _mean(one["cross_class"])}
+            for name, one in answer["rankings"].items()
+        ],
+    )
 
 
 def _mean(found: dict) -> str:
@@ -99,11 +125,15 @@ def _mean(found: dict) -> str:
 
 
 @evaluate_app.command("conditioning")
-def evaluate_conditioning(rankings: Annotated[str | None, typer.Option(
-                              help="Names, with commas; exemplar SVM and the first of each stored method if not "
-                                   "given.")] = None,
-                          k: Annotated[int, typer.Option(help="Images whose classes are counted.")] = 20,
-                          workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_conditioning(
+    rankings: Annotated[
+        str | None,
+        typer.Option(help="Names, with commas; exemplar SVM and the first of each stored method if not given."),
+    ] = None,
+    k: Annotated[int, typer.Option(help="Images whose classes are counted.")] = 20,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """LDS with candidates of the true class, of this and the class it is mistaken for, and without such a condition."""
     from attribution import conditioning
     from attribution.provenance import made
@@ -120,18 +150,31 @@ def evaluate_conditioning(rankings: Annotated[str | None, typer.Option(
     if as_json:
         return print_json({**answer, "supports": worth})
     print(_halves(answer))
-    table("", [{"ranking": name + " *" * (which == one["published"]), "candidates": conditioning.SETS[which],
+    table(
+        "",
+        [
+            {
+                "ranking": name + " *" * (which == one["published"]),
+                "candidates": conditioning.SETS[which],
                 "LDS": _mean({"mean": row["lds"], "ci": row["ci"]}),
                 f"same class in {k}": _mean(row["same_class"]),
-                **_areas(worth, conditioning.ranking_of(name, which, one["published"]))}
-               for name, one in answer["rankings"].items() for which, row in one["sets"].items()])
+                **_areas(worth, conditioning.ranking_of(name, which, one["published"])),
+            }
+            for name, one in answer["rankings"].items()
+            for which, row in one["sets"].items()
+        ],
+    )
     print("* as published")
     _print_areas(worth)
 
 
 @evaluate_app.command("hubs")
-def evaluate_hubs(rankings: Rankings = None, k: Annotated[int, typer.Option(help="Images of each list.")] = 20,
-                  workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_hubs(
+    rankings: Rankings = None,
+    k: Annotated[int, typer.Option(help="Images of each list.")] = 20,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """In how many targets' first k each training image stands: which few fill the lists, and how many are in none."""
     from attribution import hubs
     from attribution.provenance import made
@@ -145,26 +188,47 @@ def evaluate_hubs(rankings: Rankings = None, k: Annotated[int, typer.Option(help
             found[lists.ranking] = lists
             if lists.ranking in listed and ws.is_free(hubs.part(lists.ranking)):  # Explore shows it
                 hubs.keep(ws, lists, made(f"evaluate hubs --rankings {lists.ranking}"))
-    answer = {"k": k, "n_train": ws.n_train, "rankings": {
-        name: {end: hubs.summary(lists, k, end) for end in hubs.ENDS[: 1 + lists.signed]}
-        for name, lists in found.items()}}
+    answer = {
+        "k": k,
+        "n_train": ws.n_train,
+        "rankings": {
+            name: {end: hubs.summary(lists, k, end) for end in hubs.ENDS[: 1 + lists.signed]}
+            for name, lists in found.items()
+        },
+    }
     if as_json:
         return print_json(answer)
-    table(f"targets whose first {k} hold a training image, over all {ws.n_train:,} of these",
-          [{"ranking": name, "end": end, "targets": one["targets"], "mean": one["mean"],
-            "in no list": f"{one['never']:.1%}", "skewness": _number(one["skewness"]),
-            "image in most lists": ", ".join(f"{hub['image']} ({hub['lists']})" for hub in one["hubs"][:3])}
-           for name, ends in answer["rankings"].items() for end, one in ends.items()])
+    table(
+        f"targets whose first {k} hold a training image, over all {ws.n_train:,} of these",
+        [
+            {
+                "ranking": name,
+                "end": end,
+                "targets": one["targets"],
+                "mean": one["mean"],
+                "in no list": f"{one['never']:.1%}",
+                "skewness": _number(one["skewness"]),
+                "image in most lists": ", ".join(f"{hub['image']} ({hub['lists']})" for hub in one["hubs"][:3]),
+            }
+            for name, ends in answer["rankings"].items()
+            for end, one in ends.items()
+        ],
+    )
 
 
 @evaluate_app.command("backdoor")
-def evaluate_backdoor(rankings: Annotated[str | None, typer.Option(
-                          help="Names, with commas; exemplar SVM in each feature set and the stored ones if not "
-                               "given.")] = None,
-                      seeds: Annotated[int, typer.Option(help="Models a removal.")] = 5,
-                      out: Annotated[Path | None, typer.Option(help="A file to write the answer to as well, with how "
-                                                                    "it was made.")] = None,
-                      workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_backdoor(
+    rankings: Annotated[
+        str | None,
+        typer.Option(help="Names, with commas; exemplar SVM in each feature set and the stored ones if not given."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Models a removal.")] = 5,
+    out: Annotated[
+        Path | None, typer.Option(help="A file to write the answer to as well, with how it was made.")
+    ] = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """In a poisoned workspace: do rankings find the poisoned images, and does removing what they accuse end the
     attack?"""
     from attribution import backdoor
@@ -181,23 +245,43 @@ def evaluate_backdoor(rankings: Annotated[str | None, typer.Option(
         write_json(user_path(out), backdoor.report(ws, answer, about))
     if as_json:
         return print_json(answer)
-    print(f"{answer['n']} poisoned images of class {ws.classes[answer['class']]}; the attack succeeds on "
-          f"{_mean(answer['success'])} of {answer['triggered']} triggered targets, {_mean(answer['untriggered'])} "
-          "without the trigger")
-    table("", [{"ranking": row["ranking"], "among": row["pool"], "chance": row["chance"],
+    print(
+        f"{answer['n']} poisoned images of class {ws.classes[answer['class']]}; the attack succeeds on "
+        f"{_mean(answer['success'])} of {answer['triggered']} triggered targets, {_mean(answer['untriggered'])} "
+        "without the trigger"
+    )
+    table(
+        "",
+        [
+            {
+                "ranking": row["ranking"],
+                "among": row["pool"],
+                "chance": row["chance"],
                 **{f"precision@{k}": _mean(one) for k, one in row["precision"].items()},
-                f"poisoned in {answer['n']} accused": row["removed"], "attack without these": _mean(row["success"]),
-                "without random ones": _mean(row["control"]["success"])} for row in answer["rankings"]])
-    table("", [{"removed": name, "attack": _mean(one["success"]), "accuracy": _mean(one["accuracy"])}
-               for name, one in answer["removals"].items()])
+                f"poisoned in {answer['n']} accused": row["removed"],
+                "attack without these": _mean(row["success"]),
+                "without random ones": _mean(row["control"]["success"]),
+            }
+            for row in answer["rankings"]
+        ],
+    )
+    table(
+        "",
+        [
+            {"removed": name, "attack": _mean(one["success"]), "accuracy": _mean(one["accuracy"])}
+            for name, one in answer["removals"].items()
+        ],
+    )
 
 
 @evaluate_app.command("sanity")
-def evaluate_sanity(checkpoints: Annotated[int, typer.Option(help="Models that TRAK is computed on, each time.")] = 3,
-                    dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
-                    targets: Annotated[int, typer.Option(help="Whose best image gets copies, for each number of "
-                                                              "them.")] = 20,
-                    workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_sanity(
+    checkpoints: Annotated[int, typer.Option(help="Models that TRAK is computed on, each time.")] = 3,
+    dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
+    targets: Annotated[int, typer.Option(help="Whose best image gets copies, for each number of them.")] = 20,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Do rankings notice whether the model was trained? What becomes of a score when its image is there twice, or
     more often? Long; broken off, it goes on."""
     from attribution import sanity
@@ -211,22 +295,40 @@ def evaluate_sanity(checkpoints: Annotated[int, typer.Option(help="Models that T
     if as_json:
         return print_json(answer)
     found, scored = answer["untrained"], answer["untrained"]["lds"] or {}
-    table(f"against trained networks, {found['targets']} targets; Jaccard by chance {found['chance']:.3f}",
-          [{"": name, f"Jaccard@{answer['k']}": _mean(one["jaccard"]), "Spearman": _mean(one["spearman"])}
-           for name, one in found["pairs"].items()])
+    table(
+        f"against trained networks, {found['targets']} targets; Jaccard by chance {found['chance']:.3f}",
+        [
+            {"": name, f"Jaccard@{answer['k']}": _mean(one["jaccard"]), "Spearman": _mean(one["spearman"])}
+            for name, one in found["pairs"].items()
+        ],
+    )
     table("", [{"TRAK on": name, "LDS": _mean({"mean": one["lds"], "ci": one["ci"]})} for name, one in scored.items()])
-    table(f"scores with copies planted, by those without; {answer['each']} targets a row",
-          [{"method": name, "copies": copies, "one": _mean(row["one"]), "all together": _mean(row["sum"]),
-            f"places of {answer['k']}": _mean(row["places"])}
-           for name, one in answer["duplicates"].items() for copies, row in one.items()])
+    table(
+        f"scores with copies planted, by those without; {answer['each']} targets a row",
+        [
+            {
+                "method": name,
+                "copies": copies,
+                "one": _mean(row["one"]),
+                "all together": _mean(row["sum"]),
+                f"places of {answer['k']}": _mean(row["places"]),
+            }
+            for name, one in answer["duplicates"].items()
+            for copies, row in one.items()
+        ],
+    )
 
 
 @evaluate_app.command("compute")
-def evaluate_compute(checkpoints: Annotated[str, typer.Option(help="Of TRAK: how many base models.")] = "1,2,5,10",
-                     halves: Annotated[str, typer.Option(help="Of Datamodels: models on how many random halves, "
-                                                              "trained where they are missing.")] = "250,500,1000",
-                     dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
-                     workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_compute(
+    checkpoints: Annotated[str, typer.Option(help="Of TRAK: how many base models.")] = "1,2,5,10",
+    halves: Annotated[
+        str, typer.Option(help="Of Datamodels: models on how many random halves, trained where they are missing.")
+    ] = "250,500,1000",
+    dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """LDS of TRAK, Datamodels and exemplar SVM against the seconds they take. Long; broken off, it goes on."""
     from attribution import compute
     from attribution.provenance import made
@@ -234,9 +336,12 @@ def evaluate_compute(checkpoints: Annotated[str, typer.Option(help="Of TRAK: how
     ws = Workspace.open(workspace)
     asked = _numbers(checkpoints, "--checkpoints"), _numbers(halves, "--halves"), dim
     todo = compute.missing(ws, *asked)
-    screen.print(f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
-                 f"{todo['fits']} fits of Datamodels; some {todo['seconds'] / 60:,.0f} minutes of one core",
-                 highlight=False, soft_wrap=True)
+    screen.print(
+        f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
+        f"{todo['fits']} fits of Datamodels; some {todo['seconds'] / 60:,.0f} minutes of one core",
+        highlight=False,
+        soft_wrap=True,
+    )
     with progress_bar() as progress:
         answer = compute.run(ws, *asked, progress)
     if ws.is_free(compute.PART):  # the pages show it
@@ -248,29 +353,44 @@ def evaluate_compute(checkpoints: Annotated[str, typer.Option(help="Of TRAK: how
         return print_json({**answer, "supports": worth})
     one = answer["training"]
     print(f"{_halves(answer)}; a training takes {one['whole']:g} s, on a half {one['half']:g} s ({one['clock']} time)")
-    table("", [{"variant": row["name"], "LDS": f"{row['lds']:.3f}", "95 %": row["ci"],
-                "seconds": f"{row['seconds']:,.0f}", "trainings": f"{row['training_seconds']:,.0f}",
-                "own": f"{row['computing_seconds']:,.0f}", "MB": f"{row['bytes'] / 1e6:,.1f}",
-                **_areas(worth, compute.ranking_of(row))} for row in answer["rows"]])
+    table(
+        "",
+        [
+            {
+                "variant": row["name"],
+                "LDS": f"{row['lds']:.3f}",
+                "95 %": row["ci"],
+                "seconds": f"{row['seconds']:,.0f}",
+                "trainings": f"{row['training_seconds']:,.0f}",
+                "own": f"{row['computing_seconds']:,.0f}",
+                "MB": f"{row['bytes'] / 1e6:,.1f}",
+                **_areas(worth, compute.ranking_of(row)),
+            }
+            for row in answer["rows"]
+        ],
+    )
     _print_areas(worth)
 
 
 def _areas(worth: dict, name: str) -> dict:
     """The cells of a ranking's support AUCs; worth: `studies.side_by_side`."""
     rows = {kind: found["rankings"].get(name) for kind, found in worth.items()}
-    return {f"{kind} AUC": _mean({"mean": row["auc"], "ci": row["auc_ci"]}) if row else "–"
-            for kind, row in rows.items()}
+    return {
+        f"{kind} AUC": _mean({"mean": row["auc"], "ci": row["auc_ci"]}) if row else "–" for kind, row in rows.items()
+    }
 
 
 def _print_areas(worth: dict) -> None:
     for kind, found in worth.items():
         going = f", {found['unfinished']} more unfinished" * bool(found["unfinished"])
-        print(f"{kind} AUC: the same {found['targets']} targets for all{going}, protocol {found['protocol']}, "
-              f"K = {found['K']}")
+        print(
+            f"{kind} AUC: the same {found['targets']} targets for all{going}, protocol {found['protocol']}, "
+            f"K = {found['K']}"
+        )
 
 
 def _numbers(text: str, option: str) -> tuple[int, ...]:
-    """"1,2,5" -> (1, 2, 5). Raises UserError for anything that is no whole number of at least 1."""
+    """ "1,2,5" -> (1, 2, 5). Raises UserError for anything that is no whole number of at least 1."""
     parts = split(text)
     if not parts or not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
         raise UserError(f"{option} {text} is not a list of numbers; give whole numbers of at least 1, such as 1,2,5")
@@ -278,9 +398,13 @@ def _numbers(text: str, option: str) -> tuple[int, ...]:
 
 
 @evaluate_app.command("algorithms")
-def evaluate_algorithms(other: Annotated[str, typer.Option("--recipe", help="The recipe that is compared with the "
-                                                           "workspace's.")] = "demo-cnn-plain",
-                        workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_algorithms(
+    other: Annotated[
+        str, typer.Option("--recipe", help="The recipe that is compared with the workspace's.")
+    ] = "demo-cnn-plain",
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Two learning algorithms: which training images' influence changes most. Trains what is missing; it goes on."""
     from attribution import algorithms
     from attribution.provenance import made
@@ -290,20 +414,33 @@ def evaluate_algorithms(other: Annotated[str, typer.Option("--recipe", help="The
         found = algorithms.compare(ws, other, progress)
     if ws.is_free(algorithms.PART):  # the pages show it
         algorithms.keep(ws, found, made(f"evaluate algorithms --recipe {other}"))
-    images = [{"image": image, "label": ws.classes[ws.train_labels[image]], "change": float(found.change[image]),
-               "noise": float(found.noise[image])} for image in algorithms.most_changed(found)]
+    images = [
+        {
+            "image": image,
+            "label": ws.classes[ws.train_labels[image]],
+            "change": float(found.change[image]),
+            "noise": float(found.noise[image]),
+        }
+        for image in algorithms.most_changed(found)
+    ]
     if as_json:
         return print_json({"recipes": list(found.recipes), **found.about, "images": images})
     about = found.about
-    table(f"TRAK of {about['models']} models each, {about['dim']} dimensions, {ws.n_val:,} targets, mean (95 %)", [
-        {"": f"{found.recipes[0]} and {found.recipes[1]}", **_alike(about, "between")},
-        {"": f"two sets of models of {found.recipes[0]}", **_alike(about, "within")}])
+    table(
+        f"TRAK of {about['models']} models each, {about['dim']} dimensions, {ws.n_val:,} targets, mean (95 %)",
+        [
+            {"": f"{found.recipes[0]} and {found.recipes[1]}", **_alike(about, "between")},
+            {"": f"two sets of models of {found.recipes[0]}", **_alike(about, "within")},
+        ],
+    )
     table("influence that changed most, beyond noise", images)
 
 
 def _alike(about: dict, which: str) -> dict:
-    return {"Spearman of all scores": _mean(about["spearman"][which]),
-            "Jaccard of the first 20": _mean(about["jaccard"][which])}
+    return {
+        "Spearman of all scores": _mean(about["spearman"][which]),
+        "Jaccard of the first 20": _mean(about["jaccard"][which]),
+    }
 
 
 @evaluate_app.command("lds")
@@ -324,8 +461,11 @@ def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
 
 
 @evaluate_app.command("cost")
-def evaluate_cost(rankings: Annotated[str | None, typer.Option(help="Names, with commas; all, if not given.")] = None,
-                  workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_cost(
+    rankings: Annotated[str | None, typer.Option(help="Names, with commas; all, if not given.")] = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """What each ranking stores, took to build and takes for a query, measured here, beside its LDS and removal AUC."""
     from attribution import cost
 
@@ -338,14 +478,36 @@ def evaluate_cost(rankings: Annotated[str | None, typer.Option(help="Names, with
     rows = cost.card(found, *cost.worth(ws, store))
     store.close()
     if as_json:
-        return print_json({**{name: found[name] for name in ("machine", "k", "targets")}, "rankings": {
-            row["ranking"]: {**row, "parts": {name: found["rankings"][row["ranking"]][name]
-                                              for name in ("bytes", "seconds")}} for row in rows}})
-    table(f"queries: first {found['k']}, median of {found['targets']} targets, one thread of {found['machine']}",
-          [{"ranking": row["ranking"], "MB": row["bytes"] / 1e6, "build s": row["build_seconds"],
-            "query ms": row["query_ms"], "LDS": row["lds"], "95 %": row["lds_ci"], "remove AUC": row["auc"],
-            "95 % ": row["auc_ci"], "mislabel AUC": row["mislabel_auc"], "95 %  ": row["mislabel_auc_ci"]}
-           for row in rows])
+        return print_json(
+            {
+                **{name: found[name] for name in ("machine", "k", "targets")},
+                "rankings": {
+                    row["ranking"]: {
+                        **row,
+                        "parts": {name: found["rankings"][row["ranking"]][name] for name in ("bytes", "seconds")},
+                    }
+                    for row in rows
+                },
+            }
+        )
+    table(
+        f"queries: first {found['k']}, median of {found['targets']} targets, one thread of {found['machine']}",
+        [
+            {
+                "ranking": row["ranking"],
+                "MB": row["bytes"] / 1e6,
+                "build s": row["build_seconds"],
+                "query ms": row["query_ms"],
+                "LDS": row["lds"],
+                "95 %": row["lds_ci"],
+                "remove AUC": row["auc"],
+                "95 % ": row["auc_ci"],
+                "mislabel AUC": row["mislabel_auc"],
+                "95 %  ": row["mislabel_auc_ci"],
+            }
+            for row in rows
+        ],
+    )
 
 
 def _halves(answer: dict) -> str:
@@ -354,8 +516,9 @@ def _halves(answer: dict) -> str:
 
 
 @evaluate_app.command("lds-supports")
-def evaluate_lds_supports(protocol: Protocol = None, rankings: Studied = None, workspace: Where = DEMO,
-                          as_json: AsJson = False):
+def evaluate_lds_supports(
+    protocol: Protocol = None, rankings: Studied = None, workspace: Where = DEMO, as_json: AsJson = False
+):
     """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
     from attribution import lds_supports
     from attribution.measure import held_out
@@ -374,13 +537,26 @@ def evaluate_lds_supports(protocol: Protocol = None, rankings: Studied = None, w
     if as_json:
         return print_json(answer)
     for kind, one in answer["kinds"].items():
-        table(f"{kind}: LDS of a target against how small its support is, K = {answer['K']}",
-              [{"ranking": name, "targets": row["n"], "censored": row["censored"],
-                "Spearman (95 %)": _mean({"mean": row["spearman"], "ci": row["ci"]}), "p": _number(row["p"]),
-                "with margin": _number(row["sure"]), "margin fixed": _number(row["partial"]),
-                "LDS reliability": _number(row["reliability"])} for name, row in one["rankings"].items()])
-        print(f"over rankings: Kendall {_number(one['across']['kendall'])}, n {one['across']['n']}; within a target: "
-              f"{_number(one['within']['kendall'])}, {one['within']['n']} targets")
+        table(
+            f"{kind}: LDS of a target against how small its support is, K = {answer['K']}",
+            [
+                {
+                    "ranking": name,
+                    "targets": row["n"],
+                    "censored": row["censored"],
+                    "Spearman (95 %)": _mean({"mean": row["spearman"], "ci": row["ci"]}),
+                    "p": _number(row["p"]),
+                    "with margin": _number(row["sure"]),
+                    "margin fixed": _number(row["partial"]),
+                    "LDS reliability": _number(row["reliability"]),
+                }
+                for name, row in one["rankings"].items()
+            ],
+        )
+        print(
+            f"over rankings: Kendall {_number(one['across']['kendall'])}, n {one['across']['n']}; within a target: "
+            f"{_number(one['within']['kendall'])}, {one['within']['n']} targets"
+        )
 
 
 @evaluate_app.command("calibration")
@@ -397,14 +573,29 @@ def evaluate_calibration(workspace: Where = DEMO, as_json: AsJson = False):
     answer = calibration.summary(ws, rows)
     if as_json:
         return print_json(answer)
-    print(f"{answer['sets']} sets removed, {answer['targets']} targets; the scale is fitted on half of the targets and "
-          f"judged on the other, {answer['splits']} times")
+    print(
+        f"{answer['sets']} sets removed, {answer['targets']} targets; the scale is fitted on half of the targets and "
+        f"judged on the other, {answer['splits']} times"
+    )
     for name, found in answer["rankings"].items():
-        table(name, [{"removed": calibration.WHOSE[whose], "sets": one["n"], "targets": one["targets"],
-                      "slope": one["slope"], **{title: _mean({"mean": one[key], "ci": one[f"{key}_ci"]})
-                                                for title, key in (("R2 (95 %)", "r2"), ("Spearman", "spearman"))},
-                      "R2 of single splits": one["r2_splits"], "R2 reachable": _number(one["reachable"])}
-                     for whose, one in found.items()])
+        table(
+            name,
+            [
+                {
+                    "removed": calibration.WHOSE[whose],
+                    "sets": one["n"],
+                    "targets": one["targets"],
+                    "slope": one["slope"],
+                    **{
+                        title: _mean({"mean": one[key], "ci": one[f"{key}_ci"]})
+                        for title, key in (("R2 (95 %)", "r2"), ("Spearman", "spearman"))
+                    },
+                    "R2 of single splits": one["r2_splits"],
+                    "R2 reachable": _number(one["reachable"]),
+                }
+                for whose, one in found.items()
+            ],
+        )
     print(f"no sign, so no change foretold: {', '.join(answer['unsigned'])}")
 
 
@@ -420,7 +611,15 @@ def evaluate_mislabels(workspace: Where = DEMO, as_json: AsJson = False):
     answer = evaluate(Workspace.open(workspace))
     if as_json:
         return print_json(answer)
-    table(f"{answer['n_planted']} planted errors among {answer['n_train']:,} training images",
-          [{"detector": name, "AUC": f"{one['auc']:.3f}", "average precision": f"{one['average_precision']:.3f}",
-            **{f"found at {float(share):.0%}": f"{found:.0%}" for share, found in one["found_at"].items()}}
-           for name, one in answer["detectors"].items()])
+    table(
+        f"{answer['n_planted']} planted errors among {answer['n_train']:,} training images",
+        [
+            {
+                "detector": name,
+                "AUC": f"{one['auc']:.3f}",
+                "average precision": f"{one['average_precision']:.3f}",
+                **{f"found at {float(share):.0%}": f"{found:.0%}" for share, found in one["found_at"].items()},
+            }
+            for name, one in answer["detectors"].items()
+        ],
+    )

@@ -12,18 +12,28 @@ from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
 
 Recipe = Annotated[str | None, typer.Option("--recipe", help="Train under this recipe; the workspace's if not given.")]
-Features = Annotated[str | None, typer.Option("--duplicate-features", help="The feature set that near-duplicates are "
-                                              "found in; the workspace's first if not given.")]
-Cosine = Annotated[float, typer.Option("--duplicate-cosine", help="Images this alike, by the cosine of their features, "
-                                       "are near-duplicates.")]
+Features = Annotated[
+    str | None,
+    typer.Option(
+        "--duplicate-features",
+        help="The feature set that near-duplicates are found in; the workspace's first if not given.",
+    ),
+]
+Cosine = Annotated[
+    float,
+    typer.Option("--duplicate-cosine", help="Images this alike, by the cosine of their features, are near-duplicates."),
+]
 
 
 @app.command("prune")
-def prune_verb(ranking: RankingName,
-               shares: Annotated[str, typer.Option(help="Percents to drop, with commas.")] = ",".join(
-                   map(str, prune.SHARES)),
-               seeds: Annotated[int, typer.Option(help="Trainings a point.")] = len(jobs.SEEDS),
-               recipe: Recipe = None, workspace: Where = DEMO, as_json: AsJson = False):
+def prune_verb(
+    ranking: RankingName,
+    shares: Annotated[str, typer.Option(help="Percents to drop, with commas.")] = ",".join(map(str, prune.SHARES)),
+    seeds: Annotated[int, typer.Option(help="Trainings a point.")] = len(jobs.SEEDS),
+    recipe: Recipe = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Accuracy without the least influential x % of the training images, against a random x % of the same classes."""
     ws = Workspace.open(workspace)
     try:
@@ -39,12 +49,22 @@ def prune_verb(ranking: RankingName,
         answer = prune.answer(ws, store, spec)
     if as_json:
         return print_json({**answer, "cached": cached})
-    rows = [{"dropped": f"{row['share']} %", "images": row["k"],
-             **{name: _percent(row[name]) for name in ("pruned", "random", "difference")}} for row in answer["shares"]]
-    table(f"accuracy on {answer['targets']} validation images, recipe {answer['recipe']} {answer['recipe_hash']}, "
-          f"{seeds} seeds, mean (95 % over seeds)", [{"dropped": "nothing", "images": 0,
-                                                      "pruned": _percent(answer["full"]), "random": None,
-                                                      "difference": None}, *rows])
+    rows = [
+        {
+            "dropped": f"{row['share']} %",
+            "images": row["k"],
+            **{name: _percent(row[name]) for name in ("pruned", "random", "difference")},
+        }
+        for row in answer["shares"]
+    ]
+    table(
+        f"accuracy on {answer['targets']} validation images, recipe {answer['recipe']} {answer['recipe_hash']}, "
+        f"{seeds} seeds, mean (95 % over seeds)",
+        [
+            {"dropped": "nothing", "images": 0, "pruned": _percent(answer["full"]), "random": None, "difference": None},
+            *rows,
+        ],
+    )
 
 
 def _percent(found):
@@ -53,8 +73,9 @@ def _percent(found):
 
 
 @app.command("duplicates")
-def duplicates_verb(features: Features = None, cosine: Cosine = duplicates.COSINE, workspace: Where = DEMO,
-                    as_json: AsJson = False):
+def duplicates_verb(
+    features: Features = None, cosine: Cosine = duplicates.COSINE, workspace: Where = DEMO, as_json: AsJson = False
+):
     """How many groups of near-duplicates there are among the training images."""
     ws = Workspace.open(workspace)
     grouped = duplicates.grouping(ws, features, cosine)
@@ -63,9 +84,14 @@ def duplicates_verb(features: Features = None, cosine: Cosine = duplicates.COSIN
 
 
 @evaluate_app.command("transfer")
-def evaluate_transfer(names: Annotated[str | None, typer.Option("--recipes", help="Names, with commas; those that a "
-                                                                "study was made of if not given.")] = None,
-                      protocol: Protocol = None, workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_transfer(
+    names: Annotated[
+        str | None, typer.Option("--recipes", help="Names, with commas; those that a study was made of if not given.")
+    ] = None,
+    protocol: Protocol = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Every ranking's supports under several recipes, on targets that are stable in all of them."""
     from attribution import transfer
 
@@ -79,11 +105,18 @@ def evaluate_transfer(names: Annotated[str | None, typer.Option("--recipes", hel
     print("Recipes: " + ", ".join(f"{name} {one['hash']}" for name, one in answer["recipes"].items()))
     kinds = dict.fromkeys(kind for one in answer["recipes"].values() for kind in one["kinds"])
     for kind in kinds:
-        table(f"{kind}, K = {answer['K']}",
-              [{"ranking": ranking, "recipe": name, **{key: row[key] for key in ("n", "auc", "auc_ci", "median",
-                                                                                 "censored", "unstable")}}
-               for name, one in answer["recipes"].items()
-               for ranking, row in one["kinds"].get(kind, {"rankings": {}})["rankings"].items()])
+        table(
+            f"{kind}, K = {answer['K']}",
+            [
+                {
+                    "ranking": ranking,
+                    "recipe": name,
+                    **{key: row[key] for key in ("n", "auc", "auc_ci", "median", "censored", "unstable")},
+                }
+                for name, one in answer["recipes"].items()
+                for ranking, row in one["kinds"].get(kind, {"rankings": {}})["rankings"].items()
+            ],
+        )
     if not kinds:
         print("No target has been studied under all of these yet.")
 
@@ -113,7 +146,20 @@ def disjoint_verb(ws, spec, as_json) -> None:
     answer = {"recipe": spec["recipe"], **questions.disjoint_answer(ws, store, spec), "cached": cached}
     if as_json:
         return print_json(answer)
-    print(f"target {spec['target']}, {spec['ranking']}, {spec['kind']}: disjoint supports, {answer['trainings']} "
-          "trainings" + (" (all known)" if cached else ""))
-    table("", [{"": number, "status": one["status"], "support": one["support"], "survived at": one["lo"],
-                "trainings": one["trainings"]} for number, one in enumerate(answer["supports"], 1)])
+    print(
+        f"target {spec['target']}, {spec['ranking']}, {spec['kind']}: disjoint supports, {answer['trainings']} "
+        "trainings" + (" (all known)" if cached else "")
+    )
+    table(
+        "",
+        [
+            {
+                "": number,
+                "status": one["status"],
+                "support": one["support"],
+                "survived at": one["lo"],
+                "trainings": one["trainings"],
+            }
+            for number, one in enumerate(answer["supports"], 1)
+        ],
+    )

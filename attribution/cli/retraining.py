@@ -40,28 +40,37 @@ jobs_app = group("jobs", "What runs in the background.")
 
 
 @app.command()
-def retrain(target: Target,
-            ranking: Annotated[str | None, typer.Option(help="The ranking's name; `info` lists them.")] = None,
-            remove_top: Annotated[int | None, typer.Option(help="Remove the ranking's first K images.")] = None,
-            relabel_top: Annotated[int | None, typer.Option(help="Give its first K images a wrong label.")] = None,
-            remove_harmful: Annotated[int | None, typer.Option(help="Remove the K most harmful images, as a repair "
-                                                               "does.")] = None,
-            remove: Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")] = None,
-            relabel: Annotated[str | None, typer.Option(help="Give these images a wrong label.")] = None,
-            seeds: Annotated[int, typer.Option(help="Trainings an edit.")] = len(jobs.SEEDS),
-            draws: Annotated[int, typer.Option(help="Random controls of the same classes.")] = jobs.DRAWS,
-            with_duplicates: Annotated[bool, typer.Option("--with-duplicates", help="Remove near-duplicates of the "
-                                                          "images, too.")] = False,
-            features: Features = None, cosine: Cosine = duplicates.COSINE, recipe: Recipe = None,
-            workspace: Where = DEMO, as_json: AsJson = False):
+def retrain(
+    target: Target,
+    ranking: Annotated[str | None, typer.Option(help="The ranking's name; `info` lists them.")] = None,
+    remove_top: Annotated[int | None, typer.Option(help="Remove the ranking's first K images.")] = None,
+    relabel_top: Annotated[int | None, typer.Option(help="Give its first K images a wrong label.")] = None,
+    remove_harmful: Annotated[
+        int | None, typer.Option(help="Remove the K most harmful images, as a repair does.")
+    ] = None,
+    remove: Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")] = None,
+    relabel: Annotated[str | None, typer.Option(help="Give these images a wrong label.")] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings an edit.")] = len(jobs.SEEDS),
+    draws: Annotated[int, typer.Option(help="Random controls of the same classes.")] = jobs.DRAWS,
+    with_duplicates: Annotated[
+        bool, typer.Option("--with-duplicates", help="Remove near-duplicates of the images, too.")
+    ] = False,
+    features: Features = None,
+    cosine: Cosine = duplicates.COSINE,
+    recipe: Recipe = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Retrain without a ranking's first images or chosen ones (or with wrong labels on them), beside the controls."""
     if [remove_top, relabel_top, remove_harmful, remove, relabel].count(None) != 4:
-        raise UserError("say one of --remove-top K, --relabel-top K, --remove-harmful K, --remove IMAGES and "
-                        "--relabel IMAGES")
+        raise UserError(
+            "say one of --remove-top K, --relabel-top K, --remove-harmful K, --remove IMAGES and --relabel IMAGES"
+        )
     chosen = remove if relabel is None else relabel
     if (ranking is None) == (chosen is None):
-        raise UserError("--remove-top, --relabel-top and --remove-harmful need a --ranking, --remove and --relabel "
-                        "take none")
+        raise UserError(
+            "--remove-top, --relabel-top and --remove-harmful need a --ranking, --remove and --relabel take none"
+        )
     if seeds < 1 or draws < 0:
         raise UserError("give at least one seed, and no negative number of draws")
     kind = "remove" if relabel is None and relabel_top is None else "mislabel"
@@ -70,8 +79,9 @@ def retrain(target: Target,
     ws = Workspace.open(workspace)
     ids = None if chosen is None else parse_images(chosen, ws.n_train)
     groups = duplicates.grouping(ws, features, cosine) if with_duplicates else None
-    spec = jobs.retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids, end=end, groups=groups,
-                             recipe=recipe)
+    spec = jobs.retrain_spec(
+        ws, target, ranking, kind, k, range(seeds), draws, ids, end=end, groups=groups, recipe=recipe
+    )
     store = Store.of(ws)
     cached = jobs.missing(ws, store, spec) == 0
     if not cached:
@@ -80,34 +90,58 @@ def retrain(target: Target,
     if as_json:
         return print_json(answer)
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(answer["newest"]))
-    print(f"{jobs.describe(spec)}, recipe {answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds']}"
-          + (f" (known since {made})" if cached else ""))
+    print(
+        f"{jobs.describe(spec)}, recipe {answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds']}"
+        + (f" (known since {made})" if cached else "")
+    )
     if groups:
-        print(f"{spec['groups']['along']} near-duplicates came along ({groups['features']}, cosine at least "
-              f"{groups['cosine']:g})")
+        print(
+            f"{spec['groups']['along']} near-duplicates came along ({groups['features']}, cosine at least "
+            f"{groups['cosine']:g})"
+        )
     controls = answer["controls"]
     rows = {"the edit": answer, "nothing removed": controls["none"], "random, same classes": controls["random"]}
-    table("", [{"": name, "wrong": f"{row['wrong']} of {row['of']}", "flipped": "yes" if row["flipped"] else "no"}
-                for name, row in rows.items() if row["of"]])
+    table(
+        "",
+        [
+            {"": name, "wrong": f"{row['wrong']} of {row['of']}", "flipped": "yes" if row["flipped"] else "no"}
+            for name, row in rows.items()
+            if row["of"]
+        ],
+    )
 
 
 @app.command("support")
-def support_verb(target: Target, ranking: RankingName,
-                 kind: Annotated[str, typer.Option(help="remove, mislabel, or repair: remove the most harmful images "
-                                                   "until a wrong target is right")] = "remove",
-                 protocol: Protocol = None,
-                 k_max: Annotated[int, typer.Option(help="Give up above this many images.")] = support.K,
-                 disjoint: Annotated[int | None, typer.Option(help="Up to so many supports that share no image, 2 or "
-                                                              "3.")] = None,
-                 groups: Annotated[bool, typer.Option("--groups", help="Remove each image with its near-duplicates; k "
-                                                      "counts such groups.")] = False,
-                 features: Features = None, cosine: Cosine = duplicates.COSINE, recipe: Recipe = None,
-                 workspace: Where = DEMO, as_json: AsJson = False):
+def support_verb(
+    target: Target,
+    ranking: RankingName,
+    kind: Annotated[
+        str,
+        typer.Option(help="remove, mislabel, or repair: remove the most harmful images until a wrong target is right"),
+    ] = "remove",
+    protocol: Protocol = None,
+    k_max: Annotated[int, typer.Option(help="Give up above this many images.")] = support.K,
+    disjoint: Annotated[int | None, typer.Option(help="Up to so many supports that share no image, 2 or 3.")] = None,
+    groups: Annotated[
+        bool, typer.Option("--groups", help="Remove each image with its near-duplicates; k counts such groups.")
+    ] = False,
+    features: Features = None,
+    cosine: Cosine = duplicates.COSINE,
+    recipe: Recipe = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Find the smallest tested prefix of a ranking whose removal (or relabelling) flips a target, or repairs it."""
     ws = Workspace.open(workspace)
-    asked = {"target": target, "ranking": ranking, "kind": kind, "k_max": k_max, "recipe": recipe,
-             "protocol": protocol or supports.usual_protocol(ws),
-             "groups": duplicates.grouping(ws, features, cosine) if groups else None}
+    asked = {
+        "target": target,
+        "ranking": ranking,
+        "kind": kind,
+        "k_max": k_max,
+        "recipe": recipe,
+        "protocol": protocol or supports.usual_protocol(ws),
+        "groups": duplicates.grouping(ws, features, cosine) if groups else None,
+    }
     if disjoint is not None:
         return disjoint_verb(ws, questions.disjoint_spec(ws, disjoint, **asked), as_json)
     spec = jobs.support_spec(ws, **asked)
@@ -121,8 +155,18 @@ def support_verb(target: Target, ranking: RankingName,
         return print_json({"recipe": spec["recipe"], **row, "cached": cached})
     known = time.strftime(" (known since %Y-%m-%d %H:%M)", time.localtime(row["created"])) if cached else ""
     print(f"target {spec['target']}, {ranking}, {kind}: {_support_text(row)}, {row['trainings']} trainings{known}")
-    table("", [{"k": p["k"], "seeds": len(p["seeds"]), "wrong": p["wrong"],
-                 "margin": None if p["margin"] is None else round(p["margin"], 2)} for p in row["trace"]])
+    table(
+        "",
+        [
+            {
+                "k": p["k"],
+                "seeds": len(p["seeds"]),
+                "wrong": p["wrong"],
+                "margin": None if p["margin"] is None else round(p["margin"], 2),
+            }
+            for p in row["trace"]
+        ],
+    )
 
 
 def _support_text(row):
@@ -136,16 +180,21 @@ def _support_text(row):
 
 
 @app.command()
-def study(targets: Annotated[int, typer.Option(help="How many stable targets (of repairs, wrong ones), drawn at "
-                                               "random.")] = 20,
-          rankings: Rankings = None,
-          kinds: Annotated[str, typer.Option(help="remove, mislabel and repair, with commas.")] = "remove,mislabel",
-          protocol: Protocol = None,
-          seed: Annotated[int, typer.Option(help="Draws the targets.")] = jobs.STUDY_SEED,
-          recipe: Recipe = None,
-          recipes: Annotated[str | None, typer.Option(help="Compare these recipes on targets stable in all of them, "
-                                                      "with commas.")] = None,
-          workspace: Where = DEMO, as_json: AsJson = False):
+def study(
+    targets: Annotated[
+        int, typer.Option(help="How many stable targets (of repairs, wrong ones), drawn at random.")
+    ] = 20,
+    rankings: Rankings = None,
+    kinds: Annotated[str, typer.Option(help="remove, mislabel and repair, with commas.")] = "remove,mislabel",
+    protocol: Protocol = None,
+    seed: Annotated[int, typer.Option(help="Draws the targets.")] = jobs.STUDY_SEED,
+    recipe: Recipe = None,
+    recipes: Annotated[
+        str | None, typer.Option(help="Compare these recipes on targets stable in all of them, with commas.")
+    ] = None,
+    workspace: Where = DEMO,
+    as_json: AsJson = False,
+):
     """Supports of many targets under several rankings. Interrupt it and call it again: it goes on where it was."""
     from attribution.measure import random_stable, random_wrong
 
@@ -162,8 +211,9 @@ def study(targets: Annotated[int, typer.Option(help="How many stable targets (of
     if flips := [kind for kind in wanted if kind != "repair"]:
         job = watch(ws, jobs.study_spec(ws, random_stable(ws, targets, seed), chosen, flips, protocol))
     if flips != wanted or not wanted:  # without any kind it is refused there
-        job = watch(ws, jobs.study_spec(ws, random_wrong(ws, targets, seed), chosen, ["repair"] if wanted else [],
-                                        protocol))
+        job = watch(
+            ws, jobs.study_spec(ws, random_wrong(ws, targets, seed), chosen, ["repair"] if wanted else [], protocol)
+        )
     print_json(jobs.job_json(job)) if as_json else evaluate_supports(protocol=protocol, workspace=workspace)
 
 
@@ -173,19 +223,26 @@ def _from(option):
 
 
 @app.command()
-def runner(workspace: Where = DEMO,
-           executor: Annotated[str, typer.Option(envvar=_from("executor"), help="local or ray")] = "local",
-           workers: Annotated[int | None, typer.Option(envvar=_from("workers"),
-                                                       help="At most so many trainings at once.")] = None,
-           per_gpu: Annotated[int | None, typer.Option(envvar=_from("per_gpu"),
-                                                       help="local: workers on each GPU; else one.")] = None,
-           address: Annotated[str, typer.Option(envvar=_from("address"),
-                                                help="ray: auto, or HOST:PORT of the cluster's head.")] = "auto",
-           gpus_per_training: Annotated[float | None,
-                                        typer.Option(envvar=_from("gpus_per_training"),
-                                                     help="ray: 0 to 1; else 1, or 0 where there is no GPU.")] = None,
-           idle: Annotated[float, typer.Option(envvar="LINEUP_IDLE",
-                                               help="Go away after this many seconds without work.")] = 60):
+def runner(
+    workspace: Where = DEMO,
+    executor: Annotated[str, typer.Option(envvar=_from("executor"), help="local or ray")] = "local",
+    workers: Annotated[
+        int | None, typer.Option(envvar=_from("workers"), help="At most so many trainings at once.")
+    ] = None,
+    per_gpu: Annotated[
+        int | None, typer.Option(envvar=_from("per_gpu"), help="local: workers on each GPU; else one.")
+    ] = None,
+    address: Annotated[
+        str, typer.Option(envvar=_from("address"), help="ray: auto, or HOST:PORT of the cluster's head.")
+    ] = "auto",
+    gpus_per_training: Annotated[
+        float | None,
+        typer.Option(envvar=_from("gpus_per_training"), help="ray: 0 to 1; else 1, or 0 where there is no GPU."),
+    ] = None,
+    idle: Annotated[
+        float, typer.Option(envvar="LINEUP_IDLE", help="Go away after this many seconds without work.")
+    ] = 60,
+):
     """Do the queued jobs of a workspace until there are none. The dashboard starts one by itself."""
     from attribution.runner import serve
 

@@ -111,5 +111,7 @@ def reopen(source: dict, root: Path, places: "pd.DataFrame") -> Images:
     try:
         return get(source["kind"]).reopen(source, Path(root), places)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"where the images are is not as it should be in workspace.json ({type(error).__name__}: "
-                        f"{error}); copy the workspace again") from None
+        raise UserError(
+            f"where the images are is not as it should be in workspace.json ({type(error).__name__}: "
+            f"{error}); copy the workspace again"
+        ) from None

@@ -27,9 +27,12 @@ def load(root: Path | None = None, of: str = "CIFAR10") -> DataSet:
     except (OSError, RuntimeError) as error:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         if root is None:
-            raise UserError(f"{of} could not be downloaded ({why}); fetch {kind.url}, unpack it, and give its folder "
-                            "with --root") from None
-        raise UserError(f"{folder} does not hold {kind.base_folder} as it was published (missing or altered files); "
-                        f"unpack {kind.filename} there, or leave out --root to download it") from None
+            raise UserError(
+                f"{of} could not be downloaded ({why}); fetch {kind.url}, unpack it, and give its folder with --root"
+            ) from None
+        raise UserError(
+            f"{folder} does not hold {kind.base_folder} as it was published (missing or altered files); "
+            f"unpack {kind.filename} there, or leave out --root to download it"
+        ) from None
     splits = [Split(part.data, np.array(part.targets, np.int64)) for part in parts]
     return DataSet(f"{of[:5]}-{of[5:]}", list(parts[0].classes), *splits)

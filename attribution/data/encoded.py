@@ -71,8 +71,10 @@ class Encoded(Images):
         try:
             return use(self.contents.read(i))
         except Unreadable as error:
-            raise UserError(f"{self.contents.name(i)} cannot be read ({error}); "
-                            "put back the file that the workspace was created from") from None
+            raise UserError(
+                f"{self.contents.name(i)} cannot be read ({error}); "
+                "put back the file that the workspace was created from"
+            ) from None
 
 
 #: pictures and their labels, int64 [n]
@@ -87,8 +89,14 @@ def required(root: Path | None) -> Path:
     return Path(root).expanduser().resolve()
 
 
-def splits(train: Labelled, val: Labelled | None, side: int | None, val_share: float | None, skip_corrupt: bool,
-           progress: Callable | None) -> tuple[Split, Split, list[str]]:
+def splits(
+    train: Labelled,
+    val: Labelled | None,
+    side: int | None,
+    val_share: float | None,
+    skip_corrupt: bool,
+    progress: Callable | None,
+) -> tuple[Split, Split, list[str]]:
     """Training and validation split from pictures and their labels (int64 [n]), and what was left out, and why.
 
     Decodes every picture once. side: pixels, None for what suits them. val_share: where there is no `val`, the share of
@@ -108,8 +116,16 @@ def splits(train: Labelled, val: Labelled | None, side: int | None, val_share: f
         contents, labels = parts[0]
         chosen = held_out(labels, share)
         parts = [(contents.take(np.flatnonzero(part)), labels[part]) for part in (~chosen, chosen)]
-    train, val = (Split(Encoded(contents, shape), labels, {**contents.source, "shape": list(shape)}, contents.places,
-                        contents.numbers) for contents, labels in parts)
+    train, val = (
+        Split(
+            Encoded(contents, shape),
+            labels,
+            {**contents.source, "shape": list(shape)},
+            contents.places,
+            contents.numbers,
+        )
+        for contents, labels in parts
+    )
     return train, val, broken
 
 
@@ -133,8 +149,9 @@ def held_out(labels: np.ndarray, share: float) -> np.ndarray:
     return chosen
 
 
-def _readable(parts: list[Labelled], skip: bool,
-              progress: Callable | None) -> tuple[list[Labelled], np.ndarray, list[str]]:
+def _readable(
+    parts: list[Labelled], skip: bool, progress: Callable | None
+) -> tuple[list[Labelled], np.ndarray, list[str]]:
     """What of `parts` can be read, width, height and grey of each picture (int [n, 3]), and a line for each other."""
     looks, kept, broken, done, total = [], [], [], 0, sum(len(contents) for contents, _ in parts)
     for contents, labels in parts:
@@ -150,8 +167,10 @@ def _readable(parts: list[Labelled], skip: bool,
         kept.append((contents.take(ids), labels[ids]))
     if broken and not skip:
         more = f" and {len(broken) - NAMED:,} more" if len(broken) > NAMED else ""
-        raise UserError(f"{len(broken):,} of {total:,} images cannot be read: {', '.join(broken[:NAMED])}{more}; "
-                        "mend or remove them, or leave them out with --skip-corrupt")
+        raise UserError(
+            f"{len(broken):,} of {total:,} images cannot be read: {', '.join(broken[:NAMED])}{more}; "
+            "mend or remove them, or leave them out with --skip-corrupt"
+        )
     if not looks:
         raise UserError("there is no image that can be read; check --root")
     return kept, np.array(looks), broken

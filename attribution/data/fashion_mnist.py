@@ -49,8 +49,9 @@ def read(split: str, root: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
         images = _read(folder / f"{prefix}-images-idx3-ubyte.gz", 3)
         labels = _read(folder / f"{prefix}-labels-idx1-ubyte.gz", 1)
     except (OSError, EOFError, ValueError, zlib.error) as error:
-        raise UserError(f"Fashion-MNIST cannot be read from {folder} ({error}); "
-                        "give a folder with its four idx.gz files") from None
+        raise UserError(
+            f"Fashion-MNIST cannot be read from {folder} ({error}); give a folder with its four idx.gz files"
+        ) from None
     return images, labels.astype(np.int64)
 
 
@@ -71,6 +72,8 @@ def _download() -> Path:
     try:
         FashionMNIST(root, download=True)
     except (OSError, RuntimeError) as error:
-        raise UserError(f"Fashion-MNIST could not be downloaded ({error}); install Debian's package "
-                        "dataset-fashion-mnist, or give a folder with its four idx.gz files") from None
+        raise UserError(
+            f"Fashion-MNIST could not be downloaded ({error}); install Debian's package "
+            "dataset-fashion-mnist, or give a folder with its four idx.gz files"
+        ) from None
     return root / "FashionMNIST" / "raw"

@@ -55,8 +55,14 @@ class Files(Contents):
         return Files(self.root, self.names[ids], self.numbers[ids])
 
 
-def load(root: Path | None, *, skip_corrupt: bool = False, side: int | None = None, val_share: float | None = None,
-         progress: Callable | None = None) -> DataSet:
+def load(
+    root: Path | None,
+    *,
+    skip_corrupt: bool = False,
+    side: int | None = None,
+    val_share: float | None = None,
+    progress: Callable | None = None,
+) -> DataSet:
     """The images under `root`. Options as in `encoded.splits`.
 
     A folder without validation images lends `val_share` of its training images. Raises UserError where there are no
@@ -72,8 +78,10 @@ def load(root: Path | None, *, skip_corrupt: bool = False, side: int | None = No
         ignored += more
         unknown = [name for name in val_classes if name not in classes]
         if unknown:
-            raise UserError(f"the class {unknown[0]} has validation images and no training images; add some, "
-                            f"or remove {root / val_folder / unknown[0]}")
+            raise UserError(
+                f"the class {unknown[0]} has validation images and no training images; add some, "
+                f"or remove {root / val_folder / unknown[0]}"
+            )
         contents, labels = val
         val = contents, np.array([classes.index(name) for name in val_classes], np.int64)[labels]
     train, val, broken = splits(train, val, side, val_share, skip_corrupt, progress)
@@ -86,8 +94,15 @@ def reopen(source: dict, root: Path, places) -> Encoded:
     return Encoded(contents, tuple(source["shape"]))
 
 
-def renames(root: Path, names: list[str], others: list[str], classes: list[str], given: np.ndarray,
-            labels: np.ndarray, removed: set[int]) -> list[tuple[str, str]]:
+def renames(
+    root: Path,
+    names: list[str],
+    others: list[str],
+    classes: list[str],
+    given: np.ndarray,
+    labels: np.ndarray,
+    removed: set[int],
+) -> list[tuple[str, str]]:
     """What to move so that the folder tree says what `labels` say: (from, to), paths under `root`, with slashes.
 
     names: of the training pictures; others: of those for validation; given, labels: int64 [n], before and after, both
@@ -102,7 +117,7 @@ def renames(root: Path, names: list[str], others: list[str], classes: list[str],
     taken = {name.casefold() for name in [*names, *others]}  # as some disks see it
     moves = []
     for i in sorted({*np.flatnonzero(given != labels).tolist(), *removed}):
-        rest = "/".join(parts[i][depth + 1:])
+        rest = "/".join(parts[i][depth + 1 :])
         to = f"{beside}/{parts[i][depth]}/{rest}" if i in removed else f"{top}{classes[labels[i]]}/{rest}"
         stem, ending = os.path.splitext(to)
         number = 1
@@ -142,10 +157,14 @@ def _listed(root: Path, folder: str) -> tuple[list[str], tuple[Files, np.ndarray
         else:
             empty.append(f"{Path(folder, class_).as_posix()} (a folder without images)")
     if not names:
-        raise UserError(f"there are no class folders with images in {root / folder}; "
-                        "lay them out as train/<class>/*.jpg and val/<class>/*.jpg, or as <class>/*.jpg")
-    lines = [f"{count:,} files {ending or 'without an ending'} in {folder} (not images)"
-             for ending, count in sorted(others.items())]
+        raise UserError(
+            f"there are no class folders with images in {root / folder}; "
+            "lay them out as train/<class>/*.jpg and val/<class>/*.jpg, or as <class>/*.jpg"
+        )
+    lines = [
+        f"{count:,} files {ending or 'without an ending'} in {folder} (not images)"
+        for ending, count in sorted(others.items())
+    ]
     contents = Files(root, np.array(names, object), np.arange(len(names)))
     return classes, (contents, np.array(labels, np.int64)), [*empty, *lines]
 

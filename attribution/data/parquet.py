@@ -92,8 +92,14 @@ class Rows(Contents):
         return self._groups[which, number]
 
 
-def load(root: Path | None, *, skip_corrupt: bool = False, side: int | None = None, val_share: float | None = None,
-         progress: Callable | None = None) -> DataSet:
+def load(
+    root: Path | None,
+    *,
+    skip_corrupt: bool = False,
+    side: int | None = None,
+    val_share: float | None = None,
+    progress: Callable | None = None,
+) -> DataSet:
     """The images in the Parquet file or folder `root`. Options as in `encoded.splits`.
 
     Files are of training, validation or test images as their names begin, or their folder's; where none says so, and in
@@ -118,8 +124,16 @@ def reopen(source: dict, root: Path, places) -> Encoded:
     return Encoded(Rows(root, files, source["column"], places["row"].to_numpy(np.int64)), tuple(source["shape"]))
 
 
-def rewrite(root: Path, source: dict, numbers: np.ndarray, given: np.ndarray, labels: np.ndarray, kept: np.ndarray,
-            out: Path, progress: Callable | None = None) -> None:
+def rewrite(
+    root: Path,
+    source: dict,
+    numbers: np.ndarray,
+    given: np.ndarray,
+    labels: np.ndarray,
+    kept: np.ndarray,
+    out: Path,
+    progress: Callable | None = None,
+) -> None:
     """Writes to `out`, a new file, the rows `numbers` of a data set's files (its `source`, under `root`), in the order
     in which they stand there: with other `labels`, without those not `kept`, every other column as it is.
 
@@ -143,9 +157,11 @@ def rewrite(root: Path, source: dict, numbers: np.ndarray, given: np.ndarray, la
                     new = pa.array(labels[ids[kept[ids]]]).cast(field.type)
                     table = table.set_column(table.column_names.index(column), field, new).cast(writer.schema)
                 except (ValueError, pa.ArrowException) as error:
-                    raise UserError(f"{root / name} cannot take these labels among its columns "
-                                    f"({str(error).splitlines()[0].rstrip('.')}); write all files of the data set "
-                                    "alike, with labels of 64 bits") from None
+                    raise UserError(
+                        f"{root / name} cannot take these labels among its columns "
+                        f"({str(error).splitlines()[0].rstrip('.')}); write all files of the data set "
+                        "alike, with labels of 64 bits"
+                    ) from None
                 if len(table):
                     writer.write_table(table)
                 done += int(high - low)
@@ -184,12 +200,16 @@ def _opened(root: Path, name: str, rows: int, **options) -> pq.ParquetFile:
     if path.is_absolute() or ".." in path.parts:
         raise UserError(f"{name} leads out of the data set's folder; copy the workspace again")
     if not (root / name).is_file():
-        raise UserError(f"{name} is not in {root}; put it back, or say where it is: "
-                        "python -m attribution workspace locate --root DIR")
+        raise UserError(
+            f"{name} is not in {root}; put it back, or say where it is: "
+            "python -m attribution workspace locate --root DIR"
+        )
     file = pq.ParquetFile(root / name, **options)
     if file.metadata.num_rows != rows:
-        raise UserError(f"{root / name} has {file.metadata.num_rows:,} rows and should have {rows:,}; "
-                        "put back the file that the workspace was created from")
+        raise UserError(
+            f"{root / name} has {file.metadata.num_rows:,} rows and should have {rows:,}; "
+            "put back the file that the workspace was created from"
+        )
     return file
 
 
@@ -210,16 +230,22 @@ def _shards(root: Path) -> tuple[dict[str, list[str]], list[str]]:
     if not found:
         raise UserError(f"there are no .parquet files in {root}; check --root")
     if len(sets) > 1:
-        raise UserError(f"{root} holds several data sets ({', '.join(sorted(map(str, sets)))}); name the folder of one "
-                        "with --root")
+        raise UserError(
+            f"{root} holds several data sets ({', '.join(sorted(map(str, sets)))}); name the folder of one with --root"
+        )
     if set(found) == {""}:
         return {"train": found[""]}, []
     if "train" not in found:
-        raise UserError(f"no file in {root} is named as training images, train*.parquet; rename it, or name one file "
-                        "with --root")
+        raise UserError(
+            f"no file in {root} is named as training images, train*.parquet; rename it, or name one file with --root"
+        )
     val = "val" if "val" in found else "test"
-    left_out = [f"{name} (neither training nor validation images)" for split, names in found.items()
-                if split not in ("train", val) for name in names]
+    left_out = [
+        f"{name} (neither training nor validation images)"
+        for split, names in found.items()
+        if split not in ("train", val)
+        for name in names
+    ]
     return {"train": found["train"], **({"val": found[val]} if val in found else {})}, left_out
 
 
@@ -232,17 +258,22 @@ def _columns(file: Path) -> tuple[str, str]:
     picture, label = (next((name for name in names if name in schema.names), None) for names in (IMAGE, LABEL))
     if picture is None or label is None:
         wanted, names = ("images", IMAGE) if picture is None else ("labels", LABEL)
-        raise UserError(f"{file} has no column of {wanted}, {' or '.join(names)}, among {', '.join(schema.names)}; "
-                        "rename it")
+        raise UserError(
+            f"{file} has no column of {wanted}, {' or '.join(names)}, among {', '.join(schema.names)}; rename it"
+        )
     kind = schema.field(picture).type
     if pa.types.is_struct(kind):
         kind = next((field.type for field in kind if field.name == "bytes"), None)
     if kind is None or not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
-        raise UserError(f"the column {picture} of {file} holds no encoded images but {schema.field(picture).type}; "
-                        "write it as Hugging Face does, a struct of bytes and path")
+        raise UserError(
+            f"the column {picture} of {file} holds no encoded images but {schema.field(picture).type}; "
+            "write it as Hugging Face does, a struct of bytes and path"
+        )
     if not pa.types.is_integer(schema.field(label).type):
-        raise UserError(f"the column {label} of {file} holds no whole numbers but {schema.field(label).type}; "
-                        "number the classes from 0")
+        raise UserError(
+            f"the column {label} of {file} holds no whole numbers but {schema.field(label).type}; "
+            "number the classes from 0"
+        )
     return picture, label
 
 
@@ -251,15 +282,18 @@ def _read(folder: Path, names: list[str], picture: str, label: str) -> tuple[Row
     labels = []
     for name in names:
         if _columns(folder / name) != (picture, label):
-            raise UserError(f"{folder / name} has not the columns {picture} and {label} of the other files; write all "
-                            "files of the data set alike")
+            raise UserError(
+                f"{folder / name} has not the columns {picture} and {label} of the other files; write all "
+                "files of the data set alike"
+            )
         try:
             column = pq.ParquetFile(folder / name).read([label]).column(label)
         except (OSError, pa.ArrowException) as error:
             raise _broken(folder / name, error) from None
         if column.null_count:
-            raise UserError(f"{column.null_count:,} labels are missing in {folder / name}; "
-                            "leave those images out of it")
+            raise UserError(
+                f"{column.null_count:,} labels are missing in {folder / name}; leave those images out of it"
+            )
         labels.append(column.to_numpy().astype(np.int64))
     files = [(name, len(given)) for name, given in zip(names, labels)]
     labels = np.concatenate(labels)
@@ -277,8 +311,10 @@ def _classes(file: Path, label: str, labels: np.ndarray) -> list[str]:
     if low < 0:
         raise UserError(f"the label {low} stands in {file.parent} for images that have none; leave them out of it")
     if high >= (len(names) or len(labels)):
-        raise UserError(f"the label {high} in {file.parent} is beyond the {len(names) or len(labels):,} "
-                        f"{'class names' if names else 'images'}; number the classes from 0")
+        raise UserError(
+            f"the label {high} in {file.parent} is beyond the {len(names) or len(labels):,} "
+            f"{'class names' if names else 'images'}; number the classes from 0"
+        )
     return names or [str(number) for number in range(high + 1)]
 
 

@@ -40,8 +40,9 @@ def load(workspace, name: str) -> Detector:
     about = workspace.manifest["parts"][f"detectors/{name}"]
     again = f"build it again with: python -m attribution detectors build {name}"
     if absent := [key for key in ("family", "about", "uses_val", "suggests") if key not in about]:
-        raise UserError(f"the detector {name} of {workspace.name} was stored by another version, without its "
-                        f"{absent[0]!r}; {again}")
+        raise UserError(
+            f"the detector {name} of {workspace.name} was stored by another version, without its {absent[0]!r}; {again}"
+        )
     folder = workspace.folder(f"detectors/{name}")
     scores = np.asarray(read_array(folder / "scores.npy", workspace.n_train), np.float32)
     suggestion = None
@@ -113,9 +114,15 @@ def build(workspace, wanted: list[str] | None = None, progress: Progress = lambd
             arrays = {"scores": _checked(name, one.scores), **one.arrays}
             if one.suggestion is not None:
                 arrays["suggestion"] = one.suggestion.astype(np.min_scalar_type(len(workspace.classes) - 1))
-            stored[name] = {"family": family.FAMILY, "about": one.about, "uses_val": one.uses_val,
-                            "suggests": one.suggestion is not None, "of": family.sources(workspace, name), **one.more,
-                            "seconds": seconds}
+            stored[name] = {
+                "family": family.FAMILY,
+                "about": one.about,
+                "uses_val": one.uses_val,
+                "suggests": one.suggestion is not None,
+                "of": family.sources(workspace, name),
+                **one.more,
+                "seconds": seconds,
+            }
             (keep or store)(f"detectors/{name}", arrays, stored[name])
     return stored
 
@@ -145,6 +152,8 @@ def _outdated(workspace, name: str) -> bool:
 def _checked(name: str, scores: np.ndarray) -> np.ndarray:
     scores = np.asarray(scores, np.float32)
     if not np.isfinite(scores).all():
-        raise UserError(f"{name} comes out with scores that are not finite: what it is computed from holds such "
-                        "values, too; make that again")
+        raise UserError(
+            f"{name} comes out with scores that are not finite: what it is computed from holds such "
+            "values, too; make that again"
+        )
     return scores

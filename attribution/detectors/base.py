@@ -1,10 +1,10 @@
 """What a detector is, and what a family's file gives back. A family's file offers:
 
-    FAMILY                       its name: detectors of one family weigh the same evidence
-    names(workspace)             the detectors it has for a workspace, in order
-    missing(workspace, name)     what one lacks, as a sentence without its end, or ""
-    sources(workspace, name)     what it is computed from: part -> digest; where that changes, it is computed anew
-    compute(workspace, names, progress) -> dict[str, Found]
+FAMILY                       its name: detectors of one family weigh the same evidence
+names(workspace)             the detectors it has for a workspace, in order
+missing(workspace, name)     what one lacks, as a sentence without its end, or ""
+sources(workspace, name)     what it is computed from: part -> digest; where that changes, it is computed anew
+compute(workspace, names, progress) -> dict[str, Found]
 """
 
 from collections.abc import Callable

@@ -14,8 +14,11 @@ def names(workspace) -> list[str]:
 
 
 def sources(workspace, name: str) -> dict:
-    return {part: digest(workspace, part) for part in sorted(workspace.manifest["parts"])
-            if part.startswith("detectors/") and part != f"detectors/{NAME}"}
+    return {
+        part: digest(workspace, part)
+        for part in sorted(workspace.manifest["parts"])
+        if part.startswith("detectors/") and part != f"detectors/{NAME}"
+    }
 
 
 def compute(workspace, names: list[str], progress) -> dict[str, Found]:
@@ -27,10 +30,18 @@ def compute(workspace, names: list[str], progress) -> dict[str, Found]:
         raise UserError("combined needs at least two other detectors; build these first, or all at once")
     families = sorted({one.family for one in members})
     scores, suggestion = combine(members, workspace.train_labels, len(workspace.classes))
-    return {NAME: Found(scores, suggestion, f"mean rank in {len(families)} families of {len(members)} detectors",
-                        any(one.uses_val for one in members),
-                        {"rule": "mean over families of the mean rank over their detectors",
-                         "members": [one.name for one in members]})}
+    return {
+        NAME: Found(
+            scores,
+            suggestion,
+            f"mean rank in {len(families)} families of {len(members)} detectors",
+            any(one.uses_val for one in members),
+            {
+                "rule": "mean over families of the mean rank over their detectors",
+                "members": [one.name for one in members],
+            },
+        )
+    }
 
 
 def combine(members: list[Detector], labels: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -46,10 +57,15 @@ def combine(members: list[Detector], labels: np.ndarray, classes: int) -> tuple[
     families: dict[str, list[Detector]] = {}
     for one in members:
         families.setdefault(one.family, []).append(one)
-    scores = np.mean([np.mean([rankdata(one.scores) for one in family], axis=0) for family in families.values()],
-                     axis=0) / len(labels)
-    voters = [(one, 1 / len(suggesting)) for family in families.values()
-              for suggesting in [[one for one in family if one.suggestion is not None]] for one in suggesting]
+    scores = np.mean(
+        [np.mean([rankdata(one.scores) for one in family], axis=0) for family in families.values()], axis=0
+    ) / len(labels)
+    voters = [
+        (one, 1 / len(suggesting))
+        for family in families.values()
+        for suggesting in [[one for one in family if one.suggestion is not None]]
+        for one in suggesting
+    ]
     tie = next((one.suggestion for one, _ in voters if one.name == "out-of-subset"), labels)
     suggestion = np.asarray(labels, np.int64).copy()
     for start in range(0, len(labels) if voters else 0, BLOCK):

@@ -40,16 +40,27 @@ def compute(workspace, names: list[str], progress) -> dict[str, Found]:
     for name in names:
         ranking = workspace.ranking(_ranking(name))
         targets = _targets(workspace, ranking)
-        scores, suggestion, harmed = harm(ranking, targets, workspace.train_labels, workspace.val_labels,
-                                          lambda *at, name=name: progress(f"{name}: targets", *at))
+        scores, suggestion, harmed = harm(
+            ranking,
+            targets,
+            workspace.train_labels,
+            workspace.val_labels,
+            lambda *at, name=name: progress(f"{name}: targets", *at),
+        )
         about = f"harm to {len(targets):,} validation images by {ranking.name}"
-        found[name] = Found(scores, suggestion, about, uses_val=True, more={"targets": len(targets)},
-                            arrays={"harmed": harmed})
+        found[name] = Found(
+            scores, suggestion, about, uses_val=True, more={"targets": len(targets)}, arrays={"harmed": harmed}
+        )
     return found
 
 
-def harm(ranking, targets: np.ndarray, labels: np.ndarray, val_labels: np.ndarray, progress=lambda *at: None,
-         ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def harm(
+    ranking,
+    targets: np.ndarray,
+    labels: np.ndarray,
+    val_labels: np.ndarray,
+    progress=lambda *at: None,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Scores float64 [n_train] and suggestions int64 [n_train], see `compute`; and the targets that each image harms
     most, worst first, int32 [n_train, HARMED], -1 after the last. Class by class, so that no more than a few rows of
     [n_train] are held."""

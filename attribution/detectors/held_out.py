@@ -49,8 +49,10 @@ def _sums(workspace) -> tuple[np.ndarray, np.ndarray] | None:
     shape = (workspace.n_train, len(workspace.classes))
     if "out_of_subset" in workspace.manifest["parts"]:
         folder = workspace.folder("out_of_subset")
-        return (np.asarray(read_array(folder / "sums.npy", *shape), np.float32),
-                np.asarray(read_array(folder / "counts.npy", workspace.n_train), np.int64))
+        return (
+            np.asarray(read_array(folder / "sums.npy", *shape), np.float32),
+            np.asarray(read_array(folder / "counts.npy", workspace.n_train), np.int64),
+        )
     store = Store.of(workspace)
     try:
         found = store.out_of_subset(recipes.get(workspace.recipe).hash)
@@ -90,7 +92,7 @@ def sources(workspace, name: str) -> dict:
 
 
 def compute(workspace, names: list[str], progress) -> dict[str, Found]:
-    """"out-of-subset": 1 - the mean probability of the given label. "confident": 1 - cleanlab's label quality score of
+    """ "out-of-subset": 1 - the mean probability of the given label. "confident": 1 - cleanlab's label quality score of
     the same probabilities, self-confidence adjusted by the classes' confident thresholds (Northcutt et al., 2021).
     Suggestion of both: the most likely class. An image that every model saw is as suspicious as the median of the
     others and keeps its label."""

@@ -39,18 +39,24 @@ def compute(workspace, names: list[str], progress) -> dict[str, Found]:
         features = _features(name)
         train = np.asarray(workspace.feature(features).train)
         if not np.isfinite(train).all():  # the search would find nothing, and say so with numbers
-            raise UserError(f"{name} cannot be built: {features} holds values that are not finite; make that again, or "
-                            "name other detectors")
+            raise UserError(
+                f"{name} cannot be built: {features} holds values that are not finite; make that again, or "
+                "name other detectors"
+            )
         aware = ", which has seen the labels" if features == "supervised" else ""
         scores, suggestion = disagreement(
-            train, workspace.train_labels, len(workspace.classes),
-            lambda *at, name=name: progress(f"{name}: images", *at))
+            train,
+            workspace.train_labels,
+            len(workspace.classes),
+            lambda *at, name=name: progress(f"{name}: images", *at),
+        )
         found[name] = Found(scores, suggestion, f"{K} nearest in {features}{aware}", more={"k": K})
     return found
 
 
-def disagreement(features: np.ndarray, labels: np.ndarray, classes: int, progress=lambda *at: None,
-                 k: int = K) -> tuple[np.ndarray, np.ndarray]:
+def disagreement(
+    features: np.ndarray, labels: np.ndarray, classes: int, progress=lambda *at: None, k: int = K
+) -> tuple[np.ndarray, np.ndarray]:
     """Scores float32 [n] and suggestions int64 [n], see `compute`. features: float [n, d]; labels: int [n]; at most
     n - 1 neighbours are taken. A block of images at a time: never n x n or n x classes."""
     from attribution.features.knn import nearest

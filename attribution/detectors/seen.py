@@ -30,7 +30,7 @@ def sources(workspace, name: str) -> dict:
 
 
 def compute(workspace, names: list[str], progress) -> dict[str, Found]:
-    """"loss": the mean cross-entropy of the given label over the base models. "margin": minus the mean of
+    """ "loss": the mean cross-entropy of the given label over the base models. "margin": minus the mean of
     log(p / (1 - p)), p the probability of the given label. Suggestion of both: the class with the greatest mean
     probability. A block of images at a time."""
     from attribution import builds

@@ -41,11 +41,27 @@ def compute(workspace, names: list[str], progress) -> dict[str, Found]:
     kept, made = builds.scratch(workspace, NAME), digest(workspace, "base")
     dim, parts = min(DIM, max(1, workspace.n_train // 4)), []  # the kernel of more cannot be inverted
     for number, network in enumerate(networks):
+
         def influence(number=number, network=network):
-            return {"scores": trak.self_influence(trainer, network, dim, number, progress=lambda *at: progress(
-                f"self-influence, model {number + 1} of {len(networks)}: images", *at))}
+            return {
+                "scores": trak.self_influence(
+                    trainer,
+                    network,
+                    dim,
+                    number,
+                    progress=lambda *at: progress(
+                        f"self-influence, model {number + 1} of {len(networks)}: images", *at
+                    ),
+                )
+            }
 
         parts.append(builds.once(kept / f"{trainer.recipe.hash}-{made}-{number}-{dim}.npz", influence)["scores"])
     shutil.rmtree(kept, ignore_errors=True)
-    return {NAME: Found(np.mean(parts, axis=0), None, f"TRAK of {len(networks)} models, dim {dim:,}",
-                        more={"models": len(networks), "dim": dim})}
+    return {
+        NAME: Found(
+            np.mean(parts, axis=0),
+            None,
+            f"TRAK of {len(networks)} models, dim {dim:,}",
+            more={"models": len(networks), "dim": dim},
+        )
+    }

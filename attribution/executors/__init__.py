@@ -10,12 +10,23 @@ from attribution.executors.local import LocalExecutor
 
 NAMES = ("local", "ray")
 #: option of `make` -> the variable that gives it to runners which the dashboard starts
-VARIABLES = {"executor": "LINEUP_EXECUTOR", "workers": "LINEUP_WORKERS", "per_gpu": "LINEUP_PER_GPU",
-             "address": "LINEUP_ADDRESS", "gpus_per_training": "LINEUP_GPUS_PER_TRAINING"}
+VARIABLES = {
+    "executor": "LINEUP_EXECUTOR",
+    "workers": "LINEUP_WORKERS",
+    "per_gpu": "LINEUP_PER_GPU",
+    "address": "LINEUP_ADDRESS",
+    "gpus_per_training": "LINEUP_GPUS_PER_TRAINING",
+}
 
 
-def make(workspace, executor: str = "local", workers: int | None = None, per_gpu: int | None = None,
-         address: str = "auto", gpus_per_training: float | None = None) -> Executor:
+def make(
+    workspace,
+    executor: str = "local",
+    workers: int | None = None,
+    per_gpu: int | None = None,
+    address: str = "auto",
+    gpus_per_training: float | None = None,
+) -> Executor:
     """The executor `executor` for a workspace. workers: at most so many trainings at once.
 
     per_gpu is for "local" alone (see `devices.plan`), address and gpus_per_training for "ray" (see `RayExecutor`).

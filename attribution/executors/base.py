@@ -22,8 +22,13 @@ class Task:
     out_of_subset: bool = False
 
     def to_json(self) -> dict:
-        return {"workspace": self.workspace, "recipe": self.recipe, "edit": self.edit.to_json(), "seed": self.seed,
-                "out_of_subset": self.out_of_subset}
+        return {
+            "workspace": self.workspace,
+            "recipe": self.recipe,
+            "edit": self.edit.to_json(),
+            "seed": self.seed,
+            "out_of_subset": self.out_of_subset,
+        }
 
 
 class Executor(Protocol):

@@ -37,8 +37,9 @@ class Plan:
                 workers += f" of {_count(self.threads, 'thread')}"
             else:
                 name, memory = gpu.name, gpu.memory
-            found.append({"device": name, "memory": f"{memory / 1024:.0f} GiB" if memory else "unknown",
-                          "workers": workers})
+            found.append(
+                {"device": name, "memory": f"{memory / 1024:.0f} GiB" if memory else "unknown", "workers": workers}
+            )
         return found
 
 
@@ -72,8 +73,10 @@ def gpus() -> list[Gpu]:
         return list(dict.fromkeys(found.values()))
     visible = []
     for word in (word.strip() for word in chosen.split(",")):
-        match = next((gpu for name, gpu in found.items()
-                      if name == word or word.startswith("GPU-") and name.startswith(word)), None)
+        match = next(
+            (gpu for name, gpu in found.items() if name == word or word.startswith("GPU-") and name.startswith(word)),
+            None,
+        )
         if match is None and not word.startswith("MIG-"):  # as CUDA reads it: nothing from here on is visible
             break
         visible.append(Gpu(word, match.name, match.memory) if match else Gpu(word, word, None))

@@ -100,9 +100,15 @@ class _Worker:
         if gpu is not None:
             variables["CUDA_VISIBLE_DEVICES"] = gpu.visible
         # what a worker has to complain about stands in the runner's log; its session is what it lowers the priority of
-        self.process = subprocess.Popen([sys.executable, "-m", "attribution.executors.worker"], env=variables, cwd=ROOT,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-                                        start_new_session=True)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "attribution.executors.worker"],
+            env=variables,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
         self.task: Task | None = None
         self.stopped = False
         self.ended = False

@@ -24,8 +24,9 @@ try:
     from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError:
-    raise UserError("Ray is not installed; install it with: "
-                    "python -m pip install -r requirements-cluster.txt") from None
+    raise UserError(
+        "Ray is not installed; install it with: python -m pip install -r requirements-cluster.txt"
+    ) from None
 
 REACH = 5  # seconds until an address counts as one that does not answer; Ray itself tries for two minutes
 LOOK = 1.0  # seconds between two looks at the cluster's nodes, and at the epochs
@@ -43,8 +44,13 @@ class Images:
 
     @staticmethod
     def of(workspace: Workspace) -> "Images":
-        return Images(np.asarray(workspace.train_images), np.asarray(workspace.val_images), workspace.train_labels,
-                      workspace.val_labels, workspace.classes)
+        return Images(
+            np.asarray(workspace.train_images),
+            np.asarray(workspace.val_images),
+            workspace.train_labels,
+            workspace.val_labels,
+            workspace.classes,
+        )
 
 
 class RayExecutor:
@@ -76,9 +82,14 @@ class RayExecutor:
         self.looked, self.nodes = 0.0, []
 
     def about(self) -> dict:
-        rows = [{"device": f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
-                 "memory": f"{node['Resources'].get('memory', 0) / 2**30:.0f} GiB", "workers": str(self._slots(node))}
-                for node in self._nodes()]
+        rows = [
+            {
+                "device": f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
+                "memory": f"{node['Resources'].get('memory', 0) / 2**30:.0f} GiB",
+                "workers": str(self._slots(node)),
+            }
+            for node in self._nodes()
+        ]
         return {"executor": f"ray, {self.gpus:g} GPUs a training", "devices": rows}
 
     def free(self) -> int:
@@ -90,8 +101,9 @@ class RayExecutor:
             if task.workspace not in self.data:
                 self.data[task.workspace] = ray.put(Images.of(Workspace.open(task.workspace)))
             train = ray.remote(_train).options(num_cpus=threads(task), num_gpus=self.gpus, max_retries=0)
-            ref = train.remote(self.data[task.workspace], task.to_json(), None if self.gpus else "cpu", task.key,
-                               self.progress)
+            ref = train.remote(
+                self.data[task.workspace], task.to_json(), None if self.gpus else "cpu", task.key, self.progress
+            )
             self.running[ref] = task
         except Exception as error:  # a workspace that is gone, an object store that is too small
             self.failed.append((task, failure(error)))
@@ -138,8 +150,11 @@ class RayExecutor:
             told = ray.get(asked)
         except RayError:  # it ended, and is started again
             return []
-        return [(task, {"event": "epoch", "epoch": told[task.key][0], "epochs": told[task.key][1]})
-                for task in self.running.values() if task.key in told]
+        return [
+            (task, {"event": "epoch", "epoch": told[task.key][0], "epochs": told[task.key][1]})
+            for task in self.running.values()
+            if task.key in told
+        ]
 
 
 class _Progress:
@@ -193,16 +208,24 @@ def _connect(address: str) -> None:
         try:
             socket.create_connection((host.strip("[]"), int(port)), REACH).close()
         except (OSError, ValueError) as error:
-            raise UserError(f"no Ray cluster answers at {where} ({error}); give HOST:PORT of its head, "
-                            "as `ray start --head` prints it") from None
+            raise UserError(
+                f"no Ray cluster answers at {where} ({error}); give HOST:PORT of its head, "
+                "as `ray start --head` prints it"
+            ) from None
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
-        ray.init(address=address, runtime_env={"py_modules": [str(ROOT / "attribution")]}, log_to_driver=False,
-                 logging_level="error")
+        ray.init(
+            address=address,
+            runtime_env={"py_modules": [str(ROOT / "attribution")]},
+            log_to_driver=False,
+            logging_level="error",
+        )
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         reason = str(error).strip().splitlines()[0].rstrip(".")
-        raise UserError(f"there is no Ray cluster to work with at {where} ({reason}); start one with "
-                        "`ray start --head`, and the runner on one of its machines") from None
+        raise UserError(
+            f"there is no Ray cluster to work with at {where} ({reason}); start one with "
+            "`ray start --head`, and the runner on one of its machines"
+        ) from None
 
 
 def _total(resource: str) -> float:

@@ -63,14 +63,17 @@ def serve(request: dict, trainers: dict) -> dict:
         from attribution.train import Trainer
 
         trainers[name] = Trainer(workspace, recipe)
-    return retrain(trainers[name], request,
-                   lambda epoch, epochs: say({"event": "epoch", "epoch": epoch, "epochs": epochs}))
+    return retrain(
+        trainers[name], request, lambda epoch, epochs: say({"event": "epoch", "epoch": epoch, "epochs": epochs})
+    )
 
 
 def failure(error: Exception) -> dict:
     """The "failed" event of an exception: the runner must hear of every one, whatever it is."""
-    return {"event": "failed",
-            "message": str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"}
+    return {
+        "event": "failed",
+        "message": str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}",
+    }
 
 
 def retrain(trainer, request: dict, on_epoch: Callable[[int, int], None]) -> dict:
@@ -79,9 +82,15 @@ def retrain(trainer, request: dict, on_epoch: Callable[[int, int], None]) -> dic
 
     edit = Edit.from_json(request["edit"])
     outcome = trainer.run(edit, request["seed"], on_epoch)
-    event = {"event": "done", "predicted": pack(outcome.predicted), "margins": pack(outcome.margins),
-             "seconds": outcome.seconds, "device": outcome.device, "library": LIBRARY,
-             "threads": trainer.recipe.threads}
+    event = {
+        "event": "done",
+        "predicted": pack(outcome.predicted),
+        "margins": pack(outcome.margins),
+        "seconds": outcome.seconds,
+        "device": outcome.device,
+        "library": LIBRARY,
+        "threads": trainer.recipe.threads,
+    }
     if request["out_of_subset"]:
         left_out = trainer.logits(outcome.network, trainer.train_images[list(edit.indices)]).softmax(1)
         event["out_of_subset"] = pack(left_out.numpy().astype(np.float16))

@@ -36,11 +36,18 @@ class Backbone:
         last, layer = linear[-1]
         state = {key: value for key, value in _state(self.weights).items() if not key.startswith(f"{last}.")}
         fits = network.state_dict()
-        unfit = [key for key in fits if not key.startswith(f"{last}.") and not key.endswith("num_batches_tracked")
-                 and (key not in state or state[key].shape != fits[key].shape)]
+        unfit = [
+            key
+            for key in fits
+            if not key.startswith(f"{last}.")
+            and not key.endswith("num_batches_tracked")
+            and (key not in state or state[key].shape != fits[key].shape)
+        ]
         if unfit:
-            raise UserError(f"{weights} does not hold the weights of {name}: {unfit[0]} is missing or of another "
-                            "shape; name the network that they are of")
+            raise UserError(
+                f"{weights} does not hold the weights of {name}: {unfit[0]} is missing or of another "
+                "shape; name the network that they are of"
+            )
         network.load_state_dict({key: state[key] for key in fits if key in state}, strict=False)
         layer.register_forward_pre_hook(lambda _, given: self._keep(given[0]))
         self.network = network.eval().to(self.device)
@@ -56,8 +63,9 @@ class Backbone:
             file = kept / f"{start}.npy"
             if not file.exists():
                 some = np.asarray(images[start : min(start + BLOCK, len(images))])
-                write_array(file, np.concatenate([self._features(some[at : at + BATCH])
-                                                  for at in range(0, len(some), BATCH)]))
+                write_array(
+                    file, np.concatenate([self._features(some[at : at + BATCH]) for at in range(0, len(some), BATCH)])
+                )
             blocks.append(read_array(file))
         progress(len(images), len(images))
         return np.concatenate(blocks)
@@ -90,8 +98,10 @@ def _untrained(name: str):
     try:
         import timm
     except ImportError:
-        raise UserError(f"torchvision has no classifier {name!r}; choose one of its, such as resnet18 or vit_b_16, or "
-                        "pip install timm for timm's") from None
+        raise UserError(
+            f"torchvision has no classifier {name!r}; choose one of its, such as resnet18 or vit_b_16, or "
+            "pip install timm for timm's"
+        ) from None
     if name not in timm.list_models():
         raise UserError(f"neither torchvision nor timm has a classifier {name!r}; choose one of theirs")
     return timm.create_model(name, pretrained=False)
@@ -110,8 +120,9 @@ def _state(weights: Path) -> dict:
             state = torch.load(weights, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and safetensors meet a broken file with errors of many types
         why = str(error).splitlines()[0][:80] if str(error) else type(error).__name__
-        raise UserError(f"{weights} cannot be read as weights ({why}); give a state dict saved by torch.save or as "
-                        "safetensors") from None
+        raise UserError(
+            f"{weights} cannot be read as weights ({why}); give a state dict saved by torch.save or as safetensors"
+        ) from None
     for key in ("state_dict", "model"):
         state = state[key] if isinstance(state, dict) and isinstance(state.get(key), dict) else state
     if not isinstance(state, dict) or not any(torch.is_tensor(value) for value in state.values()):

@@ -28,11 +28,26 @@ def train(workspace, out_dir: Path, seed: int = 0) -> dict:
     trainer = Trainer(workspace, recipe)
     outcome = trainer.run(seed=seed)
     out_dir.mkdir(parents=True, exist_ok=True)
-    torch.save({"mean": trainer.mean, "spread": trainer.spread, "shape": tuple(trainer.train_images.shape[1:]),
-                "classes": trainer.classes, "state": outcome.network.state_dict()}, out_dir / "weights.pt")
-    return {"dim": DIM, "seed": seed, "epochs": recipe.epochs, "recipe": recipe.hash,
-            "seconds": round(outcome.seconds, 1), "device": trainer.device.type, "library": LIBRARY,
-            "threads": recipe.threads}
+    torch.save(
+        {
+            "mean": trainer.mean,
+            "spread": trainer.spread,
+            "shape": tuple(trainer.train_images.shape[1:]),
+            "classes": trainer.classes,
+            "state": outcome.network.state_dict(),
+        },
+        out_dir / "weights.pt",
+    )
+    return {
+        "dim": DIM,
+        "seed": seed,
+        "epochs": recipe.epochs,
+        "recipe": recipe.hash,
+        "seconds": round(outcome.seconds, 1),
+        "device": trainer.device.type,
+        "library": LIBRARY,
+        "threads": recipe.threads,
+    }
 
 
 @torch.no_grad()

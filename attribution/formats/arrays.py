@@ -151,8 +151,9 @@ def open_arrays(path: Path) -> dict[str, Array]:
     except ImportError as error:
         raise UserError(f"reading {path} needs {error.name}; pip install -r requirements.txt") from None
     except Exception as error:  # numpy, torch and safetensors meet a broken file with errors of many types
-        raise UserError(f"{path} cannot be read ({_why(error)}); it is cut short, damaged or of another kind: "
-                        "save or copy it again") from None
+        raise UserError(
+            f"{path} cannot be read ({_why(error)}); it is cut short, damaged or of another kind: save or copy it again"
+        ) from None
     if not found:
         raise UserError(f"{path} holds no array of numbers; save the scores as one tensor")
     return found
@@ -202,8 +203,10 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
             head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
             found, _, dtype = head(stream)
             if len(found) != len(shape) or any(n not in (None, have) for n, have in zip(shape, found)):
-                raise UserError(f"{name} in {path} is {by(found)}, and {by(shape)} is expected; take the file that "
-                                "was made for this data set")
+                raise UserError(
+                    f"{name} in {path} is {by(found)}, and {by(shape)} is expected; take the file that "
+                    "was made for this data set"
+                )
             if dtype.kind not in "biuf" or math.prod(found) * dtype.itemsize > archive.getinfo(f"{name}.npy").file_size:
                 raise ValueError("no whole array of numbers")
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:

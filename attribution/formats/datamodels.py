@@ -35,12 +35,16 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
         raise UserError(f"{path} is a folder; give one of the .pt files in it, such as test_50pct.pt")
     arrays = open_arrays(path)
     if "weight" not in arrays:
-        raise UserError(f"{path} has no weight; take a .pt file as the Datamodels' authors released it, or import it "
-                        "as a tensor")
+        raise UserError(
+            f"{path} has no weight; take a .pt file as the Datamodels' authors released it, or import it as a tensor"
+        )
     weight = arrays["weight"]
     for key in KEYS[1:]:
         if key in arrays and arrays[key].shape not in (weight.shape[1:], ()):
-            raise UserError(f"{key} in {path} is {by(arrays[key].shape)}, and its weight is {by(weight.shape)}; copy "
-                            "or download the file again")
-    return dense("Datamodels", path, weight, declared, sizes, orientation="train-first", sign="helpful",
-                 zero_is_none=True)
+            raise UserError(
+                f"{key} in {path} is {by(arrays[key].shape)}, and its weight is {by(weight.shape)}; copy "
+                "or download the file again"
+            )
+    return dense(
+        "Datamodels", path, weight, declared, sizes, orientation="train-first", sign="helpful", zero_is_none=True
+    )

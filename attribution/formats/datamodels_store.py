@@ -31,8 +31,10 @@ def sniff(path: Path) -> bool:
 def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     check_declared(declared)
     if declared.train is not None or declared.orientation == "train-first" or declared.sign == "unsigned":
-        raise UserError("a Datamodels store has all training images, model by model, and signed weights; leave "
-                        "--train, --orientation and --sign unsigned out")
+        raise UserError(
+            "a Datamodels store has all training images, model by model, and signed weights; leave "
+            "--train, --orientation and --sign unsigned out"
+        )
     try:
         import sklearn  # noqa: F401  that `fit` will need
 
@@ -53,12 +55,19 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
         check_scores(path, weights, np.arange(start, stop), constant=True)
         return -weights if declared.sign == "harmful" else weights
 
-    return Incoming("Datamodels", True, np.arange(sizes.n_val) if targets is None else targets, rows=rows,
-                    zero_is_none=True, said=said)
+    return Incoming(
+        "Datamodels",
+        True,
+        np.arange(sizes.n_val) if targets is None else targets,
+        rows=rows,
+        zero_is_none=True,
+        said=said,
+    )
 
 
-def subsets(path: Path, sizes: Sizes, targets: np.ndarray | None = None, part: str | None = None,
-            least: int = LEAST) -> tuple[np.ndarray, np.ndarray]:
+def subsets(
+    path: Path, sizes: Sizes, targets: np.ndarray | None = None, part: str | None = None, least: int = LEAST
+) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [M, n_train] and margins float16 or float32 [M, n_targets] of the models that were trained: what
     Datamodels are fitted on, and LDS is computed from. part: "900:1000", only these of them.
 
@@ -68,29 +77,38 @@ def subsets(path: Path, sizes: Sizes, targets: np.ndarray | None = None, part: s
     wanted = (len(masks) if masks.ndim else 0, sizes.n_val if targets is None else len(targets))
     for name, array, shape in (("masks", masks, (wanted[0], sizes.n_train)), ("margins", margins, wanted)):
         if array.shape != shape:
-            turned = " and looks transposed; save its transpose" if array.shape == shape[::-1] else (
-                "; bring the store of this data set, or say with --targets which images it is about")
+            turned = (
+                " and looks transposed; save its transpose"
+                if array.shape == shape[::-1]
+                else ("; bring the store of this data set, or say with --targets which images it is about")
+            )
             raise UserError(f"{name}.npy in {path} is {by(array.shape)}, {by(shape)} is expected{turned}")
     if (path / "_completed.npy").exists():
         completed = open_array(path / "_completed.npy").bits
         if completed.shape != wanted[:1]:
-            raise UserError(f"_completed.npy in {path} is {by(completed.shape)}, {by(wanted[:1])} is expected; copy "
-                            "the store again")
+            raise UserError(
+                f"_completed.npy in {path} is {by(completed.shape)}, {by(wanted[:1])} is expected; copy the store again"
+            )
         if not completed.all():
             masks, margins = masks[completed != 0], margins[completed != 0]
     some = _models(part, len(masks))
     masks, margins = masks[some], margins[some]
     if len(masks) < least:
-        raise UserError(f"{path} has {len(masks)} trained models{f' in {part}' if part else ''}, which are too few; "
-                        f"give at least {least}")
+        raise UserError(
+            f"{path} has {len(masks)} trained models{f' in {part}' if part else ''}, which are too few; "
+            f"give at least {least}"
+        )
     if masks.dtype != bool:
         if masks.dtype.kind not in "iu" or masks.min() < 0 or masks.max() > 1:
-            raise UserError(f"masks.npy in {path} is {masks.dtype}; save it as bool, True where the image was in the "
-                            "subset")
+            raise UserError(
+                f"masks.npy in {path} is {masks.dtype}; save it as bool, True where the image was in the subset"
+            )
         masks = masks.view(bool) if masks.dtype.itemsize == 1 else masks.astype(bool)
     if not np.isfinite(margins).all():
-        raise UserError(f"margins.npy in {path} holds NaN or infinite values; say in _completed.npy which models were "
-                        "trained, or compute them again")
+        raise UserError(
+            f"margins.npy in {path} holds NaN or infinite values; say in _completed.npy which models were "
+            "trained, or compute them again"
+        )
     return masks, margins
 
 

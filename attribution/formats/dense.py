@@ -9,9 +9,21 @@ from attribution.formats import ORIENTATIONS, SIGNS, Declared, Incoming, Sizes
 from attribution.formats.arrays import by, open_array
 
 
-def dense(method: str, path: Path, array, declared: Declared, sizes: Sizes, *, orientation: str | None = None,
-          sign: str | None = None, sign_depends: str = "", targets: np.ndarray | None = None,
-          train: np.ndarray | None = None, zero_is_none: bool = False, said: dict | None = None) -> Incoming:
+def dense(
+    method: str,
+    path: Path,
+    array,
+    declared: Declared,
+    sizes: Sizes,
+    *,
+    orientation: str | None = None,
+    sign: str | None = None,
+    sign_depends: str = "",
+    targets: np.ndarray | None = None,
+    train: np.ndarray | None = None,
+    zero_is_none: bool = False,
+    said: dict | None = None,
+) -> Incoming:
     """The matrix `array` (an `arrays.Array` or alike) as an `Incoming`.
 
     orientation, sign: the format's own; declared ones stand where it has none, and a declared sign goes before the
@@ -25,8 +37,9 @@ def dense(method: str, path: Path, array, declared: Declared, sizes: Sizes, *, o
     orientation, how = _orientation(path, array.shape, counts, declared.orientation, orientation)
     sign = declared.sign or sign
     if sign is None:
-        raise UserError(f"{path} does not say what a positive score means{sign_depends}; say --sign helpful or "
-                        "--sign harmful")
+        raise UserError(
+            f"{path} does not say what a positive score means{sign_depends}; say --sign helpful or --sign harmful"
+        )
     transpose = orientation == "train-first"
     targets = np.arange(sizes.n_val) if targets is None else targets
 
@@ -36,9 +49,22 @@ def dense(method: str, path: Path, array, declared: Declared, sizes: Sizes, *, o
         check_scores(path, block, targets[at], zero_is_none)
         return np.negative(block, out=block) if sign == "harmful" else block
 
-    return Incoming(method, sign != "unsigned", targets, rows=rows, train=train, zero_is_none=zero_is_none,
-                    said={"file": path.name, "shape": list(array.shape), "dtype": array.dtype, "sign": sign,
-                          "orientation": f"{orientation} ({how})", **(said or {})})
+    return Incoming(
+        method,
+        sign != "unsigned",
+        targets,
+        rows=rows,
+        train=train,
+        zero_is_none=zero_is_none,
+        said={
+            "file": path.name,
+            "shape": list(array.shape),
+            "dtype": array.dtype,
+            "sign": sign,
+            "orientation": f"{orientation} ({how})",
+            **(said or {}),
+        },
+    )
 
 
 def check_declared(declared: Declared) -> None:
@@ -55,12 +81,15 @@ def check_scores(path: Path, block: np.ndarray, targets: np.ndarray, constant: b
     low, high = block.min(1, initial=np.inf), block.max(1, initial=-np.inf)  # NaN goes through both
     bad = ~(np.isfinite(low) & np.isfinite(high))
     if bad.any():
-        raise UserError(f"the scores of target {targets[bad.argmax()]} in {path} hold NaN or infinite values; "
-                        "compute them again")
+        raise UserError(
+            f"the scores of target {targets[bad.argmax()]} in {path} hold NaN or infinite values; compute them again"
+        )
     same = low == high
     if not constant and block.shape[1] > 1 and same.any():
-        raise UserError(f"all scores of target {targets[same.argmax()]} in {path} are equal, which is no order; "
-                        "compute it again or leave that target out with --targets")
+        raise UserError(
+            f"all scores of target {targets[same.argmax()]} in {path} are equal, which is no order; "
+            "compute it again or leave that target out with --targets"
+        )
 
 
 def declared_ids(declared: Declared, what: str, limit: int) -> np.ndarray | None:
@@ -83,8 +112,10 @@ def check_ids(path: Path | str, found, limit: int, base: int, what: str) -> np.n
     found = np.asarray(found).astype(np.int64) - base
     if found.min(initial=0) < 0 or found.max(initial=0) >= limit:
         wrong = found[(found < 0) | (found >= limit)][0] + base
-        raise UserError(f"{path} has the number {wrong} among its {what}, which go from {base} to {limit - 1 + base}; "
-                        f"check --index-base{'' if base else ', which is taken to be 0,'} and the data set")
+        raise UserError(
+            f"{path} has the number {wrong} among its {what}, which go from {base} to {limit - 1 + base}; "
+            f"check --index-base{'' if base else ', which is taken to be 0,'} and the data set"
+        )
     if len(np.unique(found)) < len(found):
         raise UserError(f"{path} names the same image twice among its {what}; name each once")
     return found
@@ -103,13 +134,17 @@ def _orientation(path, shape, counts, declared, own) -> tuple[str, str]:
         mend = f"import it as a tensor with --orientation {other}" if own else f"say --orientation {other}"
         raise UserError(f"{path} is {by(shape)} and looks transposed; {mend}")
     if all(fits.values()):
-        raise UserError(f"{path} is square, {by(shape)}, so that its shape does not tell training images from targets; "
-                        "say --orientation train-first or --orientation target-first")
+        raise UserError(
+            f"{path} is square, {by(shape)}, so that its shape does not tell training images from targets; "
+            "say --orientation train-first or --orientation target-first"
+        )
     for name, fit in fits.items():
         if fit and asked is None:
             return name, "the one that fits"
     wanted = counts if asked == "train-first" else counts[::-1]
     either = "" if asked else " or its transpose"
-    raise UserError(f"{path} is {by(shape)}, and {by(wanted)}{either} is expected for {counts[0]} training images and "
-                    f"{counts[1]} targets; bring the file of this data set, or say with --train and --targets which "
-                    "images it is about")
+    raise UserError(
+        f"{path} is {by(shape)}, and {by(wanted)}{either} is expected for {counts[0]} training images and "
+        f"{counts[1]} targets; bring the file of this data set, or say with --train and --targets which "
+        "images it is about"
+    )

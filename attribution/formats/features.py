@@ -24,16 +24,23 @@ def load_features(train_path: Path, val_path: Path, sizes: Sizes) -> tuple[np.nd
         if len(array.shape) != 2 or not array.shape[1]:
             raise UserError(f"{path} is {by(array.shape)}; features are one row of numbers for each image")
     if tuple(array.shape[0] for array in arrays) == counts[::-1] != counts:
-        raise UserError(f"{paths[0]} has {sizes.n_val} rows and {paths[1]} has {sizes.n_train}; give the training "
-                        "images' features first")
+        raise UserError(
+            f"{paths[0]} has {sizes.n_val} rows and {paths[1]} has {sizes.n_train}; give the training "
+            "images' features first"
+        )
     for path, array, n in zip(paths, arrays, counts):
         if array.shape[0] != n:
-            turned = "it looks transposed: save its transpose" if array.shape[1] == n else (
-                "bring the features of this data set, in its order")
+            turned = (
+                "it looks transposed: save its transpose"
+                if array.shape[1] == n
+                else ("bring the features of this data set, in its order")
+            )
             raise UserError(f"{path} is {by(array.shape)}, and {n} x any is expected; {turned}")
     if arrays[0].shape[1] != arrays[1].shape[1]:
-        raise UserError(f"{paths[0]} has {arrays[0].shape[1]} numbers an image and {paths[1]} has "
-                        f"{arrays[1].shape[1]}; bring two files of the same network")
+        raise UserError(
+            f"{paths[0]} has {arrays[0].shape[1]} numbers an image and {paths[1]} has "
+            f"{arrays[1].shape[1]}; bring two files of the same network"
+        )
     for path, array in zip(paths, arrays):
         step = max(1, BLOCK // array.shape[1])
         for at in range(0, array.shape[0], step):

@@ -30,8 +30,10 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     for name, labels in (("tr_labels", sizes.train_labels), ("tt_labels", sizes.val_labels)):
         found = npz_array(path, name, len(labels))
         if not np.array_equal(found, labels):
-            raise UserError(f"{name} in {path} differs from the data set's labels for {(found != labels).sum()} of the "
-                            f"{len(labels)} images; import it into the data set that it was made for, in its order")
+            raise UserError(
+                f"{name} in {path} differs from the data set's labels for {(found != labels).sum()} of the "
+                f"{len(labels)} images; import it into the data set that it was made for, in its order"
+            )
     classes = np.unique(sizes.val_labels)
     ours, theirs = [], []
     for c in classes:
@@ -44,8 +46,9 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     @lru_cache(1)
     def matrix(which: int) -> np.ndarray:
         """Scores float32 [test images, training images] of a class."""
-        return npz_array(path, f"infl_matrix_class{classes[which]}", len(ours[which]),
-                         len(theirs[which])).T.astype(np.float32)
+        return npz_array(path, f"infl_matrix_class{classes[which]}", len(ours[which]), len(theirs[which])).T.astype(
+            np.float32
+        )
 
     def lists(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         ids = np.full((stop - start, width), -1, np.int64)
@@ -60,9 +63,18 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
                 scores[at - start : end - start, : order.shape[1]] = sign * np.take_along_axis(found, order, 1)
         return ids, scores
 
-    return Incoming("Influence estimates", declared.sign != "unsigned", targets, lists=lists,
-                    said={"file": path.name, "classes": len(classes), "sign": declared.sign or "helpful",
-                          "training images a target": "those of its class"})
+    return Incoming(
+        "Influence estimates",
+        declared.sign != "unsigned",
+        targets,
+        lists=lists,
+        said={
+            "file": path.name,
+            "classes": len(classes),
+            "sign": declared.sign or "helpful",
+            "training images a target": "those of its class",
+        },
+    )
 
 
 def _members(path: Path, name: str, members: np.ndarray) -> np.ndarray:

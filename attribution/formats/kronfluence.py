@@ -44,15 +44,26 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     chosen = list(modules.values()) if part is None else [modules[part]]
     if {array.shape for array in chosen} != {chosen[0].shape}:
         raise UserError(f"the modules in {folder} have scores of different shapes; compute them again")
-    return dense("Kronfluence", folder, Summed(chosen), declared, sizes, orientation="target-first",
-                 sign_depends=DEPENDS, targets=_asked(folder, "query", "targets", declared, sizes.n_val),
-                 train=_asked(folder, "train", "train", declared, sizes.n_train),
-                 said={"modules": part or ("added: " + names(modules) if len(modules) > 1 else next(iter(modules)))})
+    return dense(
+        "Kronfluence",
+        folder,
+        Summed(chosen),
+        declared,
+        sizes,
+        orientation="target-first",
+        sign_depends=DEPENDS,
+        targets=_asked(folder, "query", "targets", declared, sizes.n_val),
+        train=_asked(folder, "train", "train", declared, sizes.n_train),
+        said={"modules": part or ("added: " + names(modules) if len(modules) > 1 else next(iter(modules)))},
+    )
 
 
 def _files(folder: Path) -> list[Path]:
-    return [file for file in sorted(folder.glob("pairwise_scores*.safetensors"))
-            if file.name == WHOLE or PARTITION.fullmatch(file.name)]
+    return [
+        file
+        for file in sorted(folder.glob("pairwise_scores*.safetensors"))
+        if file.name == WHOLE or PARTITION.fullmatch(file.name)
+    ]
 
 
 def _runs(folder: Path) -> dict[str, Path]:
@@ -89,8 +100,9 @@ def _matrices(file: Path) -> dict:
     arrays = open_arrays(file)
     for name, array in arrays.items():
         if len(array.shape) != 2:
-            raise UserError(f"{name} in {file} is {by(array.shape)}; compute scores that are not per token, one for "
-                            "each pair")
+            raise UserError(
+                f"{name} in {file} is {by(array.shape)}; compute scores that are not per token, one for each pair"
+            )
     return arrays
 
 
@@ -101,8 +113,10 @@ def _asked(folder: Path, split: str, what: str, declared: Declared, limit: int) 
     said = read_json(file)
     n = limit if images is None else len(images)
     if said.get("dataset_size", n) != n:
-        raise UserError(f"{file} says {said['dataset_size']!s:.20} images, and there are {n}; bring the scores of this "
-                        f"data set, or say with --{what} which images they are about")
+        raise UserError(
+            f"{file} says {said['dataset_size']!s:.20} images, and there are {n}; bring the scores of this "
+            f"data set, or say with --{what} which images they are about"
+        )
     indices = said.get("indices")
     if indices is None:
         return images

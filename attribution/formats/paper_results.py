@@ -26,8 +26,10 @@ def read_int(path: Path) -> int:
     found = [(step.name, value) for step, value, _ in steps if step.name not in ("PROTO", "FRAME")]
     alone = [name for name, _ in found[1:]] == ["STOP"] and found[0][0] in INTEGERS and type(found[0][1]) is int
     if not alone or steps[-1][2] + 1 != len(text) or found[0][1] < -1:
-        raise UserError(f"{path} is more than one pickled whole number of at least -1, and is not loaded, as it could "
-                        "run code; save the number alone")
+        raise UserError(
+            f"{path} is more than one pickled whole number of at least -1, and is not loaded, as it could "
+            "run code; save the number alone"
+        )
     return found[0][1]
 
 

@@ -41,24 +41,28 @@ def sniff(path: Path) -> bool:
 def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     check_declared(declared)
     if any(value is not None for value in (declared.orientation, declared.targets, declared.train, declared.part)):
-        raise UserError("this file says itself which images it is about; leave all declarations but --sign and "
-                        "--index-base out")
+        raise UserError(
+            "this file says itself which images it is about; leave all declarations but --sign and --index-base out"
+        )
     columns, about = _read(path, sizes)
     base = {"0": 0, "1": 1}.get(about.get("index_base", "0"), about.get("index_base"))
     base = base if declared.index_base is None else declared.index_base
     sign = declared.sign or about.get("sign") or (None if "score" in columns else "unsigned")
     check_declared(Declared(sign=sign, index_base=base))
     if about.get("labels") not in (None, labels_digest(sizes.train_labels, sizes.val_labels)):
-        raise UserError(f"{path} is for images with other labels or in another order; bring it to the data set it was "
-                        "computed on")
+        raise UserError(
+            f"{path} is for images with other labels or in another order; bring it to the data set it was computed on"
+        )
     if sign is None:
         raise UserError(f"{path} does not say what a positive score means; say --sign helpful, harmful or unsigned")
     for name, limit in (("target", sizes.n_val), ("train", sizes.n_train)):
         columns[name] = columns[name] - base
         wrong = np.flatnonzero((columns[name] < 0) | (columns[name] >= limit))
         if len(wrong):
-            raise UserError(f"{path} has the number {columns[name][wrong[0]] + base} in its column {name}, which goes "
-                            f"from {base} to {limit - 1 + base}; check --index-base and the data set")
+            raise UserError(
+                f"{path} has the number {columns[name][wrong[0]] + base} in its column {name}, which goes "
+                f"from {base} to {limit - 1 + base}; check --index-base and the data set"
+            )
     order = np.lexsort((columns["rank"], columns["target"]))
     columns = {name: column[order] for name, column in columns.items()}
     targets, starts, lengths = np.unique(columns["target"], return_index=True, return_counts=True)
@@ -66,8 +70,10 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     first = columns["rank"].min()
     bad = columns["rank"] - first != place
     if first not in (0, 1) or bad.any():
-        raise UserError(f"the ranks of target {columns['target'][bad.argmax()] + base} in {path} do not go 0, 1, 2, "
-                        "... or 1, 2, 3, ... without gaps; number each target's list so")
+        raise UserError(
+            f"the ranks of target {columns['target'][bad.argmax()] + base} in {path} do not go 0, 1, 2, "
+            "... or 1, 2, 3, ... without gaps; number each target's list so"
+        )
     pairs = columns["target"] * sizes.n_train + columns["train"]
     if len(np.unique(pairs)) < len(pairs):
         raise UserError(f"{path} names a training image twice for the same target; name each once")
@@ -86,9 +92,20 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
         return ids, values
 
     signed = scores is not None and sign != "unsigned"
-    return Incoming(about.get("method", "")[:40], signed, targets, lists=lists,
-                    said={"file": path.name, "rows": len(order), "sign": sign, "index base": base,
-                          "longest list": width, **_told(path, about)})
+    return Incoming(
+        about.get("method", "")[:40],
+        signed,
+        targets,
+        lists=lists,
+        said={
+            "file": path.name,
+            "rows": len(order),
+            "sign": sign,
+            "index base": base,
+            "longest list": width,
+            **_told(path, about),
+        },
+    )
 
 
 def labels_digest(train_labels: np.ndarray, val_labels: np.ndarray) -> str:
@@ -118,11 +135,21 @@ def write(file: Path, ranking, targets: np.ndarray, k: int, labels: str, about: 
         del columns["score"]
     types = {"score": np.float32}
     table = pa.table({name: np.concatenate(parts).astype(types.get(name, np.int32)) for name, parts in columns.items()})
-    metadata = {"sign": "helpful" if ranking.signed else "unsigned", "index_base": "0", "method": ranking.method,
-                "about": about, "labels": labels, "provenance": json.dumps(provenance)}
+    metadata = {
+        "sign": "helpful" if ranking.signed else "unsigned",
+        "index_base": "0",
+        "method": ranking.method,
+        "about": about,
+        "labels": labels,
+        "provenance": json.dumps(provenance),
+    }
     try:
-        replace(file, lambda stream: pq.write_table(table.replace_schema_metadata(metadata), stream, compression="zstd",
-                                                    use_dictionary=["target", "rank"]))
+        replace(
+            file,
+            lambda stream: pq.write_table(
+                table.replace_schema_metadata(metadata), stream, compression="zstd", use_dictionary=["target", "rank"]
+            ),
+        )
     except OSError as error:
         raise UserError(f"{file} cannot be written ({error.strerror or error}); choose another place") from None
     return len(table)
@@ -146,8 +173,10 @@ def _told(path: Path, about: dict[str, str]) -> dict:
             raise ValueError
     except (ValueError, RecursionError):
         raise UserError(f"the provenance in {path} is not a JSON object; write it anew, or leave it out") from None
-    return {**({"origin": provenance} if provenance else {}), **({"about": about["about"][:80]} if about.get("about")
-                                                                else {})}
+    return {
+        **({"origin": provenance} if provenance else {}),
+        **({"about": about["about"][:80]} if about.get("about") else {}),
+    }
 
 
 def _read(path: Path, sizes: Sizes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
@@ -166,18 +195,24 @@ def _read(path: Path, sizes: Sizes) -> tuple[dict[str, np.ndarray], dict[str, st
     except Exception as error:  # pyarrow meets a broken file with errors of many types
         raise UserError(f"{path} cannot be read as Parquet ({type(error).__name__}); write or copy it again") from None
     if absent:
-        raise UserError(f"{path} has no column {absent[0]}; its columns are {names(known)}, and target, train and rank "
-                        "are needed")
+        raise UserError(
+            f"{path} has no column {absent[0]}; its columns are {names(known)}, and target, train and rank are needed"
+        )
     if not 0 < count <= sizes.n_val * sizes.n_train:
-        raise UserError(f"{path} has {count} rows, and there are {sizes.n_val} x {sizes.n_train} pairs; bring the file "
-                        "of this data set")
+        raise UserError(
+            f"{path} has {count} rows, and there are {sizes.n_val} x {sizes.n_train} pairs; bring the file "
+            "of this data set"
+        )
     for name, column in columns.items():
         if column.dtype.kind not in ("iuf" if name == "score" else "iu"):
-            raise UserError(f"the column {name} of {path} is {column.dtype} or has gaps; write "
-                            f"{'numbers' if name == 'score' else 'whole numbers'} without gaps")
+            raise UserError(
+                f"the column {name} of {path} is {column.dtype} or has gaps; write "
+                f"{'numbers' if name == 'score' else 'whole numbers'} without gaps"
+            )
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
-        return {name: column.astype(np.float32 if name == "score" else np.int64)
-                for name, column in columns.items()}, about
+        return {
+            name: column.astype(np.float32 if name == "score" else np.int64) for name, column in columns.items()
+        }, about
 
 
 def described(schema) -> dict[str, str]:
@@ -194,6 +229,8 @@ def _scores(path: Path, columns: dict, place: np.ndarray, sign: str) -> np.ndarr
         raise UserError(f"the column score of {path} holds NaN or infinite values; compute them again")
     rising = np.flatnonzero((np.diff(scores) > 0) & (place[1:] > 0))
     if len(rising):
-        raise UserError(f"the scores of target {columns['target'][rising[0]]} in {path} rise with the rank; say --sign "
-                        "harmful if that is what positive means, or number the most helpful first")
+        raise UserError(
+            f"the scores of target {columns['target'][rising[0]]} in {path} rise with the rank; say --sign "
+            "harmful if that is what positive means, or number the most helpful first"
+        )
     return scores

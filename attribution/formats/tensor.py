@@ -28,10 +28,13 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
         raise UserError(f"{path} is no folder of 0.pt, 1.pt, ... without gaps; give a file, or copy the batches again")
     batches = [_only(files[number], declared.part) for number in range(len(files))]
     if {array.shape[1:] for array in batches} != {batches[0].shape[1:]} or len(batches[0].shape) != 2:
-        raise UserError(f"the batches in {path} have different shapes, the first {by(batches[0].shape)}; each is to be "
-                        "[targets, training images]")
-    return dense("", path, Joined(batches, 0), declared, sizes, orientation="target-first",
-                 said={"batches": len(batches)})
+        raise UserError(
+            f"the batches in {path} have different shapes, the first {by(batches[0].shape)}; each is to be "
+            "[targets, training images]"
+        )
+    return dense(
+        "", path, Joined(batches, 0), declared, sizes, orientation="target-first", said={"batches": len(batches)}
+    )
 
 
 def _only(path: Path, part: str | None):

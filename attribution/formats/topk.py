@@ -35,21 +35,27 @@ def sniff(path: Path) -> bool:
 def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     check_declared(declared)
     if declared.sign == "harmful" or declared.orientation == "train-first" or declared.train is not None:
-        raise UserError("an index matrix has a row a target, its training images most helpful first and counted in "
-                        "the whole data set; leave --sign, --orientation and --train out")
+        raise UserError(
+            "an index matrix has a row a target, its training images most helpful first and counted in "
+            "the whole data set; leave --sign, --orientation and --train out"
+        )
     array = open_array(path, declared.part)
     found, base = array.bits, declared.index_base or 0
     if found.dtype.kind not in "iu" or array.bfloat16 or found.ndim != 2 or not found.size:
-        raise UserError(f"{path} is {by(found.shape)} of {array.dtype}; an index matrix is a row of whole numbers for "
-                        "each target")
+        raise UserError(
+            f"{path} is {by(found.shape)} of {array.dtype}; an index matrix is a row of whole numbers for each target"
+        )
     targets, how = _targets(path, found.shape, declared, sizes)
     if found.shape[1] > sizes.n_train:
-        raise UserError(f"{path} has {found.shape[1]} images a target, and there are {sizes.n_train} training images; "
-                        "bring the file of this data set")
+        raise UserError(
+            f"{path} has {found.shape[1]} images a target, and there are {sizes.n_train} training images; "
+            "bring the file of this data set"
+        )
     kept = np.arange(len(found))
     if found.shape[1] > 1:  # in a row that was computed no image stands twice
-        kept = np.concatenate([at + np.flatnonzero(np.any(found[at : at + BLOCK] != 0, 1))
-                               for at in range(0, len(found), BLOCK)])
+        kept = np.concatenate(
+            [at + np.flatnonzero(np.any(found[at : at + BLOCK] != 0, 1)) for at in range(0, len(found), BLOCK)]
+        )
     if not len(kept):
         raise UserError(f"all rows of {path} are zeros, so that nothing was computed; compute it first")
 
@@ -58,16 +64,27 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
         for target, row in zip(targets[kept[start:stop]], block):
             ended = np.flatnonzero(row == -1)
             if len(ended) and (row[ended[0] :] != -1).any():
-                raise UserError(f"the row of target {target} in {path} goes on after a -1; fill rows with -1 at their "
-                                "end only")
+                raise UserError(
+                    f"the row of target {target} in {path} goes on after a -1; fill rows with -1 at their end only"
+                )
             length = ended[0] if len(ended) else len(row)
             row[:length] = check_ids(path, row[:length], sizes.n_train, base, f"images of target {target}")
         return block, None
 
-    return Incoming("", False, targets[kept], lists=lists,
-                    said={"file": path.name, "shape": list(found.shape), "dtype": array.dtype, "targets": how,
-                          "index base": f"{base} ({'declared' if declared.index_base is not None else 'taken to be'})",
-                          "rows without an order": len(found) - len(kept)})
+    return Incoming(
+        "",
+        False,
+        targets[kept],
+        lists=lists,
+        said={
+            "file": path.name,
+            "shape": list(found.shape),
+            "dtype": array.dtype,
+            "targets": how,
+            "index base": f"{base} ({'declared' if declared.index_base is not None else 'taken to be'})",
+            "rows without an order": len(found) - len(kept),
+        },
+    )
 
 
 def _targets(path: Path, shape: tuple[int, int], declared: Declared, sizes: Sizes) -> tuple[np.ndarray, str]:
@@ -79,8 +96,13 @@ def _targets(path: Path, shape: tuple[int, int], declared: Declared, sizes: Size
     if targets is None and shape[0] == sizes.n_val:
         return np.arange(sizes.n_val), "all validation images"
     if targets is None or len(targets) != shape[0]:
-        turned = " and looks transposed; save its transpose" if shape[1] == sizes.n_val else (
-            f"; say with --targets, or test_{shape[0]}.npy beside it, which {shape[0]} of the {sizes.n_val} validation "
-            "images its rows are about")
+        turned = (
+            " and looks transposed; save its transpose"
+            if shape[1] == sizes.n_val
+            else (
+                f"; say with --targets, or test_{shape[0]}.npy beside it, which {shape[0]} of the {sizes.n_val} validation "
+                "images its rows are about"
+            )
+        )
         raise UserError(f"{path} is {by(shape)}{turned}")
     return targets, Path(declared.targets).name

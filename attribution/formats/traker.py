@@ -44,10 +44,20 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     array = open_array(files[part])
     made_for = _json(folder, "metadata.json").get("train set size")
     if made_for is not None and array.shape[:1] != (made_for,):
-        raise UserError(f"{files[part]} is {by(array.shape)}, and metadata.json beside it says {made_for!s:.20} "
-                        "training images; copy the folder again")
-    return dense("TRAK", files[part], array, declared, sizes, orientation="train-first", sign="helpful",
-                 said={"experiment": part, "finalised": finalised})
+        raise UserError(
+            f"{files[part]} is {by(array.shape)}, and metadata.json beside it says {made_for!s:.20} "
+            "training images; copy the folder again"
+        )
+    return dense(
+        "TRAK",
+        files[part],
+        array,
+        declared,
+        sizes,
+        orientation="train-first",
+        sign="helpful",
+        said={"experiment": part, "finalised": finalised},
+    )
 
 
 def _found(folder: Path) -> dict[str, Path]:
@@ -63,11 +73,14 @@ def _finalised(folder: Path | None, part: str, about) -> str:
     if about is None:
         return "not said"
     if not isinstance(about, dict) or Path(str(about.get("scores_path"))).parts[-2:] != ("scores", f"{part}.mmap"):
-        raise UserError(f"{folder / 'experiments.json'} names another file than scores/{part}.mmap; copy the folder "
-                        "again")
+        raise UserError(
+            f"{folder / 'experiments.json'} names another file than scores/{part}.mmap; copy the folder again"
+        )
     if about.get("scores_finalized") != 1:
-        raise UserError(f"the experiment {part!r} in {folder} is not finalised, so that its scores are zeros; call "
-                        "finalize_scores and import it then")
+        raise UserError(
+            f"the experiment {part!r} in {folder} is not finalised, so that its scores are zeros; call "
+            "finalize_scores and import it then"
+        )
     return "yes"
 
 

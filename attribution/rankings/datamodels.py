@@ -9,8 +9,9 @@ TAIL = 300
 PENALTIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
-def fit(masks: np.ndarray, margins: np.ndarray, penalty: float,
-        on_target: Callable[[int], None] | None = None) -> np.ndarray:
+def fit(
+    masks: np.ndarray, margins: np.ndarray, penalty: float, on_target: Callable[[int], None] | None = None
+) -> np.ndarray:
     """LASSO weights float32 [n_val, n_train].
 
     masks: bool [models, n_train], True where the image was in the subset; margins: float [models, n_val]. penalty:
@@ -34,8 +35,13 @@ def fit(masks: np.ndarray, margins: np.ndarray, penalty: float,
     return weights
 
 
-def tune(masks: np.ndarray, margins: np.ndarray, held: int, quality: Callable[..., float],
-         on_penalty: Callable[[int, int], None] | None = None) -> dict[float, float]:
+def tune(
+    masks: np.ndarray,
+    margins: np.ndarray,
+    held: int,
+    quality: Callable[..., float],
+    on_penalty: Callable[[int, int], None] | None = None,
+) -> dict[float, float]:
     """Penalty -> how good the weights are that it gives without the last `held` models; the best one is to be taken.
 
     masks, margins: as in `fit`. quality(weights, masks, margins) judges weights by the models left out.

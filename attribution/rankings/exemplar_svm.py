@@ -28,28 +28,29 @@ batches:
 
 Where liblinear stops before it has converged (it warns; features of a large, uneven scale) this goes on to the minimum.
 """
+
 import numpy as np
 
 from attribution.errors import UserError
 
-PILOTS = 8                  # candidates solved exactly, to choose the way and for the mean Hessian
-FEW = 12                    # up to here, one target after the other is quicker than pilots and a batch
-SAMPLE = 4                  # one in so many gives one target's start
-BATCH = 64                  # targets a batch at most: its margins and Hessians should stay near the caches
-HESSIANS_BYTES = 32 << 20   # and its Hessians below this
+PILOTS = 8  # candidates solved exactly, to choose the way and for the mean Hessian
+FEW = 12  # up to here, one target after the other is quicker than pilots and a batch
+SAMPLE = 4  # one in so many gives one target's start
+BATCH = 64  # targets a batch at most: its margins and Hessians should stay near the caches
+HESSIANS_BYTES = 32 << 20  # and its Hessians below this
 
-ROUNDS = 40                 # of `_FewActive`
-ADDED = 16                  # candidates that join a working set in a round, at most
-SMALL_STEPS = 10            # Newton steps on the working sets in a round
-ROUNDING = 1e-4             # w·x_j this little above -1 is not active: it is computed in float32
+ROUNDS = 40  # of `_FewActive`
+ADDED = 16  # candidates that join a working set in a round, at most
+SMALL_STEPS = 10  # Newton steps on the working sets in a round
+ROUNDING = 1e-4  # w·x_j this little above -1 is not active: it is computed in float32
 
-CG_STEPS = 8                # of `_ManyActive`: nonlinear conjugate gradients before the Newton steps
+CG_STEPS = 8  # of `_ManyActive`: nonlinear conjugate gradients before the Newton steps
 NEWTON_STEPS = 30
-CLOSE = 3e-3                # done after a Newton step that changes the scores by less than this part of their spread,
-CG_CLOSE = 5e-4             # or a step of conjugate gradients by less than this: they converge more slowly
-TINY = np.float32(1e-30)    # instead of dividing by zero
+CLOSE = 3e-3  # done after a Newton step that changes the scores by less than this part of their spread,
+CG_CLOSE = 5e-4  # or a step of conjugate gradients by less than this: they converge more slowly
+TINY = np.float32(1e-30)  # instead of dividing by zero
 
-WIDE_TOLERANCE = .003       # of `_newton_wide`: the part of the gradient that a step leaves; with .01 tau was .9997
+WIDE_TOLERANCE = 0.003  # of `_newton_wide`: the part of the gradient that a step leaves; with .01 tau was .9997
 
 
 def solve(candidates, targets, C=0.1):
@@ -94,8 +95,10 @@ class ExemplarSVM:
         """Weights float64 [m, d + 1], the intercept last."""
         s = _with_one(targets, "targets", self.x.dtype)
         if s.shape[1] != self.x.shape[1]:
-            raise UserError(f"The targets have {s.shape[1] - 1} features and the candidates {self.x.shape[1] - 1}: "
-                            "use the same features for both.")
+            raise UserError(
+                f"The targets have {s.shape[1] - 1} features and the candidates {self.x.shape[1] - 1}: "
+                "use the same features for both."
+            )
         if self.wide or len(s) <= FEW:
             one = _newton_wide if self.wide else _newton
             return np.array([one(self.x, row, self.negative, self.positive) for row in s]).reshape(s.shape)
@@ -103,7 +106,7 @@ class ExemplarSVM:
             self._prepared = _prepare(self.x, self.negative, self.positive)
         D = s.shape[1]
         size = max(1, min(BATCH, HESSIANS_BYTES // (4 * D * D)))
-        w = np.concatenate([self._prepared.solve(s[i:i + size]) for i in range(0, len(s), size)])
+        w = np.concatenate([self._prepared.solve(s[i : i + size]) for i in range(0, len(s), size)])
         for i in np.flatnonzero(~np.isfinite(w).all(axis=1)):
             w[i] = _newton(self.x, s[i], self.negative, self.positive)
         return w
@@ -116,11 +119,11 @@ def _prepare(x, cn, cp):
     active = np.empty((len(pilots), n), bool)
     for p, j in enumerate(pilots):
         others = x.copy()
-        others[j] = 0    # as good as absent: its margin does not depend on w
+        others[j] = 0  # as good as absent: its margin does not depend on w
         active[p] = x @ _newton(others, x[j], cn, cp) > -1
         active[p, j] = False
     a = np.median(active.sum(axis=1))
-    few = a ** 3 < 8 * D ** 2   # a Newton step costs about a³ the one way and D² the other; 8 as measured
+    few = a**3 < 8 * D**2  # a Newton step costs about a³ the one way and D² the other; 8 as measured
     return _FewActive(x, cn, cp) if few else _ManyActive(x, cn, cp, active)
 
 
@@ -139,12 +142,12 @@ def _with_one(a, what, dtype=np.float64):
 def _newton(x, s, cn, cp, close=1e-4):
     """The solution w float64 [D] for one target s [D] among candidates x [n, D]: Newton on the active set."""
     n, D = x.shape
-    known, h = np.zeros(n, bool), np.zeros((D, D))   # h = sum of x_j x_j' over the known
+    known, h = np.zeros(n, bool), np.zeros((D, D))  # h = sum of x_j x_j' over the known
 
     def minimiser(h, hinge):
         """Of the quadratic with this h and, if `hinge`, the target; h ends in the sum of x_j, for x ends in 1."""
         u, v = np.linalg.solve(np.eye(D) + cn * h, np.stack([s, -cn * h[:, -1]], axis=1)).T
-        return v + u * (hinge * cp * (1 - s @ v) / (1 + cp * (s @ u)))   # the target by Sherman-Morrison
+        return v + u * (hinge * cp * (1 - s @ v) / (1 + cp * (s @ u)))  # the target by Sherman-Morrison
 
     def update(active):
         nonlocal known, h
@@ -154,11 +157,11 @@ def _newton(x, s, cn, cp, close=1e-4):
 
     # Started from nothing, Newton wastes its steps on dropping candidates that a first guess tells apart
     if n >= SAMPLE * 4 * D:
-        w = _newton(x[::SAMPLE], s, SAMPLE * cn, cp, close=.25)
+        w = _newton(x[::SAMPLE], s, SAMPLE * cn, cp, close=0.25)
     else:
         w = minimiser(x.T @ x, True)
         active = np.zeros(n, bool)
-        active[np.argpartition(-(x @ w), min(n // 10, n - 1))[:n // 10]] = True
+        active[np.argpartition(-(x @ w), min(n // 10, n - 1))[: n // 10]] = True
         w = minimiser(update(active), True)
     return _descend(x, s, w, lambda w, f, active, hinge: minimiser(update(active), hinge), cn, cp, close)
 
@@ -174,8 +177,12 @@ def _newton_wide(x, s, cn, cp):
     def minimiser(w, f, active, hinge):
         rows, pull = x[active], np.float32(hinge) * cp
         gradient = w + cn * ((1 + f[active]) @ rows) - pull * (1 - s @ w) * s
-        return w + _solve_near_identity(lambda p: p + cn * ((p @ rows.T) @ rows), s[None], pull[None],
-                                        -gradient[None], WIDE_TOLERANCE)[0]
+        return (
+            w
+            + _solve_near_identity(
+                lambda p: p + cn * ((p @ rows.T) @ rows), s[None], pull[None], -gradient[None], WIDE_TOLERANCE
+            )[0]
+        )
 
     return _descend(x, s, w, minimiser, cn, cp, 1e-4)
 
@@ -202,14 +209,14 @@ def _line_search(w, f, s, dw, g, cn, cp):
     sw, sd, wd, dd = s @ w, s @ dw, w @ dw, dw @ dw
 
     def slope(a):
-        return wd + a * dd + cn * (np.maximum(0, 1 + f + a * g) @ g) - cp * max(0., 1 - sw - a * sd) * sd
+        return wd + a * dd + cn * (np.maximum(0, 1 + f + a * g) @ g) - cp * max(0.0, 1 - sw - a * sd) * sd
 
-    start = slope(0.)
-    lo, hi, at_lo, at_hi = 0., 1., start, slope(1.)
+    start = slope(0.0)
+    lo, hi, at_lo, at_hi = 0.0, 1.0, start, slope(1.0)
     if start >= 0 or at_hi <= 1e-9 * -start:
         return 1
     for _ in range(40):
-        a = lo + (hi - lo) * min(.95, max(.05, at_lo / (at_lo - at_hi)))
+        a = lo + (hi - lo) * min(0.95, max(0.05, at_lo / (at_lo - at_hi)))
         at = slope(a)
         if abs(at) < 1e-3 * -start:
             break
@@ -229,7 +236,7 @@ class _FewActive:
         self.rows = np.concatenate([-x, np.zeros((1, D))])
         self.columns = np.ascontiguousarray(x.T, np.float32)
         self.groups = min(ADDED, self.n)
-        self.width = self.n + 2 + -(self.n + 2) % self.groups   # of n + 2 members, in whole groups
+        self.width = self.n + 2 + -(self.n + 2) % self.groups  # of n + 2 members, in whole groups
         self.start = self._all_active(x)
 
     def _all_active(self, x):
@@ -238,7 +245,7 @@ class _FewActive:
         pull = -self.cn * (inverse @ x.sum(axis=0))
 
         def start(s):
-            u = s @ inverse   # the target by Sherman-Morrison
+            u = s @ inverse  # the target by Sherman-Morrison
             return pull + u * (self.cp * (1 - s @ pull) / (1 + self.cp * np.vecdot(s, u)))[:, None]
 
         return start
@@ -275,8 +282,8 @@ class _FewActive:
         """
         b = np.arange(len(w))[:, None]
         margins = np.empty((len(w), self.width), np.float32)
-        np.matmul(w.astype(np.float32), self.columns, out=margins[:, :self.n])
-        margins[:, self.n:] = -np.inf
+        np.matmul(w.astype(np.float32), self.columns, out=margins[:, : self.n])
+        margins[:, self.n :] = -np.inf
         margins[b, members] = -np.inf
         worst = margins.reshape(len(w), -1, self.groups).argmax(axis=1) * self.groups + np.arange(self.groups)
         return np.where(margins[b, worst] > -1 + ROUNDING, worst, self.n)
@@ -301,10 +308,10 @@ def _newton_on_products(K, c, real, beta):
         new = np.zeros_like(beta)
         new[at] = np.linalg.solve(h, on[:, :, None])[:, :, 0]
         d = new - beta
-        u = np.vecdot(K, d[:, None])   # q falls by this
-        start = np.vecdot(u, beta - c * np.maximum(0, q))   # slope of the objective
+        u = np.vecdot(K, d[:, None])  # q falls by this
+        start = np.vecdot(u, beta - c * np.maximum(0, q))  # slope of the objective
         end = np.vecdot(u, new - c * np.maximum(0, q - u))
-        far = end > -.1 * start   # a whole step goes too far: cut it to where the slope should be zero
+        far = end > -0.1 * start  # a whole step goes too far: cut it to where the slope should be zero
         step = np.where(far, start / np.where(far, start - end, 1), 1)[:, None]
         beta = beta + step * d
         q = q - step * u
@@ -320,7 +327,7 @@ def _newton_on_products(K, c, real, beta):
 
 def _true_first(mask):
     """Index (rows [B, 1], places [B, a]) of each row's true ones, then of others: a is the most true ones of a row."""
-    return np.arange(len(mask))[:, None], np.argsort(~mask, axis=1, kind="stable")[:, :mask.sum(axis=1).max()]
+    return np.arange(len(mask))[:, None], np.argsort(~mask, axis=1, kind="stable")[:, : mask.sum(axis=1).max()]
 
 
 class _ManyActive:
@@ -334,8 +341,8 @@ class _ManyActive:
         n, D = x.shape
         self.cp = cp
         hessians = [np.eye(D) + cn * (rows.T @ rows) for rows in (x[a] for a in active)]
-        self.back = np.linalg.inv(np.linalg.cholesky(np.mean(hessians, axis=0))).T   # w = back @ variables
-        self.ridge = (self.back.T @ self.back).astype(np.float32)                    # what |w|² becomes
+        self.back = np.linalg.inv(np.linalg.cholesky(np.mean(hessians, axis=0))).T  # w = back @ variables
+        self.ridge = (self.back.T @ self.back).astype(np.float32)  # what |w|² becomes
         self.rows = (np.sqrt(cn) * (x @ self.back)).astype(np.float32)
         self.columns = np.ascontiguousarray(self.rows.T)
         self.one = np.float32(np.sqrt(cn))
@@ -405,7 +412,7 @@ class _ManyActive:
             u *= a[:, None]
             v += u
             far = ~(np.sqrt(np.vecdot(u, u) / u.shape[1]) < CG_CLOSE * spread)
-            if far.mean() < .1:
+            if far.mean() < 0.1:
                 break
         return far
 
@@ -427,8 +434,8 @@ class _ManyActive:
             np.maximum(v, 0, out=r)
             start, end = np.vecdot(g, d), self._slope(s, w, d, u, cp)(1, r)
             close = np.sqrt(np.vecdot(u, u) / u.shape[1]) < CLOSE * spread
-            far = end > -.1 * start
-            if far.any():   # a whole step goes too far: cut it to where the slope should be zero
+            far = end > -0.1 * start
+            if far.any():  # a whole step goes too far: cut it to where the slope should be zero
                 back = np.where(far, start / np.where(far, start - end, 1) - 1, 0)[:, None]
                 v[far] += back[far] * u[far]
                 r[far] = np.maximum(v[far], 0)
@@ -442,13 +449,13 @@ class _ManyActive:
             if not go.all():
                 keep = (todo, s, w, v, r, H, spread, active, active_of)
                 todo, s, w, v, r, H, spread, active, active_of = (a[go] for a in keep)
-        out[todo] = np.nan   # not seen on any features so far; left to the one-by-one solver
+        out[todo] = np.nan  # not seen on any features so far; left to the one-by-one solver
         return out
 
     def _start_hessians(self, active):
         """Of each target the nearest known Hessian [B, D, D], and which candidates were active in it [B, n]."""
         known, mine = self.known.astype(np.float32), active.astype(np.float32)
-        apart = known.sum(1) - 2 * (mine @ known.T)   # but for what all share: how many active they have
+        apart = known.sum(1) - 2 * (mine @ known.T)  # but for what all share: how many active they have
         nearest = apart.argmin(axis=1)
         return self.known_hessians[nearest], self.known[nearest]
 
@@ -456,7 +463,7 @@ class _ManyActive:
         """Make the Hessian h [D, D] of the candidates active before that of those active now, in place."""
         changed = np.flatnonzero(active ^ before)
         rows, added = self.rows.take(changed, axis=0), active[changed]
-        if len(rows) < 64:     # below, one general product is quicker than two symmetric ones
+        if len(rows) < 64:  # below, one general product is quicker than two symmetric ones
             h += rows.T @ (rows * np.where(added, np.float32(1), np.float32(-1))[:, None])
         else:
             more, fewer = rows[added], rows[~added]
@@ -468,7 +475,7 @@ def _times(H):
     return lambda p: np.matmul(H, p[:, :, None])[:, :, 0]
 
 
-def _solve_near_identity(product, s, hinge, b, tolerance=.03, steps=60):
+def _solve_near_identity(product, s, hinge, b, tolerance=0.03, steps=60):
     """x [B, D] with (H + hinge s s') x = b: conjugate gradients on all at once, quick for H near the identity.
 
     product(p [B, D]) is H p; s [B, D], hinge [B], b [B, D].
@@ -485,7 +492,7 @@ def _solve_near_identity(product, s, hinge, b, tolerance=.03, steps=60):
         rest = rest - a * Hp
         z = rest - (shrink * np.vecdot(s, rest))[:, None] * s
         before, rz = rz, np.vecdot(rest, z)
-        if (rz <= tolerance ** 2 * first).all():
+        if (rz <= tolerance**2 * first).all():
             break
         p = z + (rz / np.maximum(before, TINY))[:, None] * p
     return x

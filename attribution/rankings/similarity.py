@@ -80,8 +80,9 @@ class L2(Similarity):
     @cached_property
     def _squares(self) -> np.ndarray:
         """Squared lengths of the features, float32 [n_train]."""
-        return np.concatenate([np.einsum("ij,ij->i", block, block, dtype=np.float32)
-                               for block in _blocks(self.features.train)])
+        return np.concatenate(
+            [np.einsum("ij,ij->i", block, block, dtype=np.float32) for block in _blocks(self.features.train)]
+        )
 
 
 class Cosine(Similarity):
@@ -110,8 +111,9 @@ class ExemplarSVM(Similarity):
         for targets in together.values():
             pool = self.candidates(targets[0], candidates)
             if len(pool):
-                found = exemplar_scores(self.features.train[pool].astype(np.float32),
-                                        self.features.val[targets].astype(np.float32))
+                found = exemplar_scores(
+                    self.features.train[pool].astype(np.float32), self.features.val[targets].astype(np.float32)
+                )
                 dense[np.ix_(targets, pool)] = found - found.min(1, keepdims=True)
         return iter(dense)
 
@@ -139,8 +141,10 @@ class Ridge(Similarity):
         train = self.features.train
         width = train.shape[1]
         if width > WIDEST:
-            raise UserError(f"{self.feature} features are {width:,} wide, and ridge takes at most {WIDEST:,}; choose "
-                            "another feature set")
+            raise UserError(
+                f"{self.feature} features are {width:,} wide, and ridge takes at most {WIDEST:,}; choose "
+                "another feature set"
+            )
         kept = np.linspace(0, len(train) - 1, min(len(train), MADE_OF)).astype(np.int64)
         product = np.zeros((width, width))
         for block in _blocks(kept):
@@ -228,8 +232,12 @@ METHODS = {"esvm": ExemplarSVM, "l2": L2, "cosine": Cosine, "ridge": Ridge, "sig
 def names(workspace) -> list[str]:
     """Names of the similarity rankings of a workspace: all methods in each feature set, but ridge in those known to be
     wider than WIDEST."""
-    return [f"{method}-{feature}" for feature in workspace.features() for method in METHODS
-            if method != "ridge" or _width(workspace, feature) <= WIDEST]
+    return [
+        f"{method}-{feature}"
+        for feature in workspace.features()
+        for method in METHODS
+        if method != "ridge" or _width(workspace, feature) <= WIDEST
+    ]
 
 
 def _width(workspace, feature: str) -> int:

@@ -75,8 +75,10 @@ class Stored(Ranking):
         if "scores" in arrays:
             return np.asarray(arrays["scores"][target], np.float32)
         if "ids" in arrays:
-            raise UserError(f"{self.name} keeps its first {arrays['ids'].shape[2]} training images for each target, "
-                            "not every score; import it again with --dense")
+            raise UserError(
+                f"{self.name} keeps its first {arrays['ids'].shape[2]} training images for each target, "
+                "not every score; import it again with --dense"
+            )
         row = np.zeros(self.workspace.n_train, np.float32)
         part = slice(int(arrays["starts"][target]), int(arrays["starts"][target + 1]))
         row[arrays["columns"][part]] = arrays["data"][part]

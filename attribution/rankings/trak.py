@@ -16,8 +16,15 @@ from torch.utils.data import DataLoader, TensorDataset
 BATCH = 500
 
 
-def factors(trainer, network, val_labels: np.ndarray, dim: int, number: int = 0, regularization: float = 0.0,
-            progress: Callable[[int, int], None] | None = None) -> dict[str, np.ndarray]:
+def factors(
+    trainer,
+    network,
+    val_labels: np.ndarray,
+    dim: int,
+    number: int = 0,
+    regularization: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, np.ndarray]:
     """What TRAK needs of one checkpoint, float32: "train" [dim, n_train], the projected gradients times the inverse of
     their kernel; "val" [dim, n_val], the projected gradients; "doubt" [n_train], 1 - p of the training images.
 
@@ -39,8 +46,14 @@ def factors(trainer, network, val_labels: np.ndarray, dim: int, number: int = 0,
     return {name: part.float().cpu().numpy() for name, part in (("train", train), ("val", val), ("doubt", doubt))}
 
 
-def self_influence(trainer, network, dim: int, number: int = 0, regularization: float = 0.0,
-                   progress: Callable[[int, int], None] | None = None) -> np.ndarray:
+def self_influence(
+    trainer,
+    network,
+    dim: int,
+    number: int = 0,
+    regularization: float = 0.0,
+    progress: Callable[[int, int], None] | None = None,
+) -> np.ndarray:
     """The score of each training image for itself under one checkpoint, float32 [n_train]; arguments as of
     `factors`."""
     attributor, loader = _attributor(trainer, network, dim, number, regularization, len(trainer.given), progress)
@@ -82,8 +95,9 @@ def _attributor(trainer, network, dim, number, regularization, total, progress):
 
     task = AttributionTask(loss_func=output, model=model, checkpoints=[network.state_dict()])
     projector = {"proj_dim": dim, "proj_max_batch_size": BATCH, "proj_seed": number}
-    return TRAKAttributor(task, probability, device=str(trainer.device), regularization=regularization,
-                          projector_kwargs=projector), loader
+    return TRAKAttributor(
+        task, probability, device=str(trainer.device), regularization=regularization, projector_kwargs=projector
+    ), loader
 
 
 def scores(checkpoints: list[dict[str, np.ndarray]], start: int, stop: int) -> np.ndarray:

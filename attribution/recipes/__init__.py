@@ -58,8 +58,11 @@ class Recipe:
 
         Fields that came later are left out at their defaults, so that earlier results keep their recipe.
         """
-        held = {one.name: getattr(self, one.name) for one in fields(self)
-                if one.name not in LATER or getattr(self, one.name) != one.default}
+        held = {
+            one.name: getattr(self, one.name)
+            for one in fields(self)
+            if one.name not in LATER or getattr(self, one.name) != one.default
+        }
         named = {name: value.__qualname__ if callable(value) else value for name, value in held.items()}
         return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
 
@@ -74,5 +77,7 @@ def get(name: str) -> Recipe:
 def need_side(name: str, shape: tuple[int, int, int], least: int) -> None:
     """Raises UserError where images of shape (channels, height, width) are smaller than the recipe `name` can take."""
     if min(shape[1:]) < least:
-        raise UserError(f"{name} needs images of at least {least} x {least} pixels, and these have {shape[1]} x "
-                        f"{shape[2]}; choose demo-cnn, which takes any size")
+        raise UserError(
+            f"{name} needs images of at least {least} x {least} pixels, and these have {shape[1]} x "
+            f"{shape[2]}; choose demo-cnn, which takes any size"
+        )

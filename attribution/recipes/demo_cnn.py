@@ -10,11 +10,19 @@ def network(shape, classes):
     channels, height, width = shape
     last = -(-height // 8) * -(-width // 8) * 64
     return nn.Sequential(
-        nn.Conv2d(channels, 16, 3, stride=2, padding=1), nn.GELU(), nn.BatchNorm2d(16),
-        nn.Conv2d(16, 32, 3, stride=2, padding=1), nn.GELU(), nn.BatchNorm2d(32),
-        nn.Conv2d(32, 32, 3, padding=1), nn.GELU(), nn.BatchNorm2d(32),
-        nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.GELU(),
-        nn.Flatten(), nn.Linear(last, classes),
+        nn.Conv2d(channels, 16, 3, stride=2, padding=1),
+        nn.GELU(),
+        nn.BatchNorm2d(16),
+        nn.Conv2d(16, 32, 3, stride=2, padding=1),
+        nn.GELU(),
+        nn.BatchNorm2d(32),
+        nn.Conv2d(32, 32, 3, padding=1),
+        nn.GELU(),
+        nn.BatchNorm2d(32),
+        nn.Conv2d(32, 64, 3, stride=2, padding=1),
+        nn.GELU(),
+        nn.Flatten(),
+        nn.Linear(last, classes),
     )
 
 

@@ -8,8 +8,14 @@ def network(shape, classes):
     from torch import nn
 
     channels, height, width = shape
-    return nn.Sequential(nn.Flatten(), nn.Linear(channels * height * width, 256), nn.GELU(),
-                         nn.Linear(256, 256), nn.GELU(), nn.Linear(256, classes))
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(channels * height * width, 256),
+        nn.GELU(),
+        nn.Linear(256, 256),
+        nn.GELU(),
+        nn.Linear(256, classes),
+    )
 
 
 RECIPE = Recipe(

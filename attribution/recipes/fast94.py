@@ -16,9 +16,15 @@ def network(shape, classes):
     need_side("fast94", shape, 9)
 
     def block(inputs, outputs):
-        return [nn.Conv2d(inputs, outputs, 3, padding=1, bias=False), nn.MaxPool2d(2),
-                nn.BatchNorm2d(outputs), nn.GELU(),
-                nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.GELU()]
+        return [
+            nn.Conv2d(inputs, outputs, 3, padding=1, bias=False),
+            nn.MaxPool2d(2),
+            nn.BatchNorm2d(outputs),
+            nn.GELU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.GELU(),
+        ]
 
     class Head(nn.Module):
         """The largest value of each channel to logits, x 0.2."""
@@ -32,8 +38,9 @@ def network(shape, classes):
 
     whitened = 2 * 4 * shape[0]
     first = nn.Conv2d(shape[0], whitened, 2, bias=False).requires_grad_(False)
-    return nn.Sequential(first, nn.GELU(), *block(whitened, WIDTHS[0]), *block(*WIDTHS[:2]), *block(*WIDTHS[1:]),
-                         Head())
+    return nn.Sequential(
+        first, nn.GELU(), *block(whitened, WIDTHS[0]), *block(*WIDTHS[:2]), *block(*WIDTHS[1:]), Head()
+    )
 
 
 def whiten(network, images):

@@ -25,15 +25,19 @@ def network(shape, classes):
             return 0.2 * self.linear(images.amax((2, 3)))
 
     def conv(inputs, outputs, kernel=3, stride=1, padding=1):
-        return nn.Sequential(nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs),
-                             nn.ReLU())
+        return nn.Sequential(
+            nn.Conv2d(inputs, outputs, kernel, stride, padding, bias=False), nn.BatchNorm2d(outputs), nn.ReLU()
+        )
 
     return nn.Sequential(
-        conv(shape[0], 64), conv(64, 128, kernel=5, stride=2, padding=2),
+        conv(shape[0], 64),
+        conv(64, 128, kernel=5, stride=2, padding=2),
         Residual(conv(128, 128), conv(128, 128)),
-        conv(128, 256), nn.MaxPool2d(2),
+        conv(128, 256),
+        nn.MaxPool2d(2),
         Residual(conv(256, 256), conv(256, 256)),
-        conv(256, 128, padding=0), Head(),
+        conv(256, 128, padding=0),
+        Head(),
     )
 
 

@@ -42,8 +42,11 @@ def take(ws: Workspace, log: Decisions, outbox: dict, who: str, written: set[str
     where the log cannot be written nothing is acknowledged, and the browser sends it again.
     """
     good, told, bad = [], [], None
-    images = {number: set(queue.items) for number in {_number(entry) for entry in outbox["entries"]}
-              if (queue := log.queue(number))}
+    images = {
+        number: set(queue.items)
+        for number in {_number(entry) for entry in outbox["entries"]}
+        if (queue := log.queue(number))
+    }
     uids = {str(entry.get(name)) for entry in outbox["entries"] for name in ("uid", "of")}
     known = log.known(uids) | {entry["uid"] for entry in outbox["entries"] if entry.get("action") in DECISIONS}
     for entry in outbox["entries"]:

@@ -55,14 +55,23 @@ def told(one, upto: int) -> dict:
     """What stands of an image, as the browser takes it; action None where nothing does."""
     if one is None:
         return {"action": None, "upto": upto}
-    others = [{"who": other.who, "action": other.action, "label": other.label, "reason": other.reason}
-              for other in one.conflict]
-    return {"action": one.action, "label": one.label, "who": one.who, "reason": one.reason, "conflict": others,
-            "upto": upto}
+    others = [
+        {"who": other.who, "action": other.action, "label": other.label, "reason": other.reason}
+        for other in one.conflict
+    ]
+    return {
+        "action": one.action,
+        "label": one.label,
+        "who": one.who,
+        "reason": one.reason,
+        "conflict": others,
+        "upto": upto,
+    }
 
 
-def deck_data(ws: Workspace, queue, standing: dict, upto: int, *, who: str, mode: str, per: int, at: int,
-              token: str) -> dict:
+def deck_data(
+    ws: Workspace, queue, standing: dict, upto: int, *, who: str, mode: str, per: int, at: int, token: str
+) -> dict:
     """The deck around place `at` of a queue, a `decisions.Queue`."""
     images = np.asarray(queue.items)
     start, stop = _window(ws, len(images), mode, per, at)
@@ -77,16 +86,29 @@ def deck_data(ws: Workspace, queue, standing: dict, upto: int, *, who: str, mode
     whole = shown if mode == "one" else shown[:1]
     side = max(ws.train_images.shape[1:3])
     return {
-        "token": token, "of": ws.fingerprint, "mode": mode, "per": per,
-        "queue": {"number": queue.number, "detector": queue.spec["detector"],
-                              "blind": bool(queue.spec.get("blind"))},
-        "order": images.tolist(), "start": start, "at": at, "items": items, "classes": ws.classes, "who": who,
-        "of_all": write.count(ws.n_train), "upto": upto,
+        "token": token,
+        "of": ws.fingerprint,
+        "mode": mode,
+        "per": per,
+        "queue": {"number": queue.number, "detector": queue.spec["detector"], "blind": bool(queue.spec.get("blind"))},
+        "order": images.tolist(),
+        "start": start,
+        "at": at,
+        "items": items,
+        "classes": ws.classes,
+        "who": who,
+        "of_all": write.count(ws.n_train),
+        "upto": upto,
         "standing": {int(i): told(standing[int(i)], upto) for i in images if int(i) in standing},
-        "mine": _mine(standing, queue, who), "sources": _sources(ws, mode),
-        "pictures": atlas.atlas(ws, "train", whole, whole=True), "tiles": atlas.atlas(ws, "train", near),
-        "harms": atlas.atlas(ws, "val", harmed), "scale": atlas.scale(ws), "filmScale": atlas.scale(ws, 40),
-        "bigScale": max(1, BIG // side)}
+        "mine": _mine(standing, queue, who),
+        "sources": _sources(ws, mode),
+        "pictures": atlas.atlas(ws, "train", whole, whole=True),
+        "tiles": atlas.atlas(ws, "train", near),
+        "harms": atlas.atlas(ws, "val", harmed),
+        "scale": atlas.scale(ws),
+        "filmScale": atlas.scale(ws, 40),
+        "bigScale": max(1, BIG // side),
+    }
 
 
 def _window(ws, n, mode, per, at) -> tuple[int, int]:
@@ -99,18 +121,28 @@ def _window(ws, n, mode, per, at) -> tuple[int, int]:
 
 def _item(ws, queue, at, found, places, harms, picture, ranked) -> dict:
     image, labels = int(queue.items[at]), ws.train_labels
-    item = {"id": image, "given": int(labels[image]), "suggested": int(queue.suggestions[at]),
-            "score": write.score(queue.scores[at]), "place": write.count(ranked), "picture": picture,
-            "at": places[image], "control": bool(queue.controls[at])}
+    item = {
+        "id": image,
+        "given": int(labels[image]),
+        "suggested": int(queue.suggestions[at]),
+        "score": write.score(queue.scores[at]),
+        "place": write.count(ranked),
+        "picture": picture,
+        "at": places[image],
+        "control": bool(queue.controls[at]),
+    }
     if found is None:
         return item | {"bars": [], "near": [], "mix": [], "harmed": []}
     said = ws.base.prediction if ws.has_base else None
     return item | {
-        "bars": [[c, round(p, 3)] for c, p in found.bars], "mix": [list(one) for one in found.mix],
+        "bars": [[c, round(p, 3)] for c, p in found.bars],
+        "mix": [list(one) for one in found.mix],
         "near": [[places[int(i)], int(labels[i]), int(i)] for i in found.neighbours],
-        "harmed": [[harms[int(i)], int(ws.val_labels[i]), int(i), None if said is None else int(said[i])]
-                   for i in found.harmed],
-        "source": f"image {ws.train_index[image]} of the source data"}
+        "harmed": [
+            [harms[int(i)], int(ws.val_labels[i]), int(i), None if said is None else int(said[i])] for i in found.harmed
+        ],
+        "source": f"image {ws.train_index[image]} of the source data",
+    }
 
 
 def _places(ws, detector: str, images) -> list[int]:
@@ -124,20 +156,30 @@ def _places(ws, detector: str, images) -> list[int]:
 
 
 def _mine(standing: dict, queue, who: str) -> list[dict]:
-    own = sorted((one for one in standing.values() if one.who == who and one.queue == queue.number),
-                 key=lambda one: one.id)[-UNDO:]
-    return [{"uid": one.uid, "item": one.item, "old": None,
-             "now": {"action": one.action, "label": one.label, "who": one.who}} for one in own]
+    own = sorted(
+        (one for one in standing.values() if one.who == who and one.queue == queue.number), key=lambda one: one.id
+    )[-UNDO:]
+    return [
+        {
+            "uid": one.uid,
+            "item": one.item,
+            "old": None,
+            "now": {"action": one.action, "label": one.label, "who": one.who},
+        }
+        for one in own
+    ]
 
 
 def _sources(ws, mode: str) -> dict:
     if mode != "one":
         return {"opinion": None, "neighbours": None, "harmed": None}
     found = evidence.sources(ws)
-    return {"opinion": found.opinion and f"what {found.opinion} say",
-            "neighbours": found.neighbours and f"nearest of the training images in {found.neighbours}; "
-                                               f"of {evidence.NEIGHBOURS}:",
-            "harmed": found.harmed and f"validation images it harms most, by {found.harmed}"}
+    return {
+        "opinion": found.opinion and f"what {found.opinion} say",
+        "neighbours": found.neighbours
+        and f"nearest of the training images in {found.neighbours}; of {evidence.NEIGHBOURS}:",
+        "harmed": found.harmed and f"validation images it harms most, by {found.harmed}",
+    }
 
 
 def post_data(ws: Workspace, queue, standing: dict, upto: int, changed: set[int], answer: dict) -> dict:
@@ -146,8 +188,11 @@ def post_data(ws: Workspace, queue, standing: dict, upto: int, changed: set[int]
     found = {"of": ws.fingerprint, "queue": None, "acked": answer["acked"], "error": answer["error"], "upto": upto}
     if queue is None:
         return found
-    return found | {"queue": queue.number, "said": {"lines": lines(queue, standing)},
-                    "changed": {image: told(standing.get(image), upto) for image in sorted(changed)}}
+    return found | {
+        "queue": queue.number,
+        "said": {"lines": lines(queue, standing)},
+        "changed": {image: told(standing.get(image), upto) for image in sorted(changed)},
+    }
 
 
 def lines(queue, standing: dict) -> list[str]:

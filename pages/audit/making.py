@@ -40,18 +40,28 @@ def form(ws: Workspace, newest: int) -> None:
             st.selectbox("Given label", [ANY, *number], key=state.GIVEN)
             st.selectbox("Suggested label", [ANY, *number], key=state.SUGGESTED)
         st.number_input("At most so many images", 1, queues.LONGEST, queues.usual_size(ws), key=state.QUEUE_SIZE)
-        st.toggle("Random controls", key=state.CONTROLS,
-                  help="Mixes random images in, one for twenty of the others, unmarked until they are decided: how "
-                       "often they are wrong is how often the labels outside the queue are.")
-        st.toggle("Blind", key=state.BLIND, help="Hides what the detector and the models say of an image until it is "
-                                                 "decided.")
+        st.toggle(
+            "Random controls",
+            key=state.CONTROLS,
+            help="Mixes random images in, one for twenty of the others, unmarked until they are decided: how "
+            "often they are wrong is how often the labels outside the queue are.",
+        )
+        st.toggle(
+            "Blind", key=state.BLIND, help="Hides what the detector and the models say of an image until it is decided."
+        )
         st.button("Make the queue", key="make queue", type="primary", on_click=_asked, args=(ws, number))
 
 
 def _asked(ws: Workspace, number: dict[str, int]) -> None:
-    make(ws, detector=state_of[state.DETECTOR], size=int(state_of[state.QUEUE_SIZE]),
-         given=number.get(state_of[state.GIVEN]), suggested=number.get(state_of[state.SUGGESTED]),
-         controls=state_of[state.CONTROLS], blind=state_of[state.BLIND])
+    make(
+        ws,
+        detector=state_of[state.DETECTOR],
+        size=int(state_of[state.QUEUE_SIZE]),
+        given=number.get(state_of[state.GIVEN]),
+        suggested=number.get(state_of[state.SUGGESTED]),
+        controls=state_of[state.CONTROLS],
+        blind=state_of[state.BLIND],
+    )
 
 
 def make(ws: Workspace, **asked) -> None:
@@ -67,5 +77,11 @@ def make(ws: Workspace, **asked) -> None:
 
 def _keep(ws: Workspace, log: Decisions, spec: dict) -> int:
     found = queues.make(ws, spec)
-    return log.add_queue(spec, found.images.tolist(), found.controls.tolist(), found.scores.tolist(),
-                         found.suggestions.tolist(), state_of.get(state.WHO) or whoami())
+    return log.add_queue(
+        spec,
+        found.images.tolist(),
+        found.controls.tolist(),
+        found.scores.tolist(),
+        found.suggestions.tolist(),
+        state_of.get(state.WHO) or whoami(),
+    )

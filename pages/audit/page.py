@@ -22,8 +22,12 @@ state_of = st.session_state
 def main() -> None:
     ws = look.workspace()
     if len(ws.classes) < 2:
-        st.info(write.plain(f"{ws.name} has one class, {ws.classes[0]}: where every label is the same, none can be "
-                            "suspected. Bring images of at least two classes."))
+        st.info(
+            write.plain(
+                f"{ws.name} has one class, {ws.classes[0]}: where every label is the same, none can be "
+                "suspected. Bring images of at least two classes."
+            )
+        )
         return
     names = detectors.names(ws)
     if not names:
@@ -44,22 +48,45 @@ def _audit(ws: Workspace, log: Decisions) -> None:
     by_name = {str(row.number): row for row in rows}
     _start(by_name)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        view = st.segmented_control("Audit", VIEWS, required=True, key=state.ROOM_OF_AUDIT,
-                                    bind="query-params") or VIEWS[0]
+        view = (
+            st.segmented_control("Audit", VIEWS, required=True, key=state.ROOM_OF_AUDIT, bind="query-params")
+            or VIEWS[0]
+        )
         if view == VIEWS[0]:
-            number = st.selectbox("Queue", list(by_name), key=state.QUEUE, width=280,
-                                  persist_state="session", format_func=lambda number: _named(ws, by_name[number]))
+            number = st.selectbox(
+                "Queue",
+                list(by_name),
+                key=state.QUEUE,
+                width=280,
+                persist_state="session",
+                format_func=lambda number: _named(ws, by_name[number]),
+            )
             _remember(number)
             making.form(ws, rows[0].number)
-            mode = st.segmented_control("Show", MODES, default=MODES[0], required=True, key=state.MODE,
-                                        bind="query-params", persist_state="session")
+            mode = st.segmented_control(
+                "Show",
+                MODES,
+                default=MODES[0],
+                required=True,
+                key=state.MODE,
+                bind="query-params",
+                persist_state="session",
+            )
             per = WALLS[1]
             if mode == MODES[1]:
-                per = st.segmented_control("On a wall", WALLS, default=per, required=True, key=state.PER_WALL,
-                                           persist_state="session")
-        name = st.text_input("Your name", key=state.WHO, bind="query-params", width=110, max_chars=60,
-                             persist_state="session", placeholder=making.whoami(),
-                             help="Stands beside your decisions in the log.")
+                per = st.segmented_control(
+                    "On a wall", WALLS, default=per, required=True, key=state.PER_WALL, persist_state="session"
+                )
+        name = st.text_input(
+            "Your name",
+            key=state.WHO,
+            bind="query-params",
+            width=110,
+            max_chars=60,
+            persist_state="session",
+            placeholder=making.whoami(),
+            help="Stands beside your decisions in the log.",
+        )
         who = name.strip() or making.whoami()
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
@@ -88,8 +115,9 @@ def _start(by_name: dict) -> None:
     if link in by_name:
         state_of[state.QUEUE] = link
         return
-    st.warning(write.sentence(f"there is no queue {link[:40]} here; this is the newest one"),
-               icon=":material/link_off:")
+    st.warning(
+        write.sentence(f"there is no queue {link[:40]} here; this is the newest one"), icon=":material/link_off:"
+    )
     del st.query_params[state.QUEUE]
 
 
@@ -125,11 +153,14 @@ def _about(ws: Workspace, queue: Queue) -> str:
     known = name in detectors.names(ws)
     found = f": {detectors.load(ws, name).about}" if known else ", which is no longer there"
     planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
-    return (f"Order of {made} by {name}{found}. It stays as it is, whatever is decided or computed. Decisions are "
-            f"written as they are made; the 95 % intervals are Wilson's, of the images decided so far.{planted}")
+    return (
+        f"Order of {made} by {name}{found}. It stays as it is, whatever is decided or computed. Decisions are "
+        f"written as they are made; the 95 % intervals are Wilson's, of the images decided so far.{planted}"
+    )
 
 
 # -- the deck and its post
+
 
 def _deck(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
     token, first = _begin(ws, queue, mode, per)
@@ -195,10 +226,13 @@ def _post(ws: Workspace, queue: Queue | None, who: str) -> None:
 
 # -- where nothing has been computed
 
+
 def _compute_first(ws: Workspace) -> None:
     st.markdown("#### No detector has looked at these labels yet")
-    st.markdown("Detectors compare each label with what the nearest images are called and, where there are models, "
-                "with what they say of images they were not trained on.")
+    st.markdown(
+        "Detectors compare each label with what the nearest images are called and, where there are models, "
+        "with what they say of images they were not trained on."
+    )
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
     if not asked.under_way(ws, BUILD):

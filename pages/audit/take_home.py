@@ -17,8 +17,13 @@ from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 
 SHOWN = 200  # pictures of what was changed
-GROUPS = {"relabel": "relabelled", "remove": "removed", "conflict": "with two answers", "unsure": "unsure",
-          "keep": "found right"}
+GROUPS = {
+    "relabel": "relabelled",
+    "remove": "removed",
+    "conflict": "with two answers",
+    "unsure": "unsure",
+    "keep": "found right",
+}
 TWO_ANSWERS = {"of": "conflicts"}  # what its queue says of itself
 state_of = st.session_state
 
@@ -30,8 +35,10 @@ def draw(ws: Workspace, log: Decisions, who: str) -> None:
         _counts(ws, log, standing)
         _files(ws, standing)
     else:
-        st.info("Nothing is decided yet. Decide about a few images of a queue, and the corrections are here; or bring "
-                "a corrections.csv back in, below.")
+        st.info(
+            "Nothing is decided yet. Decide about a few images of a queue, and the corrections are here; or bring "
+            "a corrections.csv back in, below."
+        )
     _bring(ws, log, who)
 
 
@@ -56,22 +63,43 @@ def _counts(ws: Workspace, log: Decisions, standing: dict) -> None:
     st.html(f'<div class="lu-facts"><div><b>{write.count(len(standing))}</b><br>decided</div>{facts}</div>')
     there = [name for name, found in groups.items() if found]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        name = st.segmented_control("Look at", there, default=there[0], required=True, key=state.LOOK_AT,
-                                    format_func=lambda name: f"{GROUPS[name]} ({write.count(len(groups[name]))})")
+        name = st.segmented_control(
+            "Look at",
+            there,
+            default=there[0],
+            required=True,
+            key=state.LOOK_AT,
+            format_func=lambda name: f"{GROUPS[name]} ({write.count(len(groups[name]))})",
+        )
         if groups["conflict"]:
-            st.button("Make a queue of those with two answers", key="queue of conflicts", on_click=making.make,
-                      args=(ws,), kwargs={"images": [one.item for one in groups["conflict"]], "origin": TWO_ANSWERS})
+            st.button(
+                "Make a queue of those with two answers",
+                key="queue of conflicts",
+                on_click=making.make,
+                args=(ws,),
+                kwargs={"images": [one.item for one in groups["conflict"]], "origin": TWO_ANSWERS},
+            )
     found = groups[name]
     ids = [one.item for one in found[:SHOWN]]
     places = {image: at for at, image in enumerate(ids)}
     captions = [caption(ws, one) for one in found[:SHOWN]]
-    texts = [f"training image {one.item}: {text}, by {one.who}" + (f", {one.reason}" if one.reason else "")
-             for one, text in zip(found, captions)]
-    strip("corrections", {
-        "layout": "wall", "atlas": atlas.atlas(ws, "train", ids), "scale": atlas.scale(ws), "zoom": 5, "pitch": 150,
-        "selected": None, "rows": [{"id": name, "label": GROUPS[name],
-                                    "tiles": tiles(places, ids, texts, caption=captions)}]},
-        on_pick=lambda tile: _open(standing[tile["id"]]))
+    texts = [
+        f"training image {one.item}: {text}, by {one.who}" + (f", {one.reason}" if one.reason else "")
+        for one, text in zip(found, captions)
+    ]
+    strip(
+        "corrections",
+        {
+            "layout": "wall",
+            "atlas": atlas.atlas(ws, "train", ids),
+            "scale": atlas.scale(ws),
+            "zoom": 5,
+            "pitch": 150,
+            "selected": None,
+            "rows": [{"id": name, "label": GROUPS[name], "tiles": tiles(places, ids, texts, caption=captions)}],
+        },
+        on_pick=lambda tile: _open(standing[tile["id"]]),
+    )
     if len(found) > SHOWN:
         st.caption(f"The first {SHOWN} of {write.count(len(found))}; the files have all.")
 
@@ -87,33 +115,52 @@ def caption(ws: Workspace, one) -> str:
     """What stands of an image, in a few words."""
     given = ws.classes[ws.train_labels[one.item]]
     if one.conflict:
-        answers = [ws.classes[other.label] if other.action == "relabel" else GROUPS[other.action]
-                   for other in (*one.conflict, one)]
+        answers = [
+            ws.classes[other.label] if other.action == "relabel" else GROUPS[other.action]
+            for other in (*one.conflict, one)
+        ]
         return " or ".join(answers)
-    return {"relabel": lambda: f"{given} → {ws.classes[one.label]}", "keep": lambda: given,
-            "remove": lambda: f"{given}, out", "unsure": lambda: f"{given}?"}[one.action]()
+    return {
+        "relabel": lambda: f"{given} → {ws.classes[one.label]}",
+        "keep": lambda: given,
+        "remove": lambda: f"{given}, out",
+        "unsure": lambda: f"{given}?",
+    }[one.action]()
 
 
 def _files(ws: Workspace, standing: dict) -> None:
     st.markdown("##### Files")
-    st.caption(write.plain(f"corrections.csv has an image a row, {own_form(ws)}, and log.csv every decision, undo and "
-                           "redo. What is unsure or has two answers changes no label."))
+    st.caption(
+        write.plain(
+            f"corrections.csv has an image a row, {own_form(ws)}, and log.csv every decision, undo and "
+            "redo. What is unsure or has two answers changes no label."
+        )
+    )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if _small(ws):
-            st.download_button("Download all", lambda: packed(ws), "corrections.zip", "application/zip",
-                               key="download corrections", type="primary", on_click="ignore")
+            st.download_button(
+                "Download all",
+                lambda: packed(ws),
+                "corrections.zip",
+                "application/zip",
+                key="download corrections",
+                type="primary",
+                on_click="ignore",
+            )
         folder = st.text_input("Folder on this machine", key=state.FOLDER, placeholder="~/corrections", width=300)
         st.button("Write them there", key="write corrections", on_click=_write, args=(ws,), disabled=not folder)
-    st.code(command.line(ws, "export", "corrections", "--out", folder or "~/corrections"), language="bash",
-            wrap_lines=True)
+    st.code(
+        command.line(ws, "export", "corrections", "--out", folder or "~/corrections"), language="bash", wrap_lines=True
+    )
 
 
 def own_form(ws: Workspace) -> str:
     """The corrected labels, in the data set's own form, in words."""
     kind = ((ws.manifest["dataset"].get("images") or {}).get("train") or {}).get("kind")
-    return {image_folder.KIND: "renames.csv what to move in the folders",
-            parquet.KIND: "train.parquet the training rows with corrected labels"}.get(
-                kind, "labels.npy the corrected labels, removed.npy what is to go")
+    return {
+        image_folder.KIND: "renames.csv what to move in the folders",
+        parquet.KIND: "train.parquet the training rows with corrected labels",
+    }.get(kind, "labels.npy the corrected labels, removed.npy what is to go")
 
 
 def _small(ws: Workspace) -> bool:
@@ -147,8 +194,10 @@ def _write(ws: Workspace) -> None:
 
 def _bring(ws: Workspace, log: Decisions, who: str) -> None:
     st.markdown("##### Bring corrections back")
-    st.caption("A corrections.csv of this data set, your own or somebody else's. Where it differs from what stands "
-               "here, the image has two answers until one of you decides again.")
+    st.caption(
+        "A corrections.csv of this data set, your own or somebody else's. Where it differs from what stands "
+        "here, the image has two answers until one of you decides again."
+    )
     upload = st.file_uploader("corrections.csv", type="csv", key="bring corrections", max_upload_size=100)
     st.button("Bring it in", key="import corrections", disabled=upload is None, on_click=_take, args=(ws, upload, who))
 
@@ -160,9 +209,11 @@ def _take(ws: Workspace, upload, who: str) -> None:
         file.write_bytes(upload.getvalue())
         with Decisions.of(ws) as log:
             about = corrections.bring(ws, log, file, who)
-        state_of[state.TOLD] = (f"{write.count(about['imported'])} decisions came in, {write.count(about['same'])} "
-                                f"were known, {write.count(about['skipped'])} had two answers and were left out; "
-                                f"{write.count(about['conflicts'])} now have two answers here.")
+        state_of[state.TOLD] = (
+            f"{write.count(about['imported'])} decisions came in, {write.count(about['same'])} "
+            f"were known, {write.count(about['skipped'])} had two answers and were left out; "
+            f"{write.count(about['conflicts'])} now have two answers here."
+        )
     except (UserError, OSError) as error:
         state.say_once(error)
     finally:

@@ -11,8 +11,11 @@ from pages.methods.words import framed, p_text
 from pages.ui import format as write
 
 NAMES = {"none": "as given", "corrected": "corrected", "random": "random re-inspected"}
-PAIRS = {"corrected-none": "corrected against as given", "random-none": "random against as given",
-         "corrected-random": "corrected against random"}
+PAIRS = {
+    "corrected-none": "corrected against as given",
+    "random-none": "random against as given",
+    "corrected-random": "corrected against random",
+}
 CLASSES = 30  # rows of a table that is still read
 
 
@@ -31,15 +34,17 @@ def images(n: int, what: str = "image") -> str:
 
 
 def decisions(spec: dict) -> str:
-    """"250 decisions, 74 relabelled and 6 removed": of a worth spec or an answer."""
+    """ "250 decisions, 74 relabelled and 6 removed": of a worth spec or an answer."""
     return f"{images(spec['decided'], 'decision')}, {spec['relabelled']} relabelled and {spec['removed']} removed"
 
 
 def earlier(answer: dict, spec: dict | None) -> str:
     """What is said above an answer to another question than `spec`, which is None where nothing is corrected now."""
     if spec and all(answer[name] == spec[name] for name in ("correction", "decided")):
-        return (f"Of what stands now, with {len(answer['seeds'])} seeds and on {write.count(answer['n'])} validation "
-                "images, as it was asked for elsewhere.")
+        return (
+            f"Of what stands now, with {len(answer['seeds'])} seeds and on {write.count(answer['n'])} validation "
+            "images, as it was asked for elsewhere."
+        )
     return f"Of an earlier state: {decisions(answer)}. What stands now has not been compared."
 
 
@@ -48,20 +53,24 @@ def asked(spec: dict, cost) -> str:
     open_ = spec["unsure"] + spec["conflicts"]
     left = f"; {open_} unsure or in conflict change nothing" if open_ else ""
     how = "" if cost.known == cost.most else " It runs in the background, and shorter jobs go before it."
-    return (f"{images(spec['decided'], 'decision')}: {spec['relabelled']} relabelled, {spec['removed']} removed{left}. "
-            f"{cost_text(cost).rstrip('.')}.{how}")
+    return (
+        f"{images(spec['decided'], 'decision')}: {spec['relabelled']} relabelled, {spec['removed']} removed{left}. "
+        f"{cost_text(cost).rstrip('.')}.{how}"
+    )
 
 
 def progress(job, ahead: int, left: float) -> str:
-    """"Job 3: 12 of 61, 40 s so far, about 2 min left."""
+    """ "Job 3: 12 of 61, 40 s so far, about 2 min left."""
     if job.state == "queued":
         return f"Job {job.id}: waiting for the runner" + (f", {ahead} before it." if ahead else ".")
     if job.state == "cancelling":
         return f"Job {job.id}: stopping. What it has trained is kept."
     if job.state == "paused":
         return f"Job {job.id}: paused after {job.done} of {job.total}."
-    return (f"Job {job.id}: {job.done} of {job.total}, {write.seconds(job.seconds)} so far, about "
-            f"{write.seconds(left)} left. It goes on when this page is closed.")
+    return (
+        f"Job {job.id}: {job.done} of {job.total}, {write.seconds(job.seconds)} so far, about "
+        f"{write.seconds(left)} left. It goes on when this page is closed."
+    )
 
 
 def verdict(answer: dict) -> tuple[str, str]:
@@ -81,23 +90,34 @@ def verdict(answer: dict) -> tuple[str, str]:
         f"Accuracy {before:.1f} → {after:.1f} %: {points(gain['mean'])} points (95 % {interval(gain['ci'])}; "
         f"{len(answer['seeds'])} paired seeds, {write.count(answer['n'])} validation images{half}, recipe "
         f"{answer['recipe']} {answer['recipe_hash']}). As many random images re-inspected: {points(chance['mean'])} "
-        f"({interval(chance['ci'])}). Corrected against random: {points(lead['mean'])} ({interval(lead['ci'])}).")
+        f"({interval(chance['ci'])}). Corrected against random: {points(lead['mean'])} ({interval(lead['ci'])})."
+    )
 
 
 def arms_html(answer: dict) -> str:
     """A row an arm: labels changed, accuracy, and the paired difference; the last row is of the two audits."""
-    heads = (("", ""), ("changed", "training images relabelled or removed, mean over seeds"), ("accuracy", ""),
-             ("95 %", ""), ("against as given", "points, seed by seed"), ("95 %", ""), ("p", "paired t-test"))
+    heads = (
+        ("", ""),
+        ("changed", "training images relabelled or removed, mean over seeds"),
+        ("accuracy", ""),
+        ("95 %", ""),
+        ("against as given", "points, seed by seed"),
+        ("95 %", ""),
+        ("p", "paired t-test"),
+    )
     head = "".join(f'<th class="n" title="{title}">{name}</th>' for name, title in heads)
     body = ""
     for arm in ARMS:
         one, changed = answer["accuracy"][arm], answer["edited"][arm]
         low, high = one["ci"]
-        body += (f'<tr><td>{NAMES[arm]}</td><td class="n">{sum(changed) / len(changed):g}</td>'
-                 f'<td class="n"><b>{100 * one["mean"]:.2f}</b></td><td>{100 * low:.2f} to {100 * high:.2f}</td>'
-                 + (_difference(answer["differences"][f"{arm}-none"]) if arm != "none" else "<td></td>" * 3) + "</tr>")
+        body += (
+            f'<tr><td>{NAMES[arm]}</td><td class="n">{sum(changed) / len(changed):g}</td>'
+            f'<td class="n"><b>{100 * one["mean"]:.2f}</b></td><td>{100 * low:.2f} to {100 * high:.2f}</td>'
+            + (_difference(answer["differences"][f"{arm}-none"]) if arm != "none" else "<td></td>" * 3)
+            + "</tr>"
+        )
     lead = _difference(answer["differences"]["corrected-random"])
-    return framed(f"<tr>{head}</tr>", f'{body}<tr><td>{PAIRS["corrected-random"]}</td>{"<td></td>" * 3}{lead}</tr>')
+    return framed(f"<tr>{head}</tr>", f"{body}<tr><td>{PAIRS['corrected-random']}</td>{'<td></td>' * 3}{lead}</tr>")
 
 
 def _difference(one: dict, p: bool = True) -> str:
@@ -109,8 +129,10 @@ def of_classes(answer: dict) -> str:
     """What the reader of the table of classes must know."""
     some = [row for row in answer["classes"] if row["n"]]
     few = f" The {CLASSES} of {len(some)} that change most; the CSV has all." if len(some) > CLASSES else ""
-    return ("Accuracy in % on the validation images of a class, and paired differences in points, each with its own "
-            f"95 % interval: with {len(some)} classes some miss 0 by chance.{few}")
+    return (
+        "Accuracy in % on the validation images of a class, and paired differences in points, each with its own "
+        f"95 % interval: with {len(some)} classes some miss 0 by chance.{few}"
+    )
 
 
 def classes_html(ws: Workspace, answer: dict) -> str:
@@ -119,12 +141,14 @@ def classes_html(ws: Workspace, answer: dict) -> str:
     if len(rows) > CLASSES:
         rows = sorted(rows, key=lambda row: -abs(row["corrected-none"]["mean"]))[:CLASSES]
     heads = ("class", "images", *NAMES.values(), PAIRS["corrected-none"], "95 %", "p", PAIRS["random-none"], "95 %")
-    head = "".join(f'<th{" class=n" if at else ""}>{name}</th>' for at, name in enumerate(heads))
+    head = "".join(f"<th{' class=n' if at else ''}>{name}</th>" for at, name in enumerate(heads))
     body = ""
     for row in rows:
         means = "".join(f'<td class="n">{100 * row[arm]["mean"]:.1f}</td>' for arm in ARMS)
-        body += (f'<tr><td>{write.escape(ws.classes[row["class"]])}</td><td class="n">{write.count(row["n"])}</td>'
-                 f'{means}{_difference(row["corrected-none"])}{_difference(row["random-none"], p=False)}</tr>')
+        body += (
+            f'<tr><td>{write.escape(ws.classes[row["class"]])}</td><td class="n">{write.count(row["n"])}</td>'
+            f"{means}{_difference(row['corrected-none'])}{_difference(row['random-none'], p=False)}</tr>"
+        )
     return framed(f"<tr>{head}</tr>", body)
 
 
@@ -133,8 +157,10 @@ def changed(name: str, n: int, by_chance: int, seeds: int) -> str:
     given, corrected = "in most seeds with the labels as given", "in most with the corrected ones"
     ways = {"repaired": f"wrong {given} and right {corrected}", "broken": f"right {given} and wrong {corrected}"}
     more = f". Below each: how many of {seeds} seeds are right, before → after" if n else ""
-    return (f"{images(n, 'target') if n else 'No target'} {name}: {ways[name]} ({by_chance} with random images "
-            f"re-inspected){more}")
+    return (
+        f"{images(n, 'target') if n else 'No target'} {name}: {ways[name]} ({by_chance} with random images "
+        f"re-inspected){more}"
+    )
 
 
 def made(ws: Workspace, answer: dict) -> str:
@@ -142,19 +168,39 @@ def made(ws: Workspace, answer: dict) -> str:
     righted = sum(answer["edited"]["random"]) / len(answer["edited"]["random"])
     planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
     errors = worth.ERRORS[answer["errors"]]
-    return (f"Random: each seed re-inspects {images(answer['decided'])} of its own draw, and {errors} ({righted:g} "
-            f"labels on average). Intervals are 95 % t-intervals over {len(answer['seeds'])} seeds: they speak of "
-            "other seeds and draws, not of other validation images, whose labels are taken as they are. Recipe "
-            f"{answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds'][0]} to {answer['seeds'][-1]}; "
-            f"trained on {'; '.join(answer['made_on'])}.{planted}")
+    return (
+        f"Random: each seed re-inspects {images(answer['decided'])} of its own draw, and {errors} ({righted:g} "
+        f"labels on average). Intervals are 95 % t-intervals over {len(answer['seeds'])} seeds: they speak of "
+        "other seeds and draws, not of other validation images, whose labels are taken as they are. Recipe "
+        f"{answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds'][0]} to {answer['seeds'][-1]}; "
+        f"trained on {'; '.join(answer['made_on'])}.{planted}"
+    )
 
 
 def to_csv(ws: Workspace, answer: dict) -> str:
     """Long form. what: "accuracy" or "difference" (arm: the arm, or the two of a difference), by class (empty: all) and
     seed (empty: the mean, with its interval); "repaired" or "broken" targets, with how many seeds are right."""
     out = io.StringIO()
-    writer = csv.DictWriter(out, ["what", "arm", "class", "n", "seed", "value", "low", "high", "p", "target", "before",
-                                  "after", "recipe", "recipe_hash"], lineterminator="\n")
+    writer = csv.DictWriter(
+        out,
+        [
+            "what",
+            "arm",
+            "class",
+            "n",
+            "seed",
+            "value",
+            "low",
+            "high",
+            "p",
+            "target",
+            "before",
+            "after",
+            "recipe",
+            "recipe_hash",
+        ],
+        lineterminator="\n",
+    )
     writer.writeheader()
 
     def row(**values):
@@ -168,8 +214,13 @@ def to_csv(ws: Workspace, answer: dict) -> str:
         row(**about, **_rounded(one))
     for found in answer["classes"]:
         for name in whole if found["n"] else ():
-            row(what="difference" if name in COMPARED else "accuracy", arm=name, n=found["n"],
-                **{"class": ws.classes[found["class"]]}, **_rounded(found[name]))
+            row(
+                what="difference" if name in COMPARED else "accuracy",
+                arm=name,
+                n=found["n"],
+                **{"class": ws.classes[found["class"]]},
+                **_rounded(found[name]),
+            )
     for arm, found in answer["targets"].items():
         for what, targets in found.items():
             for one in targets:
@@ -178,5 +229,9 @@ def to_csv(ws: Workspace, answer: dict) -> str:
 
 
 def _rounded(one: dict) -> dict:
-    return {"value": round(one["mean"], 6), "low": round(one["ci"][0], 6), "high": round(one["ci"][1], 6),
-            "p": one.get("p")}
+    return {
+        "value": round(one["mean"], 6),
+        "low": round(one["ci"][0], 6),
+        "high": round(one["ci"][1], 6),
+        "p": one.get("p"),
+    }

@@ -35,9 +35,12 @@ def draw(ws: Workspace, standing: dict, uses_val: bool) -> None:
 
 def _draw(ws: Workspace, store: Store, standing: dict, uses_val: bool) -> None:
     st.markdown("##### Was it worth it?")
-    st.caption(write.plain(
-        f"Trains the same recipe with {worth.SEEDS} seeds each on the labels as given, on the corrected ones, and "
-        "with as many random images re-inspected instead; the same seeds in each, compared seed by seed."))
+    st.caption(
+        write.plain(
+            f"Trains the same recipe with {worth.SEEDS} seeds each on the labels as given, on the corrected ones, and "
+            "with as many random images re-inspected instead; the same seeds in each, compared seed by seed."
+        )
+    )
     _say()
     spec, missing = None, None
     try:
@@ -71,12 +74,17 @@ def _say() -> None:
 
 # -- asking
 
+
 def _ask(ws: Workspace, store: Store, last: Job | None, spec: dict) -> None:
     """What it costs, and the button."""
     if last and last.state in ("cancelled", "failed"):
         reason = f" {last.message}." if last.message else ""
-        st.warning(write.plain(f"Job {last.id} {'was cancelled' if last.state == 'cancelled' else 'failed'}.{reason} "
-                               "What it trained is kept: asked again, it goes on from there."))
+        st.warning(
+            write.plain(
+                f"Job {last.id} {'was cancelled' if last.state == 'cancelled' else 'failed'}.{reason} "
+                "What it trained is kept: asked again, it goes on from there."
+            )
+        )
     st.markdown(write.plain(told.asked(spec, replay.cost(ws, store, spec))))
     st.button("Train and compare", key="train and compare", type="primary", on_click=_start, args=(ws, spec))
 
@@ -112,18 +120,28 @@ def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             controls.buttons(ws, now, "worth")
             if not spec or spec["arms"] != now.spec["arms"]:
-                st.caption(write.plain(f"It is of an earlier state: {told.decisions(now.spec)}. To compare what stands "
-                                       "now, cancel it or wait for its end."), width="content")
+                st.caption(
+                    write.plain(
+                        f"It is of an earlier state: {told.decisions(now.spec)}. To compare what stands "
+                        "now, cancel it or wait for its end."
+                    ),
+                    width="content",
+                )
 
     draw_progress()
 
 
 # -- what came of it
 
+
 def _answer(ws: Workspace, found: dict) -> None:
     st.html(verdict_html(*told.verdict(found)))
-    st.plotly_chart(_chart(found), key="worth", config={"displayModeBar": False},
-                    alt="differences in accuracy, a dot a seed; the table below has their means and intervals")
+    st.plotly_chart(
+        _chart(found),
+        key="worth",
+        config={"displayModeBar": False},
+        alt="differences in accuracy, a dot a seed; the table below has their means and intervals",
+    )
     st.html(told.arms_html(found))
     st.caption(write.plain(told.made(ws, found)))
     with st.expander("By class"):
@@ -140,19 +158,46 @@ def _chart(found: dict) -> go.Figure:
         one, colour = found["differences"][name], COLOURS[name]
         values, mean = 100 * np.array(one["values"]), 100 * one["mean"]
         low, high = (100 * end for end in one["ci"])
-        chart.add_scatter(x=values, y=y + np.linspace(-0.12, -0.34, len(values)), mode="markers", showlegend=False,
-                          marker={"color": colour, "size": 7, "opacity": 0.6}, customdata=found["seeds"],
-                          hovertemplate="seed %{customdata}: %{x:+.2f} points<extra></extra>")
-        chart.add_scatter(x=[mean], y=[y + 0.12], mode="markers", showlegend=False,
-                          marker={"color": colour, "size": 11, "symbol": "diamond"},
-                          error_x={"type": "data", "symmetric": False, "array": [high - mean],
-                                   "arrayminus": [mean - low], "color": colour, "thickness": 2.5, "width": 7},
-                          hovertemplate=f"mean %{{x:+.2f}} points, 95 % {low:+.2f} to {high:+.2f}<extra></extra>")
+        chart.add_scatter(
+            x=values,
+            y=y + np.linspace(-0.12, -0.34, len(values)),
+            mode="markers",
+            showlegend=False,
+            marker={"color": colour, "size": 7, "opacity": 0.6},
+            customdata=found["seeds"],
+            hovertemplate="seed %{customdata}: %{x:+.2f} points<extra></extra>",
+        )
+        chart.add_scatter(
+            x=[mean],
+            y=[y + 0.12],
+            mode="markers",
+            showlegend=False,
+            marker={"color": colour, "size": 11, "symbol": "diamond"},
+            error_x={
+                "type": "data",
+                "symmetric": False,
+                "array": [high - mean],
+                "arrayminus": [mean - low],
+                "color": colour,
+                "thickness": 2.5,
+                "width": 7,
+            },
+            hovertemplate=f"mean %{{x:+.2f}} points, 95 % {low:+.2f} to {high:+.2f}<extra></extra>",
+        )
     chart.add_vline(x=0, line={"color": "#808080", "width": 1, "dash": "dot"})
-    chart.update_layout(height=240, margin={"l": 8, "r": 8, "t": 8, "b": 8}, dragmode=False,
-                        xaxis={"title": "difference in accuracy, points", "zeroline": False},
-                        yaxis={"tickvals": list(range(len(names))), "range": [-0.5, len(names) - 0.6],
-                               "ticktext": [told.PAIRS[name] for name in names], "showgrid": False, "zeroline": False})
+    chart.update_layout(
+        height=240,
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        dragmode=False,
+        xaxis={"title": "difference in accuracy, points", "zeroline": False},
+        yaxis={
+            "tickvals": list(range(len(names))),
+            "range": [-0.5, len(names) - 0.6],
+            "ticktext": [told.PAIRS[name] for name in names],
+            "showgrid": False,
+            "zeroline": False,
+        },
+    )
     return chart
 
 
@@ -169,8 +214,10 @@ def _targets(ws: Workspace, found: dict) -> None:
         for tile, row in zip(data["rows"][0]["tiles"], one):
             tile.pop("mark", None)
             tile["caption"] = f"{row['before']} → {row['after']}"
-            tile["text"] = (f"validation image {row['target']}, {ws.classes[ws.val_labels[row['target']]]}, right in "
-                            f"{row['before']} of {seeds} seeds before and {row['after']} after")
+            tile["text"] = (
+                f"validation image {row['target']}, {ws.classes[ws.val_labels[row['target']]]}, right in "
+                f"{row['before']} of {seeds} seeds before and {row['after']} after"
+            )
         data["rows"][0] |= {"id": name, "label": f"{name} targets"}
         strip(f"{name} targets", data, on_pick=_go)
 
@@ -182,7 +229,12 @@ def _go(tile: dict) -> None:
 def _take_away(ws: Workspace, found: dict | None) -> None:
     with st.container(horizontal=True, gap="small"):
         if found:
-            st.download_button("Comparison as CSV", data=told.to_csv(ws, found), file_name="worth.csv",
-                               on_click="ignore", icon=":material/download:")
+            st.download_button(
+                "Comparison as CSV",
+                data=told.to_csv(ws, found),
+                file_name="worth.csv",
+                on_click="ignore",
+                icon=":material/download:",
+            )
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(command.line(ws, "worth"), language="bash", wrap_lines=True)

@@ -15,12 +15,19 @@ def kept(ws: Workspace, store: Store) -> list[dict]:
     found = []
     for row in supports.table(ws, store).itertuples():
         asked = tuple(getattr(row, name) for name in ASKED)
-        sizes = {name: None if pd.isna(value) else int(value)
-                 for name, value in (("support", row.support), ("lo", row.lo), ("hi", row.hi))}
-        found.append(dict(zip(ASKED, asked)) | {
-            "created": row.created, "shipped": asked not in own,
-            "answer": sizes | {"status": row.status, "others": row.others, "trace": row.trace,
-                                "trainings": int(row.trainings)}})
+        sizes = {
+            name: None if pd.isna(value) else int(value)
+            for name, value in (("support", row.support), ("lo", row.lo), ("hi", row.hi))
+        }
+        found.append(
+            dict(zip(ASKED, asked))
+            | {
+                "created": row.created,
+                "shipped": asked not in own,
+                "answer": sizes
+                | {"status": row.status, "others": row.others, "trace": row.trace, "trainings": int(row.trainings)},
+            }
+        )
     return found
 
 

@@ -35,10 +35,22 @@ def panels(study: Study, brackets: dict) -> tuple[Panel, ...]:
         for ranking, results in rankings.items():
             pending = [brackets.get((kind, ranking, target), (0, None)) for target, one in results.items() if not one]
             low, high = curves.band(results.values(), pending, study.k_max)
-            corners = [k for k in range(study.k_max + 1) if k in (0, study.k_max)
-                       or (low[k], high[k]) != (low[k - 1], high[k - 1])]
-            made.append(Panel(kind, ranking, len(results) - len(pending), len(results), tuple(corners),
-                              tuple(float(low[k]) for k in corners), tuple(float(high[k]) for k in corners)))
+            corners = [
+                k
+                for k in range(study.k_max + 1)
+                if k in (0, study.k_max) or (low[k], high[k]) != (low[k - 1], high[k - 1])
+            ]
+            made.append(
+                Panel(
+                    kind,
+                    ranking,
+                    len(results) - len(pending),
+                    len(results),
+                    tuple(corners),
+                    tuple(float(low[k]) for k in corners),
+                    tuple(float(high[k]) for k in corners),
+                )
+            )
     return tuple(made)
 
 
@@ -54,8 +66,15 @@ def figure(made: tuple[Panel, ...], k_max: int) -> go.Figure:
         row += -(-len(some) // columns)
     named = {(at, column): f"{panel.ranking}, {TITLES.get(panel.kind, panel.kind)}" for panel, at, column in places}
     titles = [named.get((at, column), "") for at in range(1, row + 1) for column in range(1, columns + 1)]
-    chart = make_subplots(row, columns, shared_xaxes=True, shared_yaxes=True, horizontal_spacing=0.015,
-                          vertical_spacing=0.28 / row, subplot_titles=titles)
+    chart = make_subplots(
+        row,
+        columns,
+        shared_xaxes=True,
+        shared_yaxes=True,
+        horizontal_spacing=0.015,
+        vertical_spacing=0.28 / row,
+        subplot_titles=titles,
+    )
     for panel, at, column in places:
         _panel(chart, panel, at, column)
     chart.update_xaxes(range=[0, k_max])
@@ -64,20 +83,29 @@ def figure(made: tuple[Panel, ...], k_max: int) -> go.Figure:
     chart.update_yaxes(title=f"targets {verb}", title_font_size=12, col=1)
     chart.update_xaxes(title="k, first images of the ranking edited", title_font_size=12, row=row, col=1)
     chart.update_annotations(font_size=13)
-    chart.update_layout(height=40 + 190 * row, margin={"l": 8, "r": 8, "t": 28, "b": 8}, showlegend=False,
-                        hovermode="x", dragmode=False)
+    chart.update_layout(
+        height=40 + 190 * row, margin={"l": 8, "r": 8, "t": 28, "b": 8}, showlegend=False, hovermode="x", dragmode=False
+    )
     return chart
 
 
 def _panel(chart: go.Figure, panel: Panel, row: int, column: int) -> None:
     colour = palette.line(panel.ranking)[0]
     edge = {"mode": "lines", "line": {"shape": "hv", "color": colour, "width": 1.8}, "x": panel.ks}
-    chart.add_scatter(**edge, y=panel.low, hovertemplate="at least %{y:.0%} by k = %{x}<extra></extra>", row=row,
-                      col=column)
-    chart.add_scatter(**edge, y=panel.high, fill="tonexty", fillcolor=_pale(colour), row=row, col=column,
-                      hovertemplate="at most %{y:.0%}<extra></extra>")
+    chart.add_scatter(
+        **edge, y=panel.low, hovertemplate="at least %{y:.0%} by k = %{x}<extra></extra>", row=row, col=column
+    )
+    chart.add_scatter(
+        **edge,
+        y=panel.high,
+        fill="tonexty",
+        fillcolor=_pale(colour),
+        row=row,
+        col=column,
+        hovertemplate="at most %{y:.0%}<extra></extra>",
+    )
 
 
 def _pale(colour: str) -> str:
-    red, green, blue = (int(colour[at:at + 2], 16) for at in (1, 3, 5))
+    red, green, blue = (int(colour[at : at + 2], 16) for at in (1, 3, 5))
     return f"rgba({red}, {green}, {blue}, 0.22)"

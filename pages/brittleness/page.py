@@ -25,8 +25,20 @@ HISTORY, ALL = 8, 100  # jobs listed at first, and at most
 #: what the address carries, besides a job
 BOUND = (state.VIEW, state.TARGET, state.KIND, state.TEST, state.CUT_RANKING, state.K, state.IDS, state.PROTOCOL)
 #: the widgets of the question
-ASKED = (state.TARGET, state.KIND, state.TEST, state.IDS, state.K, state.CUT_RANKING, state.SEEDS, state.DRAWS,
-         state.PROTOCOL, state.K_MAX, state.DISJOINT, state.TOGETHER)
+ASKED = (
+    state.TARGET,
+    state.KIND,
+    state.TEST,
+    state.IDS,
+    state.K,
+    state.CUT_RANKING,
+    state.SEEDS,
+    state.DRAWS,
+    state.PROTOCOL,
+    state.K_MAX,
+    state.DISJOINT,
+    state.TOGETHER,
+)
 state_of = st.session_state
 
 
@@ -42,8 +54,14 @@ def main() -> None:
     try:
         _start(ws, store)
         with st.container(gap="small"):
-            view = st.segmented_control("What to look at", VIEWS, required=True, key=state.VIEW, bind="query-params",
-                                        label_visibility="collapsed")
+            view = st.segmented_control(
+                "What to look at",
+                VIEWS,
+                required=True,
+                key=state.VIEW,
+                bind="query-params",
+                label_visibility="collapsed",
+            )
             if state.ERROR in state_of:
                 st.error(write.sentence(state_of.pop(state.ERROR)))
             if view == STUDIES:
@@ -59,8 +77,12 @@ def main() -> None:
             with st.container(horizontal=True, gap="medium"):
                 with st.container(width=204):
                     st.html(card_html(ws, target, {}, atlas.picture(ws, "val", target), atlas.scale(ws, 168)))
-                    st.page_link("pages/explore/page.py", label="Its lineup in Explore", icon=":material/arrow_back:",
-                                 query_params={"target": str(target)})
+                    st.page_link(
+                        "pages/explore/page.py",
+                        label="Its lineup in Explore",
+                        icon=":material/arrow_back:",
+                        query_params={"target": str(target)},
+                    )
                 with st.container(gap="small"):
                     if error:
                         st.error(write.sentence(error), icon=":material/error:")
@@ -80,12 +102,16 @@ def main() -> None:
 def _nothing_trained(ws: Workspace) -> None:
     st.header("No model has been trained here yet", anchor=False)
     with st.container(width=760):
-        look.train_first(ws, "Brittleness asks whether a prediction changes when training images are taken away or "
-                             "relabelled, so it needs models that predict.")
+        look.train_first(
+            ws,
+            "Brittleness asks whether a prediction changes when training images are taken away or "
+            "relabelled, so it needs models that predict.",
+        )
         st.page_link("pages/explore/page.py", label="The lineups in Explore", icon=":material/arrow_back:")
 
 
 # -- the question
+
 
 def _start(ws: Workspace, store: Store) -> None:
     """Sets what the address leaves open, from the job it names or from what was looked at last, and says what in the
@@ -93,13 +119,28 @@ def _start(ws: Workspace, store: Store) -> None:
     link, wrong = st.query_params, []
     first = _opening(ws, str(ws.path))
     names = default_rankings(ws)
-    values = {state.TARGET: first.target if first else 0, state.K: first.k if first else 10,
-              state.CUT_RANKING: first.ranking if first else names[0] if names else "random", state.TEST: PREFIX,
-              state.KIND: "remove", state.IDS: "", state.SEEDS: len(jobs.SEEDS), state.DRAWS: jobs.DRAWS,
-              state.PROTOCOL: supports.usual_protocol(ws), state.K_MAX: K, state.DISJOINT: 1, state.TOGETHER: False,
-              state.VIEW: ONE} | state_of[state.KEPT]
-    checks = {state.TARGET: ws.check_target, state.K: lambda k: _check_k(k, ws.n_train),
-              state.CUT_RANKING: ws.ranking, state.KIND: check_support, state.PROTOCOL: jobs.check_protocol}
+    values = {
+        state.TARGET: first.target if first else 0,
+        state.K: first.k if first else 10,
+        state.CUT_RANKING: first.ranking if first else names[0] if names else "random",
+        state.TEST: PREFIX,
+        state.KIND: "remove",
+        state.IDS: "",
+        state.SEEDS: len(jobs.SEEDS),
+        state.DRAWS: jobs.DRAWS,
+        state.PROTOCOL: supports.usual_protocol(ws),
+        state.K_MAX: K,
+        state.DISJOINT: 1,
+        state.TOGETHER: False,
+        state.VIEW: ONE,
+    } | state_of[state.KEPT]
+    checks = {
+        state.TARGET: ws.check_target,
+        state.K: lambda k: _check_k(k, ws.n_train),
+        state.CUT_RANKING: ws.ranking,
+        state.KIND: check_support,
+        state.PROTOCOL: jobs.check_protocol,
+    }
     if "job" in link:
         job, error = _job(store, link["job"])
         if job:
@@ -145,11 +186,20 @@ def _values_of(spec: dict) -> dict:
         return {state.VIEW: STUDIES}
     if spec["verb"] not in ("retrain", "support", "disjoint"):
         return {}
-    shown = {state.TARGET: spec["target"], state.KIND: "repair" if spec.get("end") == "harmful" else spec["kind"],
-             state.TOGETHER: bool(spec.get("groups")), state.VIEW: ONE}
+    shown = {
+        state.TARGET: spec["target"],
+        state.KIND: "repair" if spec.get("end") == "harmful" else spec["kind"],
+        state.TOGETHER: bool(spec.get("groups")),
+        state.VIEW: ONE,
+    }
     if spec["verb"] != "retrain":
-        return shown | {state.TEST: SEARCH, state.CUT_RANKING: spec["ranking"], state.PROTOCOL: spec["protocol"],
-                        state.K_MAX: spec["k_max"], state.DISJOINT: spec.get("count", 1)}
+        return shown | {
+            state.TEST: SEARCH,
+            state.CUT_RANKING: spec["ranking"],
+            state.PROTOCOL: spec["protocol"],
+            state.K_MAX: spec["k_max"],
+            state.DISJOINT: spec.get("count", 1),
+        }
     shown |= {state.SEEDS: len(spec["seeds"]), state.DRAWS: spec["draws"]}
     if spec["ranking"]:
         return shown | {state.TEST: PREFIX, state.CUT_RANKING: spec["ranking"], state.K: spec["k"]}
@@ -159,59 +209,111 @@ def _values_of(spec: dict) -> dict:
 def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | None]:
     """The row of controls: (the spec they make, or None and what is wrong with it)."""
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=120,
-                                 on_change=_leave_job)
-        kind = st.segmented_control("What to do", SUPPORTS, required=True, key=state.KIND,
-                                    bind="query-params", on_change=_leave_job,
-                                    help="Mislabel: give them the target's most likely wrong class. Repair: remove the "
-                                    "most harmful ones, to make a wrong prediction right.")
-        test = st.segmented_control("With", TESTS, required=True, key=state.TEST,
-                                    bind="query-params", on_change=_leave_job)
+        target = st.number_input(
+            "Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=120, on_change=_leave_job
+        )
+        kind = st.segmented_control(
+            "What to do",
+            SUPPORTS,
+            required=True,
+            key=state.KIND,
+            bind="query-params",
+            on_change=_leave_job,
+            help="Mislabel: give them the target's most likely wrong class. Repair: remove the "
+            "most harmful ones, to make a wrong prediction right.",
+        )
+        test = st.segmented_control(
+            "With", TESTS, required=True, key=state.TEST, bind="query-params", on_change=_leave_job
+        )
         ranking, k, text = None, None, ""
         if test == CHOSEN:
-            text = st.text_input("Training images", key=state.IDS, bind="query-params", width=330, on_change=_leave_job,
-                                 placeholder="such as 3, 7, 10-12")
+            text = st.text_input(
+                "Training images",
+                key=state.IDS,
+                bind="query-params",
+                width=330,
+                on_change=_leave_job,
+                placeholder="such as 3, 7, 10-12",
+            )
         else:
             if test == PREFIX:
-                k = st.number_input("k", 1, ws.n_train, key=state.K, bind="query-params", width=120,
-                                    on_change=_leave_job)
-            ranking = st.selectbox("of", controls.rankings(ws), key=state.CUT_RANKING, bind="query-params", width=190,
-                                   on_change=_leave_job)
+                k = st.number_input(
+                    "k", 1, ws.n_train, key=state.K, bind="query-params", width=120, on_change=_leave_job
+                )
+            ranking = st.selectbox(
+                "of", controls.rankings(ws), key=state.CUT_RANKING, bind="query-params", width=190, on_change=_leave_job
+            )
         with st.popover("Options", icon=":material/tune:"):
             if test == SEARCH:
-                k_max = st.number_input("Give up above k =", 1, max(K, ws.n_train), key=state.K_MAX,
-                                        on_change=_leave_job)
+                k_max = st.number_input(
+                    "Give up above k =", 1, max(K, ws.n_train), key=state.K_MAX, on_change=_leave_job
+                )
                 protocol = st.segmented_control(
-                    "Protocol", jobs.PROTOCOLS, required=True, key=state.PROTOCOL,
-                    bind="query-params", on_change=_leave_job,
+                    "Protocol",
+                    jobs.PROTOCOLS,
+                    required=True,
+                    key=state.PROTOCOL,
+                    bind="query-params",
+                    on_change=_leave_job,
                     help="Default stops a probe once its majority is decided, and confirms both "
                     "ends of the bracket with fresh seeds. Adaptive trains one model at a time where its margins leave "
                     "most doubt, in a third of the trainings, to a quarter of an octave. Paper: as published, always "
-                    "five seeds.")
-                count = st.number_input("Supports that share no image", 1, disjoint.MOST, key=state.DISJOINT,
-                                        on_change=_leave_job, help="The images of the first one are passed over, and "
-                                        "the search begins again.")
+                    "five seeds.",
+                )
+                count = st.number_input(
+                    "Supports that share no image",
+                    1,
+                    disjoint.MOST,
+                    key=state.DISJOINT,
+                    on_change=_leave_job,
+                    help="The images of the first one are passed over, and the search begins again.",
+                )
             else:
                 seeds = st.number_input("Seeds", 1, 20, key=state.SEEDS, on_change=_leave_job)
-                draws = st.number_input("Draws of random images", 0, 10, key=state.DRAWS,
-                                        on_change=_leave_job)
-            together = st.toggle("With their near-duplicates", key=state.TOGETHER, on_change=_leave_job,
-                                 disabled=kind == "mislabel", help="Training images whose features have a cosine of "
-                                 f"{duplicates.COSINE} or more to one that is removed go with it.")
+                draws = st.number_input("Draws of random images", 0, 10, key=state.DRAWS, on_change=_leave_job)
+            together = st.toggle(
+                "With their near-duplicates",
+                key=state.TOGETHER,
+                on_change=_leave_job,
+                disabled=kind == "mislabel",
+                help="Training images whose features have a cosine of "
+                f"{duplicates.COSINE} or more to one that is removed go with it.",
+            )
         try:
             groups = duplicates.grouping(ws) if together and kind != "mislabel" else None
             if test == SEARCH:
-                asked = {"target": target, "ranking": ranking, "kind": kind, "protocol": protocol, "k_max": k_max,
-                         "groups": groups}
+                asked = {
+                    "target": target,
+                    "ranking": ranking,
+                    "kind": kind,
+                    "protocol": protocol,
+                    "k_max": k_max,
+                    "groups": groups,
+                }
                 spec = questions.disjoint_spec(ws, count, **asked) if count > 1 else jobs.support_spec(ws, **asked)
             else:
                 ids = parse_images(text, ws.n_train) if test == CHOSEN else None
-                spec = jobs.retrain_spec(ws, target, ranking, "remove" if kind == "repair" else kind, k, range(seeds),
-                                         draws, ids, end="harmful" if kind == "repair" else "helpful", groups=groups)
+                spec = jobs.retrain_spec(
+                    ws,
+                    target,
+                    ranking,
+                    "remove" if kind == "repair" else kind,
+                    k,
+                    range(seeds),
+                    draws,
+                    ids,
+                    end="harmful" if kind == "repair" else "helpful",
+                    groups=groups,
+                )
         except UserError as error:
             return None, error
-        st.button("Find the support" if test == SEARCH else "Retrain", key="run", type="primary", on_click=_run,
-                  args=(ws, spec))
+        st.button(
+            "Find the support" if test == SEARCH else "Retrain",
+            key="run",
+            type="primary",
+            on_click=_run,
+            args=(ws, spec),
+        )
     return spec, None
 
 
@@ -251,6 +353,7 @@ def _run(ws: Workspace, spec: dict) -> None:
 
 # -- what would be changed
 
+
 def _preview(ws: Workspace, spec: dict) -> None:
     """The training images that the edit changes; for a search, those it would take from, in their order."""
     target, label = spec["target"], ws.val_labels[spec["target"]]
@@ -265,11 +368,25 @@ def _preview(ws: Workspace, spec: dict) -> None:
     captions = [f"{ws.classes[c]} → {new}" if relabel else ws.classes[c] for c in given]
     texts = [f"training image {i}, {caption}" for i, caption in zip(ids, captions)]
     marks = [None if relabel or c == label else f"≠ {ws.classes[c]}" for c in given]
-    strip("preview", {
-        "layout": "line", "atlas": atlas.atlas(ws, "train", sorted(ids)), "scale": atlas.scale(ws), "zoom": 5,
-        "pitch": 108 if relabel else 76, "selected": None, "of": target,
-        "rows": [{"id": "preview", "label": f"{len(ids)} training images that would be changed",
-                  "tiles": tiles(places, ids, texts, caption=captions, mark=marks)}]})
+    strip(
+        "preview",
+        {
+            "layout": "line",
+            "atlas": atlas.atlas(ws, "train", sorted(ids)),
+            "scale": atlas.scale(ws),
+            "zoom": 5,
+            "pitch": 108 if relabel else 76,
+            "selected": None,
+            "of": target,
+            "rows": [
+                {
+                    "id": "preview",
+                    "label": f"{len(ids)} training images that would be changed",
+                    "tiles": tiles(places, ids, texts, caption=captions, mark=marks),
+                }
+            ],
+        },
+    )
     classes, counts = np.unique(given, return_counts=True)
     mix = ", ".join(f"{n} {ws.classes[c]}" for c, n in sorted(zip(classes, counts), key=lambda one: -one[1]))
     first = "most harmful" if spec["kind"] == "repair" else "best"
@@ -290,6 +407,7 @@ def _preview_ids(_ws, asked: str) -> np.ndarray:
 
 
 # -- the answer
+
 
 def _answer(ws: Workspace, store: Store, spec: dict) -> None:
     """What is known of the question, drawn anew every second while a job of it is at work."""
@@ -324,6 +442,7 @@ def _open_job(store: Store, spec: dict):
 
 def _same(one: dict, other: dict) -> bool:
     """Whether two specs ask the same; they may have been written on other machines' paths."""
+
     def rest(spec):
         return {name: value for name, value in spec.items() if name != "workspace"}
 
@@ -361,22 +480,36 @@ def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
     if probes:
         table, chart = st.columns([1.35, 1], gap="medium")
         table.html(words.probes_html(ws, target, probes, spec["kind"]))
-        chart.plotly_chart(trace.figure(tuple((p["k"], p["confirm"], *trace.share(p, label)) for p in probes),
-                                        answer and answer["lo"], answer and answer["hi"],
-                                        tuple(words.outcomes(spec["kind"]).items())), key="trace", height=250,
-                           config={"displayModeBar": False}, alt="share of wrong models at each k tried; the table "
-                           "beside it has the same numbers")
+        chart.plotly_chart(
+            trace.figure(
+                tuple((p["k"], p["confirm"], *trace.share(p, label)) for p in probes),
+                answer and answer["lo"],
+                answer and answer["hi"],
+                tuple(words.outcomes(spec["kind"]).items()),
+            ),
+            key="trace",
+            height=250,
+            config={"displayModeBar": False},
+            alt="share of wrong models at each k tried; the table beside it has the same numbers",
+        )
     if answer and answer["hi"] and spec["verb"] == "support":
-        if st.button(f"Retrain at k = {answer['hi']} beside its controls", key="at support", on_click=_retrain_at,
-                     args=(answer["hi"],)):
+        if st.button(
+            f"Retrain at k = {answer['hi']} beside its controls",
+            key="at support",
+            on_click=_retrain_at,
+            args=(answer["hi"],),
+        ):
             st.rerun()  # the whole page, not this fragment
     if shipped:
         st.caption(f"From the shipped study, {words.when(found['created'])}: nothing was trained here.")
     else:
         _job_line(ws, store, spec, job, played.newest if answer else None)
     count = answer["trainings"] if answer else played.trained
-    _provenance(ws, f"protocol {spec['protocol']}, K = {spec['k_max']}; {count} trainings asked for"
-                + ("" if answer else " so far"))
+    _provenance(
+        ws,
+        f"protocol {spec['protocol']}, K = {spec['k_max']}; {count} trainings asked for"
+        + ("" if answer else " so far"),
+    )
     _command(ws, spec)
 
 
@@ -386,8 +519,11 @@ def _disjoint(ws: Workspace, store: Store, spec: dict, job) -> None:
         st.markdown(f"**Not searched yet.** {write.plain(words.cost_text(replay.cost(ws, store, spec)))}.")
     else:
         _job_line(ws, store, spec, job, known)
-    _provenance(ws, f"protocol {spec['protocol']}, K = {spec['k_max']}; each search passes over the images of the "
-                "supports before it, and trains on all others")
+    _provenance(
+        ws,
+        f"protocol {spec['protocol']}, K = {spec['k_max']}; each search passes over the images of the "
+        "supports before it, and trains on all others",
+    )
     _command(ws, spec)
 
 
@@ -410,8 +546,12 @@ def _job_line(ws: Workspace, store: Store, spec: dict, job, known_since: float |
             controls.buttons(ws, job)
     elif job and job.state in ("cancelled", "failed"):
         reason = f" {job.message}." if job.message else ""
-        st.warning(write.plain(f"Job {job.id} {'was cancelled' if job.state == 'cancelled' else 'failed'}.{reason} "
-                               "What it trained is kept: asked again, it goes on from there."))
+        st.warning(
+            write.plain(
+                f"Job {job.id} {'was cancelled' if job.state == 'cancelled' else 'failed'}.{reason} "
+                "What it trained is kept: asked again, it goes on from there."
+            )
+        )
     elif job:
         st.caption(write.plain(f"Job {job.id}: done in {write.seconds(job.seconds)}, {words.when(job.finished)}."))
     elif known_since:
@@ -436,6 +576,7 @@ def _command(ws: Workspace, spec: dict) -> None:
 
 # -- what is known besides
 
+
 def _measured(ws: Workspace, store: Store, target: int) -> None:
     """The supports found for this target, under all rankings; one opens its trace."""
     found = [one for one in backend.kept(ws, store) if one["target"] == target]
@@ -448,15 +589,26 @@ def _measured(ws: Workspace, store: Store, target: int) -> None:
         status = ", unstable" if one["answer"]["status"] == "unstable" else ""
         status += f" · {one['protocol']}" if one["protocol"] != "default" else ""
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.button(f"{one['ranking']}, {one['kind']}", type="tertiary", on_click=_open_support, args=(one,),
-                      key=f"support {one['ranking']} {one['kind']} {one['protocol']} {one['k_max']}")
+            st.button(
+                f"{one['ranking']}, {one['kind']}",
+                type="tertiary",
+                on_click=_open_support,
+                args=(one,),
+                key=f"support {one['ranking']} {one['kind']} {one['protocol']} {one['k_max']}",
+            )
             st.caption(write.plain(f"{word.lower()}{status} · {one['answer']['trainings']} trainings · {source}"))
 
 
 def _open_support(one: dict) -> None:
-    for name, value in ((state.TEST, SEARCH), (state.KIND, one["kind"]), (state.CUT_RANKING, one["ranking"]),
-                        (state.PROTOCOL, one["protocol"]), (state.K_MAX, one["k_max"]), (state.DISJOINT, 1),
-                        (state.TOGETHER, False)):
+    for name, value in (
+        (state.TEST, SEARCH),
+        (state.KIND, one["kind"]),
+        (state.CUT_RANKING, one["ranking"]),
+        (state.PROTOCOL, one["protocol"]),
+        (state.K_MAX, one["k_max"]),
+        (state.DISJOINT, 1),
+        (state.TOGETHER, False),
+    ):
         state_of[name] = value
     _leave_job()
 
@@ -479,8 +631,15 @@ def _history(ws: Workspace, store: Store) -> None:
             st.caption("No job yet. What is asked for here, in Explore or on the command line stays listed here.")
         for job in found:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-                if st.button(f"{job.id}", key=f"job {job.id}", on_click=_open, args=(job,), help="Open this job",
-                             disabled=not _values_of(job.spec), width=64):
+                if st.button(
+                    f"{job.id}",
+                    key=f"job {job.id}",
+                    on_click=_open,
+                    args=(job,),
+                    help="Open this job",
+                    disabled=not _values_of(job.spec),
+                    width=64,
+                ):
                     st.rerun()  # the whole page, not this fragment
                 st.html(words.job_html(job))
                 controls.buttons(ws, job, str(job.id), "tertiary")

@@ -35,8 +35,22 @@ def _images(ws: Workspace, number: int, ids: list[int], target: int) -> None:
     places = {image: at for at, image in enumerate(sorted(ids))}
     captions = [ws.classes[ws.train_labels[image]] for image in ids]
     texts = [f"training image {image}, {caption}" for image, caption in zip(ids, captions)]
-    strip(f"disjoint {number}", {
-        "layout": "line", "atlas": atlas.atlas(ws, "train", sorted(ids)), "scale": atlas.scale(ws), "zoom": 5,
-        "pitch": 76, "selected": None, "of": target,
-        "rows": [{"id": f"disjoint {number}", "label": f"{len(ids)} training images of support {number}",
-                  "tiles": tiles(places, ids, texts, caption=captions)}]})
+    strip(
+        f"disjoint {number}",
+        {
+            "layout": "line",
+            "atlas": atlas.atlas(ws, "train", sorted(ids)),
+            "scale": atlas.scale(ws),
+            "zoom": 5,
+            "pitch": 76,
+            "selected": None,
+            "of": target,
+            "rows": [
+                {
+                    "id": f"disjoint {number}",
+                    "label": f"{len(ids)} training images of support {number}",
+                    "tiles": tiles(places, ids, texts, caption=captions),
+                }
+            ],
+        },
+    )

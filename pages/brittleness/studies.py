@@ -45,8 +45,10 @@ def _choose() -> None:
 def _none() -> None:
     st.header("No study has been asked for here", anchor=False)
     with st.container(width=760):
-        st.markdown("A study searches the supports of many targets under several rankings, in the background, for "
-                    "hours if need be. Here it is watched, paused, resumed and cancelled while its curves grow.")
+        st.markdown(
+            "A study searches the supports of many targets under several rankings, in the background, for "
+            "hours if need be. Here it is watched, paused, resumed and cancelled while its curves grow."
+        )
         st.page_link("pages/methods/page.py", label="Ask for a study in Methods", icon=":material/science:")
 
 
@@ -111,13 +113,20 @@ def _go_on(ws: Workspace, spec: dict) -> None:
 
 def _curves(ws: Workspace, job, found) -> None:
     panels = growth.panels(found.study, found.brackets)
-    st.plotly_chart(growth.figure(panels, found.study.k_max), key="growth", config={"displayModeBar": False},
-                    alt="bands between the least and the most targets that can have flipped by each k; the table below "
-                    "has their ends")
+    st.plotly_chart(
+        growth.figure(panels, found.study.k_max),
+        key="growth",
+        config={"displayModeBar": False},
+        alt="bands between the least and the most targets that can have flipped by each k; the table below "
+        "has their ends",
+    )
     recipe, spec = recipes.get(job.spec["recipe"]), job.spec
     fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if spec["protocol"] == "default" else ""
     planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
-    st.caption(write.plain(
-        f"{words.BAND} {len(spec['targets'])} targets; recipe {recipe.name} {recipe.hash}; protocol "
-        f"{spec['protocol']}, K = {spec['k_max']}; seeds {SEEDS[0]} to {SEEDS[-1]}{fresh}.{planted}"))
+    st.caption(
+        write.plain(
+            f"{words.BAND} {len(spec['targets'])} targets; recipe {recipe.name} {recipe.hash}; protocol "
+            f"{spec['protocol']}, K = {spec['k_max']}; seeds {SEEDS[0]} to {SEEDS[-1]}{fresh}.{planted}"
+        )
+    )
     st.html(words.growth_html(panels))

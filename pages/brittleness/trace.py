@@ -22,18 +22,28 @@ def figure(points: tuple, lo: int | None, hi: int | None, outcomes: tuple) -> go
         chart.add_vrect(x0=max(lo, 0.5), x1=hi, fillcolor=palette.HIGHLIGHT, opacity=0.3, line_width=0)
     chart.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": "gray"})
     names = dict(outcomes)
-    looks = {True: (names[True], "diamond", palette.HARMFUL), False: (names[False], "circle", palette.HELPFUL),
-             None: ("under way", "circle-open", "gray")}
+    looks = {
+        True: (names[True], "diamond", palette.HARMFUL),
+        False: (names[False], "circle", palette.HELPFUL),
+        None: ("under way", "circle-open", "gray"),
+    }
     for verdict, (name, symbol, colour) in looks.items():
         some = [(k, y, at + 1, confirm) for at, (k, confirm, y, said) in enumerate(points) if said is verdict]
         symbols = [f"{symbol}-open" if one[3] and verdict is not None else symbol for one in some]
         if some:
             chart.add_scatter(
-                x=[one[0] for one in some], y=[one[1] for one in some], mode="markers", name=name,
+                x=[one[0] for one in some],
+                y=[one[1] for one in some],
+                mode="markers",
+                name=name,
                 marker={"symbol": symbols, "size": 11, "color": colour, "line": {"width": 2, "color": colour}},
                 customdata=[(one[2], ", fresh seeds" if one[3] else "") for one in some],
-                hovertemplate="k = %{x}: %{y:.0%} wrong (probe %{customdata[0]}%{customdata[1]})<extra></extra>")
-    chart.update_layout(margin={"l": 8, "r": 8, "t": 8, "b": 8}, legend={"orientation": "h", "y": 1.12, "x": 0},
-                        xaxis={"type": "log", "title": "k", "dtick": "D2", "range": [-0.1, 2.3]},
-                        yaxis={"title": "share wrong", "range": [-0.08, 1.08], "tickformat": ".0%", "dtick": 0.5})
+                hovertemplate="k = %{x}: %{y:.0%} wrong (probe %{customdata[0]}%{customdata[1]})<extra></extra>",
+            )
+    chart.update_layout(
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        legend={"orientation": "h", "y": 1.12, "x": 0},
+        xaxis={"type": "log", "title": "k", "dtick": "D2", "range": [-0.1, 2.3]},
+        yaxis={"title": "share wrong", "range": [-0.08, 1.08], "tickformat": ".0%", "dtick": 0.5},
+    )
     return chart

@@ -26,8 +26,10 @@ def heuristic(ws: Workspace, spec: dict) -> str:
     if "repair" not in (spec["kind"], "repair" if spec.get("end") else "") or ws.ranking(spec["ranking"]).signed:
         return ""
     rival = ws.classes[ws.base.rival[spec["target"]]]
-    return (f" {spec['ranking']} has no sign and so no harmful end: its first images of {rival}, which the target is "
-            "mistaken for, stand in for it, a heuristic.")
+    return (
+        f" {spec['ranking']} has no sign and so no harmful end: its first images of {rival}, which the target is "
+        "mistaken for, stand in for it, a heuristic."
+    )
 
 
 def along(spec: dict) -> str:
@@ -42,14 +44,14 @@ def along(spec: dict) -> str:
 
 
 def doing(spec: dict, ws: Workspace) -> str:
-    """"without the first 24 images of trak-10", or "with the first 24 images of trak-10 relabelled Coat"."""
+    """ "without the first 24 images of trak-10", or "with the first 24 images of trak-10 relabelled Coat"."""
     if spec["kind"] == "remove":
         return f"without {which(spec)}"
     return f"with {which(spec)} relabelled {ws.classes[ws.base.runner_up[spec['target']]]}"
 
 
 def most_said(ws: Workspace, part: dict) -> str:
-    """"Coat in 4 of 5": the class that most of the trained models predict."""
+    """ "Coat in 4 of 5": the class that most of the trained models predict."""
     said = part["predictions"]
     most = max(sorted(set(said)), key=said.count)
     return f"{ws.classes[most]} in {said.count(most)} of {len(said)}"
@@ -97,7 +99,8 @@ def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, found: 
     if found["status"] == "censored":
         return f"None up to {found['lo']}", (
             f"with {_first(found['lo'], ranking)} {edit}, most models still say {true}. The search ends there: the "
-            "support is larger, or there is none.")
+            "support is larger, or there is none."
+        )
     sentence = f"most models no longer say {true} with {_first(found['hi'], ranking)} {edit}"
     sentence += f"; with {found['lo']} they still do." if found["lo"] else "."
     return f"Support {found['support']}", sentence + _doubt(found)
@@ -126,7 +129,8 @@ def _repair_found(true, ranking, found) -> tuple[str, str]:
     if found["status"] == "censored":
         return f"None up to {found['lo']}", (
             f"without {_first(found['lo'], ranking, True)} most models are still wrong. The search ends there: the "
-            "repair is larger, or there is none.")
+            "repair is larger, or there is none."
+        )
     sentence = f"most models say {true} without {_first(found['hi'], ranking, True)}"
     sentence += f"; without {found['lo']} they are still wrong." if found["lo"] else "."
     return f"Repair {found['support']}", sentence + _doubt(found)
@@ -138,7 +142,7 @@ def outcomes(kind: str) -> dict[bool, str]:
 
 
 def cost_text(cost) -> str:
-    """"25 trainings, 9 already known, about 40 s on 2 workers"."""
+    """ "25 trainings, 9 already known, about 40 s on 2 workers"."""
     if cost.most == cost.known:
         return "All of its trainings are known: it answers at once."
     number = f"{cost.most} trainings" if cost.least == cost.most else f"{cost.least} to {cost.most} trainings"
@@ -166,6 +170,7 @@ def numbers(found) -> str:
 
 # -- HTML
 
+
 def verdict_html(word: str, sentence: str) -> str:
     return f'<div class="lu-verdict" role="status"><b>{write.escape(word)}.</b> {write.escape(_upper(sentence))}</div>'
 
@@ -191,8 +196,10 @@ def _group(ws, label, name, part) -> str:
     tally = f"{part['wrong']} of {part['of']} wrong" if whole else f"{part['n']} of {part['of']} trained"
     margin = f"mean margin {_signed(sum(part['margins']) / part['n'])}" if part["n"] else ""
     said = most_said(ws, part) if part["n"] else "waiting"
-    return (f'<div>{write.escape(name)}</div><div class="dots">{dots}</div><div><b>{write.escape(said)}</b></div>'
-            f'<div class="lu-faint">{tally}{" · " + margin if margin else ""}</div>')
+    return (
+        f'<div>{write.escape(name)}</div><div class="dots">{dots}</div><div><b>{write.escape(said)}</b></div>'
+        f'<div class="lu-faint">{tally}{" · " + margin if margin else ""}</div>'
+    )
 
 
 def dot(ws: Workspace, label: int, run: dict) -> str:
@@ -228,12 +235,16 @@ def probes_html(ws: Workspace, target: int, probes: list[dict], kind: str = "rem
         outcome = {**outcomes(kind), None: "…"}[flipped]
         look = {True: "flipped", False: "survived", None: ""}[flipped]
         sure = f", {100 * max(probe['p'], 1 - probe['p']):.0f} % sure" if "p" in probe else ""
-        lines += (f'<tr><td class="n">{probe["k"]}</td><td>{"fresh seeds" if probe["confirm"] else ""}</td>'
-                  f'<td><span class="draw">{"".join(dot(ws, label, run) for run in probe["runs"])}</span></td>'
-                  f'<td class="n">{wrong} of {len(done)}</td><td class="n">{margin}</td>'
-                  f'<td>{write.escape(said)}</td><td class="{look}">{outcome}{sure}</td></tr>')
-    head = "".join(f"<th{' class=n' if name in ('k', 'wrong', 'mean margin') else ''}>{name}</th>"
-                   for name in ("k", "", "seeds", "wrong", "mean margin", "the models say", "verdict"))
+        lines += (
+            f'<tr><td class="n">{probe["k"]}</td><td>{"fresh seeds" if probe["confirm"] else ""}</td>'
+            f'<td><span class="draw">{"".join(dot(ws, label, run) for run in probe["runs"])}</span></td>'
+            f'<td class="n">{wrong} of {len(done)}</td><td class="n">{margin}</td>'
+            f'<td>{write.escape(said)}</td><td class="{look}">{outcome}{sure}</td></tr>'
+        )
+    head = "".join(
+        f"<th{' class=n' if name in ('k', 'wrong', 'mean margin') else ''}>{name}</th>"
+        for name in ("k", "", "seeds", "wrong", "mean margin", "the models say", "verdict")
+    )
     return f'<table class="lu-table"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
 
 
@@ -246,10 +257,19 @@ def flips(probe: dict, label: int, n: int = 5) -> bool | None:
 
 def probes_of(trace: list[dict]) -> list[dict]:
     """`Support.trace` as probes: it keeps each seed's prediction, and of their margins only the mean, "margin"."""
-    return [{"k": row["k"], "confirm": bool(row.get("confirm")), "margin": row.get("margin"),
-             "runs": [{"seed": seed, "state": "done", "predicted": predicted}
-                      for seed, predicted in zip(row["seeds"], row["predictions"])],
-             **({"p": row["p"]} if "p" in row else {})} for row in trace]
+    return [
+        {
+            "k": row["k"],
+            "confirm": bool(row.get("confirm")),
+            "margin": row.get("margin"),
+            "runs": [
+                {"seed": seed, "state": "done", "predicted": predicted}
+                for seed, predicted in zip(row["seeds"], row["predictions"])
+            ],
+            **({"p": row["p"]} if "p" in row else {}),
+        }
+        for row in trace
+    ]
 
 
 def _signed(value: float) -> str:
@@ -262,80 +282,119 @@ def _upper(text: str) -> str:
 
 def job_html(job) -> str:
     """One line of the history: state, what, when, how long."""
-    signs = {"queued": "○", "running": "◐", "paused": "‖", "cancelling": "◐", "cancelled": "✕", "failed": "!",
-             "done": "●"}
-    about = [when(job.created), write.seconds(job.seconds) if job.started else "",
-             f"{job.done} of {job.total}" if not job.ended and job.total else "", job.message]
-    return (f'<div class="lu-job"><span aria-hidden="true">{signs.get(job.state, "")}</span> <b>{job.state}</b> '
-            f'{write.escape(job.what)} <span class="lu-faint">· {write.escape(" · ".join(filter(None, about)))}</span>'
-            "</div>")
+    signs = {
+        "queued": "○",
+        "running": "◐",
+        "paused": "‖",
+        "cancelling": "◐",
+        "cancelled": "✕",
+        "failed": "!",
+        "done": "●",
+    }
+    about = [
+        when(job.created),
+        write.seconds(job.seconds) if job.started else "",
+        f"{job.done} of {job.total}" if not job.ended and job.total else "",
+        job.message,
+    ]
+    return (
+        f'<div class="lu-job"><span aria-hidden="true">{signs.get(job.state, "")}</span> <b>{job.state}</b> '
+        f'{write.escape(job.what)} <span class="lu-faint">· {write.escape(" · ".join(filter(None, about)))}</span>'
+        "</div>"
+    )
 
 
 # -- studies
 
-BAND = ("Band: between the least and the most targets that can have flipped by k once every search has ended; it "
-        "closes as they do. Targets that never flip end first: a curve over the finished ones alone would mislead.")
+BAND = (
+    "Band: between the least and the most targets that can have flipped by k once every search has ended; it "
+    "closes as they do. Targets that never flip end first: a curve over the finished ones alone would mislead."
+)
 
 
 PAUSING = "Pause lets the trainings under way end, and keeps them; Cancel stops at once."
 
 
 def study_name(job) -> str:
-    """"12, running: 40 targets, 22 Nov 2026, 21:07"."""
+    """ "12, running: 40 targets, 22 Nov 2026, 21:07"."""
     return f"{job.id}, {job.state}: {len(job.spec['targets'])} targets, {when(job.created)}"
 
 
 def study_heading(spec: dict) -> str:
-    """"40 targets under 5 rankings: how few images decide them?"."""
+    """ "40 targets under 5 rankings: how few images decide them?"."""
     targets, rankings = len(spec["targets"]), len(spec["rankings"])
-    return (f"{targets} target{'s' * (targets > 1)} under {rankings} ranking{'s' * (rankings > 1)}: "
-            f"how few images decide {'them' if targets > 1 else 'it'}?")
+    return (
+        f"{targets} target{'s' * (targets > 1)} under {rankings} ranking{'s' * (rankings > 1)}: "
+        f"how few images decide {'them' if targets > 1 else 'it'}?"
+    )
 
 
 def study_state(job, found, ahead: int) -> str:
-    """"Job 12, running for 4 min 3 s: 57 of 400 searches answered." found: `attribution.progress.Progress`."""
+    """ "Job 12, running for 4 min 3 s: 57 of 400 searches answered." found: `attribution.progress.Progress`."""
     so_far = write.seconds(job.seconds)
     under_way = "1 training" if found.running == 1 else f"{found.running} trainings"
     states = {
         "queued": "waiting for the runner" + (f", {ahead} job{'s' * (ahead > 1)} before it" if ahead else ""),
-        "running": f"running for {so_far}", "cancelling": "stopping",
-        "paused": f"paused; {under_way} under way end{'s' * (found.running == 1)} first" if found.running else
-                  "paused: nothing of it is running",
+        "running": f"running for {so_far}",
+        "cancelling": "stopping",
+        "paused": f"paused; {under_way} under way end{'s' * (found.running == 1)} first"
+        if found.running
+        else "paused: nothing of it is running",
         "done": f"done in {so_far}, {when(job.finished)}",
         "cancelled": f"cancelled after {so_far}; what it found is kept",
-        "failed": f"failed after {so_far} ({job.message})"}
+        "failed": f"failed after {so_far} ({job.message})",
+    }
     return f"Job {job.id}, {states[job.state]}: {found.answered} of {found.searches} searches answered."
 
 
 def study_facts_html(job, found) -> str:
     """What was trained, what is left, and how long that may take, with how it is reckoned."""
-    facts = [(write.count(found.trained), "trainings done", "those known before count too"),
-             (f"{found.running}", "under way", "trained for this study now")]
+    facts = [
+        (write.count(found.trained), "trainings done", "those known before count too"),
+        (f"{found.running}", "under way", "trained for this study now"),
+    ]
     if found.retried:
         facts.append((f"{found.retried}", "failed, tried again", "a worker ended under them, in this job or another"))
     if not job.ended and found.answered < found.searches:
-        basis = (f"by the mean of {write.count(found.measured)} searches answered here" if found.measured
-                 else "halfway between the fewest and the most, as none was answered here yet")
+        basis = (
+            f"by the mean of {write.count(found.measured)} searches answered here"
+            if found.measured
+            else "halfway between the fewest and the most, as none was answered here yet"
+        )
         workers = "1 worker" if found.workers == 1 else f"{found.workers} workers"
         left = write.count(round(found.left))
-        facts += [(f"about {left}", "trainings left", basis),
-                  (f"about {write.seconds(found.seconds)}", "left, an estimate",
-                   f"{left} × {found.each:.3g} s a training "
-                   f"({f'median of the last {found.timed}' if found.timed else 'a guess yet'}), on {workers}")]
-    return '<div class="lu-facts">' + "".join(
-        f'<div><b>{write.escape(value)}</b> {write.escape(name)}<div class="lu-faint">{write.escape(about)}</div></div>'
-        for value, name, about in facts) + "</div>"
+        facts += [
+            (f"about {left}", "trainings left", basis),
+            (
+                f"about {write.seconds(found.seconds)}",
+                "left, an estimate",
+                f"{left} × {found.each:.3g} s a training "
+                f"({f'median of the last {found.timed}' if found.timed else 'a guess yet'}), on {workers}",
+            ),
+        ]
+    return (
+        '<div class="lu-facts">'
+        + "".join(
+            f'<div><b>{write.escape(value)}</b> {write.escape(name)}<div class="lu-faint">{write.escape(about)}</div></div>'
+            for value, name, about in facts
+        )
+        + "</div>"
+    )
 
 
 def growth_html(panels) -> str:
     """The bands' ends as a table: a row each, with how many have flipped by the largest k at least and at most."""
     lines = "".join(
-        f'<tr><td>{write.escape(panel.ranking)}</td><td>{write.escape(panel.kind)}</td>'
+        f"<tr><td>{write.escape(panel.ranking)}</td><td>{write.escape(panel.kind)}</td>"
         f'<td class="n">{panel.answered} of {panel.targets}</td>'
-        f'<td class="n">{_share(panel.low[-1], panel.high[-1])}</td></tr>' for panel in panels)
+        f'<td class="n">{_share(panel.low[-1], panel.high[-1])}</td></tr>'
+        for panel in panels
+    )
     k = panels[0].ks[-1] if panels else 0
-    head = ('<th>ranking</th><th>kind</th><th class="n">searches answered</th>'
-            f'<th class="n">flipped (or repaired) by k = {k}, in the end</th>')
+    head = (
+        '<th>ranking</th><th>kind</th><th class="n">searches answered</th>'
+        f'<th class="n">flipped (or repaired) by k = {k}, in the end</th>'
+    )
     return f'<table class="lu-table"><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>'
 
 

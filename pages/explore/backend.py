@@ -27,13 +27,27 @@ def supports(_ws: Workspace, stamp: str) -> dict[int, dict[str, dict[str, dict]]
         flipped = row.status in ("flipped", "unstable")
         said = verdict(_ws, row) if flipped else None
         found.setdefault(int(row.target), {}).setdefault(row.kind, {})[row.ranking] = {
-            "status": row.status, "support": int(row.support) if flipped else None, "k_max": int(row.k_max),
-            **({"k": said.k, "close": said.close, "becomes": _ws.classes[said.other], "votes": said.votes,
-                "wrong": said.wrong, "seeds": said.seeds} if said else {})}
+            "status": row.status,
+            "support": int(row.support) if flipped else None,
+            "k_max": int(row.k_max),
+            **(
+                {
+                    "k": said.k,
+                    "close": said.close,
+                    "becomes": _ws.classes[said.other],
+                    "votes": said.votes,
+                    "wrong": said.wrong,
+                    "seeds": said.seeds,
+                }
+                if said
+                else {}
+            ),
+        }
     return found
 
 
 # -- retraining
+
 
 def ids_to_remove(ws: Workspace, target: int, row: Row, k: int) -> np.ndarray:
     """The training images left of the cut in `row`, which may show fewer than k of them."""
@@ -43,9 +57,15 @@ def ids_to_remove(ws: Workspace, target: int, row: Row, k: int) -> np.ndarray:
 def question(ws: Workspace, target: int, row: Row, k: int) -> dict:
     """What `jobs.retrain_spec` takes to ask for the retrainings without the first k of `row`."""
     as_published = row.end == "helpful" and row.candidates is None
-    return {"target": target, "kind": "remove", "k": k, "seeds": jobs.SEEDS, "draws": 1,
-            "ranking": row.ranking if as_published else None,
-            "ids": None if as_published else [int(i) for i in ids_to_remove(ws, target, row, k)]}
+    return {
+        "target": target,
+        "kind": "remove",
+        "k": k,
+        "seeds": jobs.SEEDS,
+        "draws": 1,
+        "ranking": row.ranking if as_published else None,
+        "ids": None if as_published else [int(i) for i in ids_to_remove(ws, target, row, k)],
+    }
 
 
 def submit(ws: Workspace, target: int, row: Row, k: int) -> dict:
@@ -68,21 +88,32 @@ def view(ws: Workspace, asked: dict) -> dict:
     job = store.job(asked["job"]) if asked["job"] else None
     store.close()
     label = int(ws.val_labels[answer["target"]])
-    names = {"edit": f"without {asked['row']}", "random": f"without {answer['k']} random, same classes",
-             "none": "with all images"}
+    names = {
+        "edit": f"without {asked['row']}",
+        "random": f"without {answer['k']} random, same classes",
+        "none": "with all images",
+    }
     parts = {"edit": answer, **answer["controls"]}
     running = bool(job and job.open) and not answer["complete"]
     if running:
         jobs.ensure_runner(ws)  # one that was killed is replaced while somebody waits
-    return {"running": running, "message": _message(answer, job, asked),
-            "groups": [{"name": names[part], "votes": [_vote(ws, run, label) for run in parts[part]["runs"]]}
-                       for part in names]}
+    return {
+        "running": running,
+        "message": _message(answer, job, asked),
+        "groups": [
+            {"name": names[part], "votes": [_vote(ws, run, label) for run in parts[part]["runs"]]} for part in names
+        ],
+    }
 
 
 def _vote(ws: Workspace, run: dict, label: int) -> dict:
     done = run["state"] == "done"
-    return {"state": run["state"], "seed": run["seed"], "wrong": done and run["predicted"] != label,
-            "becomes": ws.classes[run["predicted"]] if done else None}
+    return {
+        "state": run["state"],
+        "seed": run["seed"],
+        "wrong": done and run["predicted"] != label,
+        "becomes": ws.classes[run["predicted"]] if done else None,
+    }
 
 
 def _message(answer: dict, job, asked: dict) -> str:

@@ -16,13 +16,20 @@ from pages.ui.figures import report_button
 from pages.ui.strip import strip
 
 PAGE_SIZE = 60
-KIND_HELP = {"unstable": "Unstable: right in some base models only.", "tested": "Tested: its support was searched.",
-             "ranked": "Ranked: by the rankings that were made for some targets only."}
+KIND_HELP = {
+    "unstable": "Unstable: right in some base models only.",
+    "tested": "Tested: its support was searched.",
+    "ranked": "Ranked: by the rankings that were made for some targets only.",
+}
 K_MAX = 128
 ANY = "any"
 #: What a link can ask for that only base models can answer; None: any value.
-OF_PREDICTIONS = {state.SHOW: ("right", "wrong", "unstable"), state.PREDICTED: None, state.EXPLAIN: ("predicted",),
-                  state.CANDIDATES: ("predicted",)}
+OF_PREDICTIONS = {
+    state.SHOW: ("right", "wrong", "unstable"),
+    state.PREDICTED: None,
+    state.EXPLAIN: ("predicted",),
+    state.CANDIDATES: ("predicted",),
+}
 state_of = st.session_state
 
 
@@ -45,6 +52,7 @@ def main() -> None:
 
 # -- which target
 
+
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _opening(_ws, stamp: str):
     return opening(_ws)
@@ -63,8 +71,7 @@ def _start(ws: Workspace, first) -> None:
     link = st.query_params
     wrong = []
     start = first.target if first else int(_ranked(ws, look.stamp(ws))[0])
-    for name, value, check in ((state.TARGET, start, ws.check_target),
-                               (state.K, first.k if first else 10, _check_k)):
+    for name, value, check in ((state.TARGET, start, ws.check_target), (state.K, first.k if first else 10, _check_k)):
         if name in state_of:
             continue
         try:
@@ -75,11 +82,15 @@ def _start(ws: Workspace, first) -> None:
             wrong.append(error)
         state_of[name] = value
     if state.RANKINGS not in state_of:
-        wrong += [f"no ranking {name!r} here; there is {', '.join(ws.rankings())}"
-                  for name in link.get_all(state.RANKINGS) if name not in ws.rankings()]
+        wrong += [
+            f"no ranking {name!r} here; there is {', '.join(ws.rankings())}"
+            for name in link.get_all(state.RANKINGS)
+            if name not in ws.rankings()
+        ]
     if not ws.has_base:
-        asked = [name for name, values in OF_PREDICTIONS.items()
-                 if name in link and (values is None or link[name] in values)]
+        asked = [
+            name for name, values in OF_PREDICTIONS.items() if name in link and (values is None or link[name] in values)
+        ]
         for name in asked:
             del link[name]
         wrong += ["this link asks for predictions, and no model has been trained here yet"] if asked else []
@@ -94,21 +105,31 @@ def _check_k(k: str) -> None:
 
 def _pick_target(ws: Workspace, first) -> tuple[np.ndarray, int]:
     """The row of filters. Returns the targets that fit, ascending, and the one that is shown."""
-    kinds = [kind for kind in KINDS if kind == "all" or (
-        len(_ranked(ws, look.stamp(ws))) < ws.n_val if kind == "ranked" else ws.has_base)]
+    kinds = [
+        kind
+        for kind in KINDS
+        if kind == "all" or (len(_ranked(ws, look.stamp(ws))) < ws.n_val if kind == "ranked" else ws.has_base)
+    ]
     number = class_numbers(ws, ANY)
     kind, said, confidence = "all", ANY, (0.0, 1.0)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if len(kinds) > 1:
-            kind = st.segmented_control("Targets", kinds, default="all", required=True, key=state.SHOW,
-                                        bind="query-params", help=" ".join(KIND_HELP[kind] for kind in kinds
-                                                                           if kind in KIND_HELP))
+            kind = st.segmented_control(
+                "Targets",
+                kinds,
+                default="all",
+                required=True,
+                key=state.SHOW,
+                bind="query-params",
+                help=" ".join(KIND_HELP[kind] for kind in kinds if kind in KIND_HELP),
+            )
         label = st.selectbox("True class", [ANY, *number], key=state.LABEL, bind="query-params", width=130)
         if ws.has_base:
             said = st.selectbox("Predicted class", [ANY, *number], key=state.PREDICTED, bind="query-params", width=130)
             confidence = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.05, key=state.CONFIDENCE, width=150)
-        targets = choose(ws, kind, number.get(label), number.get(said), confidence,
-                         backend.supports(ws, look.stamp(ws)))
+        targets = choose(
+            ws, kind, number.get(label), number.get(said), confidence, backend.supports(ws, look.stamp(ws))
+        )
         buttons = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
         target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
         before, after = neighbours(targets, target)
@@ -137,16 +158,35 @@ def _film(ws: Workspace, targets: np.ndarray, target: int) -> None:
     page = min(state_of[state.PAGE], pages - 1)
     ids = targets[page * PAGE_SIZE : (page + 1) * PAGE_SIZE]
     wall = state_of.get(state.WALL, False)
-    strip("film", wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, wall, atlas.scale(ws)),
-          on_pick=lambda tile: _go(tile["id"]))
+    strip(
+        "film",
+        wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, wall, atlas.scale(ws)),
+        on_pick=lambda tile: _go(tile["id"]),
+    )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(f"{write.count(page * PAGE_SIZE + 1)}–{write.count(page * PAGE_SIZE + len(ids))} of "
-                   f"{write.count(len(targets))} that fit, of {write.count(ws.n_val)} · {write.plain(ws.name)}",
-                   width="content")
-        st.button("‹", key="page back", disabled=page == 0, on_click=_turn, args=(page - 1,), type="tertiary",
-                  help="earlier targets")
-        st.button("›", key="page on", disabled=page == pages - 1, on_click=_turn, args=(page + 1,), type="tertiary",
-                  help="later targets")
+        st.caption(
+            f"{write.count(page * PAGE_SIZE + 1)}–{write.count(page * PAGE_SIZE + len(ids))} of "
+            f"{write.count(len(targets))} that fit, of {write.count(ws.n_val)} · {write.plain(ws.name)}",
+            width="content",
+        )
+        st.button(
+            "‹",
+            key="page back",
+            disabled=page == 0,
+            on_click=_turn,
+            args=(page - 1,),
+            type="tertiary",
+            help="earlier targets",
+        )
+        st.button(
+            "›",
+            key="page on",
+            disabled=page == pages - 1,
+            on_click=_turn,
+            args=(page + 1,),
+            type="tertiary",
+            help="later targets",
+        )
         st.toggle("Wall", key=state.WALL)
 
 
@@ -167,8 +207,8 @@ def _trail(ws: Workspace, target: int) -> None:
     strip("looked at", data | {"pitch": 0}, on_pick=lambda tile: _go(tile["id"]))
 
 
-
 # -- the rows
+
 
 @st.cache_data(max_entries=500, show_spinner=False)
 def _rows(_ws, stamp, target, rankings, n, ends, explain, candidates):
@@ -177,26 +217,44 @@ def _rows(_ws, stamp, target, rankings, n, ends, explain, candidates):
 
 def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        ends = st.segmented_control("End", ("helpful", "harmful", "both"), default="helpful", required=True,
-                                    key=state.END, bind="query-params")
+        ends = st.segmented_control(
+            "End", ("helpful", "harmful", "both"), default="helpful", required=True, key=state.END, bind="query-params"
+        )
         explain, right, pools = "true", True, ("published", "true", "all")
         if ws.has_base:
             right = ws.base.prediction[target] == ws.val_labels[target]
             explain = st.segmented_control(
-                "Explain the class", ("true", "predicted"), default="true", required=True, key=state.EXPLAIN,
-                bind="query-params", disabled=bool(right),
+                "Explain the class",
+                ("true", "predicted"),
+                default="true",
+                required=True,
+                key=state.EXPLAIN,
+                bind="query-params",
+                disabled=bool(right),
                 help="Predicted: what made the models say it. Similarity rows look among images of that class; signed "
-                     "rows show what speaks against the true class. Where the prediction is right, both are one.")
+                "rows show what speaks against the true class. Where the prediction is right, both are one.",
+            )
             pools = ("published", "true", "predicted", "all")
         with st.popover("Rows", icon=":material/tune:"):
-            names = st.pills("Rankings", ws.rankings(), default=default_rankings(ws), selection_mode="multi",
-                             key=state.RANKINGS, bind="query-params")
+            names = st.pills(
+                "Rankings",
+                ws.rankings(),
+                default=default_rankings(ws),
+                selection_mode="multi",
+                key=state.RANKINGS,
+                bind="query-params",
+            )
             candidates = st.segmented_control(
-                "Candidates", pools, default="published", required=True, key=state.CANDIDATES, bind="query-params",
+                "Candidates",
+                pools,
+                default="published",
+                required=True,
+                key=state.CANDIDATES,
+                bind="query-params",
                 help="Which training images are ranked: as each method's authors did, only those with the target's "
-                     f"true {'or predicted ' if ws.has_base else ''}label, or all.")
-            shown = st.segmented_control("Tiles in a row", (10, 20, 40, 80), default=20, required=True,
-                                         key=state.TILES)
+                f"true {'or predicted ' if ws.has_base else ''}label, or all.",
+            )
+            shown = st.segmented_control("Tiles in a row", (10, 20, 40, 80), default=20, required=True, key=state.TILES)
             scores = st.toggle("Scores", key=state.SCORES, help="Each row has its own units: compare within a row.")
             planted = ws.planted and st.toggle("Show planted labels", key=state.PLANTED)
         bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
@@ -204,8 +262,16 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
         st.info("No ranking is chosen. Choose one or more under *Rows*.")
         return
     try:
-        rows = _rows(ws, look.stamp(ws), target, tuple(names), shown, ends, explain,
-                     None if candidates == "published" else candidates)
+        rows = _rows(
+            ws,
+            look.stamp(ws),
+            target,
+            tuple(names),
+            shown,
+            ends,
+            explain,
+            None if candidates == "published" else candidates,
+        )
     except UserError as error:
         st.error(write.sentence(error))
         return
@@ -221,15 +287,38 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
         state_of[state.IMAGE] = None
     image = state_of[state.IMAGE][1] if state_of.get(state.IMAGE) else None
     truth = _planted(ws, ws.fingerprint) if planted else None
-    strip("rows", strip_data(
-        ws, target, rows, atlas.atlas(ws, "train", places), places, k=k, shown=shown, cut_max=K_MAX, chosen=chosen,
-        selected=image, supports=measured.get("remove", {}), explain="true" if right else explain, scores=scores,
-        planted=truth, scale=atlas.scale(ws)),
-        on_pick=lambda tile: _select(target, tile["id"]), on_row=lambda row: _choose_row(row), on_cut=_move_cut)
+    strip(
+        "rows",
+        strip_data(
+            ws,
+            target,
+            rows,
+            atlas.atlas(ws, "train", places),
+            places,
+            k=k,
+            shown=shown,
+            cut_max=K_MAX,
+            chosen=chosen,
+            selected=image,
+            supports=measured.get("remove", {}),
+            explain="true" if right else explain,
+            scores=scores,
+            planted=truth,
+            scale=atlas.scale(ws),
+        ),
+        on_pick=lambda tile: _select(target, tile["id"]),
+        on_row=lambda row: _choose_row(row),
+        on_cut=_move_cut,
+    )
     if image is not None:
         _image_card(ws, target, image, rows, truth)
-        reach.draw(ws, image, list(dict.fromkeys(row.ranking for row in rows)),
-                   on_target=lambda target: _follow(target, image), on_image=lambda image: _select(target, image))
+        reach.draw(
+            ws,
+            image,
+            list(dict.fromkeys(row.ranking for row in rows)),
+            on_target=lambda target: _follow(target, image),
+            on_image=lambda image: _select(target, image),
+        )
     suspects.draw(ws, target, on_pick=lambda image: _select(target, image))
     _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, shown)
 
@@ -243,13 +332,20 @@ def _cut(ws: Workspace, target: int, names: list[str], rows, first) -> tuple[int
     row = _row_of(rows, chosen)
     if not ws.has_base:
         with st.popover("Retrain without these"):
-            look.train_first(ws, "What changes without these images shows beside models that had them all, and there "
-                                 "are none yet.")
+            look.train_first(
+                ws, "What changes without these images shows beside models that had them all, and there are none yet."
+            )
         return k, chosen
-    st.button("Retrain without these", key="retrain", type="primary", on_click=_retrain, args=(ws, target, row, k),
-              disabled=row is None,
-              help=f"Trains the classifier anew without the first {k} images of {chosen}, with five seeds, beside "
-                   "as many random images of the same classes.")
+    st.button(
+        "Retrain without these",
+        key="retrain",
+        type="primary",
+        on_click=_retrain,
+        args=(ws, target, row, k),
+        disabled=row is None,
+        help=f"Trains the classifier anew without the first {k} images of {chosen}, with five seeds, beside "
+        "as many random images of the same classes.",
+    )
     return k, chosen
 
 
@@ -288,12 +384,12 @@ def _image_card(ws: Workspace, target: int, image: int, rows, planted) -> None:
     """A training image: its given label, and its rank in each row."""
     ranks = [(row, rank_of(ws, row, target, image)) for row in rows if not row.undefined]
     with st.container(horizontal=True, vertical_alignment="top"):
-        st.html(image_html(ws, image, ranks, planted, atlas.picture(ws, "train", image), atlas.scale(ws, 112),
-                           target))
+        st.html(image_html(ws, image, ranks, planted, atlas.picture(ws, "train", image), atlas.scale(ws, 112), target))
         st.button("Close", key="close image", on_click=_select, args=(target, image), type="tertiary")
 
 
 # -- retraining
+
 
 def _retrain(ws: Workspace, target: int, row, k: int) -> None:
     try:
@@ -324,29 +420,47 @@ def _votes_of(ws: Workspace, target: int) -> None:
 
 # -- taking it away
 
+
 def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, shown) -> None:
     """The figure as a file, and the command lines that make the same."""
     figure = ["export", "figure", "--target", target, "--rankings", ",".join(names), "--top", shown, "--k", k]
-    for option, value, default in (("--ends", ends, "helpful"), ("--explain", explain, "true"),
-                                   ("--candidates", candidates, "published")):
+    for option, value, default in (
+        ("--ends", ends, "helpful"),
+        ("--explain", explain, "true"),
+        ("--candidates", candidates, "published"),
+    ):
         figure += [option, value] if value != default else []
     report = ["export", "report", *figure[2:], "--out", f"report-{target}.html"]
     figure += ["--out", f"lineup-{target}.png"]
     commands = [("This figure", figure)]
     row = _row_of(rows, chosen)
     if row and ws.has_base:
-        commands.append((f"Retraining without the first {k} of {chosen}",
-                         command.asking({"verb": "retrain", **backend.question(ws, target, row, k)})))
+        commands.append(
+            (
+                f"Retraining without the first {k} of {chosen}",
+                command.asking({"verb": "retrain", **backend.question(ws, target, row, k)}),
+            )
+        )
     commands.append(("The report", report))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ws.has_base:
-            st.page_link("pages/brittleness/page.py", label="Test it in Brittleness", icon=":material/science:",
-                         query_params={state.TARGET: str(target), state.CUT_RANKING: chosen, state.K: str(k)})
+            st.page_link(
+                "pages/brittleness/page.py",
+                label="Test it in Brittleness",
+                icon=":material/science:",
+                query_params={state.TARGET: str(target), state.CUT_RANKING: chosen, state.K: str(k)},
+            )
             st.page_link("pages/methods/page.py", label="How typical is this?", icon=":material/show_chart:")
         with st.popover("Export the figure", icon=":material/download:"):
             for ending in figures.FORMATS:
-                st.download_button(ending[1:].upper(), data=_encode(ws, target, rows, ending, k), on_click="ignore",
-                                   file_name=f"lineup-{target}{ending}", key=f"download {ending}", width="stretch")
+                st.download_button(
+                    ending[1:].upper(),
+                    data=_encode(ws, target, rows, ending, k),
+                    on_click="ignore",
+                    file_name=f"lineup-{target}{ending}",
+                    key=f"download {ending}",
+                    width="stretch",
+                )
         report_button(ws, target, rows=rows, k=k)
         with st.popover("Copy command", icon=":material/terminal:"):
             for words, ask in commands:

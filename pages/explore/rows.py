@@ -10,18 +10,39 @@ from pages.ui import format as write
 from pages.ui.strip import tiles
 
 
-def strip_data(ws: Workspace, target: int, rows: list[Row], atlas: dict, places: dict[int, int], *, k: int, shown: int,
-               cut_max: int, chosen: str, selected: int | None, supports: dict[str, dict], explain: str, scores: bool,
-               planted: np.ndarray | None, scale: int) -> dict:
+def strip_data(
+    ws: Workspace,
+    target: int,
+    rows: list[Row],
+    atlas: dict,
+    places: dict[int, int],
+    *,
+    k: int,
+    shown: int,
+    cut_max: int,
+    chosen: str,
+    selected: int | None,
+    supports: dict[str, dict],
+    explain: str,
+    scores: bool,
+    planted: np.ndarray | None,
+    scale: int,
+) -> dict:
     """The strip's data for `rows`. places: training image -> place in `atlas`; supports: ranking -> its measured
     support (backend.py); planted: original label of each training image, -1 where it was not changed, or None to hide.
     """
     columns = max([len(row.ids) for row in rows], default=0)
     return {
-        "layout": "rows", "of": target, "atlas": atlas, "scale": scale, "zoom": 5 if scale > 1 else 2, "axis": "rank",
+        "layout": "rows",
+        "of": target,
+        "atlas": atlas,
+        "scale": scale,
+        "zoom": 5 if scale > 1 else 2,
+        "axis": "rank",
         "rows": [_row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) for row in rows],
         "cut": {"k": k, "shown": columns, "max": cut_max} if columns else None,
-        "selected": selected, "footnote": footnote(ws),
+        "selected": selected,
+        "footnote": footnote(ws),
     }
 
 
@@ -31,10 +52,17 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
     words = "helpful" if row.sign > 0 else "harmful"
     if explain == "predicted":
         words = f"{'for' if row.sign > 0 else 'against'} {ws.classes[row.for_class]}"
-    drawn = {"id": row.id, "name": row.method, "short": row.ranking, "about": row.about, "sign": sign,
-             "sign_text": words, "chosen": row.ranking == chosen and row.end == "helpful",
-             "choose": f"Cut and retrain by {row.ranking}" if ws.has_base else f"Cut by {row.ranking}",
-             "label": f"{row.ranking}, {words}: {len(row.ids)} training images, best first"}
+    drawn = {
+        "id": row.id,
+        "name": row.method,
+        "short": row.ranking,
+        "about": row.about,
+        "sign": sign,
+        "sign_text": words,
+        "chosen": row.ranking == chosen and row.end == "helpful",
+        "choose": f"Cut and retrain by {row.ranking}" if ws.has_base else f"Cut by {row.ranking}",
+        "label": f"{row.ranking}, {words}: {len(row.ids)} training images, best first",
+    }
     if row.undefined:
         return drawn | {"tiles": [], "empty": row.undefined}
     notes = [f"{write.share(row.same, len(row.ids))} same class"]
@@ -49,9 +77,14 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
         "mix": [{"text": ws.classes[c], "count": n, "same": bool(c == label)} for c, n in row.mix],
         "notes": notes,
         **({"support": {"k": support["support"], "text": support_text(support, shown)}} if support else {}),
-        "tiles": tiles(places, row.ids, texts, flag=flags,
-                       mark=[f"≠ {ws.classes[given]}" if given != label else None for given in row.labels],
-                       score=[write.score(s) for s in row.scores] if scores and row.scores is not None else None),
+        "tiles": tiles(
+            places,
+            row.ids,
+            texts,
+            flag=flags,
+            mark=[f"≠ {ws.classes[given]}" if given != label else None for given in row.labels],
+            score=[write.score(s) for s in row.scores] if scores and row.scores is not None else None,
+        ),
     }
 
 
@@ -70,14 +103,27 @@ def wall_data(ws: Workspace, ids, atlas: dict, target: int, wall: bool, scale: i
     captions = [ws.classes[t] if s == t else f"{ws.classes[t]} → {ws.classes[s]}" for t, s in zip(true, said)]
     texts = [f"validation image {i}, {ws.classes[t]}" for i, t in zip(ids, true)]
     if ws.has_base:
-        texts = [f"{text}, predicted {ws.classes[s]} with {c:.2f}"
-                 for text, s, c in zip(texts, said, ws.base.confidence[ids])]
+        texts = [
+            f"{text}, predicted {ws.classes[s]} with {c:.2f}"
+            for text, s, c in zip(texts, said, ws.base.confidence[ids])
+        ]
     places = {int(i): at for at, i in enumerate(ids)}
     wrong = [caption if s != t else None for caption, t, s in zip(captions, true, said)]
-    return {"layout": "wall" if wall else "line", "atlas": atlas, "scale": scale, "zoom": 5 if scale > 1 else 2,
-            "pitch": 84, "selected": target,
-            "rows": [{"id": "targets", "label": "validation images",
-                      "tiles": tiles(places, ids, texts, caption=captions, mark=wrong)}]}
+    return {
+        "layout": "wall" if wall else "line",
+        "atlas": atlas,
+        "scale": scale,
+        "zoom": 5 if scale > 1 else 2,
+        "pitch": 84,
+        "selected": target,
+        "rows": [
+            {
+                "id": "targets",
+                "label": "validation images",
+                "tiles": tiles(places, ids, texts, caption=captions, mark=wrong),
+            }
+        ],
+    }
 
 
 def class_numbers(ws: Workspace, taken: str) -> dict[str, int]:
@@ -112,8 +158,7 @@ def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -
     if relabelled:
         name, best = relabelled
         start = f"{fact}. No removal tested changes that; with" if "remove" in supports else f"{fact}. With"
-        return (f"{start} the first {best['k']} images of {name} relabelled {_new_label(ws, target)}: "
-                f"{_outcome(best)}.")
+        return f"{start} the first {best['k']} images of {name} relabelled {_new_label(ws, target)}: {_outcome(best)}."
     return f"{fact}. No edit tested changes that." if supports else f"{fact}."
 
 
@@ -126,8 +171,11 @@ def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
     """(ranking, its support) that clearly flips with the fewest images, first where no seed tried resists, as the
     opening has it; else the smallest close call."""
     found = [item for item in supports.items() if item[1]["support"]]
-    return min(found, default=None, key=lambda item: (item[1]["close"], item[1]["wrong"] < item[1]["seeds"],
-                                                      item[1]["k"], -item[1]["votes"]))
+    return min(
+        found,
+        default=None,
+        key=lambda item: (item[1]["close"], item[1]["wrong"] < item[1]["seeds"], item[1]["k"], -item[1]["votes"]),
+    )
 
 
 def _outcome(support: dict) -> str:
@@ -145,6 +193,7 @@ def _new_label(ws: Workspace, target: int) -> str:
 
 # -- HTML; whatever comes from the workspace is escaped
 
+
 def card_html(ws: Workspace, target: int, supports: dict[str, dict[str, dict]], picture: str, scale: int) -> str:
     """The target: its picture, true label, prediction, confidence over the base models, and measured supports."""
     name = write.escape(ws.classes[ws.val_labels[target]])
@@ -155,7 +204,8 @@ def card_html(ws: Workspace, target: int, supports: dict[str, dict[str, dict]], 
     return (
         f'<div class="lu-card"><img src="{picture}" width="{scale * ws.val_images.shape[2]}" '
         f'alt="validation image {target}, {name}, enlarged"><div class="name">{name}</div>'
-        f'<div class="lu-faint">true label · validation image {target}</div>{said}{chips}</div>')
+        f'<div class="lu-faint">true label · validation image {target}</div>{said}{chips}</div>'
+    )
 
 
 def _said_html(ws: Workspace, target: int) -> str:
@@ -168,12 +218,15 @@ def _said_html(ws: Workspace, target: int) -> str:
     bars = "".join(
         f'<span class="{"true" if c == label else ""}">{write.escape(ws.classes[c])}</span>'
         f'<span class="bar {"true" if c == label else ""}"><span style="width:{100 * mean[c]:.0f}%"></span></span>'
-        f'<span class="value">{mean[c]:.2f}</span>' for c in classes)
+        f'<span class="value">{mean[c]:.2f}</span>'
+        for c in classes
+    )
     return (
         f"<div>predicted <b>{write.escape(ws.classes[said])}</b></div>"
         f'<div class="lu-bars" role="group" aria-label="mean confidence of {base.models} base models">{bars}</div>'
         f'<div class="lu-faint">right in {base.right[target]} of {base.models} base models · '
-        f'{base.status(target).replace("_", " ")}</div>')
+        f"{base.status(target).replace('_', ' ')}</div>"
+    )
 
 
 def _chips(title: str, supports: dict[str, dict]) -> str:
@@ -181,27 +234,41 @@ def _chips(title: str, supports: dict[str, dict]) -> str:
     if not supports:
         return ""
     found = sorted(supports.items(), key=lambda item: item[1]["support"] or 10**9)
-    chips = "".join(f'<span class="{"best" if support is found[0][1] and support["support"] else ""}">'
-                    f"{write.escape(ranking)}: {write.escape(support_text(support).removeprefix('support '))}</span>"
-                    for ranking, support in found)
+    chips = "".join(
+        f'<span class="{"best" if support is found[0][1] and support["support"] else ""}">'
+        f"{write.escape(ranking)}: {write.escape(support_text(support).removeprefix('support '))}</span>"
+        for ranking, support in found
+    )
     return f'<div class="lu-faint later">{write.escape(title)}</div><div class="lu-chips">{chips}</div>'
 
 
-def image_html(ws: Workspace, image: int, ranks: list[tuple[Row, int | None]], planted: np.ndarray | None, picture: str,
-               scale: int, target: int) -> str:
+def image_html(
+    ws: Workspace,
+    image: int,
+    ranks: list[tuple[Row, int | None]],
+    planted: np.ndarray | None,
+    picture: str,
+    scale: int,
+    target: int,
+) -> str:
     """A training image: its given label, where it comes from, and its rank in each row of the target. planted: as in
     `strip_data`."""
     given = write.escape(ws.classes[ws.train_labels[image]])
     note = "given label"
     if planted is not None and planted[image] >= 0:
         note += f"; a planted error, it was {write.escape(ws.classes[planted[image]])}"
-    lines = "".join(f"<tr><td>{write.escape(row.ranking)}{' (harmful)' if row.end == 'harmful' else ''}</td>"
-                    f"<td>{f'#{rank}' if rank else 'not in the first 128'}</td></tr>" for row, rank in ranks)
-    return (f'<div class="lu-image"><img src="{picture}" width="{scale * ws.train_images.shape[2]}" '
-            f'alt="training image {image}, {given}, enlarged"><div><div class="name">{given}</div>'
-            f'<div class="lu-faint">{note}</div><div>training image {image}</div>'
-            f'<div class="lu-faint">image {ws.train_index[image]} of the source data</div></div>'
-            f'<table><tr><td colspan="2" class="lu-faint">rank for target {target}</td></tr>{lines}</table></div>')
+    lines = "".join(
+        f"<tr><td>{write.escape(row.ranking)}{' (harmful)' if row.end == 'harmful' else ''}</td>"
+        f"<td>{f'#{rank}' if rank else 'not in the first 128'}</td></tr>"
+        for row, rank in ranks
+    )
+    return (
+        f'<div class="lu-image"><img src="{picture}" width="{scale * ws.train_images.shape[2]}" '
+        f'alt="training image {image}, {given}, enlarged"><div><div class="name">{given}</div>'
+        f'<div class="lu-faint">{note}</div><div>training image {image}</div>'
+        f'<div class="lu-faint">image {ws.train_index[image]} of the source data</div></div>'
+        f'<table><tr><td colspan="2" class="lu-faint">rank for target {target}</td></tr>{lines}</table></div>'
+    )
 
 
 def votes_html(groups: list[dict], message: str = "") -> str:
@@ -215,13 +282,16 @@ def _votes(group: dict) -> str:
     wrong = [vote["becomes"] for vote in done if vote["wrong"]]
     most = max(set(wrong), key=wrong.count) if wrong else None
     said = f"{write.escape(most)} in {wrong.count(most)} of {len(done)}" if most else f"unchanged in {len(done)}"
-    return (f"<span>{write.escape(group['name'])}</span>"
-            f'<span class="dots">{"".join(_dot(vote) for vote in group["votes"])}</span>'
-            f"<b>{said if done else 'waiting'}</b>")
+    return (
+        f"<span>{write.escape(group['name'])}</span>"
+        f'<span class="dots">{"".join(_dot(vote) for vote in group["votes"])}</span>'
+        f"<b>{said if done else 'waiting'}</b>"
+    )
 
 
 def _dot(vote: dict) -> str:
-    sign, kind = {"done": ("◆", "flipped") if vote["wrong"] else ("●", "kept"),
-                  "running": ("◐", "running")}.get(vote["state"], ("○", "lu-faint"))
+    sign, kind = {"done": ("◆", "flipped") if vote["wrong"] else ("●", "kept"), "running": ("◐", "running")}.get(
+        vote["state"], ("○", "lu-faint")
+    )
     words = write.escape(f"seed {vote['seed']}: {vote['becomes'] or vote['state']}")
     return f'<span class="{kind}" title="{words}" aria-label="{words}" role="img">{sign}</span>'

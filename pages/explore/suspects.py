@@ -35,10 +35,17 @@ def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
         if not found:
             return
         places = {one.image: at for at, one in enumerate(found)}
-        strip("suspects", strip_data(ws, found, atlas.atlas(ws, "train", places), places, atlas.scale(ws)),
-              on_pick=lambda tile: on_pick(tile["id"]))
-        if st.button("Send to the audit", key="audit suspects", type="primary",
-                     help="Makes a queue of these images, to look through one by one."):
+        strip(
+            "suspects",
+            strip_data(ws, found, atlas.atlas(ws, "train", places), places, atlas.scale(ws)),
+            on_pick=lambda tile: on_pick(tile["id"]),
+        )
+        if st.button(
+            "Send to the audit",
+            key="audit suspects",
+            type="primary",
+            help="Makes a queue of these images, to look through one by one.",
+        ):
             _send(ws, target, name, found)
 
 
@@ -73,16 +80,30 @@ def sentence(ws: Workspace, target: int, name: str, found: list[Suspect]) -> str
 def strip_data(ws: Workspace, found: list[Suspect], atlas: dict, places: dict[int, int], scale: int) -> dict:
     """The strip's data. places: training image -> place in `atlas`."""
     captions = [caption(ws, one) for one in found]
-    texts = [f"training image {one.image}, labelled {ws.classes[one.given]}, suspicion {write.count(one.place)} of "
-             f"{write.count(ws.n_train)}, named by {', '.join(one.rankings)}" for one in found]
+    texts = [
+        f"training image {one.image}, labelled {ws.classes[one.given]}, suspicion {write.count(one.place)} of "
+        f"{write.count(ws.n_train)}, named by {', '.join(one.rankings)}"
+        for one in found
+    ]
     marks = [text if one.suggestion != one.given else None for text, one in zip(captions, found)]
-    return {"layout": "line", "atlas": atlas, "scale": scale, "zoom": 5 if scale > 1 else 2, "pitch": 84,
-            "selected": None, "rows": [{"id": "suspects", "label": "suspects, the most suspicious first",
-                                        "tiles": tiles(places, [one.image for one in found], texts, caption=captions,
-                                                       mark=marks)}]}
+    return {
+        "layout": "line",
+        "atlas": atlas,
+        "scale": scale,
+        "zoom": 5 if scale > 1 else 2,
+        "pitch": 84,
+        "selected": None,
+        "rows": [
+            {
+                "id": "suspects",
+                "label": "suspects, the most suspicious first",
+                "tiles": tiles(places, [one.image for one in found], texts, caption=captions, mark=marks),
+            }
+        ],
+    }
 
 
 def caption(ws: Workspace, one: Suspect) -> str:
-    """"given → suggested", or the given label alone where the detector suggests no other."""
+    """ "given → suggested", or the given label alone where the detector suggests no other."""
     given = ws.classes[one.given]
     return given if one.suggestion == one.given else f"{given} → {ws.classes[one.suggestion]}"

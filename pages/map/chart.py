@@ -14,8 +14,10 @@ DRAWN = {"train": 10_000, "val": 2_000}
 COLOURS = ("#CC6677", "#6A5ACD", "#C9AF45", "#117733", "#56A9D6", "#882255", "#44AA99", "#999933", "#AA4499", "#8C8C8C")
 GREY = "#8C8C8C"
 #: of the names on the map, by whether the theme is dark
-NAMED = {False: {"font": {"size": 12, "color": "#111111"}, "bgcolor": "rgba(255,255,255,0.72)", "borderpad": 1},
-         True: {"font": {"size": 12, "color": "#fafafa"}, "bgcolor": "rgba(20,20,20,0.72)", "borderpad": 1}}
+NAMED = {
+    False: {"font": {"size": 12, "color": "#111111"}, "bgcolor": "rgba(255,255,255,0.72)", "borderpad": 1},
+    True: {"font": {"size": 12, "color": "#fafafa"}, "bgcolor": "rgba(20,20,20,0.72)", "borderpad": 1},
+}
 
 
 def drawn(n: int, most: int, keep=()) -> np.ndarray:
@@ -30,8 +32,17 @@ def by_class(ws: Workspace) -> bool:
     return len(ws.classes) <= len(COLOURS)
 
 
-def figure(ws: Workspace, found: Projection, target: int, ids: np.ndarray, harmful: bool, ranking: str,
-           label: int | None, val: bool, dark: bool = False) -> go.Figure:
+def figure(
+    ws: Workspace,
+    found: Projection,
+    target: int,
+    ids: np.ndarray,
+    harmful: bool,
+    ranking: str,
+    label: int | None,
+    val: bool,
+    dark: bool = False,
+) -> go.Figure:
     """Training images by class, or those of class `label` alone where there are too many classes; validation images if
     `val`; the training images `ids`, a ranking's first or, if `harmful`, most harmful; and the target. dark: the theme.
 
@@ -42,21 +53,44 @@ def figure(ws: Workspace, found: Projection, target: int, ids: np.ndarray, harmf
     if by_class(ws):
         groups = [(name, COLOURS[c], shown[given[shown] == c]) for c, name in enumerate(ws.classes)]
     else:
-        groups = [("other classes", GREY, shown[given[shown] != label]),
-                  (ws.classes[label], palette.HIGHLIGHT, np.flatnonzero(given == label)[: DRAWN["train"]])]
+        groups = [
+            ("other classes", GREY, shown[given[shown] != label]),
+            (ws.classes[label], palette.HIGHLIGHT, np.flatnonzero(given == label)[: DRAWN["train"]]),
+        ]
     for name, colour, points in groups:
         _points(chart, ws, train, points, "train", write.escape(name), {"color": colour, "size": 5, "opacity": 0.55})
     if val:
         points = drawn(ws.n_val, DRAWN["val"])
-        _points(chart, ws, np.asarray(found.val, np.float32), points, "val", "validation images",
-                {"color": GREY, "size": 5, "symbol": "diamond-open", "opacity": 0.8})
+        _points(
+            chart,
+            ws,
+            np.asarray(found.val, np.float32),
+            points,
+            "val",
+            "validation images",
+            {"color": GREY, "size": 5, "symbol": "diamond-open", "opacity": 0.8},
+        )
     if len(ids):
         colour = palette.HARMFUL if harmful else palette.HELPFUL
         which = "most harmful" if harmful else "first"
-        _points(chart, ws, train, ids, "train", f"{which} {len(ids)} of {write.escape(ranking)}",
-                {"color": "rgba(0,0,0,0)", "size": 12, "symbol": "square", "line": {"color": colour, "width": 2.5}})
-    _points(chart, ws, np.asarray(found.val, np.float32), np.array([target]), "val", f"target {target}",
-            {"color": palette.HIGHLIGHT, "size": 19, "symbol": "star", "line": {"color": "#000000", "width": 1.5}})
+        _points(
+            chart,
+            ws,
+            train,
+            ids,
+            "train",
+            f"{which} {len(ids)} of {write.escape(ranking)}",
+            {"color": "rgba(0,0,0,0)", "size": 12, "symbol": "square", "line": {"color": colour, "width": 2.5}},
+        )
+    _points(
+        chart,
+        ws,
+        np.asarray(found.val, np.float32),
+        np.array([target]),
+        "val",
+        f"target {target}",
+        {"color": palette.HIGHLIGHT, "size": 19, "symbol": "star", "line": {"color": "#000000", "width": 1.5}},
+    )
     if by_class(ws):
         for c, name in enumerate(ws.classes):
             of = train[given == c]
@@ -64,13 +98,19 @@ def figure(ws: Workspace, found: Projection, target: int, ids: np.ndarray, harmf
                 x, y = np.median(of, axis=0).tolist()
                 chart.add_annotation(x=x, y=y, text=f"<b>{write.escape(name)}</b>", showarrow=False, **NAMED[dark])
     x, y = np.asarray(found.val[target], float).tolist()
-    chart.add_annotation(x=x, y=y, text=f"target {target}", ax=45, ay=-55, arrowwidth=1.5, arrowcolor=GREY,
-                         **NAMED[dark])
+    chart.add_annotation(
+        x=x, y=y, text=f"target {target}", ax=45, ay=-55, arrowwidth=1.5, arrowcolor=GREY, **NAMED[dark]
+    )
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": None}
     chart.update_xaxes(**hidden)
     chart.update_yaxes(**hidden, scaleanchor="x")
-    chart.update_layout(height=640, margin={"l": 4, "r": 4, "t": 8, "b": 4}, dragmode="lasso", hovermode="closest",
-                        legend={"itemsizing": "constant", "y": 0.94})
+    chart.update_layout(
+        height=640,
+        margin={"l": 4, "r": 4, "t": 8, "b": 4},
+        dragmode="lasso",
+        hovermode="closest",
+        legend={"itemsizing": "constant", "y": 0.94},
+    )
     return chart
 
 
@@ -78,5 +118,12 @@ def _points(chart, ws, places, ids, split, name, marker) -> None:
     labels = ws.train_labels if split == "train" else ws.val_labels
     what = {"train": "training", "val": "validation"}[split]
     told = [[split, int(one), f"{what} image {one}, {write.escape(ws.classes[labels[one]])}"] for one in ids]
-    chart.add_scattergl(x=places[ids, 0], y=places[ids, 1], mode="markers", name=name, marker=marker, customdata=told,
-                        hovertemplate="%{customdata[2]}<extra></extra>")
+    chart.add_scattergl(
+        x=places[ids, 0],
+        y=places[ids, 1],
+        mode="markers",
+        name=name,
+        marker=marker,
+        customdata=told,
+        hovertemplate="%{customdata[2]}<extra></extra>",
+    )

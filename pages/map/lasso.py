@@ -45,8 +45,9 @@ def _shapes(selection) -> list[np.ndarray]:
     return shapes
 
 
-def draw(ws: Workspace, found: Projection, selection, on_image: Callable[[int], None],
-         on_target: Callable[[int], None]) -> None:
+def draw(
+    ws: Workspace, found: Projection, selection, on_image: Callable[[int], None], on_target: Callable[[int], None]
+) -> None:
     """The set that a selection of the chart makes, if it does. on_image(training image) and on_target(validation image)
     are called where one is chosen."""
     train, val = chosen(ws, found, selection)
@@ -58,17 +59,35 @@ def draw(ws: Workspace, found: Projection, selection, on_image: Callable[[int], 
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         few = 0 < len(train) <= HANDED
         why = None if few else f"Takes 1 to {write.count(HANDED)} training images."
-        if ws.has_base and st.button("To Brittleness, as a removal set", key="set to brittleness", type="primary",
-                                     icon=":material/science:", disabled=not few, help=why):
+        if ws.has_base and st.button(
+            "To Brittleness, as a removal set",
+            key="set to brittleness",
+            type="primary",
+            icon=":material/science:",
+            disabled=not few,
+            help=why,
+        ):
             ids = words.numbers(train.tolist()).replace("–", "-")
-            st.switch_page("pages/brittleness/page.py", query_params={  # the target goes along
-                state.TEST: "chosen images", state.KIND: "remove", state.IDS: ids})
-        if detectors.names(ws) and st.button("To the audit", key="set to audit", icon=":material/policy:",
-                                             disabled=not few, help=why):
+            st.switch_page(
+                "pages/brittleness/page.py",
+                query_params={  # the target goes along
+                    state.TEST: "chosen images",
+                    state.KIND: "remove",
+                    state.IDS: ids,
+                },
+            )
+        if detectors.names(ws) and st.button(
+            "To the audit", key="set to audit", icon=":material/policy:", disabled=not few, help=why
+        ):
             _audit(ws, train)
         # not a link: the target looked at would go along in place of the link's own
-        st.button(f"Validation image {near[0]} in Explore", key="set to explore", icon=":material/arrow_forward:",
-                  on_click=on_target, args=(int(near[0]),))
+        st.button(
+            f"Validation image {near[0]} in Explore",
+            key="set to explore",
+            icon=":material/arrow_forward:",
+            on_click=on_target,
+            args=(int(near[0]),),
+        )
     for ids, split, pick in ((train, "train", on_image), (val, "val", on_target)):
         if len(ids):
             _strip(ws, ids, split, pick)
@@ -77,12 +96,16 @@ def draw(ws: Workspace, found: Projection, selection, on_image: Callable[[int], 
 
 
 def set_text(ws: Workspace, train: np.ndarray, val: np.ndarray) -> str:
-    """"31 training images (30 Coat, 1 Shirt) and 4 validation images"."""
+    """ "31 training images (30 Coat, 1 Shirt) and 4 validation images"."""
     classes, counts = np.unique(ws.train_labels[train], return_counts=True)
-    mix = ", ".join(f"{write.count(n)} {ws.classes[c]}"
-                    for c, n in sorted(zip(classes, counts), key=lambda one: -one[1]))
-    parts = [f"{write.count(len(ids))} {what} image{'s' * (len(ids) != 1)}{more}"
-             for ids, what, more in ((train, "training", f" ({mix})"), (val, "validation", "")) if len(ids)]
+    mix = ", ".join(
+        f"{write.count(n)} {ws.classes[c]}" for c, n in sorted(zip(classes, counts), key=lambda one: -one[1])
+    )
+    parts = [
+        f"{write.count(len(ids))} {what} image{'s' * (len(ids) != 1)}{more}"
+        for ids, what, more in ((train, "training", f" ({mix})"), (val, "validation", ""))
+        if len(ids)
+    ]
     return " and ".join(parts)
 
 
@@ -98,13 +121,30 @@ def _strip(ws: Workspace, ids: np.ndarray, split: str, pick: Callable[[int], Non
     labels = ws.train_labels if split == "train" else ws.val_labels
     first = ids[:SHOWN]
     texts = [f"{what} image {one}, {ws.classes[labels[one]]}" for one in first]
-    strip(f"set {split}", {
-        "layout": "line", "atlas": atlas.atlas(ws, split, first), "scale": atlas.scale(ws),
-        "zoom": 5 if atlas.scale(ws) > 1 else 2, "pitch": 76, "selected": None,
-        "rows": [{"id": split, "label": f"{what} images of the set",
-                  "tiles": tiles({int(one): at for at, one in enumerate(first)}, first, texts,
-                                 caption=[ws.classes[labels[one]] for one in first])}]},
-        on_pick=lambda tile: pick(tile["id"]))
+    strip(
+        f"set {split}",
+        {
+            "layout": "line",
+            "atlas": atlas.atlas(ws, split, first),
+            "scale": atlas.scale(ws),
+            "zoom": 5 if atlas.scale(ws) > 1 else 2,
+            "pitch": 76,
+            "selected": None,
+            "rows": [
+                {
+                    "id": split,
+                    "label": f"{what} images of the set",
+                    "tiles": tiles(
+                        {int(one): at for at, one in enumerate(first)},
+                        first,
+                        texts,
+                        caption=[ws.classes[labels[one]] for one in first],
+                    ),
+                }
+            ],
+        },
+        on_pick=lambda tile: pick(tile["id"]),
+    )
     more = f"The first {SHOWN} of {write.count(len(ids))}" if len(ids) > SHOWN else f"All {len(ids)}"
     opens = "its lineup" if split == "val" else "its card in Explore"
     st.caption(write.plain(f"{more} {what} images; click one to see {opens}."))

@@ -43,35 +43,68 @@ def main() -> None:
     except UserError as error:
         st.error(write.sentence(error))
         return
-    st.caption("Draw a lasso or a box on the map: the images in it are a set, to be removed in Brittleness, looked "
-               "through in the audit, or explored.")
+    st.caption(
+        "Draw a lasso or a box on the map: the images in it are a set, to be removed in Brittleness, looked "
+        "through in the audit, or explored."
+    )
     picked = st.plotly_chart(
-        _figure(ws, found, look.stamp(ws), name, target, tuple(ids.tolist()), end == "harmful", ranking, label, val,
-                st.context.theme.type == "dark"),
-        key="map", on_select="rerun", selection_mode=("points", "box", "lasso"), config=PICTURE, theme="streamlit",
+        _figure(
+            ws,
+            found,
+            look.stamp(ws),
+            name,
+            target,
+            tuple(ids.tolist()),
+            end == "harmful",
+            ranking,
+            label,
+            val,
+            st.context.theme.type == "dark",
+        ),
+        key="map",
+        on_select="rerun",
+        selection_mode=("points", "box", "lasso"),
+        config=PICTURE,
+        theme="streamlit",
         alt=f"Map of the {name} features: training images by class, target {target} as a star, the first {len(ids)} of "
-            f"{ranking} as squares; the strip below has them in order")
+        f"{ranking} as squares; the strip below has them in order",
+    )
     st.caption(write.plain(words.made(ws, found)))
-    lasso.draw(ws, found, picked.selection if picked else None, on_target=_go,
-               on_image=lambda image: _card(target, image))
+    lasso.draw(
+        ws, found, picked.selection if picked else None, on_target=_go, on_image=lambda image: _card(target, image)
+    )
     _influencers(ws, target, ranking, end, ids)
     with st.container(horizontal=True, gap="small"):
-        st.download_button("Map as CSV", data=lambda: words.to_csv(ws, found), file_name=f"map-{name}.csv",
-                           on_click="ignore", icon=":material/download:")
+        st.download_button(
+            "Map as CSV",
+            data=lambda: words.to_csv(ws, found),
+            file_name=f"map-{name}.csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(command.line(ws, *build, "--method", found.about["method"]), language="bash", wrap_lines=True)
 
 
 # -- what is looked at
 
+
 def _start(ws: Workspace, names: list[str]) -> None:
     """Sets what the address leaves open, and says what in it cannot be had."""
     first, wrong = _opening(ws, look.stamp(ws)), []
     usual = default_rankings(ws)
-    values = {state.TARGET: first.target if first else 0, state.K: first.k if first else 10,
-              state.CUT_RANKING: first.ranking if first else usual[0] if usual else "random", state.FEATURES: names[0]}
-    checks = {state.TARGET: ws.check_target, state.K: _check_k, state.CUT_RANKING: ws.ranking,
-              state.FEATURES: ws.feature}
+    values = {
+        state.TARGET: first.target if first else 0,
+        state.K: first.k if first else 10,
+        state.CUT_RANKING: first.ranking if first else usual[0] if usual else "random",
+        state.FEATURES: names[0],
+    }
+    checks = {
+        state.TARGET: ws.check_target,
+        state.K: _check_k,
+        state.CUT_RANKING: ws.ranking,
+        state.FEATURES: ws.feature,
+    }
     for name, value in values.items():
         if name in state_of and not (name == state.K and state_of[name] > K_MAX):
             continue
@@ -103,12 +136,18 @@ def _controls(ws: Workspace, names: list[str]):
         k = st.number_input("First k", 1, K_MAX, key=state.K, bind="query-params", width=120)
         ranking = st.selectbox("of", controls.rankings(ws), key=state.CUT_RANKING, bind="query-params", width=190)
         signed = ws.ranking(ranking).signed
-        end = st.segmented_control("End", ("helpful", "harmful"), default="helpful", required=True, key=state.MAP_END,
-                                   disabled=not signed)
+        end = st.segmented_control(
+            "End", ("helpful", "harmful"), default="helpful", required=True, key=state.MAP_END, disabled=not signed
+        )
         label = None
         if not chart.by_class(ws):
-            label = st.selectbox("Class", range(len(ws.classes)), int(ws.val_labels[target]), width=190,
-                                 format_func=lambda c: ws.classes[c])
+            label = st.selectbox(
+                "Class",
+                range(len(ws.classes)),
+                int(ws.val_labels[target]),
+                width=190,
+                format_func=lambda c: ws.classes[c],
+            )
         val = st.toggle("Validation images", True, key=state.MAP_VAL)
     return name, target, ranking, k, end if signed else "helpful", label, val
 
@@ -128,13 +167,30 @@ def _influencers(ws: Workspace, target: int, ranking: str, end: str, ids: np.nda
     given, label = ws.train_labels[ids], ws.val_labels[target]
     texts = [f"training image {one}, {ws.classes[c]}" for one, c in zip(ids, given)]
     marks = [f"≠ {ws.classes[c]}" if c != label else None for c in given]
-    strip("influencers", {
-        "layout": "rows", "of": target, "atlas": atlas.atlas(ws, "train", ids), "scale": atlas.scale(ws, 42),
-        "zoom": 5 if atlas.scale(ws) > 1 else 2, "pitch": 62, "selected": None,
-        "rows": [{"id": "influencers", "name": ranking, "sign": "-" if end == "harmful" else "+", "sign_text": end,
-                  "label": f"the first {len(ids)} of {ranking}", "tiles": tiles(places, ids, texts, mark=marks),
-                  "notes": [f"for target {target}", ws.classes[label]]}]},
-        on_pick=lambda tile: _card(target, tile["id"]))
+    strip(
+        "influencers",
+        {
+            "layout": "rows",
+            "of": target,
+            "atlas": atlas.atlas(ws, "train", ids),
+            "scale": atlas.scale(ws, 42),
+            "zoom": 5 if atlas.scale(ws) > 1 else 2,
+            "pitch": 62,
+            "selected": None,
+            "rows": [
+                {
+                    "id": "influencers",
+                    "name": ranking,
+                    "sign": "-" if end == "harmful" else "+",
+                    "sign_text": end,
+                    "label": f"the first {len(ids)} of {ranking}",
+                    "tiles": tiles(places, ids, texts, mark=marks),
+                    "notes": [f"for target {target}", ws.classes[label]],
+                }
+            ],
+        },
+        on_pick=lambda tile: _card(target, tile["id"]),
+    )
 
 
 def _card(target: int, image: int) -> None:

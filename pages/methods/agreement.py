@@ -15,10 +15,12 @@ from pages.ui import format as write
 from pages.ui.strip import strip
 
 NAMES = {"jaccard": "Jaccard of the first k", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}
-HELP = {"jaccard": "Of the images that either has among its first k, the share that both have.",
-        "rbo": "Overlap of the first d images, for every d, the first ones weighing most.",
-        "spearman": "Correlation of the places in both, over the images that either has among its first k. It is below "
-                    "0 where what is first in one is far down in the other; two random orders are well below 0."}
+HELP = {
+    "jaccard": "Of the images that either has among its first k, the share that both have.",
+    "rbo": "Overlap of the first d images, for every d, the first ones weighing most.",
+    "spearman": "Correlation of the places in both, over the images that either has among its first k. It is below "
+    "0 where what is first in one is far down in the other; two random orders are well below 0.",
+}
 SHOWN = 60  # targets
 COMPARE = ["evaluate", "agreement"]
 state_of = st.session_state
@@ -45,15 +47,30 @@ def _compared(ws: Workspace) -> None:
         return
     told = _summary(found, look.stamp(ws))
     n = write.count(len(found.targets))
-    st.caption(write.plain(
-        f"Each ranking as published, its first {found.k} training images, on {n} targets; means, with "
-        "95 % bootstrap intervals over targets. Similarity and random rank images of the target's class "
-        "only, so that with others they can share no more than these choose of it."))
-    measure = st.segmented_control("Measure", list(NAMES), default="jaccard", required=True, key=state.MEASURE,
-                                   bind="query-params", format_func=NAMES.get, label_visibility="collapsed")
+    st.caption(
+        write.plain(
+            f"Each ranking as published, its first {found.k} training images, on {n} targets; means, with "
+            "95 % bootstrap intervals over targets. Similarity and random rank images of the target's class "
+            "only, so that with others they can share no more than these choose of it."
+        )
+    )
+    measure = st.segmented_control(
+        "Measure",
+        list(NAMES),
+        default="jaccard",
+        required=True,
+        key=state.MEASURE,
+        bind="query-params",
+        format_func=NAMES.get,
+        label_visibility="collapsed",
+    )
     st.caption(write.plain(HELP[measure]))
-    st.plotly_chart(_matrix(told, measure), key="agreement matrix", config={"displayModeBar": False},
-                    alt=f"{NAMES[measure]} of every two rankings; the table below has the numbers")
+    st.plotly_chart(
+        _matrix(told, measure),
+        key="agreement matrix",
+        config={"displayModeBar": False},
+        alt=f"{NAMES[measure]} of every two rankings; the table below has the numbers",
+    )
     st.html(pairs_html(told))
     st.caption(f"Whose labels the first {told['k']} of each carry, as shares of them.")
     st.html(classes_html(told))
@@ -76,17 +93,35 @@ def _matrix(told: dict, measure: str) -> go.Figure:
     names = list(told["pairs"])
     cells = [[told["pairs"][a].get(b, {}).get(measure) for b in names] for a in names]
     values = [[one and one["mean"] for one in row] for row in cells]
-    hover = [[f"{a} and {b}: {_text(one)}" if one else "" for b, one in zip(names, row)]
-             for a, row in zip(names, cells)]
+    hover = [
+        [f"{a} and {b}: {_text(one)}" if one else "" for b, one in zip(names, row)] for a, row in zip(names, cells)
+    ]
     shown = [[f"{one['mean']:.2f}" if one and one["mean"] is not None else "" for one in row] for row in cells]
     low = -1 if measure == "spearman" else 0
-    chart = go.Figure(go.Heatmap(
-        z=values, x=names, y=names, text=shown, texttemplate="%{text}", customdata=hover, zmin=low, zmax=1, xgap=2,
-        ygap=2, hovertemplate="%{customdata}<extra></extra>", colorscale="RdBu" if low else "Blues",
-        colorbar={"thickness": 10, "len": 0.9}))
-    chart.update_layout(height=110 + 46 * len(names), width=220 + 90 * len(names),
-                        margin={"l": 8, "r": 8, "t": 8, "b": 8}, xaxis={"showgrid": False},
-                        yaxis={"autorange": "reversed", "showgrid": False})
+    chart = go.Figure(
+        go.Heatmap(
+            z=values,
+            x=names,
+            y=names,
+            text=shown,
+            texttemplate="%{text}",
+            customdata=hover,
+            zmin=low,
+            zmax=1,
+            xgap=2,
+            ygap=2,
+            hovertemplate="%{customdata}<extra></extra>",
+            colorscale="RdBu" if low else "Blues",
+            colorbar={"thickness": 10, "len": 0.9},
+        )
+    )
+    chart.update_layout(
+        height=110 + 46 * len(names),
+        width=220 + 90 * len(names),
+        margin={"l": 8, "r": 8, "t": 8, "b": 8},
+        xaxis={"showgrid": False},
+        yaxis={"autorange": "reversed", "showgrid": False},
+    )
     return chart
 
 
@@ -101,19 +136,27 @@ def pairs_html(told: dict) -> str:
     heads = "".join(f'<th class="n">{name}</th><th>95 %</th>' for name in NAMES.values())
     names, body = list(told["pairs"]), ""
     for at, a in enumerate(names):
-        for b in names[at + 1:]:
+        for b in names[at + 1 :]:
             cells = "".join(_cells(told["pairs"][a][b][measure]) for measure in NAMES)
-            body += (f"<tr><td>{words.swatch(a)}{write.escape(a)}</td><td>{words.swatch(b)}{write.escape(b)}</td>"
-                     f"{cells}</tr>")
+            body += (
+                f"<tr><td>{words.swatch(a)}{write.escape(a)}</td><td>{words.swatch(b)}{write.escape(b)}</td>"
+                f"{cells}</tr>"
+            )
     return words.framed(f"<tr><th>ranking</th><th>and</th>{heads}</tr>", body)
 
 
 def classes_html(told: dict) -> str:
     """What share of each ranking's first images carry the target's class, and another."""
-    body = "".join(f"<tr><td>{words.swatch(name)}{write.escape(name)}</td>{_cells(one['same_class'])}"
-                   f"{_cells(one['cross_class'])}</tr>" for name, one in told["rankings"].items())
-    return words.framed('<tr><th>ranking</th><th class="n">of the target\'s class</th><th>95 %</th>'
-                        '<th class="n">of another</th><th>95 %</th></tr>', body)
+    body = "".join(
+        f"<tr><td>{words.swatch(name)}{write.escape(name)}</td>{_cells(one['same_class'])}"
+        f"{_cells(one['cross_class'])}</tr>"
+        for name, one in told["rankings"].items()
+    )
+    return words.framed(
+        '<tr><th>ranking</th><th class="n">of the target\'s class</th><th>95 %</th>'
+        '<th class="n">of another</th><th>95 %</th></tr>',
+        body,
+    )
 
 
 def _cells(one: dict) -> str:
@@ -126,12 +169,16 @@ def _cells(one: dict) -> str:
 
 def _take_away(ws: Workspace, told: dict, measure: str) -> None:
     with st.container(horizontal=True, gap="small"):
-        st.download_button("Table as CSV", data=to_csv(told), file_name="agreement.csv", on_click="ignore",
-                           icon=":material/download:")
+        st.download_button(
+            "Table as CSV", data=to_csv(told), file_name="agreement.csv", on_click="ignore", icon=":material/download:"
+        )
         figures.popover(ws, "agreement", measure=measure)
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, *COMPARE, "--rankings", ",".join(told["pairs"]), "--k", told["k"]),
-                    language="bash", wrap_lines=True)
+            st.code(
+                command.line(ws, *COMPARE, "--rankings", ",".join(told["pairs"]), "--k", told["k"]),
+                language="bash",
+                wrap_lines=True,
+            )
 
 
 def to_csv(told: dict) -> str:
@@ -141,7 +188,7 @@ def to_csv(told: dict) -> str:
     writer.writerow(["a", "b", "measure", "mean", "low", "high", "targets", "k", "p"])
     names = list(told["pairs"])
     for at, a in enumerate(names):
-        for b in names[at + 1:]:
+        for b in names[at + 1 :]:
             for measure, one in told["pairs"][a][b].items():
                 writer.writerow([a, b, measure, one["mean"], *(one["ci"] or ("", "")), one["n"], told["k"], told["p"]])
     return out.getvalue()

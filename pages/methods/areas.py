@@ -15,8 +15,15 @@ def read(ws: Workspace, measurement, answer: dict) -> dict[str, dict]:
     come in."""
     store = Store.of(ws)
     try:
-        return _read(ws, store, measurement, answer, measurement.PART, look.stamp(ws),
-                     (store.stamp_of_supports(), store.newest_job()))
+        return _read(
+            ws,
+            store,
+            measurement,
+            answer,
+            measurement.PART,
+            look.stamp(ws),
+            (store.stamp_of_supports(), store.newest_job()),
+        )
     finally:
         store.close()
 
@@ -34,15 +41,20 @@ def row(worth: dict, kind: str, name: str) -> dict:
 
 def heads(worth: dict) -> str:
     """Two columns a kind."""
-    return "".join(f'<th class="n first" title="{words.AUC}">{TITLES[kind]}</th><th title="{words.CI}">95 %</th>'
-                   for kind in worth)
+    return "".join(
+        f'<th class="n first" title="{words.AUC}">{TITLES[kind]}</th><th title="{words.CI}">95 %</th>' for kind in worth
+    )
 
 
 def cells(worth: dict, name: str) -> str:
     """A ranking's cells of `heads`."""
     found = (row(worth, kind, name) for kind in worth)
-    return "".join(f'<td class="n first"><b>{one["auc"]:.2f}</b></td><td>{words.interval(one["auc_ci"])}</td>' if one
-                   else '<td class="n first">–</td><td></td>' for one in found)
+    return "".join(
+        f'<td class="n first"><b>{one["auc"]:.2f}</b></td><td>{words.interval(one["auc_ci"])}</td>'
+        if one
+        else '<td class="n first">–</td><td></td>'
+        for one in found
+    )
 
 
 def csv_heads() -> list[str]:
@@ -52,12 +64,19 @@ def csv_heads() -> list[str]:
 def csv_cells(worth: dict, name: str) -> list:
     """A ranking's cells of `csv_heads`."""
     found = [row(worth, kind, name) for kind in TITLES]
-    return [value for one in found
-            for value in (one.get("auc", ""), *(one.get("auc_ci") or ("", "")), one.get("n", ""))]
+    return [
+        value for one in found for value in (one.get("auc", ""), *(one.get("auc_ci") or ("", "")), one.get("n", ""))
+    ]
 
 
 def bars(middles: list[float], ends: list) -> dict:
     """Plotly's error bars of intervals (low, high), or None, around `middles`."""
     kept = [end or (middle, middle) for middle, end in zip(middles, ends)]
-    return {"type": "data", "symmetric": False, "array": [high - middle for middle, (_, high) in zip(middles, kept)],
-            "arrayminus": [middle - low for middle, (low, _) in zip(middles, kept)], "width": 4, "thickness": 1.2}
+    return {
+        "type": "data",
+        "symmetric": False,
+        "array": [high - middle for middle, (_, high) in zip(middles, kept)],
+        "arrayminus": [middle - low for middle, (low, _) in zip(middles, kept)],
+        "width": 4,
+        "thickness": 1.2,
+    }

@@ -21,11 +21,18 @@ def form(ws: Workspace, found: studies.Study) -> None:
     if not most:
         st.info("No validation image is read right by nine of ten base models: a study has nothing to flip here.")
         return
-    targets = st.number_input("Targets, drawn at random", 1, most, min(TARGETS, most), key=state.STUDY_TARGETS,
-                              help="Stable ones; for repairs those that at most 1 of 10 base models reads right. A "
-                              "larger study holds the smaller one: its first targets are the same.")
-    rankings = st.pills("Rankings", ws.rankings(), default=default_rankings(ws), selection_mode="multi",
-                        key=state.STUDY_RANKINGS)
+    targets = st.number_input(
+        "Targets, drawn at random",
+        1,
+        most,
+        min(TARGETS, most),
+        key=state.STUDY_TARGETS,
+        help="Stable ones; for repairs those that at most 1 of 10 base models reads right. A "
+        "larger study holds the smaller one: its first targets are the same.",
+    )
+    rankings = st.pills(
+        "Rankings", ws.rankings(), default=default_rankings(ws), selection_mode="multi", key=state.STUDY_RANKINGS
+    )
     kinds = st.pills("Kinds of support", KINDS, default=EDITS, selection_mode="multi", key=state.STUDY_KINDS)
     draw = random_wrong if "repair" in kinds else random_stable
     try:
@@ -37,10 +44,30 @@ def form(ws: Workspace, found: studies.Study) -> None:
         st.caption(write.sentence(error))
         return
     st.caption(write.plain(words.study_cost(cost)))
-    st.button("Start the study", key="start study", type="primary", on_click=_start, args=(ws, spec),
-              disabled=cost.known == cost.searches or bool(found.job and found.job.open))
-    st.code(command.line(ws, "study", "--targets", targets, "--rankings", ",".join(rankings), "--kinds",
-                         ",".join(kinds), "--protocol", found.protocol), language="bash", wrap_lines=True)
+    st.button(
+        "Start the study",
+        key="start study",
+        type="primary",
+        on_click=_start,
+        args=(ws, spec),
+        disabled=cost.known == cost.searches or bool(found.job and found.job.open),
+    )
+    st.code(
+        command.line(
+            ws,
+            "study",
+            "--targets",
+            targets,
+            "--rankings",
+            ",".join(rankings),
+            "--kinds",
+            ",".join(kinds),
+            "--protocol",
+            found.protocol,
+        ),
+        language="bash",
+        wrap_lines=True,
+    )
 
 
 def _start(ws: Workspace, spec: dict) -> None:
@@ -72,7 +99,11 @@ def progress(ws: Workspace, found: studies.Study, picked: bool) -> None:
         st.progress(job.done / job.total if job.total else 0.0, write.plain(words.study_progress(job, ahead)))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             controls.buttons(ws, job, "study")
-            st.page_link("pages/brittleness/page.py", label="Watch it in Brittleness", icon=":material/monitoring:",
-                         query_params={"job": str(number)})
+            st.page_link(
+                "pages/brittleness/page.py",
+                label="Watch it in Brittleness",
+                icon=":material/monitoring:",
+                query_params={"job": str(number)},
+            )
 
     draw()

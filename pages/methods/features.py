@@ -15,9 +15,11 @@ from pages.ui import atlas, command, figures, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 
-ABOUT = ("What rankings by likeness in each feature set are worth. esvm: an exemplar SVM; l2, cosine: nearest first; "
-         "ridge: the inner product, whitened, as influence in a linear model; signed: cosine, with images of other "
-         "classes as harmful, a heuristic.")
+ABOUT = (
+    "What rankings by likeness in each feature set are worth. esvm: an exemplar SVM; l2, cosine: nearest first; "
+    "ridge: the inner product, whitened, as influence in a linear model; signed: cosine, with images of other "
+    "classes as harmful, a heuristic."
+)
 TARGETS = 3
 NEAREST = 12
 #: values of a feature set beyond which it is not looked through for neighbours while somebody waits
@@ -43,8 +45,13 @@ def draw(ws: Workspace) -> None:
         st.html(table_html(rows))
         _caption(rows, lds, supports)
         with st.container(horizontal=True, gap="small"):
-            st.download_button("Table as CSV", data=to_csv(rows), file_name="features.csv", on_click="ignore",
-                               icon=":material/download:")
+            st.download_button(
+                "Table as CSV",
+                data=to_csv(rows),
+                file_name="features.csv",
+                on_click="ignore",
+                icon=":material/download:",
+            )
             figures.popover(ws, "features")
         _neighbours(ws)
     except UserError as error:
@@ -59,18 +66,26 @@ def _shown(rows: list[dict], key: str) -> list[str]:
 def table_html(rows: list[dict]) -> str:
     """A row for each feature set; a column for each method that was measured in any."""
     scored, searched = _shown(rows, "lds"), _shown(rows, "auc")
-    groups = "".join(f'<th colspan="{len(methods)}" class="group">{title}</th>'
-                     for title, methods in (("LDS (95 %)", scored), ("removal AUC (95 %)", searched)) if methods)
+    groups = "".join(
+        f'<th colspan="{len(methods)}" class="group">{title}</th>'
+        for title, methods in (("LDS (95 %)", scored), ("removal AUC (95 %)", searched))
+        if methods
+    )
     heads = "".join(f'<th class="first">{method}</th>' for method in [*scored, *searched])
     body = ""
     for row in rows:
         accuracy = "–" if row["knn_accuracy"] is None else write.percent(row["knn_accuracy"])
-        body += (f'<tr><td>{write.escape(row["features"])}</td><td class="n">{row["dim"] or "–"}</td>'
-                 f'<td class="n">{build_text(row["seconds"])}</td><td class="n"><b>{accuracy}</b></td>')
+        body += (
+            f'<tr><td>{write.escape(row["features"])}</td><td class="n">{row["dim"] or "–"}</td>'
+            f'<td class="n">{build_text(row["seconds"])}</td><td class="n"><b>{accuracy}</b></td>'
+        )
         body += "".join(_cell(row["lds"].get(method), "lds", "ci", 3) for method in scored)
         body += "".join(_cell(row["auc"].get(method), "auc", "auc_ci", 2) for method in searched) + "</tr>"
-    return words.framed(f'<tr><th colspan="4"></th>{groups}</tr><tr><th>features</th><th class="n">dimensions</th>'
-                        f'<th class="n">training</th><th class="n">kNN accuracy</th>{heads}</tr>', body)
+    return words.framed(
+        f'<tr><th colspan="4"></th>{groups}</tr><tr><th>features</th><th class="n">dimensions</th>'
+        f'<th class="n">training</th><th class="n">kNN accuracy</th>{heads}</tr>',
+        body,
+    )
 
 
 def _cell(one: dict | None, key: str, ci: str, digits: int) -> str:
@@ -100,13 +115,22 @@ def to_csv(rows: list[dict]) -> str:
     for row in rows:
         for method in METHODS:
             scored, searched = row["lds"].get(method, {}), row["auc"].get(method, {})
-            writer.writerow([*(row[key] for key in about), method, scored.get("lds"),
-                             *(scored.get("ci") or ("", "")), searched.get("auc"),
-                             *(searched.get("auc_ci") or ("", "")), searched.get("n")])
+            writer.writerow(
+                [
+                    *(row[key] for key in about),
+                    method,
+                    scored.get("lds"),
+                    *(scored.get("ci") or ("", "")),
+                    searched.get("auc"),
+                    *(searched.get("auc_ci") or ("", "")),
+                    searched.get("n"),
+                ]
+            )
     return out.getvalue()
 
 
 # -- what they take for alike
+
 
 def _neighbours(ws: Workspace) -> None:
     """A few targets, and the nearest training images of any class in every feature set."""
@@ -142,18 +166,37 @@ def _one(ws: Workspace, target: int, names: list[str]) -> None:
         given = ws.train_labels[ids]
         texts = [f"training image {image}, {ws.classes[c]}" for image, c in zip(ids, given)]
         marks = [f"≠ {ws.classes[c]}" if c != label else None for c in given]
-        rows.append({"id": name, "name": name, "label": f"nearest in {name}, nearest first",
-                     "notes": [f"{write.share(int((given == label).sum()), len(ids))} same class"],
-                     "tiles": tiles(places, ids, texts, mark=marks)})
+        rows.append(
+            {
+                "id": name,
+                "name": name,
+                "label": f"nearest in {name}, nearest first",
+                "notes": [f"{write.share(int((given == label).sum()), len(ids))} same class"],
+                "tiles": tiles(places, ids, texts, mark=marks),
+            }
+        )
     scale, name = atlas.scale(ws), write.escape(ws.classes[label])
     with st.container(horizontal=True, vertical_alignment="top", gap="small"):
-        st.html(f'<div class="lu-card"><img src="{atlas.picture(ws, "val", target)}" '
-                f'width="{scale * ws.val_images.shape[2]}" alt="validation image {target}, {name}">'
-                f'<div class="name">{name}</div><div class="lu-faint">validation image {target}</div></div>', width=150)
+        st.html(
+            f'<div class="lu-card"><img src="{atlas.picture(ws, "val", target)}" '
+            f'width="{scale * ws.val_images.shape[2]}" alt="validation image {target}, {name}">'
+            f'<div class="name">{name}</div><div class="lu-faint">validation image {target}</div></div>',
+            width=150,
+        )
         with st.container():
-            strip(f"neighbours {target}", {"layout": "rows", "of": target, "rows": rows, "selected": None,
-                                           "atlas": atlas.atlas(ws, "train", shown), "scale": scale,
-                                           "zoom": 5 if scale > 1 else 2}, on_pick=lambda tile: _go(target))
+            strip(
+                f"neighbours {target}",
+                {
+                    "layout": "rows",
+                    "of": target,
+                    "rows": rows,
+                    "selected": None,
+                    "atlas": atlas.atlas(ws, "train", shown),
+                    "scale": scale,
+                    "zoom": 5 if scale > 1 else 2,
+                },
+                on_pick=lambda tile: _go(target),
+            )
 
 
 @st.cache_data(max_entries=200, show_spinner=False)

@@ -6,8 +6,16 @@ from pages.methods import agreement, algorithms, calibration, checks, compute, c
 from pages.ui import look, state
 from pages.ui.figures import report_button
 
-TABS = {"supports": supports.draw, "agreement": agreement.draw, "calibration": calibration.draw, "cost": cost.draw,
-        "compute": compute.draw, "features": features.draw, "algorithms": algorithms.draw, "checks": checks.draw}
+TABS = {
+    "supports": supports.draw,
+    "agreement": agreement.draw,
+    "calibration": calibration.draw,
+    "cost": cost.draw,
+    "compute": compute.draw,
+    "features": features.draw,
+    "algorithms": algorithms.draw,
+    "checks": checks.draw,
+}
 state_of = st.session_state
 
 
@@ -19,8 +27,15 @@ def main() -> None:
     tab = next(iter(TABS))
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         if len(TABS) > 1:
-            tab = st.segmented_control("Methods", list(TABS), default=tab, required=True, key=state.TAB,
-                                       bind="query-params", label_visibility="collapsed")
+            tab = st.segmented_control(
+                "Methods",
+                list(TABS),
+                default=tab,
+                required=True,
+                key=state.TAB,
+                bind="query-params",
+                label_visibility="collapsed",
+            )
         report_button(ws, next(reversed(state_of.get(state.TRAIL, [])), None))  # of the target looked at last
     TABS[tab](ws)
 

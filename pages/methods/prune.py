@@ -22,22 +22,34 @@ def section(ws: Workspace, store: Store) -> None:
     st.markdown("##### Pruning: which training images can be spared?")
     known = _known(ws, store)
     job = next((job for job in store.open_jobs() if job.spec["verb"] == "prune"), None)
-    st.caption(write.plain(
-        "Drop the share of the training images that matters least by a ranking, and train anew. A good ranking loses "
-        "less than dropping as many random images of the same classes."))
+    st.caption(
+        write.plain(
+            "Drop the share of the training images that matters least by a ranking, and train anew. A good ranking loses "
+            "less than dropping as many random images of the same classes."
+        )
+    )
     if job:
         _progress(ws, job)
     if known:
-        st.plotly_chart(_chart(known), key="prune", config={"displayModeBar": False},
-                        alt="accuracy against the share of images dropped; the table below has the numbers")
+        st.plotly_chart(
+            _chart(known),
+            key="prune",
+            config={"displayModeBar": False},
+            alt="accuracy against the share of images dropped; the table below has the numbers",
+        )
         st.caption(write.plain(_made(ws, known)))
         st.html(table_html(known))
     elif not job:
         st.caption("Nothing has been pruned here yet.")
     with st.container(horizontal=True, gap="small"):
         if known:
-            st.download_button("Pruning as CSV", data=to_csv(known), file_name="prune.csv", on_click="ignore",
-                               icon=":material/download:")
+            st.download_button(
+                "Pruning as CSV",
+                data=to_csv(known),
+                file_name="prune.csv",
+                on_click="ignore",
+                icon=":material/download:",
+            )
         with st.popover("Prune", icon=":material/content_cut:"):
             _form(ws, job)
 
@@ -54,10 +66,12 @@ def _known(ws: Workspace, store: Store) -> list[dict]:
 
 def _form(ws: Workspace, job: Job | None) -> None:
     names = default_rankings(ws)
-    ranking = st.selectbox("Ranking", ws.rankings(), index=ws.rankings().index(names[0]) if names else 0,
-                           key=state.PRUNE_RANKING)
-    shares = st.pills("Percent dropped", range(10, 100, 10), default=prune.SHARES, selection_mode="multi",
-                      key=state.PRUNE_SHARES)
+    ranking = st.selectbox(
+        "Ranking", ws.rankings(), index=ws.rankings().index(names[0]) if names else 0, key=state.PRUNE_RANKING
+    )
+    shares = st.pills(
+        "Percent dropped", range(10, 100, 10), default=prune.SHARES, selection_mode="multi", key=state.PRUNE_SHARES
+    )
     seeds = st.number_input("Seeds", 1, 20, len(jobs.SEEDS), key=state.PRUNE_SEEDS)
     try:
         spec = questions.prune_spec(ws, ranking, shares, range(seeds))
@@ -65,10 +79,16 @@ def _form(ws: Workspace, job: Job | None) -> None:
         st.caption(write.sentence(error))
         return
     st.caption(f"{jobs.total(spec) - 1} trainings, in the background; those that are known are not repeated.")
-    st.button("Start pruning", key="start pruning", type="primary", on_click=_start, args=(ws, spec),
-              disabled=job is not None)
-    st.code(command.line(ws, "prune", "--ranking", ranking, "--shares", ",".join(map(str, spec["shares"])), "--seeds",
-                         seeds), language="bash", wrap_lines=True)
+    st.button(
+        "Start pruning", key="start pruning", type="primary", on_click=_start, args=(ws, spec), disabled=job is not None
+    )
+    st.code(
+        command.line(
+            ws, "prune", "--ranking", ranking, "--shares", ",".join(map(str, spec["shares"])), "--seeds", seeds
+        ),
+        language="bash",
+        wrap_lines=True,
+    )
 
 
 def _start(ws: Workspace, spec: dict) -> None:
@@ -92,8 +112,9 @@ def _progress(ws: Workspace, job: Job) -> None:
             st.error(write.sentence(error))
         done = f"{now.done} of {now.total}" if now.total else "waiting for the runner"
         st.progress(now.done / now.total if now.total else 0.0, write.plain(f"Job {now.id}, {now.what}: {done}."))
-        st.button("Cancel", key="cancel pruning", on_click=jobs.cancel, args=(ws, now.id),
-                  disabled=now.state == "cancelling")
+        st.button(
+            "Cancel", key="cancel pruning", on_click=jobs.cancel, args=(ws, now.id), disabled=now.state == "cancelling"
+        )
 
     draw()
 
@@ -110,45 +131,70 @@ def _chart(known: list[dict]) -> go.Figure:
             ends = [row[part]["ci"] or (row[part]["mean"],) * 2 for row in rows]
             name = found["ranking"] if part == "pruned" else f"random, classes of {found['ranking']}"
             chart.add_scatter(
-                x=[row["share"] + aside for row in rows], y=means, name=name, mode="lines+markers",
+                x=[row["share"] + aside for row in rows],
+                y=means,
+                name=name,
+                mode="lines+markers",
                 customdata=[row["share"] for row in rows],
                 line={"color": colour, "dash": dash, "width": 2.5 if part == "pruned" else 1.5},
                 marker={"symbol": symbol, "size": 8, "color": colour},
-                error_y={"type": "data", "symmetric": False, "thickness": 1.2, "width": 3, "color": colour,
-                         "array": [high - mean for (_, high), mean in zip(ends, means)],
-                         "arrayminus": [mean - low for (low, _), mean in zip(ends, means)]},
-                hovertemplate=name + ": %{y:.1%} with %{customdata} % dropped<extra></extra>")
+                error_y={
+                    "type": "data",
+                    "symmetric": False,
+                    "thickness": 1.2,
+                    "width": 3,
+                    "color": colour,
+                    "array": [high - mean for (_, high), mean in zip(ends, means)],
+                    "arrayminus": [mean - low for (low, _), mean in zip(ends, means)],
+                },
+                hovertemplate=name + ": %{y:.1%} with %{customdata} % dropped<extra></extra>",
+            )
     most = max(row["share"] for found in known for row in found["shares"])
-    chart.update_layout(height=360, margin={"l": 8, "r": 8, "t": 48, "b": 8}, legend={"orientation": "h", "y": 1.16},
-                        xaxis={"title": "training images dropped, %", "range": [-2, most + 5]},
-                        yaxis={"title": "accuracy", "tickformat": ".0%"})
+    chart.update_layout(
+        height=360,
+        margin={"l": 8, "r": 8, "t": 48, "b": 8},
+        legend={"orientation": "h", "y": 1.16},
+        xaxis={"title": "training images dropped, %", "range": [-2, most + 5]},
+        yaxis={"title": "accuracy", "tickformat": ".0%"},
+    )
     return chart
 
 
 def _made(ws: Workspace, known: list[dict]) -> str:
     seeds = sorted({len(found["seeds"]) for found in known})
-    kept = ("Influence is read from one half of the validation images, accuracy measured on the other "
-            f"({known[0]['targets']}); of a signed ranking it is the mean absolute score, of a similarity the mean "
-            "place among a target's candidates. It adds up single images: of sets it says nothing.")
+    kept = (
+        "Influence is read from one half of the validation images, accuracy measured on the other "
+        f"({known[0]['targets']}); of a signed ranking it is the mean absolute score, of a similarity the mean "
+        "place among a target's candidates. It adds up single images: of sets it says nothing."
+    )
     planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
     made = f"Recipe {known[0]['recipe']} {known[0]['recipe_hash']}, {' or '.join(map(str, seeds))} seeds a point"
-    return (f"{made}, each with a random draw of its own; intervals are 95 % over seeds, not over validation images. "
-            f"{kept}{planted}")
+    return (
+        f"{made}, each with a random draw of its own; intervals are 95 % over seeds, not over validation images. "
+        f"{kept}{planted}"
+    )
 
 
 def table_html(known: list[dict]) -> str:
     """A row for each ranking and share."""
-    head = "".join(f'<th class="n">{name}</th>' for name in ("", "dropped", "images", "accuracy", "95 %", "random",
-                                                             "95 %", "difference", "95 %"))
+    head = "".join(
+        f'<th class="n">{name}</th>'
+        for name in ("", "dropped", "images", "accuracy", "95 %", "random", "95 %", "difference", "95 %")
+    )
     body = ""
     for found in known:
         name = f"{words.swatch(found['ranking'])}{write.escape(found['ranking'])}"
-        body += (f'<tr><td>{name}</td><td class="n">nothing</td><td class="n">0</td>{_cells(found["full"])}'
-                 + "<td></td>" * 4 + "</tr>")
+        body += (
+            f'<tr><td>{name}</td><td class="n">nothing</td><td class="n">0</td>{_cells(found["full"])}'
+            + "<td></td>" * 4
+            + "</tr>"
+        )
         for row in found["shares"]:
             cells = "".join(_cells(row[part], part == "difference") for part in PARTS)
-            body += (f'<tr><td></td><td class="n">{row["share"]} %</td><td class="n">{write.count(row["k"])}</td>'
-                     f"{cells}</tr>")
+            body += (
+                f'<tr><td></td><td class="n">{row["share"]} %</td><td class="n">{write.count(row["k"])}</td>'
+                f"{cells}</tr>"
+            )
     return words.framed(f"<tr>{head}</tr>", body)
 
 

@@ -17,8 +17,12 @@ from pages.ui import format as write
 from pages.ui.strip import strip
 
 #: the chart's one button: the picture as a file, drawn by the browser
-PICTURE = {"modeBarButtons": [["toImage"]], "displayModeBar": True, "displaylogo": False,
-           "toImageButtonOptions": {"format": "svg", "filename": "support-cdfs"}}
+PICTURE = {
+    "modeBarButtons": [["toImage"]],
+    "displayModeBar": True,
+    "displaylogo": False,
+    "toImageButtonOptions": {"format": "svg", "filename": "support-cdfs"},
+}
 UNSTABLE = {True: "24 trainings did not settle them", False: "fresh seeds changed a verdict"}  # by: adaptive?
 SHOWN = 8  # rankings, beyond which they are chosen
 UNDER_WAY = 20  # studies whose progress is looked at, at most
@@ -33,8 +37,12 @@ def draw(ws: Workspace) -> None:
     except UserError as error:
         st.error(write.sentence(error))
         return
-    st.header("How few training images decide a prediction?" if found.tables or not lds else
-              "How well does a ranking foretell what retraining does?", anchor=False)
+    st.header(
+        "How few training images decide a prediction?"
+        if found.tables or not lds
+        else "How well does a ranking foretell what retraining does?",
+        anchor=False,
+    )
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
     if not found.tables:
@@ -45,16 +53,28 @@ def draw(ws: Workspace) -> None:
         st.info("No ranking is chosen. Choose one or more.")
         return
     measured = _measured(found, found.version)
-    st.caption(write.plain(
-        "A support is the shortest tested prefix of a ranking whose removal (or relabelling) flips a target. The curve "
-        "is the share of targets flipped by k: the higher, the better the ranking finds the images that matter."
-        + (" A repair removes the most harmful images until a target that is wrong is right: other targets, a curve of "
-           "its own." if "repair" in found.tables else "")))
+    st.caption(
+        write.plain(
+            "A support is the shortest tested prefix of a ranking whose removal (or relabelling) flips a target. The curve "
+            "is the share of targets flipped by k: the higher, the better the ranking finds the images that matter."
+            + (
+                " A repair removes the most harmful images until a target that is wrong is right: other targets, a curve of "
+                "its own."
+                if "repair" in found.tables
+                else ""
+            )
+        )
+    )
     selected = state_of.get("cdfs")
     asking.progress(ws, found, bool(selected and selected.selection.points))
-    picked = st.plotly_chart(_figure(found, found.version), key="cdfs", on_select="rerun",
-                             selection_mode=("points", "box"), config=PICTURE,
-                             alt="support curves of each ranking; the table below has their numbers")
+    picked = st.plotly_chart(
+        _figure(found, found.version),
+        key="cdfs",
+        on_select="rerun",
+        selection_mode=("points", "box"),
+        config=PICTURE,
+        alt="support curves of each ranking; the table below has their numbers",
+    )
     _caption(ws, found, measured, lds)
     _table(measured, lds, found.k_max)
     note = words.few(measured)
@@ -73,6 +93,7 @@ def draw(ws: Workspace) -> None:
 
 # -- reading; cached so that the chart is the same object, or a selection in it would be lost
 
+
 def _study(ws: Workspace) -> studies.Study:
     """Of the protocol that is chosen, where there is a choice. Read anew when an answer or a study has come in, or the
     study under way has come further."""
@@ -89,8 +110,14 @@ def _study(ws: Workspace) -> studies.Study:
     if len(some) < 2:
         return found[some[0] if some else usual_protocol(ws)]
     chosen = st.segmented_control(
-        "Protocol", some, required=True, key=state.STUDY_PROTOCOL, bind="query-params", default=some[0],
-        help="How a support was searched for; README has what each does. Studies of different protocols stand apart.")
+        "Protocol",
+        some,
+        required=True,
+        key=state.STUDY_PROTOCOL,
+        bind="query-params",
+        default=some[0],
+        help="How a support was searched for; README has what each does. Studies of different protocols stand apart.",
+    )
     return found[chosen]
 
 
@@ -124,24 +151,32 @@ def _figure(_found, version: str):
 
 # -- drawing
 
+
 def _no_study(ws: Workspace, found: studies.Study, lds: dict | None) -> None:
     """What is known without a study: LDS, if there is any; and how to get one."""
     if lds:
-        st.caption(write.plain(
-            "LDS, the linear datamodeling score: the rank correlation of how sure models are that were trained on "
-            "random halves of the images, with how sure they should be by a ranking's scores, averaged over targets."))
+        st.caption(
+            write.plain(
+                "LDS, the linear datamodeling score: the rank correlation of how sure models are that were trained on "
+                "random halves of the images, with how sure they should be by a ranking's scores, averaged over targets."
+            )
+        )
         st.html(words.table_html({}, lds, found.k_max))
         st.caption(write.plain(words.lds_made(lds)))
         _take_away(ws, found, {}, lds)
     if ws.has_base:
-        st.info("No study has been made in this workspace yet. Ask for one here; the curves appear as its searches "
-                "finish.")
+        st.info(
+            "No study has been made in this workspace yet. Ask for one here; the curves appear as its searches finish."
+        )
         asking.form(ws, found)
         _further(ws)
         return
     with st.container(width=760):
-        look.train_first(ws, "Support curves compare rankings by how few images change a prediction, and no model has "
-                             "been trained here yet.")
+        look.train_first(
+            ws,
+            "Support curves compare rankings by how few images change a prediction, and no model has "
+            "been trained here yet.",
+        )
 
 
 def _further(ws: Workspace) -> None:
@@ -166,8 +201,9 @@ def _table(measured: dict, lds: dict | None, k_max: int) -> None:
     kept = lds and {**lds, "rankings": {name: one for name, one in scored.items() if name in studied}}
     st.html(words.table_html(measured, kept, k_max))
     if others:
-        with st.expander(f"LDS of {len(others)} more ranking{'s' * (len(others) > 1)}, whose supports were not "
-                         "studied here"):
+        with st.expander(
+            f"LDS of {len(others)} more ranking{'s' * (len(others) > 1)}, whose supports were not studied here"
+        ):
             st.html(words.table_html({}, {**lds, "rankings": others}, k_max))
 
 
@@ -175,9 +211,11 @@ def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | No
     recipe = recipes.get(ws.recipe)
     lines = [". ".join(words.counts(kind, measured[kind]["rankings"]) for kind in measured) + "."]
     fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if found.protocol == "default" else ""
-    lines.append(f"Recipe {recipe.name} {recipe.hash}; protocol {found.protocol}, K = {found.k_max}; seeds {SEEDS[0]} "
-                 f"to {SEEDS[-1]}{fresh}. Each method as published: similarity and random rank images of "
-                 f"the target's class only. Open markers are unstable: {UNSTABLE[found.protocol == 'adaptive']}.")
+    lines.append(
+        f"Recipe {recipe.name} {recipe.hash}; protocol {found.protocol}, K = {found.k_max}; seeds {SEEDS[0]} "
+        f"to {SEEDS[-1]}{fresh}. Each method as published: similarity and random rank images of "
+        f"the target's class only. Open markers are unstable: {UNSTABLE[found.protocol == 'adaptive']}."
+    )
     if lds:
         lines.append(words.lds_made(lds))
     if ws.planted:
@@ -187,15 +225,29 @@ def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | No
 
 def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | None) -> None:
     recipe = recipes.get(ws.recipe)
-    about = {"K": found.k_max, "protocol": found.protocol, "recipe": recipe.name, "recipe_hash": recipe.hash,
-             "planted_errors": ws.planted}
+    about = {
+        "K": found.k_max,
+        "protocol": found.protocol,
+        "recipe": recipe.name,
+        "recipe_hash": recipe.hash,
+        "planted_errors": ws.planted,
+    }
     with st.container(horizontal=True, gap="small"):
-        st.download_button("Table as CSV", data=words.to_csv(measured, lds, about),
-                           file_name="supports.csv" if measured else "lds.csv", on_click="ignore",
-                           icon=":material/download:")
+        st.download_button(
+            "Table as CSV",
+            data=words.to_csv(measured, lds, about),
+            file_name="supports.csv" if measured else "lds.csv",
+            on_click="ignore",
+            icon=":material/download:",
+        )
         if measured:
-            st.download_button("Curves as CSV", data=words.curves_csv(found, about), file_name="support-cdfs.csv",
-                               on_click="ignore", icon=":material/download:")
+            st.download_button(
+                "Curves as CSV",
+                data=words.curves_csv(found, about),
+                file_name="support-cdfs.csv",
+                on_click="ignore",
+                icon=":material/download:",
+            )
         if measured:
             figures.popover(ws, "supports", **words.of_study(found))
         with st.popover("Copy command", icon=":material/terminal:"):
@@ -219,12 +271,21 @@ def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:
             kind = st.segmented_control("Kind", list(found.tables), default=next(iter(found.tables)), required=True)
             ranking = st.selectbox("Ranking", list(found.tables[kind]), width=190)
             statuses = OF_REPAIR if kind == "repair" else STATUSES
-            outcomes = {status: [target for target, one in found.tables[kind][ranking].items()
-                                 if studies.status_of(one) == status] for status in statuses}
+            outcomes = {
+                status: [
+                    target for target, one in found.tables[kind][ranking].items() if studies.status_of(one) == status
+                ]
+                for status in statuses
+            }
             first = next((status for status in statuses if outcomes[status]), statuses[0])
-            status = st.segmented_control("Outcome", statuses, default=first, required=True,
-                                          key=f"outcome {kind} {ranking}",
-                                          format_func=lambda s: f"{s.replace('_', ' ')} {len(outcomes[s])}")
+            status = st.segmented_control(
+                "Outcome",
+                statuses,
+                default=first,
+                required=True,
+                key=f"outcome {kind} {ranking}",
+                format_func=lambda s: f"{s.replace('_', ' ')} {len(outcomes[s])}",
+            )
         rows = [(kind, ranking, target) for target in outcomes[status]]
         st.caption("Choose one to see its lineup, or click a step or draw a box in the chart.")
     if not rows:

@@ -25,7 +25,7 @@ def _start(ws: Workspace, words: list[str]) -> None:
 def under_way(ws: Workspace, words: list[str]) -> bool:
     """Shows a measurement that was started here, and how the last one went where that was not well; True while it
     runs."""
-    last = next((one for one in background.commands(ws) if one.words[:len(words)] == words), None)
+    last = next((one for one in background.commands(ws) if one.words[: len(words)] == words), None)
     if last is None or last.state == "done":
         return False
     if not last.open:

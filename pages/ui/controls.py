@@ -5,8 +5,10 @@ import streamlit as st
 from attribution import UserError, Workspace, jobs
 from pages.ui import state
 
-PAUSE = ("Starts nothing more, and frees the machine once the trainings under way are through: they are finished and "
-         "kept. Resumed, it goes on where it was.")
+PAUSE = (
+    "Starts nothing more, and frees the machine once the trainings under way are through: they are finished and "
+    "kept. Resumed, it goes on where it was."
+)
 CANCEL = "Stops at once, trainings under way included. What is done is kept: asked again, it goes on from there."
 
 
@@ -33,8 +35,15 @@ def buttons(ws: Workspace, job, name: str = "", kind: str = "secondary") -> None
 
 
 def _button(ws, job, label, verb, name, kind, about, off=False):
-    st.button(label, key=f"{label.lower()} {name}".strip(), type=kind, help=about, disabled=off, on_click=_do,
-              args=(verb, ws, job.id))
+    st.button(
+        label,
+        key=f"{label.lower()} {name}".strip(),
+        type=kind,
+        help=about,
+        disabled=off,
+        on_click=_do,
+        args=(verb, ws, job.id),
+    )
 
 
 def _do(verb, ws: Workspace, number: int) -> None:

@@ -19,16 +19,28 @@ def popover(ws: Workspace, what: str, **options) -> None:
 @st.fragment
 def _popover(ws, what, options) -> None:
     with st.popover("Figure", icon=":material/image:"):
-        width = st.segmented_control("Width", list(charts.WIDTHS), default="double", required=True,
-                                     key=f"width {what}", format_func=WORDS.get)
+        width = st.segmented_control(
+            "Width", list(charts.WIDTHS), default="double", required=True, key=f"width {what}", format_func=WORDS.get
+        )
         with st.container(horizontal=True, gap="small"):
             for ending in charts.FORMATS:
-                st.download_button(ending[1:].upper(), data=_drawn(ws, what, ending, width, options), on_click="ignore",
-                                   file_name=f"{what}{ending}", key=f"figure {what} {ending}")
-        words = [word for name, value in options.items()
-                 for word in (f"--{name}", value if isinstance(value, str) else ",".join(value))]
-        st.code(command.line(ws, "export", "figure", "--what", what, *words, "--width", width, "--out", f"{what}.pdf"),
-                language="bash", wrap_lines=True)
+                st.download_button(
+                    ending[1:].upper(),
+                    data=_drawn(ws, what, ending, width, options),
+                    on_click="ignore",
+                    file_name=f"{what}{ending}",
+                    key=f"figure {what} {ending}",
+                )
+        words = [
+            word
+            for name, value in options.items()
+            for word in (f"--{name}", value if isinstance(value, str) else ",".join(value))
+        ]
+        st.code(
+            command.line(ws, "export", "figure", "--what", what, *words, "--width", width, "--out", f"{what}.pdf"),
+            language="bash",
+            wrap_lines=True,
+        )
 
 
 def _drawn(ws, what, ending, width, options):
@@ -45,6 +57,7 @@ def _drawn(ws, what, ending, width, options):
 def report_button(ws: Workspace, target: int | None, **options) -> None:
     """The report about a target and the workspace; None: the target that the workspace opens with. options: as
     `report.build`."""
+
     def make():
         store = Store.of(ws)
         try:
@@ -54,7 +67,14 @@ def report_button(ws: Workspace, target: int | None, **options) -> None:
 
     name = "report.html" if target is None else f"report-{target}.html"
     about = "" if target is None else f" of target {target}"
-    st.download_button("Report", data=make, file_name=name, mime="text/html", on_click="ignore", key="report",
-                       icon=":material/description:",
-                       help=f"One HTML file that opens anywhere: the lineup{about}, every verdict on it, curves and "
-                            "tables of Methods, and where all of it comes from.")
+    st.download_button(
+        "Report",
+        data=make,
+        file_name=name,
+        mime="text/html",
+        on_click="ignore",
+        key="report",
+        icon=":material/description:",
+        help=f"One HTML file that opens anywhere: the lineup{about}, every verdict on it, curves and "
+        "tables of Methods, and where all of it comes from.",
+    )

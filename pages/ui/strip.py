@@ -49,12 +49,20 @@ def component(name: str):
 _component = component("strip")
 
 
-def strip(key: str, data: dict, on_pick: Callable | None = None, on_row: Callable | None = None,
-          on_cut: Callable | None = None) -> None:
+def strip(
+    key: str,
+    data: dict,
+    on_pick: Callable | None = None,
+    on_row: Callable | None = None,
+    on_cut: Callable | None = None,
+) -> None:
     """Draws `data`; see above. key: unique on the page."""
     handlers = {"pick": on_pick, "row": on_row, "cut": on_cut}
-    _component(key=key, data=data, **{f"on_{event}_change": _handler(key, event, handler)
-                                      for event, handler in handlers.items()})
+    _component(
+        key=key,
+        data=data,
+        **{f"on_{event}_change": _handler(key, event, handler) for event, handler in handlers.items()},
+    )
 
 
 def _handler(key: str, event: str, handler: Callable | None) -> Callable:

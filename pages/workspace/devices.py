@@ -49,14 +49,20 @@ def told(at_work: dict | None, expected: dict, store: Store) -> str:
     queued = states.count("queued")
     if at_work:
         workers = sum(int(row["workers"].split()[0]) for row in at_work["devices"])
-        said = (f"A runner is at work ({at_work['executor']}): {_n(len(store.live()), 'training')} under way, "
-                f"{_n(workers, 'worker')}; {_n(len(states) - queued, 'job')} begun, {write.count(queued)} queued.")
+        said = (
+            f"A runner is at work ({at_work['executor']}): {_n(len(store.live()), 'training')} under way, "
+            f"{_n(workers, 'worker')}; {_n(len(states) - queued, 'job')} begun, {write.count(queued)} queued."
+        )
     elif states:
-        said = (f"No runner is at work ({expected['executor']}), and {_n(len(states), 'job')} not done; the next "
-                "retraining that is asked for starts one, as does python -m attribution runner.")
+        said = (
+            f"No runner is at work ({expected['executor']}), and {_n(len(states), 'job')} not done; the next "
+            "retraining that is asked for starts one, as does python -m attribution runner."
+        )
     else:
-        said = (f"No runner is at work, and nothing is queued; one starts by itself when a retraining is asked for "
-                f"({expected['executor']}).")
+        said = (
+            f"No runner is at work, and nothing is queued; one starts by itself when a retraining is asked for "
+            f"({expected['executor']})."
+        )
     log = store.folder / "runner.log"
     return f"{said} Its log is {log}." if log.exists() else said
 

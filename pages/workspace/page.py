@@ -31,8 +31,12 @@ def main() -> None:
     st.header(write.plain(ws.name), anchor=False)
     data = ws.manifest["dataset"]
     planted = f", {ws.planted} planted errors" if ws.planted else ""
-    st.caption(write.plain(f"{data['name']}: {write.count(ws.n_train)} training and {write.count(ws.n_val)} validation "
-                           f"images, {len(ws.classes)} classes{planted}; fingerprint {ws.fingerprint[:12]}; {ws.path}"))
+    st.caption(
+        write.plain(
+            f"{data['name']}: {write.count(ws.n_train)} training and {write.count(ws.n_val)} validation "
+            f"images, {len(ws.classes)} classes{planted}; fingerprint {ws.fingerprint[:12]}; {ws.path}"
+        )
+    )
     for warning in words.warnings(ws):
         st.warning(write.sentence(warning), icon=":material/warning:")
     _under_way(ws)
@@ -74,6 +78,7 @@ def _loaded(ws: Workspace) -> None:
 
 # -- commands under way
 
+
 def _under_way(ws: Workspace) -> None:
     """What this page started: its progress, its outcome, and a way to stop it. Draws the page anew when one ends."""
     found = background.commands(ws)[:5]
@@ -110,13 +115,16 @@ def _start(ws: Workspace, asked: list[str]) -> None:
 
 # -- bringing
 
+
 def _bring(ws: Workspace) -> None:
     st.markdown("##### Bring a ranking")
     path = st.text_input("File or folder on this machine", key=state.IMPORT_PATH, placeholder="~/trak/scores.npy")
     if not path:
-        st.caption("Scores of traker, Datamodels, kronfluence, captum, dattri, quanda, Feldman and Zhang, top-k lists, "
-                   "or a Parquet table of target, train, rank and score. The file is read, never executed, and checked "
-                   "against these images first.")
+        st.caption(
+            "Scores of traker, Datamodels, kronfluence, captum, dattri, quanda, Feldman and Zhang, top-k lists, "
+            "or a Parquet table of target, train, rank and score. The file is read, never executed, and checked "
+            "against these images first."
+        )
         return
     there, guess = False, None
     try:
@@ -127,24 +135,34 @@ def _bring(ws: Workspace) -> None:
         if not there:
             return
     names = list(formats.NAMES)
-    fields = {"path": path, "format": st.selectbox("Format", names, names.index(guess) if guess else None,
-                                                   placeholder="Which library wrote it?")}
+    fields = {
+        "path": path,
+        "format": st.selectbox(
+            "Format", names, names.index(guess) if guess else None, placeholder="Which library wrote it?"
+        ),
+    }
     if fields["format"]:
         st.caption(write.plain(formats.get(fields["format"]).WHAT))
     suggestion = Path(path).stem.lower().replace(" ", "-")[:40]
-    fields["name"] = st.text_input("Name", suggestion if imports.NAME.fullmatch(suggestion) else "",
-                                   placeholder="a-z, 0-9, dot, dash, underscore")
+    fields["name"] = st.text_input(
+        "Name", suggestion if imports.NAME.fullmatch(suggestion) else "", placeholder="a-z, 0-9, dot, dash, underscore"
+    )
     with st.expander("What the file does not say itself"):
-        fields["orientation"] = st.selectbox("The first axis is", formats.ORIENTATIONS, None,
-                                             placeholder="as the format has it")
+        fields["orientation"] = st.selectbox(
+            "The first axis is", formats.ORIENTATIONS, None, placeholder="as the format has it"
+        )
         fields["sign"] = st.selectbox("A positive score is", formats.SIGNS, None, placeholder="as the format has it")
-        fields["index_base"] = st.selectbox("Images are counted from", (0, 1), None,
-                                            placeholder="as the format has it")
+        fields["index_base"] = st.selectbox("Images are counted from", (0, 1), None, placeholder="as the format has it")
         fields["part"] = st.text_input("Which of several (experiment, module)")
         fields["targets"] = st.text_input("A .npy of its validation images, where it has not all")
         fields["train"] = st.text_input("A .npy of its training images, where it has not all")
-    fields["keep"] = st.segmented_control("Keep", ("auto", "whole", "first"), default="auto", required=True,
-                                          help="LDS needs every score; the first 1,000 at each end serve all else.")
+    fields["keep"] = st.segmented_control(
+        "Keep",
+        ("auto", "whole", "first"),
+        default="auto",
+        required=True,
+        help="LDS needs every score; the first 1,000 at each end serve all else.",
+    )
     fields["force"] = st.checkbox("Keep it even if it does not pass the alignment check")
     if not (fields["format"] and fields["name"]):
         return
@@ -155,12 +173,15 @@ def _bring(ws: Workspace) -> None:
 
 # -- computing
 
+
 def _build(ws: Workspace) -> None:
     st.markdown("##### Compute")
     what = st.selectbox("What", [what for what, (part, _) in BUILDS.items() if ws.is_free(part)], key=state.BUILD)
     asked = BUILDS[what][1]
-    st.caption("In the background, on this machine's device. It goes on when the browser is closed; trainings that "
-               "were done are not repeated when it is started again.")
+    st.caption(
+        "In the background, on this machine's device. It goes on when the browser is closed; trainings that "
+        "were done are not repeated when it is started again."
+    )
     st.button("Start", key="build", on_click=_start, args=(ws, asked))
     st.code(command.line(ws, *asked), language="bash", wrap_lines=True)
     parts = words.added(ws)
@@ -180,10 +201,16 @@ def _take_out(ws: Workspace, part: str) -> None:
 def _other() -> None:
     st.markdown("##### Other images")
     st.caption("A workspace of a folder with a folder for each class, and the dashboard on it:")
-    st.code("python -m attribution workspace create ~/mine --dataset image-folder --root ~/photos\n"
-            "make run WORKSPACE=~/mine", language="bash", wrap_lines=True)
-    st.caption("CIFAR-10, which brings rankings with it, CIFAR-100, Fashion-MNIST, and Parquet as Hugging Face writes "
-               "it: `python -m attribution workspace create --help`.")
+    st.code(
+        "python -m attribution workspace create ~/mine --dataset image-folder --root ~/photos\n"
+        "make run WORKSPACE=~/mine",
+        language="bash",
+        wrap_lines=True,
+    )
+    st.caption(
+        "CIFAR-10, which brings rankings with it, CIFAR-100, Fashion-MNIST, and Parquet as Hugging Face writes "
+        "it: `python -m attribution workspace create --help`."
+    )
 
 
 main()

@@ -12,30 +12,53 @@ def rankings(ws: Workspace) -> list[dict]:
     for part, about in _parts(ws, "rankings/"):
         name, made_for = part.split("/")[1], about.get("made_for") or {}
         found = about.get("alignment") or alignment.of(ws.ranking(name)).to_json()
-        rows.append({
-            "ranking": name, "method": about.get("method", name), "signed": "yes" if about.get("signed") else "no",
-            "first image of the target's class": f"{found['top1_same_class']:.0%} (chance {found['chance']:.0%})",
-            "made for": " ".join(filter(None, [made_for.get("recipe"), made_for.get("hash")])) or "unknown",
-            "from": about.get("file") or about.get("command", "unknown"), "made": about.get("made", ""),
-            "seconds": about.get("seconds"), "MiB": size(about)})
+        rows.append(
+            {
+                "ranking": name,
+                "method": about.get("method", name),
+                "signed": "yes" if about.get("signed") else "no",
+                "first image of the target's class": f"{found['top1_same_class']:.0%} (chance {found['chance']:.0%})",
+                "made for": " ".join(filter(None, [made_for.get("recipe"), made_for.get("hash")])) or "unknown",
+                "from": about.get("file") or about.get("command", "unknown"),
+                "made": about.get("made", ""),
+                "seconds": about.get("seconds"),
+                "MiB": size(about),
+            }
+        )
     return rows
 
 
 def features(ws: Workspace) -> list[dict]:
     """A row for each feature set."""
-    return [{"features": part.split("/")[1], "dimensions": about.get("dim"),
-             "kNN accuracy": f"{about['knn_accuracy']:.1%}" if about.get("knn_accuracy") else "not measured",
-             "measured on": about.get("measured_on", ""), "from": about.get("file") or about.get("command", "unknown"),
-             "made": about.get("made", ""), "seconds": about.get("seconds"), "MiB": size(about)}
-            for part, about in _parts(ws, "features/")]
+    return [
+        {
+            "features": part.split("/")[1],
+            "dimensions": about.get("dim"),
+            "kNN accuracy": f"{about['knn_accuracy']:.1%}" if about.get("knn_accuracy") else "not measured",
+            "measured on": about.get("measured_on", ""),
+            "from": about.get("file") or about.get("command", "unknown"),
+            "made": about.get("made", ""),
+            "seconds": about.get("seconds"),
+            "MiB": size(about),
+        }
+        for part, about in _parts(ws, "features/")
+    ]
 
 
 def detectors(ws: Workspace) -> list[dict]:
     """A row for each stored detector of mislabeled images."""
-    return [{"detector": part.split("/")[1], "rests on": about.get("about", ""),
-             "validation images": "first half" if about.get("uses_val") else "none",
-             "from": about.get("command", "unknown"), "made": about.get("made", ""), "seconds": about.get("seconds"),
-             "MiB": size(about)} for part, about in _parts(ws, "detectors/")]
+    return [
+        {
+            "detector": part.split("/")[1],
+            "rests on": about.get("about", ""),
+            "validation images": "first half" if about.get("uses_val") else "none",
+            "from": about.get("command", "unknown"),
+            "made": about.get("made", ""),
+            "seconds": about.get("seconds"),
+            "MiB": size(about),
+        }
+        for part, about in _parts(ws, "detectors/")
+    ]
 
 
 def live(ws: Workspace) -> str:
@@ -48,8 +71,13 @@ def live(ws: Workspace) -> str:
     every: dict[str, list[str]] = {}
     for method, features in found.items():
         every.setdefault(", ".join(filter(None, features)), []).append(method)
-    return "Computed when asked: " + "; ".join(
-        ", ".join(methods) + (f", each of {features}" if features else "") for features, methods in every.items()) + "."
+    return (
+        "Computed when asked: "
+        + "; ".join(
+            ", ".join(methods) + (f", each of {features}" if features else "") for features, methods in every.items()
+        )
+        + "."
+    )
 
 
 def models(ws: Workspace) -> str:
@@ -58,23 +86,35 @@ def models(ws: Workspace) -> str:
     said = "No base models yet: nothing is known of predictions"
     if base:
         accuracy = f", {base['accuracy']:.1%} on {base['measured_on']}" if base.get("accuracy") else ""
-        said = (f"{len(base['seeds'])} base models of recipe {base['recipe']} {base['hash']}{accuracy}, "
-                f"{base['seconds']} s each")
-    held = (f"{lds['masks']} held-out halves with {len(lds['seeds'])} seeds each judge rankings by LDS" if lds
-            else "no held-out halves, so no LDS")
+        said = (
+            f"{len(base['seeds'])} base models of recipe {base['recipe']} {base['hash']}{accuracy}, "
+            f"{base['seconds']} s each"
+        )
+    held = (
+        f"{lds['masks']} held-out halves with {len(lds['seeds'])} seeds each judge rankings by LDS"
+        if lds
+        else "no held-out halves, so no LDS"
+    )
     return f"{said}; {held}."
 
 
 def warnings(ws: Workspace) -> list[str]:
     """One sentence for each ranking that did not pass the alignment check."""
-    return [f"{part.split('/')[1]}: {about['alignment']['warning']}" for part, about in _parts(ws, "rankings/")
-            if about.get("alignment", {}).get("warning")]
+    return [
+        f"{part.split('/')[1]}: {about['alignment']['warning']}"
+        for part, about in _parts(ws, "rankings/")
+        if about.get("alignment", {}).get("warning")
+    ]
 
 
 def added(ws: Workspace) -> list[str]:
     """The rankings, feature sets and detectors that a user brought, as parts."""
-    return [part for kind in ("rankings/", "features/", "detectors/") for part, about in _parts(ws, kind)
-            if about.get("file") or "home" in about]
+    return [
+        part
+        for kind in ("rankings/", "features/", "detectors/")
+        for part, about in _parts(ws, kind)
+        if about.get("file") or "home" in about
+    ]
 
 
 def size(about: dict) -> float:
@@ -95,8 +135,13 @@ def asked(fields: dict) -> list[str]:
 def told(one: Command) -> str:
     """A command and how it is, in a line of markdown."""
     what = " ".join(one.words[: one.words.index("--workspace")] if "--workspace" in one.words else one.words)
-    end = {"running": "running", "done": "done", "failed": "failed", "cancelled": "cancelled",
-           "lost": "gone without a word; start it again"}[one.state]
+    end = {
+        "running": "running",
+        "done": "done",
+        "failed": "failed",
+        "cancelled": "cancelled",
+        "lost": "gone without a word; start it again",
+    }[one.state]
     said = f": {one.message}" if one.message and one.state in ("done", "failed") else ""
     return write.plain(f"{what} · {end}, {write.seconds(one.seconds)}{said}")
 

@@ -31,11 +31,16 @@ def main():
     parser.add_argument("--workspace", default=DEMO)
     ws = Workspace.open(parser.parse_args().workspace)
     found = supports.table(ws, Store.of(ws))
-    both = found[found.protocol == "adaptive"].merge(found[found.protocol == "default"], on=ASKED,
-                                                     suffixes=("", "_full"))
+    both = found[found.protocol == "adaptive"].merge(
+        found[found.protocol == "default"], on=ASKED, suffixes=("", "_full")
+    )
     both = both[both.status != "already_wrong"]
-    answer = {"targets": int(both.target.nunique()), "rankings": sorted(both.ranking.unique()),
-              "kinds": {kind: compare(some) for kind, some in both.groupby("kind")}, "all": compare(both)}
+    answer = {
+        "targets": int(both.target.nunique()),
+        "rankings": sorted(both.ranking.unique()),
+        "kinds": {kind: compare(some) for kind, some in both.groupby("kind")},
+        "all": compare(both),
+    }
     print(json.dumps(answer, indent=1))
 
 
@@ -46,15 +51,28 @@ def compare(both) -> dict:
     octaves = np.log2(flipped.support.astype(float) / flipped.support_full.astype(float))
     confirmed = [fresh(trace) for trace in flipped.trace_full]
     return {
-        "searches": len(both), "censored": int(censored.sum()), "unstable": int((both.status == "unstable").sum()),
-        "trainings": {name: {"paper": 5 if name == "censored" else PAPER if name == "flipped" else
-                             round(float(np.where(censored, 5, PAPER).mean()), 1),
-                             "default": mean(some.trainings_full), "adaptive": mean(some.trainings)}
-                      for name, some in (("flipped", both[~censored]), ("censored", both[censored]), ("all", both))},
-        "same_verdict": share(same), "octaves_apart_median": round(float(octaves.abs().median()), 3),
+        "searches": len(both),
+        "censored": int(censored.sum()),
+        "unstable": int((both.status == "unstable").sum()),
+        "trainings": {
+            name: {
+                "paper": 5
+                if name == "censored"
+                else PAPER
+                if name == "flipped"
+                else round(float(np.where(censored, 5, PAPER).mean()), 1),
+                "default": mean(some.trainings_full),
+                "adaptive": mean(some.trainings),
+            }
+            for name, some in (("flipped", both[~censored]), ("censored", both[censored]), ("all", both))
+        },
+        "same_verdict": share(same),
+        "octaves_apart_median": round(float(octaves.abs().median()), 3),
         "octaves_mean": round(float(octaves.mean()), 3),
-        "within": {name: share(octaves.abs() <= limit + 1e-9) for name, limit in
-                   (("quarter octave", 0.25), ("half octave", 0.5), ("octave", 1))},
+        "within": {
+            name: share(octaves.abs() <= limit + 1e-9)
+            for name, limit in (("quarter octave", 0.25), ("half octave", 0.5), ("octave", 1))
+        },
         "full_protocol_confirmed_under_fresh_seeds": share(np.array(confirmed)),
     }
 

@@ -56,8 +56,11 @@ def main() -> None:
     ws = Workspace.open(path)
     names = list(dict.fromkeys([*default_rankings(ws), *ws.rankings()]))[:RANKINGS]
     milliseconds = []
-    with tempfile.TemporaryDirectory() as data, serving.server(Path(data), path) as server, \
-            serving.browser() as browser:
+    with (
+        tempfile.TemporaryDirectory() as data,
+        serving.server(Path(data), path) as server,
+        serving.browser() as browser,
+    ):
         page = serving.new_page(browser)
         for start in range(0, ws.n_val, ws.n_val // PLACES):
             link = urlencode({"target": start, "rankings": names}, doseq=True)
@@ -73,8 +76,18 @@ def main() -> None:
                 serving.settle(page)
                 page.wait_for_timeout(200)
     p50, p95 = np.percentile(milliseconds, [50, 95])
-    print(json.dumps({"clicks": len(milliseconds), "rankings": names, "tiles": TILES, "p50_ms": round(p50, 1),
-                      "p95_ms": round(p95, 1), "max_ms": round(max(milliseconds), 1)}))
+    print(
+        json.dumps(
+            {
+                "clicks": len(milliseconds),
+                "rankings": names,
+                "tiles": TILES,
+                "p50_ms": round(p50, 1),
+                "p95_ms": round(p95, 1),
+                "max_ms": round(max(milliseconds), 1),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -31,8 +31,11 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, default=DEMO)
     path = parser.parse_args().workspace
     ws = Workspace.open(path)
-    with tempfile.TemporaryDirectory() as data, serving.server(Path(data), path) as server, \
-            serving.browser() as browser:
+    with (
+        tempfile.TemporaryDirectory() as data,
+        serving.server(Path(data), path) as server,
+        serving.browser() as browser,
+    ):
         page = serving.open_page(serving.new_page(browser), f"{server.url}/audit")
         deck = page.locator(".audit")
         deck.locator(".big").wait_for()
@@ -51,8 +54,19 @@ def main() -> None:
         after = 1000 * (time.perf_counter() - start)
         kept = (Path(data) / ws.fingerprint[:16] / FILE).stat().st_size
     p50, p95 = np.percentile(trips, [50, 95])
-    print(json.dumps({"decisions": DECISIONS, "p50_ms": round(p50, 1), "p95_ms": round(p95, 1), "max_ms": max(trips),
-                      "burst_keys": BURST, "burst_written_after_ms": round(after, 1), "log_bytes": kept}))
+    print(
+        json.dumps(
+            {
+                "decisions": DECISIONS,
+                "p50_ms": round(p50, 1),
+                "p95_ms": round(p95, 1),
+                "max_ms": max(trips),
+                "burst_keys": BURST,
+                "burst_written_after_ms": round(after, 1),
+                "log_bytes": kept,
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

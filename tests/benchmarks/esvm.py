@@ -66,7 +66,7 @@ def conv(train, train_labels, test):
         pooled = maps.reshape(len(images), 3, 3, 3, 3, 64).mean((2, 4))
         return pooled.reshape(len(images), -1) @ projection
 
-    return [np.concatenate([embed(part[i:i + 500]) for i in range(0, len(part), 500)]) for part in (train, test)]
+    return [np.concatenate([embed(part[i : i + 500]) for i in range(0, len(part), 500)]) for part in (train, test)]
 
 
 def mlp(train, train_labels, test):
@@ -98,7 +98,7 @@ def timed(work, *args):
 
 
 def measure(name, candidates, targets, rounds, agreement):
-    batch = targets[np.arange(1000) % len(targets)]   # repeated where the class has fewer
+    batch = targets[np.arange(1000) % len(targets)]  # repeated where the class has fewer
     theirs, ours, one, kept = [], [], [], []
     svm = ExemplarSVM(candidates)
     for r in range(rounds):
@@ -109,16 +109,30 @@ def measure(name, candidates, targets, rounds, agreement):
             target = targets[i % len(targets)][None]
             one.append(timed(scores, candidates, target))
             kept.append(timed(svm.scores, target))
-    together = scores(candidates, batch[:max(agreement, 100)])
-    tau = [kendalltau(together[i], linear_svc(candidates, targets[i], dual=False, tol=1e-6)).statistic
-           for i in range(min(agreement, len(targets)))]
+    together = scores(candidates, batch[: max(agreement, 100)])
+    tau = [
+        kendalltau(together[i], linear_svc(candidates, targets[i], dual=False, tol=1e-6)).statistic
+        for i in range(min(agreement, len(targets)))
+    ]
     theirs, ours, one, kept = (np.median(a, axis=0) for a in (theirs, ours, one, kept))
-    return {"set": name, "candidates": len(candidates), "dim": candidates.shape[1], "targets": len(targets),
-            "tau_min": float(np.min(tau)), "tau_targets": len(tau),
-            "sklearn_ms": theirs[0], "ours_ms": ours[0], "ratio": theirs[0] / ours[0],
-            "sklearn_cpu_ms": theirs[1], "ours_cpu_ms": ours[1], "ratio_cpu": theirs[1] / ours[1],
-            "one_target_ms": one[0], "one_target_cpu_ms": one[1], "one_more_target_ms": kept[0],
-            "one_more_target_cpu_ms": kept[1]}
+    return {
+        "set": name,
+        "candidates": len(candidates),
+        "dim": candidates.shape[1],
+        "targets": len(targets),
+        "tau_min": float(np.min(tau)),
+        "tau_targets": len(tau),
+        "sklearn_ms": theirs[0],
+        "ours_ms": ours[0],
+        "ratio": theirs[0] / ours[0],
+        "sklearn_cpu_ms": theirs[1],
+        "ours_cpu_ms": ours[1],
+        "ratio_cpu": theirs[1] / ours[1],
+        "one_target_ms": one[0],
+        "one_target_cpu_ms": one[1],
+        "one_more_target_ms": kept[0],
+        "one_more_target_cpu_ms": kept[1],
+    }
 
 
 def main():
@@ -147,9 +161,19 @@ def main():
         return x[train_labels == args.label][:5000], queries[test_labels == args.label]
 
     results = []
-    columns = {"set": "set", "tau_min": "tau min", "sklearn_ms": "sklearn ms", "ours_ms": "ours ms", "ratio": "ratio",
-               "sklearn_cpu_ms": "sklearn cpu", "ours_cpu_ms": "ours cpu", "ratio_cpu": "ratio cpu",
-               "one_target_ms": "one ms", "one_target_cpu_ms": "one cpu", "one_more_target_cpu_ms": "one more cpu"}
+    columns = {
+        "set": "set",
+        "tau_min": "tau min",
+        "sklearn_ms": "sklearn ms",
+        "ours_ms": "ours ms",
+        "ratio": "ratio",
+        "sklearn_cpu_ms": "sklearn cpu",
+        "ours_cpu_ms": "ours cpu",
+        "ratio_cpu": "ratio cpu",
+        "one_target_ms": "one ms",
+        "one_target_cpu_ms": "one cpu",
+        "one_more_target_cpu_ms": "one more cpu",
+    }
     with threadpool_limits(1):
         if not args.json:
             print("  ".join(f"{c:>12}" for c in columns.values()))

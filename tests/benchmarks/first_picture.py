@@ -36,8 +36,16 @@ def main() -> None:
                     page.locator(".st-key-rows [role=option]").first.wait_for()
                     drawn.append(time.perf_counter() - start)
                     page.context.close()
-    print(json.dumps({"starts": STARTS, "healthy_s": round(median(healthy), 2),
-                      "first_picture_s": round(median(drawn), 2), "slowest_s": round(max(drawn), 2)}))
+    print(
+        json.dumps(
+            {
+                "starts": STARTS,
+                "healthy_s": round(median(healthy), 2),
+                "first_picture_s": round(median(drawn), 2),
+                "slowest_s": round(max(drawn), 2),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -33,8 +33,10 @@ def main() -> None:
     recipe = recipes.get(ws.recipe)
     for name, epochs in (("equal epochs", recipe.epochs), ("equal steps", 2 * recipe.epochs)):
         trainer = Trainer(ws, dataclasses.replace(recipe, epochs=epochs))
-        runs = [[trainer.run(jobs.half_edit(ws, DRAW, i), jobs.half_seed(DRAW, i, seed)) for seed in range(2)]
-                for i in range(options.halves)]
+        runs = [
+            [trainer.run(jobs.half_edit(ws, DRAW, i), jobs.half_seed(DRAW, i, seed)) for seed in range(2)]
+            for i in range(options.halves)
+        ]
         margins = np.array([[run.margins for run in pair] for pair in runs], np.float32)
         flat = [run for pair in runs for run in pair]
         answer[name] = {

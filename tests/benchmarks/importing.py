@@ -40,14 +40,29 @@ def write(folder: Path, n_train: int, n_val: int) -> Path:
     labels = {"train": rng.integers(0, CLASSES, n_train), "val": rng.integers(0, CLASSES, n_val)}
     (folder / "workspace" / "images").mkdir(parents=True, exist_ok=True)
     for split, of in labels.items():
-        write_table(folder / "workspace" / f"{split}.parquet",
-                    pd.DataFrame({"label": of, "source_index": np.arange(len(of))}))
-        np.lib.format.open_memmap(folder / "workspace" / "images" / f"{split}.npy", "w+", np.uint8,
-                                  (len(of), 32, 32, 3)).flush()
-    write_json(folder / "workspace" / "workspace.json", {
-        "schema": SCHEMA, "name": "synthetic", "recipe": "demo-cnn", "parts": {},
-        "dataset": {"name": "synthetic, for benchmarks", "fingerprint": f"{n_train:064x}", "n_train": n_train,
-                    "n_val": n_val, "classes": [f"class {c}" for c in range(CLASSES)], "shape": [32, 32, 3]}})
+        write_table(
+            folder / "workspace" / f"{split}.parquet", pd.DataFrame({"label": of, "source_index": np.arange(len(of))})
+        )
+        np.lib.format.open_memmap(
+            folder / "workspace" / "images" / f"{split}.npy", "w+", np.uint8, (len(of), 32, 32, 3)
+        ).flush()
+    write_json(
+        folder / "workspace" / "workspace.json",
+        {
+            "schema": SCHEMA,
+            "name": "synthetic",
+            "recipe": "demo-cnn",
+            "parts": {},
+            "dataset": {
+                "name": "synthetic, for benchmarks",
+                "fingerprint": f"{n_train:064x}",
+                "n_train": n_train,
+                "n_val": n_val,
+                "classes": [f"class {c}" for c in range(CLASSES)],
+                "shape": [32, 32, 3],
+            },
+        },
+    )
     weight = torch.zeros(n_train, n_val)
     for start in range(0, n_val, BLOCK):
         stop = min(start + BLOCK, n_val)
@@ -69,11 +84,22 @@ def private(pid: int) -> float:
 
 def imported(folder: Path, file: Path) -> tuple[float, float]:
     """Seconds, and the greatest private memory in MiB."""
-    command = [sys.executable, "-m", "attribution", "import", "datamodels", file, "--name", "imported", "--workspace",
-               folder / "workspace"]
+    command = [
+        sys.executable,
+        "-m",
+        "attribution",
+        "import",
+        "datamodels",
+        file,
+        "--name",
+        "imported",
+        "--workspace",
+        folder / "workspace",
+    ]
     start, most = time.perf_counter(), 0.0
-    process = subprocess.Popen(list(map(str, command)), cwd=ROOT, stdout=subprocess.DEVNULL,
-                               env={**os.environ, "OMP_NUM_THREADS": "1"})
+    process = subprocess.Popen(
+        list(map(str, command)), cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
+    )
     while process.poll() is None:
         most = max(most, private(process.pid))
         time.sleep(0.05)
@@ -106,8 +132,17 @@ def main() -> None:
         seconds, memory = imported(options.out, file)
         imports.append(round(seconds, 1))
         most = max(most, memory)
-    print(json.dumps({"file_mib": round(file.stat().st_size / 2**20), "copy_s": copies, "import_s": imports,
-                      "times": round(min(imports) / min(copies), 1), "private_mib": round(most)}))
+    print(
+        json.dumps(
+            {
+                "file_mib": round(file.stat().st_size / 2**20),
+                "copy_s": copies,
+                "import_s": imports,
+                "times": round(min(imports) / min(copies), 1),
+                "private_mib": round(most),
+            }
+        )
+    )
 
 
 if __name__ == "__main__":

@@ -56,12 +56,23 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         found = page(Path(folder), rounds)
-        steps = {f"{shape} {queued}": step(Path(folder) / f"{shape} {queued}", shape, queued)
-                 for shape in ("jobs", "one job") for queued in (10, QUEUED)}
+        steps = {
+            f"{shape} {queued}": step(Path(folder) / f"{shape} {queued}", shape, queued)
+            for shape in ("jobs", "one job")
+            for queued in (10, QUEUED)
+        }
     medians = {name: statistics.median(some) for name, some in found.items()}
-    print(json.dumps({
-        "queued": QUEUED, "reruns": rounds, "median_ms": {name: round(one, 1) for name, one in medians.items()},
-        "ratio": round(max(medians.values()) / medians["empty"], 3), "runner_step_ms": steps}))
+    print(
+        json.dumps(
+            {
+                "queued": QUEUED,
+                "reruns": rounds,
+                "median_ms": {name: round(one, 1) for name, one in medians.items()},
+                "ratio": round(max(medians.values()) / medians["empty"], 3),
+                "runner_step_ms": steps,
+            }
+        )
+    )
 
 
 # -- the page

@@ -66,10 +66,20 @@ def main() -> None:
         trained = store.count()
         store.close()
     idle, load = (np.percentile(found[name], [50, 95]) for name in ("idle", "load"))
-    print(json.dumps({"reruns": len(found["idle"]), "workers": workers, "trainings": trained,
-                      "idle_p50_ms": round(idle[0], 1), "idle_p95_ms": round(idle[1], 1),
-                      "load_p50_ms": round(load[0], 1), "load_p95_ms": round(load[1], 1),
-                      "ratio_p50": round(load[0] / idle[0], 2)}))
+    print(
+        json.dumps(
+            {
+                "reruns": len(found["idle"]),
+                "workers": workers,
+                "trainings": trained,
+                "idle_p50_ms": round(idle[0], 1),
+                "idle_p95_ms": round(idle[1], 1),
+                "load_p50_ms": round(load[0], 1),
+                "load_p95_ms": round(load[1], 1),
+                "ratio_p50": round(load[0] / idle[0], 2),
+            }
+        )
+    )
 
 
 def wait_for_all(ws, store) -> int:

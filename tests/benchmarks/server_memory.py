@@ -28,8 +28,10 @@ PAGES = ["/", "/brittleness", "/methods", "/workspace", "/audit"]
 def memory(pid: int) -> dict[str, float]:
     lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
     anonymous = next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
-    return {"private": round(psutil.Process(pid).memory_full_info().uss / 2**20, 1),
-            "anonymous": round(anonymous / 2**10, 1)}
+    return {
+        "private": round(psutil.Process(pid).memory_full_info().uss / 2**20, 1),
+        "anonymous": round(anonymous / 2**10, 1),
+    }
 
 
 def main() -> None:
@@ -37,8 +39,11 @@ def main() -> None:
     parser.add_argument("--workspace", type=Path, default=DEMO)
     path = parser.parse_args().workspace
     n_val = Workspace.open(path).n_val
-    with tempfile.TemporaryDirectory() as data, serving.server(Path(data), path) as server, \
-            serving.browser() as browser:
+    with (
+        tempfile.TemporaryDirectory() as data,
+        serving.server(Path(data), path) as server,
+        serving.browser() as browser,
+    ):
         started = memory(server.process.pid)
         page = serving.new_page(browser)
         for path in PAGES:

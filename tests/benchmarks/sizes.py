@@ -49,11 +49,23 @@ def write(folder: Path, n_train: int, dim: int, mixed: bool) -> None:
             of = labels[at : at + BLOCK]
             kept[at : at + BLOCK] = centres[of] + rng.normal(size=(len(of), dim)).astype(np.float32)
         kept.flush()
-    write_json(folder / "workspace.json", {
-        "schema": SCHEMA, "name": "synthetic", "recipe": "demo-cnn", "parts": {"features/synthetic": {"dim": dim}},
-        "dataset": {"name": "synthetic, for benchmarks", "fingerprint": f"{2 * n_train + mixed:032x}{dim:032x}",
-                    "n_train": n_train, "n_val": VAL,
-                    "classes": [f"class {c}" for c in range(CLASSES)], "shape": [SIDE, SIDE, 3]}})
+    write_json(
+        folder / "workspace.json",
+        {
+            "schema": SCHEMA,
+            "name": "synthetic",
+            "recipe": "demo-cnn",
+            "parts": {"features/synthetic": {"dim": dim}},
+            "dataset": {
+                "name": "synthetic, for benchmarks",
+                "fingerprint": f"{2 * n_train + mixed:032x}{dim:032x}",
+                "n_train": n_train,
+                "n_val": VAL,
+                "classes": [f"class {c}" for c in range(CLASSES)],
+                "shape": [SIDE, SIDE, 3],
+            },
+        },
+    )
 
 
 def private() -> float:
@@ -65,8 +77,11 @@ def measure(folder: Path, queries: int) -> dict:
     started = private()
     ws = Workspace.open(folder)
     answer = {}
-    for what, name, candidates in (("l2 same class", "l2-synthetic", None), ("esvm same class", "esvm-synthetic", None),
-                                   ("l2 all", "l2-synthetic", "all")):
+    for what, name, candidates in (
+        ("l2 same class", "l2-synthetic", None),
+        ("esvm same class", "esvm-synthetic", None),
+        ("l2 all", "l2-synthetic", "all"),
+    ):
         ranking, taken = ws.ranking(name), []
         for target in range(0, VAL, VAL // (queries + 1))[: queries + 1]:
             start = time.perf_counter()
@@ -74,8 +89,13 @@ def measure(folder: Path, queries: int) -> dict:
             taken.append(1000 * (time.perf_counter() - start))
         p50, p95 = np.percentile(taken[1:], [50, 95])
         answer[what] = {"first_ms": round(taken[0], 1), "p50_ms": round(p50, 1), "p95_ms": round(p95, 1)}
-    return {"n_train": ws.n_train, "dim": ws.feature("synthetic").train.shape[1], "queries": queries, **answer,
-            "private_mib": {"started": started, "used": private()}}
+    return {
+        "n_train": ws.n_train,
+        "dim": ws.feature("synthetic").train.shape[1],
+        "queries": queries,
+        **answer,
+        "private_mib": {"started": started, "used": private()},
+    }
 
 
 def main() -> None:

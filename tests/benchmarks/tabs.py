@@ -49,8 +49,17 @@ def main() -> None:
                     page.wait_for_timeout(300)
                 page.context.close()
             first(browser, asked.workspace, names[0], taken)
-    print(json.dumps({"starts": asked.starts, "tabs": {
-        name: {"median_s": round(median(some), 2), "slowest_s": round(max(some), 2)} for name, some in taken.items()}}))
+    print(
+        json.dumps(
+            {
+                "starts": asked.starts,
+                "tabs": {
+                    name: {"median_s": round(median(some), 2), "slowest_s": round(max(some), 2)}
+                    for name, some in taken.items()
+                },
+            }
+        )
+    )
 
 
 def first(browser, workspace, name: str, taken: dict) -> None:

@@ -60,32 +60,50 @@ def main() -> None:
             answers.append({"recipe": name, "refused": str(error)})
             continue
         answers.append(summary(recipe, one, several, data))
-        rows += [row(recipe, seed, outcome, data) for outcomes in (one, several)
-                 for seed, outcome in zip(SEEDS, outcomes)]
+        rows += [
+            row(recipe, seed, outcome, data) for outcomes in (one, several) for seed, outcome in zip(SEEDS, outcomes)
+        ]
         print(json.dumps(answers[-1]), file=sys.stderr)
     base = ws.manifest["parts"].get("base", {})
-    print(json.dumps({
-        "workspace": ws.name, "n_train": len(data.train_labels), "n_val": len(data.val_labels), "device": device_name(),
-        "library": LIBRARY, "recipes": answers,
-        "recorded": {name: base.get(name) for name in ("recipe", "accuracy", "accuracy_std", "measured_on", "seeds")},
-    }))
+    print(
+        json.dumps(
+            {
+                "workspace": ws.name,
+                "n_train": len(data.train_labels),
+                "n_val": len(data.val_labels),
+                "device": device_name(),
+                "library": LIBRARY,
+                "recipes": answers,
+                "recorded": {
+                    name: base.get(name) for name in ("recipe", "accuracy", "accuracy_std", "measured_on", "seeds")
+                },
+            }
+        )
+    )
     if options.out and rows:
         about = made(COMMAND)
-        kept = pd.DataFrame(rows).assign(data=ws.fingerprint, dataset=ws.name, device_name=device_name(),
-                                         versions=json.dumps(about["versions"]), made=about["made"])
+        kept = pd.DataFrame(rows).assign(
+            data=ws.fingerprint,
+            dataset=ws.name,
+            device_name=device_name(),
+            versions=json.dumps(about["versions"]),
+            made=about["made"],
+        )
         write_table(options.out, kept)
 
 
 def part(ws, images: int | None):
     """The workspace's images and labels, or so many of them, evenly taken."""
+
     def some(split):
         labels = getattr(ws, f"{split}_labels")
         ids = np.linspace(0, len(labels) - 1, min(images or len(labels), len(labels))).astype(int)
         return getattr(ws, f"{split}_images")[ids], labels[ids]
 
     (train, train_labels), (val, val_labels) = some("train"), some("val")
-    return SimpleNamespace(train_images=train, train_labels=train_labels, val_images=val, val_labels=val_labels,
-                           classes=ws.classes)
+    return SimpleNamespace(
+        train_images=train, train_labels=train_labels, val_images=val, val_labels=val_labels, classes=ws.classes
+    )
 
 
 def measure(data, recipe, count: int, together: int) -> tuple[list, list]:
@@ -108,27 +126,46 @@ def summary(recipe, one, several, data) -> dict:
     """What is worth saying of a recipe, for JSON."""
     accuracy = [100 * right(outcome, data) for outcome in one]
     seconds = statistics.median(outcome.seconds for outcome in one)
-    said = {"recipe": recipe.name, "hash": recipe.hash, "epochs": recipe.epochs, "seeds": len(one),
-            "accuracy": round(float(np.mean(accuracy)), 2),
-            "accuracy_std": round(float(np.std(accuracy, ddof=1)), 2) if len(one) > 1 else None,
-            "median_seconds": round(seconds, 2), "min_seconds": round(min(outcome.seconds for outcome in one), 2),
-            "trainings_per_hour": round(3600 / seconds)}
+    said = {
+        "recipe": recipe.name,
+        "hash": recipe.hash,
+        "epochs": recipe.epochs,
+        "seeds": len(one),
+        "accuracy": round(float(np.mean(accuracy)), 2),
+        "accuracy_std": round(float(np.std(accuracy, ddof=1)), 2) if len(one) > 1 else None,
+        "median_seconds": round(seconds, 2),
+        "min_seconds": round(min(outcome.seconds for outcome in one), 2),
+        "trainings_per_hour": round(3600 / seconds),
+    }
     if several:
         shared = statistics.median(outcome.seconds for outcome in several)
         differ = [np.mean(alone.predicted != other.predicted) for alone, other in zip(one, several)]
-        said |= {"together": several[0].device, "models_per_second": round(1 / seconds, 4),
-                 "models_per_second_together": round(1 / shared, 4), "times_as_fast": round(seconds / shared, 2),
-                 "accuracy_together": round(100 * float(np.mean([right(outcome, data) for outcome in several])), 2),
-                 "predictions_that_differ": round(float(np.mean(differ)), 4)}
+        said |= {
+            "together": several[0].device,
+            "models_per_second": round(1 / seconds, 4),
+            "models_per_second_together": round(1 / shared, 4),
+            "times_as_fast": round(seconds / shared, 2),
+            "accuracy_together": round(100 * float(np.mean([right(outcome, data) for outcome in several])), 2),
+            "predictions_that_differ": round(float(np.mean(differ)), 4),
+        }
     return said
 
 
 def row(recipe, seed, outcome, data) -> dict:
     """One training for the table."""
-    return {"recipe": recipe.name, "hash": recipe.hash, "epochs": recipe.epochs, "seed": seed,
-            "accuracy": right(outcome, data), "seconds": outcome.seconds, "device": outcome.device,
-            "threads": recipe.threads, "library": LIBRARY, "n_train": len(data.train_labels),
-            "n_val": len(data.val_labels)}
+    return {
+        "recipe": recipe.name,
+        "hash": recipe.hash,
+        "epochs": recipe.epochs,
+        "seed": seed,
+        "accuracy": right(outcome, data),
+        "seconds": outcome.seconds,
+        "device": outcome.device,
+        "threads": recipe.threads,
+        "library": LIBRARY,
+        "n_train": len(data.train_labels),
+        "n_val": len(data.val_labels),
+    }
 
 
 def right(outcome, data) -> float:

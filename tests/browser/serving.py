@@ -46,8 +46,9 @@ def server(data: Path, workspace: Path | None = None, seconds: float = 60, port:
     command = [sys.executable, "-m", "attribution.serve", "--port", str(port)]
     command += ["--workspace", str(workspace)] if workspace else []
     with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, "LINEUP_DATA": str(data)},
-                                   stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**os.environ, "LINEUP_DATA": str(data)}, stdout=output, stderr=subprocess.STDOUT
+        )
     running = Server(f"http://127.0.0.1:{port}", data, log, process)
     try:
         _wait_until_healthy(running, seconds)

@@ -100,7 +100,8 @@ def test_twenty_keys_at_30_ms_land_on_twenty_successive_images(page, shapes, ws,
         suggested = queue(ws).suggestions[queue(ws).items.index(image)]
         label = suggested if key == "a" else int(key) if key.isdigit() else None
         expected = {"Enter": "keep", "s": "unsure", "x": "remove"}.get(key) or (
-            "keep" if label == labels[image] else "relabel")
+            "keep" if label == labels[image] else "relabel"
+        )
         assert (one.action, one.label) == (expected, label if expected == "relabel" else None)
     assert len({one.uid for one in log}) == 20 and {one.queue for one in log} == {1}
 
@@ -185,12 +186,22 @@ def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, erro
     assert np.load(archive.open("removed.npy")).tolist() == [items[6]]
 
     # The command line takes the same home, and into another data folder.
-    done = run_python("-m", "attribution", "export", "corrections", "--workspace", ws.path, "--out", tmp_path / "out",
-                      "--json")
+    done = run_python(
+        "-m", "attribution", "export", "corrections", "--workspace", ws.path, "--out", tmp_path / "out", "--json"
+    )
     assert done.code == 0 and json.loads(done.out)["relabelled"] == 1
     assert (tmp_path / "out" / "corrections.csv").read_bytes() == archive.read("corrections.csv")
-    done = run_python("-m", "attribution", "import", "corrections", tmp_path / "out" / "corrections.csv", "--workspace",
-                      ws.path, "--json", LINEUP_DATA=str(tmp_path / "elsewhere"))
+    done = run_python(
+        "-m",
+        "attribution",
+        "import",
+        "corrections",
+        tmp_path / "out" / "corrections.csv",
+        "--workspace",
+        ws.path,
+        "--json",
+        LINEUP_DATA=str(tmp_path / "elsewhere"),
+    )
     assert done.code == 0 and json.loads(done.out)["imported"] == 7, done.err
 
     # A click on a picture leads back to it.
@@ -222,7 +233,8 @@ def test_a_wall_is_marked_and_accepted_and_undone_at_once(page, shapes, ws, erro
     saved(page)
     assert len(standing(ws)) == 50 and standing(ws)[3] == ("relabel", 0)
     assert sum(action == "relabel" for action, _ in standing(ws).values()) == sum(
-        a != b for a, b in zip(queue(ws).suggestions, ws.train_labels[items]))
+        a != b for a, b in zip(queue(ws).suggestions, ws.train_labels[items])
+    )
 
 
 def test_blind_hides_the_suggestion_until_it_is_decided(page, shapes, ws, errors):
@@ -287,10 +299,13 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
         spec = queues.spec(ws, size=3)
         log.add_queue(spec, queue(ws).items[:3][::-1], [False] * 3, [0] * 3, [0] * 3, "me")
     opened(page, shapes, "/audit?queue=1")
-    ways = [lambda: choose(page, "2 · knn-moco"), lambda: choose(page, "1 · knn-moco"),
-            lambda: page.get_by_role("radio", name="wall").evaluate("node => node.click()"),
-            lambda: page.get_by_role("radio", name="one image").evaluate("node => node.click()"),
-            lambda: page.get_by_role("radio", name="take home").evaluate("node => node.click()")]
+    ways = [
+        lambda: choose(page, "2 · knn-moco"),
+        lambda: choose(page, "1 · knn-moco"),
+        lambda: page.get_by_role("radio", name="wall").evaluate("node => node.click()"),
+        lambda: page.get_by_role("radio", name="one image").evaluate("node => node.click()"),
+        lambda: page.get_by_role("radio", name="take home").evaluate("node => node.click()"),
+    ]
     expected = []
     for n, away in enumerate(ways):
         one = 2 if n == 1 else 1
@@ -313,8 +328,9 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
         if n < 4:
             saved(page)
         else:
-            expect(page.locator(".lu-facts")).to_contain_text(f"{len({item for item, _ in expected})}decided",
-                                                              timeout=SAVED)
+            expect(page.locator(".lu-facts")).to_contain_text(
+                f"{len({item for item, _ in expected})}decided", timeout=SAVED
+            )
         assert [(one.item, one.queue) for one in entries(ws)] == expected
     page.get_by_role("radio", name="queue", exact=True).click()
     saved(page)
@@ -376,8 +392,10 @@ def test_an_answer_takes_no_click_and_no_place(page, shapes, ws, errors):
     page.get_by_role("radio", name="wall").click()
     wall = deck(page).locator(".wall")
     # The tiny queue would fit its wall.
-    deck(page).evaluate("node => node.parentNode.appendChild(Object.assign(document.createElement('style'), "
-                        "{ textContent: '.wall { max-height: 200px !important; min-height: 0 !important }' }))")
+    deck(page).evaluate(
+        "node => node.parentNode.appendChild(Object.assign(document.createElement('style'), "
+        "{ textContent: '.wall { max-height: 200px !important; min-height: 0 !important }' }))"
+    )
     wall.evaluate("node => { node.scrollTop = 150 }")
     tile = deck(page).locator(".tile").nth(30)
     tile.scroll_into_view_if_needed()
@@ -392,8 +410,11 @@ def test_an_answer_takes_no_click_and_no_place(page, shapes, ws, errors):
 def test_keys_do_the_same_on_other_keyboards_and_whatever_has_the_focus(page, shapes, ws, errors):
     opened(page, shapes)
     for key, code in (("&", "Digit1"), ("à", "Digit0"), ("ы", "KeyS"), ("X", "KeyX"), ("1", "Numpad1")):
-        page.evaluate("([key, code]) => document.body.dispatchEvent(new KeyboardEvent('keydown', "
-                      "{ key, code, bubbles: true, composed: true }))", [key, code])
+        page.evaluate(
+            "([key, code]) => document.body.dispatchEvent(new KeyboardEvent('keydown', "
+            "{ key, code, bubbles: true, composed: true }))",
+            [key, code],
+        )
     saved(page)
     given = [int(ws.train_labels[item]) for item in queue(ws).items[:5]]
     said = [(one.action, one.label) for one in entries(ws)]

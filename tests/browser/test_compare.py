@@ -11,13 +11,16 @@ from playwright.sync_api import expect
 
 from tests.browser import serving
 
-TABS = {"supports": "How few training images decide a prediction?",
-        "agreement": "Do the methods choose the same images?",
-        "calibration": "Do scores foretell what removing images does?",
-        "cost": "What does each ranking cost, and what is it worth?", "compute": "What does more compute buy?",
-        "features": "Which features are worth having?",
-        "algorithms": "Whose influence changes with the learning algorithm?",
-        "checks": "Do the rankings stand checks whose answer is known?"}
+TABS = {
+    "supports": "How few training images decide a prediction?",
+    "agreement": "Do the methods choose the same images?",
+    "calibration": "Do scores foretell what removing images does?",
+    "cost": "What does each ranking cost, and what is it worth?",
+    "compute": "What does more compute buy?",
+    "features": "Which features are worth having?",
+    "algorithms": "Whose influence changes with the learning algorithm?",
+    "checks": "Do the rankings stand checks whose answer is known?",
+}
 NO_CHART = ["features"]  # its pictures are rows of images
 SLOW = 30_000  # milliseconds: other trainings may keep the processor busy
 
@@ -28,8 +31,10 @@ def errors(page):
     at the root."""
     found = []
     page.on("pageerror", lambda error: found.append(str(error)))
-    page.on("console", lambda one: found.append(one.text) if one.type == "error"
-            and "_stcore" not in one.location["url"] else None)
+    page.on(
+        "console",
+        lambda one: found.append(one.text) if one.type == "error" and "_stcore" not in one.location["url"] else None,
+    )
     return found
 
 

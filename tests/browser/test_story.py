@@ -105,11 +105,17 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
     assert not errors
 
 
-@pytest.mark.parametrize(("path", "heading"), [
-    ("/?target=1", "Dot in 10 of 10 models, but it is labelled Box <b>."),
-    ("/brittleness?target=4&k=3&ranking=l2-moco&kind=mislabel",
-     "Is target 4 still read as Box <b> with the first 3 images of l2-moco relabelled Bar?"),
-    ("/methods", "How few training images decide a prediction?")])
+@pytest.mark.parametrize(
+    ("path", "heading"),
+    [
+        ("/?target=1", "Dot in 10 of 10 models, but it is labelled Box <b>."),
+        (
+            "/brittleness?target=4&k=3&ranking=l2-moco&kind=mislabel",
+            "Is target 4 still read as Box <b> with the first 3 images of l2-moco relabelled Bar?",
+        ),
+        ("/methods", "How few training images decide a prediction?"),
+    ],
+)
 def test_a_deep_link_on_a_fresh_server(browser, tmp_path, path, heading):
     (tmp_path / "w").mkdir()
     tiny.write(tmp_path / "w")

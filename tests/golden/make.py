@@ -100,8 +100,9 @@ def _featurized(train, model, folder: Path, **arguments):
 
     states = [trained(train, seed).state_dict() for seed in (0, 1)]
     save_dir = folder / "trak_results"
-    traker = TRAKer(model, "image_classification", N_TRAIN, save_dir=str(save_dir), device="cpu", proj_dim=8,
-                    **arguments)
+    traker = TRAKer(
+        model, "image_classification", N_TRAIN, save_dir=str(save_dir), device="cpu", proj_dim=8, **arguments
+    )
     for model_id, state in enumerate(states):
         traker.load_checkpoint(state, model_id=model_id)
         for batch in batches(train):
@@ -131,8 +132,9 @@ def make_dattri(train, val, model, folder: Path) -> None:
         return (said * is_label(data, said)).sum()[None]
 
     task = AttributionTask(loss_func=margin, model=model, checkpoints=[model.state_dict()])
-    attributor = TRAKAttributor(task, probability, projector_kwargs={"proj_dim": 16, "proj_max_batch_size": 8},
-                                device="cpu", regularization=1.0)
+    attributor = TRAKAttributor(
+        task, probability, projector_kwargs={"proj_dim": 16, "proj_max_batch_size": 8}, device="cpu", regularization=1.0
+    )
     attributor.cache(batches(train, 8))
     with torch.no_grad():
         scores = attributor.attribute(batches(val, 3))
@@ -146,8 +148,14 @@ def make_captum(train, val, model, folder: Path) -> None:
     from safetensors.torch import save_file
 
     torch.save(model.state_dict(), folder / "checkpoint.pt")
-    tracin = TracInCP(model, train, [str(folder / "checkpoint.pt")], _load_checkpoint, batch_size=8,
-                      loss_fn=nn.CrossEntropyLoss(reduction="none"))
+    tracin = TracInCP(
+        model,
+        train,
+        [str(folder / "checkpoint.pt")],
+        _load_checkpoint,
+        batch_size=8,
+        loss_fn=nn.CrossEntropyLoss(reduction="none"),
+    )
     scores = tracin.influence(val.tensors).detach()
     keep_order("captum", scores)
     torch.save(scores, new("tensors") / "captum.pt")
@@ -161,8 +169,14 @@ def make_quanda(train, val, model, folder: Path) -> None:
     from quanda.utils.cache import ExplanationsCache
 
     torch.save(model.state_dict(), folder / "checkpoint.pt")
-    explainer = CaptumTracInCP(model, train, [str(folder / "checkpoint.pt")], checkpoints_load_func=_load_checkpoint,
-                               loss_fn=nn.CrossEntropyLoss(reduction="none"), batch_size=8)
+    explainer = CaptumTracInCP(
+        model,
+        train,
+        [str(folder / "checkpoint.pt")],
+        checkpoints_load_func=_load_checkpoint,
+        loss_fn=nn.CrossEntropyLoss(reduction="none"),
+        batch_size=8,
+    )
     kept, home = [], new("quanda")
     for number, (data, labels) in enumerate(batches(val)):
         kept.append(explainer.explain(test_data=data, targets=labels).detach())
@@ -193,14 +207,26 @@ def make_kronfluence(train, val, model, folder: Path) -> None:
     task = Loss()
     analyzer = Analyzer("tiny", prepare_model(model, task), task, cpu=True, disable_tqdm=True, output_dir=str(folder))
     torch.manual_seed(0)
-    analyzer.fit_all_factors("ekfac", train, per_device_batch_size=8,
-                             factor_args=FactorArguments(strategy="ekfac", use_empirical_fisher=True))
+    analyzer.fit_all_factors(
+        "ekfac",
+        train,
+        per_device_batch_size=8,
+        factor_args=FactorArguments(strategy="ekfac", use_empirical_fisher=True),
+    )
     home = new("kronfluence")
 
     def score(name, **arguments):
         asked = {key: arguments.pop(key) for key in ("train_indices", "query_indices") if key in arguments}
-        analyzer.compute_pairwise_scores(name, "ekfac", val, train, per_device_query_batch_size=3,
-                                         per_device_train_batch_size=8, score_args=ScoreArguments(**arguments), **asked)
+        analyzer.compute_pairwise_scores(
+            name,
+            "ekfac",
+            val,
+            train,
+            per_device_query_batch_size=3,
+            per_device_train_batch_size=8,
+            score_args=ScoreArguments(**arguments),
+            **asked,
+        )
         shutil.copytree(folder / "tiny" / f"scores_{name}", home / f"scores_{name}")
         return analyzer.load_pairwise_scores(name)
 
@@ -225,8 +251,10 @@ def make_by_hand(train, val, model, folder: Path) -> None:
     weight = (rng.normal(size=(N_TRAIN, N_VAL)) * 0.1 + 0.3 * alike) * (rng.random((N_TRAIN, N_VAL)) < 0.6)
     weight = weight.astype(np.float32)
     home = new("datamodels")
-    torch.save({"weight": torch.from_numpy(weight), "bias": torch.zeros(N_VAL), "lam": torch.full((N_VAL,), 1e-3)},
-               home / "test_50pct.pt")
+    torch.save(
+        {"weight": torch.from_numpy(weight), "bias": torch.zeros(N_VAL), "lam": torch.full((N_VAL,), 1e-3)},
+        home / "test_50pct.pt",
+    )
     keep_order("datamodels", weight.T)
 
     home = new("datamodels_store")
@@ -251,17 +279,32 @@ def make_by_hand(train, val, model, folder: Path) -> None:
     helpful = np.full((N_VAL, N_TRAIN), -np.inf)
     for c in range(CLASSES):
         ours, theirs = (np.flatnonzero(one == c) for one in labels)
-        arrays |= {f"tr_classidx_{c}": ours, f"tt_classidx_{c}": theirs,
-                   f"infl_matrix_class{c}": rng.normal(size=(len(ours), len(theirs)))}
+        arrays |= {
+            f"tr_classidx_{c}": ours,
+            f"tt_classidx_{c}": theirs,
+            f"infl_matrix_class{c}": rng.normal(size=(len(ours), len(theirs))),
+        }
         helpful[np.ix_(theirs, ours)] = arrays[f"infl_matrix_class{c}"].T
     np.savez(home / "cifar100_infl_matrix.npz", **arrays)
     keep_order("feldman_zhang", helpful)
 
     home = new("parquet")
-    table = pa.table({"target": np.repeat(np.arange(N_VAL), 8), "train": order.ravel(),
-                      "rank": np.tile(np.arange(8), N_VAL), "score": np.take_along_axis(weight.T, order, 1).ravel()})
-    said = {"sign": "helpful", "method": "By hand", "about": "by hand · first 8", "index_base": "0",
-            "labels": labels_digest(*labels), "provenance": json.dumps({"made": "by hand", "seeds": [0]})}
+    table = pa.table(
+        {
+            "target": np.repeat(np.arange(N_VAL), 8),
+            "train": order.ravel(),
+            "rank": np.tile(np.arange(8), N_VAL),
+            "score": np.take_along_axis(weight.T, order, 1).ravel(),
+        }
+    )
+    said = {
+        "sign": "helpful",
+        "method": "By hand",
+        "about": "by hand · first 8",
+        "index_base": "0",
+        "labels": labels_digest(*labels),
+        "provenance": json.dumps({"made": "by hand", "seeds": [0]}),
+    }
     pq.write_table(table.replace_schema_metadata(said), home / "ranking.parquet")
 
     home = new("paper_results")
@@ -283,14 +326,22 @@ def main(old_traker: str | None) -> None:
     np.save(HERE / "orders" / "val_labels.npy", val.tensors[1].numpy())
     said = {"python": platform.python_version(), "torch": version("torch"), "numpy": np.__version__}
     written = {}
-    for name, make in (("traker", make_traker), ("dattri", make_dattri), ("captum", make_captum),
-                       ("quanda", make_quanda), ("kronfluence", make_kronfluence)):
+    for name, make in (
+        ("traker", make_traker),
+        ("dattri", make_dattri),
+        ("captum", make_captum),
+        ("quanda", make_quanda),
+        ("kronfluence", make_kronfluence),
+    ):
         with tempfile.TemporaryDirectory() as folder:
             make(train, val, trained(train), Path(folder))
         written[name] = version(name)
     if old_traker:
-        subprocess.run([sys.executable, __file__, "--old"], check=True,
-                       env={**os.environ, "PYTHONPATH": os.pathsep.join([old_traker, os.environ["PYTHONPATH"]])})
+        subprocess.run(
+            [sys.executable, __file__, "--old"],
+            check=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([old_traker, os.environ["PYTHONPATH"]])},
+        )
         written["traker_old"] = "traker 0.1.3"
     make_by_hand(train, val, None, HERE)
     by_hand = ["datamodels", "datamodels_store", "topk", "feldman_zhang", "parquet", "paper_results"]

@@ -34,13 +34,26 @@ def made(ws) -> algorithms.Change:
     rng = np.random.default_rng(0)
     ids = np.array([[rng.permutation(tiny.TRAIN)[: algorithms.K] for _ in algorithms.LISTS] for _ in range(tiny.VAL)])
     one = {"mean": 0.5, "ci": [0.4, 0.6]}
-    about = {"models": 5, "dim": 512, "k": algorithms.K, "accuracy": [0.9, 0.8], "moved": 0.6,
-             "hashes": [recipes.get(name).hash for name in (ws.recipe, OTHER)], "spearman": {"between": one,
-             "within": one}, "jaccard": {"between": one, "within": one}}
+    about = {
+        "models": 5,
+        "dim": 512,
+        "k": algorithms.K,
+        "accuracy": [0.9, 0.8],
+        "moved": 0.6,
+        "hashes": [recipes.get(name).hash for name in (ws.recipe, OTHER)],
+        "spearman": {"between": one, "within": one},
+        "jaccard": {"between": one, "within": one},
+    }
     change = np.full(tiny.TRAIN, 0.1, np.float32)
     change[7] = 3
-    return algorithms.Change((ws.recipe, OTHER), ids, rng.normal(size=(*ids.shape, 2)).astype(np.float32), change,
-                             np.full(tiny.TRAIN, 0.2, np.float32), about)
+    return algorithms.Change(
+        (ws.recipe, OTHER),
+        ids,
+        rng.normal(size=(*ids.shape, 2)).astype(np.float32),
+        change,
+        np.full(tiny.TRAIN, 0.2, np.float32),
+        about,
+    )
 
 
 def test_what_was_not_compared_is_asked_for(ws, monkeypatch):

@@ -12,8 +12,9 @@ from pages.ui import atlas
 
 
 def workspace(images, inverted):
-    return SimpleNamespace(fingerprint=f"{images.shape} {inverted}", train_images=images, val_images=images,
-                           greyscale_inverted=inverted)
+    return SimpleNamespace(
+        fingerprint=f"{images.shape} {inverted}", train_images=images, val_images=images, greyscale_inverted=inverted
+    )
 
 
 def pixels(url):

@@ -40,8 +40,9 @@ def queue(ws, log):
 def add(log, ws, **asked) -> int:
     spec = queues.spec(ws, **asked)
     found = queues.make(ws, spec)
-    return log.add_queue(spec, found.images.tolist(), found.controls.tolist(), found.scores.tolist(),
-                         found.suggestions.tolist(), "me")
+    return log.add_queue(
+        spec, found.images.tolist(), found.controls.tolist(), found.scores.tolist(), found.suggestions.tolist(), "me"
+    )
 
 
 def entry(item, action="keep", **more):
@@ -59,6 +60,7 @@ def drawn(ws, log, queue, mode="one", at=0, **more):
 
 
 # -- the deck
+
 
 def test_an_item_has_its_labels_its_evidence_and_where_it_comes_from(ws, log, queue):
     data = drawn(ws, log, queue)
@@ -101,8 +103,14 @@ def test_what_stands_goes_along_and_ones_own_can_be_undone(ws, log, queue):
     log.append([entry(one, "relabel", label=0, reason="a bar")], "me", "browser", 1)
     log.append([entry(two)], "Ann", "another", 1)
     data = drawn(ws, log, queue)
-    assert data["standing"][one] == {"action": "relabel", "label": 0, "who": "me", "reason": "a bar", "conflict": [],
-                                     "upto": 2}
+    assert data["standing"][one] == {
+        "action": "relabel",
+        "label": 0,
+        "who": "me",
+        "reason": "a bar",
+        "conflict": [],
+        "upto": 2,
+    }
     assert data["upto"] == 2 and [entry["item"] for entry in data["mine"]] == [one]
 
 
@@ -113,7 +121,8 @@ def test_two_answers_are_told_of(ws, log, queue):
     standing, upto = board.Board().read(log)
     told = deck.told(standing[one], upto)
     assert told["who"] == "Bob" and told["conflict"] == [
-        {"who": "Ann", "action": "relabel", "label": 0, "reason": "a bar"}]
+        {"who": "Ann", "action": "relabel", "label": 0, "reason": "a bar"}
+    ]
     assert deck.told(None, 5) == {"action": None, "upto": 5}
 
 
@@ -127,6 +136,7 @@ def test_the_post_says_what_is_new_and_how_good_the_detector_is(ws, log, queue):
 
 # -- what a browser may write
 
+
 def test_what_is_sent_twice_is_written_once(ws, log, queue):
     outbox, written = sent(entry(queue.items[0]), entry(queue.items[1], "remove")), set()
     for _ in range(2):
@@ -135,13 +145,23 @@ def test_what_is_sent_twice_is_written_once(ws, log, queue):
     assert len(log.entries()) == 2
 
 
-@pytest.mark.parametrize("wrong, says", [
-    ({"item": 10**6}, "not in this queue"), ({"item": "3"}, "not in this queue"), ({"uid": 7}, "not in this queue"),
-    ({"action": "drop table"}, "does not know"), ({"action": "relabel", "label": 3}, "none of the 3 classes"),
-    ({"action": "relabel", "label": "0"}, "none of the 3 classes"), ({"reason": "x" * 501}, "more than 500"),
-    ({"action": "undo", "of": "nobody's"}, "no longer in the log"), ({"queue": 2}, "not in this queue"),
-    ({"queue": "1"}, "not in this queue"), ({"reason": "half \ud83d"}, "half of a character"),
-    ({"seen": "all"}, "left out")])
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        ({"item": 10**6}, "not in this queue"),
+        ({"item": "3"}, "not in this queue"),
+        ({"uid": 7}, "not in this queue"),
+        ({"action": "drop table"}, "does not know"),
+        ({"action": "relabel", "label": 3}, "none of the 3 classes"),
+        ({"action": "relabel", "label": "0"}, "none of the 3 classes"),
+        ({"reason": "x" * 501}, "more than 500"),
+        ({"action": "undo", "of": "nobody's"}, "no longer in the log"),
+        ({"queue": 2}, "not in this queue"),
+        ({"queue": "1"}, "not in this queue"),
+        ({"reason": "half \ud83d"}, "half of a character"),
+        ({"seen": "all"}, "left out"),
+    ],
+)
 def test_what_fits_no_image_or_class_is_left_out_and_said(ws, log, queue, wrong, says):
     good = entry(queue.items[0])
     answer = board.take(ws, log, sent(entry(queue.items[1]) | wrong, good), "me", set())
@@ -154,7 +174,9 @@ def test_what_was_decided_in_a_queue_that_is_no_longer_on_view_is_written_as_mad
     here, there = entry(queue.items[0], queue=2), entry(queue.items[9])
     answer = board.take(ws, log, sent(there, here), "me", set())
     assert answer["error"] is None and [(one.item, one.queue) for one in log.entries()] == [
-        (queue.items[9], 1), (queue.items[0], 2)]
+        (queue.items[9], 1),
+        (queue.items[0], 2),
+    ]
 
 
 def test_a_decision_and_its_undo_may_come_together(ws, log, queue):
@@ -174,6 +196,7 @@ def test_where_nothing_can_be_written_nothing_is_acknowledged(ws, log, queue, mo
 
 # -- the page
 
+
 def run():
     page = AppTest.from_file(PAGE, default_timeout=60).run()
     assert not page.exception, page.exception
@@ -181,13 +204,16 @@ def run():
 
 
 def words(page) -> str:
-    return " ".join(one.value for kind in ("markdown", "caption", "info", "warning", "error", "success")
-                    for one in getattr(page, kind))
+    return " ".join(
+        one.value
+        for kind in ("markdown", "caption", "info", "warning", "error", "success")
+        for one in getattr(page, kind)
+    )
 
 
 def test_it_opens_with_a_queue_of_the_usual_detector(ws, log):
     page = run()
-    row, = log.queues()
+    (row,) = log.queues()
     assert row.spec["detector"] == "knn-moco" and row.n == 50
     assert "by knn\\-moco" in words(page) and "1 planted errors" in words(page)
 
@@ -236,15 +262,21 @@ def test_where_nothing_was_detected_it_says_how_and_starts_it(tmp_path, monkeypa
 
 # -- taking home
 
+
 def test_captions_say_what_stands(ws, log, queue):
     one, two, three, four = queue.items[:4]
-    log.append([entry(one, "relabel", label=0), entry(two), entry(three, "remove"), entry(four, "unsure")], "me", "b",
-               1)
+    log.append(
+        [entry(one, "relabel", label=0), entry(two), entry(three, "remove"), entry(four, "unsure")], "me", "b", 1
+    )
     log.append([entry(one, "remove")], "Ann", "hers", 1)
     standing, _ = board.Board().read(log)
     given = [ws.classes[ws.train_labels[i]] for i in queue.items[:4]]
     assert [take_home.caption(ws, standing[i]) for i in queue.items[:4]] == [
-        "Bar or removed", given[1], f"{given[2]}, out", f"{given[3]}?"]
+        "Bar or removed",
+        given[1],
+        f"{given[2]}, out",
+        f"{given[3]}?",
+    ]
 
 
 def test_nothing_decided_yet(ws):

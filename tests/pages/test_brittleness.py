@@ -29,8 +29,17 @@ def train(ws, store, spec, wrong=()):
     for part, edits in jobs.retrain_edits(ws, spec).items():
         for edit in edits:
             for seed in spec["seeds"]:
-                store.put(recipes.get(ws.recipe).hash, edit, seed, seconds=1.0, device="cpu", library="x", threads=1,
-                          predicted=np.full(ws.n_val, 2 if part in wrong else label), margins=np.full(ws.n_val, 0.5))
+                store.put(
+                    recipes.get(ws.recipe).hash,
+                    edit,
+                    seed,
+                    seconds=1.0,
+                    device="cpu",
+                    library="x",
+                    threads=1,
+                    predicted=np.full(ws.n_val, 2 if part in wrong else label),
+                    margins=np.full(ws.n_val, 0.5),
+                )
 
 
 def texts(app) -> str:
@@ -51,10 +60,20 @@ def test_it_opens_on_the_target_worth_telling_with_its_cost(ws):
     assert "support 4 · 5 trainings · shipped study" in texts(app)
 
 
-@pytest.mark.parametrize(("name", "value", "said"), [
-    ("target", "99", "Target 99 is out of range"), ("k", "0", "k = 0"), ("k", "-3", "k = -3"),
-    ("k", "many", "k = many"), ("k", "61", "from 1 to 60"), ("ranking", "nope", "No ranking 'nope'"),
-    ("kind", "burn", "Kind 'burn'"), ("job", "7", "There is no job 7"), ("job", "x", "There is no job x")])
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("target", "99", "Target 99 is out of range"),
+        ("k", "0", "k = 0"),
+        ("k", "-3", "k = -3"),
+        ("k", "many", "k = many"),
+        ("k", "61", "from 1 to 60"),
+        ("ranking", "nope", "No ranking 'nope'"),
+        ("kind", "burn", "Kind 'burn'"),
+        ("job", "7", "There is no job 7"),
+        ("job", "x", "There is no job x"),
+    ],
+)
 def test_what_a_link_cannot_have_is_said_in_one_sentence(ws, name, value, said):
     app = opened(**{name: value})
     assert not app.exception and len(app.warning) == 1 and said in app.warning[0].value.replace("\\", "")
@@ -63,14 +82,15 @@ def test_what_a_link_cannot_have_is_said_in_one_sentence(ws, name, value, said):
 def test_a_k_beyond_the_class_is_refused_before_anything_is_asked(ws, store):
     app = opened(target="0", k="21", ranking="l2-moco")
     assert not app.exception and [error.value.replace("\\", "") for error in app.error] == [
-        "k = 21 is larger than the 19 images l2-moco ranks for this target; give at most 19."]
+        "k = 21 is larger than the 19 images l2-moco ranks for this target; give at most 19."
+    ]
     assert not [button for button in app.button if button.key == "run"] and store.jobs() == []
 
 
 def test_asking_queues_one_job_and_shows_it(ws, store):
     app = opened(target="3", k="2", ranking="trak-10")
     app.button(key="run").click().run()
-    job, = store.jobs()
+    (job,) = store.jobs()
     assert not app.exception and job.spec["ids"] == [0, 6] and [*app.query_params["job"]] == [str(job.id)]
     assert "waiting" in html(app) and f"Job {job.id}: Waiting for the runner" in texts(app)
     app.button(key="cancel").click().run()
@@ -100,8 +120,10 @@ def test_a_support_that_the_workspace_brings_is_shown_with_its_trace(ws):
     app.button(key="support trak-10 remove default 20").click().run()
     assert not app.exception and "<b>Support 4.</b>" in html(app) and "Dot in 4 of 5" in html(app)
     assert "From the shipped study" in texts(app)
-    assert ("python -m attribution support --target 0 --ranking trak-10 --kind remove --protocol default --k-max 20"
-            in app.code[0].value)
+    assert (
+        "python -m attribution support --target 0 --ranking trak-10 --kind remove --protocol default --k-max 20"
+        in app.code[0].value
+    )
     app.button(key="at support").click().run()
     assert app.number_input(key=state.K).value == 4 and "Is target 0 still read" in texts(app)
 
@@ -119,10 +141,11 @@ def test_a_ranking_among_other_candidates_is_the_one_asked_about(ws):
 
 
 def test_an_adaptive_support_says_how_sure_it_is_and_what_other_seeds_would_give(ws, store):
-    trace = [{"k": 20, "seeds": [0, 1], "predictions": [2, 2], "wrong": 2, "flipped": True, "margin": -1.0, "p": 0.997},
-             {"k": 4, "seeds": [0, 1, 2], "predictions": [2, 2, 2], "wrong": 3, "flipped": True, "margin": -0.2,
-              "p": 1.0},
-             {"k": 3, "seeds": [0], "predictions": [0], "wrong": 0, "flipped": False, "margin": 0.4, "p": 0.04}]
+    trace = [
+        {"k": 20, "seeds": [0, 1], "predictions": [2, 2], "wrong": 2, "flipped": True, "margin": -1.0, "p": 0.997},
+        {"k": 4, "seeds": [0, 1, 2], "predictions": [2, 2, 2], "wrong": 3, "flipped": True, "margin": -0.2, "p": 1.0},
+        {"k": 3, "seeds": [0], "predictions": [0], "wrong": 0, "flipped": False, "margin": 0.4, "p": 0.04},
+    ]
     body = {"status": "flipped", "support": 4, "lo": 3, "hi": 4, "trace": trace, "trainings": 6, "others": [3, None]}
     version = ws.ranking("trak-10").version
     store.put_support(recipes.get(ws.recipe).hash, "trak-10", 0, "remove", "adaptive", 20, body | {"version": version})
@@ -153,9 +176,15 @@ def test_without_base_models_the_command_that_trains_them(tmp_path, monkeypatch)
     assert [code.value for code in app.code] == [f"python -m attribution base train --workspace {tmp_path / 'w'}"]
 
 
-@pytest.mark.parametrize(("wrong", "word"), [
-    ([], "Holds"), (["edit"], "Flipped"), (["edit", "random"], "Flipped, by chance too"),
-    (["edit", "none", "random"], "Already wrong")])
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ([], "Holds"),
+        (["edit"], "Flipped"),
+        (["edit", "random"], "Flipped, by chance too"),
+        (["edit", "none", "random"], "Already wrong"),
+    ],
+)
 def test_the_verdict_stands_beside_its_controls(ws, store, wrong, word):
     spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 4)
     assert words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec)) is None
@@ -188,8 +217,17 @@ def answered(ws, store, spec, says):
             except StopIteration:
                 break
             for edit, seed in wanted:
-                store.put(recipes.get(ws.recipe).hash, edit, seed, seconds=1.0, device="cpu", library="x", threads=1,
-                          predicted=np.full(ws.n_val, says(edit, seed)), margins=np.full(ws.n_val, 0.5))
+                store.put(
+                    recipes.get(ws.recipe).hash,
+                    edit,
+                    seed,
+                    seconds=1.0,
+                    device="cpu",
+                    library="x",
+                    threads=1,
+                    predicted=np.full(ws.n_val, says(edit, seed)),
+                    margins=np.full(ws.n_val, 0.5),
+                )
             answer = [store.get(store.key(recipes.get(ws.recipe).hash, edit, seed)) for edit, seed in wanted]
 
 
@@ -209,16 +247,31 @@ def test_a_repair_is_asked_for_shown_and_tried_beside_its_controls(ws, store):
     assert "still read" not in texts(app) and app.button(key="run").click().run() and store.jobs()[0].spec == spec
 
 
-@pytest.mark.parametrize(("repaired", "word"), [
-    (["edit"], "Repaired"), ([], "Still wrong"), (["edit", "random"], "Repaired, by chance too"),
-    (["edit", "none", "random"], "Right already")])
+@pytest.mark.parametrize(
+    ("repaired", "word"),
+    [
+        (["edit"], "Repaired"),
+        ([], "Still wrong"),
+        (["edit", "random"], "Repaired, by chance too"),
+        (["edit", "none", "random"], "Right already"),
+    ],
+)
 def test_the_verdict_on_a_repair(ws, store, repaired, word):
     spec = jobs.retrain_spec(ws, 1, "trak-10", "remove", 3, end="harmful")
     for part, edits in jobs.retrain_edits(ws, spec).items():
         for edit in edits:
             for seed in spec["seeds"]:
-                store.put(recipes.get(ws.recipe).hash, edit, seed, seconds=1.0, device="cpu", library="x", threads=1,
-                          predicted=np.full(ws.n_val, 1 if part in repaired else 2), margins=np.full(ws.n_val, 0.5))
+                store.put(
+                    recipes.get(ws.recipe).hash,
+                    edit,
+                    seed,
+                    seconds=1.0,
+                    device="cpu",
+                    library="x",
+                    threads=1,
+                    predicted=np.full(ws.n_val, 1 if part in repaired else 2),
+                    margins=np.full(ws.n_val, 0.5),
+                )
     assert words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec))[0] == word
 
 

@@ -30,19 +30,40 @@ def study(ws):
     for ranking in ("trak-10", "random"):
         for at, target in enumerate(TARGETS):
             flips = ranking == "trak-10" and at % 2
-            trace = [{"k": k, "seeds": [0, 1, 2], "predictions": [0] * 3, "wrong": 0, "flipped": False,
-                      "margin": 2.8 - 0.1 * k - 0.05 * at} for k in (10, 2 + at)]
-            rows.append({**brought, "ranking": ranking, "target": target, "trace": trace,
-                         "status": "flipped" if flips else "censored", "support": 2 + at if flips else None,
-                         "lo": 1 + at if flips else 20, "hi": 2 + at if flips else None})
+            trace = [
+                {
+                    "k": k,
+                    "seeds": [0, 1, 2],
+                    "predictions": [0] * 3,
+                    "wrong": 0,
+                    "flipped": False,
+                    "margin": 2.8 - 0.1 * k - 0.05 * at,
+                }
+                for k in (10, 2 + at)
+            ]
+            rows.append(
+                {
+                    **brought,
+                    "ranking": ranking,
+                    "target": target,
+                    "trace": trace,
+                    "status": "flipped" if flips else "censored",
+                    "support": 2 + at if flips else None,
+                    "lo": 1 + at if flips else 20,
+                    "hi": 2 + at if flips else None,
+                }
+            )
     to_table(rows).to_parquet(ws.path / "supports.parquet")
     rng = np.random.default_rng(0)
     masks = rng.random((12, tiny.TRAIN)) < 0.5
     (ws.path / "lds").mkdir()
     np.save(ws.path / "lds" / "masks.npy", np.packbits(masks, axis=1))
     np.save(ws.path / "lds" / "margins.npy", rng.normal(0, 1, (12, 2, tiny.VAL)).astype(np.float16))
-    ws.record("lds", {"alpha": 0.5, "masks": 12, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
-              ["lds/masks.npy", "lds/margins.npy"])
+    ws.record(
+        "lds",
+        {"alpha": 0.5, "masks": 12, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
+        ["lds/masks.npy", "lds/margins.npy"],
+    )
     return Workspace.open(ws.path)
 
 
@@ -62,8 +83,11 @@ def strangers(study):
     folder.mkdir()
     np.save(folder / "scores.npy", np.ones((tiny.VAL, tiny.TRAIN), np.float16))
     np.save(folder / "targets.npy", np.array([1, 2]))
-    study.record("rankings/a-part", {"method": "PART", "signed": True},
-                 [f"rankings/a-part/{name}.npy" for name in ("scores", "targets")])
+    study.record(
+        "rankings/a-part",
+        {"method": "PART", "signed": True},
+        [f"rankings/a-part/{name}.npy" for name in ("scores", "targets")],
+    )
     return Workspace.open(study.path)
 
 
@@ -77,7 +101,8 @@ def test_a_ranking_of_other_targets_is_not_offered(strangers):
         charts.chart(strangers, store, "calibration", ranking="a-part")
     table = pd.read_parquet(strangers.path / "supports.parquet")
     table.assign(target=[1, 2] * 10)[table.ranking == "random"].drop_duplicates("target").to_parquet(
-        strangers.path / "supports.parquet")
+        strangers.path / "supports.parquet"
+    )
     strangers.remove("rankings/trak-10")
     ws = Workspace.open(strangers.path)
     calibration.keep(ws, dataclasses.replace(calibration.gather(ws), predicted=np.full((1, 4), np.nan)), {})
@@ -88,8 +113,9 @@ def test_a_ranking_of_other_targets_is_not_offered(strangers):
 
 
 def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.caption, *app.info, *app.warning, *app.header, *app.markdown]
-                    ).replace("\\", "")
+    return " ".join(
+        str(one.value) for one in [*app.caption, *app.info, *app.warning, *app.header, *app.markdown]
+    ).replace("\\", "")
 
 
 def html(app) -> str:

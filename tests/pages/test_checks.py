@@ -23,28 +23,71 @@ def one(mean: float, half: float | None = 0.05, n: int = 20) -> dict:
 
 
 SANITY = {
-    "checkpoints": 2, "dim": 64, "k": 20, "features": "moco", "seeds": [1, 2], "copies": 15, "each": 1,
-    "untrained": {"targets": 12, "chance": 0.2, "ceiling": 0.6,
-                  "pairs": {name: {"jaccard": one(j), "spearman": one(s)} for name, j, s in (
-                      ("untrained", 0.111, -0.02), ("other", 0.555, 0.8), ("esvm-moco", 1, 1), ("l2-moco", 1, 1))},
-                  "lds": {"trained": {"lds": 0.31, "ci": [0.2, 0.4]}, "untrained": {"lds": 0.017, "ci": [0, 0.1]}}},
-    "duplicates": {name: {str(count): {"one": one(1 / (1 + count)), "sum": one(1.0), "places": one(count)}
-                          for count in sanity.COPIES} for name in ("TRAK", "esvm-moco", "l2-moco")}}
+    "checkpoints": 2,
+    "dim": 64,
+    "k": 20,
+    "features": "moco",
+    "seeds": [1, 2],
+    "copies": 15,
+    "each": 1,
+    "untrained": {
+        "targets": 12,
+        "chance": 0.2,
+        "ceiling": 0.6,
+        "pairs": {
+            name: {"jaccard": one(j), "spearman": one(s)}
+            for name, j, s in (
+                ("untrained", 0.111, -0.02),
+                ("other", 0.555, 0.8),
+                ("esvm-moco", 1, 1),
+                ("l2-moco", 1, 1),
+            )
+        },
+        "lds": {"trained": {"lds": 0.31, "ci": [0.2, 0.4]}, "untrained": {"lds": 0.017, "ci": [0, 0.1]}},
+    },
+    "duplicates": {
+        name: {
+            str(count): {"one": one(1 / (1 + count)), "sum": one(1.0), "places": one(count)} for count in sanity.COPIES
+        }
+        for name in ("TRAK", "esvm-moco", "l2-moco")
+    },
+}
 
 
 def row(ranking: str, candidates=None, **more) -> dict:
     left = {"success": one(0.25), "accuracy": one(0.9), "seeds": [0.25]}
-    return {"ranking": ranking, "candidates": candidates, "pool": 60, "chance": 0.067, "removed": 3,
-            "plain": one(0.125), "precision": {str(k): one(0.375) for k in (4, 10, 50)}, **left,
-            "control": {**left, "success": one(0.66)}}
+    return {
+        "ranking": ranking,
+        "candidates": candidates,
+        "pool": 60,
+        "chance": 0.067,
+        "removed": 3,
+        "plain": one(0.125),
+        "precision": {str(k): one(0.375) for k in (4, 10, 50)},
+        **left,
+        "control": {**left, "success": one(0.66)},
+    }
 
 
 def found(ws) -> dict:
     left = {"success": one(0.667), "accuracy": one(0.95), "seeds": [0.667]}
-    return {"n": 4, "class": 1, "targets": 3, "side": 2, "seed": 0, "of": ws.fingerprint, "of_name": "tiny",
-            "triggered": 3, "models": 10, "hit": 2, "seeds": [0], "success": one(0.667), "untriggered": one(0.0),
-            "rankings": [row("trak-10"), row("trak-10", "predicted"), row("random")],
-            "removals": {backdoor.NONE: left, backdoor.ORACLE: left}}
+    return {
+        "n": 4,
+        "class": 1,
+        "targets": 3,
+        "side": 2,
+        "seed": 0,
+        "of": ws.fingerprint,
+        "of_name": "tiny",
+        "triggered": 3,
+        "models": 10,
+        "hit": 2,
+        "seeds": [0],
+        "success": one(0.667),
+        "untriggered": one(0.0),
+        "rankings": [row("trak-10"), row("trak-10", "predicted"), row("random")],
+        "removals": {backdoor.NONE: left, backdoor.ORACLE: left},
+    }
 
 
 @pytest.fixture

@@ -16,17 +16,44 @@ APP = Path(__file__).resolve().parents[2] / "app.py"
 
 
 def row(name, method, models, lds, training, computing, size, here=True):
-    return {"name": name, "method": method, "models": models, "lds": lds, "ci": [lds - 0.01, lds + 0.02],
-            "n_targets": 12, "training_seconds": training, "computing_seconds": computing,
-            "seconds": training + computing, "bytes": size, "scores_bytes": 0 if not models else 10, "here": here}
+    return {
+        "name": name,
+        "method": method,
+        "models": models,
+        "lds": lds,
+        "ci": [lds - 0.01, lds + 0.02],
+        "n_targets": 12,
+        "training_seconds": training,
+        "computing_seconds": computing,
+        "seconds": training + computing,
+        "bytes": size,
+        "scores_bytes": 0 if not models else 10,
+        "here": here,
+    }
 
 
-ANSWER = {"dim": 4, "masks": 12, "seeds": 2, "ceiling": 0.8,
-          "training": {"whole": 8.0, "half": 4.0, "n": 3, "device": "cpu", "library": "torch 1", "threads": 1,
-                       "clock": "processor"},
-          "rows": [row("trak-1", "TRAK", 1, 0.1, 8, 3, 400), row("trak-2", "TRAK", 2, 0.2, 16, 6, 800),
-                   row("datamodels-30", "Datamodels", 30, 0.3, 120, 5, 100),
-                   row("esvm-moco", "ESVM", 0, 0.05, 600, 1, 1600), row("random", "Random", 0, -0.02, 0, 0, 0)]}
+ANSWER = {
+    "dim": 4,
+    "masks": 12,
+    "seeds": 2,
+    "ceiling": 0.8,
+    "training": {
+        "whole": 8.0,
+        "half": 4.0,
+        "n": 3,
+        "device": "cpu",
+        "library": "torch 1",
+        "threads": 1,
+        "clock": "processor",
+    },
+    "rows": [
+        row("trak-1", "TRAK", 1, 0.1, 8, 3, 400),
+        row("trak-2", "TRAK", 2, 0.2, 16, 6, 800),
+        row("datamodels-30", "Datamodels", 30, 0.3, 120, 5, 100),
+        row("esvm-moco", "ESVM", 0, 0.05, 600, 1, 1600),
+        row("random", "Random", 0, -0.02, 0, 0, 0),
+    ],
+}
 
 
 @pytest.fixture
@@ -85,7 +112,7 @@ def test_a_line_a_method_on_a_log_axis():
     assert list(named["TRAK"].x) == [11, 22] and list(named["TRAK"].y) == [0.1, 0.2]
     assert list(named["TRAK"].error_y.array) == pytest.approx([0.02, 0.02])
     small, large = named["TRAK"].marker.size
-    assert large / small == pytest.approx(2 ** 0.5)  # the area stands for the bytes
+    assert large / small == pytest.approx(2**0.5)  # the area stands for the bytes
     assert set(named["random"].y) == {-0.02}
 
 
@@ -99,7 +126,7 @@ def test_supports_beside_lds():
     html = drawn.table_html(ANSWER, supports)
     assert html.count("<b>0.25</b>") == 1 and "removal AUC" in html
     rows = list(csv.DictReader(io.StringIO(drawn.to_csv(ANSWER, supports))))
-    assert [one["remove_auc"] for one in rows] == ["", "0.25", "", "", ""] [:len(rows)]
+    assert [one["remove_auc"] for one in rows] == ["", "0.25", "", "", ""][: len(rows)]
 
 
 def test_the_table_as_csv():

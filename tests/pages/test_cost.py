@@ -15,8 +15,12 @@ from pages.methods import features
 from pages.ui import state
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
-LDS = {"ceiling": 0.8, "masks": 5, "seeds": 2, "rankings": {
-    "ridge-moco": {"lds": 0.123, "ci": [0.1, 0.15]}, "trak-10": {"lds": 0.5, "ci": None}}}
+LDS = {
+    "ceiling": 0.8,
+    "masks": 5,
+    "seeds": 2,
+    "rankings": {"ridge-moco": {"lds": 0.123, "ci": [0.1, 0.15]}, "trak-10": {"lds": 0.5, "ci": None}},
+}
 
 
 @pytest.fixture
@@ -74,7 +78,11 @@ def test_cost_as_csv(ws, found):
     assert [row["ranking"] for row in rows] == list(found["rankings"])
     ridge = next(row for row in rows if row["ranking"] == "ridge-moco")
     assert (ridge["lds"], ridge["lds_low"], ridge["build_seconds"], ridge["machine"]) == (
-        "0.123", "0.1", "", found["machine"])
+        "0.123",
+        "0.1",
+        "",
+        found["machine"],
+    )
 
 
 def test_bytes_and_times_in_words():

@@ -51,9 +51,17 @@ def test_a_link_is_followed(app):
     assert app.selectbox(key=state.CUT_RANKING).options == ["l2-moco", "trak-10"]
 
 
-@pytest.mark.parametrize(("name", "value", "said"), [
-    ("target", "99", "Target 99 is out of range"), ("target", "shirt", "is not a number"),
-    ("k", "0", "k = 0"), ("k", "-3", "k = -3"), ("k", "many", "k = many"), ("rankings", "nope", "No ranking 'nope'")])
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("target", "99", "Target 99 is out of range"),
+        ("target", "shirt", "is not a number"),
+        ("k", "0", "k = 0"),
+        ("k", "-3", "k = -3"),
+        ("k", "many", "k = many"),
+        ("rankings", "nope", "No ranking 'nope'"),
+    ],
+)
 def test_what_a_link_cannot_have_is_said_in_one_sentence(app, name, value, said):
     app.query_params[name] = value
     app.run()
@@ -110,12 +118,18 @@ def test_the_command_names_what_is_on_view(app, folder):
     app.query_params["rankings"] = ["trak-10"]
     app.run()
     figure, retrain, report = [code.value for code in app.code]
-    assert figure == ("python -m attribution export figure --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
-                      f"--out lineup-1.png --workspace {folder}")
-    assert retrain == ("python -m attribution retrain --target 1 --ranking trak-10 --remove-top 7 --seeds 5 --draws 1 "
-                       f"--workspace {folder}")
-    assert report == ("python -m attribution export report --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
-                      f"--out report-1.html --workspace {folder}")
+    assert figure == (
+        "python -m attribution export figure --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
+        f"--out lineup-1.png --workspace {folder}"
+    )
+    assert retrain == (
+        "python -m attribution retrain --target 1 --ranking trak-10 --remove-top 7 --seeds 5 --draws 1 "
+        f"--workspace {folder}"
+    )
+    assert report == (
+        "python -m attribution export report --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
+        f"--out report-1.html --workspace {folder}"
+    )
 
 
 def test_the_command_of_a_row_that_is_not_as_published_names_its_images(app, folder):
@@ -154,12 +168,21 @@ def test_without_base_models_what_needs_them_is_absent(untrained, tmp_path):
 
 
 def test_a_link_that_asks_for_predictions_which_there_are_not(untrained):
-    untrained.query_params.update({"target": "4", "show": "wrong", "predicted": "Dot", "explain": "predicted",
-                                   "candidates": "predicted", "end": "both"})
+    untrained.query_params.update(
+        {
+            "target": "4",
+            "show": "wrong",
+            "predicted": "Dot",
+            "explain": "predicted",
+            "candidates": "predicted",
+            "end": "both",
+        }
+    )
     app = untrained.run()
     assert not app.exception and not app.error
     assert [warning.value.replace("\\", "") for warning in app.warning] == [
-        "This link asks for predictions, and no model has been trained here yet."]
+        "This link asks for predictions, and no model has been trained here yet."
+    ]
     assert app.number_input(key=state.TARGET).value == 4 and app.button_group(key=state.END).value == "both"
     assert set(app.query_params) & {"show", "predicted", "explain"} == set()
 
@@ -177,9 +200,15 @@ def test_base_models_trained_meanwhile_are_seen(untrained, tmp_path):
 
 
 def test_a_failed_alignment_check_is_said_once(untrained, tmp_path):
-    Workspace.open(tmp_path / "w").record("rankings/trak-10", {
-        "method": "TRAK", "signed": True, "alignment": {"top1_same_class": 0.3, "chance": 0.33, "n": 12,
-                                                        "warning": "no *better* than chance"}}, [])
+    Workspace.open(tmp_path / "w").record(
+        "rankings/trak-10",
+        {
+            "method": "TRAK",
+            "signed": True,
+            "alignment": {"top1_same_class": 0.3, "chance": 0.33, "n": 12, "warning": "no *better* than chance"},
+        },
+        [],
+    )
     app = untrained.run()
     said = [caption.value for caption in app.caption if "chance" in caption.value]
     assert said == [":material/warning: trak\\-10\\: no \\*better\\* than chance"]

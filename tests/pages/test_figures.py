@@ -44,8 +44,10 @@ def test_a_chart_in_every_format(ws, offered):
     app = opened("methods", "supports")
     assert {"supports.png", "supports.svg", "supports.pdf"} <= set(offered)
     assert offered["supports.png"]().startswith(b"\x89PNG")
-    assert any("export figure --what supports --protocol default --rankings trak-10,random --width double" in one.value
-               for one in app.code)
+    assert any(
+        "export figure --what supports --protocol default --rankings trak-10,random --width double" in one.value
+        for one in app.code
+    )
 
 
 def test_the_study_on_view_is_drawn(ws, offered):

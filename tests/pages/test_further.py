@@ -53,13 +53,17 @@ def support(size, k_max=20, status="flipped"):
 
 def test_repairs_have_a_panel_and_a_count_of_their_own():
     right = Support("already_right", None, None, None, [], 0)
-    study = studies.Study(20, "default", {"remove": {"trak-10": {0: support(4)}},
-                                          "repair": {"trak-10": {1: support(3, status="repaired"), 2: right}}})
+    study = studies.Study(
+        20,
+        "default",
+        {"remove": {"trak-10": {0: support(4)}}, "repair": {"trak-10": {1: support(3, status="repaired"), 2: right}}},
+    )
     drawn = chart.cdfs(study)
     assert [one.text for one in drawn.layout.annotations] == ["Removal", "Repair of wrong targets"]
     measured = studies.evaluate(study)
     assert words.counts("repair", measured["repair"]["rankings"]) == (
-        "Repair supports: 1 target, 1 more already right and left out")
+        "Repair supports: 1 target, 1 more already right and left out"
+    )
     assert "Repair supports" in words.table_html(measured, None, 20)
 
 
@@ -103,7 +107,7 @@ def test_without_any_pruning_it_can_be_asked_for_and_watched(ws, store):
     line = f"python -m attribution prune --ranking l2-moco --shares 30 --seeds 2 --workspace {ws.path}"
     assert line in [code.value for code in app.code]
     app.button(key="start pruning").click().run()
-    job, = store.open_jobs()
+    (job,) = store.open_jobs()
     assert not app.exception and job.spec == questions.prune_spec(ws, "l2-moco", [30], range(2))
     assert app.button(key="start pruning").disabled and app.button(key="cancel pruning")
     app.button_group(key=state.PRUNE_SHARES).set_value([]).run()
@@ -127,8 +131,16 @@ def test_pruning_as_a_chart_and_as_csv(ws, store):
     assert lines["random, classes of trak-10"].y == (1, 0, 0) and lines["random, classes of trak-10"].line.dash == "dot"
     rows = list(csv.DictReader(io.StringIO(pruning.to_csv(known))))
     assert len(rows) == 3 * 5 and rows[0] == {
-        "ranking": "trak-10", "share": "0", "images": "0", "part": "full", "seed": "0", "accuracy": "1.0",
-        "targets": "6", "recipe": "demo-cnn", "recipe_hash": recipes.get("demo-cnn").hash}
+        "ranking": "trak-10",
+        "share": "0",
+        "images": "0",
+        "part": "full",
+        "seed": "0",
+        "accuracy": "1.0",
+        "targets": "6",
+        "recipe": "demo-cnn",
+        "recipe_hash": recipes.get("demo-cnn").hash,
+    }
 
 
 def test_curves_of_a_ranking_that_changed_are_not_shown(ws, store):
@@ -159,7 +171,8 @@ def test_with_another_recipe_the_command_that_compares(ws, monkeypatch, second):
     app = opened()
     assert not app.exception and "Does it hold under another recipe?" in texts(app)
     assert f"python -m attribution study --recipes demo-cnn,second --targets 20 --workspace {ws.path}" in [
-        code.value for code in app.code]
+        code.value for code in app.code
+    ]
 
 
 def test_one_curve_a_recipe(ws, store, second):
@@ -174,8 +187,17 @@ def test_one_curve_a_recipe(ws, store, second):
                     break
                 for edit, seed in wanted:
                     predicted = np.where(edit.k >= needs, 9, ws.val_labels)
-                    store.put(hash_, edit, seed, seconds=1.0, device="cpu", library="x", threads=1,
-                              predicted=predicted, margins=np.full(12, 0.5))
+                    store.put(
+                        hash_,
+                        edit,
+                        seed,
+                        seconds=1.0,
+                        device="cpu",
+                        library="x",
+                        threads=1,
+                        predicted=predicted,
+                        margins=np.full(12, 0.5),
+                    )
                 answer = [store.get(store.key(hash_, edit, seed)) for edit, seed in wanted]
 
     asked = {"targets": [0, 3, 4], "rankings": ["trak-10", "random"], "kinds": ["remove"], "k_max": 20}

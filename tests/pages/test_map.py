@@ -67,18 +67,30 @@ def test_a_link_is_followed_and_what_it_cannot_have_is_said(drawn):
 
 def test_points_are_the_images_where_the_map_has_them(drawn):
     found, picture = projection.stored(drawn, "moco"), figure(drawn)
-    assert [one.name for one in picture.data] == ["Bar", "Box &lt;b&gt;", "Dot", "validation images",
-                                                  "first 2 of trak-10", "target 1"]
+    assert [one.name for one in picture.data] == [
+        "Bar",
+        "Box &lt;b&gt;",
+        "Dot",
+        "validation images",
+        "first 2 of trak-10",
+        "target 1",
+    ]
     assert sum(len(one.x) for one in picture.data[:3]) == 60
     box = picture.data[1]
     assert [one[1] for one in box.customdata] == np.flatnonzero(drawn.train_labels == 1).tolist()
     assert box.x[0] == np.float32(found.train[1, 0])
     assert picture.data[4].customdata[1][2] == "training image 4, Box &lt;b&gt;"
     assert (picture.data[5].x[0], picture.data[5].y[0]) == tuple(np.float32(found.val[1]))
-    assert [one.text for one in picture.layout.annotations] == ["<b>Bar</b>", "<b>Box &lt;b&gt;</b>", "<b>Dot</b>",
-                                                           "target 1"]
-    assert [one.name for one in figure(drawn, val=False, harmful=True).data][3:] == ["most harmful 2 of trak-10",
-                                                                                     "target 1"]
+    assert [one.text for one in picture.layout.annotations] == [
+        "<b>Bar</b>",
+        "<b>Box &lt;b&gt;</b>",
+        "<b>Dot</b>",
+        "target 1",
+    ]
+    assert [one.name for one in figure(drawn, val=False, harmful=True).data][3:] == [
+        "most harmful 2 of trak-10",
+        "target 1",
+    ]
 
 
 def test_many_classes_are_one_colour_but_one(drawn, monkeypatch):
@@ -103,8 +115,9 @@ def test_of_many_images_a_sample_is_drawn_and_a_lasso_takes_all(drawn, monkeypat
 
 def test_the_points_of_a_selection_are_a_set(drawn):
     found = projection.stored(drawn, "moco")
-    points = [{"customdata": [split, image, ""]} for split, image in (("train", 7), ("val", 2), ("train", 3),
-                                                                      ("train", 7))]
+    points = [
+        {"customdata": [split, image, ""]} for split, image in (("train", 7), ("val", 2), ("train", 3), ("train", 7))
+    ]
     train, val = lasso.chosen(drawn, found, {"points": points, "box": [{"x": [-2, 2], "y": [-2, 2]}], "lasso": []})
     assert train.tolist() == [3, 7] and val.tolist() == [2]
     assert lasso.set_text(drawn, train, val) == "2 training images (1 Box <b>, 1 Dot) and 1 validation image"
@@ -120,5 +133,12 @@ def test_the_table_behind_it(drawn):
     found = projection.stored(drawn, "moco")
     rows = list(csv.DictReader(io.StringIO(words.to_csv(drawn, found))))
     assert len(rows) == 72 and rows[3] | {"x": "", "y": ""} == {
-        "features": "moco", "method": "pca", "split": "train", "image": "3", "label": "Dot", "x": "", "y": ""}
+        "features": "moco",
+        "method": "pca",
+        "split": "train",
+        "image": "3",
+        "label": "Dot",
+        "x": "",
+        "y": "",
+    }
     assert float(rows[60]["x"]) == pytest.approx(float(found.val[0, 0]), abs=1e-4)

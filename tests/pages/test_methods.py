@@ -19,8 +19,13 @@ from pages.ui import palette, state
 from tests import tiny
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
-LDS = {"alpha": 0.5, "masks": 100, "seeds": 5, "ceiling": 0.61,
-       "rankings": {"trak-10": {"lds": 0.2, "ci": [0.1, 0.3]}, "l2-moco": {"lds": -0.01, "ci": [-0.05, 0.03]}}}
+LDS = {
+    "alpha": 0.5,
+    "masks": 100,
+    "seeds": 5,
+    "ceiling": 0.61,
+    "rankings": {"trak-10": {"lds": 0.2, "ci": [0.1, 0.3]}, "l2-moco": {"lds": -0.01, "ci": [-0.05, 0.03]}},
+}
 
 
 def made(sizes, k_max=20):
@@ -78,7 +83,8 @@ def test_the_study_a_workspace_brings(folder):
     assert "<b>0.80</b>" in html(app) and "&gt; 20" in html(app) and "<b>0.610</b>" in html(app)
     assert [code.value for code in app.code if "evaluate" in code.value][:2] == [
         f"python -m attribution evaluate {verb} --json --workspace {folder}"
-        for verb in ("supports --protocol default --rankings trak-10,random", "lds")]
+        for verb in ("supports --protocol default --rankings trak-10,random", "lds")
+    ]
 
 
 def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
@@ -90,8 +96,10 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     app.number_input(key=state.STUDY_TARGETS).set_value(2)
     app.button_group(key=state.STUDY_RANKINGS).set_value(["trak-10", "random"])
     app.button_group(key=state.STUDY_KINDS).set_value(["remove"]).run()
-    assert app.code[0].value == ("python -m attribution study --targets 2 --rankings trak-10,random --kinds remove "
-                                 f"--protocol default --workspace {folder}")
+    assert app.code[0].value == (
+        "python -m attribution study --targets 2 --rankings trak-10,random --kinds remove "
+        f"--protocol default --workspace {folder}"
+    )
     app.button(key="start study").click().run()
     ws = Workspace.open(folder)
     store = Store.of(ws)
@@ -118,8 +126,15 @@ def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
     store.finish_job(store.add_job(jobs.study_spec(ws, [0, 3], names, ["remove"], "adaptive", 20), ""), "done")
     for name in names:
         for target in (0, 3):
-            body = {"status": "flipped", "support": 5, "lo": 4, "hi": 5, "trace": [], "trainings": 9,
-                    "version": ws.ranking(name).version}
+            body = {
+                "status": "flipped",
+                "support": 5,
+                "lo": 4,
+                "hi": 5,
+                "trace": [],
+                "trainings": 9,
+                "version": ws.ranking(name).version,
+            }
             store.put_support(recipes.get(ws.recipe).hash, name, target, "remove", "adaptive", 20, body)
     store.close()
     app = opened()
@@ -169,7 +184,8 @@ def test_a_broken_table_is_one_sentence(folder):
 def test_the_targets_behind_an_outcome(folder):
     answers = [tiny._support("trak-10", "flipped", 4, [2] * 5) | {"target": target} for target in (0, 3)]
     to_table([*answers, tiny._support("trak-10", "censored", None, [0] * 5) | {"target": 4}]).to_parquet(
-        folder / "supports.parquet")
+        folder / "supports.parquet"
+    )
     app = opened()
     outcome = next(group for group in app.button_group if group.label == "Outcome")
     outcome.set_value("already_wrong").run()
@@ -178,11 +194,16 @@ def test_the_targets_behind_an_outcome(folder):
 
 def test_the_chart_has_a_step_a_target_and_a_band_while_unfinished(study):
     drawn = chart.cdfs(study)
-    band, = [trace for trace in drawn.data if trace.fill == "toself"]
+    (band,) = [trace for trace in drawn.data if trace.fill == "toself"]
     steps = {trace.name: trace for trace in drawn.data if trace.mode == "lines+markers"}
     assert steps["trak-10"].x == (0, 2, 4, 4, 20) and steps["trak-10"].y == (0, 0.25, 0.5, 0.75, 0.75)
-    assert list(steps["trak-10"].customdata) == [None, ["remove", "trak-10", 0], ["remove", "trak-10", 1],
-                                                 ["remove", "trak-10", 2], None]
+    assert list(steps["trak-10"].customdata) == [
+        None,
+        ["remove", "trak-10", 0],
+        ["remove", "trak-10", 1],
+        ["remove", "trak-10", 2],
+        None,
+    ]
     assert (band.fillcolor, band.y[20], band.y[21]) == (palette.line("random")[0], 0.5, 0.25)
 
 
@@ -200,15 +221,21 @@ def test_the_table_as_csv(study):
     text = words.to_csv(studies.evaluate(study), LDS, {"K": 20, "recipe": "demo-cnn"})
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["ranking"], row["kind"], row["n"], row["lds"]) for row in rows] == [
-        ("trak-10", "remove", "4", "0.2"), ("random", "remove", "3", ""), ("l2-moco", "", "", "-0.01")]
+        ("trak-10", "remove", "4", "0.2"),
+        ("random", "remove", "3", ""),
+        ("l2-moco", "", "", "-0.01"),
+    ]
     assert rows[0]["K"] == "20" and float(rows[0]["auc"]) == pytest.approx((18 + 16 + 16) / 80)
 
 
 def test_the_curves_as_csv(study):
     rows = list(csv.DictReader(io.StringIO(words.curves_csv(study, {"K": 20}))))
     assert [(row["ranking"], row["k"], row["share_flipped"], row["target"]) for row in rows] == [
-        ("trak-10", "2", "0.25", "0"), ("trak-10", "4", "0.5", "1"), ("trak-10", "4", "0.75", "2"),
-        ("random", "18", "0.333333", "1")]
+        ("trak-10", "2", "0.25", "0"),
+        ("trak-10", "4", "0.5", "1"),
+        ("trak-10", "4", "0.75", "2"),
+        ("random", "18", "0.333333", "1"),
+    ]
     assert rows[0]["kind"] == "remove" and rows[0]["K"] == "20" and rows[0]["status"] == "flipped"
 
 

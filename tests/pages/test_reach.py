@@ -65,8 +65,9 @@ def test_without_lists_they_are_asked_for(ws, monkeypatch):
 def test_with_lists_there_is_nothing_to_ask(listed):
     app = opened()
     assert not [one for one in app.button if "hubs" in (one.key or "")]
-    assert any(one.value.startswith("python -m attribution reach --image 7 --rankings trak-10,l2-moco")
-               for one in app.code)
+    assert any(
+        one.value.startswith("python -m attribution reach --image 7 --rankings trak-10,l2-moco") for one in app.code
+    )
 
 
 def test_nothing_is_looked_up_without_a_card(listed):
@@ -80,8 +81,13 @@ def test_images_like_it(ws):
     train[10] = train[7]
     np.save(ws.path / "features" / "moco" / "train.npy", train)
     assert f"near-duplicates at a cosine of {duplicates.COSINE:g} in moco features" in texts(opened())
-    found = {"features": "moco", "cosine": 0.98, "group": np.array([10, 40]), "near": np.array([10, 13]),
-             "cosines": np.float32([1, 0.9])}
+    found = {
+        "features": "moco",
+        "cosine": 0.98,
+        "group": np.array([10, 40]),
+        "near": np.array([10, 13]),
+        "cosines": np.float32([1, 0.9]),
+    }
     row = drawn.alike_data(ws, found, {}, 1)["rows"][0]
     assert [tile["caption"] for tile in row["tiles"]] == ["= 1.000 Box <b>", "0.900 Box <b>", "= by others Box <b>"]
     assert drawn.alike_text({**found, "group": np.zeros(0)}).startswith("No near-duplicate at")

@@ -8,8 +8,19 @@ from pages.explore import rows as explore
 from tests import tiny
 
 ATLAS = {"url": "data:image/png;base64,", "columns": 3, "count": 9, "width": 8, "height": 8}
-SUPPORT = {"trak-10": {"status": "flipped", "support": 4, "k_max": 20, "k": 4, "close": False, "becomes": "Dot",
-                       "votes": 4, "wrong": 4, "seeds": 5}}
+SUPPORT = {
+    "trak-10": {
+        "status": "flipped",
+        "support": 4,
+        "k_max": 20,
+        "k": 4,
+        "close": False,
+        "becomes": "Dot",
+        "votes": 4,
+        "wrong": 4,
+        "seeds": 5,
+    }
+}
 
 
 @pytest.fixture(scope="module")
@@ -19,21 +30,39 @@ def ws(tmp_path_factory):
 
 def data(ws, target, rows, **changes):
     places = {int(image): at for at, image in enumerate(np.unique(np.concatenate([row.ids for row in rows])))}
-    given = {"k": 4, "shown": 6, "cut_max": 128, "chosen": "trak-10", "selected": None, "supports": SUPPORT,
-             "explain": "true", "scores": False, "planted": None, "scale": 7} | changes
+    given = {
+        "k": 4,
+        "shown": 6,
+        "cut_max": 128,
+        "chosen": "trak-10",
+        "selected": None,
+        "supports": SUPPORT,
+        "explain": "true",
+        "scores": False,
+        "planted": None,
+        "scale": 7,
+    } | changes
     return explore.strip_data(ws, target, rows, ATLAS, places, **given)
 
 
 def test_rows_and_tiles(ws):
     drawn = data(ws, 0, line_up(ws, 0, ["l2-moco", "trak-10"], 6, "both"))
-    assert [row["id"] for row in drawn["rows"]] == ["l2-moco helpful", "l2-moco harmful", "trak-10 helpful",
-                                                  "trak-10 harmful"]
+    assert [row["id"] for row in drawn["rows"]] == [
+        "l2-moco helpful",
+        "l2-moco harmful",
+        "trak-10 helpful",
+        "trak-10 harmful",
+    ]
     undefined, helpful, harmful = drawn["rows"][1:]
     assert undefined["tiles"] == [] and "not defined" in undefined["empty"]
     assert (helpful["sign"], helpful["sign_text"], helpful["chosen"]) == ("+", "helpful", True)
     assert helpful["support"] == {"k": 4, "text": "support 4"} and "support" not in harmful
-    assert harmful["tiles"][0] == {"id": 1, "at": harmful["tiles"][0]["at"], "text": "training image 1, Box <b>",
-                                   "mark": "≠ Box <b>"}
+    assert harmful["tiles"][0] == {
+        "id": 1,
+        "at": harmful["tiles"][0]["at"],
+        "text": "training image 1, Box <b>",
+        "mark": "≠ Box <b>",
+    }
     assert all("score" not in tile for row in drawn["rows"] for tile in row["tiles"])
     assert drawn["cut"] == {"k": 4, "shown": 6, "max": 128}
 
@@ -59,22 +88,34 @@ def test_support_text():
 
 
 def test_sentences(ws):
-    close = {"status": "unstable", "support": 7, "k_max": 20, "k": 7, "close": True, "becomes": "Dot", "votes": 6,
-             "wrong": 6, "seeds": 10}
+    close = {
+        "status": "unstable",
+        "support": 7,
+        "k_max": 20,
+        "k": 7,
+        "close": True,
+        "becomes": "Dot",
+        "votes": 6,
+        "wrong": 6,
+        "seeds": 10,
+    }
     relabelled = {"l2-moco": close}
     clear = {"trak-10": close | {"k": 9, "close": False, "votes": 2, "wrong": 3, "seeds": 3}}
     censored = {"random": {"status": "censored", "support": None, "k_max": 20}}
     assert explore.sentence(ws, 0, {"remove": SUPPORT, "mislabel": relabelled}) == (
-        "Bar in 10 of 10 models. Without the first 4 images of trak-10: Dot in 4 of 5.")
+        "Bar in 10 of 10 models. Without the first 4 images of trak-10: Dot in 4 of 5."
+    )
     assert explore.sentence(ws, 0, {}) == "Bar in 10 of 10 models."
     assert explore.sentence(ws, 1, {}) == "Dot in 10 of 10 models, but it is labelled Box <b>."
     assert explore.sentence(ws, 0, {"remove": censored}) == "Bar in 10 of 10 models. No edit tested changes that."
     assert explore.sentence(ws, 0, {"remove": censored, "mislabel": relabelled}) == (
         "Bar in 10 of 10 models. No removal tested changes that; with the first 7 images of l2-moco relabelled "
-        "Box <b>: Dot in 6 of 10 (a close call: fresh seeds changed the verdict).")
+        "Box <b>: Dot in 6 of 10 (a close call: fresh seeds changed the verdict)."
+    )
     assert explore.sentence(ws, 0, {"remove": clear | relabelled}) == (
         "Bar in 10 of 10 models. Without the first 9 images of trak-10: wrong in 3 of 3, mostly Dot "
-        "(a close call from 7 on).")
+        "(a close call from 7 on)."
+    )
     assert explore.sentence(ws, 0, {"mislabel": relabelled}).startswith("Bar in 10 of 10 models. With the first 7")
     resisted = {"esvm-moco": close | {"k": 2, "support": 2, "status": "flipped", "close": False}}
     assert "the first 9 images of trak-10" in explore.sentence(ws, 0, {"remove": resisted | clear}), "as the opening"
@@ -94,7 +135,7 @@ def test_without_base_models_only_what_is_known_is_said(tmp_path):
     assert "Box &lt;b&gt;" in card and "no model here yet" in card and "predicted" not in card
     tile = explore.wall_data(ws, np.array([1]), ATLAS, 1, wall=False, scale=7)["rows"][0]["tiles"][0]
     assert tile == {"id": 1, "at": 0, "text": "validation image 1, Box <b>", "caption": "Box <b>"}
-    row, = data(ws, 1, line_up(ws, 1, ["trak-10"], 3))["rows"]
+    (row,) = data(ws, 1, line_up(ws, 1, ["trak-10"], 3))["rows"]
     assert row["choose"] == "Cut by trak-10"
 
 
@@ -120,7 +161,15 @@ def test_names_are_escaped_in_html(ws):
     row = line_up(ws, 1, ["trak-10"], 3)[0]
     image = explore.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7, 3)
     assert "Box <b>" not in image and "#1" in image and "not in the first 128" in image
-    votes = explore.votes_html([{"name": "without <u>", "votes": [
-        {"state": "done", "seed": 0, "wrong": True, "becomes": "Box <b>"}, {"state": "queued", "seed": 1,
-                                                                          "wrong": False, "becomes": None}]}])
+    votes = explore.votes_html(
+        [
+            {
+                "name": "without <u>",
+                "votes": [
+                    {"state": "done", "seed": 0, "wrong": True, "becomes": "Box <b>"},
+                    {"state": "queued", "seed": 1, "wrong": False, "becomes": None},
+                ],
+            }
+        ]
+    )
     assert "Box &lt;b&gt; in 1 of 1" in votes and "<u>" not in votes

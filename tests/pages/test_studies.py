@@ -26,9 +26,23 @@ def asked(ws, store, targets=(0, 4), **more):
 
 def answer(ws, store, ranking, target, support):
     version = ws.ranking(ranking).version
-    store.put_support(recipes.get(ws.recipe).hash, ranking, target, "remove", "default", 8, {
-        "status": "flipped" if support else "censored", "support": support, "lo": support and support - 1 or 8,
-        "hi": support, "trace": [], "trainings": 10, "version": version})
+    store.put_support(
+        recipes.get(ws.recipe).hash,
+        ranking,
+        target,
+        "remove",
+        "default",
+        8,
+        {
+            "status": "flipped" if support else "censored",
+            "support": support,
+            "lo": support and support - 1 or 8,
+            "hi": support,
+            "trace": [],
+            "trainings": 10,
+            "version": version,
+        },
+    )
 
 
 def bar(app) -> str:
@@ -70,7 +84,7 @@ def test_a_study_is_watched_paused_resumed_and_cancelled(ws, store):
     app.run()
     assert "cancelled after" in bar(app) and keys(app) == {"go on"}
     app.button(key="go on").click().run()
-    again, = store.open_jobs()
+    (again,) = store.open_jobs()
     assert not app.exception and again.spec == store.job(number).spec
     assert f"Job {again.id}, waiting" in bar(app) and [*app.query_params["job"]] == [str(again.id)]
 
@@ -149,11 +163,11 @@ def flipped(k):
 
 def test_a_band_has_the_least_and_the_most_that_can_flip():
     found = study(a=[flipped(2), Support("censored", None, 8, None), None, None])
-    panel, = growth.panels(found, {("remove", "a", 2): (4, 6)})
+    (panel,) = growth.panels(found, {("remove", "a", 2): (4, 6)})
     assert (panel.answered, panel.targets) == (2, 4)
     assert panel.ks == (0, 1, 2, 5, 6, 8), "only the corners"
     assert panel.low == (0, 0, 0.25, 0.25, 0.5, 0.5) and panel.high == (0, 0.25, 0.5, 0.75, 0.75, 0.75)
-    closed, = growth.panels(study(a=[flipped(2), flipped(8)]), {})
+    (closed,) = growth.panels(study(a=[flipped(2), flipped(8)]), {})
     assert closed.low == closed.high == (0, 0.5, 1)
 
 
@@ -178,16 +192,32 @@ def test_names_of_rankings_are_escaped():
 
 
 def test_the_facts_say_how_they_were_reckoned():
-    found = progress.Progress(study(a=[None]), {}, searches=600, answered=400, trained=8535, running=2, retried=1,
-                              left=4267.4, measured=400, each=3.65, timed=100, workers=4)
+    found = progress.Progress(
+        study(a=[None]),
+        {},
+        searches=600,
+        answered=400,
+        trained=8535,
+        running=2,
+        retried=1,
+        left=4267.4,
+        measured=400,
+        each=3.65,
+        timed=100,
+        workers=4,
+    )
     job = SimpleNamespace(id=12, state="running", seconds=243, ended=False, message="", finished=None)
     facts = words.study_facts_html(job, found)
     assert "<b>8,535</b> trainings done" in facts and "<b>2</b> under way" in facts and "<b>1</b> failed" in facts
     assert "4,267 × 3.65 s a training (median of the last 100), on 4 workers" in facts
     assert "by the mean of 400 searches" in facts
     assert f"<b>about {words.write.seconds(4267.4 * 3.65 / 4)}</b> left, an estimate" in facts
-    said = {"queued": "Job 12, waiting for the runner, 1 job before it: 400", "running": "running for 4 min 3 s",
-            "paused": "paused; 2 trainings under way end first", "failed": "failed after 4 min 3 s (why)"}
+    said = {
+        "queued": "Job 12, waiting for the runner, 1 job before it: 400",
+        "running": "running for 4 min 3 s",
+        "paused": "paused; 2 trainings under way end first",
+        "failed": "failed after 4 min 3 s (why)",
+    }
     for name, text in said.items():
         job.state, job.message = name, "why"
         assert text in words.study_state(job, found, 1)

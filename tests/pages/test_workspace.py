@@ -30,8 +30,9 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def scores(ws):
-    return (np.random.default_rng(0).normal(size=(12, 60))
-            + 5 * (ws.train_labels == ws.val_labels[:, None])).astype(np.float32)
+    return (np.random.default_rng(0).normal(size=(12, 60)) + 5 * (ws.train_labels == ws.val_labels[:, None])).astype(
+        np.float32
+    )
 
 
 def opened():
@@ -71,8 +72,16 @@ def test_what_retrains(ws, monkeypatch):
         number = store.add_job(jobs.retrain_spec(ws, 0, "trak-10", "remove", 4, seeds), "")
     assert "and 2 jobs not done; the next retraining that is asked for starts one" in texts(opened())
     lock = jobs.hold(store.folder)
-    jobs.note(store.folder, {"executor": "ray", "devices": [{"device": "node-1", "memory": "8 GiB", "workers": "3"},
-                                                    {"device": "node-2", "memory": "8 GiB", "workers": "1"}]})
+    jobs.note(
+        store.folder,
+        {
+            "executor": "ray",
+            "devices": [
+                {"device": "node-1", "memory": "8 GiB", "workers": "3"},
+                {"device": "node-2", "memory": "8 GiB", "workers": "1"},
+            ],
+        },
+    )
     store.start_job(number, 4)
     store.set_live("k", number, None, 6)
     (store.folder / "runner.log").touch()
@@ -124,10 +133,30 @@ def test_a_ranking_that_did_not_pass_wears_its_warning_and_can_be_taken_out(ws, 
 
 
 def test_what_is_asked_of_the_command_line():
-    asked = {"format": "tensor", "path": "/a b.pt", "name": "x", "sign": "helpful", "index_base": 0, "part": "",
-             "targets": None, "keep": "whole", "force": True}
-    assert words.asked(asked) == ["import", "tensor", "/a b.pt", "--name", "x", "--sign", "helpful", "--index-base",
-                                  "0", "--dense", "--force"]
+    asked = {
+        "format": "tensor",
+        "path": "/a b.pt",
+        "name": "x",
+        "sign": "helpful",
+        "index_base": 0,
+        "part": "",
+        "targets": None,
+        "keep": "whole",
+        "force": True,
+    }
+    assert words.asked(asked) == [
+        "import",
+        "tensor",
+        "/a b.pt",
+        "--name",
+        "x",
+        "--sign",
+        "helpful",
+        "--index-base",
+        "0",
+        "--dense",
+        "--force",
+    ]
 
 
 def test_only_what_can_be_added_is_offered(ws, monkeypatch):

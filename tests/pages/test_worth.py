@@ -58,7 +58,7 @@ def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
     assert f"{cost.most} trainings, about" in texts(app) and "5.0 s each" in texts(app)
     assert f"python -m attribution worth --workspace {ws.path}" in [code.value for code in app.code]
     app.button(key="train and compare").click().run()
-    job, = store.open_jobs()
+    (job,) = store.open_jobs()
     assert not app.exception and job.spec == spec and "waiting for the runner" in app.get("progress")[0].proto.text
     app = opened()
     assert [button.key for button in app.button] == ["pause worth", "cancel worth"]
@@ -76,8 +76,17 @@ def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
 def test_where_all_trainings_are_known_it_says_so(ws, store):
     spec = worth.spec(ws, STANDING)
     for edit, seed in worth.arms.wanted(ws, spec):
-        store.put(recipes.get("demo-cnn").hash, edit, seed, seconds=1.0, device="cpu", library="x", threads=1,
-                  predicted=ws.val_labels, margins=np.ones(12))
+        store.put(
+            recipes.get("demo-cnn").hash,
+            edit,
+            seed,
+            seconds=1.0,
+            device="cpu",
+            library="x",
+            threads=1,
+            predicted=ws.val_labels,
+            margins=np.ones(12),
+        )
     app = opened()
     assert "All of its trainings are known: it answers at once." in texts(app) and "background" not in texts(app)
 
@@ -158,19 +167,31 @@ def test_a_target_leads_to_its_lineup(ws, monkeypatch):
 
 # -- words
 
+
 def answer(gain, lead, chance=(0, -0.001, 0.001)):
     differences = {"corrected-none": gain, "corrected-random": lead, "random-none": chance}
     made = {name: {"mean": mean, "ci": [low, high]} for name, (mean, low, high) in differences.items()}
     accuracy = {arm: {"mean": 0.8412} for arm in ("none", "corrected")}
-    return {"differences": made, "accuracy": accuracy, "uses_val": False, "seeds": list(range(20)),
-            "n": 1000, "recipe": "demo-cnn", "recipe_hash": "c5ae"}
+    return {
+        "differences": made,
+        "accuracy": accuracy,
+        "uses_val": False,
+        "seeds": list(range(20)),
+        "n": 1000,
+        "recipe": "demo-cnn",
+        "recipe_hash": "c5ae",
+    }
 
 
-@pytest.mark.parametrize(("gain", "lead", "word"), [
-    ((0.01, 0.005, 0.015), (0.01, 0.004, 0.016), "Worth it"),
-    ((0.01, 0.005, 0.015), (0.01, -0.004, 0.016), "Better than before, but not shown to beat random images"),
-    ((0.01, -0.005, 0.015), (0.01, 0.004, 0.016), "No difference shown"),
-    ((-0.01, -0.015, -0.005), (-0.01, -0.016, 0.004), "Worse than before")])
+@pytest.mark.parametrize(
+    ("gain", "lead", "word"),
+    [
+        ((0.01, 0.005, 0.015), (0.01, 0.004, 0.016), "Worth it"),
+        ((0.01, 0.005, 0.015), (0.01, -0.004, 0.016), "Better than before, but not shown to beat random images"),
+        ((0.01, -0.005, 0.015), (0.01, 0.004, 0.016), "No difference shown"),
+        ((-0.01, -0.015, -0.005), (-0.01, -0.016, 0.004), "Worse than before"),
+    ],
+)
 def test_the_verdict_rests_on_the_intervals(gain, lead, word):
     said, sentence = told.verdict(answer(gain, lead))
     assert said == word and "Accuracy 84.1 → 84.1 %" in sentence and "1,000 validation images" in sentence
@@ -179,7 +200,12 @@ def test_the_verdict_rests_on_the_intervals(gain, lead, word):
 
 def test_points():
     assert [told.points(value) for value in (0.0091, -0.0091, 0.00001, -0.00001, 0)] == [
-        "+0.91", "−0.91", "0.00", "0.00", "0.00"]
+        "+0.91",
+        "−0.91",
+        "0.00",
+        "0.00",
+        "0.00",
+    ]
 
 
 def test_the_chart(found):
@@ -209,4 +235,5 @@ def test_as_csv(ws, found):
     assert len([row for row in rows if row["class"]]) == 3 * 6
     repaired = [row for row in rows if row["what"] == "repaired" and row["arm"] == "corrected"]
     assert [int(row["target"]) for row in repaired] == [
-        one["target"] for one in found["targets"]["corrected"]["repaired"]]
+        one["target"] for one in found["targets"]["corrected"]["repaired"]
+    ]

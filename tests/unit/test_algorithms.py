@@ -26,8 +26,9 @@ def ws(tmp_path, monkeypatch):
     known = {one: raw.copy() for one in SETS}
     known["other"][:, 7] = 200
     known["again"][:, 9] = 12
-    monkeypatch.setattr(builds, "trak_factors", lambda *given: ["own"] * algorithms.MODELS
-                        + ["again"] * algorithms.MODELS)
+    monkeypatch.setattr(
+        builds, "trak_factors", lambda *given: ["own"] * algorithms.MODELS + ["again"] * algorithms.MODELS
+    )
     monkeypatch.setattr(builds, "recipe_factors", lambda *given: (["other"] * algorithms.MODELS, 0.75))
     monkeypatch.setattr(trak, "scores", lambda parts, start, stop: known[parts[0]][start:stop])
     return ws

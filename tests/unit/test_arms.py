@@ -20,10 +20,24 @@ def ws(tmp_path_factory):
 
 
 def spec(ws, **changes):
-    return {**jobs.common(ws), "verb": "worth", "seeds": [0, 1, 2], "uses_val": False, "errors": "planted",
-            "decided": 9, "relabelled": 1, "removed": 1, "kept": 7, "unsure": 0, "conflicts": 0,
-            "arms": {"none": [nothing().to_json()], "corrected": [correct({3: 0}, [5]).to_json()],
-                     "random": [edit.to_json() for edit in (nothing(), relabel([3], [0]), nothing())]}} | changes
+    return {
+        **jobs.common(ws),
+        "verb": "worth",
+        "seeds": [0, 1, 2],
+        "uses_val": False,
+        "errors": "planted",
+        "decided": 9,
+        "relabelled": 1,
+        "removed": 1,
+        "kept": 7,
+        "unsure": 0,
+        "conflicts": 0,
+        "arms": {
+            "none": [nothing().to_json()],
+            "corrected": [correct({3: 0}, [5]).to_json()],
+            "random": [edit.to_json() for edit in (nothing(), relabel([3], [0]), nothing())],
+        },
+    } | changes
 
 
 def compared(none, corrected, random, labels=LABELS, classes=3):
@@ -40,7 +54,8 @@ def test_every_arm_is_trained_under_the_same_seeds(ws):
     assert [edit for edit, _ in wanted[1::3]] == [correct({3: 0}, [5])] * 3
     assert [edit for edit, _ in wanted[2::3]] == [nothing(), relabel([3], [0]), nothing()]
     assert jobs.total(spec(ws)) == 10 and jobs.describe(spec(ws)) == (
-        "audit: 1 relabelled and 1 removed, beside none and 9 random images, 3 seeds each")
+        "audit: 1 relabelled and 1 removed, beside none and 9 random images, 3 seeds each"
+    )
 
 
 def test_the_question_is_short_and_another_for_other_edits(ws):
@@ -81,9 +96,10 @@ def test_targets_that_most_seeds_change_their_mind_about():
     none = [[0, 0, 0, 1, 1, 0], [1, 0, 0, 1, 1, 0], [1, 1, 0, 1, 1, 0], [1, 1, 0, 1, 1, 0]]
     corrected = [[0, 0, 0, 0, 1, 0], [0, 0, 1, 0, 1, 0], [0, 0, 1, 0, 1, 0], [1, 0, 1, 0, 1, 0]]
     found = compared(none, corrected, none)["targets"]
-    assert found["corrected"] == {"repaired": [{"target": 13, "before": 0, "after": 4},
-                                               {"target": 10, "before": 1, "after": 3}],
-                                  "broken": [{"target": 12, "before": 4, "after": 1}]}
+    assert found["corrected"] == {
+        "repaired": [{"target": 13, "before": 0, "after": 4}, {"target": 10, "before": 1, "after": 3}],
+        "broken": [{"target": 12, "before": 4, "after": 1}],
+    }
     assert found["random"] == {"repaired": [], "broken": []}
 
 

@@ -102,8 +102,10 @@ def test_holes_as_the_reference_does_them():
 def test_images_are_mirrored_then_shifted_then_cut():
     images, rows = pictures(), torch.tensor([[4, 1, 2, -1, 0, 3], [0, 0, -2, 1, 5, 0]])
     mirrored = [images[4].numpy()[:, :, ::-1], images[0].numpy()]
-    expected = [cut(moved(image, down, right), top, left, 4)
-                for image, (_, _, down, right, top, left) in zip(mirrored, rows.tolist())]
+    expected = [
+        cut(moved(image, down, right), top, left, 4)
+        for image, (_, _, down, right, top, left) in zip(mirrored, rows.tolist())
+    ]
     assert np.array_equal(show(images, rows, RICH), expected)
     assert np.array_equal(show(images, rows, PLAIN), mirrored)
 

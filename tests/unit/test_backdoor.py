@@ -51,8 +51,17 @@ def train(workspace, spec, poisoned, targets):
         for seed in spec["seeds"]:
             predicted = workspace.val_labels.copy()
             predicted[targets[:2] if works else []] = 1
-            store.put(recipes.get(workspace.recipe).hash, edit, seed, predicted=predicted,
-                      margins=np.zeros(workspace.n_val), seconds=1, device="cpu", library="x", threads=1)
+            store.put(
+                recipes.get(workspace.recipe).hash,
+                edit,
+                seed,
+                predicted=predicted,
+                margins=np.zeros(workspace.n_val),
+                seconds=1,
+                device="cpu",
+                library="x",
+                threads=1,
+            )
     store.close()
 
 
@@ -68,7 +77,10 @@ def test_a_ranking_that_finds_them_ends_the_attack(ws):
     assert answer["hit"] == 2 and answer["triggered"] == 3 and answer["models"] == 10
     whole, among, random = answer["rankings"]
     assert [(row["ranking"], row["candidates"]) for row in answer["rankings"]] == [
-        ("finds", None), ("finds", "predicted"), ("random", None)]
+        ("finds", None),
+        ("finds", "predicted"),
+        ("random", None),
+    ]
     size = int((ws.train_labels == 1).sum())
     assert (whole["pool"], among["pool"], random["pool"]) == (60, size, size)
     assert whole["chance"] == pytest.approx(4 / 60) and random["chance"] == pytest.approx(4 / size)
@@ -150,11 +162,29 @@ def test_what_lineup_brings_is_shown_where_it_was_poisoned_from(ws, source, tmp_
 
 
 def test_from_the_command_line(ws, tmp_path, monkeypatch, capfd):
-    ws.record("rankings/finds", {**ws.manifest["parts"]["rankings/finds"], "command": "build finds"},
-              ["rankings/finds/scores.npy"])
-    monkeypatch.setattr(sys, "argv", ["attribution", "evaluate", "backdoor", "--workspace", str(ws.path),
-                                      "--rankings", "finds", "--seeds", "2", "--out", str(tmp_path / "o.json"),
-                                      "--json"])
+    ws.record(
+        "rankings/finds",
+        {**ws.manifest["parts"]["rankings/finds"], "command": "build finds"},
+        ["rankings/finds/scores.npy"],
+    )
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "attribution",
+            "evaluate",
+            "backdoor",
+            "--workspace",
+            str(ws.path),
+            "--rankings",
+            "finds",
+            "--seeds",
+            "2",
+            "--out",
+            str(tmp_path / "o.json"),
+            "--json",
+        ],
+    )
     with pytest.raises(SystemExit) as end:
         cli.main()
     answer = json.loads(capfd.readouterr().out)

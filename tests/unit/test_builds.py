@@ -39,6 +39,7 @@ def test_base_models_and_trak(ws, monkeypatch):
     assert about["accuracy"] == pytest.approx((again.base.predicted == again.val_labels).mean(), abs=0.001)
 
     from attribution.train import Trainer
+
     monkeypatch.setattr(Trainer, "run", lambda *a, **k: pytest.fail("trained twice"))
     builds.train_base(again, 2, quiet)
 
@@ -70,8 +71,9 @@ def test_the_stored_weights_are_the_network(ws):
 
     again = Workspace.open(ws.path)
     trainer = Trainer(again, recipes.get(again.recipe))
-    said = [trainer.logits(network, trainer.val_images).softmax(1).numpy()
-            for network in builds.networks(again, trainer)]
+    said = [
+        trainer.logits(network, trainer.val_images).softmax(1).numpy() for network in builds.networks(again, trainer)
+    ]
     assert np.allclose(said, again.base.probabilities, atol=1e-3)
 
 

@@ -34,8 +34,17 @@ def made(slope=2.0, noise=0.0, targets=20, sets=6):
     predicted = -rng.random(len(target))
     measured = slope * predicted + rng.normal(0, noise, len(target))
     k = np.tile([4, 4, 20, 20, 100, 200], targets)
-    return calibration.Rows(("a",), ("a", "b"), target, k, source, np.full(len(target), 5),
-                            np.zeros(len(target), bool), measured, predicted[None])
+    return calibration.Rows(
+        ("a",),
+        ("a", "b"),
+        target,
+        k,
+        source,
+        np.full(len(target), 5),
+        np.zeros(len(target), bool),
+        measured,
+        predicted[None],
+    )
 
 
 def test_a_perfect_line():
@@ -57,13 +66,24 @@ def test_no_target_is_both_fitted_and_judged():
 def test_what_is_judged_does_not_move_its_slope():
     """One target of 8 with all the weight: whatever it says, it is foretold by the others' slope alone."""
     x = np.array([1.0] * 7 + [100.0])
-    rows = calibration.Rows(("a",), ("a",), np.arange(8), np.full(8, 4), np.zeros(8, int), np.full(8, 5),
-                            np.zeros(8, bool), np.array([2.0] * 7 + [0.0]), x[None])
+    rows = calibration.Rows(
+        ("a",),
+        ("a",),
+        np.arange(8),
+        np.full(8, 4),
+        np.zeros(8, int),
+        np.full(8, 5),
+        np.zeros(8, bool),
+        np.array([2.0] * 7 + [0.0]),
+        x[None],
+    )
     one = calibration.fit(rows, "a", "own", 0.0, 50)
     fitted = calibration.halves(rows.target)
     slopes = [(x * rows.measured)[part].sum() / (x[part] ** 2).sum() for part in fitted.T]
-    errors = [np.mean([(rows.measured[i] - slopes[s] * x[i]) ** 2 for s in range(calibration.SPLITS)
-                       if not fitted[i, s]]) for i in range(8)]
+    errors = [
+        np.mean([(rows.measured[i] - slopes[s] * x[i]) ** 2 for s in range(calibration.SPLITS) if not fitted[i, s]])
+        for i in range(8)
+    ]
     assert errors[7] == pytest.approx(200**2), "the slope of the others is 2"
     assert one["r2"] == pytest.approx(1 - sum(errors) / (7 * 0.25**2 + 1.75**2))
 
@@ -98,7 +118,7 @@ def test_where_a_half_of_the_targets_is_foretold_nothing():
     rows.predicted[:, rows.target > 0] = 0
     rows.predicted[:, rows.target == 0] = 1
     one = calibration.fit(rows, "a", "own", 0, 20)
-    without = (rows.measured**2).sum() / ((rows.measured - rows.measured.mean())**2).sum()
+    without = (rows.measured**2).sum() / ((rows.measured - rows.measured.mean()) ** 2).sum()
     assert one["r2_splits"][1] <= 1 - 0.5 * without, "no split without a slope counts as foretold perfectly"
 
 
@@ -132,12 +152,26 @@ def test_a_ranking_s_own_sets_are_no_others_by_another_name(ws):
 
 def test_relabelled_sets_are_left_out_and_confirmations_pooled(ws):
     table = pd.read_parquet(ws.path / "supports.parquet").to_dict("records")
-    probe = {"k": 4, "seeds": [5, 6], "predictions": [0, 0], "wrong": 0, "flipped": False, "margin": 0.95,
-             "confirm": True}
-    rows = [{**table[0], "trace": [{"k": 4, "seeds": [0, 1, 2], "predictions": [2] * 3, "wrong": 3, "flipped": True,
-                                    "margin": 0.2}, probe]},
-            {**table[0], "kind": "mislabel", "trace": [probe]},
-            {**table[0], "target": 3, "trace": [{**probe, "margin": None}]}]
+    probe = {
+        "k": 4,
+        "seeds": [5, 6],
+        "predictions": [0, 0],
+        "wrong": 0,
+        "flipped": False,
+        "margin": 0.95,
+        "confirm": True,
+    }
+    rows = [
+        {
+            **table[0],
+            "trace": [
+                {"k": 4, "seeds": [0, 1, 2], "predictions": [2] * 3, "wrong": 3, "flipped": True, "margin": 0.2},
+                probe,
+            ],
+        },
+        {**table[0], "kind": "mislabel", "trace": [probe]},
+        {**table[0], "target": 3, "trace": [{**probe, "margin": None}]},
+    ]
     to_table(rows).to_parquet(ws.path / "supports.parquet")
     found = calibration.gather(ws)
     assert found.k.tolist() == [4] and found.seeds.tolist() == [5]
@@ -145,8 +179,17 @@ def test_relabelled_sets_are_left_out_and_confirmations_pooled(ws):
 
 
 def put(ws, store, edit, seed, margin):
-    store.put(get(ws.recipe).hash, edit, seed, predicted=np.zeros(tiny.VAL, int), margins=np.full(tiny.VAL, margin),
-              seconds=1, device="cpu", library="x", threads=1)
+    store.put(
+        get(ws.recipe).hash,
+        edit,
+        seed,
+        predicted=np.zeros(tiny.VAL, int),
+        margins=np.full(tiny.VAL, margin),
+        seconds=1,
+        device="cpu",
+        library="x",
+        threads=1,
+    )
 
 
 def test_single_retrainings_and_their_controls(ws, store):

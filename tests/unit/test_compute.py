@@ -24,9 +24,15 @@ def ws(tmp_path, monkeypatch):
     trained = []
 
     def factors(workspace, count, dim, kept, progress):
-        return [{"train": np.ones((dim, tiny.TRAIN), np.float32) * np.arange(tiny.TRAIN, dtype=np.float32),
-                 "val": np.ones((dim, tiny.VAL), np.float32), "doubt": np.ones(tiny.TRAIN, np.float32),
-                 "seconds": np.float64(3)} for _ in range(count)]
+        return [
+            {
+                "train": np.ones((dim, tiny.TRAIN), np.float32) * np.arange(tiny.TRAIN, dtype=np.float32),
+                "val": np.ones((dim, tiny.VAL), np.float32),
+                "doubt": np.ones(tiny.TRAIN, np.float32),
+                "seconds": np.float64(3),
+            }
+            for _ in range(count)
+        ]
 
     def half_margins(workspace, sequence):
         masks = np.stack([jobs.half(tiny.TRAIN, sequence["draw"], i) for i in range(sequence["count"])])
@@ -80,8 +86,9 @@ def test_supports_of_a_ranking_are_not_those_of_another_one_of_its_name(ws, monk
     monkeypatch.setattr(compute, "side_by_side", lambda workspace, store, names: studied.append(names) or {})
     first = compute.run(ws, dim=DIM, **asked)
     version, factors = ws.ranking("trak-1.compute").version, builds.trak_factors
-    monkeypatch.setattr(builds, "trak_factors", lambda *more: [
-        {**one, "train": -one["train"]} for one in factors(*more)])  # in other dimensions another order
+    monkeypatch.setattr(
+        builds, "trak_factors", lambda *more: [{**one, "train": -one["train"]} for one in factors(*more)]
+    )  # in other dimensions another order
     other = compute.run(ws, dim=DIM + 1, **asked)
     assert ws.ranking("trak-1.compute").version != version
     for answer in (first, other):
@@ -101,8 +108,9 @@ def test_lds_is_that_of_the_scores(ws):
     row = compute.run(ws, checkpoints=(1,), halves=(30,), dim=DIM, resamples=0)["rows"][0]
     masks = np.unpackbits(np.load(ws.path / "lds" / "masks.npy"), axis=1, count=tiny.TRAIN)
     margins = np.load(ws.path / "lds" / "margins.npy").astype(float).mean(1)
-    expected = np.mean([spearmanr(masks @ np.arange(tiny.TRAIN), margins[:, target]).statistic
-                        for target in range(tiny.VAL)])
+    expected = np.mean(
+        [spearmanr(masks @ np.arange(tiny.TRAIN), margins[:, target]).statistic for target in range(tiny.VAL)]
+    )
     assert row["lds"] == pytest.approx(expected)
 
 
@@ -130,8 +138,17 @@ def test_what_is_missing(ws):
     assert (cost["checkpoints"], cost["trainings"], cost["fits"]) == (2, 40, 2)
     assert cost["seconds"] == round(40 * 4 + 2 * compute.GRADIENTS * 8)
     store, recipe = Store.of(ws), recipes.get(ws.recipe).hash
-    store.put(recipe, jobs.half_edit(ws, 1, 5), jobs.half_seed(1, 5, 0), predicted=np.zeros(tiny.VAL, int),
-              margins=np.zeros(tiny.VAL), seconds=1, device="cpu", library="x", threads=1)
+    store.put(
+        recipe,
+        jobs.half_edit(ws, 1, 5),
+        jobs.half_seed(1, 5, 0),
+        predicted=np.zeros(tiny.VAL, int),
+        margins=np.zeros(tiny.VAL),
+        seconds=1,
+        device="cpu",
+        library="x",
+        threads=1,
+    )
     store.close()
     assert compute.missing(ws, (1, 2), (30, 40), DIM)["trainings"] == 39
     compute.run(ws, checkpoints=(1,), halves=(30,), dim=DIM, resamples=0)

@@ -16,14 +16,18 @@ def give_halves(ws, seed: int = 0) -> np.ndarray:
     """12 held-out halves of the tiny workspace, 2 seeds each; the margins rise with the images of class 0 in a half.
     Returns the masks."""
     rng = np.random.default_rng(seed)
-    masks = np.stack([np.isin(np.arange(tiny.TRAIN), rng.permutation(tiny.TRAIN)[: tiny.TRAIN // 2])
-                      for _ in range(12)])
+    masks = np.stack(
+        [np.isin(np.arange(tiny.TRAIN), rng.permutation(tiny.TRAIN)[: tiny.TRAIN // 2]) for _ in range(12)]
+    )
     margins = np.repeat(masks[:, ws.train_labels == 0].sum(1)[:, None, None], 2, 1).repeat(tiny.VAL, 2) / 10
     (ws.path / "lds").mkdir(exist_ok=True)
     np.save(ws.path / "lds" / "masks.npy", np.packbits(masks, axis=1))
     np.save(ws.path / "lds" / "margins.npy", margins.astype(np.float16))
-    ws.record("lds", {"alpha": 0.5, "masks": 12, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
-              ["lds/masks.npy", "lds/margins.npy"])
+    ws.record(
+        "lds",
+        {"alpha": 0.5, "masks": 12, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
+        ["lds/masks.npy", "lds/margins.npy"],
+    )
     return masks
 
 
@@ -73,6 +77,7 @@ def test_what_margins_count_is_found_by_the_candidates_that_matter(ws):
     assert sets["true"]["n_targets"] == tiny.VAL and sets["true"]["same_class"]["mean"] == 1
     counts = np.unpackbits(np.load(ws.path / "lds" / "masks.npy"), axis=1, count=tiny.TRAIN)
     from scipy.stats import spearmanr
+
     inside = [counts[:, ws.train_labels == label].sum(1) for label in range(3)]
     expected = np.mean([spearmanr(inside[label], inside[0]).statistic for label in ws.val_labels])
     assert sets["true"]["lds"] == pytest.approx(expected)
@@ -120,8 +125,22 @@ def test_a_kept_file_that_is_no_json_is_told(ws):
 
 
 def test_from_the_command_line(ws, monkeypatch, capfd):
-    monkeypatch.setattr(sys, "argv", ["attribution", "evaluate", "conditioning", "--workspace", str(ws.path),
-                                      "--rankings", "trak-10", "--k", "5", "--json"])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "attribution",
+            "evaluate",
+            "conditioning",
+            "--workspace",
+            str(ws.path),
+            "--rankings",
+            "trak-10",
+            "--k",
+            "5",
+            "--json",
+        ],
+    )
     with pytest.raises(SystemExit) as end:
         cli.main()
     answer = json.loads(capfd.readouterr().out)

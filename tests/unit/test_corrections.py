@@ -24,7 +24,7 @@ from tests.unit.data.test_image_folder import fill
 from tests.unit.data.test_parquet import NAMED, STRUCT, write
 from tests.unit.test_decisions import say, stands
 
-ODD = ["=1+1", "a, \"b\"\r\nc", "<b>🩰</b>"]
+ODD = ["=1+1", 'a, "b"\r\nc', "<b>🩰</b>"]
 NOTE = '=SUM(A1), "so"\r\n<i>é 🩰</i>\nNA'
 
 
@@ -83,8 +83,17 @@ def test_the_rows(ws, log):
     assert tuple(found.columns) == COLUMNS and found["image"].tolist() == [3, 4, 5, 6, 7]
     first = found.iloc[0].to_dict()
     assert first.pop("score") == pytest.approx(0.9) and first.pop("time").endswith("Z")
-    assert first == {"image": 3, "source": "1003", "given": "Dot", "new": "Bar", "action": "relabel",
-                     "detector": "combined", "note": NOTE, "who": "Ann", "data_set": "0" * 16}
+    assert first == {
+        "image": 3,
+        "source": "1003",
+        "given": "Dot",
+        "new": "Bar",
+        "action": "relabel",
+        "detector": "combined",
+        "note": NOTE,
+        "who": "Ann",
+        "data_set": "0" * 16,
+    }
     assert found["action"].tolist() == ["relabel", "remove", "keep", "unsure", "conflict"]
     assert found["new"].tolist() == ["Bar", "", "Dot", "", ""]
     assert found["detector"].tolist() == ["combined", "", "", "", ""] and found["score"].isna().sum() == 4
@@ -94,9 +103,17 @@ def test_the_rows(ws, log):
 def test_written_for_images_that_were_copied(ws, log, tmp_path):
     decide(log)
     answer = corrections.write(ws, log, tmp_path / "a" / "b")
-    assert answer == {"workspace": "tiny", "folder": str(tmp_path / "a" / "b"), "relabelled": 1, "removed": 1,
-                      "kept": 1, "unsure": 1, "conflicts": 1, "decisions": 5,
-                      "files": ["corrections.csv", "labels.npy", "log.csv", "removed.npy"]}
+    assert answer == {
+        "workspace": "tiny",
+        "folder": str(tmp_path / "a" / "b"),
+        "relabelled": 1,
+        "removed": 1,
+        "kept": 1,
+        "unsure": 1,
+        "conflicts": 1,
+        "decisions": 5,
+        "files": ["corrections.csv", "labels.npy", "log.csv", "removed.npy"],
+    }
     assert sorted(file.name for file in (tmp_path / "a" / "b").iterdir()) == answer["files"]
     labels = np.load(tmp_path / "a" / "b" / "labels.npy")
     assert labels.dtype == np.int64 and np.flatnonzero(labels != ws.train_labels).tolist() == [3] and labels[3] == 0
@@ -134,8 +151,11 @@ def test_where_nothing_can_be_written(ws, log, tmp_path, where):
     say(log, "remove", 4)
     (tmp_path / "file").write_text("mine")
     (tmp_path / "out" / LOG).mkdir(parents=True)
-    out = {"a file": tmp_path / "file", "below a file": tmp_path / "file" / "a" / "b",
-           "a folder in its place": tmp_path / "out"}.get(where, Path(where))
+    out = {
+        "a file": tmp_path / "file",
+        "below a file": tmp_path / "file" / "a" / "b",
+        "a folder in its place": tmp_path / "out",
+    }.get(where, Path(where))
     with pytest.raises(UserError) as error:
         corrections.write(ws, log, out)
     assert str(out) in str(error.value) and len(str(error.value).splitlines()) == 1
@@ -172,8 +192,18 @@ def test_what_a_killed_export_left_is_cleared_away(ws, log, tmp_path):
 # -- there and back
 
 
-@pytest.mark.parametrize("classes", [ODD, ["1", "2", "10"], ["crane", "owl", "crane"], ["crane", "crane", "crane (0)"],
-                                     ["", " ", "NA"], ["nan", "None", "1e5"]], ids=repr)
+@pytest.mark.parametrize(
+    "classes",
+    [
+        ODD,
+        ["1", "2", "10"],
+        ["crane", "owl", "crane"],
+        ["crane", "crane", "crane (0)"],
+        ["", " ", "NA"],
+        ["nan", "None", "1e5"],
+    ],
+    ids=repr,
+)
 def test_any_class_names_and_notes_come_back(ws, log, tmp_path, classes):
     ws = called(ws, classes)
     for item in range(9):
@@ -186,10 +216,17 @@ def test_any_class_names_and_notes_come_back(ws, log, tmp_path, classes):
         assert table(tmp_path / "out" / FILE)["new"].tolist() == [*(classes * 3), classes[20 % 3], "", ""]
     with fresh(ws, tmp_path / "other") as other:
         answer = corrections.bring(ws, other, tmp_path / "out" / FILE, "Bob")
-        assert answer == {"workspace": "tiny", "file": str(tmp_path / "out" / FILE), "imported": 12, "same": 0,
-                          "skipped": 0, "conflicts": 0}
-        assert {item: (one.action, one.label) for item, one in other.standing().items()} == \
-            {item: (one.action, one.label) for item, one in log.standing().items()}
+        assert answer == {
+            "workspace": "tiny",
+            "file": str(tmp_path / "out" / FILE),
+            "imported": 12,
+            "same": 0,
+            "skipped": 0,
+            "conflicts": 0,
+        }
+        assert {item: (one.action, one.label) for item, one in other.standing().items()} == {
+            item: (one.action, one.label) for item, one in log.standing().items()
+        }
         first, entry = other.standing()[0], other.entries()[0]
         assert first.reason == f"imported from {FILE}: {NOTE}0" and first.who == "Bob"
         assert entry.client.startswith("import") and entry.seen == 0 and first.queue is None
@@ -216,8 +253,13 @@ def test_brought_in_where_something_stands(ws, log, tmp_path):
     corrections.write(ws, log, tmp_path / "out")
     before = log.newest()
     assert corrections.bring(ws, log, tmp_path / "out" / FILE, "Bob") == {
-        "workspace": "tiny", "file": str(tmp_path / "out" / FILE), "imported": 0, "same": 4, "skipped": 1,
-        "conflicts": 0}
+        "workspace": "tiny",
+        "file": str(tmp_path / "out" / FILE),
+        "imported": 0,
+        "same": 4,
+        "skipped": 1,
+        "conflicts": 0,
+    }
     assert log.newest() == before
     with fresh(ws, tmp_path / "other") as other:
         say(other, "relabel", 3, 0)
@@ -256,23 +298,36 @@ def cell(row, **values):
     return lambda lines: lines[row].update(values)
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    (cell(1, data_set="f" * 16), "row 3 of .* is about another data set \\(ffffffffffffffff\\) than tiny \\(0000"),
-    (cell(0, data_set=""), "another data set \\(none is named\\)"),
-    (lambda lines: [{key: one[key] for key in one if key != "new"} for one in lines], "has no column new"),
-    (lambda lines: [{key: one[key] for key in one if key != "data_set"} for one in lines], "has no column data_set"),
-    (cell(1, image="60"), "about image '60', and training images are 0 to 59"), (cell(1, image="-1"), "image '-1'"),
-    (cell(1, image="4.0"), "image '4.0'"), (cell(1, image=""), "image ''"), (cell(1, image="٣"), "image '٣'"),
-    (cell(1, image="3", given=""), "row 3 of .* names image 3 a second time; keep one row an image"),
-    (cell(0, new="Bärr"), "row 2 of .* the new class 'Bärr', which there is not; say one of Bar, Box <b>, Dot"),
-    (cell(0, new="bar"), "the new class 'bar'"), (cell(0, new=""), "the new class ''"),
-    (cell(0, new="3"), "the new class '3', which there is not; .* or a number from 0 to 2"),
-    (cell(0, new="-1"), "the new class '-1'"), (cell(0, action="burn"), "the action 'burn'; say one of keep, relabel"),
-    (cell(0, action=""), "the action ''"), (cell(0, action="undo"), "the action 'undo'"),
-    (cell(0, action="remove"), "the action remove and the new class 'Bar'; say relabel, or leave"),
-    (cell(2, new="Bar"), "the action keep and the new class 'Bar'"),
-    (cell(0, given="Bar"), "says that image 3 was given 'Bar', and it was given 'Dot'"),
-    (lambda lines: lines.clear(), "holds no corrections, only names of columns")])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (cell(1, data_set="f" * 16), "row 3 of .* is about another data set \\(ffffffffffffffff\\) than tiny \\(0000"),
+        (cell(0, data_set=""), "another data set \\(none is named\\)"),
+        (lambda lines: [{key: one[key] for key in one if key != "new"} for one in lines], "has no column new"),
+        (
+            lambda lines: [{key: one[key] for key in one if key != "data_set"} for one in lines],
+            "has no column data_set",
+        ),
+        (cell(1, image="60"), "about image '60', and training images are 0 to 59"),
+        (cell(1, image="-1"), "image '-1'"),
+        (cell(1, image="4.0"), "image '4.0'"),
+        (cell(1, image=""), "image ''"),
+        (cell(1, image="٣"), "image '٣'"),
+        (cell(1, image="3", given=""), "row 3 of .* names image 3 a second time; keep one row an image"),
+        (cell(0, new="Bärr"), "row 2 of .* the new class 'Bärr', which there is not; say one of Bar, Box <b>, Dot"),
+        (cell(0, new="bar"), "the new class 'bar'"),
+        (cell(0, new=""), "the new class ''"),
+        (cell(0, new="3"), "the new class '3', which there is not; .* or a number from 0 to 2"),
+        (cell(0, new="-1"), "the new class '-1'"),
+        (cell(0, action="burn"), "the action 'burn'; say one of keep, relabel"),
+        (cell(0, action=""), "the action ''"),
+        (cell(0, action="undo"), "the action 'undo'"),
+        (cell(0, action="remove"), "the action remove and the new class 'Bar'; say relabel, or leave"),
+        (cell(2, new="Bar"), "the action keep and the new class 'Bar'"),
+        (cell(0, given="Bar"), "says that image 3 was given 'Bar', and it was given 'Dot'"),
+        (lambda lines: lines.clear(), "holds no corrections, only names of columns"),
+    ],
+)
 def test_a_file_that_cannot_be_is_refused_whole(ws, log, tmp_path, change, said):
     decide(log)
     corrections.write(ws, log, tmp_path / "out")
@@ -283,15 +338,24 @@ def test_a_file_that_cannot_be_is_refused_whole(ws, log, tmp_path, change, said)
         assert len(str(error.value).splitlines()) == 1 and other.entries() == []
 
 
-@pytest.mark.parametrize(("content", "said"), [
-    (b"", "is empty"), (b"\x89PNG\r\n\x1a\n\xff\xfe" * 50, "is no CSV in UTF-8"), (b"\0" * 5000, "has no column image"),
-    (b"PAR1" * 100, "has no column image"), ("image,new\n".encode("utf-16"), "is no CSV in UTF-8"),
-    (b'image,new,action,data_set\n3,"Bar,relabel', "is no CSV"), (b"x" * 200_000, "is no CSV"),
-    (b"image,new,action,data_set\n3,,keep\n", "row 2 of .* has 3 columns and the first has 4"),
-    (b"image;new;action;data_set\n3;;keep;0\n", "has no column image"),
-    (b"image,new,image,action,data_set\n3,,4,keep,0\n", "has two columns image; keep one"),
-    (b"image,new,action,data_set\r\n\r\n\r\n", "holds no corrections"), (None, "there is no file at"),
-    ("folder", "there is no file at")])
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "is empty"),
+        (b"\x89PNG\r\n\x1a\n\xff\xfe" * 50, "is no CSV in UTF-8"),
+        (b"\0" * 5000, "has no column image"),
+        (b"PAR1" * 100, "has no column image"),
+        ("image,new\n".encode("utf-16"), "is no CSV in UTF-8"),
+        (b'image,new,action,data_set\n3,"Bar,relabel', "is no CSV"),
+        (b"x" * 200_000, "is no CSV"),
+        (b"image,new,action,data_set\n3,,keep\n", "row 2 of .* has 3 columns and the first has 4"),
+        (b"image;new;action;data_set\n3;;keep;0\n", "has no column image"),
+        (b"image,new,image,action,data_set\n3,,4,keep,0\n", "has two columns image; keep one"),
+        (b"image,new,action,data_set\r\n\r\n\r\n", "holds no corrections"),
+        (None, "there is no file at"),
+        ("folder", "there is no file at"),
+    ],
+)
 def test_what_is_no_such_file(ws, log, tmp_path, content, said):
     file = tmp_path / "given.csv"
     if content == "folder":
@@ -331,11 +395,14 @@ def shards(folder, n=(7, 0, 13), features=NAMED, kind=pa.int64()):
     for number, rows in enumerate(n):
         ids = range(start, start + rows)
         start += rows
-        whole = pa.table({
-            "id": pa.array([f"<{i}>" for i in ids], pa.string()), "img": pa.array(
-                [{"bytes": grey(i), "path": f"{i}.png" if i % 2 else None} for i in ids], STRUCT),
-            "label": pa.array([i % 2 for i in ids], kind),
-            "more": pa.array([[i, None] for i in ids], pa.list_(pa.int32()))})
+        whole = pa.table(
+            {
+                "id": pa.array([f"<{i}>" for i in ids], pa.string()),
+                "img": pa.array([{"bytes": grey(i), "path": f"{i}.png" if i % 2 else None} for i in ids], STRUCT),
+                "label": pa.array([i % 2 for i in ids], kind),
+                "more": pa.array([[i, None] for i in ids], pa.list_(pa.int32())),
+            }
+        )
         whole = whole.replace_schema_metadata({"huggingface": json.dumps({"info": {"features": features}})})
         folder.mkdir(exist_ok=True)
         pq.write_table(whole, folder / f"train-{number:05}-of-{len(n):05}.parquet", row_group_size=3)
@@ -428,12 +495,24 @@ def test_a_large_row_group_is_not_held_whole(tmp_path, monkeypatch):
     noise = np.random.default_rng(0)
     rows = [{"bytes": noise.bytes(400_000), "path": None} for _ in range(100)]
     (tmp_path / "set").mkdir()
-    pq.write_table(pa.table({"img": pa.array(rows, STRUCT), "label": [0, 1] * 50}), tmp_path / "set" / "train.parquet",
-                   use_dictionary=False, write_batch_size=2)
+    pq.write_table(
+        pa.table({"img": pa.array(rows, STRUCT), "label": [0, 1] * 50}),
+        tmp_path / "set" / "train.parquet",
+        use_dictionary=False,
+        write_batch_size=2,
+    )
     source, ids = {"files": [["train.parquet", 100]]}, np.arange(100)
     held, before = [], pa.total_allocated_bytes()
-    parquet.rewrite(tmp_path / "set", source, ids, ids % 2, 1 - ids % 2, ids != 3, tmp_path / "out.parquet",
-                    lambda *at: held.append(pa.total_allocated_bytes() - before))
+    parquet.rewrite(
+        tmp_path / "set",
+        source,
+        ids,
+        ids % 2,
+        1 - ids % 2,
+        ids != 3,
+        tmp_path / "out.parquet",
+        lambda *at: held.append(pa.total_allocated_bytes() - before),
+    )
     assert max(held) < 12 << 20
     assert pq.read_table(tmp_path / "out.parquet")["label"].to_pylist() == [1 - i % 2 for i in range(100) if i != 3]
 
@@ -454,9 +533,16 @@ def moves_in(out):
 
 
 def test_class_folders_are_renamed(tmp_path):
-    odd = "=a, \"b\"\n🩰"
-    fill(tmp_path / "set", {"train/cat": ["a.png", "b.png", "x.y.png"], "train/" + odd: ["a.png", "b.png", "sub/a.png"],
-                            "val/cat": ["a.png"], "val/" + odd: ["a.png"]})
+    odd = '=a, "b"\n🩰'
+    fill(
+        tmp_path / "set",
+        {
+            "train/cat": ["a.png", "b.png", "x.y.png"],
+            "train/" + odd: ["a.png", "b.png", "sub/a.png"],
+            "val/cat": ["a.png"],
+            "val/" + odd: ["a.png"],
+        },
+    )
     ws = creation.create(tmp_path / "new", "image-folder", tmp_path / "set")
     assert ws.classes == [odd, "cat"]
     with Decisions.of(ws) as log:
@@ -471,9 +557,14 @@ def test_class_folders_are_renamed(tmp_path):
         assert answer["files"] == ["corrections.csv", "log.csv", "renames.csv"]
         assert list(corrections.rows(ws, log)["source"]) == [files[item] for item in sorted(log.standing())]
         moves = moves_in(tmp_path / "out")
-        assert sorted(moves) == sorted([
-            ("train/cat/a.png", f"train/{odd}/a-2.png"), (f"train/{odd}/a.png", "train/cat/a-2.png"),
-            (f"train/{odd}/sub/a.png", "train/cat/sub/a.png"), ("train/cat/x.y.png", "removed/cat/x.y.png")])
+        assert sorted(moves) == sorted(
+            [
+                ("train/cat/a.png", f"train/{odd}/a-2.png"),
+                (f"train/{odd}/a.png", "train/cat/a-2.png"),
+                (f"train/{odd}/sub/a.png", "train/cat/sub/a.png"),
+                ("train/cat/x.y.png", "removed/cat/x.y.png"),
+            ]
+        )
         renamed(tmp_path / "set", reversed(moves))
     again = data.get("image-folder").load(tmp_path / "set")
     assert again.classes == [odd, "cat"] and again.train.labels.tolist() == [0, 0, 1, 1, 1]
@@ -503,8 +594,15 @@ def test_class_folders_alone_get_no_folder_beside_them(tmp_path, top):
 
 
 def test_files_that_are_no_images_and_other_cases_are_not_hit(tmp_path):
-    fill(tmp_path / "set", {"train/cat": ["A.png", "b.png", "c.png"], "train/dog": ["a.png", "d.png"],
-                            "val/cat": ["x.png"], "val/dog": ["x.png"]})
+    fill(
+        tmp_path / "set",
+        {
+            "train/cat": ["A.png", "b.png", "c.png"],
+            "train/dog": ["a.png", "d.png"],
+            "val/cat": ["x.png"],
+            "val/dog": ["x.png"],
+        },
+    )
     (tmp_path / "set" / "train" / "dog" / "b.png").mkdir()
     (tmp_path / "set" / "train" / "dog" / "b-2.png").symlink_to("nowhere")
     (tmp_path / "set" / "train" / "dog" / "b-2.png").unlink()
@@ -515,13 +613,19 @@ def test_files_that_are_no_images_and_other_cases_are_not_hit(tmp_path):
             say(log, "relabel", item, 1)
         corrections.write(ws, log, tmp_path / "out")
     assert [new for _, new in moves_in(tmp_path / "out")] == [
-        "train/dog/A-2.png", "train/dog/b-3.png", "train/dog/c.png"]
+        "train/dog/A-2.png",
+        "train/dog/b-3.png",
+        "train/dog/c.png",
+    ]
     roots.remember(ws.fingerprint, tmp_path / "nowhere")
     with Decisions.of(ws) as log, pytest.raises(UserError, match="workspace locate"):
         corrections.write(ws, log, tmp_path / "out")
 
 
 def test_neither_loads_what_a_page_need_not_wait_for(run_python):
-    done = run_python("-c", "import sys, attribution.corrections, attribution.decisions\n"
-                            "print(sorted({'pandas', 'pyarrow', 'torch'} & set(sys.modules)))")
+    done = run_python(
+        "-c",
+        "import sys, attribution.corrections, attribution.decisions\n"
+        "print(sorted({'pandas', 'pyarrow', 'torch'} & set(sys.modules)))",
+    )
     assert (done.code, done.out.strip()) == (0, "[]"), done.err

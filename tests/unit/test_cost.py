@@ -87,8 +87,9 @@ def test_what_is_kept_goes_with_the_rankings_it_is_of(ws):
 def test_the_card_sets_worth_beside_cost(ws):
     found = cost.measure(ws, ["trak-10", "random"])
     lds = {"rankings": {"trak-10": {"lds": 0.4, "ci": [0.3, 0.5]}}}
-    rows = cost.card(found, lds, {"remove": {"rankings": {
-        "random": {"n": 3, "auc": 0.1, "auc_ci": [0, 0.2]}, "trak-10": {"n": 0}}}})
+    rows = cost.card(
+        found, lds, {"remove": {"rankings": {"random": {"n": 3, "auc": 0.1, "auc_ci": [0, 0.2]}, "trak-10": {"n": 0}}}}
+    )
     assert [row["ranking"] for row in rows] == ["trak-10", "random"]
     assert (rows[0]["lds"], rows[0]["lds_ci"], rows[0]["auc"]) == (0.4, [0.3, 0.5], None)
     assert (rows[1]["lds"], rows[1]["auc"], rows[1]["auc_n"]) == (None, 0.1, 3)

@@ -22,8 +22,15 @@ def own_results(tmp_path, monkeypatch):
 @pytest.fixture
 def folder(tmp_path):
     """Six training and two validation images of two classes, image k full of k."""
-    fill(tmp_path / "set", {"train/cat": ["a.png", "b.png", "c.png"], "train/dog": ["a.png", "b.png", "c.png"],
-                            "val/cat": ["x.png"], "val/dog": ["y.png"]})
+    fill(
+        tmp_path / "set",
+        {
+            "train/cat": ["a.png", "b.png", "c.png"],
+            "train/dog": ["a.png", "b.png", "c.png"],
+            "val/cat": ["x.png"],
+            "val/dog": ["y.png"],
+        },
+    )
     return tmp_path / "set"
 
 
@@ -77,8 +84,12 @@ def test_arrays_are_stored(tmp_path, monkeypatch):
     ws = creation.create(tmp_path / "new", "drawn", name="mine")
     assert ws.name == "mine" and (np.asarray(ws.train_images) == images).all() and (ws.val_images == val_images).all()
     assert isinstance(ws.train_images, np.memmap) and "images" not in ws.manifest["dataset"]
-    assert set(ws.manifest["parts"]["data"]["files"]) == {"train.parquet", "val.parquet", "images/train.npy",
-                                                          "images/val.npy"}
+    assert set(ws.manifest["parts"]["data"]["files"]) == {
+        "train.parquet",
+        "val.parquet",
+        "images/train.npy",
+        "images/val.npy",
+    }
     with pytest.raises(UserError, match="has its images with it"):
         creation.locate(ws, tmp_path)
 
@@ -116,8 +127,10 @@ def test_images_that_moved_are_located(tmp_path, folder):
     folder.rename(tmp_path / "moved")
     with pytest.raises(UserError, match="images of new are not on this machine.* locate --workspace .*/new --root"):
         _ = ws.train_images
-    fill(tmp_path / "other", {"train/cat": ["a.png", "b.png", "c.png"], "train/dog": ["a.png", "b.png", "c.png"],
-                              "val/cat": ["x.png"]})
+    fill(
+        tmp_path / "other",
+        {"train/cat": ["a.png", "b.png", "c.png"], "train/dog": ["a.png", "b.png", "c.png"], "val/cat": ["x.png"]},
+    )
     with pytest.raises(UserError, match="val/dog/y.png cannot be read"):
         creation.locate(ws, tmp_path / "other")
     put(tmp_path / "other/val/dog/y.png", 0)
@@ -155,9 +168,14 @@ def test_a_thousand_classes(tmp_path, monkeypatch):
     assert ws.train_labels[1999] == 999 and len(ws.classes) == 1000
 
 
-@pytest.mark.parametrize("labels, val_labels, why", [
-    ([], [0], "no training images"), ([0], [], "no validation images"), ([0, 0], [0, 1], "class b has validation"),
-])
+@pytest.mark.parametrize(
+    "labels, val_labels, why",
+    [
+        ([], [0], "no training images"),
+        ([0], [], "no validation images"),
+        ([0, 0], [0, 1], "class b has validation"),
+    ],
+)
 def test_splits_that_are_not_fit(tmp_path, monkeypatch, labels, val_labels, why):
     drawn(monkeypatch, labels, val_labels)
     with pytest.raises(UserError, match=why):
@@ -175,13 +193,16 @@ def test_nothing_is_overwritten(tmp_path, folder):
         creation.create(tmp_path / "file" / "new", "image-folder", folder)
 
 
-@pytest.mark.parametrize("options, why", [
-    ({"dataset": "mnist"}, "no data set 'mnist'; there is cifar10"),
-    ({"dataset": "fashion-mnist", "skip_corrupt": True}, "fashion-mnist knows no --skip-corrupt"),
-    ({"dataset": "cifar10", "val_share": 0.1}, "cifar10 knows no --val-share"),
-    ({"dataset": "parquet"}, "--root"),
-    ({"dataset": "image-folder", "recipe": "none"}, "no recipe 'none'"),
-])
+@pytest.mark.parametrize(
+    "options, why",
+    [
+        ({"dataset": "mnist"}, "no data set 'mnist'; there is cifar10"),
+        ({"dataset": "fashion-mnist", "skip_corrupt": True}, "fashion-mnist knows no --skip-corrupt"),
+        ({"dataset": "cifar10", "val_share": 0.1}, "cifar10 knows no --val-share"),
+        ({"dataset": "parquet"}, "--root"),
+        ({"dataset": "image-folder", "recipe": "none"}, "no recipe 'none'"),
+    ],
+)
 def test_what_cannot_be_asked_for(tmp_path, options, why):
     with pytest.raises(UserError, match=why):
         creation.create(tmp_path / "new", **options)
@@ -196,9 +217,11 @@ def test_an_interrupted_creation_leaves_nothing(tmp_path, folder, monkeypatch):
 
 
 def test_a_killed_creation_leaves_no_half_workspace(tmp_path, folder):
-    code = ("import os, signal, sys; from attribution import creation; "
-            "creation._write_images = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
-            "creation.create(sys.argv[1], 'image-folder', sys.argv[2])")
+    code = (
+        "import os, signal, sys; from attribution import creation; "
+        "creation._write_images = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+        "creation.create(sys.argv[1], 'image-folder', sys.argv[2])"
+    )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "new", folder], env=os.environ)
     assert done.returncode == -signal.SIGKILL and not (tmp_path / "new").exists()
     assert creation.create(tmp_path / "new", "image-folder", folder).n_train == 6

@@ -34,8 +34,15 @@ def another(log):
 def say(log, action, item=None, label=None, of=None, client="ann", seen=None, **more):
     """Appends one entry, and returns its uid; its client knows all there is unless told otherwise."""
     uid = f"uid-{next(NUMBERS)}"
-    entry = {"uid": uid, "item": item, "action": action, "label": label, "of": of, **more,
-             "seen": log.newest() if seen is None else seen}
+    entry = {
+        "uid": uid,
+        "item": item,
+        "action": action,
+        "label": label,
+        "of": of,
+        **more,
+        "seen": log.newest() if seen is None else seen,
+    }
     log.append([entry], client, client, None)
     return uid
 
@@ -55,13 +62,31 @@ def conflict(log, item):
 def test_written_and_read(log):
     queue = log.add_queue({"detector": "combined"}, [7, 3], [False, True], [0.5, 0.25], [1, 2], "Ann")
     before = time.time()
-    assert log.append([{"uid": "a", "item": 7, "action": "relabel", "label": 2, "reason": ODD, "seen": 0},
-                       {"uid": "b", "item": 7, "action": "remove", "seen": 0}], "Ann " + ODD, "tab", queue) == [1, 2]
+    assert log.append(
+        [
+            {"uid": "a", "item": 7, "action": "relabel", "label": 2, "reason": ODD, "seen": 0},
+            {"uid": "b", "item": 7, "action": "remove", "seen": 0},
+        ],
+        "Ann " + ODD,
+        "tab",
+        queue,
+    ) == [1, 2]
     first, second = log.entries()
     assert before <= first.at <= time.time() and first.at == second.at
-    assert (first.id, first.uid, first.who, first.client, first.item, first.action, first.label, first.of, first.old,
-            first.reason, first.queue, first.seen) == (
-        1, "a", "Ann " + ODD, "tab", 7, "relabel", 2, None, None, ODD, queue, 0)
+    assert (
+        first.id,
+        first.uid,
+        first.who,
+        first.client,
+        first.item,
+        first.action,
+        first.label,
+        first.of,
+        first.old,
+        first.reason,
+        first.queue,
+        first.seen,
+    ) == (1, "a", "Ann " + ODD, "tab", 7, "relabel", 2, None, None, ODD, queue, 0)
     assert second.old == {"action": "relabel", "label": 2} and second.label is None and second.reason == ""
     assert log.entries(after=1) == [second] and log.entries(limit=1) == [first] and log.newest() == 2
 
@@ -87,25 +112,47 @@ def test_old_is_what_stood(log):
     assert {entry.item for entry in log.entries()[:6]} == {5}, "an undo knows its image"
 
 
-@pytest.mark.parametrize(("change", "said"), [
-    ({"item": 60}, "there is no training image 60; give a whole number from 0 to 59"),
-    ({"item": -1}, "no training image -1"), ({"item": None}, "no training image None"),
-    ({"item": "7"}, "no training image '7'"), ({"item": 7.0}, "no training image 7.0"),
-    ({"item": True}, "no training image True"), ({"item": 1 << 70}, "no training image"),
-    ({"action": "relabel"}, "there is no class None; give a whole number from 0 to 2"),
-    ({"action": "relabel", "label": 3}, "no class 3"), ({"label": 1}, "keep takes no label"),
-    ({"action": "burn"}, "no action 'burn'; say one of keep, relabel, remove, unsure, undo, redo"),
-    ({"action": None}, "no action None"), ({"of": "a"}, "keep acts on no other entry"),
-    ({"action": "undo"}, "the decision to undo is None"), ({"action": "undo", "of": "z"}, "names no decision: 'z'"),
-    ({"action": "redo", "of": "a-undo"}, "names no decision"), ({"action": "undo", "of": "b"}, "is about image 8"),
-    ({"uid": ""}, "an entry has no uid"), ({"uid": None}, "a uid is None"), ({"uid": "x" * 201}, "a uid has 201"),
-    ({"reason": "x" * 501}, "a reason has 501 characters; give a text of at most 500"),
-    ({"reason": 5}, "a reason is 5"), ({"reason": "\ud83d"}, "half of a character"),
-    ({"reason": "\0"}, "a NUL character"),
-    ({"seen": None}, "no entry seen None"), ({"seen": -1}, "no entry seen -1")])
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"item": 60}, "there is no training image 60; give a whole number from 0 to 59"),
+        ({"item": -1}, "no training image -1"),
+        ({"item": None}, "no training image None"),
+        ({"item": "7"}, "no training image '7'"),
+        ({"item": 7.0}, "no training image 7.0"),
+        ({"item": True}, "no training image True"),
+        ({"item": 1 << 70}, "no training image"),
+        ({"action": "relabel"}, "there is no class None; give a whole number from 0 to 2"),
+        ({"action": "relabel", "label": 3}, "no class 3"),
+        ({"label": 1}, "keep takes no label"),
+        ({"action": "burn"}, "no action 'burn'; say one of keep, relabel, remove, unsure, undo, redo"),
+        ({"action": None}, "no action None"),
+        ({"of": "a"}, "keep acts on no other entry"),
+        ({"action": "undo"}, "the decision to undo is None"),
+        ({"action": "undo", "of": "z"}, "names no decision: 'z'"),
+        ({"action": "redo", "of": "a-undo"}, "names no decision"),
+        ({"action": "undo", "of": "b"}, "is about image 8"),
+        ({"uid": ""}, "an entry has no uid"),
+        ({"uid": None}, "a uid is None"),
+        ({"uid": "x" * 201}, "a uid has 201"),
+        ({"reason": "x" * 501}, "a reason has 501 characters; give a text of at most 500"),
+        ({"reason": 5}, "a reason is 5"),
+        ({"reason": "\ud83d"}, "half of a character"),
+        ({"reason": "\0"}, "a NUL character"),
+        ({"seen": None}, "no entry seen None"),
+        ({"seen": -1}, "no entry seen -1"),
+    ],
+)
 def test_what_cannot_be_is_refused_whole(log, change, said):
-    log.append([{"uid": "a", "item": 7, "action": "keep", "seen": 0}, {"uid": "b", "item": 8, "action": "keep",
-               "seen": 0}, {"uid": "a-undo", "action": "undo", "of": "a", "seen": 0}], "ann", "tab")
+    log.append(
+        [
+            {"uid": "a", "item": 7, "action": "keep", "seen": 0},
+            {"uid": "b", "item": 8, "action": "keep", "seen": 0},
+            {"uid": "a-undo", "action": "undo", "of": "a", "seen": 0},
+        ],
+        "ann",
+        "tab",
+    )
     good = {"uid": "good", "item": 9, "action": "keep", "seen": 0}
     with pytest.raises(UserError) as error:
         log.append([good, {"uid": "c", "item": 7, "action": "keep", "seen": 0} | change], "ann", "tab")
@@ -120,13 +167,20 @@ def test_a_queue_that_is_not_there(log):
     assert log.newest() == 0
 
 
-@pytest.mark.parametrize("line", [
-    "UPDATE entries SET action = 'keep'", "DELETE FROM entries", "DELETE FROM queues", "UPDATE queues SET who = ''",
-    "INSERT OR REPLACE INTO entries SELECT id, 'new', at, who, client, item, 'keep', NULL, NULL, NULL, NULL, '', NULL, "
-    "0 FROM entries",
-    "INSERT OR REPLACE INTO entries SELECT 99, uid, at, who, client, item, 'keep', NULL, NULL, NULL, NULL, '', NULL, 0 "
-    "FROM entries",
-    "INSERT OR REPLACE INTO queues SELECT number, '{}', 0, x'', x'', NULL, NULL, '', 0 FROM queues"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "UPDATE entries SET action = 'keep'",
+        "DELETE FROM entries",
+        "DELETE FROM queues",
+        "UPDATE queues SET who = ''",
+        "INSERT OR REPLACE INTO entries SELECT id, 'new', at, who, client, item, 'keep', NULL, NULL, NULL, NULL, '', NULL, "
+        "0 FROM entries",
+        "INSERT OR REPLACE INTO entries SELECT 99, uid, at, who, client, item, 'keep', NULL, NULL, NULL, NULL, '', NULL, 0 "
+        "FROM entries",
+        "INSERT OR REPLACE INTO queues SELECT number, '{}', 0, x'', x'', NULL, NULL, '', 0 FROM queues",
+    ],
+)
 def test_the_file_itself_refuses_changes(log, line):
     log.add_queue({}, [7], [False], None, None, "ann")
     say(log, "remove", 7)
@@ -170,8 +224,18 @@ def test_what_stands_tells_where_it_came_from(log):
     entry = {"uid": "a", "item": 5, "action": "relabel", "label": 2, "reason": "why", "seen": 0}
     log.append([entry], "Ann", "x", queue)
     found, entry = log.standing()[5], log.entries()[0]
-    assert (found.item, found.action, found.label, found.id, found.uid, found.who, found.at, found.reason, found.queue,
-            found.conflict) == (5, "relabel", 2, 1, "a", "Ann", entry.at, "why", queue, ())
+    assert (
+        found.item,
+        found.action,
+        found.label,
+        found.id,
+        found.uid,
+        found.who,
+        found.at,
+        found.reason,
+        found.queue,
+        found.conflict,
+    ) == (5, "relabel", 2, 1, "a", "Ann", entry.at, "why", queue, ())
 
 
 def test_two_who_did_not_know_of_each_other(log):
@@ -231,9 +295,17 @@ def reference(entries):
             continue
         newest = standing[-1]
         theirs = {entry.client: entry for entry in standing}  # of each, the newest
-        found[item] = (newest.action, newest.label, sorted(
-            client for client, entry in theirs.items() if client != newest.client and entry.id > newest.seen
-            and (entry.action, entry.label) != (newest.action, newest.label)))
+        found[item] = (
+            newest.action,
+            newest.label,
+            sorted(
+                client
+                for client, entry in theirs.items()
+                if client != newest.client
+                and entry.id > newest.seen
+                and (entry.action, entry.label) != (newest.action, newest.label)
+            ),
+        )
     return found
 
 
@@ -261,8 +333,10 @@ def test_any_sequence_folds_as_the_rule_says(log, seed):
     expected = reference(log.entries())
     assert log.standing() == fold.standing == log.standing(upto=log.newest())
     for upto in (log.newest(), 20, 50):
-        assert {item: (one.action, one.label, sorted(entry.client for entry in one.conflict))
-                for item, one in log.standing(upto).items()} == reference(log.entries(limit=upto))
+        assert {
+            item: (one.action, one.label, sorted(entry.client for entry in one.conflict))
+            for item, one in log.standing(upto).items()
+        } == reference(log.entries(limit=upto))
     assert set(expected) == set(fold.standing)
 
 
@@ -280,13 +354,25 @@ def test_adding_tells_which_images_it_was_about(log):
 
 def test_queues(log):
     assert log.queue(1) is None and log.queues() == []
-    first = log.add_queue({"detector": "knn-moco", "about": ODD}, [7, 3, 59], [False, True, False],
-                          [0.1, float("-inf"), 2], [0, 1, 2], "Ann")
+    first = log.add_queue(
+        {"detector": "knn-moco", "about": ODD},
+        [7, 3, 59],
+        [False, True, False],
+        [0.1, float("-inf"), 2],
+        [0, 1, 2],
+        "Ann",
+    )
     second = log.add_queue({}, [], [], None, None, "bob")
     found = log.queue(first)
     assert (found.number, found.spec, found.items, found.controls, found.scores, found.suggestions, found.who) == (
-        first, {"detector": "knn-moco", "about": ODD}, [7, 3, 59], [False, True, False], [0.1, float("-inf"), 2],
-        [0, 1, 2], "Ann")
+        first,
+        {"detector": "knn-moco", "about": ODD},
+        [7, 3, 59],
+        [False, True, False],
+        [0.1, float("-inf"), 2],
+        [0, 1, 2],
+        "Ann",
+    )
     assert log.queue(second).scores is None and log.queue(second).items == []
     assert [(row.number, row.n, row.who) for row in log.queues()] == [(second, 0, "bob"), (first, 3, "Ann")]
     assert log.queues()[1].spec == found.spec and log.queues()[1].created == found.created
@@ -313,8 +399,13 @@ for number in range(int(sys.argv[3])):
 
 
 def writer(folder, name, n):
-    return subprocess.Popen([sys.executable, "-c", WRITER, folder, name, str(n)], cwd=ROOT, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-c", WRITER, folder, name, str(n)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def test_a_killed_writer_loses_nothing_that_it_was_told_is_written(log):
@@ -367,11 +458,15 @@ def test_threads_that_open_and_close(tmp_path):
 
 def test_a_waiting_writer_sees_what_stood_when_its_turn_came(log):
     """`old` is read within the transaction: of many who append at once, each finds the one before."""
+
     def work(name):
         with another(log) as own:
             for number in range(20):
-                own.append([{"uid": f"{name}-{number}", "item": 5, "action": "relabel", "label": int(name),
-                             "seen": 0}], name, name)
+                own.append(
+                    [{"uid": f"{name}-{number}", "item": 5, "action": "relabel", "label": int(name), "seen": 0}],
+                    name,
+                    name,
+                )
 
     threads = [threading.Thread(target=work, args=(name,)) for name in "012"]
     for thread in threads:
@@ -388,7 +483,8 @@ def test_a_further_decision_folds_as_itself_alone(log):
     with Transaction(log.db):
         log.db.executemany(
             "INSERT INTO entries (uid, at, who, client, item, action, reason, seen) VALUES (?, 0, '', ?, ?, ?, '', 0)",
-            ((f"u{i}", "ab"[i % 2], i % 60, "keep") for i in range(50_000)))
+            ((f"u{i}", "ab"[i % 2], i % 60, "keep") for i in range(50_000)),
+        )
     fold = Fold()
     fold.add(log.entries())
     say(log, "remove", 5)

@@ -59,8 +59,11 @@ def test_every_part_was_made_with_the_recipe_as_it_stands(ws):
 def test_probe_seeds_are_behind_no_ranking(ws):
     probes = set(ws.manifest["parts"]["supports"]["seeds"])
     assert not probes & set(demo.BASE_SEEDS)
-    assert all(set(part["made_for"]["seeds"]).isdisjoint(probes) for name, part in ws.manifest["parts"].items()
-               if name.startswith("rankings/") and not isinstance(part["made_for"]["seeds"], str))
+    assert all(
+        set(part["made_for"]["seeds"]).isdisjoint(probes)
+        for name, part in ws.manifest["parts"].items()
+        if name.startswith("rankings/") and not isinstance(part["made_for"]["seeds"], str)
+    )
 
 
 def test_supports_agree_with_their_traces(ws):
@@ -101,8 +104,14 @@ def test_every_detector_is_of_the_parts_as_they_stand(ws):
 def test_the_detectors_come_out_the_same_again(ws, tmp_path):
     names, found = ["knn-moco", "confident", "out-of-subset", "harm-trak-10"], {}
     detectors.build(ws, names, keep=lambda part, arrays, about: found.update({part.split("/")[1]: arrays}))
-    found["combined"] = dict(zip(("scores", "suggestion"), detectors.combined.combine(
-        [detectors.load(ws, name) for name in detectors.names(ws)[1:]], ws.train_labels, 10)))
+    found["combined"] = dict(
+        zip(
+            ("scores", "suggestion"),
+            detectors.combined.combine(
+                [detectors.load(ws, name) for name in detectors.names(ws)[1:]], ws.train_labels, 10
+            ),
+        )
+    )
     for name in [*names, "combined"]:
         kept = detectors.load(ws, name)
         assert np.allclose(found[name]["scores"], kept.scores, atol=1e-4), name
@@ -120,8 +129,18 @@ def test_compute_and_candidates_are_of_the_demo_as_it_is(ws):
     found, candidates = compute.stored(ws), conditioning.stored(ws)
     lds = measure.measured_lds(ws)["rankings"]
     rows = {row["name"]: row for row in found["rows"]}
-    assert list(rows) == ["trak-1", "trak-2", "trak-5", "trak-10", "datamodels-250", "datamodels-500",
-                          "datamodels-1000", "datamodels-2k", "esvm-moco", "random"]
+    assert list(rows) == [
+        "trak-1",
+        "trak-2",
+        "trak-5",
+        "trak-10",
+        "datamodels-250",
+        "datamodels-500",
+        "datamodels-1000",
+        "datamodels-2k",
+        "esvm-moco",
+        "random",
+    ]
     for name in ("datamodels-2k", "esvm-moco", "random"):
         assert rows[name]["lds"] == pytest.approx(lds[name]["lds"], abs=1e-3)
     for name, one in candidates["rankings"].items():

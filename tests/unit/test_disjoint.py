@@ -47,7 +47,7 @@ def test_each_search_passes_over_the_images_of_those_before(ws, store, flips):
     assert "without" not in first and second["without"] == sorted(order[:3]) and third["without"] == sorted(order[:6])
     assert third["lo"] == 12, "K images again, beyond those that are passed over"
     assert found["trainings"] == len(asked) and jobs.total(spec) == 1
-    assert all(not set(order[:3]) <= set(edit.indices) for edit, _ in asked[first["trainings"]:])
+    assert all(not set(order[:3]) <= set(edit.indices) for edit, _ in asked[first["trainings"] :])
 
 
 def test_no_more_than_asked_for(ws, store, flips):

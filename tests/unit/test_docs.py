@@ -104,8 +104,10 @@ def figures() -> list[str]:
     parts = ws.manifest["parts"]
     rows = [f"| `{name}` | {100 * parts[f'features/{name}']['knn_accuracy']:.1f} % |" for name in ws.features()]
     lds = json.loads((ws.path / "lds" / "lds.json").read_text())
-    rows += [f"| `{name}` | {one['lds']:.3f} ({one['ci'][0]:.3f} to {one['ci'][1]:.3f}) |"
-             for name, one in lds["rankings"].items()]
+    rows += [
+        f"| `{name}` | {one['lds']:.3f} ({one['ci'][0]:.3f} to {one['ci'][1]:.3f}) |"
+        for name, one in lds["rankings"].items()
+    ]
     found = studies.evaluate(studies.Study(K, "default", measure.support_tables(ws)))
     for name in found["remove"]["rankings"]:
         kinds = (found[kind]["rankings"][name] for kind in ("remove", "mislabel"))
@@ -115,14 +117,16 @@ def figures() -> list[str]:
     for name, one in measure.evaluate_mislabels(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
         rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")
-    told = lds_supports.report(ws, study := studies.Study(K, "default", measure.support_tables(ws)),
-                               lds_supports.stored(ws))
+    told = lds_supports.report(
+        ws, study := studies.Study(K, "default", measure.support_tables(ws)), lds_supports.stored(ws)
+    )
     for name in study.tables["remove"]:
         kinds = (told["kinds"][kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(relation_cells, kinds)) + " |")
     for name, groups in calibration.summary(ws, calibration.stored(ws))["rankings"].items():
-        rows += [f"| `{name}`, {calibration.WHOSE[whose]} | {calibration_cells(one)} |"
-                 for whose, one in groups.items()]
+        rows += [
+            f"| `{name}`, {calibration.WHOSE[whose]} | {calibration_cells(one)} |" for whose, one in groups.items()
+        ]
     sizes: dict[str, int] = {}
     for part, about in parts.items():
         name = part.split("/")[0] if part.startswith(("detectors/", "hubs/", "map/")) else part
@@ -142,15 +146,19 @@ def relation_cells(one: dict) -> str:
         return f"{one['censored']} of {one['n']} | – | – | –"
     low, high = one["ci"]
     p = "< 0.001" if one["p"] < 0.001 else f"{one['p']:.3f}"
-    return (f"{one['censored']} of {one['n']} | {one['spearman']:.2f} ({low:.2f} to {high:.2f}) | {p} | "
-            f"{one['partial']:.2f}").replace("-", "−")
+    return (
+        f"{one['censored']} of {one['n']} | {one['spearman']:.2f} ({low:.2f} to {high:.2f}) | {p} | "
+        f"{one['partial']:.2f}"
+    ).replace("-", "−")
 
 
 def calibration_cells(one: dict) -> str:
     r2, rho, splits = one["r2_ci"], one["spearman_ci"], one["r2_splits"]
-    return (f"{one['n']} | {one['slope']:.5f} | {one['r2']:.2f} ({r2[0]:.2f} to {r2[1]:.2f}) | "
-            f"{splits[0]:.2f} to {splits[1]:.2f} | {one['reachable']:.2f} | "
-            f"{one['spearman']:.2f} ({rho[0]:.2f} to {rho[1]:.2f})").replace("-", "−")
+    return (
+        f"{one['n']} | {one['slope']:.5f} | {one['r2']:.2f} ({r2[0]:.2f} to {r2[1]:.2f}) | "
+        f"{splits[0]:.2f} to {splits[1]:.2f} | {one['reachable']:.2f} | "
+        f"{one['spearman']:.2f} ({rho[0]:.2f} to {rho[1]:.2f})"
+    ).replace("-", "−")
 
 
 @pytest.mark.parametrize("row", figures())

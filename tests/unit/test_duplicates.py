@@ -82,17 +82,25 @@ def test_the_first_feature_set_if_none_is_named(ws):
     assert duplicates.grouping(ws) == {"features": "moco", "cosine": duplicates.COSINE, "version": None}
 
 
-@pytest.mark.parametrize(("features", "cosine", "match"), [
-    ("vgg", 0.9, "no feature set 'vgg'"), ("moco", 0.0, "is no threshold"), ("moco", 1.01, "is no threshold"),
-    ("moco", float("nan"), "is no threshold")])
+@pytest.mark.parametrize(
+    ("features", "cosine", "match"),
+    [
+        ("vgg", 0.9, "no feature set 'vgg'"),
+        ("moco", 0.0, "is no threshold"),
+        ("moco", 1.01, "is no threshold"),
+        ("moco", float("nan"), "is no threshold"),
+    ],
+)
 def test_what_is_refused(ws, features, cosine, match):
     with pytest.raises(UserError, match=match):
         duplicates.grouping(ws, features, cosine)
 
 
 def test_nothing_is_relabelled_together(ws, grouped):
-    for ask in (lambda: jobs.support_spec(ws, 0, "trak-10", "mislabel", groups=grouped),
-                lambda: jobs.retrain_spec(ws, 0, "trak-10", "mislabel", 3, groups=grouped)):
+    for ask in (
+        lambda: jobs.support_spec(ws, 0, "trak-10", "mislabel", groups=grouped),
+        lambda: jobs.retrain_spec(ws, 0, "trak-10", "mislabel", 3, groups=grouped),
+    ):
         with pytest.raises(UserError, match="removed together, not relabelled"):
             ask()
 

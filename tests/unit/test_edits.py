@@ -56,8 +56,12 @@ def test_a_correction_relabels_and_removes_in_one():
     assert kept.tolist() == [0, 2, 3] and labels[kept].tolist() == [1, 2, 2] and labels[[1, 4]].tolist() == [1, 1]
     assert LABELS.tolist() == [0, 1, 2, 0, 1] and edit.k == 4 and edit.indices == (0, 1, 3, 4)
     assert edit == correct({np.int64(0): np.uint8(1), 3: 2}, np.array([1, 4, 4]))
-    others = [correct({3: 2}, [4, 1]), correct({3: 2, 0: 2}, [4, 1]), remove([0, 1, 3, 4]),
-              correct({3: 2, 1: 1}, [4, 0])]
+    others = [
+        correct({3: 2}, [4, 1]),
+        correct({3: 2, 0: 2}, [4, 1]),
+        remove([0, 1, 3, 4]),
+        correct({3: 2, 1: 1}, [4, 0]),
+    ]
     assert len({one.hash for one in (edit, *others)}) == 5
 
 
@@ -79,15 +83,22 @@ def test_the_part_of_an_edit_that_is_of_some_images():
     assert relabel([1, 2], [0, 2]).of([2]) == relabel([2], 2) and nothing().of([1]) == nothing()
 
 
-@pytest.mark.parametrize("edit", [nothing(), remove([3, 1]), relabel([np.int64(3)], [np.uint8(1)]),
-                                  correct({3: 1}, [np.int64(2)])], ids=str)
+@pytest.mark.parametrize(
+    "edit", [nothing(), remove([3, 1]), relabel([np.int64(3)], [np.uint8(1)]), correct({3: 1}, [np.int64(2)])], ids=str
+)
 def test_json_and_back(edit):
     assert Edit.from_json(json.loads(json.dumps(edit.to_json()))) == edit
 
 
 def test_images_named_by_hand():
     assert parse_images("3, 7 10-12;7", 60) == [3, 7, 10, 11, 12]
-    for text, said in (("", "no training image"), ("a", "'a' is not"), ("60", "out of range"), ("9-7", "upwards"),
-                       ("-3", "'-3' is not"), ("1.5", "'1.5' is not")):
+    for text, said in (
+        ("", "no training image"),
+        ("a", "'a' is not"),
+        ("60", "out of range"),
+        ("9-7", "upwards"),
+        ("-3", "'-3' is not"),
+        ("1.5", "'1.5' is not"),
+    ):
         with pytest.raises(UserError, match=said):
             parse_images(text, 60)

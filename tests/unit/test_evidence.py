@@ -66,5 +66,5 @@ def test_the_given_class_is_among_the_bars_however_unlikely(ws, monkeypatch):
 def test_without_models_and_rankings_there_are_neighbours_alone(ws):
     found = evidence.sources(ws)
     assert (found.opinion, found.neighbours, found.harmed) == (None, "moco", None)
-    one, = evidence.of(ws, [0])
+    (one,) = evidence.of(ws, [0])
     assert one.bars == () and len(one.neighbours) == 8 and len(one.harmed) == 0

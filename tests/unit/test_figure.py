@@ -28,12 +28,26 @@ def test_png_pdf_and_csv(ws, rows, tmp_path):
         assert image.width > 600 and image.height > 300
     assert figure.save(ws, 0, rows, tmp_path / "a.pdf").read_bytes().startswith(b"%PDF")
     table = pd.read_csv(figure.save(ws, 0, rows, tmp_path / "a.csv"))
-    assert table.columns.tolist() == ["target", "ranking", "end", "rank", "train", "source_index", "label",
-                                      "same_class", "score"]
+    assert table.columns.tolist() == [
+        "target",
+        "ranking",
+        "end",
+        "rank",
+        "train",
+        "source_index",
+        "label",
+        "same_class",
+        "score",
+    ]
     assert len(table) == 3 * 6  # the undefined row has none
     first = table[(table.ranking == "trak-10") & (table.end == "harmful")].iloc[0]
     assert (first["rank"], first.train, first.source_index, first.label, bool(first.same_class)) == (
-        1, 1, 1001, "Box <b>", False)
+        1,
+        1,
+        1001,
+        "Box <b>",
+        False,
+    )
 
 
 def test_svg_is_the_same_picture_with_names_escaped(ws, rows, tmp_path):

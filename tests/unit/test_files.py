@@ -38,8 +38,14 @@ def broken(file, how):
     elif how == "texts":
         np.save(file, np.array(["a"]))
     else:
-        file.write_bytes({"empty": b"", "truncated": whole[:-8], "noise": b"\x00\xff" * 60,
-                          "header": whole.replace(b"'descr'", b"'d'sc'")}[how])
+        file.write_bytes(
+            {
+                "empty": b"",
+                "truncated": whole[:-8],
+                "noise": b"\x00\xff" * 60,
+                "header": whole.replace(b"'descr'", b"'d'sc'"),
+            }[how]
+        )
 
 
 @pytest.mark.parametrize("how", ["missing", "empty", "truncated", "noise", "header", "pickled", "archive", "texts"])

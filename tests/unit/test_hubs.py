@@ -54,20 +54,20 @@ def test_lists_are_those_of_the_rankings(ws):
         for target in range(tiny.VAL):
             top = ws.ranking(lists.ranking).top(target, hubs.DEPTH, end=end).ids
             kept = lists.ids[at, target]
-            assert kept[: len(top)].tolist() == top.tolist() and (kept[len(top):] == -1).all()
+            assert kept[: len(top)].tolist() == top.tolist() and (kept[len(top) :] == -1).all()
     # l2 ranks the target's class alone: 19 Bars, 20 Boxes and 21 Dots for 4 targets each
     assert l2.counts(hubs.DEPTH).tolist() == [4] * 60 and hubs.summary(l2, hubs.DEPTH)["skewness"] is None
 
 
 def test_a_ranking_of_some_targets(ws):
     np.save(ws.path / "rankings" / "trak-10" / "targets.npy", np.array([2, 5]))
-    lists, = hubs.measure(ws, ["trak-10"])
+    (lists,) = hubs.measure(ws, ["trak-10"])
     assert lists.targets == 2 and lists.counts(1).sum() == 2
     assert (lists.ids[:, [0, 1, 3]] == -1).all()
 
 
 def test_what_is_kept_holds_while_the_ranking_does(ws):
-    lists, = hubs.measure(ws, ["trak-10"])
+    (lists,) = hubs.measure(ws, ["trak-10"])
     assert hubs.stored(ws, "trak-10") is None
     hubs.keep(ws, lists, {"command": "x"})
     again = hubs.stored(Workspace.open(ws.path), "trak-10")
@@ -86,8 +86,22 @@ def test_mistakes_are_told(ws, few):
 
 
 def test_from_the_command_line(ws, monkeypatch, capfd):
-    monkeypatch.setattr(sys, "argv", ["attribution", "evaluate", "hubs", "--workspace", str(ws.path),
-                                      "--rankings", "trak-10,l2-moco", "--k", "5", "--json"])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "attribution",
+            "evaluate",
+            "hubs",
+            "--workspace",
+            str(ws.path),
+            "--rankings",
+            "trak-10,l2-moco",
+            "--k",
+            "5",
+            "--json",
+        ],
+    )
     with pytest.raises(SystemExit) as end:
         cli.main()
     answer = json.loads(capfd.readouterr().out)
@@ -104,8 +118,9 @@ def test_lists_of_a_ranking_that_is_not_listed_are_not_kept(ws, monkeypatch, cap
         (ws.path / "rankings" / "trak-10").rename(ws.path / "rankings" / name)
         ws.manifest["parts"][f"rankings/{name}"] = ws.manifest["parts"].pop("rankings/trak-10")
         (ws.path / "workspace.json").write_text(json.dumps(ws.manifest))
-    monkeypatch.setattr(sys, "argv", ["attribution", "evaluate", "hubs", "--workspace", str(ws.path), "--rankings",
-                                      name, "--json"])
+    monkeypatch.setattr(
+        sys, "argv", ["attribution", "evaluate", "hubs", "--workspace", str(ws.path), "--rankings", name, "--json"]
+    )
     with pytest.raises(SystemExit) as end:
         cli.main()
     assert not end.value.code and list(json.loads(capfd.readouterr().out)["rankings"]) == [name]

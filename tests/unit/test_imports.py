@@ -24,8 +24,12 @@ def scores(ws):
 
 
 def incoming(scores, **changes):
-    about = {"method": "Mine", "signed": True, "targets": np.arange(len(scores)),
-             "rows": lambda start, stop: scores[start:stop].copy()}
+    about = {
+        "method": "Mine",
+        "signed": True,
+        "targets": np.arange(len(scores)),
+        "rows": lambda start, stop: scores[start:stop].copy(),
+    }
     return Incoming(**about | changes)
 
 

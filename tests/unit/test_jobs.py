@@ -74,13 +74,22 @@ def test_hand_picked_images(ws):
         jobs.retrain_spec(ws, 0, None, "mislabel", 0, ids=[same])
 
 
-@pytest.mark.parametrize("change, match", [
-    ({"target": 12}, "out of range"), ({"target": "x"}, "not a number"), ({"ranking": "trak-11"}, "no ranking"),
-    ({"kind": "repair"}, "kind 'repair' is not known"), ({"k": 0}, "at least 1"), ({"k": -2}, "at least 1"),
-    ({"ranking": "l2-moco", "k": 50}, r"k = 50 is larger than the \d+ images l2-moco ranks"),
-    ({"seeds": []}, "one seed"),
-    ({"ids": []}, "name at least one"), ({"ids": [60]}, "image 60 is out of range; give 0 to 59"),
-    ({"ids": [-1]}, "image -1 is out of range")])
+@pytest.mark.parametrize(
+    "change, match",
+    [
+        ({"target": 12}, "out of range"),
+        ({"target": "x"}, "not a number"),
+        ({"ranking": "trak-11"}, "no ranking"),
+        ({"kind": "repair"}, "kind 'repair' is not known"),
+        ({"k": 0}, "at least 1"),
+        ({"k": -2}, "at least 1"),
+        ({"ranking": "l2-moco", "k": 50}, r"k = 50 is larger than the \d+ images l2-moco ranks"),
+        ({"seeds": []}, "one seed"),
+        ({"ids": []}, "name at least one"),
+        ({"ids": [60]}, "image 60 is out of range; give 0 to 59"),
+        ({"ids": [-1]}, "image -1 is out of range"),
+    ],
+)
 def test_what_is_refused(ws, change, match):
     with pytest.raises(UserError, match=match) as error:
         jobs.retrain_spec(ws, **{"target": 0, "ranking": "trak-10", "kind": "remove", "k": 3} | change)
@@ -88,8 +97,12 @@ def test_what_is_refused(ws, change, match):
 
 
 def test_searches_and_studies_are_checked_too(ws):
-    for asked in ((0, "nonsense", "remove"), (99, "random", "remove"), (0, "random", "repaint"),
-                  (0, "random", "remove", "default", 0)):
+    for asked in (
+        (0, "nonsense", "remove"),
+        (99, "random", "remove"),
+        (0, "random", "repaint"),
+        (0, "random", "remove", "default", 0),
+    ):
         with pytest.raises(UserError):
             jobs.support_spec(ws, *asked)
     for asked in (([0], [], ["remove"]), ([0, 99], ["random"], ["remove"]), ([0], ["random"], ["repaint"])):
@@ -103,9 +116,11 @@ def test_searches_and_studies_are_checked_too(ws):
 def test_without_base_models_only_a_removal_can_be_asked_for(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
     assert jobs.retrain_spec(ws, 0, "trak-10", "remove", 3)["ids"] == [0, 6, 9]
-    for ask in (lambda: jobs.retrain_spec(ws, 0, "trak-10", "mislabel", 3),
-                lambda: jobs.support_spec(ws, 0, "trak-10", "remove"),
-                lambda: jobs.study_spec(ws, [0], ["trak-10"], ["remove"])):
+    for ask in (
+        lambda: jobs.retrain_spec(ws, 0, "trak-10", "mislabel", 3),
+        lambda: jobs.support_spec(ws, 0, "trak-10", "remove"),
+        lambda: jobs.study_spec(ws, [0], ["trak-10"], ["remove"]),
+    ):
         with pytest.raises(UserError, match="no base models yet; train them with: python -m attribution base train"):
             ask()
 
@@ -136,8 +151,12 @@ def test_a_target_that_is_wrong_already_costs_nothing(ws, store):
 def test_a_study_is_target_by_target(ws, store):
     spec = jobs.study_spec(ws, [0, 3], ["trak-10", "random"], ["remove", "mislabel"], k_max=10)
     order = [(one["target"], one["kind"], one["ranking"]) for one in jobs.study_supports(spec)]
-    assert order[:4] == [(0, "remove", "trak-10"), (0, "remove", "random"), (0, "mislabel", "trak-10"),
-                         (0, "mislabel", "random")] and len(order) == 8 and jobs.total(spec) == 9
+    assert (
+        order[:4]
+        == [(0, "remove", "trak-10"), (0, "remove", "random"), (0, "mislabel", "trak-10"), (0, "mislabel", "random")]
+        and len(order) == 8
+        and jobs.total(spec) == 9
+    )
     asked = drive(ws, store, spec)
     assert asked[:5] == [(nothing(), seed) for seed in jobs.SEEDS], "the control that all share"
     assert len(store.supports(recipes.get("demo-cnn").hash)) == 8
@@ -232,8 +251,11 @@ def test_who_waits_for_a_job_hears_that_it_was_paused(ws, tmp_path, monkeypatch)
     monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
     seen = []
     with pytest.raises(UserError, match="job 1 was paused by someone else.* `jobs resume 1` or the same command"):
-        jobs.follow(ws, jobs.retrain_spec(ws, 0, "trak-10", "remove", 4),
-                    lambda *progress: seen.append(progress) or jobs.pause(ws, 1))
+        jobs.follow(
+            ws,
+            jobs.retrain_spec(ws, 0, "trak-10", "remove", 4),
+            lambda *progress: seen.append(progress) or jobs.pause(ws, 1),
+        )
     assert len(seen) == 1
     store = Store.of(ws)
     assert store.job(1).state == "paused", "it was not cancelled"

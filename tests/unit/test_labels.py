@@ -42,8 +42,13 @@ def test_a_workspace(tmp_path):
         measure.evaluate_mislabels(ws)
     detectors.build(ws, ["knn-moco"])
     found = measure.evaluate_mislabels(ws)
-    assert found == {"n_planted": 1, "n_train": 60, "detectors": {"knn-moco": {
-        "auc": 1.0, "average_precision": 1.0, "found_at": {"0.02": 1.0, "0.05": 1.0, "0.10": 1.0}}}}
+    assert found == {
+        "n_planted": 1,
+        "n_train": 60,
+        "detectors": {
+            "knn-moco": {"auc": 1.0, "average_precision": 1.0, "found_at": {"0.02": 1.0, "0.05": 1.0, "0.10": 1.0}}
+        },
+    }
     (ws.path / "truth.parquet").unlink()
     with pytest.raises(UserError, match="no planted errors"):
         measure.evaluate_mislabels(ws)

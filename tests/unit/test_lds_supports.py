@@ -28,8 +28,11 @@ def ws(tmp_path, monkeypatch):
     (tmp_path / "w" / "lds").mkdir()
     np.save(tmp_path / "w" / "lds" / "masks.npy", np.packbits(masks, axis=1))
     np.save(tmp_path / "w" / "lds" / "margins.npy", margins.astype(np.float16))
-    ws.record("lds", {"alpha": 0.5, "masks": 20, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
-              ["lds/masks.npy", "lds/margins.npy"])
+    ws.record(
+        "lds",
+        {"alpha": 0.5, "masks": 20, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
+        ["lds/masks.npy", "lds/margins.npy"],
+    )
     return Workspace.open(tmp_path / "w")
 
 
@@ -136,8 +139,15 @@ def test_a_report_leaves_unfinished_and_wrong_targets_out(ws):
     store.close()
     names, targets = lds_supports.wanted(study)
     assert names == ["trak-10", "random"] and targets.tolist() == [0]
-    study.tables["remove"]["trak-10"] = {0: found(4), 3: found(None), 4: None, 5: found(None, "already_wrong"),
-                                         6: found(2), 7: found(9), 8: found(1)}
+    study.tables["remove"]["trak-10"] = {
+        0: found(4),
+        3: found(None),
+        4: None,
+        5: found(None, "already_wrong"),
+        6: found(2),
+        7: found(9),
+        8: found(1),
+    }
     got = lds_supports.per_target(ws, names, range(9))
     told = lds_supports.report(ws, study, got)
     row = told["kinds"]["remove"]["rankings"]["trak-10"]

@@ -22,8 +22,12 @@ def test_a_row_for_each_ranking_best_first(ws):
 
 def test_the_harmful_end_is_there_for_signed_rankings_alone(ws):
     rows = line_up(ws, 0, ["l2-moco", "trak-10"], 4, "both")
-    assert [(row.ranking, row.end) for row in rows] == [("l2-moco", "helpful"), ("l2-moco", "harmful"),
-                                                       ("trak-10", "helpful"), ("trak-10", "harmful")]
+    assert [(row.ranking, row.end) for row in rows] == [
+        ("l2-moco", "helpful"),
+        ("l2-moco", "harmful"),
+        ("trak-10", "helpful"),
+        ("trak-10", "harmful"),
+    ]
     assert "not defined" in rows[1].undefined and len(rows[1].ids) == 0
     assert rows[3].ids.tolist() == [1, 2, 3, 4] and rows[3].same == 0
     assert rows[3].mix == ((2, 2), (1, 2))[::-1]
@@ -98,13 +102,23 @@ def test_a_target_that_a_ranking_was_not_made_for(ws, monkeypatch):
     trak = ws.ranking("trak-10")
     monkeypatch.setattr(trak, "targets", np.array([0, 1]), raising=False)
     monkeypatch.setattr(trak, "top", lambda *asked, **more: Ranked(np.zeros(0, np.int64), None))
-    row, = line_up(ws, 3, ["trak-10"], 5)
+    (row,) = line_up(ws, 3, ["trak-10"], 5)
     assert row.undefined == "it ranks 2 validation images, and not this one"
     assert line_up(ws, 1, ["trak-10"], 5)[0].undefined == "no training image fits these candidates"
 
 
-@pytest.mark.parametrize("wrong", [{"target": 12}, {"target": "x"}, {"rankings": ["nope"]}, {"n": 0}, {"ends": "left"},
-                                   {"explain": "why"}, {"candidates": "some"}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"target": 12},
+        {"target": "x"},
+        {"rankings": ["nope"]},
+        {"n": 0},
+        {"ends": "left"},
+        {"explain": "why"},
+        {"candidates": "some"},
+    ],
+)
 def test_mistakes_are_said(ws, wrong):
     asked = {"target": 0, "rankings": ["trak-10"], **wrong}
     with pytest.raises(UserError):

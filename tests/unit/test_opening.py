@@ -31,9 +31,16 @@ def test_the_sentence_of_the_tiny_workspace(ws):
 
 def test_the_smallest_support_of_a_target_right_in_all_models(ws):
     trace = [probe(3, [1, 1, 1])]
-    write(ws, {"target": 2, "support": 1}, {"target": 5, "support": 3, "trace": trace}, {"target": 0},
-          {"target": 3, "support": 2, "kind": "mislabel"}, {"target": 4, "support": 2, "status": "unstable"},
-          {"target": 6, "support": 2, "ranking": "random"}, {"target": 7, "support": 2, "ranking": "trak-10@true"})
+    write(
+        ws,
+        {"target": 2, "support": 1},
+        {"target": 5, "support": 3, "trace": trace},
+        {"target": 0},
+        {"target": 3, "support": 2, "kind": "mislabel"},
+        {"target": 4, "support": 2, "status": "unstable"},
+        {"target": 6, "support": 2, "ranking": "random"},
+        {"target": 7, "support": 2, "ranking": "trak-10@true"},
+    )
     assert (opening(ws).target, opening(ws).k) == (5, 3), "2 is unstable, the others are no removals or no rankings"
 
 
@@ -58,8 +65,11 @@ def test_of_an_unstable_support_the_smallest_k_that_is_clear_is_told(ws):
 
 
 def test_a_smaller_one_that_some_seeds_resist_waits(ws):
-    write(ws, {"target": 4, "support": 1, "trace": [probe(1, [0, 0, 0, 1, 1])]},
-          {"target": 5, "support": 9, "trace": [probe(9, [1, 1, 1])]})
+    write(
+        ws,
+        {"target": 4, "support": 1, "trace": [probe(1, [0, 0, 0, 1, 1])]},
+        {"target": 5, "support": 9, "trace": [probe(9, [1, 1, 1])]},
+    )
     assert opening(ws).target == 5
 
 

@@ -45,14 +45,23 @@ def test_what_is_changed_and_what_is_not(ws, tmp_path):
     assert np.flatnonzero(truth["planted"]).tolist() == sorted({3, *poisoned.tolist()})  # 3 was planted before
     assert copy.planted == truth["planted"].sum()
     assert copy.fingerprint == fingerprint(copy.train_images, copy.train_labels, copy.val_images, copy.val_labels)
-    assert poison.poisoned(copy) == {"n": 6, "class": 1, "targets": 4, "side": 2, "seed": 0, "of": ws.fingerprint,
-                                     "of_name": "tiny"}
+    assert poison.poisoned(copy) == {
+        "n": 6,
+        "class": 1,
+        "targets": 4,
+        "side": 2,
+        "seed": 0,
+        "of": ws.fingerprint,
+        "of_name": "tiny",
+    }
     assert list(copy.manifest["parts"]) == ["data"] and not copy.has_base  # nothing that was computed on other images
 
 
 def test_the_same_seed_poisons_the_same_images(ws, tmp_path):
-    one, same, other = (poison.poison(ws, tmp_path / name, 0, n=6, targets=4, side=2, seed=seed)
-                        for name, seed in (("a", 0), ("b", 0), ("c", 1)))
+    one, same, other = (
+        poison.poison(ws, tmp_path / name, 0, n=6, targets=4, side=2, seed=seed)
+        for name, seed in (("a", 0), ("b", 0), ("c", 1))
+    )
     assert one.fingerprint == same.fingerprint != other.fingerprint
     assert [ids.tolist() for ids in poison.record(one)] == [ids.tolist() for ids in poison.record(same)]
 
@@ -70,8 +79,14 @@ def test_mistakes_are_told(ws, tmp_path):
     assert poison.poisoned(ws) is None
     with pytest.raises(UserError, match="not an empty folder"):
         poison.poison(ws, ws.path, 1)
-    for more, said in ({"n": 0}, "0 training"), ({"n": -1}, "-1 training"), ({"n": 61}, "61 training"), \
-            ({"targets": 9}, "9 validation"), ({"side": 8}, "1 to 7"), ({"seed": -1}, "-1 is no seed"):
+    for more, said in (
+        ({"n": 0}, "0 training"),
+        ({"n": -1}, "-1 training"),
+        ({"n": 61}, "61 training"),
+        ({"targets": 9}, "9 validation"),
+        ({"side": 8}, "1 to 7"),
+        ({"seed": -1}, "-1 is no seed"),
+    ):
         with pytest.raises(UserError, match=said):
             poison.poison(ws, tmp_path / "p", 1, **{"n": 4, "targets": 4, "side": 2, **more})
     assert not (tmp_path / "p").exists()

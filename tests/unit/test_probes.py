@@ -129,8 +129,10 @@ def test_the_control_of_a_repair_has_its_class_counts(ws):
     edit = edit_of(ws, 1, "repair", prefix(ws, ws.ranking("trak-10"), 1, "repair", 9))
     for draw in range(3):
         other = control(ws, edit, draw)
-        assert np.bincount(ws.train_labels[list(other.indices)]).tolist() == \
-            np.bincount(ws.train_labels[list(edit.indices)]).tolist()
+        assert (
+            np.bincount(ws.train_labels[list(other.indices)]).tolist()
+            == np.bincount(ws.train_labels[list(edit.indices)]).tolist()
+        )
 
 
 @pytest.mark.parametrize(("kind", "n"), [("remove", tiny.TRAIN - 1), ("mislabel", 40)])

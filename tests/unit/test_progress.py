@@ -34,15 +34,37 @@ def train(ws, store, target, k, seeds, wrong, ranking="trak-10"):
     edit = probes.edit_of(ws, target, "remove", probes.prefix(ws, ws.ranking(ranking), target, "remove", k))
     label = int(ws.val_labels[target])
     for seed in seeds:
-        store.put(recipes.get(ws.recipe).hash, edit, seed, margins=np.full(ws.n_val, 0.5), seconds=2.0, device="cpu",
-                  library="x", threads=1, predicted=np.full(ws.n_val, (label + 1) % 3 if wrong else label))
+        store.put(
+            recipes.get(ws.recipe).hash,
+            edit,
+            seed,
+            margins=np.full(ws.n_val, 0.5),
+            seconds=2.0,
+            device="cpu",
+            library="x",
+            threads=1,
+            predicted=np.full(ws.n_val, (label + 1) % 3 if wrong else label),
+        )
     return store.key(recipes.get(ws.recipe).hash, edit, seeds[0])
 
 
 def answer(ws, store, target, support, trainings=10):
-    store.put_support(recipes.get(ws.recipe).hash, "trak-10", target, "remove", "default", 8, {
-        "status": "flipped" if support else "censored", "support": support, "lo": support and support - 1 or 8,
-        "hi": support, "trace": [], "trainings": trainings})
+    store.put_support(
+        recipes.get(ws.recipe).hash,
+        "trak-10",
+        target,
+        "remove",
+        "default",
+        8,
+        {
+            "status": "flipped" if support else "censored",
+            "support": support,
+            "lo": support and support - 1 or 8,
+            "hi": support,
+            "trace": [],
+            "trainings": trainings,
+        },
+    )
 
 
 def begun(ws, store, targets, rankings=("trak-10",)):
@@ -93,14 +115,14 @@ def test_only_what_has_changed_is_played_again(ws, store, played):
     targets = [0, *range(3, 12)]
     watch, job = begun(ws, store, targets, ["l2-moco"])
     watch.look(store, job)
-    assert played == targets[:progress.AHEAD], "the rest has not begun"
+    assert played == targets[: progress.AHEAD], "the rest has not begun"
     watch.look(store, job)
     train(ws, store, 11, 2, (7,), wrong=True, ranking="l2-moco")
     watch.look(store, job)
     assert len(played) == progress.AHEAD, "nothing of theirs has come in"
     train(ws, store, 3, 8, (0,), wrong=True, ranking="l2-moco")
     assert ("remove", "l2-moco", 3) in watch.look(store, job).brackets
-    assert played[progress.AHEAD:] == [3, targets[4], targets[5]], "and as many after it are looked at"
+    assert played[progress.AHEAD :] == [3, targets[4], targets[5]], "and as many after it are looked at"
 
 
 def test_a_look_that_has_no_time_keeps_what_was_known(ws, store, played, monkeypatch):

@@ -34,8 +34,9 @@ def test_features_of_one_number_lie_on_a_line():
 
 
 def test_lengths_do_not_count_and_zeros_stay():
-    np.testing.assert_allclose(projection.unit(np.float16([[3, 4], [0, 0], [0, 2]])), [[0.6, 0.8], [0, 0], [0, 1]],
-                               atol=1e-3)
+    np.testing.assert_allclose(
+        projection.unit(np.float16([[3, 4], [0, 0], [0, 2]])), [[0.6, 0.8], [0, 0], [0, 1]], atol=1e-3
+    )
 
 
 def test_what_lies_in_a_polygon():
@@ -80,8 +81,10 @@ def test_mistakes_are_told(ws, monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])
-@pytest.mark.parametrize(("values", "said"), [(0.0, "the same moco features"), (2.0, "the same moco features"),
-                                              (np.nan, "not finite"), (np.inf, "not finite")])
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [(0.0, "the same moco features"), (2.0, "the same moco features"), (np.nan, "not finite"), (np.inf, "not finite")],
+)
 def test_features_without_a_map_are_told(ws, method, values, said):
     train = np.load(ws.path / "features" / "moco" / "train.npy")
     train[slice(None) if np.isfinite(values) else 0] = values
@@ -106,8 +109,11 @@ def test_many_images_are_not_for_tsne(ws, monkeypatch):
 
 
 def test_from_the_command_line(ws, monkeypatch, capfd):
-    monkeypatch.setattr(sys, "argv", ["attribution", "features", "project", "moco", "--method", "pca", "--workspace",
-                                      str(ws.path), "--json"])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        ["attribution", "features", "project", "moco", "--method", "pca", "--workspace", str(ws.path), "--json"],
+    )
     with pytest.raises(SystemExit) as end:
         cli.main()
     answer = json.loads(capfd.readouterr().out)

@@ -107,7 +107,9 @@ def test_the_curves(ws, store):
     half = 4.302653 * np.std([1, 1, 0], ddof=1) / np.sqrt(3)  # t of 2 degrees of freedom at 97.5 %
     assert np.allclose(large["pruned"]["ci"], [2 / 3 - half, 2 / 3 + half], atol=1e-5)
     assert drive(ws, store, spec, lambda edit, seed: 9)[3:6] != [] and prune.answer(ws, store, spec)["shares"] == [
-        small, large], "what is known stays as it was"
+        small,
+        large,
+    ], "what is known stays as it was"
 
 
 def test_one_seed_has_no_interval(ws, store):
@@ -124,10 +126,17 @@ def test_another_version_of_the_ranking_another_answer(ws, store):
     assert prune.answer(ws, store, spec) is None
 
 
-@pytest.mark.parametrize(("asked", "match"), [
-    ({"ranking": "trak"}, "no ranking 'trak'"), ({"shares": []}, "at least one share"),
-    ({"shares": [0]}, "a share of 0 %"), ({"shares": [20, 100]}, "a share of 100 %"), ({"seeds": []}, "one seed"),
-    ({"recipe": "vgg"}, "no recipe 'vgg'")])
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [
+        ({"ranking": "trak"}, "no ranking 'trak'"),
+        ({"shares": []}, "at least one share"),
+        ({"shares": [0]}, "a share of 0 %"),
+        ({"shares": [20, 100]}, "a share of 100 %"),
+        ({"seeds": []}, "one seed"),
+        ({"recipe": "vgg"}, "no recipe 'vgg'"),
+    ],
+)
 def test_what_is_refused(ws, asked, match):
     with pytest.raises(UserError, match=match):
         questions.prune_spec(ws, **{"ranking": "trak-10"} | asked)

@@ -23,8 +23,13 @@ class Simulator(Pretender):
         self.says, self.margins = says, margins
 
     def finish(self, task, event="done", **more):
-        super().finish(task, event, predicted=pack(np.asarray(self.says(task), np.uint8)),
-                       margins=pack(np.asarray(self.margins(task), np.float16)), **more)
+        super().finish(
+            task,
+            event,
+            predicted=pack(np.asarray(self.says(task), np.uint8)),
+            margins=pack(np.asarray(self.margins(task), np.float16)),
+            **more,
+        )
 
 
 @pytest.fixture
@@ -112,8 +117,9 @@ def test_models_of_another_recipe(ws, store, monkeypatch):
 
 def test_near_duplicates_are_removed_and_counted(ws, store):
     """Alike by moco, all images of a class are one group; the target flips without the first."""
-    spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=8, groups={"features": "moco", "cosine": 0.9,
-                                                                          "version": None})
+    spec = jobs.support_spec(
+        ws, 0, "trak-10", "remove", k_max=8, groups={"features": "moco", "cosine": 0.9, "version": None}
+    )
     tasks = done(store, spec, lambda task: np.full(12, 2 if task.edit.k >= 2 else 0))
     found = supports.answer(ws, store, spec)
     assert found["status"] == "flipped" and found["support"] == 1
@@ -124,8 +130,12 @@ def test_near_duplicates_are_removed_and_counted(ws, store):
 def test_an_adaptive_repair(ws, store):
     """The other way to search ends with the same words."""
     spec = jobs.support_spec(ws, 1, "trak-10", "repair", "adaptive", k_max=16)
-    done(store, spec, lambda task: np.full(12, 1 if task.edit.k >= 8 else 2),
-         lambda task: np.full(12, 3.0 if task.edit.k >= 8 else -3.0))
+    done(
+        store,
+        spec,
+        lambda task: np.full(12, 1 if task.edit.k >= 8 else 2),
+        lambda task: np.full(12, 3.0 if task.edit.k >= 8 else -3.0),
+    )
     found = supports.answer(ws, store, spec)
     assert (found["status"], found["support"]) == ("repaired", 8)
     assert all(row["flipped"] == (row["k"] < 8) for row in found["trace"]), "the trace says what the models do"

@@ -84,9 +84,15 @@ def test_a_detector_without_an_opinion_takes_the_one_of_models_that_did_not_see_
     np.testing.assert_array_equal(queues.suggestions_of(ws, detectors.load(ws, "doubt")), ws.train_labels)
 
 
-@pytest.mark.parametrize("asked, says", [({"size": 0}, "a queue of 0 images"), ({"size": 10**6}, "give 1 to 10,000"),
-                                         ({"given": 3}, "class 3 is out of range; give 0 to 2"),
-                                         ({"images": [60]}, "training image 60 is out of range")])
+@pytest.mark.parametrize(
+    "asked, says",
+    [
+        ({"size": 0}, "a queue of 0 images"),
+        ({"size": 10**6}, "give 1 to 10,000"),
+        ({"given": 3}, "class 3 is out of range; give 0 to 2"),
+        ({"images": [60]}, "training image 60 is out of range"),
+    ],
+)
 def test_what_cannot_be_asked(ws, known, asked, says):
     known(np.zeros(ws.n_train))
     with pytest.raises(UserError, match=says):
@@ -102,8 +108,14 @@ def test_precision_counts_what_was_judged():
     def stands(action, conflict=()):
         return SimpleNamespace(action=action, conflict=conflict)
 
-    standing = {0: stands("relabel"), 1: stands("remove"), 2: stands("keep"), 3: stands("unsure"),
-                4: stands("relabel", ("another answer",)), 5: stands("keep")}
+    standing = {
+        0: stands("relabel"),
+        1: stands("remove"),
+        2: stands("keep"),
+        3: stands("unsure"),
+        4: stands("relabel", ("another answer",)),
+        5: stands("keep"),
+    }
     found = queues.precision(range(8), [False] * 5 + [True] * 3, standing)
     assert (found["suspects"]["wrong"], found["suspects"]["judged"]) == (2, 3)
     low, high = found["suspects"]["ci"]
@@ -114,9 +126,12 @@ def test_precision_counts_what_was_judged():
 
 def test_whether_validation_images_led_to_a_decision(ws, monkeypatch):
     monkeypatch.setattr(detectors, "load", lambda ws, name: SimpleNamespace(uses_val=name == "reads"))
-    specs = [queues.spec(ws, "reads"), queues.spec(ws, "plain"),
-             queues.spec(ws, "plain", images=[3], origin={"from": 7}),
-             queues.spec(ws, "plain", images=[3], origin={"of": "conflicts"})]
+    specs = [
+        queues.spec(ws, "reads"),
+        queues.spec(ws, "plain"),
+        queues.spec(ws, "plain", images=[3], origin={"from": 7}),
+        queues.spec(ws, "plain", images=[3], origin={"of": "conflicts"}),
+    ]
     rows = [SimpleNamespace(number=number, spec=spec) for number, spec in enumerate(specs, 1)]
     log = SimpleNamespace(queues=lambda: rows)
     # what the detectors are now does not matter to a queue that was made

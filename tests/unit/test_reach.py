@@ -42,8 +42,9 @@ def test_ranks_and_lists_come_from_what_is_kept(ws):
     assert found.helped.lists == 4
     # 1, 4, 7 stand in 4 lists, so do the first three Bars and Dots: none stands in more
     assert found.helped.place == 1
-    assert found.harmed.lists == 0 and found.harmed.place == 1 + int((hubs.stored(ws, "trak-10").counts(
-        3, "harmful") > 0).sum())
+    assert found.harmed.lists == 0 and found.harmed.place == 1 + int(
+        (hubs.stored(ws, "trak-10").counts(3, "harmful") > 0).sum()
+    )
 
 
 def test_a_similarity_goes_by_rank_and_knows_no_harm(ws):
@@ -69,8 +70,11 @@ def test_a_column_of_a_sparse_ranking_and_of_one_of_first_images(ws):
     folder = ws.path / "rankings" / "trak-10"
     (folder / "scores.npy").unlink()
     # target 0: images 2 and 5, target 1: none, target 2: image 5; the rest none
-    for name, array in {"data": np.float16([1, -2, 3]), "columns": np.uint16([2, 5, 5]),
-                        "starts": np.array([0, 2, 2] + [3] * 10)}.items():
+    for name, array in {
+        "data": np.float16([1, -2, 3]),
+        "columns": np.uint16([2, 5, 5]),
+        "starts": np.array([0, 2, 2] + [3] * 10),
+    }.items():
         np.save(folder / f"{name}.npy", array)
     assert Workspace.open(ws.path).ranking("trak-10").column(5).tolist() == [-2, 0, 3] + [0] * 9
     for name in ("data", "columns", "starts"):
@@ -108,8 +112,23 @@ def test_an_image_that_is_not_there(ws, image):
 def test_from_the_command_line(ws, monkeypatch, capfd):
     for lists in hubs.measure(ws, ["trak-10"]):
         hubs.keep(ws, lists, {})
-    monkeypatch.setattr(sys, "argv", ["attribution", "reach", "--workspace", str(ws.path), "--image", "7",
-                                      "--rankings", "trak-10,l2-moco", "--top", "2", "--json"])
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "attribution",
+            "reach",
+            "--workspace",
+            str(ws.path),
+            "--image",
+            "7",
+            "--rankings",
+            "trak-10,l2-moco",
+            "--top",
+            "2",
+            "--json",
+        ],
+    )
     with pytest.raises(SystemExit) as end:
         cli.main()
     answer = json.loads(capfd.readouterr().out)

@@ -23,8 +23,17 @@ def store(ws):
 
 
 def train(ws, store, edit, seed, predicted):
-    store.put(recipes.get(ws.recipe).hash, edit, seed, predicted=np.full(ws.n_val, predicted),
-              margins=np.full(ws.n_val, 0.5), seconds=2.0, device="cpu", library="x", threads=1)
+    store.put(
+        recipes.get(ws.recipe).hash,
+        edit,
+        seed,
+        predicted=np.full(ws.n_val, predicted),
+        margins=np.full(ws.n_val, 0.5),
+        seconds=2.0,
+        device="cpu",
+        library="x",
+        threads=1,
+    )
 
 
 def play(ws, store, spec, flips_from):
@@ -49,7 +58,13 @@ def test_a_search_to_its_end_keeps_nothing_in_the_store(ws, store):
     played = play(ws, store, spec, flips_from=3)
     assert (played.answer["status"], played.answer["support"], played.answer["lo"]) == ("flipped", 3, 2)
     assert [(probe["k"], probe["confirm"]) for probe in played.probes] == [
-        (8, False), (4, False), (2, False), (3, False), (3, True), (2, True)]
+        (8, False),
+        (4, False),
+        (2, False),
+        (3, False),
+        (3, True),
+        (2, True),
+    ]
     assert played.trained == played.answer["trainings"] == 18 and played.newest
     assert store.supports(recipes.get(ws.recipe).hash) == []
     assert replay.cost(ws, store, spec) == replay.Cost(18, 18, 18, 2.0, replay.workers())

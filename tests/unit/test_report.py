@@ -70,7 +70,7 @@ def test_it_needs_nothing_else(ws, store):
         assert not [name for name in attributes if name.startswith("on")]
         for name in ("src", "href", "xlink:href"):
             assert attributes.get(name, "#").startswith(("data:image/png;base64,", "#"))
-    policy, = (one["content"] for one in read.of("meta") if one.get("http-equiv") == "Content-Security-Policy")
+    (policy,) = (one["content"] for one in read.of("meta") if one.get("http-equiv") == "Content-Security-Policy")
     assert policy.startswith("default-src 'none'") and "script-src" not in policy
 
 
@@ -89,8 +89,14 @@ def test_every_name_is_escaped(ws, store):
     manifest = json.loads((ws.path / "workspace.json").read_text())
     manifest["name"] = manifest["dataset"]["name"] = EVIL
     manifest["dataset"]["classes"] = [EVIL, f"{EVIL}2", "\ud800 Dot"]
-    manifest["parts"]["rankings/trak-10"] |= {"about": EVIL, "method": EVIL, "command": EVIL, "device": EVIL,
-                                              "versions": {"python": EVIL}, "seeds": [EVIL]}
+    manifest["parts"]["rankings/trak-10"] |= {
+        "about": EVIL,
+        "method": EVIL,
+        "command": EVIL,
+        "device": EVIL,
+        "versions": {"python": EVIL},
+        "seeds": [EVIL],
+    }
     (ws.path / "workspace.json").write_text(json.dumps(manifest))
     evil = Workspace.open(ws.path)
     put(evil, store, 0, "trak-10", 4, [2, 2, 2])
@@ -126,13 +132,17 @@ def test_supports_with_their_votes(ws, store):
 def test_supports_of_other_questions_and_recipes(ws, store):
     answer = {"status": "flipped", "support": 2, "lo": 1, "hi": 2, "trace": [], "trainings": 7, "version": None}
     spec = jobs.support_spec(ws, 0, "trak-10", "remove") | {"without": [1, 2, 3]}
-    store.put_answer(recipes.get("demo-cnn").hash, {k: v for k, v in spec.items() if k not in ("workspace", "recipe")},
-                     answer)
+    store.put_answer(
+        recipes.get("demo-cnn").hash, {k: v for k, v in spec.items() if k not in ("workspace", "recipe")}, answer
+    )
     store.put_support(recipes.get("demo-mlp").hash, "trak-10", 0, "remove", "default", 20, answer)
     found = report.supports_of(ws, store, 0)
     assert [(one["recipe"], one["ranking"], one["support"], one["more"]) for one in found] == [
-        ("demo-cnn", "random", None, ""), ("demo-cnn", "trak-10", 4, ""),
-        ("demo-cnn", "trak-10", 2, "without 3 images found before"), ("demo-mlp", "trak-10", 2, "")]
+        ("demo-cnn", "random", None, ""),
+        ("demo-cnn", "trak-10", 4, ""),
+        ("demo-cnn", "trak-10", 2, "without 3 images found before"),
+        ("demo-mlp", "trak-10", 2, ""),
+    ]
 
 
 def put(ws, store, target, ranking, k, predictions):
@@ -142,8 +152,17 @@ def put(ws, store, target, ranking, k, predictions):
     edits = jobs.retrain_edits(ws, spec)
     for seed, said in enumerate(predictions):
         for edit, value, margin in ((edits["edit"][0], said, -1.0), (edits["none"][0], 0, 2.0)):
-            store.put(recipes.get(ws.recipe).hash, edit, seed, predicted=[value] * ws.n_val,
-                      margins=[margin] * ws.n_val, seconds=1.0, device="cpu", library="t", threads=1)
+            store.put(
+                recipes.get(ws.recipe).hash,
+                edit,
+                seed,
+                predicted=[value] * ws.n_val,
+                margins=[margin] * ws.n_val,
+                seconds=1.0,
+                device="cpu",
+                library="t",
+                threads=1,
+            )
     return spec
 
 
@@ -158,8 +177,15 @@ def test_retrainings_with_controls_and_votes(ws, store):
     recipe = f"demo-cnn {recipes.get('demo-cnn').hash}"
     assert ["1: without the first 3 of trak-10", "Dot 2, Bar 1", "flipped", "2 of 3", "−1.00", "0 to 2", recipe] in rows
     assert ["1: all images as they are", "Bar 3", "kept", "0 of 3", "2.00", "0 to 2", recipe] in rows
-    assert ["1: without as many random images of the same classes", "–", "undecided", "0 of 0", "–", "0 to 2",
-            recipe] in rows
+    assert [
+        "1: without as many random images of the same classes",
+        "–",
+        "undecided",
+        "0 of 0",
+        "–",
+        "0 to 2",
+        recipe,
+    ] in rows
 
 
 def test_what_was_not_measured_is_left_out(ws, store):
@@ -175,12 +201,27 @@ def test_what_was_not_measured_is_left_out(ws, store):
 
 def test_provenance_and_versions(ws, store):
     ws.manifest["parts"]["rankings/trak-10"] |= {
-        "command": "python -m attribution rankings build", "versions": {"python": "3.11", "torch": "2.11"},
-        "seeds": [200, 201, 202], "seconds": 7200.0, "device": "cuda", "made": "2026-01-02", "digest": "abc"}
+        "command": "python -m attribution rankings build",
+        "versions": {"python": "3.11", "torch": "2.11"},
+        "seeds": [200, 201, 202],
+        "seconds": 7200.0,
+        "device": "cuda",
+        "made": "2026-01-02",
+        "digest": "abc",
+    }
     ws.manifest["parts"]["detectors/mine"] = {"home": "/home/somebody/secret"}
     read = Read(report.build(ws, store, 0))
-    assert ["rankings/trak-10", "python -m attribution rankings build", "1", "200 to 202", "2.0 h", "cuda",
-            "2026-01-02", "–", "abc"] in read.rows
+    assert [
+        "rankings/trak-10",
+        "python -m attribution rankings build",
+        "1",
+        "200 to 202",
+        "2.0 h",
+        "cuda",
+        "2026-01-02",
+        "–",
+        "abc",
+    ] in read.rows
     assert "python 3.11, torch 2.11" in read.text and "secret" not in read.text and "matplotlib 3" in read.text
 
 

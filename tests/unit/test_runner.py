@@ -79,8 +79,14 @@ class Pretender:
 
     def finish(self, task, event="done", **more):
         del self.busy[task.key]
-        arrays = {"predicted": pack(np.zeros(12, np.uint8)), "margins": pack(np.ones(12, np.float16)), "seconds": 1.0,
-                  "device": "cpu", "library": "torch", "threads": 1}
+        arrays = {
+            "predicted": pack(np.zeros(12, np.uint8)),
+            "margins": pack(np.ones(12, np.float16)),
+            "seconds": 1.0,
+            "device": "cpu",
+            "library": "torch",
+            "threads": 1,
+        }
         if task.out_of_subset:
             arrays["out_of_subset"] = pack(np.full((task.edit.k, 3), 0.25, np.float16))
         self.events.append((task, {"event": event, **(arrays if event == "done" else {}), **more}))
@@ -367,8 +373,12 @@ def test_a_job_that_cannot_be_opened_fails_and_the_others_go_on(ws, store, how, 
     bad = store.add_job(spec, "")
     good, _ = ask(ws, store)
     steps(Runner(store, Pretender()))
-    expected = {"gone": "there is no workspace at", "other data": "now holds other data",
-                "no such verb": "no job 'paint'", "no such recipe": "no recipe 'vgg'"}
+    expected = {
+        "gone": "there is no workspace at",
+        "other data": "now holds other data",
+        "no such verb": "no job 'paint'",
+        "no such recipe": "no recipe 'vgg'",
+    }
     assert store.job(bad).state == "failed" and expected[how] in store.job(bad).message
     assert store.job(good).state == "done"
 
@@ -496,8 +506,12 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     assert (job.state, job.done, job.total, store.count()) == ("done", 4, 4, 4) and before < 4
     assert jobs.retrain_answer(ws, store, spec)["complete"] and store.live() == {}
 
-    again = subprocess.run([sys.executable, "-m", "attribution", "runner", "--workspace", ws.path], cwd=ROOT,
-                           capture_output=True, text=True)
+    again = subprocess.run(
+        [sys.executable, "-m", "attribution", "runner", "--workspace", ws.path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
     assert "another runner is already at work" in again.stderr and again.returncode == 0
 
     number = jobs.submit(ws, jobs.retrain_spec(ws, 3, "trak-10", "remove", 90, range(5)))

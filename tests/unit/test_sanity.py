@@ -83,16 +83,27 @@ def test_the_whole_from_the_command_line(ws, monkeypatch, capfd):
     weights = np.stack([builds.flat(trainer.run(seed=seed).network) for seed in (1, 2)])
     np.save(ws.path / "base" / "weights.npy", weights)
     ws.record("base", {"seeds": [1, 2]}, ["base/probabilities.npy", "base/weights.npy"])
-    words = ["attribution", "evaluate", "sanity", "--workspace", str(ws.path), "--checkpoints", "1", "--dim", "16",
-             "--targets", "1"]
+    words = [
+        "attribution",
+        "evaluate",
+        "sanity",
+        "--workspace",
+        str(ws.path),
+        "--checkpoints",
+        "1",
+        "--dim",
+        "16",
+        "--targets",
+        "1",
+    ]
     monkeypatch.setattr(sys, "argv", [*words, "--json"])
     with pytest.raises(SystemExit) as end:
         cli.main()
     answer = json.loads(capfd.readouterr().out)
-    assert not end.value.code and answer["copies"] == 15 and list(answer["duplicates"]) == ["TRAK", "esvm-moco",
-                                                                                             "l2-moco"]
-    assert set(answer["untrained"]["pairs"]) == {"untrained", "other", "unrelated", "esvm-moco",
-                                                    "l2-moco"}
+    assert (
+        not end.value.code and answer["copies"] == 15 and list(answer["duplicates"]) == ["TRAK", "esvm-moco", "l2-moco"]
+    )
+    assert set(answer["untrained"]["pairs"]) == {"untrained", "other", "unrelated", "esvm-moco", "l2-moco"}
     assert answer["untrained"]["pairs"]["esvm-moco"]["jaccard"]["mean"] == 1
     again = Workspace.open(ws.path)
     assert sanity.stored(again) == answer

@@ -29,8 +29,9 @@ def ws(tmp_path, monkeypatch):
 def export(ws, run_python, ranking, *options):
     file = shipped.FOLDER / "tiny" / f"{ranking}-some.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
-    done = run_python("-m", "attribution", "export", "ranking", "--ranking", ranking, "--out", file, "--workspace",
-                      ws.path, *options)
+    done = run_python(
+        "-m", "attribution", "export", "ranking", "--ranking", ranking, "--out", file, "--workspace", ws.path, *options
+    )
     return file, done
 
 
@@ -48,8 +49,10 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, 
     for ranking in ("mine", "l2-moco", "esvm-moco"):
         _, done = export(ws, run_python, ranking, "--top", "7", "--targets", "0-4", "--note", "a test")
         assert done.code == 0, done.err
-    splits = [Split(np.asarray(images), labels) for images, labels in ((ws.train_images, ws.train_labels),
-                                                                      (ws.val_images, ws.val_labels))]
+    splits = [
+        Split(np.asarray(images), labels)
+        for images, labels in ((ws.train_images, ws.train_labels), (ws.val_images, ws.val_labels))
+    ]
     monkeypatch.setattr(data, "get", lambda name: SimpleNamespace(load=lambda root=None: found))
     found = DataSet("again", ws.classes, *splits)
     again = creation.create(tmp_path / "again", "set")
@@ -90,11 +93,14 @@ def test_a_provenance_that_is_none_is_refused(ws, run_python):
             parquet.load(file, Declared(), Sizes(ws.train_labels, ws.val_labels))
 
 
-@pytest.mark.parametrize(("options", "sentence"), [
-    (["--targets", "0-99"], "0-99 is out of range; validation images are 0 to 11"),
-    (["--targets", "first"], "'first' is not a validation image"),
-    (["--top", "0"], "k = 0 is not a number of training images"),
-])
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--targets", "0-99"], "0-99 is out of range; validation images are 0 to 11"),
+        (["--targets", "first"], "'first' is not a validation image"),
+        (["--top", "0"], "k = 0 is not a number of training images"),
+    ],
+)
 def test_export_refuses(ws, run_python, options, sentence):
     file, done = export(ws, run_python, "l2-moco", *options)
     assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1

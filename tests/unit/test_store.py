@@ -56,8 +56,14 @@ def test_kept_and_found(store):
 
 def test_the_key_knows_data_recipe_edit_and_seed(store, tmp_path):
     other = Store(tmp_path / "other", "e" * 64)
-    keys = {store.key("r", remove([1]), 0), other.key("r", remove([1]), 0), store.key("q", remove([1]), 0),
-            store.key("r", relabel([1], 0), 0), store.key("r", nothing(), 0), store.key("r", remove([1]), 1)}
+    keys = {
+        store.key("r", remove([1]), 0),
+        other.key("r", remove([1]), 0),
+        store.key("q", remove([1]), 0),
+        store.key("r", relabel([1], 0), 0),
+        store.key("r", nothing(), 0),
+        store.key("r", remove([1]), 1),
+    }
     assert len(keys) == 6
     other.close()
 
@@ -228,8 +234,12 @@ def test_what_is_running(store):
     store.set_live("k", 1, 4321, 6)
     store.set_epoch("k", 2)
     store.set_epoch("unknown", 2)
-    assert {name: store.live()["k"][name] for name in ("job", "pid", "epoch", "epochs")} == \
-        {"job": 1, "pid": 4321, "epoch": 2, "epochs": 6}
+    assert {name: store.live()["k"][name] for name in ("job", "pid", "epoch", "epochs")} == {
+        "job": 1,
+        "pid": 4321,
+        "epoch": 2,
+        "epochs": 6,
+    }
     store.clear_live("k")
     assert store.live() == {}
 
@@ -246,12 +256,14 @@ def test_lost_trainings_are_counted_until_one_succeeds(store):
 
 def test_a_writer_that_is_killed_in_a_transaction_leaves_nothing_of_it(store):
     put(store)
-    script = ("import sys, time\nfrom pathlib import Path\nfrom attribution.store import Store\n"
-              "store = Store(Path(sys.argv[1]), 'f' * 64)\nstore.db.execute('PRAGMA cache_size = 5')\n"
-              "with store.transaction():\n"
-              "    for key in range(2000):\n"
-              "        store.db.execute('INSERT INTO tries VALUES (?, 1)', (f'{key} ' * 50,))\n"
-              "    print('now', flush=True)\n    time.sleep(60)")
+    script = (
+        "import sys, time\nfrom pathlib import Path\nfrom attribution.store import Store\n"
+        "store = Store(Path(sys.argv[1]), 'f' * 64)\nstore.db.execute('PRAGMA cache_size = 5')\n"
+        "with store.transaction():\n"
+        "    for key in range(2000):\n"
+        "        store.db.execute('INSERT INTO tries VALUES (?, 1)', (f'{key} ' * 50,))\n"
+        "    print('now', flush=True)\n    time.sleep(60)"
+    )
     writer = subprocess.Popen([sys.executable, "-c", script, store.folder], cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert writer.stdout.readline() == "now\n"
     writer.kill()

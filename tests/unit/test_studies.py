@@ -81,8 +81,14 @@ def test_points():
     def one(status, k):
         return Support(status, k, 0, k)
 
-    results = {7: one("flipped", 4), 2: one("unstable", 4), 5: one("censored", None), 9: None,
-               8: one("already_wrong", None), 1: one("flipped", 30)}
+    results = {
+        7: one("flipped", 4),
+        2: one("unstable", 4),
+        5: one("censored", None),
+        9: None,
+        8: one("already_wrong", None),
+        1: one("flipped", 30),
+    }
     assert studies.points(results, 20) == [(4, 0.25, 2, "unstable"), (4, 0.5, 7, "flipped")]
     assert studies.points({8: results[8]}, 20) == []
 
@@ -95,7 +101,10 @@ def test_pairs_hold_each_pair_once_with_the_sign_tests_correction():
     study = studies.Study(20, "default", {"remove": {"a": small, "b": large, "c": middle}})
     rows = studies.evaluate(study)["remove"]["pairs"]
     assert [(row["a"], row["b"], row["win"], row["tie"], row["loss"]) for row in rows] == [
-        ("a", "b", 8, 0, 0), ("a", "c", 4, 4, 0), ("b", "c", 0, 0, 8)]
+        ("a", "b", 8, 0, 0),
+        ("a", "c", 4, 4, 0),
+        ("b", "c", 0, 0, 8),
+    ]
     assert rows[0]["p"] == pytest.approx(2 / 256) and rows[0]["p_holm"] == pytest.approx(6 / 256)
     assert rows[1]["p_holm"] == rows[1]["p"] == pytest.approx(2 / 16)
 
@@ -137,8 +146,9 @@ def test_repairs_are_a_kind_of_their_own_with_their_own_targets(ws, store):
 def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
     sizes = {"trak-10": {0: 5, 3: 10, 4: 15, 1: None}, "trak-10@true": {0: 20, 3: None, 1: None}, "l2-moco": {0: 1}}
     for ranking, found in sizes.items():
-        store.finish_job(store.add_job(jobs.study_spec(ws, list(found), [ranking], ["remove"], "adaptive", 20), ""),
-                         "done")
+        store.finish_job(
+            store.add_job(jobs.study_spec(ws, list(found), [ranking], ["remove"], "adaptive", 20), ""), "done"
+        )
         for target, k in found.items():
             status = "already_wrong" if target == 1 else "flipped" if k else "censored"
             one = answer(status, k) | {"version": ws.ranking(ranking).version}
@@ -149,7 +159,9 @@ def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
     found = answers["remove"]  # l2-moco was studied on less than half as many targets
     assert (found["protocol"], found["K"], found["targets"]) == ("adaptive", 20, 2)
     assert {name: one["auc"] for name, one in found["rankings"].items()} == {
-        "trak-10": pytest.approx((0.75 + 0.5) / 2), "trak-10@true": 0}
+        "trak-10": pytest.approx((0.75 + 0.5) / 2),
+        "trak-10@true": 0,
+    }
     assert found["unfinished"] == 0
     store.add_job(jobs.study_spec(ws, [0, 5, 6], ["trak-10", "trak-10@true"], ["remove"], "adaptive", 20), "")
     going = studies.side_by_side(ws, store, names)["remove"]

@@ -223,8 +223,10 @@ def test_a_tie_repairs_nothing():
 
 @pytest.mark.parametrize("threshold", [10, 30])
 def test_a_repair_that_fresh_seeds_do_not_confirm_is_unstable(threshold):
-    found = run(search(LABEL, already_wrong=True, repair=True),
-                Fake(lambda k, seed: k < (threshold if seed in CONFIRM_SEEDS else 20)))
+    found = run(
+        search(LABEL, already_wrong=True, repair=True),
+        Fake(lambda k, seed: k < (threshold if seed in CONFIRM_SEEDS else 20)),
+    )
     assert (found.status, found.support) == ("unstable", 20)
 
 

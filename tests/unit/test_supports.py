@@ -24,8 +24,14 @@ def store(tmp_path, ws):
 
 
 def put(store, ranking, status, support, **more):
-    body = {"status": status, "support": support, "lo": None if support is None else support - 1, "hi": support,
-            "trainings": 3, "trace": [{"k": support or 20, "seeds": [0], "predictions": [1], "margin": None}]}
+    body = {
+        "status": status,
+        "support": support,
+        "lo": None if support is None else support - 1,
+        "hi": support,
+        "trainings": 3,
+        "trace": [{"k": support or 20, "seeds": [0], "predictions": [1], "margin": None}],
+    }
     store.put_support(recipes.get("demo-cnn").hash, ranking, 0, "remove", "default", 20, body | more)
 
 
@@ -73,8 +79,11 @@ def test_there_and_back(ws, store):
 def test_answers_found_with_another_version_of_a_ranking_are_left_out(ws, store):
     assert supports.table(ws).ranking.tolist() == ["trak-10", "random"]
     about = ws.manifest["parts"]["rankings/trak-10"]
-    ws.record("rankings/trak-10", {name: value for name, value in about.items() if name != "files"},
-              ["rankings/trak-10/scores.npy"])
+    ws.record(
+        "rankings/trak-10",
+        {name: value for name, value in about.items() if name != "files"},
+        ["rankings/trak-10/scores.npy"],
+    )
     digest = ws.ranking("trak-10").version
     assert len(digest) == 16 and supports.table(ws).ranking.tolist() == ["random"]
     put(store, "trak-10", "flipped", 6, version=digest)

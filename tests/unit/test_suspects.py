@@ -61,9 +61,14 @@ def test_chance_accuses_nobody_nor_does_the_sign_of_a_similarity(ws):
     assert suspects.accusers(ws) == ["esvm-moco", "l2-moco", "trak-10"]
 
 
-@pytest.mark.parametrize(("target", "detector", "match"), [
-    (0, "knn-moco", "target 0 is predicted right, as Bar"), (WRONG, "combined", "no detector 'combined'"),
-    (99, "knn-moco", "out of range")])
+@pytest.mark.parametrize(
+    ("target", "detector", "match"),
+    [
+        (0, "knn-moco", "target 0 is predicted right, as Bar"),
+        (WRONG, "combined", "no detector 'combined'"),
+        (99, "knn-moco", "out of range"),
+    ],
+)
 def test_what_is_refused(ws, target, detector, match):
     detectors.build(ws, ["knn-moco"])
     with pytest.raises(UserError, match=match):

@@ -32,9 +32,14 @@ def data(n=200, side=8):
     labels = np.arange(n) % 3
     pixels = rng.integers(0, 120, (n, side, side)).astype(np.uint8)
     for image, label in zip(pixels, labels):
-        image[label :: 3] += 90
-    return SimpleNamespace(train_images=pixels, train_labels=labels, val_images=pixels[:30], val_labels=labels[:30],
-                           classes=["a", "b", "c"])
+        image[label::3] += 90
+    return SimpleNamespace(
+        train_images=pixels,
+        train_labels=labels,
+        val_images=pixels[:30],
+        val_labels=labels[:30],
+        classes=["a", "b", "c"],
+    )
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +48,10 @@ def trainer():
 
 
 def same(one, other):
-    return all(getattr(one, name).tobytes() == getattr(other, name).tobytes()
-               for name in ("predicted", "margins", "probabilities"))
+    return all(
+        getattr(one, name).tobytes() == getattr(other, name).tobytes()
+        for name in ("predicted", "margins", "probabilities")
+    )
 
 
 def test_it_learns(trainer):
@@ -68,8 +75,10 @@ def test_bit_for_bit_also_after_other_trainings_and_in_a_fresh_process(trainer, 
 
 
 def test_seeds_and_edits_make_a_difference(trainer):
-    outcomes = [trainer.run(edit, seed) for edit, seed in
-                [(nothing(), 3), (nothing(), 4), (remove([1]), 3), (relabel([1], 2), 3)]]
+    outcomes = [
+        trainer.run(edit, seed)
+        for edit, seed in [(nothing(), 3), (nothing(), 4), (remove([1]), 3), (relabel([1], 2), 3)]
+    ]
     assert len({outcome.probabilities.tobytes() for outcome in outcomes}) == 4
 
 
@@ -204,8 +213,13 @@ def test_edits_that_cannot_be_trained(trainer):
 
 def test_colour_images():
     grey = data(90)
-    colour = SimpleNamespace(**vars(grey) | {"train_images": np.repeat(grey.train_images[..., None], 3, 3),
-                                             "val_images": np.repeat(grey.val_images[..., None], 3, 3)})
+    colour = SimpleNamespace(
+        **vars(grey)
+        | {
+            "train_images": np.repeat(grey.train_images[..., None], 3, 3),
+            "val_images": np.repeat(grey.val_images[..., None], 3, 3),
+        }
+    )
     assert Trainer(colour, recipes.get("demo-cnn"), "cpu").run().predicted.shape == (30,)
 
 

@@ -103,8 +103,10 @@ def test_the_same_targets_under_each(ws, store):
     drive(ws, store, jobs.study_spec(ws, [0, 3, 4, 6], **asked, recipe="second"), OTHER)
     assert transfer.studied(ws, store) == ["demo-cnn", "second"]
     found = transfer.compare(ws, store, ["demo-cnn", "second"])
-    sizes = {name: {target: one.support for target, one in study.tables["remove"]["trak-10"].items()}
-             for name, study in found.items()}
+    sizes = {
+        name: {target: one.support for target, one in study.tables["remove"]["trak-10"].items()}
+        for name, study in found.items()
+    }
     assert sizes == {"demo-cnn": {3: 4, 4: 5}, "second": {3: 2, 4: 8}}, "0 is wrong under one, 5 and 6 are in one study"
     answer = transfer.report(ws, store, ["demo-cnn", "second"])
     row = answer["recipes"]["second"]["kinds"]["remove"]["rankings"]["trak-10"]
@@ -133,9 +135,15 @@ def test_cost_is_of_the_recipe(ws, store):
     assert replay.study_cost(ws, store, spec | {"recipe": "demo-cnn"}).known == 0
 
 
-@pytest.mark.parametrize(("names", "match"), [
-    (["second"], "at least two different recipes"), (["second", "second"], "at least two different recipes"),
-    ([], "at least two"), (["demo-cnn", "vgg"], "no recipe 'vgg'")])
+@pytest.mark.parametrize(
+    ("names", "match"),
+    [
+        (["second"], "at least two different recipes"),
+        (["second", "second"], "at least two different recipes"),
+        ([], "at least two"),
+        (["demo-cnn", "vgg"], "no recipe 'vgg'"),
+    ],
+)
 def test_what_is_refused(names, match):
     with pytest.raises(UserError, match=match):
         transfer.check(names)

@@ -105,8 +105,20 @@ def test_another_schema_version(folder, version):
     refused(folder, f"has schema version {version}, and this Lineup reads 1")
 
 
-@pytest.mark.parametrize("text", ["", "{", "[1]", "null", '"text"', '{"schema": 1}', '{"schema": 1, "parts": []}',
-                                  '{"schema": 1, "parts": {"data": 3}}', "\x00\xff"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[1]",
+        "null",
+        '"text"',
+        '{"schema": 1}',
+        '{"schema": 1, "parts": []}',
+        '{"schema": 1, "parts": {"data": 3}}',
+        "\x00\xff",
+    ],
+)
 def test_a_corrupt_manifest(folder, text):
     (folder / "workspace.json").write_bytes(text.encode("latin-1"))
     refused(folder, "copy the workspace again|has schema version None")
@@ -123,12 +135,19 @@ def test_truncated(folder):
     refused(folder, r"incomplete: images/val.npy \(data\) has not the \d+ bytes")
 
 
-@pytest.mark.parametrize("file, ask", [
-    ("images/train.npy", lambda ws: ws.train_images), ("images/val.npy", lambda ws: ws.val_images),
-    ("base/probabilities.npy", lambda ws: ws.base), ("features/moco/val.npy", lambda ws: ws.feature("moco")),
-    ("rankings/trak-10/scores.npy", lambda ws: ws.ranking("trak-10").top(0, 3)),
-    ("train.parquet", lambda ws: ws.train_labels), ("val.parquet", lambda ws: ws.val_labels),
-    ("truth.parquet", lambda ws: ws.truth())])
+@pytest.mark.parametrize(
+    "file, ask",
+    [
+        ("images/train.npy", lambda ws: ws.train_images),
+        ("images/val.npy", lambda ws: ws.val_images),
+        ("base/probabilities.npy", lambda ws: ws.base),
+        ("features/moco/val.npy", lambda ws: ws.feature("moco")),
+        ("rankings/trak-10/scores.npy", lambda ws: ws.ranking("trak-10").top(0, 3)),
+        ("train.parquet", lambda ws: ws.train_labels),
+        ("val.parquet", lambda ws: ws.val_labels),
+        ("truth.parquet", lambda ws: ws.truth()),
+    ],
+)
 def test_corrupt_but_of_the_right_size(folder, file, ask):
     size = (folder / file).stat().st_size
     (folder / file).write_bytes(b"\xff" * size)
@@ -136,12 +155,16 @@ def test_corrupt_but_of_the_right_size(folder, file, ask):
         ask(Workspace.open(folder))
 
 
-@pytest.mark.parametrize("file, array, ask", [
-    ("images/train.npy", np.zeros((59, 8, 8), np.uint8), lambda ws: ws.train_images),
-    ("images/train.npy", np.zeros(60, np.uint8), lambda ws: ws.train_images),
-    ("base/probabilities.npy", np.zeros((10, 12, 4), np.float16), lambda ws: ws.base),
-    ("features/moco/val.npy", np.zeros((12, 5), np.float16), lambda ws: ws.feature("moco")),
-    ("rankings/trak-10/scores.npy", np.zeros((12, 61), np.float16), lambda ws: ws.ranking("trak-10").top(0, 3))])
+@pytest.mark.parametrize(
+    "file, array, ask",
+    [
+        ("images/train.npy", np.zeros((59, 8, 8), np.uint8), lambda ws: ws.train_images),
+        ("images/train.npy", np.zeros(60, np.uint8), lambda ws: ws.train_images),
+        ("base/probabilities.npy", np.zeros((10, 12, 4), np.float16), lambda ws: ws.base),
+        ("features/moco/val.npy", np.zeros((12, 5), np.float16), lambda ws: ws.feature("moco")),
+        ("rankings/trak-10/scores.npy", np.zeros((12, 61), np.float16), lambda ws: ws.ranking("trak-10").top(0, 3)),
+    ],
+)
 def test_an_array_of_another_shape(folder, file, array, ask):
     manifest(folder, parts={"features/moco": {}, "rankings/trak-10": {"signed": True}})
     np.save(folder / file, array)
@@ -188,16 +211,31 @@ def test_the_fingerprint_sees_pixels_labels_and_their_order():
     images, labels = np.arange(64, dtype=np.uint8).reshape(4, 4, 4), np.array([0, 1, 0, 1])
     other = images.copy()
     other[2, 0, 0] += 1
-    prints = {fingerprint(*parts) for parts in [
-        (images, labels, images, labels), (other, labels, images, labels), (images, labels, other, labels),
-        (images, labels[::-1], images, labels), (images[::-1], labels, images, labels),
-        (images.reshape(4, 2, 8), labels, images, labels), (images, labels, images, 1 - labels)]}
+    prints = {
+        fingerprint(*parts)
+        for parts in [
+            (images, labels, images, labels),
+            (other, labels, images, labels),
+            (images, labels, other, labels),
+            (images, labels[::-1], images, labels),
+            (images[::-1], labels, images, labels),
+            (images.reshape(4, 2, 8), labels, images, labels),
+            (images, labels, images, 1 - labels),
+        ]
+    }
     assert len(prints) == 7
     assert fingerprint(images, labels, images, labels) == fingerprint(images.copy(), list(labels), images, labels)
 
 
-@pytest.mark.parametrize("part, about", [("rankings/../../victim", {}), ("../victim", {}), ("/etc", {}),
-                                         ("rankings/mine", {"files": {"../secret.npy": 3}})])
+@pytest.mark.parametrize(
+    "part, about",
+    [
+        ("rankings/../../victim", {}),
+        ("../victim", {}),
+        ("/etc", {}),
+        ("rankings/mine", {"files": {"../secret.npy": 3}}),
+    ],
+)
 def test_a_workspace_names_nothing_outside_itself(folder, part, about):
     manifest(folder, parts={part: about})
     refused(folder, "take (it|the workspace) from where it was made")

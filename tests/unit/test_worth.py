@@ -21,9 +21,15 @@ def decided(action, label=None, conflict=()):
 
 
 #: what stands of an audit: image 3 gets its label back, 7 goes, and nothing else is changed
-STANDING = {3: decided("relabel", 0), 7: decided("remove"), 8: decided("keep"), 9: decided("unsure"),
-            10: decided("relabel", 0, conflict=("another",)), 11: decided("remove", conflict=("another",)),
-            **{image: decided("keep") for image in range(20, 44)}}
+STANDING = {
+    3: decided("relabel", 0),
+    7: decided("remove"),
+    8: decided("keep"),
+    9: decided("unsure"),
+    10: decided("relabel", 0, conflict=("another",)),
+    11: decided("remove", conflict=("another",)),
+    **{image: decided("keep") for image in range(20, 44)},
+}
 
 
 @pytest.fixture
@@ -95,12 +101,16 @@ def test_what_stands_already_is_no_correction(ws):
         worth.spec(ws, {4: decided("relabel", 1), 8: decided("keep")})
 
 
-@pytest.mark.parametrize(("standing", "more", "match"), [
-    ({}, {}, "no label has been corrected yet: nothing is relabelled or removed"),
-    ({3: decided("unsure"), 4: decided("remove", conflict=("x",))}, {}, "no label has been corrected yet"),
-    ({image: decided("remove") for image in range(60)}, {}, "removes every training image"),
-    ({3: decided("remove")}, {"seeds": 1}, "1 seeds have no spread"),
-    ({3: decided("remove")}, {"recipe": "vgg"}, "no recipe 'vgg'")])
+@pytest.mark.parametrize(
+    ("standing", "more", "match"),
+    [
+        ({}, {}, "no label has been corrected yet: nothing is relabelled or removed"),
+        ({3: decided("unsure"), 4: decided("remove", conflict=("x",))}, {}, "no label has been corrected yet"),
+        ({image: decided("remove") for image in range(60)}, {}, "removes every training image"),
+        ({3: decided("remove")}, {"seeds": 1}, "1 seeds have no spread"),
+        ({3: decided("remove")}, {"recipe": "vgg"}, "no recipe 'vgg'"),
+    ],
+)
 def test_what_is_refused(ws, standing, more, match):
     with pytest.raises(UserError, match=match) as error:
         worth.spec(ws, standing, **more)
@@ -121,6 +131,7 @@ def test_a_class_may_be_removed_as_a_whole(ws):
 
 def improved(ws):
     """What models say where the planted error costs a seed the validation images 0 and 1, or up to 3."""
+
     def says(edit, seed):
         _, labels = edit.apply(ws.train_labels)
         wrong = np.arange(12) < (2 + seed % 3 if labels[3] != 0 else 0)
@@ -143,8 +154,9 @@ def test_a_planted_error_put_right_raises_what_is_measured(ws, store):
     assert np.isclose(gain["mean"], 3 / 12) and gain["ci"][0] > 0 and gain["p"] < 0.01
     came_upon = np.array([edit.k for edit in edits(spec, "random")])
     assert found["edited"]["random"] == came_upon.tolist() and 0 < came_upon.sum() < 6
-    assert np.allclose(found["differences"]["random-none"]["values"],
-                       np.where(came_upon, gain["values"], 0)), "of the seeds that came upon it"
+    assert np.allclose(found["differences"]["random-none"]["values"], np.where(came_upon, gain["values"], 0)), (
+        "of the seeds that came upon it"
+    )
     # 0 and 1 are wrong in all six, 2 in four, 3 in two of them
     assert [one["target"] for one in found["targets"]["corrected"]["repaired"]] == [0, 1, 2]
     assert found["targets"]["corrected"]["broken"] == []

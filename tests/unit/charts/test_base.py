@@ -10,22 +10,39 @@ def rows(chart):
 
 
 def test_a_row_a_point_with_its_intervals():
-    one = Series("trak-10", [1, 2], [0.5, 0.7], "#000000", x_ends=[(0, 3), None], y_ends=[None, (0.6, 0.9)],
-                 what=["first", "second, with comma"], start=(0, 0), end=(9, 9))
+    one = Series(
+        "trak-10",
+        [1, 2],
+        [0.5, 0.7],
+        "#000000",
+        x_ends=[(0, 3), None],
+        y_ends=[None, (0.6, 0.9)],
+        what=["first", "second, with comma"],
+        start=(0, 0),
+        end=(9, 9),
+    )
     head, table = rows(Chart("T", "made\rby hand", [Panel("left", series=[one])]))
     assert head == "# T. made by hand"
     assert [list(row.values()) for row in table] == [
         ["left", "trak-10", "1", "0", "3", "0.5", "", "", "first"],
-        ["left", "trak-10", "2", "", "", "0.7", "0.6", "0.9", "second, with comma"]]
+        ["left", "trak-10", "2", "", "", "0.7", "0.6", "0.9", "second, with comma"],
+    ]
     assert list(table[0]) == list(COLUMNS)
 
 
 def test_a_row_a_pair_of_a_matrix():
-    matrix = Matrix(["a", "b", "c"], [[None, 0.1, 0.2], [0.1, None, 0.3], [0.2, 0.3, None]],
-                    [[None, (0, 1), None], [(0, 1), None, None], [None] * 3], (0, 1))
+    matrix = Matrix(
+        ["a", "b", "c"],
+        [[None, 0.1, 0.2], [0.1, None, 0.3], [0.2, 0.3, None]],
+        [[None, (0, 1), None], [(0, 1), None, None], [None] * 3],
+        (0, 1),
+    )
     _, table = rows(Chart("T", "", [Panel(matrix=matrix)]))
     assert [(row["series"], row["what"], row["y"], row["y_low"]) for row in table] == [
-        ("a", "b", "0.1", "0"), ("a", "c", "0.2", ""), ("b", "c", "0.3", "")]
+        ("a", "b", "0.1", "0"),
+        ("a", "c", "0.2", ""),
+        ("b", "c", "0.3", ""),
+    ]
 
 
 def test_what_names_its_making_is_one_line():

@@ -13,8 +13,19 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def chart(panels=1) -> Chart:
-    one = Series(AWKWARD, [1, 2], [0.5, 0.7], "#B8478F", "dash", "diamond", y_ends=[(0.4, 0.6), None],
-                 open=[True, False], steps=True, start=(0, 0), end=(3, 0.7))
+    one = Series(
+        AWKWARD,
+        [1, 2],
+        [0.5, 0.7],
+        "#B8478F",
+        "dash",
+        "diamond",
+        y_ends=[(0.4, 0.6), None],
+        open=[True, False],
+        steps=True,
+        start=(0, 0),
+        end=(3, 0.7),
+    )
     two = Series("other", [1.5], [0.3], "#2F8FCB", None, "circle")
     panel = Panel("P", "k", "share", [one, two], percent=True)
     return Chart("A title", "recipe r; n = 2; seeds 0 to 4", [panel] * panels)

@@ -84,16 +84,18 @@ def test_cost_leaves_out_what_nobody_timed(ws, store):
     for part in ("rankings/trak-10", "features/moco"):
         ws.manifest["parts"][part]["seconds"] = 12.0
     cost.keep(ws, cost.measure(ws, ["trak-10", "random"]), cost.provenance())
-    panel, = charts.chart(ws, store, "cost").panels
+    (panel,) = charts.chart(ws, store, "cost").panels
     assert panel.title == "removal AUC"  # no LDS here
-    assert {one.name: (one.x, one.y) for one in panel.series if one.x} == {"TRAK": ([12.0], [0.8]),
-                                                                           "Random": ([1.0], [0.0])}
+    assert {one.name: (one.x, one.y) for one in panel.series if one.x} == {
+        "TRAK": ([12.0], [0.8]),
+        "Random": ([1.0], [0.0]),
+    }
     assert list(panel.x_ticks.values()) == ["none", "10", "100"]
 
 
 def test_features(ws, store):
     ws.manifest["parts"]["features/moco"] |= {"knn_accuracy": 0.5, "measured_on": "9 others"}
-    panel, = charts.chart(ws, store, "features").panels
+    (panel,) = charts.chart(ws, store, "features").panels
     assert (panel.series[0].x, panel.y_ticks) == ([0.5], {0.0: "moco"})
 
 
@@ -101,8 +103,11 @@ def test_files(ws, store, tmp_path):
     drawn = charts.chart(ws, store, "supports")
     for ending, begins in ((".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF"), (".csv", b"# Support CDFs. ")):
         assert charts.save(drawn, tmp_path / f"a{ending}", "single").read_bytes().startswith(begins)
-    for name, width, why in (("a.gif", "single", "a.gif is none of"), ("a.png", "wide", "no width 'wide'"),
-                             ("missing/a.png", "single", "cannot be written")):
+    for name, width, why in (
+        ("a.gif", "single", "a.gif is none of"),
+        ("a.png", "wide", "no width 'wide'"),
+        ("missing/a.png", "single", "cannot be written"),
+    ):
         with pytest.raises(UserError, match=why):
             charts.save(drawn, tmp_path / name, width)
 

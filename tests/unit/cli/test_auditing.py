@@ -22,7 +22,10 @@ def test_worth(answer, run, audit):  # noqa: F811
     found = answer("worth", "--seeds", 2, "--all-validation")
     assert not found["cached"] and found["seeds"] == [0, 1] and (found["n"], found["errors"]) == (12, "planted")
     assert found["edited"]["corrected"] == [2, 2] and set(found["differences"]) == {
-        "corrected-none", "random-none", "corrected-random"}
+        "corrected-none",
+        "random-none",
+        "corrected-random",
+    }
     assert all(0 <= value <= 1 for one in found["accuracy"].values() for value in one["values"])
     assert answer("worth", "--seeds", 2, "--all-validation") == found | {"cached": True}
     out = run("worth", "--seeds", 2, "--all-validation")[1]
@@ -33,9 +36,15 @@ def test_worth(answer, run, audit):  # noqa: F811
     assert answer("worth", "--seeds", 2) == half | {"cached": True}, "nobody knows what led to these decisions"
 
 
-@pytest.mark.parametrize(("standing", "more", "said"), [
-    ({}, [], "no label has been corrected yet"), ({8: decided("keep")}, [], "no label has been corrected yet"),
-    (STANDING, ["--seeds", 1], "give at least 2"), (STANDING, ["--recipe", "vgg"], "no recipe 'vgg'")])
+@pytest.mark.parametrize(
+    ("standing", "more", "said"),
+    [
+        ({}, [], "no label has been corrected yet"),
+        ({8: decided("keep")}, [], "no label has been corrected yet"),
+        (STANDING, ["--seeds", 1], "give at least 2"),
+        (STANDING, ["--recipe", "vgg"], "no recipe 'vgg'"),
+    ],
+)
 def test_a_mistake_is_one_sentence(run, audit, standing, more, said):  # noqa: F811
     audit(standing)
     code, out, err = run("worth", *more)

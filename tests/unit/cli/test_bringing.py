@@ -81,8 +81,9 @@ def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, 
     (tmp_path / "models").mkdir()
     np.save(tmp_path / "models" / "masks.npy", masks)
     np.save(tmp_path / "models" / "margins.npy", (masks @ helps.T + rng.normal(0, 0.3, (90, 12))).astype(np.float16))
-    done = run_python("-m", "attribution", "import", "datamodels-store", tmp_path / "models", "--name", "dm", "--part",
-                      "0:60")
+    done = run_python(
+        "-m", "attribution", "import", "datamodels-store", tmp_path / "models", "--name", "dm", "--part", "0:60"
+    )
     assert done.code == 0, done.err
     judged = run_python("-m", "attribution", "halves", "import", tmp_path / "models", "--part", "60:90", "--json")
     assert judged.code == 0 and json.loads(judged.out)["masks"] == 30, judged.err

@@ -60,12 +60,23 @@ def answer(run):
 def test_info(answer, run):
     found = answer("info")
     assert found["workspace"] == "tiny" and found["dataset"] == {
-        "name": "shapes", "n_train": 60, "n_val": 12, "classes": tiny.CLASSES, "fingerprint": "0" * 64, "planted": 1}
+        "name": "shapes",
+        "n_train": 60,
+        "n_val": 12,
+        "classes": tiny.CLASSES,
+        "fingerprint": "0" * 64,
+        "planted": 1,
+    }
     assert found["features"] == [{"name": "moco", "dim": 3, "knn_accuracy": None}]
     names = ["esvm-moco", "l2-moco", "cosine-moco", "ridge-moco", "signed-moco", "trak-10", "random"]
     assert [ranking["name"] for ranking in found["rankings"]] == names
-    assert found["rankings"][5] == {"name": "trak-10", "method": "TRAK", "signed": True, "models": 0,
-                                    "top1_same_class": 1.0}
+    assert found["rankings"][5] == {
+        "name": "trak-10",
+        "method": "TRAK",
+        "signed": True,
+        "models": 0,
+        "top1_same_class": 1.0,
+    }
     assert {"name", "hash", "accuracy", "seconds", "device"} == set(found["recipes"][0])
     code, out, _ = run("info")
     assert code == 0 and "60 training and 12 validation images, 3 classes, 1 planted errors" in out
@@ -73,8 +84,15 @@ def test_info(answer, run):
 
 def test_rank(answer, run):
     found = answer("rank", "--target", 1, "--ranking", "trak-10", "--top", 3)
-    assert found == {"target": 1, "label": "Box <b>", "prediction": "Dot", "ranking": "trak-10", "train": [1, 4, 7],
-                     "scores": [0.5, 0.199951, 0.125], "labels": ["Box <b>"] * 3}
+    assert found == {
+        "target": 1,
+        "label": "Box <b>",
+        "prediction": "Dot",
+        "ranking": "trak-10",
+        "train": [1, 4, 7],
+        "scores": [0.5, 0.199951, 0.125],
+        "labels": ["Box <b>"] * 3,
+    }
     assert answer("rank", "--target", 1, "--ranking", "trak-10", "--top", 1, "--end", "harmful")["train"] == [0]
     labels = answer("rank", "--target", 1, "--ranking", "l2-moco", "--top", 5, "--candidates", "predicted")["labels"]
     assert labels == ["Dot"] * 5
@@ -82,36 +100,45 @@ def test_rank(answer, run):
     assert code == 0 and "l2-moco ranks 19 images for this target, and 500 were asked for" in err and "Bar" in out
 
 
-@pytest.mark.parametrize("line, sentence", [
-    ("rank --target 12 --ranking random", "target 12 is out of range; give a validation image, 0 to 11"),
-    ("rank --target=-1 --ranking random", "target -1 is out of range"),
-    ("rank --target abc --ranking random", "target 'abc' is not a number"),
-    ("rank --target 0 --ranking nonsense", "no ranking 'nonsense' in tiny; it has esvm-moco, l2-moco"),
-    ("rank --target 0 --ranking random --top 0", "k = 0 is not a number of training images"),
-    ("rank --target 0 --ranking random --top=-4", "k = -4 is not a number of training images"),
-    ("rank --target 0 --ranking random --end harmful", "harmful is not defined for this method"),
-    ("rank --target 0 --ranking random --candidates none", "candidates 'none' is not known"),
-    ("retrain --target 0 --ranking random", "say one of --remove-top K, --relabel-top K"),
-    ("retrain --target 0 --ranking random --remove-top 3 --relabel-top 3", "say one of"),
-    ("retrain --target 0 --remove-top 3", "--remove-harmful need a --ranking"),
-    ("retrain --target 0 --ranking random --remove 3", "--remove and --relabel take none"),
-    ("retrain --target 0 --remove 3,x", "'x' is not a training image"),
-    ("retrain --target 0 --relabel 1,4", "all these images carry the new label already"),
-    ("retrain --target 0 --ranking random --remove-top 0", "k = 0 is not a number"),
-    ("retrain --target 0 --ranking random --remove-top=-1", "k = -1 is not a number"),
-    ("retrain --target 0 --ranking random --remove-top 20", "k = 20 is larger than the 19 images random ranks"),
-    ("retrain --target 0 --ranking random --remove-top 3 --seeds 0", "give at least one seed"),
-    ("support --target 0 --ranking random --kind repaint", "kind 'repaint' is not known"),
-    ("support --target 0 --ranking random --protocol fast", "protocol 'fast' is not known"),
-    ("support --target 0 --ranking random --k-max 0", "k = 0 is not a number"),
-    ("study --targets 500", "500 targets were asked for"),
-    ("study --targets 2 --rankings ,", "at least one target, one ranking and one kind"),
-    ("jobs show 99", "there is no job 99"), ("jobs cancel 99", "there is no job 99"),
-    ("jobs pause 99", "there is no job 99"), ("jobs resume 99", "there is no job 99"),
-    ("evaluate conditioning", "has no held-out models"), ("evaluate compute", "has no held-out models"),
-    ("evaluate compute --halves 1,x", "not a list of numbers"), ("evaluate compute --checkpoints 0", "whole numbers"),
-    ("evaluate lds", "has no held-out models"), ("runner --workers 0", "0 workers can do nothing"),
-    ("info --workspace /nowhere", "there is no workspace at /nowhere")])
+@pytest.mark.parametrize(
+    "line, sentence",
+    [
+        ("rank --target 12 --ranking random", "target 12 is out of range; give a validation image, 0 to 11"),
+        ("rank --target=-1 --ranking random", "target -1 is out of range"),
+        ("rank --target abc --ranking random", "target 'abc' is not a number"),
+        ("rank --target 0 --ranking nonsense", "no ranking 'nonsense' in tiny; it has esvm-moco, l2-moco"),
+        ("rank --target 0 --ranking random --top 0", "k = 0 is not a number of training images"),
+        ("rank --target 0 --ranking random --top=-4", "k = -4 is not a number of training images"),
+        ("rank --target 0 --ranking random --end harmful", "harmful is not defined for this method"),
+        ("rank --target 0 --ranking random --candidates none", "candidates 'none' is not known"),
+        ("retrain --target 0 --ranking random", "say one of --remove-top K, --relabel-top K"),
+        ("retrain --target 0 --ranking random --remove-top 3 --relabel-top 3", "say one of"),
+        ("retrain --target 0 --remove-top 3", "--remove-harmful need a --ranking"),
+        ("retrain --target 0 --ranking random --remove 3", "--remove and --relabel take none"),
+        ("retrain --target 0 --remove 3,x", "'x' is not a training image"),
+        ("retrain --target 0 --relabel 1,4", "all these images carry the new label already"),
+        ("retrain --target 0 --ranking random --remove-top 0", "k = 0 is not a number"),
+        ("retrain --target 0 --ranking random --remove-top=-1", "k = -1 is not a number"),
+        ("retrain --target 0 --ranking random --remove-top 20", "k = 20 is larger than the 19 images random ranks"),
+        ("retrain --target 0 --ranking random --remove-top 3 --seeds 0", "give at least one seed"),
+        ("support --target 0 --ranking random --kind repaint", "kind 'repaint' is not known"),
+        ("support --target 0 --ranking random --protocol fast", "protocol 'fast' is not known"),
+        ("support --target 0 --ranking random --k-max 0", "k = 0 is not a number"),
+        ("study --targets 500", "500 targets were asked for"),
+        ("study --targets 2 --rankings ,", "at least one target, one ranking and one kind"),
+        ("jobs show 99", "there is no job 99"),
+        ("jobs cancel 99", "there is no job 99"),
+        ("jobs pause 99", "there is no job 99"),
+        ("jobs resume 99", "there is no job 99"),
+        ("evaluate conditioning", "has no held-out models"),
+        ("evaluate compute", "has no held-out models"),
+        ("evaluate compute --halves 1,x", "not a list of numbers"),
+        ("evaluate compute --checkpoints 0", "whole numbers"),
+        ("evaluate lds", "has no held-out models"),
+        ("runner --workers 0", "0 workers can do nothing"),
+        ("info --workspace /nowhere", "there is no workspace at /nowhere"),
+    ],
+)
 def test_a_mistake_is_one_sentence(run, line, sentence):
     code, out, err = run(*line.split())
     assert code == 2 and out == "" and len(err.splitlines()) == 1 and sentence in err
@@ -128,8 +155,10 @@ def test_from_a_shell(run_python, home):
     """Status, streams and no traceback, as a script sees them; and help comes without torch and without pandas."""
     done = run_python("-m", "attribution", "rank", "--target", "99", "--ranking", "random")
     assert (done.code, done.out) == (2, "") and len(done.err.splitlines()) == 1
-    script = ("import sys\nsys.argv = ['attribution', '--help']\nfrom attribution.__main__ import main\n"
-              "try:\n    main()\nexcept SystemExit as e:\n    print(e.code, {'torch', 'pandas'} & set(sys.modules))")
+    script = (
+        "import sys\nsys.argv = ['attribution', '--help']\nfrom attribution.__main__ import main\n"
+        "try:\n    main()\nexcept SystemExit as e:\n    print(e.code, {'torch', 'pandas'} & set(sys.modules))"
+    )
     done = run_python("-c", script)
     assert done.out.splitlines()[-1] == "0 set()" and "retrain" in done.out, done.err
 
@@ -142,8 +171,14 @@ def test_retrain_and_again_and_jobs(answer, run):
     line = "retrain --target 0 --ranking trak-10 --remove-top 4 --seeds 2 --draws 1".split()
     found = answer(*line)
     assert {name: found[name] for name in ("target", "ranking", "kind", "k", "recipe", "seeds", "cached")} == {
-        "target": 0, "ranking": "trak-10", "kind": "remove", "k": 4, "recipe": "demo-cnn", "seeds": [0, 1],
-        "cached": False}
+        "target": 0,
+        "ranking": "trak-10",
+        "kind": "remove",
+        "k": 4,
+        "recipe": "demo-cnn",
+        "seeds": [0, 1],
+        "cached": False,
+    }
     assert len(found["margins"]) == 2 and found["wrong"] in (0, 1, 2) and found["seconds"] > 0
     assert found["flipped"] is (2 * found["wrong"] >= 2)
     assert set(found["controls"]) == {"none", "random"} and found["controls"]["none"]["n"] == 2
@@ -155,8 +190,15 @@ def test_retrain_and_again_and_jobs(answer, run):
     assert code == 0 and "known since" in out and "random, same classes" in out
 
     (job,) = answer("jobs", "list")["jobs"]
-    assert job == {"id": 1, "state": "done", "what": "target 0: retrain without the first 4 of trak-10", "done": 6,
-                   "total": 6, "seconds": job["seconds"], "message": ""}
+    assert job == {
+        "id": 1,
+        "state": "done",
+        "what": "target 0: retrain without the first 4 of trak-10",
+        "done": 6,
+        "total": 6,
+        "seconds": job["seconds"],
+        "message": "",
+    }
     assert answer("jobs", "show", 1)["spec"]["ids"] == [0, 6, 9, 12]
     code, _, err = run("jobs", "cancel", 1)
     assert code == 2 and "job 1 is done already" in err
@@ -165,8 +207,15 @@ def test_retrain_and_again_and_jobs(answer, run):
 def test_support(answer, run):
     line = "support --target 1 --ranking trak-10 --kind mislabel --k-max 8".split()
     found = answer(*line)
-    wanted = {"target": 1, "ranking": "trak-10", "kind": "mislabel", "support": None, "status": "already_wrong",
-              "trace": [], "trainings": 0}
+    wanted = {
+        "target": 1,
+        "ranking": "trak-10",
+        "kind": "mislabel",
+        "support": None,
+        "status": "already_wrong",
+        "trace": [],
+        "trainings": 0,
+    }
     assert {name: found[name] for name in wanted} == wanted
     assert not found["cached"] and answer(*line)["cached"]
     found = answer("support", "--target", 0, "--ranking", "trak-10", "--kind", "remove", "--k-max", 20)
@@ -183,10 +232,28 @@ def test_ctrl_c_cancels(home):
     store = Store.of(home)
     before = len(store.jobs())
     command = subprocess.Popen(
-        [sys.executable, "-m", "attribution", "retrain", "--target", "0", "--ranking", "trak-10", "--remove-top", "9",
-         "--seeds", "600"], cwd=ROOT, env=dict(os.environ), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        [
+            sys.executable,
+            "-m",
+            "attribution",
+            "retrain",
+            "--target",
+            "0",
+            "--ranking",
+            "trak-10",
+            "--remove-top",
+            "9",
+            "--seeds",
+            "600",
+        ],
+        cwd=ROOT,
+        env=dict(os.environ),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
         # a shell that starts the tests in the background has the signal ignored, and processes inherit that
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler))
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     end = time.monotonic() + 120
     while len(store.jobs()) == before or store.jobs()[0].state != "running":
         assert time.monotonic() < end and command.poll() is None
@@ -239,19 +306,27 @@ def test_cost(answer, run, home):
 
 
 def test_figures_and_the_report_as_files(run, tmp_path):
-    for words, name, begins in ((("figure", "--target", 0), "a.svg", b"<svg"),
-                                (("figure", "--what", "supports", "--width", "single"), "b.pdf", b"%PDF"),
-                                (("report", "--target", 0, "--rankings", "trak-10", "--k", 2), "c.html", b"<!DOCTYPE")):
+    for words, name, begins in (
+        (("figure", "--target", 0), "a.svg", b"<svg"),
+        (("figure", "--what", "supports", "--width", "single"), "b.pdf", b"%PDF"),
+        (("report", "--target", 0, "--rankings", "trak-10", "--k", 2), "c.html", b"<!DOCTYPE"),
+    ):
         code, out, err = run("export", *words, "--out", tmp_path / name)
         assert (code, out.strip()) == (0, str(tmp_path / name)), err
         assert (tmp_path / name).read_bytes().startswith(begins)
 
 
-@pytest.mark.parametrize(("words", "why"), [
-    (("figure", "--out", "a.png"), "a lineup needs a target"), (("figure", "--what", "pie", "--out", "a.png"), "'pie'"),
-    (("figure", "--what", "supports", "--out", "a.gif"), "a.gif is none of"),
-    (("figure", "--what", "agreement", "--out", "a.png"), "evaluate agreement"),
-    (("report", "--out", "a.pdf"), "no .html"), (("report", "--target", "99", "--out", "a.html"), "out of range")])
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (("figure", "--out", "a.png"), "a lineup needs a target"),
+        (("figure", "--what", "pie", "--out", "a.png"), "'pie'"),
+        (("figure", "--what", "supports", "--out", "a.gif"), "a.gif is none of"),
+        (("figure", "--what", "agreement", "--out", "a.png"), "evaluate agreement"),
+        (("report", "--out", "a.pdf"), "no .html"),
+        (("report", "--target", "99", "--out", "a.html"), "out of range"),
+    ],
+)
 def test_mistakes_about_files(run, words, why):
     code, _, err = run("export", *words)
     assert code == 2 and why in err and "Traceback" not in err

@@ -34,7 +34,8 @@ def out(log, run, tmp_path):  # noqa: F811
     code, said, err = run("export", "corrections", "--out", tmp_path / "out")
     assert (code, err) == (0, "") and said.splitlines() == [
         f"{tmp_path / 'out'}: corrections.csv, labels.npy, log.csv, removed.npy",
-        "2 images of tiny decided: 1 relabelled, 1 removed, 0 kept, 0 unsure, 0 in conflict"]
+        "2 images of tiny decided: 1 relabelled, 1 removed, 0 kept, 0 unsure, 0 in conflict",
+    ]
     return tmp_path / "out"
 
 
@@ -48,18 +49,35 @@ def elsewhere(out, home, tmp_path, monkeypatch):
 
 def test_the_json(out, answer):  # noqa: F811
     assert answer("export", "corrections", "--out", out) == {
-        "workspace": "tiny", "folder": str(out), "files": ["corrections.csv", "labels.npy", "log.csv", "removed.npy"],
-        "relabelled": 1, "removed": 1, "kept": 0, "unsure": 0, "conflicts": 0, "decisions": 2}
+        "workspace": "tiny",
+        "folder": str(out),
+        "files": ["corrections.csv", "labels.npy", "log.csv", "removed.npy"],
+        "relabelled": 1,
+        "removed": 1,
+        "kept": 0,
+        "unsure": 0,
+        "conflicts": 0,
+        "decisions": 2,
+    }
 
 
 def test_brought_to_another_person(out, answer, run, elsewhere):  # noqa: F811
     say(elsewhere, "keep", 4)
     line = ("import", "corrections", out / "corrections.csv")
-    assert answer(*line, "--who", "Bob") == {"workspace": "tiny", "file": str(out / "corrections.csv"), "imported": 2,
-                                             "same": 0, "skipped": 0, "conflicts": 1}
+    assert answer(*line, "--who", "Bob") == {
+        "workspace": "tiny",
+        "file": str(out / "corrections.csv"),
+        "imported": 2,
+        "same": 0,
+        "skipped": 0,
+        "conflicts": 1,
+    }
     standing = elsewhere.standing()
-    assert (standing[3].label, standing[3].who, standing[3].reason) == (0, "Bob",
-                                                                       "imported from corrections.csv: a Bar")
+    assert (standing[3].label, standing[3].who, standing[3].reason) == (
+        0,
+        "Bob",
+        "imported from corrections.csv: a Bar",
+    )
     assert "0 decisions about tiny imported; 2 stood already, 0 in conflict" in run(*line)[1]
     say(elsewhere, "unsure", 3, client="bob")
     code, said, _ = run(*line)
@@ -67,13 +85,18 @@ def test_brought_to_another_person(out, answer, run, elsewhere):  # noqa: F811
     assert elsewhere.entries()[-1].who == getpass.getuser()
 
 
-@pytest.mark.parametrize(("line", "said"), [
-    ("export corrections --out {tmp}/out", "nothing was decided about the labels of tiny yet"),
-    ("import corrections {tmp}/none.csv", "there is no file at"), ("import corrections {tmp}", "there is no file at"),
-    ("import corrections {tmp}/a.csv --name a", "none of the options for rankings"),
-    ("import corrections {tmp}/a.csv --sign helpful", "none of the options for rankings"),
-    ("import tensor {tmp}/a.npy", "a ranking needs a --name"),
-    ("import tensor {tmp}/a.npy --name a --who Bob", "takes no --who")])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("export corrections --out {tmp}/out", "nothing was decided about the labels of tiny yet"),
+        ("import corrections {tmp}/none.csv", "there is no file at"),
+        ("import corrections {tmp}", "there is no file at"),
+        ("import corrections {tmp}/a.csv --name a", "none of the options for rankings"),
+        ("import corrections {tmp}/a.csv --sign helpful", "none of the options for rankings"),
+        ("import tensor {tmp}/a.npy", "a ranking needs a --name"),
+        ("import tensor {tmp}/a.npy --name a --who Bob", "takes no --who"),
+    ],
+)
 def test_a_mistake_is_one_sentence(run, tmp_path, line, said):  # noqa: F811
     code, out, err = run(*line.format(tmp=tmp_path).split())
     assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err

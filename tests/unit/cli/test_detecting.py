@@ -25,9 +25,12 @@ def test_build_list_and_evaluate(answer, run, home):  # noqa: F811
 
 def test_mistakes_are_one_sentence(run, home):  # noqa: F811
     before = sorted(home.path.rglob("*"))
-    for words, said in ((("build", "nope"), "no detector 'nope'"), (("build", " , "), "no detector is named"),
-                        (("build", "loss"), "loss cannot be built"),
-                        (("build", "knn-moco,self-influence"), "self-influence cannot be built")):
+    for words, said in (
+        (("build", "nope"), "no detector 'nope'"),
+        (("build", " , "), "no detector is named"),
+        (("build", "loss"), "loss cannot be built"),
+        (("build", "knn-moco,self-influence"), "self-influence cannot be built"),
+    ):
         code, out, err = run("detectors", *words)
         assert (code, out, err.count("\n")) == (2, "", 1) and said in err
     assert sorted(home.path.rglob("*")) == before

@@ -43,8 +43,21 @@ def test_the_most_harmful_images_are_removed(answer):  # noqa: F811
 
 def test_near_duplicates_come_along(answer, run):  # noqa: F811
     """Real: in moco's three numbers the images of a class are all alike."""
-    line = ("retrain", "--target", 0, *TRAK, "--remove-top", 1, "--seeds", 1, "--draws", 0, "--with-duplicates",
-            "--duplicate-cosine", 0.9)
+    line = (
+        "retrain",
+        "--target",
+        0,
+        *TRAK,
+        "--remove-top",
+        1,
+        "--seeds",
+        1,
+        "--draws",
+        0,
+        "--with-duplicates",
+        "--duplicate-cosine",
+        0.9,
+    )
     found = answer(*line)
     assert found["k"] == 1 and found["groups"]["along"] > 5 and found["groups"]["features"] == "moco"
     assert f"{found['groups']['along']} near-duplicates came along" in run(*line)[1]
@@ -81,19 +94,23 @@ def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):  # noqa: F
     assert found["state"] == "done" and store.job(found["id"]).spec["targets"] == [1]
 
 
-@pytest.mark.parametrize(("line", "said"), [
-    ("support --target 0 --ranking trak-10 --disjoint 4", "disjoint supports are 2 to 3"),
-    ("support --target 0 --ranking trak-10 --kind repaint", "say remove, mislabel or repair"),
-    ("support --target 0 --ranking trak-10 --kind mislabel --groups", "removed together, not relabelled"),
-    ("support --target 0 --ranking trak-10 --recipe vgg", "no recipe 'vgg'"),
-    ("retrain --target 0 --remove 3 --with-duplicates --duplicate-features vgg", "no feature set 'vgg'"),
-    ("prune --ranking trak-10 --shares 20,many", "are no percents"),
-    ("prune --ranking trak-10 --shares 120", "a share of 120 %"),
-    ("duplicates --duplicate-cosine 2", "is no threshold"),
-    ("study --kinds remove --recipes demo-cnn", "at least two different recipes"),
-    ("study --recipe demo-cnn --recipes demo-cnn,vgg", "say --recipe for a study under one"),
-    ("study --targets 1 --kinds ,", "at least one target, one ranking and one kind"),
-    ("evaluate transfer", "at least two different recipes")])
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("support --target 0 --ranking trak-10 --disjoint 4", "disjoint supports are 2 to 3"),
+        ("support --target 0 --ranking trak-10 --kind repaint", "say remove, mislabel or repair"),
+        ("support --target 0 --ranking trak-10 --kind mislabel --groups", "removed together, not relabelled"),
+        ("support --target 0 --ranking trak-10 --recipe vgg", "no recipe 'vgg'"),
+        ("retrain --target 0 --remove 3 --with-duplicates --duplicate-features vgg", "no feature set 'vgg'"),
+        ("prune --ranking trak-10 --shares 20,many", "are no percents"),
+        ("prune --ranking trak-10 --shares 120", "a share of 120 %"),
+        ("duplicates --duplicate-cosine 2", "is no threshold"),
+        ("study --kinds remove --recipes demo-cnn", "at least two different recipes"),
+        ("study --recipe demo-cnn --recipes demo-cnn,vgg", "say --recipe for a study under one"),
+        ("study --targets 1 --kinds ,", "at least one target, one ranking and one kind"),
+        ("evaluate transfer", "at least two different recipes"),
+    ],
+)
 def test_a_mistake_is_one_sentence(run, line, said):  # noqa: F811
     code, out, err = run(*line.split())
     assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err

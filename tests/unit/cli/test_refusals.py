@@ -8,10 +8,16 @@ from attribution import __main__ as cli
 from attribution.store import FILE, Store
 from tests import tiny
 
-VERBS = [["jobs", "list"], ["jobs", "show", "1"], ["jobs", "cancel", "1"], ["runner", "--idle", "1"],
-         ["study", "--targets", "1"], ["evaluate", "supports"],
-         ["retrain", "--target", "0", "--ranking", "trak-10", "--remove-top", "4"],
-         ["support", "--target", "0", "--ranking", "trak-10"]]
+VERBS = [
+    ["jobs", "list"],
+    ["jobs", "show", "1"],
+    ["jobs", "cancel", "1"],
+    ["runner", "--idle", "1"],
+    ["study", "--targets", "1"],
+    ["evaluate", "supports"],
+    ["retrain", "--target", "0", "--ranking", "trak-10", "--remove-top", "4"],
+    ["support", "--target", "0", "--ranking", "trak-10"],
+]
 
 
 @pytest.fixture

@@ -16,16 +16,20 @@ def encoded(image, kind="PNG", **options) -> bytes:
 RED = (200, 30, 30)
 
 
-@pytest.mark.parametrize("content", [
-    encoded(Image.new("RGB", (8, 6), RED)),
-    encoded(Image.new("RGB", (8, 6), RED), "BMP"),
-    encoded(Image.new("RGB", (8, 6), RED), "WEBP", lossless=True),
-    encoded(Image.new("RGB", (8, 6), RED), "TIFF"),
-    encoded(Image.new("RGB", (8, 6), RED).quantize(4), "PNG"),
-    encoded(Image.new("RGB", (8, 6), RED), "GIF"),
-    encoded(Image.new("RGBA", (8, 6), (*RED, 255))),
-    encoded(Image.new("RGB", (8, 6), RED).convert("CMYK"), "JPEG", quality=100),
-], ids=["RGB", "BMP", "WEBP", "TIFF", "palette", "GIF", "opaque alpha", "CMYK"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        encoded(Image.new("RGB", (8, 6), RED)),
+        encoded(Image.new("RGB", (8, 6), RED), "BMP"),
+        encoded(Image.new("RGB", (8, 6), RED), "WEBP", lossless=True),
+        encoded(Image.new("RGB", (8, 6), RED), "TIFF"),
+        encoded(Image.new("RGB", (8, 6), RED).quantize(4), "PNG"),
+        encoded(Image.new("RGB", (8, 6), RED), "GIF"),
+        encoded(Image.new("RGBA", (8, 6), (*RED, 255))),
+        encoded(Image.new("RGB", (8, 6), RED).convert("CMYK"), "JPEG", quality=100),
+    ],
+    ids=["RGB", "BMP", "WEBP", "TIFF", "palette", "GIF", "opaque alpha", "CMYK"],
+)
 def test_whatever_the_mode_the_colour_is_right(content):
     assert look(content) == (8, 6, False)
     pixels = decode(content, (6, 8, 3))
@@ -33,26 +37,34 @@ def test_whatever_the_mode_the_colour_is_right(content):
     assert np.abs(pixels.astype(int) - RED).max() <= 4
 
 
-@pytest.mark.parametrize("content, expected", [
-    (encoded(Image.new("L", (8, 6), 77)), 77),
-    (encoded(Image.new("L", (8, 6), 77), "JPEG"), 77),
-    (encoded(Image.new("1", (8, 6), 1)), 255),
-    (encoded(Image.new("LA", (8, 6), (77, 255))), 77),
-    (encoded(Image.fromarray(np.full((6, 8), 77 * 257, np.uint16))), 77),
-    (encoded(Image.fromarray(np.full((6, 8), 77 * 257, np.uint16)), "TIFF"), 77),
-], ids=["L", "JPEG", "one bit", "LA", "16-bit PNG", "16-bit TIFF"])
+@pytest.mark.parametrize(
+    "content, expected",
+    [
+        (encoded(Image.new("L", (8, 6), 77)), 77),
+        (encoded(Image.new("L", (8, 6), 77), "JPEG"), 77),
+        (encoded(Image.new("1", (8, 6), 1)), 255),
+        (encoded(Image.new("LA", (8, 6), (77, 255))), 77),
+        (encoded(Image.fromarray(np.full((6, 8), 77 * 257, np.uint16))), 77),
+        (encoded(Image.fromarray(np.full((6, 8), 77 * 257, np.uint16)), "TIFF"), 77),
+    ],
+    ids=["L", "JPEG", "one bit", "LA", "16-bit PNG", "16-bit TIFF"],
+)
 def test_grey_is_grey_at_any_depth(content, expected):
     assert look(content) == (8, 6, True)
     assert (decode(content, (6, 8)) == expected).all()
     assert (decode(content, (6, 8, 3)) == expected).all()
 
 
-@pytest.mark.parametrize("content", [
-    encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 0))),
-    encoded(Image.new("LA", (4, 4), (0, 0))),
-    encoded(Image.new("P", (4, 4), 0), "GIF", transparency=0),
-    encoded(Image.new("RGB", (4, 4)), "PNG", transparency=(0, 0, 0)),
-], ids=["RGBA", "LA", "palette", "one colour"])
+@pytest.mark.parametrize(
+    "content",
+    [
+        encoded(Image.new("RGBA", (4, 4), (0, 0, 0, 0))),
+        encoded(Image.new("LA", (4, 4), (0, 0))),
+        encoded(Image.new("P", (4, 4), 0), "GIF", transparency=0),
+        encoded(Image.new("RGB", (4, 4)), "PNG", transparency=(0, 0, 0)),
+    ],
+    ids=["RGBA", "LA", "palette", "one colour"],
+)
 def test_transparency_is_composited_on_white(content):
     assert (decode(content, (4, 4, 3)) == 255).all()
 
@@ -87,14 +99,18 @@ def test_a_tall_picture_on_its_side_is_cropped_upright():
 whole = encoded(Image.effect_noise((64, 64), 50), "JPEG")
 
 
-@pytest.mark.parametrize("content, why", [
-    (b"", "empty"),
-    (b"no picture at all", "known kind"),
-    (whole[: len(whole) // 2], "truncated"),
-    (encoded(Image.effect_noise((64, 64), 50))[:900], "truncated"),
-    (encoded(Image.new("F", (4, 4)), "TIFF"), None),
-    (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n(x) run\n%%EOF\n", "known kind"),
-], ids=["empty", "text", "truncated JPEG", "truncated PNG", "floats", "PostScript in disguise"])
+@pytest.mark.parametrize(
+    "content, why",
+    [
+        (b"", "empty"),
+        (b"no picture at all", "known kind"),
+        (whole[: len(whole) // 2], "truncated"),
+        (encoded(Image.effect_noise((64, 64), 50))[:900], "truncated"),
+        (encoded(Image.new("F", (4, 4)), "TIFF"), None),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 4 4\n%%EndComments\n(x) run\n%%EOF\n", "known kind"),
+    ],
+    ids=["empty", "text", "truncated JPEG", "truncated PNG", "floats", "PostScript in disguise"],
+)
 def test_what_cannot_be_read_says_why(content, why):
     with pytest.raises(Unreadable, match=why):
         decode(content, (8, 8, 3))

@@ -34,14 +34,17 @@ def split(pictures, labels, val=None, side=None, val_share=None, skip_corrupt=Fa
     return splits((Given(pictures), np.array(labels)), val, side, val_share, skip_corrupt, progress)
 
 
-@pytest.mark.parametrize("looks, side, shape", [
-    ([(28, 20, True)] * 2, None, (20, 28)),
-    ([(28, 20, True), (28, 20, False)], None, (20, 28, 3)),
-    ([(64, 64, False)] * 2, None, (64, 64, 3)),
-    ([(65, 65, True)] * 2, None, (64, 64, 3)),
-    ([(28, 28, True), (28, 27, True)], None, (64, 64, 3)),
-    ([(28, 28, True)] * 2, 32, (32, 32, 3)),
-])
+@pytest.mark.parametrize(
+    "looks, side, shape",
+    [
+        ([(28, 20, True)] * 2, None, (20, 28)),
+        ([(28, 20, True), (28, 20, False)], None, (20, 28, 3)),
+        ([(64, 64, False)] * 2, None, (64, 64, 3)),
+        ([(65, 65, True)] * 2, None, (64, 64, 3)),
+        ([(28, 28, True), (28, 27, True)], None, (64, 64, 3)),
+        ([(28, 28, True)] * 2, 32, (32, 32, 3)),
+    ],
+)
 def test_small_images_of_one_size_keep_it_and_others_get_a_fixed_one(looks, side, shape):
     assert shape_of(np.array(looks), side) == shape
 
@@ -97,10 +100,16 @@ def test_progress_counts_both_splits():
     assert told == [("reading images", 3, 3)]
 
 
-@pytest.mark.parametrize("options, why", [
-    ({"side": 4}, "8 to 512"), ({"side": 1000}, "8 to 512"), ({"val_share": 0.0}, "between 0 and 1"),
-    ({"val_share": 1.0}, "between 0 and 1"), ({"val_share": 0.1, "val": (Given([grey(0)]), np.array([0]))}, "its own"),
-])
+@pytest.mark.parametrize(
+    "options, why",
+    [
+        ({"side": 4}, "8 to 512"),
+        ({"side": 1000}, "8 to 512"),
+        ({"val_share": 0.0}, "between 0 and 1"),
+        ({"val_share": 1.0}, "between 0 and 1"),
+        ({"val_share": 0.1, "val": (Given([grey(0)]), np.array([0]))}, "its own"),
+    ],
+)
 def test_options_that_make_no_sense_are_refused(options, why):
     with pytest.raises(UserError, match=why):
         split([grey(1)] * 2, [0, 0], **options)

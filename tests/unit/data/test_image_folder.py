@@ -26,8 +26,9 @@ def names(split):
 
 
 def test_train_and_val_folders(tmp_path):
-    fill(tmp_path, {"train/cat": ["a.png", "b.png"], "train/dog": ["c.png"], "val/dog": ["d.png"],
-                    "test/cat": ["e.png"]})
+    fill(
+        tmp_path, {"train/cat": ["a.png", "b.png"], "train/dog": ["c.png"], "val/dog": ["d.png"], "test/cat": ["e.png"]}
+    )
     found = image_folder.load(tmp_path)
     assert found.classes == ["cat", "dog"] and found.name == tmp_path.name and found.skipped == ()
     assert names(found.train) == ["train/cat/a.png", "train/cat/b.png", "train/dog/c.png"]
@@ -62,9 +63,14 @@ def test_a_class_may_be_called_train(tmp_path):
 def test_the_order_is_that_of_torchvision(tmp_path):
     from torchvision.datasets import ImageFolder
 
-    layout = {"train/n10": ["img_10.png", "img_2.png", "Z.JPG"], "train/n9": ["b.png", "é.png", "a.png"],
-              "train/N1/deep-er": ["x.png"], "train/N1/deep/in": ["y.png", "1.png"], "train/N1": ["0.png", "z.PNG"],
-              "val/n9": ["v.png"]}
+    layout = {
+        "train/n10": ["img_10.png", "img_2.png", "Z.JPG"],
+        "train/n9": ["b.png", "é.png", "a.png"],
+        "train/N1/deep-er": ["x.png"],
+        "train/N1/deep/in": ["y.png", "1.png"],
+        "train/N1": ["0.png", "z.PNG"],
+        "val/n9": ["v.png"],
+    }
     fill(tmp_path, layout)
     theirs = ImageFolder(tmp_path / "train")
     ours = image_folder.load(tmp_path)
@@ -86,15 +92,25 @@ def test_mixed_sizes_and_modes_get_one_shape(tmp_path):
 
 
 def test_hidden_files_and_other_files_are_left_out_and_the_latter_said(tmp_path):
-    fill(tmp_path, {"train/a": ["1.png", "._1.png", ".hidden.png"], "train/a/.cache": ["2.png"],
-                    "train/.git": ["3.png"], "val/a": ["4.png"]})
+    fill(
+        tmp_path,
+        {
+            "train/a": ["1.png", "._1.png", ".hidden.png"],
+            "train/a/.cache": ["2.png"],
+            "train/.git": ["3.png"],
+            "val/a": ["4.png"],
+        },
+    )
     (tmp_path / "train/a/notes.txt").touch()
     (tmp_path / "train/a/Thumbs.db").touch()
     (tmp_path / "train/none").mkdir()
     found = image_folder.load(tmp_path)
     assert names(found.train) == ["train/a/1.png"] and found.classes == ["a"]
-    assert found.skipped == ("train/none (a folder without images)", "1 files .db in train (not images)",
-                             "1 files .txt in train (not images)")
+    assert found.skipped == (
+        "train/none (a folder without images)",
+        "1 files .db in train (not images)",
+        "1 files .txt in train (not images)",
+    )
 
 
 def test_corrupt_files_are_listed_and_refused_or_skipped(tmp_path):
@@ -151,16 +167,19 @@ def test_a_workspace_cannot_name_files_elsewhere(tmp_path, name):
         images[0]
 
 
-@pytest.mark.parametrize("source, places", [
-    ({}, {"file": ["a"], "number": [0]}),
-    (None, {"file": ["a"], "number": [0]}),
-    ({"kind": "image-folder"}, {"file": ["a"], "number": [0]}),
-    ({"kind": "image-folder", "shape": [10**6, 10**6, 3]}, {"file": ["a"], "number": [0]}),
-    ({"kind": "image-folder", "shape": [6, 6, 4]}, {"file": ["a"], "number": [0]}),
-    ({"kind": "image-folder", "shape": [6, 6]}, {"row": [0]}),
-    ({"kind": "fashion-mnist", "shape": [6, 6]}, {"row": [0]}),
-    ({"kind": "../../x"}, {}),
-])
+@pytest.mark.parametrize(
+    "source, places",
+    [
+        ({}, {"file": ["a"], "number": [0]}),
+        (None, {"file": ["a"], "number": [0]}),
+        ({"kind": "image-folder"}, {"file": ["a"], "number": [0]}),
+        ({"kind": "image-folder", "shape": [10**6, 10**6, 3]}, {"file": ["a"], "number": [0]}),
+        ({"kind": "image-folder", "shape": [6, 6, 4]}, {"file": ["a"], "number": [0]}),
+        ({"kind": "image-folder", "shape": [6, 6]}, {"row": [0]}),
+        ({"kind": "fashion-mnist", "shape": [6, 6]}, {"row": [0]}),
+        ({"kind": "../../x"}, {}),
+    ],
+)
 def test_a_source_that_makes_no_sense_is_refused(tmp_path, source, places):
     with pytest.raises(UserError):
         data.reopen(source, tmp_path, pd.DataFrame(places))

@@ -34,10 +34,16 @@ def values(split):
     return np.asarray(split.images)[:, 0, 0].tolist()
 
 
-@pytest.mark.parametrize("image, label, kind", [
-    ("img", "label", STRUCT), ("image", "fine_label", STRUCT), ("image", "label", pa.binary()),
-    ("img", "label", pa.large_binary()), ("img", "label", pa.struct([("path", pa.string()), ("bytes", pa.binary())])),
-])
+@pytest.mark.parametrize(
+    "image, label, kind",
+    [
+        ("img", "label", STRUCT),
+        ("image", "fine_label", STRUCT),
+        ("image", "label", pa.binary()),
+        ("img", "label", pa.large_binary()),
+        ("img", "label", pa.struct([("path", pa.string()), ("bytes", pa.binary())])),
+    ],
+)
 def test_the_columns_it_may_have(tmp_path, image, label, kind):
     features = {label: NAMED["label"]}
     write(tmp_path / "train.parquet", range(8), [0, 1] * 4, image, label, kind, features)
@@ -60,13 +66,18 @@ def test_shards_in_the_order_of_their_names_read_at_random(tmp_path):
     ids = np.random.default_rng(0).integers(0, 24, 60)
     assert (again[ids][:, 0, 0] == expected[ids]).all()
     assert [name for name, _ in found.train.source["files"]] == [
-        f"data/train-{number:05}-of-00011.parquet" for number in (0, 2, 10)]
+        f"data/train-{number:05}-of-00011.parquet" for number in (0, 2, 10)
+    ]
 
 
-@pytest.mark.parametrize("files", [
-    ["train.parquet", "val.parquet"], ["default/train/0000.parquet", "default/test/0000.parquet"],
-    ["plain_text/train-00000-of-00001.parquet", "plain_text/validation-00000-of-00001.parquet"],
-])
+@pytest.mark.parametrize(
+    "files",
+    [
+        ["train.parquet", "val.parquet"],
+        ["default/train/0000.parquet", "default/test/0000.parquet"],
+        ["plain_text/train-00000-of-00001.parquet", "plain_text/validation-00000-of-00001.parquet"],
+    ],
+)
 def test_the_layouts_it_may_have(tmp_path, files):
     for value, file in enumerate(files):
         write(tmp_path / file, [value], [0])
@@ -138,13 +149,16 @@ def test_a_path_without_bytes_is_not_followed(tmp_path):
         parquet.load(tmp_path)
 
 
-@pytest.mark.parametrize("labels, features, why", [
-    (pa.array([0, None, 1]), None, "1 labels are missing"),
-    (pa.array([0, -1, 1]), None, "label -1"),
-    (pa.array([0, 2, 1]), NAMED, "beyond the 2 class names"),
-    (pa.array([0, 10**9, 1]), None, "beyond the 3 images"),
-    (pa.array(["a", "b", "c"]), None, "no whole numbers but string"),
-])
+@pytest.mark.parametrize(
+    "labels, features, why",
+    [
+        (pa.array([0, None, 1]), None, "1 labels are missing"),
+        (pa.array([0, -1, 1]), None, "label -1"),
+        (pa.array([0, 2, 1]), NAMED, "beyond the 2 class names"),
+        (pa.array([0, 10**9, 1]), None, "beyond the 3 images"),
+        (pa.array(["a", "b", "c"]), None, "no whole numbers but string"),
+    ],
+)
 def test_labels_that_cannot_be_class_numbers(tmp_path, labels, features, why):
     write(tmp_path / "train.parquet", range(3), labels, features=features)
     with pytest.raises(UserError, match=why):
@@ -158,11 +172,14 @@ def test_without_class_names_they_are_the_numbers(tmp_path, metadata):
     assert parquet.load(tmp_path).classes == ["0", "1", "2"]
 
 
-@pytest.mark.parametrize("files, why", [
-    ([], "no .parquet files"),
-    (["a/train.parquet", "b/train.parquet"], "several data sets .a, b.; name the folder of one"),
-    (["test.parquet"], "named as training images"),
-])
+@pytest.mark.parametrize(
+    "files, why",
+    [
+        ([], "no .parquet files"),
+        (["a/train.parquet", "b/train.parquet"], "several data sets .a, b.; name the folder of one"),
+        (["test.parquet"], "named as training images"),
+    ],
+)
 def test_folders_that_leave_it_open(tmp_path, files, why):
     for file in files:
         write(tmp_path / file, [0], [0])

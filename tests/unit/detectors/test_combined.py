@@ -23,8 +23,13 @@ def test_the_mean_rank_over_families():
 
 
 def test_a_vote_a_family():
-    members = [one("a", "x", [0] * 5, [1, 1, 1, 1, 1]), one("b", "x", [0] * 5, [1, 2, 1, 1, 1]),
-               one("c", "y", [0] * 5, [2, 2, 1, 1, 0]), one("d", "z", [0] * 5), one("e", "w", [0] * 5, [2, 0, 1, 1, 0])]
+    members = [
+        one("a", "x", [0] * 5, [1, 1, 1, 1, 1]),
+        one("b", "x", [0] * 5, [1, 2, 1, 1, 1]),
+        one("c", "y", [0] * 5, [2, 2, 1, 1, 0]),
+        one("d", "z", [0] * 5),
+        one("e", "w", [0] * 5, [2, 0, 1, 1, 0]),
+    ]
     _, suggestion = combined.combine(members, LABELS, 3)
     # image 1: class 1 has half a vote, class 2 one and a half, class 0 one
     assert suggestion.tolist() == [2, 2, 1, 1, 0]

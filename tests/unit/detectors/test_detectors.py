@@ -27,8 +27,13 @@ def ws(tmp_path, monkeypatch):
 def test_all_that_can_be_had(ws):
     assert detectors.names(ws) == [] and detectors.usual(ws) is None
     needs = detectors.available(ws)
-    assert [name for name in needs if not needs[name]] == ["combined", "confident", "out-of-subset", "knn-moco",
-                                                           "harm-trak-10"]
+    assert [name for name in needs if not needs[name]] == [
+        "combined",
+        "confident",
+        "out-of-subset",
+        "knn-moco",
+        "harm-trak-10",
+    ]
     assert "base train" in needs["loss"] and "base train" in needs["self-influence"]
     said = []
     built = detectors.build(ws, progress=lambda *at: said.append(at))
@@ -66,8 +71,10 @@ def test_some_first_and_the_combination_of_these(ws):
     assert detectors.load(ws, "combined").about == "mean rank in 2 families of 2 detectors"
 
 
-@pytest.mark.parametrize(("asked", "match"), [
-    (["knn-dino"], "no detector 'knn-dino' can be built"), (["loss"], "loss cannot be built: it needs base models")])
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [(["knn-dino"], "no detector 'knn-dino' can be built"), (["loss"], "loss cannot be built: it needs base models")],
+)
 def test_what_cannot_be_built(ws, asked, match):
     with pytest.raises(UserError, match=match):
         detectors.build(ws, ["knn-moco", *asked])

@@ -30,8 +30,18 @@ def said(ws, seed=0):
 
 def trained(ws, edit, probabilities, seed=0):
     store = Store.of(ws)
-    store.put(recipes.get(ws.recipe).hash, edit, seed, predicted=np.zeros(12, int), margins=np.zeros(12), seconds=1.0,
-              device="cpu", library="none", threads=1, out_of_subset=probabilities[list(edit.indices)])
+    store.put(
+        recipes.get(ws.recipe).hash,
+        edit,
+        seed,
+        predicted=np.zeros(12, int),
+        margins=np.zeros(12),
+        seconds=1.0,
+        device="cpu",
+        library="none",
+        threads=1,
+        out_of_subset=probabilities[list(edit.indices)],
+    )
     store.close()
 
 
@@ -93,8 +103,11 @@ def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatc
     monkeypatch.setenv("LINEUP_WORKERS", "1")
     monkeypatch.setenv("LINEUP_IDLE", "2")
     follow, specs = jobs.follow, []
-    monkeypatch.setattr(jobs, "follow", lambda workspace, spec, progress: specs.append(spec) or follow(
-        workspace, {**spec, "count": 1}, progress))
+    monkeypatch.setattr(
+        jobs,
+        "follow",
+        lambda workspace, spec, progress: specs.append(spec) or follow(workspace, {**spec, "count": 1}, progress),
+    )
     detectors.build(ws, ["out-of-subset"])
     assert detectors.opinion(ws).models.tolist() == [1] * 60
     monkeypatch.setattr(jobs, "follow", lambda *asked: specs.append(asked[1]) or follow(*asked))

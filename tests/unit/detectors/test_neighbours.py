@@ -21,13 +21,13 @@ def test_the_nearest_others_by_cosine(block):
 
 def test_an_image_is_not_its_own_neighbour_however_many_copies_there_are():
     features = np.vstack([np.tile([1.0, 0.0], (6, 1)), [[0.0, 1.0]]])
-    (_, ids, cosine), = nearest(features, 3)
+    ((_, ids, cosine),) = nearest(features, 3)
     assert ids.shape == (7, 3) and not (ids == np.arange(7)[:, None]).any() and ids.max() < 7
     assert np.allclose(cosine[:6], 1) and np.allclose(cosine[6], 0)
 
 
 def test_few_images_have_few_neighbours():
-    (_, ids, _), = nearest(np.eye(3), 20)
+    ((_, ids, _),) = nearest(np.eye(3), 20)
     assert ids.shape == (3, 2)
 
 

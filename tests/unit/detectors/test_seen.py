@@ -38,8 +38,9 @@ def test_of_the_base_models(ws, monkeypatch):
     from attribution.train import Trainer
 
     trainer = Trainer(ws, recipes.get(ws.recipe))
-    logits = np.stack([trainer.logits(network, trainer.train_images).numpy()
-                       for network in builds.networks(ws, trainer)])
+    logits = np.stack(
+        [trainer.logits(network, trainer.train_images).numpy() for network in builds.networks(ws, trainer)]
+    )
     monkeypatch.setattr(seen, "BLOCK", 17)
     found = seen.compute(ws, ["loss", "margin"], lambda *at: None)
     loss, margin, likeliest = seen.doubts(logits, ws.train_labels)

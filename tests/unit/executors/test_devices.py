@@ -12,8 +12,11 @@ LISTED = """0, GPU-aaaa-1, NVIDIA H100 80GB HBM3, 81559
 1, GPU-bbbb-2, NVIDIA A100-SXM4-40GB, 40960
 2, GPU-cccc-3, NVIDIA Thing, [N/A]
 """
-ONE, TWO, THREE = (Gpu("GPU-aaaa-1", "NVIDIA H100 80GB HBM3", 81559), Gpu("GPU-bbbb-2", "NVIDIA A100-SXM4-40GB", 40960),
-                   Gpu("GPU-cccc-3", "NVIDIA Thing", None))
+ONE, TWO, THREE = (
+    Gpu("GPU-aaaa-1", "NVIDIA H100 80GB HBM3", 81559),
+    Gpu("GPU-bbbb-2", "NVIDIA A100-SXM4-40GB", 40960),
+    Gpu("GPU-cccc-3", "NVIDIA Thing", None),
+)
 
 
 @pytest.fixture
@@ -30,12 +33,17 @@ def test_all_gpus_by_name_and_memory(driver):
     assert devices.gpus() == [ONE, TWO, THREE]
 
 
-@pytest.mark.parametrize(("visible", "expected"), [
-    ("1,0", [Gpu("1", TWO.name, 40960), Gpu("0", ONE.name, 81559)]),
-    ("GPU-bbbb", [Gpu("GPU-bbbb", TWO.name, 40960)]),
-    ("MIG-4f2", [Gpu("MIG-4f2", "MIG-4f2", None)]),
-    ("", []), ("-1", []), ("0,7,1", [Gpu("0", ONE.name, 81559)]),
-])
+@pytest.mark.parametrize(
+    ("visible", "expected"),
+    [
+        ("1,0", [Gpu("1", TWO.name, 40960), Gpu("0", ONE.name, 81559)]),
+        ("GPU-bbbb", [Gpu("GPU-bbbb", TWO.name, 40960)]),
+        ("MIG-4f2", [Gpu("MIG-4f2", "MIG-4f2", None)]),
+        ("", []),
+        ("-1", []),
+        ("0,7,1", [Gpu("0", ONE.name, 81559)]),
+    ],
+)
 def test_what_the_user_has_left_visible(driver, monkeypatch, visible, expected):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     assert devices.gpus() == expected
@@ -54,11 +62,14 @@ def test_workers_on_gpus(driver):
     assert devices.plan(workers=4, per_gpu=2).rows == [
         {"device": "NVIDIA H100 80GB HBM3", "memory": "80 GiB", "workers": "2"},
         {"device": "NVIDIA A100-SXM4-40GB", "memory": "40 GiB", "workers": "1"},
-        {"device": "NVIDIA Thing", "memory": "unknown", "workers": "1"}]
+        {"device": "NVIDIA Thing", "memory": "unknown", "workers": "1"},
+    ]
 
 
-@pytest.mark.parametrize(("cores", "threads", "workers", "expected"), [
-    (8, 1, None, 8), (8, 3, None, 2), (8, 3, 5, 2), (8, 1, 5, 5), (2, 4, None, 1), (1, 1, 9, 1)])
+@pytest.mark.parametrize(
+    ("cores", "threads", "workers", "expected"),
+    [(8, 1, None, 8), (8, 3, None, 2), (8, 3, 5, 2), (8, 1, 5, 5), (2, 4, None, 1), (1, 1, 9, 1)],
+)
 def test_workers_on_cores(monkeypatch, cores, threads, workers, expected):
     monkeypatch.setattr(devices, "gpus", lambda: [])
     monkeypatch.setattr(devices, "core_count", lambda: cores)

@@ -50,8 +50,9 @@ def gone(pid):
 
 
 def test_a_worker_killed_in_the_middle_of_a_line_is_lost(monkeypatch):
-    script = ("import os, sys\nsys.stdin.readline()\nprint('{\"event\": \"do', end='', flush=True)\n"
-              "os.kill(os.getpid(), 9)")
+    script = (
+        "import os, sys\nsys.stdin.readline()\nprint('{\"event\": \"do', end='', flush=True)\nos.kill(os.getpid(), 9)"
+    )
     executor = workers(monkeypatch, script)
     executor.submit(a_task())
     assert results(executor, 1) == ["lost"] and executor.free() == 1
@@ -59,7 +60,7 @@ def test_a_worker_killed_in_the_middle_of_a_line_is_lost(monkeypatch):
 
 
 def test_a_worker_that_ended_while_idle_is_replaced(monkeypatch):
-    script = "import sys\nsys.stdin.readline()\nprint('{\"event\": \"failed\"}', flush=True)"
+    script = 'import sys\nsys.stdin.readline()\nprint(\'{"event": "failed"}\', flush=True)'
     executor = workers(monkeypatch, script)
     first = executor.submit(a_task())
     assert results(executor, 1) == ["failed"]
@@ -73,8 +74,10 @@ def test_a_worker_that_ended_while_idle_is_replaced(monkeypatch):
 
 def test_what_a_dead_worker_did_not_take_is_dropped(monkeypatch):
     """Else it is written once more when the pipe is freed, and the runner's log fills with complaints of that."""
-    script = ("import os, sys, time\nsys.stdin.readline()\nos.close(0)\n"
-              "print('{\"event\": \"failed\"}', flush=True)\ntime.sleep(60)")
+    script = (
+        "import os, sys, time\nsys.stdin.readline()\nos.close(0)\n"
+        'print(\'{"event": "failed"}\', flush=True)\ntime.sleep(60)'
+    )
     executor = workers(monkeypatch, script)
     executor.submit(a_task())
     assert results(executor, 1) == ["failed"]

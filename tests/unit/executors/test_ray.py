@@ -38,8 +38,12 @@ def cluster(monkeypatch):
     node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": STORE, "include_dashboard": False}
     found = Cluster(initialize_head=True, head_node_args={**node, "_system_config": SOON})
     try:
-        yield SimpleNamespace(address=found.address, other=found.add_node(**node), add=lambda: found.add_node(**node),
-                              kill=lambda one: found.remove_node(one, allow_graceful=False))
+        yield SimpleNamespace(
+            address=found.address,
+            other=found.add_node(**node),
+            add=lambda: found.add_node(**node),
+            kill=lambda one: found.remove_node(one, allow_graceful=False),
+        )
     finally:
         found.shutdown()
         shutil.rmtree(folder, ignore_errors=True)
@@ -88,9 +92,25 @@ def _study_on(cluster, ws, store, number):
     afterwards: on a busy machine the study may be over before the new node is there."""
     log = store.folder / "said"
     with log.open("w") as said:
-        runner = subprocess.Popen([sys.executable, "-m", "attribution", "runner", "--workspace", str(ws.path), "--idle",
-                                   str(PATIENCE), "--executor", "ray", "--address", cluster.address],
-                                  cwd=ROOT, stdout=said, stderr=said)
+        runner = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "attribution",
+                "runner",
+                "--workspace",
+                str(ws.path),
+                "--idle",
+                str(PATIENCE),
+                "--executor",
+                "ray",
+                "--address",
+                cluster.address,
+            ],
+            cwd=ROOT,
+            stdout=said,
+            stderr=said,
+        )
 
     def workers():
         assert runner.poll() is None, log.read_text()
@@ -173,10 +193,18 @@ def test_numbers_that_make_no_sense(tmp_path):
 
 
 @needs_ray
-@pytest.mark.parametrize(("gpus", "threads", "node", "slots"), [
-    (0, 1, {"CPU": 8.0}, 8), (0, 3, {"CPU": 8.0}, 2), (1, 1, {"CPU": 8.0, "GPU": 2.0}, 2), (1, 1, {"CPU": 8.0}, 0),
-    (0.25, 1, {"CPU": 64.0, "GPU": 2.0}, 8), (0.3, 1, {"CPU": 64.0, "GPU": 4.0}, 12),
-    (0.5, 4, {"CPU": 4.0, "GPU": 1.0}, 1)])
+@pytest.mark.parametrize(
+    ("gpus", "threads", "node", "slots"),
+    [
+        (0, 1, {"CPU": 8.0}, 8),
+        (0, 3, {"CPU": 8.0}, 2),
+        (1, 1, {"CPU": 8.0, "GPU": 2.0}, 2),
+        (1, 1, {"CPU": 8.0}, 0),
+        (0.25, 1, {"CPU": 64.0, "GPU": 2.0}, 8),
+        (0.3, 1, {"CPU": 64.0, "GPU": 4.0}, 12),
+        (0.5, 4, {"CPU": 4.0, "GPU": 1.0}, 1),
+    ],
+)
 def test_what_a_node_holds(gpus, threads, node, slots):
     from attribution.executors.ray import RayExecutor
 

@@ -34,8 +34,9 @@ def test_features_are_what_the_last_layer_is_given(weights, shape, tmp_path, mon
     pixels = torch.as_tensor(given).float() / 255
     pixels = pixels[:, None].repeat(1, 3, 1, 1) if len(shape) == 2 else pixels.permute(0, 3, 1, 2)
     pixels = torch.nn.functional.interpolate(pixels, (32, 32), mode="bilinear", antialias=True)
-    pixels = (pixels - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor(
-        [0.229, 0.224, 0.225])[:, None, None]
+    pixels = (pixels - torch.tensor([0.485, 0.456, 0.406])[:, None, None]) / torch.tensor([0.229, 0.224, 0.225])[
+        :, None, None
+    ]
     with torch.no_grad():
         wanted = network(pixels)
         logits = network.fc(torch.as_tensor(found))

@@ -22,10 +22,18 @@ def numbers():
     return (np.arange(2050 * 7).reshape(2050, 7) % 127).astype(np.float32)
 
 
-@pytest.mark.parametrize("suffix, kind", [
-    *((suffix, kind) for kind in ("float16", "float32", "float64", "int64", "uint8")
-      for suffix in ("npy", "pt", "safetensors")),
-    ("pt", "bfloat16"), ("safetensors", "bfloat16")])
+@pytest.mark.parametrize(
+    "suffix, kind",
+    [
+        *(
+            (suffix, kind)
+            for kind in ("float16", "float32", "float64", "int64", "uint8")
+            for suffix in ("npy", "pt", "safetensors")
+        ),
+        ("pt", "bfloat16"),
+        ("safetensors", "bfloat16"),
+    ],
+)
 def test_blocks(tmp_path, numbers, suffix, kind):
     file = tmp_path / f"x.{suffix}"
     if suffix == "npy":
@@ -79,8 +87,9 @@ def test_joined_and_summed(tmp_path, numbers, axis, transpose):
     for rows, columns in ((ALL, slice(1, 6)), (slice(1, 3), ALL), (slice(3, 4), slice(2, 3))):
         wanted = numbers[rows, columns]
         assert np.array_equal(joined.block(rows, columns, transpose), wanted.T if transpose else wanted)
-        assert np.array_equal(Summed([joined] * 3).block(rows, columns, transpose),
-                              3 * (wanted.T if transpose else wanted))
+        assert np.array_equal(
+            Summed([joined] * 3).block(rows, columns, transpose), 3 * (wanted.T if transpose else wanted)
+        )
 
 
 class Evil:
@@ -88,26 +97,30 @@ class Evil:
         return exec, ("raise SystemExit('executed')",)
 
 
-@pytest.mark.parametrize("write", [
-    lambda file: file.write_bytes(b""),
-    lambda file: file.write_text("0.1 0.2"),
-    lambda file: np.save(file.with_suffix(".npy"), np.array([Evil()])),
-    lambda file: np.save(file.with_suffix(".npy"), np.zeros((2, 2), complex)),
-    lambda file: np.save(file.with_suffix(".npy"), np.array([["a", "b"]])),
-    lambda file: np.save(file.with_suffix(".npy"), np.zeros(3, [("a", float)])),
-    lambda file: file.with_suffix(".npy").write_bytes(pickle.dumps(Evil())),
-    lambda file: np.savez(file.with_suffix(".npz"), x=np.zeros(3)),
-    lambda file: file.with_suffix(".pt").write_bytes(pickle.dumps(Evil())),
-    lambda file: torch.save(Evil(), file.with_suffix(".pt")),
-    lambda file: torch.save({"x": Evil(), "y": torch.zeros(3)}, file.with_suffix(".pt")),
-    lambda file: torch.save(torch.zeros(3), file.with_suffix(".pt"), _use_new_zipfile_serialization=False),
-    lambda file: torch.save(torch.zeros(2, 2).to_sparse(), file.with_suffix(".pt")),
-    lambda file: torch.save(torch.zeros(2, 2, dtype=torch.complex64), file.with_suffix(".pt")),
-    lambda file: torch.save({}, file.with_suffix(".pt")),
-    lambda file: torch.save(torch.nn.Linear(2, 2), file.with_suffix(".pt")),
-    lambda file: file.with_suffix(".safetensors").write_bytes(struct.pack("<Q", 1 << 60) + b"{}"),
-    lambda file: file.with_suffix(".safetensors").write_bytes(struct.pack("<Q", 4) + b"{[}]"),
-], ids=range(18))
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda file: file.write_bytes(b""),
+        lambda file: file.write_text("0.1 0.2"),
+        lambda file: np.save(file.with_suffix(".npy"), np.array([Evil()])),
+        lambda file: np.save(file.with_suffix(".npy"), np.zeros((2, 2), complex)),
+        lambda file: np.save(file.with_suffix(".npy"), np.array([["a", "b"]])),
+        lambda file: np.save(file.with_suffix(".npy"), np.zeros(3, [("a", float)])),
+        lambda file: file.with_suffix(".npy").write_bytes(pickle.dumps(Evil())),
+        lambda file: np.savez(file.with_suffix(".npz"), x=np.zeros(3)),
+        lambda file: file.with_suffix(".pt").write_bytes(pickle.dumps(Evil())),
+        lambda file: torch.save(Evil(), file.with_suffix(".pt")),
+        lambda file: torch.save({"x": Evil(), "y": torch.zeros(3)}, file.with_suffix(".pt")),
+        lambda file: torch.save(torch.zeros(3), file.with_suffix(".pt"), _use_new_zipfile_serialization=False),
+        lambda file: torch.save(torch.zeros(2, 2).to_sparse(), file.with_suffix(".pt")),
+        lambda file: torch.save(torch.zeros(2, 2, dtype=torch.complex64), file.with_suffix(".pt")),
+        lambda file: torch.save({}, file.with_suffix(".pt")),
+        lambda file: torch.save(torch.nn.Linear(2, 2), file.with_suffix(".pt")),
+        lambda file: file.with_suffix(".safetensors").write_bytes(struct.pack("<Q", 1 << 60) + b"{}"),
+        lambda file: file.with_suffix(".safetensors").write_bytes(struct.pack("<Q", 4) + b"{[}]"),
+    ],
+    ids=range(18),
+)
 def test_refused(tmp_path, write):
     write(tmp_path / "x.txt")
     (file,) = tmp_path.iterdir()
@@ -123,7 +136,8 @@ def test_cut_short(tmp_path, numbers, suffix):
         np.save(file, numbers)
     else:
         torch.save(torch.from_numpy(numbers), file) if suffix == "pt" else save_file(
-            {"x": torch.from_numpy(numbers)}, file)
+            {"x": torch.from_numpy(numbers)}, file
+        )
     file.write_bytes(file.read_bytes()[:-100])
     with pytest.raises(UserError, match="cut short"):
         open_arrays(file)
@@ -131,8 +145,9 @@ def test_cut_short(tmp_path, numbers, suffix):
 
 def test_a_header_that_claims_a_terabyte(tmp_path):
     """Refused by its size, and before any memory is asked for."""
-    np.lib.format.write_array_header_1_0(stream := io.BytesIO(), {"descr": "<f4", "fortran_order": False,
-                                                                  "shape": (1 << 20, 1 << 18)})
+    np.lib.format.write_array_header_1_0(
+        stream := io.BytesIO(), {"descr": "<f4", "fortran_order": False, "shape": (1 << 20, 1 << 18)}
+    )
     (tmp_path / "x.npy").write_bytes(stream.getvalue() + bytes(100))
     with pytest.raises(UserError, match="cannot be read"):
         open_array(tmp_path / "x.npy")

@@ -17,6 +17,7 @@ def save(tmp_path):
         weight = torch.randn(8, 5, generator=torch.Generator().manual_seed(0)) if weight is None else weight
         torch.save({"weight": weight, "bias": torch.zeros(5), "lam": torch.ones(5), **others}, tmp_path / name)
         return tmp_path / name
+
     return save
 
 
@@ -28,11 +29,17 @@ def test_zeros_are_no_order(save):
     assert np.array_equal(incoming.rows(0, 5), weight.T.numpy())
 
 
-@pytest.mark.parametrize("weight, others, why", [
-    (torch.zeros(8, 8), {}, "is 5, and its weight is 8 x 8"), (torch.zeros(5, 8), {}, "is 5, and its weight is 5 x 8"),
-    (torch.zeros(5, 8), {"bias": torch.zeros(8), "lam": torch.zeros(8)}, "looks transposed"),
-    (torch.zeros(9, 5), {}, "9 x 5, and 8 x 5 is expected"), (None, {"bias": torch.zeros(4)}, "bias .* is 4"),
-    ("text", {}, "has no weight")])
+@pytest.mark.parametrize(
+    "weight, others, why",
+    [
+        (torch.zeros(8, 8), {}, "is 5, and its weight is 8 x 8"),
+        (torch.zeros(5, 8), {}, "is 5, and its weight is 5 x 8"),
+        (torch.zeros(5, 8), {"bias": torch.zeros(8), "lam": torch.zeros(8)}, "looks transposed"),
+        (torch.zeros(9, 5), {}, "9 x 5, and 8 x 5 is expected"),
+        (None, {"bias": torch.zeros(4)}, "bias .* is 4"),
+        ("text", {}, "has no weight"),
+    ],
+)
 def test_what_does_not_fit(save, weight, others, why):
     with pytest.raises(UserError, match=why):
         load(save(weight, **others), Declared(), SIZES)
@@ -59,6 +66,9 @@ def test_sniff(save, tmp_path):
 
 
 def test_sniffing_loads_no_torch(save, run_python):
-    done = run_python("-c", "import sys; from pathlib import Path; from attribution.formats import sniff; "
-                            f"print(sniff({str(save())!r}), 'torch' in sys.modules)")
+    done = run_python(
+        "-c",
+        "import sys; from pathlib import Path; from attribution.formats import sniff; "
+        f"print(sniff({str(save())!r}), 'torch' in sys.modules)",
+    )
     assert done.out.split() == ["datamodels", "False"], done.err

@@ -49,15 +49,20 @@ def test_some_targets(store):
     assert incoming.targets.tolist() == [4, 0] and incoming.rows(0, 2).argmax(1).tolist() == [4, 0]
 
 
-@pytest.mark.parametrize("arrays, why", [
-    ({"margins": np.zeros((MODELS, 4))}, "margins.npy in .* is 80 x 4, 80 x 5 is expected"),
-    ({"masks": np.zeros((8, MODELS), bool)}, "masks.npy in .* is 8 x 80, 8 x 8 is expected"),
-    ({"margins": np.zeros((5, MODELS))}, "looks transposed"),
-    ({"_completed": np.ones(3, bool)}, "_completed.npy in .* is 3, 80 is expected"),
-    ({"_completed": np.ones(MODELS, bool)}, "NaN or infinite"),
-    ({"_completed": np.arange(MODELS) < 9}, "has 9 trained models, which are too few"),
-    ({"masks": np.full((MODELS, 8), 2)}, "save it as bool"), ({"masks": np.zeros((MODELS, 8))}, "save it as bool"),
-    ({"masks": np.float32(1)}, "is a single number")])
+@pytest.mark.parametrize(
+    "arrays, why",
+    [
+        ({"margins": np.zeros((MODELS, 4))}, "margins.npy in .* is 80 x 4, 80 x 5 is expected"),
+        ({"masks": np.zeros((8, MODELS), bool)}, "masks.npy in .* is 8 x 80, 8 x 8 is expected"),
+        ({"margins": np.zeros((5, MODELS))}, "looks transposed"),
+        ({"_completed": np.ones(3, bool)}, "_completed.npy in .* is 3, 80 is expected"),
+        ({"_completed": np.ones(MODELS, bool)}, "NaN or infinite"),
+        ({"_completed": np.arange(MODELS) < 9}, "has 9 trained models, which are too few"),
+        ({"masks": np.full((MODELS, 8), 2)}, "save it as bool"),
+        ({"masks": np.zeros((MODELS, 8))}, "save it as bool"),
+        ({"masks": np.float32(1)}, "is a single number"),
+    ],
+)
 def test_what_does_not_fit(store, arrays, why):
     write(store, **arrays)
     with pytest.raises(UserError, match=why):

@@ -16,19 +16,23 @@ SCORES = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
 @pytest.fixture
 def bring(tmp_path):
     """bring(array, sizes=SIZES, own={}, **declared) -> Incoming of that array in a file."""
+
     def bring(array, sizes=SIZES, own=None, **declared):
         np.save(tmp_path / "x.npy", array)
         declared = Declared(**{"sign": "helpful", **declared})
         return dense("Mine", tmp_path / "x.npy", open_array(tmp_path / "x.npy"), declared, sizes, **own or {})
+
     return bring
 
 
 @pytest.fixture
 def ids(tmp_path):
     """ids(numbers) -> a file of them."""
+
     def ids(numbers, name="ids.npy"):
         np.save(tmp_path / name, np.asarray(numbers))
         return tmp_path / name
+
     return ids
 
 
@@ -72,8 +76,11 @@ def test_transposed(bring):
         bring(SCORES, own={"orientation": "target-first"}, orientation="train-first")
 
 
-@pytest.mark.parametrize("array", [SCORES[:4], SCORES[:, :7], SCORES[0], SCORES[None], np.float32(1)],
-                         ids=["targets", "images", "row", "three", "number"])
+@pytest.mark.parametrize(
+    "array",
+    [SCORES[:4], SCORES[:, :7], SCORES[0], SCORES[None], np.float32(1)],
+    ids=["targets", "images", "row", "three", "number"],
+)
 def test_other_shapes(bring, array):
     for declared in ({}, {"orientation": "target-first"}):
         with pytest.raises(UserError, match="is expected for 8 training images and 5 targets; bring the file"):
@@ -87,11 +94,19 @@ def test_some_targets_and_some_images(bring, ids):
     assert bring(SCORES[:3], targets=ids([5, 1, 3]), index_base=1).targets.tolist() == [4, 0, 2]
 
 
-@pytest.mark.parametrize("numbers, why", [
-    ([0, 1, 5], "the number 5 among its targets, which go from 0 to 4"), ([0, -1, 2], "the number -1"),
-    ([0, 1, 1], "the same image twice"), ([0.0, 1.0, 2.0], "whole numbers"), ([[0, 1, 2]], "whole numbers"),
-    ([0, 1], "is expected for 8 training images and 2 targets"), (np.zeros(0, int), "whole numbers"),
-    ([True, False, True], "whole numbers")])
+@pytest.mark.parametrize(
+    "numbers, why",
+    [
+        ([0, 1, 5], "the number 5 among its targets, which go from 0 to 4"),
+        ([0, -1, 2], "the number -1"),
+        ([0, 1, 1], "the same image twice"),
+        ([0.0, 1.0, 2.0], "whole numbers"),
+        ([[0, 1, 2]], "whole numbers"),
+        ([0, 1], "is expected for 8 training images and 2 targets"),
+        (np.zeros(0, int), "whole numbers"),
+        ([True, False, True], "whole numbers"),
+    ],
+)
 def test_targets_that_do_not_fit(bring, ids, numbers, why):
     with pytest.raises(UserError, match=why):
         bring(SCORES[:3], targets=ids(numbers))

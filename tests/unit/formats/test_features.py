@@ -32,11 +32,19 @@ def test_other_files(tmp_path):
     assert val.dtype == np.float32 and np.array_equal(val, torch.from_numpy(VAL).bfloat16().float())
 
 
-@pytest.mark.parametrize("train, val, why", [
-    (VAL, TRAIN, "give the training images' features first"), (TRAIN[:7], VAL, "7 x 3, and 8 x any is expected; bring"),
-    (TRAIN.T, VAL, "3 x 8, and 8 x any is expected; it looks transposed"), (TRAIN, VAL[:, :2], "3 numbers an image"),
-    (TRAIN[:, 0], VAL, "is 8; features are one row"), (TRAIN[:, :0], VAL, "8 x 0"),
-    (TRAIN, np.where(VAL > 1, np.nan, VAL), "NaN or infinite"), (TRAIN * 1j, VAL, "complex64 and not numbers")])
+@pytest.mark.parametrize(
+    "train, val, why",
+    [
+        (VAL, TRAIN, "give the training images' features first"),
+        (TRAIN[:7], VAL, "7 x 3, and 8 x any is expected; bring"),
+        (TRAIN.T, VAL, "3 x 8, and 8 x any is expected; it looks transposed"),
+        (TRAIN, VAL[:, :2], "3 numbers an image"),
+        (TRAIN[:, 0], VAL, "is 8; features are one row"),
+        (TRAIN[:, :0], VAL, "8 x 0"),
+        (TRAIN, np.where(VAL > 1, np.nan, VAL), "NaN or infinite"),
+        (TRAIN * 1j, VAL, "complex64 and not numbers"),
+    ],
+)
 def test_refused(tmp_path, train, val, why):
     with pytest.raises(UserError, match=why):
         load_features(*save(tmp_path, train, val))

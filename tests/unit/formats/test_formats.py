@@ -29,8 +29,9 @@ def test_what_is_none_of_its_kind(tmp_path, name, there):
     path.write_text("1,2") if there == "text" else path.mkdir() if there != "nothing" else None
     assert not get(name).sniff(path) or there == "folder.npy"
     with pytest.raises(UserError) as error:
-        get(name).load(path, Declared(sign="helpful") if name in ("tensor", "kronfluence") else Declared(),
-                       golden.sizes())
+        get(name).load(
+            path, Declared(sign="helpful") if name in ("tensor", "kronfluence") else Declared(), golden.sizes()
+        )
     assert ";" in str(error.value) and "\n" not in str(error.value)
 
 

@@ -30,12 +30,31 @@ PATIENCE, ROOM = 60, 400_000
 FITTED = 50
 #: our own, and what comes with the others and is not looked at
 LEFT_OUT = ("orders/", "__pycache__/", "traker/id_", "traker/scores/started", "factor_arguments.json")
-FILES = sorted(name for file in golden.FOLDER.glob("*/**/*") if file.is_file()
-               and not any(part in (name := file.relative_to(golden.FOLDER).as_posix()) for part in LEFT_OUT))
+FILES = sorted(
+    name
+    for file in golden.FOLDER.glob("*/**/*")
+    if file.is_file() and not any(part in (name := file.relative_to(golden.FOLDER).as_posix()) for part in LEFT_OUT)
+)
 RESULTS = Golden("paper-results", "paper_results", "")
 #: what an audited event may not be while a file is read
-FORBIDDEN = ("subprocess", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.remove", "os.rename", "os.mkdir",
-             "os.truncate", "os.symlink", "shutil", "socket.connect", "pickle.find_class", "exec", "import", "marshal")
+FORBIDDEN = (
+    "subprocess",
+    "os.system",
+    "os.exec",
+    "os.posix_spawn",
+    "os.fork",
+    "os.remove",
+    "os.rename",
+    "os.mkdir",
+    "os.truncate",
+    "os.symlink",
+    "shutil",
+    "socket.connect",
+    "pickle.find_class",
+    "exec",
+    "import",
+    "marshal",
+)
 
 watched = []  # folders whose reading is being watched; one, or none
 seen = []  # what was done that must not be
@@ -88,8 +107,23 @@ def damaged(text: bytes, draw: random.Random, others: list[bytes]) -> bytes:
     if kind == 6:  # another number, or word, where the file has one in letters
         places = list(re.finditer(rb"\d+|[A-Za-z_]{2,}", text)) or [re.match(b"", text)]
         place = draw.choice(places)
-        new = draw.choice((b"0", b"1", b"-1", b"6", b"24", b"99999999", b"9" * 30, b"../../x", b"NaN", b"|O", b"\0",
-                           place[0][::-1], place[0] * 2))
+        new = draw.choice(
+            (
+                b"0",
+                b"1",
+                b"-1",
+                b"6",
+                b"24",
+                b"99999999",
+                b"9" * 30,
+                b"../../x",
+                b"NaN",
+                b"|O",
+                b"\0",
+                place[0][::-1],
+                place[0] * 2,
+            )
+        )
         return text[: place.start()] + new + text[place.end() :]
     if kind == 7:  # another file under this one's name
         return draw.choice(others)
@@ -99,8 +133,10 @@ def damaged(text: bytes, draw: random.Random, others: list[bytes]) -> bytes:
 def read_through(one: Golden, folder: Path, fitted: bool) -> None:
     """Reads everything, and holds that it is what `Incoming` promises."""
     if one is RESULTS:
-        assert all(type(k) is int and type(v) is int and v >= -1
-                   for k, v in paper_results.load_folder(folder / one.path).items())
+        assert all(
+            type(k) is int and type(v) is int and v >= -1
+            for k, v in paper_results.load_folder(folder / one.path).items()
+        )
         return
     incoming, sizes = golden.load(one, folder), golden.sizes()
     targets, width = incoming.targets, sizes.n_train if incoming.train is None else len(incoming.train)

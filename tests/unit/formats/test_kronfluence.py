@@ -29,8 +29,9 @@ def change(file, **changes):
 def test_the_sign_has_to_be_said(home):
     with pytest.raises(UserError, match="depends on the measurement .helpful for a loss.*; say --sign"):
         bring(home / "scores_whole", sign=None)
-    assert np.array_equal(bring(home / "scores_whole", sign="harmful").rows(0, 6),
-                          -bring(home / "scores_whole").rows(0, 6))
+    assert np.array_equal(
+        bring(home / "scores_whole", sign="harmful").rows(0, 6), -bring(home / "scores_whole").rows(0, 6)
+    )
 
 
 def test_one_of_several(home):
@@ -71,11 +72,19 @@ def test_partitions_that_are_missing(home):
         bring(folder)
 
 
-@pytest.mark.parametrize("changes, why", [
-    ({"dataset_size": 23}, "says 23 images, and there are 24; bring the scores of this data set"),
-    ({"indices": [0, 24]}, "the number 24"), ({"indices": [1, 1]}, "twice"), ({"indices": [0.5]}, "no list of whole"),
-    ({"indices": [1 << 70]}, "no list of whole"), ({"indices": {}}, "no list of whole"), ({"indices": []}, "no list"),
-    ({"indices": [0, 1]}, "6 x 24, and 6 x 2 is expected")])
+@pytest.mark.parametrize(
+    "changes, why",
+    [
+        ({"dataset_size": 23}, "says 23 images, and there are 24; bring the scores of this data set"),
+        ({"indices": [0, 24]}, "the number 24"),
+        ({"indices": [1, 1]}, "twice"),
+        ({"indices": [0.5]}, "no list of whole"),
+        ({"indices": [1 << 70]}, "no list of whole"),
+        ({"indices": {}}, "no list of whole"),
+        ({"indices": []}, "no list"),
+        ({"indices": [0, 1]}, "6 x 24, and 6 x 2 is expected"),
+    ],
+)
 def test_another_data_set(home, changes, why):
     change(home / "scores_whole" / "train_dataset_metadata.json", **changes)
     with pytest.raises(UserError, match=why):
@@ -97,5 +106,6 @@ def test_what_is_no_such_folder(home, tmp_path):
         bring(tmp_path)
     with pytest.raises(UserError, match="is no file of kronfluence's"):
         bring(home / "scores_whole" / "score_arguments.json")
-    assert np.array_equal(bring(home / "scores_whole" / "pairwise_scores.safetensors").rows(0, 6),
-                          bring(home / "scores_whole").rows(0, 6))
+    assert np.array_equal(
+        bring(home / "scores_whole" / "pairwise_scores.safetensors").rows(0, 6), bring(home / "scores_whole").rows(0, 6)
+    )

@@ -23,10 +23,22 @@ def test_a_whole_number(tmp_path, number, protocol):
     assert load_folder(tmp_path) == {7: number}
 
 
-@pytest.mark.parametrize("text", [
-    *(pickle.dumps(it) for it in (True, -2, 1.0, None, "7", [7], (7,), {7: 7}, np.int64(7), Evil(), (7, Evil()))),
-    pickle.dumps(True, 0), pickle.dumps(7) + pickle.dumps(Evil()), pickle.dumps(7) + b"\n", pickle.dumps(7)[:-1],
-    b"", b".", b"7", b"I7\nI8\n.", b"I" + b"7" * 100 + b"\n.", pickle.dumps(1 << 900)])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *(pickle.dumps(it) for it in (True, -2, 1.0, None, "7", [7], (7,), {7: 7}, np.int64(7), Evil(), (7, Evil()))),
+        pickle.dumps(True, 0),
+        pickle.dumps(7) + pickle.dumps(Evil()),
+        pickle.dumps(7) + b"\n",
+        pickle.dumps(7)[:-1],
+        b"",
+        b".",
+        b"7",
+        b"I7\nI8\n.",
+        b"I" + b"7" * 100 + b"\n.",
+        pickle.dumps(1 << 900),
+    ],
+)
 def test_anything_else(tmp_path, monkeypatch, text):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "7.pkl").write_bytes(text)

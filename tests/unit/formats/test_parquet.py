@@ -19,6 +19,7 @@ def bring(tmp_path):
     def bring(rows, metadata=None, **declared):
         pq.write_table(pa.table(rows).replace_schema_metadata(metadata), tmp_path / "x.parquet")
         return load(tmp_path / "x.parquet", Declared(**declared), SIZES)
+
     return bring
 
 
@@ -33,8 +34,17 @@ def test_rows_in_any_order(bring):
 def test_its_documentation(tmp_path, monkeypatch):
     code = [line.strip() for line in parquet.__doc__.splitlines() if line.startswith("    ") and "(" in line]
     monkeypatch.chdir(tmp_path)
-    exec("\n".join(code), {"pa": pa, "pq": pq, "targets": ROWS["target"], "train": ROWS["train"],
-                           "ranks": ROWS["rank"], "scores": ROWS["score"]})
+    exec(
+        "\n".join(code),
+        {
+            "pa": pa,
+            "pq": pq,
+            "targets": ROWS["target"],
+            "train": ROWS["train"],
+            "ranks": ROWS["rank"],
+            "scores": ROWS["score"],
+        },
+    )
     assert sniff(tmp_path / "ranking.parquet")
     incoming = load(tmp_path / "ranking.parquet", Declared(), SIZES)
     assert incoming.method == "Mine" and incoming.lists(1, 2)[0].tolist() == [[5, 2, 0]]
@@ -66,26 +76,40 @@ def test_sign(bring):
     assert not bring(ROWS, sign="unsigned").signed
 
 
-@pytest.mark.parametrize("changes, why", [
-    ({"rank": [1, 0, 0, 3]}, "the ranks of target 3 .* do not go 0, 1, 2"), ({"rank": [1, 0, 0, 1]}, "the ranks of"),
-    ({"rank": [1, 1, 0, 2]}, "the ranks of target 1"), ({"rank": [3, 2, 2, 4]}, "the ranks of target"),
-    ({"train": [2, 7, 5, 2]}, "names a training image twice for the same target"),
-    ({"target": [3, 5, 3, 3]}, "the number 5 in its column target"), ({"train": [2, -1, 5, 0]}, "the number -1"),
-    ({"target": [3.0, 1.0, 3.0, 3.0]}, "the column target of .* is float64"),
-    ({"train": [2, None, 5, 0]}, "or has gaps"), ({"score": ["a", "b", "c", "d"]}, "the column score .* write numbers"),
-    ({"score": [0.5, np.nan, 1.5, -0.5]}, "NaN or infinite"), ({"score": [0.5, -2.0, None, -0.5]}, "NaN or infinite"),
-    ({"score": [0.5, -2.0, 1e300, -0.5]}, "NaN or infinite")])
+@pytest.mark.parametrize(
+    "changes, why",
+    [
+        ({"rank": [1, 0, 0, 3]}, "the ranks of target 3 .* do not go 0, 1, 2"),
+        ({"rank": [1, 0, 0, 1]}, "the ranks of"),
+        ({"rank": [1, 1, 0, 2]}, "the ranks of target 1"),
+        ({"rank": [3, 2, 2, 4]}, "the ranks of target"),
+        ({"train": [2, 7, 5, 2]}, "names a training image twice for the same target"),
+        ({"target": [3, 5, 3, 3]}, "the number 5 in its column target"),
+        ({"train": [2, -1, 5, 0]}, "the number -1"),
+        ({"target": [3.0, 1.0, 3.0, 3.0]}, "the column target of .* is float64"),
+        ({"train": [2, None, 5, 0]}, "or has gaps"),
+        ({"score": ["a", "b", "c", "d"]}, "the column score .* write numbers"),
+        ({"score": [0.5, np.nan, 1.5, -0.5]}, "NaN or infinite"),
+        ({"score": [0.5, -2.0, None, -0.5]}, "NaN or infinite"),
+        ({"score": [0.5, -2.0, 1e300, -0.5]}, "NaN or infinite"),
+    ],
+)
 def test_refused(bring, changes, why):
     with pytest.raises(UserError, match=why):
         bring({**ROWS, **changes}, sign="helpful").lists(0, 2)
 
 
-@pytest.mark.parametrize("rows, metadata, declared, why", [
-    ({"target": [0], "train": [0]}, None, {}, "has no column rank; its columns are target, train"),
-    ({name: pa.array([], pa.int64()) for name in ("target", "train", "rank")}, None, {}, "has 0 rows"),
-    ({"target": [0] * 41, "train": [0] * 41, "rank": [0] * 41}, None, {}, "has 41 rows, and there are 5 x 8 pairs"),
-    (ROWS, {"sign": "good"}, {}, "--sign good is not known"), (ROWS, {"index_base": "2"}, {}, "--index-base 2"),
-    (ROWS, None, {"part": "x"}, "leave all declarations but --sign and --index-base out")])
+@pytest.mark.parametrize(
+    "rows, metadata, declared, why",
+    [
+        ({"target": [0], "train": [0]}, None, {}, "has no column rank; its columns are target, train"),
+        ({name: pa.array([], pa.int64()) for name in ("target", "train", "rank")}, None, {}, "has 0 rows"),
+        ({"target": [0] * 41, "train": [0] * 41, "rank": [0] * 41}, None, {}, "has 41 rows, and there are 5 x 8 pairs"),
+        (ROWS, {"sign": "good"}, {}, "--sign good is not known"),
+        (ROWS, {"index_base": "2"}, {}, "--index-base 2"),
+        (ROWS, None, {"part": "x"}, "leave all declarations but --sign and --index-base out"),
+    ],
+)
 def test_refused_as_a_whole(bring, rows, metadata, declared, why):
     with pytest.raises(UserError, match=why):
         bring(rows, metadata, **declared)

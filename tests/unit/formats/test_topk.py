@@ -16,6 +16,7 @@ def bring(tmp_path):
     def bring(rows, **declared):
         np.save(tmp_path / "x.npy", rows)
         return load(tmp_path / "x.npy", Declared(**declared), SIZES)
+
     return bring
 
 
@@ -67,9 +68,15 @@ def test_short_rows(bring):
         bring(rows).lists(0, 5)
 
 
-@pytest.mark.parametrize("value, why", [
-    (8, "the number 8"), (-2, "the number -2"), (1 << 40, "the number 1099511627776"),
-    (ROWS[2, 1], "the same image twice among its images of target 2")])
+@pytest.mark.parametrize(
+    "value, why",
+    [
+        (8, "the number 8"),
+        (-2, "the number -2"),
+        (1 << 40, "the number 1099511627776"),
+        (ROWS[2, 1], "the same image twice among its images of target 2"),
+    ],
+)
 def test_numbers_out_of_place(bring, value, why):
     rows = ROWS.copy()
     rows[2, 0] = value
@@ -79,10 +86,18 @@ def test_numbers_out_of_place(bring, value, why):
         incoming.lists(2, 3)
 
 
-@pytest.mark.parametrize("rows, declared, why", [
-    (ROWS.T, {}, "3 x 5 and looks transposed"), (ROWS[0], {}, "is 3 of int64"), (ROWS * 1.0, {}, "of float64"),
-    (np.zeros((5, 9), int), {}, "9 images a target, and there are 8"), (ROWS[:, :0], {}, "5 x 0"),
-    (ROWS, {"sign": "harmful"}, "leave --sign"), (ROWS, {"orientation": "train-first"}, "leave --sign, --orientation")])
+@pytest.mark.parametrize(
+    "rows, declared, why",
+    [
+        (ROWS.T, {}, "3 x 5 and looks transposed"),
+        (ROWS[0], {}, "is 3 of int64"),
+        (ROWS * 1.0, {}, "of float64"),
+        (np.zeros((5, 9), int), {}, "9 images a target, and there are 8"),
+        (ROWS[:, :0], {}, "5 x 0"),
+        (ROWS, {"sign": "harmful"}, "leave --sign"),
+        (ROWS, {"orientation": "train-first"}, "leave --sign, --orientation"),
+    ],
+)
 def test_refused(bring, rows, declared, why):
     with pytest.raises(UserError, match=why):
         bring(rows, **declared)
@@ -101,6 +116,8 @@ def test_looking_at_torch_s_file_under_another_name_loads_no_torch(tmp_path, run
 
     with zipfile.ZipFile(tmp_path / "scores.npy", "w") as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02.")
-    look = "import sys; from attribution.formats import topk; from pathlib import Path; " \
-           "print(topk.sniff(Path(sys.argv[1])), 'torch' in sys.modules)"
+    look = (
+        "import sys; from attribution.formats import topk; from pathlib import Path; "
+        "print(topk.sniff(Path(sys.argv[1])), 'torch' in sys.modules)"
+    )
     assert run_python("-c", look, tmp_path / "scores.npy").out.split() == ["False", "False"]

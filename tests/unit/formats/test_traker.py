@@ -55,9 +55,16 @@ def test_zeros_that_are_said_to_be_final(folder):
         bring(folder, part="started").rows(0, 6)
 
 
-@pytest.mark.parametrize("about", [{"scores_finalized": 1, "scores_path": "../../x/secret.npy"},
-                                   {"scores_finalized": 1, "scores_path": "/etc/scores/other.mmap"},
-                                   {"scores_finalized": 1}, 7, None])
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"scores_finalized": 1, "scores_path": "../../x/secret.npy"},
+        {"scores_finalized": 1, "scores_path": "/etc/scores/other.mmap"},
+        {"scores_finalized": 1},
+        7,
+        None,
+    ],
+)
 def test_a_path_that_leads_elsewhere(folder, about):
     """None is as if nothing had been said of that experiment."""
     experiments(folder, val=about)

@@ -1,4 +1,5 @@
 """The exemplar SVM against scikit-learn's LinearSVC, on scikit-learn's bundled digits (8 x 8 pixels)."""
+
 import numpy as np
 import pytest
 from scipy.stats import kendalltau
@@ -23,11 +24,11 @@ def split(kind):
     x = x.astype(np.float32) / 16
     if kind == "unit norm":
         x = x / np.linalg.norm(x, axis=1, keepdims=True)
-    elif kind == "large norm":   # few candidates are active
+    elif kind == "large norm":  # few candidates are active
         x = 4 * x
-    elif kind.startswith("wide"):   # more features than candidates
-        x = np.concatenate([x, x ** 2, np.sin(5 * x), np.cos(3 * x)], axis=1)
-        if kind == "wide unit norm":   # nearly all are active
+    elif kind.startswith("wide"):  # more features than candidates
+        x = np.concatenate([x, x**2, np.sin(5 * x), np.cos(3 * x)], axis=1)
+        if kind == "wide unit norm":  # nearly all are active
             x = x / np.linalg.norm(x, axis=1, keepdims=True)
     odd = y % 2 == 1
     return (x[odd][:150] if kind.startswith("wide") else x[odd][:800]), x[~odd][:40]
@@ -60,8 +61,12 @@ def test_ill_scaled_features_come_to_a_lower_objective_than_liblinear(m):
     def objective(w, b):
         n = len(candidates)
         f = candidates.astype(float) @ w + b
-        return (w @ w + b ** 2 + 0.1 * (n + 1) * (np.maximum(0, 1 + f) ** 2).mean()
-                + 0.1 * (n + 1) * max(0, 1 - target @ w - b) ** 2) / 2
+        return (
+            w @ w
+            + b**2
+            + 0.1 * (n + 1) * (np.maximum(0, 1 + f) ** 2).mean()
+            + 0.1 * (n + 1) * max(0, 1 - target @ w - b) ** 2
+        ) / 2
 
     with pytest.warns(ConvergenceWarning):
         assert objective(w.astype(float), float(b)) <= objective(*reference(candidates, target, max_iter=200))
@@ -76,11 +81,12 @@ def test_a_kept_object_gives_what_a_new_one_gives_whatever_the_batch():
 
 
 def one_by_one(candidates, targets):
-    return np.concatenate([scores(candidates, targets[i:i + FEW]) for i in range(0, len(targets), FEW)])
+    return np.concatenate([scores(candidates, targets[i : i + FEW]) for i in range(0, len(targets), FEW)])
 
 
-@pytest.mark.parametrize("kind, way", [("as they are", exemplar_svm._ManyActive),
-                                       ("large norm", exemplar_svm._FewActive)])
+@pytest.mark.parametrize(
+    "kind, way", [("as they are", exemplar_svm._ManyActive), ("large norm", exemplar_svm._FewActive)]
+)
 def test_the_way_fits_how_many_candidates_are_active(kind, way):
     candidates, targets = split(kind)
     svm = ExemplarSVM(candidates)
@@ -117,15 +123,25 @@ def test_targets_left_by_the_working_sets_are_solved_one_by_one(limit, monkeypat
 
 @pytest.mark.parametrize("m", [1, 20])
 @pytest.mark.parametrize("kind", ["as they are", "large norm"])
-@pytest.mark.parametrize("case", ["one candidate", "five candidates", "same candidate thrice",
-                                  "target among candidates", "constant", "zero", "far away"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        "one candidate",
+        "five candidates",
+        "same candidate thrice",
+        "target among candidates",
+        "constant",
+        "zero",
+        "far away",
+    ],
+)
 @pytest.mark.filterwarnings("error")
 def test_odd_candidates(case, kind, m):
     candidates, targets = (a.astype(np.float64) for a in split(kind))
     targets = targets[:m]
     if case == "one candidate":
         candidates = candidates[:1]
-    elif case == "five candidates":   # fewer than join a working set in a round
+    elif case == "five candidates":  # fewer than join a working set in a round
         candidates = candidates[:5]
     elif case == "same candidate thrice":
         candidates = candidates[[0, 0, 0]]
@@ -136,8 +152,8 @@ def test_odd_candidates(case, kind, m):
         candidates[:, :40] = targets[:, :40] = 3
     elif case == "zero":
         candidates, targets = np.zeros((50, 5)), np.zeros((m, 5))
-    elif case == "far away":   # without the target's own pull it would already be on its side
-        candidates, targets = -np.ones((50, 1)), np.full((m, 1), 1000.)
+    elif case == "far away":  # without the target's own pull it would already be on its side
+        candidates, targets = -np.ones((50, 1)), np.full((m, 1), 1000.0)
     ours = scores(candidates, targets)
     assert np.isfinite(ours).all()
     w, b = reference(candidates, targets[-1])
@@ -149,13 +165,16 @@ def test_no_targets():
     assert scores(candidates, targets[:0]).shape == (0, len(candidates))
 
 
-@pytest.mark.parametrize("change, message", [
-    (lambda c, t: (c[:0], t), "at least one candidate"),
-    (lambda c, t: (c[0], t), "table"),
-    (lambda c, t: (c, t[:, :5]), "same features"),
-    (lambda c, t: (np.where(c == c.max(), np.nan, c), t), "candidates .* not finite"),
-    (lambda c, t: (c, np.where(t == t.max(), np.inf, t)), "targets .* not finite"),
-])
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        (lambda c, t: (c[:0], t), "at least one candidate"),
+        (lambda c, t: (c[0], t), "table"),
+        (lambda c, t: (c, t[:, :5]), "same features"),
+        (lambda c, t: (np.where(c == c.max(), np.nan, c), t), "candidates .* not finite"),
+        (lambda c, t: (c, np.where(t == t.max(), np.inf, t)), "targets .* not finite"),
+    ],
+)
 def test_what_cannot_be_solved_is_said(change, message):
     with pytest.raises(UserError, match=message):
         solve(*change(*split("as they are")))

@@ -24,8 +24,10 @@ def test_against_the_definition(ws, method):
     for target in range(4):
         pool = of_class(ws, target)
         near, query = train[pool], val[target]
-        wanted = {"l2": -np.sqrt(((near - query) ** 2).sum(1)),
-                  "cosine": near @ query / np.sqrt((near ** 2).sum(1) * (query ** 2).sum())}[method]
+        wanted = {
+            "l2": -np.sqrt(((near - query) ** 2).sum(1)),
+            "cosine": near @ query / np.sqrt((near**2).sum(1) * (query**2).sum()),
+        }[method]
         found = ws.ranking(f"{method}-moco").top(target, 60)
         assert found.ids.tolist() == pool[np.argsort(-wanted, kind="stable")].tolist()
         assert np.allclose(found.scores, sorted(wanted, reverse=True), atol=1e-6) and found.scores.dtype == np.float32
@@ -108,8 +110,12 @@ def test_what_is_refused(ws, name):
     for k in (0, -1, 2.0, True):
         with pytest.raises(UserError, match="is not a number of training images"):
             ranking.top(0, k)
-    for ask, match in [({"target": 12}, "out of range"), ({"target": "x"}, "is not a number"),
-                       ({"candidates": "none"}, "candidates 'none' is not known"), ({"end": "worst"}, "end 'worst'")]:
+    for ask, match in [
+        ({"target": 12}, "out of range"),
+        ({"target": "x"}, "is not a number"),
+        ({"candidates": "none"}, "candidates 'none' is not known"),
+        ({"end": "worst"}, "end 'worst'"),
+    ]:
         with pytest.raises(UserError, match=match):
             ranking.top(**{"target": 0, "k": 3} | ask)
 

@@ -18,9 +18,14 @@ REGULARIZATION = 0.1
 
 def network(shape, classes):
     """63 parameters, batch norm among them: its statistics differ from checkpoint to checkpoint."""
-    return torch.nn.Sequential(torch.nn.Conv2d(shape[0], 4, 3, stride=2, padding=1), torch.nn.BatchNorm2d(4),
-                               torch.nn.GELU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
-                               torch.nn.Linear(4, classes))
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(shape[0], 4, 3, stride=2, padding=1),
+        torch.nn.BatchNorm2d(4),
+        torch.nn.GELU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(4, classes),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +39,9 @@ def trained():
     val, val_labels = pixels[60:66].copy(), labels[60:66].copy()
     val[:] = np.clip(val.astype(int) + rng.integers(0, 30, val.shape), 0, 255)
     pixels[69], labels[69] = val[0], val_labels[0]
-    data = SimpleNamespace(train_images=pixels, train_labels=labels, val_images=val, val_labels=val_labels,
-                           classes=["a", "b", "c"])
+    data = SimpleNamespace(
+        train_images=pixels, train_labels=labels, val_images=val, val_labels=val_labels, classes=["a", "b", "c"]
+    )
     trainer = Trainer(data, replace(recipes.get("demo-cnn"), network=network, batch_size=16), "cpu")
     return trainer, [trainer.run(seed=seed).network.float() for seed in (1, 2)], val_labels
 
@@ -45,8 +51,10 @@ def direct(trainer, networks, val_labels):
     parts, doubts = [], []
     for one in networks:
         rows = {}
-        for name, images, labels in (("train", trainer.train_images, trainer.given),
-                                     ("val", trainer.val_images, val_labels)):
+        for name, images, labels in (
+            ("train", trainer.train_images, trainer.given),
+            ("val", trainer.val_images, val_labels),
+        ):
             rows[name] = []
             for image, label in zip(images.float(), labels):
                 p = one(image[None])[0].softmax(0)[int(label)]
@@ -63,8 +71,10 @@ def direct(trainer, networks, val_labels):
 
 
 def built(trainer, networks, val_labels, dim, regularization=0.0):
-    parts = [trak.factors(trainer, network, val_labels, dim, number, regularization)
-             for number, network in enumerate(networks)]
+    parts = [
+        trak.factors(trainer, network, val_labels, dim, number, regularization)
+        for number, network in enumerate(networks)
+    ]
     whole = trak.scores(parts, 0, len(val_labels))
     assert np.allclose(trak.scores(parts, 2, 4), whole[2:4], rtol=1e-3, atol=1e-5 * np.abs(whole).max())
     return whole
@@ -86,8 +96,11 @@ def test_the_score_of_an_image_for_itself(trained, monkeypatch):
     size, said = sum(weight.numel() for weight in networks[0].parameters()), []
     found = trak.self_influence(trainer, networks[0], size, 0, REGULARIZATION, lambda *at: said.append(at))
     # Asked about the training images as targets, the formula has these on its diagonal
-    wanted = direct(SimpleNamespace(train_images=trainer.train_images, given=trainer.given,
-                                    val_images=trainer.train_images), networks[:1], trainer.given).diagonal()
+    wanted = direct(
+        SimpleNamespace(train_images=trainer.train_images, given=trainer.given, val_images=trainer.train_images),
+        networks[:1],
+        trainer.given,
+    ).diagonal()
     assert found.shape == (70,) and found.dtype == np.float32 and said[-1] == (70, 70)
     assert np.allclose(found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())
 

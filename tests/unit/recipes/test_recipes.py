@@ -22,8 +22,13 @@ def data(side=16, n=24, channels=3, classes=3):
     pixels = rng.integers(0, 120, (n, side, side, channels)).astype(np.uint8)
     pixels += (labels * 40 % 120).astype(np.uint8)[:, None, None, None]
     pixels = pixels if channels > 1 else pixels[..., 0]
-    return SimpleNamespace(train_images=pixels, train_labels=labels, val_images=pixels[:4], val_labels=labels[:4],
-                           classes=[str(one) for one in range(classes)])
+    return SimpleNamespace(
+        train_images=pixels,
+        train_labels=labels,
+        val_images=pixels[:4],
+        val_labels=labels[:4],
+        classes=[str(one) for one in range(classes)],
+    )
 
 
 def short(name, batch=8):
@@ -89,6 +94,9 @@ def test_recipes_have_names_and_hashes_of_their_own_and_load_no_torch(run_python
     known = [recipes.get(name) for name in recipes.NAMES]
     assert [recipe.name for recipe in known] == [*recipes.NAMES]
     assert len({recipe.hash for recipe in known}) == len(known)
-    done = run_python("-c", "import sys\nfrom attribution import recipes\nfor name in recipes.NAMES:\n"
-                            "    recipes.get(name)\nprint('torch' in sys.modules)")
+    done = run_python(
+        "-c",
+        "import sys\nfrom attribution import recipes\nfor name in recipes.NAMES:\n"
+        "    recipes.get(name)\nprint('torch' in sys.modules)",
+    )
     assert done.out.strip() == "False", done.err
