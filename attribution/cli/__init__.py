@@ -6,6 +6,7 @@ progress goes to stderr.
 
 import json
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Annotated
@@ -14,11 +15,13 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into ours; tqdm reads it when imported
 
 from attribution import jobs
 from attribution.background import PROGRESS
+from attribution.export.numbers import score
 from attribution.files import write_json
 from attribution.lineup import default_rankings
 from attribution.store import Job
@@ -60,6 +63,7 @@ Protocol = Annotated[
 ]
 Candidates = Annotated[str | None, typer.Option(help="true, predicted or all; as published if not given.")]
 screen = Console(stderr=True)
+PIPED_WIDTH = 100_000  # columns, more than any table has: no line is cut or folded where nobody reads it on a screen
 
 
 def names(ws, rankings: str | None) -> list[str]:
@@ -82,12 +86,16 @@ def print_json(answer: dict) -> None:
 
 
 def table(title: str, rows: list[dict]) -> None:
-    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False)
+    """Prints rows {column: value} as they are, no name read as markup; whole lines where stdout is no terminal."""
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+    grid = Table(box=None, pad_edge=False)
     for name in rows[0] if rows else ["nothing yet"]:
-        table.add_column(name)
+        grid.add_column(Text(name))
     for row in rows:
-        table.add_row(*map(_cell, row.values()))
-    Console().print(table, highlight=False)
+        grid.add_row(*(Text(_cell(value)) for value in row.values()))
+    if title:
+        console.print(Text(title, style="italic"), soft_wrap=True)
+    console.print(grid)
 
 
 def _cell(value) -> str:
@@ -95,7 +103,7 @@ def _cell(value) -> str:
         return ""
     if isinstance(value, (tuple, list)):
         return " to ".join(map(_cell, value))
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return score(value) if isinstance(value, float) else str(value)
 
 
 class progress_bar:
@@ -104,7 +112,7 @@ class progress_bar:
 
     def __enter__(self):
         self.bar = Progress(
-            TextColumn("{task.description}"),
+            TextColumn("{task.description}", markup=False),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),

@@ -3,7 +3,6 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from attribution.cli import AsJson, Where, app, print_json, table, watch
 from attribution.cli.questions import Recipe
@@ -72,7 +71,7 @@ def worth_verb(
         "by class",
         [
             {
-                "class": escape(ws.classes[row["class"]]),
+                "class": ws.classes[row["class"]],
                 "n": row["n"],
                 **{name: row[name] and f"{100 * row[name]['mean']:.1f}" for name in names},
                 "corrected against none": row["n"] and _percent(row["corrected-none"], "+") or None,
