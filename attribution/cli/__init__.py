@@ -7,6 +7,7 @@ progress goes to stderr.
 import json
 import os
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Annotated
@@ -21,7 +22,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into
 
 from attribution import jobs
 from attribution.background import PROGRESS
-from attribution.export.numbers import score
+from attribution.export.numbers import duration, score
 from attribution.files import write_json
 from attribution.lineup import default_rankings
 from attribution.store import Job
@@ -64,6 +65,7 @@ Protocol = Annotated[
 Candidates = Annotated[str | None, typer.Option(help="true, predicted or all; as published if not given.")]
 screen = Console(stderr=True)
 PIPED_WIDTH = 100_000  # columns, more than any table has: no line is cut or folded where nobody reads it on a screen
+LINE_SECONDS, QUIET_SECONDS = 30, 2  # of progress in lines
 
 
 def names(ws, rankings: str | None) -> list[str]:
@@ -83,6 +85,11 @@ def accuracy(about: dict) -> str:
 
 def print_json(answer: dict) -> None:
     print(json.dumps(answer))
+
+
+def say(text: str) -> None:
+    """A line on stderr that is no answer: what is about to be done."""
+    print(text, file=sys.stderr, flush=True)
 
 
 def table(title: str, rows: list[dict]) -> None:
@@ -107,8 +114,8 @@ def _cell(value) -> str:
 
 
 class progress_bar:
-    """A progress bar on stderr, called as progress(text, done, total); where a page has started the command, a file
-    that the page reads."""
+    """Progress on stderr, called as progress(text, done, total): a bar on a terminal, else a line now and then; where a
+    page has started the command, a file that the page reads."""
 
     def __enter__(self):
         self.bar = Progress(
@@ -123,18 +130,52 @@ class progress_bar:
         self.bar.start()
         self.tasks = {}
         self.file, self.written = os.environ.get(PROGRESS), 0.0
+        self.lines = None if self.file or screen.is_terminal else _ProgressLines()
         return self
 
     def __call__(self, text, done, total):
         if self.file and (time.monotonic() - self.written > 0.3 or done == total):
             self.written = time.monotonic()
             write_json(Path(self.file), {"text": text, "done": done, "total": total})
+        if self.lines:
+            self.lines.update(text, done, total)
         if text not in self.tasks:
             self.tasks = {text: self.bar.add_task(text)}
         self.bar.update(self.tasks[text], completed=done, total=total)
 
     def __exit__(self, *error):
         self.bar.stop()
+        if self.lines:
+            self.lines.stop()
+
+
+class _ProgressLines:
+    """A line on stderr for each new phase and every LINE_SECONDS, from a thread of its own: a phase may take long to
+    report anything. Commands that end within QUIET_SECONDS write none."""
+
+    def __init__(self):
+        self.start = time.monotonic()
+        self.now = self.shown = ("working", None, None)
+        self.ended = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def update(self, text, done, total):
+        self.now = text, done, total
+
+    def stop(self):
+        self.ended.set()
+        self.thread.join()
+
+    def _run(self):
+        last = self.start - LINE_SECONDS + QUIET_SECONDS  # the first line comes after QUIET_SECONDS
+        while not self.ended.wait(QUIET_SECONDS):
+            elapsed = time.monotonic() - last
+            if elapsed >= LINE_SECONDS or self.now[0] != self.shown[0]:
+                last, self.shown = time.monotonic(), self.now
+                text, done, total = self.now
+                of = "" if done is None else f": {done:,} of {total:,}" if total else f": {done:,}"
+                say(f"{text}{of}, {duration(last - self.start)}")
 
 
 def watch(ws, spec) -> Job:

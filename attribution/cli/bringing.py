@@ -292,7 +292,8 @@ def _judged(ws, name: str) -> dict:
     ranking = ws.ranking(name)
     answer = {"lds": None, "ceiling": None, "why_no_lds": None}
     try:
-        judged = measure.evaluate_lds(ws, [name])
+        with progress_bar() as progress:
+            judged = measure.evaluate_lds(ws, [name], progress)
         answer |= {"lds": judged["rankings"][name], "ceiling": judged["ceiling"]}
     except UserError as error:
         answer["why_no_lds"] = str(error)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from attribution import UserError
-from attribution.cli import AsJson, Where, accuracy, features_app, group, halves_app, print_json, progress_bar, screen
+from attribution.cli import AsJson, Where, accuracy, features_app, group, halves_app, print_json, progress_bar, say
 from attribution.workspace import DEMO, Workspace
 
 base_app = group("base", "Models of the unedited training set, which differ in the seed alone.")
@@ -25,7 +25,7 @@ def demo_build(
     from attribution.demo import Build
 
     with progress_bar() as progress:
-        Build(out, root, lambda text: screen.print(text, highlight=False), progress).run(until)
+        Build(out, root, say, progress).run(until)
 
 
 @demo_app.command("export-study")

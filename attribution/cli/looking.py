@@ -1,7 +1,6 @@
 """Verbs that look: info, rank, reach, export figure, export report, export ranking, export corrections."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -21,6 +20,7 @@ from attribution.cli import (
     names,
     print_json,
     progress_bar,
+    say,
     split,
     table,
 )
@@ -108,7 +108,7 @@ def rank(
     number = ws.check_target(target)
     found = ws.ranking(ranking).top(number, top, candidates, end)
     if len(found.ids) < top:
-        print(f"{ranking} ranks {len(found.ids)} images for this target, and {top} were asked for", file=sys.stderr)
+        say(f"{ranking} ranks {len(found.ids)} images for this target, and {top} were asked for")
     labels = [ws.classes[c] for c in ws.train_labels[found.ids]]
     predicted = ws.classes[ws.base.prediction[number]] if ws.has_base else None
     answer = {

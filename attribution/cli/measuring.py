@@ -16,10 +16,11 @@ from attribution.cli import (
     names,
     print_json,
     progress_bar,
-    screen,
+    say,
     split,
     table,
 )
+from attribution.export.numbers import duration
 from attribution.files import user_path, write_json
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
@@ -336,11 +337,9 @@ def evaluate_compute(
     ws = Workspace.open(workspace)
     asked = _numbers(checkpoints, "--checkpoints"), _numbers(halves, "--halves"), dim
     todo = compute.missing(ws, *asked)
-    screen.print(
+    say(
         f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
-        f"{todo['fits']} fits of Datamodels; some {todo['seconds'] / 60:,.0f} minutes of one core",
-        highlight=False,
-        soft_wrap=True,
+        f"{todo['fits']} fits of Datamodels; some {duration(todo['seconds'])} of one core"
     )
     with progress_bar() as progress:
         answer = compute.run(ws, *asked, progress)

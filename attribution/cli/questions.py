@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from attribution import UserError, duplicates, jobs, prune, questions
-from attribution.cli import AsJson, Protocol, RankingName, Where, app, print_json, split, table, watch
+from attribution.cli import AsJson, Protocol, RankingName, Where, app, print_json, progress_bar, split, table, watch
 from attribution.cli.measuring import evaluate_app
 from attribution.store import Store
 from attribution.workspace import DEMO, Workspace
@@ -78,7 +78,8 @@ def duplicates_verb(
 ):
     """How many groups of near-duplicates there are among the training images."""
     ws = Workspace.open(workspace)
-    grouped = duplicates.grouping(ws, features, cosine)
+    with progress_bar():
+        grouped = duplicates.grouping(ws, features, cosine)
     found = {"features": grouped["features"], "cosine": grouped["cosine"], **duplicates.summary(ws, grouped)}
     print_json(found) if as_json else table("", [found])
 

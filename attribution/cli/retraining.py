@@ -1,6 +1,5 @@
 """Verbs that retrain: retrain, support, study, jobs, runner."""
 
-import sys
 import time
 from functools import partial
 from typing import Annotated
@@ -19,6 +18,7 @@ from attribution.cli import (
     group,
     names,
     print_json,
+    say,
     split,
     table,
     watch,
@@ -249,7 +249,7 @@ def runner(
     ws = Workspace.open(workspace)
     make = partial(executors.make, ws, executor, workers, per_gpu, address, gpus_per_training)
     if not serve(ws, make, idle):
-        print("another runner is already at work on this data set's jobs", file=sys.stderr)
+        say("another runner is already at work on this data set's jobs")
 
 
 @jobs_app.command("list")

@@ -1,6 +1,8 @@
-"""What every command prints: tables with names as they are and whole lines in a pipe."""
+"""What every command prints: tables with names as they are and whole lines in a pipe, and progress without a
+terminal."""
 
 import json
+import time
 
 import pytest
 
@@ -46,3 +48,38 @@ def test_a_table_in_a_pipe_is_never_cut(capfd, monkeypatch):
         "between",
     ]
     assert values.split() == ["r" * 70, *("two words " * 20).split(), "0.123", "1", "to", "2"]
+
+
+def test_progress_without_a_terminal_is_a_line_a_phase_and_then_now_and_again(capfd, monkeypatch):
+    monkeypatch.setattr(cli, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(cli, "LINE_SECONDS", 0.3)
+    with cli.progress_bar() as progress:
+        progress("reading", 1, 3)
+        time.sleep(0.15)
+        for done in range(1000, 1007):
+            progress("[b]", done, 2000)
+            time.sleep(0.1)
+    out, err = capfd.readouterr()
+    first, second, *more = err.splitlines()
+    assert out == "" and first.startswith("reading: 1 of 3, ") and second.startswith("[b]: 1,00")
+    assert 1 <= len(more) <= 3 and all(" of 2,000, 0." in line for line in more)
+
+
+def test_a_silent_phase_is_not_silent(capfd, monkeypatch):
+    monkeypatch.setattr(cli, "QUIET_SECONDS", 0.05)
+    monkeypatch.setattr(cli, "LINE_SECONDS", 0.1)
+    with cli.progress_bar():
+        time.sleep(0.4)
+    assert 2 <= len(capfd.readouterr().err.splitlines()) <= 4
+
+
+def test_a_quick_command_writes_no_progress(capfd):
+    with cli.progress_bar() as progress:
+        progress("reading", 3, 3)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_json_stays_clean_of_progress(run, named, monkeypatch):  # noqa: F811
+    monkeypatch.setattr(cli, "QUIET_SECONDS", 0.001)
+    code, out, err = run("evaluate", "agreement", "--workspace", named, "--json")
+    assert code == 0 and json.loads(out)["targets"] == 12 and "agreement: targets: " in err
