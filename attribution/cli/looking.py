@@ -24,6 +24,7 @@ from attribution.cli import (
     split,
     table,
 )
+from attribution.export.numbers import duration, percent
 from attribution.files import user_path
 from attribution.rankings.similarity import Similarity
 from attribution.workspace import DEMO, Workspace
@@ -52,7 +53,8 @@ def info(workspace: Where = DEMO, as_json: AsJson = False):
         },
         "features": [_feature_info(ws, name) for name in ws.features()],
         "rankings": [_ranking_info(ws, name) for name in ws.rankings()],
-        "recipes": [_recipe_info(ws)],
+        "recipes": [_recipe_info(ws, base := _base_info(ws))],
+        "base": base,
     }
     if as_json:
         return print_json(answer)
@@ -64,6 +66,7 @@ def info(workspace: Where = DEMO, as_json: AsJson = False):
     )
     for part in ("features", "rankings", "recipes"):
         table(part, answer[part])
+    print(_base_text(ws, base))
 
 
 def _feature_info(ws, name):
@@ -87,10 +90,39 @@ def _ranking_info(ws, name):
     }
 
 
-def _recipe_info(ws):
+def _base_info(ws) -> dict | None:
+    """Who made the base models and what was measured of them, from their provenance; None where there are none. What
+    it does not say, as that of an import may not, is None; so is "workspaces_recipe" then."""
+    if not ws.has_base:
+        return None
     about = ws.manifest["parts"].get("base", {})
-    measured = {name: about.get(name) for name in ("accuracy", "seconds", "device")}
+    own = recipes.get(ws.recipe)
+    return {
+        "models": len(about["seeds"]) if about.get("seeds") else None,
+        **{name: about.get(name) for name in ("recipe", "hash", "accuracy", "measured_on", "seconds", "device")},
+        "workspaces_recipe": (about["recipe"], about["hash"]) == (own.name, own.hash) if about.get("hash") else None,
+    }
+
+
+def _recipe_info(ws, base: dict | None) -> dict:
+    """The workspace's recipe, and what its base models measured: nothing where another recipe made those."""
+    own = base if base and base["workspaces_recipe"] else {}
+    measured = {name: own.get(name) for name in ("accuracy", "seconds", "device")}
     return {"name": ws.recipe, "hash": recipes.get(ws.recipe).hash, **measured}
+
+
+def _base_text(ws, base: dict | None) -> str:
+    if base is None:
+        return "base models: none yet"
+    made = f"by {base['recipe']} {base['hash']}" if base["hash"] else "by a recipe that their provenance does not name"
+    parts = [f"base models: {base['models'] or ''} {made}".replace("  ", " ")]
+    if base["workspaces_recipe"] is False:
+        parts.append(f"another than the workspace's recipe, {ws.recipe} {recipes.get(ws.recipe).hash}")
+    if base["accuracy"] is not None:
+        parts.append(f"{percent(base['accuracy'])} right on {base['measured_on']}")
+    if base["seconds"] is not None:
+        parts.append(f"{duration(base['seconds'])} each on {base['device']}")
+    return ", ".join(parts)
 
 
 @app.command()

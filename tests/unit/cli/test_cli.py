@@ -10,7 +10,7 @@ import time
 import pytest
 
 from attribution import __main__ as cli
-from attribution import jobs
+from attribution import jobs, recipes
 from attribution.store import Store
 from tests import tiny
 from tests.conftest import ROOT
@@ -80,6 +80,34 @@ def test_info(answer, run):
     assert {"name", "hash", "accuracy", "seconds", "device"} == set(found["recipes"][0])
     code, out, _ = run("info")
     assert code == 0 and "60 training and 12 validation images, 3 classes, 1 planted errors" in out
+
+
+@pytest.mark.parametrize(
+    ("recipe", "digest", "own", "text"),
+    [
+        (
+            "demo-cnn",
+            None,
+            True,
+            "base models: 10 by demo-cnn {hash}, 86.6 % right on 9 images, 1 min 15 s",
+        ),
+        ("resnet9", "0123456789ab", False, "by resnet9 0123456789ab, another than the workspace's recipe, demo-cnn"),
+        ("demo-cnn", "0123456789ab", False, "by demo-cnn 0123456789ab, another than the workspace's recipe, demo-cnn"),
+        (None, "", None, "base models: 10 by a recipe that their provenance does not name, 86.6 %"),
+    ],
+)
+def test_info_says_which_recipe_made_the_base_models(answer, run, tmp_path, recipe, digest, own, text):
+    """Its accuracy and seconds do not stand as those of the workspace's recipe where another made them."""
+    ws = tiny.write(tmp_path / "tiny")
+    found = recipes.get("demo-cnn").hash
+    base = {"accuracy": 0.8664, "seconds": 75, "device": "cpu"}
+    made = {"recipe": recipe, "hash": found if digest is None else digest or None, "measured_on": "9 images"}
+    ws.manifest["parts"]["base"] = {**made, **base, "seeds": list(range(10))}
+    (ws.path / "workspace.json").write_text(json.dumps(ws.manifest))
+    told = answer("info", "--workspace", ws.path)
+    assert told["base"] == {"models": 10, **made, **base, "workspaces_recipe": own}
+    assert told["recipes"] == [{"name": "demo-cnn", "hash": found, **(base if own else dict.fromkeys(base))}]
+    assert text.format(hash=found) in run("info", "--workspace", ws.path)[1]
 
 
 def test_rank(answer, run):
