@@ -22,7 +22,7 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into
 
 from attribution import jobs
 from attribution.background import PROGRESS
-from attribution.export.numbers import duration, score
+from attribution.export.numbers import duration, number, score
 from attribution.files import write_json
 from attribution.lineup import default_rankings
 from attribution.store import Job
@@ -63,6 +63,8 @@ Protocol = Annotated[
     ),
 ]
 Candidates = Annotated[str | None, typer.Option(help="true, predicted or all; as published if not given.")]
+#: among which training images a ranking chooses, see `candidates_of`
+CANDIDATE_SETS = {"true": "the true class", "all": "all"}
 screen = Console(stderr=True)
 PIPED_WIDTH = 100_000  # columns, more than any table has: no line is cut or folded where nobody reads it on a screen
 LINE_SECONDS, QUIET_SECONDS = 30, 2  # of progress in lines
@@ -81,6 +83,19 @@ def accuracy(about: dict) -> str:
     if about.get("knn_accuracy") is None:
         return "kNN accuracy not measured: too many features"
     return f"kNN accuracy {about['knn_accuracy']:.1%} on {about['measured_on']}"
+
+
+def halves_text(ws, answer: dict) -> str:
+    """On what an LDS was judged: number and recipe of the held-out halves; answer: "masks", "seeds" and "ceiling"."""
+    about = ws.manifest["parts"]["lds"]
+    made = f"of {about['recipe']} {about['hash']}" if about.get("recipe") else "imported, of a recipe that is not known"
+    ceiling = number(answer["ceiling"])
+    return f"{answer['masks']} held-out halves x {answer['seeds']} seeds, {made}; noise ceiling {ceiling}"
+
+
+def candidates_of(ws, rankings: list[str]) -> dict[str, str]:
+    """Among which training images each ranking chooses: "true" (of the target's true class) or "all"."""
+    return {name: "true" if ws.ranking(name).conditioned else "all" for name in rankings}
 
 
 def print_json(answer: dict) -> None:

@@ -11,13 +11,16 @@ import typer
 
 from attribution import UserError, data, formats, imports
 from attribution.cli import (
+    CANDIDATE_SETS,
     AsJson,
     Where,
     accuracy,
     app,
+    candidates_of,
     features_app,
     group,
     halves_app,
+    halves_text,
     print_json,
     progress_bar,
     table,
@@ -222,15 +225,18 @@ def show(
     print(_told(name, about))
     if answer["lds"]:
         low, high = answer["lds"]["ci"]
-        ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.2f}"
-        print(f"LDS {answer['lds']['lds']:.3f} ({low:.3f} to {high:.3f}); noise ceiling {ceiling}")
+        print(f"LDS {answer['lds']['lds']:.3f} ({low:.3f} to {high:.3f}), {halves_text(ws, answer['halves'])}")
     else:
         print(f"no LDS: {answer['why_no_lds']}")
     print(f"{answer['same_class']:.0%} of its first {SHOWN} have the target's class, over {answer['n']} targets")
     table(
         "",
         [
-            {"ranking": other, f"of its first {SHOWN} shared": f"{count:.1f}"}
+            {
+                "ranking": other,
+                "candidates": CANDIDATE_SETS[answer["candidates"][other]],
+                f"of its first {SHOWN} shared": f"{count:.1f}",
+            }
             for other, count in answer["shared"].items()
         ],
     )
@@ -290,11 +296,12 @@ def _judged(ws, name: str) -> dict:
     from attribution import measure, overlap
 
     ranking = ws.ranking(name)
-    answer = {"lds": None, "ceiling": None, "why_no_lds": None}
+    answer = {"lds": None, "ceiling": None, "why_no_lds": None, "halves": None}
     try:
         with progress_bar() as progress:
             judged = measure.evaluate_lds(ws, [name], progress)
-        answer |= {"lds": judged["rankings"][name], "ceiling": judged["ceiling"]}
+        halves = {key: judged[key] for key in ("masks", "seeds", "ceiling", "recipe", "recipe_hash")}
+        answer |= {"lds": judged["rankings"][name], "ceiling": judged["ceiling"], "halves": halves}
     except UserError as error:
         answer["why_no_lds"] = str(error)
     step = max(1, len(ranking.targets) // SHOWN_TARGETS)
@@ -302,6 +309,7 @@ def _judged(ws, name: str) -> dict:
     others = [other for other in default_rankings(ws) if other != name]
     return answer | {
         "n": len(some),
+        "candidates": candidates_of(ws, [name, *others]),
         "same_class": overlap.same_class(ws, name, SHOWN, some),
         "shared": {other: overlap.shared(ws, name, other, SHOWN, some) for other in others},
     }

@@ -8,11 +8,14 @@ import typer
 
 from attribution import UserError
 from attribution.cli import (
+    CANDIDATE_SETS,
     AsJson,
     Protocol,
     Rankings,
     Where,
+    candidates_of,
     group,
+    halves_text,
     names,
     print_json,
     progress_bar,
@@ -150,7 +153,7 @@ def evaluate_conditioning(
     store.close()
     if as_json:
         return print_json({**answer, "supports": worth})
-    print(_halves(answer))
+    print(halves_text(ws, answer))
     table(
         "",
         [
@@ -350,8 +353,9 @@ def evaluate_compute(
     store.close()
     if as_json:
         return print_json({**answer, "supports": worth})
+    print(halves_text(ws, answer))
     one = answer["training"]
-    print(f"{_halves(answer)}; a training takes {one['whole']:g} s, on a half {one['half']:g} s ({one['clock']} time)")
+    print(f"a training takes {duration(one['whole'])}, on a half {duration(one['half'])} ({one['clock']} time)")
     table(
         "",
         [
@@ -453,10 +457,17 @@ def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
         answer = evaluate(ws, progress=progress)
     if ws.is_free("lds"):  # the pages show it
         keep_lds(ws, answer)
+    candidates = candidates_of(ws, list(answer["rankings"]))
     if as_json:
-        return print_json(answer)
-    print(_halves(answer))
-    table("", [{"ranking": name, **row} for name, row in answer["rankings"].items()])
+        return print_json({**answer, "candidates": candidates})
+    print(halves_text(ws, answer))
+    table(
+        "",
+        [
+            {"ranking": name, "candidates": CANDIDATE_SETS[candidates[name]], **row}
+            for name, row in answer["rankings"].items()
+        ],
+    )
 
 
 @evaluate_app.command("cost")
@@ -507,11 +518,6 @@ def evaluate_cost(
             for row in rows
         ],
     )
-
-
-def _halves(answer: dict) -> str:
-    ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"
-    return f"{answer['masks']} held-out halves x {answer['seeds']} seeds; noise ceiling {ceiling}"
 
 
 @evaluate_app.command("lds-supports")
