@@ -87,6 +87,8 @@ def retrain(
     if not cached:
         watch(ws, spec)
     answer = {**jobs.retrain_answer(ws, store, spec), "cached": cached}
+    none = answer["controls"]["none"]
+    answer["wrong_unedited"] = none["flipped"]  # then "flipped" says no more than that it is still wrong
     if as_json:
         return print_json(answer)
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(answer["newest"]))
@@ -99,16 +101,30 @@ def retrain(
             f"{spec['groups']['along']} near-duplicates came along ({groups['features']}, cosine at least "
             f"{groups['cosine']:g})"
         )
-    controls = answer["controls"]
-    rows = {"the edit": answer, "nothing removed": controls["none"], "random, same classes": controls["random"]}
+    rows = {"the edit": answer, "random, same classes": answer["controls"]["random"]}
     table(
         "",
         [
-            {"": name, "wrong": f"{row['wrong']} of {row['of']}", "flipped": "yes" if row["flipped"] else "no"}
+            {"": name, "wrong": f"{row['wrong']} of {row['of']}", "outcome": _outcome(row["flipped"], none["flipped"])}
             for name, row in rows.items()
             if row["of"]
-        ],
+        ]
+        + [{"": "nothing removed", "wrong": f"{none['wrong']} of {none['of']}", "outcome": ""}],
     )
+    if none["flipped"] != (end == "harmful"):
+        state, verb = ("wrong", "flip") if none["flipped"] else ("right", "repair")
+        number = none["wrong"] if none["flipped"] else none["of"] - none["wrong"]
+        print(
+            f"target {answer['target']} is {state} without any edit, too ({number} of {none['of']} seeds): there is "
+            f"nothing to {verb}"
+        )
+
+
+def _outcome(wrong: bool, wrong_unedited: bool) -> str:
+    """What became of a target: one that is wrong without any edit cannot flip."""
+    if wrong_unedited:
+        return "still wrong" if wrong else "repaired"
+    return "flipped" if wrong else "holds"
 
 
 @app.command("support")

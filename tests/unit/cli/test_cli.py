@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 
 from attribution import __main__ as cli
@@ -230,6 +231,25 @@ def test_retrain_and_again_and_jobs(answer, run):
     assert answer("jobs", "show", 1)["spec"]["ids"] == [0, 6, 9, 12]
     code, _, err = run("jobs", "cancel", 1)
     assert code == 2 and "job 1 is done already" in err
+
+
+def test_a_target_that_is_wrong_from_the_start_has_not_flipped(answer, run, tmp_path):
+    """Real: without base models nobody knows before, and the control without an edit says so."""
+    ws = tiny.write(tmp_path / "tiny", base=False)
+    labels = pd.read_parquet(ws.path / "val.parquet")
+    labels.loc[3, "label"] = 1  # a Bar that is called a Box
+    labels.to_parquet(ws.path / "val.parquet")
+    line = ["retrain", "--workspace", ws.path, "--remove", "1,4", "--seeds", 2, "--draws", 1, "--target"]
+    found = answer(*line, 3)
+    assert found["flipped"] and found["wrong_unedited"] and found["controls"]["none"]["wrong"] == 2
+    out = run(*line, 3)[1]
+    assert "flipped" not in out and out.count("still wrong") == 2
+    assert "target 3 is wrong without any edit, too (2 of 2 seeds): there is nothing to flip" in out
+    assert answer(*line, 0)["wrong_unedited"] is False
+    out = run(*line, 0)[1]
+    assert out.count("holds") == 2 and "without any edit" not in out
+    out = run(*line[:3], "--ranking", "trak-10", "--remove-harmful", 2, *line[5:], 0)[1]
+    assert "target 0 is right without any edit, too (2 of 2 seeds): there is nothing to repair" in out
 
 
 def test_support(answer, run):
