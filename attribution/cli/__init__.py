@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -22,10 +23,11 @@ os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into
 
 from attribution import jobs
 from attribution.background import PROGRESS
-from attribution.export.numbers import duration, number, score
+from attribution.export.numbers import duration, estimate, number, percent, score
 from attribution.files import write_json
 from attribution.lineup import default_rankings
-from attribution.store import Job
+from attribution.store import Job, Store
+from attribution.workspace import Workspace
 
 app = typer.Typer(
     add_completion=False,
@@ -46,12 +48,9 @@ def group(name: str, what: str) -> typer.Typer:
 features_app = group("features", "Feature sets of your own: train, import.")
 halves_app = group("halves", "Models on random halves of the training set, which LDS is measured on: train, import.")
 
-Where = Annotated[
-    Path,
-    typer.Option(
-        "--workspace", help="The workspace's folder; the bundled demo if not given.", envvar="LINEUP_WORKSPACE"
-    ),
-]
+_FOLDER = {"help": "The workspace's folder; the bundled demo if not given.", "envvar": "LINEUP_WORKSPACE"}
+Where = Annotated[Workspace, typer.Option("--workspace", parser=Workspace.open, metavar="PATH", **_FOLDER)]
+Folder = Annotated[Path, typer.Option("--workspace", **_FOLDER)]  # not opened yet
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Target = Annotated[str, typer.Option(help="The validation image, counted from 0.")]
 RankingName = Annotated[str, typer.Option("--ranking", help="The ranking's name; `info` lists them.")]
@@ -82,7 +81,15 @@ def accuracy(about: dict) -> str:
     """kNN accuracy of a feature set, in words."""
     if about.get("knn_accuracy") is None:
         return "kNN accuracy not measured: too many features"
-    return f"kNN accuracy {about['knn_accuracy']:.1%} on {about['measured_on']}"
+    return f"kNN accuracy {percent(about['knn_accuracy'])} on {about['measured_on']}"
+
+
+def mean_ci(row: dict, scale: float = 1, digits: int = 3, sign: bool = False) -> str:
+    """A mean with its interval: row {"mean", "ci"}, either None where it is not known. scale: 100 for percents."""
+    if row["mean"] is None:
+        return estimate(None, None)
+    ends = row["ci"] and [scale * end for end in row["ci"]]
+    return estimate(scale * row["mean"], ends, digits, sign)
 
 
 def halves_text(ws, answer: dict) -> str:
@@ -100,6 +107,10 @@ def candidates_of(ws, rankings: list[str]) -> dict[str, str]:
 
 def print_json(answer: dict) -> None:
     print(json.dumps(answer))
+
+
+def print_answer(as_json: bool, answer: dict, text: str) -> None:
+    print_json(answer) if as_json else print(text)
 
 
 def say(text: str) -> None:
@@ -191,6 +202,16 @@ class _ProgressLines:
                 text, done, total = self.now
                 of = "" if done is None else f": {done:,} of {total:,}" if total else f": {done:,}"
                 say(f"{text}{of}, {duration(last - self.start)}")
+
+
+def answered(ws, store: Store, spec: dict, answer: Callable) -> tuple[dict, bool]:
+    """What `answer(ws, store, spec)` knows of a spec, computed first where it knows nothing (None), and whether it
+    knew."""
+    known = answer(ws, store, spec)
+    if known is not None:
+        return known, True
+    watch(ws, spec)
+    return answer(ws, store, spec), False
 
 
 def watch(ws, spec) -> Job:
