@@ -6,7 +6,7 @@ import typer
 
 from attribution.cli import AsJson, Where, answered, app, mean_ci, print_json, table
 from attribution.cli.questions import Recipe
-from attribution.export.numbers import number
+from attribution.export.numbers import number, p_value
 from attribution.store import Store
 from attribution.workspace import DEMO
 
@@ -50,7 +50,7 @@ def worth_verb(
     )
     rows = [{"": name, "accuracy": mean_ci(one, 100, 2), "p": None} for name, one in answer["accuracy"].items()]
     rows += [
-        {"": name.replace("-", " against "), "accuracy": mean_ci(one, 100, 2, sign=True), "p": one["p"]}
+        {"": name.replace("-", " against "), "accuracy": mean_ci(one, 100, 2, sign=True), "p": p_value(one["p"])}
         for name, one in answer["differences"].items()
     ]
     table(

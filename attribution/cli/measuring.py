@@ -27,7 +27,7 @@ from attribution.cli import (
     split,
     table,
 )
-from attribution.export.numbers import byte_size, duration, estimate, number, percent
+from attribution.export.numbers import byte_size, duration, estimate, number, p_value, percent
 from attribution.files import user_path, write_json
 from attribution.provenance import made
 from attribution.store import Store
@@ -546,7 +546,7 @@ def evaluate_lds_supports(
                     "targets": row["n"],
                     "censored": row["censored"],
                     "Spearman (95 %)": estimate(row["spearman"], row["ci"]),
-                    "p": number(row["p"]),
+                    "p": p_value(row["p"]),
                     "with margin": number(row["sure"]),
                     "margin fixed": number(row["partial"]),
                     "LDS reliability": number(row["reliability"]),
