@@ -1,5 +1,6 @@
 """The command line: `python -m attribution VERB ...`; its verbs are in attribution/cli."""
 
+import io
 import sqlite3
 import sys
 
@@ -20,6 +21,8 @@ from attribution.store import trouble
 
 def main() -> None:
     """Runs the command line and turns a UserError into one sentence and exit status 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a "?" for what its encoding lacks, once all the work is done
     try:
         app()
     except UserError as error:

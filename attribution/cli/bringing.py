@@ -11,17 +11,22 @@ import typer
 
 from attribution import UserError, data, formats, imports
 from attribution.cli import (
+    CANDIDATE_SETS,
     AsJson,
     Where,
     accuracy,
     app,
+    candidates_of,
     features_app,
     group,
     halves_app,
+    halves_text,
+    print_answer,
     print_json,
     progress_bar,
     table,
 )
+from attribution.export.numbers import estimate, number, percent
 from attribution.files import user_path
 from attribution.lineup import default_rankings
 from attribution.provenance import made
@@ -103,22 +108,22 @@ def workspace_poison(
     targets: Annotated[int, typer.Option(help="Validation images to add with the patch.")] = 200,
     side: Annotated[int, typer.Option(help="Pixels of the patch's side.")] = 4,
     seed: Annotated[int, typer.Option(help="Draws the images.")] = 0,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """A copy of a workspace with a backdoor in it: can rankings find the images that it came by?"""
     from attribution.poison import poison
 
-    source = Workspace.open(workspace)
-    ws = poison(source, path, _class(source, label), n, targets, side, seed)
-    if as_json:
-        return print_json({"workspace": ws.name, "path": str(path), **ws.manifest["parts"]["data"]["poison"]})
+    poisoned = poison(ws, path, _class(ws, label), n, targets, side, seed)
+    about = poisoned.manifest["parts"]["data"]["poison"]
     where = f"--workspace {shlex.quote(str(path))}"
-    name = ws.classes[ws.manifest["parts"]["data"]["poison"]["class"]]
-    print(
-        f"{ws.name}: {n} training images of other classes bear a patch and the label {name}; {targets} triggered "
-        f"validation images come last, from {source.n_val}. Next, with {where}: base train, features train, "
-        "rankings build trak, evaluate backdoor"
+    print_answer(
+        as_json,
+        {"workspace": poisoned.name, "path": str(path), **about},
+        f"{poisoned.name}: {n} training images of other classes bear a patch and the label "
+        f"{ws.classes[about['class']]}; {targets} triggered validation images come last, from "
+        f"{ws.n_val}. Next, with {where}: base train, features train, "
+        "rankings build trak, evaluate backdoor",
     )
 
 
@@ -133,12 +138,11 @@ def _class(ws: Workspace, text: str) -> int:
 
 @workspace_app.command("locate")
 def workspace_locate(
-    root: Annotated[Path, typer.Option(help="The data set's folder on this machine.")], workspace: Where = DEMO
+    root: Annotated[Path, typer.Option(help="The data set's folder on this machine.")], ws: Where = DEMO
 ):
     """Say where on this machine the images of a workspace are."""
     from attribution.creation import locate
 
-    ws = Workspace.open(workspace)
     locate(ws, root)
     print(f"the images of {ws.name} are read from {root}")
 
@@ -146,10 +150,9 @@ def workspace_locate(
 @workspace_app.command("remove")
 def workspace_remove(
     part: Annotated[str, typer.Argument(help="Such as rankings/my-scores or features/my-features.")],
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
 ):
     """Take out a ranking, a feature set or a detector that was added."""
-    ws = Workspace.open(workspace)
     if part not in ws.manifest["parts"] or part.split("/")[0] not in REMOVABLE:
         known = [name for name in ws.manifest["parts"] if name.split("/")[0] in REMOVABLE]
         raise UserError(f"no part {part!r} in {ws.name}; there is {', '.join(known)}")
@@ -174,11 +177,10 @@ def import_verb(
     dense: Dense = None,
     force: Force = False,
     who: Annotated[str | None, typer.Option(help="corrections: who brings them; you if not given.")] = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Bring a ranking of another library's into a workspace, checked against its images; or corrections of labels."""
-    ws = Workspace.open(workspace)
     declared = formats.Declared(orientation, sign, index_base, targets, train, part)
     if format == CORRECTIONS:
         if name or force or dense is not None or declared != formats.Declared():
@@ -207,11 +209,10 @@ def show(
     force: Force = False,
     port: Annotated[int, typer.Option(help="Where to serve the lineup.")] = 8501,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Explore with it.")] = True,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Your scores in a minute: checked, imported, judged, and lined up beside the others in the browser."""
-    ws = Workspace.open(workspace)
     format = format or formats.sniff(path)
     name = name or re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")[:40]
     declared = formats.Declared(orientation, sign, index_base, targets, train, part)
@@ -221,16 +222,21 @@ def show(
         return print_json(answer)
     print(_told(name, about))
     if answer["lds"]:
-        low, high = answer["lds"]["ci"]
-        ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.2f}"
-        print(f"LDS {answer['lds']['lds']:.3f} ({low:.3f} to {high:.3f}); noise ceiling {ceiling}")
+        lds = answer["lds"]
+        print(f"LDS {estimate(lds['lds'], lds['ci'])}, {halves_text(ws, answer['halves'])}")
     else:
         print(f"no LDS: {answer['why_no_lds']}")
-    print(f"{answer['same_class']:.0%} of its first {SHOWN} have the target's class, over {answer['n']} targets")
+    print(
+        f"{percent(answer['same_class'], 0)} of its first {SHOWN} have the target's class, over {answer['n']} targets"
+    )
     table(
         "",
         [
-            {"ranking": other, f"of its first {SHOWN} shared": f"{count:.1f}"}
+            {
+                "ranking": other,
+                "candidates": CANDIDATE_SETS[answer["candidates"][other]],
+                f"of its first {SHOWN} shared": number(count, 1),
+            }
             for other, count in answer["shared"].items()
         ],
     )
@@ -280,7 +286,7 @@ def _told(name: str, about: dict) -> str:
     found = about["alignment"]
     said = (
         f"{name}: {about['method']}, {about['about']}; its first training image has the target's class for "
-        f"{found['top1_same_class']:.1%} of {found['n']:,} targets (chance {found['chance']:.1%})"
+        f"{percent(found['top1_same_class'])} of {found['n']:,} targets (chance {percent(found['chance'])})"
     )
     return f"{said}\nwarning: {found['warning']}" if found["warning"] else said
 
@@ -290,10 +296,12 @@ def _judged(ws, name: str) -> dict:
     from attribution import measure, overlap
 
     ranking = ws.ranking(name)
-    answer = {"lds": None, "ceiling": None, "why_no_lds": None}
+    answer = {"lds": None, "ceiling": None, "why_no_lds": None, "halves": None}
     try:
-        judged = measure.evaluate_lds(ws, [name])
-        answer |= {"lds": judged["rankings"][name], "ceiling": judged["ceiling"]}
+        with progress_bar() as progress:
+            judged = measure.evaluate_lds(ws, [name], progress)
+        halves = {key: judged[key] for key in ("masks", "seeds", "ceiling", "recipe", "recipe_hash")}
+        answer |= {"lds": judged["rankings"][name], "ceiling": judged["ceiling"], "halves": halves}
     except UserError as error:
         answer["why_no_lds"] = str(error)
     step = max(1, len(ranking.targets) // SHOWN_TARGETS)
@@ -301,6 +309,7 @@ def _judged(ws, name: str) -> dict:
     others = [other for other in default_rankings(ws) if other != name]
     return answer | {
         "n": len(some),
+        "candidates": candidates_of(ws, [name, *others]),
         "same_class": overlap.same_class(ws, name, SHOWN, some),
         "shared": {other: overlap.shared(ws, name, other, SHOWN, some) for other in others},
     }
@@ -321,27 +330,25 @@ def features_import(
     name: Name,
     train: Annotated[Path, typer.Option(help="Features of the training images, [n, d].")],
     val: Annotated[Path, typer.Option(help="Features of the validation images, [n, d].")],
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Bring a feature set of your own; ESVM, L2 and cosine rankings in it are then computed when asked."""
     from attribution.features.knn import measured
     from attribution.formats.features import load_features
 
-    ws = Workspace.open(workspace)
     arrays = load_features(train, val, imports.sizes(ws))
     words = shlex.join(["features", "import", "--name", name, "--train", train.name, "--val", val.name])
     about = imports.bring_features(ws, *arrays, name, {"file": train.name, **measured(ws, *arrays), **made(words)})
-    if as_json:
-        return print_json({"workspace": ws.name, "features": name, **about})
-    print(f"{name}: {about['dim']} dimensions, {accuracy(about)}")
+    text = f"{name}: {about['dim']} dimensions, {accuracy(about)}"
+    print_answer(as_json, {"workspace": ws.name, "features": name, **about}, text)
 
 
 @halves_app.command("import")
 def halves_import(
     path: Path,
     part: Annotated[str | None, typer.Option(help="Which models, such as 900:1000; all if not given.")] = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Bring models on random subsets, a Datamodels store, for LDS to be measured on. Rankings should not have been
@@ -349,7 +356,6 @@ def halves_import(
     from attribution.formats.datamodels_store import subsets
     from attribution.lds import LEAST
 
-    ws = Workspace.open(workspace)
     masks, margins = subsets(user_path(path), imports.sizes(ws), part=part, least=LEAST)
     about = imports.bring_halves(
         ws,
@@ -357,9 +363,9 @@ def halves_import(
         margins,
         {"file": path.name, "models": part or "all", **made(f"halves import {shlex.quote(path.name)}")},
     )
-    if as_json:
-        return print_json({"workspace": ws.name, **about})
-    print(
-        f"{about['masks']} models on subsets of {about['alpha']:.0%} judge the rankings of {ws.name}: "
-        "python -m attribution evaluate lds"
+    print_answer(
+        as_json,
+        {"workspace": ws.name, **about},
+        f"{about['masks']} models on subsets of {percent(about['alpha'], 0)} judge the rankings of {ws.name}: "
+        "python -m attribution evaluate lds",
     )

@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from attribution import UserError
-from attribution.cli import AsJson, Where, accuracy, features_app, group, halves_app, print_json, progress_bar, screen
-from attribution.workspace import DEMO, Workspace
+from attribution.cli import AsJson, Where, accuracy, features_app, group, halves_app, print_answer, progress_bar, say
+from attribution.export.numbers import duration, number, percent
+from attribution.workspace import DEMO
 
 base_app = group("base", "Models of the unedited training set, which differ in the seed alone.")
 rankings_app = group("rankings", "Rankings of your own: build.")
@@ -25,7 +26,7 @@ def demo_build(
     from attribution.demo import Build
 
     with progress_bar() as progress:
-        Build(out, root, lambda text: screen.print(text, highlight=False), progress).run(until)
+        Build(out, root, say, progress).run(until)
 
 
 @demo_app.command("export-study")
@@ -37,22 +38,19 @@ def demo_export_study(out: Annotated[Path, typer.Option(help="The demo workspace
 
 
 @base_app.command("train")
-def base_train(
-    models: Annotated[int, typer.Option(help="How many.")] = 10, workspace: Where = DEMO, as_json: AsJson = False
-):
+def base_train(models: Annotated[int, typer.Option(help="How many.")] = 10, ws: Where = DEMO, as_json: AsJson = False):
     """Train a workspace's base models: predictions, confidence, and what TRAK is computed from."""
     from attribution.builds import train_base
 
     if models < 1:
         raise UserError("give at least one model")
-    ws = Workspace.open(workspace)
     with progress_bar() as progress:
         about = train_base(ws, models, progress)
-    _tell(
+    print_answer(
         as_json,
         {"workspace": ws.name, "part": "base", **about},
-        f"{models} base models of {ws.name}: {about['accuracy']:.1%} on {about['measured_on']}, "
-        f"{about['seconds']} s each",
+        f"{models} base models of {ws.name}: {percent(about['accuracy'])} on {about['measured_on']}, "
+        f"{duration(about['seconds'])} each",
     )
 
 
@@ -60,16 +58,15 @@ def base_train(
 def features_train(
     name: Annotated[str, typer.Argument(help="moco, simclr, dino or supervised")],
     epochs: Annotated[int | None, typer.Option(help="The method's own number if not given.")] = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Train a feature set on a workspace's training images. A self-supervised one goes on where it was interrupted."""
     from attribution.builds import train_features
 
-    ws = Workspace.open(workspace)
     with progress_bar() as progress:
         about = train_features(ws, name, epochs, progress)
-    _tell(as_json, {"workspace": ws.name, "features": name, **about}, f"{name}: {accuracy(about)}")
+    print_answer(as_json, {"workspace": ws.name, "features": name, **about}, f"{name}: {accuracy(about)}")
 
 
 @features_app.command("embed")
@@ -78,7 +75,7 @@ def features_embed(
     backbone: Annotated[str, typer.Option(help="A classifier of torchvision's or timm's: resnet18.")],
     weights: Annotated[Path, typer.Option(help="Its state dict on this machine.")],
     side: Annotated[int, typer.Option(help="Pixels that images are resized to.")] = 224,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Features of a pretrained network. Interrupt it and call it again: it goes on."""
@@ -86,10 +83,9 @@ def features_embed(
 
     if not 8 <= side <= 1024:
         raise UserError(f"side {side} is not 8 to 1024; most networks want 224")
-    ws = Workspace.open(workspace)
     with progress_bar() as progress:
         about = embed_backbone(ws, name, backbone, weights, side, progress)
-    _tell(
+    print_answer(
         as_json,
         {"workspace": ws.name, "features": name, **about},
         f"{name}: {about['dim']} dimensions, {accuracy(about)}",
@@ -102,7 +98,7 @@ def features_project(
     method: Annotated[
         str | None, typer.Option(help="tsne (needs openTSNE) or pca; tsne where it is installed, if not given.")
     ] = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """The map of a feature set: all images in two dimensions, kept for the Map page."""
@@ -111,7 +107,6 @@ def features_project(
     from attribution import projection
     from attribution.provenance import made
 
-    ws = Workspace.open(workspace)
     ws.feature(name)
     ws.check_free(projection.part(name))
     start = time.perf_counter()
@@ -119,27 +114,21 @@ def features_project(
         found = projection.project(ws, name, method, progress)
     words = f"features project {name} --method {found.about['method']}"
     projection.keep(ws, found, {**made(words), "seconds": round(time.perf_counter() - start, 1)})
-    trust = found.about.get("trustworthiness")
-    said = (
-        (
-            f", trustworthiness {trust['mean']:.3f}, PCA's {found.about['trustworthiness_pca']['mean']:.3f}, on "
-            f"{found.about['draws']} x {found.about['sample']:,} images"
+    text = f"{name}: {projection.METHODS[found.about['method']]}"
+    if trust := found.about.get("trustworthiness"):
+        text += (
+            f", trustworthiness {number(trust['mean'])}, PCA's "
+            f"{number(found.about['trustworthiness_pca']['mean'])}, on {found.about['draws']} x "
+            f"{found.about['sample']:,} images"
         )
-        if trust
-        else ""
-    )
-    _tell(
-        as_json,
-        {"workspace": ws.name, "features": name, **found.about},
-        f"{name}: {projection.METHODS[found.about['method']]}{said}",
-    )
+    print_answer(as_json, {"workspace": ws.name, "features": name, **found.about}, text)
 
 
 @halves_app.command("train")
 def halves_train(
     count: Annotated[int, typer.Option(help="How many halves.")] = 100,
     seeds: Annotated[int, typer.Option(help="Models a half.")] = 5,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Train the models on random halves that `evaluate lds` judges rankings by. Interrupted, it goes on."""
@@ -148,10 +137,11 @@ def halves_train(
 
     if count < LEAST or seeds < 1:
         raise UserError(f"LDS needs at least {LEAST} halves and 1 seed")
-    ws = Workspace.open(workspace)
     with progress_bar() as progress:
         about = hold_out(ws, {**HELD_OUT, "count": count, "seeds": list(range(seeds))}, progress)
-    _tell(as_json, {"workspace": ws.name, "part": "lds", **about}, f"{count} halves x {seeds} seeds are held out")
+    print_answer(
+        as_json, {"workspace": ws.name, "part": "lds", **about}, f"{count} halves x {seeds} seeds are held out"
+    )
 
 
 @rankings_app.command("build")
@@ -160,13 +150,12 @@ def rankings_build(
     name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
     models: Annotated[int, typer.Option(help="Datamodels: half-models to train and fit on.")] = 500,
     dim: Annotated[int, typer.Option(help="TRAK: dimensions of the projection.")] = 512,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Compute TRAK (on the base models) or Datamodels for a workspace. Trainings that were done are not repeated."""
     from attribution import builds
 
-    ws = Workspace.open(workspace)
     with progress_bar() as progress:
         if method == "trak":
             name = name or "trak"
@@ -179,8 +168,4 @@ def rankings_build(
                 f"method {method!r} is not known; say trak or datamodels (similarity rankings are computed "
                 "when asked, from the features)"
             )
-    _tell(as_json, {"workspace": ws.name, "ranking": name, **about}, f"{name}: {about['about']}")
-
-
-def _tell(as_json: bool, answer: dict, text: str) -> None:
-    print_json(answer) if as_json else print(text)
+    print_answer(as_json, {"workspace": ws.name, "ranking": name, **about}, f"{name}: {about['about']}")

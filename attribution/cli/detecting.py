@@ -7,7 +7,7 @@ import typer
 from attribution import detectors
 from attribution.cli import AsJson, Where, group, print_json, progress_bar, split, table
 from attribution.errors import UserError
-from attribution.workspace import DEMO, Workspace
+from attribution.workspace import DEMO
 
 detectors_app = group("detectors", "Detectors of mislabeled training images: build, list.")
 
@@ -17,12 +17,11 @@ def detectors_build(
     names: Annotated[
         str | None, typer.Argument(help="Names, with commas; if not given all that can be had and are not there yet.")
     ] = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Compute detectors and store them. Where no models are known that did not see the images, eight half-models are
     trained first; trainings that were done are not repeated."""
-    ws = Workspace.open(workspace)
     if names is not None and not split(names):
         raise UserError("no detector is named; give names with commas between, or none for all")
     with progress_bar() as progress:
@@ -36,9 +35,8 @@ def detectors_build(
 
 
 @detectors_app.command("list")
-def detectors_list(workspace: Where = DEMO, as_json: AsJson = False):
+def detectors_list(ws: Where = DEMO, as_json: AsJson = False):
     """The stored detectors, and those that can be built or why not."""
-    ws = Workspace.open(workspace)
     rows = []
     for name in detectors.names(ws):
         one = detectors.load(ws, name)

@@ -1,7 +1,7 @@
 """Verbs that look: info, rank, reach, export figure, export report, export ranking, export corrections."""
 
 import shlex
-import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -19,14 +19,17 @@ from attribution.cli import (
     app,
     group,
     names,
+    print_answer,
     print_json,
     progress_bar,
+    say,
     split,
     table,
 )
+from attribution.export.numbers import duration, percent
 from attribution.files import user_path
 from attribution.rankings.similarity import Similarity
-from attribution.workspace import DEMO, Workspace
+from attribution.workspace import DEMO
 
 export_app = group("export", "Take results home.")
 LINEUP = "lineup"
@@ -37,9 +40,8 @@ Cut = Annotated[int | None, typer.Option(help="Draw the cut after this rank.")]
 
 
 @app.command()
-def info(workspace: Where = DEMO, as_json: AsJson = False):
+def info(ws: Where = DEMO, as_json: AsJson = False):
     """What a workspace holds: data set, features, rankings, recipes."""
-    ws = Workspace.open(workspace)
     answer = {
         "workspace": ws.name,
         "dataset": {
@@ -52,7 +54,8 @@ def info(workspace: Where = DEMO, as_json: AsJson = False):
         },
         "features": [_feature_info(ws, name) for name in ws.features()],
         "rankings": [_ranking_info(ws, name) for name in ws.rankings()],
-        "recipes": [_recipe_info(ws)],
+        "recipes": [_recipe_info(ws, base := _base_info(ws))],
+        "base": base,
     }
     if as_json:
         return print_json(answer)
@@ -64,6 +67,7 @@ def info(workspace: Where = DEMO, as_json: AsJson = False):
     )
     for part in ("features", "rankings", "recipes"):
         table(part, answer[part])
+    print(_base_text(ws, base))
 
 
 def _feature_info(ws, name):
@@ -87,10 +91,39 @@ def _ranking_info(ws, name):
     }
 
 
-def _recipe_info(ws):
+def _base_info(ws) -> dict | None:
+    """Who made the base models and what was measured of them, from their provenance; None where there are none. What
+    it does not say, as that of an import may not, is None; so is "workspaces_recipe" then."""
+    if not ws.has_base:
+        return None
     about = ws.manifest["parts"].get("base", {})
-    measured = {name: about.get(name) for name in ("accuracy", "seconds", "device")}
+    own = recipes.get(ws.recipe)
+    return {
+        "models": len(about["seeds"]) if about.get("seeds") else None,
+        **{name: about.get(name) for name in ("recipe", "hash", "accuracy", "measured_on", "seconds", "device")},
+        "workspaces_recipe": (about["recipe"], about["hash"]) == (own.name, own.hash) if about.get("hash") else None,
+    }
+
+
+def _recipe_info(ws, base: dict | None) -> dict:
+    """The workspace's recipe, and what its base models measured: nothing where another recipe made those."""
+    own = base if base and base["workspaces_recipe"] else {}
+    measured = {name: own.get(name) for name in ("accuracy", "seconds", "device")}
     return {"name": ws.recipe, "hash": recipes.get(ws.recipe).hash, **measured}
+
+
+def _base_text(ws, base: dict | None) -> str:
+    if base is None:
+        return "base models: none yet"
+    made = f"by {base['recipe']} {base['hash']}" if base["hash"] else "by a recipe that their provenance does not name"
+    parts = [f"base models: {base['models'] or ''} {made}".replace("  ", " ")]
+    if base["workspaces_recipe"] is False:
+        parts.append(f"another than the workspace's recipe, {ws.recipe} {recipes.get(ws.recipe).hash}")
+    if base["accuracy"] is not None:
+        parts.append(f"{percent(base['accuracy'])} right on {base['measured_on']}")
+    if base["seconds"] is not None:
+        parts.append(f"{duration(base['seconds'])} each on {base['device']}")
+    return ", ".join(parts)
 
 
 @app.command()
@@ -100,15 +133,14 @@ def rank(
     top: Annotated[int, typer.Option(help="How many.")] = 10,
     candidates: Candidates = None,
     end: Annotated[str, typer.Option(help="helpful or harmful")] = "helpful",
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """The training images a ranking puts first for a target."""
-    ws = Workspace.open(workspace)
     number = ws.check_target(target)
     found = ws.ranking(ranking).top(number, top, candidates, end)
     if len(found.ids) < top:
-        print(f"{ranking} ranks {len(found.ids)} images for this target, and {top} were asked for", file=sys.stderr)
+        say(f"{ranking} ranks {len(found.ids)} images for this target, and {top} were asked for")
     labels = [ws.classes[c] for c in ws.train_labels[found.ids]]
     predicted = ws.classes[ws.base.prediction[number]] if ws.has_base else None
     answer = {
@@ -139,14 +171,13 @@ def reach_verb(
     image: Annotated[str, typer.Option(help="The training image, counted from 0.")],
     rankings: Rankings = None,
     top: Annotated[int, typer.Option(help="Targets of each end.")] = 12,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Whom a training image helps and harms most, in how many targets' lists it stands, and its near-duplicates."""
     from attribution import reach
     from attribution.rankings import check_k
 
-    ws = Workspace.open(workspace)
     number = reach.check_image(ws, image)
     found = [reach.reach(ws, number, name, check_k(top)) for name in names(ws, rankings)]
     answer = {
@@ -249,14 +280,14 @@ def export_figure(
     ranking: Annotated[str | None, typer.Option(help="Of calibration: which signed ranking.")] = None,
     removed: Annotated[str | None, typer.Option(help="Of calibration: own, others or random.")] = None,
     protocol: Annotated[str | None, typer.Option(help="Of supports, lds-supports: the study's.")] = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
 ):
     """The lineup of a target, or a chart of Methods as stored, as a figure, or as the table behind it."""
     from attribution import charts, figure
     from attribution.lineup import line_up
     from attribution.store import Store
 
-    ws, out = Workspace.open(workspace), user_path(out)
+    out = user_path(out)
     if what == LINEUP:
         if target is None:
             raise UserError("a lineup needs a target; add --target, or say another --what")
@@ -271,11 +302,8 @@ def export_figure(
         "rankings": rankings and split(rankings),
     }
     options = {name: options[name] for name in charts.OPTIONS.get(what, ()) if options[name]}
-    store = Store.of(ws)
-    try:
+    with closing(Store.of(ws)) as store:
         print(charts.save(charts.chart(ws, store, what, **options), out, width))
-    finally:
-        store.close()
 
 
 @export_app.command("report")
@@ -290,21 +318,17 @@ def export_report(
     explain: Explain = "true",
     candidates: Candidates = None,
     k: Cut = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
 ):
     """A target's lineup and verdicts, and all that Methods knows, as one HTML file that opens anywhere."""
     from attribution import report
     from attribution.lineup import line_up
     from attribution.store import Store
 
-    ws = Workspace.open(workspace)
     number = report.usual_target(ws) if target is None else ws.check_target(target)
     rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
-    store = Store.of(ws)
-    try:
+    with closing(Store.of(ws)) as store:
         print(report.save(ws, store, user_path(out), number, rows=rows, k=k))
-    finally:
-        store.close()
 
 
 @export_app.command("ranking")
@@ -314,7 +338,7 @@ def export_ranking(
     targets: Annotated[str | None, typer.Option(help="Such as 0-999; all that it ranks for if not given.")] = None,
     top: Annotated[int, typer.Option(help="Training images a target, of each end.")] = 100,
     note: Annotated[str | None, typer.Option(help="What a reader must know: of JPEG copies.")] = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """A ranking's first images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
@@ -322,7 +346,6 @@ def export_ranking(
     from attribution.formats import parquet
     from attribution.provenance import made
 
-    ws = Workspace.open(workspace)
     found = ws.ranking(ranking)
     wanted = np.array(parse_images(targets, ws.n_val, "validation")) if targets else found.targets
     if len(absent := np.setdiff1d(wanted, found.targets)):
@@ -355,29 +378,26 @@ def export_ranking(
     about = " · ".join(filter(None, [found.about.removesuffix(" · live"), f"first {top}", note]))
     rows = parquet.write(user_path(out), found, wanted, top, labels, about, provenance)
     answer = {"workspace": ws.name, "ranking": ranking, "targets": len(wanted), "rows": rows, "file": str(out)}
-    if as_json:
-        return print_json(answer)
-    print(f"{out}: the first {top} of {ranking} for {len(wanted):,} targets, {rows:,} rows")
+    print_answer(as_json, answer, f"{out}: the first {top} of {ranking} for {len(wanted):,} targets, {rows:,} rows")
 
 
 @export_app.command("corrections")
 def export_corrections(
     out: Annotated[Path, typer.Option(help="A folder; files of an export before are replaced.")],
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """What was decided about labels: corrections.csv, the log, and the corrected labels in the data set's own form."""
     from attribution import corrections
     from attribution.decisions import Decisions
 
-    ws = Workspace.open(workspace)
     with Decisions.of(ws) as decisions, progress_bar() as progress:
         answer = corrections.write(ws, decisions, out, progress)
-    if as_json:
-        return print_json(answer)
-    print(f"{answer['folder']}: {', '.join(answer['files'])}")
-    print(
+    print_answer(
+        as_json,
+        answer,
+        f"{answer['folder']}: {', '.join(answer['files'])}\n"
         f"{answer['decisions']:,} images of {ws.name} decided: {answer['relabelled']:,} relabelled, "
         f"{answer['removed']:,} removed, {answer['kept']:,} kept, {answer['unsure']:,} unsure, "
-        f"{answer['conflicts']:,} in conflict"
+        f"{answer['conflicts']:,} in conflict",
     )

@@ -6,10 +6,23 @@ from typing import Annotated
 import typer
 
 from attribution import UserError, duplicates, jobs, prune, questions
-from attribution.cli import AsJson, Protocol, RankingName, Where, app, print_json, split, table, watch
+from attribution.cli import (
+    AsJson,
+    Protocol,
+    RankingName,
+    Where,
+    answered,
+    app,
+    mean_ci,
+    print_json,
+    progress_bar,
+    split,
+    table,
+    watch,
+)
 from attribution.cli.measuring import evaluate_app
 from attribution.store import Store
-from attribution.workspace import DEMO, Workspace
+from attribution.workspace import DEMO
 
 Recipe = Annotated[str | None, typer.Option("--recipe", help="Train under this recipe; the workspace's if not given.")]
 Features = Annotated[
@@ -31,29 +44,23 @@ def prune_verb(
     shares: Annotated[str, typer.Option(help="Percents to drop, with commas.")] = ",".join(map(str, prune.SHARES)),
     seeds: Annotated[int, typer.Option(help="Trainings a point.")] = len(jobs.SEEDS),
     recipe: Recipe = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Accuracy without the least influential x % of the training images, against a random x % of the same classes."""
-    ws = Workspace.open(workspace)
     try:
         percents = [int(share) for share in split(shares)]
     except ValueError:
         raise UserError(f"--shares {shares} are no percents; write whole numbers with commas, such as 20,50") from None
     spec = questions.prune_spec(ws, ranking, percents, range(seeds), recipe)
-    store = Store.of(ws)
-    answer = prune.answer(ws, store, spec)
-    cached = answer is not None
-    if not cached:
-        watch(ws, spec)
-        answer = prune.answer(ws, store, spec)
+    answer, cached = answered(ws, Store.of(ws), spec, prune.answer)
     if as_json:
         return print_json({**answer, "cached": cached})
     rows = [
         {
             "dropped": f"{row['share']} %",
             "images": row["k"],
-            **{name: _percent(row[name]) for name in ("pruned", "random", "difference")},
+            **{name: mean_ci(row[name], 100, 1) for name in ("pruned", "random", "difference")},
         }
         for row in answer["shares"]
     ]
@@ -61,24 +68,25 @@ def prune_verb(
         f"accuracy on {answer['targets']} validation images, recipe {answer['recipe']} {answer['recipe_hash']}, "
         f"{seeds} seeds, mean (95 % over seeds)",
         [
-            {"dropped": "nothing", "images": 0, "pruned": _percent(answer["full"]), "random": None, "difference": None},
+            {
+                "dropped": "nothing",
+                "images": 0,
+                "pruned": mean_ci(answer["full"], 100, 1),
+                "random": None,
+                "difference": None,
+            },
             *rows,
         ],
     )
 
 
-def _percent(found):
-    ci = f" ({100 * found['ci'][0]:.1f} to {100 * found['ci'][1]:.1f})" if found["ci"] else ""
-    return f"{100 * found['mean']:.1f}{ci}"
-
-
 @app.command("duplicates")
 def duplicates_verb(
-    features: Features = None, cosine: Cosine = duplicates.COSINE, workspace: Where = DEMO, as_json: AsJson = False
+    features: Features = None, cosine: Cosine = duplicates.COSINE, ws: Where = DEMO, as_json: AsJson = False
 ):
     """How many groups of near-duplicates there are among the training images."""
-    ws = Workspace.open(workspace)
-    grouped = duplicates.grouping(ws, features, cosine)
+    with progress_bar():
+        grouped = duplicates.grouping(ws, features, cosine)
     found = {"features": grouped["features"], "cosine": grouped["cosine"], **duplicates.summary(ws, grouped)}
     print_json(found) if as_json else table("", [found])
 
@@ -89,13 +97,12 @@ def evaluate_transfer(
         str | None, typer.Option("--recipes", help="Names, with commas; those that a study was made of if not given.")
     ] = None,
     protocol: Protocol = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Every ranking's supports under several recipes, on targets that are stable in all of them."""
     from attribution import transfer
 
-    ws = Workspace.open(workspace)
     store = Store.of(ws)
     chosen = split(names) if names else transfer.studied(ws, store)
     answer = transfer.report(ws, store, chosen, protocol)

@@ -1,6 +1,5 @@
 """Verbs that retrain: retrain, support, study, jobs, runner."""
 
-import sys
 import time
 from functools import partial
 from typing import Annotated
@@ -15,10 +14,12 @@ from attribution.cli import (
     Rankings,
     Target,
     Where,
+    answered,
     app,
     group,
     names,
     print_json,
+    say,
     split,
     table,
     watch,
@@ -34,7 +35,7 @@ from attribution.cli.questions import (
 )
 from attribution.edits import parse_images
 from attribution.store import Store
-from attribution.workspace import DEMO, Workspace
+from attribution.workspace import DEMO
 
 jobs_app = group("jobs", "What runs in the background.")
 
@@ -58,7 +59,7 @@ def retrain(
     features: Features = None,
     cosine: Cosine = duplicates.COSINE,
     recipe: Recipe = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Retrain without a ranking's first images or chosen ones (or with wrong labels on them), beside the controls."""
@@ -76,7 +77,6 @@ def retrain(
     kind = "remove" if relabel is None and relabel_top is None else "mislabel"
     k = next((number for number in (remove_top, relabel_top, remove_harmful) if number is not None), 0)
     end = "helpful" if remove_harmful is None else "harmful"
-    ws = Workspace.open(workspace)
     ids = None if chosen is None else parse_images(chosen, ws.n_train)
     groups = duplicates.grouping(ws, features, cosine) if with_duplicates else None
     spec = jobs.retrain_spec(
@@ -87,6 +87,8 @@ def retrain(
     if not cached:
         watch(ws, spec)
     answer = {**jobs.retrain_answer(ws, store, spec), "cached": cached}
+    none = answer["controls"]["none"]
+    answer["wrong_unedited"] = none["flipped"]  # then "flipped" says no more than that it is still wrong
     if as_json:
         return print_json(answer)
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(answer["newest"]))
@@ -99,16 +101,30 @@ def retrain(
             f"{spec['groups']['along']} near-duplicates came along ({groups['features']}, cosine at least "
             f"{groups['cosine']:g})"
         )
-    controls = answer["controls"]
-    rows = {"the edit": answer, "nothing removed": controls["none"], "random, same classes": controls["random"]}
+    rows = {"the edit": answer, "random, same classes": answer["controls"]["random"]}
     table(
         "",
         [
-            {"": name, "wrong": f"{row['wrong']} of {row['of']}", "flipped": "yes" if row["flipped"] else "no"}
+            {"": name, "wrong": f"{row['wrong']} of {row['of']}", "outcome": _outcome(row["flipped"], none["flipped"])}
             for name, row in rows.items()
             if row["of"]
-        ],
+        ]
+        + [{"": "nothing removed", "wrong": f"{none['wrong']} of {none['of']}", "outcome": ""}],
     )
+    if none["flipped"] != (end == "harmful"):
+        state, verb = ("wrong", "flip") if none["flipped"] else ("right", "repair")
+        number = none["wrong"] if none["flipped"] else none["of"] - none["wrong"]
+        print(
+            f"target {answer['target']} is {state} without any edit, too ({number} of {none['of']} seeds): there is "
+            f"nothing to {verb}"
+        )
+
+
+def _outcome(wrong: bool, wrong_unedited: bool) -> str:
+    """What became of a target: one that is wrong without any edit cannot flip."""
+    if wrong_unedited:
+        return "still wrong" if wrong else "repaired"
+    return "flipped" if wrong else "holds"
 
 
 @app.command("support")
@@ -128,11 +144,10 @@ def support_verb(
     features: Features = None,
     cosine: Cosine = duplicates.COSINE,
     recipe: Recipe = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Find the smallest tested prefix of a ranking whose removal (or relabelling) flips a target, or repairs it."""
-    ws = Workspace.open(workspace)
     asked = {
         "target": target,
         "ranking": ranking,
@@ -145,12 +160,7 @@ def support_verb(
     if disjoint is not None:
         return disjoint_verb(ws, questions.disjoint_spec(ws, disjoint, **asked), as_json)
     spec = jobs.support_spec(ws, **asked)
-    store = Store.of(ws)
-    row = supports.answer(ws, store, spec)
-    cached = row is not None
-    if not cached:
-        watch(ws, spec)
-        row = supports.answer(ws, store, spec)
+    row, cached = answered(ws, Store.of(ws), spec, supports.answer)
     if as_json:
         return print_json({"recipe": spec["recipe"], **row, "cached": cached})
     known = time.strftime(" (known since %Y-%m-%d %H:%M)", time.localtime(row["created"])) if cached else ""
@@ -192,13 +202,12 @@ def study(
     recipes: Annotated[
         str | None, typer.Option(help="Compare these recipes on targets stable in all of them, with commas.")
     ] = None,
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     as_json: AsJson = False,
 ):
     """Supports of many targets under several rankings. Interrupt it and call it again: it goes on where it was."""
     from attribution.measure import random_stable, random_wrong
 
-    ws = Workspace.open(workspace)
     protocol = protocol or supports.usual_protocol(ws)
     chosen, wanted = names(ws, rankings), split(kinds)
     if recipe and recipes:
@@ -206,7 +215,7 @@ def study(
     if recipes or recipe not in (None, ws.recipe):
         compared = split(recipes) if recipes else [ws.recipe, recipe]
         study_across(ws, compared, compared if recipes else [recipe], targets, chosen, wanted, protocol, seed)
-        return evaluate_transfer(names=",".join(compared), protocol=protocol, workspace=workspace, as_json=as_json)
+        return evaluate_transfer(names=",".join(compared), protocol=protocol, ws=ws, as_json=as_json)
     job = None
     if flips := [kind for kind in wanted if kind != "repair"]:
         job = watch(ws, jobs.study_spec(ws, random_stable(ws, targets, seed), chosen, flips, protocol))
@@ -214,7 +223,7 @@ def study(
         job = watch(
             ws, jobs.study_spec(ws, random_wrong(ws, targets, seed), chosen, ["repair"] if wanted else [], protocol)
         )
-    print_json(jobs.job_json(job)) if as_json else evaluate_supports(protocol=protocol, workspace=workspace)
+    print_json(jobs.job_json(job)) if as_json else evaluate_supports(protocol=protocol, folder=ws.path)
 
 
 def _from(option):
@@ -224,7 +233,7 @@ def _from(option):
 
 @app.command()
 def runner(
-    workspace: Where = DEMO,
+    ws: Where = DEMO,
     executor: Annotated[str, typer.Option(envvar=_from("executor"), help="local or ray")] = "local",
     workers: Annotated[
         int | None, typer.Option(envvar=_from("workers"), help="At most so many trainings at once.")
@@ -246,30 +255,28 @@ def runner(
     """Do the queued jobs of a workspace until there are none. The dashboard starts one by itself."""
     from attribution.runner import serve
 
-    ws = Workspace.open(workspace)
     make = partial(executors.make, ws, executor, workers, per_gpu, address, gpus_per_training)
     if not serve(ws, make, idle):
-        print("another runner is already at work on this data set's jobs", file=sys.stderr)
+        say("another runner is already at work on this data set's jobs")
 
 
 @jobs_app.command("list")
-def jobs_list(workspace: Where = DEMO, as_json: AsJson = False):
+def jobs_list(ws: Where = DEMO, as_json: AsJson = False):
     """The newest jobs first."""
-    found = [jobs.job_json(job) for job in Store.of(Workspace.open(workspace)).jobs()]
+    found = [jobs.job_json(job) for job in Store.of(ws).jobs()]
     print_json({"jobs": found}) if as_json else table("jobs", found)
 
 
 @jobs_app.command("show")
-def jobs_show(number: int, workspace: Where = DEMO, as_json: AsJson = False):
+def jobs_show(number: int, ws: Where = DEMO, as_json: AsJson = False):
     """One job, and what it was asked."""
-    job = _job(Store.of(Workspace.open(workspace)), number)
+    job = _job(Store.of(ws), number)
     print_json({**jobs.job_json(job), "spec": job.spec}) if as_json else table("", [jobs.job_json(job)])
 
 
 @jobs_app.command("pause")
-def jobs_pause(number: int, workspace: Where = DEMO):
+def jobs_pause(number: int, ws: Where = DEMO):
     """Start nothing more of a job until it is resumed. Trainings under way are finished, and kept."""
-    ws = Workspace.open(workspace)
     job = _job(Store.of(ws), number)
     if not jobs.pause(ws, number):
         raise UserError(f"job {number} is {job.state} already; there is nothing to pause")
@@ -277,9 +284,8 @@ def jobs_pause(number: int, workspace: Where = DEMO):
 
 
 @jobs_app.command("resume")
-def jobs_resume(number: int, workspace: Where = DEMO):
+def jobs_resume(number: int, ws: Where = DEMO):
     """Let a paused job go on where it was."""
-    ws = Workspace.open(workspace)
     job = _job(Store.of(ws), number)
     if not jobs.resume(ws, number):
         raise UserError(f"job {number} is {job.state}; only a paused job can be resumed")
@@ -287,9 +293,8 @@ def jobs_resume(number: int, workspace: Where = DEMO):
 
 
 @jobs_app.command("cancel")
-def jobs_cancel(number: int, workspace: Where = DEMO):
+def jobs_cancel(number: int, ws: Where = DEMO):
     """Stop a job. What it trained so far is kept."""
-    ws = Workspace.open(workspace)
     store = Store.of(ws)
     job = _job(store, number)
     if not jobs.cancel(ws, number) and job.ended:

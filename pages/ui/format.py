@@ -1,35 +1,10 @@
-"""How numbers and names are written, the same on every page."""
+"""How numbers and names are written, the same on every page: numbers as the library writes them, and names escaped."""
 
 import html
 import re
 
-
-def count(n: int) -> str:
-    """5000 -> "5,000"."""
-    return f"{n:,}"
-
-
-def share(part: int, whole: int) -> str:
-    """(4, 7) -> "57 %"; an empty whole is "–"."""
-    return f"{100 * part / whole:.0f} %" if whole else "–"
-
-
-def percent(value: float, digits: int = 1) -> str:
-    """0.8591 -> "85.9 %"."""
-    return f"{100 * value:.{digits}f} %"
-
-
-def score(value: float) -> str:
-    """Three significant digits, without an exponent where it can be had: 0.0123, -4.57, 1.2e-05."""
-    return f"{value:.3g}"
-
-
-def seconds(value: float) -> str:
-    """0.42 -> "0.4 s", 75 -> "1 min 15 s", 7300 -> "2 h 2 min"."""
-    if value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+from attribution.export.numbers import byte_size, count, percent, score, share  # noqa: F401 - for the pages
+from attribution.export.numbers import duration as seconds  # noqa: F401
 
 
 def plain(text: object) -> str:

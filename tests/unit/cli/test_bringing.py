@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from attribution import Workspace
+from attribution import Workspace, imports
 from tests import tiny
 
 
@@ -51,6 +51,20 @@ def test_show(ws, file, run_python):
     assert 0 < answer["shared"]["l2-moco"] <= 20
 
 
+def test_show_says_which_recipe_judges_and_that_random_is_of_the_true_class(ws, file, run_python):
+    rng = np.random.default_rng(0)
+    masks, margins = rng.random((30, 60)) < 0.5, rng.normal(size=(30, 12))
+    imports.bring_halves(ws, masks, margins, {"recipe": "resnet9", "hash": "0123456789ab"})
+    words = ["show", file, "--sign", "helpful", "--no-serve"]
+    out = run_python("-m", "attribution", *words).out
+    assert "LDS " in out and "30 held-out halves x 1 seeds, of resnet9 0123456789ab; noise ceiling –" in out
+    (row,) = (line for line in out.splitlines() if line.startswith("random "))
+    assert row.split()[1:4] == ["the", "true", "class"]
+    answer = json.loads(run_python("-m", "attribution", *words, "--json").out)
+    assert answer["candidates"]["random"] == "true" and answer["candidates"]["mine-v2"] == "all"
+    assert (answer["halves"]["recipe"], answer["halves"]["recipe_hash"]) == ("resnet9", "0123456789ab")
+
+
 def test_a_part_that_was_added_can_be_taken_out(ws, file, run_python):
     run_python("-m", "attribution", "import", "tensor", file, "--name", "mine", "--sign", "helpful")
     assert run_python("-m", "attribution", "workspace", "remove", "rankings/mine").code == 0
@@ -90,6 +104,12 @@ def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, 
     answer = json.loads(run_python("-m", "attribution", "evaluate", "lds", "--json").out)
     assert answer["rankings"]["dm"]["lds"] > answer["rankings"]["random"]["lds"] + 0.2 and answer["ceiling"] is None
     assert json.loads((ws.path / "lds" / "lds.json").read_text())["rankings"]["dm"] == answer["rankings"]["dm"]
+    assert (answer["candidates"]["dm"], answer["candidates"]["random"]) == ("all", "true")
+    out = run_python("-m", "attribution", "evaluate", "lds").out
+    assert "30 held-out halves x 1 seeds, imported, of a recipe that is not known; noise ceiling –" in out
+    assert [line.split()[:4] for line in out.splitlines() if line.startswith("random ")] == [
+        ["random", "the", "true", "class"]
+    ]
     wrong = run_python("-m", "attribution", "halves", "import", tmp_path / "models", "--part", "60:91")
     assert wrong.code == 2 and "0:90" in wrong.err
 
