@@ -24,6 +24,7 @@ from attribution.cli import (
     split,
     table,
 )
+from attribution.data import resizing
 from attribution.files import user_path
 from attribution.rankings.similarity import Similarity
 from attribution.workspace import DEMO, Workspace
@@ -50,6 +51,7 @@ def info(workspace: Where = DEMO, as_json: AsJson = False):
             "fingerprint": ws.fingerprint,
             "planted": ws.planted,
         },
+        "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
         "features": [_feature_info(ws, name) for name in ws.features()],
         "rankings": [_ranking_info(ws, name) for name in ws.rankings()],
         "recipes": [_recipe_info(ws)],
@@ -62,6 +64,8 @@ def info(workspace: Where = DEMO, as_json: AsJson = False):
         f"{ws.name}: {data['name']}, {ws.n_train:,} training and {ws.n_val:,} validation images, "
         f"{len(ws.classes)} classes{planted}"
     )
+    if resized := resizing(ws.manifest["dataset"]):
+        print(resized)
     for part in ("features", "rankings", "recipes"):
         table(part, answer[part])
 

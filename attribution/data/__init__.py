@@ -77,7 +77,8 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """name: for people. inverted: looks best dark on light. skipped: what was left out, and why."""
+    """name: for people. inverted: looks best dark on light. skipped: what was left out, and why. sizes: of the
+    pictures before they were resized, as `encoded.sizes_of` has them; None where they were not."""
 
     name: str
     classes: list[str]
@@ -85,6 +86,7 @@ class DataSet:
     val: Split
     inverted: bool = False
     skipped: tuple[str, ...] = ()
+    sizes: dict | None = None
 
 
 def get(name: str):
@@ -92,6 +94,18 @@ def get(name: str):
     if name not in NAMES:
         raise UserError(f"no data set {name!r}; there is {', '.join(NAMES)}")
     return importlib.import_module(f"attribution.data.{NAMES[name]}")
+
+
+def resizing(dataset: dict) -> str:
+    """One clause on how a workspace's pictures were resized, from the manifest's "dataset"; "" where they were not, or
+    where the workspace was created before this was noted."""
+    sizes = dataset.get("sizes")
+    if not sizes:
+        return ""
+    low, high, shown = (f"{w:,} x {h:,}" for w, h in (sizes["smallest"], sizes["largest"], dataset["shape"][1::-1]))
+    before = f"{sizes['count']:,} sizes, from {low} to {high}; all" if sizes["count"] > 1 else f"all are {low} and"
+    cropped = ", cropped to the middle where the proportions differ" if sizes["cropped"] else ""
+    return f"{before} are shown and trained at {shown}{cropped}"
 
 
 def folder(root: Path | str) -> Path:

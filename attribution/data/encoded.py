@@ -96,8 +96,9 @@ def splits(
     val_share: float | None,
     skip_corrupt: bool,
     progress: Callable | None,
-) -> tuple[Split, Split, list[str]]:
-    """Training and validation split from pictures and their labels (int64 [n]), and what was left out, and why.
+) -> tuple[Split, Split, list[str], dict | None]:
+    """Training and validation split from pictures and their labels (int64 [n]); what was left out, and why; and the
+    sizes of the pictures as `sizes_of` says.
 
     Decodes every picture once. side: pixels, None for what suits them. val_share: where there is no `val`, the share of
     each class that becomes it. progress(text, done, total). Raises UserError for pictures that cannot be read unless
@@ -126,7 +127,21 @@ def splits(
         )
         for contents, labels in parts
     )
-    return train, val, broken
+    return train, val, broken, sizes_of(looks, shape)
+
+
+def sizes_of(looks: np.ndarray, shape: tuple[int, ...]) -> dict | None:
+    """Sizes of the pictures, ready for JSON, or None where all are of `shape`, (H, W) or (H, W, 3), as they are.
+
+    count: how many sizes there are; smallest, largest: [width, height] in pixels, by area; cropped: whether there are
+    other proportions than those of `shape`. looks: int [n, 3], width, height, grey.
+    """
+    height, width = shape[:2]
+    sizes = sorted(map(tuple, np.unique(looks[:, :2], axis=0).tolist()), key=lambda size: (size[0] * size[1], size))
+    if sizes == [(width, height)]:
+        return None
+    cropped = any(w * height != h * width for w, h in sizes)
+    return {"count": len(sizes), "smallest": list(sizes[0]), "largest": list(sizes[-1]), "cropped": cropped}
 
 
 def shape_of(looks: np.ndarray, side: int | None) -> tuple[int, ...]:

@@ -84,8 +84,8 @@ def load(
             )
         contents, labels = val
         val = contents, np.array([classes.index(name) for name in val_classes], np.int64)[labels]
-    train, val, broken = splits(train, val, side, val_share, skip_corrupt, progress)
-    return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored))
+    train, val, broken, sizes = splits(train, val, side, val_share, skip_corrupt, progress)
+    return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored), sizes=sizes)
 
 
 def reopen(source: dict, root: Path, places) -> Encoded:

@@ -114,8 +114,9 @@ def load(
     train, val = (_read(within, shards[split], *columns) if split in shards else None for split in ("train", "val"))
     labels = np.concatenate([labels for _, labels in filter(None, (train, val))])
     classes = _classes(within / shards["train"][0], columns[1], labels)
-    train, val, broken = splits(train, val, side, val_share, skip_corrupt, progress)
-    return DataSet(root.stem if root.is_file() else root.name, classes, train, val, skipped=(*broken, *skipped))
+    train, val, broken, sizes = splits(train, val, side, val_share, skip_corrupt, progress)
+    name = root.stem if root.is_file() else root.name
+    return DataSet(name, classes, train, val, skipped=(*broken, *skipped), sizes=sizes)
 
 
 def reopen(source: dict, root: Path, places) -> Encoded:
