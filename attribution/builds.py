@@ -133,9 +133,10 @@ def train_features(workspace: Workspace, name: str, epochs: int | None, progress
 
 
 def embed_backbone(
-    workspace: Workspace, name: str, backbone: str, weights: Path, side: int, progress: Progress
+    workspace: Workspace, name: str, backbone: str, weights: Path, side: int | None, progress: Progress
 ) -> dict:
-    """Embeds both splits with a pretrained network, and stores the features as `name`."""
+    """Embeds both splits with a pretrained network (see `Backbone`), and stores the features as `name`. Returns their
+    provenance."""
     from attribution.features.backbone import Backbone
 
     imports.check_name(workspace, name, "features")
@@ -145,7 +146,9 @@ def embed_backbone(
         network.embed(images, folder / split, lambda *at, split=split: progress(f"{name}: {split}", *at))
         for split, images in (("train", workspace.train_images), ("val", workspace.val_images))
     )
-    words = f"features embed {name} --backbone {backbone} --weights {network.weights.name} --side {side}"
+    words = (
+        f"features embed {name} --backbone {backbone} --weights {network.weights.name} --side {network.spec['side']}"
+    )
     return imports.bring_features(
         workspace,
         train,
@@ -156,6 +159,7 @@ def embed_backbone(
             "seconds": round(time.perf_counter() - start, 1),
             **made(words),
             "device": network.device,
+            "backbone": network.spec,
         },
     )
 

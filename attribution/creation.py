@@ -107,6 +107,7 @@ def _write(folder: Path, found: DataSet, name: str, recipe: str) -> Workspace:
         "inverted": found.inverted,
         "fingerprint": given,
         **({"images": sources} if sources else {}),
+        **({"sizes": found.sizes} if found.sizes else {}),
     }
     write_json(
         folder / "workspace.json",

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-import faiss
 import numpy as np
 
 from attribution import detectors
+from attribution.features import knn
 
 NEIGHBOURS = 20  # training images whose labels are counted
 SHOWN = 8  # of these, the nearest ones that are shown
@@ -81,25 +81,6 @@ def harm_name(workspace) -> str | None:
 
 
 def neighbours(workspace, feature: str, images: np.ndarray, k: int = NEIGHBOURS) -> np.ndarray:
-    """The k training images most alike (cosine), without the image itself, int64 [n, k'], k' <= k; nearest first. The
-    features are gone through block by block: no copy of them is kept."""
-    train = workspace.feature(feature).train
-    k = min(k, len(train) - 1)
-    asked = _unit(train[np.asarray(images)])
-    alike, found = np.zeros((len(images), 0), np.float32), np.zeros((len(images), 0), np.int64)
-    for start in range(0, len(train), BLOCK):
-        block = _unit(train[start : start + BLOCK])
-        similarity, nearest = faiss.knn(asked, block, min(k + 1, len(block)), metric=faiss.METRIC_INNER_PRODUCT)
-        alike, found = np.hstack([alike, similarity]), np.hstack([found, nearest + start])
-        order = np.argsort(-alike, axis=1, kind="stable")[:, : k + 1]
-        alike, found = np.take_along_axis(alike, order, 1), np.take_along_axis(found, order, 1)
-    keep = found != np.asarray(images)[:, None]
-    keep[keep.all(1), -1] = False  # it has k + 1 twins, and is not among them itself
-    return found[keep].reshape(len(images), k)
-
-
-def _unit(features) -> np.ndarray:
-    features = np.array(features, np.float32)
-    np.nan_to_num(features, copy=False, posinf=0, neginf=0)  # like none, rather than an image that there is not
-    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    return features
+    """The k nearest other training images by cosine, int64 [n, k'], k' <= k, nearest first. The features are searched
+    block by block: no copy of them is kept."""
+    return knn.neighbours(workspace.feature(feature).train, images, k, BLOCK)

@@ -63,7 +63,13 @@ def workspace_create(
     ] = None,
     name: Annotated[str | None, typer.Option(help="For people; else the folder's name.")] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave corrupt images out.")] = False,
-    side: Annotated[int | None, typer.Option(help="Side in pixels of images of mixed sizes.")] = None,
+    side: Annotated[
+        int | None,
+        typer.Option(
+            help="Side in pixels that images of a folder or of Parquet are resized to: 8 to 512. If not given, images "
+            "of one size up to 64 stay as they are, others become 64 x 64."
+        ),
+    ] = None,
     val_share: Annotated[
         float | None, typer.Option(help="Share of a folder without val/ or test/ that is held back.")
     ] = None,
@@ -89,10 +95,13 @@ def workspace_create(
                 "fingerprint": ws.fingerprint,
                 "skipped": skipped,
                 "rankings": came,
+                "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
             }
         )
     left = f", {len(skipped)} left out" if skipped else ""
     print(f"{ws.name}: {ws.n_train:,} training and {ws.n_val:,} validation images, {len(ws.classes)} classes{left}")
+    if resized := data.resizing(ws.manifest["dataset"]):
+        print(resized + ("" if side else "; --side chooses another size"))
     if came:
         print(f"with it come the rankings {', '.join(came)}")
     print(f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}")

@@ -72,17 +72,22 @@ def features_train(
 @features_app.command("embed")
 def features_embed(
     name: Annotated[str, typer.Argument(help="What to call the features.")],
-    backbone: Annotated[str, typer.Option(help="A classifier of torchvision's or timm's: resnet18.")],
-    weights: Annotated[Path, typer.Option(help="Its state dict on this machine.")],
-    side: Annotated[int, typer.Option(help="Pixels that images are resized to.")] = 224,
+    backbone: Annotated[
+        str, typer.Option(help="A network of torchvision's, or timm's (requirements-build.txt): resnet18.")
+    ],
+    weights: Annotated[Path, typer.Option(help="Its state dict on this machine, with or without a classifier.")],
+    side: Annotated[
+        int | None, typer.Option(help="Pixels that images are resized to; if not given timm's own, torchvision 224.")
+    ] = None,
     ws: Where = DEMO,
     as_json: AsJson = False,
 ):
-    """Features of a pretrained network. Interrupt it and call it again: it goes on."""
+    """Features of a pretrained network: its pooled output, without a classifier. Interrupt it and call it again: it
+    goes on."""
     from attribution.builds import embed_backbone
 
-    if not 8 <= side <= 1024:
-        raise UserError(f"side {side} is not 8 to 1024; most networks want 224")
+    if side is not None and not 8 <= side <= 1024:
+        raise UserError(f"side {side} is not 8 to 1024; leave it out for the network's own")
     with progress_bar() as progress:
         about = embed_backbone(ws, name, backbone, weights, side, progress)
     print_answer(

@@ -26,6 +26,7 @@ from attribution.cli import (
     split,
     table,
 )
+from attribution.data import resizing
 from attribution.export.numbers import duration, percent
 from attribution.files import user_path
 from attribution.rankings.similarity import Similarity
@@ -52,6 +53,7 @@ def info(ws: Where = DEMO, as_json: AsJson = False):
             "fingerprint": ws.fingerprint,
             "planted": ws.planted,
         },
+        "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
         "features": [_feature_info(ws, name) for name in ws.features()],
         "rankings": [_ranking_info(ws, name) for name in ws.rankings()],
         "recipes": [_recipe_info(ws, base := _base_info(ws))],
@@ -65,6 +67,8 @@ def info(ws: Where = DEMO, as_json: AsJson = False):
         f"{ws.name}: {data['name']}, {ws.n_train:,} training and {ws.n_val:,} validation images, "
         f"{len(ws.classes)} classes{planted}"
     )
+    if resized := resizing(ws.manifest["dataset"]):
+        print(resized)
     for part in ("features", "rankings", "recipes"):
         table(part, answer[part])
     print(_base_text(ws, base))

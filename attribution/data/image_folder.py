@@ -1,7 +1,7 @@
 """A folder of class folders, `train/<class>/*` and `val/<class>/*` (or `test`), or `<class>/*` alone.
 
-Classes and images are in the order of torchvision's `ImageFolder`, so that image i here is its sample i, and what was
-computed with it fits. Hidden files are left out, and so is what is no picture by its ending.
+Classes and images are in the order of torchvision's `ImageFolder`, so that image i is its sample i, and scores computed
+with it fit. Hidden files, and files whose ending is not a picture's, are left out.
 """
 
 import os
@@ -38,7 +38,7 @@ class Files(Contents):
     def read(self, i):
         file = self.root / self.names[i]
         try:
-            if not file.resolve().is_relative_to(self.root):  # a link, or a workspace.json that means harm
+            if not file.resolve().is_relative_to(self.root):  # a link, or a malicious workspace.json
                 raise Unreadable("leads out of the data set's folder")
             if not file.is_file():
                 raise Unreadable("is not there, or no file")
@@ -65,17 +65,17 @@ def load(
 ) -> DataSet:
     """The images under `root`. Options as in `encoded.splits`.
 
-    A folder without validation images lends `val_share` of its training images. Raises UserError where there are no
-    class folders, for a class without training images, and for links to folders; a file that is a link out of `root` is
-    one that cannot be read.
+    Without validation images in the folder, `val_share` of the training images are held out. Raises UserError where
+    there are no class folders, for a class without training images, and for links to folders; a file that is a link out
+    of `root` counts as unreadable.
     """
     root = required(root)
     train_folder, val_folder = _layout(root)
     classes, train, ignored = _listed(root, train_folder)
     val = None
     if val_folder:
-        val_classes, val, more = _listed(root, val_folder)
-        ignored += more
+        val_classes, val, val_ignored = _listed(root, val_folder)
+        ignored += val_ignored
         unknown = [name for name in val_classes if name not in classes]
         if unknown:
             raise UserError(
@@ -84,12 +84,12 @@ def load(
             )
         contents, labels = val
         val = contents, np.array([classes.index(name) for name in val_classes], np.int64)[labels]
-    train, val, broken = splits(train, val, side, val_share, skip_corrupt, progress)
-    return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored))
+    train, val, broken, sizes = splits(train, val, side, val_share, skip_corrupt, progress)
+    return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored), sizes=sizes)
 
 
 def reopen(source: dict, root: Path, places) -> Encoded:
-    """As `attribution.data.reopen`."""
+    """See `attribution.data.reopen`."""
     contents = Files(root, places["file"].astype(str).array, places["number"].to_numpy(np.int64))
     return Encoded(contents, tuple(source["shape"]))
 
@@ -103,18 +103,18 @@ def renames(
     labels: np.ndarray,
     removed: set[int],
 ) -> list[tuple[str, str]]:
-    """What to move so that the folder tree says what `labels` say: (from, to), paths under `root`, with slashes.
+    """The moves that bring the folder tree into line with `labels`: (from, to), paths under `root`, with slashes.
 
-    names: of the training pictures; others: of those for validation; given, labels: int64 [n], before and after, both
-    about `classes`. Removed pictures go to a folder `removed` beside the one that holds the class folders. No move
-    lands on a file that is there or moves itself, so that their order does not matter: a name that is taken gets a
-    number.
+    names: files of the training pictures; others: of the validation pictures; given, labels: int64 [n], classes before
+    and after, as indices of `classes`; removed: indices of pictures to take out, to a folder `removed` beside the one
+    that holds the class folders. No move overwrites a file or the target of another move (a number is appended to a
+    name that is taken), so that they can be made in any order.
     """
     parts = [name.split("/") for name in names]
     inside = all(len(part) > 2 and part[:2] == ["train", classes[label]] for part, label in zip(parts, given))
-    lent = all(name.startswith("train/") for name in others)  # no folder for validation: train is the only one there is
-    depth, top, beside = (1, "train/", "../removed" if lent else "removed") if inside else (0, "", "../removed")
-    taken = {name.casefold() for name in [*names, *others]}  # as some disks see it
+    held_out = all(name.startswith("train/") for name in others)  # there is no validation folder, train is the only one
+    depth, top, beside = (1, "train/", "../removed" if held_out else "removed") if inside else (0, "", "../removed")
+    taken = {name.casefold() for name in [*names, *others]}  # some file systems ignore case
     moves = []
     for i in sorted({*np.flatnonzero(given != labels).tolist(), *removed}):
         rest = "/".join(parts[i][depth + 1 :])
@@ -130,12 +130,13 @@ def renames(
 
 
 def _layout(root: Path) -> tuple[str, str | None]:
-    """The folders under `root` that hold the training and the validation classes."""
+    """The folders under `root` that hold the class folders of training and validation, the latter None where there is
+    none."""
     if not root.is_dir():
         raise UserError(f"{root} is a file; name the folder that holds the class folders")
     inside = _folders(root)
     val = next((name for name in VAL_NAMES if name in inside), None)
-    # a class may be called train: without a val beside it, only as the one folder there is
+    # a class may be called train: it is the split only beside a validation folder, or as the only folder
     if "train" in inside and (val or len(inside) == 1) and _folders(root / "train"):
         return "train", val
     return ".", None
@@ -146,13 +147,14 @@ def _folders(folder: Path) -> list[str]:
 
 
 def _listed(root: Path, folder: str) -> tuple[list[str], tuple[Files, np.ndarray], list[str]]:
-    """Classes, pictures with their labels, and lines on what else there is, of the class folders in one folder."""
+    """Classes, pictures with their labels int64 [n], and a line for each kind of file left out, of the class folders in
+    `folder`."""
     classes, names, labels, others, empty = [], [], [], Counter(), []
     for class_ in _folders(root / folder):
-        found = _pictures(root / folder / class_, others)
-        if found:
-            names += [file.relative_to(root).as_posix() for file in found]
-            labels += [len(classes)] * len(found)
+        pictures = _pictures(root / folder / class_, others)
+        if pictures:
+            names += [file.relative_to(root).as_posix() for file in pictures]
+            labels += [len(classes)] * len(pictures)
             classes.append(class_)
         else:
             empty.append(f"{Path(folder, class_).as_posix()} (a folder without images)")
@@ -170,8 +172,9 @@ def _listed(root: Path, folder: str) -> tuple[list[str], tuple[Files, np.ndarray
 
 
 def _pictures(folder: Path, others: Counter) -> list[Path]:
-    """The picture files in `folder` and its folders; endings of other files are counted in `others`."""
-    found = []
+    """The picture files in `folder` and below, sorted; endings of other files are counted in `others`. Raises UserError
+    for links to folders."""
+    pictures = []
     if folder.is_symlink():
         raise UserError(f"{folder} is a link to a folder; put the folder itself there")
     for parent, folders, names in sorted(os.walk(folder)):
@@ -184,7 +187,7 @@ def _pictures(folder: Path, others: Counter) -> list[Path]:
             if name.startswith("."):
                 continue
             if name.lower().endswith(ENDINGS):
-                found.append(Path(parent, name))
+                pictures.append(Path(parent, name))
             else:
                 others[Path(name).suffix.lower()] += 1
-    return found
+    return pictures

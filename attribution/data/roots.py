@@ -1,4 +1,4 @@
-"""Where on this machine the images are that workspaces read in place. Kept among the results: a workspace can move."""
+"""Where on this machine the images are that workspaces read in place: `roots.json` in the data folder."""
 
 import json
 from pathlib import Path
@@ -7,13 +7,13 @@ from attribution.files import data_folder, write_json
 
 
 def find(fingerprint: str) -> Path | None:
-    """The folder with the images of the data set `fingerprint`, or None where it is not known or not there."""
+    """The folder with the images of the data set `fingerprint`, or None where it is unknown or does not exist."""
     root = _known().get(fingerprint)
     return Path(root) if root and Path(root).is_dir() else None
 
 
 def remember(fingerprint: str, root: Path) -> None:
-    """Notes that the images of the data set `fingerprint` are in the folder `root`."""
+    """Records that the images of the data set `fingerprint` are in the folder `root`."""
     write_json(data_folder() / "roots.json", {**_known(), fingerprint: str(root)})
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from attribution.errors import UserError
 
-#: Name -> what it is, for people. `pixels` is the control that the others must beat.
+#: Name -> what it is, for people. `pixels` is the baseline that the others must beat.
 NAMES = {
     "pixels": "the pixels themselves",
     "moco": "MoCo: momentum contrast with a queue of negatives",
@@ -28,15 +28,15 @@ def train(
     epochs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict:
-    """Trains a feature extractor on images without labels, or goes on where a killed training stopped.
+    """Trains a feature extractor on images without labels, or resumes a training that was interrupted.
 
     Args:
         name: one of NAMES.
         images: uint8 [n, H, W] or [n, H, W, 3].
         out_dir: the folder of the checkpoint, one for each name. A finished training is not repeated.
         epochs: None takes the method's own number.
-        progress: called with (epochs done, epochs in all) at the start or resumption and after each epoch. What it
-            raises ends the training, which can be taken up again.
+        progress: called with (epochs done, epochs in all) at the start or resumption and after each epoch. An exception
+            from it stops the training, which the next call resumes.
 
     Returns:
         Provenance, ready for JSON: name, dim, seconds, and for networks seed, epochs, settings, device, threads,
@@ -54,7 +54,7 @@ def embed(name: str, checkpoint_dir: Path | str, images: np.ndarray) -> np.ndarr
 
     Args:
         name: one of NAMES.
-        checkpoint_dir: the `out_dir` of a finished training; pixels do not look at it.
+        checkpoint_dir: the `out_dir` of a finished training; not read for pixels.
         images: uint8 [n, H, W] or [n, H, W, 3], of the shape that was trained on.
 
     Raises:

@@ -1,5 +1,5 @@
-"""MoCo v2 (He et al., arXiv 1911.05722; Chen et al., arXiv 2003.04297): one view must find its other view, embedded by
-a slow copy of the network, among a queue of embeddings of earlier batches."""
+"""MoCo v2 (He et al., arXiv 1911.05722; Chen et al., arXiv 2003.04297): contrasts two views of an image, the second
+embedded by a momentum copy of the network, against a queue of embeddings of earlier batches."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +21,7 @@ class Recipe(ssl.Recipe):
     temperature: float = 0.1
     hidden: int = 512  # units of the projection head
     momentum: float = 0.99  # of the slow copy
-    queue: int = 2000  # well below the number of images, or most of the queue's negatives are the image itself
+    queue: int = 2000  # well below the number of images: a longer queue would hold the image itself as a negative
 
 
 class MoCo(ssl.Method):

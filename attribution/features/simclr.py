@@ -1,4 +1,4 @@
-"""SimCLR (Chen et al., arXiv 2002.05709): the two views of an image attract, all other views of the batch repel."""
+"""SimCLR (Chen et al., arXiv 2002.05709): contrasts the two views of an image against all other views of the batch."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,10 +1,13 @@
 """Supervised features: the 128-d penultimate layer of a classifier trained on the given labels.
 
-Not the paper's (its features know no labels): the comparison that shows what labels add.
+A comparison with the paper's features, which see no labels.
 """
+
+from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -13,17 +16,21 @@ from torch import nn
 from attribution import recipes
 from attribution.train import LIBRARY, Trainer
 
+if TYPE_CHECKING:
+    from attribution.workspace import Workspace
+
 DIM = 128
 
 
 def network(shape, classes):
-    """The convolutions of demo-cnn, a layer of 128, and the classes."""
+    """The convolutions of demo-cnn, a linear layer of DIM, and one of `classes`; shape: (channels, height, width)."""
     body = recipes.get("demo-cnn").network(shape, DIM)
     return nn.Sequential(*body, nn.GELU(), nn.Linear(DIM, classes))
 
 
-def train(workspace, out_dir: Path, seed: int = 0) -> dict:
-    """Trains on the workspace's given labels and keeps the weights in out_dir; returns provenance, ready for JSON."""
+def train(workspace: Workspace, out_dir: Path, seed: int = 0) -> dict:
+    """Trains on the workspace's given labels, writes the weights to `out_dir` and returns provenance, ready for JSON:
+    dim, seed, epochs, recipe (its hash), seconds, device, library and threads."""
     recipe = replace(recipes.get("demo-cnn"), name="supervised", network=network)
     trainer = Trainer(workspace, recipe)
     outcome = trainer.run(seed=seed)

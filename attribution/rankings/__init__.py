@@ -1,19 +1,25 @@
-"""Rankings: one method's ordering of the training images for each target, behind one protocol.
+"""Rankings: a method's ordering of the training images for each target, behind one protocol, `Ranking`.
 
-`names` and `load` answer for a workspace. Similarity rankings are computed when asked; the others are stored.
+`names` and `load` are of a workspace. Similarity rankings are computed on demand; the others are stored.
 """
+
+from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribution.errors import UserError
 
+if TYPE_CHECKING:
+    from attribution.workspace import Workspace
+
 CANDIDATES = ("true", "predicted", "all")
-#: candidates that a ranking's name may say, after "@"; see `among`
+#: candidates that a ranking's name may end with, after "@"; see `among`
 NAMED = ("true", "pair", "all")
 
 
@@ -26,47 +32,47 @@ class Ranked:
 
 
 class Ranking(ABC):
-    """One method's ordering of the training images for each target."""
+    """A method's ordering of the training images for each target."""
 
     name: str
     method: str
-    #: True where scores below zero mean harm; a similarity has no harmful end
+    #: True where negative scores mean harm; a similarity has no harmful end
     signed = False
-    #: True where, as published, only training images with the target's true label are ranked
+    #: True where only training images with the target's true label are ranked, as published
     conditioned = False
-    #: False where only the first images of each target are known: LDS needs every score
+    #: False where only each target's first images are stored; LDS needs every score
     complete = True
-    #: True where it is computed when asked and never stored
+    #: True where it is computed on demand and never stored
     live = False
-    #: {"recipe", "data", "seeds"} a ranking was made for, or None where no trained model is behind it
+    #: the trained models it was computed from, {"recipe", "data", "seeds"}, or None where there are none
     made_for: dict | None = None
-    #: one line under the name: what is behind it
+    #: a line under the name: what it was computed from
     about = ""
 
-    def __init__(self, workspace):
+    def __init__(self, workspace: Workspace):
         self.workspace = workspace
 
     @property
     def version(self) -> str | None:
-        """Changes whenever the order can have changed, so that answers found with another order are told apart; None
-        where it is fixed by the data set alone, or where the workspace was written without digests."""
+        """A digest that changes whenever the order may have changed, so that results from another order are not reused;
+        None where the data set alone fixes the order, or the workspace has no digests."""
         return None
 
     @property
     def targets(self) -> np.ndarray:
-        """The validation images that it ranks training images for, int64 ascending."""
+        """The validation images that have a ranking, int64 [targets], ascending."""
         return np.arange(self.workspace.n_val)
 
     @abstractmethod
     def values(self, target: int, candidates: np.ndarray) -> np.ndarray:
-        """Scores of the training images `candidates` (int [n]) for one target, float32 [n]; larger is more helpful."""
+        """Scores of the training images `candidates` (int [n]) for a target, float32 [n]; larger is more helpful."""
 
     def top(self, target: int, k: int, candidates: str | None = None, end: str = "helpful") -> Ranked:
-        """The k first training images of one end, best first; fewer where there are fewer candidates.
+        """The first k training images at an end, best first; fewer where there are fewer candidates.
 
-        candidates: "true" (training images with the target's true label), "predicted" (with the label the base models
-        predict), "all", or None for what the method's authors did. end: "helpful" or "harmful".
-        Raises UserError for a k below 1, unknown words, and the harmful end of an unsigned method.
+        candidates: "true" (training images with the target's true label), "predicted" (with the label that the base
+        models predict), "all", or None for those of the published method. end: "helpful" or "harmful". Raises UserError
+        for a k below 1, unknown candidates or end, and the harmful end of an unsigned method.
         """
         target, k = self.check(target, k, end)
         pool = self.candidates(target, candidates)
@@ -84,9 +90,9 @@ class Ranking(ABC):
         return target, k
 
     def candidates(self, target: int, which: str | None = None) -> np.ndarray:
-        """Training indices that are ranked, int64 ascending. which: as `candidates` of `top`, or "rival" for those with
-        the class that the target is mistaken for (`BaseModels.rival`), or "pair" for those with this or the true
-        one."""
+        """The training images that are ranked, int64 [n], ascending. which: as `candidates` of `top`, or "rival" for
+        those of the class that the target is mistaken for (`BaseModels.rival`), or "pair" for those of this or the true
+        class. Raises UserError for another word."""
         which = which or ("true" if self.conditioned else "all")
         labels = self.workspace.train_labels
         if which == "true":
@@ -102,11 +108,11 @@ class Ranking(ABC):
         raise UserError(f"candidates {which!r} is not known; say {', '.join(CANDIDATES)}")
 
     def scores(self, target: int, candidates: str | None = None) -> np.ndarray:
-        """What the method adds to its prediction for a subset that holds an image (LDS), float32 [n_train].
-        candidates: as in `candidates`.
+        """Each training image's contribution to the prediction for a subset that holds it (for LDS), float32 [n_train].
+        candidates: as in `top`.
 
-        A similarity has no zero of its own: its scores are taken from the least similar candidate, and images that are
-        not candidates add nothing.
+        A similarity has no natural zero: its scores are differences to the least similar candidate, and images that are
+        not candidates contribute 0.
         """
         pool = self.candidates(target, candidates)
         values = self.values(target, pool) if len(pool) else np.zeros(0, np.float32)
@@ -115,12 +121,12 @@ class Ranking(ABC):
         return dense
 
     def all_scores(self, candidates: str | None = None) -> Iterator[np.ndarray]:
-        """`scores` of all its `targets` in order; a method that is quicker on many at once overrides it."""
+        """`scores` of all `targets`, in order; overridden by methods that are faster on many targets at once."""
         return (self.scores(target, candidates) for target in self.targets)
 
     def column(self, image: int) -> np.ndarray | None:
-        """Scores of one training image for every validation image, float32 [n_val], NaN where it is not scored; None
-        where they are to be had target by target alone."""
+        """Scores of a training image for every validation image, float32 [n_val], NaN where it is not scored; None for
+        methods that compute a target at a time."""
         return None
 
 
@@ -132,7 +138,8 @@ def check_k(k) -> int:
 
 
 def first(values: np.ndarray, k: int) -> np.ndarray:
-    """Positions of the k largest values, largest first; ties in ascending position, so that an order is repeatable."""
+    """Positions of the k largest values, int64 [min(k, n)], largest first; ties in ascending position, so that the
+    order is reproducible. values: [n]."""
     k = min(k, len(values))
     if k < len(values):
         threshold = np.partition(values, len(values) - k)[len(values) - k]
@@ -143,9 +150,9 @@ def first(values: np.ndarray, k: int) -> np.ndarray:
     return chosen[np.argsort(-values[chosen], kind="stable")]
 
 
-def names(workspace) -> list[str]:
-    """Names of all rankings of a workspace: similarity in each feature set, then the stored ones, then random. Left out
-    are those that are there to be measured alone: variants of another (`compute`), and conditions (`among`)."""
+def names(workspace: Workspace) -> list[str]:
+    """Names of all rankings of a workspace: similarity in each feature set, then the stored ones, then random. Variants
+    that exist only to be measured (`compute`), and conditions (`among`), are left out."""
     from attribution.rankings import similarity
 
     parts = workspace.manifest["parts"]
@@ -154,23 +161,23 @@ def names(workspace) -> list[str]:
     return live + sorted(stored, key=lambda name: not name.startswith("trak")) + ["random"]
 
 
-def _stored(workspace) -> list[str]:
+def _stored(workspace: Workspace) -> list[str]:
     return sorted(part.split("/")[1] for part in workspace.manifest["parts"] if part.startswith("rankings/"))
 
 
-def unchanged(workspace, versions: dict[str, str | None]) -> set[str]:
-    """Those of the rankings {name: version then} that are there, listed or not, and are what they were."""
-    found = set()
-    for name, then in versions.items():
+def unchanged(workspace: Workspace, versions: dict[str, str | None]) -> set[str]:
+    """Those of the rankings {name: its version before} that exist, listed or not, and have that version still."""
+    same = set()
+    for name, before in versions.items():
         with suppress(UserError):
-            if load(workspace, name).version == then:  # not one that was kept while the manifest went on
-                found.add(name)
-    return found
+            if load(workspace, name).version == before:  # from the manifest, not from a cached ranking
+                same.add(name)
+    return same
 
 
-def load(workspace, name: str) -> Ranking:
-    """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all choose among these candidates. Raises
-    UserError naming the known ones."""
+def load(workspace: Workspace, name: str) -> Ranking:
+    """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all are NAME among these candidates. Raises
+    UserError for an unknown name, listing the known ones."""
     from attribution.rankings import similarity
     from attribution.rankings.among import MARK, Among
     from attribution.rankings.random import Random

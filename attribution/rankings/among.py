@@ -1,6 +1,6 @@
-"""A ranking that chooses among other training images than its method's authors let it: `trak-10@true`, `esvm-moco@all`.
+"""A ranking among other candidates than those of the published method: `trak-10@true`, `esvm-moco@all`.
 
-Such a ranking is not listed: it is asked for by name where the condition itself is the question (`conditioning`).
+Such a ranking is not listed; `conditioning` loads it by name, to measure what the candidates change.
 """
 
 from attribution.rankings import Ranking
@@ -9,7 +9,7 @@ MARK = "@"
 
 
 class Among(Ranking):
-    """`inner`, asked for candidates `which` wherever it is asked for those as published; see `Ranking.candidates`."""
+    """`inner` with `which` as its default candidates; see `Ranking.candidates`."""
 
     def __init__(self, inner: Ranking, which: str):
         super().__init__(inner.workspace)
@@ -21,7 +21,7 @@ class Among(Ranking):
 
     @property
     def version(self):
-        """That of the ranking; of a class that base models name, theirs too."""
+        """The version of `inner`; for "pair", whose classes depend on the base models, theirs too."""
         base = self.workspace.manifest["parts"].get("base", {}).get("digest") if self.which == "pair" else None
         return "+".join(filter(None, [self.inner.version, base])) or None
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError, Workspace, background, formats, imports
+from attribution.data import resizing
 from attribution.files import user_path
 from pages.ui import command, look, state
 from pages.ui import format as write
@@ -31,10 +32,11 @@ def main() -> None:
     st.header(write.plain(ws.name), anchor=False)
     data = ws.manifest["dataset"]
     planted = f", {ws.planted} planted errors" if ws.planted else ""
+    resized = f"; {clause}" if (clause := resizing(data)) else ""
     st.caption(
         write.plain(
             f"{data['name']}: {write.count(ws.n_train)} training and {write.count(ws.n_val)} validation "
-            f"images, {len(ws.classes)} classes{planted}; fingerprint {ws.fingerprint[:12]}; {ws.path}"
+            f"images, {len(ws.classes)} classes{planted}{resized}; fingerprint {ws.fingerprint[:12]}; {ws.path}"
         )
     )
     for warning in words.warnings(ws):

@@ -1,5 +1,6 @@
 """Workspace, run without a browser: what is loaded, a ranking brought in, and what is said of one that is wrong."""
 
+import json
 import os
 import time
 from pathlib import Path
@@ -59,6 +60,15 @@ def test_what_is_loaded_and_where_it_came_from(ws):
     assert features.features.tolist() == ["moco"]
     assert "shapes: 60 training and 12 validation images, 3 classes, 1 planted errors" in texts(app)
     assert "esvm, l2, cosine, ridge, signed, each of moco; random." in texts(app) and "no held-out halves" in texts(app)
+    assert "are shown and trained at" not in texts(app)
+
+
+def test_pictures_that_were_resized_are_told_of(ws):
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    manifest["dataset"]["sizes"] = {"count": 12, "smallest": [24, 31], "largest": [640, 480], "cropped": True}
+    manifest["dataset"]["shape"] = [32, 32, 3]
+    (ws.path / "workspace.json").write_text(json.dumps(manifest))
+    assert "12 sizes, from 24 x 31 to 640 x 480; all are shown and trained at 32 x 32" in texts(opened())
 
 
 def test_what_retrains(ws, monkeypatch):

@@ -122,3 +122,10 @@ def test_features_of_a_pretrained_network(ws, tmp_path):
     again = Workspace.open(ws.path)
     assert about["dim"] == 512 and again.feature("net").val.shape == (12, 512) and "esvm-net" in again.rankings()
     assert about["command"].endswith("features embed net --backbone resnet18 --weights mine.pth --side 32")
+    kept = again.manifest["parts"]["features/net"]["backbone"]
+    assert (kept["model"], kept["layer"], kept["side"], kept["std"]) == (
+        "resnet18",
+        "input of fc",
+        32,
+        [0.229, 0.224, 0.225],
+    )

@@ -102,6 +102,26 @@ def test_parquet_in_place(tmp_path):
     assert ws.manifest["parts"]["data"]["command"].endswith("--dataset parquet --val-share 0.2")
 
 
+def test_pictures_that_are_resized_are_told_of(tmp_path, folder):
+    alike = creation.create(tmp_path / "alike", "image-folder", folder)
+    assert "sizes" not in alike.manifest["dataset"] and data.resizing(alike.manifest["dataset"]) == ""
+    smaller = creation.create(tmp_path / "smaller", "image-folder", folder, side=8).manifest["dataset"]
+    assert data.resizing(smaller) == "all are 6 x 6 and are shown and trained at 8 x 8"
+    put(folder / "val/dog/y.png", 7, size=(40, 30))
+    mixed = creation.create(tmp_path / "mixed", "image-folder", folder, side=32)
+    assert mixed.train_images.shape[1:] == (32, 32, 3)
+    assert data.resizing(mixed.manifest["dataset"]) == (
+        "2 sizes, from 6 x 6 to 40 x 30; all are shown and trained at 32 x 32, "
+        "cropped to the middle where the proportions differ"
+    )
+
+
+def test_pictures_in_parquet_that_are_resized_are_told_of(tmp_path):
+    write(tmp_path / "set/train.parquet", range(10), [0, 1] * 5)
+    ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set/train.parquet", side=16)
+    assert data.resizing(ws.manifest["dataset"]).endswith("are shown and trained at 16 x 16")
+
+
 def test_what_was_skipped_is_recorded(tmp_path, folder):
     (folder / "train/dog/b.png").write_bytes(b"no")
     with pytest.raises(UserError, match="1 of 8 images cannot be read: train/dog/b.png"):

@@ -7,6 +7,7 @@ import pytest
 
 from attribution import Workspace, imports
 from tests import tiny
+from tests.unit.data.test_image_folder import fill, put
 
 
 @pytest.fixture
@@ -118,3 +119,17 @@ def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, 
 def test_paths_that_cannot_be_looked_at_get_one_sentence(ws, path, run_python):
     done = run_python("-m", "attribution", "show", path)
     assert done.code == 2 and len(done.err.strip().splitlines()) == 1 and "check the path" in done.err
+
+
+def test_pictures_that_are_resized_are_told_of(tmp_path, run_python):
+    fill(tmp_path / "set", {"train/cat": ["a.png", "b.png"], "train/dog": ["c.png"], "val/dog": ["d.png"]})
+    put(tmp_path / "set/train/dog/c.png", size=(40, 30))
+    words = ["-m", "attribution", "workspace", "create", tmp_path / "new", "--dataset", "image-folder"]
+    words += ["--root", tmp_path / "set"]
+    clause = "2 sizes, from 6 x 6 to 40 x 30; all are shown and trained at 64 x 64"
+    done = run_python(*words)
+    assert done.code == 0 and clause in done.out and "; --side chooses another size" in done.out
+    told = run_python("-m", "attribution", "info", "--workspace", tmp_path / "new")
+    assert clause in told.out
+    answer = json.loads(run_python("-m", "attribution", "info", "--json", "--workspace", tmp_path / "new").out)
+    assert answer["images"]["shape"] == [64, 64, 3] and answer["images"]["sizes"]["largest"] == [40, 30]

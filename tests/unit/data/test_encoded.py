@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from attribution.data.encoded import Contents, held_out, shape_of, splits
+from attribution.data.encoded import Contents, held_out, shape_of, sizes_of, splits
 from attribution.errors import UserError
 from tests.unit.data.test_decoding import Image, encoded
 
@@ -31,7 +31,7 @@ def grey(value, size=(4, 4)):
 
 
 def split(pictures, labels, val=None, side=None, val_share=None, skip_corrupt=False, progress=None):
-    return splits((Given(pictures), np.array(labels)), val, side, val_share, skip_corrupt, progress)
+    return splits((Given(pictures), np.array(labels)), val, side, val_share, skip_corrupt, progress)[:3]
 
 
 @pytest.mark.parametrize(
@@ -47,6 +47,14 @@ def split(pictures, labels, val=None, side=None, val_share=None, skip_corrupt=Fa
 )
 def test_small_images_of_one_size_keep_it_and_others_get_a_fixed_one(looks, side, shape):
     assert shape_of(np.array(looks), side) == shape
+
+
+def test_the_sizes_of_pictures_that_are_resized():
+    looks = np.array([(640, 480, True), (24, 31, True), (24, 31, False), (30, 30, True)])
+    assert sizes_of(looks, (64, 64, 3)) == {"count": 3, "smallest": [24, 31], "largest": [640, 480], "cropped": True}
+    assert sizes_of(looks[3:], (15, 15)) == {"count": 1, "smallest": [30, 30], "largest": [30, 30], "cropped": False}
+    assert sizes_of(looks[:1], (480, 640)) is None  # height first
+    assert sizes_of(looks[:1], (640, 480))["cropped"]
 
 
 def test_the_share_is_taken_of_each_class_and_leaves_some():
