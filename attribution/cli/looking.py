@@ -252,7 +252,7 @@ def export_figure(
     workspace: Where = DEMO,
 ):
     """The lineup of a target, or a chart of Methods as stored, as a figure, or as the table behind it."""
-    from attribution import charts, figure
+    from attribution.export import charts, lineup_figure
     from attribution.lineup import line_up
     from attribution.store import Store
 
@@ -262,7 +262,7 @@ def export_figure(
             raise UserError("a lineup needs a target; add --target, or say another --what")
         number = ws.check_target(target)
         rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
-        return print(figure.save(ws, number, rows, out, k))
+        return print(lineup_figure.save(ws, number, rows, out, k))
     options = {
         "measure": measure,
         "ranking": ranking,
@@ -293,7 +293,7 @@ def export_report(
     workspace: Where = DEMO,
 ):
     """A target's lineup and verdicts, and all that Methods knows, as one HTML file that opens anywhere."""
-    from attribution import report
+    from attribution.export import report
     from attribution.lineup import line_up
     from attribution.store import Store
 

@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
-from attribution.charts.base import Chart, to_csv
-from attribution.charts.drawing import WIDTHS, encode
-from attribution.charts.stored import OPTIONS, WHATS, chart
 from attribution.errors import UserError
+from attribution.export.charts.base import Chart, to_csv
+from attribution.export.charts.drawing import WIDTHS, encode
+from attribution.export.charts.stored import OPTIONS, WHATS, chart
 
 __all__ = ["FORMATS", "OPTIONS", "WHATS", "WIDTHS", "Chart", "chart", "content", "save"]
 

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from attribution import UserError, Workspace, agreement, conditioning, jobs, recipes, report
+from attribution import UserError, Workspace, agreement, conditioning, jobs, recipes
+from attribution.export import report
 from attribution.lineup import line_up
 from attribution.store import Store
 from tests import tiny

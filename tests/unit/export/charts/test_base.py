@@ -1,7 +1,7 @@
 import csv
 import io
 
-from attribution.charts.base import COLUMNS, Chart, Matrix, Panel, Series, to_csv
+from attribution.export.charts.base import COLUMNS, Chart, Matrix, Panel, Series, to_csv
 
 
 def rows(chart):

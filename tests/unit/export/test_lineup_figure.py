@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from attribution import UserError, figure
+from attribution import UserError
+from attribution.export import lineup_figure as figure
 from attribution.lineup import line_up
 from tests import tiny
 

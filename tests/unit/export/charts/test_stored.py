@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from attribution import UserError, agreement, charts, conditioning, cost, studies
+from attribution import UserError, agreement, conditioning, cost, studies
+from attribution.export import charts
 from attribution.store import Store
 from tests import tiny
 from tests.unit.test_conditioning import give_halves
@@ -113,5 +114,7 @@ def test_files(ws, store, tmp_path):
 
 
 def test_matplotlib_is_imported_when_something_is_drawn(run_python):
-    done = run_python("-c", "import sys, attribution.report, attribution.charts; print('matplotlib' in sys.modules)")
+    done = run_python(
+        "-c", "import sys, attribution.export.report, attribution.export.charts; print('matplotlib' in sys.modules)"
+    )
     assert done.out.strip() == "False", done.err

@@ -20,19 +20,18 @@ from PIL import Image
 from attribution import (
     agreement,
     calibration,
-    charts,
     compute,
     conditioning,
     cost,
     jobs,
     lds_supports,
-    palette,
     recipes,
     studies,
     supports,
 )
-from attribution.charts.drawing import encode
 from attribution.errors import UserError
+from attribution.export import charts, palette
+from attribution.export.charts.drawing import encode
 from attribution.lineup import Row, default_rankings, line_up
 from attribution.measure import measured_lds
 from attribution.opening import opening, verdict
@@ -48,7 +47,7 @@ KINDS = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}
 MEASURES = {"jaccard": "Jaccard", "rbo": "rank-biased overlap", "spearman": "Spearman"}
 EDITS = {"remove": "without", "mislabel": "with wrong labels on"}
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-CSS = Path(__file__).parent.parent / "assets" / "report.css"
+CSS = Path(__file__).parents[2] / "assets" / "report.css"
 
 
 def save(workspace: Workspace, store, path: str | Path, target: int | None = None, **options) -> Path:

@@ -10,12 +10,12 @@ from attribution import (
     cost,
     curves,
     lds_supports,
-    palette,
     recipes,
     studies,
 )
-from attribution.charts.base import Chart, Matrix, Panel, Series
 from attribution.errors import UserError
+from attribution.export import palette
+from attribution.export.charts.base import Chart, Matrix, Panel, Series
 from attribution.support import SEEDS
 
 KINDS = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}

@@ -11,7 +11,7 @@ COLUMNS = ("panel", "series", "x", "x_low", "x_high", "y", "y_low", "y_high", "w
 
 @dataclass
 class Series:
-    """Points of one name. colour, dash, marker: as in attribution/palette.py; dash or marker None: no line, no marks.
+    """Points of one name. colour, dash, marker: as in `palette`; dash or marker None: no line, no marks.
 
     x_ends, y_ends: an interval a point, or None where there is none. open: a point that is drawn hollow. sizes: areas
     of the marks in points squared. texts: beside the marks. what: of each point, for the table. steps: the line holds

@@ -4,7 +4,7 @@ import io
 import threading
 import warnings
 
-from attribution.charts.base import Chart, Panel, Series
+from attribution.export.charts.base import Chart, Panel, Series
 
 #: of a page's column and of both, in inches
 WIDTHS = {"single": 3.4, "double": 7.0}

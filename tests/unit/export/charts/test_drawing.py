@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from attribution.charts.base import Chart, Matrix, Panel, Series
-from attribution.charts.drawing import DPI, WIDTHS, encode
+from attribution.export.charts.base import Chart, Matrix, Panel, Series
+from attribution.export.charts.drawing import DPI, WIDTHS, encode
 
 AWKWARD = "_a $x$ <b>&"
 SVG = "{http://www.w3.org/2000/svg}"

@@ -3,6 +3,11 @@
 Colours are Okabe and Ito's set, some darkened: told apart by everyone. A dash or a marker always stands beside one.
 """
 
+#: Colours that carry meaning, the same as in assets/strip.css; a sign or a dash always stands beside them.
+HELPFUL = "#0072B2"
+HARMFUL = "#D55E00"
+HIGHLIGHT = "#E69F00"
+
 # A ranking's line: the first two go by method (blue and vermillion mean helpful and harmful); the marker by features.
 METHODS = {
     "esvm": ("#B8478F", "solid"),
