@@ -4,11 +4,12 @@ import io
 import threading
 import warnings
 
-from attribution.export.charts.base import Chart, Panel, Series
+from attribution.export.charts.base import Chart, Matrix, Panel, Series
+from attribution.export.numbers import percent
 
-#: of a page's column and of both, in inches
+#: Width of a figure in inches: of one column of a paper, and of two.
 WIDTHS = {"single": 3.4, "double": 7.0}
-SIZE = 8  # of letters, in points, at either width
+SIZE, SMALL = 8, 6.5  # of letters, in points, at either width
 DPI = 300
 DASHES = {
     "solid": "-",
@@ -29,6 +30,7 @@ MARKS = {
     "pentagon": "p",
 }
 GREY = "#808080"
+DIAGONAL = "as foretold"  # what the legend says of a panel's diagonal
 #: Names are shown as they are, no $ in them is mathematics; letters are embedded, and can be searched.
 STYLE = {
     "font.size": SIZE,
@@ -64,9 +66,12 @@ def encode(
     text_as_paths: bool = True,
     salt: str = "lineup",
 ) -> bytes:
-    """The chart as the content of a file. ending: ".svg", ".pdf" or ".png"; width: one of WIDTHS; ink: of letters and
-    axes. The same chart gives the same bytes. text_as_paths (of SVG): letters look the same everywhere, else they are
-    text in a font of the reader's. salt: makes the names inside an SVG its own."""
+    """The chart as the content of a file; the same chart gives the same bytes.
+
+    ending: ".svg", ".pdf" or ".png". width: one of WIDTHS. ink: colour of letters and axes. text_as_paths (of SVG):
+    letters look the same everywhere; otherwise they are text in a font of the reader's. salt: decides the ids inside an
+    SVG.
+    """
     import matplotlib
     from matplotlib.figure import Figure
 
@@ -74,17 +79,17 @@ def encode(
     style = {**STYLE, **inks, "svg.fonttype": "path" if text_as_paths else "none", "svg.hashsalt": salt}
     with _lock, matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
-        matplotlib.rcdefaults()  # not the user's
+        matplotlib.rcdefaults()  # the user's own settings do not count
         matplotlib.rcParams.update(style)
-        side = WIDTHS[width]
+        inches, shared_y = WIDTHS[width], _share_y_axis(chart)
         stacked = width == "single" or len(chart.panels) > 3
         rows, columns = (len(chart.panels), 1) if stacked else (1, len(chart.panels))
         figure = Figure(layout="constrained")
-        axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if _alike(chart) else False).ravel()
-        for at, (panel, ax) in enumerate(zip(chart.panels, axes)):
-            _draw(panel, ax, side, first=stacked or at == 0 or not _alike(chart))
-        lines = _legend(chart, figure, axes, side)
-        figure.set_size_inches(side, rows * chart.height + 0.16 * lines + 0.3)
+        axes = figure.subplots(rows, columns, squeeze=False, sharey="row" if shared_y else False).ravel()
+        for i, (panel, ax) in enumerate(zip(chart.panels, axes)):
+            _draw_panel(panel, ax, inches, name_y=stacked or i == 0 or not shared_y)
+        lines = _draw_legends(chart, figure, axes, inches)
+        figure.set_size_inches(inches, rows * chart.height + 0.16 * lines + 0.3)
         out = io.BytesIO()
         figure.savefig(out, format=ending[1:], dpi=DPI, metadata=_metadata(chart, ending), transparent=ending == ".svg")
     return out.getvalue()
@@ -92,52 +97,37 @@ def encode(
 
 def _metadata(chart: Chart, ending: str) -> dict:
     if ending == ".pdf":
-        return {"Title": chart.title, "Subject": chart.about, "Creator": "Lineup", "CreationDate": None}
+        return {"Title": chart.title, "Subject": chart.caption, "Creator": "Lineup", "CreationDate": None}
     more = {"Date": None, "Creator": "Lineup"} if ending == ".svg" else {"Software": "Lineup"}
-    return {"Title": chart.title, "Description": chart.about, **more}
+    return {"Title": chart.title, "Description": chart.caption, **more}
 
 
-def _alike(chart: Chart) -> bool:
+def _share_y_axis(chart: Chart) -> bool:
     """Whether all panels have one y axis: the same name and the same range."""
     return len({(panel.y, panel.y_range) for panel in chart.panels}) == 1 and chart.panels[0].y_range is not None
 
 
-def _draw(panel: Panel, ax, side: float, first: bool) -> None:
+def _draw_panel(panel: Panel, ax, inches: float, name_y: bool) -> None:
     ax.set_title(panel.title, loc="left", fontweight="bold")
     ax.set_xlabel(panel.x)
-    ax.set_ylabel(panel.y if first else "")
+    ax.set_ylabel(panel.y if name_y else "")
     if panel.matrix:
-        _matrix(panel, ax, side)
+        _draw_matrix(panel.matrix, ax, inches)
         return
     if panel.x_log:
         ax.set_xscale("log")
         ax.xaxis.set_major_formatter(lambda value, _: f"{value:,g}")
         ax.xaxis.set_minor_formatter("")
-    for one in panel.series:
-        _series(one, ax)
-    for value, text in panel.levels:
-        ax.axhline(value, color=GREY, linewidth=0.8, linestyle=DASHES["dash"])
-        ax.annotate(
-            text,
-            (0, value),
-            xycoords=("axes fraction", "data"),
-            xytext=(3, 2),
-            textcoords="offset points",
-            fontsize=SIZE - 1.5,
-            color=GREY,
-        )
-    for value, text in panel.uprights:
-        ax.axvline(value, color=GREY, linewidth=0.8, linestyle=DASHES["dash"])
-        ax.annotate(
-            text,
-            (value, 0),
-            xycoords=("data", "axes fraction"),
-            xytext=(-3, 3),
-            textcoords="offset points",
-            fontsize=SIZE - 1.5,
-            color=GREY,
-            ha="right",
-        )
+    for series in panel.series:
+        _draw_series(series, ax)
+    line = {"color": GREY, "linewidth": 0.8, "linestyle": DASHES["dash"]}
+    note = {"textcoords": "offset points", "fontsize": SMALL, "color": GREY}
+    for value, text in panel.horizontal_lines:
+        ax.axhline(value, **line)
+        ax.annotate(text, (0, value), xycoords=("axes fraction", "data"), xytext=(3, 2), **note)
+    for value, text in panel.vertical_lines:
+        ax.axvline(value, **line)
+        ax.annotate(text, (value, 0), xycoords=("data", "axes fraction"), xytext=(-3, 3), ha="right", **note)
     if panel.x_range:
         ax.set_xlim(panel.x_range)
     if panel.from_zero:
@@ -145,134 +135,104 @@ def _draw(panel: Panel, ax, side: float, first: bool) -> None:
     if panel.y_range:
         ax.set_ylim(panel.y_range)
     if panel.diagonal:
-        both = [value for one in panel.series for value in (*one.x, *one.y)] or [0, 1]
-        ax.plot(
-            [min(both), max(both)],
-            [min(both), max(both)],
-            color=GREY,
-            linewidth=1,
-            linestyle=DASHES["dot"],
-            label="as foretold",
-        )
+        values = [value for series in panel.series for value in (*series.x, *series.y)] or [0, 1]
+        ends = [min(values), max(values)]
+        ax.plot(ends, ends, color=GREY, linewidth=1, linestyle=DASHES["dot"], label=DIAGONAL)
     for ticks, axis in ((panel.x_ticks, ax.xaxis), (panel.y_ticks, ax.yaxis)):
         if ticks:
             axis.set_ticks(list(ticks), list(ticks.values()))
             axis.set_ticks([], minor=True)
     if panel.percent:
-        ax.yaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+        ax.yaxis.set_major_formatter(lambda value, _: percent(value, 0))
 
 
-def _series(one: Series, ax) -> None:
-    if one.band:
-        ax.fill_between(*one.band, step="post", color=one.colour, alpha=0.1, linewidth=0)
-    xs, ys = (
-        [*([one.start[i]] if one.start else []), *values, *([one.end[i]] if one.end else [])]
-        for i, values in enumerate((one.x, one.y))
-    )
-    if one.dash:
-        ax.plot(xs, ys, color=one.colour, linestyle=DASHES[one.dash], drawstyle="steps-post" if one.steps else None)
-    for ends, values, name in ((one.x_ends, one.x, "xerr"), (one.y_ends, one.y, "yerr")):
-        kept = [(x, y, value, pair) for x, y, value, pair in zip(one.x, one.y, values, ends) if pair]
-        if kept:
-            arms = [[value - low for _, _, value, (low, _) in kept], [high - value for _, _, value, (_, high) in kept]]
-            ax.errorbar(
-                [x for x, *_ in kept],
-                [y for _, y, *_ in kept],
-                **{name: arms},
-                fmt="none",
-                ecolor=one.colour,
-                elinewidth=0.9,
-                capsize=1.8,
-                capthick=0.8,
-            )
-    if one.marker and one.x:
-        hollow = one.open or [False] * len(one.x)
+def _draw_series(series: Series, ax) -> None:
+    if series.band:
+        ax.fill_between(*series.band, step="post", color=series.colour, alpha=0.1, linewidth=0)
+    points = [point for point in (series.start, *zip(series.x, series.y), series.end) if point]
+    if series.dash and points:
+        xs, ys = zip(*points)
+        steps = "steps-post" if series.steps else None
+        ax.plot(xs, ys, color=series.colour, linestyle=DASHES[series.dash], drawstyle=steps)
+    for intervals, values, name in ((series.x_ci, series.x, "xerr"), (series.y_ci, series.y, "yerr")):
+        known = [i for i, interval in enumerate(intervals) if interval]
+        if known:
+            arms = [[values[i] - intervals[i][0] for i in known], [intervals[i][1] - values[i] for i in known]]
+            bars = {"fmt": "none", "ecolor": series.colour, "elinewidth": 0.9, "capsize": 1.8, "capthick": 0.8}
+            ax.errorbar([series.x[i] for i in known], [series.y[i] for i in known], **{name: arms}, **bars)
+    if series.marker and series.x:
+        hollow = series.hollow or [False] * len(series.x)
         ax.scatter(
-            one.x,
-            one.y,
-            s=one.sizes or 14,
-            marker=MARKS[one.marker],
-            edgecolors=one.colour,
+            series.x,
+            series.y,
+            s=series.sizes or 14,
+            marker=MARKS[series.marker],
+            edgecolors=series.colour,
             linewidths=0.9,
-            facecolors=["none" if gap else one.colour for gap in hollow],
+            facecolors=["none" if empty else series.colour for empty in hollow],
             zorder=2.5,
             clip_on=False,
         )
-    for x, y, text in zip(one.x, one.y, one.texts):
-        ax.annotate(text, (x, y), xytext=(4, -8), textcoords="offset points", fontsize=SIZE - 1.5)
+    for x, y, text in zip(series.x, series.y, series.labels):
+        ax.annotate(text, (x, y), xytext=(4, -8), textcoords="offset points", fontsize=SMALL)
 
 
-def _matrix(panel: Panel, ax, side: float) -> None:
+def _draw_matrix(matrix: Matrix, ax, inches: float) -> None:
     import numpy as np
 
-    names, (low, high) = panel.matrix.names, panel.matrix.span
-    values = np.array([[np.nan if value is None else value for value in row] for row in panel.matrix.values], float)
+    names, (low, high) = matrix.names, matrix.span
+    values = np.array([[np.nan if value is None else value for value in row] for row in matrix.values], float)
     ax.imshow(values, cmap="RdBu" if low < 0 else "Blues", vmin=low, vmax=high, aspect="auto")
     ax.grid(False)
     ax.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
     ax.set_yticks(range(len(names)), names)
-    size = min(SIZE - 1.5, 72 * (side - 1) / len(names) / 7)  # of letters, so that an interval fits its square
+    size = min(SMALL, 72 * (inches - 1) / len(names) / 7)  # of letters, so that an interval fits its square
     for row, column in np.argwhere(np.isfinite(values)):
-        value, ends = values[row, column], panel.matrix.ends[row][column]
+        value, ends = values[row, column], matrix.ci[row][column]
         text = f"{value:.2f}" + (f"\n{ends[0]:.2f}, {ends[1]:.2f}" if ends else "")
-        strong = abs(value) > 0.6 * high
-        ax.text(
-            column,
-            row,
-            text.replace("-", "−"),
-            ha="center",
-            va="center",
-            fontsize=size,
-            color="white" if strong else "#1a1a1a",
-            linespacing=1.2,
-        )
+        colour = "white" if abs(value) > 0.6 * high else "#1a1a1a"
+        place = {"ha": "center", "va": "center", "linespacing": 1.2}
+        ax.text(column, row, text.replace("-", "−"), fontsize=size, color=colour, **place)
 
 
-def _legend(chart: Chart, figure, axes, side: float) -> int:
-    """Below all panels, or below each where it says something of its own. Returns how many lines it is high."""
+def _draw_legends(chart: Chart, figure, axes, inches: float) -> int:
+    """Draws one legend below all panels, or one below each where legends have notes. Returns its height in lines."""
     from matplotlib.lines import Line2D
 
-    def handle(one: Series):
-        hollow = bool(one.open) and all(one.open)
+    def handle(series: Series) -> Line2D:
         return Line2D(
             [],
             [],
-            color=one.colour,
-            linestyle=DASHES[one.dash] if one.dash else "none",
+            color=series.colour,
+            linestyle=DASHES[series.dash] if series.dash else "none",
             markersize=3.6,
-            marker=MARKS[one.marker] if one.marker else "none",
-            markerfacecolor="none" if hollow else None,
+            marker=MARKS[series.marker] if series.marker else "none",
+            markerfacecolor="none" if series.hollow and all(series.hollow) else None,
         )
 
-    each = any(one.note for panel in chart.panels for one in panel.series)
-    total, seen = 0, set()
+    per_panel = any(series.legend_note for panel in chart.panels for series in panel.series)
+    lines, listed = 0, set()
     handles, labels = [], []
     for panel, ax in zip(chart.panels, axes):
-        mine = [
-            one
-            for one in {one.name: one for one in reversed(panel.series)}.values()
-            if one.listed and (each or one.name not in seen)
-        ][::-1]
-        seen |= {one.name for one in mine}
-        handles += [handle(one) for one in mine]
-        labels += [f"{one.name}  {one.note}".strip() for one in mine]
+        first_of_name = {series.name: series for series in reversed(panel.series)}
+        new = [
+            series
+            for series in reversed(first_of_name.values())
+            if series.in_legend and (per_panel or series.name not in listed)
+        ]
+        listed |= {series.name for series in new}
+        handles += [handle(series) for series in new]
+        labels += [f"{series.name}  {series.legend_note}".strip() for series in new]
         if panel.diagonal:
             handles.append(Line2D([], [], color=GREY, linewidth=1, linestyle=DASHES["dot"]))
-            labels.append("as foretold")
-        if each and handles:
-            ax.legend(
-                handles,
-                labels,
-                loc="upper left",
-                bbox_to_anchor=(0, -0.22),
-                handlelength=3.2,
-                borderaxespad=0,
-                borderpad=0,
-            )
-            total = total + len(labels) if side < 4 else max(total, len(labels))
+            labels.append(DIAGONAL)
+        if per_panel and handles:
+            place = {"loc": "upper left", "bbox_to_anchor": (0, -0.22), "borderaxespad": 0, "borderpad": 0}
+            ax.legend(handles, labels, handlelength=3.2, **place)
+            lines = lines + len(labels) if inches < 4 else max(lines, len(labels))
             handles, labels = [], []
-    if handles and (each or len(handles) > 1):
-        columns = max(1, int(side / (0.55 + 0.065 * max(map(len, labels)))))
+    if handles and (per_panel or len(handles) > 1):
+        columns = max(1, int(inches / (0.55 + 0.065 * max(map(len, labels)))))
         figure.legend(handles, labels, loc="outside lower left", ncols=columns, handlelength=3.2)
-        total += -(-len(labels) // columns)
-    return total
+        lines += -(-len(labels) // columns)
+    return lines
