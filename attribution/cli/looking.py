@@ -298,7 +298,7 @@ def export_report(
     from attribution.store import Store
 
     ws = Workspace.open(workspace)
-    number = report.usual_target(ws) if target is None else ws.check_target(target)
+    number = report.default_target(ws) if target is None else ws.check_target(target)
     rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
     store = Store.of(ws)
     try:
