@@ -393,7 +393,7 @@ def feature_sets(workspace: Workspace, store) -> Chart | None:
     """Of each feature set kNN accuracy, and LDS and removal AUC of its rankings."""
     rows = cost.of_features(workspace, *cost.worth(workspace, store))
     names, panels = [row["features"] for row in rows], []
-    known = [(row["knn_accuracy"], place, None, names[place]) for place, row in enumerate(rows)]
+    known = [(row["knn_accuracy"], float(place), None, names[place]) for place, row in enumerate(rows)]
     known = [point for point in known if point[0] is not None]
     if known:
         series = _marks("kNN accuracy", known, palette.RECIPES[0][0], "square", in_legend=False)

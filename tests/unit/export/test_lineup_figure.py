@@ -71,7 +71,7 @@ def test_the_cut_is_drawn_where_it_is_on_view(ws, rows):
 def test_tiles_are_integer_multiples_dark_on_light(ws, rows):
     page = np.asarray(figure.draw(ws, 0, rows))[..., 0]
     scale = 3 * (figure.TILE // 8)
-    drawn = page[figure.EDGE : figure.EDGE + 8 * scale : scale, figure.EDGE : figure.EDGE + 8 * scale : scale]
+    drawn = page[figure.MARGIN : figure.MARGIN + 8 * scale : scale, figure.MARGIN : figure.MARGIN + 8 * scale : scale]
     assert (drawn == 255 - ws.val_images[0]).all()
 
 
@@ -90,7 +90,7 @@ def test_colours_are_left_as_they_are(tmp_path):
     ws = tiny.write(tmp_path / "colour", colour=True)
     page = np.asarray(figure.draw(ws, 0, line_up(ws, 0, ["trak-10"], 3)))
     scale = 3 * (figure.TILE // 8)
-    drawn = page[figure.EDGE : figure.EDGE + 8 * scale : scale, figure.EDGE : figure.EDGE + 8 * scale : scale]
+    drawn = page[figure.MARGIN : figure.MARGIN + 8 * scale : scale, figure.MARGIN : figure.MARGIN + 8 * scale : scale]
     assert (drawn == ws.val_images[0]).all()
 
 
