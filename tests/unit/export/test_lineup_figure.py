@@ -111,3 +111,8 @@ def test_mistakes_are_said(ws, rows, tmp_path):
         figure.save(ws, 0, rows, tmp_path / "a.tiff")
     with pytest.raises(UserError, match="cannot be written"):
         figure.save(ws, 0, rows, tmp_path / "missing" / "a.png")
+
+
+def test_any_class_name_can_stand_in_the_table(ws, rows, monkeypatch):
+    monkeypatch.setattr(ws, "classes", ["\ud800 Dot"] * len(ws.classes))  # from a file name that is no UTF-8
+    assert pd.read_csv(BytesIO(figure.encode(ws, 0, rows, ".csv"))).label.unique().tolist() == ["\\ud800 Dot"]
