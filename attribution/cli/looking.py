@@ -287,7 +287,7 @@ def export_figure(
     ws: Where = DEMO,
 ):
     """The lineup of a target, or a chart of Methods as stored, as a figure, or as the table behind it."""
-    from attribution import charts, figure
+    from attribution.export import charts, lineup_figure
     from attribution.lineup import line_up
     from attribution.store import Store
 
@@ -297,7 +297,7 @@ def export_figure(
             raise UserError("a lineup needs a target; add --target, or say another --what")
         number = ws.check_target(target)
         rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
-        return print(figure.save(ws, number, rows, out, k))
+        return print(lineup_figure.save(ws, number, rows, out, k))
     options = {
         "measure": measure,
         "ranking": ranking,
@@ -325,11 +325,11 @@ def export_report(
     ws: Where = DEMO,
 ):
     """A target's lineup and verdicts, and all that Methods knows, as one HTML file that opens anywhere."""
-    from attribution import report
+    from attribution.export import report
     from attribution.lineup import line_up
     from attribution.store import Store
 
-    number = report.usual_target(ws) if target is None else ws.check_target(target)
+    number = report.default_target(ws) if target is None else ws.check_target(target)
     rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
     with closing(Store.of(ws)) as store:
         print(report.save(ws, store, user_path(out), number, rows=rows, k=k))

@@ -7,8 +7,8 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from attribution import curves
+from attribution.export import palette
 from attribution.studies import Study
-from pages.ui import palette
 
 COLUMNS = 5
 TITLES = {"remove": "removal", "mislabel": "mislabelling"}

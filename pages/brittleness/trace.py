@@ -3,8 +3,8 @@
 import plotly.graph_objects as go
 import streamlit as st
 
+from attribution.export import palette
 from pages.brittleness import words
-from pages.ui import palette
 
 
 def share(probe: dict, label: int) -> tuple[float, bool | None]:

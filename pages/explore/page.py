@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution import figure as figures
+from attribution.export import lineup_figure as figures
 from attribution.lineup import default_rankings, line_up, misalignment, rank_of
 from attribution.opening import opening
 from attribution.targets import KINDS, choose, neighbours, ranked

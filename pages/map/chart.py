@@ -4,9 +4,9 @@ import numpy as np
 import plotly.graph_objects as go
 
 from attribution import Workspace
+from attribution.export import palette
 from attribution.projection import Projection
 from pages.ui import format as write
-from pages.ui import palette
 
 #: training and validation images that are drawn at most: a random sample of them
 DRAWN = {"train": 10_000, "val": 2_000}

@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace, algorithms, recipes
+from attribution.export import palette
 from pages.methods import words
-from pages.ui import asked, atlas, command, look, palette, state
+from pages.ui import asked, atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 

@@ -8,8 +8,9 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, backdoor, poison
+from attribution.export import palette
 from pages.methods import words
-from pages.ui import asked, atlas, command, look, palette, state
+from pages.ui import asked, atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 

@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace, calibration
+from attribution.export import palette
 from pages.methods import words
-from pages.ui import asked, command, figures, look, palette, state
+from pages.ui import asked, command, figures, look, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "calibration"]

@@ -4,8 +4,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from attribution import curves
+from attribution.export import palette
 from attribution.studies import Study, points
-from pages.ui import palette
 
 TITLES = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
 

@@ -9,8 +9,9 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, compute
+from attribution.export import palette
 from pages.methods import areas, words
-from pages.ui import asked, command, figures, look, palette, state
+from pages.ui import asked, command, figures, look, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "compute"]

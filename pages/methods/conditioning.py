@@ -8,8 +8,9 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, conditioning
+from attribution.export import palette
 from pages.methods import areas, words
-from pages.ui import asked, command, figures, look, palette
+from pages.ui import asked, command, figures, look
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "conditioning"]

@@ -9,9 +9,10 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, cost
+from attribution.export import palette
 from attribution.store import Store
 from pages.methods import words
-from pages.ui import asked, command, figures, look, palette, state
+from pages.ui import asked, command, figures, look, state
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "cost"]

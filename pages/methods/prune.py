@@ -7,10 +7,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace, jobs, prune, questions, recipes
+from attribution.export import palette
 from attribution.lineup import default_rankings
 from attribution.store import Job, Store
 from pages.methods import words
-from pages.ui import command, palette, state
+from pages.ui import command, state
 from pages.ui import format as write
 
 POLL = "2s"

@@ -7,8 +7,9 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace, sanity
+from attribution.export import palette
 from pages.methods import words
-from pages.ui import asked, command, look, palette
+from pages.ui import asked, command, look
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "sanity"]

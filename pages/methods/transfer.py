@@ -8,11 +8,12 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from attribution import Workspace, curves, recipes, studies, transfer
+from attribution.export import palette
 from attribution.store import Store
 from attribution.support import SEEDS
 from pages.methods import words
 from pages.methods.chart import TITLES
-from pages.ui import command, palette
+from pages.ui import command
 from pages.ui import format as write
 
 

@@ -3,9 +3,9 @@
 import csv
 import io
 
+from attribution.export import palette
 from attribution.studies import Study, points
 from pages.ui import format as write
-from pages.ui import palette
 
 KINDS = {"remove": "Removal supports", "mislabel": "Mislabel supports", "repair": "Repair supports"}
 COLUMNS = ("auc", "auc_ci", "median", "censored", "unstable", "already_wrong", "unfinished", "n", "trainings_mean")

@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from attribution import Workspace, charts, report
+from attribution import Workspace
+from attribution.export import charts, report
 from attribution.store import Store
 from pages.ui import command
 
@@ -10,7 +11,7 @@ WORDS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}
 
 
 def popover(ws: Workspace, what: str, **options) -> None:
-    """The chart `what` of `attribution.charts` as PNG, SVG, PDF and CSV, in either width, and the command that writes
+    """The chart `what` as PNG, SVG, PDF and CSV, in either width, and the command that writes
     it. options: as `charts.chart`."""
     with st.container(width="content"):
         _popover(ws, what, options)

@@ -11,7 +11,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import UserError, Workspace, background, calibration, charts, lds_supports, studies
+from attribution import UserError, Workspace, background, calibration, lds_supports, studies
+from attribution.export import charts
 from attribution.store import Store
 from attribution.supports import to_table
 from pages.methods import calibration as drawn

@@ -8,7 +8,8 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import agreement, charts, report
+from attribution import agreement
+from attribution.export import charts, report
 from pages.ui import figures, state
 
 APP = Path(__file__).resolve().parents[2] / "app.py"

@@ -10,12 +10,13 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import Workspace, jobs, measure, recipes, studies
-from attribution.charts.drawing import MARKS
+from attribution.export import palette
+from attribution.export.charts.drawing import MARKS
 from attribution.store import Store
 from attribution.support import Support
 from attribution.supports import to_table
 from pages.methods import chart, words
-from pages.ui import palette, state
+from pages.ui import state
 from tests import tiny
 
 APP = Path(__file__).resolve().parents[2] / "app.py"

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 import pytest
 
 from attribution import jobs, progress, recipes, studies
+from attribution.export import palette
 from attribution.store import Store
 from attribution.support import Support
 from pages.brittleness import growth, words
-from pages.ui import palette, state
+from pages.ui import state
 from tests.pages.test_brittleness import html, opened, texts
 
 

@@ -3,7 +3,12 @@
 Colours are Okabe and Ito's set, some darkened: told apart by everyone. A dash or a marker always stands beside one.
 """
 
-# A ranking's line: the first two go by method (blue and vermillion mean helpful and harmful); the marker by features.
+#: Colours that carry meaning, the same as in assets/strip.css; a sign or a dash always stands beside them.
+HELPFUL = "#0072B2"
+HARMFUL = "#D55E00"
+HIGHLIGHT = "#E69F00"
+
+#: Method -> colour and dash of its rankings' lines; blue and vermillion are left to helpful and harmful.
 METHODS = {
     "esvm": ("#B8478F", "solid"),
     "l2": ("#2F8FCB", "dash"),
@@ -14,18 +19,20 @@ METHODS = {
     "datamodels": ("#008F68", "dashdot"),
     "random": ("#808080", "dot"),
 }
+#: Of methods that are not listed.
 OTHERS = [("#8C6D31", "dashdot"), ("#5B5B9F", "longdash"), ("#A05A5A", "dash")]
+#: Feature set -> marker; a circle for all others.
 MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangle-up", "pixels": "cross"}
-#: of candidates that a ranking's name says
+#: Candidates that a ranking's name says -> marker.
 CANDIDATES = {"true": "star", "pair": "hexagon", "all": "pentagon"}
-#: colour and dash of the recipes that are compared, in order
+#: Colour and dash of recipes that are compared, in order.
 RECIPES = [("#4C6A92", "solid"), ("#B07D2B", "longdash"), ("#7A5195", "dashdot"), ("#3F8F7F", "dash")]
-#: methods whose markers are drawn open where dashes are not to be seen: colour alone does not tell so many apart
+#: Methods whose markers are drawn hollow where no dash is to be seen: colour alone does not tell so many apart.
 OPEN = ("ridge", "signed")
 
 
 def line(ranking: str) -> tuple[str, str, str]:
-    """(colour, dash, marker) of a ranking, in Plotly's words; "NAME@all", of other candidates, has NAME's line."""
+    """(colour, dash, marker) of a ranking, by Plotly's names; "NAME@all", of other candidates, has NAME's line."""
     name, _, candidates = ranking.partition("@")
     method, _, features = name.partition("-")
     colour, dash = METHODS.get(method) or OTHERS[sum(ranking.encode()) % len(OTHERS)]

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from attribution import UserError, figure
+from attribution import UserError
+from attribution.export import lineup_figure as figure
 from attribution.lineup import line_up
 from tests import tiny
 
@@ -70,7 +71,7 @@ def test_the_cut_is_drawn_where_it_is_on_view(ws, rows):
 def test_tiles_are_integer_multiples_dark_on_light(ws, rows):
     page = np.asarray(figure.draw(ws, 0, rows))[..., 0]
     scale = 3 * (figure.TILE // 8)
-    drawn = page[figure.EDGE : figure.EDGE + 8 * scale : scale, figure.EDGE : figure.EDGE + 8 * scale : scale]
+    drawn = page[figure.MARGIN : figure.MARGIN + 8 * scale : scale, figure.MARGIN : figure.MARGIN + 8 * scale : scale]
     assert (drawn == 255 - ws.val_images[0]).all()
 
 
@@ -89,7 +90,7 @@ def test_colours_are_left_as_they_are(tmp_path):
     ws = tiny.write(tmp_path / "colour", colour=True)
     page = np.asarray(figure.draw(ws, 0, line_up(ws, 0, ["trak-10"], 3)))
     scale = 3 * (figure.TILE // 8)
-    drawn = page[figure.EDGE : figure.EDGE + 8 * scale : scale, figure.EDGE : figure.EDGE + 8 * scale : scale]
+    drawn = page[figure.MARGIN : figure.MARGIN + 8 * scale : scale, figure.MARGIN : figure.MARGIN + 8 * scale : scale]
     assert (drawn == ws.val_images[0]).all()
 
 
@@ -110,3 +111,8 @@ def test_mistakes_are_said(ws, rows, tmp_path):
         figure.save(ws, 0, rows, tmp_path / "a.tiff")
     with pytest.raises(UserError, match="cannot be written"):
         figure.save(ws, 0, rows, tmp_path / "missing" / "a.png")
+
+
+def test_any_class_name_can_stand_in_the_table(ws, rows, monkeypatch):
+    monkeypatch.setattr(ws, "classes", ["\ud800 Dot"] * len(ws.classes))  # from a file name that is no UTF-8
+    assert pd.read_csv(BytesIO(figure.encode(ws, 0, rows, ".csv"))).label.unique().tolist() == ["\\ud800 Dot"]

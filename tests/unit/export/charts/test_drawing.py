@@ -5,8 +5,8 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from attribution.charts.base import Chart, Matrix, Panel, Series
-from attribution.charts.drawing import DPI, WIDTHS, encode
+from attribution.export.charts.base import Chart, Matrix, Panel, Series
+from attribution.export.charts.drawing import DPI, WIDTHS, encode
 
 AWKWARD = "_a $x$ <b>&"
 SVG = "{http://www.w3.org/2000/svg}"
@@ -20,8 +20,8 @@ def chart(panels=1) -> Chart:
         "#B8478F",
         "dash",
         "diamond",
-        y_ends=[(0.4, 0.6), None],
-        open=[True, False],
+        y_ci=[(0.4, 0.6), None],
+        hollow=[True, False],
         steps=True,
         start=(0, 0),
         end=(3, 0.7),

@@ -1,24 +1,9 @@
 import pandas as pd
 import pytest
 
-from attribution import UserError, agreement, charts, conditioning, cost, studies
-from attribution.store import Store
-from tests import tiny
+from attribution import UserError, agreement, conditioning, cost, studies
+from attribution.export import charts
 from tests.unit.test_conditioning import give_halves
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    (tmp_path / "w").mkdir()
-    return tiny.write(tmp_path / "w")
-
-
-@pytest.fixture
-def store(ws):
-    store = Store.of(ws)
-    yield store
-    store.close()
 
 
 def test_supports_are_the_points_of_the_study(ws, store):
@@ -27,10 +12,10 @@ def test_supports_are_the_points_of_the_study(ws, store):
     by = {one.name: one for one in drawn.panels[0].series}
     assert [panel.title for panel in drawn.panels] == ["Removal"] and drawn.panels[0].x_range[0] == 0
     assert list(by) == ["trak-10", "random"]
-    assert (by["trak-10"].x, by["trak-10"].y, by["trak-10"].what) == ([4], [1.0], ["target 0, flipped"])
+    assert (by["trak-10"].x, by["trak-10"].y, by["trak-10"].descriptions) == ([4], [1.0], ["target 0, flipped"])
     assert by["trak-10"].end == (20, 1.0) and by["random"].end == (20, 0.0) and by["random"].x == []
-    assert by["trak-10"].note == "AUC 0.80"  # (20 - 4) / 20; one target has no interval
-    assert f"K = {found.k_max}" in drawn.about and "removal 1 target" in drawn.about and "demo-cnn" in drawn.about
+    assert by["trak-10"].legend_note == "AUC 0.80"  # (20 - 4) / 20; one target has no interval
+    assert f"K = {found.k_max}" in drawn.caption and "removal 1 target" in drawn.caption and "demo-cnn" in drawn.caption
 
 
 def test_a_ranking_that_is_there_to_be_measured_alone_is_drawn_where_it_is_named(ws, store):
@@ -62,8 +47,8 @@ def test_agreement(ws, store):
     told, matrix = agreement.summary(agreement.stored(ws)), drawn.panels[0].matrix
     assert matrix.names == ["trak-10", "l2-moco", "random"] and matrix.values[1][1] is None
     assert matrix.values[0][1] == told["pairs"]["trak-10"]["l2-moco"]["rbo"]["mean"]
-    assert matrix.ends[0][1] == told["pairs"]["trak-10"]["l2-moco"]["rbo"]["ci"]
-    assert "made 2026-01-02 by python -m attribution evaluate agreement" in drawn.about
+    assert matrix.ci[0][1] == told["pairs"]["trak-10"]["l2-moco"]["rbo"]["ci"]
+    assert "made 2026-01-02 by python -m attribution evaluate agreement" in drawn.caption
     with pytest.raises(UserError, match="no measure 'cosine'"):
         charts.chart(ws, store, "agreement", measure="cosine")
 
@@ -75,9 +60,9 @@ def test_conditioning(ws, store):
     drawn = charts.chart(ws, store, "conditioning")
     first = drawn.panels[0].series[0]
     rows = [answer["rankings"][name]["sets"]["true"] for name in ("esvm-moco", "trak-10")]
-    assert first.x == [row["lds"] for row in rows] and first.what == ["esvm-moco, as published", "trak-10"]
+    assert first.x == [row["lds"] for row in rows] and first.descriptions == ["esvm-moco, as published", "trak-10"]
     assert [one.y for one in drawn.panels[0].series] == [[-0.2, 0.8], [0, 1], [0.2, 1.2]]
-    assert drawn.panels[0].uprights[0][0] == pytest.approx(answer["ceiling"])
+    assert drawn.panels[0].vertical_lines[0][0] == pytest.approx(answer["ceiling"])
 
 
 def test_cost_leaves_out_what_nobody_timed(ws, store):
@@ -113,5 +98,7 @@ def test_files(ws, store, tmp_path):
 
 
 def test_matplotlib_is_imported_when_something_is_drawn(run_python):
-    done = run_python("-c", "import sys, attribution.report, attribution.charts; print('matplotlib' in sys.modules)")
+    done = run_python(
+        "-c", "import sys, attribution.export.report, attribution.export.charts; print('matplotlib' in sys.modules)"
+    )
     assert done.out.strip() == "False", done.err

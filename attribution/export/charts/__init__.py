@@ -2,22 +2,22 @@
 
 from pathlib import Path
 
-from attribution.charts.base import Chart, to_csv
-from attribution.charts.drawing import WIDTHS, encode
-from attribution.charts.stored import OPTIONS, WHATS, chart
 from attribution.errors import UserError
+from attribution.export.charts.base import Chart, to_csv
+from attribution.export.charts.drawing import WIDTHS, encode
+from attribution.export.charts.stored import CHARTS, OPTIONS, chart
 
-__all__ = ["FORMATS", "OPTIONS", "WHATS", "WIDTHS", "Chart", "chart", "content", "save"]
+__all__ = ["CHARTS", "FORMATS", "OPTIONS", "WIDTHS", "Chart", "chart", "content", "save"]
 
 FORMATS = (".png", ".svg", ".pdf", ".csv")
 
 
-def content(drawn: Chart, ending: str, width: str = "double") -> bytes:
+def content(chart: Chart, ending: str, width: str = "double") -> bytes:
     """A chart as the content of a file; ending: one of FORMATS, width: one of WIDTHS."""
-    return to_csv(drawn).encode() if ending == ".csv" else encode(drawn, ending, width)
+    return to_csv(chart) if ending == ".csv" else encode(chart, ending, width)
 
 
-def save(drawn: Chart, path: str | Path, width: str = "double") -> Path:
+def save(chart: Chart, path: str | Path, width: str = "double") -> Path:
     """Writes a chart to `path`; its ending says in which format. Returns the path.
 
     Raises UserError for another ending than FORMATS, another width than WIDTHS, and where it cannot be written.
@@ -28,7 +28,7 @@ def save(drawn: Chart, path: str | Path, width: str = "double") -> Path:
     if width not in WIDTHS:
         raise UserError(f"no width {width!r}; choose {' or '.join(WIDTHS)}")
     try:
-        path.write_bytes(content(drawn, path.suffix.lower(), width))
+        path.write_bytes(content(chart, path.suffix.lower(), width))
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
     return path

@@ -1,11 +1,11 @@
 import csv
 import io
 
-from attribution.charts.base import COLUMNS, Chart, Matrix, Panel, Series, to_csv
+from attribution.export.charts.base import COLUMNS, Chart, Matrix, Panel, Series, to_csv
 
 
 def rows(chart):
-    head, _, table = to_csv(chart).partition("\n")
+    head, _, table = to_csv(chart).decode().partition("\n")
     return head, list(csv.DictReader(io.StringIO(table)))
 
 
@@ -15,9 +15,9 @@ def test_a_row_a_point_with_its_intervals():
         [1, 2],
         [0.5, 0.7],
         "#000000",
-        x_ends=[(0, 3), None],
-        y_ends=[None, (0.6, 0.9)],
-        what=["first", "second, with comma"],
+        x_ci=[(0, 3), None],
+        y_ci=[None, (0.6, 0.9)],
+        descriptions=["first", "second, with comma"],
         start=(0, 0),
         end=(9, 9),
     )
@@ -27,7 +27,7 @@ def test_a_row_a_point_with_its_intervals():
         ["left", "trak-10", "1", "0", "3", "0.5", "", "", "first"],
         ["left", "trak-10", "2", "", "", "0.7", "0.6", "0.9", "second, with comma"],
     ]
-    assert list(table[0]) == list(COLUMNS)
+    assert list(table[0]) == COLUMNS
 
 
 def test_a_row_a_pair_of_a_matrix():
