@@ -3,6 +3,13 @@
 import html
 import re
 
+#: words that an error's message begins with, and no name does
+OPENERS = frozenset(
+    "a all an candidates class corrections end fitting give harmful image images job kind method near-duplicates "
+    "neither no nothing of one port protocol reading repairs row say side target the there these this training "
+    "where".split()
+)
+
 
 def count(n: int) -> str:
     """5000 -> "5,000"."""
@@ -38,9 +45,10 @@ def plain(text: object) -> str:
 
 
 def sentence(error: object) -> str:
-    """An error's message as a sentence of markdown; it keeps a small first letter where that is a name: "k = 0"."""
+    """An error's message as a sentence of markdown. A capital is given to the words of OPENERS alone: paths, commands
+    and names of files, rankings or classes stay as they are."""
     text = str(error)
-    return plain(text if re.match(r"\w+ =", text) else text[:1].upper() + text[1:]) + "."
+    return plain(text[:1].upper() + text[1:] if text.split(" ")[0] in OPENERS else text) + "."
 
 
 def escape(text: object) -> str:
