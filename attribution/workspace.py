@@ -186,7 +186,7 @@ class Workspace:
     @property
     def images_root(self) -> Path:
         """The folder with the images that are read in place. Raises UserError where they are not on this machine."""
-        root = roots.find(self.fingerprint)
+        root = roots.find(self.path, self.fingerprint)
         if root is None:
             raise UserError(
                 f"the images of {self.name} are not on this machine, or not where they were; say where: "
