@@ -422,7 +422,8 @@ class Workspace:
 
     def _add_parts(self) -> None:
         for part, about in self._added_parts().items():
-            self.manifest["parts"][part] = {**about, "home": str(self.added)}
+            # what was added may have been added to another workspace of this data set: what this one brings goes first
+            self.manifest["parts"].setdefault(part, {**about, "home": str(self.added)})
 
 
 def described(home: Path, about: dict, files: list[str]) -> dict:
