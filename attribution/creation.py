@@ -56,7 +56,7 @@ def create(
         _record(workspace, found, dataset, options, time.perf_counter() - start)
         shipped.bring(workspace)
         if found.train.source:
-            roots.remember(workspace.fingerprint, data.folder(root))
+            roots.remember(path, workspace.fingerprint, data.folder(root))
     return Workspace.open(path)
 
 
@@ -71,7 +71,7 @@ def locate(workspace: Workspace, root: Path | str) -> None:
         raise UserError(
             f"the images in {folder} are not those of {workspace.name}; name the folder it was created from"
         )
-    roots.remember(workspace.fingerprint, folder)
+    roots.remember(workspace.path, workspace.fingerprint, folder)
 
 
 def _load(dataset: str, root, options: dict, progress: Callable | None) -> DataSet:

@@ -186,7 +186,7 @@ class Workspace:
     @property
     def images_root(self) -> Path:
         """The folder with the images that are read in place. Raises UserError where they are not on this machine."""
-        root = roots.find(self.fingerprint)
+        root = roots.find(self.path, self.fingerprint)
         if root is None:
             raise UserError(
                 f"the images of {self.name} are not on this machine, or not where they were; say where: "
@@ -422,7 +422,8 @@ class Workspace:
 
     def _add_parts(self) -> None:
         for part, about in self._added_parts().items():
-            self.manifest["parts"][part] = {**about, "home": str(self.added)}
+            # what was added may have been added to another workspace of this data set: what this one brings goes first
+            self.manifest["parts"].setdefault(part, {**about, "home": str(self.added)})
 
 
 def described(home: Path, about: dict, files: list[str]) -> dict:

@@ -17,7 +17,8 @@ from attribution.errors import UserError
 SIDE = 64
 SIDES = range(8, 513)
 VAL_SHARE, SPLIT_SEED = 0.1, 20240307
-NAMED = 5  # unreadable pictures that an error names
+LOCATE = "python -m attribution workspace locate --workspace DIR --root DIR"
+NAMED = 5  # how many unreadable pictures an error lists
 BLOCK = 200  # pictures between two reports of progress
 
 
@@ -73,8 +74,8 @@ class Encoded(Images):
             return convert(self.contents.read(i))
         except Unreadable as error:
             raise UserError(
-                f"{self.contents.name(i)} cannot be read ({error}); "
-                "put back the file that the workspace was created from"
+                f"the image {self.contents.name(i)} cannot be read ({error}); put back the file that the workspace was "
+                f"created from, or say where it is: {LOCATE}"
             ) from None
 
 

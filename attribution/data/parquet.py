@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from attribution.data import DataSet, folder
 from attribution.data.decoding import Unreadable
-from attribution.data.encoded import Contents, Encoded, required, splits
+from attribution.data.encoded import LOCATE, Contents, Encoded, required, splits
 from attribution.errors import UserError
 
 KIND = "parquet"
@@ -199,12 +199,9 @@ def _opened(root: Path, name: str, rows: int, **options) -> pq.ParquetFile:
     """The file `name` under `root`. Raises UserError where it is missing or has another number of rows."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise UserError(f"{name} leads out of the data set's folder; copy the workspace again")
+        raise UserError(f"the file {name} leads out of the data set's folder; copy the workspace again")
     if not (root / name).is_file():
-        raise UserError(
-            f"{name} is not in {root}; put it back, or say where it is: "
-            "python -m attribution workspace locate --root DIR"
-        )
+        raise UserError(f"the file {name} is not in {root}; put it back, or say where it is: {LOCATE}")
     file = pq.ParquetFile(root / name, **options)
     if file.metadata.num_rows != rows:
         raise UserError(

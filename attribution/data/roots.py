@@ -6,15 +6,26 @@ from pathlib import Path
 from attribution.files import data_folder, write_json
 
 
-def find(fingerprint: str) -> Path | None:
-    """The folder with the images of the data set `fingerprint`, or None where it is unknown or does not exist."""
-    root = _known().get(fingerprint)
-    return Path(root) if root and Path(root).is_dir() else None
+def find(workspace: Path, fingerprint: str) -> Path | None:
+    """The folder with the images of the workspace at that path, or None where it is not known or not there.
+
+    A workspace that was moved, or noted by its data set alone, takes the folder noted last for its data set
+    (`fingerprint`).
+    """
+    known = _known()
+    roots = [Path(root) for key in (_key(workspace, fingerprint), fingerprint) if (root := known.get(key))]
+    return next((root for root in roots if root.is_dir()), None)
 
 
-def remember(fingerprint: str, root: Path) -> None:
-    """Records that the images of the data set `fingerprint` are in the folder `root`."""
-    write_json(data_folder() / "roots.json", {**_known(), fingerprint: str(root)})
+def remember(workspace: Path, fingerprint: str, root: Path) -> None:
+    """Notes that the images of the workspace at that path, of the data set `fingerprint`, are in the folder `root`."""
+    roots = {fingerprint: str(root), _key(workspace, fingerprint): str(root)}
+    write_json(data_folder() / "roots.json", _known() | roots)
+
+
+def _key(workspace: Path, fingerprint: str) -> str:
+    """Two workspaces of the same images can have them in folders laid out differently: the path tells them apart."""
+    return f"{fingerprint} {Path(workspace).resolve()}"
 
 
 def _known() -> dict[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
 from attribution.errors import UserError
+from attribution.recipes import source
 
 #: recipe name -> module that holds RECIPE
 NAMES = {
@@ -56,15 +57,20 @@ class Recipe:
     def hash(self) -> str:
         """First 12 hex digits of the SHA-256 of every field; results of other hashes are never mixed with these.
 
-        Fields that came later are left out at their defaults, so that earlier results keep their recipe.
+        Fields that came later are left out at their defaults, so that earlier results keep their recipe. A built-in
+        recipe names its callables, and a test pins their source to its version; any other covers their source, and
+        raises UserError where that cannot be read.
         """
-        held = {
-            one.name: getattr(self, one.name)
-            for one in fields(self)
-            if one.name not in LATER or getattr(self, one.name) != one.default
+        values = {
+            entry.name: getattr(self, entry.name)
+            for entry in fields(self)
+            if entry.name not in LATER or getattr(self, entry.name) != entry.default
         }
-        named = {name: value.__qualname__ if callable(value) else value for name, value in held.items()}
-        return hashlib.sha256(json.dumps(named, sort_keys=True).encode()).hexdigest()[:12]
+        callables = {name: value for name, value in values.items() if callable(value)}
+        values |= {name: getattr(value, "__qualname__", "") for name, value in callables.items()}
+        if not (self.name in NAMES and get(self.name) == self):
+            values["source"] = source.digest(*callables.values())
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def get(name: str) -> Recipe:

@@ -6,6 +6,13 @@ import re
 from attribution.export.numbers import byte_size, count, percent, score, share  # noqa: F401 - for the pages
 from attribution.export.numbers import duration as seconds  # noqa: F401
 
+#: words that an error's message begins with, and no name does
+OPENERS = frozenset(
+    "a all an candidates class corrections end fitting give harmful image images job kind method near-duplicates "
+    "neither no nothing of one port protocol reading repairs row say side target the there these this training "
+    "where".split()
+)
+
 
 def plain(text: object) -> str:
     """`text` for markdown, shown as it is: names and paths may hold signs that markdown would take for its own."""
@@ -13,9 +20,10 @@ def plain(text: object) -> str:
 
 
 def sentence(error: object) -> str:
-    """An error's message as a sentence of markdown; it keeps a small first letter where that is a name: "k = 0"."""
+    """An error's message as a sentence of markdown. A capital is given to the words of OPENERS alone: paths, commands
+    and names of files, rankings or classes stay as they are."""
     text = str(error)
-    return plain(text if re.match(r"\w+ =", text) else text[:1].upper() + text[1:]) + "."
+    return plain(text[:1].upper() + text[1:] if text.split(" ")[0] in OPENERS else text) + "."
 
 
 def escape(text: object) -> str:

@@ -470,7 +470,7 @@ def test_parquet_that_is_not_there_or_has_changed(tmp_path):
         refused("cannot be read as Parquet")
         first.unlink()
         refused("train-00000-of-00003.parquet")
-        roots.remember(ws.fingerprint, tmp_path / "nowhere")
+        roots.remember(ws.path, ws.fingerprint, tmp_path / "nowhere")
         refused("the images of new are not on this machine, .* workspace locate")
 
 
@@ -617,7 +617,7 @@ def test_files_that_are_no_images_and_other_cases_are_not_hit(tmp_path):
         "train/dog/b-3.png",
         "train/dog/c.png",
     ]
-    roots.remember(ws.fingerprint, tmp_path / "nowhere")
+    roots.remember(ws.path, ws.fingerprint, tmp_path / "nowhere")
     with Decisions.of(ws) as log, pytest.raises(UserError, match="workspace locate"):
         corrections.write(ws, log, tmp_path / "out")
 

@@ -162,6 +162,30 @@ def test_images_that_moved_are_located(tmp_path, folder):
     assert ws.train_images[5][0, 0] == 5
 
 
+def test_two_workspaces_of_the_same_images_in_folders_laid_out_differently(tmp_path, folder):
+    first = creation.create(tmp_path / "first", "image-folder", folder)
+    fill(
+        tmp_path / "other",
+        {
+            "train/cat": ["1.png", "2.png", "3.png"],
+            "train/dog": ["1.png", "2.png", "3.png"],
+            "test/cat": ["1.png"],
+            "test/dog": ["2.png"],
+        },
+    )
+    second = creation.create(tmp_path / "second", "image-folder", tmp_path / "other")
+    assert second.fingerprint == first.fingerprint, "the same bytes in the same order"
+    for ws, root in ((first, folder), (second, tmp_path / "other")):
+        assert Workspace.open(ws.path).images_root == root
+        assert [image[0, 0] for image in ws.images_in(ws.images_root, "train")] == list(range(6))
+    first.path.rename(tmp_path / "moved")  # what was noted last of this data set serves, until it is located
+    moved = Workspace.open(tmp_path / "moved")
+    with pytest.raises(UserError, match="the image train/cat/a.png cannot be read .*attribution workspace locate"):
+        _ = moved.images_in(moved.images_root, "train")[0]
+    creation.locate(moved, folder)
+    assert moved.images_root == folder and Workspace.open(second.path).images_root == tmp_path / "other"
+
+
 def test_the_fingerprint_is_of_the_bytes_the_labels_and_the_shape(tmp_path, folder):
     prints = [creation.create(tmp_path / "a", "image-folder", folder).fingerprint]
     assert creation.create(tmp_path / "b", "image-folder", folder).fingerprint == prints[0]

@@ -157,6 +157,18 @@ def test_a_workspace_that_may_not_be_written_keeps_what_is_added_among_the_resul
     assert "mine" not in Workspace.open(ws.path).rankings()
 
 
+def test_what_a_workspace_brings_goes_before_what_was_added_to_another_of_its_data_set(
+    ws, scores, tmp_path, monkeypatch
+):
+    other = tiny.write(tmp_path / "other")
+    imports.bring(other, incoming(scores, method="Its own"), "mine")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    imports.bring(ws, incoming(scores, method="Added"), "mine")
+    assert Workspace.open(ws.path).ranking("mine").method == "Added"
+    again = Workspace.open(other.path)
+    assert again.ranking("mine").method == "Its own" and not again.is_free("rankings/mine")
+
+
 def test_features(ws):
     with pytest.raises(UserError, match="not finite"):
         imports.bring_features(ws, np.full((60, 2), np.nan), np.zeros((12, 2)), "own")
