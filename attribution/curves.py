@@ -17,7 +17,7 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import binomtest
 
-from attribution.support import K
+from attribution.experiments.support_search import K
 
 RESAMPLES = 10_000
 #: statuses of targets that had nothing to flip, or nothing to repair

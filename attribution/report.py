@@ -24,15 +24,18 @@ from attribution import (
     compute,
     conditioning,
     cost,
-    jobs,
     lds_supports,
     palette,
     recipes,
     studies,
-    supports,
 )
 from attribution.charts.drawing import encode
 from attribution.errors import UserError
+from attribution.experiments import support_table
+from attribution.experiments.retrain import RetrainSpec
+from attribution.experiments.spec import common
+from attribution.experiments.study import read_study, select_rankings
+from attribution.experiments.support import SupportSpec
 from attribution.lineup import Row, default_rankings, line_up
 from attribution.measure import measured_lds
 from attribution.opening import opening, verdict
@@ -352,10 +355,12 @@ def supports_of(workspace, store, target: int) -> list[dict]:
     found = []
     for recipe in recipes.NAMES:
         hash_ = recipes.get(recipe).hash
-        table = supports.table(workspace, store, recipe)
+        table = support_table.table(workspace, store, recipe)
         found += [{**row, "recipe": recipe, "more": ""} for row in table[table.target == target].to_dict("records")]
         for question, body in store.answers(hash_, "support"):
-            if question["target"] == target and supports.answer(workspace, store, {**question, "recipe": recipe}):
+            if question["target"] == target and SupportSpec.from_json({**common(workspace, recipe), **question}).answer(
+                workspace, store
+            ):
                 more = [f"without {len(question['without'])} images found before"] if question.get("without") else []
                 more += ["with near-duplicates"] if question.get("groups") else []
                 found.append({**question, **body, "recipe": recipe, "more": ", ".join(more)})
@@ -451,17 +456,17 @@ def _verdicts(workspace, known: list[dict]) -> str:
 
 
 def retrainings_of(workspace, store, target: int) -> list[dict]:
-    """Every single retraining of a target that was asked for and has results, as `jobs.retrain_answer` and what it was,
+    """Every single retraining of a target that was asked for and has results, as `RetrainSpec.answer` and what it was,
     oldest first; each question once."""
     found, seen = [], set()
     for job in sorted(store.of_verb("retrain", JOBS), key=lambda job: job.id):
-        spec = job.spec
-        key = repr(sorted((name, value) for name, value in spec.items() if name != "workspace"))
-        if spec["target"] != target or key in seen:
+        key = repr(sorted((name, value) for name, value in job.spec.items() if name != "workspace"))
+        if job.spec["target"] != target or key in seen:
             continue
         seen.add(key)
         try:
-            answer = jobs.retrain_answer(workspace, store, spec)
+            spec = RetrainSpec.from_json(job.spec)
+            answer = spec.answer(workspace, store)
         except UserError:  # of a recipe or label that is no longer here
             continue
         if answer["n"]:
@@ -469,10 +474,8 @@ def retrainings_of(workspace, store, target: int) -> list[dict]:
     return found
 
 
-def _edit(spec: dict) -> str:
-    which = "most harmful" if spec.get("end") == "harmful" else "first"
-    whose = f"the {which} {spec['k']} of {spec['ranking']}" if spec["ranking"] else f"{spec['k']} chosen images"
-    return f"{EDITS[spec['kind']]} {whose}" + (" with near-duplicates" if spec.get("groups") else "")
+def _edit(spec: RetrainSpec) -> str:
+    return f"{EDITS[spec.kind]} {spec.images()}"
 
 
 def _retrainings(workspace, store, target: int) -> str:
@@ -539,7 +542,7 @@ def _section(workspace, store, what: str, table) -> str:
 
 
 def _study(workspace, store) -> str:
-    found, lds = studies.chosen(workspace, studies.study(workspace, store)), measured_lds(workspace)
+    found, lds = select_rankings(workspace, read_study(workspace, store)), measured_lds(workspace)
     measured, parts = studies.evaluate(found), []
     if found.tables:
         parts.append(_chart(charts.chart(workspace, store, "supports"), "supports"))
@@ -658,7 +661,7 @@ def _agreement(workspace, store) -> str:
 
 def _orthogonality(workspace, store) -> str:
     told = lds_supports.report(
-        workspace, studies.chosen(workspace, studies.study(workspace, store)), lds_supports.stored(workspace)
+        workspace, select_rankings(workspace, read_study(workspace, store)), lds_supports.stored(workspace)
     )
     return "".join(
         _table(

@@ -7,8 +7,8 @@ import numpy as np
 
 from attribution import detectors, queues
 from attribution.errors import UserError
+from attribution.experiments.prefixes import harmful
 from attribution.lineup import default_rankings
-from attribution.probes import harmful
 
 FIRST = 100  # images of each ranking
 SHARE = 0.10  # of all training images: the most suspicious ones

@@ -16,7 +16,8 @@ from attribution import (
 )
 from attribution.charts.base import Chart, Matrix, Panel, Series
 from attribution.errors import UserError
-from attribution.support import SEEDS
+from attribution.experiments.study import read_study, select_rankings
+from attribution.experiments.support_search import SEEDS
 
 KINDS = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
 MEASURES = {"jaccard": "Jaccard of the first {k}", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}
@@ -48,7 +49,7 @@ def chart(workspace, store, what: str, **options) -> Chart:
 
 def supports(workspace, store, protocol: str | None = None, rankings: list[str] | None = None) -> Chart | None:
     """The support CDFs, a panel a kind; AUC with its 95 % interval in the legend."""
-    found = studies.chosen(workspace, studies.study(workspace, store, protocol), rankings)
+    found = select_rankings(workspace, read_study(workspace, store, protocol), rankings)
     if not found.tables:
         return None
     measured = studies.evaluate(found)
@@ -133,7 +134,7 @@ def compared(workspace, store, measure: str = "jaccard") -> Chart | None:
 
 def orthogonality(workspace, store, protocol: str | None = None, rankings: list[str] | None = None) -> Chart | None:
     """A mark a target and ranking: LDS against support; above the dotted line those that flipped at no k."""
-    study = studies.chosen(workspace, studies.study(workspace, store, protocol), rankings)
+    study = select_rankings(workspace, read_study(workspace, store, protocol), rankings)
     found = lds_supports.stored(workspace)
     points = lds_supports.points(study, found) if found else []
     if not points:

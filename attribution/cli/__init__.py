@@ -17,8 +17,8 @@ from rich.table import Table
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into ours; tqdm reads it when imported
 
-from attribution import jobs
 from attribution.background import PROGRESS
+from attribution.experiments import jobs
 from attribution.files import write_json
 from attribution.lineup import default_rankings
 from attribution.store import Job

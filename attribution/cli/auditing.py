@@ -42,11 +42,11 @@ def worth_verb(
         decisions.close()
     spec = worth.spec(ws, standing, seeds, second_half, recipe, without)
     store = Store.of(ws)
-    answer = worth.answer(ws, store, spec)
+    answer = spec.answer(ws, store)
     cached = answer is not None
     if not cached:
         watch(ws, spec)
-        answer = worth.answer(ws, store, spec)
+        answer = spec.answer(ws, store)
     if as_json:
         return print_json({**answer, "cached": cached})
     print(

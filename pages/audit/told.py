@@ -4,8 +4,8 @@ import csv
 import io
 
 from attribution import Workspace, worth
-from attribution.arms import ARMS
-from attribution.arms import PAIRS as COMPARED
+from attribution.experiments.paired_arms import ARMS
+from attribution.experiments.paired_arms import PAIRS as COMPARED
 from pages.brittleness.words import cost_text
 from pages.methods.words import framed, p_text
 from pages.ui import format as write

@@ -7,7 +7,7 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from attribution import curves
-from attribution.studies import Study
+from attribution.experiments.study import Study
 from pages.ui import palette
 
 COLUMNS = 5
@@ -29,7 +29,7 @@ class Panel:
 
 
 def panels(study: Study, brackets: dict) -> tuple[Panel, ...]:
-    """A panel for each kind and ranking. brackets: of `attribution.progress.Progress`."""
+    """A panel for each kind and ranking. brackets: of `attribution.experiments.study_progress.Progress`."""
     made = []
     for kind, rankings in study.tables.items():
         for ranking, results in rankings.items():

@@ -4,7 +4,8 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from attribution import curves
-from attribution.studies import Study, points
+from attribution.experiments.study import Study
+from attribution.studies import points
 from pages.ui import palette
 
 TITLES = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}

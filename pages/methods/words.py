@@ -3,7 +3,8 @@
 import csv
 import io
 
-from attribution.studies import Study, points
+from attribution.experiments.study import Study
+from attribution.studies import points
 from pages.ui import format as write
 from pages.ui import palette
 

@@ -5,7 +5,9 @@ from html.parser import HTMLParser
 
 import pytest
 
-from attribution import UserError, Workspace, agreement, conditioning, jobs, recipes, report
+from attribution import UserError, Workspace, agreement, conditioning, recipes, report
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.support import support_spec
 from attribution.lineup import line_up
 from attribution.store import Store
 from tests import tiny
@@ -131,7 +133,7 @@ def test_supports_with_their_votes(ws, store):
 
 def test_supports_of_other_questions_and_recipes(ws, store):
     answer = {"status": "flipped", "support": 2, "lo": 1, "hi": 2, "trace": [], "trainings": 7, "version": None}
-    spec = jobs.support_spec(ws, 0, "trak-10", "remove") | {"without": [1, 2, 3]}
+    spec = support_spec(ws, 0, "trak-10", "remove") | {"without": [1, 2, 3]}
     store.put_answer(
         recipes.get("demo-cnn").hash, {k: v for k, v in spec.items() if k not in ("workspace", "recipe")}, answer
     )
@@ -147,9 +149,9 @@ def test_supports_of_other_questions_and_recipes(ws, store):
 
 def put(ws, store, target, ranking, k, predictions):
     """A single retraining that was asked for, its edit and the unedited control trained with seeds 0, 1, .."""
-    spec = jobs.retrain_spec(ws, target, ranking, "remove", k, list(range(len(predictions))), 1)
-    store.add_job(spec, jobs.describe(spec))
-    edits = jobs.retrain_edits(ws, spec)
+    spec = retrain_spec(ws, target, ranking, "remove", k, list(range(len(predictions))), 1)
+    store.add_job(spec, spec.describe())
+    edits = spec.edits(ws)
     for seed, said in enumerate(predictions):
         for edit, value, margin in ((edits["edit"][0], said, -1.0), (edits["none"][0], 0, 2.0)):
             store.put(
