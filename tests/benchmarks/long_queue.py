@@ -26,7 +26,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from attribution import Workspace
 from attribution.experiments import jobs  # noqa: E402
 from attribution.experiments.halves import subsets_spec
-from attribution.experiments.replay import bounds  # noqa: E402
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.lineup import default_rankings  # noqa: E402
@@ -121,7 +120,7 @@ def fill(ws: Workspace, store: Store, name: str) -> None:
     elif name == "study":
         rankings, kinds = default_rankings(ws), ["remove", "mislabel"]
         spec = study_spec(ws, targets[:1], rankings, kinds)
-        least = bounds(spec)[0] * len(rankings) * len(kinds)
+        least = spec.supports()[0].bounds()[0] * len(rankings) * len(kinds)
         spec["targets"] = targets[: -(-QUEUED // least)]
         store.add_job(spec, spec.describe())
 

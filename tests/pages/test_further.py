@@ -13,7 +13,6 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import recipes, studies
-from attribution.experiments import pruning
 from attribution.experiments.pruning import pruning_spec
 from attribution.experiments.study import Study, study_spec
 from attribution.experiments.support_search import Support

@@ -76,7 +76,7 @@ def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
 
 def test_where_all_trainings_are_known_it_says_so(ws, store):
     spec = worth.spec(ws, STANDING)
-    for edit, seed in worth.arms.wanted(ws, spec):
+    for edit, seed in spec.trainings(ws):
         store.put(
             recipes.get("demo-cnn").hash,
             edit,

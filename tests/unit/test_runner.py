@@ -14,7 +14,7 @@ import pytest
 from attribution import Workspace, recipes
 from attribution.errors import UserError
 from attribution.executors.base import Task, pack
-from attribution.experiments import jobs
+from attribution.experiments import jobs, support_table
 from attribution.experiments.halves import half, subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
@@ -242,7 +242,7 @@ def test_a_study_paused_again_and_again_trains_nothing_twice(ws, store):
         keys += [task.key for task in runner.executor.started]
         store.resume_job(number)
     assert store.job(number).state == "done" and len(keys) == len(set(keys)) == store.count() > 8
-    assert all(jobs.supports.known(jobs.supports.table(ws, store), spec.supports()))
+    assert all(support_table.known(support_table.table(ws, store), spec.supports()))
 
 
 def test_thousands_of_jobs_wait_in_the_store(ws, store, monkeypatch):
@@ -364,7 +364,7 @@ def test_a_training_that_fails_fails_the_job_in_a_sentence(ws, store):
 
 @pytest.mark.parametrize("how", ["gone", "other data", "no such verb", "no such recipe"])
 def test_a_job_that_cannot_be_opened_fails_and_the_others_go_on(ws, store, how, tmp_path):
-    spec = retrain_spec(ws, 0, "trak-10", "remove", 4, range(3), draws=1)
+    spec = retrain_spec(ws, 0, "trak-10", "remove", 4, range(3), draws=1).to_json()
     away = tmp_path / "away"
     if how in ("gone", "other data"):
         spec["workspace"] = str(away)

@@ -3,6 +3,7 @@
 import dataclasses
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -139,7 +140,7 @@ def test_cost_is_of_the_recipe(ws, store):
     assert spec.cost(ws, store).known == 0
     drive(ws, store, spec, OTHER)
     assert spec.cost(ws, store).known == 2
-    assert (spec | {"recipe": "demo-cnn"}).cost(ws, store).known == 0
+    assert replace(spec, recipe="demo-cnn").cost(ws, store).known == 0
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from attribution import UserError, Workspace, recipes, worth
 from attribution.edits import Edit, correct, nothing, relabel, remove
 from attribution.experiments import pruning
+from attribution.experiments.paired_arms import latest
 from attribution.experiments.registry import LONG
 from attribution.runner import Runner
 from attribution.store import Store
@@ -144,10 +145,10 @@ def improved(ws):
 
 def test_a_planted_error_put_right_raises_what_is_measured(ws, store):
     spec = worth.spec(ws, STANDING, seeds=6)
-    assert spec.answer(ws, store) is None and worth.latest(ws, store) is None
+    assert spec.answer(ws, store) is None and latest(store, "demo-cnn") is None
     drive(ws, store, spec, improved(ws))
     found = json.loads(json.dumps(spec.answer(ws, store)))
-    assert found == json.loads(json.dumps(worth.latest(ws, store)))
+    assert found == json.loads(json.dumps(latest(store, "demo-cnn")))
     assert (found["recipe"], found["recipe_hash"]) == ("demo-cnn", recipes.get("demo-cnn").hash)
     assert found["seeds"] == list(range(6)) and found["n"] == 12 and found["decided"] == 30
     assert found["accuracy"]["corrected"]["values"] == [1] * 6
@@ -193,8 +194,8 @@ def test_a_further_decision_is_another_state(ws, store):
     before = worth.spec(ws, STANDING, 3)
     drive(ws, store, before, improved(ws))
     after = worth.spec(ws, STANDING | {50: decided("remove")}, 3)
-    assert after.answer(ws, store) is None and worth.latest(ws, store)["decided"] == 30
-    assert worth.latest(ws, store, "demo-mlp") is None
+    assert after.answer(ws, store) is None and latest(store, "demo-cnn")["decided"] == 30
+    assert latest(store, "demo-mlp") is None
 
 
 def test_what_is_trained_is_not_trained_again_and_what_is_cancelled_is_kept(ws, store):
@@ -210,7 +211,7 @@ def test_what_is_trained_is_not_trained_again_and_what_is_cancelled_is_kept(ws, 
     store.cancel_job(number)
     steps(runner, 3)
     assert store.job(number).state == "cancelled" and spec.answer(ws, store) is None
-    wanted = {store.key(recipes.get("demo-cnn").hash, edit, seed) for edit, seed in list(spec.trainings(ws))}
+    wanted = {store.key(recipes.get("demo-cnn").hash, edit, seed) for edit, seed in spec.trainings(ws)}
     kept = sum(store.get(key) is not None for key in wanted)
     cost = spec.cost(ws, store)
     assert kept == 3 == cost.known and cost.least == cost.most == len(wanted)
