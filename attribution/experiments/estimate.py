@@ -3,14 +3,11 @@
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import TYPE_CHECKING
 
 from attribution import recipes
 from attribution.executors import devices
-
-if TYPE_CHECKING:
-    from attribution.store import Store
-    from attribution.workspace import Workspace
+from attribution.store import Store
+from attribution.workspace import Workspace
 
 SECONDS = 5.0  # a training, where nothing was measured yet
 
@@ -52,7 +49,12 @@ class StudyCost:
         return self.trainings / self.workers * self.each
 
 
-def seconds_each(workspace: "Workspace", store: "Store", recipe: str) -> float:
+def cost_of(workspace: Workspace, store: Store, recipe: str, least: int, most: int, known: int) -> Cost:
+    """The cost of so many trainings of a recipe here."""
+    return Cost(least, most, known, seconds_each(workspace, store, recipe), workers())
+
+
+def seconds_each(workspace: Workspace, store: Store, recipe: str) -> float:
     """Median seconds of a training: of the last ones here, else of the workspace's base models, else a guess."""
     measured = store.mean_seconds(recipes.get(recipe).hash)
     provenance = workspace.manifest["parts"].get("base", {})

@@ -2,15 +2,12 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribution.edits import Edit, remove
 from attribution.experiments.spec import FixedSpec, Training, common
-
-if TYPE_CHECKING:
-    from attribution.workspace import Workspace
+from attribution.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -36,7 +33,7 @@ class SubsetsSpec(FixedSpec):
     def total(self) -> int:
         return self.count * len(self.seeds) * (2 if self.both else 1)
 
-    def trainings(self, workspace: "Workspace") -> Iterator[Training]:
+    def trainings(self, workspace: Workspace) -> Iterator[Training]:
         for number in range(self.first, self.first + self.count):
             for seed in self.seeds:
                 for complement in (False, True) if self.both else (False,):
@@ -44,7 +41,7 @@ class SubsetsSpec(FixedSpec):
                     yield edit, half_seed(self.draw, number, seed, complement)
 
 
-def subsets_spec(workspace: "Workspace", first: int, count: int, seeds, draw: int, both: bool = False) -> SubsetsSpec:
+def subsets_spec(workspace: Workspace, first: int, count: int, seeds, draw: int, both: bool = False) -> SubsetsSpec:
     """Train on random halves: see `SubsetsSpec`."""
     return SubsetsSpec(**common(workspace), first=first, count=count, seeds=list(seeds), draw=draw, both=both)
 
@@ -56,7 +53,7 @@ def half(n_train: int, draw: int, number: int) -> np.ndarray:
     return kept
 
 
-def half_edit(workspace: "Workspace", draw: int, number: int, complement: bool = False) -> Edit:
+def half_edit(workspace: Workspace, draw: int, number: int, complement: bool = False) -> Edit:
     """Removes all but random half `number` of sequence `draw`, or that half itself."""
     kept = half(workspace.n_train, draw, number)
     return remove(np.flatnonzero(kept if complement else ~kept))

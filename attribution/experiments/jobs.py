@@ -14,22 +14,19 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attribution.errors import UserError
 from attribution.experiments.spec import Spec
 from attribution.files import write_json
 from attribution.store import Job, Store, trouble
-
-if TYPE_CHECKING:
-    from attribution.workspace import Workspace
+from attribution.workspace import Workspace
 
 RUNNER_INFO = "runner.json"  # in the store's folder
 STARTING = 20  # seconds a runner may take until it holds its lock
 _runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
 
 
-def submit(workspace: "Workspace", spec: Spec) -> int:
+def submit(workspace: Workspace, spec: Spec) -> int:
     """Queues a spec, sees to it that a runner is there, and returns the job's number.
 
     Raises UserError where the data folder cannot be used, and where runners end as soon as they are started.
@@ -46,7 +43,7 @@ def submit(workspace: "Workspace", spec: Spec) -> int:
     return number
 
 
-def follow(workspace: "Workspace", spec: Spec, progress: Callable[[str, int, int | None], None]) -> Job:
+def follow(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int | None], None]) -> Job:
     """Queues a spec and waits for its end; progress(text, done, total) on the way. Interrupted, it cancels the job.
 
     Raises UserError where the job is paused or ends as anything but done, and as `submit` does.
@@ -76,7 +73,7 @@ def follow(workspace: "Workspace", spec: Spec, progress: Callable[[str, int, int
     return job
 
 
-def cancel(workspace: "Workspace", number: int) -> bool:
+def cancel(workspace: Workspace, number: int) -> bool:
     """Asks for a job to be stopped and sees to it that a runner is there to do it. False when it is not open."""
     store = Store.of(workspace)
     try:
@@ -88,7 +85,7 @@ def cancel(workspace: "Workspace", number: int) -> bool:
     return asked
 
 
-def pause(workspace: "Workspace", number: int) -> bool:
+def pause(workspace: Workspace, number: int) -> bool:
     """Asks for nothing more of a job to be started until it is resumed; trainings under way are finished, and kept.
     False when it is not queued or running."""
     store = Store.of(workspace)
@@ -98,7 +95,7 @@ def pause(workspace: "Workspace", number: int) -> bool:
         store.close()
 
 
-def resume(workspace: "Workspace", number: int) -> bool:
+def resume(workspace: Workspace, number: int) -> bool:
     """Lets a paused job go on, with a runner to do it. False when it is not paused."""
     store = Store.of(workspace)
     try:
@@ -110,7 +107,7 @@ def resume(workspace: "Workspace", number: int) -> bool:
     return resumed
 
 
-def ensure_runner(workspace: "Workspace") -> None:
+def ensure_runner(workspace: Workspace) -> None:
     """Starts a detached runner for the workspace's store unless one is alive. Cheap: call it while waiting for a job.
 
     Raises UserError where the one started last ended by an error.

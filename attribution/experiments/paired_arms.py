@@ -7,7 +7,6 @@ A spec carries the edits whole, so that what is trained is what was asked for: "
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +14,8 @@ from attribution import recipes
 from attribution.edits import Edit
 from attribution.experiments.pruning import halves, mean
 from attribution.experiments.spec import MeasuredSpec, Training
-
-if TYPE_CHECKING:
-    from attribution.store import Retraining, Store
-    from attribution.workspace import Workspace
+from attribution.store import Retraining, Store
+from attribution.workspace import Workspace
 
 ARMS = ("none", "corrected", "random")
 #: the differences that are measured, each of the first arm less the second
@@ -70,7 +67,7 @@ class PairedArmsSpec(MeasuredSpec):
         edits = {arm: [Edit.from_json(edit) for edit in self.arms[arm]] for arm in ARMS}
         return {arm: some * len(self.seeds) if len(some) == 1 else some for arm, some in edits.items()}
 
-    def trainings(self, workspace: "Workspace") -> Iterator[Training]:
+    def trainings(self, workspace: Workspace) -> Iterator[Training]:
         """Seed by seed and in it arm by arm: a job that is cut short has whole comparisons."""
         edits = self.edits()
         for at, seed in enumerate(self.seeds):
@@ -82,7 +79,7 @@ class PairedArmsSpec(MeasuredSpec):
         asked = {name: value for name, value in super().question().items() if name != "arms"}
         return asked | {"edits": digest.hexdigest()}
 
-    def measure(self, workspace: "Workspace", trainings: list[Training], results: "list[Retraining]") -> dict:
+    def measure(self, workspace: Workspace, trainings: list[Training], results: list[Retraining]) -> dict:
         targets = judged(workspace, self.uses_val, self.without or ())
         predicted = np.stack([result.predicted[targets] for result in results]).reshape(-1, len(ARMS), len(targets))
         return {
@@ -91,7 +88,7 @@ class PairedArmsSpec(MeasuredSpec):
             "made_on": sorted({f"{result.device}, {result.library}, threads {result.threads}" for result in results}),
         }
 
-    def answer(self, workspace: "Workspace", store: "Store") -> dict | None:
+    def answer(self, workspace: Workspace, store: Store) -> dict | None:
         """What came of it, or None where it is not done.
 
         What was asked: "seeds", "decided", "relabelled", "removed", "kept", "unsure", "conflicts", "uses_val",
@@ -102,7 +99,7 @@ class PairedArmsSpec(MeasuredSpec):
         return measured and _answer(self.recipe, self.question(), measured)
 
 
-def latest(store: "Store", recipe: str) -> dict | None:
+def latest(store: Store, recipe: str) -> dict | None:
     """The newest `PairedArmsSpec.answer` to any state of the audit under a recipe (by name), or None."""
     answers = store.answers(recipes.get(recipe).hash, PairedArmsSpec.verb)
     return _answer(recipe, *answers[-1]) if answers else None
@@ -113,7 +110,7 @@ def _answer(recipe: str, question: dict, measured: dict) -> dict:
     return {"recipe": recipe, "recipe_hash": recipes.get(recipe).hash, **asked, **measured}
 
 
-def judged(workspace: "Workspace", uses_val: bool, without=()) -> np.ndarray:
+def judged(workspace: Workspace, uses_val: bool, without=()) -> np.ndarray:
     """The validation images that arms are judged by, int64, ascending: all, or the second half where the first has
     been used to choose what to look at; none of `without`."""
     return np.setdiff1d(halves(workspace)[1] if uses_val else np.arange(workspace.n_val), np.asarray(without, int))

@@ -3,17 +3,13 @@
 Source: the brittleness protocol, Singla et al. (arXiv 2311.03386), section 4; the controls are ours.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from attribution import duplicates
 from attribution.edits import Edit, relabel, remove
 from attribution.errors import UserError
 from attribution.rankings import check_k
-
-if TYPE_CHECKING:
-    from attribution.workspace import Workspace
+from attribution.workspace import Workspace
 
 KINDS = ("remove", "mislabel")
 #: kinds of support: a repair removes, too, but from the harmful end
@@ -21,7 +17,7 @@ SUPPORTS = (*KINDS, "repair")
 DRAWS = 3
 
 
-def prefix(workspace: "Workspace", ranking, target: int, kind: str, k: int, without=()) -> np.ndarray:
+def prefix(workspace: Workspace, ranking, target: int, kind: str, k: int, without=()) -> np.ndarray:
     """The first k training images of a ranking that a support of this kind may edit, int64 [k'], k' <= k.
 
     kind: "remove"; "mislabel", which passes over images that already carry the new label (k counts labels changed)
@@ -53,7 +49,7 @@ def harmful(ranking, target: int, k: int) -> np.ndarray:
 
 
 def steps(
-    workspace: "Workspace", ranking: str, target: int, kind: str, k_max: int, groups: dict | None = None, without=()
+    workspace: Workspace, ranking: str, target: int, kind: str, k_max: int, groups: dict | None = None, without=()
 ) -> list[np.ndarray]:
     """What each further k of a support edits, in order, int64 arrays: one training image each, or with `groups` (a
     `duplicates.grouping`) the ranking's next image with all its near-duplicates; at most `k_max` of them.
@@ -69,7 +65,7 @@ def steps(
     return parts[:-1] if everything else parts  # something has to be left to train on
 
 
-def changeable(workspace: "Workspace", target: int, kind: str, ids) -> np.ndarray:
+def changeable(workspace: Workspace, target: int, kind: str, ids) -> np.ndarray:
     """Those of the training images `ids` that an edit of this kind changes, int64, in the order given."""
     ids = np.asarray(ids, np.int64)
     if check_kind(kind) == "remove":
@@ -77,14 +73,14 @@ def changeable(workspace: "Workspace", target: int, kind: str, ids) -> np.ndarra
     return ids[workspace.train_labels[ids] != workspace.base.runner_up[target]]
 
 
-def edit_of(workspace: "Workspace", target: int, kind: str, ids) -> Edit:
+def edit_of(workspace: Workspace, target: int, kind: str, ids) -> Edit:
     """Removes the training images `ids`, or gives them the target's most likely wrong class by the base models."""
     if check_support(kind) == "mislabel":
         return relabel(ids, int(workspace.base.runner_up[target]))
     return remove(ids)
 
 
-def control(workspace: "Workspace", edit: Edit, draw: int) -> Edit:
+def control(workspace: Workspace, edit: Edit, draw: int) -> Edit:
     """A random edit of the same kind with the same number of images of each given class; draw 0, 1, 2... differ.
 
     Images of the edit itself may be drawn again: it answers "any k images of these classes", not "any others".

@@ -10,7 +10,6 @@ Source: reviewers of Singla et al. (arXiv 2311.03386) asked for near-zero influe
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -18,10 +17,8 @@ from attribution.edits import Edit, nothing, remove
 from attribution.errors import UserError
 from attribution.experiments.prefixes import control
 from attribution.experiments.spec import SEEDS, MeasuredSpec, Training, common
-
-if TYPE_CHECKING:
-    from attribution.store import Retraining, Store
-    from attribution.workspace import Workspace
+from attribution.store import Retraining, Store
+from attribution.workspace import Workspace
 
 SHARES = (10, 20, 40, 60, 80)
 SPLIT = 11  # draws the halves
@@ -45,13 +42,13 @@ class PruningSpec(MeasuredSpec):
     def total(self) -> int:
         return 1 + len(self.seeds) * (1 + 2 * len(self.shares))
 
-    def edits(self, workspace: "Workspace") -> list[Edit]:
+    def edits(self, workspace: Workspace) -> list[Edit]:
         """The edits, one a share: without its least influential images, ties in a random order."""
         scores = influence(workspace, workspace.ranking(self.ranking))
         order = np.lexsort((np.random.default_rng(SPLIT).permutation(workspace.n_train), scores))
         return [remove(order[: round(workspace.n_train * share / 100)]) for share in self.shares]
 
-    def trainings(self, workspace: "Workspace") -> Iterator[Training]:
+    def trainings(self, workspace: Workspace) -> Iterator[Training]:
         """The whole set under each seed, then for each share the pruned set and a random one with its class counts
         under each seed. Each seed has a random draw of its own, so that the spread over seeds holds that of the
         draws."""
@@ -60,7 +57,7 @@ class PruningSpec(MeasuredSpec):
             yield from ((edit, seed) for seed in self.seeds)
             yield from ((control(workspace, edit, seed), seed) for seed in self.seeds)
 
-    def measure(self, workspace: "Workspace", trainings: list[Training], results: "list[Retraining]") -> dict:
+    def measure(self, workspace: Workspace, trainings: list[Training], results: list[Retraining]) -> dict:
         judged = halves(workspace)[1]
         right = [float(np.mean(result.predicted[judged] == workspace.val_labels[judged])) for result in results]
         n = len(self.seeds)
@@ -83,7 +80,7 @@ class PruningSpec(MeasuredSpec):
             "version": workspace.ranking(self.ranking).version,
         }
 
-    def answer(self, workspace: "Workspace", store: "Store") -> dict | None:
+    def answer(self, workspace: Workspace, store: Store) -> dict | None:
         """What was measured, or None where it was not, or with another version of the ranking.
 
         "full" and, in each of "shares", "pruned", "random" and "difference" (of the two, seed by seed): {"values" (a
@@ -104,7 +101,7 @@ class PruningSpec(MeasuredSpec):
 
 
 def pruning_spec(
-    workspace: "Workspace", ranking: str, shares=SHARES, seeds=SEEDS, recipe: str | None = None
+    workspace: Workspace, ranking: str, shares=SHARES, seeds=SEEDS, recipe: str | None = None
 ) -> PruningSpec:
     """Train without the least influential shares (whole percents) of the training images, beside random ones. Raises
     UserError for a ranking that says too little, and for shares or seeds that cannot be."""
@@ -119,7 +116,7 @@ def pruning_spec(
     )
 
 
-def check(workspace: "Workspace", ranking: str, shares) -> None:
+def check(workspace: Workspace, ranking: str, shares) -> None:
     """Raises UserError where the ranking's influence cannot be told, or a share is no whole percent from 1 to 99."""
     scores = workspace.ranking(ranking)
     if scores.signed and not scores.complete:
@@ -138,13 +135,13 @@ def check(workspace: "Workspace", ranking: str, shares) -> None:
             raise UserError(f"a share of {share} % cannot be pruned; give whole percents from 1 to 99")
 
 
-def halves(workspace: "Workspace") -> tuple[np.ndarray, np.ndarray]:
+def halves(workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
     """Validation images that influence is read from, and those that accuracy is measured on, int64, ascending."""
     order = np.random.default_rng(SPLIT).permutation(workspace.n_val)
     return np.sort(order[: workspace.n_val // 2]), np.sort(order[workspace.n_val // 2 :])
 
 
-def influence(workspace: "Workspace", ranking) -> np.ndarray:
+def influence(workspace: Workspace, ranking) -> np.ndarray:
     """How much each training image matters to the first half of the validation images, float64 [n_train].
 
     A signed ranking's scores are effects: the mean of their absolute values, so that harmful images matter as helpful

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.experiments.support_search import CONFIRM_SEEDS
+from attribution.store import Store
+from attribution.workspace import Workspace
 
 if TYPE_CHECKING:
     from attribution.experiments.support import SupportSpec
-    from attribution.store import Store
-    from attribution.workspace import Workspace
 
 
 @dataclass
@@ -52,7 +52,7 @@ class Replay:
         return lo, hi
 
 
-def replay(workspace: "Workspace", store: "Store", spec: "SupportSpec") -> Replay:
+def replay(workspace: Workspace, store: Store, spec: "SupportSpec") -> Replay:
     """How far the search of a support spec has come."""
     recipe, target = spec.recipe_hash, spec.target
     live, played = store.live(), Replay()

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -22,10 +21,8 @@ from attribution.experiments.prefixes import (
 from attribution.experiments.spec import SEEDS, FixedSpec, Training, common
 from attribution.experiments.support_search import majority
 from attribution.rankings import check_k
-
-if TYPE_CHECKING:
-    from attribution.store import Store
-    from attribution.workspace import Workspace
+from attribution.store import Store
+from attribution.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -63,19 +60,19 @@ class RetrainSpec(FixedSpec):
     def total(self) -> int:
         return len(self.seeds) * (2 + self.draws)
 
-    def edits(self, workspace: "Workspace") -> dict[str, list[Edit]]:
+    def edits(self, workspace: Workspace) -> dict[str, list[Edit]]:
         """Its edits: "edit" (one), "none" (one) and "random" (`draws` of them)."""
         edit = edit_of(workspace, self.target, self.kind, self.ids)
         controls = [control(workspace, edit, draw) for draw in range(self.draws)]
         return {"edit": [edit], "none": [nothing()], "random": controls}
 
-    def trainings(self, workspace: "Workspace") -> Iterator[Training]:
+    def trainings(self, workspace: Workspace) -> Iterator[Training]:
         for edits in self.edits(workspace).values():
             for edit in edits:
                 for seed in self.seeds:
                     yield edit, seed
 
-    def answer(self, workspace: "Workspace", store: "Store") -> dict:
+    def answer(self, workspace: Workspace, store: Store) -> dict:
         """What is known so far, from the store alone, in the shape of `retrain --json`.
 
         "wrong" of "n" seeds predict another class than the true one; "flipped" is True, False, or None while undecided.
@@ -137,7 +134,7 @@ class RetrainSpec(FixedSpec):
 
 
 def retrain_spec(
-    workspace: "Workspace",
+    workspace: Workspace,
     target: int,
     ranking: str | None,
     kind: str,

@@ -8,17 +8,15 @@ have to run.
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Any, ClassVar, Self
 
 from attribution import recipes
 from attribution.edits import Edit
 from attribution.errors import UserError
 from attribution.experiments import support_search
-from attribution.experiments.estimate import Cost, seconds_each, workers
-
-if TYPE_CHECKING:
-    from attribution.store import Retraining, Store
-    from attribution.workspace import Workspace
+from attribution.experiments.estimate import Cost, cost_of
+from attribution.store import Retraining, Store
+from attribution.workspace import Workspace
 
 SEEDS = list(support_search.SEEDS)
 #: of models of the unedited images, which stand in for base models under another recipe
@@ -26,7 +24,7 @@ UNEDITED_SEEDS = [*support_search.SEEDS, *support_search.CONFIRM_SEEDS]
 
 Training = tuple[Edit, int]  # an edit and a seed
 #: yields the trainings it needs next, is sent their results in the same order, and may return an answer
-Search = Generator[list[Training], "list[Retraining]", Any]
+Search = Generator[list[Training], list[Retraining], Any]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -58,18 +56,18 @@ class Spec(Mapping):
         """How many searches the job has: what its progress counts."""
         return 1
 
-    def searches(self, workspace: "Workspace", store: "Store") -> Iterator[Search]:
+    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
         """The searches that together do the job, in the order they should be started.
 
         Each starts from the beginning after any stop: what was already trained is answered from the store.
         """
         raise NotImplementedError
 
-    def cost(self, workspace: "Workspace", store: "Store") -> Cost:
+    def cost(self, workspace: Workspace, store: Store) -> Cost:
         """What the job costs before it is run, less what is known already."""
         raise NotImplementedError
 
-    def answer(self, workspace: "Workspace", store: "Store") -> dict | None:
+    def answer(self, workspace: Workspace, store: Store) -> dict | None:
         """What is known of the question, JSON-serialisable; None where nothing is, or only the trainings matter."""
         return None
 
@@ -77,14 +75,9 @@ class Spec(Mapping):
 
     def to_json(self) -> dict:
         """The spec as it is stored."""
-        first, second, *others = fields(self)
-        values = {field.name: getattr(self, field.name) for field in others}
-        return {
-            first.name: self.workspace,
-            second.name: self.recipe,
-            "verb": self.verb,
-            **{field.name: values[field.name] for field in others if values[field.name] != field.default},
-        }
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        given = {field.name: values[field.name] for field in fields(self) if values[field.name] != field.default}
+        return {"workspace": self.workspace, "recipe": self.recipe, "verb": self.verb, **given}
 
     @classmethod
     def from_json(cls, data: Mapping) -> Self:
@@ -123,11 +116,11 @@ class Spec(Mapping):
         """What is asked, without where and under which recipe: the key of the stored answer."""
         return {name: value for name, value in self.to_json().items() if name not in ("workspace", "recipe")}
 
-    def save_answer(self, store: "Store", answer: dict) -> None:
+    def save_answer(self, store: Store, answer: dict) -> None:
         """Stores the answer to the question."""
         store.put_answer(self.recipe_hash, self.question(), answer)
 
-    def load_answer(self, store: "Store") -> dict | None:
+    def load_answer(self, store: Store) -> dict | None:
         """The stored answer to the question with `created`, seconds since 1970; or None."""
         return store.answer(self.recipe_hash, self.question())
 
@@ -136,38 +129,38 @@ class Spec(Mapping):
 class FixedSpec(Spec):
     """A job whose trainings are known before the first one is made."""
 
-    def trainings(self, workspace: "Workspace") -> Iterable[Training]:
+    def trainings(self, workspace: Workspace) -> Iterable[Training]:
         """All trainings of the job, in the order they should be started."""
         raise NotImplementedError
 
-    def searches(self, workspace: "Workspace", store: "Store") -> Iterator[Search]:
+    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
         for training in self.trainings(workspace):
             yield request([training])
 
-    def training_keys(self, workspace: "Workspace", store: "Store") -> set[str]:
+    def training_keys(self, workspace: Workspace, store: Store) -> set[str]:
         """The keys of its trainings in the store."""
         recipe = self.recipe_hash
         return {store.key(recipe, edit, seed) for edit, seed in self.trainings(workspace)}
 
-    def missing(self, workspace: "Workspace", store: "Store") -> int:
+    def missing(self, workspace: Workspace, store: Store) -> int:
         """How many of its trainings are still to be made."""
         return sum(store.get(key) is None for key in self.training_keys(workspace, store))
 
-    def cost(self, workspace: "Workspace", store: "Store") -> Cost:
+    def cost(self, workspace: Workspace, store: Store) -> Cost:
         count = len(self.training_keys(workspace, store))
         known = count - self.missing(workspace, store)
-        return Cost(count, count, known, seconds_each(workspace, store, self.recipe), workers())
+        return cost_of(workspace, store, self.recipe, count, count, known)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class MeasuredSpec(FixedSpec):
     """A job that stores what it measures on all of its trainings, once they are made."""
 
-    def measure(self, workspace: "Workspace", trainings: list[Training], results: "list[Retraining]") -> dict:
+    def measure(self, workspace: Workspace, trainings: list[Training], results: list[Retraining]) -> dict:
         """The answer, JSON-serialisable. results: of `trainings`, in their order."""
         raise NotImplementedError
 
-    def searches(self, workspace: "Workspace", store: "Store") -> Iterator[Search]:
+    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
         trainings = list(self.trainings(workspace))
         for training in trainings:
             yield request([training])
@@ -183,7 +176,7 @@ def request(trainings: list[Training]) -> Search:
     return (yield trainings)
 
 
-def common(workspace: "Workspace", recipe: str | None = None) -> dict:
+def common(workspace: Workspace, recipe: str | None = None) -> dict:
     """The fields that every spec has. recipe: by name, the workspace's if not given. Raises UserError for an unknown
     one."""
     name = recipe or workspace.recipe

@@ -17,12 +17,11 @@ from attribution.experiments.spec import SEEDS, Search, Spec, common, request
 from attribution.experiments.support import SupportSpec, check_search
 from attribution.experiments.support_search import K, Support
 from attribution.rankings import check_k
+from attribution.store import Job, Store
+from attribution.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from attribution.store import Job, Store
-    from attribution.workspace import Workspace
 
 STUDY_SEED = 7  # draws the targets of a study where nobody says otherwise
 
@@ -57,14 +56,14 @@ class StudySpec(Spec):
             for ranking in self.rankings
         ]
 
-    def searches(self, workspace: "Workspace", store: "Store") -> Iterator[Search]:
+    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
         yield request([(nothing(), seed) for seed in SEEDS])  # the control that all probes share
         supports = self.supports()
         answered = support_table.known(support_table.table(workspace, store, self.recipe), supports)
         for spec, known in zip(supports, answered):
             yield request([]) if known else spec.search_and_save(workspace, store)
 
-    def cost(self, workspace: "Workspace", store: "Store", answers: "pd.DataFrame | None" = None) -> StudyCost:
+    def cost(self, workspace: Workspace, store: Store, answers: "pd.DataFrame | None" = None) -> StudyCost:
         """What the study costs. answers: `support_table.table` of the store, where it was read already."""
         supports = self.supports()
         answers = support_table.table(workspace, store, self.recipe) if answers is None else answers
@@ -86,7 +85,7 @@ class StudySpec(Spec):
 
 
 def study_spec(
-    workspace: "Workspace",
+    workspace: Workspace,
     targets: list[int],
     rankings: list[str],
     kinds: list[str],
@@ -124,7 +123,7 @@ class Study:
     k_max: int
     protocol: str
     tables: dict[str, dict[str, dict[int, Support | None]]] = field(default_factory=dict)
-    job: "Job | None" = None
+    job: Job | None = None
 
     @property
     def version(self) -> str:
@@ -138,7 +137,7 @@ class Study:
         )
 
 
-def read_study(workspace: "Workspace", store: "Store", protocol: str | None = None, recipe: str | None = None) -> Study:
+def read_study(workspace: Workspace, store: Store, protocol: str | None = None, recipe: str | None = None) -> Study:
     """The study a workspace brings, together with those asked for since (jobs in the store).
 
     Of a study under way or paused every target is in, unfinished or not; of one that was cut short, those with all its
@@ -194,7 +193,7 @@ def only_rankings(study: Study, names: Iterable[str]) -> Study:
     return replace(study, tables={kind: table for kind, table in tables.items() if table})
 
 
-def select_rankings(workspace: "Workspace", study: Study, names: list[str] | None = None) -> Study:
+def select_rankings(workspace: Workspace, study: Study, names: list[str] | None = None) -> Study:
     """`only_rankings` of those that are named; None: all that the workspace lists, for a ranking that is there to be measured alone
     (`rankings.names`) would stand beside itself, and every p is corrected for all pairs. Raises UserError for a ranking
     that was not studied."""
@@ -211,8 +210,8 @@ def select_rankings(workspace: "Workspace", study: Study, names: list[str] | Non
 
 
 def support_tables(
-    workspace: "Workspace",
-    store: "Store | None" = None,
+    workspace: Workspace,
+    store: Store | None = None,
     protocol: str = "default",
     k_max: int = K,
     recipe: str | None = None,

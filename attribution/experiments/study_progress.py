@@ -8,16 +8,13 @@ import threading
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attribution.experiments import jobs, support_table
 from attribution.experiments.estimate import seconds_each
 from attribution.experiments.replay import replay
 from attribution.experiments.study import Study, StudySpec, support_tables
-
-if TYPE_CHECKING:
-    from attribution.store import Job, Store
-    from attribution.workspace import Workspace
+from attribution.store import Job, Store
+from attribution.workspace import Workspace
 
 AHEAD = 4  # searches begin in their order, nearly: after so many without a training the rest has not begun
 MAX_READ_SECONDS = 0.15  # that one reading may play searches; the others wait for the next, as they were known before
@@ -56,7 +53,7 @@ class Progress:
 class StudyMonitor:
     """Reads how far one study is. Threads may share it, each with a store of its own."""
 
-    def __init__(self, workspace: "Workspace", spec: StudySpec):
+    def __init__(self, workspace: Workspace, spec: StudySpec):
         self.workspace = workspace
         self.spec = spec
         self.searches = spec.supports()
@@ -65,7 +62,7 @@ class StudyMonitor:
         self.seen = 0  # the newest retraining that was looked at
         self.begun: dict[int, _Begun] = {}
 
-    def read(self, store: "Store", job: "Job") -> Progress:
+    def read(self, store: Store, job: Job) -> Progress:
         """How far the study is, as `job` (its row in the store) has it done."""
         with self.lock:
             self._read_answers(store)

@@ -4,23 +4,19 @@ import dataclasses
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribution.edits import nothing
 from attribution.errors import UserError
 from attribution.experiments import adaptive_search, support_search, support_table
-from attribution.experiments.estimate import Cost, seconds_each, workers
+from attribution.experiments.estimate import Cost, cost_of
 from attribution.experiments.prefixes import check_groups, check_support, edit_of, steps
 from attribution.experiments.replay import replay
 from attribution.experiments.spec import SEEDS, UNEDITED_SEEDS, Search, Spec, common
 from attribution.rankings import check_k
-from attribution.workspace import status
-
-if TYPE_CHECKING:
-    from attribution.store import Store
-    from attribution.workspace import Workspace
+from attribution.store import Store
+from attribution.workspace import Workspace, status
 
 PROTOCOLS = ("default", "adaptive", "paper")
 
@@ -48,11 +44,11 @@ class SupportSpec(Spec):
         along = " with near-duplicates" if self.groups else ""
         return f"target {self.target}: {self.kind} support of {self.ranking}{along}"
 
-    def steps(self, workspace: "Workspace") -> list[np.ndarray]:
+    def steps(self, workspace: Workspace) -> list[np.ndarray]:
         """What each further k edits, in order: see `prefixes.steps`."""
         return steps(workspace, self.ranking, self.target, self.kind, self.k_max, self.groups, self.without or ())
 
-    def search(self, workspace: "Workspace") -> Search:
+    def search(self, workspace: Workspace) -> Search:
         """The search, which returns its `support_search.Support` as a dict; with groups also "images", how many
         training images the support holds."""
         parts, label = self.steps(workspace), workspace.val_labels[self.target]
@@ -89,12 +85,12 @@ class SupportSpec(Spec):
         spread = np.nanvar([model.margins.astype(float) for model in models], axis=0, ddof=1)
         return status(right, len(models)), float(np.sqrt(np.nanmean(spread)))
 
-    def search_and_save(self, workspace: "Workspace", store: "Store") -> Search:
+    def search_and_save(self, workspace: Workspace, store: Store) -> Search:
         """`search`, and its answer stored."""
         answer = yield from self.search(workspace)
         support_table.save(store, self, workspace.ranking(self.ranking).version, answer)
 
-    def searches(self, workspace: "Workspace", store: "Store") -> Iterator[Search]:
+    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
         yield self.search_and_save(workspace, store)
 
     def bounds(self) -> tuple[int, int]:
@@ -107,18 +103,18 @@ class SupportSpec(Spec):
             return len(SEEDS), most
         return len(SEEDS) // 2 + 1, most + 2 * len(support_search.CONFIRM_SEEDS)
 
-    def cost(self, workspace: "Workspace", store: "Store") -> Cost:
+    def cost(self, workspace: Workspace, store: Store) -> Cost:
         played = replay(workspace, store, self)
         least, most = (played.trained, played.trained) if played.answer else self.bounds()
-        return Cost(least, most, played.trained, seconds_each(workspace, store, self.recipe), workers())
+        return cost_of(workspace, store, self.recipe, least, most, played.trained)
 
-    def answer(self, workspace: "Workspace", store: "Store") -> dict | None:
+    def answer(self, workspace: Workspace, store: Store) -> dict | None:
         """The answer, one that the workspace brings included: see `support_table.load`."""
         return support_table.load(workspace, store, self)
 
 
 def support_spec(
-    workspace: "Workspace",
+    workspace: Workspace,
     target: int,
     ranking: str,
     kind: str,
@@ -153,7 +149,7 @@ def check_protocol(protocol: str) -> str:
     return protocol
 
 
-def check_search(workspace: "Workspace", protocol: str) -> None:
+def check_search(workspace: Workspace, protocol: str) -> None:
     """Raises UserError where supports cannot be searched under this protocol: without base models, or without the
     noise that the adaptive one needs."""
     workspace.check_base()

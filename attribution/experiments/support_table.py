@@ -14,12 +14,12 @@ from attribution import recipes
 from attribution.errors import UserError
 from attribution.files import read_table
 from attribution.store import Store
+from attribution.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from attribution.experiments.support import SupportSpec
-    from attribution.workspace import Workspace
 
 #: what was asked; one answer each
 KEY = ["ranking", "target", "kind", "protocol", "k_max"]
@@ -29,7 +29,7 @@ REQUIRED = [*KEY, "version", "status", *SIZES, "trainings", "trace", "created"]
 COLUMNS = [*REQUIRED, "others"]
 
 
-def table(workspace: "Workspace", store: Store | None = None, recipe: str | None = None) -> "pd.DataFrame":
+def table(workspace: Workspace, store: Store | None = None, recipe: str | None = None) -> "pd.DataFrame":
     """One row an answer, columns COLUMNS; trace and others are lists (see `attribution.experiments.support_search.Support`).
 
     recipe: by name, the workspace's if not given. The workspace's own answers, which are of its recipe, come first; an
@@ -64,7 +64,7 @@ def table(workspace: "Workspace", store: Store | None = None, recipe: str | None
     return whole[current].drop_duplicates(KEY, keep="last").reset_index(drop=True)
 
 
-def _versions(workspace: "Workspace", names) -> dict[str, str | None]:
+def _versions(workspace: Workspace, names) -> dict[str, str | None]:
     """The versions of those of these rankings that there still are."""
     versions = {}
     for name in names:
@@ -73,7 +73,7 @@ def _versions(workspace: "Workspace", names) -> dict[str, str | None]:
     return versions
 
 
-def usual_protocol(workspace: "Workspace") -> str:
+def usual_protocol(workspace: Workspace) -> str:
     """The search protocol of the answers a workspace brings, so that further ones compare; else "adaptive", which takes
     the fewest trainings, where there are the base models it needs."""
     shipped = workspace.manifest["parts"].get("supports")
@@ -82,7 +82,7 @@ def usual_protocol(workspace: "Workspace") -> str:
     return "adaptive" if workspace.has_base and workspace.base.noise > 0 else "default"
 
 
-def protocols(workspace: "Workspace", store: Store | None = None) -> list[str]:
+def protocols(workspace: Workspace, store: Store | None = None) -> list[str]:
     """The protocols that there are answers of under the workspace's recipe, in the order of `table`."""
     return list(dict.fromkeys(table(workspace, store).protocol))
 
@@ -103,7 +103,7 @@ def to_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
     return answers
 
 
-def find(workspace: "Workspace", store: Store, recipe: str | None = None, **key) -> dict | None:
+def find(workspace: Workspace, store: Store, recipe: str | None = None, **key) -> dict | None:
     """The answer to one question, JSON-serialisable, or None; key: a value for each name in KEY."""
     rows = table(workspace, store, recipe)
     for name in KEY:
@@ -130,7 +130,7 @@ def save(store: Store, spec: "SupportSpec", version: str | None, answer: dict) -
         spec.save_answer(store, body)
 
 
-def load(workspace: "Workspace", store: Store, spec: "SupportSpec") -> dict | None:
+def load(workspace: Workspace, store: Store, spec: "SupportSpec") -> dict | None:
     """The answer to a support spec, plain or not, JSON-serialisable, or None."""
     if _is_plain(spec):
         return find(workspace, store, spec.recipe, **dict(zip(KEY, _key(spec))))

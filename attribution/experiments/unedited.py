@@ -2,13 +2,10 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from attribution.edits import nothing
 from attribution.experiments.spec import UNEDITED_SEEDS, FixedSpec, Training, common
-
-if TYPE_CHECKING:
-    from attribution.workspace import Workspace
+from attribution.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,11 +24,11 @@ class UneditedSpec(FixedSpec):
     def total(self) -> int:
         return len(self.seeds)
 
-    def trainings(self, workspace: "Workspace") -> Iterator[Training]:
+    def trainings(self, workspace: Workspace) -> Iterator[Training]:
         for seed in self.seeds:
             yield nothing(), seed
 
 
-def unedited_spec(workspace: "Workspace", recipe: str) -> UneditedSpec:
+def unedited_spec(workspace: Workspace, recipe: str) -> UneditedSpec:
     """Train on the images as they are under another recipe, as base models are. Raises UserError for an unknown one."""
     return UneditedSpec(**common(workspace, recipe), seeds=UNEDITED_SEEDS)

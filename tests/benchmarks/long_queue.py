@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
@@ -115,13 +116,13 @@ def fill(ws: Workspace, store: Store, name: str) -> None:
     if name == "jobs":
         asked = [retrain_spec(ws, target, "trak-10", "remove", 10, [0], draws=0) for target in targets[:100]]
         for number in range(QUEUED):
-            spec = asked[number % 100] | {"seeds": [number]}
+            spec = replace(asked[number % 100], seeds=[number])
             store.add_job(spec, spec.describe())
     elif name == "study":
         rankings, kinds = default_rankings(ws), ["remove", "mislabel"]
         spec = study_spec(ws, targets[:1], rankings, kinds)
         least = spec.supports()[0].bounds()[0] * len(rankings) * len(kinds)
-        spec["targets"] = targets[: -(-QUEUED // least)]
+        spec = replace(spec, targets=targets[: -(-QUEUED // least)])
         store.add_job(spec, spec.describe())
 
 

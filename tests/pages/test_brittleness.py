@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import duplicates, recipes
+from attribution.experiments import registry
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support import support_spec
 from pages.brittleness import words
@@ -296,8 +297,8 @@ def test_supports_that_share_no_image_stand_below_one_another(ws, store):
     app.number_input(key=state.K_MAX).set_value(6).run()
     assert "Not searched yet" in texts(app) and "--k-max 6 --disjoint 2" in app.code[0].value
     app.button(key="run").click().run()
-    spec = store.jobs()[0].spec
-    assert not app.exception and (spec["verb"], spec["count"]) == ("disjoint", 2)
+    spec = registry.from_json(store.jobs()[0].spec)
+    assert not app.exception and (spec.verb, spec.count) == ("disjoint", 2)
     first = set(ws.ranking("trak-10").top(3, 2).ids.tolist())
     answered(ws, store, spec, lambda edit, seed: 2 if first <= set(edit.indices) else 0)
     store.finish_job(1, "done")

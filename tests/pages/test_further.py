@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import recipes, studies
+from attribution.experiments import registry
 from attribution.experiments.pruning import pruning_spec
 from attribution.experiments.study import Study, study_spec
 from attribution.experiments.support_search import Support
@@ -80,7 +81,7 @@ def test_a_study_of_repairs_is_asked_for_by_itself(ws, store):
     app.button_group(key=state.STUDY_KINDS).set_value(["repair"]).run()
     app.button(key="start study").click().run()
     assert not app.exception and store.jobs()[0].spec["targets"] == [1]
-    spec = store.jobs()[0].spec
+    spec = registry.from_json(store.jobs()[0].spec)
     answered(ws, store, spec, lambda edit, seed: 1 if edit.k >= 3 else 2)
     store.finish_job(1, "done")
     app = opened()

@@ -1,4 +1,4 @@
-"""Further questions through the runner, with an executor that simulates what trainings would say."""
+"""Kinds of job through the runner, with an executor that simulates what trainings would say."""
 
 import dataclasses
 import sys
