@@ -105,7 +105,7 @@ def test_a_link_to_a_study_opens_it(ws, store):
 
 
 def test_a_study_beyond_the_list_is_opened_by_its_number(ws, store):
-    numbers = [asked(ws, store, again=again) for again in range(9)]
+    numbers = [asked(ws, store, k_max=8 + again) for again in range(9)]
     app = opened(job=str(numbers[0]))
     assert not app.exception and f"Job {numbers[0]}, waiting for the runner" in bar(app)
     app = opened(job=str(numbers[6]))
