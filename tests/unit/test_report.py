@@ -1,6 +1,7 @@
 """The report: one file that needs nothing else, says what is known, and lets no name become HTML."""
 
 import json
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -133,7 +134,7 @@ def test_supports_with_their_votes(ws, store):
 
 def test_supports_of_other_questions_and_recipes(ws, store):
     answer = {"status": "flipped", "support": 2, "lo": 1, "hi": 2, "trace": [], "trainings": 7, "version": None}
-    spec = support_spec(ws, 0, "trak-10", "remove") | {"without": [1, 2, 3]}
+    spec = replace(support_spec(ws, 0, "trak-10", "remove"), without=[1, 2, 3])
     store.put_answer(
         recipes.get("demo-cnn").hash, {k: v for k, v in spec.items() if k not in ("workspace", "recipe")}, answer
     )

@@ -118,7 +118,7 @@ def test_models_of_another_recipe(ws, store, monkeypatch):
     assert spec.answer(ws, store)["support"] == 5
     retrain = retrain_spec(ws, 0, "trak-10", "remove", 5, recipe="second")
     assert retrain.answer(ws, store)["n"] == 3
-    assert ({**retrain, "recipe": "demo-cnn"}).answer(ws, store)["n"] == 0
+    assert dataclasses.replace(retrain, recipe="demo-cnn").answer(ws, store)["n"] == 0
 
 
 def test_near_duplicates_are_removed_and_counted(ws, store):
