@@ -16,7 +16,7 @@ from attribution.rankings import unchanged
 
 
 def evaluate_mislabels(workspace) -> dict:
-    """`evaluate mislabels` of design.md: how well every stored detector finds the planted errors, see
+    """What `evaluate mislabels` reports: how well every stored detector finds the planted errors, see
     `labels.measures`. The planted set judges them and goes no further.
 
     Raises UserError where nothing was planted or no detector is stored.
@@ -40,7 +40,7 @@ def evaluate_mislabels(workspace) -> dict:
 
 
 def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callable | None = None) -> dict:
-    """`evaluate lds` of design.md: every ranking (or those named) on the held-out halves that the workspace brings.
+    """What `evaluate lds` reports: every ranking (or those named) on the held-out halves that the workspace brings.
 
     Similarity rankings are judged as published, among images of the target's class; a ranking of some targets, on
     these. Left out, unless named, are rankings that keep no more than their first images. progress(text, done, total)

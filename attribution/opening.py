@@ -53,7 +53,7 @@ def opening(workspace) -> Opening | None:
 
 
 def verdict(workspace, row) -> Opening:
-    """The opening that a row of `supports.table` gives; every probe at its k counts, confirmation included."""
+    """The opening that a row of `support_table.table` gives; every probe at its k counts, confirmation included."""
     target, label = int(row.target), int(workspace.val_labels[row.target])
     predictions: dict[int, list[int]] = {}
     for probe in row.trace:

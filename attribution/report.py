@@ -350,7 +350,7 @@ def _cut(known: list[dict], names: set[str]) -> int | None:
 
 
 def supports_of(workspace, store, target: int) -> list[dict]:
-    """Every support that is known of a target, under any recipe: dicts of a `supports.table` row, with "recipe", and
+    """Every support that is known of a target, under any recipe: dicts of a `support_table.table` row, with "recipe", and
     "more": what makes it another question than the plain one, or ""."""
     found = []
     for recipe in recipes.NAMES:

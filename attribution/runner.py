@@ -1,7 +1,8 @@
 """The runner: a detached process that does the queued jobs of one store, and goes away when idle.
 
-It drives the jobs' searches (see `attribution.experiments`), hands what they need trained to an executor, and writes results and
-progress into the store. Kill it at any moment: the next one goes on, and at most the trainings under way are lost.
+It drives the jobs' searches (see `attribution.experiments`), hands what they need trained to an executor, and writes
+results and progress into the store. Kill it at any moment: the next one goes on, and at most the trainings under way
+are lost.
 """
 
 import os

@@ -11,7 +11,7 @@ from attribution.formats import paper_results
 
 
 def report(workspace, store, protocol: str | None = None, names: list[str] | None = None) -> dict:
-    """`evaluate supports` of design.md: AUC, interval, median, censoring and wins, for each kind of support. names: as
+    """What `evaluate supports` reports: AUC, interval, median, censoring and wins, for each kind of support. names: as
     `select_rankings`."""
     found = select_rankings(workspace, read_study(workspace, store, protocol), names)
     return {

@@ -32,7 +32,7 @@ def suspects(workspace, target: int, detector: str) -> list[Suspect]:
     """The suspects of a wrong prediction, most suspicious first.
 
     Each signed ranking names its FIRST most harmful images, and each usual similarity (`lineup.default_rankings`) its
-    FIRST nearest ones of the class that is predicted (`probes.harmful`); those stay that are among the SHARE most
+    FIRST nearest ones of the class that is predicted (`prefixes.harmful`); those stay that are among the SHARE most
     suspicious of all. A ranking that was not made for the target names none.
 
     Raises UserError for an unknown target or detector, where there are no base models, and for a target that they read

@@ -45,7 +45,7 @@ def spec(
     """Train three arms under seeds 0 .. seeds - 1 each, for `attribution.experiments.jobs.submit`.
 
     standing: as `correction` takes it; uses_val: what the audit looked at was chosen with the first half of the
-    validation images (`attribution.experiments.pruning.halves`), and the second alone may judge it; without: validation images that
+    validation images (`pruning.halves`), and the second alone may judge it; without: validation images that
     may not (`attribution.queues.began_with`).
     Raises UserError where nothing is corrected, where no training or no validation image is left, and for fewer than
     two seeds.

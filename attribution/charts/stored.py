@@ -31,7 +31,7 @@ APART = 0.03  # powers of ten between rankings that cost the same, so that all a
 def chart(workspace, store, what: str, **options) -> Chart:
     """The chart `what`, one of WHATS. options: of "agreement" measure (see `agreement.MEASURES`); of "calibration"
     ranking and removed (see `calibration.WHOSE`); of "supports" and "lds-supports" protocol, the usual one if not
-    given, and rankings, names (see `studies.chosen`).
+    given, and rankings, names (see `select_rankings`).
 
     Raises UserError for another one, and where what it shows has not been measured, or no longer holds.
     """

@@ -1,6 +1,6 @@
 """Detectors by harm: which training images does a signed ranking hold against the validation images?
 
-Only the first half of the validation images is read (`prune.halves`), so that accuracy can be measured on the other.
+Only the first half of the validation images is read (`pruning.halves`), so that accuracy can be measured on the other.
 """
 
 import numpy as np

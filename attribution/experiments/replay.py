@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Replay:
     """probes: {"k", "confirm" (bool), "runs": [{"seed", "state", "predicted", "margin", "epoch", "epochs"}]} in the
     order first tried, and of an adaptive search that has ended "p", the probability that the probe flips; answer:
-    `support_search.Support` as a dict once the search has come to its end, else None; newest: when the last of its trainings
-    was made, seconds since 1970, or None; missing: the keys of the trainings it waits for. The control at k = 0, which
-    all searches share, is no probe."""
+    `support_search.Support` as a dict once the search has come to its end, else None; newest: when the last of its
+    trainings was made, seconds since 1970, or None; missing: the keys of the trainings it waits for. The control at
+    k = 0, which all searches share, is no probe."""
 
     probes: list[dict] = field(default_factory=list)
     answer: dict | None = None

@@ -194,9 +194,11 @@ def only_rankings(study: Study, names: Iterable[str]) -> Study:
 
 
 def select_rankings(workspace: Workspace, study: Study, names: list[str] | None = None) -> Study:
-    """`only_rankings` of those that are named; None: all that the workspace lists, for a ranking that is there to be measured alone
-    (`rankings.names`) would stand beside itself, and every p is corrected for all pairs. Raises UserError for a ranking
-    that was not studied."""
+    """The study of the named rankings alone.
+
+    names: None means all that the workspace lists: a ranking that is there to be measured alone (`rankings.names`)
+    would stand beside itself, and every p is corrected for all pairs. Raises UserError for a ranking not studied.
+    """
     if names is None:
         return only_rankings(study, workspace.rankings())
     studied = dict.fromkeys(name for table in study.tables.values() for name in table)

@@ -30,7 +30,7 @@ COLUMNS = [*REQUIRED, "others"]
 
 
 def table(workspace: Workspace, store: Store | None = None, recipe: str | None = None) -> "pd.DataFrame":
-    """One row an answer, columns COLUMNS; trace and others are lists (see `attribution.experiments.support_search.Support`).
+    """One row an answer, columns COLUMNS; trace and others are lists (see `support_search.Support`).
 
     recipe: by name, the workspace's if not given. The workspace's own answers, which are of its recipe, come first; an
     answer in the store to the same question stands in their place.

@@ -11,7 +11,7 @@ ASKED = ("ranking", "target", "kind", "protocol", "k_max")
 
 def kept(ws: Workspace, store: Store) -> list[dict]:
     """All answers of support searches: {ranking, target, kind, protocol, k_max, "created", "shipped" (bool: from the
-    workspace, not found since), "answer" (`support.Support` as a dict)}."""
+    workspace, not found since), "answer" (`support_search.Support` as a dict)}."""
     own = {tuple(row[name] for name in ASKED) for row in store.supports(recipes.get(ws.recipe).hash)}
     found = []
     for row in support_table.table(ws, store).itertuples():

@@ -88,7 +88,7 @@ def _repair_verdict(true, edit, controls, wrong, before, random) -> tuple[str, s
 
 
 def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, found: dict) -> tuple[str, str]:
-    """(one word, one sentence) of a support search's answer (`support.Support` as a dict)."""
+    """(one word, one sentence) of a support search's answer (`support_search.Support` as a dict)."""
     true, edit = ws.classes[ws.val_labels[target]], "removed" if kind == "remove" else "relabelled"
     if found["status"] == "already_wrong":
         return "Already wrong", f"most base models do not read target {target} as {true}: there is nothing to flip."

@@ -58,7 +58,7 @@ def ids_to_remove(ws: Workspace, target: int, row: Row, k: int) -> np.ndarray:
 
 
 def question(ws: Workspace, target: int, row: Row, k: int) -> dict:
-    """What `jobs.retrain_spec` takes to ask for the retrainings without the first k of `row`."""
+    """What `retrain_spec` takes to ask for the retrainings without the first k of `row`."""
     as_published = row.end == "helpful" and row.candidates is None
     return {
         "target": target,
