@@ -1,5 +1,7 @@
 """What models say of images that they did not see: from the workspace, from the store, or trained for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -107,7 +109,7 @@ def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatc
     monkeypatch.setattr(
         jobs,
         "follow",
-        lambda workspace, spec, progress: specs.append(spec) or follow(workspace, {**spec, "count": 1}, progress),
+        lambda workspace, spec, progress: specs.append(spec) or follow(workspace, replace(spec, count=1), progress),
     )
     detectors.build(ws, ["out-of-subset"])
     assert detectors.opinion(ws).models.tolist() == [1] * 60
