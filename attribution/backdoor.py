@@ -18,10 +18,12 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from attribution import jobs, recipes
+from attribution import recipes
 from attribution.agreement import means
 from attribution.edits import Edit, remove
 from attribution.errors import UserError
+from attribution.experiments import jobs
+from attribution.experiments.retrain import retrain_spec
 from attribution.lineup import default_rankings, line_up
 from attribution.measure import keep_answer, kept_answer
 from attribution.poison import poisoned, record
@@ -174,9 +176,9 @@ def _retrained(workspace, removals, label, targets, seeds, progress) -> dict:
             edit = remove(ids)
             if edit.k:
                 # the runner trains what a person asks for on Brittleness: the images, nothing, and random ones
-                spec = jobs.retrain_spec(workspace, int(targets[0]), None, "remove", edit.k, seeds, 1, ids)
+                spec = retrain_spec(workspace, int(targets[0]), None, "remove", edit.k, seeds, 1, ids)
                 jobs.follow(workspace, spec, lambda *_: None)
-                edits = jobs.retrain_edits(workspace, spec)
+                edits = spec.edits(workspace)
                 found[name] = {**told(edit), "control": told(edits["random"][0])}
                 found[NONE] = told(edits["none"][0])
         progress("backdoor: removals", len(removals), len(removals))

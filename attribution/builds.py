@@ -12,8 +12,11 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution import features, imports, jobs, lds, recipes
+from attribution import features, imports, lds, recipes
 from attribution.errors import UserError
+from attribution.experiments import jobs
+from attribution.experiments.halves import half, half_edit, half_seed, subsets_spec
+from attribution.experiments.study import STUDY_SEED
 from attribution.features import knn
 from attribution.files import read_array, replace, write_array
 from attribution.formats import Incoming
@@ -189,26 +192,22 @@ def embedded(
 def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both: bool = False) -> None:
     """Has the runner train every half of a sequence, with `both` its complement, too, under each of its seeds. Where
     all of them are known it is not asked: it may be busy with a study for hours."""
-    spec = jobs.subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"], both)
-    kept, recipe = Store.of(workspace), recipes.get(workspace.recipe).hash
-    known = all(
-        kept.get(kept.key(recipe, edit, seed)) is not None
-        for search in jobs.searches(workspace, kept, spec)
-        for edit, seed in next(search)
-    )
-    kept.close()
-    if not known:
+    spec = subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"], both)
+    store = Store.of(workspace)
+    missing = spec.missing(workspace, store)
+    store.close()
+    if missing:
         jobs.follow(workspace, spec, progress)
 
 
 def half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [count, n_train] and margins float16 [count, seeds, n_val] of trained halves, from the store."""
     kept, recipe = Store.of(workspace), recipes.get(workspace.recipe).hash
-    masks = np.stack([jobs.half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
+    masks = np.stack([half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
     margins = []
     for number in range(sequence["count"]):
-        edit = jobs.half_edit(workspace, sequence["draw"], number)
-        seeds = [jobs.half_seed(sequence["draw"], number, seed) for seed in sequence["seeds"]]
+        edit = half_edit(workspace, sequence["draw"], number)
+        seeds = [half_seed(sequence["draw"], number, seed) for seed in sequence["seeds"]]
         margins.append([kept.get(kept.key(recipe, edit, seed)).margins for seed in seeds])
     kept.close()
     return masks, np.array(margins)
@@ -378,7 +377,7 @@ def tuned_datamodels(
     from attribution.rankings import datamodels as method
 
     n_val = margins.shape[1]
-    some = np.random.default_rng(jobs.STUDY_SEED).choice(n_val, min(TUNED_TARGETS, n_val), replace=False)
+    some = np.random.default_rng(STUDY_SEED).choice(n_val, min(TUNED_TARGETS, n_val), replace=False)
 
     def quality(weights, held_masks, held_margins):
         return lds.lds(held_masks, held_margins[:, None], weights, resamples=0).mean

@@ -16,12 +16,15 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from attribution import jobs, recipes, supports
+from attribution import recipes
 from attribution.edits import nothing
 from attribution.errors import UserError
+from attribution.experiments import support_table
+from attribution.experiments.prefixes import prefix
+from attribution.experiments.retrain import RetrainSpec
+from attribution.experiments.spec import UNEDITED_SEEDS
 from attribution.files import read_array
 from attribution.lds_supports import base_margins, correlation
-from attribution.probes import prefix
 from attribution.rankings import unchanged
 
 #: whose images were removed, in the words of the tables
@@ -99,7 +102,7 @@ def gather(workspace, store=None, progress: Callable = lambda *at: None) -> Rows
 
 def _traces(workspace, store, progress):
     """(source, target, ids, seeds, mean margin) of every k of every removal support of a ranking that is listed."""
-    found = supports.table(workspace, store)
+    found = support_table.table(workspace, store)
     # those that are not listed are a listed one's own sets in another guise, and no others'
     found = found[(found.kind == "remove") & found.ranking.isin(workspace.rankings())]
     for at, row in enumerate(found.itertuples(), 1):
@@ -128,20 +131,20 @@ def _single(workspace, store):
     recipe = recipes.get(workspace.recipe)
     done = set()
     for job in store.of_verb("retrain", RETRAININGS):
-        spec = job.spec
-        if job.state != "done" or spec["kind"] != "remove" or spec["recipe"] != workspace.recipe:
+        spec = RetrainSpec.from_json(job.spec)
+        if job.state != "done" or spec.kind != "remove" or spec.recipe != workspace.recipe:
             continue
-        for kind, edits in jobs.retrain_edits(workspace, spec).items():
+        for kind, edits in spec.edits(workspace).items():
             for edit in edits:
-                kept = [store.get(store.key(recipe.hash, edit, seed)) for seed in spec["seeds"]]
-                if kind == "none" or not all(kept) or (spec["target"], edit.hash) in done:
+                kept = [store.get(store.key(recipe.hash, edit, seed)) for seed in spec.seeds]
+                if kind == "none" or not all(kept) or (spec.target, edit.hash) in done:
                     continue
-                done.add((spec["target"], edit.hash))
-                margin = float(np.mean([one.margins[spec["target"]] for one in kept], dtype=float))
+                done.add((spec.target, edit.hash))
+                margin = float(np.mean([one.margins[spec.target] for one in kept], dtype=float))
                 if np.isfinite(margin):
-                    source = RANDOM if kind == "random" else spec["ranking"] or CHOSEN
-                    source = CHOSEN if spec.get("end") == "harmful" or spec.get("groups") else source
-                    yield source, spec["target"], np.array(edit.indices), tuple(spec["seeds"]), margin
+                    source = RANDOM if kind == "random" else spec.ranking or CHOSEN
+                    source = CHOSEN if spec.end == "harmful" or spec.groups else source
+                    yield source, spec.target, np.array(edit.indices), tuple(spec.seeds), margin
 
 
 class _Unedited:
@@ -152,7 +155,7 @@ class _Unedited:
         self.kept = {}
         if store is not None:
             recipe = recipes.get(workspace.recipe).hash
-            for seed in jobs.UNEDITED_SEEDS:
+            for seed in UNEDITED_SEEDS:
                 one = store.get(store.key(recipe, nothing(), seed))
                 if one is not None:
                     self.kept[seed] = one.margins.astype(float)

@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attribution import builds, jobs, lds, recipes
+from attribution import builds, lds, recipes
 from attribution.errors import UserError
+from attribution.experiments.halves import half_edit, half_seed
 from attribution.files import read_array, write_json
 from attribution.measure import halves as halves_digest
 from attribution.measure import held_out, keep_answer, kept_answer
@@ -131,7 +132,7 @@ def missing(workspace, checkpoints=CHECKPOINTS, halves=HALVES, dim: int = DIM) -
     gradients = sum(not (kept / f"{recipe.hash}-{seed}-{dim}.npz").exists() for seed in seeds)
     store = Store.of(workspace)
     trainings = sum(
-        store.get(store.key(recipe.hash, _half(workspace, number), jobs.half_seed(DRAW, number, 0))) is None
+        store.get(store.key(recipe.hash, _half(workspace, number), half_seed(DRAW, number, 0))) is None
         for number in range(max(halves))
     )
     store.close()
@@ -173,7 +174,7 @@ def _base(workspace) -> dict:
 
 
 def _half(workspace, number):
-    return jobs.half_edit(workspace, DRAW, number)
+    return half_edit(workspace, DRAW, number)
 
 
 # -- variants: (name, what else its figures rest on, make() -> (score rows, targets or None, its row so far), whether

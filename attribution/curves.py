@@ -17,7 +17,7 @@ from itertools import combinations
 import numpy as np
 from scipy.stats import binomtest
 
-from attribution.support import K
+from attribution.experiments.support_search import K
 
 RESAMPLES = 10_000
 #: statuses of targets that had nothing to flip, or nothing to repair
@@ -27,7 +27,7 @@ NOTHING = ("already_wrong", "already_right")
 def values(supports, *, stable_only=False):
     """Return float64 [n]: one support a target that has one, inf where censored.
 
-    supports  iterable of `support.Support` or None (unfinished); already_wrong and None are dropped
+    supports  iterable of `support_search.Support` or None (unfinished); already_wrong and None are dropped
     """
     left_out = (*NOTHING, "unstable") if stable_only else NOTHING
     kept = [one for one in supports if one is not None and one.status not in left_out]

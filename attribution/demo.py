@@ -21,19 +21,19 @@ from attribution import (
     cost,
     detectors,
     hubs,
-    jobs,
     lds,
     lds_supports,
     measure,
     projection,
     recipes,
     sanity,
-    support,
-    supports,
 )
 from attribution.builds import BASE_SEEDS, HELD_OUT, TUNING
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
+from attribution.experiments import jobs, support_search, support_table
+from attribution.experiments.halves import half
+from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.features import knn
 from attribution.files import write_array, write_json, write_table
 from attribution.lineup import default_rankings
@@ -217,7 +217,7 @@ def plant(images, labels, val_images, val_labels, rng, build) -> np.ndarray:
     trainer = Trainer(data, recipes.get(RECIPE))
     said, asked = np.zeros((len(labels), 10)), np.zeros(len(labels))
     for number, seed in enumerate(PLANT_SEEDS):
-        kept = jobs.half(len(labels), SPLIT_SEED, number)
+        kept = half(len(labels), SPLIT_SEED, number)
         for seen in (kept, ~kept):
             network = trainer.train(remove(np.flatnonzero(~seen)), seed)
             said[~seen] += trainer.logits(network, trainer.train_images[np.flatnonzero(~seen)]).softmax(1).numpy()
@@ -484,7 +484,7 @@ def check(build: Build) -> None:
 def study(build: Build) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
-    spec = jobs.study_spec(workspace, study_targets(workspace), STUDY["rankings"], STUDY["kinds"])
+    spec = study_spec(workspace, study_targets(workspace), STUDY["rankings"], STUDY["kinds"])
     jobs.follow(workspace, spec, build.progress)
     export_study(build)
 
@@ -493,7 +493,7 @@ def vary(build: Build) -> None:
     """Removal supports of the same targets, the first of them, under rankings that are variants of the study's: among
     other candidates, of fewer models, in other features."""
     workspace = build.workspace
-    spec = jobs.study_spec(workspace, study_targets(workspace), VARIED["rankings"], VARIED["kinds"], VARIED["protocol"])
+    spec = study_spec(workspace, study_targets(workspace), VARIED["rankings"], VARIED["kinds"], VARIED["protocol"])
     jobs.follow(workspace, spec, build.progress)
     export_study(build)
 
@@ -504,7 +504,7 @@ def export_study(build: Build) -> None:
     there is none."""
     workspace, recipe = build.workspace, recipes.get(RECIPE)
     store = Store.of(workspace)
-    found = supports.table(workspace, store)
+    found = support_table.table(workspace, store)
     store.close()
     parts, about = [], []
     for asked in (STUDY, VARIED):
@@ -516,12 +516,12 @@ def export_study(build: Build) -> None:
         raise UserError("no target of the study is finished yet; let it run on")
     build.record(
         "supports",
-        tables={"supports.parquet": supports.to_table(rows)},
+        tables={"supports.parquet": support_table.to_table(rows)},
         of=STUDY_TARGETS,
         **about[0],
         varied=about[1],
-        k_max=support.K,
-        seeds=[*support.SEEDS, *support.CONFIRM_SEEDS],
+        k_max=support_search.K,
+        seeds=[*support_search.SEEDS, *support_search.CONFIRM_SEEDS],
         recipe=RECIPE,
         hash=recipe.hash,
     )
@@ -531,7 +531,7 @@ def _finished(workspace: Workspace, found: pd.DataFrame, asked: dict) -> tuple[p
     """The rows of one study, and how many targets there are of each kind."""
     found = found[
         (found.protocol == asked["protocol"])
-        & (found.k_max == support.K)
+        & (found.k_max == support_search.K)
         & found.ranking.isin(asked["rankings"])
         & found.target.isin(study_targets(workspace))
     ]
@@ -546,7 +546,7 @@ def _finished(workspace: Workspace, found: pd.DataFrame, asked: dict) -> tuple[p
 
 def study_targets(workspace: Workspace) -> list[int]:
     """The study's targets."""
-    return measure.random_stable(workspace, STUDY_TARGETS, jobs.STUDY_SEED)
+    return measure.random_stable(workspace, STUDY_TARGETS, STUDY_SEED)
 
 
 STEPS = {

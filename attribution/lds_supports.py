@@ -16,10 +16,10 @@ from threadpoolctl import threadpool_limits
 from attribution import curves, measure
 from attribution import lds as scoring
 from attribution.errors import UserError
+from attribution.experiments.study import Study
+from attribution.experiments.support_search import Support
 from attribution.files import read_array
 from attribution.rankings import unchanged
-from attribution.studies import Study
-from attribution.support import Support
 
 KINDS = ("remove", "mislabel")
 CONTROL = "random"

@@ -1,4 +1,4 @@
-"""What a workspace's rankings and detectors are worth: its support studies, its LDS and how well planted errors are
+"""What a workspace's rankings and detectors are worth: its LDS and how well planted errors are
 found, as tables ready for JSON."""
 
 import json
@@ -6,37 +6,17 @@ import shlex
 from collections.abc import Callable
 
 import numpy as np
-import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from attribution import detectors, labels, supports
+from attribution import detectors, labels
 from attribution import lds as scoring
 from attribution.errors import UserError
 from attribution.files import read_array, write_json
-from attribution.probes import SUPPORTS
 from attribution.rankings import unchanged
-from attribution.support import K, Support
-
-KINDS = SUPPORTS
-
-
-def support_tables(
-    workspace, store=None, protocol: str = "default", k_max: int = K, recipe: str | None = None, found=None
-) -> dict[str, dict[str, dict[int, Support]]]:
-    """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since, under
-    a recipe, the workspace's if not given. found: `supports.table` of these, where it was read already."""
-    found = supports.table(workspace, store, recipe) if found is None else found
-    found = found[(found.protocol == protocol) & (found.k_max == k_max)]
-    answer: dict = {kind: {} for kind in KINDS}
-    for row in found.itertuples():
-        lo, hi, size = (None if pd.isna(value) else int(value) for value in (row.lo, row.hi, row.support))
-        one = Support(row.status, size, lo, hi, row.trace, int(row.trainings))
-        answer[row.kind].setdefault(row.ranking, {})[int(row.target)] = one
-    return answer
 
 
 def evaluate_mislabels(workspace) -> dict:
-    """`evaluate mislabels` of design.md: how well every stored detector finds the planted errors, see
+    """What `evaluate mislabels` reports: how well every stored detector finds the planted errors, see
     `labels.measures`. The planted set judges them and goes no further.
 
     Raises UserError where nothing was planted or no detector is stored.
@@ -60,7 +40,7 @@ def evaluate_mislabels(workspace) -> dict:
 
 
 def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callable | None = None) -> dict:
-    """`evaluate lds` of design.md: every ranking (or those named) on the held-out halves that the workspace brings.
+    """What `evaluate lds` reports: every ranking (or those named) on the held-out halves that the workspace brings.
 
     Similarity rankings are judged as published, among images of the target's class; a ranking of some targets, on
     these. Left out, unless named, are rankings that keep no more than their first images. progress(text, done, total)

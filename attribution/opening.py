@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from attribution import supports
+from attribution.experiments import support_table
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def opening(workspace) -> Opening | None:
     """
     if not workspace.has_base:
         return None
-    found = supports.table(workspace)
+    found = support_table.table(workspace)
     listed = [name for name in workspace.rankings() if name != "random"]
     found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & found.ranking.isin(listed)]
     told = [verdict(workspace, row) for row in found.itertuples() if workspace.base.status(row.target) == "stable"]
@@ -53,7 +53,7 @@ def opening(workspace) -> Opening | None:
 
 
 def verdict(workspace, row) -> Opening:
-    """The opening that a row of `supports.table` gives; every probe at its k counts, confirmation included."""
+    """The opening that a row of `support_table.table` gives; every probe at its k counts, confirmation included."""
     target, label = int(row.target), int(workspace.val_labels[row.target])
     predictions: dict[int, list[int]] = {}
     for probe in row.trace:

@@ -1,7 +1,8 @@
 """The runner: a detached process that does the queued jobs of one store, and goes away when idle.
 
-It drives the jobs' searches (see `attribution.jobs`), hands what they need trained to an executor, and writes results
-and progress into the store. Kill it at any moment: the next one goes on, and at most the trainings under way are lost.
+It drives the jobs' searches (see `attribution.experiments`), hands what they need trained to an executor, and writes
+results and progress into the store. Kill it at any moment: the next one goes on, and at most the trainings under way
+are lost.
 """
 
 import os
@@ -16,7 +17,8 @@ from attribution import recipes
 from attribution.errors import UserError
 from attribution.executors import Executor, make
 from attribution.executors.base import Task, arrays
-from attribution.jobs import LONG, hold, note, searches, total
+from attribution.experiments import registry
+from attribution.experiments.jobs import acquire_runner_lock, write_runner_info
 from attribution.store import Job, Store, damaged, trouble
 from attribution.workspace import Workspace
 
@@ -153,10 +155,12 @@ class Runner:
         person never waits for a study."""
         until = time.monotonic() + HASTE
         for long in (False, True):
-            for work in sorted((work for work in self.works.values() if work.long == long), key=lambda w: w.job.id):
+            for work in sorted(
+                (work for work in self.works.values() if work.spec.long == long), key=lambda w: w.job.id
+            ):
                 self._feed(work, until)
             while self.executor.free() and time.monotonic() < until:
-                job = self.store.next_job(LONG, long, self.works)
+                job = self.store.next_job(registry.LONG, long, self.works)
                 if job is None:
                     break
                 self._open(job)
@@ -240,17 +244,15 @@ class _Work:
     def __init__(self, job: Job, store: Store):
         self.job = job
         self.store = store
-        spec = job.spec
-        self.workspace = Workspace.open(spec["workspace"])
+        self.spec = spec = registry.from_json(job.spec)
+        self.workspace = Workspace.open(spec.workspace)
         if self.workspace.fingerprint != store.fingerprint:
-            raise UserError(f"the workspace at {spec['workspace']} now holds other data; ask again")
-        self.recipe = recipes.get(spec["recipe"])
-        self.long = spec["verb"] in LONG
-        self.subsets = spec["verb"] == "subsets"
-        self.total = total(spec)
+            raise UserError(f"the workspace at {spec.workspace} now holds other data; ask again")
+        self.recipe = recipes.get(spec.recipe)
+        self.total = spec.total
         self.done = 0
         self.told = -1
-        self.searches = searches(self.workspace, store, spec)
+        self.searches = spec.searches(self.workspace, store)
         self.exhausted = False
         #: key -> the searches that wait for it
         self.waiting: dict[str, list[_Search]] = {}
@@ -306,7 +308,8 @@ class _Work:
             if key not in search.missing:
                 continue
             if key not in self.waiting:
-                self.ready.append(Task(key, self.job.spec["workspace"], self.recipe.name, edit, seed, self.subsets))
+                spec = self.spec
+                self.ready.append(Task(key, spec.workspace, spec.recipe, edit, seed, spec.out_of_subset))
             waiters = self.waiting.setdefault(key, [])
             if search not in waiters:
                 waiters.append(search)
@@ -329,11 +332,11 @@ def serve(
     store = Store.of(workspace)
     worked = False
     try:
-        while (lock := hold(store.folder)) is not None:
+        while (lock := acquire_runner_lock(store.folder)) is not None:
             worked = True
             try:
                 workers = executor() if executor else make(workspace)
-                Runner(store, workers, idle_seconds, partial(note, store.folder)).run()
+                Runner(store, workers, idle_seconds, partial(write_runner_info, store.folder)).run()
             finally:
                 os.close(lock)
             if not store.busy():  # one may have been queued while the lock still told of a runner

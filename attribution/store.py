@@ -10,7 +10,7 @@ import os
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -341,10 +341,10 @@ class Store:
 
     # -- jobs
 
-    def add_job(self, spec: dict, what: str) -> int:
+    def add_job(self, spec: Mapping, what: str) -> int:
         """Queues a job and returns its number. One with the same spec that has not ended is joined, not doubled; where
         it is paused, it goes on."""
-        body = json.dumps(spec, sort_keys=True)
+        body = json.dumps(dict(spec), sort_keys=True)
         with self.transaction():
             same = self.db.execute(
                 f"SELECT id FROM jobs WHERE ({TO_DO} OR state = 'paused') AND what = ? AND spec = ?", (what, body)

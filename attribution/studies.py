@@ -1,118 +1,19 @@
-"""Studies: the targets that were drawn for a comparison of rankings, and how far each search of them has come.
+"""How good rankings are by the supports that studies found: the report, comparisons, and the steps of the curves."""
 
-A support found on a target that somebody picked is no draw: it would tilt the comparison, and is left out here.
-"""
-
-from collections import Counter
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from attribution import curves, recipes, supports
-from attribution.errors import UserError
+from attribution import curves, recipes
+from attribution.experiments import support_table
+from attribution.experiments.prefixes import KINDS
+from attribution.experiments.study import Study, read_study, select_rankings
+from attribution.experiments.support_search import Support
 from attribution.formats import paper_results
-from attribution.measure import KINDS, support_tables
-from attribution.probes import KINDS as EDITS
-from attribution.support import K, Support
-
-
-@dataclass
-class Study:
-    """tables: kind -> ranking -> {target: Support, or None while unfinished}; job: the study under way or paused, or
-    None."""
-
-    k_max: int
-    protocol: str
-    tables: dict[str, dict[str, dict[int, Support | None]]] = field(default_factory=dict)
-    job: object = None
-
-    @property
-    def version(self) -> str:
-        """Changes whenever a result does."""
-        return repr(
-            [
-                (kind, name, sorted((t, one and (one.status, one.support)) for t, one in found.items()))
-                for kind, rankings in self.tables.items()
-                for name, found in rankings.items()
-            ]
-        )
-
-
-def study(workspace, store, protocol: str | None = None, recipe: str | None = None) -> Study:
-    """The study a workspace brings, together with those asked for since (jobs in the store).
-
-    Of a study under way or paused every target is in, unfinished or not; of one that was cut short, those with all its
-    searches done: the others would tilt it, for targets that never flip are done first. Where there are several K, it
-    is the usual one if that is among them, else the one most answers have. protocol and recipe (by name): None means
-    the workspace's usual ones.
-    """
-    protocol = protocol or supports.usual_protocol(workspace)
-    recipe = recipe or workspace.recipe
-    shipped = supports.table(workspace, recipe=recipe)
-    shipped = shipped[shipped.protocol == protocol]
-    asked = [job for job in store.studies() if job.spec["protocol"] == protocol and job.spec["recipe"] == recipe]
-    sizes = Counter([int(k) for k in shipped.k_max]) + Counter(job.spec["k_max"] for job in asked)
-    k_max = K if K in sizes or not sizes else sizes.most_common(1)[0][0]
-
-    wanted: dict[tuple[str, str], set[int]] = {}
-    for row in shipped[shipped.k_max == k_max].itertuples():
-        wanted.setdefault((row.kind, row.ranking), set()).add(int(row.target))
-    asked = [job for job in asked if job.spec["k_max"] == k_max]
-    known = support_tables(workspace, store, protocol, k_max, recipe)
-    for job in asked:
-        spec = job.spec
-        pairs = [(kind, ranking) for kind in spec["kinds"] for ranking in spec["rankings"]]
-        whole = {
-            target
-            for target in spec["targets"]
-            if not job.ended or all(target in known[kind].get(ranking, {}) for kind, ranking in pairs)
-        }
-        for pair in pairs:
-            if whole:
-                wanted.setdefault(pair, set()).update(whole)
-
-    going = sorted((job for job in asked if not job.ended), key=lambda job: not job.open)
-    found = Study(k_max, protocol, job=going[0] if going else None)
-    order = workspace.rankings()
-    for kind in KINDS:
-        names = [name for at, name in wanted if at == kind]
-        names.sort(key=lambda name: order.index(name) if name in order else len(order))
-        if names:
-            found.tables[kind] = {
-                name: {target: known.get(kind, {}).get(name, {}).get(target) for target in sorted(wanted[kind, name])}
-                for name in names
-            }
-    return found
-
-
-def only(found: Study, names) -> Study:
-    """The study of these rankings alone, without kinds that none of them was studied for."""
-    tables = {
-        kind: {name: results for name, results in table.items() if name in names}
-        for kind, table in found.tables.items()
-    }
-    return replace(found, tables={kind: table for kind, table in tables.items() if table})
-
-
-def chosen(workspace, found: Study, names: list[str] | None = None) -> Study:
-    """`only` those that are named; None: all that the workspace lists, for a ranking that is there to be measured alone
-    (`rankings.names`) would stand beside itself, and every p is corrected for all pairs. Raises UserError for a ranking
-    that was not studied."""
-    if names is None:
-        return only(found, workspace.rankings())
-    studied = dict.fromkeys(name for table in found.tables.values() for name in table)
-    for name in names:
-        if name not in studied:
-            raise UserError(
-                f"{name} was not studied under the protocol {found.protocol}; there is "
-                f"{', '.join(studied) or 'no study'}"
-            )
-    return only(found, names)
 
 
 def report(workspace, store, protocol: str | None = None, names: list[str] | None = None) -> dict:
-    """`evaluate supports` of design.md: AUC, interval, median, censoring and wins, for each kind of support. names: as
-    `chosen`."""
-    found = chosen(workspace, study(workspace, store, protocol), names)
+    """What `evaluate supports` reports: AUC, interval, median, censoring and wins, for each kind of support. names: as
+    `select_rankings`."""
+    found = select_rankings(workspace, read_study(workspace, store, protocol), names)
     return {
         "recipe": workspace.recipe,
         "recipe_hash": recipes.get(workspace.recipe).hash,
@@ -142,7 +43,7 @@ def paper_report(folders: dict[str, Path], k_max: int) -> dict:
     return {"protocol": "paper", "K": k_max, **measured}
 
 
-def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, dict]:
+def side_by_side(workspace, store, names: list[str], kinds=KINDS) -> dict[str, dict]:
     """Supports of the rankings `names` on the same targets, as far as studies have found any.
 
     kind -> {"protocol", "K", "targets": n, "unfinished": how many targets of theirs are not done yet, which tilts what
@@ -151,7 +52,7 @@ def side_by_side(workspace, store, names: list[str], kinds=EDITS) -> dict[str, d
     most targets: those with something to flip that all of them have finished. A ranking with fewer than half as many
     as another has is left out.
     """
-    found = {protocol: study(workspace, store, protocol) for protocol in supports.protocols(workspace, store)}
+    found = {protocol: read_study(workspace, store, protocol) for protocol in support_table.protocols(workspace, store)}
     answer = {}
     for kind in kinds:
         best = None

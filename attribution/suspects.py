@@ -7,8 +7,8 @@ import numpy as np
 
 from attribution import detectors, queues
 from attribution.errors import UserError
+from attribution.experiments.prefixes import harmful
 from attribution.lineup import default_rankings
-from attribution.probes import harmful
 
 FIRST = 100  # images of each ranking
 SHARE = 0.10  # of all training images: the most suspicious ones
@@ -32,7 +32,7 @@ def suspects(workspace, target: int, detector: str) -> list[Suspect]:
     """The suspects of a wrong prediction, most suspicious first.
 
     Each signed ranking names its FIRST most harmful images, and each usual similarity (`lineup.default_rankings`) its
-    FIRST nearest ones of the class that is predicted (`probes.harmful`); those stay that are among the SHARE most
+    FIRST nearest ones of the class that is predicted (`prefixes.harmful`); those stay that are among the SHARE most
     suspicious of all. A ranking that was not made for the target names none.
 
     Raises UserError for an unknown target or detector, where there are no base models, and for a target that they read

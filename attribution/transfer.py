@@ -7,11 +7,12 @@ An edit is the same under every recipe: a ranking's order, and the label that re
 
 import numpy as np
 
-from attribution import curves, jobs, recipes
+from attribution import curves, recipes
 from attribution.edits import nothing
 from attribution.errors import UserError
+from attribution.experiments.spec import UNEDITED_SEEDS
+from attribution.experiments.study import Study, read_study
 from attribution.measure import random_stable, stable
-from attribution.studies import Study, study
 from attribution.workspace import status
 
 
@@ -26,11 +27,11 @@ def check(names: list[str]) -> list[str]:
 
 def statuses(workspace, store, recipe: str) -> np.ndarray | None:
     """`BaseModels.status` of every target under a recipe, str [n_val]: by the base models where it is the workspace's,
-    else by the trainings of `questions.unedited_spec`; None as long as one of these is missing."""
+    else by the trainings of `unedited_spec`; None as long as one of these is missing."""
     if recipe == workspace.recipe:
         return workspace.base.statuses
     hash_ = recipes.get(recipe).hash
-    found = [store.get(store.key(hash_, nothing(), seed)) for seed in jobs.UNEDITED_SEEDS]
+    found = [store.get(store.key(hash_, nothing(), seed)) for seed in UNEDITED_SEEDS]
     if any(one is None for one in found):
         return None
     return status(sum((one.predicted == workspace.val_labels).astype(int) for one in found), len(found))
@@ -68,7 +69,7 @@ def compare(workspace, store, names: list[str], protocol: str | None = None) -> 
     if protocol is None:
         others = [job.spec for job in store.studies() if job.spec["recipe"] in set(names) - {workspace.recipe}]
         protocol = others[0]["protocol"] if others else None
-    found = {name: study(workspace, store, protocol, name) for name in check(names)}
+    found = {name: read_study(workspace, store, protocol, name) for name in check(names)}
     fits = [statuses(workspace, store, name) for name in names]
     if any(one is None for one in fits) or len({one.k_max for one in found.values()}) > 1:
         return {name: Study(one.k_max, one.protocol) for name, one in found.items()}

@@ -12,10 +12,10 @@ The recorded errors are read here, when a spec is made, and nowhere on the way t
 
 import numpy as np
 
-from attribution import arms, recipes
 from attribution.edits import Edit, correct, nothing
 from attribution.errors import UserError
-from attribution.jobs import common
+from attribution.experiments.paired_arms import PairedArmsSpec, judged
+from attribution.experiments.spec import common
 
 SEEDS = 20
 DRAW = 29  # draws the images that are re-inspected
@@ -41,11 +41,11 @@ def correction(workspace, standing: dict) -> Edit:
 
 def spec(
     workspace, standing: dict, seeds: int = SEEDS, uses_val: bool = False, recipe: str | None = None, without=()
-) -> dict:
-    """Train three arms under seeds 0 .. seeds - 1 each, for `attribution.jobs.submit`.
+) -> PairedArmsSpec:
+    """Train three arms under seeds 0 .. seeds - 1 each, for `attribution.experiments.jobs.submit`.
 
     standing: as `correction` takes it; uses_val: what the audit looked at was chosen with the first half of the
-    validation images (`attribution.prune.halves`), and the second alone may judge it; without: validation images that
+    validation images (`pruning.halves`), and the second alone may judge it; without: validation images that
     may not (`attribution.queues.began_with`).
     Raises UserError where nothing is corrected, where no training or no validation image is left, and for fewer than
     two seeds.
@@ -53,7 +53,7 @@ def spec(
     shared = common(workspace, recipe)
     if seeds < 2:
         raise UserError(f"{seeds} seeds have no spread to judge by; give at least 2")
-    if not len(arms.judged(workspace, uses_val, without)):
+    if not len(judged(workspace, uses_val, without)):
         raise UserError("there are too few validation images to measure accuracy on; bring more")
     corrected = correction(workspace, standing)
     if not corrected.k:
@@ -65,26 +65,25 @@ def spec(
     random = [_reinspected(workspace, len(standing), seed, wrong) for seed in range(seeds)]
     settled = [one.action for one in standing.values() if not one.conflict]
     removed = workspace.n_train - len(kept)
-    return {
+    return PairedArmsSpec(
         **shared,
-        "verb": "worth",
-        "seeds": list(range(seeds)),
-        "uses_val": bool(uses_val),
-        "errors": known,
-        "decided": len(standing),
-        "relabelled": corrected.k - removed,
-        "removed": removed,
-        "kept": settled.count("keep"),
-        "unsure": settled.count("unsure"),
-        "conflicts": len(standing) - len(settled),
-        "correction": corrected.hash,
-        **({"without": [int(target) for target in without]} if len(without) else {}),
-        "arms": {
+        seeds=list(range(seeds)),
+        uses_val=bool(uses_val),
+        errors=known,
+        decided=len(standing),
+        relabelled=corrected.k - removed,
+        removed=removed,
+        kept=settled.count("keep"),
+        unsure=settled.count("unsure"),
+        conflicts=len(standing) - len(settled),
+        correction=corrected.hash,
+        without=[int(target) for target in without] or None,
+        arms={
             "none": [nothing().to_json()],
             "corrected": [corrected.to_json()],
             "random": [edit.to_json() for edit in random],
         },
-    }
+    )
 
 
 def _known_errors(workspace, corrected: Edit) -> tuple[str, Edit]:
@@ -101,27 +100,3 @@ def _reinspected(workspace, count: int, seed: int, wrong: Edit) -> Edit:
     larger one holds a smaller one."""
     drawn = np.random.default_rng([DRAW, seed]).permutation(workspace.n_train)[:count]
     return wrong.of(drawn)
-
-
-def answer(workspace, store, spec: dict) -> dict | None:
-    """What came of a worth spec, JSON, or None where it is not done.
-
-    What was asked: "seeds", "decided", "relabelled", "removed", "kept", "unsure", "conflicts", "uses_val", "without"
-    (where there are any), "correction" (the hash of the audit's edit) and "errors" ("planted" or "audit": who told the
-    random arm which labels are wrong); the "recipe" and its "recipe_hash"; what `attribution.arms.compare` measured;
-    "edited" (arm -> how many images each seed's edit changes) and "made_on" (device, library, threads).
-    """
-    found = store.answer(recipes.get(spec["recipe"]).hash, arms.question(spec))
-    return found and _answer(spec["recipe"], arms.question(spec), found)
-
-
-def latest(workspace, store, recipe: str | None = None) -> dict | None:
-    """The newest `answer` to any state of the audit under a recipe, or None."""
-    name = recipe or workspace.recipe
-    found = store.answers(recipes.get(name).hash, "worth")
-    return _answer(name, *found[-1]) if found else None
-
-
-def _answer(recipe: str, question: dict, found: dict) -> dict:
-    about = {name: value for name, value in question.items() if name not in ("verb", "edits")}
-    return {"recipe": recipe, "recipe_hash": recipes.get(recipe).hash, **about, **found}

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from attribution import Workspace
-from attribution.supports import to_table
+from attribution.experiments.support_table import to_table
 
 CLASSES = ["Bar", "Box <b>", "Dot"]
 TRAIN, VAL, MODELS = 60, 12, 10

@@ -19,7 +19,11 @@ from pathlib import Path
 import psutil
 from websockets.sync.client import connect
 
-from attribution import UserError, executors, jobs
+from attribution import UserError, executors
+from attribution.experiments import jobs
+from attribution.experiments.halves import subsets_spec
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.study import study_spec
 from attribution.runner import serve
 from attribution.store import Store
 
@@ -159,11 +163,11 @@ class Torture:
         """Queues the next job: a study first, then by turns what else there is."""
         n = len(self.asked)
         if n % 3 == 0:
-            spec = jobs.study_spec(self.ws, [n % 12], ["trak-10"], ["remove"], k_max=2 * self.ws.n_train // 3)
+            spec = study_spec(self.ws, [n % 12], ["trak-10"], ["remove"], k_max=2 * self.ws.n_train // 3)
         elif n % 3 == 1:
-            spec = jobs.subsets_spec(self.ws, 3 * n, 3, [0], 1)
+            spec = subsets_spec(self.ws, 3 * n, 3, [0], 1)
         else:
-            spec = jobs.retrain_spec(self.ws, n % 12, "trak-10", "mislabel", 5 + n, range(2), draws=1)
+            spec = retrain_spec(self.ws, n % 12, "trak-10", "mislabel", 5 + n, range(2), draws=1)
         self.asked.append(spec)
         self.submit(spec)
 
@@ -175,7 +179,7 @@ class Torture:
             self.counts["refused"] += 1
             self.tell(str(error))
             number = -self.counts["refused"]  # asked again when there is room
-        self.tell(f"job {number}: {jobs.describe(spec)}")
+        self.tell(f"job {number}: {spec.describe()}")
         self.open[number] = spec
 
     def look(self, asking: bool = True) -> None:
@@ -462,7 +466,7 @@ def undisturbed(workspace, data: Path, specs: list[dict]) -> None:
     with environment(LINEUP_DATA=str(data)):
         with closing(Store.of(workspace)) as store:
             for spec in specs:
-                store.add_job(spec, jobs.describe(spec))
+                store.add_job(spec, spec.describe())
         serve(workspace, lambda: executors.make(workspace, workers=2), idle_seconds=0.5)
 
 

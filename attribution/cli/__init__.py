@@ -9,7 +9,6 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -21,8 +20,9 @@ from rich.text import Text
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into ours; tqdm reads it when imported
 
-from attribution import jobs
 from attribution.background import PROGRESS
+from attribution.experiments import jobs
+from attribution.experiments.spec import Spec
 from attribution.export.numbers import duration, estimate, number, percent, score
 from attribution.files import write_json
 from attribution.lineup import default_rankings
@@ -204,14 +204,13 @@ class _ProgressLines:
                 say(f"{text}{of}, {duration(last - self.start)}")
 
 
-def answered(ws, store: Store, spec: dict, answer: Callable) -> tuple[dict, bool]:
-    """What `answer(ws, store, spec)` knows of a spec, computed first where it knows nothing (None), and whether it
-    knew."""
-    known = answer(ws, store, spec)
+def answered(ws: Workspace, store: Store, spec: Spec) -> tuple[dict, bool]:
+    """The answer to a spec, computed first where none is known, and whether it was known."""
+    known = spec.answer(ws, store)
     if known is not None:
         return known, True
     watch(ws, spec)
-    return answer(ws, store, spec), False
+    return spec.answer(ws, store), False
 
 
 def watch(ws, spec) -> Job:

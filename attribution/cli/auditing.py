@@ -37,7 +37,7 @@ def worth_verb(
             second_half = queues.used_validation(ws, decisions, standing)
         without = queues.began_with(decisions)
     spec = worth.spec(ws, standing, seeds, second_half, recipe, without)
-    answer, cached = answered(ws, Store.of(ws), spec, worth.answer)
+    answer, cached = answered(ws, Store.of(ws), spec)
     if as_json:
         return print_json({**answer, "cached": cached})
     print(

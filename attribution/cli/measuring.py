@@ -524,17 +524,17 @@ def evaluate_lds_supports(
 ):
     """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
     from attribution import lds_supports
+    from attribution.experiments.study import read_study, select_rankings
     from attribution.measure import held_out
-    from attribution.studies import chosen, study
 
     held_out(ws)  # says so where there are none
-    asked = study(ws, Store.of(ws), protocol)
+    asked = read_study(ws, Store.of(ws), protocol)
     found = lds_supports.stored(ws)
     if lds_supports.lacking(found, asked):
         with progress_bar() as progress:
             found = lds_supports.per_target(ws, *lds_supports.wanted(asked), progress)
         lds_supports.keep(ws, found, made("evaluate lds-supports"))  # the pages show it
-    answer = lds_supports.report(ws, chosen(ws, asked, split(rankings) if rankings else None), found)
+    answer = lds_supports.report(ws, select_rankings(ws, asked, split(rankings) if rankings else None), found)
     if as_json:
         return print_json(answer)
     for kind, one in answer["kinds"].items():

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attribution import UserError, duplicates, jobs, prune, questions
+from attribution import UserError, duplicates
 from attribution.cli import (
     AsJson,
     Protocol,
@@ -21,6 +21,11 @@ from attribution.cli import (
     watch,
 )
 from attribution.cli.measuring import evaluate_app
+from attribution.experiments import pruning
+from attribution.experiments.pruning import pruning_spec
+from attribution.experiments.spec import SEEDS
+from attribution.experiments.study import study_spec
+from attribution.experiments.unedited import unedited_spec
 from attribution.store import Store
 from attribution.workspace import DEMO
 
@@ -41,8 +46,8 @@ Cosine = Annotated[
 @app.command("prune")
 def prune_verb(
     ranking: RankingName,
-    shares: Annotated[str, typer.Option(help="Percents to drop, with commas.")] = ",".join(map(str, prune.SHARES)),
-    seeds: Annotated[int, typer.Option(help="Trainings a point.")] = len(jobs.SEEDS),
+    shares: Annotated[str, typer.Option(help="Percents to drop, with commas.")] = ",".join(map(str, pruning.SHARES)),
+    seeds: Annotated[int, typer.Option(help="Trainings a point.")] = len(SEEDS),
     recipe: Recipe = None,
     ws: Where = DEMO,
     as_json: AsJson = False,
@@ -52,8 +57,8 @@ def prune_verb(
         percents = [int(share) for share in split(shares)]
     except ValueError:
         raise UserError(f"--shares {shares} are no percents; write whole numbers with commas, such as 20,50") from None
-    spec = questions.prune_spec(ws, ranking, percents, range(seeds), recipe)
-    answer, cached = answered(ws, Store.of(ws), spec, prune.answer)
+    spec = pruning_spec(ws, ranking, percents, range(seeds), recipe)
+    answer, cached = answered(ws, Store.of(ws), spec)
     if as_json:
         return print_json({**answer, "cached": cached})
     rows = [
@@ -138,19 +143,19 @@ def study_across(ws, names, under, count, rankings, kinds, protocol, seed) -> No
         raise UserError("a comparison of recipes is of targets that are right in all of them; leave repair out")
     for name in names:
         if name != ws.recipe:
-            watch(ws, questions.unedited_spec(ws, name))
+            watch(ws, unedited_spec(ws, name))
     targets = transfer.draw(ws, Store.of(ws), names, count, seed)
     for name in under:
-        watch(ws, jobs.study_spec(ws, targets, rankings, kinds, protocol, recipe=name))
+        watch(ws, study_spec(ws, targets, rankings, kinds, protocol, recipe=name))
 
 
 def disjoint_verb(ws, spec, as_json) -> None:
     """What `support --disjoint` does and prints."""
     store = Store.of(ws)
-    cached = questions.disjoint_answer(ws, store, spec)["complete"]
+    cached = spec.answer(ws, store)["complete"]
     if not cached:
         watch(ws, spec)
-    answer = {"recipe": spec["recipe"], **questions.disjoint_answer(ws, store, spec), "cached": cached}
+    answer = {"recipe": spec["recipe"], **spec.answer(ws, store), "cached": cached}
     if as_json:
         return print_json(answer)
     print(

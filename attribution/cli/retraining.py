@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attribution import UserError, duplicates, executors, jobs, questions, support, supports
+from attribution import UserError, duplicates, executors
 from attribution.cli import (
     AsJson,
     Protocol,
@@ -34,6 +34,13 @@ from attribution.cli.questions import (
     study_across,
 )
 from attribution.edits import parse_images
+from attribution.experiments import jobs, support_search, support_table
+from attribution.experiments.disjoint import disjoint_spec
+from attribution.experiments.prefixes import DRAWS
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.spec import SEEDS
+from attribution.experiments.study import STUDY_SEED, study_spec
+from attribution.experiments.support import support_spec
 from attribution.store import Store
 from attribution.workspace import DEMO
 
@@ -51,8 +58,8 @@ def retrain(
     ] = None,
     remove: Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")] = None,
     relabel: Annotated[str | None, typer.Option(help="Give these images a wrong label.")] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings an edit.")] = len(jobs.SEEDS),
-    draws: Annotated[int, typer.Option(help="Random controls of the same classes.")] = jobs.DRAWS,
+    seeds: Annotated[int, typer.Option(help="Trainings an edit.")] = len(SEEDS),
+    draws: Annotated[int, typer.Option(help="Random controls of the same classes.")] = DRAWS,
     with_duplicates: Annotated[
         bool, typer.Option("--with-duplicates", help="Remove near-duplicates of the images, too.")
     ] = False,
@@ -79,21 +86,19 @@ def retrain(
     end = "helpful" if remove_harmful is None else "harmful"
     ids = None if chosen is None else parse_images(chosen, ws.n_train)
     groups = duplicates.grouping(ws, features, cosine) if with_duplicates else None
-    spec = jobs.retrain_spec(
-        ws, target, ranking, kind, k, range(seeds), draws, ids, end=end, groups=groups, recipe=recipe
-    )
+    spec = retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids, end=end, groups=groups, recipe=recipe)
     store = Store.of(ws)
-    cached = jobs.missing(ws, store, spec) == 0
+    cached = spec.missing(ws, store) == 0
     if not cached:
         watch(ws, spec)
-    answer = {**jobs.retrain_answer(ws, store, spec), "cached": cached}
+    answer = {**spec.answer(ws, store), "cached": cached}
     none = answer["controls"]["none"]
     answer["wrong_unedited"] = none["flipped"]  # then "flipped" says no more than that it is still wrong
     if as_json:
         return print_json(answer)
     made = time.strftime("%Y-%m-%d %H:%M", time.localtime(answer["newest"]))
     print(
-        f"{jobs.describe(spec)}, recipe {answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds']}"
+        f"{spec.describe()}, recipe {answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds']}"
         + (f" (known since {made})" if cached else "")
     )
     if groups:
@@ -136,7 +141,7 @@ def support_verb(
         typer.Option(help="remove, mislabel, or repair: remove the most harmful images until a wrong target is right"),
     ] = "remove",
     protocol: Protocol = None,
-    k_max: Annotated[int, typer.Option(help="Give up above this many images.")] = support.K,
+    k_max: Annotated[int, typer.Option(help="Give up above this many images.")] = support_search.K,
     disjoint: Annotated[int | None, typer.Option(help="Up to so many supports that share no image, 2 or 3.")] = None,
     groups: Annotated[
         bool, typer.Option("--groups", help="Remove each image with its near-duplicates; k counts such groups.")
@@ -154,13 +159,13 @@ def support_verb(
         "kind": kind,
         "k_max": k_max,
         "recipe": recipe,
-        "protocol": protocol or supports.usual_protocol(ws),
+        "protocol": protocol or support_table.usual_protocol(ws),
         "groups": duplicates.grouping(ws, features, cosine) if groups else None,
     }
     if disjoint is not None:
-        return disjoint_verb(ws, questions.disjoint_spec(ws, disjoint, **asked), as_json)
-    spec = jobs.support_spec(ws, **asked)
-    row, cached = answered(ws, Store.of(ws), spec, supports.answer)
+        return disjoint_verb(ws, disjoint_spec(ws, disjoint, **asked), as_json)
+    spec = support_spec(ws, **asked)
+    row, cached = answered(ws, Store.of(ws), spec)
     if as_json:
         return print_json({"recipe": spec["recipe"], **row, "cached": cached})
     known = time.strftime(" (known since %Y-%m-%d %H:%M)", time.localtime(row["created"])) if cached else ""
@@ -197,7 +202,7 @@ def study(
     rankings: Rankings = None,
     kinds: Annotated[str, typer.Option(help="remove, mislabel and repair, with commas.")] = "remove,mislabel",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Draws the targets.")] = jobs.STUDY_SEED,
+    seed: Annotated[int, typer.Option(help="Draws the targets.")] = STUDY_SEED,
     recipe: Recipe = None,
     recipes: Annotated[
         str | None, typer.Option(help="Compare these recipes on targets stable in all of them, with commas.")
@@ -208,7 +213,7 @@ def study(
     """Supports of many targets under several rankings. Interrupt it and call it again: it goes on where it was."""
     from attribution.measure import random_stable, random_wrong
 
-    protocol = protocol or supports.usual_protocol(ws)
+    protocol = protocol or support_table.usual_protocol(ws)
     chosen, wanted = names(ws, rankings), split(kinds)
     if recipe and recipes:
         raise UserError("say --recipe for a study under one, or --recipes to compare several")
@@ -218,11 +223,9 @@ def study(
         return evaluate_transfer(names=",".join(compared), protocol=protocol, ws=ws, as_json=as_json)
     job = None
     if flips := [kind for kind in wanted if kind != "repair"]:
-        job = watch(ws, jobs.study_spec(ws, random_stable(ws, targets, seed), chosen, flips, protocol))
+        job = watch(ws, study_spec(ws, random_stable(ws, targets, seed), chosen, flips, protocol))
     if flips != wanted or not wanted:  # without any kind it is refused there
-        job = watch(
-            ws, jobs.study_spec(ws, random_wrong(ws, targets, seed), chosen, ["repair"] if wanted else [], protocol)
-        )
+        job = watch(ws, study_spec(ws, random_wrong(ws, targets, seed), chosen, ["repair"] if wanted else [], protocol))
     print_json(jobs.job_json(job)) if as_json else evaluate_supports(protocol=protocol, folder=ws.path)
 
 

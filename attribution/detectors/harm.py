@@ -1,12 +1,12 @@
 """Detectors by harm: which training images does a signed ranking hold against the validation images?
 
-Only the first half of the validation images is read (`prune.halves`), so that accuracy can be measured on the other.
+Only the first half of the validation images is read (`pruning.halves`), so that accuracy can be measured on the other.
 """
 
 import numpy as np
 
-from attribution import prune
 from attribution.detectors.base import Found, digest
+from attribution.experiments import pruning
 
 FAMILY = "harm"
 HARMED = 6  # validation images that are kept for each training image: those it harms most
@@ -89,7 +89,7 @@ def _insert(harmed, worst, target, harms) -> None:
 
 
 def _targets(workspace, ranking) -> np.ndarray:
-    return np.intersect1d(prune.halves(workspace)[0], ranking.targets)
+    return np.intersect1d(pruning.halves(workspace)[0], ranking.targets)
 
 
 def _ranking(name: str) -> str:

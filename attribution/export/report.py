@@ -11,8 +11,9 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from attribution import recipes, studies
+from attribution import recipes
 from attribution.errors import UserError
+from attribution.experiments.study import read_study, select_rankings
 from attribution.export import charts
 from attribution.export import report_tables as tables
 from attribution.export.numbers import number
@@ -175,7 +176,7 @@ def _sections(workspace: Workspace, store, target: int, supports: list[dict]) ->
             "Each beside its controls: as many random images of the same classes, and none. A target has flipped when "
             "at most half of the models predict its true label.",
         )
-    study = studies.chosen(workspace, studies.study(workspace, store))
+    study = select_rankings(workspace, read_study(workspace, store))
     parts = [chart_figure(charts.chart(workspace, store, "supports"), "supports")] if study.tables else []
     if parts := parts + tables.study_tables(workspace, study):
         yield section("The study: supports and LDS", parts)

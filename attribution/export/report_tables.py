@@ -17,13 +17,16 @@ from attribution import (
     compute,
     conditioning,
     cost,
-    jobs,
     lds_supports,
     recipes,
     studies,
-    supports,
 )
 from attribution.errors import UserError
+from attribution.experiments import support_table
+from attribution.experiments.retrain import RetrainSpec
+from attribution.experiments.spec import common
+from attribution.experiments.study import Study, read_study, select_rankings
+from attribution.experiments.support import SupportSpec
 from attribution.export.numbers import byte_size, duration, interval, number, p_value
 from attribution.export.tables import Column, numeric, ranking_name, to_html
 from attribution.measure import measured_lds
@@ -62,19 +65,20 @@ def versions_text(versions: dict) -> str:
 
 
 def supports_of(workspace: Workspace, store, target: int) -> list[dict]:
-    """Every support that is known of a target, under any recipe: dicts of a `supports.table` row, with "recipe", and
+    """Every support that is known of a target, under any recipe: dicts of a `support_table.table` row, with "recipe", and
     "more": what makes it another question than the plain one, or "". The workspace's recipe comes first."""
     rows = []
     for recipe in recipes.NAMES:
-        table = supports.table(workspace, store, recipe)
+        table = support_table.table(workspace, store, recipe)
         rows += [{**row, "recipe": recipe, "more": ""} for row in table[table.target == target].to_dict("records")]
         for question, body in store.answers(recipes.get(recipe).hash, "support"):
-            if question["target"] == target and supports.answer(workspace, store, {**question, "recipe": recipe}):
+            spec = SupportSpec.from_json({**common(workspace, recipe), **question})
+            if spec.target == target and spec.answer(workspace, store):
                 more = [f"without {len(question['without'])} images found before"] if question.get("without") else []
                 more += ["with near-duplicates"] if question.get("groups") else []
                 rows.append({**question, **body, "recipe": recipe, "more": ", ".join(more)})
     for row in rows:
-        row |= {key: int(row[key]) if pd.notna(row[key]) else None for key in supports.SIZES}
+        row |= {key: int(row[key]) if pd.notna(row[key]) else None for key in support_table.SIZES}
 
     def order(row: dict) -> tuple:
         recipe, kind = row["recipe"], list(KINDS).index(row["kind"])
@@ -127,27 +131,21 @@ def supports_table(workspace: Workspace, rows: list[dict]) -> Markup:
 
 def retrainings_of(workspace: Workspace, store, target: int) -> list[dict]:
     """Every single retraining of a target that was asked for and has results, oldest first, each question once: dicts
-    as `jobs.retrain_answer`, with "what": the edit in words."""
+    as `RetrainSpec.answer`, with "what": the edit in words."""
     answers, seen = [], set()
     for job in sorted(store.of_verb("retrain", MAX_JOBS), key=lambda job: job.id):
-        spec = job.spec
-        question = repr(sorted((name, value) for name, value in spec.items() if name != "workspace"))
-        if spec["target"] != target or question in seen:
+        question = repr(sorted((name, value) for name, value in job.spec.items() if name != "workspace"))
+        if job.spec["target"] != target or question in seen:
             continue
         seen.add(question)
         try:
-            answer = jobs.retrain_answer(workspace, store, spec)
+            spec = RetrainSpec.from_json(job.spec)
+            answer = spec.answer(workspace, store)
         except UserError:  # of a recipe or label that is no longer here
             continue
         if answer["n"]:
-            answers.append(answer | {"what": _edit_text(spec)})
+            answers.append(answer | {"what": f"{EDITS[spec.kind]} {spec.images()}"})
     return answers
-
-
-def _edit_text(spec: dict) -> str:
-    end = "most harmful" if spec.get("end") == "harmful" else "first"
-    images = f"the {end} {spec['k']} of {spec['ranking']}" if spec["ranking"] else f"{spec['k']} chosen images"
-    return f"{EDITS[spec['kind']]} {images}{' with near-duplicates' * bool(spec.get('groups'))}"
 
 
 def retrainings_table(workspace: Workspace, answers: list[dict]) -> Markup:
@@ -182,7 +180,7 @@ def retrainings_table(workspace: Workspace, answers: list[dict]) -> Markup:
 # -- of the workspace: studies and LDS
 
 
-def study_tables(workspace: Workspace, study: studies.Study) -> list[Markup]:
+def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
     """Supports of each kind, every two rankings compared, and LDS, as far as they are known."""
     tables = []
     for kind, measured in studies.evaluate(study).items():
@@ -267,7 +265,7 @@ def _agreement(workspace: Workspace, store) -> Markup:
 
 
 def _lds_against_supports(workspace: Workspace, store) -> Markup:
-    study = studies.chosen(workspace, studies.study(workspace, store))
+    study = select_rankings(workspace, read_study(workspace, store))
     report = lds_supports.report(workspace, study, lds_supports.stored(workspace))
     heads = numeric("targets", "censored", "Spearman", "95 %", "p", "margin fixed", "LDS reliability")
     tables = [

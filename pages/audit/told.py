@@ -4,8 +4,8 @@ import csv
 import io
 
 from attribution import Workspace, worth
-from attribution.arms import ARMS
-from attribution.arms import PAIRS as COMPARED
+from attribution.experiments.paired_arms import ARMS
+from attribution.experiments.paired_arms import PAIRS as COMPARED
 from pages.brittleness.words import cost_text
 from pages.methods.words import framed, p_text
 from pages.ui import format as write
@@ -49,7 +49,7 @@ def earlier(answer: dict, spec: dict | None) -> str:
 
 
 def asked(spec: dict, cost) -> str:
-    """What would be compared, and what it costs. cost: a `replay.Cost`."""
+    """What would be compared, and what it costs. cost: a `estimate.Cost`."""
     open_ = spec["unsure"] + spec["conflicts"]
     left = f"; {open_} unsure or in conflict change nothing" if open_ else ""
     how = "" if cost.known == cost.most else " It runs in the background, and shorter jobs go before it."

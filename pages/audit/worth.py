@@ -4,8 +4,10 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, jobs, queues, replay, worth
+from attribution import UserError, Workspace, queues, worth
 from attribution.decisions import Decisions
+from attribution.experiments import jobs
+from attribution.experiments.paired_arms import PairedArmsSpec, latest
 from attribution.store import Job, Store
 from pages.audit import told
 from pages.brittleness.words import verdict_html
@@ -49,15 +51,15 @@ def _draw(ws: Workspace, store: Store, standing: dict, uses_val: bool) -> None:
         spec = worth.spec(ws, standing, uses_val=uses_val, without=without)
     except UserError as error:
         missing = error
-    found = worth.answer(ws, store, spec) if spec else None
-    job = next(iter(store.of_verb("worth", 1)), None)
+    found = spec.answer(ws, store) if spec else None
+    job = next(iter(store.of_verb(PairedArmsSpec.verb, 1)), None)
     if job and not job.ended:
         _progress(ws, job, spec)
     elif spec and not found:
         _ask(ws, store, job, spec)
     elif missing:
         st.caption(write.sentence(missing))
-    shown = found or worth.latest(ws, store)
+    shown = found or latest(store, ws.recipe)
     if shown:
         if not found:
             st.info(write.plain(told.earlier(shown, spec)), icon=":material/history:")
@@ -85,7 +87,7 @@ def _ask(ws: Workspace, store: Store, last: Job | None, spec: dict) -> None:
                 "What it trained is kept: asked again, it goes on from there."
             )
         )
-    st.markdown(write.plain(told.asked(spec, replay.cost(ws, store, spec))))
+    st.markdown(write.plain(told.asked(spec, spec.cost(ws, store))))
     st.button("Train and compare", key="train and compare", type="primary", on_click=_start, args=(ws, spec))
 
 
@@ -109,7 +111,7 @@ def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
                 st.rerun()
             if now.open:
                 jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
-            left, ahead = replay.cost(ws, store, now.spec).seconds, store.ahead(number)
+            left, ahead = PairedArmsSpec.from_json(now.spec).cost(ws, store).seconds, store.ahead(number)
         except UserError as error:
             st.error(write.sentence(error))
             return

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from attribution import Workspace, recipes, supports
+from attribution import Workspace, recipes
+from attribution.experiments import support_table
 from attribution.store import Store
 
 ASKED = ("ranking", "target", "kind", "protocol", "k_max")
@@ -10,10 +11,10 @@ ASKED = ("ranking", "target", "kind", "protocol", "k_max")
 
 def kept(ws: Workspace, store: Store) -> list[dict]:
     """All answers of support searches: {ranking, target, kind, protocol, k_max, "created", "shipped" (bool: from the
-    workspace, not found since), "answer" (`support.Support` as a dict)}."""
+    workspace, not found since), "answer" (`support_search.Support` as a dict)}."""
     own = {tuple(row[name] for name in ASKED) for row in store.supports(recipes.get(ws.recipe).hash)}
     found = []
-    for row in supports.table(ws, store).itertuples():
+    for row in support_table.table(ws, store).itertuples():
         asked = tuple(getattr(row, name) for name in ASKED)
         sizes = {
             name: None if pd.isna(value) else int(value)
@@ -34,7 +35,7 @@ def kept(ws: Workspace, store: Store) -> list[dict]:
 def answer(ws: Workspace, store: Store, spec: dict) -> dict | None:
     """The kept answer to a support spec, as in `kept`, or None."""
     if spec.get("groups"):
-        found = supports.answer(ws, store, spec)
-        return found and spec | {"created": found["created"], "shipped": False, "answer": found}
+        found = spec.answer(ws, store)
+        return found and {**spec} | {"created": found["created"], "shipped": False, "answer": found}
     asked = [spec[name] for name in ASKED]
     return next((one for one in kept(ws, store) if [one[name] for name in ASKED] == asked), None)

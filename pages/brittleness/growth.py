@@ -7,8 +7,8 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from attribution import curves
+from attribution.experiments.study import Study
 from attribution.export import palette
-from attribution.studies import Study
 
 COLUMNS = 5
 TITLES = {"remove": "removal", "mislabel": "mislabelling"}
@@ -29,7 +29,7 @@ class Panel:
 
 
 def panels(study: Study, brackets: dict) -> tuple[Panel, ...]:
-    """A panel for each kind and ranking. brackets: of `attribution.progress.Progress`."""
+    """A panel for each kind and ranking. brackets: of `attribution.experiments.study_progress.Progress`."""
     made = []
     for kind, rankings in study.tables.items():
         for ranking, results in rankings.items():

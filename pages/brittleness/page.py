@@ -1,17 +1,25 @@
 """Brittleness: the laboratory. Remove or relabel training images, retrain in the background, read the verdict."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import streamlit as st
 
-from attribution import UserError, Workspace, disjoint, duplicates, jobs, questions, recipes, replay, supports
+from attribution import UserError, Workspace, duplicates, recipes
 from attribution.edits import parse_images
+from attribution.experiments import disjoint, jobs, registry, support_table
+from attribution.experiments.disjoint import DisjointSpec, disjoint_spec
+from attribution.experiments.prefixes import DRAWS, SUPPORTS, check_support
+from attribution.experiments.replay import replay
+from attribution.experiments.retrain import RetrainSpec, retrain_spec
+from attribution.experiments.spec import SEEDS
+from attribution.experiments.study import StudySpec
+from attribution.experiments.support import PROTOCOLS, SupportSpec, check_protocol, support_spec
+from attribution.experiments.support_search import K
 from attribution.lineup import default_rankings
 from attribution.opening import opening
-from attribution.probes import SUPPORTS, check_support, steps
 from attribution.store import Store
-from attribution.support import K
 from pages.brittleness import backend, several, studies, trace, words
 from pages.explore.rows import card_html
 from pages.ui import atlas, command, controls, look, state
@@ -126,9 +134,9 @@ def _start(ws: Workspace, store: Store) -> None:
         state.TEST: PREFIX,
         state.KIND: "remove",
         state.IDS: "",
-        state.SEEDS: len(jobs.SEEDS),
-        state.DRAWS: jobs.DRAWS,
-        state.PROTOCOL: supports.usual_protocol(ws),
+        state.SEEDS: len(SEEDS),
+        state.DRAWS: DRAWS,
+        state.PROTOCOL: support_table.usual_protocol(ws),
         state.K_MAX: K,
         state.DISJOINT: 1,
         state.TOGETHER: False,
@@ -139,7 +147,7 @@ def _start(ws: Workspace, store: Store) -> None:
         state.K: lambda k: _check_k(k, ws.n_train),
         state.CUT_RANKING: ws.ranking,
         state.KIND: check_support,
-        state.PROTOCOL: jobs.check_protocol,
+        state.PROTOCOL: check_protocol,
     }
     if "job" in link:
         job, error = _job(store, link["job"])
@@ -182,9 +190,9 @@ def _job(store: Store, number: str):
 
 def _values_of(spec: dict) -> dict:
     """What the widgets show for a job: its question, or the studies."""
-    if spec["verb"] == "study":
+    if StudySpec.matches(spec):
         return {state.VIEW: STUDIES}
-    if spec["verb"] not in ("retrain", "support", "disjoint"):
+    if not any(kind.matches(spec) for kind in (RetrainSpec, SupportSpec, DisjointSpec)):
         return {}
     shown = {
         state.TARGET: spec["target"],
@@ -192,7 +200,7 @@ def _values_of(spec: dict) -> dict:
         state.TOGETHER: bool(spec.get("groups")),
         state.VIEW: ONE,
     }
-    if spec["verb"] != "retrain":
+    if not RetrainSpec.matches(spec):
         return shown | {
             state.TEST: SEARCH,
             state.CUT_RANKING: spec["ranking"],
@@ -250,7 +258,7 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
                 )
                 protocol = st.segmented_control(
                     "Protocol",
-                    jobs.PROTOCOLS,
+                    PROTOCOLS,
                     required=True,
                     key=state.PROTOCOL,
                     bind="query-params",
@@ -290,10 +298,10 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
                     "k_max": k_max,
                     "groups": groups,
                 }
-                spec = questions.disjoint_spec(ws, count, **asked) if count > 1 else jobs.support_spec(ws, **asked)
+                spec = disjoint_spec(ws, count, **asked) if count > 1 else support_spec(ws, **asked)
             else:
                 ids = parse_images(text, ws.n_train) if test == CHOSEN else None
-                spec = jobs.retrain_spec(
+                spec = retrain_spec(
                     ws,
                     target,
                     ranking,
@@ -324,10 +332,10 @@ def _leave_job() -> None:
 
 def _heading(ws: Workspace, target: int, spec: dict | None) -> str:
     true = ws.classes[ws.val_labels[target]]
-    if spec and spec["verb"] == "retrain":
+    if isinstance(spec, RetrainSpec):
         asked = f"Is target {target} read as {true}" if spec.get("end") else f"Is target {target} still read as {true}"
         return f"{asked} {words.doing(spec, ws)}?"
-    times = f", up to {spec['count']} times over" if spec and spec["verb"] == "disjoint" else ""
+    times = f", up to {spec['count']} times over" if isinstance(spec, DisjointSpec) else ""
     if spec and spec["kind"] == "repair":
         return f"How few harmful images of {spec['ranking']}, taken away, let target {target} be read as {true}{times}?"
     if spec:
@@ -340,8 +348,8 @@ def _run(ws: Workspace, spec: dict) -> None:
     """Queues the question, unless its answer is known: then the page shows that already."""
     store = Store.of(ws)
     try:
-        cost = replay.cost(ws, store, spec)
-        if cost.known < cost.most or spec["verb"] == "support" and backend.answer(ws, store, spec) is None:
+        cost = spec.cost(ws, store)
+        if cost.known < cost.most or type(spec) is SupportSpec and backend.answer(ws, store, spec) is None:
             st.query_params["job"] = str(jobs.submit(ws, spec))
         else:
             _leave_job()
@@ -357,7 +365,7 @@ def _run(ws: Workspace, spec: dict) -> None:
 def _preview(ws: Workspace, spec: dict) -> None:
     """The training images that the edit changes; for a search, those it would take from, in their order."""
     target, label = spec["target"], ws.val_labels[spec["target"]]
-    ids = _preview_ids(ws, json.dumps(spec))
+    ids = _preview_ids(ws, json.dumps(spec.to_json()))
     if not len(ids):
         st.info("This ranking has no image for this target that the edit could change.")
         return
@@ -399,10 +407,10 @@ def _preview(ws: Workspace, spec: dict) -> None:
 @st.cache_data(max_entries=200, ttl=60, show_spinner=False)
 def _preview_ids(_ws, asked: str) -> np.ndarray:
     """asked: the spec as JSON."""
-    spec = json.loads(asked)
-    if "ids" in spec:
-        return np.array(spec["ids"])
-    found = steps(_ws, spec | {"k_max": min(spec["k_max"], PREVIEW)})
+    spec = registry.from_json(json.loads(asked))
+    if isinstance(spec, RetrainSpec):
+        return np.array(spec.ids)
+    found = replace(spec, k_max=min(spec.k_max, PREVIEW)).steps(_ws)
     return np.concatenate(found)[:PREVIEW] if found else np.zeros(0, np.int64)
 
 
@@ -413,7 +421,7 @@ def _answer(ws: Workspace, store: Store, spec: dict) -> None:
     """What is known of the question, drawn anew every second while a job of it is at work."""
     job = _open_job(store, spec)
     running = bool(job and job.open)
-    view = {"retrain": _retraining, "support": _search, "disjoint": _disjoint}[spec["verb"]]
+    view = {RetrainSpec: _retraining, SupportSpec: _search, DisjointSpec: _disjoint}[type(spec)]
 
     @st.fragment(run_every="1s" if running else None)
     def draw():
@@ -437,7 +445,7 @@ def _open_job(store: Store, spec: dict):
     named = store.job(int(number)) if number.isdigit() else None
     if named and _same(named.spec, spec):
         return named
-    return next((job for job in store.jobs_called(jobs.describe(spec)) if _same(job.spec, spec)), None)
+    return next((job for job in store.jobs_called(spec.describe()) if _same(job.spec, spec)), None)
 
 
 def _same(one: dict, other: dict) -> bool:
@@ -450,10 +458,10 @@ def _same(one: dict, other: dict) -> bool:
 
 
 def _retraining(ws: Workspace, store: Store, spec: dict, job) -> None:
-    answer = jobs.retrain_answer(ws, store, spec)
+    answer = spec.answer(ws, store)
     found = words.verdict(ws, spec, answer)
     if not job and not found and not answer["n"]:
-        st.markdown(f"**Not tested yet.** {write.plain(words.cost_text(replay.cost(ws, store, spec)))}.")
+        st.markdown(f"**Not tested yet.** {write.plain(words.cost_text(spec.cost(ws, store)))}.")
         _command(ws, spec)
         return
     if found:
@@ -467,12 +475,12 @@ def _retraining(ws: Workspace, store: Store, spec: dict, job) -> None:
 def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
     target, label = spec["target"], int(ws.val_labels[spec["target"]])
     found = backend.answer(ws, store, spec)
-    played = replay.replay(ws, store, spec)
+    played = replay(ws, store, spec)
     answer = played.answer or (found and found["answer"])
     shipped = not played.answer and found and found["shipped"]
     probes = words.probes_of(answer["trace"]) if answer and not played.answer else played.probes
     if not answer and not job and not played.trained:
-        st.markdown(f"**Not searched yet.** {write.plain(words.cost_text(replay.cost(ws, store, spec)))}.")
+        st.markdown(f"**Not searched yet.** {write.plain(words.cost_text(spec.cost(ws, store)))}.")
         _command(ws, spec)
         return
     if answer:
@@ -492,7 +500,7 @@ def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
             config={"displayModeBar": False},
             alt="share of wrong models at each k tried; the table beside it has the same numbers",
         )
-    if answer and answer["hi"] and spec["verb"] == "support":
+    if answer and answer["hi"] and type(spec) is SupportSpec:
         if st.button(
             f"Retrain at k = {answer['hi']} beside its controls",
             key="at support",
@@ -516,7 +524,7 @@ def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
 def _disjoint(ws: Workspace, store: Store, spec: dict, job) -> None:
     known = several.draw(ws, store, spec)
     if not known and not job:
-        st.markdown(f"**Not searched yet.** {write.plain(words.cost_text(replay.cost(ws, store, spec)))}.")
+        st.markdown(f"**Not searched yet.** {write.plain(words.cost_text(spec.cost(ws, store)))}.")
     else:
         _job_line(ws, store, spec, job, known)
     _provenance(
@@ -557,7 +565,7 @@ def _job_line(ws: Workspace, store: Store, spec: dict, job, known_since: float |
     elif known_since:
         st.caption(write.plain(f"Known since {words.when(known_since)}: nothing was trained for this."))
     else:
-        st.caption(write.plain("Partly known from other jobs: " + words.cost_text(replay.cost(ws, store, spec)) + "."))
+        st.caption(write.plain("Partly known from other jobs: " + words.cost_text(spec.cost(ws, store)) + "."))
 
 
 def _provenance(ws: Workspace, more: str) -> None:

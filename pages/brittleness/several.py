@@ -2,8 +2,8 @@
 
 import streamlit as st
 
-from attribution import Workspace, disjoint, replay
-from attribution.probes import steps
+from attribution import Workspace
+from attribution.experiments.replay import replay
 from attribution.store import Store
 from pages.brittleness import words
 from pages.ui import atlas
@@ -14,10 +14,10 @@ from pages.ui.strip import strip, tiles
 def draw(ws: Workspace, store: Store, spec: dict) -> float | None:
     """Draws what is known of a disjoint spec; when the last of it was found, or None where nothing is known yet."""
     newest = None
-    for number, (one, answer) in enumerate(disjoint.chain(ws, store, spec), 1):
+    for number, (one, answer) in enumerate(spec.chain(ws, store), 1):
         passed = f" Passed over: the {len(one['without'])} images before." if one.get("without") else ""
         if answer is None:
-            played = replay.replay(ws, store, one)
+            played = replay(ws, store, one)
             newest = played.newest or newest
             if played.trained:
                 st.caption(write.plain(f"Search {number}, so far.{passed}"))
@@ -27,7 +27,7 @@ def draw(ws: Workspace, store: Store, spec: dict) -> float | None:
         word, sentence = words.support_verdict(ws, spec["target"], spec["ranking"], spec["kind"], answer)
         st.html(words.verdict_html(f"{number}: {word}", f"{sentence}{passed}"))
         if answer["support"]:
-            _images(ws, number, [int(i) for step in steps(ws, one)[: answer["support"]] for i in step], spec["target"])
+            _images(ws, number, [int(i) for step in one.steps(ws)[: answer["support"]] for i in step], spec["target"])
     return newest
 
 

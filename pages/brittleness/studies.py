@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from attribution import UserError, Workspace, jobs, recipes
-from attribution.progress import Watch
+from attribution import UserError, Workspace, recipes
+from attribution.experiments import jobs
+from attribution.experiments.study import StudySpec
+from attribution.experiments.study_progress import StudyMonitor
+from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
 from attribution.store import Store
-from attribution.support import CONFIRM_SEEDS, SEEDS
 from pages.brittleness import growth, words
 from pages.ui import command, controls, look, state
 from pages.ui import format as write
@@ -23,7 +25,7 @@ def draw(ws: Workspace) -> None:
         named = store.job(int(number)) if number.isdigit() else None
     finally:
         store.close()
-    if named and named.spec["verb"] == "study" and named.id not in [job.id for job in listed]:
+    if named and StudySpec.matches(named.spec) and named.id not in [job.id for job in listed]:
         listed.append(named)
     if not listed:
         return _none()
@@ -62,7 +64,7 @@ def _watch(ws: Workspace, number: int, ended: bool) -> None:
             job = store.job(number)
             if job.open:
                 jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
-            found = _watcher(ws, look.stamp(ws), number, job.spec).look(store, job)
+            found = _watcher(ws, look.stamp(ws), number, StudySpec.from_json(job.spec)).read(store, job)
             ahead = store.ahead(number) if job.state == "queued" else 0
         except UserError as error:
             st.error(write.sentence(error))
@@ -80,8 +82,8 @@ def _watch(ws: Workspace, number: int, ended: bool) -> None:
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _watcher(_ws, stamp: str, number: int, _spec) -> Watch:
-    return Watch(_ws, _spec)
+def _watcher(_ws, stamp: str, number: int, _spec) -> StudyMonitor:
+    return StudyMonitor(_ws, _spec)
 
 
 def _progress(ws: Workspace, job, found, ahead: int) -> None:
@@ -90,7 +92,7 @@ def _progress(ws: Workspace, job, found, ahead: int) -> None:
         controls.buttons(ws, job, "study")
         if job.state in ("cancelled", "failed"):
             about = "Asks for the same study again: what is known is not trained twice."
-            if st.button("Go on", key="go on", help=about, on_click=_go_on, args=(ws, job.spec)):
+            if st.button("Go on", key="go on", help=about, on_click=_go_on, args=(ws, StudySpec.from_json(job.spec))):
                 st.rerun()  # the whole page, not this fragment
         st.page_link("pages/methods/page.py", label="Compare the rankings in Methods", icon=":material/show_chart:")
         with st.popover("Copy command", icon=":material/terminal:"):

@@ -3,7 +3,7 @@
 import time
 
 from attribution import Workspace
-from attribution.support import majority
+from attribution.experiments.support_search import majority
 from pages.ui import format as write
 
 
@@ -88,7 +88,7 @@ def _repair_verdict(true, edit, controls, wrong, before, random) -> tuple[str, s
 
 
 def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, found: dict) -> tuple[str, str]:
-    """(one word, one sentence) of a support search's answer (`support.Support` as a dict)."""
+    """(one word, one sentence) of a support search's answer (`support_search.Support` as a dict)."""
     true, edit = ws.classes[ws.val_labels[target]], "removed" if kind == "remove" else "relabelled"
     if found["status"] == "already_wrong":
         return "Already wrong", f"most base models do not read target {target} as {true}: there is nothing to flip."
@@ -330,7 +330,7 @@ def study_heading(spec: dict) -> str:
 
 
 def study_state(job, found, ahead: int) -> str:
-    """ "Job 12, running for 4 min 3 s: 57 of 400 searches answered." found: `attribution.progress.Progress`."""
+    """ "Job 12, running for 4 min 3 s: 57 of 400 searches answered." found: `attribution.experiments.study_progress.Progress`."""
     so_far = write.seconds(job.seconds)
     under_way = "1 training" if found.running == 1 else f"{found.running} trainings"
     states = {

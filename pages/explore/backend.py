@@ -5,8 +5,11 @@ import time
 import numpy as np
 import streamlit as st
 
-from attribution import Workspace, jobs
-from attribution import supports as answers
+from attribution import Workspace
+from attribution.experiments import jobs
+from attribution.experiments import support_table as answers
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.spec import SEEDS
 from attribution.lineup import Row
 from attribution.opening import verdict
 from attribution.store import Store
@@ -55,13 +58,13 @@ def ids_to_remove(ws: Workspace, target: int, row: Row, k: int) -> np.ndarray:
 
 
 def question(ws: Workspace, target: int, row: Row, k: int) -> dict:
-    """What `jobs.retrain_spec` takes to ask for the retrainings without the first k of `row`."""
+    """What `retrain_spec` takes to ask for the retrainings without the first k of `row`."""
     as_published = row.end == "helpful" and row.candidates is None
     return {
         "target": target,
         "kind": "remove",
         "k": k,
-        "seeds": jobs.SEEDS,
+        "seeds": SEEDS,
         "draws": 1,
         "ranking": row.ranking if as_published else None,
         "ids": None if as_published else [int(i) for i in ids_to_remove(ws, target, row, k)],
@@ -73,9 +76,9 @@ def submit(ws: Workspace, target: int, row: Row, k: int) -> dict:
 
     Raises UserError where k is larger than what the ranking ranks.
     """
-    asked = jobs.retrain_spec(ws, **question(ws, target, row, k))
+    asked = retrain_spec(ws, **question(ws, target, row, k))
     store = Store.of(ws)
-    known = jobs.missing(ws, store, asked) == 0
+    known = asked.missing(ws, store) == 0
     store.close()
     return {"spec": asked, "job": None if known else jobs.submit(ws, asked), "row": f"the first {k} of {row.ranking}"}
 
@@ -84,7 +87,7 @@ def view(ws: Workspace, asked: dict) -> dict:
     """What `submit` asked for: {"running", "message", "groups": [{"name", "votes": [{"state", "wrong", "becomes",
     "seed"}]}]}, a vote for each retraining."""
     store = Store.of(ws)
-    answer = jobs.retrain_answer(ws, store, asked["spec"])
+    answer = asked["spec"].answer(ws, store)
     job = store.job(asked["job"]) if asked["job"] else None
     store.close()
     label = int(ws.val_labels[answer["target"]])

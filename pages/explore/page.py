@@ -438,7 +438,7 @@ def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, sh
         commands.append(
             (
                 f"Retraining without the first {k} of {chosen}",
-                command.asking({"verb": "retrain", **backend.question(ws, target, row, k)}),
+                command.asking(backend.question(ws, target, row, k)),
             )
         )
     commands.append(("The report", report))

@@ -2,10 +2,13 @@
 
 import streamlit as st
 
-from attribution import UserError, Workspace, jobs, replay, studies
+from attribution import UserError, Workspace
+from attribution.experiments import jobs
+from attribution.experiments.prefixes import KINDS as EDITS
+from attribution.experiments.prefixes import SUPPORTS
+from attribution.experiments.study import STUDY_SEED, Study, study_spec
 from attribution.lineup import default_rankings
-from attribution.measure import KINDS, random_stable, random_wrong, stable
-from attribution.probes import KINDS as EDITS
+from attribution.measure import random_stable, random_wrong, stable
 from attribution.store import Store
 from pages.methods import words
 from pages.ui import command, controls, state
@@ -15,7 +18,7 @@ TARGETS = 20  # as many as the intervals are worth reading from (words.few)
 POLL = "2s"
 
 
-def form(ws: Workspace, found: studies.Study) -> None:
+def form(ws: Workspace, found: Study) -> None:
     """Targets, rankings and kinds of a new study, what it costs, and the button that starts it."""
     most = len(stable(ws))
     if not most:
@@ -33,12 +36,12 @@ def form(ws: Workspace, found: studies.Study) -> None:
     rankings = st.pills(
         "Rankings", ws.rankings(), default=default_rankings(ws), selection_mode="multi", key=state.STUDY_RANKINGS
     )
-    kinds = st.pills("Kinds of support", KINDS, default=EDITS, selection_mode="multi", key=state.STUDY_KINDS)
+    kinds = st.pills("Kinds of support", SUPPORTS, default=EDITS, selection_mode="multi", key=state.STUDY_KINDS)
     draw = random_wrong if "repair" in kinds else random_stable
     try:
-        spec = jobs.study_spec(ws, draw(ws, targets, jobs.STUDY_SEED), rankings, kinds, found.protocol)
+        spec = study_spec(ws, draw(ws, targets, STUDY_SEED), rankings, kinds, found.protocol)
         store = Store.of(ws)
-        cost = replay.study_cost(ws, store, spec)
+        cost = spec.cost(ws, store)
         store.close()
     except UserError as error:
         st.caption(write.sentence(error))
@@ -77,7 +80,7 @@ def _start(ws: Workspace, spec: dict) -> None:
         state.say_once(error)
 
 
-def progress(ws: Workspace, found: studies.Study, picked: bool) -> None:
+def progress(ws: Workspace, found: Study, picked: bool) -> None:
     """The study that has not ended: how far it is, and ways to pause and stop it. Draws the page anew as searches
     finish, unless targets are selected in the chart, which would be lost."""
     if not found.job:

@@ -4,8 +4,9 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from attribution import curves
+from attribution.experiments.study import Study
 from attribution.export import palette
-from attribution.studies import Study, points
+from attribution.studies import points
 
 TITLES = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
 

@@ -8,8 +8,8 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, background, lds_supports
+from attribution.experiments.study import Study
 from attribution.export import palette
-from attribution.studies import Study
 from pages.methods import words
 from pages.methods.chart import TITLES
 from pages.ui import command, figures, look, state

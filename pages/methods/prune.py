@@ -6,7 +6,10 @@ import io
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, jobs, prune, questions, recipes
+from attribution import UserError, Workspace, recipes
+from attribution.experiments import jobs, pruning
+from attribution.experiments.pruning import PruningSpec, pruning_spec
+from attribution.experiments.spec import SEEDS, common
 from attribution.export import palette
 from attribution.lineup import default_rankings
 from attribution.store import Job, Store
@@ -22,7 +25,7 @@ def section(ws: Workspace, store: Store) -> None:
     """The accuracy curves that are known, their table, and a way to ask for more."""
     st.markdown("##### Pruning: which training images can be spared?")
     known = _known(ws, store)
-    job = next((job for job in store.open_jobs() if job.spec["verb"] == "prune"), None)
+    job = next((job for job in store.open_jobs() if PruningSpec.matches(job.spec)), None)
     st.caption(
         write.plain(
             "Drop the share of the training images that matters least by a ranking, and train anew. A good ranking loses "
@@ -56,11 +59,11 @@ def section(ws: Workspace, store: Store) -> None:
 
 
 def _known(ws: Workspace, store: Store) -> list[dict]:
-    """Answers as `prune.answer`, the last one of each ranking that is there still, in the order of the rankings."""
+    """Answers as `PruningSpec.answer`, the last one of each ranking that is there still, in the order of the rankings."""
     found = {}
-    for question, _ in store.answers(recipes.get(ws.recipe).hash, "prune"):
+    for question, _ in store.answers(recipes.get(ws.recipe).hash, PruningSpec.verb):
         if question["ranking"] in ws.rankings():
-            answer = prune.answer(ws, store, {**question, "recipe": ws.recipe})
+            answer = PruningSpec.from_json({**common(ws), **question}).answer(ws, store)
             found |= {question["ranking"]: answer} if answer else {}
     return [found[name] for name in ws.rankings() if name in found]
 
@@ -71,15 +74,15 @@ def _form(ws: Workspace, job: Job | None) -> None:
         "Ranking", ws.rankings(), index=ws.rankings().index(names[0]) if names else 0, key=state.PRUNE_RANKING
     )
     shares = st.pills(
-        "Percent dropped", range(10, 100, 10), default=prune.SHARES, selection_mode="multi", key=state.PRUNE_SHARES
+        "Percent dropped", range(10, 100, 10), default=pruning.SHARES, selection_mode="multi", key=state.PRUNE_SHARES
     )
-    seeds = st.number_input("Seeds", 1, 20, len(jobs.SEEDS), key=state.PRUNE_SEEDS)
+    seeds = st.number_input("Seeds", 1, 20, len(SEEDS), key=state.PRUNE_SEEDS)
     try:
-        spec = questions.prune_spec(ws, ranking, shares, range(seeds))
+        spec = pruning_spec(ws, ranking, shares, range(seeds))
     except UserError as error:
         st.caption(write.sentence(error))
         return
-    st.caption(f"{jobs.total(spec) - 1} trainings, in the background; those that are known are not repeated.")
+    st.caption(f"{spec.total - 1} trainings, in the background; those that are known are not repeated.")
     st.button(
         "Start pruning", key="start pruning", type="primary", on_click=_start, args=(ws, spec), disabled=job is not None
     )

@@ -4,11 +4,12 @@ import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace, recipes, studies
+from attribution.experiments.study import Study, only_rankings, read_study
+from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
+from attribution.experiments.support_table import protocols, usual_protocol
 from attribution.lineup import default_rankings
 from attribution.measure import measured_lds
 from attribution.store import Store
-from attribution.support import CONFIRM_SEEDS, SEEDS
-from attribution.supports import protocols, usual_protocol
 from pages.explore.rows import wall_data
 from pages.methods import asking, orthogonality, prune, transfer, words
 from pages.methods.chart import cdfs
@@ -94,7 +95,7 @@ def draw(ws: Workspace) -> None:
 # -- reading; cached so that the chart is the same object, or a selection in it would be lost
 
 
-def _study(ws: Workspace) -> studies.Study:
+def _study(ws: Workspace) -> Study:
     """Of the protocol that is chosen, where there is a choice. Read anew when an answer or a study has come in, or the
     study under way has come further."""
     store = Store.of(ws)
@@ -121,22 +122,22 @@ def _study(ws: Workspace) -> studies.Study:
     return found[chosen]
 
 
-def _chosen(ws: Workspace, found: studies.Study) -> studies.Study:
+def _chosen(ws: Workspace, found: Study) -> Study:
     """The rankings that are chosen, where there are more than a chart can hold."""
     names = list(dict.fromkeys(name for table in found.tables.values() for name in table))
     if len(names) <= SHOWN:
         return found
     usual = [name for name in names if name in default_rankings(ws)] or names[:SHOWN]
     kept = st.pills("Rankings studied", names, default=usual, selection_mode="multi", key=state.STUDIED)
-    return studies.only(found, kept)
+    return only_rankings(found, kept)
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _read(_ws, _store, path: str, stamp: tuple) -> dict[str, studies.Study]:
+def _read(_ws, _store, path: str, stamp: tuple) -> dict[str, Study]:
     """Protocol -> its study, the workspace's usual one first."""
     usual = usual_protocol(_ws)
     others = [protocol for protocol in protocols(_ws, _store) if protocol != usual]
-    return {protocol: studies.study(_ws, _store, protocol) for protocol in (usual, *others)}
+    return {protocol: read_study(_ws, _store, protocol) for protocol in (usual, *others)}
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the rankings")
@@ -152,7 +153,7 @@ def _figure(_found, version: str):
 # -- drawing
 
 
-def _no_study(ws: Workspace, found: studies.Study, lds: dict | None) -> None:
+def _no_study(ws: Workspace, found: Study, lds: dict | None) -> None:
     """What is known without a study: LDS, if there is any; and how to get one."""
     if lds:
         st.caption(
@@ -207,7 +208,7 @@ def _table(measured: dict, lds: dict | None, k_max: int) -> None:
             st.html(words.table_html({}, {**lds, "rankings": others}, k_max))
 
 
-def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | None) -> None:
+def _caption(ws: Workspace, found: Study, measured: dict, lds: dict | None) -> None:
     recipe = recipes.get(ws.recipe)
     lines = [". ".join(words.counts(kind, measured[kind]["rankings"]) for kind in measured) + "."]
     fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if found.protocol == "default" else ""
@@ -223,7 +224,7 @@ def _caption(ws: Workspace, found: studies.Study, measured: dict, lds: dict | No
     st.caption(write.plain(" ".join(lines)))
 
 
-def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | None) -> None:
+def _take_away(ws: Workspace, found: Study, measured: dict, lds: dict | None) -> None:
     recipe = recipes.get(ws.recipe)
     about = {
         "K": found.k_max,
@@ -260,7 +261,7 @@ def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | 
                 asking.form(ws, found)
 
 
-def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:
+def _targets(ws: Workspace, found: Study, picked: list) -> None:
     """The targets selected in the chart, else those of a ranking and an outcome; each leads to its lineup."""
     st.markdown("##### Targets")
     if picked:

@@ -8,9 +8,10 @@ import streamlit as st
 from plotly.subplots import make_subplots
 
 from attribution import Workspace, curves, recipes, studies, transfer
+from attribution.experiments.study import Study
+from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
 from attribution.store import Store
-from attribution.support import SEEDS
 from pages.methods import words
 from pages.methods.chart import TITLES
 from pages.ui import command
@@ -79,7 +80,7 @@ def section(ws: Workspace, store: Store) -> None:
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the recipes")
-def _compared(_ws, _store, path: str, names: tuple, stamp: tuple) -> dict[str, studies.Study]:
+def _compared(_ws, _store, path: str, names: tuple, stamp: tuple) -> dict[str, Study]:
     return transfer.compare(_ws, _store, list(names))
 
 
@@ -87,7 +88,7 @@ def legend(name: str) -> str:
     return f"{name} {recipes.get(name).hash}"
 
 
-def chart(found: dict[str, studies.Study], ranking: str) -> go.Figure:
+def chart(found: dict[str, Study], ranking: str) -> go.Figure:
     """A panel a kind, a line a recipe, and thin the random control under the same recipe."""
     first = next(iter(found.values()))
     kinds = [kind for kind in first.tables if ranking in first.tables[kind]]
@@ -123,7 +124,7 @@ def chart(found: dict[str, studies.Study], ranking: str) -> go.Figure:
     return drawn
 
 
-def table_html(found: dict[str, studies.Study], ranking: str) -> str:
+def table_html(found: dict[str, Study], ranking: str) -> str:
     """A row for each kind and recipe: the AUC, and how far it is above the random control on the same targets."""
     head = "".join(
         f"<th{' class=n' if at > 1 else ''}>{name}</th>"
@@ -154,7 +155,7 @@ def table_html(found: dict[str, studies.Study], ranking: str) -> str:
     return words.framed(f"<tr>{head}</tr>", body)
 
 
-def to_csv(found: dict[str, studies.Study]) -> str:
+def to_csv(found: dict[str, Study]) -> str:
     """A row for each recipe, kind, ranking and target."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")

@@ -3,8 +3,9 @@
 import csv
 import io
 
+from attribution.experiments.study import Study
 from attribution.export import palette
-from attribution.studies import Study, points
+from attribution.studies import points
 from pages.ui import format as write
 
 KINDS = {"remove": "Removal supports", "mislabel": "Mislabel supports", "repair": "Repair supports"}

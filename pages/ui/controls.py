@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from attribution import UserError, Workspace, jobs
+from attribution import UserError, Workspace
+from attribution.experiments import jobs
 from pages.ui import state
 
 PAUSE = (

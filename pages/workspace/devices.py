@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from attribution import UserError, Workspace, executors, jobs
+from attribution import UserError, Workspace, executors
+from attribution.experiments import jobs
 from attribution.store import Store
 from pages.ui import format as write
 
@@ -27,7 +28,7 @@ def draw(ws: Workspace) -> None:
             st.caption(write.sentence(error))
             return
         store = Store.of(ws)
-        at_work = jobs.runner_about(store.folder)
+        at_work = jobs.runner_info(store.folder)
         if rows := (at_work or expected)["devices"]:
             st.dataframe(rows, hide_index=True, width="content")
         st.caption(write.plain(told(at_work, expected, store)))

@@ -19,7 +19,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np  # noqa: E402
 
-from attribution import Workspace, jobs, lds, recipes  # noqa: E402
+from attribution import Workspace, lds, recipes
+from attribution.experiments.halves import half_edit, half_seed
 from attribution.train import Trainer  # noqa: E402
 
 DRAW = 9  # a sequence of halves that nothing else uses
@@ -34,7 +35,7 @@ def main() -> None:
     for name, epochs in (("equal epochs", recipe.epochs), ("equal steps", 2 * recipe.epochs)):
         trainer = Trainer(ws, dataclasses.replace(recipe, epochs=epochs))
         runs = [
-            [trainer.run(jobs.half_edit(ws, DRAW, i), jobs.half_seed(DRAW, i, seed)) for seed in range(2)]
+            [trainer.run(half_edit(ws, DRAW, i), half_seed(DRAW, i, seed)) for seed in range(2)]
             for i in range(options.halves)
         ]
         margins = np.array([[run.margins for run in pair] for pair in runs], np.float32)

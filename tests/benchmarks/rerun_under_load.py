@@ -19,7 +19,9 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from attribution import Workspace, jobs  # noqa: E402
+from attribution import Workspace
+from attribution.experiments import jobs  # noqa: E402
+from attribution.experiments.halves import subsets_spec
 from attribution.store import Store  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
@@ -56,7 +58,7 @@ def main() -> None:
             reruns(page, 5)
             for number in range(rounds):
                 found["idle"] += reruns(page, CLICKS)
-                job = jobs.submit(ws, jobs.subsets_spec(ws, 1000 * number, 1000, [0], DRAW))
+                job = jobs.submit(ws, subsets_spec(ws, 1000 * number, 1000, [0], DRAW))
                 workers = wait_for_all(ws, store)
                 found["load"] += reruns(page, CLICKS)
                 assert store.job(job).open, "they train to the end of the round"
@@ -86,7 +88,7 @@ def wait_for_all(ws, store) -> int:
     """Returns how many workers there are once each has trained for an epoch."""
     while True:
         jobs.ensure_runner(ws)
-        about = jobs.runner_about(store.folder) or {"devices": []}
+        about = jobs.runner_info(store.folder) or {"devices": []}
         workers = sum(int(row["workers"].split()[0]) for row in about["devices"])
         if workers and sum(row["epoch"] > 0 for row in store.live().values()) == workers:
             return workers

@@ -5,7 +5,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from attribution import Workspace, jobs
+from attribution import Workspace
+from attribution.experiments.study import study_spec
 from attribution.store import Store
 from tests import tiny
 from tests.browser import serving
@@ -31,8 +32,8 @@ def store(shapes, tmp_path):
 
 def ask(store, folder):
     ws = Workspace.open(folder)
-    spec = jobs.study_spec(ws, [0, *range(3, 12)], ["trak-10", "l2-moco", "random"], ["remove", "mislabel"], k_max=20)
-    assert store.add_job(spec, jobs.describe(spec)) == 1
+    spec = study_spec(ws, [0, *range(3, 12)], ["trak-10", "l2-moco", "random"], ["remove", "mislabel"], k_max=20)
+    assert store.add_job(spec, spec.describe()) == 1
 
 
 def says(page, text):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attribution import jobs
+from attribution.experiments import jobs
 from attribution.store import Store
 from tests import tiny
 

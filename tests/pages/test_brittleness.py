@@ -8,7 +8,10 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import duplicates, jobs, recipes
+from attribution import duplicates, recipes
+from attribution.experiments import registry
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.support import support_spec
 from pages.brittleness import words
 from pages.ui import state
 from tests import tiny
@@ -26,7 +29,7 @@ def opened(**link):
 def train(ws, store, spec, wrong=()):
     """Fills in all that `spec` needs: the target is read as class 2 in the parts named in `wrong`."""
     label = int(ws.val_labels[spec["target"]])
-    for part, edits in jobs.retrain_edits(ws, spec).items():
+    for part, edits in spec.edits(ws).items():
         for edit in edits:
             for seed in spec["seeds"]:
                 store.put(
@@ -98,7 +101,7 @@ def test_asking_queues_one_job_and_shows_it(ws, store):
 
 
 def test_what_is_known_is_answered_at_once(ws, store):
-    spec = jobs.retrain_spec(ws, 3, "trak-10", "remove", 2)
+    spec = retrain_spec(ws, 3, "trak-10", "remove", 2)
     train(ws, store, spec, wrong=["edit"])
     app = opened(target="3", k="2", ranking="trak-10")
     assert "Known since" in texts(app) and "nothing was trained" in texts(app)
@@ -108,7 +111,7 @@ def test_what_is_known_is_answered_at_once(ws, store):
 
 
 def test_a_job_is_opened_by_its_number(ws, store):
-    number = store.add_job(jobs.retrain_spec(ws, 4, None, "mislabel", 2, seeds=[0, 1], draws=1, ids=[1, 4, 7]), "a job")
+    number = store.add_job(retrain_spec(ws, 4, None, "mislabel", 2, seeds=[0, 1], draws=1, ids=[1, 4, 7]), "a job")
     app = opened(job=str(number))
     assert not app.exception and not app.warning
     assert app.number_input(key=state.TARGET).value == 4 and app.text_input(key=state.IDS).value == "1, 4, 7"
@@ -186,17 +189,17 @@ def test_without_base_models_the_command_that_trains_them(tmp_path, monkeypatch)
     ],
 )
 def test_the_verdict_stands_beside_its_controls(ws, store, wrong, word):
-    spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 4)
-    assert words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec)) is None
+    spec = retrain_spec(ws, 0, "trak-10", "remove", 4)
+    assert words.verdict(ws, spec, spec.answer(ws, store)) is None
     train(ws, store, spec, wrong)
-    found = words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec))
+    found = words.verdict(ws, spec, spec.answer(ws, store))
     assert found[0] == word and "of 15" in found[1]
 
 
 def test_names_are_escaped(ws, store):
-    spec = jobs.retrain_spec(ws, 1, "trak-10", "remove", 4)
+    spec = retrain_spec(ws, 1, "trak-10", "remove", 4)
     train(ws, store, spec)
-    drawn = words.groups_html(ws, spec, jobs.retrain_answer(ws, store, spec))
+    drawn = words.groups_html(ws, spec, spec.answer(ws, store))
     assert "Box &lt;b&gt; in 5 of 5" in drawn and "Box <b>" not in drawn
 
 
@@ -209,7 +212,7 @@ def test_numbers():
 
 def answered(ws, store, spec, says):
     """Does a job without a runner: `says(edit, seed)` is what every validation image is read as."""
-    for search in jobs.searches(ws, store, spec):
+    for search in spec.searches(ws, store):
         answer = None
         while True:
             try:
@@ -236,14 +239,14 @@ def test_a_repair_is_asked_for_shown_and_tried_beside_its_controls(ws, store):
     assert not app.exception and not app.warning and "How few harmful images of trak-10" in texts(app)
     assert "Not searched yet" in texts(app) and "most harmful first" in texts(app)
     assert app.code[0].value.startswith("python -m attribution support --target 1 --ranking trak-10 --kind repair")
-    answered(ws, store, jobs.support_spec(ws, 1, "trak-10", "repair"), lambda edit, seed: 1 if edit.k >= 3 else 2)
+    answered(ws, store, support_spec(ws, 1, "trak-10", "repair"), lambda edit, seed: 1 if edit.k >= 3 else 2)
     app = opened(target="1", kind="repair", test="find the support", ranking="trak-10")
     assert "<b>Repair 3.</b>" in html(app) and "without 2 they are still wrong" in html(app)
     assert ">repaired</td>" in html(app) and ">still wrong</td>" in html(app) and ">flipped</td>" not in html(app)
     app.button(key="at support").click().run()
     assert not app.exception and "read as Box <b> without the 3 most harmful images of trak-10?" in texts(app)
     assert "retrain --target 1 --ranking trak-10 --remove-harmful 3 --seeds 5" in app.code[0].value
-    spec = jobs.retrain_spec(ws, 1, "trak-10", "remove", 3, end="harmful")
+    spec = retrain_spec(ws, 1, "trak-10", "remove", 3, end="harmful")
     assert "still read" not in texts(app) and app.button(key="run").click().run() and store.jobs()[0].spec == spec
 
 
@@ -257,8 +260,8 @@ def test_a_repair_is_asked_for_shown_and_tried_beside_its_controls(ws, store):
     ],
 )
 def test_the_verdict_on_a_repair(ws, store, repaired, word):
-    spec = jobs.retrain_spec(ws, 1, "trak-10", "remove", 3, end="harmful")
-    for part, edits in jobs.retrain_edits(ws, spec).items():
+    spec = retrain_spec(ws, 1, "trak-10", "remove", 3, end="harmful")
+    for part, edits in spec.edits(ws).items():
         for edit in edits:
             for seed in spec["seeds"]:
                 store.put(
@@ -272,7 +275,7 @@ def test_the_verdict_on_a_repair(ws, store, repaired, word):
                     predicted=np.full(ws.n_val, 1 if part in repaired else 2),
                     margins=np.full(ws.n_val, 0.5),
                 )
-    assert words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec))[0] == word
+    assert words.verdict(ws, spec, spec.answer(ws, store))[0] == word
 
 
 def test_an_unsigned_ranking_says_what_stands_in_for_its_harmful_end(ws):
@@ -283,7 +286,7 @@ def test_an_unsigned_ranking_says_what_stands_in_for_its_harmful_end(ws):
 
 
 def test_a_target_that_is_right_has_nothing_to_repair(ws, store):
-    answered(ws, store, jobs.support_spec(ws, 0, "trak-10", "repair"), None)
+    answered(ws, store, support_spec(ws, 0, "trak-10", "repair"), None)
     app = opened(target="0", kind="repair", test="find the support", ranking="trak-10")
     assert "<b>Already right.</b>" in html(app) and "nothing to repair" in html(app)
 
@@ -294,8 +297,8 @@ def test_supports_that_share_no_image_stand_below_one_another(ws, store):
     app.number_input(key=state.K_MAX).set_value(6).run()
     assert "Not searched yet" in texts(app) and "--k-max 6 --disjoint 2" in app.code[0].value
     app.button(key="run").click().run()
-    spec = store.jobs()[0].spec
-    assert not app.exception and (spec["verb"], spec["count"]) == ("disjoint", 2)
+    spec = registry.from_json(store.jobs()[0].spec)
+    assert not app.exception and (spec.verb, spec.count) == ("disjoint", 2)
     first = set(ws.ranking("trak-10").top(3, 2).ids.tolist())
     answered(ws, store, spec, lambda edit, seed: 2 if first <= set(edit.indices) else 0)
     store.finish_job(1, "done")

@@ -11,10 +11,11 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import UserError, Workspace, background, calibration, lds_supports, studies
+from attribution import UserError, Workspace, background, calibration, lds_supports
+from attribution.experiments.study import read_study
+from attribution.experiments.support_table import to_table
 from attribution.export import charts
 from attribution.store import Store
-from attribution.supports import to_table
 from pages.methods import calibration as drawn
 from pages.methods import orthogonality
 from tests import tiny
@@ -182,7 +183,7 @@ def test_without_halves_the_section_is_absent(ws):
 
 def test_lds_against_supports(study):
     store = Store.of(study)
-    known = studies.study(study, store)
+    known = read_study(study, store)
     store.close()
     found = lds_supports.per_target(study, *lds_supports.wanted(known))
     lds_supports.keep(study, found, {})

@@ -12,8 +12,12 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import jobs, prune, questions, recipes, studies
-from attribution.support import Support
+from attribution import recipes, studies
+from attribution.experiments import registry
+from attribution.experiments.pruning import pruning_spec
+from attribution.experiments.study import Study, study_spec
+from attribution.experiments.support_search import Support
+from attribution.experiments.unedited import unedited_spec
 from pages.methods import chart, transfer, words
 from pages.methods import prune as pruning
 from pages.ui import state
@@ -53,7 +57,7 @@ def support(size, k_max=20, status="flipped"):
 
 def test_repairs_have_a_panel_and_a_count_of_their_own():
     right = Support("already_right", None, None, None, [], 0)
-    study = studies.Study(
+    study = Study(
         20,
         "default",
         {"remove": {"trak-10": {0: support(4)}}, "repair": {"trak-10": {1: support(3, status="repaired"), 2: right}}},
@@ -77,7 +81,7 @@ def test_a_study_of_repairs_is_asked_for_by_itself(ws, store):
     app.button_group(key=state.STUDY_KINDS).set_value(["repair"]).run()
     app.button(key="start study").click().run()
     assert not app.exception and store.jobs()[0].spec["targets"] == [1]
-    spec = store.jobs()[0].spec
+    spec = registry.from_json(store.jobs()[0].spec)
     answered(ws, store, spec, lambda edit, seed: 1 if edit.k >= 3 else 2)
     store.finish_job(1, "done")
     app = opened()
@@ -91,8 +95,8 @@ def test_a_study_of_repairs_is_asked_for_by_itself(ws, store):
 
 
 def pruned(ws, store, seeds=3):
-    spec = questions.prune_spec(ws, "trak-10", [20, 50], range(seeds))
-    chosen = prune.edits(ws, spec)
+    spec = pruning_spec(ws, "trak-10", [20, 50], range(seeds))
+    chosen = spec.edits(ws)
     answered(ws, store, spec, lambda edit, seed: ws.val_labels if edit.k == 0 or edit in chosen else 9)
     return spec
 
@@ -108,7 +112,7 @@ def test_without_any_pruning_it_can_be_asked_for_and_watched(ws, store):
     assert line in [code.value for code in app.code]
     app.button(key="start pruning").click().run()
     (job,) = store.open_jobs()
-    assert not app.exception and job.spec == questions.prune_spec(ws, "l2-moco", [30], range(2))
+    assert not app.exception and job.spec == pruning_spec(ws, "l2-moco", [30], range(2))
     assert app.button(key="start pruning").disabled and app.button(key="cancel pruning")
     app.button_group(key=state.PRUNE_SHARES).set_value([]).run()
     assert not app.exception and "Give at least one share" in texts(app)
@@ -124,7 +128,7 @@ def test_the_curves_of_pruning(ws, store):
 
 def test_pruning_as_a_chart_and_as_csv(ws, store):
     spec = pruned(ws, store)
-    known = [prune.answer(ws, store, spec)]
+    known = [spec.answer(ws, store)]
     drawn = pruning._chart(known)
     lines = {one.name: one for one in drawn.data}
     assert lines["trak-10"].x == (0, 20, 50) and lines["trak-10"].y == (1, 1, 1)
@@ -151,7 +155,7 @@ def test_curves_of_a_ranking_that_changed_are_not_shown(ws, store):
 
 def test_a_single_seed_has_no_interval(ws, store):
     spec = pruned(ws, store, seeds=1)
-    known = [prune.answer(ws, store, spec)]
+    known = [spec.answer(ws, store)]
     assert "–" in pruning.table_html(known) and pruning._chart(known).data[0].error_y.array == (0, 0, 0)
 
 
@@ -178,7 +182,7 @@ def test_with_another_recipe_the_command_that_compares(ws, monkeypatch, second):
 def test_one_curve_a_recipe(ws, store, second):
     def under(spec, needs):
         store.finish_job(store.add_job(spec, ""), "done")
-        for search in jobs.searches(ws, store, spec):
+        for search in spec.searches(ws, store):
             answer, hash_ = None, recipes.get(spec["recipe"]).hash
             while True:
                 try:
@@ -201,9 +205,9 @@ def test_one_curve_a_recipe(ws, store, second):
                 answer = [store.get(store.key(hash_, edit, seed)) for edit, seed in wanted]
 
     asked = {"targets": [0, 3, 4], "rankings": ["trak-10", "random"], "kinds": ["remove"], "k_max": 20}
-    under(questions.unedited_spec(ws, "second"), 99)
-    under(jobs.study_spec(ws, **asked), 5)
-    under(jobs.study_spec(ws, **asked, recipe="second"), 10)
+    under(unedited_spec(ws, "second"), 99)
+    under(study_spec(ws, **asked), 5)
+    under(study_spec(ws, **asked, recipe="second"), 10)
     app = opened()
     assert not app.exception and not app.error
     assert "not comparable as numbers" in texts(app) and app.selectbox(key="transfer ranking").value == "trak-10"

@@ -9,12 +9,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import Workspace, jobs, measure, recipes, studies
+from attribution import Workspace, measure, recipes, studies
+from attribution.experiments import jobs
+from attribution.experiments.study import STUDY_SEED, Study, study_spec
+from attribution.experiments.support_search import Support
+from attribution.experiments.support_table import to_table
 from attribution.export import palette
 from attribution.export.charts.drawing import MARKS
 from attribution.store import Store
-from attribution.support import Support
-from attribution.supports import to_table
 from pages.methods import chart, words
 from pages.ui import state
 from tests import tiny
@@ -37,7 +39,7 @@ def made(sizes, k_max=20):
 @pytest.fixture
 def study():
     results = {"trak-10": made([2, 4, 4, None]), "random": made([None, 18, None, None]) | {3: None}}
-    return studies.Study(20, "default", {"remove": results})
+    return Study(20, "default", {"remove": results})
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     store = Store.of(ws)
     (job,) = store.open_jobs()
     assert not app.exception and job.spec["verb"] == "study" and job.spec["rankings"] == ["trak-10", "random"]
-    assert job.spec["targets"] == measure.random_stable(ws, 2, jobs.STUDY_SEED)
+    assert job.spec["targets"] == measure.random_stable(ws, 2, STUDY_SEED)
     assert "Study (job 1): waiting for the runner." in progress(app) and app.button(key="start study").disabled
     store.start_job(job.id, 5)
     store.progress_job(job.id, 2)
@@ -124,7 +126,7 @@ def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
     ws = Workspace.open(folder)
     store = Store.of(ws)
     names = [f"{method}-moco{which}" for method in ("l2", "esvm", "cosine") for which in ("", "@all", "@pair")]
-    store.finish_job(store.add_job(jobs.study_spec(ws, [0, 3], names, ["remove"], "adaptive", 20), ""), "done")
+    store.finish_job(store.add_job(study_spec(ws, [0, 3], names, ["remove"], "adaptive", 20), ""), "done")
     for name in names:
         for target in (0, 3):
             body = {
@@ -243,7 +245,7 @@ def test_the_curves_as_csv(study):
 def test_few_targets_are_called_few(study):
     measured = studies.evaluate(study)
     assert "Too few to compare rankings: 3 targets (removal supports)." in words.few(measured)
-    many = studies.Study(20, "default", {"remove": {"a": made([3] * 60)}})
+    many = Study(20, "default", {"remove": {"a": made([3] * 60)}})
     assert words.few(studies.evaluate(many)) is None
 
 
@@ -259,5 +261,5 @@ def test_lines_differ_in_colour_and_in_dash():
 
 
 def test_names_are_escaped():
-    drawn = words.table_html(studies.evaluate(studies.Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20)
+    drawn = words.table_html(studies.evaluate(Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20)
     assert "&lt;b&gt;" in drawn and "></span><b>" not in drawn

@@ -4,10 +4,13 @@ from types import SimpleNamespace
 
 import pytest
 
-from attribution import jobs, progress, recipes, studies
+from attribution import recipes
+from attribution.experiments import jobs, study_progress
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.study import Study, study_spec
+from attribution.experiments.support_search import Support
 from attribution.export import palette
 from attribution.store import Store
-from attribution.support import Support
 from pages.brittleness import growth, words
 from pages.ui import state
 from tests.pages.test_brittleness import html, opened, texts
@@ -21,8 +24,8 @@ def store(ws):
 
 
 def asked(ws, store, targets=(0, 4), **more):
-    spec = jobs.study_spec(ws, list(targets), ["trak-10", "l2-moco"], ["remove"], k_max=8)
-    return store.add_job(spec | more, jobs.describe(spec))
+    spec = study_spec(ws, list(targets), ["trak-10", "l2-moco"], ["remove"], k_max=8)
+    return store.add_job({**spec} | more, spec.describe())
 
 
 def answer(ws, store, ranking, target, support):
@@ -103,7 +106,7 @@ def test_a_link_to_a_study_opens_it(ws, store):
 
 
 def test_a_study_beyond_the_list_is_opened_by_its_number(ws, store):
-    numbers = [asked(ws, store, again=again) for again in range(9)]
+    numbers = [asked(ws, store, k_max=8 + again) for again in range(9)]
     app = opened(job=str(numbers[0]))
     assert not app.exception and f"Job {numbers[0]}, waiting for the runner" in bar(app)
     app = opened(job=str(numbers[6]))
@@ -130,8 +133,8 @@ def test_a_study_is_opened_from_the_history_and_any_job_is_paused_there(ws, stor
 
 
 def test_a_paused_question_can_go_on(ws, store):
-    spec = jobs.retrain_spec(ws, 3, "trak-10", "remove", 2)
-    number = store.add_job(spec, jobs.describe(spec))
+    spec = retrain_spec(ws, 3, "trak-10", "remove", 2)
+    number = store.add_job(spec, spec.describe())
     store.pause_job(number)
     app = opened(target="3", k="2", ranking="trak-10")
     assert f"Job {number}: Paused" in texts(app)
@@ -155,7 +158,7 @@ def test_what_goes_wrong_with_a_button_is_one_sentence(ws, store, monkeypatch):
 
 
 def study(**results):
-    return studies.Study(8, "default", {"remove": {name: dict(enumerate(one)) for name, one in results.items()}})
+    return Study(8, "default", {"remove": {name: dict(enumerate(one)) for name, one in results.items()}})
 
 
 def flipped(k):
@@ -174,7 +177,7 @@ def test_a_band_has_the_least_and_the_most_that_can_flip():
 
 def test_the_panels_of_a_kind_share_its_rows():
     names = {f"r{at}": [None] for at in range(7)}
-    found = studies.Study(8, "default", {kind: {name: {0: None} for name in names} for kind in ("remove", "mislabel")})
+    found = Study(8, "default", {kind: {name: {0: None} for name in names} for kind in ("remove", "mislabel")})
     drawn = growth.figure(growth.panels(found, {}), 8)
     assert len(drawn.data) == 28 and len(drawn.layout.annotations) == 14
     assert [one.text for one in drawn.layout.annotations][5:8] == ["r5, removal", "r6, removal", "r0, mislabelling"]
@@ -193,7 +196,7 @@ def test_names_of_rankings_are_escaped():
 
 
 def test_the_facts_say_how_they_were_reckoned():
-    found = progress.Progress(
+    found = study_progress.Progress(
         study(a=[None]),
         {},
         searches=600,

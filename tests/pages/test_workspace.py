@@ -11,7 +11,9 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import Workspace, background, imports, jobs
+from attribution import Workspace, background, imports
+from attribution.experiments import jobs
+from attribution.experiments.retrain import retrain_spec
 from attribution.formats import Incoming
 from attribution.store import Store
 from pages.ui import state
@@ -79,10 +81,10 @@ def test_what_retrains(ws, monkeypatch):
     assert app.dataframe[2].value.workers.tolist() == ["1 of 1 thread"]
     store = Store.of(ws)
     for seeds in (range(1), range(2)):
-        number = store.add_job(jobs.retrain_spec(ws, 0, "trak-10", "remove", 4, seeds), "")
+        number = store.add_job(retrain_spec(ws, 0, "trak-10", "remove", 4, seeds), "")
     assert "and 2 jobs not done; the next retraining that is asked for starts one" in texts(opened())
-    lock = jobs.hold(store.folder)
-    jobs.note(
+    lock = jobs.acquire_runner_lock(store.folder)
+    jobs.write_runner_info(
         store.folder,
         {
             "executor": "ray",
@@ -101,7 +103,7 @@ def test_what_retrains(ws, monkeypatch):
     assert app.dataframe[2].value.device.tolist() == ["node-1", "node-2"]
     os.close(lock)
     store.close()
-    assert jobs.runner_about(store.folder) is None, "what the lock said is not believed without its holder"
+    assert jobs.runner_info(store.folder) is None, "what the lock said is not believed without its holder"
 
 
 def test_a_variable_that_makes_no_sense(ws, monkeypatch):

@@ -8,7 +8,8 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from attribution import jobs, recipes, worth
+from attribution import recipes, worth
+from attribution.experiments import jobs
 from pages.audit import told
 from pages.audit import worth as drawn
 from pages.ui import state
@@ -31,7 +32,7 @@ def found(ws, store):
     """An answer over 4 seeds, as the page would find it if it asked for as many."""
     spec = worth.spec(ws, STANDING, 4)
     answered(ws, store, spec, improved(ws))
-    return worth.answer(ws, store, spec)
+    return spec.answer(ws, store)
 
 
 def opened(standing=STANDING, uses_val=False):
@@ -54,7 +55,7 @@ def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
     app = opened()
     assert not app.exception and "30 decisions: 1 relabelled, 1 removed; 3 unsure or in conflict" in texts(app)
     spec = worth.spec(ws, STANDING)
-    cost = drawn.replay.cost(ws, store, spec)
+    cost = spec.cost(ws, store)
     assert f"{cost.most} trainings, about" in texts(app) and "5.0 s each" in texts(app)
     assert f"python -m attribution worth --workspace {ws.path}" in [code.value for code in app.code]
     app.button(key="train and compare").click().run()
@@ -75,7 +76,7 @@ def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
 
 def test_where_all_trainings_are_known_it_says_so(ws, store):
     spec = worth.spec(ws, STANDING)
-    for edit, seed in worth.arms.wanted(ws, spec):
+    for edit, seed in spec.trainings(ws):
         store.put(
             recipes.get("demo-cnn").hash,
             edit,
@@ -93,8 +94,8 @@ def test_where_all_trainings_are_known_it_says_so(ws, store):
 
 def test_under_way_it_says_how_far_and_how_long(ws, store):
     spec = worth.spec(ws, STANDING)
-    number = store.add_job(spec, jobs.describe(spec))
-    store.start_job(number, jobs.total(spec))
+    number = store.add_job(spec, spec.describe())
+    store.start_job(number, spec.total)
     store.progress_job(number, 12)
     text = opened().get("progress")[0].proto.text.replace("\\", "")
     assert text.startswith(f"Job {number}: 12 of 61, ") and "left. It goes on when this page is closed." in text

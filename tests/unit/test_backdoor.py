@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, backdoor, jobs, poison, recipes
+from attribution import UserError, Workspace, backdoor, poison, recipes
 from attribution import __main__ as cli
 from attribution.edits import nothing, remove
+from attribution.experiments import jobs
 from attribution.files import write_json
 from attribution.store import Store
 from tests import tiny
@@ -46,7 +47,7 @@ def ws(source, tmp_path, monkeypatch):
 def train(workspace, spec, poisoned, targets):
     """Stands for the runner."""
     store = Store.of(workspace)
-    for edit in sum(jobs.retrain_edits(workspace, spec).values(), []):
+    for edit in sum(spec.edits(workspace).values(), []):
         works = len(set(poisoned.tolist()) - set(edit.indices)) > len(poisoned) / 2
         for seed in spec["seeds"]:
             predicted = workspace.val_labels.copy()

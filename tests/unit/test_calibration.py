@@ -5,12 +5,13 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from attribution import UserError, Workspace, calibration, jobs, provenance
+from attribution import UserError, Workspace, calibration, provenance
 from attribution.edits import nothing, remove
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.support_table import to_table
 from attribution.lds_supports import base_margins
 from attribution.recipes import get
 from attribution.store import Store
-from attribution.supports import to_table
 from tests import tiny
 
 
@@ -193,9 +194,9 @@ def put(ws, store, edit, seed, margin):
 
 
 def test_single_retrainings_and_their_controls(ws, store):
-    spec = jobs.retrain_spec(ws, 3, None, "remove", 2, seeds=[0, 1], draws=1, ids=[0, 6])
+    spec = retrain_spec(ws, 3, None, "remove", 2, seeds=[0, 1], draws=1, ids=[0, 6])
     number = store.add_job(spec, "retrain")
-    for kind, edits in jobs.retrain_edits(ws, spec).items():
+    for kind, edits in spec.edits(ws).items():
         for edit in edits:
             for seed in (0, 1):
                 put(ws, store, edit, seed, {"edit": 1.0, "none": 3.0, "random": 2.5}[kind])

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from attribution import UserError, builds, compute, jobs, recipes
+from attribution import UserError, builds, compute, recipes
+from attribution.experiments.halves import half, half_edit, half_seed
 from attribution.store import Store
 from tests import tiny
 from tests.unit.test_conditioning import give_halves
@@ -35,7 +36,7 @@ def ws(tmp_path, monkeypatch):
         ]
 
     def half_margins(workspace, sequence):
-        masks = np.stack([jobs.half(tiny.TRAIN, sequence["draw"], i) for i in range(sequence["count"])])
+        masks = np.stack([half(tiny.TRAIN, sequence["draw"], i) for i in range(sequence["count"])])
         return masks, rng.normal(size=(len(masks), 1, tiny.VAL))
 
     def unit(workspace, kept, progress):
@@ -140,8 +141,8 @@ def test_what_is_missing(ws):
     store, recipe = Store.of(ws), recipes.get(ws.recipe).hash
     store.put(
         recipe,
-        jobs.half_edit(ws, 1, 5),
-        jobs.half_seed(1, 5, 0),
+        half_edit(ws, 1, 5),
+        half_seed(1, 5, 0),
         predicted=np.zeros(tiny.VAL, int),
         margins=np.zeros(tiny.VAL),
         seconds=1,

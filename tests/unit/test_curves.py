@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution import curves
-from attribution.support import Support
+from attribution.experiments.support_search import Support
 
 
 def flipped(support, trainings=30, status="flipped"):

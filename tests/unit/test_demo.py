@@ -14,10 +14,11 @@ from attribution import (
     measure,
     projection,
     recipes,
-    supports,
     workspace,
 )
 from attribution.data import fashion_mnist
+from attribution.experiments import support_table
+from attribution.experiments.study import support_tables
 from attribution.lineup import default_rankings
 from attribution.opening import opening
 from tests import tiny
@@ -67,7 +68,7 @@ def test_probe_seeds_are_behind_no_ranking(ws):
 
 
 def test_supports_agree_with_their_traces(ws):
-    found = supports.table(ws)
+    found = support_table.table(ws)
     assert len(found)
     for row in found.itertuples():
         label = int(ws.val_labels[row.target])
@@ -87,7 +88,7 @@ def test_supports_agree_with_their_traces(ws):
 
 
 def test_each_kind_compares_the_same_targets(ws):
-    for kind, found in measure.support_tables(ws).items():
+    for kind, found in support_tables(ws).items():
         sets = [set(targets) for targets in found.values()]
         assert all(one == sets[0] for one in sets), kind
 

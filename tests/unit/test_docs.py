@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from attribution import Workspace, calibration, compute, curves, lds_supports, measure, studies
-from attribution.support import K
+from attribution.experiments.study import Study, support_tables
+from attribution.experiments.support_search import K
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = (ROOT / "README.md").read_text()
@@ -108,18 +109,16 @@ def figures() -> list[str]:
         f"| `{name}` | {one['lds']:.3f} ({one['ci'][0]:.3f} to {one['ci'][1]:.3f}) |"
         for name, one in lds["rankings"].items()
     ]
-    found = studies.evaluate(studies.Study(K, "default", measure.support_tables(ws)))
+    found = studies.evaluate(Study(K, "default", support_tables(ws)))
     for name in found["remove"]["rankings"]:
         kinds = (found[kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(support_cells, kinds)) + " |")
-    for name, results in measure.support_tables(ws, protocol="adaptive")["remove"].items():
+    for name, results in support_tables(ws, protocol="adaptive")["remove"].items():
         rows.append(f"| `{name}` | adaptive | {support_cells(curves.summary(results.values(), K))} |")
     for name, one in measure.evaluate_mislabels(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
         rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")
-    told = lds_supports.report(
-        ws, study := studies.Study(K, "default", measure.support_tables(ws)), lds_supports.stored(ws)
-    )
+    told = lds_supports.report(ws, study := Study(K, "default", support_tables(ws)), lds_supports.stored(ws))
     for name in study.tables["remove"]:
         kinds = (told["kinds"][kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(relation_cells, kinds)) + " |")

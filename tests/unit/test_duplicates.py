@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, duplicates, jobs, replay
-from attribution.probes import steps
+from attribution import UserError, Workspace, duplicates
+from attribution.experiments.replay import replay
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.support import support_spec
 from attribution.store import Store
 from tests import tiny
-from tests.unit.test_jobs import drive
+from tests.unit.experiments.test_jobs import drive
 
 #: image -> its angle in degrees; the others are far away from these and from each other
 ANGLES = {0: 0, 6: 5, 9: 10, 20: 90, 21: 91}
@@ -57,25 +59,25 @@ def test_bundles_come_whole_in_the_order_of_their_first(ws, grouped):
 
 
 def test_a_search_counts_groups(ws, grouped):
-    spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=3, groups=grouped)
+    spec = support_spec(ws, 0, "trak-10", "remove", k_max=3, groups=grouped)
     first = ws.ranking("trak-10").top(0, 5).ids.tolist()
     assert first[:3] == [0, 6, 9], "of this ranking the group comes first"
-    assert [step.tolist() for step in steps(ws, spec)] == [[0, 6, 9], [first[3]], [first[4]]]
+    assert [step.tolist() for step in spec.steps(ws)] == [[0, 6, 9], [first[3]], [first[4]]]
 
 
 def test_a_retraining_says_how_many_came_along(ws, grouped):
-    spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 2, range(3), draws=1, groups=grouped)
+    spec = retrain_spec(ws, 0, "trak-10", "remove", 2, range(3), draws=1, groups=grouped)
     assert (spec["k"], spec["groups"]["along"], len(spec["ids"])) == (2, 2, 4)
-    edits = jobs.retrain_edits(ws, spec)
+    edits = spec.edits(ws)
     assert edits["edit"][0].k == edits["random"][0].k == 4, "the control matches all that is removed"
-    assert "with near-duplicates" in jobs.describe(spec)
-    chosen = jobs.retrain_spec(ws, 0, None, "remove", 0, range(3), ids=[20, 40], groups=grouped)
+    assert "with near-duplicates" in spec.describe()
+    chosen = retrain_spec(ws, 0, None, "remove", 0, range(3), ids=[20, 40], groups=grouped)
     assert (chosen["k"], chosen["groups"]["along"], sorted(chosen["ids"])) == (2, 1, [20, 21, 40])
 
 
 def test_another_feature_set_another_question(ws, grouped):
-    plain = jobs.support_spec(ws, 0, "trak-10", "remove")
-    assert "groups" not in plain and "groups" in jobs.support_spec(ws, 0, "trak-10", "remove", groups=grouped)
+    plain = support_spec(ws, 0, "trak-10", "remove")
+    assert "groups" not in plain and "groups" in support_spec(ws, 0, "trak-10", "remove", groups=grouped)
 
 
 def test_the_first_feature_set_if_none_is_named(ws):
@@ -98,8 +100,8 @@ def test_what_is_refused(ws, features, cosine, match):
 
 def test_nothing_is_relabelled_together(ws, grouped):
     for ask in (
-        lambda: jobs.support_spec(ws, 0, "trak-10", "mislabel", groups=grouped),
-        lambda: jobs.retrain_spec(ws, 0, "trak-10", "mislabel", 3, groups=grouped),
+        lambda: support_spec(ws, 0, "trak-10", "mislabel", groups=grouped),
+        lambda: retrain_spec(ws, 0, "trak-10", "mislabel", 3, groups=grouped),
     ):
         with pytest.raises(UserError, match="removed together, not relabelled"):
             ask()
@@ -117,10 +119,10 @@ def test_too_many_images_and_no_features(ws, monkeypatch):
 def test_a_search_under_way_is_shown_in_groups(ws, grouped, tmp_path):
     """As the runner drives it, k is the number of groups, whatever is in them."""
     store = Store(tmp_path / "store", ws.fingerprint)
-    spec = jobs.support_spec(ws, 0, "trak-10", "remove", "default", 8, groups=grouped)
-    assert [probe["k"] for probe in replay.replay(ws, store, spec).probes] == [8]
+    spec = support_spec(ws, 0, "trak-10", "remove", "default", 8, groups=grouped)
+    assert [probe["k"] for probe in replay(ws, store, spec).probes] == [8]
     drive(ws, store, spec, lambda edit, seed: 2 if edit.k >= 6 else 0)  # 6 images are 4 groups
-    played = replay.replay(ws, store, spec)
+    played = replay(ws, store, spec)
     assert played.answer["support"] == 4 and played.answer["images"] == 6
     assert [probe["k"] for probe in played.probes] == [row["k"] for row in played.answer["trace"]]
     store.close()

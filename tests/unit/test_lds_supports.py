@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from attribution import UserError, Workspace, lds_supports, studies
+from attribution import UserError, Workspace, lds_supports
+from attribution.experiments.study import Study, read_study
+from attribution.experiments.support_search import Support
 from attribution.provenance import made
 from attribution.store import Store
-from attribution.support import Support
 from tests import tiny
 
 
@@ -110,7 +111,7 @@ def test_a_ranking_without_every_score_is_not_asked_about_again(ws):
     np.save(ws.path / "rankings" / name / "ids.npy", np.tile(np.arange(20, dtype=np.int16), (tiny.VAL, 1, 1)))
     ws.record(f"rankings/{name}", {"method": "TRAK", "variant": True}, [f"rankings/{name}/ids.npy"])
     ws = Workspace.open(ws.path)
-    study = studies.Study(20, "default", {"remove": {one: {0: found(4)} for one in ("trak-10", "trak-10@true", name)}})
+    study = Study(20, "default", {"remove": {one: {0: found(4)} for one in ("trak-10", "trak-10@true", name)}})
     lds_supports.keep(ws, lds_supports.per_target(ws, *lds_supports.wanted(study)), {})
     kept = lds_supports.stored(Workspace.open(ws.path))
     assert lds_supports.lacking(kept, study) == 0 and kept.of(name) == {} and kept.of("trak-10@true").keys() == {0}
@@ -135,7 +136,7 @@ def test_lds_is_that_of_dattri(ws):
 
 def test_a_report_leaves_unfinished_and_wrong_targets_out(ws):
     store = Store.of(ws)
-    study = studies.study(ws, store)
+    study = read_study(ws, store)
     store.close()
     names, targets = lds_supports.wanted(study)
     assert names == ["trak-10", "random"] and targets.tolist() == [0]
@@ -163,7 +164,7 @@ def test_what_is_kept_holds_while_rankings_and_halves_do(ws):
     kept = lds_supports.stored(ws)
     assert kept.names == got.names and kept.of("trak-10") == got.of("trak-10") and kept.reliability == got.reliability
     store = Store.of(ws)
-    study = studies.study(ws, store)
+    study = read_study(ws, store)
     store.close()
     assert lds_supports.lacking(kept, study) == 0
     study.tables["remove"]["trak-10"][5] = None

@@ -5,7 +5,7 @@ import shutil
 import pandas as pd
 import pytest
 
-from attribution import supports
+from attribution.experiments import support_table
 from attribution.opening import Opening, opening, verdict
 from tests import tiny
 
@@ -17,8 +17,8 @@ def ws(tmp_path):
 
 def write(ws, *changes):
     """Rows like the tiny workspace's flipped one, each with other fields."""
-    first = supports.table(ws).iloc[0].to_dict()
-    supports.to_table([first | change for change in changes]).to_parquet(ws.path / "supports.parquet")
+    first = support_table.table(ws).iloc[0].to_dict()
+    support_table.to_table([first | change for change in changes]).to_parquet(ws.path / "supports.parquet")
 
 
 def probe(k, predictions, **more):
@@ -47,7 +47,7 @@ def test_the_smallest_support_of_a_target_right_in_all_models(ws):
 def test_confirmations_count_and_other_probes_do_not(ws):
     trace = [probe(8, [2, 2, 2]), probe(4, [1, 0, 2, 1]), probe(3, [0, 0, 0]), probe(4, [1, 1, 0, 1], confirm=True)]
     write(ws, {"trace": trace})
-    found = verdict(ws, supports.table(ws).iloc[0])
+    found = verdict(ws, support_table.table(ws).iloc[0])
     assert (found.other, found.votes, found.seeds) == (1, 5, 8)
 
 
@@ -78,9 +78,9 @@ def test_nothing_to_tell(ws):
     assert opening(ws) is None
     (ws.path / "supports.parquet").unlink()
     assert opening(ws) is None
-    assert isinstance(supports.table(ws), pd.DataFrame)
+    assert isinstance(support_table.table(ws), pd.DataFrame)
 
 
 def test_without_base_models_there_is_nothing_to_tell(ws):
     shutil.rmtree(ws.path / "base")
-    assert len(supports.table(ws)) and opening(ws) is None
+    assert len(support_table.table(ws)) and opening(ws) is None

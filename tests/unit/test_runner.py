@@ -11,9 +11,13 @@ import time
 import numpy as np
 import pytest
 
-from attribution import Workspace, jobs, recipes
+from attribution import Workspace, recipes
 from attribution.errors import UserError
 from attribution.executors.base import Task, pack
+from attribution.experiments import jobs, support_table
+from attribution.experiments.halves import half, subsets_spec
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.study import study_spec
 from attribution.runner import Runner, serve
 from attribution.store import Store
 from tests import tiny
@@ -111,8 +115,8 @@ class Pretender:
 
 def ask(ws, store, **changes):
     asked = {"target": 0, "ranking": "trak-10", "kind": "remove", "k": 4, "seeds": range(3), "draws": 1} | changes
-    spec = jobs.retrain_spec(ws, **asked)
-    return store.add_job(spec, jobs.describe(spec)), spec
+    spec = retrain_spec(ws, **asked)
+    return store.add_job(spec, spec.describe()), spec
 
 
 def steps(runner, n=20):
@@ -125,7 +129,7 @@ def test_a_job_is_done_and_what_is_known_is_not_trained_again(ws, store):
     first, spec = ask(ws, store)
     steps(runner)
     job = store.job(first)
-    assert (job.state, job.done, job.total) == ("done", 9, 9) and jobs.retrain_answer(ws, store, spec)["complete"]
+    assert (job.state, job.done, job.total) == ("done", 9, 9) and spec.answer(ws, store)["complete"]
     assert len(runner.executor.started) == 9 and store.live() == {}
     again, _ = ask(ws, store)
     more, _ = ask(ws, store, seeds=range(4))
@@ -227,7 +231,7 @@ def test_a_cancelled_paused_job_ends_its_trainings(ws, store):
 
 
 def test_a_study_paused_again_and_again_trains_nothing_twice(ws, store):
-    spec = jobs.study_spec(ws, [0, 3], ["trak-10", "l2-moco"], ["remove"], k_max=4)
+    spec = study_spec(ws, [0, 3], ["trak-10", "l2-moco"], ["remove"], k_max=4)
     number, keys = store.add_job(spec, "a study"), []
     while not store.job(number).ended:  # a new runner each time: what it knows, it knows from the store
         runner = Runner(store, Pretender(slots=2))
@@ -238,7 +242,7 @@ def test_a_study_paused_again_and_again_trains_nothing_twice(ws, store):
         keys += [task.key for task in runner.executor.started]
         store.resume_job(number)
     assert store.job(number).state == "done" and len(keys) == len(set(keys)) == store.count() > 8
-    assert all(jobs.supports.known(jobs.supports.table(ws, store), jobs.study_supports(spec)))
+    assert all(support_table.known(support_table.table(ws, store), spec.supports()))
 
 
 def test_thousands_of_jobs_wait_in_the_store(ws, store, monkeypatch):
@@ -267,7 +271,7 @@ def test_what_is_known_of_thousands_does_not_keep_a_step(ws, store, monkeypatch)
 
 def test_a_short_job_goes_before_a_study(ws, store):
     runner = Runner(store, Pretender(slots=1))
-    spec = jobs.subsets_spec(ws, 0, 8, [0], 1)
+    spec = subsets_spec(ws, 0, 8, [0], 1)
     long = store.add_job(spec, "")
     runner.step(0)
     short, _ = ask(ws, store, seeds=[0])
@@ -276,7 +280,7 @@ def test_a_short_job_goes_before_a_study(ws, store):
     steps(runner)
     assert store.job(long).state == "done"
     sums, counts = store.out_of_subset(recipes.get("demo-cnn").hash)
-    left_out = sum(~jobs.half(60, 1, i) for i in range(8))
+    left_out = sum(~half(60, 1, i) for i in range(8))
     assert counts.tolist() == left_out.tolist() and np.allclose(sums, 0.25 * left_out[:, None])
 
 
@@ -309,7 +313,7 @@ def test_losses_under_a_job_that_was_cancelled_are_forgotten(ws, store, how):
     if how == "cancelled without a runner":
         runner = Runner(store, Pretender(slots=1, every=False))
     else:
-        store.add_job(jobs.subsets_spec(ws, 0, 2, [0], 1), "another job goes on all the while")
+        store.add_job(subsets_spec(ws, 0, 2, [0], 1), "another job goes on all the while")
     steps(runner, 2)
     assert store.tried() == [] and store.job(number).state == "cancelled"
 
@@ -320,7 +324,7 @@ def test_killed_between_a_result_and_the_end_of_its_job(ws, store, monkeypatch):
         patch.setattr(store, "finish_job", lambda *_: sys.exit("killed"))
         with pytest.raises(SystemExit):
             steps(Runner(store, Pretender()))
-    assert store.job(number).state == "running" and jobs.missing(ws, store, spec) == 0
+    assert store.job(number).state == "running" and spec.missing(ws, store) == 0
     runner = Runner(store, Pretender())
     runner.step(0)
     assert store.job(number).state == "done" and store.job(number).done == 9 and not runner.executor.started
@@ -360,7 +364,7 @@ def test_a_training_that_fails_fails_the_job_in_a_sentence(ws, store):
 
 @pytest.mark.parametrize("how", ["gone", "other data", "no such verb", "no such recipe"])
 def test_a_job_that_cannot_be_opened_fails_and_the_others_go_on(ws, store, how, tmp_path):
-    spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 4, range(3), draws=1)
+    spec = retrain_spec(ws, 0, "trak-10", "remove", 4, range(3), draws=1).to_json()
     away = tmp_path / "away"
     if how in ("gone", "other data"):
         spec["workspace"] = str(away)
@@ -385,7 +389,7 @@ def test_a_job_that_cannot_be_opened_fails_and_the_others_go_on(ws, store, how, 
 
 def test_a_workspace_that_goes_away_under_a_job(ws, store, tmp_path):
     away = shutil.copytree(ws.path, tmp_path / "away")
-    spec = jobs.study_spec(Workspace.open(away), [0, 3], ["trak-10", "l2-moco"], ["remove"], k_max=4)
+    spec = study_spec(Workspace.open(away), [0, 3], ["trak-10", "l2-moco"], ["remove"], k_max=4)
     number = store.add_job(spec, "")
     runner = Runner(store, Pretender(slots=1))
     runner.step(0)
@@ -408,7 +412,7 @@ def test_a_full_disk(ws, store):
     store.db.execute("PRAGMA max_page_count = 1000000")
     number, _ = ask(ws, store, k=20, seeds=range(200))
     steps(runner, 400)
-    assert store.job(number).state == "done" and store.count() == 600 == jobs.total(spec)
+    assert store.job(number).state == "done" and store.count() == 600 == spec.total
     assert len(runner.executor.started) < 610, "what was kept was not trained again"
 
 
@@ -466,7 +470,7 @@ def test_a_job_queued_at_the_last_moment_is_seen(ws, store):
 
 
 def test_two_runners_are_one(ws, store):
-    lock = jobs.hold(store.folder)
+    lock = jobs.acquire_runner_lock(store.folder)
     assert serve(ws) is False
     os.close(lock)
 
@@ -478,7 +482,7 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     """A worker is killed in a training, then the runner; a new one does the rest; a job is cancelled; all goes away."""
     ws = tiny.large(tmp_path / "large")
     store = Store.of(ws)
-    spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 40, range(1), draws=2)
+    spec = retrain_spec(ws, 0, "trak-10", "remove", 40, range(1), draws=2)
     number = jobs.submit(ws, spec)
     assert jobs.submit(ws, spec) == number, "asked twice, it is one job"
 
@@ -504,7 +508,7 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     wait(lambda: jobs.ensure_runner(ws) or not store.job(number).open)
     job = store.job(number)
     assert (job.state, job.done, job.total, store.count()) == ("done", 4, 4, 4) and before < 4
-    assert jobs.retrain_answer(ws, store, spec)["complete"] and store.live() == {}
+    assert spec.answer(ws, store)["complete"] and store.live() == {}
 
     again = subprocess.run(
         [sys.executable, "-m", "attribution", "runner", "--workspace", ws.path],
@@ -514,7 +518,7 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     )
     assert "another runner is already at work" in again.stderr and again.returncode == 0
 
-    number = jobs.submit(ws, jobs.retrain_spec(ws, 3, "trak-10", "remove", 90, range(5)))
+    number = jobs.submit(ws, retrain_spec(ws, 3, "trak-10", "remove", 90, range(5)))
     wait(training)
     _, pid = training()
     start = time.monotonic()
@@ -522,7 +526,7 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     wait(lambda: store.job(number).state == "cancelled" and gone(pid), 5)
     assert time.monotonic() - start < 5 and store.live() == {}
 
-    beyond = {**jobs.retrain_spec(ws, 0, "trak-10", "remove", 5, range(1), draws=0), "ids": [5, ws.n_train]}
+    beyond = {**retrain_spec(ws, 0, "trak-10", "remove", 5, range(1), draws=0), "ids": [5, ws.n_train]}
     number = store.add_job(beyond, "an edit out of range")
     wait(lambda: jobs.ensure_runner(ws) or not store.job(number).open)
     assert store.job(number).state == "failed"

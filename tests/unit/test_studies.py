@@ -5,9 +5,10 @@ import pickle
 
 import pytest
 
-from attribution import UserError, jobs, measure, recipes, studies
+from attribution import UserError, measure, recipes, studies
+from attribution.experiments.study import Study, read_study, study_spec
+from attribution.experiments.support_search import Support
 from attribution.store import Store
-from attribution.support import Support
 from tests import tiny
 
 
@@ -35,45 +36,45 @@ def put(ws, store, ranking, target, k_max=20, **more):
 
 def test_a_target_that_was_picked_is_not_in_the_study(ws, store):
     put(ws, store, "trak-10", 3)
-    found = studies.study(ws, store)
+    found = read_study(ws, store)
     assert found.k_max == 20 and found.job is None
     assert {name: list(results) for name, results in found.tables["remove"].items()} == {"trak-10": [0], "random": [0]}
     assert list(found.tables) == ["remove"]
 
 
 def test_a_study_under_way_has_its_targets_and_holds_places_for_the_rest(ws, store):
-    spec = jobs.study_spec(ws, [0, 3], ["l2-moco", "trak-10"], ["remove"], k_max=20)
+    spec = study_spec(ws, [0, 3], ["l2-moco", "trak-10"], ["remove"], k_max=20)
     store.add_job(spec, "study")
     put(ws, store, "l2-moco", 3, support=7)
-    found = studies.study(ws, store)
+    found = read_study(ws, store)
     results = found.tables["remove"]
     assert found.job.spec == spec and list(results) == ["l2-moco", "trak-10", "random"]
     assert results["l2-moco"][0] is None and results["l2-moco"][3].support == 7 and results["trak-10"][0].support == 4
     before = found.version
     put(ws, store, "l2-moco", 0)
-    assert studies.study(ws, store).version != before
+    assert read_study(ws, store).version != before
     assert studies.evaluate(found)["remove"]["rankings"]["l2-moco"]["unfinished"] == 1
 
 
 def test_a_paused_study_holds_its_places(ws, store):
-    number = store.add_job(jobs.study_spec(ws, [0, 3], ["l2-moco"], ["remove"], k_max=20), "study")
+    number = store.add_job(study_spec(ws, [0, 3], ["l2-moco"], ["remove"], k_max=20), "study")
     store.pause_job(number)
-    found = studies.study(ws, store)
+    found = read_study(ws, store)
     assert found.job.id == number and found.tables["remove"]["l2-moco"] == {0: None, 3: None}
 
 
 def test_of_a_study_that_was_cut_short_whole_targets_count(ws, store):
-    number = store.add_job(jobs.study_spec(ws, [3, 4], ["l2-moco", "trak-10"], ["remove"], k_max=20), "study")
+    number = store.add_job(study_spec(ws, [3, 4], ["l2-moco", "trak-10"], ["remove"], k_max=20), "study")
     for target, ranking in ((3, "l2-moco"), (3, "trak-10"), (4, "l2-moco")):
         put(ws, store, ranking, target)
     store.finish_job(number, "cancelled")
-    results = studies.study(ws, store).tables["remove"]
+    results = read_study(ws, store).tables["remove"]
     assert list(results["l2-moco"]) == [3] and list(results["trak-10"]) == [0, 3]
 
 
 def test_no_study(ws, store):
     (ws.path / "supports.parquet").unlink()
-    found = studies.study(ws, store)
+    found = read_study(ws, store)
     assert found.tables == {} and found.k_max == 128
 
 
@@ -98,7 +99,7 @@ def test_pairs_hold_each_pair_once_with_the_sign_tests_correction():
         return {target: Support("flipped", k, k - 1, k) for target, k in enumerate(sizes)}
 
     small, large, middle = made([1] * 8), made([9] * 8), made([5] * 4 + [1] * 4)
-    study = studies.Study(20, "default", {"remove": {"a": small, "b": large, "c": middle}})
+    study = Study(20, "default", {"remove": {"a": small, "b": large, "c": middle}})
     rows = studies.evaluate(study)["remove"]["pairs"]
     assert [(row["a"], row["b"], row["win"], row["tie"], row["loss"]) for row in rows] == [
         ("a", "b", 8, 0, 0),
@@ -129,15 +130,15 @@ def test_supports_of_the_paper_s_repository(tmp_path, run_python):
 
 def test_repairs_are_a_kind_of_their_own_with_their_own_targets(ws, store):
     with pytest.raises(UserError, match="make two studies"):
-        jobs.study_spec(ws, [1], ["trak-10"], ["remove", "repair"])
+        study_spec(ws, [1], ["trak-10"], ["remove", "repair"])
     assert measure.surely_wrong(ws) == [1] == measure.random_wrong(ws, 1, 7)
     with pytest.raises(UserError, match="has 1 surely wrong ones; give 1 to 1"):
         measure.random_wrong(ws, 2, 7)
-    spec = jobs.study_spec(ws, [1], ["trak-10"], ["repair"], k_max=20)
+    spec = study_spec(ws, [1], ["trak-10"], ["repair"], k_max=20)
     store.add_job(spec, "")
     answer = {"status": "repaired", "support": 5, "lo": 4, "hi": 5, "trace": [], "trainings": 20, "version": None}
     store.put_support(recipes.get("demo-cnn").hash, "trak-10", 1, "repair", "default", 20, answer)
-    found = studies.study(ws, store)
+    found = read_study(ws, store)
     assert list(found.tables["remove"]["trak-10"]) == [0] and list(found.tables["repair"]["trak-10"]) == [1]
     assert studies.points(found.tables["repair"]["trak-10"], 20) == [(5, 1.0, 1, "repaired")]
     assert studies.evaluate(found)["repair"]["rankings"]["trak-10"]["n"] == 1
@@ -146,9 +147,7 @@ def test_repairs_are_a_kind_of_their_own_with_their_own_targets(ws, store):
 def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
     sizes = {"trak-10": {0: 5, 3: 10, 4: 15, 1: None}, "trak-10@true": {0: 20, 3: None, 1: None}, "l2-moco": {0: 1}}
     for ranking, found in sizes.items():
-        store.finish_job(
-            store.add_job(jobs.study_spec(ws, list(found), [ranking], ["remove"], "adaptive", 20), ""), "done"
-        )
+        store.finish_job(store.add_job(study_spec(ws, list(found), [ranking], ["remove"], "adaptive", 20), ""), "done")
         for target, k in found.items():
             status = "already_wrong" if target == 1 else "flipped" if k else "censored"
             one = answer(status, k) | {"version": ws.ranking(ranking).version}
@@ -163,7 +162,7 @@ def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
         "trak-10@true": 0,
     }
     assert found["unfinished"] == 0
-    store.add_job(jobs.study_spec(ws, [0, 5, 6], ["trak-10", "trak-10@true"], ["remove"], "adaptive", 20), "")
+    store.add_job(study_spec(ws, [0, 5, 6], ["trak-10", "trak-10@true"], ["remove"], "adaptive", 20), "")
     going = studies.side_by_side(ws, store, names)["remove"]
     assert (going["targets"], going["unfinished"]) == (2, 2)
     alone = studies.side_by_side(ws, store, ["trak-10", "random"])["remove"]

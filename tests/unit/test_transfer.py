@@ -3,16 +3,22 @@
 import dataclasses
 import sys
 import types
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from attribution import UserError, jobs, questions, recipes, replay, studies, supports, transfer
+from attribution import UserError, recipes, transfer
 from attribution.edits import nothing
+from attribution.experiments import support_table
+from attribution.experiments.replay import replay
+from attribution.experiments.study import read_study, study_spec
+from attribution.experiments.support import support_spec
+from attribution.experiments.unedited import unedited_spec
 from attribution.measure import random_stable
 from attribution.store import Store
 from tests import tiny
-from tests.unit.test_jobs import RUN
+from tests.unit.experiments.test_jobs import RUN
 
 
 @pytest.fixture
@@ -42,7 +48,7 @@ def drive(ws, store, spec, needs):
     trained."""
     hash_, asked = recipes.get(spec["recipe"]).hash, []
     store.finish_job(store.add_job(spec, ""), "done")
-    for search in jobs.searches(ws, store, spec):
+    for search in spec.searches(ws, store):
         answer = None
         while True:
             try:
@@ -62,31 +68,33 @@ OTHER = [0, 9, 9, 2, 8, 9, 9, 9, 9, 9, 9, 9]  # under "second" target 0 is wrong
 
 
 def test_a_search_under_another_recipe_asks_its_own_models_first(ws, store, second):
-    spec = jobs.support_spec(ws, 3, "trak-10", "remove", k_max=20, recipe="second")
+    spec = support_spec(ws, 3, "trak-10", "remove", k_max=20, recipe="second")
     asked = drive(ws, store, spec, OTHER)
     assert asked[:10] == [(nothing(), seed) for seed in range(10)]
-    found = supports.answer(ws, store, spec)
+    found = spec.answer(ws, store)
     assert (found["status"], found["support"]) == ("flipped", 2) and found["trainings"] == len(asked) - 10
-    assert supports.table(ws, store, "second").target.tolist() == [3], "the answers a workspace brings are its recipe's"
-    assert 3 not in supports.table(ws, store).target.tolist()
-    wrong = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=20, recipe="second")
-    assert drive(ws, store, wrong, OTHER) == [] and supports.answer(ws, store, wrong)["status"] == "already_wrong"
+    assert support_table.table(ws, store, "second").target.tolist() == [3], (
+        "the answers a workspace brings are its recipe's"
+    )
+    assert 3 not in support_table.table(ws, store).target.tolist()
+    wrong = support_spec(ws, 0, "trak-10", "remove", k_max=20, recipe="second")
+    assert drive(ws, store, wrong, OTHER) == [] and wrong.answer(ws, store)["status"] == "already_wrong"
 
 
 def test_a_search_under_another_recipe_can_be_watched(ws, store):
-    spec = jobs.support_spec(ws, 3, "trak-10", "remove", k_max=20, recipe="second")
-    assert replay.replay(ws, store, spec).probes == []
-    drive(ws, store, questions.unedited_spec(ws, "second"), OTHER)
-    assert [probe["k"] for probe in replay.replay(ws, store, spec).probes] == [20]
+    spec = support_spec(ws, 3, "trak-10", "remove", k_max=20, recipe="second")
+    assert replay(ws, store, spec).probes == []
+    drive(ws, store, unedited_spec(ws, "second"), OTHER)
+    assert [probe["k"] for probe in replay(ws, store, spec).probes] == [20]
     drive(ws, store, spec, OTHER)
-    assert replay.replay(ws, store, spec).answer["support"] == 2
+    assert replay(ws, store, spec).answer["support"] == 2
 
 
 def test_targets_are_stable_in_all(ws, store):
     assert transfer.statuses(ws, store, "second") is None
     with pytest.raises(UserError, match="no models of second are trained"):
         transfer.draw(ws, store, ["demo-cnn", "second"], 2, 7)
-    assert len(drive(ws, store, questions.unedited_spec(ws, "second"), OTHER)) == 10
+    assert len(drive(ws, store, unedited_spec(ws, "second"), OTHER)) == 10
     assert transfer.statuses(ws, store, "second").tolist() == ["already_wrong"] + ["stable"] * 11
     order = [target for target in random_stable(ws, 10, 7) if target != 0]  # 1 and 2 are not stable as it is
     assert transfer.draw(ws, store, ["demo-cnn", "second"], 9, 7) == order
@@ -96,11 +104,11 @@ def test_targets_are_stable_in_all(ws, store):
 
 
 def test_the_same_targets_under_each(ws, store):
-    drive(ws, store, questions.unedited_spec(ws, "second"), OTHER)
+    drive(ws, store, unedited_spec(ws, "second"), OTHER)
     rankings = ["trak-10", "random"]
     asked = {"rankings": rankings, "kinds": ["remove"], "k_max": 20}
-    drive(ws, store, jobs.study_spec(ws, [0, 3, 4, 5], **asked), NEEDS)
-    drive(ws, store, jobs.study_spec(ws, [0, 3, 4, 6], **asked, recipe="second"), OTHER)
+    drive(ws, store, study_spec(ws, [0, 3, 4, 5], **asked), NEEDS)
+    drive(ws, store, study_spec(ws, [0, 3, 4, 6], **asked, recipe="second"), OTHER)
     assert transfer.studied(ws, store) == ["demo-cnn", "second"]
     found = transfer.compare(ws, store, ["demo-cnn", "second"])
     sizes = {
@@ -113,12 +121,12 @@ def test_the_same_targets_under_each(ws, store):
     assert row["n"] == 2 and row["auc"] == pytest.approx((18 + 12) / 40)
     assert answer["recipes"]["second"]["hash"] == recipes.get("second").hash != recipes.get("demo-cnn").hash
     # a study of one recipe is not mixed into another's
-    assert 6 not in studies.study(ws, store).tables["remove"]["trak-10"]
+    assert 6 not in read_study(ws, store).tables["remove"]["trak-10"]
 
 
 def test_the_protocol_is_that_of_the_study_under_another_recipe(ws, store):
     assert {one.protocol for one in transfer.compare(ws, store, ["demo-cnn", "second"]).values()} == {"default"}
-    store.add_job(jobs.study_spec(ws, [3], ["trak-10"], ["remove"], "paper", recipe="second"), "")
+    store.add_job(study_spec(ws, [3], ["trak-10"], ["remove"], "paper", recipe="second"), "")
     assert {one.protocol for one in transfer.compare(ws, store, ["demo-cnn", "second"]).values()} == {"paper"}
 
 
@@ -128,11 +136,11 @@ def test_without_a_study_there_is_nothing_to_compare(ws, store):
 
 
 def test_cost_is_of_the_recipe(ws, store):
-    spec = jobs.study_spec(ws, [3, 4], ["trak-10"], ["remove"], k_max=20, recipe="second")
-    assert replay.study_cost(ws, store, spec).known == 0
+    spec = study_spec(ws, [3, 4], ["trak-10"], ["remove"], k_max=20, recipe="second")
+    assert spec.cost(ws, store).known == 0
     drive(ws, store, spec, OTHER)
-    assert replay.study_cost(ws, store, spec).known == 2
-    assert replay.study_cost(ws, store, spec | {"recipe": "demo-cnn"}).known == 0
+    assert spec.cost(ws, store).known == 2
+    assert replace(spec, recipe="demo-cnn").cost(ws, store).known == 0
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution import UserError, Workspace, arms, jobs, prune, recipes, replay, worth
+from attribution import UserError, Workspace, recipes, worth
 from attribution.edits import Edit, correct, nothing, relabel, remove
+from attribution.experiments import pruning
+from attribution.experiments.paired_arms import latest
+from attribution.experiments.registry import LONG
 from attribution.runner import Runner
 from attribution.store import Store
 from tests import tiny
-from tests.unit.test_jobs import drive
+from tests.unit.experiments.test_jobs import drive
 from tests.unit.test_runner import Pretender, steps
 
 
@@ -60,12 +63,12 @@ def edits(spec, arm):
 
 
 def test_the_arms(ws):
-    spec = json.loads(json.dumps(worth.spec(ws, STANDING)))
+    spec = worth.spec(ws, STANDING)
     assert spec["seeds"] == list(range(20)) and spec["recipe"] == "demo-cnn" and spec["verb"] == "worth"
     assert edits(spec, "none") == [nothing()] and edits(spec, "corrected") == [correct({3: 0}, [7])]
     tally = {name: spec[name] for name in ("decided", "relabelled", "removed", "kept", "unsure", "conflicts")}
     assert tally == {"decided": 30, "relabelled": 1, "removed": 1, "kept": 25, "unsure": 1, "conflicts": 2}
-    assert len(arms.wanted(ws, spec)) + 1 == jobs.total(spec) == 61
+    assert len(list(spec.trainings(ws))) + 1 == spec.total == 61
 
 
 def test_each_seed_reinspects_as_many_random_images_and_rights_the_planted_errors_among_them(ws):
@@ -142,10 +145,10 @@ def improved(ws):
 
 def test_a_planted_error_put_right_raises_what_is_measured(ws, store):
     spec = worth.spec(ws, STANDING, seeds=6)
-    assert worth.answer(ws, store, spec) is None and worth.latest(ws, store) is None
+    assert spec.answer(ws, store) is None and latest(store, "demo-cnn") is None
     drive(ws, store, spec, improved(ws))
-    found = json.loads(json.dumps(worth.answer(ws, store, spec)))
-    assert found == json.loads(json.dumps(worth.latest(ws, store)))
+    found = json.loads(json.dumps(spec.answer(ws, store)))
+    assert found == json.loads(json.dumps(latest(store, "demo-cnn")))
     assert (found["recipe"], found["recipe_hash"]) == ("demo-cnn", recipes.get("demo-cnn").hash)
     assert found["seeds"] == list(range(6)) and found["n"] == 12 and found["decided"] == 30
     assert found["accuracy"]["corrected"]["values"] == [1] * 6
@@ -165,24 +168,24 @@ def test_a_planted_error_put_right_raises_what_is_measured(ws, store):
 def test_where_the_first_half_chose_the_second_judges(ws, store):
     both = [worth.spec(ws, STANDING, 3, uses_val) for uses_val in (False, True)]
     drive(ws, store, both[0], improved(ws))
-    assert worth.answer(ws, store, both[1]) is None, "another question"
+    assert both[1].answer(ws, store) is None, "another question"
     count = store.count()
     drive(ws, store, both[1], improved(ws))
     assert store.count() == count, "of the same trainings"
-    whole, half = (worth.answer(ws, store, spec) for spec in both)
+    whole, half = (spec.answer(ws, store) for spec in both)
     assert (whole["n"], half["n"], half["uses_val"]) == (12, 6, True)
-    second = prune.halves(ws)[1]
+    second = pruning.halves(ws)[1]
     assert np.allclose(half["accuracy"]["none"]["values"], [np.mean(second >= 2 + seed) for seed in range(3)])
     assert {one["target"] for one in half["targets"]["corrected"]["repaired"]} <= set(second.tolist())
 
 
 def test_targets_that_the_audit_began_with_do_not_judge_it(ws, store):
-    second = prune.halves(ws)[1].tolist()
+    second = pruning.halves(ws)[1].tolist()
     spec = worth.spec(ws, STANDING, 3, True, without=second[:2])
     drive(ws, store, spec, improved(ws))
-    found = worth.answer(ws, store, spec)
+    found = spec.answer(ws, store)
     assert found["n"] == 4 and found["without"] == second[:2]
-    assert worth.answer(ws, store, worth.spec(ws, STANDING, 3, True)) is None, "another question"
+    assert worth.spec(ws, STANDING, 3, True).answer(ws, store) is None, "another question"
     with pytest.raises(UserError, match="too few validation images"):
         worth.spec(ws, STANDING, 3, True, without=second)
 
@@ -191,14 +194,14 @@ def test_a_further_decision_is_another_state(ws, store):
     before = worth.spec(ws, STANDING, 3)
     drive(ws, store, before, improved(ws))
     after = worth.spec(ws, STANDING | {50: decided("remove")}, 3)
-    assert worth.answer(ws, store, after) is None and worth.latest(ws, store)["decided"] == 30
-    assert worth.latest(ws, store, "demo-mlp") is None
+    assert after.answer(ws, store) is None and latest(store, "demo-cnn")["decided"] == 30
+    assert latest(store, "demo-mlp") is None
 
 
 def test_what_is_trained_is_not_trained_again_and_what_is_cancelled_is_kept(ws, store):
     spec = worth.spec(ws, STANDING, 4)
     runner = Runner(store, Pretender(slots=3, every=False))
-    number = store.add_job(spec, jobs.describe(spec))
+    number = store.add_job(spec, spec.describe())
     runner.step(0)
     first = list(runner.executor.busy.values())
     assert {task.seed for task in first} <= {0, 1} and {task.edit.kind for task in first} >= {"none", "correct"}
@@ -207,27 +210,27 @@ def test_what_is_trained_is_not_trained_again_and_what_is_cancelled_is_kept(ws, 
     runner.step(0)
     store.cancel_job(number)
     steps(runner, 3)
-    assert store.job(number).state == "cancelled" and worth.answer(ws, store, spec) is None
-    wanted = {store.key(recipes.get("demo-cnn").hash, edit, seed) for edit, seed in arms.wanted(ws, spec)}
+    assert store.job(number).state == "cancelled" and spec.answer(ws, store) is None
+    wanted = {store.key(recipes.get("demo-cnn").hash, edit, seed) for edit, seed in spec.trainings(ws)}
     kept = sum(store.get(key) is not None for key in wanted)
-    cost = replay.cost(ws, store, spec)
+    cost = spec.cost(ws, store)
     assert kept == 3 == cost.known and cost.least == cost.most == len(wanted)
     runner.executor.every = True
-    again = store.add_job(spec, jobs.describe(spec))
+    again = store.add_job(spec, spec.describe())
     steps(runner)
     assert (store.job(again).state, store.job(again).done) == ("done", 13)
-    assert store.count() == len(wanted) and worth.answer(ws, store, spec)["n"] == 12
+    assert store.count() == len(wanted) and spec.answer(ws, store)["n"] == 12
     started = [task.key for task in runner.executor.started]
     assert all(started.count(task.key) == 1 for task in first)
-    assert replay.cost(ws, store, spec).seconds == 0
-    assert store.of_verb("worth", 1)[0].id == again and "worth" in jobs.LONG
+    assert spec.cost(ws, store).seconds == 0
+    assert store.of_verb("worth", 1)[0].id == again and "worth" in LONG
 
 
 def test_nothing_on_the_way_to_a_training_reads_what_was_planted(ws, store, monkeypatch):
     spec = worth.spec(ws, STANDING, 2)
     monkeypatch.setattr(Workspace, "truth", lambda self: pytest.fail("it was read"))
     drive(ws, store, spec, improved(ws))
-    assert worth.answer(ws, store, spec)
+    assert spec.answer(ws, store)
 
 
 def test_any_table_of_truth_is_enough(ws):

@@ -14,9 +14,10 @@ from attribution import (
     studies,
 )
 from attribution.errors import UserError
+from attribution.experiments.study import read_study, select_rankings
+from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
 from attribution.export.charts.base import Chart, Interval, Matrix, Panel, Series
-from attribution.support import SEEDS
 from attribution.workspace import Workspace
 
 KINDS = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
@@ -32,7 +33,7 @@ def chart(workspace: Workspace, store, what: str, **options) -> Chart:
 
     options: of "agreement" measure (see `agreement.MEASURES`); of "calibration" ranking and removed (see
     `calibration.WHOSE`); of "supports" and "lds-supports" protocol, the usual one if not given, and rankings, names
-    (see `studies.chosen`).
+    (see `select_rankings`).
 
     Raises UserError for another one, and where what it shows has not been measured, or no longer holds.
     """
@@ -55,7 +56,7 @@ def support_curves(
     workspace: Workspace, store, protocol: str | None = None, rankings: list[str] | None = None
 ) -> Chart | None:
     """The support CDFs, a panel a kind; AUC with its 95 % interval in the legend."""
-    study = studies.chosen(workspace, studies.study(workspace, store, protocol), rankings)
+    study = select_rankings(workspace, read_study(workspace, store, protocol), rankings)
     if not study.tables:
         return None
     measured = {kind: result["rankings"] for kind, result in studies.evaluate(study).items()}
@@ -116,7 +117,7 @@ def lds_against_supports(
     workspace: Workspace, store, protocol: str | None = None, rankings: list[str] | None = None
 ) -> Chart | None:
     """A mark a target and ranking: LDS against support; above the dashed line those that flipped at no k."""
-    study = studies.chosen(workspace, studies.study(workspace, store, protocol), rankings)
+    study = select_rankings(workspace, read_study(workspace, store, protocol), rankings)
     stored = lds_supports.stored(workspace)
     points = lds_supports.points(study, stored) if stored else []
     if not points:

@@ -11,7 +11,9 @@ import pandas as pd
 import pytest
 
 from attribution import __main__ as cli
-from attribution import jobs, recipes
+from attribution import recipes
+from attribution.experiments import jobs
+from attribution.experiments.retrain import retrain_spec
 from attribution.store import Store
 from tests import tiny
 from tests.conftest import ROOT
@@ -321,8 +323,8 @@ def test_ctrl_c_cancels(home):
 def test_pause_and_resume_from_the_command_line(home, run, answer, monkeypatch):
     monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
     store = Store.of(home)
-    spec = jobs.retrain_spec(home, 0, "trak-10", "remove", 12, range(60))
-    number = store.add_job(spec, jobs.describe(spec))
+    spec = retrain_spec(home, 0, "trak-10", "remove", 12, range(60))
+    number = store.add_job(spec, spec.describe())
     assert run("jobs", "pause", number)[:2] == (0, f"job {number} is paused; trainings under way are finished first\n")
     assert answer("jobs", "list")["jobs"][0]["state"] == "paused"
     code, _, err = run("jobs", "pause", number)
@@ -337,7 +339,7 @@ def test_pause_and_resume_from_the_command_line(home, run, answer, monkeypatch):
 
 def test_cancel_from_the_command_line(home, run, monkeypatch):
     store = Store.of(home)
-    spec = jobs.retrain_spec(home, 0, "trak-10", "remove", 11, range(60))
+    spec = retrain_spec(home, 0, "trak-10", "remove", 11, range(60))
     number = jobs.submit(home, spec)
     code, out, err = run("jobs", "cancel", number)
     assert (code, out) == (0, f"job {number} is cancelled\n"), err

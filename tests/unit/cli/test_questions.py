@@ -7,10 +7,12 @@ import types
 import numpy as np
 import pytest
 
-from attribution import jobs, questions, recipes
+from attribution import recipes
+from attribution.experiments.disjoint import disjoint_spec
+from attribution.experiments.support import support_spec
 from attribution.store import Store
 from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
-from tests.unit.test_jobs import RUN, drive
+from tests.unit.experiments.test_jobs import RUN, drive
 
 TRAK = ("--ranking", "trak-10")
 
@@ -24,7 +26,7 @@ def store(home):  # noqa: F811
 
 def test_a_repair(answer, run, home, store):  # noqa: F811
     """Target 1, a Box, is read right without its five most harmful images."""
-    spec = jobs.support_spec(home, 1, "trak-10", "repair", k_max=12)
+    spec = support_spec(home, 1, "trak-10", "repair", k_max=12)
     drive(home, store, spec, lambda edit, seed: 1 if edit.k >= 5 else 2)
     line = ("support", "--target", 1, *TRAK, "--kind", "repair", "--k-max", 12)
     found = answer(*line)
@@ -67,7 +69,7 @@ def test_near_duplicates_come_along(answer, run):  # noqa: F811
 
 
 def test_disjoint_supports(answer, run, home, store):  # noqa: F811
-    spec = questions.disjoint_spec(home, target=3, ranking="trak-10", kind="remove", k_max=6)
+    spec = disjoint_spec(home, target=3, ranking="trak-10", kind="remove", k_max=6)
     first = set(home.ranking("trak-10").top(3, 2).ids.tolist())
     drive(home, store, spec, lambda edit, seed: 2 if first <= set(edit.indices) else 0)
     line = ("support", "--target", 3, *TRAK, "--k-max", 6, "--disjoint", 3)
@@ -89,7 +91,7 @@ def test_pruning(answer, run):  # noqa: F811
 
 
 def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):  # noqa: F811
-    drive(home, store, jobs.support_spec(home, 1, "trak-10", "repair"), lambda edit, seed: 1)
+    drive(home, store, support_spec(home, 1, "trak-10", "repair"), lambda edit, seed: 1)
     found = answer("study", "--targets", 1, "--rankings", "trak-10", "--kinds", "repair")
     assert found["state"] == "done" and store.job(found["id"]).spec["targets"] == [1]
 
@@ -131,7 +133,7 @@ def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # no
         asked.append((spec["verb"], spec["recipe"]))
         number = store.add_job(spec, "")
         needs = 6 if spec["recipe"] == "second" else 3
-        for search in jobs.searches(ws, store, spec):
+        for search in spec.searches(ws, store):
             known = None
             while True:
                 try:

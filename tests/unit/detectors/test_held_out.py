@@ -1,11 +1,14 @@
 """What models say of images that they did not see: from the workspace, from the store, or trained for it."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from attribution import detectors, jobs, recipes
+from attribution import detectors, recipes
 from attribution.detectors import held_out
 from attribution.edits import remove
+from attribution.experiments import jobs
 from attribution.store import Store
 from tests import tiny
 
@@ -106,7 +109,7 @@ def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatc
     monkeypatch.setattr(
         jobs,
         "follow",
-        lambda workspace, spec, progress: specs.append(spec) or follow(workspace, {**spec, "count": 1}, progress),
+        lambda workspace, spec, progress: specs.append(spec) or follow(workspace, replace(spec, count=1), progress),
     )
     detectors.build(ws, ["out-of-subset"])
     assert detectors.opinion(ws).models.tolist() == [1] * 60
@@ -115,7 +118,7 @@ def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatc
     store = Store.of(ws)
     assert store.count() == 8, "the first two were not trained again"
     store.close()
-    assert specs[0] == specs[1] and specs[0]["both"] and jobs.total(specs[0]) == 8
+    assert specs[0] == specs[1] and specs[0]["both"] and specs[0].total == 8
     assert detectors.opinion(ws).models.tolist() == [4] * 60
     assert set(detectors.build(ws)) == {"out-of-subset", "combined"}, "it was of fewer models"
     found = detectors.load(ws, "out-of-subset")

@@ -11,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from attribution import UserError, executors, jobs
+from attribution import UserError, executors
 from attribution.edits import nothing, remove
 from attribution.executors.base import Task, arrays
+from attribution.experiments import jobs
+from attribution.experiments.study import study_spec
 from attribution.runner import serve
 from attribution.store import Store
 from tests import tiny
@@ -67,12 +69,12 @@ def trained(store) -> dict:
 def test_a_study_survives_the_death_of_a_node(cluster, tmp_path, monkeypatch):
     """It completes, and what is then in the store is bit for bit what a run on this machine alone leaves there."""
     ws = tiny.large(tmp_path / "large")
-    spec = jobs.study_spec(ws, [0, 4], ["trak-10"], ["remove"], k_max=40)
+    spec = study_spec(ws, [0, 4], ["trak-10"], ["remove"], k_max=40)
     kept = {}
     for name in ("local", "ray"):
         monkeypatch.setenv("LINEUP_DATA", str(tmp_path / name))
         store = Store.of(ws)
-        number = store.add_job(spec, jobs.describe(spec))
+        number = store.add_job(spec, spec.describe())
         if name == "local":
             assert serve(ws, lambda: executors.make(ws, workers=1), idle_seconds=0.1)
         else:
@@ -114,7 +116,7 @@ def _study_on(cluster, ws, store, number):
 
     def workers():
         assert runner.poll() is None, log.read_text()
-        about = jobs.runner_about(store.folder) or {"devices": []}
+        about = jobs.runner_info(store.folder) or {"devices": []}
         return [row["workers"] for row in about["devices"]]
 
     try:

@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from attribution import UserError, Workspace, agreement, conditioning, jobs, recipes
+from attribution import UserError, Workspace, agreement, conditioning, recipes
+from attribution.experiments.retrain import retrain_spec
 from attribution.export import report, report_html
 from attribution.lineup import line_up
 from attribution.store import Store
@@ -18,9 +19,9 @@ VOID = {"meta", "img", "link", "br"}
 
 def put(ws, store, target, ranking, k, predictions):
     """A single retraining that was asked for, its edit and the unedited control trained with seeds 0, 1, .."""
-    spec = jobs.retrain_spec(ws, target, ranking, "remove", k, list(range(len(predictions))), 1)
-    store.add_job(spec, jobs.describe(spec))
-    edits = jobs.retrain_edits(ws, spec)
+    spec = retrain_spec(ws, target, ranking, "remove", k, list(range(len(predictions))), 1)
+    store.add_job(spec, spec.describe())
+    edits = spec.edits(ws)
     for seed, said in enumerate(predictions):
         for edit, value, margin in ((edits["edit"][0], said, -1.0), (edits["none"][0], 0, 2.0)):
             store.put(

@@ -1,6 +1,10 @@
+from dataclasses import replace
+
+from attribution.experiments.support import support_spec
+
 """The report's tables say what the store and the workspace hold."""
 
-from attribution import jobs, recipes
+from attribution import recipes
 from attribution.export import report, report_tables
 from tests.unit.export.test_report import Read, put
 
@@ -13,7 +17,7 @@ def test_supports_with_their_votes(ws, store):
 
 def test_supports_of_other_questions_and_recipes(ws, store):
     answer = {"status": "flipped", "support": 2, "lo": 1, "hi": 2, "trace": [], "trainings": 7, "version": None}
-    spec = jobs.support_spec(ws, 0, "trak-10", "remove") | {"without": [1, 2, 3]}
+    spec = replace(support_spec(ws, 0, "trak-10", "remove"), without=[1, 2, 3])
     store.put_answer(
         recipes.get("demo-cnn").hash, {k: v for k, v in spec.items() if k not in ("workspace", "recipe")}, answer
     )

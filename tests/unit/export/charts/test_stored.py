@@ -2,13 +2,14 @@ import pandas as pd
 import pytest
 
 from attribution import UserError, agreement, conditioning, cost, studies
+from attribution.experiments.study import read_study
 from attribution.export import charts
 from tests.unit.test_conditioning import give_halves
 
 
 def test_supports_are_the_points_of_the_study(ws, store):
     drawn = charts.chart(ws, store, "supports")
-    found = studies.study(ws, store)
+    found = read_study(ws, store)
     by = {one.name: one for one in drawn.panels[0].series}
     assert [panel.title for panel in drawn.panels] == ["Removal"] and drawn.panels[0].x_range[0] == 0
     assert list(by) == ["trak-10", "random"]

@@ -5,7 +5,7 @@ import pytest
 
 from attribution import UserError
 from attribution.edits import nothing, relabel, remove
-from attribution.probes import changeable, control, edit_of, harmful, prefix, steps
+from attribution.experiments.prefixes import changeable, control, edit_of, harmful, prefix, steps
 from tests import tiny
 
 
@@ -120,9 +120,10 @@ def test_images_that_are_passed_over(ws):
 
 
 def test_the_steps_of_a_search(ws):
-    spec = {"ranking": "trak-10", "target": 0, "kind": "remove", "k_max": 7}
-    assert [step.tolist() for step in steps(ws, spec)] == [[i] for i in ws.ranking("trak-10").top(0, 7).ids]
-    assert steps(ws, spec | {"ranking": "l2-moco", "without": list(range(60))}) == []
+    assert [step.tolist() for step in steps(ws, "trak-10", 0, "remove", 7)] == [
+        [i] for i in ws.ranking("trak-10").top(0, 7).ids
+    ]
+    assert steps(ws, "l2-moco", 0, "remove", 7, without=list(range(60))) == []
 
 
 def test_the_control_of_a_repair_has_its_class_counts(ws):
@@ -137,5 +138,4 @@ def test_the_control_of_a_repair_has_its_class_counts(ws):
 
 @pytest.mark.parametrize(("kind", "n"), [("remove", tiny.TRAIN - 1), ("mislabel", 40)])
 def test_a_removal_leaves_something_to_train_on(ws, kind, n):
-    spec = {"ranking": "trak-10", "target": 0, "kind": kind, "k_max": 1000}
-    assert len(steps(ws, spec)) == n
+    assert len(steps(ws, "trak-10", 0, kind, 1000)) == n

@@ -1,4 +1,4 @@
-"""Further questions through the runner, with an executor that simulates what trainings would say."""
+"""Kinds of job through the runner, with an executor that simulates what trainings would say."""
 
 import dataclasses
 import sys
@@ -7,8 +7,14 @@ import types
 import numpy as np
 import pytest
 
-from attribution import jobs, prune, questions, recipes, supports
+from attribution import recipes
 from attribution.executors.worker import pack
+from attribution.experiments import support_table
+from attribution.experiments.disjoint import disjoint_spec
+from attribution.experiments.pruning import pruning_spec
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.support import support_spec
+from attribution.experiments.unedited import unedited_spec
 from attribution.runner import Runner
 from attribution.store import Store
 from tests import tiny
@@ -47,7 +53,7 @@ def store(ws):
 
 def done(store, spec, says, margins=lambda task: np.ones(12)):
     """Does a job with the runner; its tasks."""
-    number = store.add_job(spec, jobs.describe(spec))
+    number = store.add_job(spec, spec.describe())
     runner = Runner(store, Simulator(says, margins))
     for _ in range(400):
         runner.step(0)
@@ -61,42 +67,42 @@ def done(store, spec, says, margins=lambda task: np.ones(12)):
 def test_a_repair(ws, store):
     """Target 1, a Box read as a Dot, is read right as soon as seven of its most harmful images are gone."""
     worst = set(ws.ranking("trak-10").top(1, 7, end="harmful").ids.tolist())
-    spec = jobs.support_spec(ws, 1, "trak-10", "repair", k_max=20)
+    spec = support_spec(ws, 1, "trak-10", "repair", k_max=20)
     tasks = done(store, spec, lambda task: np.full(12, 1 if worst <= set(task.edit.indices) else 2))
-    found = supports.answer(ws, store, spec)
+    found = spec.answer(ws, store)
     assert (found["status"], found["support"], found["lo"]) == ("repaired", 7, 6)
     assert found["trainings"] == len(tasks) and all(task.edit.kind == "remove" for task in tasks)
-    assert supports.find(ws, store, ranking="trak-10", target=1, kind="repair", protocol="default", k_max=20)
-    retrain = jobs.retrain_spec(ws, 1, "trak-10", "remove", 7, range(5), end="harmful")
+    assert support_table.find(ws, store, ranking="trak-10", target=1, kind="repair", protocol="default", k_max=20)
+    retrain = retrain_spec(ws, 1, "trak-10", "remove", 7, range(5), end="harmful")
     assert set(retrain["ids"]) == worst and retrain["end"] == "harmful" and retrain["kind"] == "remove"
-    assert "the most harmful 7 of trak-10" in jobs.describe(retrain)
-    answer = jobs.retrain_answer(ws, store, retrain)
+    assert "the most harmful 7 of trak-10" in retrain.describe()
+    answer = retrain.answer(ws, store)
     assert answer["n"] == 3 and answer["wrong"] == 0, "what the search trained is known"
 
 
 @pytest.mark.parametrize("target", [0, 2])
 def test_a_target_that_is_right_by_majority_has_nothing_to_repair(ws, store, target):
     assert ws.base.status(target) in ("stable", "unstable")
-    spec = jobs.support_spec(ws, target, "trak-10", "repair", k_max=20)
+    spec = support_spec(ws, target, "trak-10", "repair", k_max=20)
     assert done(store, spec, lambda task: np.zeros(12)) == []
-    assert supports.answer(ws, store, spec)["status"] == "already_right"
+    assert spec.answer(ws, store)["status"] == "already_right"
 
 
 def test_disjoint_supports(ws, store):
     (ws.path / "supports.parquet").unlink()
     first = ws.ranking("trak-10").top(0, 2).ids.tolist()
-    spec = questions.disjoint_spec(ws, target=0, ranking="trak-10", kind="remove", k_max=8)
+    spec = disjoint_spec(ws, target=0, ranking="trak-10", kind="remove", k_max=8)
     tasks = done(store, spec, lambda task: np.full(12, 2 if set(first) <= set(task.edit.indices) else 0))
-    found = questions.disjoint_answer(ws, store, spec)
+    found = spec.answer(ws, store)
     assert [one["status"] for one in found["supports"]] == ["flipped", "censored"] and found["complete"]
     assert found["trainings"] == len(tasks)
 
 
 def test_a_prune_gives_way_to_shorter_jobs_and_keeps_its_curves(ws, store):
-    spec = questions.prune_spec(ws, "trak-10", [20, 40], range(2))
+    spec = pruning_spec(ws, "trak-10", [20, 40], range(2))
     tasks = done(store, spec, lambda task: ws.val_labels)
-    assert len(tasks) == 2 * 5 and prune.answer(ws, store, spec)["full"]["mean"] == 1
-    again = questions.prune_spec(ws, "trak-10", [40], range(2))
+    assert len(tasks) == 2 * 5 and spec.answer(ws, store)["full"]["mean"] == 1
+    again = pruning_spec(ws, "trak-10", [40], range(2))
     assert done(store, again, lambda task: ws.val_labels) == [], "its trainings are all known"
 
 
@@ -105,40 +111,40 @@ def test_models_of_another_recipe(ws, store, monkeypatch):
     module.RECIPE = dataclasses.replace(recipes.get("demo-cnn"), name="second", epochs=1)
     monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
     monkeypatch.setitem(recipes.NAMES, "second", "second")
-    tasks = done(store, questions.unedited_spec(ws, "second"), lambda task: ws.val_labels)
+    tasks = done(store, unedited_spec(ws, "second"), lambda task: ws.val_labels)
     assert [task.seed for task in tasks] == list(range(10)) and {task.recipe for task in tasks} == {"second"}
-    spec = jobs.support_spec(ws, 0, "trak-10", "remove", k_max=8, recipe="second")
+    spec = support_spec(ws, 0, "trak-10", "remove", k_max=8, recipe="second")
     done(store, spec, lambda task: np.full(12, 2 if task.edit.k >= 5 else 0))
-    assert supports.answer(ws, store, spec)["support"] == 5
-    retrain = jobs.retrain_spec(ws, 0, "trak-10", "remove", 5, recipe="second")
-    assert jobs.retrain_answer(ws, store, retrain)["n"] == 3
-    assert jobs.retrain_answer(ws, store, {**retrain, "recipe": "demo-cnn"})["n"] == 0
+    assert spec.answer(ws, store)["support"] == 5
+    retrain = retrain_spec(ws, 0, "trak-10", "remove", 5, recipe="second")
+    assert retrain.answer(ws, store)["n"] == 3
+    assert dataclasses.replace(retrain, recipe="demo-cnn").answer(ws, store)["n"] == 0
 
 
 def test_near_duplicates_are_removed_and_counted(ws, store):
     """Alike by moco, all images of a class are one group; the target flips without the first."""
-    spec = jobs.support_spec(
+    spec = support_spec(
         ws, 0, "trak-10", "remove", k_max=8, groups={"features": "moco", "cosine": 0.9, "version": None}
     )
     tasks = done(store, spec, lambda task: np.full(12, 2 if task.edit.k >= 2 else 0))
-    found = supports.answer(ws, store, spec)
+    found = spec.answer(ws, store)
     assert found["status"] == "flipped" and found["support"] == 1
     assert found["images"] == tasks[-1].edit.k > 2 and found["groups"]["cosine"] == 0.9
-    assert supports.find(ws, store, **{name: spec[name] for name in supports.ASKED}) is None
+    assert support_table.find(ws, store, **{name: spec[name] for name in support_table.KEY}) is None
 
 
 def test_an_adaptive_repair(ws, store):
     """The other way to search ends with the same words."""
-    spec = jobs.support_spec(ws, 1, "trak-10", "repair", "adaptive", k_max=16)
+    spec = support_spec(ws, 1, "trak-10", "repair", "adaptive", k_max=16)
     done(
         store,
         spec,
         lambda task: np.full(12, 1 if task.edit.k >= 8 else 2),
         lambda task: np.full(12, 3.0 if task.edit.k >= 8 else -3.0),
     )
-    found = supports.answer(ws, store, spec)
+    found = spec.answer(ws, store)
     assert (found["status"], found["support"]) == ("repaired", 8)
     assert all(row["flipped"] == (row["k"] < 8) for row in found["trace"]), "the trace says what the models do"
-    right = jobs.support_spec(ws, 0, "trak-10", "repair", "adaptive", k_max=16)
+    right = support_spec(ws, 0, "trak-10", "repair", "adaptive", k_max=16)
     assert done(store, right, lambda task: np.zeros(12)) == []
-    assert supports.answer(ws, store, right)["status"] == "already_right"
+    assert right.answer(ws, store)["status"] == "already_right"

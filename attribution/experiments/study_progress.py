@@ -9,11 +9,15 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attribution import jobs, measure, recipes, replay, supports
-from attribution.studies import Study
+from attribution.experiments import jobs, support_table
+from attribution.experiments.estimate import seconds_each
+from attribution.experiments.replay import replay
+from attribution.experiments.study import Study, StudySpec, support_tables
+from attribution.store import Job, Store
+from attribution.workspace import Workspace
 
 AHEAD = 4  # searches begin in their order, nearly: after so many without a training the rest has not begun
-HASTE = 0.15  # seconds a look may play searches; what is left waits for the next look, with what was known before
+MAX_READ_SECONDS = 0.15  # that one reading may play searches; the others wait for the next, as they were known before
 
 
 @dataclass(frozen=True)
@@ -23,7 +27,7 @@ class Progress:
 
     searches: how many there are; answered: of these. trained: trainings they asked for that are done, those known from
     before included; running: under way for this job; retried: those, of any job, that a worker died under and that have
-    not succeeded since; left: those expected still, judged by `measured` searches as `replay.StudyCost` says; each:
+    not succeeded since; left: those expected still, judged by `measured` searches as `estimate.StudyCost` says; each:
     seconds a training, the median of the last `timed` ones here, or a guess where that is 0; workers: trainings under
     way at once, of any job, or as many as this machine starts where there are none."""
 
@@ -46,31 +50,31 @@ class Progress:
         return self.left / self.workers * self.each
 
 
-class Watch:
-    """Watches one study. Threads may share it, each with a store of its own."""
+class StudyMonitor:
+    """Reads how far one study is. Threads may share it, each with a store of its own."""
 
-    def __init__(self, workspace, spec: dict):
+    def __init__(self, workspace: Workspace, spec: StudySpec):
         self.workspace = workspace
         self.spec = spec
-        self.searches = jobs.study_supports(spec)
+        self.searches = spec.supports()
         self.lock = threading.Lock()
         self.stamp = None  # of the answers that were read last
-        self.seen = 0  # of the retrainings
+        self.seen = 0  # the newest retraining that was looked at
         self.begun: dict[int, _Begun] = {}
 
-    def look(self, store, job) -> Progress:
+    def read(self, store: Store, job: Job) -> Progress:
         """How far the study is, as `job` (its row in the store) has it done."""
         with self.lock:
             self._read_answers(store)
-            self._play(store, time.monotonic() + HASTE)
+            self._play(store, time.monotonic() + MAX_READ_SECONDS)
             begun = {at: self.begun[at] for at in self.unfinished if at in self.begun}
-            asked = [(one["kind"], one["ranking"], one["target"]) for one in self.searches]
+            keys = [(spec.kind, spec.ranking, spec.target) for spec in self.searches]
             live = store.live() if jobs.runner_alive(store.folder) else {}
-            trained = sum(one.trained for one in begun.values())
-            timed = store.mean_seconds(recipes.get(self.spec["recipe"]).hash)
+            trained = sum(search.trained for search in begun.values())
+            timed = store.mean_seconds(self.spec.recipe_hash)
             return Progress(
                 study=self.study,
-                brackets={asked[at]: one.bracket for at, one in begun.items() if one.trained},
+                brackets={keys[at]: search.bracket for at, search in begun.items() if search.trained},
                 searches=len(self.searches),
                 answered=self.cost.known,
                 trained=self.paid + trained,
@@ -78,7 +82,7 @@ class Watch:
                 retried=store.being_retried(),
                 left=max(float(len(self.unfinished)), self.cost.trainings - trained),
                 measured=self.cost.measured,
-                each=replay.seconds_each(self.workspace, store, self.spec["recipe"]),
+                each=seconds_each(self.workspace, store, self.spec.recipe),
                 timed=timed[1] if timed else 0,
                 workers=len(live) or self.cost.workers,
             )
@@ -89,41 +93,41 @@ class Watch:
         if stamp == self.stamp:
             return
         spec = self.spec
-        found = supports.table(self.workspace, store, spec["recipe"])
-        known = measure.support_tables(self.workspace, store, spec["protocol"], spec["k_max"], found=found)
+        answers = support_table.table(self.workspace, store, spec.recipe)
+        known = support_tables(self.workspace, store, spec.protocol, spec.k_max, answers=answers)
         tables = {
             kind: {
-                ranking: {target: known[kind].get(ranking, {}).get(target) for target in spec["targets"]}
-                for ranking in spec["rankings"]
+                ranking: {target: known[kind].get(ranking, {}).get(target) for target in spec.targets}
+                for ranking in spec.rankings
             }
-            for kind in spec["kinds"]
+            for kind in spec.kinds
         }
-        self.study = Study(spec["k_max"], spec["protocol"], tables)
-        self.cost = replay.study_cost(self.workspace, store, spec, found)
+        self.study = Study(spec.k_max, spec.protocol, tables)
+        self.cost = spec.cost(self.workspace, store, answers)
         self.paid = sum(
-            one.trainings
+            support.trainings
             for rankings in tables.values()
-            for results in rankings.values()
-            for one in results.values()
-            if one
+            for supports in rankings.values()
+            for support in supports.values()
+            if support
         )
         self.unfinished = [
-            at for at, one in enumerate(self.searches) if tables[one["kind"]][one["ranking"]][one["target"]] is None
+            at for at, search in enumerate(self.searches) if tables[search.kind][search.ranking][search.target] is None
         ]
         self.stamp = stamp
 
     def _play(self, store, until):
         """Brings up to date what the searches that have begun know."""
         new, self.seen = store.retrained_since(self.seen) if self.begun else (set(), store.newest_retraining())
-        for one in self.begun.values():
-            one.stale = one.stale or not one.missing.isdisjoint(new)
+        for search in self.begun.values():
+            search.stale = search.stale or not search.missing.isdisjoint(new)
         untouched = 0
         for at in self.unfinished:
             if at not in self.begun or self.begun[at].stale:
                 if time.monotonic() > until:
                     return
-                played = replay.replay(self.workspace, store, self.searches[at])
-                self.begun[at] = _Begun(played.bracket(self.spec["protocol"]), played.trained, played.missing)
+                played = replay(self.workspace, store, self.searches[at])
+                self.begun[at] = _Begun(played.bracket(self.spec.protocol), played.trained, played.missing)
             untouched = 0 if self.begun[at].trained else untouched + 1
             if untouched == AHEAD:
                 return

@@ -1,13 +1,14 @@
 """Disjoint supports on a simulated trainer: the target flips without all of one of two sets of images."""
 
-import json
-
 import pytest
 
-from attribution import UserError, jobs, questions, recipes, replay, supports
+from attribution import UserError, recipes
+from attribution.experiments import support_table
+from attribution.experiments.disjoint import disjoint_spec
+from attribution.experiments.support import support_spec
 from attribution.store import Store
 from tests import tiny
-from tests.unit.test_jobs import drive
+from tests.unit.experiments.test_jobs import drive
 
 
 @pytest.fixture
@@ -33,37 +34,37 @@ def flips(ws):
 
 
 def ask(ws, **more):
-    return questions.disjoint_spec(ws, **{"target": 0, "ranking": "trak-10", "kind": "remove", "k_max": 12} | more)
+    return disjoint_spec(ws, **{"target": 0, "ranking": "trak-10", "kind": "remove", "k_max": 12} | more)
 
 
 def test_each_search_passes_over_the_images_of_those_before(ws, store, flips):
-    spec = json.loads(json.dumps(ask(ws)))
+    spec = ask(ws)
     asked = drive(ws, store, spec, flips)
-    found = questions.disjoint_answer(ws, store, spec)
+    found = spec.answer(ws, store)
     order = ws.ranking("trak-10").top(0, 12).ids.tolist()
     first, second, third = found["supports"]
     # of the second, the ranking's 4th image stands before those that matter
     assert (first["support"], second["support"], third["status"]) == (3, 3, "censored") and found["complete"]
     assert "without" not in first and second["without"] == sorted(order[:3]) and third["without"] == sorted(order[:6])
     assert third["lo"] == 12, "K images again, beyond those that are passed over"
-    assert found["trainings"] == len(asked) and jobs.total(spec) == 1
+    assert found["trainings"] == len(asked) and spec.total == 1
     assert all(not set(order[:3]) <= set(edit.indices) for edit, _ in asked[first["trainings"] :])
 
 
 def test_no_more_than_asked_for(ws, store, flips):
     spec = ask(ws, count=2)
     drive(ws, store, spec, flips)
-    assert len(questions.disjoint_answer(ws, store, spec)["supports"]) == 2
+    assert len(spec.answer(ws, store)["supports"]) == 2
 
 
 def test_the_plain_answer_is_used_and_no_other_is_mixed_with_it(ws, store, flips):
-    drive(ws, store, jobs.support_spec(ws, 0, "trak-10", "remove", k_max=12), flips)
-    table = supports.table(ws, store)
+    drive(ws, store, support_spec(ws, 0, "trak-10", "remove", k_max=12), flips)
+    table = support_table.table(ws, store)
     spec = ask(ws)
-    begun = questions.disjoint_answer(ws, store, spec)
+    begun = spec.answer(ws, store)
     assert [one["support"] for one in begun["supports"]] == [3] and not begun["complete"]
     drive(ws, store, spec, flips)
-    assert supports.table(ws, store).to_dict("records") == table.to_dict("records") and len(table) == 1
+    assert support_table.table(ws, store).to_dict("records") == table.to_dict("records") and len(table) == 1
     assert drive(ws, store, spec, flips) == [], "asked again, it costs nothing"
 
 
@@ -73,13 +74,13 @@ def test_answers_for_another_version_of_the_ranking_are_not_used(ws, store, flip
     hash_ = recipes.get("demo-cnn").hash
     ((question, answer), _) = store.answers(hash_, "support")
     store.put_answer(hash_, question, answer | {"version": "other"})
-    assert [one["support"] for one in questions.disjoint_answer(ws, store, spec)["supports"]] == [3]
+    assert [one["support"] for one in spec.answer(ws, store)["supports"]] == [3]
 
 
 def test_a_target_that_is_wrong_already_has_none(ws, store):
     spec = ask(ws, target=1)
     drive(ws, store, spec)
-    assert [one["status"] for one in questions.disjoint_answer(ws, store, spec)["supports"]] == ["already_wrong"]
+    assert [one["status"] for one in spec.answer(ws, store)["supports"]] == ["already_wrong"]
 
 
 @pytest.mark.parametrize("count", [1, 4, 0])
@@ -90,10 +91,10 @@ def test_how_many(ws, count):
 
 def test_what_is_left_of_the_chain_costs(ws, store, flips):
     """At most: the search under way and those after it; nothing once it is done."""
-    whole = replay.cost(ws, store, ask(ws))
-    one = replay.cost(ws, store, jobs.support_spec(ws, 0, "trak-10", "remove", k_max=12))
+    whole = ask(ws).cost(ws, store)
+    one = (support_spec(ws, 0, "trak-10", "remove", k_max=12)).cost(ws, store)
     assert (whole.least, whole.most, whole.known) == (one.least, 3 * one.most, 0)
-    drive(ws, store, jobs.support_spec(ws, 0, "trak-10", "remove", k_max=12), flips)
-    assert replay.cost(ws, store, ask(ws)).most == 2 * one.most
+    drive(ws, store, support_spec(ws, 0, "trak-10", "remove", k_max=12), flips)
+    assert ask(ws).cost(ws, store).most == 2 * one.most
     drive(ws, store, ask(ws), flips)
-    assert replay.cost(ws, store, ask(ws)).most == 0
+    assert ask(ws).cost(ws, store).most == 0

@@ -5,11 +5,13 @@ import json
 import numpy as np
 import pytest
 
-from attribution import UserError, jobs, prune, questions
+from attribution import UserError
 from attribution.edits import nothing
+from attribution.experiments import pruning
+from attribution.experiments.pruning import pruning_spec
 from attribution.store import Store
 from tests import tiny
-from tests.unit.test_jobs import drive
+from tests.unit.experiments.test_jobs import drive
 
 
 @pytest.fixture
@@ -25,15 +27,15 @@ def store(tmp_path, ws):
 
 
 def test_nothing_is_chosen_on_what_it_is_judged_by(ws):
-    first, second = prune.halves(ws)
+    first, second = pruning.halves(ws)
     assert len(first) == len(second) == 6 and sorted([*first, *second]) == list(range(12))
 
 
 def test_the_influence_of_a_signed_ranking_is_its_mean_absolute_score(ws):
-    found = prune.influence(ws, ws.ranking("trak-10"))
+    found = pruning.influence(ws, ws.ranking("trak-10"))
     scores = np.load(ws.path / "rankings" / "trak-10" / "scores.npy").astype(float)
-    assert np.allclose(found, np.abs(scores[prune.halves(ws)[0]]).mean(0))
-    assert prune.edits(ws, {"ranking": "trak-10", "shares": [10]})[0].indices == tuple(range(54, 60))
+    assert np.allclose(found, np.abs(scores[pruning.halves(ws)[0]]).mean(0))
+    assert pruning_spec(ws, "trak-10", [10]).edits(ws)[0].indices == tuple(range(54, 60))
 
 
 def test_what_is_not_scored_has_no_influence(ws):
@@ -41,15 +43,15 @@ def test_what_is_not_scored_has_no_influence(ws):
     scores = np.load(file)
     scores[:, :3] = np.nan
     np.save(file, scores)
-    assert prune.edits(ws, {"ranking": "trak-10", "shares": [5]})[0].indices == (0, 1, 2)
+    assert pruning_spec(ws, "trak-10", [5]).edits(ws)[0].indices == (0, 1, 2)
 
 
 @pytest.mark.parametrize("name", ["l2-moco", "esvm-moco", "random"])
 def test_the_influence_of_a_similarity_is_the_mean_place_among_its_class(ws, name):
     ranking = ws.ranking(name)
-    found = prune.influence(ws, ranking)
+    found = pruning.influence(ws, ranking)
     places = np.zeros((60, 0)).tolist()
-    for target in prune.halves(ws)[0]:
+    for target in pruning.halves(ws)[0]:
         ids = ranking.top(int(target), 60).ids.tolist()
         for at, image in enumerate(ids):
             places[image].append(1 - at / (len(ids) - 1))
@@ -63,24 +65,24 @@ def test_of_a_list_the_images_it_holds(ws):
         def top(self, target, k):
             return type("Ranked", (), {"ids": np.array([5, 7, 9])})
 
-    found = prune.influence(ws, Listed())
+    found = pruning.influence(ws, Listed())
     assert found[[5, 7, 9]].tolist() == [1, 0.5, 0] and found.sum() == 1.5
 
 
 def test_ties_are_dropped_in_an_order_of_their_own_that_does_not_change(ws):
     file = ws.path / "rankings" / "trak-10" / "scores.npy"
     np.save(file, np.zeros((12, 60), np.float16))
-    spec = {"ranking": "trak-10", "shares": [20, 50]}
-    one, two = prune.edits(ws, spec)
-    assert prune.edits(ws, spec) == [one, two] and set(one.indices) < set(two.indices) and one.k == 12
+    spec = pruning_spec(ws, "trak-10", [20, 50])
+    one, two = spec.edits(ws)
+    assert spec.edits(ws) == [one, two] and set(one.indices) < set(two.indices) and one.k == 12
     assert one.indices != tuple(range(12))
 
 
 def test_every_share_stands_beside_random_images_of_its_classes(ws):
-    spec = questions.prune_spec(ws, "trak-10", [50, 20, 20], range(3))
+    spec = pruning_spec(ws, "trak-10", [50, 20, 20], range(3))
     assert spec["shares"] == [20, 50]
-    wanted = prune.wanted(ws, spec)
-    assert len(wanted) + 1 == jobs.total(spec) == 1 + 3 * 5 and [edit for edit, _ in wanted[:3]] == [nothing()] * 3
+    wanted = list(spec.trainings(ws))
+    assert len(wanted) + 1 == spec.total == 1 + 3 * 5 and [edit for edit, _ in wanted[:3]] == [nothing()] * 3
     pruned, random = wanted[3:6], wanted[6:9]
     assert len({edit for edit, _ in pruned}) == 1 and len({edit for edit, _ in random}) == 3, "a draw a seed"
     assert [seed for _, seed in pruned] == [seed for _, seed in random] == [0, 1, 2]
@@ -90,15 +92,15 @@ def test_every_share_stands_beside_random_images_of_its_classes(ws):
 
 def test_the_curves(ws, store):
     """Without the chosen 20 % all is read right, without the 50 % under seeds 0 and 1; without random ones none."""
-    spec = json.loads(json.dumps(questions.prune_spec(ws, "trak-10", [20, 50], range(3))))
-    chosen = prune.edits(ws, spec)
+    spec = pruning_spec(ws, "trak-10", [20, 50], range(3))
+    chosen = spec.edits(ws)
 
     def right(edit, seed):
         return edit.k == 0 or edit == chosen[0] or edit == chosen[1] and seed < 2
 
-    assert prune.answer(ws, store, spec) is None
+    assert spec.answer(ws, store) is None
     drive(ws, store, spec, lambda edit, seed: ws.val_labels if right(edit, seed) else 9)
-    found = json.loads(json.dumps(prune.answer(ws, store, spec)))
+    found = json.loads(json.dumps(spec.answer(ws, store)))
     assert found["full"] == {"values": [1.0, 1.0, 1.0], "mean": 1.0, "ci": [1.0, 1.0]} and found["targets"] == 6
     small, large = found["shares"]
     assert (small["share"], small["k"], large["share"], large["k"]) == (20, 12, 50, 30)
@@ -106,24 +108,24 @@ def test_the_curves(ws, store):
     assert large["pruned"]["values"] == [1.0, 1.0, 0.0] == large["difference"]["values"]
     half = 4.302653 * np.std([1, 1, 0], ddof=1) / np.sqrt(3)  # t of 2 degrees of freedom at 97.5 %
     assert np.allclose(large["pruned"]["ci"], [2 / 3 - half, 2 / 3 + half], atol=1e-5)
-    assert drive(ws, store, spec, lambda edit, seed: 9)[3:6] != [] and prune.answer(ws, store, spec)["shares"] == [
+    assert drive(ws, store, spec, lambda edit, seed: 9)[3:6] != [] and spec.answer(ws, store)["shares"] == [
         small,
         large,
     ], "what is known stays as it was"
 
 
 def test_one_seed_has_no_interval(ws, store):
-    spec = questions.prune_spec(ws, "l2-moco", [30], [0])
+    spec = pruning_spec(ws, "l2-moco", [30], [0])
     drive(ws, store, spec)
-    assert prune.answer(ws, store, spec)["shares"][0]["pruned"]["ci"] is None
+    assert spec.answer(ws, store)["shares"][0]["pruned"]["ci"] is None
 
 
 def test_another_version_of_the_ranking_another_answer(ws, store):
-    spec = questions.prune_spec(ws, "trak-10", [30], [0])
+    spec = pruning_spec(ws, "trak-10", [30], [0])
     drive(ws, store, spec)
     about = ws.manifest["parts"]["rankings/trak-10"]
     ws.record("rankings/trak-10", about, ["rankings/trak-10/scores.npy"])
-    assert prune.answer(ws, store, spec) is None
+    assert spec.answer(ws, store) is None
 
 
 @pytest.mark.parametrize(
@@ -139,10 +141,10 @@ def test_another_version_of_the_ranking_another_answer(ws, store):
 )
 def test_what_is_refused(ws, asked, match):
     with pytest.raises(UserError, match=match):
-        questions.prune_spec(ws, **{"ranking": "trak-10"} | asked)
+        pruning_spec(ws, **{"ranking": "trak-10"} | asked)
 
 
 def test_the_ends_of_a_list_do_not_say_what_is_between_them(ws, monkeypatch):
     monkeypatch.setattr(type(ws.ranking("trak-10")), "complete", property(lambda self: False))
     with pytest.raises(UserError, match="import it again with --dense"):
-        questions.prune_spec(ws, "trak-10")
+        pruning_spec(ws, "trak-10")

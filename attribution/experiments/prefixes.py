@@ -1,6 +1,6 @@
 """From a ranking's first k images to an edit, and to the matched random edit it is compared with.
 
-Source: the brittleness protocol, Singla et al. (arXiv 2311.03386), section 4; the controls are ours (protocol.md).
+Source: the brittleness protocol, Singla et al. (arXiv 2311.03386), section 4; the controls are ours.
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ from attribution import duplicates
 from attribution.edits import Edit, relabel, remove
 from attribution.errors import UserError
 from attribution.rankings import check_k
+from attribution.workspace import Workspace
 
 KINDS = ("remove", "mislabel")
 #: kinds of support: a repair removes, too, but from the harmful end
@@ -16,7 +17,7 @@ SUPPORTS = (*KINDS, "repair")
 DRAWS = 3
 
 
-def prefix(workspace, ranking, target: int, kind: str, k: int, without=()) -> np.ndarray:
+def prefix(workspace: Workspace, ranking, target: int, kind: str, k: int, without=()) -> np.ndarray:
     """The first k training images of a ranking that a support of this kind may edit, int64 [k'], k' <= k.
 
     kind: "remove"; "mislabel", which passes over images that already carry the new label (k counts labels changed)
@@ -43,32 +44,28 @@ def harmful(ranking, target: int, k: int) -> np.ndarray:
     """
     if not ranking.signed:
         return ranking.top(target, k, "rival").ids
-    found = ranking.top(target, k, end="harmful")
-    return found.ids if found.scores is None else found.ids[found.scores <= 0]
+    worst = ranking.top(target, k, end="harmful")
+    return worst.ids if worst.scores is None else worst.ids[worst.scores <= 0]
 
 
-def steps(workspace, spec: dict) -> list[np.ndarray]:
-    """What each further k of a support spec edits, in order, int64 arrays: one training image each, or with "groups"
-    (see `attribution.duplicates`) the ranking's next image with all its near-duplicates; at most "k_max" of them."""
-    ranking, most = workspace.ranking(spec["ranking"]), spec["k_max"]
-    grouped = spec.get("groups")
-    ids = prefix(
-        workspace,
-        ranking,
-        spec["target"],
-        spec["kind"],
-        workspace.n_train if grouped else most,
-        spec.get("without", ()),
-    )
-    if grouped:
-        found = duplicates.bundles(workspace, ids, grouped)[:most]
+def steps(
+    workspace: Workspace, ranking: str, target: int, kind: str, k_max: int, groups: dict | None = None, without=()
+) -> list[np.ndarray]:
+    """What each further k of a support edits, in order, int64 arrays: one training image each, or with `groups` (a
+    `duplicates.grouping`) the ranking's next image with all its near-duplicates; at most `k_max` of them.
+
+    kind, without: as `prefix` takes them.
+    """
+    ids = prefix(workspace, workspace.ranking(ranking), target, kind, workspace.n_train if groups else k_max, without)
+    if groups:
+        parts = duplicates.bundles(workspace, ids, groups)[:k_max]
     else:
-        found = [ids[at : at + 1] for at in range(len(ids))]
-    everything = spec["kind"] != "mislabel" and sum(map(len, found)) == workspace.n_train
-    return found[:-1] if everything else found  # something has to be left to train on
+        parts = [ids[at : at + 1] for at in range(len(ids))]
+    everything = kind != "mislabel" and sum(map(len, parts)) == workspace.n_train
+    return parts[:-1] if everything else parts  # something has to be left to train on
 
 
-def changeable(workspace, target: int, kind: str, ids) -> np.ndarray:
+def changeable(workspace: Workspace, target: int, kind: str, ids) -> np.ndarray:
     """Those of the training images `ids` that an edit of this kind changes, int64, in the order given."""
     ids = np.asarray(ids, np.int64)
     if check_kind(kind) == "remove":
@@ -76,14 +73,14 @@ def changeable(workspace, target: int, kind: str, ids) -> np.ndarray:
     return ids[workspace.train_labels[ids] != workspace.base.runner_up[target]]
 
 
-def edit_of(workspace, target: int, kind: str, ids) -> Edit:
+def edit_of(workspace: Workspace, target: int, kind: str, ids) -> Edit:
     """Removes the training images `ids`, or gives them the target's most likely wrong class by the base models."""
     if check_support(kind) == "mislabel":
         return relabel(ids, int(workspace.base.runner_up[target]))
     return remove(ids)
 
 
-def control(workspace, edit: Edit, draw: int) -> Edit:
+def control(workspace: Workspace, edit: Edit, draw: int) -> Edit:
     """A random edit of the same kind with the same number of images of each given class; draw 0, 1, 2... differ.
 
     Images of the edit itself may be drawn again: it answers "any k images of these classes", not "any others".
@@ -109,3 +106,9 @@ def check_support(kind: str) -> str:
     if kind not in SUPPORTS:
         raise UserError(f"kind {kind!r} is not known; say {', '.join(KINDS)} or {SUPPORTS[-1]}")
     return kind
+
+
+def check_groups(kind: str, groups: dict | None) -> None:
+    """Raises UserError where near-duplicates are asked for together with wrong labels."""
+    if groups and kind == "mislabel":
+        raise UserError("near-duplicates are removed together, not relabelled; choose a kind that removes")

@@ -6,10 +6,13 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attribution import arms, jobs
+from attribution import recipes
 from attribution.edits import correct, nothing, relabel
+from attribution.experiments import paired_arms
+from attribution.experiments.paired_arms import PairedArmsSpec
+from attribution.experiments.spec import common
 from tests import tiny
-from tests.unit.test_jobs import drive
+from tests.unit.experiments.test_jobs import drive
 
 LABELS = np.array([0, 0, 0, 0, 1, 1])
 
@@ -20,9 +23,8 @@ def ws(tmp_path_factory):
 
 
 def spec(ws, **changes):
-    return {
-        **jobs.common(ws),
-        "verb": "worth",
+    fields = {
+        **common(ws),
         "seeds": [0, 1, 2],
         "uses_val": False,
         "errors": "planted",
@@ -32,39 +34,40 @@ def spec(ws, **changes):
         "kept": 7,
         "unsure": 0,
         "conflicts": 0,
+        "correction": correct({3: 0}, [5]).hash,
         "arms": {
             "none": [nothing().to_json()],
             "corrected": [correct({3: 0}, [5]).to_json()],
             "random": [edit.to_json() for edit in (nothing(), relabel([3], [0]), nothing())],
         },
-    } | changes
+    }
+    return PairedArmsSpec(**fields | changes)
 
 
 def compared(none, corrected, random, labels=LABELS, classes=3):
     """Of predictions [seeds, targets] an arm, for validation images 10, 11, ..."""
     predicted = np.array([none, corrected, random])
-    found = arms.compare(predicted, labels, np.arange(len(labels)) + 10, classes)
+    found = paired_arms.compare(predicted, labels, np.arange(len(labels)) + 10, classes)
     return json.loads(json.dumps(found), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
 def test_every_arm_is_trained_under_the_same_seeds(ws):
-    wanted = arms.wanted(ws, spec(ws))
+    wanted = list(spec(ws).trainings(ws))
     assert [seed for _, seed in wanted] == [0, 0, 0, 1, 1, 1, 2, 2, 2], "seed by seed, so that pairs are whole"
     assert [edit for edit, _ in wanted[::3]] == [nothing()] * 3
     assert [edit for edit, _ in wanted[1::3]] == [correct({3: 0}, [5])] * 3
     assert [edit for edit, _ in wanted[2::3]] == [nothing(), relabel([3], [0]), nothing()]
-    assert jobs.total(spec(ws)) == 10 and jobs.describe(spec(ws)) == (
+    assert spec(ws).total == 10 and spec(ws).describe() == (
         "audit: 1 relabelled and 1 removed, beside none and 9 random images, 3 seeds each"
     )
 
 
 def test_the_question_is_short_and_another_for_other_edits(ws):
-    one = arms.question(spec(ws))
-    assert len(json.dumps(one)) < 300 and "arms" not in one and "workspace" not in one
-    other = spec(ws)
-    other["arms"] = other["arms"] | {"random": [nothing().to_json()] * 3}
-    assert arms.question(other) != one == arms.question(json.loads(json.dumps(spec(ws))))
-    assert arms.question(spec(ws, uses_val=True)) != one != arms.question(spec(ws, seeds=[0, 1, 3]))
+    one = spec(ws).question()
+    assert len(json.dumps(one)) < 400 and "arms" not in one and "workspace" not in one
+    other = spec(ws, arms=spec(ws).arms | {"random": [nothing().to_json()] * 3})
+    assert other.question() != one == spec(ws).question()
+    assert spec(ws, uses_val=True).question() != one != spec(ws, seeds=[0, 1, 3]).question()
 
 
 def test_accuracies_and_paired_differences():
@@ -104,8 +107,11 @@ def test_targets_that_most_seeds_change_their_mind_about():
 
 
 def test_what_is_judged_by(ws):
-    assert arms.judged(ws, False).tolist() == list(range(12))
-    assert arms.judged(ws, True).tolist() == arms.halves(ws)[1].tolist() and len(arms.judged(ws, True)) == 6
+    assert paired_arms.judged(ws, False).tolist() == list(range(12))
+    assert (
+        paired_arms.judged(ws, True).tolist() == paired_arms.halves(ws)[1].tolist()
+        and len(paired_arms.judged(ws, True)) == 6
+    )
 
 
 def test_of_predictions_that_are_not_in_order_of_arms_nothing_is_mixed_up(ws, tmp_path):
@@ -123,7 +129,7 @@ def test_of_predictions_that_are_not_in_order_of_arms_nothing_is_mixed_up(ws, tm
         return np.where(np.arange(12) < share, ws.val_labels, 9)
 
     drive(ws, store, asked, says)
-    found = store.answer(jobs.recipes.get("demo-cnn").hash, arms.question(asked))
+    found = store.answer(recipes.get("demo-cnn").hash, asked.question())
     store.close()
     assert np.allclose(found["accuracy"]["corrected"]["values"], [1, 8 / 12, 4 / 12])
     assert np.allclose(found["accuracy"]["none"]["values"], 0)

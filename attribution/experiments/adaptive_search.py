@@ -5,7 +5,7 @@ trained under the same seeds, the margin of one seed changes smoothly with k: a 
 neighbours would say. So, as in adaptive psychophysics (QUEST: Watson & Pelli, 1983; psi: Kontsevich & Tyler, 1999),
 every training goes where the posterior is least certain, and the search ends when both ends of a bracket are sure.
 
-The question is that of `attribution.support`: the smallest k at which at least half of the seeds are wrong. Only its
+The question is that of `support_search`: the smallest k at which at least half of the seeds are wrong. Only its
 resolution differs: k is one of `sizes`, four to an octave, for the verdict of five seeds is itself no finer than that
 (asked again with five other seeds, the protocol's answer moves by more in half of all cases; README, "Measured").
 """
@@ -16,7 +16,7 @@ from statistics import fmean
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.support import SEEDS, K, Request, Support
+from attribution.experiments.support_search import SEEDS, K, Request, Support
 
 ERROR = 0.05  # a verdict is sure when the posterior gives it 1 - ERROR
 ERROR_AT_K = 0.02  # at the largest k, where being wrong costs most
@@ -36,7 +36,7 @@ START = 5.0  # of the margin with nothing removed
 
 
 def search(label, k_max=K, *, noise, already_wrong=False, seeds=SEEDS, repair=False):
-    """The generator that searches one target's support; driven like that of `attribution.support.search`.
+    """The generator that searches one target's support; driven like that of `support_search.search`.
 
     label    the target's true class
     noise    standard deviation of a margin over seeds, with nothing removed: the unit that all evidence is weighed in
@@ -49,7 +49,7 @@ def search(label, k_max=K, *, noise, already_wrong=False, seeds=SEEDS, repair=Fa
     Ends as "unstable" where `MOST` trainings did not settle both ends: the bracket is then what they say. Its `others`
     is where the support would lie, by the posterior, were the search made with as many other seeds.
 
-    repair  the same for turning a wrong prediction right: see `attribution.support.search`
+    repair  the same for turning a wrong prediction right: see `support_search.search`
 
     Raises UserError when k_max < 1, ValueError where noise is not above 0.
     """
@@ -206,7 +206,7 @@ class Evidence:
         return "unstable", lo, int(self.sizes[hi])
 
     def trace(self) -> list[dict]:
-        """Rows as in `attribution.support.Support`."""
+        """Rows as in `support_search.Support`."""
         chances, rows = self.chances(), []
         for k, found in self.outcomes.items():
             if k:

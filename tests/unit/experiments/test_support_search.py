@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 
 from attribution.errors import UserError
-from attribution.support import CONFIRM_SEEDS, Outcome, Support, majority, run, search
+from attribution.experiments.support_search import CONFIRM_SEEDS, Outcome, Support, majority, run, search
 
 LABEL, OTHER = 3, 7
 

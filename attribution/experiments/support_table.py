@@ -1,7 +1,7 @@
 """Answers of support searches: those a workspace brings, and those found since, in one table.
 
 An answer belongs to the ranking as it was: one found with another version of it (`Ranking.version`) is left out.
-Supports that leave images out or take near-duplicates along are other questions, and stand in no table: `answer`.
+Supports that leave images out or take near-duplicates along are other questions, and stand in no table: see `load`.
 """
 
 import json
@@ -14,22 +14,23 @@ from attribution import recipes
 from attribution.errors import UserError
 from attribution.files import read_table
 from attribution.store import Store
+from attribution.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from attribution.experiments.support import SupportSpec
+
 #: what was asked; one answer each
-ASKED = ["ranking", "target", "kind", "protocol", "k_max"]
+KEY = ["ranking", "target", "kind", "protocol", "k_max"]
 SIZES = ["support", "lo", "hi"]
 #: "others" only adaptive searches have; tables from before them lack it
-REQUIRED = [*ASKED, "version", "status", *SIZES, "trainings", "trace", "created"]
+REQUIRED = [*KEY, "version", "status", *SIZES, "trainings", "trace", "created"]
 COLUMNS = [*REQUIRED, "others"]
-#: what makes a support spec another question than the plain one
-EXTRAS = ("without", "groups")
 
 
-def table(workspace, store: Store | None = None, recipe: str | None = None) -> "pd.DataFrame":
-    """One row an answer, columns COLUMNS; trace and others are lists (see `attribution.support.Support`).
+def table(workspace: Workspace, store: Store | None = None, recipe: str | None = None) -> "pd.DataFrame":
+    """One row an answer, columns COLUMNS; trace and others are lists (see `support_search.Support`).
 
     recipe: by name, the workspace's if not given. The workspace's own answers, which are of its recipe, come first; an
     answer in the store to the same question stands in their place.
@@ -60,19 +61,19 @@ def table(workspace, store: Store | None = None, recipe: str | None = None) -> "
         for ends in map(np.atleast_1d, whole["others"])
     ]
     current = [name in versions and versions[name] == version for name, version in zip(whole.ranking, whole.version)]
-    return whole[current].drop_duplicates(ASKED, keep="last").reset_index(drop=True)
+    return whole[current].drop_duplicates(KEY, keep="last").reset_index(drop=True)
 
 
-def _versions(workspace, names) -> dict[str, str | None]:
+def _versions(workspace: Workspace, names) -> dict[str, str | None]:
     """The versions of those of these rankings that there still are."""
-    found = {}
+    versions = {}
     for name in names:
         with suppress(UserError):
-            found[name] = workspace.ranking(name).version
-    return found
+            versions[name] = workspace.ranking(name).version
+    return versions
 
 
-def usual_protocol(workspace) -> str:
+def usual_protocol(workspace: Workspace) -> str:
     """The search protocol of the answers a workspace brings, so that further ones compare; else "adaptive", which takes
     the fewest trainings, where there are the base models it needs."""
     shipped = workspace.manifest["parts"].get("supports")
@@ -81,15 +82,15 @@ def usual_protocol(workspace) -> str:
     return "adaptive" if workspace.has_base and workspace.base.noise > 0 else "default"
 
 
-def protocols(workspace, store: Store | None = None) -> list[str]:
+def protocols(workspace: Workspace, store: Store | None = None) -> list[str]:
     """The protocols that there are answers of under the workspace's recipe, in the order of `table`."""
     return list(dict.fromkeys(table(workspace, store).protocol))
 
 
-def known(found: "pd.DataFrame", specs: list[dict]) -> list[bool]:
-    """For each support spec (see `attribution.jobs`), whether its answer is in `found`, a `table`."""
-    asked = set(found[ASKED].itertuples(index=False, name=None))
-    return [tuple(spec[name] for name in ASKED) in asked for spec in specs]
+def known(answers: "pd.DataFrame", specs: "list[SupportSpec]") -> list[bool]:
+    """For each support spec, whether its answer is in `answers`, a `table`."""
+    keys = set(answers[KEY].itertuples(index=False, name=None))
+    return [_key(spec) in keys for spec in specs]
 
 
 def to_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
@@ -97,20 +98,20 @@ def to_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
     integers."""
     import pandas as pd
 
-    found = pd.DataFrame(rows).reindex(columns=COLUMNS).astype(dict.fromkeys(SIZES, "Int64"))
-    found["trace"] = [json.dumps(trace) for trace in found["trace"]]
-    return found
+    answers = pd.DataFrame(rows).reindex(columns=COLUMNS).astype(dict.fromkeys(SIZES, "Int64"))
+    answers["trace"] = [json.dumps(trace) for trace in answers["trace"]]
+    return answers
 
 
-def find(workspace, store: Store, recipe: str | None = None, **asked) -> dict | None:
-    """The answer to one question, JSON-serialisable, or None; asked: a value for each name in ASKED."""
-    found = table(workspace, store, recipe)
-    for name in ASKED:
-        found = found[found[name] == asked[name]]
-    if found.empty:
+def find(workspace: Workspace, store: Store, recipe: str | None = None, **key) -> dict | None:
+    """The answer to one question, JSON-serialisable, or None; key: a value for each name in KEY."""
+    rows = table(workspace, store, recipe)
+    for name in KEY:
+        rows = rows[rows[name] == key[name]]
+    if rows.empty:
         return None
-    row = found.iloc[0].to_dict()
-    numbers = {name: None if found[name].isna().iloc[0] else int(row[name]) for name in SIZES}
+    row = rows.iloc[0].to_dict()
+    numbers = {name: None if rows[name].isna().iloc[0] else int(row[name]) for name in SIZES}
     return {
         **row,
         **{name: int(row[name]) for name in ("target", "k_max", "trainings")},
@@ -119,25 +120,30 @@ def find(workspace, store: Store, recipe: str | None = None, **asked) -> dict | 
     }
 
 
-def keep(store: Store, spec: dict, version: str | None, answer: dict) -> None:
-    """Keeps the answer to a support spec, a `support.Support` as a dict, found with this version of its ranking."""
-    recipe, body = recipes.get(spec["recipe"]).hash, answer | {"version": version}
-    if any(spec.get(name) for name in EXTRAS):
-        store.put_answer(recipe, question(spec), body)
+def save(store: Store, spec: "SupportSpec", version: str | None, answer: dict) -> None:
+    """Stores the answer to a support spec, a `support_search.Support` as a dict, found with this version of its
+    ranking."""
+    body = answer | {"version": version}
+    if _is_plain(spec):
+        store.put_support(spec.recipe_hash, *_key(spec), body)
     else:
-        store.put_support(recipe, *(spec[name] for name in ASKED), body)
+        spec.save_answer(store, body)
 
 
-def answer(workspace, store: Store, spec: dict) -> dict | None:
+def load(workspace: Workspace, store: Store, spec: "SupportSpec") -> dict | None:
     """The answer to a support spec, plain or not, JSON-serialisable, or None."""
-    if not any(spec.get(name) for name in EXTRAS):
-        return find(workspace, store, spec["recipe"], **{name: spec[name] for name in ASKED})
-    found = store.answer(recipes.get(spec["recipe"]).hash, question(spec))
-    if found is None or found["version"] != workspace.ranking(spec["ranking"]).version:
+    if _is_plain(spec):
+        return find(workspace, store, spec.recipe, **dict(zip(KEY, _key(spec))))
+    answer = spec.load_answer(store)
+    if answer is None or answer["version"] != workspace.ranking(spec.ranking).version:
         return None
-    return {name: spec[name] for name in (*ASKED, *EXTRAS) if name in spec} | found
+    return {name: spec[name] for name in (*KEY, "without", "groups") if name in spec} | answer
 
 
-def question(spec: dict) -> dict:
-    """What a spec asks, without where and under which recipe: the key of its answer."""
-    return {name: value for name, value in spec.items() if name not in ("workspace", "recipe")}
+def _key(spec: "SupportSpec") -> tuple:
+    return tuple(getattr(spec, name) for name in KEY)
+
+
+def _is_plain(spec: "SupportSpec") -> bool:
+    """Whether the answer has a row in the table: another question is asked with images left out or grouped."""
+    return not (spec.without or spec.groups)

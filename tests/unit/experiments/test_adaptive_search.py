@@ -6,10 +6,10 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from attribution import adaptive
 from attribution.errors import UserError
-from attribution.support import Outcome, Request, Support, run
-from attribution.support import search as full
+from attribution.experiments import adaptive_search
+from attribution.experiments.support_search import Outcome, Request, Support, run
+from attribution.experiments.support_search import search as full
 
 LABEL, OTHER = 3, 7
 NOISE = 0.5
@@ -38,12 +38,12 @@ class Simulated:
 
 
 def search(train, **options):
-    return run(adaptive.search(LABEL, **{"noise": NOISE} | options), train)
+    return run(adaptive_search.search(LABEL, **{"noise": NOISE} | options), train)
 
 
 @pytest.mark.parametrize("k_max", [1, 2, 3, 10, 128, 1280])
 def test_sizes_are_a_quarter_of_an_octave_apart(k_max):
-    sizes = adaptive.sizes(k_max)
+    sizes = adaptive_search.sizes(k_max)
     assert sizes[0] == 1 and sizes[-1] == k_max and (np.diff(sizes) > 0).all()
     assert (sizes[1:] <= np.maximum(sizes[:-1] + 1, np.ceil(sizes[:-1] * 2**0.25) + 1)).all()
 
@@ -52,7 +52,7 @@ def test_sizes_are_a_quarter_of_an_octave_apart(k_max):
 def test_without_noise_it_finds_the_first_size_beyond_the_threshold(k_max):
     for threshold in (0.5, 3.5, 20.5, 90.5, 2000.5):
         found = search(Simulated(threshold, slope=2, noise=0), k_max=k_max)
-        sizes = adaptive.sizes(k_max)
+        sizes = adaptive_search.sizes(k_max)
         beyond = sizes[sizes > threshold]
         if not len(beyond):
             assert (found.status, found.support, found.lo, found.trainings) == ("censored", None, k_max, 2)
@@ -105,7 +105,7 @@ def test_the_trace_the_control_and_the_count():
     assert found.trainings == len(train.asked) - 5 == sum(len(row["seeds"]) for row in found.trace)
     assert len(set(train.asked)) == len(train.asked), "nothing is asked twice"
     at = {row["k"]: row for row in found.trace}
-    assert found.lo == adaptive.sizes(128)[list(adaptive.sizes(128)).index(found.hi) - 1]
+    assert found.lo == adaptive_search.sizes(128)[list(adaptive_search.sizes(128)).index(found.hi) - 1]
     assert at[found.hi]["wrong"] >= 3, "half of all seeds were wrong at the support: it is tested"
     assert at[found.hi]["p"] >= 0.95 and at[found.hi]["flipped"] and found.lo not in at or at[found.lo]["p"] <= 0.05
     assert Support(**json.loads(json.dumps(asdict(found)))) == found
@@ -125,7 +125,7 @@ def test_a_wild_trainer_ends_unstable_within_its_bounds():
     assert {one.status for one in found} <= {"flipped", "censored", "unstable"}
     assert any(one.status == "unstable" for one in found)
     for one in found:
-        assert one.trainings <= adaptive.MOST
+        assert one.trainings <= adaptive_search.MOST
         if one.status == "unstable":
             assert 0 <= one.lo < one.hi == one.support <= 128
 
@@ -158,17 +158,17 @@ def test_it_repairs_a_wrong_prediction():
 @pytest.mark.parametrize("k_max", [0, -1])
 def test_nothing_to_edit(k_max):
     with pytest.raises(UserError, match="No training image can be edited"):
-        adaptive.search(LABEL, k_max, noise=1)
+        adaptive_search.search(LABEL, k_max, noise=1)
 
 
 @pytest.mark.parametrize("noise", [0, -1, float("nan"), float("inf")])
 def test_the_noise_is_a_standard_deviation(noise):
     with pytest.raises(ValueError, match="standard deviation above 0"):
-        adaptive.search(LABEL, noise=noise)
+        adaptive_search.search(LABEL, noise=noise)
 
 
 def test_outcomes_of_other_seeds_are_refused():
-    searching = adaptive.search(LABEL, noise=1)
+    searching = adaptive_search.search(LABEL, noise=1)
     assert next(searching) == Request(0, (0, 1, 2, 3, 4))
     with pytest.raises(ValueError):
         searching.send([Outcome(9, LABEL, 1.0)])
