@@ -1,10 +1,9 @@
-from dataclasses import replace
-
-from attribution.experiments.support import support_spec
-
 """The report's tables say what the store and the workspace hold."""
 
+from dataclasses import replace
+
 from attribution import recipes
+from attribution.experiments.support import support_spec
 from attribution.export import report, report_tables
 from tests.unit.export.test_report import Read, put
 
