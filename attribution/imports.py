@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 from numpy.lib.format import open_memmap
 
-from attribution.alignment import align
+from attribution.alignment import align, within_class
 from attribution.errors import UserError
 from attribution.files import write_array
 from attribution.formats import Incoming, Sizes
@@ -52,7 +53,7 @@ def bring(
     is whole and has passed; broken off before, nothing has changed.
 
     Raises UserError for a name that cannot be had, whatever the format refuses while it is read, and, without `force`,
-    for a ranking that does not pass the alignment check.
+    for a ranking that does not pass the alignment check; what only its second part is against stays, with a warning.
     """
     check_name(workspace, name)
     start = time.perf_counter()
@@ -64,14 +65,16 @@ def bring(
     with staged(workspace.added / part) as folder:
         write = _write_dense if dense else _write_ends if incoming.rows else _write_lists
         ends = write(folder, workspace, incoming, k, progress or (lambda *at: None))
-        found = align(
+        alignment = align(
             ends[0], incoming.targets, workspace.train_labels, workspace.val_labels, ends[1] if len(ends) > 1 else None
         )
-        if found.warning and not force:
+        if alignment.refusal and not force:
             raise UserError(
-                f"{name} does not look like a ranking of {workspace.name}: {found.warning}; mend the "
+                f"{name} does not look like a ranking of {workspace.name}: {alignment.refusal}; mend the "
                 "declaration and import it again, or keep it as it is with --force"
             )
+        order = within_class(workspace, incoming.targets, _row(folder, workspace.n_train))
+        alignment = replace(alignment, within_class=order)
         files = [f"{part}/{file.name}" for file in sorted(folder.iterdir())]
         workspace.drop(part)  # killed from here on, an import loses what it replaces, and leaves nothing broken
     kept = f"{name if incoming.method else 'imported'} · " + ("every score" if dense else f"first {k:,}")
@@ -81,7 +84,7 @@ def bring(
         "about": kept,
         "zero_is_none": incoming.zero_is_none,
         **incoming.said,
-        "alignment": found.to_json(),
+        "alignment": alignment.to_json(),
         "seconds": round(time.perf_counter() - start, 1),
         **(about or {}),
     }
@@ -254,6 +257,22 @@ def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
                     values[target, end, : len(order)] = scores[row, order]
         progress("reading", min(at + step, total), total)
     return _done(folder, ids, values, incoming)
+
+
+def _row(folder: Path, n_train: int) -> Callable[[int], np.ndarray]:
+    """What `within_class` reads of a ranking that is written: scores; or, of lists, how near to its end an image is."""
+    if (folder / "scores.npy").exists():
+        scores = np.load(folder / "scores.npy", mmap_mode="r")
+        return lambda target: scores[target]
+    ids = np.load(folder / "ids.npy", mmap_mode="r")
+
+    def row(target: int) -> np.ndarray:
+        whole = np.zeros(n_train, np.float32)
+        for end, sign in zip(ids[target], (1, -1)):
+            whole[end[end >= 0]] = sign * np.arange(len(end), 0, -1)[end >= 0]
+        return whole
+
+    return row
 
 
 def _lists(folder, workspace, incoming, k, scored):

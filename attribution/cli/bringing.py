@@ -282,6 +282,11 @@ def _told(name: str, about: dict) -> str:
         f"{name}: {about['method']}, {about['about']}; its first training image has the target's class for "
         f"{found['top1_same_class']:.1%} of {found['n']:,} targets (chance {found['chance']:.1%})"
     )
+    within = found["within_class"]
+    if not within["conclusive"]:
+        said += "; too few targets or images of a class to tell whether the order is right within classes"
+    else:
+        said += f"; within it scores and similarity in {within['on']} correlate by {within['spearman']:+.2f}"
     return f"{said}\nwarning: {found['warning']}" if found["warning"] else said
 
 
