@@ -15,8 +15,9 @@ import psutil
 from numpy.lib.format import open_memmap
 
 from attribution.alignment import align, within_class
+from attribution.data import image_folder
 from attribution.errors import UserError
-from attribution.files import write_array
+from attribution.files import user_path, write_array
 from attribution.formats import Incoming, Sizes
 from attribution.rankings import first
 from attribution.rankings.similarity import METHODS
@@ -30,9 +31,34 @@ BLOCK_BYTES = 128 << 20
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
-def sizes(workspace) -> Sizes:
-    """What a file has to fit to be brought into `workspace`."""
-    return Sizes(workspace.train_labels, workspace.val_labels)
+def sizes(workspace, train: np.ndarray | None = None) -> Sizes:
+    """What a file has to fit to be brought into `workspace`; one about the training images `train` (int64 [m]) alone,
+    in this order, where these are given."""
+    labels = workspace.train_labels
+    return Sizes(labels if train is None else labels[train], workspace.val_labels)
+
+
+def listed_files(workspace, path: Path) -> np.ndarray:
+    """The training images that the text file `path` names, one a line, int64 [m]. Raises UserError as
+    `image_folder.match` does, and where the workspace's images have no file names."""
+    if workspace.manifest["dataset"].get("images", {}).get("train", {}).get("kind") != image_folder.KIND:
+        raise UserError(
+            f"the images of {workspace.name} have no file names; say with --train which training images the file is "
+            "about"
+        )
+    return image_folder.match(workspace.places("train")["file"].astype(str).tolist(), user_path(path))
+
+
+def renumbered(incoming: Incoming, train: np.ndarray) -> Incoming:
+    """`incoming`, whose training image i is the workspace's `train[i]` (int64 [m]), with the workspace's numbers."""
+    if incoming.lists is None:
+        return replace(incoming, train=train if incoming.train is None else train[incoming.train])
+
+    def lists(start: int, stop: int):
+        ids, scores = incoming.lists(start, stop)
+        return np.where(ids >= 0, train[ids], -1), scores
+
+    return replace(incoming, lists=lists)
 
 
 def bring(
