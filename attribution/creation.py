@@ -54,9 +54,9 @@ def create(
     with staged(path) as partial:
         workspace = _write(partial, found, name or path.name, recipe)
         _record(workspace, found, dataset, options, time.perf_counter() - start)
-        shipped.bring(workspace)
         if found.train.source:
             roots.remember(path, workspace.fingerprint, data.folder(root))
+        shipped.bring(workspace)
     return Workspace.open(path)
 
 

@@ -7,15 +7,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import psutil
 from numpy.lib.format import open_memmap
 
-from attribution.alignment import align
+from attribution.alignment import align, within_class
+from attribution.data import image_folder
 from attribution.errors import UserError
-from attribution.files import write_array
+from attribution.files import user_path, write_array
 from attribution.formats import Incoming, Sizes
 from attribution.rankings import first
 from attribution.rankings.similarity import METHODS
@@ -29,9 +31,34 @@ BLOCK_BYTES = 128 << 20
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
-def sizes(workspace) -> Sizes:
-    """What a file has to fit to be brought into `workspace`."""
-    return Sizes(workspace.train_labels, workspace.val_labels)
+def sizes(workspace, train: np.ndarray | None = None) -> Sizes:
+    """What a file has to fit to be brought into `workspace`; one about the training images `train` (int64 [m]) alone,
+    in this order, where these are given."""
+    labels = workspace.train_labels
+    return Sizes(labels if train is None else labels[train], workspace.val_labels)
+
+
+def listed_files(workspace, path: Path) -> np.ndarray:
+    """The training images that the text file `path` names, one a line, int64 [m]. Raises UserError as
+    `image_folder.match` does, and where the workspace's images have no file names."""
+    if workspace.manifest["dataset"].get("images", {}).get("train", {}).get("kind") != image_folder.KIND:
+        raise UserError(
+            f"the images of {workspace.name} have no file names; say with --train which training images the file is "
+            "about"
+        )
+    return image_folder.match(workspace.places("train")["file"].astype(str).tolist(), user_path(path))
+
+
+def renumbered(incoming: Incoming, train: np.ndarray) -> Incoming:
+    """`incoming`, whose training image i is the workspace's `train[i]` (int64 [m]), with the workspace's numbers."""
+    if incoming.lists is None:
+        return replace(incoming, train=train if incoming.train is None else train[incoming.train])
+
+    def lists(start: int, stop: int):
+        ids, scores = incoming.lists(start, stop)
+        return np.where(ids >= 0, train[ids], -1), scores
+
+    return replace(incoming, lists=lists)
 
 
 def bring(
@@ -52,7 +79,7 @@ def bring(
     is whole and has passed; broken off before, nothing has changed.
 
     Raises UserError for a name that cannot be had, whatever the format refuses while it is read, and, without `force`,
-    for a ranking that does not pass the alignment check.
+    for a ranking that does not pass the alignment check; what only its second part is against stays, with a warning.
     """
     check_name(workspace, name)
     start = time.perf_counter()
@@ -64,14 +91,16 @@ def bring(
     with staged(workspace.added / part) as folder:
         write = _write_dense if dense else _write_ends if incoming.rows else _write_lists
         ends = write(folder, workspace, incoming, k, progress or (lambda *at: None))
-        found = align(
+        alignment = align(
             ends[0], incoming.targets, workspace.train_labels, workspace.val_labels, ends[1] if len(ends) > 1 else None
         )
-        if found.warning and not force:
+        if alignment.refusal and not force:
             raise UserError(
-                f"{name} does not look like a ranking of {workspace.name}: {found.warning}; mend the "
+                f"{name} does not look like a ranking of {workspace.name}: {alignment.refusal}; mend the "
                 "declaration and import it again, or keep it as it is with --force"
             )
+        order = within_class(workspace, incoming.targets, _row(folder, workspace.n_train))
+        alignment = replace(alignment, within_class=order)
         files = [f"{part}/{file.name}" for file in sorted(folder.iterdir())]
         workspace.drop(part)  # killed from here on, an import loses what it replaces, and leaves nothing broken
     kept = f"{name if incoming.method else 'imported'} · " + ("every score" if dense else f"first {k:,}")
@@ -81,7 +110,7 @@ def bring(
         "about": kept,
         "zero_is_none": incoming.zero_is_none,
         **incoming.said,
-        "alignment": found.to_json(),
+        "alignment": alignment.to_json(),
         "seconds": round(time.perf_counter() - start, 1),
         **(about or {}),
     }
@@ -254,6 +283,22 @@ def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
                     values[target, end, : len(order)] = scores[row, order]
         progress("reading", min(at + step, total), total)
     return _done(folder, ids, values, incoming)
+
+
+def _row(folder: Path, n_train: int) -> Callable[[int], np.ndarray]:
+    """What `within_class` reads of a ranking that is written: scores; or, of lists, how near to its end an image is."""
+    if (folder / "scores.npy").exists():
+        scores = np.load(folder / "scores.npy", mmap_mode="r")
+        return lambda target: scores[target]
+    ids = np.load(folder / "ids.npy", mmap_mode="r")
+
+    def row(target: int) -> np.ndarray:
+        whole = np.zeros(n_train, np.float32)
+        for end, sign in zip(ids[target], (1, -1)):
+            whole[end[end >= 0]] = sign * np.arange(len(end), 0, -1)[end >= 0]
+        return whole
+
+    return row
 
 
 def _lists(folder, workspace, incoming, k, scored):

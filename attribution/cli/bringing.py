@@ -40,6 +40,12 @@ Sign = Annotated[str | None, typer.Option(help=f"What a positive score means: {'
 IndexBase = Annotated[int | None, typer.Option(help="The number of the first image in the file: 0 or 1.")]
 Targets = Annotated[Path | None, typer.Option(help="A .npy of the validation images that the file is about.")]
 Train = Annotated[Path | None, typer.Option(help="A .npy of the training images that the file is about.")]
+TrainFiles = Annotated[
+    Path | None,
+    typer.Option(
+        help="A text file with the path of a training image a line, in the file's order, where that is not ours."
+    ),
+]
 Part = Annotated[str | None, typer.Option(help="Which of several the file holds.")]
 Force = Annotated[bool, typer.Option("--force", help="Keep it although it does not pass the alignment check.")]
 Dense = Annotated[bool | None, typer.Option("--dense/--top-only", help="Keep every score (LDS needs them), or not.")]
@@ -182,6 +188,7 @@ def import_verb(
     index_base: IndexBase = None,
     targets: Targets = None,
     train: Train = None,
+    train_files: TrainFiles = None,
     part: Part = None,
     dense: Dense = None,
     force: Force = False,
@@ -192,12 +199,12 @@ def import_verb(
     """Bring a ranking of another library's into a workspace, checked against its images; or corrections of labels."""
     declared = formats.Declared(orientation, sign, index_base, targets, train, part)
     if format == CORRECTIONS:
-        if name or force or dense is not None or declared != formats.Declared():
+        if name or force or train_files or dense is not None or declared != formats.Declared():
             raise UserError("corrections take none of the options for rankings; give --who and --workspace alone")
         return _import_corrections(ws, path, who, as_json)
     if name is None or who is not None:
         raise UserError("a ranking needs a --name to be called by, and takes no --who")
-    about = _import(ws, format, path, name, declared, dense, force)
+    about = _import(ws, format, path, name, declared, dense, force, train_files)
     if as_json:
         return print_json({"workspace": ws.name, "ranking": name, **about})
     print(_told(name, about))
@@ -213,6 +220,7 @@ def show(
     index_base: IndexBase = None,
     targets: Targets = None,
     train: Train = None,
+    train_files: TrainFiles = None,
     part: Part = None,
     dense: Dense = None,
     force: Force = False,
@@ -225,7 +233,7 @@ def show(
     format = format or formats.sniff(path)
     name = name or re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")[:40]
     declared = formats.Declared(orientation, sign, index_base, targets, train, part)
-    about = _import(ws, format, path, name, declared, dense, force)
+    about = _import(ws, format, path, name, declared, dense, force, train_files)
     answer = {"workspace": ws.name, "ranking": name, "format": format, **about, **_judged(ws, name)}
     if as_json:
         return print_json(answer)
@@ -277,16 +285,23 @@ def _user() -> str:
         return ""
 
 
-def _import(ws, format, path, name, declared, dense, force) -> dict:
-    incoming = formats.get(format).load(user_path(path), declared, imports.sizes(ws))
+def _import(ws, format, path, name, declared, dense, force, train_files) -> dict:
+    if train_files and declared.train:
+        raise UserError("--train and --train-files both say which training images the file is about; give one of them")
+    train = imports.listed_files(ws, train_files) if train_files else None
+    incoming = formats.get(format).load(user_path(path), declared, imports.sizes(ws, train))
+    matched = {}
+    if train is not None:
+        incoming = imports.renumbered(incoming, train)
+        matched = {"train files": f"{train_files.name}, {len(train):,} of {ws.n_train:,} training images"}
     said = [
         word
-        for option, value in vars(declared).items()
+        for option, value in {**vars(declared), "train_files": train_files}.items()
         if value is not None
         for word in (f"--{option.replace('_', '-')}", str(getattr(value, "name", value)))
     ]
     words = shlex.join(["import", format, path.name, "--name", name, *said, *(["--force"] if force else [])])
-    about = {"format": format, "file": path.name, **made(words)}
+    about = {"format": format, "file": path.name, **matched, **made(words)}
     with progress_bar() as progress:
         return imports.bring(ws, incoming, name, about=about, force=force, dense=dense, progress=progress)
 
@@ -297,6 +312,13 @@ def _told(name: str, about: dict) -> str:
         f"{name}: {about['method']}, {about['about']}; its first training image has the target's class for "
         f"{percent(found['top1_same_class'])} of {found['n']:,} targets (chance {percent(found['chance'])})"
     )
+    if "train files" in about:
+        said += f"; matched by file name: {about['train files']}"
+    within = found["within_class"]
+    if not within["conclusive"]:
+        said += "; too few targets or images of a class to tell whether the order is right within classes"
+    else:
+        said += f"; within it scores and similarity in {within['on']} correlate by {within['spearman']:+.2f}"
     return f"{said}\nwarning: {found['warning']}" if found["warning"] else said
 
 

@@ -94,6 +94,55 @@ def reopen(source: dict, root: Path, places) -> Encoded:
     return Encoded(contents, tuple(source["shape"]))
 
 
+def match(names: list[str], listed: Path) -> np.ndarray:
+    """The numbers of the images that the text file `listed` names, a line each, in its order: int64 [lines].
+
+    names: of all images, as paths with slashes under the data set's folder. A line is such a path, or one that ends
+    with it or that it ends with: absolute, without the first folders, or a file name alone. Empty lines at the end do
+    not count. Raises UserError for a file that cannot be read, and for lines that name no image, one of several, or one
+    that an earlier line named.
+    """
+    try:
+        lines = listed.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise UserError(
+            f"{listed} cannot be read ({why}); give a text file with the path of one image a line"
+        ) from None
+    by_name: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        by_name.setdefault(name.rpartition("/")[2], []).append(number)
+    matched: dict[int, int] = {}  # image -> line
+    unknown = []
+    for line, text in enumerate(lines, 1):
+        path = "/" + text.strip().replace("\\", "/").removeprefix("./").lstrip("/")
+        numbers = by_name.get(path.rpartition("/")[2], [])
+        whole = [number for number in numbers if path.endswith("/" + names[number])]
+        fits = sorted(whole, key=lambda number: len(names[number]))[-1:]  # the path that says most
+        fits = fits or [number for number in numbers if f"/{names[number]}".endswith(path)]
+        if len(fits) > 1:
+            raise UserError(
+                f"{listed} names {text.strip()!r} in line {line}, which may be {names[fits[0]]} or {names[fits[1]]}; "
+                "write its folder, too"
+            )
+        if fits and fits[0] in matched:
+            raise UserError(
+                f"{listed} names {names[fits[0]]} twice, in lines {matched[fits[0]]} and {line}; name each image once"
+            )
+        if fits:
+            matched[fits[0]] = line
+        else:
+            unknown.append((line, text.strip()))
+    if unknown or not lines:
+        line, text = unknown[0] if unknown else (1, "")
+        more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
+        raise UserError(
+            f"{listed} names {text!r} in line {line}{more}, which is none of the {len(names):,} images; write paths "
+            f"such as {names[0]}, one a line"
+        )
+    return np.array(list(matched), np.int64)
+
+
 def renames(
     root: Path,
     names: list[str],

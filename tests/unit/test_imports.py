@@ -75,6 +75,25 @@ def test_zeros_of_a_sparse_regression_are_not_ranked(ws, scores):
             assert len(found.ids) == (sparse[target] != 0).sum() and (found.scores != 0).all()
 
 
+@pytest.mark.parametrize("kind", ["dense", "ends", "lists"])
+def test_training_images_of_another_order_and_number(ws, scores, kind):
+    order = np.random.default_rng(0).permutation(60)[:50]  # file's number -> ours
+    theirs = scores[:, order]
+    ranked = np.argsort(-theirs, axis=1)[:, :20]
+    ranked[:, 15:] = -1
+    lists = {"rows": None, "signed": False, "lists": lambda start, stop: (ranked[start:stop], None)}
+    found = imports.renumbered(incoming(theirs, **(lists if kind == "lists" else {})), order)
+    imports.bring(ws, found, "mine", dense=kind == "dense", k=15)
+    assert ws.ranking("mine").top(3, 15).ids.tolist() == order[np.argsort(-theirs[3])[:15]].tolist()
+
+
+def test_numbers_of_a_part_are_counted_in_the_list_s_order(ws, scores):
+    order, part = np.arange(59, -1, -1), np.array([4, 2, 40])
+    found = imports.renumbered(incoming(scores[:, order][:, part], train=part), order)
+    assert found.train.tolist() == [55, 57, 19] and imports.sizes(ws, order[:7]).n_train == 7
+    assert imports.sizes(ws, order).train_labels.tolist() == ws.train_labels[::-1].tolist()
+
+
 def test_lists(ws, scores):
     order = np.argsort(-scores, axis=1)[:, :15]
     order[4, 10:] = -1

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from attribution import Workspace, imports
+from attribution import Workspace, creation, imports
 from tests import tiny
 from tests.unit.data.test_image_folder import fill, put
 
@@ -133,3 +133,34 @@ def test_pictures_that_are_resized_are_told_of(tmp_path, run_python):
     assert clause in told.out
     answer = json.loads(run_python("-m", "attribution", "info", "--json", "--workspace", tmp_path / "new").out)
     assert answer["images"]["shape"] == [64, 64, 3] and answer["images"]["sizes"]["largest"] == [40, 30]
+
+
+def test_training_images_are_matched_by_file_name(tmp_path, monkeypatch, run_python):
+    """Scores of a loader that takes files in another order than ours, by the list of its files."""
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "new"))
+    files = [f"train/{name}/{name}{i}.png" for name in ("cat", "dog") for i in range(5)]
+    for number, file in enumerate([*files, "val/cat/x.png", "val/dog/y.png"]):
+        put(tmp_path / "set" / file, number)
+    ws = creation.create(tmp_path / "new", "image-folder", tmp_path / "set")
+    order = np.random.default_rng(0).permutation(10)
+    ours = np.where(ws.train_labels == ws.val_labels[:, None], 10, 0) + np.arange(10)
+    np.save(tmp_path / "theirs.npy", ours[:, order].astype(np.float32))
+    listed = tmp_path / "list.txt"
+    command = ["-m", "attribution", "import", "tensor", tmp_path / "theirs.npy", "--name", "mine", "--sign", "helpful"]
+    listed.write_text("".join(f"/elsewhere/{files[i]}\n" for i in order))
+    done = run_python(*command, "--train-files", listed, "--json")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    assert (
+        answer["train files"] == "list.txt, 10 of 10 training images" and "--train-files list.txt" in answer["command"]
+    )
+    assert Workspace.open(ws.path).ranking("mine").top(1, 10).ids.tolist() == np.argsort(-ours[1]).tolist()
+    listed.write_text("".join(f"{files[i]}\n" for i in order[:9]))
+    for options, sentence in (
+        (["--train-files", listed], "for 9 training images"),
+        (["--train-files", listed, "--train", tmp_path / "theirs.npy"], "give one of them"),
+        (["--train-files", listed, "--workspace", "assets/demo"], "have no file names; say with --train"),
+    ):
+        done = run_python(*command, *options)
+        assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1, done.err
