@@ -1,31 +1,19 @@
 """Making a queue: of the most suspicious images, of those two people disagree about, of a target's suspects."""
 
-import getpass
-import time
-
 import streamlit as st
 
-from attribution import UserError, Workspace, detectors, queues
+from attribution import Workspace, detectors, queues
 from attribution.decisions import Decisions
-from pages.explore.rows import class_numbers
+from pages.ui import audit_queue, state
 from pages.ui import format as write
-from pages.ui import state
 
 ANY = "any"
 state_of = st.session_state
 
 
-def whoami() -> str:
-    """The name of this system's user, who decides where nobody says otherwise."""
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):  # a system that has no name for its user
-        return "somebody"
-
-
 def first(ws: Workspace, log: Decisions) -> None:
     """The queue that an audit begins with."""
-    _keep(ws, log, queues.spec(ws))
+    audit_queue.add(ws, log, queues.spec(ws))
 
 
 def form(ws: Workspace, newest: int) -> None:
@@ -35,7 +23,7 @@ def form(ws: Workspace, newest: int) -> None:
         names = detectors.names(ws)
         name = st.selectbox("Detector", names, names.index(detectors.usual(ws)), key=state.DETECTOR)
         st.caption(write.plain(detectors.load(ws, name).about))
-        number = class_numbers(ws, ANY)
+        number = write.class_numbers(ws.classes, ANY)
         with st.container(horizontal=True):
             st.selectbox("Given label", [ANY, *number], key=state.GIVEN)
             st.selectbox("Suggested label", [ANY, *number], key=state.SUGGESTED)
@@ -53,7 +41,7 @@ def form(ws: Workspace, newest: int) -> None:
 
 
 def _asked(ws: Workspace, number: dict[str, int]) -> None:
-    make(
+    audit_queue.make(
         ws,
         detector=state_of[state.DETECTOR],
         size=int(state_of[state.QUEUE_SIZE]),
@@ -61,27 +49,4 @@ def _asked(ws: Workspace, number: dict[str, int]) -> None:
         suggested=number.get(state_of[state.SUGGESTED]),
         controls=state_of[state.CONTROLS],
         blind=state_of[state.BLIND],
-    )
-
-
-def make(ws: Workspace, **asked) -> None:
-    """Makes a queue of a `queues.spec` and goes to it; a callback."""
-    try:
-        with Decisions.of(ws) as log:
-            number = _keep(ws, log, queues.spec(ws, seed=int(time.time()), **asked))
-        state_of[state.QUEUE] = str(number)
-        state_of[state.ROOM_OF_AUDIT] = "queue"
-    except UserError as error:
-        state.say_once(error)
-
-
-def _keep(ws: Workspace, log: Decisions, spec: dict) -> int:
-    found = queues.make(ws, spec)
-    return log.add_queue(
-        spec,
-        found.images.tolist(),
-        found.controls.tolist(),
-        found.scores.tolist(),
-        found.suggestions.tolist(),
-        state_of.get(state.WHO) or whoami(),
     )

@@ -1,14 +1,13 @@
 """Audit: look through suspect labels with the keyboard, take the corrections home, and see what they are worth."""
 
 import secrets
-import time
 
 import streamlit as st
 
 from attribution import Workspace, detectors, queues
 from attribution.decisions import Decisions, Queue
 from pages.audit import board, deck, making, take_home, worth
-from pages.ui import asked, look, state
+from pages.ui import asked, audit_queue, look, state
 from pages.ui import format as write
 
 VIEWS = ("queue", "take home", "was it worth it")
@@ -84,10 +83,10 @@ def _audit(ws: Workspace, log: Decisions) -> None:
             width=110,
             max_chars=60,
             persist_state="session",
-            placeholder=making.whoami(),
+            placeholder=audit_queue.user_name(),
             help="Stands beside your decisions in the log.",
         )
-        who = name.strip() or making.whoami()
+        who = name.strip() or audit_queue.user_name()
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
     if view == VIEWS[0]:
@@ -149,7 +148,7 @@ def _named(ws: Workspace, row) -> str:
 def _about(ws: Workspace, queue: Queue) -> str:
     """What the queue rests on."""
     name = queue.spec["detector"]
-    made = time.strftime("%d %b %Y, %H:%M", time.localtime(queue.created))
+    made = write.date_time(queue.created)
     known = name in detectors.names(ws)
     found = f": {detectors.load(ws, name).about}" if known else ", which is no longer there"
     planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""

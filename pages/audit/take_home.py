@@ -11,8 +11,8 @@ import streamlit as st
 from attribution import UserError, Workspace, corrections
 from attribution.data import image_folder, parquet
 from attribution.decisions import Decisions
-from pages.audit import board, making
-from pages.ui import atlas, command, state
+from pages.audit import board
+from pages.ui import atlas, audit_queue, command, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 
@@ -75,7 +75,7 @@ def _counts(ws: Workspace, log: Decisions, standing: dict) -> None:
             st.button(
                 "Make a queue of those with two answers",
                 key="queue of conflicts",
-                on_click=making.make,
+                on_click=audit_queue.make,
                 args=(ws,),
                 kwargs={"images": [one.item for one in groups["conflict"]], "origin": TWO_ANSWERS},
             )

@@ -8,11 +8,11 @@ from attribution import UserError, Workspace, jobs, queues, replay, worth
 from attribution.decisions import Decisions
 from attribution.store import Job, Store
 from pages.audit import told
-from pages.brittleness.words import verdict_html
-from pages.explore.rows import wall_data
 from pages.ui import atlas, command, controls, state
 from pages.ui import format as write
 from pages.ui.strip import strip
+from pages.ui.target_card import wall_data
+from pages.ui.verdict import verdict_html
 
 POLL = "1s"
 SHOWN = 60  # targets in a strip, at most

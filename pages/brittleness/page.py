@@ -13,10 +13,11 @@ from attribution.probes import SUPPORTS, check_support, steps
 from attribution.store import Store
 from attribution.support import K
 from pages.brittleness import backend, several, studies, trace, words
-from pages.explore.rows import card_html
 from pages.ui import atlas, command, controls, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
+from pages.ui.target_card import card_html
+from pages.ui.verdict import cost_text, verdict_html
 
 VIEWS = ONE, STUDIES = "one target", "studies"
 TESTS = PREFIX, CHOSEN, SEARCH = "first k", "chosen images", "find the support"
@@ -203,7 +204,7 @@ def _values_of(spec: dict) -> dict:
     shown |= {state.SEEDS: len(spec["seeds"]), state.DRAWS: spec["draws"]}
     if spec["ranking"]:
         return shown | {state.TEST: PREFIX, state.CUT_RANKING: spec["ranking"], state.K: spec["k"]}
-    return shown | {state.TEST: CHOSEN, state.IDS: words.numbers(spec["ids"]).replace("–", "-")}
+    return shown | {state.TEST: CHOSEN, state.IDS: write.number_ranges(spec["ids"]).replace("–", "-")}
 
 
 def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | None]:
@@ -453,14 +454,14 @@ def _retraining(ws: Workspace, store: Store, spec: dict, job) -> None:
     answer = jobs.retrain_answer(ws, store, spec)
     found = words.verdict(ws, spec, answer)
     if not job and not found and not answer["n"]:
-        st.markdown(f"**Not tested yet.** {write.plain(words.cost_text(replay.cost(ws, store, spec)))}.")
+        st.markdown(f"**Not tested yet.** {write.plain(cost_text(replay.cost(ws, store, spec)))}.")
         _command(ws, spec)
         return
     if found:
-        st.html(words.verdict_html(*found))
+        st.html(verdict_html(*found))
     st.html(words.groups_html(ws, spec, answer))
     _job_line(ws, store, spec, job, answer["newest"] if answer["complete"] else None)
-    _provenance(ws, f"seeds {words.numbers(spec['seeds'])}; trained in {write.seconds(answer['seconds'])} in all")
+    _provenance(ws, f"seeds {write.number_ranges(spec['seeds'])}; trained in {write.seconds(answer['seconds'])} in all")
     _command(ws, spec)
 
 
@@ -472,11 +473,11 @@ def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
     shipped = not played.answer and found and found["shipped"]
     probes = words.probes_of(answer["trace"]) if answer and not played.answer else played.probes
     if not answer and not job and not played.trained:
-        st.markdown(f"**Not searched yet.** {write.plain(words.cost_text(replay.cost(ws, store, spec)))}.")
+        st.markdown(f"**Not searched yet.** {write.plain(cost_text(replay.cost(ws, store, spec)))}.")
         _command(ws, spec)
         return
     if answer:
-        st.html(words.verdict_html(*words.support_verdict(ws, target, spec["ranking"], spec["kind"], answer)))
+        st.html(verdict_html(*words.support_verdict(ws, target, spec["ranking"], spec["kind"], answer)))
     if probes:
         table, chart = st.columns([1.35, 1], gap="medium")
         table.html(words.probes_html(ws, target, probes, spec["kind"]))
@@ -501,7 +502,7 @@ def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
         ):
             st.rerun()  # the whole page, not this fragment
     if shipped:
-        st.caption(f"From the shipped study, {words.when(found['created'])}: nothing was trained here.")
+        st.caption(f"From the shipped study, {write.date_time(found['created'])}: nothing was trained here.")
     else:
         _job_line(ws, store, spec, job, played.newest if answer else None)
     count = answer["trainings"] if answer else played.trained
@@ -516,7 +517,7 @@ def _search(ws: Workspace, store: Store, spec: dict, job) -> None:
 def _disjoint(ws: Workspace, store: Store, spec: dict, job) -> None:
     known = several.draw(ws, store, spec)
     if not known and not job:
-        st.markdown(f"**Not searched yet.** {write.plain(words.cost_text(replay.cost(ws, store, spec)))}.")
+        st.markdown(f"**Not searched yet.** {write.plain(cost_text(replay.cost(ws, store, spec)))}.")
     else:
         _job_line(ws, store, spec, job, known)
     _provenance(
@@ -553,11 +554,11 @@ def _job_line(ws: Workspace, store: Store, spec: dict, job, known_since: float |
             )
         )
     elif job:
-        st.caption(write.plain(f"Job {job.id}: done in {write.seconds(job.seconds)}, {words.when(job.finished)}."))
+        st.caption(write.plain(f"Job {job.id}: done in {write.seconds(job.seconds)}, {write.date_time(job.finished)}."))
     elif known_since:
-        st.caption(write.plain(f"Known since {words.when(known_since)}: nothing was trained for this."))
+        st.caption(write.plain(f"Known since {write.date_time(known_since)}: nothing was trained for this."))
     else:
-        st.caption(write.plain("Partly known from other jobs: " + words.cost_text(replay.cost(ws, store, spec)) + "."))
+        st.caption(write.plain("Partly known from other jobs: " + cost_text(replay.cost(ws, store, spec)) + "."))
 
 
 def _provenance(ws: Workspace, more: str) -> None:
@@ -585,7 +586,7 @@ def _measured(ws: Workspace, store: Store, target: int) -> None:
     st.markdown("##### Supports found for this target")
     for one in sorted(found, key=lambda one: (one["kind"] != "remove", one["answer"]["support"] or 10**6)):
         word, _ = words.support_verdict(ws, target, one["ranking"], one["kind"], one["answer"])
-        source = "shipped study" if one["shipped"] else f"found {words.when(one['created'])}"
+        source = "shipped study" if one["shipped"] else f"found {write.date_time(one['created'])}"
         status = ", unstable" if one["answer"]["status"] == "unstable" else ""
         status += f" · {one['protocol']}" if one["protocol"] != "default" else ""
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

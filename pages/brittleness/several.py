@@ -9,6 +9,7 @@ from pages.brittleness import words
 from pages.ui import atlas
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
+from pages.ui.verdict import verdict_html
 
 
 def draw(ws: Workspace, store: Store, spec: dict) -> float | None:
@@ -25,7 +26,7 @@ def draw(ws: Workspace, store: Store, spec: dict) -> float | None:
             continue
         newest = answer["created"]
         word, sentence = words.support_verdict(ws, spec["target"], spec["ranking"], spec["kind"], answer)
-        st.html(words.verdict_html(f"{number}: {word}", f"{sentence}{passed}"))
+        st.html(verdict_html(f"{number}: {word}", f"{sentence}{passed}"))
         if answer["support"]:
             _images(ws, number, [int(i) for step in steps(ws, one)[: answer["support"]] for i in step], spec["target"])
     return newest

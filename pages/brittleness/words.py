@@ -1,7 +1,5 @@
 """The words and the HTML of Brittleness; nothing here is a widget. Whatever comes from the workspace is escaped."""
 
-import time
-
 from attribution import Workspace
 from attribution.support import majority
 from pages.ui import format as write
@@ -141,44 +139,13 @@ def outcomes(kind: str) -> dict[bool, str]:
     return {True: "still wrong", False: "repaired"} if kind == "repair" else {True: "flipped", False: "survived"}
 
 
-def cost_text(cost) -> str:
-    """ "25 trainings, 9 already known, about 40 s on 2 workers"."""
-    if cost.most == cost.known:
-        return "All of its trainings are known: it answers at once."
-    number = f"{cost.most} trainings" if cost.least == cost.most else f"{cost.least} to {cost.most} trainings"
-    workers = "1 worker" if cost.workers == 1 else f"{cost.workers} workers"
-    known = f", {cost.known} already known" if cost.known else ""
-    up_to = "about" if cost.least == cost.most else "at most about"
-    return f"{number}{known}, {up_to} {write.seconds(cost.seconds)} on {workers} ({write.seconds(cost.each)} each)"
-
-
-def when(moment: float | None) -> str:
-    """Seconds since 1970 -> "22 Nov 2026, 21:07"."""
-    return time.strftime("%d %b %Y, %H:%M", time.localtime(moment)) if moment else "–"
-
-
-def numbers(found) -> str:
-    """[0, 1, 2, 3, 7] -> "0–3, 7"."""
-    runs: list[list[int]] = []
-    for number in sorted(found):
-        if runs and number == runs[-1][1] + 1:
-            runs[-1][1] = number
-        else:
-            runs.append([number, number])
-    return ", ".join(str(a) if a == b else f"{a}–{b}" if b > a + 1 else f"{a}, {b}" for a, b in runs)
-
-
 # -- HTML
-
-
-def verdict_html(word: str, sentence: str) -> str:
-    return f'<div class="lu-verdict" role="status"><b>{write.escape(word)}.</b> {write.escape(_upper(sentence))}</div>'
 
 
 def groups_html(ws: Workspace, spec: dict, answer: dict) -> str:
     """A line for the edit and for each control: a dot a seed, what the models say, and the mean margin."""
     label = int(ws.val_labels[spec["target"]])
-    names = {"edit": _upper(doing(spec, ws)), "none": "Nothing changed"}
+    names = {"edit": write.capitalised(doing(spec, ws)), "none": "Nothing changed"}
     parts = {"edit": answer, "none": answer["controls"]["none"]}
     random = answer["controls"]["random"]
     if random["of"]:
@@ -276,10 +243,6 @@ def _signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
 
 
-def _upper(text: str) -> str:
-    return text[0].upper() + text[1:]
-
-
 def job_html(job) -> str:
     """One line of the history: state, what, when, how long."""
     signs = {
@@ -292,7 +255,7 @@ def job_html(job) -> str:
         "done": "●",
     }
     about = [
-        when(job.created),
+        write.date_time(job.created),
         write.seconds(job.seconds) if job.started else "",
         f"{job.done} of {job.total}" if not job.ended and job.total else "",
         job.message,
@@ -317,7 +280,7 @@ PAUSING = "Pause lets the trainings under way end, and keeps them; Cancel stops 
 
 def study_name(job) -> str:
     """ "12, running: 40 targets, 22 Nov 2026, 21:07"."""
-    return f"{job.id}, {job.state}: {len(job.spec['targets'])} targets, {when(job.created)}"
+    return f"{job.id}, {job.state}: {len(job.spec['targets'])} targets, {write.date_time(job.created)}"
 
 
 def study_heading(spec: dict) -> str:
@@ -340,7 +303,7 @@ def study_state(job, found, ahead: int) -> str:
         "paused": f"paused; {under_way} under way end{'s' * (found.running == 1)} first"
         if found.running
         else "paused: nothing of it is running",
-        "done": f"done in {so_far}, {when(job.finished)}",
+        "done": f"done in {so_far}, {write.date_time(job.finished)}",
         "cancelled": f"cancelled after {so_far}; what it found is kept",
         "failed": f"failed after {so_far} ({job.message})",
     }

@@ -1,7 +1,5 @@
 """What Explore asks of the parts of the library that measure and retrain, in the shape the page draws."""
 
-import time
-
 import numpy as np
 import streamlit as st
 
@@ -10,6 +8,7 @@ from attribution import supports as answers
 from attribution.lineup import Row
 from attribution.opening import verdict
 from attribution.store import Store
+from pages.ui import format as write
 
 
 @st.cache_resource(ttl=10, show_spinner=False)
@@ -118,7 +117,7 @@ def _vote(ws: Workspace, run: dict, label: int) -> dict:
 
 def _message(answer: dict, job, asked: dict) -> str:
     if asked["job"] is None:
-        when = time.strftime("%d %b %Y, %H:%M", time.localtime(answer["newest"]))
+        when = write.date_time(answer["newest"])
         return f"Known already, trained {when}: nothing was trained again."
     if job is None:
         return "This job is no longer in the store."

@@ -9,11 +9,12 @@ from attribution.lineup import default_rankings, line_up, misalignment, rank_of
 from attribution.opening import opening
 from attribution.targets import KINDS, choose, neighbours, ranked
 from pages.explore import backend, reach, suspects
-from pages.explore.rows import card_html, class_numbers, image_html, sentence, strip_data, votes_html, wall_data
+from pages.explore.rows import image_html, sentence, strip_data, votes_html
 from pages.ui import atlas, command, look, state
 from pages.ui import format as write
 from pages.ui.figures import report_button
 from pages.ui.strip import strip
+from pages.ui.target_card import card_html, wall_data
 
 PAGE_SIZE = 60
 KIND_HELP = {
@@ -110,7 +111,7 @@ def _pick_target(ws: Workspace, first) -> tuple[np.ndarray, int]:
         for kind in KINDS
         if kind == "all" or (len(_ranked(ws, look.stamp(ws))) < ws.n_val if kind == "ranked" else ws.has_base)
     ]
-    number = class_numbers(ws, ANY)
+    number = write.class_numbers(ws.classes, ANY)
     kind, said, confidence = "all", ANY, (0.0, 1.0)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         if len(kinds) > 1:

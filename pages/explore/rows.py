@@ -1,13 +1,12 @@
 """From lined-up rows to what the strip and the cards draw, and the words of the page; nothing here is a widget."""
 
-from collections import Counter
-
 import numpy as np
 
 from attribution import Workspace
 from attribution.lineup import Row
 from pages.ui import format as write
 from pages.ui.strip import tiles
+from pages.ui.target_card import support_text
 
 
 def strip_data(
@@ -88,51 +87,6 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
     }
 
 
-def support_text(support: dict, shown: int = 10**9) -> str:
-    """{"support": 24, ...} -> "support 24", with an arrow where that lies beyond the columns on view."""
-    if support["support"]:
-        doubt = " unstable" if support["status"] == "unstable" else ""
-        return f"support {support['support']}{doubt}" + (" →" if support["support"] > shown else "")
-    return f"none up to {support['k_max']}" if support["status"] == "censored" else support["status"].replace("_", " ")
-
-
-def wall_data(ws: Workspace, ids, atlas: dict, target: int, wall: bool, scale: int) -> dict:
-    """The strip's data for the targets `ids`, in the order of the atlas."""
-    true = ws.val_labels[ids]
-    said = ws.base.prediction[ids] if ws.has_base else true
-    captions = [ws.classes[t] if s == t else f"{ws.classes[t]} → {ws.classes[s]}" for t, s in zip(true, said)]
-    texts = [f"validation image {i}, {ws.classes[t]}" for i, t in zip(ids, true)]
-    if ws.has_base:
-        texts = [
-            f"{text}, predicted {ws.classes[s]} with {c:.2f}"
-            for text, s, c in zip(texts, said, ws.base.confidence[ids])
-        ]
-    places = {int(i): at for at, i in enumerate(ids)}
-    wrong = [caption if s != t else None for caption, t, s in zip(captions, true, said)]
-    return {
-        "layout": "wall" if wall else "line",
-        "atlas": atlas,
-        "scale": scale,
-        "zoom": 5 if scale > 1 else 2,
-        "pitch": 84,
-        "selected": target,
-        "rows": [
-            {
-                "id": "targets",
-                "label": "validation images",
-                "tiles": tiles(places, ids, texts, caption=captions, mark=wrong),
-            }
-        ],
-    }
-
-
-def class_numbers(ws: Workspace, taken: str) -> dict[str, int]:
-    """A name for each class to choose by -> its number, which stands behind a name that several classes bear or that is
-    `taken`."""
-    counts = Counter([taken, *ws.classes])
-    return {f"{name} ({i})" if counts[name] > 1 else name: i for i, name in enumerate(ws.classes)}
-
-
 def footnote(ws: Workspace) -> str:
     """What the reader of the rows must know, in one line."""
     notes = ["Ranks align in columns; scores of different rows are not comparable."]
@@ -192,54 +146,6 @@ def _new_label(ws: Workspace, target: int) -> str:
 
 
 # -- HTML; whatever comes from the workspace is escaped
-
-
-def card_html(ws: Workspace, target: int, supports: dict[str, dict[str, dict]], picture: str, scale: int) -> str:
-    """The target: its picture, true label, prediction, confidence over the base models, and measured supports."""
-    name = write.escape(ws.classes[ws.val_labels[target]])
-    said = _said_html(ws, target) if ws.has_base else '<div class="lu-faint later">no model here yet</div>'
-    chips = _chips("Removal support", supports.get("remove", {}))
-    if "mislabel" in supports:
-        chips += _chips(f"Mislabel support, as {_new_label(ws, target)}", supports["mislabel"])
-    return (
-        f'<div class="lu-card"><img src="{picture}" width="{scale * ws.val_images.shape[2]}" '
-        f'alt="validation image {target}, {name}, enlarged"><div class="name">{name}</div>'
-        f'<div class="lu-faint">true label · validation image {target}</div>{said}{chips}</div>'
-    )
-
-
-def _said_html(ws: Workspace, target: int) -> str:
-    """What the base models say of the target: the prediction, and the likeliest classes with the true one."""
-    base, label = ws.base, int(ws.val_labels[target])
-    said, mean = int(base.prediction[target]), base.mean[target]
-    classes = list(np.argsort(-mean)[:3])
-    if label not in classes:
-        classes[-1] = label
-    bars = "".join(
-        f'<span class="{"true" if c == label else ""}">{write.escape(ws.classes[c])}</span>'
-        f'<span class="bar {"true" if c == label else ""}"><span style="width:{100 * mean[c]:.0f}%"></span></span>'
-        f'<span class="value">{mean[c]:.2f}</span>'
-        for c in classes
-    )
-    return (
-        f"<div>predicted <b>{write.escape(ws.classes[said])}</b></div>"
-        f'<div class="lu-bars" role="group" aria-label="mean confidence of {base.models} base models">{bars}</div>'
-        f'<div class="lu-faint">right in {base.right[target]} of {base.models} base models · '
-        f"{base.status(target).replace('_', ' ')}</div>"
-    )
-
-
-def _chips(title: str, supports: dict[str, dict]) -> str:
-    """A chip for each ranking's support, smallest first; nothing where there is none."""
-    if not supports:
-        return ""
-    found = sorted(supports.items(), key=lambda item: item[1]["support"] or 10**9)
-    chips = "".join(
-        f'<span class="{"best" if support is found[0][1] and support["support"] else ""}">'
-        f"{write.escape(ranking)}: {write.escape(support_text(support).removeprefix('support '))}</span>"
-        for ranking, support in found
-    )
-    return f'<div class="lu-faint later">{write.escape(title)}</div><div class="lu-chips">{chips}</div>'
 
 
 def image_html(

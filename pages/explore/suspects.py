@@ -6,12 +6,9 @@ import streamlit as st
 
 from attribution import UserError, Workspace, detectors
 from attribution.suspects import FIRST, Suspect, accusers, most, suspects
-from pages.audit import making
-from pages.ui import atlas, look, state
+from pages.ui import atlas, audit_queue, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
-
-state_of = st.session_state
 
 
 def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
@@ -46,21 +43,14 @@ def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
             type="primary",
             help="Makes a queue of these images, to look through one by one.",
         ):
-            _send(ws, target, name, found)
+            audit_queue.make_and_open(
+                ws, detector=name, images=[suspect.image for suspect in found], origin={"from": target}
+            )
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _found(_ws, stamp: str, target: int, name: str) -> list[Suspect]:
     return suspects(_ws, target, name)
-
-
-def _send(ws: Workspace, target: int, name: str, found: list[Suspect]) -> None:
-    state_of.pop(state.ERROR, None)
-    making.make(ws, detector=name, images=[one.image for one in found], origin={"from": target})
-    if state.ERROR in state_of:
-        st.error(write.sentence(state_of.pop(state.ERROR)))
-        return
-    st.switch_page("pages/audit/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})
 
 
 def sentence(ws: Workspace, target: int, name: str, found: list[Suspect]) -> str:

@@ -7,16 +7,13 @@ import streamlit as st
 
 from attribution import Workspace, detectors, projection
 from attribution.projection import Projection
-from pages.audit import making
-from pages.brittleness import words
 from pages.map import chart
-from pages.ui import atlas, state
+from pages.ui import atlas, audit_queue, state
 from pages.ui import format as write
 from pages.ui.strip import strip, tiles
 
 SHOWN = 60  # images of a set
 HANDED = 1000  # images of a set that Brittleness and Audit take
-state_of = st.session_state
 
 
 def chosen(ws: Workspace, found: Projection, selection) -> tuple[np.ndarray, np.ndarray]:
@@ -67,7 +64,7 @@ def draw(
             disabled=not few,
             help=why,
         ):
-            ids = words.numbers(train.tolist()).replace("–", "-")
+            ids = write.number_ranges(train.tolist()).replace("–", "-")
             st.switch_page(
                 "pages/brittleness/page.py",
                 query_params={  # the target goes along
@@ -79,7 +76,7 @@ def draw(
         if detectors.names(ws) and st.button(
             "To the audit", key="set to audit", icon=":material/policy:", disabled=not few, help=why
         ):
-            _audit(ws, train)
+            audit_queue.make_and_open(ws, images=train.tolist())
         # not a link: the target looked at would go along in place of the link's own
         st.button(
             f"Validation image {near[0]} in Explore",
@@ -148,11 +145,3 @@ def _strip(ws: Workspace, ids: np.ndarray, split: str, pick: Callable[[int], Non
     more = f"The first {SHOWN} of {write.count(len(ids))}" if len(ids) > SHOWN else f"All {len(ids)}"
     opens = "its lineup" if split == "val" else "its card in Explore"
     st.caption(write.plain(f"{more} {what} images; click one to see {opens}."))
-
-
-def _audit(ws: Workspace, train: np.ndarray) -> None:
-    making.make(ws, images=train.tolist())
-    if state.ERROR in state_of:
-        st.error(write.sentence(state_of.pop(state.ERROR)))
-        return
-    st.switch_page("pages/audit/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})

@@ -8,11 +8,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace, agreement
-from pages.explore.rows import wall_data
 from pages.methods import conditioning, words
 from pages.ui import asked, atlas, command, figures, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
+from pages.ui.target_card import wall_data
 
 NAMES = {"jaccard": "Jaccard of the first k", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}
 HELP = {

@@ -9,12 +9,12 @@ from attribution.measure import measured_lds
 from attribution.store import Store
 from attribution.support import CONFIRM_SEEDS, SEEDS
 from attribution.supports import protocols, usual_protocol
-from pages.explore.rows import wall_data
 from pages.methods import asking, orthogonality, prune, transfer, words
 from pages.methods.chart import cdfs
 from pages.ui import atlas, command, figures, look, state
 from pages.ui import format as write
 from pages.ui.strip import strip
+from pages.ui.target_card import wall_data
 
 #: the chart's one button: the picture as a file, drawn by the browser
 PICTURE = {

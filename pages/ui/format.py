@@ -2,6 +2,9 @@
 
 import html
 import re
+import time
+from collections import Counter
+from collections.abc import Iterable
 
 
 def count(n: int) -> str:
@@ -30,6 +33,34 @@ def seconds(value: float) -> str:
         return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
     minutes, rest = divmod(round(value), 60)
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+
+
+def date_time(moment: float | None) -> str:
+    """Seconds since 1970 -> "22 Nov 2026, 21:07"; None -> "–"."""
+    return time.strftime("%d %b %Y, %H:%M", time.localtime(moment)) if moment else "–"
+
+
+def number_ranges(numbers: Iterable[int]) -> str:
+    """[0, 1, 2, 3, 7] -> "0–3, 7"."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}–{b}" if b > a + 1 else f"{a}, {b}" for a, b in runs)
+
+
+def class_numbers(names: list[str], taken: str) -> dict[str, int]:
+    """A distinct name for each class -> its number; a name that several classes bear, or that is `taken`, is followed
+    by the number."""
+    counts = Counter([taken, *names])
+    return {f"{name} ({i})" if counts[name] > 1 else name: i for i, name in enumerate(names)}
+
+
+def capitalised(text: str) -> str:
+    """`text` with a capital first letter; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
 
 
 def plain(text: object) -> str:

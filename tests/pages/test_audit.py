@@ -8,8 +8,8 @@ from streamlit.testing.v1 import AppTest
 
 from attribution import UserError, Workspace, background, detectors, queues
 from attribution.decisions import Decisions
-from pages.audit import board, deck, making, take_home
-from pages.ui import state
+from pages.audit import board, deck, take_home
+from pages.ui import audit_queue, state
 from tests import tiny
 from tests.conftest import ROOT
 
@@ -313,5 +313,5 @@ def test_all_files_in_one(ws, log, queue):
 
 
 def test_who_decides_where_nobody_says(monkeypatch):
-    monkeypatch.setattr(making.getpass, "getuser", lambda: (_ for _ in ()).throw(KeyError("uid")))
-    assert making.whoami() == "somebody"
+    monkeypatch.setattr(audit_queue.getpass, "getuser", lambda: (_ for _ in ()).throw(KeyError("uid")))
+    assert audit_queue.user_name() == "somebody"

@@ -10,6 +10,7 @@ from streamlit.util import calc_hash
 
 from attribution import duplicates, jobs, recipes
 from pages.brittleness import words
+from pages.ui import format as write
 from pages.ui import state
 from tests import tiny
 
@@ -201,7 +202,7 @@ def test_names_are_escaped(ws, store):
 
 
 def test_numbers():
-    assert words.numbers([0, 1, 2, 3, 7, 8]) == "0–3, 7, 8" and words.numbers([]) == ""
+    assert write.number_ranges([0, 1, 2, 3, 7, 8]) == "0–3, 7, 8" and write.number_ranges([]) == ""
 
 
 # -- repairs, several supports, near-duplicates

@@ -5,6 +5,8 @@ import pytest
 
 from attribution.lineup import line_up
 from pages.explore import rows as explore
+from pages.ui import format as write
+from pages.ui import target_card
 from tests import tiny
 
 ATLAS = {"url": "data:image/png;base64,", "columns": 3, "count": 9, "width": 8, "height": 8}
@@ -82,9 +84,9 @@ def test_a_predicted_class_is_named(ws):
 
 
 def test_support_text():
-    assert explore.support_text(SUPPORT["trak-10"], shown=3) == "support 4 →"
-    assert explore.support_text({"status": "censored", "support": None, "k_max": 20}) == "none up to 20"
-    assert explore.support_text({"status": "already_wrong", "support": None, "k_max": 20}) == "already wrong"
+    assert target_card.support_text(SUPPORT["trak-10"], shown=3) == "support 4 →"
+    assert target_card.support_text({"status": "censored", "support": None, "k_max": 20}) == "none up to 20"
+    assert target_card.support_text({"status": "already_wrong", "support": None, "k_max": 20}) == "already wrong"
 
 
 def test_sentences(ws):
@@ -122,7 +124,7 @@ def test_sentences(ws):
 
 
 def test_wall(ws):
-    drawn = explore.wall_data(ws, np.array([0, 1]), ATLAS, 1, wall=False, scale=7)
+    drawn = target_card.wall_data(ws, np.array([0, 1]), ATLAS, 1, wall=False, scale=7)
     right, wrong = drawn["rows"][0]["tiles"]
     assert right["caption"] == "Bar" and "mark" not in right
     assert wrong["mark"] == "Box <b> → Dot" and drawn["selected"] == 1
@@ -131,9 +133,9 @@ def test_wall(ws):
 def test_without_base_models_only_what_is_known_is_said(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
     assert explore.sentence(ws, 1, {}) == "Box <b>. No model has been trained here yet."
-    card = explore.card_html(ws, 1, {}, "data:,", 7)
+    card = target_card.card_html(ws, 1, {}, "data:,", 7)
     assert "Box &lt;b&gt;" in card and "no model here yet" in card and "predicted" not in card
-    tile = explore.wall_data(ws, np.array([1]), ATLAS, 1, wall=False, scale=7)["rows"][0]["tiles"][0]
+    tile = target_card.wall_data(ws, np.array([1]), ATLAS, 1, wall=False, scale=7)["rows"][0]["tiles"][0]
     assert tile == {"id": 1, "at": 0, "text": "validation image 1, Box <b>", "caption": "Box <b>"}
     (row,) = data(ws, 1, line_up(ws, 1, ["trak-10"], 3))["rows"]
     assert row["choose"] == "Cut by trak-10"
@@ -146,17 +148,17 @@ def test_a_class_name_at_the_head_of_a_sentence(ws, monkeypatch):
 
 
 def test_classes_to_choose_by(ws, monkeypatch):
-    assert list(explore.class_numbers(ws, "any")) == ws.classes
+    assert list(write.class_numbers(ws.classes, "any")) == ws.classes
     monkeypatch.setattr(ws, "classes", [*(f"class {i}" for i in range(996)), "crane", "maillot", "crane", "any"])
-    numbers = explore.class_numbers(ws, "any")
+    numbers = write.class_numbers(ws.classes, "any")
     assert len(numbers) == 1000 and numbers["crane (996)"] == 996 and numbers["crane (998)"] == 998
     assert (numbers["maillot"], numbers["any (999)"], numbers["class 7"]) == (997, 999, 7) and "any" not in numbers
 
 
 def test_names_are_escaped_in_html(ws):
-    card = explore.card_html(ws, 0, {"remove": SUPPORT, "mislabel": SUPPORT}, "data:,", 7)
+    card = target_card.card_html(ws, 0, {"remove": SUPPORT, "mislabel": SUPPORT}, "data:,", 7)
     assert "Removal support" in card and "Mislabel support, as Box &lt;b&gt;" in card
-    card = explore.card_html(ws, 1, {}, "data:,", 7)
+    card = target_card.card_html(ws, 1, {}, "data:,", 7)
     assert "Box &lt;b&gt;" in card and "<b>Box" not in card and "Box <b>" not in card
     row = line_up(ws, 1, ["trak-10"], 3)[0]
     image = explore.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7, 3)

@@ -9,9 +9,8 @@ from streamlit.testing.v1 import AppTest
 from attribution import Workspace, detectors
 from attribution.decisions import Decisions
 from attribution.suspects import suspects
-from pages.audit import making
 from pages.explore import suspects as drawn
-from pages.ui import state
+from pages.ui import audit_queue, state
 from tests import tiny
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
@@ -90,12 +89,12 @@ def test_they_are_sent_to_the_audit(ws, monkeypatch):
     with Decisions.of(ws) as log:
         queue = log.queue(1)
     assert queue.items == [one.image for one in found] and queue.suggestions == [one.suggestion for one in found]
-    assert (queue.spec["detector"], queue.spec["from"], queue.who) == ("knn-moco", 1, making.whoami())
+    assert (queue.spec["detector"], queue.spec["from"], queue.who) == ("knn-moco", 1, audit_queue.user_name())
     assert not any(queue.controls) and queue.scores == pytest.approx([one.score for one in found])
 
 
 def test_a_queue_that_cannot_be_made_is_said(ws, monkeypatch):
-    monkeypatch.setattr(making, "make", lambda ws, **asked: state.say_once(ValueError("the disk is full")))
+    monkeypatch.setattr(audit_queue, "make", lambda ws, **asked: state.say_once(ValueError("the disk is full")))
     app = opened(1)
     app.button(key="audit suspects").click().run()
     assert [one.value for one in app.error] == ["The disk is full."]
