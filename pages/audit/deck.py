@@ -25,16 +25,17 @@ What the browser sends: the deck's "at" {"token", "at"}, the place it wants furt
 import numpy as np
 
 from attribution import Workspace, detectors, evidence, queues
-from pages.ui import atlas
 from pages.ui import format as write
-from pages.ui.strip import component
+from pages.ui import sprite_sheet
+from pages.ui.tile_strip import component
 
 BEFORE, AFTER = 12, 48  # images around the place that is asked for
 PIXELS = 1_500_000  # of the enlarged images of one deck
 BIG = 280  # about as many pixels on the page is an enlarged image wide
 UNDO = 50  # of one's own decisions can be undone after a reload
 
-_deck, _post = component("audit"), component("post")
+_deck = component("audit", "pic.js", "audit.js", style="audit.css")
+_post = component("post", "post.js")
 
 
 def deck(data: dict) -> None:
@@ -102,11 +103,11 @@ def deck_data(
         "standing": {int(i): told(standing[int(i)], upto) for i in images if int(i) in standing},
         "mine": _mine(standing, queue, who),
         "sources": _sources(ws, mode),
-        "pictures": atlas.atlas(ws, "train", whole, whole=True),
-        "tiles": atlas.atlas(ws, "train", near),
-        "harms": atlas.atlas(ws, "val", harmed),
-        "scale": atlas.scale(ws),
-        "filmScale": atlas.scale(ws, 40),
+        "pictures": sprite_sheet.sheet(ws, "train", whole, whole=True),
+        "tiles": sprite_sheet.sheet(ws, "train", near),
+        "harms": sprite_sheet.sheet(ws, "val", harmed),
+        "scale": sprite_sheet.scale(ws),
+        "filmScale": sprite_sheet.scale(ws, 40),
         "bigScale": max(1, BIG // side),
     }
 

@@ -7,7 +7,7 @@ import streamlit as st
 from attribution import Workspace, detectors, queues
 from attribution.decisions import Decisions, Queue
 from pages.audit import board, deck, making, take_home, worth
-from pages.ui import asked, audit_queue, look, state
+from pages.ui import audit_queue, measurement, state, theme
 from pages.ui import format as write
 
 VIEWS = ("queue", "take home", "was it worth it")
@@ -19,7 +19,7 @@ state_of = st.session_state
 
 
 def main() -> None:
-    ws = look.workspace()
+    ws = theme.workspace()
     if len(ws.classes) < 2:
         st.info(
             write.plain(
@@ -234,8 +234,8 @@ def _compute_first(ws: Workspace) -> None:
     )
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
-    if not asked.under_way(ws, BUILD):
-        asked.button(ws, BUILD, "Compute them")
+    if not measurement.under_way(ws, BUILD):
+        measurement.button(ws, BUILD, "Compute them")
 
 
 main()

@@ -12,9 +12,9 @@ from attribution import UserError, Workspace, corrections
 from attribution.data import image_folder, parquet
 from attribution.decisions import Decisions
 from pages.audit import board
-from pages.ui import atlas, audit_queue, command, state
+from pages.ui import audit_queue, cli_command, sprite_sheet, state
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui.tile_strip import strip, tiles
 
 SHOWN = 200  # pictures of what was changed
 GROUPS = {
@@ -91,8 +91,8 @@ def _counts(ws: Workspace, log: Decisions, standing: dict) -> None:
         "corrections",
         {
             "layout": "wall",
-            "atlas": atlas.atlas(ws, "train", ids),
-            "scale": atlas.scale(ws),
+            "atlas": sprite_sheet.sheet(ws, "train", ids),
+            "scale": sprite_sheet.scale(ws),
             "zoom": 5,
             "pitch": 150,
             "selected": None,
@@ -150,7 +150,9 @@ def _files(ws: Workspace, standing: dict) -> None:
         folder = st.text_input("Folder on this machine", key=state.FOLDER, placeholder="~/corrections", width=300)
         st.button("Write them there", key="write corrections", on_click=_write, args=(ws,), disabled=not folder)
     st.code(
-        command.line(ws, "export", "corrections", "--out", folder or "~/corrections"), language="bash", wrap_lines=True
+        cli_command.line(ws, "export", "corrections", "--out", folder or "~/corrections"),
+        language="bash",
+        wrap_lines=True,
     )
 
 

@@ -8,10 +8,10 @@ from attribution import UserError, Workspace, jobs, queues, replay, worth
 from attribution.decisions import Decisions
 from attribution.store import Job, Store
 from pages.audit import told
-from pages.ui import atlas, command, controls, state
+from pages.ui import cli_command, job_buttons, sprite_sheet, state
 from pages.ui import format as write
-from pages.ui.strip import strip
 from pages.ui.target_card import wall_data
+from pages.ui.tile_strip import strip
 from pages.ui.verdict import verdict_html
 
 POLL = "1s"
@@ -118,7 +118,7 @@ def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
         _say()
         st.progress(now.done / now.total if now.total else 0.0, write.plain(told.progress(now, ahead, left)))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            controls.buttons(ws, now, "worth")
+            job_buttons.draw(ws, now, "worth")
             if not spec or spec["arms"] != now.spec["arms"]:
                 st.caption(
                     write.plain(
@@ -210,7 +210,7 @@ def _targets(ws: Workspace, found: dict) -> None:
         if not one:
             continue
         ids = np.array([row["target"] for row in one[:SHOWN]])
-        data = wall_data(ws, ids, atlas.atlas(ws, "val", ids), None, False, atlas.scale(ws))
+        data = wall_data(ws, ids, sprite_sheet.sheet(ws, "val", ids), None, False, sprite_sheet.scale(ws))
         for tile, row in zip(data["rows"][0]["tiles"], one):
             tile.pop("mark", None)
             tile["caption"] = f"{row['before']} → {row['after']}"
@@ -237,4 +237,4 @@ def _take_away(ws: Workspace, found: dict | None) -> None:
                 icon=":material/download:",
             )
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, "worth"), language="bash", wrap_lines=True)
+            st.code(cli_command.line(ws, "worth"), language="bash", wrap_lines=True)

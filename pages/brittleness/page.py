@@ -13,10 +13,10 @@ from attribution.probes import SUPPORTS, check_support, steps
 from attribution.store import Store
 from attribution.support import K
 from pages.brittleness import backend, several, studies, trace, words
-from pages.ui import atlas, command, controls, look, state
+from pages.ui import cli_command, job_buttons, ranking_choice, sprite_sheet, state, theme
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
 from pages.ui.target_card import card_html
+from pages.ui.tile_strip import strip, tiles
 from pages.ui.verdict import cost_text, verdict_html
 
 VIEWS = ONE, STUDIES = "one target", "studies"
@@ -44,7 +44,7 @@ state_of = st.session_state
 
 
 def main() -> None:
-    ws = look.workspace()
+    ws = theme.workspace()
     if not ws.has_base:
         return _nothing_trained(ws)
     try:
@@ -77,7 +77,11 @@ def main() -> None:
             st.header(write.plain(_heading(ws, target, spec)), anchor=False)
             with st.container(horizontal=True, gap="medium"):
                 with st.container(width=204):
-                    st.html(card_html(ws, target, {}, atlas.picture(ws, "val", target), atlas.scale(ws, 168)))
+                    st.html(
+                        card_html(
+                            ws, target, {}, sprite_sheet.image_url(ws, "val", target), sprite_sheet.scale(ws, 168)
+                        )
+                    )
                     st.page_link(
                         "pages/explore/page.py",
                         label="Its lineup in Explore",
@@ -103,7 +107,7 @@ def main() -> None:
 def _nothing_trained(ws: Workspace) -> None:
     st.header("No model has been trained here yet", anchor=False)
     with st.container(width=760):
-        look.train_first(
+        theme.train_first(
             ws,
             "Brittleness asks whether a prediction changes when training images are taken away or "
             "relabelled, so it needs models that predict.",
@@ -242,7 +246,12 @@ def _question(ws: Workspace, store: Store) -> tuple[dict | None, UserError | Non
                     "k", 1, ws.n_train, key=state.K, bind="query-params", width=120, on_change=_leave_job
                 )
             ranking = st.selectbox(
-                "of", controls.rankings(ws), key=state.CUT_RANKING, bind="query-params", width=190, on_change=_leave_job
+                "of",
+                ranking_choice.rankings(ws),
+                key=state.CUT_RANKING,
+                bind="query-params",
+                width=190,
+                on_change=_leave_job,
             )
         with st.popover("Options", icon=":material/tune:"):
             if test == SEARCH:
@@ -373,8 +382,8 @@ def _preview(ws: Workspace, spec: dict) -> None:
         "preview",
         {
             "layout": "line",
-            "atlas": atlas.atlas(ws, "train", sorted(ids)),
-            "scale": atlas.scale(ws),
+            "atlas": sprite_sheet.sheet(ws, "train", sorted(ids)),
+            "scale": sprite_sheet.scale(ws),
             "zoom": 5,
             "pitch": 108 if relabel else 76,
             "selected": None,
@@ -544,7 +553,7 @@ def _job_line(ws: Workspace, store: Store, spec: dict, job, known_since: float |
             before = f", {ahead} before it" if ahead and job.state == "queued" else ""
             closed = " It goes on when this page is closed." if job.open else ""
             st.caption(write.plain(f"Job {job.id}: {text}{before}.{closed}"), width="content")
-            controls.buttons(ws, job)
+            job_buttons.draw(ws, job)
     elif job and job.state in ("cancelled", "failed"):
         reason = f" {job.message}." if job.message else ""
         st.warning(
@@ -569,10 +578,10 @@ def _provenance(ws: Workspace, more: str) -> None:
 
 def _command(ws: Workspace, spec: dict) -> None:
     """The command line that asks the same, where there is one."""
-    ask = command.asking(spec)
+    ask = cli_command.arguments(spec)
     if ask:
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, *ask), language="bash", wrap_lines=True)
+            st.code(cli_command.line(ws, *ask), language="bash", wrap_lines=True)
 
 
 # -- what is known besides
@@ -643,7 +652,7 @@ def _history(ws: Workspace, store: Store) -> None:
                 ):
                     st.rerun()  # the whole page, not this fragment
                 st.html(words.job_html(job))
-                controls.buttons(ws, job, str(job.id), "tertiary")
+                job_buttons.draw(ws, job, str(job.id), "tertiary")
         if count > HISTORY:
             st.toggle(f"All {count}" if count <= ALL else f"The newest {ALL} of {write.count(count)}", key="all jobs")
         if busy:

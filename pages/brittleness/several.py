@@ -6,9 +6,9 @@ from attribution import Workspace, disjoint, replay
 from attribution.probes import steps
 from attribution.store import Store
 from pages.brittleness import words
-from pages.ui import atlas
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui import sprite_sheet
+from pages.ui.tile_strip import strip, tiles
 from pages.ui.verdict import verdict_html
 
 
@@ -40,8 +40,8 @@ def _images(ws: Workspace, number: int, ids: list[int], target: int) -> None:
         f"disjoint {number}",
         {
             "layout": "line",
-            "atlas": atlas.atlas(ws, "train", sorted(ids)),
-            "scale": atlas.scale(ws),
+            "atlas": sprite_sheet.sheet(ws, "train", sorted(ids)),
+            "scale": sprite_sheet.scale(ws),
             "zoom": 5,
             "pitch": 76,
             "selected": None,

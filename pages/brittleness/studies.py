@@ -7,7 +7,7 @@ from attribution.progress import Watch
 from attribution.store import Store
 from attribution.support import CONFIRM_SEEDS, SEEDS
 from pages.brittleness import growth, words
-from pages.ui import command, controls, look, state
+from pages.ui import cli_command, job_buttons, state, theme
 from pages.ui import format as write
 
 LISTED = 5
@@ -62,7 +62,7 @@ def _watch(ws: Workspace, number: int, ended: bool) -> None:
             job = store.job(number)
             if job.open:
                 jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
-            found = _watcher(ws, look.stamp(ws), number, job.spec).look(store, job)
+            found = _watcher(ws, theme.cache_key(ws), number, job.spec).look(store, job)
             ahead = store.ahead(number) if job.state == "queued" else 0
         except UserError as error:
             st.error(write.sentence(error))
@@ -87,7 +87,7 @@ def _watcher(_ws, stamp: str, number: int, _spec) -> Watch:
 def _progress(ws: Workspace, job, found, ahead: int) -> None:
     st.progress(found.answered / found.searches, write.plain(words.study_state(job, found, ahead)))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        controls.buttons(ws, job, "study")
+        job_buttons.draw(ws, job, "study")
         if job.state in ("cancelled", "failed"):
             about = "Asks for the same study again: what is known is not trained twice."
             if st.button("Go on", key="go on", help=about, on_click=_go_on, args=(ws, job.spec)):
@@ -95,7 +95,7 @@ def _progress(ws: Workspace, job, found, ahead: int) -> None:
         st.page_link("pages/methods/page.py", label="Compare the rankings in Methods", icon=":material/show_chart:")
         with st.popover("Copy command", icon=":material/terminal:"):
             for verb in ("pause", "resume", "cancel"):
-                st.code(command.line(ws, "jobs", verb, job.id), language="bash", wrap_lines=True)
+                st.code(cli_command.line(ws, "jobs", verb, job.id), language="bash", wrap_lines=True)
         if not job.ended:
             st.caption(words.PAUSING, width="content")
     st.html(words.study_facts_html(job, found))

@@ -10,11 +10,11 @@ from attribution.opening import opening
 from attribution.targets import KINDS, choose, neighbours, ranked
 from pages.explore import backend, reach, suspects
 from pages.explore.rows import image_html, sentence, strip_data, votes_html
-from pages.ui import atlas, command, look, state
+from pages.ui import cli_command, sprite_sheet, state, theme
 from pages.ui import format as write
-from pages.ui.figures import report_button
-from pages.ui.strip import strip
+from pages.ui.downloads import report_button
 from pages.ui.target_card import card_html, wall_data
+from pages.ui.tile_strip import strip
 
 PAGE_SIZE = 60
 KIND_HELP = {
@@ -35,17 +35,21 @@ state_of = st.session_state
 
 
 def main() -> None:
-    ws = look.workspace()
-    first = _opening(ws, look.stamp(ws))
+    ws = theme.workspace()
+    first = _opening(ws, theme.cache_key(ws))
     _start(ws, first)
     with st.container(gap="xxsmall"):
         targets, target = _pick_target(ws, first)
         _film(ws, targets, target)
-        measured = backend.supports(ws, look.stamp(ws)).get(target, {})
+        measured = backend.supports(ws, theme.cache_key(ws)).get(target, {})
         st.header(write.plain(sentence(ws, target, measured)), anchor=False)
         with st.container(horizontal=True, gap="small"):
             with st.container(width=204):
-                st.html(card_html(ws, target, measured, atlas.picture(ws, "val", target), atlas.scale(ws, 200)))
+                st.html(
+                    card_html(
+                        ws, target, measured, sprite_sheet.image_url(ws, "val", target), sprite_sheet.scale(ws, 200)
+                    )
+                )
             with st.container(gap="xsmall"):
                 _lineup(ws, target, measured, first)
         _trail(ws, target)
@@ -71,7 +75,7 @@ def _start(ws: Workspace, first) -> None:
     """Sets target and k where the address has none to offer, and says what in the address cannot be had."""
     link = st.query_params
     wrong = []
-    start = first.target if first else int(_ranked(ws, look.stamp(ws))[0])
+    start = first.target if first else int(_ranked(ws, theme.cache_key(ws))[0])
     for name, value, check in ((state.TARGET, start, ws.check_target), (state.K, first.k if first else 10, _check_k)):
         if name in state_of:
             continue
@@ -109,7 +113,7 @@ def _pick_target(ws: Workspace, first) -> tuple[np.ndarray, int]:
     kinds = [
         kind
         for kind in KINDS
-        if kind == "all" or (len(_ranked(ws, look.stamp(ws))) < ws.n_val if kind == "ranked" else ws.has_base)
+        if kind == "all" or (len(_ranked(ws, theme.cache_key(ws))) < ws.n_val if kind == "ranked" else ws.has_base)
     ]
     number = write.class_numbers(ws.classes, ANY)
     kind, said, confidence = "all", ANY, (0.0, 1.0)
@@ -129,7 +133,7 @@ def _pick_target(ws: Workspace, first) -> tuple[np.ndarray, int]:
             said = st.selectbox("Predicted class", [ANY, *number], key=state.PREDICTED, bind="query-params", width=130)
             confidence = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.05, key=state.CONFIDENCE, width=150)
         targets = choose(
-            ws, kind, number.get(label), number.get(said), confidence, backend.supports(ws, look.stamp(ws))
+            ws, kind, number.get(label), number.get(said), confidence, backend.supports(ws, theme.cache_key(ws))
         )
         buttons = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
         target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
@@ -161,7 +165,7 @@ def _film(ws: Workspace, targets: np.ndarray, target: int) -> None:
     wall = state_of.get(state.WALL, False)
     strip(
         "film",
-        wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, wall, atlas.scale(ws)),
+        wall_data(ws, ids, sprite_sheet.sheet(ws, "val", ids), target, wall, sprite_sheet.scale(ws)),
         on_pick=lambda tile: _go(tile["id"]),
     )
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -204,7 +208,7 @@ def _trail(ws: Workspace, target: int) -> None:
         return
     st.caption("Looked at, latest first")
     ids = np.array(trail[::-1])
-    data = wall_data(ws, ids, atlas.atlas(ws, "val", ids), target, False, atlas.scale(ws, 28))
+    data = wall_data(ws, ids, sprite_sheet.sheet(ws, "val", ids), target, False, sprite_sheet.scale(ws, 28))
     strip("looked at", data | {"pitch": 0}, on_pick=lambda tile: _go(tile["id"]))
 
 
@@ -265,7 +269,7 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
     try:
         rows = _rows(
             ws,
-            look.stamp(ws),
+            theme.cache_key(ws),
             target,
             tuple(names),
             shown,
@@ -294,7 +298,7 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
             ws,
             target,
             rows,
-            atlas.atlas(ws, "train", places),
+            sprite_sheet.sheet(ws, "train", places),
             places,
             k=k,
             shown=shown,
@@ -305,7 +309,7 @@ def _lineup(ws: Workspace, target: int, measured: dict, first) -> None:
             explain="true" if right else explain,
             scores=scores,
             planted=truth,
-            scale=atlas.scale(ws),
+            scale=sprite_sheet.scale(ws),
         ),
         on_pick=lambda tile: _select(target, tile["id"]),
         on_row=lambda row: _choose_row(row),
@@ -333,7 +337,7 @@ def _cut(ws: Workspace, target: int, names: list[str], rows, first) -> tuple[int
     row = _row_of(rows, chosen)
     if not ws.has_base:
         with st.popover("Retrain without these"):
-            look.train_first(
+            theme.train_first(
                 ws, "What changes without these images shows beside models that had them all, and there are none yet."
             )
         return k, chosen
@@ -385,7 +389,17 @@ def _image_card(ws: Workspace, target: int, image: int, rows, planted) -> None:
     """A training image: its given label, and its rank in each row."""
     ranks = [(row, rank_of(ws, row, target, image)) for row in rows if not row.undefined]
     with st.container(horizontal=True, vertical_alignment="top"):
-        st.html(image_html(ws, image, ranks, planted, atlas.picture(ws, "train", image), atlas.scale(ws, 112), target))
+        st.html(
+            image_html(
+                ws,
+                image,
+                ranks,
+                planted,
+                sprite_sheet.image_url(ws, "train", image),
+                sprite_sheet.scale(ws, 112),
+                target,
+            )
+        )
         st.button("Close", key="close image", on_click=_select, args=(target, image), type="tertiary")
 
 
@@ -439,7 +453,7 @@ def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, sh
         commands.append(
             (
                 f"Retraining without the first {k} of {chosen}",
-                command.asking({"verb": "retrain", **backend.question(ws, target, row, k)}),
+                cli_command.arguments({"verb": "retrain", **backend.question(ws, target, row, k)}),
             )
         )
     commands.append(("The report", report))
@@ -466,7 +480,7 @@ def _take_away(ws, target, rows, names, k, chosen, ends, explain, candidates, sh
         with st.popover("Copy command", icon=":material/terminal:"):
             for words, ask in commands:
                 st.caption(write.plain(words))
-                st.code(command.line(ws, *ask), language="bash", wrap_lines=True)
+                st.code(cli_command.line(ws, *ask), language="bash", wrap_lines=True)
 
 
 def _encode(ws, target, rows, ending, k):

@@ -7,9 +7,9 @@ import streamlit as st
 
 from attribution import UserError, Workspace, duplicates, hubs
 from attribution.reach import End, Reach, reach
-from pages.ui import asked, atlas, command, look
+from pages.ui import cli_command, measurement, sprite_sheet, theme
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui.tile_strip import strip, tiles
 
 MEASURE = ["evaluate", "hubs"]
 NEAREST = 12
@@ -25,7 +25,7 @@ def draw(
     on_target(validation image) and on_image(training image) are called where one is chosen.
     """
     try:
-        found = _found(ws, look.stamp(ws), image, tuple(rankings))
+        found = _found(ws, theme.cache_key(ws), image, tuple(rankings))
         _targets(ws, image, found, on_target)
         _alike(ws, image, on_image)
     except UserError as error:
@@ -53,17 +53,17 @@ def _targets(ws: Workspace, image: int, found: list[Reach], on_target) -> None:
     st.caption(write.plain(" ".join(notes)))
     strip(
         "reach",
-        strip_data(ws, image, found, atlas.atlas(ws, "val", shown), places, atlas.scale(ws, 42)),
+        strip_data(ws, image, found, sprite_sheet.sheet(ws, "val", shown), places, sprite_sheet.scale(ws, 42)),
         on_pick=lambda tile: on_target(tile["id"]),
     )
     lacking = [one.ranking for one in found if one.helped is None or one.helped.lists is None]
     if lacking:
         words = [*MEASURE, "--rankings", ",".join(lacking)]
-        if not asked.under_way(ws, words):
-            asked.button(ws, words, "Look through all lists")
+        if not measurement.under_way(ws, words):
+            measurement.button(ws, words, "Look through all lists")
     with st.popover("Copy command", icon=":material/terminal:", key="reach command"):
         st.code(
-            command.line(ws, "reach", "--image", image, "--rankings", ",".join(one.ranking for one in found)),
+            cli_command.line(ws, "reach", "--image", image, "--rankings", ",".join(one.ranking for one in found)),
             language="bash",
             wrap_lines=True,
         )
@@ -137,12 +137,12 @@ def place_text(ws: Workspace, end: End) -> str:
 def _alike(ws: Workspace, image: int, on_image) -> None:
     if not ws.features() or ws.n_train > duplicates.MOST:
         return
-    found = _around(ws, look.stamp(ws), image)
+    found = _around(ws, theme.cache_key(ws), image)
     st.markdown("##### Images like it")
     st.caption(write.plain(alike_text(found)))
     strip(
         "alike",
-        alike_data(ws, found, atlas.atlas(ws, "train", _shown(found)), atlas.scale(ws)),
+        alike_data(ws, found, sprite_sheet.sheet(ws, "train", _shown(found)), sprite_sheet.scale(ws)),
         on_pick=lambda tile: on_image(tile["id"]),
     )
 

@@ -5,8 +5,8 @@ import numpy as np
 from attribution import Workspace
 from attribution.lineup import Row
 from pages.ui import format as write
-from pages.ui.strip import tiles
 from pages.ui.target_card import support_text
+from pages.ui.tile_strip import tiles
 
 
 def strip_data(

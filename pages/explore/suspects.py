@@ -6,9 +6,9 @@ import streamlit as st
 
 from attribution import UserError, Workspace, detectors
 from attribution.suspects import FIRST, Suspect, accusers, most, suspects
-from pages.ui import atlas, audit_queue, look, state
+from pages.ui import audit_queue, sprite_sheet, state, theme
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui.tile_strip import strip, tiles
 
 
 def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
@@ -24,7 +24,7 @@ def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
         return
     with box:
         try:
-            found = _found(ws, look.stamp(ws), target, name)
+            found = _found(ws, theme.cache_key(ws), target, name)
         except UserError as error:
             st.error(write.sentence(error))
             return
@@ -34,7 +34,7 @@ def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
         places = {one.image: at for at, one in enumerate(found)}
         strip(
             "suspects",
-            strip_data(ws, found, atlas.atlas(ws, "train", places), places, atlas.scale(ws)),
+            strip_data(ws, found, sprite_sheet.sheet(ws, "train", places), places, sprite_sheet.scale(ws)),
             on_pick=lambda tile: on_pick(tile["id"]),
         )
         if st.button(

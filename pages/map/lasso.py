@@ -8,9 +8,9 @@ import streamlit as st
 from attribution import Workspace, detectors, projection
 from attribution.projection import Projection
 from pages.map import chart
-from pages.ui import atlas, audit_queue, state
+from pages.ui import audit_queue, sprite_sheet, state
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui.tile_strip import strip, tiles
 
 SHOWN = 60  # images of a set
 HANDED = 1000  # images of a set that Brittleness and Audit take
@@ -122,9 +122,9 @@ def _strip(ws: Workspace, ids: np.ndarray, split: str, pick: Callable[[int], Non
         f"set {split}",
         {
             "layout": "line",
-            "atlas": atlas.atlas(ws, split, first),
-            "scale": atlas.scale(ws),
-            "zoom": 5 if atlas.scale(ws) > 1 else 2,
+            "atlas": sprite_sheet.sheet(ws, split, first),
+            "scale": sprite_sheet.scale(ws),
+            "zoom": 5 if sprite_sheet.scale(ws) > 1 else 2,
             "pitch": 76,
             "selected": None,
             "rows": [

@@ -7,9 +7,9 @@ from attribution import UserError, Workspace, projection
 from attribution.lineup import default_rankings
 from attribution.opening import opening
 from pages.map import chart, lasso, words
-from pages.ui import asked, atlas, command, controls, look, state
+from pages.ui import cli_command, measurement, ranking_choice, sprite_sheet, state, theme
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui.tile_strip import strip, tiles
 
 K_MAX = 128
 PICTURE = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage", "autoScale2d"]}
@@ -17,27 +17,27 @@ state_of = st.session_state
 
 
 def main() -> None:
-    ws = look.workspace()
+    ws = theme.workspace()
     if state_of.pop(state.GO_TO, None) is not None:
         st.switch_page("pages/explore/page.py", query_params={})  # the target goes along
     st.header("Where do the images lie?", anchor=False)
     names = ws.features()
     if not names:
         st.info("There is no feature set yet, and a map is drawn of one. Train one here, or bring your own:")
-        st.code(command.line(ws, "features", "train", "moco"), language="bash", wrap_lines=True)
+        st.code(cli_command.line(ws, "features", "train", "moco"), language="bash", wrap_lines=True)
         return
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
     _start(ws, names)
     name, target, ranking, k, end, label, val = _controls(ws, names)
     build = ["features", "project", name]
-    busy = asked.under_way(ws, build)
+    busy = measurement.under_way(ws, build)
     try:
         found = projection.stored(ws, name)
         if found is None:
             if not busy:
                 st.info(f"The map of {name} has not been drawn yet, or its features have changed since.")
-                asked.button(ws, build, "Draw the map")
+                measurement.button(ws, build, "Draw the map")
             return
         ids = ws.ranking(ranking).top(target, k, end=end).ids
     except UserError as error:
@@ -51,7 +51,7 @@ def main() -> None:
         _figure(
             ws,
             found,
-            look.stamp(ws),
+            theme.cache_key(ws),
             name,
             target,
             tuple(ids.tolist()),
@@ -83,7 +83,7 @@ def main() -> None:
             icon=":material/download:",
         )
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, *build, "--method", found.about["method"]), language="bash", wrap_lines=True)
+            st.code(cli_command.line(ws, *build, "--method", found.about["method"]), language="bash", wrap_lines=True)
 
 
 # -- what is looked at
@@ -91,7 +91,7 @@ def main() -> None:
 
 def _start(ws: Workspace, names: list[str]) -> None:
     """Sets what the address leaves open, and says what in it cannot be had."""
-    first, wrong = _opening(ws, look.stamp(ws)), []
+    first, wrong = _opening(ws, theme.cache_key(ws)), []
     usual = default_rankings(ws)
     values = {
         state.TARGET: first.target if first else 0,
@@ -134,7 +134,7 @@ def _controls(ws: Workspace, names: list[str]):
         name = st.selectbox("Features", names, key=state.FEATURES, bind="query-params", width=150)
         target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
         k = st.number_input("First k", 1, K_MAX, key=state.K, bind="query-params", width=120)
-        ranking = st.selectbox("of", controls.rankings(ws), key=state.CUT_RANKING, bind="query-params", width=190)
+        ranking = st.selectbox("of", ranking_choice.rankings(ws), key=state.CUT_RANKING, bind="query-params", width=190)
         signed = ws.ranking(ranking).signed
         end = st.segmented_control(
             "End", ("helpful", "harmful"), default="helpful", required=True, key=state.MAP_END, disabled=not signed
@@ -172,9 +172,9 @@ def _influencers(ws: Workspace, target: int, ranking: str, end: str, ids: np.nda
         {
             "layout": "rows",
             "of": target,
-            "atlas": atlas.atlas(ws, "train", ids),
-            "scale": atlas.scale(ws, 42),
-            "zoom": 5 if atlas.scale(ws) > 1 else 2,
+            "atlas": sprite_sheet.sheet(ws, "train", ids),
+            "scale": sprite_sheet.scale(ws, 42),
+            "zoom": 5 if sprite_sheet.scale(ws) > 1 else 2,
             "pitch": 62,
             "selected": None,
             "rows": [

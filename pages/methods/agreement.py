@@ -9,10 +9,10 @@ import streamlit as st
 
 from attribution import UserError, Workspace, agreement
 from pages.methods import conditioning, words
-from pages.ui import asked, atlas, command, figures, look, state
+from pages.ui import cli_command, downloads, measurement, sprite_sheet, state, theme
 from pages.ui import format as write
-from pages.ui.strip import strip
 from pages.ui.target_card import wall_data
+from pages.ui.tile_strip import strip
 
 NAMES = {"jaccard": "Jaccard of the first k", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}
 HELP = {
@@ -35,17 +35,17 @@ def _compared(ws: Workspace) -> None:
     st.header("Do the methods choose the same images?", anchor=False)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
-    asked.under_way(ws, COMPARE)
+    measurement.under_way(ws, COMPARE)
     try:
-        found = _stored(ws, look.stamp(ws))
+        found = _stored(ws, theme.cache_key(ws))
     except UserError as error:
         st.error(write.sentence(error))
         return
     if found is None:
         st.info("These rankings have not been compared yet, or one of them has changed since.")
-        asked.button(ws, COMPARE, "Compare them")
+        measurement.button(ws, COMPARE, "Compare them")
         return
-    told = _summary(found, look.stamp(ws))
+    told = _summary(found, theme.cache_key(ws))
     n = write.count(len(found.targets))
     st.caption(
         write.plain(
@@ -172,10 +172,10 @@ def _take_away(ws: Workspace, told: dict, measure: str) -> None:
         st.download_button(
             "Table as CSV", data=to_csv(told), file_name="agreement.csv", on_click="ignore", icon=":material/download:"
         )
-        figures.popover(ws, "agreement", measure=measure)
+        downloads.figure_popover(ws, "agreement", measure=measure)
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(
-                command.line(ws, *COMPARE, "--rankings", ",".join(told["pairs"]), "--k", told["k"]),
+                cli_command.line(ws, *COMPARE, "--rankings", ",".join(told["pairs"]), "--k", told["k"]),
                 language="bash",
                 wrap_lines=True,
             )
@@ -209,7 +209,7 @@ def _targets(ws: Workspace, found: agreement.Agreement, measure: str) -> None:
         st.caption("No target has a value.")
         return
     at = np.searchsorted(found.targets, ids)
-    data = wall_data(ws, ids, atlas.atlas(ws, "val", ids), None, True, atlas.scale(ws))
+    data = wall_data(ws, ids, sprite_sheet.sheet(ws, "val", ids), None, True, sprite_sheet.scale(ws))
     for tile, value in zip(data["rows"][0]["tiles"], values[at]):
         tile.pop("mark", None)
         tile["caption"] = f"{value:.2f}"

@@ -8,9 +8,9 @@ import streamlit as st
 
 from attribution import UserError, Workspace, algorithms, recipes
 from pages.methods import words
-from pages.ui import asked, atlas, command, look, palette, state
+from pages.ui import cli_command, measurement, palette, sprite_sheet, state, theme
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui.tile_strip import strip, tiles
 
 MEASURE = ["evaluate", "algorithms"]
 MOST = 20  # training images that are shown as changed most
@@ -28,9 +28,9 @@ def draw(ws: Workspace) -> None:
     st.header("Whose influence changes with the learning algorithm?", anchor=False)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
-    busy = asked.under_way(ws, MEASURE)
+    busy = measurement.under_way(ws, MEASURE)
     try:
-        found = _stored(ws, look.stamp(ws))
+        found = _stored(ws, theme.cache_key(ws))
     except UserError as error:
         st.error(write.sentence(error))
         return
@@ -68,7 +68,7 @@ def draw(ws: Workspace) -> None:
             icon=":material/download:",
         )
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, *MEASURE, "--recipe", second), language="bash", wrap_lines=True)
+            st.code(cli_command.line(ws, *MEASURE, "--recipe", second), language="bash", wrap_lines=True)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -79,7 +79,7 @@ def _stored(_ws, stamp: str):
 def _ask(ws: Workspace, busy: bool) -> None:
     """Which recipe to compare with, and the button."""
     if not ws.has_base:
-        look.train_first(
+        theme.train_first(
             ws, "Two learning algorithms are compared by what their models say, and no model has been trained here yet."
         )
         return
@@ -99,7 +99,7 @@ def _ask(ws: Workspace, busy: bool) -> None:
             f"{2 * algorithms.MODELS} base models, in the background; it goes on where it was stopped."
         )
     )
-    asked.button(ws, [*MEASURE, "--recipe", other], "Compare")
+    measurement.button(ws, [*MEASURE, "--recipe", other], "Compare")
 
 
 def _made(ws: Workspace, found: algorithms.Change) -> str:
@@ -184,10 +184,10 @@ def _target(ws: Workspace, found: algorithms.Change) -> None:
                 ),
             }
         )
-    scale, name = atlas.scale(ws), write.escape(ws.classes[label])
+    scale, name = sprite_sheet.scale(ws), write.escape(ws.classes[label])
     with st.container(horizontal=True, vertical_alignment="top", gap="small"):
         st.html(
-            f'<div class="lu-card"><img src="{atlas.picture(ws, "val", target)}" '
+            f'<div class="lu-card"><img src="{sprite_sheet.image_url(ws, "val", target)}" '
             f'width="{scale * ws.val_images.shape[2]}" alt="validation image {target}, {name}">'
             f'<div class="name">{name}</div><div class="lu-faint">validation image {target}</div></div>',
             width=150,
@@ -203,7 +203,7 @@ def _target(ws: Workspace, found: algorithms.Change) -> None:
                     "scale": scale,
                     "pitch": 70,
                     "zoom": 5 if scale > 1 else 2,
-                    "atlas": atlas.atlas(ws, "train", shown),
+                    "atlas": sprite_sheet.sheet(ws, "train", shown),
                 },
                 on_pick=lambda tile: _go(target),
             )
@@ -225,11 +225,11 @@ def _most(ws: Workspace, found: algorithms.Change) -> None:
         "algorithms most",
         {
             "layout": "line",
-            "scale": atlas.scale(ws),
+            "scale": sprite_sheet.scale(ws),
             "zoom": 5,
             "pitch": 84,
             "selected": None,
-            "atlas": atlas.atlas(ws, "train", sorted(ids)),
+            "atlas": sprite_sheet.sheet(ws, "train", sorted(ids)),
             "rows": [
                 {
                     "id": "most",

@@ -5,7 +5,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.store import Store
 from pages.methods import words
-from pages.ui import look
+from pages.ui import theme
 
 TITLES = {"remove": "removal AUC", "mislabel": "mislabel AUC"}
 
@@ -21,7 +21,7 @@ def read(ws: Workspace, measurement, answer: dict) -> dict[str, dict]:
             measurement,
             answer,
             measurement.PART,
-            look.stamp(ws),
+            theme.cache_key(ws),
             (store.stamp_of_supports(), store.newest_job()),
         )
     finally:

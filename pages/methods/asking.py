@@ -8,7 +8,7 @@ from attribution.measure import KINDS, random_stable, random_wrong, stable
 from attribution.probes import KINDS as EDITS
 from attribution.store import Store
 from pages.methods import words
-from pages.ui import command, controls, state
+from pages.ui import cli_command, job_buttons, state
 from pages.ui import format as write
 
 TARGETS = 20  # as many as the intervals are worth reading from (words.few)
@@ -53,7 +53,7 @@ def form(ws: Workspace, found: studies.Study) -> None:
         disabled=cost.known == cost.searches or bool(found.job and found.job.open),
     )
     st.code(
-        command.line(
+        cli_command.line(
             ws,
             "study",
             "--targets",
@@ -98,7 +98,7 @@ def progress(ws: Workspace, found: studies.Study, picked: bool) -> None:
             st.rerun()
         st.progress(job.done / job.total if job.total else 0.0, write.plain(words.study_progress(job, ahead)))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            controls.buttons(ws, job, "study")
+            job_buttons.draw(ws, job, "study")
             st.page_link(
                 "pages/brittleness/page.py",
                 label="Watch it in Brittleness",

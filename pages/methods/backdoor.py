@@ -9,9 +9,9 @@ from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, backdoor, poison
 from pages.methods import words
-from pages.ui import asked, atlas, command, look, palette, state
+from pages.ui import cli_command, measurement, palette, sprite_sheet, state, theme
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui.tile_strip import strip, tiles
 
 MEASURE = ["evaluate", "backdoor"]
 SHOWN = 12  # images and targets
@@ -24,9 +24,9 @@ def draw(ws: Workspace) -> None:
     that makes a poisoned copy."""
     st.markdown("##### Backdoor: do rankings find the images that a trigger came by?")
     about = poison.poisoned(ws)
-    busy = about and asked.under_way(ws, MEASURE)
+    busy = about and measurement.under_way(ws, MEASURE)
     try:
-        found = _stored(ws, look.stamp(ws))
+        found = _stored(ws, theme.cache_key(ws))
         if about:
             _pictures(ws, about)
     except UserError as error:
@@ -39,13 +39,13 @@ def draw(ws: Workspace) -> None:
                 "one class's label."
             )
             st.code(
-                command.line(ws, "workspace", "poison", "PATH", "--class", ws.classes[0]),
+                cli_command.line(ws, "workspace", "poison", "PATH", "--class", ws.classes[0]),
                 language="bash",
                 wrap_lines=True,
             )
         elif not busy:
             st.info("The backdoor has not been measured yet, or a ranking has changed since.")
-            asked.button(ws, MEASURE, "Measure the backdoor")
+            measurement.button(ws, MEASURE, "Measure the backdoor")
         return
     name = ws.classes[found["class"]]
     st.caption(
@@ -91,13 +91,13 @@ def _command(ws: Workspace, found: dict, about: dict | None) -> str:
         "--seeds",
         len(found["seeds"]),
     ]
-    return command.line(ws, *measure) if about else "\n".join(found["about"]["commands"])
+    return cli_command.line(ws, *measure) if about else "\n".join(found["about"]["commands"])
 
 
 def _pictures(ws: Workspace, about: dict) -> None:
     """Some poisoned images and triggered targets; a click on one of these leads to its lineup."""
     poisoned, targets, _ = poison.record(ws)
-    name, scale = ws.classes[about["class"]], atlas.scale(ws)
+    name, scale = ws.classes[about["class"]], sprite_sheet.scale(ws)
     for split, ids, title, said, classes in (
         ("train", poisoned, "poisoned", f"all labelled {name}; truly:", ws.truth()["original"]),
         ("val", targets, "triggered", "targets; models say:", ws.base.prediction),
@@ -120,7 +120,7 @@ def _pictures(ws: Workspace, about: dict) -> None:
                 "rows": [row],
                 "selected": None,
                 "scale": scale,
-                "atlas": atlas.atlas(ws, split, ids),
+                "atlas": sprite_sheet.sheet(ws, split, ids),
                 "zoom": 5 if scale > 1 else 2,
             },
             on_pick=_go if split == "val" else None,

@@ -8,7 +8,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, calibration
 from pages.methods import words
-from pages.ui import asked, command, figures, look, palette, state
+from pages.ui import cli_command, downloads, measurement, palette, state, theme
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "calibration"]
@@ -34,7 +34,7 @@ def draw(ws: Workspace) -> None:
         st.error(write.sentence(state_of.pop(state.ERROR)))
     if not ws.has_base:
         with st.container(width=760):
-            look.train_first(
+            theme.train_first(
                 ws, "A change of a margin is one against models of all images, and none has been trained here yet."
             )
         return
@@ -44,9 +44,9 @@ def draw(ws: Workspace) -> None:
             "Workspace builds or imports them."
         )
         return
-    under_way = asked.under_way(ws, MEASURE)
+    under_way = measurement.under_way(ws, MEASURE)
     try:
-        rows = _stored(ws, look.stamp(ws))
+        rows = _stored(ws, theme.cache_key(ws))
     except UserError as error:
         st.error(write.sentence(error))
         return
@@ -56,13 +56,13 @@ def draw(ws: Workspace) -> None:
             "It needs a removal study, or single retrainings."
         )
         if not under_way:
-            asked.button(ws, MEASURE, "Measure")
+            measurement.button(ws, MEASURE, "Measure")
         return
     names = [name for name in rows.names if calibration.groups(rows, name)]
     if not names:
         st.info("No ranking with a sign ranks for the targets that were retrained without images.")
         return
-    told = _summary(ws, rows, look.stamp(ws))
+    told = _summary(ws, rows, theme.cache_key(ws))
     st.caption(
         write.plain(
             "A ranking with a sign foretells that a target's margin changes by minus the sum of the scores of the images "
@@ -246,13 +246,13 @@ def _take_away(ws: Workspace, rows: calibration.Rows, told: dict, name: str, who
             on_click="ignore",
             icon=":material/download:",
         )
-        figures.popover(ws, "calibration", ranking=name, removed=whose)
+        downloads.figure_popover(ws, "calibration", ranking=name, removed=whose)
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, *MEASURE, "--json"), language="bash", wrap_lines=True)
+            st.code(cli_command.line(ws, *MEASURE, "--json"), language="bash", wrap_lines=True)
         if not under_way:
             with st.popover("Measure again", icon=":material/refresh:"):
                 st.caption("With the supports and single retrainings that have come in since.")
-                asked.button(ws, MEASURE, "Measure again")
+                measurement.button(ws, MEASURE, "Measure again")
 
 
 def to_csv(told: dict) -> str:

@@ -10,7 +10,7 @@ from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, compute
 from pages.methods import areas, words
-from pages.ui import asked, command, figures, look, palette, state
+from pages.ui import cli_command, downloads, measurement, palette, state, theme
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "compute"]
@@ -46,9 +46,9 @@ def draw(ws: Workspace) -> None:
     st.header("What does more compute buy?", anchor=False)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
-    busy = asked.under_way(ws, MEASURE)
+    busy = measurement.under_way(ws, MEASURE)
     try:
-        found = _stored(ws, look.stamp(ws))
+        found = _stored(ws, theme.cache_key(ws))
     except UserError as error:
         st.error(write.sentence(error))
         return
@@ -88,9 +88,9 @@ def draw(ws: Workspace) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-        figures.popover(ws, "compute")
+        downloads.figure_popover(ws, "compute")
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, *MEASURE), language="bash", wrap_lines=True)
+            st.code(cli_command.line(ws, *MEASURE), language="bash", wrap_lines=True)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
@@ -101,13 +101,13 @@ def _stored(_ws, stamp: str) -> dict | None:
 def _ask(ws: Workspace, busy: bool) -> None:
     """What is missing, and what it would take."""
     if not ws.has_base:
-        look.train_first(
+        theme.train_first(
             ws, "Methods are judged here by what they say of retrainings, and no model has been trained here yet."
         )
         return
     if "lds" not in ws.manifest["parts"]:
         st.info("This workspace has no held-out halves to judge rankings by; train them first.")
-        st.code(command.line(ws, "halves", "train"), language="bash", wrap_lines=True)
+        st.code(cli_command.line(ws, "halves", "train"), language="bash", wrap_lines=True)
         return
     if busy:
         return
@@ -120,7 +120,7 @@ def _ask(ws: Workspace, busy: bool) -> None:
             "less where halves are trained already. It runs in the background and goes on where it was stopped."
         )
     )
-    asked.button(ws, MEASURE, "Measure")
+    measurement.button(ws, MEASURE, "Measure")
 
 
 def _made(ws: Workspace, found: dict) -> str:

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 
 from attribution import UserError, Workspace, conditioning
 from pages.methods import areas, words
-from pages.ui import asked, command, figures, look, palette
+from pages.ui import cli_command, downloads, measurement, palette, theme
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "conditioning"]
@@ -26,9 +26,9 @@ def draw(ws: Workspace) -> None:
     if "lds" not in ws.manifest["parts"] or not ws.has_base:
         return
     st.markdown("##### What is left without choosing among the target's class?")
-    busy = asked.under_way(ws, MEASURE)
+    busy = measurement.under_way(ws, MEASURE)
     try:
-        found = _stored(ws, look.stamp(ws))
+        found = _stored(ws, theme.cache_key(ws))
     except UserError as error:
         st.error(write.sentence(error))
         return
@@ -38,7 +38,7 @@ def draw(ws: Workspace) -> None:
                 "Rankings have not been measured among several sets of candidates yet, or one of them has changed "
                 "since."
             )
-            asked.button(ws, MEASURE, "Measure candidates")
+            measurement.button(ws, MEASURE, "Measure candidates")
         return
     st.caption(
         write.plain(
@@ -65,10 +65,10 @@ def draw(ws: Workspace) -> None:
             icon=":material/download:",
             key="conditioning as csv",
         )
-        figures.popover(ws, "conditioning")
+        downloads.figure_popover(ws, "conditioning")
         with st.popover("Copy command", icon=":material/terminal:", key="conditioning command"):
             st.code(
-                command.line(ws, *MEASURE, "--rankings", ",".join(found["rankings"]), "--k", found["k"]),
+                cli_command.line(ws, *MEASURE, "--rankings", ",".join(found["rankings"]), "--k", found["k"]),
                 language="bash",
                 wrap_lines=True,
             )

@@ -11,7 +11,7 @@ from plotly.subplots import make_subplots
 from attribution import UserError, Workspace, cost
 from attribution.store import Store
 from pages.methods import words
-from pages.ui import asked, command, figures, look, palette, state
+from pages.ui import cli_command, downloads, measurement, palette, state, theme
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "cost"]
@@ -25,16 +25,16 @@ def draw(ws: Workspace) -> None:
     st.header("What does each ranking cost, and what is it worth?", anchor=False)
     if state.ERROR in state_of:
         st.error(write.sentence(state_of.pop(state.ERROR)))
-    asked.under_way(ws, MEASURE)
+    measurement.under_way(ws, MEASURE)
     try:
         found = cost.stored(ws)
         if found is None:
             st.info("What these rankings cost has not been measured yet.")
-            asked.button(ws, MEASURE, "Measure it")
+            measurement.button(ws, MEASURE, "Measure it")
             return
         store = Store.of(ws)
         try:
-            lds, supports = worth(ws, store, look.stamp(ws), (store.stamp_of_supports(), store.newest_job()))
+            lds, supports = worth(ws, store, theme.cache_key(ws), (store.stamp_of_supports(), store.newest_job()))
         finally:
             store.close()
     except UserError as error:
@@ -59,9 +59,9 @@ def draw(ws: Workspace) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-        figures.popover(ws, "cost")
+        downloads.figure_popover(ws, "cost")
         with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, *MEASURE), language="bash", wrap_lines=True)
+            st.code(cli_command.line(ws, *MEASURE), language="bash", wrap_lines=True)
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the rankings")

@@ -11,9 +11,9 @@ from attribution.rankings.similarity import METHODS
 from attribution.store import Store
 from pages.methods import words
 from pages.methods.cost import build_text, worth
-from pages.ui import atlas, command, figures, look, state
+from pages.ui import cli_command, downloads, sprite_sheet, state, theme
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui.tile_strip import strip, tiles
 
 ABOUT = (
     "What rankings by likeness in each feature set are worth. esvm: an exemplar SVM; l2, cosine: nearest first; "
@@ -32,12 +32,12 @@ def draw(ws: Workspace) -> None:
     names = ws.features()
     if not names:
         st.info("There is no feature set yet. Train one here, or bring your own: similarity rankings rest on it.")
-        st.code(command.line(ws, "features", "train", "moco"), language="bash", wrap_lines=True)
+        st.code(cli_command.line(ws, "features", "train", "moco"), language="bash", wrap_lines=True)
         return
     try:
         store = Store.of(ws)
         try:
-            lds, supports = worth(ws, store, look.stamp(ws), (store.stamp_of_supports(), store.newest_job()))
+            lds, supports = worth(ws, store, theme.cache_key(ws), (store.stamp_of_supports(), store.newest_job()))
         finally:
             store.close()
         rows = cost.of_features(ws, lds, supports)
@@ -52,7 +52,7 @@ def draw(ws: Workspace) -> None:
                 on_click="ignore",
                 icon=":material/download:",
             )
-            figures.popover(ws, "features")
+            downloads.figure_popover(ws, "features")
         _neighbours(ws)
     except UserError as error:
         st.error(write.sentence(error))
@@ -158,7 +158,7 @@ def _quick(ws: Workspace, name: str) -> bool:
 
 
 def _one(ws: Workspace, target: int, names: list[str]) -> None:
-    near = {name: _nearest(ws, look.stamp(ws), name, target) for name in names}
+    near = {name: _nearest(ws, theme.cache_key(ws), name, target) for name in names}
     label = int(ws.val_labels[target])
     shown = np.unique(np.concatenate(list(near.values())))
     places, rows = {int(image): place for place, image in enumerate(shown)}, []
@@ -175,10 +175,10 @@ def _one(ws: Workspace, target: int, names: list[str]) -> None:
                 "tiles": tiles(places, ids, texts, mark=marks),
             }
         )
-    scale, name = atlas.scale(ws), write.escape(ws.classes[label])
+    scale, name = sprite_sheet.scale(ws), write.escape(ws.classes[label])
     with st.container(horizontal=True, vertical_alignment="top", gap="small"):
         st.html(
-            f'<div class="lu-card"><img src="{atlas.picture(ws, "val", target)}" '
+            f'<div class="lu-card"><img src="{sprite_sheet.image_url(ws, "val", target)}" '
             f'width="{scale * ws.val_images.shape[2]}" alt="validation image {target}, {name}">'
             f'<div class="name">{name}</div><div class="lu-faint">validation image {target}</div></div>',
             width=150,
@@ -191,7 +191,7 @@ def _one(ws: Workspace, target: int, names: list[str]) -> None:
                     "of": target,
                     "rows": rows,
                     "selected": None,
-                    "atlas": atlas.atlas(ws, "train", shown),
+                    "atlas": sprite_sheet.sheet(ws, "train", shown),
                     "scale": scale,
                     "zoom": 5 if scale > 1 else 2,
                 },

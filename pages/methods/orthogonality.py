@@ -11,7 +11,7 @@ from attribution import UserError, Workspace, background, lds_supports
 from attribution.studies import Study
 from pages.methods import words
 from pages.methods.chart import TITLES
-from pages.ui import command, figures, look, palette, state
+from pages.ui import cli_command, downloads, palette, state, theme
 from pages.ui import format as write
 
 COMPARE = ["evaluate", "lds-supports"]
@@ -37,11 +37,11 @@ def section(ws: Workspace, study: Study) -> None:
         return
     st.markdown("##### Do LDS and supports agree?")
     try:
-        found = _stored(ws, look.stamp(ws))
+        found = _stored(ws, theme.cache_key(ws))
     except UserError as error:
         st.error(write.sentence(error))
         return
-    told = _report(ws, study, found, f"{look.stamp(ws)} {study.version}") if found else {"kinds": {}}
+    told = _report(ws, study, found, f"{theme.cache_key(ws)} {study.version}") if found else {"kinds": {}}
     if told["kinds"]:
         _draw(ws, study, found, told)
     if lds_supports.lacking(found, study):
@@ -100,11 +100,11 @@ def _draw(ws, study, found, told) -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-        figures.popover(ws, "lds-supports", **words.of_study(study))
+        downloads.figure_popover(ws, "lds-supports", **words.of_study(study))
         with st.popover("Copy command", icon=":material/terminal:"):
             of = words.of_study(study)
             st.code(
-                command.line(
+                cli_command.line(
                     ws, *COMPARE, "--protocol", of["protocol"], "--rankings", ",".join(of["rankings"]), "--json"
                 ),
                 language="bash",
@@ -125,7 +125,7 @@ def _ask(ws: Workspace, some: bool) -> None:
         else "LDS of single targets has not been measured here yet, or a ranking has changed since."
     )
     st.button("Compare LDS with supports", key="compare lds", on_click=_start, args=(ws,))
-    st.code(command.line(ws, *COMPARE), language="bash", wrap_lines=True)
+    st.code(cli_command.line(ws, *COMPARE), language="bash", wrap_lines=True)
 
 
 def _start(ws: Workspace) -> None:

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from pages.methods import agreement, algorithms, calibration, checks, compute, cost, features, supports
-from pages.ui import look, state
-from pages.ui.figures import report_button
+from pages.ui import state, theme
+from pages.ui.downloads import report_button
 
 TABS = {
     "supports": supports.draw,
@@ -20,7 +20,7 @@ state_of = st.session_state
 
 
 def main() -> None:
-    ws = look.workspace()
+    ws = theme.workspace()
     goto = state_of.pop(state.GO_TO, None)
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})

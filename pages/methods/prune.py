@@ -10,7 +10,7 @@ from attribution import UserError, Workspace, jobs, prune, questions, recipes
 from attribution.lineup import default_rankings
 from attribution.store import Job, Store
 from pages.methods import words
-from pages.ui import command, palette, state
+from pages.ui import cli_command, palette, state
 from pages.ui import format as write
 
 POLL = "2s"
@@ -83,7 +83,7 @@ def _form(ws: Workspace, job: Job | None) -> None:
         "Start pruning", key="start pruning", type="primary", on_click=_start, args=(ws, spec), disabled=job is not None
     )
     st.code(
-        command.line(
+        cli_command.line(
             ws, "prune", "--ranking", ranking, "--shares", ",".join(map(str, spec["shares"])), "--seeds", seeds
         ),
         language="bash",

@@ -8,7 +8,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, sanity
 from pages.methods import words
-from pages.ui import asked, command, look, palette
+from pages.ui import cli_command, measurement, palette, theme
 from pages.ui import format as write
 
 MEASURE = ["evaluate", "sanity"]
@@ -22,9 +22,9 @@ PAIRS = {
 
 def draw(ws: Workspace) -> None:
     st.markdown("##### Sanity: an untrained network, and exact duplicates")
-    busy = asked.under_way(ws, MEASURE)
+    busy = measurement.under_way(ws, MEASURE)
     try:
-        found = _stored(ws, look.stamp(ws))
+        found = _stored(ws, theme.cache_key(ws))
     except UserError as error:
         st.error(write.sentence(error))
         return
@@ -34,7 +34,7 @@ def draw(ws: Workspace) -> None:
                 "This has not been measured yet, or models or features have changed since. It takes TRAK's "
                 "gradients of some more models: minutes."
             )
-            asked.button(ws, MEASURE, "Check the rankings")
+            measurement.button(ws, MEASURE, "Check the rankings")
         return
     part, seeds = found["untrained"], f"{found['checkpoints']} models, {found['dim']} dimensions"
     st.caption(
@@ -88,7 +88,7 @@ def draw(ws: Workspace) -> None:
         )
         with st.popover("Copy command", icon=":material/terminal:", key="sanity command"):
             st.code(
-                command.line(
+                cli_command.line(
                     ws,
                     *MEASURE,
                     "--checkpoints",

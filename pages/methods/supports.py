@@ -11,10 +11,10 @@ from attribution.support import CONFIRM_SEEDS, SEEDS
 from attribution.supports import protocols, usual_protocol
 from pages.methods import asking, orthogonality, prune, transfer, words
 from pages.methods.chart import cdfs
-from pages.ui import atlas, command, figures, look, state
+from pages.ui import cli_command, downloads, sprite_sheet, state, theme
 from pages.ui import format as write
-from pages.ui.strip import strip
 from pages.ui.target_card import wall_data
+from pages.ui.tile_strip import strip
 
 #: the chart's one button: the picture as a file, drawn by the browser
 PICTURE = {
@@ -172,7 +172,7 @@ def _no_study(ws: Workspace, found: studies.Study, lds: dict | None) -> None:
         _further(ws)
         return
     with st.container(width=760):
-        look.train_first(
+        theme.train_first(
             ws,
             "Support curves compare rankings by how few images change a prediction, and no model has "
             "been trained here yet.",
@@ -249,12 +249,12 @@ def _take_away(ws: Workspace, found: studies.Study, measured: dict, lds: dict | 
                 icon=":material/download:",
             )
         if measured:
-            figures.popover(ws, "supports", **words.of_study(found))
+            downloads.figure_popover(ws, "supports", **words.of_study(found))
         with st.popover("Copy command", icon=":material/terminal:"):
             of = words.of_study(found)
             study = ["supports", "--protocol", of["protocol"], "--rankings", ",".join(of["rankings"])]
             for verb in (*([study] if measured else []), *([["lds"]] if lds else [])):
-                st.code(command.line(ws, "evaluate", *verb, "--json"), language="bash", wrap_lines=True)
+                st.code(cli_command.line(ws, "evaluate", *verb, "--json"), language="bash", wrap_lines=True)
         if measured:
             with st.popover("Run a study", icon=":material/science:"):
                 asking.form(ws, found)
@@ -295,7 +295,7 @@ def _targets(ws: Workspace, found: studies.Study, picked: list) -> None:
     for kind, ranking, target in rows:
         best.setdefault(target, []).append((found.tables[kind][ranking][target].support or 10**6, ranking))
     ids = np.array(sorted(best, key=lambda target: min(best[target])))
-    data = wall_data(ws, ids, atlas.atlas(ws, "val", ids), None, True, atlas.scale(ws))
+    data = wall_data(ws, ids, sprite_sheet.sheet(ws, "val", ids), None, True, sprite_sheet.scale(ws))
     for tile in data["rows"][0]["tiles"]:
         support, ranking = min(best[tile["id"]])
         size = f"support {support}" if support < 10**6 else "no support"

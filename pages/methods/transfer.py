@@ -12,7 +12,7 @@ from attribution.store import Store
 from attribution.support import SEEDS
 from pages.methods import words
 from pages.methods.chart import TITLES
-from pages.ui import command, palette
+from pages.ui import cli_command, palette
 from pages.ui import format as write
 
 
@@ -34,7 +34,7 @@ def section(ws: Workspace, store: Store) -> None:
             )
         )
         st.code(
-            command.line(ws, "study", "--recipes", f"{ws.recipe},{others[0]}", "--targets", 20),
+            cli_command.line(ws, "study", "--recipes", f"{ws.recipe},{others[0]}", "--targets", 20),
             language="bash",
             wrap_lines=True,
         )
@@ -56,7 +56,7 @@ def section(ws: Workspace, store: Store) -> None:
         )
         with st.popover("Copy command", icon=":material/terminal:"):
             st.code(
-                command.line(ws, "evaluate", "transfer", "--recipes", ",".join(names), "--json"),
+                cli_command.line(ws, "evaluate", "transfer", "--recipes", ",".join(names), "--json"),
                 language="bash",
                 wrap_lines=True,
             )

@@ -4,7 +4,7 @@ import numpy as np
 
 from attribution import Workspace
 from pages.ui import format as write
-from pages.ui.strip import tiles
+from pages.ui.tile_strip import image_row, strip_data
 
 
 def card_html(ws: Workspace, target: int, supports: dict[str, dict[str, dict]], picture: str, scale: int) -> str:
@@ -45,23 +45,9 @@ def wall_data(ws: Workspace, ids, atlas: dict, target: int | None, wall: bool, s
             f"{text}, predicted {ws.classes[p]} with {confidence:.2f}"
             for text, p, confidence in zip(texts, predicted, ws.base.confidence[ids])
         ]
-    places = {int(i): at for at, i in enumerate(ids)}
     wrong = [caption if p != t else None for caption, t, p in zip(captions, true, predicted)]
-    return {
-        "layout": "wall" if wall else "line",
-        "atlas": atlas,
-        "scale": scale,
-        "zoom": 5 if scale > 1 else 2,
-        "pitch": 84,
-        "selected": target,
-        "rows": [
-            {
-                "id": "targets",
-                "label": "validation images",
-                "tiles": tiles(places, ids, texts, caption=captions, mark=wrong),
-            }
-        ],
-    }
+    row = image_row("targets", "validation images", ids, texts, caption=captions, mark=wrong)
+    return strip_data("wall" if wall else "line", [row], atlas, scale, pitch=84, selected=target)
 
 
 def _prediction_html(ws: Workspace, target: int) -> str:

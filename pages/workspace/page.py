@@ -6,7 +6,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, background, formats, imports
 from attribution.files import user_path
-from pages.ui import command, look, state
+from pages.ui import cli_command, state, theme
 from pages.ui import format as write
 from pages.workspace import devices, words
 
@@ -27,7 +27,7 @@ state_of = st.session_state
 
 
 def main() -> None:
-    ws = look.workspace()
+    ws = theme.workspace()
     st.header(write.plain(ws.name), anchor=False)
     data = ws.manifest["dataset"]
     planted = f", {ws.planted} planted errors" if ws.planted else ""
@@ -58,7 +58,7 @@ def _rankings(_ws: Workspace, stamp: str) -> list[dict]:
 
 def _loaded(ws: Workspace) -> None:
     st.markdown("##### Rankings")
-    rows = _rankings(ws, look.stamp(ws))
+    rows = _rankings(ws, theme.cache_key(ws))
     if rows:
         st.dataframe(rows, hide_index=True, width="stretch")
     st.caption(write.plain(words.live(ws)))
@@ -168,7 +168,7 @@ def _bring(ws: Workspace) -> None:
         return
     asked = words.asked(fields)
     st.button("Check and import", key="import", type="primary", on_click=_start, args=(ws, asked))
-    st.code(command.line(ws, *asked), language="bash", wrap_lines=True)
+    st.code(cli_command.line(ws, *asked), language="bash", wrap_lines=True)
 
 
 # -- computing
@@ -183,7 +183,7 @@ def _build(ws: Workspace) -> None:
         "were done are not repeated when it is started again."
     )
     st.button("Start", key="build", on_click=_start, args=(ws, asked))
-    st.code(command.line(ws, *asked), language="bash", wrap_lines=True)
+    st.code(cli_command.line(ws, *asked), language="bash", wrap_lines=True)
     parts = words.added(ws)
     if parts:
         with st.popover("Take out", icon=":material/delete:"):

@@ -243,7 +243,7 @@ def test_a_link_to_a_queue_or_an_image_that_is_not_there_says_so(ws):
 
 def test_one_class_has_no_wrong_labels(ws, monkeypatch):
     monkeypatch.setattr(ws, "classes", ["Bar <i>"])
-    monkeypatch.setattr("pages.ui.look.workspace", lambda: ws)
+    monkeypatch.setattr("pages.ui.theme.workspace", lambda: ws)
     assert "none can be suspected" in words(run())
 
 

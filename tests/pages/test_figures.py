@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import agreement, charts, report
-from pages.ui import figures, state
+from pages.ui import downloads, state
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 
@@ -101,4 +101,4 @@ def test_the_report_of_methods_is_of_the_target_looked_at_last(ws, offered):
     offered.clear()
     opened("methods", "supports")
     assert b"validation image 0" in offered["report.html"]()  # the one that the workspace opens with
-    assert figures.WORDS.keys() == charts.WIDTHS.keys()
+    assert downloads.WIDTH_LABELS.keys() == charts.WIDTHS.keys()

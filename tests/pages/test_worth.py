@@ -20,9 +20,9 @@ from tests.unit.test_worth import STANDING, decided, improved
 PAGE = """
 import streamlit as st
 from pages.audit import worth
-from pages.ui import look
+from pages.ui import theme
 
-worth.draw(look.workspace(), st.session_state["standing"], st.session_state["uses_val"])
+worth.draw(theme.workspace(), st.session_state["standing"], st.session_state["uses_val"])
 """
 
 

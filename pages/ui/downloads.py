@@ -1,32 +1,37 @@
-"""Buttons that hand out a chart or the report as a file. It is made when the button is pressed, not before."""
+"""Buttons that download a chart or the report. The file is made when the button is pressed."""
 
 import streamlit as st
 
 from attribution import Workspace, charts, report
 from attribution.store import Store
-from pages.ui import command
+from pages.ui import cli_command
 
-WORDS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}
+WIDTH_LABELS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}
 
 
-def popover(ws: Workspace, what: str, **options) -> None:
-    """The chart `what` of `attribution.charts` as PNG, SVG, PDF and CSV, in either width, and the command that writes
-    it. options: as `charts.chart`."""
+def figure_popover(ws: Workspace, what: str, **options) -> None:
+    """The chart `what` of `attribution.charts` as PNG, SVG, PDF and CSV, in either width, and its command. options: as
+    `charts.chart`."""
     with st.container(width="content"):
-        _popover(ws, what, options)
+        _popover_content(ws, what, options)
 
 
 @st.fragment
-def _popover(ws, what, options) -> None:
+def _popover_content(ws, what, options) -> None:
     with st.popover("Figure", icon=":material/image:"):
         width = st.segmented_control(
-            "Width", list(charts.WIDTHS), default="double", required=True, key=f"width {what}", format_func=WORDS.get
+            "Width",
+            list(charts.WIDTHS),
+            default="double",
+            required=True,
+            key=f"width {what}",
+            format_func=WIDTH_LABELS.get,
         )
         with st.container(horizontal=True, gap="small"):
             for ending in charts.FORMATS:
                 st.download_button(
                     ending[1:].upper(),
-                    data=_drawn(ws, what, ending, width, options),
+                    data=_maker(ws, what, ending, width, options),
                     on_click="ignore",
                     file_name=f"{what}{ending}",
                     key=f"figure {what} {ending}",
@@ -36,16 +41,12 @@ def _popover(ws, what, options) -> None:
             for name, value in options.items()
             for word in (f"--{name}", value if isinstance(value, str) else ",".join(value))
         ]
-        st.code(
-            command.line(ws, "export", "figure", "--what", what, *words, "--width", width, "--out", f"{what}.pdf"),
-            language="bash",
-            wrap_lines=True,
-        )
+        cli_command.show(ws, "export", "figure", "--what", what, *words, "--width", width, "--out", f"{what}.pdf")
 
 
-def _drawn(ws, what, ending, width, options):
+def _maker(ws, what, ending, width, options):
     def make():
-        store = Store.of(ws)  # one for each thread
+        store = Store.of(ws)  # Streamlit calls this in another thread
         try:
             return charts.content(charts.chart(ws, store, what, **options), ending, width)
         finally:
@@ -55,8 +56,8 @@ def _drawn(ws, what, ending, width, options):
 
 
 def report_button(ws: Workspace, target: int | None, **options) -> None:
-    """The report about a target and the workspace; None: the target that the workspace opens with. options: as
-    `report.build`."""
+    """A button that downloads the report about a target, None for the workspace's opening target, and the workspace.
+    options: as `report.build`."""
 
     def make():
         store = Store.of(ws)

@@ -1,8 +1,8 @@
-"""Rows of image tiles: the one component that Explore's rows, its wall of targets and every preview are drawn with.
+"""The tile strip: rows of image tiles. Explore's rows, its wall of targets and every preview are drawn with it.
 
 `strip(key, data, on_pick, on_row, on_cut)` draws `data`, a dict:
 
-    atlas    {"url", "columns", "count", "width", "height"}: one picture that holds all tiles (atlas.py)
+    atlas    {"url", "columns", "count", "width", "height"}: one picture that holds all tiles (sprite_sheet.py)
     scale    integer, how many pixels an image's pixel takes; `zoom` the same for the large view of a tile
     layout   "rows" (rankings, ranks aligned in columns), "line" (one row that scrolls) or "wall" (one that wraps)
     rows     list of rows
@@ -37,16 +37,16 @@ import streamlit as st
 ASSETS = Path(__file__).resolve().parents[2] / "assets"
 
 
-def component(name: str):
-    """The component drawn by assets/<name>.css and .js; one without a style sheet draws nothing. Call it once, where a
+def component(name: str, *scripts: str, style: str | None = None):
+    """The component lineup.<name>, drawn by files of assets/: the JavaScript `scripts`, joined in this order since a
+    component is one text, of which the last exports the component; and the style sheet `style`. Call it once, where a
     module is first imported. Nothing of the user's goes into these texts."""
-    css, js = ASSETS / f"{name}.css", (ASSETS / f"{name}.js").read_text()
-    if not css.exists():
-        return st.components.v2.component(f"lineup.{name}", js=js)
-    return st.components.v2.component(f"lineup.{name}", css=css.read_text(), js=(ASSETS / "pic.js").read_text() + js)
+    js = "".join((ASSETS / script).read_text() for script in scripts)
+    css = {"css": (ASSETS / style).read_text()} if style else {}
+    return st.components.v2.component(f"lineup.{name}", js=js, **css)
 
 
-_component = component("strip")
+_component = component("tile_strip", "pic.js", "tile_strip.js", style="tile_strip.css")
 
 
 def strip(
@@ -74,11 +74,22 @@ def _handler(key: str, event: str, handler: Callable | None) -> Callable:
     return handle
 
 
-def tiles(places: dict[int, int], ids, texts, **more) -> list[dict]:
-    """The tiles of a row. places: image -> place in the atlas; `more`: lists as long as `ids`, None where absent."""
-    made = []
-    for i, image in enumerate(ids):
-        tile = {"id": int(image), "at": places[int(image)], "text": texts[i]}
-        tile |= {name: values[i] for name, values in more.items() if values is not None and values[i] is not None}
-        made.append(tile)
-    return made
+def strip_data(layout: str, rows: list[dict], atlas: dict, scale: int, **more) -> dict:
+    """The data of a strip without a selection; more: what else it has, or has otherwise."""
+    zoom = 5 if scale > 1 else 2
+    return {"layout": layout, "atlas": atlas, "scale": scale, "zoom": zoom, "selected": None, "rows": rows} | more
+
+
+def image_row(name: str, label: str, ids, texts, **lists) -> dict:
+    """A row without a header, of the images of a sprite sheet in its order. lists: as in `tiles`."""
+    return {"id": name, "label": label, "tiles": tiles({int(i): at for at, i in enumerate(ids)}, ids, texts, **lists)}
+
+
+def tiles(places: dict[int, int], ids, texts, **lists) -> list[dict]:
+    """The tiles of a row. places: image -> place in the atlas; lists: caption, mark, score or flag -> a list as long as
+    `ids`, None where absent."""
+    return [
+        {"id": int(image), "at": places[int(image)], "text": texts[i]}
+        | {name: values[i] for name, values in lists.items() if values is not None and values[i] is not None}
+        for i, image in enumerate(ids)
+    ]

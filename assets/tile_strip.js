@@ -1,4 +1,4 @@
-// Draws rows of image tiles; pages/ui/strip.py documents the data and the events.
+// Draws rows of image tiles; pages/ui/tile_strip.py documents the data and the events.
 // Whatever comes from data is written with textContent or setAttribute, never as HTML.
 
 const HOVER_MS = 350; // a sweep over the rows shows the cross-row highlight only; resting on a tile shows it large
