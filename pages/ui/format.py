@@ -22,6 +22,16 @@ def percent(value: float, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f} %"
 
 
+def counted(n: int, noun: str) -> str:
+    """(1, "image") -> "1 image", (5000, "image") -> "5,000 images"."""
+    return f"{count(n)} {noun}{'s' * (n != 1)}"
+
+
+def signed(value: float) -> str:
+    """-0.4 -> "−0.40", with a minus sign rather than a hyphen."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
 def score(value: float) -> str:
     """Three significant digits, without an exponent where it can be had: 0.0123, -4.57, 1.2e-05."""
     return f"{value:.3g}"
@@ -66,6 +76,11 @@ def capitalised(text: str) -> str:
 def plain(text: object) -> str:
     """`text` for markdown, shown as it is: names and paths may hold signs that markdown would take for its own."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:])", r"\\\1", str(text))
+
+
+def planted_note(planted: int) -> str:
+    """A sentence, after a space, that the labels hold planted errors; "" where there are none."""
+    return f" Labels are as given, with {planted} planted errors." if planted else ""
 
 
 def sentence(error: object) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attribution import UserError, Workspace, jobs
+from pages.ui import format as write
 from pages.ui import state
 
 PAUSE = (
@@ -38,3 +39,11 @@ def _act(action: Callable, ws: Workspace, number: int) -> None:
         action(ws, number)
     except UserError as error:
         state.say_once(error)
+
+
+def ended_early(job) -> None:
+    """Says that a job was cancelled or failed."""
+    reason = f" {job.message}." if job.message else ""
+    end = "was cancelled" if job.state == "cancelled" else "failed"
+    kept = "What it trained is kept: asked again, it goes on from there."
+    st.warning(write.plain(f"Job {job.id} {end}.{reason} {kept}"))

@@ -17,7 +17,7 @@ from attribution.support import Support
 from pages.methods import chart, transfer, words
 from pages.methods import prune as pruning
 from pages.ui import state
-from tests.pages.test_brittleness import answered
+from tests.pages.answers import answered
 
 APP = Path(__file__).resolve().parents[2] / "app.py"
 

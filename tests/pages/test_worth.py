@@ -13,7 +13,7 @@ from pages.audit import told
 from pages.audit import worth as drawn
 from pages.ui import state
 from tests import tiny
-from tests.pages.test_brittleness import answered
+from tests.pages.answers import answered
 from tests.pages.test_further import html, texts
 from tests.unit.test_worth import STANDING, decided, improved
 

@@ -1,22 +1,13 @@
 """Studies in Brittleness, run without a browser and without a runner; tests/browser/test_studies.py trains."""
 
-from types import SimpleNamespace
+from functools import partial
 
-import pytest
+from attribution import jobs, recipes
+from pages.brittleness import study_text
+from pages.ui import state
+from tests.pages.page import html, open_page, texts
 
-from attribution import jobs, progress, recipes, studies
-from attribution.store import Store
-from attribution.support import Support
-from pages.brittleness import growth, words
-from pages.ui import palette, state
-from tests.pages.test_brittleness import html, opened, texts
-
-
-@pytest.fixture
-def store(ws):
-    store = Store.of(ws)
-    yield store
-    store.close()
+opened = partial(open_page, "brittleness")
 
 
 def asked(ws, store, targets=(0, 4), **more):
@@ -64,7 +55,7 @@ def test_a_study_is_watched_paused_resumed_and_cancelled(ws, store):
     app = opened(view="studies")
     assert not app.exception and "2 targets under 2 rankings" in texts(app)
     assert f"Job {number}, waiting for the runner: 0 of 4 searches answered" in bar(app)
-    assert keys(app) == {"pause study", "cancel study"} and words.PAUSING in texts(app)
+    assert keys(app) == {"pause study", "cancel study"} and study_text.PAUSING in texts(app)
     store.start_job(number, 5)
     answer(ws, store, "trak-10", 0, 3)
     app.run()
@@ -148,76 +139,3 @@ def test_what_goes_wrong_with_a_button_is_one_sentence(ws, store, monkeypatch):
     monkeypatch.setattr(jobs, "ensure_runner", broken)
     app.button(key="resume study").click().run()
     assert not app.exception and "The background runner cannot work" in app.error[0].value
-
-
-# -- the bands
-
-
-def study(**results):
-    return studies.Study(8, "default", {"remove": {name: dict(enumerate(one)) for name, one in results.items()}})
-
-
-def flipped(k):
-    return Support("flipped", k, k - 1, k)
-
-
-def test_a_band_has_the_least_and_the_most_that_can_flip():
-    found = study(a=[flipped(2), Support("censored", None, 8, None), None, None])
-    (panel,) = growth.panels(found, {("remove", "a", 2): (4, 6)})
-    assert (panel.answered, panel.targets) == (2, 4)
-    assert panel.ks == (0, 1, 2, 5, 6, 8), "only the corners"
-    assert panel.low == (0, 0, 0.25, 0.25, 0.5, 0.5) and panel.high == (0, 0.25, 0.5, 0.75, 0.75, 0.75)
-    (closed,) = growth.panels(study(a=[flipped(2), flipped(8)]), {})
-    assert closed.low == closed.high == (0, 0.5, 1)
-
-
-def test_the_panels_of_a_kind_share_its_rows():
-    names = {f"r{at}": [None] for at in range(7)}
-    found = studies.Study(8, "default", {kind: {name: {0: None} for name in names} for kind in ("remove", "mislabel")})
-    drawn = growth.figure(growth.panels(found, {}), 8)
-    assert len(drawn.data) == 28 and len(drawn.layout.annotations) == 14
-    assert [one.text for one in drawn.layout.annotations][5:8] == ["r5, removal", "r6, removal", "r0, mislabelling"]
-    assert drawn is growth.figure(growth.panels(found, {}), 8), "the same object, or it would be drawn anew each second"
-    band = drawn.data[1]
-    assert band.fill == "tonexty" and band.line.color == palette.line("r0")[0] and band.line.shape == "hv"
-
-
-def test_where_all_are_already_wrong_there_is_no_share():
-    panels = growth.panels(study(a=[Support("already_wrong", None, None, None)]), {})
-    assert '1 of 1</td><td class="n">–' in words.growth_html(panels) and growth.figure(panels, 8).data
-
-
-def test_names_of_rankings_are_escaped():
-    assert "&lt;b&gt;" in words.growth_html(growth.panels(study(**{"<b>": [None]}), {}))
-
-
-def test_the_facts_say_how_they_were_reckoned():
-    found = progress.Progress(
-        study(a=[None]),
-        {},
-        searches=600,
-        answered=400,
-        trained=8535,
-        running=2,
-        retried=1,
-        left=4267.4,
-        measured=400,
-        each=3.65,
-        timed=100,
-        workers=4,
-    )
-    job = SimpleNamespace(id=12, state="running", seconds=243, ended=False, message="", finished=None)
-    facts = words.study_facts_html(job, found)
-    assert "<b>8,535</b> trainings done" in facts and "<b>2</b> under way" in facts and "<b>1</b> failed" in facts
-    assert "4,267 × 3.65 s a training (median of the last 100), on 4 workers" in facts
-    assert "by the mean of 400 searches" in facts
-    assert f"<b>about {words.write.seconds(4267.4 * 3.65 / 4)}</b> left, an estimate" in facts
-    said = {
-        "queued": "Job 12, waiting for the runner, 1 job before it: 400",
-        "running": "running for 4 min 3 s",
-        "paused": "paused; 2 trainings under way end first",
-        "failed": "failed after 4 min 3 s (why)",
-    }
-    for name, text in said.items():
-        job.state, job.message = name, "why"
-        assert text in words.study_state(job, found, 1)

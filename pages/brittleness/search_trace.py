@@ -3,41 +3,44 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from pages.brittleness import words
+from pages.brittleness import text
 from pages.ui import palette
 
 
-def share(probe: dict, label: int) -> tuple[float, bool | None]:
+def share_wrong(probe: dict, label: int) -> tuple[float, bool | None]:
     """(share of the trained models that are wrong, the probe's verdict so far)."""
     done = [run["predicted"] for run in probe["runs"] if run["state"] == "done"]
-    return sum(p != label for p in done) / max(1, len(done)), words.flips(probe, label)
+    return sum(p != label for p in done) / max(1, len(done)), text.probe_flips(probe, label)
 
 
 @st.cache_resource(max_entries=50, show_spinner=False)
 def figure(points: tuple, lo: int | None, hi: int | None, outcomes: tuple) -> go.Figure:
-    """points: (k, confirm, share wrong, verdict) of each probe in the order tried; outcomes: the items of
-    `words.outcomes`. Same trace, same object."""
+    """The chart of a trace; the same trace gives the same object.
+
+    points: (k, with fresh seeds, share wrong, verdict) of each probe in the order tried; outcomes: the items of
+    `text.outcome_words`."""
     chart = go.Figure()
     if lo is not None and hi is not None:
         chart.add_vrect(x0=max(lo, 0.5), x1=hi, fillcolor=palette.HIGHLIGHT, opacity=0.3, line_width=0)
     chart.add_hline(y=0.5, line={"dash": "dot", "width": 1, "color": "gray"})
     names = dict(outcomes)
-    looks = {
+    styles = {
         True: (names[True], "diamond", palette.HARMFUL),
         False: (names[False], "circle", palette.HELPFUL),
         None: ("under way", "circle-open", "gray"),
     }
-    for verdict, (name, symbol, colour) in looks.items():
-        some = [(k, y, at + 1, confirm) for at, (k, confirm, y, said) in enumerate(points) if said is verdict]
-        symbols = [f"{symbol}-open" if one[3] and verdict is not None else symbol for one in some]
-        if some:
+    for verdict, (name, symbol, colour) in styles.items():
+        shown = [(number, *point[:3]) for number, point in enumerate(points, 1) if point[3] is verdict]
+        if shown:
+            numbers, ks, confirms, shares = zip(*shown)
+            symbols = [f"{symbol}-open" if fresh and verdict is not None else symbol for fresh in confirms]
             chart.add_scatter(
-                x=[one[0] for one in some],
-                y=[one[1] for one in some],
+                x=ks,
+                y=shares,
                 mode="markers",
                 name=name,
                 marker={"symbol": symbols, "size": 11, "color": colour, "line": {"width": 2, "color": colour}},
-                customdata=[(one[2], ", fresh seeds" if one[3] else "") for one in some],
+                customdata=[(n, ", fresh seeds" if fresh else "") for n, fresh in zip(numbers, confirms)],
                 hovertemplate="k = %{x}: %{y:.0%} wrong (probe %{customdata[0]}%{customdata[1]})<extra></extra>",
             )
     chart.update_layout(

@@ -1,54 +1,17 @@
 """Brittleness, run without a browser and without a runner; tests/browser/test_story.py trains."""
 
-from pathlib import Path
+from functools import partial
 
-import numpy as np
 import pandas as pd
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
 from attribution import duplicates, jobs, recipes
-from pages.brittleness import words
-from pages.ui import format as write
 from pages.ui import state
 from tests import tiny
+from tests.pages.answers import answered, retrained
+from tests.pages.page import html, open_page, texts
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
-
-
-def opened(**link):
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash("brittleness")  # a deep link; switch_page, after a first run, drops the address
-    app.query_params.update(link)
-    return app.run()
-
-
-def train(ws, store, spec, wrong=()):
-    """Fills in all that `spec` needs: the target is read as class 2 in the parts named in `wrong`."""
-    label = int(ws.val_labels[spec["target"]])
-    for part, edits in jobs.retrain_edits(ws, spec).items():
-        for edit in edits:
-            for seed in spec["seeds"]:
-                store.put(
-                    recipes.get(ws.recipe).hash,
-                    edit,
-                    seed,
-                    seconds=1.0,
-                    device="cpu",
-                    library="x",
-                    threads=1,
-                    predicted=np.full(ws.n_val, 2 if part in wrong else label),
-                    margins=np.full(ws.n_val, 0.5),
-                )
-
-
-def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.markdown, *app.caption, *app.header]).replace("\\", "")
-
-
-def html(app) -> str:
-    return " ".join(one.proto.body for one in app.get("html"))
+opened = partial(open_page, "brittleness")
 
 
 def test_it_opens_on_the_target_worth_telling_with_its_cost(ws):
@@ -100,7 +63,7 @@ def test_asking_queues_one_job_and_shows_it(ws, store):
 
 def test_what_is_known_is_answered_at_once(ws, store):
     spec = jobs.retrain_spec(ws, 3, "trak-10", "remove", 2)
-    train(ws, store, spec, wrong=["edit"])
+    retrained(ws, store, spec, right=0, wrong=2, parts=["edit"])
     app = opened(target="3", k="2", ranking="trak-10")
     assert "Known since" in texts(app) and "nothing was trained" in texts(app)
     assert "<b>Flipped.</b>" in html(app) and "Dot in 5 of 5" in html(app) and "Bar in 15 of 15" in html(app)
@@ -177,61 +140,6 @@ def test_without_base_models_the_command_that_trains_them(tmp_path, monkeypatch)
     assert [code.value for code in app.code] == [f"python -m attribution base train --workspace {tmp_path / 'w'}"]
 
 
-@pytest.mark.parametrize(
-    ("wrong", "word"),
-    [
-        ([], "Holds"),
-        (["edit"], "Flipped"),
-        (["edit", "random"], "Flipped, by chance too"),
-        (["edit", "none", "random"], "Already wrong"),
-    ],
-)
-def test_the_verdict_stands_beside_its_controls(ws, store, wrong, word):
-    spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 4)
-    assert words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec)) is None
-    train(ws, store, spec, wrong)
-    found = words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec))
-    assert found[0] == word and "of 15" in found[1]
-
-
-def test_names_are_escaped(ws, store):
-    spec = jobs.retrain_spec(ws, 1, "trak-10", "remove", 4)
-    train(ws, store, spec)
-    drawn = words.groups_html(ws, spec, jobs.retrain_answer(ws, store, spec))
-    assert "Box &lt;b&gt; in 5 of 5" in drawn and "Box <b>" not in drawn
-
-
-def test_numbers():
-    assert write.number_ranges([0, 1, 2, 3, 7, 8]) == "0–3, 7, 8" and write.number_ranges([]) == ""
-
-
-# -- repairs, several supports, near-duplicates
-
-
-def answered(ws, store, spec, says):
-    """Does a job without a runner: `says(edit, seed)` is what every validation image is read as."""
-    for search in jobs.searches(ws, store, spec):
-        answer = None
-        while True:
-            try:
-                wanted = search.send(answer)
-            except StopIteration:
-                break
-            for edit, seed in wanted:
-                store.put(
-                    recipes.get(ws.recipe).hash,
-                    edit,
-                    seed,
-                    seconds=1.0,
-                    device="cpu",
-                    library="x",
-                    threads=1,
-                    predicted=np.full(ws.n_val, says(edit, seed)),
-                    margins=np.full(ws.n_val, 0.5),
-                )
-            answer = [store.get(store.key(recipes.get(ws.recipe).hash, edit, seed)) for edit, seed in wanted]
-
-
 def test_a_repair_is_asked_for_shown_and_tried_beside_its_controls(ws, store):
     app = opened(target="1", kind="repair", test="find the support", ranking="trak-10")
     assert not app.exception and not app.warning and "How few harmful images of trak-10" in texts(app)
@@ -246,34 +154,6 @@ def test_a_repair_is_asked_for_shown_and_tried_beside_its_controls(ws, store):
     assert "retrain --target 1 --ranking trak-10 --remove-harmful 3 --seeds 5" in app.code[0].value
     spec = jobs.retrain_spec(ws, 1, "trak-10", "remove", 3, end="harmful")
     assert "still read" not in texts(app) and app.button(key="run").click().run() and store.jobs()[0].spec == spec
-
-
-@pytest.mark.parametrize(
-    ("repaired", "word"),
-    [
-        (["edit"], "Repaired"),
-        ([], "Still wrong"),
-        (["edit", "random"], "Repaired, by chance too"),
-        (["edit", "none", "random"], "Right already"),
-    ],
-)
-def test_the_verdict_on_a_repair(ws, store, repaired, word):
-    spec = jobs.retrain_spec(ws, 1, "trak-10", "remove", 3, end="harmful")
-    for part, edits in jobs.retrain_edits(ws, spec).items():
-        for edit in edits:
-            for seed in spec["seeds"]:
-                store.put(
-                    recipes.get(ws.recipe).hash,
-                    edit,
-                    seed,
-                    seconds=1.0,
-                    device="cpu",
-                    library="x",
-                    threads=1,
-                    predicted=np.full(ws.n_val, 1 if part in repaired else 2),
-                    margins=np.full(ws.n_val, 0.5),
-                )
-    assert words.verdict(ws, spec, jobs.retrain_answer(ws, store, spec))[0] == word
 
 
 def test_an_unsigned_ranking_says_what_stands_in_for_its_harmful_end(ws):
