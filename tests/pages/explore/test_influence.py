@@ -1,17 +1,14 @@
 """Below a training image's card: whom it helps and harms, and what is like it."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from attribution import background, duplicates, hubs
 from attribution.reach import reach
-from pages.explore import reach as drawn
+from pages.explore import influence
 from pages.ui import state
+from tests.pages.page import open_page, texts
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
 RANKINGS = ["trak-10", "l2-moco"]
 
 
@@ -23,23 +20,15 @@ def listed(ws):
 
 
 def opened(image=7):
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app.query_params["target"] = "1"
-    app.query_params["rankings"] = RANKINGS
-    app.session_state[state.IMAGE] = (1, image)
-    app.run()
+    app = open_page(session={state.IMAGE: (1, image)}, target="1", rankings=RANKINGS)
     assert not app.exception, app.exception
     return app
-
-
-def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.caption, *app.markdown]).replace("\\", "")
 
 
 def test_a_row_for_each_ranking_and_end(listed):
     found = [reach(listed, 7, name) for name in RANKINGS]
     places = {target: target for target in range(listed.n_val)}
-    rows = drawn.strip_data(listed, 7, found, {}, places, 1)["rows"]
+    rows = influence.reach_data(listed, 7, found, {}, places, 1)["rows"]
     assert [(row["name"], row["sign"]) for row in rows] == [("trak-10", "+"), ("trak-10", "-"), ("l2-moco", "+")]
     assert [tile["id"] for tile in rows[0]["tiles"]] == [1, 4, 7, 10]
     assert rows[0]["tiles"][0]["text"] == "validation image 1, Box <b>, #3 of its list"
@@ -55,7 +44,7 @@ def test_without_lists_they_are_asked_for(ws, monkeypatch):
     app = opened()
     assert "Whom it helps and harms most" in texts(app)
     found = [reach(ws, 7, name) for name in RANKINGS]
-    rows = drawn.strip_data(ws, 7, found, {}, {target: target for target in range(12)}, 1)["rows"]
+    rows = influence.reach_data(ws, 7, found, {}, {target: target for target in range(12)}, 1)["rows"]
     assert rows[0]["tiles"] and "notes" in rows[0] and not rows[0]["notes"]  # scores need no lists
     assert rows[2]["empty"] == "whose lists it stands in has not been looked up yet"
     app.button(key="start evaluate hubs --rankings trak-10,l2-moco").click().run()
@@ -71,8 +60,7 @@ def test_with_lists_there_is_nothing_to_ask(listed):
 
 
 def test_nothing_is_looked_up_without_a_card(listed):
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app.run()
+    app = open_page()
     assert "Whom it helps" not in texts(app)
 
 
@@ -88,9 +76,9 @@ def test_images_like_it(ws):
         "near": np.array([10, 13]),
         "cosines": np.float32([1, 0.9]),
     }
-    row = drawn.alike_data(ws, found, {}, 1)["rows"][0]
+    row = influence.alike_data(ws, found, {}, 1)["rows"][0]
     assert [tile["caption"] for tile in row["tiles"]] == ["= 1.000 Box <b>", "0.900 Box <b>", "= by others Box <b>"]
-    assert drawn.alike_text({**found, "group": np.zeros(0)}).startswith("No near-duplicate at")
+    assert influence.alike_text({**found, "group": np.zeros(0)}).startswith("No near-duplicate at")
     many = {**found, "group": np.arange(100, 5100)}
-    assert "At least 5,000 near-duplicates" in drawn.alike_text(many) and "60 of them" in drawn.alike_text(many)
-    assert len(drawn._shown(many)) == 62
+    assert "At least 5,000 near-duplicates" in influence.alike_text(many) and "60 of them" in influence.alike_text(many)
+    assert len(influence._shown(many)) == 62

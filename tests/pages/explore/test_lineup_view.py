@@ -4,25 +4,9 @@ import numpy as np
 import pytest
 
 from attribution.lineup import line_up
-from pages.explore import rows as explore
-from pages.ui import format as write
-from pages.ui import target_card
+from pages.explore import lineup_view
 from tests import tiny
-
-ATLAS = {"url": "data:image/png;base64,", "columns": 3, "count": 9, "width": 8, "height": 8}
-SUPPORT = {
-    "trak-10": {
-        "status": "flipped",
-        "support": 4,
-        "k_max": 20,
-        "k": 4,
-        "close": False,
-        "becomes": "Dot",
-        "votes": 4,
-        "wrong": 4,
-        "seeds": 5,
-    }
-}
+from tests.pages.ui.test_target_card import ATLAS, SUPPORT
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +28,7 @@ def data(ws, target, rows, **changes):
         "planted": None,
         "scale": 7,
     } | changes
-    return explore.strip_data(ws, target, rows, ATLAS, places, **given)
+    return lineup_view.strip_data(ws, target, rows, ATLAS, places, **given)
 
 
 def test_rows_and_tiles(ws):
@@ -83,12 +67,6 @@ def test_a_predicted_class_is_named(ws):
     assert [row["sign_text"] for row in drawn] == ["for Dot", "against Box <b>"]
 
 
-def test_support_text():
-    assert target_card.support_text(SUPPORT["trak-10"], shown=3) == "support 4 →"
-    assert target_card.support_text({"status": "censored", "support": None, "k_max": 20}) == "none up to 20"
-    assert target_card.support_text({"status": "already_wrong", "support": None, "k_max": 20}) == "already wrong"
-
-
 def test_sentences(ws):
     close = {
         "status": "unstable",
@@ -104,66 +82,45 @@ def test_sentences(ws):
     relabelled = {"l2-moco": close}
     clear = {"trak-10": close | {"k": 9, "close": False, "votes": 2, "wrong": 3, "seeds": 3}}
     censored = {"random": {"status": "censored", "support": None, "k_max": 20}}
-    assert explore.sentence(ws, 0, {"remove": SUPPORT, "mislabel": relabelled}) == (
+    assert lineup_view.sentence(ws, 0, {"remove": SUPPORT, "mislabel": relabelled}) == (
         "Bar in 10 of 10 models. Without the first 4 images of trak-10: Dot in 4 of 5."
     )
-    assert explore.sentence(ws, 0, {}) == "Bar in 10 of 10 models."
-    assert explore.sentence(ws, 1, {}) == "Dot in 10 of 10 models, but it is labelled Box <b>."
-    assert explore.sentence(ws, 0, {"remove": censored}) == "Bar in 10 of 10 models. No edit tested changes that."
-    assert explore.sentence(ws, 0, {"remove": censored, "mislabel": relabelled}) == (
+    assert lineup_view.sentence(ws, 0, {}) == "Bar in 10 of 10 models."
+    assert lineup_view.sentence(ws, 1, {}) == "Dot in 10 of 10 models, but it is labelled Box <b>."
+    assert lineup_view.sentence(ws, 0, {"remove": censored}) == "Bar in 10 of 10 models. No edit tested changes that."
+    assert lineup_view.sentence(ws, 0, {"remove": censored, "mislabel": relabelled}) == (
         "Bar in 10 of 10 models. No removal tested changes that; with the first 7 images of l2-moco relabelled "
         "Box <b>: Dot in 6 of 10 (a close call: fresh seeds changed the verdict)."
     )
-    assert explore.sentence(ws, 0, {"remove": clear | relabelled}) == (
+    assert lineup_view.sentence(ws, 0, {"remove": clear | relabelled}) == (
         "Bar in 10 of 10 models. Without the first 9 images of trak-10: wrong in 3 of 3, mostly Dot "
         "(a close call from 7 on)."
     )
-    assert explore.sentence(ws, 0, {"mislabel": relabelled}).startswith("Bar in 10 of 10 models. With the first 7")
+    assert lineup_view.sentence(ws, 0, {"mislabel": relabelled}).startswith("Bar in 10 of 10 models. With the first 7")
     resisted = {"esvm-moco": close | {"k": 2, "support": 2, "status": "flipped", "close": False}}
-    assert "the first 9 images of trak-10" in explore.sentence(ws, 0, {"remove": resisted | clear}), "as the opening"
-
-
-def test_wall(ws):
-    drawn = target_card.wall_data(ws, np.array([0, 1]), ATLAS, 1, wall=False, scale=7)
-    right, wrong = drawn["rows"][0]["tiles"]
-    assert right["caption"] == "Bar" and "mark" not in right
-    assert wrong["mark"] == "Box <b> → Dot" and drawn["selected"] == 1
+    assert "the first 9 images of trak-10" in lineup_view.sentence(ws, 0, {"remove": resisted | clear}), (
+        "as the opening"
+    )
 
 
 def test_without_base_models_only_what_is_known_is_said(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
-    assert explore.sentence(ws, 1, {}) == "Box <b>. No model has been trained here yet."
-    card = target_card.card_html(ws, 1, {}, "data:,", 7)
-    assert "Box &lt;b&gt;" in card and "no model here yet" in card and "predicted" not in card
-    tile = target_card.wall_data(ws, np.array([1]), ATLAS, 1, wall=False, scale=7)["rows"][0]["tiles"][0]
-    assert tile == {"id": 1, "at": 0, "text": "validation image 1, Box <b>", "caption": "Box <b>"}
+    assert lineup_view.sentence(ws, 1, {}) == "Box <b>. No model has been trained here yet."
     (row,) = data(ws, 1, line_up(ws, 1, ["trak-10"], 3))["rows"]
     assert row["choose"] == "Cut by trak-10"
 
 
 def test_a_class_name_at_the_head_of_a_sentence(ws, monkeypatch):
     monkeypatch.setattr(ws, "classes", ["sea lion", "n01440764", "Dot"])
-    assert explore.sentence(ws, 0, {}) == "Sea lion in 10 of 10 models."
-    assert explore.sentence(ws, 4, {}) == "n01440764 in 10 of 10 models."
-
-
-def test_classes_to_choose_by(ws, monkeypatch):
-    assert list(write.class_numbers(ws.classes, "any")) == ws.classes
-    monkeypatch.setattr(ws, "classes", [*(f"class {i}" for i in range(996)), "crane", "maillot", "crane", "any"])
-    numbers = write.class_numbers(ws.classes, "any")
-    assert len(numbers) == 1000 and numbers["crane (996)"] == 996 and numbers["crane (998)"] == 998
-    assert (numbers["maillot"], numbers["any (999)"], numbers["class 7"]) == (997, 999, 7) and "any" not in numbers
+    assert lineup_view.sentence(ws, 0, {}) == "Sea lion in 10 of 10 models."
+    assert lineup_view.sentence(ws, 4, {}) == "n01440764 in 10 of 10 models."
 
 
 def test_names_are_escaped_in_html(ws):
-    card = target_card.card_html(ws, 0, {"remove": SUPPORT, "mislabel": SUPPORT}, "data:,", 7)
-    assert "Removal support" in card and "Mislabel support, as Box &lt;b&gt;" in card
-    card = target_card.card_html(ws, 1, {}, "data:,", 7)
-    assert "Box &lt;b&gt;" in card and "<b>Box" not in card and "Box <b>" not in card
     row = line_up(ws, 1, ["trak-10"], 3)[0]
-    image = explore.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7, 3)
+    image = lineup_view.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7, 3)
     assert "Box <b>" not in image and "#1" in image and "not in the first 128" in image
-    votes = explore.votes_html(
+    votes = lineup_view.votes_html(
         [
             {
                 "name": "without <u>",

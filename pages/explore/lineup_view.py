@@ -1,12 +1,32 @@
-"""From lined-up rows to what the strip and the cards draw, and the words of the page; nothing here is a widget."""
+"""From lined-up rows to what the strip and the cards draw, and the words of the page; no widgets.
+
+In HTML, text from the workspace is escaped."""
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from attribution import Workspace
 from attribution.lineup import Row
 from pages.ui import format as write
+from pages.ui import tile_strip
 from pages.ui.target_card import support_text
 from pages.ui.tile_strip import tiles
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the controls above the rows say. explained: the class that the rows explain, "true" or "predicted"; it is
+    "true" where the prediction is right, whatever `explain` says. shown: tiles in a row."""
+
+    rankings: tuple[str, ...]
+    ends: str
+    explain: str
+    explained: str
+    candidates: str
+    shown: int
+    scores: bool
+    planted: bool
 
 
 def strip_data(
@@ -27,22 +47,17 @@ def strip_data(
     planted: np.ndarray | None,
     scale: int,
 ) -> dict:
-    """The strip's data for `rows`. places: training image -> place in `atlas`; supports: ranking -> its measured
-    support (backend.py); planted: original label of each training image, -1 where it was not changed, or None to hide.
+    """The strip's data for `rows`.
+
+    places: training image -> place in `atlas`; supports: ranking -> its measured support (retraining.py); planted: the
+    original label of each training image, -1 where it was not changed, or None to hide them.
     """
     columns = max([len(row.ids) for row in rows], default=0)
-    return {
-        "layout": "rows",
-        "of": target,
-        "atlas": atlas,
-        "scale": scale,
-        "zoom": 5 if scale > 1 else 2,
-        "axis": "rank",
-        "rows": [_row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) for row in rows],
-        "cut": {"k": k, "shown": columns, "max": cut_max} if columns else None,
-        "selected": selected,
-        "footnote": footnote(ws),
-    }
+    drawn = [_row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) for row in rows]
+    cut = {"k": k, "shown": columns, "max": cut_max} if columns else None
+    return tile_strip.strip_data(
+        "rows", drawn, atlas, scale, of=target, axis="rank", cut=cut, selected=selected, footnote=footnote(ws)
+    )
 
 
 def _row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) -> dict:
@@ -89,21 +104,19 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
 
 def footnote(ws: Workspace) -> str:
     """What the reader of the rows must know, in one line."""
-    notes = ["Ranks align in columns; scores of different rows are not comparable."]
-    if ws.planted:
-        notes.append(f"Labels are as given, with {ws.planted} planted errors.")
-    return " ".join(notes)
+    note = "Ranks align in columns; scores of different rows are not comparable."
+    return note + write.planted_note(ws.planted)
 
 
 def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -> str:
-    """The measured fact about a target that heads the page. supports: kind -> ranking -> its support (backend.py)."""
+    """The measured fact that heads the page of a target. supports: kind -> ranking -> its support (retraining.py)."""
     true = ws.classes[ws.val_labels[target]]
     if not ws.has_base:
-        return f"{_begin(true)}. No model has been trained here yet."
-    base, said = ws.base, ws.base.prediction[target]
-    votes = int((base.predicted[:, target] == said).sum())
-    fact = f"{_begin(ws.classes[said])} in {votes} of {base.models} models"
-    if ws.classes[said] != true:
+        return f"{_class_first(true)}. No model has been trained here yet."
+    base, predicted = ws.base, ws.base.prediction[target]
+    votes = int((base.predicted[:, target] == predicted).sum())
+    fact = f"{_class_first(ws.classes[predicted])} in {votes} of {base.models} models"
+    if ws.classes[predicted] != true:
         return f"{fact}, but it is labelled {true}."
     removed, relabelled = (_smallest(supports.get(kind, {})) for kind in ("remove", "mislabel"))
     if removed:
@@ -111,41 +124,34 @@ def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -
         return f"{fact}. Without the first {best['k']} images of {name}: {_outcome(best)}."
     if relabelled:
         name, best = relabelled
+        new_label = ws.classes[base.runner_up[target]]
         start = f"{fact}. No removal tested changes that; with" if "remove" in supports else f"{fact}. With"
-        return f"{start} the first {best['k']} images of {name} relabelled {_new_label(ws, target)}: {_outcome(best)}."
+        return f"{start} the first {best['k']} images of {name} relabelled {new_label}: {_outcome(best)}."
     return f"{fact}. No edit tested changes that." if supports else f"{fact}."
 
 
-def _begin(name: str) -> str:
+def _class_first(name: str) -> str:
     """A class name at the head of a sentence; one that is no word, such as n01440764, stays as it is."""
-    return name[:1].upper() + name[1:] if not any(map(str.isdigit, name)) else name
+    return name if any(map(str.isdigit, name)) else write.capitalised(name)
 
 
 def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
     """(ranking, its support) that clearly flips with the fewest images, first where no seed tried resists, as the
     opening has it; else the smallest close call."""
-    found = [item for item in supports.items() if item[1]["support"]]
     return min(
-        found,
+        (item for item in supports.items() if item[1]["support"]),
         default=None,
         key=lambda item: (item[1]["close"], item[1]["wrong"] < item[1]["seeds"], item[1]["k"], -item[1]["votes"]),
     )
 
 
 def _outcome(support: dict) -> str:
-    said = f"{support['becomes']} in {support['votes']} of {support['seeds']}"
+    outcome = f"{support['becomes']} in {support['votes']} of {support['seeds']}"
     if support["wrong"] > support["votes"]:
-        said = f"wrong in {support['wrong']} of {support['seeds']}, mostly {support['becomes']}"
+        outcome = f"wrong in {support['wrong']} of {support['seeds']}, mostly {support['becomes']}"
     if support["close"]:
-        return f"{said} (a close call: fresh seeds changed the verdict)"
-    return f"{said} (a close call from {support['support']} on)" if support["k"] > support["support"] else said
-
-
-def _new_label(ws: Workspace, target: int) -> str:
-    return ws.classes[ws.base.runner_up[target]]
-
-
-# -- HTML; whatever comes from the workspace is escaped
+        return f"{outcome} (a close call: fresh seeds changed the verdict)"
+    return f"{outcome} (a close call from {support['support']} on)" if support["k"] > support["support"] else outcome
 
 
 def image_html(
@@ -178,24 +184,24 @@ def image_html(
 
 
 def votes_html(groups: list[dict], message: str = "") -> str:
-    """A line for each group of retrainings, a dot for each seed (backend.view), and a message below."""
-    lines = "".join(_votes(group) for group in groups)
+    """A line for each group of retrainings, a dot for each seed (retraining.view), and a message below."""
+    lines = "".join(_group_html(group) for group in groups)
     return f'<div class="lu-votes" role="status">{lines}<i>{write.escape(message)}</i></div>'
 
 
-def _votes(group: dict) -> str:
+def _group_html(group: dict) -> str:
     done = [vote for vote in group["votes"] if vote["state"] == "done"]
     wrong = [vote["becomes"] for vote in done if vote["wrong"]]
     most = max(set(wrong), key=wrong.count) if wrong else None
-    said = f"{write.escape(most)} in {wrong.count(most)} of {len(done)}" if most else f"unchanged in {len(done)}"
+    majority = f"{write.escape(most)} in {wrong.count(most)} of {len(done)}" if most else f"unchanged in {len(done)}"
     return (
         f"<span>{write.escape(group['name'])}</span>"
-        f'<span class="dots">{"".join(_dot(vote) for vote in group["votes"])}</span>'
-        f"<b>{said if done else 'waiting'}</b>"
+        f'<span class="dots">{"".join(_dot_html(vote) for vote in group["votes"])}</span>'
+        f"<b>{majority if done else 'waiting'}</b>"
     )
 
 
-def _dot(vote: dict) -> str:
+def _dot_html(vote: dict) -> str:
     sign, kind = {"done": ("◆", "flipped") if vote["wrong"] else ("●", "kept"), "running": ("◐", "running")}.get(
         vote["state"], ("○", "lu-faint")
     )

@@ -1,4 +1,6 @@
-"""What Explore asks of the parts of the library that measure and retrain, in the shape the page draws."""
+"""The supports that were measured, and retrainings without the images left of the cut."""
+
+from contextlib import closing
 
 import numpy as np
 import streamlit as st
@@ -12,40 +14,42 @@ from pages.ui import format as write
 
 
 @st.cache_resource(ttl=10, show_spinner=False)
-def supports(_ws: Workspace, stamp: str) -> dict[int, dict[str, dict[str, dict]]]:
+def supports(_ws: Workspace, cache_key: str) -> dict[int, dict[str, dict[str, dict]]]:
     """target -> kind -> ranking -> {"status", "support" (int or None), "k_max"}, and where it flips also "k", "close",
     "becomes" (class), "votes", "wrong" and "seeds", as in `opening.Opening`. Read anew every 10 s.
     """
     if not _ws.has_base:  # nothing is searched before they are there
         return {}
-    store = Store.of(_ws)
-    table = answers.table(_ws, store)
-    store.close()
-    found: dict[int, dict[str, dict[str, dict]]] = {}
+    with closing(Store.of(_ws)) as store:
+        table = answers.table(_ws, store)
+    measured: dict[int, dict[str, dict[str, dict]]] = {}
     for row in table[(table.protocol == answers.usual_protocol(_ws)) & (table.kind != "repair")].itertuples():
-        flipped = row.status in ("flipped", "unstable")
-        said = verdict(_ws, row) if flipped else None
-        found.setdefault(int(row.target), {}).setdefault(row.kind, {})[row.ranking] = {
-            "status": row.status,
-            "support": int(row.support) if flipped else None,
-            "k_max": int(row.k_max),
-            **(
-                {
-                    "k": said.k,
-                    "close": said.close,
-                    "becomes": _ws.classes[said.other],
-                    "votes": said.votes,
-                    "wrong": said.wrong,
-                    "seeds": said.seeds,
-                }
-                if said
-                else {}
-            ),
-        }
-    return found
+        measured.setdefault(int(row.target), {}).setdefault(row.kind, {})[row.ranking] = _support(_ws, row)
+    return measured
+
+
+def _support(ws: Workspace, row) -> dict:
+    support = {"status": row.status, "support": None, "k_max": int(row.k_max)}
+    if row.status not in ("flipped", "unstable"):
+        return support
+    flip = verdict(ws, row)
+    return support | {
+        "support": int(row.support),
+        "k": flip.k,
+        "close": flip.close,
+        "becomes": ws.classes[flip.other],
+        "votes": flip.votes,
+        "wrong": flip.wrong,
+        "seeds": flip.seeds,
+    }
 
 
 # -- retraining
+
+
+def row_of(rows: list[Row], ranking: str) -> Row | None:
+    """The first row of a ranking that shows something, or None."""
+    return next((row for row in rows if row.ranking == ranking and not row.undefined), None)
 
 
 def ids_to_remove(ws: Workspace, target: int, row: Row, k: int) -> np.ndarray:
@@ -72,23 +76,21 @@ def submit(ws: Workspace, target: int, row: Row, k: int) -> dict:
 
     Raises UserError where k is larger than what the ranking ranks.
     """
-    asked = jobs.retrain_spec(ws, **question(ws, target, row, k))
-    store = Store.of(ws)
-    known = jobs.missing(ws, store, asked) == 0
-    store.close()
-    return {"spec": asked, "job": None if known else jobs.submit(ws, asked), "row": f"the first {k} of {row.ranking}"}
+    spec = jobs.retrain_spec(ws, **question(ws, target, row, k))
+    with closing(Store.of(ws)) as store:
+        known = jobs.missing(ws, store, spec) == 0
+    return {"spec": spec, "job": None if known else jobs.submit(ws, spec), "row": f"the first {k} of {row.ranking}"}
 
 
-def view(ws: Workspace, asked: dict) -> dict:
-    """What `submit` asked for: {"running", "message", "groups": [{"name", "votes": [{"state", "wrong", "becomes",
-    "seed"}]}]}, a vote for each retraining."""
-    store = Store.of(ws)
-    answer = jobs.retrain_answer(ws, store, asked["spec"])
-    job = store.job(asked["job"]) if asked["job"] else None
-    store.close()
+def view(ws: Workspace, request: dict) -> dict:
+    """How far a request of `submit` is: {"running", "message", "groups"}, a list of {"name", "votes"} with a vote for
+    each retraining: {"state", "wrong", "becomes", "seed"}."""
+    with closing(Store.of(ws)) as store:
+        answer = jobs.retrain_answer(ws, store, request["spec"])
+        job = store.job(request["job"]) if request["job"] else None
     label = int(ws.val_labels[answer["target"]])
     names = {
-        "edit": f"without {asked['row']}",
+        "edit": f"without {request['row']}",
         "random": f"without {answer['k']} random, same classes",
         "none": "with all images",
     }
@@ -98,7 +100,7 @@ def view(ws: Workspace, asked: dict) -> dict:
         jobs.ensure_runner(ws)  # one that was killed is replaced while somebody waits
     return {
         "running": running,
-        "message": _message(answer, job, asked),
+        "message": _message(answer, job, request),
         "groups": [
             {"name": names[part], "votes": [_vote(ws, run, label) for run in parts[part]["runs"]]} for part in names
         ],
@@ -115,8 +117,8 @@ def _vote(ws: Workspace, run: dict, label: int) -> dict:
     }
 
 
-def _message(answer: dict, job, asked: dict) -> str:
-    if asked["job"] is None:
+def _message(answer: dict, job, request: dict) -> str:
+    if request["job"] is None:
         when = write.date_time(answer["newest"])
         return f"Known already, trained {when}: nothing was trained again."
     if job is None:

@@ -1,19 +1,15 @@
 """The suspects of a wrong prediction on Explore, and the queue that is made of them."""
 
-from pathlib import Path
-
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from attribution import Workspace, detectors
 from attribution.decisions import Decisions
 from attribution.suspects import suspects
-from pages.explore import suspects as drawn
+from pages.explore import suspects as view
 from pages.ui import audit_queue, state
 from tests import tiny
-
-APP = Path(__file__).resolve().parents[2] / "app.py"
+from tests.pages.page import open_page, texts
 
 
 @pytest.fixture
@@ -27,10 +23,7 @@ def ws(tmp_path, monkeypatch):
 
 
 def opened(target, open=True):
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app.query_params[state.TARGET] = str(target)
-    app.session_state[state.SUSPECTS] = open
-    return app.run()
+    return open_page(session={state.SUSPECTS: open}, target=str(target))
 
 
 def expanders(app):
@@ -40,7 +33,7 @@ def expanders(app):
 def test_a_wrong_prediction_has_suspects(ws):
     app = opened(1)
     assert not app.exception and expanders(app) == ["Suspects"]
-    said = " ".join(one.value for one in app.markdown).replace("\\", "")
+    said = texts(app)
     assert "images are among the 100 most harmful of trak-10 or the 100 nearest labelled Dot of esvm-moco" in said
     assert "of the 6 of 60 whose labels knn-moco doubts most (20 nearest in moco)." in said
     assert app.button(key="audit suspects")
@@ -48,7 +41,7 @@ def test_a_wrong_prediction_has_suspects(ws):
 
 def test_they_are_looked_for_when_somebody_asks(ws, monkeypatch):
     asked = []
-    monkeypatch.setattr(drawn, "suspects", lambda *of: asked.append(of[1:]) or [])
+    monkeypatch.setattr(view, "suspects", lambda *of: asked.append(of[1:]) or [])
     assert expanders(opened(1, open=False)) == ["Suspects"] and not asked
     opened(1)
     assert asked == [(1, "knn-moco")]
@@ -67,7 +60,7 @@ def test_without_a_detector_there_is_nothing(ws):
 
 def test_the_strip(ws):
     found = suspects(ws, 1, "knn-moco")
-    data = drawn.strip_data(ws, found, {}, {one.image: at for at, one in enumerate(found)}, 1)
+    data = view.suspects_data(ws, found, {}, 1)
     first = data["rows"][0]["tiles"][0]
     assert (first["id"], first["at"], first["caption"], first["mark"]) == (3, 0, "Dot → Bar", "Dot → Bar")
     assert first["text"].startswith("training image 3, labelled Dot, suspicion 1 of 60, named by ")
@@ -76,7 +69,7 @@ def test_the_strip(ws):
 
 
 def test_where_no_image_fits(ws):
-    assert drawn.sentence(ws, 1, "knn-moco", []).startswith("No training image is among the 100 most harmful")
+    assert view.sentence(ws, 1, "knn-moco", []).startswith("No training image is among the 100 most harmful")
 
 
 def test_they_are_sent_to_the_audit(ws, monkeypatch):

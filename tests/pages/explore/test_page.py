@@ -1,31 +1,15 @@
 """Explore, run without a browser; tests/browser drives the strip."""
 
 import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
 
 from attribution import Workspace
 from attribution.files import write_json
 from pages.ui import state
 from tests import tiny
-
-APP = Path(__file__).resolve().parents[2] / "app.py"
-
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("workspace")
-    tiny.write(folder)
-    return folder
-
-
-@pytest.fixture
-def app(folder, monkeypatch):
-    monkeypatch.setenv("LINEUP_WORKSPACE", str(folder))
-    return AppTest.from_file(str(APP), default_timeout=30)
+from tests.pages.page import open_page
 
 
 def heading(app) -> str:
@@ -113,30 +97,30 @@ def test_retraining_is_for_rows_that_there_are(app):
     assert not app.exception and app.button(key="retrain").disabled
 
 
-def test_the_command_names_what_is_on_view(app, folder):
+def test_the_command_names_what_is_on_view(app, ws):
     app.query_params.update({"target": "1", "k": "7", "end": "both"})
     app.query_params["rankings"] = ["trak-10"]
     app.run()
     figure, retrain, report = [code.value for code in app.code]
     assert figure == (
         "python -m attribution export figure --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
-        f"--out lineup-1.png --workspace {folder}"
+        f"--out lineup-1.png --workspace {ws.path}"
     )
     assert retrain == (
         "python -m attribution retrain --target 1 --ranking trak-10 --remove-top 7 --seeds 5 --draws 1 "
-        f"--workspace {folder}"
+        f"--workspace {ws.path}"
     )
     assert report == (
         "python -m attribution export report --target 1 --rankings trak-10 --top 20 --k 7 --ends both "
-        f"--out report-1.html --workspace {folder}"
+        f"--out report-1.html --workspace {ws.path}"
     )
 
 
-def test_the_command_of_a_row_that_is_not_as_published_names_its_images(app, folder):
+def test_the_command_of_a_row_that_is_not_as_published_names_its_images(app, ws):
     app.query_params.update({"target": "1", "k": "2", "end": "harmful"})
     app.query_params["rankings"] = ["trak-10"]
     app.run()
-    first = Workspace.open(folder).ranking("trak-10").top(1, 2, end="harmful").ids
+    first = ws.ranking("trak-10").top(1, 2, end="harmful").ids
     assert f"retrain --target 1 --remove {first[0]},{first[1]} --seeds 5 --draws 1" in app.code[1].value
 
 
@@ -145,7 +129,7 @@ def untrained(tmp_path, monkeypatch):
     """Explore on a workspace that has no base models yet."""
     tiny.write(tmp_path / "w", base=False)
     monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
-    return AppTest.from_file(str(APP), default_timeout=30)
+    return open_page(run=False)
 
 
 def keys(app) -> set:
@@ -241,6 +225,6 @@ def test_a_half_present_workspace_is_refused(untrained, tmp_path):
 
 def test_a_workspace_that_cannot_be_opened(monkeypatch, tmp_path):
     monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "none"))
-    app = AppTest.from_file(str(APP), default_timeout=30).run()
+    app = open_page()
     assert not app.exception and len(app.error) == 1
     assert "There is no workspace at" in app.error[0].value

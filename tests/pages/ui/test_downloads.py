@@ -1,27 +1,16 @@
 """The Figure popovers and the report button: there where there is something to draw, and made when pressed alone."""
 
-from pathlib import Path
-
 import pandas as pd
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
 from attribution import agreement, charts, report
 from pages.ui import downloads, state
-
-APP = Path(__file__).resolve().parents[2] / "app.py"
+from tests.pages.page import open_page
 
 
 def opened(page, tab=None, **session):
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash(page)
-    for name, value in session.items():
-        app.session_state[name] = value
-    if tab:
-        app.query_params["tab"] = tab
-    app.run()
+    app = open_page(page, session, **({"tab": tab} if tab else {}))
     assert not app.exception, app.exception
     return app
 
