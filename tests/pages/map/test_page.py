@@ -2,19 +2,15 @@
 
 import csv
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
 from attribution import Workspace, background, projection
 from pages.map import chart, lasso, words
 from pages.ui import state
 from tests import tiny
-
-APP = Path(__file__).resolve().parents[2] / "app.py"
+from tests.pages.page import open_page, texts
 
 
 @pytest.fixture
@@ -24,16 +20,9 @@ def drawn(ws):
 
 
 def opened(**link):
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash("map")
-    app.query_params.update(link)
-    app.run()
+    app = open_page("map", **link)
     assert not app.exception, app.exception
     return app
-
-
-def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.caption, *app.info, *app.markdown, *app.warning]).replace("\\", "")
 
 
 def figure(ws, target=1, ids=(1, 4), harmful=False, label=None, val=True):
@@ -98,7 +87,7 @@ def test_many_classes_are_one_colour_but_one(drawn, monkeypatch):
     picture = figure(drawn, label=2)
     assert [one.name for one in picture.data[:2]] == ["other classes", "Dot"]
     assert len(picture.data[1].x) == (drawn.train_labels == 2).sum() and len(picture.layout.annotations) == 1
-    assert "3 classes are too many for colours" in words.made(drawn, projection.stored(drawn, "moco"))
+    assert "3 classes are too many for colours" in words.provenance(drawn, projection.stored(drawn, "moco"))
     assert not opened().exception
 
 
@@ -107,9 +96,9 @@ def test_of_many_images_a_sample_is_drawn_and_a_lasso_takes_all(drawn, monkeypat
     picture, found = figure(drawn), projection.stored(drawn, "moco")
     assert sum(len(one.x) for one in picture.data[:3]) == 10 and len(picture.data[3].x) == 5
     assert {one[1] for one in picture.data[4].customdata} == {1, 4}  # the influencers are drawn whatever the sample
-    assert "Drawn are 10 of 60 training images" in words.made(drawn, found)
+    assert "Drawn are 10 of 60 training images" in words.provenance(drawn, found)
     whole = {"points": [], "lasso": [], "box": [{"x": [-2, 2], "y": [-2, 2]}]}
-    train, val = lasso.chosen(drawn, found, whole)
+    train, val = lasso.selected(drawn, found, whole)
     assert len(train) == 60 and len(val) == 12
 
 
@@ -118,10 +107,10 @@ def test_the_points_of_a_selection_are_a_set(drawn):
     points = [
         {"customdata": [split, image, ""]} for split, image in (("train", 7), ("val", 2), ("train", 3), ("train", 7))
     ]
-    train, val = lasso.chosen(drawn, found, {"points": points, "box": [{"x": [-2, 2], "y": [-2, 2]}], "lasso": []})
+    train, val = lasso.selected(drawn, found, {"points": points, "box": [{"x": [-2, 2], "y": [-2, 2]}], "lasso": []})
     assert train.tolist() == [3, 7] and val.tolist() == [2]
     assert lasso.set_text(drawn, train, val) == "2 training images (1 Box <b>, 1 Dot) and 1 validation image"
-    assert [len(one) for one in lasso.chosen(drawn, found, None)] == [0, 0]
+    assert [len(one) for one in lasso.selected(drawn, found, None)] == [0, 0]
 
 
 def test_the_validation_image_nearest_to_a_set(drawn):

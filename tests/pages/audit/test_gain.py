@@ -9,20 +9,21 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from attribution import jobs, recipes, worth
-from pages.audit import told
-from pages.audit import worth as drawn
+from pages.audit import gain as view
+from pages.audit import gain_text
+from pages.ui import format as write
 from pages.ui import state
 from tests import tiny
 from tests.pages.answers import answered
-from tests.pages.test_further import html, texts
+from tests.pages.page import html, texts
 from tests.unit.test_worth import STANDING, decided, improved
 
 PAGE = """
 import streamlit as st
-from pages.audit import worth
+from pages.audit import gain
 from pages.ui import theme
 
-worth.draw(theme.workspace(), st.session_state["standing"], st.session_state["uses_val"])
+gain.draw(theme.workspace(), st.session_state["standing"], st.session_state["uses_val"])
 """
 
 
@@ -54,7 +55,7 @@ def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
     app = opened()
     assert not app.exception and "30 decisions: 1 relabelled, 1 removed; 3 unsure or in conflict" in texts(app)
     spec = worth.spec(ws, STANDING)
-    cost = drawn.replay.cost(ws, store, spec)
+    cost = view.replay.cost(ws, store, spec)
     assert f"{cost.most} trainings, about" in texts(app) and "5.0 s each" in texts(app)
     assert f"python -m attribution worth --workspace {ws.path}" in [code.value for code in app.code]
     app.button(key="train and compare").click().run()
@@ -147,7 +148,7 @@ def test_without_base_models(ws, store, monkeypatch, tmp_path):
 
 def test_what_goes_wrong_when_asked_is_said_once(ws, monkeypatch):
     def refuse(workspace, spec):
-        raise drawn.UserError("the disk is full; make room")
+        raise view.UserError("the disk is full; make room")
 
     app = opened()
     monkeypatch.setattr(jobs, "submit", refuse)
@@ -193,13 +194,16 @@ def answer(gain, lead, chance=(0, -0.001, 0.001)):
     ],
 )
 def test_the_verdict_rests_on_the_intervals(gain, lead, word):
-    said, sentence = told.verdict(answer(gain, lead))
+    said, sentence = gain_text.verdict(answer(gain, lead))
     assert said == word and "Accuracy 84.1 → 84.1 %" in sentence and "1,000 validation images" in sentence
-    assert f"{told.points(gain[0])} points (95 % {told.points(gain[1])} to {told.points(gain[2])};" in sentence
+    assert (
+        f"{gain_text.points(gain[0])} points (95 % {gain_text.points(gain[1])} to {gain_text.points(gain[2])};"
+        in sentence
+    )
 
 
 def test_points():
-    assert [told.points(value) for value in (0.0091, -0.0091, 0.00001, -0.00001, 0)] == [
+    assert [gain_text.points(value) for value in (0.0091, -0.0091, 0.00001, -0.00001, 0)] == [
         "+0.91",
         "−0.91",
         "0.00",
@@ -209,8 +213,8 @@ def test_points():
 
 
 def test_the_chart(found):
-    chart = drawn._chart(found)
-    assert list(chart.layout.yaxis.ticktext) == [told.PAIRS[name] for name in list(drawn.COLOURS)[::-1]]
+    chart = view._chart(found)
+    assert list(chart.layout.yaxis.ticktext) == [gain_text.PAIRS[name] for name in list(view.COLOURS)[::-1]]
     dots, mean = chart.data[-2:]  # corrected against as given, on top
     gain = found["differences"]["corrected-none"]
     assert np.allclose(dots.x, 100 * np.array(gain["values"])) and list(dots.customdata) == [0, 1, 2, 3]
@@ -219,15 +223,15 @@ def test_the_chart(found):
 
 
 def test_many_classes_are_those_that_change_most(ws, found, monkeypatch):
-    monkeypatch.setattr(told, "CLASSES", 1)
+    monkeypatch.setattr(gain_text, "CLASSES", 1)
     most = max(found["classes"], key=lambda row: abs(row["corrected-none"]["mean"]))
-    page = told.classes_html(ws, found)
-    assert page.count("<tr>") == 2 and told.write.escape(ws.classes[most["class"]]) in page
-    assert "The 1 of 3 that change most" in told.of_classes(found)
+    page = gain_text.classes_html(ws, found)
+    assert page.count("<tr>") == 2 and write.escape(ws.classes[most["class"]]) in page
+    assert "The 1 of 3 that change most" in gain_text.classes_note(found)
 
 
 def test_as_csv(ws, found):
-    rows = list(csv.DictReader(io.StringIO(told.to_csv(ws, found))))
+    rows = list(csv.DictReader(io.StringIO(gain_text.to_csv(ws, found))))
     assert {row["recipe_hash"] for row in rows} == {recipes.get("demo-cnn").hash}
     gain = [row for row in rows if row["arm"] == "corrected-none" and not row["class"]]
     assert [row["seed"] for row in gain] == ["0", "1", "2", "3", ""] and {row["what"] for row in gain} == {"difference"}

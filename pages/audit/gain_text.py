@@ -1,7 +1,6 @@
-"""The words, tables and CSV of the audit's before and after; nothing here is a widget. Names are escaped."""
+"""The words, tables and CSV of what an audit gained; no widgets. In HTML, names are escaped."""
 
-import csv
-import io
+import pandas as pd
 
 from attribution import Workspace, worth
 from attribution.arms import ARMS
@@ -16,6 +15,8 @@ PAIRS = {
     "random-none": "random against as given",
     "corrected-random": "corrected against random",
 }
+#: of the CSV, before the recipe and its hash
+COLUMNS = ["what", "arm", "class", "n", "seed", "value", "low", "high", "p", "target", "before", "after"]
 CLASSES = 30  # rows of a table that is still read
 
 
@@ -29,16 +30,13 @@ def interval(ci) -> str:
     return f"{points(ci[0])} to {points(ci[1])}"
 
 
-def images(n: int, what: str = "image") -> str:
-    return f"{write.count(n)} {what}{'s' * (n != 1)}"
-
-
 def decisions(spec: dict) -> str:
-    """ "250 decisions, 74 relabelled and 6 removed": of a worth spec or an answer."""
-    return f"{images(spec['decided'], 'decision')}, {spec['relabelled']} relabelled and {spec['removed']} removed"
+    """Such as "250 decisions, 74 relabelled and 6 removed": of a worth spec or an answer."""
+    count = write.counted(spec["decided"], "decision")
+    return f"{count}, {spec['relabelled']} relabelled and {spec['removed']} removed"
 
 
-def earlier(answer: dict, spec: dict | None) -> str:
+def earlier_text(answer: dict, spec: dict | None) -> str:
     """What is said above an answer to another question than `spec`, which is None where nothing is corrected now."""
     if spec and all(answer[name] == spec[name] for name in ("correction", "decided")):
         return (
@@ -48,19 +46,20 @@ def earlier(answer: dict, spec: dict | None) -> str:
     return f"Of an earlier state: {decisions(answer)}. What stands now has not been compared."
 
 
-def asked(spec: dict, cost) -> str:
+def cost_sentence(spec: dict, cost) -> str:
     """What would be compared, and what it costs. cost: a `replay.Cost`."""
     open_ = spec["unsure"] + spec["conflicts"]
     left = f"; {open_} unsure or in conflict change nothing" if open_ else ""
     how = "" if cost.known == cost.most else " It runs in the background, and shorter jobs go before it."
+    count = write.counted(spec["decided"], "decision")
     return (
-        f"{images(spec['decided'], 'decision')}: {spec['relabelled']} relabelled, {spec['removed']} removed{left}. "
+        f"{count}: {spec['relabelled']} relabelled, {spec['removed']} removed{left}. "
         f"{cost_text(cost).rstrip('.')}.{how}"
     )
 
 
-def progress(job, ahead: int, left: float) -> str:
-    """ "Job 3: 12 of 61, 40 s so far, about 2 min left."""
+def progress_text(job, ahead: int, left: float) -> str:
+    """Such as "Job 3: 12 of 61, 40 s so far, about 2 min left."""
     if job.state == "queued":
         return f"Job {job.id}: waiting for the runner" + (f", {ahead} before it." if ahead else ".")
     if job.state == "cancelling":
@@ -85,7 +84,7 @@ def verdict(answer: dict) -> tuple[str, str]:
     before, after = (100 * answer["accuracy"][arm]["mean"] for arm in ("none", "corrected"))
     half = " (the second half: the first may have helped to choose what to look at)" if answer["uses_val"] else ""
     if answer.get("without"):
-        half += f" without {images(len(answer['without']), 'target')} that it began with"
+        half += f" without {write.counted(len(answer['without']), 'target')} that it began with"
     return word, (
         f"Accuracy {before:.1f} → {after:.1f} %: {points(gain['mean'])} points (95 % {interval(gain['ci'])}; "
         f"{len(answer['seeds'])} paired seeds, {write.count(answer['n'])} validation images{half}, recipe "
@@ -108,24 +107,24 @@ def arms_html(answer: dict) -> str:
     head = "".join(f'<th class="n" title="{title}">{name}</th>' for name, title in heads)
     body = ""
     for arm in ARMS:
-        one, changed = answer["accuracy"][arm], answer["edited"][arm]
-        low, high = one["ci"]
+        accuracy, changed = answer["accuracy"][arm], answer["edited"][arm]
+        low, high = accuracy["ci"]
         body += (
             f'<tr><td>{NAMES[arm]}</td><td class="n">{sum(changed) / len(changed):g}</td>'
-            f'<td class="n"><b>{100 * one["mean"]:.2f}</b></td><td>{100 * low:.2f} to {100 * high:.2f}</td>'
-            + (_difference(answer["differences"][f"{arm}-none"]) if arm != "none" else "<td></td>" * 3)
+            f'<td class="n"><b>{100 * accuracy["mean"]:.2f}</b></td><td>{100 * low:.2f} to {100 * high:.2f}</td>'
+            + (_difference_html(answer["differences"][f"{arm}-none"]) if arm != "none" else "<td></td>" * 3)
             + "</tr>"
         )
-    lead = _difference(answer["differences"]["corrected-random"])
+    lead = _difference_html(answer["differences"]["corrected-random"])
     return framed(f"<tr>{head}</tr>", f"{body}<tr><td>{PAIRS['corrected-random']}</td>{'<td></td>' * 3}{lead}</tr>")
 
 
-def _difference(one: dict, p: bool = True) -> str:
-    tested = f'<td class="n">{p_text(one["p"]) if one["p"] is not None else "–"}</td>' if p else ""
-    return f'<td class="n"><b>{points(one["mean"])}</b></td><td>{interval(one["ci"])}</td>{tested}'
+def _difference_html(difference: dict, p: bool = True) -> str:
+    tested = f'<td class="n">{p_text(difference["p"]) if difference["p"] is not None else "–"}</td>' if p else ""
+    return f'<td class="n"><b>{points(difference["mean"])}</b></td><td>{interval(difference["ci"])}</td>{tested}'
 
 
-def of_classes(answer: dict) -> str:
+def classes_note(answer: dict) -> str:
     """What the reader of the table of classes must know."""
     some = [row for row in answer["classes"] if row["n"]]
     few = f" The {CLASSES} of {len(some)} that change most; the CSV has all." if len(some) > CLASSES else ""
@@ -147,91 +146,61 @@ def classes_html(ws: Workspace, answer: dict) -> str:
         means = "".join(f'<td class="n">{100 * row[arm]["mean"]:.1f}</td>' for arm in ARMS)
         body += (
             f'<tr><td>{write.escape(ws.classes[row["class"]])}</td><td class="n">{write.count(row["n"])}</td>'
-            f"{means}{_difference(row['corrected-none'])}{_difference(row['random-none'], p=False)}</tr>"
+            f"{means}{_difference_html(row['corrected-none'])}{_difference_html(row['random-none'], p=False)}</tr>"
         )
     return framed(f"<tr>{head}</tr>", body)
 
 
-def changed(name: str, n: int, by_chance: int, seeds: int) -> str:
+def changed_text(name: str, n: int, by_chance: int, seeds: int) -> str:
     """Over a strip of targets, without the full stop. name: "repaired" or "broken"."""
     given, corrected = "in most seeds with the labels as given", "in most with the corrected ones"
     ways = {"repaired": f"wrong {given} and right {corrected}", "broken": f"right {given} and wrong {corrected}"}
     more = f". Below each: how many of {seeds} seeds are right, before → after" if n else ""
     return (
-        f"{images(n, 'target') if n else 'No target'} {name}: {ways[name]} ({by_chance} with random images "
+        f"{write.counted(n, 'target') if n else 'No target'} {name}: {ways[name]} ({by_chance} with random images "
         f"re-inspected){more}"
     )
 
 
-def made(ws: Workspace, answer: dict) -> str:
+def provenance(ws: Workspace, answer: dict) -> str:
     """How it was made, and of what its intervals speak."""
     righted = sum(answer["edited"]["random"]) / len(answer["edited"]["random"])
-    planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
     errors = worth.ERRORS[answer["errors"]]
     return (
-        f"Random: each seed re-inspects {images(answer['decided'])} of its own draw, and {errors} ({righted:g} "
-        f"labels on average). Intervals are 95 % t-intervals over {len(answer['seeds'])} seeds: they speak of "
-        "other seeds and draws, not of other validation images, whose labels are taken as they are. Recipe "
+        f"Random: each seed re-inspects {write.counted(answer['decided'], 'image')} of its own draw, and {errors} "
+        f"({righted:g} labels on average). Intervals are 95 % t-intervals over {len(answer['seeds'])} seeds: they "
+        "speak of other seeds and draws, not of other validation images, whose labels are taken as they are. Recipe "
         f"{answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds'][0]} to {answer['seeds'][-1]}; "
-        f"trained on {'; '.join(answer['made_on'])}.{planted}"
+        f"trained on {'; '.join(answer['made_on'])}.{write.planted_note(ws.planted)}"
     )
 
 
 def to_csv(ws: Workspace, answer: dict) -> str:
     """Long form. what: "accuracy" or "difference" (arm: the arm, or the two of a difference), by class (empty: all) and
     seed (empty: the mean, with its interval); "repaired" or "broken" targets, with how many seeds are right."""
-    out = io.StringIO()
-    writer = csv.DictWriter(
-        out,
-        [
-            "what",
-            "arm",
-            "class",
-            "n",
-            "seed",
-            "value",
-            "low",
-            "high",
-            "p",
-            "target",
-            "before",
-            "after",
-            "recipe",
-            "recipe_hash",
-        ],
-        lineterminator="\n",
-    )
-    writer.writeheader()
-
-    def row(**values):
-        writer.writerow({**values, "recipe": answer["recipe"], "recipe_hash": answer["recipe_hash"]})
-
-    whole = answer["accuracy"] | answer["differences"]
-    for name, one in whole.items():
-        about = {"what": "difference" if name in COMPARED else "accuracy", "arm": name, "n": answer["n"]}
-        for seed, value in zip(answer["seeds"], one["values"]):
-            row(**about, seed=seed, value=round(value, 6))
-        row(**about, **_rounded(one))
-    for found in answer["classes"]:
-        for name in whole if found["n"] else ():
-            row(
-                what="difference" if name in COMPARED else "accuracy",
-                arm=name,
-                n=found["n"],
-                **{"class": ws.classes[found["class"]]},
-                **_rounded(found[name]),
-            )
-    for arm, found in answer["targets"].items():
-        for what, targets in found.items():
-            for one in targets:
-                row(what=what, arm=arm, n=answer["n"], **one)
-    return out.getvalue()
+    rows = []
+    for name, summary in (answer["accuracy"] | answer["differences"]).items():
+        what = "difference" if name in COMPARED else "accuracy"
+        whole = {"what": what, "arm": name, "n": answer["n"]}
+        rows += [whole | {"seed": s, "value": round(v, 6)} for s, v in zip(answer["seeds"], summary["values"])]
+        rows.append(whole | _rounded(summary))
+    for row in answer["classes"]:
+        for name in answer["accuracy"] | answer["differences"] if row["n"] else ():
+            what = "difference" if name in COMPARED else "accuracy"
+            of_class = {"what": what, "arm": name, "class": ws.classes[row["class"]], "n": row["n"]}
+            rows.append(of_class | _rounded(row[name]))
+    for arm, changes in answer["targets"].items():
+        for what, targets in changes.items():
+            rows += [{"what": what, "arm": arm, "n": answer["n"]} | target for target in targets]
+    table = pd.DataFrame(rows, columns=COLUMNS, dtype=object)  # object: whole numbers stay whole beside empty cells
+    table = table.assign(recipe=answer["recipe"], recipe_hash=answer["recipe_hash"])
+    return table.to_csv(index=False, lineterminator="\n")
 
 
-def _rounded(one: dict) -> dict:
+def _rounded(summary: dict) -> dict:
     return {
-        "value": round(one["mean"], 6),
-        "low": round(one["ci"][0], 6),
-        "high": round(one["ci"][1], 6),
-        "p": one.get("p"),
+        "value": round(summary["mean"], 6),
+        "low": round(summary["ci"][0], 6),
+        "high": round(summary["ci"][1], 6),
+        "p": summary.get("p"),
     }

@@ -1,17 +1,17 @@
-// The audit's post: carries decisions from the deck (audit.js) to the server, and brings back what is written. A component
+// The audit's post: carries decisions from the review (review.js) to the server, and brings back what is written. A component
 // of its own, because an answer holds its component's whole text: this one is short, and an answer quick.
 
 export default function ({ data, setStateValue }) {
   const hub = (window.lineupAudit ??= {});
   hub.send = (value) => setStateValue("outbox", value);
   hub.sendRest = () => sendRest(hub, data);
-  hub.heard = data;
-  if (hub.deck) hub.deck.hear(data);
+  hub.answer = data;
+  if (hub.review) hub.review.hear(data);
   else hub.sendRest();
-  return () => { hub.send = hub.sendRest = hub.heard = null; };
+  return () => { hub.send = hub.sendRest = hub.answer = null; };
 }
 
-// What a deck that is no longer drawn had not sent, or not heard of: it lies where the deck keeps it over a reload.
+// Sends what a review that is no longer drawn had not sent, or not heard of: outbox.js keeps it over a reload.
 function sendRest(hub, data) {
   try {
     const kept = JSON.parse(sessionStorage.getItem("lineup.audit") || "null");
@@ -20,7 +20,7 @@ function sendRest(hub, data) {
     kept.pending = kept.pending.filter((entry) => !written.has(entry.uid));
     sessionStorage.setItem("lineup.audit", JSON.stringify(kept));
     const last = kept.pending.at(-1)?.uid;
-    if (!last || hub.rest === last) return; // sent once: what cannot be written is tried again with the deck
+    if (!last || hub.rest === last) return; // sent once: what cannot be written is tried again with the review
     hub.rest = last;
     hub.send({ n: Date.now(), client: kept.client, seen: data.upto, entries: kept.pending });
   } catch { /* a browser that keeps nothing */ }

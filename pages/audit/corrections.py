@@ -1,7 +1,6 @@
-"""The corrections, to look at and to take home: what was changed, as pictures and as files, and back from a file."""
+"""The corrections: what was changed, as pictures and as files, and decisions brought back from a file."""
 
 import io
-import shutil
 import tempfile
 import zipfile
 from pathlib import Path
@@ -10,11 +9,11 @@ import streamlit as st
 
 from attribution import UserError, Workspace, corrections
 from attribution.data import image_folder, parquet
-from attribution.decisions import Decisions
-from pages.audit import board
+from attribution.decisions import Decisions, Standing
+from pages.audit import decision_cache
 from pages.ui import audit_queue, cli_command, sprite_sheet, state
 from pages.ui import format as write
-from pages.ui.tile_strip import strip, tiles
+from pages.ui.tile_strip import image_row, strip, strip_data
 
 SHOWN = 200  # pictures of what was changed
 GROUPS = {
@@ -29,44 +28,41 @@ state_of = st.session_state
 
 
 def draw(ws: Workspace, log: Decisions, who: str) -> None:
-    standing, _ = board.board(ws).read(log)
-    _say()
-    if standing:
-        _counts(ws, log, standing)
-        _files(ws, standing)
+    """What was decided so far, the files, and a way to bring a file back."""
+    decided, _ = decision_cache.current(ws, log)
+    state.show_error()
+    if state.TOLD in state_of:
+        st.success(write.plain(state_of.pop(state.TOLD)))
+    if decided:
+        _pictures(ws, decided)
+        _files(ws)
     else:
         st.info(
             "Nothing is decided yet. Decide about a few images of a queue, and the corrections are here; or bring "
             "a corrections.csv back in, below."
         )
-    _bring(ws, log, who)
+    _bring(ws, who)
 
 
-def _say() -> None:
-    if state.ERROR in state_of:
-        st.error(write.sentence(state_of.pop(state.ERROR)))
-    if state.TOLD in state_of:
-        st.success(write.plain(state_of.pop(state.TOLD)))
+def _groups(decided: dict) -> dict[str, list[Standing]]:
+    groups = {name: [] for name in GROUPS}
+    for _, decision in sorted(decided.items()):
+        groups["conflict" if decision.conflict else decision.action].append(decision)
+    return groups
 
 
-def _groups(standing: dict) -> dict[str, list]:
-    found = {name: [] for name in GROUPS}
-    for _, one in sorted(standing.items()):
-        found["conflict" if one.conflict else one.action].append(one)
-    return found
-
-
-def _counts(ws: Workspace, log: Decisions, standing: dict) -> None:
+def _pictures(ws: Workspace, decided: dict) -> None:
     """How much was decided, and pictures of it."""
-    groups = _groups(standing)
-    facts = "".join(f"<div><b>{write.count(len(found))}</b><br>{GROUPS[name]}</div>" for name, found in groups.items())
-    st.html(f'<div class="lu-facts"><div><b>{write.count(len(standing))}</b><br>decided</div>{facts}</div>')
-    there = [name for name, found in groups.items() if found]
+    groups = _groups(decided)
+    counts = {"decided": len(decided)} | {GROUPS[name]: len(group) for name, group in groups.items()}
+    facts = "".join(f"<div><b>{write.count(n)}</b><br>{name}</div>" for name, n in counts.items())
+    st.html(f'<div class="lu-facts">{facts}</div>')
+    names = [name for name, group in groups.items() if group]
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         name = st.segmented_control(
             "Look at",
-            there,
-            default=there[0],
+            names,
+            default=names[0],
             required=True,
             key=state.LOOK_AT,
             format_func=lambda name: f"{GROUPS[name]} ({write.count(len(groups[name]))})",
@@ -77,58 +73,48 @@ def _counts(ws: Workspace, log: Decisions, standing: dict) -> None:
                 key="queue of conflicts",
                 on_click=audit_queue.make,
                 args=(ws,),
-                kwargs={"images": [one.item for one in groups["conflict"]], "origin": TWO_ANSWERS},
+                kwargs={"images": [decision.item for decision in groups["conflict"]], "origin": TWO_ANSWERS},
             )
-    found = groups[name]
-    ids = [one.item for one in found[:SHOWN]]
-    places = {image: at for at, image in enumerate(ids)}
-    captions = [caption(ws, one) for one in found[:SHOWN]]
+    strip("corrections", _wall(ws, name, groups[name][:SHOWN]), on_pick=lambda tile: _open(decided[tile["id"]]))
+    if len(groups[name]) > SHOWN:
+        st.caption(f"The first {SHOWN} of {write.count(len(groups[name]))}; the files have all.")
+
+
+def _wall(ws: Workspace, name: str, shown: list[Standing]) -> dict:
+    ids = [decision.item for decision in shown]
+    captions = [caption(ws, decision) for decision in shown]
     texts = [
-        f"training image {one.item}: {text}, by {one.who}" + (f", {one.reason}" if one.reason else "")
-        for one, text in zip(found, captions)
+        f"training image {decision.item}: {text}, by {decision.who}"
+        + (f", {decision.reason}" if decision.reason else "")
+        for decision, text in zip(shown, captions)
     ]
-    strip(
-        "corrections",
-        {
-            "layout": "wall",
-            "atlas": sprite_sheet.sheet(ws, "train", ids),
-            "scale": sprite_sheet.scale(ws),
-            "zoom": 5,
-            "pitch": 150,
-            "selected": None,
-            "rows": [{"id": name, "label": GROUPS[name], "tiles": tiles(places, ids, texts, caption=captions)}],
-        },
-        on_pick=lambda tile: _open(standing[tile["id"]]),
-    )
-    if len(found) > SHOWN:
-        st.caption(f"The first {SHOWN} of {write.count(len(found))}; the files have all.")
+    row = image_row(name, GROUPS[name], ids, texts, caption=captions)
+    sheet, scale = sprite_sheet.sheet(ws, "train", ids), sprite_sheet.scale(ws)
+    return strip_data("wall", [row], sheet, scale, zoom=5, pitch=150)
 
 
-def _open(one) -> None:
+def _open(decision: Standing) -> None:
     """Goes to an image in the queue it was decided in, to look again."""
-    if one.queue is not None:
-        state_of[state.QUEUE], state_of[state.OPEN_AT] = str(one.queue), str(one.item)
+    if decision.queue is not None:
+        state_of[state.QUEUE], state_of[state.OPEN_AT] = str(decision.queue), str(decision.item)
         state_of[state.ROOM_OF_AUDIT] = "queue"
 
 
-def caption(ws: Workspace, one) -> str:
-    """What stands of an image, in a few words."""
-    given = ws.classes[ws.train_labels[one.item]]
-    if one.conflict:
+def caption(ws: Workspace, decision: Standing) -> str:
+    """The current decision about an image, in a few words."""
+    given = ws.classes[ws.train_labels[decision.item]]
+    if decision.conflict:
         answers = [
             ws.classes[other.label] if other.action == "relabel" else GROUPS[other.action]
-            for other in (*one.conflict, one)
+            for other in (*decision.conflict, decision)
         ]
         return " or ".join(answers)
-    return {
-        "relabel": lambda: f"{given} → {ws.classes[one.label]}",
-        "keep": lambda: given,
-        "remove": lambda: f"{given}, out",
-        "unsure": lambda: f"{given}?",
-    }[one.action]()
+    if decision.action == "relabel":
+        return f"{given} → {ws.classes[decision.label]}"
+    return {"keep": given, "remove": f"{given}, out", "unsure": f"{given}?"}[decision.action]
 
 
-def _files(ws: Workspace, standing: dict) -> None:
+def _files(ws: Workspace) -> None:
     st.markdown("##### Files")
     st.caption(
         write.plain(
@@ -137,7 +123,7 @@ def _files(ws: Workspace, standing: dict) -> None:
         )
     )
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        if _small(ws):
+        if _image_kind(ws) != parquet.KIND:  # a Parquet file holds all images: too large for the browser
             st.download_button(
                 "Download all",
                 lambda: packed(ws),
@@ -149,39 +135,31 @@ def _files(ws: Workspace, standing: dict) -> None:
             )
         folder = st.text_input("Folder on this machine", key=state.FOLDER, placeholder="~/corrections", width=300)
         st.button("Write them there", key="write corrections", on_click=_write, args=(ws,), disabled=not folder)
-    st.code(
-        cli_command.line(ws, "export", "corrections", "--out", folder or "~/corrections"),
-        language="bash",
-        wrap_lines=True,
-    )
+    cli_command.show(ws, "export", "corrections", "--out", folder or "~/corrections")
 
 
 def own_form(ws: Workspace) -> str:
     """The corrected labels, in the data set's own form, in words."""
-    kind = ((ws.manifest["dataset"].get("images") or {}).get("train") or {}).get("kind")
     return {
         image_folder.KIND: "renames.csv what to move in the folders",
         parquet.KIND: "train.parquet the training rows with corrected labels",
-    }.get(kind, "labels.npy the corrected labels, removed.npy what is to go")
+    }.get(_image_kind(ws), "labels.npy the corrected labels, removed.npy what is to go")
 
 
-def _small(ws: Workspace) -> bool:
-    """Whether the files may go through the browser: a Parquet file holds all images."""
-    kind = ((ws.manifest["dataset"].get("images") or {}).get("train") or {}).get("kind")
-    return kind != parquet.KIND
+def _image_kind(ws: Workspace) -> str | None:
+    """How the data set's training images are stored."""
+    return ((ws.manifest["dataset"].get("images") or {}).get("train") or {}).get("kind")
 
 
 def packed(ws: Workspace) -> bytes:
     """All files as one zip."""
-    folder, content = Path(tempfile.mkdtemp()), io.BytesIO()
-    try:
+    content = io.BytesIO()
+    with tempfile.TemporaryDirectory() as folder:
         with Decisions.of(ws) as log:
-            about = corrections.write(ws, log, folder / "corrections")
+            about = corrections.write(ws, log, Path(folder) / "corrections")
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             for name in about["files"]:
-                archive.write(folder / "corrections" / name, name)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+                archive.write(Path(folder) / "corrections" / name, name)
     return content.getvalue()
 
 
@@ -194,7 +172,7 @@ def _write(ws: Workspace) -> None:
         state.say_once(error)
 
 
-def _bring(ws: Workspace, log: Decisions, who: str) -> None:
+def _bring(ws: Workspace, who: str) -> None:
     st.markdown("##### Bring corrections back")
     st.caption(
         "A corrections.csv of this data set, your own or somebody else's. Where it differs from what stands "
@@ -205,11 +183,10 @@ def _bring(ws: Workspace, log: Decisions, who: str) -> None:
 
 
 def _take(ws: Workspace, upload, who: str) -> None:
-    folder = Path(tempfile.mkdtemp())
     try:
-        file = folder / (Path(upload.name).name or "corrections.csv")
-        file.write_bytes(upload.getvalue())
-        with Decisions.of(ws) as log:
+        with tempfile.TemporaryDirectory() as folder, Decisions.of(ws) as log:
+            file = Path(folder) / (Path(upload.name).name or "corrections.csv")
+            file.write_bytes(upload.getvalue())
             about = corrections.bring(ws, log, file, who)
         state_of[state.TOLD] = (
             f"{write.count(about['imported'])} decisions came in, {write.count(about['same'])} "
@@ -218,5 +195,3 @@ def _take(ws: Workspace, upload, who: str) -> None:
         )
     except (UserError, OSError) as error:
         state.say_once(error)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

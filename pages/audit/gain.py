@@ -1,4 +1,6 @@
-"""Was it worth it? The models trained on the audit's corrections, beside none and random images re-inspected."""
+"""What the corrections gain: models trained on them, beside the labels as given and random images re-inspected."""
+
+from contextlib import closing
 
 import numpy as np
 import plotly.graph_objects as go
@@ -7,7 +9,7 @@ import streamlit as st
 from attribution import UserError, Workspace, jobs, queues, replay, worth
 from attribution.decisions import Decisions
 from attribution.store import Job, Store
-from pages.audit import told
+from pages.audit import gain_text
 from pages.ui import cli_command, job_buttons, sprite_sheet, state
 from pages.ui import format as write
 from pages.ui.target_card import wall_data
@@ -20,20 +22,17 @@ COLOURS = {"corrected-none": "#3F8F7F", "random-none": "#808080", "corrected-ran
 state_of = st.session_state
 
 
-def draw(ws: Workspace, standing: dict, uses_val: bool) -> None:
-    """The question, its cost or how far it is, and what came of it. standing: what stands of the audit, training image
-    -> decision; uses_val: as `queues.used_validation` says."""
+def draw(ws: Workspace, decided: dict, uses_val: bool) -> None:
+    """The question, its cost or how far it is, and what came of it. decided: training image -> its
+    current decision; uses_val: as `queues.used_validation` says."""
     goto = state_of.pop(state.GO_TO, None)
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
-    store = Store.of(ws)
-    try:
-        _draw(ws, store, standing, uses_val)
-    finally:
-        store.close()
+    with closing(Store.of(ws)) as store:
+        _draw(ws, store, decided, uses_val)
 
 
-def _draw(ws: Workspace, store: Store, standing: dict, uses_val: bool) -> None:
+def _draw(ws: Workspace, store: Store, decided: dict, uses_val: bool) -> None:
     st.markdown("##### Was it worth it?")
     st.caption(
         write.plain(
@@ -41,35 +40,29 @@ def _draw(ws: Workspace, store: Store, standing: dict, uses_val: bool) -> None:
             "with as many random images re-inspected instead; the same seeds in each, compared seed by seed."
         )
     )
-    _say()
+    state.show_error()
     spec, missing = None, None
     try:
         with Decisions.of(ws) as log:
             without = queues.began_with(log)
-        spec = worth.spec(ws, standing, uses_val=uses_val, without=without)
+        spec = worth.spec(ws, decided, uses_val=uses_val, without=without)
     except UserError as error:
         missing = error
-    found = worth.answer(ws, store, spec) if spec else None
+    answer = worth.answer(ws, store, spec) if spec else None
     job = next(iter(store.of_verb("worth", 1)), None)
     if job and not job.ended:
         _progress(ws, job, spec)
-    elif spec and not found:
+    elif spec and not answer:
         _ask(ws, store, job, spec)
     elif missing:
         st.caption(write.sentence(missing))
-    shown = found or worth.latest(ws, store)
+    shown = answer or worth.latest(ws, store)
     if shown:
-        if not found:
-            st.info(write.plain(told.earlier(shown, spec)), icon=":material/history:")
+        if not answer:
+            st.info(write.plain(gain_text.earlier_text(shown, spec)), icon=":material/history:")
         _answer(ws, shown)
     if spec or shown:
-        _take_away(ws, shown)
-
-
-def _say() -> None:
-    """What went wrong in a callback."""
-    if state.ERROR in state_of:
-        st.error(write.sentence(state_of.pop(state.ERROR)))
+        _export(ws, shown)
 
 
 # -- asking
@@ -78,14 +71,8 @@ def _say() -> None:
 def _ask(ws: Workspace, store: Store, last: Job | None, spec: dict) -> None:
     """What it costs, and the button."""
     if last and last.state in ("cancelled", "failed"):
-        reason = f" {last.message}." if last.message else ""
-        st.warning(
-            write.plain(
-                f"Job {last.id} {'was cancelled' if last.state == 'cancelled' else 'failed'}.{reason} "
-                "What it trained is kept: asked again, it goes on from there."
-            )
-        )
-    st.markdown(write.plain(told.asked(spec, replay.cost(ws, store, spec))))
+        job_buttons.ended_early(last)
+    st.markdown(write.plain(gain_text.cost_sentence(spec, replay.cost(ws, store, spec))))
     st.button("Train and compare", key="train and compare", type="primary", on_click=_start, args=(ws, spec))
 
 
@@ -101,70 +88,68 @@ def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
     number = job.id
 
     @st.fragment(run_every=POLL)
-    def draw_progress():
-        store = Store.of(ws)
+    def draw_now():
         try:
-            now = store.job(number)
-            if now.ended:
-                st.rerun()
-            if now.open:
-                jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
-            left, ahead = replay.cost(ws, store, now.spec).seconds, store.ahead(number)
+            with closing(Store.of(ws)) as store:
+                now = store.job(number)
+                if now.ended:
+                    st.rerun()
+                if now.open:
+                    jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
+                left, ahead = replay.cost(ws, store, now.spec).seconds, store.ahead(number)
         except UserError as error:
             st.error(write.sentence(error))
             return
-        finally:
-            store.close()
-        _say()
-        st.progress(now.done / now.total if now.total else 0.0, write.plain(told.progress(now, ahead, left)))
+        state.show_error()
+        st.progress(now.done / now.total if now.total else 0.0, write.plain(gain_text.progress_text(now, ahead, left)))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             job_buttons.draw(ws, now, "worth")
             if not spec or spec["arms"] != now.spec["arms"]:
                 st.caption(
                     write.plain(
-                        f"It is of an earlier state: {told.decisions(now.spec)}. To compare what stands "
+                        f"It is of an earlier state: {gain_text.decisions(now.spec)}. To compare what stands "
                         "now, cancel it or wait for its end."
                     ),
                     width="content",
                 )
 
-    draw_progress()
+    draw_now()
 
 
 # -- what came of it
 
 
-def _answer(ws: Workspace, found: dict) -> None:
-    st.html(verdict_html(*told.verdict(found)))
+def _answer(ws: Workspace, answer: dict) -> None:
+    st.html(verdict_html(*gain_text.verdict(answer)))
     st.plotly_chart(
-        _chart(found),
+        _chart(answer),
         key="worth",
         config={"displayModeBar": False},
         alt="differences in accuracy, a dot a seed; the table below has their means and intervals",
     )
-    st.html(told.arms_html(found))
-    st.caption(write.plain(told.made(ws, found)))
+    st.html(gain_text.arms_html(answer))
+    st.caption(write.plain(gain_text.provenance(ws, answer)))
     with st.expander("By class"):
-        st.html(told.classes_html(ws, found))
-        st.caption(write.plain(told.of_classes(found)))
-    _targets(ws, found)
+        st.html(gain_text.classes_html(ws, answer))
+        st.caption(write.plain(gain_text.classes_note(answer)))
+    _targets(ws, answer)
 
 
-def _chart(found: dict) -> go.Figure:
+def _chart(answer: dict) -> go.Figure:
     """A line a comparison: a dot a seed, and the mean with its 95 % interval."""
     chart = go.Figure()
     names = list(COLOURS)[::-1]
     for y, name in enumerate(names):
-        one, colour = found["differences"][name], COLOURS[name]
-        values, mean = 100 * np.array(one["values"]), 100 * one["mean"]
-        low, high = (100 * end for end in one["ci"])
+        difference, colour = answer["differences"][name], COLOURS[name]
+        values, mean = 100 * np.array(difference["values"]), 100 * difference["mean"]
+        low, high = (100 * end for end in difference["ci"])
         chart.add_scatter(
             x=values,
             y=y + np.linspace(-0.12, -0.34, len(values)),
             mode="markers",
             showlegend=False,
             marker={"color": colour, "size": 7, "opacity": 0.6},
-            customdata=found["seeds"],
+            customdata=answer["seeds"],
             hovertemplate="seed %{customdata}: %{x:+.2f} points<extra></extra>",
         )
         chart.add_scatter(
@@ -193,7 +178,7 @@ def _chart(found: dict) -> go.Figure:
         yaxis={
             "tickvals": list(range(len(names))),
             "range": [-0.5, len(names) - 0.6],
-            "ticktext": [told.PAIRS[name] for name in names],
+            "ticktext": [gain_text.PAIRS[name] for name in names],
             "showgrid": False,
             "zeroline": False,
         },
@@ -201,17 +186,17 @@ def _chart(found: dict) -> go.Figure:
     return chart
 
 
-def _targets(ws: Workspace, found: dict) -> None:
+def _targets(ws: Workspace, answer: dict) -> None:
     """The targets that changed; each leads to its lineup."""
-    seeds, by_chance = len(found["seeds"]), found["targets"]["random"]
-    for name, one in found["targets"]["corrected"].items():
-        more = f", the first {SHOWN} here" if len(one) > SHOWN else ""
-        st.markdown(write.plain(told.changed(name, len(one), len(by_chance[name]), seeds) + more + "."))
-        if not one:
+    seeds, by_chance = len(answer["seeds"]), answer["targets"]["random"]
+    for name, changed in answer["targets"]["corrected"].items():
+        more = f", the first {SHOWN} here" if len(changed) > SHOWN else ""
+        st.markdown(write.plain(gain_text.changed_text(name, len(changed), len(by_chance[name]), seeds) + more + "."))
+        if not changed:
             continue
-        ids = np.array([row["target"] for row in one[:SHOWN]])
+        ids = np.array([row["target"] for row in changed[:SHOWN]])
         data = wall_data(ws, ids, sprite_sheet.sheet(ws, "val", ids), None, False, sprite_sheet.scale(ws))
-        for tile, row in zip(data["rows"][0]["tiles"], one):
+        for tile, row in zip(data["rows"][0]["tiles"], changed):
             tile.pop("mark", None)
             tile["caption"] = f"{row['before']} → {row['after']}"
             tile["text"] = (
@@ -226,15 +211,14 @@ def _go(tile: dict) -> None:
     state_of[state.GO_TO] = tile["id"]
 
 
-def _take_away(ws: Workspace, found: dict | None) -> None:
+def _export(ws: Workspace, answer: dict | None) -> None:
     with st.container(horizontal=True, gap="small"):
-        if found:
+        if answer:
             st.download_button(
                 "Comparison as CSV",
-                data=told.to_csv(ws, found),
+                data=gain_text.to_csv(ws, answer),
                 file_name="worth.csv",
                 on_click="ignore",
                 icon=":material/download:",
             )
-        with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(cli_command.line(ws, "worth"), language="bash", wrap_lines=True)
+        cli_command.popover(ws, "worth")

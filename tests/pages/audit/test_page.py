@@ -8,7 +8,7 @@ from streamlit.testing.v1 import AppTest
 
 from attribution import UserError, Workspace, background, detectors, queues
 from attribution.decisions import Decisions
-from pages.audit import board, deck, take_home
+from pages.audit import corrections, decision_cache, review_component
 from pages.ui import audit_queue, state
 from tests import tiny
 from tests.conftest import ROOT
@@ -55,8 +55,10 @@ def sent(*entries, client="browser"):
 
 
 def drawn(ws, log, queue, mode="one", at=0, **more):
-    standing, upto = board.Board().read(log)
-    return deck.deck_data(ws, queue, standing, upto, who="me", mode=mode, per=50, at=at, token="t", **more)
+    standing, upto = decision_cache.DecisionCache().read(log)
+    return review_component.review_data(
+        ws, queue, standing, upto, who="me", mode=mode, per=50, at=at, token="t", **more
+    )
 
 
 # -- the deck
@@ -77,7 +79,7 @@ def test_an_item_has_its_labels_its_evidence_and_where_it_comes_from(ws, log, qu
 
 
 def test_a_deck_holds_images_around_a_place(ws, log, queue, monkeypatch):
-    monkeypatch.setattr(deck, "AFTER", 12)
+    monkeypatch.setattr(review_component, "AFTER", 12)
     data = drawn(ws, log, queue, at=20)
     assert data["start"] == 8 and [one["id"] for one in data["items"]] == queue.items[8:32]
     assert [one["picture"] for one in data["items"]] == list(range(24))
@@ -85,17 +87,17 @@ def test_a_deck_holds_images_around_a_place(ws, log, queue, monkeypatch):
 
 def test_a_wall_holds_itself_and_the_next_one(ws, log):
     queue = log.queue(add(log, ws, size=60))
-    data = deck.deck_data(ws, queue, {}, 0, who="me", mode="wall", per=20, at=25, token="t")
+    data = review_component.review_data(ws, queue, {}, 0, who="me", mode="wall", per=20, at=25, token="t")
     assert data["start"] == 0 and len(data["items"]) == 60
-    data = deck.deck_data(ws, queue, {}, 0, who="me", mode="wall", per=20, at=45, token="t")
+    data = review_component.review_data(ws, queue, {}, 0, who="me", mode="wall", per=20, at=45, token="t")
     assert data["start"] == 20 and len(data["items"]) == 40 and data["items"][0]["near"] == []
 
 
 def test_large_images_come_fewer_at_a_time(ws, log):
     queue = log.queue(add(log, ws, size=60))
-    assert deck._window(ws, 60, "one", 50, 0) == (0, 48)
+    assert review_component._window(ws, 60, "one", 50, 0) == (0, 48)
     large = SimpleNamespace(train_images=np.zeros((1, 224, 224, 3)))
-    assert deck._window(large, 60, "one", 50, 10) == (0, 39) and len(queue.items) == 60
+    assert review_component._window(large, 60, "one", 50, 10) == (0, 39) and len(queue.items) == 60
 
 
 def test_what_stands_goes_along_and_ones_own_can_be_undone(ws, log, queue):
@@ -118,18 +120,18 @@ def test_two_answers_are_told_of(ws, log, queue):
     one = queue.items[0]
     log.append([entry(one, "relabel", label=0, reason="a bar")], "Ann", "hers", 1)
     log.append([entry(one)], "Bob", "his", 1)
-    standing, upto = board.Board().read(log)
-    told = deck.told(standing[one], upto)
+    standing, upto = decision_cache.DecisionCache().read(log)
+    told = review_component.decision_data(standing[one], upto)
     assert told["who"] == "Bob" and told["conflict"] == [
         {"who": "Ann", "action": "relabel", "label": 0, "reason": "a bar"}
     ]
-    assert deck.told(None, 5) == {"action": None, "upto": 5}
+    assert review_component.decision_data(None, 5) == {"action": None, "upto": 5}
 
 
 def test_the_post_says_what_is_new_and_how_good_the_detector_is(ws, log, queue):
     log.append([entry(queue.items[0], "relabel", label=0), entry(queue.items[1])], "me", "browser", 1)
-    standing, upto = board.Board().read(log)
-    data = deck.post_data(ws, queue, standing, upto, {queue.items[1]}, {"acked": ["x"], "error": None})
+    standing, upto = decision_cache.DecisionCache().read(log)
+    data = review_component.post_data(ws, queue, standing, upto, {queue.items[1]}, {"acked": ["x"], "error": None})
     assert data["acked"] == ["x"] and list(data["changed"]) == [queue.items[1]] and data["upto"] == 2
     assert data["said"]["lines"] == ["1 of 2 wrong so far: 50% (95 % 9% to 91%)"]
 
@@ -140,8 +142,12 @@ def test_the_post_says_what_is_new_and_how_good_the_detector_is(ws, log, queue):
 def test_what_is_sent_twice_is_written_once(ws, log, queue):
     outbox, written = sent(entry(queue.items[0]), entry(queue.items[1], "remove")), set()
     for _ in range(2):
-        assert board.take(ws, log, outbox, "me", written)["acked"] == [e["uid"] for e in outbox["entries"]]
-    assert board.take(ws, log, outbox, "me", set())["error"] is None, "as after a restart of the server"
+        assert decision_cache.write_outbox(ws, log, outbox, "me", written)["acked"] == [
+            e["uid"] for e in outbox["entries"]
+        ]
+    assert decision_cache.write_outbox(ws, log, outbox, "me", set())["error"] is None, (
+        "as after a restart of the server"
+    )
     assert len(log.entries()) == 2
 
 
@@ -164,7 +170,7 @@ def test_what_is_sent_twice_is_written_once(ws, log, queue):
 )
 def test_what_fits_no_image_or_class_is_left_out_and_said(ws, log, queue, wrong, says):
     good = entry(queue.items[0])
-    answer = board.take(ws, log, sent(entry(queue.items[1]) | wrong, good), "me", set())
+    answer = decision_cache.write_outbox(ws, log, sent(entry(queue.items[1]) | wrong, good), "me", set())
     assert says in answer["error"] and len(answer["acked"]) == 2, "it is not sent for ever"
     assert [one.uid for one in log.entries()] == [good["uid"]]
 
@@ -172,7 +178,7 @@ def test_what_fits_no_image_or_class_is_left_out_and_said(ws, log, queue, wrong,
 def test_what_was_decided_in_a_queue_that_is_no_longer_on_view_is_written_as_made_in_it(ws, log, queue):
     add(log, ws, size=3)
     here, there = entry(queue.items[0], queue=2), entry(queue.items[9])
-    answer = board.take(ws, log, sent(there, here), "me", set())
+    answer = decision_cache.write_outbox(ws, log, sent(there, here), "me", set())
     assert answer["error"] is None and [(one.item, one.queue) for one in log.entries()] == [
         (queue.items[9], 1),
         (queue.items[0], 2),
@@ -181,8 +187,8 @@ def test_what_was_decided_in_a_queue_that_is_no_longer_on_view_is_written_as_mad
 
 def test_a_decision_and_its_undo_may_come_together(ws, log, queue):
     one = entry(queue.items[0], "remove")
-    answer = board.take(ws, log, sent(one, entry(queue.items[0], "undo", of=one["uid"])), "me", set())
-    assert answer["error"] is None and board.Board().read(log)[0] == {}
+    answer = decision_cache.write_outbox(ws, log, sent(one, entry(queue.items[0], "undo", of=one["uid"])), "me", set())
+    assert answer["error"] is None and decision_cache.DecisionCache().read(log)[0] == {}
 
 
 def test_where_nothing_can_be_written_nothing_is_acknowledged(ws, log, queue, monkeypatch):
@@ -190,7 +196,7 @@ def test_where_nothing_can_be_written_nothing_is_acknowledged(ws, log, queue, mo
         raise UserError("the data folder is full")
 
     monkeypatch.setattr(log, "append", full)
-    answer = board.take(ws, log, sent(entry(queue.items[0])), "me", set())
+    answer = decision_cache.write_outbox(ws, log, sent(entry(queue.items[0])), "me", set())
     assert answer["acked"] == [] and "Nothing is lost here" in answer["error"]
 
 
@@ -269,9 +275,9 @@ def test_captions_say_what_stands(ws, log, queue):
         [entry(one, "relabel", label=0), entry(two), entry(three, "remove"), entry(four, "unsure")], "me", "b", 1
     )
     log.append([entry(one, "remove")], "Ann", "hers", 1)
-    standing, _ = board.Board().read(log)
+    standing, _ = decision_cache.DecisionCache().read(log)
     given = [ws.classes[ws.train_labels[i]] for i in queue.items[:4]]
-    assert [take_home.caption(ws, standing[i]) for i in queue.items[:4]] == [
+    assert [corrections.caption(ws, standing[i]) for i in queue.items[:4]] == [
         "Bar or removed",
         given[1],
         f"{given[2]}, out",
@@ -307,7 +313,7 @@ def test_all_files_in_one(ws, log, queue):
     import zipfile
 
     log.append([entry(queue.items[0], "relabel", label=0)], "me", "b", 1)
-    archive = zipfile.ZipFile(io.BytesIO(take_home.packed(ws)))
+    archive = zipfile.ZipFile(io.BytesIO(corrections.packed(ws)))
     assert {"corrections.csv", "labels.npy", "log.csv"} <= set(archive.namelist())
     assert np.load(archive.open("labels.npy"))[3] == 0
 

@@ -2,13 +2,10 @@
 
 import os
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
 from attribution import Workspace, background, imports, jobs
 from attribution.formats import Incoming
@@ -16,8 +13,7 @@ from attribution.store import Store
 from pages.ui import state
 from pages.workspace import words
 from tests import tiny
-
-APP = Path(__file__).resolve().parents[2] / "app.py"
+from tests.pages.page import open_page, texts
 
 
 @pytest.fixture
@@ -36,15 +32,9 @@ def scores(ws):
 
 
 def opened():
-    app = AppTest.from_file(str(APP), default_timeout=60)
-    app._page_hash = calc_hash("workspace")
-    app.run()
+    app = open_page("workspace")
     assert not app.exception
     return app
-
-
-def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.markdown, *app.caption, *app.header]).replace("\\", "")
 
 
 def field(app, label):
@@ -144,7 +134,7 @@ def test_what_is_asked_of_the_command_line():
         "keep": "whole",
         "force": True,
     }
-    assert words.asked(asked) == [
+    assert words.import_words(asked) == [
         "import",
         "tensor",
         "/a b.pt",
