@@ -1,5 +1,6 @@
 // The audit's review: one image at a time, or a wall of them, decided by key; pages/audit/review_component.py documents the
-// data. outbox.js carries decisions to the server, tiles.js draws the parts; both are put in front of this file.
+// data. outbox.js carries decisions to the server, decisions.js knows what was decided, and tiles.js draws the parts; all
+// are put in front of this file.
 // A decision is drawn at once and belongs to the image that was shown when its key went down; it is called saved only when
 // the server has said so. Until then it is sent again. Whatever comes from data is written with textContent.
 
@@ -34,14 +35,10 @@ class Review {
     this.root.setAttribute("role", "group");
     this.root.setAttribute("aria-label", "the queue");
     parent.append(this.pictures, this.root);
-    this.written = new Map(); // image -> the decision that the server has
-    this.unwritten = new Map(); // image -> the decision made here, as long as the server has not answered
-    this.outbox = new Outbox();
+    this.decisions = new Decisions();
+    this.outbox = this.decisions.outbox;
     this.asks = 0;
-    this.done = []; // what can be undone, oldest first: {uids, changes: [[image, before, after]], at}
-    this.undone = [];
     this.held = false; // while a button is pressed or a character composed, nothing is drawn: it would be lost
-    this.seen = 0; // newest entry of the log that is known here
     this.lines = []; // how good the detector has been so far
     this.marked = new Set();
     this.cursor = 0;
@@ -87,33 +84,24 @@ class Review {
     this.asked = null;
     this.pictures.textContent = ["pictures", "tiles", "harms"].map((name) => pictureRule(name, data[name].url)).join("");
     if (fresh) {
-      this.written = new Map();
       const at = place ?? data.at; // another way to show the same queue goes on where it was
       this.at = this.page(at);
       this.marked.clear();
       this.cursor = at - this.at;
       this.anchor = undefined;
-      // Kept as long as the page is: what was undone together is redone together, whatever was looked at meanwhile.
-      const steps = ((hub.steps ??= {})[`${data.of} ${data.queue.number}`] ??= {
-        done: data.mine.map(({ uid, item, old, now }) => ({ uids: [uid], at: data.order.indexOf(item), changes: [[item, old, now]] })),
-        undone: [],
-      });
-      this.done = steps.done;
-      this.undone = steps.undone;
-      for (const entry of this.outbox.restore(data.of)) this.redraw(entry);
-      if (place === null && data.mode !== "wall") while (this.unwritten.has(data.order[this.at])) this.at += 1;
+      this.decisions.begin(data);
+      if (place === null && data.mode !== "wall") while (this.decisions.unwritten.has(data.order[this.at])) this.at += 1;
       this.note = "";
       this.typed = null;
     }
-    this.learn(data.standing);
-    this.seen = Math.max(this.seen, data.upto);
+    this.decisions.learn(data.standing, data.upto);
     if (fresh) this.fetchMore();
     this.draw();
     // Somebody who has just clicked on "wall" or chosen a queue goes on with the keyboard here.
     if (fresh && !document.activeElement?.matches("textarea, input:not([role=combobox]), [aria-expanded=true]")) {
       this.root.focus({ preventScroll: true });
     }
-    if (this.outbox.length) this.send();
+    if (this.outbox.length) this.decisions.send();
   }
 
   // An answer of the server.
@@ -122,58 +110,25 @@ class Review {
     this.error = answer.error;
     if (answer.queue === this.data.queue.number) {
       this.lines = answer.said.lines || [];
-      this.learn(answer.changed);
-      this.seen = Math.max(this.seen, answer.upto);
+      this.decisions.learn(answer.changed, answer.upto);
     }
-    const roundTrip = this.outbox.acknowledge(this.data.of, answer.acked);
-    if (roundTrip !== null) {
-      this.root.dataset.roundTrip = String(roundTrip);
-      const waiting = new Set(this.outbox.entries.map((entry) => entry.item));
-      for (const image of [...this.unwritten.keys()]) if (!waiting.has(image)) this.unwritten.delete(image);
-    }
-    if (this.outbox.length && !this.outbox.inFlightSince) this.send();
+    const roundTrip = this.decisions.acknowledge(answer.acked);
+    if (roundTrip !== null) this.root.dataset.roundTrip = String(roundTrip);
     this.draw();
-  }
-
-  // decisions: image -> what the server has of it; an older state does not replace a newer one.
-  learn(decisions) {
-    for (const [id, decision] of Object.entries(decisions)) {
-      const known = this.written.get(Number(id));
-      if (!known || decision.upto >= known.upto) this.written.set(Number(id), decision);
-    }
   }
 
   // -- decisions
 
-  // The current decision about an image, or null.
-  decision(image) {
-    const current = this.unwritten.has(image) ? this.unwritten.get(image) : this.written.get(image);
-    return current?.action ? current : null;
-  }
+  decision(image) { return this.decisions.get(image); }
 
   item(at = this.at) { return this.data.items[at - this.data.start]; }
 
   get blind() { return this.data.queue.blind; }
 
-  // One entry an image, all of them undone together. action: keep, relabel (with a label an image), remove or unsure.
   decide(items, action, labels) {
-    const changes = [], uids = [];
-    items.forEach((item, i) => {
-      if (action === "relabel" && (labels[i] === undefined || labels[i] === null)) return;
-      const same = action === "relabel" && labels[i] === item.given; // the given label is right
-      const now = same ? { action: "keep" } : action === "relabel" ? { action, label: labels[i] } : { action };
-      const entry = { uid: uid(), queue: this.data.queue.number, item: item.id, seen: this.seen, reason: this.note, ...now };
-      changes.push([item.id, this.decision(item.id), { ...now, who: this.data.who }]);
-      uids.push(entry.uid);
-      this.outbox.entries.push(entry);
-    });
-    if (!uids.length) return;
-    for (const [image, , now] of changes) this.unwritten.set(image, now);
-    this.done.push({ uids, at: this.at, changes });
-    this.undone.length = 0;
+    if (!this.decisions.add(items, action, labels, this.note, this.at)) return;
     this.note = "";
     this.typed = null;
-    this.send();
   }
 
   decideHere(action, label) {
@@ -182,7 +137,6 @@ class Review {
     if (this.data.mode === "wall") return this.decideMarked(action, label);
     if (action === "relabel" && (label === null || label === undefined)) return;
     this.decide([item], action, [label]);
-    this.last = item;
     this.goTo(this.at + 1);
   }
 
@@ -213,26 +167,13 @@ class Review {
     this.draw();
   }
 
-  undo() { this.revise(this.done, this.undone, "undo", 1); }
-
-  redo() { this.revise(this.undone, this.done, "redo", 2); }
-
-  // Moves the last step of `from` to `to`. side: the place in a change of what holds afterwards.
-  revise(from, to, action, side) {
-    const step = from.pop();
+  // action: undo or redo.
+  revise(action) {
+    const step = this.decisions.revise(action);
     if (!step) return;
-    step.uids.forEach((of, i) => {
-      const [image] = step.changes[i];
-      this.outbox.entries.push({ uid: uid(), queue: this.data.queue.number, item: image, action, of, seen: this.seen });
-      this.unwritten.set(image, step.changes[i][side]);
-    });
-    to.push(step);
-    this.send();
     if (this.data.mode === "wall") this.goTo(this.page(step.at));
     else this.goTo(action === "undo" ? step.at : step.at + 1);
   }
-
-  send() { this.outbox.send(this.data.of, this.seen); }
 
   // Twice a second: asks again for images, and sends decisions again, where no answer came.
   tick() {
@@ -240,22 +181,7 @@ class Review {
       this.asked = null;
       this.fetchMore();
     }
-    if (this.data && this.outbox.resendIfLate(this.data.of, this.seen)) this.draw();
-  }
-
-  // Draws a decision that was made before the page was loaded again, and lets it be undone.
-  redraw({ uid, queue, item, action, label, of }) {
-    if (queue !== this.data.queue.number) return;
-    if (of) {
-      const place = this.done.findIndex((step) => step.uids.includes(of));
-      if (action === "undo" && place >= 0) this.done.splice(place, 1);
-      return;
-    }
-    const now = { action, label, who: this.data.who };
-    if (this.done.every((step) => !step.uids.includes(uid))) {
-      this.done.push({ uids: [uid], at: this.data.order.indexOf(item), changes: [[item, this.decision(item), now]] });
-    }
-    this.unwritten.set(item, now);
+    if (this.data && this.decisions.resendIfLate()) this.draw();
   }
 
   // -- moving
@@ -352,7 +278,7 @@ class Review {
     if (wall && this.wallKey(key, shift)) return true;
     const actions = {
       Enter: () => this.decideHere("keep"), s: () => this.decideHere("unsure"), x: () => this.decideHere("remove"),
-      a: () => this.accept(), u: () => this.undo(), y: () => this.redo(), g: () => this.nextOpen(), h: () => this.help(true),
+      a: () => this.accept(), u: () => this.revise("undo"), y: () => this.revise("redo"), g: () => this.nextOpen(), h: () => this.help(true),
       "?": () => this.help(true), n: () => this.root.querySelector(".note input")?.focus(), "/": () => this.type(""),
     };
     const digit = /^[0-9]$/.test(name);
@@ -459,8 +385,8 @@ class Review {
     const number = Number(value);
     const actions = {
       keep: () => this.decideHere("keep"), unsure: () => this.decideHere("unsure"), remove: () => this.decideHere("remove"),
-      class: () => this.decideHere("relabel", number), accept: () => this.accept(), undo: () => this.undo(),
-      redo: () => this.redo(), next: () => this.press("j"), back: () => this.press("k"), open: () => this.nextOpen(),
+      class: () => this.decideHere("relabel", number), accept: () => this.accept(), undo: () => this.revise("undo"),
+      redo: () => this.revise("redo"), next: () => this.press("j"), back: () => this.press("k"), open: () => this.nextOpen(),
       help: () => this.help(!this.helping), go: () => this.goTo(number), mark: () => this.mark(number, event.shiftKey),
       all: () => this.wallKey("*"), conflict: () => this.nextConflict(), type: () => this.type(""),
     };
@@ -587,8 +513,8 @@ class Review {
     line.append(actionButton("keep", "", `given is right${count}`, "Enter"));
     if (!this.blind || !wall) line.append(actionButton("accept", "", wall && !marked ? "accept all suggestions" : `accept suggestion${count}`, "A"));
     const undo = actionButton("undo", "", "undo", "U"), redo = actionButton("redo", "", "redo", "Y");
-    setOff(undo, !this.done.length);
-    setOff(redo, !this.undone.length);
+    setOff(undo, !this.decisions.done.length);
+    setOff(redo, !this.decisions.undone.length);
     line.append(actionButton("unsure", "", `unsure${count}`, "S"), actionButton("remove", "", `remove${count}`, "X"), undo, redo);
     if (wall) line.append(actionButton("all", "", marked ? "mark none" : "mark all", "*"));
     line.append(actionButton("back", "", wall ? "previous wall" : "previous", "K"), actionButton("next", "", wall ? "next wall" : "next", "J"),

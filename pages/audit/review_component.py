@@ -36,7 +36,13 @@ BIG = 280  # about as many pixels on the page is an enlarged image wide
 UNDO = 50  # of one's own decisions can be undone after a reload
 
 _review = component(
-    "review", "pic.js", "audit/outbox.js", "audit/tiles.js", "audit/review.js", style="audit/review.css"
+    "review",
+    "pic.js",
+    "audit/outbox.js",
+    "audit/decisions.js",
+    "audit/tiles.js",
+    "audit/review.js",
+    style="audit/review.css",
 )
 _post = component("post", "audit/post.js")
 

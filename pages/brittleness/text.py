@@ -161,9 +161,9 @@ def _part_html(ws, label, name, part) -> str:
     whole = part["n"] == part["of"]
     tally = f"{part['wrong']} of {part['of']} wrong" if whole else f"{part['n']} of {part['of']} trained"
     margin = f"mean margin {write.signed(sum(part['margins']) / part['n'])}" if part["n"] else ""
-    said = majority_text(ws, part) if part["n"] else "waiting"
+    majority_class = majority_text(ws, part) if part["n"] else "waiting"
     return (
-        f'<div>{write.escape(name)}</div><div class="dots">{dots}</div><div><b>{write.escape(said)}</b></div>'
+        f'<div>{write.escape(name)}</div><div class="dots">{dots}</div><div><b>{write.escape(majority_class)}</b></div>'
         f'<div class="lu-faint">{tally}{" · " + margin if margin else ""}</div>'
     )
 
@@ -194,7 +194,7 @@ def probes_html(ws: Workspace, target: int, probes: list[dict], kind: str = "rem
         done = [run for run in probe["runs"] if run["state"] == "done"]
         wrong = sum(run["predicted"] != label for run in done)
         flipped = probe_flips(probe, label)
-        said = majority_text(ws, {"predictions": [run["predicted"] for run in done]}) if done else "waiting"
+        majority_class = majority_text(ws, {"predictions": [run["predicted"] for run in done]}) if done else "waiting"
         margins = [run["margin"] for run in done if "margin" in run]
         mean = sum(margins) / len(margins) if margins else probe.get("margin")
         margin = "" if mean is None else write.signed(mean)
@@ -205,7 +205,7 @@ def probes_html(ws: Workspace, target: int, probes: list[dict], kind: str = "rem
             f'<tr><td class="n">{probe["k"]}</td><td>{"fresh seeds" if probe["confirm"] else ""}</td>'
             f'<td><span class="draw">{"".join(seed_html(ws, label, run) for run in probe["runs"])}</span></td>'
             f'<td class="n">{wrong} of {len(done)}</td><td class="n">{margin}</td>'
-            f'<td>{write.escape(said)}</td><td class="{look}">{outcome}{sure}</td></tr>'
+            f'<td>{write.escape(majority_class)}</td><td class="{look}">{outcome}{sure}</td></tr>'
         )
     head = "".join(
         f"<th{' class=n' if name in ('k', 'wrong', 'mean margin') else ''}>{name}</th>"

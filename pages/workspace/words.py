@@ -84,10 +84,10 @@ def live(ws: Workspace) -> str:
 def models(ws: Workspace) -> str:
     """One sentence on the base models and the held-out halves."""
     base, lds = (ws.manifest["parts"].get(part) for part in ("base", "lds"))
-    said = "No base models yet: nothing is known of predictions"
+    base_text = "No base models yet: nothing is known of predictions"
     if base:
         accuracy = f", {base['accuracy']:.1%} on {base['measured_on']}" if base.get("accuracy") else ""
-        said = (
+        base_text = (
             f"{len(base['seeds'])} base models of recipe {base['recipe']} {base['hash']}{accuracy}, "
             f"{base['seconds']} s each"
         )
@@ -96,7 +96,7 @@ def models(ws: Workspace) -> str:
         if lds
         else "no held-out halves, so no LDS"
     )
-    return f"{said}; {held}."
+    return f"{base_text}; {held}."
 
 
 def warnings(ws: Workspace) -> list[str]:
@@ -145,8 +145,8 @@ def command_text(command: Command) -> str:
         "cancelled": "cancelled",
         "lost": "gone without a word; start it again",
     }[command.state]
-    said = f": {command.message}" if command.message and command.state in ("done", "failed") else ""
-    return write.plain(f"{what} · {end}, {write.seconds(command.seconds)}{said}")
+    message = f": {command.message}" if command.message and command.state in ("done", "failed") else ""
+    return write.plain(f"{what} · {end}, {write.seconds(command.seconds)}{message}")
 
 
 def _parts(ws: Workspace, prefix: str) -> list[tuple[str, dict]]:
