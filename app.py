@@ -7,11 +7,11 @@ import streamlit as st
 
 from attribution import UserError
 from attribution.store import trouble
-from pages.ui import theme, state
+from pages.ui import state, theme
 
 # the first is the front page; links to it are /?...
 PAGES = ("explore", "brittleness", "methods", "map", "audit", "workspace")
-ROOMS = Path(__file__).parent / "pages"
+FOLDER = Path(__file__).parent / "pages"
 
 st.set_page_config(page_title="Lineup", page_icon=str(theme.LOGO), layout="wide")
 theme.apply_theme()
@@ -19,7 +19,7 @@ page = st.navigation(
     [
         st.Page(f"pages/{name}/page.py", title=name.capitalize(), url_path=name, default=name == PAGES[0])
         for name in PAGES
-        if (ROOMS / name / "page.py").exists()
+        if (FOLDER / name / "page.py").exists()
     ],
     position="top",
 )
