@@ -27,6 +27,7 @@ def points(value: float) -> str:
 
 
 def interval(ci) -> str:
+    """(0.001, 0.009) -> "+0.10 to +0.90", in points."""
     return f"{points(ci[0])} to {points(ci[1])}"
 
 

@@ -1,6 +1,7 @@
 """Map: all images of a feature set in two dimensions, where the target and its influencers lie, and sets by lasso."""
 
 import numpy as np
+import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace, projection
@@ -42,36 +43,26 @@ def main() -> None:
     except UserError as error:
         st.error(write.sentence(error))
         return
-    st.caption(
-        "Draw a lasso or a box on the map: the images in it are a set, to be removed in Brittleness, looked "
-        "through in the audit, or explored."
+    figure = _figure(
+        ws,
+        points,
+        theme.cache_key(ws),
+        name,
+        target,
+        tuple(ids.tolist()),
+        end == "harmful",
+        ranking,
+        label,
+        val,
+        st.context.theme.type == "dark",
     )
-    picked = st.plotly_chart(
-        _figure(
-            ws,
-            points,
-            theme.cache_key(ws),
-            name,
-            target,
-            tuple(ids.tolist()),
-            end == "harmful",
-            ranking,
-            label,
-            val,
-            st.context.theme.type == "dark",
-        ),
-        key="map",
-        on_select="rerun",
-        selection_mode=("points", "box", "lasso"),
-        config=PICTURE,
-        theme="streamlit",
-        alt=f"Map of the {name} features: training images by class, target {target} as a star, the first {len(ids)} of "
-        f"{ranking} as squares; the strip below has them in order",
+    alt = (
+        f"Map of the {name} features: training images by class, target {target} as a star, the first {len(ids)} of "
+        f"{ranking} as squares; the strip below has them in order"
     )
+    selection = _chart(figure, alt)
     st.caption(write.plain(words.provenance(ws, points)))
-    lasso.draw(
-        ws, points, picked.selection if picked else None, on_target=_go, on_image=lambda image: _card(target, image)
-    )
+    lasso.draw(ws, points, selection, on_target=_go, on_image=lambda image: _card(target, image))
     _influencers(ws, target, ranking, end, ids)
     with st.container(horizontal=True, gap="small"):
         st.download_button(
@@ -82,6 +73,24 @@ def main() -> None:
             icon=":material/download:",
         )
         cli_command.popover(ws, *build, "--method", points.about["method"])
+
+
+def _chart(figure: go.Figure, alt: str):
+    """Draws the map; the selection made in it, or None."""
+    st.caption(
+        "Draw a lasso or a box on the map: the images in it are a set, to be removed in Brittleness, looked "
+        "through in the audit, or explored."
+    )
+    picked = st.plotly_chart(
+        figure,
+        key="map",
+        on_select="rerun",
+        selection_mode=("points", "box", "lasso"),
+        config=PICTURE,
+        theme="streamlit",
+        alt=alt,
+    )
+    return picked.selection if picked else None
 
 
 # -- what is looked at
