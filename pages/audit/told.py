@@ -7,8 +7,8 @@ from attribution import Workspace, worth
 from attribution.arms import ARMS
 from attribution.arms import PAIRS as COMPARED
 from pages.brittleness.words import cost_text
-from pages.methods.words import framed, p_text
 from pages.ui import format as write
+from pages.ui.tables import framed, p_text
 
 NAMES = {"none": "as given", "corrected": "corrected", "random": "random re-inspected"}
 PAIRS = {

@@ -6,6 +6,7 @@ import io
 from attribution.studies import Study, points
 from pages.ui import format as write
 from pages.ui import palette
+from pages.ui.tables import framed, p_text
 
 KINDS = {"remove": "Removal supports", "mislabel": "Mislabel supports", "repair": "Repair supports"}
 COLUMNS = ("auc", "auc_ci", "median", "censored", "unstable", "already_wrong", "unfinished", "n", "trainings_mean")
@@ -53,11 +54,6 @@ def table_html(measured: dict, lds: dict | None, k_max: int) -> str:
             f'<tr class="last"><td>noise ceiling</td>{between}<td class="n first"><b>{ceiling}</b></td><td></td></tr>'
         )
     return framed(f"<tr><th></th>{heads}</tr><tr><th>ranking</th>{cells}</tr>", body)
-
-
-def framed(head: str, body: str) -> str:
-    """Rows of HTML as a table that scrolls by itself where it is wider than the page."""
-    return f'<div class="lu-scroll"><table class="lu-table"><thead>{head}</thead><tbody>{body}</tbody></table></div>'
 
 
 AUC = "area under the curve over K: 1 when one image is enough for every target, 0 when none flips"
@@ -188,10 +184,6 @@ def interval(pair, digits: int = 2, sign: bool = False) -> str:
 
 def signed(value: float) -> str:
     return f"{value:+.2f}".replace("-", "−")
-
-
-def p_text(p: float) -> str:
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
 
 
 def swatch(ranking: str) -> str:

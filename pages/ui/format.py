@@ -32,6 +32,21 @@ def seconds(value: float) -> str:
     return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
 
 
+def byte_size(n: int) -> str:
+    """1536256 -> "1.54 MB", 1536 -> "1.54 kB"; 0 is "none"."""
+    return "none" if not n else f"{n / 1e6:,.3g} MB" if n >= 1e5 else f"{n / 1e3:,.3g} kB"
+
+
+def decimal(value: float | None, digits: int = 2, sign: bool = False) -> str:
+    """-0.513 -> "−0.51", with `sign` 0.5 -> "+0.50"; None is "–"."""
+    return "–" if value is None else f"{value:{'+' if sign else ''}.{digits}f}".replace("-", "−")
+
+
+def interval(pair, digits: int = 2, sign: bool = False) -> str:
+    """(0.31, 0.55) -> "0.31 to 0.55"; None is "–"."""
+    return "–" if pair is None else " to ".join(decimal(end, digits, sign) for end in pair)
+
+
 def plain(text: object) -> str:
     """`text` for markdown, shown as it is: names and paths may hold signs that markdown would take for its own."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:])", r"\\\1", str(text))
