@@ -1,82 +1,53 @@
-"""AUCs of supports beside another measurement: read from the studies, as columns of its table and of its chart."""
+"""AUCs of supports beside another measurement, as columns of its table and panels of its chart."""
 
-import streamlit as st
-
-from attribution import Workspace
-from attribution.store import Store
-from pages.methods import words
-from pages.ui import look
+from pages.ui.tables import Column, estimate, low_high
 
 TITLES = {"remove": "removal AUC", "mislabel": "mislabel AUC"}
+AUC_HELP = "area under the curve over K: 1 when one image is enough for every target, 0 when none flips"
+INTERVAL_HELP = "bootstrap over targets"
 
 
-def read(ws: Workspace, measurement, answer: dict) -> dict[str, dict]:
-    """`measurement.worth` of its answer, see `studies.side_by_side`; read anew when a part, an answer or a study has
-    come in."""
-    store = Store.of(ws)
-    try:
-        return _read(
-            ws,
-            store,
-            measurement,
-            answer,
-            measurement.PART,
-            look.stamp(ws),
-            (store.stamp_of_supports(), store.newest_job()),
-        )
-    finally:
-        store.close()
+def auc_row(supports: dict, kind: str, ranking: str) -> dict:
+    """The row of a ranking in `supports` (of `studies.side_by_side`); empty where it was not studied."""
+    row = supports.get(kind, {}).get("rankings", {}).get(ranking)
+    return row if row and row["n"] else {}
 
 
-@st.cache_resource(max_entries=8, show_spinner="Comparing supports")
-def _read(_ws, _store, _measurement, _answer, part: str, stamp: str, known: tuple) -> dict:
-    return _measurement.worth(_ws, _store, _answer)
-
-
-def row(worth: dict, kind: str, name: str) -> dict:
-    """The AUC of a ranking's supports as {"auc", "auc_ci", "n", ...}; empty where it was not studied."""
-    found = worth.get(kind, {}).get("rankings", {}).get(name)
-    return found if found and found["n"] else {}
-
-
-def heads(worth: dict) -> str:
-    """Two columns a kind."""
-    return "".join(
-        f'<th class="n first" title="{words.AUC}">{TITLES[kind]}</th><th title="{words.CI}">95 %</th>' for kind in worth
-    )
-
-
-def cells(worth: dict, name: str) -> str:
-    """A ranking's cells of `heads`."""
-    found = (row(worth, kind, name) for kind in worth)
-    return "".join(
-        f'<td class="n first"><b>{one["auc"]:.2f}</b></td><td>{words.interval(one["auc_ci"])}</td>'
-        if one
-        else '<td class="n first">–</td><td></td>'
-        for one in found
-    )
-
-
-def csv_heads() -> list[str]:
-    return [f"{kind}_auc{end}" for kind in TITLES for end in ("", "_low", "_high", "_targets")]
-
-
-def csv_cells(worth: dict, name: str) -> list:
-    """A ranking's cells of `csv_heads`."""
-    found = [row(worth, kind, name) for kind in TITLES]
+def columns(supports: dict) -> list[Column]:
+    """Two columns a kind of support."""
     return [
-        value for one in found for value in (one.get("auc", ""), *(one.get("auc_ci") or ("", "")), one.get("n", ""))
+        column
+        for kind in supports
+        for column in (Column(TITLES[kind], "n first", AUC_HELP), Column("95 %", help=INTERVAL_HELP))
     ]
 
 
-def bars(middles: list[float], ends: list) -> dict:
-    """Plotly's error bars of intervals (low, high), or None, around `middles`."""
-    kept = [end or (middle, middle) for middle, end in zip(middles, ends)]
-    return {
-        "type": "data",
-        "symmetric": False,
-        "array": [high - middle for middle, (_, high) in zip(middles, kept)],
-        "arrayminus": [middle - low for middle, (low, _) in zip(middles, kept)],
-        "width": 4,
-        "thickness": 1.2,
+def cells(supports: dict, ranking: str) -> list[str]:
+    """A ranking's cells of `columns`."""
+    rows = (auc_row(supports, kind, ranking) for kind in supports)
+    return [cell for row in rows for cell in estimate(row.get("auc"), row.get("auc_ci"))]
+
+
+def csv_cells(supports: dict, ranking: str) -> dict:
+    """A ranking's columns of a CSV file, the same whatever was studied."""
+    cells = {}
+    for kind in TITLES:
+        row = auc_row(supports, kind, ranking)
+        cells |= {f"{kind}_auc": row.get("auc"), **low_high(row.get("auc_ci"), f"{kind}_auc")}
+        cells[f"{kind}_auc_targets"] = row.get("n")
+    return cells
+
+
+def sentences(supports: dict) -> list[str]:
+    """A sentence for each kind of support: what its AUCs are of."""
+    names = {"remove": "Removal", "mislabel": "Mislabel"}
+    unfinished = {
+        kind: f", {study['unfinished']} more unfinished (those that never flip are done first)"
+        * bool(study["unfinished"])
+        for kind, study in supports.items()
     }
+    return [
+        f"{names.get(kind, kind.capitalize())} AUC over the same {study['targets']} targets for all{unfinished[kind]}, "
+        f"protocol {study['protocol']}, K = {study['K']}, 95 % over targets."
+        for kind, study in supports.items()
+    ]

@@ -1,89 +1,63 @@
 """Two learning algorithms: whose influence changes with the recipe, over all targets and for one."""
 
-import csv
-import io
-
 import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace, algorithms, recipes
-from pages.methods import words
-from pages.ui import asked, atlas, command, look, palette, state
+from pages.methods import plots, tab_frame
+from pages.ui import asked, look, palette, state, tables
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui.strip import tiles
+from pages.ui.tables import Column, estimate
 
 MEASURE = ["evaluate", "algorithms"]
 MOST = 20  # training images that are shown as changed most
 POINTS = 5000  # of the chart
-ABOUT = {
+NOTES = {
     "first": "most helpful",
     "second": "most helpful",
     "risen": "more helpful by the second",
     "fallen": "less helpful by the second",
 }
-state_of = st.session_state
 
 
 def draw(ws: Workspace) -> None:
-    st.header("Whose influence changes with the learning algorithm?", anchor=False)
-    if state.ERROR in state_of:
-        st.error(write.sentence(state_of.pop(state.ERROR)))
-    busy = asked.under_way(ws, MEASURE)
-    try:
-        found = _stored(ws, look.stamp(ws))
-    except UserError as error:
-        st.error(write.sentence(error))
+    tab_frame.header("Whose influence changes with the learning algorithm?")
+    change = tab_frame.stored_answer(ws, MEASURE, algorithms.stored, ask=_ask)
+    if change is None:
         return
-    if found is None:
-        _ask(ws, busy)
-        return
-    first, second = found.recipes
-    st.caption(
-        write.plain(
-            f"TRAK of {found.about['models']} models trained by {first}, and of as many trained by {second}, on the same "
-            "images. Scores are standardised for each target, since their scale is arbitrary. Models that differ in the "
-            f"seed alone disagree, too: a second set of {first} models says how much of a change is noise."
-        )
+    first, second = change.recipes
+    tab_frame.caption(
+        f"TRAK of {change.about['models']} models trained by {first}, and of as many trained by {second}, on the same "
+        "images. Scores are standardised for each target, since their scale is arbitrary. Models that differ in the "
+        f"seed alone disagree, too: a second set of {first} models says how much of a change is noise."
     )
     with st.container(horizontal=True, gap="large"):
-        for table in tables_html(found):
+        for table in tables_html(change):
             st.html(table, width="content")
-    st.caption(write.plain(_made(ws, found)))
-    _target(ws, found)
-    st.markdown("##### Training images whose influence changed most")
-    _most(ws, found)
-    st.plotly_chart(
-        chart(ws, found),
-        key="algorithms",
-        config={"displayModeBar": False},
-        alt="change of each training image's influence between the recipes against its noise; the strip "
+    tab_frame.caption(_basis(ws, change))
+    _target(ws, change)
+    tab_frame.section("Training images whose influence changed most")
+    _most_changed(ws, change)
+    tab_frame.chart(
+        figure(ws, change),
+        "algorithms",
+        "change of each training image's influence between the recipes against its noise; the strip "
         "above shows those furthest above the line",
     )
-    with st.container(horizontal=True, gap="small"):
-        st.download_button(
-            "All images as CSV",
-            data=lambda: to_csv(ws, found),
-            file_name="algorithms.csv",
-            on_click="ignore",
-            icon=":material/download:",
-        )
-        with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(command.line(ws, *MEASURE, "--recipe", second), language="bash", wrap_lines=True)
+    tab_frame.downloads(
+        ws,
+        {"algorithms.csv": ("All images as CSV", lambda: to_csv(ws, change))},
+        [[*MEASURE, "--recipe", second]],
+    )
 
 
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _stored(_ws, stamp: str):
-    return algorithms.stored(_ws)
-
-
-def _ask(ws: Workspace, busy: bool) -> None:
+def _ask(ws: Workspace) -> None:
     """Which recipe to compare with, and the button."""
     if not ws.has_base:
         look.train_first(
             ws, "Two learning algorithms are compared by what their models say, and no model has been trained here yet."
         )
-        return
-    if busy:
         return
     st.info("No second learning algorithm was compared with this workspace's yet, or what that rested on has changed.")
     others = [name for name in recipes.NAMES if name != ws.recipe]
@@ -93,170 +67,115 @@ def _ask(ws: Workspace, busy: bool) -> None:
     except UserError as error:
         st.caption(write.sentence(error))
         return
-    st.caption(
-        write.plain(
-            f"Trains {algorithms.MODELS} models by {other} and takes the gradients of these and of "
-            f"{2 * algorithms.MODELS} base models, in the background; it goes on where it was stopped."
-        )
+    tab_frame.caption(
+        f"Trains {algorithms.MODELS} models by {other} and takes the gradients of these and of "
+        f"{2 * algorithms.MODELS} base models, in the background; it goes on where it was stopped."
     )
     asked.button(ws, [*MEASURE, "--recipe", other], "Compare")
 
 
-def _made(ws: Workspace, found: algorithms.Change) -> str:
-    about = ws.manifest["parts"][algorithms.PART]
-    named = ", ".join(
+def _basis(ws: Workspace, change: algorithms.Change) -> str:
+    about = change.about
+    accuracies = ", ".join(
         f"{name} {hash_}: {write.percent(right)} of the validation images right"
-        for name, hash_, right in zip(found.recipes, found.about["hashes"], found.about["accuracy"])
+        for name, hash_, right in zip(change.recipes, about["hashes"], about["accuracy"])
     )
-    lds = found.about.get("lds")
-    judged = f" LDS is on held-out halves trained by {found.recipes[0]}, which favours that recipe." if lds else ""
+    favoured = f" LDS is on held-out halves trained by {change.recipes[0]}, which favours that recipe."
     return (
-        f"{write.count(ws.n_val)} targets, 95 % over targets; {named}; {found.about['dim']} dimensions.{judged} "
-        f"Influence of {write.percent(found.about['moved'], 0)} of the training images changed more between the "
+        f"{write.count(ws.n_val)} targets, 95 % over targets; {accuracies}; {about['dim']} dimensions."
+        f"{favoured if about.get('lds') else ''} "
+        f"Influence of {write.percent(about['moved'], 0)} of the training images changed more between the "
         f"recipes than between the two sets of models, where {write.percent(0.5, 0)} would by chance. "
-        f"Made {about.get('made', '')} by {about.get('command', '')}."
+        f"{tab_frame.provenance(ws.manifest['parts'][algorithms.PART])}."
     )
 
 
-def tables_html(found: algorithms.Change) -> list[str]:
+def tables_html(change: algorithms.Change) -> list[str]:
     """How alike the scores are, between the recipes and between two sets of models of the first; and what each is
     worth, where there are held-out halves."""
-    first, second = found.recipes
-    about, body = found.about, ""
-    for which, what in (("between", f"{first} and {second}"), ("within", f"{first}, two sets of models")):
-        cells = "".join(
-            f'<td class="n"><b>{_number(about[key][which]["mean"])}</b></td>'
-            f"<td>{words.interval(about[key][which]['ci'], 3)}</td>"
-            for key in ("spearman", "jaccard")
-        )
-        body += f"<tr><td>{write.escape(what)}</td>{cells}</tr>"
-    tables = [
-        words.framed(
-            '<tr><th>TRAK of</th><th class="n">Spearman of all scores</th><th>95 %</th>'
-            '<th class="n">Jaccard of the first 20</th><th>95 %</th></tr>',
-            body,
-        )
+    first, second = change.recipes
+    spearman, jaccard = change.about["spearman"], change.about["jaccard"]
+    columns = [Column("TRAK of"), Column("Spearman of all scores", "n"), tables.INTERVAL]
+    columns += [Column("Jaccard of the first 20", "n"), tables.INTERVAL]
+    rows = [
+        [write.escape(title), *_mean(spearman[key]), *_mean(jaccard[key])]
+        for key, title in (("between", f"{first} and {second}"), ("within", f"{first}, two sets of models"))
     ]
-    if "lds" in about:
-        rows = "".join(
-            f'<tr><td>{write.escape(name)}</td><td class="n"><b>{_number(one["lds"])}</b></td>'
-            f"<td>{words.interval(one['ci'], 3)}</td></tr>"
-            for name, one in about["lds"].items()
-        )
-        tables.append(words.framed('<tr><th>recipe</th><th class="n">LDS</th><th>95 %</th></tr>', rows))
-    return tables
+    made = [tables.table_html(columns, rows)]
+    if "lds" in change.about:
+        lds = change.about["lds"].items()
+        rows = [[write.escape(name), *estimate(row["lds"], row["ci"], 3)] for name, row in lds]
+        made.append(tables.table_html([Column("recipe"), Column("LDS", "n"), tables.INTERVAL], rows))
+    return made
 
 
-def _number(value: float) -> str:
-    return f"{value:.3f}".replace("-", "−")
+def _mean(mean: dict) -> list[str]:
+    return estimate(mean["mean"], mean["ci"], 3)
 
 
-def _target(ws: Workspace, found: algorithms.Change) -> None:
+def _target(ws: Workspace, change: algorithms.Change) -> None:
     """One target's most helpful images under both, and what rose and fell most."""
-    first, second = found.recipes
-    st.markdown("##### One target under both")
-    st.caption(
-        write.plain(
-            f"Beneath an image its standardised score, {first} → {second}. Click one to see the target's lineup."
-        )
+    first, second = change.recipes
+    tab_frame.section("One target under both")
+    tab_frame.caption(
+        f"Beneath an image its standardised score, {first} → {second}. Click one to see the target's lineup."
     )
     target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
     label = int(ws.val_labels[target])
     heads = {"first": first, "second": second, "risen": "risen most", "fallen": "fallen most"}
-    shown = sorted({int(image) for image in found.ids[target].ravel()})
+    shown = sorted({int(image) for image in change.ids[target].ravel()})
     places, rows = {image: at for at, image in enumerate(shown)}, []
-    for at, name in enumerate(algorithms.LISTS):
-        ids, scores = found.ids[target, at], found.scores[target, at]
-        given = ws.train_labels[ids]
+    for name, ids, scores in zip(algorithms.LISTS, change.ids[target], change.scores[target]):
+        labels = ws.train_labels[ids]
         texts = [
             f"training image {image}, {ws.classes[c]}, {first} {a:+.1f}, {second} {b:+.1f} standard deviations"
-            for image, c, (a, b) in zip(ids, given, scores)
+            for image, c, (a, b) in zip(ids, labels, scores)
         ]
-        marks = [f"≠ {ws.classes[c]}" if c != label else None for c in given]
+        marks = [f"≠ {ws.classes[c]}" if c != label else None for c in labels]
+        below = [f"{a:.1f} → {b:.1f}".replace("-", "−") for a, b in scores]
         rows.append(
             {
                 "id": name,
                 "name": heads[name],
-                "label": f"{heads[name]}: {ABOUT[name]}",
-                "notes": [ABOUT[name]],
-                "tiles": tiles(
-                    places, ids, texts, mark=marks, score=[f"{a:.1f} → {b:.1f}".replace("-", "−") for a, b in scores]
-                ),
+                "label": f"{heads[name]}: {NOTES[name]}",
+                "notes": [NOTES[name]],
+                "tiles": tiles(places, ids, texts, mark=marks, score=below),
             }
         )
-    scale, name = atlas.scale(ws), write.escape(ws.classes[label])
-    with st.container(horizontal=True, vertical_alignment="top", gap="small"):
-        st.html(
-            f'<div class="lu-card"><img src="{atlas.picture(ws, "val", target)}" '
-            f'width="{scale * ws.val_images.shape[2]}" alt="validation image {target}, {name}">'
-            f'<div class="name">{name}</div><div class="lu-faint">validation image {target}</div></div>',
-            width=150,
-        )
-        with st.container():
-            strip(
-                "algorithms target",
-                {
-                    "layout": "rows",
-                    "of": target,
-                    "rows": rows,
-                    "selected": None,
-                    "scale": scale,
-                    "pitch": 70,
-                    "zoom": 5 if scale > 1 else 2,
-                    "atlas": atlas.atlas(ws, "train", shown),
-                },
-                on_pick=lambda tile: _go(target),
-            )
+    tab_frame.target_rows(ws, "algorithms target", target, rows, shown, pitch=70)
 
 
-def _most(ws: Workspace, found: algorithms.Change) -> None:
+def _most_changed(ws: Workspace, change: algorithms.Change) -> None:
     st.caption(
         "Root mean square change of the standardised score over all targets, those first that are furthest "
         "above their noise."
     )
-    ids = algorithms.most_changed(found, MOST)
+    ids = algorithms.most_changed(change, MOST)
+    names = [ws.classes[ws.train_labels[image]] for image in ids]
     texts = [
-        f"training image {image}, {ws.classes[ws.train_labels[image]]}, change {found.change[image]:.2f}, noise "
-        f"{found.noise[image]:.2f}"
-        for image in ids
+        f"training image {image}, {name}, change {change.change[image]:.2f}, noise {change.noise[image]:.2f}"
+        for image, name in zip(ids, names)
     ]
-    places = {image: at for at, image in enumerate(sorted(ids))}
-    strip(
-        "algorithms most",
-        {
-            "layout": "line",
-            "scale": atlas.scale(ws),
-            "zoom": 5,
-            "pitch": 84,
-            "selected": None,
-            "atlas": atlas.atlas(ws, "train", sorted(ids)),
-            "rows": [
-                {
-                    "id": "most",
-                    "label": "training images whose influence changed most, most first",
-                    "tiles": tiles(
-                        places,
-                        ids,
-                        texts,
-                        caption=[ws.classes[ws.train_labels[image]] for image in ids],
-                        mark=[f"{found.change[image]:.2f}" for image in ids],
-                    ),
-                }
-            ],
-        },
-    )
+    shown = sorted(ids)
+    places, marks = {image: at for at, image in enumerate(shown)}, [f"{change.change[image]:.2f}" for image in ids]
+    row = {
+        "id": "most",
+        "label": "training images whose influence changed most, most first",
+        "tiles": tiles(places, ids, texts, caption=names, mark=marks),
+    }
+    tab_frame.image_rows(ws, "algorithms most", "train", [row], shown, layout="line", zoom=5, pitch=84)
 
 
-def chart(ws: Workspace, found: algorithms.Change) -> go.Figure:
+def figure(ws: Workspace, change: algorithms.Change) -> go.Figure:
     """A point a training image (evenly taken where there are many): noise across, change up, and where both are one."""
-    step = -(-len(found.change) // POINTS)
-    ids = range(0, len(found.change), step)
-    noise, change = found.noise[::step], found.change[::step]
-    most = float(max(noise.max(), change.max()))
-    drawn = go.Figure()
-    drawn.add_scattergl(
-        x=noise,
-        y=change,
+    step = -(-len(change.change) // POINTS)
+    ids = range(0, len(change.change), step)
+    across, up = change.noise[::step], change.change[::step]
+    most = float(max(across.max(), up.max()))
+    chart = go.Figure()
+    chart.add_scattergl(
+        x=across,
+        y=up,
         mode="markers",
         name="training image",
         showlegend=False,
@@ -264,43 +183,38 @@ def chart(ws: Workspace, found: algorithms.Change) -> go.Figure:
         customdata=[f"image {image}, {write.escape(ws.classes[ws.train_labels[image]])}" for image in ids],
         hovertemplate="%{customdata}: change %{y:.2f}, noise %{x:.2f}<extra></extra>",
     )
-    drawn.add_scatter(
+    chart.add_scatter(
         x=[0, most],
         y=[0, most],
         mode="lines",
         name="as much as between two sets of models",
         hoverinfo="skip",
-        line={"color": "#808080", "dash": "dot", "width": 1.5},
+        line={"color": plots.GREY, "dash": "dot", "width": 1.5},
     )
-    drawn.update_layout(
-        height=380,
-        margin={"l": 8, "r": 8, "t": 48, "b": 8},
-        legend={"orientation": "h", "y": 1.14},
-        xaxis={"title": f"change between two sets of {found.recipes[0]} models", "rangemode": "tozero"},
+    plots.set_layout(
+        chart,
+        380,
+        1.14,
+        top=48,
+        xaxis={"title": f"change between two sets of {change.recipes[0]} models", "rangemode": "tozero"},
         yaxis={"title": "change between the recipes", "rangemode": "tozero"},
     )
-    return drawn
+    return chart
 
 
-def to_csv(ws: Workspace, found: algorithms.Change) -> str:
+def to_csv(ws: Workspace, change: algorithms.Change) -> str:
     """A row a training image."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["image", "label", "change", "noise", "first_recipe", "second_recipe", "models", "targets"])
-    for image, (change, noise) in enumerate(zip(found.change, found.noise)):
-        writer.writerow(
-            [
-                image,
-                ws.classes[ws.train_labels[image]],
-                f"{change:.4f}",
-                f"{noise:.4f}",
-                *found.recipes,
-                found.about["models"],
-                ws.n_val,
-            ]
-        )
-    return out.getvalue()
-
-
-def _go(target: int) -> None:
-    state_of[state.GO_TO] = target
+    first, second = change.recipes
+    return tables.to_csv(
+        {
+            "image": image,
+            "label": ws.classes[ws.train_labels[image]],
+            "change": f"{changed:.4f}",
+            "noise": f"{noise:.4f}",
+            "first_recipe": first,
+            "second_recipe": second,
+            "models": change.about["models"],
+            "targets": ws.n_val,
+        }
+        for image, (changed, noise) in enumerate(zip(change.change, change.noise))
+    )

@@ -1,18 +1,17 @@
 """Agreement: do the rankings choose the same training images, and on which targets do they differ most?"""
 
-import csv
-import io
+from itertools import combinations
 
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, agreement
-from pages.explore.rows import wall_data
-from pages.methods import conditioning, words
-from pages.ui import asked, atlas, command, figures, look, state
+from attribution import Workspace, agreement
+from pages.methods import tab_frame
+from pages.methods.agreement import candidate_sets
 from pages.ui import format as write
-from pages.ui.strip import strip
+from pages.ui import look, state, tables
+from pages.ui.tables import Column, estimate, ranking_cell
 
 NAMES = {"jaccard": "Jaccard of the first k", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}
 HELP = {
@@ -23,36 +22,29 @@ HELP = {
 }
 SHOWN = 60  # targets
 COMPARE = ["evaluate", "agreement"]
-state_of = st.session_state
 
 
 def draw(ws: Workspace) -> None:
-    _compared(ws)
-    conditioning.draw(ws)
+    tab_frame.header("Do the methods choose the same images?")
+    compared = tab_frame.stored_answer(
+        ws,
+        COMPARE,
+        agreement.stored,
+        "These rankings have not been compared yet, or one of them has changed since.",
+        "Compare them",
+    )
+    if compared:
+        _show(ws, compared)
+    candidate_sets.draw(ws)
 
 
-def _compared(ws: Workspace) -> None:
-    st.header("Do the methods choose the same images?", anchor=False)
-    if state.ERROR in state_of:
-        st.error(write.sentence(state_of.pop(state.ERROR)))
-    asked.under_way(ws, COMPARE)
-    try:
-        found = _stored(ws, look.stamp(ws))
-    except UserError as error:
-        st.error(write.sentence(error))
-        return
-    if found is None:
-        st.info("These rankings have not been compared yet, or one of them has changed since.")
-        asked.button(ws, COMPARE, "Compare them")
-        return
-    told = _summary(found, look.stamp(ws))
-    n = write.count(len(found.targets))
-    st.caption(
-        write.plain(
-            f"Each ranking as published, its first {found.k} training images, on {n} targets; means, with "
-            "95 % bootstrap intervals over targets. Similarity and random rank images of the target's class "
-            "only, so that with others they can share no more than these choose of it."
-        )
+def _show(ws: Workspace, compared: agreement.Agreement) -> None:
+    summary = _summary(compared, look.stamp(ws))
+    n = write.count(len(compared.targets))
+    tab_frame.caption(
+        f"Each ranking as published, its first {compared.k} training images, on {n} targets; means, with "
+        "95 % bootstrap intervals over targets. Similarity and random rank images of the target's class "
+        "only, so that with others they can share no more than these choose of it."
     )
     measure = st.segmented_control(
         "Measure",
@@ -64,43 +56,42 @@ def _compared(ws: Workspace) -> None:
         format_func=NAMES.get,
         label_visibility="collapsed",
     )
-    st.caption(write.plain(HELP[measure]))
-    st.plotly_chart(
-        _matrix(told, measure),
-        key="agreement matrix",
-        config={"displayModeBar": False},
-        alt=f"{NAMES[measure]} of every two rankings; the table below has the numbers",
+    tab_frame.caption(HELP[measure])
+    tab_frame.chart(
+        matrix(summary, measure),
+        "agreement matrix",
+        f"{NAMES[measure]} of every two rankings; the table below has the numbers",
     )
-    st.html(pairs_html(told))
-    st.caption(f"Whose labels the first {told['k']} of each carry, as shares of them.")
-    st.html(classes_html(told))
-    _take_away(ws, told, measure)
-    _targets(ws, found, measure)
-
-
-@st.cache_resource(max_entries=4, show_spinner=False)
-def _stored(_ws, stamp: str):
-    return agreement.stored(_ws)
+    st.html(pairs_html(summary))
+    st.caption(f"Whose labels the first {summary['k']} of each carry, as shares of them.")
+    st.html(classes_html(summary))
+    tab_frame.downloads(
+        ws,
+        {"agreement.csv": ("Table as CSV", to_csv(summary))},
+        [[*COMPARE, "--rankings", ",".join(summary["pairs"]), "--k", summary["k"]]],
+        "agreement",
+        measure=measure,
+    )
+    _targets(ws, compared, measure)
 
 
 @st.cache_data(max_entries=4, show_spinner="Comparing the rankings", hash_funcs={agreement.Agreement: id})
-def _summary(found: agreement.Agreement, stamp: str) -> dict:
-    return agreement.summary(found)
+def _summary(compared: agreement.Agreement, stamp: str) -> dict:
+    return agreement.summary(compared)
 
 
-def _matrix(told: dict, measure: str) -> go.Figure:
+def matrix(summary: dict, measure: str) -> go.Figure:
     """A square for every two rankings; their own are left empty."""
-    names = list(told["pairs"])
-    cells = [[told["pairs"][a].get(b, {}).get(measure) for b in names] for a in names]
-    values = [[one and one["mean"] for one in row] for row in cells]
+    names = list(summary["pairs"])
+    cells = [[summary["pairs"][a].get(b, {}).get(measure) for b in names] for a in names]
     hover = [
-        [f"{a} and {b}: {_text(one)}" if one else "" for b, one in zip(names, row)] for a, row in zip(names, cells)
+        [f"{a} and {b}: {_hover(cell)}" if cell else "" for b, cell in zip(names, row)] for a, row in zip(names, cells)
     ]
-    shown = [[f"{one['mean']:.2f}" if one and one["mean"] is not None else "" for one in row] for row in cells]
+    shown = [[f"{cell['mean']:.2f}" if cell and cell["mean"] is not None else "" for cell in row] for row in cells]
     low = -1 if measure == "spearman" else 0
-    chart = go.Figure(
+    figure = go.Figure(
         go.Heatmap(
-            z=values,
+            z=[[cell and cell["mean"] for cell in row] for row in cells],
             x=names,
             y=names,
             text=shown,
@@ -115,108 +106,79 @@ def _matrix(told: dict, measure: str) -> go.Figure:
             colorbar={"thickness": 10, "len": 0.9},
         )
     )
-    chart.update_layout(
+    figure.update_layout(
         height=110 + 46 * len(names),
         width=220 + 90 * len(names),
         margin={"l": 8, "r": 8, "t": 8, "b": 8},
         xaxis={"showgrid": False},
         yaxis={"autorange": "reversed", "showgrid": False},
     )
-    return chart
+    return figure
 
 
-def _text(one: dict) -> str:
-    if one["mean"] is None:
-        return "–"
-    return f"{one['mean']:.3f}" + (f" (95 % {one['ci'][0]:.3f} to {one['ci'][1]:.3f})" if one["ci"] else "")
+def _hover(mean: dict) -> str:
+    interval = f" (95 % {write.interval(mean['ci'], 3)})" if mean["ci"] else ""
+    return write.decimal(mean["mean"], 3) + interval
 
 
-def pairs_html(told: dict) -> str:
+def _estimate(mean: dict) -> list[str]:
+    return estimate(mean["mean"], mean["ci"], 3)
+
+
+def pairs_html(summary: dict) -> str:
     """Every pair once, with all measures."""
-    heads = "".join(f'<th class="n">{name}</th><th>95 %</th>' for name in NAMES.values())
-    names, body = list(told["pairs"]), ""
-    for at, a in enumerate(names):
-        for b in names[at + 1 :]:
-            cells = "".join(_cells(told["pairs"][a][b][measure]) for measure in NAMES)
-            body += (
-                f"<tr><td>{words.swatch(a)}{write.escape(a)}</td><td>{words.swatch(b)}{write.escape(b)}</td>"
-                f"{cells}</tr>"
-            )
-    return words.framed(f"<tr><th>ranking</th><th>and</th>{heads}</tr>", body)
+    columns = [Column("ranking"), Column("and")]
+    columns += [column for name in NAMES.values() for column in (Column(name, "n"), tables.INTERVAL)]
+    rows = []
+    for a, b in combinations(summary["pairs"], 2):
+        pair = summary["pairs"][a][b]
+        rows.append([ranking_cell(a), ranking_cell(b), *(cell for name in NAMES for cell in _estimate(pair[name]))])
+    return tables.table_html(columns, rows)
 
 
-def classes_html(told: dict) -> str:
+def classes_html(summary: dict) -> str:
     """What share of each ranking's first images carry the target's class, and another."""
-    body = "".join(
-        f"<tr><td>{words.swatch(name)}{write.escape(name)}</td>{_cells(one['same_class'])}"
-        f"{_cells(one['cross_class'])}</tr>"
-        for name, one in told["rankings"].items()
-    )
-    return words.framed(
-        '<tr><th>ranking</th><th class="n">of the target\'s class</th><th>95 %</th>'
-        '<th class="n">of another</th><th>95 %</th></tr>',
-        body,
-    )
+    columns = [Column("ranking"), Column("of the target's class", "n"), tables.INTERVAL]
+    columns += [Column("of another", "n"), tables.INTERVAL]
+    rows = [
+        [ranking_cell(name), *_estimate(shares["same_class"]), *_estimate(shares["cross_class"])]
+        for name, shares in summary["rankings"].items()
+    ]
+    return tables.table_html(columns, rows)
 
 
-def _cells(one: dict) -> str:
-    if one["mean"] is None:
-        return '<td class="n">–</td><td></td>'
-    ends = words.interval(one["ci"], 3) if one["ci"] else "–"
-    mean = f"{one['mean']:.3f}".replace("-", "−")
-    return f'<td class="n"><b>{mean}</b></td><td>{ends}</td>'
-
-
-def _take_away(ws: Workspace, told: dict, measure: str) -> None:
-    with st.container(horizontal=True, gap="small"):
-        st.download_button(
-            "Table as CSV", data=to_csv(told), file_name="agreement.csv", on_click="ignore", icon=":material/download:"
-        )
-        figures.popover(ws, "agreement", measure=measure)
-        with st.popover("Copy command", icon=":material/terminal:"):
-            st.code(
-                command.line(ws, *COMPARE, "--rankings", ",".join(told["pairs"]), "--k", told["k"]),
-                language="bash",
-                wrap_lines=True,
-            )
-
-
-def to_csv(told: dict) -> str:
+def to_csv(summary: dict) -> str:
     """A row for each pair and measure."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(["a", "b", "measure", "mean", "low", "high", "targets", "k", "p"])
-    names = list(told["pairs"])
-    for at, a in enumerate(names):
-        for b in names[at + 1 :]:
-            for measure, one in told["pairs"][a][b].items():
-                writer.writerow([a, b, measure, one["mean"], *(one["ci"] or ("", "")), one["n"], told["k"], told["p"]])
-    return out.getvalue()
+    return tables.to_csv(
+        {
+            "a": a,
+            "b": b,
+            "measure": measure,
+            "mean": mean["mean"],
+            **tables.low_high(mean["ci"]),
+            "targets": mean["n"],
+            "k": summary["k"],
+            "p": summary["p"],
+        }
+        for a, b in combinations(summary["pairs"], 2)
+        for measure, mean in summary["pairs"][a][b].items()
+    )
 
 
-def _targets(ws: Workspace, found: agreement.Agreement, measure: str) -> None:
-    """The targets on which a pair agrees least; each leads to its lineup of the two."""
-    st.markdown("##### Where they differ most")
-    names = list(found.names)
+def _targets(ws: Workspace, compared: agreement.Agreement, measure: str) -> None:
+    """The targets on which a pair agrees least; each leads to its lineup."""
+    tab_frame.section("Where they differ most")
+    names = list(compared.names)
     with st.container(horizontal=True, gap="small"):
         a = st.selectbox("Ranking", names, key=state.ONE_RANKING, width=190)
         others = [name for name in names if name != a]
         b = st.selectbox("and", others, min(1, len(others) - 1), key=state.OTHER_RANKING, width=190)
-    pair = (a, b) if (a, b) in found.pairs else (b, a)
-    values = found.pairs[pair][measure]
-    ids = agreement.disagreement(found, a, b, measure)[:SHOWN]
+    pair = (a, b) if (a, b) in compared.pairs else (b, a)
+    ids = agreement.disagreement(compared, a, b, measure)[:SHOWN]
     if not len(ids):
         st.caption("No target has a value.")
         return
-    at = np.searchsorted(found.targets, ids)
-    data = wall_data(ws, ids, atlas.atlas(ws, "val", ids), None, True, atlas.scale(ws))
-    for tile, value in zip(data["rows"][0]["tiles"], values[at]):
-        tile.pop("mark", None)
-        tile["caption"] = f"{value:.2f}"
-        tile["text"] += f", {NAMES[measure]} {value:.3f}"
-    st.caption(write.plain(f"{NAMES[measure]} of {a} and {b}, least first. Choose a target to see its lineup."))
-    strip("disagreement", data, on_pick=lambda tile: _go(tile["id"]))
-
-
-def _go(target: int) -> None:
-    state_of[state.GO_TO] = target
+    values = compared.pairs[pair][measure][np.searchsorted(compared.targets, ids)]
+    tab_frame.caption(f"{NAMES[measure]} of {a} and {b}, least first. Choose a target to see its lineup.")
+    captions = {int(target): (f"{value:.2f}", f"{NAMES[measure]} {value:.3f}") for target, value in zip(ids, values)}
+    tab_frame.target_wall(ws, "disagreement", captions, marks=False)

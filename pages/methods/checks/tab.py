@@ -1,16 +1,15 @@
 """Checks: what a ranking should notice, tried where the answer is known."""
 
-import streamlit as st
-
 from attribution import Workspace, poison
-from pages.methods import backdoor, sanity
+from pages.methods import tab_frame
+from pages.methods.checks import backdoor, sanity_checks
 from pages.ui import look
 
 
 def draw(ws: Workspace) -> None:
-    st.header("Do the rankings stand checks whose answer is known?", anchor=False)
+    tab_frame.header("Do the rankings stand checks whose answer is known?")
     if not ws.has_base:
         look.train_first(ws, "Checks ask what models say, and there are none yet.")
         return
-    for section in (backdoor, sanity) if poison.poisoned(ws) else (sanity, backdoor):
-        section.draw(ws)
+    for check in (backdoor, sanity_checks) if poison.poisoned(ws) else (sanity_checks, backdoor):
+        check.draw(ws)

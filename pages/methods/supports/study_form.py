@@ -1,5 +1,7 @@
 """Asking for a study from the page, and watching one under way."""
 
+from contextlib import closing
+
 import streamlit as st
 
 from attribution import UserError, Workspace, jobs, replay, studies
@@ -7,15 +9,14 @@ from attribution.lineup import default_rankings
 from attribution.measure import KINDS, random_stable, random_wrong, stable
 from attribution.probes import KINDS as EDITS
 from attribution.store import Store
-from pages.methods import words
-from pages.ui import command, controls, state
+from pages.methods import tab_frame
+from pages.ui import controls, state
 from pages.ui import format as write
 
-TARGETS = 20  # as many as the intervals are worth reading from (words.few)
-POLL = "2s"
+TARGETS = 20  # as many as the intervals are worth reading from (`tables.few_targets`)
 
 
-def form(ws: Workspace, found: studies.Study) -> None:
+def form(ws: Workspace, study: studies.Study) -> None:
     """Targets, rankings and kinds of a new study, what it costs, and the button that starts it."""
     most = len(stable(ws))
     if not most:
@@ -36,74 +37,71 @@ def form(ws: Workspace, found: studies.Study) -> None:
     kinds = st.pills("Kinds of support", KINDS, default=EDITS, selection_mode="multi", key=state.STUDY_KINDS)
     draw = random_wrong if "repair" in kinds else random_stable
     try:
-        spec = jobs.study_spec(ws, draw(ws, targets, jobs.STUDY_SEED), rankings, kinds, found.protocol)
-        store = Store.of(ws)
-        cost = replay.study_cost(ws, store, spec)
-        store.close()
+        spec = jobs.study_spec(ws, draw(ws, targets, jobs.STUDY_SEED), rankings, kinds, study.protocol)
+        with closing(Store.of(ws)) as store:
+            cost = replay.study_cost(ws, store, spec)
     except UserError as error:
         st.caption(write.sentence(error))
         return
-    st.caption(write.plain(words.study_cost(cost)))
+    tab_frame.caption(cost_text(cost))
     st.button(
         "Start the study",
         key="start study",
         type="primary",
-        on_click=_start,
+        on_click=tab_frame.submit,
         args=(ws, spec),
-        disabled=cost.known == cost.searches or bool(found.job and found.job.open),
+        disabled=cost.known == cost.searches or bool(study.job and study.job.open),
     )
-    st.code(
-        command.line(
-            ws,
-            "study",
-            "--targets",
-            targets,
-            "--rankings",
-            ",".join(rankings),
-            "--kinds",
-            ",".join(kinds),
-            "--protocol",
-            found.protocol,
-        ),
-        language="bash",
-        wrap_lines=True,
+    options = ["--targets", targets, "--rankings", ",".join(rankings), "--kinds", ",".join(kinds)]
+    tab_frame.command_line(ws, "study", *options, "--protocol", study.protocol)
+
+
+def cost_text(cost) -> str:
+    """ "200 searches, 12 known; some 4,400 trainings, about 2 h 10 min on 2 workers (...)"."""
+    known = f", {cost.known} of them answered already" if cost.known else ""
+    if cost.known == cost.searches:
+        return f"All {cost.searches} searches of this study are answered already."
+    workers = "1 worker" if cost.workers == 1 else f"{cost.workers} workers"
+    basis = f"judged by {cost.measured} searches done here" if cost.measured else "a guess: no search was done here yet"
+    return (
+        f"{cost.searches} searches{known}. The rest: some {write.count(round(cost.trainings))} trainings, about "
+        f"{write.seconds(cost.seconds)} on {workers} ({basis}; {write.seconds(cost.each)} a training). It runs in "
+        "the background, lets shorter jobs pass, and goes on where it was stopped."
     )
 
 
-def _start(ws: Workspace, spec: dict) -> None:
-    try:
-        jobs.submit(ws, spec)
-    except UserError as error:
-        state.say_once(error)
-
-
-def progress(ws: Workspace, found: studies.Study, picked: bool) -> None:
+def progress(ws: Workspace, study: studies.Study, selected: bool) -> None:
     """The study that has not ended: how far it is, and ways to pause and stop it. Draws the page anew as searches
     finish, unless targets are selected in the chart, which would be lost."""
-    if not found.job:
+    if not study.job:
         return
-    number, seen = found.job.id, found.job.done
+    drawn = study.job.done
 
-    @st.fragment(run_every=POLL)
-    def draw():
-        store = Store.of(ws)
-        job, ahead = store.job(number), store.ahead(number)
-        store.close()
-        if job.open:
-            try:
-                jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
-            except UserError as error:
-                st.error(write.sentence(error))
-        if job.ended or job.done != seen and not picked:
-            st.rerun()
-        st.progress(job.done / job.total if job.total else 0.0, write.plain(words.study_progress(job, ahead)))
+    def buttons(job) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             controls.buttons(ws, job, "study")
             st.page_link(
                 "pages/brittleness/page.py",
                 label="Watch it in Brittleness",
                 icon=":material/monitoring:",
-                query_params={"job": str(number)},
+                query_params={"job": str(job.id)},
             )
 
-    draw()
+    tab_frame.watch_job(
+        ws, study.job, progress_text, buttons, lambda job: job.ended or job.done != drawn and not selected
+    )
+
+
+def progress_text(job, ahead: int) -> str:
+    """ "Study under way (job 3): 12 of 201 searches, 4 min 3 s so far. ..."."""
+    if job.state == "queued":
+        return f"Study (job {job.id}): waiting for the runner" + (f", {ahead} jobs before it." if ahead else ".")
+    if job.state == "cancelling":
+        return f"Study (job {job.id}): stopping. What it has found is kept."
+    if job.state == "paused":
+        return f"Study (job {job.id}): paused after {job.done} of {job.total} searches."
+    return (
+        f"Study under way (job {job.id}): {job.done} of {job.total} searches, {write.seconds(job.seconds)} so far. "
+        "Each curve is drawn over the targets that are finished, with a band from the worst to the best case of "
+        "those that are not: targets that never flip finish first."
+    )

@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import algorithms, background, recipes
-from pages.methods import algorithms as drawn
+from pages.methods import model_diff as drawn
 from tests import tiny
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
+APP = Path(__file__).resolve().parents[3] / "app.py"
 OTHER = "demo-cnn-plain"
 
 
@@ -77,7 +77,7 @@ def test_one_target_and_all_images(ws):
 
 def test_picture_and_csv(ws):
     found = made(ws)
-    chart = drawn.chart(ws, found)
+    chart = drawn.figure(ws, found)
     assert len(chart.data[0].x) == tiny.TRAIN and max(chart.data[0].y) == 3
     rows = list(csv.DictReader(io.StringIO(drawn.to_csv(ws, found))))
     assert len(rows) == tiny.TRAIN and rows[7]["change"] == "3.0000" and rows[7]["second_recipe"] == OTHER

@@ -12,9 +12,10 @@ from streamlit.util import calc_hash
 from attribution import background, cost
 from pages.methods import cost as drawn
 from pages.methods import features
+from pages.ui import format as write
 from pages.ui import state
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
+APP = Path(__file__).resolve().parents[3] / "app.py"
 LDS = {
     "ceiling": 0.8,
     "masks": 5,
@@ -62,11 +63,11 @@ def test_the_table_has_every_ranking_that_was_measured(ws, found):
 
 def test_the_chart_leaves_out_what_was_not_timed_and_shows_intervals(ws, found):
     rows = cost.card(found, LDS, {})
-    chart = drawn.chart(rows, LDS)
+    chart = drawn.figure(rows, LDS)
     assert [trace.name for trace in chart.data] == ["TRAK"], "the features' seconds are not known"
     for row in rows:
         row["build_seconds"] = row["build_seconds"] or 0
-    chart = drawn.chart(rows, LDS)
+    chart = drawn.figure(rows, LDS)
     ridge = next(trace for trace in chart.data if trace.name == "Ridge")
     assert ridge.error_y.array[0] == pytest.approx(0.027) and ridge.error_y.arrayminus[0] == pytest.approx(0.023)
     assert ridge.x[0] == pytest.approx(10**drawn.APART) and chart.layout.xaxis.ticktext[0] == "none"
@@ -86,8 +87,8 @@ def test_cost_as_csv(ws, found):
 
 
 def test_bytes_and_times_in_words():
-    assert [drawn.bytes_text(n) for n in (0, 1536, 1_536_256)] == ["none", "1.54 kB", "1.54 MB"]
-    assert [drawn.build_text(seconds) for seconds in (None, 0.0, 90)] == ["not known", "none", "1 min 30 s"]
+    assert [write.byte_size(n) for n in (0, 1536, 1_536_256)] == ["none", "1.54 kB", "1.54 MB"]
+    assert [drawn.build_time(seconds) for seconds in (None, 0.0, 90)] == ["not known", "none", "1 min 30 s"]
 
 
 def test_features_and_what_they_take_for_alike(ws):

@@ -14,11 +14,11 @@ from attribution.charts.drawing import MARKS
 from attribution.store import Store
 from attribution.support import Support
 from attribution.supports import to_table
-from pages.methods import chart, words
+from pages.methods.supports import curves, tables
 from pages.ui import palette, state
 from tests import tiny
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
+APP = Path(__file__).resolve().parents[3] / "app.py"
 LDS = {
     "alpha": 0.5,
     "masks": 100,
@@ -193,7 +193,7 @@ def test_the_targets_behind_an_outcome(folder):
 
 
 def test_the_chart_has_a_step_a_target_and_a_band_while_unfinished(study):
-    drawn = chart.cdfs(study)
+    drawn = curves.support_curves(study)
     (band,) = [trace for trace in drawn.data if trace.fill == "toself"]
     steps = {trace.name: trace for trace in drawn.data if trace.mode == "lines+markers"}
     assert steps["trak-10"].x == (0, 2, 4, 4, 20) and steps["trak-10"].y == (0, 0.25, 0.5, 0.75, 0.75)
@@ -209,16 +209,16 @@ def test_the_chart_has_a_step_a_target_and_a_band_while_unfinished(study):
 
 def test_the_table(study):
     measured = studies.evaluate(study)
-    table = words.table_html(measured, LDS, 20)
+    table = tables.table_html(measured, LDS, 20)
     assert "<b>0.62</b>" in table and "1 of 4" in table and "2 of 3" in table and "l2-moco" in table
     assert "−0.050 to 0.030" in table and "noise ceiling" in table
-    assert "Removal supports: 3 to 4 targets a ranking" in words.counts("remove", measured["remove"]["rankings"])
-    assert "1 searches unfinished" in words.counts("remove", measured["remove"]["rankings"])
-    assert "3 · 0 · 0" in words.pairs_html(measured["remove"]["pairs"])
+    assert "Removal supports: 3 to 4 targets a ranking" in tables.counts("remove", measured["remove"]["rankings"])
+    assert "1 searches unfinished" in tables.counts("remove", measured["remove"]["rankings"])
+    assert "3 · 0 · 0" in tables.pairs_html(measured["remove"]["pairs"])
 
 
 def test_the_table_as_csv(study):
-    text = words.to_csv(studies.evaluate(study), LDS, {"K": 20, "recipe": "demo-cnn"})
+    text = tables.to_csv(studies.evaluate(study), LDS, {"K": 20, "recipe": "demo-cnn"})
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["ranking"], row["kind"], row["n"], row["lds"]) for row in rows] == [
         ("trak-10", "remove", "4", "0.2"),
@@ -229,7 +229,7 @@ def test_the_table_as_csv(study):
 
 
 def test_the_curves_as_csv(study):
-    rows = list(csv.DictReader(io.StringIO(words.curves_csv(study, {"K": 20}))))
+    rows = list(csv.DictReader(io.StringIO(tables.curves_csv(study, {"K": 20}))))
     assert [(row["ranking"], row["k"], row["share_flipped"], row["target"]) for row in rows] == [
         ("trak-10", "2", "0.25", "0"),
         ("trak-10", "4", "0.5", "1"),
@@ -241,9 +241,9 @@ def test_the_curves_as_csv(study):
 
 def test_few_targets_are_called_few(study):
     measured = studies.evaluate(study)
-    assert "Too few to compare rankings: 3 targets (removal supports)." in words.few(measured)
+    assert "Too few to compare rankings: 3 targets (removal supports)." in tables.few_targets(measured)
     many = studies.Study(20, "default", {"remove": {"a": made([3] * 60)}})
-    assert words.few(studies.evaluate(many)) is None
+    assert tables.few_targets(studies.evaluate(many)) is None
 
 
 def test_lines_differ_in_colour_and_in_dash():
@@ -258,5 +258,5 @@ def test_lines_differ_in_colour_and_in_dash():
 
 
 def test_names_are_escaped():
-    drawn = words.table_html(studies.evaluate(studies.Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20)
+    drawn = tables.table_html(studies.evaluate(studies.Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20)
     assert "&lt;b&gt;" in drawn and "></span><b>" not in drawn

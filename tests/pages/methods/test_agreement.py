@@ -10,10 +10,10 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import agreement, background
-from pages.methods import agreement as drawn
+from pages.methods.agreement import tab as drawn
 from pages.ui import state
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
+APP = Path(__file__).resolve().parents[3] / "app.py"
 
 
 @pytest.fixture
@@ -82,6 +82,6 @@ def test_the_table_as_csv(ws, found):
 
 
 def test_the_matrix_has_a_square_for_every_two(ws, found):
-    chart = drawn._matrix(agreement.summary(found), "spearman")
+    chart = drawn.matrix(agreement.summary(found), "spearman")
     assert list(chart.data[0].x) == list(found.names) and chart.data[0].zmin == -1
     assert chart.data[0].z[0][0] is None and chart.data[0].z[0][1] == chart.data[0].z[1][0]

@@ -12,14 +12,13 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-from attribution import jobs, prune, questions, recipes, studies
+from attribution import jobs, prune, questions, recipes, studies, transfer
 from attribution.support import Support
-from pages.methods import chart, transfer, words
-from pages.methods import prune as pruning
+from pages.methods.supports import curves, pruning, recipe_transfer, tables
 from pages.ui import state
 from tests.pages.test_brittleness import answered
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
+APP = Path(__file__).resolve().parents[3] / "app.py"
 
 
 @pytest.fixture
@@ -58,13 +57,13 @@ def test_repairs_have_a_panel_and_a_count_of_their_own():
         "default",
         {"remove": {"trak-10": {0: support(4)}}, "repair": {"trak-10": {1: support(3, status="repaired"), 2: right}}},
     )
-    drawn = chart.cdfs(study)
+    drawn = curves.support_curves(study)
     assert [one.text for one in drawn.layout.annotations] == ["Removal", "Repair of wrong targets"]
     measured = studies.evaluate(study)
-    assert words.counts("repair", measured["repair"]["rankings"]) == (
+    assert tables.counts("repair", measured["repair"]["rankings"]) == (
         "Repair supports: 1 target, 1 more already right and left out"
     )
-    assert "Repair supports" in words.table_html(measured, None, 20)
+    assert "Repair supports" in tables.table_html(measured, None, 20)
 
 
 def test_a_study_of_repairs_is_asked_for_by_itself(ws, store):
@@ -125,7 +124,7 @@ def test_the_curves_of_pruning(ws, store):
 def test_pruning_as_a_chart_and_as_csv(ws, store):
     spec = pruned(ws, store)
     known = [prune.answer(ws, store, spec)]
-    drawn = pruning._chart(known)
+    drawn = pruning.figure(known)
     lines = {one.name: one for one in drawn.data}
     assert lines["trak-10"].x == (0, 20, 50) and lines["trak-10"].y == (1, 1, 1)
     assert lines["random, classes of trak-10"].y == (1, 0, 0) and lines["random, classes of trak-10"].line.dash == "dot"
@@ -152,7 +151,7 @@ def test_curves_of_a_ranking_that_changed_are_not_shown(ws, store):
 def test_a_single_seed_has_no_interval(ws, store):
     spec = pruned(ws, store, seeds=1)
     known = [prune.answer(ws, store, spec)]
-    assert "–" in pruning.table_html(known) and pruning._chart(known).data[0].error_y.array == (0, 0, 0)
+    assert "–" in pruning.table_html(known) and pruning.figure(known).data[0].error_y.array == (0, 0, 0)
 
 
 # -- several recipes
@@ -209,9 +208,9 @@ def test_one_curve_a_recipe(ws, store, second):
     assert "not comparable as numbers" in texts(app) and app.selectbox(key="transfer ranking").value == "trak-10"
     label = f"second {recipes.get('second').hash}"
     assert label in html(app) and f"demo-cnn {recipes.get('demo-cnn').hash}" in html(app)
-    found = transfer.transfer.compare(ws, store, ["demo-cnn", "second"])
-    drawn = {one.name: one for one in transfer.chart(found, "trak-10").data}
+    found = transfer.compare(ws, store, ["demo-cnn", "second"])
+    drawn = {one.name: one for one in recipe_transfer.figure(found, "trak-10").data}
     # target 0 brings its own answer (4 under trak-10, none under random)
     assert drawn[label].y[9] == 0 and drawn[label].y[10] == 1 and label in drawn and "random, second" in drawn
-    rows = list(csv.DictReader(io.StringIO(transfer.to_csv(found))))
+    rows = list(csv.DictReader(io.StringIO(recipe_transfer.to_csv(found))))
     assert len(rows) == 2 * 2 * 3 and {row["support"] for row in rows if row["recipe"] == "second"} == {"10"}

@@ -15,10 +15,10 @@ from attribution import UserError, Workspace, background, calibration, charts, l
 from attribution.store import Store
 from attribution.supports import to_table
 from pages.methods import calibration as drawn
-from pages.methods import orthogonality
+from pages.methods.supports import lds_vs_support
 from tests import tiny
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
+APP = Path(__file__).resolve().parents[3] / "app.py"
 TARGETS = [0, 3, 4, 5, 6, 7, 8, 9, 10, 11]
 
 
@@ -154,7 +154,7 @@ def test_predicted_and_measured(study):
     assert all(words in texts(app) for words in ("no random sample", "no sign or no unit", "50 times it is fitted"))
     points = calibration.points(rows, told, "trak-10", "own")
     assert {one["k"] for one in points} >= {10, 2} and len(points) == one["n"]
-    chart = drawn._chart(points, "trak-10")
+    chart = drawn.figure(points, "trak-10")
     assert chart.data[0].x[0] == pytest.approx(one["slope"] * points[0]["predicted"])
     assert chart.data[-1].name == "as foretold"
 
@@ -171,7 +171,7 @@ def test_calibration_as_csv(study):
 def test_lds_not_measured_is_asked_for_below_the_supports(study, asked):
     app = opened("supports")
     assert "Do LDS and supports agree?" in texts(app) and "not been measured here yet" in texts(app)
-    app.button(key="compare lds").click().run()
+    app.button(key="start evaluate lds-supports").click().run()
     assert asked == [["evaluate", "lds-supports"]] and not app.exception
 
 
@@ -189,12 +189,14 @@ def test_lds_against_supports(study):
     told = lds_supports.report(study, known, found)
     row = told["kinds"]["remove"]["rankings"]["trak-10"]
     assert f"<b>{row['spearman']:.2f}</b>".replace("-", "−") in html(app) and row["censored"] == 5
-    assert "12 held-out halves with 2 seeds" in texts(app) and "compare lds" not in [one.key for one in app.button]
+    assert "12 held-out halves with 2 seeds" in texts(app) and "start evaluate lds-supports" not in [
+        one.key for one in app.button
+    ]
     points = lds_supports.points(known, found)
-    chart = orthogonality._chart(points, 20)
+    chart = lds_vs_support.figure(points, 20)
     trak = chart.data[0]
     assert len(points) == 20 and trak.name == "trak-10"
     assert [y for y, symbol in zip(trak.y, trak.marker.symbol) if symbol.endswith("-open")] == [pytest.approx(22.4)] * 5
-    table = list(csv.DictReader(io.StringIO(orthogonality.to_csv(told))))
+    table = list(csv.DictReader(io.StringIO(lds_vs_support.to_csv(told))))
     assert [row["ranking"] for row in table] == ["trak-10", "random"] and table[1]["spearman"] == ""
-    assert len(list(csv.DictReader(io.StringIO(orthogonality.points_csv(points))))) == 20
+    assert len(list(csv.DictReader(io.StringIO(lds_vs_support.points_csv(points))))) == 20

@@ -9,10 +9,10 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import background, conditioning
-from pages.methods import conditioning as drawn
+from pages.methods.agreement import candidate_sets as drawn
 from tests.unit.test_conditioning import give_halves
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
+APP = Path(__file__).resolve().parents[3] / "app.py"
 QUESTION = "What is left without choosing among the target's class?"
 
 

@@ -12,10 +12,10 @@ from streamlit.util import calc_hash
 
 from attribution import Workspace, backdoor, background, poison, sanity
 from attribution.files import write_json
-from pages.methods import backdoor as drawn
-from pages.methods import sanity as checked
+from pages.methods.checks import backdoor as drawn
+from pages.methods.checks import sanity_checks as checked
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
+APP = Path(__file__).resolve().parents[3] / "app.py"
 
 
 def one(mean: float, half: float | None = 0.05, n: int = 20) -> dict:

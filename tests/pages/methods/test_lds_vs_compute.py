@@ -9,10 +9,10 @@ from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
 from attribution import background, compute
-from pages.methods import compute as drawn
+from pages.methods import lds_vs_compute as drawn
 from tests.unit.test_conditioning import give_halves
 
-APP = Path(__file__).resolve().parents[2] / "app.py"
+APP = Path(__file__).resolve().parents[3] / "app.py"
 
 
 def row(name, method, models, lds, training, computing, size, here=True):
