@@ -2,18 +2,14 @@
 
 import csv
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
-from attribution import agreement, background
+from attribution import agreement
 from pages.methods.agreement import tab as drawn
 from pages.ui import state
-
-APP = Path(__file__).resolve().parents[3] / "app.py"
+from tests.pages.methods.tabs import opened, texts
 
 
 @pytest.fixture
@@ -23,30 +19,15 @@ def found(ws):
     return made
 
 
-def opened():
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash("methods")
-    app.query_params["tab"] = "agreement"
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.caption, *app.info, *app.warning, *app.header]).replace("\\", "")
-
-
-def test_what_was_not_compared_is_asked_for(ws, monkeypatch):
-    asked = []
-    monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
-    app = opened()
+def test_what_was_not_compared_is_asked_for(ws, started):
+    app = opened("agreement")
     assert "not been compared yet" in texts(app)
     app.button(key="start evaluate agreement").click().run()
-    assert asked == [["evaluate", "agreement"]] and not app.exception
+    assert started == [["evaluate", "agreement"]] and not app.exception
 
 
 def test_tables_and_targets(ws, found):
-    app = opened()
+    app = opened("agreement")
     assert "first 5 training images, on 12 targets" in texts(app)
     html = " ".join(one.proto.body for one in app.get("html"))
     told = agreement.summary(agreement.stored(ws))

@@ -2,56 +2,29 @@
 
 import csv
 import io
-from pathlib import Path
 
-import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
-
-from attribution import background, conditioning
+from attribution import conditioning
 from pages.methods.agreement import candidate_sets as drawn
-from tests.unit.test_conditioning import give_halves
+from tests.pages.methods.tabs import opened, texts
 
-APP = Path(__file__).resolve().parents[3] / "app.py"
 QUESTION = "What is left without choosing among the target's class?"
 
 
-@pytest.fixture
-def held(ws):
-    give_halves(ws)
-    return ws
-
-
-def opened():
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash("methods")
-    app.query_params["tab"] = "agreement"
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.caption, *app.info, *app.markdown]).replace("\\", "")
-
-
 def test_nothing_without_held_out_halves(ws):
-    assert QUESTION not in texts(opened())
+    assert QUESTION not in texts(opened("agreement"))
 
 
-def test_what_was_not_measured_is_asked_for(held, monkeypatch):
-    asked = []
-    monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
-    app = opened()
+def test_what_was_not_measured_is_asked_for(held, started):
+    app = opened("agreement")
     assert QUESTION in texts(app)
     app.button(key="start evaluate conditioning").click().run()
-    assert asked == [["evaluate", "conditioning"]] and not app.exception
+    assert started == [["evaluate", "conditioning"]] and not app.exception
 
 
 def test_table_picture_and_csv(held):
     answer = conditioning.measure(held, ["esvm-moco", "trak-10"], k=5, resamples=20)
     conditioning.keep(held, answer, {"command": "python -m attribution evaluate conditioning"})
-    app = opened()
+    app = opened("agreement")
     html = " ".join(one.proto.body for one in app.get("html"))
     true = answer["rankings"]["esvm-moco"]["sets"]["true"]
     assert f"<b>{true['lds']:.3f} *</b>".replace("-", "−") in html and "100.0 %" in html

@@ -3,19 +3,15 @@
 import csv
 import io
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
-from attribution import Workspace, backdoor, background, poison, sanity
+from attribution import Workspace, backdoor, poison, sanity
 from attribution.files import write_json
 from pages.methods.checks import backdoor as drawn
 from pages.methods.checks import sanity_checks as checked
-
-APP = Path(__file__).resolve().parents[3] / "app.py"
+from tests.pages.methods.tabs import commands, html, opened, texts
 
 
 def one(mean: float, half: float | None = 0.05, n: int = 20) -> dict:
@@ -109,42 +105,22 @@ def nothing_shipped(tmp_path, monkeypatch):
     monkeypatch.setattr(backdoor, "SHIPPED", tmp_path / "results")
 
 
-def opened():
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash("methods")
-    app.query_params["tab"] = "checks"
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def texts(app) -> str:
-    found = [*app.caption, *app.info, *app.markdown, *app.code]
-    return " ".join(str(one.value) for one in found).replace("\\", "")
-
-
-def html(app) -> str:
-    return " ".join(one.proto.body for one in app.get("html"))
-
-
-def test_what_was_not_measured_is_asked_for(ws, monkeypatch):
-    asked = []
-    monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
-    app = opened()
-    assert "workspace poison PATH --class Bar" in texts(app)
+def test_what_was_not_measured_is_asked_for(ws, started):
+    app = opened("checks")
+    assert "workspace poison PATH --class Bar" in commands(app)[-1]
     app.button(key="start evaluate sanity").click().run()
-    assert asked == [["evaluate", "sanity"]] and not app.exception
+    assert started == [["evaluate", "sanity"]] and not app.exception
 
 
 def test_without_base_models_the_way_to_them(ws):
     (ws.path / "base" / "probabilities.npy").unlink()
-    assert "base train" in texts(opened())
+    assert "base train" in commands(opened("checks"))[0]
 
 
 def test_sanity_tables_picture_and_csv(ws):
     ws.manifest["parts"]["base"] = {"digest": None}
     sanity.keep(ws, SANITY, {"command": "python -m attribution evaluate sanity"})
-    app = opened()
+    app = opened("checks")
     assert "0.111" in html(app) and "−0.020" in html(app) and "unchanged" in html(app) and "0.017" in html(app)
     assert "2 models, 64 dimensions; 12 targets" in texts(app) and "15 in all, 1 targets" in texts(app)
     rows = list(csv.DictReader(io.StringIO(checked.to_csv(SANITY))))
@@ -154,13 +130,11 @@ def test_sanity_tables_picture_and_csv(ws):
     assert list(chart.data[0].y) == [1, 1 / 2, 1 / 3, 1 / 5, 1 / 9]
 
 
-def test_a_poisoned_workspace_shows_its_images_and_asks(copy, monkeypatch):
-    asked = []
-    monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
-    app = opened()
+def test_a_poisoned_workspace_shows_its_images_and_asks(copy, started):
+    app = opened("checks")
     assert len(app.get("bidi_component")) == 2
     app.button(key="start evaluate backdoor").click().run()
-    assert asked == [["evaluate", "backdoor"]] and not app.exception
+    assert started == [["evaluate", "backdoor"]] and not app.exception
 
 
 def test_backdoor_table_picture_and_csv(copy):
@@ -168,7 +142,7 @@ def test_backdoor_table_picture_and_csv(copy):
     (copy.path / "backdoor").mkdir()
     write_json(copy.path / "backdoor" / "backdoor.json", answer)
     copy.record("backdoor", {"base": copy.manifest["parts"]["base"]["digest"], "of": {}, "command": "made so"})
-    app = opened()
+    app = opened("checks")
     assert "take 66.7 % of 3 triggered images of other classes for Box <b>" in texts(app)
     assert "trak-10, among Box &lt;b&gt;" in html(app) and "3 of 4" in html(app)
     assert "37.5 %" in html(app) and "12.5 %" in html(app) and "made so" in texts(app)
@@ -183,6 +157,6 @@ def test_what_lineup_brings_says_where_it_was_made(ws):
     about = {"made": "2026-01-02", "command": "evaluate backdoor", "note": "5 base models", "commands": ["one", "two"]}
     file = backdoor.SHIPPED / "tiny" / backdoor.FILE
     write_json(file, {**found(ws), "about": about})
-    app = opened()
+    app = opened("checks")
     assert "Made 2026-01-02 by evaluate backdoor on a poisoned copy of this workspace; 5 base models." in texts(app)
-    assert "one\ntwo" in texts(app) and json.loads(file.read_text())["about"] == about
+    assert "one\ntwo" in commands(app) and json.loads(file.read_text())["about"] == about

@@ -1,21 +1,15 @@
-"""The Cost and Features tabs: measured or not, their tables, and where they lead."""
+"""The Cost tab: measured or not, its table, chart and file."""
 
 import csv
 import io
-import json
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
-from attribution import background, cost
+from attribution import cost
 from pages.methods import cost as drawn
-from pages.methods import features
 from pages.ui import format as write
-from pages.ui import state
+from tests.pages.methods.tabs import opened, texts
 
-APP = Path(__file__).resolve().parents[3] / "app.py"
 LDS = {
     "ceiling": 0.8,
     "masks": 5,
@@ -31,26 +25,11 @@ def found(ws):
     return cost.stored(ws)
 
 
-def opened(tab):
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash("methods")
-    app.query_params["tab"] = tab
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.caption, *app.info, *app.header, *app.error]).replace("\\", "")
-
-
-def test_what_was_not_measured_is_asked_for(ws, monkeypatch):
-    asked = []
-    monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
+def test_what_was_not_measured_is_asked_for(ws, started):
     app = opened("cost")
     assert "has not been measured yet" in texts(app)
     app.button(key="start evaluate cost").click().run()
-    assert asked == [["evaluate", "cost"]] and not app.exception
+    assert started == [["evaluate", "cost"]] and not app.exception
 
 
 def test_the_table_has_every_ranking_that_was_measured(ws, found):
@@ -89,28 +68,3 @@ def test_cost_as_csv(ws, found):
 def test_bytes_and_times_in_words():
     assert [write.byte_size(n) for n in (0, 1536, 1_536_256)] == ["none", "1.54 kB", "1.54 MB"]
     assert [drawn.build_time(seconds) for seconds in (None, 0.0, 90)] == ["not known", "none", "1 min 30 s"]
-
-
-def test_features_and_what_they_take_for_alike(ws):
-    app = opened("features")
-    html = " ".join(one.proto.body for one in app.get("html"))
-    assert "<td>moco</td>" in html and html.count('alt="validation image') == features.TARGETS
-    app.button(key="other targets").click().run()
-    assert not app.exception
-    other = " ".join(one.proto.body for one in app.get("html"))
-    assert other != html and app.session_state[state.FEATURE_TARGETS] == features.TARGETS
-
-
-def test_the_columns_of_features_are_the_methods_that_were_measured(ws):
-    rows = cost.of_features(ws, LDS, {"remove": {"rankings": {"l2-moco": {"n": 3, "auc": 0.25, "auc_ci": None}}}})
-    html = features.table_html(rows)
-    assert "<b>0.123</b>" in html and "0.100 to 0.150" in html and "<b>0.25</b>" in html and ">esvm<" not in html
-    kept = list(csv.DictReader(io.StringIO(features.to_csv(rows))))
-    assert [(row["method"], row["lds"]) for row in kept if row["lds"]] == [("ridge", "0.123")]
-
-
-def test_without_features(ws):
-    manifest = json.loads((ws.path / "workspace.json").read_text())
-    del manifest["parts"]["features/moco"]
-    (ws.path / "workspace.json").write_text(json.dumps(manifest))
-    assert "There is no feature set yet" in texts(opened("features"))

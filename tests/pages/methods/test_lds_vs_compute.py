@@ -2,17 +2,13 @@
 
 import csv
 import io
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
-from attribution import background, compute
+from attribution import compute
 from pages.methods import lds_vs_compute as drawn
+from tests.pages.methods.tabs import opened, texts
 from tests.unit.test_conditioning import give_halves
-
-APP = Path(__file__).resolve().parents[3] / "app.py"
 
 
 def row(name, method, models, lds, training, computing, size, here=True):
@@ -56,42 +52,21 @@ ANSWER = {
 }
 
 
-@pytest.fixture
-def held(ws):
-    give_halves(ws)
-    return ws
-
-
-def opened():
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash("methods")
-    app.query_params["tab"] = "compute"
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.caption, *app.info, *app.warning, *app.header]).replace("\\", "")
-
-
 def test_without_held_out_halves_it_says_what_to_do(ws):
-    app = opened()
+    app = opened("compute")
     assert "no held-out halves" in texts(app) and any("halves train" in one.value for one in app.code)
 
 
-def test_what_was_not_measured_is_asked_for(held, monkeypatch):
-    asked = []
-    monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
-    app = opened()
+def test_what_was_not_measured_is_asked_for(held, started):
+    app = opened("compute")
     assert "not been measured yet" in texts(app) and "1,000 trainings" in texts(app)
     app.button(key="start evaluate compute").click().run()
-    assert asked == [["evaluate", "compute"]] and not app.exception
+    assert started == [["evaluate", "compute"]] and not app.exception
 
 
 def test_picture_and_table(held):
     compute.keep(held, ANSWER, {"command": "python -m attribution evaluate compute", "made": "2026-01-01"})
-    app = opened()
+    app = opened("compute")
     html = " ".join(one.proto.body for one in app.get("html"))
     assert "<b>0.300</b>" in html and "−0.020" in html and "<b>0.800</b>" in html and "2 min 5 s" in html
     told = texts(app)
@@ -102,7 +77,7 @@ def test_picture_and_table(held):
 def test_an_answer_on_other_halves_is_not_shown(held):
     compute.keep(held, ANSWER, {})
     give_halves(held, seed=1)
-    assert "not been measured yet" in texts(opened())
+    assert "not been measured yet" in texts(opened("compute"))
 
 
 def test_a_line_a_method_on_a_log_axis():

@@ -2,32 +2,16 @@
 
 import csv
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
-from attribution import algorithms, background, recipes
+from attribution import algorithms, recipes
 from pages.methods import model_diff as drawn
 from tests import tiny
+from tests.pages.methods.tabs import opened, texts
 
-APP = Path(__file__).resolve().parents[3] / "app.py"
 OTHER = "demo-cnn-plain"
-
-
-def opened(**query):
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash("methods")
-    app.query_params.update({"tab": "algorithms", **query})
-    app.run()
-    assert not app.exception, app.exception
-    return app
-
-
-def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.caption, *app.info, *app.markdown]).replace("\\", "")
 
 
 def made(ws) -> algorithms.Change:
@@ -56,18 +40,16 @@ def made(ws) -> algorithms.Change:
     )
 
 
-def test_what_was_not_compared_is_asked_for(ws, monkeypatch):
-    asked = []
-    monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
-    app = opened()
+def test_what_was_not_compared_is_asked_for(ws, started):
+    app = opened("algorithms")
     assert "No second learning algorithm" in texts(app)
     app.button(key=f"start evaluate algorithms --recipe {OTHER}").click().run()
-    assert asked == [["evaluate", "algorithms", "--recipe", OTHER]] and not app.exception
+    assert started == [["evaluate", "algorithms", "--recipe", OTHER]] and not app.exception
 
 
 def test_one_target_and_all_images(ws):
     algorithms.keep(ws, made(ws), {"command": "python -m attribution evaluate algorithms"})
-    app = opened(target="5")
+    app = opened("algorithms", target="5")
     told = texts(app)
     assert "60 % of the training images" in told and "12 targets" in told
     html = " ".join(one.proto.body for one in app.get("html"))
@@ -85,4 +67,4 @@ def test_picture_and_csv(ws):
 
 @pytest.mark.parametrize("name", ["demo-cnn"])
 def test_the_own_recipe_is_no_choice(ws, name):
-    assert name not in opened().selectbox(key="recipe to compare with").options
+    assert name not in opened("algorithms").selectbox(key="recipe to compare with").options

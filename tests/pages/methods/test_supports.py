@@ -3,11 +3,8 @@
 import csv
 import io
 import json
-from pathlib import Path
 
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
 from attribution import Workspace, jobs, measure, recipes, studies
 from attribution.charts.drawing import MARKS
@@ -17,8 +14,9 @@ from attribution.supports import to_table
 from pages.methods.supports import curves, tables
 from pages.ui import palette, state
 from tests import tiny
+from tests.pages.methods.tabs import html, opened, texts
+from tests.pages.test_brittleness import answered
 
-APP = Path(__file__).resolve().parents[3] / "app.py"
 LDS = {
     "alpha": 0.5,
     "masks": 100,
@@ -55,27 +53,13 @@ def judged(folder):
     Workspace.open(folder).record("lds", {"masks": 100})
 
 
-def opened():
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash("methods")
-    return app.run()
-
-
-def texts(app) -> str:
-    return " ".join(str(one.value) for one in [*app.markdown, *app.caption, *app.header]).replace("\\", "")
-
-
 def progress(app) -> str:
     return " ".join(one.proto.text for one in app.get("progress")).replace("\\", "")
 
 
-def html(app) -> str:
-    return " ".join(one.proto.body for one in app.get("html"))
-
-
 def test_the_study_a_workspace_brings(folder):
     judged(folder)
-    app = opened()
+    app = opened("supports")
     assert not app.exception and not app.error
     assert "Too few to compare rankings: 1 target (removal supports)" in texts(app)
     assert "K = 20; seeds 0 to 4" in texts(app)
@@ -90,7 +74,7 @@ def test_the_study_a_workspace_brings(folder):
 def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
     (folder / "supports.parquet").unlink()
-    app = opened()
+    app = opened("supports")
     assert not app.exception and "No study has been made" in app.info[0].value
     assert "80 searches. The rest: some" in texts(app) and "no search was done here yet" in texts(app)
     app.number_input(key=state.STUDY_TARGETS).set_value(2)
@@ -137,7 +121,7 @@ def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
             }
             store.put_support(recipes.get(ws.recipe).hash, name, target, "remove", "adaptive", 20, body)
     store.close()
-    app = opened()
+    app = opened("supports")
     assert not app.exception and app.segmented_control(key=state.STUDY_PROTOCOL).options == ["default", "adaptive"]
     assert "protocol default" in texts(app)
     app.segmented_control(key=state.STUDY_PROTOCOL).set_value("adaptive").run()
@@ -151,7 +135,7 @@ def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
 def test_lds_is_shown_without_a_study(folder):
     (folder / "supports.parquet").unlink()
     judged(folder)
-    app = opened()
+    app = opened("supports")
     assert not app.exception and "How well does a ranking foretell" in texts(app)
     assert "<b>0.610</b>" in html(app) and "AUC" not in html(app) and "No study has been made" in app.info[0].value
     assert app.code[0].value == f"python -m attribution evaluate lds --json --workspace {folder}"
@@ -163,21 +147,21 @@ def test_without_base_models_there_is_lds_or_nothing(tmp_path, monkeypatch, lds)
     monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
     if lds:
         judged(tmp_path / "w")
-    app = opened()
+    app = opened("supports")
     assert not app.exception and not app.error and ("<b>0.610</b>" in html(app)) == lds
     assert not app.button and "no model has been trained here yet" in texts(app)
     assert app.code[-1].value == f"python -m attribution base train --workspace {tmp_path / 'w'}"
 
 
 def test_a_study_that_cannot_be_asked_for_is_one_sentence(folder):
-    app = opened()
+    app = opened("supports")
     app.button_group(key=state.STUDY_KINDS).set_value([]).run()
     assert not app.exception and "A study needs at least one target, one ranking and one kind" in texts(app)
 
 
 def test_a_broken_table_is_one_sentence(folder):
     (folder / "supports.parquet").write_bytes(b"none")
-    app = opened()
+    app = opened("supports")
     assert not app.exception and len(app.error) == 1 and "copy the workspace again" in app.error[0].value
 
 
@@ -186,7 +170,7 @@ def test_the_targets_behind_an_outcome(folder):
     to_table([*answers, tiny._support("trak-10", "censored", None, [0] * 5) | {"target": 4}]).to_parquet(
         folder / "supports.parquet"
     )
-    app = opened()
+    app = opened("supports")
     outcome = next(group for group in app.button_group if group.label == "Outcome")
     outcome.set_value("already_wrong").run()
     assert not app.exception and "None." in texts(app)
@@ -260,3 +244,46 @@ def test_lines_differ_in_colour_and_in_dash():
 def test_names_are_escaped():
     drawn = tables.table_html(studies.evaluate(studies.Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20)
     assert "&lt;b&gt;" in drawn and "></span><b>" not in drawn
+
+
+# -- repairs
+
+
+def support(size, k_max=20, status="flipped"):
+    return Support(status, size, size - 1, size, [], 9) if size else Support("censored", None, k_max, None, [], 5)
+
+
+def test_repairs_have_a_panel_and_a_count_of_their_own():
+    right = Support("already_right", None, None, None, [], 0)
+    study = studies.Study(
+        20,
+        "default",
+        {"remove": {"trak-10": {0: support(4)}}, "repair": {"trak-10": {1: support(3, status="repaired"), 2: right}}},
+    )
+    drawn = curves.support_curves(study)
+    assert [one.text for one in drawn.layout.annotations] == ["Removal", "Repair of wrong targets"]
+    measured = studies.evaluate(study)
+    assert tables.counts("repair", measured["repair"]["rankings"]) == (
+        "Repair supports: 1 target, 1 more already right and left out"
+    )
+    assert "Repair supports" in tables.table_html(measured, None, 20)
+
+
+def test_a_study_of_repairs_is_asked_for_by_itself(ws, store):
+    (ws.path / "supports.parquet").unlink()
+    app = opened("supports")
+    app.number_input(key=state.STUDY_TARGETS).set_value(1)
+    app.button_group(key=state.STUDY_RANKINGS).set_value(["trak-10"])
+    app.button_group(key=state.STUDY_KINDS).set_value(["remove", "repair"]).run()
+    assert not app.exception and "make two studies" in texts(app)
+    app.button_group(key=state.STUDY_KINDS).set_value(["repair"]).run()
+    app.button(key="start study").click().run()
+    assert not app.exception and store.jobs()[0].spec["targets"] == [1]
+    spec = store.jobs()[0].spec
+    answered(ws, store, spec, lambda edit, seed: 1 if edit.k >= 3 else 2)
+    store.finish_job(1, "done")
+    app = opened("supports")
+    assert not app.exception and "Repair supports: 1 target, 0 more already right" in texts(app)
+    assert "A repair removes the most harmful images" in texts(app)
+    outcome = next(group for group in app.button_group if group.label == "Outcome")
+    assert outcome.value == "repaired"
