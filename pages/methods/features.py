@@ -20,7 +20,7 @@ ABOUT = (
 TARGETS = 3
 NEAREST = 12
 #: values of a feature set beyond which it is not looked through for neighbours while somebody waits
-MOST = 500_000_000
+MAX_VALUES = 500_000_000
 
 
 def draw(ws: Workspace) -> None:
@@ -121,7 +121,7 @@ def _is_quick(ws: Workspace, name: str) -> bool:
         if ws.manifest["dataset"].get("images"):
             return False  # read in place: they would all have to be decoded
         dim = dim or int(np.prod(ws.val_images.shape[1:]))
-    return ws.n_train * (dim or ws.feature(name).train.shape[1]) <= MOST
+    return ws.n_train * (dim or ws.feature(name).train.shape[1]) <= MAX_VALUES
 
 
 def _neighbour_rows(ws: Workspace, target: int, names: list[str]) -> None:

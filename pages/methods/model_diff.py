@@ -11,7 +11,7 @@ from pages.ui.strip import tiles
 from pages.ui.tables import Column, estimate
 
 MEASURE = ["evaluate", "algorithms"]
-MOST = 20  # training images that are shown as changed most
+SHOWN = 20  # training images that are shown as changed most
 POINTS = 5000  # of the chart
 NOTES = {
     "first": "most helpful",
@@ -150,7 +150,7 @@ def _most_changed(ws: Workspace, change: algorithms.Change) -> None:
         "Root mean square change of the standardised score over all targets, those first that are furthest "
         "above their noise."
     )
-    ids = algorithms.most_changed(change, MOST)
+    ids = algorithms.most_changed(change, SHOWN)
     names = [ws.classes[ws.train_labels[image]] for image in ids]
     texts = [
         f"training image {image}, {name}, change {change.change[image]:.2f}, noise {change.noise[image]:.2f}"

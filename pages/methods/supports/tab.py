@@ -191,7 +191,7 @@ def _basis(ws: Workspace, study: studies.Study, evaluated: dict, lds: dict | Non
 
 def _downloads(ws: Workspace, study: studies.Study, evaluated: dict, lds: dict | None) -> None:
     recipe = recipes.get(ws.recipe)
-    about = {
+    provenance = {
         "K": study.k_max,
         "protocol": study.protocol,
         "recipe": recipe.name,
@@ -199,11 +199,11 @@ def _downloads(ws: Workspace, study: studies.Study, evaluated: dict, lds: dict |
         "planted_errors": ws.planted,
     }
     lds_command = [["evaluate", "lds", "--json"]] if lds else []
-    table = ("Table as CSV", tables.to_csv(evaluated, lds, about))
+    table = ("Table as CSV", tables.to_csv(evaluated, lds, provenance))
     if not evaluated:
         tab_frame.downloads(ws, {"lds.csv": table}, lds_command)
         return
-    files = {"supports.csv": table, "support-cdfs.csv": ("Curves as CSV", tables.curves_csv(study, about))}
+    files = {"supports.csv": table, "support-cdfs.csv": ("Curves as CSV", tables.curves_csv(study, provenance))}
     commands = [tables.evaluate_command(["evaluate", "supports"], study), *lds_command]
     line = tab_frame.downloads(ws, files, commands, "supports", **tables.study_options(study))
     with line, st.popover("Run a study", icon=":material/science:"):

@@ -82,7 +82,7 @@ def pairs_html(pairs: list[dict]) -> str:
 
 
 def counts(kind: str, rankings: dict) -> str:
-    """ "20 targets. Already wrong and left out: ..." of one kind of support."""
+    """ "Removal supports: 20 targets, 2 more already wrong and left out" of one kind of support."""
     n = sorted({summary["n"] for summary in rankings.values()})
     text = f"{KINDS[kind]}: {n[0]} targets" if len(n) == 1 else f"{KINDS[kind]}: {n[0]} to {n[-1]} targets a ranking"
     if len(n) == 1 and n[0] == 1:
@@ -116,8 +116,8 @@ def few_targets(evaluated: dict) -> str | None:
     return None
 
 
-def to_csv(evaluated: dict, lds: dict | None, about: dict) -> str:
-    """The table as CSV: a row for each ranking and kind, one for a ranking that has LDS alone, `about` in each."""
+def to_csv(evaluated: dict, lds: dict | None, provenance: dict) -> str:
+    """The table as CSV: a row for each ranking and kind, one for a ranking that has LDS alone, `provenance` in each."""
     numbers = ("auc", "median", "censored", "unstable", "already_wrong", "unfinished", "n", "trainings_mean")
     scores = (lds or {}).get("rankings", {})
     rows = [
@@ -133,8 +133,19 @@ def to_csv(evaluated: dict, lds: dict | None, about: dict) -> str:
     ]
     studied = {row["ranking"] for row in rows}
     rows += [{"ranking": name, **_lds_cells(row, lds)} for name, row in scores.items() if name not in studied]
-    columns = ["ranking", "kind", *numbers, "auc_low", "auc_high", "lds", "lds_low", "lds_high", "lds_ceiling", *about]
-    return tables.to_csv(({**row, **about} for row in rows), columns)
+    columns = [
+        "ranking",
+        "kind",
+        *numbers,
+        "auc_low",
+        "auc_high",
+        "lds",
+        "lds_low",
+        "lds_high",
+        "lds_ceiling",
+        *provenance,
+    ]
+    return tables.to_csv(({**row, **provenance} for row in rows), columns)
 
 
 def _lds_cells(scored: dict | None, lds: dict | None) -> dict:
@@ -143,15 +154,15 @@ def _lds_cells(scored: dict | None, lds: dict | None) -> dict:
     return {"lds": scored["lds"], "lds_ceiling": lds["ceiling"], **tables.low_high(scored["ci"], "lds")}
 
 
-def curves_csv(study: Study, about: dict) -> str:
-    """The steps of the curves: a row for each target that flips, in the order of its curve, `about` in each."""
+def curves_csv(study: Study, provenance: dict) -> str:
+    """The steps of the curves: a row for each target that flips, in the order of its curve, `provenance` in each."""
     rows = [
-        (kind, ranking, k, round(share, 6), target, status, *about.values())
+        (kind, ranking, k, round(share, 6), target, status, *provenance.values())
         for kind, rankings in study.tables.items()
         for ranking, results in rankings.items()
         for k, share, target, status in points(results, study.k_max)
     ]
-    columns = ["kind", "ranking", "k", "share_flipped", "target", "status", *about]
+    columns = ["kind", "ranking", "k", "share_flipped", "target", "status", *provenance]
     return tables.to_csv((dict(zip(columns, row)) for row in rows), columns)
 
 
