@@ -96,7 +96,7 @@ def draw(ws: Workspace) -> None:
         "calibration.csv": ("Table as CSV", to_csv(summary)),
         "calibration-points.csv": ("Points as CSV", points_csv(rows, summary)),
     }
-    line = tab_frame.downloads(ws, files, [[*MEASURE, "--json"]], "calibration", ranking=name, removed=whose)
+    line = tab_frame.download_line(ws, files, [[*MEASURE, "--json"]], "calibration", ranking=name, removed=whose)
     if not running:
         with line, st.popover("Measure again", icon=":material/refresh:"):
             st.caption("With the supports and single retrainings that have come in since.")

@@ -48,7 +48,7 @@ def draw(ws: Workspace) -> None:
     )
     tab_frame.caption(_basis(ws, costs, rows, lds, supports))
     st.html(table_html(rows, costs))
-    tab_frame.downloads(ws, {"cost.csv": ("Table as CSV", to_csv(rows, costs))}, [MEASURE], "cost")
+    tab_frame.download_line(ws, {"cost.csv": ("Table as CSV", to_csv(rows, costs))}, [MEASURE], "cost")
 
 
 def figure(rows: list[dict], lds: dict | None) -> go.Figure:

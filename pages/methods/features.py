@@ -34,7 +34,7 @@ def draw(ws: Workspace) -> None:
     tab_frame.caption(ABOUT)
     st.html(table_html(rows))
     tab_frame.caption(_basis(rows, lds, supports))
-    tab_frame.downloads(ws, {"features.csv": ("Table as CSV", to_csv(rows))}, figure="features")
+    tab_frame.download_line(ws, {"features.csv": ("Table as CSV", to_csv(rows))}, figure="features")
     _neighbours(ws)
 
 

@@ -42,7 +42,7 @@ def draw(ws: Workspace) -> None:
         "(exemplar SVM). TRAK's random projections are drawn anew here: a stored ranking of as many checkpoints "
         "differs a little." + ("" if supports else " Supports of these variants were not studied here yet.")
     )
-    tab_frame.downloads(ws, {"compute.csv": ("Table as CSV", to_csv(answer, supports))}, [MEASURE], "compute")
+    tab_frame.download_line(ws, {"compute.csv": ("Table as CSV", to_csv(answer, supports))}, [MEASURE], "compute")
 
 
 def _ask(ws: Workspace) -> None:

@@ -45,7 +45,7 @@ def draw(ws: Workspace) -> None:
         "change of each training image's influence between the recipes against its noise; the strip "
         "above shows those furthest above the line",
     )
-    tab_frame.downloads(
+    tab_frame.download_line(
         ws,
         {"algorithms.csv": ("All images as CSV", lambda: to_csv(ws, change))},
         [[*MEASURE, "--recipe", second]],

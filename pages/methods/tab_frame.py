@@ -164,7 +164,7 @@ def chart(figure, key: str, alt: str, picture: str = "", **options):
     return st.plotly_chart(figure, key=key, config=config, alt=alt, **options)
 
 
-def downloads(ws: Workspace, files: dict, commands=(), figure: str = "", **options):
+def download_line(ws: Workspace, files: dict, commands=(), figure: str = "", **options):
     """A line of buttons: CSV files, the figure, and the command lines that print the same. files: file name -> (label,
     text or what returns it); figure, options: as `figures.popover`. Returns the line, for more buttons."""
     line = st.container(horizontal=True, gap="small")
@@ -174,7 +174,7 @@ def downloads(ws: Workspace, files: dict, commands=(), figure: str = "", **optio
 
 
 def download_buttons(ws: Workspace, files: dict, commands=(), figure: str = "", **options) -> None:
-    """The buttons of `downloads`, in a line that is there already."""
+    """The buttons of `download_line`, in a line that is there already."""
     for file_name, (label, text) in files.items():
         st.download_button(
             label, data=text, file_name=file_name, on_click="ignore", icon=":material/download:", key=file_name

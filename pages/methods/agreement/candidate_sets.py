@@ -46,7 +46,7 @@ def draw(ws: Workspace) -> None:
     )
     st.html(table_html(answer, supports))
     tab_frame.caption(_basis(ws, answer, supports))
-    tab_frame.downloads(
+    tab_frame.download_line(
         ws,
         {"conditioning.csv": ("Table as CSV", to_csv(answer, supports))},
         [[*MEASURE, "--rankings", ",".join(answer["rankings"]), "--k", answer["k"]]],

@@ -65,7 +65,7 @@ def _show(ws: Workspace, compared: agreement.Agreement) -> None:
     st.html(pairs_html(summary))
     st.caption(f"Whose labels the first {summary['k']} of each carry, as shares of them.")
     st.html(classes_html(summary))
-    tab_frame.downloads(
+    tab_frame.download_line(
         ws,
         {"agreement.csv": ("Table as CSV", to_csv(summary))},
         [[*COMPARE, "--rankings", ",".join(summary["pairs"]), "--k", summary["k"]]],

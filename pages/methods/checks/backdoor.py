@@ -55,7 +55,7 @@ def draw(ws: Workspace) -> None:
     )
     st.html(table_html(answer, name))
     tab_frame.caption(_basis(ws, answer))
-    with tab_frame.downloads(ws, {"backdoor.csv": ("Table as CSV", to_csv(answer))}):
+    with tab_frame.download_line(ws, {"backdoor.csv": ("Table as CSV", to_csv(answer))}):
         with st.popover("Copy command", icon=":material/terminal:", key="backdoor command"):
             st.code(_commands(ws, answer, bool(poisoned)), language="bash", wrap_lines=True)
 

@@ -58,7 +58,7 @@ def draw(ws: Workspace) -> None:
         f"{tab_frame.provenance(ws.manifest['parts'][sanity.PART])}."
     )
     options = ["--checkpoints", answer["checkpoints"], "--dim", answer["dim"], "--targets", answer["each"]]
-    tab_frame.downloads(ws, {"sanity.csv": ("Tables as CSV", to_csv(answer))}, [[*MEASURE, *options]])
+    tab_frame.download_line(ws, {"sanity.csv": ("Tables as CSV", to_csv(answer))}, [[*MEASURE, *options]])
 
 
 def untrained_html(answer: dict) -> str:

@@ -86,7 +86,7 @@ def _show(ws: Workspace, study: Study, per_target: lds_supports.PerTarget, repor
         "lds-supports.csv": ("LDS and supports as CSV", to_csv(report)),
         "lds-supports-targets.csv": ("Targets as CSV", points_csv(points)),
     }
-    tab_frame.downloads(ws, files, [evaluate_command(COMPARE, study)], "lds-supports", **study_options(study))
+    tab_frame.download_line(ws, files, [evaluate_command(COMPARE, study)], "lds-supports", **study_options(study))
 
 
 def figure(points: list[dict], k_max: int) -> go.Figure:

@@ -32,7 +32,7 @@ def section(ws: Workspace, store: Store) -> None:
     elif not job:
         st.caption("Nothing has been pruned here yet.")
     files = {"prune.csv": ("Pruning as CSV", to_csv(answers))} if answers else {}
-    with tab_frame.downloads(ws, files), st.popover("Prune", icon=":material/content_cut:"):
+    with tab_frame.download_line(ws, files), st.popover("Prune", icon=":material/content_cut:"):
         _form(ws, job)
 
 

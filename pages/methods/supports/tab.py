@@ -201,11 +201,11 @@ def _downloads(ws: Workspace, study: studies.Study, evaluated: dict, lds: dict |
     lds_command = [["evaluate", "lds", "--json"]] if lds else []
     table = ("Table as CSV", tables.to_csv(evaluated, lds, provenance))
     if not evaluated:
-        tab_frame.downloads(ws, {"lds.csv": table}, lds_command)
+        tab_frame.download_line(ws, {"lds.csv": table}, lds_command)
         return
     files = {"supports.csv": table, "support-cdfs.csv": ("Curves as CSV", tables.curves_csv(study, provenance))}
     commands = [tables.evaluate_command(["evaluate", "supports"], study), *lds_command]
-    line = tab_frame.downloads(ws, files, commands, "supports", **tables.study_options(study))
+    line = tab_frame.download_line(ws, files, commands, "supports", **tables.study_options(study))
     with line, st.popover("Run a study", icon=":material/science:"):
         study_form.form(ws, study)
 
