@@ -2,12 +2,10 @@
 
 import streamlit as st
 
-from attribution import UserError
 from pages.methods import calibration, cost, features, lds_vs_compute, model_diff
 from pages.methods.agreement import tab as agreement
 from pages.methods.checks import tab as checks
 from pages.methods.supports import tab as supports
-from pages.ui import format as write
 from pages.ui import look, state
 from pages.ui.figures import report_button
 
@@ -40,10 +38,7 @@ def main() -> None:
         )
         last_target = next(reversed(st.session_state.get(state.TRAIL, [])), None)
         report_button(ws, last_target)
-    try:
-        TABS[tab](ws)
-    except UserError as error:
-        st.error(write.sentence(error))
+    TABS[tab](ws)
 
 
 main()
