@@ -1,9 +1,13 @@
-"""How numbers and names are written, the same on every page: numbers as the library writes them, and names escaped."""
+"""How numbers and names are written, the same on every page."""
 
 import html
 import re
+import time
+from collections import Counter
+from collections.abc import Iterable
 
-from attribution.export.numbers import byte_size, count, percent, score, share  # noqa: F401 - for the pages
+from attribution.export import numbers
+from attribution.export.numbers import count, percent, score, share  # noqa: F401 - for the pages
 from attribution.export.numbers import duration as seconds  # noqa: F401
 
 #: words that an error's message begins with, and no name does
@@ -14,16 +18,74 @@ OPENERS = frozenset(
 )
 
 
+def counted(n: int, noun: str) -> str:
+    """(1, "image") -> "1 image", (5000, "image") -> "5,000 images"."""
+    return f"{count(n)} {noun}{'s' * (n != 1)}"
+
+
+def signed(value: float) -> str:
+    """-0.4 -> "−0.40", with a minus sign rather than a hyphen."""
+    return f"{value:+.2f}".replace("-", "−")
+
+
+def date_time(moment: float | None) -> str:
+    """Seconds since 1970 -> "22 Nov 2026, 21:07"; None -> "–"."""
+    return time.strftime("%d %b %Y, %H:%M", time.localtime(moment)) if moment else "–"
+
+
+def number_ranges(numbers: Iterable[int]) -> str:
+    """[0, 1, 2, 3, 7] -> "0–3, 7"."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}–{b}" if b > a + 1 else f"{a}, {b}" for a, b in runs)
+
+
+def class_numbers(names: list[str], taken: str) -> dict[str, int]:
+    """A distinct name for each class -> its number; a name that several classes bear, or that is `taken`, is followed
+    by the number."""
+    counts = Counter([taken, *names])
+    return {f"{name} ({i})" if counts[name] > 1 else name: i for i, name in enumerate(names)}
+
+
+def capitalised(text: str) -> str:
+    """`text` with a capital first letter; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def byte_size(n: int) -> str:
+    """1536256 -> "1.54 MB", 1536 -> "1.54 kB"; 0 is "none"."""
+    return numbers.byte_size(n) if n else "none"
+
+
+def decimal(value: float | None, digits: int = 2, sign: bool = False) -> str:
+    """-0.513 -> "−0.51", with `sign` 0.5 -> "+0.50"; None is "–"."""
+    return numbers.number(value, digits, sign).replace("-", "−")
+
+
+def interval(pair, digits: int = 2, sign: bool = False) -> str:
+    """(0.31, 0.55) -> "0.31 to 0.55"; None is "–"."""
+    return numbers.interval(pair, digits, sign).replace("-", "−")
+
+
 def plain(text: object) -> str:
     """`text` for markdown, shown as it is: names and paths may hold signs that markdown would take for its own."""
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:])", r"\\\1", str(text))
+
+
+def planted_note(planted: int) -> str:
+    """A sentence, after a space, that the labels hold planted errors; "" where there are none."""
+    return f" Labels are as given, with {planted} planted errors." if planted else ""
 
 
 def sentence(error: object) -> str:
     """An error's message as a sentence of markdown. A capital is given to the words of OPENERS alone: paths, commands
     and names of files, rankings or classes stay as they are."""
     text = str(error)
-    return plain(text[:1].upper() + text[1:] if text.split(" ")[0] in OPENERS else text) + "."
+    return plain(capitalised(text) if text.split(" ")[0] in OPENERS else text) + "."
 
 
 def escape(text: object) -> str:

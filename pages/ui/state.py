@@ -1,6 +1,11 @@
 """Names of everything kept in `st.session_state`; pages read and set it by these names only."""
 
+from collections.abc import Callable, Collection
+
 import streamlit as st
+
+from attribution import UserError
+from pages.ui import format as write
 
 # Bound to the address bar under the same names: what a shared link restores.
 TARGET = "target"
@@ -28,10 +33,10 @@ JOB = "job"
 SUSPECTS = "suspects of a wrong prediction"
 
 # Of Brittleness.
-VIEW = "view"  # ONE or STUDIES of pages/brittleness/page.py
+VIEW = "view"  # ONE or STUDIES of pages/brittleness/question.py
 STUDY = "study"  # the job that is watched
 AWAY = "away"  # whether the question's widgets may be missing in the browser
-TEST = "test"  # what is tested: PREFIX, CHOSEN or SEARCH of pages/brittleness/page.py
+TEST = "test"  # what is tested: PREFIX, CHOSEN or SEARCH of pages/brittleness/question.py
 KIND = "kind"
 IDS = "ids"
 SEEDS = "seeds"
@@ -72,8 +77,8 @@ WHO = "who"
 AUDIT_IMAGE = "image"  # in a link only: the image of the queue to open at
 PER_WALL = "images of a wall"
 QUEUE_LINK = "queue link"  # the queue that the address names
-JUMP = "jump"  # the deck that is on view, and where it began
-OPEN_AT = "open at"  # the image that the next deck is to begin at
+JUMP = "jump"  # the review that is on view, and where it began
+OPEN_AT = "open at"  # the image that the next review is to begin at
 WRITTEN = "written"  # the uids of decisions that this session has written
 DETECTOR = "detector"
 GIVEN = "given label"
@@ -99,8 +104,32 @@ KEPT = "kept"
 
 
 def say_once(error: Exception) -> None:
-    """What went wrong in a callback, to be shown when the page is drawn: a callback draws nothing itself."""
+    """Leaves an error of a callback for `show_error`: a callback draws nothing itself."""
     st.session_state[ERROR] = error
+
+
+def show_error() -> None:
+    """Shows the error that a callback left, once."""
+    if ERROR in st.session_state:
+        st.error(write.sentence(st.session_state.pop(ERROR)))
+
+
+def restore(values: dict, checks: dict[str, Callable], in_link: Collection[str]) -> list[UserError]:
+    """Sets each of `values` that neither this visit nor the address has; what is wrong with those in the address.
+
+    checks: name -> raises UserError where a text is no value for it; in_link: the names to take from the address."""
+    errors = []
+    for name, value in values.items():
+        if name in st.session_state:
+            continue
+        try:
+            if name in in_link:
+                checks.get(name, str)(st.query_params[name])
+                continue
+        except UserError as error:
+            errors.append(error)
+        st.session_state[name] = value
+    return errors
 
 
 def carry(room: str) -> None:

@@ -1,4 +1,6 @@
-"""What retrains on the Workspace page: the devices, whether a runner is at work on them, and what waits for it."""
+"""What retrains: the devices, whether a runner is at work on them, and what waits for it."""
+
+from contextlib import closing
 
 import streamlit as st
 
@@ -27,12 +29,12 @@ def draw(ws: Workspace) -> None:
         except UserError as error:
             st.caption(write.sentence(error))
             return
-        store = Store.of(ws)
-        at_work = jobs.runner_info(store.folder)
+        with closing(Store.of(ws)) as store:
+            at_work = jobs.runner_info(store.folder)
+            text = runner_text(at_work, expected, store)
         if rows := (at_work or expected)["devices"]:
             st.dataframe(rows, hide_index=True, width="content")
-        st.caption(write.plain(told(at_work, expected, store)))
-        store.close()
+        st.caption(write.plain(text))
 
     follow()
 
@@ -43,30 +45,28 @@ def _expected(_ws: Workspace) -> dict:
     return executors.expected(_ws)
 
 
-def told(at_work: dict | None, expected: dict, store: Store) -> str:
-    """What is going on, in a few sentences. at_work, expected: `Executor.about` of the runner that is there, and of one
-    to come."""
+def runner_text(at_work: dict | None, expected: dict, store: Store) -> str:
+    """What the runner does, in a few sentences. at_work, expected: `Executor.about` of the runner there is, None where
+    there is none, and of one to come."""
     states = [job.state for job in store.open_jobs()]
     queued = states.count("queued")
     if at_work:
         workers = sum(int(row["workers"].split()[0]) for row in at_work["devices"])
-        said = (
-            f"A runner is at work ({at_work['executor']}): {_n(len(store.live()), 'training')} under way, "
-            f"{_n(workers, 'worker')}; {_n(len(states) - queued, 'job')} begun, {write.count(queued)} queued."
+        trainings, slots = write.counted(len(store.live()), "training"), write.counted(workers, "worker")
+        begun = write.counted(len(states) - queued, "job")
+        text = (
+            f"A runner is at work ({at_work['executor']}): {trainings} under way, {slots}; {begun} begun, "
+            f"{write.count(queued)} queued."
         )
     elif states:
-        said = (
-            f"No runner is at work ({expected['executor']}), and {_n(len(states), 'job')} not done; the next "
-            "retraining that is asked for starts one, as does python -m attribution runner."
+        text = (
+            f"No runner is at work ({expected['executor']}), and {write.counted(len(states), 'job')} not done; the "
+            "next retraining that is asked for starts one, as does python -m attribution runner."
         )
     else:
-        said = (
+        text = (
             f"No runner is at work, and nothing is queued; one starts by itself when a retraining is asked for "
             f"({expected['executor']})."
         )
     log = store.folder / "runner.log"
-    return f"{said} Its log is {log}." if log.exists() else said
-
-
-def _n(n: int, noun: str) -> str:
-    return f"{write.count(n)} {noun}" if n == 1 else f"{write.count(n)} {noun}s"
+    return f"{text} Its log is {log}." if log.exists() else text

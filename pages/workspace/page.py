@@ -1,4 +1,4 @@
-"""Workspace: what is loaded and where it came from, bringing rankings in, and computing what is missing."""
+"""Workspace: what is loaded and where it came from, importing rankings, and computing what is missing."""
 
 from pathlib import Path
 
@@ -7,11 +7,12 @@ import streamlit as st
 from attribution import UserError, Workspace, background, formats, imports
 from attribution.data import resizing
 from attribution.files import user_path
-from pages.ui import command, look, state
+from pages.ui import cli_command, measurement, state, theme
 from pages.ui import format as write
 from pages.workspace import devices, words
 
 POLL = "1s"
+LISTED = 5  # commands
 #: what can be computed -> the part it makes, and the words that ask for it
 BUILDS = {
     "base models": ("base", ["base", "train"]),
@@ -24,11 +25,10 @@ BUILDS = {
     "Datamodels": ("rankings/datamodels-500", ["rankings", "build", "datamodels"]),
     "detectors of mislabeled images": ("detectors/combined", ["detectors", "build"]),
 }
-state_of = st.session_state
 
 
 def main() -> None:
-    ws = look.workspace()
+    ws = theme.workspace()
     st.header(write.plain(ws.name), anchor=False)
     data = ws.manifest["dataset"]
     planted = f", {ws.planted} planted errors" if ws.planted else ""
@@ -54,13 +54,13 @@ def main() -> None:
 
 
 @st.cache_data(max_entries=4, show_spinner="Checking the rankings")
-def _rankings(_ws: Workspace, stamp: str) -> list[dict]:
+def _rankings(_ws: Workspace, cache_key: str) -> list[dict]:
     return words.rankings(_ws)
 
 
 def _loaded(ws: Workspace) -> None:
     st.markdown("##### Rankings")
-    rows = _rankings(ws, look.stamp(ws))
+    rows = _rankings(ws, theme.cache_key(ws))
     if rows:
         st.dataframe(rows, hide_index=True, width="stretch")
     st.caption(write.plain(words.live(ws)))
@@ -82,37 +82,34 @@ def _loaded(ws: Workspace) -> None:
 
 
 def _under_way(ws: Workspace) -> None:
-    """What this page started: its progress, its outcome, and a way to stop it. Draws the page anew when one ends."""
-    found = background.commands(ws)[:5]
-    running = [one.number for one in found if one.open]
+    """The last commands: their progress or outcome, and a way to stop them. Draws the page anew when one ends."""
+    running = [command.number for command in background.commands(ws)[:LISTED] if command.open]
 
     @st.fragment(run_every=POLL if running else None)
-    def draw():
-        now = background.commands(ws)[:5]
-        for one in now:
-            if one.open:
-                text, done, total = one.progress or ("starting", 0, 1)
-                with st.container(horizontal=True, vertical_alignment="center"):
-                    st.progress(min(1.0, done / total) if total else 0.0, f"{words.told(one)} · {write.plain(text)}")
-                    st.button("Cancel", key=f"cancel {one.number}", on_click=background.cancel, args=(ws, one.number))
-            else:
-                icon = {"done": ":material/check:", "failed": ":material/error:"}.get(one.state, ":material/block:")
-                st.markdown(f"{icon} {words.told(one)}")
-        if running != [one.number for one in now if one.open]:
+    def draw_now():
+        commands = background.commands(ws)[:LISTED]
+        for command in commands:
+            _command(ws, command)
+        if running != [command.number for command in commands if command.open]:
             st.rerun()
 
-    if found:
+    if background.commands(ws):
         with st.container(border=True):
-            draw()
-    if state.ERROR in state_of:
-        st.error(write.sentence(state_of.pop(state.ERROR)))
+            draw_now()
+    state.show_error()
 
 
-def _start(ws: Workspace, asked: list[str]) -> None:
-    try:
-        background.start(ws, asked)
-    except UserError as error:
-        state.say_once(error)
+def _command(ws: Workspace, command: background.Command) -> None:
+    if not command.open:
+        icon = {"done": ":material/check:", "failed": ":material/error:"}.get(command.state, ":material/block:")
+        st.markdown(f"{icon} {words.command_text(command)}")
+        return
+    text, done, total = command.progress or ("starting", 0, 1)
+    label = f"{words.command_text(command)} · {write.plain(text)}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(min(1.0, done / total) if total else 0.0, label)
+        key = f"cancel {command.number}"
+        st.button("Cancel", key=key, on_click=background.cancel, args=(ws, command.number))
 
 
 # -- bringing
@@ -128,14 +125,24 @@ def _bring(ws: Workspace) -> None:
             "against these images first."
         )
         return
-    there, guess = False, None
+    exists, guess = False, None
     try:
-        there = user_path(path).exists()
+        exists = user_path(path).exists()
         guess = formats.sniff(Path(path))
     except UserError as error:
         st.caption(write.sentence(error))
-        if not there:
+        if not exists:
             return
+    fields = _import_fields(path, guess)
+    if fields["format"] and fields["name"]:
+        arguments = words.import_words(fields)
+        st.button("Check and import", key="import", type="primary", on_click=measurement.start, args=(ws, arguments))
+        cli_command.show(ws, *arguments)
+
+
+def _import_fields(path: str, guess: str | None) -> dict:
+    """What is to be imported, and how it is to be read. guess: the format that the file seems to have."""
+    as_format = {"index": None, "placeholder": "as the format has it"}
     names = list(formats.NAMES)
     fields = {
         "path": path,
@@ -150,11 +157,9 @@ def _bring(ws: Workspace) -> None:
         "Name", suggestion if imports.NAME.fullmatch(suggestion) else "", placeholder="a-z, 0-9, dot, dash, underscore"
     )
     with st.expander("What the file does not say itself"):
-        fields["orientation"] = st.selectbox(
-            "The first axis is", formats.ORIENTATIONS, None, placeholder="as the format has it"
-        )
-        fields["sign"] = st.selectbox("A positive score is", formats.SIGNS, None, placeholder="as the format has it")
-        fields["index_base"] = st.selectbox("Images are counted from", (0, 1), None, placeholder="as the format has it")
+        fields["orientation"] = st.selectbox("The first axis is", formats.ORIENTATIONS, **as_format)
+        fields["sign"] = st.selectbox("A positive score is", formats.SIGNS, **as_format)
+        fields["index_base"] = st.selectbox("Images are counted from", (0, 1), **as_format)
         fields["part"] = st.text_input("Which of several (experiment, module)")
         fields["targets"] = st.text_input("A .npy of its validation images, where it has not all")
         fields["train"] = st.text_input("A .npy of its training images, where it has not all")
@@ -166,11 +171,7 @@ def _bring(ws: Workspace) -> None:
         help="LDS needs every score; the first 1,000 at each end serve all else.",
     )
     fields["force"] = st.checkbox("Keep it even if it does not pass the alignment check")
-    if not (fields["format"] and fields["name"]):
-        return
-    asked = words.asked(fields)
-    st.button("Check and import", key="import", type="primary", on_click=_start, args=(ws, asked))
-    st.code(command.line(ws, *asked), language="bash", wrap_lines=True)
+    return fields
 
 
 # -- computing
@@ -184,8 +185,8 @@ def _build(ws: Workspace) -> None:
         "In the background, on this machine's device. It goes on when the browser is closed; trainings that "
         "were done are not repeated when it is started again."
     )
-    st.button("Start", key="build", on_click=_start, args=(ws, asked))
-    st.code(command.line(ws, *asked), language="bash", wrap_lines=True)
+    st.button("Start", key="build", on_click=measurement.start, args=(ws, asked))
+    cli_command.show(ws, *asked)
     parts = words.added(ws)
     if parts:
         with st.popover("Take out", icon=":material/delete:"):

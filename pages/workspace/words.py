@@ -1,4 +1,4 @@
-"""What the Workspace page says: tables of what is loaded, and the words of a command."""
+"""The texts of the Workspace page: tables of what is loaded, and the words of a command."""
 
 from attribution import Workspace, alignment
 from attribution.background import Command
@@ -11,13 +11,13 @@ def rankings(ws: Workspace) -> list[dict]:
     rows = []
     for part, about in _parts(ws, "rankings/"):
         name, made_for = part.split("/")[1], about.get("made_for") or {}
-        found = about.get("alignment") or alignment.of(ws.ranking(name)).to_json()
+        check = about.get("alignment") or alignment.of(ws.ranking(name)).to_json()
         rows.append(
             {
                 "ranking": name,
                 "method": about.get("method", name),
                 "signed": "yes" if about.get("signed") else "no",
-                "first image of the target's class": f"{found['top1_same_class']:.0%} (chance {found['chance']:.0%})",
+                "first image of the target's class": f"{check['top1_same_class']:.0%} (chance {check['chance']:.0%})",
                 "made for": " ".join(filter(None, [made_for.get("recipe"), made_for.get("hash")])) or "unknown",
                 "from": about.get("file") or about.get("command", "unknown"),
                 "made": about.get("made", ""),
@@ -63,18 +63,19 @@ def detectors(ws: Workspace) -> list[dict]:
 
 def live(ws: Workspace) -> str:
     """One sentence on the rankings that are computed when asked: each method, and the features it is of."""
-    found: dict[str, list[str]] = {}
+    by_method: dict[str, list[str]] = {}
     for name in ws.rankings():
         if ws.ranking(name).live:
             method, _, feature = name.partition("-")
-            found.setdefault(method, []).append(feature)
-    every: dict[str, list[str]] = {}
-    for method, features in found.items():
-        every.setdefault(", ".join(filter(None, features)), []).append(method)
+            by_method.setdefault(method, []).append(feature)
+    by_features: dict[str, list[str]] = {}
+    for method, features in by_method.items():
+        by_features.setdefault(", ".join(filter(None, features)), []).append(method)
     return (
         "Computed when asked: "
         + "; ".join(
-            ", ".join(methods) + (f", each of {features}" if features else "") for features, methods in every.items()
+            ", ".join(methods) + (f", each of {features}" if features else "")
+            for features, methods in by_features.items()
         )
         + "."
     )
@@ -83,10 +84,10 @@ def live(ws: Workspace) -> str:
 def models(ws: Workspace) -> str:
     """One sentence on the base models and the held-out halves."""
     base, lds = (ws.manifest["parts"].get(part) for part in ("base", "lds"))
-    said = "No base models yet: nothing is known of predictions"
+    base_text = "No base models yet: nothing is known of predictions"
     if base:
         accuracy = f", {base['accuracy']:.1%} on {base['measured_on']}" if base.get("accuracy") else ""
-        said = (
+        base_text = (
             f"{len(base['seeds'])} base models of recipe {base['recipe']} {base['hash']}{accuracy}, "
             f"{base['seconds']} s each"
         )
@@ -95,7 +96,7 @@ def models(ws: Workspace) -> str:
         if lds
         else "no held-out halves, so no LDS"
     )
-    return f"{said}; {held}."
+    return f"{base_text}; {held}."
 
 
 def warnings(ws: Workspace) -> list[str]:
@@ -122,7 +123,7 @@ def size(about: dict) -> float:
     return round(sum(about.get("files", {}).values()) / 2**20, 1)
 
 
-def asked(fields: dict) -> list[str]:
+def import_words(fields: dict) -> list[str]:
     """The words of an import: {"format", "path", "name"} and what was declared, None or "" where nothing was."""
     words = ["import", fields["format"], str(user_path(fields["path"])), "--name", fields["name"]]
     for option in ("orientation", "sign", "index_base", "targets", "train", "part"):
@@ -132,18 +133,20 @@ def asked(fields: dict) -> list[str]:
     return words + (["--force"] if fields.get("force") else [])
 
 
-def told(one: Command) -> str:
-    """A command and how it is, in a line of markdown."""
-    what = " ".join(one.words[: one.words.index("--workspace")] if "--workspace" in one.words else one.words)
+def command_text(command: Command) -> str:
+    """A command and its state, in a line of markdown."""
+    what = " ".join(
+        command.words[: command.words.index("--workspace")] if "--workspace" in command.words else command.words
+    )
     end = {
         "running": "running",
         "done": "done",
         "failed": "failed",
         "cancelled": "cancelled",
         "lost": "gone without a word; start it again",
-    }[one.state]
-    said = f": {one.message}" if one.message and one.state in ("done", "failed") else ""
-    return write.plain(f"{what} · {end}, {write.seconds(one.seconds)}{said}")
+    }[command.state]
+    message = f": {command.message}" if command.message and command.state in ("done", "failed") else ""
+    return write.plain(f"{what} · {end}, {write.seconds(command.seconds)}{message}")
 
 
 def _parts(ws: Workspace, prefix: str) -> list[tuple[str, dict]]:

@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from attribution import Workspace
-from attribution.experiments.study import study_spec
+from attribution.experiments import study
 from attribution.store import Store
 from tests import tiny
 from tests.browser import serving
@@ -32,7 +32,7 @@ def store(shapes, tmp_path):
 
 def ask(store, folder):
     ws = Workspace.open(folder)
-    spec = study_spec(ws, [0, *range(3, 12)], ["trak-10", "l2-moco", "random"], ["remove", "mislabel"], k_max=20)
+    spec = study.study_spec(ws, [0, *range(3, 12)], ["trak-10", "l2-moco", "random"], ["remove", "mislabel"], k_max=20)
     assert store.add_job(spec, spec.describe()) == 1
 
 

@@ -1,15 +1,10 @@
 """A store that cannot be used: every page says so in one sentence, and nothing of it is touched."""
 
-from pathlib import Path
-
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
 from attribution.store import FILE, Store
 from tests import tiny
-
-APP = Path(__file__).resolve().parents[2] / "app.py"
+from tests.pages.page import open_page
 
 
 @pytest.fixture
@@ -48,8 +43,6 @@ def damaged_inside(file):
 def test_a_page_says_so_in_one_sentence(file, page, how):
     expected = how(file)
     before = file.read_bytes()
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash(page)
-    app.run()
+    app = open_page(page)
     assert not app.exception and [expected in one.value.replace("\\", "") for one in app.error] == [True]
     assert file.read_bytes() == before

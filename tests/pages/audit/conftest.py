@@ -1,0 +1,24 @@
+"""A workspace with a detector, the log of its decisions, and a queue."""
+
+import pytest
+
+from attribution import Workspace, detectors
+from attribution.decisions import Decisions
+from tests.pages.audit.entries import add
+
+
+@pytest.fixture
+def ws(ws):
+    detectors.build(ws, ["knn-moco"])
+    return Workspace.open(ws.path)
+
+
+@pytest.fixture
+def log(ws):
+    with Decisions.of(ws) as log:
+        yield log
+
+
+@pytest.fixture
+def queue(ws, log):
+    return log.queue(add(log, ws))

@@ -1,0 +1,11 @@
+"""A workspace whose map is drawn."""
+
+import pytest
+
+from attribution import Workspace, projection
+
+
+@pytest.fixture
+def drawn(ws):
+    projection.keep(ws, projection.project(ws, "moco", "pca"), {"command": "x"})
+    return Workspace.open(ws.path)
