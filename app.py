@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError
-from attribution.store import trouble
+from attribution.store import store_error
 from pages.ui import state, theme
 
 # the first is the front page; links to it are /?...
@@ -23,11 +23,11 @@ page = st.navigation(
     ],
     position="top",
 )
-state.carry(page.url_path)
+state.carry_selection(page.url_path)
 try:
     page.run()
     theme.freeze_gc(page.url_path)
 except UserError as error:  # such as results of another version
     theme.stop_with_error(error)
 except sqlite3.Error as error:
-    theme.stop_with_error(trouble(error))
+    theme.stop_with_error(store_error(error))

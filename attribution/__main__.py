@@ -5,18 +5,8 @@ import sqlite3
 import sys
 
 from attribution import UserError
-from attribution.cli import (  # noqa: F401 - verbs
-    app,
-    auditing,
-    bringing,
-    building,
-    detecting,
-    looking,
-    measuring,
-    questions,
-    retraining,
-)
-from attribution.store import trouble
+from attribution.cli import app
+from attribution.store import store_error
 
 
 def main() -> None:
@@ -29,7 +19,7 @@ def main() -> None:
         print(str(error), file=sys.stderr)
         sys.exit(2)
     except sqlite3.Error as error:
-        print(trouble(error), file=sys.stderr)
+        print(store_error(error), file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a full disk, a folder that may not be entered: nothing that a traceback would explain
         where = f"{error.filename}: " if error.filename else ""

@@ -15,14 +15,14 @@ from scipy.stats import rankdata
 
 from attribution.errors import UserError
 from attribution.files import read_array
-from attribution.rankings import check_k, unchanged
+from attribution.rankings import check_k, unchanged_names
 
-K = 50
+DEFAULT_K = 50
 #: how much rank-biased overlap looks ahead: it expects to read 1 / (1 - p) = 10 ranks (Webber et al., 2010)
-PERSISTENCE = 0.9
+RBO_PERSISTENCE = 0.9
 MEASURES = ("jaccard", "rbo", "spearman")
-RESAMPLES = 1000
-DRAWN = 1000  # targets, where nobody says which
+MEAN_RESAMPLES = 1000
+DEFAULT_TARGETS = 1000  # targets, where nobody says which
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,11 @@ class Agreement:
 
 
 def compare(
-    workspace, names: list[str], k: int = K, targets=None, progress: Callable[[str, int, int], None] = lambda *at: None
+    workspace,
+    names: list[str],
+    k: int = DEFAULT_K,
+    targets=None,
+    progress: Callable[[str, int, int], None] = lambda *at: None,
 ) -> Agreement:
     """Compares every two of the rankings `names` on `targets` (all validation images that all of them rank for, if not
     given). progress(text, done, total).
@@ -69,17 +73,17 @@ def compare(
             if len(first := ids[:k]):
                 same[name][i] = (labels[first] == workspace.val_labels[target]).mean()
                 cross[name][i] = 1 - same[name][i]
-        places = {name: _places(ids, workspace.n_train) for name, ids in orders.items()}
+        places = {name: _ranks(ids, workspace.n_train) for name, ids in orders.items()}
         for (a, b), found in pairs.items():
             if len(orders[a]) and len(orders[b]):
                 found["jaccard"][i] = jaccard(orders[a][:k], orders[b][:k])
-                found["rbo"][i] = rbo(orders[a], orders[b])
-                found["spearman"][i] = spearman(orders[a][:k], orders[b][:k], places[a], places[b])
+                found["rbo"][i] = rank_biased_overlap(orders[a], orders[b])
+                found["spearman"][i] = spearman_over_union(orders[a][:k], orders[b][:k], places[a], places[b])
         progress("agreement: targets", i + 1, len(targets))
     return Agreement(k, targets, names, pairs, same, cross)
 
 
-def drawn(workspace, names: list[str], count: int = DRAWN) -> np.ndarray:
+def draw_targets(workspace, names: list[str], count: int = DEFAULT_TARGETS) -> np.ndarray:
     """At most `count` of the validation images that all of the rankings rank for, drawn at random, int64 ascending."""
     known = np.arange(workspace.n_val)
     for name in names:
@@ -93,7 +97,7 @@ def jaccard(a: np.ndarray, b: np.ndarray) -> float:
     return shared / (len(a) + len(b) - shared)
 
 
-def rbo(a: np.ndarray, b: np.ndarray, p: float = PERSISTENCE, depth: int = 200) -> float:
+def rank_biased_overlap(a: np.ndarray, b: np.ndarray, p: float = RBO_PERSISTENCE, depth: int = 200) -> float:
     """Rank-biased overlap of two orders, best first, in [0, 1]: the mean overlap of their first d images over all d, of
     which depth d weighs (1 - p) p^(d - 1). What lies beyond the shorter of the two, or beyond `depth`, is taken to
     overlap as much as what was read (Webber et al., A similarity measure for indefinite rankings, 2010, RBO_ext for
@@ -108,9 +112,9 @@ def rbo(a: np.ndarray, b: np.ndarray, p: float = PERSISTENCE, depth: int = 200) 
     return float(share[-1] * p**n + (1 - p) / p * (share * p**d).sum())
 
 
-def spearman(a: np.ndarray, b: np.ndarray, places_a: np.ndarray, places_b: np.ndarray) -> float:
+def spearman_over_union(a: np.ndarray, b: np.ndarray, places_a: np.ndarray, places_b: np.ndarray) -> float:
     """Spearman's correlation of two rankings' places over the union of two sets of images, in [-1, 1]; NaN where one of
-    the two ranks them all alike. places: of all training images, as `_places`; those a ranking has not, tie at its
+    the two ranks them all alike. places: of all training images, as `_ranks`; those a ranking has not, tie at its
     end."""
     union = np.union1d(a, b)
     x, y = rankdata(places_a[union]), rankdata(places_b[union])
@@ -119,14 +123,14 @@ def spearman(a: np.ndarray, b: np.ndarray, places_a: np.ndarray, places_b: np.nd
     return float(np.corrcoef(x, y)[0, 1])
 
 
-def _places(ids: np.ndarray, n: int) -> np.ndarray:
+def _ranks(ids: np.ndarray, n: int) -> np.ndarray:
     """The place of each training image in an order, n for those that are not in it."""
     places = np.full(n, n)
     places[ids] = np.arange(len(ids))
     return places
 
 
-def means(values: np.ndarray, resamples: int = RESAMPLES) -> dict:
+def mean_with_interval(values: np.ndarray, resamples: int = MEAN_RESAMPLES) -> dict:
     """{"mean", "ci", "n"} of one value a target, without those that are NaN; ci: the 95 % bootstrap interval over
     targets, None for a single one."""
     from scipy.stats import bootstrap
@@ -155,14 +159,15 @@ def summary(found: Agreement) -> dict:
     "rankings": {A: {"same_class", "cross_class"}}}, every pair both ways."""
     pairs: dict = {name: {} for name in found.names}
     for (a, b), values in found.pairs.items():
-        pairs[a][b] = pairs[b][a] = {measure: means(values[measure]) for measure in MEASURES}
+        pairs[a][b] = pairs[b][a] = {measure: mean_with_interval(values[measure]) for measure in MEASURES}
     rankings = {
-        name: {"same_class": means(found.same[name]), "cross_class": means(found.cross[name])} for name in found.names
+        name: {"same_class": mean_with_interval(found.same[name]), "cross_class": mean_with_interval(found.cross[name])}
+        for name in found.names
     }
-    return {"k": found.k, "p": PERSISTENCE, "targets": len(found.targets), "pairs": pairs, "rankings": rankings}
+    return {"k": found.k, "p": RBO_PERSISTENCE, "targets": len(found.targets), "pairs": pairs, "rankings": rankings}
 
 
-def disagreement(found: Agreement, a: str, b: str, measure: str = "rbo") -> np.ndarray:
+def most_disagreeing_targets(found: Agreement, a: str, b: str, measure: str = "rbo") -> np.ndarray:
     """The targets on which two rankings agree least, first; those without a value are left out. int64 [n]."""
     values = found.pairs[(a, b) if (a, b) in found.pairs else (b, a)][measure]
     kept = np.flatnonzero(~np.isnan(values))
@@ -174,7 +179,7 @@ def disagreement(found: Agreement, a: str, b: str, measure: str = "rbo") -> np.n
 PART = "agreement"
 
 
-def keep(workspace, found: Agreement, about: dict, record: Callable | None = None) -> None:
+def save(workspace, found: Agreement, about: dict, record: Callable | None = None) -> None:
     """Keeps what was compared as the part "agreement", where a user's parts go, or as record(part, arrays, about)
     stores it; about: further provenance."""
     values = np.stack([np.stack([one[measure] for measure in MEASURES]) for one in found.pairs.values()])
@@ -184,22 +189,22 @@ def keep(workspace, found: Agreement, about: dict, record: Callable | None = Non
         "same": np.stack([found.same[name] for name in found.names]).astype(np.float16),
     }
     versions = {name: workspace.ranking(name).version for name in found.names}
-    about = {**about, "k": found.k, "p": PERSISTENCE, "rankings": list(found.names), "versions": versions}
+    about = {**about, "k": found.k, "p": RBO_PERSISTENCE, "rankings": list(found.names), "versions": versions}
     if record:
         record(PART, arrays, about)
         return
-    from attribution.builds import store
+    from attribution.builds import save_part
 
-    store(workspace, PART, arrays, about)
+    save_part(workspace, PART, arrays, about)
 
 
-def stored(workspace) -> Agreement | None:
+def load(workspace) -> Agreement | None:
     """What was kept last; None where nothing was, or where a ranking of it is another by now, or gone."""
     about = workspace.manifest["parts"].get(PART)
     if about is None:
         return None
     names = tuple(about["rankings"])
-    if unchanged(workspace, about["versions"]) != set(names):
+    if unchanged_names(workspace, about["versions"]) != set(names):
         return None
     folder = workspace.folder(PART)
     targets = np.asarray(read_array(folder / "targets.npy"), np.int64)

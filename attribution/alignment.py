@@ -15,7 +15,7 @@ import numpy as np
 from attribution.errors import UserError
 
 #: below this multiple of chance a ranking is taken for misaligned
-TIMES_CHANCE = 3.0
+MIN_TIMES_CHANCE = 3.0
 #: Within classes: targets looked at, and training images of all their classes (at least LEAST of each class). At 50 to
 #: 200 targets the demo's rankings, whole or their first 20 to 500, have correlations of 0.11 to 0.75 and z of 10 to 76
 #: in the right order, and z of -3.2 to 2.6 in a wrong one.
@@ -78,7 +78,7 @@ class Alignment:
     @property
     def bar(self) -> float:
         """The least share that passes: three times chance, or half-way to 1 where there are few classes."""
-        return min(TIMES_CHANCE * self.chance, (1 + self.chance) / 2)
+        return min(MIN_TIMES_CHANCE * self.chance, (1 + self.chance) / 2)
 
     @property
     def refusal(self) -> str | None:
@@ -113,7 +113,7 @@ class Alignment:
         }
 
 
-def align(
+def compute_alignment(
     first: np.ndarray,
     targets: np.ndarray,
     train_labels: np.ndarray,
@@ -122,7 +122,7 @@ def align(
 ) -> Alignment:
     """first: int [T], the training image that each of `targets` (int [T]) has at rank 1, -1 for none; last: the same of
     the harmful end."""
-    share = [_share(ids, targets, train_labels, val_labels) for ids in (first, last) if ids is not None]
+    share = [_same_class_share(ids, targets, train_labels, val_labels) for ids in (first, last) if ids is not None]
     asked = val_labels[targets[first >= 0]]
     classes, counts = np.unique(train_labels, return_counts=True)
     frequency = dict(zip(classes.tolist(), counts / len(train_labels)))
@@ -130,7 +130,7 @@ def align(
     return Alignment(share[0], chance, int((first >= 0).sum()), share[1] if len(share) > 1 else None)
 
 
-def of(ranking, at_most: int = 1000) -> Alignment:
+def check_alignment(ranking, at_most: int = 1000) -> Alignment:
     """The first check of a `Ranking` that is in a workspace, on at most so many targets, evenly spaced."""
     targets = ranking.targets[:: max(1, len(ranking.targets) // at_most)]
     ends = [
@@ -138,7 +138,7 @@ def of(ranking, at_most: int = 1000) -> Alignment:
         for end in (("helpful", "harmful") if ranking.signed else ("helpful",))
     ]
     labels = ranking.workspace.train_labels, ranking.workspace.val_labels
-    return align(ends[0], targets, *labels, ends[1] if ranking.signed else None)
+    return compute_alignment(ends[0], targets, *labels, ends[1] if ranking.signed else None)
 
 
 def within_class(workspace, targets: np.ndarray, row: Callable[[int], np.ndarray]) -> WithinClass:
@@ -216,7 +216,7 @@ def _vectors(workspace, name: str) -> tuple[Callable, Callable]:
     return pixels(workspace.train_images), pixels(workspace.val_images)
 
 
-def _share(ids, targets, train_labels, val_labels) -> float:
+def _same_class_share(ids, targets, train_labels, val_labels) -> float:
     known = ids >= 0
     same = train_labels[ids[known]] == val_labels[targets[known]]
     return float(same.mean()) if len(same) else 0.0

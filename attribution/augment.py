@@ -17,7 +17,7 @@ IMAGE, MIRROR, DOWN, RIGHT, TOP, LEFT = range(6)
 TEST_SHIFTS = ((0, 0), (-1, -1), (1, 1))
 
 
-class Plan:
+class AugmentationPlan:
     """What one seed shows of n images of height x width in each epoch. Ask for the epochs in turn, from 0."""
 
     def __init__(self, recipe: Recipe, n: int, height: int, width: int, seed: int):
@@ -49,18 +49,18 @@ class Plan:
         return torch.randint(limit, (self.n,), generator=self.draw)
 
 
-def show(images: Tensor, rows: Tensor, recipe: Recipe) -> Tensor:
+def augmented_batch(images: Tensor, rows: Tensor, recipe: Recipe) -> Tensor:
     """The images [b, channels, H, W] that `rows` [b, 6] of a plan speak of, as they say; images: all, [n, ...]."""
     batch = images[rows[:, IMAGE]]
     batch = torch.where(rows[:, MIRROR, None, None, None] > 0, batch.flip(3), batch)
     if recipe.translate:
-        batch = shifted(batch, rows[:, DOWN], rows[:, RIGHT], recipe.translate)
+        batch = shift_images(batch, rows[:, DOWN], rows[:, RIGHT], recipe.translate)
     if recipe.cutout:
-        batch = batch.masked_fill(hole(batch, rows[:, TOP], rows[:, LEFT], recipe.cutout), 0)
+        batch = batch.masked_fill(cutout_mask(batch, rows[:, TOP], rows[:, LEFT], recipe.cutout), 0)
     return batch
 
 
-def shifted(batch: Tensor, down: Tensor, right: Tensor, most: int) -> Tensor:
+def shift_images(batch: Tensor, down: Tensor, right: Tensor, most: int) -> Tensor:
     """Each image [b, channels, H, W] moved by its own whole pixels, int64 [b], at most `most` in any direction."""
     height, width = batch.shape[2:]
     padded = functional.pad(batch, (most,) * 4).permute(0, 2, 3, 1)
@@ -69,21 +69,21 @@ def shifted(batch: Tensor, down: Tensor, right: Tensor, most: int) -> Tensor:
     return padded[number[:, None, None], rows[:, :, None], columns[:, None, :]].permute(0, 3, 1, 2)
 
 
-def hole(batch: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:
+def cutout_mask(batch: Tensor, top: Tensor, left: Tensor, side: int) -> Tensor:
     """True inside each image's square hole, bool [b, 1, H, W]."""
     y, x = (torch.arange(size, device=batch.device) for size in batch.shape[2:])
     inside = [(at >= start[:, None]) & (at < start[:, None] + side) for at, start in ((y, top), (x, left))]
     return (inside[0][:, :, None] & inside[1][:, None, :])[:, None]
 
 
-def views_at_test(batch: Tensor, recipe: Recipe) -> list[Tensor]:
+def test_views(batch: Tensor, recipe: Recipe) -> list[Tensor]:
     """What a trained network is asked about in place of the images [b, channels, H, W]; the answers are averaged."""
     if recipe.test == "none":
         return [batch]
     moved = [batch]
     if recipe.test == "flip-translate":
         moved = [
-            shifted(batch, *(torch.full((len(batch),), by, device=batch.device) for by in shift), 1)
+            shift_images(batch, *(torch.full((len(batch),), by, device=batch.device) for by in shift), 1)
             for shift in TEST_SHIFTS
         ]
     return [view for one in moved for view in (one, one.flip(3))]

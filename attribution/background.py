@@ -18,12 +18,12 @@ import psutil
 
 from attribution.errors import UserError
 from attribution.files import write_json
-from attribution.store import Store
+from attribution.store import ResultStore
 
 ROOT = Path(__file__).resolve().parent.parent
-KEPT = 20
+MAX_COMMANDS = 20
 #: set for a command started here: the file it writes its progress to, {"text", "done", "total"}
-PROGRESS = "LINEUP_PROGRESS"
+PROGRESS_VARIABLE = "LINEUP_PROGRESS"
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ class Command:
         return self.state == "running"
 
 
-def start(workspace, words: list[str]) -> int:
+def start_command(workspace, words: list[str]) -> int:
     """Starts `python -m attribution` with `words` for the workspace and returns its number."""
-    home = _home(workspace)
+    home = _commands_folder(workspace)
     try:
         home.mkdir(parents=True, exist_ok=True)
         number = max((int(one.name) for one in home.iterdir() if one.name.isdigit()), default=0) + 1
@@ -57,7 +57,7 @@ def start(workspace, words: list[str]) -> int:
         raise UserError(
             f"{home} cannot be written to ({error.strerror}); set LINEUP_DATA to a folder that can"
         ) from None
-    for old in sorted((int(one.name) for one in home.iterdir() if one.name.isdigit()), reverse=True)[KEPT:]:
+    for old in sorted((int(one.name) for one in home.iterdir() if one.name.isdigit()), reverse=True)[MAX_COMMANDS:]:
         shutil.rmtree(home / str(old), ignore_errors=True)
     words = [*map(str, words), "--workspace", str(Path(workspace.path).resolve())]
     process = subprocess.Popen(
@@ -73,17 +73,17 @@ def start(workspace, words: list[str]) -> int:
     return number
 
 
-def commands(workspace) -> list[Command]:
+def list_commands(workspace) -> list[Command]:
     """Those that are remembered, newest first."""
-    home = _home(workspace)
+    home = _commands_folder(workspace)
     numbers = sorted((int(one.name) for one in home.glob("*") if one.name.isdigit()), reverse=True)
-    return [one for one in (_read(home / str(number)) for number in numbers) if one]
+    return [one for one in (_read_command(home / str(number)) for number in numbers) if one]
 
 
-def cancel(workspace, number: int) -> None:
+def cancel_command(workspace, number: int) -> None:
     """Stops a command and all it started; what it had not finished leaves nothing."""
-    folder = _home(workspace) / str(number)
-    one = _read(folder)
+    folder = _commands_folder(workspace) / str(number)
+    one = _read_command(folder)
     if one is None or not one.open:
         return
     write_json(folder / "ended.json", {"state": "cancelled", "at": time.time()})
@@ -93,17 +93,17 @@ def cancel(workspace, number: int) -> None:
         pass
 
 
-def _home(workspace) -> Path:
-    return Store.folder_of(workspace).resolve() / "commands"
+def _commands_folder(workspace) -> Path:
+    return ResultStore.folder_of(workspace).resolve() / "commands"
 
 
-def _read(folder: Path) -> Command | None:
+def _read_command(folder: Path) -> Command | None:
     try:
         asked = json.loads((folder / "asked.json").read_text())
     except (OSError, ValueError):
         return None  # being started this moment
-    ended = _json(folder / "ended.json")
-    alive = ended is None and _alive(asked["pid"], asked["started"])
+    ended = _read_json(folder / "ended.json")
+    alive = ended is None and _is_alive(asked["pid"], asked["started"])
     state = ended["state"] if ended else "running" if alive else "lost"
     until = ended["at"] if ended else time.time()
     said = [
@@ -113,7 +113,7 @@ def _read(folder: Path) -> Command | None:
         for line in (folder / name).read_text(errors="replace").splitlines()
         if line.strip()
     ]
-    at = _json(folder / "progress.json")
+    at = _read_json(folder / "progress.json")
     return Command(
         int(folder.name),
         asked["words"],
@@ -125,7 +125,7 @@ def _read(folder: Path) -> Command | None:
     )
 
 
-def _alive(pid: int, started: float) -> bool:
+def _is_alive(pid: int, started: float) -> bool:
     try:
         process = psutil.Process(pid)
         return process.status() != psutil.STATUS_ZOMBIE and process.create_time() < started + 5
@@ -133,7 +133,7 @@ def _alive(pid: int, started: float) -> bool:
         return False
 
 
-def _json(file: Path) -> dict | None:
+def _read_json(file: Path) -> dict | None:
     try:
         return json.loads(file.read_text())
     except (OSError, ValueError):
@@ -141,16 +141,16 @@ def _json(file: Path) -> dict | None:
 
 
 def main() -> None:
-    """The process that `start` detaches: runs the command and writes down how it ended."""
+    """The process that `start_command` detaches: runs the command and writes down how it ended."""
     folder, words = Path(sys.argv[1]), sys.argv[2:]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # `cancel` means the command, which this one waits for
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # `cancel_command` means the command, which this one waits for
     with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "attribution", *words],
             stdin=subprocess.DEVNULL,
             stdout=out,
             stderr=err,
-            env={**os.environ, PROGRESS: str(folder / "progress.json")},
+            env={**os.environ, PROGRESS_VARIABLE: str(folder / "progress.json")},
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
         )
         code = process.wait()

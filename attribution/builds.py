@@ -15,30 +15,30 @@ import numpy as np
 from attribution import features, imports, lds, recipes
 from attribution.errors import UserError
 from attribution.experiments import jobs
-from attribution.experiments.halves import half, half_edit, half_seed, subsets_spec
+from attribution.experiments.halves import half_edit, half_seed, random_half, subsets_spec
 from attribution.experiments.study import STUDY_SEED
 from attribution.features import knn
-from attribution.files import read_array, replace, write_array
-from attribution.formats import Incoming
-from attribution.provenance import made
-from attribution.store import Store
+from attribution.files import read_array, write_array, write_atomically
+from attribution.formats import ForeignRanking
+from attribution.provenance import command_provenance
+from attribution.store import ResultStore
 from attribution.workspace import Workspace
 
 BASE_SEEDS = range(200, 210)
 #: random halves: sequence, how many, seeds. The held-out ones judge rankings and never make or tune one.
-HELD_OUT = {"draw": 2, "count": 100, "seeds": [0, 1, 2, 3, 4]}
+HELD_OUT_SEQUENCE = {"draw": 2, "count": 100, "seeds": [0, 1, 2, 3, 4]}
 #: of the halves that Datamodels is fitted on, at most so many of the last ones tune it and TRAK
-TUNING = 200
-TUNED_TARGETS = 60
+MAX_TUNING_HALVES = 200
+TUNING_TARGETS = 60
 Progress = Callable[[str, int, int], None]
 
 
 # -- base models
 
 
-def base_models(trainer, seeds, scratch: Path, progress: Progress) -> tuple[np.ndarray, np.ndarray, list[float]]:
+def train_base_models(trainer, seeds, scratch: Path, progress: Progress) -> tuple[np.ndarray, np.ndarray, list[float]]:
     """Models that differ in the seed alone: probabilities float32 [models, n_val, classes], flat weights float32
-    [models, parameters] and the seconds of each training. Those that `scratch` keeps are not trained again."""
+    [models, parameters] and the seconds of each training. Those that `scratch_folder` keeps are not trained again."""
     kept = []
     for done, seed in enumerate(seeds):
         progress("base models", done, len(seeds))
@@ -49,11 +49,11 @@ def base_models(trainer, seeds, scratch: Path, progress: Progress) -> tuple[np.n
             outcome = trainer.run(seed=seed)
             return {
                 "probabilities": outcome.probabilities,
-                "weights": flat(outcome.network),
+                "weights": flatten_weights(outcome.network),
                 "seconds": np.float64(outcome.seconds),
             }
 
-        kept.append(once(scratch / f"{trainer.recipe.hash}-{seed}.npz", train))
+        kept.append(cached_npz(scratch / f"{trainer.recipe.hash}-{seed}.npz", train))
     progress("base models", len(seeds), len(seeds))
     return (
         np.array([one["probabilities"] for one in kept]),
@@ -62,15 +62,15 @@ def base_models(trainer, seeds, scratch: Path, progress: Progress) -> tuple[np.n
     )
 
 
-def flat(network) -> np.ndarray:
+def flatten_weights(network) -> np.ndarray:
     """All of a network's weights and running statistics, float32 [parameters]."""
     import torch
 
     return torch.cat([value.float().flatten() for value in network.state_dict().values()]).cpu().numpy()
 
 
-def unflat(trainer, weights: np.ndarray):
-    """The trained network that `flat` took apart, in evaluation mode."""
+def restore_network(trainer, weights: np.ndarray):
+    """The trained network that `flatten_weights` took apart, in evaluation mode."""
     import torch
 
     network, at = trainer.untrained(0), 0
@@ -82,21 +82,21 @@ def unflat(trainer, weights: np.ndarray):
     return network.eval()
 
 
-def networks(workspace: Workspace, trainer) -> list:
+def load_base_networks(workspace: Workspace, trainer) -> list:
     """The base models, from the weights the workspace keeps. Raises UserError where it has none."""
     workspace.check_base()
-    return [unflat(trainer, row) for row in read_array(workspace.folder("base") / "weights.npy")]
+    return [restore_network(trainer, row) for row in read_array(workspace.folder("base") / "weights.npy")]
 
 
-def train_base(workspace: Workspace, count: int, progress: Progress) -> dict:
+def build_base_models(workspace: Workspace, count: int, progress: Progress) -> dict:
     """Trains the workspace's base models and stores them; returns their provenance."""
     from attribution.train import LIBRARY, Trainer
 
     workspace.check_free("base")
-    recipe = recipes.get(workspace.recipe)
+    recipe = recipes.get_recipe(workspace.recipe)
     trainer = Trainer(workspace, recipe)
     seeds = [BASE_SEEDS.start + number for number in range(count)]
-    probabilities, weights, seconds = base_models(trainer, seeds, scratch(workspace, "base"), progress)
+    probabilities, weights, seconds = train_base_models(trainer, seeds, scratch_folder(workspace, "base"), progress)
     right = (probabilities.argmax(2) == workspace.val_labels).mean(1)
     about = {
         "recipe": recipe.name,
@@ -110,40 +110,40 @@ def train_base(workspace: Workspace, count: int, progress: Progress) -> dict:
         "device": trainer.device.type,
         "threads": recipe.threads,
     }
-    return store(
+    return save_part(
         workspace,
         "base",
         {"probabilities": probabilities.astype(np.float16), "weights": weights},
-        {**about, **made(f"base train --models {count}")},
+        {**about, **command_provenance(f"base train --models {count}")},
     )
 
 
 # -- features
 
 
-def train_features(workspace: Workspace, name: str, epochs: int | None, progress: Progress) -> dict:
+def build_features(workspace: Workspace, name: str, epochs: int | None, progress: Progress) -> dict:
     """Trains a feature set on the workspace's training images, embeds both splits and stores it (float32)."""
     workspace.check_free(f"features/{name}")
     images = np.asarray(workspace.train_images)
-    train, val, about = embedded(workspace, name, images, [np.asarray(workspace.val_images)], epochs, progress)
+    train, val, about = train_and_embed(workspace, name, images, [np.asarray(workspace.val_images)], epochs, progress)
     words = f"features train {name}" + (f" --epochs {epochs}" if epochs else "")
-    return store(
+    return save_part(
         workspace,
         f"features/{name}",
         {"train": train.astype(np.float32), "val": val.astype(np.float32)},
-        {**knn.measured(workspace, train, val), **about, **made(words)},
+        {**knn.measure_knn(workspace, train, val), **about, **command_provenance(words)},
     )
 
 
-def embed_backbone(
+def build_backbone_features(
     workspace: Workspace, name: str, backbone: str, weights: Path, side: int | None, progress: Progress
 ) -> dict:
     """Embeds both splits with a pretrained network (see `Backbone`), and stores the features as `name`. Returns their
     provenance."""
     from attribution.features.backbone import Backbone
 
-    imports.check_name(workspace, name, "features")
-    network, folder = Backbone(backbone, weights, side), scratch(workspace, "features") / name
+    imports.check_part_name(workspace, name, "features")
+    network, folder = Backbone(backbone, weights, side), scratch_folder(workspace, "features") / name
     start = time.perf_counter()
     train, val = (
         network.embed(images, folder / split, lambda *at, split=split: progress(f"{name}: {split}", *at))
@@ -152,22 +152,22 @@ def embed_backbone(
     words = (
         f"features embed {name} --backbone {backbone} --weights {network.weights.name} --side {network.spec['side']}"
     )
-    return imports.bring_features(
+    return imports.import_features(
         workspace,
         train,
         val,
         name,
         {
-            **knn.measured(workspace, train, val),
+            **knn.measure_knn(workspace, train, val),
             "seconds": round(time.perf_counter() - start, 1),
-            **made(words),
+            **command_provenance(words),
             "device": network.device,
             "backbone": network.spec,
         },
     )
 
 
-def embedded(
+def train_and_embed(
     workspace: Workspace,
     name: str,
     images: np.ndarray,
@@ -176,7 +176,7 @@ def embedded(
     progress: Progress,
 ) -> tuple:
     """Features of the training images and of each of `others` under a network trained on `images`, and provenance."""
-    folder = scratch(workspace, "features") / name
+    folder = scratch_folder(workspace, "features") / name
     if name == "supervised":
         from attribution.features import supervised
 
@@ -193,17 +193,17 @@ def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both:
     """Has the runner train every half of a sequence, with `both` its complement, too, under each of its seeds. Where
     all of them are known it is not asked: it may be busy with a study for hours."""
     spec = subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"], both)
-    store = Store.of(workspace)
+    store = ResultStore.of(workspace)
     missing = spec.missing(workspace, store)
     store.close()
     if missing:
-        jobs.follow(workspace, spec, progress)
+        jobs.run_job(workspace, spec, progress)
 
 
-def half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
+def load_half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [count, n_train] and margins float16 [count, seeds, n_val] of trained halves, from the store."""
-    kept, recipe = Store.of(workspace), recipes.get(workspace.recipe).hash
-    masks = np.stack([half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
+    kept, recipe = ResultStore.of(workspace), recipes.get_recipe(workspace.recipe).hash
+    masks = np.stack([random_half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
     margins = []
     for number in range(sequence["count"]):
         edit = half_edit(workspace, sequence["draw"], number)
@@ -213,20 +213,20 @@ def half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.n
     return masks, np.array(margins)
 
 
-def hold_out(workspace: Workspace, sequence: dict, progress: Progress) -> dict:
+def build_held_out_halves(workspace: Workspace, sequence: dict, progress: Progress) -> dict:
     """Trains the halves that judge rankings by LDS, and stores their masks and margins."""
     workspace.check_free("lds")
     train_halves(workspace, sequence, progress)
-    masks, margins = half_margins(workspace, sequence)
-    return store(
+    masks, margins = load_half_margins(workspace, sequence)
+    return save_part(
         workspace,
         "lds",
         {"masks": np.packbits(masks, axis=1), "margins": margins.astype(np.float16)},
-        {**held_out_about(workspace, sequence), **made("halves train")},
+        {**held_out_provenance(workspace, sequence), **command_provenance("halves train")},
     )
 
 
-def held_out_about(workspace: Workspace, sequence: dict) -> dict:
+def held_out_provenance(workspace: Workspace, sequence: dict) -> dict:
     """Provenance of held-out halves."""
     return {
         "alpha": 0.5,
@@ -234,7 +234,7 @@ def held_out_about(workspace: Workspace, sequence: dict) -> dict:
         "seeds": sequence["seeds"],
         "training": "equal epochs: half as many steps",
         "recipe": workspace.recipe,
-        "hash": recipes.get(workspace.recipe).hash,
+        "hash": recipes.get_recipe(workspace.recipe).hash,
     }
 
 
@@ -243,66 +243,66 @@ def held_out_about(workspace: Workspace, sequence: dict) -> dict:
 
 def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) -> dict:
     """TRAK by dattri on the workspace's base models, stored as `name`. It goes on at the model where it was stopped."""
-    imports.check_name(workspace, name)
+    imports.check_part_name(workspace, name)
     start = time.perf_counter()
     workspace.check_base()
-    seeds, kept = workspace.manifest["parts"]["base"]["seeds"], scratch(workspace, "trak")
-    scores = trak_scores(workspace, len(seeds), dim, kept, progress)
-    about = imports.bring(
+    seeds, kept = workspace.manifest["parts"]["base"]["seeds"], scratch_folder(workspace, "trak")
+    scores = trak_score_reader(workspace, len(seeds), dim, kept, progress)
+    about = imports.import_ranking(
         workspace,
-        Incoming("TRAK", True, np.arange(workspace.n_val), rows=scores),
+        ForeignRanking("TRAK", True, np.arange(workspace.n_val), rows=scores),
         name,
         force=True,
         progress=progress,
         about={
             "about": f"{len(seeds)} models · dim {dim:,}",
             "models": len(seeds),
-            "made_for": made_for(workspace, seeds),
+            "made_for": ranking_origin(workspace, seeds),
             "seconds": round(time.perf_counter() - start, 1),
-            **made(f"rankings build trak --dim {dim}"),
+            **command_provenance(f"rankings build trak --dim {dim}"),
         },
     )
     shutil.rmtree(kept, ignore_errors=True)
     return about
 
 
-def trak_scores(workspace: Workspace, count: int, dim: int, kept: Path, progress: Progress) -> Callable:
+def trak_score_reader(workspace: Workspace, count: int, dim: int, kept: Path, progress: Progress) -> Callable:
     """rows(start, stop) -> TRAK scores float32 [stop - start, n_train], on the first `count` base models. What the
     folder `kept` has of a model is not computed again."""
     from attribution.rankings import trak
 
-    parts = trak_factors(workspace, count, dim, kept, progress)
+    parts = compute_trak_factors(workspace, count, dim, kept, progress)
     return lambda start, stop: trak.scores(parts, start, stop)
 
 
-def trak_factors(workspace: Workspace, count: int, dim: int, kept: Path, progress: Progress) -> list[dict]:
-    """What TRAK needs of each of the first `count` base models (`trak.factors`), and the `seconds` it took, see
+def compute_trak_factors(workspace: Workspace, count: int, dim: int, kept: Path, progress: Progress) -> list[dict]:
+    """What TRAK needs of each of the first `count` base models (`trak.compute_factors`), and the `seconds` it took, see
     `Stopwatch`. What the folder `kept` has of a model is not computed again."""
-    needed("dattri")
+    check_library("dattri")
     from attribution.train import Trainer
 
-    trainer = Trainer(workspace, recipes.get(workspace.recipe))
+    trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
     seeds = workspace.manifest["parts"]["base"]["seeds"][:count]
-    return _factors(workspace, trainer, seeds, networks(workspace, trainer), dim, kept, progress)
+    return _compute_factors(workspace, trainer, seeds, load_base_networks(workspace, trainer), dim, kept, progress)
 
 
-def recipe_factors(
+def compute_recipe_factors(
     workspace: Workspace, recipe, numbers: range, dim: int, kept: Path, progress: Progress
 ) -> tuple[list[dict], float]:
-    """As `trak_factors`, of models of any recipe, which are trained first, with the seeds and projections of the base
+    """As `compute_trak_factors`, of models of any recipe, which are trained first, with the seeds and projections of the base
     models of these numbers; and their mean accuracy on the validation images."""
     from attribution.train import Trainer
 
     trainer = Trainer(workspace, recipe)
     seeds = [BASE_SEEDS.start + number for number in numbers]
-    probabilities, weights, _ = base_models(trainer, seeds, kept, progress)
+    probabilities, weights, _ = train_base_models(trainer, seeds, kept, progress)
     right = round(float((probabilities.argmax(2) == workspace.val_labels).mean()), 4)
-    trained = (unflat(trainer, row) for row in weights)
-    return _factors(workspace, trainer, seeds, trained, dim, kept, progress, numbers.start), right
+    trained = (restore_network(trainer, row) for row in weights)
+    return _compute_factors(workspace, trainer, seeds, trained, dim, kept, progress, numbers.start), right
 
 
-def _factors(workspace, trainer, seeds, trained, dim, kept, progress, start=0) -> list[dict]:
-    """`trak.factors` of trained networks; start: the number of the first one's projection."""
+def _compute_factors(workspace, trainer, seeds, trained, dim, kept, progress, start=0) -> list[dict]:
+    """`trak.compute_factors` of trained networks; start: the number of the first one's projection."""
     from attribution.rankings import trak
 
     parts = []
@@ -310,7 +310,7 @@ def _factors(workspace, trainer, seeds, trained, dim, kept, progress, start=0) -
 
         def factors(number=number, network=network):
             watch = Stopwatch(trainer.device.type)
-            found = trak.factors(
+            found = trak.compute_factors(
                 trainer,
                 network,
                 workspace.val_labels,
@@ -322,7 +322,7 @@ def _factors(workspace, trainer, seeds, trained, dim, kept, progress, start=0) -
             )
             return {**found, "seconds": np.float64(watch.seconds)}
 
-        parts.append(once(kept / f"{trainer.recipe.hash}-{seed}-{dim}.npz", factors))
+        parts.append(cached_npz(kept / f"{trainer.recipe.hash}-{seed}-{dim}.npz", factors))
     return parts
 
 
@@ -342,18 +342,20 @@ class Stopwatch:
 def build_datamodels(workspace: Workspace, name: str, count: int, progress: Progress) -> dict:
     """Datamodels on `count` random halves, trained where they are missing, stored as `name`. The penalty is tuned on
     the last tenth of the halves."""
-    needed("sklearn")
+    check_library("sklearn")
     sequence = {"draw": 1, "count": count, "seeds": [0]}
-    imports.check_name(workspace, name)
+    imports.check_part_name(workspace, name)
     if count < 30:
         raise UserError(f"{count} half-models are too few to fit Datamodels on; give at least 30")
     train_halves(workspace, sequence, progress)
-    masks, margins = half_margins(workspace, sequence)
-    weights, about = tuned_datamodels(masks, margins.mean(1), min(TUNING, count // 10 or 1), name, progress)
-    incoming = Incoming(
+    masks, margins = load_half_margins(workspace, sequence)
+    weights, about = fit_tuned_datamodels(
+        masks, margins.mean(1), min(MAX_TUNING_HALVES, count // 10 or 1), name, progress
+    )
+    incoming = ForeignRanking(
         "Datamodels", True, np.arange(workspace.n_val), zero_is_none=True, rows=lambda start, stop: weights[start:stop]
     )
-    return imports.bring(
+    return imports.import_ranking(
         workspace,
         incoming,
         name,
@@ -362,14 +364,14 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
         about={
             "about": f"{count:,} half-models · α 0.5",
             "models": count,
-            "made_for": made_for(workspace, "halves"),
+            "made_for": ranking_origin(workspace, "halves"),
             **about,
-            **made(f"rankings build datamodels --models {count}"),
+            **command_provenance(f"rankings build datamodels --models {count}"),
         },
     )
 
 
-def tuned_datamodels(
+def fit_tuned_datamodels(
     masks: np.ndarray, margins: np.ndarray, tuning: int, name: str, progress: Progress
 ) -> tuple[np.ndarray, dict]:
     """LASSO weights float32 [n_val, n_train] on masks [models, n_train] and margins [models, n_val], and how they were
@@ -377,16 +379,16 @@ def tuned_datamodels(
     from attribution.rankings import datamodels as method
 
     n_val = margins.shape[1]
-    some = np.random.default_rng(STUDY_SEED).choice(n_val, min(TUNED_TARGETS, n_val), replace=False)
+    some = np.random.default_rng(STUDY_SEED).choice(n_val, min(TUNING_TARGETS, n_val), replace=False)
 
     def quality(weights, held_masks, held_margins):
         return lds.lds(held_masks, held_margins[:, None], weights, resamples=0).mean
 
-    tried = method.tune(
+    tried = method.tune_penalty(
         masks, margins[:, some], tuning, quality, lambda done, total: progress(f"{name}: penalties tried", done, total)
     )
     penalty = max(tried, key=tried.get)
-    weights = method.fit(masks, margins, penalty, lambda done: progress(f"{name}: targets", done, n_val))
+    weights = method.fit_lasso(masks, margins, penalty, lambda done: progress(f"{name}: targets", done, n_val))
     return weights, {
         "penalty": penalty,
         "tuning": tried,
@@ -395,17 +397,17 @@ def tuned_datamodels(
     }
 
 
-def needed(library: str) -> None:
+def check_library(library: str) -> None:
     """Raises UserError where `library`, of requirements-build.txt, is not installed: before hours of training."""
     if find_spec(library) is None:
         raise UserError(f"this needs {library}: pip install -r requirements-build.txt")
 
 
-def made_for(workspace: Workspace, seeds) -> dict:
+def ranking_origin(workspace: Workspace, seeds) -> dict:
     """What a ranking was made for: where it is judged under another recipe it wears a badge."""
     return {
         "recipe": workspace.recipe,
-        "hash": recipes.get(workspace.recipe).hash,
+        "hash": recipes.get_recipe(workspace.recipe).hash,
         "data": workspace.fingerprint,
         "seeds": seeds if isinstance(seeds, str) else list(seeds),
     }
@@ -414,7 +416,7 @@ def made_for(workspace: Workspace, seeds) -> dict:
 # -- storing
 
 
-def store(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], about: dict) -> dict:
+def save_part(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], about: dict) -> dict:
     """Writes a part's arrays, `<name>.npy` each, where a user's parts go, and then its provenance."""
     workspace.drop(part)
     for name, array in arrays.items():
@@ -423,15 +425,15 @@ def store(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], about:
     return about
 
 
-def once(file: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+def cached_npz(file: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """The arrays that `file` keeps, computed where it is not there yet; broken off, nothing is left of it."""
     if not file.exists():
         arrays = compute()
-        replace(file, lambda stream: np.savez(stream, **arrays))
+        write_atomically(file, lambda stream: np.savez(stream, **arrays))
     with np.load(file, allow_pickle=False) as kept:
         return dict(kept)
 
 
-def scratch(workspace: Workspace, part: str) -> Path:
+def scratch_folder(workspace: Workspace, part: str) -> Path:
     """Where unfinished work on a part is kept."""
-    return Store.folder_of(workspace) / part
+    return ResultStore.folder_of(workspace) / part

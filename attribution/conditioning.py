@@ -11,24 +11,24 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attribution import lds
-from attribution.agreement import means
+from attribution.agreement import mean_with_interval
 from attribution.errors import UserError
-from attribution.measure import halves, held_out, keep_answer, kept_answer
+from attribution.measure import held_out_digest, load_held_out_halves, load_json_part, save_json_part
 from attribution.rankings import check_k
-from attribution.rankings.among import MARK
-from attribution.studies import side_by_side
+from attribution.rankings.among import CANDIDATES_MARK
+from attribution.studies import compare_on_same_targets
 
 #: candidates, as in `Ranking.candidates`, and what they are
-SETS = {"true": "the true class", "pair": "the true class and the one it is mistaken for", "all": "all"}
-K = 20
+CANDIDATE_SETS = {"true": "the true class", "pair": "the true class and the one it is mistaken for", "all": "all"}
+DEFAULT_K = 20
 PART = "conditioning"
 FILE = "conditioning.json"
 
 
-def measure(
+def compute(
     workspace,
     names: list[str],
-    k: int = K,
+    k: int = DEFAULT_K,
     progress: Callable[[str, int, int], None] = lambda *at: None,
     resamples: int = 500,
 ) -> dict:
@@ -41,14 +41,16 @@ def measure(
     one that keeps its first images alone, a k below 1, and where there are no held-out halves or no base models, which
     say what a target is mistaken for.
     """
-    k, (masks, margins) = check_k(k), held_out(workspace)
+    k, (masks, margins) = check_k(k), load_held_out_halves(workspace)
     workspace.check_base()
     rankings = [workspace.ranking(name) for name in dict.fromkeys(names)]
     if not rankings:
         raise UserError("no ranking was named; name at least one that keeps every score")
     for ranking in rankings:
-        if MARK in ranking.name:
-            raise UserError(f"{ranking.name} says its candidates already; name it without {MARK} to compare them")
+        if CANDIDATES_MARK in ranking.name:
+            raise UserError(
+                f"{ranking.name} says its candidates already; name it without {CANDIDATES_MARK} to compare them"
+            )
         if not ranking.complete:
             raise UserError(
                 f"{ranking.name} keeps its first images alone, and LDS needs every score; "
@@ -58,14 +60,14 @@ def measure(
         "k": k,
         "masks": len(masks),
         "seeds": margins.shape[1],
-        "ceiling": lds.ceiling(margins).mean,
+        "ceiling": lds.noise_ceiling(margins).mean,
         "rankings": {},
     }
-    done, total = 0, len(rankings) * len(SETS)
+    done, total = 0, len(rankings) * len(CANDIDATE_SETS)
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
         for ranking in rankings:
             found = {}
-            for which in SETS:
+            for which in CANDIDATE_SETS:
                 progress("candidates: rankings", done, total)
                 one = lds.lds(masks, margins, ranking.all_scores(which), ranking.targets, resamples=resamples)
                 found[which] = {
@@ -73,7 +75,7 @@ def measure(
                     "ci": one.ci,
                     "n_targets": len(ranking.targets),
                     "n_constant": one.n_constant,
-                    "same_class": means(same_class(ranking, k, which)),
+                    "same_class": mean_with_interval(same_class_share(ranking, k, which)),
                 }
                 done += 1
             answer["rankings"][ranking.name] = {"published": "true" if ranking.conditioned else "all", "sets": found}
@@ -81,27 +83,27 @@ def measure(
     return answer
 
 
-def ranking_of(name: str, which: str, published: str) -> str:
+def ranking_with_candidates(name: str, which: str, published: str) -> str:
     """The ranking whose supports are those of `name` among the candidates `which`."""
-    return name if which == published else f"{name}{MARK}{which}"
+    return name if which == published else f"{name}{CANDIDATES_MARK}{which}"
 
 
-def worth(workspace, store, answer: dict) -> dict[str, dict]:
-    """The supports of what `measure` has measured, `studies.side_by_side`, of kinds that any ranking was studied for
+def support_aucs(workspace, store, answer: dict) -> dict[str, dict]:
+    """The supports of what `compute` has measured, `studies.compare_on_same_targets`, of kinds that any ranking was studied for
     under other candidates than as published."""
-    found = side_by_side(
+    found = compare_on_same_targets(
         workspace,
         store,
         [
-            ranking_of(name, which, one["published"])
+            ranking_with_candidates(name, which, one["published"])
             for name, one in answer["rankings"].items()
             for which in one["sets"]
         ],
     )
-    return {kind: one for kind, one in found.items() if any(MARK in name for name in one["rankings"])}
+    return {kind: one for kind, one in found.items() if any(CANDIDATES_MARK in name for name in one["rankings"])}
 
 
-def same_class(ranking, k: int, which: str) -> np.ndarray:
+def same_class_share(ranking, k: int, which: str) -> np.ndarray:
     """The share of the first k candidates that carries the target's true class, float [targets of the ranking]; NaN
     where there is no candidate."""
     labels, true = ranking.workspace.train_labels, ranking.workspace.val_labels
@@ -113,7 +115,7 @@ def same_class(ranking, k: int, which: str) -> np.ndarray:
     return shares
 
 
-def usual(workspace) -> list[str]:
+def default_names(workspace) -> list[str]:
     """The rankings that are compared where nobody says which: exemplar SVM in the first feature set, the first stored
     ranking of each method that keeps every score, and random, which shows what a set of candidates is worth alone."""
     found: dict[str, str] = {}
@@ -124,24 +126,24 @@ def usual(workspace) -> list[str]:
     return list(found.values())
 
 
-def keep(workspace, answer: dict, about: dict, record: Callable | None = None) -> None:
+def save(workspace, answer: dict, about: dict, record: Callable | None = None) -> None:
     """Keeps what was measured as the part "conditioning", where a user's parts go, or as record(part, file, answer,
     about) stores it; about: further provenance."""
     about = {
-        "halves": halves(workspace),
+        "halves": held_out_digest(workspace),
         "k": answer["k"],
-        "base": _base(workspace),
+        "base": _base_digest(workspace),
         "of": {name: workspace.ranking(name).version for name in answer["rankings"]},
         **about,
     }
-    keep_answer(workspace, PART, FILE, answer, about, record)
+    save_json_part(workspace, PART, FILE, answer, about, record)
 
 
-def stored(workspace) -> dict | None:
+def load(workspace) -> dict | None:
     """What was kept last; None where nothing was, or where a ranking of it, the halves or the base models are others
     by now. Raises UserError where it cannot be read."""
-    return kept_answer(workspace, PART, FILE)
+    return load_json_part(workspace, PART, FILE)
 
 
-def _base(workspace) -> str | None:
+def _base_digest(workspace) -> str | None:
     return workspace.manifest["parts"].get("base", {}).get("digest")

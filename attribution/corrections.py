@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 
 from attribution.data import image_folder
-from attribution.decisions import DECISIONS, REASON, Decisions, Entry, Fold, Standing
+from attribution.decisions import DECISIONS, MAX_REASON_LENGTH, CurrentDecision, DecisionFold, DecisionLog, Entry
 from attribution.errors import UserError
 from attribution.files import user_path, write_array
 
@@ -48,7 +48,7 @@ LOG_COLUMNS = (
     "data_set",
 )
 #: what a file needs to be brought in; `given` and `note` are used where they are there
-NEEDED = ("image", "new", "action", "data_set")
+REQUIRED_COLUMNS = ("image", "new", "action", "data_set")
 #: an image that people decide differently about; nothing is changed for it
 CONFLICT = "conflict"
 
@@ -63,7 +63,7 @@ class Correction:
     note: str
 
 
-def names(classes: list[str]) -> list[str]:
+def unique_class_names(classes: list[str]) -> list[str]:
     """Class names of which each stands for one class: those that are there twice, as ImageNet's cranes, get their
     number behind them."""
     found, counts = {}, Counter(classes)
@@ -74,20 +74,20 @@ def names(classes: list[str]) -> list[str]:
     return list(found)
 
 
-def rows(ws, decisions: Decisions) -> "pd.DataFrame":
+def correction_table(ws, decisions: DecisionLog) -> "pd.DataFrame":
     """What stands, an image a row, by image: columns COLUMNS.
 
     source: path in the folder of a class-folder tree, else number in the source data. given, new: class names, new
     where it is a relabel or keep. detector, score: of the queue it was decided in, "" and NaN where there was none.
     note: the reason; of a conflict who says what. time: ISO 8601, UTC. data_set: the fingerprint's beginning.
     """
-    return _rows(ws, decisions, decisions.standing())
+    return _correction_table(ws, decisions, decisions.standing())
 
 
-def _rows(ws, decisions: Decisions, standing: dict[int, Standing]) -> "pd.DataFrame":
+def _correction_table(ws, decisions: DecisionLog, standing: dict[int, CurrentDecision]) -> "pd.DataFrame":
     import pandas as pd
 
-    called, sources, queues = names(ws.classes), _sources(ws), {}
+    called, sources, queues = unique_class_names(ws.classes), _image_sources(ws), {}
     found = []
     for item, one in sorted(standing.items()):
         if one.queue not in queues:
@@ -100,7 +100,7 @@ def _rows(ws, decisions: Decisions, standing: dict[int, Standing]) -> "pd.DataFr
         action, note = one.action, one.reason
         if one.conflict:
             action, new = CONFLICT, ""
-            note = "; ".join(f"{other.who}: {_words(other, called)}" for other in (*one.conflict, one))
+            note = "; ".join(f"{other.who}: {_action_text(other, called)}" for other in (*one.conflict, one))
         found.append(
             (
                 item,
@@ -112,18 +112,18 @@ def _rows(ws, decisions: Decisions, standing: dict[int, Standing]) -> "pd.DataFr
                 scores.get(item, np.nan),
                 note,
                 one.who,
-                _iso(one.at),
+                _iso_time(one.at),
                 ws.fingerprint[:16],
             )
         )
     return pd.DataFrame(found, columns=COLUMNS).astype({"image": np.int64, "score": float})
 
 
-def _words(one: Entry | Standing, called: list[str]) -> str:
+def _action_text(one: Entry | CurrentDecision, called: list[str]) -> str:
     return f"relabel to {called[one.label]}" if one.action == "relabel" else one.action
 
 
-def _sources(ws) -> list[str]:
+def _image_sources(ws) -> list[str]:
     """Where each training image is found in the data set that it is from."""
     images = ws.manifest["dataset"].get("images")
     if images and images["train"]["kind"] == image_folder.KIND:
@@ -131,17 +131,17 @@ def _sources(ws) -> list[str]:
     return list(map(str, ws.train_index))
 
 
-def _iso(seconds: float, digits: str = "seconds") -> str:
+def _iso_time(seconds: float, digits: str = "seconds") -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec=digits).replace("+00:00", "Z")
 
 
 # -- out
 
 
-def write(ws, decisions: Decisions, folder: Path | str, progress: Callable | None = None) -> dict:
+def export_corrections(ws, decisions: DecisionLog, folder: Path | str, progress: Callable | None = None) -> dict:
     """Writes what was decided into `folder`, made where it is not there, and returns how much of it there is.
 
-    corrections.csv is as `rows`, log.csv the whole log. The corrected labels: labels.npy (int64 [n_train]) and
+    corrections.csv is as `correction_table`, log.csv the whole log. The corrected labels: labels.npy (int64 [n_train]) and
     removed.npy (int64, training images) where the images were copied into the workspace; train.parquet, the training
     rows of the Parquet it was made of; renames.csv (from, to), what to move in the folder tree it was made of. What is
     unsure or in conflict changes none of them. Files of before are replaced once all are written. progress(text, done,
@@ -153,16 +153,16 @@ def write(ws, decisions: Decisions, folder: Path | str, progress: Callable | Non
         raise UserError(
             f"nothing was decided about the labels of {ws.name} yet; decide on the Audit page, or import corrections"
         )
-    fold = Fold()
+    fold = DecisionFold()
     fold.add(entries)
-    labels, removed = corrected(ws, fold.standing)
+    labels, removed = corrected_labels(ws, fold.standing)
     folder = user_path(folder)
-    with _staged(folder) as partial:
-        table = _rows(ws, decisions, fold.standing)
+    with _staged_files(folder) as partial:
+        table = _correction_table(ws, decisions, fold.standing)
         # a scanner of spreadsheets would not read a float32 that is written as a float64
         scores = ["" if np.isnan(score) else f"{score:.7g}" for score in table["score"]]
         _write_csv(partial / FILE, COLUMNS, table.assign(score=scores).itertuples(index=False, name=None))
-        _write_csv(partial / LOG, LOG_COLUMNS, _log(ws, entries))
+        _write_csv(partial / LOG, LOG_COLUMNS, _log_rows(ws, entries))
         _write_labels(ws, partial, labels, removed, progress)
         files = sorted(file.name for file in partial.iterdir())
     counts = Counter(table["action"])
@@ -179,7 +179,7 @@ def write(ws, decisions: Decisions, folder: Path | str, progress: Callable | Non
     }
 
 
-def corrected(ws, standing: dict[int, Standing]) -> tuple[np.ndarray, np.ndarray]:
+def corrected_labels(ws, standing: dict[int, CurrentDecision]) -> tuple[np.ndarray, np.ndarray]:
     """The labels as corrected, int64 [n_train], and the training images that are to go, int64, ascending."""
     labels = np.array(ws.train_labels, np.int64)
     settled = {item: one for item, one in standing.items() if not one.conflict}
@@ -197,7 +197,7 @@ def _write_labels(ws, folder: Path, labels: np.ndarray, removed: np.ndarray, pro
         write_array(folder / "removed.npy", removed)
     elif source["kind"] == image_folder.KIND:
         files, others = (ws.places(split)["file"].astype(str).tolist() for split in ("train", "val"))
-        moves = image_folder.renames(
+        moves = image_folder.label_moves(
             ws.images_root, files, others, ws.classes, ws.train_labels, labels, set(removed.tolist())
         )
         _write_csv(folder / "renames.csv", ("from", "to"), moves)
@@ -206,7 +206,7 @@ def _write_labels(ws, folder: Path, labels: np.ndarray, removed: np.ndarray, pro
 
         kept = np.ones(len(labels), bool)
         kept[removed] = False
-        parquet.rewrite(
+        parquet.rewrite_labels(
             ws.images_root,
             source,
             ws.places("train")["row"].to_numpy(np.int64),
@@ -218,15 +218,15 @@ def _write_labels(ws, folder: Path, labels: np.ndarray, removed: np.ndarray, pro
         )
 
 
-def _log(ws, entries: list[Entry]) -> Iterator[tuple]:
-    called = [*names(ws.classes), ""]
+def _log_rows(ws, entries: list[Entry]) -> Iterator[tuple]:
+    called = [*unique_class_names(ws.classes), ""]
     for one in entries:
         old = one.old or {"action": "", "label": None}
         new, old_new = (called[-1 if label is None else label] for label in (one.label, old["label"]))
         yield (
             one.id,
             one.uid,
-            _iso(one.at, "milliseconds"),
+            _iso_time(one.at, "milliseconds"),
             one.who,
             one.client,
             one.item,
@@ -250,7 +250,7 @@ def _write_csv(file: Path, columns: Iterable[str], lines: Iterable[tuple]) -> No
 
 
 @contextmanager
-def _staged(folder: Path) -> Iterator[Path]:
+def _staged_files(folder: Path) -> Iterator[Path]:
     """A folder within `folder` whose files are moved there once all are written; broken off before, nothing has
     changed. Raises UserError where nothing can be written there."""
     if folder.exists() and not folder.is_dir():
@@ -287,14 +287,14 @@ def _staged(folder: Path) -> Iterator[Path]:
 # -- in
 
 
-def read(ws, path: Path | str) -> list[Correction]:
+def read_corrections(ws, path: Path | str) -> list[Correction]:
     """The rows of a corrections.csv of the data set of `ws`, in the file's order.
 
     Needs the columns NEEDED; a `new` class may be told by its number where no class is called by one. Raises UserError
     for a file that is none, is of another data set, or says what cannot be.
     """
-    lines = _lines(user_path(path))
-    labels = {name: label for label, name in enumerate(names(ws.classes))}
+    lines = _read_lines(user_path(path))
+    labels = {name: label for label, name in enumerate(unique_class_names(ws.classes))}
     found: dict[int, Correction] = {}
     for number, row in lines:
         where = f"row {number} of {path}"
@@ -303,14 +303,14 @@ def read(ws, path: Path | str) -> list[Correction]:
                 f"{where} is about another data set ({row['data_set'][:40] or 'none is named'}) than "
                 f"{ws.name} ({ws.fingerprint[:16]}); open the workspace it was exported from"
             )
-        correction = _correction(ws, labels, row, where)
+        correction = _parse_correction(ws, labels, row, where)
         if correction.item in found:
             raise UserError(f"{where} names image {correction.item} a second time; keep one row an image")
         found[correction.item] = correction
     return list(found.values())
 
 
-def _lines(path: Path) -> Iterator[tuple[int, dict]]:
+def _read_lines(path: Path) -> Iterator[tuple[int, dict]]:
     """The rows of a file by column, with their numbers as a spreadsheet counts them."""
     try:
         if not path.is_file():
@@ -320,7 +320,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict]]:
             header = next(reader, None)
             if header is None:
                 raise UserError(f"{path} is empty; name a {FILE} that was exported")
-            if absent := [name for name in NEEDED if name not in header]:
+            if absent := [name for name in REQUIRED_COLUMNS if name not in header]:
                 raise UserError(
                     f"{path} has no column {absent[0]}; name a {FILE} that was exported, with its first row"
                 )
@@ -346,7 +346,7 @@ def _lines(path: Path) -> Iterator[tuple[int, dict]]:
         raise UserError(f"{path} cannot be read ({error.strerror or error}); check the path") from None
 
 
-def _correction(ws, labels: dict[str, int], row: dict, where: str) -> Correction:
+def _parse_correction(ws, labels: dict[str, int], row: dict, where: str) -> Correction:
     image, action, new = row["image"], row["action"], row["new"]
     if not (image.isascii() and image.isdecimal() and len(image) < 18 and int(image) < ws.n_train):
         raise UserError(
@@ -361,7 +361,7 @@ def _correction(ws, labels: dict[str, int], row: dict, where: str) -> Correction
             f"{where} says that image {item} was given {row['given'][:40]!r}, and it was given "
             f"{ws.classes[given]!r}; export it again"
         )
-    label = _label(labels, new, where) if new or action == "relabel" else None
+    label = _parse_label(labels, new, where) if new or action == "relabel" else None
     if label is not None and action != "relabel" and not (action == "keep" and label == given):
         raise UserError(
             f"{where} has the action {action} and the new class {new[:40]!r}; say relabel, or leave the new class out"
@@ -369,7 +369,7 @@ def _correction(ws, labels: dict[str, int], row: dict, where: str) -> Correction
     return Correction(item, action, label if action == "relabel" else None, row.get("note", ""))
 
 
-def _label(labels: dict[str, int], new: str, where: str) -> int:
+def _parse_label(labels: dict[str, int], new: str, where: str) -> int:
     """The class that a name stands for, or its number."""
     if new in labels:
         return labels[new]
@@ -383,15 +383,15 @@ def _label(labels: dict[str, int], new: str, where: str) -> int:
     )
 
 
-def bring(ws, decisions: Decisions, path: Path | str, who: str) -> dict:
+def import_corrections(ws, decisions: DecisionLog, path: Path | str, who: str) -> dict:
     """Appends the decisions of a corrections.csv to the log, all or none, and returns how many there were.
 
     Rows in conflict are passed over, and so is what stands already the same. The file does not know what was decided
     here: where that differs, the image is in conflict until somebody who has seen both decides. Each file counts as a
-    client of its own, so that two that differ are in conflict, too. Raises UserError as `read`.
+    client of its own, so that two that differ are in conflict, too. Raises UserError as `read_corrections`.
     """
     path = user_path(path)
-    found = read(ws, path)
+    found = read_corrections(ws, path)
     called = path.name.encode("utf-8", "replace").decode()
     standing = decisions.standing()
     told = [one for one in found if one.action != CONFLICT]
@@ -410,7 +410,7 @@ def bring(ws, decisions: Decisions, path: Path | str, who: str) -> dict:
                 "action": one.action,
                 "label": one.label,
                 "seen": 0,
-                "reason": _reason(called, one.note),
+                "reason": _import_reason(called, one.note),
             }
             for one in new
         ],
@@ -428,7 +428,7 @@ def bring(ws, decisions: Decisions, path: Path | str, who: str) -> dict:
     }
 
 
-def _reason(file: str, note: str) -> str:
+def _import_reason(file: str, note: str) -> str:
     """Where a decision came from, and its note, cut where it is too long for the log."""
     whole = f"imported from {file}" + (f": {note}" if note else "")
-    return whole if len(whole) <= REASON else whole[: REASON - 1] + "…"
+    return whole if len(whole) <= MAX_REASON_LENGTH else whole[: MAX_REASON_LENGTH - 1] + "…"

@@ -18,20 +18,20 @@ from threadpoolctl import threadpool_limits
 
 from attribution.errors import UserError
 from attribution.files import write_json
-from attribution.measure import measured_lds
-from attribution.provenance import made
+from attribution.measure import load_lds
+from attribution.provenance import command_provenance
 from attribution.rankings import Ranking
 from attribution.rankings.similarity import METHODS
-from attribution.studies import side_by_side
+from attribution.studies import compare_on_same_targets
 
 PART = "cost"
-TARGETS = 20
-FIRST = 20  # images a query asks for
-AREAS = {"remove": "auc", "mislabel": "mislabel_auc"}  # kind of support -> name of its AUC in a row of `card`
-HALVES = "halves"  # what a ranking rests on that was fitted on models on random halves, which are no part
+QUERY_TARGETS = 20
+QUERY_K = 20  # images a query asks for
+AUC_KEYS = {"remove": "auc", "mislabel": "mislabel_auc"}  # kind of support -> name of its AUC in a row of `cost_rows`
+HALVES_PART = "halves"  # what a ranking rests on that was fitted on models on random halves, which are no part
 
 
-def measure(
+def compute(
     workspace, names: list[str] | None = None, progress: Callable[[str, int, int], None] = lambda *at: None
 ) -> dict:
     """The cost of rankings (all, if not named): {"k", "targets", "machine", "rankings": {name: {"method", "live",
@@ -43,20 +43,20 @@ def measure(
     names = names or workspace.rankings()
     rankings, rows = [workspace.ranking(name) for name in names], {}
     for done, ranking in enumerate(rankings, 1):
-        rests = rests_on(workspace, ranking)
+        rests = underlying_parts(workspace, ranking)
         rows[ranking.name] = {
             "method": ranking.method,
             "live": ranking.live,
-            "bytes": {part: _bytes(workspace, part) for part in rests},
-            "seconds": {part: _seconds(workspace, ranking, part) for part in rests},
+            "bytes": {part: _part_bytes(workspace, part) for part in rests},
+            "seconds": {part: _build_seconds(workspace, ranking, part) for part in rests},
             "query_ms": query_ms(ranking),
             "version": ranking.version,
         }
         progress("cost: rankings", done, len(rankings))
-    return {"k": FIRST, "targets": TARGETS, "machine": machine(), "rankings": rows}
+    return {"k": QUERY_K, "targets": QUERY_TARGETS, "machine": machine_name(), "rankings": rows}
 
 
-def rests_on(workspace, ranking: Ranking) -> list[str]:
+def underlying_parts(workspace, ranking: Ranking) -> list[str]:
     """The parts that a ranking is made of and from, its own first; HALVES stands for models that are no part."""
     ranking, parts = getattr(ranking, "inner", ranking), workspace.manifest["parts"]  # other candidates cost no more
     own = f"rankings/{ranking.name}"
@@ -64,16 +64,16 @@ def rests_on(workspace, ranking: Ranking) -> list[str]:
         feature = getattr(ranking, "feature", None)
         return [f"features/{feature}"] if feature else []
     seeds = (ranking.made_for or {}).get("seeds")
-    if seeds == HALVES:
-        return [own, HALVES]
+    if seeds == HALVES_PART:
+        return [own, HALVES_PART]
     base = parts.get("base", {})
     trained = seeds and base.get("hash") == ranking.made_for.get("hash") and set(seeds) <= set(base.get("seeds", []))
     return [own, "base"] if trained else [own]
 
 
-def _bytes(workspace, part: str) -> int:
+def _part_bytes(workspace, part: str) -> int:
     """Bytes that a query needs on disk: of a ranking or features; what is needed to build alone is not counted."""
-    if part in ("base", HALVES):
+    if part in ("base", HALVES_PART):
         return 0
     files = workspace.manifest["parts"][part].get("files", {})
     if part == "features/pixels" and not files:  # the images themselves, where they are copied
@@ -85,8 +85,8 @@ def _bytes(workspace, part: str) -> int:
     return sum(files.values())
 
 
-def _seconds(workspace, ranking: Ranking, part: str) -> float | None:
-    if part == HALVES:
+def _build_seconds(workspace, ranking: Ranking, part: str) -> float | None:
+    if part == HALVES_PART:
         return workspace.manifest.get("steps", {}).get("halves")
     about = workspace.manifest["parts"][part]
     if "format" in about:  # its own seconds are those of the import; the file may say what it came from
@@ -101,20 +101,20 @@ def _seconds(workspace, ranking: Ranking, part: str) -> float | None:
 def query_ms(ranking: Ranking) -> float | None:
     """Median milliseconds of asking for a target's FIRST images, over TARGETS targets drawn at random, on one thread;
     None for a ranking of no target."""
-    targets = np.random.default_rng(0).permutation(ranking.targets)[: TARGETS + 1].tolist()
+    targets = np.random.default_rng(0).permutation(ranking.targets)[: QUERY_TARGETS + 1].tolist()
     if not targets:
         return None
     taken = []
     with threadpool_limits(1):
-        ranking.top(targets[0], FIRST)
+        ranking.top(targets[0], QUERY_K)
         for target in targets[1:] or targets:
             start = time.perf_counter()
-            ranking.top(target, FIRST)
+            ranking.top(target, QUERY_K)
             taken.append(time.perf_counter() - start)
     return float(np.median(taken) * 1000)
 
 
-def machine() -> str:
+def machine_name() -> str:
     """This machine in words, such as "Intel Xeon Processor, 2 cores"."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
@@ -126,20 +126,20 @@ def machine() -> str:
     return f"{name}, {cores} core{'s' * (cores != 1)}"
 
 
-def total(values: dict[str, float | None]) -> float | None:
+def sum_or_none(values: dict[str, float | None]) -> float | None:
     """The sum over parts; None where one of them is not known."""
     return None if None in values.values() else sum(values.values())
 
 
-def keep(workspace, found: dict, about: dict) -> None:
+def save(workspace, found: dict, about: dict) -> None:
     """Keeps what was measured as the part "cost", where a user's parts go; about: provenance."""
     workspace.drop(PART)
     write_json(workspace.added / PART / "cost.json", found)
     workspace.add(PART, about, [f"{PART}/cost.json"])
 
 
-def stored(workspace) -> dict | None:
-    """What `measure` found last, with "made", its day; without the rankings that are others by now. None where nothing
+def load(workspace) -> dict | None:
+    """What `compute` found last, with "made", its day; without the rankings that are others by now. None where nothing
     is left. Raises UserError where it cannot be read."""
     about = workspace.manifest["parts"].get(PART)
     if about is None:
@@ -160,16 +160,16 @@ def stored(workspace) -> dict | None:
     return {**found, "rankings": rows, "made": about.get("made", "")} if rows else None
 
 
-def worth(workspace, store) -> tuple[dict | None, dict]:
-    """What there is to set against cost: `measured_lds`, and the supports of all rankings, `studies.side_by_side`."""
-    return measured_lds(workspace), side_by_side(workspace, store, workspace.rankings())
+def lds_and_support_aucs(workspace, store) -> tuple[dict | None, dict]:
+    """What there is to set against cost: `load_lds`, and the supports of all rankings, `studies.compare_on_same_targets`."""
+    return load_lds(workspace), compare_on_same_targets(workspace, store, workspace.rankings())
 
 
-def card(found: dict, lds: dict | None, supports: dict) -> list[dict]:
+def cost_rows(found: dict, lds: dict | None, supports: dict) -> list[dict]:
     """`evaluate cost`: a row for each ranking that was measured: "ranking", "method", "live", "bytes", "build_seconds"
     (None where not all of it was timed), "query_ms", "lds", "lds_ci", and for removals "auc", "auc_ci", "auc_n", for
     relabellings "mislabel_auc", "mislabel_auc_ci", "mislabel_auc_n" (None where not measured). lds and supports: as
-    `worth`."""
+    `lds_and_support_aucs`."""
     rows = []
     for name, one in found["rankings"].items():
         scored = (lds or {}).get("rankings", {}).get(name, {})
@@ -177,13 +177,13 @@ def card(found: dict, lds: dict | None, supports: dict) -> list[dict]:
             "ranking": name,
             "method": one["method"],
             "live": one["live"],
-            "bytes": total(one["bytes"]),
-            "build_seconds": total(one["seconds"]),
+            "bytes": sum_or_none(one["bytes"]),
+            "build_seconds": sum_or_none(one["seconds"]),
             "query_ms": one["query_ms"],
             "lds": scored.get("lds"),
             "lds_ci": scored.get("ci"),
         }
-        for kind, key in AREAS.items():
+        for kind, key in AUC_KEYS.items():
             searched = supports.get(kind, {}).get("rankings", {}).get(name, {})
             searched = searched if searched.get("n") else {}
             row |= {key: searched.get("auc"), f"{key}_ci": searched.get("auc_ci"), f"{key}_n": searched.get("n")}
@@ -191,9 +191,9 @@ def card(found: dict, lds: dict | None, supports: dict) -> list[dict]:
     return rows
 
 
-def of_features(workspace, lds: dict | None, supports: dict) -> list[dict]:
+def feature_rows(workspace, lds: dict | None, supports: dict) -> list[dict]:
     """A row for each feature set: "features", "dim", "knn_accuracy", "measured_on", "seconds", and what is measured of
-    its rankings: "lds" {method: row of lds.evaluate}, "auc" {method: row of `curves.summary`}."""
+    its rankings: "lds" {method: row of lds.evaluate}, "auc" {method: row of `curves.summarise_supports`}."""
     scored = (lds or {}).get("rankings", {})
     searched = supports.get("remove", {}).get("rankings", {})
     rows = []
@@ -217,6 +217,6 @@ def of_features(workspace, lds: dict | None, supports: dict) -> list[dict]:
     return rows
 
 
-def provenance() -> dict:
-    """`made`, with the machine in words."""
-    return {**made("evaluate cost"), "device": machine()}
+def cost_provenance() -> dict:
+    """`command_provenance`, with the machine in words."""
+    return {**command_provenance("evaluate cost"), "device": machine_name()}

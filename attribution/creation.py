@@ -15,13 +15,13 @@ from attribution import data, recipes, shipped
 from attribution.data import DataSet, Split, roots
 from attribution.errors import UserError
 from attribution.files import user_path, write_array, write_json, write_table
-from attribution.imports import staged
-from attribution.provenance import made
-from attribution.workspace import SCHEMA, Workspace, fingerprint
+from attribution.imports import staged_folder
+from attribution.provenance import command_provenance
+from attribution.workspace import SCHEMA, Workspace, data_fingerprint
 
 #: pixels are a feature set where an image has at most so many numbers, and all training images so many together (each
 #: takes four bytes of memory): beyond these they are no control worth its price
-PIXELS_PER_IMAGE, PIXELS = 64 * 64, 100_000_000
+PIXELS_PER_IMAGE, MAX_PIXELS = 64 * 64, 100_000_000
 
 
 def create(
@@ -46,36 +46,38 @@ def create(
     path = Path(os.path.abspath(user_path(path)))
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"{path} is there already and not an empty folder; choose another")
-    recipes.get(recipe)
+    recipes.get_recipe(recipe)
     start = time.perf_counter()
     options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
-    found = _load(dataset, root, {option: value for option, value in options.items() if value is not None}, progress)
-    _check(found)
-    with staged(path) as partial:
-        workspace = _write(partial, found, name or path.name, recipe)
-        _record(workspace, found, dataset, options, time.perf_counter() - start)
+    found = _load_data_set(
+        dataset, root, {option: value for option, value in options.items() if value is not None}, progress
+    )
+    _check_data_set(found)
+    with staged_folder(path) as partial:
+        workspace = _write_workspace(partial, found, name or path.name, recipe)
+        _write_parts(workspace, found, dataset, options, time.perf_counter() - start)
         if found.train.source:
-            roots.remember(path, workspace.fingerprint, data.folder(root))
-        shipped.bring(workspace)
+            roots.save_root(path, workspace.fingerprint, data.root_folder(root))
+        shipped.import_bundled(workspace)
     return Workspace.open(path)
 
 
-def locate(workspace: Workspace, root: Path | str) -> None:
+def locate_images(workspace: Workspace, root: Path | str) -> None:
     """Notes that the images of `workspace` are in the folder `root` of this machine. Raises UserError where these are
     others, and where the workspace has its images with it."""
     if not workspace.manifest["dataset"].get("images"):
         raise UserError(f"the workspace {workspace.name} has its images with it; there is nothing to locate")
-    folder = data.folder(root)
+    folder = data.root_folder(root)
     train, val = (workspace.images_in(folder, split) for split in ("train", "val"))
-    if fingerprint(train, workspace.train_labels, val, workspace.val_labels) != workspace.fingerprint:
+    if data_fingerprint(train, workspace.train_labels, val, workspace.val_labels) != workspace.fingerprint:
         raise UserError(
             f"the images in {folder} are not those of {workspace.name}; name the folder it was created from"
         )
-    roots.remember(workspace.path, workspace.fingerprint, folder)
+    roots.save_root(workspace.path, workspace.fingerprint, folder)
 
 
-def _load(dataset: str, root, options: dict, progress: Callable | None) -> DataSet:
-    loader = data.get(dataset)
+def _load_data_set(dataset: str, root, options: dict, progress: Callable | None) -> DataSet:
+    loader = data.get_loader(dataset)
     known = inspect.signature(loader.load).parameters
     for option in options:
         if option not in known:
@@ -83,7 +85,7 @@ def _load(dataset: str, root, options: dict, progress: Callable | None) -> DataS
     return loader.load(root, **options, **({"progress": progress} if "progress" in known else {}))
 
 
-def _check(found: DataSet) -> None:
+def _check_data_set(found: DataSet) -> None:
     for split, part in (("training", found.train), ("validation", found.val)):
         if not len(part.labels):
             raise UserError(f"the data set {found.name} has no {split} images; add some, or take another share of them")
@@ -93,9 +95,9 @@ def _check(found: DataSet) -> None:
         )
 
 
-def _write(folder: Path, found: DataSet, name: str, recipe: str) -> Workspace:
+def _write_workspace(folder: Path, found: DataSet, name: str, recipe: str) -> Workspace:
     """The workspace without its parts."""
-    given = fingerprint(found.train.images, found.train.labels, found.val.images, found.val.labels)
+    given = data_fingerprint(found.train.images, found.train.labels, found.val.images, found.val.labels)
     sources = {split: part.source for split, part in (("train", found.train), ("val", found.val)) if part.source}
     about = {
         "name": found.name,
@@ -116,7 +118,7 @@ def _write(folder: Path, found: DataSet, name: str, recipe: str) -> Workspace:
     return Workspace.open(folder)
 
 
-def _record(workspace: Workspace, found: DataSet, dataset: str, options: dict, seconds: float) -> None:
+def _write_parts(workspace: Workspace, found: DataSet, dataset: str, options: dict, seconds: float) -> None:
     """Writes labels and images, and the provenance of both."""
     files = []
     for split, part in (("train", found.train), ("val", found.val)):
@@ -128,10 +130,10 @@ def _record(workspace: Workspace, found: DataSet, dataset: str, options: dict, s
         for option, value in options.items()
         if value is not None
     ]
-    about = made(" ".join(["workspace create --dataset", shlex.quote(dataset), *words]))
+    about = command_provenance(" ".join(["workspace create --dataset", shlex.quote(dataset), *words]))
     workspace.record("data", {**about, "skipped": list(found.skipped), "seconds": round(seconds, 1)}, files)
     size = int(np.prod(found.train.images.shape[1:]))
-    if size <= PIXELS_PER_IMAGE and size * workspace.n_train <= PIXELS:
+    if size <= PIXELS_PER_IMAGE and size * workspace.n_train <= MAX_PIXELS:
         workspace.record("features/pixels", {**about, "name": "pixels", "dim": size, "seconds": 0.0})
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.store import Store, Transaction, trouble
+from attribution.store import ResultStore, Transaction, store_error
 
 FILE = "audit.sqlite"
 SCHEMA = 1
@@ -27,7 +27,7 @@ DECISIONS = ("keep", "relabel", "remove", "unsure")
 #: what acts on a decision, by its uid
 REVISIONS = ("undo", "redo")
 #: characters of a reason; of a uid, a name or a client
-REASON, WORD = 500, 200
+MAX_REASON_LENGTH, MAX_WORD_LENGTH = 500, 200
 TABLES = """
 CREATE TABLE about (fingerprint TEXT);
 CREATE TABLE entries (
@@ -41,14 +41,14 @@ CREATE TABLE queues (
     controls BLOB NOT NULL, scores BLOB, suggestions BLOB, who TEXT NOT NULL, created REAL NOT NULL);
 """
 #: an INSERT OR REPLACE deletes without asking a trigger on deletion, hence the third
-GUARD = """
+GUARD_TRIGGER = """
 CREATE TRIGGER {table}_update BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'nothing here is changed'); END;
 CREATE TRIGGER {table}_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, 'nothing here is deleted'); END;
 CREATE TRIGGER {table}_insert BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})
     BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END;
 """
-GUARDS = (
-    "".join(GUARD.format(table=table, key=key) for table, key in (("entries", "id"), ("queues", "number")))
+GUARD_TRIGGERS = (
+    "".join(GUARD_TRIGGER.format(table=table, key=key) for table, key in (("entries", "id"), ("queues", "number")))
     + """
 CREATE TRIGGER entries_uid BEFORE INSERT ON entries WHEN EXISTS (SELECT 1 FROM entries WHERE uid = NEW.uid)
     BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END;
@@ -56,7 +56,7 @@ CREATE TRIGGER entries_uid BEFORE INSERT ON entries WHEN EXISTS (SELECT 1 FROM e
 )
 COLUMNS = "id, uid, at, who, client, item, action, label, of, old_action, old_label, reason, queue, seen"
 #: an image's newest decision that is not undone: the last that was said of its uid, if anything, is redo
-NEWEST = """SELECT action, label FROM entries AS one WHERE item = ? AND of IS NULL AND 'redo' = coalesce(
+NEWEST_DECISION_SQL = """SELECT action, label FROM entries AS one WHERE item = ? AND of IS NULL AND 'redo' = coalesce(
     (SELECT action FROM entries WHERE of = one.uid ORDER BY id DESC LIMIT 1), 'redo') ORDER BY id DESC LIMIT 1"""
 
 
@@ -82,7 +82,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class CurrentDecision:
     """What stands for a training image: its newest decision that is not undone. conflict: the standing decisions of
     other clients that say otherwise and were not known to the one who made it, oldest first."""
 
@@ -125,14 +125,14 @@ class QueueRow:
 
 
 @dataclass
-class Fold:
+class DecisionFold:
     """What stands after the entries added so far; further ones cost no more than themselves.
 
     standing: item -> Standing, for every image with a decision that is not undone. newest: the id of the newest entry
     added, 0 before the first.
     """
 
-    standing: dict[int, Standing] = field(default_factory=dict)
+    standing: dict[int, CurrentDecision] = field(default_factory=dict)
     newest: int = 0
     _decided: dict[int, list[Entry]] = field(default_factory=dict)
     _undone: set[str] = field(default_factory=set)
@@ -160,7 +160,7 @@ class Fold:
                 self.standing.pop(item, None)
         return touched
 
-    def _settle(self, item: int) -> Standing | None:
+    def _settle(self, item: int) -> CurrentDecision | None:
         newest, heard, conflict = None, set(), []
         for entry in reversed(self._decided.get(item, ())):
             if entry.uid in self._undone:
@@ -174,7 +174,7 @@ class Fold:
             heard.add(entry.client)  # of each client, the newest alone stands
         if newest is None:
             return None
-        return Standing(
+        return CurrentDecision(
             item,
             newest.action,
             newest.label,
@@ -188,7 +188,7 @@ class Fold:
         )
 
 
-class Decisions:
+class DecisionLog:
     """The log of one data set. Safe to open from many processes; each thread opens its own.
 
     n_train, n_classes: of the data set; nothing beyond them is written. Raises UserError where the data folder cannot
@@ -198,12 +198,12 @@ class Decisions:
     def __init__(self, folder: Path, fingerprint: str, n_train: int, n_classes: int):
         self.folder, self.fingerprint = folder, fingerprint
         self.n_train, self.n_classes = n_train, n_classes
-        self._fold = Fold()
+        self._fold = DecisionFold()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(folder / FILE, timeout=30, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise trouble(error, folder) from None
+            raise store_error(error, folder) from None
         try:
             if self._version() == 0:
                 self._make()
@@ -220,17 +220,19 @@ class Decisions:
             raise
         except (OSError, sqlite3.Error) as error:
             self.db.close()
-            raise trouble(error, folder) from None
+            raise store_error(error, folder) from None
 
     @staticmethod
-    def of(workspace) -> "Decisions":
+    def of(workspace) -> "DecisionLog":
         """The log of a workspace's data set. Raises UserError as the constructor."""
-        return Decisions(Store.folder_of(workspace), workspace.fingerprint, workspace.n_train, len(workspace.classes))
+        return DecisionLog(
+            ResultStore.folder_of(workspace), workspace.fingerprint, workspace.n_train, len(workspace.classes)
+        )
 
     def close(self) -> None:
         self.db.close()
 
-    def __enter__(self) -> "Decisions":
+    def __enter__(self) -> "DecisionLog":
         return self
 
     def __exit__(self, *error) -> None:
@@ -251,7 +253,7 @@ class Decisions:
             fcntl.flock(held, fcntl.LOCK_EX)
             if self._version() == 0:
                 self.db.execute("PRAGMA journal_mode=WAL")
-                self.db.executescript(f"BEGIN IMMEDIATE;{TABLES}{GUARDS}PRAGMA user_version={SCHEMA};")
+                self.db.executescript(f"BEGIN IMMEDIATE;{TABLES}{GUARD_TRIGGERS}PRAGMA user_version={SCHEMA};")
                 self.db.execute("INSERT INTO about VALUES (?)", (self.fingerprint,))
                 self.db.execute("COMMIT")
 
@@ -269,7 +271,7 @@ class Decisions:
         except (sqlite3.ProgrammingError, sqlite3.IntegrityError):  # ours
             raise
         except sqlite3.Error as error:
-            raise trouble(error, self.folder) from None
+            raise store_error(error, self.folder) from None
 
     # -- decisions
 
@@ -283,7 +285,7 @@ class Decisions:
         of the queue they were made in. Raises UserError for anything else, and where nothing can be written.
         """
         entries = [self.checked(entry) for entry in entries]
-        who, client = _text(who, "a name", WORD), _text(client, "a client", WORD)
+        who, client = _check_text(who, "a name", MAX_WORD_LENGTH), _check_text(client, "a client", MAX_WORD_LENGTH)
         now = time.time()
         with self._plainly(), Transaction(self.db):
             if queue is not None and not self.db.execute("SELECT 1 FROM queues WHERE number = ?", (queue,)).fetchone():
@@ -301,7 +303,7 @@ class Decisions:
                 why = "names no decision" if row is None or row[1] in REVISIONS else f"is about image {row[0]}"
                 raise UserError(f"the {entry['action']} {why}: {entry['of']!r}; load the page again")
             item = row[0]
-        old = self.db.execute(NEWEST, (item,)).fetchone() or (None, None)
+        old = self.db.execute(NEWEST_DECISION_SQL, (item,)).fetchone() or (None, None)
         newest = self.newest()  # a client may come from a log that was lost since, and has not seen what is new here
         row = (
             entry["uid"],
@@ -329,16 +331,16 @@ class Decisions:
             raise UserError(f"there is no action {action!r}; say one of {', '.join(DECISIONS + REVISIONS)}")
         item, label, of = (entry.get(name) for name in ("item", "label", "of"))
         if item is not None or action in DECISIONS:
-            item = _number(item, self.n_train, "training image")
+            item = _check_number(item, self.n_train, "training image")
         if action == "relabel":
-            label = _number(label, self.n_classes, "class")
+            label = _check_number(label, self.n_classes, "class")
         elif label is not None:
             raise UserError(f"{action} takes no label; leave it out, or say relabel")
         if action in REVISIONS:
-            of = _text(of, f"the decision to {action}", WORD)
+            of = _check_text(of, f"the decision to {action}", MAX_WORD_LENGTH)
         elif of is not None:
             raise UserError(f"{action} acts on no other entry; say undo or redo, or leave it out")
-        uid = _text(entry.get("uid"), "a uid", WORD)
+        uid = _check_text(entry.get("uid"), "a uid", MAX_WORD_LENGTH)
         if not uid:
             raise UserError("an entry has no uid; load the page again")
         return {
@@ -347,8 +349,8 @@ class Decisions:
             "action": action,
             "label": label,
             "of": of,
-            "reason": _text(entry.get("reason") or "", "a reason", REASON),
-            "seen": _number(entry.get("seen"), 1 << 62, "entry seen"),
+            "reason": _check_text(entry.get("reason") or "", "a reason", MAX_REASON_LENGTH),
+            "seen": _check_number(entry.get("seen"), 1 << 62, "entry seen"),
         }
 
     def newest(self) -> int:
@@ -372,10 +374,10 @@ class Decisions:
             Entry(*row[:9], None if row[9] is None else {"action": row[9], "label": row[10]}, *row[11:]) for row in rows
         ]
 
-    def standing(self, upto: int | None = None) -> dict[int, Standing]:
+    def standing(self, upto: int | None = None) -> dict[int, CurrentDecision]:
         """item -> what stands for it; as of the entry `upto` where that is given. Only what is new is read."""
         if upto is not None:
-            fold = Fold()
+            fold = DecisionFold()
             fold.add(self._entries("id <= ? ORDER BY id", (upto,)))
             return fold.standing
         self._fold.add(self.entries(self._fold.newest))
@@ -387,15 +389,15 @@ class Decisions:
         """Keeps a queue for good, and returns its number. spec: JSON; items: training images, in order; controls: bool
         an item; scores: float, suggestions: int an item, or None. Raises UserError for an image or a class that there
         is not, and where nothing can be written."""
-        items = [_number(item, self.n_train, "training image") for item in items]
-        classes = None if suggestions is None else [_number(one, self.n_classes, "class") for one in suggestions]
+        items = [_check_number(item, self.n_train, "training image") for item in items]
+        classes = None if suggestions is None else [_check_number(one, self.n_classes, "class") for one in suggestions]
         if any(len(part) != len(items) for part in (controls, scores, classes) if part is not None):
             raise ValueError("one control, score and suggestion an item")
         arrays = [
             None if part is None else np.asarray(part, dtype).tobytes()
             for part, dtype in ((items, "<i8"), (controls, "u1"), (scores, "<f8"), (classes, "<i8"))
         ]
-        row = (json.dumps(spec), len(items), *arrays, _text(who, "a name", WORD), time.time())
+        row = (json.dumps(spec), len(items), *arrays, _check_text(who, "a name", MAX_WORD_LENGTH), time.time())
         with self._plainly(), Transaction(self.db):
             return self.db.execute(
                 "INSERT INTO queues (spec, n, items, controls, scores, suggestions, who, created) "
@@ -431,7 +433,7 @@ class Decisions:
             return {row[0] for row in self.db.execute("SELECT DISTINCT queue FROM entries WHERE queue IS NOT NULL")}
 
 
-def _number(value, n: int, what: str) -> int:
+def _check_number(value, n: int, what: str) -> int:
     """`value` as an int. Raises UserError where it is none of 0 .. n - 1."""
     try:
         number = -1 if isinstance(value, bool) else operator.index(value)
@@ -442,7 +444,7 @@ def _number(value, n: int, what: str) -> int:
     return number
 
 
-def _text(value, what: str, most: int) -> str:
+def _check_text(value, what: str, most: int) -> str:
     """`value`, which has to be text of at most so many characters. Raises UserError where it is not."""
     if not isinstance(value, str) or len(value) > most:
         how = f"has {len(value):,} characters" if isinstance(value, str) else f"is {value!r}"

@@ -12,14 +12,14 @@ import numpy as np
 from attribution.errors import UserError
 
 #: Of the demo's 5,000 images in `moco` features this makes 84 groups of 225 images, nine in ten of one label.
-COSINE = 0.98
+DEFAULT_COSINE = 0.98
 #: Every image is compared with every other: some 15 s at 50,000 images of 128 dimensions on one core.
-MOST = 100_000
-#: others of an image's group that `around` goes on looking from: where there are more, the features tell little apart
-WHOLE = 200
+MAX_IMAGES = 100_000
+#: others of an image's group that `group_and_nearest` goes on looking from: where there are more, the features tell little apart
+MAX_WALKED = 200
 
 
-def grouping(workspace, features: str | None = None, cosine: float = COSINE) -> dict:
+def grouping_spec(workspace, features: str | None = None, cosine: float = DEFAULT_COSINE) -> dict:
     """How a spec says which images belong together, JSON: {"features", "cosine", "version"}; the workspace's first
     feature set where none is named. Raises UserError for an unknown set, for none at all, for a cosine outside (0, 1],
     and where there are too many images to compare each with each."""
@@ -32,23 +32,25 @@ def grouping(workspace, features: str | None = None, cosine: float = COSINE) -> 
     if features not in workspace.features():
         workspace.feature(features)  # says which there are
     if not 0 < cosine <= 1:
-        raise UserError(f"a cosine of {cosine:g} is no threshold; give more than 0 and at most 1, such as {COSINE}")
-    if workspace.n_train > MOST:
         raise UserError(
-            f"near-duplicates are looked for among at most {MOST:,} training images, and "
+            f"a cosine of {cosine:g} is no threshold; give more than 0 and at most 1, such as {DEFAULT_COSINE}"
+        )
+    if workspace.n_train > MAX_IMAGES:
+        raise UserError(
+            f"near-duplicates are looked for among at most {MAX_IMAGES:,} training images, and "
             f"{workspace.name} has {workspace.n_train:,}; name the images with --remove"
         )
     version = workspace.manifest["parts"][f"features/{features}"].get("digest")
     return {"features": features, "cosine": float(cosine), "version": version}
 
 
-def groups(workspace, grouped: dict) -> np.ndarray:
-    """The group of each training image, int [n_train], from 0; most groups are one image. grouped: a `grouping`."""
-    return _groups(workspace, grouped["features"], grouped["cosine"], grouped["version"])
+def group_numbers(workspace, grouped: dict) -> np.ndarray:
+    """The group of each training image, int [n_train], from 0; most groups are one image. grouped: a `grouping_spec`."""
+    return _group_numbers(workspace, grouped["features"], grouped["cosine"], grouped["version"])
 
 
 @lru_cache(maxsize=4)
-def _groups(workspace, features, cosine, version):
+def _group_numbers(workspace, features, cosine, version):
     import faiss  # here, for jobs and pages that have no group to make do without
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -63,16 +65,16 @@ def _groups(workspace, features, cosine, version):
     return connected_components(pairs, directed=False)[1]
 
 
-def around(workspace, image: int, grouped: dict, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def group_and_nearest(workspace, image: int, grouped: dict, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The other members of a training image's group, and its n nearest other images with their cosines: int64 [members]
     ascending, int64 [n] nearest first, float32 [n]. Nothing is compared but with the image and its group, so that it is
-    quick among many images; the group is that of `groups`, or a part of it where that has more than WHOLE others."""
+    quick among many images; the group is that of `group_numbers`, or a part of it where that has more than WHOLE others."""
     train, least = workspace.feature(grouped["features"]).train, grouped["cosine"] - 1e-6
     cosines = _cosines(train, [int(image)])[0]
     inside = cosines >= least
     inside[image] = True
     fresh = np.flatnonzero(inside)
-    while len(fresh) and inside.sum() <= WHOLE + 1:
+    while len(fresh) and inside.sum() <= MAX_WALKED + 1:
         alike = np.zeros(len(train), bool)
         for at in range(0, len(fresh), 64):  # 64 x 100,000 cosines are 26 MB
             alike |= (_cosines(train, fresh[at : at + 64]) >= least).any(0)
@@ -94,19 +96,19 @@ def _cosines(train, ids: list[int], block: int = 16_384) -> np.ndarray:
     return np.concatenate([query @ unit(train[at : at + block]).T for at in range(0, len(train), block)], axis=1)
 
 
-def bundles(workspace, ids, grouped: dict) -> list[np.ndarray]:
+def groups_of_images(workspace, ids, grouped: dict) -> list[np.ndarray]:
     """The groups of the training images `ids`, in the order in which their first ones come, each whole: int64 arrays,
     members ascending, those that `ids` does not name included."""
-    of = groups(workspace, grouped)
+    of = group_numbers(workspace, grouped)
     order = np.argsort(of, kind="stable")
     starts = np.searchsorted(of[order], np.arange(of.max(initial=-1) + 2))
     return [order[starts[group] : starts[group + 1]] for group in dict.fromkeys(of[np.asarray(ids, np.int64)].tolist())]
 
 
-def summary(workspace, grouped: dict) -> dict:
+def count_groups(workspace, grouped: dict) -> dict:
     """How many groups of two and more there are: {"groups", "images" (in them), "largest", "same_label" (share of the
     groups that carry one label, None without groups)}."""
-    of = groups(workspace, grouped)
+    of = group_numbers(workspace, grouped)
     sizes = np.bincount(of)
     several = np.flatnonzero(sizes > 1)
     same = [len(np.unique(workspace.train_labels[of == group])) == 1 for group in several]

@@ -14,7 +14,7 @@ REMOVED = -1  # stands for the new label of a removed image where an edit relabe
 
 @dataclass(frozen=True)
 class Edit:
-    """A canonical change of the training set. Make one with `nothing`, `remove`, `relabel` or `correct`.
+    """A canonical change of the training set. Make one with `no_edit`, `remove`, `relabel` or `correct`.
 
     kind: "none", "remove", "relabel" or "correct", which does both. indices: training indices in ascending order,
     without repeats. labels: the new label of each, for "relabel" and "correct"; there REMOVED for those that go.
@@ -75,15 +75,15 @@ class Edit:
         return Edit(data["kind"], tuple(data["indices"]), tuple(data["labels"]))
 
 
-def nothing() -> Edit:
+def no_edit() -> Edit:
     """The edit that changes nothing: the control of every probe."""
     return Edit("none")
 
 
 def remove(indices) -> Edit:
-    """Remove the training images `indices` (any order, repeats ignored). An empty list is `nothing()`."""
+    """Remove the training images `indices` (any order, repeats ignored). An empty list is `no_edit()`."""
     found = tuple(sorted({int(i) for i in indices}))
-    return Edit("remove", found) if found else nothing()
+    return Edit("remove", found) if found else no_edit()
 
 
 def relabel(indices, labels) -> Edit:
@@ -99,12 +99,12 @@ def relabel(indices, labels) -> Edit:
     found = tuple(i for i, _ in pairs)
     if len(set(found)) != len(found):
         raise UserError("one training image is given two different labels; name each image once")
-    return Edit("relabel", found, tuple(label for _, label in pairs)) if found else nothing()
+    return Edit("relabel", found, tuple(label for _, label in pairs)) if found else no_edit()
 
 
 def correct(relabelled: dict[int, int], removed: Iterable[int]) -> Edit:
     """Give each image of `relabelled` its new label and remove the images `removed`, in one edit. Where it does only
-    one of these it is `relabel` or `remove`, where neither `nothing()`.
+    one of these it is `relabel` or `remove`, where neither `no_edit()`.
 
     Raises UserError when an image is in both, and for a new label below 0.
     """
@@ -121,7 +121,7 @@ def correct(relabelled: dict[int, int], removed: Iterable[int]) -> Edit:
     return Edit("correct", found, tuple(new[i] for i in found))
 
 
-def parse_images(text: str, n: int, split: str = "training") -> list[int]:
+def parse_image_numbers(text: str, n: int, split: str = "training") -> list[int]:
     """Images named by hand: "3, 7 10-12" -> [3, 7, 10, 11, 12], in the order given, each once.
 
     Raises UserError for anything else than whole numbers and ranges within 0 .. n - 1, and for none at all.

@@ -14,28 +14,28 @@ import numpy as np
 import psutil
 from numpy.lib.format import open_memmap
 
-from attribution.alignment import align, within_class
+from attribution.alignment import compute_alignment, within_class
 from attribution.data import image_folder
 from attribution.errors import UserError
 from attribution.files import user_path, write_array
-from attribution.formats import Incoming, Sizes
-from attribution.rankings import first
+from attribution.formats import DataSetSizes, ForeignRanking
+from attribution.rankings import top_k
 from attribution.rankings.similarity import METHODS
 
 #: how many training images at each end are kept for a target
-K = 1000
+STORED_K = 1000
 #: a matrix of at most this size is kept whole without being asked to: LDS needs every score
-DENSE_BYTES = 256 << 20
+MAX_DENSE_BYTES = 256 << 20
 #: scores that are read at a time
-BLOCK_BYTES = 128 << 20
-NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+MAX_BLOCK_BYTES = 128 << 20
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
-def sizes(workspace, train: np.ndarray | None = None) -> Sizes:
+def data_set_sizes(workspace, train: np.ndarray | None = None) -> DataSetSizes:
     """What a file has to fit to be brought into `workspace`; one about the training images `train` (int64 [m]) alone,
     in this order, where these are given."""
     labels = workspace.train_labels
-    return Sizes(labels if train is None else labels[train], workspace.val_labels)
+    return DataSetSizes(labels if train is None else labels[train], workspace.val_labels)
 
 
 def listed_files(workspace, path: Path) -> np.ndarray:
@@ -49,7 +49,7 @@ def listed_files(workspace, path: Path) -> np.ndarray:
     return image_folder.match(workspace.places("train")["file"].astype(str).tolist(), user_path(path))
 
 
-def renumbered(incoming: Incoming, train: np.ndarray) -> Incoming:
+def renumbered(incoming: ForeignRanking, train: np.ndarray) -> ForeignRanking:
     """`incoming`, whose training image i is the workspace's `train[i]` (int64 [m]), with the workspace's numbers."""
     if incoming.lists is None:
         return replace(incoming, train=train if incoming.train is None else train[incoming.train])
@@ -61,15 +61,15 @@ def renumbered(incoming: Incoming, train: np.ndarray) -> Incoming:
     return replace(incoming, lists=lists)
 
 
-def bring(
+def import_ranking(
     workspace,
-    incoming: Incoming,
+    incoming: ForeignRanking,
     name: str,
     *,
     about: dict | None = None,
     force: bool = False,
     dense: bool | None = None,
-    k: int = K,
+    k: int = STORED_K,
     progress: Callable | None = None,
 ) -> dict:
     """Writes a foreign ranking into the workspace as `name` and returns its provenance, `alignment` included.
@@ -81,17 +81,17 @@ def bring(
     Raises UserError for a name that cannot be had, whatever the format refuses while it is read, and, without `force`,
     for a ranking that does not pass the alignment check; what only its second part is against stays, with a warning.
     """
-    check_name(workspace, name)
+    check_part_name(workspace, name)
     start = time.perf_counter()
     if dense is None:
-        dense = incoming.rows is not None and 4 * workspace.n_val * workspace.n_train <= DENSE_BYTES
+        dense = incoming.rows is not None and 4 * workspace.n_val * workspace.n_train <= MAX_DENSE_BYTES
     if dense and incoming.rows is None:
         raise UserError("this format has no more than each target's first images; import it without --dense")
     part = f"rankings/{name}"
-    with staged(workspace.added / part) as folder:
-        write = _write_dense if dense else _write_ends if incoming.rows else _write_lists
+    with staged_folder(workspace.added / part) as folder:
+        write = _write_dense if dense else _write_both_ends if incoming.rows else _write_lists
         ends = write(folder, workspace, incoming, k, progress or (lambda *at: None))
-        alignment = align(
+        alignment = compute_alignment(
             ends[0], incoming.targets, workspace.train_labels, workspace.val_labels, ends[1] if len(ends) > 1 else None
         )
         if alignment.refusal and not force:
@@ -118,11 +118,11 @@ def bring(
     return whole
 
 
-def bring_features(workspace, train: np.ndarray, val: np.ndarray, name: str, about: dict | None = None) -> dict:
+def import_features(workspace, train: np.ndarray, val: np.ndarray, name: str, about: dict | None = None) -> dict:
     """Writes a feature set, float [n_train, d] and [n_val, d], into the workspace as `name` (float32)."""
-    check_name(workspace, name, "features")
+    check_part_name(workspace, name, "features")
     part = f"features/{name}"
-    with staged(workspace.added / part) as folder:
+    with staged_folder(workspace.added / part) as folder:
         for split, array in (("train", train), ("val", val)):
             kept = open_memmap(folder / f"{split}.npy", "w+", np.float32, array.shape)
             for at in range(0, len(array), 10_000):
@@ -137,7 +137,7 @@ def bring_features(workspace, train: np.ndarray, val: np.ndarray, name: str, abo
     return whole
 
 
-def bring_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict | None = None) -> dict:
+def import_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict | None = None) -> dict:
     """Writes models on random subsets, masks bool [M, n_train] and margins float [M, n_val], into the workspace: what
     LDS is measured on. They should not be those that a ranking was fitted on."""
     workspace.check_free("lds")
@@ -149,7 +149,7 @@ def bring_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict 
         "hash": None,
         **(about or {}),
     }
-    with staged(workspace.added / "lds") as folder:
+    with staged_folder(workspace.added / "lds") as folder:
         write_array(folder / "masks.npy", np.packbits(masks, axis=1))
         write_array(folder / "margins.npy", margins[:, None].astype(np.float16))
         workspace.drop("lds")
@@ -157,10 +157,10 @@ def bring_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict 
     return whole
 
 
-def check_name(workspace, name: str, kind: str = "rankings") -> str:
+def check_part_name(workspace, name: str, kind: str = "rankings") -> str:
     """`name` for a part of that kind, "rankings" or "features". Raises UserError where it is not one for files, or is
     taken by what cannot be replaced."""
-    if not NAME.fullmatch(name):
+    if not NAME_PATTERN.fullmatch(name):
         raise UserError(
             f"{name!r} cannot be a name; give at most 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first"
         )
@@ -179,7 +179,7 @@ def check_name(workspace, name: str, kind: str = "rankings") -> str:
 
 
 @contextmanager
-def staged(folder: Path):
+def staged_folder(folder: Path):
     """A new folder beside `folder`, that takes its place at the end; left by an exception, it is gone, and `folder` is
     as it was. What a killed import left there is cleared away first."""
     try:
@@ -206,10 +206,10 @@ def staged(folder: Path):
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _blocks(workspace, incoming: Incoming, progress):
+def _read_blocks(workspace, incoming: ForeignRanking, progress):
     """(targets, scores float32 [b, n_train] in the data set's order, NaN where not scored) by turns."""
     n, columns = workspace.n_train, incoming.train
-    size = max(1, BLOCK_BYTES // (4 * n))
+    size = max(1, MAX_BLOCK_BYTES // (4 * n))
     for at in range(0, len(incoming.targets), size):
         stop = min(at + size, len(incoming.targets))
         rows = incoming.rows(at, stop)
@@ -230,7 +230,7 @@ def _write_dense(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
         scores[:] = np.nan
         write_array(folder / "targets.npy", np.sort(incoming.targets))
     ends = [[], []]
-    for targets, rows in _blocks(workspace, incoming, progress):
+    for targets, rows in _read_blocks(workspace, incoming, progress):
         scores[targets] = rows
         for row in rows:
             for end, sign in zip(ends, (1, -1)):
@@ -240,23 +240,23 @@ def _write_dense(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     return [np.array(one, np.int64) for one in ends[: 1 + incoming.signed]]
 
 
-def _write_ends(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
+def _write_both_ends(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     """The first k at each end, of scores that are read by turns."""
     k = min(k, workspace.n_train)
-    ids, values = _lists(folder, workspace, incoming, k, scored=True)
+    ids, values = _read_lists(folder, workspace, incoming, k, scored=True)
 
     def rank(target, row):
         for end, sign in enumerate((1, -1)[: ids.shape[1]]):
             # zeros of a sparse regression have no place, and a weight of the other sign is not of this end
             known = np.flatnonzero(sign * row > 0 if incoming.zero_is_none else ~np.isnan(row))
-            order = known[first(sign * row[known], k)] if len(known) else known
+            order = known[top_k(sign * row[known], k)] if len(known) else known
             ids[target, end, : len(order)] = order
             values[target, end, : len(order)] = row[order]
 
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy lets go of the lock while it partitions
-        for targets, rows in _blocks(workspace, incoming, progress):
+        for targets, rows in _read_blocks(workspace, incoming, progress):
             list(pool.map(rank, targets, rows))
-    return _done(folder, ids, values, incoming)
+    return _write_lists_files(folder, ids, values, incoming)
 
 
 def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
@@ -266,7 +266,7 @@ def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     total = len(incoming.targets)
     sample, scored = incoming.lists(0, 1)
     k = min(k, sample.shape[1])
-    ids, values = _lists(folder, workspace, incoming, k, scored is not None)
+    ids, values = _read_lists(folder, workspace, incoming, k, scored is not None)
     for at in range(0, total, step):
         targets = incoming.targets[at : at + step]
         found, scores = incoming.lists(at, min(at + step, total))
@@ -282,7 +282,7 @@ def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
                 if scores is not None:
                     values[target, end, : len(order)] = scores[row, order]
         progress("reading", min(at + step, total), total)
-    return _done(folder, ids, values, incoming)
+    return _write_lists_files(folder, ids, values, incoming)
 
 
 def _row(folder: Path, n_train: int) -> Callable[[int], np.ndarray]:
@@ -301,7 +301,7 @@ def _row(folder: Path, n_train: int) -> Callable[[int], np.ndarray]:
     return row
 
 
-def _lists(folder, workspace, incoming, k, scored):
+def _read_lists(folder, workspace, incoming, k, scored):
     shape = (workspace.n_val, 1 + incoming.signed, k)
     ids = open_memmap(folder / "ids.npy", "w+", np.int32, shape)
     ids[:] = -1
@@ -311,7 +311,7 @@ def _lists(folder, workspace, incoming, k, scored):
     return ids, values
 
 
-def _done(folder, ids, values, incoming) -> list[np.ndarray]:
+def _write_lists_files(folder, ids, values, incoming) -> list[np.ndarray]:
     for array in (ids, values):
         if array is not None:
             array.flush()

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from attribution.detectors import order
+from attribution.detectors.base import suspicion_order
 
 #: of all training images, how many are looked at
-SHARES = (0.02, 0.05, 0.10)
+INSPECTED_SHARES = (0.02, 0.05, 0.10)
 
 
-def measures(wrong: np.ndarray, scores: np.ndarray) -> dict:
+def detection_metrics(wrong: np.ndarray, scores: np.ndarray) -> dict:
     """What a detector's scores are worth, JSON; wrong: bool [n], the images whose label is wrong, at least one and not
     all; scores: float [n], higher is more suspicious.
 
@@ -20,8 +20,10 @@ def measures(wrong: np.ndarray, scores: np.ndarray) -> dict:
 
     scores = np.asarray(scores, np.float64)
     auc = mannwhitneyu(scores[wrong], scores[~wrong], method="asymptotic").statistic / (wrong.sum() * (~wrong).sum())
-    first = np.cumsum(wrong[order(scores)])
-    found = {f"{share:.2f}": float(first[max(1, round(share * len(wrong))) - 1] / wrong.sum()) for share in SHARES}
+    first = np.cumsum(wrong[suspicion_order(scores)])
+    found = {
+        f"{share:.2f}": float(first[max(1, round(share * len(wrong))) - 1] / wrong.sum()) for share in INSPECTED_SHARES
+    }
     return {"auc": float(auc), "average_precision": average_precision(wrong, scores), "found_at": found}
 
 

@@ -4,7 +4,7 @@ M random subsets of the training set, R models (seeds) on each. For one target, 
 scores of its images, and its measurement the target's margin averaged over the R seeds. LDS is Spearman's correlation
 of the two over the M subsets; a ranking's LDS is the mean over targets.
 
-Models differ between seeds as well as between subsets, which caps what any scores can reach: print `ceiling` beside
+Models differ between seeds as well as between subsets, which caps what any scores can reach: print `noise_ceiling` beside
 every LDS. These models must not be among those that a ranking was fitted on.
 
 Shapes used throughout: M subsets, R seeds, T targets, B resamples.
@@ -20,8 +20,8 @@ from scipy.stats import rankdata
 
 from attribution.errors import UserError
 
-LEAST = 3  # subsets
-CHUNK = 32  # targets whose comparison matrices [M, M] and resampled ranks [M, B] are held at once
+MIN_SUBSETS = 3  # subsets
+TARGETS_PER_CHUNK = 32  # targets whose comparison matrices [M, M] and resampled ranks [M, B] are held at once
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class LDS:
 
 
 @dataclass(frozen=True)
-class Ceiling:
+class NoiseCeiling:
     """What the noise of R seeds leaves for any scores to predict; both None when R = 1.
 
     mean    estimated correlation of the R-seed mean margin with the expected margin, averaged over targets
@@ -69,8 +69,8 @@ def lds(masks, margins, scores, targets=None, *, level=0.95, resamples=500, seed
 
     Raises UserError on shapes that do not fit, fewer than 3 subsets, and margins or scores that are not finite.
     """
-    masks, margins, targets = _checked(masks, margins, targets)
-    measured = _chosen(margins, targets).mean(axis=1)
+    masks, margins, targets = _check_inputs(masks, margins, targets)
+    measured = _target_margins(margins, targets).mean(axis=1)
     predicted = _predictions(masks, scores, targets)
     per_target = _rank_correlation(predicted, measured)
     constant = (np.ptp(predicted, axis=0) == 0) | (np.ptp(measured, axis=0) == 0)
@@ -83,8 +83,8 @@ def lds(masks, margins, scores, targets=None, *, level=0.95, resamples=500, seed
     return LDS(float(per_target.mean()), ci, per_target, int(constant.sum()))
 
 
-def ceiling(margins, targets=None):
-    """Estimate the noise ceiling from margins [M, R, n_val]; see `Ceiling`.
+def noise_ceiling(margins, targets=None):
+    """Estimate the noise ceiling from margins [M, R, n_val]; see `NoiseCeiling`.
 
     The R seeds are split in halves of R // 2. The correlation over subsets of the halves' mean margins, averaged over
     splits, is the reliability of half the seeds; Spearman-Brown steps it up to R seeds, and its square root is the
@@ -95,24 +95,26 @@ def ceiling(margins, targets=None):
     """
     seeds = np.shape(margins)[1]
     if seeds < 2:
-        return Ceiling(None, None)
-    margins = _chosen(margins, targets)
-    half = np.mean([_rank_correlation(margins[:, a].mean(1), margins[:, b].mean(1)) for a, b in _halves(seeds)], axis=0)
+        return NoiseCeiling(None, None)
+    margins = _target_margins(margins, targets)
+    half = np.mean(
+        [_rank_correlation(margins[:, a].mean(1), margins[:, b].mean(1)) for a, b in _seed_halves(seeds)], axis=0
+    )
     half = np.maximum(half, 0)
     longer = seeds / (seeds // 2)
     reliability = longer * half / (1 + (longer - 1) * half)
     pairs = [_rank_correlation(margins[:, a], margins[:, b]) for a, b in combinations(range(seeds), 2)]
-    return Ceiling(float(np.sqrt(reliability).mean()), float(np.mean(pairs)))
+    return NoiseCeiling(float(np.sqrt(reliability).mean()), float(np.mean(pairs)))
 
 
-def evaluate(masks, margins, rankings, targets=None, *, level=0.95, resamples=500, seed=0):
+def evaluate_rankings(masks, margins, rankings, targets=None, *, level=0.95, resamples=500, seed=0):
     """The comparison of several rankings {name: scores as in `lds`}, as JSON.
 
     {"alpha": mean share of the training set in a subset, "masks": M, "seeds": R, "ceiling", "signal",
      "rankings": {name: {"lds", "ci", "n_targets", "n_constant"}}}
     """
-    masks, margins, targets = _checked(masks, margins, targets)
-    noise = ceiling(margins, targets)
+    masks, margins, targets = _check_inputs(masks, margins, targets)
+    noise = noise_ceiling(margins, targets)
     rows = {}
     for name, scores in rankings.items():
         one = lds(masks, margins, scores, targets, level=level, resamples=resamples, seed=seed)
@@ -127,22 +129,24 @@ def evaluate(masks, margins, rankings, targets=None, *, level=0.95, resamples=50
     }
 
 
-def _checked(masks, margins, targets):
+def _check_inputs(masks, margins, targets):
     masks, margins = np.asarray(masks, dtype=bool), np.asarray(margins)
     if masks.ndim != 2 or margins.ndim != 3 or len(masks) != len(margins):
         raise UserError(
             f"LDS needs masks [subsets, train] and margins [subsets, seeds, val] of the same subsets, "
             f"not {masks.shape} and {margins.shape}."
         )
-    if len(masks) < LEAST:
-        raise UserError(f"LDS needs models on at least {LEAST} random subsets, and there are {len(masks)}: train more.")
+    if len(masks) < MIN_SUBSETS:
+        raise UserError(
+            f"LDS needs models on at least {MIN_SUBSETS} random subsets, and there are {len(masks)}: train more."
+        )
     targets = np.arange(margins.shape[2]) if targets is None else np.asarray(targets, dtype=int)
     if not len(targets):
         raise UserError("LDS needs at least one target: choose some.")
     return masks, margins, targets
 
 
-def _chosen(margins, targets):
+def _target_margins(margins, targets):
     """The targets' margins, finite: float64 [M, R, T]."""
     chosen = np.asarray(margins)[:, :, slice(None) if targets is None else targets].astype(float)
     finite = np.isfinite(chosen).all(axis=(1, 2))
@@ -157,8 +161,8 @@ def _predictions(masks, scores, targets):
     rows = (scores(target) for target in targets.tolist()) if callable(scores) else iter(scores)
     weights = masks.astype(float)
     predicted = np.zeros((len(masks), len(targets)))
-    for at in range(0, len(targets), CHUNK):
-        chunk = targets[at : at + CHUNK]
+    for at in range(0, len(targets), TARGETS_PER_CHUNK):
+        chunk = targets[at : at + TARGETS_PER_CHUNK]
         block = np.array(list(islice(rows, len(chunk))), dtype=float)
         if block.shape != (len(chunk), masks.shape[1]):
             raise UserError(f"Scores must be one row of {masks.shape[1]} a target; got {block.shape} for {len(chunk)}.")
@@ -169,14 +173,14 @@ def _predictions(masks, scores, targets):
         scale = np.abs(block).sum(axis=1)
         scale[scale == 0] = 1
         # Sums that are equal but for the order of additions must tie, as they often do for sparse scores.
-        predicted[:, at : at + CHUNK] = np.round(weights @ block.T / scale, 12)
+        predicted[:, at : at + TARGETS_PER_CHUNK] = np.round(weights @ block.T / scale, 12)
     return predicted
 
 
 def _rank_correlation(x, y):
     """Spearman's correlation of each column of x and y [M, T]: float64 [T], 0 where either is constant."""
     x, y = (rankdata(side, axis=0) - (len(side) + 1) / 2 for side in (x, y))
-    return _ratio((x * y).sum(0), (x * x).sum(0) * (y * y).sum(0))
+    return _safe_ratio((x * y).sum(0), (x * x).sum(0) * (y * y).sum(0))
 
 
 def _resampled_means(predicted, measured, resamples, rng):
@@ -185,13 +189,13 @@ def _resampled_means(predicted, measured, resamples, rng):
     drawn = rng.multinomial(subsets, np.full(subsets, 1 / subsets), size=resamples).T.astype(np.float32)  # [M, B]
     chosen = rng.multinomial(targets, np.full(targets, 1 / targets), size=resamples).T  # [T, B]
     total = np.zeros(resamples)
-    for at in range(0, targets, CHUNK):
-        columns = slice(at, at + CHUNK)
+    for at in range(0, targets, TARGETS_PER_CHUNK):
+        columns = slice(at, at + TARGETS_PER_CHUNK)
         x, y = _resampled_ranks(predicted[:, columns], drawn), _resampled_ranks(measured[:, columns], drawn)
         weighted = drawn * x
         xy, xx = (weighted * y).sum(1), (weighted * x).sum(1)
         yy = (drawn * y * y).sum(1)
-        total += (_ratio(xy, xx.astype(float) * yy) * chosen[columns]).sum(0)
+        total += (_safe_ratio(xy, xx.astype(float) * yy) * chosen[columns]).sum(0)
     return total / targets
 
 
@@ -205,12 +209,12 @@ def _resampled_ranks(values, drawn):
     return np.sign(columns[:, :, None] - columns[:, None, :]).astype(np.float32) @ drawn
 
 
-def _ratio(covariance, variances):
+def _safe_ratio(covariance, variances):
     """covariance / sqrt(variances), and 0 where there is no variance."""
     return np.divide(covariance, np.sqrt(variances), out=np.zeros(covariance.shape), where=variances > 0)
 
 
-def _halves(seeds):
+def _seed_halves(seeds):
     """Ways to choose two disjoint halves, seeds // 2 each: all of them up to 6 seeds, then 50 at random."""
     half = seeds // 2
     if seeds <= 6:

@@ -19,17 +19,17 @@ from attribution.errors import UserError
 from attribution.experiments.study import Study
 from attribution.experiments.support_search import Support
 from attribution.files import read_array
-from attribution.rankings import unchanged
+from attribution.rankings import unchanged_names
 
 KINDS = ("remove", "mislabel")
-CONTROL = "random"
+CONTROL_RANKING = "random"
 RESAMPLES = 1000
-SPLITS = 20  # of the held-out subsets in two
-LEAST = 4  # targets, or rankings, below which no correlation is given
+RELIABILITY_SPLITS = 20  # of the held-out subsets in two
+MIN_TARGETS = 4  # targets, or rankings, below which no correlation is given
 
 
 @dataclass(frozen=True)
-class PerTarget:
+class TargetLDS:
     """LDS of single targets. values: float32 [rankings, targets], NaN where a ranking does not score for one.
     reliability: ranking -> what correlation over targets two measurements like this one would have, None where it is
     unknown."""
@@ -47,7 +47,7 @@ class PerTarget:
         return {int(t): float(v) for t, v in zip(self.targets, row) if not np.isnan(v)}
 
 
-def wanted(study: Study) -> tuple[list[str], np.ndarray]:
+def rankings_and_targets(study: Study) -> tuple[list[str], np.ndarray]:
     """The rankings and the targets (int64, ascending) that a study has supports of."""
     tables = [study.tables[kind] for kind in KINDS if kind in study.tables]
     names = dict.fromkeys(name for rankings in tables for name in rankings)
@@ -55,12 +55,12 @@ def wanted(study: Study) -> tuple[list[str], np.ndarray]:
     return list(names), np.array(sorted(targets), np.int64)
 
 
-def per_target(workspace, names: list[str], targets, progress: Callable = lambda *at: None) -> PerTarget:
+def compute_target_lds(workspace, names: list[str], targets, progress: Callable = lambda *at: None) -> TargetLDS:
     """LDS of each target on the held-out halves; a ranking that does not keep every score has none for any.
 
     Raises UserError where the workspace has no held-out halves, or no ranking with scores or no target is left.
     """
-    masks, margins = measure.held_out(workspace)
+    masks, margins = measure.load_held_out_halves(workspace)
     targets = np.asarray(targets, np.int64)
     if not any(workspace.ranking(name).complete for name in names) or not len(targets):
         raise UserError(
@@ -79,45 +79,52 @@ def per_target(workspace, names: list[str], targets, progress: Callable = lambda
                 values[at, known] = found.per_target
                 reliability[name] = _reliability(masks, margins, scores, targets[known])
             progress("LDS of each target: rankings", at + 1, len(names))
-    return PerTarget(tuple(names), targets, values, {name: reliability.get(name) for name in names})
+    return TargetLDS(tuple(names), targets, values, {name: reliability.get(name) for name in names})
 
 
 def _reliability(masks, margins, scores, targets) -> float | None:
     """Spearman's correlation over targets of LDS on the one and the other half of the subsets, mean over random
     splits, stepped up to all of them by Spearman-Brown."""
     half = len(masks) // 2
-    if half < scoring.LEAST or len(targets) < LEAST:
+    if half < scoring.MIN_SUBSETS or len(targets) < MIN_TARGETS:
         return None
     rng, found = np.random.default_rng(0), []
-    for _ in range(SPLITS):
+    for _ in range(RELIABILITY_SPLITS):
         order = rng.permutation(len(masks))
         sides = [
             scoring.lds(masks[part], margins[part], scores, targets, resamples=0).per_target
             for part in (order[:half], order[half : 2 * half])
         ]
-        found.append(correlation(*sides))
+        found.append(spearman_correlation(*sides))
     mean = max(0.0, float(np.nanmean(found))) if not np.isnan(found).all() else 0.0
     return 2 * mean / (1 + mean)
 
 
-def report(workspace, study: Study, found: PerTarget, resamples: int = RESAMPLES) -> dict:
-    """`evaluate lds-supports`: {"K", "protocol", "masks", "seeds", "kinds": {KIND: {"rankings": {NAME: see `relation`},
-    "across": see `across`, "within": see `within`}}}."""
+def report(workspace, study: Study, found: TargetLDS, resamples: int = RESAMPLES) -> dict:
+    """`evaluate lds-supports`: {"K", "protocol", "masks", "seeds", "kinds": {KIND: {"rankings": {NAME: see `relate_lds_to_supports`},
+    "across": see `correlate_rankings`, "within": see `correlate_within_targets`}}}."""
     about = workspace.manifest["parts"]["lds"]
-    sure = base_margins(workspace) if workspace.has_base else None
+    sure = mean_base_margins(workspace) if workspace.has_base else None
     classes, kinds = workspace.val_labels, {}
     for kind in KINDS:
         pairs = {
-            name: paired(table, found.of(name)) for name, table in study.tables.get(kind, {}).items() if found.of(name)
+            name: pair_with_supports(table, found.of(name))
+            for name, table in study.tables.get(kind, {}).items()
+            if found.of(name)
         }
         pairs = {name: one for name, one in pairs.items() if one}
         if not pairs:
             continue
         rows = {
-            name: relation(one, study.k_max, sure, classes, resamples) | {"reliability": found.reliability[name]}
+            name: relate_lds_to_supports(one, study.k_max, sure, classes, resamples)
+            | {"reliability": found.reliability[name]}
             for name, one in pairs.items()
         }
-        kinds[kind] = {"rankings": rows, "across": across(rows), "within": within(pairs, study.k_max, resamples)}
+        kinds[kind] = {
+            "rankings": rows,
+            "across": correlate_rankings(rows),
+            "within": correlate_within_targets(pairs, study.k_max, resamples),
+        }
     return {
         "recipe": workspace.recipe,
         "protocol": study.protocol,
@@ -128,32 +135,32 @@ def report(workspace, study: Study, found: PerTarget, resamples: int = RESAMPLES
     }
 
 
-def paired(table: dict[int, Support | None], lds: dict[int, float]) -> dict[int, tuple[float, Support]]:
+def pair_with_supports(table: dict[int, Support | None], lds: dict[int, float]) -> dict[int, tuple[float, Support]]:
     """target -> (LDS, support) of the targets that have both: searches that are unfinished, and targets with nothing
     to flip, are left out."""
     return {
         target: (lds[target], one)
         for target, one in table.items()
-        if one is not None and one.status not in curves.NOTHING and target in lds
+        if one is not None and one.status not in curves.NO_SUPPORT_STATUSES and target in lds
     }
 
 
-def points(study: Study, found: PerTarget) -> list[dict]:
+def chart_points(study: Study, found: TargetLDS) -> list[dict]:
     """A row for each target under each ranking: kind, ranking, target, lds, support (None where censored), status."""
     return [
         {"kind": kind, "ranking": name, "target": target, "lds": lds, "support": one.support, "status": one.status}
         for kind in KINDS
         for name, table in study.tables.get(kind, {}).items()
-        for target, (lds, one) in paired(table, found.of(name)).items()
+        for target, (lds, one) in pair_with_supports(table, found.of(name)).items()
     ]
 
 
 def smallness(supports: list[Support], k_max: int) -> np.ndarray:
     """float64 [n]: larger where a support is smaller; all that are censored at k_max tie for last."""
-    return -np.minimum(curves.values(supports), k_max + 1)
+    return -np.minimum(curves.support_sizes(supports), k_max + 1)
 
 
-def relation(
+def relate_lds_to_supports(
     pairs: dict[int, tuple[float, Support]],
     k_max: int,
     sure: np.ndarray | None = None,
@@ -180,7 +187,7 @@ def relation(
         "censored": int((small < -k_max).sum()),
         "unstable": sum(one.status == "unstable" for one in supports),
         "lds": float(lds.mean()),
-        "auc": curves.auc(supports, k_max),
+        "auc": curves.support_auc(supports, k_max),
         "spearman": None,
         "ci": None,
         "kendall": None,
@@ -188,17 +195,17 @@ def relation(
         "sure": None,
         "partial": None,
     }
-    if len(pairs) < LEAST or np.ptp(lds) == 0 or np.ptp(small) == 0:
+    if len(pairs) < MIN_TARGETS or np.ptp(lds) == 0 or np.ptp(small) == 0:
         return row
     among = np.zeros(len(pairs), int) if classes is None else np.asarray(classes)[list(pairs)]
     row |= {
-        "spearman": float(correlation(lds, small)),
-        "ci": _interval(lds, small, resamples),
+        "spearman": float(spearman_correlation(lds, small)),
+        "ci": _correlation_interval(lds, small, resamples),
         "kendall": float(kendalltau(lds, small).statistic),
-        "p": _shuffled(lds, small, among, resamples),
+        "p": _permutation_p_value(lds, small, among, resamples),
     }
     if sure is not None and np.ptp(margin := sure[list(pairs)]) > 0:
-        with_small, with_lds = float(correlation(margin, small)), float(correlation(margin, lds))
+        with_small, with_lds = float(spearman_correlation(margin, small)), float(spearman_correlation(margin, lds))
         rest = np.sqrt((1 - with_small**2) * (1 - with_lds**2))
         row |= {
             "sure": with_small,
@@ -207,20 +214,20 @@ def relation(
     return row
 
 
-def across(rows: dict[str, dict]) -> dict:
+def correlate_rankings(rows: dict[str, dict]) -> dict:
     """Kendall's tau of the rankings' mean LDS with their AUC, and its two-sided p; None for fewer than 4 rankings."""
     lds, auc = (np.array([one[name] for one in rows.values()]) for name in ("lds", "auc"))
-    if len(rows) < LEAST or np.ptp(lds) == 0 or np.ptp(auc) == 0:
+    if len(rows) < MIN_TARGETS or np.ptp(lds) == 0 or np.ptp(auc) == 0:
         return {"kendall": None, "p": None, "n": len(rows)}
     tau = kendalltau(lds, auc)
     return {"kendall": float(tau.statistic), "p": float(tau.pvalue), "n": len(rows)}
 
 
-def within(pairs: dict[str, dict], k_max: int, resamples: int = RESAMPLES) -> dict:
+def correlate_within_targets(pairs: dict[str, dict], k_max: int, resamples: int = RESAMPLES) -> dict:
     """Does the ranking with the higher LDS on a target have the smaller support of it? Kendall's tau-b over the
     rankings, the random control left out, for each target; {"kendall": mean, "ci", "n": targets, "left_out": targets
     whose supports are all the same, as where all are censored}."""
-    names = [name for name in pairs if name != CONTROL]
+    names = [name for name in pairs if name != CONTROL_RANKING]
     shared = sorted(set.intersection(*(set(pairs[name]) for name in names))) if len(names) > 1 else []
     taus = []
     for target in shared:
@@ -228,7 +235,7 @@ def within(pairs: dict[str, dict], k_max: int, resamples: int = RESAMPLES) -> di
         small = smallness([pairs[name][target][1] for name in names], k_max)
         if np.ptp(small) > 0 and np.ptp(lds) > 0:
             taus.append(float(kendalltau(lds, small).statistic))
-    ci = curves.interval(taus, resamples=resamples) if taus else None
+    ci = curves.bootstrap_interval(taus, resamples=resamples) if taus else None
     return {
         "kendall": float(np.mean(taus)) if taus else None,
         "ci": list(ci) if ci else None,
@@ -238,7 +245,7 @@ def within(pairs: dict[str, dict], k_max: int, resamples: int = RESAMPLES) -> di
     }
 
 
-def correlation(x, y, axis: int = -1):
+def spearman_correlation(x, y, axis: int = -1):
     """Spearman's correlation along an axis, ties at their middle ranks; NaN where a side is constant."""
     x, y = (rankdata(side, axis=axis) for side in (x, y))
     x, y = (side - side.mean(axis=axis, keepdims=True) for side in (x, y))
@@ -246,14 +253,14 @@ def correlation(x, y, axis: int = -1):
     return np.divide((x * y).sum(axis), both, out=np.full(np.shape(both), np.nan), where=both > 0)
 
 
-def _interval(x, y, resamples) -> list[float] | None:
+def _correlation_interval(x, y, resamples) -> list[float] | None:
     drawn = np.random.default_rng(0).integers(len(x), size=(resamples, len(x)))
-    found = correlation(x[drawn], y[drawn])
+    found = spearman_correlation(x[drawn], y[drawn])
     found = found[~np.isnan(found)]  # a resample may hold censored targets alone
     return [float(end) for end in np.quantile(found, [0.025, 0.975])] if len(found) else None
 
 
-def _shuffled(x, y, classes, shuffles) -> float | None:
+def _permutation_p_value(x, y, classes, shuffles) -> float | None:
     """Two-sided p of Spearman's correlation, x shuffled within classes; None where no class has two targets."""
     if len(np.unique(classes)) == len(classes):
         return None
@@ -261,13 +268,13 @@ def _shuffled(x, y, classes, shuffles) -> float | None:
     order = np.argsort(ranks + np.random.default_rng(0).random((shuffles, len(x))), axis=1)  # class by class
     shuffled = np.empty((shuffles, len(x)))
     shuffled[:, np.argsort(ranks, kind="stable")] = x[order]
-    chance = correlation(shuffled, np.broadcast_to(y, shuffled.shape))
+    chance = spearman_correlation(shuffled, np.broadcast_to(y, shuffled.shape))
     # what the classes alone make of it is the middle, which is not 0
     away = np.abs(chance - chance.mean())
-    return float((1 + (away >= abs(correlation(x, y) - chance.mean()) - 1e-12).sum()) / (1 + shuffles))
+    return float((1 + (away >= abs(spearman_correlation(x, y) - chance.mean()) - 1e-12).sum()) / (1 + shuffles))
 
 
-def base_margins(workspace) -> np.ndarray:
+def mean_base_margins(workspace) -> np.ndarray:
     """Mean margin of the base models for each validation image: log probability of its class less that of the most
     likely other, float64 [n_val]."""
     logs = np.log(np.maximum(workspace.base.probabilities.astype(float), np.finfo(np.float32).tiny))
@@ -282,7 +289,7 @@ def base_margins(workspace) -> np.ndarray:
 PART = "lds_supports"
 
 
-def keep(workspace, found: PerTarget, about: dict, record: Callable | None = None) -> None:
+def save(workspace, found: TargetLDS, about: dict, record: Callable | None = None) -> None:
     """Keeps LDS of single targets as the part "lds_supports", where a user's parts go, or as record(part, arrays,
     about) stores it; about: further provenance."""
     about = {
@@ -296,12 +303,12 @@ def keep(workspace, found: PerTarget, about: dict, record: Callable | None = Non
     if record:
         record(PART, arrays, about)
         return
-    from attribution.builds import store
+    from attribution.builds import save_part
 
-    store(workspace, PART, arrays, about)
+    save_part(workspace, PART, arrays, about)
 
 
-def stored(workspace) -> PerTarget | None:
+def load(workspace) -> TargetLDS | None:
     """What was kept last, without the rankings that are others by now, or gone; None where nothing was, or the
     half-models are others."""
     parts = workspace.manifest["parts"]
@@ -310,15 +317,15 @@ def stored(workspace) -> PerTarget | None:
         return None
     targets = np.asarray(read_array(workspace.folder(PART) / "targets.npy"), np.int64)
     values = np.asarray(read_array(workspace.folder(PART) / "values.npy", len(about["rankings"]), len(targets)))
-    same = unchanged(workspace, about["versions"])
+    same = unchanged_names(workspace, about["versions"])
     kept = [at for at, name in enumerate(about["rankings"]) if name in same]
     names = tuple(about["rankings"][at] for at in kept)
-    return PerTarget(names, targets, values[kept], {name: about["reliability"][name] for name in names})
+    return TargetLDS(names, targets, values[kept], {name: about["reliability"][name] for name in names})
 
 
-def lacking(found: PerTarget | None, study: Study) -> int:
+def count_missing(found: TargetLDS | None, study: Study) -> int:
     """How many of a study's targets, or of its rankings, LDS was not measured for."""
-    names, targets = wanted(study)
+    names, targets = rankings_and_targets(study)
     if found is None:
         return len(targets)
     return len(np.setdiff1d(targets, found.targets)) + len(set(names) - set(found.names))

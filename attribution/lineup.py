@@ -14,16 +14,16 @@ ENDS = ("helpful", "harmful", "both")
 #: What a page opens with: the first ranking of each of these methods.
 DEFAULT_METHODS = ("ESVM", "L2", "TRAK", "Datamodels", "Random")
 #: Features a training image beyond which an exemplar SVM takes seconds a target: pixels of colour images, mostly.
-WIDE = 1024
+MAX_LIVE_DIM = 1024
 
 
 @dataclass(frozen=True)
-class Row:
+class LineupRow:
     """One ranking's best training images for a target, at one end.
 
     end and candidates: as `Ranking.top` takes them. sign: +1 for images that speak for the class `for_class`, -1
     against. ids int64 [n], labels (given) int64 [n], best first; scores float32 [n], or None where there are none.
-    about: what is behind the ranking, badges first (`badges`).
+    about: what is behind the ranking, badges first (`ranking_badges`).
     same: how many of the n carry the target's true class. mix: (class, count), largest first. shared: (name of the most
     alike other ranking, how many ids both have), or None. undefined: why the row is empty, or None.
     """
@@ -49,7 +49,7 @@ class Row:
         return f"{self.ranking} {self.end}"
 
 
-def line_up(
+def lineup_rows(
     ws: Workspace,
     target: int,
     rankings: list[str],
@@ -57,7 +57,7 @@ def line_up(
     ends: str = "helpful",
     explain: str = "true",
     candidates: str | None = None,
-) -> list[Row]:
+) -> list[LineupRow]:
     """A row for each ranking and end; candidates as in `Ranking.top`. Raises UserError for unknown words and n below 1.
 
     explain="predicted" asks why the models say what they say, right or wrong: a row that compares within a class then
@@ -83,11 +83,11 @@ def line_up(
                 end, sign = {"helpful": ("harmful", -1), "harmful": ("helpful", 1)}[end]
             elif other and ranking.conditioned:
                 among, for_class = among or "predicted", predicted
-            rows.append(_row(ws, target, ranking, end, sign, for_class, among, n, label))
-    return [_with_shared(row, rows) for row in rows]
+            rows.append(_build_row(ws, target, ranking, end, sign, for_class, among, n, label))
+    return [_with_most_alike(row, rows) for row in rows]
 
 
-def rank_of(ws: Workspace, row: Row, target: int, image: int, depth: int = 128) -> int | None:
+def rank_of_image(ws: Workspace, row: LineupRow, target: int, image: int, depth: int = 128) -> int | None:
     """1-based rank of training image `image` in what `row` shows the beginning of, or None beyond `depth`."""
     if row.undefined:
         return None
@@ -102,39 +102,39 @@ def default_rankings(ws: Workspace) -> list[str]:
     first = {}
     for name in ws.rankings():
         ranking = ws.ranking(name)
-        if (ranking.method in DEFAULT_METHODS or not ranking.live) and not _slow(ws, ranking):
+        if (ranking.method in DEFAULT_METHODS or not ranking.live) and not _is_slow(ws, ranking):
             first.setdefault(ranking.method, name)
     order = [*DEFAULT_METHODS[:-1], *(method for method in first if method not in DEFAULT_METHODS), DEFAULT_METHODS[-1]]
     return [first[method] for method in order if method in first]
 
 
-def _slow(ws: Workspace, ranking: Ranking) -> bool:
+def _is_slow(ws: Workspace, ranking: Ranking) -> bool:
     if ranking.method != "ESVM" or not ranking.live:
         return False
     width = ws.manifest["parts"][f"features/{ranking.feature}"].get("dim")
-    return (width or ws.feature(ranking.feature).train.shape[1]) > WIDE
+    return (width or ws.feature(ranking.feature).train.shape[1]) > MAX_LIVE_DIM
 
 
-def badges(ws: Workspace, ranking: Ranking) -> list[str]:
+def ranking_badges(ws: Workspace, ranking: Ranking) -> list[str]:
     """What a reader must know before believing a row: made for another recipe, or a failed alignment check."""
     found = []
     made = ranking.made_for or {}
     recipe, hash_ = made.get("recipe"), made.get("hash")
     if recipe and recipe != ws.recipe:
         found.append(f"⚠ made for {recipe}")
-    elif recipe in recipes.NAMES and hash_ and hash_ != recipes.get(recipe).hash:
+    elif recipe in recipes.NAMES and hash_ and hash_ != recipes.get_recipe(recipe).hash:
         found.append(f"⚠ made for {recipe} {hash_}")
-    if misalignment(ws, ranking.name):
+    if alignment_warning(ws, ranking.name):
         found.append("⚠ alignment")
     return found
 
 
-def misalignment(ws: Workspace, name: str) -> str | None:
+def alignment_warning(ws: Workspace, name: str) -> str | None:
     """What the alignment check of an import says against the ranking `name`, or None."""
     return (ws.manifest["parts"].get(f"rankings/{name}", {}).get("alignment") or {}).get("warning")
 
 
-def _row(ws, target, ranking, end, sign, for_class, candidates, n, label) -> Row:
+def _build_row(ws, target, ranking, end, sign, for_class, candidates, n, label) -> LineupRow:
     undefined, ids, scores = None, np.zeros(0, np.int64), None
     if end == "harmful" and not ranking.signed:
         undefined = "not defined for this method: its scores have no sign"
@@ -147,8 +147,8 @@ def _row(ws, target, ranking, end, sign, for_class, candidates, n, label) -> Row
                 undefined = f"it ranks {len(ranking.targets):,} validation images, and not this one"
     labels = ws.train_labels[ids]
     mix = sorted(Counter(labels.tolist()).items(), key=lambda item: (-item[1], item[0]))
-    about = " · ".join(filter(None, [*badges(ws, ranking), ranking.about]))
-    return Row(
+    about = " · ".join(filter(None, [*ranking_badges(ws, ranking), ranking.about]))
+    return LineupRow(
         ranking.name,
         ranking.method,
         about,
@@ -166,7 +166,7 @@ def _row(ws, target, ranking, end, sign, for_class, candidates, n, label) -> Row
     )
 
 
-def _with_shared(row: Row, rows: list[Row]) -> Row:
+def _with_most_alike(row: LineupRow, rows: list[LineupRow]) -> LineupRow:
     alike = [
         (len(np.intersect1d(row.ids, other.ids)), -i, other)
         for i, other in enumerate(rows)

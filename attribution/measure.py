@@ -12,12 +12,12 @@ from attribution import detectors, labels
 from attribution import lds as scoring
 from attribution.errors import UserError
 from attribution.files import read_array, write_json
-from attribution.rankings import unchanged
+from attribution.rankings import unchanged_names
 
 
 def evaluate_mislabels(workspace) -> dict:
     """What `evaluate mislabels` reports: how well every stored detector finds the planted errors, see
-    `labels.measures`. The planted set judges them and goes no further.
+    `labels.detection_metrics`. The planted set judges them and goes no further.
 
     Raises UserError where nothing was planted or no detector is stored.
     """
@@ -34,7 +34,8 @@ def evaluate_mislabels(workspace) -> dict:
         )
     planted = truth["planted"].to_numpy(bool)
     found = {
-        name: labels.measures(planted, detectors.load(workspace, name).scores) for name in detectors.names(workspace)
+        name: labels.detection_metrics(planted, detectors.load(workspace, name).scores)
+        for name in detectors.names(workspace)
     }
     return {"n_planted": int(planted.sum()), "n_train": workspace.n_train, "detectors": found}
 
@@ -46,22 +47,22 @@ def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callabl
     these. Left out, unless named, are rankings that keep no more than their first images. progress(text, done, total)
     is called after each ranking. Raises UserError where the workspace has no held-out halves.
     """
-    masks, margins = held_out(workspace)
+    masks, margins = load_held_out_halves(workspace)
     about = workspace.manifest["parts"]["lds"]
     names = rankings or [name for name in workspace.rankings() if workspace.ranking(name).complete]
     made = {"alpha": about["alpha"], "recipe": about["recipe"], "recipe_hash": about["hash"]}
-    answer = scoring.evaluate(masks, margins, {}) | made
+    answer = scoring.evaluate_rankings(masks, margins, {}) | made
     with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
         for done, name in enumerate(names, 1):
             ranking = workspace.ranking(name)
-            scored = scoring.evaluate(masks, margins, {name: ranking.all_scores()}, ranking.targets)
+            scored = scoring.evaluate_rankings(masks, margins, {name: ranking.all_scores()}, ranking.targets)
             answer["rankings"] |= scored["rankings"]
             if progress:
                 progress("LDS: rankings", done, len(names))
     return answer
 
 
-def held_out(workspace) -> tuple[np.ndarray, np.ndarray]:
+def load_held_out_halves(workspace) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [M, n_train] and margins float32 [M, R, n_val] of the halves that judge rankings.
 
     Raises UserError where the workspace has none."""
@@ -75,7 +76,7 @@ def held_out(workspace) -> tuple[np.ndarray, np.ndarray]:
     return masks, np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)), np.float32)
 
 
-def measured_lds(workspace) -> dict | None:
+def load_lds(workspace) -> dict | None:
     """What `evaluate lds` found last, as far as it still holds: None once the half-models are others, and without the
     rankings that are. Raises UserError where it cannot be read."""
     if "lds" not in workspace.manifest["parts"]:
@@ -85,7 +86,7 @@ def measured_lds(workspace) -> dict | None:
         answer = json.loads(file.read_text()) if file.exists() else None
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({error}); measure again with `evaluate lds`") from None
-    if answer is None or answer.get("halves", halves(workspace)) != halves(workspace):
+    if answer is None or answer.get("halves", held_out_digest(workspace)) != held_out_digest(workspace):
         return None
     then, now = answer.get("versions", {}), set(workspace.rankings())
     kept = {
@@ -96,18 +97,20 @@ def measured_lds(workspace) -> dict | None:
     return {**answer, "rankings": kept}
 
 
-def keep_lds(workspace, answer: dict) -> None:
+def save_lds(workspace, answer: dict) -> None:
     """Keeps what `evaluate lds` found beside the half-models, for the pages, with what it was found with."""
     versions = {name: workspace.ranking(name).version for name in answer["rankings"]}
-    write_json(workspace.folder("lds") / "lds.json", {**answer, "halves": halves(workspace), "versions": versions})
+    write_json(
+        workspace.folder("lds") / "lds.json", {**answer, "halves": held_out_digest(workspace), "versions": versions}
+    )
 
 
-def halves(workspace) -> str | None:
+def held_out_digest(workspace) -> str | None:
     """The digest of the held-out halves, to tell whether what was measured on them still holds."""
     return workspace.manifest["parts"]["lds"].get("digest")
 
 
-def keep_answer(workspace, part: str, file: str, answer: dict, about: dict, record: Callable | None = None) -> None:
+def save_json_part(workspace, part: str, file: str, answer: dict, about: dict, record: Callable | None = None) -> None:
     """Keeps an answer as the JSON file of a part, where a user's parts go, or as record(part, file, answer, about)
     stores it; about: provenance."""
     if record:
@@ -118,15 +121,17 @@ def keep_answer(workspace, part: str, file: str, answer: dict, about: dict, reco
     workspace.add(part, about, [f"{part}/{file}"])
 
 
-def kept_answer(workspace, part: str, file: str) -> dict | None:
-    """What `keep_answer` kept; None where nothing was, or where the half-models ("halves" of its provenance, if it
+def load_json_part(workspace, part: str, file: str) -> dict | None:
+    """What `save_json_part` kept; None where nothing was, or where the half-models ("halves" of its provenance, if it
     rests on any), the base models ("base") or a ranking ("of": name -> version) are others by now. Raises UserError
     where it cannot be read."""
     parts = workspace.manifest["parts"]
     about = parts.get(part)
-    if about is None or "halves" in about and ("lds" not in parts or about["halves"] != halves(workspace)):
+    if about is None or "halves" in about and ("lds" not in parts or about["halves"] != held_out_digest(workspace)):
         return None
-    if about["base"] != parts.get("base", {}).get("digest") or unchanged(workspace, about["of"]) != set(about["of"]):
+    if about["base"] != parts.get("base", {}).get("digest") or unchanged_names(workspace, about["of"]) != set(
+        about["of"]
+    ):
         return None
     path = workspace.folder(part) / file
     try:
@@ -135,19 +140,19 @@ def kept_answer(workspace, part: str, file: str) -> dict | None:
         raise UserError(f"{path} cannot be read ({error}); measure again with `evaluate {part}`") from None
 
 
-def random_stable(workspace, count: int, seed: int) -> list[int]:
+def draw_stable_targets(workspace, count: int, seed: int) -> list[int]:
     """`count` stable targets, the first of a random order of all of them: a larger study holds the smaller one.
 
     Raises UserError where there are fewer."""
-    return _draw(workspace, stable(workspace), "stable", count, seed)
+    return _draw_targets(workspace, stable_targets(workspace), "stable", count, seed)
 
 
-def random_wrong(workspace, count: int, seed: int) -> list[int]:
-    """`count` targets of `surely_wrong`, as `random_stable` draws them: what a study of repairs is made of."""
-    return _draw(workspace, surely_wrong(workspace), "surely wrong", count, seed)
+def draw_wrong_targets(workspace, count: int, seed: int) -> list[int]:
+    """`count` targets of `wrong_targets`, as `draw_stable_targets` draws them: what a study of repairs is made of."""
+    return _draw_targets(workspace, wrong_targets(workspace), "surely wrong", count, seed)
 
 
-def _draw(workspace, every, what, count, seed):
+def _draw_targets(workspace, every, what, count, seed):
     if not 1 <= count <= len(every):
         raise UserError(
             f"{count} targets were asked for and {workspace.name} has {len(every)} {what} ones; give 1 to {len(every)}"
@@ -155,12 +160,12 @@ def _draw(workspace, every, what, count, seed):
     return [int(target) for target in np.random.default_rng(seed).permutation(every)[:count]]
 
 
-def stable(workspace) -> list[int]:
+def stable_targets(workspace) -> list[int]:
     """The stable targets, ascending."""
     return [target for target in range(workspace.n_val) if workspace.base.status(target) == "stable"]
 
 
-def surely_wrong(workspace) -> list[int]:
-    """The targets that at most 1 of 10 base models reads right, ascending: `stable` mirrored."""
+def wrong_targets(workspace) -> list[int]:
+    """The targets that at most 1 of 10 base models reads right, ascending: `stable_targets` mirrored."""
     base = workspace.base
     return [int(target) for target in np.flatnonzero(base.right <= 0.1 * base.models)]

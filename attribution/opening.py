@@ -6,7 +6,7 @@ from attribution.experiments import support_table
 
 
 @dataclass(frozen=True)
-class Opening:
+class OpeningTarget:
     """A target, the ranking and k whose edit flipped it, and the votes.
 
     support: the search's answer. k: the same where it held with fresh seeds. An unstable support is near the threshold,
@@ -30,7 +30,7 @@ class Opening:
     close: bool
 
 
-def opening(workspace) -> Opening | None:
+def opening_target(workspace) -> OpeningTarget | None:
     """The removal to open with: of those that flip a stable target the smallest one, first where every seed tried was
     wrong without it and every base model right with it.
 
@@ -40,10 +40,12 @@ def opening(workspace) -> Opening | None:
     """
     if not workspace.has_base:
         return None
-    found = support_table.table(workspace)
+    found = support_table.load_support_table(workspace)
     listed = [name for name in workspace.rankings() if name != "random"]
     found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & found.ranking.isin(listed)]
-    told = [verdict(workspace, row) for row in found.itertuples() if workspace.base.status(row.target) == "stable"]
+    told = [
+        support_votes(workspace, row) for row in found.itertuples() if workspace.base.status(row.target) == "stable"
+    ]
     told = [one for one in told if not one.close or 2 * one.votes >= one.seeds]
     return min(
         told,
@@ -52,8 +54,8 @@ def opening(workspace) -> Opening | None:
     )
 
 
-def verdict(workspace, row) -> Opening:
-    """The opening that a row of `support_table.table` gives; every probe at its k counts, confirmation included."""
+def support_votes(workspace, row) -> OpeningTarget:
+    """The opening that a row of `support_table.load_support_table` gives; every probe at its k counts, confirmation included."""
     target, label = int(row.target), int(workspace.val_labels[row.target])
     predictions: dict[int, list[int]] = {}
     for probe in row.trace:
@@ -66,7 +68,7 @@ def verdict(workspace, row) -> Opening:
     wrong = [p for p in said if p != label]
     other = max(sorted(set(wrong)), key=wrong.count, default=label)
     base = workspace.base
-    return Opening(
+    return OpeningTarget(
         target,
         row.ranking,
         k,

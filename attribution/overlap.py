@@ -3,13 +3,13 @@
 import numpy as np
 
 
-def shared(workspace, one: str, other: str, k: int, targets) -> float:
+def mean_shared_images(workspace, one: str, other: str, k: int, targets) -> float:
     """Mean over targets of how many of the first k training images are the same, in [0, k], each as published."""
     a, b = workspace.ranking(one), workspace.ranking(other)
     return float(np.mean([len(np.intersect1d(a.top(t, k).ids, b.top(t, k).ids)) for t in targets]))
 
 
-def same_class(workspace, name: str, k: int, targets) -> float:
+def mean_same_class_share(workspace, name: str, k: int, targets) -> float:
     """Mean over targets of the share of the first k training images that have the target's label."""
     ranking, labels = workspace.ranking(name), workspace.train_labels
     shares = []

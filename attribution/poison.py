@@ -18,24 +18,24 @@ import pandas as pd
 
 from attribution.errors import UserError
 from attribution.files import read_table, user_path, write_array, write_json, write_table
-from attribution.imports import staged
-from attribution.provenance import made
-from attribution.workspace import SCHEMA, Workspace, fingerprint
+from attribution.imports import staged_folder
+from attribution.provenance import command_provenance
+from attribution.workspace import SCHEMA, Workspace, data_fingerprint
 
 FILE = "poison.parquet"
-N, TARGETS = 100, 200
-SIDE = 4  # pixels of the patch
+N_POISONED, N_TRIGGERED = 100, 200
+PATCH_SIDE = 4  # pixels of the patch
 #: pixels between the patch and the lower and right border: some recipes move images by a few
-BORDER = 1
+PATCH_BORDER = 1
 
 
-def poison(
+def create_poisoned_copy(
     workspace: Workspace,
     path: Path | str,
     label: int,
-    n: int = N,
-    targets: int = TARGETS,
-    side: int = SIDE,
+    n: int = N_POISONED,
+    targets: int = N_TRIGGERED,
+    side: int = PATCH_SIDE,
     seed: int = 0,
 ) -> Workspace:
     """Writes a poisoned copy of `workspace` into the new folder `path`: n training images of other classes get the
@@ -47,25 +47,25 @@ def poison(
     start, path = time.perf_counter(), user_path(path).absolute()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"{path} is there already and not an empty folder; choose another")
-    if poisoned(workspace):
+    if load_poison_info(workspace):
         raise UserError(f"{workspace.name} is poisoned already; poison the workspace that it was made from")
     given, val_labels = workspace.train_labels.copy(), workspace.val_labels
     truth = workspace.truth()
     original = given.copy() if truth is None else truth["original"].to_numpy()
     if seed < 0:
         raise UserError(f"{seed} is no seed; give a whole number of at least 0")
-    rng = np.random.default_rng([seed, label, max(n, 0)])  # `_draw` says what is wrong with a negative n
-    chosen = _draw(rng, np.flatnonzero((given != label) & (original != label)), n, "training")
-    shown = _draw(rng, np.flatnonzero(val_labels != label), targets, "validation")
+    rng = np.random.default_rng([seed, label, max(n, 0)])  # `_draw_images` says what is wrong with a negative n
+    chosen = _draw_images(rng, np.flatnonzero((given != label) & (original != label)), n, "training")
+    shown = _draw_images(rng, np.flatnonzero(val_labels != label), targets, "validation")
     train, val = np.array(workspace.train_images), np.array(workspace.val_images)
-    if not 1 <= side <= min(train.shape[1:3]) - BORDER:
+    if not 1 <= side <= min(train.shape[1:3]) - PATCH_BORDER:
         raise UserError(
             f"a patch of {side} pixels does not fit images of {train.shape[1]} x {train.shape[2]}; "
-            f"give 1 to {min(train.shape[1:3]) - BORDER}"
+            f"give 1 to {min(train.shape[1:3]) - PATCH_BORDER}"
         )
-    train[chosen] = triggered(train[chosen], side)
+    train[chosen] = add_trigger(train[chosen], side)
     given[chosen] = label
-    val = np.concatenate([val, triggered(val[shown], side)])
+    val = np.concatenate([val, add_trigger(val[shown], side)])
     val_labels = np.concatenate([val_labels, val_labels[shown]])
     about = {
         "n": n,
@@ -92,7 +92,7 @@ def poison(
         seed,
     ]
     dataset = {name: value for name, value in workspace.manifest["dataset"].items() if name != "images"}
-    with staged(path) as folder:
+    with staged_folder(path) as folder:
         arrays = {"images/train.npy": train, "images/val.npy": val}
         tables = {
             "train.parquet": pd.DataFrame({"source_index": workspace.train_index, "label": given}),
@@ -124,34 +124,43 @@ def poison(
                     **dataset,
                     "n_val": len(val_labels),
                     "planted": int((original != given).sum()),
-                    "fingerprint": fingerprint(train, given, val, val_labels),
+                    "fingerprint": data_fingerprint(train, given, val, val_labels),
                 },
             },
         )
         copy = Workspace.open(folder)
         copy.record(
             "data",
-            {**made(shlex.join(map(str, words))), "poison": about, "seconds": round(time.perf_counter() - start, 1)},
+            {
+                **command_provenance(shlex.join(map(str, words))),
+                "poison": about,
+                "seconds": round(time.perf_counter() - start, 1),
+            },
             [*arrays, *tables],
         )
         if "features/pixels" in workspace.manifest["parts"]:
             copy.record(
                 "features/pixels",
-                {"name": "pixels", "dim": int(np.prod(train.shape[1:])), "seconds": 0.0, **made("workspace poison")},
+                {
+                    "name": "pixels",
+                    "dim": int(np.prod(train.shape[1:])),
+                    "seconds": 0.0,
+                    **command_provenance("workspace poison"),
+                },
             )
     return Workspace.open(path)
 
 
-def poisoned(workspace) -> dict | None:
+def load_poison_info(workspace) -> dict | None:
     """How the workspace was poisoned: {"n", "class", "targets", "side", "seed", "of", "of_name"}; None where it was
     not."""
     return workspace.manifest["parts"].get("data", {}).get("poison")
 
 
-def record(workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def load_poison_record(workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The poisoned training images, the triggered targets, and what each of these is a copy of, int64. Only an
     evaluation may ask. Raises UserError where the workspace is not poisoned."""
-    if not poisoned(workspace):
+    if not load_poison_info(workspace):
         raise UserError(
             f"{workspace.name} is not poisoned; make a copy that is with: python -m attribution workspace "
             f"poison PATH --class CLASS --workspace {shlex.quote(str(workspace.path))}"
@@ -161,16 +170,16 @@ def record(workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return train["image"].to_numpy(), val["image"].to_numpy(), val["copy_of"].to_numpy()
 
 
-def triggered(images: np.ndarray, side: int) -> np.ndarray:
+def add_trigger(images: np.ndarray, side: int) -> np.ndarray:
     """Copies of uint8 images [n, H, W] or [n, H, W, 3] with a chequered patch, black and white, in the lower right."""
     images = images.copy()
     patch = (255 * ((np.add.outer(np.arange(side), np.arange(side)) + 1) % 2)).astype(np.uint8)
-    place = slice(-side - BORDER, -BORDER)
+    place = slice(-side - PATCH_BORDER, -PATCH_BORDER)
     images[:, place, place] = patch if images.ndim == 3 else patch[:, :, None]
     return images
 
 
-def _draw(rng, among, count, what) -> np.ndarray:
+def _draw_images(rng, among, count, what) -> np.ndarray:
     if not 1 <= count <= len(among):
         raise UserError(
             f"{count} {what} images of other classes were asked for, and there are {len(among)}; give 1 to {len(among)}"

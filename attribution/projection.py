@@ -18,10 +18,10 @@ from attribution.files import read_array
 
 METHODS = {"tsne": "t-SNE", "pca": "PCA"}
 #: training images beyond which t-SNE takes hours, and values of a feature set beyond which it is not looked at
-MOST, VALUES = 100_000, 1_000_000_000
-WIDEST = 4096
+MAX_IMAGES, MAX_VALUES = 100_000, 1_000_000_000
+MAX_DIM = 4096
 SEED = 0
-SAMPLE, DRAWS, NEIGHBOURS = 2000, 5, 12
+SAMPLE_IMAGES, SAMPLE_DRAWS, N_NEIGHBOURS = 2000, 5, 12
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,9 @@ class Projection:
     about: dict
 
 
-def usual(workspace) -> str:
+def default_method(workspace) -> str:
     """The method where nobody says which."""
-    small = workspace.n_train <= MOST
+    small = workspace.n_train <= MAX_IMAGES
     return "tsne" if small and importlib.util.find_spec("openTSNE") else "pca"
 
 
@@ -48,20 +48,20 @@ def project(
 
     Raises UserError for an unknown set or method, too large a set, one that is not finite or the same for all images
     (as of a training that collapsed), and where openTSNE is not installed."""
-    method = method or usual(workspace)
+    method = method or default_method(workspace)
     if method not in METHODS:
         raise UserError(f"no map called {method!r}; say {' or '.join(METHODS)}")
     if method == "tsne" and not importlib.util.find_spec("openTSNE"):
         raise UserError("t-SNE needs openTSNE: pip install -r requirements-build.txt; or say --method pca")
-    if method == "tsne" and workspace.n_train > MOST:
+    if method == "tsne" and workspace.n_train > MAX_IMAGES:
         raise UserError(f"t-SNE of {workspace.n_train:,} images takes hours; say --method pca")
     features = workspace.feature(name)
-    if features.train.size > VALUES or features.train.shape[1] > WIDEST:
+    if features.train.size > MAX_VALUES or features.train.shape[1] > MAX_DIM:
         raise UserError(
             f"{name} is too large to be projected, {features.train.shape[0]:,} x "
             f"{features.train.shape[1]:,}; choose another feature set"
         )
-    train, val = unit(features.train), unit(features.val)
+    train, val = unit_rows(features.train), unit_rows(features.val)
     if not (np.isfinite(train).all() and np.isfinite(val).all()):
         raise UserError(f"{name} holds numbers that are not finite; train or import these features again")
     if not np.ptp(train, axis=0).any():
@@ -72,11 +72,11 @@ def project(
     flat = pca(train, val)
     found = _tsne(train, val, flat[0], progress) if method == "tsne" else flat
     scale = max(np.abs(found[0]).max(), np.abs(found[1]).max(initial=0)) or 1
-    about = {"method": method, "seed": SEED, **_quality(train, found[0], flat[0], method)}
+    about = {"method": method, "seed": SEED, **_trustworthiness(train, found[0], flat[0], method)}
     return Projection(name, *(np.float16(part / scale) for part in found), about)
 
 
-def unit(features) -> np.ndarray:
+def unit_rows(features) -> np.ndarray:
     """Rows scaled to length 1, float32; a row of zeros stays."""
     features = np.array(features, np.float32)
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
@@ -119,18 +119,20 @@ def _tsne(train, val, start, progress):
     return np.asarray(made), np.asarray(made.transform(val))
 
 
-def _quality(train, found, flat, method) -> dict:
+def _trustworthiness(train, found, flat, method) -> dict:
     """Trustworthiness over DRAWS random samples of training images, of the map and of PCA; nothing without
     scikit-learn, or where there are too few images."""
-    if not importlib.util.find_spec("sklearn") or len(train) < 4 * NEIGHBOURS:
+    if not importlib.util.find_spec("sklearn") or len(train) < 4 * N_NEIGHBOURS:
         return {}
     from sklearn.manifold import trustworthiness
 
     rng = np.random.default_rng(SEED)
-    samples = [rng.permutation(len(train))[:SAMPLE] for _ in range(DRAWS if len(train) > SAMPLE else 1)]
-    answer = {"sample": len(samples[0]), "draws": len(samples), "neighbours": NEIGHBOURS}
+    samples = [
+        rng.permutation(len(train))[:SAMPLE_IMAGES] for _ in range(SAMPLE_DRAWS if len(train) > SAMPLE_IMAGES else 1)
+    ]
+    answer = {"sample": len(samples[0]), "draws": len(samples), "neighbours": N_NEIGHBOURS}
     for key, points in (("trustworthiness", found), ("trustworthiness_pca", flat)):
-        values = [float(trustworthiness(train[ids], points[ids], n_neighbors=NEIGHBOURS)) for ids in samples]
+        values = [float(trustworthiness(train[ids], points[ids], n_neighbors=N_NEIGHBOURS)) for ids in samples]
         answer[key] = {
             "mean": round(float(np.mean(values)), 4),
             "low": round(min(values), 4),
@@ -139,7 +141,7 @@ def _quality(train, found, flat, method) -> dict:
     return answer
 
 
-def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+def points_in_polygon(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     """Which points [n, 2] lie in a polygon [m, 2], by the even-odd rule: bool [n]."""
     x, y = np.asarray(points, float).T
     within = np.zeros(len(x), bool)
@@ -149,30 +151,30 @@ def inside(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     return within
 
 
-def part(name: str) -> str:
+def part_name(name: str) -> str:
     """What the map of a feature set is kept as."""
     return f"map/{name}"
 
 
-def keep(workspace, found: Projection, about: dict, record: Callable | None = None) -> None:
+def save(workspace, found: Projection, about: dict, record: Callable | None = None) -> None:
     """Keeps a map, where a user's parts go, or as record(part, arrays, about) stores it; about: further provenance."""
-    about = {**about, **found.about, "of": _version(workspace, found.features)}
+    about = {**about, **found.about, "of": _features_digest(workspace, found.features)}
     arrays = {"train": found.train, "val": found.val}
     if record:
-        record(part(found.features), arrays, about)
+        record(part_name(found.features), arrays, about)
         return
-    from attribution.builds import store
+    from attribution.builds import save_part
 
-    store(workspace, part(found.features), arrays, about)
+    save_part(workspace, part_name(found.features), arrays, about)
 
 
-def stored(workspace, name: str) -> Projection | None:
+def load(workspace, name: str) -> Projection | None:
     """The map that was kept of a feature set; None where there is none, or where the set is another by now. Raises
     UserError where it cannot be read."""
-    about = workspace.manifest["parts"].get(part(name))
-    if about is None or name not in workspace.features() or about["of"] != _version(workspace, name):
+    about = workspace.manifest["parts"].get(part_name(name))
+    if about is None or name not in workspace.features() or about["of"] != _features_digest(workspace, name):
         return None
-    folder = workspace.folder(part(name))
+    folder = workspace.folder(part_name(name))
     return Projection(
         name,
         read_array(folder / "train.npy", workspace.n_train, 2),
@@ -181,5 +183,5 @@ def stored(workspace, name: str) -> Projection | None:
     )
 
 
-def _version(workspace, name: str) -> str | None:
+def _features_digest(workspace, name: str) -> str | None:
     return workspace.manifest["parts"][f"features/{name}"].get("digest")

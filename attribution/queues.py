@@ -9,16 +9,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import detectors, evidence
+from attribution.detectors import base, held_out
 from attribution.errors import UserError
 
-SHARE = 0.05  # of the training images, where nobody says how many
-LEAST, MOST = 50, 1000  # images that a queue has then; more can be asked for, up to LONGEST
-LONGEST = 10_000
-CONTROLS = 0.05  # of a queue's items, where random controls are asked for
+DEFAULT_SHARE = 0.05  # of the training images, where nobody says how many
+MIN_DEFAULT_SIZE, MAX_DEFAULT_SIZE = 50, 1000  # images that a queue has then; more can be asked for, up to LONGEST
+MAX_SIZE = 10_000
+CONTROL_SHARE = 0.05  # of a queue's items, where random controls are asked for
 
 
 @dataclass(frozen=True)
-class Items:
+class QueueItems:
     """What a queue holds, in its order: training images int64 [n], which of them are random controls bool [n], their
     suspicion float32 [n], and the label that the detector would give instead int64 [n] (the given one where it has no
     other)."""
@@ -29,7 +30,7 @@ class Items:
     suggestions: np.ndarray
 
 
-def spec(
+def queue_spec(
     workspace,
     detector: str | None = None,
     size: int | None = None,
@@ -43,13 +44,13 @@ def spec(
 ) -> dict:
     """What a queue is asked to be: JSON.
 
-    detector: by name, `detectors.usual` if not given. size: at most so many images, SHARE of all if not given. given,
+    detector: by name, `detectors.default_detector` if not given. size: at most so many images, SHARE of all if not given. given,
     suggested: only images of this given label, and of this suggestion. controls: mixes random ones in (CONTROLS).
     blind: suggestions are hidden until an image is decided. images: these instead of the most suspicious; origin: where
     they come from, such as {"from": target}. seed: draws the controls and their places.
     Raises UserError for what does not fit the workspace, and where nothing has been detected yet.
     """
-    name = detector or detectors.usual(workspace)
+    name = detector or detectors.default_detector(workspace)
     if name is None:
         raise UserError(
             "no detector has looked at these labels yet; compute them with: python -m attribution detectors build"
@@ -60,9 +61,9 @@ def spec(
         if number is not None and not 0 <= number < classes:
             raise UserError(f"class {number} is out of range; give 0 to {classes - 1}")
     if size is None:
-        size = usual_size(workspace) if images is None else min(len(images), LONGEST)
-    if not 1 <= size <= LONGEST:
-        raise UserError(f"a queue of {size} images cannot be made; give 1 to {LONGEST:,}")
+        size = default_size(workspace) if images is None else min(len(images), MAX_SIZE)
+    if not 1 <= size <= MAX_SIZE:
+        raise UserError(f"a queue of {size} images cannot be made; give 1 to {MAX_SIZE:,}")
     asked = {
         "detector": name,
         "size": int(size),
@@ -71,7 +72,7 @@ def spec(
         "controls": bool(controls),
         "blind": bool(blind),
         "seed": int(seed),
-        "uses_val": found.uses_val or _harm(workspace),
+        "uses_val": found.uses_val or _shows_harm(workspace),
     }
     if images is not None:
         wrong = [i for i in images if not 0 <= i < workspace.n_train]
@@ -81,16 +82,18 @@ def spec(
     return asked | (origin or {})
 
 
-def usual_size(workspace) -> int:
+def default_size(workspace) -> int:
     """How many images a queue has where nobody says."""
-    return int(min(workspace.n_train, np.clip(round(SHARE * workspace.n_train), LEAST, MOST)))
+    return int(
+        min(workspace.n_train, np.clip(round(DEFAULT_SHARE * workspace.n_train), MIN_DEFAULT_SIZE, MAX_DEFAULT_SIZE))
+    )
 
 
-def make(workspace, asked: dict) -> Items:
-    """The items of a `spec`, most suspicious first, with the controls at random places among
+def build_items(workspace, asked: dict) -> QueueItems:
+    """The items of a `queue_spec`, most suspicious first, with the controls at random places among
     them. Raises UserError where no image fits its filters."""
     found = detectors.load(workspace, asked["detector"])
-    suggestions = suggestions_of(workspace, found)
+    suggestions = suggested_labels(workspace, found)
     labels = workspace.train_labels
     fits = np.zeros(workspace.n_train, bool)
     fits[asked["images"] if "images" in asked else slice(None)] = True
@@ -99,21 +102,21 @@ def make(workspace, asked: dict) -> Items:
             fits &= of == number
     if not fits.any():
         raise UserError("no training image fits these filters; set one of them back to any")
-    order = detectors.order(found.scores)
+    order = base.suspicion_order(found.scores)
     images = order[fits[order]][: asked["size"]]
     marks = np.zeros(len(images), bool)
     if asked["controls"]:
-        images, marks = _mixed(images, labels, asked)
-    return Items(images, marks, found.scores[images], suggestions[images])
+        images, marks = _mix_in_controls(images, labels, asked)
+    return QueueItems(images, marks, found.scores[images], suggestions[images])
 
 
-def _mixed(images, labels, asked):
+def _mix_in_controls(images, labels, asked):
     """Random images of the same filter of given labels, but none that is there already, put among the others."""
     rng = np.random.default_rng(asked["seed"])
     others = np.setdiff1d(
         np.flatnonzero(labels == asked["given"]) if asked["given"] is not None else np.arange(len(labels)), images
     )
-    drawn = rng.choice(others, min(len(others), max(1, round(CONTROLS * len(images)))), replace=False)
+    drawn = rng.choice(others, min(len(others), max(1, round(CONTROL_SHARE * len(images)))), replace=False)
     marks = np.zeros(len(images) + len(drawn), bool)
     marks[rng.choice(len(marks), len(drawn), replace=False)] = True
     mixed = np.empty(len(marks), np.int64)
@@ -121,13 +124,13 @@ def _mixed(images, labels, asked):
     return mixed, marks
 
 
-def suggestions_of(workspace, found) -> np.ndarray:
+def suggested_labels(workspace, found) -> np.ndarray:
     """The label that a detector would give instead, int64 [n_train]. A detector that only doubts (self-influence, harm)
     has no opinion of its own: there it is the likeliest other class of `detectors.opinion`, or the given label."""
     labels = workspace.train_labels
     if found.suggestion is not None:
         return np.asarray(found.suggestion, np.int64)
-    opinion = detectors.opinion(workspace)
+    opinion = held_out.out_of_sample_predictions(workspace)
     if opinion is None or len(workspace.classes) < 2:
         return np.array(labels)
     probabilities = np.array(opinion.probabilities, np.float32)
@@ -136,8 +139,8 @@ def suggestions_of(workspace, found) -> np.ndarray:
     return np.where(unknown, labels, np.nan_to_num(probabilities, nan=-1).argmax(1))
 
 
-def used_validation(workspace, log, standing: dict) -> bool:
-    """Whether validation images may have led to any of the decisions in `standing` (image -> `decisions.Standing`):
+def uses_validation(workspace, log, standing: dict) -> bool:
+    """Whether validation images may have led to any of the decisions in `standing` (image -> `decisions.CurrentDecision`):
     what comes of these has to be measured on others.
 
     They have where the detector of a queue read them when it was made, where harmed ones are shown beside the images
@@ -146,29 +149,31 @@ def used_validation(workspace, log, standing: dict) -> bool:
     """
     made = {row.number: row.spec for row in log.queues()}
     asked = [made.get(number, {}) for number in {one.queue for one in standing.values()}]
-    return bool(asked) and (_harm(workspace) or any("images" in spec or spec.get("uses_val", True) for spec in asked))
+    return bool(asked) and (
+        _shows_harm(workspace) or any("images" in spec or spec.get("uses_val", True) for spec in asked)
+    )
 
 
-def began_with(log) -> list[int]:
+def starting_targets(log) -> list[int]:
     """The validation images, of either half, whose suspects somebody decided about, ascending: none of them may be
     among those that an audit is measured on."""
     asked = log.decided_in()
     return sorted({row.spec["from"] for row in log.queues() if row.number in asked and "from" in row.spec})
 
 
-def _harm(workspace) -> bool:
+def _shows_harm(workspace) -> bool:
     """Whether the evidence shows validation images."""
-    return evidence.harm_name(workspace) is not None
+    return evidence.default_harm_detector(workspace) is not None
 
 
-def precision(images, controls, standing: dict) -> dict[str, dict]:
+def queue_precision(images, controls, standing: dict) -> dict[str, dict]:
     """How often what was looked at so far is wrong: {"suspects": ..., "controls": ...}, each {"wrong", "judged",
     "share" and "ci" (None before anything is judged)}.
 
     Wrong are images that were relabelled or taken out, judged also those whose label was found right; unsure ones and
     those two people disagree about count as neither. ci: the 95 % Wilson interval. It speaks of the images judged: in
     the order of suspicion those that follow hold fewer errors.
-    standing: image -> `decisions.Standing`.
+    standing: image -> `decisions.CurrentDecision`.
     """
     from scipy.stats import binomtest
 

@@ -13,11 +13,11 @@ import numpy as np
 from attribution import hubs
 from attribution.errors import UserError
 
-N = 12
+DEFAULT_TARGETS = 12
 
 
 @dataclass(frozen=True)
-class End:
+class InfluenceEnd:
     """targets int [n], the most helped (or harmed) first. scores float32 [n], or None where they are sorted by rank.
     ranks int [n]: the image's 1-based rank in each target's list, 0 where it is not in the first hubs.DEPTH or unknown.
     lists: in how many targets' first k it stands, place: 1 + how many images stand in more; None where unknown."""
@@ -30,30 +30,32 @@ class End:
 
 
 @dataclass(frozen=True)
-class Reach:
+class ImageInfluence:
     """helped: None where lists must be kept first (`hubs`). harmed: None there and where scores have no sign.
     possible: targets that rank the image as published. k: as in `End.lists`."""
 
     ranking: str
     signed: bool
-    helped: End | None
-    harmed: End | None
+    helped: InfluenceEnd | None
+    harmed: InfluenceEnd | None
     possible: int
     k: int
 
 
-def reach(workspace, image: int, name: str, n: int = N, k: int = hubs.K) -> Reach:
+def image_influence(
+    workspace, image: int, name: str, n: int = DEFAULT_TARGETS, k: int = hubs.DEFAULT_K
+) -> ImageInfluence:
     """The n targets that the training image helps and harms most under one ranking, of those that it helps or harms.
 
     Raises UserError for an image or a ranking that is not there."""
     image = check_image(workspace, image)
-    ranking, lists = workspace.ranking(name), hubs.stored(workspace, name)
+    ranking, lists = workspace.ranking(name), hubs.load(workspace, name)
     column = ranking.column(image) if ranking.signed else None
-    ends = {end: _end(lists, column, image, end, n, k) for end in hubs.ENDS[: 1 + ranking.signed]}
+    ends = {end: _influence_end(lists, column, image, end, n, k) for end in hubs.ENDS[: 1 + ranking.signed]}
     possible = len(ranking.targets)
     if ranking.conditioned:
         possible = int((workspace.val_labels[ranking.targets] == workspace.train_labels[image]).sum())
-    return Reach(name, ranking.signed, ends["helpful"], ends.get("harmful"), possible, k)
+    return ImageInfluence(name, ranking.signed, ends["helpful"], ends.get("harmful"), possible, k)
 
 
 def check_image(workspace, image) -> int:
@@ -67,7 +69,7 @@ def check_image(workspace, image) -> int:
     return number
 
 
-def _end(lists, column, image, end, n, k) -> End | None:
+def _influence_end(lists, column, image, end, n, k) -> InfluenceEnd | None:
     if lists is None and column is None:
         return None
     targets, ranks = lists.places(image, end) if lists else (np.zeros(0, np.int64), np.zeros(0, np.int64))
@@ -83,4 +85,4 @@ def _end(lists, column, image, end, n, k) -> End | None:
     if lists:
         counts = lists.counts(k, end)
         count, place = int(counts[image]), int((counts > counts[image]).sum()) + 1
-    return End(targets[:n], scores, ranks[:n], count, place)
+    return InfluenceEnd(targets[:n], scores, ranks[:n], count, place)

@@ -15,16 +15,16 @@ from functools import partial
 
 from attribution import recipes
 from attribution.errors import UserError
-from attribution.executors import Executor, make
-from attribution.executors.base import Task, arrays
+from attribution.executors import Executor, create_executor
+from attribution.executors.base import Task, result_arrays
 from attribution.experiments import registry
 from attribution.experiments.jobs import acquire_runner_lock, write_runner_info
-from attribution.store import Job, Store, damaged, trouble
+from attribution.store import Job, ResultStore, is_damaged, store_error
 from attribution.workspace import Workspace
 
 IDLE_SECONDS = 60
-TRIES = 3
-HASTE = 0.2  # seconds a step may look for something to train before it turns to what has come back
+MAX_TRIES = 3
+MAX_STEP_SECONDS = 0.2  # seconds a step may look for something to train before it turns to what has come back
 
 
 class Runner:
@@ -35,7 +35,7 @@ class Runner:
 
     def __init__(
         self,
-        store: Store,
+        store: ResultStore,
         executor: Executor,
         idle_seconds: float = IDLE_SECONDS,
         tell: Callable[[dict], None] = lambda about: None,
@@ -43,7 +43,7 @@ class Runner:
         self.store = store
         self.executor = executor
         self.idle_seconds = idle_seconds
-        self.works: dict[int, _Work] = {}
+        self.works: dict[int, _RunningJob] = {}
         self.running: dict[str, int] = {}  # key of a training in a worker -> job
         self.untold: dict[int, str] = {}  # failed job -> why, as long as its row cannot be written
         self.busy_at = time.monotonic()
@@ -67,10 +67,10 @@ class Runner:
         try:
             self._step(timeout)
         except sqlite3.Error as error:
-            if damaged(error):
-                raise trouble(error, self.store.folder) from None
+            if is_damaged(error):
+                raise store_error(error, self.store.folder) from None
             if self.works or not self.untold:  # once, not four times a second
-                _complain(error)
+                _log_error(error)
             self._stop_all(f"results cannot be written to {self.store.folder} ({error}); make room there and ask again")
             time.sleep(timeout)
         return time.monotonic() - self.busy_at < self.idle_seconds
@@ -126,7 +126,7 @@ class Runner:
 
     def _open(self, job: Job):
         try:
-            work = _Work(job, self.store)
+            work = _RunningJob(job, self.store)
         except sqlite3.Error:
             raise
         except Exception as error:
@@ -153,14 +153,14 @@ class Runner:
     def _fill(self) -> bool:
         """Gives every free slot a training; True where it ran out of time. Short jobs go before studies, so that a
         person never waits for a study."""
-        until = time.monotonic() + HASTE
+        until = time.monotonic() + MAX_STEP_SECONDS
         for long in (False, True):
             for work in sorted(
                 (work for work in self.works.values() if work.spec.long == long), key=lambda w: w.job.id
             ):
                 self._feed(work, until)
             while self.executor.free() and time.monotonic() < until:
-                job = self.store.next_job(registry.LONG, long, self.works)
+                job = self.store.next_job(registry.LONG_VERBS, long, self.works)
                 if job is None:
                     break
                 self._open(job)
@@ -197,7 +197,7 @@ class Runner:
             return
         self._forget(task.key)
         if kind == "done":  # kept even where its job was cancelled meanwhile: it is paid for
-            self.store.put(recipes.get(task.recipe).hash, task.edit, task.seed, **arrays(task, event))
+            self.store.put(recipes.get_recipe(task.recipe).hash, task.edit, task.seed, **result_arrays(task, event))
             for work in self._waiting_for(task.key):
                 try:
                     work.deliver(task.key)
@@ -206,11 +206,11 @@ class Runner:
                 except Exception as error:
                     self._fail(work.job.id, error)
             return
-        often = self.store.lost(task.key) if kind == "lost" else TRIES
-        if often >= TRIES:
+        often = self.store.lost(task.key) if kind == "lost" else MAX_TRIES
+        if often >= MAX_TRIES:
             self.store.forgive(task.key)
         for work in self._waiting_for(task.key):
-            if often >= TRIES:
+            if often >= MAX_TRIES:
                 why = event.get(
                     "message",
                     f"a worker process ended under the same training {often} times; perhaps the memory is full",
@@ -226,36 +226,36 @@ class Runner:
     def _fail(self, number, error):
         known = isinstance(error, UserError)
         if not known:
-            _complain(error)
+            _log_error(error)
         why = str(error) if known else f"{type(error).__name__}: {error} (more in {self.store.folder / 'runner.log'})"
         self.store.finish_job(number, "failed", why)
         self._drop(number)
 
 
-def _complain(error):
+def _log_error(error):
     """Into the runner's log; it may be on the full disk that is complained of."""
     with suppress(OSError):
         traceback.print_exception(error)
 
 
-class _Work:
+class _RunningJob:
     """One job under way: its searches, and the trainings they wait for."""
 
-    def __init__(self, job: Job, store: Store):
+    def __init__(self, job: Job, store: ResultStore):
         self.job = job
         self.store = store
         self.spec = spec = registry.from_json(job.spec)
         self.workspace = Workspace.open(spec.workspace)
         if self.workspace.fingerprint != store.fingerprint:
             raise UserError(f"the workspace at {spec.workspace} now holds other data; ask again")
-        self.recipe = recipes.get(spec.recipe)
+        self.recipe = recipes.get_recipe(spec.recipe)
         self.total = spec.total
         self.done = 0
         self.told = -1
         self.searches = spec.searches(self.workspace, store)
         self.exhausted = False
         #: key -> the searches that wait for it
-        self.waiting: dict[str, list[_Search]] = {}
+        self.waiting: dict[str, list[_OpenSearch]] = {}
         self.ready: list[Task] = []
 
     @property
@@ -278,7 +278,7 @@ class _Work:
             if search is None:
                 self.exhausted = True
                 return None
-            self._advance(_Search(search), None)
+            self._advance(_OpenSearch(search), None)
 
     def deliver(self, key: str) -> None:
         """A training is in the store: the searches that have all they asked for go on."""
@@ -315,27 +315,27 @@ class _Work:
                 waiters.append(search)
 
 
-class _Search:
+class _OpenSearch:
     def __init__(self, generator):
         self.generator = generator
         self.keys: list[str] = []
         self.missing: set[str] = set()
 
 
-def serve(
+def run_runner(
     workspace: Workspace, executor: Callable[[], Executor] | None = None, idle_seconds: float = IDLE_SECONDS
 ) -> bool:
     """Runs a runner for a workspace's store until it is idle. False, at once, where another one is at work.
 
     executor: makes what the runner works with; by default the local one. Raises what that raises.
     """
-    store = Store.of(workspace)
+    store = ResultStore.of(workspace)
     worked = False
     try:
         while (lock := acquire_runner_lock(store.folder)) is not None:
             worked = True
             try:
-                workers = executor() if executor else make(workspace)
+                workers = executor() if executor else create_executor(workspace)
                 Runner(store, workers, idle_seconds, partial(write_runner_info, store.folder)).run()
             finally:
                 os.close(lock)

@@ -5,23 +5,23 @@ says where it belongs: a workspace of the same images in the same order, from wh
 """
 
 from attribution import imports
-from attribution.formats import Declared, parquet
-from attribution.provenance import made
+from attribution.formats import Declaration, parquet
+from attribution.provenance import command_provenance
 from attribution.workspace import DEMO
 
-FOLDER = DEMO.parent / "results"
+RESULTS_FOLDER = DEMO.parent / "results"
 
 
-def bring(workspace) -> None:
+def import_bundled(workspace) -> None:
     """Imports what there is for the workspace's data set: nothing where it is another."""
     import pyarrow.parquet as pq
 
     labels = parquet.labels_digest(workspace.train_labels, workspace.val_labels)
-    for file in sorted(FOLDER.glob("*/*.parquet")):
-        if parquet.described(pq.read_schema(file)).get("labels") == labels:
-            incoming = parquet.load(file, Declared(), imports.sizes(workspace))
+    for file in sorted(RESULTS_FOLDER.glob("*/*.parquet")):
+        if parquet.schema_metadata(pq.read_schema(file)).get("labels") == labels:
+            incoming = parquet.load(file, Declaration(), imports.data_set_sizes(workspace))
             made_for = incoming.said.get("origin", {}).get("made_for")
-            imports.bring(
+            imports.import_ranking(
                 workspace,
                 incoming,
                 file.stem,
@@ -29,6 +29,6 @@ def bring(workspace) -> None:
                     "format": "parquet",
                     "file": f"assets/results/{file.parent.name}/{file.name}",
                     "made_for": made_for,
-                    **made("workspace create"),
+                    **command_provenance("workspace create"),
                 },
             )

@@ -23,7 +23,7 @@ from attribution.files import data_folder
 
 FILE = "results.sqlite"
 SCHEMA = 1
-TABLES = """
+TABLES_SQL = """
 CREATE TABLE IF NOT EXISTS edits (hash TEXT PRIMARY KEY, kind TEXT, k INTEGER, body BLOB);
 CREATE TABLE IF NOT EXISTS retrainings (
     key TEXT PRIMARY KEY, recipe TEXT, edit TEXT, seed INTEGER, predicted BLOB, margins BLOB,
@@ -41,18 +41,18 @@ CREATE TABLE IF NOT EXISTS live (key TEXT PRIMARY KEY, job INTEGER, pid INTEGER,
 CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, n INTEGER);
 """
 #: added to stores that were made before it; a Lineup that does not know it never looks
-ANSWERS = """CREATE TABLE IF NOT EXISTS answers (recipe TEXT, question TEXT, body TEXT, created REAL,
+ANSWERS_SQL = """CREATE TABLE IF NOT EXISTS answers (recipe TEXT, question TEXT, body TEXT, created REAL,
     PRIMARY KEY (recipe, question))"""
 #: For speed alone, so that they are no part of the schema: a store from before them is given them when it is opened.
-INDEXES = """
+INDEXES_SQL = """
 CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state);
 CREATE INDEX IF NOT EXISTS jobs_what ON jobs (what);
 CREATE INDEX IF NOT EXISTS jobs_verb ON jobs (json_extract(spec, '$.verb'), state);
 CREATE INDEX IF NOT EXISTS retrainings_recent ON retrainings (recipe, created);
 """
-OPEN = "state IN ('queued', 'running', 'cancelling')"
-TO_DO = "state IN ('queued', 'running')"
-VERB = "json_extract(spec, '$.verb')"
+OPEN_STATES = "state IN ('queued', 'running', 'cancelling')"
+RUNNABLE_STATES = "state IN ('queued', 'running')"
+VERB_SQL = "json_extract(spec, '$.verb')"
 
 
 @dataclass(frozen=True)
@@ -72,13 +72,13 @@ class Retraining:
     created: float
 
 
-def trouble(error: Exception, folder: Path | None = None) -> UserError:
+def store_error(error: Exception, folder: Path | None = None) -> UserError:
     """What a person can do about an error of SQLite's, or of the system's, in a store.
 
     folder: the store's; None for any in the data folder.
     """
     folder = folder or data_folder()
-    if damaged(error):
+    if is_damaged(error):
         return UserError(
             f"the results in {folder} are damaged ({error}); put a copy of that folder back, or move it "
             "away to begin anew"
@@ -89,12 +89,12 @@ def trouble(error: Exception, folder: Path | None = None) -> UserError:
     )
 
 
-def damaged(error: Exception) -> bool:
+def is_damaged(error: Exception) -> bool:
     """Whether SQLite found a file that it cannot make sense of; waiting does not help then, nor room on the disk."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
-def predictions(packed: bytes, n: int) -> np.ndarray:
+def unpack_predictions(packed: bytes, n: int) -> np.ndarray:
     """The `predicted` of n validation images from its bytes: two an image where one cannot name a class."""
     return np.frombuffer(packed, np.uint8 if len(packed) == n else np.uint16)
 
@@ -131,7 +131,7 @@ class Job:
         return max(0.0, (self.finished or time.time()) - self.started) if self.started else 0.0  # clocks are set back
 
 
-class Store:
+class ResultStore:
     """The store of one data set. Safe to open from many processes; each thread opens its own."""
 
     def __init__(self, folder: Path, fingerprint: str):
@@ -141,7 +141,7 @@ class Store:
             folder.mkdir(parents=True, exist_ok=True)
             self.db = sqlite3.connect(folder / FILE, timeout=30, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
-            raise trouble(error, folder) from None
+            raise store_error(error, folder) from None
         try:
             version = self.db.execute("PRAGMA user_version").fetchone()[0]
             if version not in (0, SCHEMA):  # nothing of it is touched
@@ -152,22 +152,22 @@ class Store:
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
             if version == 0:
-                self.db.executescript(TABLES)
+                self.db.executescript(TABLES_SQL)
                 self.db.execute(f"PRAGMA user_version={SCHEMA}")
             with suppress(sqlite3.OperationalError):  # a full disk, a folder to read only: it goes without
-                self.db.executescript(f"{ANSWERS};{INDEXES}")
+                self.db.executescript(f"{ANSWERS_SQL};{INDEXES_SQL}")
             self.file = os.stat(folder / FILE)
         except UserError:
             self.db.close()
             raise
         except (OSError, sqlite3.Error) as error:
             self.db.close()
-            raise trouble(error, folder) from None
+            raise store_error(error, folder) from None
 
     @staticmethod
-    def of(workspace) -> "Store":
+    def of(workspace) -> "ResultStore":
         """The store of a workspace's data set. Raises UserError when the data folder cannot be used."""
-        return Store(Store.folder_of(workspace), workspace.fingerprint)
+        return ResultStore(ResultStore.folder_of(workspace), workspace.fingerprint)
 
     @staticmethod
     def folder_of(workspace) -> Path:
@@ -202,7 +202,7 @@ class Store:
         if row is None:
             return None
         margins = np.frombuffer(row[3], np.float16)
-        return Retraining(row[0], row[1], predictions(row[2], len(margins)), margins, *row[4:])
+        return Retraining(row[0], row[1], unpack_predictions(row[2], len(margins)), margins, *row[4:])
 
     def put(
         self,
@@ -347,7 +347,8 @@ class Store:
         body = json.dumps(dict(spec), sort_keys=True)
         with self.transaction():
             same = self.db.execute(
-                f"SELECT id FROM jobs WHERE ({TO_DO} OR state = 'paused') AND what = ? AND spec = ?", (what, body)
+                f"SELECT id FROM jobs WHERE ({RUNNABLE_STATES} OR state = 'paused') AND what = ? AND spec = ?",
+                (what, body),
             ).fetchone()
             if same:
                 self.resume_job(same[0])
@@ -367,7 +368,7 @@ class Store:
 
     def jobs_called(self, what: str) -> list[Job]:
         """The jobs of this description that have not ended, oldest first."""
-        return self._jobs(f"WHERE ({OPEN} OR state = 'paused') AND what = ? ORDER BY id", (what,))
+        return self._jobs(f"WHERE ({OPEN_STATES} OR state = 'paused') AND what = ? ORDER BY id", (what,))
 
     def studies(self, limit: int = 10_000) -> list[Job]:
         """The studies, those first that have not ended, and the newest first."""
@@ -376,14 +377,14 @@ class Store:
     def of_verb(self, verb: str, limit: int) -> list[Job]:
         """The jobs of a verb, those first that have not ended, and the newest first."""
         return self._jobs(
-            f"WHERE {VERB} = ? ORDER BY state IN ('done', 'cancelled', 'failed'), id DESC LIMIT ?", (verb, limit)
+            f"WHERE {VERB_SQL} = ? ORDER BY state IN ('done', 'cancelled', 'failed'), id DESC LIMIT ?", (verb, limit)
         )
 
     def next_job(self, verbs: Iterable[str], among: bool, besides: Iterable[int] = ()) -> Job | None:
         """The oldest job under way, else the oldest queued one, that is none of the numbers `besides`; or None. Its
         verb is one of `verbs` or, where not `among`, none of them."""
         quoted = ",".join(f"'{verb}'" for verb in verbs)
-        known = f"id {'IN' if among else 'NOT IN'} (SELECT id FROM jobs WHERE {VERB} IN ({quoted}) AND {TO_DO})"
+        known = f"id {'IN' if among else 'NOT IN'} (SELECT id FROM jobs WHERE {VERB_SQL} IN ({quoted}) AND {RUNNABLE_STATES})"
         known += f" AND id NOT IN ({','.join(map(str, besides))})"
         for state in ("running", "queued"):  # one at a time: in the index of states they are in order
             found = self._jobs(f"WHERE state = ? AND {known} ORDER BY id LIMIT 1", (state,))
@@ -402,15 +403,15 @@ class Store:
     def open_jobs(self) -> list[Job]:
         """Jobs with something for a runner to do, oldest first. Their specs may be long, and they many: see `busy`,
         `ahead` and `states` for what costs less."""
-        return self._jobs(f"WHERE {OPEN} ORDER BY id", ())
+        return self._jobs(f"WHERE {OPEN_STATES} ORDER BY id", ())
 
     def busy(self) -> bool:
         """True while there is a job with something for a runner to do."""
-        return self.db.execute(f"SELECT 1 FROM jobs WHERE {OPEN} LIMIT 1").fetchone() is not None
+        return self.db.execute(f"SELECT 1 FROM jobs WHERE {OPEN_STATES} LIMIT 1").fetchone() is not None
 
     def ahead(self, number: int) -> int:
         """How many open jobs are older than job `number`."""
-        return self.db.execute(f"SELECT count(*) FROM jobs WHERE {OPEN} AND id < ?", (number,)).fetchone()[0]
+        return self.db.execute(f"SELECT count(*) FROM jobs WHERE {OPEN_STATES} AND id < ?", (number,)).fetchone()[0]
 
     def states(self, numbers: Iterable[int]) -> dict[int, str]:
         """The states of these jobs."""
@@ -431,7 +432,7 @@ class Store:
         return (
             self.db.execute(
                 "UPDATE jobs SET state = 'running', started = coalesce(started, ?), total = ?, done = 0 "
-                f"WHERE id = ? AND {TO_DO}",
+                f"WHERE id = ? AND {RUNNABLE_STATES}",
                 (time.time(), total, number),
             ).rowcount
             > 0
@@ -451,7 +452,8 @@ class Store:
         """Asks for nothing more of a job to be started until it is resumed. False when it is not queued or running."""
         return (
             self.db.execute(
-                f"UPDATE jobs SET state = 'paused', finished = ? WHERE id = ? AND {TO_DO}", (time.time(), number)
+                f"UPDATE jobs SET state = 'paused', finished = ? WHERE id = ? AND {RUNNABLE_STATES}",
+                (time.time(), number),
             ).rowcount
             > 0
         )
@@ -472,7 +474,7 @@ class Store:
         return (
             self.db.execute(
                 "UPDATE jobs SET state = 'cancelling', started = started + ? - coalesce(finished, ?), "
-                f"finished = NULL WHERE id = ? AND ({TO_DO} OR state = 'paused')",
+                f"finished = NULL WHERE id = ? AND ({RUNNABLE_STATES} OR state = 'paused')",
                 (now := time.time(), now, number),
             ).rowcount
             > 0

@@ -6,17 +6,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import detectors, queues
+from attribution.detectors import base
 from attribution.errors import UserError
-from attribution.experiments.prefixes import harmful
+from attribution.experiments.prefixes import most_harmful
 from attribution.lineup import default_rankings
 
-FIRST = 100  # images of each ranking
-SHARE = 0.10  # of all training images: the most suspicious ones
+K_PER_RANKING = 100  # images of each ranking
+SUSPICIOUS_SHARE = 0.10  # of all training images: the most suspicious ones
 
 
 @dataclass(frozen=True)
 class Suspect:
-    """A training image. given: its label; suggestion: what it would be instead (`queues.suggestions_of`), the given one
+    """A training image. given: its label; suggestion: what it would be instead (`queues.suggested_labels`), the given one
     where there is no other; score: its suspicion; place: by suspicion among all training images, from 1; rankings:
     those that name it."""
 
@@ -28,11 +29,11 @@ class Suspect:
     rankings: tuple[str, ...]
 
 
-def suspects(workspace, target: int, detector: str) -> list[Suspect]:
+def find_suspects(workspace, target: int, detector: str) -> list[Suspect]:
     """The suspects of a wrong prediction, most suspicious first.
 
     Each signed ranking names its FIRST most harmful images, and each usual similarity (`lineup.default_rankings`) its
-    FIRST nearest ones of the class that is predicted (`prefixes.harmful`); those stay that are among the SHARE most
+    FIRST nearest ones of the class that is predicted (`prefixes.most_harmful`); those stay that are among the SHARE most
     suspicious of all. A ranking that was not made for the target names none.
 
     Raises UserError for an unknown target or detector, where there are no base models, and for a target that they read
@@ -46,12 +47,12 @@ def suspects(workspace, target: int, detector: str) -> list[Suspect]:
             f"target {target} is predicted right, as {workspace.classes[label]}; suspects are of wrong predictions"
         )
     found, named = detectors.load(workspace, detector), {}
-    for name in accusers(workspace):
+    for name in accusing_rankings(workspace):
         if target in workspace.ranking(name).targets:
-            for image in harmful(workspace.ranking(name), target, FIRST):
+            for image in most_harmful(workspace.ranking(name), target, K_PER_RANKING):
                 named.setdefault(int(image), []).append(name)
-    order = detectors.order(found.scores)[: most(workspace)].tolist()
-    suggestion = queues.suggestions_of(workspace, found)
+    order = base.suspicion_order(found.scores)[: count_suspicious(workspace)].tolist()
+    suggestion = queues.suggested_labels(workspace, found)
     return [
         Suspect(
             image,
@@ -66,7 +67,7 @@ def suspects(workspace, target: int, detector: str) -> list[Suspect]:
     ]
 
 
-def accusers(workspace) -> list[str]:
+def accusing_rankings(workspace) -> list[str]:
     """The rankings that name suspects: the usual ones, and any other that is stored and has a sign; chance names
     nobody, and a similarity's sign is a guess."""
     rankings = [workspace.ranking(name) for name in workspace.rankings()]
@@ -74,6 +75,6 @@ def accusers(workspace) -> list[str]:
     return [name for name in dict.fromkeys([*default_rankings(workspace), *signed]) if name != "random"]
 
 
-def most(workspace) -> int:
+def count_suspicious(workspace) -> int:
     """How many training images count as suspicious."""
-    return max(1, int(np.ceil(SHARE * workspace.n_train)))
+    return max(1, int(np.ceil(SUSPICIOUS_SHARE * workspace.n_train)))

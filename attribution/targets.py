@@ -8,11 +8,11 @@ from attribution.errors import UserError
 from attribution.workspace import Workspace
 
 #: Kinds of target. "right" and "wrong" go by the majority of the base models; "unstable" by how many agree; "tested"
-#: are those whose support was searched, "ranked" those of `ranked`.
-KINDS = ("all", "right", "wrong", "unstable", "tested", "ranked")
+#: are those whose support was searched, "ranked" those of `ranked_targets`.
+TARGET_KINDS = ("all", "right", "wrong", "unstable", "tested", "ranked")
 
 
-def choose(
+def choose_targets(
     ws: Workspace,
     kind: str = "all",
     label: int | None = None,
@@ -26,14 +26,14 @@ def choose(
     class, both ends included. tested: the targets of that kind. Raises UserError for an unknown kind, and for what
     asks of predictions where there are no base models.
     """
-    if kind not in KINDS:
-        raise UserError(f"no kind of target {kind!r}; choose one of {', '.join(KINDS)}")
+    if kind not in TARGET_KINDS:
+        raise UserError(f"no kind of target {kind!r}; choose one of {', '.join(TARGET_KINDS)}")
     fits = np.ones(ws.n_val, bool)
     if kind == "tested":
         fits = np.isin(np.arange(ws.n_val), list(tested))
     elif kind == "ranked":
         fits[:] = False
-        fits[ranked(ws)] = True
+        fits[ranked_targets(ws)] = True
     elif kind == "unstable":
         fits = ws.base.statuses == "unstable"
     elif kind != "all":
@@ -48,7 +48,7 @@ def choose(
     return np.flatnonzero(fits)
 
 
-def ranked(ws: Workspace) -> np.ndarray:
+def ranked_targets(ws: Workspace) -> np.ndarray:
     """The targets that as many rankings as possible rank training images for, int64 ascending: all of them, unless
     some ranking was made for a part of them."""
     parts = [targets for targets in (ws.ranking(name).targets for name in ws.rankings()) if len(targets) < ws.n_val]
@@ -58,7 +58,7 @@ def ranked(ws: Workspace) -> np.ndarray:
     return np.flatnonzero(counts == counts.max(initial=0))
 
 
-def neighbours(targets: np.ndarray, target: int) -> tuple[int | None, int | None]:
+def previous_and_next(targets: np.ndarray, target: int) -> tuple[int | None, int | None]:
     """The targets before and after `target` in the ascending `targets`, which need not hold it; None at an end."""
     before, after = targets[targets < target], targets[targets > target]
     return (int(before[-1]) if len(before) else None), (int(after[0]) if len(after) else None)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 
-class Together:
+class BatchedNetworks:
     """Networks as one callable: their batches of images, one after the other, to logits in the same order.
 
     weights: what is trained, of all of them. Batch norm's statistics belong to channels: each network has its own.
@@ -22,7 +22,7 @@ class Together:
         self.wide = copy.deepcopy(networks[0])
         for path, module in networks[0].named_modules():
             if isinstance(module, nn.Linear):
-                self.wide.set_submodule(path, _Linears(module, len(networks)))
+                self.wide.set_submodule(path, _BatchedLinear(module, len(networks)))
         for path, module in self.wide.named_modules():
             self._widen(module, [network.get_submodule(path) for network in networks])
         self.wide.to(memory_format=torch.channels_last)
@@ -33,7 +33,7 @@ class Together:
         own = dict(module.named_parameters(recurse=False))
         if isinstance(module, nn.Conv2d):
             module.groups *= len(parts)
-        elif own and not isinstance(module, nn.BatchNorm2d | _Linears):
+        elif own and not isinstance(module, nn.BatchNorm2d | _BatchedLinear):
             raise TypeError(f"networks with {type(module).__name__} cannot be trained together")
         for name, weight in own.items():
             every = torch.cat([getattr(part, name).detach() for part in parts])
@@ -58,7 +58,7 @@ class Together:
         return self.networks
 
 
-class _Linears(nn.Module):
+class _BatchedLinear(nn.Module):
     """Linear layers side by side: features [batch, networks x inputs] to [batch, networks x outputs]."""
 
     def __init__(self, first: nn.Linear, count: int):

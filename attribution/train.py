@@ -17,20 +17,20 @@ from torch import nn
 from torch.nn import functional
 
 from attribution import augment
-from attribution.edits import Edit, nothing
+from attribution.edits import Edit, no_edit
 from attribution.errors import UserError
 from attribution.recipes import Recipe
-from attribution.together import Together
+from attribution.together import BatchedNetworks
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products on CUDA are not repeatable
 LIBRARY = f"torch {torch.__version__}"
 PREDICT_BATCH = 500
-BLOCK = 1000  # images prepared at a time
-MEASURED = 500_000  # pixels that a recipe measures, in images taken evenly from all
+PREPARE_BLOCK = 1000  # images prepared at a time
+MAX_MEASURED_PIXELS = 500_000  # pixels that a recipe measures, in images taken evenly from all
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TrainingOutcome:
     """What a training predicts for the validation images: predicted [n_val] (uint8, beyond 256 classes uint16), margins
     float16 [n_val] (correct logit minus the best other), probabilities float32 [n_val, classes]; and the trained
     network, in evaluation mode.
@@ -64,7 +64,7 @@ class Trainer:
         self.classes = len(workspace.classes)
         self.given = np.asarray(workspace.train_labels)
         self.val_labels = torch.as_tensor(np.array(workspace.val_labels))
-        self.mean, self.spread = brightness(workspace.train_images)
+        self.mean, self.spread = pixel_mean_and_std(workspace.train_images)
         self.train_images = self.prepare(workspace.train_images)
         self.val_images = self.prepare(workspace.val_images)
 
@@ -74,37 +74,37 @@ class Trainer:
         prepared = torch.empty(
             (n, channels, height, width), dtype=torch.bfloat16, device=self.device, memory_format=torch.channels_last
         )
-        for start in range(0, n, BLOCK):
-            block = torch.as_tensor(np.array(images[start : start + BLOCK]), dtype=torch.float32)
+        for start in range(0, n, PREPARE_BLOCK):
+            block = torch.as_tensor(np.array(images[start : start + PREPARE_BLOCK]), dtype=torch.float32)
             block = block.reshape(-1, height, width, channels).permute(0, 3, 1, 2)
-            prepared[start : start + BLOCK] = ((block / 255 - self.mean) / self.spread).to(torch.bfloat16)
+            prepared[start : start + PREPARE_BLOCK] = ((block / 255 - self.mean) / self.spread).to(torch.bfloat16)
         return prepared
 
     def run(
         self, edit: Edit | None = None, seed: int = 0, on_epoch: Callable[[int, int], None] | None = None
-    ) -> Outcome:
+    ) -> TrainingOutcome:
         """Trains on the edited training set and predicts all validation images.
 
         on_epoch(done, epochs) is called after each epoch. Raises UserError where the edit does not fit the data, where
         it leaves no image, and where the recipe cannot take images of this size.
         """
         start = time.perf_counter()
-        network = self.train(edit or nothing(), seed, on_epoch)
+        network = self.train(edit or no_edit(), seed, on_epoch)
         answer = self._predict(network)
-        return Outcome(*answer, time.perf_counter() - start, network, self.kind)
+        return TrainingOutcome(*answer, time.perf_counter() - start, network, self.kind)
 
     def run_many(
         self, edit: Edit | None, seeds: Sequence[int], on_epoch: Callable[[int, int], None] | None = None
-    ) -> list[Outcome]:
+    ) -> list[TrainingOutcome]:
         """As `run` for each of the seeds, trained at once: many small models fill a GPU that one does not.
 
         They are the same models up to the rounding of other kernels, which training then enlarges: not bit for bit.
         """
         start = time.perf_counter()
-        networks = self.train_many(edit or nothing(), seeds, on_epoch)
+        networks = self.train_many(edit or no_edit(), seeds, on_epoch)
         answers = [self._predict(network) for network in networks]
         seconds, device = (time.perf_counter() - start) / len(seeds), f"{self.kind} x{len(seeds)}"
-        return [Outcome(*answer, seconds, network, device) for answer, network in zip(answers, networks)]
+        return [TrainingOutcome(*answer, seconds, network, device) for answer, network in zip(answers, networks)]
 
     def train(self, edit: Edit, seed: int, on_epoch=None) -> nn.Module:
         """The trained network, in evaluation mode."""
@@ -115,7 +115,7 @@ class Trainer:
 
     def train_many(self, edit: Edit, seeds: Sequence[int], on_epoch=None) -> list[nn.Module]:
         """The trained networks of some seeds, trained at once, in evaluation mode."""
-        together = Together([self.untrained(seed).train() for seed in seeds])
+        together = BatchedNetworks([self.untrained(seed).train() for seed in seeds])
         self._descend(together, together.weights, edit, seeds, on_epoch)
         return [self._settled(network, edit) for network in together.apart()]
 
@@ -134,18 +134,20 @@ class Trainer:
             nesterov=recipe.nesterov,
             weight_decay=recipe.weight_decay,
         )
-        plans = [augment.Plan(recipe, n, *self.train_images.shape[2:], seed) for seed in seeds]
+        plans = [augment.AugmentationPlan(recipe, n, *self.train_images.shape[2:], seed) for seed in seeds]
         per_epoch = max(1, len(keep) // recipe.batch_size)
-        steps, step, mean = recipe.epochs * per_epoch, 0, Mean()
+        steps, step, mean = recipe.epochs * per_epoch, 0, WeightMean()
         for epoch in range(recipe.epochs):
             rows = [plan.epoch(epoch) for plan in plans]
             rows = torch.stack([one[kept[one[:, augment.IMAGE]]] for one in rows]).to(self.device)
             # an incomplete last batch is left out: batch norm over a few images is noise that drowns the edit's effect
             for batch in range(0, per_epoch * recipe.batch_size, recipe.batch_size):
                 shown = rows[:, batch : batch + recipe.batch_size].flatten(0, 1)
-                optimiser.param_groups[0]["lr"] = recipe.learning_rate * triangle((step + 0.5) / steps, recipe.peak)
+                optimiser.param_groups[0]["lr"] = recipe.learning_rate * triangular_schedule(
+                    (step + 0.5) / steps, recipe.peak
+                )
                 with self._mixed():
-                    logits = network(augment.show(self.train_images, shown, recipe))
+                    logits = network(augment.augmented_batch(self.train_images, shown, recipe))
                 loss = functional.cross_entropy(
                     logits.float(), labels[shown[:, augment.IMAGE]], label_smoothing=recipe.label_smoothing
                 )
@@ -178,7 +180,7 @@ class Trainer:
             torch.manual_seed(seed)
             network = self.recipe.network(tuple(self.train_images.shape[1:]), self.classes)
         if self.recipe.measure:
-            every = 1 + self.train_images[:, 0].numel() // MEASURED
+            every = 1 + self.train_images[:, 0].numel() // MAX_MEASURED_PIXELS
             self.recipe.measure(network, self.train_images[::every].float().cpu())
         return network.to(self.device, memory_format=torch.channels_last)
 
@@ -207,13 +209,13 @@ class Trainer:
         """Logits averaged over the recipe's views of each image, float32 [n, classes], on the CPU."""
         with self._mixed():
             parts = [
-                torch.stack([network(view).float() for view in augment.views_at_test(batch, self.recipe)]).mean(0)
+                torch.stack([network(view).float() for view in augment.test_views(batch, self.recipe)]).mean(0)
                 for batch in images.split(PREDICT_BATCH)
             ]
         return torch.cat(parts).cpu()
 
 
-class Mean:
+class WeightMean:
     """The mean of what some weights were at several steps."""
 
     def __init__(self):
@@ -238,17 +240,17 @@ def best_device() -> str:
     return "mps" if torch.backends.mps.is_available() else "cpu"
 
 
-def brightness(images) -> tuple[float, float]:
+def pixel_mean_and_std(images) -> tuple[float, float]:
     """Mean and standard deviation of all values of uint8 images, as shares of 255, a block at a time."""
     counts = sum(
-        np.bincount(np.asarray(images[start : start + BLOCK]).ravel(), minlength=256)
-        for start in range(0, len(images), BLOCK)
+        np.bincount(np.asarray(images[start : start + PREPARE_BLOCK]).ravel(), minlength=256)
+        for start in range(0, len(images), PREPARE_BLOCK)
     )
     mean = (counts @ np.arange(256)) / counts.sum()
     return float(mean / 255), float(np.sqrt(counts @ (np.arange(256) - mean) ** 2 / counts.sum()) / 255)
 
 
-def triangle(share: float, peak: float) -> float:
+def triangular_schedule(share: float, peak: float) -> float:
     """Rises from 0 to 1 at `peak` and falls back to 0 at 1."""
     return min(share / peak, (1 - share) / (1 - peak))
 

@@ -8,47 +8,47 @@ An edit is the same under every recipe: a ranking's order, and the label that re
 import numpy as np
 
 from attribution import curves, recipes
-from attribution.edits import nothing
+from attribution.edits import no_edit
 from attribution.errors import UserError
 from attribution.experiments.spec import UNEDITED_SEEDS
 from attribution.experiments.study import Study, read_study
-from attribution.measure import random_stable, stable
-from attribution.workspace import status
+from attribution.measure import draw_stable_targets, stable_targets
+from attribution.workspace import agreement_status
 
 
-def check(names: list[str]) -> list[str]:
+def check_recipes(names: list[str]) -> list[str]:
     """`names` of recipes. Raises UserError for an unknown one, a repeated one, and for fewer than two."""
     for name in names:
-        recipes.get(name)
+        recipes.get_recipe(name)
     if len(set(names)) < max(2, len(names)):
         raise UserError(f"a comparison needs at least two different recipes; there is {', '.join(recipes.NAMES)}")
     return list(names)
 
 
-def statuses(workspace, store, recipe: str) -> np.ndarray | None:
+def target_statuses(workspace, store, recipe: str) -> np.ndarray | None:
     """`BaseModels.status` of every target under a recipe, str [n_val]: by the base models where it is the workspace's,
     else by the trainings of `unedited_spec`; None as long as one of these is missing."""
     if recipe == workspace.recipe:
         return workspace.base.statuses
-    hash_ = recipes.get(recipe).hash
-    found = [store.get(store.key(hash_, nothing(), seed)) for seed in UNEDITED_SEEDS]
+    hash_ = recipes.get_recipe(recipe).hash
+    found = [store.get(store.key(hash_, no_edit(), seed)) for seed in UNEDITED_SEEDS]
     if any(one is None for one in found):
         return None
-    return status(sum((one.predicted == workspace.val_labels).astype(int) for one in found), len(found))
+    return agreement_status(sum((one.predicted == workspace.val_labels).astype(int) for one in found), len(found))
 
 
-def draw(workspace, store, names: list[str], count: int, seed: int) -> list[int]:
-    """The first `count` targets, in the order of `measure.random_stable`, that are stable under all these recipes: a
+def draw_common_targets(workspace, store, names: list[str], count: int, seed: int) -> list[int]:
+    """The first `count` targets, in the order of `measure.draw_stable_targets`, that are stable under all these recipes: a
     study of the workspace's recipe has the first of them already.
 
     Raises UserError where there are fewer, and where a recipe's models are still to be trained."""
     kept = np.ones(workspace.n_val, bool)
     for name in names:
-        found = statuses(workspace, store, name)
+        found = target_statuses(workspace, store, name)
         if found is None:
             raise UserError(f"no models of {name} are trained on the unedited images yet; run the study first")
         kept &= found == "stable"
-    every = [target for target in random_stable(workspace, len(stable(workspace)), seed) if kept[target]]
+    every = [target for target in draw_stable_targets(workspace, len(stable_targets(workspace)), seed) if kept[target]]
     if not 1 <= count <= len(every):
         raise UserError(
             f"{count} targets were asked for and {len(every)} are stable under {' and '.join(names)}; "
@@ -57,20 +57,20 @@ def draw(workspace, store, names: list[str], count: int, seed: int) -> list[int]
     return every[:count]
 
 
-def studied(workspace, store) -> list[str]:
+def studied_recipes(workspace, store) -> list[str]:
     """Names of the recipes that some study is of, the workspace's first."""
     asked = {job.spec["recipe"] for job in store.studies()} & set(recipes.NAMES)
     return [workspace.recipe, *sorted(asked - {workspace.recipe})]
 
 
-def compare(workspace, store, names: list[str], protocol: str | None = None) -> dict[str, Study]:
+def common_studies(workspace, store, names: list[str], protocol: str | None = None) -> dict[str, Study]:
     """recipe -> its study, cut to the targets that are stable under all of them and in the studies of all, for the
     kinds and rankings that all have. protocol: None means that of the newest study under another recipe."""
     if protocol is None:
         others = [job.spec for job in store.studies() if job.spec["recipe"] in set(names) - {workspace.recipe}]
         protocol = others[0]["protocol"] if others else None
-    found = {name: read_study(workspace, store, protocol, name) for name in check(names)}
-    fits = [statuses(workspace, store, name) for name in names]
+    found = {name: read_study(workspace, store, protocol, name) for name in check_recipes(names)}
+    fits = [target_statuses(workspace, store, name) for name in names]
     if any(one is None for one in fits) or len({one.k_max for one in found.values()}) > 1:
         return {name: Study(one.k_max, one.protocol) for name, one in found.items()}
     sure = set(np.flatnonzero(np.all([one == "stable" for one in fits], axis=0)).tolist())
@@ -86,9 +86,9 @@ def compare(workspace, store, names: list[str], protocol: str | None = None) -> 
     return {name: Study(one.k_max, one.protocol, tables[name], one.job) for name, one in found.items()}
 
 
-def report(workspace, store, names: list[str], protocol: str | None = None) -> dict:
+def transfer_report(workspace, store, names: list[str], protocol: str | None = None) -> dict:
     """`evaluate transfer`: {"K", "protocol", "recipes": {name: {"hash", "kinds": as in `evaluate supports`}}}."""
-    found = compare(workspace, store, names, protocol)
+    found = common_studies(workspace, store, names, protocol)
     first = next(iter(found.values()))
     return {
         "K": first.k_max,
@@ -96,8 +96,8 @@ def report(workspace, store, names: list[str], protocol: str | None = None) -> d
         "planted": workspace.planted,
         "recipes": {
             name: {
-                "hash": recipes.get(name).hash,
-                "kinds": {kind: curves.table(rankings, one.k_max) for kind, rankings in one.tables.items()},
+                "hash": recipes.get_recipe(name).hash,
+                "kinds": {kind: curves.compare_rankings(rankings, one.k_max) for kind, rankings in one.tables.items()},
             }
             for name, one in found.items()
         },

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attribution.data import Images, reopen, roots
+from attribution.data import Images, reopen_images, roots
 from attribution.data.thumbnails import Thumbnails
 from attribution.errors import UserError
 from attribution.files import data_folder, read_array, read_table, write_json
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 #: what a part may be called
-PART = re.compile(r"(?:(?:rankings|features|detectors|hubs|map)/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
+PART_PATTERN = re.compile(r"(?:(?:rankings|features|detectors|hubs|map)/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
 DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo"
 
 
 @dataclass(frozen=True)
-class Features:
+class FeatureSet:
     """One feature set: train [n_train, d] and val [n_val, d], of float16 or float32, memory-mapped where stored."""
 
     name: str
@@ -87,15 +87,15 @@ class BaseModels:
 
     @cached_property
     def statuses(self) -> np.ndarray:
-        """`status` of every target, str [n_val]."""
-        return status(self.right, self.models)
+        """`agreement_status` of every target, str [n_val]."""
+        return agreement_status(self.right, self.models)
 
     def status(self, target: int) -> str:
         """ "stable" (right in at least 9 of 10 models), "already_wrong" (at most 5 of 10) or "unstable" (between)."""
         return str(self.statuses[target])
 
 
-def status(right, models: int) -> np.ndarray:
+def agreement_status(right, models: int) -> np.ndarray:
     """What so many right of so many models say of a target, str: "stable", "already_wrong" or "unstable", see
     `BaseModels.status`. right: int, any shape."""
     share = np.asarray(right) / models
@@ -138,7 +138,7 @@ class Workspace:
         try:
             for part, about in manifest["parts"].items():
                 about.pop("home", None)  # only a part that was added here is elsewhere
-                if not PART.fullmatch(part):
+                if not PART_PATTERN.fullmatch(part):
                     raise UserError(
                         f"{path / 'workspace.json'} has a part {part!r}, which cannot be; "
                         "take the workspace from where it was made"
@@ -186,7 +186,7 @@ class Workspace:
     @property
     def images_root(self) -> Path:
         """The folder with the images that are read in place. Raises UserError where they are not on this machine."""
-        root = roots.find(self.path, self.fingerprint)
+        root = roots.find_root(self.path, self.fingerprint)
         if root is None:
             raise UserError(
                 f"the images of {self.name} are not on this machine, or not where they were; say where: "
@@ -203,7 +203,7 @@ class Workspace:
         """The images of "train" or "val" that are read in place, in the folder `root`. Raises UserError where the
         workspace does not say which; whether they are there shows when one is asked for."""
         n = {"train": self.n_train, "val": self.n_val}[split]
-        images = reopen(self.manifest["dataset"]["images"].get(split), root, self.places(split))
+        images = reopen_images(self.manifest["dataset"]["images"].get(split), root, self.places(split))
         if images.shape != (n, *self.manifest["dataset"]["shape"]):
             raise UserError(
                 f"{self.path / 'images' / f'{split}.parquet'} does not say where the {n} images are; "
@@ -282,7 +282,7 @@ class Workspace:
         order = ["moco", "simclr", "dino", "supervised", "pixels"]
         return sorted(names, key=lambda name: (order.index(name) if name in order else -1, name))
 
-    def feature(self, name: str) -> Features:
+    def feature(self, name: str) -> FeatureSet:
         """The feature set `name`. Raises UserError naming the known ones."""
         if name not in self.features():
             raise UserError(f"no feature set {name!r} in {self.name}; it has {', '.join(self.features()) or 'none'}")
@@ -296,11 +296,11 @@ class Workspace:
                 folder = self.folder(f"features/{name}")
                 train = read_array(folder / "train.npy", self.n_train, None)
                 val = read_array(folder / "val.npy", self.n_val, train.shape[1])
-            self._features[name] = Features(name, train, val)
+            self._features[name] = FeatureSet(name, train, val)
         return self._features[name]
 
     @cached_property
-    def _features(self) -> dict[str, Features]:
+    def _features(self) -> dict[str, FeatureSet]:
         return {}
 
     def rankings(self) -> list[str]:
@@ -360,7 +360,7 @@ class Workspace:
     def record(self, part: str, about: dict, files: list[str] = ()) -> None:
         """Writes the provenance of `part` into workspace.json, with the sizes of its `files` (paths inside) and, where
         there are any, the `digest` of what they hold."""
-        self._write(self.path, part, described(self.path, about, files))
+        self._write(self.path, part, with_file_digests(self.path, about, files))
 
     def unrecord(self, part: str) -> None:
         """Vouches no longer for a part that `record` wrote, whose files are about to change."""
@@ -369,10 +369,10 @@ class Workspace:
     def add(self, part: str, about: dict, files: list[str] = ()) -> None:
         """As `record`, for a part that a user adds, whose files are in the folder `added`. Raises ValueError for a name
         with which the workspace could not be opened again."""
-        if not PART.fullmatch(part):
+        if not PART_PATTERN.fullmatch(part):
             raise ValueError(f"no part can be called {part!r}")
         self._forget(part)
-        self._write(self.added, part, described(self.added, about, files))
+        self._write(self.added, part, with_file_digests(self.added, about, files))
 
     def _write(self, home: Path, part: str, about: dict | None) -> None:
         """Puts one part into the file that lists the parts in `home`, or takes it out (None). Other processes may have
@@ -426,7 +426,7 @@ class Workspace:
             self.manifest["parts"].setdefault(part, {**about, "home": str(self.added)})
 
 
-def described(home: Path, about: dict, files: list[str]) -> dict:
+def with_file_digests(home: Path, about: dict, files: list[str]) -> dict:
     """`about` with the sizes and the digest of `files` (paths inside `home`)."""
     sizes = {name: (home / name).stat().st_size for name in files}
     digest = hashlib.sha256()
@@ -437,7 +437,7 @@ def described(home: Path, about: dict, files: list[str]) -> dict:
     return {**about, **({"digest": digest.hexdigest()[:16]} if files else {}), "files": sizes}
 
 
-def fingerprint(
+def data_fingerprint(
     images: np.ndarray | Images, labels: np.ndarray, val_images: np.ndarray | Images, val_labels: np.ndarray
 ) -> str:
     """Hex digest of labels, their order, and of 1,000 to 2,000 evenly spaced images of each split, or all: of pixels,

@@ -12,21 +12,21 @@ The recorded errors are read here, when a spec is made, and nowhere on the way t
 
 import numpy as np
 
-from attribution.edits import Edit, correct, nothing
+from attribution.edits import Edit, correct, no_edit
 from attribution.errors import UserError
-from attribution.experiments.paired_arms import PairedArmsSpec, judged
-from attribution.experiments.spec import common
+from attribution.experiments.paired_arms import PairedArmsSpec, judging_targets
+from attribution.experiments.spec import common_fields
 
-SEEDS = 20
-DRAW = 29  # draws the images that are re-inspected
+DEFAULT_SEEDS = 20
+REINSPECT_SEED = 29  # draws the images that are re-inspected
 #: who told the random arm which labels are wrong, and what that means
-ERRORS = {
+ERROR_SOURCES = {
     "planted": "of these the recorded planted errors are put right, all of them: an inspector who never errs",
     "audit": "of their errors those are put right that the audit has corrected: it knows of no other",
 }
 
 
-def correction(workspace, standing: dict) -> Edit:
+def audit_edit(workspace, standing: dict) -> Edit:
     """The one edit that an audit comes to: its standing relabellings and removals. standing: training image -> decision
     with `action`, `label` and `conflict`; those in conflict and those that give the label already there change nothing.
     """
@@ -39,30 +39,30 @@ def correction(workspace, standing: dict) -> Edit:
     return correct(relabelled, [item for item, one in settled.items() if one.action == "remove"])
 
 
-def spec(
-    workspace, standing: dict, seeds: int = SEEDS, uses_val: bool = False, recipe: str | None = None, without=()
+def gain_spec(
+    workspace, standing: dict, seeds: int = DEFAULT_SEEDS, uses_val: bool = False, recipe: str | None = None, without=()
 ) -> PairedArmsSpec:
     """Train three arms under seeds 0 .. seeds - 1 each, for `attribution.experiments.jobs.submit`.
 
-    standing: as `correction` takes it; uses_val: what the audit looked at was chosen with the first half of the
-    validation images (`pruning.halves`), and the second alone may judge it; without: validation images that
-    may not (`attribution.queues.began_with`).
+    standing: as `audit_edit` takes it; uses_val: what the audit looked at was chosen with the first half of the
+    validation images (`pruning.validation_halves`), and the second alone may judge it; without: validation images that
+    may not (`attribution.queues.starting_targets`).
     Raises UserError where nothing is corrected, where no training or no validation image is left, and for fewer than
     two seeds.
     """
-    shared = common(workspace, recipe)
+    shared = common_fields(workspace, recipe)
     if seeds < 2:
         raise UserError(f"{seeds} seeds have no spread to judge by; give at least 2")
-    if not len(judged(workspace, uses_val, without)):
+    if not len(judging_targets(workspace, uses_val, without)):
         raise UserError("there are too few validation images to measure accuracy on; bring more")
-    corrected = correction(workspace, standing)
+    corrected = audit_edit(workspace, standing)
     if not corrected.k:
         raise UserError("no label has been corrected yet: nothing is relabelled or removed; correct one first")
     kept, _ = corrected.apply(workspace.train_labels)
     if not len(kept):
         raise UserError("the audit removes every training image; keep some")
     known, wrong = _known_errors(workspace, corrected)
-    random = [_reinspected(workspace, len(standing), seed, wrong) for seed in range(seeds)]
+    random = [_random_reinspection(workspace, len(standing), seed, wrong) for seed in range(seeds)]
     settled = [one.action for one in standing.values() if not one.conflict]
     removed = workspace.n_train - len(kept)
     return PairedArmsSpec(
@@ -79,7 +79,7 @@ def spec(
         correction=corrected.hash,
         without=[int(target) for target in without] or None,
         arms={
-            "none": [nothing().to_json()],
+            "none": [no_edit().to_json()],
             "corrected": [corrected.to_json()],
             "random": [edit.to_json() for edit in random],
         },
@@ -95,8 +95,8 @@ def _known_errors(workspace, corrected: Edit) -> tuple[str, Edit]:
     return "planted", correct(dict(zip(planted.tolist(), truth["original"].to_numpy()[planted].tolist())), [])
 
 
-def _reinspected(workspace, count: int, seed: int, wrong: Edit) -> Edit:
+def _random_reinspection(workspace, count: int, seed: int, wrong: Edit) -> Edit:
     """The part of `wrong` that a look at `count` random images comes upon. Each seed has a draw of its own, and a
     larger one holds a smaller one."""
-    drawn = np.random.default_rng([DRAW, seed]).permutation(workspace.n_train)[:count]
+    drawn = np.random.default_rng([REINSPECT_SEED, seed]).permutation(workspace.n_train)[:count]
     return wrong.of(drawn)

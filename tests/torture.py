@@ -24,8 +24,8 @@ from attribution.experiments import jobs
 from attribution.experiments.halves import subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
-from attribution.runner import serve
-from attribution.store import Store
+from attribution.runner import run_runner
+from attribution.store import ResultStore
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 300  # seconds; the machine may be busy, and workers are the last in line
@@ -132,7 +132,7 @@ class Torture:
 
     def run(self) -> None:
         with environment(LINEUP_DATA=str(self.data), LINEUP_WORKERS="2", LINEUP_IDLE="4"):
-            self.store = Store.of(self.ws)
+            self.store = ResultStore.of(self.ws)
             self.server = _Server(self.ws, self.data)
             try:
                 for number, (victim, moment, delay) in enumerate(self.plan):
@@ -464,10 +464,10 @@ def torture(folder: Path, workspace, kills: int, seed: int) -> Counter:
 def undisturbed(workspace, data: Path, specs: list[dict]) -> None:
     """Does the same jobs in peace, into another data folder."""
     with environment(LINEUP_DATA=str(data)):
-        with closing(Store.of(workspace)) as store:
+        with closing(ResultStore.of(workspace)) as store:
             for spec in specs:
                 store.add_job(spec, spec.describe())
-        serve(workspace, lambda: executors.make(workspace, workers=2), idle_seconds=0.5)
+        run_runner(workspace, lambda: executors.create_executor(workspace, workers=2), idle_seconds=0.5)
 
 
 def compare(workspace, data: Path, other: Path) -> int:
@@ -480,7 +480,7 @@ def compare(workspace, data: Path, other: Path) -> int:
     }
     found = []
     for folder in (data, other):
-        with environment(LINEUP_DATA=str(folder)), closing(Store.of(workspace)) as store:
+        with environment(LINEUP_DATA=str(folder)), closing(ResultStore.of(workspace)) as store:
             found.append(
                 {name: sorted(store.db.execute(f"SELECT {columns} FROM {name}")) for name, columns in tables.items()}
             )

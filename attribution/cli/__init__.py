@@ -20,13 +20,13 @@ from rich.text import Text
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into ours; tqdm reads it when imported
 
-from attribution.background import PROGRESS
+from attribution.background import PROGRESS_VARIABLE
 from attribution.experiments import jobs
 from attribution.experiments.spec import Spec
 from attribution.export.numbers import duration, estimate, number, percent, score
 from attribution.files import write_json
 from attribution.lineup import default_rankings
-from attribution.store import Job, Store
+from attribution.store import Job, ResultStore
 from attribution.workspace import Workspace
 
 app = typer.Typer(
@@ -38,20 +38,22 @@ app = typer.Typer(
 )
 
 
-def group(name: str, what: str) -> typer.Typer:
+def add_group(name: str, what: str) -> typer.Typer:
     """A new group of verbs, such as `jobs list` and `jobs show`."""
     made = typer.Typer(no_args_is_help=True, help=what)
     app.add_typer(made, name=name)
     return made
 
 
-features_app = group("features", "Feature sets of your own: train, import.")
-halves_app = group("halves", "Models on random halves of the training set, which LDS is measured on: train, import.")
+features_app = add_group("features", "Feature sets of your own: train, import.")
+halves_app = add_group(
+    "halves", "Models on random halves of the training set, which LDS is measured on: train, import."
+)
 
 _FOLDER = {"help": "The workspace's folder; the bundled demo if not given.", "envvar": "LINEUP_WORKSPACE"}
-Where = Annotated[Workspace, typer.Option("--workspace", parser=Workspace.open, metavar="PATH", **_FOLDER)]
+WorkspaceOption = Annotated[Workspace, typer.Option("--workspace", parser=Workspace.open, metavar="PATH", **_FOLDER)]
 Folder = Annotated[Path, typer.Option("--workspace", **_FOLDER)]  # not opened yet
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Target = Annotated[str, typer.Option(help="The validation image, counted from 0.")]
 RankingName = Annotated[str, typer.Option("--ranking", help="The ranking's name; `info` lists them.")]
 Rankings = Annotated[str | None, typer.Option(help="Names, with commas; one of each method if not given.")]
@@ -64,20 +66,20 @@ Protocol = Annotated[
 Candidates = Annotated[str | None, typer.Option(help="true, predicted or all; as published if not given.")]
 #: among which training images a ranking chooses, see `candidates_of`
 CANDIDATE_SETS = {"true": "the true class", "all": "all"}
-screen = Console(stderr=True)
+stderr_console = Console(stderr=True)
 PIPED_WIDTH = 100_000  # columns, more than any table has: no line is cut or folded where nobody reads it on a screen
 LINE_SECONDS, QUIET_SECONDS = 30, 2  # of progress in lines
 
 
-def names(ws, rankings: str | None) -> list[str]:
-    return split(rankings) if rankings else default_rankings(ws)
+def ranking_names(ws, rankings: str | None) -> list[str]:
+    return split_names(rankings) if rankings else default_rankings(ws)
 
 
-def split(names: str) -> list[str]:
+def split_names(names: str) -> list[str]:
     return [name.strip() for name in names.split(",") if name.strip()]
 
 
-def accuracy(about: dict) -> str:
+def accuracy_text(about: dict) -> str:
     """kNN accuracy of a feature set, in words."""
     if about.get("knn_accuracy") is None:
         return "kNN accuracy not measured: too many features"
@@ -118,7 +120,7 @@ def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
-def table(title: str, rows: list[dict]) -> None:
+def print_table(title: str, rows: list[dict]) -> None:
     """Prints rows {column: value} as they are, no name read as markup; whole lines where stdout is no terminal."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
     grid = Table(box=None, pad_edge=False)
@@ -139,7 +141,7 @@ def _cell(value) -> str:
     return score(value) if isinstance(value, float) else str(value)
 
 
-class progress_bar:
+class ProgressBar:
     """Progress on stderr, called as progress(text, done, total): a bar on a terminal, else a line now and then; where a
     page has started the command, a file that the page reads."""
 
@@ -150,13 +152,13 @@ class progress_bar:
             MofNCompleteColumn(),
             TimeElapsedColumn(),
             TimeRemainingColumn(),
-            console=screen,
-            disable=not screen.is_terminal,
+            console=stderr_console,
+            disable=not stderr_console.is_terminal,
         )
         self.bar.start()
         self.tasks = {}
-        self.file, self.written = os.environ.get(PROGRESS), 0.0
-        self.lines = None if self.file or screen.is_terminal else _ProgressLines()
+        self.file, self.written = os.environ.get(PROGRESS_VARIABLE), 0.0
+        self.lines = None if self.file or stderr_console.is_terminal else _ProgressLines()
         return self
 
     def __call__(self, text, done, total):
@@ -204,16 +206,16 @@ class _ProgressLines:
                 say(f"{text}{of}, {duration(last - self.start)}")
 
 
-def answered(ws: Workspace, store: Store, spec: Spec) -> tuple[dict, bool]:
+def answered(ws: Workspace, store: ResultStore, spec: Spec) -> tuple[dict, bool]:
     """The answer to a spec, computed first where none is known, and whether it was known."""
     known = spec.answer(ws, store)
     if known is not None:
         return known, True
-    watch(ws, spec)
+    run_job(ws, spec)
     return spec.answer(ws, store), False
 
 
-def watch(ws, spec) -> Job:
+def run_job(ws, spec) -> Job:
     """Queues a job and shows its progress to the end; Ctrl-C cancels it. Raises UserError where it fails."""
-    with progress_bar() as progress:
-        return jobs.follow(ws, spec, progress)
+    with ProgressBar() as progress:
+        return jobs.run_job(ws, spec, progress)

@@ -4,15 +4,15 @@ from typing import Annotated
 
 import typer
 
-from attribution.cli import AsJson, Where, answered, app, mean_ci, print_json, table
+from attribution.cli import JsonOption, WorkspaceOption, answered, app, mean_ci, print_json, print_table
 from attribution.cli.questions import Recipe
 from attribution.export.numbers import number, p_value
-from attribution.store import Store
+from attribution.store import ResultStore
 from attribution.workspace import DEMO
 
 
 @app.command("worth")
-def worth_verb(
+def gain_command(
     seeds: Annotated[int, typer.Option(help="Trainings an arm, paired.")] = 20,
     recipe: Recipe = None,
     second_half: Annotated[
@@ -24,20 +24,20 @@ def worth_verb(
             "led to what was decided.",
         ),
     ] = None,
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Accuracy with the audit's corrections, against none, and against as many random images re-inspected."""
     from attribution import queues, worth
-    from attribution.decisions import Decisions
+    from attribution.decisions import DecisionLog
 
-    with Decisions.of(ws) as decisions:
+    with DecisionLog.of(ws) as decisions:
         standing = decisions.standing()
         if second_half is None:
-            second_half = queues.used_validation(ws, decisions, standing)
-        without = queues.began_with(decisions)
-    spec = worth.spec(ws, standing, seeds, second_half, recipe, without)
-    answer, cached = answered(ws, Store.of(ws), spec)
+            second_half = queues.uses_validation(ws, decisions, standing)
+        without = queues.starting_targets(decisions)
+    spec = worth.gain_spec(ws, standing, seeds, second_half, recipe, without)
+    answer, cached = answered(ws, ResultStore.of(ws), spec)
     if as_json:
         return print_json({**answer, "cached": cached})
     print(
@@ -45,7 +45,7 @@ def worth_verb(
         f"{answer['kept']} kept, {answer['unsure']} unsure, {answer['conflicts']} in conflict."
     )
     print(
-        f"random: each seed re-inspects {answer['decided']} images of its own; {worth.ERRORS[answer['errors']]} "
+        f"random: each seed re-inspects {answer['decided']} images of its own; {worth.ERROR_SOURCES[answer['errors']]} "
         f"(on average {number(sum(answer['edited']['random']) / seeds, 1)})."
     )
     rows = [{"": name, "accuracy": mean_ci(one, 100, 2), "p": None} for name, one in answer["accuracy"].items()]
@@ -53,13 +53,13 @@ def worth_verb(
         {"": name.replace("-", " against "), "accuracy": mean_ci(one, 100, 2, sign=True), "p": p_value(one["p"])}
         for name, one in answer["differences"].items()
     ]
-    table(
+    print_table(
         f"accuracy on {answer['n']} validation images in %, recipe {answer['recipe']} {answer['recipe_hash']}, "
         f"{seeds} paired seeds, mean (95 % over seeds)",
         rows,
     )
     names = ("none", "corrected", "random")
-    table(
+    print_table(
         "by class",
         [
             {

@@ -10,21 +10,21 @@ import typer
 
 from attribution import UserError, alignment, recipes
 from attribution.cli import (
-    AsJson,
     Candidates,
+    JsonOption,
+    ProgressBar,
     RankingName,
     Rankings,
     Target,
-    Where,
+    WorkspaceOption,
+    add_group,
     app,
-    group,
-    names,
     print_answer,
     print_json,
-    progress_bar,
+    print_table,
+    ranking_names,
     say,
-    split,
-    table,
+    split_names,
 )
 from attribution.data import resizing
 from attribution.export.numbers import duration, percent
@@ -32,7 +32,7 @@ from attribution.files import user_path
 from attribution.rankings.similarity import Similarity
 from attribution.workspace import DEMO
 
-export_app = group("export", "Take results home.")
+export_app = add_group("export", "Take results home.")
 LINEUP = "lineup"
 Top = Annotated[int, typer.Option(help="Tiles a row.")]
 Ends = Annotated[str, typer.Option(help="helpful, harmful or both")]
@@ -41,7 +41,7 @@ Cut = Annotated[int | None, typer.Option(help="Draw the cut after this rank.")]
 
 
 @app.command()
-def info(ws: Where = DEMO, as_json: AsJson = False):
+def info(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """What a workspace holds: data set, features, rankings, recipes."""
     answer = {
         "workspace": ws.name,
@@ -54,9 +54,9 @@ def info(ws: Where = DEMO, as_json: AsJson = False):
             "planted": ws.planted,
         },
         "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
-        "features": [_feature_info(ws, name) for name in ws.features()],
-        "rankings": [_ranking_info(ws, name) for name in ws.rankings()],
-        "recipes": [_recipe_info(ws, base := _base_info(ws))],
+        "features": [_feature_json(ws, name) for name in ws.features()],
+        "rankings": [_ranking_json(ws, name) for name in ws.rankings()],
+        "recipes": [_recipe_json(ws, base := _base_info(ws))],
         "base": base,
     }
     if as_json:
@@ -70,22 +70,22 @@ def info(ws: Where = DEMO, as_json: AsJson = False):
     if resized := resizing(ws.manifest["dataset"]):
         print(resized)
     for part in ("features", "rankings", "recipes"):
-        table(part, answer[part])
+        print_table(part, answer[part])
     print(_base_text(ws, base))
 
 
-def _feature_info(ws, name):
+def _feature_json(ws, name):
     about = ws.manifest["parts"][f"features/{name}"]
     dim = about.get("dim") or ws.feature(name).train.shape[1]
     return {"name": name, "dim": dim, "knn_accuracy": about.get("knn_accuracy")}
 
 
-def _ranking_info(ws, name):
+def _ranking_json(ws, name):
     ranking = ws.ranking(name)
     about = ws.manifest["parts"].get(f"rankings/{name}", {})
     same = None
     if not ranking.live:  # the alignment check; what is computed from the workspace's own features is always aligned
-        same = round(alignment.of(ranking).top1_same_class, 3)
+        same = round(alignment.check_alignment(ranking).top1_same_class, 3)
     return {
         "name": name,
         "method": ranking.method,
@@ -101,7 +101,7 @@ def _base_info(ws) -> dict | None:
     if not ws.has_base:
         return None
     about = ws.manifest["parts"].get("base", {})
-    own = recipes.get(ws.recipe)
+    own = recipes.get_recipe(ws.recipe)
     return {
         "models": len(about["seeds"]) if about.get("seeds") else None,
         **{name: about.get(name) for name in ("recipe", "hash", "accuracy", "measured_on", "seconds", "device")},
@@ -109,11 +109,11 @@ def _base_info(ws) -> dict | None:
     }
 
 
-def _recipe_info(ws, base: dict | None) -> dict:
+def _recipe_json(ws, base: dict | None) -> dict:
     """The workspace's recipe, and what its base models measured: nothing where another recipe made those."""
     own = base if base and base["workspaces_recipe"] else {}
     measured = {name: own.get(name) for name in ("accuracy", "seconds", "device")}
-    return {"name": ws.recipe, "hash": recipes.get(ws.recipe).hash, **measured}
+    return {"name": ws.recipe, "hash": recipes.get_recipe(ws.recipe).hash, **measured}
 
 
 def _base_text(ws, base: dict | None) -> str:
@@ -122,7 +122,7 @@ def _base_text(ws, base: dict | None) -> str:
     made = f"by {base['recipe']} {base['hash']}" if base["hash"] else "by a recipe that their provenance does not name"
     parts = [f"base models: {base['models'] or ''} {made}".replace("  ", " ")]
     if base["workspaces_recipe"] is False:
-        parts.append(f"another than the workspace's recipe, {ws.recipe} {recipes.get(ws.recipe).hash}")
+        parts.append(f"another than the workspace's recipe, {ws.recipe} {recipes.get_recipe(ws.recipe).hash}")
     if base["accuracy"] is not None:
         parts.append(f"{percent(base['accuracy'])} right on {base['measured_on']}")
     if base["seconds"] is not None:
@@ -137,8 +137,8 @@ def rank(
     top: Annotated[int, typer.Option(help="How many.")] = 10,
     candidates: Candidates = None,
     end: Annotated[str, typer.Option(help="helpful or harmful")] = "helpful",
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """The training images a ranking puts first for a target."""
     number = ws.check_target(target)
@@ -161,7 +161,7 @@ def rank(
     said = f", predicted {predicted}" if predicted else ""
     print(f"target {number}: {answer['label']}{said}; first {len(labels)} of {ranking}, {end}")
     scores = answer["scores"] or [None] * len(labels)
-    table(
+    print_table(
         "",
         [
             {"rank": i + 1, "train": t, "label": c, "score": s}
@@ -171,19 +171,19 @@ def rank(
 
 
 @app.command("reach")
-def reach_verb(
+def influence_command(
     image: Annotated[str, typer.Option(help="The training image, counted from 0.")],
     rankings: Rankings = None,
     top: Annotated[int, typer.Option(help="Targets of each end.")] = 12,
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Whom a training image helps and harms most, in how many targets' lists it stands, and its near-duplicates."""
     from attribution import reach
     from attribution.rankings import check_k
 
     number = reach.check_image(ws, image)
-    found = [reach.reach(ws, number, name, check_k(top)) for name in names(ws, rankings)]
+    found = [reach.image_influence(ws, number, name, check_k(top)) for name in ranking_names(ws, rankings)]
     answer = {
         "image": number,
         "label": ws.classes[ws.train_labels[number]],
@@ -193,12 +193,12 @@ def reach_verb(
                 "signed": one.signed,
                 "possible": one.possible,
                 "k": one.k,
-                "helped": _end(ws, one.helped),
-                "harmed": _end(ws, one.harmed),
+                "helped": _end_json(ws, one.helped),
+                "harmed": _end_json(ws, one.harmed),
             }
             for one in found
         },
-        "duplicates": _duplicates(ws, number),
+        "duplicates": _near_duplicates_json(ws, number),
     }
     if as_json:
         return print_json(answer)
@@ -208,7 +208,7 @@ def reach_verb(
             if end is not None:
                 lists = f", in the first {one.k} of {end.lists} of {one.possible:,} targets" if end.place else ""
                 print(f"{one.ranking}: {what} most{lists}")
-                table("", _end(ws, end)["targets"])
+                print_table("", _end_json(ws, end)["targets"])
         if one.helped is None:
             print(f"{one.ranking}: needs its lists: python -m attribution evaluate hubs --rankings {one.ranking}")
         elif one.harmed is None:
@@ -219,10 +219,10 @@ def reach_verb(
             f"near-duplicates, cosine {twins['cosine']:g} in {twins['features']}: "
             f"{', '.join(map(str, twins['group'])) or 'none'}{more}"
         )
-        table("nearest", twins["nearest"])
+        print_table("nearest", twins["nearest"])
 
 
-def _end(ws, end) -> dict | None:
+def _end_json(ws, end) -> dict | None:
     if end is None:
         return None
     scores = [None] * len(end.targets) if end.scores is None else [round(float(score), 6) for score in end.scores]
@@ -241,13 +241,13 @@ def _end(ws, end) -> dict | None:
     }
 
 
-def _duplicates(ws, image) -> dict | None:
+def _near_duplicates_json(ws, image) -> dict | None:
     from attribution import duplicates
 
-    if not ws.features() or ws.n_train > duplicates.MOST:
+    if not ws.features() or ws.n_train > duplicates.MAX_IMAGES:
         return None
-    grouped = duplicates.grouping(ws)
-    group, near, cosines = duplicates.around(ws, image, grouped, 5)
+    grouped = duplicates.grouping_spec(ws)
+    group, near, cosines = duplicates.group_and_nearest(ws, image, grouped, 5)
     nearest = [
         {"image": int(one), "label": ws.classes[ws.train_labels[one]], "cosine": round(float(cosine), 4)}
         for one, cosine in zip(near, cosines)
@@ -256,7 +256,7 @@ def _duplicates(ws, image) -> dict | None:
         "features": grouped["features"],
         "cosine": grouped["cosine"],
         "group": group.tolist(),
-        "whole": len(group) <= duplicates.WHOLE,
+        "whole": len(group) <= duplicates.MAX_WALKED,
         "nearest": nearest,
     }
 
@@ -284,29 +284,30 @@ def export_figure(
     ranking: Annotated[str | None, typer.Option(help="Of calibration: which signed ranking.")] = None,
     removed: Annotated[str | None, typer.Option(help="Of calibration: own, others or random.")] = None,
     protocol: Annotated[str | None, typer.Option(help="Of supports, lds-supports: the study's.")] = None,
-    ws: Where = DEMO,
+    ws: WorkspaceOption = DEMO,
 ):
     """The lineup of a target, or a chart of Methods as stored, as a figure, or as the table behind it."""
     from attribution.export import charts, lineup_figure
-    from attribution.lineup import line_up
-    from attribution.store import Store
+    from attribution.export.charts import stored
+    from attribution.lineup import lineup_rows
+    from attribution.store import ResultStore
 
     out = user_path(out)
     if what == LINEUP:
         if target is None:
             raise UserError("a lineup needs a target; add --target, or say another --what")
         number = ws.check_target(target)
-        rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
+        rows = lineup_rows(ws, number, ranking_names(ws, rankings), top, ends, explain, candidates)
         return print(lineup_figure.save(ws, number, rows, out, k))
     options = {
         "measure": measure,
         "ranking": ranking,
         "removed": removed,
         "protocol": protocol,
-        "rankings": rankings and split(rankings),
+        "rankings": rankings and split_names(rankings),
     }
-    options = {name: options[name] for name in charts.OPTIONS.get(what, ()) if options[name]}
-    with closing(Store.of(ws)) as store:
+    options = {name: options[name] for name in stored.CHART_OPTIONS.get(what, ()) if options[name]}
+    with closing(ResultStore.of(ws)) as store:
         print(charts.save(charts.chart(ws, store, what, **options), out, width))
 
 
@@ -322,17 +323,17 @@ def export_report(
     explain: Explain = "true",
     candidates: Candidates = None,
     k: Cut = None,
-    ws: Where = DEMO,
+    ws: WorkspaceOption = DEMO,
 ):
     """A target's lineup and verdicts, and all that Methods knows, as one HTML file that opens anywhere."""
     from attribution.export import report
-    from attribution.lineup import line_up
-    from attribution.store import Store
+    from attribution.lineup import lineup_rows
+    from attribution.store import ResultStore
 
     number = report.default_target(ws) if target is None else ws.check_target(target)
-    rows = line_up(ws, number, names(ws, rankings), top, ends, explain, candidates)
-    with closing(Store.of(ws)) as store:
-        print(report.save(ws, store, user_path(out), number, rows=rows, k=k))
+    rows = lineup_rows(ws, number, ranking_names(ws, rankings), top, ends, explain, candidates)
+    with closing(ResultStore.of(ws)) as store:
+        print(report.save_report(ws, store, user_path(out), number, rows=rows, k=k))
 
 
 @export_app.command("ranking")
@@ -342,16 +343,16 @@ def export_ranking(
     targets: Annotated[str | None, typer.Option(help="Such as 0-999; all that it ranks for if not given.")] = None,
     top: Annotated[int, typer.Option(help="Training images a target, of each end.")] = 100,
     note: Annotated[str | None, typer.Option(help="What a reader must know: of JPEG copies.")] = None,
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """A ranking's first images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
-    from attribution.edits import parse_images
+    from attribution.edits import parse_image_numbers
     from attribution.formats import parquet
-    from attribution.provenance import made
+    from attribution.provenance import command_provenance
 
     found = ws.ranking(ranking)
-    wanted = np.array(parse_images(targets, ws.n_val, "validation")) if targets else found.targets
+    wanted = np.array(parse_image_numbers(targets, ws.n_val, "validation")) if targets else found.targets
     if len(absent := np.setdiff1d(wanted, found.targets)):
         raise UserError(f"{ranking} ranks nothing for the validation image {absent[0]}; leave it out of --targets")
     of = getattr(found, "inner", found)
@@ -372,7 +373,7 @@ def export_ranking(
         *(["--note", note] if note else []),
     ]
     provenance = {
-        **made(shlex.join(words)),
+        **command_provenance(shlex.join(words)),
         "dataset": ws.manifest["dataset"]["name"],
         "ranking": ranking,
         "made_for": found.made_for,
@@ -380,7 +381,7 @@ def export_ranking(
     }
     labels = parquet.labels_digest(ws.train_labels, ws.val_labels)
     about = " · ".join(filter(None, [found.about.removesuffix(" · live"), f"first {top}", note]))
-    rows = parquet.write(user_path(out), found, wanted, top, labels, about, provenance)
+    rows = parquet.write_ranking(user_path(out), found, wanted, top, labels, about, provenance)
     answer = {"workspace": ws.name, "ranking": ranking, "targets": len(wanted), "rows": rows, "file": str(out)}
     print_answer(as_json, answer, f"{out}: the first {top} of {ranking} for {len(wanted):,} targets, {rows:,} rows")
 
@@ -388,15 +389,15 @@ def export_ranking(
 @export_app.command("corrections")
 def export_corrections(
     out: Annotated[Path, typer.Option(help="A folder; files of an export before are replaced.")],
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """What was decided about labels: corrections.csv, the log, and the corrected labels in the data set's own form."""
     from attribution import corrections
-    from attribution.decisions import Decisions
+    from attribution.decisions import DecisionLog
 
-    with Decisions.of(ws) as decisions, progress_bar() as progress:
-        answer = corrections.write(ws, decisions, out, progress)
+    with DecisionLog.of(ws) as decisions, ProgressBar() as progress:
+        answer = corrections.export_corrections(ws, decisions, out, progress)
     print_answer(
         as_json,
         answer,

@@ -11,32 +11,32 @@ import typer
 from attribution import UserError
 from attribution.cli import (
     CANDIDATE_SETS,
-    AsJson,
     Folder,
+    JsonOption,
+    ProgressBar,
     Protocol,
     Rankings,
-    Where,
+    WorkspaceOption,
+    add_group,
     candidates_of,
-    group,
     halves_text,
     mean_ci,
-    names,
     print_json,
-    progress_bar,
+    print_table,
+    ranking_names,
     say,
-    split,
-    table,
+    split_names,
 )
 from attribution.export.numbers import byte_size, duration, estimate, number, p_value, percent
 from attribution.files import user_path, write_json
-from attribution.provenance import made
-from attribution.store import Store
+from attribution.provenance import command_provenance
+from attribution.store import ResultStore
 from attribution.workspace import DEMO, Workspace
 
-Studied = Annotated[
+StudiedRankings = Annotated[
     str | None, typer.Option("--rankings", help="Names, with commas; all that `info` lists if not given.")
 ]
-evaluate_app = group(
+evaluate_app = add_group(
     "evaluate",
     "Measure rankings: supports, agreement, lds, cost, compute, conditioning, hubs; and detectors: mislabels.",
 )
@@ -45,7 +45,7 @@ evaluate_app = group(
 def _save(ws, part: str, save: Callable, answer, words: str) -> None:
     """Stores what was measured, for the pages, unless the workspace came with that part. words: the command's."""
     if ws.is_free(part):
-        save(ws, answer, made(words))
+        save(ws, answer, command_provenance(words))
 
 
 @evaluate_app.command("supports")
@@ -59,32 +59,32 @@ def evaluate_supports(
     ] = None,
     k_max: Annotated[int, typer.Option(help="The largest k that those were tested at.")] = 1280,
     protocol: Protocol = None,
-    rankings: Studied = None,
+    rankings: StudiedRankings = None,
     folder: Folder = DEMO,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ):
     """AUC, median and censoring of every ranking's supports, and who wins against whom."""
-    from attribution.studies import paper_report, report
+    from attribution.studies import paper_report, supports_report
 
     if paper:
-        answer = paper_report(_folders(paper), k_max)
+        answer = paper_report(_parse_folders(paper), k_max)
         if as_json:
             return print_json(answer)
-        return table(
+        return print_table(
             f"the paper's protocol, K = {k_max}", [{"ranking": name, **row} for name, row in answer["rankings"].items()]
         )
     ws = Workspace.open(folder)
-    answer = report(ws, Store.of(ws), protocol, split(rankings) if rankings else None)
+    answer = supports_report(ws, ResultStore.of(ws), protocol, split_names(rankings) if rankings else None)
     if as_json:
         return print_json(answer)
     for kind, found in answer["kinds"].items():
-        table(
+        print_table(
             f"{kind}, K = {answer['K']}, recipe {answer['recipe']}, protocol {answer['protocol']}",
             [{"ranking": name, **row} for name, row in found["rankings"].items()],
         )
 
 
-def _folders(named: list[str]) -> dict[str, Path]:
+def _parse_folders(named: list[str]) -> dict[str, Path]:
     found = {}
     for text in named:
         name, equals, folder = text.partition("=")
@@ -101,19 +101,23 @@ def evaluate_agreement(
     targets: Annotated[
         str | None, typer.Option(help="Such as 0-99; 1,000 of those that all rank for, drawn at random, if not given.")
     ] = None,
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """How far rankings choose the same training images: Jaccard, rank-biased overlap, Spearman over the union."""
     from attribution import agreement
-    from attribution.edits import parse_images
+    from attribution.edits import parse_image_numbers
 
-    chosen = parse_images(targets, ws.n_val, "validation") if targets else agreement.drawn(ws, names(ws, rankings))
-    with progress_bar() as progress:
-        found = agreement.compare(ws, names(ws, rankings), k, chosen, progress)
+    chosen = (
+        parse_image_numbers(targets, ws.n_val, "validation")
+        if targets
+        else agreement.draw_targets(ws, ranking_names(ws, rankings))
+    )
+    with ProgressBar() as progress:
+        found = agreement.compare(ws, ranking_names(ws, rankings), k, chosen, progress)
     if not targets:
         words = f"evaluate agreement --rankings {','.join(found.names)} --k {k}"
-        _save(ws, agreement.PART, agreement.keep, found, words)
+        _save(ws, agreement.PART, agreement.save, found, words)
     answer = agreement.summary(found)
     if as_json:
         return print_json(answer)
@@ -121,8 +125,8 @@ def evaluate_agreement(
         {"": a, "and": b, **{measure: mean_ci(answer["pairs"][a][b][measure]) for measure in agreement.MEASURES}}
         for a, b in found.pairs
     ]
-    table(f"first {k}, {answer['targets']:,} targets, mean (95 % over targets)", rows)
-    table(
+    print_table(f"first {k}, {answer['targets']:,} targets, mean (95 % over targets)", rows)
+    print_table(
         "",
         [
             {
@@ -142,70 +146,70 @@ def evaluate_conditioning(
         typer.Option(help="Names, with commas; exemplar SVM and the first of each stored method if not given."),
     ] = None,
     k: Annotated[int, typer.Option(help="Images whose classes are counted.")] = 20,
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """LDS with candidates of the true class, of this and the class it is mistaken for, and without such a condition."""
     from attribution import conditioning
 
-    chosen = split(rankings) if rankings else conditioning.usual(ws)
-    with progress_bar() as progress:
-        answer = conditioning.measure(ws, chosen, k, progress)
+    chosen = split_names(rankings) if rankings else conditioning.default_names(ws)
+    with ProgressBar() as progress:
+        answer = conditioning.compute(ws, chosen, k, progress)
     _save(
-        ws, conditioning.PART, conditioning.keep, answer, f"evaluate conditioning --rankings {','.join(chosen)} --k {k}"
+        ws, conditioning.PART, conditioning.save, answer, f"evaluate conditioning --rankings {','.join(chosen)} --k {k}"
     )
-    with closing(Store.of(ws)) as store:
-        worth = conditioning.worth(ws, store, answer)
+    with closing(ResultStore.of(ws)) as store:
+        worth = conditioning.support_aucs(ws, store, answer)
     if as_json:
         return print_json({**answer, "supports": worth})
     print(halves_text(ws, answer))
-    table(
+    print_table(
         "",
         [
             {
                 "ranking": name + " *" * (which == one["published"]),
-                "candidates": conditioning.SETS[which],
+                "candidates": conditioning.CANDIDATE_SETS[which],
                 "LDS": estimate(row["lds"], row["ci"]),
                 f"same class in {k}": mean_ci(row["same_class"]),
-                **_areas(worth, conditioning.ranking_of(name, which, one["published"])),
+                **_auc_cells(worth, conditioning.ranking_with_candidates(name, which, one["published"])),
             }
             for name, one in answer["rankings"].items()
             for which, row in one["sets"].items()
         ],
     )
     print("* as published")
-    _print_areas(worth)
+    _print_auc_notes(worth)
 
 
 @evaluate_app.command("hubs")
 def evaluate_hubs(
     rankings: Rankings = None,
     k: Annotated[int, typer.Option(help="Images of each list.")] = 20,
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """In how many targets' first k each training image stands: which few fill the lists, and how many are in none."""
     from attribution import hubs
 
-    k, chosen, listed = hubs.check(k), list(dict.fromkeys(names(ws, rankings))), ws.rankings()
-    found = {name: hubs.stored(ws, name) for name in chosen}
+    k, chosen, listed = hubs.check_list_k(k), list(dict.fromkeys(ranking_names(ws, rankings))), ws.rankings()
+    found = {name: hubs.load(ws, name) for name in chosen}
     lacking = [name for name, lists in found.items() if lists is None]
-    with progress_bar() as progress:
-        for lists in hubs.measure(ws, lacking, progress):
+    with ProgressBar() as progress:
+        for lists in hubs.compute(ws, lacking, progress):
             found[lists.ranking] = lists
             if lists.ranking in listed:
-                _save(ws, hubs.part(lists.ranking), hubs.keep, lists, f"evaluate hubs --rankings {lists.ranking}")
+                _save(ws, hubs.part_name(lists.ranking), hubs.save, lists, f"evaluate hubs --rankings {lists.ranking}")
     answer = {
         "k": k,
         "n_train": ws.n_train,
         "rankings": {
-            name: {end: hubs.summary(lists, k, end) for end in hubs.ENDS[: 1 + lists.signed]}
+            name: {end: hubs.summarise(lists, k, end) for end in hubs.ENDS[: 1 + lists.signed]}
             for name, lists in found.items()
         },
     }
     if as_json:
         return print_json(answer)
-    table(
+    print_table(
         f"targets whose first {k} hold a training image, over all {ws.n_train:,} of these",
         [
             {
@@ -231,10 +235,10 @@ def evaluate_backdoor(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Models a removal.")] = 5,
     out: Annotated[
-        Path | None, typer.Option(help="A file to write the answer to as well, with how it was made.")
+        Path | None, typer.Option(help="A file to write the answer to as well, with how it was command_provenance.")
     ] = None,
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """In a poisoned workspace: do rankings find the poisoned images, and does removing what they accuse end the
     attack?"""
@@ -242,12 +246,14 @@ def evaluate_backdoor(
 
     if seeds < 1:
         raise UserError("give at least one seed")
-    with progress_bar() as progress:
-        answer = backdoor.measure(ws, split(rankings) if rankings else None, range(seeds), progress)
-    about = made("evaluate backdoor" + (f" --rankings {rankings}" if rankings else "") + f" --seeds {seeds}")
-    backdoor.keep(ws, answer, about)  # the pages show it
+    with ProgressBar() as progress:
+        answer = backdoor.compute(ws, split_names(rankings) if rankings else None, range(seeds), progress)
+    about = command_provenance(
+        "evaluate backdoor" + (f" --rankings {rankings}" if rankings else "") + f" --seeds {seeds}"
+    )
+    backdoor.save(ws, answer, about)  # the pages show it
     if out:
-        write_json(user_path(out), backdoor.report(ws, answer, about))
+        write_json(user_path(out), backdoor.with_provenance(ws, answer, about))
     if as_json:
         return print_json(answer)
     print(
@@ -255,7 +261,7 @@ def evaluate_backdoor(
         f"{mean_ci(answer['success'])} of {answer['triggered']} triggered targets, {mean_ci(answer['untriggered'])} "
         "without the trigger"
     )
-    table(
+    print_table(
         "",
         [
             {
@@ -270,7 +276,7 @@ def evaluate_backdoor(
             for row in answer["rankings"]
         ],
     )
-    table(
+    print_table(
         "",
         [
             {"removed": name, "attack": mean_ci(one["success"]), "accuracy": mean_ci(one["accuracy"])}
@@ -284,34 +290,34 @@ def evaluate_sanity(
     checkpoints: Annotated[int, typer.Option(help="Models that TRAK is computed on, each time.")] = 3,
     dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
     targets: Annotated[int, typer.Option(help="Whose best image gets copies, for each number of them.")] = 20,
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Do rankings notice whether the model was trained? What becomes of a score when its image is there twice, or
     more often? Long; broken off, it goes on."""
     from attribution import sanity
 
-    with progress_bar() as progress:
-        answer = sanity.measure(ws, checkpoints, dim, targets, progress)
+    with ProgressBar() as progress:
+        answer = sanity.compute(ws, checkpoints, dim, targets, progress)
     _save(
         ws,
         sanity.PART,
-        sanity.keep,
+        sanity.save,
         answer,
         f"evaluate sanity --checkpoints {checkpoints} --dim {dim} --targets {targets}",
     )
     if as_json:
         return print_json(answer)
     found, scored = answer["untrained"], answer["untrained"]["lds"] or {}
-    table(
+    print_table(
         f"against trained networks, {found['targets']} targets; Jaccard by chance {number(found['chance'])}",
         [
             {"": name, f"Jaccard@{answer['k']}": mean_ci(one["jaccard"]), "Spearman": mean_ci(one["spearman"])}
             for name, one in found["pairs"].items()
         ],
     )
-    table("", [{"TRAK on": name, "LDS": estimate(one["lds"], one["ci"])} for name, one in scored.items()])
-    table(
+    print_table("", [{"TRAK on": name, "LDS": estimate(one["lds"], one["ci"])} for name, one in scored.items()])
+    print_table(
         f"scores with copies planted, by those without; {answer['each']} targets a row",
         [
             {
@@ -334,35 +340,35 @@ def evaluate_compute(
         str, typer.Option(help="Of Datamodels: models on how many random halves, trained where they are missing.")
     ] = "250,500,1000",
     dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """LDS of TRAK, Datamodels and exemplar SVM against the seconds they take. Long; broken off, it goes on."""
     from attribution import compute
 
-    asked = _numbers(checkpoints, "--checkpoints"), _numbers(halves, "--halves"), dim
-    todo = compute.missing(ws, *asked)
+    asked = _parse_numbers(checkpoints, "--checkpoints"), _parse_numbers(halves, "--halves"), dim
+    todo = compute.missing_work(ws, *asked)
     say(
         f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
         f"{todo['fits']} fits of Datamodels; some {duration(todo['seconds'])} of one core"
     )
-    with progress_bar() as progress:
-        answer = compute.run(ws, *asked, progress)
+    with ProgressBar() as progress:
+        answer = compute.compute_variants(ws, *asked, progress)
     _save(
         ws,
         compute.PART,
-        compute.keep,
+        compute.save,
         answer,
         f"evaluate compute --checkpoints {checkpoints} --halves {halves} --dim {dim}",
     )
-    with closing(Store.of(ws)) as store:
-        worth = compute.worth(ws, store, answer)
+    with closing(ResultStore.of(ws)) as store:
+        worth = compute.support_aucs(ws, store, answer)
     if as_json:
         return print_json({**answer, "supports": worth})
     print(halves_text(ws, answer))
     one = answer["training"]
     print(f"a training takes {duration(one['whole'])}, on a half {duration(one['half'])} ({one['clock']} time)")
-    table(
+    print_table(
         "",
         [
             {
@@ -373,21 +379,21 @@ def evaluate_compute(
                 "trainings": duration(row["training_seconds"]),
                 "own": duration(row["computing_seconds"]),
                 "made from": byte_size(row["bytes"]),
-                **_areas(worth, compute.ranking_of(row)),
+                **_auc_cells(worth, compute.variant_ranking(row)),
             }
             for row in answer["rows"]
         ],
     )
-    _print_areas(worth)
+    _print_auc_notes(worth)
 
 
-def _areas(worth: dict, name: str) -> dict:
-    """The cells of a ranking's support AUCs; worth: `studies.side_by_side`."""
+def _auc_cells(worth: dict, name: str) -> dict:
+    """The cells of a ranking's support AUCs; worth: `studies.compare_on_same_targets`."""
     rows = {kind: found["rankings"].get(name) for kind, found in worth.items()}
     return {f"{kind} AUC": estimate(row["auc"], row["auc_ci"]) if row else "–" for kind, row in rows.items()}
 
 
-def _print_areas(worth: dict) -> None:
+def _print_auc_notes(worth: dict) -> None:
     for kind, found in worth.items():
         going = f", {found['unfinished']} more unfinished" * bool(found["unfinished"])
         print(
@@ -396,9 +402,9 @@ def _print_areas(worth: dict) -> None:
         )
 
 
-def _numbers(text: str, option: str) -> tuple[int, ...]:
+def _parse_numbers(text: str, option: str) -> tuple[int, ...]:
     """ "1,2,5" -> (1, 2, 5). Raises UserError for anything that is no whole number of at least 1."""
-    parts = split(text)
+    parts = split_names(text)
     if not parts or not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
         raise UserError(f"{option} {text} is not a list of numbers; give whole numbers of at least 1, such as 1,2,5")
     return tuple(sorted({int(part) for part in parts}))
@@ -409,15 +415,15 @@ def evaluate_algorithms(
     other: Annotated[
         str, typer.Option("--recipe", help="The recipe that is compared with the workspace's.")
     ] = "demo-cnn-plain",
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Two learning algorithms: which training images' influence changes most. Trains what is missing; it goes on."""
     from attribution import algorithms
 
-    with progress_bar() as progress:
-        found = algorithms.compare(ws, other, progress)
-    _save(ws, algorithms.PART, algorithms.keep, found, f"evaluate algorithms --recipe {other}")
+    with ProgressBar() as progress:
+        found = algorithms.compare_recipes(ws, other, progress)
+    _save(ws, algorithms.PART, algorithms.save, found, f"evaluate algorithms --recipe {other}")
     images = [
         {
             "image": image,
@@ -425,22 +431,22 @@ def evaluate_algorithms(
             "change": float(found.change[image]),
             "noise": float(found.noise[image]),
         }
-        for image in algorithms.most_changed(found)
+        for image in algorithms.most_changed_images(found)
     ]
     if as_json:
         return print_json({"recipes": list(found.recipes), **found.about, "images": images})
     about = found.about
-    table(
+    print_table(
         f"TRAK of {about['models']} models each, {about['dim']} dimensions, {ws.n_val:,} targets, mean (95 %)",
         [
-            {"": f"{found.recipes[0]} and {found.recipes[1]}", **_alike(about, "between")},
-            {"": f"two sets of models of {found.recipes[0]}", **_alike(about, "within")},
+            {"": f"{found.recipes[0]} and {found.recipes[1]}", **_similarity_cells(about, "between")},
+            {"": f"two sets of models of {found.recipes[0]}", **_similarity_cells(about, "within")},
         ],
     )
-    table("influence that changed most, beyond noise", images)
+    print_table("influence that changed most, beyond noise", images)
 
 
-def _alike(about: dict, which: str) -> dict:
+def _similarity_cells(about: dict, which: str) -> dict:
     return {
         "Spearman of all scores": mean_ci(about["spearman"][which]),
         "Jaccard of the first 20": mean_ci(about["jaccard"][which]),
@@ -448,20 +454,20 @@ def _alike(about: dict, which: str) -> dict:
 
 
 @evaluate_app.command("lds")
-def evaluate_lds(ws: Where = DEMO, as_json: AsJson = False):
+def evaluate_lds(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""
     from attribution.measure import evaluate_lds as evaluate
-    from attribution.measure import keep_lds
+    from attribution.measure import save_lds
 
-    with progress_bar() as progress:
+    with ProgressBar() as progress:
         answer = evaluate(ws, progress=progress)
     if ws.is_free("lds"):  # the pages show it
-        keep_lds(ws, answer)
+        save_lds(ws, answer)
     candidates = candidates_of(ws, list(answer["rankings"]))
     if as_json:
         return print_json({**answer, "candidates": candidates})
     print(halves_text(ws, answer))
-    table(
+    print_table(
         "",
         [
             {"ranking": name, "candidates": CANDIDATE_SETS[candidates[name]], **row}
@@ -473,18 +479,18 @@ def evaluate_lds(ws: Where = DEMO, as_json: AsJson = False):
 @evaluate_app.command("cost")
 def evaluate_cost(
     rankings: Annotated[str | None, typer.Option(help="Names, with commas; all, if not given.")] = None,
-    ws: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """What each ranking stores, took to build and takes for a query, measured here, beside its LDS and removal AUC."""
     from attribution import cost
 
-    with progress_bar() as progress:
-        found = cost.measure(ws, names(ws, rankings) if rankings else None, progress)
+    with ProgressBar() as progress:
+        found = cost.compute(ws, ranking_names(ws, rankings) if rankings else None, progress)
     if not rankings and ws.is_free(cost.PART):  # the pages show it
-        cost.keep(ws, found, cost.provenance())
-    with closing(Store.of(ws)) as store:
-        rows = cost.card(found, *cost.worth(ws, store))
+        cost.save(ws, found, cost.cost_provenance())
+    with closing(ResultStore.of(ws)) as store:
+        rows = cost.cost_rows(found, *cost.lds_and_support_aucs(ws, store))
     if as_json:
         return print_json(
             {
@@ -498,7 +504,7 @@ def evaluate_cost(
                 },
             }
         )
-    table(
+    print_table(
         f"queries: first {found['k']}, median of {found['targets']} targets, one thread of {found['machine']}",
         [
             {
@@ -520,25 +526,25 @@ def evaluate_cost(
 
 @evaluate_app.command("lds-supports")
 def evaluate_lds_supports(
-    protocol: Protocol = None, rankings: Studied = None, ws: Where = DEMO, as_json: AsJson = False
+    protocol: Protocol = None, rankings: StudiedRankings = None, ws: WorkspaceOption = DEMO, as_json: JsonOption = False
 ):
     """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
     from attribution import lds_supports
     from attribution.experiments.study import read_study, select_rankings
-    from attribution.measure import held_out
+    from attribution.measure import load_held_out_halves
 
-    held_out(ws)  # says so where there are none
-    asked = read_study(ws, Store.of(ws), protocol)
-    found = lds_supports.stored(ws)
-    if lds_supports.lacking(found, asked):
-        with progress_bar() as progress:
-            found = lds_supports.per_target(ws, *lds_supports.wanted(asked), progress)
-        lds_supports.keep(ws, found, made("evaluate lds-supports"))  # the pages show it
-    answer = lds_supports.report(ws, select_rankings(ws, asked, split(rankings) if rankings else None), found)
+    load_held_out_halves(ws)  # says so where there are none
+    asked = read_study(ws, ResultStore.of(ws), protocol)
+    found = lds_supports.load(ws)
+    if lds_supports.count_missing(found, asked):
+        with ProgressBar() as progress:
+            found = lds_supports.compute_target_lds(ws, *lds_supports.rankings_and_targets(asked), progress)
+        lds_supports.save(ws, found, command_provenance("evaluate lds-supports"))  # the pages show it
+    answer = lds_supports.report(ws, select_rankings(ws, asked, split_names(rankings) if rankings else None), found)
     if as_json:
         return print_json(answer)
     for kind, one in answer["kinds"].items():
-        table(
+        print_table(
             f"{kind}: LDS of a target against how small its support is, K = {answer['K']}",
             [
                 {
@@ -561,14 +567,14 @@ def evaluate_lds_supports(
 
 
 @evaluate_app.command("calibration")
-def evaluate_calibration(ws: Where = DEMO, as_json: AsJson = False):
+def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """Do signed scores foretell by how much a margin changes when images are removed? Against all that is measured."""
     from attribution import calibration
 
-    with progress_bar() as progress:
-        rows = calibration.gather(ws, Store.of(ws), progress)
-    if not calibration.same(calibration.stored(ws), rows):
-        calibration.keep(ws, rows, made("evaluate calibration"))  # the pages show it
+    with ProgressBar() as progress:
+        rows = calibration.gather_removals(ws, ResultStore.of(ws), progress)
+    if not calibration.is_equal(calibration.load(ws), rows):
+        calibration.save(ws, rows, command_provenance("evaluate calibration"))  # the pages show it
     answer = calibration.summary(ws, rows)
     if as_json:
         return print_json(answer)
@@ -577,11 +583,11 @@ def evaluate_calibration(ws: Where = DEMO, as_json: AsJson = False):
         f"judged on the other, {answer['splits']} times"
     )
     for name, found in answer["rankings"].items():
-        table(
+        print_table(
             name,
             [
                 {
-                    "removed": calibration.WHOSE[whose],
+                    "removed": calibration.ORIGINS[whose],
                     "sets": one["n"],
                     "targets": one["targets"],
                     "slope": one["slope"],
@@ -599,14 +605,14 @@ def evaluate_calibration(ws: Where = DEMO, as_json: AsJson = False):
 
 
 @evaluate_app.command("mislabels")
-def evaluate_mislabels(ws: Where = DEMO, as_json: AsJson = False):
+def evaluate_mislabels(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """How well each detector finds the errors that were planted among the training labels."""
     from attribution.measure import evaluate_mislabels as evaluate
 
     answer = evaluate(ws)
     if as_json:
         return print_json(answer)
-    table(
+    print_table(
         f"{answer['n_planted']} planted errors among {answer['n_train']:,} training images",
         [
             {

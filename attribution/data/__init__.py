@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Name on the command line -> module of this folder. It has `load(root: Path | None, **options) -> DataSet` and, where
-#: images are read in place, `reopen(source, root, places) -> Images`.
+#: images are read in place, `reopen_images(source, root, places) -> Images`.
 NAMES = {
     "cifar10": "cifar10",
     "cifar100": "cifar100",
@@ -63,7 +63,7 @@ class Images(ABC):
 class Split:
     """The training or the validation images, and their labels, int64 [n].
 
-    source: what `reopen` needs, beside `places`, to find the images under the data set's root folder (JSON, file names
+    source: what `reopen_images` needs, beside `places`, to find the images under the data set's root folder (JSON, file names
     relative to it); None where the images have to be stored in the workspace. places: columns of a table with a row an
     image that says where it lies. index: int64 [n], numbers of the images in the source's own order; None for
     0 .. n - 1.
@@ -90,7 +90,7 @@ class DataSet:
     sizes: dict | None = None
 
 
-def get(name: str):
+def get_loader(name: str):
     """The module that loads the data set `name`. Raises UserError for an unknown name, listing the known ones."""
     if name not in NAMES:
         raise UserError(f"no data set {name!r}; there is {', '.join(NAMES)}")
@@ -109,7 +109,7 @@ def resizing(dataset: dict) -> str:
     return f"{before} are shown and trained at {shown}{cropped}"
 
 
-def folder(root: Path | str) -> Path:
+def root_folder(root: Path | str) -> Path:
     """The absolute folder that the file names in a `source` are relative to: `root`, or the folder of the file `root`.
     Raises UserError where `root` does not exist."""
     root = user_path(root).resolve()
@@ -118,13 +118,13 @@ def folder(root: Path | str) -> Path:
     return root if root.is_dir() else root.parent
 
 
-def reopen(source: dict, root: Path, places: "pd.DataFrame") -> Images:
+def reopen_images(source: dict, root: Path, places: "pd.DataFrame") -> Images:
     """The images of a `Split` under the folder `root`, from its `source` and the table of its `places`.
 
     Raises UserError where these are not valid. Whether the files still exist shows when an image is decoded.
     """
     try:
-        return get(source["kind"]).reopen(source, Path(root), places)
+        return get_loader(source["kind"]).reopen(source, Path(root), places)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"where the images are is not as it should be in workspace.json ({type(error).__name__}: "

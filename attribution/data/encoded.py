@@ -9,20 +9,20 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.data import Images, Split, folder
-from attribution.data.decoding import Unreadable, decode, look
+from attribution.data import Images, Split, root_folder
+from attribution.data.decoding import Unreadable, decode, inspect_picture
 from attribution.errors import UserError
 
 #: pixels: pictures of one size up to this keep it; others are resized to this side if no other is given
-SIDE = 64
-SIDES = range(8, 513)
+DEFAULT_SIDE = 64
+ALLOWED_SIDES = range(8, 513)
 VAL_SHARE, SPLIT_SEED = 0.1, 20240307
 LOCATE = "python -m attribution workspace locate --workspace DIR --root DIR"
-NAMED = 5  # how many unreadable pictures an error lists
+MAX_NAMED = 5  # how many unreadable pictures an error lists
 BLOCK = 200  # pictures between two reports of progress
 
 
-class Contents(ABC):
+class PictureSource(ABC):
     """A sequence of encoded pictures. numbers: int64 [n], of each in the source's own order; source, places: as in
     `Split`."""
 
@@ -46,16 +46,16 @@ class Contents(ABC):
         """A name by which a person finds picture i."""
 
     @abstractmethod
-    def take(self, ids: np.ndarray) -> "Contents":
+    def take(self, ids: np.ndarray) -> "PictureSource":
         """The pictures `ids`, int [m], in this order."""
 
 
-class Encoded(Images):
+class EncodedImages(Images):
     """The pictures of `contents`, each decoded to `shape`, (H, W) or (H, W, 3). Reading one raises UserError where it
     is missing or cannot be decoded."""
 
-    def __init__(self, contents: Contents, shape: tuple[int, ...]):
-        if shape[2:] not in ((), (3,)) or not all(0 < side <= SIDES[-1] for side in shape[:2]):
+    def __init__(self, contents: PictureSource, shape: tuple[int, ...]):
+        if shape[2:] not in ((), (3,)) or not all(0 < side <= ALLOWED_SIDES[-1] for side in shape[:2]):
             raise ValueError(f"images of shape {shape}")
         self.contents = contents
         self.shape = (len(contents), *shape)
@@ -80,20 +80,20 @@ class Encoded(Images):
 
 
 #: pictures and their labels, int64 [n]
-Labelled = tuple[Contents, np.ndarray]
+LabelledPictures = tuple[PictureSource, np.ndarray]
 
 
-def required(root: Path | None) -> Path:
+def check_root(root: Path | None) -> Path:
     """`root`, absolute. Raises UserError where it is not given or does not exist."""
     if root is None:
         raise UserError("this data set is read from files; say where they are with --root")
-    folder(root)
+    root_folder(root)
     return Path(root).expanduser().resolve()
 
 
-def splits(
-    train: Labelled,
-    val: Labelled | None,
+def split_data(
+    train: LabelledPictures,
+    val: LabelledPictures | None,
     side: int | None,
     val_share: float | None,
     skip_corrupt: bool,
@@ -102,26 +102,28 @@ def splits(
     """Training and validation split from pictures and their labels (int64 [n]); what was left out, and why; and the
     sizes of the pictures as `sizes_of` says.
 
-    Decodes every picture once. side: pixels of a side of the images, None for what `shape_of` chooses. val_share: where
+    Decodes every picture once. side: pixels of a side of the images, None for what `common_shape` chooses. val_share: where
     `val` is None, the share of each class that becomes the validation split. progress(text, done, total). Raises
     UserError for options out of range, and for pictures that cannot be read unless skip_corrupt.
     """
     share = VAL_SHARE if val_share is None else val_share
-    if side is not None and side not in SIDES:
-        raise UserError(f"images cannot be made {side} pixels wide; choose a side from {SIDES[0]} to {SIDES[-1]}")
+    if side is not None and side not in ALLOWED_SIDES:
+        raise UserError(
+            f"images cannot be made {side} pixels wide; choose a side from {ALLOWED_SIDES[0]} to {ALLOWED_SIDES[-1]}"
+        )
     if not 0 < share < 1:
         raise UserError(f"a validation share of {share} leaves no images in one part; choose one between 0 and 1")
     if val is not None and val_share is not None:
         raise UserError("this data set has its own validation images; leave out --val-share")
-    parts, looks, broken = _readable([train] if val is None else [train, val], skip_corrupt, progress)
-    shape = shape_of(looks, side)
+    parts, looks, broken = _drop_unreadable([train] if val is None else [train, val], skip_corrupt, progress)
+    shape = common_shape(looks, side)
     if val is None:
         contents, labels = parts[0]
-        chosen = held_out(labels, share)
+        chosen = draw_validation(labels, share)
         parts = [(contents.take(np.flatnonzero(part)), labels[part]) for part in (~chosen, chosen)]
     train, val = (
         Split(
-            Encoded(contents, shape),
+            EncodedImages(contents, shape),
             labels,
             {**contents.source, "shape": list(shape)},
             contents.places,
@@ -146,16 +148,16 @@ def sizes_of(looks: np.ndarray, shape: tuple[int, ...]) -> dict | None:
     return {"count": len(sizes), "smallest": list(sizes[0]), "largest": list(sizes[-1]), "cropped": cropped}
 
 
-def shape_of(looks: np.ndarray, side: int | None) -> tuple[int, ...]:
+def common_shape(looks: np.ndarray, side: int | None) -> tuple[int, ...]:
     """The shape that all images are decoded to. Pictures of one size up to SIDE keep it: (H, W) where all are grey,
     else (H, W, 3). Others become (side, side, 3). looks: int [n, 3], width, height, grey."""
     width, height = looks[0, :2]
-    if side is None and (looks[:, :2] == looks[0, :2]).all() and max(width, height) <= SIDE:
+    if side is None and (looks[:, :2] == looks[0, :2]).all() and max(width, height) <= DEFAULT_SIDE:
         return (int(height), int(width)) if looks[:, 2].all() else (int(height), int(width), 3)
-    return side or SIDE, side or SIDE, 3
+    return side or DEFAULT_SIDE, side or DEFAULT_SIDE, 3
 
 
-def held_out(labels: np.ndarray, share: float) -> np.ndarray:
+def draw_validation(labels: np.ndarray, share: float) -> np.ndarray:
     """Which images become validation images, bool [n]: `share` of each class, at least one image and never all; none of
     a class of one image. The draw is the same on every machine. labels: int [n]."""
     rng = np.random.default_rng(SPLIT_SEED)
@@ -166,14 +168,14 @@ def held_out(labels: np.ndarray, share: float) -> np.ndarray:
     return chosen
 
 
-def _readable(
-    parts: list[Labelled], skip: bool, progress: Callable | None
-) -> tuple[list[Labelled], np.ndarray, list[str]]:
+def _drop_unreadable(
+    parts: list[LabelledPictures], skip: bool, progress: Callable | None
+) -> tuple[list[LabelledPictures], np.ndarray, list[str]]:
     """The readable pictures of `parts`; width, height and grey of each of them (int [n, 3]); a line for each other."""
     looks, readable, broken, done, total = [], [], [], 0, sum(len(contents) for contents, _ in parts)
     for contents, labels in parts:
         part_looks = []
-        for result in _looks(contents):
+        for result in _inspect_pictures(contents):
             part_looks.append(result)
             done += 1
             if progress and (done % BLOCK == 0 or done == total):
@@ -184,9 +186,9 @@ def _readable(
         looks += [part_looks[i] for i in ids]
         readable.append((contents.take(ids), labels[ids]))
     if broken and not skip:
-        more = f" and {len(broken) - NAMED:,} more" if len(broken) > NAMED else ""
+        more = f" and {len(broken) - MAX_NAMED:,} more" if len(broken) > MAX_NAMED else ""
         raise UserError(
-            f"{len(broken):,} of {total:,} images cannot be read: {', '.join(broken[:NAMED])}{more}; "
+            f"{len(broken):,} of {total:,} images cannot be read: {', '.join(broken[:MAX_NAMED])}{more}; "
             "mend or remove them, or leave them out with --skip-corrupt"
         )
     if not looks:
@@ -194,12 +196,12 @@ def _readable(
     return readable, np.array(looks), broken
 
 
-def _looks(contents: Contents) -> Iterator[tuple[int, int, bool] | Unreadable]:
-    """`look` of each picture, or why it cannot be read, in order; by as many threads as there are cores."""
+def _inspect_pictures(contents: PictureSource) -> Iterator[tuple[int, int, bool] | Unreadable]:
+    """`inspect_picture` of each picture, or why it cannot be read, in order; by as many threads as there are cores."""
 
     def look_at(i: int):
         try:
-            return look(contents.read(i))
+            return inspect_picture(contents.read(i))
         except Unreadable as error:
             return error
 

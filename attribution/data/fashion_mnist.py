@@ -11,7 +11,7 @@ from attribution.errors import UserError
 
 CLASSES = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 #: folder of the files of Debian's package dataset-fashion-mnist
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 LICENCE = """The Fashion-MNIST data set is
 
 Copyright (c) 2017 Zalando SE, https://tech.zalando.com
@@ -44,7 +44,7 @@ def read(split: str, root: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     Raises UserError where the files are missing and cannot be downloaded.
     """
     prefix = {"train": "train", "test": "t10k"}[split]
-    folder = Path(root) if root else DEBIAN if DEBIAN.is_dir() else _download()
+    folder = Path(root) if root else DEBIAN_FOLDER if DEBIAN_FOLDER.is_dir() else _download()
     try:
         images = _read(folder / f"{prefix}-images-idx3-ubyte.gz", 3)
         labels = _read(folder / f"{prefix}-labels-idx1-ubyte.gz", 1)

@@ -13,15 +13,15 @@ import numpy as np
 
 from attribution.data import DataSet
 from attribution.data.decoding import Unreadable
-from attribution.data.encoded import Contents, Encoded, required, splits
+from attribution.data.encoded import EncodedImages, PictureSource, check_root, split_data
 from attribution.errors import UserError
 
 KIND = "image-folder"
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 VAL_NAMES = ("val", "valid", "validation", "test")  # the first that is there
 
 
-class Files(Contents):
+class PictureFiles(PictureSource):
     """Picture files. names: paths under `root`, with slashes."""
 
     source = {"kind": KIND}
@@ -52,7 +52,7 @@ class Files(Contents):
         return self.names[i]
 
     def take(self, ids):
-        return Files(self.root, self.names[ids], self.numbers[ids])
+        return PictureFiles(self.root, self.names[ids], self.numbers[ids])
 
 
 def load(
@@ -63,18 +63,18 @@ def load(
     val_share: float | None = None,
     progress: Callable | None = None,
 ) -> DataSet:
-    """The images under `root`. Options as in `encoded.splits`.
+    """The images under `root`. Options as in `encoded.split_data`.
 
     Without validation images in the folder, `val_share` of the training images are held out. Raises UserError where
     there are no class folders, for a class without training images, and for links to folders; a file that is a link out
     of `root` counts as unreadable.
     """
-    root = required(root)
-    train_folder, val_folder = _layout(root)
-    classes, train, ignored = _listed(root, train_folder)
+    root = check_root(root)
+    train_folder, val_folder = _find_splits(root)
+    classes, train, ignored = _list_classes(root, train_folder)
     val = None
     if val_folder:
-        val_classes, val, val_ignored = _listed(root, val_folder)
+        val_classes, val, val_ignored = _list_classes(root, val_folder)
         ignored += val_ignored
         unknown = [name for name in val_classes if name not in classes]
         if unknown:
@@ -84,14 +84,14 @@ def load(
             )
         contents, labels = val
         val = contents, np.array([classes.index(name) for name in val_classes], np.int64)[labels]
-    train, val, broken, sizes = splits(train, val, side, val_share, skip_corrupt, progress)
+    train, val, broken, sizes = split_data(train, val, side, val_share, skip_corrupt, progress)
     return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored), sizes=sizes)
 
 
-def reopen(source: dict, root: Path, places) -> Encoded:
-    """See `attribution.data.reopen`."""
-    contents = Files(root, places["file"].astype(str).array, places["number"].to_numpy(np.int64))
-    return Encoded(contents, tuple(source["shape"]))
+def reopen_images(source: dict, root: Path, places) -> EncodedImages:
+    """See `attribution.data.reopen_images`."""
+    contents = PictureFiles(root, places["file"].astype(str).array, places["number"].to_numpy(np.int64))
+    return EncodedImages(contents, tuple(source["shape"]))
 
 
 def match(names: list[str], listed: Path) -> np.ndarray:
@@ -143,7 +143,7 @@ def match(names: list[str], listed: Path) -> np.ndarray:
     return np.array(list(matched), np.int64)
 
 
-def renames(
+def label_moves(
     root: Path,
     names: list[str],
     others: list[str],
@@ -178,29 +178,29 @@ def renames(
     return moves
 
 
-def _layout(root: Path) -> tuple[str, str | None]:
+def _find_splits(root: Path) -> tuple[str, str | None]:
     """The folders under `root` that hold the class folders of training and validation, the latter None where there is
     none."""
     if not root.is_dir():
         raise UserError(f"{root} is a file; name the folder that holds the class folders")
-    inside = _folders(root)
+    inside = _subfolders(root)
     val = next((name for name in VAL_NAMES if name in inside), None)
     # a class may be called train: it is the split only beside a validation folder, or as the only folder
-    if "train" in inside and (val or len(inside) == 1) and _folders(root / "train"):
+    if "train" in inside and (val or len(inside) == 1) and _subfolders(root / "train"):
         return "train", val
     return ".", None
 
 
-def _folders(folder: Path) -> list[str]:
+def _subfolders(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _listed(root: Path, folder: str) -> tuple[list[str], tuple[Files, np.ndarray], list[str]]:
+def _list_classes(root: Path, folder: str) -> tuple[list[str], tuple[PictureFiles, np.ndarray], list[str]]:
     """Classes, pictures with their labels int64 [n], and a line for each kind of file left out, of the class folders in
     `folder`."""
     classes, names, labels, others, empty = [], [], [], Counter(), []
-    for class_ in _folders(root / folder):
-        pictures = _pictures(root / folder / class_, others)
+    for class_ in _subfolders(root / folder):
+        pictures = _picture_files(root / folder / class_, others)
         if pictures:
             names += [file.relative_to(root).as_posix() for file in pictures]
             labels += [len(classes)] * len(pictures)
@@ -216,11 +216,11 @@ def _listed(root: Path, folder: str) -> tuple[list[str], tuple[Files, np.ndarray
         f"{count:,} files {ending or 'without an ending'} in {folder} (not images)"
         for ending, count in sorted(others.items())
     ]
-    contents = Files(root, np.array(names, object), np.arange(len(names)))
+    contents = PictureFiles(root, np.array(names, object), np.arange(len(names)))
     return classes, (contents, np.array(labels, np.int64)), [*empty, *lines]
 
 
-def _pictures(folder: Path, others: Counter) -> list[Path]:
+def _picture_files(folder: Path, others: Counter) -> list[Path]:
     """The picture files in `folder` and below, sorted; endings of other files are counted in `others`. Raises UserError
     for links to folders."""
     pictures = []
@@ -235,7 +235,7 @@ def _pictures(folder: Path, others: Counter) -> list[Path]:
         for name in sorted(names):
             if name.startswith("."):
                 continue
-            if name.lower().endswith(ENDINGS):
+            if name.lower().endswith(SUFFIXES):
                 pictures.append(Path(parent, name))
             else:
                 others[Path(name).suffix.lower()] += 1

@@ -1,6 +1,6 @@
 """Detectors of mislabeled training images: one suspicion score an image, one family of evidence a file.
 
-`build` computes and stores them, `load` reads one. None reads which labels were planted (a test holds that). Importing
+`build_detectors` computes and stores them, `load` reads one. None reads which labels were planted (a test holds that). Importing
 this loads no torch.
 """
 
@@ -9,12 +9,24 @@ import time
 import numpy as np
 
 from attribution.detectors import combined, harm, held_out, neighbours, seen, self_influence
-from attribution.detectors.base import Detector, Found, Progress, order
-from attribution.detectors.held_out import Opinion, opinion
+from attribution.detectors.base import ComputedDetector, Detector, Progress, suspicion_order
+from attribution.detectors.held_out import OutOfSamplePredictions, out_of_sample_predictions
 from attribution.errors import UserError
 from attribution.files import read_array
 
-__all__ = ["Detector", "Found", "Opinion", "available", "build", "harmed", "load", "names", "opinion", "order", "usual"]
+__all__ = [
+    "Detector",
+    "ComputedDetector",
+    "OutOfSamplePredictions",
+    "available",
+    "build_detectors",
+    "load_harmed",
+    "load",
+    "names",
+    "out_of_sample_predictions",
+    "suspicion_order",
+    "default_detector",
+]
 COMBINED = combined.NAME
 #: in the order in which they are listed, after "combined"
 FAMILIES = (held_out, neighbours, seen, self_influence, harm)
@@ -23,11 +35,11 @@ FAMILIES = (held_out, neighbours, seen, self_influence, harm)
 def names(workspace) -> list[str]:
     """The stored detectors, "combined" first, then family by family."""
     stored = [part.split("/")[1] for part in workspace.manifest["parts"] if part.startswith("detectors/")]
-    known = [COMBINED, *_families(workspace)]
+    known = [COMBINED, *_family_of(workspace)]
     return sorted(stored, key=lambda name: (known.index(name) if name in known else len(known), name))
 
 
-def usual(workspace) -> str | None:
+def default_detector(workspace) -> str | None:
     """The stored detector to begin with: "combined", else the first; None without any."""
     return next(iter(names(workspace)), None)
 
@@ -56,7 +68,7 @@ def load(workspace, name: str) -> Detector:
     return Detector(name, about["family"], about["about"], about["uses_val"], scores, suggestion, about.get("digest"))
 
 
-def harmed(workspace, name: str) -> np.ndarray:
+def load_harmed(workspace, name: str) -> np.ndarray:
     """The validation images that each training image harms most, by the harm detector `name`: int32 [n_train, n], worst
     first, -1 after the last. Raises UserError where it cannot be read."""
     return read_array(workspace.folder(f"detectors/{name}") / "harmed.npy", workspace.n_train, None)
@@ -64,30 +76,32 @@ def harmed(workspace, name: str) -> np.ndarray:
 
 def available(workspace) -> dict[str, str]:
     """Every detector that there could be -> "" where it can be built now, else what it needs, without a full stop."""
-    one_class = _one_class(workspace)
-    found = {name: one_class or family.missing(workspace, name) for name, family in _families(workspace).items()}
+    one_class = _single_class_error(workspace)
+    found = {name: one_class or family.missing(workspace, name) for name, family in _family_of(workspace).items()}
     there = {name for name in found if not found[name]} | set(names(workspace)) - {COMBINED}
     alone = "" if len(there) > 1 else "it combines at least two other detectors, and there are not so many"
     return {COMBINED: one_class or alone, **found}
 
 
-def build(workspace, wanted: list[str] | None = None, progress: Progress = lambda *at: None, keep=None) -> dict:
+def build_detectors(
+    workspace, wanted: list[str] | None = None, progress: Progress = lambda *at: None, keep=None
+) -> dict:
     """Computes detectors and stores them as parts "detectors/<name>"; returns their provenance, name -> dict.
 
     wanted: None for all that can be had and are not there yet, or rest on what has changed since. Where the held-out
-    detectors have too few models that did not see the images, these are trained first (`held_out.SPLITS`). keep(part,
+    detectors have too few models that did not see the images, these are trained first (`held_out.FALLBACK_SEQUENCE`). keep(part,
     arrays, provenance) stores one; where a user's parts go if not given. progress(text, done, total).
 
     Raises UserError for unknown names and for what cannot be built, before anything is computed.
     """
     from attribution import builds
-    from attribution.provenance import made
+    from attribution.provenance import command_provenance
 
     known = available(workspace)
     if wanted is None:
-        if _one_class(workspace):
-            raise UserError(_one_class(workspace))
-        wanted = [name for name, needs in known.items() if not needs and (keep or _outdated(workspace, name))]
+        if _single_class_error(workspace):
+            raise UserError(_single_class_error(workspace))
+        wanted = [name for name, needs in known.items() if not needs and (keep or _is_outdated(workspace, name))]
         if wanted and workspace.is_free(f"detectors/{COMBINED}") and not known[COMBINED]:
             wanted.append(COMBINED)  # of what changes now
     for name in wanted:
@@ -100,7 +114,7 @@ def build(workspace, wanted: list[str] | None = None, progress: Progress = lambd
     command = f"detectors build {','.join(dict.fromkeys(wanted))}"
 
     def store(part: str, arrays: dict, about: dict) -> None:
-        builds.store(workspace, part, arrays, {**about, **made(command)})
+        builds.save_part(workspace, part, arrays, {**about, **command_provenance(command)})
 
     stored = {}
     for family in (*FAMILIES, combined):
@@ -111,7 +125,7 @@ def build(workspace, wanted: list[str] | None = None, progress: Progress = lambd
         found = family.compute(workspace, mine, progress)
         seconds = round((time.perf_counter() - start) / len(found), 1)
         for name, one in found.items():
-            arrays = {"scores": _checked(name, one.scores), **one.arrays}
+            arrays = {"scores": _check_scores(name, one.scores), **one.arrays}
             if one.suggestion is not None:
                 arrays["suggestion"] = one.suggestion.astype(np.min_scalar_type(len(workspace.classes) - 1))
             stored[name] = {
@@ -127,29 +141,29 @@ def build(workspace, wanted: list[str] | None = None, progress: Progress = lambd
     return stored
 
 
-def _families(workspace) -> dict:
+def _family_of(workspace) -> dict:
     """Detector -> the file of its family, in the order in which they are listed; "combined" is not among them."""
     return {name: family for family in FAMILIES for name in family.names(workspace)}
 
 
-def _one_class(workspace) -> str:
+def _single_class_error(workspace) -> str:
     if len(np.unique(workspace.train_labels)) > 1:
         return ""
     return f"all training images of {workspace.name} carry one label, and no detector can tell whether it is wrong"
 
 
-def _outdated(workspace, name: str) -> bool:
+def _is_outdated(workspace, name: str) -> bool:
     """Whether a detector is missing, or rests on what has changed since, and can be replaced."""
     part = f"detectors/{name}"
     if part not in workspace.manifest["parts"]:
         return True
     if not workspace.is_free(part):
         return False
-    family = combined if name == COMBINED else _families(workspace)[name]
+    family = combined if name == COMBINED else _family_of(workspace)[name]
     return family.sources(workspace, name) != workspace.manifest["parts"][part].get("of")
 
 
-def _checked(name: str, scores: np.ndarray) -> np.ndarray:
+def _check_scores(name: str, scores: np.ndarray) -> np.ndarray:
     scores = np.asarray(scores, np.float32)
     if not np.isfinite(scores).all():
         raise UserError(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 #: draws the order of images that are equally suspicious
-TIES = 13
+TIE_SEED = 13
 Progress = Callable[[str, int, int], None]
 
 
@@ -22,7 +22,7 @@ class Detector:
     """How suspicious each training image's given label is.
 
     family: detectors of one family weigh the same evidence. about: what is behind it, in words. uses_val: True where
-    validation images were read, so that their first half (`pruning.halves`) cannot judge what comes of it. scores:
+    validation images were read, so that their first half (`pruning.validation_halves`) cannot judge what comes of it. scores:
     float32 [n_train], finite, higher is more suspicious; only their order means something. suggestion: the class that
     it would give instead, int64 [n_train], the given label where it has no other opinion; None where it never has one.
     version: digest of the stored files.
@@ -38,7 +38,7 @@ class Detector:
 
 
 @dataclass(frozen=True)
-class Found:
+class ComputedDetector:
     """A detector that was computed and is not stored yet: as `Detector`; more: further provenance; arrays: further
     files, by name."""
 
@@ -50,18 +50,18 @@ class Found:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def order(scores: np.ndarray) -> np.ndarray:
+def suspicion_order(scores: np.ndarray) -> np.ndarray:
     """Training images, the most suspicious first, int64; equally suspicious ones in an order that is drawn once, for
     their numbers may tell of their classes."""
-    return np.lexsort((np.random.default_rng(TIES).permutation(len(scores)), -np.asarray(scores, np.float64)))
+    return np.lexsort((np.random.default_rng(TIE_SEED).permutation(len(scores)), -np.asarray(scores, np.float64)))
 
 
-def digest(workspace, part: str) -> str | None:
+def part_digest(workspace, part: str) -> str | None:
     """The digest of a part's files, None where it has none."""
     return workspace.manifest["parts"].get(part, {}).get("digest")
 
 
-def command(workspace, words: str) -> str:
+def command_line(workspace, words: str) -> str:
     """A command line for people."""
     import shlex
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attribution.detectors.base import Detector, Found, digest
+from attribution.detectors.base import ComputedDetector, Detector, part_digest
 from attribution.errors import UserError
 
 FAMILY = NAME = "combined"
@@ -15,13 +15,13 @@ def names(workspace) -> list[str]:
 
 def sources(workspace, name: str) -> dict:
     return {
-        part: digest(workspace, part)
+        part: part_digest(workspace, part)
         for part in sorted(workspace.manifest["parts"])
         if part.startswith("detectors/") and part != f"detectors/{NAME}"
     }
 
 
-def compute(workspace, names: list[str], progress) -> dict[str, Found]:
+def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector]:
     """`combine` of all stored detectors. Raises UserError where there are less than two."""
     from attribution.detectors import load
 
@@ -31,7 +31,7 @@ def compute(workspace, names: list[str], progress) -> dict[str, Found]:
     families = sorted({one.family for one in members})
     scores, suggestion = combine(members, workspace.train_labels, len(workspace.classes))
     return {
-        NAME: Found(
+        NAME: ComputedDetector(
             scores,
             suggestion,
             f"mean rank in {len(families)} families of {len(members)} detectors",

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from attribution.detectors.base import Found, digest
+from attribution.detectors.base import ComputedDetector, part_digest
 from attribution.errors import UserError
 
 FAMILY = "knn"
 #: the number that kNN accuracies are measured with, so that none is chosen here
-K = 20
+N_NEIGHBOURS = 20
 BLOCK = 2000
 
 
@@ -16,27 +16,27 @@ def names(workspace) -> list[str]:
 
 
 def missing(workspace, name: str) -> str:
-    from attribution.features.knn import MEASURED
+    from attribution.features.knn import MAX_VALUES
 
-    features = _features(name)
+    features = _feature_name(name)
     dim = workspace.manifest["parts"][f"features/{features}"].get("dim")
-    if (dim or 0) * workspace.n_train > MEASURED:
-        return f"{features} holds more than {MEASURED:,} numbers, too many to compare each image with each"
+    if (dim or 0) * workspace.n_train > MAX_VALUES:
+        return f"{features} holds more than {MAX_VALUES:,} numbers, too many to compare each image with each"
     return "" if workspace.n_train > 1 else "a single training image has no neighbours"
 
 
 def sources(workspace, name: str) -> dict:
-    part = f"features/{_features(name)}"
-    return {part: digest(workspace, part)}
+    part = f"features/{_feature_name(name)}"
+    return {part: part_digest(workspace, part)}
 
 
-def compute(workspace, names: list[str], progress) -> dict[str, Found]:
+def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector]:
     """Suspicion: the K nearest other training images by cosine (faiss), each with a weight of (1 + cosine) / 2, counted
     +1 where its label differs from the given one and -1 where it is the same; the mean, from -1 to 1. Suggestion: the
     class with the most weight."""
     found = {}
     for name in names:
-        features = _features(name)
+        features = _feature_name(name)
         train = np.asarray(workspace.feature(features).train)
         if not np.isfinite(train).all():  # the search would find nothing, and say so with numbers
             raise UserError(
@@ -44,25 +44,27 @@ def compute(workspace, names: list[str], progress) -> dict[str, Found]:
                 "name other detectors"
             )
         aware = ", which has seen the labels" if features == "supervised" else ""
-        scores, suggestion = disagreement(
+        scores, suggestion = label_disagreement(
             train,
             workspace.train_labels,
             len(workspace.classes),
             lambda *at, name=name: progress(f"{name}: images", *at),
         )
-        found[name] = Found(scores, suggestion, f"{K} nearest in {features}{aware}", more={"k": K})
+        found[name] = ComputedDetector(
+            scores, suggestion, f"{N_NEIGHBOURS} nearest in {features}{aware}", more={"k": N_NEIGHBOURS}
+        )
     return found
 
 
-def disagreement(
-    features: np.ndarray, labels: np.ndarray, classes: int, progress=lambda *at: None, k: int = K
+def label_disagreement(
+    features: np.ndarray, labels: np.ndarray, classes: int, progress=lambda *at: None, k: int = N_NEIGHBOURS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores float32 [n] and suggestions int64 [n], see `compute`. features: float [n, d]; labels: int [n]; at most
     n - 1 neighbours are taken. A block of images at a time: never n x n or n x classes."""
-    from attribution.features.knn import nearest
+    from attribution.features.knn import nearest_neighbours
 
     scores, suggestion = np.zeros(len(labels), np.float32), np.zeros(len(labels), np.int64)
-    for start, ids, cosine in nearest(features, k, BLOCK):
+    for start, ids, cosine in nearest_neighbours(features, k, BLOCK):
         rows = slice(start, start + len(ids))
         weight = (1 + cosine) / 2
         scores[rows] = (weight * np.where(labels[ids] == labels[rows, None], -1, 1)).mean(1)
@@ -73,5 +75,5 @@ def disagreement(
     return scores, suggestion
 
 
-def _features(name: str) -> str:
+def _feature_name(name: str) -> str:
     return name.removeprefix("knn-")

@@ -3,54 +3,54 @@
 import numpy as np
 
 from attribution import recipes
-from attribution.detectors.base import Found, command, digest
+from attribution.detectors.base import ComputedDetector, command_line, part_digest
 
 FAMILY = "training"
-LOSS, MARGIN = "loss", "margin"
+LOSS_NAME, MARGIN_NAME = "loss", "margin"
 BLOCK = 2000
 
 
 def names(workspace) -> list[str]:
-    return [LOSS, MARGIN]
+    return [LOSS_NAME, MARGIN_NAME]
 
 
 def missing(workspace, name: str) -> str:
-    return no_weights(workspace)
+    return missing_weights(workspace)
 
 
-def no_weights(workspace) -> str:
+def missing_weights(workspace) -> str:
     """What to do where the weights of the base models are not kept, else ""."""
     if "base" in workspace.manifest["parts"] and (workspace.folder("base") / "weights.npy").exists():
         return ""
-    return f"it needs base models and their weights; train them with: {command(workspace, 'base train')}"
+    return f"it needs base models and their weights; train them with: {command_line(workspace, 'base train')}"
 
 
 def sources(workspace, name: str) -> dict:
-    return {"base": digest(workspace, "base")}
+    return {"base": part_digest(workspace, "base")}
 
 
-def compute(workspace, names: list[str], progress) -> dict[str, Found]:
+def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector]:
     """ "loss": the mean cross-entropy of the given label over the base models. "margin": minus the mean of
     log(p / (1 - p)), p the probability of the given label. Suggestion of both: the class with the greatest mean
     probability. A block of images at a time."""
     from attribution import builds
     from attribution.train import Trainer
 
-    trainer = Trainer(workspace, recipes.get(workspace.recipe))
-    networks, labels = builds.networks(workspace, trainer), np.asarray(workspace.train_labels)
-    scores = {name: np.zeros(len(labels), np.float32) for name in (LOSS, MARGIN)}
+    trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
+    networks, labels = builds.load_base_networks(workspace, trainer), np.asarray(workspace.train_labels)
+    scores = {name: np.zeros(len(labels), np.float32) for name in (LOSS_NAME, MARGIN_NAME)}
     suggestion = np.zeros(len(labels), np.int64)
     for start in range(0, len(labels), BLOCK):
         rows = slice(start, start + BLOCK)
         progress("loss of the training images", start, len(labels))
         said = np.stack([trainer.logits(network, trainer.train_images[rows]).numpy() for network in networks])
-        scores[LOSS][rows], scores[MARGIN][rows], suggestion[rows] = doubts(said, labels[rows])
+        scores[LOSS_NAME][rows], scores[MARGIN_NAME][rows], suggestion[rows] = score_labels(said, labels[rows])
     progress("loss of the training images", len(labels), len(labels))
     about = f"{len(networks)} models that saw the image"
-    return {name: Found(scores[name], suggestion, about, more={"models": len(networks)}) for name in names}
+    return {name: ComputedDetector(scores[name], suggestion, about, more={"models": len(networks)}) for name in names}
 
 
-def doubts(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def score_labels(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Loss float [n], minus log-odds float [n] and likeliest class int64 [n], over the models of logits [models, n,
     classes]; labels: int [n]."""
     from scipy.special import log_softmax, logsumexp

@@ -7,12 +7,12 @@ from importlib.util import find_spec
 import numpy as np
 
 from attribution import recipes
-from attribution.detectors.base import Found, digest
-from attribution.detectors.seen import no_weights
+from attribution.detectors.base import ComputedDetector, part_digest
+from attribution.detectors.seen import missing_weights
 
 FAMILY = NAME = "self-influence"
 #: dimensions of the random projection, as `trak-10` of the demo has them; fewer where images are few
-DIM = 512
+PROJECTION_DIM = 512
 
 
 def names(workspace) -> list[str]:
@@ -22,24 +22,24 @@ def names(workspace) -> list[str]:
 def missing(workspace, name: str) -> str:
     if find_spec("dattri") is None:
         return "it needs dattri: pip install -r requirements-build.txt"
-    return no_weights(workspace)
+    return missing_weights(workspace)
 
 
 def sources(workspace, name: str) -> dict:
-    return {"base": digest(workspace, "base")}
+    return {"base": part_digest(workspace, "base")}
 
 
-def compute(workspace, names: list[str], progress) -> dict[str, Found]:
+def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector]:
     """TRAK's score of each training image for itself (dattri), the mean over the base models. A model whose part is
     kept from a run that was broken off is not asked again."""
     from attribution import builds
     from attribution.rankings import trak
     from attribution.train import Trainer
 
-    trainer = Trainer(workspace, recipes.get(workspace.recipe))
-    networks = builds.networks(workspace, trainer)
-    kept, made = builds.scratch(workspace, NAME), digest(workspace, "base")
-    dim, parts = min(DIM, max(1, workspace.n_train // 4)), []  # the kernel of more cannot be inverted
+    trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
+    networks = builds.load_base_networks(workspace, trainer)
+    kept, made = builds.scratch_folder(workspace, NAME), part_digest(workspace, "base")
+    dim, parts = min(PROJECTION_DIM, max(1, workspace.n_train // 4)), []  # the kernel of more cannot be inverted
     for number, network in enumerate(networks):
 
         def influence(number=number, network=network):
@@ -55,10 +55,10 @@ def compute(workspace, names: list[str], progress) -> dict[str, Found]:
                 )
             }
 
-        parts.append(builds.once(kept / f"{trainer.recipe.hash}-{made}-{number}-{dim}.npz", influence)["scores"])
+        parts.append(builds.cached_npz(kept / f"{trainer.recipe.hash}-{made}-{number}-{dim}.npz", influence)["scores"])
     shutil.rmtree(kept, ignore_errors=True)
     return {
-        NAME: Found(
+        NAME: ComputedDetector(
             np.mean(parts, axis=0),
             None,
             f"TRAK of {len(networks)} models, dim {dim:,}",

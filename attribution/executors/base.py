@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from attribution.edits import Edit
-from attribution.store import predictions
+from attribution.store import unpack_predictions
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Executor(Protocol):
     def poll(self, timeout: float) -> list[tuple[Task, dict]]:
         """(task, event) pairs since the last call; waits up to `timeout` seconds for the first.
 
-        event["event"]: "epoch" (with epoch, epochs), "done" (with what `arrays` reads), "failed" (with message), or
+        event["event"]: "epoch" (with epoch, epochs), "done" (with what `result_arrays` reads), "failed" (with message), or
         "lost" when the process ended under the task. After all but "epoch" the task is over.
         """
 
@@ -57,21 +57,21 @@ class Executor(Protocol):
         """{"executor": in a few words, "devices": [{"device", "memory", "workers"}]}, for people; may change."""
 
 
-def arrays(task: Task, event: dict) -> dict:
+def result_arrays(task: Task, event: dict) -> dict:
     """The arguments `Store.put` takes, from a "done" event."""
     out = {name: event[name] for name in ("seconds", "device", "library", "threads")}
-    out["margins"] = unpack(event["margins"], np.float16)
-    out["predicted"] = predictions(unpack(event["predicted"], np.uint8).tobytes(), len(out["margins"]))
+    out["margins"] = decode_array(event["margins"], np.float16)
+    out["predicted"] = unpack_predictions(decode_array(event["predicted"], np.uint8).tobytes(), len(out["margins"]))
     if "out_of_subset" in event:
-        out["out_of_subset"] = unpack(event["out_of_subset"], np.float16).reshape(task.edit.k, -1)
+        out["out_of_subset"] = decode_array(event["out_of_subset"], np.float16).reshape(task.edit.k, -1)
     return out
 
 
-def pack(array: np.ndarray) -> str:
+def encode_array(array: np.ndarray) -> str:
     """The array's bytes in base64."""
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
 
 
-def unpack(text: str, dtype) -> np.ndarray:
-    """What `pack` packed, flat."""
+def decode_array(text: str, dtype) -> np.ndarray:
+    """What `encode_array` packed, flat."""
     return np.frombuffer(base64.b64decode(text), dtype)

@@ -20,7 +20,7 @@ class Gpu:
 
 
 @dataclass(frozen=True)
-class Plan:
+class WorkerPlan:
     """Which workers to start. slots: for each, the GPU it sees, or None for the processor; threads: of a training."""
 
     slots: tuple[Gpu | None, ...]
@@ -33,8 +33,11 @@ class Plan:
         for gpu in dict.fromkeys(self.slots):
             workers = f"{self.slots.count(gpu)}"
             if gpu is None:
-                name, memory = f"{processor()}, {_count(core_count(), 'core')}", psutil.virtual_memory().total / 2**20
-                workers += f" of {_count(self.threads, 'thread')}"
+                name, memory = (
+                    f"{processor_name()}, {_counted_noun(core_count(), 'core')}",
+                    psutil.virtual_memory().total / 2**20,
+                )
+                workers += f" of {_counted_noun(self.threads, 'thread')}"
             else:
                 name, memory = gpu.name, gpu.memory
             found.append(
@@ -43,7 +46,7 @@ class Plan:
         return found
 
 
-def plan(workers: int | None = None, per_gpu: int | None = None, threads: int = 1) -> Plan:
+def plan_workers(workers: int | None = None, per_gpu: int | None = None, threads: int = 1) -> WorkerPlan:
     """One worker a GPU, or `per_gpu`; without a GPU as many as the cores hold at `threads` a training, one at least.
 
     workers: at most so many in all. Raises UserError for numbers below 1.
@@ -53,11 +56,11 @@ def plan(workers: int | None = None, per_gpu: int | None = None, threads: int = 
     if per_gpu is not None and per_gpu < 1:
         raise UserError(f"{per_gpu} workers on a GPU can do nothing; give at least 1")
     # the first worker of every GPU comes before any second one
-    slots = gpus() * (per_gpu or 1) or [None] * max(1, core_count() // threads)
-    return Plan(tuple(slots[:workers]), threads)
+    slots = visible_gpus() * (per_gpu or 1) or [None] * max(1, core_count() // threads)
+    return WorkerPlan(tuple(slots[:workers]), threads)
 
 
-def gpus() -> list[Gpu]:
+def visible_gpus() -> list[Gpu]:
     """The NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible, in its order; all of them where it is not set."""
     try:
         asked = ["nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits"]
@@ -88,7 +91,7 @@ def core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def processor() -> str:
+def processor_name() -> str:
     """The processor's name, as far as the system tells it."""
     try:
         with open("/proc/cpuinfo") as file:
@@ -97,5 +100,5 @@ def processor() -> str:
         return platform.processor() or platform.machine() or "processor"
 
 
-def _count(n: int, noun: str) -> str:
+def _counted_noun(n: int, noun: str) -> str:
     return f"{n} {noun}" if n == 1 else f"{n} {noun}s"

@@ -11,20 +11,20 @@ from pathlib import Path
 
 from attribution import recipes
 from attribution.executors.base import Task
-from attribution.executors.devices import Gpu, Plan, core_count
+from attribution.executors.devices import Gpu, WorkerPlan, core_count
 
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m attribution...` finds this library
 
 
 class LocalExecutor:
-    """The `Executor` with a fixed number of worker processes, those of a plan (`devices.plan`), started when first
+    """The `Executor` with a fixed number of worker processes, those of a plan (`devices.plan_workers`), started when first
     needed and kept warm.
 
     On the processor the trainings under way never have more threads than there are cores: one whose recipe asks for
     more than the plan counted on is held back until there is room.
     """
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: WorkerPlan):
         self.plan = plan
         self._about = {"executor": "local", "devices": plan.rows}
         self.slots: list[_Worker | None] = [None] * len(plan.slots)
@@ -38,12 +38,12 @@ class LocalExecutor:
         idle = sum(worker is None or worker.task is None for worker in self.slots)
         if None not in self.plan.slots:
             return idle
-        used = sum(threads(task) for task in self._busy())
+        used = sum(threads_of(task) for task in self._busy())
         return 0 if self.held else min(idle, max(int(not used), (core_count() - used) // self.plan.threads))
 
     def submit(self, task: Task) -> int | None:
-        used = sum(threads(other) for other in self._busy()) if None in self.plan.slots else 0
-        if used and used + threads(task) > core_count():
+        used = sum(threads_of(other) for other in self._busy()) if None in self.plan.slots else 0
+        if used and used + threads_of(task) > core_count():
             self.held = task
             return None
         for slot, worker in enumerate(self.slots):
@@ -87,9 +87,9 @@ class LocalExecutor:
         return [task for worker in self.slots if worker and (task := worker.task)]
 
 
-def threads(task: Task) -> int:
+def threads_of(task: Task) -> int:
     """How many threads a training has on the processor."""
-    return recipes.get(task.recipe).threads
+    return recipes.get_recipe(task.recipe).threads
 
 
 class _Worker:

@@ -15,8 +15,8 @@ import numpy as np
 from attribution import recipes
 from attribution.errors import UserError
 from attribution.executors.base import Task
-from attribution.executors.local import ROOT, threads
-from attribution.executors.worker import failure, retrain
+from attribution.executors.local import ROOT, threads_of
+from attribution.executors.worker import failure_event, retrain
 from attribution.workspace import Workspace
 
 try:
@@ -28,12 +28,12 @@ except ImportError:
         "Ray is not installed; install it with: python -m pip install -r requirements-cluster.txt"
     ) from None
 
-REACH = 5  # seconds until an address counts as one that does not answer; Ray itself tries for two minutes
-LOOK = 1.0  # seconds between two looks at the cluster's nodes, and at the epochs
+CONNECT_SECONDS = 5  # seconds until an address counts as one that does not answer; Ray itself tries for two minutes
+POLL_SECONDS = 1.0  # seconds between two looks at the cluster's nodes, and at the epochs
 
 
 @dataclass(frozen=True)
-class Images:
+class DataSetArrays:
     """What `attribution.train.Trainer` reads of a workspace, in memory."""
 
     train_images: np.ndarray
@@ -43,8 +43,8 @@ class Images:
     classes: list[str]
 
     @staticmethod
-    def of(workspace: Workspace) -> "Images":
-        return Images(
+    def of(workspace: Workspace) -> "DataSetArrays":
+        return DataSetArrays(
             np.asarray(workspace.train_images),
             np.asarray(workspace.val_images),
             workspace.train_labels,
@@ -72,7 +72,7 @@ class RayExecutor:
             raise UserError(f"{workers} trainings at once do nothing; give at least 1")
         _connect(address)
         self.threads, self.workers = threads, workers
-        self.gpus = float(_total("GPU") > 0) if gpus is None else gpus
+        self.gpus = float(_total_resource("GPU") > 0) if gpus is None else gpus
         self.data: dict[str, ray.ObjectRef] = {}  # by workspace, all of one data set: a runner has one store
         self.running: dict[ray.ObjectRef, Task] = {}
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
@@ -99,21 +99,21 @@ class RayExecutor:
     def submit(self, task: Task) -> None:
         try:
             if task.workspace not in self.data:
-                self.data[task.workspace] = ray.put(Images.of(Workspace.open(task.workspace)))
-            train = ray.remote(_train).options(num_cpus=threads(task), num_gpus=self.gpus, max_retries=0)
+                self.data[task.workspace] = ray.put(DataSetArrays.of(Workspace.open(task.workspace)))
+            train = ray.remote(_train).options(num_cpus=threads_of(task), num_gpus=self.gpus, max_retries=0)
             ref = train.remote(
                 self.data[task.workspace], task.to_json(), None if self.gpus else "cpu", task.key, self.progress
             )
             self.running[ref] = task
         except Exception as error:  # a workspace that is gone, an object store that is too small
-            self.failed.append((task, failure(error)))
+            self.failed.append((task, failure_event(error)))
 
     def poll(self, timeout: float) -> list[tuple[Task, dict]]:
         found, self.failed = self.failed + self._epochs(), []
         if not found:
             ray.wait(list(self.running), timeout=timeout) if self.running else time.sleep(timeout)
         done, _ = ray.wait(list(self.running), num_returns=len(self.running), timeout=0) if self.running else ([], [])
-        return found + [(self.running.pop(ref), _event(ref)) for ref in done]
+        return found + [(self.running.pop(ref), _task_event(ref)) for ref in done]
 
     def kill(self, keys: set[str]) -> None:
         for ref, task in list(self.running.items()):
@@ -133,7 +133,7 @@ class RayExecutor:
 
     def _nodes(self) -> list[dict]:
         """The nodes that are there now, or were a moment ago."""
-        if time.monotonic() - self.looked > LOOK:
+        if time.monotonic() - self.looked > POLL_SECONDS:
             self.nodes = [node for node in ray.nodes() if node["Alive"]]
             self.looked = time.monotonic()
         return self.nodes
@@ -171,32 +171,32 @@ class _Progress:
         return told
 
 
-_trainer = {}  # the last one of this process on a node, by recipe: a runner has one data set
+_trainer_cache = {}  # the last one of this process on a node, by recipe: a runner has one data set
 
 
-def _train(images: Images, task: dict, device: str | None, key: str, progress) -> dict:
+def _train(images: DataSetArrays, task: dict, device: str | None, key: str, progress) -> dict:
     """The Ray task: does one retraining on a node and returns its event."""
     said = time.monotonic()
 
     def on_epoch(epoch, epochs):
         nonlocal said
-        if time.monotonic() - said > LOOK:
+        if time.monotonic() - said > POLL_SECONDS:
             progress.tell.remote(key, epoch, epochs)
             said = time.monotonic()
 
     try:
-        return retrain(_trainer_of(images, task["recipe"], device), task, on_epoch)
+        return retrain(_load_trainer(images, task["recipe"], device), task, on_epoch)
     except Exception as error:
-        return failure(error)
+        return failure_event(error)
 
 
-def _trainer_of(images, recipe, device):
+def _load_trainer(images, recipe, device):
     from attribution.train import Trainer
 
-    if recipe not in _trainer:
-        _trainer.clear()  # it holds the images on the device: one at a time
-        _trainer[recipe] = Trainer(images, recipes.get(recipe), device)
-    return _trainer[recipe]
+    if recipe not in _trainer_cache:
+        _trainer_cache.clear()  # it holds the images on the device: one at a time
+        _trainer_cache[recipe] = Trainer(images, recipes.get_recipe(recipe), device)
+    return _trainer_cache[recipe]
 
 
 def _connect(address: str) -> None:
@@ -206,7 +206,7 @@ def _connect(address: str) -> None:
         host = ray.util.get_node_ip_address()  # as Ray does
     if where != "auto":
         try:
-            socket.create_connection((host.strip("[]"), int(port)), REACH).close()
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
         except (OSError, ValueError) as error:
             raise UserError(
                 f"no Ray cluster answers at {where} ({error}); give HOST:PORT of its head, "
@@ -228,11 +228,11 @@ def _connect(address: str) -> None:
         ) from None
 
 
-def _total(resource: str) -> float:
+def _total_resource(resource: str) -> float:
     return sum(node["Resources"].get(resource, 0) for node in ray.nodes() if node["Alive"])
 
 
-def _event(ref) -> dict:
+def _task_event(ref) -> dict:
     """How a training ended. A Ray error that is not the task's own means that its process or node is gone."""
     try:
         return ray.get(ref)

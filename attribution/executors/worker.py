@@ -14,7 +14,7 @@ import numpy as np
 
 from attribution.edits import Edit
 from attribution.errors import UserError
-from attribution.executors.base import pack
+from attribution.executors.base import encode_array
 
 NICE = 10  # the dashboard goes first; the variable LINEUP_NICE sets another
 
@@ -31,18 +31,18 @@ def main() -> None:
         os._exit(0)  # the runner is gone: nobody waits for this result
 
     threading.Thread(target=read, daemon=True).start()
-    give_way(int(os.environ.get("LINEUP_NICE", NICE)))
+    lower_priority(int(os.environ.get("LINEUP_NICE", NICE)))
     trainers: dict = {}
     while True:
         arrived.acquire()
         request = json.loads(lines.pop(0))
         try:
-            say(serve(request, trainers))
+            write_event(serve_request(request, trainers))
         except Exception as error:
-            say(failure(error))
+            write_event(failure_event(error))
 
 
-def give_way(by: int) -> None:
+def lower_priority(by: int) -> None:
     """Lowers this process's priority by 0 to 19. Linux may share the processor among sessions first, and only then
     among the processes of each: so the session's, too, which is the process's own where it was started in a new one."""
     os.nice(by)
@@ -53,22 +53,22 @@ def give_way(by: int) -> None:
         pass  # another system, or a kernel that shares among processes alone
 
 
-def serve(request: dict, trainers: dict) -> dict:
+def serve_request(request: dict, trainers: dict) -> dict:
     """Does one retraining; trainers holds the loaded data sets by (workspace, recipe)."""
     from attribution import Workspace, recipes
 
     name = (request["workspace"], request["recipe"])
     if name not in trainers:
-        workspace, recipe = Workspace.open(name[0]), recipes.get(name[1])
+        workspace, recipe = Workspace.open(name[0]), recipes.get_recipe(name[1])
         from attribution.train import Trainer
 
         trainers[name] = Trainer(workspace, recipe)
     return retrain(
-        trainers[name], request, lambda epoch, epochs: say({"event": "epoch", "epoch": epoch, "epochs": epochs})
+        trainers[name], request, lambda epoch, epochs: write_event({"event": "epoch", "epoch": epoch, "epochs": epochs})
     )
 
 
-def failure(error: Exception) -> dict:
+def failure_event(error: Exception) -> dict:
     """The "failed" event of an exception: the runner must hear of every one, whatever it is."""
     return {
         "event": "failed",
@@ -84,8 +84,8 @@ def retrain(trainer, request: dict, on_epoch: Callable[[int, int], None]) -> dic
     outcome = trainer.run(edit, request["seed"], on_epoch)
     event = {
         "event": "done",
-        "predicted": pack(outcome.predicted),
-        "margins": pack(outcome.margins),
+        "predicted": encode_array(outcome.predicted),
+        "margins": encode_array(outcome.margins),
         "seconds": outcome.seconds,
         "device": outcome.device,
         "library": LIBRARY,
@@ -93,11 +93,11 @@ def retrain(trainer, request: dict, on_epoch: Callable[[int, int], None]) -> dic
     }
     if request["out_of_subset"]:
         left_out = trainer.logits(outcome.network, trainer.train_images[list(edit.indices)]).softmax(1)
-        event["out_of_subset"] = pack(left_out.numpy().astype(np.float16))
+        event["out_of_subset"] = encode_array(left_out.numpy().astype(np.float16))
     return event
 
 
-def say(event: dict) -> None:
+def write_event(event: dict) -> None:
     """Writes one event for the runner."""
     try:
         sys.stdout.write(json.dumps(event) + "\n")

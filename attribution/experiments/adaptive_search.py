@@ -6,7 +6,7 @@ neighbours would say. So, as in adaptive psychophysics (QUEST: Watson & Pelli, 1
 every training goes where the posterior is least certain, and the search ends when both ends of a bracket are sure.
 
 The question is that of `support_search`: the smallest k at which at least half of the seeds are wrong. Only its
-resolution differs: k is one of `sizes`, four to an octave, for the verdict of five seeds is itself no finer than that
+resolution differs: k is one of `tested_sizes`, four to an octave, for the verdict of five seeds is itself no finer than that
 (asked again with five other seeds, the protocol's answer moves by more in half of all cases; README, "Measured").
 """
 
@@ -16,26 +16,26 @@ from statistics import fmean
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.experiments.support_search import SEEDS, K, Request, Support
+from attribution.experiments.support_search import DEFAULT_K_MAX, SEEDS, ProbeRequest, Support
 
-ERROR = 0.05  # a verdict is sure when the posterior gives it 1 - ERROR
-ERROR_AT_K = 0.02  # at the largest k, where being wrong costs most
-MOST = 24  # trainings; a bracket that is not sure by then is unstable
-PER_OCTAVE = 4
-FIRST = 2  # trainings at the largest k before anything is believed
-DRAWS = 400
+MAX_VERDICT_ERROR = 0.05  # a verdict is sure when the posterior gives it 1 - ERROR
+MAX_ERROR_AT_K_MAX = 0.02  # at the largest k, where being wrong costs most
+MAX_TRAININGS = 24  # trainings; a bracket that is not sure by then is unstable
+SIZES_PER_OCTAVE = 4
+FIRST_TRAININGS = 2  # trainings at the largest k before anything is believed
+POSTERIOR_DRAWS = 400
 
 # The prior, a Gaussian process over x = log2(1 + k), in units of `noise`. Fitted by maximum likelihood to the margins
 # of every second target of the demo's study (160 searches, 20 targets), and judged on the others.
-DRIFT, DRIFT_SPREAD = -1.1, 0.55  # per octave
-WANDER = 1.2  # standard deviation per square root of an octave, of all seeds together
-OWN = 1.15  # of each seed's own deviation, which loses its memory over
-MEMORY = 4.8  # octaves
-JITTER = 0.25  # of what no neighbour tells
-START = 5.0  # of the margin with nothing removed
+DRIFT_MEAN, DRIFT_STD = -1.1, 0.55  # per octave
+COMMON_STD = 1.2  # standard deviation per square root of an octave, of all seeds together
+SEED_STD = 1.15  # of each seed's own deviation, which loses its memory over
+SEED_MEMORY_OCTAVES = 4.8  # octaves
+JITTER_STD = 0.25  # of what no neighbour tells
+START_STD = 5.0  # of the margin with nothing removed
 
 
-def search(label, k_max=K, *, noise, already_wrong=False, seeds=SEEDS, repair=False):
+def search(label, k_max=DEFAULT_K_MAX, *, noise, already_wrong=False, seeds=SEEDS, repair=False):
     """The generator that searches one target's support; driven like that of `support_search.search`.
 
     label    the target's true class
@@ -46,7 +46,7 @@ def search(label, k_max=K, *, noise, already_wrong=False, seeds=SEEDS, repair=Fa
     posterior puts the support, and at the next smaller size, until P(flipped) is at least 1 - ERROR at the one, at most
     ERROR at the other, and half of all seeds have been wrong at the support itself: it is tested, not inferred.
     Rows of the trace, one a size in the order first tried, also have "p", the posterior probability of a flip.
-    Ends as "unstable" where `MOST` trainings did not settle both ends: the bracket is then what they say. Its `others`
+    Ends as "unstable" where `MAX_TRAININGS` trainings did not settle both ends: the bracket is then what they say. Its `others`
     is where the support would lie, by the posterior, were the search made with as many other seeds.
 
     repair  the same for turning a wrong prediction right: see `support_search.search`
@@ -60,31 +60,31 @@ def search(label, k_max=K, *, noise, already_wrong=False, seeds=SEEDS, repair=Fa
     return _search(int(label), int(k_max), float(noise), already_wrong, tuple(seeds), repair)
 
 
-def sizes(k_max: int) -> np.ndarray:
+def tested_sizes(k_max: int) -> np.ndarray:
     """The k that are tried, int64, ascending: k_max and a quarter of an octave less each time, down to 1."""
-    steps = np.arange(PER_OCTAVE * (int(k_max).bit_length() + 1))
-    return np.unique(np.rint(k_max * 2.0 ** (-steps / PER_OCTAVE)).astype(int).clip(1))
+    steps = np.arange(SIZES_PER_OCTAVE * (int(k_max).bit_length() + 1))
+    return np.unique(np.rint(k_max * 2.0 ** (-steps / SIZES_PER_OCTAVE)).astype(int).clip(1))
 
 
 def _search(label, k_max, noise, already_wrong, seeds, repair):
     if already_wrong != repair:
         return Support("already_right" if repair else "already_wrong", None, None, None)
-    known = Evidence(label, sizes(k_max), seeds, noise, repair)
+    known = MarginPosterior(label, tested_sizes(k_max), seeds, noise, repair)
     last = len(known.sizes) - 1
-    known.note(0, (yield Request(0, seeds)))
-    known.note(k_max, (yield Request(k_max, seeds[:FIRST])))
-    while ERROR_AT_K < known.chances()[last] < 1 - ERROR_AT_K:
-        known.note(k_max, (yield Request(k_max, (known.seed_in_doubt(last),))))
-    if known.chances()[last] <= ERROR_AT_K:
+    known.note(0, (yield ProbeRequest(0, seeds)))
+    known.note(k_max, (yield ProbeRequest(k_max, seeds[:FIRST_TRAININGS])))
+    while MAX_ERROR_AT_K_MAX < known.chances()[last] < 1 - MAX_ERROR_AT_K_MAX:
+        known.note(k_max, (yield ProbeRequest(k_max, (known.seed_in_doubt(last),))))
+    if known.chances()[last] <= MAX_ERROR_AT_K_MAX:
         return Support("censored", None, k_max, None, known.trace(), known.trainings)
-    while known.trainings < MOST and (wanted := known.next()):
+    while known.trainings < MAX_TRAININGS and (wanted := known.next()):
         known.note(wanted.k, (yield wanted))
     status, lo, hi = known.bracket()
     status = "repaired" if repair and status == "flipped" else status
     return Support(status, hi, lo, hi, known.trace(), known.trainings, known.others())
 
 
-class Evidence:
+class MarginPosterior:
     """The margins of one search so far, and what they say of every size.
 
     A margin under seed s at x = log2(1 + k) is f(x) + g_s(x) + jitter: f is common to all seeds, Brownian with a drift
@@ -97,7 +97,7 @@ class Evidence:
         self.outcomes: dict[int, list] = {}  # k -> its outcomes, in the order they came
         self.seen: list[tuple[float, int, float]] = []  # x, which seed, margin in units of noise
         self.flips = np.full((len(sizes), len(seeds)), np.nan)  # 1 wrong, 0 right, NaN not trained
-        self._normal = np.random.default_rng(0).standard_normal((self.flips.size, DRAWS))
+        self._normal = np.random.default_rng(0).standard_normal((self.flips.size, POSTERIOR_DRAWS))
         self._wrong = None
 
     @property
@@ -136,11 +136,11 @@ class Evidence:
         seed = first_seed + np.tile(np.arange(len(self.seeds)), len(self.sizes))
         seen_x, seen_seed, margin = (np.array(column) for column in zip(*self.seen))
         across = _covariance(x, seed, seen_x, seen_seed)
-        within = _covariance(seen_x, seen_seed, seen_x, seen_seed) + JITTER**2 * np.eye(len(seen_x))
+        within = _covariance(seen_x, seen_seed, seen_x, seen_seed) + JITTER_STD**2 * np.eye(len(seen_x))
         weights = np.linalg.solve(within, across.T).T
-        mean = DRIFT * x + weights @ (margin - DRIFT * seen_x)
-        spread = _covariance(x, seed, x, seed) - weights @ across.T + JITTER**2 * np.eye(len(x))
-        return (mean[:, None] + np.linalg.cholesky(spread) @ self._normal).reshape(*self.flips.shape, DRAWS)
+        mean = DRIFT_MEAN * x + weights @ (margin - DRIFT_MEAN * seen_x)
+        spread = _covariance(x, seed, x, seed) - weights @ across.T + JITTER_STD**2 * np.eye(len(x))
+        return (mean[:, None] + np.linalg.cholesky(spread) @ self._normal).reshape(*self.flips.shape, POSTERIOR_DRAWS)
 
     def flipped(self) -> np.ndarray:
         """bool [sizes, DRAWS]: whether at least half of the seeds flip (for a repair: more than half)."""
@@ -159,16 +159,16 @@ class Evidence:
         doubt[~np.isnan(self.flips[at])] = np.inf
         return None if np.isinf(doubt).all() else self.seeds[int(doubt.argmin())]
 
-    def next(self) -> Request | None:
+    def next(self) -> ProbeRequest | None:
         """What to train next; None when the bracket is settled."""
         hi = self._place()
         chances = self.chances()
-        for at, ends in ((hi, 1 - ERROR), (hi - 1, ERROR)):
+        for at, ends in ((hi, 1 - MAX_VERDICT_ERROR), (hi - 1, MAX_VERDICT_ERROR)):
             sure = at < 0 or (chances[at] >= ends if at == hi else chances[at] <= ends)
             if not sure or at == hi and not self._tested(hi):
                 seed = self.seed_in_doubt(at)
                 if seed is not None:
-                    return Request(int(self.sizes[at]), (seed,))
+                    return ProbeRequest(int(self.sizes[at]), (seed,))
         return None
 
     def _place(self) -> int:
@@ -178,9 +178,9 @@ class Evidence:
         flipped[-1] = True  # found before
         chances = flipped.mean(1)
         at = int(np.median((~flipped).sum(0)))
-        while chances[at] <= ERROR:
+        while chances[at] <= MAX_VERDICT_ERROR:
             at += 1
-        while at and chances[at] >= 1 - ERROR and chances[at - 1] >= 1 - ERROR:
+        while at and chances[at] >= 1 - MAX_VERDICT_ERROR and chances[at - 1] >= 1 - MAX_VERDICT_ERROR:
             at -= 1
         return at
 
@@ -192,14 +192,14 @@ class Evidence:
         """[low, high], the central 1 - 2 * ERROR of the supports that as many other seeds would give; None: beyond the
         largest size."""
         survive = (~self._majority((self._draws(len(self.seeds)) < 0).sum(1))).sum(0)
-        ends = np.quantile(survive, [ERROR, 1 - ERROR], method="nearest").astype(int)
+        ends = np.quantile(survive, [MAX_VERDICT_ERROR, 1 - MAX_VERDICT_ERROR], method="nearest").astype(int)
         return [int(self.sizes[at]) if at < len(self.sizes) else None for at in ends]
 
     def bracket(self) -> tuple[str, int, int]:
         """(status, lo, hi): the settled bracket; else the smallest size whose trainings flipped, and the largest below
         it that more likely survives."""
         hi, chances = self._place(), self.chances()
-        if self._tested(hi) and (hi == 0 or chances[hi - 1] <= ERROR):
+        if self._tested(hi) and (hi == 0 or chances[hi - 1] <= MAX_VERDICT_ERROR):
             return "flipped", int(self.sizes[hi - 1]) if hi else 0, int(self.sizes[hi])
         hi = next(at for at in range(len(self.sizes)) if self._tested(at) or at == len(self.sizes) - 1)
         lo = max((int(self.sizes[at]) for at in range(hi) if chances[at] < 0.5), default=0)
@@ -228,6 +228,6 @@ class Evidence:
 
 
 def _covariance(x, seed, other_x, other_seed):
-    shared = WANDER**2 * np.minimum(x[:, None], other_x) + DRIFT_SPREAD**2 * x[:, None] * other_x + START**2
-    own = OWN**2 * np.exp(-np.abs(x[:, None] - other_x) / MEMORY)
+    shared = COMMON_STD**2 * np.minimum(x[:, None], other_x) + DRIFT_STD**2 * x[:, None] * other_x + START_STD**2
+    own = SEED_STD**2 * np.exp(-np.abs(x[:, None] - other_x) / SEED_MEMORY_OCTAVES)
     return shared + np.where(seed[:, None] == other_seed, own, 0)

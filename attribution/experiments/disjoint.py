@@ -11,13 +11,13 @@ from dataclasses import dataclass, fields, replace
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.experiments.estimate import Cost, cost_of
+from attribution.experiments.estimate import JobCost, cost_of
 from attribution.experiments.spec import Search
 from attribution.experiments.support import SupportSpec, support_spec
-from attribution.store import Store
+from attribution.store import ResultStore
 from attribution.workspace import Workspace
 
-MOST = 3
+MAX_SUPPORTS = 3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,7 +32,7 @@ class DisjointSpec(SupportSpec):
         along = " with near-duplicates" if self.groups else ""
         return f"target {self.target}: up to {self.count} disjoint {self.kind} supports of {self.ranking}{along}"
 
-    def chain(self, workspace: Workspace, store: Store) -> list[tuple[SupportSpec, dict | None]]:
+    def chain(self, workspace: Workspace, store: ResultStore) -> list[tuple[SupportSpec, dict | None]]:
         """The searches as far as they are decided, [(spec, its answer)], at least one and at most `count`; the last
         answer is None while that search is still to be done."""
         searches, without = [], []
@@ -46,14 +46,14 @@ class DisjointSpec(SupportSpec):
             without += np.concatenate(spec.steps(workspace)[: answer["support"]]).tolist()
         return searches
 
-    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
+    def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
         yield self._one_after_the_other(workspace, store)
 
     def _one_after_the_other(self, workspace, store) -> Search:
         while (last := self.chain(workspace, store)[-1])[1] is None:
             yield from last[0].search_and_save(workspace, store)
 
-    def cost(self, workspace: Workspace, store: Store) -> Cost:
+    def cost(self, workspace: Workspace, store: ResultStore) -> JobCost:
         """Of the search that the chain is in, and those after it."""
         searches = self.chain(workspace, store)
         spec, answer = searches[-1]
@@ -62,7 +62,7 @@ class DisjointSpec(SupportSpec):
         cost = spec.cost(workspace, store)
         return replace(cost, most=cost.most + (self.count - len(searches)) * self.bounds()[1])
 
-    def answer(self, workspace: Workspace, store: Store) -> dict:
+    def answer(self, workspace: Workspace, store: ResultStore) -> dict:
         """{"target", "ranking", "kind", "protocol", "k_max", "count", "supports": [an answer a support, as
         `SupportSpec.answer` gives it], "trainings", "complete"}."""
         answers = [answer for _, answer in self.chain(workspace, store)]
@@ -75,10 +75,10 @@ class DisjointSpec(SupportSpec):
         }
 
 
-def disjoint_spec(workspace: Workspace, count: int = MOST, **support) -> DisjointSpec:
+def disjoint_spec(workspace: Workspace, count: int = MAX_SUPPORTS, **support) -> DisjointSpec:
     """Find up to `count` supports of one target that share no image. support: as `support_spec`, which raises."""
-    if not 2 <= count <= MOST:
-        raise UserError(f"disjoint supports are 2 to {MOST}, not {count}; leave it out for the one support")
+    if not 2 <= count <= MAX_SUPPORTS:
+        raise UserError(f"disjoint supports are 2 to {MAX_SUPPORTS}, not {count}; leave it out for the one support")
     return DisjointSpec(**_support_fields(support_spec(workspace, **support)), count=int(count))
 
 

@@ -6,14 +6,14 @@ from functools import cache
 
 from attribution import recipes
 from attribution.executors import devices
-from attribution.store import Store
+from attribution.store import ResultStore
 from attribution.workspace import Workspace
 
-SECONDS = 5.0  # a training, where nothing was measured yet
+DEFAULT_SECONDS = 5.0  # a training, where nothing was measured yet
 
 
 @dataclass(frozen=True)
-class Cost:
+class JobCost:
     """Of a job. least and most: trainings it asks for, which differ for a search that may stop early; known: those
     that are done already; each: seconds a training; workers: trainings under way at once."""
 
@@ -21,7 +21,7 @@ class Cost:
     most: int
     known: int
     each: float
-    workers: int
+    default_workers: int
 
     @property
     def seconds(self) -> float:
@@ -41,7 +41,7 @@ class StudyCost:
     trainings: float
     measured: int
     each: float
-    workers: int
+    default_workers: int
 
     @property
     def seconds(self) -> float:
@@ -49,19 +49,19 @@ class StudyCost:
         return self.trainings / self.workers * self.each
 
 
-def cost_of(workspace: Workspace, store: Store, recipe: str, least: int, most: int, known: int) -> Cost:
+def cost_of(workspace: Workspace, store: ResultStore, recipe: str, least: int, most: int, known: int) -> JobCost:
     """The cost of so many trainings of a recipe here."""
-    return Cost(least, most, known, seconds_each(workspace, store, recipe), workers())
+    return JobCost(least, most, known, median_training_seconds(workspace, store, recipe), default_workers())
 
 
-def seconds_each(workspace: Workspace, store: Store, recipe: str) -> float:
+def median_training_seconds(workspace: Workspace, store: ResultStore, recipe: str) -> float:
     """Median seconds of a training: of the last ones here, else of the workspace's base models, else a guess."""
-    measured = store.mean_seconds(recipes.get(recipe).hash)
+    measured = store.mean_seconds(recipes.get_recipe(recipe).hash)
     provenance = workspace.manifest["parts"].get("base", {})
-    return measured[0] if measured else float(provenance.get("seconds") or SECONDS)
+    return measured[0] if measured else float(provenance.get("seconds") or DEFAULT_SECONDS)
 
 
 @cache
-def workers() -> int:
+def default_workers() -> int:
     """How many workers the local executor starts by itself."""
-    return len(devices.plan().slots)
+    return len(devices.plan_workers().slots)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.edits import Edit, remove
-from attribution.experiments.spec import FixedSpec, Training, common
+from attribution.experiments.spec import FixedSpec, Training, common_fields
 from attribution.workspace import Workspace
 
 
@@ -43,10 +43,10 @@ class SubsetsSpec(FixedSpec):
 
 def subsets_spec(workspace: Workspace, first: int, count: int, seeds, draw: int, both: bool = False) -> SubsetsSpec:
     """Train on random halves: see `SubsetsSpec`."""
-    return SubsetsSpec(**common(workspace), first=first, count=count, seeds=list(seeds), draw=draw, both=both)
+    return SubsetsSpec(**common_fields(workspace), first=first, count=count, seeds=list(seeds), draw=draw, both=both)
 
 
-def half(n_train: int, draw: int, number: int) -> np.ndarray:
+def random_half(n_train: int, draw: int, number: int) -> np.ndarray:
     """Random half `number` of sequence `draw`: bool [n_train], True for the images that stay."""
     kept = np.zeros(n_train, bool)
     kept[np.random.default_rng([draw, number]).permutation(n_train)[: n_train // 2]] = True
@@ -55,7 +55,7 @@ def half(n_train: int, draw: int, number: int) -> np.ndarray:
 
 def half_edit(workspace: Workspace, draw: int, number: int, complement: bool = False) -> Edit:
     """Removes all but random half `number` of sequence `draw`, or that half itself."""
-    kept = half(workspace.n_train, draw, number)
+    kept = random_half(workspace.n_train, draw, number)
     return remove(np.flatnonzero(kept if complement else ~kept))
 
 

@@ -18,12 +18,12 @@ from pathlib import Path
 from attribution.errors import UserError
 from attribution.experiments.spec import Spec
 from attribution.files import write_json
-from attribution.store import Job, Store, trouble
+from attribution.store import Job, ResultStore, store_error
 from attribution.workspace import Workspace
 
 RUNNER_INFO = "runner.json"  # in the store's folder
-STARTING = 20  # seconds a runner may take until it holds its lock
-_runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
+MAX_START_SECONDS = 20  # seconds a runner may take until it holds its lock
+_started_runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
 
 
 def submit(workspace: Workspace, spec: Spec) -> int:
@@ -31,25 +31,25 @@ def submit(workspace: Workspace, spec: Spec) -> int:
 
     Raises UserError where the data folder cannot be used, and where runners end as soon as they are started.
     """
-    store = Store.of(workspace)
+    store = ResultStore.of(workspace)
     try:
         under = f", recipe {spec.recipe}" if spec.recipe != workspace.recipe else ""
         number = store.add_job(spec, spec.describe() + under)
     except sqlite3.Error as error:
-        raise trouble(error, store.folder) from None
+        raise store_error(error, store.folder) from None
     finally:
         store.close()
     ensure_runner(workspace)
     return number
 
 
-def follow(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int | None], None]) -> Job:
+def run_job(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int | None], None]) -> Job:
     """Queues a spec and waits for its end; progress(text, done, total) on the way. Interrupted, it cancels the job.
 
     Raises UserError where the job is paused or ends as anything but done, and as `submit` does.
     """
     number = submit(workspace, spec)
-    store = Store.of(workspace)
+    store = ResultStore.of(workspace)
     try:
         while (job := store.job(number)).open:
             store.check_there()
@@ -75,7 +75,7 @@ def follow(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int |
 
 def cancel(workspace: Workspace, number: int) -> bool:
     """Asks for a job to be stopped and sees to it that a runner is there to do it. False when it is not open."""
-    store = Store.of(workspace)
+    store = ResultStore.of(workspace)
     try:
         asked = store.cancel_job(number)
     finally:
@@ -88,7 +88,7 @@ def cancel(workspace: Workspace, number: int) -> bool:
 def pause(workspace: Workspace, number: int) -> bool:
     """Asks for nothing more of a job to be started until it is resumed; trainings under way are finished, and kept.
     False when it is not queued or running."""
-    store = Store.of(workspace)
+    store = ResultStore.of(workspace)
     try:
         return store.pause_job(number)
     finally:
@@ -97,7 +97,7 @@ def pause(workspace: Workspace, number: int) -> bool:
 
 def resume(workspace: Workspace, number: int) -> bool:
     """Lets a paused job go on, with a runner to do it. False when it is not paused."""
-    store = Store.of(workspace)
+    store = ResultStore.of(workspace)
     try:
         resumed = store.resume_job(number)
     finally:
@@ -112,15 +112,15 @@ def ensure_runner(workspace: Workspace) -> None:
 
     Raises UserError where the one started last ended by an error.
     """
-    folder = Store.folder_of(workspace).resolve()
+    folder = ResultStore.folder_of(workspace).resolve()
     if runner_alive(folder):
         return
     log = folder / "runner.log"
-    if folder in _runners:
-        process, since = _runners[folder]
-        if process.poll() is None and time.monotonic() - since < STARTING:
+    if folder in _started_runners:
+        process, since = _started_runners[folder]
+        if process.poll() is None and time.monotonic() - since < MAX_START_SECONDS:
             return
-        del _runners[folder]
+        del _started_runners[folder]
         if process.returncode and process.returncode > 0:  # killed ones, below 0, are simply replaced
             last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it says nothing"]
             raise UserError(f"the background runner cannot work: {last[0]} (more in {log})")
@@ -134,7 +134,7 @@ def ensure_runner(workspace: Workspace) -> None:
             env={**os.environ, "LINEUP_DATA": str(folder.parent)},
             cwd=Path(__file__).resolve().parents[2],
         )
-    _runners[folder] = process, time.monotonic()
+    _started_runners[folder] = process, time.monotonic()
 
 
 def runner_alive(folder: Path) -> bool:
@@ -187,7 +187,7 @@ def runner_info(folder: Path) -> dict | None:
         return None
 
 
-def job_json(job: Job) -> dict:
+def job_to_json(job: Job) -> dict:
     """A job as `jobs list --json` prints it."""
     return {
         "id": job.id,

@@ -12,14 +12,14 @@ import numpy as np
 
 from attribution import recipes
 from attribution.edits import Edit
-from attribution.experiments.pruning import halves, mean
+from attribution.experiments.pruning import mean_with_t_interval, validation_halves
 from attribution.experiments.spec import MeasuredSpec, Training
-from attribution.store import Retraining, Store
+from attribution.store import ResultStore, Retraining
 from attribution.workspace import Workspace
 
 ARMS = ("none", "corrected", "random")
 #: the differences that are measured, each of the first arm less the second
-PAIRS = {
+COMPARISONS = {
     "corrected-none": ("corrected", "none"),
     "random-none": ("random", "none"),
     "corrected-random": ("corrected", "random"),
@@ -80,43 +80,45 @@ class PairedArmsSpec(MeasuredSpec):
         return asked | {"edits": digest.hexdigest()}
 
     def measure(self, workspace: Workspace, trainings: list[Training], results: list[Retraining]) -> dict:
-        targets = judged(workspace, self.uses_val, self.without or ())
+        targets = judging_targets(workspace, self.uses_val, self.without or ())
         predicted = np.stack([result.predicted[targets] for result in results]).reshape(-1, len(ARMS), len(targets))
         return {
-            **compare(predicted.swapaxes(0, 1), workspace.val_labels[targets], targets, len(workspace.classes)),
+            **compare_arms(predicted.swapaxes(0, 1), workspace.val_labels[targets], targets, len(workspace.classes)),
             "edited": {arm: [edit.k for edit in some] for arm, some in self.edits().items()},
             "made_on": sorted({f"{result.device}, {result.library}, threads {result.threads}" for result in results}),
         }
 
-    def answer(self, workspace: Workspace, store: Store) -> dict | None:
+    def answer(self, workspace: Workspace, store: ResultStore) -> dict | None:
         """What came of it, or None where it is not done.
 
         What was asked: "seeds", "decided", "relabelled", "removed", "kept", "unsure", "conflicts", "uses_val",
-        "without" (where there are any), "correction" and "errors"; the "recipe" and its "recipe_hash"; what `compare`
+        "without" (where there are any), "correction" and "errors"; the "recipe" and its "recipe_hash"; what `compare_arms`
         measured; "edited" (arm -> how many images each seed's edit changes) and "made_on" (device, library, threads).
         """
         measured = self.load_answer(store)
-        return measured and _answer(self.recipe, self.question(), measured)
+        return measured and _answer_json(self.recipe, self.question(), measured)
 
 
-def latest(store: Store, recipe: str) -> dict | None:
+def load_latest_answer(store: ResultStore, recipe: str) -> dict | None:
     """The newest `PairedArmsSpec.answer` to any state of the audit under a recipe (by name), or None."""
-    answers = store.answers(recipes.get(recipe).hash, PairedArmsSpec.verb)
-    return _answer(recipe, *answers[-1]) if answers else None
+    answers = store.answers(recipes.get_recipe(recipe).hash, PairedArmsSpec.verb)
+    return _answer_json(recipe, *answers[-1]) if answers else None
 
 
-def _answer(recipe: str, question: dict, measured: dict) -> dict:
+def _answer_json(recipe: str, question: dict, measured: dict) -> dict:
     asked = {name: value for name, value in question.items() if name not in ("verb", "edits")}
-    return {"recipe": recipe, "recipe_hash": recipes.get(recipe).hash, **asked, **measured}
+    return {"recipe": recipe, "recipe_hash": recipes.get_recipe(recipe).hash, **asked, **measured}
 
 
-def judged(workspace: Workspace, uses_val: bool, without=()) -> np.ndarray:
+def judging_targets(workspace: Workspace, uses_val: bool, without=()) -> np.ndarray:
     """The validation images that arms are judged by, int64, ascending: all, or the second half where the first has
     been used to choose what to look at; none of `without`."""
-    return np.setdiff1d(halves(workspace)[1] if uses_val else np.arange(workspace.n_val), np.asarray(without, int))
+    return np.setdiff1d(
+        validation_halves(workspace)[1] if uses_val else np.arange(workspace.n_val), np.asarray(without, int)
+    )
 
 
-def compare(predicted: np.ndarray, labels: np.ndarray, targets: np.ndarray, classes: int) -> dict:
+def compare_arms(predicted: np.ndarray, labels: np.ndarray, targets: np.ndarray, classes: int) -> dict:
     """What the arms' models say of the validation images `targets`, JSON.
 
     predicted: int [arms, seeds, targets], in the order of ARMS; labels: the true ones, int [targets].
@@ -133,16 +135,17 @@ def compare(predicted: np.ndarray, labels: np.ndarray, targets: np.ndarray, clas
     for number in range(classes):
         members = right[:, :, labels == number]
         row = {"class": number, "n": members.shape[2]}
-        row |= _differences(members) if row["n"] else dict.fromkeys((*ARMS, *PAIRS))
+        row |= _differences(members) if row["n"] else dict.fromkeys((*ARMS, *COMPARISONS))
         rows.append(row)
     whole = _differences(right, values=True)
     return {
         "n": n,
         "accuracy": {arm: whole[arm] for arm in ARMS},
-        "differences": {name: whole[name] for name in PAIRS},
+        "differences": {name: whole[name] for name in COMPARISONS},
         "classes": rows,
         "targets": {
-            arm: _changed(votes[0], votes[ARMS.index(arm)], right.shape[1], targets) for arm in ("corrected", "random")
+            arm: _changed_targets(votes[0], votes[ARMS.index(arm)], right.shape[1], targets)
+            for arm in ("corrected", "random")
         },
     }
 
@@ -150,20 +153,22 @@ def compare(predicted: np.ndarray, labels: np.ndarray, targets: np.ndarray, clas
 def _differences(right: np.ndarray, values: bool = False) -> dict:
     """The accuracy of each arm and the difference of each pair; right: bool [arms, seeds, targets]."""
     counts, n = dict(zip(ARMS, right.sum(2))), right.shape[2]
-    rows = {arm: mean(count / n) for arm, count in counts.items()}
-    for name, (arm, other) in PAIRS.items():
-        rows[name] = mean((counts[arm] - counts[other]) / n) | {"p": _p(counts[arm], counts[other])}
+    rows = {arm: mean_with_t_interval(count / n) for arm, count in counts.items()}
+    for name, (arm, other) in COMPARISONS.items():
+        rows[name] = mean_with_t_interval((counts[arm] - counts[other]) / n) | {
+            "p": _paired_p_value(counts[arm], counts[other])
+        }
     return rows if values else {name: {key: row[key] for key in row if key != "values"} for name, row in rows.items()}
 
 
-def _p(counts: np.ndarray, others: np.ndarray) -> float | None:
+def _paired_p_value(counts: np.ndarray, others: np.ndarray) -> float | None:
     """Two-sided p of the paired t-test; None where all differences are the same: they have no spread to judge by."""
     from scipy import stats
 
     return float(stats.ttest_rel(counts, others).pvalue) if np.ptp(counts - others) else None
 
 
-def _changed(before: np.ndarray, after: np.ndarray, seeds: int, targets: np.ndarray) -> dict:
+def _changed_targets(before: np.ndarray, after: np.ndarray, seeds: int, targets: np.ndarray) -> dict:
     """The targets that the majority of seeds changes its mind about, the largest change first."""
     rows = {}
     for name, (low, high) in {"repaired": (before, after), "broken": (after, before)}.items():

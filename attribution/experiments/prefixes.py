@@ -11,31 +11,31 @@ from attribution.errors import UserError
 from attribution.rankings import check_k
 from attribution.workspace import Workspace
 
-KINDS = ("remove", "mislabel")
+EDIT_KINDS = ("remove", "mislabel")
 #: kinds of support: a repair removes, too, but from the harmful end
-SUPPORTS = (*KINDS, "repair")
-DRAWS = 3
+SUPPORT_KINDS = (*EDIT_KINDS, "repair")
+CONTROL_DRAWS = 3
 
 
-def prefix(workspace: Workspace, ranking, target: int, kind: str, k: int, without=()) -> np.ndarray:
+def editable_prefix(workspace: Workspace, ranking, target: int, kind: str, k: int, without=()) -> np.ndarray:
     """The first k training images of a ranking that a support of this kind may edit, int64 [k'], k' <= k.
 
     kind: "remove"; "mislabel", which passes over images that already carry the new label (k counts labels changed)
-    and raises UserError where there are no base models: they choose that label; or "repair": see `harmful`.
+    and raises UserError where there are no base models: they choose that label; or "repair": see `most_harmful`.
     without: training images that are passed over.
     """
-    check_support(kind)
+    check_support_kind(kind)
     k, without = check_k(k), np.asarray(without, np.int64)
     if kind == "repair":
-        ids = harmful(ranking, target, k + len(without))
+        ids = most_harmful(ranking, target, k + len(without))
     elif kind == "remove":
         ids = ranking.top(target, k + len(without)).ids
     else:
-        ids = changeable(workspace, target, kind, ranking.top(target, workspace.n_train).ids)
+        ids = changeable_ids(workspace, target, kind, ranking.top(target, workspace.n_train).ids)
     return ids[~np.isin(ids, without)][:k]
 
 
-def harmful(ranking, target: int, k: int) -> np.ndarray:
+def most_harmful(ranking, target: int, k: int) -> np.ndarray:
     """The k training images that a ranking holds for the most harmful to a target, worst first, int64 [k'], k' <= k.
 
     A signed ranking says so itself: its harmful end, as far as no score is above 0. An unsigned one does not, and for
@@ -48,39 +48,41 @@ def harmful(ranking, target: int, k: int) -> np.ndarray:
     return worst.ids if worst.scores is None else worst.ids[worst.scores <= 0]
 
 
-def steps(
+def edit_steps(
     workspace: Workspace, ranking: str, target: int, kind: str, k_max: int, groups: dict | None = None, without=()
 ) -> list[np.ndarray]:
     """What each further k of a support edits, in order, int64 arrays: one training image each, or with `groups` (a
-    `duplicates.grouping`) the ranking's next image with all its near-duplicates; at most `k_max` of them.
+    `duplicates.grouping_spec`) the ranking's next image with all its near-duplicates; at most `k_max` of them.
 
-    kind, without: as `prefix` takes them.
+    kind, without: as `editable_prefix` takes them.
     """
-    ids = prefix(workspace, workspace.ranking(ranking), target, kind, workspace.n_train if groups else k_max, without)
+    ids = editable_prefix(
+        workspace, workspace.ranking(ranking), target, kind, workspace.n_train if groups else k_max, without
+    )
     if groups:
-        parts = duplicates.bundles(workspace, ids, groups)[:k_max]
+        parts = duplicates.groups_of_images(workspace, ids, groups)[:k_max]
     else:
         parts = [ids[at : at + 1] for at in range(len(ids))]
     everything = kind != "mislabel" and sum(map(len, parts)) == workspace.n_train
     return parts[:-1] if everything else parts  # something has to be left to train on
 
 
-def changeable(workspace: Workspace, target: int, kind: str, ids) -> np.ndarray:
+def changeable_ids(workspace: Workspace, target: int, kind: str, ids) -> np.ndarray:
     """Those of the training images `ids` that an edit of this kind changes, int64, in the order given."""
     ids = np.asarray(ids, np.int64)
-    if check_kind(kind) == "remove":
+    if check_edit_kind(kind) == "remove":
         return ids
     return ids[workspace.train_labels[ids] != workspace.base.runner_up[target]]
 
 
-def edit_of(workspace: Workspace, target: int, kind: str, ids) -> Edit:
+def build_edit(workspace: Workspace, target: int, kind: str, ids) -> Edit:
     """Removes the training images `ids`, or gives them the target's most likely wrong class by the base models."""
-    if check_support(kind) == "mislabel":
+    if check_support_kind(kind) == "mislabel":
         return relabel(ids, int(workspace.base.runner_up[target]))
     return remove(ids)
 
 
-def control(workspace: Workspace, edit: Edit, draw: int) -> Edit:
+def random_control(workspace: Workspace, edit: Edit, draw: int) -> Edit:
     """A random edit of the same kind with the same number of images of each given class; draw 0, 1, 2... differ.
 
     Images of the edit itself may be drawn again: it answers "any k images of these classes", not "any others".
@@ -94,17 +96,17 @@ def control(workspace: Workspace, edit: Edit, draw: int) -> Edit:
     return remove(ids) if edit.kind == "remove" else relabel(ids, edit.labels[0])
 
 
-def check_kind(kind: str) -> str:
+def check_edit_kind(kind: str) -> str:
     """`kind`. Raises UserError when it is not a kind of edit."""
-    if kind not in KINDS:
-        raise UserError(f"kind {kind!r} is not known; say {' or '.join(KINDS)}")
+    if kind not in EDIT_KINDS:
+        raise UserError(f"kind {kind!r} is not known; say {' or '.join(EDIT_KINDS)}")
     return kind
 
 
-def check_support(kind: str) -> str:
+def check_support_kind(kind: str) -> str:
     """`kind`. Raises UserError when it is not a kind of support."""
-    if kind not in SUPPORTS:
-        raise UserError(f"kind {kind!r} is not known; say {', '.join(KINDS)} or {SUPPORTS[-1]}")
+    if kind not in SUPPORT_KINDS:
+        raise UserError(f"kind {kind!r} is not known; say {', '.join(EDIT_KINDS)} or {SUPPORT_KINDS[-1]}")
     return kind
 
 

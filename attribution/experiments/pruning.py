@@ -13,15 +13,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.edits import Edit, nothing, remove
+from attribution.edits import Edit, no_edit, remove
 from attribution.errors import UserError
-from attribution.experiments.prefixes import control
-from attribution.experiments.spec import SEEDS, MeasuredSpec, Training, common
-from attribution.store import Retraining, Store
+from attribution.experiments.prefixes import random_control
+from attribution.experiments.spec import SEEDS, MeasuredSpec, Training, common_fields
+from attribution.store import ResultStore, Retraining
 from attribution.workspace import Workspace
 
-SHARES = (10, 20, 40, 60, 80)
-SPLIT = 11  # draws the halves
+DEFAULT_SHARES = (10, 20, 40, 60, 80)
+SPLIT_SEED = 11  # draws the halves
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -44,21 +44,21 @@ class PruningSpec(MeasuredSpec):
 
     def edits(self, workspace: Workspace) -> list[Edit]:
         """The edits, one a share: without its least influential images, ties in a random order."""
-        scores = influence(workspace, workspace.ranking(self.ranking))
-        order = np.lexsort((np.random.default_rng(SPLIT).permutation(workspace.n_train), scores))
+        scores = training_influence(workspace, workspace.ranking(self.ranking))
+        order = np.lexsort((np.random.default_rng(SPLIT_SEED).permutation(workspace.n_train), scores))
         return [remove(order[: round(workspace.n_train * share / 100)]) for share in self.shares]
 
     def trainings(self, workspace: Workspace) -> Iterator[Training]:
         """The whole set under each seed, then for each share the pruned set and a random one with its class counts
         under each seed. Each seed has a random draw of its own, so that the spread over seeds holds that of the
         draws."""
-        yield from ((nothing(), seed) for seed in self.seeds)
+        yield from ((no_edit(), seed) for seed in self.seeds)
         for edit in self.edits(workspace):
             yield from ((edit, seed) for seed in self.seeds)
-            yield from ((control(workspace, edit, seed), seed) for seed in self.seeds)
+            yield from ((random_control(workspace, edit, seed), seed) for seed in self.seeds)
 
     def measure(self, workspace: Workspace, trainings: list[Training], results: list[Retraining]) -> dict:
-        judged = halves(workspace)[1]
+        judged = validation_halves(workspace)[1]
         right = [float(np.mean(result.predicted[judged] == workspace.val_labels[judged])) for result in results]
         n = len(self.seeds)
         rows = []
@@ -68,19 +68,19 @@ class PruningSpec(MeasuredSpec):
                 {
                     "share": share,
                     "k": trainings[n * (1 + 2 * at)][0].k,
-                    "pruned": mean(pruned),
-                    "random": mean(random),
-                    "difference": mean(np.subtract(pruned, random)),
+                    "pruned": mean_with_t_interval(pruned),
+                    "random": mean_with_t_interval(random),
+                    "difference": mean_with_t_interval(np.subtract(pruned, random)),
                 }
             )
         return {
-            "full": mean(right[:n]),
+            "full": mean_with_t_interval(right[:n]),
             "shares": rows,
             "targets": len(judged),
             "version": workspace.ranking(self.ranking).version,
         }
 
-    def answer(self, workspace: Workspace, store: Store) -> dict | None:
+    def answer(self, workspace: Workspace, store: ResultStore) -> dict | None:
         """What was measured, or None where it was not, or with another version of the ranking.
 
         "full" and, in each of "shares", "pruned", "random" and "difference" (of the two, seed by seed): {"values" (a
@@ -101,22 +101,22 @@ class PruningSpec(MeasuredSpec):
 
 
 def pruning_spec(
-    workspace: Workspace, ranking: str, shares=SHARES, seeds=SEEDS, recipe: str | None = None
+    workspace: Workspace, ranking: str, shares=DEFAULT_SHARES, seeds=SEEDS, recipe: str | None = None
 ) -> PruningSpec:
     """Train without the least influential shares (whole percents) of the training images, beside random ones. Raises
     UserError for a ranking that says too little, and for shares or seeds that cannot be."""
-    check(workspace, ranking, shares)
+    check_prunable(workspace, ranking, shares)
     if not len(seeds):
         raise UserError("give at least one seed")
     return PruningSpec(
-        **common(workspace, recipe),
+        **common_fields(workspace, recipe),
         ranking=ranking,
         shares=sorted({int(share) for share in shares}),
         seeds=[int(seed) for seed in seeds],
     )
 
 
-def check(workspace: Workspace, ranking: str, shares) -> None:
+def check_prunable(workspace: Workspace, ranking: str, shares) -> None:
     """Raises UserError where the ranking's influence cannot be told, or a share is no whole percent from 1 to 99."""
     scores = workspace.ranking(ranking)
     if scores.signed and not scores.complete:
@@ -124,7 +124,7 @@ def check(workspace: Workspace, ranking: str, shares) -> None:
             f"{ranking} keeps the ends of its lists only, and the least influential images stand between "
             "them; import it again with --dense"
         )
-    if not np.isin(halves(workspace)[0], scores.targets).any():
+    if not np.isin(validation_halves(workspace)[0], scores.targets).any():
         raise UserError(
             f"{ranking} ranks for none of the validation images that influence is read from; bring one of more targets"
         )
@@ -135,13 +135,13 @@ def check(workspace: Workspace, ranking: str, shares) -> None:
             raise UserError(f"a share of {share} % cannot be pruned; give whole percents from 1 to 99")
 
 
-def halves(workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
+def validation_halves(workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
     """Validation images that influence is read from, and those that accuracy is measured on, int64, ascending."""
-    order = np.random.default_rng(SPLIT).permutation(workspace.n_val)
+    order = np.random.default_rng(SPLIT_SEED).permutation(workspace.n_val)
     return np.sort(order[: workspace.n_val // 2]), np.sort(order[workspace.n_val // 2 :])
 
 
-def influence(workspace: Workspace, ranking) -> np.ndarray:
+def training_influence(workspace: Workspace, ranking) -> np.ndarray:
     """How much each training image matters to the first half of the validation images, float64 [n_train].
 
     A signed ranking's scores are effects: the mean of their absolute values, so that harmful images matter as helpful
@@ -150,12 +150,12 @@ def influence(workspace: Workspace, ranking) -> np.ndarray:
     candidate for; of a class-conditioned ranking these are the targets of its class, so that no class is pruned before
     another. Where only lists are kept, an image that a list does not hold has the place 0.
     """
-    targets = np.intersect1d(halves(workspace)[0], ranking.targets)
+    targets = np.intersect1d(validation_halves(workspace)[0], ranking.targets)
     total, seen = np.zeros(workspace.n_train), np.zeros(workspace.n_train)
     if not ranking.complete:
         for target in targets:
             ids = ranking.top(int(target), workspace.n_train).ids
-            total[ids] += _places(len(ids))
+            total[ids] += _rank_weights(len(ids))
         return total / len(targets)
     wanted = set(targets.tolist())
     for target, scores in zip(ranking.targets.tolist(), ranking.all_scores()):
@@ -166,16 +166,16 @@ def influence(workspace: Workspace, ranking) -> np.ndarray:
             seen += 1
         else:
             pool = ranking.candidates(target)
-            total[pool[np.argsort(-scores[pool], kind="stable")]] += _places(len(pool))
+            total[pool[np.argsort(-scores[pool], kind="stable")]] += _rank_weights(len(pool))
             seen[pool] += 1
     return np.divide(total, seen, out=np.zeros(len(total)), where=seen > 0)
 
 
-def _places(n: int) -> np.ndarray:
+def _rank_weights(n: int) -> np.ndarray:
     return np.linspace(1, 0, n) if n > 1 else np.ones(n)
 
 
-def mean(values) -> dict:
+def mean_with_t_interval(values) -> dict:
     """{"values", "mean", "ci"} of one number a seed: its mean, and the 95 % t-interval of it, None for one seed."""
     from scipy import stats
 

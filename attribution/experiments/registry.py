@@ -30,7 +30,7 @@ EXPERIMENTS: dict[str, type[Spec]] = {
     )
 }
 #: verbs that let all others go first
-LONG = tuple(verb for verb, experiment in EXPERIMENTS.items() if experiment.long)
+LONG_VERBS = tuple(verb for verb, experiment in EXPERIMENTS.items() if experiment.long)
 
 
 def from_json(data: Mapping) -> Spec:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.experiments.support_search import CONFIRM_SEEDS
-from attribution.store import Store
+from attribution.store import ResultStore
 from attribution.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class Replay:
+class SearchReplay:
     """probes: {"k", "confirm" (bool), "runs": [{"seed", "state", "predicted", "margin", "epoch", "epochs"}]} in the
     order first tried, and of an adaptive search that has ended "p", the probability that the probe flips; answer:
     `support_search.Support` as a dict once the search has come to its end, else None; newest: when the last of its
@@ -52,10 +52,10 @@ class Replay:
         return lo, hi
 
 
-def replay(workspace: Workspace, store: Store, spec: "SupportSpec") -> Replay:
+def replay_search(workspace: Workspace, store: ResultStore, spec: "SupportSpec") -> SearchReplay:
     """How far the search of a support spec has come."""
     recipe, target = spec.recipe_hash, spec.target
-    live, played = store.live(), Replay()
+    live, played = store.live(), SearchReplay()
     search = spec.search(workspace)
     sizes = np.cumsum([len(part) for part in spec.steps(workspace)]) if spec.groups else None
     results = None

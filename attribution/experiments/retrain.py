@@ -7,21 +7,21 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import duplicates
-from attribution.edits import Edit, nothing
+from attribution.edits import Edit, no_edit
 from attribution.errors import UserError
 from attribution.experiments.prefixes import (
-    DRAWS,
-    changeable,
+    CONTROL_DRAWS,
+    build_edit,
+    changeable_ids,
+    check_edit_kind,
     check_groups,
-    check_kind,
-    control,
-    edit_of,
-    steps,
+    edit_steps,
+    random_control,
 )
-from attribution.experiments.spec import SEEDS, FixedSpec, Training, common
-from attribution.experiments.support_search import majority
+from attribution.experiments.spec import SEEDS, FixedSpec, Training, common_fields
+from attribution.experiments.support_search import probe_verdict
 from attribution.rankings import check_k
-from attribution.store import Store
+from attribution.store import ResultStore
 from attribution.workspace import Workspace
 
 
@@ -30,7 +30,7 @@ class RetrainSpec(FixedSpec):
     """Retrain after an edit, after none, and after random edits of the same size.
 
     ranking: whose images `ids` are, None where a person chose them; kind: "remove" or "mislabel"; k: how many images of
-    the ranking, or how many were chosen; draws: how many random edits; groups: a `duplicates.grouping` with "along",
+    the ranking, or how many were chosen; draws: how many random edits; groups: a `duplicates.grouping_spec` with "along",
     how many near-duplicates came along with the k; end: "harmful" where the images are the ranking's most harmful.
     """
 
@@ -62,9 +62,9 @@ class RetrainSpec(FixedSpec):
 
     def edits(self, workspace: Workspace) -> dict[str, list[Edit]]:
         """Its edits: "edit" (one), "none" (one) and "random" (`draws` of them)."""
-        edit = edit_of(workspace, self.target, self.kind, self.ids)
-        controls = [control(workspace, edit, draw) for draw in range(self.draws)]
-        return {"edit": [edit], "none": [nothing()], "random": controls}
+        edit = build_edit(workspace, self.target, self.kind, self.ids)
+        controls = [random_control(workspace, edit, draw) for draw in range(self.draws)]
+        return {"edit": [edit], "none": [no_edit()], "random": controls}
 
     def trainings(self, workspace: Workspace) -> Iterator[Training]:
         for edits in self.edits(workspace).values():
@@ -72,7 +72,7 @@ class RetrainSpec(FixedSpec):
                 for seed in self.seeds:
                     yield edit, seed
 
-    def answer(self, workspace: Workspace, store: Store) -> dict:
+    def answer(self, workspace: Workspace, store: ResultStore) -> dict:
         """What is known so far, from the store alone, in the shape of `retrain --json`.
 
         "wrong" of "n" seeds predict another class than the true one; "flipped" is True, False, or None while undecided.
@@ -127,7 +127,7 @@ class RetrainSpec(FixedSpec):
             "wrong": sum(predicted != label for predicted in predictions),
             "n": len(done),
             "of": len(runs),
-            "flipped": majority(predictions, label, len(runs)) if runs else None,
+            "flipped": probe_verdict(predictions, label, len(runs)) if runs else None,
             "predictions": predictions,
             "margins": [run["margin"] for run in done],
         }
@@ -140,7 +140,7 @@ def retrain_spec(
     kind: str,
     k: int,
     seeds=SEEDS,
-    draws: int = DRAWS,
+    draws: int = CONTROL_DRAWS,
     ids=None,
     *,
     end: str = "helpful",
@@ -156,13 +156,13 @@ def retrain_spec(
     there are no base models to name the class most easily mistaken.
     """
     target = workspace.check_target(target)
-    check_kind(kind)
+    check_edit_kind(kind)
     check_groups(kind, groups)
     if ids is None:
         k = check_k(k)
         if end == "harmful" and kind != "remove":
             raise UserError("the most harmful images can be removed, not relabelled; leave the labels as they are")
-        ranked = steps(workspace, ranking, target, "repair" if end == "harmful" else kind, k, groups)
+        ranked = edit_steps(workspace, ranking, target, "repair" if end == "harmful" else kind, k, groups)
         if len(ranked) < k:
             raise UserError(
                 f"k = {k} is larger than the {len(ranked)} images {ranking} ranks for this target; "
@@ -174,20 +174,20 @@ def retrain_spec(
     for i in ids:
         if not 0 <= i < workspace.n_train:
             raise UserError(f"training image {i} is out of range; give 0 to {workspace.n_train - 1}")
-    ids = changeable(workspace, target, kind, ids)
+    ids = changeable_ids(workspace, target, kind, ids)
     if not len(ids):
         raise UserError("all these images carry the new label already; choose others, or remove them instead")
-    edit = edit_of(workspace, target, kind, ids)
+    edit = build_edit(workspace, target, kind, ids)
     if groups:
         k = k if ranking else edit.k
         if not ranking:
-            ids = np.concatenate(duplicates.bundles(workspace, ids, groups))
-            edit = edit_of(workspace, target, kind, ids)
+            ids = np.concatenate(duplicates.groups_of_images(workspace, ids, groups))
+            edit = build_edit(workspace, target, kind, ids)
         groups = groups | {"along": edit.k - k}
     if not len(seeds):
         raise UserError("give at least one seed")
     return RetrainSpec(
-        **common(workspace, recipe),
+        **common_fields(workspace, recipe),
         target=target,
         ranking=ranking,
         kind=kind,

@@ -14,8 +14,8 @@ from attribution import recipes
 from attribution.edits import Edit
 from attribution.errors import UserError
 from attribution.experiments import support_search
-from attribution.experiments.estimate import Cost, cost_of
-from attribution.store import Retraining, Store
+from attribution.experiments.estimate import JobCost, cost_of
+from attribution.store import ResultStore, Retraining
 from attribution.workspace import Workspace
 
 SEEDS = list(support_search.SEEDS)
@@ -56,18 +56,18 @@ class Spec(Mapping):
         """How many searches the job has: what its progress counts."""
         return 1
 
-    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
+    def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
         """The searches that together do the job, in the order they should be started.
 
         Each starts from the beginning after any stop: what was already trained is answered from the store.
         """
         raise NotImplementedError
 
-    def cost(self, workspace: Workspace, store: Store) -> Cost:
+    def cost(self, workspace: Workspace, store: ResultStore) -> JobCost:
         """What the job costs before it is run, less what is known already."""
         raise NotImplementedError
 
-    def answer(self, workspace: Workspace, store: Store) -> dict | None:
+    def answer(self, workspace: Workspace, store: ResultStore) -> dict | None:
         """What is known of the question, JSON-serialisable; None where nothing is, or only the trainings matter."""
         return None
 
@@ -110,17 +110,17 @@ class Spec(Mapping):
     @property
     def recipe_hash(self) -> str:
         """The hash that results and answers are stored under."""
-        return recipes.get(self.recipe).hash
+        return recipes.get_recipe(self.recipe).hash
 
     def question(self) -> dict:
         """What is asked, without where and under which recipe: the key of the stored answer."""
         return {name: value for name, value in self.to_json().items() if name not in ("workspace", "recipe")}
 
-    def save_answer(self, store: Store, answer: dict) -> None:
+    def save_answer(self, store: ResultStore, answer: dict) -> None:
         """Stores the answer to the question."""
         store.put_answer(self.recipe_hash, self.question(), answer)
 
-    def load_answer(self, store: Store) -> dict | None:
+    def load_answer(self, store: ResultStore) -> dict | None:
         """The stored answer to the question with `created`, seconds since 1970; or None."""
         return store.answer(self.recipe_hash, self.question())
 
@@ -133,20 +133,20 @@ class FixedSpec(Spec):
         """All trainings of the job, in the order they should be started."""
         raise NotImplementedError
 
-    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
+    def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
         for training in self.trainings(workspace):
             yield request([training])
 
-    def training_keys(self, workspace: Workspace, store: Store) -> set[str]:
+    def training_keys(self, workspace: Workspace, store: ResultStore) -> set[str]:
         """The keys of its trainings in the store."""
         recipe = self.recipe_hash
         return {store.key(recipe, edit, seed) for edit, seed in self.trainings(workspace)}
 
-    def missing(self, workspace: Workspace, store: Store) -> int:
+    def missing(self, workspace: Workspace, store: ResultStore) -> int:
         """How many of its trainings are still to be made."""
         return sum(store.get(key) is None for key in self.training_keys(workspace, store))
 
-    def cost(self, workspace: Workspace, store: Store) -> Cost:
+    def cost(self, workspace: Workspace, store: ResultStore) -> JobCost:
         count = len(self.training_keys(workspace, store))
         known = count - self.missing(workspace, store)
         return cost_of(workspace, store, self.recipe, count, count, known)
@@ -160,7 +160,7 @@ class MeasuredSpec(FixedSpec):
         """The answer, JSON-serialisable. results: of `trainings`, in their order."""
         raise NotImplementedError
 
-    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
+    def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
         trainings = list(self.trainings(workspace))
         for training in trainings:
             yield request([training])
@@ -176,9 +176,9 @@ def request(trainings: list[Training]) -> Search:
     return (yield trainings)
 
 
-def common(workspace: Workspace, recipe: str | None = None) -> dict:
+def common_fields(workspace: Workspace, recipe: str | None = None) -> dict:
     """The fields that every spec has. recipe: by name, the workspace's if not given. Raises UserError for an unknown
     one."""
     name = recipe or workspace.recipe
-    recipes.get(name)  # raises for an unknown one
+    recipes.get_recipe(name)  # raises for an unknown one
     return {"workspace": str(Path(workspace.path).resolve()), "recipe": name}

@@ -8,16 +8,16 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from attribution.edits import nothing
+from attribution.edits import no_edit
 from attribution.errors import UserError
 from attribution.experiments import support_table
-from attribution.experiments.estimate import StudyCost, seconds_each, workers
-from attribution.experiments.prefixes import SUPPORTS, check_support
-from attribution.experiments.spec import SEEDS, Search, Spec, common, request
+from attribution.experiments.estimate import StudyCost, default_workers, median_training_seconds
+from attribution.experiments.prefixes import SUPPORT_KINDS, check_support_kind
+from attribution.experiments.spec import SEEDS, Search, Spec, common_fields, request
 from attribution.experiments.support import SupportSpec, check_search
-from attribution.experiments.support_search import K, Support
+from attribution.experiments.support_search import DEFAULT_K_MAX, Support
 from attribution.rankings import check_k
-from attribution.store import Job, Store
+from attribution.store import Job, ResultStore
 from attribution.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -56,17 +56,17 @@ class StudySpec(Spec):
             for ranking in self.rankings
         ]
 
-    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
-        yield request([(nothing(), seed) for seed in SEEDS])  # the control that all probes share
+    def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
+        yield request([(no_edit(), seed) for seed in SEEDS])  # the control that all probes share
         supports = self.supports()
-        answered = support_table.known(support_table.table(workspace, store, self.recipe), supports)
+        answered = support_table.is_answered(support_table.load_support_table(workspace, store, self.recipe), supports)
         for spec, known in zip(supports, answered):
             yield request([]) if known else spec.search_and_save(workspace, store)
 
-    def cost(self, workspace: Workspace, store: Store, answers: "pd.DataFrame | None" = None) -> StudyCost:
-        """What the study costs. answers: `support_table.table` of the store, where it was read already."""
+    def cost(self, workspace: Workspace, store: ResultStore, answers: "pd.DataFrame | None" = None) -> StudyCost:
+        """What the study costs. answers: `support_table.load_support_table` of the store, where it was read already."""
         supports = self.supports()
-        answers = support_table.table(workspace, store, self.recipe) if answers is None else answers
+        answers = support_table.load_support_table(workspace, store, self.recipe) if answers is None else answers
         answers = answers[
             (answers.protocol == self.protocol) & (answers.k_max == self.k_max) & answers.kind.isin(self.kinds)
         ]
@@ -74,14 +74,14 @@ class StudySpec(Spec):
             **answers.groupby("kind").trainings.mean(),
             **answers.groupby(["kind", "ranking"]).trainings.mean(),
         }
-        answered = support_table.known(answers, supports)
+        answered = support_table.is_answered(answers, supports)
         trainings = sum(
             means.get((spec.kind, spec.ranking), means.get(spec.kind, sum(spec.bounds()) / 2))
             for spec, known in zip(supports, answered)
             if not known
         )
-        each = seconds_each(workspace, store, self.recipe)
-        return StudyCost(len(supports), sum(answered), float(trainings), len(answers), each, workers())
+        each = median_training_seconds(workspace, store, self.recipe)
+        return StudyCost(len(supports), sum(answered), float(trainings), len(answers), each, default_workers())
 
 
 def study_spec(
@@ -90,7 +90,7 @@ def study_spec(
     rankings: list[str],
     kinds: list[str],
     protocol: str = "default",
-    k_max: int = K,
+    k_max: int = DEFAULT_K_MAX,
     recipe: str | None = None,
 ) -> StudySpec:
     """Find the supports of many targets under several rankings and kinds. Raises UserError as `support_spec` does, and
@@ -103,10 +103,10 @@ def study_spec(
     for ranking in rankings:
         workspace.ranking(ranking)
     return StudySpec(
-        **common(workspace, recipe),
+        **common_fields(workspace, recipe),
         targets=[workspace.check_target(target) for target in targets],
         rankings=list(rankings),
-        kinds=[check_support(kind) for kind in kinds],
+        kinds=[check_support_kind(kind) for kind in kinds],
         protocol=protocol,
         k_max=check_k(k_max),
     )
@@ -137,7 +137,9 @@ class Study:
         )
 
 
-def read_study(workspace: Workspace, store: Store, protocol: str | None = None, recipe: str | None = None) -> Study:
+def read_study(
+    workspace: Workspace, store: ResultStore, protocol: str | None = None, recipe: str | None = None
+) -> Study:
     """The study a workspace brings, together with those asked for since (jobs in the store).
 
     Of a study under way or paused every target is in, unfinished or not; of one that was cut short, those with all its
@@ -145,20 +147,20 @@ def read_study(workspace: Workspace, store: Store, protocol: str | None = None, 
     is the usual one if that is among them, else the one most answers have. protocol and recipe (by name): None means
     the workspace's usual ones.
     """
-    protocol = protocol or support_table.usual_protocol(workspace)
+    protocol = protocol or support_table.default_protocol(workspace)
     recipe = recipe or workspace.recipe
-    shipped = support_table.table(workspace, recipe=recipe)
+    shipped = support_table.load_support_table(workspace, recipe=recipe)
     shipped = shipped[shipped.protocol == protocol]
     jobs = [(job, StudySpec.from_json(job.spec)) for job in store.studies()]
     jobs = [(job, spec) for job, spec in jobs if spec.protocol == protocol and spec.recipe == recipe]
     sizes = Counter([int(k) for k in shipped.k_max]) + Counter(spec.k_max for _, spec in jobs)
-    k_max = K if K in sizes or not sizes else sizes.most_common(1)[0][0]
+    k_max = DEFAULT_K_MAX if DEFAULT_K_MAX in sizes or not sizes else sizes.most_common(1)[0][0]
 
     targets: dict[tuple[str, str], set[int]] = {}
     for row in shipped[shipped.k_max == k_max].itertuples():
         targets.setdefault((row.kind, row.ranking), set()).add(int(row.target))
     jobs = [(job, spec) for job, spec in jobs if spec.k_max == k_max]
-    known = support_tables(workspace, store, protocol, k_max, recipe)
+    known = load_supports(workspace, store, protocol, k_max, recipe)
     for job, spec in jobs:
         pairs = [(kind, ranking) for kind in spec.kinds for ranking in spec.rankings]
         whole = {
@@ -173,7 +175,7 @@ def read_study(workspace: Workspace, store: Store, protocol: str | None = None, 
     unfinished = sorted((job for job, _ in jobs if not job.ended), key=lambda job: not job.open)
     result = Study(k_max, protocol, job=unfinished[0] if unfinished else None)
     order = workspace.rankings()
-    for kind in SUPPORTS:
+    for kind in SUPPORT_KINDS:
         names = [name for at, name in targets if at == kind]
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
         if names:
@@ -211,21 +213,21 @@ def select_rankings(workspace: Workspace, study: Study, names: list[str] | None 
     return only_rankings(study, names)
 
 
-def support_tables(
+def load_supports(
     workspace: Workspace,
-    store: Store | None = None,
+    store: ResultStore | None = None,
     protocol: str = "default",
-    k_max: int = K,
+    k_max: int = DEFAULT_K_MAX,
     recipe: str | None = None,
     answers: "pd.DataFrame | None" = None,
 ) -> dict[str, dict[str, dict[int, Support]]]:
     """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since, under
-    a recipe, the workspace's if not given. answers: `support_table.table` of these, where it was read already."""
+    a recipe, the workspace's if not given. answers: `support_table.load_support_table` of these, where it was read already."""
     import pandas as pd
 
-    answers = support_table.table(workspace, store, recipe) if answers is None else answers
+    answers = support_table.load_support_table(workspace, store, recipe) if answers is None else answers
     answers = answers[(answers.protocol == protocol) & (answers.k_max == k_max)]
-    tables: dict = {kind: {} for kind in SUPPORTS}
+    tables: dict = {kind: {} for kind in SUPPORT_KINDS}
     for row in answers.itertuples():
         lo, hi, size = (None if pd.isna(value) else int(value) for value in (row.lo, row.hi, row.support))
         support = Support(row.status, size, lo, hi, row.trace, int(row.trainings))

@@ -10,18 +10,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from attribution.experiments import jobs, support_table
-from attribution.experiments.estimate import seconds_each
-from attribution.experiments.replay import replay
-from attribution.experiments.study import Study, StudySpec, support_tables
-from attribution.store import Job, Store
+from attribution.experiments.estimate import median_training_seconds
+from attribution.experiments.replay import replay_search
+from attribution.experiments.study import Study, StudySpec, load_supports
+from attribution.store import Job, ResultStore
 from attribution.workspace import Workspace
 
-AHEAD = 4  # searches begin in their order, nearly: after so many without a training the rest has not begun
+MAX_IDLE_SEARCHES = 4  # searches begin in their order, nearly: after so many without a training the rest has not begun
 MAX_READ_SECONDS = 0.15  # that one reading may play searches; the others wait for the next, as they were known before
 
 
 @dataclass(frozen=True)
-class Progress:
+class StudyProgress:
     """study: its answers, None where unfinished; brackets: (kind, ranking, target) -> (lo, hi], what an unfinished
     search that has begun knows so far, hi None where nothing has flipped.
 
@@ -60,9 +60,9 @@ class StudyMonitor:
         self.lock = threading.Lock()
         self.stamp = None  # of the answers that were read last
         self.seen = 0  # the newest retraining that was looked at
-        self.begun: dict[int, _Begun] = {}
+        self.begun: dict[int, _StartedSearch] = {}
 
-    def read(self, store: Store, job: Job) -> Progress:
+    def read(self, store: ResultStore, job: Job) -> StudyProgress:
         """How far the study is, as `job` (its row in the store) has it done."""
         with self.lock:
             self._read_answers(store)
@@ -72,7 +72,7 @@ class StudyMonitor:
             live = store.live() if jobs.runner_alive(store.folder) else {}
             trained = sum(search.trained for search in begun.values())
             timed = store.mean_seconds(self.spec.recipe_hash)
-            return Progress(
+            return StudyProgress(
                 study=self.study,
                 brackets={keys[at]: search.bracket for at, search in begun.items() if search.trained},
                 searches=len(self.searches),
@@ -82,19 +82,19 @@ class StudyMonitor:
                 retried=store.being_retried(),
                 left=max(float(len(self.unfinished)), self.cost.trainings - trained),
                 measured=self.cost.measured,
-                each=seconds_each(self.workspace, store, self.spec.recipe),
+                each=median_training_seconds(self.workspace, store, self.spec.recipe),
                 timed=timed[1] if timed else 0,
                 workers=len(live) or self.cost.workers,
             )
 
     def _read_answers(self, store):
         file = self.workspace.path / "supports.parquet"
-        stamp = (store.stamp_of_supports(), _written(file))
+        stamp = (store.stamp_of_supports(), _modified_time(file))
         if stamp == self.stamp:
             return
         spec = self.spec
-        answers = support_table.table(self.workspace, store, spec.recipe)
-        known = support_tables(self.workspace, store, spec.protocol, spec.k_max, answers=answers)
+        answers = support_table.load_support_table(self.workspace, store, spec.recipe)
+        known = load_supports(self.workspace, store, spec.protocol, spec.k_max, answers=answers)
         tables = {
             kind: {
                 ranking: {target: known[kind].get(ranking, {}).get(target) for target in spec.targets}
@@ -126,15 +126,15 @@ class StudyMonitor:
             if at not in self.begun or self.begun[at].stale:
                 if time.monotonic() > until:
                     return
-                played = replay(self.workspace, store, self.searches[at])
-                self.begun[at] = _Begun(played.bracket(self.spec.protocol), played.trained, played.missing)
+                played = replay_search(self.workspace, store, self.searches[at])
+                self.begun[at] = _StartedSearch(played.bracket(self.spec.protocol), played.trained, played.missing)
             untouched = 0 if self.begun[at].trained else untouched + 1
-            if untouched == AHEAD:
+            if untouched == MAX_IDLE_SEARCHES:
                 return
 
 
 @dataclass
-class _Begun:
+class _StartedSearch:
     """A search that was played: what it knows, and the trainings it waits for; stale once one of them has come in."""
 
     bracket: tuple[int, int | None]
@@ -143,5 +143,5 @@ class _Begun:
     stale: bool = False
 
 
-def _written(file: Path) -> float | None:
+def _modified_time(file: Path) -> float | None:
     return file.stat().st_mtime if file.exists() else None

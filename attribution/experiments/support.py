@@ -7,16 +7,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.edits import nothing
+from attribution.edits import no_edit
 from attribution.errors import UserError
 from attribution.experiments import adaptive_search, support_search, support_table
-from attribution.experiments.estimate import Cost, cost_of
-from attribution.experiments.prefixes import check_groups, check_support, edit_of, steps
-from attribution.experiments.replay import replay
-from attribution.experiments.spec import SEEDS, UNEDITED_SEEDS, Search, Spec, common
+from attribution.experiments.estimate import JobCost, cost_of
+from attribution.experiments.prefixes import build_edit, check_groups, check_support_kind, edit_steps
+from attribution.experiments.replay import replay_search
+from attribution.experiments.spec import SEEDS, UNEDITED_SEEDS, Search, Spec, common_fields
 from attribution.rankings import check_k
-from attribution.store import Store
-from attribution.workspace import Workspace, status
+from attribution.store import ResultStore
+from attribution.workspace import Workspace, agreement_status
 
 PROTOCOLS = ("default", "adaptive", "paper")
 
@@ -26,7 +26,7 @@ class SupportSpec(Spec):
     """Find one target's support under a ranking.
 
     kind: "remove", "mislabel" or "repair"; protocol: one of PROTOCOLS; k_max: the largest k tried; groups: a
-    `duplicates.grouping`, each image goes with its near-duplicates and k counts such groups; without: training images
+    `duplicates.grouping_spec`, each image goes with its near-duplicates and k counts such groups; without: training images
     that are passed over.
     """
 
@@ -45,8 +45,8 @@ class SupportSpec(Spec):
         return f"target {self.target}: {self.kind} support of {self.ranking}{along}"
 
     def steps(self, workspace: Workspace) -> list[np.ndarray]:
-        """What each further k edits, in order: see `prefixes.steps`."""
-        return steps(workspace, self.ranking, self.target, self.kind, self.k_max, self.groups, self.without or ())
+        """What each further k edits, in order: see `prefixes.edit_steps`."""
+        return edit_steps(workspace, self.ranking, self.target, self.kind, self.k_max, self.groups, self.without or ())
 
     def search(self, workspace: Workspace) -> Search:
         """The search, which returns its `support_search.Support` as a dict; with groups also "images", how many
@@ -67,10 +67,12 @@ class SupportSpec(Spec):
                 if self.groups:
                     answer["images"] = answer["hi"] and sum(map(len, parts[: answer["hi"]]))
                 return answer
-            edit = edit_of(workspace, self.target, self.kind, np.concatenate(parts[: wanted.k] or [[]]))
+            edit = build_edit(workspace, self.target, self.kind, np.concatenate(parts[: wanted.k] or [[]]))
             results = yield [(edit, seed) for seed in wanted.seeds]
             outcomes = [
-                support_search.Outcome(seed, int(result.predicted[self.target]), float(result.margins[self.target]))
+                support_search.TargetOutcome(
+                    seed, int(result.predicted[self.target]), float(result.margins[self.target])
+                )
                 for seed, result in zip(wanted.seeds, results)
             ]
 
@@ -80,35 +82,35 @@ class SupportSpec(Spec):
         if self.recipe == workspace.recipe:
             weighs_margins = self.protocol == "adaptive"  # a single base model, enough otherwise, has no noise
             return workspace.base.status(self.target), workspace.base.noise if weighs_margins else None
-        models = yield [(nothing(), seed) for seed in UNEDITED_SEEDS]
+        models = yield [(no_edit(), seed) for seed in UNEDITED_SEEDS]
         right = sum(model.predicted[self.target] == workspace.val_labels[self.target] for model in models)
         spread = np.nanvar([model.margins.astype(float) for model in models], axis=0, ddof=1)
-        return status(right, len(models)), float(np.sqrt(np.nanmean(spread)))
+        return agreement_status(right, len(models)), float(np.sqrt(np.nanmean(spread)))
 
-    def search_and_save(self, workspace: Workspace, store: Store) -> Search:
+    def search_and_save(self, workspace: Workspace, store: ResultStore) -> Search:
         """`search`, and its answer stored."""
         answer = yield from self.search(workspace)
         support_table.save(store, self, workspace.ranking(self.ranking).version, answer)
 
-    def searches(self, workspace: Workspace, store: Store) -> Iterator[Search]:
+    def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
         yield self.search_and_save(workspace, store)
 
     def bounds(self) -> tuple[int, int]:
         """Fewest and most trainings of the search: censored at once, or bisected to the end and confirmed."""
         if self.protocol == "adaptive":
-            return adaptive_search.FIRST, adaptive_search.MOST
-        bisections = min(support_search.BISECTIONS, math.ceil(math.log2(self.k_max))) if self.k_max > 1 else 0
+            return adaptive_search.FIRST_TRAININGS, adaptive_search.MAX_TRAININGS
+        bisections = min(support_search.MAX_BISECTIONS, math.ceil(math.log2(self.k_max))) if self.k_max > 1 else 0
         most = (1 + bisections) * len(SEEDS)
         if self.protocol == "paper":
             return len(SEEDS), most
         return len(SEEDS) // 2 + 1, most + 2 * len(support_search.CONFIRM_SEEDS)
 
-    def cost(self, workspace: Workspace, store: Store) -> Cost:
-        played = replay(workspace, store, self)
+    def cost(self, workspace: Workspace, store: ResultStore) -> JobCost:
+        played = replay_search(workspace, store, self)
         least, most = (played.trained, played.trained) if played.answer else self.bounds()
         return cost_of(workspace, store, self.recipe, least, most, played.trained)
 
-    def answer(self, workspace: Workspace, store: Store) -> dict | None:
+    def answer(self, workspace: Workspace, store: ResultStore) -> dict | None:
         """The answer, one that the workspace brings included: see `support_table.load`."""
         return support_table.load(workspace, store, self)
 
@@ -119,20 +121,20 @@ def support_spec(
     ranking: str,
     kind: str,
     protocol: str = "default",
-    k_max: int = support_search.K,
+    k_max: int = support_search.DEFAULT_K_MAX,
     *,
     groups: dict | None = None,
     recipe: str | None = None,
 ) -> SupportSpec:
-    """Find one target's support. groups: a `duplicates.grouping`: each image is removed with its near-duplicates, and k
+    """Find one target's support. groups: a `duplicates.grouping_spec`: each image is removed with its near-duplicates, and k
     counts such groups. recipe: by name, the workspace's if not given. Raises UserError for a target, ranking, kind,
     protocol or recipe that does not fit the workspace, and where there are no base models to say what the target was
     taken for."""
     check_search(workspace, protocol)
     workspace.ranking(ranking)
-    check_groups(check_support(kind), groups)
+    check_groups(check_support_kind(kind), groups)
     return SupportSpec(
-        **common(workspace, recipe),
+        **common_fields(workspace, recipe),
         target=workspace.check_target(target),
         ranking=ranking,
         kind=kind,

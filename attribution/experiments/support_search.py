@@ -1,7 +1,7 @@
 """The support search: how short a prefix of a ranking still flips the target, or repairs it.
 
-The search is a generator. It yields what it wants trained, `Request(k, seeds)`, and is sent what came of it, a list of
-`Outcome` in the order of those seeds. It does not know what "k" edits (removing and relabelling look alike from here),
+The search is a generator. It yields what it wants trained, `ProbeRequest(k, seeds)`, and is sent what came of it, a list of
+`TargetOutcome` in the order of those seeds. It does not know what "k" edits (removing and relabelling look alike from here),
 who trains, or what is cached, so that a runner can drive hundreds of searches side by side, and a test can drive one
 with a function.
 
@@ -14,14 +14,14 @@ from statistics import fmean
 
 from attribution.errors import UserError
 
-K = 128  # 25.6 % of a class of 500, the paper's share (1,280 of 5,000)
-BISECTIONS = 7  # 128 / 2**7 = 1: at K = 128 the last bracket is one image wide
+DEFAULT_K_MAX = 128  # 25.6 % of a class of 500, the paper's share (1,280 of 5,000)
+MAX_BISECTIONS = 7  # 128 / 2**7 = 1: at K = 128 the last bracket is one image wide
 SEEDS = (0, 1, 2, 3, 4)
 CONFIRM_SEEDS = (5, 6, 7, 8, 9)
 
 
 @dataclass(frozen=True)
-class Request:
+class ProbeRequest:
     """Train once per seed without (or with relabelled) the first k images."""
 
     k: int
@@ -29,7 +29,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class TargetOutcome:
     """What one retraining says of the target: its predicted class and its margin (correct logit minus best other)."""
 
     seed: int
@@ -65,7 +65,14 @@ class Support:
 
 
 def search(
-    label, k_max=K, *, protocol="default", already_wrong=False, repair=False, seeds=SEEDS, confirm_seeds=CONFIRM_SEEDS
+    label,
+    k_max=DEFAULT_K_MAX,
+    *,
+    protocol="default",
+    already_wrong=False,
+    repair=False,
+    seeds=SEEDS,
+    confirm_seeds=CONFIRM_SEEDS,
 ):
     """Return the generator that searches one target's support; it ends with a `Support`.
 
@@ -119,7 +126,7 @@ def _search(label, k_max, protocol, already_wrong, repair, seeds, confirm_seeds)
     if not (yield from done(k_max, seeds)):
         return end("censored", k_max, None)
     lo, hi = 0, k_max
-    for _ in range(BISECTIONS):
+    for _ in range(MAX_BISECTIONS):
         if hi - lo == 1:
             break
         middle = (lo + hi) // 2
@@ -140,9 +147,9 @@ def _probe(k, label, seeds, early, trace, confirm=False):
     """Ask for seeds until the majority is decided, write the trace row, return whether the target flipped."""
     outcomes = []
     predictions = []
-    while (flipped := majority(predictions, label, len(seeds))) is None:
+    while (flipped := probe_verdict(predictions, label, len(seeds))) is None:
         asked = _fewest_to_decide(predictions, label, len(seeds)) if early else len(seeds)
-        request = Request(k, seeds[len(outcomes) : len(outcomes) + asked])
+        request = ProbeRequest(k, seeds[len(outcomes) : len(outcomes) + asked])
         answer = yield request
         if tuple(outcome.seed for outcome in answer) != request.seeds:
             raise ValueError(f"the outcomes sent are not those of {request}")
@@ -161,7 +168,7 @@ def _probe(k, label, seeds, early, trace, confirm=False):
     return flipped
 
 
-def majority(predictions, label, n=5):
+def probe_verdict(predictions, label, n=5):
     """Verdict of a probe of n seeds of which `predictions`, predicted classes, have come in, some or all.
 
     True: flipped, at most half of the n predict the label. False: survived. None: the rest can still decide either.
@@ -185,7 +192,7 @@ def _wrong(predictions, label):
     return sum(predicted != label for predicted in predictions)
 
 
-def run(searching, train):
+def run_search(searching, train):
     """Drive a search with `train(k, seeds) -> list[Outcome]` to its end, and return its `Support`."""
     answer = None
     while True:

@@ -13,7 +13,7 @@ import numpy as np
 from attribution import recipes
 from attribution.errors import UserError
 from attribution.files import read_table
-from attribution.store import Store
+from attribution.store import ResultStore
 from attribution.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -23,13 +23,15 @@ if TYPE_CHECKING:
 
 #: what was asked; one answer each
 KEY = ["ranking", "target", "kind", "protocol", "k_max"]
-SIZES = ["support", "lo", "hi"]
+SIZE_COLUMNS = ["support", "lo", "hi"]
 #: "others" only adaptive searches have; tables from before them lack it
-REQUIRED = [*KEY, "version", "status", *SIZES, "trainings", "trace", "created"]
-COLUMNS = [*REQUIRED, "others"]
+REQUIRED_COLUMNS = [*KEY, "version", "status", *SIZE_COLUMNS, "trainings", "trace", "created"]
+COLUMNS = [*REQUIRED_COLUMNS, "others"]
 
 
-def table(workspace: Workspace, store: Store | None = None, recipe: str | None = None) -> "pd.DataFrame":
+def load_support_table(
+    workspace: Workspace, store: ResultStore | None = None, recipe: str | None = None
+) -> "pd.DataFrame":
     """One row an answer, columns COLUMNS; trace and others are lists (see `support_search.Support`).
 
     recipe: by name, the workspace's if not given. The workspace's own answers, which are of its recipe, come first; an
@@ -42,19 +44,19 @@ def table(workspace: Workspace, store: Store | None = None, recipe: str | None =
     recipe = recipe or workspace.recipe
     file = workspace.path / "supports.parquet"
     if file.exists() and recipe == workspace.recipe:
-        shipped = read_table(file, *REQUIRED).reindex(columns=COLUMNS)
+        shipped = read_table(file, *REQUIRED_COLUMNS).reindex(columns=COLUMNS)
         try:
             shipped["trace"] = [json.loads(trace) for trace in shipped["trace"]]
         except (TypeError, ValueError) as error:
             raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
         parts.append(shipped)
-    own = store.supports(recipes.get(recipe).hash) if store else []
+    own = store.supports(recipes.get_recipe(recipe).hash) if store else []
     if own:
         parts.append(pd.DataFrame(own).reindex(columns=COLUMNS))
     if not parts:
         return pd.DataFrame(columns=COLUMNS)
-    whole = pd.concat([part.astype(dict.fromkeys(SIZES, "Int64")) for part in parts], ignore_index=True)
-    versions = _versions(workspace, whole.ranking.unique())
+    whole = pd.concat([part.astype(dict.fromkeys(SIZE_COLUMNS, "Int64")) for part in parts], ignore_index=True)
+    versions = _current_versions(workspace, whole.ranking.unique())
     whole["version"] = whole["version"].astype(object).where(whole["version"].notna(), None)
     whole["others"] = [
         None if pd.isna(ends).all() else [None if pd.isna(k) else int(k) for k in ends]
@@ -64,7 +66,7 @@ def table(workspace: Workspace, store: Store | None = None, recipe: str | None =
     return whole[current].drop_duplicates(KEY, keep="last").reset_index(drop=True)
 
 
-def _versions(workspace: Workspace, names) -> dict[str, str | None]:
+def _current_versions(workspace: Workspace, names) -> dict[str, str | None]:
     """The versions of those of these rankings that there still are."""
     versions = {}
     for name in names:
@@ -73,7 +75,7 @@ def _versions(workspace: Workspace, names) -> dict[str, str | None]:
     return versions
 
 
-def usual_protocol(workspace: Workspace) -> str:
+def default_protocol(workspace: Workspace) -> str:
     """The search protocol of the answers a workspace brings, so that further ones compare; else "adaptive", which takes
     the fewest trainings, where there are the base models it needs."""
     shipped = workspace.manifest["parts"].get("supports")
@@ -82,36 +84,36 @@ def usual_protocol(workspace: Workspace) -> str:
     return "adaptive" if workspace.has_base and workspace.base.noise > 0 else "default"
 
 
-def protocols(workspace: Workspace, store: Store | None = None) -> list[str]:
-    """The protocols that there are answers of under the workspace's recipe, in the order of `table`."""
-    return list(dict.fromkeys(table(workspace, store).protocol))
+def answered_protocols(workspace: Workspace, store: ResultStore | None = None) -> list[str]:
+    """The protocols that there are answers of under the workspace's recipe, in the order of `load_support_table`."""
+    return list(dict.fromkeys(load_support_table(workspace, store).protocol))
 
 
-def known(answers: "pd.DataFrame", specs: "list[SupportSpec]") -> list[bool]:
-    """For each support spec, whether its answer is in `answers`, a `table`."""
+def is_answered(answers: "pd.DataFrame", specs: "list[SupportSpec]") -> list[bool]:
+    """For each support spec, whether its answer is in `answers`, a `load_support_table`."""
     keys = set(answers[KEY].itertuples(index=False, name=None))
     return [_key(spec) in keys for spec in specs]
 
 
-def to_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
-    """Rows of `Store.supports` or of `table` as a workspace keeps them: traces as JSON text, sizes as nullable
+def to_stored_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
+    """Rows of `Store.supports` or of `load_support_table` as a workspace keeps them: traces as JSON text, sizes as nullable
     integers."""
     import pandas as pd
 
-    answers = pd.DataFrame(rows).reindex(columns=COLUMNS).astype(dict.fromkeys(SIZES, "Int64"))
+    answers = pd.DataFrame(rows).reindex(columns=COLUMNS).astype(dict.fromkeys(SIZE_COLUMNS, "Int64"))
     answers["trace"] = [json.dumps(trace) for trace in answers["trace"]]
     return answers
 
 
-def find(workspace: Workspace, store: Store, recipe: str | None = None, **key) -> dict | None:
+def find_answer(workspace: Workspace, store: ResultStore, recipe: str | None = None, **key) -> dict | None:
     """The answer to one question, JSON-serialisable, or None; key: a value for each name in KEY."""
-    rows = table(workspace, store, recipe)
+    rows = load_support_table(workspace, store, recipe)
     for name in KEY:
         rows = rows[rows[name] == key[name]]
     if rows.empty:
         return None
     row = rows.iloc[0].to_dict()
-    numbers = {name: None if rows[name].isna().iloc[0] else int(row[name]) for name in SIZES}
+    numbers = {name: None if rows[name].isna().iloc[0] else int(row[name]) for name in SIZE_COLUMNS}
     return {
         **row,
         **{name: int(row[name]) for name in ("target", "k_max", "trainings")},
@@ -120,7 +122,7 @@ def find(workspace: Workspace, store: Store, recipe: str | None = None, **key) -
     }
 
 
-def save(store: Store, spec: "SupportSpec", version: str | None, answer: dict) -> None:
+def save(store: ResultStore, spec: "SupportSpec", version: str | None, answer: dict) -> None:
     """Stores the answer to a support spec, a `support_search.Support` as a dict, found with this version of its
     ranking."""
     body = answer | {"version": version}
@@ -130,10 +132,10 @@ def save(store: Store, spec: "SupportSpec", version: str | None, answer: dict) -
         spec.save_answer(store, body)
 
 
-def load(workspace: Workspace, store: Store, spec: "SupportSpec") -> dict | None:
+def load(workspace: Workspace, store: ResultStore, spec: "SupportSpec") -> dict | None:
     """The answer to a support spec, plain or not, JSON-serialisable, or None."""
     if _is_plain(spec):
-        return find(workspace, store, spec.recipe, **dict(zip(KEY, _key(spec))))
+        return find_answer(workspace, store, spec.recipe, **dict(zip(KEY, _key(spec))))
     answer = spec.load_answer(store)
     if answer is None or answer["version"] != workspace.ranking(spec.ranking).version:
         return None

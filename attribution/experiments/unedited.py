@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attribution.edits import nothing
-from attribution.experiments.spec import UNEDITED_SEEDS, FixedSpec, Training, common
+from attribution.edits import no_edit
+from attribution.experiments.spec import UNEDITED_SEEDS, FixedSpec, Training, common_fields
 from attribution.workspace import Workspace
 
 
@@ -26,9 +26,9 @@ class UneditedSpec(FixedSpec):
 
     def trainings(self, workspace: Workspace) -> Iterator[Training]:
         for seed in self.seeds:
-            yield nothing(), seed
+            yield no_edit(), seed
 
 
 def unedited_spec(workspace: Workspace, recipe: str) -> UneditedSpec:
     """Train on the images as they are under another recipe, as base models are. Raises UserError for an unknown one."""
-    return UneditedSpec(**common(workspace, recipe), seeds=UNEDITED_SEEDS)
+    return UneditedSpec(**common_fields(workspace, recipe), seeds=UNEDITED_SEEDS)

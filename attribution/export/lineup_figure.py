@@ -14,17 +14,17 @@ from attribution.errors import UserError
 from attribution.export.numbers import share
 from attribution.export.palette import HARMFUL, HELPFUL
 from attribution.export.tables import to_csv
-from attribution.lineup import Row
+from attribution.lineup import LineupRow
 from attribution.workspace import Workspace
 
 INK, FAINT, HAIRLINE = "#1a1a1a", "#666666", "#cccccc"
 FORMATS = (".png", ".svg", ".pdf", ".csv")
 COLUMNS = ["target", "ranking", "end", "rank", "train", "source_index", "label", "same_class", "score"]
 TILE = 96  # about as many pixels a tile's side; tiles are drawn at an integer multiple of the image
-HEAD, GAP, MARGIN = 330, 14, 40  # width of a row's header, space between tiles, margin of the page
+HEADER_WIDTH, GAP, MARGIN = 330, 14, 40  # width of a row's header, space between tiles, margin of the page
 
 
-def save(ws: Workspace, target: int, rows: list[Row], path: str | Path, k: int | None = None) -> Path:
+def save(ws: Workspace, target: int, rows: list[LineupRow], path: str | Path, k: int | None = None) -> Path:
     """Writes the figure, or the table behind it, to `path`; its ending says which. Returns the path.
 
     Raises UserError for another ending than FORMATS, and where the file cannot be written.
@@ -39,7 +39,7 @@ def save(ws: Workspace, target: int, rows: list[Row], path: str | Path, k: int |
     return path
 
 
-def encode(ws: Workspace, target: int, rows: list[Row], ending: str, k: int | None = None) -> bytes:
+def encode(ws: Workspace, target: int, rows: list[LineupRow], ending: str, k: int | None = None) -> bytes:
     """The figure (".png", ".svg", ".pdf") or the table (".csv") as the content of a file."""
     if ending == ".csv":
         return to_csv(table(ws, target, rows))
@@ -52,7 +52,7 @@ def encode(ws: Workspace, target: int, rows: list[Row], ending: str, k: int | No
     return content.getvalue()
 
 
-def table(ws: Workspace, target: int, rows: list[Row]) -> pd.DataFrame:
+def table(ws: Workspace, target: int, rows: list[LineupRow]) -> pd.DataFrame:
     """One line for each tile, columns COLUMNS: rank counts from 1, train is the training image.
 
     Labels are the given ones. Scores of different rankings are in different units.
@@ -77,7 +77,7 @@ def table(ws: Workspace, target: int, rows: list[Row]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
 
 
-def draw(ws: Workspace, target: int, rows: list[Row], k: int | None = None) -> Image.Image:
+def draw(ws: Workspace, target: int, rows: list[LineupRow], k: int | None = None) -> Image.Image:
     """The target, a row of tiles for each row, ranks in columns, and a line after rank k (RGB, on white)."""
     page = Image.new("RGB", _page_size(ws, rows), "white")
     _draw_page(page, ImageDraw.Draw(page), ws, target, rows, k)
@@ -92,26 +92,26 @@ def _tile_scale(ws: Workspace) -> int:
     return max(1, TILE // max(ws.val_images.shape[1:3]))
 
 
-def _row_heights(ws: Workspace, rows: list[Row]) -> list[int]:
+def _row_heights(ws: Workspace, rows: list[LineupRow]) -> list[int]:
     height = ws.val_images.shape[1] * _tile_scale(ws)
     return [66 if row.undefined else max(height + 44, 140) for row in rows]
 
 
-def _columns(rows: list[Row]) -> int:
+def _columns(rows: list[LineupRow]) -> int:
     return max([len(row.ids) for row in rows], default=0)
 
 
-def _page_size(ws: Workspace, rows: list[Row]) -> tuple[int, int]:
+def _page_size(ws: Workspace, rows: list[LineupRow]) -> tuple[int, int]:
     """Width and height of the page in pixels."""
     height, width = (side * _tile_scale(ws) for side in ws.val_images.shape[1:3])
-    page_width = MARGIN + 3 * width + 50 + HEAD + max(_columns(rows), 8) * (width + GAP) + MARGIN
+    page_width = MARGIN + 3 * width + 50 + HEADER_WIDTH + max(_columns(rows), 8) * (width + GAP) + MARGIN
     return page_width, max(MARGIN + 50 + sum(_row_heights(ws, rows)) + 60, MARGIN + 3 * height + 190)
 
 
 # -- drawing: `page` takes the pictures and `pen` draws the rest; they are pillow's, or both one `_Svg`
 
 
-def _draw_page(page, pen, ws: Workspace, target: int, rows: list[Row], k: int | None) -> None:
+def _draw_page(page, pen, ws: Workspace, target: int, rows: list[LineupRow], k: int | None) -> None:
     scale, heights, columns = _tile_scale(ws), _row_heights(ws, rows), _columns(rows)
     height, width = (3 * scale * side for side in ws.val_images.shape[1:3])  # of the target's picture
     pitch = ws.val_images.shape[2] * scale + GAP
@@ -119,19 +119,19 @@ def _draw_page(page, pen, ws: Workspace, target: int, rows: list[Row], k: int | 
     page.paste(_picture(ws, ws.val_images[target], 3 * scale), (MARGIN, MARGIN))
     pen.rectangle([MARGIN - 1, MARGIN - 1, MARGIN + width, MARGIN + height], outline=HAIRLINE)
     y = MARGIN + height + 14
-    _write(pen, (MARGIN, y), ws.classes[ws.val_labels[target]], 30, width=width, bold=True)
-    for i, line in enumerate((f"validation image {target}", *_prediction(ws, target))):
-        _write(pen, (MARGIN, y + 42 + 28 * i), line, 21, FAINT, width=width + 40)
+    _draw_text(pen, (MARGIN, y), ws.classes[ws.val_labels[target]], 30, width=width, bold=True)
+    for i, line in enumerate((f"validation image {target}", *_prediction_lines(ws, target))):
+        _draw_text(pen, (MARGIN, y + 42 + 28 * i), line, 21, FAINT, width=width + 40)
 
     for rank in range(columns):
-        x = left + HEAD + rank * pitch + (pitch - GAP) / 2
-        _write(pen, (x, top - 26), str(rank + 1), 18, FAINT, anchor="mt")
+        x = left + HEADER_WIDTH + rank * pitch + (pitch - GAP) / 2
+        _draw_text(pen, (x, top - 26), str(rank + 1), 18, FAINT, anchor="mt")
     for i, row in enumerate(rows):
         _draw_row(page, pen, ws, target, row, (left, top + sum(heights[:i])))
     if k is not None and 1 <= k <= columns:
-        x = left + HEAD + k * pitch - GAP / 2
+        x = left + HEADER_WIDTH + k * pitch - GAP / 2
         pen.line([x, top - 34, x, top + sum(heights) - 8], fill=INK, width=4)
-        _write(pen, (x, top - 40), f"k = {k}", 20, anchor="mb", bold=True)
+        _draw_text(pen, (x, top - 40), f"k = {k}", 20, anchor="mb", bold=True)
     notes = [
         f"{ws.name}: {ws.n_train:,} training images",
         "ranks align in columns",
@@ -139,10 +139,10 @@ def _draw_page(page, pen, ws: Workspace, target: int, rows: list[Row], k: int | 
     ]
     if ws.planted:
         notes.append(f"labels as given, {ws.planted} planted errors among them")
-    _write(pen, (left, _page_size(ws, rows)[1] - MARGIN - 12), " · ".join(notes), 18, FAINT)
+    _draw_text(pen, (left, _page_size(ws, rows)[1] - MARGIN - 12), " · ".join(notes), 18, FAINT)
 
 
-def _prediction(ws: Workspace, target: int) -> tuple[str, ...]:
+def _prediction_lines(ws: Workspace, target: int) -> tuple[str, ...]:
     if not ws.has_base:
         return ("no model here yet",)
     predicted = ws.base.prediction[target]
@@ -150,34 +150,34 @@ def _prediction(ws: Workspace, target: int) -> tuple[str, ...]:
     return f"predicted {ws.classes[predicted]}", f"in {votes} of {ws.base.models} models"
 
 
-def _draw_row(page, pen, ws: Workspace, target: int, row: Row, corner: tuple[int, int]) -> None:
+def _draw_row(page, pen, ws: Workspace, target: int, row: LineupRow, corner: tuple[int, int]) -> None:
     """A row's header, with a bar of the classes of its images, and its tiles. corner: x and y of its upper left."""
     x, y = corner
     label, scale = ws.val_labels[target], _tile_scale(ws)
-    _write(pen, (x, y), row.method, 26, width=HEAD - 150, bold=True)
+    _draw_text(pen, (x, y), row.method, 26, width=HEADER_WIDTH - 150, bold=True)
     sign = f"{'+ for' if row.sign > 0 else '− against'} {ws.classes[row.for_class]}"
     colour = HELPFUL if row.sign > 0 else HARMFUL
-    _write(pen, (x + HEAD - 20, y + 6), sign, 18, colour, width=170, anchor="rt")
-    _write(pen, (x, y + 32), row.about or row.ranking, 18, FAINT, width=HEAD - 20)
+    _draw_text(pen, (x + HEADER_WIDTH - 20, y + 6), sign, 18, colour, width=170, anchor="rt")
+    _draw_text(pen, (x, y + 32), row.about or row.ranking, 18, FAINT, width=HEADER_WIDTH - 20)
     if row.undefined:
-        return _write(pen, (x + HEAD, y + 10), row.undefined, 20, FAINT)
-    bar_width, start = HEAD - 24, 0
+        return _draw_text(pen, (x + HEADER_WIDTH, y + 10), row.undefined, 20, FAINT)
+    bar_width, start = HEADER_WIDTH - 24, 0
     for class_, count in row.mix:
         end = start + count / len(row.ids) * bar_width
         pen.rectangle([x + start, y + 58, x + end - 2, y + 65], fill=FAINT if class_ == label else HAIRLINE)
         start = end
-    _write(pen, (x, y + 74), f"{share(row.same, len(row.ids))} same class", 18, FAINT, width=HEAD - 20)
+    _draw_text(pen, (x, y + 74), f"{share(row.same, len(row.ids))} same class", 18, FAINT, width=HEADER_WIDTH - 20)
     if row.shared:
         shared = f"{row.shared[1]} of {len(row.ids)} shared with {row.shared[0]}"
-        _write(pen, (x, y + 98), shared, 18, FAINT, width=HEAD - 20)
+        _draw_text(pen, (x, y + 98), shared, 18, FAINT, width=HEADER_WIDTH - 20)
     height, width = (side * scale for side in ws.train_images.shape[1:3])
     for rank, (image, given) in enumerate(zip(row.ids, row.labels)):
-        left = x + HEAD + rank * (width + GAP)
+        left = x + HEADER_WIDTH + rank * (width + GAP)
         page.paste(_picture(ws, ws.train_images[image], scale), (left, y))
         _draw_frame(pen, [left - 4, y - 4, left + width + 3, y + height + 3], colour, dashed=row.sign < 0)
         if given != label:
             place = (left + width / 2, y + height + 8)
-            _write(pen, place, f"≠ {ws.classes[given]}", 17, width=width + GAP - 2, anchor="mt")
+            _draw_text(pen, place, f"≠ {ws.classes[given]}", 17, width=width + GAP - 2, anchor="mt")
 
 
 def _picture(ws: Workspace, image: np.ndarray, scale: int) -> Image.Image:
@@ -210,7 +210,7 @@ def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
     return ImageFont.load_default(size)
 
 
-def _write(pen, place, text: str, size: int, colour=INK, width: int | None = None, anchor="lt", bold=False) -> None:
+def _draw_text(pen, place, text: str, size: int, colour=INK, width: int | None = None, anchor="lt", bold=False) -> None:
     """Text at `place`, (x, y); what is wider than `width` pixels ends in an ellipsis."""
     font = _font(round(size * 0.9), bold)
     if font.getname()[0] == "Aileron":  # pillow's own has no such signs

@@ -9,7 +9,7 @@ HARMFUL = "#D55E00"
 HIGHLIGHT = "#E69F00"
 
 #: Method -> colour and dash of its rankings' lines; blue and vermillion are left to helpful and harmful.
-METHODS = {
+METHOD_STYLES = {
     "esvm": ("#B8478F", "solid"),
     "l2": ("#2F8FCB", "dash"),
     "cosine": ("#6A51A3", "longdashdot"),
@@ -20,20 +20,20 @@ METHODS = {
     "random": ("#808080", "dot"),
 }
 #: Of methods that are not listed.
-OTHERS = [("#8C6D31", "dashdot"), ("#5B5B9F", "longdash"), ("#A05A5A", "dash")]
+FALLBACK_STYLES = [("#8C6D31", "dashdot"), ("#5B5B9F", "longdash"), ("#A05A5A", "dash")]
 #: Feature set -> marker; a circle for all others.
-MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangle-up", "pixels": "cross"}
+FEATURE_MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangle-up", "pixels": "cross"}
 #: Candidates that a ranking's name says -> marker.
-CANDIDATES = {"true": "star", "pair": "hexagon", "all": "pentagon"}
+CANDIDATE_MARKERS = {"true": "star", "pair": "hexagon", "all": "pentagon"}
 #: Colour and dash of recipes that are compared, in order.
-RECIPES = [("#4C6A92", "solid"), ("#B07D2B", "longdash"), ("#7A5195", "dashdot"), ("#3F8F7F", "dash")]
+RECIPE_STYLES = [("#4C6A92", "solid"), ("#B07D2B", "longdash"), ("#7A5195", "dashdot"), ("#3F8F7F", "dash")]
 #: Methods whose markers are drawn hollow where no dash is to be seen: colour alone does not tell so many apart.
-OPEN = ("ridge", "signed")
+HOLLOW_METHODS = ("ridge", "signed")
 
 
-def line(ranking: str) -> tuple[str, str, str]:
+def ranking_style(ranking: str) -> tuple[str, str, str]:
     """(colour, dash, marker) of a ranking, by Plotly's names; "NAME@all", of other candidates, has NAME's line."""
     name, _, candidates = ranking.partition("@")
     method, _, features = name.partition("-")
-    colour, dash = METHODS.get(method) or OTHERS[sum(ranking.encode()) % len(OTHERS)]
-    return colour, dash, CANDIDATES.get(candidates) or MARKERS.get(features, "circle")
+    colour, dash = METHOD_STYLES.get(method) or FALLBACK_STYLES[sum(ranking.encode()) % len(FALLBACK_STYLES)]
+    return colour, dash, CANDIDATE_MARKERS.get(candidates) or FEATURE_MARKERS.get(features, "circle")

@@ -19,9 +19,9 @@ from attribution.export import report_tables as tables
 from attribution.export.numbers import number
 from attribution.export.report_html import chart_figure, picture, render
 from attribution.export.tables import ranking_name
-from attribution.lineup import Row, default_rankings, line_up
-from attribution.opening import opening
-from attribution.provenance import versions
+from attribution.lineup import LineupRow, default_rankings, lineup_rows
+from attribution.opening import opening_target
+from attribution.provenance import library_versions
 from attribution.rankings import check_k
 from attribution.workspace import Workspace
 
@@ -29,14 +29,14 @@ TILES = 14  # tiles a row where the caller brings no rows
 TILE_PIXELS, TARGET_PIXELS = 48, 168  # about as many pixels a side
 
 
-def save(workspace: Workspace, store, path: str | Path, target: int | None = None, **options) -> Path:
-    """Writes the report to `path`, an .html file; options: as `build`. Returns the path.
+def save_report(workspace: Workspace, store, path: str | Path, target: int | None = None, **options) -> Path:
+    """Writes the report to `path`, an .html file; options: as `build_report`. Returns the path.
 
-    Raises UserError for another ending, where the file cannot be written, and as `build` does."""
+    Raises UserError for another ending, where the file cannot be written, and as `build_report` does."""
     path = Path(path)
     if path.suffix.lower() not in (".html", ".htm"):
         raise UserError(f"{path.name} is no .html; end the file's name in it")
-    content = build(workspace, store, target, **options)
+    content = build_report(workspace, store, target, **options)
     try:
         path.write_bytes(content)
     except OSError as error:
@@ -44,11 +44,11 @@ def save(workspace: Workspace, store, path: str | Path, target: int | None = Non
     return path
 
 
-def build(
+def build_report(
     workspace: Workspace,
     store,
     target: int | None = None,
-    rows: list[Row] | None = None,
+    rows: list[LineupRow] | None = None,
     k: int | None = None,
     today: str | None = None,
 ) -> bytes:
@@ -62,7 +62,7 @@ def build(
     """
     target = default_target(workspace) if target is None else workspace.check_target(target)
     if rows is None:
-        rows = line_up(workspace, target, default_rankings(workspace), TILES)
+        rows = lineup_rows(workspace, target, default_rankings(workspace), TILES)
     supports = tables.supports_of(workspace, store, target)
     removals = [row for row in supports if row["kind"] == "remove" and not row["more"]]
     if k is None:
@@ -80,18 +80,18 @@ def build(
         k=cut,
         rows=[_lineup_row(workspace, target, row, cut, known.get(row.ranking)) for row in rows],
         sections=list(_sections(workspace, store, target, supports)),
-        versions=tables.versions_text(versions() | _drawing_versions()),
+        versions=tables.versions_text(library_versions() | _drawing_versions()),
     )
 
 
 def default_target(workspace: Workspace) -> int:
     """The target that the workspace opens with; the first one where nothing is measured."""
-    first = opening(workspace)
+    first = opening_target(workspace)
     return first.target if first else 0
 
 
 def _facts(workspace: Workspace, today: str) -> dict[str, str]:
-    data, recipe = workspace.manifest["dataset"], recipes.get(workspace.recipe)
+    data, recipe = workspace.manifest["dataset"], recipes.get_recipe(workspace.recipe)
     planted = f", {workspace.planted} planted errors among the labels" if workspace.planted else ""
     return {
         "data set": f"{data['name']}: {workspace.n_train:,} training and {workspace.n_val:,} validation images, "
@@ -125,7 +125,7 @@ def _target(workspace: Workspace, target: int) -> dict:
     return {"picture": picture(workspace, workspace.val_images[target], TARGET_PIXELS, alt), "facts": facts}
 
 
-def _lineup_row(workspace: Workspace, target: int, row: Row, k: int, support: dict | None) -> dict:
+def _lineup_row(workspace: Workspace, target: int, row: LineupRow, k: int, support: dict | None) -> dict:
     """A row of tiles, cut after rank k. support: what is known of removing the first images of this ranking."""
     name, label = ranking_name(row.ranking), workspace.val_labels[target]
     if row.undefined:

@@ -24,13 +24,13 @@ from attribution import (
 from attribution.errors import UserError
 from attribution.experiments import support_table
 from attribution.experiments.retrain import RetrainSpec
-from attribution.experiments.spec import common
+from attribution.experiments.spec import common_fields
 from attribution.experiments.study import Study, read_study, select_rankings
 from attribution.experiments.support import SupportSpec
 from attribution.export.numbers import byte_size, duration, interval, number, p_value
 from attribution.export.tables import Column, numeric, ranking_name, to_html
-from attribution.measure import measured_lds
-from attribution.opening import verdict
+from attribution.measure import load_lds
+from attribution.opening import support_votes
 from attribution.workspace import Workspace
 
 MAX_JOBS = 10_000  # single retrainings that are looked through for those of the target
@@ -65,20 +65,20 @@ def versions_text(versions: dict) -> str:
 
 
 def supports_of(workspace: Workspace, store, target: int) -> list[dict]:
-    """Every support that is known of a target, under any recipe: dicts of a `support_table.table` row, with "recipe", and
+    """Every support that is known of a target, under any recipe: dicts of a `support_table.load_support_table` row, with "recipe", and
     "more": what makes it another question than the plain one, or "". The workspace's recipe comes first."""
     rows = []
     for recipe in recipes.NAMES:
-        table = support_table.table(workspace, store, recipe)
+        table = support_table.load_support_table(workspace, store, recipe)
         rows += [{**row, "recipe": recipe, "more": ""} for row in table[table.target == target].to_dict("records")]
-        for question, body in store.answers(recipes.get(recipe).hash, "support"):
-            spec = SupportSpec.from_json({**common(workspace, recipe), **question})
+        for question, body in store.answers(recipes.get_recipe(recipe).hash, "support"):
+            spec = SupportSpec.from_json({**common_fields(workspace, recipe), **question})
             if spec.target == target and spec.answer(workspace, store):
                 more = [f"without {len(question['without'])} images found before"] if question.get("without") else []
                 more += ["with near-duplicates"] if question.get("groups") else []
                 rows.append({**question, **body, "recipe": recipe, "more": ", ".join(more)})
     for row in rows:
-        row |= {key: int(row[key]) if pd.notna(row[key]) else None for key in support_table.SIZES}
+        row |= {key: int(row[key]) if pd.notna(row[key]) else None for key in support_table.SIZE_COLUMNS}
 
     def order(row: dict) -> tuple:
         recipe, kind = row["recipe"], list(KINDS).index(row["kind"])
@@ -101,7 +101,7 @@ def supports_table(workspace: Workspace, rows: list[dict]) -> Markup:
         """What the models said at the support."""
         if not row["support"] or row["kind"] == "repair":
             return None
-        said = verdict(workspace, SimpleNamespace(**row))
+        said = support_votes(workspace, SimpleNamespace(**row))
         return (
             f"{workspace.classes[said.other]} in {said.votes} of {said.seeds} at k = {said.k}" if said.seeds else None
         )
@@ -183,7 +183,7 @@ def retrainings_table(workspace: Workspace, answers: list[dict]) -> Markup:
 def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
     """Supports of each kind, every two rankings compared, and LDS, as far as they are known."""
     tables = []
-    for kind, measured in studies.evaluate(study).items():
+    for kind, measured in studies.evaluate_study(study).items():
         rows = [
             [
                 ranking_name(name),
@@ -220,7 +220,7 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
         heads = numeric("won, tied, lost", "p, Holm", "AUC difference", "95 %", "p, Holm")
         caption = f"Ranking against ranking by {KINDS[kind]}, on the same targets"
         tables += [to_html(["ranking", "against", *heads], pairs, caption)] if pairs else []
-    lds = measured_lds(workspace)
+    lds = load_lds(workspace)
     if lds and lds["rankings"]:
         tables.append(
             to_html(
@@ -239,7 +239,7 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
 
 
 def _agreement(workspace: Workspace, store) -> Markup:
-    summary = agreement.summary(agreement.stored(workspace))
+    summary = agreement.summary(agreement.load(workspace))
     names = list(summary["pairs"])
     pairs = [
         [
@@ -266,7 +266,7 @@ def _agreement(workspace: Workspace, store) -> Markup:
 
 def _lds_against_supports(workspace: Workspace, store) -> Markup:
     study = select_rankings(workspace, read_study(workspace, store))
-    report = lds_supports.report(workspace, study, lds_supports.stored(workspace))
+    report = lds_supports.report(workspace, study, lds_supports.load(workspace))
     heads = numeric("targets", "censored", "Spearman", "95 %", "p", "margin fixed", "LDS reliability")
     tables = [
         to_html(
@@ -291,7 +291,7 @@ def _lds_against_supports(workspace: Workspace, store) -> Markup:
 
 
 def _auc_cells(support_aucs: dict, name: str) -> list[str]:
-    """A ranking's AUC and its interval in each kind of `studies.side_by_side`."""
+    """A ranking's AUC and its interval in each kind of `studies.compare_on_same_targets`."""
     rows = (kind["rankings"].get(name) or {} for kind in support_aucs.values())
     return [cell for row in rows for cell in _estimate(row, "auc", "auc_ci", 2)]
 
@@ -301,15 +301,15 @@ def _auc_heads(support_aucs: dict) -> list[str]:
 
 
 def _candidate_sets(workspace: Workspace, store) -> Markup:
-    answer = conditioning.stored(workspace)
-    aucs = conditioning.worth(workspace, store, answer)
+    answer = conditioning.load(workspace)
+    aucs = conditioning.support_aucs(workspace, store, answer)
     rows = [
         [
             ranking_name(name),
-            conditioning.SETS[candidates] + ", as published" * (candidates == ranking["published"]),
+            conditioning.CANDIDATE_SETS[candidates] + ", as published" * (candidates == ranking["published"]),
             *_estimate(row, "lds"),
             *_estimate(row["same_class"], "mean"),
-            *_auc_cells(aucs, conditioning.ranking_of(name, candidates, ranking["published"])),
+            *_auc_cells(aucs, conditioning.ranking_with_candidates(name, candidates, ranking["published"])),
         ]
         for name, ranking in answer["rankings"].items()
         for candidates, row in ranking["sets"].items()
@@ -320,11 +320,11 @@ def _candidate_sets(workspace: Workspace, store) -> Markup:
 
 
 def _calibration(workspace: Workspace, store) -> Markup:
-    summary = calibration.summary(workspace, calibration.stored(workspace))
+    summary = calibration.summary(workspace, calibration.load(workspace))
     rows = [
         [
             ranking_name(name),
-            calibration.WHOSE[removed],
+            calibration.ORIGINS[removed],
             row["n"],
             row["targets"],
             None if row["slope"] is None else f"{row['slope']:.3g}",
@@ -345,8 +345,8 @@ def _calibration(workspace: Workspace, store) -> Markup:
 
 
 def _compute(workspace: Workspace, store) -> Markup:
-    answer = compute.stored(workspace)
-    aucs = compute.worth(workspace, store, answer)
+    answer = compute.load(workspace)
+    aucs = compute.support_aucs(workspace, store, answer)
     rows = [
         [
             ranking_name(row["name"]),
@@ -354,7 +354,7 @@ def _compute(workspace: Workspace, store) -> Markup:
             *_estimate(row, "lds"),
             *(_or_none(row[key], duration) for key in ("training_seconds", "computing_seconds", "seconds")),
             _or_none(row["bytes"], byte_size),
-            *_auc_cells(aucs, compute.ranking_of(row)),
+            *_auc_cells(aucs, compute.variant_ranking(row)),
         ]
         for row in answer["rows"]
     ]
@@ -364,7 +364,7 @@ def _compute(workspace: Workspace, store) -> Markup:
 
 
 def _cost(workspace: Workspace, store) -> Markup:
-    answer = cost.stored(workspace)
+    answer = cost.load(workspace)
     rows = [
         [
             ranking_name(row["ranking"]),
@@ -374,7 +374,7 @@ def _cost(workspace: Workspace, store) -> Markup:
             *_estimate(row, "lds", "lds_ci"),
             *_estimate(row, "auc", "auc_ci", 2),
         ]
-        for row in cost.card(answer, *cost.worth(workspace, store))
+        for row in cost.cost_rows(answer, *cost.lds_and_support_aucs(workspace, store))
     ]
     return to_html(
         ["ranking", *numeric("stored", "build", "query, ms", "LDS", "95 %", "removal AUC", "95 %")],
@@ -392,7 +392,7 @@ def _features(workspace: Workspace, store) -> Markup:
             number(row["knn_accuracy"]),
             row["measured_on"] or None,
         ]
-        for row in cost.of_features(workspace, *cost.worth(workspace, store))
+        for row in cost.feature_rows(workspace, *cost.lds_and_support_aucs(workspace, store))
     ]
     return to_html(
         ["features", *numeric("dimensions", "training", "kNN accuracy"), "on"],

@@ -96,7 +96,7 @@ def _cell(value, column: Column) -> Cell:
 
 def ranking_name(ranking: str) -> Markup:
     """A ranking's name after its line, as in the charts: the dashes are stops of a gradient."""
-    colour, dash, _ = palette.line(ranking)
+    colour, dash, _ = palette.ranking_style(ranking)
     stops, start = [], 0
     for i, length in enumerate(DASHES[dash]):
         stops.append(f"{'transparent' if i % 2 else colour} {start}px {start + length}px")

@@ -46,7 +46,7 @@ def train(
         UserError: the name is unknown, the images have another shape or type, lightly is not installed, or `out_dir`
             holds a training with other settings.
     """
-    return _method(name).train(_checked(images), Path(out_dir), seed, epochs, progress)
+    return _load_method(name).train(_check_images(images), Path(out_dir), seed, epochs, progress)
 
 
 def embed(name: str, checkpoint_dir: Path | str, images: np.ndarray) -> np.ndarray:
@@ -60,10 +60,10 @@ def embed(name: str, checkpoint_dir: Path | str, images: np.ndarray) -> np.ndarr
     Raises:
         UserError: as in `train`, or the training in `checkpoint_dir` is missing or unfinished.
     """
-    return _method(name).embed(Path(checkpoint_dir), _checked(images))
+    return _load_method(name).embed(Path(checkpoint_dir), _check_images(images))
 
 
-def _method(name: str):
+def _load_method(name: str):
     if name not in NAMES:
         raise UserError(f"There are no features called {name!r}: choose one of {', '.join(NAMES)}.")
     try:
@@ -74,7 +74,7 @@ def _method(name: str):
         raise
 
 
-def _checked(images: np.ndarray) -> np.ndarray:
+def _check_images(images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     grey_or_colour = images.ndim == 3 or images.ndim == 4 and images.shape[3] == 3
     if images.dtype != np.uint8 or not grey_or_colour or not len(images):

@@ -50,9 +50,9 @@ class Backbone:
 
         self.weights = Path(weights).expanduser()
         self.device = "cuda" if torch.cuda.is_available() else "cpu"
-        network, spec = _untrained(name, side)
+        network, spec = _build_untrained(name, side)
         own_side, spec["side"] = spec["side"], side or spec["side"]
-        state, expected = _state(self.weights), network.state_dict()
+        state, expected = _load_state(self.weights), network.state_dict()
         unfit = [
             key
             for key, value in expected.items()
@@ -115,7 +115,7 @@ class Backbone:
             return self.network((pixels - mean) / std).flatten(1).float().cpu().numpy()
 
 
-def _untrained(name: str, side: int | None):
+def _build_untrained(name: str, side: int | None):
     """The network without its classifier, weights random, and its `spec` without the weights; side is its own there."""
     from torchvision import __version__, models
 
@@ -133,7 +133,7 @@ def _untrained(name: str, side: int | None):
 
 
 def _untrained_timm(name: str, side: int | None):
-    """As `_untrained`, of timm's networks, with the input that timm's data config says."""
+    """As `_build_untrained`, of timm's networks, with the input that timm's data config says."""
     try:
         import timm
         from timm.data import resolve_model_data_config
@@ -166,7 +166,7 @@ def _untrained_timm(name: str, side: int | None):
     }
 
 
-def _state(weights: Path) -> dict:
+def _load_state(weights: Path) -> dict:
     """The state dict in a file: by itself, or under "state_dict" or "model", with or without "module." before names."""
     import torch
 

@@ -13,7 +13,7 @@ from lightly.utils.scheduler import cosine_schedule
 from torch import nn
 
 from attribution.features import ssl
-from attribution.features.views import view
+from attribution.features.views import random_view
 
 
 @dataclass(frozen=True)
@@ -36,14 +36,14 @@ class DINO(ssl.Method):
         self.recipe = recipe
         self.encoder, self.head = encoder(), self._head()
         # built again, since the head's weight norm cannot be deep-copied
-        self.teacher_encoder = ssl.follower(encoder(), self.encoder)
-        self.teacher_head = ssl.follower(self._head(), self.head)
+        self.teacher_encoder = ssl.momentum_copy(encoder(), self.encoder)
+        self.teacher_head = ssl.momentum_copy(self._head(), self.head)
         self.distil = DINOLoss(
             recipe.codes, teacher_temp=recipe.teacher_temperature, student_temp=recipe.student_temperature
         )
 
     def loss(self, images, draw, epoch, share):
-        views = torch.cat([view(images, self.recipe.views, draw) for _ in range(2)])
+        views = torch.cat([random_view(images, self.recipe.views, draw) for _ in range(2)])
         with torch.no_grad():
             momentum = cosine_schedule(round(share * 10_000), 10_000, self.recipe.momentum, 1.0)
             update_momentum(self.encoder, self.teacher_encoder, momentum)

@@ -17,12 +17,12 @@ import numpy as np
 if TYPE_CHECKING:
     from attribution.workspace import Workspace
 
-K = 20
-#: numbers in the training features up to which `measured` measures
-MEASURED = 250_000_000
+N_NEIGHBOURS = 20
+#: numbers in the training features up to which `measure_knn` measures
+MAX_VALUES = 250_000_000
 
 
-def knn_predict(train: np.ndarray, labels: np.ndarray, features: np.ndarray, k: int = K) -> np.ndarray:
+def knn_predict(train: np.ndarray, labels: np.ndarray, features: np.ndarray, k: int = N_NEIGHBOURS) -> np.ndarray:
     """The majority label of the k training images with the greatest cosine similarity.
 
     A tie goes to the class whose neighbours are the more similar in sum.
@@ -48,13 +48,15 @@ def knn_predict(train: np.ndarray, labels: np.ndarray, features: np.ndarray, k: 
 
 
 def knn_accuracy(
-    train: np.ndarray, train_labels: np.ndarray, features: np.ndarray, labels: np.ndarray, k: int = K
+    train: np.ndarray, train_labels: np.ndarray, features: np.ndarray, labels: np.ndarray, k: int = N_NEIGHBOURS
 ) -> float:
     """The share of `features` [n, d] whose `knn_predict` is their label [n], in [0, 1]."""
     return float((knn_predict(train, train_labels, features, k) == np.asarray(labels)).mean())
 
 
-def nearest(train: np.ndarray, k: int = K, block: int = 2000) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+def nearest_neighbours(
+    train: np.ndarray, k: int = N_NEIGHBOURS, block: int = 2000
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
     """The k nearest other images of every training image, a block of images at a time.
 
     Parameters
@@ -121,17 +123,17 @@ def search(train: np.ndarray, queries: np.ndarray, k: int, block: int | None = N
     return cosines, ids
 
 
-def measured(workspace: Workspace, train: np.ndarray, val: np.ndarray) -> dict:
+def measure_knn(workspace: Workspace, train: np.ndarray, val: np.ndarray) -> dict:
     """What is stored of a feature set that has no other images to be judged on: its kNN accuracy on the validation
     images.
 
     train: float [n_train, d]; val: float [n_val, d]. Returns knn_accuracy (in [0, 1]), knn_k and measured_on; an empty
     dict where `train` holds more than MEASURED numbers, since faiss needs a copy of it.
     """
-    if train.size > MEASURED:
+    if train.size > MAX_VALUES:
         return {}
     accuracy = knn_accuracy(np.asarray(train), workspace.train_labels, np.asarray(val), workspace.val_labels)
-    return {"knn_accuracy": round(accuracy, 4), "knn_k": K, "measured_on": "the validation images"}
+    return {"knn_accuracy": round(accuracy, 4), "knn_k": N_NEIGHBOURS, "measured_on": "the validation images"}
 
 
 def unit(features: np.ndarray) -> np.ndarray:

@@ -12,7 +12,7 @@ from lightly.models.utils import update_momentum
 from torch import nn
 
 from attribution.features import ssl
-from attribution.features.views import view
+from attribution.features.views import random_view
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class MoCo(ssl.Method):
         super().__init__()
         self.recipe = recipe
         self.encoder, self.head = encoder(), self._head()
-        self.slow_encoder = ssl.follower(encoder(), self.encoder)
-        self.slow_head = ssl.follower(self._head(), self.head)
+        self.slow_encoder = ssl.momentum_copy(encoder(), self.encoder)
+        self.slow_head = ssl.momentum_copy(self._head(), self.head)
         self.contrast = NTXentLoss(recipe.temperature, memory_bank_size=(recipe.queue, ssl.DIM))
 
     def loss(self, images, draw, epoch, share):
-        query, key = (view(images, self.recipe.views, draw) for _ in range(2))
+        query, key = (random_view(images, self.recipe.views, draw) for _ in range(2))
         with torch.no_grad():
             update_momentum(self.encoder, self.slow_encoder, self.recipe.momentum)
             update_momentum(self.head, self.slow_head, self.recipe.momentum)

@@ -10,7 +10,7 @@ from lightly.models.modules import SimCLRProjectionHead
 from torch import nn
 
 from attribution.features import ssl
-from attribution.features.views import view
+from attribution.features.views import random_view
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class SimCLR(ssl.Method):
         self.contrast = NTXentLoss(recipe.temperature)
 
     def loss(self, images, draw, epoch, share):
-        views = [view(images, self.recipe.views, draw) for _ in range(2)]
+        views = [random_view(images, self.recipe.views, draw) for _ in range(2)]
         return self.contrast(*self.head(self.encoder(torch.cat(views))).chunk(2))
 
     def embedder(self) -> nn.Module:

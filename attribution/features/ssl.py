@@ -100,7 +100,7 @@ def _convolution(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) ->
     return nn.Sequential(weights, nn.BatchNorm2d(outputs))
 
 
-def follower(copy: nn.Module, module: nn.Module) -> nn.Module:
+def momentum_copy(copy: nn.Module, module: nn.Module) -> nn.Module:
     """Gives `copy`, built like `module`, its weights, and turns gradients off: a momentum encoder or a teacher."""
     copy.load_state_dict(module.state_dict())
     return copy.requires_grad_(False)
@@ -116,18 +116,18 @@ def train(
     """
     recipe = replace(method.recipe, epochs=epochs or method.recipe.epochs)
     settings = {
-        "name": _name(method), "seed": seed, "epochs": recipe.epochs, "recipe": asdict(recipe),
+        "name": _method_name(method), "seed": seed, "epochs": recipe.epochs, "recipe": asdict(recipe),
         "shape": images.shape, "images": hashlib.sha256(np.ascontiguousarray(images)).hexdigest(),
     }  # fmt: skip
     settings = json.loads(json.dumps(settings))  # JSON types, as the checkpoint returns them
-    saved = _read(out_dir)
+    saved = _load_checkpoint(out_dir)
     if saved and saved["settings"] != settings:
         raise UserError(f"{out_dir} holds a training with other settings: choose another folder, or delete it.")
     if saved and "embedder" in saved:
         return saved["provenance"]
 
     device = torch.device(best_device())
-    pixels = _tensor(images).to(device)
+    pixels = _to_tensor(images).to(device)
     mean, std = pixels.mean((0, 2, 3)).cpu(), pixels.std((0, 2, 3)).clamp(min=1e-3).cpu()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
@@ -136,24 +136,24 @@ def train(
     first, seconds = 0, 0.0
     if saved:
         first, seconds = saved["epoch"], saved["seconds"]
-        _restore(model, saved["model"])
+        _restore_state(model, saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
     if progress:
         progress(first, recipe.epochs)
     for epoch in range(first, recipe.epochs):
         start = time.perf_counter()
-        loss = _epoch(model, optimiser, recipe, pixels, seed, epoch)
+        loss = _train_epoch(model, optimiser, recipe, pixels, seed, epoch)
         seconds += time.perf_counter() - start
         checkpoint = {"settings": settings, "epoch": epoch + 1, "seconds": seconds}
         if epoch + 1 < recipe.epochs:
-            checkpoint |= {"model": _state(model), "optimiser": optimiser.state_dict()}
+            checkpoint |= {"model": _model_state(model), "optimiser": optimiser.state_dict()}
         else:
             provenance = settings | {
                 "dim": DIM, "seconds": round(seconds, 1), "loss": round(loss, 4), "device": device.type,
                 "threads": torch.get_num_threads(), "torch": str(torch.__version__), "lightly": lightly.__version__,
             }  # fmt: skip
             checkpoint |= {"embedder": model.embedder().state_dict(), "provenance": provenance}
-        _write(out_dir, checkpoint)
+        _save_checkpoint(out_dir, checkpoint)
         if progress:
             progress(epoch + 1, recipe.epochs)
     return provenance
@@ -162,13 +162,15 @@ def train(
 @torch.no_grad()
 def embed(method: type[Method], checkpoint_dir: Path, images: np.ndarray) -> np.ndarray:
     """Features of images, float32 [n, DIM]. See `attribution.features.embed`."""
-    saved = _read(checkpoint_dir)
-    if not saved or "embedder" not in saved or saved["settings"]["name"] != _name(method):
-        raise UserError(f"{checkpoint_dir} holds no finished training of {_name(method)} features: train them first.")
+    saved = _load_checkpoint(checkpoint_dir)
+    if not saved or "embedder" not in saved or saved["settings"]["name"] != _method_name(method):
+        raise UserError(
+            f"{checkpoint_dir} holds no finished training of {_method_name(method)} features: train them first."
+        )
     shape = saved["settings"]["shape"][1:]
     if list(images.shape[1:]) != shape:
         raise UserError(f"These features were trained on images of shape {shape}: give images of that shape.")
-    pixels = _tensor(images)
+    pixels = _to_tensor(images)
     device = torch.device(best_device())
     zeros = torch.zeros(pixels.shape[1])  # mean and std come with the weights
     # the recipe trained with may differ, but no hyper-parameter changes the embedder
@@ -178,7 +180,7 @@ def embed(method: type[Method], checkpoint_dir: Path, images: np.ndarray) -> np.
     return torch.cat([model(batch.to(device)).cpu() for batch in pixels.split(_EMBED_BATCH)]).numpy()
 
 
-def _epoch(model, optimiser, recipe, pixels, seed, epoch) -> float:
+def _train_epoch(model, optimiser, recipe, pixels, seed, epoch) -> float:
     """Trains for an epoch and returns the mean loss."""
     batch = min(recipe.batch, len(pixels))
     per_epoch = len(pixels) // batch  # an incomplete last batch is left out: these losses depend on the batch's size
@@ -213,29 +215,29 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
 
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
+def _model_state(model: nn.Module) -> dict[str, Tensor]:
     """All parameters and buffers. Not `state_dict`, which leaves out lightly's memory bank."""
     return {name: tensor.detach() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
 
 
 @torch.no_grad()
-def _restore(model: nn.Module, state: dict[str, Tensor]) -> None:
-    for name, tensor in _state(model).items():
+def _restore_state(model: nn.Module, state: dict[str, Tensor]) -> None:
+    for name, tensor in _model_state(model).items():
         tensor.copy_(state[name])
 
 
-def _tensor(images: np.ndarray) -> Tensor:
+def _to_tensor(images: np.ndarray) -> Tensor:
     """uint8 [n, H, W] or [n, H, W, 3] -> float32 [n, channels, H, W] in [0, 1]."""
     tensor = torch.from_numpy(np.array(images))
     tensor = tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
     return tensor.float() / 255
 
 
-def _name(method: type[Method]) -> str:
+def _method_name(method: type[Method]) -> str:
     return method.__module__.rsplit(".", 1)[1]
 
 
-def _read(folder: Path) -> dict | None:
+def _load_checkpoint(folder: Path) -> dict | None:
     """The checkpoint in a folder, on the CPU, or None."""
     file = folder / CHECKPOINT
     if not file.exists():
@@ -246,7 +248,7 @@ def _read(folder: Path) -> dict | None:
         raise UserError(f"{file} is damaged: delete it and train again.") from error
 
 
-def _write(folder: Path, checkpoint: dict) -> None:
+def _save_checkpoint(folder: Path, checkpoint: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{CHECKPOINT}.{os.getpid()}.part"
     try:

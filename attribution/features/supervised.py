@@ -24,14 +24,14 @@ DIM = 128
 
 def network(shape, classes):
     """The convolutions of demo-cnn, a linear layer of DIM, and one of `classes`; shape: (channels, height, width)."""
-    body = recipes.get("demo-cnn").network(shape, DIM)
+    body = recipes.get_recipe("demo-cnn").network(shape, DIM)
     return nn.Sequential(*body, nn.GELU(), nn.Linear(DIM, classes))
 
 
 def train(workspace: Workspace, out_dir: Path, seed: int = 0) -> dict:
     """Trains on the workspace's given labels, writes the weights to `out_dir` and returns provenance, ready for JSON:
     dim, seed, epochs, recipe (its hash), seconds, device, library and threads."""
-    recipe = replace(recipes.get("demo-cnn"), name="supervised", network=network)
+    recipe = replace(recipes.get_recipe("demo-cnn"), name="supervised", network=network)
     trainer = Trainer(workspace, recipe)
     outcome = trainer.run(seed=seed)
     out_dir.mkdir(parents=True, exist_ok=True)

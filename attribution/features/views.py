@@ -27,7 +27,7 @@ class ViewRecipe:
     flip: bool = True
 
 
-def view(images: Tensor, recipe: ViewRecipe, generator: torch.Generator) -> Tensor:
+def random_view(images: Tensor, recipe: ViewRecipe, generator: torch.Generator) -> Tensor:
     """A random view of each image.
 
     Args:
@@ -52,8 +52,8 @@ def view(images: Tensor, recipe: ViewRecipe, generator: torch.Generator) -> Tens
     top = uniform(0, 1) * (height - crop_h)
     left = uniform(0, 1) * (width - crop_w)
     sigma = torch.where(chance(recipe.blur_chance), uniform(*recipe.blur), torch.zeros(n))
-    rows = _blur(height, sigma) @ _resize(height, top, crop_h)
-    columns = _blur(width, sigma) @ _resize(width, left, crop_w)
+    rows = _blur_matrix(height, sigma) @ _resize_matrix(height, top, crop_h)
+    columns = _blur_matrix(width, sigma) @ _resize_matrix(width, left, crop_w)
     if recipe.flip:
         columns = torch.where(chance(0.5)[:, None, None], columns.flip(1), columns)
     rows, columns = rows.to(images.device), columns.to(images.device)
@@ -84,14 +84,14 @@ def _hue_rotation(angle: Tensor) -> Tensor:
     return cosine * torch.eye(3, device=angle.device) + (1 - cosine) / 3 + sine * cross
 
 
-def _resize(size: int, start: Tensor, length: Tensor) -> Tensor:
+def _resize_matrix(size: int, start: Tensor, length: Tensor) -> Tensor:
     """Matrices [n, size, size] that stretch the part [start, start + length) of a line to all of it, bilinearly."""
     position = start[:, None] + (torch.arange(size) + 0.5) * (length / size)[:, None] - 0.5
     distance = position.clamp(0, size - 1)[:, :, None] - torch.arange(size)
     return (1 - distance.abs()).clamp(min=0)
 
 
-def _blur(size: int, sigma: Tensor) -> Tensor:
+def _blur_matrix(size: int, sigma: Tensor) -> Tensor:
     """Matrices [n, size, size] that blur a line with a Gaussian of `sigma` [n] pixels (0: leave it); rows sum to 1."""
     offset = torch.arange(size)[:, None] - torch.arange(size)
     weight = torch.exp(-offset.square() / (2 * sigma.clamp(min=0.05).square())[:, None, None])

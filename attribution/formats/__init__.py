@@ -1,7 +1,7 @@
-"""Foreign files: one format a file, each with `sniff` and `load`. What they read is data, never code.
+"""Foreign files: one format a file, each with `detect_format` and `load`. What they read is data, never code.
 
 No two libraries agree on orientation, sign and index base, and a square matrix defeats guessing by shape; so a format
-either says these itself or they are `Declared` by the person who brings the file.
+either says these itself or they are `Declaration` by the person who brings the file.
 """
 
 import importlib
@@ -31,7 +31,7 @@ SIGNS = ("helpful", "harmful", "unsigned")
 
 
 @dataclass(frozen=True)
-class Declared:
+class Declaration:
     """What a person says of a file; None where it was not said, and the format has to know or `load` refuses.
 
     orientation: "train-first" [n_train, n_target] or "target-first". sign: what a positive score means, "helpful" or
@@ -50,7 +50,7 @@ class Declared:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class DataSetSizes:
     """What a file has to fit: the numbers of training and validation images, and their labels (int64)."""
 
     train_labels: np.ndarray
@@ -66,7 +66,7 @@ class Sizes:
 
 
 @dataclass(frozen=True)
-class Incoming:
+class ForeignRanking:
     """A foreign ranking, opened and checked against the data set's sizes, and not yet read.
 
     method: "TRAK", "Datamodels", ... for people; "" where a file does not say, and the name it is given serves.
@@ -100,25 +100,25 @@ class Format(Protocol):
     def sniff(self, path: Path) -> bool:
         """Whether `path`, a file or folder, looks like this format; cheap, and raises nothing but OSError."""
 
-    def load(self, path: Path, declared: Declared, sizes: Sizes) -> Incoming:
+    def load(self, path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
         """Raises UserError, one sentence that says what to do, for what is missing, corrupt, undeclared or unfit."""
 
 
-def get(name: str) -> Format:
+def get_format(name: str) -> Format:
     """The format `name`. Raises UserError naming the known ones."""
     if name not in NAMES:
         raise UserError(f"no format {name!r}; there is {', '.join(NAMES)}")
     return importlib.import_module(f"attribution.formats.{NAMES[name]}")
 
 
-def sniff(path: Path) -> str:
+def detect_format(path: Path) -> str:
     """The name of the format that `path` looks like. Raises UserError where none fits or nothing is there."""
     path = user_path(path)
     if not path.exists():
         raise UserError(f"there is nothing at {path}; check the path")
     for name in NAMES:
         try:
-            if get(name).sniff(path):
+            if get_format(name).sniff(path):
                 return name
         except OSError:  # a folder that may not be looked into
             continue

@@ -19,7 +19,7 @@ TILE = 1024
 
 
 @dataclass(frozen=True)
-class Array:
+class FileArray:
     """An array in a file, memory-mapped. bits: its numbers, or their uint16 bit patterns where bfloat16 is True."""
 
     path: Path
@@ -54,7 +54,7 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Joined:
+class ConcatenatedArrays:
     """Arrays one after another along `axis`: the batches and partitions that some libraries write."""
 
     parts: Sequence
@@ -85,7 +85,7 @@ class Joined:
 
 
 @dataclass(frozen=True)
-class Summed:
+class SummedArrays:
     """Arrays of one shape, added: the scores of a network's modules."""
 
     parts: Sequence
@@ -109,7 +109,7 @@ class Summed:
 # -- opening
 
 
-def open_array(path: Path, part: str | None = None) -> Array:
+def open_array(path: Path, part: str | None = None) -> FileArray:
     """The array in a `.npy`, `.pt` or `.safetensors` file; `part` says which of several.
 
     Raises UserError where there is none, several and no `part`, or the file cannot be read.
@@ -119,11 +119,11 @@ def open_array(path: Path, part: str | None = None) -> Array:
         return next(iter(found.values()))
     if part not in found:
         asked = "several arrays" if part is None else f"no array {part!r}"
-        raise UserError(f"{path} has {asked}; say --part with one of {names(found)}")
+        raise UserError(f"{path} has {asked}; say --part with one of {names_text(found)}")
     return found[part]
 
 
-def open_arrays(path: Path) -> dict[str, Array]:
+def open_arrays(path: Path) -> dict[str, FileArray]:
     """All arrays of numbers in a file, by name; "" is the name in files that hold one without a name.
 
     Nothing in the file is executed, and nothing of its numbers is read. Raises UserError for what is no array file, is
@@ -152,21 +152,21 @@ def open_arrays(path: Path) -> dict[str, Array]:
         raise UserError(f"reading {path} needs {error.name}; pip install -r requirements.txt") from None
     except Exception as error:  # numpy, torch and safetensors meet a broken file with errors of many types
         raise UserError(
-            f"{path} cannot be read ({_why(error)}); it is cut short, damaged or of another kind: save or copy it again"
+            f"{path} cannot be read ({_error_text(error)}); it is cut short, damaged or of another kind: save or copy it again"
         ) from None
     if not found:
         raise UserError(f"{path} holds no array of numbers; save the scores as one tensor")
     return found
 
 
-def _npy(path: Path) -> dict[str, Array]:
+def _npy(path: Path) -> dict[str, FileArray]:
     bits = np.load(path, mmap_mode="r", allow_pickle=False)
     if bits.dtype.kind not in "biuf":
         raise UserError(f"{path} holds {bits.dtype} and not numbers; save it as float32, float16 or whole numbers")
-    return {"": Array(path, bits)}
+    return {"": FileArray(path, bits)}
 
 
-def _torch(path: Path) -> dict[str, Array]:
+def _torch(path: Path) -> dict[str, FileArray]:
     import torch
 
     found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
@@ -174,21 +174,21 @@ def _torch(path: Path) -> dict[str, Array]:
     return {str(name): _from_torch(path, tensor) for name, tensor in tensors.items() if torch.is_tensor(tensor)}
 
 
-def _safetensors(path: Path) -> dict[str, Array]:
+def _safetensors(path: Path) -> dict[str, FileArray]:
     from safetensors import safe_open
 
     with safe_open(path, framework="pt", device="cpu") as stream:
         return {name: _from_torch(path, stream.get_tensor(name)) for name in stream.keys()}
 
 
-def _from_torch(path: Path, tensor) -> Array:
+def _from_torch(path: Path, tensor) -> FileArray:
     import torch
 
     if tensor.dtype == torch.bfloat16:  # which numpy does not know
-        return Array(path, tensor.detach().view(torch.int16).numpy().view(np.uint16), bfloat16=True)
+        return FileArray(path, tensor.detach().view(torch.int16).numpy().view(np.uint16), bfloat16=True)
     if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized or tensor.device.type != "cpu":
         raise UserError(f"{path} holds a sparse, complex or quantized tensor; save it as plain float32")
-    return Array(path, tensor.detach().numpy())
+    return FileArray(path, tensor.detach().numpy())
 
 
 def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
@@ -204,7 +204,7 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
             found, _, dtype = head(stream)
             if len(found) != len(shape) or any(n not in (None, have) for n, have in zip(shape, found)):
                 raise UserError(
-                    f"{name} in {path} is {by(found)}, and {by(shape)} is expected; take the file that "
+                    f"{name} in {path} is {shape_text(found)}, and {shape_text(shape)} is expected; take the file that "
                     "was made for this data set"
                 )
             if dtype.kind not in "biuf" or math.prod(found) * dtype.itemsize > archive.getinfo(f"{name}.npy").file_size:
@@ -216,7 +216,7 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
     except KeyError:
         raise UserError(f"{path} has no array {name}; take the file as it was released") from None
     except Exception as error:  # zipfile, zlib and numpy meet a broken file with errors of many types
-        raise UserError(f"{path} cannot be read ({_why(error)}); copy or download it again") from None
+        raise UserError(f"{path} cannot be read ({_error_text(error)}); copy or download it again") from None
 
 
 def read_json(file: Path) -> dict:
@@ -233,18 +233,18 @@ def read_json(file: Path) -> dict:
 # -- what people are told
 
 
-def by(shape: Sequence[int | None]) -> str:
+def shape_text(shape: Sequence[int | None]) -> str:
     """(3, None) -> "3 x any"."""
     return " x ".join("any" if n is None else f"{n}" for n in shape) or "a single number"
 
 
-def names(found) -> str:
+def names_text(found) -> str:
     """At most eight names, in words."""
     known = sorted(map(str, found))
     return ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
 
 
-def _why(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """The first few words of an error, without a line break or a full stop in it."""
     first = re.split(r"[\n;]|\.\s", str(error).strip())[0].strip(" .:")
     return first[:80] or type(error).__name__

@@ -8,9 +8,9 @@ import zipfile
 from pathlib import Path
 
 from attribution.errors import UserError
-from attribution.formats import Declared, Incoming, Sizes
-from attribution.formats.arrays import by, open_arrays
-from attribution.formats.dense import dense
+from attribution.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.formats.arrays import open_arrays, shape_text
+from attribution.formats.dense import load_dense
 
 WHAT = "Datamodels as released: a .pt file with weight, bias and lam"
 KEYS = ("weight", "bias", "lam")
@@ -30,7 +30,7 @@ def sniff(path: Path) -> bool:
     return all(key.encode() in text for key in KEYS)
 
 
-def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
+def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
     if path.is_dir():
         raise UserError(f"{path} is a folder; give one of the .pt files in it, such as test_50pct.pt")
     arrays = open_arrays(path)
@@ -42,9 +42,9 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     for key in KEYS[1:]:
         if key in arrays and arrays[key].shape not in (weight.shape[1:], ()):
             raise UserError(
-                f"{key} in {path} is {by(arrays[key].shape)}, and its weight is {by(weight.shape)}; copy "
+                f"{key} in {path} is {shape_text(arrays[key].shape)}, and its weight is {shape_text(weight.shape)}; copy "
                 "or download the file again"
             )
-    return dense(
+    return load_dense(
         "Datamodels", path, weight, declared, sizes, orientation="train-first", sign="helpful", zero_is_none=True
     )

@@ -3,7 +3,7 @@ image was in the subset; `margins.npy` float16 [M, n_targets]; `_completed.npy` 
 `part` takes some of the models, "0:900": others can then judge what these say (`halves import`).
 
 The regression is fitted when its rows are read. Its penalty is the one of those that Datamodels tries whose predictions
-correlate best with the margins of the last tenth of the models, which are left out of that fit, on at most `TUNED`
+correlate best with the margins of the last tenth of the models, which are left out of that fit, on at most `TUNING_TARGETS`
 targets.
 """
 
@@ -14,21 +14,21 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import Declared, Incoming, Sizes
-from attribution.formats.arrays import by, open_array
+from attribution.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.formats.arrays import open_array, shape_text
 from attribution.formats.dense import check_declared, check_scores, declared_ids
 
 WHAT = "a Datamodels store: a folder with masks.npy and margins.npy"
-TUNED = 30
+TUNING_TARGETS = 30
 #: models, that a tenth of them can say anything
-LEAST = 30
+MIN_MODELS = 30
 
 
 def sniff(path: Path) -> bool:
     return (path / "masks.npy").is_file() and (path / "margins.npy").is_file()
 
 
-def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
+def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
     check_declared(declared)
     if declared.train is not None or declared.orientation == "train-first" or declared.sign == "unsigned":
         raise UserError(
@@ -42,20 +42,20 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     except ImportError as error:
         raise UserError(f"fitting Datamodels needs {error.name}; pip install -r requirements-build.txt") from None
     targets = declared_ids(declared, "targets", sizes.n_val)
-    masks, margins = subsets(path, sizes, targets, declared.part)
+    masks, margins = load_subsets(path, sizes, targets, declared.part)
     said = {"file": path.name, "models": len(masks), "penalty": "tuned when it is fitted"}
 
     @cache
     def penalty() -> float:
-        said["penalty"] = _tuned(method, masks, margins)
+        said["penalty"] = _tuned_penalty(method, masks, margins)
         return said["penalty"]
 
     def rows(start: int, stop: int) -> np.ndarray:
-        weights = method.fit(masks, margins[:, start:stop], penalty())
+        weights = method.fit_lasso(masks, margins[:, start:stop], penalty())
         check_scores(path, weights, np.arange(start, stop), constant=True)
         return -weights if declared.sign == "harmful" else weights
 
-    return Incoming(
+    return ForeignRanking(
         "Datamodels",
         True,
         np.arange(sizes.n_val) if targets is None else targets,
@@ -65,8 +65,8 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     )
 
 
-def subsets(
-    path: Path, sizes: Sizes, targets: np.ndarray | None = None, part: str | None = None, least: int = LEAST
+def load_subsets(
+    path: Path, sizes: DataSetSizes, targets: np.ndarray | None = None, part: str | None = None, least: int = MIN_MODELS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [M, n_train] and margins float16 or float32 [M, n_targets] of the models that were trained: what
     Datamodels are fitted on, and LDS is computed from. part: "900:1000", only these of them.
@@ -82,16 +82,18 @@ def subsets(
                 if array.shape == shape[::-1]
                 else ("; bring the store of this data set, or say with --targets which images it is about")
             )
-            raise UserError(f"{name}.npy in {path} is {by(array.shape)}, {by(shape)} is expected{turned}")
+            raise UserError(
+                f"{name}.npy in {path} is {shape_text(array.shape)}, {shape_text(shape)} is expected{turned}"
+            )
     if (path / "_completed.npy").exists():
         completed = open_array(path / "_completed.npy").bits
         if completed.shape != wanted[:1]:
             raise UserError(
-                f"_completed.npy in {path} is {by(completed.shape)}, {by(wanted[:1])} is expected; copy the store again"
+                f"_completed.npy in {path} is {shape_text(completed.shape)}, {shape_text(wanted[:1])} is expected; copy the store again"
             )
         if not completed.all():
             masks, margins = masks[completed != 0], margins[completed != 0]
-    some = _models(part, len(masks))
+    some = _parse_models(part, len(masks))
     masks, margins = masks[some], margins[some]
     if len(masks) < least:
         raise UserError(
@@ -112,7 +114,7 @@ def subsets(
     return masks, margins
 
 
-def _models(part: str | None, count: int) -> slice:
+def _parse_models(part: str | None, count: int) -> slice:
     """The models that "900:1000" names, of `count`."""
     if part is None:
         return slice(None)
@@ -125,13 +127,13 @@ def _models(part: str | None, count: int) -> slice:
     return slice(start, stop)
 
 
-def _tuned(method, masks: np.ndarray, margins: np.ndarray) -> float:
-    some = margins[:, np.linspace(0, margins.shape[1] - 1, min(TUNED, margins.shape[1])).astype(int)]
-    tried = method.tune(masks, some.astype(np.float32), len(masks) // 10, _correlation)
+def _tuned_penalty(method, masks: np.ndarray, margins: np.ndarray) -> float:
+    some = margins[:, np.linspace(0, margins.shape[1] - 1, min(TUNING_TARGETS, margins.shape[1])).astype(int)]
+    tried = method.tune(masks, some.astype(np.float32), len(masks) // 10, _mean_correlation)
     return max(tried, key=tried.get)
 
 
-def _correlation(weights: np.ndarray, masks: np.ndarray, margins: np.ndarray) -> float:
+def _mean_correlation(weights: np.ndarray, masks: np.ndarray, margins: np.ndarray) -> float:
     """Of what the weights predict with what the models say, mean over targets."""
     said, truth = masks @ weights.T, margins - margins.mean(0)
     said = said - said.mean(0)

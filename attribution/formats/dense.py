@@ -5,16 +5,16 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import ORIENTATIONS, SIGNS, Declared, Incoming, Sizes
-from attribution.formats.arrays import by, open_array
+from attribution.formats import ORIENTATIONS, SIGNS, DataSetSizes, Declaration, ForeignRanking
+from attribution.formats.arrays import open_array, shape_text
 
 
-def dense(
+def load_dense(
     method: str,
     path: Path,
     array,
-    declared: Declared,
-    sizes: Sizes,
+    declared: Declaration,
+    sizes: DataSetSizes,
     *,
     orientation: str | None = None,
     sign: str | None = None,
@@ -23,8 +23,8 @@ def dense(
     train: np.ndarray | None = None,
     zero_is_none: bool = False,
     said: dict | None = None,
-) -> Incoming:
-    """The matrix `array` (an `arrays.Array` or alike) as an `Incoming`.
+) -> ForeignRanking:
+    """The matrix `array` (an `arrays.FileArray` or alike) as an `ForeignRanking`.
 
     orientation, sign: the format's own; declared ones stand where it has none, and a declared sign goes before the
     format's. sign_depends: on what, where the format has none. targets, train: ids as the format knows them, before the
@@ -49,7 +49,7 @@ def dense(
         check_scores(path, block, targets[at], zero_is_none)
         return np.negative(block, out=block) if sign == "harmful" else block
 
-    return Incoming(
+    return ForeignRanking(
         method,
         sign != "unsigned",
         targets,
@@ -67,7 +67,7 @@ def dense(
     )
 
 
-def check_declared(declared: Declared) -> None:
+def check_declared(declared: Declaration) -> None:
     """Raises UserError for a declaration that is not one of the known words."""
     for name, known in (("orientation", ORIENTATIONS), ("sign", SIGNS), ("index_base", (0, 1))):
         value = getattr(declared, name)
@@ -92,7 +92,7 @@ def check_scores(path: Path, block: np.ndarray, targets: np.ndarray, constant: b
         )
 
 
-def declared_ids(declared: Declared, what: str, limit: int) -> np.ndarray | None:
+def declared_ids(declared: Declaration, what: str, limit: int) -> np.ndarray | None:
     """The declared numbers of targets, or train, images: int64, counted from 0; None where none are declared.
 
     Raises UserError unless the file holds whole numbers below `limit` in one row, without doubles.
@@ -102,7 +102,7 @@ def declared_ids(declared: Declared, what: str, limit: int) -> np.ndarray | None
         return None
     array = open_array(Path(path).expanduser())
     if len(array.shape) != 1 or array.bfloat16 or array.bits.dtype.kind not in "iu" or not array.shape[0]:
-        raise UserError(f"{path} is {by(array.shape)} of {array.dtype}; give --{what} a row of whole numbers")
+        raise UserError(f"{path} is {shape_text(array.shape)} of {array.dtype}; give --{what} a row of whole numbers")
     return check_ids(path, array.bits, limit, declared.index_base or 0, what)
 
 
@@ -132,10 +132,10 @@ def _orientation(path, shape, counts, declared, own) -> tuple[str, str]:
     if asked and any(fits.values()):
         other = next(name for name, fit in fits.items() if fit)
         mend = f"import it as a tensor with --orientation {other}" if own else f"say --orientation {other}"
-        raise UserError(f"{path} is {by(shape)} and looks transposed; {mend}")
+        raise UserError(f"{path} is {shape_text(shape)} and looks transposed; {mend}")
     if all(fits.values()):
         raise UserError(
-            f"{path} is square, {by(shape)}, so that its shape does not tell training images from targets; "
+            f"{path} is square, {shape_text(shape)}, so that its shape does not tell training images from targets; "
             "say --orientation train-first or --orientation target-first"
         )
     for name, fit in fits.items():
@@ -144,7 +144,7 @@ def _orientation(path, shape, counts, declared, own) -> tuple[str, str]:
     wanted = counts if asked == "train-first" else counts[::-1]
     either = "" if asked else " or its transpose"
     raise UserError(
-        f"{path} is {by(shape)}, and {by(wanted)}{either} is expected for {counts[0]} training images and "
+        f"{path} is {shape_text(shape)}, and {shape_text(wanted)}{either} is expected for {counts[0]} training images and "
         f"{counts[1]} targets; bring the file of this data set, or say with --train and --targets which "
         "images it is about"
     )

@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import Sizes
-from attribution.formats.arrays import by, open_array
+from attribution.formats import DataSetSizes
+from attribution.formats.arrays import open_array, shape_text
 
 #: numbers looked at, at a time
 BLOCK = 1 << 22
 
 
-def load_features(train_path: Path, val_path: Path, sizes: Sizes) -> tuple[np.ndarray, np.ndarray]:
+def load_features(train_path: Path, val_path: Path, sizes: DataSetSizes) -> tuple[np.ndarray, np.ndarray]:
     """Features [n_train, d] and [n_val, d], memory-mapped, in the file's own kind of number (bfloat16: as float32).
 
     Raises UserError for what cannot be read, is of another shape than the data set, or is not finite.
@@ -22,7 +22,7 @@ def load_features(train_path: Path, val_path: Path, sizes: Sizes) -> tuple[np.nd
     arrays = [open_array(path) for path in paths]
     for path, array in zip(paths, arrays):
         if len(array.shape) != 2 or not array.shape[1]:
-            raise UserError(f"{path} is {by(array.shape)}; features are one row of numbers for each image")
+            raise UserError(f"{path} is {shape_text(array.shape)}; features are one row of numbers for each image")
     if tuple(array.shape[0] for array in arrays) == counts[::-1] != counts:
         raise UserError(
             f"{paths[0]} has {sizes.n_val} rows and {paths[1]} has {sizes.n_train}; give the training "
@@ -35,7 +35,7 @@ def load_features(train_path: Path, val_path: Path, sizes: Sizes) -> tuple[np.nd
                 if array.shape[1] == n
                 else ("bring the features of this data set, in its order")
             )
-            raise UserError(f"{path} is {by(array.shape)}, and {n} x any is expected; {turned}")
+            raise UserError(f"{path} is {shape_text(array.shape)}, and {n} x any is expected; {turned}")
     if arrays[0].shape[1] != arrays[1].shape[1]:
         raise UserError(
             f"{paths[0]} has {arrays[0].shape[1]} numbers an image and {paths[1]} has "

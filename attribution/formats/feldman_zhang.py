@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import Declared, Incoming, Sizes
+from attribution.formats import DataSetSizes, Declaration, ForeignRanking
 from attribution.formats.arrays import npz_array
 from attribution.formats.dense import check_declared, check_scores
 
@@ -23,7 +23,7 @@ def sniff(path: Path) -> bool:
     return path.suffix == ".npz" and "infl_matrix" in path.name and path.is_file()
 
 
-def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
+def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
     check_declared(declared)
     if any(value is not None for value in (declared.orientation, declared.targets, declared.train, declared.part)):
         raise UserError("this file says itself which images it is about; leave all declarations but --sign out")
@@ -37,8 +37,8 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     classes = np.unique(sizes.val_labels)
     ours, theirs = [], []
     for c in classes:
-        ours.append(_members(path, f"tr_classidx_{c}", np.flatnonzero(sizes.train_labels == c)))
-        theirs.append(_members(path, f"tt_classidx_{c}", np.flatnonzero(sizes.val_labels == c)))
+        ours.append(_class_members(path, f"tr_classidx_{c}", np.flatnonzero(sizes.train_labels == c)))
+        theirs.append(_class_members(path, f"tt_classidx_{c}", np.flatnonzero(sizes.val_labels == c)))
     targets, width = np.concatenate(theirs), max(map(len, ours))
     starts = np.concatenate([[0], np.cumsum([len(one) for one in theirs])])
     sign = -1 if declared.sign == "harmful" else 1
@@ -63,7 +63,7 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
                 scores[at - start : end - start, : order.shape[1]] = sign * np.take_along_axis(found, order, 1)
         return ids, scores
 
-    return Incoming(
+    return ForeignRanking(
         "Influence estimates",
         declared.sign != "unsigned",
         targets,
@@ -77,9 +77,9 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     )
 
 
-def _members(path: Path, name: str, members: np.ndarray) -> np.ndarray:
+def _class_members(path: Path, name: str, members: np.ndarray) -> np.ndarray:
     """The numbers of a class's images, in the file's order. members: the same, by the labels."""
-    if name.startswith("tt_") and not _has(path, name):
+    if name.startswith("tt_") and not _has_array(path, name):
         return members
     found = npz_array(path, name, len(members))
     if found.dtype.kind not in "iu" or not np.array_equal(np.sort(found), members):
@@ -87,6 +87,6 @@ def _members(path: Path, name: str, members: np.ndarray) -> np.ndarray:
     return found.astype(np.int64)
 
 
-def _has(path: Path, name: str) -> bool:
+def _has_array(path: Path, name: str) -> bool:
     with zipfile.ZipFile(path) as archive:
         return f"{name}.npy" in archive.namelist()

@@ -9,22 +9,22 @@ from pathlib import Path
 from attribution.errors import UserError
 
 #: no pickled whole number that is a support is longer
-LONGEST = 64
-INTEGERS = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}
+MAX_BYTES = 64
+INTEGER_OPCODES = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}
 
 
 def read_int(path: Path) -> int:
     """The number in a pickle that is nothing but a whole number of at least -1. Raises UserError for anything else."""
     try:
         with Path(path).open("rb") as stream:
-            text = stream.read(LONGEST + 1)
+            text = stream.read(MAX_BYTES + 1)
         steps = list(pickletools.genops(text))
     except OSError as error:
         raise UserError(f"{path} cannot be opened ({error.strerror}); check the path") from None
     except Exception:  # pickletools meets a broken file with errors of many types
         steps = []
     found = [(step.name, value) for step, value, _ in steps if step.name not in ("PROTO", "FRAME")]
-    alone = [name for name, _ in found[1:]] == ["STOP"] and found[0][0] in INTEGERS and type(found[0][1]) is int
+    alone = [name for name, _ in found[1:]] == ["STOP"] and found[0][0] in INTEGER_OPCODES and type(found[0][1]) is int
     if not alone or steps[-1][2] + 1 != len(text) or found[0][1] < -1:
         raise UserError(
             f"{path} is more than one pickled whole number of at least -1, and is not loaded, as it could "

@@ -15,7 +15,7 @@ counts), `index_base` ("0", "1"), `method` (a name for people), `about` (a line 
     table = pa.table({"target": targets, "train": train, "rank": ranks, "score": scores})
     pq.write_table(table.replace_schema_metadata({"sign": "helpful", "method": "Mine"}), "ranking.parquet")
 
-`write` does that for a ranking of a workspace.
+`write_ranking` does that for a ranking of a workspace.
 """
 
 import hashlib
@@ -25,9 +25,9 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.files import replace
-from attribution.formats import Declared, Incoming, Sizes
-from attribution.formats.arrays import names
+from attribution.files import write_atomically
+from attribution.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.formats.arrays import names_text
 from attribution.formats.dense import check_declared
 
 WHAT = "Lineup's own Parquet: columns target, train, rank and, if there are any, score"
@@ -38,17 +38,17 @@ def sniff(path: Path) -> bool:
     return path.suffix == ".parquet" and path.is_file()
 
 
-def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
+def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
     check_declared(declared)
     if any(value is not None for value in (declared.orientation, declared.targets, declared.train, declared.part)):
         raise UserError(
             "this file says itself which images it is about; leave all declarations but --sign and --index-base out"
         )
-    columns, about = _read(path, sizes)
+    columns, about = _read_columns(path, sizes)
     base = {"0": 0, "1": 1}.get(about.get("index_base", "0"), about.get("index_base"))
     base = base if declared.index_base is None else declared.index_base
     sign = declared.sign or about.get("sign") or (None if "score" in columns else "unsigned")
-    check_declared(Declared(sign=sign, index_base=base))
+    check_declared(Declaration(sign=sign, index_base=base))
     if about.get("labels") not in (None, labels_digest(sizes.train_labels, sizes.val_labels)):
         raise UserError(
             f"{path} is for images with other labels or in another order; bring it to the data set it was computed on"
@@ -77,7 +77,7 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     pairs = columns["target"] * sizes.n_train + columns["train"]
     if len(np.unique(pairs)) < len(pairs):
         raise UserError(f"{path} names a training image twice for the same target; name each once")
-    scores = _scores(path, columns, place, sign)
+    scores = _read_scores(path, columns, place, sign)
     width = int(lengths.max())
 
     def lists(start: int, stop: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -92,7 +92,7 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
         return ids, values
 
     signed = scores is not None and sign != "unsigned"
-    return Incoming(
+    return ForeignRanking(
         about.get("method", "")[:40],
         signed,
         targets,
@@ -103,7 +103,7 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
             "sign": sign,
             "index base": base,
             "longest list": width,
-            **_told(path, about),
+            **_file_provenance(path, about),
         },
     )
 
@@ -118,7 +118,7 @@ def labels_digest(train_labels: np.ndarray, val_labels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def write(file: Path, ranking, targets: np.ndarray, k: int, labels: str, about: str, provenance: dict) -> int:
+def write_ranking(file: Path, ranking, targets: np.ndarray, k: int, labels: str, about: str, provenance: dict) -> int:
     """Writes the first k training images of a ranking for each of `targets`, of a signed one both ends, and returns the
     number of rows. labels: `labels_digest`. Raises UserError where the file cannot be written."""
     import pyarrow as pa
@@ -126,7 +126,7 @@ def write(file: Path, ranking, targets: np.ndarray, k: int, labels: str, about: 
 
     columns = {"target": [], "train": [], "rank": [], "score": []}
     for target in targets:
-        ids, scores = _list(ranking, int(target), k)
+        ids, scores = _top_of_target(ranking, int(target), k)
         columns["target"].append(np.full(len(ids), target))
         columns["train"].append(ids)
         columns["rank"].append(np.arange(len(ids)))
@@ -144,7 +144,7 @@ def write(file: Path, ranking, targets: np.ndarray, k: int, labels: str, about: 
         "provenance": json.dumps(provenance),
     }
     try:
-        replace(
+        write_atomically(
             file,
             lambda stream: pq.write_table(
                 table.replace_schema_metadata(metadata), stream, compression="zstd", use_dictionary=["target", "rank"]
@@ -155,7 +155,7 @@ def write(file: Path, ranking, targets: np.ndarray, k: int, labels: str, about: 
     return len(table)
 
 
-def _list(ranking, target: int, k: int) -> tuple[np.ndarray, np.ndarray | None]:
+def _top_of_target(ranking, target: int, k: int) -> tuple[np.ndarray, np.ndarray | None]:
     """The helpful end of a target's list and, where the ranking is signed, the harmful one after it, from the back."""
     found = ranking.top(target, k)
     if not ranking.signed:
@@ -165,7 +165,7 @@ def _list(ranking, target: int, k: int) -> tuple[np.ndarray, np.ndarray | None]:
     return tuple(np.concatenate([a, b[rest][::-1]]) for a, b in ((found.ids, back.ids), (found.scores, back.scores)))
 
 
-def _told(path: Path, about: dict[str, str]) -> dict:
+def _file_provenance(path: Path, about: dict[str, str]) -> dict:
     """What a file says of its making."""
     try:
         provenance = json.loads(about.get("provenance", "{}"))
@@ -179,13 +179,13 @@ def _told(path: Path, about: dict[str, str]) -> dict:
     }
 
 
-def _read(path: Path, sizes: Sizes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _read_columns(path: Path, sizes: DataSetSizes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The columns, int64 and float32, and the schema's metadata. Raises UserError for what is missing or corrupt."""
     import pyarrow.parquet as pq
 
     try:
         with pq.ParquetFile(path) as file:
-            about = described(file.schema_arrow)
+            about = schema_metadata(file.schema_arrow)
             known, count = file.schema_arrow.names, file.metadata.num_rows
             absent = [name for name in COLUMNS if name not in known]
             wanted = [*COLUMNS, *(["score"] if "score" in known else [])]
@@ -196,7 +196,7 @@ def _read(path: Path, sizes: Sizes) -> tuple[dict[str, np.ndarray], dict[str, st
         raise UserError(f"{path} cannot be read as Parquet ({type(error).__name__}); write or copy it again") from None
     if absent:
         raise UserError(
-            f"{path} has no column {absent[0]}; its columns are {names(known)}, and target, train and rank are needed"
+            f"{path} has no column {absent[0]}; its columns are {names_text(known)}, and target, train and rank are needed"
         )
     if not 0 < count <= sizes.n_val * sizes.n_train:
         raise UserError(
@@ -215,12 +215,12 @@ def _read(path: Path, sizes: Sizes) -> tuple[dict[str, np.ndarray], dict[str, st
         }, about
 
 
-def described(schema) -> dict[str, str]:
+def schema_metadata(schema) -> dict[str, str]:
     """The metadata of a file's schema. Raises UnicodeDecodeError where it is no text."""
     return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
 
 
-def _scores(path: Path, columns: dict, place: np.ndarray, sign: str) -> np.ndarray | None:
+def _read_scores(path: Path, columns: dict, place: np.ndarray, sign: str) -> np.ndarray | None:
     """Scores in the order of the rows, larger is more helpful; None where there are none."""
     if "score" not in columns:
         return None

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import Declared, Incoming, Sizes
-from attribution.formats.arrays import by, open_array
+from attribution.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.formats.arrays import open_array, shape_text
 from attribution.formats.dense import check_declared, check_ids, declared_ids
 
 WHAT = "an index matrix: a .npy of whole numbers, a row a target, its training images best first"
@@ -32,7 +32,7 @@ def sniff(path: Path) -> bool:
     return array.bits.dtype.kind in "iu" and array.bits.ndim == 2
 
 
-def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
+def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
     check_declared(declared)
     if declared.sign == "harmful" or declared.orientation == "train-first" or declared.train is not None:
         raise UserError(
@@ -43,9 +43,9 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     found, base = array.bits, declared.index_base or 0
     if found.dtype.kind not in "iu" or array.bfloat16 or found.ndim != 2 or not found.size:
         raise UserError(
-            f"{path} is {by(found.shape)} of {array.dtype}; an index matrix is a row of whole numbers for each target"
+            f"{path} is {shape_text(found.shape)} of {array.dtype}; an index matrix is a row of whole numbers for each target"
         )
-    targets, how = _targets(path, found.shape, declared, sizes)
+    targets, how = _target_ids(path, found.shape, declared, sizes)
     if found.shape[1] > sizes.n_train:
         raise UserError(
             f"{path} has {found.shape[1]} images a target, and there are {sizes.n_train} training images; "
@@ -71,7 +71,7 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
             row[:length] = check_ids(path, row[:length], sizes.n_train, base, f"images of target {target}")
         return block, None
 
-    return Incoming(
+    return ForeignRanking(
         "",
         False,
         targets[kept],
@@ -87,11 +87,13 @@ def load(path: Path, declared: Declared, sizes: Sizes) -> Incoming:
     )
 
 
-def _targets(path: Path, shape: tuple[int, int], declared: Declared, sizes: Sizes) -> tuple[np.ndarray, str]:
+def _target_ids(
+    path: Path, shape: tuple[int, int], declared: Declaration, sizes: DataSetSizes
+) -> tuple[np.ndarray, str]:
     """The validation images that the rows are about, and how that is known."""
     beside = path.with_name(f"test_{shape[0]}.npy")
     if declared.targets is None and shape[0] != sizes.n_val and beside.is_file():
-        declared = Declared(targets=beside, index_base=declared.index_base)
+        declared = Declaration(targets=beside, index_base=declared.index_base)
     targets = declared_ids(declared, "targets", sizes.n_val)
     if targets is None and shape[0] == sizes.n_val:
         return np.arange(sizes.n_val), "all validation images"
@@ -104,5 +106,5 @@ def _targets(path: Path, shape: tuple[int, int], declared: Declared, sizes: Size
                 "images its rows are about"
             )
         )
-        raise UserError(f"{path} is {by(shape)}{turned}")
+        raise UserError(f"{path} is {shape_text(shape)}{turned}")
     return targets, Path(declared.targets).name

@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 CANDIDATES = ("true", "predicted", "all")
 #: candidates that a ranking's name may end with, after "@"; see `among`
-NAMED = ("true", "pair", "all")
+NAMED_CANDIDATES = ("true", "pair", "all")
 
 
 @dataclass(frozen=True)
-class Ranked:
+class RankedImages:
     """ids: training indices, int64 [k], best first. scores: float32 [k] in the method's own units, or None."""
 
     ids: np.ndarray
@@ -67,7 +67,7 @@ class Ranking(ABC):
     def values(self, target: int, candidates: np.ndarray) -> np.ndarray:
         """Scores of the training images `candidates` (int [n]) for a target, float32 [n]; larger is more helpful."""
 
-    def top(self, target: int, k: int, candidates: str | None = None, end: str = "helpful") -> Ranked:
+    def top(self, target: int, k: int, candidates: str | None = None, end: str = "helpful") -> RankedImages:
         """The first k training images at an end, best first; fewer where there are fewer candidates.
 
         candidates: "true" (training images with the target's true label), "predicted" (with the label that the base
@@ -77,8 +77,8 @@ class Ranking(ABC):
         target, k = self.check(target, k, end)
         pool = self.candidates(target, candidates)
         values = self.values(target, pool) if len(pool) else np.zeros(0, np.float32)
-        order = first(values if end == "helpful" else -values, k)
-        return Ranked(pool[order], values[order])
+        order = top_k(values if end == "helpful" else -values, k)
+        return RankedImages(pool[order], values[order])
 
     def check(self, target, k, end: str) -> tuple[int, int]:
         """`target` and `k` as ints. Raises UserError as `top` does."""
@@ -137,7 +137,7 @@ def check_k(k) -> int:
     return int(k)
 
 
-def first(values: np.ndarray, k: int) -> np.ndarray:
+def top_k(values: np.ndarray, k: int) -> np.ndarray:
     """Positions of the k largest values, int64 [min(k, n)], largest first; ties in ascending position, so that the
     order is reproducible. values: [n]."""
     k = min(k, len(values))
@@ -156,16 +156,16 @@ def names(workspace: Workspace) -> list[str]:
     from attribution.rankings import similarity
 
     parts = workspace.manifest["parts"]
-    stored = [name for name in _stored(workspace) if not parts[f"rankings/{name}"].get("variant")]
+    stored = [name for name in _stored_names(workspace) if not parts[f"rankings/{name}"].get("variant")]
     live = [name for name in similarity.names(workspace) if name not in stored]
     return live + sorted(stored, key=lambda name: not name.startswith("trak")) + ["random"]
 
 
-def _stored(workspace: Workspace) -> list[str]:
+def _stored_names(workspace: Workspace) -> list[str]:
     return sorted(part.split("/")[1] for part in workspace.manifest["parts"] if part.startswith("rankings/"))
 
 
-def unchanged(workspace: Workspace, versions: dict[str, str | None]) -> set[str]:
+def unchanged_names(workspace: Workspace, versions: dict[str, str | None]) -> set[str]:
     """Those of the rankings {name: its version before} that exist, listed or not, and have that version still."""
     same = set()
     for name, before in versions.items():
@@ -179,15 +179,15 @@ def load(workspace: Workspace, name: str) -> Ranking:
     """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all are NAME among these candidates. Raises
     UserError for an unknown name, listing the known ones."""
     from attribution.rankings import similarity
-    from attribution.rankings.among import MARK, Among
+    from attribution.rankings.among import CANDIDATES_MARK, RankingAmong
     from attribution.rankings.random import Random
-    from attribution.rankings.stored import Stored
+    from attribution.rankings.stored import StoredRanking
 
-    inner, mark, which = name.partition(MARK)
-    if mark and which in NAMED:
-        return Among(workspace.ranking(inner), which)
-    if name in _stored(workspace):
-        return Stored(workspace, name)
+    inner, mark, which = name.partition(CANDIDATES_MARK)
+    if mark and which in NAMED_CANDIDATES:
+        return RankingAmong(workspace.ranking(inner), which)
+    if name in _stored_names(workspace):
+        return StoredRanking(workspace, name)
     if name not in names(workspace):
         raise UserError(f"no ranking {name!r} in {workspace.name}; it has {', '.join(names(workspace))}")
     if name == "random":

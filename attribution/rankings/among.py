@@ -5,16 +5,16 @@ Such a ranking is not listed; `conditioning` loads it by name, to measure what t
 
 from attribution.rankings import Ranking
 
-MARK = "@"
+CANDIDATES_MARK = "@"
 
 
-class Among(Ranking):
+class RankingAmong(Ranking):
     """`inner` with `which` as its default candidates; see `Ranking.candidates`."""
 
     def __init__(self, inner: Ranking, which: str):
         super().__init__(inner.workspace)
         self.inner, self.which = inner, which
-        self.name = f"{inner.name}{MARK}{which}"
+        self.name = f"{inner.name}{CANDIDATES_MARK}{which}"
         self.method, self.signed, self.complete, self.live = inner.method, inner.signed, inner.complete, inner.live
         self.conditioned, self.made_for = which == "true", inner.made_for
         self.about = f"{inner.about} · candidates: {which}"

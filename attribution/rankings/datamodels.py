@@ -5,11 +5,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-TAIL = 300
+TAIL_LENGTH = 300
 PENALTIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
-def fit(
+def fit_lasso(
     masks: np.ndarray, margins: np.ndarray, penalty: float, on_target: Callable[[int], None] | None = None
 ) -> np.ndarray:
     """LASSO weights float32 [n_val, n_train].
@@ -35,7 +35,7 @@ def fit(
     return weights
 
 
-def tune(
+def tune_penalty(
     masks: np.ndarray,
     margins: np.ndarray,
     held: int,
@@ -45,12 +45,12 @@ def tune(
     """The quality of each penalty in PENALTIES, {penalty: quality}: of weights fitted without the last `held` models,
     measured on these. Larger is better.
 
-    masks, margins: as in `fit`. quality(weights, masks, margins) measures weights on the models left out.
+    masks, margins: as in `fit_lasso`. quality(weights, masks, margins) measures weights on the models left out.
     on_penalty(penalties done, in all) is called after each penalty.
     """
     qualities = {}
     for number, penalty in enumerate(PENALTIES, 1):
-        weights = fit(masks[:-held], margins[:-held], penalty)
+        weights = fit_lasso(masks[:-held], margins[:-held], penalty)
         qualities[penalty] = round(float(quality(weights, masks[-held:], margins[-held:])), 4)
         if on_penalty:
             on_penalty(number, len(PENALTIES))
@@ -66,7 +66,7 @@ def marginal_effects(masks: np.ndarray, margins: np.ndarray) -> np.ndarray:
     return (sums / with_image[:, None] - rest / (len(masks) - with_image)[:, None]).T
 
 
-def tails(weights: np.ndarray, effects: np.ndarray, length: int = TAIL) -> np.ndarray:
+def zero_weight_tails(weights: np.ndarray, effects: np.ndarray, length: int = TAIL_LENGTH) -> np.ndarray:
     """The order of images to which LASSO gives weight zero, by marginal effect: training indices, uint16 or int32
     [n_val, 2, length], the most helpful (0) and the most harmful (1) of them; padded with other images where there are
     fewer than `length`. weights, effects: float [n_val, n_train]."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.rankings import Ranked, Ranking, check_k, first
+from attribution.rankings import RankedImages, Ranking, check_k, top_k
 from attribution.rankings.exemplar_svm import scores as exemplar_scores
 
 if TYPE_CHECKING:
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 #: from this many candidates on, L2 searches in two steps; the first, whose float32 order can differ a little, finds
 #: SPARE more than k
-MANY = 100_000
-SPARE = 64
+MIN_TWO_STEP = 100_000
+SPARE_CANDIDATES = 64
 #: the widest features that ridge takes, since it holds a matrix of this squared; and the most images that go into it
-WIDEST = 4096
-MADE_OF = 50_000
+MAX_RIDGE_DIM = 4096
+MAX_RIDGE_IMAGES = 50_000
 
 
 class Similarity(Ranking):
@@ -49,7 +49,7 @@ class Similarity(Ranking):
         return self.workspace.manifest["parts"][f"features/{self.feature}"].get("digest")
 
     def values(self, target, candidates):
-        train = _rows(self.features.train, candidates).astype(np.float32, copy=False)
+        train = _take_rows(self.features.train, candidates).astype(np.float32, copy=False)
         return self.similarity(train, self.features.val[target].astype(np.float32))
 
     def similarity(self, train: np.ndarray, query: np.ndarray) -> np.ndarray:
@@ -69,25 +69,25 @@ class L2(Similarity):
         """As `Ranking.top`. Among very many images a matrix-vector product finds slightly more than k by |x|^2 - 2 x.q,
         and only their distances are computed: the differences x - q would be a copy of all features."""
         pool = self.candidates(self.workspace.check_target(target), candidates)
-        if len(pool) < MANY or len(pool) < self.workspace.n_train or end != "helpful":
+        if len(pool) < MIN_TWO_STEP or len(pool) < self.workspace.n_train or end != "helpful":
             return super().top(target, k, candidates, end)
         query = self.features.val[target].astype(np.float32)
-        near = np.sort(first(2 * self._product(query) - self._squares, check_k(k) + SPARE))
+        near = np.sort(top_k(2 * self._product(query) - self._squares, check_k(k) + SPARE_CANDIDATES))
         values = self.values(target, near)
-        order = first(values, k)
-        return Ranked(near[order], values[order])
+        order = top_k(values, k)
+        return RankedImages(near[order], values[order])
 
     def _product(self, query) -> np.ndarray:
         train = self.features.train
         if train.dtype == np.float32:
             return train @ query
-        return np.concatenate([block.astype(np.float32) @ query for block in _blocks(train)])
+        return np.concatenate([block.astype(np.float32) @ query for block in _row_blocks(train)])
 
     @cached_property
     def _squares(self) -> np.ndarray:
         """Squared lengths of the features, float32 [n_train]."""
         return np.concatenate(
-            [np.einsum("ij,ij->i", block, block, dtype=np.float32) for block in _blocks(self.features.train)]
+            [np.einsum("ij,ij->i", block, block, dtype=np.float32) for block in _row_blocks(self.features.train)]
         )
 
 
@@ -145,21 +145,21 @@ class Ridge(Similarity):
         [d, d]. Raises UserError for features wider than WIDEST."""
         train = self.features.train
         width = train.shape[1]
-        if width > WIDEST:
+        if width > MAX_RIDGE_DIM:
             raise UserError(
-                f"{self.feature} features are {width:,} wide, and ridge takes at most {WIDEST:,}; choose "
+                f"{self.feature} features are {width:,} wide, and ridge takes at most {MAX_RIDGE_DIM:,}; choose "
                 "another feature set"
             )
-        sample = np.linspace(0, len(train) - 1, min(len(train), MADE_OF)).astype(np.int64)
+        sample = np.linspace(0, len(train) - 1, min(len(train), MAX_RIDGE_IMAGES)).astype(np.int64)
         product = np.zeros((width, width))
-        for block in _blocks(sample):
-            rows = _rows(train, block).astype(np.float32, copy=False)
+        for block in _row_blocks(sample):
+            rows = _take_rows(train, block).astype(np.float32, copy=False)
             product += rows.T @ rows
         mean = np.trace(product) / width or 1.0  # 1 where all features are zero
         return np.linalg.inv(product / mean + np.eye(width)).astype(np.float32)
 
 
-class Signed(Similarity):
+class SignedCosine(Similarity):
     """A similarity with a harmful end, by a heuristic: similar images of the target's class help, similar images of
     other classes harm.
 
@@ -177,7 +177,7 @@ class Signed(Similarity):
 
     def values(self, target, candidates):
         query = self.features.val[target].astype(np.float32) - self._mean
-        along = _product(self.features.train, candidates, query) - self._mean @ query
+        along = _inner_products(self.features.train, candidates, query) - self._mean @ query
         lengths = self._lengths[candidates] * np.linalg.norm(query)
         cosine = np.divide(along, lengths, out=np.zeros(len(candidates), np.float32), where=lengths > 0)
         same = self.workspace.train_labels[candidates] == self.workspace.val_labels[target]
@@ -187,7 +187,7 @@ class Signed(Similarity):
         """As `Ranking.column`, by a product with the features of all validation images."""
         query = self.features.train[image].astype(np.float32) - self._mean
         cosines = []
-        for block in _blocks(self.features.val):
+        for block in _row_blocks(self.features.val):
             centred = block - self._mean
             lengths = np.linalg.norm(centred, axis=1) * np.linalg.norm(query)
             cosines.append(np.divide(centred @ query, lengths, out=np.zeros(len(block), np.float32), where=lengths > 0))
@@ -197,29 +197,31 @@ class Signed(Similarity):
     def top(self, target, k, candidates=None, end="helpful"):
         ranked = super().top(target, k, candidates, end)
         at_end = (ranked.scores if end == "helpful" else -ranked.scores) > 0
-        return Ranked(ranked.ids[at_end], ranked.scores[at_end])
+        return RankedImages(ranked.ids[at_end], ranked.scores[at_end])
 
     @cached_property
     def _mean(self) -> np.ndarray:
         """Mean of the training images' features, float32 [d]."""
         train = self.features.train
-        return (sum(block.sum(0, dtype=np.float64) for block in _blocks(train)) / len(train)).astype(np.float32)
+        return (sum(block.sum(0, dtype=np.float64) for block in _row_blocks(train)) / len(train)).astype(np.float32)
 
     @cached_property
     def _lengths(self) -> np.ndarray:
         """Lengths of the centred features, float32 [n_train]."""
-        return np.concatenate([np.linalg.norm(block - self._mean, axis=1) for block in _blocks(self.features.train)])
+        return np.concatenate(
+            [np.linalg.norm(block - self._mean, axis=1) for block in _row_blocks(self.features.train)]
+        )
 
 
-def _product(train, candidates, query) -> np.ndarray:
+def _inner_products(train, candidates, query) -> np.ndarray:
     """Inner products of the rows `candidates` with a vector, float32 [n], without a float32 copy of all features."""
     if train.dtype == np.float32 and len(candidates) == len(train):
         return train @ query
-    blocks = (_rows(train, block).astype(np.float32, copy=False) @ query for block in _blocks(candidates))
+    blocks = (_take_rows(train, block).astype(np.float32, copy=False) @ query for block in _row_blocks(candidates))
     return np.concatenate([np.zeros(0, np.float32), *blocks])
 
 
-def _rows(array, ids) -> np.ndarray:
+def _take_rows(array, ids) -> np.ndarray:
     """The rows `ids` (ascending) of an array; a view where they are consecutive, as the images of a class in a folder
     of class folders are."""
     if len(ids) and ids[-1] - ids[0] + 1 == len(ids):
@@ -227,11 +229,11 @@ def _rows(array, ids) -> np.ndarray:
     return array[ids]
 
 
-def _blocks(array, size: int = 16_384):
+def _row_blocks(array, size: int = 16_384):
     return (array[at : at + size] for at in range(0, len(array), size))
 
 
-METHODS = {"esvm": ExemplarSVM, "l2": L2, "cosine": Cosine, "ridge": Ridge, "signed": Signed}
+METHODS = {"esvm": ExemplarSVM, "l2": L2, "cosine": Cosine, "ridge": Ridge, "signed": SignedCosine}
 
 
 def names(workspace: Workspace) -> list[str]:
@@ -241,11 +243,11 @@ def names(workspace: Workspace) -> list[str]:
         f"{method}-{feature}"
         for feature in workspace.features()
         for method in METHODS
-        if method != "ridge" or _width(workspace, feature) <= WIDEST
+        if method != "ridge" or _feature_dim(workspace, feature) <= MAX_RIDGE_DIM
     ]
 
 
-def _width(workspace: Workspace, feature: str) -> int:
+def _feature_dim(workspace: Workspace, feature: str) -> int:
     """Dimensions of a feature set as the manifest says, 0 where it does not."""
     width = workspace.manifest["parts"][f"features/{feature}"].get("dim")
     if width is None and feature == "pixels":

@@ -9,13 +9,13 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import read_array
-from attribution.rankings import Ranked, Ranking
+from attribution.rankings import RankedImages, Ranking
 
 if TYPE_CHECKING:
     from attribution.workspace import Workspace
 
 
-class Stored(Ranking):
+class StoredRanking(Ranking):
     """A ranking in `rankings/<name>/`, target-major, so that reading a target is a contiguous read.
 
     The scores are in one of three forms:
@@ -127,15 +127,15 @@ class Stored(Ranking):
         sign = 1 if end == "helpful" else -1
         if "tail" not in self._arrays:
             scored = sign * ranked.scores > 0 if self.zero_is_none else slice(None)
-            return Ranked(ranked.ids[scored], ranked.scores[scored])
+            return RankedImages(ranked.ids[scored], ranked.scores[scored])
         nonzero = ranked.ids[sign * ranked.scores > 0]
         tail = np.asarray(self._arrays["tail"][target, 0 if end == "helpful" else 1], np.int64)
         tail = tail[np.isin(tail, self.candidates(target, candidates)) & (self.row(target)[tail] == 0)]
         tail = tail[: len(ranked.ids) - len(nonzero)]
         scores = np.concatenate([ranked.scores[: len(nonzero)], np.zeros(len(tail), np.float32)])
-        return Ranked(np.concatenate([nonzero, tail]), scores)
+        return RankedImages(np.concatenate([nonzero, tail]), scores)
 
-    def _listed(self, target, k, candidates, end) -> Ranked:
+    def _listed(self, target, k, candidates, end) -> RankedImages:
         target, k = self.check(target, k, end)
         side = 0 if end == "helpful" else 1
         ids = np.asarray(self._arrays["ids"][target, side], np.int64)
@@ -146,4 +146,4 @@ class Stored(Ranking):
         scores = None
         if "values" in self._arrays:
             scores = np.asarray(self._arrays["values"][target, side][chosen], np.float32)
-        return Ranked(ids[chosen], scores)
+        return RankedImages(ids[chosen], scores)

@@ -1,7 +1,7 @@
 """TRAK (Park et al., arXiv 2303.14186) by the library dattri: projected gradients of log(p / (1 - p)), averaged over
 independently trained checkpoints and weighted by the mean of 1 - p. Positive scores are helpful.
 
-The expensive part, `factors`, is computed for each checkpoint and can be stored; `scores` are products of factors, so
+The expensive part, `compute_factors`, is computed for each checkpoint and can be stored; `scores` are products of factors, so
 that the whole matrix of targets and training images need not be in memory.
 """
 
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 BATCH = 500
 
 
-def factors(
+def compute_factors(
     trainer,
     network,
     val_labels: np.ndarray,
@@ -56,7 +56,7 @@ def self_influence(
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
     """The TRAK score of each training image for itself under a checkpoint, float32 [n_train]; arguments as of
-    `factors`."""
+    `compute_factors`."""
     attributor, loader = _attributor(trainer, network, dim, number, regularization, len(trainer.given), progress)
     with torch.no_grad():
         influence = attributor.self_attribute(loader(trainer.train_images, trainer.given))
@@ -71,11 +71,13 @@ def _attributor(trainer, network, dim, number, regularization, total, progress):
 
     def output(parameters, data):
         """log(p / (1 - p)) of the correct class for an (image, label)."""
-        return margin(logits(parameters, data), data[1])
+        return log_odds(logits(parameters, data), data[1])
 
     def probability(parameters, data):
         probabilities = logits(parameters, data).softmax(0)
-        return (probabilities * _is(data[1], probabilities)).sum()  # a scalar: self_attribute broadcasts an axis
+        return (
+            probabilities * _label_mask(data[1], probabilities)
+        ).sum()  # a scalar: self_attribute broadcasts an axis
 
     def logits(parameters, data):
         return torch.func.functional_call(model, parameters, data[0][None])[0]
@@ -102,19 +104,19 @@ def _attributor(trainer, network, dim, number, regularization, total, progress):
 
 
 def scores(checkpoints: list[dict[str, np.ndarray]], start: int, stop: int) -> np.ndarray:
-    """Scores float32 [stop - start, n_train] of the targets from `start` to `stop`; checkpoints: the `factors` of each.
+    """Scores float32 [stop - start, n_train] of the targets from `start` to `stop`; checkpoints: the `compute_factors` of each.
     Their scale is arbitrary: only ranks and correlations have a meaning."""
     influence = sum(part["val"][:, start:stop].T @ part["train"] for part in checkpoints) / len(checkpoints)
     return influence * np.mean([part["doubt"] for part in checkpoints], axis=0)
 
 
-def margin(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+def log_odds(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     """log(p / (1 - p)): the correct logit minus the log-sum-exp of the others, a scalar. logits: [classes]; label: a
     scalar."""
-    correct = _is(label, logits)
+    correct = _label_mask(label, logits)
     return (logits * correct).sum() - logits.masked_fill(correct, -torch.inf).logsumexp(0)
 
 
-def _is(label, logits):
+def _label_mask(label, logits):
     # neither one_hot nor indexing by a tensor works under vmap
     return torch.arange(len(logits), device=logits.device) == label

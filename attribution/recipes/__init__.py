@@ -21,7 +21,7 @@ NAMES = {
     "resnet18": "resnet18",
 }
 #: Fields that came after the first results were stored: at its default, none of them is part of the hash.
-LATER = ("nesterov", "flip", "translate", "cutout", "test", "measure")
+LATER_FIELDS = ("nesterov", "flip", "translate", "cutout", "test", "measure")
 
 
 @dataclass(frozen=True)
@@ -64,23 +64,23 @@ class Recipe:
         values = {
             entry.name: getattr(self, entry.name)
             for entry in fields(self)
-            if entry.name not in LATER or getattr(self, entry.name) != entry.default
+            if entry.name not in LATER_FIELDS or getattr(self, entry.name) != entry.default
         }
         callables = {name: value for name, value in values.items() if callable(value)}
         values |= {name: getattr(value, "__qualname__", "") for name, value in callables.items()}
-        if not (self.name in NAMES and get(self.name) == self):
+        if not (self.name in NAMES and get_recipe(self.name) == self):
             values["source"] = source.digest(*callables.values())
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:12]
 
 
-def get(name: str) -> Recipe:
+def get_recipe(name: str) -> Recipe:
     """The recipe `name`. Raises UserError naming the known ones."""
     if name not in NAMES:
         raise UserError(f"no recipe {name!r}; there is {', '.join(NAMES)}")
     return importlib.import_module(f"attribution.recipes.{NAMES[name]}").RECIPE
 
 
-def need_side(name: str, shape: tuple[int, int, int], least: int) -> None:
+def check_side(name: str, shape: tuple[int, int, int], least: int) -> None:
     """Raises UserError where images of shape (channels, height, width) are smaller than the recipe `name` can take."""
     if min(shape[1:]) < least:
         raise UserError(

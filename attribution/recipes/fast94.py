@@ -4,7 +4,7 @@ After the speed runs on CIFAR-10 (airbench94, arXiv 2404.00498): a frozen first 
 alternating flips, and at test time shifts and mirror images. Network and numbers are Lineup's own.
 """
 
-from attribution.recipes import Recipe, need_side
+from attribution.recipes import Recipe, check_side
 
 WIDTHS = (64, 256, 256)
 
@@ -13,7 +13,7 @@ def network(shape, classes):
     """Patches to their whitened components and the negatives of these, three blocks of two convolutions, GELU."""
     from torch import nn
 
-    need_side("fast94", shape, 9)
+    check_side("fast94", shape, 9)
 
     def block(inputs, outputs):
         return [

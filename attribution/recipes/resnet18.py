@@ -1,6 +1,6 @@
 """torchvision's ResNet-18 for images of 224 pixels; not measured here."""
 
-from attribution.recipes import Recipe, need_side
+from attribution.recipes import Recipe, check_side
 
 
 def network(shape, classes):
@@ -8,7 +8,7 @@ def network(shape, classes):
     from torch import nn
     from torchvision.models import resnet18
 
-    need_side("resnet18", shape, 64)
+    check_side("resnet18", shape, 64)
     made = resnet18(num_classes=classes)
     if shape[0] != 3:
         made.conv1 = nn.Conv2d(shape[0], 64, 7, stride=2, padding=3, bias=False)

@@ -1,6 +1,6 @@
 """ResNet-9 as Singla et al. (arXiv 2311.03386) trained it: cutout 8, no flip at test time; not measured here."""
 
-from attribution.recipes import Recipe, need_side
+from attribution.recipes import Recipe, check_side
 
 
 def network(shape, classes):
@@ -8,7 +8,7 @@ def network(shape, classes):
     on CUDA, where adaptive max-pooling's is not."""
     from torch import nn
 
-    need_side("resnet9", shape, 11)
+    check_side("resnet9", shape, 11)
 
     class Residual(nn.Sequential):
         def forward(self, images):

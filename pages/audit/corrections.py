@@ -9,7 +9,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, corrections
 from attribution.data import image_folder, parquet
-from attribution.decisions import Decisions, Standing
+from attribution.decisions import CurrentDecision, DecisionLog
 from pages.audit import decision_cache
 from pages.ui import audit_queue, cli_command, sprite_sheet, state
 from pages.ui import format as write
@@ -27,12 +27,12 @@ TWO_ANSWERS = {"of": "conflicts"}  # what its queue says of itself
 state_of = st.session_state
 
 
-def draw(ws: Workspace, log: Decisions, who: str) -> None:
+def draw(ws: Workspace, log: DecisionLog, who: str) -> None:
     """What was decided so far, the files, and a way to bring a file back."""
     decided, _ = decision_cache.current(ws, log)
     state.show_error()
-    if state.TOLD in state_of:
-        st.success(write.plain(state_of.pop(state.TOLD)))
+    if state.MESSAGE in state_of:
+        st.success(write.plain(state_of.pop(state.MESSAGE)))
     if decided:
         _pictures(ws, decided)
         _files(ws)
@@ -44,7 +44,7 @@ def draw(ws: Workspace, log: Decisions, who: str) -> None:
     _bring(ws, who)
 
 
-def _groups(decided: dict) -> dict[str, list[Standing]]:
+def _groups(decided: dict) -> dict[str, list[CurrentDecision]]:
     groups = {name: [] for name in GROUPS}
     for _, decision in sorted(decided.items()):
         groups["conflict" if decision.conflict else decision.action].append(decision)
@@ -64,7 +64,7 @@ def _pictures(ws: Workspace, decided: dict) -> None:
             names,
             default=names[0],
             required=True,
-            key=state.LOOK_AT,
+            key=state.SHOWN_DECISIONS,
             format_func=lambda name: f"{GROUPS[name]} ({write.count(len(groups[name]))})",
         )
         if groups["conflict"]:
@@ -80,7 +80,7 @@ def _pictures(ws: Workspace, decided: dict) -> None:
         st.caption(f"The first {SHOWN} of {write.count(len(groups[name]))}; the files have all.")
 
 
-def _wall(ws: Workspace, name: str, shown: list[Standing]) -> dict:
+def _wall(ws: Workspace, name: str, shown: list[CurrentDecision]) -> dict:
     ids = [decision.item for decision in shown]
     captions = [caption(ws, decision) for decision in shown]
     texts = [
@@ -93,14 +93,14 @@ def _wall(ws: Workspace, name: str, shown: list[Standing]) -> dict:
     return strip_data("wall", [row], sheet, scale, zoom=5, pitch=150)
 
 
-def _open(decision: Standing) -> None:
+def _open(decision: CurrentDecision) -> None:
     """Goes to an image in the queue it was decided in, to look again."""
     if decision.queue is not None:
         state_of[state.QUEUE], state_of[state.OPEN_AT] = str(decision.queue), str(decision.item)
-        state_of[state.ROOM_OF_AUDIT] = "queue"
+        state_of[state.AUDIT_VIEW] = "queue"
 
 
-def caption(ws: Workspace, decision: Standing) -> str:
+def caption(ws: Workspace, decision: CurrentDecision) -> str:
     """The current decision about an image, in a few words."""
     given = ws.classes[ws.train_labels[decision.item]]
     if decision.conflict:
@@ -155,8 +155,8 @@ def packed(ws: Workspace) -> bytes:
     """All files as one zip."""
     content = io.BytesIO()
     with tempfile.TemporaryDirectory() as folder:
-        with Decisions.of(ws) as log:
-            about = corrections.write(ws, log, Path(folder) / "corrections")
+        with DecisionLog.of(ws) as log:
+            about = corrections.export_corrections(ws, log, Path(folder) / "corrections")
         with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
             for name in about["files"]:
                 archive.write(Path(folder) / "corrections" / name, name)
@@ -165,11 +165,11 @@ def packed(ws: Workspace) -> bytes:
 
 def _write(ws: Workspace) -> None:
     try:
-        with Decisions.of(ws) as log:
-            about = corrections.write(ws, log, state_of[state.FOLDER])
-        state_of[state.TOLD] = f"Written to {about['folder']}: {', '.join(about['files'])}."
+        with DecisionLog.of(ws) as log:
+            about = corrections.export_corrections(ws, log, state_of[state.FOLDER])
+        state_of[state.MESSAGE] = f"Written to {about['folder']}: {', '.join(about['files'])}."
     except UserError as error:
-        state.say_once(error)
+        state.set_error(error)
 
 
 def _bring(ws: Workspace, who: str) -> None:
@@ -184,14 +184,14 @@ def _bring(ws: Workspace, who: str) -> None:
 
 def _take(ws: Workspace, upload, who: str) -> None:
     try:
-        with tempfile.TemporaryDirectory() as folder, Decisions.of(ws) as log:
+        with tempfile.TemporaryDirectory() as folder, DecisionLog.of(ws) as log:
             file = Path(folder) / (Path(upload.name).name or "corrections.csv")
             file.write_bytes(upload.getvalue())
-            about = corrections.bring(ws, log, file, who)
-        state_of[state.TOLD] = (
+            about = corrections.import_corrections(ws, log, file, who)
+        state_of[state.MESSAGE] = (
             f"{write.count(about['imported'])} decisions came in, {write.count(about['same'])} "
             f"were known, {write.count(about['skipped'])} had two answers and were left out; "
             f"{write.count(about['conflicts'])} now have two answers here."
         )
     except (UserError, OSError) as error:
-        state.say_once(error)
+        state.set_error(error)

@@ -6,8 +6,8 @@ import threading
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.decisions import DECISIONS, REASON, REVISIONS, Decisions, Fold
-from attribution.store import Store
+from attribution.decisions import DECISIONS, MAX_REASON_LENGTH, REVISIONS, DecisionFold, DecisionLog
+from attribution.store import ResultStore
 
 
 class DecisionCache:
@@ -15,18 +15,18 @@ class DecisionCache:
 
     def __init__(self):
         self.lock = threading.Lock()
-        self.fold = Fold()
+        self.fold = DecisionFold()
 
-    def read(self, log: Decisions) -> tuple[dict, int]:
-        """The current decisions, image -> `decisions.Standing`, and the newest entry of the log they rest on."""
+    def read(self, log: DecisionLog) -> tuple[dict, int]:
+        """The current decisions, image -> `decisions.CurrentDecision`, and the newest entry of the log they rest on."""
         with self.lock:
             self.fold.add(log.entries(after=self.fold.newest))
             return dict(self.fold.standing), self.fold.newest
 
 
-def current(ws: Workspace, log: Decisions) -> tuple[dict, int]:
+def current(ws: Workspace, log: DecisionLog) -> tuple[dict, int]:
     """The current decisions about a workspace's data set, as `DecisionCache.read`."""
-    return _cache(str(Store.folder_of(ws))).read(log)
+    return _cache(str(ResultStore.folder_of(ws))).read(log)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -34,7 +34,7 @@ def _cache(folder: str) -> DecisionCache:
     return DecisionCache()
 
 
-def write_outbox(ws: Workspace, log: Decisions, outbox: dict, who: str, written: set[str]) -> dict:
+def write_outbox(ws: Workspace, log: DecisionLog, outbox: dict, who: str, written: set[str]) -> dict:
     """Writes the decisions that a browser sent, each with the queue it was made in, whichever is on view by now:
     {"acked": [uids], "error": sentence or None}. written: the uids that this session has written before, which grows.
 
@@ -71,7 +71,7 @@ def _queue_number(entry: dict) -> int:
     return number if type(number) is int and 0 < number < 1 << 62 else 0
 
 
-def _problem(ws: Workspace, log: Decisions, entry: dict, images: set[int], known: set[str]) -> str | None:
+def _problem(ws: Workspace, log: DecisionLog, entry: dict, images: set[int], known: set[str]) -> str | None:
     """Why an entry cannot be written, or None. images: those of its queue; known: uids that can be taken back.
 
     The browser's own checks are not relied upon."""
@@ -81,8 +81,8 @@ def _problem(ws: Workspace, log: Decisions, entry: dict, images: set[int], known
         return f"A decision {str(entry.get('action'))[:20]!r} that this Lineup does not know was left out."
     if entry["action"] == "relabel" and entry.get("label") not in range(len(ws.classes)):
         return f"A label that is none of the {len(ws.classes)} classes was left out."
-    if len(str(entry.get("reason") or "")) > REASON:
-        return f"A note of more than {REASON} characters was left out, with its decision."
+    if len(str(entry.get("reason") or "")) > MAX_REASON_LENGTH:
+        return f"A note of more than {MAX_REASON_LENGTH} characters was left out, with its decision."
     try:
         log.checked(entry)  # such as half a character in its note
     except UserError as error:

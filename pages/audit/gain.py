@@ -7,10 +7,10 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace, queues, worth
-from attribution.decisions import Decisions
+from attribution.decisions import DecisionLog
 from attribution.experiments import jobs
-from attribution.experiments.paired_arms import PairedArmsSpec, latest
-from attribution.store import Job, Store
+from attribution.experiments.paired_arms import PairedArmsSpec, load_latest_answer
+from attribution.store import Job, ResultStore
 from pages.audit import gain_text
 from pages.ui import cli_command, job_buttons, sprite_sheet, state
 from pages.ui import format as write
@@ -26,28 +26,28 @@ state_of = st.session_state
 
 def draw(ws: Workspace, decided: dict, uses_val: bool) -> None:
     """The question, its cost or how far it is, and what came of it. decided: training image -> its
-    current decision; uses_val: as `queues.used_validation` says."""
+    current decision; uses_val: as `queues.uses_validation` says."""
     goto = state_of.pop(state.GO_TO, None)
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
-    with closing(Store.of(ws)) as store:
+    with closing(ResultStore.of(ws)) as store:
         _draw(ws, store, decided, uses_val)
 
 
-def _draw(ws: Workspace, store: Store, decided: dict, uses_val: bool) -> None:
+def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> None:
     st.markdown("##### Was it worth it?")
     st.caption(
         write.plain(
-            f"Trains the same recipe with {worth.SEEDS} seeds each on the labels as given, on the corrected ones, and "
+            f"Trains the same recipe with {worth.DEFAULT_SEEDS} seeds each on the labels as given, on the corrected ones, and "
             "with as many random images re-inspected instead; the same seeds in each, compared seed by seed."
         )
     )
     state.show_error()
     spec, missing = None, None
     try:
-        with Decisions.of(ws) as log:
-            without = queues.began_with(log)
-        spec = worth.spec(ws, decided, uses_val=uses_val, without=without)
+        with DecisionLog.of(ws) as log:
+            without = queues.starting_targets(log)
+        spec = worth.gain_spec(ws, decided, uses_val=uses_val, without=without)
     except UserError as error:
         missing = error
     answer = spec.answer(ws, store) if spec else None
@@ -58,7 +58,7 @@ def _draw(ws: Workspace, store: Store, decided: dict, uses_val: bool) -> None:
         _ask(ws, store, job, spec)
     elif missing:
         st.caption(write.sentence(missing))
-    shown = answer or latest(store, ws.recipe)
+    shown = answer or load_latest_answer(store, ws.recipe)
     if shown:
         if not answer:
             st.info(write.plain(gain_text.earlier_text(shown, spec)), icon=":material/history:")
@@ -70,7 +70,7 @@ def _draw(ws: Workspace, store: Store, decided: dict, uses_val: bool) -> None:
 # -- asking
 
 
-def _ask(ws: Workspace, store: Store, last: Job | None, spec: dict) -> None:
+def _ask(ws: Workspace, store: ResultStore, last: Job | None, spec: dict) -> None:
     """What it costs, and the button."""
     if last and last.state in ("cancelled", "failed"):
         job_buttons.ended_early(last)
@@ -82,7 +82,7 @@ def _start(ws: Workspace, spec: dict) -> None:
     try:
         jobs.submit(ws, spec)
     except UserError as error:
-        state.say_once(error)
+        state.set_error(error)
 
 
 def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
@@ -92,7 +92,7 @@ def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
     @st.fragment(run_every=POLL)
     def draw_now():
         try:
-            with closing(Store.of(ws)) as store:
+            with closing(ResultStore.of(ws)) as store:
                 now = store.job(number)
                 if now.ended:
                     st.rerun()

@@ -4,7 +4,7 @@ import pandas as pd
 
 from attribution import Workspace, worth
 from attribution.experiments.paired_arms import ARMS
-from attribution.experiments.paired_arms import PAIRS as COMPARED
+from attribution.experiments.paired_arms import COMPARISONS as COMPARED
 from pages.ui import format as write
 from pages.ui.tables import framed, p_text
 from pages.ui.verdict import cost_text
@@ -48,7 +48,7 @@ def earlier_text(answer: dict, spec: dict | None) -> str:
 
 
 def cost_sentence(spec: dict, cost) -> str:
-    """What would be compared, and what it costs. cost: a `estimate.Cost`."""
+    """What would be compared, and what it costs. cost: a `estimate.JobCost`."""
     open_ = spec["unsure"] + spec["conflicts"]
     left = f"; {open_} unsure or in conflict change nothing" if open_ else ""
     how = "" if cost.known == cost.most else " It runs in the background, and shorter jobs go before it."
@@ -166,7 +166,7 @@ def changed_text(name: str, n: int, by_chance: int, seeds: int) -> str:
 def provenance(ws: Workspace, answer: dict) -> str:
     """How it was made, and of what its intervals speak."""
     righted = sum(answer["edited"]["random"]) / len(answer["edited"]["random"])
-    errors = worth.ERRORS[answer["errors"]]
+    errors = worth.ERROR_SOURCES[answer["errors"]]
     return (
         f"Random: each seed re-inspects {write.counted(answer['decided'], 'image')} of its own draw, and {errors} "
         f"({righted:g} labels on average). Intervals are 95 % t-intervals over {len(answer['seeds'])} seeds: they "

@@ -14,13 +14,13 @@ def draw(ws: Workspace, newest: int) -> None:
     """A button that opens the form. newest: number of the queue made last; a new one closes the form."""
     with st.popover("New queue", icon=":material/playlist_add:", key=f"new queue after {newest}"):
         names = detectors.names(ws)
-        name = st.selectbox("Detector", names, names.index(detectors.usual(ws)), key=state.DETECTOR)
+        name = st.selectbox("Detector", names, names.index(detectors.default_detector(ws)), key=state.DETECTOR)
         st.caption(write.plain(detectors.load(ws, name).about))
         numbers = write.class_numbers(ws.classes, ANY)
         with st.container(horizontal=True):
             st.selectbox("Given label", [ANY, *numbers], key=state.GIVEN)
             st.selectbox("Suggested label", [ANY, *numbers], key=state.SUGGESTED)
-        st.number_input("At most so many images", 1, queues.LONGEST, queues.usual_size(ws), key=state.QUEUE_SIZE)
+        st.number_input("At most so many images", 1, queues.MAX_SIZE, queues.default_size(ws), key=state.QUEUE_SIZE)
         st.toggle(
             "Random controls",
             key=state.CONTROLS,

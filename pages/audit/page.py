@@ -6,7 +6,7 @@ from contextlib import closing
 import streamlit as st
 
 from attribution import Workspace, detectors, queues
-from attribution.decisions import Decisions, Queue
+from attribution.decisions import DecisionLog, Queue
 from pages.audit import corrections, decision_cache, gain, new_queue, review_component
 from pages.ui import audit_queue, measurement, state, theme
 from pages.ui import format as write
@@ -16,7 +16,7 @@ MODES = ONE_IMAGE, WALL = "one image", "wall"
 WALLS = (50, 100, 200)  # images
 POLL = 3  # seconds between two looks for what others decide
 BUILD = ["detectors", "build"]
-state_of = st.session_state
+session = st.session_state
 
 
 def main() -> None:
@@ -31,19 +31,19 @@ def main() -> None:
     elif not detectors.names(ws):
         _without_detectors(ws)
     else:
-        with closing(Decisions.of(ws)) as log:
-            _audit(ws, log)
+        with closing(DecisionLog.of(ws)) as log:
+            _draw_audit(ws, log)
 
 
-def _audit(ws: Workspace, log: Decisions) -> None:
+def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
     rows = log.queues()
     if not rows:
-        audit_queue.add(ws, log, queues.spec(ws))
+        audit_queue.add(ws, log, queues.queue_spec(ws))
         rows = log.queues()
     by_number = {str(row.number): row for row in rows}
     _restore(by_number)
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
-        key = state.ROOM_OF_AUDIT
+        key = state.AUDIT_VIEW
         view = st.segmented_control("Audit", VIEWS, required=True, key=key, bind="query-params") or REVIEW
         if view == REVIEW:
             number, mode, per = _review_controls(ws, by_number, rows[0].number)
@@ -52,24 +52,24 @@ def _audit(ws: Workspace, log: Decisions) -> None:
     if view == REVIEW:
         _review(ws, log.queue(int(number)), who, mode, per)
         return
-    state_of.pop(state.JUMP, None)  # the review begins anew when it is drawn again
-    _post(ws, None, who)
+    session.pop(state.JUMP_TO, None)  # the review begins anew when it is drawn again
+    _read_outbox(ws, None, who)
     if view == EXPORT:
         corrections.draw(ws, log, who)
     else:
         decided, _ = decision_cache.current(ws, log)
-        gain.draw(ws, decided, queues.used_validation(ws, log, decided))
+        gain.draw(ws, decided, queues.uses_validation(ws, log, decided))
 
 
 def _restore(by_number: dict) -> None:
     """Sets where to begin where the address says nothing, and warns of what it asks for in vain."""
-    if state.ROOM_OF_AUDIT not in state_of and state.ROOM_OF_AUDIT not in st.query_params:
-        state_of[state.ROOM_OF_AUDIT] = REVIEW
+    if state.AUDIT_VIEW not in session and state.AUDIT_VIEW not in st.query_params:
+        session[state.AUDIT_VIEW] = REVIEW
     link = st.query_params.get(state.QUEUE)
-    if not link or link == state_of.get(state.QUEUE_LINK):
+    if not link or link == session.get(state.QUEUE_LINK):
         return
     if link in by_number:
-        state_of[state.QUEUE] = link
+        session[state.QUEUE] = link
         return
     _warn(f"there is no queue {link[:40]} here; this is the newest one")
     del st.query_params[state.QUEUE]
@@ -92,7 +92,7 @@ def _review_controls(ws: Workspace, by_number: dict, newest: int) -> tuple[str, 
         persist_state="session",
         format_func=lambda number: _queue_text(ws, by_number[number]),
     )
-    _remember(number)
+    _set_queue_link(number)
     new_queue.draw(ws, newest)
     mode = st.segmented_control(
         "Show",
@@ -126,10 +126,10 @@ def _name_input() -> str:
     return name.strip() or audit_queue.user_name()
 
 
-def _remember(number: str) -> None:
+def _set_queue_link(number: str) -> None:
     """Puts the queue's number in the address: it is what a reload opens, whatever has been made meanwhile. (A bound
     widget would put its words there, and take nothing else.)"""
-    state_of[state.QUEUE_LINK] = number
+    session[state.QUEUE_LINK] = number
     if st.query_params.get(state.QUEUE) != number:
         st.query_params[state.QUEUE] = number
 
@@ -154,31 +154,31 @@ def _queue_text(ws: Workspace, row) -> str:
 
 
 def _review(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
-    token, first = _begin(ws, queue, mode, per)
+    token, first = _start_at(ws, queue, mode, per)
 
     @st.fragment
     def draw_now():
-        wanted = (state_of.get("deck") or {}).get("at") or {}
+        wanted = (session.get("deck") or {}).get("at") or {}
         at = wanted.get("at") if wanted.get("token") == token else None
         at = at if isinstance(at, int) and 0 <= at <= len(queue.items) else first
-        with Decisions.of(ws) as log:
+        with DecisionLog.of(ws) as log:
             decided, newest = decision_cache.current(ws, log)
         review_component.review(
             review_component.review_data(ws, queue, decided, newest, who=who, mode=mode, per=per, at=at, token=token)
         )
 
     draw_now()
-    _post(ws, queue, who)
+    _read_outbox(ws, queue, who)
     st.caption(write.plain(_queue_note(ws, queue)))
 
 
-def _begin(ws: Workspace, queue: Queue, mode: str, per: int) -> tuple[str, int]:
+def _start_at(ws: Workspace, queue: Queue, mode: str, per: int) -> tuple[str, int]:
     """The token of the review, and the place it begins at: the image that was asked for, or the first not decided. Both
     stay as they are until another review is asked for."""
-    link = state_of.pop(state.OPEN_AT, None) or st.query_params.get(state.AUDIT_IMAGE, "")
+    link = session.pop(state.OPEN_AT, None) or st.query_params.get(state.AUDIT_IMAGE, "")
     st.query_params.pop(state.AUDIT_IMAGE, None)  # it is of this review, and of none that is asked for later
     begun = (queue.number, mode, per, link)
-    known = state_of.get(state.JUMP)
+    known = session.get(state.JUMP_TO)
     if known and known["of"][:3] == begun[:3] and not link:
         return known["token"], known["at"]
     if link.isdigit() and int(link) in queue.items:
@@ -186,25 +186,25 @@ def _begin(ws: Workspace, queue: Queue, mode: str, per: int) -> tuple[str, int]:
     else:
         if link:
             _warn(f"image {link} is not in this queue")
-        with Decisions.of(ws) as log:
+        with DecisionLog.of(ws) as log:
             decided, _ = decision_cache.current(ws, log)
         at = next((at for at, image in enumerate(queue.items) if image not in decided), 0)
     token = secrets.token_hex(6)
-    state_of[state.JUMP] = {"of": begun, "token": token, "at": at}
+    session[state.JUMP_TO] = {"of": begun, "token": token, "at": at}
     return token, at
 
 
-def _post(ws: Workspace, queue: Queue | None, who: str) -> None:
+def _read_outbox(ws: Workspace, queue: Queue | None, who: str) -> None:
     """Writes decisions as the browser sends them, and tells it what is written, by others, too. Without a queue on
     view it writes those that were still on their way, and draws the page anew with them."""
 
     @st.fragment(run_every=POLL if queue else None)
     def draw_now():
-        outbox = (state_of.get("post") or {}).get("outbox")
+        outbox = (session.get("post") or {}).get("outbox")
         answer, seen = {"acked": [], "error": None}, 0
-        written = state_of.setdefault(state.WRITTEN, set())
+        written = session.setdefault(state.WRITTEN, set())
         before = len(written)
-        with Decisions.of(ws) as log:
+        with DecisionLog.of(ws) as log:
             if isinstance(outbox, dict):
                 answer = decision_cache.write_outbox(ws, log, outbox, who, written)
                 seen = int(outbox["seen"])

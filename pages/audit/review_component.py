@@ -25,7 +25,8 @@ What the browser sends: the review's "at" {"token", "at"}, the place it wants fu
 import numpy as np
 
 from attribution import Workspace, detectors, evidence, queues
-from attribution.decisions import Queue, Standing
+from attribution.decisions import CurrentDecision, Queue
+from attribution.detectors import base
 from pages.ui import format as write
 from pages.ui import sprite_sheet
 from pages.ui.tile_strip import component
@@ -61,7 +62,7 @@ def _nothing() -> None:
     """What came is read from the session's state, where it also is after a reconnection."""
 
 
-def decision_data(decision: Standing | None, newest: int) -> dict:
+def decision_data(decision: CurrentDecision | None, newest: int) -> dict:
     """The current decision about an image, as the browser takes it; action None where there is none."""
     if decision is None:
         return {"action": None, "upto": newest}
@@ -77,7 +78,7 @@ def review_data(
     order = np.asarray(queue.items)
     start, stop = _window(ws, len(order), mode, per, at)
     images = order[start:stop]
-    proofs = evidence.of(ws, images) if mode == "one" else []
+    proofs = evidence.gather_evidence(ws, images) if mode == "one" else []
     tiles = np.unique(np.concatenate([images, *(proof.neighbours for proof in proofs)])).astype(int)
     harmed = np.unique(np.concatenate([np.zeros(0, int), *(proof.harmed for proof in proofs)])).astype(int)
     places = {int(image): place for place, image in enumerate(tiles)}
@@ -127,7 +128,7 @@ def post_data(ws: Workspace, queue: Queue | None, decided: dict, newest: int, ch
 
 def precision_lines(queue: Queue, decided: dict) -> list[str]:
     """How good the detector has been so far, in words."""
-    precision = queues.precision(queue.items, queue.controls, decided)
+    precision = queues.queue_precision(queue.items, queue.controls, decided)
     lines = []
     for name, text in (("suspects", "wrong so far"), ("controls", "of the random controls")):
         part = precision[name]
@@ -183,7 +184,7 @@ def _ranks(ws: Workspace, detector: str, images: np.ndarray) -> list[int]:
     """The rank of each image among all, by a detector's scores as they are now, 1 for the most suspicious."""
     if detector not in detectors.names(ws):
         return [0] * len(images)
-    order = detectors.order(detectors.load(ws, detector).scores)
+    order = base.suspicion_order(detectors.load(ws, detector).scores)
     ranks = np.empty(len(order), np.int64)
     ranks[order] = np.arange(1, len(order) + 1)
     return ranks[images].tolist()
@@ -206,10 +207,10 @@ def _own_decisions(decided: dict, queue: Queue, who: str) -> list[dict]:
 def _sources(ws: Workspace, mode: str) -> dict:
     if mode != "one":
         return {"opinion": None, "neighbours": None, "harmed": None}
-    sources = evidence.sources(ws)
+    sources = evidence.evidence_sources(ws)
     return {
         "opinion": sources.opinion and f"what {sources.opinion} say",
         "neighbours": sources.neighbours
-        and f"nearest of the training images in {sources.neighbours}; of {evidence.NEIGHBOURS}:",
+        and f"nearest of the training images in {sources.neighbours}; of {evidence.N_NEIGHBOURS}:",
         "harmed": sources.harmed and f"validation images it harms most, by {sources.harmed}",
     }

@@ -7,17 +7,17 @@ import streamlit as st
 from attribution import Workspace, recipes
 from attribution.experiments import jobs
 from attribution.experiments.disjoint import DisjointSpec
-from attribution.experiments.replay import replay
+from attribution.experiments.replay import replay_search
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.support import SupportSpec
-from attribution.store import Job, Store
+from attribution.store import Job, ResultStore
 from pages.brittleness import disjoint, kept_answers, question, search_trace, text
 from pages.ui import cli_command, job_buttons, state
 from pages.ui import format as write
 from pages.ui.verdict import cost_text, verdict_html
 
 
-def draw(ws: Workspace, store: Store, spec: dict) -> None:
+def draw(ws: Workspace, store: ResultStore, spec: dict) -> None:
     """Draws what is known of the question, again every second while a job of it is at work."""
     job = _job_of(store, spec)
     running = bool(job and job.open)
@@ -25,7 +25,7 @@ def draw(ws: Workspace, store: Store, spec: dict) -> None:
 
     @st.fragment(run_every="1s" if running else None)
     def draw_now():
-        with closing(Store.of(ws)) as own_store:
+        with closing(ResultStore.of(ws)) as own_store:
             now = own_store.job(job.id) if job else None
             if now and now.open:
                 jobs.ensure_runner(ws)
@@ -36,7 +36,7 @@ def draw(ws: Workspace, store: Store, spec: dict) -> None:
     draw_now()
 
 
-def _job_of(store: Store, spec: dict) -> Job | None:
+def _job_of(store: ResultStore, spec: dict) -> Job | None:
     """The job that the address names, if it is about this question, else one about it that has not ended, or None."""
     number = st.query_params.get("job", "")
     named = store.job(int(number)) if number.isdigit() else None
@@ -53,7 +53,7 @@ def _same(spec: dict, other: dict) -> bool:
 # -- the three kinds of answers
 
 
-def _retraining(ws: Workspace, store: Store, spec: dict, job: Job | None) -> None:
+def _retraining(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) -> None:
     answer = spec.answer(ws, store)
     verdict = text.retraining_verdict(ws, spec, answer)
     if not job and not verdict and not answer["n"]:
@@ -66,9 +66,9 @@ def _retraining(ws: Workspace, store: Store, spec: dict, job: Job | None) -> Non
     _provenance(ws, spec, f"seeds {seeds}; trained in {write.seconds(answer['seconds'])} in all")
 
 
-def _search(ws: Workspace, store: Store, spec: dict, job: Job | None) -> None:
+def _search(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) -> None:
     known = kept_answers.answer(ws, store, spec)
-    played = replay(ws, store, spec)
+    played = replay_search(ws, store, spec)
     answer = played.answer or (known and known["answer"])
     if not answer and not job and not played.trained:
         return _not_asked_yet(ws, store, spec, "searched")
@@ -110,7 +110,7 @@ def _trace(ws: Workspace, spec: dict, probes: list[dict], answer: dict | None) -
     )
 
 
-def _disjoint(ws: Workspace, store: Store, spec: dict, job: Job | None) -> None:
+def _disjoint(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) -> None:
     known_since = disjoint.draw(ws, store, spec)
     if not known_since and not job:
         st.markdown(f"**Not searched yet.** {write.plain(cost_text(spec.cost(ws, store)))}.")
@@ -127,12 +127,12 @@ def _disjoint(ws: Workspace, store: Store, spec: dict, job: Job | None) -> None:
 # -- what stands below every answer
 
 
-def _not_asked_yet(ws: Workspace, store: Store, spec: dict, participle: str) -> None:
+def _not_asked_yet(ws: Workspace, store: ResultStore, spec: dict, participle: str) -> None:
     st.markdown(f"**Not {participle} yet.** {write.plain(cost_text(spec.cost(ws, store)))}.")
     _command(ws, spec)
 
 
-def _job_line(ws: Workspace, store: Store, spec: dict, job: Job | None, known_since: float | None) -> None:
+def _job_line(ws: Workspace, store: ResultStore, spec: dict, job: Job | None, known_since: float | None) -> None:
     """The state of the job, with ways to pause and stop it; or since when the answer is known."""
     if job and not job.ended:
         waits = {"queued": "Waiting for the runner", "cancelling": "Stopping", "paused": "Paused"}
@@ -156,7 +156,7 @@ def _job_line(ws: Workspace, store: Store, spec: dict, job: Job | None, known_si
 
 def _provenance(ws: Workspace, spec: dict, details: str) -> None:
     """The recipe and the protocol, and the command line that asks the same."""
-    recipe = recipes.get(ws.recipe)
+    recipe = recipes.get_recipe(ws.recipe)
     planted = f"; labels as given, with {ws.planted} planted errors" if ws.planted else ""
     st.caption(write.plain(f"Recipe {recipe.name} {recipe.hash}; {details}{planted}."))
     _command(ws, spec)

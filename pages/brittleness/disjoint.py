@@ -3,8 +3,8 @@
 import streamlit as st
 
 from attribution import Workspace
-from attribution.experiments.replay import replay
-from attribution.store import Store
+from attribution.experiments.replay import replay_search
+from attribution.store import ResultStore
 from pages.brittleness import text
 from pages.ui import format as write
 from pages.ui import sprite_sheet
@@ -12,13 +12,13 @@ from pages.ui.tile_strip import image_row, strip, strip_data
 from pages.ui.verdict import verdict_html
 
 
-def draw(ws: Workspace, store: Store, spec: dict) -> float | None:
+def draw(ws: Workspace, store: ResultStore, spec: dict) -> float | None:
     """Draws what is known of a disjoint spec; when the last of it was found, or None where nothing is known yet."""
     newest = None
     for number, (search, answer) in enumerate(spec.chain(ws, store), 1):
         passed = f" Passed over: the {len(search['without'])} images before." if search.get("without") else ""
         if answer is None:
-            played = replay(ws, store, search)
+            played = replay_search(ws, store, search)
             newest = played.newest or newest
             if played.trained:
                 st.caption(write.plain(f"Search {number}, so far.{passed}"))

@@ -6,7 +6,7 @@ import streamlit as st
 
 from attribution import Workspace
 from attribution.experiments import jobs
-from attribution.store import Job, Store
+from attribution.store import Job, ResultStore
 from pages.brittleness import kept_answers, question, text
 from pages.ui import format as write
 from pages.ui import job_buttons, state
@@ -15,14 +15,14 @@ LISTED, MOST = 8, 100  # jobs listed at first, and at most
 ALL_JOBS = "all jobs"  # key of the toggle
 
 
-def draw_jobs(ws: Workspace, store: Store) -> None:
+def draw_jobs(ws: Workspace, store: ResultStore) -> None:
     """The jobs, newest first, drawn again every other second while one is at work."""
     st.markdown("##### History")
     polled = store.busy()
 
     @st.fragment(run_every="2s" if polled else None)
     def draw_now():
-        with closing(Store.of(ws)) as own_store:
+        with closing(ResultStore.of(ws)) as own_store:
             count, busy = own_store.count_jobs(), own_store.busy()
             listed = own_store.jobs(MOST if st.session_state.get(ALL_JOBS) else LISTED)
         if busy and not polled:
@@ -39,7 +39,7 @@ def draw_jobs(ws: Workspace, store: Store) -> None:
     draw_now()
 
 
-def draw_supports(ws: Workspace, store: Store, target: int) -> None:
+def draw_supports(ws: Workspace, store: ResultStore, target: int) -> None:
     """The supports found for this target under all rankings, smallest first; each is a button that opens its trace."""
     rows = [row for row in kept_answers.all_answers(ws, store) if row["target"] == target]
     if rows:
@@ -78,7 +78,7 @@ def _support(ws: Workspace, row: dict) -> None:
         state.PROTOCOL: row["protocol"],
         state.K_MAX: row["k_max"],
         state.DISJOINT: 1,
-        state.TOGETHER: False,
+        state.WITH_NEAR_DUPLICATES: False,
     }
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(

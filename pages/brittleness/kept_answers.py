@@ -4,17 +4,17 @@ import pandas as pd
 
 from attribution import Workspace, recipes
 from attribution.experiments import support_table
-from attribution.store import Store
+from attribution.store import ResultStore
 
 QUESTION = ("ranking", "target", "kind", "protocol", "k_max")
 
 
-def all_answers(ws: Workspace, store: Store) -> list[dict]:
+def all_answers(ws: Workspace, store: ResultStore) -> list[dict]:
     """All answers of support searches: {ranking, target, kind, protocol, k_max, "created", "shipped" (bool: part of the
     workspace, not found since), "answer" (`support_search.Support` as a dict)}."""
-    own = {tuple(row[name] for name in QUESTION) for row in store.supports(recipes.get(ws.recipe).hash)}
+    own = {tuple(row[name] for name in QUESTION) for row in store.supports(recipes.get_recipe(ws.recipe).hash)}
     answers = []
-    for row in support_table.table(ws, store).itertuples():
+    for row in support_table.load_support_table(ws, store).itertuples():
         question = {name: getattr(row, name) for name in QUESTION}
         sizes = {name: _integer(getattr(row, name)) for name in ("support", "lo", "hi")}
         more = {"status": row.status, "others": row.others, "trace": row.trace, "trainings": int(row.trainings)}
@@ -23,7 +23,7 @@ def all_answers(ws: Workspace, store: Store) -> list[dict]:
     return answers
 
 
-def answer(ws: Workspace, store: Store, spec: dict) -> dict | None:
+def answer(ws: Workspace, store: ResultStore, spec: dict) -> dict | None:
     """The known answer to a support spec, as in `all_answers`, or None."""
     if spec.get("groups"):
         known = spec.answer(ws, store)

@@ -5,13 +5,13 @@ from contextlib import closing
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.store import Store
+from attribution.store import ResultStore
 from pages.brittleness import answer, edit_preview, history, question, studies
 from pages.ui import format as write
 from pages.ui import sprite_sheet, state, theme
 from pages.ui.target_card import card_html
 
-state_of = st.session_state
+session = st.session_state
 
 
 def main() -> None:
@@ -19,7 +19,7 @@ def main() -> None:
     if not ws.has_base:
         return _without_base_models(ws)
     try:
-        store = Store.of(ws)
+        store = ResultStore.of(ws)
     except UserError as error:
         st.error(write.sentence(error))
         return
@@ -27,7 +27,7 @@ def main() -> None:
         _page(ws, store)
 
 
-def _page(ws: Workspace, store: Store) -> None:
+def _page(ws: Workspace, store: ResultStore) -> None:
     question.restore(ws, store)
     view = st.segmented_control(
         "What to look at",
@@ -39,13 +39,13 @@ def _page(ws: Workspace, store: Store) -> None:
     )
     state.show_error()
     if view == question.STUDIES:
-        state_of[state.AWAY] = True
-    if state_of.get(state.AWAY):
+        session[state.EXPORT] = True
+    if session.get(state.EXPORT):
         question.keep_widgets()
     if view == question.STUDIES:
         return studies.draw(ws)
     spec, error = question.draw(ws)
-    target = state_of[state.TARGET]
+    target = session[state.TARGET]
     st.header(write.plain(question.heading(ws, target, spec)), anchor=False)
     with st.container(horizontal=True, gap="medium"):
         _target_card(ws, target)
@@ -60,7 +60,7 @@ def _page(ws: Workspace, store: Store) -> None:
         history.draw_jobs(ws, store)
     with supports_column.container(gap="xxsmall"):
         history.draw_supports(ws, store, target)
-    state_of[state.AWAY] = False  # not before a whole run: one cut short may not have reached the browser
+    session[state.EXPORT] = False  # not before a whole run: one cut short may not have reached the browser
 
 
 def _target_card(ws: Workspace, target: int) -> None:

@@ -5,18 +5,18 @@ from contextlib import closing
 import streamlit as st
 
 from attribution import UserError, Workspace, duplicates
-from attribution.edits import parse_images
+from attribution.edits import parse_image_numbers
 from attribution.experiments import disjoint, jobs, retrain, support, support_table
 from attribution.experiments.disjoint import DisjointSpec
-from attribution.experiments.prefixes import DRAWS, SUPPORTS, check_support
+from attribution.experiments.prefixes import CONTROL_DRAWS, SUPPORT_KINDS, check_support_kind
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import StudySpec
 from attribution.experiments.support import SupportSpec
-from attribution.experiments.support_search import K
+from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.lineup import default_rankings
-from attribution.opening import opening
-from attribution.store import Store
+from attribution.opening import opening_target
+from attribution.store import ResultStore
 from pages.brittleness import kept_answers, text
 from pages.ui import format as write
 from pages.ui import ranking_choice, state
@@ -46,16 +46,16 @@ WIDGETS = (
     state.PROTOCOL,
     state.K_MAX,
     state.DISJOINT,
-    state.TOGETHER,
+    state.WITH_NEAR_DUPLICATES,
 )
 state_of = st.session_state
 
 
-def restore(ws: Workspace, store: Store) -> None:
+def restore(ws: Workspace, store: ResultStore) -> None:
     """Sets what the address leaves open, from the job it names or from what was looked at last, and warns of what it
     asks for in vain."""
     link, errors = st.query_params, []
-    values = _defaults(ws) | state_of[state.KEPT]
+    values = _defaults(ws) | state_of[state.CARRIED]
     if "job" in link:
         job = store.job(int(link["job"])) if link["job"].isdigit() else None
         if job:
@@ -69,7 +69,7 @@ def restore(ws: Workspace, store: Store) -> None:
         state.TARGET: ws.check_target,
         state.K: lambda k: _check_k(k, ws.n_train),
         state.CUT_RANKING: ws.ranking,
-        state.KIND: check_support,
+        state.KIND: check_support_kind,
         state.PROTOCOL: support.check_protocol,
     }
     errors += state.restore(values, checks, [name for name in IN_ADDRESS if name in link])
@@ -108,7 +108,7 @@ def widget_values(spec: dict) -> dict:
     values = {
         state.TARGET: spec["target"],
         state.KIND: "repair" if spec.get("end") == "harmful" else spec["kind"],
-        state.TOGETHER: bool(spec.get("groups")),
+        state.WITH_NEAR_DUPLICATES: bool(spec.get("groups")),
         state.VIEW: ONE,
     }
     if not RetrainSpec.matches(spec):
@@ -141,7 +141,7 @@ def leave_job() -> None:
 def ask(ws: Workspace, spec: dict) -> None:
     """Queues the question, unless its answer is known: then the page shows that already; a callback."""
     try:
-        with closing(Store.of(ws)) as store:
+        with closing(ResultStore.of(ws)) as store:
             cost = spec.cost(ws, store)
             unknown = type(spec) is SupportSpec and kept_answers.answer(ws, store, spec) is None
         if cost.known < cost.most or unknown:
@@ -180,18 +180,18 @@ def _defaults(ws: Workspace) -> dict:
         state.KIND: "remove",
         state.IDS: "",
         state.SEEDS: len(SEEDS),
-        state.DRAWS: DRAWS,
-        state.PROTOCOL: support_table.usual_protocol(ws),
-        state.K_MAX: K,
+        state.DRAWS: CONTROL_DRAWS,
+        state.PROTOCOL: support_table.default_protocol(ws),
+        state.K_MAX: DEFAULT_K_MAX,
         state.DISJOINT: 1,
-        state.TOGETHER: False,
+        state.WITH_NEAR_DUPLICATES: False,
         state.VIEW: ONE,
     }
 
 
 @st.cache_resource(ttl=60, show_spinner=False)
 def _opening(_ws, path: str):
-    return opening(_ws)
+    return opening_target(_ws)
 
 
 def _check_k(k: str, most: int) -> None:
@@ -205,7 +205,7 @@ def _what(ws: Workspace) -> str:
     st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, width=120, **link)
     st.segmented_control(
         "What to do",
-        SUPPORTS,
+        SUPPORT_KINDS,
         required=True,
         key=state.KIND,
         help="Mislabel: give them the target's most likely wrong class. Repair: remove the "
@@ -228,7 +228,7 @@ def _of_which_images(ws: Workspace, test: str) -> None:
 def _options(ws: Workspace, test: str) -> None:
     changed = {"on_change": leave_job}
     if test == SEARCH:
-        st.number_input("Give up above k =", 1, max(K, ws.n_train), key=state.K_MAX, **changed)
+        st.number_input("Give up above k =", 1, max(DEFAULT_K_MAX, ws.n_train), key=state.K_MAX, **changed)
         st.segmented_control(
             "Protocol",
             support.PROTOCOLS,
@@ -244,7 +244,7 @@ def _options(ws: Workspace, test: str) -> None:
         st.number_input(
             "Supports that share no image",
             1,
-            disjoint.MOST,
+            disjoint.MAX_SUPPORTS,
             key=state.DISJOINT,
             help="The images of the first one are passed over, and the search begins again.",
             **changed,
@@ -254,10 +254,10 @@ def _options(ws: Workspace, test: str) -> None:
         st.number_input("Draws of random images", 0, 10, key=state.DRAWS, **changed)
     st.toggle(
         "With their near-duplicates",
-        key=state.TOGETHER,
+        key=state.WITH_NEAR_DUPLICATES,
         disabled=state_of[state.KIND] == "mislabel",
         help="Training images whose features have a cosine of "
-        f"{duplicates.COSINE} or more to one that is removed go with it.",
+        f"{duplicates.DEFAULT_COSINE} or more to one that is removed go with it.",
         **changed,
     )
 
@@ -265,7 +265,7 @@ def _options(ws: Workspace, test: str) -> None:
 def _spec(ws: Workspace, test: str) -> dict:
     """The spec that the widgets describe; raises UserError where the library refuses it."""
     target, kind = state_of[state.TARGET], state_of[state.KIND]
-    groups = duplicates.grouping(ws) if state_of[state.TOGETHER] and kind != "mislabel" else None
+    groups = duplicates.grouping_spec(ws) if state_of[state.WITH_NEAR_DUPLICATES] and kind != "mislabel" else None
     if test == SEARCH:
         search = {
             "target": target,
@@ -285,7 +285,7 @@ def _spec(ws: Workspace, test: str) -> dict:
         state_of[state.K] if test == PREFIX else None,
         range(state_of[state.SEEDS]),
         state_of[state.DRAWS],
-        parse_images(state_of[state.IDS], ws.n_train) if test == CHOSEN else None,
+        parse_image_numbers(state_of[state.IDS], ws.n_train) if test == CHOSEN else None,
         end="harmful" if kind == "repair" else "helpful",
         groups=groups,
     )

@@ -7,43 +7,43 @@ import streamlit as st
 from attribution import UserError, Workspace, recipes
 from attribution.experiments import jobs
 from attribution.experiments.study import StudySpec
-from attribution.experiments.study_progress import Progress, StudyMonitor
+from attribution.experiments.study_progress import StudyMonitor, StudyProgress
 from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
-from attribution.store import Job, Store
+from attribution.store import Job, ResultStore
 from pages.brittleness import study_curves, study_text
 from pages.ui import cli_command, job_buttons, state, theme
 from pages.ui import format as write
 
-LISTED = 5
+MAX_LISTED = 5
 POLL = "1s"
 
 
 def draw(ws: Workspace) -> None:
     """The study that the address names, else the newest that has not ended, else the newest."""
-    with closing(Store.of(ws)) as store:
-        listed = store.studies(LISTED)
+    with closing(ResultStore.of(ws)) as store:
+        listed = store.studies(MAX_LISTED)
         number = st.query_params.get("job", "")
         named = store.job(int(number)) if number.isdigit() else None
     if named and StudySpec.matches(named.spec) and named.id not in [job.id for job in listed]:
         listed.append(named)
     if not listed:
-        return _none()
+        return _no_study()
     numbers = [job.id for job in listed]
     if st.session_state.get(state.STUDY) not in numbers:
         st.session_state[state.STUDY] = named.id if named and named.id in numbers else numbers[0]
     if len(listed) > 1:
         names = {job.id: study_text.name(job) for job in listed}
-        st.pills("Study", numbers, format_func=names.get, required=True, key=state.STUDY, on_change=_choose)
+        st.pills("Study", numbers, format_func=names.get, required=True, key=state.STUDY, on_change=_open_chosen)
     chosen = next(job for job in listed if job.id == st.session_state[state.STUDY])
     st.header(write.plain(study_text.heading(chosen.spec)), anchor=False)
     _follow(ws, chosen.id, chosen.ended)
 
 
-def _choose() -> None:
+def _open_chosen() -> None:
     st.query_params["job"] = str(st.session_state[state.STUDY])
 
 
-def _none() -> None:
+def _no_study() -> None:
     st.header("No study has been asked for here", anchor=False)
     with st.container(width=760):
         st.markdown(
@@ -59,7 +59,7 @@ def _follow(ws: Workspace, number: int, ended: bool) -> None:
     @st.fragment(run_every=None if ended else POLL)
     def draw_now():
         try:
-            with closing(Store.of(ws)) as store:
+            with closing(ResultStore.of(ws)) as store:
                 job = store.job(number)
                 if job.open:
                     jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
@@ -71,8 +71,8 @@ def _follow(ws: Workspace, number: int, ended: bool) -> None:
         state.show_error()
         if job.ended != ended:
             st.rerun()
-        _progress(ws, job, progress, ahead)
-        _curves(ws, job, progress)
+        _draw_progress(ws, job, progress, ahead)
+        _draw_curves(ws, job, progress)
 
     draw_now()
 
@@ -82,13 +82,15 @@ def _monitor(_ws, stamp: str, number: int, _spec) -> StudyMonitor:
     return StudyMonitor(_ws, _spec)
 
 
-def _progress(ws: Workspace, job: Job, progress: Progress, ahead: int) -> None:
+def _draw_progress(ws: Workspace, job: Job, progress: StudyProgress, ahead: int) -> None:
     st.progress(progress.answered / progress.searches, write.plain(study_text.progress_text(job, progress, ahead)))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         job_buttons.draw(ws, job, "study")
         if job.state in ("cancelled", "failed"):
             tip = "Asks for the same study again: what is known is not trained twice."
-            if st.button("Go on", key="go on", help=tip, on_click=_go_on, args=(ws, StudySpec.from_json(job.spec))):
+            if st.button(
+                "Go on", key="go on", help=tip, on_click=_resume_study, args=(ws, StudySpec.from_json(job.spec))
+            ):
                 st.rerun()  # the whole page, not this fragment
         st.page_link("pages/methods/page.py", label="Compare the rankings in Methods", icon=":material/show_chart:")
         with st.popover("Copy command", icon=":material/terminal:"):
@@ -99,17 +101,17 @@ def _progress(ws: Workspace, job: Job, progress: Progress, ahead: int) -> None:
     st.html(study_text.facts_html(job, progress))
 
 
-def _go_on(ws: Workspace, spec: dict) -> None:
+def _resume_study(ws: Workspace, spec: dict) -> None:
     try:
         number = jobs.submit(ws, spec)
     except UserError as error:
-        state.say_once(error)
+        state.set_error(error)
         return
     st.session_state[state.STUDY] = number
     st.query_params["job"] = str(number)
 
 
-def _curves(ws: Workspace, job: Job, progress: Progress) -> None:
+def _draw_curves(ws: Workspace, job: Job, progress: StudyProgress) -> None:
     panels = study_curves.panels(progress.study, progress.brackets)
     st.plotly_chart(
         study_curves.figure(panels, progress.study.k_max),
@@ -118,7 +120,7 @@ def _curves(ws: Workspace, job: Job, progress: Progress) -> None:
         alt="bands between the least and the most targets that can have flipped by each k; the table below "
         "has their ends",
     )
-    recipe, spec = recipes.get(job.spec["recipe"]), job.spec
+    recipe, spec = recipes.get_recipe(job.spec["recipe"]), job.spec
     fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if spec["protocol"] == "default" else ""
     made = f"recipe {recipe.name} {recipe.hash}; protocol {spec['protocol']}, K = {spec['k_max']}"
     seeds = f"seeds {SEEDS[0]} to {SEEDS[-1]}{fresh}.{write.planted_note(ws.planted)}"

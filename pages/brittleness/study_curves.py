@@ -29,7 +29,7 @@ class Panel:
 
 
 def panels(study: Study, brackets: dict) -> tuple[Panel, ...]:
-    """A panel for each kind and ranking. brackets: of `attribution.experiments.study_progress.Progress`."""
+    """A panel for each kind and ranking. brackets: of `attribution.experiments.study_progress.StudyProgress`."""
     return tuple(
         _make_panel(kind, ranking, results, brackets, study.k_max)
         for kind, rankings in study.tables.items()
@@ -40,7 +40,7 @@ def panels(study: Study, brackets: dict) -> tuple[Panel, ...]:
 def _make_panel(kind: str, ranking: str, results: dict, brackets: dict, k_max: int) -> Panel:
     """results: target -> its support, None while it is searched."""
     pending = [brackets.get((kind, ranking, target), (0, None)) for target in results if not results[target]]
-    low, high = curves.band(results.values(), pending, k_max)
+    low, high = curves.cdf_band(results.values(), pending, k_max)
     ks = [k for k in range(k_max + 1) if k in (0, k_max) or (low[k], high[k]) != (low[k - 1], high[k - 1])]
     least, most = tuple(float(low[k]) for k in ks), tuple(float(high[k]) for k in ks)
     return Panel(kind, ranking, len(results) - len(pending), len(results), tuple(ks), least, most)
@@ -85,7 +85,7 @@ def figure(panels: tuple[Panel, ...], k_max: int) -> go.Figure:
 
 
 def _draw_panel(chart: go.Figure, panel: Panel, row: int, column: int) -> None:
-    colour = palette.line(panel.ranking)[0]
+    colour = palette.ranking_style(panel.ranking)[0]
     edge = {"mode": "lines", "line": {"shape": "hv", "color": colour, "width": 1.8}, "x": panel.ks}
     chart.add_scatter(
         **edge, y=panel.low, hovertemplate="at least %{y:.0%} by k = %{x}<extra></extra>", row=row, col=column

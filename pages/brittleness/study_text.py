@@ -1,6 +1,6 @@
 """The words and the HTML of studies; no widgets."""
 
-from attribution.experiments.study_progress import Progress
+from attribution.experiments.study_progress import StudyProgress
 from attribution.store import Job
 from pages.ui import format as write
 
@@ -26,7 +26,7 @@ def heading(spec: dict) -> str:
     )
 
 
-def progress_text(job: Job, progress: Progress, ahead: int) -> str:
+def progress_text(job: Job, progress: StudyProgress, ahead: int) -> str:
     """Such as "Job 12, running for 4 min 3 s: 57 of 400 searches answered." ahead: jobs before it."""
     elapsed = write.seconds(job.seconds)
     under_way = "1 training" if progress.running == 1 else f"{progress.running} trainings"
@@ -44,7 +44,7 @@ def progress_text(job: Job, progress: Progress, ahead: int) -> str:
     return f"Job {job.id}, {states[job.state]}: {progress.answered} of {progress.searches} searches answered."
 
 
-def facts_html(job: Job, progress: Progress) -> str:
+def facts_html(job: Job, progress: StudyProgress) -> str:
     """What was trained, what is left, and how long that may take, with how it is reckoned."""
     facts = [
         (write.count(progress.trained), "trainings done", "those known before count too"),

@@ -1,7 +1,7 @@
 """The words and the HTML of questions and answers; no widgets. In HTML, text from the workspace is escaped."""
 
 from attribution import Workspace
-from attribution.experiments.support_search import majority
+from attribution.experiments.support_search import probe_verdict
 from pages.ui import format as write
 
 
@@ -218,7 +218,7 @@ def probe_flips(probe: dict, label: int, n: int = 5) -> bool | None:
     """A probe's verdict so far; None while it is open. An adaptive search's is that of its posterior."""
     if "p" in probe:
         return probe["p"] >= 0.5
-    return majority([run["predicted"] for run in probe["runs"] if run["state"] == "done"], label, n)
+    return probe_verdict([run["predicted"] for run in probe["runs"] if run["state"] == "done"], label, n)
 
 
 def probes_of_trace(trace: list[dict]) -> list[dict]:

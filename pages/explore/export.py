@@ -4,7 +4,7 @@ import streamlit as st
 
 from attribution import Workspace
 from attribution.export import lineup_figure
-from attribution.lineup import Row
+from attribution.lineup import LineupRow
 from pages.explore import retraining
 from pages.explore.lineup_view import Choice
 from pages.ui import cli_command, state
@@ -12,7 +12,7 @@ from pages.ui import format as write
 from pages.ui.downloads import report_button
 
 
-def draw(ws: Workspace, target: int, rows: list[Row], choice: Choice, k: int, cut_ranking: str) -> None:
+def draw(ws: Workspace, target: int, rows: list[LineupRow], choice: Choice, k: int, cut_ranking: str) -> None:
     """The row of links and buttons below the lineup."""
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if ws.has_base:
@@ -40,7 +40,7 @@ def draw(ws: Workspace, target: int, rows: list[Row], choice: Choice, k: int, cu
                 cli_command.show(ws, *words)
 
 
-def _commands(ws: Workspace, target: int, rows: list[Row], choice: Choice, k: int, cut_ranking: str) -> dict:
+def _commands(ws: Workspace, target: int, rows: list[LineupRow], choice: Choice, k: int, cut_ranking: str) -> dict:
     """Title -> the words of its command."""
     options = ["--target", target, "--rankings", ",".join(choice.rankings), "--top", choice.shown, "--k", k]
     for option, value, default in (

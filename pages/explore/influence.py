@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace, duplicates, hubs
-from attribution.reach import End, Reach, reach
+from attribution.reach import ImageInfluence, InfluenceEnd, image_influence
 from pages.ui import cli_command, measurement, sprite_sheet, theme
 from pages.ui import format as write
 from pages.ui.tile_strip import image_row, strip, strip_data, tiles
@@ -32,17 +32,17 @@ def draw(
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _reaches(_ws, cache_key: str, image: int, rankings: tuple[str, ...]) -> list[Reach]:
-    return [reach(_ws, image, name) for name in rankings]
+def _reaches(_ws, cache_key: str, image: int, rankings: tuple[str, ...]) -> list[ImageInfluence]:
+    return [image_influence(_ws, image, name) for name in rankings]
 
 
-def _targets(ws: Workspace, image: int, reaches: list[Reach], on_target) -> None:
+def _targets(ws: Workspace, image: int, reaches: list[ImageInfluence], on_target) -> None:
     st.markdown("##### Whom it helps and harms most")
     ends = [end for row in reaches for end in (row.helped, row.harmed) if end is not None]
     shown = np.unique(np.concatenate([np.zeros(0, np.int64), *(end.targets for end in ends)]))
     places = {int(target): at for at, target in enumerate(shown)}
     notes = [
-        f"Validation images, click one to see its lineup. A list is the first {hubs.K} images of a "
+        f"Validation images, click one to see its lineup. A list is the first {hubs.DEFAULT_K} images of a "
         "target that may rank this one; no. 1 stands in most lists."
     ]
     if any(row.signed for row in reaches):
@@ -65,7 +65,7 @@ def _targets(ws: Workspace, image: int, reaches: list[Reach], on_target) -> None
 
 
 def reach_data(
-    ws: Workspace, image: int, reaches: list[Reach], atlas: dict, places: dict[int, int], scale: int
+    ws: Workspace, image: int, reaches: list[ImageInfluence], atlas: dict, places: dict[int, int], scale: int
 ) -> dict:
     """The strip's data: a row for each ranking and end. places: validation image -> place in `atlas`."""
     rows = [
@@ -76,7 +76,7 @@ def reach_data(
     return strip_data("rows", rows, atlas, scale, of=f"image {image}", pitch=62, top=True)
 
 
-def _row(ws, image, reach: Reach, name: str, end: End | None, places) -> dict:
+def _row(ws, image, reach: ImageInfluence, name: str, end: InfluenceEnd | None, places) -> dict:
     sign, words = TITLES[name]
     drawn = {
         "id": f"{reach.ranking} {name}",
@@ -89,12 +89,14 @@ def _row(ws, image, reach: Reach, name: str, end: End | None, places) -> dict:
         return drawn | {"tiles": [], "empty": "whose lists it stands in has not been looked up yet"}
     notes = [lists_text(reach, end), place_text(ws, end)] if end.lists is not None else []
     if not len(end.targets):
-        empty = f"in the first {hubs.DEPTH} of no target" if end.scores is None else "no target: no score of this sign"
+        empty = (
+            f"in the first {hubs.LIST_DEPTH} of no target" if end.scores is None else "no target: no score of this sign"
+        )
         return drawn | {"tiles": [], "notes": notes, "empty": empty}
     true, given = ws.val_labels[end.targets], ws.train_labels[image]
     where = [f", #{rank} of its list" if rank else "" for rank in end.ranks]
     texts = [f"validation image {target}, {ws.classes[c]}{at}" for target, c, at in zip(end.targets, true, where)]
-    captions = [f"#{rank}" if rank else f"> {hubs.DEPTH}" for rank in end.ranks] if end.scores is None else None
+    captions = [f"#{rank}" if rank else f"> {hubs.LIST_DEPTH}" for rank in end.ranks] if end.scores is None else None
     marks = [f"≠ {ws.classes[c]}" if c != given else None for c in true]
     return drawn | {
         "notes": notes,
@@ -109,12 +111,12 @@ def _row(ws, image, reach: Reach, name: str, end: End | None, places) -> dict:
     }
 
 
-def lists_text(reach: Reach, end: End) -> str:
+def lists_text(reach: ImageInfluence, end: InfluenceEnd) -> str:
     """ "in 74 of 1,000 lists"."""
     return f"in {write.count(end.lists)} of {write.count(reach.possible)} lists"
 
 
-def place_text(ws: Workspace, end: End) -> str:
+def place_text(ws: Workspace, end: InfluenceEnd) -> str:
     """Where that puts it among all training images: "hub no. 12 of 5,000"."""
     return f"hub no. {write.count(end.place)} of {write.count(ws.n_train)}"
 
@@ -123,7 +125,7 @@ def place_text(ws: Workspace, end: End) -> str:
 
 
 def _alike(ws: Workspace, image: int, on_image) -> None:
-    if not ws.features() or ws.n_train > duplicates.MOST:
+    if not ws.features() or ws.n_train > duplicates.MAX_IMAGES:
         return
     alike = _around(ws, theme.cache_key(ws), image)
     st.markdown("##### Images like it")
@@ -134,8 +136,8 @@ def _alike(ws: Workspace, image: int, on_image) -> None:
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _around(_ws, cache_key: str, image: int) -> dict:
-    grouped = duplicates.grouping(_ws)
-    group, near, cosines = duplicates.around(_ws, image, grouped, NEAREST)
+    grouped = duplicates.grouping_spec(_ws)
+    group, near, cosines = duplicates.group_and_nearest(_ws, image, grouped, NEAREST)
     return {**grouped, "group": group, "near": near, "cosines": cosines}
 
 
@@ -147,7 +149,7 @@ def alike_text(alike: dict) -> str:
     """What the strip of images like it shows."""
     n = len(alike["group"])
     group = f"{write.count(n)} near-duplicate{'s' * (n != 1)}" if n else "No near-duplicate"
-    group, blind = (f"At least {group}", ", which tell little apart") if n > duplicates.WHOLE else (group, "")
+    group, blind = (f"At least {group}", ", which tell little apart") if n > duplicates.MAX_WALKED else (group, "")
     few = f" {MEMBERS} of them are shown." if n > MEMBERS else ""
     return (
         f"{group} at a cosine of {alike['cosine']:g} in {alike['features']} features{blind}; with the nearest "

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import Workspace
-from attribution.lineup import Row
+from attribution.lineup import LineupRow
 from pages.ui import format as write
 from pages.ui import tile_strip
 from pages.ui.target_card import support_text
@@ -32,7 +32,7 @@ class Choice:
 def strip_data(
     ws: Workspace,
     target: int,
-    rows: list[Row],
+    rows: list[LineupRow],
     atlas: dict,
     places: dict[int, int],
     *,
@@ -157,7 +157,7 @@ def _outcome(support: dict) -> str:
 def image_html(
     ws: Workspace,
     image: int,
-    ranks: list[tuple[Row, int | None]],
+    ranks: list[tuple[LineupRow, int | None]],
     planted: np.ndarray | None,
     picture: str,
     scale: int,

@@ -4,8 +4,8 @@ import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.lineup import Row, default_rankings, line_up, misalignment, rank_of
-from attribution.opening import Opening, opening
+from attribution.lineup import LineupRow, alignment_warning, default_rankings, lineup_rows, rank_of_image
+from attribution.opening import OpeningTarget, opening_target
 from pages.explore import export, influence, lineup_view, retraining, suspects, target_picker
 from pages.explore.lineup_view import Choice
 from pages.ui import format as write
@@ -13,12 +13,12 @@ from pages.ui import sprite_sheet, state, theme
 from pages.ui.target_card import card_html
 from pages.ui.tile_strip import strip
 
-state_of = st.session_state
+session = st.session_state
 
 
 def main() -> None:
     ws = theme.workspace()
-    first = _opening(ws, theme.cache_key(ws))
+    first = _opening_target(ws, theme.cache_key(ws))
     target_picker.restore(ws, first)
     with st.container(gap="xxsmall"):
         targets, target = target_picker.draw_filters(ws)
@@ -30,16 +30,16 @@ def main() -> None:
                 url = sprite_sheet.image_url(ws, "val", target)
                 st.html(card_html(ws, target, supports, url, sprite_sheet.scale(ws, 200)))
             with st.container(gap="xsmall"):
-                _lineup(ws, target, supports, first)
+                _draw_lineup(ws, target, supports, first)
         target_picker.draw_trail(ws, target)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _opening(_ws, cache_key: str) -> Opening | None:
-    return opening(_ws)
+def _opening_target(_ws, cache_key: str) -> OpeningTarget | None:
+    return opening_target(_ws)
 
 
-def _lineup(ws: Workspace, target: int, supports: dict, first: Opening | None) -> None:
+def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarget | None) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         choice = _controls(ws, target)
         bar = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
@@ -47,7 +47,7 @@ def _lineup(ws: Workspace, target: int, supports: dict, first: Opening | None) -
         st.info("No ranking is chosen. Choose one or more under *Rows*.")
         return
     try:
-        rows = _rows(
+        rows = _lineup_rows(
             ws,
             theme.cache_key(ws),
             target,
@@ -61,25 +61,25 @@ def _lineup(ws: Workspace, target: int, supports: dict, first: Opening | None) -
         st.error(write.sentence(error))
         return
     with bar:
-        k, cut_ranking = _cut(ws, target, choice, rows, first)
+        k, cut_ranking = _draw_cut(ws, target, choice, rows, first)
     for name in choice.rankings:
-        warning = misalignment(ws, name)
+        warning = alignment_warning(ws, name)
         if warning:
             st.caption(f":material/warning: {write.plain(f'{name}: {warning}')}")
     _retraining(ws, target)
     image = _selected_image(target)
-    planted = _planted(ws, ws.fingerprint) if choice.planted else None
+    planted = _planted_originals(ws, ws.fingerprint) if choice.planted else None
     _strip(ws, target, rows, choice, k, cut_ranking, image, supports.get("remove", {}), planted)
     if image is not None:
-        _image_card(ws, target, image, rows, planted)
+        _draw_image_card(ws, target, image, rows, planted)
         influence.draw(
             ws,
             image,
             list(dict.fromkeys(row.ranking for row in rows)),
-            on_target=lambda target: _follow(target, image),
-            on_image=lambda image: _select(target, image),
+            on_target=lambda target: _follow_image(target, image),
+            on_image=lambda image: _select_image(target, image),
         )
-    suspects.draw(ws, target, on_pick=lambda image: _select(target, image))
+    suspects.draw(ws, target, on_pick=lambda image: _select_image(target, image))
     export.draw(ws, target, rows, choice, k, cut_ranking)
 
 
@@ -130,15 +130,19 @@ def _controls(ws: Workspace, target: int) -> Choice:
 
 
 @st.cache_data(max_entries=500, show_spinner=False)
-def _rows(_ws, cache_key: str, target: int, rankings: tuple, n: int, ends: str, explain: str, candidates) -> list[Row]:
-    return line_up(_ws, target, list(rankings), n, ends, explain, candidates)
+def _lineup_rows(
+    _ws, cache_key: str, target: int, rankings: tuple, n: int, ends: str, explain: str, candidates
+) -> list[LineupRow]:
+    return lineup_rows(_ws, target, list(rankings), n, ends, explain, candidates)
 
 
-def _cut(ws: Workspace, target: int, choice: Choice, rows: list[Row], first: Opening | None) -> tuple[int, str]:
+def _draw_cut(
+    ws: Workspace, target: int, choice: Choice, rows: list[LineupRow], first: OpeningTarget | None
+) -> tuple[int, str]:
     """The cut in numbers, and the button beside it. Returns k and the ranking that is cut."""
     names = choice.rankings
-    if state_of.get(state.CUT_RANKING) not in names:
-        state_of[state.CUT_RANKING] = first.ranking if first and first.ranking in names else names[0]
+    if session.get(state.CUT_RANKING) not in names:
+        session[state.CUT_RANKING] = first.ranking if first and first.ranking in names else names[0]
     k = st.number_input("Cut at k", 1, target_picker.K_MAX, key=state.K, bind="query-params", width=110)
     ranking = st.selectbox("of", names, key=state.CUT_RANKING, bind="query-params", width=150)
     if not ws.has_base:
@@ -152,7 +156,7 @@ def _cut(ws: Workspace, target: int, choice: Choice, rows: list[Row], first: Ope
         "Retrain without these",
         key="retrain",
         type="primary",
-        on_click=_retrain,
+        on_click=_start_retraining,
         args=(ws, target, row, k),
         disabled=row is None,
         help=f"Trains the classifier anew without the first {k} images of {ranking}, with five seeds, beside "
@@ -183,65 +187,65 @@ def _strip(ws, target, rows, choice: Choice, k, cut_ranking, image, supports, pl
         planted=planted,
         scale=sprite_sheet.scale(ws),
     )
-    strip("rows", data, on_pick=lambda tile: _select(target, tile["id"]), on_row=_cut_row, on_cut=_move_cut)
+    strip("rows", data, on_pick=lambda tile: _select_image(target, tile["id"]), on_row=_cut_row, on_cut=_move_cut)
 
 
 def _cut_row(row_id: str) -> None:
-    state_of[state.CUT_RANKING] = row_id.rsplit(" ", 1)[0]
+    session[state.CUT_RANKING] = row_id.rsplit(" ", 1)[0]
 
 
 def _move_cut(k: int) -> None:
-    state_of[state.K] = max(1, min(target_picker.K_MAX, int(k)))
+    session[state.K] = max(1, min(target_picker.K_MAX, int(k)))
 
 
 def _selected_image(target: int) -> int | None:
     """The training image whose card is open; it is closed when the target changes."""
-    if state_of.get(state.IMAGE) is not None and state_of[state.IMAGE][0] != target:
-        state_of[state.IMAGE] = None
-    return state_of[state.IMAGE][1] if state_of.get(state.IMAGE) else None
+    if session.get(state.IMAGE) is not None and session[state.IMAGE][0] != target:
+        session[state.IMAGE] = None
+    return session[state.IMAGE][1] if session.get(state.IMAGE) else None
 
 
-def _select(target: int, image: int) -> None:
+def _select_image(target: int, image: int) -> None:
     """Opens a training image's card, or closes it."""
     selection = (target, int(image))
-    state_of[state.IMAGE] = None if state_of.get(state.IMAGE) == selection else selection
+    session[state.IMAGE] = None if session.get(state.IMAGE) == selection else selection
 
 
-def _follow(target: int, image: int) -> None:
+def _follow_image(target: int, image: int) -> None:
     """Goes to a target, with the training image's card still open."""
     target_picker.go_to(target)
-    state_of[state.IMAGE] = (target, image)
+    session[state.IMAGE] = (target, image)
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _planted(_ws, fingerprint: str) -> np.ndarray:
+def _planted_originals(_ws, fingerprint: str) -> np.ndarray:
     """Original label of each training image whose label was changed on purpose, -1 elsewhere."""
     truth = _ws.truth()
     return np.where(truth["planted"], truth["original"], -1)
 
 
-def _image_card(ws: Workspace, target: int, image: int, rows: list[Row], planted: np.ndarray | None) -> None:
+def _draw_image_card(ws: Workspace, target: int, image: int, rows: list[LineupRow], planted: np.ndarray | None) -> None:
     """A training image: its given label, and its rank in each row."""
-    ranks = [(row, rank_of(ws, row, target, image)) for row in rows if not row.undefined]
+    ranks = [(row, rank_of_image(ws, row, target, image)) for row in rows if not row.undefined]
     url, scale = sprite_sheet.image_url(ws, "train", image), sprite_sheet.scale(ws, 112)
     with st.container(horizontal=True, vertical_alignment="top"):
         st.html(lineup_view.image_html(ws, image, ranks, planted, url, scale, target))
-        st.button("Close", key="close image", on_click=_select, args=(target, image), type="tertiary")
+        st.button("Close", key="close image", on_click=_select_image, args=(target, image), type="tertiary")
 
 
 # -- retraining
 
 
-def _retrain(ws: Workspace, target: int, row: Row, k: int) -> None:
+def _start_retraining(ws: Workspace, target: int, row: LineupRow, k: int) -> None:
     try:
-        state_of[state.JOB] = (target, retraining.submit(ws, target, row, k))
+        session[state.JOB] = (target, retraining.submit(ws, target, row, k))
     except UserError as error:
-        state_of[state.JOB] = (target, error)
+        session[state.JOB] = (target, error)
 
 
 def _retraining(ws: Workspace, target: int) -> None:
     """The retraining asked for on this target: a dot for each seed, drawn anew every second while it runs."""
-    job_target, request = state_of.get(state.JOB) or (None, None)
+    job_target, request = session.get(state.JOB) or (None, None)
     if job_target != target:
         return
     if isinstance(request, UserError):

@@ -9,23 +9,23 @@ from attribution import Workspace
 from attribution.experiments import jobs, retrain
 from attribution.experiments import support_table as answers
 from attribution.experiments.spec import SEEDS
-from attribution.lineup import Row
-from attribution.opening import verdict
-from attribution.store import Store
+from attribution.lineup import LineupRow
+from attribution.opening import support_votes
+from attribution.store import ResultStore
 from pages.ui import format as write
 
 
 @st.cache_resource(ttl=10, show_spinner=False)
 def supports(_ws: Workspace, cache_key: str) -> dict[int, dict[str, dict[str, dict]]]:
     """target -> kind -> ranking -> {"status", "support" (int or None), "k_max"}, and where it flips also "k", "close",
-    "becomes" (class), "votes", "wrong" and "seeds", as in `opening.Opening`. Read anew every 10 s.
+    "becomes" (class), "votes", "wrong" and "seeds", as in `opening.OpeningTarget`. Read anew every 10 s.
     """
     if not _ws.has_base:  # nothing is searched before they are there
         return {}
-    with closing(Store.of(_ws)) as store:
-        table = answers.table(_ws, store)
+    with closing(ResultStore.of(_ws)) as store:
+        table = answers.load_support_table(_ws, store)
     measured: dict[int, dict[str, dict[str, dict]]] = {}
-    for row in table[(table.protocol == answers.usual_protocol(_ws)) & (table.kind != "repair")].itertuples():
+    for row in table[(table.protocol == answers.default_protocol(_ws)) & (table.kind != "repair")].itertuples():
         measured.setdefault(int(row.target), {}).setdefault(row.kind, {})[row.ranking] = _support(_ws, row)
     return measured
 
@@ -34,7 +34,7 @@ def _support(ws: Workspace, row) -> dict:
     support = {"status": row.status, "support": None, "k_max": int(row.k_max)}
     if row.status not in ("flipped", "unstable"):
         return support
-    flip = verdict(ws, row)
+    flip = support_votes(ws, row)
     return support | {
         "support": int(row.support),
         "k": flip.k,
@@ -49,17 +49,17 @@ def _support(ws: Workspace, row) -> dict:
 # -- retraining
 
 
-def row_of(rows: list[Row], ranking: str) -> Row | None:
+def row_of(rows: list[LineupRow], ranking: str) -> LineupRow | None:
     """The first row of a ranking that shows something, or None."""
     return next((row for row in rows if row.ranking == ranking and not row.undefined), None)
 
 
-def ids_to_remove(ws: Workspace, target: int, row: Row, k: int) -> np.ndarray:
+def ids_to_remove(ws: Workspace, target: int, row: LineupRow, k: int) -> np.ndarray:
     """The training images left of the cut in `row`, which may show fewer than k of them."""
     return ws.ranking(row.ranking).top(target, k, candidates=row.candidates, end=row.end).ids
 
 
-def question(ws: Workspace, target: int, row: Row, k: int) -> dict:
+def question(ws: Workspace, target: int, row: LineupRow, k: int) -> dict:
     """What `retrain.retrain_spec` takes to ask for the retrainings without the first k of `row`."""
     as_published = row.end == "helpful" and row.candidates is None
     return {
@@ -73,13 +73,13 @@ def question(ws: Workspace, target: int, row: Row, k: int) -> dict:
     }
 
 
-def submit(ws: Workspace, target: int, row: Row, k: int) -> dict:
+def submit(ws: Workspace, target: int, row: LineupRow, k: int) -> dict:
     """Asks for the retrainings without the first k of `row`; {"spec", "job"}, job None where all of it is known.
 
     Raises UserError where k is larger than what the ranking ranks.
     """
     spec = retrain.retrain_spec(ws, **question(ws, target, row, k))
-    with closing(Store.of(ws)) as store:
+    with closing(ResultStore.of(ws)) as store:
         known = spec.missing(ws, store) == 0
     return {"spec": spec, "job": None if known else jobs.submit(ws, spec), "row": f"the first {k} of {row.ranking}"}
 
@@ -87,7 +87,7 @@ def submit(ws: Workspace, target: int, row: Row, k: int) -> dict:
 def view(ws: Workspace, request: dict) -> dict:
     """How far a request of `submit` is: {"running", "message", "groups"}, a list of {"name", "votes"} with a vote for
     each retraining: {"state", "wrong", "becomes", "seed"}."""
-    with closing(Store.of(ws)) as store:
+    with closing(ResultStore.of(ws)) as store:
         answer = request["spec"].answer(ws, store)
         job = store.job(request["job"]) if request["job"] else None
     label = int(ws.val_labels[answer["target"]])

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import streamlit as st
 
 from attribution import UserError, Workspace, detectors
-from attribution.suspects import FIRST, Suspect, accusers, most, suspects
+from attribution.suspects import K_PER_RANKING, Suspect, accusing_rankings, count_suspicious, find_suspects
 from pages.ui import audit_queue, sprite_sheet, state, theme
 from pages.ui import format as write
 from pages.ui.tile_strip import image_row, strip, strip_data
@@ -16,7 +16,7 @@ def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
 
     on_pick(training image) is called where one is chosen. They are found when it is opened first.
     """
-    name = detectors.usual(ws)
+    name = detectors.default_detector(ws)
     if name is None or not ws.has_base or ws.base.prediction[target] == ws.val_labels[target]:
         return
     box = st.expander("Suspects", key=state.SUSPECTS, icon=":material/policy:", on_change="rerun")
@@ -28,7 +28,7 @@ def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
         except UserError as error:
             st.error(write.sentence(error))
             return
-        st.markdown(write.plain(sentence(ws, target, name, shown)))
+        st.markdown(write.plain(suspects_sentence(ws, target, name, shown)))
         if not shown:
             return
         sheet = sprite_sheet.sheet(ws, "train", [suspect.image for suspect in shown])
@@ -50,20 +50,20 @@ def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _suspects(_ws, cache_key: str, target: int, name: str) -> list[Suspect]:
-    return suspects(_ws, target, name)
+    return find_suspects(_ws, target, name)
 
 
-def sentence(ws: Workspace, target: int, detector: str, shown: list[Suspect]) -> str:
+def suspects_sentence(ws: Workspace, target: int, detector: str, shown: list[Suspect]) -> str:
     """What the strip shows, and what it rests on."""
     about = detectors.load(ws, detector).about
-    rankings = accusers(ws)
+    rankings = accusing_rankings(ws)
     signed = [name for name in rankings if ws.ranking(name).signed]
     similarities = [name for name in rankings if name not in signed]
-    lists = [f"the {FIRST} most harmful of {', '.join(signed)}"] if signed else []
+    lists = [f"the {K_PER_RANKING} most harmful of {', '.join(signed)}"] if signed else []
     predicted = ws.classes[ws.base.prediction[target]]
-    lists += [f"the {FIRST} nearest labelled {predicted} of {', '.join(similarities)}"] if similarities else []
+    lists += [f"the {K_PER_RANKING} nearest labelled {predicted} of {', '.join(similarities)}"] if similarities else []
     count = {0: "No training image is", 1: "1 training image is"}.get(len(shown), f"{len(shown)} training images are")
-    doubted = f"{write.count(most(ws))} of {write.count(ws.n_train)}"
+    doubted = f"{write.count(count_suspicious(ws))} of {write.count(ws.n_train)}"
     return f"{count} among {' or '.join(lists)}, and of the {doubted} whose labels {detector} doubts most ({about})."
 
 

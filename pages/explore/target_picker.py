@@ -4,8 +4,8 @@ import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.opening import Opening
-from attribution.targets import KINDS, choose, neighbours, ranked
+from attribution.opening import OpeningTarget
+from attribution.targets import TARGET_KINDS, choose_targets, previous_and_next, ranked_targets
 from pages.explore import retraining
 from pages.ui import format as write
 from pages.ui import sprite_sheet, state, theme
@@ -31,7 +31,7 @@ NEEDS_BASE_MODELS = {
 state_of = st.session_state
 
 
-def restore(ws: Workspace, first: Opening | None) -> None:
+def restore(ws: Workspace, first: OpeningTarget | None) -> None:
     """Sets target and k where the address has none, and warns of what it asks for in vain."""
     link = st.query_params
     values = {
@@ -77,10 +77,10 @@ def draw_filters(ws: Workspace) -> tuple[np.ndarray, int]:
             )
             confidence = st.slider("Confidence", 0.0, 1.0, (0.0, 1.0), 0.05, key=state.CONFIDENCE, width=150)
         supports = retraining.supports(ws, theme.cache_key(ws))
-        targets = choose(ws, kind, numbers.get(label), numbers.get(predicted), confidence, supports)
+        targets = choose_targets(ws, kind, numbers.get(label), numbers.get(predicted), confidence, supports)
         buttons = st.container(horizontal=True, vertical_alignment="bottom", gap="small", width="content")
         target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
-        before, after = neighbours(targets, target)
+        before, after = previous_and_next(targets, target)
         with buttons:
             st.button("Previous", key="previous", shortcut="J", disabled=before is None, on_click=go_to, args=(before,))
             st.button("Next", key="next", shortcut="K", disabled=after is None, on_click=go_to, args=(after,))
@@ -127,7 +127,7 @@ def go_to(target: int | None) -> None:
 
 def _kind(ws: Workspace) -> str:
     some_ranked = len(_ranked(ws, theme.cache_key(ws))) < ws.n_val
-    kinds = [kind for kind in KINDS if kind == "all" or (some_ranked if kind == "ranked" else ws.has_base)]
+    kinds = [kind for kind in TARGET_KINDS if kind == "all" or (some_ranked if kind == "ranked" else ws.has_base)]
     if len(kinds) == 1:
         return "all"
     return st.segmented_control(
@@ -144,7 +144,7 @@ def _kind(ws: Workspace) -> str:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _ranked(_ws, cache_key: str) -> np.ndarray:
     try:
-        return ranked(_ws)
+        return ranked_targets(_ws)
     except UserError:  # of a ranking that cannot be read, which its row says
         return np.arange(_ws.n_val)
 

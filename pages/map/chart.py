@@ -9,30 +9,30 @@ from attribution.projection import Projection
 from pages.ui import format as write
 
 #: training and validation images that are drawn at most: a random sample of them
-DRAWN = {"train": 10_000, "val": 2_000}
+MAX_POINTS = {"train": 10_000, "val": 2_000}
 #: Paul Tol's muted set, told apart by everyone; a tenth class is grey. Names stand on the map as well.
 COLOURS = ("#CC6677", "#6A5ACD", "#C9AF45", "#117733", "#56A9D6", "#882255", "#44AA99", "#999933", "#AA4499", "#8C8C8C")
 GREY = "#8C8C8C"
 #: of the names on the map, by whether the theme is dark
-NAMED = {
+LABEL_STYLES = {
     False: {"font": {"size": 12, "color": "#111111"}, "bgcolor": "rgba(255,255,255,0.72)", "borderpad": 1},
     True: {"font": {"size": 12, "color": "#fafafa"}, "bgcolor": "rgba(20,20,20,0.72)", "borderpad": 1},
 }
 
 
-def drawn(n: int, most: int, keep=()) -> np.ndarray:
+def points_shown(n: int, most: int, keep=()) -> np.ndarray:
     """Which of n images are drawn: all, or a random sample of `most` with those of `keep`; int64 ascending."""
     if n <= most:
         return np.arange(n)
     return np.union1d(np.random.default_rng(0).permutation(n)[:most], np.asarray(keep, np.int64))
 
 
-def by_class(ws: Workspace) -> bool:
+def has_class_colours(ws: Workspace) -> bool:
     """Whether every class has a colour of its own."""
     return len(ws.classes) <= len(COLOURS)
 
 
-def figure(
+def map_figure(
     ws: Workspace,
     points: Projection,
     target: int,
@@ -54,7 +54,7 @@ def figure(
         _scatter(chart, ws, train, shown, "train", write.escape(name), style)
     if val:
         style = {"color": GREY, "size": 5, "symbol": "diamond-open", "opacity": 0.8}
-        _scatter(chart, ws, val_points, drawn(ws.n_val, DRAWN["val"]), "val", "validation images", style)
+        _scatter(chart, ws, val_points, points_shown(ws.n_val, MAX_POINTS["val"]), "val", "validation images", style)
     if len(ids):
         colour = palette.HARMFUL if harmful else palette.HELPFUL
         name = f"{'most harmful' if harmful else 'first'} {len(ids)} of {write.escape(ranking)}"
@@ -62,11 +62,11 @@ def figure(
         _scatter(chart, ws, train, ids, "train", name, style)
     style = {"color": palette.HIGHLIGHT, "size": 19, "symbol": "star", "line": {"color": "#000000", "width": 1.5}}
     _scatter(chart, ws, val_points, np.array([target]), "val", f"target {target}", style)
-    if by_class(ws):
+    if has_class_colours(ws):
         _name_classes(chart, ws, train, dark)
     x, y = np.asarray(points.val[target], float).tolist()
     chart.add_annotation(
-        x=x, y=y, text=f"target {target}", ax=45, ay=-55, arrowwidth=1.5, arrowcolor=GREY, **NAMED[dark]
+        x=x, y=y, text=f"target {target}", ax=45, ay=-55, arrowwidth=1.5, arrowcolor=GREY, **LABEL_STYLES[dark]
     )
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": None}
     chart.update_xaxes(**hidden)
@@ -83,12 +83,12 @@ def figure(
 
 def _groups(ws: Workspace, label: int | None) -> list[tuple[str, str, np.ndarray]]:
     """(name, colour, training images) of what is drawn in one colour."""
-    given, shown = ws.train_labels, drawn(ws.n_train, DRAWN["train"])
-    if by_class(ws):
+    given, shown = ws.train_labels, points_shown(ws.n_train, MAX_POINTS["train"])
+    if has_class_colours(ws):
         return [(name, COLOURS[c], shown[given[shown] == c]) for c, name in enumerate(ws.classes)]
     return [
         ("other classes", GREY, shown[given[shown] != label]),
-        (ws.classes[label], palette.HIGHLIGHT, np.flatnonzero(given == label)[: DRAWN["train"]]),
+        (ws.classes[label], palette.HIGHLIGHT, np.flatnonzero(given == label)[: MAX_POINTS["train"]]),
     ]
 
 
@@ -98,7 +98,7 @@ def _name_classes(chart: go.Figure, ws: Workspace, train: np.ndarray, dark: bool
         of_class = train[ws.train_labels == c]
         if len(of_class):
             x, y = np.median(of_class, axis=0).tolist()
-            chart.add_annotation(x=x, y=y, text=f"<b>{write.escape(name)}</b>", showarrow=False, **NAMED[dark])
+            chart.add_annotation(x=x, y=y, text=f"<b>{write.escape(name)}</b>", showarrow=False, **LABEL_STYLES[dark])
 
 
 def _scatter(

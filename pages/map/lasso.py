@@ -12,19 +12,19 @@ from pages.ui import audit_queue, sprite_sheet, state
 from pages.ui import format as write
 from pages.ui.tile_strip import image_row, strip, strip_data
 
-SHOWN = 60  # images of a set
-HANDED = 1000  # images of a set that Brittleness and Audit take
+MAX_SHOWN = 60  # images of a set
+MAX_HANDED_OVER = 1000  # images of a set that Brittleness and Audit take
 
 
 def selected(ws: Workspace, points: Projection, selection) -> tuple[np.ndarray, np.ndarray]:
     """The training and the validation images of a selection, int64 ascending: the points in it or, where only a sample
     is drawn, all that lie inside it."""
     train, val = set(), set()
-    shapes = _shapes(selection)
-    if shapes and (ws.n_train > chart.DRAWN["train"] or ws.n_val > chart.DRAWN["val"]):
+    shapes = _outlines(selection)
+    if shapes and (ws.n_train > chart.MAX_POINTS["train"] or ws.n_val > chart.MAX_POINTS["val"]):
         for polygon in shapes:
-            train.update(np.flatnonzero(projection.inside(points.train, polygon)).tolist())
-            val.update(np.flatnonzero(projection.inside(points.val, polygon)).tolist())
+            train.update(np.flatnonzero(projection.points_in_polygon(points.train, polygon)).tolist())
+            val.update(np.flatnonzero(projection.points_in_polygon(points.val, polygon)).tolist())
     else:
         for point in (selection or {}).get("points", []):
             split, image, _ = point["customdata"]
@@ -32,7 +32,7 @@ def selected(ws: Workspace, points: Projection, selection) -> tuple[np.ndarray, 
     return np.array(sorted(train), np.int64), np.array(sorted(val), np.int64)
 
 
-def _shapes(selection) -> list[np.ndarray]:
+def _outlines(selection) -> list[np.ndarray]:
     """The outlines of a selection's lassos and boxes, [corners, 2] each."""
     selection = selection or {}
     shapes = [np.stack([lasso["x"], lasso["y"]], 1) for lasso in selection.get("lasso", [])]
@@ -52,10 +52,10 @@ def draw(
         return
     st.markdown("##### The set")
     st.markdown(write.plain(set_text(ws, train, val)))
-    near = val if len(val) else nearest(points, train)
+    near = val if len(val) else nearest_target(points, train)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        few = 0 < len(train) <= HANDED
-        why = None if few else f"Takes 1 to {write.count(HANDED)} training images."
+        few = 0 < len(train) <= MAX_HANDED_OVER
+        why = None if few else f"Takes 1 to {write.count(MAX_HANDED_OVER)} training images."
         if ws.has_base and st.button(
             "To Brittleness, as a removal set",
             key="set to brittleness",
@@ -87,7 +87,7 @@ def draw(
         )
     for ids, split, pick in ((train, "train", on_image), (val, "val", on_target)):
         if len(ids):
-            _strip(ws, ids, split, pick)
+            _draw_strip(ws, ids, split, pick)
     if not len(val):
         st.caption(f"No validation image lies in it; {near[0]} lies nearest to its middle.")
 
@@ -106,22 +106,22 @@ def set_text(ws: Workspace, train: np.ndarray, val: np.ndarray) -> str:
     return " and ".join(parts)
 
 
-def nearest(points: Projection, train: np.ndarray) -> np.ndarray:
+def nearest_target(points: Projection, train: np.ndarray) -> np.ndarray:
     """The validation image that lies nearest to the middle of some training images on the map, int64 [1]."""
     middle = np.asarray(points.train[train], np.float32).mean(0)
     return np.array([np.square(np.asarray(points.val, np.float32) - middle).sum(1).argmin()])
 
 
-def _strip(ws: Workspace, ids: np.ndarray, split: str, pick: Callable[[int], None]) -> None:
+def _draw_strip(ws: Workspace, ids: np.ndarray, split: str, pick: Callable[[int], None]) -> None:
     """The first images of a set. A validation image leads to its lineup, a training image to its card."""
     what = {"train": "training", "val": "validation"}[split]
     labels = ws.train_labels if split == "train" else ws.val_labels
-    first = ids[:SHOWN]
+    first = ids[:MAX_SHOWN]
     captions = [ws.classes[labels[image]] for image in first]
     texts = [f"{what} image {image}, {caption}" for image, caption in zip(first, captions)]
     row = image_row(split, f"{what} images of the set", first, texts, caption=captions)
     data = strip_data("line", [row], sprite_sheet.sheet(ws, split, first), sprite_sheet.scale(ws), pitch=76)
     strip(f"set {split}", data, on_pick=lambda tile: pick(tile["id"]))
-    more = f"The first {SHOWN} of {write.count(len(ids))}" if len(ids) > SHOWN else f"All {len(ids)}"
+    more = f"The first {MAX_SHOWN} of {write.count(len(ids))}" if len(ids) > MAX_SHOWN else f"All {len(ids)}"
     opens = "its lineup" if split == "val" else "its card in Explore"
     st.caption(write.plain(f"{more} {what} images; click one to see {opens}."))

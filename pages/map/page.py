@@ -6,7 +6,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, projection
 from attribution.lineup import default_rankings
-from attribution.opening import opening
+from attribution.opening import opening_target
 from pages.map import chart, lasso, words
 from pages.ui import cli_command, measurement, ranking_choice, sprite_sheet, state, theme
 from pages.ui import format as write
@@ -14,12 +14,12 @@ from pages.ui.tile_strip import image_row, strip, strip_data
 
 K_MAX = 128
 PICTURE = {"displaylogo": False, "scrollZoom": True, "modeBarButtonsToRemove": ["toImage", "autoScale2d"]}
-state_of = st.session_state
+session = st.session_state
 
 
 def main() -> None:
     ws = theme.workspace()
-    if state_of.pop(state.GO_TO, None) is not None:
+    if session.pop(state.GO_TO, None) is not None:
         st.switch_page("pages/explore/page.py", query_params={})  # the target goes along
     st.header("Where do the images lie?", anchor=False)
     names = ws.features()
@@ -29,11 +29,11 @@ def main() -> None:
         return
     state.show_error()
     _restore(ws, names)
-    name, target, ranking, k, end, label, val = _controls(ws, names)
+    name, target, ranking, k, end, label, val = _draw_controls(ws, names)
     build = ["features", "project", name]
     busy = measurement.under_way(ws, build)
     try:
-        points = projection.stored(ws, name)
+        points = projection.load(ws, name)
         if points is None:
             if not busy:
                 st.info(f"The map of {name} has not been drawn yet, or its features have changed since.")
@@ -43,7 +43,7 @@ def main() -> None:
     except UserError as error:
         st.error(write.sentence(error))
         return
-    figure = _figure(
+    figure = _map_figure(
         ws,
         points,
         theme.cache_key(ws),
@@ -62,8 +62,8 @@ def main() -> None:
     )
     selection = _chart(figure, alt)
     st.caption(write.plain(words.provenance(ws, points)))
-    lasso.draw(ws, points, selection, on_target=_go, on_image=lambda image: _card(target, image))
-    _influencers(ws, target, ranking, end, ids)
+    lasso.draw(ws, points, selection, on_target=_go_to_target, on_image=lambda image: _open_image_card(target, image))
+    _draw_top_images(ws, target, ranking, end, ids)
     with st.container(horizontal=True, gap="small"):
         st.download_button(
             "Map as CSV",
@@ -98,7 +98,7 @@ def _chart(figure: go.Figure, alt: str):
 
 def _restore(ws: Workspace, names: list[str]) -> None:
     """Sets what the address leaves open, and warns of what it asks for in vain."""
-    first, usual = _opening(ws, theme.cache_key(ws)), default_rankings(ws)
+    first, usual = _opening_target(ws, theme.cache_key(ws)), default_rankings(ws)
     values = {
         state.TARGET: first.target if first else 0,
         state.K: first.k if first else 10,
@@ -111,15 +111,15 @@ def _restore(ws: Workspace, names: list[str]) -> None:
         state.CUT_RANKING: ws.ranking,
         state.FEATURES: ws.feature,
     }
-    if state_of.get(state.K, 1) > K_MAX:
-        del state_of[state.K]
+    if session.get(state.K, 1) > K_MAX:
+        del session[state.K]
     for error in state.restore(values, checks, st.query_params):
         st.warning(write.sentence(error), icon=":material/link_off:")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
-def _opening(_ws, cache_key: str):
-    return opening(_ws)
+def _opening_target(_ws, cache_key: str):
+    return opening_target(_ws)
 
 
 def _check_k(k: str) -> None:
@@ -127,7 +127,7 @@ def _check_k(k: str) -> None:
         raise UserError(f"k = {k} is not a number of training images; give 1 to {K_MAX}")
 
 
-def _controls(ws: Workspace, names: list[str]):
+def _draw_controls(ws: Workspace, names: list[str]):
     with st.container(horizontal=True, vertical_alignment="bottom", gap="small"):
         name = st.selectbox("Features", names, key=state.FEATURES, bind="query-params", width=150)
         target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
@@ -138,7 +138,7 @@ def _controls(ws: Workspace, names: list[str]):
             "End", ("helpful", "harmful"), default="helpful", required=True, key=state.MAP_END, disabled=not signed
         )
         label = None
-        if not chart.by_class(ws):
+        if not chart.has_class_colours(ws):
             label = st.selectbox(
                 "Class",
                 range(len(ws.classes)),
@@ -151,12 +151,12 @@ def _controls(ws: Workspace, names: list[str]):
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _figure(_ws, _points, cache_key, name, target, ids, harmful, ranking, label, val, dark):
+def _map_figure(_ws, _points, cache_key, name, target, ids, harmful, ranking, label, val, dark):
     # the same object while the same is looked at, or a selection in it would be lost
-    return chart.figure(_ws, _points, target, np.array(ids, np.int64), harmful, ranking, label, val, dark)
+    return chart.map_figure(_ws, _points, target, np.array(ids, np.int64), harmful, ranking, label, val, dark)
 
 
-def _influencers(ws: Workspace, target: int, ranking: str, end: str, ids: np.ndarray) -> None:
+def _draw_top_images(ws: Workspace, target: int, ranking: str, end: str, ids: np.ndarray) -> None:
     """The marked training images in their order, the target first."""
     if not len(ids):
         st.info(f"{write.plain(ranking)} ranks no training image for this target.")
@@ -172,17 +172,17 @@ def _influencers(ws: Workspace, target: int, ranking: str, end: str, ids: np.nda
     }
     sheet, zoom = sprite_sheet.sheet(ws, "train", ids), 5 if sprite_sheet.scale(ws) > 1 else 2
     data = strip_data("rows", [row], sheet, sprite_sheet.scale(ws, 42), zoom=zoom, pitch=62, of=target)
-    strip("influencers", data, on_pick=lambda tile: _card(target, tile["id"]))
+    strip("influencers", data, on_pick=lambda tile: _open_image_card(target, tile["id"]))
 
 
-def _card(target: int, image: int) -> None:
+def _open_image_card(target: int, image: int) -> None:
     """To Explore, with a training image's card open."""
-    state_of[state.IMAGE] = (target, int(image))
-    _go(target)
+    session[state.IMAGE] = (target, int(image))
+    _go_to_target(target)
 
 
-def _go(target: int) -> None:
-    state_of[state.GO_TO] = state_of[state.TARGET] = int(target)
+def _go_to_target(target: int) -> None:
+    session[state.GO_TO] = session[state.TARGET] = int(target)
 
 
 main()

@@ -30,12 +30,12 @@ def provenance(ws: Workspace, points: Projection) -> str:
             + f": {about['neighbours']} neighbours, {about['draws']} random samples of "
             f"{write.count(about['sample'])} training images."
         )
-    if not chart.by_class(ws):
+    if not chart.has_class_colours(ws):
         text += f" {write.count(len(ws.classes))} classes are too many for colours: one is highlighted."
     for split, n, what in (("train", ws.n_train, "training"), ("val", ws.n_val, "validation")):
-        if n > chart.DRAWN[split]:
+        if n > chart.MAX_POINTS[split]:
             text += (
-                f" Drawn are {write.count(chart.DRAWN[split])} of {write.count(n)} {what} images, at random; a "
+                f" Drawn are {write.count(chart.MAX_POINTS[split])} of {write.count(n)} {what} images, at random; a "
                 "lasso takes all that lie in it."
             )
     return f"{text}{write.planted_note(ws.planted)} Made {about.get('made', '')} by {about.get('command', '')}."

@@ -10,7 +10,7 @@ from pages.ui import format as write
 from pages.ui import measurement, state, tables, theme
 from pages.ui.tables import Column, ranking_cell
 
-MEASURE = ["evaluate", "calibration"]
+MEASURE_COMMAND = ["evaluate", "calibration"]
 COLUMNS = [
     Column("ranking"),
     Column("images removed"),
@@ -25,7 +25,7 @@ COLUMNS = [
     Column("Spearman", "n", "predicted with measured change"),
     Column("95 %", "n", "bootstrap over targets"),
 ]
-NAMED = 6  # rankings that foretell nothing, beyond which they are counted
+MAX_NAMED = 6  # rankings that foretell nothing, beyond which they are counted
 
 
 def draw(ws: Workspace) -> None:
@@ -36,17 +36,17 @@ def draw(ws: Workspace) -> None:
                 ws, "A change of a margin is one against models of all images, and none has been trained here yet."
             )
         return
-    if not calibration.signed(ws):
+    if not calibration.signed_rankings(ws):
         st.info(
             "No ranking here has a sign and all its scores, so none foretells a change. TRAK and Datamodels do: "
             "Workspace builds or imports them."
         )
         return
-    running = measurement.under_way(ws, MEASURE)
+    running = measurement.under_way(ws, MEASURE_COMMAND)
     rows = tab_frame.stored_answer(
         ws,
-        MEASURE,
-        calibration.stored,
+        MEASURE_COMMAND,
+        calibration.load,
         "What the scores foretell has not been compared with retrainings yet, or a ranking has changed since. "
         "It needs a removal study, or single retrainings.",
         "Measure",
@@ -54,11 +54,11 @@ def draw(ws: Workspace) -> None:
     )
     if rows is None:
         return
-    names = [name for name in rows.names if calibration.groups(rows, name)]
+    names = [name for name in rows.names if calibration.origins_of(rows, name)]
     if not names:
         st.info("No ranking with a sign ranks for the targets that were retrained without images.")
         return
-    summary = _summary(ws, rows, theme.cache_key(ws))
+    summary = _calibration_summary(ws, rows, theme.cache_key(ws))
     tab_frame.caption(
         "A ranking with a sign foretells that a target's margin changes by minus the sum of the scores of the "
         f"images removed, times a scale. R² is of targets that the scale was not fitted on: {summary['splits']} "
@@ -74,38 +74,40 @@ def draw(ws: Workspace) -> None:
             bind="query-params",
             label_visibility="collapsed",
         )
-        groups = calibration.groups(rows, name)
+        groups = calibration.origins_of(rows, name)
         whose = st.segmented_control(
             "Images removed",
             groups,
             default=groups[0],
             required=True,
-            key=state.WHOSE,
-            format_func=calibration.WHOSE.get,
+            key=state.REMOVED_ORIGIN,
+            format_func=calibration.ORIGINS.get,
             label_visibility="collapsed",
         )
     tab_frame.chart(
-        figure(calibration.points(rows, summary, name, whose), name),
+        figure(calibration.chart_points(rows, summary, name, whose), name),
         "calibration",
         f"change of margin foretold by {name} against measured; the tables below have the numbers",
     )
     st.html(table_html(summary))
-    tab_frame.caption(f"{name} by how many images were removed ({calibration.WHOSE[whose]}), with the slopes above.")
+    tab_frame.caption(f"{name} by how many images were removed ({calibration.ORIGINS[whose]}), with the slopes above.")
     st.html(sizes_html(summary["rankings"][name][whose]["sizes"]))
     _captions(summary)
     files = {
         "calibration.csv": ("Table as CSV", to_csv(summary)),
         "calibration-points.csv": ("Points as CSV", points_csv(rows, summary)),
     }
-    line = tab_frame.download_line(ws, files, [[*MEASURE, "--json"]], "calibration", ranking=name, removed=whose)
+    line = tab_frame.download_line(
+        ws, files, [[*MEASURE_COMMAND, "--json"]], "calibration", ranking=name, removed=whose
+    )
     if not running:
         with line, st.popover("Measure again", icon=":material/refresh:"):
             st.caption("With the supports and single retrainings that have come in since.")
-            measurement.button(ws, MEASURE, "Measure again")
+            measurement.button(ws, MEASURE_COMMAND, "Measure again")
 
 
 @st.cache_data(max_entries=4, show_spinner="Comparing predicted with measured changes")
-def _summary(_ws, _rows, stamp: str) -> dict:
+def _calibration_summary(_ws, _rows, stamp: str) -> dict:
     return calibration.summary(_ws, _rows)
 
 
@@ -124,7 +126,7 @@ def _captions(summary: dict) -> None:
     )
     unsigned = summary["unsigned"]
     if unsigned:
-        named = ", ".join(unsigned) if len(unsigned) <= NAMED else f"The other {len(unsigned)} rankings"
+        named = ", ".join(unsigned) if len(unsigned) <= MAX_NAMED else f"The other {len(unsigned)} rankings"
         tab_frame.caption(f"{named}: no sign or no unit, so that they foretell no change.")
 
 
@@ -135,12 +137,12 @@ def figure(points: list[dict], name: str) -> go.Figure:
     chart = go.Figure()
     for source in dict.fromkeys(point["removed"] for point in points):
         some = [point for point in points if point["removed"] == source]
-        colour, _, marker = palette.line(source)
+        colour, _, marker = palette.ranking_style(source)
         chart.add_scatter(
             x=[point[x] for point in some],
             y=[point["measured"] for point in some],
             mode="markers",
-            name="chosen by hand" if source == calibration.CHOSEN else f"first k of {source}",
+            name="chosen by hand" if source == calibration.CHOSEN_SOURCE else f"first k of {source}",
             marker={"color": colour, "size": 7, "opacity": 0.8, "symbol": marker},
             customdata=[[point["target"], point["k"], point["seeds"]] for point in some],
             hovertemplate="target %{customdata[0]} without %{customdata[1]} of "
@@ -171,7 +173,7 @@ def figure(points: list[dict], name: str) -> go.Figure:
 
 
 def table_html(summary: dict) -> str:
-    """A row for each ranking and group of sets, see `calibration.fit`."""
+    """A row for each ranking and group of sets, see `calibration.fit_scale`."""
     rows = []
     for name, groups in summary["rankings"].items():
         for whose, fit in groups.items():
@@ -179,7 +181,7 @@ def table_html(summary: dict) -> str:
             rows.append(
                 [
                     ranking_cell(name),
-                    calibration.WHOSE[whose],
+                    calibration.ORIGINS[whose],
                     fit["n"],
                     fit["targets"],
                     "–" if slope is None else write.score(slope),
@@ -219,13 +221,13 @@ def to_csv(summary: dict) -> str:
     return tables.to_csv(rows)
 
 
-def points_csv(rows: calibration.Rows, summary: dict) -> str:
+def points_csv(rows: calibration.Removals, summary: dict) -> str:
     """A row for each signed ranking and set removed."""
     points = [
         point
         for name in rows.names
-        for whose in calibration.WHOSE
-        for point in calibration.points(rows, summary, name, whose)
+        for whose in calibration.ORIGINS
+        for point in calibration.chart_points(rows, summary, name, whose)
     ]
     columns = ["ranking", "removed", "target", "k", "seeds", "predicted", "foretold", "measured"]
     return tables.to_csv(points, columns)

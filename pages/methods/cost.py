@@ -13,8 +13,8 @@ from pages.ui import format as write
 from pages.ui import tables
 from pages.ui.tables import Column, estimate, ranking_cell
 
-MEASURE = ["evaluate", "cost"]
-APART = 0.025  # powers of ten between rankings that cost the same
+MEASURE_COMMAND = ["evaluate", "cost"]
+MARK_OFFSET = 0.025  # powers of ten between rankings that cost the same
 SHAPES = {"circle": "●", "square": "■", "diamond": "◆", "triangle-up": "▲", "cross": "✚"}
 COLUMNS = [
     Column("ranking"),
@@ -34,12 +34,12 @@ COLUMNS = [
 def draw(ws: Workspace) -> None:
     tab_frame.header("What does each ranking cost, and what is it worth?")
     costs = tab_frame.stored_answer(
-        ws, MEASURE, cost.stored, "What these rankings cost has not been measured yet.", "Measure it"
+        ws, MEASURE_COMMAND, cost.load, "What these rankings cost has not been measured yet.", "Measure it"
     )
     if costs is None:
         return
-    lds, supports = tab_frame.from_store(ws, cost.PART, cost.worth)
-    rows = cost.card(costs, lds, supports)
+    lds, supports = tab_frame.from_store(ws, cost.PART, cost.lds_and_support_aucs)
+    rows = cost.cost_rows(costs, lds, supports)
     if any(row["lds"] is not None or row["auc"] is not None for row in rows):
         st.caption("What a ranking is worth, against the time that all it rests on took: left is cheap, high is good.")
     tab_frame.chart(
@@ -49,7 +49,7 @@ def draw(ws: Workspace) -> None:
     )
     tab_frame.caption(_basis(ws, costs, rows, lds, supports))
     st.html(table_html(rows, costs))
-    tab_frame.download_line(ws, {"cost.csv": ("Table as CSV", to_csv(rows, costs))}, [MEASURE], "cost")
+    tab_frame.download_line(ws, {"cost.csv": ("Table as CSV", to_csv(rows, costs))}, [MEASURE_COMMAND], "cost")
 
 
 def figure(rows: list[dict], lds: dict | None) -> go.Figure:
@@ -72,7 +72,7 @@ def figure(rows: list[dict], lds: dict | None) -> go.Figure:
             if row[key] is not None:
                 by_method.setdefault(row["ranking"].partition("-")[0], []).append(row)
         for method, points in by_method.items():
-            aside = APART * (methods.index(method) - (len(methods) - 1) / 2) if method in methods else 0
+            aside = MARK_OFFSET * (methods.index(method) - (len(methods) - 1) / 2) if method in methods else 0
             chart.add_scatter(
                 x=[(row["build_seconds"] or left_end) * 10**aside for row in points],
                 y=[row[key] for row in points],
@@ -82,10 +82,13 @@ def figure(rows: list[dict], lds: dict | None) -> go.Figure:
                 mode="markers",
                 cliponaxis=False,
                 marker={
-                    "color": palette.line(points[0]["ranking"])[0],
+                    "color": palette.ranking_style(points[0]["ranking"])[0],
                     "size": 10,
-                    "symbol": [palette.line(row["ranking"])[2] + "-open" * (method in palette.OPEN) for row in points],
-                    "line": {"width": 2 if method in palette.OPEN else 0},
+                    "symbol": [
+                        palette.ranking_style(row["ranking"])[2] + "-open" * (method in palette.HOLLOW_METHODS)
+                        for row in points
+                    ],
+                    "line": {"width": 2 if method in palette.HOLLOW_METHODS else 0},
                 },
                 error_y=plots.error_bars(
                     [row[key] for row in points], [row[f"{key}_ci"] for row in points], width=2, thickness=1
@@ -122,7 +125,7 @@ def _basis(ws: Workspace, costs: dict, rows: list[dict], lds: dict | None, suppo
         "has them, with all that a ranking rests on; the similarities of one feature set share its training, and "
         "are drawn side by side."
     ]
-    shapes = {palette.line(f"-{name}")[2]: name for name in reversed(ws.features())}
+    shapes = {palette.ranking_style(f"-{name}")[2]: name for name in reversed(ws.features())}
     if len(shapes) > 1:
         names = ", ".join(f"{SHAPES[shape]} {name}" for shape, name in reversed(shapes.items()))
         sentences.append(f"Features: {names}.")

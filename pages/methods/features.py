@@ -12,13 +12,13 @@ from pages.ui import state, tables, theme
 from pages.ui.tables import Column, estimate
 from pages.ui.tile_strip import tiles
 
-ABOUT = (
+METHODS_NOTE = (
     "What rankings by likeness in each feature set are worth. esvm: an exemplar SVM; l2, cosine: nearest first; "
     "ridge: the inner product, whitened, as influence in a linear model; signed: cosine, with images of other "
     "classes as harmful, a heuristic."
 )
-TARGETS = 3
-NEAREST = 12
+N_TARGETS = 3
+N_NEAREST = 12
 #: values of a feature set beyond which it is not looked through for neighbours while somebody waits
 MAX_VALUES = 500_000_000
 
@@ -29,13 +29,13 @@ def draw(ws: Workspace) -> None:
         st.info("There is no feature set yet. Train one here, or bring your own: similarity rankings rest on it.")
         tab_frame.command_line(ws, "features", "train", "moco")
         return
-    lds, supports = tab_frame.from_store(ws, cost.PART, cost.worth)
-    rows = cost.of_features(ws, lds, supports)
-    tab_frame.caption(ABOUT)
+    lds, supports = tab_frame.from_store(ws, cost.PART, cost.lds_and_support_aucs)
+    rows = cost.feature_rows(ws, lds, supports)
+    tab_frame.caption(METHODS_NOTE)
     st.html(table_html(rows))
     tab_frame.caption(_basis(rows, lds, supports))
     tab_frame.download_line(ws, {"features.csv": ("Table as CSV", to_csv(rows))}, figure="features")
-    _neighbours(ws)
+    _draw_neighbours(ws)
 
 
 def _measured_methods(rows: list[dict], key: str) -> list[str]:
@@ -54,13 +54,13 @@ def table_html(rows: list[dict]) -> str:
         accuracy = "–" if row["knn_accuracy"] is None else write.percent(row["knn_accuracy"])
         cells = [write.escape(row["features"]), row["dim"] or "–", build_time(row["seconds"]), f"<b>{accuracy}</b>"]
         for key, (_, interval, digits) in groups.items():
-            cells += [_cell(row[key].get(method, {}), key, interval, digits) for method in methods[key]]
+            cells += [_value_cell(row[key].get(method, {}), key, interval, digits) for method in methods[key]]
         body.append(cells)
     above = [("", 4), *((title, len(methods[key])) for key, (title, *_) in groups.items() if methods[key])]
     return tables.table_html(columns, body, above)
 
 
-def _cell(measured: dict, key: str, interval: str, digits: int) -> str:
+def _value_cell(measured: dict, key: str, interval: str, digits: int) -> str:
     value, ends = estimate(measured.get(key), measured.get(interval), digits)
     return f'{value}<br><span class="lu-faint">{ends}</span>' if measured.get(interval) else value
 
@@ -92,7 +92,7 @@ def to_csv(rows: list[dict]) -> str:
 # -- what they take for alike
 
 
-def _neighbours(ws: Workspace) -> None:
+def _draw_neighbours(ws: Workspace) -> None:
     """A few targets, and the nearest training images of any class in every feature set."""
     tab_frame.section("Nearest training images, of any class")
     names = [name for name in ws.features() if _is_quick(ws, name)]
@@ -101,7 +101,7 @@ def _neighbours(ws: Workspace) -> None:
         return
     order = np.random.default_rng(0).permutation(ws.n_val)
     first = st.session_state.get(state.FEATURE_TARGETS, 0) % len(order)
-    for target in np.roll(order, -first)[: min(TARGETS, len(order))].tolist():
+    for target in np.roll(order, -first)[: min(N_TARGETS, len(order))].tolist():
         _neighbour_rows(ws, target, names)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.button(
@@ -109,7 +109,7 @@ def _neighbours(ws: Workspace) -> None:
             key="other targets",
             icon=":material/refresh:",
             on_click=_show_targets_from,
-            args=(first + TARGETS,),
+            args=(first + N_TARGETS,),
         )
         st.caption("Drawn at random. L2 distance, nearest first; click an image to see the target's lineup.")
 
@@ -125,7 +125,7 @@ def _is_quick(ws: Workspace, name: str) -> bool:
 
 
 def _neighbour_rows(ws: Workspace, target: int, names: list[str]) -> None:
-    nearest = {name: _nearest(ws, theme.cache_key(ws), name, target) for name in names}
+    nearest = {name: _nearest_images(ws, theme.cache_key(ws), name, target) for name in names}
     label = int(ws.val_labels[target])
     shown = np.unique(np.concatenate(list(nearest.values())))
     places, rows = {int(image): place for place, image in enumerate(shown)}, []
@@ -146,8 +146,8 @@ def _neighbour_rows(ws: Workspace, target: int, names: list[str]) -> None:
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _nearest(_ws, stamp: str, name: str, target: int) -> np.ndarray:
-    return _ws.ranking(f"l2-{name}").top(target, NEAREST, "all").ids
+def _nearest_images(_ws, stamp: str, name: str, target: int) -> np.ndarray:
+    return _ws.ranking(f"l2-{name}").top(target, N_NEAREST, "all").ids
 
 
 def _show_targets_from(place: int) -> None:

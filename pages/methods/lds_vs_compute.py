@@ -19,7 +19,7 @@ SMALLEST, LARGEST = 9, 30  # markers, in pixels
 
 def draw(ws: Workspace) -> None:
     tab_frame.header("What does more compute buy?")
-    answer = tab_frame.stored_answer(ws, MEASURE, compute.stored, ask=_ask)
+    answer = tab_frame.stored_answer(ws, MEASURE, compute.load, ask=_ask)
     if answer is None:
         return
     tab_frame.caption(
@@ -27,7 +27,7 @@ def draw(ws: Workspace) -> None:
         "models trained on random halves, against the seconds of all trainings and of their own work. The larger the "
         "mark, the more bytes the scores are made from."
     )
-    supports = tab_frame.from_store(ws, compute.PART, lambda ws, store: compute.worth(ws, store, answer))
+    supports = tab_frame.from_store(ws, compute.PART, lambda ws, store: compute.support_aucs(ws, store, answer))
     tab_frame.chart(
         figure(answer, supports),
         "compute",
@@ -58,7 +58,7 @@ def _ask(ws: Workspace) -> None:
         tab_frame.command_line(ws, "halves", "train")
         return
     st.info("This has not been measured yet, or what it rests on has changed since.")
-    cost = compute.cost(ws)
+    cost = compute.full_cost(ws)
     tab_frame.caption(
         f"From nothing: the gradients of {cost['checkpoints']} checkpoints, {write.count(cost['trainings'])} "
         f"trainings on random halves and {cost['fits']} fits of Datamodels, about {write.seconds(cost['seconds'])} of "
@@ -88,7 +88,7 @@ def figure(answer: dict, supports: dict) -> go.Figure:
     chart = make_subplots(1, len(panels), subplot_titles=panels if len(panels) > 1 else None, horizontal_spacing=0.06)
     _panel(chart, 1, [{**row, "value": row["lds"], "interval": row["ci"]} for row in rows], ends, sizes, 3)
     for column, kind in enumerate(supports, 2):
-        studied = [(row, auc_columns.auc_row(supports, kind, compute.ranking_of(row))) for row in rows]
+        studied = [(row, auc_columns.auc_row(supports, kind, compute.variant_ranking(row))) for row in rows]
         points = [{**row, "value": auc["auc"], "interval": auc["auc_ci"]} for row, auc in studied if auc]
         _panel(chart, column, points, ends, sizes, 2)
     ceiling = answer["ceiling"]
@@ -109,7 +109,7 @@ def _panel(chart: go.Figure, column: int, rows: list[dict], ends: list[float], s
     trained = [row for row in rows if row["models"]]
     for method in dict.fromkeys(row["method"] for row in trained):
         variants = sorted((row for row in trained if row["method"] == method), key=lambda row: row["seconds"])
-        colour, dash, marker = palette.line(method.lower())
+        colour, dash, marker = palette.ranking_style(method.lower())
         chart.add_scatter(
             x=[row["seconds"] for row in variants],
             y=[row["value"] for row in variants],
@@ -134,7 +134,7 @@ def _panel(chart: go.Figure, column: int, rows: list[dict], ends: list[float], s
     for row in rows:
         if row["models"]:
             continue
-        colour, dash, marker = palette.line(row["name"])
+        colour, dash, marker = palette.ranking_style(row["name"])
         chart.add_scatter(
             x=ends,
             y=[row["value"]] * 2,
@@ -195,7 +195,7 @@ def table_html(answer: dict, supports: dict) -> str:
                 f"<b>{together}</b>",
                 write.byte_size(row["bytes"]),
                 write.byte_size(row["scores_bytes"]) if row["scores_bytes"] else "as asked",
-                *auc_columns.cells(supports, compute.ranking_of(row)),
+                *auc_columns.cells(supports, compute.variant_ranking(row)),
             ]
         )
     last = ["noise ceiling", "", estimate(answer["ceiling"], None, 3)[0]]
@@ -211,7 +211,7 @@ def to_csv(answer: dict, supports: dict) -> str:
             **tables.low_high(row["ci"]),
             **{key: row.get(key) for key in ("n_targets", *seconds, "bytes", "scores_bytes", "penalty")},
             **{key: answer[key] for key in ("ceiling", "masks", "seeds")},
-            **auc_columns.csv_cells(supports, compute.ranking_of(row)),
+            **auc_columns.csv_cells(supports, compute.variant_ranking(row)),
         }
         for row in answer["rows"]
     )

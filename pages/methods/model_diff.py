@@ -24,7 +24,7 @@ NOTES = {
 
 def draw(ws: Workspace) -> None:
     tab_frame.header("Whose influence changes with the learning algorithm?")
-    change = tab_frame.stored_answer(ws, MEASURE, algorithms.stored, ask=_ask)
+    change = tab_frame.stored_answer(ws, MEASURE, algorithms.load, ask=_ask)
     if change is None:
         return
     first, second = change.recipes
@@ -64,18 +64,18 @@ def _ask(ws: Workspace) -> None:
     others = [name for name in recipes.NAMES if name != ws.recipe]
     other = st.selectbox("Compare with", others, width=230, key=state.OTHER_RECIPE)
     try:
-        algorithms.check(ws, other)
+        algorithms.check_recipe(ws, other)
     except UserError as error:
         st.caption(write.sentence(error))
         return
     tab_frame.caption(
-        f"Trains {algorithms.MODELS} models by {other} and takes the gradients of these and of "
-        f"{2 * algorithms.MODELS} base models, in the background; it goes on where it was stopped."
+        f"Trains {algorithms.MODELS_PER_RECIPE} models by {other} and takes the gradients of these and of "
+        f"{2 * algorithms.MODELS_PER_RECIPE} base models, in the background; it goes on where it was stopped."
     )
     measurement.button(ws, [*MEASURE, "--recipe", other], "Compare")
 
 
-def _basis(ws: Workspace, change: algorithms.Change) -> str:
+def _basis(ws: Workspace, change: algorithms.InfluenceChange) -> str:
     about = change.about
     accuracies = ", ".join(
         f"{name} {hash_}: {write.percent(right)} of the validation images right"
@@ -91,7 +91,7 @@ def _basis(ws: Workspace, change: algorithms.Change) -> str:
     )
 
 
-def tables_html(change: algorithms.Change) -> list[str]:
+def tables_html(change: algorithms.InfluenceChange) -> list[str]:
     """How alike the scores are, between the recipes and between two sets of models of the first; and what each is
     worth, where there are held-out halves."""
     first, second = change.recipes
@@ -114,7 +114,7 @@ def _mean(mean: dict) -> list[str]:
     return estimate(mean["mean"], mean["ci"], 3)
 
 
-def _target(ws: Workspace, change: algorithms.Change) -> None:
+def _target(ws: Workspace, change: algorithms.InfluenceChange) -> None:
     """One target's most helpful images under both, and what rose and fell most."""
     first, second = change.recipes
     tab_frame.section("One target under both")
@@ -126,7 +126,7 @@ def _target(ws: Workspace, change: algorithms.Change) -> None:
     heads = {"first": first, "second": second, "risen": "risen most", "fallen": "fallen most"}
     shown = sorted({int(image) for image in change.ids[target].ravel()})
     places, rows = {image: at for at, image in enumerate(shown)}, []
-    for name, ids, scores in zip(algorithms.LISTS, change.ids[target], change.scores[target]):
+    for name, ids, scores in zip(algorithms.LIST_NAMES, change.ids[target], change.scores[target]):
         labels = ws.train_labels[ids]
         texts = [
             f"training image {image}, {ws.classes[c]}, {first} {a:+.1f}, {second} {b:+.1f} standard deviations"
@@ -146,12 +146,12 @@ def _target(ws: Workspace, change: algorithms.Change) -> None:
     tab_frame.target_rows(ws, "algorithms target", target, rows, shown, pitch=70)
 
 
-def _most_changed(ws: Workspace, change: algorithms.Change) -> None:
+def _most_changed(ws: Workspace, change: algorithms.InfluenceChange) -> None:
     st.caption(
         "Root mean square change of the standardised score over all targets, those first that are furthest "
         "above their noise."
     )
-    ids = algorithms.most_changed(change, SHOWN)
+    ids = algorithms.most_changed_images(change, SHOWN)
     names = [ws.classes[ws.train_labels[image]] for image in ids]
     texts = [
         f"training image {image}, {name}, change {change.change[image]:.2f}, noise {change.noise[image]:.2f}"
@@ -167,7 +167,7 @@ def _most_changed(ws: Workspace, change: algorithms.Change) -> None:
     tab_frame.image_rows(ws, "algorithms most", "train", [row], shown, layout="line", zoom=5, pitch=84)
 
 
-def figure(ws: Workspace, change: algorithms.Change) -> go.Figure:
+def figure(ws: Workspace, change: algorithms.InfluenceChange) -> go.Figure:
     """A point a training image (evenly taken where there are many): noise across, change up, and where both are one."""
     step = -(-len(change.change) // POINTS)
     ids = range(0, len(change.change), step)
@@ -203,7 +203,7 @@ def figure(ws: Workspace, change: algorithms.Change) -> go.Figure:
     return chart
 
 
-def to_csv(ws: Workspace, change: algorithms.Change) -> str:
+def to_csv(ws: Workspace, change: algorithms.InfluenceChange) -> str:
     """A row a training image."""
     first, second = change.recipes
     return tables.to_csv(

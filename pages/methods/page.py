@@ -9,7 +9,7 @@ from pages.methods.supports import tab as supports
 from pages.ui import state, theme
 from pages.ui.downloads import report_button
 
-TABS = {  # their names stand in links
+TAB_DRAWERS = {  # their names stand in links
     "supports": supports.draw,
     "agreement": agreement.draw,
     "calibration": calibration.draw,
@@ -29,8 +29,8 @@ def main() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         tab = st.segmented_control(
             "Methods",
-            list(TABS),
-            default=next(iter(TABS)),
+            list(TAB_DRAWERS),
+            default=next(iter(TAB_DRAWERS)),
             required=True,
             key=state.TAB,
             bind="query-params",
@@ -38,7 +38,7 @@ def main() -> None:
         )
         last_target = next(reversed(st.session_state.get(state.TRAIL, [])), None)
         report_button(ws, last_target)
-    TABS[tab](ws)
+    TAB_DRAWERS[tab](ws)
 
 
 main()

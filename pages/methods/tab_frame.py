@@ -10,7 +10,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.experiments import jobs
-from attribution.store import Job, Store
+from attribution.store import Job, ResultStore
 from pages.ui import cli_command, downloads, measurement, sprite_sheet, state, theme
 from pages.ui import format as write
 from pages.ui.target_card import wall_data
@@ -99,9 +99,9 @@ def _loaded(_ws, _load, name: str, stamp: str):
     return _load(_ws)
 
 
-def from_store(ws: Workspace, name: str, compute: Callable[[Workspace, Store], Any]):
+def from_store(ws: Workspace, name: str, compute: Callable[[Workspace, ResultStore], Any]):
     """`compute` of the workspace and its store; called again when a part, an answer or a study has come in."""
-    with closing(Store.of(ws)) as store:
+    with closing(ResultStore.of(ws)) as store:
         version = (theme.cache_key(ws), store.stamp_of_supports(), store.newest_job())
         return _computed(ws, store, compute, name, version)
 
@@ -119,7 +119,7 @@ def submit(ws: Workspace, spec: dict) -> None:
     try:
         jobs.submit(ws, spec)
     except UserError as error:
-        state.say_once(error)
+        state.set_error(error)
 
 
 def watch_job(
@@ -134,7 +134,7 @@ def watch_job(
 
     @st.fragment(run_every=POLL)
     def draw():
-        with closing(Store.of(ws)) as store:
+        with closing(ResultStore.of(ws)) as store:
             now, ahead = store.job(job.id), store.ahead(job.id)
         if now.open:
             try:

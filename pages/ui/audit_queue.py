@@ -6,7 +6,7 @@ import time
 import streamlit as st
 
 from attribution import UserError, Workspace, queues
-from attribution.decisions import Decisions
+from attribution.decisions import DecisionLog
 from pages.ui import format as write
 from pages.ui import state
 
@@ -14,19 +14,19 @@ state_of = st.session_state
 
 
 def make(ws: Workspace, **options) -> None:
-    """Makes a queue and selects it on the audit page; a callback. options: as `queues.spec`. An error is left in
+    """Makes a queue and selects it on the audit page; a callback. options: as `queues.queue_spec`. An error is left in
     `state.ERROR`."""
     try:
-        with Decisions.of(ws) as log:
-            number = add(ws, log, queues.spec(ws, seed=int(time.time()), **options))
+        with DecisionLog.of(ws) as log:
+            number = add(ws, log, queues.queue_spec(ws, seed=int(time.time()), **options))
         state_of[state.QUEUE] = str(number)
-        state_of[state.ROOM_OF_AUDIT] = "queue"
+        state_of[state.AUDIT_VIEW] = "queue"
     except UserError as error:
-        state.say_once(error)
+        state.set_error(error)
 
 
 def make_and_open(ws: Workspace, **options) -> None:
-    """Makes a queue and goes to the audit page, or says what is wrong. options: as `queues.spec`."""
+    """Makes a queue and goes to the audit page, or says what is wrong. options: as `queues.queue_spec`."""
     state_of.pop(state.ERROR, None)
     make(ws, **options)
     if state.ERROR in state_of:
@@ -35,9 +35,9 @@ def make_and_open(ws: Workspace, **options) -> None:
     st.switch_page("pages/audit/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})
 
 
-def add(ws: Workspace, log: Decisions, spec: dict) -> int:
-    """Adds the queue of a `queues.spec` to the log; its number."""
-    queue = queues.make(ws, spec)
+def add(ws: Workspace, log: DecisionLog, spec: dict) -> int:
+    """Adds the queue of a `queues.queue_spec` to the log; its number."""
+    queue = queues.build_items(ws, spec)
     return log.add_queue(
         spec,
         queue.images.tolist(),

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import streamlit as st
 
 from attribution import Workspace
-from attribution.experiments.prefixes import DRAWS
-from attribution.experiments.support_search import K
+from attribution.experiments.prefixes import CONTROL_DRAWS
+from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.workspace import DEMO
 
 
@@ -43,12 +43,12 @@ def _retrain(spec: Mapping) -> list | None:
     words += [f"{edit}-{end}", spec["k"]] if spec["ranking"] else [edit, ",".join(map(str, spec["ids"]))]
     words += ["--with-duplicates"] if spec.get("groups") else []
     words += ["--seeds", len(spec["seeds"])]
-    return words + (["--draws", spec["draws"]] if spec["draws"] != DRAWS else [])
+    return words + (["--draws", spec["draws"]] if spec["draws"] != CONTROL_DRAWS else [])
 
 
 def _support(spec: Mapping) -> list:
     words = ["support", *_target(spec), "--kind", spec["kind"], "--protocol", spec["protocol"]]
-    words += ["--k-max", spec["k_max"]] if spec["k_max"] != K else []
+    words += ["--k-max", spec["k_max"]] if spec["k_max"] != DEFAULT_K_MAX else []
     words += ["--disjoint", spec["count"]] if "count" in spec else []
     return words + (["--groups"] if spec.get("groups") else [])
 

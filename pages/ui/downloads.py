@@ -4,7 +4,7 @@ import streamlit as st
 
 from attribution import Workspace
 from attribution.export import charts, report
-from attribution.store import Store
+from attribution.store import ResultStore
 from pages.ui import cli_command
 
 WIDTH_LABELS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}
@@ -47,9 +47,9 @@ def _popover_content(ws, what, options) -> None:
 
 def _maker(ws, what, ending, width, options):
     def make():
-        store = Store.of(ws)  # Streamlit calls this in another thread
+        store = ResultStore.of(ws)  # Streamlit calls this in another thread
         try:
-            return charts.content(charts.chart(ws, store, what, **options), ending, width)
+            return charts.to_bytes(charts.chart(ws, store, what, **options), ending, width)
         finally:
             store.close()
 
@@ -58,12 +58,12 @@ def _maker(ws, what, ending, width, options):
 
 def report_button(ws: Workspace, target: int | None, **options) -> None:
     """A button that downloads the report about a target, None for the workspace's opening target, and the workspace.
-    options: as `report.build`."""
+    options: as `report.build_report`."""
 
     def make():
-        store = Store.of(ws)
+        store = ResultStore.of(ws)
         try:
-            return report.build(ws, store, target, **options)
+            return report.build_report(ws, store, target, **options)
         finally:
             store.close()
 

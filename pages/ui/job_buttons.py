@@ -39,7 +39,7 @@ def _act(action: Callable, ws: Workspace, number: int) -> None:
     try:
         action(ws, number)
     except UserError as error:
-        state.say_once(error)
+        state.set_error(error)
 
 
 def ended_early(job) -> None:

@@ -71,7 +71,7 @@ def p_text(p: float) -> str:
 
 def ranking_cell(ranking: str, label: str | None = None) -> str:
     """The ranking's name, or `label`, behind its line as the charts draw it: colour and dashes, as a gradient."""
-    colour, dash, _ = palette.line(ranking)
+    colour, dash, _ = palette.ranking_style(ranking)
     stops, at = [], 0
     for i, length in enumerate(DASHES[dash]):
         shade = "transparent" if i % 2 else colour

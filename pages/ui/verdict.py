@@ -10,7 +10,7 @@ def verdict_html(word: str, sentence: str) -> str:
 
 
 def cost_text(cost) -> str:
-    """A `estimate.Cost` as "25 trainings, 9 already known, about 40 s on 2 workers (3.2 s each)"."""
+    """A `estimate.JobCost` as "25 trainings, 9 already known, about 40 s on 2 workers (3.2 s each)"."""
     if cost.most == cost.known:
         return "All of its trainings are known: it answers at once."
     number = f"{cost.most} trainings" if cost.least == cost.most else f"{cost.least} to {cost.most} trainings"

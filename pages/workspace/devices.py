@@ -6,7 +6,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, executors
 from attribution.experiments import jobs
-from attribution.store import Store
+from attribution.store import ResultStore
 from pages.ui import format as write
 
 POLL = "2s"
@@ -16,7 +16,7 @@ def draw(ws: Workspace) -> None:
     """The section of the page; it follows a runner that is at work."""
     st.markdown("##### Retraining")
     try:
-        store = Store.of(ws)
+        store = ResultStore.of(ws)
     except UserError as error:
         st.caption(write.sentence(error))
         return
@@ -25,11 +25,11 @@ def draw(ws: Workspace) -> None:
     @st.fragment(run_every=POLL if jobs.runner_alive(store.folder) else None)
     def follow():
         try:
-            expected = _expected(ws)
+            expected = _expected_resources(ws)
         except UserError as error:
             st.caption(write.sentence(error))
             return
-        with closing(Store.of(ws)) as store:
+        with closing(ResultStore.of(ws)) as store:
             at_work = jobs.runner_info(store.folder)
             text = runner_text(at_work, expected, store)
         if rows := (at_work or expected)["devices"]:
@@ -40,12 +40,12 @@ def draw(ws: Workspace) -> None:
 
 
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)
-def _expected(_ws: Workspace) -> dict:
+def _expected_resources(_ws: Workspace) -> dict:
     """Kept for a minute: a GPU's driver may take a second to answer."""
-    return executors.expected(_ws)
+    return executors.expected_resources(_ws)
 
 
-def runner_text(at_work: dict | None, expected: dict, store: Store) -> str:
+def runner_text(at_work: dict | None, expected: dict, store: ResultStore) -> str:
     """What the runner does, in a few sentences. at_work, expected: `Executor.about` of the runner there is, None where
     there is none, and of one to come."""
     states = [job.state for job in store.open_jobs()]

@@ -39,61 +39,61 @@ def main() -> None:
             f"images, {len(ws.classes)} classes{planted}{resized}; fingerprint {ws.fingerprint[:12]}; {ws.path}"
         )
     )
-    for warning in words.warnings(ws):
+    for warning in words.alignment_warnings(ws):
         st.warning(write.sentence(warning), icon=":material/warning:")
-    _under_way(ws)
+    _draw_commands(ws)
     bring, build, more = st.columns(3, gap="large")
     with bring:
-        _bring(ws)
+        _draw_import(ws)
     with build:
-        _build(ws)
+        _draw_builds(ws)
     with more:
-        _other()
-    _loaded(ws)
+        _draw_other_workspace()
+    _draw_contents(ws)
     devices.draw(ws)
 
 
 @st.cache_data(max_entries=4, show_spinner="Checking the rankings")
-def _rankings(_ws: Workspace, cache_key: str) -> list[dict]:
-    return words.rankings(_ws)
+def _ranking_rows(_ws: Workspace, cache_key: str) -> list[dict]:
+    return words.ranking_rows(_ws)
 
 
-def _loaded(ws: Workspace) -> None:
+def _draw_contents(ws: Workspace) -> None:
     st.markdown("##### Rankings")
-    rows = _rankings(ws, theme.cache_key(ws))
+    rows = _ranking_rows(ws, theme.cache_key(ws))
     if rows:
         st.dataframe(rows, hide_index=True, width="stretch")
-    st.caption(write.plain(words.live(ws)))
+    st.caption(write.plain(words.live_rankings_text(ws)))
     st.markdown("##### Features")
-    rows = words.features(ws)
+    rows = words.feature_rows(ws)
     if rows:
         st.dataframe(rows, hide_index=True, width="stretch")
     else:
         st.caption("None yet. Compute a set, or bring one: `python -m attribution features import --help`.")
-    rows = words.detectors(ws)
+    rows = words.detector_rows(ws)
     if rows:
         st.markdown("##### Detectors of mislabeled images")
         st.dataframe(rows, hide_index=True, width="stretch")
     st.markdown("##### Models")
-    st.caption(write.plain(words.models(ws)))
+    st.caption(write.plain(words.models_text(ws)))
 
 
 # -- commands under way
 
 
-def _under_way(ws: Workspace) -> None:
+def _draw_commands(ws: Workspace) -> None:
     """The last commands: their progress or outcome, and a way to stop them. Draws the page anew when one ends."""
-    running = [command.number for command in background.commands(ws)[:LISTED] if command.open]
+    running = [command.number for command in background.list_commands(ws)[:LISTED] if command.open]
 
     @st.fragment(run_every=POLL if running else None)
     def draw_now():
-        commands = background.commands(ws)[:LISTED]
+        commands = background.list_commands(ws)[:LISTED]
         for command in commands:
             _command(ws, command)
         if running != [command.number for command in commands if command.open]:
             st.rerun()
 
-    if background.commands(ws):
+    if background.list_commands(ws):
         with st.container(border=True):
             draw_now()
     state.show_error()
@@ -109,13 +109,13 @@ def _command(ws: Workspace, command: background.Command) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         st.progress(min(1.0, done / total) if total else 0.0, label)
         key = f"cancel {command.number}"
-        st.button("Cancel", key=key, on_click=background.cancel, args=(ws, command.number))
+        st.button("Cancel", key=key, on_click=background.cancel_command, args=(ws, command.number))
 
 
 # -- bringing
 
 
-def _bring(ws: Workspace) -> None:
+def _draw_import(ws: Workspace) -> None:
     st.markdown("##### Bring a ranking")
     path = st.text_input("File or folder on this machine", key=state.IMPORT_PATH, placeholder="~/trak/scores.npy")
     if not path:
@@ -128,7 +128,7 @@ def _bring(ws: Workspace) -> None:
     exists, guess = False, None
     try:
         exists = user_path(path).exists()
-        guess = formats.sniff(Path(path))
+        guess = formats.detect_format(Path(path))
     except UserError as error:
         st.caption(write.sentence(error))
         if not exists:
@@ -151,10 +151,12 @@ def _import_fields(path: str, guess: str | None) -> dict:
         ),
     }
     if fields["format"]:
-        st.caption(write.plain(formats.get(fields["format"]).WHAT))
+        st.caption(write.plain(formats.get_format(fields["format"]).WHAT))
     suggestion = Path(path).stem.lower().replace(" ", "-")[:40]
     fields["name"] = st.text_input(
-        "Name", suggestion if imports.NAME.fullmatch(suggestion) else "", placeholder="a-z, 0-9, dot, dash, underscore"
+        "Name",
+        suggestion if imports.NAME_PATTERN.fullmatch(suggestion) else "",
+        placeholder="a-z, 0-9, dot, dash, underscore",
     )
     with st.expander("What the file does not say itself"):
         fields["orientation"] = st.selectbox("The first axis is", formats.ORIENTATIONS, **as_format)
@@ -177,7 +179,7 @@ def _import_fields(path: str, guess: str | None) -> dict:
 # -- computing
 
 
-def _build(ws: Workspace) -> None:
+def _draw_builds(ws: Workspace) -> None:
     st.markdown("##### Compute")
     what = st.selectbox("What", [what for what, (part, _) in BUILDS.items() if ws.is_free(part)], key=state.BUILD)
     asked = BUILDS[what][1]
@@ -187,21 +189,21 @@ def _build(ws: Workspace) -> None:
     )
     st.button("Start", key="build", on_click=measurement.start, args=(ws, asked))
     cli_command.show(ws, *asked)
-    parts = words.added(ws)
+    parts = words.user_parts(ws)
     if parts:
         with st.popover("Take out", icon=":material/delete:"):
             part = st.selectbox("A part that was added", parts)
-            st.button("Take it out for good", key="take out", on_click=_take_out, args=(ws, part))
+            st.button("Take it out for good", key="take out", on_click=_remove_part, args=(ws, part))
 
 
-def _take_out(ws: Workspace, part: str) -> None:
+def _remove_part(ws: Workspace, part: str) -> None:
     try:
         ws.remove(part)
     except UserError as error:
-        state.say_once(error)
+        state.set_error(error)
 
 
-def _other() -> None:
+def _draw_other_workspace() -> None:
     st.markdown("##### Other images")
     st.caption("A workspace of a folder with a folder for each class, and the dashboard on it:")
     st.code(

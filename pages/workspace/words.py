@@ -6,12 +6,12 @@ from attribution.files import user_path
 from pages.ui import format as write
 
 
-def rankings(ws: Workspace) -> list[dict]:
+def ranking_rows(ws: Workspace) -> list[dict]:
     """A row for each stored ranking."""
     rows = []
-    for part, about in _parts(ws, "rankings/"):
+    for part, about in _parts_of(ws, "rankings/"):
         name, made_for = part.split("/")[1], about.get("made_for") or {}
-        check = about.get("alignment") or alignment.of(ws.ranking(name)).to_json()
+        check = about.get("alignment") or alignment.check_alignment(ws.ranking(name)).to_json()
         rows.append(
             {
                 "ranking": name,
@@ -22,13 +22,13 @@ def rankings(ws: Workspace) -> list[dict]:
                 "from": about.get("file") or about.get("command", "unknown"),
                 "made": about.get("made", ""),
                 "seconds": about.get("seconds"),
-                "MiB": size(about),
+                "MiB": size_mib(about),
             }
         )
     return rows
 
 
-def features(ws: Workspace) -> list[dict]:
+def feature_rows(ws: Workspace) -> list[dict]:
     """A row for each feature set."""
     return [
         {
@@ -39,13 +39,13 @@ def features(ws: Workspace) -> list[dict]:
             "from": about.get("file") or about.get("command", "unknown"),
             "made": about.get("made", ""),
             "seconds": about.get("seconds"),
-            "MiB": size(about),
+            "MiB": size_mib(about),
         }
-        for part, about in _parts(ws, "features/")
+        for part, about in _parts_of(ws, "features/")
     ]
 
 
-def detectors(ws: Workspace) -> list[dict]:
+def detector_rows(ws: Workspace) -> list[dict]:
     """A row for each stored detector of mislabeled images."""
     return [
         {
@@ -55,13 +55,13 @@ def detectors(ws: Workspace) -> list[dict]:
             "from": about.get("command", "unknown"),
             "made": about.get("made", ""),
             "seconds": about.get("seconds"),
-            "MiB": size(about),
+            "MiB": size_mib(about),
         }
-        for part, about in _parts(ws, "detectors/")
+        for part, about in _parts_of(ws, "detectors/")
     ]
 
 
-def live(ws: Workspace) -> str:
+def live_rankings_text(ws: Workspace) -> str:
     """One sentence on the rankings that are computed when asked: each method, and the features it is of."""
     by_method: dict[str, list[str]] = {}
     for name in ws.rankings():
@@ -81,7 +81,7 @@ def live(ws: Workspace) -> str:
     )
 
 
-def models(ws: Workspace) -> str:
+def models_text(ws: Workspace) -> str:
     """One sentence on the base models and the held-out halves."""
     base, lds = (ws.manifest["parts"].get(part) for part in ("base", "lds"))
     base_text = "No base models yet: nothing is known of predictions"
@@ -99,26 +99,26 @@ def models(ws: Workspace) -> str:
     return f"{base_text}; {held}."
 
 
-def warnings(ws: Workspace) -> list[str]:
+def alignment_warnings(ws: Workspace) -> list[str]:
     """One sentence for each ranking that did not pass the alignment check."""
     return [
         f"{part.split('/')[1]}: {about['alignment']['warning']}"
-        for part, about in _parts(ws, "rankings/")
+        for part, about in _parts_of(ws, "rankings/")
         if about.get("alignment", {}).get("warning")
     ]
 
 
-def added(ws: Workspace) -> list[str]:
+def user_parts(ws: Workspace) -> list[str]:
     """The rankings, feature sets and detectors that a user brought, as parts."""
     return [
         part
         for kind in ("rankings/", "features/", "detectors/")
-        for part, about in _parts(ws, kind)
+        for part, about in _parts_of(ws, kind)
         if about.get("file") or "home" in about
     ]
 
 
-def size(about: dict) -> float:
+def size_mib(about: dict) -> float:
     """Mebibytes of a part's files."""
     return round(sum(about.get("files", {}).values()) / 2**20, 1)
 
@@ -149,5 +149,5 @@ def command_text(command: Command) -> str:
     return write.plain(f"{what} · {end}, {write.seconds(command.seconds)}{message}")
 
 
-def _parts(ws: Workspace, prefix: str) -> list[tuple[str, dict]]:
+def _parts_of(ws: Workspace, prefix: str) -> list[tuple[str, dict]]:
     return sorted((part, about) for part, about in ws.manifest["parts"].items() if part.startswith(prefix))

@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("--halves", type=int, default=20)
     options = parser.parse_args()
     ws, answer = Workspace.open(), {"halves": options.halves, "seeds": 2}
-    recipe = recipes.get(ws.recipe)
+    recipe = recipes.get_recipe(ws.recipe)
     for name, epochs in (("equal epochs", recipe.epochs), ("equal steps", 2 * recipe.epochs)):
         trainer = Trainer(ws, dataclasses.replace(recipe, epochs=epochs))
         runs = [
@@ -43,7 +43,7 @@ def main() -> None:
         answer[name] = {
             "accuracy": round(float(np.mean([(run.predicted == ws.val_labels).mean() for run in flat])), 4),
             "seconds": round(statistics.median(run.seconds for run in flat), 2),
-            "signal": round(lds.ceiling(margins).signal, 3),
+            "signal": round(lds.noise_ceiling(margins).signal, 3),
         }
     print(json.dumps(answer))
 

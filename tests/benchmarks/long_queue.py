@@ -30,9 +30,9 @@ from attribution.experiments.halves import subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.lineup import default_rankings  # noqa: E402
-from attribution.measure import stable  # noqa: E402
+from attribution.measure import stable_targets  # noqa: E402
 from attribution.runner import Runner  # noqa: E402
-from attribution.store import Store  # noqa: E402
+from attribution.store import ResultStore  # noqa: E402
 from tests import tiny  # noqa: E402
 from tests.browser import serving  # noqa: E402
 from tests.unit.test_runner import Pretender  # noqa: E402
@@ -91,7 +91,7 @@ def page(folder: Path, rounds: int) -> dict[str, list[float]]:
         opened = stack.enter_context(serving.browser())
         for name in found:
             os.environ["LINEUP_DATA"] = str(folder / name)
-            store = Store.of(ws)
+            store = ResultStore.of(ws)
             fill(ws, store, name)
             stack.callback(os.close, jobs.acquire_runner_lock(store.folder))
             stack.callback(store.close)
@@ -109,10 +109,10 @@ def page(folder: Path, rounds: int) -> dict[str, list[float]]:
     return found
 
 
-def fill(ws: Workspace, store: Store, name: str) -> None:
+def fill(ws: Workspace, store: ResultStore, name: str) -> None:
     """Queues 10,000 retrainings and more."""
     store.db.execute("PRAGMA synchronous=OFF")
-    targets = stable(ws)
+    targets = stable_targets(ws)
     if name == "jobs":
         asked = [retrain_spec(ws, target, "trak-10", "remove", 10, [0], draws=0) for target in targets[:100]]
         for number in range(QUEUED):
@@ -134,7 +134,7 @@ def step(folder: Path, shape: str, queued: int) -> float:
     os.environ["LINEUP_DATA"] = str(folder / "data")
     folder.mkdir()
     ws = tiny.write(folder / "shapes")
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     store.db.execute("PRAGMA synchronous=OFF")
     if shape == "jobs":
         spec = retrain_spec(ws, 0, "trak-10", "remove", 4, [0], draws=0)

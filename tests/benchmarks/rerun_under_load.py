@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from attribution import Workspace
 from attribution.experiments import jobs  # noqa: E402
 from attribution.experiments.halves import subsets_spec
-from attribution.store import Store  # noqa: E402
+from attribution.store import ResultStore  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
 CLICKS = 20  # a round, idle and under load each
@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as data:
         os.environ["LINEUP_DATA"] = data
         ws = Workspace.open()
-        store = Store.of(ws)
+        store = ResultStore.of(ws)
         with serving.server(Path(data)) as server, serving.browser() as browser:
             page = serving.open_page(serving.new_page(browser), server.url)
             page.locator(".st-key-film [role=option]").first.wait_for()

@@ -31,7 +31,7 @@ import torch  # noqa: E402
 
 from attribution import UserError, Workspace, recipes  # noqa: E402
 from attribution.files import write_table  # noqa: E402
-from attribution.provenance import made  # noqa: E402
+from attribution.provenance import command_provenance  # noqa: E402
 from attribution.train import LIBRARY, Trainer  # noqa: E402
 
 SEEDS = range(1000, 2000)
@@ -51,7 +51,7 @@ def main() -> None:
     ws = Workspace.open(options.workspace) if options.workspace else Workspace.open()
     data, rows, answers = part(ws, options.images), [], []
     for name in (options.recipes or ws.recipe).split(","):
-        recipe = recipes.get(name)
+        recipe = recipes.get_recipe(name)
         if options.epochs:
             recipe = dataclasses.replace(recipe, epochs=options.epochs)
         try:
@@ -81,7 +81,7 @@ def main() -> None:
         )
     )
     if options.out and rows:
-        about = made(COMMAND)
+        about = command_provenance(COMMAND)
         kept = pd.DataFrame(rows).assign(
             data=ws.fingerprint,
             dataset=ws.name,
@@ -175,7 +175,7 @@ def right(outcome, data) -> float:
 
 def device_name() -> str:
     """What the GPU calls itself; without one, what the processor does."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else made(COMMAND)["device"]
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else command_provenance(COMMAND)["device"]
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from attribution import Workspace
 from attribution.experiments import study
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 from tests.browser import serving
 
@@ -25,7 +25,7 @@ def shapes(tmp_path):
 @pytest.fixture
 def store(shapes, tmp_path):
     ws = Workspace.open(tmp_path / "w")
-    store = Store(shapes.data / ws.fingerprint[:16], ws.fingerprint)
+    store = ResultStore(shapes.data / ws.fingerprint[:16], ws.fingerprint)
     yield store
     store.close()
 

@@ -8,7 +8,7 @@ from attribution import recipes
 def put(ws, store, edit, seed, predicted):
     """Stores the retraining of one edit and seed: `predicted` is the class of all validation images, or of each."""
     store.put(
-        recipes.get(ws.recipe).hash,
+        recipes.get_recipe(ws.recipe).hash,
         edit,
         seed,
         seconds=1.0,
@@ -30,7 +30,7 @@ def retrained(ws, store, spec, right, wrong, parts=()):
 
 def answered(ws, store, spec, predict):
     """Does a job: `predict(edit, seed)` is what every validation image is read as."""
-    recipe = recipes.get(ws.recipe).hash
+    recipe = recipes.get_recipe(ws.recipe).hash
     for search in spec.searches(ws, store):
         answer = None
         while True:

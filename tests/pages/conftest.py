@@ -5,7 +5,7 @@ No runner is ever started."""
 import pytest
 
 from attribution.experiments import jobs
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 from tests.pages.page import open_page
 
@@ -22,7 +22,7 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(ws):
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     yield store
     store.close()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from attribution.store import FILE, Store
+from attribution.store import FILE, ResultStore
 from tests import tiny
 from tests.pages.page import open_page
 
@@ -13,15 +13,15 @@ def file(tmp_path, monkeypatch):
     ws = tiny.write(tmp_path / "w")
     monkeypatch.setenv("LINEUP_WORKSPACE", str(ws.path))
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     store.put_support("r", "trak-10", 0, "remove", "default", 20, {})
     store.add_job({"verb": "study"}, "")
     store.close()
-    return Store.folder_of(ws) / FILE
+    return ResultStore.folder_of(ws) / FILE
 
 
 def another_version(file):
-    store = Store(file.parent, "")
+    store = ResultStore(file.parent, "")
     store.db.execute("PRAGMA user_version = 99")
     store.close()
     return "schema version 99, and this Lineup reads 1"

@@ -20,18 +20,18 @@ def test_jaccard():
 
 def test_rank_biased_overlap_by_hand():
     # overlaps of the first 1, 2, 3: 0, 1/2, 2/3; p = 1/2, what follows as the last
-    found = agreement.rbo(np.array([1, 2, 3]), np.array([2, 4, 1]), p=0.5)
+    found = agreement.rank_biased_overlap(np.array([1, 2, 3]), np.array([2, 4, 1]), p=0.5)
     weights = [0.5, 0.25, 0.125]
     assert found == pytest.approx(0 * weights[0] + 1 / 2 * weights[1] + 2 / 3 * weights[2] + 2 / 3 * 0.125)
-    assert agreement.rbo(np.arange(50), np.arange(50)) == pytest.approx(1)
-    assert agreement.rbo(np.arange(50), np.arange(50, 100)) == 0
+    assert agreement.rank_biased_overlap(np.arange(50), np.arange(50)) == pytest.approx(1)
+    assert agreement.rank_biased_overlap(np.arange(50), np.arange(50, 100)) == 0
 
 
 def test_rank_biased_overlap_weighs_the_top_more():
     base = np.arange(20)
     early, late = base.copy(), base.copy()
     early[[0, 5]], late[[14, 19]] = [5, 0], [19, 14]
-    assert agreement.rbo(base, early) < agreement.rbo(base, late) < 1
+    assert agreement.rank_biased_overlap(base, early) < agreement.rank_biased_overlap(base, late) < 1
 
 
 def test_rank_biased_overlap_against_its_definition():
@@ -39,17 +39,17 @@ def test_rank_biased_overlap_against_its_definition():
     a, b, p = rng.permutation(30), rng.permutation(30), 0.8
     share = [len(set(a[:d]) & set(b[:d])) / d for d in range(1, 31)]
     plain = share[-1] * p**30 + (1 - p) * sum(s * p ** (d - 1) for d, s in enumerate(share, 1))
-    assert agreement.rbo(a, b, p) == pytest.approx(plain)
+    assert agreement.rank_biased_overlap(a, b, p) == pytest.approx(plain)
 
 
 def test_spearman_over_the_union():
     a, b = np.array([0, 1, 2]), np.array([2, 1, 0])
-    places = agreement._places
-    assert agreement.spearman(a, b, places(a, 5), places(b, 5)) == pytest.approx(-1)
-    assert agreement.spearman(a, a, places(a, 5), places(a, 5)) == pytest.approx(1)
+    places = agreement._ranks
+    assert agreement.spearman_over_union(a, b, places(a, 5), places(b, 5)) == pytest.approx(-1)
+    assert agreement.spearman_over_union(a, a, places(a, 5), places(a, 5)) == pytest.approx(1)
     c = np.array([3, 4])  # nothing shared: what is first here ties at the end there
-    assert agreement.spearman(a, c, places(a, 5), places(c, 5)) < -0.7
-    assert np.isnan(agreement.spearman(a[:1], a[:1], places(a, 5), places(a, 5)))
+    assert agreement.spearman_over_union(a, c, places(a, 5), places(c, 5)) < -0.7
+    assert np.isnan(agreement.spearman_over_union(a[:1], a[:1], places(a, 5), places(a, 5)))
 
 
 def test_rankings_of_a_workspace(ws):
@@ -64,7 +64,7 @@ def test_rankings_of_a_workspace(ws):
     assert told["pairs"]["l2-moco"]["trak-10"] == told["pairs"]["trak-10"]["l2-moco"]
     row = told["pairs"]["esvm-moco"]["l2-moco"]["rbo"]
     assert row["ci"][0] <= row["mean"] <= row["ci"][1] and row["n"] == tiny.VAL
-    worst = agreement.disagreement(found, "trak-10", "esvm-moco", "jaccard")
+    worst = agreement.most_disagreeing_targets(found, "trak-10", "esvm-moco", "jaccard")
     values = found.pairs["esvm-moco", "trak-10"]["jaccard"]
     assert values[found.targets.tolist().index(worst[0])] == values.min() and len(worst) == tiny.VAL
 
@@ -81,23 +81,23 @@ def test_the_same_ranking_twice_is_one(ws):
 
 
 def test_means():
-    assert agreement.means(np.array([np.nan, np.nan])) == {"mean": None, "ci": None, "n": 0}
-    assert agreement.means(np.array([0.5, np.nan])) == {"mean": 0.5, "ci": None, "n": 1}
-    assert agreement.means(np.array([0.5, 0.5]))["ci"] == [0.5, 0.5]
-    found = agreement.means(np.random.default_rng(0).normal(3, 1, 400))
+    assert agreement.mean_with_interval(np.array([np.nan, np.nan])) == {"mean": None, "ci": None, "n": 0}
+    assert agreement.mean_with_interval(np.array([0.5, np.nan])) == {"mean": 0.5, "ci": None, "n": 1}
+    assert agreement.mean_with_interval(np.array([0.5, 0.5]))["ci"] == [0.5, 0.5]
+    found = agreement.mean_with_interval(np.random.default_rng(0).normal(3, 1, 400))
     assert found["ci"][1] - found["ci"][0] == pytest.approx(2 * 1.96 / 20, rel=0.15)
 
 
 def test_what_the_command_line_keeps_can_be_read_again(ws):
     """Its provenance has `versions` of libraries, which are not those of rankings."""
-    from attribution.provenance import made
+    from attribution.provenance import command_provenance
 
-    agreement.keep(ws, agreement.compare(ws, ["trak-10", "l2-moco"], k=5), made("evaluate agreement"))
-    assert agreement.stored(ws).names == ("trak-10", "l2-moco")
+    agreement.save(ws, agreement.compare(ws, ["trak-10", "l2-moco"], k=5), command_provenance("evaluate agreement"))
+    assert agreement.load(ws).names == ("trak-10", "l2-moco")
 
 
 def test_what_was_compared_with_another_set_of_candidates_can_be_read_again(ws):
-    agreement.keep(ws, agreement.compare(ws, ["trak-10", "trak-10@true"], k=5), {})
-    assert agreement.stored(ws).names == ("trak-10", "trak-10@true")
+    agreement.save(ws, agreement.compare(ws, ["trak-10", "trak-10@true"], k=5), {})
+    assert agreement.load(ws).names == ("trak-10", "trak-10@true")
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = "another"
-    assert agreement.stored(ws) is None
+    assert agreement.load(ws) is None

@@ -27,9 +27,13 @@ def ws(tmp_path, monkeypatch):
     known["other"][:, 7] = 200
     known["again"][:, 9] = 12
     monkeypatch.setattr(
-        builds, "trak_factors", lambda *given: ["own"] * algorithms.MODELS + ["again"] * algorithms.MODELS
+        builds,
+        "compute_trak_factors",
+        lambda *given: ["own"] * algorithms.MODELS_PER_RECIPE + ["again"] * algorithms.MODELS_PER_RECIPE,
     )
-    monkeypatch.setattr(builds, "recipe_factors", lambda *given: (["other"] * algorithms.MODELS, 0.75))
+    monkeypatch.setattr(
+        builds, "compute_recipe_factors", lambda *given: (["other"] * algorithms.MODELS_PER_RECIPE, 0.75)
+    )
     monkeypatch.setattr(trak, "scores", lambda parts, start, stop: known[parts[0]][start:stop])
     return ws
 
@@ -39,52 +43,52 @@ def standardised(scores):
 
 
 def test_what_moved_is_found_and_told_from_noise(ws):
-    found = algorithms.compare(ws, OTHER)
-    assert found.recipes == ("demo-cnn", OTHER) and found.ids.shape == (tiny.VAL, 4, algorithms.K)
+    found = algorithms.compare_recipes(ws, OTHER)
+    assert found.recipes == ("demo-cnn", OTHER) and found.ids.shape == (tiny.VAL, 4, algorithms.IMAGES_PER_LIST)
     a = np.arange(tiny.TRAIN, dtype=float)
     b, again = a.copy(), a.copy()
     b[7], again[9] = 200, 12
     a, b, again = map(standardised, (a, b, again))
     np.testing.assert_allclose(found.change, np.abs(b - a), atol=1e-5)  # the same for every target
     np.testing.assert_allclose(found.noise, np.abs(again - a), atol=1e-5)
-    assert algorithms.most_changed(found, 1) == [7]
+    assert algorithms.most_changed_images(found, 1) == [7]
     first, second, risen, fallen = found.ids[3]
     assert first[0] == tiny.TRAIN - 1 and second[0] == 7 and risen[0] == 7 and fallen[0] == tiny.TRAIN - 1
     np.testing.assert_allclose(found.scores[3, 2, 0], [a[7], b[7]], rtol=1e-5)
     about = found.about
-    assert about["accuracy"][1] == 0.75 and about["hashes"][1] == recipes.get(OTHER).hash and "lds" not in about
+    assert about["accuracy"][1] == 0.75 and about["hashes"][1] == recipes.get_recipe(OTHER).hash and "lds" not in about
     assert about["jaccard"]["within"]["mean"] == 1 and about["jaccard"]["between"]["mean"] == pytest.approx(19 / 21)
     assert about["spearman"]["between"]["mean"] < about["spearman"]["within"]["mean"] < 1
 
 
 def test_lds_where_there_are_halves(ws):
     give_halves(ws)
-    assert set(algorithms.compare(ws, OTHER, resamples=0).about["lds"]) == {"demo-cnn", OTHER}
+    assert set(algorithms.compare_recipes(ws, OTHER, resamples=0).about["lds"]) == {"demo-cnn", OTHER}
 
 
 def test_mistakes_are_told(ws, tmp_path):
     for other, words in (("demo-cnn", "this workspace's own recipe"), ("x", "no recipe 'x'")):
         with pytest.raises(UserError, match=words):
-            algorithms.check(ws, other)
+            algorithms.check_recipe(ws, other)
     with pytest.raises(UserError, match="no base models"):
-        algorithms.check(tiny.write(tmp_path / "bare", base=False), OTHER)
+        algorithms.check_recipe(tiny.write(tmp_path / "bare", base=False), OTHER)
     few = tiny.write(tmp_path / "few")
     np.save(few.path / "base" / "probabilities.npy", np.load(few.path / "base" / "probabilities.npy")[:4])
     with pytest.raises(UserError, match="has 4; train more"):
-        algorithms.check(Workspace.open(few.path), OTHER)
+        algorithms.check_recipe(Workspace.open(few.path), OTHER)
 
 
 def test_what_is_kept_holds_while_its_ground_does(ws):
-    assert algorithms.stored(ws) is None
-    found = algorithms.compare(ws, OTHER)
-    algorithms.keep(ws, found, {"command": "x"})
+    assert algorithms.load(ws) is None
+    found = algorithms.compare_recipes(ws, OTHER)
+    algorithms.save(ws, found, {"command": "x"})
     ws = Workspace.open(ws.path)
-    again = algorithms.stored(ws)
+    again = algorithms.load(ws)
     np.testing.assert_array_equal(again.ids, found.ids)
     np.testing.assert_allclose(again.scores, found.scores, atol=0.01)
     assert again.recipes == found.recipes and again.about == found.about
     ws.manifest["parts"][algorithms.PART]["hashes"][1] = "another"
-    assert algorithms.stored(ws) is None
+    assert algorithms.load(ws) is None
 
 
 def test_from_the_command_line(ws, monkeypatch, capfd):
@@ -93,4 +97,4 @@ def test_from_the_command_line(ws, monkeypatch, capfd):
         cli.main()
     answer = json.loads(capfd.readouterr().out)
     assert not end.value.code and answer["images"][0]["image"] == 7
-    assert algorithms.stored(Workspace.open(ws.path)).recipes == ("demo-cnn", OTHER)
+    assert algorithms.load(Workspace.open(ws.path)).recipes == ("demo-cnn", OTHER)

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 
 from attribution import UserError, Workspace, alignment, imports
-from attribution.alignment import align, within_class
-from attribution.formats import Incoming
+from attribution.alignment import compute_alignment, within_class
+from attribution.formats import ForeignRanking
 
 CLASSES = 10
 
@@ -22,7 +22,7 @@ def square():
 
 
 def checked(scores, train, val):
-    return align(scores.argmax(1), np.arange(len(val)), train, val, scores.argmin(1))
+    return compute_alignment(scores.argmax(1), np.arange(len(val)), train, val, scores.argmin(1))
 
 
 def test_a_ranking_of_these_images_passes(square):
@@ -50,16 +50,16 @@ def test_a_shuffled_index_is_caught(square):
 
 def test_two_classes_have_a_bar_that_can_be_passed():
     train, val = np.arange(40) % 2, np.arange(20) % 2
-    right = align(val, np.arange(20), train, val)
+    right = compute_alignment(val, np.arange(20), train, val)
     assert right.bar == pytest.approx(0.75) and right.warning is None
-    assert align(1 - val, np.arange(20), train, val).warning
+    assert compute_alignment(1 - val, np.arange(20), train, val).warning
 
 
 def test_targets_without_a_first_image_do_not_count():
     first = np.array([0, -1, -1, 1])
-    found = align(first, np.array([0, 1, 2, 3]), np.array([0, 1]), np.array([0, 0, 1, 0]))
+    found = compute_alignment(first, np.array([0, 1, 2, 3]), np.array([0, 1]), np.array([0, 0, 1, 0]))
     assert (found.n, found.top1_same_class) == (2, 0.5)
-    assert align(first[1:2], np.array([1]), np.array([0, 1]), np.array([0, 0])).n == 0
+    assert compute_alignment(first[1:2], np.array([1]), np.array([0, 1]), np.array([0, 0])).n == 0
 
 
 def test_what_the_manifest_keeps(square):
@@ -106,10 +106,10 @@ def bring(ws, scores, kind):
         order[np.take_along_axis(scores, order, 1) <= 0] = -1
     lists = {"rows": None, "lists": lambda start, stop: (order[start:stop], None)}
     rows = {"rows": lambda start, stop: scores[start:stop].copy()}
-    incoming = Incoming(
+    incoming = ForeignRanking(
         "Mine", signed, np.arange(len(scores)), zero_is_none=sparse, **(lists if "ranks" in kind else rows)
     )
-    imports.bring(ws, incoming, "mine", dense="dense" in kind, k=60)
+    imports.import_ranking(ws, incoming, "mine", dense="dense" in kind, k=60)
     return Workspace.open(ws.path).manifest["parts"]["rankings/mine"]["alignment"]
 
 
@@ -171,6 +171,6 @@ def test_features_stand_in_where_the_images_are_elsewhere(part, demo, monkeypatc
     ws, train, val, scores = demo
     monkeypatch.setattr(Workspace, "train_images", property(elsewhere))
     assert within_class(part, np.arange(100), scores["trak-10"].__getitem__).on is None
-    imports.bring_features(part, ws.feature("moco").train[train], ws.feature("moco").val[val], "own")
+    imports.import_features(part, ws.feature("moco").train[train], ws.feature("moco").val[val], "own")
     stand_in = within_class(part, np.arange(100), scores["trak-10"].__getitem__)
     assert stand_in.on == "own" and stand_in.z > alignment.Z

@@ -8,21 +8,21 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from attribution import recipes  # noqa: E402
-from attribution.augment import (  # noqa: E402
+from attribution.augment import (
     DOWN,
     IMAGE,
     LEFT,
     MIRROR,
     RIGHT,
     TOP,
-    Plan,
-    hole,
-    shifted,
-    show,
-    views_at_test,
+    AugmentationPlan,
+    augmented_batch,
+    cutout_mask,
+    shift_images,
+    test_views,
 )
 
-PLAIN = recipes.get("demo-cnn")
+PLAIN = recipes.get_recipe("demo-cnn")
 RICH = replace(PLAIN, translate=2, cutout=4)
 
 
@@ -50,7 +50,7 @@ def cut(image, top, left, side):
 
 
 def test_a_plan_hangs_on_seed_and_epoch_alone():
-    first, again, other = (Plan(RICH, 50, 9, 7, seed) for seed in (3, 3, 4))
+    first, again, other = (AugmentationPlan(RICH, 50, 9, 7, seed) for seed in (3, 3, 4))
     torch.rand(5)
     epochs = [first.epoch(0), first.epoch(1)]
     assert torch.equal(epochs[0], again.epoch(0)) and torch.equal(epochs[1], again.epoch(1))
@@ -59,14 +59,14 @@ def test_a_plan_hangs_on_seed_and_epoch_alone():
 
 
 def test_all_shifts_and_holes_within_the_image_are_drawn():
-    rows = Plan(RICH, 2000, 9, 7, 0).epoch(0)
+    rows = AugmentationPlan(RICH, 2000, 9, 7, 0).epoch(0)
     reached = [set(rows[:, column].tolist()) for column in (MIRROR, DOWN, RIGHT, TOP, LEFT)]
     assert reached == [{0, 1}, set(range(-2, 3)), set(range(-2, 3)), set(range(6)), set(range(4))]
 
 
 def test_what_a_recipe_does_not_do_draws_nothing():
     """Hence the draws of recipes that came first stay as they were."""
-    draw, plan = torch.Generator().manual_seed(8), Plan(PLAIN, 30, 9, 7, 8)
+    draw, plan = torch.Generator().manual_seed(8), AugmentationPlan(PLAIN, 30, 9, 7, 8)
     for epoch in range(3):
         order, mirrored = torch.randperm(30, generator=draw), torch.rand(30, generator=draw) < 0.5
         rows = plan.epoch(epoch)
@@ -75,7 +75,7 @@ def test_what_a_recipe_does_not_do_draws_nothing():
 
 
 def test_alternating_mirrors_every_image_in_every_other_epoch():
-    plan = Plan(replace(RICH, flip="alternate"), 40, 9, 7, 0)
+    plan = AugmentationPlan(replace(RICH, flip="alternate"), 40, 9, 7, 0)
     mirrored = []
     for epoch in range(4):
         rows = plan.epoch(epoch)
@@ -88,7 +88,7 @@ def test_shifts_as_the_reference_does_them():
     images = pictures()
     down, right = torch.tensor([0, 2, -2, 1, 0, -1]), torch.tensor([0, 2, -1, -2, 1, 0])
     expected = [moved(image, *by) for image, *by in zip(images.numpy(), down.tolist(), right.tolist())]
-    found = shifted(images, down, right, 2)
+    found = shift_images(images, down, right, 2)
     assert np.array_equal(found, expected) and found.is_contiguous(memory_format=torch.channels_last)
 
 
@@ -96,7 +96,7 @@ def test_holes_as_the_reference_does_them():
     images = pictures()
     top, left = torch.tensor([0, 5, 2, 1, 3, 4]), torch.tensor([0, 3, 2, 1, 0, 3])
     expected = [cut(image, *at, 4) for image, *at in zip(images.numpy(), top.tolist(), left.tolist())]
-    assert np.array_equal(images.masked_fill(hole(images, top, left, 4), 0), expected)
+    assert np.array_equal(images.masked_fill(cutout_mask(images, top, left, 4), 0), expected)
 
 
 def test_images_are_mirrored_then_shifted_then_cut():
@@ -106,21 +106,21 @@ def test_images_are_mirrored_then_shifted_then_cut():
         cut(moved(image, down, right), top, left, 4)
         for image, (_, _, down, right, top, left) in zip(mirrored, rows.tolist())
     ]
-    assert np.array_equal(show(images, rows, RICH), expected)
-    assert np.array_equal(show(images, rows, PLAIN), mirrored)
+    assert np.array_equal(augmented_batch(images, rows, RICH), expected)
+    assert np.array_equal(augmented_batch(images, rows, PLAIN), mirrored)
 
 
 def test_a_hole_larger_than_the_image_takes_all_of_it():
-    rows = Plan(replace(PLAIN, cutout=8), 6, 5, 5, 0).epoch(0)
-    assert not show(pictures(6, 5, 5), rows, replace(PLAIN, cutout=8)).any()
+    rows = AugmentationPlan(replace(PLAIN, cutout=8), 6, 5, 5, 0).epoch(0)
+    assert not augmented_batch(pictures(6, 5, 5), rows, replace(PLAIN, cutout=8)).any()
 
 
 def test_views_at_test():
     images = pictures()
-    assert [view is images for view in views_at_test(images, replace(PLAIN, test="none"))] == [True]
-    plain, mirrored = views_at_test(images, PLAIN)
+    assert [view is images for view in test_views(images, replace(PLAIN, test="none"))] == [True]
+    plain, mirrored = test_views(images, PLAIN)
     assert torch.equal(plain, images) and torch.equal(mirrored, images.flip(3))
-    views = views_at_test(images, replace(PLAIN, test="flip-translate"))
+    views = test_views(images, replace(PLAIN, test="flip-translate"))
     expected = [np.stack([moved(image, by, by) for image in images.numpy()]) for by in (0, -1, 1)]
     assert len(views) == 6 and np.array_equal(views[::2], expected)
     assert np.array_equal(views[1::2], [one[..., ::-1] for one in expected])

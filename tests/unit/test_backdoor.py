@@ -8,10 +8,10 @@ import pytest
 
 from attribution import UserError, Workspace, backdoor, poison, recipes
 from attribution import __main__ as cli
-from attribution.edits import nothing, remove
+from attribution.edits import no_edit, remove
 from attribution.experiments import jobs
 from attribution.files import write_json
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 
 
@@ -26,8 +26,8 @@ def ws(source, tmp_path, monkeypatch):
     """Class 1 is the attack's. Its base models take two triggered targets (12, 13) of three for it, and no other image
     of another class. `finds` is signed: what speaks most against any target are the poisoned images, then the others
     of the class. Nothing is trained: the store says that the backdoor works until half of the poisoned are gone."""
-    copy = poison.poison(source, tmp_path / "p", 1, n=4, targets=3, side=2)
-    poisoned, targets, _ = poison.record(copy)
+    copy = poison.create_poisoned_copy(source, tmp_path / "p", 1, n=4, targets=3, side=2)
+    poisoned, targets, _ = poison.load_poison_record(copy)
     probabilities = np.full((10, copy.n_val, 3), 0.05, np.float16)
     probabilities[:, np.arange(copy.n_val), copy.val_labels] = 0.9
     probabilities[:, targets[:2]] = [0.05, 0.9, 0.05]
@@ -40,20 +40,20 @@ def ws(source, tmp_path, monkeypatch):
     np.save(copy.path / "rankings" / "finds" / "scores.npy", scores)
     copy.record("base", {"seeds": list(range(10))}, ["base/probabilities.npy"])
     copy.record("rankings/finds", {"method": "TRAK", "signed": True, "about": ""}, ["rankings/finds/scores.npy"])
-    monkeypatch.setattr(jobs, "follow", lambda workspace, spec, progress: train(workspace, spec, poisoned, targets))
+    monkeypatch.setattr(jobs, "run_job", lambda workspace, spec, progress: train(workspace, spec, poisoned, targets))
     return copy
 
 
 def train(workspace, spec, poisoned, targets):
     """Stands for the runner."""
-    store = Store.of(workspace)
+    store = ResultStore.of(workspace)
     for edit in sum(spec.edits(workspace).values(), []):
         works = len(set(poisoned.tolist()) - set(edit.indices)) > len(poisoned) / 2
         for seed in spec["seeds"]:
             predicted = workspace.val_labels.copy()
             predicted[targets[:2] if works else []] = 1
             store.put(
-                recipes.get(workspace.recipe).hash,
+                recipes.get_recipe(workspace.recipe).hash,
                 edit,
                 seed,
                 predicted=predicted,
@@ -68,12 +68,16 @@ def train(workspace, spec, poisoned, targets):
 
 def test_the_most_accused_stand_in_most_lists():
     lists = [np.array([5, 3, 9]), np.array([3, 7]), np.array([9, 4])]
-    assert backdoor.accused(lists, 3).tolist() == [3, 9, 5]  # 3: ranks 1 + 0; 9: 2 + 0; 5 stands in one list, first
-    assert backdoor.accused(lists, 9).tolist() == [3, 9, 5, 4, 7]
+    assert backdoor.most_accused(lists, 3).tolist() == [
+        3,
+        9,
+        5,
+    ]  # 3: ranks 1 + 0; 9: 2 + 0; 5 stands in one list, first
+    assert backdoor.most_accused(lists, 9).tolist() == [3, 9, 5, 4, 7]
 
 
 def test_a_ranking_that_finds_them_ends_the_attack(ws):
-    answer = backdoor.measure(ws, ["finds", "random"], range(2))
+    answer = backdoor.compute(ws, ["finds", "random"], range(2))
     assert answer["success"]["mean"] == pytest.approx(2 / 3) and answer["untriggered"]["mean"] == 0
     assert answer["hit"] == 2 and answer["triggered"] == 3 and answer["models"] == 10
     whole, among, random = answer["rankings"]
@@ -89,16 +93,16 @@ def test_a_ranking_that_finds_them_ends_the_attack(ws):
         assert row["precision"]["4"]["mean"] == 1 and row["precision"]["10"]["mean"] == 0.4 and row["removed"] == 4
         assert row["plain"]["mean"] == 1  # its scores are the same for all targets
         assert row["success"]["mean"] == 0 and row["accuracy"]["mean"] == 1
-    assert answer["removals"][backdoor.NONE]["success"]["mean"] == pytest.approx(2 / 3)
-    assert answer["removals"][backdoor.ORACLE]["success"]["mean"] == 0
-    assert "control" not in answer["removals"][backdoor.ORACLE] and "control" in random
+    assert answer["removals"][backdoor.NO_REMOVAL]["success"]["mean"] == pytest.approx(2 / 3)
+    assert answer["removals"][backdoor.ORACLE_REMOVAL]["success"]["mean"] == 0
+    assert "control" not in answer["removals"][backdoor.ORACLE_REMOVAL] and "control" in random
     assert json.loads(json.dumps(answer)) == answer
 
 
 def test_unsigned_rankings_are_asked_among_images_of_the_predicted_class(ws):
-    random, (poisoned, targets, copied) = ws.ranking("random"), poison.record(ws)
+    random, (poisoned, targets, copied) = ws.ranking("random"), poison.load_poison_record(ws)
     lists = [random.top(target, 4, "predicted").ids for target in targets[:2]]
-    row = backdoor.measure(ws, ["random"], [0])["rankings"][0]
+    row = backdoor.compute(ws, ["random"], [0])["rankings"][0]
     assert row["precision"]["4"]["mean"] == pytest.approx(np.mean([np.isin(ids, poisoned).mean() for ids in lists]))
     pool = np.flatnonzero(ws.train_labels == 1)  # and without the patch among the same images, not those of its class
     lists = [pool[np.argsort(-random.values(target, pool))[:4]] for target in copied[:2]]
@@ -106,21 +110,21 @@ def test_unsigned_rankings_are_asked_among_images_of_the_predicted_class(ws):
 
 
 def test_what_is_removed_is_what_was_accused(ws):
-    backdoor.measure(ws, ["finds"], [3])
-    store, recipe = Store.of(ws), recipes.get(ws.recipe).hash
-    for edit in (nothing(), remove(poison.record(ws)[0])):
+    backdoor.compute(ws, ["finds"], [3])
+    store, recipe = ResultStore.of(ws), recipes.get_recipe(ws.recipe).hash
+    for edit in (no_edit(), remove(poison.load_poison_record(ws)[0])):
         assert store.get(store.key(recipe, edit, 3))
     store.close()
 
 
 def test_mistakes_are_told(ws, source):
     with pytest.raises(UserError, match="not poisoned; make a copy"):
-        backdoor.measure(source)
+        backdoor.compute(source)
     probabilities = np.load(ws.path / "base" / "probabilities.npy")
     probabilities[:, 12:] = [0.9, 0.05, 0.05]
     np.save(ws.path / "base" / "probabilities.npy", probabilities)
     with pytest.raises(UserError, match="does not work"):
-        backdoor.measure(Workspace.open(ws.path))
+        backdoor.compute(Workspace.open(ws.path))
 
 
 def test_rankings_that_cannot_be_asked(ws):
@@ -132,34 +136,34 @@ def test_rankings_that_cannot_be_asked(ws):
     for name in ("first", "some"):
         ws.record(f"rankings/{name}", {"method": name})
     ws = Workspace.open(ws.path)
-    assert backdoor.usual(ws) == ["finds", "random"]
+    assert backdoor.default_names(ws) == ["finds", "random"]
     for name in ("first", "some"):
         with pytest.raises(UserError, match="leave it out"):
-            backdoor.measure(ws, [name], [0])
+            backdoor.compute(ws, [name], [0])
     with pytest.raises(UserError, match="name it without @"):
-        backdoor.measure(ws, ["finds@true"], [0])
-    assert len(backdoor.measure(ws, ["finds", "finds"], [0])["rankings"]) == 2  # asked twice, since it has a sign
+        backdoor.compute(ws, ["finds@true"], [0])
+    assert len(backdoor.compute(ws, ["finds", "finds"], [0])["rankings"]) == 2  # asked twice, since it has a sign
 
 
 def test_kept_until_a_ranking_changes(ws):
-    answer = backdoor.measure(ws, ["finds"], [0])
-    assert backdoor.stored(ws) is None
-    backdoor.keep(ws, answer, {"command": "x"})
-    assert backdoor.stored(Workspace.open(ws.path)) == answer
+    answer = backdoor.compute(ws, ["finds"], [0])
+    assert backdoor.load(ws) is None
+    backdoor.save(ws, answer, {"command": "x"})
+    assert backdoor.load(Workspace.open(ws.path)) == answer
     ws.manifest["parts"]["rankings/finds"]["digest"] = "another"
-    assert backdoor.stored(ws) is None
+    assert backdoor.load(ws) is None
 
 
 def test_what_lineup_brings_is_shown_where_it_was_poisoned_from(ws, source, tmp_path, monkeypatch):
-    monkeypatch.setattr(backdoor, "SHIPPED", tmp_path / "results")
-    assert backdoor.stored(source) is None
+    monkeypatch.setattr(backdoor, "BUNDLED_RESULTS", tmp_path / "results")
+    assert backdoor.load(source) is None
     write_json(tmp_path / "results" / "x" / backdoor.FILE, {"of": source.fingerprint})
     write_json(tmp_path / "results" / "y" / backdoor.FILE, {"of": "another"})
-    assert backdoor.stored(source) == {"of": source.fingerprint}
-    assert backdoor.stored(ws) is None
+    assert backdoor.load(source) == {"of": source.fingerprint}
+    assert backdoor.load(ws) is None
     (tmp_path / "results" / "x" / backdoor.FILE).write_text("{")
     with pytest.raises(UserError, match="install Lineup again"):
-        backdoor.stored(source)
+        backdoor.load(source)
 
 
 def test_from_the_command_line(ws, tmp_path, monkeypatch, capfd):
@@ -190,7 +194,7 @@ def test_from_the_command_line(ws, tmp_path, monkeypatch, capfd):
         cli.main()
     answer = json.loads(capfd.readouterr().out)
     assert not end.value.code and answer["seeds"] == [0, 1]
-    assert backdoor.stored(Workspace.open(ws.path)) == answer
+    assert backdoor.load(Workspace.open(ws.path)) == answer
     told = json.loads((tmp_path / "o.json").read_text())
     about = told.pop("about")
     assert told == answer and about["note"] == "10 base models"

@@ -33,7 +33,7 @@ def test_without_base_models_trak_says_what_to_do(ws):
 
 
 def test_base_models_and_trak(ws, monkeypatch):
-    about = builds.train_base(ws, 2, quiet)
+    about = builds.build_base_models(ws, 2, quiet)
     again = Workspace.open(ws.path)
     assert again.has_base and again.base.models == 2 and about["seeds"] == [200, 201]
     assert about["accuracy"] == pytest.approx((again.base.predicted == again.val_labels).mean(), abs=0.001)
@@ -41,11 +41,11 @@ def test_base_models_and_trak(ws, monkeypatch):
     from attribution.train import Trainer
 
     monkeypatch.setattr(Trainer, "run", lambda *a, **k: pytest.fail("trained twice"))
-    builds.train_base(again, 2, quiet)
+    builds.build_base_models(again, 2, quiet)
 
     from attribution.rankings import trak as method
 
-    once, models = method.factors, []
+    once, models = method.compute_factors, []
 
     def stopped_at_the_second(*args, **options):
         models.append(args[4])
@@ -53,14 +53,16 @@ def test_base_models_and_trak(ws, monkeypatch):
             raise KeyboardInterrupt
         return once(*args, **options)
 
-    monkeypatch.setattr(method, "factors", stopped_at_the_second)
+    monkeypatch.setattr(method, "compute_factors", stopped_at_the_second)
     with pytest.raises(KeyboardInterrupt):
         builds.build_trak(again, "mine", 8, quiet)
     assert "mine" not in again.rankings()
     said = []
     trak = builds.build_trak(again, "mine", 8, lambda *at: said.append(at))
     assert models == [0, 1, 1], "the first model's part is kept"
-    assert said[0][0].startswith("TRAK, 8 dimensions, model 2 of 2") and not builds.scratch(again, "trak").exists()
+    assert (
+        said[0][0].startswith("TRAK, 8 dimensions, model 2 of 2") and not builds.scratch_folder(again, "trak").exists()
+    )
     assert trak["models"] == 2 and trak["made_for"]["data"] == ws.fingerprint and "alignment" in trak
     assert again.ranking("mine").signed and len(again.ranking("mine").top(0, 60).ids) == 60
 
@@ -70,15 +72,16 @@ def test_the_stored_weights_are_the_network(ws):
     from attribution.train import Trainer
 
     again = Workspace.open(ws.path)
-    trainer = Trainer(again, recipes.get(again.recipe))
+    trainer = Trainer(again, recipes.get_recipe(again.recipe))
     said = [
-        trainer.logits(network, trainer.val_images).softmax(1).numpy() for network in builds.networks(again, trainer)
+        trainer.logits(network, trainer.val_images).softmax(1).numpy()
+        for network in builds.load_base_networks(again, trainer)
     ]
     assert np.allclose(said, again.base.probabilities, atol=1e-3)
 
 
 def test_a_feature_set(ws):
-    about = builds.train_features(ws, "supervised", None, quiet)
+    about = builds.build_features(ws, "supervised", None, quiet)
     again = Workspace.open(ws.path)
     train = again.feature("supervised").train
     assert train.shape == (60, 128) and train.dtype == np.float32
@@ -91,7 +94,7 @@ def test_halves_datamodels_and_lds(ws):
 
     with pytest.raises(UserError, match="at least 30"):
         builds.build_datamodels(ws, "few", 10, quiet)
-    builds.hold_out(ws, {"draw": 2, "count": 4, "seeds": [0, 1]}, quiet)
+    builds.build_held_out_halves(ws, {"draw": 2, "count": 4, "seeds": [0, 1]}, quiet)
     about = builds.build_datamodels(ws, "dm", 30, quiet)
     again = Workspace.open(ws.path)
     assert about["models"] == 30 and about["penalty"] in datamodels.PENALTIES
@@ -103,13 +106,13 @@ def test_halves_datamodels_and_lds(ws):
 
 def test_what_a_better_ranking_costs_for_real(ws):
     """With the models of the tests before: TRAK's gradients and the halves that are missing are computed."""
-    before = compute.missing(ws, (1, 2), (30, 32), 8)
+    before = compute.missing_work(ws, (1, 2), (30, 32), 8)
     assert before["checkpoints"] == 2 and before["fits"] == 2
-    rows = {row["name"]: row for row in compute.run(ws, (1, 2), (30, 32), 8, resamples=20)["rows"]}
+    rows = {row["name"]: row for row in compute.compute_variants(ws, (1, 2), (30, 32), 8, resamples=20)["rows"]}
     assert {"trak-1", "trak-2", "datamodels-30", "datamodels-32", "random"} <= set(rows)
     assert rows["trak-2"]["computing_seconds"] > rows["trak-1"]["computing_seconds"] > 0
     assert rows["datamodels-32"]["training_seconds"] > 0 and all(abs(row["lds"]) <= 1 for row in rows.values())
-    after = compute.missing(ws, (1, 2), (30, 32), 8)
+    after = compute.missing_work(ws, (1, 2), (30, 32), 8)
     assert (after["checkpoints"], after["trainings"], after["fits"], after["seconds"]) == (0, 0, 0, 0)
 
 
@@ -118,7 +121,7 @@ def test_features_of_a_pretrained_network(ws, tmp_path):
     from torchvision import models
 
     torch.save(models.resnet18(num_classes=3).state_dict(), tmp_path / "mine.pth")
-    about = builds.embed_backbone(ws, "net", "resnet18", tmp_path / "mine.pth", 32, quiet)
+    about = builds.build_backbone_features(ws, "net", "resnet18", tmp_path / "mine.pth", 32, quiet)
     again = Workspace.open(ws.path)
     assert about["dim"] == 512 and again.feature("net").val.shape == (12, 512) and "esvm-net" in again.rankings()
     assert about["command"].endswith("features embed net --backbone resnet18 --weights mine.pth --side 32")

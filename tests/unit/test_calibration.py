@@ -6,12 +6,12 @@ import pytest
 from scipy.stats import spearmanr
 
 from attribution import UserError, Workspace, calibration, provenance
-from attribution.edits import nothing, remove
+from attribution.edits import no_edit, remove
 from attribution.experiments.retrain import retrain_spec
-from attribution.experiments.support_table import to_table
-from attribution.lds_supports import base_margins
-from attribution.recipes import get
-from attribution.store import Store
+from attribution.experiments.support_table import to_stored_table
+from attribution.lds_supports import mean_base_margins
+from attribution.recipes import get_recipe
+from attribution.store import ResultStore
 from tests import tiny
 
 
@@ -23,7 +23,7 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(ws):
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     yield store
     store.close()
 
@@ -35,7 +35,7 @@ def made(slope=2.0, noise=0.0, targets=20, sets=6):
     predicted = -rng.random(len(target))
     measured = slope * predicted + rng.normal(0, noise, len(target))
     k = np.tile([4, 4, 20, 20, 100, 200], targets)
-    return calibration.Rows(
+    return calibration.Removals(
         ("a",),
         ("a", "b"),
         target,
@@ -49,7 +49,7 @@ def made(slope=2.0, noise=0.0, targets=20, sets=6):
 
 
 def test_a_perfect_line():
-    one = calibration.fit(made(), "a", "own", 0.0, 50)
+    one = calibration.fit_scale(made(), "a", "own", 0.0, 50)
     assert one["slope"] == pytest.approx(2) and one["r2"] == pytest.approx(1) and one["spearman"] == pytest.approx(1)
     assert one["slope_ci"] == pytest.approx([2, 2]) and one["reachable"] == 1
     assert one["r2_splits"] == pytest.approx([1, 1]) and (one["n"], one["targets"]) == (60, 20)
@@ -58,8 +58,8 @@ def test_a_perfect_line():
 
 def test_no_target_is_both_fitted_and_judged():
     rows = made()
-    fitted = calibration.halves(rows.target)
-    assert fitted.shape == (120, calibration.SPLITS) and (fitted.sum(0) == 60).all()
+    fitted = calibration.split_targets(rows.target)
+    assert fitted.shape == (120, calibration.N_SPLITS) and (fitted.sum(0) == 60).all()
     assert (fitted.reshape(20, 6, -1) == fitted.reshape(20, 6, -1)[:, :1]).all(), "rows of one target hang together"
     assert (~fitted).any(1).all()
 
@@ -67,7 +67,7 @@ def test_no_target_is_both_fitted_and_judged():
 def test_what_is_judged_does_not_move_its_slope():
     """One target of 8 with all the weight: whatever it says, it is foretold by the others' slope alone."""
     x = np.array([1.0] * 7 + [100.0])
-    rows = calibration.Rows(
+    rows = calibration.Removals(
         ("a",),
         ("a",),
         np.arange(8),
@@ -78,11 +78,11 @@ def test_what_is_judged_does_not_move_its_slope():
         np.array([2.0] * 7 + [0.0]),
         x[None],
     )
-    one = calibration.fit(rows, "a", "own", 0.0, 50)
-    fitted = calibration.halves(rows.target)
+    one = calibration.fit_scale(rows, "a", "own", 0.0, 50)
+    fitted = calibration.split_targets(rows.target)
     slopes = [(x * rows.measured)[part].sum() / (x[part] ** 2).sum() for part in fitted.T]
     errors = [
-        np.mean([(rows.measured[i] - slopes[s] * x[i]) ** 2 for s in range(calibration.SPLITS) if not fitted[i, s]])
+        np.mean([(rows.measured[i] - slopes[s] * x[i]) ** 2 for s in range(calibration.N_SPLITS) if not fitted[i, s]])
         for i in range(8)
     ]
     assert errors[7] == pytest.approx(200**2), "the slope of the others is 2"
@@ -91,7 +91,7 @@ def test_what_is_judged_does_not_move_its_slope():
 
 def test_noise_is_told_from_a_bad_prediction():
     rows = made(noise=0.3, targets=400)
-    one = calibration.fit(rows, "a", "own", 0.3 / np.sqrt(1 / 5), 50)
+    one = calibration.fit_scale(rows, "a", "own", 0.3 / np.sqrt(1 / 5), 50)
     assert one["r2"] == pytest.approx(one["reachable"], abs=0.05) and one["r2"] < 0.85
     assert one["r2_ci"][0] < one["r2"] < one["r2_ci"][1]
 
@@ -99,7 +99,7 @@ def test_noise_is_told_from_a_bad_prediction():
 def test_the_base_models_noise_is_in_what_was_measured_too():
     rows = made(noise=0.3)
     spread = np.var(rows.measured[rows.source == 0])
-    known, of_three = (calibration.fit(rows, "a", "own", 0.3, 5, base)["reachable"] for base in (np.inf, 3))
+    known, of_three = (calibration.fit_scale(rows, "a", "own", 0.3, 5, base)["reachable"] for base in (np.inf, 3))
     assert known == pytest.approx(1 - 0.09 / 5 / spread)
     assert of_three == pytest.approx(1 - 0.09 * (1 / 5 + 1 / 3) / spread)
 
@@ -107,7 +107,7 @@ def test_the_base_models_noise_is_in_what_was_measured_too():
 def test_resampled_correlations_are_those_of_the_rows_drawn():
     rng = np.random.default_rng(0)
     x, y, target = rng.integers(0, 9, 40), rng.integers(0, 9, 40), np.repeat(np.arange(10), 4)
-    drawn = calibration._drawn(target, 7)
+    drawn = calibration._resample_weights(target, 7)
     assert drawn.sum(0).tolist() == [40] * 7
     assert (drawn.reshape(10, 4, 7) == drawn.reshape(10, 4, 7)[:, :1]).all(), "rows of one target hang together"
     for got, counts in zip(calibration._correlations(x, y, drawn), drawn.T.astype(int)):
@@ -118,37 +118,37 @@ def test_where_a_half_of_the_targets_is_foretold_nothing():
     rows = made(targets=8)
     rows.predicted[:, rows.target > 0] = 0
     rows.predicted[:, rows.target == 0] = 1
-    one = calibration.fit(rows, "a", "own", 0, 20)
+    one = calibration.fit_scale(rows, "a", "own", 0, 20)
     without = (rows.measured**2).sum() / ((rows.measured - rows.measured.mean()) ** 2).sum()
     assert one["r2_splits"][1] <= 1 - 0.5 * without, "no split without a slope counts as foretold perfectly"
 
 
 def test_too_few_targets_have_no_fit():
-    one = calibration.fit(made(targets=6), "a", "own", 0.1, 50)
+    one = calibration.fit_scale(made(targets=6), "a", "own", 0.1, 50)
     assert one["slope"] is None and one["r2"] is None and one["n"] == 18 and one["sizes"] == {}
-    assert calibration.fit(made(), "a", "random", 0.1, 50)["n"] == 0
+    assert calibration.fit_scale(made(), "a", "random", 0.1, 50)["n"] == 0
 
 
 def test_supports_are_added_up_by_hand(ws):
-    rows = calibration.gather(ws)
+    rows = calibration.gather_removals(ws)
     assert rows.names == ("trak-10",) and rows.sources == ("trak-10", "random")
     assert rows.target.tolist() == [0, 0] and rows.k.tolist() == [4, 19] and rows.seeds.tolist() == [5, 5]
-    ranking, base = ws.ranking("trak-10"), base_margins(ws)
+    ranking, base = ws.ranking("trak-10"), mean_base_margins(ws)
     first = ranking.top(0, 4).ids
     assert rows.predicted[0, 0] == pytest.approx(-ranking.scores(0)[first].sum()) and rows.predicted[0, 0] < 0
     at_random = ws.ranking("random").top(0, 20).ids
     assert rows.predicted[0, 1] == pytest.approx(-ranking.scores(0)[at_random].sum())
     assert base[0] == pytest.approx(np.log(0.9 / 0.05), abs=1e-4)
     assert rows.measured.tolist() == pytest.approx([0.25 - base[0]] * 2) and not rows.paired.any()
-    assert calibration.of(rows, "trak-10", "own").tolist() == [True, False]
-    assert calibration.of(rows, "trak-10", "random").tolist() == [False, True]
+    assert calibration.rows_of_origin(rows, "trak-10", "own").tolist() == [True, False]
+    assert calibration.rows_of_origin(rows, "trak-10", "random").tolist() == [False, True]
 
 
 def test_a_ranking_s_own_sets_are_no_others_by_another_name(ws):
     table = pd.read_parquet(ws.path / "supports.parquet")
     pd.concat([table, table.assign(ranking=table.ranking + "@true")]).to_parquet(ws.path / "supports.parquet")
-    rows = calibration.gather(ws)
-    assert rows.sources == ("trak-10", "random") and not calibration.of(rows, "trak-10", "others").any()
+    rows = calibration.gather_removals(ws)
+    assert rows.sources == ("trak-10", "random") and not calibration.rows_of_origin(rows, "trak-10", "others").any()
 
 
 def test_relabelled_sets_are_left_out_and_confirmations_pooled(ws):
@@ -173,15 +173,15 @@ def test_relabelled_sets_are_left_out_and_confirmations_pooled(ws):
         {**table[0], "kind": "mislabel", "trace": [probe]},
         {**table[0], "target": 3, "trace": [{**probe, "margin": None}]},
     ]
-    to_table(rows).to_parquet(ws.path / "supports.parquet")
-    found = calibration.gather(ws)
+    to_stored_table(rows).to_parquet(ws.path / "supports.parquet")
+    found = calibration.gather_removals(ws)
     assert found.k.tolist() == [4] and found.seeds.tolist() == [5]
-    assert found.measured[0] + base_margins(ws)[0] == pytest.approx((3 * 0.2 + 2 * 0.95) / 5)
+    assert found.measured[0] + mean_base_margins(ws)[0] == pytest.approx((3 * 0.2 + 2 * 0.95) / 5)
 
 
 def put(ws, store, edit, seed, margin):
     store.put(
-        get(ws.recipe).hash,
+        get_recipe(ws.recipe).hash,
         edit,
         seed,
         predicted=np.zeros(tiny.VAL, int),
@@ -200,49 +200,51 @@ def test_single_retrainings_and_their_controls(ws, store):
         for edit in edits:
             for seed in (0, 1):
                 put(ws, store, edit, seed, {"edit": 1.0, "none": 3.0, "random": 2.5}[kind])
-    assert len(calibration.gather(ws, store).target) == 2, "a job that is not done"
+    assert len(calibration.gather_removals(ws, store).target) == 2, "a job that is not done"
     store.finish_job(number, "done")
-    rows = calibration.gather(ws, store)
+    rows = calibration.gather_removals(ws, store)
     assert rows.target.tolist() == [0, 0, 3, 3] and rows.sources == ("trak-10", "random", "chosen")
     assert rows.paired.tolist() == [False, False, True, True], "supports have seeds that are not there unedited"
     assert rows.measured[2:].tolist() == [-2, -0.5]
     assert rows.predicted[0, 2] == pytest.approx(-ws.ranking("trak-10").scores(3)[[0, 6]].sum())
-    assert calibration.of(rows, "trak-10", "others").tolist() == [False, False, True, False]
+    assert calibration.rows_of_origin(rows, "trak-10", "others").tolist() == [False, False, True, False]
     for seed in range(2, 5):
-        put(ws, store, nothing(), seed, 3.0)
-    again = calibration.gather(ws, store)
+        put(ws, store, no_edit(), seed, 3.0)
+    again = calibration.gather_removals(ws, store)
     assert again.paired.all() and again.measured[0] == pytest.approx(0.25 - 3)
-    assert store.get(store.key(get(ws.recipe).hash, remove([0, 6]), 0)) is not None
+    assert store.get(store.key(get_recipe(ws.recipe).hash, remove([0, 6]), 0)) is not None
 
 
 def test_what_cannot_be_measured_is_refused(tmp_path, ws):
     (ws.path / "supports.parquet").unlink()
     with pytest.raises(UserError, match="nothing was removed"):
-        calibration.gather(ws)
+        calibration.gather_removals(ws)
     ws.manifest["parts"]["rankings/trak-10"]["signed"] = False
     ws._rankings.clear()
     with pytest.raises(UserError, match="no ranking of tiny has a sign"):
-        calibration.gather(ws)
+        calibration.gather_removals(ws)
     with pytest.raises(UserError, match="no base models"):
-        calibration.gather(tiny.write(tmp_path / "bare", base=False))
+        calibration.gather_removals(tiny.write(tmp_path / "bare", base=False))
 
 
 def test_a_summary_names_those_that_foretell_nothing(ws):
-    told = calibration.summary(ws, calibration.gather(ws), 20)
+    told = calibration.summary(ws, calibration.gather_removals(ws), 20)
     assert {"l2-moco", "esvm-moco", "random"} <= set(told["unsigned"]) and "trak-10" not in told["unsigned"]
-    assert set(told["rankings"]["trak-10"]) == set(calibration.WHOSE)
+    assert set(told["rankings"]["trak-10"]) == set(calibration.ORIGINS)
     assert (told["sets"], told["paired"], told["targets"]) == (2, 0, 1)
 
 
 def test_what_is_kept_holds_while_the_rankings_do(ws):
-    rows = calibration.gather(ws)
-    assert calibration.stored(ws) is None and not calibration.same(None, rows)
-    calibration.keep(ws, rows, provenance.made("evaluate calibration"))  # which has versions, too: the libraries'
+    rows = calibration.gather_removals(ws)
+    assert calibration.load(ws) is None and not calibration.is_equal(None, rows)
+    calibration.save(
+        ws, rows, provenance.command_provenance("evaluate calibration")
+    )  # which has versions, too: the libraries'
     ws = Workspace.open(ws.path)
-    assert calibration.same(calibration.stored(ws), rows)
+    assert calibration.is_equal(calibration.load(ws), rows)
     ws.manifest["parts"]["base"] = {"digest": "another"}
-    assert calibration.stored(ws) is None, "changes are against margins of base models"
+    assert calibration.load(ws) is None, "changes are against margins of base models"
     ws = Workspace.open(ws.path)
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = "another"
     ws._rankings.clear()
-    assert calibration.stored(ws) is None
+    assert calibration.load(ws) is None

@@ -60,7 +60,7 @@ def test_scores_outside_the_candidates_are_zero(ws):
 
 def test_exemplar_svm_on_many_targets_is_the_one_on_each(ws):
     ranking = ws.ranking("esvm-moco")
-    for which in conditioning.SETS:
+    for which in conditioning.CANDIDATE_SETS:
         together = np.array(list(ranking.all_scores(which)))
         one_by_one = np.array([ranking.scores(target, which) for target in range(tiny.VAL)])
         np.testing.assert_allclose(together, one_by_one, atol=2e-2 * np.abs(one_by_one).max())
@@ -70,7 +70,7 @@ def test_what_margins_count_is_found_by_the_candidates_that_matter(ws):
     """Margins are the number of class-0 images in a half: scores of 1 for the true class predict them for the targets
     of class 0 exactly, and scores of 1 for all images predict nothing."""
     np.save(ws.path / "rankings" / "trak-10" / "scores.npy", np.ones((tiny.VAL, tiny.TRAIN), np.float16))
-    answer = conditioning.measure(ws, ["trak-10"], k=5, resamples=0)
+    answer = conditioning.compute(ws, ["trak-10"], k=5, resamples=0)
     sets = answer["rankings"]["trak-10"]["sets"]
     assert answer["rankings"]["trak-10"]["published"] == "all" and answer["masks"] == 12 and answer["seeds"] == 2
     assert sets["all"]["lds"] == 0 and sets["all"]["n_constant"] == tiny.VAL
@@ -84,7 +84,10 @@ def test_what_margins_count_is_found_by_the_candidates_that_matter(ws):
 
 
 def test_the_share_of_the_target_s_class_by_hand(ws):
-    shares = {which: conditioning.same_class(ws.ranking("l2-moco"), 30, which)[0] for which in conditioning.SETS}
+    shares = {
+        which: conditioning.same_class_share(ws.ranking("l2-moco"), 30, which)[0]
+        for which in conditioning.CANDIDATE_SETS
+    }
     members = int((ws.train_labels == 0).sum())  # 19: one of 20 carries a planted label
     assert shares["true"] == 1
     assert shares["pair"] == pytest.approx(members / 30) and shares["all"] == pytest.approx(members / 30)
@@ -92,36 +95,36 @@ def test_the_share_of_the_target_s_class_by_hand(ws):
 
 def test_mistakes_are_told(ws):
     with pytest.raises(UserError, match="no ranking 'none'"):
-        conditioning.measure(ws, ["none"])
+        conditioning.compute(ws, ["none"])
     with pytest.raises(UserError, match="k = 0"):
-        conditioning.measure(ws, ["trak-10"], k=0)
+        conditioning.compute(ws, ["trak-10"], k=0)
     ws.manifest["parts"].pop("lds")
     with pytest.raises(UserError, match="halves train"):
-        conditioning.measure(ws, ["trak-10"])
+        conditioning.compute(ws, ["trak-10"])
 
 
 def test_what_is_kept_holds_while_its_ground_does(ws):
-    answer = conditioning.measure(ws, conditioning.usual(ws), k=5, resamples=20)
+    answer = conditioning.compute(ws, conditioning.default_names(ws), k=5, resamples=20)
     assert list(answer["rankings"]) == ["esvm-moco", "trak-10", "random"]
-    assert conditioning.stored(ws) is None
-    conditioning.keep(ws, answer, {"command": "x"})
-    assert conditioning.stored(ws)["rankings"].keys() == answer["rankings"].keys()
+    assert conditioning.load(ws) is None
+    conditioning.save(ws, answer, {"command": "x"})
+    assert conditioning.load(ws)["rankings"].keys() == answer["rankings"].keys()
     digest = ws.manifest["parts"]["rankings/trak-10"].get("digest")
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = "another"
-    assert conditioning.stored(ws) is None
+    assert conditioning.load(ws) is None
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = digest
-    assert conditioning.stored(ws)
+    assert conditioning.load(ws)
     give_halves(ws, seed=1)
-    assert conditioning.stored(ws) is None
+    assert conditioning.load(ws) is None
 
 
 def test_a_kept_file_that_is_no_json_is_told(ws):
-    conditioning.keep(ws, conditioning.measure(ws, ["trak-10"], k=5, resamples=0), {})
+    conditioning.save(ws, conditioning.compute(ws, ["trak-10"], k=5, resamples=0), {})
     (ws.path / conditioning.PART / conditioning.FILE).write_text("{")
     with pytest.raises(UserError, match="measure again"):
-        conditioning.stored(ws)
+        conditioning.load(ws)
     write_json(ws.path / conditioning.PART / conditioning.FILE, {"k": 1})
-    assert conditioning.stored(ws) == {"k": 1}
+    assert conditioning.load(ws) == {"k": 1}
 
 
 def test_from_the_command_line(ws, monkeypatch, capfd):
@@ -144,15 +147,15 @@ def test_from_the_command_line(ws, monkeypatch, capfd):
     with pytest.raises(SystemExit) as end:
         cli.main()
     answer = json.loads(capfd.readouterr().out)
-    assert not end.value.code and list(answer["rankings"]["trak-10"]["sets"]) == list(conditioning.SETS)
+    assert not end.value.code and list(answer["rankings"]["trak-10"]["sets"]) == list(conditioning.CANDIDATE_SETS)
     assert answer.pop("supports") == {}, "its study has trak-10 as published alone"
-    assert conditioning.stored(Workspace.open(ws.path)) == answer
+    assert conditioning.load(Workspace.open(ws.path)) == answer
 
 
 def test_nothing_to_compare_and_a_set_of_a_set_are_refused(ws):
     with pytest.raises(UserError, match="no ranking was named"):
-        conditioning.measure(ws, [])
+        conditioning.compute(ws, [])
     with pytest.raises(UserError, match="says its candidates already"):
-        conditioning.measure(ws, ["trak-10@true"])
+        conditioning.compute(ws, ["trak-10@true"])
     with pytest.raises(UserError, match="no ranking 'trak-10@true@all'"):
         ws.ranking("trak-10@true@all")

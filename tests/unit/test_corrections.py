@@ -16,7 +16,7 @@ import pytest
 from attribution import Workspace, corrections, creation, data
 from attribution.corrections import COLUMNS, FILE, LOG, LOG_COLUMNS
 from attribution.data import parquet, roots
-from attribution.decisions import Decisions
+from attribution.decisions import DecisionLog
 from attribution.errors import UserError
 from tests import tiny
 from tests.unit.data.test_encoded import grey
@@ -40,7 +40,7 @@ def ws(tmp_path):
 
 @pytest.fixture
 def log(ws):
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         yield log
 
 
@@ -54,7 +54,7 @@ def called(ws, classes):
 
 def fresh(ws, folder):
     """A log of the same data set elsewhere."""
-    return Decisions(folder, ws.fingerprint, ws.n_train, len(ws.classes))
+    return DecisionLog(folder, ws.fingerprint, ws.n_train, len(ws.classes))
 
 
 def table(file):
@@ -79,7 +79,7 @@ def decide(log):
 
 def test_the_rows(ws, log):
     decide(log)
-    found = corrections.rows(ws, log)
+    found = corrections.correction_table(ws, log)
     assert tuple(found.columns) == COLUMNS and found["image"].tolist() == [3, 4, 5, 6, 7]
     first = found.iloc[0].to_dict()
     assert first.pop("score") == pytest.approx(0.9) and first.pop("time").endswith("Z")
@@ -102,7 +102,7 @@ def test_the_rows(ws, log):
 
 def test_written_for_images_that_were_copied(ws, log, tmp_path):
     decide(log)
-    answer = corrections.write(ws, log, tmp_path / "a" / "b")
+    answer = corrections.export_corrections(ws, log, tmp_path / "a" / "b")
     assert answer == {
         "workspace": "tiny",
         "folder": str(tmp_path / "a" / "b"),
@@ -131,10 +131,10 @@ def test_written_for_images_that_were_copied(ws, log, tmp_path):
 
 def test_written_again_it_is_what_stands_then(ws, log, tmp_path):
     say(log, "remove", 4)
-    corrections.write(ws, log, tmp_path / "out")
+    corrections.export_corrections(ws, log, tmp_path / "out")
     (tmp_path / "out" / "mine.txt").write_text("stays")
     say(log, "undo", of=log.entries()[0].uid)
-    answer = corrections.write(ws, log, tmp_path / "out")
+    answer = corrections.export_corrections(ws, log, tmp_path / "out")
     assert answer["decisions"] == 0 and len(table(tmp_path / "out" / FILE)) == 0
     assert np.load(tmp_path / "out" / "removed.npy").tolist() == [] and len(table(tmp_path / "out" / LOG)) == 2
     assert (tmp_path / "out" / "mine.txt").read_text() == "stays"
@@ -142,7 +142,7 @@ def test_written_again_it_is_what_stands_then(ws, log, tmp_path):
 
 def test_nothing_decided_yet(ws, log, tmp_path):
     with pytest.raises(UserError, match="nothing was decided about the labels of tiny yet"):
-        corrections.write(ws, log, tmp_path / "out")
+        corrections.export_corrections(ws, log, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -157,14 +157,14 @@ def test_where_nothing_can_be_written(ws, log, tmp_path, where):
         "a folder in its place": tmp_path / "out",
     }.get(where, Path(where))
     with pytest.raises(UserError) as error:
-        corrections.write(ws, log, out)
+        corrections.export_corrections(ws, log, out)
     assert str(out) in str(error.value) and len(str(error.value).splitlines()) == 1
     assert (tmp_path / "file").read_text() == "mine" and os.listdir(tmp_path / "out") == [LOG]
 
 
 def test_a_disk_that_fills_leaves_what_was_there(ws, log, tmp_path, monkeypatch):
     say(log, "remove", 4)
-    corrections.write(ws, log, tmp_path / "out")
+    corrections.export_corrections(ws, log, tmp_path / "out")
     before = {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()}
     say(log, "remove", 5)
 
@@ -174,7 +174,7 @@ def test_a_disk_that_fills_leaves_what_was_there(ws, log, tmp_path, monkeypatch)
     monkeypatch.setattr(corrections, "write_array", full)
     for out in ("out", "new/below"):
         with pytest.raises(UserError, match=r"cannot be written to \(No space left on device\)"):
-            corrections.write(ws, log, tmp_path / out)
+            corrections.export_corrections(ws, log, tmp_path / out)
     assert {file.name: file.read_bytes() for file in (tmp_path / "out").iterdir()} == before
     assert not (tmp_path / "new").exists()
 
@@ -185,7 +185,7 @@ def test_what_a_killed_export_left_is_cleared_away(ws, log, tmp_path):
     for pid in (gone.pid, os.getppid()):
         (tmp_path / "out" / f".corrections.{pid}.x.part").mkdir(parents=True)
     say(log, "remove", 4)
-    answer = corrections.write(ws, log, tmp_path / "out")
+    answer = corrections.export_corrections(ws, log, tmp_path / "out")
     assert sorted(os.listdir(tmp_path / "out")) == sorted([f".corrections.{os.getppid()}.x.part", *answer["files"]])
 
 
@@ -211,11 +211,11 @@ def test_any_class_names_and_notes_come_back(ws, log, tmp_path, classes):
     say(log, "keep", 20, reason="x" * 500)
     say(log, "remove", 21)
     say(log, "unsure", 22)
-    corrections.write(ws, log, tmp_path / "out")
+    corrections.export_corrections(ws, log, tmp_path / "out")
     if len(set(classes)) == 3:
         assert table(tmp_path / "out" / FILE)["new"].tolist() == [*(classes * 3), classes[20 % 3], "", ""]
     with fresh(ws, tmp_path / "other") as other:
-        answer = corrections.bring(ws, other, tmp_path / "out" / FILE, "Bob")
+        answer = corrections.import_corrections(ws, other, tmp_path / "out" / FILE, "Bob")
         assert answer == {
             "workspace": "tiny",
             "file": str(tmp_path / "out" / FILE),
@@ -239,20 +239,20 @@ def test_one_class_and_a_thousand(ws, tmp_path, n):
     pd.DataFrame({"label": [0] * 60, "source_index": range(60)}).to_parquet(ws.path / "train.parquet")
     pd.DataFrame({"label": [0] * 12, "source_index": range(12)}).to_parquet(ws.path / "val.parquet")
     ws = called(ws, [f"class {i} <b>,\n" for i in range(n)])
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         for item in range(60):
             say(log, "relabel", item, (n - 1) * item // 59)
-        corrections.write(ws, log, tmp_path / "out")
+        corrections.export_corrections(ws, log, tmp_path / "out")
         expected = [(n - 1) * item // 59 for item in range(60)]
         assert np.load(tmp_path / "out" / "labels.npy").tolist() == expected
-        assert [one.label for one in corrections.read(ws, tmp_path / "out" / FILE)] == expected
+        assert [one.label for one in corrections.read_corrections(ws, tmp_path / "out" / FILE)] == expected
 
 
 def test_brought_in_where_something_stands(ws, log, tmp_path):
     decide(log)
-    corrections.write(ws, log, tmp_path / "out")
+    corrections.export_corrections(ws, log, tmp_path / "out")
     before = log.newest()
-    assert corrections.bring(ws, log, tmp_path / "out" / FILE, "Bob") == {
+    assert corrections.import_corrections(ws, log, tmp_path / "out" / FILE, "Bob") == {
         "workspace": "tiny",
         "file": str(tmp_path / "out" / FILE),
         "imported": 0,
@@ -264,11 +264,13 @@ def test_brought_in_where_something_stands(ws, log, tmp_path):
     with fresh(ws, tmp_path / "other") as other:
         say(other, "relabel", 3, 0)
         say(other, "keep", 4, client="cid")
-        answer = corrections.bring(ws, other, tmp_path / "out" / FILE, "Bob")
+        answer = corrections.import_corrections(ws, other, tmp_path / "out" / FILE, "Bob")
         assert (answer["imported"], answer["same"], answer["skipped"], answer["conflicts"]) == (3, 1, 1, 1)
         assert stands(other, 4) == ("remove", None) and [one.who for one in other.standing()[4].conflict] == ["cid"]
         assert 7 not in other.standing() and other.standing()[3].id == 1
-        assert corrections.bring(ws, other, tmp_path / "out" / FILE, "Bob")["imported"] == 0, "twice is once"
+        assert corrections.import_corrections(ws, other, tmp_path / "out" / FILE, "Bob")["imported"] == 0, (
+            "twice is once"
+        )
         say(other, "keep", 4, client="dan")
         assert not other.standing()[4].conflict
 
@@ -278,8 +280,8 @@ def test_two_files_that_differ_are_in_conflict(ws, log, tmp_path):
         with fresh(ws, tmp_path / name) as own:
             say(own, action, 5)
             say(own, "unsure", 6)
-            corrections.write(ws, own, tmp_path / name / "out")
-        corrections.bring(ws, log, tmp_path / name / "out" / FILE, name)
+            corrections.export_corrections(ws, own, tmp_path / name / "out")
+        corrections.import_corrections(ws, log, tmp_path / name / "out" / FILE, name)
     assert [one.who for one in log.standing()[5].conflict] == ["ann"] and not log.standing()[6].conflict
 
 
@@ -330,11 +332,11 @@ def cell(row, **values):
 )
 def test_a_file_that_cannot_be_is_refused_whole(ws, log, tmp_path, change, said):
     decide(log)
-    corrections.write(ws, log, tmp_path / "out")
+    corrections.export_corrections(ws, log, tmp_path / "out")
     rewritten(tmp_path / "out" / FILE, change)
     with fresh(ws, tmp_path / "other") as other:
         with pytest.raises(UserError, match=said) as error:
-            corrections.bring(ws, other, tmp_path / "out" / FILE, "Bob")
+            corrections.import_corrections(ws, other, tmp_path / "out" / FILE, "Bob")
         assert len(str(error.value).splitlines()) == 1 and other.entries() == []
 
 
@@ -363,7 +365,7 @@ def test_what_is_no_such_file(ws, log, tmp_path, content, said):
     elif content is not None:
         file.write_bytes(content)
     with pytest.raises(UserError, match=said) as error:
-        corrections.bring(ws, log, file, "Bob")
+        corrections.import_corrections(ws, log, file, "Bob")
     assert len(str(error.value).splitlines()) == 1 and str(file) in str(error.value) and log.entries() == []
 
 
@@ -372,13 +374,13 @@ def test_as_other_programs_write_it(ws, log, tmp_path):
     file = tmp_path / "given.csv"
     lines = ["action,image,data_set,new", f"relabel,3,{'0' * 16},1", "", f"keep,5,{'0' * 16},Dot", ""]
     file.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(lines).encode())
-    assert corrections.bring(ws, log, file, "Bob")["imported"] == 2
+    assert corrections.import_corrections(ws, log, file, "Bob")["imported"] == 2
     assert stands(log, 3) == ("relabel", 1) and stands(log, 5) == ("keep", None)
     ws = called(ws, ["1", "2", "3"])  # where classes are called by numbers, those are names
-    (one, other) = corrections.read(ws, _with(file, "Dot", ""))
+    (one, other) = corrections.read_corrections(ws, _with(file, "Dot", ""))
     assert (one.label, other.label) == (0, None)
     with pytest.raises(UserError, match="the new class '0'"):
-        corrections.read(ws, _with(file, f"{'0' * 16},1", f"{'0' * 16},0"))
+        corrections.read_corrections(ws, _with(file, f"{'0' * 16},1", f"{'0' * 16},0"))
 
 
 def _with(file, old, new):
@@ -413,23 +415,23 @@ def shards(folder, n=(7, 0, 13), features=NAMED, kind=pa.int64()):
 @pytest.mark.parametrize("rows", ["one by one", "all at once"])
 def test_parquet_comes_back_with_other_labels(tmp_path, rows, monkeypatch):
     if rows == "one by one":
-        monkeypatch.setattr(parquet, "BATCH", 1)
+        monkeypatch.setattr(parquet, "BATCH_BYTES", 1)
     whole = shards(tmp_path / "set")
     ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set")
     told = []
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         for item in (0, 8, 19):
             say(log, "relabel", item, 1 - item % 2)
         say(log, "remove", 7)
         say(log, "remove", 12)
-        answer = corrections.write(ws, log, tmp_path / "out", lambda *at: told.append(at))
+        answer = corrections.export_corrections(ws, log, tmp_path / "out", lambda *at: told.append(at))
         assert answer["files"] == ["corrections.csv", "log.csv", "train.parquet"] and told[-1][1:] == (20, 20)
     found = pq.read_table(tmp_path / "out" / "train.parquet")
     stay = [i for i in range(20) if i not in (7, 12)]
     assert found.schema.equals(whole.schema, check_metadata=True)
     assert found.drop_columns("label").equals(whole.drop_columns("label").take(stay))
     assert found["label"].to_pylist() == [1 - i % 2 if i in (0, 8, 19) else i % 2 for i in stay]
-    again = data.get("parquet").load(tmp_path / "out" / "train.parquet", val_share=0.1)
+    again = data.get_loader("parquet").load(tmp_path / "out" / "train.parquet", val_share=0.1)
     assert again.classes == ["no", "yes"] and len(again.train.labels) + len(again.val.labels) == 18
 
 
@@ -437,11 +439,14 @@ def test_only_training_rows_where_some_were_lent(tmp_path):
     whole = shards(tmp_path / "set")
     (tmp_path / "set" / "test-00000-of-00001.parquet").unlink()
     ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set", val_share=0.3)
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         say(log, "remove", 5)
         say(log, "relabel", 6, 1 - int(ws.train_labels[6]))
-        corrections.write(ws, log, tmp_path / "out")
-        assert corrections.rows(ws, log)["source"].tolist() == [str(ws.train_index[5]), str(ws.train_index[6])]
+        corrections.export_corrections(ws, log, tmp_path / "out")
+        assert corrections.correction_table(ws, log)["source"].tolist() == [
+            str(ws.train_index[5]),
+            str(ws.train_index[6]),
+        ]
     stay = np.delete(ws.train_index, 5)
     found = pq.read_table(tmp_path / "out" / "train.parquet")
     assert len(stay) == 13 and found["img"].to_pylist() == whole["img"].take(stay).to_pylist()
@@ -453,12 +458,12 @@ def test_parquet_that_is_not_there_or_has_changed(tmp_path):
     ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set")
     first = tmp_path / "set" / "train-00000-of-00003.parquet"
     whole = pq.read_table(first)
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         say(log, "remove", 5)
 
         def refused(said):
             with pytest.raises(UserError, match=said) as error:
-                corrections.write(ws, log, tmp_path / "out")
+                corrections.export_corrections(ws, log, tmp_path / "out")
             assert len(str(error.value).splitlines()) == 1 and not (tmp_path / "out").exists()
 
         labels = pa.array([1 - i % 2 for i in range(7)])
@@ -470,7 +475,7 @@ def test_parquet_that_is_not_there_or_has_changed(tmp_path):
         refused("cannot be read as Parquet")
         first.unlink()
         refused("train-00000-of-00003.parquet")
-        roots.remember(ws.path, ws.fingerprint, tmp_path / "nowhere")
+        roots.save_root(ws.path, ws.fingerprint, tmp_path / "nowhere")
         refused("the images of new are not on this machine, .* workspace locate")
 
 
@@ -478,20 +483,20 @@ def test_labels_that_the_column_cannot_hold(tmp_path):
     names = {"label": {"names": [str(i) for i in range(300)], "_type": "ClassLabel"}}
     shards(tmp_path / "set", features=names, kind=pa.uint8())
     ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set")
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         say(log, "relabel", 5, 255)
-        corrections.write(ws, log, tmp_path / "out")
+        corrections.export_corrections(ws, log, tmp_path / "out")
         found = pq.read_table(tmp_path / "out" / "train.parquet")
         assert found["label"].type == pa.uint8() and found["label"][5].as_py() == 255
         say(log, "relabel", 5, 256)
         with pytest.raises(UserError, match="cannot take these labels .*; write all files of the data set alike"):
-            corrections.write(ws, log, tmp_path / "out")
+            corrections.export_corrections(ws, log, tmp_path / "out")
     assert pq.read_table(tmp_path / "out" / "train.parquet")["label"][5].as_py() == 255
 
 
 def test_a_large_row_group_is_not_held_whole(tmp_path, monkeypatch):
     """40 MB of pictures in one row group, a megabyte of them a page and at a time."""
-    monkeypatch.setattr(parquet, "BATCH", 1 << 20)
+    monkeypatch.setattr(parquet, "BATCH_BYTES", 1 << 20)
     noise = np.random.default_rng(0)
     rows = [{"bytes": noise.bytes(400_000), "path": None} for _ in range(100)]
     (tmp_path / "set").mkdir()
@@ -503,7 +508,7 @@ def test_a_large_row_group_is_not_held_whole(tmp_path, monkeypatch):
     )
     source, ids = {"files": [["train.parquet", 100]]}, np.arange(100)
     held, before = [], pa.total_allocated_bytes()
-    parquet.rewrite(
+    parquet.rewrite_labels(
         tmp_path / "set",
         source,
         ids,
@@ -545,7 +550,7 @@ def test_class_folders_are_renamed(tmp_path):
     )
     ws = creation.create(tmp_path / "new", "image-folder", tmp_path / "set")
     assert ws.classes == [odd, "cat"]
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         files = ws.places("train")["file"].tolist()
         at = {name: files.index(name) for name in files}
         say(log, "relabel", at["train/cat/a.png"], 0)
@@ -553,9 +558,9 @@ def test_class_folders_are_renamed(tmp_path):
         say(log, "relabel", at[f"train/{odd}/sub/a.png"], 1)
         say(log, "remove", at["train/cat/x.y.png"])
         say(log, "keep", at["train/cat/b.png"])
-        answer = corrections.write(ws, log, tmp_path / "out")
+        answer = corrections.export_corrections(ws, log, tmp_path / "out")
         assert answer["files"] == ["corrections.csv", "log.csv", "renames.csv"]
-        assert list(corrections.rows(ws, log)["source"]) == [files[item] for item in sorted(log.standing())]
+        assert list(corrections.correction_table(ws, log)["source"]) == [files[item] for item in sorted(log.standing())]
         moves = moves_in(tmp_path / "out")
         assert sorted(moves) == sorted(
             [
@@ -566,7 +571,7 @@ def test_class_folders_are_renamed(tmp_path):
             ]
         )
         renamed(tmp_path / "set", reversed(moves))
-    again = data.get("image-folder").load(tmp_path / "set")
+    again = data.get_loader("image-folder").load(tmp_path / "set")
     assert again.classes == [odd, "cat"] and again.train.labels.tolist() == [0, 0, 1, 1, 1]
     assert again.val.labels.tolist() == [0, 1]
 
@@ -578,17 +583,17 @@ def test_class_folders_alone_get_no_folder_beside_them(tmp_path, top):
     fill(tmp_path / "set", {top + name: [f"{i}.png" for i in range(6)] for name in classes})
     ws = creation.create(tmp_path / "new", "image-folder", tmp_path / "set")
     taken = ws.places("val")["file"].tolist()
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         files = ws.places("train")["file"].tolist()
         for item in range(len(files)):
             say(log, "relabel", item, 1 - int(ws.train_labels[item]))
         say(log, "remove", 0)
-        corrections.write(ws, log, tmp_path / "out")
+        corrections.export_corrections(ws, log, tmp_path / "out")
         moves = moves_in(tmp_path / "out")
     assert moves[0] == (files[0], "../removed/" + files[0].removeprefix(top))
     assert len(moves) == len(files) and not {new for _, new in moves} & {*files, *taken}
     renamed(tmp_path / "set", moves)
-    again = data.get("image-folder").load(tmp_path / "set")
+    again = data.get_loader("image-folder").load(tmp_path / "set")
     assert again.classes == sorted(classes) and len(again.train.labels) + len(again.val.labels) == 11
     assert (tmp_path / "removed").is_dir()
 
@@ -608,18 +613,18 @@ def test_files_that_are_no_images_and_other_cases_are_not_hit(tmp_path):
     (tmp_path / "set" / "train" / "dog" / "b-2.png").unlink()
     ws = creation.create(tmp_path / "new", "image-folder", tmp_path / "set")
     (tmp_path / "set" / "train" / "dog" / "b-2.png").symlink_to("nowhere")
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         for item in range(3):
             say(log, "relabel", item, 1)
-        corrections.write(ws, log, tmp_path / "out")
+        corrections.export_corrections(ws, log, tmp_path / "out")
     assert [new for _, new in moves_in(tmp_path / "out")] == [
         "train/dog/A-2.png",
         "train/dog/b-3.png",
         "train/dog/c.png",
     ]
-    roots.remember(ws.path, ws.fingerprint, tmp_path / "nowhere")
-    with Decisions.of(ws) as log, pytest.raises(UserError, match="workspace locate"):
-        corrections.write(ws, log, tmp_path / "out")
+    roots.save_root(ws.path, ws.fingerprint, tmp_path / "nowhere")
+    with DecisionLog.of(ws) as log, pytest.raises(UserError, match="workspace locate"):
+        corrections.export_corrections(ws, log, tmp_path / "out")
 
 
 def test_neither_loads_what_a_page_need_not_wait_for(run_python):

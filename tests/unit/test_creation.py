@@ -47,7 +47,7 @@ class Loader:
 def drawn(monkeypatch, labels=(0, 1, 0, 1), val_labels=(1, 0), classes=("a", "b")):
     images = [np.arange(len(given) * 27, dtype=np.uint8).reshape(-1, 3, 3, 3) for given in (labels, val_labels)]
     parts = [(pixels, np.array(given, np.int64)) for pixels, given in zip(images, (labels, val_labels))]
-    monkeypatch.setattr(data, "get", lambda name: Loader(*parts, list(classes)))
+    monkeypatch.setattr(data, "get_loader", lambda name: Loader(*parts, list(classes)))
     return images
 
 
@@ -74,7 +74,7 @@ def test_pixels_are_a_feature_set(tmp_path, folder, monkeypatch):
     assert ws.features() == ["pixels"] and ws.manifest["parts"]["features/pixels"]["dim"] == 36
     assert ws.feature("pixels").train.shape == (6, 36) and ws.feature("pixels").val[1, 0] == pytest.approx(7 / 255)
     assert ws.ranking("l2-pixels").top(0, 2, "all").ids.tolist() == [5, 4]
-    monkeypatch.setattr(creation, "PIXELS", 6 * 36 - 1)
+    monkeypatch.setattr(creation, "MAX_PIXELS", 6 * 36 - 1)
     assert creation.create(tmp_path / "many", "image-folder", folder).features() == []
     assert creation.create(tmp_path / "large", "image-folder", folder, side=64).features() == []  # three colours
 
@@ -91,7 +91,7 @@ def test_arrays_are_stored(tmp_path, monkeypatch):
         "images/val.npy",
     }
     with pytest.raises(UserError, match="has its images with it"):
-        creation.locate(ws, tmp_path)
+        creation.locate_images(ws, tmp_path)
 
 
 def test_parquet_in_place(tmp_path):
@@ -152,13 +152,13 @@ def test_images_that_moved_are_located(tmp_path, folder):
         {"train/cat": ["a.png", "b.png", "c.png"], "train/dog": ["a.png", "b.png", "c.png"], "val/cat": ["x.png"]},
     )
     with pytest.raises(UserError, match="val/dog/y.png cannot be read"):
-        creation.locate(ws, tmp_path / "other")
+        creation.locate_images(ws, tmp_path / "other")
     put(tmp_path / "other/val/dog/y.png", 0)
     with pytest.raises(UserError, match="are not those of new"):
-        creation.locate(ws, tmp_path / "other")
+        creation.locate_images(ws, tmp_path / "other")
     with pytest.raises(UserError, match="there is nothing at"):
-        creation.locate(ws, tmp_path / "nowhere")
-    creation.locate(ws, tmp_path / "moved")
+        creation.locate_images(ws, tmp_path / "nowhere")
+    creation.locate_images(ws, tmp_path / "moved")
     assert ws.train_images[5][0, 0] == 5
 
 
@@ -182,7 +182,7 @@ def test_two_workspaces_of_the_same_images_in_folders_laid_out_differently(tmp_p
     moved = Workspace.open(tmp_path / "moved")
     with pytest.raises(UserError, match="the image train/cat/a.png cannot be read .*attribution workspace locate"):
         _ = moved.images_in(moved.images_root, "train")[0]
-    creation.locate(moved, folder)
+    creation.locate_images(moved, folder)
     assert moved.images_root == folder and Workspace.open(second.path).images_root == tmp_path / "other"
 
 
@@ -198,10 +198,10 @@ def test_the_fingerprint_is_of_the_bytes_the_labels_and_the_shape(tmp_path, fold
 
 
 def test_the_trainer_takes_what_is_read_in_place(tmp_path, folder):
-    from attribution.recipes import get
+    from attribution.recipes import get_recipe
     from attribution.train import Trainer
 
-    trainer = Trainer(creation.create(tmp_path / "new", "image-folder", folder), get("demo-cnn"))
+    trainer = Trainer(creation.create(tmp_path / "new", "image-folder", folder), get_recipe("demo-cnn"))
     assert tuple(trainer.train_images.shape) == (6, 1, 6, 6) and tuple(trainer.val_images.shape) == (2, 1, 6, 6)
 
 
@@ -254,7 +254,7 @@ def test_what_cannot_be_asked_for(tmp_path, options, why):
 
 
 def test_an_interrupted_creation_leaves_nothing(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr(creation, "_record", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(creation, "_write_parts", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
         creation.create(tmp_path / "new", "image-folder", folder)
     assert not list(tmp_path.glob("*new*"))

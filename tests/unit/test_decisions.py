@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 
-from attribution.decisions import FILE, Decisions, Fold
+from attribution.decisions import FILE, DecisionFold, DecisionLog
 from attribution.errors import UserError
 from attribution.store import Transaction
 from tests import tiny
@@ -22,13 +22,13 @@ NUMBERS = count()
 
 @pytest.fixture
 def log(tmp_path):
-    log = Decisions(tmp_path / "log", "f" * 64, 60, 3)
+    log = DecisionLog(tmp_path / "log", "f" * 64, 60, 3)
     yield log
     log.close()
 
 
 def another(log):
-    return Decisions(log.folder, log.fingerprint, log.n_train, log.n_classes)
+    return DecisionLog(log.folder, log.fingerprint, log.n_train, log.n_classes)
 
 
 def say(log, action, item=None, label=None, of=None, client="ann", seen=None, **more):
@@ -312,7 +312,7 @@ def reference(entries):
 @pytest.mark.parametrize("seed", range(20))
 def test_any_sequence_folds_as_the_rule_says(log, seed):
     draw = random.Random(seed)
-    fold, uids = Fold(), []
+    fold, uids = DecisionFold(), []
     for _ in range(80):
         action = draw.choice(["keep", "relabel", "remove", "unsure", "undo", "redo", "undo", "redo"])
         if action in ("undo", "redo") and not uids:
@@ -343,7 +343,7 @@ def test_any_sequence_folds_as_the_rule_says(log, seed):
 def test_adding_tells_which_images_it_was_about(log):
     uid = say(log, "keep", 5)
     say(log, "keep", 6)
-    fold = Fold()
+    fold = DecisionFold()
     assert fold.add(log.entries()) == {5, 6} and fold.newest == 2 and fold.add(log.entries()) == set()
     say(log, "undo", of=uid)
     assert fold.add(log.entries(fold.newest)) == {5} and set(fold.standing) == {6}
@@ -430,7 +430,7 @@ def test_processes_that_begin_and_write_at_once(tmp_path):
     processes = [writer(folder, name, 100) for name in "abc"]
     for process in processes:
         assert process.communicate()[1] == "" and process.returncode == 0
-    with Decisions(folder, "f" * 64, 60, 3) as log:
+    with DecisionLog(folder, "f" * 64, 60, 3) as log:
         assert [entry.id for entry in log.entries()] == list(range(1, 301))
         for name in "abc":
             assert [entry.uid for entry in log.entries() if entry.client == name] == [f"{name}-{i}" for i in range(100)]
@@ -442,7 +442,7 @@ def test_threads_that_open_and_close(tmp_path):
     def work(name):
         try:
             for number in range(15):
-                with Decisions(tmp_path / "new", "f" * 64, 60, 3) as own:
+                with DecisionLog(tmp_path / "new", "f" * 64, 60, 3) as own:
                     own.append([{"uid": f"{name}-{number}", "item": 5, "action": "keep", "seen": 0}], name, name)
         except Exception as error:
             errors.append(error)
@@ -452,7 +452,7 @@ def test_threads_that_open_and_close(tmp_path):
         thread.start()
     for thread in threads:
         thread.join()
-    with Decisions(tmp_path / "new", "f" * 64, 60, 3) as log:
+    with DecisionLog(tmp_path / "new", "f" * 64, 60, 3) as log:
         assert not errors and len(log.entries()) == 60
 
 
@@ -485,7 +485,7 @@ def test_a_further_decision_folds_as_itself_alone(log):
             "INSERT INTO entries (uid, at, who, client, item, action, reason, seen) VALUES (?, 0, '', ?, ?, ?, '', 0)",
             ((f"u{i}", "ab"[i % 2], i % 60, "keep") for i in range(50_000)),
         )
-    fold = Fold()
+    fold = DecisionFold()
     fold.add(log.entries())
     say(log, "remove", 5)
     new = log.entries(fold.newest)
@@ -497,7 +497,7 @@ def test_a_further_decision_folds_as_itself_alone(log):
 
 def test_of_a_workspace(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    with Decisions.of(tiny.write(tmp_path / "tiny")) as log:
+    with DecisionLog.of(tiny.write(tmp_path / "tiny")) as log:
         assert (log.n_train, log.n_classes, log.fingerprint) == (60, 3, "0" * 64)
         assert (tmp_path / "data" / ("0" * 16) / FILE).exists()
         assert log.db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
@@ -506,7 +506,7 @@ def test_of_a_workspace(tmp_path, monkeypatch):
 
 def test_another_schema_version_and_another_data_set(log):
     with pytest.raises(UserError, match="are about another data set"):
-        Decisions(log.folder, "e" * 64, 60, 3)
+        DecisionLog(log.folder, "e" * 64, 60, 3)
     log.db.execute("PRAGMA user_version = 99")
     with pytest.raises(UserError, match="schema version 99, and this Lineup reads 1"):
         another(log)
@@ -515,10 +515,10 @@ def test_another_schema_version_and_another_data_set(log):
 def test_no_database_and_no_folder(tmp_path):
     (tmp_path / FILE).write_bytes(b"not a database" * 100)
     with pytest.raises(UserError, match="are damaged .*not a database.*; put a copy of that folder back"):
-        Decisions(tmp_path, "f", 60, 3)
+        DecisionLog(tmp_path, "f", 60, 3)
     assert (tmp_path / FILE).read_bytes() == b"not a database" * 100
     with pytest.raises(UserError, match="set LINEUP_DATA to a folder you may write to"):
-        Decisions(tmp_path / FILE / "below", "f", 60, 3)
+        DecisionLog(tmp_path / FILE / "below", "f", 60, 3)
 
 
 def test_a_file_that_is_taken_away_is_not_written_into(log):

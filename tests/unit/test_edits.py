@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from attribution.edits import Edit, correct, nothing, parse_images, relabel, remove
+from attribution.edits import Edit, correct, no_edit, parse_image_numbers, relabel, remove
 from attribution.errors import UserError
 
 LABELS = np.array([0, 1, 2, 0, 1])
@@ -18,12 +18,12 @@ def test_an_edit_is_canonical():
 
 
 def test_different_edits_have_different_hashes():
-    edits = [nothing(), remove([1]), remove([2]), remove([1, 2]), relabel([1], 2), relabel([1], 0), relabel([1, 2], 2)]
+    edits = [no_edit(), remove([1]), remove([2]), remove([1, 2]), relabel([1], 2), relabel([1], 0), relabel([1, 2], 2)]
     assert len({edit.hash for edit in edits}) == len(edits)
 
 
 def test_no_index_is_no_edit():
-    assert remove([]) == relabel([], []) == relabel([], 1) == nothing()
+    assert remove([]) == relabel([], []) == relabel([], 1) == no_edit()
 
 
 def test_apply_leaves_the_given_labels_alone():
@@ -32,7 +32,7 @@ def test_apply_leaves_the_given_labels_alone():
     kept, labels = relabel([3, 0], [2, 1]).apply(LABELS)
     assert kept.tolist() == [0, 1, 2, 3, 4] and labels.tolist() == [1, 1, 2, 2, 1]
     assert LABELS.tolist() == [0, 1, 2, 0, 1]
-    kept, labels = nothing().apply(LABELS)
+    kept, labels = no_edit().apply(LABELS)
     assert kept.tolist() == [0, 1, 2, 3, 4] and labels.tolist() == LABELS.tolist()
 
 
@@ -66,7 +66,7 @@ def test_a_correction_relabels_and_removes_in_one():
 
 
 def test_a_correction_that_does_one_thing_is_that():
-    assert correct({}, []) == nothing() and correct({}, [2, 1]) == remove([1, 2])
+    assert correct({}, []) == no_edit() and correct({}, [2, 1]) == remove([1, 2])
     assert correct({4: 0, 1: 2}, []) == relabel([1, 4], [2, 0])
     with pytest.raises(UserError, match="training image 3 is both relabelled and removed"):
         correct({3: 1}, [3])
@@ -78,20 +78,20 @@ def test_a_correction_that_does_one_thing_is_that():
 
 def test_the_part_of_an_edit_that_is_of_some_images():
     edit = correct({3: 2, 0: 1}, [4, 1])
-    assert edit.of([0, 4, 2, 4]) == correct({0: 1}, [4]) and edit.of(np.arange(5)) == edit and edit.of([2]) == nothing()
+    assert edit.of([0, 4, 2, 4]) == correct({0: 1}, [4]) and edit.of(np.arange(5)) == edit and edit.of([2]) == no_edit()
     assert edit.of([1]) == remove([1]) and remove([1, 2]).of([2, 3]) == remove([2])
-    assert relabel([1, 2], [0, 2]).of([2]) == relabel([2], 2) and nothing().of([1]) == nothing()
+    assert relabel([1, 2], [0, 2]).of([2]) == relabel([2], 2) and no_edit().of([1]) == no_edit()
 
 
 @pytest.mark.parametrize(
-    "edit", [nothing(), remove([3, 1]), relabel([np.int64(3)], [np.uint8(1)]), correct({3: 1}, [np.int64(2)])], ids=str
+    "edit", [no_edit(), remove([3, 1]), relabel([np.int64(3)], [np.uint8(1)]), correct({3: 1}, [np.int64(2)])], ids=str
 )
 def test_json_and_back(edit):
     assert Edit.from_json(json.loads(json.dumps(edit.to_json()))) == edit
 
 
 def test_images_named_by_hand():
-    assert parse_images("3, 7 10-12;7", 60) == [3, 7, 10, 11, 12]
+    assert parse_image_numbers("3, 7 10-12;7", 60) == [3, 7, 10, 11, 12]
     for text, said in (
         ("", "no training image"),
         ("a", "'a' is not"),
@@ -101,4 +101,4 @@ def test_images_named_by_hand():
         ("1.5", "'1.5' is not"),
     ):
         with pytest.raises(UserError, match=said):
-            parse_images(text, 60)
+            parse_image_numbers(text, 60)

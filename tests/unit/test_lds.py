@@ -135,7 +135,7 @@ def test_ceiling_is_what_the_true_scores_reach(seeds):
     # Spearman-Brown: the mean of R seeds has reliability R r / (1 + (R - 1) r); ranks lose a few hundredths of it
     signal = 0.3
     masks, scores, margins = simulated(signal, seeds=seeds, targets=200)
-    noise = lds.ceiling(margins)
+    noise = lds.noise_ceiling(margins)
     assert noise.mean == pytest.approx(np.sqrt(seeds * signal / (1 + (seeds - 1) * signal)), abs=0.03)
     assert noise.mean == pytest.approx(lds.lds(masks, margins, scores.__getitem__, resamples=0).mean, abs=0.02)
     assert noise.signal == pytest.approx(signal, abs=0.03)
@@ -144,33 +144,35 @@ def test_ceiling_is_what_the_true_scores_reach(seeds):
 def test_ceiling_by_hand():
     # Two seeds, three subsets: ranks 1 2 3 and 1 3 2 correlate 1/2; Spearman-Brown 2 * .5 / 1.5 = 2/3
     first = np.array([[1, 1], [2, 3], [3, 2]], dtype=float)[:, :, None]
-    assert lds.ceiling(first) == lds.Ceiling(pytest.approx(np.sqrt(2 / 3)), pytest.approx(0.5))
+    assert lds.noise_ceiling(first) == lds.NoiseCeiling(pytest.approx(np.sqrt(2 / 3)), pytest.approx(0.5))
     # A second target whose seeds disagree, -1: its ceiling is 0, its signal is counted as it is
     both = np.concatenate([first, np.array([[1, 3], [2, 2], [3, 1]], dtype=float)[:, :, None]], axis=2)
-    assert lds.ceiling(both) == lds.Ceiling(pytest.approx(np.sqrt(2 / 3) / 2), pytest.approx(-0.25))
-    assert lds.ceiling(both, [0]) == lds.ceiling(first)
+    assert lds.noise_ceiling(both) == lds.NoiseCeiling(pytest.approx(np.sqrt(2 / 3) / 2), pytest.approx(-0.25))
+    assert lds.noise_ceiling(both, [0]) == lds.noise_ceiling(first)
 
 
 def test_one_seed_has_no_ceiling():
-    assert lds.ceiling(np.ones((5, 1, 3))) == lds.Ceiling(None, None)
+    assert lds.noise_ceiling(np.ones((5, 1, 3))) == lds.NoiseCeiling(None, None)
 
 
 def test_halves_never_overlap():
-    assert [len(lds._halves(seeds)) for seeds in (2, 3, 4, 5, 6, 7, 20)] == [1, 3, 3, 15, 10, 50, 50]
+    assert [len(lds._seed_halves(seeds)) for seeds in (2, 3, 4, 5, 6, 7, 20)] == [1, 3, 3, 15, 10, 50, 50]
     for seeds in (2, 5, 7, 20):
-        for a, b in lds._halves(seeds):
+        for a, b in lds._seed_halves(seeds):
             assert len(set(a) | set(b)) == 2 * (seeds // 2) == len(a) + len(b)
 
 
 def test_evaluate_is_json():
     masks, scores, margins = simulated(0.3, targets=20)
     rankings = {"true": scores.__getitem__, "zero": lambda t: np.zeros(200)}
-    result = json.loads(json.dumps(lds.evaluate(masks, margins, rankings, [3, 4, 9], resamples=50), allow_nan=False))
+    result = json.loads(
+        json.dumps(lds.evaluate_rankings(masks, margins, rankings, [3, 4, 9], resamples=50), allow_nan=False)
+    )
     assert result.keys() == {"alpha", "masks", "seeds", "ceiling", "signal", "rankings"}
     assert result["alpha"] == pytest.approx(0.5, abs=0.01)
     assert (result["masks"], result["seeds"]) == (100, 5)
     assert result["rankings"]["true"]["lds"] > 0.7
-    assert result["ceiling"] == lds.ceiling(margins, [3, 4, 9]).mean != lds.ceiling(margins).mean
+    assert result["ceiling"] == lds.noise_ceiling(margins, [3, 4, 9]).mean != lds.noise_ceiling(margins).mean
     assert result["rankings"]["zero"] == {"lds": 0, "ci": [0, 0], "n_targets": 3, "n_constant": 3}
 
 
@@ -187,7 +189,7 @@ def test_mistakes_are_named():
     with pytest.raises(UserError, match=r"targets \[2\]"):
         lds.lds(masks, margins, lambda t: scores[t] * (np.nan if t == 2 else 1))
     margins[7, 1, 2] = np.inf
-    for function in (lambda: lds.lds(masks, margins, scores.__getitem__), lambda: lds.ceiling(margins)):
+    for function in (lambda: lds.lds(masks, margins, scores.__getitem__), lambda: lds.noise_ceiling(margins)):
         with pytest.raises(UserError, match=r"Subsets \[7\]"):
             function()
     assert lds.lds(masks, margins, scores.__getitem__, [0, 1, 3], resamples=0).mean > 0

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from attribution import UserError, recipes
-from attribution.lineup import badges, default_rankings, line_up, misalignment, rank_of
-from attribution.rankings import Ranked
+from attribution.lineup import alignment_warning, default_rankings, lineup_rows, rank_of_image, ranking_badges
+from attribution.rankings import RankedImages
 from tests import tiny
 
 
@@ -13,7 +13,7 @@ def ws(tmp_path_factory):
 
 
 def test_a_row_for_each_ranking_best_first(ws):
-    esvm, trak = line_up(ws, 0, ["esvm-moco", "trak-10"], 5)
+    esvm, trak = lineup_rows(ws, 0, ["esvm-moco", "trak-10"], 5)
     assert trak.ids.tolist() == [0, 6, 9, 12, 15]  # 3 is a Bar by nature, but it is called a Dot
     assert (trak.end, trak.sign, trak.same, trak.mix) == ("helpful", 1, 5, ((0, 5),))
     assert trak.scores == pytest.approx(1 / (1 + trak.ids), rel=1e-3)
@@ -21,7 +21,7 @@ def test_a_row_for_each_ranking_best_first(ws):
 
 
 def test_the_harmful_end_is_there_for_signed_rankings_alone(ws):
-    rows = line_up(ws, 0, ["l2-moco", "trak-10"], 4, "both")
+    rows = lineup_rows(ws, 0, ["l2-moco", "trak-10"], 4, "both")
     assert [(row.ranking, row.end) for row in rows] == [
         ("l2-moco", "helpful"),
         ("l2-moco", "harmful"),
@@ -35,29 +35,29 @@ def test_the_harmful_end_is_there_for_signed_rankings_alone(ws):
 
 def test_explaining_the_predicted_class(ws):
     """Target 1, a Box that every model calls a Dot: similar Dots, and what speaks against Box."""
-    similar, trak = line_up(ws, 1, ["l2-moco", "trak-10"], 6, explain="predicted")
+    similar, trak = lineup_rows(ws, 1, ["l2-moco", "trak-10"], 6, explain="predicted")
     assert set(similar.labels) == {2} and (similar.sign, similar.for_class) == (1, 2)
     assert (trak.end, trak.sign, trak.for_class) == ("harmful", -1, 1) and 1 not in trak.labels
-    same = line_up(ws, 0, ["l2-moco"], 6, explain="predicted")[0]  # right: both questions are one
-    assert same.ids.tolist() == line_up(ws, 0, ["l2-moco"], 6)[0].ids.tolist()
+    same = lineup_rows(ws, 0, ["l2-moco"], 6, explain="predicted")[0]  # right: both questions are one
+    assert same.ids.tolist() == lineup_rows(ws, 0, ["l2-moco"], 6)[0].ids.tolist()
 
 
 def test_candidates(ws):
-    assert set(line_up(ws, 0, ["trak-10"], 60, candidates="true")[0].labels) == {0}
-    assert len(line_up(ws, 0, ["l2-moco"], 100, candidates="all")[0].ids) == 60
+    assert set(lineup_rows(ws, 0, ["trak-10"], 60, candidates="true")[0].labels) == {0}
+    assert len(lineup_rows(ws, 0, ["l2-moco"], 100, candidates="all")[0].ids) == 60
 
 
 def test_the_most_alike_row_is_named(ws):
-    rows = line_up(ws, 0, ["trak-10", "random", "l2-moco"], 19)
+    rows = lineup_rows(ws, 0, ["trak-10", "random", "l2-moco"], 19)
     assert rows[0].shared == ("random", 19)  # all 19 Bars, whatever their order; ties go to the first
-    assert line_up(ws, 0, ["trak-10"], 5)[0].shared is None
+    assert lineup_rows(ws, 0, ["trak-10"], 5)[0].shared is None
 
 
 def test_rank_of(ws):
-    trak, l2 = line_up(ws, 0, ["trak-10", "l2-moco"], 2, "helpful")
-    assert rank_of(ws, trak, 0, 6) == 2 and rank_of(ws, trak, 0, 9) == 3
-    assert rank_of(ws, trak, 0, 9, depth=2) is None
-    assert rank_of(ws, l2, 0, 1) is None  # not a candidate
+    trak, l2 = lineup_rows(ws, 0, ["trak-10", "l2-moco"], 2, "helpful")
+    assert rank_of_image(ws, trak, 0, 6) == 2 and rank_of_image(ws, trak, 0, 9) == 3
+    assert rank_of_image(ws, trak, 0, 9, depth=2) is None
+    assert rank_of_image(ws, l2, 0, 1) is None  # not a candidate
 
 
 def test_default_rankings_are_one_of_each_method(ws):
@@ -76,35 +76,35 @@ def test_a_ranking_that_somebody_brought_is_on_view_and_a_slow_one_is_not(tmp_pa
 def test_badges(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
     about, trak = ws.manifest["parts"]["rankings/trak-10"], ws.ranking("trak-10")
-    assert badges(ws, trak) == [] and line_up(ws, 0, ["trak-10"], 3)[0].about == "10 models"
-    trak.made_for = {"recipe": "demo-cnn", "hash": recipes.get("demo-cnn").hash}
-    assert badges(ws, trak) == [] == badges(ws, ws.ranking("l2-moco"))
+    assert ranking_badges(ws, trak) == [] and lineup_rows(ws, 0, ["trak-10"], 3)[0].about == "10 models"
+    trak.made_for = {"recipe": "demo-cnn", "hash": recipes.get_recipe("demo-cnn").hash}
+    assert ranking_badges(ws, trak) == [] == ranking_badges(ws, ws.ranking("l2-moco"))
     trak.made_for["hash"] = "0123456789ab"
-    assert badges(ws, trak) == ["⚠ made for demo-cnn 0123456789ab"]
+    assert ranking_badges(ws, trak) == ["⚠ made for demo-cnn 0123456789ab"]
     trak.made_for["recipe"] = "resnet18"
     about["alignment"] = {"top1_same_class": 0.33, "chance": 0.33, "n": 12, "warning": "no better than chance"}
-    assert line_up(ws, 0, ["trak-10"], 3)[0].about == "⚠ made for resnet18 · ⚠ alignment · 10 models"
-    assert misalignment(ws, "trak-10") == "no better than chance" and misalignment(ws, "l2-moco") is None
+    assert lineup_rows(ws, 0, ["trak-10"], 3)[0].about == "⚠ made for resnet18 · ⚠ alignment · 10 models"
+    assert alignment_warning(ws, "trak-10") == "no better than chance" and alignment_warning(ws, "l2-moco") is None
     about["alignment"] = {"top1_same_class": 0.9, "chance": 0.33, "n": 12, "warning": None}
-    assert misalignment(ws, "trak-10") is None
+    assert alignment_warning(ws, "trak-10") is None
 
 
 def test_without_base_models(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
-    rows = line_up(ws, 1, ["l2-moco", "trak-10"], 5, "both", candidates="true")
+    rows = lineup_rows(ws, 1, ["l2-moco", "trak-10"], 5, "both", candidates="true")
     assert [len(row.ids) for row in rows] == [5, 0, 5, 5]
     for asked in ({"explain": "predicted"}, {"candidates": "predicted"}):
         with pytest.raises(UserError, match="no base models yet"):
-            line_up(ws, 1, ["l2-moco"], 5, **asked)
+            lineup_rows(ws, 1, ["l2-moco"], 5, **asked)
 
 
 def test_a_target_that_a_ranking_was_not_made_for(ws, monkeypatch):
     trak = ws.ranking("trak-10")
     monkeypatch.setattr(trak, "targets", np.array([0, 1]), raising=False)
-    monkeypatch.setattr(trak, "top", lambda *asked, **more: Ranked(np.zeros(0, np.int64), None))
-    (row,) = line_up(ws, 3, ["trak-10"], 5)
+    monkeypatch.setattr(trak, "top", lambda *asked, **more: RankedImages(np.zeros(0, np.int64), None))
+    (row,) = lineup_rows(ws, 3, ["trak-10"], 5)
     assert row.undefined == "it ranks 2 validation images, and not this one"
-    assert line_up(ws, 1, ["trak-10"], 5)[0].undefined == "no training image fits these candidates"
+    assert lineup_rows(ws, 1, ["trak-10"], 5)[0].undefined == "no training image fits these candidates"
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_a_target_that_a_ranking_was_not_made_for(ws, monkeypatch):
 def test_mistakes_are_said(ws, wrong):
     asked = {"target": 0, "rankings": ["trak-10"], **wrong}
     with pytest.raises(UserError):
-        line_up(ws, **asked)
+        lineup_rows(ws, **asked)
 
 
 def test_rows_are_arrays(ws):
-    assert all(isinstance(row.ids, np.ndarray) for row in line_up(ws, 0, ["l2-moco"], 3, "harmful"))
+    assert all(isinstance(row.ids, np.ndarray) for row in lineup_rows(ws, 0, ["l2-moco"], 3, "harmful"))

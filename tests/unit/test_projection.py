@@ -35,15 +35,15 @@ def test_features_of_one_number_lie_on_a_line():
 
 def test_lengths_do_not_count_and_zeros_stay():
     np.testing.assert_allclose(
-        projection.unit(np.float16([[3, 4], [0, 0], [0, 2]])), [[0.6, 0.8], [0, 0], [0, 1]], atol=1e-3
+        projection.unit_rows(np.float16([[3, 4], [0, 0], [0, 2]])), [[0.6, 0.8], [0, 0], [0, 1]], atol=1e-3
     )
 
 
 def test_what_lies_in_a_polygon():
     corner = np.array([[0, 0], [4, 0], [4, 4], [2, 1], [0, 4]])  # a square with a bite from above
     points = np.array([[1, 1], [2, 0.5], [2, 3], [5, 1], [3.5, 2], [-1, 0]])
-    assert projection.inside(points, corner).tolist() == [True, True, False, False, True, False]
-    assert projection.inside(points, corner[::-1]).tolist() == [True, True, False, False, True, False]
+    assert projection.points_in_polygon(points, corner).tolist() == [True, True, False, False, True, False]
+    assert projection.points_in_polygon(points, corner[::-1]).tolist() == [True, True, False, False, True, False]
 
 
 @pytest.mark.parametrize("method", ["pca", pytest.param("tsne", marks=NEEDS)])
@@ -62,12 +62,12 @@ def test_a_map_keeps_classes_apart_and_comes_out_the_same_again(ws, method):
 
 def test_what_is_kept_holds_while_the_features_do(ws):
     found = projection.project(ws, "moco", "pca")
-    assert projection.stored(ws, "moco") is None
-    projection.keep(ws, found, {"command": "x"})
-    again = projection.stored(Workspace.open(ws.path), "moco")
+    assert projection.load(ws, "moco") is None
+    projection.save(ws, found, {"command": "x"})
+    again = projection.load(Workspace.open(ws.path), "moco")
     assert (again.train == found.train).all() and again.about["method"] == "pca"
     ws.manifest["parts"]["features/moco"]["digest"] = "another"
-    assert projection.stored(ws, "moco") is None
+    assert projection.load(ws, "moco") is None
 
 
 def test_mistakes_are_told(ws, monkeypatch):
@@ -75,7 +75,7 @@ def test_mistakes_are_told(ws, monkeypatch):
         projection.project(ws, "none", "pca")
     with pytest.raises(UserError, match="tsne or pca"):
         projection.project(ws, "moco", "globe")
-    monkeypatch.setattr(projection, "WIDEST", 2)
+    monkeypatch.setattr(projection, "MAX_DIM", 2)
     with pytest.raises(UserError, match="too large to be projected, 60 x 3"):
         projection.project(ws, "moco", "pca")
 
@@ -95,15 +95,18 @@ def test_features_without_a_map_are_told(ws, method, values, said):
 
 def test_without_opentsne_it_is_pca(ws, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert projection.usual(ws) == "pca" and projection.project(ws, "moco").about == {"method": "pca", "seed": 0}
+    assert projection.default_method(ws) == "pca" and projection.project(ws, "moco").about == {
+        "method": "pca",
+        "seed": 0,
+    }
     with pytest.raises(UserError, match="pip install"):
         projection.project(ws, "moco", "tsne")
 
 
 def test_many_images_are_not_for_tsne(ws, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: name)
-    monkeypatch.setattr(projection, "MOST", 59)
-    assert projection.usual(ws) == "pca"
+    monkeypatch.setattr(projection, "MAX_IMAGES", 59)
+    assert projection.default_method(ws) == "pca"
     with pytest.raises(UserError, match="takes hours"):
         projection.project(ws, "moco", "tsne")
 
@@ -119,4 +122,4 @@ def test_from_the_command_line(ws, monkeypatch, capfd):
     answer = json.loads(capfd.readouterr().out)
     assert not end.value.code and answer["features"] == "moco" and answer["method"] == "pca"
     again = Workspace.open(ws.path)
-    assert projection.stored(again, "moco") and again.features() == ["moco"]
+    assert projection.load(again, "moco") and again.features() == ["moco"]

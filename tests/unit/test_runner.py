@@ -13,13 +13,13 @@ import pytest
 
 from attribution import Workspace, recipes
 from attribution.errors import UserError
-from attribution.executors.base import Task, pack
+from attribution.executors.base import Task, encode_array
 from attribution.experiments import jobs, support_table
-from attribution.experiments.halves import half, subsets_spec
+from attribution.experiments.halves import random_half, subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
-from attribution.runner import Runner, serve
-from attribution.store import Store
+from attribution.runner import Runner, run_runner
+from attribution.store import ResultStore
 from tests import tiny
 from tests.conftest import ROOT
 
@@ -36,7 +36,7 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(ws):
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     yield store
     store.close()
 
@@ -84,15 +84,15 @@ class Pretender:
     def finish(self, task, event="done", **more):
         del self.busy[task.key]
         arrays = {
-            "predicted": pack(np.zeros(12, np.uint8)),
-            "margins": pack(np.ones(12, np.float16)),
+            "predicted": encode_array(np.zeros(12, np.uint8)),
+            "margins": encode_array(np.ones(12, np.float16)),
             "seconds": 1.0,
             "device": "cpu",
             "library": "torch",
             "threads": 1,
         }
         if task.out_of_subset:
-            arrays["out_of_subset"] = pack(np.full((task.edit.k, 3), 0.25, np.float16))
+            arrays["out_of_subset"] = encode_array(np.full((task.edit.k, 3), 0.25, np.float16))
         self.events.append((task, {"event": event, **(arrays if event == "done" else {}), **more}))
 
     def poll(self, timeout):
@@ -242,7 +242,7 @@ def test_a_study_paused_again_and_again_trains_nothing_twice(ws, store):
         keys += [task.key for task in runner.executor.started]
         store.resume_job(number)
     assert store.job(number).state == "done" and len(keys) == len(set(keys)) == store.count() > 8
-    assert all(support_table.known(support_table.table(ws, store), spec.supports()))
+    assert all(support_table.is_answered(support_table.load_support_table(ws, store), spec.supports()))
 
 
 def test_thousands_of_jobs_wait_in_the_store(ws, store, monkeypatch):
@@ -259,12 +259,12 @@ def test_thousands_of_jobs_wait_in_the_store(ws, store, monkeypatch):
 
 
 def test_what_is_known_of_thousands_does_not_keep_a_step(ws, store, monkeypatch):
-    monkeypatch.setattr("attribution.runner.HASTE", 0)
+    monkeypatch.setattr("attribution.runner.MAX_STEP_SECONDS", 0)
     runner = Runner(store, Pretender())
     number, _ = ask(ws, store)
     runner.step(0)
     assert not runner.executor.started, "there was no time to look"
-    monkeypatch.setattr("attribution.runner.HASTE", 0.2)
+    monkeypatch.setattr("attribution.runner.MAX_STEP_SECONDS", 0.2)
     steps(runner)
     assert store.job(number).state == "done"
 
@@ -279,8 +279,8 @@ def test_a_short_job_goes_before_a_study(ws, store):
     assert store.job(short).state == "done" and store.job(long).state == "running"
     steps(runner)
     assert store.job(long).state == "done"
-    sums, counts = store.out_of_subset(recipes.get("demo-cnn").hash)
-    left_out = sum(~half(60, 1, i) for i in range(8))
+    sums, counts = store.out_of_subset(recipes.get_recipe("demo-cnn").hash)
+    left_out = sum(~random_half(60, 1, i) for i in range(8))
     assert counts.tolist() == left_out.tolist() and np.allclose(sums, 0.25 * left_out[:, None])
 
 
@@ -464,14 +464,14 @@ def test_a_job_queued_at_the_last_moment_is_seen(ws, store):
             executors[0].close = lambda: ask(ws, store)
         return executors[-1]
 
-    assert serve(ws, executor, idle_seconds=0.05) is True
+    assert run_runner(ws, executor, idle_seconds=0.05) is True
     assert len(executors) == 2 and [job.state for job in store.jobs()] == ["done"]
     assert not jobs.runner_alive(store.folder)
 
 
 def test_two_runners_are_one(ws, store):
     lock = jobs.acquire_runner_lock(store.folder)
-    assert serve(ws) is False
+    assert run_runner(ws) is False
     os.close(lock)
 
 
@@ -481,7 +481,7 @@ def test_two_runners_are_one(ws, store):
 def test_the_whole_life_of_a_runner(ws, tmp_path):
     """A worker is killed in a training, then the runner; a new one does the rest; a job is cancelled; all goes away."""
     ws = tiny.large(tmp_path / "large")
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     spec = retrain_spec(ws, 0, "trak-10", "remove", 40, range(1), draws=2)
     number = jobs.submit(ws, spec)
     assert jobs.submit(ws, spec) == number, "asked twice, it is one job"
@@ -499,7 +499,7 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     wait(training)
 
     _, pid = training()
-    runner = jobs._runners[store.folder][0]
+    runner = jobs._started_runners[store.folder][0]
     os.kill(runner.pid, signal.SIGKILL)
     runner.wait()
     wait(lambda: gone(pid), 5)
@@ -532,6 +532,6 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     assert store.job(number).state == "failed"
     assert store.job(number).message.startswith(f"the edit names a training image outside 0..{ws.n_train - 1};")
 
-    runner = jobs._runners[store.folder][0]
+    runner = jobs._started_runners[store.folder][0]
     assert runner.wait(30) == 0 and not jobs.runner_alive(store.folder), "idle, it goes away"
     store.close()

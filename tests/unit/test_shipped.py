@@ -8,26 +8,26 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from attribution import UserError, Workspace, creation, data, imports, shipped
+from attribution import UserError, Workspace, creation, data, formats, imports, shipped
 from attribution.data import DataSet, Split
-from attribution.formats import Declared, Sizes, parquet
-from attribution.lineup import default_rankings, line_up
+from attribution.formats import DataSetSizes, Declaration, parquet
+from attribution.lineup import default_rankings, lineup_rows
 from tests import tiny
 from tests.unit.data.test_parquet import SHARED
 
 #: what comes with Lineup, where a test has put another folder in its place
-COME = shipped.FOLDER
+COME = shipped.RESULTS_FOLDER
 
 
 @pytest.fixture
 def ws(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(shipped, "FOLDER", tmp_path / "results")
+    monkeypatch.setattr(shipped, "RESULTS_FOLDER", tmp_path / "results")
     return tiny.write(tmp_path / "tiny")
 
 
 def export(ws, run_python, ranking, *options):
-    file = shipped.FOLDER / "tiny" / f"{ranking}-some.parquet"
+    file = shipped.RESULTS_FOLDER / "tiny" / f"{ranking}-some.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     done = run_python(
         "-m", "attribution", "export", "ranking", "--ranking", ranking, "--out", file, "--workspace", ws.path, *options
@@ -39,8 +39,8 @@ def signed(ws):
     """A signed ranking of the workspace, in which a target's class is helpful."""
     scores = np.random.default_rng(0).normal(size=(ws.n_val, ws.n_train)).astype(np.float32)
     scores += 4 * (ws.train_labels == ws.val_labels[:, None])
-    incoming = imports.Incoming("TRAK", True, np.arange(ws.n_val), rows=lambda a, b: scores[a:b])
-    imports.bring(ws, incoming, "mine", about={"made_for": {"recipe": "demo-cnn", "hash": "abc"}})
+    incoming = formats.ForeignRanking("TRAK", True, np.arange(ws.n_val), rows=lambda a, b: scores[a:b])
+    imports.import_ranking(ws, incoming, "mine", about={"made_for": {"recipe": "demo-cnn", "hash": "abc"}})
     return Workspace.open(ws.path)
 
 
@@ -53,7 +53,7 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, 
         Split(np.asarray(images), labels)
         for images, labels in ((ws.train_images, ws.train_labels), (ws.val_images, ws.val_labels))
     ]
-    monkeypatch.setattr(data, "get", lambda name: SimpleNamespace(load=lambda root=None: found))
+    monkeypatch.setattr(data, "get_loader", lambda name: SimpleNamespace(load=lambda root=None: found))
     found = DataSet("again", ws.classes, *splits)
     again = creation.create(tmp_path / "again", "set")
     assert {"mine-some", "l2-moco-some"} <= set(again.rankings())
@@ -80,8 +80,8 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, 
 def test_a_list_for_another_order_is_refused(ws, run_python):
     file, _ = export(signed(ws), run_python, "mine")
     with pytest.raises(UserError, match="other labels or in another order"):
-        parquet.load(file, Declared(), Sizes(ws.train_labels, np.roll(ws.val_labels, 1)))
-    assert len(parquet.load(file, Declared(), Sizes(ws.train_labels, ws.val_labels)).targets) == ws.n_val
+        parquet.load(file, Declaration(), DataSetSizes(ws.train_labels, np.roll(ws.val_labels, 1)))
+    assert len(parquet.load(file, Declaration(), DataSetSizes(ws.train_labels, ws.val_labels)).targets) == ws.n_val
 
 
 def test_a_provenance_that_is_none_is_refused(ws, run_python):
@@ -90,7 +90,7 @@ def test_a_provenance_that_is_none_is_refused(ws, run_python):
     for text in ("[1]", "{", "[" * 100_000):
         pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"provenance": text}), file)
         with pytest.raises(UserError, match="provenance in .* is not a JSON object"):
-            parquet.load(file, Declared(), Sizes(ws.train_labels, ws.val_labels))
+            parquet.load(file, Declaration(), DataSetSizes(ws.train_labels, ws.val_labels))
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_export_refuses(ws, run_python, options, sentence):
 
 @pytest.mark.parametrize("file", sorted(COME.glob("cifar10/*.parquet")), ids=lambda file: file.stem)
 def test_what_comes_for_cifar10(file):
-    table, about = pq.read_table(file), parquet.described(pq.read_schema(file))
+    table, about = pq.read_table(file), parquet.schema_metadata(pq.read_schema(file))
     both = 2 if about["sign"] == "helpful" else 1
     assert table.num_rows == 1000 * 100 * both and set(table["target"].to_pylist()) == set(range(1000))
     assert max(table["train"].to_pylist()) < 50_000 and np.isfinite(table["score"].to_numpy()).all()
@@ -128,5 +128,5 @@ def test_cifar10_after_one_command(tmp_path, monkeypatch):
         found = ws.ranking(name)
         assert found.targets.tolist() == list(range(1000)) and len(found.top(999, 200).ids) == 100
         assert ws.manifest["parts"][f"rankings/{name}"]["alignment"]["warning"] is None
-    rows = line_up(ws, 0, default_rankings(ws), 20)
+    rows = lineup_rows(ws, 0, default_rankings(ws), 20)
     assert [row.method for row in rows][:3] == ["ESVM", "L2", "TRAK"]

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from attribution.edits import nothing, relabel, remove
+from attribution.edits import no_edit, relabel, remove
 from attribution.errors import UserError
-from attribution.store import FILE, Store
+from attribution.store import FILE, ResultStore
 from tests.conftest import ROOT
 from tests.torture import fill, small_disk
 
@@ -21,7 +21,7 @@ RUN = {"seconds": 1.5, "device": "cpu", "library": "torch", "threads": 1}
 
 @pytest.fixture
 def store(tmp_path):
-    store = Store(tmp_path / "store", "f" * 64)
+    store = ResultStore(tmp_path / "store", "f" * 64)
     yield store
     store.close()
 
@@ -55,13 +55,13 @@ def test_kept_and_found(store):
 
 
 def test_the_key_knows_data_recipe_edit_and_seed(store, tmp_path):
-    other = Store(tmp_path / "other", "e" * 64)
+    other = ResultStore(tmp_path / "other", "e" * 64)
     keys = {
         store.key("r", remove([1]), 0),
         other.key("r", remove([1]), 0),
         store.key("q", remove([1]), 0),
         store.key("r", relabel([1], 0), 0),
-        store.key("r", nothing(), 0),
+        store.key("r", no_edit(), 0),
         store.key("r", remove([1]), 1),
     }
     assert len(keys) == 6
@@ -98,7 +98,7 @@ def test_a_full_disk_keeps_nothing_of_it_and_the_store_goes_on(store):
 
 def test_threads_and_connections_share_it(store):
     def work(number):
-        own = Store(store.folder, store.fingerprint)
+        own = ResultStore(store.folder, store.fingerprint)
         for seed in range(20):
             put(own, remove([1]), seed=seed, out_of_subset=np.array([[0.5, 0.5]]))
         own.close()
@@ -222,11 +222,11 @@ def test_a_store_of_before_is_given_its_indexes_and_one_that_has_them_is_opened_
 
     for name in ("jobs_state", "jobs_what", "jobs_verb", "retrainings_recent"):
         store.db.execute(f"DROP INDEX {name}")
-    Store(store.folder, store.fingerprint).close()
+    ResultStore(store.folder, store.fingerprint).close()
     assert {"jobs_state", "jobs_what", "jobs_verb", "retrainings_recent"} <= indexes()
     store.db.execute("BEGIN IMMEDIATE")  # somebody writes for long
     start = time.monotonic()
-    Store(store.folder, store.fingerprint).close()
+    ResultStore(store.folder, store.fingerprint).close()
     assert time.monotonic() - start < 5
 
 
@@ -292,23 +292,23 @@ def test_a_store_that_is_taken_away(store):
     (store.folder / FILE).rename(store.folder / "elsewhere")
     with pytest.raises(UserError, match="was moved or deleted"):
         store.check_there()
-    Store(store.folder, store.fingerprint).close()
+    ResultStore(store.folder, store.fingerprint).close()
     with pytest.raises(UserError, match="was moved or deleted"):
         store.check_there()
 
 
 def test_a_folder_that_may_only_be_read(tmp_path):
     with disk(tmp_path):
-        Store(tmp_path / "old", "f").close()
+        ResultStore(tmp_path / "old", "f").close()
         subprocess.run(["mount", "-o", "remount,ro", str(tmp_path)], check=True)
         for name in ("old", "new"):
             with pytest.raises(UserError, match="cannot be used .* set LINEUP_DATA to a folder you may write to$"):
-                Store(tmp_path / name, "f")
+                ResultStore(tmp_path / name, "f")
 
 
 def test_a_disk_that_fills_and_has_room_again(tmp_path):
     with disk(tmp_path):
-        store = Store(tmp_path / "store", "f" * 64)
+        store = ResultStore(tmp_path / "store", "f" * 64)
         put(store, out_of_subset=np.array([[0.5, 0.5], [1, 0]]))
         filler = fill(tmp_path)
         kept = 1
@@ -318,10 +318,10 @@ def test_a_disk_that_fills_and_has_room_again(tmp_path):
                 kept += 1
         assert store.count() == kept and store.out_of_subset("r")[1].max() == kept
         with pytest.raises(UserError, match="make room there"):
-            Store(tmp_path / "new", "f")
+            ResultStore(tmp_path / "new", "f")
         filler.unlink()
         assert put(store, seed=1000) and store.count() == kept + 1
-        Store(tmp_path / "new", "f").close()
+        ResultStore(tmp_path / "new", "f").close()
         assert store.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         store.close()
 
@@ -331,17 +331,17 @@ def test_another_schema_version(store):
     store.db.execute("PRAGMA journal_mode = DELETE")
     before = (store.folder / FILE).read_bytes()
     with pytest.raises(UserError, match="schema version 99, and this Lineup reads 1"):
-        Store(store.folder, store.fingerprint)
+        ResultStore(store.folder, store.fingerprint)
     assert (store.folder / FILE).read_bytes() == before
 
 
 def test_no_database_and_no_folder(tmp_path):
     (tmp_path / FILE).write_bytes(b"not a database" * 100)
     with pytest.raises(UserError, match="are damaged .*not a database.*; put a copy of that folder back"):
-        Store(tmp_path, "f")
+        ResultStore(tmp_path, "f")
     assert (tmp_path / FILE).read_bytes() == b"not a database" * 100
     with pytest.raises(UserError, match="set LINEUP_DATA to a folder you may write to"):
-        Store(tmp_path / FILE / "below-a-file", "f")
+        ResultStore(tmp_path / FILE / "below-a-file", "f")
 
 
 # -- answers to other questions
@@ -358,11 +358,11 @@ def test_answers_are_kept_by_their_question(store):
 
 
 def test_a_store_that_was_made_before_there_were_other_questions(tmp_path):
-    old = Store(tmp_path / "old", "f")
+    old = ResultStore(tmp_path / "old", "f")
     put(old)
     old.db.execute("DROP TABLE answers")
     old.close()
     for _ in range(2):
-        store = Store(tmp_path / "old", "f")
+        store = ResultStore(tmp_path / "old", "f")
         assert store.count() == 1 and store.answer("r", {}) is None
         store.close()

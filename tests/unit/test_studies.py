@@ -8,7 +8,7 @@ import pytest
 from attribution import UserError, measure, recipes, studies
 from attribution.experiments.study import Study, read_study, study_spec
 from attribution.experiments.support_search import Support
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 
 
@@ -21,7 +21,7 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(ws):
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     yield store
     store.close()
 
@@ -31,7 +31,7 @@ def answer(status="flipped", support=4):
 
 
 def put(ws, store, ranking, target, k_max=20, **more):
-    store.put_support(recipes.get(ws.recipe).hash, ranking, target, "remove", "default", k_max, answer(**more))
+    store.put_support(recipes.get_recipe(ws.recipe).hash, ranking, target, "remove", "default", k_max, answer(**more))
 
 
 def test_a_target_that_was_picked_is_not_in_the_study(ws, store):
@@ -53,7 +53,7 @@ def test_a_study_under_way_has_its_targets_and_holds_places_for_the_rest(ws, sto
     before = found.version
     put(ws, store, "l2-moco", 0)
     assert read_study(ws, store).version != before
-    assert studies.evaluate(found)["remove"]["rankings"]["l2-moco"]["unfinished"] == 1
+    assert studies.evaluate_study(found)["remove"]["rankings"]["l2-moco"]["unfinished"] == 1
 
 
 def test_a_paused_study_holds_its_places(ws, store):
@@ -90,8 +90,8 @@ def test_points():
         8: one("already_wrong", None),
         1: one("flipped", 30),
     }
-    assert studies.points(results, 20) == [(4, 0.25, 2, "unstable"), (4, 0.5, 7, "flipped")]
-    assert studies.points({8: results[8]}, 20) == []
+    assert studies.cdf_points(results, 20) == [(4, 0.25, 2, "unstable"), (4, 0.5, 7, "flipped")]
+    assert studies.cdf_points({8: results[8]}, 20) == []
 
 
 def test_pairs_hold_each_pair_once_with_the_sign_tests_correction():
@@ -100,7 +100,7 @@ def test_pairs_hold_each_pair_once_with_the_sign_tests_correction():
 
     small, large, middle = made([1] * 8), made([9] * 8), made([5] * 4 + [1] * 4)
     study = Study(20, "default", {"remove": {"a": small, "b": large, "c": middle}})
-    rows = studies.evaluate(study)["remove"]["pairs"]
+    rows = studies.evaluate_study(study)["remove"]["pairs"]
     assert [(row["a"], row["b"], row["win"], row["tie"], row["loss"]) for row in rows] == [
         ("a", "b", 8, 0, 0),
         ("a", "c", 4, 4, 0),
@@ -131,17 +131,17 @@ def test_supports_of_the_paper_s_repository(tmp_path, run_python):
 def test_repairs_are_a_kind_of_their_own_with_their_own_targets(ws, store):
     with pytest.raises(UserError, match="make two studies"):
         study_spec(ws, [1], ["trak-10"], ["remove", "repair"])
-    assert measure.surely_wrong(ws) == [1] == measure.random_wrong(ws, 1, 7)
+    assert measure.wrong_targets(ws) == [1] == measure.draw_wrong_targets(ws, 1, 7)
     with pytest.raises(UserError, match="has 1 surely wrong ones; give 1 to 1"):
-        measure.random_wrong(ws, 2, 7)
+        measure.draw_wrong_targets(ws, 2, 7)
     spec = study_spec(ws, [1], ["trak-10"], ["repair"], k_max=20)
     store.add_job(spec, "")
     answer = {"status": "repaired", "support": 5, "lo": 4, "hi": 5, "trace": [], "trainings": 20, "version": None}
-    store.put_support(recipes.get("demo-cnn").hash, "trak-10", 1, "repair", "default", 20, answer)
+    store.put_support(recipes.get_recipe("demo-cnn").hash, "trak-10", 1, "repair", "default", 20, answer)
     found = read_study(ws, store)
     assert list(found.tables["remove"]["trak-10"]) == [0] and list(found.tables["repair"]["trak-10"]) == [1]
-    assert studies.points(found.tables["repair"]["trak-10"], 20) == [(5, 1.0, 1, "repaired")]
-    assert studies.evaluate(found)["repair"]["rankings"]["trak-10"]["n"] == 1
+    assert studies.cdf_points(found.tables["repair"]["trak-10"], 20) == [(5, 1.0, 1, "repaired")]
+    assert studies.evaluate_study(found)["repair"]["rankings"]["trak-10"]["n"] == 1
 
 
 def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
@@ -151,9 +151,9 @@ def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
         for target, k in found.items():
             status = "already_wrong" if target == 1 else "flipped" if k else "censored"
             one = answer(status, k) | {"version": ws.ranking(ranking).version}
-            store.put_support(recipes.get(ws.recipe).hash, ranking, target, "remove", "adaptive", 20, one)
+            store.put_support(recipes.get_recipe(ws.recipe).hash, ranking, target, "remove", "adaptive", 20, one)
     names = ["trak-10", "trak-10@true", "trak-10@all", "l2-moco"]
-    answers = studies.side_by_side(ws, store, names)
+    answers = studies.compare_on_same_targets(ws, store, names)
     assert list(answers) == ["remove"]
     found = answers["remove"]  # l2-moco was studied on less than half as many targets
     assert (found["protocol"], found["K"], found["targets"]) == ("adaptive", 20, 2)
@@ -163,8 +163,8 @@ def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
     }
     assert found["unfinished"] == 0
     store.add_job(study_spec(ws, [0, 5, 6], ["trak-10", "trak-10@true"], ["remove"], "adaptive", 20), "")
-    going = studies.side_by_side(ws, store, names)["remove"]
+    going = studies.compare_on_same_targets(ws, store, names)["remove"]
     assert (going["targets"], going["unfinished"]) == (2, 2)
-    alone = studies.side_by_side(ws, store, ["trak-10", "random"])["remove"]
+    alone = studies.compare_on_same_targets(ws, store, ["trak-10", "random"])["remove"]
     assert (alone["protocol"], alone["targets"], list(alone["rankings"])) == ("default", 1, ["trak-10", "random"])
-    assert studies.side_by_side(ws, store, ["esvm-moco"]) == {}
+    assert studies.compare_on_same_targets(ws, store, ["esvm-moco"]) == {}

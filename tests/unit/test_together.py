@@ -10,7 +10,7 @@ from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
 from attribution import recipes  # noqa: E402
-from attribution.together import Together  # noqa: E402
+from attribution.together import BatchedNetworks  # noqa: E402
 
 
 @pytest.mark.parametrize("name", recipes.NAMES)
@@ -20,9 +20,9 @@ def test_logits_gradients_and_statistics_are_those_of_each_network(name):
     networks = []
     for seed in range(count):
         torch.manual_seed(seed)
-        networks.append(recipes.get(name).network((3, side, side), 5).double().train())
+        networks.append(recipes.get_recipe(name).network((3, side, side), 5).double().train())
     alone = copy.deepcopy(networks)
-    together = Together(networks)
+    together = BatchedNetworks(networks)
     images, labels = torch.randn(count * batch, 3, side, side).double(), torch.arange(count * batch) % 5
     logits = together(images)
     (count * functional.cross_entropy(logits, labels)).backward()
@@ -40,9 +40,9 @@ def test_logits_gradients_and_statistics_are_those_of_each_network(name):
 
 
 def test_networks_stay_frozen_where_they_are():
-    networks = [recipes.get("fast94").network((3, 16, 16), 5) for _ in range(2)]
+    networks = [recipes.get_recipe("fast94").network((3, 16, 16), 5) for _ in range(2)]
     before = networks[1][0].weight.clone()
-    together = Together(networks)
+    together = BatchedNetworks(networks)
     assert not together.wide[0].weight.requires_grad
     assert len(together.weights) == len([*networks[0].parameters()]) - 1
     assert torch.equal(together.apart()[1][0].weight, before)
@@ -50,4 +50,4 @@ def test_networks_stay_frozen_where_they_are():
 
 def test_layers_that_mix_channels_are_refused():
     with pytest.raises(TypeError, match="LayerNorm cannot be trained together"):
-        Together([nn.Sequential(nn.Flatten(), nn.LayerNorm(8)) for _ in range(2)])
+        BatchedNetworks([nn.Sequential(nn.Flatten(), nn.LayerNorm(8)) for _ in range(2)])

@@ -12,8 +12,8 @@ torch = pytest.importorskip("torch")
 from torch.nn import functional  # noqa: E402
 
 from attribution import UserError, augment, recipes, train  # noqa: E402
-from attribution.edits import nothing, relabel, remove  # noqa: E402
-from attribution.train import Trainer, margins, triangle  # noqa: E402
+from attribution.edits import no_edit, relabel, remove  # noqa: E402
+from attribution.train import Trainer, margins, triangular_schedule  # noqa: E402
 
 IN_A_FRESH_PROCESS = """
 import json
@@ -44,7 +44,7 @@ def data(n=200, side=8):
 
 @pytest.fixture(scope="module")
 def trainer():
-    return Trainer(data(), recipes.get("demo-cnn"), "cpu")
+    return Trainer(data(), recipes.get_recipe("demo-cnn"), "cpu")
 
 
 def same(one, other):
@@ -77,35 +77,35 @@ def test_bit_for_bit_also_after_other_trainings_and_in_a_fresh_process(trainer, 
 def test_seeds_and_edits_make_a_difference(trainer):
     outcomes = [
         trainer.run(edit, seed)
-        for edit, seed in [(nothing(), 3), (nothing(), 4), (remove([1]), 3), (relabel([1], 2), 3)]
+        for edit, seed in [(no_edit(), 3), (no_edit(), 4), (remove([1]), 3), (relabel([1], 2), 3)]
     ]
     assert len({outcome.probabilities.tobytes() for outcome in outcomes}) == 4
 
 
 def test_relabelling_with_the_label_it_has_changes_nothing(trainer):
     """What the seed fixes does not hang on the edit: only the labels differ, and here they do not."""
-    assert same(trainer.run(nothing(), 3), trainer.run(relabel([1], int(trainer.given[1])), 3))
+    assert same(trainer.run(no_edit(), 3), trainer.run(relabel([1], int(trainer.given[1])), 3))
 
 
 @pytest.mark.parametrize("name", ["demo-cnn", "fast94"])
 def test_two_edits_under_one_seed_share_initial_weights_order_and_augmentation(name, monkeypatch):
     """Removing image 7 leaves the others in the order they had, mirrored, shifted and cut as they were."""
     shown, begun = [], []
-    recipe = replace(recipes.get(name), epochs=2, batch_size=16, cutout=2)
+    recipe = replace(recipes.get_recipe(name), epochs=2, batch_size=16, cutout=2)
 
     def network(shape, classes):
         made = recipe.network(shape, classes)
         begun.append([weight.detach().clone() for weight in made.parameters()])
         return made
 
-    def watched(images, rows, recipe, show=augment.show):
+    def watched(images, rows, recipe, show=augment.augmented_batch):
         shown.append(rows)
         return show(images, rows, recipe)
 
-    monkeypatch.setattr(augment, "show", watched)
+    monkeypatch.setattr(augment, "augmented_batch", watched)
     watched = Trainer(data(64, 12), replace(recipe, network=network), "cpu")
     seen = []
-    for edit in (nothing(), remove([7])):
+    for edit in (no_edit(), remove([7])):
         shown.clear()
         watched.run(edit, 5)
         half = len(shown) // 2
@@ -120,7 +120,7 @@ def test_two_edits_under_one_seed_share_initial_weights_order_and_augmentation(n
 
 def test_demo_cnn_is_trained_as_by_the_loop_of_its_stored_results():
     """The loop of 10,500 stored retrainings, in plain words: what came later must not change a bit of it."""
-    recipe, ws = recipes.get("demo-cnn"), data(150, 28)
+    recipe, ws = recipes.get_recipe("demo-cnn"), data(150, 28)
     pixels = ws.train_images
     mean, spread = float(pixels.mean() / 255), float(pixels.std() / 255)
     images = ((torch.as_tensor(pixels, dtype=torch.float32)[:, None] / 255 - mean) / spread).to(torch.bfloat16)
@@ -136,7 +136,7 @@ def test_demo_cnn_is_trained_as_by_the_loop_of_its_stored_results():
         order, flip = torch.randperm(150, generator=draw), torch.rand(150, generator=draw) < 0.5
         order = order[kept[order]]
         for part in (slice(0, 64), slice(64, 128)):
-            optimiser.param_groups[0]["lr"] = 0.1 * triangle((step + 0.5) / 12, 0.25)
+            optimiser.param_groups[0]["lr"] = 0.1 * triangular_schedule((step + 0.5) / 12, 0.25)
             with torch.autocast("cpu", torch.bfloat16):
                 logits = network(both[order[part] + 150 * flip[order[part]]])
             optimiser.zero_grad()
@@ -164,8 +164,8 @@ def test_seeds_trained_at_once_are_what_they_are_alone(trainer):
 
 
 def test_without_averaging_the_last_weights_and_their_running_statistics_stay():
-    recipe = replace(recipes.get("demo-cnn"), epochs=2, average=0)
-    network = Trainer(data(), recipe, "cpu").train(nothing(), 0)
+    recipe = replace(recipes.get_recipe("demo-cnn"), epochs=2, average=0)
+    network = Trainer(data(), recipe, "cpu").train(no_edit(), 0)
     norms = [module for module in network.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     assert [norm.num_batches_tracked.item() for norm in norms] == [6] * 3 and norms[0].momentum == 0.1
 
@@ -174,12 +174,12 @@ def test_images_are_prepared_a_block_at_a_time(monkeypatch):
     """Large sets need not fit twice."""
     ws = data(50)
     ws.train_images = np.repeat(ws.train_images[..., None], 3, 3) + np.uint8([0, 1, 2])
-    whole = Trainer(ws, recipes.get("demo-cnn"), "cpu")
+    whole = Trainer(ws, recipes.get_recipe("demo-cnn"), "cpu")
     assert whole.mean == ws.train_images.mean() / 255
     assert type(whole.mean) is type(whole.spread) is float  # kept beside weights, in files that hold no others
     assert np.isclose(whole.spread, ws.train_images.std() / 255, rtol=1e-12)
-    monkeypatch.setattr(train, "BLOCK", 7)
-    blocks = Trainer(ws, recipes.get("demo-cnn"), "cpu")
+    monkeypatch.setattr(train, "PREPARE_BLOCK", 7)
+    blocks = Trainer(ws, recipes.get_recipe("demo-cnn"), "cpu")
     assert (blocks.mean, blocks.spread) == (whole.mean, whole.spread)
     assert torch.equal(blocks.train_images, whole.train_images)
     by_hand = (ws.train_images[31, 4, 2] / 255 - whole.mean) / whole.spread
@@ -220,7 +220,7 @@ def test_colour_images():
             "val_images": np.repeat(grey.val_images[..., None], 3, 3),
         }
     )
-    assert Trainer(colour, recipes.get("demo-cnn"), "cpu").run().predicted.shape == (30,)
+    assert Trainer(colour, recipes.get_recipe("demo-cnn"), "cpu").run().predicted.shape == (30,)
 
 
 def test_margins_by_hand():
@@ -229,16 +229,16 @@ def test_margins_by_hand():
 
 
 def test_the_learning_rate_rises_and_falls():
-    assert [triangle(share, 0.25) for share in (0, 0.125, 0.25, 0.625, 1)] == [0, 0.5, 1, 0.5, 0]
+    assert [triangular_schedule(share, 0.25) for share in (0, 0.125, 0.25, 0.625, 1)] == [0, 0.5, 1, 0.5, 0]
 
 
 def test_a_recipe_is_named_by_what_is_in_it():
-    recipe = recipes.get("demo-cnn")
+    recipe = recipes.get_recipe("demo-cnn")
     assert len(recipe.hash) == 12 and recipe.hash == replace(recipe).hash
     changed = [{"epochs": 7}, {"learning_rate": 0.2}, {"threads": 2}, {"version": 9}, {"network": data}]
     assert len({recipe.hash, *(replace(recipe, **change).hash for change in changed)}) == 6
     with pytest.raises(UserError, match="no recipe 'vgg'; there is demo-cnn"):
-        recipes.get("vgg")
+        recipes.get_recipe("vgg")
 
 
 def test_more_classes_than_a_byte_can_name():
@@ -246,6 +246,6 @@ def test_more_classes_than_a_byte_can_name():
     many.classes = [str(c) for c in range(300)]
     many.train_labels = many.train_labels + 297
     many.val_labels = many.val_labels + 297
-    outcome = Trainer(many, recipes.get("demo-cnn"), "cpu").run(seed=0)
+    outcome = Trainer(many, recipes.get_recipe("demo-cnn"), "cpu").run(seed=0)
     assert outcome.predicted.dtype == np.uint16 and outcome.probabilities.shape == (len(many.val_labels), 300)
     assert np.array_equal(outcome.predicted, outcome.probabilities.argmax(1))

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from attribution import UserError, Workspace
-from attribution.workspace import BaseModels, fingerprint
+from attribution.workspace import BaseModels, data_fingerprint
 from tests import tiny
 
 
@@ -212,7 +212,7 @@ def test_the_fingerprint_sees_pixels_labels_and_their_order():
     other = images.copy()
     other[2, 0, 0] += 1
     prints = {
-        fingerprint(*parts)
+        data_fingerprint(*parts)
         for parts in [
             (images, labels, images, labels),
             (other, labels, images, labels),
@@ -224,7 +224,9 @@ def test_the_fingerprint_sees_pixels_labels_and_their_order():
         ]
     }
     assert len(prints) == 7
-    assert fingerprint(images, labels, images, labels) == fingerprint(images.copy(), list(labels), images, labels)
+    assert data_fingerprint(images, labels, images, labels) == data_fingerprint(
+        images.copy(), list(labels), images, labels
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from attribution import UserError, Workspace, recipes, worth
-from attribution.edits import Edit, correct, nothing, relabel, remove
+from attribution.edits import Edit, correct, no_edit, relabel, remove
 from attribution.experiments import pruning
-from attribution.experiments.paired_arms import latest
-from attribution.experiments.registry import LONG
+from attribution.experiments.paired_arms import load_latest_answer
+from attribution.experiments.registry import LONG_VERBS
 from attribution.runner import Runner
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 from tests.unit.test_runner import Pretender, steps
@@ -53,7 +53,7 @@ def unplanted(ws):
 
 @pytest.fixture
 def store(ws):
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     yield store
     store.close()
 
@@ -63,45 +63,45 @@ def edits(spec, arm):
 
 
 def test_the_arms(ws):
-    spec = worth.spec(ws, STANDING)
+    spec = worth.gain_spec(ws, STANDING)
     assert spec["seeds"] == list(range(20)) and spec["recipe"] == "demo-cnn" and spec["verb"] == "worth"
-    assert edits(spec, "none") == [nothing()] and edits(spec, "corrected") == [correct({3: 0}, [7])]
+    assert edits(spec, "none") == [no_edit()] and edits(spec, "corrected") == [correct({3: 0}, [7])]
     tally = {name: spec[name] for name in ("decided", "relabelled", "removed", "kept", "unsure", "conflicts")}
     assert tally == {"decided": 30, "relabelled": 1, "removed": 1, "kept": 25, "unsure": 1, "conflicts": 2}
     assert len(list(spec.trainings(ws))) + 1 == spec.total == 61
 
 
 def test_each_seed_reinspects_as_many_random_images_and_rights_the_planted_errors_among_them(ws):
-    spec = worth.spec(ws, STANDING, seeds=20)
+    spec = worth.gain_spec(ws, STANDING, seeds=20)
     random = edits(spec, "random")
-    drawn = [np.random.default_rng([worth.DRAW, seed]).permutation(60)[:30] for seed in range(20)]
-    assert random == [relabel([3], [0]) if 3 in some else nothing() for some in drawn] and spec["errors"] == "planted"
+    drawn = [np.random.default_rng([worth.REINSPECT_SEED, seed]).permutation(60)[:30] for seed in range(20)]
+    assert random == [relabel([3], [0]) if 3 in some else no_edit() for some in drawn] and spec["errors"] == "planted"
     assert 0 < sum(edit.k for edit in random) < 20, "the draws differ"
 
 
 def test_the_random_arm_finds_planted_errors_that_the_audit_missed(ws):
     standing = {image: decided("keep") for image in range(59)} | {59: decided("remove")}
-    assert edits(worth.spec(ws, standing), "random") == [relabel([3], [0])] * 20, "it looks at all there are"
+    assert edits(worth.gain_spec(ws, standing), "random") == [relabel([3], [0])] * 20, "it looks at all there are"
 
 
 def test_a_larger_draw_holds_the_smaller_one(ws):
-    few, many = (edits(worth.spec(ws, dict(list(STANDING.items())[:n])), "random") for n in (12, 30))
+    few, many = (edits(worth.gain_spec(ws, dict(list(STANDING.items())[:n])), "random") for n in (12, 30))
     assert all(set(one.indices) <= set(other.indices) for one, other in zip(few, many)) and few != many
 
 
 def test_without_recorded_errors_only_those_the_audit_corrected_are_known(unplanted):
-    spec = worth.spec(unplanted, STANDING)
+    spec = worth.gain_spec(unplanted, STANDING)
     assert spec["errors"] == "audit"
-    drawn = [np.random.default_rng([worth.DRAW, seed]).permutation(60)[:30].tolist() for seed in range(20)]
+    drawn = [np.random.default_rng([worth.REINSPECT_SEED, seed]).permutation(60)[:30].tolist() for seed in range(20)]
     wanted = [correct({3: 0} if 3 in some else {}, [7] if 7 in some else []) for some in drawn]
     assert edits(spec, "random") == wanted
     assert {edit.kind for edit in wanted} == {"none", "relabel", "remove", "correct"}
 
 
 def test_what_stands_already_is_no_correction(ws):
-    assert worth.correction(ws, {4: decided("relabel", 1), 5: decided("remove")}) == remove([5])
+    assert worth.audit_edit(ws, {4: decided("relabel", 1), 5: decided("remove")}) == remove([5])
     with pytest.raises(UserError, match="no label has been corrected yet"):
-        worth.spec(ws, {4: decided("relabel", 1), 8: decided("keep")})
+        worth.gain_spec(ws, {4: decided("relabel", 1), 8: decided("keep")})
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_what_stands_already_is_no_correction(ws):
 )
 def test_what_is_refused(ws, standing, more, match):
     with pytest.raises(UserError, match=match) as error:
-        worth.spec(ws, standing, **more)
+        worth.gain_spec(ws, standing, **more)
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -124,11 +124,11 @@ def test_no_validation_image_to_measure_on(ws, monkeypatch):
     monkeypatch.setattr(ws, "n_val", 0)
     for uses_val in (False, True):
         with pytest.raises(UserError, match="too few validation images"):
-            worth.spec(ws, STANDING, uses_val=uses_val)
+            worth.gain_spec(ws, STANDING, uses_val=uses_val)
 
 
 def test_a_class_may_be_removed_as_a_whole(ws):
-    spec = worth.spec(ws, {image: decided("remove") for image in range(0, 60, 3)}, 2)
+    spec = worth.gain_spec(ws, {image: decided("remove") for image in range(0, 60, 3)}, 2)
     assert edits(spec, "corrected")[0].k == 20
 
 
@@ -144,12 +144,12 @@ def improved(ws):
 
 
 def test_a_planted_error_put_right_raises_what_is_measured(ws, store):
-    spec = worth.spec(ws, STANDING, seeds=6)
-    assert spec.answer(ws, store) is None and latest(store, "demo-cnn") is None
+    spec = worth.gain_spec(ws, STANDING, seeds=6)
+    assert spec.answer(ws, store) is None and load_latest_answer(store, "demo-cnn") is None
     drive(ws, store, spec, improved(ws))
     found = json.loads(json.dumps(spec.answer(ws, store)))
-    assert found == json.loads(json.dumps(latest(store, "demo-cnn")))
-    assert (found["recipe"], found["recipe_hash"]) == ("demo-cnn", recipes.get("demo-cnn").hash)
+    assert found == json.loads(json.dumps(load_latest_answer(store, "demo-cnn")))
+    assert (found["recipe"], found["recipe_hash"]) == ("demo-cnn", recipes.get_recipe("demo-cnn").hash)
     assert found["seeds"] == list(range(6)) and found["n"] == 12 and found["decided"] == 30
     assert found["accuracy"]["corrected"]["values"] == [1] * 6
     assert np.allclose(found["accuracy"]["none"]["values"], [10 / 12, 9 / 12, 8 / 12] * 2)
@@ -166,7 +166,7 @@ def test_a_planted_error_put_right_raises_what_is_measured(ws, store):
 
 
 def test_where_the_first_half_chose_the_second_judges(ws, store):
-    both = [worth.spec(ws, STANDING, 3, uses_val) for uses_val in (False, True)]
+    both = [worth.gain_spec(ws, STANDING, 3, uses_val) for uses_val in (False, True)]
     drive(ws, store, both[0], improved(ws))
     assert both[1].answer(ws, store) is None, "another question"
     count = store.count()
@@ -174,32 +174,32 @@ def test_where_the_first_half_chose_the_second_judges(ws, store):
     assert store.count() == count, "of the same trainings"
     whole, half = (spec.answer(ws, store) for spec in both)
     assert (whole["n"], half["n"], half["uses_val"]) == (12, 6, True)
-    second = pruning.halves(ws)[1]
+    second = pruning.validation_halves(ws)[1]
     assert np.allclose(half["accuracy"]["none"]["values"], [np.mean(second >= 2 + seed) for seed in range(3)])
     assert {one["target"] for one in half["targets"]["corrected"]["repaired"]} <= set(second.tolist())
 
 
 def test_targets_that_the_audit_began_with_do_not_judge_it(ws, store):
-    second = pruning.halves(ws)[1].tolist()
-    spec = worth.spec(ws, STANDING, 3, True, without=second[:2])
+    second = pruning.validation_halves(ws)[1].tolist()
+    spec = worth.gain_spec(ws, STANDING, 3, True, without=second[:2])
     drive(ws, store, spec, improved(ws))
     found = spec.answer(ws, store)
     assert found["n"] == 4 and found["without"] == second[:2]
-    assert worth.spec(ws, STANDING, 3, True).answer(ws, store) is None, "another question"
+    assert worth.gain_spec(ws, STANDING, 3, True).answer(ws, store) is None, "another question"
     with pytest.raises(UserError, match="too few validation images"):
-        worth.spec(ws, STANDING, 3, True, without=second)
+        worth.gain_spec(ws, STANDING, 3, True, without=second)
 
 
 def test_a_further_decision_is_another_state(ws, store):
-    before = worth.spec(ws, STANDING, 3)
+    before = worth.gain_spec(ws, STANDING, 3)
     drive(ws, store, before, improved(ws))
-    after = worth.spec(ws, STANDING | {50: decided("remove")}, 3)
-    assert after.answer(ws, store) is None and latest(store, "demo-cnn")["decided"] == 30
-    assert latest(store, "demo-mlp") is None
+    after = worth.gain_spec(ws, STANDING | {50: decided("remove")}, 3)
+    assert after.answer(ws, store) is None and load_latest_answer(store, "demo-cnn")["decided"] == 30
+    assert load_latest_answer(store, "demo-mlp") is None
 
 
 def test_what_is_trained_is_not_trained_again_and_what_is_cancelled_is_kept(ws, store):
-    spec = worth.spec(ws, STANDING, 4)
+    spec = worth.gain_spec(ws, STANDING, 4)
     runner = Runner(store, Pretender(slots=3, every=False))
     number = store.add_job(spec, spec.describe())
     runner.step(0)
@@ -211,7 +211,7 @@ def test_what_is_trained_is_not_trained_again_and_what_is_cancelled_is_kept(ws, 
     store.cancel_job(number)
     steps(runner, 3)
     assert store.job(number).state == "cancelled" and spec.answer(ws, store) is None
-    wanted = {store.key(recipes.get("demo-cnn").hash, edit, seed) for edit, seed in spec.trainings(ws)}
+    wanted = {store.key(recipes.get_recipe("demo-cnn").hash, edit, seed) for edit, seed in spec.trainings(ws)}
     kept = sum(store.get(key) is not None for key in wanted)
     cost = spec.cost(ws, store)
     assert kept == 3 == cost.known and cost.least == cost.most == len(wanted)
@@ -223,11 +223,11 @@ def test_what_is_trained_is_not_trained_again_and_what_is_cancelled_is_kept(ws, 
     started = [task.key for task in runner.executor.started]
     assert all(started.count(task.key) == 1 for task in first)
     assert spec.cost(ws, store).seconds == 0
-    assert store.of_verb("worth", 1)[0].id == again and "worth" in LONG
+    assert store.of_verb("worth", 1)[0].id == again and "worth" in LONG_VERBS
 
 
 def test_nothing_on_the_way_to_a_training_reads_what_was_planted(ws, store, monkeypatch):
-    spec = worth.spec(ws, STANDING, 2)
+    spec = worth.gain_spec(ws, STANDING, 2)
     monkeypatch.setattr(Workspace, "truth", lambda self: pytest.fail("it was read"))
     drive(ws, store, spec, improved(ws))
     assert spec.answer(ws, store)
@@ -238,4 +238,4 @@ def test_any_table_of_truth_is_enough(ws):
     table = pd.read_parquet(ws.path / "truth.parquet")
     table.loc[5, "original"] = 0  # not planted: the given label stands
     table.to_parquet(ws.path / "truth.parquet")
-    assert {edit.indices for edit in edits(worth.spec(ws, STANDING), "random")} == {(), (3,)}
+    assert {edit.indices for edit in edits(worth.gain_spec(ws, STANDING), "random")} == {(), (3,)}

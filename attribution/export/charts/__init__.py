@@ -5,14 +5,14 @@ from pathlib import Path
 from attribution.errors import UserError
 from attribution.export.charts.base import Chart, to_csv
 from attribution.export.charts.drawing import WIDTHS, encode
-from attribution.export.charts.stored import CHARTS, OPTIONS, chart
+from attribution.export.charts.stored import CHART_OPTIONS, CHARTS, chart
 
-__all__ = ["CHARTS", "FORMATS", "OPTIONS", "WIDTHS", "Chart", "chart", "content", "save"]
+__all__ = ["CHARTS", "FORMATS", "CHART_OPTIONS", "WIDTHS", "Chart", "chart", "to_bytes", "save"]
 
 FORMATS = (".png", ".svg", ".pdf", ".csv")
 
 
-def content(chart: Chart, ending: str, width: str = "double") -> bytes:
+def to_bytes(chart: Chart, ending: str, width: str = "double") -> bytes:
     """A chart as the content of a file; ending: one of FORMATS, width: one of WIDTHS."""
     return to_csv(chart) if ending == ".csv" else encode(chart, ending, width)
 
@@ -28,7 +28,7 @@ def save(chart: Chart, path: str | Path, width: str = "double") -> Path:
     if width not in WIDTHS:
         raise UserError(f"no width {width!r}; choose {' or '.join(WIDTHS)}")
     try:
-        path.write_bytes(content(chart, path.suffix.lower(), width))
+        path.write_bytes(to_bytes(chart, path.suffix.lower(), width))
     except OSError as error:
         raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
     return path

@@ -9,7 +9,7 @@ from attribution.export.numbers import percent
 
 #: Width of a figure in inches: of one column of a paper, and of two.
 WIDTHS = {"single": 3.4, "double": 7.0}
-SIZE, SMALL = 8, 6.5  # of letters, in points, at either width
+FONT_SIZE, SMALL = 8, 6.5  # of letters, in points, at either width
 DPI = 300
 DASHES = {
     "solid": "-",
@@ -19,7 +19,7 @@ DASHES = {
     "longdash": (0, (9, 3)),
     "longdashdot": (0, (9, 2.5, 1.2, 2.5)),
 }
-MARKS = {
+MARKERS = {
     "circle": "o",
     "square": "s",
     "diamond": "D",
@@ -33,13 +33,13 @@ GREY = "#808080"
 DIAGONAL = "as foretold"  # what the legend says of a panel's diagonal
 #: Names are shown as they are, no $ in them is mathematics; letters are embedded, and can be searched.
 STYLE = {
-    "font.size": SIZE,
+    "font.size": FONT_SIZE,
     "font.family": "DejaVu Sans",
-    "axes.titlesize": SIZE,
-    "axes.labelsize": SIZE,
-    "xtick.labelsize": SIZE - 1,
-    "ytick.labelsize": SIZE - 1,
-    "legend.fontsize": SIZE - 1,
+    "axes.titlesize": FONT_SIZE,
+    "axes.labelsize": FONT_SIZE,
+    "xtick.labelsize": FONT_SIZE - 1,
+    "ytick.labelsize": FONT_SIZE - 1,
+    "legend.fontsize": FONT_SIZE - 1,
     "legend.frameon": False,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -166,7 +166,7 @@ def _draw_series(series: Series, ax) -> None:
             series.x,
             series.y,
             s=series.sizes or 14,
-            marker=MARKS[series.marker],
+            marker=MARKERS[series.marker],
             edgecolors=series.colour,
             linewidths=0.9,
             facecolors=["none" if empty else series.colour for empty in hollow],
@@ -206,7 +206,7 @@ def _draw_legends(chart: Chart, figure, axes, inches: float) -> int:
             color=series.colour,
             linestyle=DASHES[series.dash] if series.dash else "none",
             markersize=3.6,
-            marker=MARKS[series.marker] if series.marker else "none",
+            marker=MARKERS[series.marker] if series.marker else "none",
             markerfacecolor="none" if series.hollow and all(series.hollow) else None,
         )
 

@@ -23,16 +23,16 @@ from attribution.workspace import Workspace
 KINDS = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
 MEASURES = {"jaccard": "Jaccard of the first {k}", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}
 CANDIDATE_MARKERS = ("circle", "diamond", "square")
-CENSORED = 1.12  # of K: where supports beyond K are drawn
-LARGEST, SMALLEST = 160, 12  # areas of marks, in points squared
-APART = 0.03  # powers of ten between rankings that cost the same, so that all are seen
+CENSORED_HEIGHT = 1.12  # of K: where supports beyond K are drawn
+MAX_MARK_AREA, MIN_MARK_AREA = 160, 12  # areas of marks, in points squared
+MARK_OFFSET = 0.03  # powers of ten between rankings that cost the same, so that all are seen
 
 
 def chart(workspace: Workspace, store, what: str, **options) -> Chart:
     """The chart `what`, one of CHARTS.
 
     options: of "agreement" measure (see `agreement.MEASURES`); of "calibration" ranking and removed (see
-    `calibration.WHOSE`); of "supports" and "lds-supports" protocol, the usual one if not given, and rankings, names
+    `calibration.ORIGINS`); of "supports" and "lds-supports" protocol, the usual one if not given, and rankings, names
     (see `select_rankings`).
 
     Raises UserError for another one, and where what it shows has not been measured, or no longer holds.
@@ -59,7 +59,7 @@ def support_curves(
     study = select_rankings(workspace, read_study(workspace, store, protocol), rankings)
     if not study.tables:
         return None
-    measured = {kind: result["rankings"] for kind, result in studies.evaluate(study).items()}
+    measured = {kind: result["rankings"] for kind, result in studies.evaluate_study(study).items()}
     panels = [
         Panel(
             KINDS[kind],
@@ -68,7 +68,7 @@ def support_curves(
             x_range=(0, study.k_max * 1.01),
             y_range=(0, 1.02),
             percent=True,
-            series=[_cdf(name, found, study.k_max, measured[kind][name]) for name, found in supports.items()],
+            series=[_cdf_series(name, found, study.k_max, measured[kind][name]) for name, found in supports.items()],
         )
         for kind, supports in study.tables.items()
     ]
@@ -79,22 +79,22 @@ def support_curves(
     )
     return Chart(
         "Support CDFs",
-        f"{targets}; {_recipe(workspace)}; protocol {study.protocol}, K = {study.k_max}, "
+        f"{targets}; {_recipe_caption(workspace)}; protocol {study.protocol}, K = {study.k_max}, "
         f"seeds {SEEDS[0]} to {SEEDS[-1]}; open marks are unstable; AUC with 95 % bootstrap intervals over "
         "targets; python -m attribution evaluate supports",
         panels,
     )
 
 
-def _cdf(name: str, supports: dict, k_max: int, row: dict) -> Series:
-    """supports: target -> Support, or None while its search is under way. row: the ranking's of `studies.evaluate`."""
-    steps = studies.points(supports, k_max)
-    colour, dash, marker = palette.line(name)
+def _cdf_series(name: str, supports: dict, k_max: int, row: dict) -> Series:
+    """supports: target -> Support, or None while its search is under way. row: the ranking's of `studies.evaluate_study`."""
+    steps = studies.cdf_points(supports, k_max)
+    colour, dash, marker = palette.ranking_style(name)
     auc, ends = row["auc"], row["auc_ci"]
     note = "" if auc is None else f"AUC {auc:.2f}" + (f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else "")
     pending, band = sum(support is None for support in supports.values()), None
     if pending:
-        low, high = curves.band(supports.values(), [(0, None)] * pending, k_max)
+        low, high = curves.cdf_band(supports.values(), [(0, None)] * pending, k_max)
         band = (list(range(k_max + 1)), low.tolist(), high.tolist())
     return Series(
         name,
@@ -118,11 +118,11 @@ def lds_against_supports(
 ) -> Chart | None:
     """A mark a target and ranking: LDS against support; above the dashed line those that flipped at no k."""
     study = select_rankings(workspace, read_study(workspace, store, protocol), rankings)
-    stored = lds_supports.stored(workspace)
-    points = lds_supports.points(study, stored) if stored else []
+    stored = lds_supports.load(workspace)
+    points = lds_supports.chart_points(study, stored) if stored else []
     if not points:
         return None
-    k_max, censored = study.k_max, CENSORED * study.k_max
+    k_max, censored = study.k_max, CENSORED_HEIGHT * study.k_max
     ticks = {float(tick): str(tick) for tick in (0, *(round(k_max * part / 4) for part in range(1, 5)))}
     series: dict[str, dict[str, list]] = {}
     for point in points:
@@ -147,7 +147,7 @@ def lds_against_supports(
                         )
                         for row in rows
                     ],
-                    *palette.line(name)[::2],
+                    *palette.ranking_style(name)[::2],
                     hollow=[not row["support"] for row in rows],
                 )
                 for name, rows in rankings_of_kind.items()
@@ -157,9 +157,9 @@ def lds_against_supports(
     ]
     return Chart(
         "LDS of targets against their supports",
-        f"{_recipe(workspace)}; protocol {study.protocol}, "
+        f"{_recipe_caption(workspace)}; protocol {study.protocol}, "
         f"K = {k_max}; LDS over {workspace.manifest['parts']['lds']['masks']} held-out halves; "
-        f"{_made(workspace, lds_supports.PART)}",
+        f"{_provenance_caption(workspace, lds_supports.PART)}",
         panels,
     )
 
@@ -171,7 +171,7 @@ def agreement_matrix(workspace: Workspace, store, measure: str = "jaccard") -> C
     """How far every two rankings agree, with intervals."""
     if measure not in MEASURES:
         raise UserError(f"no measure {measure!r}; choose one of {', '.join(MEASURES)}")
-    stored = agreement.stored(workspace)
+    stored = agreement.load(workspace)
     if stored is None:
         return None
     summary = agreement.summary(stored)
@@ -188,7 +188,7 @@ def agreement_matrix(workspace: Workspace, store, measure: str = "jaccard") -> C
         f"Agreement of rankings: {title}",
         f"the first {stored.k} training images of each, means over "
         f"{summary['targets']:,} targets with 95 % bootstrap intervals over targets; "
-        f"{_made(workspace, agreement.PART)}",
+        f"{_provenance_caption(workspace, agreement.PART)}",
         [Panel(title, matrix=matrix)],
         height=0.5 + 0.42 * len(names),
     )
@@ -196,15 +196,15 @@ def agreement_matrix(workspace: Workspace, store, measure: str = "jaccard") -> C
 
 def candidate_sets(workspace: Workspace, store) -> Chart | None:
     """LDS of each ranking among three sets of candidates, and AUC of each kind of support that was studied."""
-    answer = conditioning.stored(workspace)
+    answer = conditioning.load(workspace)
     if answer is None:
         return None
-    rankings, aucs = answer["rankings"], conditioning.worth(workspace, store, answer)
+    rankings, aucs = answer["rankings"], conditioning.support_aucs(workspace, store, answer)
     panels = [Panel("LDS" if aucs else "", "LDS", **_names_axis(rankings))]
     panels += [Panel(f"{KINDS[kind]} AUC", f"{KINDS[kind].lower()} AUC", **_names_axis(rankings)) for kind in aucs]
     if answer["ceiling"] is not None:
         panels[0].vertical_lines.append((answer["ceiling"], "noise ceiling"))
-    for i, (candidates, description) in enumerate(conditioning.SETS.items()):
+    for i, (candidates, description) in enumerate(conditioning.CANDIDATE_SETS.items()):
         for panel, kind in zip(panels, (None, *aucs.values())):
             points = []
             for place, (name, row) in enumerate(rankings.items()):
@@ -212,17 +212,17 @@ def candidate_sets(workspace: Workspace, store) -> Chart | None:
                 if kind is None:
                     value, ci = row["sets"][candidates]["lds"], row["sets"][candidates]["ci"]
                 else:
-                    value, ci = _auc(kind, conditioning.ranking_of(name, candidates, published))
+                    value, ci = _auc(kind, conditioning.ranking_with_candidates(name, candidates, published))
                 if value is not None:
                     named = name + ", as published" * (published == candidates)
                     points.append((value, place + 0.2 * (i - 1), ci, named))
             hollow = [candidates == "all"] * len(points)
-            colour, marker = palette.RECIPES[i][0], CANDIDATE_MARKERS[i]
+            colour, marker = palette.RECIPE_STYLES[i][0], CANDIDATE_MARKERS[i]
             panel.series.append(_marks(description, points, colour, marker, hollow=hollow))
     n = max(row["n_targets"] for ranking in rankings.values() for row in ranking["sets"].values())
     return Chart(
         "Worth of rankings by what they may choose among",
-        f"{_halves(answer, n)}; {_studied(aucs)}{_recipe(workspace)}; {_made(workspace, conditioning.PART)}",
+        f"{_halves_caption(answer, n)}; {_study_caption(aucs)}{_recipe_caption(workspace)}; {_provenance_caption(workspace, conditioning.PART)}",
         panels,
         height=0.6 + 0.42 * len(rankings),
     )
@@ -232,14 +232,14 @@ def calibration_points(
     workspace: Workspace, store, ranking: str | None = None, removed: str | None = None
 ) -> Chart | None:
     """Change of the margin foretold by a ranking against measured."""
-    rows = calibration.stored(workspace)
-    names = [name for name in rows.names if calibration.groups(rows, name)] if rows else []
+    rows = calibration.load(workspace)
+    names = [name for name in rows.names if calibration.origins_of(rows, name)] if rows else []
     if not names:
         return None
     name = ranking or names[0]
     if name not in names:
         raise UserError(f"{name} is not calibrated here; choose one of {', '.join(names)}")
-    groups = calibration.groups(rows, name)
+    groups = calibration.origins_of(rows, name)
     group = removed or groups[0]
     if group not in groups:
         raise UserError(f"nothing measured is called {group!r}; choose one of {', '.join(groups)}")
@@ -249,10 +249,10 @@ def calibration_points(
     axis = f"change of the margin foretold by {name}" + ", unscaled" * (not scaled)
     panel = Panel("", axis, "measured change of the margin", diagonal=scaled)
     sources: dict[str, list[dict]] = {}
-    for point in calibration.points(rows, summary, name, group):
+    for point in calibration.chart_points(rows, summary, name, group):
         sources.setdefault(point["removed"], []).append(point)
     for source, points in sources.items():
-        title = "chosen by hand" if source == calibration.CHOSEN else f"first k of {source}"
+        title = "chosen by hand" if source == calibration.CHOSEN_SOURCE else f"first k of {source}"
         marks = [
             (
                 point["foretold" if scaled else "predicted"],
@@ -262,16 +262,16 @@ def calibration_points(
             )
             for point in points
         ]
-        panel.series.append(_marks(title, marks, *palette.line(source)[::2]))
+        panel.series.append(_marks(title, marks, *palette.ranking_style(source)[::2]))
     r2, ci = "", fit["r2_ci"]
     if fit["r2"] is not None:
         r2 = f"R² {fit['r2']:.2f}{f' (95 % {ci[0]:.2f} to {ci[1]:.2f} over targets)' if ci else ''}; "
     return Chart(
         f"Changes of the margin foretold by {name}",
-        f"images removed: {calibration.WHOSE[group]}; "
+        f"images removed: {calibration.ORIGINS[group]}; "
         f"{r2}{fit['n']} sets of {fit['targets']} targets, scaled by the slope of all of them, and R² of "
-        f"targets that it was not fitted on, {summary['splits']} splits; {_recipe(workspace)}; "
-        f"{_made(workspace, calibration.PART)}",
+        f"targets that it was not fitted on, {summary['splits']} splits; {_recipe_caption(workspace)}; "
+        f"{_provenance_caption(workspace, calibration.PART)}",
         [panel],
         height=2.8,
     )
@@ -283,14 +283,14 @@ def calibration_points(
 def worth_against_compute(workspace: Workspace, store) -> Chart | None:
     """LDS, and AUC of each kind of support that was studied, against the seconds it takes; the area of a mark stands
     for the bytes."""
-    answer = compute.stored(workspace)
+    answer = compute.load(workspace)
     if answer is None:
         return None
-    rows, aucs = answer["rows"], compute.worth(workspace, store, answer)
+    rows, aucs = answer["rows"], compute.support_aucs(workspace, store, answer)
     x_range = (min(row["seconds"] for row in rows if row["models"]) / 2, max(row["seconds"] for row in rows) * 2)
     panels = [_compute_panel("LDS" if aucs else "", "LDS", [(row, row["lds"], row["ci"]) for row in rows], x_range)]
     for kind, result in aucs.items():
-        points = [(row, *_auc(result, compute.ranking_of(row))) for row in rows]
+        points = [(row, *_auc(result, compute.variant_ranking(row))) for row in rows]
         known = [point for point in points if point[1] is not None]
         panels.append(_compute_panel(f"{KINDS[kind]} AUC", "AUC", known, x_range))
     if answer["ceiling"] is not None:
@@ -298,24 +298,24 @@ def worth_against_compute(workspace: Workspace, store) -> Chart | None:
     n = max(row["n_targets"] for row in rows)
     return Chart(
         "Worth against compute",
-        f"{_halves(answer, n)}; {_studied(aucs)}numbers are models trained, areas "
-        f"bytes; {_recipe(workspace)}; {_made(workspace, compute.PART)}",
+        f"{_halves_caption(answer, n)}; {_study_caption(aucs)}numbers are models trained, areas "
+        f"bytes; {_recipe_caption(workspace)}; {_provenance_caption(workspace, compute.PART)}",
         panels,
         height=2.6,
     )
 
 
 def _compute_panel(title: str, y: str, points: list[tuple], x_range: tuple[float, float]) -> Panel:
-    """points: (row of `compute.run`, value, its interval)."""
+    """points: (row of `compute.compute_variants`, value, its interval)."""
     panel = Panel(title, "seconds, trainings and own work", y, x_log=True, x_range=x_range, from_zero=True)
     largest = max((row["bytes"] for row, *_ in points), default=0) or 1
 
     def marks(points: list[tuple], name: str, style: str, in_legend: bool = True) -> Series:
-        colour, dash, marker = palette.line(style)
+        colour, dash, marker = palette.ranking_style(style)
         drawn = [(row["seconds"], value, ci, f"{row['name']}, {row['bytes']} bytes") for row, value, ci in points]
         series = _marks(name, drawn, colour, marker, "y_ci", in_legend=in_legend)
         series.dash = dash if len(points) > 1 else None
-        series.sizes = [max(SMALLEST, LARGEST * row["bytes"] / largest) for row, *_ in points]
+        series.sizes = [max(MIN_MARK_AREA, MAX_MARK_AREA * row["bytes"] / largest) for row, *_ in points]
         series.labels = [str(row["models"] or "") for row, *_ in points]
         return series
 
@@ -328,7 +328,7 @@ def _compute_panel(title: str, y: str, points: list[tuple], x_range: tuple[float
     for row, value, ci in points:
         if row["models"]:
             continue
-        colour, dash, _ = palette.line(row["name"])
+        colour, dash, _ = palette.ranking_style(row["name"])
         ends = {"start": (x_range[0], value), "end": (x_range[1], value)}
         panel.series.append(Series(row["name"], [], [], colour, dash, **ends))
         if row["seconds"]:
@@ -338,24 +338,24 @@ def _compute_panel(title: str, y: str, points: list[tuple], x_range: tuple[float
 
 def worth_against_cost(workspace: Workspace, store) -> Chart | None:
     """LDS and removal AUC of each ranking against the seconds it took to build."""
-    answer = cost.stored(workspace)
+    answer = cost.load(workspace)
     if answer is None:
         return None
-    lds, aucs = cost.worth(workspace, store)
-    rows = [row for row in cost.card(answer, lds, aucs) if row["build_seconds"] is not None]
+    lds, aucs = cost.lds_and_support_aucs(workspace, store)
+    rows = [row for row in cost.cost_rows(answer, lds, aucs) if row["build_seconds"] is not None]
     positive = [row["build_seconds"] for row in rows if row["build_seconds"] > 0]
     least, most = math.floor(math.log10(min(positive, default=1))), math.ceil(math.log10(max(positive, default=10)))
     nothing = 10.0 ** (least - 1)  # where rankings stand that took no time
     ticks = {nothing: "none", **{10.0**power: f"{10.0**power:,g}" for power in range(least, most + 1)}}
     x_range = (10.0 ** (least - 1.3), 10.0 ** (most + 0.1))
     live = dict.fromkeys(row["ranking"].partition("-")[0] for row in rows if row["live"] and "-" in row["ranking"])
-    shifts = {method: 10 ** (APART * (i - (len(live) - 1) / 2)) for i, method in enumerate(live)}
+    shifts = {method: 10 ** (MARK_OFFSET * (i - (len(live) - 1) / 2)) for i, method in enumerate(live)}
     panels = []
     for key, title in (("lds", "LDS"), ("auc", "removal AUC")):
         methods: dict[str, dict[str, list[dict]]] = {}
         for row in rows:
             if row[key] is not None:
-                method, marker = row["ranking"].partition("-")[0], palette.line(row["ranking"])[2]
+                method, marker = row["ranking"].partition("-")[0], palette.ranking_style(row["ranking"])[2]
                 methods.setdefault(method, {}).setdefault(marker, []).append(row)
         if not methods:
             continue
@@ -371,36 +371,39 @@ def worth_against_cost(workspace: Workspace, store) -> Chart | None:
                     )
                     for row in same
                 ]
-                colour, hollow = palette.line(same[0]["ranking"])[0], [method in palette.OPEN] * len(same)
+                colour, hollow = (
+                    palette.ranking_style(same[0]["ranking"])[0],
+                    [method in palette.HOLLOW_METHODS] * len(same),
+                )
                 panel.series.append(_marks(same[0]["method"], points, colour, marker, "y_ci", hollow=hollow))
         if key == "lds" and lds.get("ceiling") is not None:
             panel.horizontal_lines.append((lds["ceiling"], "noise ceiling"))
         panel.series += [
-            Series(name, [], [], "#606060", None, palette.line(f"-{name}")[2]) for name in workspace.features()
+            Series(name, [], [], "#606060", None, palette.ranking_style(f"-{name}")[2]) for name in workspace.features()
         ]
         panels.append(panel)
     if not panels:
         return None
     return Chart(
         "Worth of rankings against their cost",
-        f"seconds as each part's provenance has them, {_studied({k: v for k, v in aucs.items() if k == 'remove'})}95 % "
-        f"intervals; rankings of one feature set cost the same and stand side by side; {_recipe(workspace)}; "
-        f"{_made(workspace, cost.PART)}",
+        f"seconds as each part's provenance has them, {_study_caption({k: v for k, v in aucs.items() if k == 'remove'})}95 % "
+        f"intervals; rankings of one feature set cost the same and stand side by side; {_recipe_caption(workspace)}; "
+        f"{_provenance_caption(workspace, cost.PART)}",
         panels,
     )
 
 
 def feature_sets(workspace: Workspace, store) -> Chart | None:
     """Of each feature set kNN accuracy, and LDS and removal AUC of its rankings."""
-    rows = cost.of_features(workspace, *cost.worth(workspace, store))
+    rows = cost.feature_rows(workspace, *cost.lds_and_support_aucs(workspace, store))
     names, panels = [row["features"] for row in rows], []
     known = [(row["knn_accuracy"], float(place), None, names[place]) for place, row in enumerate(rows)]
     known = [point for point in known if point[0] is not None]
     if known:
-        series = _marks("kNN accuracy", known, palette.RECIPES[0][0], "square", in_legend=False)
+        series = _marks("kNN accuracy", known, palette.RECIPE_STYLES[0][0], "square", in_legend=False)
         panels.append(Panel("kNN accuracy", "accuracy", series=[series], **_names_axis(names)))
     for key, value, ci, title in (("lds", "lds", "ci", "LDS"), ("auc", "auc", "auc_ci", "removal AUC")):
-        methods = [method for method in palette.METHODS if any(method in row[key] for row in rows)]
+        methods = [method for method in palette.METHOD_STYLES if any(method in row[key] for row in rows)]
         panel = Panel(title, title, **_names_axis(names))
         for i, method in enumerate(methods):
             shift = 0.6 * (i - (len(methods) - 1) / 2) / max(len(methods), 1)
@@ -409,8 +412,8 @@ def feature_sets(workspace: Workspace, store) -> Chart | None:
                 for place, row in enumerate(rows)
                 if method in row[key]
             ]
-            hollow = [method in palette.OPEN] * len(points)
-            panel.series.append(_marks(method, points, palette.line(method)[0], "circle", hollow=hollow))
+            hollow = [method in palette.HOLLOW_METHODS] * len(points)
+            panel.series.append(_marks(method, points, palette.ranking_style(method)[0], "circle", hollow=hollow))
         panels += [panel] if methods else []
     if not panels:
         return None
@@ -419,7 +422,7 @@ def feature_sets(workspace: Workspace, store) -> Chart | None:
     )
     return Chart(
         "Feature sets",
-        f"{f'kNN accuracy on {images}; ' if images else ''}95 % intervals; {_recipe(workspace)}; "
+        f"{f'kNN accuracy on {images}; ' if images else ''}95 % intervals; {_recipe_caption(workspace)}; "
         "python -m attribution evaluate lds and evaluate supports",
         panels,
         height=0.6 + 0.38 * len(rows),
@@ -438,7 +441,7 @@ CHARTS = {
     "features": feature_sets,
 }
 #: Name of a chart -> the options that `chart` takes for it.
-OPTIONS = {
+CHART_OPTIONS = {
     "agreement": ("measure",),
     "calibration": ("ranking", "removed"),
     **dict.fromkeys(("supports", "lds-supports"), ("protocol", "rankings")),
@@ -458,7 +461,7 @@ def _names_axis(names) -> dict:
 
 
 def _auc(support_aucs: dict, name: str) -> tuple[float | None, Interval]:
-    """A ranking's AUC and its interval in a kind of `studies.side_by_side`; (None, None) where it was not studied."""
+    """A ranking's AUC and its interval in a kind of `studies.compare_on_same_targets`; (None, None) where it was not studied."""
     row = support_aucs["rankings"].get(name) or {}
     return (row["auc"], row["auc_ci"]) if row.get("n") else (None, None)
 
@@ -466,7 +469,7 @@ def _auc(support_aucs: dict, name: str) -> tuple[float | None, Interval]:
 # -- how it was made, for captions
 
 
-def _studied(support_aucs: dict) -> str:
+def _study_caption(support_aucs: dict) -> str:
     return "".join(
         f"{KINDS[kind].lower()} AUC over the same {result['targets']} targets"
         + f", {result['unfinished']} more unfinished" * bool(result["unfinished"])
@@ -475,20 +478,20 @@ def _studied(support_aucs: dict) -> str:
     )
 
 
-def _recipe(workspace: Workspace) -> str:
+def _recipe_caption(workspace: Workspace) -> str:
     planted = f", {workspace.planted} planted errors among the labels" if workspace.planted else ""
     return (
         f"{workspace.name}: {workspace.manifest['dataset']['name']}, {workspace.n_train:,} training images{planted}"
-        f"; recipe {workspace.recipe} {recipes.get(workspace.recipe).hash}"
+        f"; recipe {workspace.recipe} {recipes.get_recipe(workspace.recipe).hash}"
     )
 
 
-def _made(workspace: Workspace, part: str) -> str:
+def _provenance_caption(workspace: Workspace, part: str) -> str:
     provenance = workspace.manifest["parts"].get(part, {})
     return f"made {provenance.get('made', 'on an unknown day')} by {provenance.get('command', 'an unknown command')}"
 
 
-def _halves(answer: dict, n_targets: int) -> str:
+def _halves_caption(answer: dict, n_targets: int) -> str:
     return (
         f"{n_targets:,} targets, {answer['masks']} held-out halves with {answer['seeds']} seeds each; 95 % intervals "
         "over halves and targets"

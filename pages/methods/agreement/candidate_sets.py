@@ -14,9 +14,9 @@ from pages.ui.tables import Column, estimate, ranking_cell
 MEASURE = ["evaluate", "conditioning"]
 #: colour and marker of each set of candidates
 MARKS = {
-    "true": (palette.RECIPES[0][0], "circle"),
-    "pair": (palette.RECIPES[1][0], "diamond"),
-    "all": (palette.RECIPES[2][0], "square-open"),
+    "true": (palette.RECIPE_STYLES[0][0], "circle"),
+    "pair": (palette.RECIPE_STYLES[1][0], "diamond"),
+    "all": (palette.RECIPE_STYLES[2][0], "square-open"),
 }
 
 
@@ -28,7 +28,7 @@ def draw(ws: Workspace) -> None:
     answer = tab_frame.stored_answer(
         ws,
         MEASURE,
-        conditioning.stored,
+        conditioning.load,
         "Rankings have not been measured among several sets of candidates yet, or one of them has changed since.",
         "Measure candidates",
     )
@@ -39,7 +39,9 @@ def draw(ws: Workspace) -> None:
         "the class it is mistaken for, or among all. Choosing among the class alone is worth something by itself: it "
         "counts how many images of the class a half happens to hold. Random, the control, shows how much."
     )
-    supports = tab_frame.from_store(ws, conditioning.PART, lambda ws, store: conditioning.worth(ws, store, answer))
+    supports = tab_frame.from_store(
+        ws, conditioning.PART, lambda ws, store: conditioning.support_aucs(ws, store, answer)
+    )
     tab_frame.chart(
         figure(answer, supports),
         "conditioning",
@@ -66,7 +68,7 @@ def _basis(ws: Workspace, answer: dict, supports: dict) -> str:
 
 
 def _variant(name: str, candidates: str, answer: dict) -> str:
-    return conditioning.ranking_of(name, candidates, answer["rankings"][name]["published"])
+    return conditioning.ranking_with_candidates(name, candidates, answer["rankings"][name]["published"])
 
 
 def figure(answer: dict, supports: dict) -> go.Figure:
@@ -74,7 +76,7 @@ def figure(answer: dict, supports: dict) -> go.Figure:
     studied."""
     names, panels = list(answer["rankings"]), ["LDS", *(auc_columns.TITLES[kind] for kind in supports)]
     chart = make_subplots(1, len(panels), shared_yaxes=True, subplot_titles=panels, horizontal_spacing=0.04)
-    for at, (candidates, label) in enumerate(conditioning.SETS.items()):
+    for at, (candidates, label) in enumerate(conditioning.CANDIDATE_SETS.items()):
         colour, marker = MARKS[candidates]
         sets = [answer["rankings"][name]["sets"][candidates] for name in names]
         columns = [[(row["lds"], row["ci"]) for row in sets]]
@@ -121,7 +123,7 @@ def table_html(answer: dict, supports: dict) -> str:
     rows = []
     for name, ranking in answer["rankings"].items():
         row = [ranking_cell(name)]
-        for candidates in conditioning.SETS:
+        for candidates in conditioning.CANDIDATE_SETS:
             measured = ranking["sets"][candidates]
             share = measured["same_class"]
             star = " *" * (candidates == ranking["published"])
@@ -133,9 +135,9 @@ def table_html(answer: dict, supports: dict) -> str:
             ]
         rows.append(row)
     return tables.table_html(
-        [Column("ranking"), *group * len(conditioning.SETS)],
+        [Column("ranking"), *group * len(conditioning.CANDIDATE_SETS)],
         rows,
-        [("", 1), *((title, len(group)) for title in conditioning.SETS.values())],
+        [("", 1), *((title, len(group)) for title in conditioning.CANDIDATE_SETS.values())],
         ["noise ceiling", estimate(answer["ceiling"], None, 3)[0]],
     )
 

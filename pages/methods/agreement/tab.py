@@ -29,7 +29,7 @@ def draw(ws: Workspace) -> None:
     compared = tab_frame.stored_answer(
         ws,
         COMPARE,
-        agreement.stored,
+        agreement.load,
         "These rankings have not been compared yet, or one of them has changed since.",
         "Compare them",
     )
@@ -174,7 +174,7 @@ def _targets(ws: Workspace, compared: agreement.Agreement, measure: str) -> None
         others = [name for name in names if name != a]
         b = st.selectbox("and", others, min(1, len(others) - 1), key=state.OTHER_RANKING, width=190)
     pair = (a, b) if (a, b) in compared.pairs else (b, a)
-    ids = agreement.disagreement(compared, a, b, measure)[:SHOWN]
+    ids = agreement.most_disagreeing_targets(compared, a, b, measure)[:SHOWN]
     if not len(ids):
         st.caption("No target has a value.")
         return

@@ -22,7 +22,7 @@ def draw(ws: Workspace) -> None:
     """Where the workspace is poisoned what was measured on it, or the way to; else what Lineup brings, or the command
     that makes a poisoned copy."""
     tab_frame.section("Backdoor: do rankings find the images that a trigger came by?")
-    poisoned = poison.poisoned(ws)
+    poisoned = poison.load_poison_info(ws)
     running = bool(poisoned) and measurement.under_way(ws, MEASURE)
     if poisoned:
         try:
@@ -33,7 +33,7 @@ def draw(ws: Workspace) -> None:
     answer = tab_frame.stored_answer(
         ws,
         MEASURE,
-        backdoor.stored,
+        backdoor.load,
         "The backdoor has not been measured yet, or a ranking has changed since.",
         "Measure the backdoor",
         ask=None if poisoned else _how_to_poison,
@@ -78,7 +78,7 @@ def _commands(ws: Workspace, answer: dict, poisoned: bool) -> str:
 
 def _pictures(ws: Workspace, poisoned: dict) -> None:
     """Some poisoned images and triggered targets; a click on one of these leads to its lineup."""
-    images, targets, _ = poison.record(ws)
+    images, targets, _ = poison.load_poison_record(ws)
     name = ws.classes[poisoned["class"]]
     for split, ids, title, note, classes in (
         ("train", images, "poisoned", f"all labelled {name}; truly:", ws.truth()["original"]),
@@ -111,7 +111,7 @@ def _interval(mean: dict) -> str:
 
 
 def _basis(ws: Workspace, answer: dict) -> str:
-    nothing, oracle = (answer["removals"][name] for name in (backdoor.NONE, backdoor.ORACLE))
+    nothing, oracle = (answer["removals"][name] for name in (backdoor.NO_REMOVAL, backdoor.ORACLE_REMOVAL))
     bundled = answer.get("about")
     copy = f" on a poisoned copy of this workspace; {bundled['note']}" if bundled else ""
     return (
@@ -153,7 +153,7 @@ def figure(answer: dict, name: str) -> go.Figure:
             name="the ranking",
             legendgroup="ranking",
             showlegend=column == 1,
-            marker={"size": 11, "color": [palette.line(row["ranking"])[0] for row in rows]},
+            marker={"size": 11, "color": [palette.ranking_style(row["ranking"])[0] for row in rows]},
             error_x=plots.error_bars(means, [estimate["ci"] for estimate in estimates], color=plots.GREY, thickness=2),
             customdata=[
                 f"{label}: {_percent(estimate)} ({_interval(estimate)})" for label, estimate in zip(labels, estimates)

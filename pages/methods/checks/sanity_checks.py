@@ -24,7 +24,7 @@ def draw(ws: Workspace) -> None:
     answer = tab_frame.stored_answer(
         ws,
         MEASURE,
-        sanity.stored,
+        sanity.load,
         "This has not been measured yet, or models or features have changed since. It takes TRAK's "
         "gradients of some more models: minutes.",
         "Check the rankings",
@@ -112,7 +112,7 @@ def figure(answer: dict) -> go.Figure:
     """A line a method: the score of one image against the number of its copies."""
     chart = go.Figure()
     for name, rows in answer["duplicates"].items():
-        colour, dash, marker = palette.line(name.lower())
+        colour, dash, marker = palette.ranking_style(name.lower())
         scores = [row["one"] for row in rows.values()]
         means = [score["mean"] for score in scores]
         chart.add_scatter(

@@ -11,5 +11,5 @@ def draw(ws: Workspace) -> None:
     if not ws.has_base:
         theme.train_first(ws, "Checks ask what models say, and there are none yet.")
         return
-    for check in (backdoor, sanity_checks) if poison.poisoned(ws) else (sanity_checks, backdoor):
+    for check in (backdoor, sanity_checks) if poison.load_poison_info(ws) else (sanity_checks, backdoor):
         check.draw(ws)

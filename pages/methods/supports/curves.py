@@ -6,7 +6,7 @@ from plotly.subplots import make_subplots
 from attribution import curves
 from attribution.experiments.study import Study
 from attribution.export import palette
-from attribution.studies import points
+from attribution.studies import cdf_points
 from pages.methods import plots
 
 PANEL_TITLES = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
@@ -40,8 +40,8 @@ def support_curves(study: Study) -> go.Figure:
 
 
 def _curve(chart, column, kind, ranking, results, k_max, showlegend) -> None:
-    steps = points(results, k_max)
-    colour, dash, marker = palette.line(ranking)
+    steps = cdf_points(results, k_max)
+    colour, dash, marker = palette.ranking_style(ranking)
     last = steps[-1][1] if steps else 0
     chart.add_scatter(
         x=[0, *(step[0] for step in steps), k_max],
@@ -68,7 +68,7 @@ def _band(chart, column, ranking, results, k_max) -> None:
     pending = [support for support in results.values() if support is None]
     if not pending:
         return
-    low, high = curves.band(results.values(), [(0, None)] * len(pending), k_max)
+    low, high = curves.cdf_band(results.values(), [(0, None)] * len(pending), k_max)
     ks = list(range(k_max + 1))
     chart.add_scatter(
         x=[*ks, *reversed(ks)],
@@ -77,7 +77,7 @@ def _band(chart, column, ranking, results, k_max) -> None:
         opacity=0.07,
         hoverinfo="skip",
         mode="none",
-        fillcolor=palette.line(ranking)[0],
+        fillcolor=palette.ranking_style(ranking)[0],
         legendgroup=ranking,
         showlegend=False,
         row=1,

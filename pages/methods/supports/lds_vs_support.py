@@ -32,12 +32,12 @@ COLUMNS = [
 
 def section(ws: Workspace, study: Study) -> None:
     """Whether LDS and supports agree; absent where there are no held-out halves or no study to compare."""
-    _, targets = lds_supports.wanted(study)
+    _, targets = lds_supports.rankings_and_targets(study)
     if "lds" not in ws.manifest["parts"] or not len(targets):
         return
     tab_frame.section("Do LDS and supports agree?")
     try:
-        per_target = tab_frame.load_answer(ws, lds_supports.stored)
+        per_target = tab_frame.load_answer(ws, lds_supports.load)
     except UserError as error:
         st.error(write.sentence(error))
         return
@@ -47,7 +47,7 @@ def section(ws: Workspace, study: Study) -> None:
         kinds = report["kinds"]
     if kinds:
         _show(ws, study, per_target, report)
-    if lds_supports.lacking(per_target, study) and not measurement.under_way(ws, COMPARE):
+    if lds_supports.count_missing(per_target, study) and not measurement.under_way(ws, COMPARE):
         st.info(
             "Not measured yet: LDS of some of these targets, or under some of these rankings."
             if kinds
@@ -61,13 +61,13 @@ def _report(_ws, _study, _per_target, version: str) -> dict:
     return lds_supports.report(_ws, _study, _per_target)
 
 
-def _show(ws: Workspace, study: Study, per_target: lds_supports.PerTarget, report: dict) -> None:
+def _show(ws: Workspace, study: Study, per_target: lds_supports.TargetLDS, report: dict) -> None:
     tab_frame.caption(
         "A point is a target under one ranking: how well its scores foretell models on random halves, and how few "
         "images flip it. Were the two one thing, high LDS would go with small supports; the authors of the paper "
         "expect them to differ."
     )
-    points = lds_supports.points(study, per_target)
+    points = lds_supports.chart_points(study, per_target)
     tab_frame.chart(
         figure(points, report["K"]),
         "lds against supports",
@@ -99,7 +99,7 @@ def figure(points: list[dict], k_max: int) -> go.Figure:
     for column, kind in enumerate(kinds, 1):
         for name in dict.fromkeys(point["ranking"] for point in points if point["kind"] == kind):
             some = [point for point in points if (point["kind"], point["ranking"]) == (kind, name)]
-            colour, _, marker = palette.line(name)
+            colour, _, marker = palette.ranking_style(name)
             chart.add_scatter(
                 x=[point["lds"] for point in some],
                 y=[point["support"] or CENSORED * k_max for point in some],
@@ -134,7 +134,7 @@ def figure(points: list[dict], k_max: int) -> go.Figure:
 
 
 def table_html(rankings: dict[str, dict]) -> str:
-    """A row a ranking, see `lds_supports.relation`."""
+    """A row a ranking, see `lds_supports.relate_lds_to_supports`."""
     rows = [
         [
             ranking_cell(name),

@@ -6,17 +6,17 @@ import streamlit as st
 from attribution import UserError, Workspace, recipes
 from attribution.experiments import jobs, pruning
 from attribution.experiments.pruning import PruningSpec
-from attribution.experiments.spec import SEEDS, common
+from attribution.experiments.spec import SEEDS, common_fields
 from attribution.export import palette
 from attribution.lineup import default_rankings
-from attribution.store import Job, Store
+from attribution.store import Job, ResultStore
 from pages.methods import plots, tab_frame
 from pages.ui import format as write
 from pages.ui import state, tables
 from pages.ui.tables import Column, estimate, ranking_cell
 
 
-def section(ws: Workspace, store: Store) -> None:
+def section(ws: Workspace, store: ResultStore) -> None:
     """The accuracy curves that are known, their table, and a way to ask for more."""
     tab_frame.section("Pruning: which training images can be spared?")
     answers = _answers(ws, store)
@@ -40,12 +40,12 @@ def section(ws: Workspace, store: Store) -> None:
         _form(ws, job)
 
 
-def _answers(ws: Workspace, store: Store) -> list[dict]:
+def _answers(ws: Workspace, store: ResultStore) -> list[dict]:
     """Answers as `PruningSpec.answer`, the last one of each ranking that is there still, in the order of the rankings."""
     answers = {}
-    for question, _ in store.answers(recipes.get(ws.recipe).hash, "prune"):
+    for question, _ in store.answers(recipes.get_recipe(ws.recipe).hash, "prune"):
         if question["ranking"] in ws.rankings():
-            answer = PruningSpec.from_json({**common(ws), **question}).answer(ws, store)
+            answer = PruningSpec.from_json({**common_fields(ws), **question}).answer(ws, store)
             answers |= {question["ranking"]: answer} if answer else {}
     return [answers[name] for name in ws.rankings() if name in answers]
 
@@ -56,7 +56,11 @@ def _form(ws: Workspace, job: Job | None) -> None:
         "Ranking", ws.rankings(), index=ws.rankings().index(names[0]) if names else 0, key=state.PRUNE_RANKING
     )
     shares = st.pills(
-        "Percent dropped", range(10, 100, 10), default=pruning.SHARES, selection_mode="multi", key=state.PRUNE_SHARES
+        "Percent dropped",
+        range(10, 100, 10),
+        default=pruning.DEFAULT_SHARES,
+        selection_mode="multi",
+        key=state.PRUNE_SHARES,
     )
     seeds = st.number_input("Seeds", 1, 20, len(SEEDS), key=state.PRUNE_SEEDS)
     try:
@@ -92,7 +96,7 @@ def figure(answers: list[dict]) -> go.Figure:
     intervals over seeds, are told apart."""
     chart = go.Figure()
     for answer in answers:
-        colour, _, marker = palette.line(answer["ranking"])
+        colour, _, marker = palette.ranking_style(answer["ranking"])
         for part, dash, symbol, aside in (("pruned", "solid", marker, 0), ("random", "dot", f"{marker}-open", 0.7)):
             rows = [{"share": 0, part: answer["full"]}, *answer["shares"]]
             means = [row[part]["mean"] for row in rows]

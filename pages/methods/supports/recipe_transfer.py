@@ -8,7 +8,7 @@ from attribution import Workspace, curves, recipes, studies, transfer
 from attribution.experiments.study import Study
 from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
-from attribution.store import Store
+from attribution.store import ResultStore
 from pages.methods import plots, tab_frame
 from pages.methods.supports.curves import PANEL_TITLES
 from pages.methods.supports.tables import KINDS, median_text
@@ -17,13 +17,13 @@ from pages.ui import tables
 from pages.ui.tables import Column, estimate
 
 
-def section(ws: Workspace, store: Store) -> None:
+def section(ws: Workspace, store: ResultStore) -> None:
     """The curves of one ranking under all recipes that a study was made of; absent where there is one recipe alone."""
     others = [name for name in recipes.NAMES if name != ws.recipe]
     if not others:
         return
     tab_frame.section("Does it hold under another recipe?")
-    names = transfer.studied(ws, store)
+    names = transfer.studied_recipes(ws, store)
     version = (store.stamp_of_supports(), store.newest_job(), len(store.open_jobs()))
     by_recipe = _compared(ws, store, str(ws.path), tuple(names), version) if len(names) > 1 else {}
     studied = [table for study in by_recipe.values() for table in study.tables.values()]
@@ -62,11 +62,11 @@ def section(ws: Workspace, store: Store) -> None:
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the recipes")
 def _compared(_ws, _store, path: str, names: tuple, version: tuple) -> dict[str, Study]:
-    return transfer.compare(_ws, _store, list(names))
+    return transfer.common_studies(_ws, _store, list(names))
 
 
 def recipe_label(name: str) -> str:
-    return f"{name} {recipes.get(name).hash}"
+    return f"{name} {recipes.get_recipe(name).hash}"
 
 
 def figure(by_recipe: dict[str, Study], ranking: str) -> go.Figure:
@@ -78,11 +78,11 @@ def figure(by_recipe: dict[str, Study], ranking: str) -> go.Figure:
     widths = {"random": 1.2, ranking: 2.5}
     for column, kind in enumerate(kinds, 1):
         for at, (recipe, study) in enumerate(by_recipe.items()):
-            colour, dash = palette.RECIPES[at % len(palette.RECIPES)]
+            colour, dash = palette.RECIPE_STYLES[at % len(palette.RECIPE_STYLES)]
             for name in dict.fromkeys((ranking, "random")):
                 if name not in study.tables[kind]:
                     continue
-                share = curves.cdf(study.tables[kind][name].values(), study.k_max)
+                share = curves.support_cdf(study.tables[kind][name].values(), study.k_max)
                 label = recipe_label(recipe) if name == ranking else f"random, {recipe}"
                 line_dash = dash if name == ranking else "dot"
                 chart.add_scatter(
@@ -113,10 +113,10 @@ def table_html(by_recipe: dict[str, Study], ranking: str) -> str:
         for kind, table in study.tables.items():
             if ranking not in table:
                 continue
-            summary = curves.summary(table[ranking].values(), study.k_max)
+            summary = curves.summarise_supports(table[ranking].values(), study.k_max)
             lead = ["–"]
             if "random" in table and ranking != "random":
-                versus = curves.versus(table[ranking], table["random"], study.k_max)
+                versus = curves.compare_pair(table[ranking], table["random"], study.k_max)
                 if versus["auc_difference"] is not None:
                     lead = [
                         write.decimal(versus["auc_difference"], sign=True),
@@ -133,11 +133,11 @@ def to_csv(by_recipe: dict[str, Study]) -> str:
     return tables.to_csv(
         {
             "recipe": name,
-            "recipe_hash": recipes.get(name).hash,
+            "recipe_hash": recipes.get_recipe(name).hash,
             "kind": kind,
             "ranking": ranking,
             "target": target,
-            "status": studies.status_of(support),
+            "status": studies.support_status(support),
             "support": support and support.support,
             "K": study.k_max,
             "protocol": study.protocol,

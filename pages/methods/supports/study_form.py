@@ -5,12 +5,12 @@ from contextlib import closing
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.experiments.prefixes import KINDS as EDITS
-from attribution.experiments.prefixes import SUPPORTS
+from attribution.experiments.prefixes import EDIT_KINDS as EDITS
+from attribution.experiments.prefixes import SUPPORT_KINDS
 from attribution.experiments.study import STUDY_SEED, Study, study_spec
 from attribution.lineup import default_rankings
-from attribution.measure import random_stable, random_wrong, stable
-from attribution.store import Store
+from attribution.measure import draw_stable_targets, draw_wrong_targets, stable_targets
+from attribution.store import ResultStore
 from pages.methods import tab_frame
 from pages.ui import format as write
 from pages.ui import job_buttons, state
@@ -20,7 +20,7 @@ TARGETS = 20  # as many as the intervals are worth reading from (`tables.few_tar
 
 def form(ws: Workspace, study: Study) -> None:
     """Targets, rankings and kinds of a new study, what it costs, and the button that starts it."""
-    most = len(stable(ws))
+    most = len(stable_targets(ws))
     if not most:
         st.info("No validation image is read right by nine of ten base models: a study has nothing to flip here.")
         return
@@ -36,11 +36,11 @@ def form(ws: Workspace, study: Study) -> None:
     rankings = st.pills(
         "Rankings", ws.rankings(), default=default_rankings(ws), selection_mode="multi", key=state.STUDY_RANKINGS
     )
-    kinds = st.pills("Kinds of support", SUPPORTS, default=EDITS, selection_mode="multi", key=state.STUDY_KINDS)
-    draw = random_wrong if "repair" in kinds else random_stable
+    kinds = st.pills("Kinds of support", SUPPORT_KINDS, default=EDITS, selection_mode="multi", key=state.STUDY_KINDS)
+    draw = draw_wrong_targets if "repair" in kinds else draw_stable_targets
     try:
         spec = study_spec(ws, draw(ws, targets, STUDY_SEED), rankings, kinds, study.protocol)
-        with closing(Store.of(ws)) as store:
+        with closing(ResultStore.of(ws)) as store:
             cost = spec.cost(ws, store)
     except UserError as error:
         st.caption(write.sentence(error))

@@ -7,10 +7,10 @@ import streamlit as st
 from attribution import Workspace, recipes, studies
 from attribution.experiments.study import Study, only_rankings, read_study
 from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
-from attribution.experiments.support_table import protocols, usual_protocol
+from attribution.experiments.support_table import answered_protocols, default_protocol
 from attribution.lineup import default_rankings
-from attribution.measure import measured_lds
-from attribution.store import Store
+from attribution.measure import load_lds
+from attribution.store import ResultStore
 from pages.methods import tab_frame
 from pages.methods.supports import lds_vs_support, pruning, recipe_transfer, study_form, tables
 from pages.methods.supports.curves import support_curves
@@ -24,7 +24,7 @@ REPAIR_STATUSES = ("repaired", "unstable", "censored", "already_right")
 
 
 def draw(ws: Workspace) -> None:
-    study, lds = _study(ws), measured_lds(ws)
+    study, lds = _study(ws), load_lds(ws)
     if not study.tables and lds:
         tab_frame.header("How well does a ranking foretell what retraining does?")
     else:
@@ -78,7 +78,7 @@ def draw(ws: Workspace) -> None:
 def _study(ws: Workspace) -> Study:
     """Of the protocol that is chosen, where there is a choice. Read anew when an answer or a study has come in, or the
     study under way has come further."""
-    with closing(Store.of(ws)) as store:
+    with closing(ResultStore.of(ws)) as store:
         file = ws.path / "supports.parquet"
         shipped = file.stat().st_mtime if file.exists() else None
         under_way = tuple((job.id, job.state, job.done) for job in store.studies(UNDER_WAY) if not job.ended)
@@ -86,7 +86,7 @@ def _study(ws: Workspace) -> Study:
         by_protocol = _read(ws, store, str(ws.path), version)
     studied = [protocol for protocol, study in by_protocol.items() if study.tables]
     if len(studied) < 2:
-        return by_protocol[studied[0] if studied else usual_protocol(ws)]
+        return by_protocol[studied[0] if studied else default_protocol(ws)]
     chosen = st.segmented_control(
         "Protocol",
         studied,
@@ -112,14 +112,14 @@ def _chosen_rankings(ws: Workspace, study: Study) -> Study:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _read(_ws, _store, path: str, version: tuple) -> dict[str, Study]:
     """Protocol -> its study, the workspace's usual one first."""
-    usual = usual_protocol(_ws)
-    others = [protocol for protocol in protocols(_ws, _store) if protocol != usual]
+    usual = default_protocol(_ws)
+    others = [protocol for protocol in answered_protocols(_ws, _store) if protocol != usual]
     return {protocol: read_study(_ws, _store, protocol) for protocol in (usual, *others)}
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the rankings")
 def _evaluated(_study, version: str) -> dict:
-    return studies.evaluate(_study)
+    return studies.evaluate_study(_study)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -159,7 +159,7 @@ def _further(ws: Workspace) -> None:
     """What else retraining tells of rankings; nothing where no model was trained yet."""
     if not ws.has_base:
         return
-    with closing(Store.of(ws)) as store:
+    with closing(ResultStore.of(ws)) as store:
         recipe_transfer.section(ws, store)
         pruning.section(ws, store)
 
@@ -178,7 +178,7 @@ def _table(evaluated: dict, lds: dict | None, k_max: int) -> None:
 
 
 def _basis(ws: Workspace, study: Study, evaluated: dict, lds: dict | None) -> str:
-    recipe = recipes.get(ws.recipe)
+    recipe = recipes.get_recipe(ws.recipe)
     counts = ". ".join(tables.counts(kind, evaluated[kind]["rankings"]) for kind in evaluated)
     fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if study.protocol == "default" else ""
     halves = f" LDS over {tab_frame.held_out_halves(lds)}." if lds else ""
@@ -191,7 +191,7 @@ def _basis(ws: Workspace, study: Study, evaluated: dict, lds: dict | None) -> st
 
 
 def _downloads(ws: Workspace, study: Study, evaluated: dict, lds: dict | None) -> None:
-    recipe = recipes.get(ws.recipe)
+    recipe = recipes.get_recipe(ws.recipe)
     provenance = {
         "K": study.k_max,
         "protocol": study.protocol,
@@ -243,7 +243,7 @@ def _targets_of_outcome(study: Study) -> list[tuple[str, str, int]]:
         statuses = REPAIR_STATUSES if kind == "repair" else STATUSES
         outcomes: dict[str, list[int]] = {status: [] for status in statuses}
         for target, support in study.tables[kind][ranking].items():
-            outcomes.setdefault(studies.status_of(support), []).append(target)
+            outcomes.setdefault(studies.support_status(support), []).append(target)
         status = st.segmented_control(
             "Outcome",
             statuses,

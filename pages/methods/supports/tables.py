@@ -1,7 +1,7 @@
 """The tables of supports and LDS, as HTML and CSV, and the sentences that say how much they are worth."""
 
 from attribution.experiments.study import Study
-from attribution.studies import points
+from attribution.studies import cdf_points
 from pages.methods.auc_columns import AUC_HELP, INTERVAL_HELP
 from pages.ui import format as write
 from pages.ui import tables
@@ -31,7 +31,7 @@ PAIR_COLUMNS = [
 def table_html(evaluated: dict, lds: dict | None, k_max: int) -> str:
     """One row a ranking: the supports of each kind, and LDS, with its noise ceiling in the last row.
 
-    evaluated: `studies.evaluate`; lds: `lds.evaluate`, or None where there is none."""
+    evaluated: `studies.evaluate_study`; lds: `lds.evaluate_rankings`, or None where there is none."""
     rows = {name: [ranking_cell(name)] for kind in evaluated.values() for name in kind["rankings"]}
     rows |= {name: [ranking_cell(name)] for name in (lds or {}).get("rankings", {}) if name not in rows}
     for name, row in rows.items():
@@ -161,7 +161,7 @@ def curves_csv(study: Study, provenance: dict) -> str:
         (kind, ranking, k, round(share, 6), target, status, *provenance.values())
         for kind, rankings in study.tables.items()
         for ranking, results in rankings.items()
-        for k, share, target, status in points(results, study.k_max)
+        for k, share, target, status in cdf_points(results, study.k_max)
     ]
     columns = ["kind", "ranking", "k", "share_flipped", "target", "status", *provenance]
     return tables.to_csv((dict(zip(columns, row)) for row in rows), columns)

@@ -3,19 +3,19 @@
 import pytest
 
 from attribution import Workspace, detectors
-from attribution.decisions import Decisions
+from attribution.decisions import DecisionLog
 from tests.pages.audit.entries import add
 
 
 @pytest.fixture
 def ws(ws):
-    detectors.build(ws, ["knn-moco"])
+    detectors.build_detectors(ws, ["knn-moco"])
     return Workspace.open(ws.path)
 
 
 @pytest.fixture
 def log(ws):
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         yield log
 
 

@@ -9,8 +9,8 @@ PAGE = str(ROOT / "pages" / "audit" / "page.py")
 
 
 def add(log, ws, **asked) -> int:
-    spec = queues.spec(ws, **asked)
-    found = queues.make(ws, spec)
+    spec = queues.queue_spec(ws, **asked)
+    found = queues.build_items(ws, spec)
     return log.add_queue(
         spec, found.images.tolist(), found.controls.tolist(), found.scores.tolist(), found.suggestions.tolist(), "me"
     )

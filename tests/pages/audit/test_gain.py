@@ -31,7 +31,7 @@ gain.draw(theme.workspace(), st.session_state["standing"], st.session_state["use
 @pytest.fixture
 def found(ws, store):
     """An answer over 4 seeds, as the page would find it if it asked for as many."""
-    spec = worth.spec(ws, STANDING, 4)
+    spec = worth.gain_spec(ws, STANDING, 4)
     answered(ws, store, spec, improved(ws))
     return spec.answer(ws, store)
 
@@ -43,7 +43,7 @@ def opened(standing=STANDING, uses_val=False):
 
 
 def done(ws, store, standing=STANDING, uses_val=False):
-    answered(ws, store, worth.spec(ws, standing, uses_val=uses_val), improved(ws))
+    answered(ws, store, worth.gain_spec(ws, standing, uses_val=uses_val), improved(ws))
 
 
 def test_nothing_is_corrected_yet(ws):
@@ -55,7 +55,7 @@ def test_nothing_is_corrected_yet(ws):
 def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
     app = opened()
     assert not app.exception and "30 decisions: 1 relabelled, 1 removed; 3 unsure or in conflict" in texts(app)
-    spec = worth.spec(ws, STANDING)
+    spec = worth.gain_spec(ws, STANDING)
     cost = spec.cost(ws, store)
     assert f"{cost.most} trainings, about" in texts(app) and "5.0 s each" in texts(app)
     assert f"python -m attribution worth --workspace {ws.path}" in [code.value for code in app.code]
@@ -76,10 +76,10 @@ def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
 
 
 def test_where_all_trainings_are_known_it_says_so(ws, store):
-    spec = worth.spec(ws, STANDING)
+    spec = worth.gain_spec(ws, STANDING)
     for edit, seed in spec.trainings(ws):
         store.put(
-            recipes.get("demo-cnn").hash,
+            recipes.get_recipe("demo-cnn").hash,
             edit,
             seed,
             seconds=1.0,
@@ -94,7 +94,7 @@ def test_where_all_trainings_are_known_it_says_so(ws, store):
 
 
 def test_under_way_it_says_how_far_and_how_long(ws, store):
-    spec = worth.spec(ws, STANDING)
+    spec = worth.gain_spec(ws, STANDING)
     number = store.add_job(spec, spec.describe())
     store.start_job(number, spec.total)
     store.progress_job(number, 12)
@@ -107,7 +107,7 @@ def test_the_answer(ws, store):
     app = opened()
     assert not app.exception and not app.error and not app.info and not app.button
     assert "<b>Worth it.</b>" in html(app) or "<b>Better than before, but" in html(app)
-    recipe = recipes.get("demo-cnn")
+    recipe = recipes.get_recipe("demo-cnn")
     assert f"20 paired seeds, 12 validation images, recipe demo-cnn {recipe.hash}" in html(app)
     assert "→ 100.0 %: +" in html(app) and "As many random images re-inspected: +" in html(app)
     assert "Box &lt;b&gt;" in html(app) and "Box <b>" not in html(app), "names are escaped"
@@ -233,7 +233,7 @@ def test_many_classes_are_those_that_change_most(ws, found, monkeypatch):
 
 def test_as_csv(ws, found):
     rows = list(csv.DictReader(io.StringIO(gain_text.to_csv(ws, found))))
-    assert {row["recipe_hash"] for row in rows} == {recipes.get("demo-cnn").hash}
+    assert {row["recipe_hash"] for row in rows} == {recipes.get_recipe("demo-cnn").hash}
     gain = [row for row in rows if row["arm"] == "corrected-none" and not row["class"]]
     assert [row["seed"] for row in gain] == ["0", "1", "2", "3", ""] and {row["what"] for row in gain} == {"difference"}
     assert np.isclose(float(gain[-1]["low"]), found["differences"]["corrected-none"]["ci"][0], atol=1e-6)

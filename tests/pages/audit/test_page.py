@@ -50,7 +50,7 @@ def test_where_nothing_was_detected_it_says_how_and_starts_it(tmp_path, monkeypa
     monkeypatch.setenv("LINEUP_WORKSPACE", str(other.path))
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     asked = []
-    monkeypatch.setattr(background, "start", lambda ws, what: asked.append(what))
+    monkeypatch.setattr(background, "start_command", lambda ws, what: asked.append(what))
     page = run()
     assert "No detector has looked" in words(page) and "detectors build" in page.code[0].value
     page.button(key="start detectors build").click().run()

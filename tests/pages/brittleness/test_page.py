@@ -115,7 +115,9 @@ def test_an_adaptive_support_says_how_sure_it_is_and_what_other_seeds_would_give
     ]
     body = {"status": "flipped", "support": 4, "lo": 3, "hi": 4, "trace": trace, "trainings": 6, "others": [3, None]}
     version = ws.ranking("trak-10").version
-    store.put_support(recipes.get(ws.recipe).hash, "trak-10", 0, "remove", "adaptive", 20, body | {"version": version})
+    store.put_support(
+        recipes.get_recipe(ws.recipe).hash, "trak-10", 0, "remove", "adaptive", 20, body | {"version": version}
+    )
     app = opened(target="0", ranking="trak-10", test="find the support", protocol="adaptive")
     app.button(key="support trak-10 remove adaptive 20").click().run()
     assert not app.exception and "<b>Support 4.</b>" in html(app)
@@ -190,9 +192,9 @@ def test_supports_that_share_no_image_stand_below_one_another(ws, store):
 
 
 def test_near_duplicates_come_along(ws, store, monkeypatch):
-    monkeypatch.setattr(duplicates, "COSINE", 0.9)
+    monkeypatch.setattr(duplicates, "DEFAULT_COSINE", 0.9)
     app = opened(target="0", k="1", ranking="trak-10")
-    app.toggle(key=state.TOGETHER).set_value(True).run()
+    app.toggle(key=state.WITH_NEAR_DUPLICATES).set_value(True).run()
     assert not app.exception and "came along as near-duplicates" in texts(app)
     assert "--remove-top 1 --with-duplicates --seeds 5" in app.code[0].value
     assert "without the first image of trak-10 and near-duplicates" in texts(app)

@@ -19,7 +19,7 @@ def asked(ws, store, targets=(0, 4), k_max=8, **more):
 def answer(ws, store, ranking, target, support):
     version = ws.ranking(ranking).version
     store.put_support(
-        recipes.get(ws.recipe).hash,
+        recipes.get_recipe(ws.recipe).hash,
         ranking,
         target,
         "remove",

@@ -34,7 +34,7 @@ def test_the_panels_of_a_kind_share_its_rows():
         "the same object, or it would be drawn anew each second"
     )
     band = drawn.data[1]
-    assert band.fill == "tonexty" and band.line.color == palette.line("r0")[0] and band.line.shape == "hv"
+    assert band.fill == "tonexty" and band.line.color == palette.ranking_style("r0")[0] and band.line.shape == "hv"
 
 
 def test_where_all_are_already_wrong_there_is_no_share():

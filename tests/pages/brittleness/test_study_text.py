@@ -9,7 +9,7 @@ from pages.ui import format as write
 
 
 def test_the_facts_say_how_they_were_reckoned():
-    watched = study_progress.Progress(
+    watched = study_progress.StudyProgress(
         Study(8, "default", {"remove": {"a": {0: None}}}),
         {},
         searches=600,

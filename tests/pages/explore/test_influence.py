@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attribution import background, duplicates, hubs
-from attribution.reach import reach
+from attribution.reach import image_influence
 from pages.explore import influence
 from pages.ui import state
 from tests.pages.page import open_page, texts
@@ -14,8 +14,8 @@ RANKINGS = ["trak-10", "l2-moco"]
 
 @pytest.fixture
 def listed(ws):
-    for lists in hubs.measure(ws, RANKINGS):
-        hubs.keep(ws, lists, {})
+    for lists in hubs.compute(ws, RANKINGS):
+        hubs.save(ws, lists, {})
     return ws
 
 
@@ -26,7 +26,7 @@ def opened(image=7):
 
 
 def test_a_row_for_each_ranking_and_end(listed):
-    found = [reach(listed, 7, name) for name in RANKINGS]
+    found = [image_influence(listed, 7, name) for name in RANKINGS]
     places = {target: target for target in range(listed.n_val)}
     rows = influence.reach_data(listed, 7, found, {}, places, 1)["rows"]
     assert [(row["name"], row["sign"]) for row in rows] == [("trak-10", "+"), ("trak-10", "-"), ("l2-moco", "+")]
@@ -40,10 +40,10 @@ def test_a_row_for_each_ranking_and_end(listed):
 
 def test_without_lists_they_are_asked_for(ws, monkeypatch):
     asked = []
-    monkeypatch.setattr(background, "start", lambda ws, words: asked.append(words))
+    monkeypatch.setattr(background, "start_command", lambda ws, words: asked.append(words))
     app = opened()
     assert "Whom it helps and harms most" in texts(app)
-    found = [reach(ws, 7, name) for name in RANKINGS]
+    found = [image_influence(ws, 7, name) for name in RANKINGS]
     rows = influence.reach_data(ws, 7, found, {}, {target: target for target in range(12)}, 1)["rows"]
     assert rows[0]["tiles"] and "notes" in rows[0] and not rows[0]["notes"]  # scores need no lists
     assert rows[2]["empty"] == "whose lists it stands in has not been looked up yet"
@@ -68,7 +68,7 @@ def test_images_like_it(ws):
     train = np.load(ws.path / "features" / "moco" / "train.npy")
     train[10] = train[7]
     np.save(ws.path / "features" / "moco" / "train.npy", train)
-    assert f"near-duplicates at a cosine of {duplicates.COSINE:g} in moco features" in texts(opened())
+    assert f"near-duplicates at a cosine of {duplicates.DEFAULT_COSINE:g} in moco features" in texts(opened())
     found = {
         "features": "moco",
         "cosine": 0.98,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.lineup import line_up
+from attribution.lineup import lineup_rows
 from pages.explore import lineup_view
 from tests import tiny
 from tests.pages.ui.test_target_card import ATLAS, SUPPORT
@@ -32,7 +32,7 @@ def data(ws, target, rows, **changes):
 
 
 def test_rows_and_tiles(ws):
-    drawn = data(ws, 0, line_up(ws, 0, ["l2-moco", "trak-10"], 6, "both"))
+    drawn = data(ws, 0, lineup_rows(ws, 0, ["l2-moco", "trak-10"], 6, "both"))
     assert [row["id"] for row in drawn["rows"]] == [
         "l2-moco helpful",
         "l2-moco harmful",
@@ -54,7 +54,7 @@ def test_rows_and_tiles(ws):
 
 
 def test_scores_and_planted_labels_only_when_asked(ws):
-    rows = line_up(ws, 0, ["trak-10"], 6, "harmful")
+    rows = lineup_rows(ws, 0, ["trak-10"], 6, "harmful")
     planted = np.where(np.arange(60) == 3, 0, -1)
     tiles = data(ws, 0, rows, scores=True, planted=planted)["rows"][0]["tiles"]
     assert tiles[0]["score"] == "-0.5"
@@ -62,7 +62,7 @@ def test_scores_and_planted_labels_only_when_asked(ws):
 
 
 def test_a_predicted_class_is_named(ws):
-    rows = line_up(ws, 1, ["l2-moco", "trak-10"], 6, explain="predicted")
+    rows = lineup_rows(ws, 1, ["l2-moco", "trak-10"], 6, explain="predicted")
     drawn = data(ws, 1, rows, explain="predicted")["rows"]
     assert [row["sign_text"] for row in drawn] == ["for Dot", "against Box <b>"]
 
@@ -106,7 +106,7 @@ def test_sentences(ws):
 def test_without_base_models_only_what_is_known_is_said(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
     assert lineup_view.sentence(ws, 1, {}) == "Box <b>. No model has been trained here yet."
-    (row,) = data(ws, 1, line_up(ws, 1, ["trak-10"], 3))["rows"]
+    (row,) = data(ws, 1, lineup_rows(ws, 1, ["trak-10"], 3))["rows"]
     assert row["choose"] == "Cut by trak-10"
 
 
@@ -117,7 +117,7 @@ def test_a_class_name_at_the_head_of_a_sentence(ws, monkeypatch):
 
 
 def test_names_are_escaped_in_html(ws):
-    row = line_up(ws, 1, ["trak-10"], 3)[0]
+    row = lineup_rows(ws, 1, ["trak-10"], 3)[0]
     image = lineup_view.image_html(ws, 1, [(row, 1), (row, None)], None, "data:,", 7, 3)
     assert "Box <b>" not in image and "#1" in image and "not in the first 128" in image
     votes = lineup_view.votes_html(

@@ -4,8 +4,8 @@ import pytest
 import streamlit as st
 
 from attribution import Workspace, detectors
-from attribution.decisions import Decisions
-from attribution.suspects import suspects
+from attribution.decisions import DecisionLog
+from attribution.suspects import find_suspects
 from pages.explore import suspects as view
 from pages.ui import audit_queue, state
 from tests import tiny
@@ -18,7 +18,7 @@ def ws(tmp_path, monkeypatch):
     (tmp_path / "w").mkdir()
     ws = tiny.write(tmp_path / "w")
     monkeypatch.setenv("LINEUP_WORKSPACE", str(ws.path))
-    detectors.build(ws, ["knn-moco"])
+    detectors.build_detectors(ws, ["knn-moco"])
     return Workspace.open(ws.path)
 
 
@@ -59,7 +59,7 @@ def test_without_a_detector_there_is_nothing(ws):
 
 
 def test_the_strip(ws):
-    found = suspects(ws, 1, "knn-moco")
+    found = find_suspects(ws, 1, "knn-moco")
     data = view.suspects_data(ws, found, {}, 1)
     first = data["rows"][0]["tiles"][0]
     assert (first["id"], first["at"], first["caption"], first["mark"]) == (3, 0, "Dot → Bar", "Dot → Bar")
@@ -69,7 +69,7 @@ def test_the_strip(ws):
 
 
 def test_where_no_image_fits(ws):
-    assert view.sentence(ws, 1, "knn-moco", []).startswith("No training image is among the 100 most harmful")
+    assert view.suspects_sentence(ws, 1, "knn-moco", []).startswith("No training image is among the 100 most harmful")
 
 
 def test_they_are_sent_to_the_audit(ws, monkeypatch):
@@ -78,8 +78,8 @@ def test_they_are_sent_to_the_audit(ws, monkeypatch):
     app = opened(1)
     app.button(key="audit suspects").click().run()
     assert not app.exception and gone == [("pages/audit/page.py", {"queue": "1"})]
-    found = suspects(ws, 1, "knn-moco")
-    with Decisions.of(ws) as log:
+    found = find_suspects(ws, 1, "knn-moco")
+    with DecisionLog.of(ws) as log:
         queue = log.queue(1)
     assert queue.items == [one.image for one in found] and queue.suggestions == [one.suggestion for one in found]
     assert (queue.spec["detector"], queue.spec["from"], queue.who) == ("knn-moco", 1, audit_queue.user_name())
@@ -87,7 +87,7 @@ def test_they_are_sent_to_the_audit(ws, monkeypatch):
 
 
 def test_a_queue_that_cannot_be_made_is_said(ws, monkeypatch):
-    monkeypatch.setattr(audit_queue, "make", lambda ws, **asked: state.say_once(ValueError("the disk is full")))
+    monkeypatch.setattr(audit_queue, "make", lambda ws, **asked: state.set_error(ValueError("the disk is full")))
     app = opened(1)
     app.button(key="audit suspects").click().run()
     assert [one.value for one in app.error] == ["The disk is full."]

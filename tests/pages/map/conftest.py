@@ -7,5 +7,5 @@ from attribution import Workspace, projection
 
 @pytest.fixture
 def drawn(ws):
-    projection.keep(ws, projection.project(ws, "moco", "pca"), {"command": "x"})
+    projection.save(ws, projection.project(ws, "moco", "pca"), {"command": "x"})
     return Workspace.open(ws.path)

@@ -8,11 +8,11 @@ from tests.pages.page import open_page
 
 
 def figure(ws, target=1, ids=(1, 4), harmful=False, label=None, val=True):
-    return chart.figure(ws, projection.stored(ws, "moco"), target, np.array(ids), harmful, "trak-10", label, val)
+    return chart.map_figure(ws, projection.load(ws, "moco"), target, np.array(ids), harmful, "trak-10", label, val)
 
 
 def test_points_are_the_images_where_the_map_has_them(drawn):
-    found, picture = projection.stored(drawn, "moco"), figure(drawn)
+    found, picture = projection.load(drawn, "moco"), figure(drawn)
     assert [one.name for one in picture.data] == [
         "Bar",
         "Box &lt;b&gt;",
@@ -44,5 +44,5 @@ def test_many_classes_are_one_colour_but_one(drawn, monkeypatch):
     picture = figure(drawn, label=2)
     assert [one.name for one in picture.data[:2]] == ["other classes", "Dot"]
     assert len(picture.data[1].x) == (drawn.train_labels == 2).sum() and len(picture.layout.annotations) == 1
-    assert "3 classes are too many for colours" in words.provenance(drawn, projection.stored(drawn, "moco"))
+    assert "3 classes are too many for colours" in words.provenance(drawn, projection.load(drawn, "moco"))
     assert not open_page("map").exception

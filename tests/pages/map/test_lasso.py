@@ -8,8 +8,8 @@ from tests.pages.map.test_chart import figure
 
 
 def test_of_many_images_a_sample_is_drawn_and_a_lasso_takes_all(drawn, monkeypatch):
-    monkeypatch.setattr(chart, "DRAWN", {"train": 10, "val": 5})
-    picture, found = figure(drawn), projection.stored(drawn, "moco")
+    monkeypatch.setattr(chart, "MAX_POINTS", {"train": 10, "val": 5})
+    picture, found = figure(drawn), projection.load(drawn, "moco")
     assert sum(len(one.x) for one in picture.data[:3]) == 10 and len(picture.data[3].x) == 5
     assert {one[1] for one in picture.data[4].customdata} == {1, 4}  # the influencers are drawn whatever the sample
     assert "Drawn are 10 of 60 training images" in words.provenance(drawn, found)
@@ -19,7 +19,7 @@ def test_of_many_images_a_sample_is_drawn_and_a_lasso_takes_all(drawn, monkeypat
 
 
 def test_the_points_of_a_selection_are_a_set(drawn):
-    found = projection.stored(drawn, "moco")
+    found = projection.load(drawn, "moco")
     points = [
         {"customdata": [split, image, ""]} for split, image in (("train", 7), ("val", 2), ("train", 3), ("train", 7))
     ]
@@ -30,5 +30,5 @@ def test_the_points_of_a_selection_are_a_set(drawn):
 
 
 def test_the_validation_image_nearest_to_a_set(drawn):
-    found = projection.stored(drawn, "moco")
-    assert lasso.nearest(found, np.array([1, 4, 7]))[0] % 3 == 1  # among the Boxes
+    found = projection.load(drawn, "moco")
+    assert lasso.nearest_target(found, np.array([1, 4, 7]))[0] % 3 == 1  # among the Boxes

@@ -10,7 +10,7 @@ from pages.map import words
 
 
 def test_the_table_behind_it(drawn):
-    found = projection.stored(drawn, "moco")
+    found = projection.load(drawn, "moco")
     rows = list(csv.DictReader(io.StringIO(words.to_csv(drawn, found))))
     assert len(rows) == 72 and rows[3] | {"x": "", "y": ""} == {
         "features": "moco",

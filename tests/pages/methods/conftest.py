@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from attribution import Workspace, background
-from attribution.experiments.support_table import to_table
+from attribution.experiments.support_table import to_stored_table
 from tests import tiny
 from tests.unit.test_conditioning import give_halves
 
@@ -16,7 +16,7 @@ TARGETS = [0, 3, 4, 5, 6, 7, 8, 9, 10, 11]
 def started(monkeypatch):
     """The commands that the page starts, which are not run."""
     commands = []
-    monkeypatch.setattr(background, "start", lambda ws, words: commands.append(words))
+    monkeypatch.setattr(background, "start_command", lambda ws, words: commands.append(words))
     return commands
 
 
@@ -58,7 +58,7 @@ def study(ws):
                     "hi": 2 + at if flips else None,
                 }
             )
-    to_table(rows).to_parquet(ws.path / "supports.parquet")
+    to_stored_table(rows).to_parquet(ws.path / "supports.parquet")
     rng = np.random.default_rng(0)
     masks = rng.random((12, tiny.TRAIN)) < 0.5
     (ws.path / "lds").mkdir()

@@ -15,7 +15,7 @@ from tests.pages.methods.tabs import opened, texts
 @pytest.fixture
 def found(ws):
     made = agreement.compare(ws, ["esvm-moco", "trak-10", "random"], k=5)
-    agreement.keep(ws, made, {})
+    agreement.save(ws, made, {})
     return made
 
 
@@ -30,7 +30,7 @@ def test_tables_and_targets(ws, found):
     app = opened("agreement")
     assert "first 5 training images, on 12 targets" in texts(app)
     html = " ".join(one.proto.body for one in app.get("html"))
-    told = agreement.summary(agreement.stored(ws))
+    told = agreement.summary(agreement.load(ws))
     assert f"<b>{told['pairs']['esvm-moco']['trak-10']['jaccard']['mean']:.3f}</b>" in html
     app.selectbox(key=state.ONE_RANKING).set_value("trak-10").run()
     assert "Jaccard of the first k of trak-10 and random, least first" in texts(app)
@@ -40,15 +40,15 @@ def test_tables_and_targets(ws, found):
 
 
 def test_another_version_of_a_ranking_is_not_the_one_compared(ws, found):
-    assert agreement.stored(ws).names == ("esvm-moco", "trak-10", "random")
+    assert agreement.load(ws).names == ("esvm-moco", "trak-10", "random")
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = "another"
-    assert agreement.stored(ws) is None
+    assert agreement.load(ws) is None
     del ws.manifest["parts"]["rankings/trak-10"]
-    assert agreement.stored(ws) is None
+    assert agreement.load(ws) is None
 
 
 def test_what_is_kept_is_what_was_compared(ws, found):
-    kept = agreement.stored(ws)
+    kept = agreement.load(ws)
     assert kept.k == 5 and kept.targets.tolist() == found.targets.tolist()
     for pair, values in found.pairs.items():
         for measure, one in values.items():

@@ -10,7 +10,7 @@ import pytest
 
 from attribution import UserError, Workspace, calibration
 from attribution.export import charts
-from attribution.store import Store
+from attribution.store import ResultStore
 from pages.methods import calibration as drawn
 from tests import tiny
 from tests.pages.methods.tabs import html, opened, texts
@@ -32,9 +32,9 @@ def strangers(study):
 
 
 def test_a_ranking_of_other_targets_is_not_offered(strangers):
-    store = Store.of(strangers)
-    calibration.keep(strangers, calibration.gather(strangers), {})
-    assert calibration.stored(strangers).names == ("trak-10", "a-part")
+    store = ResultStore.of(strangers)
+    calibration.save(strangers, calibration.gather_removals(strangers), {})
+    assert calibration.load(strangers).names == ("trak-10", "a-part")
     for link in ({}, {"calibrated": "a-part"}):
         assert "foretold by trak-10" in str(opened("calibration", **link).get("plotly_chart")[0].proto)
     with pytest.raises(UserError, match="a-part is not calibrated here; choose one of trak-10"):
@@ -45,7 +45,7 @@ def test_a_ranking_of_other_targets_is_not_offered(strangers):
     )
     strangers.remove("rankings/trak-10")
     ws = Workspace.open(strangers.path)
-    calibration.keep(ws, dataclasses.replace(calibration.gather(ws), predicted=np.full((1, 4), np.nan)), {})
+    calibration.save(ws, dataclasses.replace(calibration.gather_removals(ws), predicted=np.full((1, 4), np.nan)), {})
     with pytest.raises(UserError, match="nothing to draw as calibration"):
         charts.chart(ws, store, "calibration")
     assert "ranks for the targets that were retrained" in texts(opened("calibration"))
@@ -68,14 +68,14 @@ def test_without_a_signed_ranking_or_models_it_says_so(ws):
 
 
 def test_predicted_and_measured(study):
-    rows = calibration.gather(study)
-    calibration.keep(study, rows, {})
+    rows = calibration.gather_removals(study)
+    calibration.save(study, rows, {})
     app = opened("calibration")
     told = calibration.summary(study, rows)
     one = told["rankings"]["trak-10"]["own"]
     assert f"<b>{one['spearman']:.2f}</b>".replace("-", "−") in html(app) and "1 to 8" in html(app)
     assert all(words in texts(app) for words in ("no random sample", "no sign or no unit", "50 times it is fitted"))
-    points = calibration.points(rows, told, "trak-10", "own")
+    points = calibration.chart_points(rows, told, "trak-10", "own")
     assert {one["k"] for one in points} >= {10, 2} and len(points) == one["n"]
     chart = drawn.figure(points, "trak-10")
     assert chart.data[0].x[0] == pytest.approx(one["slope"] * points[0]["predicted"])
@@ -83,9 +83,11 @@ def test_predicted_and_measured(study):
 
 
 def test_calibration_as_csv(study):
-    rows = calibration.gather(study)
+    rows = calibration.gather_removals(study)
     told = calibration.summary(study, rows, 20)
     table = list(csv.DictReader(io.StringIO(drawn.to_csv(told))))
-    assert {row["removed"] for row in table} == set(calibration.WHOSE) and {"all", "1 to 8"} <= {r["k"] for r in table}
+    assert {row["removed"] for row in table} == set(calibration.ORIGINS) and {"all", "1 to 8"} <= {
+        r["k"] for r in table
+    }
     points = list(csv.DictReader(io.StringIO(drawn.points_csv(rows, told))))
     assert len(points) == len(rows.target) and all(row["foretold"] for row in points)

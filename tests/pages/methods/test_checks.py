@@ -43,7 +43,8 @@ SANITY = {
     },
     "duplicates": {
         name: {
-            str(count): {"one": one(1 / (1 + count)), "sum": one(1.0), "places": one(count)} for count in sanity.COPIES
+            str(count): {"one": one(1 / (1 + count)), "sum": one(1.0), "places": one(count)}
+            for count in sanity.COPY_COUNTS
         }
         for name in ("TRAK", "esvm-moco", "l2-moco")
     },
@@ -82,14 +83,14 @@ def found(ws) -> dict:
         "success": one(0.667),
         "untriggered": one(0.0),
         "rankings": [row("trak-10"), row("trak-10", "predicted"), row("random")],
-        "removals": {backdoor.NONE: left, backdoor.ORACLE: left},
+        "removals": {backdoor.NO_REMOVAL: left, backdoor.ORACLE_REMOVAL: left},
     }
 
 
 @pytest.fixture
 def copy(ws, tmp_path, monkeypatch):
     """A poisoned copy, which is the workspace that is shown."""
-    copy = poison.poison(ws, tmp_path / "p", 1, n=4, targets=3, side=2)
+    copy = poison.create_poisoned_copy(ws, tmp_path / "p", 1, n=4, targets=3, side=2)
     (copy.path / "base").mkdir()
     probabilities = np.full((10, copy.n_val, 3), 0.05, np.float16)
     probabilities[:, np.arange(copy.n_val), copy.val_labels] = 0.9
@@ -102,7 +103,7 @@ def copy(ws, tmp_path, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def nothing_shipped(tmp_path, monkeypatch):
-    monkeypatch.setattr(backdoor, "SHIPPED", tmp_path / "results")
+    monkeypatch.setattr(backdoor, "BUNDLED_RESULTS", tmp_path / "results")
 
 
 def test_what_was_not_measured_is_asked_for(ws, started):
@@ -119,7 +120,7 @@ def test_without_base_models_the_way_to_them(ws):
 
 def test_sanity_tables_picture_and_csv(ws):
     ws.manifest["parts"]["base"] = {"digest": None}
-    sanity.keep(ws, SANITY, {"command": "python -m attribution evaluate sanity"})
+    sanity.save(ws, SANITY, {"command": "python -m attribution evaluate sanity"})
     app = opened("checks")
     assert "0.111" in html(app) and "−0.020" in html(app) and "unchanged" in html(app) and "0.017" in html(app)
     assert "2 models, 64 dimensions; 12 targets" in texts(app) and "15 in all, 1 targets" in texts(app)
@@ -155,7 +156,7 @@ def test_backdoor_table_picture_and_csv(copy):
 
 def test_what_lineup_brings_says_where_it_was_made(ws):
     about = {"made": "2026-01-02", "command": "evaluate backdoor", "note": "5 base models", "commands": ["one", "two"]}
-    file = backdoor.SHIPPED / "tiny" / backdoor.FILE
+    file = backdoor.BUNDLED_RESULTS / "tiny" / backdoor.FILE
     write_json(file, {**found(ws), "about": about})
     app = opened("checks")
     assert "Made 2026-01-02 by evaluate backdoor on a poisoned copy of this workspace; 5 base models." in texts(app)

@@ -21,8 +21,8 @@ LDS = {
 @pytest.fixture
 def found(ws):
     ws.manifest["parts"]["rankings/trak-10"]["seconds"] = 12.0
-    cost.keep(ws, cost.measure(ws), cost.provenance())
-    return cost.stored(ws)
+    cost.save(ws, cost.compute(ws), cost.cost_provenance())
+    return cost.load(ws)
 
 
 def test_what_was_not_measured_is_asked_for(ws, started):
@@ -41,7 +41,7 @@ def test_the_table_has_every_ranking_that_was_measured(ws, found):
 
 
 def test_the_chart_leaves_out_what_was_not_timed_and_shows_intervals(ws, found):
-    rows = cost.card(found, LDS, {})
+    rows = cost.cost_rows(found, LDS, {})
     chart = drawn.figure(rows, LDS)
     assert [trace.name for trace in chart.data] == ["TRAK"], "the features' seconds are not known"
     for row in rows:
@@ -49,12 +49,12 @@ def test_the_chart_leaves_out_what_was_not_timed_and_shows_intervals(ws, found):
     chart = drawn.figure(rows, LDS)
     ridge = next(trace for trace in chart.data if trace.name == "Ridge")
     assert ridge.error_y.array[0] == pytest.approx(0.027) and ridge.error_y.arrayminus[0] == pytest.approx(0.023)
-    assert ridge.x[0] == pytest.approx(10**drawn.APART) and chart.layout.xaxis.ticktext[0] == "none"
+    assert ridge.x[0] == pytest.approx(10**drawn.MARK_OFFSET) and chart.layout.xaxis.ticktext[0] == "none"
     assert len(chart.layout.shapes) == 1, "the noise ceiling"
 
 
 def test_cost_as_csv(ws, found):
-    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(cost.card(found, LDS, {}), found))))
+    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(cost.cost_rows(found, LDS, {}), found))))
     assert [row["ranking"] for row in rows] == list(found["rankings"])
     ridge = next(row for row in rows if row["ranking"] == "ridge-moco")
     assert (ridge["lds"], ridge["lds_low"], ridge["build_seconds"], ridge["machine"]) == (

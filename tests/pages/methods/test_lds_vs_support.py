@@ -7,7 +7,7 @@ import pytest
 
 from attribution import lds_supports
 from attribution.experiments.study import read_study
-from attribution.store import Store
+from attribution.store import ResultStore
 from pages.methods.supports import lds_vs_support
 from tests.pages.methods.tabs import html, opened, texts
 
@@ -24,11 +24,11 @@ def test_without_halves_the_section_is_absent(ws):
 
 
 def test_lds_against_supports(study):
-    store = Store.of(study)
+    store = ResultStore.of(study)
     known = read_study(study, store)
     store.close()
-    found = lds_supports.per_target(study, *lds_supports.wanted(known))
-    lds_supports.keep(study, found, {})
+    found = lds_supports.compute_target_lds(study, *lds_supports.rankings_and_targets(known))
+    lds_supports.save(study, found, {})
     app = opened("supports")
     told = lds_supports.report(study, known, found)
     row = told["kinds"]["remove"]["rankings"]["trak-10"]
@@ -36,7 +36,7 @@ def test_lds_against_supports(study):
     assert "12 held-out halves with 2 seeds" in texts(app) and "start evaluate lds-supports" not in [
         one.key for one in app.button
     ]
-    points = lds_supports.points(known, found)
+    points = lds_supports.chart_points(known, found)
     chart = lds_vs_support.figure(points, 20)
     trak = chart.data[0]
     assert len(points) == 20 and trak.name == "trak-10"

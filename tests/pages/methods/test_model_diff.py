@@ -14,23 +14,28 @@ from tests.pages.methods.tabs import opened, texts
 OTHER = "demo-cnn-plain"
 
 
-def made(ws) -> algorithms.Change:
+def made(ws) -> algorithms.InfluenceChange:
     rng = np.random.default_rng(0)
-    ids = np.array([[rng.permutation(tiny.TRAIN)[: algorithms.K] for _ in algorithms.LISTS] for _ in range(tiny.VAL)])
+    ids = np.array(
+        [
+            [rng.permutation(tiny.TRAIN)[: algorithms.IMAGES_PER_LIST] for _ in algorithms.LIST_NAMES]
+            for _ in range(tiny.VAL)
+        ]
+    )
     one = {"mean": 0.5, "ci": [0.4, 0.6]}
     about = {
         "models": 5,
         "dim": 512,
-        "k": algorithms.K,
+        "k": algorithms.IMAGES_PER_LIST,
         "accuracy": [0.9, 0.8],
         "moved": 0.6,
-        "hashes": [recipes.get(name).hash for name in (ws.recipe, OTHER)],
+        "hashes": [recipes.get_recipe(name).hash for name in (ws.recipe, OTHER)],
         "spearman": {"between": one, "within": one},
         "jaccard": {"between": one, "within": one},
     }
     change = np.full(tiny.TRAIN, 0.1, np.float32)
     change[7] = 3
-    return algorithms.Change(
+    return algorithms.InfluenceChange(
         (ws.recipe, OTHER),
         ids,
         rng.normal(size=(*ids.shape, 2)).astype(np.float32),
@@ -48,7 +53,7 @@ def test_what_was_not_compared_is_asked_for(ws, started):
 
 
 def test_one_target_and_all_images(ws):
-    algorithms.keep(ws, made(ws), {"command": "python -m attribution evaluate algorithms"})
+    algorithms.save(ws, made(ws), {"command": "python -m attribution evaluate algorithms"})
     app = opened("algorithms", target="5")
     told = texts(app)
     assert "60 % of the training images" in told and "12 targets" in told

@@ -60,7 +60,7 @@ def test_pruning_as_a_chart_and_as_csv(ws, store):
         "accuracy": "1.0",
         "targets": "6",
         "recipe": "demo-cnn",
-        "recipe_hash": recipes.get("demo-cnn").hash,
+        "recipe_hash": recipes.get_recipe("demo-cnn").hash,
     }
 
 

@@ -18,7 +18,7 @@ from tests.pages.methods.tabs import commands, html, opened, texts
 @pytest.fixture
 def second(monkeypatch):
     module = types.ModuleType("attribution.recipes.second")
-    module.RECIPE = dataclasses.replace(recipes.get("demo-cnn"), name="second", epochs=1)
+    module.RECIPE = dataclasses.replace(recipes.get_recipe("demo-cnn"), name="second", epochs=1)
     monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
     monkeypatch.setitem(recipes.NAMES, "second", "second")
 
@@ -42,7 +42,7 @@ def test_one_curve_a_recipe(ws, store, second):
     def under(spec, needs):
         store.finish_job(store.add_job(spec, ""), "done")
         for search in spec.searches(ws, store):
-            answer, hash_ = None, recipes.get(spec["recipe"]).hash
+            answer, hash_ = None, recipes.get_recipe(spec["recipe"]).hash
             while True:
                 try:
                     wanted = search.send(answer)
@@ -70,9 +70,9 @@ def test_one_curve_a_recipe(ws, store, second):
     app = opened("supports")
     assert not app.exception and not app.error
     assert "not comparable as numbers" in texts(app) and app.selectbox(key="transfer ranking").value == "trak-10"
-    label = f"second {recipes.get('second').hash}"
-    assert label in html(app) and f"demo-cnn {recipes.get('demo-cnn').hash}" in html(app)
-    found = transfer.compare(ws, store, ["demo-cnn", "second"])
+    label = f"second {recipes.get_recipe('second').hash}"
+    assert label in html(app) and f"demo-cnn {recipes.get_recipe('demo-cnn').hash}" in html(app)
+    found = transfer.common_studies(ws, store, ["demo-cnn", "second"])
     drawn = {one.name: one for one in recipe_transfer.figure(found, "trak-10").data}
     # target 0 brings its own answer (4 under trak-10, none under random)
     assert drawn[label].y[9] == 0 and drawn[label].y[10] == 1 and label in drawn and "random, second" in drawn

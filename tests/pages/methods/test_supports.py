@@ -10,10 +10,10 @@ from attribution import Workspace, measure, recipes, studies
 from attribution.experiments import jobs, registry
 from attribution.experiments.study import STUDY_SEED, Study, study_spec
 from attribution.experiments.support_search import Support
-from attribution.experiments.support_table import to_table
+from attribution.experiments.support_table import to_stored_table
 from attribution.export import palette
-from attribution.export.charts.drawing import MARKS
-from attribution.store import Store
+from attribution.export.charts.drawing import MARKERS
+from attribution.store import ResultStore
 from pages.methods.supports import curves, tables
 from pages.ui import state
 from tests import tiny
@@ -89,10 +89,10 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     )
     app.button(key="start study").click().run()
     ws = Workspace.open(folder)
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     (job,) = store.open_jobs()
     assert not app.exception and job.spec["verb"] == "study" and job.spec["rankings"] == ["trak-10", "random"]
-    assert job.spec["targets"] == measure.random_stable(ws, 2, STUDY_SEED)
+    assert job.spec["targets"] == measure.draw_stable_targets(ws, 2, STUDY_SEED)
     assert "Study (job 1): waiting for the runner." in progress(app) and app.button(key="start study").disabled
     store.start_job(job.id, 5)
     store.progress_job(job.id, 2)
@@ -108,7 +108,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
 
 def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
     ws = Workspace.open(folder)
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     names = [f"{method}-moco{which}" for method in ("l2", "esvm", "cosine") for which in ("", "@all", "@pair")]
     store.finish_job(store.add_job(study_spec(ws, [0, 3], names, ["remove"], "adaptive", 20), ""), "done")
     for name in names:
@@ -122,7 +122,7 @@ def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
                 "trainings": 9,
                 "version": ws.ranking(name).version,
             }
-            store.put_support(recipes.get(ws.recipe).hash, name, target, "remove", "adaptive", 20, body)
+            store.put_support(recipes.get_recipe(ws.recipe).hash, name, target, "remove", "adaptive", 20, body)
     store.close()
     app = opened("supports")
     assert not app.exception and app.segmented_control(key=state.STUDY_PROTOCOL).options == ["default", "adaptive"]
@@ -170,7 +170,7 @@ def test_a_broken_table_is_one_sentence(folder):
 
 def test_the_targets_behind_an_outcome(folder):
     answers = [tiny._support("trak-10", "flipped", 4, [2] * 5) | {"target": target} for target in (0, 3)]
-    to_table([*answers, tiny._support("trak-10", "censored", None, [0] * 5) | {"target": 4}]).to_parquet(
+    to_stored_table([*answers, tiny._support("trak-10", "censored", None, [0] * 5) | {"target": 4}]).to_parquet(
         folder / "supports.parquet"
     )
     app = opened("supports")
@@ -191,11 +191,11 @@ def test_the_chart_has_a_step_a_target_and_a_band_while_unfinished(study):
         ["remove", "trak-10", 2],
         None,
     ]
-    assert (band.fillcolor, band.y[20], band.y[21]) == (palette.line("random")[0], 0.5, 0.25)
+    assert (band.fillcolor, band.y[20], band.y[21]) == (palette.ranking_style("random")[0], 0.5, 0.25)
 
 
 def test_the_table(study):
-    measured = studies.evaluate(study)
+    measured = studies.evaluate_study(study)
     table = tables.table_html(measured, LDS, 20)
     assert "<b>0.62</b>" in table and "1 of 4" in table and "2 of 3" in table and "l2-moco" in table
     assert "−0.050 to 0.030" in table and "noise ceiling" in table
@@ -205,7 +205,7 @@ def test_the_table(study):
 
 
 def test_the_table_as_csv(study):
-    text = tables.to_csv(studies.evaluate(study), LDS, {"K": 20, "recipe": "demo-cnn"})
+    text = tables.to_csv(studies.evaluate_study(study), LDS, {"K": 20, "recipe": "demo-cnn"})
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["ranking"], row["kind"], row["n"], row["lds"]) for row in rows] == [
         ("trak-10", "remove", "4", "0.2"),
@@ -227,25 +227,25 @@ def test_the_curves_as_csv(study):
 
 
 def test_few_targets_are_called_few(study):
-    measured = studies.evaluate(study)
+    measured = studies.evaluate_study(study)
     assert "Too few to compare rankings: 3 targets (removal supports)." in tables.few_targets(measured)
     many = Study(20, "default", {"remove": {"a": made([3] * 60)}})
-    assert tables.few_targets(studies.evaluate(many)) is None
+    assert tables.few_targets(studies.evaluate_study(many)) is None
 
 
 def test_lines_differ_in_colour_and_in_dash():
     names = ("esvm-moco", "l2-moco", "cosine-moco", "trak-10", "datamodels-2k", "random")
-    lines = [palette.line(name) for name in names]
+    lines = [palette.ranking_style(name) for name in names]
     assert len({line[0] for line in lines}) == len({line[1] for line in lines}) == 6
-    assert palette.line("esvm-moco")[:2] == palette.line("esvm-dino")[:2]
-    assert palette.line("esvm-moco")[2] != palette.line("esvm-dino")[2]
-    assert palette.line("random@all")[:2] == palette.line("random")[:2]
-    some = {palette.line(f"trak-10{mark}")[2] for mark in ("", "@true", "@pair", "@all")}
-    assert len(some) == 4 and some <= set(MARKS)
+    assert palette.ranking_style("esvm-moco")[:2] == palette.ranking_style("esvm-dino")[:2]
+    assert palette.ranking_style("esvm-moco")[2] != palette.ranking_style("esvm-dino")[2]
+    assert palette.ranking_style("random@all")[:2] == palette.ranking_style("random")[:2]
+    some = {palette.ranking_style(f"trak-10{mark}")[2] for mark in ("", "@true", "@pair", "@all")}
+    assert len(some) == 4 and some <= set(MARKERS)
 
 
 def test_names_are_escaped():
-    drawn = tables.table_html(studies.evaluate(Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20)
+    drawn = tables.table_html(studies.evaluate_study(Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20)
     assert "&lt;b&gt;" in drawn and "></span><b>" not in drawn
 
 
@@ -265,7 +265,7 @@ def test_repairs_have_a_panel_and_a_count_of_their_own():
     )
     drawn = curves.support_curves(study)
     assert [one.text for one in drawn.layout.annotations] == ["Removal", "Repair of wrong targets"]
-    measured = studies.evaluate(study)
+    measured = studies.evaluate_study(study)
     assert tables.counts("repair", measured["repair"]["rankings"]) == (
         "Repair supports: 1 target, 1 more already right and left out"
     )

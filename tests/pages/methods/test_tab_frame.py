@@ -15,14 +15,14 @@ RUNNING = SimpleNamespace(number=1, open=True, state="running", message="", prog
 @pytest.mark.parametrize("tab", ["agreement", "cost", "compute", "calibration"])
 def test_what_is_being_measured_is_not_asked_for_again(held, monkeypatch, tab):
     running = SimpleNamespace(**vars(RUNNING), words=["evaluate", tab])
-    monkeypatch.setattr(background, "commands", lambda ws: [running])
+    monkeypatch.setattr(background, "list_commands", lambda ws: [running])
     keys = {button.key for button in opened(tab).button}
     assert f"cancel evaluate {tab}" in keys and f"start evaluate {tab}" not in keys
 
 
 def test_a_broken_answer_is_one_sentence_and_the_next_part_is_drawn(ws):
     ws.manifest["parts"]["base"] = {"digest": None}
-    sanity.keep(ws, {"features": "moco"}, {})
+    sanity.save(ws, {"features": "moco"}, {})
     file = ws.folder("sanity") / "sanity.json"
     file.write_text("{" * file.stat().st_size)
     app = opened("checks")
@@ -31,9 +31,9 @@ def test_a_broken_answer_is_one_sentence_and_the_next_part_is_drawn(ws):
 
 
 def test_an_answer_is_read_again_when_its_part_has_changed(ws):
-    agreement.keep(ws, agreement.compare(ws, ["trak-10", "random"], 5), {})
+    agreement.save(ws, agreement.compare(ws, ["trak-10", "random"], 5), {})
     assert ">random</td>" in html(opened("agreement")) and ">l2-moco</td>" not in html(opened("agreement"))
-    agreement.keep(ws, agreement.compare(ws, ["trak-10", "l2-moco"], 5), {"made": "later"})
+    agreement.save(ws, agreement.compare(ws, ["trak-10", "l2-moco"], 5), {"made": "later"})
     assert ">l2-moco</td>" in html(opened("agreement"))
 
 

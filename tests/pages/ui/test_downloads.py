@@ -55,7 +55,7 @@ def test_the_study_on_view_is_drawn(ws, offered):
 
 
 def test_the_measure_on_view_is_drawn(ws, offered):
-    agreement.keep(ws, agreement.compare(ws, ["trak-10", "random"], 5), {"command": "a", "made": "b"})
+    agreement.save(ws, agreement.compare(ws, ["trak-10", "random"], 5), {"command": "a", "made": "b"})
     app = opened("methods", "agreement")
     app.segmented_control(key=state.MEASURE).set_value("rbo").run()
     assert not app.exception and b"rank-biased overlap" in offered["agreement.svg"]()
@@ -73,8 +73,8 @@ def test_nothing_is_made_before_a_button_is_pressed(ws, monkeypatch, page):
     def never(*more, **options):
         raise AssertionError("made too early")
 
-    monkeypatch.setattr(report, "build", never)
-    monkeypatch.setattr(charts, "content", never)
+    monkeypatch.setattr(report, "build_report", never)
+    monkeypatch.setattr(charts, "to_bytes", never)
     opened(page, **{state.TRAIL: [0]})
 
 

@@ -10,8 +10,8 @@ import streamlit as st
 
 from attribution import Workspace, background, imports
 from attribution.experiments import jobs, retrain
-from attribution.formats import Incoming
-from attribution.store import Store
+from attribution.formats import ForeignRanking
+from attribution.store import ResultStore
 from pages.ui import state
 from pages.workspace import words
 from tests import tiny
@@ -68,7 +68,7 @@ def test_what_retrains(ws, monkeypatch):
     app = opened()
     assert "No runner is at work, and nothing is queued" in texts(app) and "runner.log" not in texts(app)
     assert app.dataframe[2].value.workers.tolist() == ["1 of 1 thread"]
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     for seeds in (range(1), range(2)):
         number = store.add_job(retrain.retrain_spec(ws, 0, "trak-10", "remove", 4, seeds), "")
     assert "and 2 jobs not done; the next retraining that is asked for starts one" in texts(opened())
@@ -110,9 +110,9 @@ def test_a_ranking_is_brought_in_by_a_command_that_the_page_starts(ws, scores, t
     assert command.startswith("python -m attribution import tensor") and "--name mine --sign helpful" in command
     app.button("import").click().run()
     deadline = time.monotonic() + 60
-    while background.commands(ws)[0].open and time.monotonic() < deadline:
+    while background.list_commands(ws)[0].open and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert background.commands(ws)[0].state == "done", background.commands(ws)[0].message
+    assert background.list_commands(ws)[0].state == "done", background.list_commands(ws)[0].message
     app = opened()
     assert "import tensor" in texts(app) and "the target's class for 100.0 % of" in texts(app)
     assert "mine" in app.dataframe[0].value.ranking.tolist()
@@ -125,8 +125,8 @@ def test_a_path_with_nothing_there(ws):
 
 
 def test_a_ranking_that_did_not_pass_wears_its_warning_and_can_be_taken_out(ws, scores):
-    turned = Incoming("Mine", True, np.arange(12), rows=lambda start, stop: -scores[start:stop])
-    imports.bring(ws, turned, "turned", about={"file": "turned.npy"}, force=True)
+    turned = ForeignRanking("Mine", True, np.arange(12), rows=lambda start, stop: -scores[start:stop])
+    imports.import_ranking(ws, turned, "turned", about={"file": "turned.npy"}, force=True)
     app = opened()
     assert "the sign looks turned round" in app.warning[0].value.replace("\\", "")
     app.button("take out").click().run()

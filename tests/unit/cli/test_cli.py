@@ -14,7 +14,7 @@ from attribution import __main__ as cli
 from attribution import recipes
 from attribution.experiments import jobs
 from attribution.experiments.retrain import retrain_spec
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 from tests.conftest import ROOT
 
@@ -102,7 +102,7 @@ def test_info(answer, run):
 def test_info_says_which_recipe_made_the_base_models(answer, run, tmp_path, recipe, digest, own, text):
     """Its accuracy and seconds do not stand as those of the workspace's recipe where another made them."""
     ws = tiny.write(tmp_path / "tiny")
-    found = recipes.get("demo-cnn").hash
+    found = recipes.get_recipe("demo-cnn").hash
     base = {"accuracy": 0.8664, "seconds": 75, "device": "cpu"}
     made = {"recipe": recipe, "hash": found if digest is None else digest or None, "measured_on": "9 images"}
     ws.manifest["parts"]["base"] = {**made, **base, "seeds": list(range(10))}
@@ -279,7 +279,7 @@ def test_support(answer, run):
 
 def test_ctrl_c_cancels(home):
     """Real: the signal reaches the command alone, for the runner is in another session."""
-    store = Store.of(home)
+    store = ResultStore.of(home)
     before = len(store.jobs())
     command = subprocess.Popen(
         [
@@ -322,7 +322,7 @@ def test_ctrl_c_cancels(home):
 
 def test_pause_and_resume_from_the_command_line(home, run, answer, monkeypatch):
     monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
-    store = Store.of(home)
+    store = ResultStore.of(home)
     spec = retrain_spec(home, 0, "trak-10", "remove", 12, range(60))
     number = store.add_job(spec, spec.describe())
     assert run("jobs", "pause", number)[:2] == (0, f"job {number} is paused; trainings under way are finished first\n")
@@ -338,7 +338,7 @@ def test_pause_and_resume_from_the_command_line(home, run, answer, monkeypatch):
 
 
 def test_cancel_from_the_command_line(home, run, monkeypatch):
-    store = Store.of(home)
+    store = ResultStore.of(home)
     spec = retrain_spec(home, 0, "trak-10", "remove", 11, range(60))
     number = jobs.submit(home, spec)
     code, out, err = run("jobs", "cancel", number)

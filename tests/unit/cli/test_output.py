@@ -39,7 +39,7 @@ def test_signs_that_the_encoding_lacks_become_question_marks(run_python, named):
 def test_a_table_in_a_pipe_is_never_cut(capfd, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     row = {"ranking": "r" * 70, "[bold]wide": "two words " * 20, "end": 0.123456, "between": (1, 2)}
-    cli.table("a caption " * 20, [row])
+    cli.print_table("a caption " * 20, [row])
     caption, heads, values = capfd.readouterr().out.splitlines()
     assert caption.strip() == ("a caption " * 20).strip() and heads.split() == [
         "ranking",
@@ -53,7 +53,7 @@ def test_a_table_in_a_pipe_is_never_cut(capfd, monkeypatch):
 def test_progress_without_a_terminal_is_a_line_a_phase_and_then_now_and_again(capfd, monkeypatch):
     monkeypatch.setattr(cli, "QUIET_SECONDS", 0.05)
     monkeypatch.setattr(cli, "LINE_SECONDS", 0.3)
-    with cli.progress_bar() as progress:
+    with cli.ProgressBar() as progress:
         progress("reading", 1, 3)
         time.sleep(0.15)
         for done in range(1000, 1007):
@@ -68,13 +68,13 @@ def test_progress_without_a_terminal_is_a_line_a_phase_and_then_now_and_again(ca
 def test_a_silent_phase_is_not_silent(capfd, monkeypatch):
     monkeypatch.setattr(cli, "QUIET_SECONDS", 0.05)
     monkeypatch.setattr(cli, "LINE_SECONDS", 0.1)
-    with cli.progress_bar():
+    with cli.ProgressBar():
         time.sleep(0.4)
     assert 2 <= len(capfd.readouterr().err.splitlines()) <= 4
 
 
 def test_a_quick_command_writes_no_progress(capfd):
-    with cli.progress_bar() as progress:
+    with cli.ProgressBar() as progress:
         progress("reading", 3, 3)
     assert capfd.readouterr() == ("", "")
 

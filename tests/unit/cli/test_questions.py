@@ -10,7 +10,7 @@ import pytest
 from attribution import recipes
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.support import support_spec
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
 from tests.unit.experiments.test_jobs import RUN, drive
 
@@ -19,7 +19,7 @@ TRAK = ("--ranking", "trak-10")
 
 @pytest.fixture
 def store(home):  # noqa: F811
-    store = Store.of(home)
+    store = ResultStore.of(home)
     yield store
     store.close()
 
@@ -121,9 +121,9 @@ def test_a_mistake_is_one_sentence(run, line, said):  # noqa: F811
 def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # noqa: F811
     """Of a second recipe whose models nobody trains: they flip at 6 images where those of demo-cnn flip at 3."""
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path))  # the other tests' trainings say other things
-    store = Store.of(home)
+    store = ResultStore.of(home)
     module = types.ModuleType("attribution.recipes.second")
-    module.RECIPE = dataclasses.replace(recipes.get("demo-cnn"), name="second", epochs=1)
+    module.RECIPE = dataclasses.replace(recipes.get_recipe("demo-cnn"), name="second", epochs=1)
     monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
     monkeypatch.setitem(recipes.NAMES, "second", "second")
     asked = []
@@ -140,7 +140,7 @@ def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # no
                     wanted = search.send(known)
                 except StopIteration:
                     break
-                hash_ = recipes.get(spec["recipe"]).hash
+                hash_ = recipes.get_recipe(spec["recipe"]).hash
                 for edit, seed in wanted:
                     says = np.where(edit.k >= needs, 9, ws.val_labels)
                     store.put(hash_, edit, seed, predicted=says, margins=np.full(12, 1.0), **RUN)
@@ -156,7 +156,7 @@ def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # no
     assert rows["demo-cnn"]["n"] == rows["second"]["n"] == 3
     assert (rows["demo-cnn"]["median"], rows["second"]["median"]) == (3, 6)
     code, out, _ = run("evaluate", "transfer", "--protocol", "default")
-    assert code == 0 and "not comparable" in out and f"second {recipes.get('second').hash}" in out
+    assert code == 0 and "not comparable" in out and f"second {recipes.get_recipe('second').hash}" in out
     asked.clear()
     answer(*line, "--recipe", "second")
     assert asked == [("unedited", "second"), ("study", "second")], "of one recipe alone, on targets stable in both"

@@ -36,7 +36,7 @@ def test_train_and_val_folders(tmp_path):
     assert names(found.val) == ["val/dog/d.png"]
     assert found.train.labels.dtype == np.int64
     assert np.asarray(found.train.images)[:, 2, 2].tolist() == [0, 1, 2] and found.val.images.shape == (1, 6, 6)
-    again = data.reopen(found.val.source, tmp_path, pd.DataFrame(found.val.places))
+    again = data.reopen_images(found.val.source, tmp_path, pd.DataFrame(found.val.places))
     assert (np.asarray(again) == 3).all() and again.shape == (1, 6, 6)
 
 
@@ -162,7 +162,7 @@ def test_a_workspace_cannot_name_files_elsewhere(tmp_path, name):
     (tmp_path / "root/train").mkdir(parents=True)
     os.mkfifo(tmp_path / "root/pipe.png")
     places = pd.DataFrame({"file": [name.format(outside=tmp_path / "secret.png")], "number": [0]})
-    images = data.reopen({"kind": "image-folder", "shape": [6, 6]}, tmp_path / "root", places)
+    images = data.reopen_images({"kind": "image-folder", "shape": [6, 6]}, tmp_path / "root", places)
     with pytest.raises(UserError, match="leads out|no file"):
         images[0]
 
@@ -182,7 +182,7 @@ def test_a_workspace_cannot_name_files_elsewhere(tmp_path, name):
 )
 def test_a_source_that_makes_no_sense_is_refused(tmp_path, source, places):
     with pytest.raises(UserError):
-        data.reopen(source, tmp_path, pd.DataFrame(places))
+        data.reopen_images(source, tmp_path, pd.DataFrame(places))
 
 
 def test_what_is_no_image_folder_says_how_it_should_look(tmp_path):

@@ -9,7 +9,7 @@ from attribution import detectors, recipes
 from attribution.detectors import held_out
 from attribution.edits import remove
 from attribution.experiments import jobs
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 
 
@@ -32,9 +32,9 @@ def said(ws, seed=0):
 
 
 def trained(ws, edit, probabilities, seed=0):
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     store.put(
-        recipes.get(ws.recipe).hash,
+        recipes.get_recipe(ws.recipe).hash,
         edit,
         seed,
         predicted=np.zeros(12, int),
@@ -49,30 +49,32 @@ def trained(ws, edit, probabilities, seed=0):
 
 
 def test_the_opinion_of_the_workspace(ws):
-    assert detectors.opinion(ws) is None and held_out.to_train(ws) == 8
+    assert held_out.out_of_sample_predictions(ws) is None and held_out.trainings_needed(ws) == 8
     probabilities, counts = said(ws), np.full(60, 500)
     counts[7] = 0
     brought(ws, probabilities, counts)
-    found = detectors.opinion(ws)
+    found = held_out.out_of_sample_predictions(ws)
     known = np.arange(60) != 7
     assert np.allclose(found.probabilities[known], probabilities[known], atol=1e-6)
     assert np.isnan(found.probabilities[7]).all() and found.models.tolist() == counts.tolist()
-    assert found.about == "500 models that did not see the image" and held_out.to_train(ws) == 0
+    assert found.about == "500 models that did not see the image" and held_out.trainings_needed(ws) == 0
 
 
 def test_the_opinion_of_the_store(ws):
     probabilities = said(ws)
     trained(ws, remove(range(30)), probabilities)
-    found = detectors.opinion(ws)
+    found = held_out.out_of_sample_predictions(ws)
     assert np.allclose(found.probabilities[:30], probabilities[:30], atol=1e-6)
     assert np.isnan(found.probabilities[30:]).all() and found.models.tolist() == [1] * 30 + [0] * 30
-    assert held_out.to_train(ws) == 8, "some images were never left out"
+    assert held_out.trainings_needed(ws) == 8, "some images were never left out"
     for seed in range(4):
         trained(ws, remove(range(60)[1:]), probabilities, seed)
         trained(ws, remove([0]), probabilities, seed)
-    assert held_out.to_train(ws) == 0
+    assert held_out.trainings_needed(ws) == 0
     brought(ws, said(ws, 1), np.full(60, 9))
-    assert np.allclose(detectors.opinion(ws).probabilities, said(ws, 1), atol=1e-6), "what is brought is first"
+    assert np.allclose(held_out.out_of_sample_predictions(ws).probabilities, said(ws, 1), atol=1e-6), (
+        "what is brought is first"
+    )
 
 
 def test_the_detectors(ws):
@@ -105,21 +107,21 @@ def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatc
     """Real trainings; broken off, they go on."""
     monkeypatch.setenv("LINEUP_WORKERS", "1")
     monkeypatch.setenv("LINEUP_IDLE", "2")
-    follow, specs = jobs.follow, []
+    follow, specs = jobs.run_job, []
     monkeypatch.setattr(
         jobs,
-        "follow",
+        "run_job",
         lambda workspace, spec, progress: specs.append(spec) or follow(workspace, replace(spec, count=1), progress),
     )
-    detectors.build(ws, ["out-of-subset"])
-    assert detectors.opinion(ws).models.tolist() == [1] * 60
-    monkeypatch.setattr(jobs, "follow", lambda *asked: specs.append(asked[1]) or follow(*asked))
-    assert "confident" in detectors.build(ws)
-    store = Store.of(ws)
+    detectors.build_detectors(ws, ["out-of-subset"])
+    assert held_out.out_of_sample_predictions(ws).models.tolist() == [1] * 60
+    monkeypatch.setattr(jobs, "run_job", lambda *asked: specs.append(asked[1]) or follow(*asked))
+    assert "confident" in detectors.build_detectors(ws)
+    store = ResultStore.of(ws)
     assert store.count() == 8, "the first two were not trained again"
     store.close()
     assert specs[0] == specs[1] and specs[0]["both"] and specs[0].total == 8
-    assert detectors.opinion(ws).models.tolist() == [4] * 60
-    assert set(detectors.build(ws)) == {"out-of-subset", "combined"}, "it was of fewer models"
+    assert held_out.out_of_sample_predictions(ws).models.tolist() == [4] * 60
+    assert set(detectors.build_detectors(ws)) == {"out-of-subset", "combined"}, "it was of fewer models"
     found = detectors.load(ws, "out-of-subset")
     assert found.scores[3] > np.median(found.scores) and found.about == "4 models that did not see the image"

@@ -13,14 +13,14 @@ def test_the_formulas():
     labels = np.arange(20) % 3
     p = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
     given = p[:, np.arange(20), labels]
-    loss, margin, likeliest = seen.doubts(logits.astype(np.float32), labels)
+    loss, margin, likeliest = seen.score_labels(logits.astype(np.float32), labels)
     assert np.allclose(loss, -np.log(given).mean(0), atol=1e-5)
     assert np.allclose(margin, -np.log(given / (1 - given)).mean(0), atol=1e-5)
     assert np.array_equal(likeliest, p.mean(0).argmax(1))
 
 
 def test_a_probability_that_rounds_to_one_or_zero():
-    loss, margin, _ = seen.doubts(np.array([[[300.0, 0, 0], [0, 300.0, 0]]]), np.array([0, 0]))
+    loss, margin, _ = seen.score_labels(np.array([[[300.0, 0, 0], [0, 300.0, 0]]]), np.array([0, 0]))
     assert np.isfinite([loss, margin]).all() and loss[0] < loss[1] and margin[0] < margin[1]
 
 
@@ -30,20 +30,20 @@ def ws(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINEUP_DATA", str(folder / "data"))
         ws = tiny.write(folder / "tiny")
-        builds.train_base(ws, 2, lambda *at: None)
+        builds.build_base_models(ws, 2, lambda *at: None)
         yield ws
 
 
 def test_of_the_base_models(ws, monkeypatch):
     from attribution.train import Trainer
 
-    trainer = Trainer(ws, recipes.get(ws.recipe))
+    trainer = Trainer(ws, recipes.get_recipe(ws.recipe))
     logits = np.stack(
-        [trainer.logits(network, trainer.train_images).numpy() for network in builds.networks(ws, trainer)]
+        [trainer.logits(network, trainer.train_images).numpy() for network in builds.load_base_networks(ws, trainer)]
     )
     monkeypatch.setattr(seen, "BLOCK", 17)
     found = seen.compute(ws, ["loss", "margin"], lambda *at: None)
-    loss, margin, likeliest = seen.doubts(logits, ws.train_labels)
+    loss, margin, likeliest = seen.score_labels(logits, ws.train_labels)
     assert np.allclose(found["loss"].scores, loss, atol=0.05) and np.allclose(found["margin"].scores, margin, atol=0.2)
     assert (found["loss"].suggestion == likeliest).mean() > 0.9 and found["loss"].about == "2 models that saw the image"
 
@@ -61,10 +61,10 @@ def test_self_influence_goes_on_at_the_model_where_it_was_stopped(ws, monkeypatc
 
     monkeypatch.setattr(trak, "self_influence", stopped_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        detectors.build(ws, ["self-influence"])
+        detectors.build_detectors(ws, ["self-influence"])
     assert "self-influence" not in detectors.names(ws)
-    detectors.build(ws, ["self-influence"])
+    detectors.build_detectors(ws, ["self-influence"])
     assert models == [(0, 15), (1, 15), (1, 15)], "the first model's part is kept; a quarter of the images at most"
     found = detectors.load(ws, "self-influence")
     assert found.scores.shape == (60,) and found.suggestion is None and (found.scores > 0).all()
-    assert not builds.scratch(ws, "self-influence").exists()
+    assert not builds.scratch_folder(ws, "self-influence").exists()

@@ -30,7 +30,7 @@ def driver(tmp_path, monkeypatch):
 
 
 def test_all_gpus_by_name_and_memory(driver):
-    assert devices.gpus() == [ONE, TWO, THREE]
+    assert devices.visible_gpus() == [ONE, TWO, THREE]
 
 
 @pytest.mark.parametrize(
@@ -46,20 +46,20 @@ def test_all_gpus_by_name_and_memory(driver):
 )
 def test_what_the_user_has_left_visible(driver, monkeypatch, visible, expected):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
-    assert devices.gpus() == expected
+    assert devices.visible_gpus() == expected
 
 
 def test_without_a_driver(monkeypatch, tmp_path):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert devices.gpus() == []
+    assert devices.visible_gpus() == []
 
 
 def test_workers_on_gpus(driver):
-    assert devices.plan().slots == (ONE, TWO, THREE)
-    assert devices.plan(per_gpu=2).slots == (ONE, TWO, THREE) * 2
-    assert devices.plan(workers=4, per_gpu=2).slots == (ONE, TWO, THREE, ONE)
-    assert devices.plan(workers=9).slots == (ONE, TWO, THREE), "more on a GPU only on request"
-    assert devices.plan(workers=4, per_gpu=2).rows == [
+    assert devices.plan_workers().slots == (ONE, TWO, THREE)
+    assert devices.plan_workers(per_gpu=2).slots == (ONE, TWO, THREE) * 2
+    assert devices.plan_workers(workers=4, per_gpu=2).slots == (ONE, TWO, THREE, ONE)
+    assert devices.plan_workers(workers=9).slots == (ONE, TWO, THREE), "more on a GPU only on request"
+    assert devices.plan_workers(workers=4, per_gpu=2).rows == [
         {"device": "NVIDIA H100 80GB HBM3", "memory": "80 GiB", "workers": "2"},
         {"device": "NVIDIA A100-SXM4-40GB", "memory": "40 GiB", "workers": "1"},
         {"device": "NVIDIA Thing", "memory": "unknown", "workers": "1"},
@@ -71,9 +71,9 @@ def test_workers_on_gpus(driver):
     [(8, 1, None, 8), (8, 3, None, 2), (8, 3, 5, 2), (8, 1, 5, 5), (2, 4, None, 1), (1, 1, 9, 1)],
 )
 def test_workers_on_cores(monkeypatch, cores, threads, workers, expected):
-    monkeypatch.setattr(devices, "gpus", lambda: [])
+    monkeypatch.setattr(devices, "visible_gpus", lambda: [])
     monkeypatch.setattr(devices, "core_count", lambda: cores)
-    plan = devices.plan(workers, threads=threads)
+    plan = devices.plan_workers(workers, threads=threads)
     assert plan.slots == (None,) * expected
     assert expected * threads <= cores or expected == 1
     assert plan.rows[0]["workers"] == f"{expected} of {threads} thread" + ("" if threads == 1 else "s")
@@ -82,6 +82,6 @@ def test_workers_on_cores(monkeypatch, cores, threads, workers, expected):
 
 def test_numbers_that_make_no_sense():
     with pytest.raises(UserError, match="give at least 1"):
-        devices.plan(workers=0)
+        devices.plan_workers(workers=0)
     with pytest.raises(UserError, match="give at least 1"):
-        devices.plan(per_gpu=0)
+        devices.plan_workers(per_gpu=0)

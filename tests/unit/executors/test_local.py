@@ -23,7 +23,7 @@ def workers(monkeypatch, script, plan=None):
     """Workers that run `script` instead of training."""
     popen = subprocess.Popen
     monkeypatch.setattr(local.subprocess, "Popen", lambda _, **more: popen([sys.executable, "-c", script], **more))
-    return LocalExecutor(plan or devices.Plan((None,), 1))
+    return LocalExecutor(plan or devices.WorkerPlan((None,), 1))
 
 
 def collect(executor, n):
@@ -109,7 +109,7 @@ for _ in sys.stdin:
         time.sleep(0.02)
     print(json.dumps({{"event": "failed", "message": os.environ["CUDA_VISIBLE_DEVICES"]}}), flush=True)"""
     one, two = devices.Gpu("GPU-1", "One", 100), devices.Gpu("3", "Two", 100)
-    executor = workers(monkeypatch, script, devices.Plan((one, two, one, two), 1))
+    executor = workers(monkeypatch, script, devices.WorkerPlan((one, two, one, two), 1))
     for key in "abcd":
         executor.submit(a_task(key))
     (tmp_path / "go").touch()
@@ -121,9 +121,9 @@ for _ in sys.stdin:
 def test_never_more_threads_than_cores(monkeypatch):
     """On four cores, planned for trainings of one thread: one of three threads waits until they are free."""
     monkeypatch.setattr(local, "core_count", lambda: 4)
-    monkeypatch.setattr(local, "threads", lambda task: 3 if task.key.startswith("wide") else 1)
+    monkeypatch.setattr(local, "threads_of", lambda task: 3 if task.key.startswith("wide") else 1)
     script = "import sys\nfor line in sys.stdin: sys.stdin.readline()"
-    executor = workers(monkeypatch, script, devices.Plan((None,) * 4, 1))
+    executor = workers(monkeypatch, script, devices.WorkerPlan((None,) * 4, 1))
     assert executor.free() == 4
     executor.submit(a_task("one"))
     executor.submit(a_task("two"))
@@ -144,8 +144,8 @@ def test_never_more_threads_than_cores(monkeypatch):
 
 def test_a_recipe_of_more_threads_than_cores_runs_alone(monkeypatch):
     monkeypatch.setattr(local, "core_count", lambda: 2)
-    monkeypatch.setattr(local, "threads", lambda task: 4)
-    executor = workers(monkeypatch, "import sys\nsys.stdin.read()", devices.Plan((None, None), 1))
+    monkeypatch.setattr(local, "threads_of", lambda task: 4)
+    executor = workers(monkeypatch, "import sys\nsys.stdin.read()", devices.WorkerPlan((None, None), 1))
     assert executor.submit(a_task("a")) and executor.free() == 0
     executor.close()
 
@@ -156,7 +156,7 @@ def test_a_worker_gives_way(monkeypatch):
     monkeypatch.delenv("LINEUP_NICE")
     own = Path("/proc/self/autogroup")
     before = own.read_text() if own.exists() else None
-    executor = LocalExecutor(devices.Plan((None,), 1))
+    executor = LocalExecutor(devices.WorkerPlan((None,), 1))
     pid = executor.submit(a_task())
     assert results(executor, 1) == ["failed"], "there is no such workspace"
     assert os.getpriority(os.PRIO_PROCESS, pid) == min(19, os.getpriority(os.PRIO_PROCESS, 0) + 10)
@@ -166,21 +166,21 @@ def test_a_worker_gives_way(monkeypatch):
 
 
 def test_what_a_runner_will_use(tmp_path, monkeypatch):
-    for name in executors.VARIABLES.values():
+    for name in executors.ENVIRONMENT_VARIABLES.values():
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(devices, "gpus", lambda: [])
+    monkeypatch.setattr(devices, "visible_gpus", lambda: [])
     monkeypatch.setattr(devices, "core_count", lambda: 6)
     ws = tiny.write(tmp_path / "tiny")
-    threads = recipes.get(ws.recipe).threads
-    assert executors.expected(ws)["executor"] == "local"
-    assert executors.expected(ws)["devices"][0]["workers"].startswith(str(6 // threads))
+    threads = recipes.get_recipe(ws.recipe).threads
+    assert executors.expected_resources(ws)["executor"] == "local"
+    assert executors.expected_resources(ws)["devices"][0]["workers"].startswith(str(6 // threads))
     monkeypatch.setenv("LINEUP_WORKERS", "1")
-    assert executors.expected(ws)["devices"][0]["workers"].startswith("1 of ")
+    assert executors.expected_resources(ws)["devices"][0]["workers"].startswith("1 of ")
     monkeypatch.setenv("LINEUP_WORKERS", "many")
     with pytest.raises(UserError, match="LINEUP_WORKERS is 'many'; set it to a whole number"):
-        executors.expected(ws)
+        executors.expected_resources(ws)
     monkeypatch.setenv("LINEUP_EXECUTOR", "ray")
     monkeypatch.setenv("LINEUP_ADDRESS", "head:6379")
-    assert executors.expected(ws) == {"executor": "ray at head:6379", "devices": []}
+    assert executors.expected_resources(ws) == {"executor": "ray at head:6379", "devices": []}
     with pytest.raises(UserError, match="no executor 'slurm'; there is local and ray"):
-        executors.make(ws, "slurm")
+        executors.create_executor(ws, "slurm")

@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 
 from attribution import UserError, executors
-from attribution.edits import nothing, remove
-from attribution.executors.base import Task, arrays
+from attribution.edits import no_edit, remove
+from attribution.executors.base import Task, result_arrays
 from attribution.experiments import jobs
 from attribution.experiments.study import study_spec
-from attribution.runner import serve
-from attribution.store import Store
+from attribution.runner import run_runner
+from attribution.store import ResultStore
 from tests import tiny
 from tests.conftest import ROOT
 
@@ -73,10 +73,10 @@ def test_a_study_survives_the_death_of_a_node(cluster, tmp_path, monkeypatch):
     kept = {}
     for name in ("local", "ray"):
         monkeypatch.setenv("LINEUP_DATA", str(tmp_path / name))
-        store = Store.of(ws)
+        store = ResultStore.of(ws)
         number = store.add_job(spec, spec.describe())
         if name == "local":
-            assert serve(ws, lambda: executors.make(ws, workers=1), idle_seconds=0.1)
+            assert run_runner(ws, lambda: executors.create_executor(ws, workers=1), idle_seconds=0.1)
         else:
             _study_on(cluster, ws, store, number)
         assert store.job(number).state == "done", store.job(number).message
@@ -136,10 +136,10 @@ def _study_on(cluster, ws, store, number):
 @needs_ray
 def test_failures_and_cancelled_trainings_on_a_cluster(cluster, tmp_path):
     ws = tiny.large(tmp_path / "large")
-    executor = executors.make(ws, "ray", address=cluster.address)
+    executor = executors.create_executor(ws, "ray", address=cluster.address)
     found = []
 
-    def one(edit=nothing(), seed=0, workspace=ws.path, key="k"):
+    def one(edit=no_edit(), seed=0, workspace=ws.path, key="k"):
         return Task(key, str(workspace), "demo-cnn", edit, seed)
 
     try:
@@ -159,7 +159,7 @@ def test_failures_and_cancelled_trainings_on_a_cluster(cluster, tmp_path):
         wait(lambda: found.extend(executor.poll(0.1)) or [event for _, event in found if event["event"] != "epoch"])
         assert {task.key for task, _ in found} == {"next"}, "what was cancelled says nothing more"
         assert found[-1][1]["event"] == "done" and executor.free() == 2
-        assert arrays(*found[-1])["margins"].shape == (tiny.VAL,)
+        assert result_arrays(*found[-1])["margins"].shape == (tiny.VAL,)
     finally:
         executor.close()
 
@@ -169,7 +169,7 @@ def test_failures_and_cancelled_trainings_on_a_cluster(cluster, tmp_path):
 def test_an_address_that_does_not_answer(tmp_path, address):
     """Said within seconds; Ray itself tries for minutes."""
     with pytest.raises(UserError, match=f"no Ray cluster answers at {address}"):
-        executors.make(tiny.write(tmp_path / "tiny"), "ray", address=address)
+        executors.create_executor(tiny.write(tmp_path / "tiny"), "ray", address=address)
 
 
 @needs_ray
@@ -182,16 +182,16 @@ def test_a_machine_that_is_part_of_no_cluster(tmp_path, monkeypatch):
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     monkeypatch.setattr(ray, "init", init)  # it would look at all processes of this machine
     with pytest.raises(UserError, match=r"to work with at auto \(Could not find any running Ray instance\)"):
-        executors.make(tiny.write(tmp_path / "tiny"), "ray")
+        executors.create_executor(tiny.write(tmp_path / "tiny"), "ray")
 
 
 @needs_ray
 def test_numbers_that_make_no_sense(tmp_path):
     ws = tiny.write(tmp_path / "tiny")
     with pytest.raises(UserError, match="cannot have 1.5 GPUs; give a number from 0 to 1"):
-        executors.make(ws, "ray", gpus_per_training=1.5)
+        executors.create_executor(ws, "ray", gpus_per_training=1.5)
     with pytest.raises(UserError, match="give at least 1"):
-        executors.make(ws, "ray", workers=0)
+        executors.create_executor(ws, "ray", workers=0)
 
 
 @needs_ray
@@ -219,7 +219,7 @@ def test_without_ray(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "attribution.executors.ray", raising=False)
     with pytest.raises(UserError, match="python -m pip install -r requirements-cluster.txt"):
-        executors.make(tiny.write(tmp_path / "tiny"), "ray")
+        executors.create_executor(tiny.write(tmp_path / "tiny"), "ray")
 
 
 def test_nothing_of_ray_is_imported_unless_it_is_chosen(run_python):

@@ -8,7 +8,7 @@ import pytest
 
 from attribution.errors import UserError
 from attribution.experiments import adaptive_search
-from attribution.experiments.support_search import Outcome, Request, Support, run
+from attribution.experiments.support_search import ProbeRequest, Support, TargetOutcome, run_search
 from attribution.experiments.support_search import search as full
 
 LABEL, OTHER = 3, 7
@@ -34,16 +34,16 @@ class Simulated:
 
     def __call__(self, k, seeds):
         self.asked += [(k, seed) for seed in seeds]
-        return [Outcome(s, LABEL if self.margin(k, s) >= 0 else OTHER, self.margin(k, s)) for s in seeds]
+        return [TargetOutcome(s, LABEL if self.margin(k, s) >= 0 else OTHER, self.margin(k, s)) for s in seeds]
 
 
 def search(train, **options):
-    return run(adaptive_search.search(LABEL, **{"noise": NOISE} | options), train)
+    return run_search(adaptive_search.search(LABEL, **{"noise": NOISE} | options), train)
 
 
 @pytest.mark.parametrize("k_max", [1, 2, 3, 10, 128, 1280])
 def test_sizes_are_a_quarter_of_an_octave_apart(k_max):
-    sizes = adaptive_search.sizes(k_max)
+    sizes = adaptive_search.tested_sizes(k_max)
     assert sizes[0] == 1 and sizes[-1] == k_max and (np.diff(sizes) > 0).all()
     assert (sizes[1:] <= np.maximum(sizes[:-1] + 1, np.ceil(sizes[:-1] * 2**0.25) + 1)).all()
 
@@ -52,7 +52,7 @@ def test_sizes_are_a_quarter_of_an_octave_apart(k_max):
 def test_without_noise_it_finds_the_first_size_beyond_the_threshold(k_max):
     for threshold in (0.5, 3.5, 20.5, 90.5, 2000.5):
         found = search(Simulated(threshold, slope=2, noise=0), k_max=k_max)
-        sizes = adaptive_search.sizes(k_max)
+        sizes = adaptive_search.tested_sizes(k_max)
         beyond = sizes[sizes > threshold]
         if not len(beyond):
             assert (found.status, found.support, found.lo, found.trainings) == ("censored", None, k_max, 2)
@@ -72,8 +72,10 @@ def test_it_agrees_with_the_full_protocol(shared):
         train = Simulated(2 ** rng.uniform(0, 8), slope=rng.uniform(0.5, 2), shared=shared, world=world)
         found = search(train)
         ours.append(found.support or np.inf)
-        theirs.append(run(full(LABEL, protocol="paper"), train).support or np.inf)
-        again.append(run(full(LABEL, protocol="paper", seeds=range(10, 15), confirm_seeds=()), train).support or np.inf)
+        theirs.append(run_search(full(LABEL, protocol="paper"), train).support or np.inf)
+        again.append(
+            run_search(full(LABEL, protocol="paper", seeds=range(10, 15), confirm_seeds=()), train).support or np.inf
+        )
         cost[found.status == "censored"].append(found.trainings)
 
     def agreement(one):
@@ -94,7 +96,9 @@ def test_a_wrong_idea_of_the_noise_costs_little(noise):
     off = []
     for world in range(30):
         train = Simulated(2 ** np.random.default_rng(world).uniform(1, 6), world=world)
-        off.append(abs(np.log2(search(train, noise=noise).support / run(full(LABEL, protocol="paper"), train).support)))
+        off.append(
+            abs(np.log2(search(train, noise=noise).support / run_search(full(LABEL, protocol="paper"), train).support))
+        )
     assert np.median(off) <= 0.25 and np.mean(np.array(off) <= 0.5) >= 0.8
 
 
@@ -105,7 +109,7 @@ def test_the_trace_the_control_and_the_count():
     assert found.trainings == len(train.asked) - 5 == sum(len(row["seeds"]) for row in found.trace)
     assert len(set(train.asked)) == len(train.asked), "nothing is asked twice"
     at = {row["k"]: row for row in found.trace}
-    assert found.lo == adaptive_search.sizes(128)[list(adaptive_search.sizes(128)).index(found.hi) - 1]
+    assert found.lo == adaptive_search.tested_sizes(128)[list(adaptive_search.tested_sizes(128)).index(found.hi) - 1]
     assert at[found.hi]["wrong"] >= 3, "half of all seeds were wrong at the support: it is tested"
     assert at[found.hi]["p"] >= 0.95 and at[found.hi]["flipped"] and found.lo not in at or at[found.lo]["p"] <= 0.05
     assert Support(**json.loads(json.dumps(asdict(found)))) == found
@@ -125,7 +129,7 @@ def test_a_wild_trainer_ends_unstable_within_its_bounds():
     assert {one.status for one in found} <= {"flipped", "censored", "unstable"}
     assert any(one.status == "unstable" for one in found)
     for one in found:
-        assert one.trainings <= adaptive_search.MOST
+        assert one.trainings <= adaptive_search.MAX_TRAININGS
         if one.status == "unstable":
             assert 0 <= one.lo < one.hi == one.support <= 128
 
@@ -133,7 +137,7 @@ def test_a_wild_trainer_ends_unstable_within_its_bounds():
 def test_margins_that_are_no_numbers_count_by_their_vote():
     class Diverged(Simulated):
         def __call__(self, k, seeds):
-            return [Outcome(one.seed, one.predicted, float("nan")) for one in super().__call__(k, seeds)]
+            return [TargetOutcome(one.seed, one.predicted, float("nan")) for one in super().__call__(k, seeds)]
 
     found = search(Diverged(20.0, slope=3))
     assert found.status == "flipped" and 14 <= found.support <= 32 and found.trace[0]["margin"] is None
@@ -169,6 +173,6 @@ def test_the_noise_is_a_standard_deviation(noise):
 
 def test_outcomes_of_other_seeds_are_refused():
     searching = adaptive_search.search(LABEL, noise=1)
-    assert next(searching) == Request(0, (0, 1, 2, 3, 4))
+    assert next(searching) == ProbeRequest(0, (0, 1, 2, 3, 4))
     with pytest.raises(ValueError):
-        searching.send([Outcome(9, LABEL, 1.0)])
+        searching.send([TargetOutcome(9, LABEL, 1.0)])

@@ -6,7 +6,7 @@ from attribution import UserError, recipes
 from attribution.experiments import support_table
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.support import support_spec
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 
@@ -20,7 +20,7 @@ def ws(tmp_path):
 
 @pytest.fixture
 def store(tmp_path, ws):
-    store = Store(tmp_path / "store", ws.fingerprint)
+    store = ResultStore(tmp_path / "store", ws.fingerprint)
     yield store
     store.close()
 
@@ -59,19 +59,21 @@ def test_no_more_than_asked_for(ws, store, flips):
 
 def test_the_plain_answer_is_used_and_no_other_is_mixed_with_it(ws, store, flips):
     drive(ws, store, support_spec(ws, 0, "trak-10", "remove", k_max=12), flips)
-    table = support_table.table(ws, store)
+    table = support_table.load_support_table(ws, store)
     spec = ask(ws)
     begun = spec.answer(ws, store)
     assert [one["support"] for one in begun["supports"]] == [3] and not begun["complete"]
     drive(ws, store, spec, flips)
-    assert support_table.table(ws, store).to_dict("records") == table.to_dict("records") and len(table) == 1
+    assert (
+        support_table.load_support_table(ws, store).to_dict("records") == table.to_dict("records") and len(table) == 1
+    )
     assert drive(ws, store, spec, flips) == [], "asked again, it costs nothing"
 
 
 def test_answers_for_another_version_of_the_ranking_are_not_used(ws, store, flips):
     spec = ask(ws)
     drive(ws, store, spec, flips)
-    hash_ = recipes.get("demo-cnn").hash
+    hash_ = recipes.get_recipe("demo-cnn").hash
     ((question, answer), _) = store.answers(hash_, "support")
     store.put_answer(hash_, question, answer | {"version": "other"})
     assert [one["support"] for one in spec.answer(ws, store)["supports"]] == [3]

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from attribution import UserError, recipes
-from attribution.edits import nothing, remove
+from attribution.edits import no_edit, remove
 from attribution.experiments import jobs, support_search
-from attribution.experiments.halves import half, half_edit, subsets_spec
+from attribution.experiments.halves import half_edit, random_half, subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
-from attribution.store import FILE, Store
+from attribution.store import FILE, ResultStore
 from tests import tiny
 
 RUN = {"seconds": 2.0, "device": "cpu", "library": "torch", "threads": 1}
@@ -26,14 +26,14 @@ def ws(tmp_path_factory):
 
 @pytest.fixture
 def store(tmp_path, ws):
-    store = Store(tmp_path / "store", ws.fingerprint)
+    store = ResultStore(tmp_path / "store", ws.fingerprint)
     yield store
     store.close()
 
 
 def train(ws, store, wanted, says=lambda edit, seed: 0):
     """Puts made-up retrainings into the store and returns them."""
-    recipe = recipes.get("demo-cnn").hash
+    recipe = recipes.get_recipe("demo-cnn").hash
     for edit, seed in wanted:
         predicted = np.full(ws.n_val, says(edit, seed))
         store.put(recipe, edit, seed, predicted=predicted, margins=np.where(predicted == ws.val_labels, 1, -1), **RUN)
@@ -65,7 +65,7 @@ def test_a_retraining_and_its_controls(ws, store):
     asked = drive(ws, store, spec)
     assert len(asked) == spec.total == 3 * (2 + 2)
     edits = [edit for edit, seed in asked if seed == 1]
-    assert edits[:2] == [remove(first), nothing()] and len({edit.hash for edit in edits}) == 4
+    assert edits[:2] == [remove(first), no_edit()] and len({edit.hash for edit in edits}) == 4
     assert spec.describe() == "target 0: retrain without the first 4 of trak-10"
 
 
@@ -135,7 +135,7 @@ def test_a_support_search_keeps_its_answer(ws, store):
     """The target flips as soon as seven of the ranking's images are gone."""
     spec = support_spec(ws, 0, "trak-10", "remove", k_max=20)
     asked = drive(ws, store, spec, lambda edit, seed: 2 if edit.k >= 7 else 0)
-    (row,) = store.supports(recipes.get("demo-cnn").hash)
+    (row,) = store.supports(recipes.get_recipe("demo-cnn").hash)
     assert (row["status"], row["support"], row["lo"], row["hi"], row["k_max"]) == ("flipped", 7, 6, 7, 20)
     assert row["trainings"] == len(asked) and spec.total == 1
     first = ws.ranking("trak-10").top(0, 20).ids
@@ -144,14 +144,14 @@ def test_a_support_search_keeps_its_answer(ws, store):
 
 def test_a_support_cannot_be_larger_than_the_candidates(ws, store):
     drive(ws, store, support_spec(ws, 0, "l2-moco", "remove"))
-    (row,) = store.supports(recipes.get("demo-cnn").hash)
+    (row,) = store.supports(recipes.get_recipe("demo-cnn").hash)
     assert row["status"] == "censored" and row["lo"] == len(ws.ranking("l2-moco").candidates(0))
-    assert row["k_max"] == support_search.K
+    assert row["k_max"] == support_search.DEFAULT_K_MAX
 
 
 def test_a_target_that_is_wrong_already_costs_nothing(ws, store):
     assert drive(ws, store, support_spec(ws, 1, "trak-10", "remove")) == []
-    assert store.supports(recipes.get("demo-cnn").hash)[0]["status"] == "already_wrong"
+    assert store.supports(recipes.get_recipe("demo-cnn").hash)[0]["status"] == "already_wrong"
 
 
 def test_a_study_is_target_by_target(ws, store):
@@ -164,15 +164,15 @@ def test_a_study_is_target_by_target(ws, store):
         and spec.total == 9
     )
     asked = drive(ws, store, spec)
-    assert asked[:5] == [(nothing(), seed) for seed in SEEDS], "the control that all share"
-    assert len(store.supports(recipes.get("demo-cnn").hash)) == 8
+    assert asked[:5] == [(no_edit(), seed) for seed in SEEDS], "the control that all share"
+    assert len(store.supports(recipes.get_recipe("demo-cnn").hash)) == 8
 
 
 def test_a_study_goes_on_from_the_answers_that_the_workspace_brings(ws, store):
     spec = study_spec(ws, [0], ["trak-10", "random", "l2-moco"], ["remove"], k_max=20)  # two are answered there
     assert spec.total == 4
     asked = drive(ws, store, spec, lambda edit, seed: 2 if edit.k >= 7 else 0)
-    assert {row["ranking"] for row in store.supports(recipes.get("demo-cnn").hash)} == {"l2-moco"}
+    assert {row["ranking"] for row in store.supports(recipes.get_recipe("demo-cnn").hash)} == {"l2-moco"}
     first = ws.ranking("l2-moco").top(0, 20).ids
     assert all(edit == remove(first[: edit.k]) for edit, _ in asked)
 
@@ -183,7 +183,7 @@ def test_random_halves(ws, store):
     assert len(asked) == spec.total == 4 and {edit.k for edit, _ in asked} == {30}
     assert asked[0][0] == half_edit(ws, 7, 3) != half_edit(ws, 7, 4) and asked[0][0] == asked[1][0]
     assert len({seed for _, seed in asked}) == 4, "no half shares its initial weights with another"
-    assert half(60, 7, 3).sum() == 30 and not (half(60, 7, 3) == half(60, 8, 3)).all()
+    assert random_half(60, 7, 3).sum() == 30 and not (random_half(60, 7, 3) == random_half(60, 8, 3)).all()
     assert not {seed for _, seed in asked} & set(range(1000)), "far from the seeds of probes and base models"
 
 
@@ -211,7 +211,7 @@ def test_the_answer_fills_as_trainings_come_in(ws, store):
     train(ws, store, [(edits["edit"][0], seed) for seed in (0, 1)], says)
     assert spec.answer(ws, store)["flipped"] is None
     train(ws, store, [(edits["edit"][0], seed) for seed in (2, 3)], says)
-    recipe = recipes.get("demo-cnn").hash
+    recipe = recipes.get_recipe("demo-cnn").hash
     store.set_live(store.key(recipe, edits["edit"][0], 4), 1, 99, 6)
     store.set_epoch(store.key(recipe, edits["edit"][0], 4), 2)
     answer = spec.answer(ws, store)
@@ -227,7 +227,7 @@ def test_the_answer_fills_as_trainings_come_in(ws, store):
 
 def test_a_margin_that_is_no_number_is_valid_json(ws, store):
     spec = retrain_spec(ws, 0, "trak-10", "remove", 4, [0], draws=0)
-    recipe = recipes.get("demo-cnn").hash
+    recipe = recipes.get_recipe("demo-cnn").hash
     for edits in spec.edits(ws).values():
         for edit in edits:
             store.put(recipe, edit, 0, predicted=np.zeros(12), margins=np.full(12, np.nan), **RUN)
@@ -247,7 +247,7 @@ def test_pause_and_resume(ws, tmp_path, monkeypatch):
     assert jobs.pause(ws, number) and not jobs.pause(ws, number) and len(asked) == 1, "no runner is needed for that"
     assert jobs.resume(ws, number) and not jobs.resume(ws, number) and len(asked) == 2
     assert jobs.pause(ws, number) and jobs.submit(ws, spec) == number
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     assert store.job(number).state == "queued", "asked for again, it goes on"
     store.close()
 
@@ -257,13 +257,13 @@ def test_who_waits_for_a_job_hears_that_it_was_paused(ws, tmp_path, monkeypatch)
     monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
     seen = []
     with pytest.raises(UserError, match="job 1 was paused by someone else.* `jobs resume 1` or the same command"):
-        jobs.follow(
+        jobs.run_job(
             ws,
             retrain_spec(ws, 0, "trak-10", "remove", 4),
             lambda *progress: seen.append(progress) or jobs.pause(ws, 1),
         )
     assert len(seen) == 1
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     assert store.job(1).state == "paused", "it was not cancelled"
     store.close()
 
@@ -297,10 +297,10 @@ def test_who_waits_hears_that_the_results_were_taken_away(ws, tmp_path, monkeypa
     monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
 
     def progress(*_):
-        (Store.folder_of(ws) / FILE).unlink(missing_ok=True)
+        (ResultStore.folder_of(ws) / FILE).unlink(missing_ok=True)
 
     with pytest.raises(UserError, match="was moved or deleted while in use; put it back, and ask again"):
-        jobs.follow(ws, retrain_spec(ws, 0, "trak-10", "remove", 4), progress)
+        jobs.run_job(ws, retrain_spec(ws, 0, "trak-10", "remove", 4), progress)
 
 
 def test_a_runner_that_cannot_work_is_not_started_again_and_again(ws, tmp_path, monkeypatch):
@@ -308,10 +308,10 @@ def test_a_runner_that_cannot_work_is_not_started_again_and_again(ws, tmp_path, 
     monkeypatch.setenv("LINEUP_WORKERS", "0")
     number = jobs.submit(ws, retrain_spec(ws, 0, "trak-10", "remove", 4))
     jobs.ensure_runner(ws)
-    ((process, _),) = [one for folder, one in jobs._runners.items() if folder.is_relative_to(tmp_path)]
+    ((process, _),) = [one for folder, one in jobs._started_runners.items() if folder.is_relative_to(tmp_path)]
     assert process.wait(60) == 2
     with pytest.raises(UserError, match="the background runner cannot work: 0 workers can do nothing; .*runner.log"):
         jobs.ensure_runner(ws)
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     assert store.job(number).open, "it waits for a runner that can"
     store.close()

@@ -7,10 +7,10 @@ import pytest
 from scipy import stats
 
 from attribution import recipes
-from attribution.edits import correct, nothing, relabel
-from attribution.experiments import paired_arms
+from attribution.edits import correct, no_edit, relabel
+from attribution.experiments import paired_arms, pruning
 from attribution.experiments.paired_arms import PairedArmsSpec
-from attribution.experiments.spec import common
+from attribution.experiments.spec import common_fields
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 
@@ -24,7 +24,7 @@ def ws(tmp_path_factory):
 
 def spec(ws, **changes):
     fields = {
-        **common(ws),
+        **common_fields(ws),
         "seeds": [0, 1, 2],
         "uses_val": False,
         "errors": "planted",
@@ -36,9 +36,9 @@ def spec(ws, **changes):
         "conflicts": 0,
         "correction": correct({3: 0}, [5]).hash,
         "arms": {
-            "none": [nothing().to_json()],
+            "none": [no_edit().to_json()],
             "corrected": [correct({3: 0}, [5]).to_json()],
-            "random": [edit.to_json() for edit in (nothing(), relabel([3], [0]), nothing())],
+            "random": [edit.to_json() for edit in (no_edit(), relabel([3], [0]), no_edit())],
         },
     }
     return PairedArmsSpec(**fields | changes)
@@ -47,16 +47,16 @@ def spec(ws, **changes):
 def compared(none, corrected, random, labels=LABELS, classes=3):
     """Of predictions [seeds, targets] an arm, for validation images 10, 11, ..."""
     predicted = np.array([none, corrected, random])
-    found = paired_arms.compare(predicted, labels, np.arange(len(labels)) + 10, classes)
+    found = paired_arms.compare_arms(predicted, labels, np.arange(len(labels)) + 10, classes)
     return json.loads(json.dumps(found), parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
 
 
 def test_every_arm_is_trained_under_the_same_seeds(ws):
     wanted = list(spec(ws).trainings(ws))
     assert [seed for _, seed in wanted] == [0, 0, 0, 1, 1, 1, 2, 2, 2], "seed by seed, so that pairs are whole"
-    assert [edit for edit, _ in wanted[::3]] == [nothing()] * 3
+    assert [edit for edit, _ in wanted[::3]] == [no_edit()] * 3
     assert [edit for edit, _ in wanted[1::3]] == [correct({3: 0}, [5])] * 3
-    assert [edit for edit, _ in wanted[2::3]] == [nothing(), relabel([3], [0]), nothing()]
+    assert [edit for edit, _ in wanted[2::3]] == [no_edit(), relabel([3], [0]), no_edit()]
     assert spec(ws).total == 10 and spec(ws).describe() == (
         "audit: 1 relabelled and 1 removed, beside none and 9 random images, 3 seeds each"
     )
@@ -65,7 +65,7 @@ def test_every_arm_is_trained_under_the_same_seeds(ws):
 def test_the_question_is_short_and_another_for_other_edits(ws):
     one = spec(ws).question()
     assert len(json.dumps(one)) < 400 and "arms" not in one and "workspace" not in one
-    other = spec(ws, arms=spec(ws).arms | {"random": [nothing().to_json()] * 3})
+    other = spec(ws, arms=spec(ws).arms | {"random": [no_edit().to_json()] * 3})
     assert other.question() != one == spec(ws).question()
     assert spec(ws, uses_val=True).question() != one != spec(ws, seeds=[0, 1, 3]).question()
 
@@ -107,18 +107,18 @@ def test_targets_that_most_seeds_change_their_mind_about():
 
 
 def test_what_is_judged_by(ws):
-    assert paired_arms.judged(ws, False).tolist() == list(range(12))
+    assert paired_arms.judging_targets(ws, False).tolist() == list(range(12))
     assert (
-        paired_arms.judged(ws, True).tolist() == paired_arms.halves(ws)[1].tolist()
-        and len(paired_arms.judged(ws, True)) == 6
+        paired_arms.judging_targets(ws, True).tolist() == pruning.validation_halves(ws)[1].tolist()
+        and len(paired_arms.judging_targets(ws, True)) == 6
     )
 
 
 def test_of_predictions_that_are_not_in_order_of_arms_nothing_is_mixed_up(ws, tmp_path):
     """Every training tells by what it predicts which it was."""
-    from attribution.store import Store
+    from attribution.store import ResultStore
 
-    store = Store(tmp_path / "store", ws.fingerprint)
+    store = ResultStore(tmp_path / "store", ws.fingerprint)
     asked, of = spec(ws), correct({3: 0}, [5])
     right = {0: 12, 1: 8, 2: 4}
     said = []
@@ -129,7 +129,7 @@ def test_of_predictions_that_are_not_in_order_of_arms_nothing_is_mixed_up(ws, tm
         return np.where(np.arange(12) < share, ws.val_labels, 9)
 
     drive(ws, store, asked, says)
-    found = store.answer(recipes.get("demo-cnn").hash, asked.question())
+    found = store.answer(recipes.get_recipe("demo-cnn").hash, asked.question())
     store.close()
     assert np.allclose(found["accuracy"]["corrected"]["values"], [1, 8 / 12, 4 / 12])
     assert np.allclose(found["accuracy"]["none"]["values"], 0)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.edits import nothing
+from attribution.edits import no_edit
 from attribution.experiments import pruning
 from attribution.experiments.pruning import pruning_spec
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 
@@ -21,20 +21,20 @@ def ws(tmp_path):
 
 @pytest.fixture
 def store(tmp_path, ws):
-    store = Store(tmp_path / "store", ws.fingerprint)
+    store = ResultStore(tmp_path / "store", ws.fingerprint)
     yield store
     store.close()
 
 
 def test_nothing_is_chosen_on_what_it_is_judged_by(ws):
-    first, second = pruning.halves(ws)
+    first, second = pruning.validation_halves(ws)
     assert len(first) == len(second) == 6 and sorted([*first, *second]) == list(range(12))
 
 
 def test_the_influence_of_a_signed_ranking_is_its_mean_absolute_score(ws):
-    found = pruning.influence(ws, ws.ranking("trak-10"))
+    found = pruning.training_influence(ws, ws.ranking("trak-10"))
     scores = np.load(ws.path / "rankings" / "trak-10" / "scores.npy").astype(float)
-    assert np.allclose(found, np.abs(scores[pruning.halves(ws)[0]]).mean(0))
+    assert np.allclose(found, np.abs(scores[pruning.validation_halves(ws)[0]]).mean(0))
     assert pruning_spec(ws, "trak-10", [10]).edits(ws)[0].indices == tuple(range(54, 60))
 
 
@@ -49,9 +49,9 @@ def test_what_is_not_scored_has_no_influence(ws):
 @pytest.mark.parametrize("name", ["l2-moco", "esvm-moco", "random"])
 def test_the_influence_of_a_similarity_is_the_mean_place_among_its_class(ws, name):
     ranking = ws.ranking(name)
-    found = pruning.influence(ws, ranking)
+    found = pruning.training_influence(ws, ranking)
     places = np.zeros((60, 0)).tolist()
-    for target in pruning.halves(ws)[0]:
+    for target in pruning.validation_halves(ws)[0]:
         ids = ranking.top(int(target), 60).ids.tolist()
         for at, image in enumerate(ids):
             places[image].append(1 - at / (len(ids) - 1))
@@ -65,7 +65,7 @@ def test_of_a_list_the_images_it_holds(ws):
         def top(self, target, k):
             return type("Ranked", (), {"ids": np.array([5, 7, 9])})
 
-    found = pruning.influence(ws, Listed())
+    found = pruning.training_influence(ws, Listed())
     assert found[[5, 7, 9]].tolist() == [1, 0.5, 0] and found.sum() == 1.5
 
 
@@ -82,7 +82,7 @@ def test_every_share_stands_beside_random_images_of_its_classes(ws):
     spec = pruning_spec(ws, "trak-10", [50, 20, 20], range(3))
     assert spec["shares"] == [20, 50]
     wanted = list(spec.trainings(ws))
-    assert len(wanted) + 1 == spec.total == 1 + 3 * 5 and [edit for edit, _ in wanted[:3]] == [nothing()] * 3
+    assert len(wanted) + 1 == spec.total == 1 + 3 * 5 and [edit for edit, _ in wanted[:3]] == [no_edit()] * 3
     pruned, random = wanted[3:6], wanted[6:9]
     assert len({edit for edit, _ in pruned}) == 1 and len({edit for edit, _ in random}) == 3, "a draw a seed"
     assert [seed for _, seed in pruned] == [seed for _, seed in random] == [0, 1, 2]

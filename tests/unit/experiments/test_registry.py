@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from attribution import recipes
-from attribution.executors.worker import pack
+from attribution.executors.base import encode_array
 from attribution.experiments import support_table
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.pruning import pruning_spec
@@ -16,7 +16,7 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.runner import Runner
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 from tests.unit.test_runner import Pretender
 
@@ -32,8 +32,8 @@ class Simulator(Pretender):
         super().finish(
             task,
             event,
-            predicted=pack(np.asarray(self.says(task), np.uint8)),
-            margins=pack(np.asarray(self.margins(task), np.float16)),
+            predicted=encode_array(np.asarray(self.says(task), np.uint8)),
+            margins=encode_array(np.asarray(self.margins(task), np.float16)),
             **more,
         )
 
@@ -46,7 +46,7 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(ws):
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     yield store
     store.close()
 
@@ -72,7 +72,9 @@ def test_a_repair(ws, store):
     found = spec.answer(ws, store)
     assert (found["status"], found["support"], found["lo"]) == ("repaired", 7, 6)
     assert found["trainings"] == len(tasks) and all(task.edit.kind == "remove" for task in tasks)
-    assert support_table.find(ws, store, ranking="trak-10", target=1, kind="repair", protocol="default", k_max=20)
+    assert support_table.find_answer(
+        ws, store, ranking="trak-10", target=1, kind="repair", protocol="default", k_max=20
+    )
     retrain = retrain_spec(ws, 1, "trak-10", "remove", 7, range(5), end="harmful")
     assert set(retrain["ids"]) == worst and retrain["end"] == "harmful" and retrain["kind"] == "remove"
     assert "the most harmful 7 of trak-10" in retrain.describe()
@@ -108,7 +110,7 @@ def test_a_prune_gives_way_to_shorter_jobs_and_keeps_its_curves(ws, store):
 
 def test_models_of_another_recipe(ws, store, monkeypatch):
     module = types.ModuleType("attribution.recipes.second")
-    module.RECIPE = dataclasses.replace(recipes.get("demo-cnn"), name="second", epochs=1)
+    module.RECIPE = dataclasses.replace(recipes.get_recipe("demo-cnn"), name="second", epochs=1)
     monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
     monkeypatch.setitem(recipes.NAMES, "second", "second")
     tasks = done(store, unedited_spec(ws, "second"), lambda task: ws.val_labels)
@@ -130,7 +132,7 @@ def test_near_duplicates_are_removed_and_counted(ws, store):
     found = spec.answer(ws, store)
     assert found["status"] == "flipped" and found["support"] == 1
     assert found["images"] == tasks[-1].edit.k > 2 and found["groups"]["cosine"] == 0.9
-    assert support_table.find(ws, store, **{name: spec[name] for name in support_table.KEY}) is None
+    assert support_table.find_answer(ws, store, **{name: spec[name] for name in support_table.KEY}) is None
 
 
 def test_an_adaptive_repair(ws, store):

@@ -19,7 +19,7 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 
@@ -35,7 +35,7 @@ def ws(tmp_path):
 
 @pytest.fixture
 def store(tmp_path, ws):
-    store = Store(tmp_path / "store", ws.fingerprint)
+    store = ResultStore(tmp_path / "store", ws.fingerprint)
     yield store
     store.close()
 
@@ -46,7 +46,7 @@ def decided(action, label=None):
 
 def specs(ws) -> dict:
     """A spec of each verb, and of each optional key."""
-    groups = duplicates.grouping(ws, "moco", 0.999)
+    groups = duplicates.grouping_spec(ws, "moco", 0.999)
     support = {"target": 0, "ranking": "trak-10", "kind": "remove", "k_max": 12}
     decisions = {3: decided("relabel", 0), 7: decided("remove"), 8: decided("keep"), 9: decided("unsure")}
     return {
@@ -65,8 +65,8 @@ def specs(ws) -> dict:
         "subsets both": subsets_spec(ws, 0, 2, [0], 6, True),
         "prune": pruning_spec(ws, "trak-10", [40, 10], range(2)),
         "unedited": unedited_spec(ws, "resnet9"),
-        "worth": worth.spec(ws, decisions, 2),
-        "worth without": worth.spec(ws, decisions, 2, True, without=[4]),
+        "worth": worth.gain_spec(ws, decisions, 2),
+        "worth without": worth.gain_spec(ws, decisions, 2, True, without=[4]),
     }
 
 
@@ -106,7 +106,7 @@ def test_a_stored_spec_is_read_back(ws, name):
 
 def test_every_kind_of_job_is_registered_and_pinned(ws):
     assert {spec["verb"] for spec in specs(ws).values()} == set(registry.EXPERIMENTS)
-    assert set(registry.LONG) == {"study", "subsets", "prune", "unedited", "worth"}
+    assert set(registry.LONG_VERBS) == {"study", "subsets", "prune", "unedited", "worth"}
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pytest
 
 from attribution import recipes
 from attribution.experiments import jobs, prefixes, study_progress
-from attribution.experiments.estimate import workers
-from attribution.experiments.replay import replay
+from attribution.experiments.estimate import default_workers
+from attribution.experiments.replay import replay_search
 from attribution.experiments.study import study_spec
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 
 
@@ -21,7 +21,7 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(ws):
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     yield store
     store.close()
 
@@ -29,7 +29,7 @@ def store(ws):
 @pytest.fixture
 def played(monkeypatch):
     """The searches that were played, in turn."""
-    seen, play = [], replay
+    seen, play = [], replay_search
     monkeypatch.setattr(
         study_progress, "replay", lambda ws, store, spec: seen.append(spec.target) or play(ws, store, spec)
     )
@@ -37,11 +37,13 @@ def played(monkeypatch):
 
 
 def train(ws, store, target, k, seeds, wrong, ranking="trak-10"):
-    edit = prefixes.edit_of(ws, target, "remove", prefixes.prefix(ws, ws.ranking(ranking), target, "remove", k))
+    edit = prefixes.build_edit(
+        ws, target, "remove", prefixes.editable_prefix(ws, ws.ranking(ranking), target, "remove", k)
+    )
     label = int(ws.val_labels[target])
     for seed in seeds:
         store.put(
-            recipes.get(ws.recipe).hash,
+            recipes.get_recipe(ws.recipe).hash,
             edit,
             seed,
             margins=np.full(ws.n_val, 0.5),
@@ -51,12 +53,12 @@ def train(ws, store, target, k, seeds, wrong, ranking="trak-10"):
             threads=1,
             predicted=np.full(ws.n_val, (label + 1) % 3 if wrong else label),
         )
-    return store.key(recipes.get(ws.recipe).hash, edit, seeds[0])
+    return store.key(recipes.get_recipe(ws.recipe).hash, edit, seeds[0])
 
 
 def answer(ws, store, target, support, trainings=10):
     store.put_support(
-        recipes.get(ws.recipe).hash,
+        recipes.get_recipe(ws.recipe).hash,
         "trak-10",
         target,
         "remove",
@@ -86,7 +88,7 @@ def test_a_study_that_has_not_begun(ws, store):
     assert found.study.tables == {"remove": {"trak-10": {0: None, 3: None, 4: None}}} and found.study.k_max == 8
     assert (found.searches, found.answered, found.trained, found.running, found.brackets) == (3, 0, 0, 0, {})
     assert found.measured == found.timed == 0 and found.left == 3 * sum(monitor.searches[0].bounds()) / 2
-    assert found.seconds == found.left / workers() * found.each
+    assert found.seconds == found.left / default_workers() * found.each
 
 
 def test_what_a_search_knows_so_far(ws, store):
@@ -121,14 +123,16 @@ def test_only_what_has_changed_is_played_again(ws, store, played):
     targets = [0, *range(3, 12)]
     monitor, job = begun(ws, store, targets, ["l2-moco"])
     monitor.read(store, job)
-    assert played == targets[: study_progress.AHEAD], "the rest has not begun"
+    assert played == targets[: study_progress.MAX_IDLE_SEARCHES], "the rest has not begun"
     monitor.read(store, job)
     train(ws, store, 11, 2, (7,), wrong=True, ranking="l2-moco")
     monitor.read(store, job)
-    assert len(played) == study_progress.AHEAD, "nothing of theirs has come in"
+    assert len(played) == study_progress.MAX_IDLE_SEARCHES, "nothing of theirs has come in"
     train(ws, store, 3, 8, (0,), wrong=True, ranking="l2-moco")
     assert ("remove", "l2-moco", 3) in monitor.read(store, job).brackets
-    assert played[study_progress.AHEAD :] == [3, targets[4], targets[5]], "and as many after it are looked at"
+    assert played[study_progress.MAX_IDLE_SEARCHES :] == [3, targets[4], targets[5]], (
+        "and as many after it are looked at"
+    )
 
 
 def test_a_reading_that_has_no_time_keeps_what_was_known(ws, store, played, monkeypatch):

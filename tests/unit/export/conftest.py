@@ -2,7 +2,7 @@
 
 import pytest
 
-from attribution.store import Store
+from attribution.store import ResultStore
 from tests import tiny
 
 
@@ -15,6 +15,6 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(ws):
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     yield store
     store.close()

@@ -9,7 +9,7 @@ from PIL import Image
 
 from attribution import UserError
 from attribution.export import lineup_figure as figure
-from attribution.lineup import line_up
+from attribution.lineup import lineup_rows
 from tests import tiny
 
 
@@ -20,7 +20,7 @@ def ws(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def rows(ws):
-    return line_up(ws, 0, ["esvm-moco", "trak-10"], 6, "both")
+    return lineup_rows(ws, 0, ["esvm-moco", "trak-10"], 6, "both")
 
 
 def test_png_pdf_and_csv(ws, rows, tmp_path):
@@ -80,15 +80,15 @@ def test_colours_tell_the_ends_apart(ws):
         rgb = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
         return (np.asarray(page) == rgb).all(-1).any()
 
-    helpful = figure.draw(ws, 0, line_up(ws, 0, ["trak-10"], 6, "helpful"))
-    harmful = figure.draw(ws, 0, line_up(ws, 0, ["trak-10"], 6, "harmful"))
+    helpful = figure.draw(ws, 0, lineup_rows(ws, 0, ["trak-10"], 6, "helpful"))
+    harmful = figure.draw(ws, 0, lineup_rows(ws, 0, ["trak-10"], 6, "harmful"))
     assert has(helpful, figure.HELPFUL) and not has(helpful, figure.HARMFUL)
     assert has(harmful, figure.HARMFUL) and not has(harmful, figure.HELPFUL)
 
 
 def test_colours_are_left_as_they_are(tmp_path):
     ws = tiny.write(tmp_path / "colour", colour=True)
-    page = np.asarray(figure.draw(ws, 0, line_up(ws, 0, ["trak-10"], 3)))
+    page = np.asarray(figure.draw(ws, 0, lineup_rows(ws, 0, ["trak-10"], 3)))
     scale = 3 * (figure.TILE // 8)
     drawn = page[figure.MARGIN : figure.MARGIN + 8 * scale : scale, figure.MARGIN : figure.MARGIN + 8 * scale : scale]
     assert (drawn == ws.val_images[0]).all()
@@ -96,8 +96,8 @@ def test_colours_are_left_as_they_are(tmp_path):
 
 def test_without_base_models_the_figure_says_so(tmp_path, monkeypatch):
     ws, said = tiny.write(tmp_path / "tiny", base=False), []
-    monkeypatch.setattr(figure, "_write", lambda pen, at, text, *more, **options: said.append(text))
-    figure.draw(ws, 0, line_up(ws, 0, ["trak-10"], 3))
+    monkeypatch.setattr(figure, "_draw_text", lambda pen, at, text, *more, **options: said.append(text))
+    figure.draw(ws, 0, lineup_rows(ws, 0, ["trak-10"], 3))
     assert "no model here yet" in said and not any("predicted" in text for text in said)
 
 

@@ -8,8 +8,8 @@ import pytest
 from attribution import UserError, Workspace, agreement, conditioning, recipes
 from attribution.experiments.retrain import retrain_spec
 from attribution.export import report, report_html
-from attribution.lineup import line_up
-from attribution.store import Store
+from attribution.lineup import lineup_rows
+from attribution.store import ResultStore
 from tests import tiny
 from tests.unit.test_conditioning import give_halves
 
@@ -25,7 +25,7 @@ def put(ws, store, target, ranking, k, predictions):
     for seed, said in enumerate(predictions):
         for edit, value, margin in ((edits["edit"][0], said, -1.0), (edits["none"][0], 0, 2.0)):
             store.put(
-                recipes.get(ws.recipe).hash,
+                recipes.get_recipe(ws.recipe).hash,
                 edit,
                 seed,
                 predicted=[value] * ws.n_val,
@@ -72,7 +72,7 @@ class Read(HTMLParser):
 
 
 def test_it_needs_nothing_else(ws, store):
-    read = Read(report.build(ws, store, 0))
+    read = Read(report.build_report(ws, store, 0))
     names = {tag for tag, _ in read.tags}
     assert not names & {"script", "link", "iframe", "object", "base", "form"}
     for _, attributes in read.tags:
@@ -84,7 +84,7 @@ def test_it_needs_nothing_else(ws, store):
 
 
 def test_it_can_be_read_by_everyone(ws, store):
-    content = report.build(ws, store, 0).decode()
+    content = report.build_report(ws, store, 0).decode()
     read = Read(content.encode())
     assert read.of("html") == [{"lang": "en"}]
     assert all(one.get("alt") for one in read.of("img")) and all(one.get("scope") for one in read.of("th"))
@@ -111,71 +111,73 @@ def test_every_name_is_escaped(ws, store):
     (ws.path / "workspace.json").write_text(json.dumps(manifest))
     evil = Workspace.open(ws.path)
     put(evil, store, 0, "trak-10", 4, [2, 2, 2])
-    read = Read(report.build(evil, store, 0))
+    read = Read(report.build_report(evil, store, 0))
     assert read.text.count(EVIL) > 20 and not read.of("script")
     assert not [one for one in read.of("img") if "onerror" in one or not one["src"].startswith("data:")]
 
 
 def test_the_same_bytes_but_for_the_date(ws, store):
-    assert report.build(ws, store, 0, today="2026-01-02") == report.build(ws, store, 0, today="2026-01-02")
-    assert b"<dd>2026-01-02</dd>" in report.build(ws, store, 0, today="2026-01-02")
+    assert report.build_report(ws, store, 0, today="2026-01-02") == report.build_report(
+        ws, store, 0, today="2026-01-02"
+    )
+    assert b"<dd>2026-01-02</dd>" in report.build_report(ws, store, 0, today="2026-01-02")
 
 
 def test_lineup_with_its_cut_and_support(ws, store):
-    rows = line_up(ws, 0, ["trak-10", "random"], 6)
-    read = Read(report.build(ws, store, 0, rows, k=2))
+    rows = lineup_rows(ws, 0, ["trak-10", "random"], 6)
+    read = Read(report.build_report(ws, store, 0, rows, k=2))
     tiles = read.of("li")[:12]
     assert [at for at, one in enumerate(tiles) if "cut" in one["class"]] == [1, 7]
     alts = [one["alt"] for one in read.of("img")]
     assert alts[:3] == ["validation image 0, Bar", "training image 0, Bar", "training image 6, Bar"]
     assert read.text.count("▲ 4") == 1 and "none up to 20" in read.text
-    assert "k = 4" in Read(report.build(ws, store, 0, rows)).text  # the support, where nobody says where to cut
-    harmful = Read(report.build(ws, store, 0, line_up(ws, 0, ["trak-10"], 4, "harmful")))
+    assert "k = 4" in Read(report.build_report(ws, store, 0, rows)).text  # the support, where nobody says where to cut
+    harmful = Read(report.build_report(ws, store, 0, lineup_rows(ws, 0, ["trak-10"], 4, "harmful")))
     assert "≠ Box <b>" in harmful.text and "− against Bar" in harmful.text
 
 
 def test_what_was_not_measured_is_left_out(ws, store):
-    bare = Read(report.build(ws, store, 4)).text
+    bare = Read(report.build_report(ws, store, 4)).text
     for words in ("Agreement of rankings", "may choose among", "Changes of the margin", "Retrainings of", "LDS over"):
         assert words not in bare
     give_halves(ws)
-    agreement.keep(ws, agreement.compare(ws, ["trak-10", "random"], 5), {"command": "a", "made": "b"})
-    conditioning.keep(ws, conditioning.measure(ws, ["trak-10"], k=5, resamples=20), {})
-    full = Read(report.build(ws, store, 4)).text
+    agreement.save(ws, agreement.compare(ws, ["trak-10", "random"], 5), {"command": "a", "made": "b"})
+    conditioning.save(ws, conditioning.compute(ws, ["trak-10"], k=5, resamples=20), {})
+    full = Read(report.build_report(ws, store, 4)).text
     assert "Agreement of rankings" in full and "they may choose among" in full and "Changes of the margin" not in full
 
 
 def test_without_base_models(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     ws = tiny.write(tmp_path / "bare", base=False)
-    store = Store.of(ws)
-    read = Read(report.build(ws, store))
+    store = ResultStore.of(ws)
+    read = Read(report.build_report(ws, store))
     store.close()
     assert "no model has been trained here yet" in read.text and "Support CDFs" not in read.text
 
 
 def test_colour_images(tmp_path):
     ws = tiny.write(tmp_path / "colour", colour=True)
-    store = Store.of(ws)
-    assert len(Read(report.build(ws, store, 0)).of("img")) > 10
+    store = ResultStore.of(ws)
+    assert len(Read(report.build_report(ws, store, 0)).of("img")) > 10
     store.close()
 
 
 def test_files_and_mistakes(ws, store, tmp_path):
-    file = report.save(ws, store, tmp_path / "a.html", 0)
+    file = report.save_report(ws, store, tmp_path / "a.html", 0)
     assert file.read_bytes().startswith(b"<!DOCTYPE html>")
     for name, why in (("a.pdf", "a.pdf is no .html"), ("missing/a.html", "cannot be written")):
         with pytest.raises(UserError, match=why):
-            report.save(ws, store, tmp_path / name, 0)
+            report.save_report(ws, store, tmp_path / name, 0)
     with pytest.raises(UserError, match="out of range"):
-        report.build(ws, store, 99)
+        report.build_report(ws, store, 99)
     for k in (0, -3):
         with pytest.raises(UserError, match=f"k = {k} is not a number"):
-            report.build(ws, store, 0, k=k)
+            report.build_report(ws, store, 0, k=k)
 
 
 def test_the_demo_is_small(tmp_path):
     ws = Workspace.open()
-    store = Store.of(ws)
-    assert len(report.build(ws, store)) < 3_000_000
+    store = ResultStore.of(ws)
+    assert len(report.build_report(ws, store)) < 3_000_000
     store.close()

@@ -9,18 +9,18 @@ from tests.unit.export.test_report import Read, put
 
 
 def test_supports_with_their_votes(ws, store):
-    rows = Read(report.build(ws, store, 0)).rows
+    rows = Read(report.build_report(ws, store, 0)).rows
     assert ["trak-10", "removal", "4", "(3, 4]", "Dot in 4 of 5 at k = 4", "default", "20", "5", "demo-cnn"] in rows
-    assert not [row for row in Read(report.build(ws, store, 4)).rows if "removal" in row]
+    assert not [row for row in Read(report.build_report(ws, store, 4)).rows if "removal" in row]
 
 
 def test_supports_of_other_questions_and_recipes(ws, store):
     answer = {"status": "flipped", "support": 2, "lo": 1, "hi": 2, "trace": [], "trainings": 7, "version": None}
     spec = replace(support_spec(ws, 0, "trak-10", "remove"), without=[1, 2, 3])
     store.put_answer(
-        recipes.get("demo-cnn").hash, {k: v for k, v in spec.items() if k not in ("workspace", "recipe")}, answer
+        recipes.get_recipe("demo-cnn").hash, {k: v for k, v in spec.items() if k not in ("workspace", "recipe")}, answer
     )
-    store.put_support(recipes.get("demo-mlp").hash, "trak-10", 0, "remove", "default", 20, answer)
+    store.put_support(recipes.get_recipe("demo-mlp").hash, "trak-10", 0, "remove", "default", 20, answer)
     found = report_tables.supports_of(ws, store, 0)
     assert [(one["recipe"], one["ranking"], one["support"], one["more"]) for one in found] == [
         ("demo-cnn", "random", None, ""),
@@ -37,8 +37,8 @@ def test_retrainings_with_controls_and_votes(ws, store):
     assert len(jobs_there) == 2
     found = report_tables.retrainings_of(ws, store, 0)
     assert [(one["what"], one["wrong"], one["n"]) for one in found] == [("without the first 3 of trak-10", 2, 3)]
-    rows = Read(report.build(ws, store, 0)).rows
-    recipe = f"demo-cnn {recipes.get('demo-cnn').hash}"
+    rows = Read(report.build_report(ws, store, 0)).rows
+    recipe = f"demo-cnn {recipes.get_recipe('demo-cnn').hash}"
     assert ["1: without the first 3 of trak-10", "Dot 2, Bar 1", "flipped", "2 of 3", "−1.00", "0 to 2", recipe] in rows
     assert ["1: all images as they are", "Bar 3", "kept", "0 of 3", "2.00", "0 to 2", recipe] in rows
     assert [
@@ -63,7 +63,7 @@ def test_provenance_and_versions(ws, store):
         "digest": "abc",
     }
     ws.manifest["parts"]["detectors/mine"] = {"home": "/home/somebody/secret"}
-    read = Read(report.build(ws, store, 0))
+    read = Read(report.build_report(ws, store, 0))
     assert [
         "rankings/trak-10",
         "python -m attribution rankings build",

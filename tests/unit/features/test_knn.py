@@ -2,7 +2,7 @@ import faiss
 import numpy as np
 import pytest
 
-from attribution.features.knn import knn_accuracy, knn_predict, nearest, neighbours, search
+from attribution.features.knn import knn_accuracy, knn_predict, nearest_neighbours, neighbours, search
 
 
 def at(*degrees):
@@ -70,7 +70,7 @@ def test_a_search_in_blocks_finds_the_same_cosines(features):
 def test_neighbours_of_all_and_of_some_agree_ties_included(features):
     _, order = flat(features, features, 21)
     wanted = [([i for i in row if i != image] + row)[:20] for image, row in enumerate(order.tolist())]
-    all_at_once = np.concatenate([ids for _, ids, _ in nearest(features, 20, 400)])
+    all_at_once = np.concatenate([ids for _, ids, _ in nearest_neighbours(features, 20, 400)])
     assert all_at_once.tolist() == wanted
     assert neighbours(features, np.arange(400), 20, 1000).tolist() == wanted
 

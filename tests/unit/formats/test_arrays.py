@@ -11,7 +11,7 @@ import torch
 from safetensors.torch import save_file
 
 from attribution import UserError
-from attribution.formats.arrays import Joined, Summed, npz_array, open_array, open_arrays, read_json
+from attribution.formats.arrays import ConcatenatedArrays, SummedArrays, npz_array, open_array, open_arrays, read_json
 
 ALL = slice(None)
 
@@ -82,13 +82,13 @@ def test_joined_and_summed(tmp_path, numbers, axis, transpose):
     for number, part in enumerate(np.array_split(numbers, [2, 4], axis)):
         np.save(tmp_path / f"{number}.npy", part)
         parts.append(open_array(tmp_path / f"{number}.npy"))
-    joined = Joined(parts, axis)
+    joined = ConcatenatedArrays(parts, axis)
     assert joined.shape == numbers.shape
     for rows, columns in ((ALL, slice(1, 6)), (slice(1, 3), ALL), (slice(3, 4), slice(2, 3))):
         wanted = numbers[rows, columns]
         assert np.array_equal(joined.block(rows, columns, transpose), wanted.T if transpose else wanted)
         assert np.array_equal(
-            Summed([joined] * 3).block(rows, columns, transpose), 3 * (wanted.T if transpose else wanted)
+            SummedArrays([joined] * 3).block(rows, columns, transpose), 3 * (wanted.T if transpose else wanted)
         )
 
 

@@ -5,10 +5,10 @@ import pytest
 import torch
 
 from attribution import UserError
-from attribution.formats import Declared, Sizes
+from attribution.formats import DataSetSizes, Declaration
 from attribution.formats.datamodels import load, sniff
 
-SIZES = Sizes(np.arange(8) % 2, np.arange(5) % 2)
+SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def save(tmp_path):
 def test_zeros_are_no_order(save):
     weight = torch.zeros(8, 5)
     weight[2, 1] = 1
-    incoming = load(save(weight), Declared(), SIZES)
+    incoming = load(save(weight), Declaration(), SIZES)
     assert incoming.zero_is_none and incoming.signed and incoming.method == "Datamodels"
     assert np.array_equal(incoming.rows(0, 5), weight.T.numpy())
 
@@ -42,20 +42,20 @@ def test_zeros_are_no_order(save):
 )
 def test_what_does_not_fit(save, weight, others, why):
     with pytest.raises(UserError, match=why):
-        load(save(weight, **others), Declared(), SIZES)
+        load(save(weight, **others), Declaration(), SIZES)
 
 
 def test_not_finite(save):
     weight = torch.ones(8, 5)
     weight[0, 4] = torch.nan
     with pytest.raises(UserError, match="target 4"):
-        load(save(weight), Declared(), SIZES).rows(0, 5)
+        load(save(weight), Declaration(), SIZES).rows(0, 5)
 
 
 def test_a_folder_of_them(save, tmp_path):
     save()
     with pytest.raises(UserError, match="is a folder; give one of the .pt files"):
-        load(tmp_path, Declared(), SIZES)
+        load(tmp_path, Declaration(), SIZES)
 
 
 def test_sniff(save, tmp_path):

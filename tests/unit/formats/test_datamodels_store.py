@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import Declared, Sizes
-from attribution.formats.datamodels_store import load, sniff, subsets
+from attribution.formats import DataSetSizes, Declaration
+from attribution.formats.datamodels_store import load, load_subsets, sniff
 
-SIZES = Sizes(np.arange(8) % 2, np.arange(5) % 2)
+SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 MODELS = 80
 
 
@@ -28,24 +28,24 @@ def write(folder, **arrays):
 
 
 def test_fitted_by_blocks(store):
-    incoming = load(store, Declared(), SIZES)
+    incoming = load(store, Declaration(), SIZES)
     weights = np.concatenate([incoming.rows(0, 2), incoming.rows(2, 5)])
     assert weights.argmax(1).tolist() == [0, 1, 2, 3, 4] and (weights.argmin(1) == 7).all()
     assert (incoming.zero_is_none, incoming.signed) == (True, True) and (weights == 0).mean() > 0.3
     assert incoming.said["models"] == 70 and incoming.said["penalty"] in (0.1, 0.2, 0.3)
-    assert np.array_equal(load(store, Declared(sign="harmful"), SIZES).rows(0, 5), -weights)
+    assert np.array_equal(load(store, Declaration(sign="harmful"), SIZES).rows(0, 5), -weights)
 
 
 def test_subsets(store):
-    masks, margins = subsets(store, SIZES)
+    masks, margins = load_subsets(store, SIZES)
     assert (masks.dtype, masks.shape, margins.dtype, margins.shape) == (bool, (70, 8), np.float16, (70, 5))
     write(store, masks=np.load(store / "masks.npy").astype(np.uint8))
-    assert np.array_equal(subsets(store, SIZES)[0], masks) and subsets(store, SIZES)[0].dtype == bool
+    assert np.array_equal(load_subsets(store, SIZES)[0], masks) and load_subsets(store, SIZES)[0].dtype == bool
 
 
 def test_some_targets(store):
     write(store, margins=np.load(store / "margins.npy")[:, [4, 0]], ids=np.array([4, 0]))
-    incoming = load(store, Declared(targets=store / "ids.npy"), SIZES)
+    incoming = load(store, Declaration(targets=store / "ids.npy"), SIZES)
     assert incoming.targets.tolist() == [4, 0] and incoming.rows(0, 2).argmax(1).tolist() == [4, 0]
 
 
@@ -66,13 +66,13 @@ def test_some_targets(store):
 def test_what_does_not_fit(store, arrays, why):
     write(store, **arrays)
     with pytest.raises(UserError, match=why):
-        load(store, Declared(), SIZES)
+        load(store, Declaration(), SIZES)
 
 
 def test_missing_and_misdeclared(store):
     with pytest.raises(UserError, match="leave --train, --orientation"):
-        load(store, Declared(orientation="train-first"), SIZES)
+        load(store, Declaration(orientation="train-first"), SIZES)
     (store / "margins.npy").unlink()
     assert not sniff(store)
     with pytest.raises(UserError, match="margins.npy cannot be opened"):
-        load(store, Declared(), SIZES)
+        load(store, Declaration(), SIZES)

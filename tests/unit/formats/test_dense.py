@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import Declared, Sizes
+from attribution.formats import DataSetSizes, Declaration
 from attribution.formats.arrays import open_array
-from attribution.formats.dense import check_ids, dense
+from attribution.formats.dense import check_ids, load_dense
 
-SIZES = Sizes(np.arange(8) % 2, np.arange(5) % 2)
+SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 #: [n_val, n_train]
 SCORES = np.random.default_rng(0).normal(size=(5, 8)).astype(np.float32)
 
@@ -19,8 +19,8 @@ def bring(tmp_path):
 
     def bring(array, sizes=SIZES, own=None, **declared):
         np.save(tmp_path / "x.npy", array)
-        declared = Declared(**{"sign": "helpful", **declared})
-        return dense("Mine", tmp_path / "x.npy", open_array(tmp_path / "x.npy"), declared, sizes, **own or {})
+        declared = Declaration(**{"sign": "helpful", **declared})
+        return load_dense("Mine", tmp_path / "x.npy", open_array(tmp_path / "x.npy"), declared, sizes, **own or {})
 
     return bring
 
@@ -60,7 +60,7 @@ def test_sign_is_needed_and_goes_before_the_formats(bring):
 
 
 def test_a_square_matrix_has_to_be_declared(bring):
-    square, sizes = SCORES[:, :5], Sizes(np.zeros(5, int), np.zeros(5, int))
+    square, sizes = SCORES[:, :5], DataSetSizes(np.zeros(5, int), np.zeros(5, int))
     with pytest.raises(UserError, match="square, 5 x 5, .* say --orientation"):
         bring(square, sizes)
     assert np.array_equal(bring(square, sizes, orientation="target-first").rows(0, 5), square)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import Declared, Sizes
+from attribution.formats import DataSetSizes, Declaration
 from attribution.formats.feldman_zhang import load, sniff
 
 #: 4 training images of class 0 and 6 of class 1; 2 and 3 test images
-SIZES = Sizes(np.array([0, 1, 1, 0, 1, 1, 0, 1, 1, 0]), np.array([1, 0, 1, 1, 0]))
+SIZES = DataSetSizes(np.array([0, 1, 1, 0, 1, 1, 0, 1, 1, 0]), np.array([1, 0, 1, 1, 0]))
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def save(tmp_path):
 
 def test_lists_within_the_class(save):
     file = save(infl_matrix_class0=np.array([[0.1, -0.4], [0.2, -0.3], [0.3, -0.2], [0.4, -0.1]]))
-    incoming = load(file, Declared(), SIZES)
+    incoming = load(file, Declaration(), SIZES)
     assert incoming.targets.tolist() == [1, 4, 0, 2, 3] and incoming.signed
     ids, scores = incoming.lists(0, 5)
     assert ids[:2].tolist() == [[0, 3, 6, 9, -1, -1], [0, 3, 6, 9, -1, -1]]
@@ -41,12 +41,12 @@ def test_lists_within_the_class(save):
     assert (np.sort(ids[2:]) == [1, 2, 4, 5, 7, 8]).all() and (np.diff(scores[2:]) <= 0).all()
     for block in ((1, 3), (4, 5)):
         assert np.array_equal(incoming.lists(*block)[0], ids[slice(*block)])
-    turned = load(file, Declared(sign="harmful"), SIZES).lists(0, 1)
+    turned = load(file, Declaration(sign="harmful"), SIZES).lists(0, 1)
     assert turned[0][0].tolist() == [9, 6, 3, 0, -1, -1]
 
 
 def test_the_test_images_order_where_the_file_says_it(save):
-    incoming = load(save(tt_classidx_0=np.array([4, 1]), tt_classidx_1=np.array([3, 2, 0])), Declared(), SIZES)
+    incoming = load(save(tt_classidx_0=np.array([4, 1]), tt_classidx_1=np.array([3, 2, 0])), Declaration(), SIZES)
     assert incoming.targets.tolist() == [4, 1, 3, 2, 0]
 
 
@@ -64,7 +64,7 @@ def test_the_test_images_order_where_the_file_says_it(save):
 )
 def test_another_data_set(save, changes, why):
     with pytest.raises(UserError, match=why):
-        load(save(**changes), Declared(), SIZES)
+        load(save(**changes), Declaration(), SIZES)
 
 
 @pytest.mark.parametrize(
@@ -78,12 +78,12 @@ def test_another_data_set(save, changes, why):
     ],
 )
 def test_a_matrix_that_does_not_fit(save, matrix, why):
-    incoming = load(save(infl_matrix_class0=matrix), Declared(), SIZES)
+    incoming = load(save(infl_matrix_class0=matrix), Declaration(), SIZES)
     with pytest.raises(UserError, match=why):
         incoming.lists(0, 1)
 
 
 def test_declarations_have_no_place(save):
     with pytest.raises(UserError, match="leave all declarations but --sign out"):
-        load(save(), Declared(orientation="train-first"), SIZES)
+        load(save(), Declaration(orientation="train-first"), SIZES)
     assert sniff(save()) and not sniff(save().with_name("other.npz"))

@@ -3,23 +3,23 @@
 import pytest
 
 from attribution import UserError
-from attribution.formats import NAMES, Declared, get, sniff
+from attribution.formats import NAMES, Declaration, detect_format, get_format
 from tests import golden
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_describes_itself(name):
-    assert 20 < len(get(name).WHAT) <= 120 and "\n" not in get(name).WHAT
+    assert 20 < len(get_format(name).WHAT) <= 120 and "\n" not in get_format(name).WHAT
 
 
 def test_unknown_ones(tmp_path):
     with pytest.raises(UserError, match="no format 'csv'; there is traker, "):
-        get("csv")
+        get_format("csv")
     with pytest.raises(UserError, match="there is nothing at"):
-        sniff(tmp_path / "none")
+        detect_format(tmp_path / "none")
     (tmp_path / "scores.csv").write_text("1,2")
     with pytest.raises(UserError, match="looks like none of traker"):
-        sniff(tmp_path / "scores.csv")
+        detect_format(tmp_path / "scores.csv")
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -27,10 +27,10 @@ def test_unknown_ones(tmp_path):
 def test_what_is_none_of_its_kind(tmp_path, name, there):
     path = tmp_path / there
     path.write_text("1,2") if there == "text" else path.mkdir() if there != "nothing" else None
-    assert not get(name).sniff(path) or there == "folder.npy"
+    assert not get_format(name).sniff(path) or there == "folder.npy"
     with pytest.raises(UserError) as error:
-        get(name).load(
-            path, Declared(sign="helpful") if name in ("tensor", "kronfluence") else Declared(), golden.sizes()
+        get_format(name).load(
+            path, Declaration(sign="helpful") if name in ("tensor", "kronfluence") else Declaration(), golden.sizes()
         )
     assert ";" in str(error.value) and "\n" not in str(error.value)
 
@@ -40,6 +40,6 @@ def test_a_folder_that_cannot_be_read(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     for name in NAMES:
-        monkeypatch.setattr(get(name), "sniff", refuse)
+        monkeypatch.setattr(get_format(name), "sniff", refuse)
     with pytest.raises(UserError, match="looks like none of"):
-        sniff(tmp_path)
+        detect_format(tmp_path)

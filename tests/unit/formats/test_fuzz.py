@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import paper_results, sniff
+from attribution.formats import detect_format, paper_results
 from tests import golden
 from tests.golden import Golden
 
@@ -193,7 +193,7 @@ def test_damaged(file, copies):
                 with warnings.catch_warnings(action="ignore"):
                     try:
                         if one is not RESULTS:
-                            sniff(copies / one.path)
+                            detect_format(copies / one.path)
                     except UserError as error:
                         assert one_sentence(error), error
                     read_through(one, copies, number % FITTED == 0)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import Declared, sniff
+from attribution.formats import Declaration, detect_format
 from tests import golden
 
 
@@ -33,12 +33,12 @@ def test_the_imported_order_favours_the_targets_class(one):
 
 @pytest.mark.parametrize("one", [*golden.ALL, golden.STORE], ids=str)
 def test_sniffed(one):
-    assert sniff(golden.FOLDER / one.path) == one.format
+    assert detect_format(golden.FOLDER / one.path) == one.format
 
 
 @pytest.mark.parametrize("one", golden.ALL, ids=str)
 def test_harmful_turns_the_order(one):
-    declared = Declared(sign="harmful", part=one.declared.part)
+    declared = Declaration(sign="harmful", part=one.declared.part)
     if one.format in ("topk", "parquet"):
         with pytest.raises(UserError, match="sign"):
             golden.read(golden.load(one, declared=declared))

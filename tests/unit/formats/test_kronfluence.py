@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import Declared
+from attribution.formats import Declaration
 from attribution.formats.kronfluence import load, sniff
 from tests import golden
 
@@ -19,7 +19,7 @@ def home(tmp_path):
 
 
 def bring(path, **declared):
-    return load(path, Declared(**{"sign": "helpful", **declared}), golden.sizes())
+    return load(path, Declaration(**{"sign": "helpful", **declared}), golden.sizes())
 
 
 def change(file, **changes):

@@ -6,10 +6,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from attribution import UserError
-from attribution.formats import Declared, Sizes, parquet
+from attribution.formats import DataSetSizes, Declaration, parquet
 from attribution.formats.parquet import load, sniff
 
-SIZES = Sizes(np.arange(8) % 2, np.arange(5) % 2)
+SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 #: target 3 ranks 5, 2, 0, and target 1 ranks 7
 ROWS = {"target": [3, 1, 3, 3], "train": [2, 7, 5, 0], "rank": [1, 0, 0, 2], "score": [0.5, -2.0, 1.5, -0.5]}
 
@@ -18,7 +18,7 @@ ROWS = {"target": [3, 1, 3, 3], "train": [2, 7, 5, 0], "rank": [1, 0, 0, 2], "sc
 def bring(tmp_path):
     def bring(rows, metadata=None, **declared):
         pq.write_table(pa.table(rows).replace_schema_metadata(metadata), tmp_path / "x.parquet")
-        return load(tmp_path / "x.parquet", Declared(**declared), SIZES)
+        return load(tmp_path / "x.parquet", Declaration(**declared), SIZES)
 
     return bring
 
@@ -46,7 +46,7 @@ def test_its_documentation(tmp_path, monkeypatch):
         },
     )
     assert sniff(tmp_path / "ranking.parquet")
-    incoming = load(tmp_path / "ranking.parquet", Declared(), SIZES)
+    incoming = load(tmp_path / "ranking.parquet", Declaration(), SIZES)
     assert incoming.method == "Mine" and incoming.lists(1, 2)[0].tolist() == [[5, 2, 0]]
 
 
@@ -118,4 +118,4 @@ def test_refused_as_a_whole(bring, rows, metadata, declared, why):
 def test_no_parquet(tmp_path):
     (tmp_path / "x.parquet").write_bytes(b"PAR1 and nothing else PAR1")
     with pytest.raises(UserError, match="cannot be read as Parquet"):
-        load(tmp_path / "x.parquet", Declared(), SIZES)
+        load(tmp_path / "x.parquet", Declaration(), SIZES)

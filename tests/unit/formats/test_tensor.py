@@ -5,15 +5,15 @@ import pytest
 import torch
 
 from attribution import UserError
-from attribution.formats import Declared, Sizes
+from attribution.formats import DataSetSizes, Declaration
 from attribution.formats.tensor import load, sniff
 
-SIZES = Sizes(np.arange(8) % 2, np.arange(12) % 2)
+SIZES = DataSetSizes(np.arange(8) % 2, np.arange(12) % 2)
 SCORES = torch.randn(12, 8, generator=torch.Generator().manual_seed(0))
 
 
 def bring(path, **declared):
-    return load(path, Declared(**{"sign": "helpful", **declared}), SIZES)
+    return load(path, Declaration(**{"sign": "helpful", **declared}), SIZES)
 
 
 def test_the_one_matrix_of_a_dict(tmp_path):

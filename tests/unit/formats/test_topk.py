@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import Declared, Sizes
+from attribution.formats import DataSetSizes, Declaration
 from attribution.formats.topk import load, sniff
 
-SIZES = Sizes(np.arange(8) % 2, np.arange(5) % 2)
+SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 ROWS = np.stack([np.random.default_rng(seed).permutation(8)[:3] for seed in range(5)])
 
 
@@ -15,7 +15,7 @@ ROWS = np.stack([np.random.default_rng(seed).permutation(8)[:3] for seed in rang
 def bring(tmp_path):
     def bring(rows, **declared):
         np.save(tmp_path / "x.npy", rows)
-        return load(tmp_path / "x.npy", Declared(**declared), SIZES)
+        return load(tmp_path / "x.npy", Declaration(**declared), SIZES)
 
     return bring
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import Declared
+from attribution.formats import Declaration
 from attribution.formats.traker import load, sniff
 from tests import golden
 
@@ -25,7 +25,7 @@ def experiments(folder, **changes):
 
 
 def bring(path, **declared):
-    return load(path, Declared(**declared), golden.sizes())
+    return load(path, Declaration(**declared), golden.sizes())
 
 
 def test_one_of_several(folder):

@@ -8,14 +8,16 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from attribution import recipes  # noqa: E402
-from attribution.edits import nothing, remove  # noqa: E402
+from attribution.edits import no_edit, remove  # noqa: E402
 from attribution.train import Trainer  # noqa: E402
 from tests.unit.recipes.test_recipes import data  # noqa: E402
 
 
 @pytest.fixture(scope="module")
 def trainer():
-    return Trainer(data(n=60), replace(recipes.get("fast94"), epochs=1, batch_size=20, learning_rate=0.01), "cpu")
+    return Trainer(
+        data(n=60), replace(recipes.get_recipe("fast94"), epochs=1, batch_size=20, learning_rate=0.01), "cpu"
+    )
 
 
 def test_what_leaves_the_first_layer_is_white(trainer):
@@ -27,5 +29,5 @@ def test_what_leaves_the_first_layer_is_white(trainer):
 
 def test_it_is_frozen_and_hangs_on_neither_edit_nor_seed(trainer):
     first = trainer.untrained(0)[0].weight
-    for edit, seed in ((nothing(), 0), (remove(range(30)), 5)):
+    for edit, seed in ((no_edit(), 0), (remove(range(30)), 5)):
         assert torch.equal(trainer.train(edit, seed)[0].weight, first)

@@ -12,9 +12,9 @@ import pytest
 pytest.importorskip("torch")
 
 from attribution import UserError, augment, recipes, train  # noqa: E402
-from attribution.edits import correct, nothing, relabel, remove  # noqa: E402
+from attribution.edits import correct, no_edit, relabel, remove  # noqa: E402
 from attribution.recipes import source  # noqa: E402
-from attribution.store import Store  # noqa: E402
+from attribution.store import ResultStore  # noqa: E402
 
 #: recipe -> version, hash, and the digest of what trains under it: its module, the recipes it builds on, the trainer
 #: and the augmentation
@@ -79,19 +79,21 @@ def no_module_stays(monkeypatch):
 
 
 def hash_of(folder, text, **changes):
-    return replace(recipes.get("demo-cnn"), name="mine", network=load(folder, text).network, **changes).hash
+    return replace(recipes.get_recipe("demo-cnn"), name="mine", network=load(folder, text).network, **changes).hash
 
 
 def test_stored_results_keep_their_recipe():
     """Thousands of retrainings lie in stores under these; results under others are not found."""
-    assert {name: recipes.get(name).hash for name in recipes.NAMES} == {name: pin[1] for name, pin in PINS.items()}
+    assert {name: recipes.get_recipe(name).hash for name in recipes.NAMES} == {
+        name: pin[1] for name, pin in PINS.items()
+    }
 
 
 def test_stored_retrainings_keep_their_keys(tmp_path):
-    store = Store(tmp_path, FINGERPRINT)
-    recipe = recipes.get("demo-cnn").hash
+    store = ResultStore(tmp_path, FINGERPRINT)
+    recipe = recipes.get_recipe("demo-cnn").hash
     edits = {
-        "nothing": nothing(),
+        "nothing": no_edit(),
         "remove": remove([4, 1, 4999]),
         "relabel": relabel([7, 2], [3, 9]),
         "correct": correct({7: 3}, [2]),
@@ -102,7 +104,7 @@ def test_stored_retrainings_keep_their_keys(tmp_path):
 
 @pytest.mark.parametrize("name", recipes.NAMES)
 def test_what_trains_is_what_its_version_says(name):
-    recipe = recipes.get(name)
+    recipe = recipes.get_recipe(name)
     assert (recipe.version, trains(recipe)) == (PINS[name][0], PINS[name][2]), (
         f"what trains under {name} is not what its version {PINS[name][0]} was. If trainings can come out otherwise, "
         f"raise `version` in its recipe: results under the old one are then no longer used. If names and places alone "
@@ -128,9 +130,11 @@ def test_two_networks_of_one_name_never_share_results(tmp_path):
     first = hash_of(tmp_path / "a", text)
     assert hash_of(tmp_path / "b", f"# moved\n{text}") == first, "where a file lies and how it is laid out is nothing"
     others = [hash_of(tmp_path / "c", text.replace("3", "4")), hash_of(tmp_path / "d", text, version=2)]
-    borrowed = replace(recipes.get("demo-cnn"), network=recipes.get("fast94").network).hash
-    assert len({first, *others, borrowed, recipes.get("demo-cnn").hash}) == 5
-    assert replace(recipes.get("demo-cnn"), network=load(tmp_path / "e", text).network).hash != PINS["demo-cnn"][1]
+    borrowed = replace(recipes.get_recipe("demo-cnn"), network=recipes.get_recipe("fast94").network).hash
+    assert len({first, *others, borrowed, recipes.get_recipe("demo-cnn").hash}) == 5
+    assert (
+        replace(recipes.get_recipe("demo-cnn"), network=load(tmp_path / "e", text).network).hash != PINS["demo-cnn"][1]
+    )
 
 
 def test_what_a_network_imports_from_beside_it_counts(tmp_path):
@@ -142,7 +146,7 @@ def test_what_a_network_imports_from_beside_it_counts(tmp_path):
         (folder / "parts").mkdir()
         for file in ("nets.py", "parts/body.py", "parts/deep.py", "other.py"):
             (folder / file).write_text(f"x = {file == change}\nfrom . import deep\n")
-        found.append(replace(recipes.get("demo-cnn"), name="mine", network=module.network).hash)
+        found.append(replace(recipes.get_recipe("demo-cnn"), name="mine", network=module.network).hash)
     assert len(set(found[:3])) == 3 and found[3] == found[0]
 
 
@@ -156,12 +160,12 @@ def test_what_a_network_imports_from_beside_it_counts(tmp_path):
     ],
 )
 def test_what_its_file_alone_does_not_tell_is_refused(tmp_path, text):
-    recipe = replace(recipes.get("demo-cnn"), name="mine", network=load(tmp_path / "a", text).used)
+    recipe = replace(recipes.get_recipe("demo-cnn"), name="mine", network=load(tmp_path / "a", text).used)
     with pytest.raises(UserError, match="top level of a Python file; write it there"):
         _ = recipe.hash
 
 
 if __name__ == "__main__":
     for name in recipes.NAMES:
-        recipe = recipes.get(name)
+        recipe = recipes.get_recipe(name)
         print(f'    "{name}": ({recipe.version}, "{recipe.hash}", "{trains(recipe)}"),')

@@ -25,10 +25,12 @@ def test_a_ranking_that_is_there_to_be_measured_alone_is_drawn_where_it_is_named
     pd.concat([table, beside]).to_parquet(ws.path / "supports.parquet")
     names = ["trak-10", "random"]
     assert [one.name for one in charts.chart(ws, store, "supports").panels[0].series] == names
-    assert list(studies.report(ws, store)["kinds"]["remove"]["rankings"]) == names
+    assert list(studies.supports_report(ws, store)["kinds"]["remove"]["rankings"]) == names
     named = charts.chart(ws, store, "supports", rankings=["trak-10@true"])
     assert [one.name for one in named.panels[0].series] == ["trak-10@true"]
-    assert list(studies.report(ws, store, names=["trak-10@true"])["kinds"]["remove"]["rankings"]) == ["trak-10@true"]
+    assert list(studies.supports_report(ws, store, names=["trak-10@true"])["kinds"]["remove"]["rankings"]) == [
+        "trak-10@true"
+    ]
     with pytest.raises(UserError, match="l2-moco was not studied .* default; there is trak-10, random, trak-10@true"):
         charts.chart(ws, store, "supports", rankings=["l2-moco"])
 
@@ -43,9 +45,9 @@ def test_what_was_not_measured_is_said(ws, store):
 
 def test_agreement(ws, store):
     found = agreement.compare(ws, ["trak-10", "l2-moco", "random"], 5)
-    agreement.keep(ws, found, {"command": "python -m attribution evaluate agreement", "made": "2026-01-02"})
+    agreement.save(ws, found, {"command": "python -m attribution evaluate agreement", "made": "2026-01-02"})
     drawn = charts.chart(ws, store, "agreement", measure="rbo")
-    told, matrix = agreement.summary(agreement.stored(ws)), drawn.panels[0].matrix
+    told, matrix = agreement.summary(agreement.load(ws)), drawn.panels[0].matrix
     assert matrix.names == ["trak-10", "l2-moco", "random"] and matrix.values[1][1] is None
     assert matrix.values[0][1] == told["pairs"]["trak-10"]["l2-moco"]["rbo"]["mean"]
     assert matrix.ci[0][1] == told["pairs"]["trak-10"]["l2-moco"]["rbo"]["ci"]
@@ -56,8 +58,8 @@ def test_agreement(ws, store):
 
 def test_conditioning(ws, store):
     give_halves(ws)
-    answer = conditioning.measure(ws, ["esvm-moco", "trak-10"], k=5, resamples=20)
-    conditioning.keep(ws, answer, {})
+    answer = conditioning.compute(ws, ["esvm-moco", "trak-10"], k=5, resamples=20)
+    conditioning.save(ws, answer, {})
     drawn = charts.chart(ws, store, "conditioning")
     first = drawn.panels[0].series[0]
     rows = [answer["rankings"][name]["sets"]["true"] for name in ("esvm-moco", "trak-10")]
@@ -69,7 +71,7 @@ def test_conditioning(ws, store):
 def test_cost_leaves_out_what_nobody_timed(ws, store):
     for part in ("rankings/trak-10", "features/moco"):
         ws.manifest["parts"][part]["seconds"] = 12.0
-    cost.keep(ws, cost.measure(ws, ["trak-10", "random"]), cost.provenance())
+    cost.save(ws, cost.compute(ws, ["trak-10", "random"]), cost.cost_provenance())
     (panel,) = charts.chart(ws, store, "cost").panels
     assert panel.title == "removal AUC"  # no LDS here
     assert {one.name: (one.x, one.y) for one in panel.series if one.x} == {
