@@ -11,17 +11,21 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import rankdata
 
 from attribution.errors import UserError
 from attribution.files import read_array
+from attribution.metrics.rank_agreement import (
+    RBO_PERSISTENCE,
+    _ranks,
+    jaccard,
+    rank_biased_overlap,
+    spearman_over_union,
+)
+from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings import check_k, unchanged_names
 
 DEFAULT_K = 50
-#: how much rank-biased overlap looks ahead: it expects to read 1 / (1 - p) = 10 ranks (Webber et al., 2010)
-RBO_PERSISTENCE = 0.9
 MEASURES = ("jaccard", "rbo", "spearman")
-MEAN_RESAMPLES = 1000
 DEFAULT_TARGETS = 1000  # targets, where nobody says which
 
 
@@ -89,69 +93,6 @@ def draw_targets(workspace, names: list[str], count: int = DEFAULT_TARGETS) -> n
     for name in names:
         known = np.intersect1d(known, workspace.ranking(name).targets)
     return np.sort(np.random.default_rng(0).permutation(known)[:count])
-
-
-def jaccard(a: np.ndarray, b: np.ndarray) -> float:
-    """Size of the intersection of two sets over the size of their union, in [0, 1]."""
-    shared = len(np.intersect1d(a, b))
-    return shared / (len(a) + len(b) - shared)
-
-
-def rank_biased_overlap(a: np.ndarray, b: np.ndarray, p: float = RBO_PERSISTENCE, depth: int = 200) -> float:
-    """Rank-biased overlap of two orders, best first, in [0, 1]: the mean overlap of their first d images over all d, of
-    which depth d weighs (1 - p) p^(d - 1). What lies beyond the shorter of the two, or beyond `depth`, is taken to
-    overlap as much as what was read (Webber et al., A similarity measure for indefinite rankings, 2010, RBO_ext for
-    lists of one length)."""
-    n = min(len(a), len(b), depth)
-    a, b = np.asarray(a[:n]), np.asarray(b[:n])
-    # an image is in both of the first d once d has reached its later place
-    _, at, bt = np.intersect1d(a, b, assume_unique=True, return_indices=True)
-    overlap = np.cumsum(np.bincount(np.maximum(at, bt), minlength=n)[:n])
-    d = np.arange(1, n + 1)
-    share = overlap / d
-    return float(share[-1] * p**n + (1 - p) / p * (share * p**d).sum())
-
-
-def spearman_over_union(a: np.ndarray, b: np.ndarray, places_a: np.ndarray, places_b: np.ndarray) -> float:
-    """Spearman's correlation of two rankings' places over the union of two sets of images, in [-1, 1]; NaN where one of
-    the two ranks them all alike. places: of all training images, as `_ranks`; those a ranking has not, tie at its
-    end."""
-    union = np.union1d(a, b)
-    x, y = rankdata(places_a[union]), rankdata(places_b[union])
-    if np.ptp(x) == 0 or np.ptp(y) == 0:
-        return float("nan")
-    return float(np.corrcoef(x, y)[0, 1])
-
-
-def _ranks(ids: np.ndarray, n: int) -> np.ndarray:
-    """The place of each training image in an order, n for those that are not in it."""
-    places = np.full(n, n)
-    places[ids] = np.arange(len(ids))
-    return places
-
-
-def mean_with_interval(values: np.ndarray, resamples: int = MEAN_RESAMPLES) -> dict:
-    """{"mean", "ci", "n"} of one value a target, without those that are NaN; ci: the 95 % bootstrap interval over
-    targets, None for a single one."""
-    from scipy.stats import bootstrap
-
-    kept = values[~np.isnan(values)].astype(float)
-    if not len(kept):
-        return {"mean": None, "ci": None, "n": 0}
-    ci = None
-    if len(kept) > 1 and np.ptp(kept) > 0:
-        found = bootstrap(
-            (kept,),
-            np.mean,
-            n_resamples=resamples,
-            method="percentile",
-            batch=100,
-            random_state=np.random.default_rng(0),
-        ).confidence_interval
-        ci = [float(found.low), float(found.high)]
-    elif len(kept) > 1:
-        ci = [float(kept[0]), float(kept[0])]
-    return {"mean": float(kept.mean()), "ci": ci, "n": len(kept)}
 
 
 def summary(found: Agreement) -> dict:

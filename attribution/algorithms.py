@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attribution import builds, curves, lds, recipes
+from attribution import builds, recipes
 from attribution.errors import UserError
 from attribution.files import read_array
-from attribution.lds_supports import spearman_correlation
 from attribution.measure import load_held_out_halves
+from attribution.metrics import lds, statistics
+from attribution.metrics.statistics import spearman_correlation
 from attribution.rankings import top_k
 
 PART = "algorithms"
@@ -144,7 +145,7 @@ def _jaccard(a, b, k: int = 20) -> np.ndarray:
 
 
 def _mean_with_interval(values) -> dict:
-    ends = curves.bootstrap_interval(values, resamples=1000)
+    ends = statistics.bootstrap_interval(values, resamples=1000)
     return {"mean": float(np.mean(values)), "ci": list(ends) if ends else None}
 
 

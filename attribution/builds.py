@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution import features, imports, lds, recipes
+from attribution import features, imports, recipes
 from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.experiments.halves import half_edit, half_seed, random_half, subsets_spec
@@ -20,6 +20,7 @@ from attribution.experiments.study import STUDY_SEED
 from attribution.features import knn
 from attribution.files import read_array, write_array, write_atomically
 from attribution.formats import ForeignRanking
+from attribution.metrics import lds
 from attribution.provenance import command_provenance
 from attribution.store import ResultStore
 from attribution.workspace import Workspace

@@ -24,7 +24,8 @@ from attribution.experiments.prefixes import editable_prefix
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import UNEDITED_SEEDS
 from attribution.files import read_array
-from attribution.lds_supports import mean_base_margins, spearman_correlation
+from attribution.lds_supports import mean_base_margins
+from attribution.metrics.statistics import spearman_correlation
 from attribution.rankings import unchanged_names
 
 #: whose images were removed, in the words of the tables

@@ -15,12 +15,13 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attribution import builds, lds, recipes
+from attribution import builds, recipes
 from attribution.errors import UserError
 from attribution.experiments.halves import half_edit, half_seed
 from attribution.files import read_array, write_json
 from attribution.measure import held_out_digest as halves_digest
 from attribution.measure import load_held_out_halves, load_json_part, save_json_part
+from attribution.metrics import lds
 from attribution.provenance import command_provenance
 from attribution.rankings import top_k
 from attribution.store import ResultStore

@@ -193,7 +193,7 @@ def cost_rows(found: dict, lds: dict | None, supports: dict) -> list[dict]:
 
 def feature_rows(workspace, lds: dict | None, supports: dict) -> list[dict]:
     """A row for each feature set: "features", "dim", "knn_accuracy", "measured_on", "seconds", and what is measured of
-    its rankings: "lds" {method: row of lds.evaluate}, "auc" {method: row of `curves.summarise_supports`}."""
+    its rankings: "lds" {method: row of lds.evaluate}, "auc" {method: row of `support_curves.summarise_supports`}."""
     scored = (lds or {}).get("rankings", {})
     searched = supports.get("remove", {}).get("rankings", {})
     rows = []

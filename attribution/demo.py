@@ -21,7 +21,6 @@ from attribution import (
     cost,
     detectors,
     hubs,
-    lds,
     lds_supports,
     measure,
     projection,
@@ -37,6 +36,7 @@ from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.features import knn
 from attribution.files import write_array, write_json, write_table
 from attribution.lineup import default_rankings
+from attribution.metrics import lds
 from attribution.provenance import command_provenance
 from attribution.store import ResultStore
 from attribution.workspace import SCHEMA, Workspace, data_fingerprint

@@ -10,15 +10,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import kendalltau, rankdata
+from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
 
-from attribution import curves, measure
-from attribution import lds as scoring
+from attribution import measure
 from attribution.errors import UserError
 from attribution.experiments.study import Study
 from attribution.experiments.support_search import Support
 from attribution.files import read_array
+from attribution.metrics import lds as scoring
+from attribution.metrics import statistics, support_curves
+from attribution.metrics.statistics import spearman_correlation
 from attribution.rankings import unchanged_names
 
 KINDS = ("remove", "mislabel")
@@ -141,7 +143,7 @@ def pair_with_supports(table: dict[int, Support | None], lds: dict[int, float]) 
     return {
         target: (lds[target], one)
         for target, one in table.items()
-        if one is not None and one.status not in curves.NO_SUPPORT_STATUSES and target in lds
+        if one is not None and one.status not in support_curves.NO_SUPPORT_STATUSES and target in lds
     }
 
 
@@ -157,7 +159,7 @@ def chart_points(study: Study, found: TargetLDS) -> list[dict]:
 
 def smallness(supports: list[Support], k_max: int) -> np.ndarray:
     """float64 [n]: larger where a support is smaller; all that are censored at k_max tie for last."""
-    return -np.minimum(curves.support_sizes(supports), k_max + 1)
+    return -np.minimum(support_curves.support_sizes(supports), k_max + 1)
 
 
 def relate_lds_to_supports(
@@ -187,7 +189,7 @@ def relate_lds_to_supports(
         "censored": int((small < -k_max).sum()),
         "unstable": sum(one.status == "unstable" for one in supports),
         "lds": float(lds.mean()),
-        "auc": curves.support_auc(supports, k_max),
+        "auc": support_curves.support_auc(supports, k_max),
         "spearman": None,
         "ci": None,
         "kendall": None,
@@ -235,7 +237,7 @@ def correlate_within_targets(pairs: dict[str, dict], k_max: int, resamples: int 
         small = smallness([pairs[name][target][1] for name in names], k_max)
         if np.ptp(small) > 0 and np.ptp(lds) > 0:
             taus.append(float(kendalltau(lds, small).statistic))
-    ci = curves.bootstrap_interval(taus, resamples=resamples) if taus else None
+    ci = statistics.bootstrap_interval(taus, resamples=resamples) if taus else None
     return {
         "kendall": float(np.mean(taus)) if taus else None,
         "ci": list(ci) if ci else None,
@@ -243,14 +245,6 @@ def correlate_within_targets(pairs: dict[str, dict], k_max: int, resamples: int 
         "left_out": len(shared) - len(taus),
         "rankings": names,
     }
-
-
-def spearman_correlation(x, y, axis: int = -1):
-    """Spearman's correlation along an axis, ties at their middle ranks; NaN where a side is constant."""
-    x, y = (rankdata(side, axis=axis) for side in (x, y))
-    x, y = (side - side.mean(axis=axis, keepdims=True) for side in (x, y))
-    both = np.sqrt((x * x).sum(axis) * (y * y).sum(axis))
-    return np.divide((x * y).sum(axis), both, out=np.full(np.shape(both), np.nan), where=both > 0)
 
 
 def _correlation_interval(x, y, resamples) -> list[float] | None:

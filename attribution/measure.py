@@ -8,16 +8,17 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attribution import detectors, labels
-from attribution import lds as scoring
+from attribution import detectors
 from attribution.errors import UserError
 from attribution.files import read_array, write_json
+from attribution.metrics import label_detection
+from attribution.metrics import lds as scoring
 from attribution.rankings import unchanged_names
 
 
 def evaluate_mislabels(workspace) -> dict:
     """What `evaluate mislabels` reports: how well every stored detector finds the planted errors, see
-    `labels.detection_metrics`. The planted set judges them and goes no further.
+    `label_detection.detection_metrics`. The planted set judges them and goes no further.
 
     Raises UserError where nothing was planted or no detector is stored.
     """
@@ -34,7 +35,7 @@ def evaluate_mislabels(workspace) -> dict:
         )
     planted = truth["planted"].to_numpy(bool)
     found = {
-        name: labels.detection_metrics(planted, detectors.load(workspace, name).scores)
+        name: label_detection.detection_metrics(planted, detectors.load(workspace, name).scores)
         for name in detectors.names(workspace)
     }
     return {"n_planted": int(planted.sum()), "n_train": workspace.n_train, "detectors": found}

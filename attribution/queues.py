@@ -9,8 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import detectors, evidence
-from attribution.detectors import base, held_out
+from attribution.detectors import held_out
 from attribution.errors import UserError
+from attribution.metrics import label_detection
 
 DEFAULT_SHARE = 0.05  # of the training images, where nobody says how many
 MIN_DEFAULT_SIZE, MAX_DEFAULT_SIZE = 50, 1000  # images that a queue has then; more can be asked for, up to LONGEST
@@ -102,7 +103,7 @@ def build_items(workspace, asked: dict) -> QueueItems:
             fits &= of == number
     if not fits.any():
         raise UserError("no training image fits these filters; set one of them back to any")
-    order = base.suspicion_order(found.scores)
+    order = label_detection.suspicion_order(found.scores)
     images = order[fits[order]][: asked["size"]]
     marks = np.zeros(len(images), bool)
     if asked["controls"]:

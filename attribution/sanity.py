@@ -17,11 +17,13 @@ import numpy as np
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
-from attribution import builds, lds, recipes
-from attribution.agreement import jaccard, mean_with_interval
+from attribution import builds, recipes
 from attribution.edits import no_edit
 from attribution.errors import UserError
 from attribution.measure import held_out_digest, load_held_out_halves, load_json_part, save_json_part
+from attribution.metrics import lds
+from attribution.metrics.rank_agreement import jaccard
+from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings import top_k
 from attribution.rankings.similarity import METHODS
 from attribution.workspace import FeatureSet, Workspace
@@ -181,7 +183,7 @@ def compare_untrained(workspace, rows: dict[str, np.ndarray], names: list[str], 
 
 
 def compare_scores(pairs) -> dict:
-    """Jaccard of the first K and Spearman's correlation of all, over pairs of score rows, as `agreement.mean_with_interval`."""
+    """Jaccard of the first K and Spearman's correlation of all, over pairs of score rows, as `statistics.mean_with_interval`."""
     return {
         "jaccard": mean_with_interval(np.array([jaccard(top_k(a, K), top_k(b, K)) for a, b in pairs])),
         "spearman": mean_with_interval(np.array([spearmanr(a, b).statistic for a, b in pairs])),

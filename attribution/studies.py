@@ -2,12 +2,13 @@
 
 from pathlib import Path
 
-from attribution import curves, recipes
+from attribution import recipes
 from attribution.experiments import support_table
 from attribution.experiments.prefixes import EDIT_KINDS
 from attribution.experiments.study import Study, read_study, select_rankings
 from attribution.experiments.support_search import Support
 from attribution.formats import paper_results
+from attribution.metrics import statistics, support_curves
 
 
 def supports_report(workspace, store, protocol: str | None = None, names: list[str] | None = None) -> dict:
@@ -37,7 +38,7 @@ def paper_report(folders: dict[str, Path], k_max: int) -> dict:
             status = {-1: "censored", 0: "already_wrong"}.get(size, "flipped")
             found = size if status == "flipped" else None
             tables[name][target] = Support(status, found, None, found)
-    measured = curves.compare_rankings(tables, k_max)
+    measured = support_curves.compare_rankings(tables, k_max)
     for row in measured["rankings"].values():
         del row["trainings_mean"], row["unstable"], row["auc_stable"], row["unfinished"]
     return {"protocol": "paper", "K": k_max, **measured}
@@ -47,7 +48,7 @@ def compare_on_same_targets(workspace, store, names: list[str], kinds=EDIT_KINDS
     """Supports of the rankings `names` on the same targets, as far as studies have found any.
 
     kind -> {"protocol", "K", "targets": n, "unfinished": how many targets of theirs are not done yet, which tilts what
-    is (those that never flip are done first), "rankings": {name: row of `curves.summarise_supports`}}, for kinds that any of them
+    is (those that never flip are done first), "rankings": {name: row of `support_curves.summarise_supports`}}, for kinds that any of them
     was studied for. Of several protocols, the one that most of these rankings were studied under, then the one with
     most targets: those with something to flip that all of them have finished. A ranking with fewer than half as many
     as another has is left out.
@@ -65,7 +66,7 @@ def compare_on_same_targets(workspace, store, names: list[str], kinds=EDIT_KINDS
                 name: {
                     target
                     for target, got in tables[name].items()
-                    if got is not None and got.status not in curves.NO_SUPPORT_STATUSES
+                    if got is not None and got.status not in support_curves.NO_SUPPORT_STATUSES
                 }
                 for name in names
                 if name in tables
@@ -79,7 +80,8 @@ def compare_on_same_targets(workspace, store, names: list[str], kinds=EDIT_KINDS
             _, protocol, studied, common = best
             tables, k_max = found[protocol].tables[kind], found[protocol].k_max
             rows = {
-                name: curves.summarise_supports([tables[name][target] for target in common], k_max) for name in studied
+                name: support_curves.summarise_supports([tables[name][target] for target in common], k_max)
+                for name in studied
             }
             going = {target for name in studied for target, got in tables[name].items() if got is None}
             answer[kind] = {
@@ -93,19 +95,19 @@ def compare_on_same_targets(workspace, store, names: list[str], kinds=EDIT_KINDS
 
 
 def evaluate_study(found: Study) -> dict[str, dict]:
-    """kind -> {"rankings", "wins"} of `curves.compare_rankings`, with "pairs": see `list_pairs`."""
+    """kind -> {"rankings", "wins"} of `support_curves.compare_rankings`, with "pairs": see `list_pairs`."""
     answer = {}
     for kind, rankings in found.tables.items():
-        answer[kind] = curves.compare_rankings(rankings, found.k_max)
+        answer[kind] = support_curves.compare_rankings(rankings, found.k_max)
         answer[kind]["pairs"] = list_pairs(answer[kind]["wins"])
     return answer
 
 
 def list_pairs(wins: dict) -> list[dict]:
-    """`curves.compare_pairs` with each pair once: its rows, and "a", "b", and "p_holm", the sign test's p over all pairs."""
+    """`support_curves.compare_pairs` with each pair once: its rows, and "a", "b", and "p_holm", the sign test's p over all pairs."""
     names = list(wins)
     rows = [{"a": a, "b": b, **wins[a][b]} for at, a in enumerate(names) for b in names[at + 1 :]]
-    return [row | {"p_holm": p} for row, p in zip(rows, curves.holm_correction([row["p"] for row in rows]))]
+    return [row | {"p_holm": p} for row, p in zip(rows, statistics.holm_correction([row["p"] for row in rows]))]
 
 
 def cdf_points(results: dict[int, Support | None], k_max: int) -> list[tuple[int, float, int, str]]:
@@ -113,7 +115,7 @@ def cdf_points(results: dict[int, Support | None], k_max: int) -> list[tuple[int
     done = {
         target: one
         for target, one in results.items()
-        if one is not None and one.status not in curves.NO_SUPPORT_STATUSES
+        if one is not None and one.status not in support_curves.NO_SUPPORT_STATUSES
     }
     flipped = sorted(
         (one.support, target) for target, one in done.items() if one.support is not None and one.support <= k_max

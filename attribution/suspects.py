@@ -6,10 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import detectors, queues
-from attribution.detectors import base
 from attribution.errors import UserError
 from attribution.experiments.prefixes import most_harmful
 from attribution.lineup import default_rankings
+from attribution.metrics import label_detection
 
 K_PER_RANKING = 100  # images of each ranking
 SUSPICIOUS_SHARE = 0.10  # of all training images: the most suspicious ones
@@ -51,7 +51,7 @@ def find_suspects(workspace, target: int, detector: str) -> list[Suspect]:
         if target in workspace.ranking(name).targets:
             for image in most_harmful(workspace.ranking(name), target, K_PER_RANKING):
                 named.setdefault(int(image), []).append(name)
-    order = base.suspicion_order(found.scores)[: count_suspicious(workspace)].tolist()
+    order = label_detection.suspicion_order(found.scores)[: count_suspicious(workspace)].tolist()
     suggestion = queues.suggested_labels(workspace, found)
     return [
         Suspect(

@@ -7,12 +7,13 @@ An edit is the same under every recipe: a ranking's order, and the label that re
 
 import numpy as np
 
-from attribution import curves, recipes
+from attribution import recipes
 from attribution.edits import no_edit
 from attribution.errors import UserError
 from attribution.experiments.spec import UNEDITED_SEEDS
 from attribution.experiments.study import Study, read_study
 from attribution.measure import draw_stable_targets, stable_targets
+from attribution.metrics import support_curves
 from attribution.workspace import agreement_status
 
 
@@ -97,7 +98,9 @@ def transfer_report(workspace, store, names: list[str], protocol: str | None = N
         "recipes": {
             name: {
                 "hash": recipes.get_recipe(name).hash,
-                "kinds": {kind: curves.compare_rankings(rankings, one.k_max) for kind, rankings in one.tables.items()},
+                "kinds": {
+                    kind: support_curves.compare_rankings(rankings, one.k_max) for kind, rankings in one.tables.items()
+                },
             }
             for name, one in found.items()
         },

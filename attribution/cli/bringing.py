@@ -387,7 +387,7 @@ def halves_import(
     """Bring models on random subsets, a Datamodels store, for LDS to be measured on. Rankings should not have been
     fitted on the same models."""
     from attribution.formats.datamodels_store import load_subsets
-    from attribution.lds import MIN_SUBSETS
+    from attribution.metrics.lds import MIN_SUBSETS
 
     masks, margins = load_subsets(user_path(path), imports.data_set_sizes(ws), part=part, least=MIN_SUBSETS)
     about = imports.import_halves(

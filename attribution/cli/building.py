@@ -150,7 +150,7 @@ def halves_train(
 ):
     """Train the models on random halves that `evaluate lds` judges rankings by. Interrupted, it goes on."""
     from attribution.builds import HELD_OUT_SEQUENCE, build_held_out_halves
-    from attribution.lds import MIN_SUBSETS
+    from attribution.metrics.lds import MIN_SUBSETS
 
     if count < MIN_SUBSETS or seeds < 1:
         raise UserError(f"LDS needs at least {MIN_SUBSETS} halves and 1 seed")

@@ -9,10 +9,11 @@ import time
 import numpy as np
 
 from attribution.detectors import combined, harm, held_out, neighbours, seen, self_influence
-from attribution.detectors.base import ComputedDetector, Detector, Progress, suspicion_order
+from attribution.detectors.base import ComputedDetector, Detector, Progress
 from attribution.detectors.held_out import OutOfSamplePredictions, out_of_sample_predictions
 from attribution.errors import UserError
 from attribution.files import read_array
+from attribution.metrics.label_detection import suspicion_order
 
 __all__ = [
     "Detector",

@@ -12,8 +12,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-#: draws the order of images that are equally suspicious
-TIE_SEED = 13
 Progress = Callable[[str, int, int], None]
 
 
@@ -48,12 +46,6 @@ class ComputedDetector:
     uses_val: bool = False
     more: dict = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
-
-
-def suspicion_order(scores: np.ndarray) -> np.ndarray:
-    """Training images, the most suspicious first, int64; equally suspicious ones in an order that is drawn once, for
-    their numbers may tell of their classes."""
-    return np.lexsort((np.random.default_rng(TIE_SEED).permutation(len(scores)), -np.asarray(scores, np.float64)))
 
 
 def part_digest(workspace, part: str) -> str | None:

@@ -12,8 +12,9 @@ import numpy as np
 
 from attribution import recipes
 from attribution.edits import Edit
-from attribution.experiments.pruning import mean_with_t_interval, validation_halves
+from attribution.experiments.pruning import validation_halves
 from attribution.experiments.spec import MeasuredSpec, Training
+from attribution.metrics.statistics import mean_with_t_interval
 from attribution.store import ResultStore, Retraining
 from attribution.workspace import Workspace
 

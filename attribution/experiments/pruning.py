@@ -17,6 +17,7 @@ from attribution.edits import Edit, no_edit, remove
 from attribution.errors import UserError
 from attribution.experiments.prefixes import random_control
 from attribution.experiments.spec import SEEDS, MeasuredSpec, Training, common_fields
+from attribution.metrics.statistics import mean_with_t_interval
 from attribution.store import ResultStore, Retraining
 from attribution.workspace import Workspace
 
@@ -173,15 +174,3 @@ def training_influence(workspace: Workspace, ranking) -> np.ndarray:
 
 def _rank_weights(n: int) -> np.ndarray:
     return np.linspace(1, 0, n) if n > 1 else np.ones(n)
-
-
-def mean_with_t_interval(values) -> dict:
-    """{"values", "mean", "ci"} of one number a seed: its mean, and the 95 % t-interval of it, None for one seed."""
-    from scipy import stats
-
-    values = [float(value) for value in values]
-    centre, ci = float(np.mean(values)), None
-    if len(values) > 1:
-        half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-        ci = [centre - half, centre + half]
-    return {"values": values, "mean": centre, "ci": ci}

@@ -26,7 +26,7 @@ import numpy as np
 
 from attribution import Workspace, detectors, evidence, queues
 from attribution.decisions import CurrentDecision, Queue
-from attribution.detectors import base
+from attribution.metrics import label_detection
 from pages.ui import format as write
 from pages.ui import sprite_sheet
 from pages.ui.tile_strip import component
@@ -184,7 +184,7 @@ def _ranks(ws: Workspace, detector: str, images: np.ndarray) -> list[int]:
     """The rank of each image among all, by a detector's scores as they are now, 1 for the most suspicious."""
     if detector not in detectors.names(ws):
         return [0] * len(images)
-    order = base.suspicion_order(detectors.load(ws, detector).scores)
+    order = label_detection.suspicion_order(detectors.load(ws, detector).scores)
     ranks = np.empty(len(order), np.int64)
     ranks[order] = np.arange(1, len(order) + 1)
     return ranks[images].tolist()

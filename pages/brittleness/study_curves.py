@@ -6,9 +6,9 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from attribution import curves
 from attribution.experiments.study import Study
 from attribution.export import palette
+from attribution.metrics import support_curves
 
 COLUMNS = 5
 TITLES = {"remove": "removal", "mislabel": "mislabelling"}
@@ -40,7 +40,7 @@ def panels(study: Study, brackets: dict) -> tuple[Panel, ...]:
 def _make_panel(kind: str, ranking: str, results: dict, brackets: dict, k_max: int) -> Panel:
     """results: target -> its support, None while it is searched."""
     pending = [brackets.get((kind, ranking, target), (0, None)) for target in results if not results[target]]
-    low, high = curves.cdf_band(results.values(), pending, k_max)
+    low, high = support_curves.cdf_band(results.values(), pending, k_max)
     ks = [k for k in range(k_max + 1) if k in (0, k_max) or (low[k], high[k]) != (low[k - 1], high[k - 1])]
     least, most = tuple(float(low[k]) for k in ks), tuple(float(high[k]) for k in ks)
     return Panel(kind, ranking, len(results) - len(pending), len(results), tuple(ks), least, most)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError, agreement
+from attribution.metrics import rank_agreement, statistics
 from tests import tiny
 
 
@@ -13,25 +14,25 @@ def ws(tmp_path):
 
 
 def test_jaccard():
-    assert agreement.jaccard(np.array([1, 2, 3]), np.array([3, 4, 5])) == pytest.approx(1 / 5)
-    assert agreement.jaccard(np.array([1, 2]), np.array([2, 1])) == 1
-    assert agreement.jaccard(np.array([1, 2]), np.array([3])) == 0
+    assert rank_agreement.jaccard(np.array([1, 2, 3]), np.array([3, 4, 5])) == pytest.approx(1 / 5)
+    assert rank_agreement.jaccard(np.array([1, 2]), np.array([2, 1])) == 1
+    assert rank_agreement.jaccard(np.array([1, 2]), np.array([3])) == 0
 
 
 def test_rank_biased_overlap_by_hand():
     # overlaps of the first 1, 2, 3: 0, 1/2, 2/3; p = 1/2, what follows as the last
-    found = agreement.rank_biased_overlap(np.array([1, 2, 3]), np.array([2, 4, 1]), p=0.5)
+    found = rank_agreement.rank_biased_overlap(np.array([1, 2, 3]), np.array([2, 4, 1]), p=0.5)
     weights = [0.5, 0.25, 0.125]
     assert found == pytest.approx(0 * weights[0] + 1 / 2 * weights[1] + 2 / 3 * weights[2] + 2 / 3 * 0.125)
-    assert agreement.rank_biased_overlap(np.arange(50), np.arange(50)) == pytest.approx(1)
-    assert agreement.rank_biased_overlap(np.arange(50), np.arange(50, 100)) == 0
+    assert rank_agreement.rank_biased_overlap(np.arange(50), np.arange(50)) == pytest.approx(1)
+    assert rank_agreement.rank_biased_overlap(np.arange(50), np.arange(50, 100)) == 0
 
 
 def test_rank_biased_overlap_weighs_the_top_more():
     base = np.arange(20)
     early, late = base.copy(), base.copy()
     early[[0, 5]], late[[14, 19]] = [5, 0], [19, 14]
-    assert agreement.rank_biased_overlap(base, early) < agreement.rank_biased_overlap(base, late) < 1
+    assert rank_agreement.rank_biased_overlap(base, early) < rank_agreement.rank_biased_overlap(base, late) < 1
 
 
 def test_rank_biased_overlap_against_its_definition():
@@ -39,17 +40,17 @@ def test_rank_biased_overlap_against_its_definition():
     a, b, p = rng.permutation(30), rng.permutation(30), 0.8
     share = [len(set(a[:d]) & set(b[:d])) / d for d in range(1, 31)]
     plain = share[-1] * p**30 + (1 - p) * sum(s * p ** (d - 1) for d, s in enumerate(share, 1))
-    assert agreement.rank_biased_overlap(a, b, p) == pytest.approx(plain)
+    assert rank_agreement.rank_biased_overlap(a, b, p) == pytest.approx(plain)
 
 
 def test_spearman_over_the_union():
     a, b = np.array([0, 1, 2]), np.array([2, 1, 0])
-    places = agreement._ranks
-    assert agreement.spearman_over_union(a, b, places(a, 5), places(b, 5)) == pytest.approx(-1)
-    assert agreement.spearman_over_union(a, a, places(a, 5), places(a, 5)) == pytest.approx(1)
+    places = rank_agreement._ranks
+    assert rank_agreement.spearman_over_union(a, b, places(a, 5), places(b, 5)) == pytest.approx(-1)
+    assert rank_agreement.spearman_over_union(a, a, places(a, 5), places(a, 5)) == pytest.approx(1)
     c = np.array([3, 4])  # nothing shared: what is first here ties at the end there
-    assert agreement.spearman_over_union(a, c, places(a, 5), places(c, 5)) < -0.7
-    assert np.isnan(agreement.spearman_over_union(a[:1], a[:1], places(a, 5), places(a, 5)))
+    assert rank_agreement.spearman_over_union(a, c, places(a, 5), places(c, 5)) < -0.7
+    assert np.isnan(rank_agreement.spearman_over_union(a[:1], a[:1], places(a, 5), places(a, 5)))
 
 
 def test_rankings_of_a_workspace(ws):
@@ -81,10 +82,10 @@ def test_the_same_ranking_twice_is_one(ws):
 
 
 def test_means():
-    assert agreement.mean_with_interval(np.array([np.nan, np.nan])) == {"mean": None, "ci": None, "n": 0}
-    assert agreement.mean_with_interval(np.array([0.5, np.nan])) == {"mean": 0.5, "ci": None, "n": 1}
-    assert agreement.mean_with_interval(np.array([0.5, 0.5]))["ci"] == [0.5, 0.5]
-    found = agreement.mean_with_interval(np.random.default_rng(0).normal(3, 1, 400))
+    assert statistics.mean_with_interval(np.array([np.nan, np.nan])) == {"mean": None, "ci": None, "n": 0}
+    assert statistics.mean_with_interval(np.array([0.5, np.nan])) == {"mean": 0.5, "ci": None, "n": 1}
+    assert statistics.mean_with_interval(np.array([0.5, 0.5]))["ci"] == [0.5, 0.5]
+    found = statistics.mean_with_interval(np.random.default_rng(0).normal(3, 1, 400))
     assert found["ci"][1] - found["ci"][0] == pytest.approx(2 * 1.96 / 20, rel=0.15)
 
 

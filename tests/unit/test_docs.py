@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from attribution import Workspace, calibration, compute, curves, lds_supports, measure, studies
+from attribution import Workspace, calibration, compute, lds_supports, measure, studies
 from attribution.experiments.study import Study, load_supports
 from attribution.experiments.support_search import DEFAULT_K_MAX
+from attribution.metrics import support_curves
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST = (ROOT / "README.md").read_text()
@@ -115,7 +116,7 @@ def figures() -> list[str]:
         rows.append(f"| `{name}` | " + " | ".join(map(support_cells, kinds)) + " |")
     for name, results in load_supports(ws, protocol="adaptive")["remove"].items():
         rows.append(
-            f"| `{name}` | adaptive | {support_cells(curves.summarise_supports(results.values(), DEFAULT_K_MAX))} |"
+            f"| `{name}` | adaptive | {support_cells(support_curves.summarise_supports(results.values(), DEFAULT_K_MAX))} |"
         )
     for name, one in measure.evaluate_mislabels(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())

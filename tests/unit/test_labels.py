@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from attribution import UserError, detectors, labels, measure
+from attribution import UserError, detectors, measure
+from attribution.metrics import label_detection
 from tests import tiny
 
 metrics = pytest.importorskip("sklearn.metrics")
@@ -15,7 +16,7 @@ def test_against_scikit_learn(digits):
     rng = np.random.default_rng(0)
     wrong = rng.random(500) < 0.05
     scores = np.round(rng.normal(size=500) + 1.5 * wrong, digits)
-    found = labels.detection_metrics(wrong, scores)
+    found = label_detection.detection_metrics(wrong, scores)
     assert found["auc"] == pytest.approx(metrics.roc_auc_score(wrong, scores))
     assert found["average_precision"] == pytest.approx(metrics.average_precision_score(wrong, scores))
 
@@ -25,15 +26,16 @@ def test_found_at():
     wrong[[3, 50, 60, 70]] = True
     scores = np.zeros(100)
     scores[[3, 0, 50, 1, 60, 2, 4, 5, 6, 70]] = np.arange(10, 0, -1)
-    assert labels.detection_metrics(wrong, scores)["found_at"] == {"0.02": 0.25, "0.05": 0.75, "0.10": 1.0}
-    assert labels.detection_metrics(wrong, -scores)["auc"] == pytest.approx(
-        1 - labels.detection_metrics(wrong, scores)["auc"]
+    assert label_detection.detection_metrics(wrong, scores)["found_at"] == {"0.02": 0.25, "0.05": 0.75, "0.10": 1.0}
+    assert label_detection.detection_metrics(wrong, -scores)["auc"] == pytest.approx(
+        1 - label_detection.detection_metrics(wrong, scores)["auc"]
     )
 
 
 def test_ties_are_broken_neither_by_the_truth_nor_by_the_number():
     found = [
-        labels.detection_metrics(np.isin(np.arange(200), part), np.zeros(200)) for part in (range(100), range(100, 200))
+        label_detection.detection_metrics(np.isin(np.arange(200), part), np.zeros(200))
+        for part in (range(100), range(100, 200))
     ]
     assert [one["auc"] for one in found] == [0.5, 0.5] and [one["average_precision"] for one in found] == [0.5, 0.5]
     assert sum(one["found_at"]["0.10"] for one in found) == pytest.approx(0.2)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import spearmanr
 
-from attribution import lds
 from attribution.errors import UserError
+from attribution.metrics import lds
 
 # Four subsets of three training images, and one target whose margin went 5, 1, 3, 4 (seed means)
 MASKS = np.array([[1, 1, 0], [0, 1, 0], [1, 0, 0], [1, 1, 1]], dtype=bool)

@@ -3,9 +3,9 @@
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from attribution import curves
 from attribution.experiments.study import Study
 from attribution.export import palette
+from attribution.metrics import support_curves as curves
 from attribution.studies import cdf_points
 from pages.methods import plots
 

@@ -4,10 +4,11 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from attribution import Workspace, curves, recipes, studies, transfer
+from attribution import Workspace, recipes, studies, transfer
 from attribution.experiments.study import Study
 from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
+from attribution.metrics import support_curves
 from attribution.store import ResultStore
 from pages.methods import plots, tab_frame
 from pages.methods.supports.curves import PANEL_TITLES
@@ -82,7 +83,7 @@ def figure(by_recipe: dict[str, Study], ranking: str) -> go.Figure:
             for name in dict.fromkeys((ranking, "random")):
                 if name not in study.tables[kind]:
                     continue
-                share = curves.support_cdf(study.tables[kind][name].values(), study.k_max)
+                share = support_curves.support_cdf(study.tables[kind][name].values(), study.k_max)
                 label = recipe_label(recipe) if name == ranking else f"random, {recipe}"
                 line_dash = dash if name == ranking else "dot"
                 chart.add_scatter(
@@ -113,10 +114,10 @@ def table_html(by_recipe: dict[str, Study], ranking: str) -> str:
         for kind, table in study.tables.items():
             if ranking not in table:
                 continue
-            summary = curves.summarise_supports(table[ranking].values(), study.k_max)
+            summary = support_curves.summarise_supports(table[ranking].values(), study.k_max)
             lead = ["–"]
             if "random" in table and ranking != "random":
-                versus = curves.compare_pair(table[ranking], table["random"], study.k_max)
+                versus = support_curves.compare_pair(table[ranking], table["random"], study.k_max)
                 if versus["auc_difference"] is not None:
                     lead = [
                         write.decimal(versus["auc_difference"], sign=True),

@@ -8,7 +8,7 @@ import pytest
 
 from attribution import UserError, Workspace, detectors
 from attribution.detectors import neighbours
-from attribution.detectors.base import suspicion_order
+from attribution.metrics.label_detection import suspicion_order
 from tests import tiny
 
 

@@ -2,8 +2,6 @@
 
 import numpy as np
 
-from attribution.detectors.base import suspicion_order
-
 #: of all training images, how many are looked at
 INSPECTED_SHARES = (0.02, 0.05, 0.10)
 
@@ -34,3 +32,13 @@ def average_precision(wrong: np.ndarray, scores: np.ndarray) -> float:
     last = np.flatnonzero(np.diff(scores[descending], append=np.nan) != 0)  # of each run of equal scores
     hits = np.cumsum(wrong[descending])[last]
     return float((np.diff(hits, prepend=0) / wrong.sum() * hits / (last + 1)).sum())
+
+
+#: draws the order of images that are equally suspicious
+TIE_SEED = 13
+
+
+def suspicion_order(scores: np.ndarray) -> np.ndarray:
+    """Training images, the most suspicious first, int64; equally suspicious ones in an order that is drawn once, for
+    their numbers may tell of their classes."""
+    return np.lexsort((np.random.default_rng(TIE_SEED).permutation(len(scores)), -np.asarray(scores, np.float64)))
