@@ -11,13 +11,14 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attribution import builds, recipes
+from attribution import builds
 from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.measure import load_held_out_halves
 from attribution.metrics import lds, statistics
 from attribution.metrics.statistics import spearman_correlation
 from attribution.rankings import top_k
+from attribution.training import recipes
 
 PART = "algorithms"
 MODELS_PER_RECIPE = 5

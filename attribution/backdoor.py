@@ -18,8 +18,6 @@ import numpy as np
 import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from attribution import recipes
-from attribution.edits import Edit, remove
 from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.experiments.retrain import retrain_spec
@@ -30,6 +28,8 @@ from attribution.poison import load_poison_info, load_poison_record
 from attribution.rankings import top_k
 from attribution.rankings.among import CANDIDATES_MARK
 from attribution.store import ResultStore
+from attribution.training import recipes
+from attribution.training.edits import Edit, remove
 from attribution.workspace import DEMO
 
 PART, FILE = "backdoor", "backdoor.json"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution import features, imports, recipes
+from attribution import features, imports
 from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.experiments.halves import half_edit, half_seed, random_half, subsets_spec
@@ -23,6 +23,7 @@ from attribution.formats import ForeignRanking
 from attribution.metrics import lds
 from attribution.provenance import command_provenance
 from attribution.store import ResultStore
+from attribution.training import recipes
 from attribution.workspace import Workspace
 
 BASE_SEEDS = range(200, 210)
@@ -91,7 +92,7 @@ def load_base_networks(workspace: Workspace, trainer) -> list:
 
 def build_base_models(workspace: Workspace, count: int, progress: Progress) -> dict:
     """Trains the workspace's base models and stores them; returns their provenance."""
-    from attribution.train import LIBRARY, Trainer
+    from attribution.training.trainer import LIBRARY, Trainer
 
     workspace.check_free("base")
     recipe = recipes.get_recipe(workspace.recipe)
@@ -280,7 +281,7 @@ def compute_trak_factors(workspace: Workspace, count: int, dim: int, kept: Path,
     """What TRAK needs of each of the first `count` base models (`trak.compute_factors`), and the `seconds` it took, see
     `Stopwatch`. What the folder `kept` has of a model is not computed again."""
     check_library("dattri")
-    from attribution.train import Trainer
+    from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
     seeds = workspace.manifest["parts"]["base"]["seeds"][:count]
@@ -292,7 +293,7 @@ def compute_recipe_factors(
 ) -> tuple[list[dict], float]:
     """As `compute_trak_factors`, of models of any recipe, which are trained first, with the seeds and projections of the base
     models of these numbers; and their mean accuracy on the validation images."""
-    from attribution.train import Trainer
+    from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, recipe)
     seeds = [BASE_SEEDS.start + number for number in numbers]

@@ -16,8 +16,6 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from attribution import recipes
-from attribution.edits import no_edit
 from attribution.errors import UserError
 from attribution.experiments import support_table
 from attribution.experiments.prefixes import editable_prefix
@@ -27,6 +25,8 @@ from attribution.files import read_array
 from attribution.lds_supports import mean_base_margins
 from attribution.metrics.statistics import spearman_correlation
 from attribution.rankings import unchanged_names
+from attribution.training import recipes
+from attribution.training.edits import no_edit
 
 #: whose images were removed, in the words of the tables
 ORIGINS = {"own": "its own first k", "others": "what others put first", "random": "random, of the class"}

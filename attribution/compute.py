@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attribution import builds, recipes
+from attribution import builds
 from attribution.errors import UserError
 from attribution.experiments.halves import half_edit, half_seed
 from attribution.files import read_array, write_json
@@ -26,6 +26,7 @@ from attribution.provenance import command_provenance
 from attribution.rankings import top_k
 from attribution.store import ResultStore
 from attribution.studies import compare_on_same_targets
+from attribution.training import recipes
 
 PART = "compute"
 FILE = "compute.json"
@@ -104,7 +105,7 @@ def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: Non
     {"whole", "half", "n", "device", "library", "threads", "clock"}. clock: "processor" or "wall"."""
 
     def measured():
-        from attribution.train import LIBRARY, Trainer
+        from attribution.training.trainer import LIBRARY, Trainer
 
         recipe = recipes.get_recipe(workspace.recipe)
         trainer = Trainer(workspace, recipe)

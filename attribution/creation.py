@@ -11,12 +11,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from attribution import data, recipes, shipped
+from attribution import data, shipped
 from attribution.data import DataSet, Split, roots
 from attribution.errors import UserError
 from attribution.files import user_path, write_array, write_json, write_table
 from attribution.imports import staged_folder
 from attribution.provenance import command_provenance
+from attribution.training import recipes
 from attribution.workspace import SCHEMA, Workspace, data_fingerprint
 
 #: pixels are a feature set where an image has at most so many numbers, and all training images so many together (each

@@ -24,7 +24,6 @@ from attribution import (
     lds_supports,
     measure,
     projection,
-    recipes,
     sanity,
 )
 from attribution.builds import BASE_SEEDS, HELD_OUT_SEQUENCE, MAX_TUNING_HALVES
@@ -39,6 +38,7 @@ from attribution.lineup import default_rankings
 from attribution.metrics import lds
 from attribution.provenance import command_provenance
 from attribution.store import ResultStore
+from attribution.training import recipes
 from attribution.workspace import SCHEMA, Workspace, data_fingerprint
 
 NAME = "demo"
@@ -204,8 +204,8 @@ def flip_labels(images, labels, val_images, val_labels, rng, build) -> np.ndarra
 
     Each model trains on one half and is asked about the other; an image's wrong class is drawn from the mean
     probabilities of the models that did not see it, the right class left out."""
-    from attribution.edits import remove
-    from attribution.train import Trainer
+    from attribution.training.edits import remove
+    from attribution.training.trainer import Trainer
 
     data = SimpleNamespace(
         train_images=images,
@@ -233,7 +233,7 @@ def flip_labels(images, labels, val_images, val_labels, rng, build) -> np.ndarra
 
 def train_base(build: DemoBuild) -> None:
     """Ten models that differ in the seed alone: predictions, weights, and the recipe's accuracy and seconds."""
-    from attribution.train import LIBRARY, Trainer
+    from attribution.training.trainer import LIBRARY, Trainer
 
     workspace, recipe = build.workspace, recipes.get_recipe(RECIPE)
     trainer = Trainer(workspace, recipe)

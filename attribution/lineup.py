@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from attribution import recipes
 from attribution.errors import UserError
 from attribution.rankings import Ranking, check_k
+from attribution.training import recipes
 from attribution.workspace import Workspace
 
 ENDS = ("helpful", "harmful", "both")

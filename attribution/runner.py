@@ -13,13 +13,13 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from attribution import recipes
 from attribution.errors import UserError
 from attribution.executors import Executor, create_executor
 from attribution.executors.base import Task, result_arrays
 from attribution.experiments import registry
 from attribution.experiments.jobs import acquire_runner_lock, write_runner_info
 from attribution.store import Job, ResultStore, is_damaged, store_error
+from attribution.training import recipes
 from attribution.workspace import Workspace
 
 IDLE_SECONDS = 60

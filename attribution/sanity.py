@@ -17,8 +17,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
-from attribution import builds, recipes
-from attribution.edits import no_edit
+from attribution import builds
 from attribution.errors import UserError
 from attribution.measure import held_out_digest, load_held_out_halves, load_json_part, save_json_part
 from attribution.metrics import lds
@@ -26,6 +25,8 @@ from attribution.metrics.rank_agreement import jaccard
 from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings import top_k
 from attribution.rankings.similarity import METHODS
+from attribution.training import recipes
+from attribution.training.edits import no_edit
 from attribution.workspace import FeatureSet, Workspace
 
 PART, FILE = "sanity", "sanity.json"
@@ -75,7 +76,7 @@ def compute(
         )
     if dim < 1:
         raise UserError(f"{dim} dimensions are too few to project gradients to; give at least 1")
-    from attribution.train import Trainer
+    from attribution.training.trainer import Trainer
 
     kept, recipe, seeds = (
         builds.scratch_folder(workspace, PART),

@@ -17,9 +17,9 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.edits import Edit
 from attribution.errors import UserError
 from attribution.files import data_folder
+from attribution.training.edits import Edit
 
 FILE = "results.sqlite"
 SCHEMA = 1

@@ -7,13 +7,13 @@ An edit is the same under every recipe: a ranking's order, and the label that re
 
 import numpy as np
 
-from attribution import recipes
-from attribution.edits import no_edit
 from attribution.errors import UserError
 from attribution.experiments.spec import UNEDITED_SEEDS
 from attribution.experiments.study import Study, read_study
 from attribution.measure import draw_stable_targets, stable_targets
 from attribution.metrics import support_curves
+from attribution.training import recipes
+from attribution.training.edits import no_edit
 from attribution.workspace import agreement_status
 
 

@@ -12,10 +12,10 @@ The recorded errors are read here, when a spec is made, and nowhere on the way t
 
 import numpy as np
 
-from attribution.edits import Edit, correct, no_edit
 from attribution.errors import UserError
 from attribution.experiments.paired_arms import PairedArmsSpec, judging_targets
 from attribution.experiments.spec import common_fields
+from attribution.training.edits import Edit, correct, no_edit
 
 DEFAULT_SEEDS = 20
 REINSPECT_SEED = 29  # draws the images that are re-inspected

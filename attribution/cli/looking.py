@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from attribution import UserError, alignment, recipes
+from attribution import UserError, alignment
 from attribution.cli import (
     Candidates,
     JsonOption,
@@ -30,6 +30,7 @@ from attribution.data import resizing
 from attribution.export.numbers import duration, percent
 from attribution.files import user_path
 from attribution.rankings.similarity import Similarity
+from attribution.training import recipes
 from attribution.workspace import DEMO
 
 export_app = add_group("export", "Take results home.")
@@ -347,9 +348,9 @@ def export_ranking(
     as_json: JsonOption = False,
 ):
     """A ranking's first images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
-    from attribution.edits import parse_image_numbers
     from attribution.formats import parquet
     from attribution.provenance import command_provenance
+    from attribution.training.edits import parse_image_numbers
 
     found = ws.ranking(ranking)
     wanted = np.array(parse_image_numbers(targets, ws.n_val, "validation")) if targets else found.targets

@@ -106,7 +106,7 @@ def evaluate_agreement(
 ):
     """How far rankings choose the same training images: Jaccard, rank-biased overlap, Spearman over the union."""
     from attribution import agreement
-    from attribution.edits import parse_image_numbers
+    from attribution.training.edits import parse_image_numbers
 
     chosen = (
         parse_image_numbers(targets, ws.n_val, "validation")

@@ -33,7 +33,6 @@ from attribution.cli.questions import (
     run_disjoint,
     run_study_across_recipes,
 )
-from attribution.edits import parse_image_numbers
 from attribution.experiments import jobs, support_search, support_table
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.prefixes import CONTROL_DRAWS
@@ -42,6 +41,7 @@ from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.experiments.support import support_spec
 from attribution.store import ResultStore
+from attribution.training.edits import parse_image_numbers
 from attribution.workspace import DEMO
 
 jobs_app = add_group("jobs", "What runs in the background.")

@@ -9,11 +9,11 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from attribution import recipes
 from attribution.detectors.base import ComputedDetector
 from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.store import ResultStore
+from attribution.training import recipes
 
 FAMILY = "held-out"
 CONFIDENT_NAME, OUT_OF_SUBSET_NAME = "confident", "out-of-subset"

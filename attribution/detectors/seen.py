@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from attribution import recipes
 from attribution.detectors.base import ComputedDetector, command_line, part_digest
+from attribution.training import recipes
 
 FAMILY = "training"
 LOSS_NAME, MARGIN_NAME = "loss", "margin"
@@ -34,7 +34,7 @@ def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector
     log(p / (1 - p)), p the probability of the given label. Suggestion of both: the class with the greatest mean
     probability. A block of images at a time."""
     from attribution import builds
-    from attribution.train import Trainer
+    from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
     networks, labels = builds.load_base_networks(workspace, trainer), np.asarray(workspace.train_labels)

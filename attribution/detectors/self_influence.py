@@ -6,9 +6,9 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from attribution import recipes
 from attribution.detectors.base import ComputedDetector, part_digest
 from attribution.detectors.seen import missing_weights
+from attribution.training import recipes
 
 FAMILY = NAME = "self-influence"
 #: dimensions of the random projection, as `trak-10` of the demo has them; fewer where images are few
@@ -34,7 +34,7 @@ def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector
     kept from a run that was broken off is not asked again."""
     from attribution import builds
     from attribution.rankings import trak
-    from attribution.train import Trainer
+    from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
     networks = builds.load_base_networks(workspace, trainer)

@@ -2,11 +2,11 @@
 
 import os
 
-from attribution import recipes
 from attribution.errors import UserError
 from attribution.executors.base import Executor
-from attribution.executors.devices import plan_workers
 from attribution.executors.local import LocalExecutor
+from attribution.training import recipes
+from attribution.training.devices import plan_workers
 
 EXECUTORS = ("local", "ray")
 #: option of `create_executor` -> the variable that gives it to runners which the dashboard starts

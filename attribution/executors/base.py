@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from attribution.edits import Edit
 from attribution.store import unpack_predictions
+from attribution.training.edits import Edit
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from attribution import recipes
 from attribution.executors.base import Task
-from attribution.executors.devices import Gpu, WorkerPlan, core_count
+from attribution.training import recipes
+from attribution.training.devices import Gpu, WorkerPlan, core_count
 
 ROOT = Path(__file__).resolve().parents[2]  # where `python -m attribution...` finds this library
 

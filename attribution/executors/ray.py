@@ -12,11 +12,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution import recipes
 from attribution.errors import UserError
 from attribution.executors.base import Task
 from attribution.executors.local import ROOT, threads_of
 from attribution.executors.worker import failure_event, retrain
+from attribution.training import recipes
 from attribution.workspace import Workspace
 
 try:
@@ -34,7 +34,7 @@ POLL_SECONDS = 1.0  # seconds between two looks at the cluster's nodes, and at t
 
 @dataclass(frozen=True)
 class DataSetArrays:
-    """What `attribution.train.Trainer` reads of a workspace, in memory."""
+    """What `attribution.training.trainer.Trainer` reads of a workspace, in memory."""
 
     train_images: np.ndarray
     val_images: np.ndarray
@@ -191,7 +191,7 @@ def _train(images: DataSetArrays, task: dict, device: str | None, key: str, prog
 
 
 def _load_trainer(images, recipe, device):
-    from attribution.train import Trainer
+    from attribution.training.trainer import Trainer
 
     if recipe not in _trainer_cache:
         _trainer_cache.clear()  # it holds the images on the device: one at a time

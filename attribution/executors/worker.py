@@ -12,9 +12,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from attribution.edits import Edit
 from attribution.errors import UserError
 from attribution.executors.base import encode_array
+from attribution.training.edits import Edit
 
 NICE = 10  # the dashboard goes first; the variable LINEUP_NICE sets another
 
@@ -55,12 +55,13 @@ def lower_priority(by: int) -> None:
 
 def serve_request(request: dict, trainers: dict) -> dict:
     """Does one retraining; trainers holds the loaded data sets by (workspace, recipe)."""
-    from attribution import Workspace, recipes
+    from attribution import Workspace
+    from attribution.training import recipes
 
     name = (request["workspace"], request["recipe"])
     if name not in trainers:
         workspace, recipe = Workspace.open(name[0]), recipes.get_recipe(name[1])
-        from attribution.train import Trainer
+        from attribution.training.trainer import Trainer
 
         trainers[name] = Trainer(workspace, recipe)
     return retrain(
@@ -77,8 +78,8 @@ def failure_event(error: Exception) -> dict:
 
 
 def retrain(trainer, request: dict, on_epoch: Callable[[int, int], None]) -> dict:
-    """Does one retraining with an `attribution.train.Trainer` and returns its "done" event."""
-    from attribution.train import LIBRARY
+    """Does one retraining with an `attribution.training.trainer.Trainer` and returns its "done" event."""
+    from attribution.training.trainer import LIBRARY
 
     edit = Edit.from_json(request["edit"])
     outcome = trainer.run(edit, request["seed"], on_epoch)

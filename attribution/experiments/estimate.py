@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
-from attribution import recipes
-from attribution.executors import devices
 from attribution.store import ResultStore
+from attribution.training import devices, recipes
 from attribution.workspace import Workspace
 
 DEFAULT_SECONDS = 5.0  # a training, where nothing was measured yet

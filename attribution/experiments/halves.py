@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.edits import Edit, remove
 from attribution.experiments.spec import FixedSpec, Training, common_fields
+from attribution.training.edits import Edit, remove
 from attribution.workspace import Workspace
 
 

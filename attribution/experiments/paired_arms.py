@@ -10,12 +10,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution import recipes
-from attribution.edits import Edit
 from attribution.experiments.pruning import validation_halves
 from attribution.experiments.spec import MeasuredSpec, Training
 from attribution.metrics.statistics import mean_with_t_interval
 from attribution.store import ResultStore, Retraining
+from attribution.training import recipes
+from attribution.training.edits import Edit
 from attribution.workspace import Workspace
 
 ARMS = ("none", "corrected", "random")

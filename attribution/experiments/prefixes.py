@@ -6,9 +6,9 @@ Source: the brittleness protocol, Singla et al. (arXiv 2311.03386), section 4; t
 import numpy as np
 
 from attribution import duplicates
-from attribution.edits import Edit, relabel, remove
 from attribution.errors import UserError
 from attribution.rankings import check_k
+from attribution.training.edits import Edit, relabel, remove
 from attribution.workspace import Workspace
 
 EDIT_KINDS = ("remove", "mislabel")

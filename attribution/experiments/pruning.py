@@ -13,12 +13,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.edits import Edit, no_edit, remove
 from attribution.errors import UserError
 from attribution.experiments.prefixes import random_control
 from attribution.experiments.spec import SEEDS, MeasuredSpec, Training, common_fields
 from attribution.metrics.statistics import mean_with_t_interval
 from attribution.store import ResultStore, Retraining
+from attribution.training.edits import Edit, no_edit, remove
 from attribution.workspace import Workspace
 
 DEFAULT_SHARES = (10, 20, 40, 60, 80)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import duplicates
-from attribution.edits import Edit, no_edit
 from attribution.errors import UserError
 from attribution.experiments.prefixes import (
     CONTROL_DRAWS,
@@ -22,6 +21,7 @@ from attribution.experiments.spec import SEEDS, FixedSpec, Training, common_fiel
 from attribution.experiments.support_search import probe_verdict
 from attribution.rankings import check_k
 from attribution.store import ResultStore
+from attribution.training.edits import Edit, no_edit
 from attribution.workspace import Workspace
 
 

@@ -10,12 +10,12 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from attribution import recipes
-from attribution.edits import Edit
 from attribution.errors import UserError
 from attribution.experiments import support_search
 from attribution.experiments.estimate import JobCost, cost_of
 from attribution.store import ResultStore, Retraining
+from attribution.training import recipes
+from attribution.training.edits import Edit
 from attribution.workspace import Workspace
 
 SEEDS = list(support_search.SEEDS)

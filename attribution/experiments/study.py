@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from attribution.edits import no_edit
 from attribution.errors import UserError
 from attribution.experiments import support_table
 from attribution.experiments.estimate import StudyCost, default_workers, median_training_seconds
@@ -18,6 +17,7 @@ from attribution.experiments.support import SupportSpec, check_search
 from attribution.experiments.support_search import DEFAULT_K_MAX, Support
 from attribution.rankings import check_k
 from attribution.store import Job, ResultStore
+from attribution.training.edits import no_edit
 from attribution.workspace import Workspace
 
 if TYPE_CHECKING:

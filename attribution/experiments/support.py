@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.edits import no_edit
 from attribution.errors import UserError
 from attribution.experiments import adaptive_search, support_search, support_table
 from attribution.experiments.estimate import JobCost, cost_of
@@ -16,6 +15,7 @@ from attribution.experiments.replay import replay_search
 from attribution.experiments.spec import SEEDS, UNEDITED_SEEDS, Search, Spec, common_fields
 from attribution.rankings import check_k
 from attribution.store import ResultStore
+from attribution.training.edits import no_edit
 from attribution.workspace import Workspace, agreement_status
 
 PROTOCOLS = ("default", "adaptive", "paper")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attribution import recipes
 from attribution.errors import UserError
 from attribution.files import read_table
 from attribution.store import ResultStore
+from attribution.training import recipes
 from attribution.workspace import Workspace
 
 if TYPE_CHECKING:

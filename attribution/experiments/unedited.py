@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attribution.edits import no_edit
 from attribution.experiments.spec import UNEDITED_SEEDS, FixedSpec, Training, common_fields
+from attribution.training.edits import no_edit
 from attribution.workspace import Workspace
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from attribution import recipes
 from attribution.errors import UserError
 from attribution.experiments.study import read_study, select_rankings
 from attribution.export import charts
@@ -23,6 +22,7 @@ from attribution.lineup import LineupRow, default_rankings, lineup_rows
 from attribution.opening import opening_target
 from attribution.provenance import library_versions
 from attribution.rankings import check_k
+from attribution.training import recipes
 from attribution.workspace import Workspace
 
 TILES = 14  # tiles a row where the caller brings no rows

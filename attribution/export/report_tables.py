@@ -11,16 +11,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from attribution import (
-    agreement,
-    calibration,
-    compute,
-    conditioning,
-    cost,
-    lds_supports,
-    recipes,
-    studies,
-)
+from attribution import agreement, calibration, compute, conditioning, cost, lds_supports, studies
 from attribution.errors import UserError
 from attribution.experiments import support_table
 from attribution.experiments.retrain import RetrainSpec
@@ -31,6 +22,7 @@ from attribution.export.numbers import byte_size, duration, interval, number, p_
 from attribution.export.tables import Column, numeric, ranking_name, to_html
 from attribution.measure import load_lds
 from attribution.opening import support_votes
+from attribution.training import recipes
 from attribution.workspace import Workspace
 
 MAX_JOBS = 10_000  # single retrainings that are looked through for those of the target

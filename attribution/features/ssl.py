@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from attribution.errors import UserError
 from attribution.features.views import ViewRecipe
-from attribution.train import best_device
+from attribution.training.trainer import best_device
 
 DIM = 128  # of the features, as in the paper
 CHECKPOINT = "checkpoint.pt"

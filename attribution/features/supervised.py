@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from attribution import recipes
-from attribution.train import LIBRARY, Trainer
+from attribution.training import recipes
+from attribution.training.trainer import LIBRARY, Trainer
 
 if TYPE_CHECKING:
     from attribution.workspace import Workspace

@@ -29,7 +29,7 @@ def compute_factors(
     the inverse of their kernel; "val" [dim, n_val], the projected gradients; "doubt" [n_train], 1 - p of the training
     images.
 
-    trainer: the `attribution.train.Trainer` that trained `network`. val_labels: int [n_val]. dim: dimensions of the
+    trainer: the `attribution.training.trainer.Trainer` that trained `network`. val_labels: int [n_val]. dim: dimensions of the
     random projection. number: of the checkpoint, the projection's seed. Gradients are in float32, without augmentation,
     with batch norm's stored statistics. progress(images done, images in all).
     """

@@ -4,13 +4,14 @@ from contextlib import closing
 
 import streamlit as st
 
-from attribution import Workspace, recipes
+from attribution import Workspace
 from attribution.experiments import jobs
 from attribution.experiments.disjoint import DisjointSpec
 from attribution.experiments.replay import replay_search
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.support import SupportSpec
 from attribution.store import Job, ResultStore
+from attribution.training import recipes
 from pages.brittleness import disjoint, kept_answers, question, search_trace, text
 from pages.ui import cli_command, job_buttons, state
 from pages.ui import format as write

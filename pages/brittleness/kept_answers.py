@@ -2,9 +2,10 @@
 
 import pandas as pd
 
-from attribution import Workspace, recipes
+from attribution import Workspace
 from attribution.experiments import support_table
 from attribution.store import ResultStore
+from attribution.training import recipes
 
 QUESTION = ("ranking", "target", "kind", "protocol", "k_max")
 

@@ -5,7 +5,6 @@ from contextlib import closing
 import streamlit as st
 
 from attribution import UserError, Workspace, duplicates
-from attribution.edits import parse_image_numbers
 from attribution.experiments import disjoint, jobs, retrain, support, support_table
 from attribution.experiments.disjoint import DisjointSpec
 from attribution.experiments.prefixes import CONTROL_DRAWS, SUPPORT_KINDS, check_support_kind
@@ -17,6 +16,7 @@ from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.lineup import default_rankings
 from attribution.opening import opening_target
 from attribution.store import ResultStore
+from attribution.training.edits import parse_image_numbers
 from pages.brittleness import kept_answers, text
 from pages.ui import format as write
 from pages.ui import ranking_choice, state

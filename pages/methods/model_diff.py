@@ -3,8 +3,9 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, algorithms, recipes
+from attribution import UserError, Workspace, algorithms
 from attribution.export import palette
+from attribution.training import recipes
 from pages.methods import plots, tab_frame
 from pages.ui import format as write
 from pages.ui import measurement, state, tables, theme

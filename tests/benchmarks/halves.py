@@ -19,10 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np  # noqa: E402
 
-from attribution import Workspace, recipes
+from attribution import Workspace
 from attribution.experiments.halves import half_edit, half_seed
 from attribution.metrics import lds
-from attribution.train import Trainer  # noqa: E402
+from attribution.training import recipes
+from attribution.training.trainer import Trainer  # noqa: E402
 
 DRAW = 9  # a sequence of halves that nothing else uses
 

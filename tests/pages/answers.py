@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attribution import recipes
+from attribution.training import recipes
 
 
 def put(ws, store, edit, seed, predicted):

@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, algorithms, builds, recipes
+from attribution import UserError, Workspace, algorithms, builds
 from attribution import __main__ as cli
 from attribution.rankings import trak
+from attribution.training import recipes
 from tests import tiny
 from tests.unit.test_conditioning import give_halves
 

@@ -7,8 +7,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from attribution import recipes  # noqa: E402
-from attribution.augment import (
+from attribution.training import recipes  # noqa: E402
+from attribution.training.augmentation import (
     DOWN,
     IMAGE,
     LEFT,

@@ -6,12 +6,13 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, backdoor, poison, recipes
+from attribution import UserError, Workspace, backdoor, poison
 from attribution import __main__ as cli
-from attribution.edits import no_edit, remove
 from attribution.experiments import jobs
 from attribution.files import write_json
 from attribution.store import ResultStore
+from attribution.training import recipes
+from attribution.training.edits import no_edit, remove
 from tests import tiny
 
 

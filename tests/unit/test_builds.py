@@ -38,7 +38,7 @@ def test_base_models_and_trak(ws, monkeypatch):
     assert again.has_base and again.base.models == 2 and about["seeds"] == [200, 201]
     assert about["accuracy"] == pytest.approx((again.base.predicted == again.val_labels).mean(), abs=0.001)
 
-    from attribution.train import Trainer
+    from attribution.training.trainer import Trainer
 
     monkeypatch.setattr(Trainer, "run", lambda *a, **k: pytest.fail("trained twice"))
     builds.build_base_models(again, 2, quiet)
@@ -68,8 +68,8 @@ def test_base_models_and_trak(ws, monkeypatch):
 
 
 def test_the_stored_weights_are_the_network(ws):
-    from attribution import recipes
-    from attribution.train import Trainer
+    from attribution.training import recipes
+    from attribution.training.trainer import Trainer
 
     again = Workspace.open(ws.path)
     trainer = Trainer(again, recipes.get_recipe(again.recipe))

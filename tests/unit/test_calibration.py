@@ -6,12 +6,12 @@ import pytest
 from scipy.stats import spearmanr
 
 from attribution import UserError, Workspace, calibration, provenance
-from attribution.edits import no_edit, remove
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support_table import to_stored_table
 from attribution.lds_supports import mean_base_margins
-from attribution.recipes import get_recipe
 from attribution.store import ResultStore
+from attribution.training.edits import no_edit, remove
+from attribution.training.recipes import get_recipe
 from tests import tiny
 
 

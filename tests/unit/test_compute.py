@@ -5,9 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from attribution import UserError, builds, compute, recipes
+from attribution import UserError, builds, compute
 from attribution.experiments.halves import half_edit, half_seed, random_half
 from attribution.store import ResultStore
+from attribution.training import recipes
 from tests import tiny
 from tests.unit.test_conditioning import give_halves
 

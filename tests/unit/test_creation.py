@@ -198,8 +198,8 @@ def test_the_fingerprint_is_of_the_bytes_the_labels_and_the_shape(tmp_path, fold
 
 
 def test_the_trainer_takes_what_is_read_in_place(tmp_path, folder):
-    from attribution.recipes import get_recipe
-    from attribution.train import Trainer
+    from attribution.training.recipes import get_recipe
+    from attribution.training.trainer import Trainer
 
     trainer = Trainer(creation.create(tmp_path / "new", "image-folder", folder), get_recipe("demo-cnn"))
     assert tuple(trainer.train_images.shape) == (6, 1, 6, 6) and tuple(trainer.val_images.shape) == (2, 1, 6, 6)

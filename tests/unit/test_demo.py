@@ -3,24 +3,13 @@
 import numpy as np
 import pytest
 
-from attribution import (
-    Workspace,
-    builds,
-    compute,
-    conditioning,
-    demo,
-    detectors,
-    hubs,
-    measure,
-    projection,
-    recipes,
-    workspace,
-)
+from attribution import Workspace, builds, compute, conditioning, demo, detectors, hubs, measure, projection, workspace
 from attribution.data import fashion_mnist
 from attribution.experiments import support_table
 from attribution.experiments.study import load_supports
 from attribution.lineup import default_rankings
 from attribution.opening import opening_target
+from attribution.training import recipes
 from tests import tiny
 
 

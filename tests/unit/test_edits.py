@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from attribution.edits import Edit, correct, no_edit, parse_image_numbers, relabel, remove
 from attribution.errors import UserError
+from attribution.training.edits import Edit, correct, no_edit, parse_image_numbers, relabel, remove
 
 LABELS = np.array([0, 1, 2, 0, 1])
 

@@ -11,7 +11,7 @@ import time
 import numpy as np
 import pytest
 
-from attribution import Workspace, recipes
+from attribution import Workspace
 from attribution.errors import UserError
 from attribution.executors.base import Task, encode_array
 from attribution.experiments import jobs, support_table
@@ -20,6 +20,7 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.runner import Runner, run_runner
 from attribution.store import ResultStore
+from attribution.training import recipes
 from tests import tiny
 from tests.conftest import ROOT
 

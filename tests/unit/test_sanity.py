@@ -76,8 +76,8 @@ def test_orders_that_are_one_and_orders_that_are_opposite(ws):
 
 
 def test_the_whole_from_the_command_line(ws, monkeypatch, capfd):
-    from attribution import recipes
-    from attribution.train import Trainer
+    from attribution.training import recipes
+    from attribution.training.trainer import Trainer
 
     trainer = Trainer(ws, recipes.get_recipe("demo-cnn"))
     weights = np.stack([builds.flatten_weights(trainer.run(seed=seed).network) for seed in (1, 2)])

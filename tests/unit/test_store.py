@@ -10,9 +10,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from attribution.edits import no_edit, relabel, remove
 from attribution.errors import UserError
 from attribution.store import FILE, ResultStore
+from attribution.training.edits import no_edit, relabel, remove
 from tests.conftest import ROOT
 from tests.torture import fill, small_disk
 

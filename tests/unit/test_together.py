@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 from torch.nn import functional  # noqa: E402
 
-from attribution import recipes  # noqa: E402
-from attribution.together import BatchedNetworks  # noqa: E402
+from attribution.training import recipes  # noqa: E402
+from attribution.training.batched import BatchedNetworks  # noqa: E402
 
 
 @pytest.mark.parametrize("name", recipes.NAMES)

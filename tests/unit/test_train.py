@@ -11,9 +11,11 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional  # noqa: E402
 
-from attribution import UserError, augment, recipes, train  # noqa: E402
-from attribution.edits import no_edit, relabel, remove  # noqa: E402
-from attribution.train import Trainer, margins, triangular_schedule  # noqa: E402
+from attribution import UserError
+from attribution.training import augmentation, recipes  # noqa: E402
+from attribution.training import trainer as train
+from attribution.training.edits import no_edit, relabel, remove  # noqa: E402
+from attribution.training.trainer import Trainer, margins, triangular_schedule  # noqa: E402
 
 IN_A_FRESH_PROCESS = """
 import json
@@ -98,11 +100,11 @@ def test_two_edits_under_one_seed_share_initial_weights_order_and_augmentation(n
         begun.append([weight.detach().clone() for weight in made.parameters()])
         return made
 
-    def watched(images, rows, recipe, show=augment.augmented_batch):
+    def watched(images, rows, recipe, show=augmentation.augmented_batch):
         shown.append(rows)
         return show(images, rows, recipe)
 
-    monkeypatch.setattr(augment, "augmented_batch", watched)
+    monkeypatch.setattr(augmentation, "augmented_batch", watched)
     watched = Trainer(data(64, 12), replace(recipe, network=network), "cpu")
     seen = []
     for edit in (no_edit(), remove([7])):
@@ -112,10 +114,10 @@ def test_two_edits_under_one_seed_share_initial_weights_order_and_augmentation(n
         seen.append([torch.cat(epoch).tolist() for epoch in (shown[:half], shown[half:])])
     assert all(torch.equal(one, other) for one, other in zip(*begun))
     for everything, without in zip(*seen):
-        left = [row for row in everything if row[augment.IMAGE] != 7]
+        left = [row for row in everything if row[augmentation.IMAGE] != 7]
         together = min(len(left), len(without))
         assert together >= 48 and left[:together] == without[:together]
-        assert {row[augment.MIRROR] for row in left} == {0, 1}
+        assert {row[augmentation.MIRROR] for row in left} == {0, 1}
 
 
 def test_demo_cnn_is_trained_as_by_the_loop_of_its_stored_results():

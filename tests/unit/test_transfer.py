@@ -8,8 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attribution import UserError, recipes, transfer
-from attribution.edits import no_edit
+from attribution import UserError, transfer
 from attribution.experiments import support_table
 from attribution.experiments.replay import replay_search
 from attribution.experiments.study import read_study, study_spec
@@ -17,6 +16,8 @@ from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.measure import draw_stable_targets
 from attribution.store import ResultStore
+from attribution.training import recipes
+from attribution.training.edits import no_edit
 from tests import tiny
 from tests.unit.experiments.test_jobs import RUN
 
@@ -29,9 +30,9 @@ def ws(tmp_path):
 @pytest.fixture(autouse=True)
 def second(monkeypatch):
     """The recipe "second"."""
-    module = types.ModuleType("attribution.recipes.second")
+    module = types.ModuleType("attribution.training.recipes.second")
     module.RECIPE = dataclasses.replace(recipes.get_recipe("demo-cnn"), name="second", epochs=1)
-    monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
+    monkeypatch.setitem(sys.modules, "attribution.training.recipes.second", module)
     monkeypatch.setitem(recipes.NAMES, "second", "second")
     return module.RECIPE
 

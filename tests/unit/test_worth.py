@@ -7,13 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution import UserError, Workspace, recipes, worth
-from attribution.edits import Edit, correct, no_edit, relabel, remove
+from attribution import UserError, Workspace, worth
 from attribution.experiments import pruning
 from attribution.experiments.paired_arms import load_latest_answer
 from attribution.experiments.registry import LONG_VERBS
 from attribution.runner import Runner
 from attribution.store import ResultStore
+from attribution.training import recipes
+from attribution.training.edits import Edit, correct, no_edit, relabel, remove
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 from tests.unit.test_runner import Pretender, steps

@@ -2,13 +2,14 @@
 
 import math
 
-from attribution import agreement, calibration, compute, conditioning, cost, lds_supports, recipes, studies
+from attribution import agreement, calibration, compute, conditioning, cost, lds_supports, studies
 from attribution.errors import UserError
 from attribution.experiments.study import read_study, select_rankings
 from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
 from attribution.export.charts.base import Chart, Interval, Matrix, Panel, Series
 from attribution.metrics import support_curves as curves
+from attribution.training import recipes
 from attribution.workspace import Workspace
 
 KINDS = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}

@@ -3,13 +3,14 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, recipes
+from attribution import UserError, Workspace
 from attribution.experiments import jobs, pruning
 from attribution.experiments.pruning import PruningSpec
 from attribution.experiments.spec import SEEDS, common_fields
 from attribution.export import palette
 from attribution.lineup import default_rankings
 from attribution.store import Job, ResultStore
+from attribution.training import recipes
 from pages.methods import plots, tab_frame
 from pages.ui import format as write
 from pages.ui import state, tables

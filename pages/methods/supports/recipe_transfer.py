@@ -4,12 +4,13 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from attribution import Workspace, recipes, studies, transfer
+from attribution import Workspace, studies, transfer
 from attribution.experiments.study import Study
 from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
 from attribution.metrics import support_curves
 from attribution.store import ResultStore
+from attribution.training import recipes
 from pages.methods import plots, tab_frame
 from pages.methods.supports.curves import PANEL_TITLES
 from pages.methods.supports.tables import KINDS, median_text

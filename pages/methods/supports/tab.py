@@ -4,13 +4,14 @@ from contextlib import closing
 
 import streamlit as st
 
-from attribution import Workspace, recipes, studies
+from attribution import Workspace, studies
 from attribution.experiments.study import Study, only_rankings, read_study
 from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
 from attribution.experiments.support_table import answered_protocols, default_protocol
 from attribution.lineup import default_rankings
 from attribution.measure import load_lds
 from attribution.store import ResultStore
+from attribution.training import recipes
 from pages.methods import tab_frame
 from pages.methods.supports import lds_vs_support, pruning, recipe_transfer, study_form, tables
 from pages.methods.supports.curves import support_curves

@@ -8,8 +8,9 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from attribution import recipes, worth
+from attribution import worth
 from attribution.experiments import jobs
+from attribution.training import recipes
 from pages.audit import gain as view
 from pages.audit import gain_text
 from pages.ui import format as write

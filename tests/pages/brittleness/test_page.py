@@ -5,8 +5,9 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from attribution import duplicates, recipes
+from attribution import duplicates
 from attribution.experiments import registry, retrain, support
+from attribution.training import recipes
 from pages.ui import state
 from tests import tiny
 from tests.pages.answers import answered, retrained

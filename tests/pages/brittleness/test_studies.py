@@ -2,8 +2,8 @@
 
 from functools import partial
 
-from attribution import recipes
 from attribution.experiments import jobs, retrain, study
+from attribution.training import recipes
 from pages.brittleness import study_text
 from pages.ui import state
 from tests.pages.page import html, open_page, texts

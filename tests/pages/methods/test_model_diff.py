@@ -6,7 +6,8 @@ import io
 import numpy as np
 import pytest
 
-from attribution import algorithms, recipes
+from attribution import algorithms
+from attribution.training import recipes
 from pages.methods import model_diff as drawn
 from tests import tiny
 from tests.pages.methods.tabs import opened, texts

@@ -3,8 +3,8 @@
 import csv
 import io
 
-from attribution import recipes
 from attribution.experiments.pruning import pruning_spec
+from attribution.training import recipes
 from pages.methods.supports import pruning
 from pages.ui import state
 from tests.pages.answers import answered

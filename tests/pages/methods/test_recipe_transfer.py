@@ -9,17 +9,18 @@ import types
 import numpy as np
 import pytest
 
-from attribution import recipes, transfer
+from attribution import transfer
 from attribution.experiments import study, unedited
+from attribution.training import recipes
 from pages.methods.supports import recipe_transfer
 from tests.pages.methods.tabs import commands, html, opened, texts
 
 
 @pytest.fixture
 def second(monkeypatch):
-    module = types.ModuleType("attribution.recipes.second")
+    module = types.ModuleType("attribution.training.recipes.second")
     module.RECIPE = dataclasses.replace(recipes.get_recipe("demo-cnn"), name="second", epochs=1)
-    monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
+    monkeypatch.setitem(sys.modules, "attribution.training.recipes.second", module)
     monkeypatch.setitem(recipes.NAMES, "second", "second")
 
 

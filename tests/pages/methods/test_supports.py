@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from attribution import Workspace, measure, recipes, studies
+from attribution import Workspace, measure, studies
 from attribution.experiments import jobs, registry
 from attribution.experiments.study import STUDY_SEED, Study, study_spec
 from attribution.experiments.support_search import Support
@@ -14,6 +14,7 @@ from attribution.experiments.support_table import to_stored_table
 from attribution.export import palette
 from attribution.export.charts.drawing import MARKERS
 from attribution.store import ResultStore
+from attribution.training import recipes
 from pages.methods.supports import curves, tables
 from pages.ui import state
 from tests import tiny

@@ -7,10 +7,10 @@ import types
 import numpy as np
 import pytest
 
-from attribution import recipes
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.support import support_spec
 from attribution.store import ResultStore
+from attribution.training import recipes
 from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
 from tests.unit.experiments.test_jobs import RUN, drive
 
@@ -122,9 +122,9 @@ def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # no
     """Of a second recipe whose models nobody trains: they flip at 6 images where those of demo-cnn flip at 3."""
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path))  # the other tests' trainings say other things
     store = ResultStore.of(home)
-    module = types.ModuleType("attribution.recipes.second")
+    module = types.ModuleType("attribution.training.recipes.second")
     module.RECIPE = dataclasses.replace(recipes.get_recipe("demo-cnn"), name="second", epochs=1)
-    monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
+    monkeypatch.setitem(sys.modules, "attribution.training.recipes.second", module)
     monkeypatch.setitem(recipes.NAMES, "second", "second")
     asked = []
 

@@ -5,11 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attribution import detectors, recipes
+from attribution import detectors
 from attribution.detectors import held_out
-from attribution.edits import remove
 from attribution.experiments import jobs
 from attribution.store import ResultStore
+from attribution.training import recipes
+from attribution.training.edits import remove
 from tests import tiny
 
 

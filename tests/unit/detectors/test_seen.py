@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from attribution import builds, detectors, recipes
+from attribution import builds, detectors
 from attribution.detectors import seen
+from attribution.training import recipes
 from tests import tiny
 
 
@@ -35,7 +36,7 @@ def ws(tmp_path_factory):
 
 
 def test_of_the_base_models(ws, monkeypatch):
-    from attribution.train import Trainer
+    from attribution.training.trainer import Trainer
 
     trainer = Trainer(ws, recipes.get_recipe(ws.recipe))
     logits = np.stack(

@@ -5,8 +5,8 @@ import os
 import pytest
 
 from attribution import UserError
-from attribution.executors import devices
-from attribution.executors.devices import Gpu
+from attribution.training import devices
+from attribution.training.devices import Gpu
 
 LISTED = """0, GPU-aaaa-1, NVIDIA H100 80GB HBM3, 81559
 1, GPU-bbbb-2, NVIDIA A100-SXM4-40GB, 40960

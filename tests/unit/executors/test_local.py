@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from attribution import UserError, executors, recipes
-from attribution.edits import remove
-from attribution.executors import devices, local
+from attribution import UserError, executors
+from attribution.executors import local
 from attribution.executors.base import Task
 from attribution.executors.local import LocalExecutor
+from attribution.training import devices, recipes
+from attribution.training.edits import remove
 from tests import tiny
 from tests.conftest import ROOT
 

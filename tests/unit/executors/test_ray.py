@@ -12,12 +12,12 @@ from types import SimpleNamespace
 import pytest
 
 from attribution import UserError, executors
-from attribution.edits import no_edit, remove
 from attribution.executors.base import Task, result_arrays
 from attribution.experiments import jobs
 from attribution.experiments.study import study_spec
 from attribution.runner import run_runner
 from attribution.store import ResultStore
+from attribution.training.edits import no_edit, remove
 from tests import tiny
 from tests.conftest import ROOT
 

@@ -5,8 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from attribution import UserError, recipes
-from attribution.edits import no_edit, remove
+from attribution import UserError
 from attribution.experiments import jobs, support_search
 from attribution.experiments.halves import half_edit, random_half, subsets_spec
 from attribution.experiments.retrain import retrain_spec
@@ -14,6 +13,8 @@ from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
 from attribution.store import FILE, ResultStore
+from attribution.training import recipes
+from attribution.training.edits import no_edit, remove
 from tests import tiny
 
 RUN = {"seconds": 2.0, "device": "cpu", "library": "torch", "threads": 1}

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attribution import recipes
-from attribution.edits import correct, no_edit, relabel
 from attribution.experiments import paired_arms, pruning
 from attribution.experiments.paired_arms import PairedArmsSpec
 from attribution.experiments.spec import common_fields
+from attribution.training import recipes
+from attribution.training.edits import correct, no_edit, relabel
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 

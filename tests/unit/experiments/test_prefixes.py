@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.edits import no_edit, relabel, remove
 from attribution.experiments.prefixes import (
     build_edit,
     changeable_ids,
@@ -13,6 +12,7 @@ from attribution.experiments.prefixes import (
     most_harmful,
     random_control,
 )
+from attribution.training.edits import no_edit, relabel, remove
 from tests import tiny
 
 

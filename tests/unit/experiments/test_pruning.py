@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.edits import no_edit
 from attribution.experiments import pruning
 from attribution.experiments.pruning import pruning_spec
 from attribution.store import ResultStore
+from attribution.training.edits import no_edit
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 

@@ -7,7 +7,6 @@ import types
 import numpy as np
 import pytest
 
-from attribution import recipes
 from attribution.executors.base import encode_array
 from attribution.experiments import support_table
 from attribution.experiments.disjoint import disjoint_spec
@@ -17,6 +16,7 @@ from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.runner import Runner
 from attribution.store import ResultStore
+from attribution.training import recipes
 from tests import tiny
 from tests.unit.test_runner import Pretender
 
@@ -109,9 +109,9 @@ def test_a_prune_gives_way_to_shorter_jobs_and_keeps_its_curves(ws, store):
 
 
 def test_models_of_another_recipe(ws, store, monkeypatch):
-    module = types.ModuleType("attribution.recipes.second")
+    module = types.ModuleType("attribution.training.recipes.second")
     module.RECIPE = dataclasses.replace(recipes.get_recipe("demo-cnn"), name="second", epochs=1)
-    monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
+    monkeypatch.setitem(sys.modules, "attribution.training.recipes.second", module)
     monkeypatch.setitem(recipes.NAMES, "second", "second")
     tasks = done(store, unedited_spec(ws, "second"), lambda task: ws.val_labels)
     assert [task.seed for task in tasks] == list(range(10)) and {task.recipe for task in tasks} == {"second"}

@@ -3,8 +3,6 @@
 import numpy as np
 import pytest
 
-from attribution import recipes
-from attribution.edits import no_edit
 from attribution.experiments import prefixes
 from attribution.experiments.estimate import DEFAULT_SECONDS, JobCost, default_workers
 from attribution.experiments.prefixes import build_edit
@@ -13,6 +11,8 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
 from attribution.store import ResultStore
+from attribution.training import recipes
+from attribution.training.edits import no_edit
 from tests import tiny
 
 

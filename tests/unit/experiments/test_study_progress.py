@@ -3,12 +3,12 @@
 import numpy as np
 import pytest
 
-from attribution import recipes
 from attribution.experiments import jobs, prefixes, study_progress
 from attribution.experiments.estimate import default_workers
 from attribution.experiments.replay import replay_search
 from attribution.experiments.study import study_spec
 from attribution.store import ResultStore
+from attribution.training import recipes
 from tests import tiny
 
 

@@ -6,10 +6,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution import UserError, recipes
+from attribution import UserError
 from attribution.experiments import support_table
 from attribution.experiments.support import support_spec
 from attribution.store import ResultStore
+from attribution.training import recipes
 from tests import tiny
 
 

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from attribution import recipes
 from attribution.experiments.support import support_spec
 from attribution.export import report, report_tables
+from attribution.training import recipes
 from tests.unit.export.test_report import Read, put
 
 

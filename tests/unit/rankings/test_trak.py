@@ -9,9 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 dattri = pytest.importorskip("dattri.algorithm.trak")
 
-from attribution import recipes  # noqa: E402
 from attribution.rankings import trak  # noqa: E402
-from attribution.train import Trainer  # noqa: E402
+from attribution.training import recipes  # noqa: E402
+from attribution.training.trainer import Trainer  # noqa: E402
 
 REGULARIZATION = 0.1
 

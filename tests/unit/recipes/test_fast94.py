@@ -7,9 +7,9 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from attribution import recipes  # noqa: E402
-from attribution.edits import no_edit, remove  # noqa: E402
-from attribution.train import Trainer  # noqa: E402
+from attribution.training import recipes  # noqa: E402
+from attribution.training.edits import no_edit, remove  # noqa: E402
+from attribution.training.trainer import Trainer  # noqa: E402
 from tests.unit.recipes.test_recipes import data  # noqa: E402
 
 

@@ -8,10 +8,11 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from attribution import UserError, recipes  # noqa: E402
-from attribution.edits import remove  # noqa: E402
-from attribution.recipes import Recipe  # noqa: E402
-from attribution.train import Trainer  # noqa: E402
+from attribution import UserError
+from attribution.training import recipes  # noqa: E402
+from attribution.training.edits import remove  # noqa: E402
+from attribution.training.recipes import Recipe  # noqa: E402
+from attribution.training.trainer import Trainer  # noqa: E402
 
 LEAST = {"resnet9": 11, "resnet9-datamodels": 11, "fast94": 9, "resnet18": 64}
 

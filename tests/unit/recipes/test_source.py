@@ -11,10 +11,11 @@ import pytest
 
 pytest.importorskip("torch")
 
-from attribution import UserError, augment, recipes, train  # noqa: E402
-from attribution.edits import correct, no_edit, relabel, remove  # noqa: E402
-from attribution.recipes import source  # noqa: E402
+from attribution import UserError
 from attribution.store import ResultStore  # noqa: E402
+from attribution.training import augmentation, recipes, trainer  # noqa: E402
+from attribution.training.edits import correct, no_edit, relabel, remove  # noqa: E402
+from attribution.training.recipes import source  # noqa: E402
 
 #: recipe -> version, hash, and the digest of what trains under it: its module, the recipes it builds on, the trainer
 #: and the augmentation
@@ -47,7 +48,7 @@ def trains(recipe) -> str:
     for value in (recipe.network, recipe.measure):
         found |= {file for file in source.files(value) if file.parent == folder} if value else set()
     helpers = {folder / "__init__.py", Path(source.__file__)}
-    trees = [source.parse(file) for file in {*found, Path(train.__file__), Path(augment.__file__)} - helpers]
+    trees = [source.parse(file) for file in {*found, Path(trainer.__file__), Path(augmentation.__file__)} - helpers]
     return hashlib.sha256("\n".join(sorted(map(unmoved, trees))).encode()).hexdigest()[:16]
 
 

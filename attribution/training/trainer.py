@@ -1,7 +1,7 @@
 """The only place where a classifier is trained.
 
 The seed fixes the initial weights, the order of the *original* training images in each epoch and how each is shown
-(`attribution.augment`), so that two edits under one seed differ in the edit alone. On one device kind, library version
+(`attribution.training.augmentation`), so that two edits under one seed differ in the edit alone. On one device kind, library version
 and thread count the same (data, recipe, edit, seed) gives the same predictions bit for bit; trained with other seeds at
 once (`run_many`) it gives the same up to rounding, and such an outcome says so in its `device`.
 """
@@ -16,11 +16,11 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from attribution import augment
-from attribution.edits import Edit, no_edit
 from attribution.errors import UserError
-from attribution.recipes import Recipe
-from attribution.together import BatchedNetworks
+from attribution.training import augmentation
+from attribution.training.batched import BatchedNetworks
+from attribution.training.edits import Edit, no_edit
+from attribution.training.recipes import Recipe
 
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it matrix products on CUDA are not repeatable
 LIBRARY = f"torch {torch.__version__}"
@@ -134,12 +134,12 @@ class Trainer:
             nesterov=recipe.nesterov,
             weight_decay=recipe.weight_decay,
         )
-        plans = [augment.AugmentationPlan(recipe, n, *self.train_images.shape[2:], seed) for seed in seeds]
+        plans = [augmentation.AugmentationPlan(recipe, n, *self.train_images.shape[2:], seed) for seed in seeds]
         per_epoch = max(1, len(keep) // recipe.batch_size)
         steps, step, mean = recipe.epochs * per_epoch, 0, WeightMean()
         for epoch in range(recipe.epochs):
             rows = [plan.epoch(epoch) for plan in plans]
-            rows = torch.stack([one[kept[one[:, augment.IMAGE]]] for one in rows]).to(self.device)
+            rows = torch.stack([one[kept[one[:, augmentation.IMAGE]]] for one in rows]).to(self.device)
             # an incomplete last batch is left out: batch norm over a few images is noise that drowns the edit's effect
             for batch in range(0, per_epoch * recipe.batch_size, recipe.batch_size):
                 shown = rows[:, batch : batch + recipe.batch_size].flatten(0, 1)
@@ -147,9 +147,9 @@ class Trainer:
                     (step + 0.5) / steps, recipe.peak
                 )
                 with self._mixed():
-                    logits = network(augment.augmented_batch(self.train_images, shown, recipe))
+                    logits = network(augmentation.augmented_batch(self.train_images, shown, recipe))
                 loss = functional.cross_entropy(
-                    logits.float(), labels[shown[:, augment.IMAGE]], label_smoothing=recipe.label_smoothing
+                    logits.float(), labels[shown[:, augmentation.IMAGE]], label_smoothing=recipe.label_smoothing
                 )
                 optimiser.zero_grad()
                 (loss * len(seeds)).backward()  # the sum of the seeds' means: each learns as if it were alone
@@ -209,7 +209,7 @@ class Trainer:
         """Logits averaged over the recipe's views of each image, float32 [n, classes], on the CPU."""
         with self._mixed():
             parts = [
-                torch.stack([network(view).float() for view in augment.test_views(batch, self.recipe)]).mean(0)
+                torch.stack([network(view).float() for view in augmentation.test_views(batch, self.recipe)]).mean(0)
                 for batch in images.split(PREDICT_BATCH)
             ]
         return torch.cat(parts).cpu()

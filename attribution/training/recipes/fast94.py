@@ -4,7 +4,7 @@ After the speed runs on CIFAR-10 (airbench94, arXiv 2404.00498): a frozen first 
 alternating flips, and at test time shifts and mirror images. Network and numbers are Lineup's own.
 """
 
-from attribution.recipes import Recipe, check_side
+from attribution.training.recipes import Recipe, check_side
 
 WIDTHS = (64, 256, 256)
 

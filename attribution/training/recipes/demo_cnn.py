@@ -1,6 +1,6 @@
 """86.64 % in n = 10 seeds on 9,000 Fashion-MNIST test images, from the 5,000 of the demo (100 planted errors)."""
 
-from attribution.recipes import Recipe
+from attribution.training.recipes import Recipe
 
 
 def network(shape, classes):

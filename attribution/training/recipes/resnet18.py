@@ -1,6 +1,6 @@
 """torchvision's ResNet-18 for images of 224 pixels; not measured here."""
 
-from attribution.recipes import Recipe, check_side
+from attribution.training.recipes import Recipe, check_side
 
 
 def network(shape, classes):

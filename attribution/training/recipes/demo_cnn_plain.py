@@ -2,6 +2,6 @@
 
 from dataclasses import replace
 
-from attribution.recipes import demo_cnn
+from attribution.training.recipes import demo_cnn
 
 RECIPE = replace(demo_cnn.RECIPE, name="demo-cnn-plain", flip="none", test="none")

@@ -1,6 +1,6 @@
 """84.78 % in n = 12 seeds on the 1,000 validation images of the demo, where epochs and learning rate were chosen."""
 
-from attribution.recipes import Recipe
+from attribution.training.recipes import Recipe
 
 
 def network(shape, classes):

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from attribution.recipes import Recipe
+from attribution.training.recipes import Recipe
 
 #: columns of a plan: the image; whether it is mirrored; how far it is moved; upper left corner of the hole
 IMAGE, MIRROR, DOWN, RIGHT, TOP, LEFT = range(6)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
 from attribution.errors import UserError
-from attribution.recipes import source
+from attribution.training.recipes import source
 
 #: recipe name -> module that holds RECIPE
 NAMES = {
@@ -77,7 +77,7 @@ def get_recipe(name: str) -> Recipe:
     """The recipe `name`. Raises UserError naming the known ones."""
     if name not in NAMES:
         raise UserError(f"no recipe {name!r}; there is {', '.join(NAMES)}")
-    return importlib.import_module(f"attribution.recipes.{NAMES[name]}").RECIPE
+    return importlib.import_module(f"attribution.training.recipes.{NAMES[name]}").RECIPE
 
 
 def check_side(name: str, shape: tuple[int, int, int], least: int) -> None:

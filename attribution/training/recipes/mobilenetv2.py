@@ -1,6 +1,6 @@
 """torchvision's MobileNetV2 at CIFAR's size: three halvings of the image in place of five; not measured here."""
 
-from attribution.recipes import Recipe
+from attribution.training.recipes import Recipe
 
 #: expansion, channels, blocks and stride of each stage, as published (arXiv 1801.04381), but the first 2 is 1
 STAGES = [[1, 16, 1, 1], [6, 24, 2, 1], [6, 32, 3, 2], [6, 64, 4, 2], [6, 96, 3, 1], [6, 160, 3, 2], [6, 320, 1, 1]]

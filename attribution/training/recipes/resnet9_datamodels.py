@@ -2,6 +2,6 @@
 
 from dataclasses import replace
 
-from attribution.recipes import resnet9
+from attribution.training.recipes import resnet9
 
 RECIPE = replace(resnet9.RECIPE, name="resnet9-datamodels", cutout=4, test="flip")

@@ -1,6 +1,6 @@
 """ResNet-9 as Singla et al. (arXiv 2311.03386) trained it: cutout 8, no flip at test time; not measured here."""
 
-from attribution.recipes import Recipe, check_side
+from attribution.training.recipes import Recipe, check_side
 
 
 def network(shape, classes):
