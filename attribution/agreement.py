@@ -22,7 +22,8 @@ from attribution.metrics.rank_agreement import (
     spearman_over_union,
 )
 from attribution.metrics.statistics import mean_with_interval
-from attribution.rankings import check_k, unchanged_names
+from attribution.rankings import unchanged_names
+from attribution.rankings.base import check_k
 
 DEFAULT_K = 50
 MEASURES = ("jaccard", "rbo", "spearman")

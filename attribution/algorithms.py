@@ -17,7 +17,7 @@ from attribution.files import read_array
 from attribution.measure import load_held_out_halves
 from attribution.metrics import lds, statistics
 from attribution.metrics.statistics import spearman_correlation
-from attribution.rankings import top_k
+from attribution.rankings.base import top_k
 from attribution.training import recipes
 
 PART = "algorithms"

@@ -21,12 +21,13 @@ from threadpoolctl import threadpool_limits
 from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.experiments.retrain import retrain_spec
-from attribution.lineup import default_rankings, lineup_rows
+from attribution.lineup import lineup_rows
 from attribution.measure import load_json_part, save_json_part
 from attribution.metrics.statistics import mean_with_interval
 from attribution.poison import load_poison_info, load_poison_record
-from attribution.rankings import top_k
-from attribution.rankings.among import CANDIDATES_MARK
+from attribution.rankings import default_rankings
+from attribution.rankings.base import top_k
+from attribution.rankings.candidates import CANDIDATES_MARK
 from attribution.store import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import Edit, remove

@@ -23,7 +23,7 @@ from attribution.measure import held_out_digest as halves_digest
 from attribution.measure import load_held_out_halves, load_json_part, save_json_part
 from attribution.metrics import lds
 from attribution.provenance import command_provenance
-from attribution.rankings import top_k
+from attribution.rankings.base import top_k
 from attribution.store import ResultStore
 from attribution.studies import compare_on_same_targets
 from attribution.training import recipes

@@ -14,8 +14,8 @@ from attribution.errors import UserError
 from attribution.measure import held_out_digest, load_held_out_halves, load_json_part, save_json_part
 from attribution.metrics import lds
 from attribution.metrics.statistics import mean_with_interval
-from attribution.rankings import check_k
-from attribution.rankings.among import CANDIDATES_MARK
+from attribution.rankings.base import check_k
+from attribution.rankings.candidates import CANDIDATES_MARK
 from attribution.studies import compare_on_same_targets
 
 #: candidates, as in `Ranking.candidates`, and what they are

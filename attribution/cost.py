@@ -20,7 +20,7 @@ from attribution.errors import UserError
 from attribution.files import write_json
 from attribution.measure import load_lds
 from attribution.provenance import command_provenance
-from attribution.rankings import Ranking
+from attribution.rankings.base import Ranking
 from attribution.rankings.similarity import METHODS
 from attribution.studies import compare_on_same_targets
 

@@ -34,9 +34,9 @@ from attribution.experiments.halves import random_half
 from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.features import knn
 from attribution.files import write_array, write_json, write_table
-from attribution.lineup import default_rankings
 from attribution.metrics import lds
 from attribution.provenance import command_provenance
+from attribution.rankings import default_rankings
 from attribution.store import ResultStore
 from attribution.training import recipes
 from attribution.workspace import SCHEMA, Workspace, data_fingerprint

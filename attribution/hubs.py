@@ -12,7 +12,7 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import read_array
-from attribution.rankings import check_k
+from attribution.rankings.base import check_k
 
 DEFAULT_K = 20
 LIST_DEPTH = 50  # images that are kept of each list

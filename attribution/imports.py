@@ -19,7 +19,7 @@ from attribution.data import image_folder
 from attribution.errors import UserError
 from attribution.files import user_path, write_array
 from attribution.formats import DataSetSizes, ForeignRanking
-from attribution.rankings import top_k
+from attribution.rankings.base import top_k
 from attribution.rankings.similarity import METHODS
 
 #: how many training images at each end are kept for a target

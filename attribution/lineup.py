@@ -6,15 +6,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.rankings import Ranking, check_k
+from attribution.rankings.base import Ranking, check_k
 from attribution.training import recipes
 from attribution.workspace import Workspace
 
 ENDS = ("helpful", "harmful", "both")
-#: What a page opens with: the first ranking of each of these methods.
-DEFAULT_METHODS = ("ESVM", "L2", "TRAK", "Datamodels", "Random")
-#: Features a training image beyond which an exemplar SVM takes seconds a target: pixels of colour images, mostly.
-MAX_LIVE_DIM = 1024
 
 
 @dataclass(frozen=True)
@@ -94,25 +90,6 @@ def rank_of_image(ws: Workspace, row: LineupRow, target: int, image: int, depth:
     top = ws.ranking(row.ranking).top(target, depth, candidates=row.candidates, end=row.end)
     found = np.flatnonzero(top.ids == image)
     return int(found[0]) + 1 if len(found) else None
-
-
-def default_rankings(ws: Workspace) -> list[str]:
-    """One ranking of each of DEFAULT_METHODS, as far as the workspace has them and they are quick, and of each other
-    method that is stored: somebody brought it to see it. Random stands last."""
-    first = {}
-    for name in ws.rankings():
-        ranking = ws.ranking(name)
-        if (ranking.method in DEFAULT_METHODS or not ranking.live) and not _is_slow(ws, ranking):
-            first.setdefault(ranking.method, name)
-    order = [*DEFAULT_METHODS[:-1], *(method for method in first if method not in DEFAULT_METHODS), DEFAULT_METHODS[-1]]
-    return [first[method] for method in order if method in first]
-
-
-def _is_slow(ws: Workspace, ranking: Ranking) -> bool:
-    if ranking.method != "ESVM" or not ranking.live:
-        return False
-    width = ws.manifest["parts"][f"features/{ranking.feature}"].get("dim")
-    return (width or ws.feature(ranking.feature).train.shape[1]) > MAX_LIVE_DIM
 
 
 def ranking_badges(ws: Workspace, ranking: Ranking) -> list[str]:

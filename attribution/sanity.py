@@ -23,7 +23,7 @@ from attribution.measure import held_out_digest, load_held_out_halves, load_json
 from attribution.metrics import lds
 from attribution.metrics.rank_agreement import jaccard
 from attribution.metrics.statistics import mean_with_interval
-from attribution.rankings import top_k
+from attribution.rankings.base import top_k
 from attribution.rankings.similarity import METHODS
 from attribution.training import recipes
 from attribution.training.edits import no_edit

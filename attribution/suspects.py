@@ -7,9 +7,9 @@ import numpy as np
 
 from attribution import detectors, queues
 from attribution.errors import UserError
-from attribution.experiments.prefixes import most_harmful
-from attribution.lineup import default_rankings
 from attribution.metrics import label_detection
+from attribution.rankings import default_rankings
+from attribution.rankings.base import most_harmful
 
 K_PER_RANKING = 100  # images of each ranking
 SUSPICIOUS_SHARE = 0.10  # of all training images: the most suspicious ones
@@ -32,8 +32,8 @@ class Suspect:
 def find_suspects(workspace, target: int, detector: str) -> list[Suspect]:
     """The suspects of a wrong prediction, most suspicious first.
 
-    Each signed ranking names its FIRST most harmful images, and each usual similarity (`lineup.default_rankings`) its
-    FIRST nearest ones of the class that is predicted (`prefixes.most_harmful`); those stay that are among the SHARE most
+    Each signed ranking names its FIRST most harmful images, and each usual similarity (`rankings.default_rankings`) its
+    FIRST nearest ones of the class that is predicted (`base.most_harmful`); those stay that are among the SHARE most
     suspicious of all. A ranking that was not made for the target names none.
 
     Raises UserError for an unknown target or detector, where there are no base models, and for a target that they read

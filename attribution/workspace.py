@@ -310,7 +310,7 @@ class Workspace:
         return names(self)
 
     def ranking(self, name: str):
-        """The ranking `name`, an `attribution.rankings.Ranking`. Raises UserError naming the known ones."""
+        """The ranking `name`, an `attribution.rankings.base.Ranking`. Raises UserError naming the known ones."""
         from attribution.rankings import load
 
         if name not in self._rankings:

@@ -25,7 +25,7 @@ from attribution.experiments import jobs
 from attribution.experiments.spec import Spec
 from attribution.export.numbers import duration, estimate, number, percent, score
 from attribution.files import write_json
-from attribution.lineup import default_rankings
+from attribution.rankings import default_rankings
 from attribution.store import Job, ResultStore
 from attribution.workspace import Workspace
 

@@ -28,8 +28,8 @@ from attribution.cli import (
 )
 from attribution.export.numbers import estimate, number, percent
 from attribution.files import user_path
-from attribution.lineup import default_rankings
 from attribution.provenance import command_provenance
+from attribution.rankings import default_rankings
 from attribution.workspace import DEMO, Workspace
 
 workspace_app = add_group("workspace", "Workspaces of your own: create, poison, locate, remove.")
@@ -324,7 +324,8 @@ def _import_text(name: str, about: dict) -> str:
 
 def _judge_ranking(ws, name: str) -> dict:
     """What `show` tells besides: LDS with ceiling, same-class share, overlap with the other rankings."""
-    from attribution import measure, overlap
+    from attribution import measure
+    from attribution.rankings import overlap
 
     ranking = ws.ranking(name)
     answer = {"lds": None, "ceiling": None, "why_no_lds": None, "halves": None}

@@ -181,7 +181,7 @@ def influence_command(
 ):
     """Whom a training image helps and harms most, in how many targets' lists it stands, and its near-duplicates."""
     from attribution import reach
-    from attribution.rankings import check_k
+    from attribution.rankings.base import check_k
 
     number = reach.check_image(ws, image)
     found = [reach.image_influence(ws, number, name, check_k(top)) for name in ranking_names(ws, rankings)]

@@ -7,7 +7,7 @@ import numpy as np
 
 from attribution import duplicates
 from attribution.errors import UserError
-from attribution.rankings import check_k
+from attribution.rankings.base import check_k, most_harmful
 from attribution.training.edits import Edit, relabel, remove
 from attribution.workspace import Workspace
 
@@ -33,19 +33,6 @@ def editable_prefix(workspace: Workspace, ranking, target: int, kind: str, k: in
     else:
         ids = changeable_ids(workspace, target, kind, ranking.top(target, workspace.n_train).ids)
     return ids[~np.isin(ids, without)][:k]
-
-
-def most_harmful(ranking, target: int, k: int) -> np.ndarray:
-    """The k training images that a ranking holds for the most harmful to a target, worst first, int64 [k'], k' <= k.
-
-    A signed ranking says so itself: its harmful end, as far as no score is above 0. An unsigned one does not, and for
-    it a heuristic stands in: its nearest images of the class that the target is mistaken for (`BaseModels.rival`). It
-    finds what looks like the target under another label, and cannot know whether that does harm.
-    """
-    if not ranking.signed:
-        return ranking.top(target, k, "rival").ids
-    worst = ranking.top(target, k, end="harmful")
-    return worst.ids if worst.scores is None else worst.ids[worst.scores <= 0]
 
 
 def edit_steps(

@@ -19,7 +19,7 @@ from attribution.experiments.prefixes import (
 )
 from attribution.experiments.spec import SEEDS, FixedSpec, Training, common_fields
 from attribution.experiments.support_search import probe_verdict
-from attribution.rankings import check_k
+from attribution.rankings.base import check_k
 from attribution.store import ResultStore
 from attribution.training.edits import Edit, no_edit
 from attribution.workspace import Workspace

@@ -15,7 +15,7 @@ from attribution.experiments.prefixes import SUPPORT_KINDS, check_support_kind
 from attribution.experiments.spec import SEEDS, Search, Spec, common_fields, request
 from attribution.experiments.support import SupportSpec, check_search
 from attribution.experiments.support_search import DEFAULT_K_MAX, Support
-from attribution.rankings import check_k
+from attribution.rankings.base import check_k
 from attribution.store import Job, ResultStore
 from attribution.training.edits import no_edit
 from attribution.workspace import Workspace

@@ -13,7 +13,7 @@ from attribution.experiments.estimate import JobCost, cost_of
 from attribution.experiments.prefixes import build_edit, check_groups, check_support_kind, edit_steps
 from attribution.experiments.replay import replay_search
 from attribution.experiments.spec import SEEDS, UNEDITED_SEEDS, Search, Spec, common_fields
-from attribution.rankings import check_k
+from attribution.rankings.base import check_k
 from attribution.store import ResultStore
 from attribution.training.edits import no_edit
 from attribution.workspace import Workspace, agreement_status

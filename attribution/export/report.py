@@ -18,10 +18,11 @@ from attribution.export import report_tables as tables
 from attribution.export.numbers import number
 from attribution.export.report_html import chart_figure, picture, render
 from attribution.export.tables import ranking_name
-from attribution.lineup import LineupRow, default_rankings, lineup_rows
+from attribution.lineup import LineupRow, lineup_rows
 from attribution.opening import opening_target
 from attribution.provenance import library_versions
-from attribution.rankings import check_k
+from attribution.rankings import default_rankings
+from attribution.rankings.base import check_k
 from attribution.training import recipes
 from attribution.workspace import Workspace
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attribution.rankings import Ranking
+from attribution.rankings.base import Ranking
 
 
 class Random(Ranking):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.rankings import RankedImages, Ranking, check_k, top_k
+from attribution.rankings.base import RankedImages, Ranking, check_k, top_k
 from attribution.rankings.exemplar_svm import scores as exemplar_scores
 
 if TYPE_CHECKING:

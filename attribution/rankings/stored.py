@@ -9,7 +9,7 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import read_array
-from attribution.rankings import RankedImages, Ranking
+from attribution.rankings.base import RankedImages, Ranking
 
 if TYPE_CHECKING:
     from attribution.workspace import Workspace

@@ -13,8 +13,8 @@ from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import StudySpec
 from attribution.experiments.support import SupportSpec
 from attribution.experiments.support_search import DEFAULT_K_MAX
-from attribution.lineup import default_rankings
 from attribution.opening import opening_target
+from attribution.rankings import default_rankings
 from attribution.store import ResultStore
 from attribution.training.edits import parse_image_numbers
 from pages.brittleness import kept_answers, text

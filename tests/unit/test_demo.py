@@ -7,8 +7,8 @@ from attribution import Workspace, builds, compute, conditioning, demo, detector
 from attribution.data import fashion_mnist
 from attribution.experiments import support_table
 from attribution.experiments.study import load_supports
-from attribution.lineup import default_rankings
 from attribution.opening import opening_target
+from attribution.rankings import default_rankings
 from attribution.training import recipes
 from tests import tiny
 

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.lineup import alignment_warning, default_rankings, lineup_rows, rank_of_image, ranking_badges
-from attribution.rankings import RankedImages
+from attribution.lineup import alignment_warning, lineup_rows, rank_of_image, ranking_badges
+from attribution.rankings import default_rankings
+from attribution.rankings.base import RankedImages
 from attribution.training import recipes
 from tests import tiny
 

@@ -11,7 +11,8 @@ import pytest
 from attribution import UserError, Workspace, creation, data, formats, imports, shipped
 from attribution.data import DataSet, Split
 from attribution.formats import DataSetSizes, Declaration, parquet
-from attribution.lineup import default_rankings, lineup_rows
+from attribution.lineup import lineup_rows
+from attribution.rankings import default_rankings
 from tests import tiny
 from tests.unit.data.test_parquet import SHARED
 

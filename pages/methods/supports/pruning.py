@@ -8,7 +8,7 @@ from attribution.experiments import jobs, pruning
 from attribution.experiments.pruning import PruningSpec
 from attribution.experiments.spec import SEEDS, common_fields
 from attribution.export import palette
-from attribution.lineup import default_rankings
+from attribution.rankings import default_rankings
 from attribution.store import Job, ResultStore
 from attribution.training import recipes
 from pages.methods import plots, tab_frame

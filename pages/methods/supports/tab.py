@@ -8,8 +8,8 @@ from attribution import Workspace, studies
 from attribution.experiments.study import Study, only_rankings, read_study
 from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
 from attribution.experiments.support_table import answered_protocols, default_protocol
-from attribution.lineup import default_rankings
 from attribution.measure import load_lds
+from attribution.rankings import default_rankings
 from attribution.store import ResultStore
 from attribution.training import recipes
 from pages.methods import tab_frame

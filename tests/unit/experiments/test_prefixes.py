@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.experiments.prefixes import (
-    build_edit,
-    changeable_ids,
-    edit_steps,
-    editable_prefix,
-    most_harmful,
-    random_control,
-)
+from attribution.experiments.prefixes import build_edit, changeable_ids, edit_steps, editable_prefix, random_control
+from attribution.rankings.base import most_harmful
 from attribution.training.edits import no_edit, relabel, remove
 from tests import tiny
 

@@ -5,7 +5,8 @@ import pytest
 from sklearn.svm import LinearSVC
 
 from attribution import UserError
-from attribution.rankings import load, similarity, top_k
+from attribution.rankings import load, similarity
+from attribution.rankings.base import top_k
 from tests import tiny
 
 

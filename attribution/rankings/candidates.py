@@ -3,7 +3,7 @@
 Such a ranking is not listed; `conditioning` loads it by name, to measure what the candidates change.
 """
 
-from attribution.rankings import Ranking
+from attribution.rankings.base import Ranking
 
 CANDIDATES_MARK = "@"
 
