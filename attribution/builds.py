@@ -12,14 +12,15 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution import features, imports
+from attribution import features
 from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.experiments.halves import half_edit, half_seed, random_half, subsets_spec
 from attribution.experiments.study import STUDY_SEED
 from attribution.features import knn
 from attribution.files import read_array, write_array, write_atomically
-from attribution.formats import ForeignRanking
+from attribution.importing import importing
+from attribution.importing.formats import ForeignRanking
 from attribution.metrics import lds
 from attribution.provenance import command_provenance
 from attribution.store import ResultStore
@@ -144,7 +145,7 @@ def build_backbone_features(
     provenance."""
     from attribution.features.backbone import Backbone
 
-    imports.check_part_name(workspace, name, "features")
+    importing.check_part_name(workspace, name, "features")
     network, folder = Backbone(backbone, weights, side), scratch_folder(workspace, "features") / name
     start = time.perf_counter()
     train, val = (
@@ -154,7 +155,7 @@ def build_backbone_features(
     words = (
         f"features embed {name} --backbone {backbone} --weights {network.weights.name} --side {network.spec['side']}"
     )
-    return imports.import_features(
+    return importing.import_features(
         workspace,
         train,
         val,
@@ -245,12 +246,12 @@ def held_out_provenance(workspace: Workspace, sequence: dict) -> dict:
 
 def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) -> dict:
     """TRAK by dattri on the workspace's base models, stored as `name`. It goes on at the model where it was stopped."""
-    imports.check_part_name(workspace, name)
+    importing.check_part_name(workspace, name)
     start = time.perf_counter()
     workspace.check_base()
     seeds, kept = workspace.manifest["parts"]["base"]["seeds"], scratch_folder(workspace, "trak")
     scores = trak_score_reader(workspace, len(seeds), dim, kept, progress)
-    about = imports.import_ranking(
+    about = importing.import_ranking(
         workspace,
         ForeignRanking("TRAK", True, np.arange(workspace.n_val), rows=scores),
         name,
@@ -346,7 +347,7 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
     the last tenth of the halves."""
     check_library("sklearn")
     sequence = {"draw": 1, "count": count, "seeds": [0]}
-    imports.check_part_name(workspace, name)
+    importing.check_part_name(workspace, name)
     if count < 30:
         raise UserError(f"{count} half-models are too few to fit Datamodels on; give at least 30")
     train_halves(workspace, sequence, progress)
@@ -357,7 +358,7 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
     incoming = ForeignRanking(
         "Datamodels", True, np.arange(workspace.n_val), zero_is_none=True, rows=lambda start, stop: weights[start:stop]
     )
-    return imports.import_ranking(
+    return importing.import_ranking(
         workspace,
         incoming,
         name,

@@ -15,7 +15,7 @@ from attribution import data, shipped
 from attribution.data import DataSet, Split, roots
 from attribution.errors import UserError
 from attribution.files import user_path, write_array, write_json, write_table
-from attribution.imports import staged_folder
+from attribution.importing.importing import staged_folder
 from attribution.provenance import command_provenance
 from attribution.training import recipes
 from attribution.workspace import SCHEMA, Workspace, data_fingerprint

@@ -18,7 +18,7 @@ import pandas as pd
 
 from attribution.errors import UserError
 from attribution.files import read_table, user_path, write_array, write_json, write_table
-from attribution.imports import staged_folder
+from attribution.importing.importing import staged_folder
 from attribution.provenance import command_provenance
 from attribution.workspace import SCHEMA, Workspace, data_fingerprint
 

@@ -4,8 +4,8 @@ They are Lineup's own Parquet (see `formats.parquet`), the file's name is the ra
 says where it belongs: a workspace of the same images in the same order, from whichever copy of the data set.
 """
 
-from attribution import imports
-from attribution.formats import Declaration, parquet
+from attribution.importing import importing
+from attribution.importing.formats import Declaration, parquet
 from attribution.provenance import command_provenance
 from attribution.workspace import DEMO
 
@@ -19,9 +19,9 @@ def import_bundled(workspace) -> None:
     labels = parquet.labels_digest(workspace.train_labels, workspace.val_labels)
     for file in sorted(RESULTS_FOLDER.glob("*/*.parquet")):
         if parquet.schema_metadata(pq.read_schema(file)).get("labels") == labels:
-            incoming = parquet.load(file, Declaration(), imports.data_set_sizes(workspace))
+            incoming = parquet.load(file, Declaration(), importing.data_set_sizes(workspace))
             made_for = incoming.said.get("origin", {}).get("made_for")
-            imports.import_ranking(
+            importing.import_ranking(
                 workspace,
                 incoming,
                 file.stem,

@@ -6,7 +6,7 @@ from attribution.experiments import support_table
 from attribution.experiments.prefixes import EDIT_KINDS
 from attribution.experiments.study import Study, read_study, select_rankings
 from attribution.experiments.support_search import Support
-from attribution.formats import paper_results
+from attribution.importing.formats import paper_results
 from attribution.metrics import statistics, support_curves
 from attribution.training import recipes
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from attribution import UserError, data, formats, imports
+from attribution import UserError, data
 from attribution.cli import (
     CANDIDATE_SETS,
     JsonOption,
@@ -28,6 +28,7 @@ from attribution.cli import (
 )
 from attribution.export.numbers import estimate, number, percent
 from attribution.files import user_path
+from attribution.importing import formats, importing
 from attribution.provenance import command_provenance
 from attribution.rankings import default_rankings
 from attribution.workspace import DEMO, Workspace
@@ -288,11 +289,11 @@ def _user_name() -> str:
 def _import_ranking(ws, format, path, name, declared, dense, force, train_files) -> dict:
     if train_files and declared.train:
         raise UserError("--train and --train-files both say which training images the file is about; give one of them")
-    train = imports.listed_files(ws, train_files) if train_files else None
-    incoming = formats.get_format(format).load(user_path(path), declared, imports.data_set_sizes(ws, train))
+    train = importing.listed_files(ws, train_files) if train_files else None
+    incoming = formats.get_format(format).load(user_path(path), declared, importing.data_set_sizes(ws, train))
     matched = {}
     if train is not None:
-        incoming = imports.renumbered(incoming, train)
+        incoming = importing.renumbered(incoming, train)
         matched = {"train files": f"{train_files.name}, {len(train):,} of {ws.n_train:,} training images"}
     said = [
         word
@@ -303,7 +304,7 @@ def _import_ranking(ws, format, path, name, declared, dense, force, train_files)
     words = shlex.join(["import", format, path.name, "--name", name, *said, *(["--force"] if force else [])])
     about = {"format": format, "file": path.name, **matched, **command_provenance(words)}
     with ProgressBar() as progress:
-        return imports.import_ranking(ws, incoming, name, about=about, force=force, dense=dense, progress=progress)
+        return importing.import_ranking(ws, incoming, name, about=about, force=force, dense=dense, progress=progress)
 
 
 def _import_text(name: str, about: dict) -> str:
@@ -367,11 +368,11 @@ def features_import(
 ):
     """Bring a feature set of your own; ESVM, L2 and cosine rankings in it are then computed when asked."""
     from attribution.features.knn import measure_knn
-    from attribution.formats.features import load_features
+    from attribution.importing.formats.features import load_features
 
-    arrays = load_features(train, val, imports.data_set_sizes(ws))
+    arrays = load_features(train, val, importing.data_set_sizes(ws))
     words = shlex.join(["features", "import", "--name", name, "--train", train.name, "--val", val.name])
-    about = imports.import_features(
+    about = importing.import_features(
         ws, *arrays, name, {"file": train.name, **measure_knn(ws, *arrays), **command_provenance(words)}
     )
     text = f"{name}: {about['dim']} dimensions, {accuracy_text(about)}"
@@ -387,11 +388,11 @@ def halves_import(
 ):
     """Bring models on random subsets, a Datamodels store, for LDS to be measured on. Rankings should not have been
     fitted on the same models."""
-    from attribution.formats.datamodels_store import load_subsets
+    from attribution.importing.formats.datamodels_store import load_subsets
     from attribution.metrics.lds import MIN_SUBSETS
 
-    masks, margins = load_subsets(user_path(path), imports.data_set_sizes(ws), part=part, least=MIN_SUBSETS)
-    about = imports.import_halves(
+    masks, margins = load_subsets(user_path(path), importing.data_set_sizes(ws), part=part, least=MIN_SUBSETS)
+    about = importing.import_halves(
         ws,
         masks,
         margins,

@@ -8,7 +8,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from attribution import UserError, alignment
+from attribution import UserError
 from attribution.cli import (
     Candidates,
     JsonOption,
@@ -29,6 +29,7 @@ from attribution.cli import (
 from attribution.data import resizing
 from attribution.export.numbers import duration, percent
 from attribution.files import user_path
+from attribution.importing import alignment
 from attribution.rankings.similarity import Similarity
 from attribution.training import recipes
 from attribution.workspace import DEMO
@@ -348,7 +349,7 @@ def export_ranking(
     as_json: JsonOption = False,
 ):
     """A ranking's first images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
-    from attribution.formats import parquet
+    from attribution.importing.formats import parquet
     from attribution.provenance import command_provenance
     from attribution.training.edits import parse_image_numbers
 

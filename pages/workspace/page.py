@@ -4,9 +4,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from attribution import UserError, Workspace, background, formats, imports
+from attribution import UserError, Workspace, background
 from attribution.data import resizing
 from attribution.files import user_path
+from attribution.importing import formats, importing
 from pages.ui import cli_command, measurement, state, theme
 from pages.ui import format as write
 from pages.workspace import devices, words
@@ -155,7 +156,7 @@ def _import_fields(path: str, guess: str | None) -> dict:
     suggestion = Path(path).stem.lower().replace(" ", "-")[:40]
     fields["name"] = st.text_input(
         "Name",
-        suggestion if imports.NAME_PATTERN.fullmatch(suggestion) else "",
+        suggestion if importing.NAME_PATTERN.fullmatch(suggestion) else "",
         placeholder="a-z, 0-9, dot, dash, underscore",
     )
     with st.expander("What the file does not say itself"):

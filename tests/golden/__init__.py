@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.formats import DataSetSizes, Declaration, ForeignRanking, get_format
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking, get_format
 
 FOLDER = Path(__file__).resolve().parent
 HELPFUL = Declaration(sign="helpful")

@@ -6,9 +6,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution import UserError, Workspace, alignment, imports
-from attribution.alignment import compute_alignment, within_class
-from attribution.formats import ForeignRanking
+from attribution import UserError, Workspace
+from attribution.importing import alignment, importing
+from attribution.importing.alignment import compute_alignment, within_class
+from attribution.importing.formats import ForeignRanking
 
 CLASSES = 10
 
@@ -109,7 +110,7 @@ def bring(ws, scores, kind):
     incoming = ForeignRanking(
         "Mine", signed, np.arange(len(scores)), zero_is_none=sparse, **(lists if "ranks" in kind else rows)
     )
-    imports.import_ranking(ws, incoming, "mine", dense="dense" in kind, k=60)
+    importing.import_ranking(ws, incoming, "mine", dense="dense" in kind, k=60)
     return Workspace.open(ws.path).manifest["parts"]["rankings/mine"]["alignment"]
 
 
@@ -171,6 +172,6 @@ def test_features_stand_in_where_the_images_are_elsewhere(part, demo, monkeypatc
     ws, train, val, scores = demo
     monkeypatch.setattr(Workspace, "train_images", property(elsewhere))
     assert within_class(part, np.arange(100), scores["trak-10"].__getitem__).on is None
-    imports.import_features(part, ws.feature("moco").train[train], ws.feature("moco").val[val], "own")
+    importing.import_features(part, ws.feature("moco").train[train], ws.feature("moco").val[val], "own")
     stand_in = within_class(part, np.arange(100), scores["trak-10"].__getitem__)
     assert stand_in.on == "own" and stand_in.z > alignment.Z

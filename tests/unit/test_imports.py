@@ -6,8 +6,9 @@ import os
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, imports
-from attribution.formats import ForeignRanking
+from attribution import UserError, Workspace
+from attribution.importing import importing
+from attribution.importing.formats import ForeignRanking
 from tests import tiny
 
 
@@ -35,7 +36,7 @@ def incoming(scores, **changes):
 
 @pytest.mark.parametrize("dense", [True, False])
 def test_the_order_is_the_matrix_s(ws, scores, dense):
-    about = imports.import_ranking(ws, incoming(scores), "mine", dense=dense, k=20)
+    about = importing.import_ranking(ws, incoming(scores), "mine", dense=dense, k=20)
     mine = Workspace.open(ws.path).ranking("mine")
     for target in range(12):
         assert mine.top(target, 20).ids.tolist() == np.argsort(-scores[target])[:20].tolist()
@@ -46,7 +47,7 @@ def test_the_order_is_the_matrix_s(ws, scores, dense):
 
 
 def test_the_first_k_among_one_class_are_what_the_list_holds_of_it(ws, scores):
-    imports.import_ranking(ws, incoming(scores), "mine", dense=False, k=30)
+    importing.import_ranking(ws, incoming(scores), "mine", dense=False, k=30)
     found = ws.ranking("mine").top(0, 10, "predicted").ids
     order = np.argsort(-scores[0])[:30]
     assert found.tolist() == [i for i in order if ws.train_labels[i] == ws.base.prediction[0]][:10]
@@ -58,7 +59,7 @@ def test_the_first_k_among_one_class_are_what_the_list_holds_of_it(ws, scores):
 def test_some_targets_and_some_training_images(ws, scores, dense):
     targets, train = np.array([7, 2, 5]), np.arange(59, 9, -1)
     part = incoming(scores[targets][:, train], targets=targets, train=train)
-    imports.import_ranking(ws, part, "part", dense=dense, k=60)
+    importing.import_ranking(ws, part, "part", dense=dense, k=60)
     ranking = ws.ranking("part")
     assert ranking.targets.tolist() == [2, 5, 7] and len(ranking.top(0, 5).ids) == 0
     for target in targets:
@@ -69,7 +70,7 @@ def test_some_targets_and_some_training_images(ws, scores, dense):
 def test_zeros_of_a_sparse_regression_are_not_ranked(ws, scores):
     sparse = np.where(np.abs(scores) > 4.5, scores, 0)
     for name, dense in (("sparse-whole", True), ("sparse-top", False)):
-        imports.import_ranking(ws, incoming(sparse, zero_is_none=True), name, dense=dense, k=60)
+        importing.import_ranking(ws, incoming(sparse, zero_is_none=True), name, dense=dense, k=60)
         for target in range(12):
             found = ws.ranking(name).top(target, 60)
             assert len(found.ids) == (sparse[target] != 0).sum() and (found.scores != 0).all()
@@ -82,22 +83,22 @@ def test_training_images_of_another_order_and_number(ws, scores, kind):
     ranked = np.argsort(-theirs, axis=1)[:, :20]
     ranked[:, 15:] = -1
     lists = {"rows": None, "signed": False, "lists": lambda start, stop: (ranked[start:stop], None)}
-    found = imports.renumbered(incoming(theirs, **(lists if kind == "lists" else {})), order)
-    imports.import_ranking(ws, found, "mine", dense=kind == "dense", k=15)
+    found = importing.renumbered(incoming(theirs, **(lists if kind == "lists" else {})), order)
+    importing.import_ranking(ws, found, "mine", dense=kind == "dense", k=15)
     assert ws.ranking("mine").top(3, 15).ids.tolist() == order[np.argsort(-theirs[3])[:15]].tolist()
 
 
 def test_numbers_of_a_part_are_counted_in_the_list_s_order(ws, scores):
     order, part = np.arange(59, -1, -1), np.array([4, 2, 40])
-    found = imports.renumbered(incoming(scores[:, order][:, part], train=part), order)
-    assert found.train.tolist() == [55, 57, 19] and imports.data_set_sizes(ws, order[:7]).n_train == 7
-    assert imports.data_set_sizes(ws, order).train_labels.tolist() == ws.train_labels[::-1].tolist()
+    found = importing.renumbered(incoming(scores[:, order][:, part], train=part), order)
+    assert found.train.tolist() == [55, 57, 19] and importing.data_set_sizes(ws, order[:7]).n_train == 7
+    assert importing.data_set_sizes(ws, order).train_labels.tolist() == ws.train_labels[::-1].tolist()
 
 
 def test_lists(ws, scores):
     order = np.argsort(-scores, axis=1)[:, :15]
     order[4, 10:] = -1
-    imports.import_ranking(
+    importing.import_ranking(
         ws, incoming(scores, signed=False, rows=None, lists=lambda a, b: (order[a:b], None)), "lists"
     )
     ranking = ws.ranking("lists")
@@ -110,7 +111,7 @@ def test_lists(ws, scores):
 def test_signed_lists_have_a_harmful_end_below_zero(ws, scores):
     order = np.argsort(-scores, axis=1)
     values = np.take_along_axis(scores, order, 1)
-    imports.import_ranking(ws, incoming(scores, rows=None, lists=lambda a, b: (order[a:b], values[a:b])), "lists")
+    importing.import_ranking(ws, incoming(scores, rows=None, lists=lambda a, b: (order[a:b], values[a:b])), "lists")
     found = ws.ranking("lists").top(0, 60, end="harmful")
     assert (found.scores < 0).all() and found.ids[0] == scores[0].argmin() and len(found.ids) == (scores[0] < 0).sum()
     found = ws.ranking("lists").top(0, 60)
@@ -119,17 +120,17 @@ def test_signed_lists_have_a_harmful_end_below_zero(ws, scores):
 
 def test_the_check_is_on_the_door(ws, scores):
     with pytest.raises(UserError, match="sign looks turned round.*--force"):
-        imports.import_ranking(ws, incoming(-scores), "turned")
+        importing.import_ranking(ws, incoming(-scores), "turned")
     assert "turned" not in Workspace.open(ws.path).rankings() and not list(ws.path.glob("rankings/*turned*"))
-    about = imports.import_ranking(ws, incoming(-scores), "turned", force=True)
+    about = importing.import_ranking(ws, incoming(-scores), "turned", force=True)
     assert about["alignment"]["warning"] and "turned" in Workspace.open(ws.path).rankings()
 
 
 @pytest.mark.parametrize("error", [UserError("not finite"), KeyboardInterrupt()])
 def test_an_import_that_breaks_off_changes_nothing(ws, scores, error, monkeypatch):
-    imports.import_ranking(ws, incoming(scores), "mine")
+    importing.import_ranking(ws, incoming(scores), "mine")
     before = ws.ranking("mine").top(0, 5).ids.tolist()
-    monkeypatch.setattr(imports, "MAX_BLOCK_BYTES", 4 * 60)
+    monkeypatch.setattr(importing, "MAX_BLOCK_BYTES", 4 * 60)
 
     def rows(start, stop):
         if start >= 5:
@@ -137,7 +138,7 @@ def test_an_import_that_breaks_off_changes_nothing(ws, scores, error, monkeypatc
         return -scores[start:stop]
 
     with pytest.raises(type(error)):
-        imports.import_ranking(ws, incoming(scores, rows=rows), "mine")
+        importing.import_ranking(ws, incoming(scores, rows=rows), "mine")
     again = Workspace.open(ws.path)
     assert again.ranking("mine").top(0, 5).ids.tolist() == before
     assert sorted(path.name for path in (ws.path / "rankings").iterdir()) == ["mine", "trak-10"]
@@ -147,14 +148,14 @@ def test_what_a_killed_import_left_is_cleared_away(ws, scores):
     left = ws.path / "rankings" / ".mine.999.part"
     left.mkdir()
     (left / "scores.npy").write_bytes(b"half")
-    imports.import_ranking(ws, incoming(scores), "mine")
+    importing.import_ranking(ws, incoming(scores), "mine")
     assert not left.exists() and Workspace.open(ws.path).ranking("mine").targets.tolist() == list(range(12))
 
 
 @pytest.mark.parametrize("name", ["random", "l2-moco", "../x", "A", "", ".x", "a" * 41])
 def test_names_that_cannot_be_had(ws, scores, name):
     with pytest.raises(UserError, match="name"):
-        imports.import_ranking(ws, incoming(scores), name)
+        importing.import_ranking(ws, incoming(scores), name)
 
 
 def test_a_workspace_that_may_not_be_written_keeps_what_is_added_among_the_results(ws, scores, monkeypatch):
@@ -162,9 +163,9 @@ def test_a_workspace_that_may_not_be_written_keeps_what_is_added_among_the_resul
     monkeypatch.setattr(os, "access", lambda path, mode: False)
     before = sorted(ws.path.rglob("*"))
     with pytest.raises(UserError, match="brings a part called trak-10"):
-        imports.import_ranking(ws, incoming(scores), "trak-10")
-    imports.import_ranking(ws, incoming(scores), "mine")
-    imports.import_features(ws, np.eye(3)[ws.train_labels], np.eye(3)[ws.val_labels], "own")
+        importing.import_ranking(ws, incoming(scores), "trak-10")
+    importing.import_ranking(ws, incoming(scores), "mine")
+    importing.import_features(ws, np.eye(3)[ws.train_labels], np.eye(3)[ws.val_labels], "own")
     again = Workspace.open(ws.path)
     assert sorted(ws.path.rglob("*")) == before and "mine" in again.rankings() and "own" in again.features()
     assert again.ranking("mine").top(0, 1).ids[0] == scores[0].argmax()
@@ -182,9 +183,9 @@ def test_what_a_workspace_brings_goes_before_what_was_added_to_another_of_its_da
     ws, scores, tmp_path, monkeypatch
 ):
     other = tiny.write(tmp_path / "other")
-    imports.import_ranking(other, incoming(scores, method="Its own"), "mine")
+    importing.import_ranking(other, incoming(scores, method="Its own"), "mine")
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    imports.import_ranking(ws, incoming(scores, method="Added"), "mine")
+    importing.import_ranking(ws, incoming(scores, method="Added"), "mine")
     assert Workspace.open(ws.path).ranking("mine").method == "Added"
     again = Workspace.open(other.path)
     assert again.ranking("mine").method == "Its own" and not again.is_free("rankings/mine")
@@ -192,7 +193,7 @@ def test_what_a_workspace_brings_goes_before_what_was_added_to_another_of_its_da
 
 def test_features(ws):
     with pytest.raises(UserError, match="not finite"):
-        imports.import_features(ws, np.full((60, 2), np.nan), np.zeros((12, 2)), "own")
+        importing.import_features(ws, np.full((60, 2), np.nan), np.zeros((12, 2)), "own")
     assert "own" not in ws.features() and not (ws.path / "features" / "own").exists()
 
 
@@ -230,7 +231,7 @@ def test_killed_at_any_point_it_leaves_no_half_ranking_and_can_be_run_again(ws, 
 
 
 def test_killed_while_it_replaces_another_it_leaves_nothing_broken(ws, run_python, scores):
-    imports.import_ranking(ws, incoming(scores), "mine", dense=False, k=5)  # of another size than what follows
+    importing.import_ranking(ws, incoming(scores), "mine", dense=False, k=5)  # of another size than what follows
     assert run_python("-c", KILLED, ws.path, 12, "dense").code == -9
     assert "mine" not in Workspace.open(ws.path).rankings()
     assert run_python("-c", KILLED, ws.path, 99, "dense").code == 0
@@ -240,7 +241,7 @@ def test_killed_while_it_replaces_another_it_leaves_nothing_broken(ws, run_pytho
 @pytest.mark.parametrize("k", [1, 5, 29, 31, 60])
 def test_some_training_images_are_ranked_however_few_are_asked_for(ws, scores, k):
     train = np.arange(0, 60, 2)
-    imports.import_ranking(ws, incoming(scores[:, train], train=train), "part", dense=True)
+    importing.import_ranking(ws, incoming(scores[:, train], train=train), "part", dense=True)
     wanted = train[np.argsort(-scores[0][train])][:k]
     assert ws.ranking("part").top(0, k).ids.tolist() == wanted.tolist()
 
@@ -251,7 +252,7 @@ def test_a_sparse_regression_has_helpful_images_at_one_end_and_harmful_ones_at_t
     for target, label in enumerate(ws.val_labels):
         same, others = np.flatnonzero(ws.train_labels == label), np.flatnonzero(ws.train_labels != label)
         sparse[target, same[:5]], sparse[target, others[:4]] = [5, 4, 3, 2, 1], [-1, -2, -3, -4]
-    imports.import_ranking(ws, incoming(sparse, zero_is_none=True), "dm", dense=dense)
+    importing.import_ranking(ws, incoming(sparse, zero_is_none=True), "dm", dense=dense)
     for k in (3, 20, 60):
         assert ws.ranking("dm").top(0, k).scores.tolist() == [5, 4, 3, 2, 1][:k]
         assert ws.ranking("dm").top(0, k, end="harmful").scores.tolist() == [-4, -3, -2, -1][:k]
@@ -259,24 +260,24 @@ def test_a_sparse_regression_has_helpful_images_at_one_end_and_harmful_ones_at_t
 
 def test_a_ranking_that_ranks_nothing_does_not_pass(ws):
     with pytest.raises(UserError, match="ranks no training image"):
-        imports.import_ranking(ws, incoming(np.zeros((12, 60), np.float32), zero_is_none=True), "none", dense=True)
+        importing.import_ranking(ws, incoming(np.zeros((12, 60), np.float32), zero_is_none=True), "none", dense=True)
 
 
 def test_two_at_once_keep_what_the_other_wrote(ws, scores):
     other = Workspace.open(ws.path)
-    imports.import_ranking(other, incoming(scores), "second")
-    imports.import_ranking(ws, incoming(scores), "first")
+    importing.import_ranking(other, incoming(scores), "second")
+    importing.import_ranking(ws, incoming(scores), "first")
     assert {"first", "second"} <= set(Workspace.open(ws.path).rankings())
 
 
 def test_features_that_would_hide_something(ws, scores):
-    imports.import_ranking(ws, incoming(scores), "l2-own")
+    importing.import_ranking(ws, incoming(scores), "l2-own")
     for name, why in (("own", "would hide"), ("pixels", "own pixels")):
         with pytest.raises(UserError, match=why):
-            imports.import_features(ws, np.eye(3)[ws.train_labels], np.eye(3)[ws.val_labels], name)
+            importing.import_features(ws, np.eye(3)[ws.train_labels], np.eye(3)[ws.val_labels], name)
 
 
 def test_an_import_under_way_is_not_cleared_away_by_another(ws, scores):
-    with imports.staged_folder(ws.path / "rankings" / "a.b") as under_way:
-        imports.import_ranking(ws, incoming(scores), "a")
+    with importing.staged_folder(ws.path / "rankings" / "a.b") as under_way:
+        importing.import_ranking(ws, incoming(scores), "a")
         assert under_way.exists()

@@ -8,9 +8,10 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from attribution import UserError, Workspace, creation, data, formats, imports, shipped
+from attribution import UserError, Workspace, creation, data, shipped
 from attribution.data import DataSet, Split
-from attribution.formats import DataSetSizes, Declaration, parquet
+from attribution.importing import formats, importing
+from attribution.importing.formats import DataSetSizes, Declaration, parquet
 from attribution.lineup import lineup_rows
 from attribution.rankings import default_rankings
 from tests import tiny
@@ -41,7 +42,7 @@ def signed(ws):
     scores = np.random.default_rng(0).normal(size=(ws.n_val, ws.n_train)).astype(np.float32)
     scores += 4 * (ws.train_labels == ws.val_labels[:, None])
     incoming = formats.ForeignRanking("TRAK", True, np.arange(ws.n_val), rows=lambda a, b: scores[a:b])
-    imports.import_ranking(ws, incoming, "mine", about={"made_for": {"recipe": "demo-cnn", "hash": "abc"}})
+    importing.import_ranking(ws, incoming, "mine", about={"made_for": {"recipe": "demo-cnn", "hash": "abc"}})
     return Workspace.open(ws.path)
 
 

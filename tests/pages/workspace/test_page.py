@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import streamlit as st
 
-from attribution import Workspace, background, imports
+from attribution import Workspace, background
 from attribution.experiments import jobs, retrain
-from attribution.formats import ForeignRanking
+from attribution.importing import importing
+from attribution.importing.formats import ForeignRanking
 from attribution.store import ResultStore
 from pages.ui import state
 from pages.workspace import words
@@ -126,7 +127,7 @@ def test_a_path_with_nothing_there(ws):
 
 def test_a_ranking_that_did_not_pass_wears_its_warning_and_can_be_taken_out(ws, scores):
     turned = ForeignRanking("Mine", True, np.arange(12), rows=lambda start, stop: -scores[start:stop])
-    imports.import_ranking(ws, turned, "turned", about={"file": "turned.npy"}, force=True)
+    importing.import_ranking(ws, turned, "turned", about={"file": "turned.npy"}, force=True)
     app = opened()
     assert "the sign looks turned round" in app.warning[0].value.replace("\\", "")
     app.button("take out").click().run()

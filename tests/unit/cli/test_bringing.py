@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from attribution import Workspace, creation, imports
+from attribution import Workspace, creation
+from attribution.importing import importing
 from tests import tiny
 from tests.unit.data.test_image_folder import fill, put
 
@@ -55,7 +56,7 @@ def test_show(ws, file, run_python):
 def test_show_says_which_recipe_judges_and_that_random_is_of_the_true_class(ws, file, run_python):
     rng = np.random.default_rng(0)
     masks, margins = rng.random((30, 60)) < 0.5, rng.normal(size=(30, 12))
-    imports.import_halves(ws, masks, margins, {"recipe": "resnet9", "hash": "0123456789ab"})
+    importing.import_halves(ws, masks, margins, {"recipe": "resnet9", "hash": "0123456789ab"})
     words = ["show", file, "--sign", "helpful", "--no-serve"]
     out = run_python("-m", "attribution", *words).out
     assert "LDS " in out and "30 held-out halves x 1 seeds, of resnet9 0123456789ab; noise ceiling –" in out

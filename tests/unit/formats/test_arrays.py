@@ -11,7 +11,14 @@ import torch
 from safetensors.torch import save_file
 
 from attribution import UserError
-from attribution.formats.arrays import ConcatenatedArrays, SummedArrays, npz_array, open_array, open_arrays, read_json
+from attribution.importing.formats.arrays import (
+    ConcatenatedArrays,
+    SummedArrays,
+    npz_array,
+    open_array,
+    open_arrays,
+    read_json,
+)
 
 ALL = slice(None)
 

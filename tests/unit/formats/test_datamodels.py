@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from attribution import UserError
-from attribution.formats import DataSetSizes, Declaration
-from attribution.formats.datamodels import load, sniff
+from attribution.importing.formats import DataSetSizes, Declaration
+from attribution.importing.formats.datamodels import load, sniff
 
 SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 
@@ -68,7 +68,7 @@ def test_sniff(save, tmp_path):
 def test_sniffing_loads_no_torch(save, run_python):
     done = run_python(
         "-c",
-        "import sys; from pathlib import Path; from attribution.formats import sniff; "
+        "import sys; from pathlib import Path; from attribution.importing.formats import sniff; "
         f"print(sniff({str(save())!r}), 'torch' in sys.modules)",
     )
     assert done.out.split() == ["datamodels", "False"], done.err

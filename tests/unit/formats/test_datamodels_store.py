@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import DataSetSizes, Declaration
-from attribution.formats.datamodels_store import load, load_subsets, sniff
+from attribution.importing.formats import DataSetSizes, Declaration
+from attribution.importing.formats.datamodels_store import load, load_subsets, sniff
 
 SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 MODELS = 80

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import DataSetSizes, Declaration
-from attribution.formats.arrays import open_array
-from attribution.formats.dense import check_ids, load_dense
+from attribution.importing.formats import DataSetSizes, Declaration
+from attribution.importing.formats.arrays import open_array
+from attribution.importing.formats.dense import check_ids, load_dense
 
 SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 #: [n_val, n_train]

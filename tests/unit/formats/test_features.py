@@ -6,8 +6,8 @@ import torch
 from safetensors.torch import save_file
 
 from attribution import UserError
-from attribution.formats import DataSetSizes
-from attribution.formats.features import load_features
+from attribution.importing.formats import DataSetSizes
+from attribution.importing.formats.features import load_features
 
 SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 TRAIN, VAL = (np.random.default_rng(n).normal(size=(n, 3)).astype(np.float32) for n in (8, 5))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import DataSetSizes, Declaration
-from attribution.formats.feldman_zhang import load, sniff
+from attribution.importing.formats import DataSetSizes, Declaration
+from attribution.importing.formats.feldman_zhang import load, sniff
 
 #: 4 training images of class 0 and 6 of class 1; 2 and 3 test images
 SIZES = DataSetSizes(np.array([0, 1, 1, 0, 1, 1, 0, 1, 1, 0]), np.array([1, 0, 1, 1, 0]))

@@ -3,7 +3,7 @@
 import pytest
 
 from attribution import UserError
-from attribution.formats import NAMES, Declaration, detect_format, get_format
+from attribution.importing.formats import NAMES, Declaration, detect_format, get_format
 from tests import golden
 
 

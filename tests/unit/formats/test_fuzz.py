@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import detect_format, paper_results
+from attribution.importing.formats import detect_format, paper_results
 from tests import golden
 from tests.golden import Golden
 

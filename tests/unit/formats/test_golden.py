@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import Declaration, detect_format
+from attribution.importing.formats import Declaration, detect_format
 from tests import golden
 
 

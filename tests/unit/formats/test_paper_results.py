@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats.paper_results import load_folder, read_int
+from attribution.importing.formats.paper_results import load_folder, read_int
 
 
 class Evil:

@@ -6,8 +6,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from attribution import UserError
-from attribution.formats import DataSetSizes, Declaration, parquet
-from attribution.formats.parquet import load, sniff
+from attribution.importing.formats import DataSetSizes, Declaration, parquet
+from attribution.importing.formats.parquet import load, sniff
 
 SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 #: target 3 ranks 5, 2, 0, and target 1 ranks 7

@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from attribution import UserError
-from attribution.formats import DataSetSizes, Declaration
-from attribution.formats.tensor import load, sniff
+from attribution.importing.formats import DataSetSizes, Declaration
+from attribution.importing.formats.tensor import load, sniff
 
 SIZES = DataSetSizes(np.arange(8) % 2, np.arange(12) % 2)
 SCORES = torch.randn(12, 8, generator=torch.Generator().manual_seed(0))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import DataSetSizes, Declaration
-from attribution.formats.topk import load, sniff
+from attribution.importing.formats import DataSetSizes, Declaration
+from attribution.importing.formats.topk import load, sniff
 
 SIZES = DataSetSizes(np.arange(8) % 2, np.arange(5) % 2)
 ROWS = np.stack([np.random.default_rng(seed).permutation(8)[:3] for seed in range(5)])
@@ -117,7 +117,7 @@ def test_looking_at_torch_s_file_under_another_name_loads_no_torch(tmp_path, run
     with zipfile.ZipFile(tmp_path / "scores.npy", "w") as archive:
         archive.writestr("archive/data.pkl", b"\x80\x02.")
     look = (
-        "import sys; from attribution.formats import topk; from pathlib import Path; "
+        "import sys; from attribution.importing.formats import topk; from pathlib import Path; "
         "print(topk.sniff(Path(sys.argv[1])), 'torch' in sys.modules)"
     )
     assert run_python("-c", look, tmp_path / "scores.npy").out.split() == ["False", "False"]

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.formats import Declaration
-from attribution.formats.traker import load, sniff
+from attribution.importing.formats import Declaration
+from attribution.importing.formats.traker import load, sniff
 from tests import golden
 
 

@@ -26,9 +26,9 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import write_atomically
-from attribution.formats import DataSetSizes, Declaration, ForeignRanking
-from attribution.formats.arrays import names_text
-from attribution.formats.dense import check_declared
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import names_text
+from attribution.importing.formats.dense import check_declared
 
 WHAT = "Lineup's own Parquet: columns target, train, rank and, if there are any, score"
 COLUMNS = ("target", "train", "rank")

@@ -8,9 +8,9 @@ import zipfile
 from pathlib import Path
 
 from attribution.errors import UserError
-from attribution.formats import DataSetSizes, Declaration, ForeignRanking
-from attribution.formats.arrays import open_arrays, shape_text
-from attribution.formats.dense import load_dense
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import open_arrays, shape_text
+from attribution.importing.formats.dense import load_dense
 
 WHAT = "Datamodels as released: a .pt file with weight, bias and lam"
 KEYS = ("weight", "bias", "lam")

@@ -108,7 +108,7 @@ def get_format(name: str) -> Format:
     """The format `name`. Raises UserError naming the known ones."""
     if name not in NAMES:
         raise UserError(f"no format {name!r}; there is {', '.join(NAMES)}")
-    return importlib.import_module(f"attribution.formats.{NAMES[name]}")
+    return importlib.import_module(f"attribution.importing.formats.{NAMES[name]}")
 
 
 def detect_format(path: Path) -> str:

@@ -11,9 +11,16 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import DataSetSizes, Declaration, ForeignRanking
-from attribution.formats.arrays import ConcatenatedArrays, SummedArrays, names_text, open_arrays, read_json, shape_text
-from attribution.formats.dense import check_ids, declared_ids, load_dense
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import (
+    ConcatenatedArrays,
+    SummedArrays,
+    names_text,
+    open_arrays,
+    read_json,
+    shape_text,
+)
+from attribution.importing.formats.dense import check_ids, declared_ids, load_dense
 
 WHAT = "kronfluence: a folder scores_<name>, or the folder of several such"
 SCORES_FILE = "pairwise_scores.safetensors"

@@ -14,11 +14,11 @@ import numpy as np
 import psutil
 from numpy.lib.format import open_memmap
 
-from attribution.alignment import compute_alignment, within_class
 from attribution.data import image_folder
 from attribution.errors import UserError
 from attribution.files import user_path, write_array
-from attribution.formats import DataSetSizes, ForeignRanking
+from attribution.importing.alignment import compute_alignment, within_class
+from attribution.importing.formats import DataSetSizes, ForeignRanking
 from attribution.rankings.base import top_k
 from attribution.rankings.similarity import METHODS
 

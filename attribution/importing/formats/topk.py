@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import DataSetSizes, Declaration, ForeignRanking
-from attribution.formats.arrays import open_array, shape_text
-from attribution.formats.dense import check_declared, check_ids, declared_ids
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import open_array, shape_text
+from attribution.importing.formats.dense import check_declared, check_ids, declared_ids
 
 WHAT = "an index matrix: a .npy of whole numbers, a row a target, its training images best first"
 #: rows read at a time while looking for empty ones

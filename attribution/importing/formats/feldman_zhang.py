@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import DataSetSizes, Declaration, ForeignRanking
-from attribution.formats.arrays import npz_array
-from attribution.formats.dense import check_declared, check_scores
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import npz_array
+from attribution.importing.formats.dense import check_declared, check_scores
 
 WHAT = "Feldman and Zhang's influence estimates: cifar100_infl_matrix.npz"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import ORIENTATIONS, SIGNS, DataSetSizes, Declaration, ForeignRanking
-from attribution.formats.arrays import open_array, shape_text
+from attribution.importing.formats import ORIENTATIONS, SIGNS, DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import open_array, shape_text
 
 
 def load_dense(

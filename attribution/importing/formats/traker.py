@@ -7,9 +7,9 @@ traker <= 0.1.3: `scores/scores_<experiment>.npy`. Both are [n_train, n_targets]
 from pathlib import Path
 
 from attribution.errors import UserError
-from attribution.formats import DataSetSizes, Declaration, ForeignRanking
-from attribution.formats.arrays import names_text, open_array, read_json, shape_text
-from attribution.formats.dense import load_dense
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import names_text, open_array, read_json, shape_text
+from attribution.importing.formats.dense import load_dense
 
 WHAT = "traker (TRAK): its save_dir, or one file of the folder scores in it"
 OLD_PREFIX = "scores_"

@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import DataSetSizes, Declaration, ForeignRanking
-from attribution.formats.arrays import open_array, shape_text
-from attribution.formats.dense import check_declared, check_scores, declared_ids
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import open_array, shape_text
+from attribution.importing.formats.dense import check_declared, check_scores, declared_ids
 
 WHAT = "a Datamodels store: a folder with masks.npy and margins.npy"
 TUNING_TARGETS = 30

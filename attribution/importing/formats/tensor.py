@@ -8,9 +8,9 @@ import re
 from pathlib import Path
 
 from attribution.errors import UserError
-from attribution.formats import DataSetSizes, Declaration, ForeignRanking
-from attribution.formats.arrays import SUFFIXES, ConcatenatedArrays, open_array, open_arrays, shape_text
-from attribution.formats.dense import load_dense
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import SUFFIXES, ConcatenatedArrays, open_array, open_arrays, shape_text
+from attribution.importing.formats.dense import load_dense
 
 WHAT = "a tensor of captum's, dattri's or any other: .pt, .npy or .safetensors, or quanda's folder of 0.pt, 1.pt, ..."
 BATCH_PATTERN = re.compile(r"(\d{1,9})\.pt")

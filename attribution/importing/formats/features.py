@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.formats import DataSetSizes
-from attribution.formats.arrays import open_array, shape_text
+from attribution.importing.formats import DataSetSizes
+from attribution.importing.formats.arrays import open_array, shape_text
 
 #: numbers looked at, at a time
 BLOCK = 1 << 22
