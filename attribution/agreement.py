@@ -135,7 +135,7 @@ def save(workspace, found: Agreement, about: dict, record: Callable | None = Non
     if record:
         record(PART, arrays, about)
         return
-    from attribution.builds import save_part
+    from attribution.workspace.parts import save_part
 
     save_part(workspace, PART, arrays, about)
 

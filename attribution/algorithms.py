@@ -19,6 +19,7 @@ from attribution.metrics import lds, statistics
 from attribution.metrics.statistics import spearman_correlation
 from attribution.rankings.base import top_k
 from attribution.training import recipes
+from attribution.workspace.parts import check_library, save_part, scratch_folder
 
 PART = "algorithms"
 MODELS_PER_RECIPE = 5
@@ -74,10 +75,10 @@ def compare_recipes(
     where dattri is missing.
     """
     check_recipe(workspace, other)
-    builds.check_library("dattri")
+    check_library("dattri")
     from attribution.rankings import trak
 
-    kept = builds.scratch_folder(workspace, "compute")
+    kept = scratch_folder(workspace, "compute")
     own = builds.compute_trak_factors(workspace, 2 * MODELS_PER_RECIPE, PROJECTION_DIM, kept, progress)
     trained, right = builds.compute_recipe_factors(
         workspace,
@@ -173,7 +174,7 @@ def save(workspace, found: InfluenceChange, about: dict, record: Callable | None
     }
     rests = {name: workspace.manifest["parts"].get(part, {}).get("digest") for name, part in STORED_DIGESTS.items()}
     about = {"recipes": list(found.recipes), **found.about, **rests, **about}
-    (record or (lambda *part: builds.save_part(workspace, *part)))(PART, arrays, about)
+    (record or (lambda *part: save_part(workspace, *part)))(PART, arrays, about)
 
 
 def load(workspace) -> InfluenceChange | None:

@@ -22,7 +22,6 @@ from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.experiments.retrain import retrain_spec
 from attribution.lineup import lineup_rows
-from attribution.measure import load_json_part, save_json_part
 from attribution.metrics.statistics import mean_with_interval
 from attribution.poison import load_poison_info, load_poison_record
 from attribution.rankings import default_rankings
@@ -31,7 +30,8 @@ from attribution.rankings.candidates import CANDIDATES_MARK
 from attribution.store import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import Edit, remove
-from attribution.workspace import DEMO
+from attribution.workspace.parts import load_json_part, save_json_part
+from attribution.workspace.workspace import DEMO
 
 PART, FILE = "backdoor", "backdoor.json"
 PRECISION_KS = (10, 50)  # and as many as were poisoned

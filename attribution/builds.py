@@ -7,7 +7,6 @@ result store, and are not trained twice. Functions that store put provenance bes
 import shutil
 import time
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -18,14 +17,15 @@ from attribution.experiments import jobs
 from attribution.experiments.halves import half_edit, half_seed, random_half, subsets_spec
 from attribution.experiments.study import STUDY_SEED
 from attribution.features import knn
-from attribution.files import read_array, write_array, write_atomically
+from attribution.files import read_array
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
 from attribution.metrics import lds
-from attribution.provenance import command_provenance
 from attribution.store import ResultStore
 from attribution.training import recipes
-from attribution.workspace import Workspace
+from attribution.workspace.parts import Progress, cached_npz, check_library, ranking_origin, save_part, scratch_folder
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import Workspace
 
 BASE_SEEDS = range(200, 210)
 #: random halves: sequence, how many, seeds. The held-out ones judge rankings and never make or tune one.
@@ -33,7 +33,6 @@ HELD_OUT_SEQUENCE = {"draw": 2, "count": 100, "seeds": [0, 1, 2, 3, 4]}
 #: of the halves that Datamodels is fitted on, at most so many of the last ones tune it and TRAK
 MAX_TUNING_HALVES = 200
 TUNING_TARGETS = 60
-Progress = Callable[[str, int, int], None]
 
 
 # -- base models
@@ -400,43 +399,4 @@ def fit_tuned_datamodels(
     }
 
 
-def check_library(library: str) -> None:
-    """Raises UserError where `library`, of requirements-build.txt, is not installed: before hours of training."""
-    if find_spec(library) is None:
-        raise UserError(f"this needs {library}: pip install -r requirements-build.txt")
-
-
-def ranking_origin(workspace: Workspace, seeds) -> dict:
-    """What a ranking was made for: where it is judged under another recipe it wears a badge."""
-    return {
-        "recipe": workspace.recipe,
-        "hash": recipes.get_recipe(workspace.recipe).hash,
-        "data": workspace.fingerprint,
-        "seeds": seeds if isinstance(seeds, str) else list(seeds),
-    }
-
-
 # -- storing
-
-
-def save_part(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], about: dict) -> dict:
-    """Writes a part's arrays, `<name>.npy` each, where a user's parts go, and then its provenance."""
-    workspace.drop(part)
-    for name, array in arrays.items():
-        write_array(workspace.added / part / f"{name}.npy", array)
-    workspace.add(part, about, [f"{part}/{name}.npy" for name in arrays])
-    return about
-
-
-def cached_npz(file: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays that `file` keeps, computed where it is not there yet; broken off, nothing is left of it."""
-    if not file.exists():
-        arrays = compute()
-        write_atomically(file, lambda stream: np.savez(stream, **arrays))
-    with np.load(file, allow_pickle=False) as kept:
-        return dict(kept)
-
-
-def scratch_folder(workspace: Workspace, part: str) -> Path:
-    """Where unfinished work on a part is kept."""
-    return ResultStore.folder_of(workspace) / part

@@ -22,11 +22,11 @@ from attribution.experiments.prefixes import editable_prefix
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import UNEDITED_SEEDS
 from attribution.files import read_array
-from attribution.lds_supports import mean_base_margins
 from attribution.metrics.statistics import spearman_correlation
 from attribution.rankings import unchanged_names
 from attribution.training import recipes
 from attribution.training.edits import no_edit
+from attribution.workspace.base_models import mean_base_margins
 
 #: whose images were removed, in the words of the tables
 ORIGINS = {"own": "its own first k", "others": "what others put first", "random": "random, of the class"}
@@ -358,7 +358,7 @@ def save(workspace, rows: Removals, about: dict, record: Callable | None = None)
     if record:
         record(PART, arrays, about)
         return
-    from attribution.builds import save_part
+    from attribution.workspace.parts import save_part
 
     save_part(workspace, PART, arrays, about)
 

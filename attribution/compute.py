@@ -19,14 +19,22 @@ from attribution import builds
 from attribution.errors import UserError
 from attribution.experiments.halves import half_edit, half_seed
 from attribution.files import read_array, write_json
-from attribution.measure import held_out_digest as halves_digest
-from attribution.measure import load_held_out_halves, load_json_part, save_json_part
+from attribution.measure import load_held_out_halves
 from attribution.metrics import lds
-from attribution.provenance import command_provenance
 from attribution.rankings.base import top_k
 from attribution.store import ResultStore
 from attribution.studies import compare_on_same_targets
 from attribution.training import recipes
+from attribution.workspace.parts import (
+    check_library,
+    load_json_part,
+    ranking_origin,
+    save_json_part,
+    save_part,
+    scratch_folder,
+)
+from attribution.workspace.parts import held_out_digest as halves_digest
+from attribution.workspace.provenance import command_provenance
 
 PART = "compute"
 FILE = "compute.json"
@@ -68,9 +76,9 @@ def compute_variants(
     """
     _check_inputs(workspace, halves, dim)
     for library in ("dattri", "sklearn"):
-        builds.check_library(library)
+        check_library(library)
     masks, margins = load_held_out_halves(workspace)
-    kept = builds.scratch_folder(workspace, "compute")
+    kept = scratch_folder(workspace, "compute")
     training = training_seconds(workspace, kept, progress)
     variants = _list_variants(
         workspace, _check_checkpoints(workspace, checkpoints), halves, dim, training, kept, progress
@@ -133,7 +141,7 @@ def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: Non
 def missing_work(workspace, checkpoints=CHECKPOINT_COUNTS, halves=HALF_COUNTS, dim: int = PROJECTION_DIM) -> dict:
     """What `compute_variants` has yet to do, as `full_cost`. Raises UserError as `compute_variants` does."""
     _check_inputs(workspace, halves, dim)
-    kept, recipe = builds.scratch_folder(workspace, "compute"), recipes.get_recipe(workspace.recipe)
+    kept, recipe = scratch_folder(workspace, "compute"), recipes.get_recipe(workspace.recipe)
     seeds = _base_provenance(workspace).get("seeds", [])[: max(_check_checkpoints(workspace, checkpoints))]
     gradients = sum(not (kept / f"{recipe.hash}-{seed}-{dim}.npz").exists() for seed in seeds)
     store = ResultStore.of(workspace)
@@ -271,10 +279,10 @@ def _save_top_k(workspace, name: str, method: str, count: int, seeds, lists: lis
             "signed": False,
             "variant": True,
             "models": count,
-            "made_for": builds.ranking_origin(workspace, seeds),
+            "made_for": ranking_origin(workspace, seeds),
             "about": f"{count:,} model{'s' * (count != 1)} · first {STORED_K} of each target, the helpful end alone",
         }
-        builds.save_part(workspace, part, {"ids": ids[:, None]}, about)
+        save_part(workspace, part, {"ids": ids[:, None]}, about)
     elif not np.array_equal(read_array(workspace.folder(part) / "ids.npy"), ids[:, None]):
         return None
     return _variant_version(workspace, name)

@@ -11,12 +11,13 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attribution.errors import UserError
-from attribution.measure import held_out_digest, load_held_out_halves, load_json_part, save_json_part
+from attribution.measure import load_held_out_halves
 from attribution.metrics import lds
 from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings.base import check_k
 from attribution.rankings.candidates import CANDIDATES_MARK
 from attribution.studies import compare_on_same_targets
+from attribution.workspace.parts import held_out_digest, load_json_part, save_json_part
 
 #: candidates, as in `Ranking.candidates`, and what they are
 CANDIDATE_SETS = {"true": "the true class", "pair": "the true class and the one it is mistaken for", "all": "all"}

@@ -19,10 +19,10 @@ from threadpoolctl import threadpool_limits
 from attribution.errors import UserError
 from attribution.files import write_json
 from attribution.measure import load_lds
-from attribution.provenance import command_provenance
 from attribution.rankings.base import Ranking
 from attribution.rankings.similarity import METHODS
 from attribution.studies import compare_on_same_targets
+from attribution.workspace.provenance import command_provenance
 
 PART = "cost"
 QUERY_TARGETS = 20

@@ -35,11 +35,12 @@ from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.features import knn
 from attribution.files import write_array, write_json, write_table
 from attribution.metrics import lds
-from attribution.provenance import command_provenance
 from attribution.rankings import default_rankings
 from attribution.store import ResultStore
 from attribution.training import recipes
-from attribution.workspace import SCHEMA, Workspace, data_fingerprint
+from attribution.workspace.parts import ranking_origin, scratch_folder
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import SCHEMA, Workspace, data_fingerprint
 
 NAME = "demo"
 RECIPE = "demo-cnn"
@@ -238,7 +239,7 @@ def train_base(build: DemoBuild) -> None:
     workspace, recipe = build.workspace, recipes.get_recipe(RECIPE)
     trainer = Trainer(workspace, recipe)
     probabilities, weights, seconds = builds.train_base_models(
-        trainer, BASE_SEEDS, builds.scratch_folder(workspace, "base"), build.progress
+        trainer, BASE_SEEDS, scratch_folder(workspace, "base"), build.progress
     )
     outside, labels = build.outside()
     outside = trainer.prepare(outside)
@@ -320,7 +321,7 @@ def build_trak(build: DemoBuild) -> None:
     """trak-10: dattri on the ten base models, the projection's dimension tuned on halves that are not held out."""
     start = time.perf_counter()
     workspace = build.workspace
-    kept = builds.scratch_folder(workspace, "trak")
+    kept = scratch_folder(workspace, "trak")
 
     def scores(models, dim):
         return builds.trak_score_reader(workspace, models, dim, kept, build.progress)(0, workspace.n_val)
@@ -338,7 +339,7 @@ def build_trak(build: DemoBuild) -> None:
         signed=True,
         about=f"10 models · dim {chosen:,}",
         models=10,
-        made_for=builds.ranking_origin(workspace, BASE_SEEDS),
+        made_for=ranking_origin(workspace, BASE_SEEDS),
         tuning=tuning,
         tuned_on=f"{MAX_TUNING_HALVES} halves that are not held out, {TRAK_TUNING_MODELS} models",
         seconds=round(time.perf_counter() - start, 1),
@@ -369,7 +370,7 @@ def build_datamodels(build: DemoBuild) -> None:
         signed=True,
         about=f"{len(masks):,} half-models · α 0.5",
         models=len(masks),
-        made_for=builds.ranking_origin(workspace, "halves"),
+        made_for=ranking_origin(workspace, "halves"),
         seconds=round(time.perf_counter() - start, 1),
         **about,
     )

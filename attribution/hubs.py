@@ -105,7 +105,7 @@ def save(workspace, lists: TopLists, about: dict, record: Callable | None = None
     if record:
         record(part_name(lists.ranking), {"ids": lists.ids}, about)
         return
-    from attribution.builds import save_part
+    from attribution.workspace.parts import save_part
 
     save_part(workspace, part_name(lists.ranking), {"ids": lists.ids}, about)
 

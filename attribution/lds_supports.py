@@ -22,6 +22,7 @@ from attribution.metrics import lds as scoring
 from attribution.metrics import statistics, support_curves
 from attribution.metrics.statistics import spearman_correlation
 from attribution.rankings import unchanged_names
+from attribution.workspace.base_models import mean_base_margins
 
 KINDS = ("remove", "mislabel")
 CONTROL_RANKING = "random"
@@ -268,16 +269,6 @@ def _permutation_p_value(x, y, classes, shuffles) -> float | None:
     return float((1 + (away >= abs(spearman_correlation(x, y) - chance.mean()) - 1e-12).sum()) / (1 + shuffles))
 
 
-def mean_base_margins(workspace) -> np.ndarray:
-    """Mean margin of the base models for each validation image: log probability of its class less that of the most
-    likely other, float64 [n_val]."""
-    logs = np.log(np.maximum(workspace.base.probabilities.astype(float), np.finfo(np.float32).tiny))
-    at = np.arange(workspace.n_val)
-    correct = logs[:, at, workspace.val_labels].copy()
-    logs[:, at, workspace.val_labels] = -np.inf
-    return (correct - logs.max(2)).mean(0)
-
-
 # -- kept, so that a page need not measure
 
 PART = "lds_supports"
@@ -297,7 +288,7 @@ def save(workspace, found: TargetLDS, about: dict, record: Callable | None = Non
     if record:
         record(PART, arrays, about)
         return
-    from attribution.builds import save_part
+    from attribution.workspace.parts import save_part
 
     save_part(workspace, PART, arrays, about)
 

@@ -8,7 +8,7 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.rankings.base import Ranking, check_k
 from attribution.training import recipes
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 ENDS = ("helpful", "harmful", "both")
 

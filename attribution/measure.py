@@ -13,7 +13,7 @@ from attribution.errors import UserError
 from attribution.files import read_array, write_json
 from attribution.metrics import label_detection
 from attribution.metrics import lds as scoring
-from attribution.rankings import unchanged_names
+from attribution.workspace.parts import held_out_digest
 
 
 def evaluate_mislabels(workspace) -> dict:
@@ -104,41 +104,6 @@ def save_lds(workspace, answer: dict) -> None:
     write_json(
         workspace.folder("lds") / "lds.json", {**answer, "halves": held_out_digest(workspace), "versions": versions}
     )
-
-
-def held_out_digest(workspace) -> str | None:
-    """The digest of the held-out halves, to tell whether what was measured on them still holds."""
-    return workspace.manifest["parts"]["lds"].get("digest")
-
-
-def save_json_part(workspace, part: str, file: str, answer: dict, about: dict, record: Callable | None = None) -> None:
-    """Keeps an answer as the JSON file of a part, where a user's parts go, or as record(part, file, answer, about)
-    stores it; about: provenance."""
-    if record:
-        record(part, file, answer, about)
-        return
-    workspace.drop(part)
-    write_json(workspace.added / part / file, answer)
-    workspace.add(part, about, [f"{part}/{file}"])
-
-
-def load_json_part(workspace, part: str, file: str) -> dict | None:
-    """What `save_json_part` kept; None where nothing was, or where the half-models ("halves" of its provenance, if it
-    rests on any), the base models ("base") or a ranking ("of": name -> version) are others by now. Raises UserError
-    where it cannot be read."""
-    parts = workspace.manifest["parts"]
-    about = parts.get(part)
-    if about is None or "halves" in about and ("lds" not in parts or about["halves"] != held_out_digest(workspace)):
-        return None
-    if about["base"] != parts.get("base", {}).get("digest") or unchanged_names(workspace, about["of"]) != set(
-        about["of"]
-    ):
-        return None
-    path = workspace.folder(part) / file
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); measure again with `evaluate {part}`") from None
 
 
 def draw_stable_targets(workspace, count: int, seed: int) -> list[int]:

@@ -19,8 +19,8 @@ import pandas as pd
 from attribution.errors import UserError
 from attribution.files import read_table, user_path, write_array, write_json, write_table
 from attribution.importing.importing import staged_folder
-from attribution.provenance import command_provenance
-from attribution.workspace import SCHEMA, Workspace, data_fingerprint
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import SCHEMA, Workspace, data_fingerprint
 
 FILE = "poison.parquet"
 N_POISONED, N_TRIGGERED = 100, 200

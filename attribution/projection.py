@@ -163,7 +163,7 @@ def save(workspace, found: Projection, about: dict, record: Callable | None = No
     if record:
         record(part_name(found.features), arrays, about)
         return
-    from attribution.builds import save_part
+    from attribution.workspace.parts import save_part
 
     save_part(workspace, part_name(found.features), arrays, about)
 

@@ -20,7 +20,7 @@ from attribution.experiments import registry
 from attribution.experiments.jobs import acquire_runner_lock, write_runner_info
 from attribution.store import Job, ResultStore, is_damaged, store_error
 from attribution.training import recipes
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 IDLE_SECONDS = 60
 MAX_TRIES = 3

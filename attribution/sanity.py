@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from attribution import builds
 from attribution.errors import UserError
-from attribution.measure import held_out_digest, load_held_out_halves, load_json_part, save_json_part
+from attribution.measure import load_held_out_halves
 from attribution.metrics import lds
 from attribution.metrics.rank_agreement import jaccard
 from attribution.metrics.statistics import mean_with_interval
@@ -27,7 +27,15 @@ from attribution.rankings.base import top_k
 from attribution.rankings.similarity import METHODS
 from attribution.training import recipes
 from attribution.training.edits import no_edit
-from attribution.workspace import FeatureSet, Workspace
+from attribution.workspace.parts import (
+    cached_npz,
+    check_library,
+    held_out_digest,
+    load_json_part,
+    save_json_part,
+    scratch_folder,
+)
+from attribution.workspace.workspace import FeatureSet, Workspace
 
 PART, FILE = "sanity", "sanity.json"
 N_CHECKPOINTS, PROJECTION_DIM, K = 3, 512, 20
@@ -56,7 +64,7 @@ def compute(
     for an `each` or a `dim` below 1.
     """
     workspace.check_base()
-    builds.check_library("dattri")
+    check_library("dattri")
     seeds = workspace.manifest["parts"]["base"]["seeds"]
     if not 1 <= checkpoints <= len(seeds):
         raise UserError(
@@ -79,23 +87,21 @@ def compute(
     from attribution.training.trainer import Trainer
 
     kept, recipe, seeds = (
-        builds.scratch_folder(workspace, PART),
+        scratch_folder(workspace, PART),
         recipes.get_recipe(workspace.recipe),
         seeds[: 2 * checkpoints],
     )
     features = workspace.features()[0]
     names = [f"{method}-{features}" for method in SIMILARITY_METHODS]
     # the same as `evaluate compute` keeps
-    trained = builds.compute_trak_factors(
-        workspace, len(seeds), dim, builds.scratch_folder(workspace, "compute"), progress
-    )
+    trained = builds.compute_trak_factors(workspace, len(seeds), dim, scratch_folder(workspace, "compute"), progress)
     trainer, before = Trainer(workspace, recipe), _trak_scores(trained[:checkpoints])
 
     def of_each(what, key, trainer, network):
         """TRAK's scores on network(seed) of the first seeds, float32 [n_val, images of the trainer]."""
         return _trak_scores(
             [
-                builds.cached_npz(
+                cached_npz(
                     kept / f"{what}-{key}-{seed}-{dim}.npz",
                     lambda number=number, seed=seed: _cached_factors(
                         trainer, network(seed), dim, number, f"{what}, model {number + 1} of {checkpoints}", progress

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 #: Kinds of target. "right" and "wrong" go by the majority of the base models; "unstable" by how many agree; "tested"
 #: are those whose support was searched, "ranked" those of `ranked_targets`.

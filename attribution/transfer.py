@@ -14,7 +14,7 @@ from attribution.measure import draw_stable_targets, stable_targets
 from attribution.metrics import support_curves
 from attribution.training import recipes
 from attribution.training.edits import no_edit
-from attribution.workspace import agreement_status
+from attribution.workspace.base_models import agreement_status
 
 
 def check_recipes(names: list[str]) -> list[str]:

@@ -45,7 +45,7 @@ def gain_spec(
     """Train three arms under seeds 0 .. seeds - 1 each, for `attribution.experiments.jobs.submit`.
 
     standing: as `audit_edit` takes it; uses_val: what the audit looked at was chosen with the first half of the
-    validation images (`pruning.validation_halves`), and the second alone may judge it; without: validation images that
+    validation images (`validation_split.validation_halves`), and the second alone may judge it; without: validation images that
     may not (`attribution.queues.starting_targets`).
     Raises UserError where nothing is corrected, where no training or no validation image is left, and for fewer than
     two seeds.

@@ -27,7 +27,7 @@ from attribution.export.numbers import duration, estimate, number, percent, scor
 from attribution.files import write_json
 from attribution.rankings import default_rankings
 from attribution.store import Job, ResultStore
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 app = typer.Typer(
     add_completion=False,

@@ -8,7 +8,7 @@ from attribution.cli import JsonOption, WorkspaceOption, answered, app, mean_ci,
 from attribution.cli.questions import Recipe
 from attribution.export.numbers import number, p_value
 from attribution.store import ResultStore
-from attribution.workspace import DEMO
+from attribution.workspace.workspace import DEMO
 
 
 @app.command("worth")

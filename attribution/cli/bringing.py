@@ -29,9 +29,9 @@ from attribution.cli import (
 from attribution.export.numbers import estimate, number, percent
 from attribution.files import user_path
 from attribution.importing import formats, importing
-from attribution.provenance import command_provenance
 from attribution.rankings import default_rankings
-from attribution.workspace import DEMO, Workspace
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import DEMO, Workspace
 
 workspace_app = add_group("workspace", "Workspaces of your own: create, poison, locate, remove.")
 
@@ -83,7 +83,7 @@ def workspace_create(
     as_json: JsonOption = False,
 ):
     """A new workspace of your images. They are read where they are, and copied only where that cannot be."""
-    from attribution.creation import create
+    from attribution.workspace.create import create
 
     with ProgressBar() as progress:
         ws = create(
@@ -157,7 +157,7 @@ def workspace_locate(
     root: Annotated[Path, typer.Option(help="The data set's folder on this machine.")], ws: WorkspaceOption = DEMO
 ):
     """Say where on this machine the images of a workspace are."""
-    from attribution.creation import locate_images
+    from attribution.workspace.create import locate_images
 
     locate_images(ws, root)
     print(f"the images of {ws.name} are read from {root}")

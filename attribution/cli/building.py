@@ -19,7 +19,7 @@ from attribution.cli import (
     say,
 )
 from attribution.export.numbers import duration, number, percent
-from attribution.workspace import DEMO
+from attribution.workspace.workspace import DEMO
 
 base_app = add_group("base", "Models of the unedited training set, which differ in the seed alone.")
 rankings_app = add_group("rankings", "Rankings of your own: build.")
@@ -122,7 +122,7 @@ def features_project(
     import time
 
     from attribution import projection
-    from attribution.provenance import command_provenance
+    from attribution.workspace.provenance import command_provenance
 
     ws.feature(name)
     ws.check_free(projection.part_name(name))

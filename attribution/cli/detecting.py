@@ -7,7 +7,7 @@ import typer
 from attribution import detectors
 from attribution.cli import JsonOption, ProgressBar, WorkspaceOption, add_group, print_json, print_table, split_names
 from attribution.errors import UserError
-from attribution.workspace import DEMO
+from attribution.workspace.workspace import DEMO
 
 detectors_app = add_group("detectors", "Detectors of mislabeled training images: build, list.")
 

@@ -32,7 +32,7 @@ from attribution.files import user_path
 from attribution.importing import alignment
 from attribution.rankings.similarity import Similarity
 from attribution.training import recipes
-from attribution.workspace import DEMO
+from attribution.workspace.workspace import DEMO
 
 export_app = add_group("export", "Take results home.")
 LINEUP = "lineup"
@@ -350,8 +350,8 @@ def export_ranking(
 ):
     """A ranking's first images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
     from attribution.importing.formats import parquet
-    from attribution.provenance import command_provenance
     from attribution.training.edits import parse_image_numbers
+    from attribution.workspace.provenance import command_provenance
 
     found = ws.ranking(ranking)
     wanted = np.array(parse_image_numbers(targets, ws.n_val, "validation")) if targets else found.targets

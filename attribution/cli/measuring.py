@@ -29,9 +29,9 @@ from attribution.cli import (
 )
 from attribution.export.numbers import byte_size, duration, estimate, number, p_value, percent
 from attribution.files import user_path, write_json
-from attribution.provenance import command_provenance
 from attribution.store import ResultStore
-from attribution.workspace import DEMO, Workspace
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import DEMO, Workspace
 
 StudiedRankings = Annotated[
     str | None, typer.Option("--rankings", help="Names, with commas; all that `info` lists if not given.")

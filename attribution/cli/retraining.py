@@ -42,7 +42,7 @@ from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.experiments.support import support_spec
 from attribution.store import ResultStore
 from attribution.training.edits import parse_image_numbers
-from attribution.workspace import DEMO
+from attribution.workspace.workspace import DEMO
 
 jobs_app = add_group("jobs", "What runs in the background.")
 

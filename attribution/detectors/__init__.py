@@ -95,8 +95,8 @@ def build_detectors(
 
     Raises UserError for unknown names and for what cannot be built, before anything is computed.
     """
-    from attribution import builds
-    from attribution.provenance import command_provenance
+    from attribution.workspace import parts
+    from attribution.workspace.provenance import command_provenance
 
     known = available(workspace)
     if wanted is None:
@@ -115,7 +115,7 @@ def build_detectors(
     command = f"detectors build {','.join(dict.fromkeys(wanted))}"
 
     def store(part: str, arrays: dict, about: dict) -> None:
-        builds.save_part(workspace, part, arrays, {**about, **command_provenance(command)})
+        parts.save_part(workspace, part, arrays, {**about, **command_provenance(command)})
 
     stored = {}
     for family in (*FAMILIES, combined):

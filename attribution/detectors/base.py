@@ -20,7 +20,7 @@ class Detector:
     """How suspicious each training image's given label is.
 
     family: detectors of one family weigh the same evidence. about: what is behind it, in words. uses_val: True where
-    validation images were read, so that their first half (`pruning.validation_halves`) cannot judge what comes of it. scores:
+    validation images were read, so that their first half (`validation_split.validation_halves`) cannot judge what comes of it. scores:
     float32 [n_train], finite, higher is more suspicious; only their order means something. suggestion: the class that
     it would give instead, int64 [n_train], the given label where it has no other opinion; None where it never has one.
     version: digest of the stored files.

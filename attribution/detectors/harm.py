@@ -1,12 +1,12 @@
 """Detectors by harm: which training images does a signed ranking hold against the validation images?
 
-Only the first half of the validation images is read (`pruning.validation_halves`), so that accuracy can be measured on the other.
+Only the first half of the validation images is read (`validation_split.validation_halves`), so that accuracy can be measured on the other.
 """
 
 import numpy as np
 
 from attribution.detectors.base import ComputedDetector, part_digest
-from attribution.experiments import pruning
+from attribution.workspace import validation_split
 
 FAMILY = "harm"
 HARMED_PER_IMAGE = 6  # validation images that are kept for each training image: those it harms most
@@ -92,7 +92,7 @@ def _update_harmed(harmed, worst, target, harms) -> None:
 
 
 def _harm_targets(workspace, ranking) -> np.ndarray:
-    return np.intersect1d(pruning.validation_halves(workspace)[0], ranking.targets)
+    return np.intersect1d(validation_split.validation_halves(workspace)[0], ranking.targets)
 
 
 def _ranking_name(name: str) -> str:

@@ -35,10 +35,11 @@ def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector
     from attribution import builds
     from attribution.rankings import trak
     from attribution.training.trainer import Trainer
+    from attribution.workspace.parts import cached_npz, scratch_folder
 
     trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
     networks = builds.load_base_networks(workspace, trainer)
-    kept, made = builds.scratch_folder(workspace, NAME), part_digest(workspace, "base")
+    kept, made = scratch_folder(workspace, NAME), part_digest(workspace, "base")
     dim, parts = min(PROJECTION_DIM, max(1, workspace.n_train // 4)), []  # the kernel of more cannot be inverted
     for number, network in enumerate(networks):
 
@@ -55,7 +56,7 @@ def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector
                 )
             }
 
-        parts.append(builds.cached_npz(kept / f"{trainer.recipe.hash}-{made}-{number}-{dim}.npz", influence)["scores"])
+        parts.append(cached_npz(kept / f"{trainer.recipe.hash}-{made}-{number}-{dim}.npz", influence)["scores"])
     shutil.rmtree(kept, ignore_errors=True)
     return {
         NAME: ComputedDetector(

@@ -17,7 +17,7 @@ from attribution.executors.base import Task
 from attribution.executors.local import ROOT, threads_of
 from attribution.executors.worker import failure_event, retrain
 from attribution.training import recipes
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 try:
     import ray

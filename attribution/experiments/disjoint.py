@@ -15,7 +15,7 @@ from attribution.experiments.estimate import JobCost, cost_of
 from attribution.experiments.spec import Search
 from attribution.experiments.support import SupportSpec, support_spec
 from attribution.store import ResultStore
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 MAX_SUPPORTS = 3
 

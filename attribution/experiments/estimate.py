@@ -6,7 +6,7 @@ from functools import cache
 
 from attribution.store import ResultStore
 from attribution.training import devices, recipes
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 DEFAULT_SECONDS = 5.0  # a training, where nothing was measured yet
 

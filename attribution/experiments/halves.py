@@ -7,7 +7,7 @@ import numpy as np
 
 from attribution.experiments.spec import FixedSpec, Training, common_fields
 from attribution.training.edits import Edit, remove
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -19,7 +19,7 @@ from attribution.errors import UserError
 from attribution.experiments.spec import Spec
 from attribution.files import write_json
 from attribution.store import Job, ResultStore, store_error
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 RUNNER_INFO = "runner.json"  # in the store's folder
 MAX_START_SECONDS = 20  # seconds a runner may take until it holds its lock

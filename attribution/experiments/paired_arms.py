@@ -10,13 +10,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.experiments.pruning import validation_halves
 from attribution.experiments.spec import MeasuredSpec, Training
 from attribution.metrics.statistics import mean_with_t_interval
 from attribution.store import ResultStore, Retraining
 from attribution.training import recipes
 from attribution.training.edits import Edit
-from attribution.workspace import Workspace
+from attribution.workspace.validation_split import validation_halves
+from attribution.workspace.workspace import Workspace
 
 ARMS = ("none", "corrected", "random")
 #: the differences that are measured, each of the first arm less the second

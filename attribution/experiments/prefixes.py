@@ -9,7 +9,7 @@ from attribution import duplicates
 from attribution.errors import UserError
 from attribution.rankings.base import check_k, most_harmful
 from attribution.training.edits import Edit, relabel, remove
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 EDIT_KINDS = ("remove", "mislabel")
 #: kinds of support: a repair removes, too, but from the harmful end

@@ -19,10 +19,10 @@ from attribution.experiments.spec import SEEDS, MeasuredSpec, Training, common_f
 from attribution.metrics.statistics import mean_with_t_interval
 from attribution.store import ResultStore, Retraining
 from attribution.training.edits import Edit, no_edit, remove
-from attribution.workspace import Workspace
+from attribution.workspace.validation_split import SPLIT_SEED, validation_halves
+from attribution.workspace.workspace import Workspace
 
 DEFAULT_SHARES = (10, 20, 40, 60, 80)
-SPLIT_SEED = 11  # draws the halves
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -134,12 +134,6 @@ def check_prunable(workspace: Workspace, ranking: str, shares) -> None:
     for share in shares:
         if not 1 <= share <= 99 or int(share) != share:
             raise UserError(f"a share of {share} % cannot be pruned; give whole percents from 1 to 99")
-
-
-def validation_halves(workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
-    """Validation images that influence is read from, and those that accuracy is measured on, int64, ascending."""
-    order = np.random.default_rng(SPLIT_SEED).permutation(workspace.n_val)
-    return np.sort(order[: workspace.n_val // 2]), np.sort(order[workspace.n_val // 2 :])
 
 
 def training_influence(workspace: Workspace, ranking) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from attribution.experiments.support_search import CONFIRM_SEEDS
 from attribution.store import ResultStore
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from attribution.experiments.support import SupportSpec

@@ -22,7 +22,7 @@ from attribution.experiments.support_search import probe_verdict
 from attribution.rankings.base import check_k
 from attribution.store import ResultStore
 from attribution.training.edits import Edit, no_edit
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

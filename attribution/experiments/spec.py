@@ -16,7 +16,7 @@ from attribution.experiments.estimate import JobCost, cost_of
 from attribution.store import ResultStore, Retraining
 from attribution.training import recipes
 from attribution.training.edits import Edit
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 SEEDS = list(support_search.SEEDS)
 #: of models of the unedited images, which stand in for base models under another recipe

@@ -18,7 +18,7 @@ from attribution.experiments.support_search import DEFAULT_K_MAX, Support
 from attribution.rankings.base import check_k
 from attribution.store import Job, ResultStore
 from attribution.training.edits import no_edit
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd

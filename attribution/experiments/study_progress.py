@@ -14,7 +14,7 @@ from attribution.experiments.estimate import median_training_seconds
 from attribution.experiments.replay import replay_search
 from attribution.experiments.study import Study, StudySpec, load_supports
 from attribution.store import Job, ResultStore
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 MAX_IDLE_SEARCHES = 4  # searches begin in their order, nearly: after so many without a training the rest has not begun
 MAX_READ_SECONDS = 0.15  # that one reading may play searches; the others wait for the next, as they were known before

@@ -16,7 +16,8 @@ from attribution.experiments.spec import SEEDS, UNEDITED_SEEDS, Search, Spec, co
 from attribution.rankings.base import check_k
 from attribution.store import ResultStore
 from attribution.training.edits import no_edit
-from attribution.workspace import Workspace, agreement_status
+from attribution.workspace.base_models import agreement_status
+from attribution.workspace.workspace import Workspace
 
 PROTOCOLS = ("default", "adaptive", "paper")
 

@@ -14,7 +14,7 @@ from attribution.errors import UserError
 from attribution.files import read_table
 from attribution.store import ResultStore
 from attribution.training import recipes
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from attribution.experiments.spec import UNEDITED_SEEDS, FixedSpec, Training, common_fields
 from attribution.training.edits import no_edit
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -15,7 +15,7 @@ from attribution.export.numbers import share
 from attribution.export.palette import HARMFUL, HELPFUL
 from attribution.export.tables import to_csv
 from attribution.lineup import LineupRow
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 INK, FAINT, HAIRLINE = "#1a1a1a", "#666666", "#cccccc"
 FORMATS = (".png", ".svg", ".pdf", ".csv")

@@ -20,11 +20,11 @@ from attribution.export.report_html import chart_figure, picture, render
 from attribution.export.tables import ranking_name
 from attribution.lineup import LineupRow, lineup_rows
 from attribution.opening import opening_target
-from attribution.provenance import library_versions
 from attribution.rankings import default_rankings
 from attribution.rankings.base import check_k
 from attribution.training import recipes
-from attribution.workspace import Workspace
+from attribution.workspace.provenance import library_versions
+from attribution.workspace.workspace import Workspace
 
 TILES = 14  # tiles a row where the caller brings no rows
 TILE_PIXELS, TARGET_PIXELS = 48, 168  # about as many pixels a side

@@ -13,7 +13,7 @@ from PIL import Image
 from attribution.export.charts import Chart
 from attribution.export.charts.drawing import encode
 from attribution.export.tables import TEMPLATES
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 PLACEHOLDER = "#010203"  # drawn instead of the reader's own text colour, and replaced by it
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"

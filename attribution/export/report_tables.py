@@ -23,7 +23,7 @@ from attribution.export.tables import Column, numeric, ranking_name, to_html
 from attribution.measure import load_lds
 from attribution.opening import support_votes
 from attribution.training import recipes
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 MAX_JOBS = 10_000  # single retrainings that are looked through for those of the target
 KINDS = {"remove": "removal", "mislabel": "mislabelling", "repair": "repair"}

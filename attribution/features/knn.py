@@ -15,7 +15,7 @@ import faiss
 import numpy as np
 
 if TYPE_CHECKING:
-    from attribution.workspace import Workspace
+    from attribution.workspace.workspace import Workspace
 
 N_NEIGHBOURS = 20
 #: numbers in the training features up to which `measure_knn` measures

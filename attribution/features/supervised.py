@@ -17,7 +17,7 @@ from attribution.training import recipes
 from attribution.training.trainer import LIBRARY, Trainer
 
 if TYPE_CHECKING:
-    from attribution.workspace import Workspace
+    from attribution.workspace.workspace import Workspace
 
 DIM = 128
 

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from attribution.errors import UserError
 from attribution.rankings.base import Ranking
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
-    from attribution.workspace import Workspace
+    from attribution.workspace.workspace import Workspace
 
 #: candidates that a ranking's name may end with, after "@"; see `among`
 NAMED_CANDIDATES = ("true", "pair", "all")

@@ -12,9 +12,9 @@ import numpy as np
 from attribution.errors import UserError
 
 if TYPE_CHECKING:
-    from attribution.workspace import Workspace
+    from attribution.workspace.workspace import Workspace
 
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 CANDIDATES = ("true", "predicted", "all")
 

@@ -16,7 +16,7 @@ from attribution.rankings.base import RankedImages, Ranking, check_k, top_k
 from attribution.rankings.exemplar_svm import scores as exemplar_scores
 
 if TYPE_CHECKING:
-    from attribution.workspace import Workspace
+    from attribution.workspace.workspace import Workspace
 
 #: from this many candidates on, L2 searches in two steps; the first, whose float32 order can differ a little, finds
 #: SPARE more than k

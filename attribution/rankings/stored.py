@@ -12,7 +12,7 @@ from attribution.files import read_array
 from attribution.rankings.base import RankedImages, Ranking
 
 if TYPE_CHECKING:
-    from attribution.workspace import Workspace
+    from attribution.workspace.workspace import Workspace
 
 
 class StoredRanking(Ranking):

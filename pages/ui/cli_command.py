@@ -8,7 +8,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.experiments.prefixes import CONTROL_DRAWS
 from attribution.experiments.support_search import DEFAULT_K_MAX
-from attribution.workspace import DEMO
+from attribution.workspace.workspace import DEMO
 
 
 def popover(ws: Workspace, *words, **options) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.workspace import DEMO
+from attribution.workspace.workspace import DEMO
 from pages.ui import cli_command
 from pages.ui import format as write
 

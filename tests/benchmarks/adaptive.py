@@ -21,7 +21,7 @@ from scipy.stats import binomtest
 from attribution import Workspace
 from attribution.experiments import support_table
 from attribution.store import ResultStore
-from attribution.workspace import DEMO
+from attribution.workspace.workspace import DEMO
 
 PAPER = 5 * 8  # trainings where a target flips: the largest k and 7 bisections; 5 where it is censored
 ASKED = ["ranking", "target", "kind", "k_max"]

@@ -37,7 +37,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from attribution.data.fashion_mnist import DEBIAN_FOLDER, read  # noqa: E402
 from attribution.rankings.exemplar_svm import ExemplarSVM, scores  # noqa: E402
-from attribution.workspace import Workspace  # noqa: E402
+from attribution.workspace.workspace import Workspace  # noqa: E402
 
 SETS = ["pixels", "pixels-unit", "conv", "conv-unit", "mlp", "mlp-unit"]
 DEMO_SETS = ["moco", "simclr", "dino", "supervised"]

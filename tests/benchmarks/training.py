@@ -31,9 +31,9 @@ import torch  # noqa: E402
 
 from attribution import UserError, Workspace
 from attribution.files import write_table  # noqa: E402
-from attribution.provenance import command_provenance  # noqa: E402
 from attribution.training import recipes  # noqa: E402
 from attribution.training.trainer import LIBRARY, Trainer  # noqa: E402
+from attribution.workspace.provenance import command_provenance  # noqa: E402
 
 SEEDS = range(1000, 2000)
 COMMAND = "tests/benchmarks/training.py"

@@ -91,7 +91,7 @@ def test_means():
 
 def test_what_the_command_line_keeps_can_be_read_again(ws):
     """Its provenance has `versions` of libraries, which are not those of rankings."""
-    from attribution.provenance import command_provenance
+    from attribution.workspace.provenance import command_provenance
 
     agreement.save(ws, agreement.compare(ws, ["trak-10", "l2-moco"], k=5), command_provenance("evaluate agreement"))
     assert agreement.load(ws).names == ("trak-10", "l2-moco")

@@ -7,6 +7,7 @@ import pytest
 
 from attribution import UserError, Workspace, builds, compute
 from attribution.rankings import datamodels
+from attribution.workspace import parts
 from tests import tiny
 
 
@@ -61,7 +62,7 @@ def test_base_models_and_trak(ws, monkeypatch):
     trak = builds.build_trak(again, "mine", 8, lambda *at: said.append(at))
     assert models == [0, 1, 1], "the first model's part is kept"
     assert (
-        said[0][0].startswith("TRAK, 8 dimensions, model 2 of 2") and not builds.scratch_folder(again, "trak").exists()
+        said[0][0].startswith("TRAK, 8 dimensions, model 2 of 2") and not parts.scratch_folder(again, "trak").exists()
     )
     assert trak["models"] == 2 and trak["made_for"]["data"] == ws.fingerprint and "alignment" in trak
     assert again.ranking("mine").signed and len(again.ranking("mine").top(0, 60).ids) == 60

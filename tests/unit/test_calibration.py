@@ -5,13 +5,14 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from attribution import UserError, Workspace, calibration, provenance
+from attribution import UserError, Workspace, calibration
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support_table import to_stored_table
-from attribution.lds_supports import mean_base_margins
 from attribution.store import ResultStore
 from attribution.training.edits import no_edit, remove
 from attribution.training.recipes import get_recipe
+from attribution.workspace import provenance
+from attribution.workspace.base_models import mean_base_margins
 from tests import tiny
 
 

@@ -13,11 +13,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from attribution import Workspace, corrections, creation, data
+from attribution import Workspace, corrections, data
 from attribution.corrections import COLUMNS, FILE, LOG, LOG_COLUMNS
 from attribution.data import parquet, roots
 from attribution.decisions import DecisionLog
 from attribution.errors import UserError
+from attribution.workspace import create
 from tests import tiny
 from tests.unit.data.test_encoded import grey
 from tests.unit.data.test_image_folder import fill
@@ -417,7 +418,7 @@ def test_parquet_comes_back_with_other_labels(tmp_path, rows, monkeypatch):
     if rows == "one by one":
         monkeypatch.setattr(parquet, "BATCH_BYTES", 1)
     whole = shards(tmp_path / "set")
-    ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set")
+    ws = create.create(tmp_path / "new", "parquet", tmp_path / "set")
     told = []
     with DecisionLog.of(ws) as log:
         for item in (0, 8, 19):
@@ -438,7 +439,7 @@ def test_parquet_comes_back_with_other_labels(tmp_path, rows, monkeypatch):
 def test_only_training_rows_where_some_were_lent(tmp_path):
     whole = shards(tmp_path / "set")
     (tmp_path / "set" / "test-00000-of-00001.parquet").unlink()
-    ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set", val_share=0.3)
+    ws = create.create(tmp_path / "new", "parquet", tmp_path / "set", val_share=0.3)
     with DecisionLog.of(ws) as log:
         say(log, "remove", 5)
         say(log, "relabel", 6, 1 - int(ws.train_labels[6]))
@@ -455,7 +456,7 @@ def test_only_training_rows_where_some_were_lent(tmp_path):
 
 def test_parquet_that_is_not_there_or_has_changed(tmp_path):
     shards(tmp_path / "set")
-    ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set")
+    ws = create.create(tmp_path / "new", "parquet", tmp_path / "set")
     first = tmp_path / "set" / "train-00000-of-00003.parquet"
     whole = pq.read_table(first)
     with DecisionLog.of(ws) as log:
@@ -482,7 +483,7 @@ def test_parquet_that_is_not_there_or_has_changed(tmp_path):
 def test_labels_that_the_column_cannot_hold(tmp_path):
     names = {"label": {"names": [str(i) for i in range(300)], "_type": "ClassLabel"}}
     shards(tmp_path / "set", features=names, kind=pa.uint8())
-    ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set")
+    ws = create.create(tmp_path / "new", "parquet", tmp_path / "set")
     with DecisionLog.of(ws) as log:
         say(log, "relabel", 5, 255)
         corrections.export_corrections(ws, log, tmp_path / "out")
@@ -548,7 +549,7 @@ def test_class_folders_are_renamed(tmp_path):
             "val/" + odd: ["a.png"],
         },
     )
-    ws = creation.create(tmp_path / "new", "image-folder", tmp_path / "set")
+    ws = create.create(tmp_path / "new", "image-folder", tmp_path / "set")
     assert ws.classes == [odd, "cat"]
     with DecisionLog.of(ws) as log:
         files = ws.places("train")["file"].tolist()
@@ -581,7 +582,7 @@ def test_class_folders_alone_get_no_folder_beside_them(tmp_path, top):
     """A folder `removed` beside the classes would be one more class: it goes out of the tree."""
     classes = ["train", "dog"] if not top else ["cat", "train"]
     fill(tmp_path / "set", {top + name: [f"{i}.png" for i in range(6)] for name in classes})
-    ws = creation.create(tmp_path / "new", "image-folder", tmp_path / "set")
+    ws = create.create(tmp_path / "new", "image-folder", tmp_path / "set")
     taken = ws.places("val")["file"].tolist()
     with DecisionLog.of(ws) as log:
         files = ws.places("train")["file"].tolist()
@@ -611,7 +612,7 @@ def test_files_that_are_no_images_and_other_cases_are_not_hit(tmp_path):
     (tmp_path / "set" / "train" / "dog" / "b.png").mkdir()
     (tmp_path / "set" / "train" / "dog" / "b-2.png").symlink_to("nowhere")
     (tmp_path / "set" / "train" / "dog" / "b-2.png").unlink()
-    ws = creation.create(tmp_path / "new", "image-folder", tmp_path / "set")
+    ws = create.create(tmp_path / "new", "image-folder", tmp_path / "set")
     (tmp_path / "set" / "train" / "dog" / "b-2.png").symlink_to("nowhere")
     with DecisionLog.of(ws) as log:
         for item in range(3):

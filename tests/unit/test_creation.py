@@ -7,9 +7,10 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import Workspace, creation, data
+from attribution import Workspace, data
 from attribution.data import DataSet, Split
 from attribution.errors import UserError
+from attribution.workspace import create
 from tests.unit.data.test_image_folder import fill, put
 from tests.unit.data.test_parquet import write
 
@@ -52,7 +53,7 @@ def drawn(monkeypatch, labels=(0, 1, 0, 1), val_labels=(1, 0), classes=("a", "b"
 
 
 def test_images_read_in_place_are_not_copied(tmp_path, folder):
-    made = creation.create(tmp_path / "new", "image-folder", folder)
+    made = create.create(tmp_path / "new", "image-folder", folder)
     ws = Workspace.open(tmp_path / "new")
     assert made.fingerprint == ws.fingerprint and (ws.name, ws.recipe) == ("new", "demo-cnn")
     assert ws.classes == ["cat", "dog"] and ws.train_labels.tolist() == [0, 0, 0, 1, 1, 1]
@@ -70,18 +71,18 @@ def test_images_read_in_place_are_not_copied(tmp_path, folder):
 
 
 def test_pixels_are_a_feature_set(tmp_path, folder, monkeypatch):
-    ws = creation.create(tmp_path / "new", "image-folder", folder)
+    ws = create.create(tmp_path / "new", "image-folder", folder)
     assert ws.features() == ["pixels"] and ws.manifest["parts"]["features/pixels"]["dim"] == 36
     assert ws.feature("pixels").train.shape == (6, 36) and ws.feature("pixels").val[1, 0] == pytest.approx(7 / 255)
     assert ws.ranking("l2-pixels").top(0, 2, "all").ids.tolist() == [5, 4]
-    monkeypatch.setattr(creation, "MAX_PIXELS", 6 * 36 - 1)
-    assert creation.create(tmp_path / "many", "image-folder", folder).features() == []
-    assert creation.create(tmp_path / "large", "image-folder", folder, side=64).features() == []  # three colours
+    monkeypatch.setattr(create, "MAX_PIXELS", 6 * 36 - 1)
+    assert create.create(tmp_path / "many", "image-folder", folder).features() == []
+    assert create.create(tmp_path / "large", "image-folder", folder, side=64).features() == []  # three colours
 
 
 def test_arrays_are_stored(tmp_path, monkeypatch):
     images, val_images = drawn(monkeypatch)
-    ws = creation.create(tmp_path / "new", "drawn", name="mine")
+    ws = create.create(tmp_path / "new", "drawn", name="mine")
     assert ws.name == "mine" and (np.asarray(ws.train_images) == images).all() and (ws.val_images == val_images).all()
     assert isinstance(ws.train_images, np.memmap) and "images" not in ws.manifest["dataset"]
     assert set(ws.manifest["parts"]["data"]["files"]) == {
@@ -91,24 +92,24 @@ def test_arrays_are_stored(tmp_path, monkeypatch):
         "images/val.npy",
     }
     with pytest.raises(UserError, match="has its images with it"):
-        creation.locate_images(ws, tmp_path)
+        create.locate_images(ws, tmp_path)
 
 
 def test_parquet_in_place(tmp_path):
     write(tmp_path / "set/train.parquet", range(10), [0, 1] * 5)
-    ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set/train.parquet", val_share=0.2)
+    ws = create.create(tmp_path / "new", "parquet", tmp_path / "set/train.parquet", val_share=0.2)
     assert sorted([*ws.train_index, *ws.val_index]) == list(range(10))
     assert np.asarray(ws.val_images)[:, 0, 0].tolist() == ws.val_index.tolist()
     assert ws.manifest["parts"]["data"]["command"].endswith("--dataset parquet --val-share 0.2")
 
 
 def test_pictures_that_are_resized_are_told_of(tmp_path, folder):
-    alike = creation.create(tmp_path / "alike", "image-folder", folder)
+    alike = create.create(tmp_path / "alike", "image-folder", folder)
     assert "sizes" not in alike.manifest["dataset"] and data.resizing(alike.manifest["dataset"]) == ""
-    smaller = creation.create(tmp_path / "smaller", "image-folder", folder, side=8).manifest["dataset"]
+    smaller = create.create(tmp_path / "smaller", "image-folder", folder, side=8).manifest["dataset"]
     assert data.resizing(smaller) == "all are 6 x 6 and are shown and trained at 8 x 8"
     put(folder / "val/dog/y.png", 7, size=(40, 30))
-    mixed = creation.create(tmp_path / "mixed", "image-folder", folder, side=32)
+    mixed = create.create(tmp_path / "mixed", "image-folder", folder, side=32)
     assert mixed.train_images.shape[1:] == (32, 32, 3)
     assert data.resizing(mixed.manifest["dataset"]) == (
         "2 sizes, from 6 x 6 to 40 x 30; all are shown and trained at 32 x 32, "
@@ -118,23 +119,23 @@ def test_pictures_that_are_resized_are_told_of(tmp_path, folder):
 
 def test_pictures_in_parquet_that_are_resized_are_told_of(tmp_path):
     write(tmp_path / "set/train.parquet", range(10), [0, 1] * 5)
-    ws = creation.create(tmp_path / "new", "parquet", tmp_path / "set/train.parquet", side=16)
+    ws = create.create(tmp_path / "new", "parquet", tmp_path / "set/train.parquet", side=16)
     assert data.resizing(ws.manifest["dataset"]).endswith("are shown and trained at 16 x 16")
 
 
 def test_what_was_skipped_is_recorded(tmp_path, folder):
     (folder / "train/dog/b.png").write_bytes(b"no")
     with pytest.raises(UserError, match="1 of 8 images cannot be read: train/dog/b.png"):
-        creation.create(tmp_path / "new", "image-folder", folder)
+        create.create(tmp_path / "new", "image-folder", folder)
     assert not (tmp_path / "new").exists()
-    ws = creation.create(tmp_path / "new", "image-folder", folder, skip_corrupt=True)
+    ws = create.create(tmp_path / "new", "image-folder", folder, skip_corrupt=True)
     assert ws.n_train == 5 and ws.train_index.tolist() == [0, 1, 2, 3, 5]
     assert ws.manifest["parts"]["data"]["skipped"] == ["train/dog/b.png (is not a picture of a known kind)"]
     assert ws.manifest["parts"]["data"]["command"].endswith(" --skip-corrupt")
 
 
 def test_a_second_look_is_from_the_kept_pixels(tmp_path, folder):
-    ws = creation.create(tmp_path / "new", "image-folder", folder)
+    ws = create.create(tmp_path / "new", "image-folder", folder)
     assert ws.train_images[4][0, 0] == 4
     put(folder / "train/dog/b.png", 99)
     again = Workspace.open(tmp_path / "new")
@@ -143,7 +144,7 @@ def test_a_second_look_is_from_the_kept_pixels(tmp_path, folder):
 
 
 def test_images_that_moved_are_located(tmp_path, folder):
-    ws = creation.create(tmp_path / "new", "image-folder", folder)
+    ws = create.create(tmp_path / "new", "image-folder", folder)
     folder.rename(tmp_path / "moved")
     with pytest.raises(UserError, match="images of new are not on this machine.* locate --workspace .*/new --root"):
         _ = ws.train_images
@@ -152,18 +153,18 @@ def test_images_that_moved_are_located(tmp_path, folder):
         {"train/cat": ["a.png", "b.png", "c.png"], "train/dog": ["a.png", "b.png", "c.png"], "val/cat": ["x.png"]},
     )
     with pytest.raises(UserError, match="val/dog/y.png cannot be read"):
-        creation.locate_images(ws, tmp_path / "other")
+        create.locate_images(ws, tmp_path / "other")
     put(tmp_path / "other/val/dog/y.png", 0)
     with pytest.raises(UserError, match="are not those of new"):
-        creation.locate_images(ws, tmp_path / "other")
+        create.locate_images(ws, tmp_path / "other")
     with pytest.raises(UserError, match="there is nothing at"):
-        creation.locate_images(ws, tmp_path / "nowhere")
-    creation.locate_images(ws, tmp_path / "moved")
+        create.locate_images(ws, tmp_path / "nowhere")
+    create.locate_images(ws, tmp_path / "moved")
     assert ws.train_images[5][0, 0] == 5
 
 
 def test_two_workspaces_of_the_same_images_in_folders_laid_out_differently(tmp_path, folder):
-    first = creation.create(tmp_path / "first", "image-folder", folder)
+    first = create.create(tmp_path / "first", "image-folder", folder)
     fill(
         tmp_path / "other",
         {
@@ -173,7 +174,7 @@ def test_two_workspaces_of_the_same_images_in_folders_laid_out_differently(tmp_p
             "test/dog": ["2.png"],
         },
     )
-    second = creation.create(tmp_path / "second", "image-folder", tmp_path / "other")
+    second = create.create(tmp_path / "second", "image-folder", tmp_path / "other")
     assert second.fingerprint == first.fingerprint, "the same bytes in the same order"
     for ws, root in ((first, folder), (second, tmp_path / "other")):
         assert Workspace.open(ws.path).images_root == root
@@ -182,18 +183,18 @@ def test_two_workspaces_of_the_same_images_in_folders_laid_out_differently(tmp_p
     moved = Workspace.open(tmp_path / "moved")
     with pytest.raises(UserError, match="the image train/cat/a.png cannot be read .*attribution workspace locate"):
         _ = moved.images_in(moved.images_root, "train")[0]
-    creation.locate_images(moved, folder)
+    create.locate_images(moved, folder)
     assert moved.images_root == folder and Workspace.open(second.path).images_root == tmp_path / "other"
 
 
 def test_the_fingerprint_is_of_the_bytes_the_labels_and_the_shape(tmp_path, folder):
-    prints = [creation.create(tmp_path / "a", "image-folder", folder).fingerprint]
-    assert creation.create(tmp_path / "b", "image-folder", folder).fingerprint == prints[0]
-    prints.append(creation.create(tmp_path / "c", "image-folder", folder, side=8).fingerprint)
+    prints = [create.create(tmp_path / "a", "image-folder", folder).fingerprint]
+    assert create.create(tmp_path / "b", "image-folder", folder).fingerprint == prints[0]
+    prints.append(create.create(tmp_path / "c", "image-folder", folder, side=8).fingerprint)
     (folder / "train/cat/c.png").rename(folder / "train/dog/0.png")  # images in the same order, one label another
-    prints.append(creation.create(tmp_path / "d", "image-folder", folder).fingerprint)
+    prints.append(create.create(tmp_path / "d", "image-folder", folder).fingerprint)
     put(folder / "train/dog/0.png", 55)
-    prints.append(creation.create(tmp_path / "e", "image-folder", folder).fingerprint)
+    prints.append(create.create(tmp_path / "e", "image-folder", folder).fingerprint)
     assert len(set(prints)) == 4
 
 
@@ -201,14 +202,14 @@ def test_the_trainer_takes_what_is_read_in_place(tmp_path, folder):
     from attribution.training.recipes import get_recipe
     from attribution.training.trainer import Trainer
 
-    trainer = Trainer(creation.create(tmp_path / "new", "image-folder", folder), get_recipe("demo-cnn"))
+    trainer = Trainer(create.create(tmp_path / "new", "image-folder", folder), get_recipe("demo-cnn"))
     assert tuple(trainer.train_images.shape) == (6, 1, 6, 6) and tuple(trainer.val_images.shape) == (2, 1, 6, 6)
 
 
 def test_a_thousand_classes(tmp_path, monkeypatch):
     labels = np.arange(2000) % 1000
     drawn(monkeypatch, labels, labels[:1000], [f"class {i}" for i in range(1000)])
-    ws = creation.create(tmp_path / "new", "drawn")
+    ws = create.create(tmp_path / "new", "drawn")
     assert ws.train_labels[1999] == 999 and len(ws.classes) == 1000
 
 
@@ -223,18 +224,18 @@ def test_a_thousand_classes(tmp_path, monkeypatch):
 def test_splits_that_are_not_fit(tmp_path, monkeypatch, labels, val_labels, why):
     drawn(monkeypatch, labels, val_labels)
     with pytest.raises(UserError, match=why):
-        creation.create(tmp_path / "new", "drawn")
+        create.create(tmp_path / "new", "drawn")
 
 
 def test_nothing_is_overwritten(tmp_path, folder):
     (tmp_path / "new").mkdir()
-    creation.create(tmp_path / "new", "image-folder", folder)  # into an empty folder it may
+    create.create(tmp_path / "new", "image-folder", folder)  # into an empty folder it may
     (tmp_path / "file").touch()
     for path in ("new", "file"):
         with pytest.raises(UserError, match="is there already"):
-            creation.create(tmp_path / path, "image-folder", folder)
+            create.create(tmp_path / path, "image-folder", folder)
     with pytest.raises(UserError, match="cannot be written"):
-        creation.create(tmp_path / "file" / "new", "image-folder", folder)
+        create.create(tmp_path / "file" / "new", "image-folder", folder)
 
 
 @pytest.mark.parametrize(
@@ -249,14 +250,14 @@ def test_nothing_is_overwritten(tmp_path, folder):
 )
 def test_what_cannot_be_asked_for(tmp_path, options, why):
     with pytest.raises(UserError, match=why):
-        creation.create(tmp_path / "new", **options)
+        create.create(tmp_path / "new", **options)
     assert not list(tmp_path.glob("*new*"))
 
 
 def test_an_interrupted_creation_leaves_nothing(tmp_path, folder, monkeypatch):
-    monkeypatch.setattr(creation, "_write_parts", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    monkeypatch.setattr(create, "_write_parts", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
     with pytest.raises(KeyboardInterrupt):
-        creation.create(tmp_path / "new", "image-folder", folder)
+        create.create(tmp_path / "new", "image-folder", folder)
     assert not list(tmp_path.glob("*new*"))
 
 
@@ -268,12 +269,12 @@ def test_a_killed_creation_leaves_no_half_workspace(tmp_path, folder):
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "new", folder], env=os.environ)
     assert done.returncode == -signal.SIGKILL and not (tmp_path / "new").exists()
-    assert creation.create(tmp_path / "new", "image-folder", folder).n_train == 6
+    assert create.create(tmp_path / "new", "image-folder", folder).n_train == 6
 
 
 @pytest.mark.parametrize("broken", [None, {}, {"train": {"kind": "image-folder"}}])
 def test_a_manifest_that_does_not_say_where_images_are(tmp_path, folder, broken):
-    creation.create(tmp_path / "new", "image-folder", folder)
+    create.create(tmp_path / "new", "image-folder", folder)
     manifest = json.loads((tmp_path / "new/workspace.json").read_text())
     manifest["dataset"]["images"] = broken
     (tmp_path / "new/workspace.json").write_text(json.dumps(manifest))

@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, builds, compute, conditioning, demo, detectors, hubs, measure, projection, workspace
+from attribution import Workspace, compute, conditioning, demo, detectors, hubs, measure, projection
 from attribution.data import fashion_mnist
 from attribution.experiments import support_table
 from attribution.experiments.study import load_supports
 from attribution.opening import opening_target
 from attribution.rankings import default_rankings
 from attribution.training import recipes
+from attribution.workspace import workspace
+from attribution.workspace.parts import save_part
 from tests import tiny
 
 
@@ -143,7 +145,7 @@ def test_what_was_added_for_oneself_does_not_go_into_the_workspace(tmp_path, mon
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     ws = tiny.write(tmp_path / "w")
     monkeypatch.setattr(workspace, "DEMO", ws.path)
-    builds.save_part(ws, "rankings/mine", {"scores": np.zeros((tiny.VAL, tiny.TRAIN), np.float32)}, {"method": "TRAK"})
+    save_part(ws, "rankings/mine", {"scores": np.zeros((tiny.VAL, tiny.TRAIN), np.float32)}, {"method": "TRAK"})
     build = demo.DemoBuild(ws.path, None, print, lambda *at: None)
     for text in ("first", "again"):  # the second time over a part that is there
         build.record_json("cost", "cost.json", {"text": text}, {})

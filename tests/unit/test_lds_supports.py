@@ -7,8 +7,8 @@ from scipy.stats import spearmanr
 from attribution import UserError, Workspace, lds_supports
 from attribution.experiments.study import Study, read_study
 from attribution.experiments.support_search import Support
-from attribution.provenance import command_provenance
 from attribution.store import ResultStore
+from attribution.workspace.provenance import command_provenance
 from tests import tiny
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from attribution import UserError, Workspace, poison
 from attribution import __main__ as cli
-from attribution.workspace import data_fingerprint
+from attribution.workspace.workspace import data_fingerprint
 from tests import tiny
 
 

@@ -8,28 +8,29 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from attribution import UserError, Workspace, creation, data, shipped
+from attribution import UserError, Workspace, data
 from attribution.data import DataSet, Split
 from attribution.importing import formats, importing
 from attribution.importing.formats import DataSetSizes, Declaration, parquet
 from attribution.lineup import lineup_rows
 from attribution.rankings import default_rankings
+from attribution.workspace import bundled, create
 from tests import tiny
 from tests.unit.data.test_parquet import SHARED
 
 #: what comes with Lineup, where a test has put another folder in its place
-COME = shipped.RESULTS_FOLDER
+COME = bundled.RESULTS_FOLDER
 
 
 @pytest.fixture
 def ws(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    monkeypatch.setattr(shipped, "RESULTS_FOLDER", tmp_path / "results")
+    monkeypatch.setattr(bundled, "RESULTS_FOLDER", tmp_path / "results")
     return tiny.write(tmp_path / "tiny")
 
 
 def export(ws, run_python, ranking, *options):
-    file = shipped.RESULTS_FOLDER / "tiny" / f"{ranking}-some.parquet"
+    file = bundled.RESULTS_FOLDER / "tiny" / f"{ranking}-some.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
     done = run_python(
         "-m", "attribution", "export", "ranking", "--ranking", ranking, "--out", file, "--workspace", ws.path, *options
@@ -57,7 +58,7 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, 
     ]
     monkeypatch.setattr(data, "get_loader", lambda name: SimpleNamespace(load=lambda root=None: found))
     found = DataSet("again", ws.classes, *splits)
-    again = creation.create(tmp_path / "again", "set")
+    again = create.create(tmp_path / "again", "set")
     assert {"mine-some", "l2-moco-some"} <= set(again.rankings())
     for ranking, ends in (("mine", ("helpful", "harmful")), ("l2-moco", ("helpful",)), ("esvm-moco", ("helpful",))):
         copy = again.ranking(f"{ranking}-some")
@@ -76,7 +77,7 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, 
 
     other = splits[1].labels[::-1].copy()
     found = DataSet("other", ws.classes, splits[0], Split(splits[1].images, other))
-    assert not {"mine-some", "l2-moco-some"} & set(creation.create(tmp_path / "other", "set").rankings())
+    assert not {"mine-some", "l2-moco-some"} & set(create.create(tmp_path / "other", "set").rankings())
 
 
 def test_a_list_for_another_order_is_refused(ws, run_python):
@@ -123,7 +124,7 @@ def test_what_comes_for_cifar10(file):
 @pytest.mark.skipif(not (SHARED / "cifar10" / "train.parquet").is_file(), reason="no CIFAR-10 in ../shared/data")
 def test_cifar10_after_one_command(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    ws = creation.create(tmp_path / "cifar10", "parquet", SHARED / "cifar10")
+    ws = create.create(tmp_path / "cifar10", "parquet", SHARED / "cifar10")
     names = [file.stem for file in COME.glob("cifar10/*.parquet")]
     assert names and set(names) <= set(ws.rankings())
     for name in names:

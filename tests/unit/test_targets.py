@@ -6,7 +6,7 @@ import pytest
 
 from attribution import UserError
 from attribution.targets import choose_targets, previous_and_next, ranked_targets
-from attribution.workspace import BaseModels
+from attribution.workspace.base_models import BaseModels
 from tests import tiny
 
 

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 
 from attribution import UserError, Workspace
-from attribution.workspace import BaseModels, data_fingerprint
+from attribution.workspace.base_models import BaseModels
+from attribution.workspace.workspace import data_fingerprint
 from tests import tiny
 
 

@@ -8,13 +8,13 @@ import pandas as pd
 import pytest
 
 from attribution import UserError, Workspace, worth
-from attribution.experiments import pruning
 from attribution.experiments.paired_arms import load_latest_answer
 from attribution.experiments.registry import LONG_VERBS
 from attribution.runner import Runner
 from attribution.store import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import Edit, correct, no_edit, relabel, remove
+from attribution.workspace import validation_split
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 from tests.unit.test_runner import Pretender, steps
@@ -175,13 +175,13 @@ def test_where_the_first_half_chose_the_second_judges(ws, store):
     assert store.count() == count, "of the same trainings"
     whole, half = (spec.answer(ws, store) for spec in both)
     assert (whole["n"], half["n"], half["uses_val"]) == (12, 6, True)
-    second = pruning.validation_halves(ws)[1]
+    second = validation_split.validation_halves(ws)[1]
     assert np.allclose(half["accuracy"]["none"]["values"], [np.mean(second >= 2 + seed) for seed in range(3)])
     assert {one["target"] for one in half["targets"]["corrected"]["repaired"]} <= set(second.tolist())
 
 
 def test_targets_that_the_audit_began_with_do_not_judge_it(ws, store):
-    second = pruning.validation_halves(ws)[1].tolist()
+    second = validation_split.validation_halves(ws)[1].tolist()
     spec = worth.gain_spec(ws, STANDING, 3, True, without=second[:2])
     drive(ws, store, spec, improved(ws))
     found = spec.answer(ws, store)

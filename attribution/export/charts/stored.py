@@ -10,7 +10,7 @@ from attribution.export import palette
 from attribution.export.charts.base import Chart, Interval, Matrix, Panel, Series
 from attribution.metrics import support_curves as curves
 from attribution.training import recipes
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 KINDS = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
 MEASURES = {"jaccard": "Jaccard of the first {k}", "rbo": "rank-biased overlap", "spearman": "Spearman over the union"}

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from attribution import Workspace, creation
+from attribution import Workspace
 from attribution.importing import importing
+from attribution.workspace import create
 from tests import tiny
 from tests.unit.data.test_image_folder import fill, put
 
@@ -143,7 +144,7 @@ def test_training_images_are_matched_by_file_name(tmp_path, monkeypatch, run_pyt
     files = [f"train/{name}/{name}{i}.png" for name in ("cat", "dog") for i in range(5)]
     for number, file in enumerate([*files, "val/cat/x.png", "val/dog/y.png"]):
         put(tmp_path / "set" / file, number)
-    ws = creation.create(tmp_path / "new", "image-folder", tmp_path / "set")
+    ws = create.create(tmp_path / "new", "image-folder", tmp_path / "set")
     order = np.random.default_rng(0).permutation(10)
     ours = np.where(ws.train_labels == ws.val_labels[:, None], 10, 0) + np.arange(10)
     np.save(tmp_path / "theirs.npy", ours[:, order].astype(np.float32))

@@ -146,7 +146,7 @@ def test_models_that_saw_every_image(ws):
 
 def test_those_that_came_with_a_workspace_stay(ws, tmp_path, monkeypatch):
     detectors.build_detectors(ws)
-    monkeypatch.setattr("attribution.workspace.DEMO", ws.path)
+    monkeypatch.setattr("attribution.workspace.workspace.DEMO", ws.path)
     bundled = Workspace.open(ws.path)
     assert bundled.added != bundled.path
     with pytest.raises(UserError, match="cannot be replaced"):

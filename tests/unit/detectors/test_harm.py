@@ -5,7 +5,7 @@ import pytest
 
 from attribution import Workspace
 from attribution.detectors import harm
-from attribution.experiments import pruning
+from attribution.workspace import validation_split
 from tests import tiny
 
 
@@ -24,7 +24,7 @@ def test_what_is_below_zero_is_summed_over_the_first_half(ws):
     scores = rng.normal(size=(12, 60))
     scores[0, 5], scores[:, 9] = np.nan, 1
     ws = scored(ws, scores)
-    first, second = pruning.validation_halves(ws)
+    first, second = validation_split.validation_halves(ws)
     found = harm.compute(ws, ["harm-trak-10"], lambda *at: None)["harm-trak-10"]
     below = np.maximum(-np.nan_to_num(scores), 0)
     assert np.allclose(found.scores, below[first].sum(0), atol=1e-4) and found.uses_val and found.scores[9] == 0
@@ -53,5 +53,5 @@ def test_a_ranking_of_ends_alone(ws, monkeypatch):
 
 
 def test_a_ranking_of_none_of_these_targets(ws):
-    np.save(ws.path / "rankings" / "trak-10" / "targets.npy", pruning.validation_halves(ws)[1])
+    np.save(ws.path / "rankings" / "trak-10" / "targets.npy", validation_split.validation_halves(ws)[1])
     assert "none of the validation images" in harm.missing(Workspace.open(ws.path), "harm-trak-10")

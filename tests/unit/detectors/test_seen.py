@@ -6,6 +6,7 @@ import pytest
 from attribution import builds, detectors
 from attribution.detectors import seen
 from attribution.training import recipes
+from attribution.workspace import parts
 from tests import tiny
 
 
@@ -68,4 +69,4 @@ def test_self_influence_goes_on_at_the_model_where_it_was_stopped(ws, monkeypatc
     assert models == [(0, 15), (1, 15), (1, 15)], "the first model's part is kept; a quarter of the images at most"
     found = detectors.load(ws, "self-influence")
     assert found.scores.shape == (60,) and found.suggestion is None and (found.scores > 0).all()
-    assert not builds.scratch_folder(ws, "self-influence").exists()
+    assert not parts.scratch_folder(ws, "self-influence").exists()

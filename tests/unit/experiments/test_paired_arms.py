@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from attribution.experiments import paired_arms, pruning
+from attribution.experiments import paired_arms
 from attribution.experiments.paired_arms import PairedArmsSpec
 from attribution.experiments.spec import common_fields
 from attribution.training import recipes
 from attribution.training.edits import correct, no_edit, relabel
+from attribution.workspace import validation_split
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 
@@ -109,7 +110,7 @@ def test_targets_that_most_seeds_change_their_mind_about():
 def test_what_is_judged_by(ws):
     assert paired_arms.judging_targets(ws, False).tolist() == list(range(12))
     assert (
-        paired_arms.judging_targets(ws, True).tolist() == pruning.validation_halves(ws)[1].tolist()
+        paired_arms.judging_targets(ws, True).tolist() == validation_split.validation_halves(ws)[1].tolist()
         and len(paired_arms.judging_targets(ws, True)) == 6
     )
 

@@ -10,6 +10,7 @@ from attribution.experiments import pruning
 from attribution.experiments.pruning import pruning_spec
 from attribution.store import ResultStore
 from attribution.training.edits import no_edit
+from attribution.workspace import validation_split
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 
@@ -27,14 +28,14 @@ def store(tmp_path, ws):
 
 
 def test_nothing_is_chosen_on_what_it_is_judged_by(ws):
-    first, second = pruning.validation_halves(ws)
+    first, second = validation_split.validation_halves(ws)
     assert len(first) == len(second) == 6 and sorted([*first, *second]) == list(range(12))
 
 
 def test_the_influence_of_a_signed_ranking_is_its_mean_absolute_score(ws):
     found = pruning.training_influence(ws, ws.ranking("trak-10"))
     scores = np.load(ws.path / "rankings" / "trak-10" / "scores.npy").astype(float)
-    assert np.allclose(found, np.abs(scores[pruning.validation_halves(ws)[0]]).mean(0))
+    assert np.allclose(found, np.abs(scores[validation_split.validation_halves(ws)[0]]).mean(0))
     assert pruning_spec(ws, "trak-10", [10]).edits(ws)[0].indices == tuple(range(54, 60))
 
 
@@ -51,7 +52,7 @@ def test_the_influence_of_a_similarity_is_the_mean_place_among_its_class(ws, nam
     ranking = ws.ranking(name)
     found = pruning.training_influence(ws, ranking)
     places = np.zeros((60, 0)).tolist()
-    for target in pruning.validation_halves(ws)[0]:
+    for target in validation_split.validation_halves(ws)[0]:
         ids = ranking.top(int(target), 60).ids.tolist()
         for at, image in enumerate(ids):
             places[image].append(1 - at / (len(ids) - 1))

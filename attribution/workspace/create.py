@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from attribution import data, shipped
+from attribution import data
 from attribution.data import DataSet, Split, roots
 from attribution.errors import UserError
 from attribution.files import user_path, write_array, write_json, write_table
 from attribution.importing.importing import staged_folder
-from attribution.provenance import command_provenance
 from attribution.training import recipes
-from attribution.workspace import SCHEMA, Workspace, data_fingerprint
+from attribution.workspace import bundled
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import SCHEMA, Workspace, data_fingerprint
 
 #: pixels are a feature set where an image has at most so many numbers, and all training images so many together (each
 #: takes four bytes of memory): beyond these they are no control worth its price
@@ -59,7 +60,7 @@ def create(
         _write_parts(workspace, found, dataset, options, time.perf_counter() - start)
         if found.train.source:
             roots.save_root(path, workspace.fingerprint, data.root_folder(root))
-        shipped.import_bundled(workspace)
+        bundled.import_bundled(workspace)
     return Workspace.open(path)
 
 

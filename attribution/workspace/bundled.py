@@ -6,8 +6,8 @@ says where it belongs: a workspace of the same images in the same order, from wh
 
 from attribution.importing import importing
 from attribution.importing.formats import Declaration, parquet
-from attribution.provenance import command_provenance
-from attribution.workspace import DEMO
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import DEMO
 
 RESULTS_FOLDER = DEMO.parent / "results"
 
