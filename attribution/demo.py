@@ -23,7 +23,6 @@ from attribution import (
     hubs,
     lds_supports,
     measure,
-    projection,
     sanity,
 )
 from attribution.builds import BASE_SEEDS, HELD_OUT_SEQUENCE, MAX_TUNING_HALVES
@@ -32,7 +31,7 @@ from attribution.errors import UserError
 from attribution.experiments import jobs, support_search, support_table
 from attribution.experiments.halves import random_half
 from attribution.experiments.study import STUDY_SEED, study_spec
-from attribution.features import knn
+from attribution.features import knn, projection
 from attribution.files import write_array, write_json, write_table
 from attribution.metrics import lds
 from attribution.rankings import default_rankings

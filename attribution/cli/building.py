@@ -121,7 +121,7 @@ def features_project(
     """The map of a feature set: all images in two dimensions, kept for the Map page."""
     import time
 
-    from attribution import projection
+    from attribution.features import projection
     from attribution.workspace.provenance import command_provenance
 
     ws.feature(name)

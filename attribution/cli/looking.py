@@ -244,12 +244,12 @@ def _end_json(ws, end) -> dict | None:
 
 
 def _near_duplicates_json(ws, image) -> dict | None:
-    from attribution import duplicates
+    from attribution.features import near_duplicates
 
-    if not ws.features() or ws.n_train > duplicates.MAX_IMAGES:
+    if not ws.features() or ws.n_train > near_duplicates.MAX_IMAGES:
         return None
-    grouped = duplicates.grouping_spec(ws)
-    group, near, cosines = duplicates.group_and_nearest(ws, image, grouped, 5)
+    grouped = near_duplicates.grouping_spec(ws)
+    group, near, cosines = near_duplicates.group_and_nearest(ws, image, grouped, 5)
     nearest = [
         {"image": int(one), "label": ws.classes[ws.train_labels[one]], "cosine": round(float(cosine), 4)}
         for one, cosine in zip(near, cosines)
@@ -258,7 +258,7 @@ def _near_duplicates_json(ws, image) -> dict | None:
         "features": grouped["features"],
         "cosine": grouped["cosine"],
         "group": group.tolist(),
-        "whole": len(group) <= duplicates.MAX_WALKED,
+        "whole": len(group) <= near_duplicates.MAX_WALKED,
         "nearest": nearest,
     }
 

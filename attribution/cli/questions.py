@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from attribution import UserError, duplicates
+from attribution import UserError
 from attribution.cli import (
     JsonOption,
     ProgressBar,
@@ -26,6 +26,7 @@ from attribution.experiments.pruning import pruning_spec
 from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import study_spec
 from attribution.experiments.unedited import unedited_spec
+from attribution.features import near_duplicates
 from attribution.store import ResultStore
 from attribution.workspace.workspace import DEMO
 
@@ -90,14 +91,14 @@ def prune_command(
 @app.command("duplicates")
 def near_duplicates_command(
     features: DuplicateFeatures = None,
-    cosine: DuplicateCosine = duplicates.DEFAULT_COSINE,
+    cosine: DuplicateCosine = near_duplicates.DEFAULT_COSINE,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
     """How many groups of near-duplicates there are among the training images."""
     with ProgressBar():
-        grouped = duplicates.grouping_spec(ws, features, cosine)
-    found = {"features": grouped["features"], "cosine": grouped["cosine"], **duplicates.count_groups(ws, grouped)}
+        grouped = near_duplicates.grouping_spec(ws, features, cosine)
+    found = {"features": grouped["features"], "cosine": grouped["cosine"], **near_duplicates.count_groups(ws, grouped)}
     print_json(found) if as_json else print_table("", [found])
 
 

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attribution import UserError, duplicates, executors
+from attribution import UserError, executors
 from attribution.cli import (
     JsonOption,
     Protocol,
@@ -40,6 +40,7 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.experiments.support import support_spec
+from attribution.features import near_duplicates
 from attribution.store import ResultStore
 from attribution.training.edits import parse_image_numbers
 from attribution.workspace.workspace import DEMO
@@ -64,7 +65,7 @@ def retrain(
         bool, typer.Option("--with-duplicates", help="Remove near-duplicates of the images, too.")
     ] = False,
     features: DuplicateFeatures = None,
-    cosine: DuplicateCosine = duplicates.DEFAULT_COSINE,
+    cosine: DuplicateCosine = near_duplicates.DEFAULT_COSINE,
     recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
@@ -85,7 +86,7 @@ def retrain(
     k = next((number for number in (remove_top, relabel_top, remove_harmful) if number is not None), 0)
     end = "helpful" if remove_harmful is None else "harmful"
     ids = None if chosen is None else parse_image_numbers(chosen, ws.n_train)
-    groups = duplicates.grouping_spec(ws, features, cosine) if with_duplicates else None
+    groups = near_duplicates.grouping_spec(ws, features, cosine) if with_duplicates else None
     spec = retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids, end=end, groups=groups, recipe=recipe)
     store = ResultStore.of(ws)
     cached = spec.missing(ws, store) == 0
@@ -147,7 +148,7 @@ def support_command(
         bool, typer.Option("--groups", help="Remove each image with its near-duplicates; k counts such groups.")
     ] = False,
     features: DuplicateFeatures = None,
-    cosine: DuplicateCosine = duplicates.DEFAULT_COSINE,
+    cosine: DuplicateCosine = near_duplicates.DEFAULT_COSINE,
     recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
@@ -160,7 +161,7 @@ def support_command(
         "k_max": k_max,
         "recipe": recipe,
         "protocol": protocol or support_table.default_protocol(ws),
-        "groups": duplicates.grouping_spec(ws, features, cosine) if groups else None,
+        "groups": near_duplicates.grouping_spec(ws, features, cosine) if groups else None,
     }
     if disjoint is not None:
         return run_disjoint(ws, disjoint_spec(ws, disjoint, **asked), as_json)

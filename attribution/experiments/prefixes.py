@@ -5,8 +5,8 @@ Source: the brittleness protocol, Singla et al. (arXiv 2311.03386), section 4; t
 
 import numpy as np
 
-from attribution import duplicates
 from attribution.errors import UserError
+from attribution.features import near_duplicates
 from attribution.rankings.base import check_k, most_harmful
 from attribution.training.edits import Edit, relabel, remove
 from attribution.workspace.workspace import Workspace
@@ -39,7 +39,7 @@ def edit_steps(
     workspace: Workspace, ranking: str, target: int, kind: str, k_max: int, groups: dict | None = None, without=()
 ) -> list[np.ndarray]:
     """What each further k of a support edits, in order, int64 arrays: one training image each, or with `groups` (a
-    `duplicates.grouping_spec`) the ranking's next image with all its near-duplicates; at most `k_max` of them.
+    `near_duplicates.grouping_spec`) the ranking's next image with all its near-duplicates; at most `k_max` of them.
 
     kind, without: as `editable_prefix` takes them.
     """
@@ -47,7 +47,7 @@ def edit_steps(
         workspace, workspace.ranking(ranking), target, kind, workspace.n_train if groups else k_max, without
     )
     if groups:
-        parts = duplicates.groups_of_images(workspace, ids, groups)[:k_max]
+        parts = near_duplicates.groups_of_images(workspace, ids, groups)[:k_max]
     else:
         parts = [ids[at : at + 1] for at in range(len(ids))]
     everything = kind != "mislabel" and sum(map(len, parts)) == workspace.n_train

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution import duplicates
 from attribution.errors import UserError
 from attribution.experiments.prefixes import (
     CONTROL_DRAWS,
@@ -19,6 +18,7 @@ from attribution.experiments.prefixes import (
 )
 from attribution.experiments.spec import SEEDS, FixedSpec, Training, common_fields
 from attribution.experiments.support_search import probe_verdict
+from attribution.features import near_duplicates
 from attribution.rankings.base import check_k
 from attribution.store import ResultStore
 from attribution.training.edits import Edit, no_edit
@@ -30,7 +30,7 @@ class RetrainSpec(FixedSpec):
     """Retrain after an edit, after none, and after random edits of the same size.
 
     ranking: whose images `ids` are, None where a person chose them; kind: "remove" or "mislabel"; k: how many images of
-    the ranking, or how many were chosen; draws: how many random edits; groups: a `duplicates.grouping_spec` with "along",
+    the ranking, or how many were chosen; draws: how many random edits; groups: a `near_duplicates.grouping_spec` with "along",
     how many near-duplicates came along with the k; end: "harmful" where the images are the ranking's most harmful.
     """
 
@@ -181,7 +181,7 @@ def retrain_spec(
     if groups:
         k = k if ranking else edit.k
         if not ranking:
-            ids = np.concatenate(duplicates.groups_of_images(workspace, ids, groups))
+            ids = np.concatenate(near_duplicates.groups_of_images(workspace, ids, groups))
             edit = build_edit(workspace, target, kind, ids)
         groups = groups | {"along": edit.k - k}
     if not len(seeds):

@@ -27,7 +27,7 @@ class SupportSpec(Spec):
     """Find one target's support under a ranking.
 
     kind: "remove", "mislabel" or "repair"; protocol: one of PROTOCOLS; k_max: the largest k tried; groups: a
-    `duplicates.grouping_spec`, each image goes with its near-duplicates and k counts such groups; without: training images
+    `near_duplicates.grouping_spec`, each image goes with its near-duplicates and k counts such groups; without: training images
     that are passed over.
     """
 
@@ -127,7 +127,7 @@ def support_spec(
     groups: dict | None = None,
     recipe: str | None = None,
 ) -> SupportSpec:
-    """Find one target's support. groups: a `duplicates.grouping_spec`: each image is removed with its near-duplicates, and k
+    """Find one target's support. groups: a `near_duplicates.grouping_spec`: each image is removed with its near-duplicates, and k
     counts such groups. recipe: by name, the workspace's if not given. Raises UserError for a target, ranking, kind,
     protocol or recipe that does not fit the workspace, and where there are no base models to say what the target was
     taken for."""

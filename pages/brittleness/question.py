@@ -4,7 +4,7 @@ from contextlib import closing
 
 import streamlit as st
 
-from attribution import UserError, Workspace, duplicates
+from attribution import UserError, Workspace
 from attribution.experiments import disjoint, jobs, retrain, support, support_table
 from attribution.experiments.disjoint import DisjointSpec
 from attribution.experiments.prefixes import CONTROL_DRAWS, SUPPORT_KINDS, check_support_kind
@@ -13,6 +13,7 @@ from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import StudySpec
 from attribution.experiments.support import SupportSpec
 from attribution.experiments.support_search import DEFAULT_K_MAX
+from attribution.features import near_duplicates
 from attribution.opening import opening_target
 from attribution.rankings import default_rankings
 from attribution.store import ResultStore
@@ -257,7 +258,7 @@ def _options(ws: Workspace, test: str) -> None:
         key=state.WITH_NEAR_DUPLICATES,
         disabled=state_of[state.KIND] == "mislabel",
         help="Training images whose features have a cosine of "
-        f"{duplicates.DEFAULT_COSINE} or more to one that is removed go with it.",
+        f"{near_duplicates.DEFAULT_COSINE} or more to one that is removed go with it.",
         **changed,
     )
 
@@ -265,7 +266,7 @@ def _options(ws: Workspace, test: str) -> None:
 def _spec(ws: Workspace, test: str) -> dict:
     """The spec that the widgets describe; raises UserError where the library refuses it."""
     target, kind = state_of[state.TARGET], state_of[state.KIND]
-    groups = duplicates.grouping_spec(ws) if state_of[state.WITH_NEAR_DUPLICATES] and kind != "mislabel" else None
+    groups = near_duplicates.grouping_spec(ws) if state_of[state.WITH_NEAR_DUPLICATES] and kind != "mislabel" else None
     if test == SEARCH:
         search = {
             "target": target,

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from attribution import UserError, Workspace, duplicates, hubs
+from attribution import UserError, Workspace, hubs
+from attribution.features import near_duplicates
 from attribution.reach import ImageInfluence, InfluenceEnd, image_influence
 from pages.ui import cli_command, measurement, sprite_sheet, theme
 from pages.ui import format as write
@@ -125,7 +126,7 @@ def place_text(ws: Workspace, end: InfluenceEnd) -> str:
 
 
 def _alike(ws: Workspace, image: int, on_image) -> None:
-    if not ws.features() or ws.n_train > duplicates.MAX_IMAGES:
+    if not ws.features() or ws.n_train > near_duplicates.MAX_IMAGES:
         return
     alike = _around(ws, theme.cache_key(ws), image)
     st.markdown("##### Images like it")
@@ -136,8 +137,8 @@ def _alike(ws: Workspace, image: int, on_image) -> None:
 
 @st.cache_data(max_entries=200, show_spinner=False)
 def _around(_ws, cache_key: str, image: int) -> dict:
-    grouped = duplicates.grouping_spec(_ws)
-    group, near, cosines = duplicates.group_and_nearest(_ws, image, grouped, NEAREST)
+    grouped = near_duplicates.grouping_spec(_ws)
+    group, near, cosines = near_duplicates.group_and_nearest(_ws, image, grouped, NEAREST)
     return {**grouped, "group": group, "near": near, "cosines": cosines}
 
 
@@ -149,7 +150,7 @@ def alike_text(alike: dict) -> str:
     """What the strip of images like it shows."""
     n = len(alike["group"])
     group = f"{write.count(n)} near-duplicate{'s' * (n != 1)}" if n else "No near-duplicate"
-    group, blind = (f"At least {group}", ", which tell little apart") if n > duplicates.MAX_WALKED else (group, "")
+    group, blind = (f"At least {group}", ", which tell little apart") if n > near_duplicates.MAX_WALKED else (group, "")
     few = f" {MEMBERS} of them are shown." if n > MEMBERS else ""
     return (
         f"{group} at a cosine of {alike['cosine']:g} in {alike['features']} features{blind}; with the nearest "

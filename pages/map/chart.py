@@ -5,7 +5,7 @@ import plotly.graph_objects as go
 
 from attribution import Workspace
 from attribution.export import palette
-from attribution.projection import Projection
+from attribution.features.projection import Projection
 from pages.ui import format as write
 
 #: training and validation images that are drawn at most: a random sample of them

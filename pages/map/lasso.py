@@ -5,8 +5,9 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from attribution import Workspace, detectors, projection
-from attribution.projection import Projection
+from attribution import Workspace, detectors
+from attribution.features import projection
+from attribution.features.projection import Projection
 from pages.map import chart
 from pages.ui import audit_queue, sprite_sheet, state
 from pages.ui import format as write

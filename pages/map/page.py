@@ -4,7 +4,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, projection
+from attribution import UserError, Workspace
+from attribution.features import projection
 from attribution.opening import opening_target
 from attribution.rankings import default_rankings
 from pages.map import chart, lasso, words

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from attribution import Workspace
-from attribution.projection import Projection
+from attribution.features.projection import Projection
 from pages.map import chart
 from pages.ui import format as write
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from attribution import projection
+from attribution.features import projection
 from tests import tiny
 from tests.browser import serving
 

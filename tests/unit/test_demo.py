@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, compute, conditioning, demo, detectors, hubs, measure, projection
+from attribution import Workspace, compute, conditioning, demo, detectors, hubs, measure
 from attribution.data import fashion_mnist
 from attribution.experiments import support_table
 from attribution.experiments.study import load_supports
+from attribution.features import projection
 from attribution.opening import opening_target
 from attribution.rankings import default_rankings
 from attribution.training import recipes

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, duplicates
+from attribution import UserError, Workspace
 from attribution.experiments.replay import replay_search
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support import support_spec
+from attribution.features import near_duplicates
 from attribution.store import ResultStore
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
@@ -31,16 +32,16 @@ def ws(tmp_path):
 
 @pytest.fixture
 def grouped(ws):
-    return duplicates.grouping_spec(ws, "moco", np.cos(np.radians(6)))
+    return near_duplicates.grouping_spec(ws, "moco", np.cos(np.radians(6)))
 
 
 def test_groups_hang_together_by_pairs(ws, grouped):
-    of = duplicates.group_numbers(ws, grouped)
+    of = near_duplicates.group_numbers(ws, grouped)
     assert of[0] == of[6] == of[9] and of[20] == of[21] != of[0] and len(np.unique(of)) == 60 - 3
-    assert duplicates.count_groups(ws, grouped) == {"groups": 2, "images": 5, "largest": 3, "same_label": 0.5}
-    strict = duplicates.grouping_spec(ws, "moco", np.cos(np.radians(2)))
-    assert duplicates.count_groups(ws, strict) == {"groups": 1, "images": 2, "largest": 2, "same_label": 0.0}
-    assert duplicates.count_groups(ws, duplicates.grouping_spec(ws, "moco", 1.0))["same_label"] is None
+    assert near_duplicates.count_groups(ws, grouped) == {"groups": 2, "images": 5, "largest": 3, "same_label": 0.5}
+    strict = near_duplicates.grouping_spec(ws, "moco", np.cos(np.radians(2)))
+    assert near_duplicates.count_groups(ws, strict) == {"groups": 1, "images": 2, "largest": 2, "same_label": 0.0}
+    assert near_duplicates.count_groups(ws, near_duplicates.grouping_spec(ws, "moco", 1.0))["same_label"] is None
 
 
 def test_twins_are_found_at_a_cosine_of_one(ws):
@@ -48,14 +49,14 @@ def test_twins_are_found_at_a_cosine_of_one(ws):
     features[33] = features[34] = np.random.default_rng(0).normal(size=62)
     np.save(ws.path / "features" / "moco" / "train.npy", features)
     ws = Workspace.open(ws.path)
-    of = duplicates.group_numbers(ws, duplicates.grouping_spec(ws, "moco", 1.0))
+    of = near_duplicates.group_numbers(ws, near_duplicates.grouping_spec(ws, "moco", 1.0))
     assert of[33] == of[34] and len(np.unique(of)) == 59
 
 
 def test_bundles_come_whole_in_the_order_of_their_first(ws, grouped):
-    found = duplicates.groups_of_images(ws, [5, 9, 21, 0, 7], grouped)
+    found = near_duplicates.groups_of_images(ws, [5, 9, 21, 0, 7], grouped)
     assert [one.tolist() for one in found] == [[5], [0, 6, 9], [20, 21], [7]]
-    assert duplicates.groups_of_images(ws, [], grouped) == []
+    assert near_duplicates.groups_of_images(ws, [], grouped) == []
 
 
 def test_a_search_counts_groups(ws, grouped):
@@ -81,7 +82,11 @@ def test_another_feature_set_another_question(ws, grouped):
 
 
 def test_the_first_feature_set_if_none_is_named(ws):
-    assert duplicates.grouping_spec(ws) == {"features": "moco", "cosine": duplicates.DEFAULT_COSINE, "version": None}
+    assert near_duplicates.grouping_spec(ws) == {
+        "features": "moco",
+        "cosine": near_duplicates.DEFAULT_COSINE,
+        "version": None,
+    }
 
 
 @pytest.mark.parametrize(
@@ -95,7 +100,7 @@ def test_the_first_feature_set_if_none_is_named(ws):
 )
 def test_what_is_refused(ws, features, cosine, match):
     with pytest.raises(UserError, match=match):
-        duplicates.grouping_spec(ws, features, cosine)
+        near_duplicates.grouping_spec(ws, features, cosine)
 
 
 def test_nothing_is_relabelled_together(ws, grouped):
@@ -108,12 +113,12 @@ def test_nothing_is_relabelled_together(ws, grouped):
 
 
 def test_too_many_images_and_no_features(ws, monkeypatch):
-    monkeypatch.setattr(duplicates, "MAX_IMAGES", 59)
+    monkeypatch.setattr(near_duplicates, "MAX_IMAGES", 59)
     with pytest.raises(UserError, match="at most 59 training images, and tiny has 60"):
-        duplicates.grouping_spec(ws, "moco")
+        near_duplicates.grouping_spec(ws, "moco")
     monkeypatch.setattr(ws, "features", list)
     with pytest.raises(UserError, match="has none yet; make some with: python -m attribution features train"):
-        duplicates.grouping_spec(ws)
+        near_duplicates.grouping_spec(ws)
 
 
 def test_a_search_under_way_is_shown_in_groups(ws, grouped, tmp_path):
@@ -129,21 +134,23 @@ def test_a_search_under_way_is_shown_in_groups(ws, grouped, tmp_path):
 
 
 def test_around_an_image_is_its_group_and_what_is_nearest(ws, grouped):
-    members, near, cosines = duplicates.group_and_nearest(ws, 0, grouped, 2)
+    members, near, cosines = near_duplicates.group_and_nearest(ws, 0, grouped, 2)
     assert members.tolist() == [6, 9] and near.tolist() == [6, 9]  # 9 by way of 6 alone
     np.testing.assert_allclose(cosines, np.cos(np.radians([5, 10])), atol=1e-6)
-    of = duplicates.group_numbers(ws, grouped)
+    of = near_duplicates.group_numbers(ws, grouped)
     for image in range(60):
         others = [one for one in np.flatnonzero(of == of[image]) if one != image]
-        assert duplicates.group_and_nearest(ws, image, grouped, 3)[0].tolist() == others
-    assert image not in duplicates.group_and_nearest(ws, image, grouped, 100)[1] and len(near) == 2
+        assert near_duplicates.group_and_nearest(ws, image, grouped, 3)[0].tolist() == others
+    assert image not in near_duplicates.group_and_nearest(ws, image, grouped, 100)[1] and len(near) == 2
 
 
 def test_where_all_are_alike_not_all_are_compared_with_all(ws, grouped, monkeypatch):
     features, compared = np.ones((60, 62), np.float32), []
     np.save(ws.path / "features" / "moco" / "train.npy", features)
-    cosines = duplicates._cosines
-    monkeypatch.setattr(duplicates, "_cosines", lambda train, ids: compared.append(len(ids)) or cosines(train, ids))
-    monkeypatch.setattr(duplicates, "MAX_WALKED", 10)
-    members, near, _ = duplicates.group_and_nearest(Workspace.open(ws.path), 5, grouped, 3)
+    cosines = near_duplicates._cosines
+    monkeypatch.setattr(
+        near_duplicates, "_cosines", lambda train, ids: compared.append(len(ids)) or cosines(train, ids)
+    )
+    monkeypatch.setattr(near_duplicates, "MAX_WALKED", 10)
+    members, near, _ = near_duplicates.group_and_nearest(Workspace.open(ws.path), 5, grouped, 3)
     assert len(members) == 59 and 5 not in members and len(near) == 3 and compared == [1]

@@ -7,8 +7,9 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, projection
+from attribution import UserError, Workspace
 from attribution import __main__ as cli
+from attribution.features import projection
 from tests import tiny
 
 NEEDS = pytest.mark.skipif(not importlib.util.find_spec("openTSNE"), reason="openTSNE is not installed")

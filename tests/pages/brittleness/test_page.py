@@ -5,8 +5,8 @@ from functools import partial
 import pandas as pd
 import pytest
 
-from attribution import duplicates
 from attribution.experiments import registry, retrain, support
+from attribution.features import near_duplicates
 from attribution.training import recipes
 from pages.ui import state
 from tests import tiny
@@ -193,7 +193,7 @@ def test_supports_that_share_no_image_stand_below_one_another(ws, store):
 
 
 def test_near_duplicates_come_along(ws, store, monkeypatch):
-    monkeypatch.setattr(duplicates, "DEFAULT_COSINE", 0.9)
+    monkeypatch.setattr(near_duplicates, "DEFAULT_COSINE", 0.9)
     app = opened(target="0", k="1", ranking="trak-10")
     app.toggle(key=state.WITH_NEAR_DUPLICATES).set_value(True).run()
     assert not app.exception and "came along as near-duplicates" in texts(app)

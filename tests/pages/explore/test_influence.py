@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from attribution import background, duplicates, hubs
+from attribution import background, hubs
+from attribution.features import near_duplicates
 from attribution.reach import image_influence
 from pages.explore import influence
 from pages.ui import state
@@ -68,7 +69,7 @@ def test_images_like_it(ws):
     train = np.load(ws.path / "features" / "moco" / "train.npy")
     train[10] = train[7]
     np.save(ws.path / "features" / "moco" / "train.npy", train)
-    assert f"near-duplicates at a cosine of {duplicates.DEFAULT_COSINE:g} in moco features" in texts(opened())
+    assert f"near-duplicates at a cosine of {near_duplicates.DEFAULT_COSINE:g} in moco features" in texts(opened())
     found = {
         "features": "moco",
         "cosine": 0.98,

@@ -2,7 +2,8 @@
 
 import pytest
 
-from attribution import Workspace, projection
+from attribution import Workspace
+from attribution.features import projection
 
 
 @pytest.fixture

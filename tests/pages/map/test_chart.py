@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attribution import projection
+from attribution.features import projection
 from pages.map import chart, words
 from tests.pages.page import open_page
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attribution import projection
+from attribution.features import projection
 from pages.map import chart, lasso, words
 from tests.pages.map.test_chart import figure
 

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from attribution import projection
+from attribution.features import projection
 from pages.map import words
 
 

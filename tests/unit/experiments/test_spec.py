@@ -10,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from attribution import UserError, duplicates, worth
+from attribution import UserError, worth
 from attribution.experiments import registry
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.halves import subsets_spec
@@ -19,6 +19,7 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
+from attribution.features import near_duplicates
 from attribution.store import ResultStore
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
@@ -46,7 +47,7 @@ def decided(action, label=None):
 
 def specs(ws) -> dict:
     """A spec of each verb, and of each optional key."""
-    groups = duplicates.grouping_spec(ws, "moco", 0.999)
+    groups = near_duplicates.grouping_spec(ws, "moco", 0.999)
     support = {"target": 0, "ranking": "trak-10", "kind": "remove", "k_max": 12}
     decisions = {3: decided("relabel", 0), 7: decided("remove"), 8: decided("keep"), 9: decided("unsure")}
     return {
