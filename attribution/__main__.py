@@ -6,7 +6,7 @@ import sys
 
 from attribution import UserError
 from attribution.cli import app
-from attribution.store import store_error
+from attribution.store.results import store_error
 
 
 def main() -> None:

@@ -27,7 +27,7 @@ from attribution.poison import load_poison_info, load_poison_record
 from attribution.rankings import default_rankings
 from attribution.rankings.base import top_k
 from attribution.rankings.candidates import CANDIDATES_MARK
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import Edit, remove
 from attribution.workspace.parts import load_json_part, save_json_part

@@ -18,7 +18,7 @@ import psutil
 
 from attribution.errors import UserError
 from attribution.files import write_json
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_COMMANDS = 20

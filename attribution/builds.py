@@ -21,7 +21,7 @@ from attribution.files import read_array
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
 from attribution.metrics import lds
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.workspace.parts import Progress, cached_npz, check_library, ranking_origin, save_part, scratch_folder
 from attribution.workspace.provenance import command_provenance

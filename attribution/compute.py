@@ -22,7 +22,7 @@ from attribution.files import read_array, write_json
 from attribution.measure import load_held_out_halves
 from attribution.metrics import lds
 from attribution.rankings.base import top_k
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.studies import compare_on_same_targets
 from attribution.training import recipes
 from attribution.workspace.parts import (

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.store import ResultStore, Transaction, store_error
+from attribution.store.results import ResultStore, Transaction, store_error
 
 FILE = "audit.sqlite"
 SCHEMA = 1

@@ -35,7 +35,7 @@ from attribution.features import knn, projection
 from attribution.files import write_array, write_json, write_table
 from attribution.metrics import lds
 from attribution.rankings import default_rankings
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.workspace.parts import ranking_origin, scratch_folder
 from attribution.workspace.provenance import command_provenance

@@ -18,7 +18,7 @@ from attribution.executors import Executor, create_executor
 from attribution.executors.base import Task, result_arrays
 from attribution.experiments import registry
 from attribution.experiments.jobs import acquire_runner_lock, write_runner_info
-from attribution.store import Job, ResultStore, is_damaged, store_error
+from attribution.store.results import Job, ResultStore, is_damaged, store_error
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 

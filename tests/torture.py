@@ -25,7 +25,7 @@ from attribution.experiments.halves import subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.runner import run_runner
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 300  # seconds; the machine may be busy, and workers are the last in line

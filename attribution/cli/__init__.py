@@ -26,7 +26,7 @@ from attribution.experiments.spec import Spec
 from attribution.export.numbers import duration, estimate, number, percent, score
 from attribution.files import write_json
 from attribution.rankings import default_rankings
-from attribution.store import Job, ResultStore
+from attribution.store.results import Job, ResultStore
 from attribution.workspace.workspace import Workspace
 
 app = typer.Typer(

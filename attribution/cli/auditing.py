@@ -7,7 +7,7 @@ import typer
 from attribution.cli import JsonOption, WorkspaceOption, answered, app, mean_ci, print_json, print_table
 from attribution.cli.questions import Recipe
 from attribution.export.numbers import number, p_value
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import DEMO
 
 

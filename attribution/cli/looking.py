@@ -292,7 +292,7 @@ def export_figure(
     from attribution.export import charts, lineup_figure
     from attribution.export.charts import stored
     from attribution.lineup import lineup_rows
-    from attribution.store import ResultStore
+    from attribution.store.results import ResultStore
 
     out = user_path(out)
     if what == LINEUP:
@@ -330,7 +330,7 @@ def export_report(
     """A target's lineup and verdicts, and all that Methods knows, as one HTML file that opens anywhere."""
     from attribution.export import report
     from attribution.lineup import lineup_rows
-    from attribution.store import ResultStore
+    from attribution.store.results import ResultStore
 
     number = report.default_target(ws) if target is None else ws.check_target(target)
     rows = lineup_rows(ws, number, ranking_names(ws, rankings), top, ends, explain, candidates)

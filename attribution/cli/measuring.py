@@ -29,7 +29,7 @@ from attribution.cli import (
 )
 from attribution.export.numbers import byte_size, duration, estimate, number, p_value, percent
 from attribution.files import user_path, write_json
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO, Workspace
 

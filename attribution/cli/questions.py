@@ -27,7 +27,7 @@ from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import study_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.features import near_duplicates
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import DEMO
 
 Recipe = Annotated[str | None, typer.Option("--recipe", help="Train under this recipe; the workspace's if not given.")]

@@ -41,7 +41,7 @@ from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.experiments.support import support_spec
 from attribution.features import near_duplicates
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training.edits import parse_image_numbers
 from attribution.workspace.workspace import DEMO
 

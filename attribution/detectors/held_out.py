@@ -12,7 +12,7 @@ import numpy as np
 from attribution.detectors.base import ComputedDetector
 from attribution.errors import UserError
 from attribution.files import read_array
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 
 FAMILY = "held-out"

@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from attribution.store import unpack_predictions
+from attribution.store.results import unpack_predictions
 from attribution.training.edits import Edit
 
 

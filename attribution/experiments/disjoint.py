@@ -14,7 +14,7 @@ from attribution.errors import UserError
 from attribution.experiments.estimate import JobCost, cost_of
 from attribution.experiments.spec import Search
 from attribution.experiments.support import SupportSpec, support_spec
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
 MAX_SUPPORTS = 3

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import devices, recipes
 from attribution.workspace.workspace import Workspace
 

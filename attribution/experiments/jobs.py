@@ -18,7 +18,7 @@ from pathlib import Path
 from attribution.errors import UserError
 from attribution.experiments.spec import Spec
 from attribution.files import write_json
-from attribution.store import Job, ResultStore, store_error
+from attribution.store.results import Job, ResultStore, store_error
 from attribution.workspace.workspace import Workspace
 
 RUNNER_INFO = "runner.json"  # in the store's folder

@@ -12,7 +12,7 @@ import numpy as np
 
 from attribution.experiments.spec import MeasuredSpec, Training
 from attribution.metrics.statistics import mean_with_t_interval
-from attribution.store import ResultStore, Retraining
+from attribution.store.results import ResultStore, Retraining
 from attribution.training import recipes
 from attribution.training.edits import Edit
 from attribution.workspace.validation_split import validation_halves

@@ -17,7 +17,7 @@ from attribution.errors import UserError
 from attribution.experiments.prefixes import random_control
 from attribution.experiments.spec import SEEDS, MeasuredSpec, Training, common_fields
 from attribution.metrics.statistics import mean_with_t_interval
-from attribution.store import ResultStore, Retraining
+from attribution.store.results import ResultStore, Retraining
 from attribution.training.edits import Edit, no_edit, remove
 from attribution.workspace.validation_split import SPLIT_SEED, validation_halves
 from attribution.workspace.workspace import Workspace

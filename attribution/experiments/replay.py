@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.experiments.support_search import CONFIRM_SEEDS
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:

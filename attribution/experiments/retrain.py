@@ -20,7 +20,7 @@ from attribution.experiments.spec import SEEDS, FixedSpec, Training, common_fiel
 from attribution.experiments.support_search import probe_verdict
 from attribution.features import near_duplicates
 from attribution.rankings.base import check_k
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training.edits import Edit, no_edit
 from attribution.workspace.workspace import Workspace
 

@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Self
 from attribution.errors import UserError
 from attribution.experiments import support_search
 from attribution.experiments.estimate import JobCost, cost_of
-from attribution.store import ResultStore, Retraining
+from attribution.store.results import ResultStore, Retraining
 from attribution.training import recipes
 from attribution.training.edits import Edit
 from attribution.workspace.workspace import Workspace

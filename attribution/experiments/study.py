@@ -16,7 +16,7 @@ from attribution.experiments.spec import SEEDS, Search, Spec, common_fields, req
 from attribution.experiments.support import SupportSpec, check_search
 from attribution.experiments.support_search import DEFAULT_K_MAX, Support
 from attribution.rankings.base import check_k
-from attribution.store import Job, ResultStore
+from attribution.store.results import Job, ResultStore
 from attribution.training.edits import no_edit
 from attribution.workspace.workspace import Workspace
 

@@ -13,7 +13,7 @@ from attribution.experiments import jobs, support_table
 from attribution.experiments.estimate import median_training_seconds
 from attribution.experiments.replay import replay_search
 from attribution.experiments.study import Study, StudySpec, load_supports
-from attribution.store import Job, ResultStore
+from attribution.store.results import Job, ResultStore
 from attribution.workspace.workspace import Workspace
 
 MAX_IDLE_SEARCHES = 4  # searches begin in their order, nearly: after so many without a training the rest has not begun

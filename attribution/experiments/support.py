@@ -14,7 +14,7 @@ from attribution.experiments.prefixes import build_edit, check_groups, check_sup
 from attribution.experiments.replay import replay_search
 from attribution.experiments.spec import SEEDS, UNEDITED_SEEDS, Search, Spec, common_fields
 from attribution.rankings.base import check_k
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit
 from attribution.workspace.base_models import agreement_status
 from attribution.workspace.workspace import Workspace

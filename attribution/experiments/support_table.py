@@ -12,7 +12,7 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import read_table
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 

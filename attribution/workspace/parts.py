@@ -10,7 +10,7 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.files import write_array, write_atomically, write_json
 from attribution.rankings import unchanged_names
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 

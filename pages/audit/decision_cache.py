@@ -7,7 +7,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.decisions import DECISIONS, MAX_REASON_LENGTH, REVISIONS, DecisionFold, DecisionLog
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 
 
 class DecisionCache:

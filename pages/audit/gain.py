@@ -10,7 +10,7 @@ from attribution import UserError, Workspace, queues, worth
 from attribution.decisions import DecisionLog
 from attribution.experiments import jobs
 from attribution.experiments.paired_arms import PairedArmsSpec, load_latest_answer
-from attribution.store import Job, ResultStore
+from attribution.store.results import Job, ResultStore
 from pages.audit import gain_text
 from pages.ui import cli_command, job_buttons, sprite_sheet, state
 from pages.ui import format as write

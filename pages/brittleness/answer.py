@@ -10,7 +10,7 @@ from attribution.experiments.disjoint import DisjointSpec
 from attribution.experiments.replay import replay_search
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.support import SupportSpec
-from attribution.store import Job, ResultStore
+from attribution.store.results import Job, ResultStore
 from attribution.training import recipes
 from pages.brittleness import disjoint, kept_answers, question, search_trace, text
 from pages.ui import cli_command, job_buttons, state

@@ -4,7 +4,7 @@ import streamlit as st
 
 from attribution import Workspace
 from attribution.experiments.replay import replay_search
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from pages.brittleness import text
 from pages.ui import format as write
 from pages.ui import sprite_sheet

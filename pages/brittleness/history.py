@@ -6,7 +6,7 @@ import streamlit as st
 
 from attribution import Workspace
 from attribution.experiments import jobs
-from attribution.store import Job, ResultStore
+from attribution.store.results import Job, ResultStore
 from pages.brittleness import kept_answers, question, text
 from pages.ui import format as write
 from pages.ui import job_buttons, state

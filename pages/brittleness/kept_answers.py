@@ -4,7 +4,7 @@ import pandas as pd
 
 from attribution import Workspace
 from attribution.experiments import support_table
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 
 QUESTION = ("ranking", "target", "kind", "protocol", "k_max")

@@ -5,7 +5,7 @@ from contextlib import closing
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from pages.brittleness import answer, edit_preview, history, question, studies
 from pages.ui import format as write
 from pages.ui import sprite_sheet, state, theme

@@ -16,7 +16,7 @@ from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.features import near_duplicates
 from attribution.opening import opening_target
 from attribution.rankings import default_rankings
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training.edits import parse_image_numbers
 from pages.brittleness import kept_answers, text
 from pages.ui import format as write

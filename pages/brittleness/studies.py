@@ -9,7 +9,7 @@ from attribution.experiments import jobs
 from attribution.experiments.study import StudySpec
 from attribution.experiments.study_progress import StudyMonitor, StudyProgress
 from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
-from attribution.store import Job, ResultStore
+from attribution.store.results import Job, ResultStore
 from attribution.training import recipes
 from pages.brittleness import study_curves, study_text
 from pages.ui import cli_command, job_buttons, state, theme

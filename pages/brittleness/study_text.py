@@ -1,7 +1,7 @@
 """The words and the HTML of studies; no widgets."""
 
 from attribution.experiments.study_progress import StudyProgress
-from attribution.store import Job
+from attribution.store.results import Job
 from pages.ui import format as write
 
 BAND = (

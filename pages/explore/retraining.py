@@ -11,7 +11,7 @@ from attribution.experiments import support_table as answers
 from attribution.experiments.spec import SEEDS
 from attribution.lineup import LineupRow
 from attribution.opening import support_votes
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from pages.ui import format as write
 
 

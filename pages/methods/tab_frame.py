@@ -10,7 +10,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.experiments import jobs
-from attribution.store import Job, ResultStore
+from attribution.store.results import Job, ResultStore
 from pages.ui import cli_command, downloads, measurement, sprite_sheet, state, theme
 from pages.ui import format as write
 from pages.ui.target_card import wall_data

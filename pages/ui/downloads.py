@@ -4,7 +4,7 @@ import streamlit as st
 
 from attribution import Workspace
 from attribution.export import charts, report
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from pages.ui import cli_command
 
 WIDTH_LABELS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}

@@ -6,7 +6,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace, executors
 from attribution.experiments import jobs
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from pages.ui import format as write
 
 POLL = "2s"

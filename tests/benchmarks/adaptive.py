@@ -20,7 +20,7 @@ from scipy.stats import binomtest
 
 from attribution import Workspace
 from attribution.experiments import support_table
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import DEMO
 
 PAPER = 5 * 8  # trainings where a target flips: the largest k and 7 bisections; 5 where it is censored

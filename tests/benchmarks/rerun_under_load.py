@@ -22,7 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 from attribution import Workspace
 from attribution.experiments import jobs  # noqa: E402
 from attribution.experiments.halves import subsets_spec
-from attribution.store import ResultStore  # noqa: E402
+from attribution.store.results import ResultStore  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
 CLICKS = 20  # a round, idle and under load each

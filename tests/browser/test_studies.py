@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from attribution import Workspace
 from attribution.experiments import study
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from tests import tiny
 from tests.browser import serving
 

@@ -5,7 +5,7 @@ No runner is ever started."""
 import pytest
 
 from attribution.experiments import jobs
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from tests import tiny
 from tests.pages.page import open_page
 

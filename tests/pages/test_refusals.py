@@ -2,7 +2,7 @@
 
 import pytest
 
-from attribution.store import FILE, ResultStore
+from attribution.store.results import FILE, ResultStore
 from tests import tiny
 from tests.pages.page import open_page
 

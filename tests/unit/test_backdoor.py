@@ -10,7 +10,7 @@ from attribution import UserError, Workspace, backdoor, poison
 from attribution import __main__ as cli
 from attribution.experiments import jobs
 from attribution.files import write_json
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit, remove
 from tests import tiny

@@ -8,7 +8,7 @@ from scipy.stats import spearmanr
 from attribution import UserError, Workspace, calibration
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support_table import to_stored_table
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit, remove
 from attribution.training.recipes import get_recipe
 from attribution.workspace import provenance

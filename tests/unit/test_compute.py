@@ -7,7 +7,7 @@ import pytest
 
 from attribution import UserError, builds, compute
 from attribution.experiments.halves import half_edit, half_seed, random_half
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
 from tests.unit.test_conditioning import give_halves

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError, Workspace, cost
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from tests import tiny
 
 

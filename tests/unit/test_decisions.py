@@ -12,7 +12,7 @@ import pytest
 
 from attribution.decisions import FILE, DecisionFold, DecisionLog
 from attribution.errors import UserError
-from attribution.store import Transaction
+from attribution.store.results import Transaction
 from tests import tiny
 from tests.conftest import ROOT
 

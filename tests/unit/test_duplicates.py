@@ -8,7 +8,7 @@ from attribution.experiments.replay import replay_search
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support import support_spec
 from attribution.features import near_duplicates
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 

@@ -7,7 +7,7 @@ from scipy.stats import spearmanr
 from attribution import UserError, Workspace, lds_supports
 from attribution.experiments.study import Study, read_study
 from attribution.experiments.support_search import Support
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.workspace.provenance import command_provenance
 from tests import tiny
 

@@ -19,7 +19,7 @@ from attribution.experiments.halves import random_half, subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.runner import Runner, run_runner
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
 from tests.conftest import ROOT
@@ -250,7 +250,9 @@ def test_thousands_of_jobs_wait_in_the_store(ws, store, monkeypatch):
     """A job is opened when there is a slot for it: what waits is neither read nor parsed at each step."""
     numbers = [ask(ws, store, seeds=[seed], draws=0)[0] for seed in range(300)]
     read = []
-    monkeypatch.setattr("attribution.store.json.loads", lambda text: read.append(1) or json.JSONDecoder().decode(text))
+    monkeypatch.setattr(
+        "attribution.store.results.json.loads", lambda text: read.append(1) or json.JSONDecoder().decode(text)
+    )
     runner = Runner(store, Pretender(slots=2, every=False))
     steps(runner, 20)
     assert len(runner.works) == 1 and len(read) < 5 and store.job(numbers[1]).state == "queued"

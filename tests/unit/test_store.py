@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from attribution.errors import UserError
-from attribution.store import FILE, ResultStore
+from attribution.store.results import FILE, ResultStore
 from attribution.training.edits import no_edit, relabel, remove
 from tests.conftest import ROOT
 from tests.torture import fill, small_disk
@@ -257,7 +257,7 @@ def test_lost_trainings_are_counted_until_one_succeeds(store):
 def test_a_writer_that_is_killed_in_a_transaction_leaves_nothing_of_it(store):
     put(store)
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom attribution.store import Store\n"
+        "import sys, time\nfrom pathlib import Path\nfrom attribution.store.results import Store\n"
         "store = Store(Path(sys.argv[1]), 'f' * 64)\nstore.db.execute('PRAGMA cache_size = 5')\n"
         "with store.transaction():\n"
         "    for key in range(2000):\n"

@@ -8,7 +8,7 @@ import pytest
 from attribution import UserError, measure, studies
 from attribution.experiments.study import Study, read_study, study_spec
 from attribution.experiments.support_search import Support
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
 

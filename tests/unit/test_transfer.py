@@ -15,7 +15,7 @@ from attribution.experiments.study import read_study, study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.measure import draw_stable_targets
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit
 from tests import tiny

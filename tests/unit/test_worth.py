@@ -11,7 +11,7 @@ from attribution import UserError, Workspace, worth
 from attribution.experiments.paired_arms import load_latest_answer
 from attribution.experiments.registry import LONG_VERBS
 from attribution.runner import Runner
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import Edit, correct, no_edit, relabel, remove
 from attribution.workspace import validation_split

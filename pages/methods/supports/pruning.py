@@ -9,7 +9,7 @@ from attribution.experiments.pruning import PruningSpec
 from attribution.experiments.spec import SEEDS, common_fields
 from attribution.export import palette
 from attribution.rankings import default_rankings
-from attribution.store import Job, ResultStore
+from attribution.store.results import Job, ResultStore
 from attribution.training import recipes
 from pages.methods import plots, tab_frame
 from pages.ui import format as write

@@ -9,7 +9,7 @@ from attribution.experiments.study import Study
 from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
 from attribution.metrics import support_curves
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from pages.methods import plots, tab_frame
 from pages.methods.supports.curves import PANEL_TITLES

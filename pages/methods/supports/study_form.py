@@ -10,7 +10,7 @@ from attribution.experiments.prefixes import SUPPORT_KINDS
 from attribution.experiments.study import STUDY_SEED, Study, study_spec
 from attribution.measure import draw_stable_targets, draw_wrong_targets, stable_targets
 from attribution.rankings import default_rankings
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from pages.methods import tab_frame
 from pages.ui import format as write
 from pages.ui import job_buttons, state

@@ -10,7 +10,7 @@ from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
 from attribution.experiments.support_table import answered_protocols, default_protocol
 from attribution.measure import load_lds
 from attribution.rankings import default_rankings
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from pages.methods import tab_frame
 from pages.methods.supports import lds_vs_support, pruning, recipe_transfer, study_form, tables

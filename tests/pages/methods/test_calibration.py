@@ -10,7 +10,7 @@ import pytest
 
 from attribution import UserError, Workspace, calibration
 from attribution.export import charts
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from pages.methods import calibration as drawn
 from tests import tiny
 from tests.pages.methods.tabs import html, opened, texts

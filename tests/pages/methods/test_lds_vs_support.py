@@ -7,7 +7,7 @@ import pytest
 
 from attribution import lds_supports
 from attribution.experiments.study import read_study
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from pages.methods.supports import lds_vs_support
 from tests.pages.methods.tabs import html, opened, texts
 

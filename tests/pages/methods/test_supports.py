@@ -13,7 +13,7 @@ from attribution.experiments.support_search import Support
 from attribution.experiments.support_table import to_stored_table
 from attribution.export import palette
 from attribution.export.charts.drawing import MARKERS
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from pages.methods.supports import curves, tables
 from pages.ui import state

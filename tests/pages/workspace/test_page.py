@@ -12,7 +12,7 @@ from attribution import Workspace, background
 from attribution.experiments import jobs, retrain
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from pages.ui import state
 from pages.workspace import words
 from tests import tiny

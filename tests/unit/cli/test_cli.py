@@ -13,7 +13,7 @@ import pytest
 from attribution import __main__ as cli
 from attribution.experiments import jobs
 from attribution.experiments.retrain import retrain_spec
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
 from tests.conftest import ROOT

@@ -9,7 +9,7 @@ import pytest
 
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.support import support_spec
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
 from tests.unit.experiments.test_jobs import RUN, drive

@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from attribution import __main__ as cli
-from attribution.store import FILE, ResultStore
+from attribution.store.results import FILE, ResultStore
 from tests import tiny
 
 VERBS = [

@@ -8,7 +8,7 @@ import pytest
 from attribution import detectors
 from attribution.detectors import held_out
 from attribution.experiments import jobs
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import remove
 from tests import tiny

@@ -16,7 +16,7 @@ from attribution.executors.base import Task, result_arrays
 from attribution.experiments import jobs
 from attribution.experiments.study import study_spec
 from attribution.runner import run_runner
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit, remove
 from tests import tiny
 from tests.conftest import ROOT

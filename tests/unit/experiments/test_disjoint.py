@@ -6,7 +6,7 @@ from attribution import UserError
 from attribution.experiments import support_table
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.support import support_spec
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive

@@ -12,7 +12,7 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
-from attribution.store import FILE, ResultStore
+from attribution.store.results import FILE, ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit, remove
 from tests import tiny

@@ -117,7 +117,7 @@ def test_what_is_judged_by(ws):
 
 def test_of_predictions_that_are_not_in_order_of_arms_nothing_is_mixed_up(ws, tmp_path):
     """Every training tells by what it predicts which it was."""
-    from attribution.store import ResultStore
+    from attribution.store.results import ResultStore
 
     store = ResultStore(tmp_path / "store", ws.fingerprint)
     asked, of = spec(ws), correct({3: 0}, [5])

@@ -8,7 +8,7 @@ import pytest
 from attribution import UserError
 from attribution.experiments import pruning
 from attribution.experiments.pruning import pruning_spec
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit
 from attribution.workspace import validation_split
 from tests import tiny

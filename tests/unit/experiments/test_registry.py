@@ -15,7 +15,7 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.runner import Runner
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
 from tests.unit.test_runner import Pretender

@@ -10,7 +10,7 @@ from attribution.experiments.replay import SearchReplay, replay_search
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit
 from tests import tiny

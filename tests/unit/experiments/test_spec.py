@@ -20,7 +20,7 @@ from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.features import near_duplicates
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 

@@ -7,7 +7,7 @@ from attribution.experiments import jobs, prefixes, study_progress
 from attribution.experiments.estimate import default_workers
 from attribution.experiments.replay import replay_search
 from attribution.experiments.study import study_spec
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
 

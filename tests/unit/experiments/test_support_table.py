@@ -9,7 +9,7 @@ import pytest
 from attribution import UserError
 from attribution.experiments import support_table
 from attribution.experiments.support import support_spec
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
 

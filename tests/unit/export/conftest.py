@@ -2,7 +2,7 @@
 
 import pytest
 
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from tests import tiny
 
 

@@ -9,7 +9,7 @@ from attribution import UserError, Workspace, agreement, conditioning
 from attribution.experiments.retrain import retrain_spec
 from attribution.export import report, report_html
 from attribution.lineup import lineup_rows
-from attribution.store import ResultStore
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
 from tests.unit.test_conditioning import give_halves

@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("torch")
 
 from attribution import UserError
-from attribution.store import ResultStore  # noqa: E402
+from attribution.store.results import ResultStore  # noqa: E402
 from attribution.training import augmentation, recipes, trainer  # noqa: E402
 from attribution.training.edits import correct, no_edit, relabel, remove  # noqa: E402
 from attribution.training.recipes import source  # noqa: E402
