@@ -19,12 +19,13 @@ from pathlib import Path
 import psutil
 from websockets.sync.client import connect
 
-from attribution import UserError, executors
+from attribution import UserError
 from attribution.experiments import jobs
 from attribution.experiments.halves import subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
-from attribution.runner import run_runner
+from attribution.runner import executors
+from attribution.runner.runner import run_runner
 from attribution.store.results import ResultStore
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -20,12 +20,12 @@ from rich.text import Text
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into ours; tqdm reads it when imported
 
-from attribution.background import PROGRESS_VARIABLE
 from attribution.experiments import jobs
 from attribution.experiments.spec import Spec
 from attribution.export.numbers import duration, estimate, number, percent, score
 from attribution.files import write_json
 from attribution.rankings import default_rankings
+from attribution.runner.commands import PROGRESS_VARIABLE
 from attribution.store.results import Job, ResultStore
 from attribution.workspace.workspace import Workspace
 

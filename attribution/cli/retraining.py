@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attribution import UserError, executors
+from attribution import UserError
 from attribution.cli import (
     JsonOption,
     Protocol,
@@ -41,6 +41,7 @@ from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.experiments.support import support_spec
 from attribution.features import near_duplicates
+from attribution.runner import executors
 from attribution.store.results import ResultStore
 from attribution.training.edits import parse_image_numbers
 from attribution.workspace.workspace import DEMO
@@ -261,7 +262,7 @@ def runner(
     ] = 60,
 ):
     """Do the queued jobs of a workspace until there are none. The dashboard starts one by itself."""
-    from attribution.runner import run_runner
+    from attribution.runner.runner import run_runner
 
     make = partial(executors.create_executor, ws, executor, workers, per_gpu, address, gpus_per_training)
     if not run_runner(ws, make, idle):

@@ -4,8 +4,9 @@ from contextlib import closing
 
 import streamlit as st
 
-from attribution import UserError, Workspace, executors
+from attribution import UserError, Workspace
 from attribution.experiments import jobs
+from attribution.runner import executors
 from attribution.store.results import ResultStore
 from pages.ui import format as write
 

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import streamlit as st
 
-from attribution import UserError, Workspace, background
+from attribution import UserError, Workspace
 from attribution.data import resizing
 from attribution.files import user_path
 from attribution.importing import formats, importing
+from attribution.runner import commands as background
 from pages.ui import cli_command, measurement, state, theme
 from pages.ui import format as write
 from pages.workspace import devices, words

@@ -1,9 +1,9 @@
 """The texts of the Workspace page: tables of what is loaded, and the words of a command."""
 
 from attribution import Workspace
-from attribution.background import Command
 from attribution.files import user_path
 from attribution.importing import alignment
+from attribution.runner.commands import Command
 from pages.ui import format as write
 
 

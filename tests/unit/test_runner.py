@@ -13,12 +13,12 @@ import pytest
 
 from attribution import Workspace
 from attribution.errors import UserError
-from attribution.executors.base import Task, encode_array
 from attribution.experiments import jobs, support_table
 from attribution.experiments.halves import random_half, subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
-from attribution.runner import Runner, run_runner
+from attribution.runner.executors.base import Task, encode_array
+from attribution.runner.runner import Runner, run_runner
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
@@ -262,12 +262,12 @@ def test_thousands_of_jobs_wait_in_the_store(ws, store, monkeypatch):
 
 
 def test_what_is_known_of_thousands_does_not_keep_a_step(ws, store, monkeypatch):
-    monkeypatch.setattr("attribution.runner.MAX_STEP_SECONDS", 0)
+    monkeypatch.setattr("attribution.runner.runner.MAX_STEP_SECONDS", 0)
     runner = Runner(store, Pretender())
     number, _ = ask(ws, store)
     runner.step(0)
     assert not runner.executor.started, "there was no time to look"
-    monkeypatch.setattr("attribution.runner.MAX_STEP_SECONDS", 0.2)
+    monkeypatch.setattr("attribution.runner.runner.MAX_STEP_SECONDS", 0.2)
     steps(runner)
     assert store.job(number).state == "done"
 

@@ -10,7 +10,7 @@ import pytest
 from attribution import UserError, Workspace, worth
 from attribution.experiments.paired_arms import load_latest_answer
 from attribution.experiments.registry import LONG_VERBS
-from attribution.runner import Runner
+from attribution.runner.runner import Runner
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import Edit, correct, no_edit, relabel, remove

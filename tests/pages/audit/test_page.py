@@ -2,7 +2,7 @@
 
 from streamlit.testing.v1 import AppTest
 
-from attribution import background
+from attribution.runner import commands
 from pages.ui import state
 from tests import tiny
 from tests.pages.audit.entries import PAGE, run, words
@@ -50,7 +50,7 @@ def test_where_nothing_was_detected_it_says_how_and_starts_it(tmp_path, monkeypa
     monkeypatch.setenv("LINEUP_WORKSPACE", str(other.path))
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     asked = []
-    monkeypatch.setattr(background, "start_command", lambda ws, what: asked.append(what))
+    monkeypatch.setattr(commands, "start_command", lambda ws, what: asked.append(what))
     page = run()
     assert "No detector has looked" in words(page) and "detectors build" in page.code[0].value
     page.button(key="start detectors build").click().run()

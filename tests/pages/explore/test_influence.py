@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from attribution import background, hubs
+from attribution import hubs
 from attribution.features import near_duplicates
 from attribution.reach import image_influence
+from attribution.runner import commands
 from pages.explore import influence
 from pages.ui import state
 from tests.pages.page import open_page, texts
@@ -41,7 +42,7 @@ def test_a_row_for_each_ranking_and_end(listed):
 
 def test_without_lists_they_are_asked_for(ws, monkeypatch):
     asked = []
-    monkeypatch.setattr(background, "start_command", lambda ws, words: asked.append(words))
+    monkeypatch.setattr(commands, "start_command", lambda ws, words: asked.append(words))
     app = opened()
     assert "Whom it helps and harms most" in texts(app)
     found = [image_influence(ws, 7, name) for name in RANKINGS]

@@ -1,6 +1,6 @@
 """Map, run without a browser."""
 
-from attribution import background
+from attribution.runner import commands
 from pages.ui import state
 from tests import tiny
 from tests.pages.page import open_page, texts
@@ -14,7 +14,7 @@ def opened(**link):
 
 def test_what_was_not_drawn_is_asked_for(ws, monkeypatch):
     asked = []
-    monkeypatch.setattr(background, "start_command", lambda ws, words: asked.append(words))
+    monkeypatch.setattr(commands, "start_command", lambda ws, words: asked.append(words))
     app = opened()
     assert "The map of moco has not been drawn yet" in texts(app)
     app.button(key="start features project moco").click().run()

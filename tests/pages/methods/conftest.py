@@ -4,8 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution import Workspace, background
+from attribution import Workspace
 from attribution.experiments.support_table import to_stored_table
+from attribution.runner import commands as background
 from tests import tiny
 from tests.unit.test_conditioning import give_halves
 

@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from attribution import agreement, background, sanity
+from attribution import agreement, sanity
+from attribution.runner import commands
 from pages.methods import tab_frame
 from tests.pages.methods.tabs import html, opened, texts
 
@@ -15,7 +16,7 @@ RUNNING = SimpleNamespace(number=1, open=True, state="running", message="", prog
 @pytest.mark.parametrize("tab", ["agreement", "cost", "compute", "calibration"])
 def test_what_is_being_measured_is_not_asked_for_again(held, monkeypatch, tab):
     running = SimpleNamespace(**vars(RUNNING), words=["evaluate", tab])
-    monkeypatch.setattr(background, "list_commands", lambda ws: [running])
+    monkeypatch.setattr(commands, "list_commands", lambda ws: [running])
     keys = {button.key for button in opened(tab).button}
     assert f"cancel evaluate {tab}" in keys and f"start evaluate {tab}" not in keys
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 import streamlit as st
 
-from attribution import Workspace, background
+from attribution import Workspace
 from attribution.experiments import jobs, retrain
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
+from attribution.runner import commands
 from attribution.store.results import ResultStore
 from pages.ui import state
 from pages.workspace import words
@@ -111,9 +112,9 @@ def test_a_ranking_is_brought_in_by_a_command_that_the_page_starts(ws, scores, t
     assert command.startswith("python -m attribution import tensor") and "--name mine --sign helpful" in command
     app.button("import").click().run()
     deadline = time.monotonic() + 60
-    while background.list_commands(ws)[0].open and time.monotonic() < deadline:
+    while commands.list_commands(ws)[0].open and time.monotonic() < deadline:
         time.sleep(0.2)
-    assert background.list_commands(ws)[0].state == "done", background.list_commands(ws)[0].message
+    assert commands.list_commands(ws)[0].state == "done", commands.list_commands(ws)[0].message
     app = opened()
     assert "import tensor" in texts(app) and "the target's class for 100.0 % of" in texts(app)
     assert "mine" in app.dataframe[0].value.ranking.tolist()

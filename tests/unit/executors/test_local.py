@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from attribution import UserError, executors
-from attribution.executors import local
-from attribution.executors.base import Task
-from attribution.executors.local import LocalExecutor
+from attribution import UserError
+from attribution.runner import executors
+from attribution.runner.executors import local
+from attribution.runner.executors.base import Task
+from attribution.runner.executors.local import LocalExecutor
 from attribution.training import devices, recipes
 from attribution.training.edits import remove
 from tests import tiny

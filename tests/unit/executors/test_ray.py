@@ -11,11 +11,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from attribution import UserError, executors
-from attribution.executors.base import Task, result_arrays
+from attribution import UserError
 from attribution.experiments import jobs
 from attribution.experiments.study import study_spec
-from attribution.runner import run_runner
+from attribution.runner import executors
+from attribution.runner.executors.base import Task, result_arrays
+from attribution.runner.runner import run_runner
 from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit, remove
 from tests import tiny
@@ -208,7 +209,7 @@ def test_numbers_that_make_no_sense(tmp_path):
     ],
 )
 def test_what_a_node_holds(gpus, threads, node, slots):
-    from attribution.executors.ray import RayExecutor
+    from attribution.runner.executors.ray import RayExecutor
 
     executor = object.__new__(RayExecutor)
     executor.gpus, executor.threads = gpus, threads
@@ -223,5 +224,7 @@ def test_without_ray(tmp_path, monkeypatch):
 
 
 def test_nothing_of_ray_is_imported_unless_it_is_chosen(run_python):
-    done = run_python("-c", "import sys, attribution.runner, attribution.cli.retraining\nprint('ray' in sys.modules)")
+    done = run_python(
+        "-c", "import sys, attribution.runner.runner, attribution.cli.retraining\nprint('ray' in sys.modules)"
+    )
     assert (done.code, done.out.strip()) == (0, "False"), done.err

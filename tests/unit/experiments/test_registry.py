@@ -7,14 +7,14 @@ import types
 import numpy as np
 import pytest
 
-from attribution.executors.base import encode_array
 from attribution.experiments import support_table
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.pruning import pruning_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
-from attribution.runner import Runner
+from attribution.runner.executors.base import encode_array
+from attribution.runner.runner import Runner
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny

@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from attribution.executors.base import Task
+from attribution.runner.executors.base import Task
 from attribution.training import recipes
 from attribution.training.devices import Gpu, WorkerPlan, core_count
 

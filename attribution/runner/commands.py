@@ -61,7 +61,7 @@ def start_command(workspace, words: list[str]) -> int:
         shutil.rmtree(home / str(old), ignore_errors=True)
     words = [*map(str, words), "--workspace", str(Path(workspace.path).resolve())]
     process = subprocess.Popen(
-        [sys.executable, "-m", "attribution.background", str(folder), *words],
+        [sys.executable, "-m", "attribution.runner.commands", str(folder), *words],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,

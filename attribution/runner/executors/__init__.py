@@ -3,8 +3,8 @@
 import os
 
 from attribution.errors import UserError
-from attribution.executors.base import Executor
-from attribution.executors.local import LocalExecutor
+from attribution.runner.executors.base import Executor
+from attribution.runner.executors.local import LocalExecutor
 from attribution.training import recipes
 from attribution.training.devices import plan_workers
 
@@ -37,7 +37,7 @@ def create_executor(
     threads = recipes.get_recipe(workspace.recipe).threads
     if executor == "local":
         return LocalExecutor(plan_workers(workers, per_gpu, threads))
-    from attribution.executors.ray import RayExecutor
+    from attribution.runner.executors.ray import RayExecutor
 
     return RayExecutor(address, gpus_per_training, threads, workers)
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.executors.base import encode_array
+from attribution.runner.executors.base import encode_array
 from attribution.training.edits import Edit
 
 NICE = 10  # the dashboard goes first; the variable LINEUP_NICE sets another

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.executors.base import Task
-from attribution.executors.local import ROOT, threads_of
-from attribution.executors.worker import failure_event, retrain
+from attribution.runner.executors.base import Task
+from attribution.runner.executors.local import ROOT, threads_of
+from attribution.runner.executors.worker import failure_event, retrain
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 

@@ -14,10 +14,10 @@ from contextlib import suppress
 from functools import partial
 
 from attribution.errors import UserError
-from attribution.executors import Executor, create_executor
-from attribution.executors.base import Task, result_arrays
 from attribution.experiments import registry
 from attribution.experiments.jobs import acquire_runner_lock, write_runner_info
+from attribution.runner.executors import Executor, create_executor
+from attribution.runner.executors.base import Task, result_arrays
 from attribution.store.results import Job, ResultStore, is_damaged, store_error
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
