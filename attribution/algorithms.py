@@ -11,10 +11,10 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attribution import builds
+from attribution.builds import scores as builds
+from attribution.builds.halves import load_held_out_halves
 from attribution.errors import UserError
 from attribution.files import read_array
-from attribution.measure import load_held_out_halves
 from attribution.metrics import lds, statistics
 from attribution.metrics.statistics import spearman_correlation
 from attribution.rankings.base import top_k

@@ -4,7 +4,7 @@ the baseline that trains no classifier, against the seconds they take: the figur
 
 Seconds are those of all trainings that a method asks for, and of its own work. Trainings are counted at what one takes,
 measured apart (`training_seconds`), on the whole training set or on half of it; the method's work is measured as it is
-done, see `builds.Stopwatch`. What a ranking brings along from where it was made was measured there, by the clock.
+done, see `timing.Stopwatch`. What a ranking brings along from where it was made was measured there, by the clock.
 """
 
 import hashlib
@@ -15,11 +15,11 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attribution import builds
+from attribution.builds import scores, timing
+from attribution.builds.halves import load_half_margins, load_held_out_halves, train_halves
 from attribution.errors import UserError
 from attribution.experiments.halves import half_edit, half_seed
 from attribution.files import read_array, write_json
-from attribution.measure import load_held_out_halves
 from attribution.metrics import lds
 from attribution.rankings.base import top_k
 from attribution.store.results import ResultStore
@@ -43,7 +43,7 @@ HALF_COUNTS = (250, 500, 1000)
 PROJECTION_DIM = 512  # the best of five in the demo, tuned on halves that are not held out
 STORED_K = 256  # first images of each target that are kept of a variant, for studies of its supports
 VARIANT_SUFFIX = ".compute"  # ends the name of a variant's ranking
-FIT_SEQUENCE = 1  # the sequence of random halves that Datamodels is fitted on; `builds.HELD_OUT_SEQUENCE` is another
+FIT_SEQUENCE = 1  # the sequence of random halves that Datamodels is fitted on; `halves.HELD_OUT_SEQUENCE` is another
 TIMED_TRAININGS = 3  # trainings of each kind
 SELF_SUPERVISED = ("moco", "simclr", "dino")
 #: measured on the demo, for what is said before: a checkpoint's gradients in trainings, and seconds of LASSO a
@@ -123,7 +123,7 @@ def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: Non
         for number in range(TIMED_TRAININGS):
             for name, edit in (("whole", None), ("half", _half(workspace, number))):
                 progress("compute: one training's seconds", 2 * number + (name == "half"), 2 * TIMED_TRAININGS)
-                watch = builds.Stopwatch(kind)
+                watch = timing.Stopwatch(kind)
                 trainer.run(edit, seed=number)
                 seconds[name].append(watch.seconds)
         return {
@@ -296,8 +296,8 @@ def _variant_version(workspace, name: str) -> str | None:
 def _trak_variant(workspace, count, dim, training, kept, progress):
     from attribution.rankings import trak
 
-    parts = builds.compute_trak_factors(workspace, count, dim, kept, progress)
-    watch = builds.Stopwatch()
+    parts = scores.compute_trak_factors(workspace, count, dim, kept, progress)
+    watch = timing.Stopwatch()
     rows = trak.scores(parts, 0, workspace.n_val)
     taken = watch.seconds
     version = _save_top_k(
@@ -328,11 +328,11 @@ def _datamodels_variant(workspace, count, training, progress):
     from attribution.rankings import datamodels as method
 
     sequence = {"draw": FIT_SEQUENCE, "count": count, "seeds": [0]}
-    builds.train_halves(workspace, sequence, progress)
-    masks, margins = builds.load_half_margins(workspace, sequence)
-    watch = builds.Stopwatch()
-    weights, about = builds.fit_tuned_datamodels(
-        masks, margins.mean(1), min(builds.MAX_TUNING_HALVES, count // 10), f"datamodels-{count}", progress
+    train_halves(workspace, sequence, progress)
+    masks, margins = load_half_margins(workspace, sequence)
+    watch = timing.Stopwatch()
+    weights, about = scores.fit_tuned_datamodels(
+        masks, margins.mean(1), min(scores.MAX_TUNING_HALVES, count // 10), f"datamodels-{count}", progress
     )
     taken = watch.seconds
     tails = method.zero_weight_tails(weights, method.marginal_effects(masks, margins.mean(1)), STORED_K)[:, 0].astype(
@@ -388,7 +388,7 @@ def _stored_variant(workspace, name, part, training):
 def _live_variant(workspace, name):
     ranking = workspace.ranking(name)
     part = workspace.manifest["parts"].get(f"features/{name.partition('-')[2]}", {})
-    watch = builds.Stopwatch()
+    watch = timing.Stopwatch()
     rows = list(ranking.all_scores())
     return (
         rows,

@@ -10,8 +10,8 @@ from collections.abc import Callable
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from attribution.builds.halves import load_held_out_halves
 from attribution.errors import UserError
-from attribution.measure import load_held_out_halves
 from attribution.metrics import lds
 from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings.base import check_k

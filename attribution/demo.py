@@ -14,7 +14,6 @@ import pandas as pd
 from attribution import (
     agreement,
     algorithms,
-    builds,
     calibration,
     compute,
     conditioning,
@@ -25,7 +24,11 @@ from attribution import (
     measure,
     sanity,
 )
-from attribution.builds import BASE_SEEDS, HELD_OUT_SEQUENCE, MAX_TUNING_HALVES
+from attribution.builds import base_models, features, halves
+from attribution.builds import scores as builds
+from attribution.builds.base_models import BASE_SEEDS
+from attribution.builds.halves import HELD_OUT_SEQUENCE
+from attribution.builds.scores import MAX_TUNING_HALVES
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
 from attribution.experiments import jobs, support_search, support_table
@@ -237,13 +240,13 @@ def train_base(build: DemoBuild) -> None:
 
     workspace, recipe = build.workspace, recipes.get_recipe(RECIPE)
     trainer = Trainer(workspace, recipe)
-    probabilities, weights, seconds = builds.train_base_models(
+    probabilities, weights, seconds = base_models.train_base_models(
         trainer, BASE_SEEDS, scratch_folder(workspace, "base"), build.progress
     )
     outside, labels = build.outside()
     outside = trainer.prepare(outside)
     accuracy = [
-        float((trainer.logits(builds.restore_network(trainer, row), outside).argmax(1).numpy() == labels).mean())
+        float((trainer.logits(base_models.restore_network(trainer, row), outside).argmax(1).numpy() == labels).mean())
         for row in weights
     ]
     build.record(
@@ -268,7 +271,7 @@ def feature_step(name: str):
     def step(build: DemoBuild) -> None:
         workspace = build.workspace
         outside, labels = build.outside()
-        train, val, rest, about = builds.train_and_embed(
+        train, val, rest, about = features.train_and_embed(
             workspace, name, workspace.train_images, [workspace.val_images, outside], None, build.progress
         )
         arrays = {
@@ -290,12 +293,12 @@ def feature_step(name: str):
 def train_held_out_halves(build: DemoBuild) -> None:
     """The models on random halves that judge rankings by LDS, and never make or tune one."""
     workspace = build.workspace
-    builds.train_halves(workspace, HELD_OUT_SEQUENCE, build.progress)
-    masks, margins = builds.load_half_margins(workspace, HELD_OUT_SEQUENCE)
+    halves.train_halves(workspace, HELD_OUT_SEQUENCE, build.progress)
+    masks, margins = halves.load_half_margins(workspace, HELD_OUT_SEQUENCE)
     build.record(
         "lds",
         {"lds/masks.npy": np.packbits(masks, axis=1), "lds/margins.npy": margins.astype(np.float16)},
-        **builds.held_out_provenance(workspace, HELD_OUT_SEQUENCE),
+        **halves.held_out_provenance(workspace, HELD_OUT_SEQUENCE),
     )
 
 
@@ -303,7 +306,7 @@ def train_fit_halves(build: DemoBuild) -> None:
     """The models on random halves that Datamodels is fitted on, and what all halves so far say of the images they did
     not see."""
     workspace = build.workspace
-    builds.train_halves(workspace, FIT_SEQUENCE, build.progress)
+    halves.train_halves(workspace, FIT_SEQUENCE, build.progress)
     store = ResultStore.of(workspace)
     sums, counts = store.out_of_subset(recipes.get_recipe(RECIPE).hash)
     store.close()
@@ -325,7 +328,7 @@ def build_trak(build: DemoBuild) -> None:
     def scores(models, dim):
         return builds.trak_score_reader(workspace, models, dim, kept, build.progress)(0, workspace.n_val)
 
-    masks, margins = (part[-MAX_TUNING_HALVES:] for part in builds.load_half_margins(workspace, FIT_SEQUENCE))
+    masks, margins = (part[-MAX_TUNING_HALVES:] for part in halves.load_half_margins(workspace, FIT_SEQUENCE))
     tuning = {}
     for dim in TRAK_DIMS:
         tuning[dim] = round(float(lds.lds(masks, margins, scores(TRAK_TUNING_MODELS, dim), resamples=0).mean), 4)
@@ -351,7 +354,7 @@ def build_datamodels(build: DemoBuild) -> None:
 
     start = time.perf_counter()
     workspace = build.workspace
-    masks, margins = builds.load_half_margins(workspace, FIT_SEQUENCE)
+    masks, margins = halves.load_half_margins(workspace, FIT_SEQUENCE)
     margins = margins.mean(1)
     weights, about = builds.fit_tuned_datamodels(masks, margins, MAX_TUNING_HALVES, DATAMODELS_NAME, build.progress)
     weights = half_precision(weights)

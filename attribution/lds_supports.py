@@ -13,7 +13,7 @@ import numpy as np
 from scipy.stats import kendalltau
 from threadpoolctl import threadpool_limits
 
-from attribution import measure
+from attribution.builds import halves
 from attribution.errors import UserError
 from attribution.experiments.study import Study
 from attribution.experiments.support_search import Support
@@ -63,7 +63,7 @@ def compute_target_lds(workspace, names: list[str], targets, progress: Callable 
 
     Raises UserError where the workspace has no held-out halves, or no ranking with scores or no target is left.
     """
-    masks, margins = measure.load_held_out_halves(workspace)
+    masks, margins = halves.load_held_out_halves(workspace)
     targets = np.asarray(targets, np.int64)
     if not any(workspace.ranking(name).complete for name in names) or not len(targets):
         raise UserError(

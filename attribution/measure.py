@@ -9,8 +9,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attribution import detectors
+from attribution.builds.halves import load_held_out_halves
 from attribution.errors import UserError
-from attribution.files import read_array, write_json
+from attribution.files import write_json
 from attribution.metrics import label_detection
 from attribution.metrics import lds as scoring
 from attribution.workspace.parts import held_out_digest
@@ -61,20 +62,6 @@ def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callabl
             if progress:
                 progress("LDS: rankings", done, len(names))
     return answer
-
-
-def load_held_out_halves(workspace) -> tuple[np.ndarray, np.ndarray]:
-    """Masks bool [M, n_train] and margins float32 [M, R, n_val] of the halves that judge rankings.
-
-    Raises UserError where the workspace has none."""
-    if "lds" not in workspace.manifest["parts"]:
-        raise UserError(
-            f"the workspace {workspace.name} has no held-out models to measure LDS on; train them with: "
-            f"python -m attribution halves train --workspace {shlex.quote(str(workspace.path))}"
-        )
-    packed = read_array(workspace.folder("lds") / "masks.npy")
-    masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)
-    return masks, np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)), np.float32)
 
 
 def load_lds(workspace) -> dict | None:

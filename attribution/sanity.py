@@ -17,9 +17,9 @@ import numpy as np
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
-from attribution import builds
+from attribution.builds import scores as builds
+from attribution.builds.halves import load_held_out_halves
 from attribution.errors import UserError
-from attribution.measure import load_held_out_halves
 from attribution.metrics import lds
 from attribution.metrics.rank_agreement import jaccard
 from attribution.metrics.statistics import mean_with_interval

@@ -52,7 +52,7 @@ def base_train(
     models: Annotated[int, typer.Option(help="How many.")] = 10, ws: WorkspaceOption = DEMO, as_json: JsonOption = False
 ):
     """Train a workspace's base models: predictions, confidence, and what TRAK is computed from."""
-    from attribution.builds import build_base_models
+    from attribution.builds.base_models import build_base_models
 
     if models < 1:
         raise UserError("give at least one model")
@@ -74,7 +74,7 @@ def features_train(
     as_json: JsonOption = False,
 ):
     """Train a feature set on a workspace's training images. A self-supervised one goes on where it was interrupted."""
-    from attribution.builds import build_features
+    from attribution.builds.features import build_features
 
     with ProgressBar() as progress:
         about = build_features(ws, name, epochs, progress)
@@ -96,7 +96,7 @@ def features_embed(
 ):
     """Features of a pretrained network: its pooled output, without a classifier. Interrupt it and call it again: it
     goes on."""
-    from attribution.builds import build_backbone_features
+    from attribution.builds.features import build_backbone_features
 
     if side is not None and not 8 <= side <= 1024:
         raise UserError(f"side {side} is not 8 to 1024; leave it out for the network's own")
@@ -149,7 +149,7 @@ def halves_train(
     as_json: JsonOption = False,
 ):
     """Train the models on random halves that `evaluate lds` judges rankings by. Interrupted, it goes on."""
-    from attribution.builds import HELD_OUT_SEQUENCE, build_held_out_halves
+    from attribution.builds.halves import HELD_OUT_SEQUENCE, build_held_out_halves
     from attribution.metrics.lds import MIN_SUBSETS
 
     if count < MIN_SUBSETS or seeds < 1:
@@ -171,15 +171,15 @@ def rankings_build(
     as_json: JsonOption = False,
 ):
     """Compute TRAK (on the base models) or Datamodels for a workspace. Trainings that were done are not repeated."""
-    from attribution import builds
+    from attribution.builds import scores
 
     with ProgressBar() as progress:
         if method == "trak":
             name = name or "trak"
-            about = builds.build_trak(ws, name, dim, progress)
+            about = scores.build_trak(ws, name, dim, progress)
         elif method == "datamodels":
             name = name or f"datamodels-{models}"
-            about = builds.build_datamodels(ws, name, models, progress)
+            about = scores.build_datamodels(ws, name, models, progress)
         else:
             raise UserError(
                 f"method {method!r} is not known; say trak or datamodels (similarity rankings are computed "

@@ -530,8 +530,8 @@ def evaluate_lds_supports(
 ):
     """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
     from attribution import lds_supports
+    from attribution.builds.halves import load_held_out_halves
     from attribution.experiments.study import read_study, select_rankings
-    from attribution.measure import load_held_out_halves
 
     load_held_out_halves(ws)  # says so where there are none
     asked = read_study(ws, ResultStore.of(ws), protocol)

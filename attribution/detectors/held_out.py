@@ -98,10 +98,10 @@ def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector
     the same probabilities, self-confidence adjusted by the classes' confident thresholds (Northcutt et al., 2021).
     Suggestion of both: the most likely class. An image that every model saw is as suspicious as the median of the
     others and keeps its label."""
-    from attribution import builds
+    from attribution.builds import halves
 
     if trainings_needed(workspace):
-        builds.train_halves(workspace, FALLBACK_SEQUENCE, progress, both=True)
+        halves.train_halves(workspace, FALLBACK_SEQUENCE, progress, both=True)
     said, labels = out_of_sample_predictions(workspace), workspace.train_labels
     known = np.flatnonzero(said.models)
     if not len(known):

@@ -33,11 +33,11 @@ def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector
     """ "loss": the mean cross-entropy of the given label over the base models. "margin": minus the mean of
     log(p / (1 - p)), p the probability of the given label. Suggestion of both: the class with the greatest mean
     probability. A block of images at a time."""
-    from attribution import builds
+    from attribution.builds import base_models
     from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
-    networks, labels = builds.load_base_networks(workspace, trainer), np.asarray(workspace.train_labels)
+    networks, labels = base_models.load_base_networks(workspace, trainer), np.asarray(workspace.train_labels)
     scores = {name: np.zeros(len(labels), np.float32) for name in (LOSS_NAME, MARGIN_NAME)}
     suggestion = np.zeros(len(labels), np.int64)
     for start in range(0, len(labels), BLOCK):

@@ -32,13 +32,13 @@ def sources(workspace, name: str) -> dict:
 def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector]:
     """TRAK's score of each training image for itself (dattri), the mean over the base models. A model whose part is
     kept from a run that was broken off is not asked again."""
-    from attribution import builds
+    from attribution.builds import base_models
     from attribution.rankings import trak
     from attribution.training.trainer import Trainer
     from attribution.workspace.parts import cached_npz, scratch_folder
 
     trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
-    networks = builds.load_base_networks(workspace, trainer)
+    networks = base_models.load_base_networks(workspace, trainer)
     kept, made = scratch_folder(workspace, NAME), part_digest(workspace, "base")
     dim, parts = min(PROJECTION_DIM, max(1, workspace.n_train // 4)), []  # the kernel of more cannot be inverted
     for number, network in enumerate(networks):

@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, algorithms, builds
+from attribution import UserError, Workspace, algorithms
 from attribution import __main__ as cli
+from attribution.builds import scores as builds
 from attribution.rankings import trak
 from attribution.training import recipes
 from tests import tiny

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, builds, compute
+from attribution import UserError, Workspace, compute
+from attribution.builds import base_models, features, halves, scores
 from attribution.rankings import datamodels
 from attribution.workspace import parts
 from tests import tiny
@@ -30,11 +31,11 @@ def quiet(*at):
 
 def test_without_base_models_trak_says_what_to_do(ws):
     with pytest.raises(UserError, match="base train"):
-        builds.build_trak(ws, "mine", 8, quiet)
+        scores.build_trak(ws, "mine", 8, quiet)
 
 
 def test_base_models_and_trak(ws, monkeypatch):
-    about = builds.build_base_models(ws, 2, quiet)
+    about = base_models.build_base_models(ws, 2, quiet)
     again = Workspace.open(ws.path)
     assert again.has_base and again.base.models == 2 and about["seeds"] == [200, 201]
     assert about["accuracy"] == pytest.approx((again.base.predicted == again.val_labels).mean(), abs=0.001)
@@ -42,7 +43,7 @@ def test_base_models_and_trak(ws, monkeypatch):
     from attribution.training.trainer import Trainer
 
     monkeypatch.setattr(Trainer, "run", lambda *a, **k: pytest.fail("trained twice"))
-    builds.build_base_models(again, 2, quiet)
+    base_models.build_base_models(again, 2, quiet)
 
     from attribution.rankings import trak as method
 
@@ -56,10 +57,10 @@ def test_base_models_and_trak(ws, monkeypatch):
 
     monkeypatch.setattr(method, "compute_factors", stopped_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        builds.build_trak(again, "mine", 8, quiet)
+        scores.build_trak(again, "mine", 8, quiet)
     assert "mine" not in again.rankings()
     said = []
-    trak = builds.build_trak(again, "mine", 8, lambda *at: said.append(at))
+    trak = scores.build_trak(again, "mine", 8, lambda *at: said.append(at))
     assert models == [0, 1, 1], "the first model's part is kept"
     assert (
         said[0][0].startswith("TRAK, 8 dimensions, model 2 of 2") and not parts.scratch_folder(again, "trak").exists()
@@ -76,13 +77,13 @@ def test_the_stored_weights_are_the_network(ws):
     trainer = Trainer(again, recipes.get_recipe(again.recipe))
     said = [
         trainer.logits(network, trainer.val_images).softmax(1).numpy()
-        for network in builds.load_base_networks(again, trainer)
+        for network in base_models.load_base_networks(again, trainer)
     ]
     assert np.allclose(said, again.base.probabilities, atol=1e-3)
 
 
 def test_a_feature_set(ws):
-    about = builds.build_features(ws, "supervised", None, quiet)
+    about = features.build_features(ws, "supervised", None, quiet)
     again = Workspace.open(ws.path)
     train = again.feature("supervised").train
     assert train.shape == (60, 128) and train.dtype == np.float32
@@ -94,9 +95,9 @@ def test_halves_datamodels_and_lds(ws):
     from attribution.measure import evaluate_lds
 
     with pytest.raises(UserError, match="at least 30"):
-        builds.build_datamodels(ws, "few", 10, quiet)
-    builds.build_held_out_halves(ws, {"draw": 2, "count": 4, "seeds": [0, 1]}, quiet)
-    about = builds.build_datamodels(ws, "dm", 30, quiet)
+        scores.build_datamodels(ws, "few", 10, quiet)
+    halves.build_held_out_halves(ws, {"draw": 2, "count": 4, "seeds": [0, 1]}, quiet)
+    about = scores.build_datamodels(ws, "dm", 30, quiet)
     again = Workspace.open(ws.path)
     assert about["models"] == 30 and about["penalty"] in datamodels.PENALTIES
     judged = evaluate_lds(again, ["dm", "l2-moco"])
@@ -122,7 +123,7 @@ def test_features_of_a_pretrained_network(ws, tmp_path):
     from torchvision import models
 
     torch.save(models.resnet18(num_classes=3).state_dict(), tmp_path / "mine.pth")
-    about = builds.build_backbone_features(ws, "net", "resnet18", tmp_path / "mine.pth", 32, quiet)
+    about = features.build_backbone_features(ws, "net", "resnet18", tmp_path / "mine.pth", 32, quiet)
     again = Workspace.open(ws.path)
     assert about["dim"] == 512 and again.feature("net").val.shape == (12, 512) and "esvm-net" in again.rankings()
     assert about["command"].endswith("features embed net --backbone resnet18 --weights mine.pth --side 32")

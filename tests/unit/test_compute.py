@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from attribution import UserError, builds, compute
+from attribution import UserError, compute
+from attribution.builds import halves, scores
 from attribution.experiments.halves import half_edit, half_seed, random_half
 from attribution.store.results import ResultStore
 from attribution.training import recipes
@@ -43,9 +44,9 @@ def ws(tmp_path, monkeypatch):
     def unit(workspace, kept, progress):
         return {"whole": 8.0, "half": 4.0, "n": 3, "device": "cpu", "library": "x", "threads": 1, "clock": "processor"}
 
-    monkeypatch.setattr(builds, "compute_trak_factors", factors)
-    monkeypatch.setattr(builds, "load_half_margins", half_margins)
-    monkeypatch.setattr(builds, "train_halves", lambda workspace, sequence, progress: trained.append(sequence))
+    monkeypatch.setattr(scores, "compute_trak_factors", factors)
+    monkeypatch.setattr(halves, "load_half_margins", half_margins)
+    monkeypatch.setattr(halves, "train_halves", lambda workspace, sequence, progress: trained.append(sequence))
     monkeypatch.setattr(compute, "training_seconds", unit)
     ws.trained = trained
     return ws
@@ -87,16 +88,16 @@ def test_supports_of_a_ranking_are_not_those_of_another_one_of_its_name(ws, monk
     studied = []
     monkeypatch.setattr(compute, "side_by_side", lambda workspace, store, names: studied.append(names) or {})
     first = compute.compute_variants(ws, dim=DIM, **asked)
-    version, factors = ws.ranking("trak-1.compute").version, builds.compute_trak_factors
+    version, factors = ws.ranking("trak-1.compute").version, scores.compute_trak_factors
     monkeypatch.setattr(
-        builds, "compute_trak_factors", lambda *more: [{**one, "train": -one["train"]} for one in factors(*more)]
+        scores, "compute_trak_factors", lambda *more: [{**one, "train": -one["train"]} for one in factors(*more)]
     )  # in other dimensions another order
     other = compute.compute_variants(ws, dim=DIM + 1, **asked)
     assert ws.ranking("trak-1.compute").version != version
     for answer in (first, other):
         compute.support_aucs(ws, None, answer)
     assert "trak-1.compute" not in studied[0] and "trak-1.compute" in studied[1]
-    monkeypatch.setattr(builds, "compute_trak_factors", factors)
+    monkeypatch.setattr(scores, "compute_trak_factors", factors)
     again = compute.compute_variants(ws, dim=DIM, **asked)
     assert ws.ranking("trak-1.compute").version == version == again["rows"][0]["version"]
     monkeypatch.setattr(type(ws), "is_free", lambda self, part: False)  # as those that the demo brings
@@ -119,7 +120,7 @@ def test_lds_is_that_of_the_scores(ws):
 def test_it_goes_on_where_it_was_stopped(ws, monkeypatch):
     asked = {"checkpoints": (1,), "halves": (30,), "dim": DIM, "resamples": 0}
     first = compute.compute_variants(ws, **asked)
-    monkeypatch.setattr(builds, "fit_tuned_datamodels", None)  # would raise where it is called again
+    monkeypatch.setattr(scores, "fit_tuned_datamodels", None)  # would raise where it is called again
     assert compute.compute_variants(ws, **asked) == first
     with pytest.raises(TypeError):
         compute.compute_variants(ws, **{**asked, "halves": (30, 31)})

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from attribution import Workspace, compute, conditioning, demo, detectors, hubs, measure
+from attribution.builds import base_models
 from attribution.data import fashion_mnist
 from attribution.experiments import support_table
 from attribution.experiments.study import load_supports
@@ -53,7 +54,7 @@ def test_every_part_was_made_with_the_recipe_as_it_stands(ws):
 
 def test_probe_seeds_are_behind_no_ranking(ws):
     probes = set(ws.manifest["parts"]["supports"]["seeds"])
-    assert not probes & set(demo.BASE_SEEDS)
+    assert not probes & set(base_models.BASE_SEEDS)
     assert all(
         set(part["made_for"]["seeds"]).isdisjoint(probes)
         for name, part in ws.manifest["parts"].items()

@@ -129,9 +129,9 @@ def test_lds_is_that_of_dattri(ws):
     torch = pytest.importorskip("torch")
     from dattri.metric import lds
 
-    from attribution import measure
+    from attribution.builds import halves
 
-    masks, margins = measure.load_held_out_halves(ws)
+    masks, margins = halves.load_held_out_halves(ws)
     targets = np.arange(tiny.VAL)
     for name in ("trak-10", "l2-moco", "random"):
         scores = np.array(list(ws.ranking(name).all_scores()))

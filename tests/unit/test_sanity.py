@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, builds, sanity
+from attribution import UserError, Workspace, sanity
 from attribution import __main__ as cli
+from attribution.builds import base_models
 from tests import tiny
 from tests.unit.test_conditioning import give_halves
 
@@ -80,7 +81,7 @@ def test_the_whole_from_the_command_line(ws, monkeypatch, capfd):
     from attribution.training.trainer import Trainer
 
     trainer = Trainer(ws, recipes.get_recipe("demo-cnn"))
-    weights = np.stack([builds.flatten_weights(trainer.run(seed=seed).network) for seed in (1, 2)])
+    weights = np.stack([base_models.flatten_weights(trainer.run(seed=seed).network) for seed in (1, 2)])
     np.save(ws.path / "base" / "weights.npy", weights)
     ws.record("base", {"seeds": [1, 2]}, ["base/probabilities.npy", "base/weights.npy"])
     words = [

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from attribution import builds, detectors
+from attribution import detectors
+from attribution.builds import base_models
 from attribution.detectors import seen
 from attribution.training import recipes
 from attribution.workspace import parts
@@ -32,7 +33,7 @@ def ws(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINEUP_DATA", str(folder / "data"))
         ws = tiny.write(folder / "tiny")
-        builds.build_base_models(ws, 2, lambda *at: None)
+        base_models.build_base_models(ws, 2, lambda *at: None)
         yield ws
 
 
@@ -41,7 +42,10 @@ def test_of_the_base_models(ws, monkeypatch):
 
     trainer = Trainer(ws, recipes.get_recipe(ws.recipe))
     logits = np.stack(
-        [trainer.logits(network, trainer.train_images).numpy() for network in builds.load_base_networks(ws, trainer)]
+        [
+            trainer.logits(network, trainer.train_images).numpy()
+            for network in base_models.load_base_networks(ws, trainer)
+        ]
     )
     monkeypatch.setattr(seen, "BLOCK", 17)
     found = seen.compute(ws, ["loss", "margin"], lambda *at: None)
