@@ -21,7 +21,7 @@ from threadpoolctl import threadpool_limits
 from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.experiments.retrain import retrain_spec
-from attribution.lineup import lineup_rows
+from attribution.explore.lineup import lineup_rows
 from attribution.metrics.statistics import mean_with_interval
 from attribution.poison import load_poison_info, load_poison_record
 from attribution.rankings import default_rankings

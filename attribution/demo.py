@@ -19,7 +19,6 @@ from attribution import (
     conditioning,
     cost,
     detectors,
-    hubs,
     lds_supports,
     measure,
     sanity,
@@ -34,6 +33,8 @@ from attribution.errors import UserError
 from attribution.experiments import jobs, support_search, support_table
 from attribution.experiments.halves import random_half
 from attribution.experiments.study import STUDY_SEED, study_spec
+from attribution.explore import hubs
+from attribution.explore.targets import draw_stable_targets
 from attribution.features import knn, projection
 from attribution.files import write_array, write_json, write_table
 from attribution.metrics import lds
@@ -561,7 +562,7 @@ def _finished_rows(workspace: Workspace, found: pd.DataFrame, asked: dict) -> tu
 
 def study_targets(workspace: Workspace) -> list[int]:
     """The study's targets."""
-    return measure.draw_stable_targets(workspace, STUDY_TARGETS, STUDY_SEED)
+    return draw_stable_targets(workspace, STUDY_TARGETS, STUDY_SEED)
 
 
 STEPS = {

@@ -5,7 +5,6 @@ import json
 import shlex
 from collections.abc import Callable
 
-import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attribution import detectors
@@ -91,34 +90,3 @@ def save_lds(workspace, answer: dict) -> None:
     write_json(
         workspace.folder("lds") / "lds.json", {**answer, "halves": held_out_digest(workspace), "versions": versions}
     )
-
-
-def draw_stable_targets(workspace, count: int, seed: int) -> list[int]:
-    """`count` stable targets, the first of a random order of all of them: a larger study holds the smaller one.
-
-    Raises UserError where there are fewer."""
-    return _draw_targets(workspace, stable_targets(workspace), "stable", count, seed)
-
-
-def draw_wrong_targets(workspace, count: int, seed: int) -> list[int]:
-    """`count` targets of `wrong_targets`, as `draw_stable_targets` draws them: what a study of repairs is made of."""
-    return _draw_targets(workspace, wrong_targets(workspace), "surely wrong", count, seed)
-
-
-def _draw_targets(workspace, every, what, count, seed):
-    if not 1 <= count <= len(every):
-        raise UserError(
-            f"{count} targets were asked for and {workspace.name} has {len(every)} {what} ones; give 1 to {len(every)}"
-        )
-    return [int(target) for target in np.random.default_rng(seed).permutation(every)[:count]]
-
-
-def stable_targets(workspace) -> list[int]:
-    """The stable targets, ascending."""
-    return [target for target in range(workspace.n_val) if workspace.base.status(target) == "stable"]
-
-
-def wrong_targets(workspace) -> list[int]:
-    """The targets that at most 1 of 10 base models reads right, ascending: `stable_targets` mirrored."""
-    base = workspace.base
-    return [int(target) for target in np.flatnonzero(base.right <= 0.1 * base.models)]

@@ -10,7 +10,7 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.experiments.spec import UNEDITED_SEEDS
 from attribution.experiments.study import Study, read_study
-from attribution.measure import draw_stable_targets, stable_targets
+from attribution.explore.targets import draw_stable_targets, stable_targets
 from attribution.metrics import support_curves
 from attribution.training import recipes
 from attribution.training.edits import no_edit
@@ -39,7 +39,7 @@ def target_statuses(workspace, store, recipe: str) -> np.ndarray | None:
 
 
 def draw_common_targets(workspace, store, names: list[str], count: int, seed: int) -> list[int]:
-    """The first `count` targets, in the order of `measure.draw_stable_targets`, that are stable under all these recipes: a
+    """The first `count` targets, in the order of `targets.draw_stable_targets`, that are stable under all these recipes: a
     study of the workspace's recipe has the first of them already.
 
     Raises UserError where there are fewer, and where a recipe's models are still to be trained."""

@@ -181,11 +181,11 @@ def influence_command(
     as_json: JsonOption = False,
 ):
     """Whom a training image helps and harms most, in how many targets' lists it stands, and its near-duplicates."""
-    from attribution import reach
+    from attribution.explore import influence
     from attribution.rankings.base import check_k
 
-    number = reach.check_image(ws, image)
-    found = [reach.image_influence(ws, number, name, check_k(top)) for name in ranking_names(ws, rankings)]
+    number = influence.check_image(ws, image)
+    found = [influence.image_influence(ws, number, name, check_k(top)) for name in ranking_names(ws, rankings)]
     answer = {
         "image": number,
         "label": ws.classes[ws.train_labels[number]],
@@ -289,9 +289,9 @@ def export_figure(
     ws: WorkspaceOption = DEMO,
 ):
     """The lineup of a target, or a chart of Methods as stored, as a figure, or as the table behind it."""
+    from attribution.explore.lineup import lineup_rows
     from attribution.export import charts, lineup_figure
     from attribution.export.charts import stored
-    from attribution.lineup import lineup_rows
     from attribution.store.results import ResultStore
 
     out = user_path(out)
@@ -328,8 +328,8 @@ def export_report(
     ws: WorkspaceOption = DEMO,
 ):
     """A target's lineup and verdicts, and all that Methods knows, as one HTML file that opens anywhere."""
+    from attribution.explore.lineup import lineup_rows
     from attribution.export import report
-    from attribution.lineup import lineup_rows
     from attribution.store.results import ResultStore
 
     number = report.default_target(ws) if target is None else ws.check_target(target)

@@ -189,7 +189,7 @@ def evaluate_hubs(
     as_json: JsonOption = False,
 ):
     """In how many targets' first k each training image stands: which few fill the lists, and how many are in none."""
-    from attribution import hubs
+    from attribution.explore import hubs
 
     k, chosen, listed = hubs.check_list_k(k), list(dict.fromkeys(ranking_names(ws, rankings))), ws.rankings()
     found = {name: hubs.load(ws, name) for name in chosen}

@@ -213,7 +213,7 @@ def study(
     as_json: JsonOption = False,
 ):
     """Supports of many targets under several rankings. Interrupt it and call it again: it goes on where it was."""
-    from attribution.measure import draw_stable_targets, draw_wrong_targets
+    from attribution.explore.targets import draw_stable_targets, draw_wrong_targets
 
     protocol = protocol or support_table.default_protocol(ws)
     chosen, wanted = ranking_names(ws, rankings), split_names(kinds)

@@ -11,10 +11,10 @@ import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
 from attribution.errors import UserError
+from attribution.explore.lineup import LineupRow
 from attribution.export.numbers import share
 from attribution.export.palette import HARMFUL, HELPFUL
 from attribution.export.tables import to_csv
-from attribution.lineup import LineupRow
 from attribution.workspace.workspace import Workspace
 
 INK, FAINT, HAIRLINE = "#1a1a1a", "#666666", "#cccccc"

@@ -13,13 +13,13 @@ from markupsafe import Markup
 
 from attribution.errors import UserError
 from attribution.experiments.study import read_study, select_rankings
+from attribution.explore.lineup import LineupRow, lineup_rows
+from attribution.explore.opening_target import opening_target
 from attribution.export import charts
 from attribution.export import report_tables as tables
 from attribution.export.numbers import number
 from attribution.export.report_html import chart_figure, picture, render
 from attribution.export.tables import ranking_name
-from attribution.lineup import LineupRow, lineup_rows
-from attribution.opening import opening_target
 from attribution.rankings import default_rankings
 from attribution.rankings.base import check_k
 from attribution.training import recipes

@@ -18,10 +18,10 @@ from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import common_fields
 from attribution.experiments.study import Study, read_study, select_rankings
 from attribution.experiments.support import SupportSpec
+from attribution.explore.opening_target import support_votes
 from attribution.export.numbers import byte_size, duration, interval, number, p_value
 from attribution.export.tables import Column, numeric, ranking_name, to_html
 from attribution.measure import load_lds
-from attribution.opening import support_votes
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 

@@ -13,8 +13,8 @@ from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import StudySpec
 from attribution.experiments.support import SupportSpec
 from attribution.experiments.support_search import DEFAULT_K_MAX
+from attribution.explore.opening_target import opening_target
 from attribution.features import near_duplicates
-from attribution.opening import opening_target
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from attribution.training.edits import parse_image_numbers

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from attribution import Workspace
+from attribution.explore.lineup import LineupRow
 from attribution.export import lineup_figure
-from attribution.lineup import LineupRow
 from pages.explore import retraining
 from pages.explore.lineup_view import Choice
 from pages.ui import cli_command, state

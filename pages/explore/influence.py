@@ -5,9 +5,10 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from attribution import UserError, Workspace, hubs
+from attribution import UserError, Workspace
+from attribution.explore import hubs
+from attribution.explore.influence import ImageInfluence, InfluenceEnd, image_influence
 from attribution.features import near_duplicates
-from attribution.reach import ImageInfluence, InfluenceEnd, image_influence
 from pages.ui import cli_command, measurement, sprite_sheet, theme
 from pages.ui import format as write
 from pages.ui.tile_strip import image_row, strip, strip_data, tiles

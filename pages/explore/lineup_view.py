@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution import Workspace
-from attribution.lineup import LineupRow
+from attribution.explore.lineup import LineupRow
 from pages.ui import format as write
 from pages.ui import tile_strip
 from pages.ui.target_card import support_text

@@ -4,8 +4,8 @@ import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.lineup import LineupRow, alignment_warning, lineup_rows, rank_of_image
-from attribution.opening import OpeningTarget, opening_target
+from attribution.explore.lineup import LineupRow, alignment_warning, lineup_rows, rank_of_image
+from attribution.explore.opening_target import OpeningTarget, opening_target
 from attribution.rankings import default_rankings
 from pages.explore import export, influence, lineup_view, retraining, suspects, target_picker
 from pages.explore.lineup_view import Choice

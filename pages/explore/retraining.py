@@ -9,8 +9,8 @@ from attribution import Workspace
 from attribution.experiments import jobs, retrain
 from attribution.experiments import support_table as answers
 from attribution.experiments.spec import SEEDS
-from attribution.lineup import LineupRow
-from attribution.opening import support_votes
+from attribution.explore.lineup import LineupRow
+from attribution.explore.opening_target import support_votes
 from attribution.store.results import ResultStore
 from pages.ui import format as write
 
@@ -18,7 +18,7 @@ from pages.ui import format as write
 @st.cache_resource(ttl=10, show_spinner=False)
 def supports(_ws: Workspace, cache_key: str) -> dict[int, dict[str, dict[str, dict]]]:
     """target -> kind -> ranking -> {"status", "support" (int or None), "k_max"}, and where it flips also "k", "close",
-    "becomes" (class), "votes", "wrong" and "seeds", as in `opening.OpeningTarget`. Read anew every 10 s.
+    "becomes" (class), "votes", "wrong" and "seeds", as in `opening_target.OpeningTarget`. Read anew every 10 s.
     """
     if not _ws.has_base:  # nothing is searched before they are there
         return {}

@@ -4,8 +4,8 @@ import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.opening import OpeningTarget
-from attribution.targets import TARGET_KINDS, choose_targets, previous_and_next, ranked_targets
+from attribution.explore.opening_target import OpeningTarget
+from attribution.explore.targets import TARGET_KINDS, choose_targets, previous_and_next, ranked_targets
 from pages.explore import retraining
 from pages.ui import format as write
 from pages.ui import sprite_sheet, state, theme

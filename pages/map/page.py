@@ -5,8 +5,8 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.explore.opening_target import opening_target
 from attribution.features import projection
-from attribution.opening import opening_target
 from attribution.rankings import default_rankings
 from pages.map import chart, lasso, words
 from pages.ui import cli_command, measurement, ranking_choice, sprite_sheet, state, theme

@@ -29,7 +29,7 @@ from attribution.experiments import jobs  # noqa: E402
 from attribution.experiments.halves import subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
-from attribution.measure import stable_targets  # noqa: E402
+from attribution.explore.targets import stable_targets  # noqa: E402
 from attribution.rankings import default_rankings  # noqa: E402
 from attribution.runner.runner import Runner  # noqa: E402
 from attribution.store.results import ResultStore  # noqa: E402

@@ -3,13 +3,14 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, compute, conditioning, demo, detectors, hubs, measure
+from attribution import Workspace, compute, conditioning, demo, detectors, measure
 from attribution.builds import base_models
 from attribution.data import fashion_mnist
 from attribution.experiments import support_table
 from attribution.experiments.study import load_supports
+from attribution.explore import hubs
+from attribution.explore.opening_target import opening_target
 from attribution.features import projection
-from attribution.opening import opening_target
 from attribution.rankings import default_rankings
 from attribution.training import recipes
 from attribution.workspace import workspace

@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, hubs
+from attribution import UserError, Workspace
 from attribution import __main__ as cli
+from attribution.explore import hubs
 from tests import tiny
 
 

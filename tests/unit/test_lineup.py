@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.lineup import alignment_warning, lineup_rows, rank_of_image, ranking_badges
+from attribution.explore.lineup import alignment_warning, lineup_rows, rank_of_image, ranking_badges
 from attribution.rankings import default_rankings
 from attribution.rankings.base import RankedImages
 from attribution.training import recipes

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from attribution.experiments import support_table
-from attribution.opening import OpeningTarget, opening_target, support_votes
+from attribution.explore.opening_target import OpeningTarget, opening_target, support_votes
 from tests import tiny
 
 

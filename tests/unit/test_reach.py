@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, hubs, reach
+from attribution import UserError, Workspace
 from attribution import __main__ as cli
+from attribution.explore import hubs, influence
 from tests import tiny
 
 
@@ -27,7 +28,7 @@ def score(ws, column, image=7):
 
 def test_scores_are_sorted_over_targets(ws):
     ws = score(ws, [0, 3, -1, 0, 5, 1, -4, 0, 0, np.nan, 2, 0])
-    found = reach.image_influence(ws, 7, "trak-10", n=3)
+    found = influence.image_influence(ws, 7, "trak-10", n=3)
     assert found.helped.targets.tolist() == [4, 1, 10] and found.helped.scores.tolist() == [5, 3, 2]
     assert found.harmed.targets.tolist() == [6, 2] and found.harmed.scores.tolist() == [-4, -1]
     assert found.possible == 12 and found.helped.lists is None and found.helped.ranks.tolist() == [0, 0, 0]
@@ -37,7 +38,7 @@ def test_ranks_and_lists_come_from_what_is_kept(ws):
     for lists in hubs.compute(ws, ["trak-10"]):
         hubs.save(ws, lists, {})
     # image 7, a Box, is the third Box of all Boxes: 1, 4, 7; and of the last of the harmful images of the others
-    found = reach.image_influence(ws, 7, "trak-10", k=3)
+    found = influence.image_influence(ws, 7, "trak-10", k=3)
     assert found.helped.targets.tolist() == [1, 4, 7, 10] and found.helped.ranks.tolist() == [3, 3, 3, 3]
     assert found.helped.lists == 4
     # 1, 4, 7 stand in 4 lists, so do the first three Bars and Dots: none stands in more
@@ -48,10 +49,10 @@ def test_ranks_and_lists_come_from_what_is_kept(ws):
 
 
 def test_a_similarity_goes_by_rank_and_knows_no_harm(ws):
-    assert reach.image_influence(ws, 7, "l2-moco").helped is None  # no lists yet
+    assert influence.image_influence(ws, 7, "l2-moco").helped is None  # no lists yet
     for lists in hubs.compute(ws, ["l2-moco"]):
         hubs.save(ws, lists, {})
-    found = reach.image_influence(ws, 7, "l2-moco")
+    found = influence.image_influence(ws, 7, "l2-moco")
     assert found.harmed is None and not found.signed and found.possible == 4 and found.helped.scores is None
     ranks = {target: ws.ranking("l2-moco").top(target, 60).ids.tolist().index(7) + 1 for target in (1, 4, 7, 10)}
     assert found.helped.targets.tolist() == sorted(ranks, key=lambda target: (ranks[target], target))
@@ -97,16 +98,16 @@ def test_a_ranking_without_scores_goes_by_rank_at_both_ends(ws):
     ws = Workspace.open(ws.path)
     for lists in hubs.compute(ws, ["trak-10"]):
         hubs.save(ws, lists, {})
-    found = reach.image_influence(ws, 5, "trak-10")
+    found = influence.image_influence(ws, 5, "trak-10")
     assert found.helped.targets.tolist() == [0, 3] and found.helped.ranks.tolist() == [1, 2]
     assert found.harmed.targets.tolist() == [] and found.possible == 2
-    assert reach.image_influence(ws, 8, "trak-10").harmed.ranks.tolist() == [2]
+    assert influence.image_influence(ws, 8, "trak-10").harmed.ranks.tolist() == [2]
 
 
 @pytest.mark.parametrize("image", [-1, 60, "shirt"])
 def test_an_image_that_is_not_there(ws, image):
     with pytest.raises(UserError, match="0 to 59"):
-        reach.image_influence(ws, image, "trak-10")
+        influence.image_influence(ws, image, "trak-10")
 
 
 def test_from_the_command_line(ws, monkeypatch, capfd):

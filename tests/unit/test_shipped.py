@@ -10,9 +10,9 @@ import pytest
 
 from attribution import UserError, Workspace, data
 from attribution.data import DataSet, Split
+from attribution.explore.lineup import lineup_rows
 from attribution.importing import formats, importing
 from attribution.importing.formats import DataSetSizes, Declaration, parquet
-from attribution.lineup import lineup_rows
 from attribution.rankings import default_rankings
 from attribution.workspace import bundled, create
 from tests import tiny

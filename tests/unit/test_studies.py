@@ -5,9 +5,10 @@ import pickle
 
 import pytest
 
-from attribution import UserError, measure, studies
+from attribution import UserError, studies
 from attribution.experiments.study import Study, read_study, study_spec
 from attribution.experiments.support_search import Support
+from attribution.explore import targets
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
@@ -132,9 +133,9 @@ def test_supports_of_the_paper_s_repository(tmp_path, run_python):
 def test_repairs_are_a_kind_of_their_own_with_their_own_targets(ws, store):
     with pytest.raises(UserError, match="make two studies"):
         study_spec(ws, [1], ["trak-10"], ["remove", "repair"])
-    assert measure.wrong_targets(ws) == [1] == measure.draw_wrong_targets(ws, 1, 7)
+    assert targets.wrong_targets(ws) == [1] == targets.draw_wrong_targets(ws, 1, 7)
     with pytest.raises(UserError, match="has 1 surely wrong ones; give 1 to 1"):
-        measure.draw_wrong_targets(ws, 2, 7)
+        targets.draw_wrong_targets(ws, 2, 7)
     spec = study_spec(ws, [1], ["trak-10"], ["repair"], k_max=20)
     store.add_job(spec, "")
     answer = {"status": "repaired", "support": 5, "lo": 4, "hi": 5, "trace": [], "trainings": 20, "version": None}

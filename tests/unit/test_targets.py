@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from attribution.targets import choose_targets, previous_and_next, ranked_targets
+from attribution.explore.targets import choose_targets, previous_and_next, ranked_targets
 from attribution.workspace.base_models import BaseModels
 from tests import tiny
 

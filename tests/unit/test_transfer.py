@@ -14,7 +14,7 @@ from attribution.experiments.replay import replay_search
 from attribution.experiments.study import read_study, study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
-from attribution.measure import draw_stable_targets
+from attribution.explore.targets import draw_stable_targets
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit

@@ -8,7 +8,7 @@ from attribution import UserError, Workspace
 from attribution.experiments.prefixes import EDIT_KINDS as EDITS
 from attribution.experiments.prefixes import SUPPORT_KINDS
 from attribution.experiments.study import STUDY_SEED, Study, study_spec
-from attribution.measure import draw_stable_targets, draw_wrong_targets, stable_targets
+from attribution.explore.targets import draw_stable_targets, draw_wrong_targets, stable_targets
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from pages.methods import tab_frame

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from attribution import hubs
+from attribution.explore import hubs
+from attribution.explore.influence import image_influence
 from attribution.features import near_duplicates
-from attribution.reach import image_influence
 from attribution.runner import commands
 from pages.explore import influence
 from pages.ui import state

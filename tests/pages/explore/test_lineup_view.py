@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.lineup import lineup_rows
+from attribution.explore.lineup import lineup_rows
 from pages.explore import lineup_view
 from tests import tiny
 from tests.pages.ui.test_target_card import ATLAS, SUPPORT

@@ -6,11 +6,12 @@ import json
 
 import pytest
 
-from attribution import Workspace, measure, studies
+from attribution import Workspace, studies
 from attribution.experiments import jobs, registry
 from attribution.experiments.study import STUDY_SEED, Study, study_spec
 from attribution.experiments.support_search import Support
 from attribution.experiments.support_table import to_stored_table
+from attribution.explore import targets
 from attribution.export import palette
 from attribution.export.charts.drawing import MARKERS
 from attribution.store.results import ResultStore
@@ -93,7 +94,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     store = ResultStore.of(ws)
     (job,) = store.open_jobs()
     assert not app.exception and job.spec["verb"] == "study" and job.spec["rankings"] == ["trak-10", "random"]
-    assert job.spec["targets"] == measure.draw_stable_targets(ws, 2, STUDY_SEED)
+    assert job.spec["targets"] == targets.draw_stable_targets(ws, 2, STUDY_SEED)
     assert "Study (job 1): waiting for the runner." in progress(app) and app.button(key="start study").disabled
     store.start_job(job.id, 5)
     store.progress_job(job.id, 2)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 
 from attribution import UserError
+from attribution.explore.lineup import lineup_rows
 from attribution.export import lineup_figure as figure
-from attribution.lineup import lineup_rows
 from tests import tiny
 
 

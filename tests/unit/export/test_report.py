@@ -7,8 +7,8 @@ import pytest
 
 from attribution import UserError, Workspace, agreement, conditioning
 from attribution.experiments.retrain import retrain_spec
+from attribution.explore.lineup import lineup_rows
 from attribution.export import report, report_html
-from attribution.lineup import lineup_rows
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny

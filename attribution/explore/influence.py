@@ -10,8 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution import hubs
 from attribution.errors import UserError
+from attribution.explore import hubs
 
 DEFAULT_TARGETS = 12
 

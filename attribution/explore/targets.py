@@ -62,3 +62,34 @@ def previous_and_next(targets: np.ndarray, target: int) -> tuple[int | None, int
     """The targets before and after `target` in the ascending `targets`, which need not hold it; None at an end."""
     before, after = targets[targets < target], targets[targets > target]
     return (int(before[-1]) if len(before) else None), (int(after[0]) if len(after) else None)
+
+
+def draw_stable_targets(workspace, count: int, seed: int) -> list[int]:
+    """`count` stable targets, the first of a random order of all of them: a larger study holds the smaller one.
+
+    Raises UserError where there are fewer."""
+    return _draw_targets(workspace, stable_targets(workspace), "stable", count, seed)
+
+
+def draw_wrong_targets(workspace, count: int, seed: int) -> list[int]:
+    """`count` targets of `wrong_targets`, as `draw_stable_targets` draws them: what a study of repairs is made of."""
+    return _draw_targets(workspace, wrong_targets(workspace), "surely wrong", count, seed)
+
+
+def _draw_targets(workspace, every, what, count, seed):
+    if not 1 <= count <= len(every):
+        raise UserError(
+            f"{count} targets were asked for and {workspace.name} has {len(every)} {what} ones; give 1 to {len(every)}"
+        )
+    return [int(target) for target in np.random.default_rng(seed).permutation(every)[:count]]
+
+
+def stable_targets(workspace) -> list[int]:
+    """The stable targets, ascending."""
+    return [target for target in range(workspace.n_val) if workspace.base.status(target) == "stable"]
+
+
+def wrong_targets(workspace) -> list[int]:
+    """The targets that at most 1 of 10 base models reads right, ascending: `stable_targets` mirrored."""
+    base = workspace.base
+    return [int(target) for target in np.flatnonzero(base.right <= 0.1 * base.models)]
