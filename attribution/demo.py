@@ -11,18 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import (
-    agreement,
-    algorithms,
-    calibration,
-    compute,
-    conditioning,
-    cost,
-    detectors,
-    lds_supports,
-    measure,
-    sanity,
-)
+from attribution import agreement, algorithms, calibration, compute, conditioning, cost, lds_supports, measure, sanity
+from attribution.audit import detectors
 from attribution.builds import base_models, features, halves
 from attribution.builds import scores as builds
 from attribution.builds.base_models import BASE_SEEDS

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from threadpoolctl import threadpool_limits
 
-from attribution import detectors
+from attribution.audit import detectors
 from attribution.builds.halves import load_held_out_halves
 from attribution.errors import UserError
 from attribution.files import write_json

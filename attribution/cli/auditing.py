@@ -28,15 +28,15 @@ def gain_command(
     as_json: JsonOption = False,
 ):
     """Accuracy with the audit's corrections, against none, and against as many random images re-inspected."""
-    from attribution import queues, worth
-    from attribution.decisions import DecisionLog
+    from attribution.audit import gain, review_queue
+    from attribution.audit.decision_log import DecisionLog
 
     with DecisionLog.of(ws) as decisions:
         standing = decisions.standing()
         if second_half is None:
-            second_half = queues.uses_validation(ws, decisions, standing)
-        without = queues.starting_targets(decisions)
-    spec = worth.gain_spec(ws, standing, seeds, second_half, recipe, without)
+            second_half = review_queue.uses_validation(ws, decisions, standing)
+        without = review_queue.starting_targets(decisions)
+    spec = gain.gain_spec(ws, standing, seeds, second_half, recipe, without)
     answer, cached = answered(ws, ResultStore.of(ws), spec)
     if as_json:
         return print_json({**answer, "cached": cached})
@@ -45,7 +45,7 @@ def gain_command(
         f"{answer['kept']} kept, {answer['unsure']} unsure, {answer['conflicts']} in conflict."
     )
     print(
-        f"random: each seed re-inspects {answer['decided']} images of its own; {worth.ERROR_SOURCES[answer['errors']]} "
+        f"random: each seed re-inspects {answer['decided']} images of its own; {gain.ERROR_SOURCES[answer['errors']]} "
         f"(on average {number(sum(answer['edited']['random']) / seeds, 1)})."
     )
     rows = [{"": name, "accuracy": mean_ci(one, 100, 2), "p": None} for name, one in answer["accuracy"].items()]

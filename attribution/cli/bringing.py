@@ -263,8 +263,8 @@ def show(
 
 
 def _import_corrections(ws, path: Path, who: str | None, as_json: bool) -> None:
-    from attribution import corrections
-    from attribution.decisions import DecisionLog
+    from attribution.audit import corrections
+    from attribution.audit.decision_log import DecisionLog
 
     with DecisionLog.of(ws) as decisions:
         answer = corrections.import_corrections(ws, decisions, path, _user_name() if who is None else who)

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from attribution import detectors
+from attribution.audit import detectors
 from attribution.cli import JsonOption, ProgressBar, WorkspaceOption, add_group, print_json, print_table, split_names
 from attribution.errors import UserError
 from attribution.workspace.workspace import DEMO

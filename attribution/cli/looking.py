@@ -395,8 +395,8 @@ def export_corrections(
     as_json: JsonOption = False,
 ):
     """What was decided about labels: corrections.csv, the log, and the corrected labels in the data set's own form."""
-    from attribution import corrections
-    from attribution.decisions import DecisionLog
+    from attribution.audit import corrections
+    from attribution.audit.decision_log import DecisionLog
 
     with DecisionLog.of(ws) as decisions, ProgressBar() as progress:
         answer = corrections.export_corrections(ws, decisions, out, progress)

@@ -1,7 +1,7 @@
 """Paired arms: edits of the training set trained under the same seeds, and what they change, seed by seed.
 
 A spec carries the edits whole, so that what is trained is what was asked for: "none", the images as they are;
-"corrected", an audit's edit; "random", one edit for each seed. `attribution.worth` makes it.
+"corrected", an audit's edit; "random", one edit for each seed. `attribution.audit.gain` makes it.
 """
 
 import hashlib

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import streamlit as st
 
-from attribution import UserError, Workspace, corrections
+from attribution import UserError, Workspace
+from attribution.audit import corrections
+from attribution.audit.decision_log import CurrentDecision, DecisionLog
 from attribution.data import image_folder, parquet
-from attribution.decisions import CurrentDecision, DecisionLog
 from pages.audit import decision_cache
 from pages.ui import audit_queue, cli_command, sprite_sheet, state
 from pages.ui import format as write

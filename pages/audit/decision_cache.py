@@ -6,7 +6,7 @@ import threading
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.decisions import DECISIONS, MAX_REASON_LENGTH, REVISIONS, DecisionFold, DecisionLog
+from attribution.audit.decision_log import DECISIONS, MAX_REASON_LENGTH, REVISIONS, DecisionFold, DecisionLog
 from attribution.store.results import ResultStore
 
 
@@ -18,7 +18,7 @@ class DecisionCache:
         self.fold = DecisionFold()
 
     def read(self, log: DecisionLog) -> tuple[dict, int]:
-        """The current decisions, image -> `decisions.CurrentDecision`, and the newest entry of the log they rest on."""
+        """The current decisions, image -> `decision_log.CurrentDecision`, and the newest entry of the log they rest on."""
         with self.lock:
             self.fold.add(log.entries(after=self.fold.newest))
             return dict(self.fold.standing), self.fold.newest

@@ -6,8 +6,9 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, queues, worth
-from attribution.decisions import DecisionLog
+from attribution import UserError, Workspace
+from attribution.audit import gain, review_queue
+from attribution.audit.decision_log import DecisionLog
 from attribution.experiments import jobs
 from attribution.experiments.paired_arms import PairedArmsSpec, load_latest_answer
 from attribution.store.results import Job, ResultStore
@@ -26,7 +27,7 @@ state_of = st.session_state
 
 def draw(ws: Workspace, decided: dict, uses_val: bool) -> None:
     """The question, its cost or how far it is, and what came of it. decided: training image -> its
-    current decision; uses_val: as `queues.uses_validation` says."""
+    current decision; uses_val: as `review_queue.uses_validation` says."""
     goto = state_of.pop(state.GO_TO, None)
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
@@ -38,7 +39,7 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
     st.markdown("##### Was it worth it?")
     st.caption(
         write.plain(
-            f"Trains the same recipe with {worth.DEFAULT_SEEDS} seeds each on the labels as given, on the corrected ones, and "
+            f"Trains the same recipe with {gain.DEFAULT_SEEDS} seeds each on the labels as given, on the corrected ones, and "
             "with as many random images re-inspected instead; the same seeds in each, compared seed by seed."
         )
     )
@@ -46,8 +47,8 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
     spec, missing = None, None
     try:
         with DecisionLog.of(ws) as log:
-            without = queues.starting_targets(log)
-        spec = worth.gain_spec(ws, decided, uses_val=uses_val, without=without)
+            without = review_queue.starting_targets(log)
+        spec = gain.gain_spec(ws, decided, uses_val=uses_val, without=without)
     except UserError as error:
         missing = error
     answer = spec.answer(ws, store) if spec else None

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from attribution import Workspace, worth
+from attribution import Workspace
+from attribution.audit import gain as worth
 from attribution.experiments.paired_arms import ARMS
 from attribution.experiments.paired_arms import COMPARISONS as COMPARED
 from pages.ui import format as write

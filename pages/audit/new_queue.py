@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from attribution import Workspace, detectors, queues
+from attribution import Workspace
+from attribution.audit import detectors, review_queue
 from pages.ui import audit_queue, state
 from pages.ui import format as write
 
@@ -20,7 +21,9 @@ def draw(ws: Workspace, newest: int) -> None:
         with st.container(horizontal=True):
             st.selectbox("Given label", [ANY, *numbers], key=state.GIVEN)
             st.selectbox("Suggested label", [ANY, *numbers], key=state.SUGGESTED)
-        st.number_input("At most so many images", 1, queues.MAX_SIZE, queues.default_size(ws), key=state.QUEUE_SIZE)
+        st.number_input(
+            "At most so many images", 1, review_queue.MAX_SIZE, review_queue.default_size(ws), key=state.QUEUE_SIZE
+        )
         st.toggle(
             "Random controls",
             key=state.CONTROLS,

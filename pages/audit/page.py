@@ -5,8 +5,9 @@ from contextlib import closing
 
 import streamlit as st
 
-from attribution import Workspace, detectors, queues
-from attribution.decisions import DecisionLog, Queue
+from attribution import Workspace
+from attribution.audit import detectors, review_queue
+from attribution.audit.decision_log import DecisionLog, Queue
 from pages.audit import corrections, decision_cache, gain, new_queue, review_component
 from pages.ui import audit_queue, measurement, state, theme
 from pages.ui import format as write
@@ -38,7 +39,7 @@ def main() -> None:
 def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
     rows = log.queues()
     if not rows:
-        audit_queue.add(ws, log, queues.queue_spec(ws))
+        audit_queue.add(ws, log, review_queue.queue_spec(ws))
         rows = log.queues()
     by_number = {str(row.number): row for row in rows}
     _restore(by_number)
@@ -58,7 +59,7 @@ def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
         corrections.draw(ws, log, who)
     else:
         decided, _ = decision_cache.current(ws, log)
-        gain.draw(ws, decided, queues.uses_validation(ws, log, decided))
+        gain.draw(ws, decided, review_queue.uses_validation(ws, log, decided))
 
 
 def _restore(by_number: dict) -> None:

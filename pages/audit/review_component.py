@@ -24,8 +24,9 @@ What the browser sends: the review's "at" {"token", "at"}, the place it wants fu
 
 import numpy as np
 
-from attribution import Workspace, detectors, evidence, queues
-from attribution.decisions import CurrentDecision, Queue
+from attribution import Workspace
+from attribution.audit import detectors, evidence, review_queue
+from attribution.audit.decision_log import CurrentDecision, Queue
 from attribution.metrics import label_detection
 from pages.ui import format as write
 from pages.ui import sprite_sheet
@@ -128,7 +129,7 @@ def post_data(ws: Workspace, queue: Queue | None, decided: dict, newest: int, ch
 
 def precision_lines(queue: Queue, decided: dict) -> list[str]:
     """How good the detector has been so far, in words."""
-    precision = queues.queue_precision(queue.items, queue.controls, decided)
+    precision = review_queue.queue_precision(queue.items, queue.controls, decided)
     lines = []
     for name, text in (("suspects", "wrong so far"), ("controls", "of the random controls")):
         part = precision[name]

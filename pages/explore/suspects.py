@@ -4,8 +4,9 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from attribution import UserError, Workspace, detectors
-from attribution.suspects import K_PER_RANKING, Suspect, accusing_rankings, count_suspicious, find_suspects
+from attribution import UserError, Workspace
+from attribution.audit import detectors
+from attribution.audit.suspects import K_PER_RANKING, Suspect, accusing_rankings, count_suspicious, find_suspects
 from pages.ui import audit_queue, sprite_sheet, state, theme
 from pages.ui import format as write
 from pages.ui.tile_strip import image_row, strip, strip_data

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import streamlit as st
 
-from attribution import Workspace, detectors
+from attribution import Workspace
+from attribution.audit import detectors
 from attribution.features import projection
 from attribution.features.projection import Projection
 from pages.map import chart

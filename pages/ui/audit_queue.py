@@ -5,8 +5,9 @@ import time
 
 import streamlit as st
 
-from attribution import UserError, Workspace, queues
-from attribution.decisions import DecisionLog
+from attribution import UserError, Workspace
+from attribution.audit import review_queue
+from attribution.audit.decision_log import DecisionLog
 from pages.ui import format as write
 from pages.ui import state
 
@@ -14,11 +15,11 @@ state_of = st.session_state
 
 
 def make(ws: Workspace, **options) -> None:
-    """Makes a queue and selects it on the audit page; a callback. options: as `queues.queue_spec`. An error is left in
+    """Makes a queue and selects it on the audit page; a callback. options: as `review_queue.queue_spec`. An error is left in
     `state.ERROR`."""
     try:
         with DecisionLog.of(ws) as log:
-            number = add(ws, log, queues.queue_spec(ws, seed=int(time.time()), **options))
+            number = add(ws, log, review_queue.queue_spec(ws, seed=int(time.time()), **options))
         state_of[state.QUEUE] = str(number)
         state_of[state.AUDIT_VIEW] = "queue"
     except UserError as error:
@@ -26,7 +27,7 @@ def make(ws: Workspace, **options) -> None:
 
 
 def make_and_open(ws: Workspace, **options) -> None:
-    """Makes a queue and goes to the audit page, or says what is wrong. options: as `queues.queue_spec`."""
+    """Makes a queue and goes to the audit page, or says what is wrong. options: as `review_queue.queue_spec`."""
     state_of.pop(state.ERROR, None)
     make(ws, **options)
     if state.ERROR in state_of:
@@ -36,8 +37,8 @@ def make_and_open(ws: Workspace, **options) -> None:
 
 
 def add(ws: Workspace, log: DecisionLog, spec: dict) -> int:
-    """Adds the queue of a `queues.queue_spec` to the log; its number."""
-    queue = queues.build_items(ws, spec)
+    """Adds the queue of a `review_queue.queue_spec` to the log; its number."""
+    queue = review_queue.build_items(ws, spec)
     return log.add_queue(
         spec,
         queue.images.tolist(),

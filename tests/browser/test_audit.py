@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import TimeoutError, expect
 
-from attribution import Workspace, detectors, queues
-from attribution.decisions import DECISIONS, DecisionLog
+from attribution import Workspace
+from attribution.audit import detectors, review_queue
+from attribution.audit.decision_log import DECISIONS, DecisionLog
 from tests import tiny
 from tests.browser import serving
 
@@ -296,7 +297,7 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
     """Whatever is looked at meanwhile: another queue, a wall, what is taken home, the page loaded anew."""
     opened(page, shapes)
     with DecisionLog.of(ws) as log:
-        spec = queues.queue_spec(ws, size=3)
+        spec = review_queue.queue_spec(ws, size=3)
         log.add_queue(spec, queue(ws).items[:3][::-1], [False] * 3, [0] * 3, [0] * 3, "me")
     opened(page, shapes, "/audit?queue=1")
     ways = [
@@ -438,7 +439,7 @@ def test_keys_do_the_same_on_other_keyboards_and_whatever_has_the_focus(page, sh
     page.keyboard.press("x")  # there is something else in front
     page.keyboard.press("Escape")
     with DecisionLog.of(ws) as log:
-        log.add_queue(queues.queue_spec(ws, size=1), queue(ws).items[:1], [False], [0], [0], "me")
+        log.add_queue(review_queue.queue_spec(ws, size=1), queue(ws).items[:1], [False], [0], [0], "me")
     opened(page, shapes, "/audit?queue=1")
     page.get_by_role("combobox", name="Queue").click()
     page.get_by_role("option", name="2 · knn-moco · 1 images").click()
@@ -453,7 +454,7 @@ def test_the_address_names_the_queue(page, shapes, ws, errors):
     """Another one that is made meanwhile changes nothing about a page that is loaded again."""
     opened(page, shapes)
     with DecisionLog.of(ws) as log:
-        log.add_queue(queues.queue_spec(ws, size=3), queue(ws).items[:3], [False] * 3, [0] * 3, [0] * 3, "Ann")
+        log.add_queue(review_queue.queue_spec(ws, size=3), queue(ws).items[:3], [False] * 3, [0] * 3, [0] * 3, "Ann")
     page.reload()
     expect(page.get_by_role("combobox", name="Queue")).to_have_value("1 · knn-moco · 50 images")
     opened(page, shapes, f"/audit?queue=1&image={queue(ws).items[7]}")

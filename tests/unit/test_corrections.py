@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from attribution import Workspace, corrections, data
-from attribution.corrections import COLUMNS, FILE, LOG, LOG_COLUMNS
+from attribution import Workspace, data
+from attribution.audit import corrections
+from attribution.audit.corrections import COLUMNS, FILE, LOG, LOG_COLUMNS
+from attribution.audit.decision_log import DecisionLog
 from attribution.data import parquet, roots
-from attribution.decisions import DecisionLog
 from attribution.errors import UserError
 from attribution.workspace import create
 from tests import tiny
@@ -631,7 +632,7 @@ def test_files_that_are_no_images_and_other_cases_are_not_hit(tmp_path):
 def test_neither_loads_what_a_page_need_not_wait_for(run_python):
     done = run_python(
         "-c",
-        "import sys, attribution.corrections, attribution.decisions\n"
+        "import sys, attribution.audit.corrections, attribution.audit.decision_log\n"
         "print(sorted({'pandas', 'pyarrow', 'torch'} & set(sys.modules)))",
     )
     assert (done.code, done.out.strip()) == (0, "[]"), done.err

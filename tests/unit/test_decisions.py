@@ -10,7 +10,7 @@ from itertools import count
 
 import pytest
 
-from attribution.decisions import FILE, DecisionFold, DecisionLog
+from attribution.audit.decision_log import FILE, DecisionFold, DecisionLog
 from attribution.errors import UserError
 from attribution.store.results import Transaction
 from tests import tiny

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, compute, conditioning, demo, detectors, measure
+from attribution import Workspace, compute, conditioning, demo, measure
+from attribution.audit import detectors
 from attribution.builds import base_models
 from attribution.data import fashion_mnist
 from attribution.experiments import support_table

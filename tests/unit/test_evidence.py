@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from attribution import detectors, evidence
+from attribution.audit import detectors, evidence
 from tests import tiny
 
 

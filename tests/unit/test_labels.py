@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from attribution import UserError, detectors, measure
+from attribution import UserError, measure
+from attribution.audit import detectors
 from attribution.metrics import label_detection
 from tests import tiny
 

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, detectors, suspects
-from attribution.detectors import neighbours
+from attribution import UserError, Workspace
+from attribution.audit import detectors, suspects
+from attribution.audit.detectors import knn
 from tests import tiny
 
 WRONG = 1  # a Box that every model reads as a Dot
@@ -20,7 +21,7 @@ def ws(tmp_path, monkeypatch):
 def known(ws, scores, monkeypatch, suggestion=None):
     """A detector "knn-moco" with these scores."""
     suggestion = np.zeros(ws.n_train, int) if suggestion is None else suggestion
-    monkeypatch.setattr(neighbours, "label_disagreement", lambda *asked: (np.asarray(scores), suggestion))
+    monkeypatch.setattr(knn, "label_disagreement", lambda *asked: (np.asarray(scores), suggestion))
     detectors.build_detectors(ws, ["knn-moco"])
 
 

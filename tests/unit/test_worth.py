@@ -7,7 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution import UserError, Workspace, worth
+from attribution import UserError, Workspace
+from attribution.audit import gain as worth
 from attribution.experiments.paired_arms import load_latest_answer
 from attribution.experiments.registry import LONG_VERBS
 from attribution.runner.runner import Runner

@@ -2,8 +2,9 @@
 
 import pytest
 
-from attribution import Workspace, detectors
-from attribution.decisions import DecisionLog
+from attribution import Workspace
+from attribution.audit import detectors
+from attribution.audit.decision_log import DecisionLog
 from tests.pages.audit.entries import add
 
 

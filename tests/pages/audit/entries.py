@@ -2,15 +2,15 @@
 
 from streamlit.testing.v1 import AppTest
 
-from attribution import queues
+from attribution.audit import review_queue
 from tests.conftest import ROOT
 
 PAGE = str(ROOT / "pages" / "audit" / "page.py")
 
 
 def add(log, ws, **asked) -> int:
-    spec = queues.queue_spec(ws, **asked)
-    found = queues.build_items(ws, spec)
+    spec = review_queue.queue_spec(ws, **asked)
+    found = review_queue.build_items(ws, spec)
     return log.add_queue(
         spec, found.images.tolist(), found.controls.tolist(), found.scores.tolist(), found.suggestions.tolist(), "me"
     )

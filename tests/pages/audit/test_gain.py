@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from attribution import worth
+from attribution.audit import gain as worth
 from attribution.experiments import jobs
 from attribution.training import recipes
 from pages.audit import gain as view

@@ -3,9 +3,10 @@
 import pytest
 import streamlit as st
 
-from attribution import Workspace, detectors
-from attribution.decisions import DecisionLog
-from attribution.suspects import find_suspects
+from attribution import Workspace
+from attribution.audit import detectors
+from attribution.audit.decision_log import DecisionLog
+from attribution.audit.suspects import find_suspects
 from pages.explore import suspects as view
 from pages.ui import audit_queue, state
 from tests import tiny

@@ -6,7 +6,7 @@ import os
 import pandas as pd
 import pytest
 
-from attribution.decisions import FILE, DecisionLog
+from attribution.audit.decision_log import FILE, DecisionLog
 from tests import tiny
 from tests.unit.cli.test_cli import answer, run  # noqa: F401 - fixtures
 from tests.unit.test_decisions import say

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import rankdata
 
-from attribution.detectors import combined
-from attribution.detectors.base import Detector
+from attribution.audit.detectors import combined
+from attribution.audit.detectors.base import Detector
 
 LABELS = np.array([0, 0, 1, 2, 2])
 

@@ -6,8 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution import UserError, Workspace, detectors
-from attribution.detectors import neighbours
+from attribution import UserError, Workspace
+from attribution.audit import detectors
+from attribution.audit.detectors import knn
 from attribution.metrics.label_detection import suspicion_order
 from tests import tiny
 
@@ -94,7 +95,7 @@ def test_one_class(ws):
 
 
 def test_scores_that_are_no_numbers(ws, monkeypatch):
-    monkeypatch.setattr(neighbours, "label_disagreement", lambda *asked: (np.full(60, np.nan), np.zeros(60, int)))
+    monkeypatch.setattr(knn, "label_disagreement", lambda *asked: (np.full(60, np.nan), np.zeros(60, int)))
     with pytest.raises(UserError, match="not finite"):
         detectors.build_detectors(ws, ["knn-moco"])
     assert detectors.names(ws) == []

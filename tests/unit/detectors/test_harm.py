@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from attribution import Workspace
-from attribution.detectors import harm
+from attribution.audit.detectors import harm
 from attribution.workspace import validation_split
 from tests import tiny
 

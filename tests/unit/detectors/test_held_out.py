@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attribution import detectors
-from attribution.detectors import held_out
+from attribution.audit import detectors
+from attribution.audit.detectors import out_of_sample
 from attribution.experiments import jobs
 from attribution.store.results import ResultStore
 from attribution.training import recipes
@@ -50,30 +50,30 @@ def trained(ws, edit, probabilities, seed=0):
 
 
 def test_the_opinion_of_the_workspace(ws):
-    assert held_out.out_of_sample_predictions(ws) is None and held_out.trainings_needed(ws) == 8
+    assert out_of_sample.out_of_sample_predictions(ws) is None and out_of_sample.trainings_needed(ws) == 8
     probabilities, counts = said(ws), np.full(60, 500)
     counts[7] = 0
     brought(ws, probabilities, counts)
-    found = held_out.out_of_sample_predictions(ws)
+    found = out_of_sample.out_of_sample_predictions(ws)
     known = np.arange(60) != 7
     assert np.allclose(found.probabilities[known], probabilities[known], atol=1e-6)
     assert np.isnan(found.probabilities[7]).all() and found.models.tolist() == counts.tolist()
-    assert found.about == "500 models that did not see the image" and held_out.trainings_needed(ws) == 0
+    assert found.about == "500 models that did not see the image" and out_of_sample.trainings_needed(ws) == 0
 
 
 def test_the_opinion_of_the_store(ws):
     probabilities = said(ws)
     trained(ws, remove(range(30)), probabilities)
-    found = held_out.out_of_sample_predictions(ws)
+    found = out_of_sample.out_of_sample_predictions(ws)
     assert np.allclose(found.probabilities[:30], probabilities[:30], atol=1e-6)
     assert np.isnan(found.probabilities[30:]).all() and found.models.tolist() == [1] * 30 + [0] * 30
-    assert held_out.trainings_needed(ws) == 8, "some images were never left out"
+    assert out_of_sample.trainings_needed(ws) == 8, "some images were never left out"
     for seed in range(4):
         trained(ws, remove(range(60)[1:]), probabilities, seed)
         trained(ws, remove([0]), probabilities, seed)
-    assert held_out.trainings_needed(ws) == 0
+    assert out_of_sample.trainings_needed(ws) == 0
     brought(ws, said(ws, 1), np.full(60, 9))
-    assert np.allclose(held_out.out_of_sample_predictions(ws).probabilities, said(ws, 1), atol=1e-6), (
+    assert np.allclose(out_of_sample.out_of_sample_predictions(ws).probabilities, said(ws, 1), atol=1e-6), (
         "what is brought is first"
     )
 
@@ -83,7 +83,7 @@ def test_the_detectors(ws):
     counts[[7, 8]] = 0
     brought(ws, probabilities, counts)
     known, labels = np.setdiff1d(np.arange(60), [7, 8]), ws.train_labels
-    found = held_out.compute(ws, ["confident", "out-of-subset"], lambda *at: None)
+    found = out_of_sample.compute(ws, ["confident", "out-of-subset"], lambda *at: None)
     plain = found["out-of-subset"]
     assert np.allclose(plain.scores[known], 1 - probabilities[known, labels[known]], atol=1e-6)
     assert np.allclose(plain.scores[[7, 8]], np.median(plain.scores[known]))
@@ -100,8 +100,10 @@ def test_the_detectors(ws):
 
 
 def test_without_cleanlab_the_other_one_is_there(ws, monkeypatch):
-    monkeypatch.setattr(held_out, "find_spec", lambda name: None)
-    assert "requirements-build.txt" in held_out.missing(ws, "confident") and not held_out.missing(ws, "out-of-subset")
+    monkeypatch.setattr(out_of_sample, "find_spec", lambda name: None)
+    assert "requirements-build.txt" in out_of_sample.missing(ws, "confident") and not out_of_sample.missing(
+        ws, "out-of-subset"
+    )
 
 
 def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatch):
@@ -115,14 +117,14 @@ def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatc
         lambda workspace, spec, progress: specs.append(spec) or follow(workspace, replace(spec, count=1), progress),
     )
     detectors.build_detectors(ws, ["out-of-subset"])
-    assert held_out.out_of_sample_predictions(ws).models.tolist() == [1] * 60
+    assert out_of_sample.out_of_sample_predictions(ws).models.tolist() == [1] * 60
     monkeypatch.setattr(jobs, "run_job", lambda *asked: specs.append(asked[1]) or follow(*asked))
     assert "confident" in detectors.build_detectors(ws)
     store = ResultStore.of(ws)
     assert store.count() == 8, "the first two were not trained again"
     store.close()
     assert specs[0] == specs[1] and specs[0]["both"] and specs[0].total == 8
-    assert held_out.out_of_sample_predictions(ws).models.tolist() == [4] * 60
+    assert out_of_sample.out_of_sample_predictions(ws).models.tolist() == [4] * 60
     assert set(detectors.build_detectors(ws)) == {"out-of-subset", "combined"}, "it was of fewer models"
     found = detectors.load(ws, "out-of-subset")
     assert found.scores[3] > np.median(found.scores) and found.about == "4 models that did not see the image"

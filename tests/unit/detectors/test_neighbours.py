@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.detectors.neighbours import label_disagreement
+from attribution.audit.detectors.knn import label_disagreement
 from attribution.features.knn import nearest_neighbours
 
 
@@ -46,7 +46,7 @@ def test_blocks_change_nothing(monkeypatch):
     rng = np.random.default_rng(1)
     features, labels = rng.normal(size=(50, 5)), rng.integers(0, 4, 50)
     whole = label_disagreement(features, labels, 4)
-    monkeypatch.setattr("attribution.detectors.neighbours.BLOCK", 7)
+    monkeypatch.setattr("attribution.audit.detectors.knn.BLOCK", 7)
     said = []
     parts = label_disagreement(features, labels, 4, lambda *at: said.append(at))
     assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(whole, parts))

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from attribution import detectors
+from attribution.audit import detectors
+from attribution.audit.detectors import in_sample
 from attribution.builds import base_models
-from attribution.detectors import seen
 from attribution.training import recipes
 from attribution.workspace import parts
 from tests import tiny
@@ -16,14 +16,14 @@ def test_the_formulas():
     labels = np.arange(20) % 3
     p = np.exp(logits) / np.exp(logits).sum(2, keepdims=True)
     given = p[:, np.arange(20), labels]
-    loss, margin, likeliest = seen.score_labels(logits.astype(np.float32), labels)
+    loss, margin, likeliest = in_sample.score_labels(logits.astype(np.float32), labels)
     assert np.allclose(loss, -np.log(given).mean(0), atol=1e-5)
     assert np.allclose(margin, -np.log(given / (1 - given)).mean(0), atol=1e-5)
     assert np.array_equal(likeliest, p.mean(0).argmax(1))
 
 
 def test_a_probability_that_rounds_to_one_or_zero():
-    loss, margin, _ = seen.score_labels(np.array([[[300.0, 0, 0], [0, 300.0, 0]]]), np.array([0, 0]))
+    loss, margin, _ = in_sample.score_labels(np.array([[[300.0, 0, 0], [0, 300.0, 0]]]), np.array([0, 0]))
     assert np.isfinite([loss, margin]).all() and loss[0] < loss[1] and margin[0] < margin[1]
 
 
@@ -47,9 +47,9 @@ def test_of_the_base_models(ws, monkeypatch):
             for network in base_models.load_base_networks(ws, trainer)
         ]
     )
-    monkeypatch.setattr(seen, "BLOCK", 17)
-    found = seen.compute(ws, ["loss", "margin"], lambda *at: None)
-    loss, margin, likeliest = seen.score_labels(logits, ws.train_labels)
+    monkeypatch.setattr(in_sample, "BLOCK", 17)
+    found = in_sample.compute(ws, ["loss", "margin"], lambda *at: None)
+    loss, margin, likeliest = in_sample.score_labels(logits, ws.train_labels)
     assert np.allclose(found["loss"].scores, loss, atol=0.05) and np.allclose(found["margin"].scores, margin, atol=0.2)
     assert (found["loss"].suggestion == likeliest).mean() > 0.9 and found["loss"].about == "2 models that saw the image"
 

@@ -10,7 +10,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from attribution import UserError, worth
+from attribution import UserError
+from attribution.audit import gain
 from attribution.experiments import registry
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.halves import subsets_spec
@@ -66,8 +67,8 @@ def specs(ws) -> dict:
         "subsets both": subsets_spec(ws, 0, 2, [0], 6, True),
         "prune": pruning_spec(ws, "trak-10", [40, 10], range(2)),
         "unedited": unedited_spec(ws, "resnet9"),
-        "worth": worth.gain_spec(ws, decisions, 2),
-        "worth without": worth.gain_spec(ws, decisions, 2, True, without=[4]),
+        "worth": gain.gain_spec(ws, decisions, 2),
+        "worth without": gain.gain_spec(ws, decisions, 2, True, without=[4]),
     }
 
 

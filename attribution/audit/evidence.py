@@ -4,8 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution import detectors
-from attribution.detectors import held_out
+from attribution.audit import detectors
+from attribution.audit.detectors import out_of_sample
 from attribution.features import knn
 
 N_NEIGHBOURS = 20  # training images whose labels are counted
@@ -39,7 +39,7 @@ class EvidenceSources:
 
 def evidence_sources(workspace) -> EvidenceSources:
     """What evidence this workspace has."""
-    opinion = held_out.out_of_sample_predictions(workspace)
+    opinion = out_of_sample.out_of_sample_predictions(workspace)
     harm = default_harm_detector(workspace)
     return EvidenceSources(opinion and opinion.about, default_feature(workspace), harm and harm.removeprefix("harm-"))
 
@@ -48,7 +48,7 @@ def gather_evidence(workspace, images) -> list[Evidence]:
     """The evidence about some training images, in their order."""
     images = np.asarray(images, np.int64)
     labels = workspace.train_labels
-    opinion = held_out.out_of_sample_predictions(workspace)
+    opinion = out_of_sample.out_of_sample_predictions(workspace)
     name, harm = default_feature(workspace), default_harm_detector(workspace)
     near = nearest_images(workspace, name, images) if name else np.zeros((len(images), 0), np.int64)
     harmed = detectors.load_harmed(workspace, harm)[images, :N_HARMED] if harm else np.full((len(images), 0), -1)

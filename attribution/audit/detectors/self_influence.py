@@ -6,8 +6,8 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from attribution.detectors.base import ComputedDetector, part_digest
-from attribution.detectors.seen import missing_weights
+from attribution.audit.detectors.base import ComputedDetector, part_digest
+from attribution.audit.detectors.in_sample import missing_weights
 from attribution.training import recipes
 
 FAMILY = NAME = "self-influence"

@@ -9,7 +9,7 @@ from importlib.util import find_spec
 
 import numpy as np
 
-from attribution.detectors.base import ComputedDetector
+from attribution.audit.detectors.base import ComputedDetector
 from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.store.results import ResultStore

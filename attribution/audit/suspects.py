@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution import detectors, queues
+from attribution.audit import detectors, review_queue
 from attribution.errors import UserError
 from attribution.metrics import label_detection
 from attribution.rankings import default_rankings
@@ -17,7 +17,7 @@ SUSPICIOUS_SHARE = 0.10  # of all training images: the most suspicious ones
 
 @dataclass(frozen=True)
 class Suspect:
-    """A training image. given: its label; suggestion: what it would be instead (`queues.suggested_labels`), the given one
+    """A training image. given: its label; suggestion: what it would be instead (`review_queue.suggested_labels`), the given one
     where there is no other; score: its suspicion; place: by suspicion among all training images, from 1; rankings:
     those that name it."""
 
@@ -52,7 +52,7 @@ def find_suspects(workspace, target: int, detector: str) -> list[Suspect]:
             for image in most_harmful(workspace.ranking(name), target, K_PER_RANKING):
                 named.setdefault(int(image), []).append(name)
     order = label_detection.suspicion_order(found.scores)[: count_suspicious(workspace)].tolist()
-    suggestion = queues.suggested_labels(workspace, found)
+    suggestion = review_queue.suggested_labels(workspace, found)
     return [
         Suspect(
             image,

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attribution.detectors.base import ComputedDetector, part_digest
+from attribution.audit.detectors.base import ComputedDetector, part_digest
 from attribution.errors import UserError
 
 FAMILY = "knn"

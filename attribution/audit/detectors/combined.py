@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attribution.detectors.base import ComputedDetector, Detector, part_digest
+from attribution.audit.detectors.base import ComputedDetector, Detector, part_digest
 from attribution.errors import UserError
 
 FAMILY = NAME = "combined"
@@ -23,7 +23,7 @@ def sources(workspace, name: str) -> dict:
 
 def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector]:
     """`combine` of all stored detectors. Raises UserError where there are less than two."""
-    from attribution.detectors import load
+    from attribution.audit.detectors import load
 
     members = [load(workspace, part.split("/")[1]) for part in sources(workspace, NAME)]
     if len(members) < 2:

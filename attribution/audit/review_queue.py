@@ -1,6 +1,6 @@
 """Queues of suspect labels: which training images somebody looks through, in an order that stays as it was made.
 
-A queue is made once from a detector's scores and kept (`attribution.decisions`): computing the detector again, or
+A queue is made once from a detector's scores and kept (`attribution.audit.decision_log`): computing the detector again, or
 deciding about images, moves none of its items.
 """
 
@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution import detectors, evidence
-from attribution.detectors import held_out
+from attribution.audit import detectors, evidence
+from attribution.audit.detectors import out_of_sample
 from attribution.errors import UserError
 from attribution.metrics import label_detection
 
@@ -131,7 +131,7 @@ def suggested_labels(workspace, found) -> np.ndarray:
     labels = workspace.train_labels
     if found.suggestion is not None:
         return np.asarray(found.suggestion, np.int64)
-    opinion = held_out.out_of_sample_predictions(workspace)
+    opinion = out_of_sample.out_of_sample_predictions(workspace)
     if opinion is None or len(workspace.classes) < 2:
         return np.array(labels)
     probabilities = np.array(opinion.probabilities, np.float32)
@@ -141,7 +141,7 @@ def suggested_labels(workspace, found) -> np.ndarray:
 
 
 def uses_validation(workspace, log, standing: dict) -> bool:
-    """Whether validation images may have led to any of the decisions in `standing` (image -> `decisions.CurrentDecision`):
+    """Whether validation images may have led to any of the decisions in `standing` (image -> `decision_log.CurrentDecision`):
     what comes of these has to be measured on others.
 
     They have where the detector of a queue read them when it was made, where harmed ones are shown beside the images
@@ -174,7 +174,7 @@ def queue_precision(images, controls, standing: dict) -> dict[str, dict]:
     Wrong are images that were relabelled or taken out, judged also those whose label was found right; unsure ones and
     those two people disagree about count as neither. ci: the 95 % Wilson interval. It speaks of the images judged: in
     the order of suspicion those that follow hold fewer errors.
-    standing: image -> `decisions.CurrentDecision`.
+    standing: image -> `decision_log.CurrentDecision`.
     """
     from scipy.stats import binomtest
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from attribution.detectors.base import ComputedDetector, command_line, part_digest
+from attribution.audit.detectors.base import ComputedDetector, command_line, part_digest
 from attribution.training import recipes
 
 FAMILY = "training"

@@ -8,9 +8,9 @@ import time
 
 import numpy as np
 
-from attribution.detectors import combined, harm, held_out, neighbours, seen, self_influence
-from attribution.detectors.base import ComputedDetector, Detector, Progress
-from attribution.detectors.held_out import OutOfSamplePredictions, out_of_sample_predictions
+from attribution.audit.detectors import combined, harm, in_sample, knn, out_of_sample, self_influence
+from attribution.audit.detectors.base import ComputedDetector, Detector, Progress
+from attribution.audit.detectors.out_of_sample import OutOfSamplePredictions, out_of_sample_predictions
 from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.metrics.label_detection import suspicion_order
@@ -30,7 +30,7 @@ __all__ = [
 ]
 COMBINED = combined.NAME
 #: in the order in which they are listed, after "combined"
-FAMILIES = (held_out, neighbours, seen, self_influence, harm)
+FAMILIES = (out_of_sample, knn, in_sample, self_influence, harm)
 
 
 def names(workspace) -> list[str]:
@@ -90,7 +90,7 @@ def build_detectors(
     """Computes detectors and stores them as parts "detectors/<name>"; returns their provenance, name -> dict.
 
     wanted: None for all that can be had and are not there yet, or rest on what has changed since. Where the held-out
-    detectors have too few models that did not see the images, these are trained first (`held_out.FALLBACK_SEQUENCE`). keep(part,
+    detectors have too few models that did not see the images, these are trained first (`out_of_sample.FALLBACK_SEQUENCE`). keep(part,
     arrays, provenance) stores one; where a user's parts go if not given. progress(text, done, total).
 
     Raises UserError for unknown names and for what cannot be built, before anything is computed.

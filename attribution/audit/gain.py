@@ -46,7 +46,7 @@ def gain_spec(
 
     standing: as `audit_edit` takes it; uses_val: what the audit looked at was chosen with the first half of the
     validation images (`validation_split.validation_halves`), and the second alone may judge it; without: validation images that
-    may not (`attribution.queues.starting_targets`).
+    may not (`attribution.audit.review_queue.starting_targets`).
     Raises UserError where nothing is corrected, where no training or no validation image is left, and for fewer than
     two seeds.
     """

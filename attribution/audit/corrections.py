@@ -20,8 +20,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
+from attribution.audit.decision_log import (
+    DECISIONS,
+    MAX_REASON_LENGTH,
+    CurrentDecision,
+    DecisionFold,
+    DecisionLog,
+    Entry,
+)
 from attribution.data import image_folder
-from attribution.decisions import DECISIONS, MAX_REASON_LENGTH, CurrentDecision, DecisionFold, DecisionLog, Entry
 from attribution.errors import UserError
 from attribution.files import user_path, write_array
 

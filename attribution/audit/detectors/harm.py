@@ -5,7 +5,7 @@ Only the first half of the validation images is read (`validation_split.validati
 
 import numpy as np
 
-from attribution.detectors.base import ComputedDetector, part_digest
+from attribution.audit.detectors.base import ComputedDetector, part_digest
 from attribution.workspace import validation_split
 
 FAMILY = "harm"
