@@ -11,7 +11,6 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import agreement, algorithms, calibration, compute, conditioning, cost, lds_supports, measure, sanity
 from attribution.audit import detectors
 from attribution.builds import base_models, features, halves
 from attribution.builds import scores as builds
@@ -20,6 +19,17 @@ from attribution.builds.halves import HELD_OUT_SEQUENCE
 from attribution.builds.scores import MAX_TUNING_HALVES
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
+from attribution.evaluation import (
+    agreement,
+    calibration,
+    candidate_sets,
+    cost,
+    lds_report,
+    lds_vs_compute,
+    lds_vs_support,
+    model_diff,
+    sanity_checks,
+)
 from attribution.experiments import jobs, support_search, support_table
 from attribution.experiments.halves import random_half
 from attribution.experiments.study import STUDY_SEED, study_spec
@@ -66,8 +76,8 @@ VARIANT_STUDY = {
         f"{DATAMODELS_NAME}@true",
         f"{DATAMODELS_NAME}@pair",
         "random",
-        *(f"trak-{count}{compute.VARIANT_SUFFIX}" for count in compute.CHECKPOINT_COUNTS),
-        *(f"datamodels-{count}{compute.VARIANT_SUFFIX}" for count in compute.HALF_COUNTS),
+        *(f"trak-{count}{lds_vs_compute.VARIANT_SUFFIX}" for count in lds_vs_compute.CHECKPOINT_COUNTS),
+        *(f"datamodels-{count}{lds_vs_compute.VARIANT_SUFFIX}" for count in lds_vs_compute.HALF_COUNTS),
         "l2-moco",
         "l2-simclr",
         "l2-dino",
@@ -388,7 +398,7 @@ def build_detectors(build: DemoBuild) -> None:
 def run_lds(build: DemoBuild) -> None:
     """LDS of every ranking on the held-out halves, with interval and noise ceiling."""
     workspace = build.workspace
-    answer = measure.evaluate_lds(workspace, progress=build.progress)
+    answer = lds_report.evaluate_lds(workspace, progress=build.progress)
     write_json(build.folder / "lds" / "lds.json", answer)
     about = workspace.manifest["parts"]["lds"]
     workspace.record(
@@ -418,23 +428,25 @@ def run_cost(build: DemoBuild) -> None:
 def run_compute(build: DemoBuild) -> None:
     """What a better ranking costs: LDS of TRAK and Datamodels against seconds."""
     workspace = build.workspace
-    compute.save(workspace, compute.compute_variants(workspace, progress=build.progress), {}, build.record_json)
+    lds_vs_compute.save(
+        workspace, lds_vs_compute.compute_variants(workspace, progress=build.progress), {}, build.record_json
+    )
 
 
 def run_candidate_sets(build: DemoBuild) -> None:
     """LDS of rankings among three sets of candidates."""
     workspace = build.workspace
-    names = conditioning.default_names(workspace)
-    answer = conditioning.compute(workspace, names, progress=build.progress)
-    conditioning.save(workspace, answer, {"rankings": names}, build.record_json)
+    names = candidate_sets.default_names(workspace)
+    answer = candidate_sets.compute(workspace, names, progress=build.progress)
+    candidate_sets.save(workspace, answer, {"rankings": names}, build.record_json)
 
 
 def run_model_diff(build: DemoBuild) -> None:
     """Whose influence changes without augmentation."""
     workspace = build.workspace
-    algorithms.save(
+    model_diff.save(
         workspace,
-        algorithms.compare_recipes(workspace, PLAIN_RECIPE, build.progress),
+        model_diff.compare_recipes(workspace, PLAIN_RECIPE, build.progress),
         {},
         lambda part, arrays, about: build.record(
             part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about
@@ -445,10 +457,10 @@ def run_model_diff(build: DemoBuild) -> None:
 def run_lds_vs_support(build: DemoBuild) -> None:
     """LDS of the study's single targets, beside their supports."""
     workspace = build.workspace
-    found = lds_supports.compute_target_lds(
+    found = lds_vs_support.compute_target_lds(
         workspace, STUDY["rankings"], np.sort(study_targets(workspace)), build.progress
     )
-    lds_supports.save(workspace, found, {}, build.record_arrays)
+    lds_vs_support.save(workspace, found, {}, build.record_arrays)
 
 
 def run_calibration(build: DemoBuild) -> None:
@@ -478,7 +490,7 @@ def build_maps(build: DemoBuild) -> None:
 def run_sanity_checks(build: DemoBuild) -> None:
     """What TRAK says on untrained networks, and of planted duplicates."""
     workspace = build.workspace
-    sanity.save(workspace, sanity.compute(workspace, progress=build.progress), {}, build.record_json)
+    sanity_checks.save(workspace, sanity_checks.compute(workspace, progress=build.progress), {}, build.record_json)
 
 
 def run_study(build: DemoBuild) -> None:

@@ -128,7 +128,7 @@ def workspace_poison(
     as_json: JsonOption = False,
 ):
     """A copy of a workspace with a backdoor in it: can rankings find the images that it came by?"""
-    from attribution.poison import create_poisoned_copy
+    from attribution.evaluation.poison import create_poisoned_copy
 
     poisoned = create_poisoned_copy(ws, path, _parse_class(ws, label), n, targets, side, seed)
     about = poisoned.manifest["parts"]["data"]["poison"]
@@ -325,14 +325,14 @@ def _import_text(name: str, about: dict) -> str:
 
 def _judge_ranking(ws, name: str) -> dict:
     """What `show` tells besides: LDS with ceiling, same-class share, overlap with the other rankings."""
-    from attribution import measure
+    from attribution.evaluation import lds_report
     from attribution.rankings import overlap
 
     ranking = ws.ranking(name)
     answer = {"lds": None, "ceiling": None, "why_no_lds": None, "halves": None}
     try:
         with ProgressBar() as progress:
-            judged = measure.evaluate_lds(ws, [name], progress)
+            judged = lds_report.evaluate_lds(ws, [name], progress)
         halves = {key: judged[key] for key in ("masks", "seeds", "ceiling", "recipe", "recipe_hash")}
         answer |= {"lds": judged["rankings"][name], "ceiling": judged["ceiling"], "halves": halves}
     except UserError as error:

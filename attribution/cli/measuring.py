@@ -64,7 +64,7 @@ def evaluate_supports(
     as_json: JsonOption = False,
 ):
     """AUC, median and censoring of every ranking's supports, and who wins against whom."""
-    from attribution.studies import paper_report, supports_report
+    from attribution.evaluation.support_report import paper_report, supports_report
 
     if paper:
         answer = paper_report(_parse_folders(paper), k_max)
@@ -105,7 +105,7 @@ def evaluate_agreement(
     as_json: JsonOption = False,
 ):
     """How far rankings choose the same training images: Jaccard, rank-biased overlap, Spearman over the union."""
-    from attribution import agreement
+    from attribution.evaluation import agreement
     from attribution.training.edits import parse_image_numbers
 
     chosen = (
@@ -150,16 +150,20 @@ def evaluate_conditioning(
     as_json: JsonOption = False,
 ):
     """LDS with candidates of the true class, of this and the class it is mistaken for, and without such a condition."""
-    from attribution import conditioning
+    from attribution.evaluation import candidate_sets
 
-    chosen = split_names(rankings) if rankings else conditioning.default_names(ws)
+    chosen = split_names(rankings) if rankings else candidate_sets.default_names(ws)
     with ProgressBar() as progress:
-        answer = conditioning.compute(ws, chosen, k, progress)
+        answer = candidate_sets.compute(ws, chosen, k, progress)
     _save(
-        ws, conditioning.PART, conditioning.save, answer, f"evaluate conditioning --rankings {','.join(chosen)} --k {k}"
+        ws,
+        candidate_sets.PART,
+        candidate_sets.save,
+        answer,
+        f"evaluate conditioning --rankings {','.join(chosen)} --k {k}",
     )
     with closing(ResultStore.of(ws)) as store:
-        worth = conditioning.support_aucs(ws, store, answer)
+        worth = candidate_sets.support_aucs(ws, store, answer)
     if as_json:
         return print_json({**answer, "supports": worth})
     print(halves_text(ws, answer))
@@ -168,10 +172,10 @@ def evaluate_conditioning(
         [
             {
                 "ranking": name + " *" * (which == one["published"]),
-                "candidates": conditioning.CANDIDATE_SETS[which],
+                "candidates": candidate_sets.CANDIDATE_SETS[which],
                 "LDS": estimate(row["lds"], row["ci"]),
                 f"same class in {k}": mean_ci(row["same_class"]),
-                **_auc_cells(worth, conditioning.ranking_with_candidates(name, which, one["published"])),
+                **_auc_cells(worth, candidate_sets.ranking_with_candidates(name, which, one["published"])),
             }
             for name, one in answer["rankings"].items()
             for which, row in one["sets"].items()
@@ -242,7 +246,7 @@ def evaluate_backdoor(
 ):
     """In a poisoned workspace: do rankings find the poisoned images, and does removing what they accuse end the
     attack?"""
-    from attribution import backdoor
+    from attribution.evaluation import backdoor
 
     if seeds < 1:
         raise UserError("give at least one seed")
@@ -295,14 +299,14 @@ def evaluate_sanity(
 ):
     """Do rankings notice whether the model was trained? What becomes of a score when its image is there twice, or
     more often? Long; broken off, it goes on."""
-    from attribution import sanity
+    from attribution.evaluation import sanity_checks
 
     with ProgressBar() as progress:
-        answer = sanity.compute(ws, checkpoints, dim, targets, progress)
+        answer = sanity_checks.compute(ws, checkpoints, dim, targets, progress)
     _save(
         ws,
-        sanity.PART,
-        sanity.save,
+        sanity_checks.PART,
+        sanity_checks.save,
         answer,
         f"evaluate sanity --checkpoints {checkpoints} --dim {dim} --targets {targets}",
     )
@@ -344,25 +348,25 @@ def evaluate_compute(
     as_json: JsonOption = False,
 ):
     """LDS of TRAK, Datamodels and exemplar SVM against the seconds they take. Long; broken off, it goes on."""
-    from attribution import compute
+    from attribution.evaluation import lds_vs_compute
 
     asked = _parse_numbers(checkpoints, "--checkpoints"), _parse_numbers(halves, "--halves"), dim
-    todo = compute.missing_work(ws, *asked)
+    todo = lds_vs_compute.missing_work(ws, *asked)
     say(
         f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
         f"{todo['fits']} fits of Datamodels; some {duration(todo['seconds'])} of one core"
     )
     with ProgressBar() as progress:
-        answer = compute.compute_variants(ws, *asked, progress)
+        answer = lds_vs_compute.compute_variants(ws, *asked, progress)
     _save(
         ws,
-        compute.PART,
-        compute.save,
+        lds_vs_compute.PART,
+        lds_vs_compute.save,
         answer,
         f"evaluate compute --checkpoints {checkpoints} --halves {halves} --dim {dim}",
     )
     with closing(ResultStore.of(ws)) as store:
-        worth = compute.support_aucs(ws, store, answer)
+        worth = lds_vs_compute.support_aucs(ws, store, answer)
     if as_json:
         return print_json({**answer, "supports": worth})
     print(halves_text(ws, answer))
@@ -379,7 +383,7 @@ def evaluate_compute(
                 "trainings": duration(row["training_seconds"]),
                 "own": duration(row["computing_seconds"]),
                 "made from": byte_size(row["bytes"]),
-                **_auc_cells(worth, compute.variant_ranking(row)),
+                **_auc_cells(worth, lds_vs_compute.variant_ranking(row)),
             }
             for row in answer["rows"]
         ],
@@ -388,7 +392,7 @@ def evaluate_compute(
 
 
 def _auc_cells(worth: dict, name: str) -> dict:
-    """The cells of a ranking's support AUCs; worth: `studies.compare_on_same_targets`."""
+    """The cells of a ranking's support AUCs; worth: `support_report.compare_on_same_targets`."""
     rows = {kind: found["rankings"].get(name) for kind, found in worth.items()}
     return {f"{kind} AUC": estimate(row["auc"], row["auc_ci"]) if row else "–" for kind, row in rows.items()}
 
@@ -419,11 +423,11 @@ def evaluate_algorithms(
     as_json: JsonOption = False,
 ):
     """Two learning algorithms: which training images' influence changes most. Trains what is missing; it goes on."""
-    from attribution import algorithms
+    from attribution.evaluation import model_diff
 
     with ProgressBar() as progress:
-        found = algorithms.compare_recipes(ws, other, progress)
-    _save(ws, algorithms.PART, algorithms.save, found, f"evaluate algorithms --recipe {other}")
+        found = model_diff.compare_recipes(ws, other, progress)
+    _save(ws, model_diff.PART, model_diff.save, found, f"evaluate algorithms --recipe {other}")
     images = [
         {
             "image": image,
@@ -431,7 +435,7 @@ def evaluate_algorithms(
             "change": float(found.change[image]),
             "noise": float(found.noise[image]),
         }
-        for image in algorithms.most_changed_images(found)
+        for image in model_diff.most_changed_images(found)
     ]
     if as_json:
         return print_json({"recipes": list(found.recipes), **found.about, "images": images})
@@ -456,8 +460,8 @@ def _similarity_cells(about: dict, which: str) -> dict:
 @evaluate_app.command("lds")
 def evaluate_lds(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""
-    from attribution.measure import evaluate_lds as evaluate
-    from attribution.measure import save_lds
+    from attribution.evaluation.lds_report import evaluate_lds as evaluate
+    from attribution.evaluation.lds_report import save_lds
 
     with ProgressBar() as progress:
         answer = evaluate(ws, progress=progress)
@@ -483,7 +487,7 @@ def evaluate_cost(
     as_json: JsonOption = False,
 ):
     """What each ranking stores, took to build and takes for a query, measured here, beside its LDS and removal AUC."""
-    from attribution import cost
+    from attribution.evaluation import cost
 
     with ProgressBar() as progress:
         found = cost.compute(ws, ranking_names(ws, rankings) if rankings else None, progress)
@@ -529,18 +533,18 @@ def evaluate_lds_supports(
     protocol: Protocol = None, rankings: StudiedRankings = None, ws: WorkspaceOption = DEMO, as_json: JsonOption = False
 ):
     """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
-    from attribution import lds_supports
     from attribution.builds.halves import load_held_out_halves
+    from attribution.evaluation import lds_vs_support
     from attribution.experiments.study import read_study, select_rankings
 
     load_held_out_halves(ws)  # says so where there are none
     asked = read_study(ws, ResultStore.of(ws), protocol)
-    found = lds_supports.load(ws)
-    if lds_supports.count_missing(found, asked):
+    found = lds_vs_support.load(ws)
+    if lds_vs_support.count_missing(found, asked):
         with ProgressBar() as progress:
-            found = lds_supports.compute_target_lds(ws, *lds_supports.rankings_and_targets(asked), progress)
-        lds_supports.save(ws, found, command_provenance("evaluate lds-supports"))  # the pages show it
-    answer = lds_supports.report(ws, select_rankings(ws, asked, split_names(rankings) if rankings else None), found)
+            found = lds_vs_support.compute_target_lds(ws, *lds_vs_support.rankings_and_targets(asked), progress)
+        lds_vs_support.save(ws, found, command_provenance("evaluate lds-supports"))  # the pages show it
+    answer = lds_vs_support.report(ws, select_rankings(ws, asked, split_names(rankings) if rankings else None), found)
     if as_json:
         return print_json(answer)
     for kind, one in answer["kinds"].items():
@@ -569,7 +573,7 @@ def evaluate_lds_supports(
 @evaluate_app.command("calibration")
 def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """Do signed scores foretell by how much a margin changes when images are removed? Against all that is measured."""
-    from attribution import calibration
+    from attribution.evaluation import calibration
 
     with ProgressBar() as progress:
         rows = calibration.gather_removals(ws, ResultStore.of(ws), progress)
@@ -607,7 +611,7 @@ def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False
 @evaluate_app.command("mislabels")
 def evaluate_mislabels(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """How well each detector finds the errors that were planted among the training labels."""
-    from attribution.measure import evaluate_mislabels as evaluate
+    from attribution.evaluation.label_errors import evaluate_mislabels as evaluate
 
     answer = evaluate(ws)
     if as_json:

@@ -112,11 +112,11 @@ def evaluate_transfer(
     as_json: JsonOption = False,
 ):
     """Every ranking's supports under several recipes, on targets that are stable in all of them."""
-    from attribution import transfer
+    from attribution.evaluation import recipe_transfer
 
     store = ResultStore.of(ws)
-    chosen = split_names(names) if names else transfer.studied_recipes(ws, store)
-    answer = transfer.transfer_report(ws, store, chosen, protocol)
+    chosen = split_names(names) if names else recipe_transfer.studied_recipes(ws, store)
+    answer = recipe_transfer.transfer_report(ws, store, chosen, protocol)
     if as_json:
         return print_json(answer)
     print("Supports under different recipes are not comparable: read each recipe's rankings beside its random control.")
@@ -142,15 +142,15 @@ def evaluate_transfer(
 def run_study_across_recipes(ws, names, under, count, rankings, kinds, protocol, seed) -> None:
     """A study under each recipe in `under`, of targets that are stable under all of `names`. Models of these on the
     unedited images come first: they say which targets that are."""
-    from attribution import transfer
+    from attribution.evaluation import recipe_transfer
 
-    transfer.check_recipes(names)
+    recipe_transfer.check_recipes(names)
     if "repair" in kinds:
         raise UserError("a comparison of recipes is of targets that are right in all of them; leave repair out")
     for name in names:
         if name != ws.recipe:
             run_job(ws, unedited_spec(ws, name))
-    targets = transfer.draw_common_targets(ws, ResultStore.of(ws), names, count, seed)
+    targets = recipe_transfer.draw_common_targets(ws, ResultStore.of(ws), names, count, seed)
     for name in under:
         run_job(ws, study_spec(ws, targets, rankings, kinds, protocol, recipe=name))
 

@@ -11,8 +11,17 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from attribution import agreement, calibration, compute, conditioning, cost, lds_supports, studies
 from attribution.errors import UserError
+from attribution.evaluation import (
+    agreement,
+    calibration,
+    candidate_sets,
+    cost,
+    lds_vs_compute,
+    lds_vs_support,
+    support_report,
+)
+from attribution.evaluation.lds_report import load_lds
 from attribution.experiments import support_table
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import common_fields
@@ -21,7 +30,6 @@ from attribution.experiments.support import SupportSpec
 from attribution.explore.opening_target import support_votes
 from attribution.export.numbers import byte_size, duration, interval, number, p_value
 from attribution.export.tables import Column, numeric, ranking_name, to_html
-from attribution.measure import load_lds
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 
@@ -175,7 +183,7 @@ def retrainings_table(workspace: Workspace, answers: list[dict]) -> Markup:
 def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
     """Supports of each kind, every two rankings compared, and LDS, as far as they are known."""
     tables = []
-    for kind, measured in studies.evaluate_study(study).items():
+    for kind, measured in support_report.evaluate_study(study).items():
         rows = [
             [
                 ranking_name(name),
@@ -258,7 +266,7 @@ def _agreement(workspace: Workspace, store) -> Markup:
 
 def _lds_against_supports(workspace: Workspace, store) -> Markup:
     study = select_rankings(workspace, read_study(workspace, store))
-    report = lds_supports.report(workspace, study, lds_supports.load(workspace))
+    report = lds_vs_support.report(workspace, study, lds_vs_support.load(workspace))
     heads = numeric("targets", "censored", "Spearman", "95 %", "p", "margin fixed", "LDS reliability")
     tables = [
         to_html(
@@ -283,7 +291,7 @@ def _lds_against_supports(workspace: Workspace, store) -> Markup:
 
 
 def _auc_cells(support_aucs: dict, name: str) -> list[str]:
-    """A ranking's AUC and its interval in each kind of `studies.compare_on_same_targets`."""
+    """A ranking's AUC and its interval in each kind of `support_report.compare_on_same_targets`."""
     rows = (kind["rankings"].get(name) or {} for kind in support_aucs.values())
     return [cell for row in rows for cell in _estimate(row, "auc", "auc_ci", 2)]
 
@@ -293,15 +301,15 @@ def _auc_heads(support_aucs: dict) -> list[str]:
 
 
 def _candidate_sets(workspace: Workspace, store) -> Markup:
-    answer = conditioning.load(workspace)
-    aucs = conditioning.support_aucs(workspace, store, answer)
+    answer = candidate_sets.load(workspace)
+    aucs = candidate_sets.support_aucs(workspace, store, answer)
     rows = [
         [
             ranking_name(name),
-            conditioning.CANDIDATE_SETS[candidates] + ", as published" * (candidates == ranking["published"]),
+            candidate_sets.CANDIDATE_SETS[candidates] + ", as published" * (candidates == ranking["published"]),
             *_estimate(row, "lds"),
             *_estimate(row["same_class"], "mean"),
-            *_auc_cells(aucs, conditioning.ranking_with_candidates(name, candidates, ranking["published"])),
+            *_auc_cells(aucs, candidate_sets.ranking_with_candidates(name, candidates, ranking["published"])),
         ]
         for name, ranking in answer["rankings"].items()
         for candidates, row in ranking["sets"].items()
@@ -337,8 +345,8 @@ def _calibration(workspace: Workspace, store) -> Markup:
 
 
 def _compute(workspace: Workspace, store) -> Markup:
-    answer = compute.load(workspace)
-    aucs = compute.support_aucs(workspace, store, answer)
+    answer = lds_vs_compute.load(workspace)
+    aucs = lds_vs_compute.support_aucs(workspace, store, answer)
     rows = [
         [
             ranking_name(row["name"]),
@@ -346,7 +354,7 @@ def _compute(workspace: Workspace, store) -> Markup:
             *_estimate(row, "lds"),
             *(_or_none(row[key], duration) for key in ("training_seconds", "computing_seconds", "seconds")),
             _or_none(row["bytes"], byte_size),
-            *_auc_cells(aucs, compute.variant_ranking(row)),
+            *_auc_cells(aucs, lds_vs_compute.variant_ranking(row)),
         ]
         for row in answer["rows"]
     ]

@@ -3,7 +3,8 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import Workspace, calibration
+from attribution import Workspace
+from attribution.evaluation import calibration
 from attribution.export import palette
 from pages.methods import plots, tab_frame
 from pages.ui import format as write

@@ -6,7 +6,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from attribution import Workspace, cost
+from attribution import Workspace
+from attribution.evaluation import cost
 from attribution.export import palette
 from pages.methods import auc_columns, plots, tab_frame
 from pages.ui import format as write

@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from attribution import Workspace, cost
+from attribution import Workspace
+from attribution.evaluation import cost
 from attribution.rankings.similarity import METHODS
 from pages.methods import auc_columns, tab_frame
 from pages.methods.cost import build_time

@@ -5,7 +5,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from attribution import Workspace, compute
+from attribution import Workspace
+from attribution.evaluation import lds_vs_compute
 from attribution.export import palette
 from pages.methods import auc_columns, plots, tab_frame
 from pages.ui import format as write
@@ -19,7 +20,7 @@ SMALLEST, LARGEST = 9, 30  # markers, in pixels
 
 def draw(ws: Workspace) -> None:
     tab_frame.header("What does more compute buy?")
-    answer = tab_frame.stored_answer(ws, MEASURE, compute.load, ask=_ask)
+    answer = tab_frame.stored_answer(ws, MEASURE, lds_vs_compute.load, ask=_ask)
     if answer is None:
         return
     tab_frame.caption(
@@ -27,7 +28,9 @@ def draw(ws: Workspace) -> None:
         "models trained on random halves, against the seconds of all trainings and of their own work. The larger the "
         "mark, the more bytes the scores are made from."
     )
-    supports = tab_frame.from_store(ws, compute.PART, lambda ws, store: compute.support_aucs(ws, store, answer))
+    supports = tab_frame.from_store(
+        ws, lds_vs_compute.PART, lambda ws, store: lds_vs_compute.support_aucs(ws, store, answer)
+    )
     tab_frame.chart(
         figure(answer, supports),
         "compute",
@@ -58,7 +61,7 @@ def _ask(ws: Workspace) -> None:
         tab_frame.command_line(ws, "halves", "train")
         return
     st.info("This has not been measured yet, or what it rests on has changed since.")
-    cost = compute.full_cost(ws)
+    cost = lds_vs_compute.full_cost(ws)
     tab_frame.caption(
         f"From nothing: the gradients of {cost['checkpoints']} checkpoints, {write.count(cost['trainings'])} "
         f"trainings on random halves and {cost['fits']} fits of Datamodels, about {write.seconds(cost['seconds'])} of "
@@ -68,7 +71,7 @@ def _ask(ws: Workspace) -> None:
 
 
 def _basis(ws: Workspace, answer: dict) -> str:
-    part, training = ws.manifest["parts"][compute.PART], answer["training"]
+    part, training = ws.manifest["parts"][lds_vs_compute.PART], answer["training"]
     n = max(row["n_targets"] for row in answer["rows"])
     return (
         f"{write.count(n)} targets, {tab_frame.held_out_halves(answer)}; bars are 95 % intervals over halves and "
@@ -88,7 +91,7 @@ def figure(answer: dict, supports: dict) -> go.Figure:
     chart = make_subplots(1, len(panels), subplot_titles=panels if len(panels) > 1 else None, horizontal_spacing=0.06)
     _panel(chart, 1, [{**row, "value": row["lds"], "interval": row["ci"]} for row in rows], ends, sizes, 3)
     for column, kind in enumerate(supports, 2):
-        studied = [(row, auc_columns.auc_row(supports, kind, compute.variant_ranking(row))) for row in rows]
+        studied = [(row, auc_columns.auc_row(supports, kind, lds_vs_compute.variant_ranking(row))) for row in rows]
         points = [{**row, "value": auc["auc"], "interval": auc["auc_ci"]} for row, auc in studied if auc]
         _panel(chart, column, points, ends, sizes, 2)
     ceiling = answer["ceiling"]
@@ -195,7 +198,7 @@ def table_html(answer: dict, supports: dict) -> str:
                 f"<b>{together}</b>",
                 write.byte_size(row["bytes"]),
                 write.byte_size(row["scores_bytes"]) if row["scores_bytes"] else "as asked",
-                *auc_columns.cells(supports, compute.variant_ranking(row)),
+                *auc_columns.cells(supports, lds_vs_compute.variant_ranking(row)),
             ]
         )
     last = ["noise ceiling", "", estimate(answer["ceiling"], None, 3)[0]]
@@ -211,7 +214,7 @@ def to_csv(answer: dict, supports: dict) -> str:
             **tables.low_high(row["ci"]),
             **{key: row.get(key) for key in ("n_targets", *seconds, "bytes", "scores_bytes", "penalty")},
             **{key: answer[key] for key in ("ceiling", "masks", "seeds")},
-            **auc_columns.csv_cells(supports, compute.variant_ranking(row)),
+            **auc_columns.csv_cells(supports, lds_vs_compute.variant_ranking(row)),
         }
         for row in answer["rows"]
     )

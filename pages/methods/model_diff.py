@@ -3,7 +3,8 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import UserError, Workspace, algorithms
+from attribution import UserError, Workspace
+from attribution.evaluation import model_diff
 from attribution.export import palette
 from attribution.training import recipes
 from pages.methods import plots, tab_frame
@@ -25,7 +26,7 @@ NOTES = {
 
 def draw(ws: Workspace) -> None:
     tab_frame.header("Whose influence changes with the learning algorithm?")
-    change = tab_frame.stored_answer(ws, MEASURE, algorithms.load, ask=_ask)
+    change = tab_frame.stored_answer(ws, MEASURE, model_diff.load, ask=_ask)
     if change is None:
         return
     first, second = change.recipes
@@ -65,18 +66,18 @@ def _ask(ws: Workspace) -> None:
     others = [name for name in recipes.NAMES if name != ws.recipe]
     other = st.selectbox("Compare with", others, width=230, key=state.OTHER_RECIPE)
     try:
-        algorithms.check_recipe(ws, other)
+        model_diff.check_recipe(ws, other)
     except UserError as error:
         st.caption(write.sentence(error))
         return
     tab_frame.caption(
-        f"Trains {algorithms.MODELS_PER_RECIPE} models by {other} and takes the gradients of these and of "
-        f"{2 * algorithms.MODELS_PER_RECIPE} base models, in the background; it goes on where it was stopped."
+        f"Trains {model_diff.MODELS_PER_RECIPE} models by {other} and takes the gradients of these and of "
+        f"{2 * model_diff.MODELS_PER_RECIPE} base models, in the background; it goes on where it was stopped."
     )
     measurement.button(ws, [*MEASURE, "--recipe", other], "Compare")
 
 
-def _basis(ws: Workspace, change: algorithms.InfluenceChange) -> str:
+def _basis(ws: Workspace, change: model_diff.InfluenceChange) -> str:
     about = change.about
     accuracies = ", ".join(
         f"{name} {hash_}: {write.percent(right)} of the validation images right"
@@ -88,11 +89,11 @@ def _basis(ws: Workspace, change: algorithms.InfluenceChange) -> str:
         f"{favoured if about.get('lds') else ''} "
         f"Influence of {write.percent(about['moved'], 0)} of the training images changed more between the "
         f"recipes than between the two sets of models, where {write.percent(0.5, 0)} would by chance. "
-        f"{tab_frame.provenance(ws.manifest['parts'][algorithms.PART])}."
+        f"{tab_frame.provenance(ws.manifest['parts'][model_diff.PART])}."
     )
 
 
-def tables_html(change: algorithms.InfluenceChange) -> list[str]:
+def tables_html(change: model_diff.InfluenceChange) -> list[str]:
     """How alike the scores are, between the recipes and between two sets of models of the first; and what each is
     worth, where there are held-out halves."""
     first, second = change.recipes
@@ -115,7 +116,7 @@ def _mean(mean: dict) -> list[str]:
     return estimate(mean["mean"], mean["ci"], 3)
 
 
-def _target(ws: Workspace, change: algorithms.InfluenceChange) -> None:
+def _target(ws: Workspace, change: model_diff.InfluenceChange) -> None:
     """One target's most helpful images under both, and what rose and fell most."""
     first, second = change.recipes
     tab_frame.section("One target under both")
@@ -127,7 +128,7 @@ def _target(ws: Workspace, change: algorithms.InfluenceChange) -> None:
     heads = {"first": first, "second": second, "risen": "risen most", "fallen": "fallen most"}
     shown = sorted({int(image) for image in change.ids[target].ravel()})
     places, rows = {image: at for at, image in enumerate(shown)}, []
-    for name, ids, scores in zip(algorithms.LIST_NAMES, change.ids[target], change.scores[target]):
+    for name, ids, scores in zip(model_diff.LIST_NAMES, change.ids[target], change.scores[target]):
         labels = ws.train_labels[ids]
         texts = [
             f"training image {image}, {ws.classes[c]}, {first} {a:+.1f}, {second} {b:+.1f} standard deviations"
@@ -147,12 +148,12 @@ def _target(ws: Workspace, change: algorithms.InfluenceChange) -> None:
     tab_frame.target_rows(ws, "algorithms target", target, rows, shown, pitch=70)
 
 
-def _most_changed(ws: Workspace, change: algorithms.InfluenceChange) -> None:
+def _most_changed(ws: Workspace, change: model_diff.InfluenceChange) -> None:
     st.caption(
         "Root mean square change of the standardised score over all targets, those first that are furthest "
         "above their noise."
     )
-    ids = algorithms.most_changed_images(change, SHOWN)
+    ids = model_diff.most_changed_images(change, SHOWN)
     names = [ws.classes[ws.train_labels[image]] for image in ids]
     texts = [
         f"training image {image}, {name}, change {change.change[image]:.2f}, noise {change.noise[image]:.2f}"
@@ -168,7 +169,7 @@ def _most_changed(ws: Workspace, change: algorithms.InfluenceChange) -> None:
     tab_frame.image_rows(ws, "algorithms most", "train", [row], shown, layout="line", zoom=5, pitch=84)
 
 
-def figure(ws: Workspace, change: algorithms.InfluenceChange) -> go.Figure:
+def figure(ws: Workspace, change: model_diff.InfluenceChange) -> go.Figure:
     """A point a training image (evenly taken where there are many): noise across, change up, and where both are one."""
     step = -(-len(change.change) // POINTS)
     ids = range(0, len(change.change), step)
@@ -204,7 +205,7 @@ def figure(ws: Workspace, change: algorithms.InfluenceChange) -> go.Figure:
     return chart
 
 
-def to_csv(ws: Workspace, change: algorithms.InfluenceChange) -> str:
+def to_csv(ws: Workspace, change: model_diff.InfluenceChange) -> str:
     """A row a training image."""
     first, second = change.recipes
     return tables.to_csv(

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from attribution import UserError, agreement
+from attribution import UserError
+from attribution.evaluation import agreement
 from attribution.metrics import rank_agreement, statistics
 from tests import tiny
 

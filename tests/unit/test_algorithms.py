@@ -6,9 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, algorithms
+from attribution import UserError, Workspace
 from attribution import __main__ as cli
 from attribution.builds import scores as builds
+from attribution.evaluation import model_diff
 from attribution.rankings import trak
 from attribution.training import recipes
 from tests import tiny
@@ -31,10 +32,10 @@ def ws(tmp_path, monkeypatch):
     monkeypatch.setattr(
         builds,
         "compute_trak_factors",
-        lambda *given: ["own"] * algorithms.MODELS_PER_RECIPE + ["again"] * algorithms.MODELS_PER_RECIPE,
+        lambda *given: ["own"] * model_diff.MODELS_PER_RECIPE + ["again"] * model_diff.MODELS_PER_RECIPE,
     )
     monkeypatch.setattr(
-        builds, "compute_recipe_factors", lambda *given: (["other"] * algorithms.MODELS_PER_RECIPE, 0.75)
+        builds, "compute_recipe_factors", lambda *given: (["other"] * model_diff.MODELS_PER_RECIPE, 0.75)
     )
     monkeypatch.setattr(trak, "scores", lambda parts, start, stop: known[parts[0]][start:stop])
     return ws
@@ -45,15 +46,15 @@ def standardised(scores):
 
 
 def test_what_moved_is_found_and_told_from_noise(ws):
-    found = algorithms.compare_recipes(ws, OTHER)
-    assert found.recipes == ("demo-cnn", OTHER) and found.ids.shape == (tiny.VAL, 4, algorithms.IMAGES_PER_LIST)
+    found = model_diff.compare_recipes(ws, OTHER)
+    assert found.recipes == ("demo-cnn", OTHER) and found.ids.shape == (tiny.VAL, 4, model_diff.IMAGES_PER_LIST)
     a = np.arange(tiny.TRAIN, dtype=float)
     b, again = a.copy(), a.copy()
     b[7], again[9] = 200, 12
     a, b, again = map(standardised, (a, b, again))
     np.testing.assert_allclose(found.change, np.abs(b - a), atol=1e-5)  # the same for every target
     np.testing.assert_allclose(found.noise, np.abs(again - a), atol=1e-5)
-    assert algorithms.most_changed_images(found, 1) == [7]
+    assert model_diff.most_changed_images(found, 1) == [7]
     first, second, risen, fallen = found.ids[3]
     assert first[0] == tiny.TRAIN - 1 and second[0] == 7 and risen[0] == 7 and fallen[0] == tiny.TRAIN - 1
     np.testing.assert_allclose(found.scores[3, 2, 0], [a[7], b[7]], rtol=1e-5)
@@ -65,32 +66,32 @@ def test_what_moved_is_found_and_told_from_noise(ws):
 
 def test_lds_where_there_are_halves(ws):
     give_halves(ws)
-    assert set(algorithms.compare_recipes(ws, OTHER, resamples=0).about["lds"]) == {"demo-cnn", OTHER}
+    assert set(model_diff.compare_recipes(ws, OTHER, resamples=0).about["lds"]) == {"demo-cnn", OTHER}
 
 
 def test_mistakes_are_told(ws, tmp_path):
     for other, words in (("demo-cnn", "this workspace's own recipe"), ("x", "no recipe 'x'")):
         with pytest.raises(UserError, match=words):
-            algorithms.check_recipe(ws, other)
+            model_diff.check_recipe(ws, other)
     with pytest.raises(UserError, match="no base models"):
-        algorithms.check_recipe(tiny.write(tmp_path / "bare", base=False), OTHER)
+        model_diff.check_recipe(tiny.write(tmp_path / "bare", base=False), OTHER)
     few = tiny.write(tmp_path / "few")
     np.save(few.path / "base" / "probabilities.npy", np.load(few.path / "base" / "probabilities.npy")[:4])
     with pytest.raises(UserError, match="has 4; train more"):
-        algorithms.check_recipe(Workspace.open(few.path), OTHER)
+        model_diff.check_recipe(Workspace.open(few.path), OTHER)
 
 
 def test_what_is_kept_holds_while_its_ground_does(ws):
-    assert algorithms.load(ws) is None
-    found = algorithms.compare_recipes(ws, OTHER)
-    algorithms.save(ws, found, {"command": "x"})
+    assert model_diff.load(ws) is None
+    found = model_diff.compare_recipes(ws, OTHER)
+    model_diff.save(ws, found, {"command": "x"})
     ws = Workspace.open(ws.path)
-    again = algorithms.load(ws)
+    again = model_diff.load(ws)
     np.testing.assert_array_equal(again.ids, found.ids)
     np.testing.assert_allclose(again.scores, found.scores, atol=0.01)
     assert again.recipes == found.recipes and again.about == found.about
-    ws.manifest["parts"][algorithms.PART]["hashes"][1] = "another"
-    assert algorithms.load(ws) is None
+    ws.manifest["parts"][model_diff.PART]["hashes"][1] = "another"
+    assert model_diff.load(ws) is None
 
 
 def test_from_the_command_line(ws, monkeypatch, capfd):
@@ -99,4 +100,4 @@ def test_from_the_command_line(ws, monkeypatch, capfd):
         cli.main()
     answer = json.loads(capfd.readouterr().out)
     assert not end.value.code and answer["images"][0]["image"] == 7
-    assert algorithms.load(Workspace.open(ws.path)).recipes == ("demo-cnn", OTHER)
+    assert model_diff.load(Workspace.open(ws.path)).recipes == ("demo-cnn", OTHER)

@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, backdoor, poison
+from attribution import UserError, Workspace
 from attribution import __main__ as cli
+from attribution.evaluation import backdoor, poison
 from attribution.experiments import jobs
 from attribution.files import write_json
 from attribution.store.results import ResultStore

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, compute
+from attribution import UserError, Workspace
 from attribution.builds import base_models, features, halves, scores
+from attribution.evaluation import lds_vs_compute
 from attribution.rankings import datamodels
 from attribution.workspace import parts
 from tests import tiny
@@ -92,7 +93,7 @@ def test_a_feature_set(ws):
 
 
 def test_halves_datamodels_and_lds(ws):
-    from attribution.measure import evaluate_lds
+    from attribution.evaluation.lds_report import evaluate_lds
 
     with pytest.raises(UserError, match="at least 30"):
         scores.build_datamodels(ws, "few", 10, quiet)
@@ -108,13 +109,13 @@ def test_halves_datamodels_and_lds(ws):
 
 def test_what_a_better_ranking_costs_for_real(ws):
     """With the models of the tests before: TRAK's gradients and the halves that are missing are computed."""
-    before = compute.missing_work(ws, (1, 2), (30, 32), 8)
+    before = lds_vs_compute.missing_work(ws, (1, 2), (30, 32), 8)
     assert before["checkpoints"] == 2 and before["fits"] == 2
-    rows = {row["name"]: row for row in compute.compute_variants(ws, (1, 2), (30, 32), 8, resamples=20)["rows"]}
+    rows = {row["name"]: row for row in lds_vs_compute.compute_variants(ws, (1, 2), (30, 32), 8, resamples=20)["rows"]}
     assert {"trak-1", "trak-2", "datamodels-30", "datamodels-32", "random"} <= set(rows)
     assert rows["trak-2"]["computing_seconds"] > rows["trak-1"]["computing_seconds"] > 0
     assert rows["datamodels-32"]["training_seconds"] > 0 and all(abs(row["lds"]) <= 1 for row in rows.values())
-    after = compute.missing_work(ws, (1, 2), (30, 32), 8)
+    after = lds_vs_compute.missing_work(ws, (1, 2), (30, 32), 8)
     assert (after["checkpoints"], after["trainings"], after["fits"], after["seconds"]) == (0, 0, 0, 0)
 
 

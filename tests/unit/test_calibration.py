@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from scipy.stats import spearmanr
 
-from attribution import UserError, Workspace, calibration
+from attribution import UserError, Workspace
+from attribution.evaluation import calibration
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support_table import to_stored_table
 from attribution.store.results import ResultStore

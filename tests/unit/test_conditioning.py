@@ -6,8 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, conditioning
+from attribution import UserError, Workspace
 from attribution import __main__ as cli
+from attribution.evaluation import candidate_sets
 from attribution.files import write_json
 from tests import tiny
 
@@ -60,7 +61,7 @@ def test_scores_outside_the_candidates_are_zero(ws):
 
 def test_exemplar_svm_on_many_targets_is_the_one_on_each(ws):
     ranking = ws.ranking("esvm-moco")
-    for which in conditioning.CANDIDATE_SETS:
+    for which in candidate_sets.CANDIDATE_SETS:
         together = np.array(list(ranking.all_scores(which)))
         one_by_one = np.array([ranking.scores(target, which) for target in range(tiny.VAL)])
         np.testing.assert_allclose(together, one_by_one, atol=2e-2 * np.abs(one_by_one).max())
@@ -70,7 +71,7 @@ def test_what_margins_count_is_found_by_the_candidates_that_matter(ws):
     """Margins are the number of class-0 images in a half: scores of 1 for the true class predict them for the targets
     of class 0 exactly, and scores of 1 for all images predict nothing."""
     np.save(ws.path / "rankings" / "trak-10" / "scores.npy", np.ones((tiny.VAL, tiny.TRAIN), np.float16))
-    answer = conditioning.compute(ws, ["trak-10"], k=5, resamples=0)
+    answer = candidate_sets.compute(ws, ["trak-10"], k=5, resamples=0)
     sets = answer["rankings"]["trak-10"]["sets"]
     assert answer["rankings"]["trak-10"]["published"] == "all" and answer["masks"] == 12 and answer["seeds"] == 2
     assert sets["all"]["lds"] == 0 and sets["all"]["n_constant"] == tiny.VAL
@@ -85,8 +86,8 @@ def test_what_margins_count_is_found_by_the_candidates_that_matter(ws):
 
 def test_the_share_of_the_target_s_class_by_hand(ws):
     shares = {
-        which: conditioning.same_class_share(ws.ranking("l2-moco"), 30, which)[0]
-        for which in conditioning.CANDIDATE_SETS
+        which: candidate_sets.same_class_share(ws.ranking("l2-moco"), 30, which)[0]
+        for which in candidate_sets.CANDIDATE_SETS
     }
     members = int((ws.train_labels == 0).sum())  # 19: one of 20 carries a planted label
     assert shares["true"] == 1
@@ -95,36 +96,36 @@ def test_the_share_of_the_target_s_class_by_hand(ws):
 
 def test_mistakes_are_told(ws):
     with pytest.raises(UserError, match="no ranking 'none'"):
-        conditioning.compute(ws, ["none"])
+        candidate_sets.compute(ws, ["none"])
     with pytest.raises(UserError, match="k = 0"):
-        conditioning.compute(ws, ["trak-10"], k=0)
+        candidate_sets.compute(ws, ["trak-10"], k=0)
     ws.manifest["parts"].pop("lds")
     with pytest.raises(UserError, match="halves train"):
-        conditioning.compute(ws, ["trak-10"])
+        candidate_sets.compute(ws, ["trak-10"])
 
 
 def test_what_is_kept_holds_while_its_ground_does(ws):
-    answer = conditioning.compute(ws, conditioning.default_names(ws), k=5, resamples=20)
+    answer = candidate_sets.compute(ws, candidate_sets.default_names(ws), k=5, resamples=20)
     assert list(answer["rankings"]) == ["esvm-moco", "trak-10", "random"]
-    assert conditioning.load(ws) is None
-    conditioning.save(ws, answer, {"command": "x"})
-    assert conditioning.load(ws)["rankings"].keys() == answer["rankings"].keys()
+    assert candidate_sets.load(ws) is None
+    candidate_sets.save(ws, answer, {"command": "x"})
+    assert candidate_sets.load(ws)["rankings"].keys() == answer["rankings"].keys()
     digest = ws.manifest["parts"]["rankings/trak-10"].get("digest")
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = "another"
-    assert conditioning.load(ws) is None
+    assert candidate_sets.load(ws) is None
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = digest
-    assert conditioning.load(ws)
+    assert candidate_sets.load(ws)
     give_halves(ws, seed=1)
-    assert conditioning.load(ws) is None
+    assert candidate_sets.load(ws) is None
 
 
 def test_a_kept_file_that_is_no_json_is_told(ws):
-    conditioning.save(ws, conditioning.compute(ws, ["trak-10"], k=5, resamples=0), {})
-    (ws.path / conditioning.PART / conditioning.FILE).write_text("{")
+    candidate_sets.save(ws, candidate_sets.compute(ws, ["trak-10"], k=5, resamples=0), {})
+    (ws.path / candidate_sets.PART / candidate_sets.FILE).write_text("{")
     with pytest.raises(UserError, match="measure again"):
-        conditioning.load(ws)
-    write_json(ws.path / conditioning.PART / conditioning.FILE, {"k": 1})
-    assert conditioning.load(ws) == {"k": 1}
+        candidate_sets.load(ws)
+    write_json(ws.path / candidate_sets.PART / candidate_sets.FILE, {"k": 1})
+    assert candidate_sets.load(ws) == {"k": 1}
 
 
 def test_from_the_command_line(ws, monkeypatch, capfd):
@@ -147,15 +148,15 @@ def test_from_the_command_line(ws, monkeypatch, capfd):
     with pytest.raises(SystemExit) as end:
         cli.main()
     answer = json.loads(capfd.readouterr().out)
-    assert not end.value.code and list(answer["rankings"]["trak-10"]["sets"]) == list(conditioning.CANDIDATE_SETS)
+    assert not end.value.code and list(answer["rankings"]["trak-10"]["sets"]) == list(candidate_sets.CANDIDATE_SETS)
     assert answer.pop("supports") == {}, "its study has trak-10 as published alone"
-    assert conditioning.load(Workspace.open(ws.path)) == answer
+    assert candidate_sets.load(Workspace.open(ws.path)) == answer
 
 
 def test_nothing_to_compare_and_a_set_of_a_set_are_refused(ws):
     with pytest.raises(UserError, match="no ranking was named"):
-        conditioning.compute(ws, [])
+        candidate_sets.compute(ws, [])
     with pytest.raises(UserError, match="says its candidates already"):
-        conditioning.compute(ws, ["trak-10@true"])
+        candidate_sets.compute(ws, ["trak-10@true"])
     with pytest.raises(UserError, match="no ranking 'trak-10@true@all'"):
         ws.ranking("trak-10@true@all")

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from attribution import UserError, Workspace, cost
+from attribution import UserError, Workspace
+from attribution.evaluation import cost
 from attribution.store.results import ResultStore
 from tests import tiny
 

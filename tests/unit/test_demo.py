@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace, compute, conditioning, demo, measure
+from attribution import Workspace, demo
 from attribution.audit import detectors
 from attribution.builds import base_models
 from attribution.data import fashion_mnist
+from attribution.evaluation import candidate_sets, lds_report, lds_vs_compute
 from attribution.experiments import support_table
 from attribution.experiments.study import load_supports
 from attribution.explore import hubs
@@ -124,8 +125,8 @@ def test_the_opening_target_is_stable_and_its_votes_flipped(ws):
 
 
 def test_compute_and_candidates_are_of_the_demo_as_it_is(ws):
-    found, candidates = compute.load(ws), conditioning.load(ws)
-    lds = measure.load_lds(ws)["rankings"]
+    found, candidates = lds_vs_compute.load(ws), candidate_sets.load(ws)
+    lds = lds_report.load_lds(ws)["rankings"]
     rows = {row["name"]: row for row in found["rows"]}
     assert list(rows) == [
         "trak-1",

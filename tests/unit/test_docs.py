@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from attribution import Workspace, calibration, compute, lds_supports, measure, studies
+from attribution import Workspace
+from attribution.evaluation import calibration, label_errors, lds_vs_compute, lds_vs_support, support_report
 from attribution.experiments.study import Study, load_supports
 from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.metrics import support_curves
@@ -110,7 +111,7 @@ def figures() -> list[str]:
         f"| `{name}` | {one['lds']:.3f} ({one['ci'][0]:.3f} to {one['ci'][1]:.3f}) |"
         for name, one in lds["rankings"].items()
     ]
-    found = studies.evaluate_study(Study(DEFAULT_K_MAX, "default", load_supports(ws)))
+    found = support_report.evaluate_study(Study(DEFAULT_K_MAX, "default", load_supports(ws)))
     for name in found["remove"]["rankings"]:
         kinds = (found[kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(support_cells, kinds)) + " |")
@@ -118,10 +119,12 @@ def figures() -> list[str]:
         rows.append(
             f"| `{name}` | adaptive | {support_cells(support_curves.summarise_supports(results.values(), DEFAULT_K_MAX))} |"
         )
-    for name, one in measure.evaluate_mislabels(ws)["detectors"].items():
+    for name, one in label_errors.evaluate_mislabels(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
         rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")
-    told = lds_supports.report(ws, study := Study(DEFAULT_K_MAX, "default", load_supports(ws)), lds_supports.load(ws))
+    told = lds_vs_support.report(
+        ws, study := Study(DEFAULT_K_MAX, "default", load_supports(ws)), lds_vs_support.load(ws)
+    )
     for name in study.tables["remove"]:
         kinds = (told["kinds"][kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(relation_cells, kinds)) + " |")
@@ -132,7 +135,7 @@ def figures() -> list[str]:
     sizes: dict[str, int] = {}
     for part, about in parts.items():
         name = part.split("/")[0] if part.startswith(("detectors/", "hubs/", "map/")) else part
-        name = "variants of compute" if part.endswith(compute.VARIANT_SUFFIX) else name
+        name = "variants of compute" if part.endswith(lds_vs_compute.VARIANT_SUFFIX) else name
         sizes[name] = sizes.get(name, 0) + sum(about["files"].values())
     return rows + [f"| {name} | {size:,} |" for name, size in sizes.items() if size]
 

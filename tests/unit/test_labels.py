@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from attribution import UserError, measure
+from attribution import UserError
 from attribution.audit import detectors
+from attribution.evaluation import label_errors
 from attribution.metrics import label_detection
 from tests import tiny
 
@@ -46,9 +47,9 @@ def test_ties_are_broken_neither_by_the_truth_nor_by_the_number():
 def test_a_workspace(tmp_path):
     ws = tiny.write(tmp_path / "tiny")
     with pytest.raises(UserError, match="no detectors yet; build them with: python -m attribution detectors build"):
-        measure.evaluate_mislabels(ws)
+        label_errors.evaluate_mislabels(ws)
     detectors.build_detectors(ws, ["knn-moco"])
-    found = measure.evaluate_mislabels(ws)
+    found = label_errors.evaluate_mislabels(ws)
     assert found == {
         "n_planted": 1,
         "n_train": 60,
@@ -58,4 +59,4 @@ def test_a_workspace(tmp_path):
     }
     (ws.path / "truth.parquet").unlink()
     with pytest.raises(UserError, match="no planted errors"):
-        measure.evaluate_mislabels(ws)
+        label_errors.evaluate_mislabels(ws)

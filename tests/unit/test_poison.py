@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution import UserError, Workspace, poison
+from attribution import UserError, Workspace
 from attribution import __main__ as cli
+from attribution.evaluation import poison
 from attribution.workspace.workspace import data_fingerprint
 from tests import tiny
 

@@ -5,7 +5,8 @@ import pickle
 
 import pytest
 
-from attribution import UserError, studies
+from attribution import UserError
+from attribution.evaluation import support_report
 from attribution.experiments.study import Study, read_study, study_spec
 from attribution.experiments.support_search import Support
 from attribution.explore import targets
@@ -55,7 +56,7 @@ def test_a_study_under_way_has_its_targets_and_holds_places_for_the_rest(ws, sto
     before = found.version
     put(ws, store, "l2-moco", 0)
     assert read_study(ws, store).version != before
-    assert studies.evaluate_study(found)["remove"]["rankings"]["l2-moco"]["unfinished"] == 1
+    assert support_report.evaluate_study(found)["remove"]["rankings"]["l2-moco"]["unfinished"] == 1
 
 
 def test_a_paused_study_holds_its_places(ws, store):
@@ -92,8 +93,8 @@ def test_points():
         8: one("already_wrong", None),
         1: one("flipped", 30),
     }
-    assert studies.cdf_points(results, 20) == [(4, 0.25, 2, "unstable"), (4, 0.5, 7, "flipped")]
-    assert studies.cdf_points({8: results[8]}, 20) == []
+    assert support_report.cdf_points(results, 20) == [(4, 0.25, 2, "unstable"), (4, 0.5, 7, "flipped")]
+    assert support_report.cdf_points({8: results[8]}, 20) == []
 
 
 def test_pairs_hold_each_pair_once_with_the_sign_tests_correction():
@@ -102,7 +103,7 @@ def test_pairs_hold_each_pair_once_with_the_sign_tests_correction():
 
     small, large, middle = made([1] * 8), made([9] * 8), made([5] * 4 + [1] * 4)
     study = Study(20, "default", {"remove": {"a": small, "b": large, "c": middle}})
-    rows = studies.evaluate_study(study)["remove"]["pairs"]
+    rows = support_report.evaluate_study(study)["remove"]["pairs"]
     assert [(row["a"], row["b"], row["win"], row["tie"], row["loss"]) for row in rows] == [
         ("a", "b", 8, 0, 0),
         ("a", "c", 4, 4, 0),
@@ -142,8 +143,8 @@ def test_repairs_are_a_kind_of_their_own_with_their_own_targets(ws, store):
     store.put_support(recipes.get_recipe("demo-cnn").hash, "trak-10", 1, "repair", "default", 20, answer)
     found = read_study(ws, store)
     assert list(found.tables["remove"]["trak-10"]) == [0] and list(found.tables["repair"]["trak-10"]) == [1]
-    assert studies.cdf_points(found.tables["repair"]["trak-10"], 20) == [(5, 1.0, 1, "repaired")]
-    assert studies.evaluate_study(found)["repair"]["rankings"]["trak-10"]["n"] == 1
+    assert support_report.cdf_points(found.tables["repair"]["trak-10"], 20) == [(5, 1.0, 1, "repaired")]
+    assert support_report.evaluate_study(found)["repair"]["rankings"]["trak-10"]["n"] == 1
 
 
 def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
@@ -155,7 +156,7 @@ def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
             one = answer(status, k) | {"version": ws.ranking(ranking).version}
             store.put_support(recipes.get_recipe(ws.recipe).hash, ranking, target, "remove", "adaptive", 20, one)
     names = ["trak-10", "trak-10@true", "trak-10@all", "l2-moco"]
-    answers = studies.compare_on_same_targets(ws, store, names)
+    answers = support_report.compare_on_same_targets(ws, store, names)
     assert list(answers) == ["remove"]
     found = answers["remove"]  # l2-moco was studied on less than half as many targets
     assert (found["protocol"], found["K"], found["targets"]) == ("adaptive", 20, 2)
@@ -165,8 +166,8 @@ def test_rankings_side_by_side_on_the_targets_that_all_have(ws, store):
     }
     assert found["unfinished"] == 0
     store.add_job(study_spec(ws, [0, 5, 6], ["trak-10", "trak-10@true"], ["remove"], "adaptive", 20), "")
-    going = studies.compare_on_same_targets(ws, store, names)["remove"]
+    going = support_report.compare_on_same_targets(ws, store, names)["remove"]
     assert (going["targets"], going["unfinished"]) == (2, 2)
-    alone = studies.compare_on_same_targets(ws, store, ["trak-10", "random"])["remove"]
+    alone = support_report.compare_on_same_targets(ws, store, ["trak-10", "random"])["remove"]
     assert (alone["protocol"], alone["targets"], list(alone["rankings"])) == ("default", 1, ["trak-10", "random"])
-    assert studies.compare_on_same_targets(ws, store, ["esvm-moco"]) == {}
+    assert support_report.compare_on_same_targets(ws, store, ["esvm-moco"]) == {}

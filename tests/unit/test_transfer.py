@@ -8,7 +8,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from attribution import UserError, transfer
+from attribution import UserError
+from attribution.evaluation import recipe_transfer
 from attribution.experiments import support_table
 from attribution.experiments.replay import replay_search
 from attribution.experiments.study import read_study, study_spec
@@ -92,16 +93,16 @@ def test_a_search_under_another_recipe_can_be_watched(ws, store):
 
 
 def test_targets_are_stable_in_all(ws, store):
-    assert transfer.target_statuses(ws, store, "second") is None
+    assert recipe_transfer.target_statuses(ws, store, "second") is None
     with pytest.raises(UserError, match="no models of second are trained"):
-        transfer.draw_common_targets(ws, store, ["demo-cnn", "second"], 2, 7)
+        recipe_transfer.draw_common_targets(ws, store, ["demo-cnn", "second"], 2, 7)
     assert len(drive(ws, store, unedited_spec(ws, "second"), OTHER)) == 10
-    assert transfer.target_statuses(ws, store, "second").tolist() == ["already_wrong"] + ["stable"] * 11
+    assert recipe_transfer.target_statuses(ws, store, "second").tolist() == ["already_wrong"] + ["stable"] * 11
     order = [target for target in draw_stable_targets(ws, 10, 7) if target != 0]  # 1 and 2 are not stable as it is
-    assert transfer.draw_common_targets(ws, store, ["demo-cnn", "second"], 9, 7) == order
-    assert transfer.draw_common_targets(ws, store, ["demo-cnn", "second"], 4, 7) == order[:4]
+    assert recipe_transfer.draw_common_targets(ws, store, ["demo-cnn", "second"], 9, 7) == order
+    assert recipe_transfer.draw_common_targets(ws, store, ["demo-cnn", "second"], 4, 7) == order[:4]
     with pytest.raises(UserError, match="9 are stable under demo-cnn and second; give 1 to 9"):
-        transfer.draw_common_targets(ws, store, ["demo-cnn", "second"], 10, 7)
+        recipe_transfer.draw_common_targets(ws, store, ["demo-cnn", "second"], 10, 7)
 
 
 def test_the_same_targets_under_each(ws, store):
@@ -110,14 +111,14 @@ def test_the_same_targets_under_each(ws, store):
     asked = {"rankings": rankings, "kinds": ["remove"], "k_max": 20}
     drive(ws, store, study_spec(ws, [0, 3, 4, 5], **asked), NEEDS)
     drive(ws, store, study_spec(ws, [0, 3, 4, 6], **asked, recipe="second"), OTHER)
-    assert transfer.studied_recipes(ws, store) == ["demo-cnn", "second"]
-    found = transfer.common_studies(ws, store, ["demo-cnn", "second"])
+    assert recipe_transfer.studied_recipes(ws, store) == ["demo-cnn", "second"]
+    found = recipe_transfer.common_studies(ws, store, ["demo-cnn", "second"])
     sizes = {
         name: {target: one.support for target, one in study.tables["remove"]["trak-10"].items()}
         for name, study in found.items()
     }
     assert sizes == {"demo-cnn": {3: 4, 4: 5}, "second": {3: 2, 4: 8}}, "0 is wrong under one, 5 and 6 are in one study"
-    answer = transfer.transfer_report(ws, store, ["demo-cnn", "second"])
+    answer = recipe_transfer.transfer_report(ws, store, ["demo-cnn", "second"])
     row = answer["recipes"]["second"]["kinds"]["remove"]["rankings"]["trak-10"]
     assert row["n"] == 2 and row["auc"] == pytest.approx((18 + 12) / 40)
     assert (
@@ -128,13 +129,17 @@ def test_the_same_targets_under_each(ws, store):
 
 
 def test_the_protocol_is_that_of_the_study_under_another_recipe(ws, store):
-    assert {one.protocol for one in transfer.common_studies(ws, store, ["demo-cnn", "second"]).values()} == {"default"}
+    assert {one.protocol for one in recipe_transfer.common_studies(ws, store, ["demo-cnn", "second"]).values()} == {
+        "default"
+    }
     store.add_job(study_spec(ws, [3], ["trak-10"], ["remove"], "paper", recipe="second"), "")
-    assert {one.protocol for one in transfer.common_studies(ws, store, ["demo-cnn", "second"]).values()} == {"paper"}
+    assert {one.protocol for one in recipe_transfer.common_studies(ws, store, ["demo-cnn", "second"]).values()} == {
+        "paper"
+    }
 
 
 def test_without_a_study_there_is_nothing_to_compare(ws, store):
-    found = transfer.common_studies(ws, store, ["demo-cnn", "second"])
+    found = recipe_transfer.common_studies(ws, store, ["demo-cnn", "second"])
     assert list(found) == ["demo-cnn", "second"] and all(not one.tables for one in found.values())
 
 
@@ -157,4 +162,4 @@ def test_cost_is_of_the_recipe(ws, store):
 )
 def test_what_is_refused(names, match):
     with pytest.raises(UserError, match=match):
-        transfer.check_recipes(names)
+        recipe_transfer.check_recipes(names)

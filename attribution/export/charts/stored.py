@@ -2,8 +2,9 @@
 
 import math
 
-from attribution import agreement, calibration, compute, conditioning, cost, lds_supports, studies
 from attribution.errors import UserError
+from attribution.evaluation import agreement, calibration, cost, lds_vs_compute, lds_vs_support, support_report
+from attribution.evaluation import candidate_sets as conditioning
 from attribution.experiments.study import read_study, select_rankings
 from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
@@ -51,7 +52,7 @@ def support_curves(
     study = select_rankings(workspace, read_study(workspace, store, protocol), rankings)
     if not study.tables:
         return None
-    measured = {kind: result["rankings"] for kind, result in studies.evaluate_study(study).items()}
+    measured = {kind: result["rankings"] for kind, result in support_report.evaluate_study(study).items()}
     panels = [
         Panel(
             KINDS[kind],
@@ -79,8 +80,8 @@ def support_curves(
 
 
 def _cdf_series(name: str, supports: dict, k_max: int, row: dict) -> Series:
-    """supports: target -> Support, or None while its search is under way. row: the ranking's of `studies.evaluate_study`."""
-    steps = studies.cdf_points(supports, k_max)
+    """supports: target -> Support, or None while its search is under way. row: the ranking's of `support_report.evaluate_study`."""
+    steps = support_report.cdf_points(supports, k_max)
     colour, dash, marker = palette.ranking_style(name)
     auc, ends = row["auc"], row["auc_ci"]
     note = "" if auc is None else f"AUC {auc:.2f}" + (f" ({ends[0]:.2f} to {ends[1]:.2f})" if ends else "")
@@ -110,8 +111,8 @@ def lds_against_supports(
 ) -> Chart | None:
     """A mark a target and ranking: LDS against support; above the dashed line those that flipped at no k."""
     study = select_rankings(workspace, read_study(workspace, store, protocol), rankings)
-    stored = lds_supports.load(workspace)
-    points = lds_supports.chart_points(study, stored) if stored else []
+    stored = lds_vs_support.load(workspace)
+    points = lds_vs_support.chart_points(study, stored) if stored else []
     if not points:
         return None
     k_max, censored = study.k_max, CENSORED_HEIGHT * study.k_max
@@ -151,7 +152,7 @@ def lds_against_supports(
         "LDS of targets against their supports",
         f"{_recipe_caption(workspace)}; protocol {study.protocol}, "
         f"K = {k_max}; LDS over {workspace.manifest['parts']['lds']['masks']} held-out halves; "
-        f"{_provenance_caption(workspace, lds_supports.PART)}",
+        f"{_provenance_caption(workspace, lds_vs_support.PART)}",
         panels,
     )
 
@@ -275,14 +276,14 @@ def calibration_points(
 def worth_against_compute(workspace: Workspace, store) -> Chart | None:
     """LDS, and AUC of each kind of support that was studied, against the seconds it takes; the area of a mark stands
     for the bytes."""
-    answer = compute.load(workspace)
+    answer = lds_vs_compute.load(workspace)
     if answer is None:
         return None
-    rows, aucs = answer["rows"], compute.support_aucs(workspace, store, answer)
+    rows, aucs = answer["rows"], lds_vs_compute.support_aucs(workspace, store, answer)
     x_range = (min(row["seconds"] for row in rows if row["models"]) / 2, max(row["seconds"] for row in rows) * 2)
     panels = [_compute_panel("LDS" if aucs else "", "LDS", [(row, row["lds"], row["ci"]) for row in rows], x_range)]
     for kind, result in aucs.items():
-        points = [(row, *_auc(result, compute.variant_ranking(row))) for row in rows]
+        points = [(row, *_auc(result, lds_vs_compute.variant_ranking(row))) for row in rows]
         known = [point for point in points if point[1] is not None]
         panels.append(_compute_panel(f"{KINDS[kind]} AUC", "AUC", known, x_range))
     if answer["ceiling"] is not None:
@@ -291,14 +292,14 @@ def worth_against_compute(workspace: Workspace, store) -> Chart | None:
     return Chart(
         "Worth against compute",
         f"{_halves_caption(answer, n)}; {_study_caption(aucs)}numbers are models trained, areas "
-        f"bytes; {_recipe_caption(workspace)}; {_provenance_caption(workspace, compute.PART)}",
+        f"bytes; {_recipe_caption(workspace)}; {_provenance_caption(workspace, lds_vs_compute.PART)}",
         panels,
         height=2.6,
     )
 
 
 def _compute_panel(title: str, y: str, points: list[tuple], x_range: tuple[float, float]) -> Panel:
-    """points: (row of `compute.compute_variants`, value, its interval)."""
+    """points: (row of `lds_vs_compute.compute_variants`, value, its interval)."""
     panel = Panel(title, "seconds, trainings and own work", y, x_log=True, x_range=x_range, from_zero=True)
     largest = max((row["bytes"] for row, *_ in points), default=0) or 1
 
@@ -453,7 +454,7 @@ def _names_axis(names) -> dict:
 
 
 def _auc(support_aucs: dict, name: str) -> tuple[float | None, Interval]:
-    """A ranking's AUC and its interval in a kind of `studies.compare_on_same_targets`; (None, None) where it was not studied."""
+    """A ranking's AUC and its interval in a kind of `support_report.compare_on_same_targets`; (None, None) where it was not studied."""
     row = support_aucs["rankings"].get(name) or {}
     return (row["auc"], row["auc_ci"]) if row.get("n") else (None, None)
 

@@ -4,7 +4,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from attribution import Workspace, conditioning
+from attribution import Workspace
+from attribution.evaluation import candidate_sets
 from attribution.export import palette
 from pages.methods import auc_columns, plots, tab_frame
 from pages.ui import format as write
@@ -28,7 +29,7 @@ def draw(ws: Workspace) -> None:
     answer = tab_frame.stored_answer(
         ws,
         MEASURE,
-        conditioning.load,
+        candidate_sets.load,
         "Rankings have not been measured among several sets of candidates yet, or one of them has changed since.",
         "Measure candidates",
     )
@@ -40,7 +41,7 @@ def draw(ws: Workspace) -> None:
         "counts how many images of the class a half happens to hold. Random, the control, shows how much."
     )
     supports = tab_frame.from_store(
-        ws, conditioning.PART, lambda ws, store: conditioning.support_aucs(ws, store, answer)
+        ws, candidate_sets.PART, lambda ws, store: candidate_sets.support_aucs(ws, store, answer)
     )
     tab_frame.chart(
         figure(answer, supports),
@@ -63,12 +64,12 @@ def _basis(ws: Workspace, answer: dict, supports: dict) -> str:
     return (
         f"* as published. {write.count(n)} targets, {tab_frame.held_out_halves(answer)}; 95 % over halves and targets "
         f"(LDS) and over targets (shares). A prediction that is the same for every half counts as 0. "
-        f"{' '.join(studied)} {tab_frame.provenance(ws.manifest['parts'][conditioning.PART])}."
+        f"{' '.join(studied)} {tab_frame.provenance(ws.manifest['parts'][candidate_sets.PART])}."
     )
 
 
 def _variant(name: str, candidates: str, answer: dict) -> str:
-    return conditioning.ranking_with_candidates(name, candidates, answer["rankings"][name]["published"])
+    return candidate_sets.ranking_with_candidates(name, candidates, answer["rankings"][name]["published"])
 
 
 def figure(answer: dict, supports: dict) -> go.Figure:
@@ -76,7 +77,7 @@ def figure(answer: dict, supports: dict) -> go.Figure:
     studied."""
     names, panels = list(answer["rankings"]), ["LDS", *(auc_columns.TITLES[kind] for kind in supports)]
     chart = make_subplots(1, len(panels), shared_yaxes=True, subplot_titles=panels, horizontal_spacing=0.04)
-    for at, (candidates, label) in enumerate(conditioning.CANDIDATE_SETS.items()):
+    for at, (candidates, label) in enumerate(candidate_sets.CANDIDATE_SETS.items()):
         colour, marker = MARKS[candidates]
         sets = [answer["rankings"][name]["sets"][candidates] for name in names]
         columns = [[(row["lds"], row["ci"]) for row in sets]]
@@ -123,7 +124,7 @@ def table_html(answer: dict, supports: dict) -> str:
     rows = []
     for name, ranking in answer["rankings"].items():
         row = [ranking_cell(name)]
-        for candidates in conditioning.CANDIDATE_SETS:
+        for candidates in candidate_sets.CANDIDATE_SETS:
             measured = ranking["sets"][candidates]
             share = measured["same_class"]
             star = " *" * (candidates == ranking["published"])
@@ -135,9 +136,9 @@ def table_html(answer: dict, supports: dict) -> str:
             ]
         rows.append(row)
     return tables.table_html(
-        [Column("ranking"), *group * len(conditioning.CANDIDATE_SETS)],
+        [Column("ranking"), *group * len(candidate_sets.CANDIDATE_SETS)],
         rows,
-        [("", 1), *((title, len(group)) for title in conditioning.CANDIDATE_SETS.values())],
+        [("", 1), *((title, len(group)) for title in candidate_sets.CANDIDATE_SETS.values())],
         ["noise ceiling", estimate(answer["ceiling"], None, 3)[0]],
     )
 

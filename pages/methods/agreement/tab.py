@@ -6,7 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import Workspace, agreement
+from attribution import Workspace
+from attribution.evaluation import agreement
 from pages.methods import tab_frame
 from pages.methods.agreement import candidate_sets
 from pages.ui import format as write

@@ -4,7 +4,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from attribution import UserError, Workspace, backdoor, poison
+from attribution import UserError, Workspace
+from attribution.evaluation import backdoor, poison
 from attribution.export import palette
 from pages.methods import plots, tab_frame
 from pages.ui import cli_command, measurement, tables

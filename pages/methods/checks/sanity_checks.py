@@ -3,7 +3,8 @@
 import plotly.graph_objects as go
 import streamlit as st
 
-from attribution import Workspace, sanity
+from attribution import Workspace
+from attribution.evaluation import sanity_checks
 from attribution.export import palette
 from pages.methods import plots, tab_frame
 from pages.ui import format as write
@@ -24,7 +25,7 @@ def draw(ws: Workspace) -> None:
     answer = tab_frame.stored_answer(
         ws,
         MEASURE,
-        sanity.load,
+        sanity_checks.load,
         "This has not been measured yet, or models or features have changed since. It takes TRAK's "
         "gradients of some more models: minutes.",
         "Check the rankings",
@@ -56,7 +57,7 @@ def draw(ws: Workspace) -> None:
         f"Of scores without copies; 95 % over {answer['each']} targets each. A similarity's score counts from the "
         f"least similar candidate. Places: how many of the first {answer['k']} the image and its copies hold. "
         "Datamodels is not checked: it would need hundreds of models of the larger set. "
-        f"{tab_frame.provenance(ws.manifest['parts'][sanity.PART])}."
+        f"{tab_frame.provenance(ws.manifest['parts'][sanity_checks.PART])}."
     )
     options = ["--checkpoints", answer["checkpoints"], "--dim", answer["dim"], "--targets", answer["each"]]
     tab_frame.download_line(ws, {"sanity.csv": ("Tables as CSV", to_csv(answer))}, [[*MEASURE, *options]])

@@ -1,6 +1,7 @@
 """Checks: what a ranking should notice, tried where the answer is known."""
 
-from attribution import Workspace, poison
+from attribution import Workspace
+from attribution.evaluation import poison
 from pages.methods import tab_frame
 from pages.methods.checks import backdoor, sanity_checks
 from pages.ui import theme

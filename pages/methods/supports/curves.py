@@ -3,10 +3,10 @@
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from attribution.evaluation.support_report import cdf_points
 from attribution.experiments.study import Study
 from attribution.export import palette
 from attribution.metrics import support_curves as curves
-from attribution.studies import cdf_points
 from pages.methods import plots
 
 PANEL_TITLES = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}

@@ -4,7 +4,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from attribution import UserError, Workspace, lds_supports
+from attribution import UserError, Workspace
+from attribution.evaluation import lds_vs_support
 from attribution.experiments.study import Study
 from attribution.export import palette
 from pages.methods import plots, tab_frame
@@ -32,12 +33,12 @@ COLUMNS = [
 
 def section(ws: Workspace, study: Study) -> None:
     """Whether LDS and supports agree; absent where there are no held-out halves or no study to compare."""
-    _, targets = lds_supports.rankings_and_targets(study)
+    _, targets = lds_vs_support.rankings_and_targets(study)
     if "lds" not in ws.manifest["parts"] or not len(targets):
         return
     tab_frame.section("Do LDS and supports agree?")
     try:
-        per_target = tab_frame.load_answer(ws, lds_supports.load)
+        per_target = tab_frame.load_answer(ws, lds_vs_support.load)
     except UserError as error:
         st.error(write.sentence(error))
         return
@@ -47,7 +48,7 @@ def section(ws: Workspace, study: Study) -> None:
         kinds = report["kinds"]
     if kinds:
         _show(ws, study, per_target, report)
-    if lds_supports.count_missing(per_target, study) and not measurement.under_way(ws, COMPARE):
+    if lds_vs_support.count_missing(per_target, study) and not measurement.under_way(ws, COMPARE):
         st.info(
             "Not measured yet: LDS of some of these targets, or under some of these rankings."
             if kinds
@@ -58,16 +59,16 @@ def section(ws: Workspace, study: Study) -> None:
 
 @st.cache_data(max_entries=4, show_spinner="Comparing LDS with supports")
 def _report(_ws, _study, _per_target, version: str) -> dict:
-    return lds_supports.report(_ws, _study, _per_target)
+    return lds_vs_support.report(_ws, _study, _per_target)
 
 
-def _show(ws: Workspace, study: Study, per_target: lds_supports.TargetLDS, report: dict) -> None:
+def _show(ws: Workspace, study: Study, per_target: lds_vs_support.TargetLDS, report: dict) -> None:
     tab_frame.caption(
         "A point is a target under one ranking: how well its scores foretell models on random halves, and how few "
         "images flip it. Were the two one thing, high LDS would go with small supports; the authors of the paper "
         "expect them to differ."
     )
-    points = lds_supports.chart_points(study, per_target)
+    points = lds_vs_support.chart_points(study, per_target)
     tab_frame.chart(
         figure(points, report["K"]),
         "lds against supports",
@@ -134,7 +135,7 @@ def figure(points: list[dict], k_max: int) -> go.Figure:
 
 
 def table_html(rankings: dict[str, dict]) -> str:
-    """A row a ranking, see `lds_supports.relate_lds_to_supports`."""
+    """A row a ranking, see `lds_vs_support.relate_lds_to_supports`."""
     rows = [
         [
             ranking_cell(name),

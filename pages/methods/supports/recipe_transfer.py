@@ -4,7 +4,8 @@ import plotly.graph_objects as go
 import streamlit as st
 from plotly.subplots import make_subplots
 
-from attribution import Workspace, studies, transfer
+from attribution import Workspace
+from attribution.evaluation import recipe_transfer, support_report
 from attribution.experiments.study import Study
 from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
@@ -25,7 +26,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
     if not others:
         return
     tab_frame.section("Does it hold under another recipe?")
-    names = transfer.studied_recipes(ws, store)
+    names = recipe_transfer.studied_recipes(ws, store)
     version = (store.stamp_of_supports(), store.newest_job(), len(store.open_jobs()))
     by_recipe = _compared(ws, store, str(ws.path), tuple(names), version) if len(names) > 1 else {}
     studied = [table for study in by_recipe.values() for table in study.tables.values()]
@@ -64,7 +65,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the recipes")
 def _compared(_ws, _store, path: str, names: tuple, version: tuple) -> dict[str, Study]:
-    return transfer.common_studies(_ws, _store, list(names))
+    return recipe_transfer.common_studies(_ws, _store, list(names))
 
 
 def recipe_label(name: str) -> str:
@@ -139,7 +140,7 @@ def to_csv(by_recipe: dict[str, Study]) -> str:
             "kind": kind,
             "ranking": ranking,
             "target": target,
-            "status": studies.support_status(support),
+            "status": support_report.support_status(support),
             "support": support and support.support,
             "K": study.k_max,
             "protocol": study.protocol,

@@ -4,11 +4,12 @@ from contextlib import closing
 
 import streamlit as st
 
-from attribution import Workspace, studies
+from attribution import Workspace
+from attribution.evaluation import support_report
+from attribution.evaluation.lds_report import load_lds
 from attribution.experiments.study import Study, only_rankings, read_study
 from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
 from attribution.experiments.support_table import answered_protocols, default_protocol
-from attribution.measure import load_lds
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from attribution.training import recipes
@@ -120,7 +121,7 @@ def _read(_ws, _store, path: str, version: tuple) -> dict[str, Study]:
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the rankings")
 def _evaluated(_study, version: str) -> dict:
-    return studies.evaluate_study(_study)
+    return support_report.evaluate_study(_study)
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -244,7 +245,7 @@ def _targets_of_outcome(study: Study) -> list[tuple[str, str, int]]:
         statuses = REPAIR_STATUSES if kind == "repair" else STATUSES
         outcomes: dict[str, list[int]] = {status: [] for status in statuses}
         for target, support in study.tables[kind][ranking].items():
-            outcomes.setdefault(studies.support_status(support), []).append(target)
+            outcomes.setdefault(support_report.support_status(support), []).append(target)
         status = st.segmented_control(
             "Outcome",
             statuses,

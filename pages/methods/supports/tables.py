@@ -1,7 +1,7 @@
 """The tables of supports and LDS, as HTML and CSV, and the sentences that say how much they are worth."""
 
+from attribution.evaluation.support_report import cdf_points
 from attribution.experiments.study import Study
-from attribution.studies import cdf_points
 from pages.methods.auc_columns import AUC_HELP, INTERVAL_HELP
 from pages.ui import format as write
 from pages.ui import tables
@@ -31,7 +31,7 @@ PAIR_COLUMNS = [
 def table_html(evaluated: dict, lds: dict | None, k_max: int) -> str:
     """One row a ranking: the supports of each kind, and LDS, with its noise ceiling in the last row.
 
-    evaluated: `studies.evaluate_study`; lds: `lds.evaluate_rankings`, or None where there is none."""
+    evaluated: `support_report.evaluate_study`; lds: `lds.evaluate_rankings`, or None where there is none."""
     rows = {name: [ranking_cell(name)] for kind in evaluated.values() for name in kind["rankings"]}
     rows |= {name: [ranking_cell(name)] for name in (lds or {}).get("rankings", {}) if name not in rows}
     for name, row in rows.items():

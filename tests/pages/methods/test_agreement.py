@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 
-from attribution import agreement
+from attribution.evaluation import agreement
 from pages.methods.agreement import tab as drawn
 from pages.ui import state
 from tests.pages.methods.tabs import opened, texts

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from attribution import UserError, Workspace, calibration
+from attribution import UserError, Workspace
+from attribution.evaluation import calibration
 from attribution.export import charts
 from attribution.store.results import ResultStore
 from pages.methods import calibration as drawn

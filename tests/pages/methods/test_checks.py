@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from attribution import Workspace, backdoor, poison, sanity
+from attribution import Workspace
+from attribution.evaluation import backdoor, poison, sanity_checks
 from attribution.files import write_json
 from pages.methods.checks import backdoor as drawn
 from pages.methods.checks import sanity_checks as checked
@@ -44,7 +45,7 @@ SANITY = {
     "duplicates": {
         name: {
             str(count): {"one": one(1 / (1 + count)), "sum": one(1.0), "places": one(count)}
-            for count in sanity.COPY_COUNTS
+            for count in sanity_checks.COPY_COUNTS
         }
         for name in ("TRAK", "esvm-moco", "l2-moco")
     },
@@ -120,7 +121,7 @@ def test_without_base_models_the_way_to_them(ws):
 
 def test_sanity_tables_picture_and_csv(ws):
     ws.manifest["parts"]["base"] = {"digest": None}
-    sanity.save(ws, SANITY, {"command": "python -m attribution evaluate sanity"})
+    sanity_checks.save(ws, SANITY, {"command": "python -m attribution evaluate sanity"})
     app = opened("checks")
     assert "0.111" in html(app) and "−0.020" in html(app) and "unchanged" in html(app) and "0.017" in html(app)
     assert "2 models, 64 dimensions; 12 targets" in texts(app) and "15 in all, 1 targets" in texts(app)

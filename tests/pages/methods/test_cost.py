@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from attribution import cost
+from attribution.evaluation import cost
 from pages.methods import cost as drawn
 from pages.ui import format as write
 from tests.pages.methods.tabs import opened, texts

@@ -4,7 +4,7 @@ import csv
 import io
 import json
 
-from attribution import cost
+from attribution.evaluation import cost
 from pages.methods import features
 from pages.ui import state
 from tests.pages.methods.tabs import opened, texts

@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from attribution import compute
+from attribution.evaluation import lds_vs_compute
 from pages.methods import lds_vs_compute as drawn
 from tests.pages.methods.tabs import opened, texts
 from tests.unit.test_conditioning import give_halves
@@ -65,7 +65,7 @@ def test_what_was_not_measured_is_asked_for(held, started):
 
 
 def test_picture_and_table(held):
-    compute.save(held, ANSWER, {"command": "python -m attribution evaluate compute", "made": "2026-01-01"})
+    lds_vs_compute.save(held, ANSWER, {"command": "python -m attribution evaluate compute", "made": "2026-01-01"})
     app = opened("compute")
     html = " ".join(one.proto.body for one in app.get("html"))
     assert "<b>0.300</b>" in html and "−0.020" in html and "<b>0.800</b>" in html and "2 min 5 s" in html
@@ -75,7 +75,7 @@ def test_picture_and_table(held):
 
 
 def test_an_answer_on_other_halves_is_not_shown(held):
-    compute.save(held, ANSWER, {})
+    lds_vs_compute.save(held, ANSWER, {})
     give_halves(held, seed=1)
     assert "not been measured yet" in texts(opened("compute"))
 

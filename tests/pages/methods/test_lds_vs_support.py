@@ -5,7 +5,7 @@ import io
 
 import pytest
 
-from attribution import lds_supports
+from attribution.evaluation import lds_vs_support as lds_supports
 from attribution.experiments.study import read_study
 from attribution.store.results import ResultStore
 from pages.methods.supports import lds_vs_support

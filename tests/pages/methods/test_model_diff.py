@@ -6,7 +6,7 @@ import io
 import numpy as np
 import pytest
 
-from attribution import algorithms
+from attribution.evaluation import model_diff
 from attribution.training import recipes
 from pages.methods import model_diff as drawn
 from tests import tiny
@@ -15,11 +15,11 @@ from tests.pages.methods.tabs import opened, texts
 OTHER = "demo-cnn-plain"
 
 
-def made(ws) -> algorithms.InfluenceChange:
+def made(ws) -> model_diff.InfluenceChange:
     rng = np.random.default_rng(0)
     ids = np.array(
         [
-            [rng.permutation(tiny.TRAIN)[: algorithms.IMAGES_PER_LIST] for _ in algorithms.LIST_NAMES]
+            [rng.permutation(tiny.TRAIN)[: model_diff.IMAGES_PER_LIST] for _ in model_diff.LIST_NAMES]
             for _ in range(tiny.VAL)
         ]
     )
@@ -27,7 +27,7 @@ def made(ws) -> algorithms.InfluenceChange:
     about = {
         "models": 5,
         "dim": 512,
-        "k": algorithms.IMAGES_PER_LIST,
+        "k": model_diff.IMAGES_PER_LIST,
         "accuracy": [0.9, 0.8],
         "moved": 0.6,
         "hashes": [recipes.get_recipe(name).hash for name in (ws.recipe, OTHER)],
@@ -36,7 +36,7 @@ def made(ws) -> algorithms.InfluenceChange:
     }
     change = np.full(tiny.TRAIN, 0.1, np.float32)
     change[7] = 3
-    return algorithms.InfluenceChange(
+    return model_diff.InfluenceChange(
         (ws.recipe, OTHER),
         ids,
         rng.normal(size=(*ids.shape, 2)).astype(np.float32),
@@ -54,7 +54,7 @@ def test_what_was_not_compared_is_asked_for(ws, started):
 
 
 def test_one_target_and_all_images(ws):
-    algorithms.save(ws, made(ws), {"command": "python -m attribution evaluate algorithms"})
+    model_diff.save(ws, made(ws), {"command": "python -m attribution evaluate algorithms"})
     app = opened("algorithms", target="5")
     told = texts(app)
     assert "60 % of the training images" in told and "12 targets" in told

@@ -9,7 +9,7 @@ import types
 import numpy as np
 import pytest
 
-from attribution import transfer
+from attribution.evaluation import recipe_transfer as transfer
 from attribution.experiments import study, unedited
 from attribution.training import recipes
 from pages.methods.supports import recipe_transfer

@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from attribution import Workspace, studies
+from attribution import Workspace
+from attribution.evaluation import support_report
 from attribution.experiments import jobs, registry
 from attribution.experiments.study import STUDY_SEED, Study, study_spec
 from attribution.experiments.support_search import Support
@@ -197,7 +198,7 @@ def test_the_chart_has_a_step_a_target_and_a_band_while_unfinished(study):
 
 
 def test_the_table(study):
-    measured = studies.evaluate_study(study)
+    measured = support_report.evaluate_study(study)
     table = tables.table_html(measured, LDS, 20)
     assert "<b>0.62</b>" in table and "1 of 4" in table and "2 of 3" in table and "l2-moco" in table
     assert "−0.050 to 0.030" in table and "noise ceiling" in table
@@ -207,7 +208,7 @@ def test_the_table(study):
 
 
 def test_the_table_as_csv(study):
-    text = tables.to_csv(studies.evaluate_study(study), LDS, {"K": 20, "recipe": "demo-cnn"})
+    text = tables.to_csv(support_report.evaluate_study(study), LDS, {"K": 20, "recipe": "demo-cnn"})
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [(row["ranking"], row["kind"], row["n"], row["lds"]) for row in rows] == [
         ("trak-10", "remove", "4", "0.2"),
@@ -229,10 +230,10 @@ def test_the_curves_as_csv(study):
 
 
 def test_few_targets_are_called_few(study):
-    measured = studies.evaluate_study(study)
+    measured = support_report.evaluate_study(study)
     assert "Too few to compare rankings: 3 targets (removal supports)." in tables.few_targets(measured)
     many = Study(20, "default", {"remove": {"a": made([3] * 60)}})
-    assert tables.few_targets(studies.evaluate_study(many)) is None
+    assert tables.few_targets(support_report.evaluate_study(many)) is None
 
 
 def test_lines_differ_in_colour_and_in_dash():
@@ -247,7 +248,9 @@ def test_lines_differ_in_colour_and_in_dash():
 
 
 def test_names_are_escaped():
-    drawn = tables.table_html(studies.evaluate_study(Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20)
+    drawn = tables.table_html(
+        support_report.evaluate_study(Study(20, "default", {"remove": {"<b>": made([3])}})), None, 20
+    )
     assert "&lt;b&gt;" in drawn and "></span><b>" not in drawn
 
 
@@ -267,7 +270,7 @@ def test_repairs_have_a_panel_and_a_count_of_their_own():
     )
     drawn = curves.support_curves(study)
     assert [one.text for one in drawn.layout.annotations] == ["Removal", "Repair of wrong targets"]
-    measured = studies.evaluate_study(study)
+    measured = support_report.evaluate_study(study)
     assert tables.counts("repair", measured["repair"]["rankings"]) == (
         "Repair supports: 1 target, 1 more already right and left out"
     )

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from attribution import agreement, sanity
+from attribution.evaluation import agreement, sanity_checks
 from attribution.runner import commands
 from pages.methods import tab_frame
 from tests.pages.methods.tabs import html, opened, texts
@@ -23,7 +23,7 @@ def test_what_is_being_measured_is_not_asked_for_again(held, monkeypatch, tab):
 
 def test_a_broken_answer_is_one_sentence_and_the_next_part_is_drawn(ws):
     ws.manifest["parts"]["base"] = {"digest": None}
-    sanity.save(ws, {"features": "moco"}, {})
+    sanity_checks.save(ws, {"features": "moco"}, {})
     file = ws.folder("sanity") / "sanity.json"
     file.write_text("{" * file.stat().st_size)
     app = opened("checks")

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 import streamlit as st
 
-from attribution import agreement
+from attribution.evaluation import agreement
 from attribution.export import charts, report
 from pages.ui import downloads, state
 from tests.pages.page import open_page

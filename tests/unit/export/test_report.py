@@ -5,7 +5,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from attribution import UserError, Workspace, agreement, conditioning
+from attribution import UserError, Workspace
+from attribution.evaluation import agreement, candidate_sets
 from attribution.experiments.retrain import retrain_spec
 from attribution.explore.lineup import lineup_rows
 from attribution.export import report, report_html
@@ -143,7 +144,7 @@ def test_what_was_not_measured_is_left_out(ws, store):
         assert words not in bare
     give_halves(ws)
     agreement.save(ws, agreement.compare(ws, ["trak-10", "random"], 5), {"command": "a", "made": "b"})
-    conditioning.save(ws, conditioning.compute(ws, ["trak-10"], k=5, resamples=20), {})
+    candidate_sets.save(ws, candidate_sets.compute(ws, ["trak-10"], k=5, resamples=20), {})
     full = Read(report.build_report(ws, store, 4)).text
     assert "Agreement of rankings" in full and "they may choose among" in full and "Changes of the margin" not in full
 

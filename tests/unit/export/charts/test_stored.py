@@ -1,7 +1,8 @@
 import pandas as pd
 import pytest
 
-from attribution import UserError, agreement, conditioning, cost, studies
+from attribution import UserError
+from attribution.evaluation import agreement, candidate_sets, cost, support_report
 from attribution.experiments.study import read_study
 from attribution.export import charts
 from tests.unit.test_conditioning import give_halves
@@ -25,10 +26,10 @@ def test_a_ranking_that_is_there_to_be_measured_alone_is_drawn_where_it_is_named
     pd.concat([table, beside]).to_parquet(ws.path / "supports.parquet")
     names = ["trak-10", "random"]
     assert [one.name for one in charts.chart(ws, store, "supports").panels[0].series] == names
-    assert list(studies.supports_report(ws, store)["kinds"]["remove"]["rankings"]) == names
+    assert list(support_report.supports_report(ws, store)["kinds"]["remove"]["rankings"]) == names
     named = charts.chart(ws, store, "supports", rankings=["trak-10@true"])
     assert [one.name for one in named.panels[0].series] == ["trak-10@true"]
-    assert list(studies.supports_report(ws, store, names=["trak-10@true"])["kinds"]["remove"]["rankings"]) == [
+    assert list(support_report.supports_report(ws, store, names=["trak-10@true"])["kinds"]["remove"]["rankings"]) == [
         "trak-10@true"
     ]
     with pytest.raises(UserError, match="l2-moco was not studied .* default; there is trak-10, random, trak-10@true"):
@@ -58,8 +59,8 @@ def test_agreement(ws, store):
 
 def test_conditioning(ws, store):
     give_halves(ws)
-    answer = conditioning.compute(ws, ["esvm-moco", "trak-10"], k=5, resamples=20)
-    conditioning.save(ws, answer, {})
+    answer = candidate_sets.compute(ws, ["esvm-moco", "trak-10"], k=5, resamples=20)
+    candidate_sets.save(ws, answer, {})
     drawn = charts.chart(ws, store, "conditioning")
     first = drawn.panels[0].series[0]
     rows = [answer["rankings"][name]["sets"]["true"] for name in ("esvm-moco", "trak-10")]

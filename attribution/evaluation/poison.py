@@ -6,7 +6,7 @@ ordinary validation images stand copies of some of them with the patch, under th
 are what the backdoor is tried on.
 
 Which images are poisoned and which triggered is recorded in `poison.parquet`. No ranking, feature or training may read
-it: it judges them (`attribution.backdoor`).
+it: it judges them (`attribution.evaluation.backdoor`).
 """
 
 import shlex

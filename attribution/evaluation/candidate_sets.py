@@ -12,11 +12,11 @@ from threadpoolctl import threadpool_limits
 
 from attribution.builds.halves import load_held_out_halves
 from attribution.errors import UserError
+from attribution.evaluation.support_report import compare_on_same_targets
 from attribution.metrics import lds
 from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings.base import check_k
 from attribution.rankings.candidates import CANDIDATES_MARK
-from attribution.studies import compare_on_same_targets
 from attribution.workspace.parts import held_out_digest, load_json_part, save_json_part
 
 #: candidates, as in `Ranking.candidates`, and what they are
@@ -90,7 +90,7 @@ def ranking_with_candidates(name: str, which: str, published: str) -> str:
 
 
 def support_aucs(workspace, store, answer: dict) -> dict[str, dict]:
-    """The supports of what `compute` has measured, `studies.compare_on_same_targets`, of kinds that any ranking was studied for
+    """The supports of what `compute` has measured, `support_report.compare_on_same_targets`, of kinds that any ranking was studied for
     under other candidates than as published."""
     found = compare_on_same_targets(
         workspace,

@@ -1,4 +1,4 @@
-"""Do rankings find the images that a backdoor came by? On a poisoned copy of a workspace (`attribution.poison`).
+"""Do rankings find the images that a backdoor came by? On a poisoned copy of a workspace (`attribution.evaluation.poison`).
 
 Rankings are asked about triggered targets as Explore asks for a prediction's culprits (`lineup.lineup_rows`,
 explain="predicted"): an unsigned row looks for what is alike among images of the predicted class; a signed one, among
@@ -19,11 +19,11 @@ import pandas as pd
 from threadpoolctl import threadpool_limits
 
 from attribution.errors import UserError
+from attribution.evaluation.poison import load_poison_info, load_poison_record
 from attribution.experiments import jobs
 from attribution.experiments.retrain import retrain_spec
 from attribution.explore.lineup import lineup_rows
 from attribution.metrics.statistics import mean_with_interval
-from attribution.poison import load_poison_info, load_poison_record
 from attribution.rankings import default_rankings
 from attribution.rankings.base import top_k
 from attribution.rankings.candidates import CANDIDATES_MARK

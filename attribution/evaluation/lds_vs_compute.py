@@ -18,12 +18,12 @@ from threadpoolctl import threadpool_limits
 from attribution.builds import scores, timing
 from attribution.builds.halves import load_half_margins, load_held_out_halves, train_halves
 from attribution.errors import UserError
+from attribution.evaluation.support_report import compare_on_same_targets
 from attribution.experiments.halves import half_edit, half_seed
 from attribution.files import read_array, write_json
 from attribution.metrics import lds
 from attribution.rankings.base import top_k
 from attribution.store.results import ResultStore
-from attribution.studies import compare_on_same_targets
 from attribution.training import recipes
 from attribution.workspace.parts import (
     check_library,
@@ -252,7 +252,7 @@ def variant_ranking(row: dict) -> str:
 
 
 def support_aucs(workspace, store, answer: dict) -> dict[str, dict]:
-    """The supports of what `compute_variants` has measured, `studies.compare_on_same_targets`, of kinds that any variant was studied for. A
+    """The supports of what `compute_variants` has measured, `support_report.compare_on_same_targets`, of kinds that any variant was studied for. A
     variant whose ranking is another by now has none."""
     rows = [
         row

@@ -17,11 +17,11 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attribution.errors import UserError
+from attribution.evaluation.lds_report import load_lds
+from attribution.evaluation.support_report import compare_on_same_targets
 from attribution.files import write_json
-from attribution.measure import load_lds
 from attribution.rankings.base import Ranking
 from attribution.rankings.similarity import METHODS
-from attribution.studies import compare_on_same_targets
 from attribution.workspace.provenance import command_provenance
 
 PART = "cost"
@@ -161,7 +161,7 @@ def load(workspace) -> dict | None:
 
 
 def lds_and_support_aucs(workspace, store) -> tuple[dict | None, dict]:
-    """What there is to set against cost: `load_lds`, and the supports of all rankings, `studies.compare_on_same_targets`."""
+    """What there is to set against cost: `load_lds`, and the supports of all rankings, `support_report.compare_on_same_targets`."""
     return load_lds(workspace), compare_on_same_targets(workspace, store, workspace.rankings())
 
 
