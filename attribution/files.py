@@ -8,6 +8,8 @@ import numpy as np
 
 from attribution.errors import UserError
 
+ROOT = Path(__file__).resolve().parent.parent  # of the checkout: where `python -m attribution` finds this library
+
 
 def data_folder() -> Path:
     """Where results are kept: the environment variable LINEUP_DATA, or ~/.local/share/lineup."""

@@ -13,10 +13,10 @@ import tempfile
 from pathlib import Path
 
 from attribution.errors import UserError
-from attribution.files import data_folder
+from attribution.files import ROOT, data_folder
 
 ADDRESS = "127.0.0.1"
-APP = Path(__file__).resolve().parent.parent / "app.py"
+APP = ROOT / "app.py"
 #: `python -m streamlit`, told beforehand that pages/ is ours to route: otherwise a fresh server's first visitor, coming
 #: by a deep link, is shown "Page not found" over the right page.
 STREAMLIT_SCRIPT = (

@@ -97,7 +97,7 @@ def processes(data: Path) -> dict[str, list[psutil.Process]]:
             words = process.cmdline()
             kind = (
                 "worker"
-                if "attribution.executors.worker" in words
+                if "attribution.runner.executors.worker" in words
                 else "runner"
                 if words[2:4] == ["attribution", "runner"]
                 else "server"

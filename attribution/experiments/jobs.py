@@ -17,7 +17,7 @@ from pathlib import Path
 
 from attribution.errors import UserError
 from attribution.experiments.spec import Spec
-from attribution.files import write_json
+from attribution.files import ROOT, write_json
 from attribution.store.results import Job, ResultStore, store_error
 from attribution.workspace.workspace import Workspace
 
@@ -132,7 +132,7 @@ def ensure_runner(workspace: Workspace) -> None:
             stderr=output,
             start_new_session=True,
             env={**os.environ, "LINEUP_DATA": str(folder.parent)},
-            cwd=Path(__file__).resolve().parents[2],
+            cwd=ROOT,
         )
     _started_runners[folder] = process, time.monotonic()
 

@@ -3,7 +3,6 @@
 import base64
 import re
 from io import BytesIO
-from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
@@ -13,11 +12,12 @@ from PIL import Image
 from attribution.export.charts import Chart
 from attribution.export.charts.drawing import encode
 from attribution.export.tables import TEMPLATES
+from attribution.files import ROOT
 from attribution.workspace.workspace import Workspace
 
 PLACEHOLDER = "#010203"  # drawn instead of the reader's own text colour, and replaced by it
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-CSS = Path(__file__).parents[2] / "assets" / "report.css"
+CSS = ROOT / "assets" / "report.css"
 
 
 def render(**parts) -> bytes:

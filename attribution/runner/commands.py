@@ -17,10 +17,9 @@ from pathlib import Path
 import psutil
 
 from attribution.errors import UserError
-from attribution.files import write_json
+from attribution.files import ROOT, write_json
 from attribution.store.results import ResultStore
 
-ROOT = Path(__file__).resolve().parent.parent
 MAX_COMMANDS = 20
 #: set for a command started here: the file it writes its progress to, {"text", "done", "total"}
 PROGRESS_VARIABLE = "LINEUP_PROGRESS"

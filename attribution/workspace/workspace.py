@@ -21,7 +21,7 @@ import numpy as np
 from attribution.data import Images, reopen_images, roots
 from attribution.data.thumbnails import Thumbnails
 from attribution.errors import UserError
-from attribution.files import data_folder, read_array, read_table, write_json
+from attribution.files import ROOT, data_folder, read_array, read_table, write_json
 from attribution.workspace.base_models import BaseModels
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 #: what a part may be called
 PART_PATTERN = re.compile(r"(?:(?:rankings|features|detectors|hubs|map)/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
-DEMO = Path(__file__).resolve().parent.parent / "assets" / "demo"
+DEMO = ROOT / "assets" / "demo"
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,12 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.files import ROOT
 from attribution.workspace.workspace import DEMO
 from pages.ui import cli_command
 from pages.ui import format as write
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
+ASSETS = ROOT / "assets"
 LOGO = ASSETS / "logo.svg"
 
 

@@ -30,11 +30,10 @@ What the person does comes back once, before the page runs again:
 """
 
 from collections.abc import Callable
-from pathlib import Path
 
 import streamlit as st
 
-ASSETS = Path(__file__).resolve().parents[2] / "assets"
+ASSETS = ROOT / "assets"
 
 
 def component(name: str, *scripts: str, style: str | None = None):

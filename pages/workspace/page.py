@@ -153,7 +153,7 @@ def _import_fields(path: str, guess: str | None) -> dict:
         ),
     }
     if fields["format"]:
-        st.caption(write.plain(formats.get_format(fields["format"]).WHAT))
+        st.caption(write.plain(formats.get_format(fields["format"]).DESCRIPTION))
     suggestion = Path(path).stem.lower().replace(" ", "-")[:40]
     fields["name"] = st.text_input(
         "Name",

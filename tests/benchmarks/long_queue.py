@@ -35,7 +35,7 @@ from attribution.runner.runner import Runner  # noqa: E402
 from attribution.store.results import ResultStore  # noqa: E402
 from tests import tiny  # noqa: E402
 from tests.browser import serving  # noqa: E402
-from tests.unit.test_runner import Pretender  # noqa: E402
+from tests.unit.runner.test_runner import Pretender  # noqa: E402
 
 QUEUED = 10_000
 STEPS = 40

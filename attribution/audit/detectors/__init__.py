@@ -78,7 +78,9 @@ def load_harmed(workspace, name: str) -> np.ndarray:
 def available(workspace) -> dict[str, str]:
     """Every detector that there could be -> "" where it can be built now, else what it needs, without a full stop."""
     one_class = _single_class_error(workspace)
-    found = {name: one_class or family.missing(workspace, name) for name, family in _family_of(workspace).items()}
+    found = {
+        name: one_class or family.missing_requirement(workspace, name) for name, family in _family_of(workspace).items()
+    }
     there = {name for name in found if not found[name]} | set(names(workspace)) - {COMBINED}
     alone = "" if len(there) > 1 else "it combines at least two other detectors, and there are not so many"
     return {COMBINED: one_class or alone, **found}
@@ -134,7 +136,7 @@ def build_detectors(
                 "about": one.about,
                 "uses_val": one.uses_val,
                 "suggests": one.suggestion is not None,
-                "of": family.sources(workspace, name),
+                "of": family.source_digests(workspace, name),
                 **one.more,
                 "seconds": seconds,
             }
@@ -161,7 +163,7 @@ def _is_outdated(workspace, name: str) -> bool:
     if not workspace.is_free(part):
         return False
     family = combined if name == COMBINED else _family_of(workspace)[name]
-    return family.sources(workspace, name) != workspace.manifest["parts"][part].get("of")
+    return family.source_digests(workspace, name) != workspace.manifest["parts"][part].get("of")
 
 
 def _check_scores(name: str, scores: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ def names(workspace) -> list[str]:
     return [NAME]
 
 
-def sources(workspace, name: str) -> dict:
+def source_digests(workspace, name: str) -> dict:
     return {
         part: part_digest(workspace, part)
         for part in sorted(workspace.manifest["parts"])

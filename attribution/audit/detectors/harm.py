@@ -18,7 +18,7 @@ def names(workspace) -> list[str]:
     return [f"harm-{name}" for name in stored if workspace.ranking(name).signed]
 
 
-def missing(workspace, name: str) -> str:
+def missing_requirement(workspace, name: str) -> str:
     ranking = workspace.ranking(_ranking_name(name))
     if not ranking.complete:
         return f"{ranking.name} keeps the ends of its lists only; import it again with --dense"
@@ -27,7 +27,7 @@ def missing(workspace, name: str) -> str:
     return ""
 
 
-def sources(workspace, name: str) -> dict:
+def source_digests(workspace, name: str) -> dict:
     part = f"rankings/{_ranking_name(name)}"
     return {part: part_digest(workspace, part)}
 

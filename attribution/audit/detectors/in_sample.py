@@ -14,7 +14,7 @@ def names(workspace) -> list[str]:
     return [LOSS_NAME, MARGIN_NAME]
 
 
-def missing(workspace, name: str) -> str:
+def missing_requirement(workspace, name: str) -> str:
     return missing_weights(workspace)
 
 
@@ -25,7 +25,7 @@ def missing_weights(workspace) -> str:
     return f"it needs base models and their weights; train them with: {command_line(workspace, 'base train')}"
 
 
-def sources(workspace, name: str) -> dict:
+def source_digests(workspace, name: str) -> dict:
     return {"base": part_digest(workspace, "base")}
 
 

@@ -15,7 +15,7 @@ def names(workspace) -> list[str]:
     return [f"knn-{features}" for features in workspace.features()]
 
 
-def missing(workspace, name: str) -> str:
+def missing_requirement(workspace, name: str) -> str:
     from attribution.features.knn import MAX_VALUES
 
     features = _feature_name(name)
@@ -25,7 +25,7 @@ def missing(workspace, name: str) -> str:
     return "" if workspace.n_train > 1 else "a single training image has no neighbours"
 
 
-def sources(workspace, name: str) -> dict:
+def source_digests(workspace, name: str) -> dict:
     part = f"features/{_feature_name(name)}"
     return {part: part_digest(workspace, part)}
 

@@ -82,13 +82,13 @@ def names(workspace) -> list[str]:
     return [CONFIDENT_NAME, OUT_OF_SUBSET_NAME]
 
 
-def missing(workspace, name: str) -> str:
+def missing_requirement(workspace, name: str) -> str:
     if name == CONFIDENT_NAME and find_spec("cleanlab") is None:
         return "it needs cleanlab: pip install -r requirements-build.txt"
     return ""
 
 
-def sources(workspace, name: str) -> dict:
+def source_digests(workspace, name: str) -> dict:
     found = _load_sums(workspace)
     return {"out_of_subset": None if found is None else int(found[1].sum())}
 

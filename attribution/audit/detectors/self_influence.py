@@ -19,13 +19,13 @@ def names(workspace) -> list[str]:
     return [NAME]
 
 
-def missing(workspace, name: str) -> str:
+def missing_requirement(workspace, name: str) -> str:
     if find_spec("dattri") is None:
         return "it needs dattri: pip install -r requirements-build.txt"
     return missing_weights(workspace)
 
 
-def sources(workspace, name: str) -> dict:
+def source_digests(workspace, name: str) -> dict:
     return {"base": part_digest(workspace, "base")}
 
 

@@ -95,7 +95,7 @@ class Format(Protocol):
     """What each module here has."""
 
     #: one line for people: which library writes it, and what the file is
-    WHAT: str
+    DESCRIPTION: str
 
     def sniff(self, path: Path) -> bool:
         """Whether `path`, a file or folder, looks like this format; cheap, and raises nothing but OSError."""

@@ -12,7 +12,7 @@ from attribution.importing.formats import DataSetSizes, Declaration, ForeignRank
 from attribution.importing.formats.arrays import open_arrays, shape_text
 from attribution.importing.formats.dense import load_dense
 
-WHAT = "Datamodels as released: a .pt file with weight, bias and lam"
+DESCRIPTION = "Datamodels as released: a .pt file with weight, bias and lam"
 KEYS = ("weight", "bias", "lam")
 
 

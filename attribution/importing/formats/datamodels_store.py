@@ -18,7 +18,7 @@ from attribution.importing.formats import DataSetSizes, Declaration, ForeignRank
 from attribution.importing.formats.arrays import open_array, shape_text
 from attribution.importing.formats.dense import check_declared, check_scores, declared_ids
 
-WHAT = "a Datamodels store: a folder with masks.npy and margins.npy"
+DESCRIPTION = "a Datamodels store: a folder with masks.npy and margins.npy"
 TUNING_TARGETS = 30
 #: models, that a tenth of them can say anything
 MIN_MODELS = 30

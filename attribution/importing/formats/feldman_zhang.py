@@ -16,7 +16,7 @@ from attribution.importing.formats import DataSetSizes, Declaration, ForeignRank
 from attribution.importing.formats.arrays import npz_array
 from attribution.importing.formats.dense import check_declared, check_scores
 
-WHAT = "Feldman and Zhang's influence estimates: cifar100_infl_matrix.npz"
+DESCRIPTION = "Feldman and Zhang's influence estimates: cifar100_infl_matrix.npz"
 
 
 def sniff(path: Path) -> bool:

@@ -22,7 +22,7 @@ from attribution.importing.formats.arrays import (
 )
 from attribution.importing.formats.dense import check_ids, declared_ids, load_dense
 
-WHAT = "kronfluence: a folder scores_<name>, or the folder of several such"
+DESCRIPTION = "kronfluence: a folder scores_<name>, or the folder of several such"
 SCORES_FILE = "pairwise_scores.safetensors"
 PARTITION = re.compile(r"pairwise_scores_data_partition(\d{1,6})_module_partition(\d{1,6})\.safetensors")
 SIGN_NOTE = ", which depends on the measurement (helpful for a loss or minus the margin, harmful for the margin)"

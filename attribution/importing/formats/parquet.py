@@ -30,7 +30,7 @@ from attribution.importing.formats import DataSetSizes, Declaration, ForeignRank
 from attribution.importing.formats.arrays import names_text
 from attribution.importing.formats.dense import check_declared
 
-WHAT = "Lineup's own Parquet: columns target, train, rank and, if there are any, score"
+DESCRIPTION = "Lineup's own Parquet: columns target, train, rank and, if there are any, score"
 COLUMNS = ("target", "train", "rank")
 
 

@@ -12,7 +12,9 @@ from attribution.importing.formats import DataSetSizes, Declaration, ForeignRank
 from attribution.importing.formats.arrays import SUFFIXES, ConcatenatedArrays, open_array, open_arrays, shape_text
 from attribution.importing.formats.dense import load_dense
 
-WHAT = "a tensor of captum's, dattri's or any other: .pt, .npy or .safetensors, or quanda's folder of 0.pt, 1.pt, ..."
+DESCRIPTION = (
+    "a tensor of captum's, dattri's or any other: .pt, .npy or .safetensors, or quanda's folder of 0.pt, 1.pt, ..."
+)
 BATCH_PATTERN = re.compile(r"(\d{1,9})\.pt")
 
 

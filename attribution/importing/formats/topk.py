@@ -14,7 +14,7 @@ from attribution.importing.formats import DataSetSizes, Declaration, ForeignRank
 from attribution.importing.formats.arrays import open_array, shape_text
 from attribution.importing.formats.dense import check_declared, check_ids, declared_ids
 
-WHAT = "an index matrix: a .npy of whole numbers, a row a target, its training images best first"
+DESCRIPTION = "an index matrix: a .npy of whole numbers, a row a target, its training images best first"
 #: rows read at a time while looking for empty ones
 BLOCK = 1024
 

@@ -11,7 +11,7 @@ from attribution.importing.formats import DataSetSizes, Declaration, ForeignRank
 from attribution.importing.formats.arrays import names_text, open_array, read_json, shape_text
 from attribution.importing.formats.dense import load_dense
 
-WHAT = "traker (TRAK): its save_dir, or one file of the folder scores in it"
+DESCRIPTION = "traker (TRAK): its save_dir, or one file of the folder scores in it"
 OLD_PREFIX = "scores_"
 
 

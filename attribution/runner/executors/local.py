@@ -7,13 +7,11 @@ import subprocess
 import sys
 import threading
 from contextlib import suppress
-from pathlib import Path
 
+from attribution.files import ROOT
 from attribution.runner.executors.base import Task
 from attribution.training import recipes
 from attribution.training.devices import Gpu, WorkerPlan, core_count
-
-ROOT = Path(__file__).resolve().parents[2]  # where `python -m attribution...` finds this library
 
 
 class LocalExecutor:
@@ -101,7 +99,7 @@ class _Worker:
             variables["CUDA_VISIBLE_DEVICES"] = gpu.visible
         # what a worker has to complain about stands in the runner's log; its session is what it lowers the priority of
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "attribution.executors.worker"],
+            [sys.executable, "-m", "attribution.runner.executors.worker"],
             env=variables,
             cwd=ROOT,
             stdin=subprocess.PIPE,

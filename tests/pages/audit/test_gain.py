@@ -18,7 +18,7 @@ from pages.ui import state
 from tests import tiny
 from tests.pages.answers import answered
 from tests.pages.page import html, texts
-from tests.unit.test_worth import STANDING, decided, improved
+from tests.unit.audit.test_gain import STANDING, decided, improved
 
 PAGE = """
 import streamlit as st

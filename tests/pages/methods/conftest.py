@@ -8,7 +8,7 @@ from attribution import Workspace
 from attribution.experiments.support_table import to_stored_table
 from attribution.runner import commands as background
 from tests import tiny
-from tests.unit.test_conditioning import give_halves
+from tests.unit.evaluation.test_candidate_sets import give_halves
 
 TARGETS = [0, 3, 4, 5, 6, 7, 8, 9, 10, 11]
 

@@ -8,7 +8,7 @@ import pytest
 from attribution.evaluation import lds_vs_compute
 from pages.methods import lds_vs_compute as drawn
 from tests.pages.methods.tabs import opened, texts
-from tests.unit.test_conditioning import give_halves
+from tests.unit.evaluation.test_candidate_sets import give_halves
 
 
 def row(name, method, models, lds, training, computing, size, here=True):

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.unit.audit.test_gain import STANDING, decided
 from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
-from tests.unit.test_worth import STANDING, decided
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 
 from attribution.audit.decision_log import FILE, DecisionLog
 from tests import tiny
+from tests.unit.audit.test_decision_log import say
 from tests.unit.cli.test_cli import answer, run  # noqa: F401 - fixtures
-from tests.unit.test_decisions import say
 
 
 @pytest.fixture(autouse=True)

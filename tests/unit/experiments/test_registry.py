@@ -18,7 +18,7 @@ from attribution.runner.runner import Runner
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
-from tests.unit.test_runner import Pretender
+from tests.unit.runner.test_runner import Pretender
 
 
 class Simulator(Pretender):

@@ -13,7 +13,7 @@ from attribution.export import report, report_html
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
-from tests.unit.test_conditioning import give_halves
+from tests.unit.evaluation.test_candidate_sets import give_halves
 
 EVIL = '</title></style><script>alert("x")</script><img src=x onerror=alert(1)>'
 VOID = {"meta", "img", "link", "br"}

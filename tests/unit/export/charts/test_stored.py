@@ -5,7 +5,7 @@ from attribution import UserError
 from attribution.evaluation import agreement, candidate_sets, cost, support_report
 from attribution.experiments.study import read_study
 from attribution.export import charts
-from tests.unit.test_conditioning import give_halves
+from tests.unit.evaluation.test_candidate_sets import give_halves
 
 
 def test_supports_are_the_points_of_the_study(ws, store):

@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from attribution.training import recipes  # noqa: E402
 from attribution.training.edits import no_edit, remove  # noqa: E402
 from attribution.training.trainer import Trainer  # noqa: E402
-from tests.unit.recipes.test_recipes import data  # noqa: E402
+from tests.unit.training.recipes.test_recipes import data  # noqa: E402
 
 
 @pytest.fixture(scope="module")

@@ -49,9 +49,9 @@ def test_a_similarity_knows_no_harm(ws):
 
 def test_a_ranking_of_ends_alone(ws, monkeypatch):
     monkeypatch.setattr(type(ws.ranking("trak-10")), "complete", property(lambda self: False))
-    assert "--dense" in harm.missing(ws, "harm-trak-10")
+    assert "--dense" in harm.missing_requirement(ws, "harm-trak-10")
 
 
 def test_a_ranking_of_none_of_these_targets(ws):
     np.save(ws.path / "rankings" / "trak-10" / "targets.npy", validation_split.validation_halves(ws)[1])
-    assert "none of the validation images" in harm.missing(Workspace.open(ws.path), "harm-trak-10")
+    assert "none of the validation images" in harm.missing_requirement(Workspace.open(ws.path), "harm-trak-10")

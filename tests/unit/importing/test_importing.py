@@ -201,7 +201,7 @@ KILLED = """
 import os, sys
 import numpy as np
 from attribution import Workspace, imports
-from attribution.formats import Incoming
+from attribution.importing.formats import Incoming
 ws, stop = Workspace.open(sys.argv[1]), int(sys.argv[2])
 scores = np.random.default_rng(3).normal(size=(12, 60)) + 5 * (ws.train_labels == ws.val_labels[:, None])
 imports.BLOCK_BYTES = 4 * 60

@@ -13,7 +13,7 @@ from attribution.evaluation import model_diff
 from attribution.rankings import trak
 from attribution.training import recipes
 from tests import tiny
-from tests.unit.test_conditioning import give_halves
+from tests.unit.evaluation.test_candidate_sets import give_halves
 
 OTHER = "demo-cnn-plain"
 SETS = {"own": 1, "other": 2, "again": 3}

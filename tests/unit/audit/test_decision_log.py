@@ -389,7 +389,7 @@ def test_queues(log):
 WRITER = """
 import sys
 from pathlib import Path
-from attribution.decisions import Decisions
+from attribution.audit.decision_log import Decisions
 log = Decisions(Path(sys.argv[1]), "f" * 64, 60, 3)
 for number in range(int(sys.argv[3])):
     uid = f"{sys.argv[2]}-{number}"

@@ -11,7 +11,7 @@ from attribution import __main__ as cli
 from attribution.builds import base_models
 from attribution.evaluation import sanity_checks
 from tests import tiny
-from tests.unit.test_conditioning import give_halves
+from tests.unit.evaluation.test_candidate_sets import give_halves
 
 PLANTED = [(0, 6, 0), (3, 9, 2), (1, 4, 1), (6, 0, 4), (9, 12, 8)]  # (target, image, copies)
 

@@ -218,7 +218,7 @@ def test_what_a_node_holds(gpus, threads, node, slots):
 
 def test_without_ray(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "attribution.executors.ray", raising=False)
+    monkeypatch.delitem(sys.modules, "attribution.runner.executors.ray", raising=False)
     with pytest.raises(UserError, match="python -m pip install -r requirements-cluster.txt"):
         executors.create_executor(tiny.write(tmp_path / "tiny"), "ray")
 

@@ -21,10 +21,10 @@ from attribution.data import parquet, roots
 from attribution.errors import UserError
 from attribution.workspace import create
 from tests import tiny
+from tests.unit.audit.test_decision_log import say, stands
 from tests.unit.data.test_encoded import grey
 from tests.unit.data.test_image_folder import fill
 from tests.unit.data.test_parquet import NAMED, STRUCT, write
-from tests.unit.test_decisions import say, stands
 
 ODD = ["=1+1", 'a, "b"\r\nc', "<b>🩰</b>"]
 NOTE = '=SUM(A1), "so"\r\n<i>é 🩰</i>\nNA'

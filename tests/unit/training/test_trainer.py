@@ -19,10 +19,10 @@ from attribution.training.trainer import Trainer, margins, triangular_schedule  
 
 IN_A_FRESH_PROCESS = """
 import json
-from tests.unit.test_train import data
+from tests.unit.training.test_trainer import data
 from attribution import recipes
-from attribution.edits import remove
-from attribution.train import Trainer
+from attribution.training.edits import remove
+from attribution.training.trainer import Trainer
 outcome = Trainer(data(), recipes.get("demo-cnn"), "cpu").run(remove([1, 5]), 3)
 print(json.dumps([outcome.margins.tobytes().hex(), outcome.probabilities.tobytes().hex()]))
 """

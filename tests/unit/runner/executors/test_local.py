@@ -91,7 +91,7 @@ def test_what_a_dead_worker_did_not_take_is_dropped(monkeypatch):
 def test_a_worker_whose_runner_is_gone_ends_without_a_complaint():
     read, write = os.pipe()
     os.close(read)
-    script = "from attribution.executors.worker import say; say({'event': 'epoch'})"
+    script = "from attribution.runner.executors.worker import say; say({'event': 'epoch'})"
     done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")

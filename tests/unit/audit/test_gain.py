@@ -18,7 +18,7 @@ from attribution.training.edits import Edit, correct, no_edit, relabel, remove
 from attribution.workspace import validation_split
 from tests import tiny
 from tests.unit.experiments.test_jobs import drive
-from tests.unit.test_runner import Pretender, steps
+from tests.unit.runner.test_runner import Pretender, steps
 
 
 def decided(action, label=None, conflict=()):

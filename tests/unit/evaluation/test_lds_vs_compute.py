@@ -12,7 +12,7 @@ from attribution.experiments.halves import half_edit, half_seed, random_half
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
-from tests.unit.test_conditioning import give_halves
+from tests.unit.evaluation.test_candidate_sets import give_halves
 
 DIM = 4
 

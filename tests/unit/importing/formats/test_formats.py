@@ -9,7 +9,7 @@ from tests import golden
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_describes_itself(name):
-    assert 20 < len(get_format(name).WHAT) <= 120 and "\n" not in get_format(name).WHAT
+    assert 20 < len(get_format(name).DESCRIPTION) <= 120 and "\n" not in get_format(name).DESCRIPTION
 
 
 def test_unknown_ones(tmp_path):
