@@ -5,7 +5,17 @@ import sqlite3
 import sys
 
 from attribution import UserError
-from attribution.cli import app
+from attribution.cli import (  # noqa: F401 - they register their commands
+    app,
+    auditing,
+    bringing,
+    building,
+    detecting,
+    looking,
+    measuring,
+    questions,
+    retraining,
+)
 from attribution.store.results import store_error
 
 

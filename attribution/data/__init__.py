@@ -124,7 +124,7 @@ def reopen_images(source: dict, root: Path, places: "pd.DataFrame") -> Images:
     Raises UserError where these are not valid. Whether the files still exist shows when an image is decoded.
     """
     try:
-        return get_loader(source["kind"]).reopen(source, Path(root), places)
+        return get_loader(source["kind"]).reopen_images(source, Path(root), places)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"where the images are is not as it should be in workspace.json ({type(error).__name__}: "

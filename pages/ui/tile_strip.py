@@ -33,6 +33,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from attribution.files import ROOT
+
 ASSETS = ROOT / "assets"
 
 

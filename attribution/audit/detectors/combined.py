@@ -25,7 +25,7 @@ def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector
     """`combine` of all stored detectors. Raises UserError where there are less than two."""
     from attribution.audit.detectors import load
 
-    members = [load(workspace, part.split("/")[1]) for part in sources(workspace, NAME)]
+    members = [load(workspace, part.split("/")[1]) for part in source_digests(workspace, NAME)]
     if len(members) < 2:
         raise UserError("combined needs at least two other detectors; build these first, or all at once")
     families = sorted({one.family for one in members})
