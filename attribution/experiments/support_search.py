@@ -13,8 +13,8 @@ from math import isfinite
 from statistics import fmean
 
 from attribution.errors import UserError
+from attribution.metrics.support_curves import DEFAULT_K_MAX
 
-DEFAULT_K_MAX = 128  # 25.6 % of a class of 500, the paper's share (1,280 of 5,000)
 MAX_BISECTIONS = 7  # 128 / 2**7 = 1: at K = 128 the last bracket is one image wide
 SEEDS = (0, 1, 2, 3, 4)
 CONFIRM_SEEDS = (5, 6, 7, 8, 9)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from attribution.errors import UserError
 from attribution.rankings.base import Ranking
-from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 NAMED_CANDIDATES = ("true", "pair", "all")
 
 
-def names(workspace: Workspace) -> list[str]:
+def names(workspace: "Workspace") -> list[str]:
     """Names of all rankings of a workspace: similarity in each feature set, then the stored ones, then random. Variants
     that exist only to be measured (`compute`), and conditions (`among`), are left out."""
     from attribution.rankings import similarity
@@ -30,11 +29,11 @@ def names(workspace: Workspace) -> list[str]:
     return live + sorted(stored, key=lambda name: not name.startswith("trak")) + ["random"]
 
 
-def _stored_names(workspace: Workspace) -> list[str]:
+def _stored_names(workspace: "Workspace") -> list[str]:
     return sorted(part.split("/")[1] for part in workspace.manifest["parts"] if part.startswith("rankings/"))
 
 
-def unchanged_names(workspace: Workspace, versions: dict[str, str | None]) -> set[str]:
+def unchanged_names(workspace: "Workspace", versions: dict[str, str | None]) -> set[str]:
     """Those of the rankings {name: its version before} that exist, listed or not, and have that version still."""
     same = set()
     for name, before in versions.items():
@@ -44,7 +43,7 @@ def unchanged_names(workspace: Workspace, versions: dict[str, str | None]) -> se
     return same
 
 
-def load(workspace: Workspace, name: str) -> Ranking:
+def load(workspace: "Workspace", name: str) -> Ranking:
     """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all are NAME among these candidates. Raises
     UserError for an unknown name, listing the known ones."""
     from attribution.rankings import similarity
@@ -73,7 +72,7 @@ DEFAULT_METHODS = ("ESVM", "L2", "TRAK", "Datamodels", "Random")
 MAX_LIVE_DIM = 1024
 
 
-def default_rankings(ws: Workspace) -> list[str]:
+def default_rankings(ws: "Workspace") -> list[str]:
     """One ranking of each of DEFAULT_METHODS, as far as the workspace has them and they are quick, and of each other
     method that is stored: somebody brought it to see it. Random stands last."""
     first = {}
@@ -85,7 +84,7 @@ def default_rankings(ws: Workspace) -> list[str]:
     return [first[method] for method in order if method in first]
 
 
-def _is_slow(ws: Workspace, ranking: Ranking) -> bool:
+def _is_slow(ws: "Workspace", ranking: Ranking) -> bool:
     if ranking.method != "ESVM" or not ranking.live:
         return False
     width = ws.manifest["parts"][f"features/{ranking.feature}"].get("dim")

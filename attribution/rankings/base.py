@@ -14,7 +14,6 @@ from attribution.errors import UserError
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
 
-from attribution.workspace.workspace import Workspace
 
 CANDIDATES = ("true", "predicted", "all")
 
@@ -45,7 +44,7 @@ class Ranking(ABC):
     #: a line under the name: what it was computed from
     about = ""
 
-    def __init__(self, workspace: Workspace):
+    def __init__(self, workspace: "Workspace"):
         self.workspace = workspace
 
     @property
