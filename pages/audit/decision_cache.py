@@ -84,7 +84,7 @@ def _problem(ws: Workspace, log: DecisionLog, entry: dict, images: set[int], kno
     if len(str(entry.get("reason") or "")) > MAX_REASON_LENGTH:
         return f"A note of more than {MAX_REASON_LENGTH} characters was left out, with its decision."
     try:
-        log.checked(entry)  # such as half a character in its note
+        log.check_entry(entry)  # such as half a character in its note
     except UserError as error:
         return f"A decision was left out: {error}."
     if entry["action"] in REVISIONS and entry.get("of") not in known:
