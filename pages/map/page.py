@@ -19,6 +19,7 @@ session = st.session_state
 
 
 def main() -> None:
+    """Draws the page."""
     ws = theme.workspace()
     if session.pop(state.GO_TO, None) is not None:
         st.switch_page("pages/explore/page.py", query_params={})  # the target goes along
@@ -62,7 +63,7 @@ def main() -> None:
         f"{ranking} as squares; the strip below has them in order"
     )
     selection = _chart(figure, alt)
-    st.caption(write.plain(words.provenance(ws, points)))
+    st.caption(write.plain(words.provenance_text(ws, points)))
     lasso.draw(ws, points, selection, on_target=_go_to_target, on_image=lambda image: _open_image_card(target, image))
     _draw_top_images(ws, target, ranking, end, ids)
     with st.container(horizontal=True, gap="small"):

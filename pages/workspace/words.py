@@ -10,20 +10,20 @@ from pages.ui import format as write
 def ranking_rows(ws: Workspace) -> list[dict]:
     """A row for each stored ranking."""
     rows = []
-    for part, about in _parts_of(ws, "rankings/"):
-        name, made_for = part.split("/")[1], about.get("made_for") or {}
-        check = about.get("alignment") or alignment.check_alignment(ws.ranking(name)).to_json()
+    for part, provenance in _parts_of(ws, "rankings/"):
+        name, made_for = part.split("/")[1], provenance.get("made_for") or {}
+        check = provenance.get("alignment") or alignment.check_alignment(ws.ranking(name)).to_json()
         rows.append(
             {
                 "ranking": name,
-                "method": about.get("method", name),
-                "signed": "yes" if about.get("signed") else "no",
+                "method": provenance.get("method", name),
+                "signed": "yes" if provenance.get("signed") else "no",
                 "first image of the target's class": f"{check['top1_same_class']:.0%} (chance {check['chance']:.0%})",
                 "made for": " ".join(filter(None, [made_for.get("recipe"), made_for.get("hash")])) or "unknown",
-                "from": about.get("file") or about.get("command", "unknown"),
-                "made": about.get("made", ""),
-                "seconds": about.get("seconds"),
-                "MiB": size_mib(about),
+                "from": provenance.get("file") or provenance.get("command", "unknown"),
+                "made": provenance.get("made", ""),
+                "seconds": provenance.get("seconds"),
+                "MiB": size_mib(provenance),
             }
         )
     return rows
@@ -34,15 +34,15 @@ def feature_rows(ws: Workspace) -> list[dict]:
     return [
         {
             "features": part.split("/")[1],
-            "dimensions": about.get("dim"),
-            "kNN accuracy": f"{about['knn_accuracy']:.1%}" if about.get("knn_accuracy") else "not measured",
-            "measured on": about.get("measured_on", ""),
-            "from": about.get("file") or about.get("command", "unknown"),
-            "made": about.get("made", ""),
-            "seconds": about.get("seconds"),
-            "MiB": size_mib(about),
+            "dimensions": provenance.get("dim"),
+            "kNN accuracy": f"{provenance['knn_accuracy']:.1%}" if provenance.get("knn_accuracy") else "not measured",
+            "measured on": provenance.get("measured_on", ""),
+            "from": provenance.get("file") or provenance.get("command", "unknown"),
+            "made": provenance.get("made", ""),
+            "seconds": provenance.get("seconds"),
+            "MiB": size_mib(provenance),
         }
-        for part, about in _parts_of(ws, "features/")
+        for part, provenance in _parts_of(ws, "features/")
     ]
 
 
@@ -51,14 +51,14 @@ def detector_rows(ws: Workspace) -> list[dict]:
     return [
         {
             "detector": part.split("/")[1],
-            "rests on": about.get("about", ""),
-            "validation images": "first half" if about.get("uses_val") else "none",
-            "from": about.get("command", "unknown"),
-            "made": about.get("made", ""),
-            "seconds": about.get("seconds"),
-            "MiB": size_mib(about),
+            "rests on": provenance.get("about", ""),
+            "validation images": "first half" if provenance.get("uses_val") else "none",
+            "from": provenance.get("command", "unknown"),
+            "made": provenance.get("made", ""),
+            "seconds": provenance.get("seconds"),
+            "MiB": size_mib(provenance),
         }
-        for part, about in _parts_of(ws, "detectors/")
+        for part, provenance in _parts_of(ws, "detectors/")
     ]
 
 
@@ -103,9 +103,9 @@ def models_text(ws: Workspace) -> str:
 def alignment_warnings(ws: Workspace) -> list[str]:
     """One sentence for each ranking that did not pass the alignment check."""
     return [
-        f"{part.split('/')[1]}: {about['alignment']['warning']}"
-        for part, about in _parts_of(ws, "rankings/")
-        if about.get("alignment", {}).get("warning")
+        f"{part.split('/')[1]}: {provenance['alignment']['warning']}"
+        for part, provenance in _parts_of(ws, "rankings/")
+        if provenance.get("alignment", {}).get("warning")
     ]
 
 
@@ -114,14 +114,14 @@ def user_parts(ws: Workspace) -> list[str]:
     return [
         part
         for kind in ("rankings/", "features/", "detectors/")
-        for part, about in _parts_of(ws, kind)
-        if about.get("file") or "home" in about
+        for part, provenance in _parts_of(ws, kind)
+        if provenance.get("file") or "home" in provenance
     ]
 
 
-def size_mib(about: dict) -> float:
+def size_mib(provenance: dict) -> float:
     """Mebibytes of a part's files."""
-    return round(sum(about.get("files", {}).values()) / 2**20, 1)
+    return round(sum(provenance.get("files", {}).values()) / 2**20, 1)
 
 
 def import_words(fields: dict) -> list[str]:
@@ -151,4 +151,4 @@ def command_text(command: Command) -> str:
 
 
 def _parts_of(ws: Workspace, prefix: str) -> list[tuple[str, dict]]:
-    return sorted((part, about) for part, about in ws.manifest["parts"].items() if part.startswith(prefix))
+    return sorted((part, provenance) for part, provenance in ws.manifest["parts"].items() if part.startswith(prefix))

@@ -44,5 +44,5 @@ def test_many_classes_are_one_colour_but_one(drawn, monkeypatch):
     picture = figure(drawn, label=2)
     assert [one.name for one in picture.data[:2]] == ["other classes", "Dot"]
     assert len(picture.data[1].x) == (drawn.train_labels == 2).sum() and len(picture.layout.annotations) == 1
-    assert "3 classes are too many for colours" in words.provenance(drawn, projection.load(drawn, "moco"))
+    assert "3 classes are too many for colours" in words.provenance_text(drawn, projection.load(drawn, "moco"))
     assert not open_page("map").exception

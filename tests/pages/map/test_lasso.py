@@ -12,7 +12,7 @@ def test_of_many_images_a_sample_is_drawn_and_a_lasso_takes_all(drawn, monkeypat
     picture, found = figure(drawn), projection.load(drawn, "moco")
     assert sum(len(one.x) for one in picture.data[:3]) == 10 and len(picture.data[3].x) == 5
     assert {one[1] for one in picture.data[4].customdata} == {1, 4}  # the influencers are drawn whatever the sample
-    assert "Drawn are 10 of 60 training images" in words.provenance(drawn, found)
+    assert "Drawn are 10 of 60 training images" in words.provenance_text(drawn, found)
     whole = {"points": [], "lasso": [], "box": [{"x": [-2, 2], "y": [-2, 2]}]}
     train, val = lasso.selected(drawn, found, whole)
     assert len(train) == 60 and len(val) == 12
