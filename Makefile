@@ -23,10 +23,11 @@ test: $(VENV)/test.stamp lint
 	@$(BIN)/python tests/browser/chromium.py
 	@$(BIN)/python -m pytest
 
-# Check the style.
+# Check the style, the names, the docstrings and, where the numbers are made, the types.
 lint: $(VENV)/test.stamp
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check --quiet .
+	@$(BIN)/python -m mypy
 
 # Run every benchmark; each prints JSON. They want an otherwise idle machine.
 bench: $(VENV)/test.stamp
