@@ -6,28 +6,28 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError
-from attribution.store import trouble
-from pages.ui import look, state
+from attribution.store.results import store_error
+from pages.ui import state, theme
 
 # the first is the front page; links to it are /?...
 PAGES = ("explore", "brittleness", "methods", "map", "audit", "workspace")
-ROOMS = Path(__file__).parent / "pages"
+FOLDER = Path(__file__).parent / "pages"
 
-st.set_page_config(page_title="Lineup", page_icon=str(look.LOGO), layout="wide")
-look.dress()
+st.set_page_config(page_title="Lineup", page_icon=str(theme.LOGO), layout="wide")
+theme.apply_theme()
 page = st.navigation(
     [
         st.Page(f"pages/{name}/page.py", title=name.capitalize(), url_path=name, default=name == PAGES[0])
         for name in PAGES
-        if (ROOMS / name / "page.py").exists()
+        if (FOLDER / name / "page.py").exists()
     ],
     position="top",
 )
-state.carry(page.url_path)
+state.carry_selection(page.url_path)
 try:
     page.run()
-    look.settle(page.url_path)
+    theme.freeze_gc(page.url_path)
 except UserError as error:  # such as results of another version
-    look.refuse(error)
+    theme.stop_with_error(error)
 except sqlite3.Error as error:
-    look.refuse(trouble(error))
+    theme.stop_with_error(store_error(error))

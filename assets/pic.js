@@ -1,5 +1,5 @@
 // What both components draw with: elements whose text is never HTML, and tiles cut out of one picture that holds all of
-// them (pages/ui/atlas.py). It is put in front of strip.js and of audit.js.
+// them (pages/ui/sprite_sheet.py). It is put in front of tile_strip.js and of the review.
 
 function make(tag, className, text) {
   const node = document.createElement(tag);

@@ -4,6 +4,6 @@ Usable alone, from the command line (``python -m attribution``) and from a noteb
 """
 
 from attribution.errors import UserError
-from attribution.workspace import Workspace
+from attribution.workspace.workspace import Workspace
 
 __all__ = ["UserError", "Workspace"]

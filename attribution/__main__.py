@@ -1,10 +1,11 @@
 """The command line: `python -m attribution VERB ...`; its verbs are in attribution/cli."""
 
+import io
 import sqlite3
 import sys
 
 from attribution import UserError
-from attribution.cli import (  # noqa: F401 - verbs
+from attribution.cli import (  # noqa: F401 - they register their commands
     app,
     auditing,
     bringing,
@@ -15,18 +16,20 @@ from attribution.cli import (  # noqa: F401 - verbs
     questions,
     retraining,
 )
-from attribution.store import trouble
+from attribution.store.results import store_error
 
 
 def main() -> None:
     """Runs the command line and turns a UserError into one sentence and exit status 2."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a "?" for what its encoding lacks, once all the work is done
     try:
         app()
     except UserError as error:
         print(str(error), file=sys.stderr)
         sys.exit(2)
     except sqlite3.Error as error:
-        print(trouble(error), file=sys.stderr)
+        print(store_error(error), file=sys.stderr)
         sys.exit(2)
     except OSError as error:  # a full disk, a folder that may not be entered: nothing that a traceback would explain
         where = f"{error.filename}: " if error.filename else ""

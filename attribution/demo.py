@@ -11,56 +11,60 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 
-from attribution import (
-    agreement,
-    algorithms,
-    builds,
-    calibration,
-    compute,
-    conditioning,
-    cost,
-    detectors,
-    hubs,
-    jobs,
-    lds,
-    lds_supports,
-    measure,
-    projection,
-    recipes,
-    sanity,
-    support,
-    supports,
-)
-from attribution.builds import BASE_SEEDS, HELD_OUT, TUNING
+from attribution.audit import detectors
+from attribution.builds import base_models, features, halves
+from attribution.builds import scores as builds
+from attribution.builds.base_models import BASE_SEEDS
+from attribution.builds.halves import HELD_OUT_SEQUENCE
+from attribution.builds.scores import MAX_TUNING_HALVES
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
-from attribution.features import knn
+from attribution.evaluation import (
+    agreement,
+    calibration,
+    candidate_sets,
+    cost,
+    lds_report,
+    lds_vs_compute,
+    lds_vs_support,
+    model_diff,
+    sanity_checks,
+)
+from attribution.experiments import jobs, support_search, support_table
+from attribution.experiments.halves import random_half
+from attribution.experiments.study import STUDY_SEED, study_spec
+from attribution.explore import hubs
+from attribution.explore.targets import draw_stable_targets
+from attribution.features import knn, projection
 from attribution.files import write_array, write_json, write_table
-from attribution.lineup import default_rankings
-from attribution.provenance import made
-from attribution.store import Store
-from attribution.workspace import SCHEMA, Workspace, fingerprint
+from attribution.metrics import lds
+from attribution.rankings import default_rankings
+from attribution.store.results import ResultStore
+from attribution.training import recipes
+from attribution.workspace.parts import ranking_origin, scratch_folder
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import SCHEMA, Workspace, data_fingerprint
 
 NAME = "demo"
 RECIPE = "demo-cnn"
-PLAIN = "demo-cnn-plain"  # the same without augmentation
+PLAIN_RECIPE = "demo-cnn-plain"  # the same without augmentation
 SPLIT_SEED = 20231106
 PER_CLASS = {"train": 500, "test": 100}
-PLANTED = 100
+N_PLANTED = 100
 PLANT_SEEDS = range(900, 905)
 #: random halves that Datamodels is fitted on: sequence, how many, seeds
-FIT = {"draw": 1, "count": 2000, "seeds": [0]}
-DATAMODELS = f"datamodels-{FIT['count'] // 1000}k"
+FIT_SEQUENCE = {"draw": 1, "count": 2000, "seeds": [0]}
+DATAMODELS_NAME = f"datamodels-{FIT_SEQUENCE['count'] // 1000}k"
 TRAK_DIMS = (128, 256, 512, 1024, 2048)
 TRAK_TUNING_MODELS = 2
 STUDY = {
-    "rankings": ["esvm-moco", "l2-moco", "trak-10", DATAMODELS, "random"],
+    "rankings": ["esvm-moco", "l2-moco", "trak-10", DATAMODELS_NAME, "random"],
     "kinds": ["remove", "mislabel"],
     "protocol": "default",
 }
 STUDY_TARGETS = 40
 #: the same targets under variants of these rankings, by the protocol that takes fewest trainings
-VARIED = {
+VARIANT_STUDY = {
     "rankings": [
         "esvm-moco",
         "esvm-moco@pair",
@@ -68,12 +72,12 @@ VARIED = {
         "trak-10",
         "trak-10@true",
         "trak-10@pair",
-        DATAMODELS,
-        f"{DATAMODELS}@true",
-        f"{DATAMODELS}@pair",
+        DATAMODELS_NAME,
+        f"{DATAMODELS_NAME}@true",
+        f"{DATAMODELS_NAME}@pair",
         "random",
-        *(f"trak-{count}{compute.VARIANT}" for count in compute.CHECKPOINTS),
-        *(f"datamodels-{count}{compute.VARIANT}" for count in compute.HALVES),
+        *(f"trak-{count}{lds_vs_compute.VARIANT_SUFFIX}" for count in lds_vs_compute.CHECKPOINT_COUNTS),
+        *(f"datamodels-{count}{lds_vs_compute.VARIANT_SUFFIX}" for count in lds_vs_compute.HALF_COUNTS),
         "l2-moco",
         "l2-simclr",
         "l2-dino",
@@ -87,7 +91,7 @@ VARIED = {
 }
 
 
-class Build:
+class DemoBuild:
     """One build into `folder`. say(text) and progress(text, done, total) tell the person how far it is."""
 
     def __init__(self, folder: Path, root: Path | None, say, progress):
@@ -126,7 +130,7 @@ class Build:
             write_array(self.folder / name, array)
         for name, table in (tables or {}).items():
             write_table(self.folder / name, table)
-        workspace.record(part, {**made("demo build"), **about}, [*(arrays or {}), *(tables or {})])
+        workspace.record(part, {**command_provenance("demo build"), **about}, [*(arrays or {}), *(tables or {})])
 
     def record_arrays(self, part: str, arrays: dict[str, np.ndarray], about: dict) -> None:
         """As `record`, of a part whose arrays are `<name>.npy` each in its own folder."""
@@ -136,7 +140,7 @@ class Build:
         """As `record`, of a part that is one JSON file."""
         workspace = self._without(part)
         write_json(self.folder / part / file, answer)
-        workspace.record(part, {**made("demo build"), **about}, [f"{part}/{file}"])
+        workspace.record(part, {**command_provenance("demo build"), **about}, [f"{part}/{file}"])
 
     def _without(self, part: str) -> Workspace:
         """The workspace, which does not vouch for a part while its files change."""
@@ -151,7 +155,7 @@ class Build:
         return images[rest], labels[rest]
 
 
-def split(build: Build) -> None:
+def draw_split(build: DemoBuild) -> None:
     """Draws the images, plants the wrong labels, and writes both: from here on nothing may change."""
     start = time.perf_counter()
     rng = np.random.default_rng(SPLIT_SEED)
@@ -164,7 +168,7 @@ def split(build: Build) -> None:
         parts[name] = images[chosen], labels[chosen], chosen
     images, original, index = parts["train"]
     val_images, val_labels, val_index = parts["test"]
-    given = plant(images, original, val_images, val_labels, rng, build)
+    given = flip_labels(images, original, val_images, val_labels, rng, build)
     write_json(
         build.folder / "workspace.json",
         {
@@ -179,9 +183,9 @@ def split(build: Build) -> None:
                 "n_train": len(given),
                 "n_val": len(val_labels),
                 "shape": list(images.shape[1:]),
-                "planted": PLANTED,
+                "planted": N_PLANTED,
                 "inverted": True,
-                "fingerprint": fingerprint(images, given, val_images, val_labels),
+                "fingerprint": data_fingerprint(images, given, val_images, val_labels),
             },
         },
     )
@@ -199,13 +203,13 @@ def split(build: Build) -> None:
     )
 
 
-def plant(images, labels, val_images, val_labels, rng, build) -> np.ndarray:
+def flip_labels(images, labels, val_images, val_labels, rng, build) -> np.ndarray:
     """Given labels: PLANTED of them changed to a wrong class drawn from what models that did not see the image say.
 
     Each model trains on one half and is asked about the other; an image's wrong class is drawn from the mean
     probabilities of the models that did not see it, the right class left out."""
-    from attribution.edits import remove
-    from attribution.train import Trainer
+    from attribution.training.edits import remove
+    from attribution.training.trainer import Trainer
 
     data = SimpleNamespace(
         train_images=images,
@@ -214,10 +218,10 @@ def plant(images, labels, val_images, val_labels, rng, build) -> np.ndarray:
         val_labels=val_labels,
         classes=fashion_mnist.CLASSES,
     )
-    trainer = Trainer(data, recipes.get(RECIPE))
+    trainer = Trainer(data, recipes.get_recipe(RECIPE))
     said, asked = np.zeros((len(labels), 10)), np.zeros(len(labels))
     for number, seed in enumerate(PLANT_SEEDS):
-        kept = jobs.half(len(labels), SPLIT_SEED, number)
+        kept = random_half(len(labels), SPLIT_SEED, number)
         for seen in (kept, ~kept):
             network = trainer.train(remove(np.flatnonzero(~seen)), seed)
             said[~seen] += trainer.logits(network, trainer.train_images[np.flatnonzero(~seen)]).softmax(1).numpy()
@@ -226,24 +230,24 @@ def plant(images, labels, val_images, val_labels, rng, build) -> np.ndarray:
     said /= asked[:, None]
     said[np.arange(len(labels)), labels] = 0
     given = labels.copy()
-    for image in rng.choice(len(labels), PLANTED, replace=False):
+    for image in rng.choice(len(labels), N_PLANTED, replace=False):
         given[image] = rng.choice(10, p=said[image] / said[image].sum())
     return given
 
 
-def base(build: Build) -> None:
+def train_base(build: DemoBuild) -> None:
     """Ten models that differ in the seed alone: predictions, weights, and the recipe's accuracy and seconds."""
-    from attribution.train import LIBRARY, Trainer
+    from attribution.training.trainer import LIBRARY, Trainer
 
-    workspace, recipe = build.workspace, recipes.get(RECIPE)
+    workspace, recipe = build.workspace, recipes.get_recipe(RECIPE)
     trainer = Trainer(workspace, recipe)
-    probabilities, weights, seconds = builds.base_models(
-        trainer, BASE_SEEDS, builds.scratch(workspace, "base"), build.progress
+    probabilities, weights, seconds = base_models.train_base_models(
+        trainer, BASE_SEEDS, scratch_folder(workspace, "base"), build.progress
     )
     outside, labels = build.outside()
     outside = trainer.prepare(outside)
     accuracy = [
-        float((trainer.logits(builds.unflat(trainer, row), outside).argmax(1).numpy() == labels).mean())
+        float((trainer.logits(base_models.restore_network(trainer, row), outside).argmax(1).numpy() == labels).mean())
         for row in weights
     ]
     build.record(
@@ -265,10 +269,10 @@ def base(build: Build) -> None:
 def feature_step(name: str):
     """The step that trains and embeds one feature set."""
 
-    def step(build: Build) -> None:
+    def step(build: DemoBuild) -> None:
         workspace = build.workspace
         outside, labels = build.outside()
-        train, val, rest, about = builds.embedded(
+        train, val, rest, about = features.train_and_embed(
             workspace, name, workspace.train_images, [workspace.val_images, outside], None, build.progress
         )
         arrays = {
@@ -279,7 +283,7 @@ def feature_step(name: str):
             f"features/{name}",
             {} if name == "pixels" else arrays,
             knn_accuracy=round(float(accuracy), 4),
-            knn_k=knn.K,
+            knn_k=knn.N_NEIGHBOURS,
             measured_on=f"{len(labels)} test images outside",
             **about,
         )
@@ -287,45 +291,45 @@ def feature_step(name: str):
     return step
 
 
-def held_out(build: Build) -> None:
+def train_held_out_halves(build: DemoBuild) -> None:
     """The models on random halves that judge rankings by LDS, and never make or tune one."""
     workspace = build.workspace
-    builds.train_halves(workspace, HELD_OUT, build.progress)
-    masks, margins = builds.half_margins(workspace, HELD_OUT)
+    halves.train_halves(workspace, HELD_OUT_SEQUENCE, build.progress)
+    masks, margins = halves.load_half_margins(workspace, HELD_OUT_SEQUENCE)
     build.record(
         "lds",
         {"lds/masks.npy": np.packbits(masks, axis=1), "lds/margins.npy": margins.astype(np.float16)},
-        **builds.held_out_about(workspace, HELD_OUT),
+        **halves.held_out_provenance(workspace, HELD_OUT_SEQUENCE),
     )
 
 
-def halves(build: Build) -> None:
+def train_fit_halves(build: DemoBuild) -> None:
     """The models on random halves that Datamodels is fitted on, and what all halves so far say of the images they did
     not see."""
     workspace = build.workspace
-    builds.train_halves(workspace, FIT, build.progress)
-    store = Store.of(workspace)
-    sums, counts = store.out_of_subset(recipes.get(RECIPE).hash)
+    halves.train_halves(workspace, FIT_SEQUENCE, build.progress)
+    store = ResultStore.of(workspace)
+    sums, counts = store.out_of_subset(recipes.get_recipe(RECIPE).hash)
     store.close()
     build.record(
         "out_of_subset",
         {"out_of_subset/sums.npy": sums.astype(np.float32), "out_of_subset/counts.npy": counts},
         models=round(2 * counts.sum() / workspace.n_train),
         recipe=RECIPE,
-        hash=recipes.get(RECIPE).hash,
+        hash=recipes.get_recipe(RECIPE).hash,
     )
 
 
-def trak(build: Build) -> None:
+def build_trak(build: DemoBuild) -> None:
     """trak-10: dattri on the ten base models, the projection's dimension tuned on halves that are not held out."""
     start = time.perf_counter()
     workspace = build.workspace
-    kept = builds.scratch(workspace, "trak")
+    kept = scratch_folder(workspace, "trak")
 
     def scores(models, dim):
-        return builds.trak_scores(workspace, models, dim, kept, build.progress)(0, workspace.n_val)
+        return builds.trak_score_reader(workspace, models, dim, kept, build.progress)(0, workspace.n_val)
 
-    masks, margins = (part[-TUNING:] for part in builds.half_margins(workspace, FIT))
+    masks, margins = (part[-MAX_TUNING_HALVES:] for part in halves.load_half_margins(workspace, FIT_SEQUENCE))
     tuning = {}
     for dim in TRAK_DIMS:
         tuning[dim] = round(float(lds.lds(masks, margins, scores(TRAK_TUNING_MODELS, dim), resamples=0).mean), 4)
@@ -338,38 +342,38 @@ def trak(build: Build) -> None:
         signed=True,
         about=f"10 models · dim {chosen:,}",
         models=10,
-        made_for=builds.made_for(workspace, BASE_SEEDS),
+        made_for=ranking_origin(workspace, BASE_SEEDS),
         tuning=tuning,
-        tuned_on=f"{TUNING} halves that are not held out, {TRAK_TUNING_MODELS} models",
+        tuned_on=f"{MAX_TUNING_HALVES} halves that are not held out, {TRAK_TUNING_MODELS} models",
         seconds=round(time.perf_counter() - start, 1),
     )
 
 
-def datamodels(build: Build) -> None:
+def build_datamodels(build: DemoBuild) -> None:
     """Datamodels: LASSO on the fit halves, its penalty tuned by leaving the tuning halves out."""
     from attribution.rankings import datamodels as method
 
     start = time.perf_counter()
     workspace = build.workspace
-    masks, margins = builds.half_margins(workspace, FIT)
+    masks, margins = halves.load_half_margins(workspace, FIT_SEQUENCE)
     margins = margins.mean(1)
-    weights, about = builds.tuned_datamodels(masks, margins, TUNING, DATAMODELS, build.progress)
+    weights, about = builds.fit_tuned_datamodels(masks, margins, MAX_TUNING_HALVES, DATAMODELS_NAME, build.progress)
     weights = half_precision(weights)
     rows, columns = np.nonzero(weights)
     arrays = {
         "data": weights[rows, columns],
         "columns": columns.astype(np.uint16),
         "starts": np.searchsorted(rows, np.arange(workspace.n_val + 1)),
-        "tail": method.tails(weights, method.marginal_effects(masks, margins)),
+        "tail": method.zero_weight_tails(weights, method.marginal_effects(masks, margins)),
     }
     build.record(
-        f"rankings/{DATAMODELS}",
-        {f"rankings/{DATAMODELS}/{name}.npy": array for name, array in arrays.items()},
+        f"rankings/{DATAMODELS_NAME}",
+        {f"rankings/{DATAMODELS_NAME}/{name}.npy": array for name, array in arrays.items()},
         method="Datamodels",
         signed=True,
         about=f"{len(masks):,} half-models · α 0.5",
         models=len(masks),
-        made_for=builds.made_for(workspace, "halves"),
+        made_for=ranking_origin(workspace, "halves"),
         seconds=round(time.perf_counter() - start, 1),
         **about,
     )
@@ -380,7 +384,7 @@ def half_precision(scores: np.ndarray) -> np.ndarray:
     return (scores * (1000 / np.abs(scores).max())).astype(np.float16)
 
 
-def detect(build: Build) -> None:
+def build_detectors(build: DemoBuild) -> None:
     """Every detector of mislabeled images, from what the steps before have made."""
     workspace = build.workspace
 
@@ -388,13 +392,13 @@ def detect(build: Build) -> None:
         build.record(part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about)
         workspace.manifest["parts"][part] = build.workspace.manifest["parts"][part]
 
-    detectors.build(workspace, None, build.progress, keep)
+    detectors.build_detectors(workspace, None, build.progress, keep)
 
 
-def judge(build: Build) -> None:
+def run_lds(build: DemoBuild) -> None:
     """LDS of every ranking on the held-out halves, with interval and noise ceiling."""
     workspace = build.workspace
-    answer = measure.evaluate_lds(workspace, progress=build.progress)
+    answer = lds_report.evaluate_lds(workspace, progress=build.progress)
     write_json(build.folder / "lds" / "lds.json", answer)
     about = workspace.manifest["parts"]["lds"]
     workspace.record(
@@ -402,41 +406,47 @@ def judge(build: Build) -> None:
     )
 
 
-def agree(build: Build) -> None:
+def run_agreement(build: DemoBuild) -> None:
     """How far the usual rankings choose the same images."""
     workspace = build.workspace
     names = default_rankings(workspace)
-    found = agreement.compare(workspace, names, targets=agreement.drawn(workspace, names), progress=build.progress)
-    agreement.keep(workspace, found, {}, build.record_arrays)
+    found = agreement.compare(
+        workspace, names, targets=agreement.draw_targets(workspace, names), progress=build.progress
+    )
+    agreement.save(workspace, found, {}, build.record_arrays)
 
 
-def price(build: Build) -> None:
+def run_cost(build: DemoBuild) -> None:
     """What every ranking costs, queries measured on this machine."""
     workspace = build.workspace
-    write_json(build.folder / cost.PART / "cost.json", cost.measure(workspace, progress=build.progress))
-    workspace.record(cost.PART, {**made("demo build"), "device": cost.machine()}, [f"{cost.PART}/cost.json"])
+    write_json(build.folder / cost.PART / "cost.json", cost.compute(workspace, progress=build.progress))
+    workspace.record(
+        cost.PART, {**command_provenance("demo build"), "device": cost.machine_name()}, [f"{cost.PART}/cost.json"]
+    )
 
 
-def spend(build: Build) -> None:
+def run_compute(build: DemoBuild) -> None:
     """What a better ranking costs: LDS of TRAK and Datamodels against seconds."""
     workspace = build.workspace
-    compute.keep(workspace, compute.run(workspace, progress=build.progress), {}, build.record_json)
+    lds_vs_compute.save(
+        workspace, lds_vs_compute.compute_variants(workspace, progress=build.progress), {}, build.record_json
+    )
 
 
-def condition(build: Build) -> None:
+def run_candidate_sets(build: DemoBuild) -> None:
     """LDS of rankings among three sets of candidates."""
     workspace = build.workspace
-    names = conditioning.usual(workspace)
-    answer = conditioning.measure(workspace, names, progress=build.progress)
-    conditioning.keep(workspace, answer, {"rankings": names}, build.record_json)
+    names = candidate_sets.default_names(workspace)
+    answer = candidate_sets.compute(workspace, names, progress=build.progress)
+    candidate_sets.save(workspace, answer, {"rankings": names}, build.record_json)
 
 
-def compare_algorithms(build: Build) -> None:
+def run_model_diff(build: DemoBuild) -> None:
     """Whose influence changes without augmentation."""
     workspace = build.workspace
-    algorithms.keep(
+    model_diff.save(
         workspace,
-        algorithms.compare(workspace, PLAIN, build.progress),
+        model_diff.compare_recipes(workspace, PLAIN_RECIPE, build.progress),
         {},
         lambda part, arrays, about: build.record(
             part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about
@@ -444,71 +454,79 @@ def compare_algorithms(build: Build) -> None:
     )
 
 
-def compare_lds(build: Build) -> None:
+def run_lds_vs_support(build: DemoBuild) -> None:
     """LDS of the study's single targets, beside their supports."""
     workspace = build.workspace
-    found = lds_supports.per_target(workspace, STUDY["rankings"], np.sort(study_targets(workspace)), build.progress)
-    lds_supports.keep(workspace, found, {}, build.record_arrays)
+    found = lds_vs_support.compute_target_lds(
+        workspace, STUDY["rankings"], np.sort(study_targets(workspace)), build.progress
+    )
+    lds_vs_support.save(workspace, found, {}, build.record_arrays)
 
 
-def calibrate(build: Build) -> None:
+def run_calibration(build: DemoBuild) -> None:
     """What signed rankings foretell of the removals that the study brings, beside what was measured."""
     workspace = build.workspace
-    rows = calibration.gather(workspace, progress=build.progress)
-    calibration.keep(workspace, rows, {}, build.record_arrays)
+    rows = calibration.gather_removals(workspace, progress=build.progress)
+    calibration.save(workspace, rows, {}, build.record_arrays)
 
 
-def list_hubs(build: Build) -> None:
+def run_hubs(build: DemoBuild) -> None:
     """Whose lists each training image stands in, under the usual rankings."""
     workspace = build.workspace
-    for lists in hubs.measure(workspace, default_rankings(workspace), build.progress):
-        hubs.keep(workspace, lists, {}, build.record_arrays)
+    for lists in hubs.compute(workspace, default_rankings(workspace), build.progress):
+        hubs.save(workspace, lists, {}, build.record_arrays)
 
 
-def draw_maps(build: Build) -> None:
+def build_maps(build: DemoBuild) -> None:
     """Every feature set in two dimensions."""
     workspace = build.workspace
     for name in workspace.features():
         start = time.perf_counter()
         found = projection.project(workspace, name, "tsne", build.progress)
         seconds = {"seconds": round(time.perf_counter() - start, 1)}
-        projection.keep(workspace, found, seconds, build.record_arrays)
+        projection.save(workspace, found, seconds, build.record_arrays)
 
 
-def check(build: Build) -> None:
+def run_sanity_checks(build: DemoBuild) -> None:
     """What TRAK says on untrained networks, and of planted duplicates."""
     workspace = build.workspace
-    sanity.keep(workspace, sanity.measure(workspace, progress=build.progress), {}, build.record_json)
+    sanity_checks.save(workspace, sanity_checks.compute(workspace, progress=build.progress), {}, build.record_json)
 
 
-def study(build: Build) -> None:
+def run_study(build: DemoBuild) -> None:
     """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
     workspace = build.workspace
-    spec = jobs.study_spec(workspace, study_targets(workspace), STUDY["rankings"], STUDY["kinds"])
-    jobs.follow(workspace, spec, build.progress)
+    spec = study_spec(workspace, study_targets(workspace), STUDY["rankings"], STUDY["kinds"])
+    jobs.run_job(workspace, spec, build.progress)
     export_study(build)
 
 
-def vary(build: Build) -> None:
+def run_variant_study(build: DemoBuild) -> None:
     """Removal supports of the same targets, the first of them, under rankings that are variants of the study's: among
     other candidates, of fewer models, in other features."""
     workspace = build.workspace
-    spec = jobs.study_spec(workspace, study_targets(workspace), VARIED["rankings"], VARIED["kinds"], VARIED["protocol"])
-    jobs.follow(workspace, spec, build.progress)
+    spec = study_spec(
+        workspace,
+        study_targets(workspace),
+        VARIANT_STUDY["rankings"],
+        VARIANT_STUDY["kinds"],
+        VARIANT_STUDY["protocol"],
+    )
+    jobs.run_job(workspace, spec, build.progress)
     export_study(build)
 
 
-def export_study(build: Build) -> None:
+def export_study(build: DemoBuild) -> None:
     """Writes the supports found so far into the workspace, beside those it brought along: of each study and kind the
     targets that all its rankings have finished, so that the curves of a kind compare like sets. Raises UserError where
     there is none."""
-    workspace, recipe = build.workspace, recipes.get(RECIPE)
-    store = Store.of(workspace)
-    found = supports.table(workspace, store)
+    workspace, recipe = build.workspace, recipes.get_recipe(RECIPE)
+    store = ResultStore.of(workspace)
+    found = support_table.load_support_table(workspace, store)
     store.close()
     parts, about = [], []
-    for asked in (STUDY, VARIED):
-        rows, targets = _finished(workspace, found, asked)
+    for asked in (STUDY, VARIANT_STUDY):
+        rows, targets = _finished_rows(workspace, found, asked)
         parts.append(rows)
         about.append({**asked, "targets": targets, "trainings": int(rows.trainings.sum())})
     rows = pd.concat(parts)
@@ -516,22 +534,22 @@ def export_study(build: Build) -> None:
         raise UserError("no target of the study is finished yet; let it run on")
     build.record(
         "supports",
-        tables={"supports.parquet": supports.to_table(rows)},
+        tables={"supports.parquet": support_table.to_stored_table(rows)},
         of=STUDY_TARGETS,
         **about[0],
         varied=about[1],
-        k_max=support.K,
-        seeds=[*support.SEEDS, *support.CONFIRM_SEEDS],
+        k_max=support_search.DEFAULT_K_MAX,
+        seeds=[*support_search.SEEDS, *support_search.CONFIRM_SEEDS],
         recipe=RECIPE,
         hash=recipe.hash,
     )
 
 
-def _finished(workspace: Workspace, found: pd.DataFrame, asked: dict) -> tuple[pd.DataFrame, dict[str, int]]:
+def _finished_rows(workspace: Workspace, found: pd.DataFrame, asked: dict) -> tuple[pd.DataFrame, dict[str, int]]:
     """The rows of one study, and how many targets there are of each kind."""
     found = found[
         (found.protocol == asked["protocol"])
-        & (found.k_max == support.K)
+        & (found.k_max == support_search.DEFAULT_K_MAX)
         & found.ranking.isin(asked["rankings"])
         & found.target.isin(study_targets(workspace))
     ]
@@ -546,30 +564,30 @@ def _finished(workspace: Workspace, found: pd.DataFrame, asked: dict) -> tuple[p
 
 def study_targets(workspace: Workspace) -> list[int]:
     """The study's targets."""
-    return measure.random_stable(workspace, STUDY_TARGETS, jobs.STUDY_SEED)
+    return draw_stable_targets(workspace, STUDY_TARGETS, STUDY_SEED)
 
 
 STEPS = {
-    "split": split,
-    "base": base,
+    "split": draw_split,
+    "base": train_base,
     "pixels": feature_step("pixels"),
     **{name: feature_step(name) for name in ("supervised", "moco", "simclr", "dino")},
-    "held-out": held_out,
-    "halves": halves,
-    "trak": trak,
-    "datamodels": datamodels,
-    "lds": judge,
-    "study": study,
-    "detectors": detect,
-    "agreement": agree,
-    "cost": price,
-    "conditioning": condition,
-    "compute": spend,
-    "algorithms": compare_algorithms,
-    "varied": vary,
-    "lds-supports": compare_lds,
-    "calibration": calibrate,
-    "hubs": list_hubs,
-    "map": draw_maps,
-    "sanity": check,
+    "held-out": train_held_out_halves,
+    "halves": train_fit_halves,
+    "trak": build_trak,
+    "datamodels": build_datamodels,
+    "lds": run_lds,
+    "study": run_study,
+    "detectors": build_detectors,
+    "agreement": run_agreement,
+    "cost": run_cost,
+    "conditioning": run_candidate_sets,
+    "compute": run_compute,
+    "algorithms": run_model_diff,
+    "varied": run_variant_study,
+    "lds-supports": run_lds_vs_support,
+    "calibration": run_calibration,
+    "hubs": run_hubs,
+    "map": build_maps,
+    "sanity": run_sanity_checks,
 }

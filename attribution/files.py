@@ -8,6 +8,8 @@ import numpy as np
 
 from attribution.errors import UserError
 
+ROOT = Path(__file__).resolve().parent.parent  # of the checkout: where `python -m attribution` finds this library
+
 
 def data_folder() -> Path:
     """Where results are kept: the environment variable LINEUP_DATA, or ~/.local/share/lineup."""
@@ -60,21 +62,21 @@ def read_table(file: Path, *columns: str):
 
 
 def write_array(file: Path, array: np.ndarray) -> None:
-    """Writes `array` as `.npy`, as `replace` does."""
-    replace(file, lambda stream: np.save(stream, array, allow_pickle=False))
+    """Writes `array` as `.npy`, as `write_atomically` does."""
+    write_atomically(file, lambda stream: np.save(stream, array, allow_pickle=False))
 
 
 def write_json(file: Path, data: dict) -> None:
-    """Writes `data` as JSON, as `replace` does."""
-    replace(file, lambda stream: stream.write((json.dumps(data, indent=1) + "\n").encode()))
+    """Writes `data` as JSON, as `write_atomically` does."""
+    write_atomically(file, lambda stream: stream.write((json.dumps(data, indent=1) + "\n").encode()))
 
 
 def write_table(file: Path, table) -> None:
-    """Writes a DataFrame as Parquet, as `replace` does."""
-    replace(file, lambda stream: table.to_parquet(stream, index=False))
+    """Writes a DataFrame as Parquet, as `write_atomically` does."""
+    write_atomically(file, lambda stream: table.to_parquet(stream, index=False))
 
 
-def replace(file: Path, write) -> None:
+def write_atomically(file: Path, write) -> None:
     """Has write(stream) write a file under a temporary name and renames it, so that a killed writer leaves nothing."""
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f".{file.name}.{os.getpid()}.part")

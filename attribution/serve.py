@@ -13,18 +13,18 @@ import tempfile
 from pathlib import Path
 
 from attribution.errors import UserError
-from attribution.files import data_folder
+from attribution.files import ROOT, data_folder
 
 ADDRESS = "127.0.0.1"
-APP = Path(__file__).resolve().parent.parent / "app.py"
+APP = ROOT / "app.py"
 #: `python -m streamlit`, told beforehand that pages/ is ours to route: otherwise a fresh server's first visitor, coming
 #: by a deep link, is shown "Page not found" over the right page.
-STREAMLIT = (
+STREAMLIT_SCRIPT = (
     "from streamlit.runtime.pages_manager import PagesManager; PagesManager.uses_pages_directory = False; "
     "from streamlit.web.cli import main; main(prog_name='streamlit')"
 )
 #: Waits until the server is up, half a minute at most, and opens the browser; this process is the server by then.
-OPENER = f"""
+OPENER_SCRIPT = f"""
 import socket, sys, time, webbrowser
 for _ in range(300):
     with socket.socket() as probe:
@@ -54,10 +54,12 @@ def serve(port: int | str = 8501, workspace: str | Path | None = None, look_at: 
     sys.stdout.flush()
     if look_at:
         subprocess.Popen(
-            [sys.executable, "-c", OPENER, address, str(port)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+            [sys.executable, "-c", OPENER_SCRIPT, address, str(port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
         )
     os.chdir(APP.parent)  # where .streamlit/config.toml is found
-    os.execv(sys.executable, [sys.executable, "-c", STREAMLIT, "run", APP.name, "--server.port", str(port)])
+    os.execv(sys.executable, [sys.executable, "-c", STREAMLIT_SCRIPT, "run", APP.name, "--server.port", str(port)])
 
 
 def check_port(port: int | str) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from attribution import Workspace
-from attribution.supports import to_table
+from attribution.experiments.support_table import to_stored_table
 
 CLASSES = ["Bar", "Box <b>", "Dot"]
 TRAIN, VAL, MODELS = 60, 12, 10
@@ -50,7 +50,7 @@ def write(folder: Path, base: bool = True, colour: bool = False) -> Workspace:
         (folder / "base").mkdir()
         np.save(folder / "base" / "probabilities.npy", probabilities)
         answers = [_support("trak-10", "flipped", 4, [2, 2, 0, 2, 2]), _support("random", "censored", None, [0] * 5)]
-        to_table(answers).to_parquet(folder / "supports.parquet")
+        to_stored_table(answers).to_parquet(folder / "supports.parquet")
 
     helps = np.where(given == val_labels[:, None], 1, -1) / (1 + np.arange(TRAIN))
     np.save(folder / "rankings" / "trak-10" / "scores.npy", helps.astype(np.float16))

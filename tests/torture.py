@@ -19,9 +19,14 @@ from pathlib import Path
 import psutil
 from websockets.sync.client import connect
 
-from attribution import UserError, executors, jobs
-from attribution.runner import serve
-from attribution.store import Store
+from attribution import UserError
+from attribution.experiments import jobs
+from attribution.experiments.halves import subsets_spec
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.study import study_spec
+from attribution.runner import executors
+from attribution.runner.runner import run_runner
+from attribution.store.results import ResultStore
 
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 300  # seconds; the machine may be busy, and workers are the last in line
@@ -92,7 +97,7 @@ def processes(data: Path) -> dict[str, list[psutil.Process]]:
             words = process.cmdline()
             kind = (
                 "worker"
-                if "attribution.executors.worker" in words
+                if "attribution.runner.executors.worker" in words
                 else "runner"
                 if words[2:4] == ["attribution", "runner"]
                 else "server"
@@ -128,7 +133,7 @@ class Torture:
 
     def run(self) -> None:
         with environment(LINEUP_DATA=str(self.data), LINEUP_WORKERS="2", LINEUP_IDLE="4"):
-            self.store = Store.of(self.ws)
+            self.store = ResultStore.of(self.ws)
             self.server = _Server(self.ws, self.data)
             try:
                 for number, (victim, moment, delay) in enumerate(self.plan):
@@ -159,11 +164,11 @@ class Torture:
         """Queues the next job: a study first, then by turns what else there is."""
         n = len(self.asked)
         if n % 3 == 0:
-            spec = jobs.study_spec(self.ws, [n % 12], ["trak-10"], ["remove"], k_max=2 * self.ws.n_train // 3)
+            spec = study_spec(self.ws, [n % 12], ["trak-10"], ["remove"], k_max=2 * self.ws.n_train // 3)
         elif n % 3 == 1:
-            spec = jobs.subsets_spec(self.ws, 3 * n, 3, [0], 1)
+            spec = subsets_spec(self.ws, 3 * n, 3, [0], 1)
         else:
-            spec = jobs.retrain_spec(self.ws, n % 12, "trak-10", "mislabel", 5 + n, range(2), draws=1)
+            spec = retrain_spec(self.ws, n % 12, "trak-10", "mislabel", 5 + n, range(2), draws=1)
         self.asked.append(spec)
         self.submit(spec)
 
@@ -175,7 +180,7 @@ class Torture:
             self.counts["refused"] += 1
             self.tell(str(error))
             number = -self.counts["refused"]  # asked again when there is room
-        self.tell(f"job {number}: {jobs.describe(spec)}")
+        self.tell(f"job {number}: {spec.describe()}")
         self.open[number] = spec
 
     def look(self, asking: bool = True) -> None:
@@ -460,10 +465,10 @@ def torture(folder: Path, workspace, kills: int, seed: int) -> Counter:
 def undisturbed(workspace, data: Path, specs: list[dict]) -> None:
     """Does the same jobs in peace, into another data folder."""
     with environment(LINEUP_DATA=str(data)):
-        with closing(Store.of(workspace)) as store:
+        with closing(ResultStore.of(workspace)) as store:
             for spec in specs:
-                store.add_job(spec, jobs.describe(spec))
-        serve(workspace, lambda: executors.make(workspace, workers=2), idle_seconds=0.5)
+                store.add_job(spec, spec.describe())
+        run_runner(workspace, lambda: executors.create_executor(workspace, workers=2), idle_seconds=0.5)
 
 
 def compare(workspace, data: Path, other: Path) -> int:
@@ -476,7 +481,7 @@ def compare(workspace, data: Path, other: Path) -> int:
     }
     found = []
     for folder in (data, other):
-        with environment(LINEUP_DATA=str(folder)), closing(Store.of(workspace)) as store:
+        with environment(LINEUP_DATA=str(folder)), closing(ResultStore.of(workspace)) as store:
             found.append(
                 {name: sorted(store.db.execute(f"SELECT {columns} FROM {name}")) for name, columns in tables.items()}
             )

@@ -3,16 +3,16 @@
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from attribution.cli import AsJson, Where, app, print_json, table, watch
+from attribution.cli import JsonOption, WorkspaceOption, answered, app, mean_ci, print_json, print_table
 from attribution.cli.questions import Recipe
-from attribution.store import Store
-from attribution.workspace import DEMO, Workspace
+from attribution.export.numbers import number, p_value
+from attribution.store.results import ResultStore
+from attribution.workspace.workspace import DEMO
 
 
 @app.command("worth")
-def worth_verb(
+def gain_command(
     seeds: Annotated[int, typer.Option(help="Trainings an arm, paired.")] = 20,
     recipe: Recipe = None,
     second_half: Annotated[
@@ -24,29 +24,20 @@ def worth_verb(
             "led to what was decided.",
         ),
     ] = None,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Accuracy with the audit's corrections, against none, and against as many random images re-inspected."""
-    from attribution import queues, worth
-    from attribution.decisions import Decisions
+    from attribution.audit import gain, review_queue
+    from attribution.audit.decision_log import DecisionLog
 
-    ws = Workspace.open(workspace)
-    decisions = Decisions.of(ws)
-    try:
+    with DecisionLog.of(ws) as decisions:
         standing = decisions.standing()
         if second_half is None:
-            second_half = queues.used_validation(ws, decisions, standing)
-        without = queues.began_with(decisions)
-    finally:
-        decisions.close()
-    spec = worth.spec(ws, standing, seeds, second_half, recipe, without)
-    store = Store.of(ws)
-    answer = worth.answer(ws, store, spec)
-    cached = answer is not None
-    if not cached:
-        watch(ws, spec)
-        answer = worth.answer(ws, store, spec)
+            second_half = review_queue.uses_validation(ws, decisions, standing)
+        without = review_queue.starting_targets(decisions)
+    spec = gain.gain_spec(ws, standing, seeds, second_half, recipe, without)
+    answer, cached = answered(ws, ResultStore.of(ws), spec)
     if as_json:
         return print_json({**answer, "cached": cached})
     print(
@@ -54,36 +45,31 @@ def worth_verb(
         f"{answer['kept']} kept, {answer['unsure']} unsure, {answer['conflicts']} in conflict."
     )
     print(
-        f"random: each seed re-inspects {answer['decided']} images of its own; {worth.ERRORS[answer['errors']]} "
-        f"(on average {sum(answer['edited']['random']) / seeds:.1f})."
+        f"random: each seed re-inspects {answer['decided']} images of its own; {gain.ERROR_SOURCES[answer['errors']]} "
+        f"(on average {number(sum(answer['edited']['random']) / seeds, 1)})."
     )
-    rows = [{"": name, "accuracy": _percent(one), "p": None} for name, one in answer["accuracy"].items()]
+    rows = [{"": name, "accuracy": mean_ci(one, 100, 2), "p": None} for name, one in answer["accuracy"].items()]
     rows += [
-        {"": name.replace("-", " against "), "accuracy": _percent(one, "+"), "p": one["p"]}
+        {"": name.replace("-", " against "), "accuracy": mean_ci(one, 100, 2, sign=True), "p": p_value(one["p"])}
         for name, one in answer["differences"].items()
     ]
-    table(
+    print_table(
         f"accuracy on {answer['n']} validation images in %, recipe {answer['recipe']} {answer['recipe_hash']}, "
         f"{seeds} paired seeds, mean (95 % over seeds)",
         rows,
     )
     names = ("none", "corrected", "random")
-    table(
+    print_table(
         "by class",
         [
             {
-                "class": escape(ws.classes[row["class"]]),
+                "class": ws.classes[row["class"]],
                 "n": row["n"],
-                **{name: row[name] and f"{100 * row[name]['mean']:.1f}" for name in names},
-                "corrected against none": row["n"] and _percent(row["corrected-none"], "+") or None,
+                **{name: row[name] and number(100 * row[name]["mean"], 1) for name in names},
+                "corrected against none": row["n"] and mean_ci(row["corrected-none"], 100, 2, sign=True) or None,
             }
             for row in answer["classes"]
         ],
     )
     for name, one in answer["targets"].items():
         print(f"{name}: {len(one['repaired'])} targets repaired, {len(one['broken'])} broken, of {answer['n']}")
-
-
-def _percent(found: dict, sign: str = "") -> str:
-    low, high = found["ci"]
-    return f"{100 * found['mean']:{sign}.2f} ({100 * low:{sign}.2f} to {100 * high:{sign}.2f})"

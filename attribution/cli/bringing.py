@@ -9,25 +9,31 @@ from typing import Annotated
 
 import typer
 
-from attribution import UserError, data, formats, imports
+from attribution import UserError, data
 from attribution.cli import (
-    AsJson,
-    Where,
-    accuracy,
+    CANDIDATE_SETS,
+    JsonOption,
+    ProgressBar,
+    WorkspaceOption,
+    accuracy_text,
+    add_group,
     app,
+    candidates_of,
     features_app,
-    group,
     halves_app,
+    halves_text,
+    print_answer,
     print_json,
-    progress_bar,
-    table,
+    print_table,
 )
+from attribution.export.numbers import estimate, number, percent
 from attribution.files import user_path
-from attribution.lineup import default_rankings
-from attribution.provenance import made
-from attribution.workspace import DEMO, Workspace
+from attribution.importing import formats, importing
+from attribution.rankings import default_rankings
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import DEMO, Workspace
 
-workspace_app = group("workspace", "Workspaces of your own: create, poison, locate, remove.")
+workspace_app = add_group("workspace", "Workspaces of your own: create, poison, locate, remove.")
 
 Name = Annotated[str, typer.Option(help="What to call it: a-z, 0-9, dot, dash, underscore.")]
 Orientation = Annotated[str | None, typer.Option(help=f"{' or '.join(formats.ORIENTATIONS)}: the first axis's images.")]
@@ -35,13 +41,19 @@ Sign = Annotated[str | None, typer.Option(help=f"What a positive score means: {'
 IndexBase = Annotated[int | None, typer.Option(help="The number of the first image in the file: 0 or 1.")]
 Targets = Annotated[Path | None, typer.Option(help="A .npy of the validation images that the file is about.")]
 Train = Annotated[Path | None, typer.Option(help="A .npy of the training images that the file is about.")]
+TrainFiles = Annotated[
+    Path | None,
+    typer.Option(
+        help="A text file with the path of a training image a line, in the file's order, where that is not ours."
+    ),
+]
 Part = Annotated[str | None, typer.Option(help="Which of several the file holds.")]
 Force = Annotated[bool, typer.Option("--force", help="Keep it although it does not pass the alignment check.")]
 Dense = Annotated[bool | None, typer.Option("--dense/--top-only", help="Keep every score (LDS needs them), or not.")]
 #: what may be taken out again
 REMOVABLE = ("rankings", "features", "detectors")
 #: targets that `show` compares rankings on, and how many images of each
-SHOWN_TARGETS, SHOWN = 200, 20
+SHOW_TARGETS, SHOW_K = 200, 20
 #: what `import` brings besides rankings
 CORRECTIONS = "corrections"
 
@@ -54,20 +66,26 @@ def workspace_create(
     path: Path,
     dataset: Annotated[str, typer.Option(help=", ".join(data.NAMES))],
     root: Annotated[
-        Path | None, typer.Option(help="Where the data set is; else it is downloaded where that is possible.")
+        Path | None, typer.Option(help="WorkspaceOption the data set is; else it is downloaded where that is possible.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="For people; else the folder's name.")] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave corrupt images out.")] = False,
-    side: Annotated[int | None, typer.Option(help="Side in pixels of images of mixed sizes.")] = None,
+    side: Annotated[
+        int | None,
+        typer.Option(
+            help="Side in pixels that images of a folder or of Parquet are resized to: 8 to 512. If not given, images "
+            "of one size up to 64 stay as they are, others become 64 x 64."
+        ),
+    ] = None,
     val_share: Annotated[
         float | None, typer.Option(help="Share of a folder without val/ or test/ that is held back.")
     ] = None,
-    as_json: AsJson = False,
+    as_json: JsonOption = False,
 ):
     """A new workspace of your images. They are read where they are, and copied only where that cannot be."""
-    from attribution.creation import create
+    from attribution.workspace.create import create
 
-    with progress_bar() as progress:
+    with ProgressBar() as progress:
         ws = create(
             path, dataset, root, name=name, skip_corrupt=skip_corrupt, side=side, val_share=val_share, progress=progress
         )
@@ -84,10 +102,13 @@ def workspace_create(
                 "fingerprint": ws.fingerprint,
                 "skipped": skipped,
                 "rankings": came,
+                "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
             }
         )
     left = f", {len(skipped)} left out" if skipped else ""
     print(f"{ws.name}: {ws.n_train:,} training and {ws.n_val:,} validation images, {len(ws.classes)} classes{left}")
+    if resized := data.resizing(ws.manifest["dataset"]):
+        print(resized + ("" if side else "; --side chooses another size"))
     if came:
         print(f"with it come the rankings {', '.join(came)}")
     print(f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}")
@@ -99,30 +120,30 @@ def workspace_poison(
     label: Annotated[
         str, typer.Option("--class", help="What the poisoned images are labelled as: a class's name or number.")
     ],
-    n: Annotated[int, typer.Option(help="Training images of other classes to poison.")] = 100,
+    n: Annotated[int, typer.Option(help="Training images of other classes to create_poisoned_copy.")] = 100,
     targets: Annotated[int, typer.Option(help="Validation images to add with the patch.")] = 200,
     side: Annotated[int, typer.Option(help="Pixels of the patch's side.")] = 4,
     seed: Annotated[int, typer.Option(help="Draws the images.")] = 0,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """A copy of a workspace with a backdoor in it: can rankings find the images that it came by?"""
-    from attribution.poison import poison
+    from attribution.evaluation.poison import create_poisoned_copy
 
-    source = Workspace.open(workspace)
-    ws = poison(source, path, _class(source, label), n, targets, side, seed)
-    if as_json:
-        return print_json({"workspace": ws.name, "path": str(path), **ws.manifest["parts"]["data"]["poison"]})
+    poisoned = create_poisoned_copy(ws, path, _parse_class(ws, label), n, targets, side, seed)
+    about = poisoned.manifest["parts"]["data"]["poison"]
     where = f"--workspace {shlex.quote(str(path))}"
-    name = ws.classes[ws.manifest["parts"]["data"]["poison"]["class"]]
-    print(
-        f"{ws.name}: {n} training images of other classes bear a patch and the label {name}; {targets} triggered "
-        f"validation images come last, from {source.n_val}. Next, with {where}: base train, features train, "
-        "rankings build trak, evaluate backdoor"
+    print_answer(
+        as_json,
+        {"workspace": poisoned.name, "path": str(path), **about},
+        f"{poisoned.name}: {n} training images of other classes bear a patch and the label "
+        f"{ws.classes[about['class']]}; {targets} triggered validation images come last, from "
+        f"{ws.n_val}. Next, with {where}: base train, features train, "
+        "rankings build trak, evaluate backdoor",
     )
 
 
-def _class(ws: Workspace, text: str) -> int:
+def _parse_class(ws: Workspace, text: str) -> int:
     """The number of a class, from it or from its name. Raises UserError for any other text."""
     if text in ws.classes:
         return ws.classes.index(text)
@@ -133,23 +154,21 @@ def _class(ws: Workspace, text: str) -> int:
 
 @workspace_app.command("locate")
 def workspace_locate(
-    root: Annotated[Path, typer.Option(help="The data set's folder on this machine.")], workspace: Where = DEMO
+    root: Annotated[Path, typer.Option(help="The data set's folder on this machine.")], ws: WorkspaceOption = DEMO
 ):
     """Say where on this machine the images of a workspace are."""
-    from attribution.creation import locate
+    from attribution.workspace.create import locate_images
 
-    ws = Workspace.open(workspace)
-    locate(ws, root)
+    locate_images(ws, root)
     print(f"the images of {ws.name} are read from {root}")
 
 
 @workspace_app.command("remove")
 def workspace_remove(
     part: Annotated[str, typer.Argument(help="Such as rankings/my-scores or features/my-features.")],
-    workspace: Where = DEMO,
+    ws: WorkspaceOption = DEMO,
 ):
     """Take out a ranking, a feature set or a detector that was added."""
-    ws = Workspace.open(workspace)
     if part not in ws.manifest["parts"] or part.split("/")[0] not in REMOVABLE:
         known = [name for name in ws.manifest["parts"] if name.split("/")[0] in REMOVABLE]
         raise UserError(f"no part {part!r} in {ws.name}; there is {', '.join(known)}")
@@ -161,7 +180,7 @@ def workspace_remove(
 
 
 @app.command("import")
-def import_verb(
+def import_command(
     format: Annotated[str, typer.Argument(help=", ".join([*formats.NAMES, "or", CORRECTIONS]))],
     path: Path,
     name: Annotated[str | None, typer.Option(help="What to call the ranking: a-z, 0-9, dot, dash, underscore.")] = None,
@@ -170,26 +189,26 @@ def import_verb(
     index_base: IndexBase = None,
     targets: Targets = None,
     train: Train = None,
+    train_files: TrainFiles = None,
     part: Part = None,
     dense: Dense = None,
     force: Force = False,
     who: Annotated[str | None, typer.Option(help="corrections: who brings them; you if not given.")] = None,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Bring a ranking of another library's into a workspace, checked against its images; or corrections of labels."""
-    ws = Workspace.open(workspace)
-    declared = formats.Declared(orientation, sign, index_base, targets, train, part)
+    declared = formats.Declaration(orientation, sign, index_base, targets, train, part)
     if format == CORRECTIONS:
-        if name or force or dense is not None or declared != formats.Declared():
+        if name or force or train_files or dense is not None or declared != formats.Declaration():
             raise UserError("corrections take none of the options for rankings; give --who and --workspace alone")
         return _import_corrections(ws, path, who, as_json)
     if name is None or who is not None:
         raise UserError("a ranking needs a --name to be called by, and takes no --who")
-    about = _import(ws, format, path, name, declared, dense, force)
+    about = _import_ranking(ws, format, path, name, declared, dense, force, train_files)
     if as_json:
         return print_json({"workspace": ws.name, "ranking": name, **about})
-    print(_told(name, about))
+    print(_import_text(name, about))
 
 
 @app.command()
@@ -202,48 +221,53 @@ def show(
     index_base: IndexBase = None,
     targets: Targets = None,
     train: Train = None,
+    train_files: TrainFiles = None,
     part: Part = None,
     dense: Dense = None,
     force: Force = False,
-    port: Annotated[int, typer.Option(help="Where to serve the lineup.")] = 8501,
+    port: Annotated[int, typer.Option(help="WorkspaceOption to serve the lineup.")] = 8501,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Explore with it.")] = True,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Your scores in a minute: checked, imported, judged, and lined up beside the others in the browser."""
-    ws = Workspace.open(workspace)
-    format = format or formats.sniff(path)
+    format = format or formats.detect_format(path)
     name = name or re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")[:40]
-    declared = formats.Declared(orientation, sign, index_base, targets, train, part)
-    about = _import(ws, format, path, name, declared, dense, force)
-    answer = {"workspace": ws.name, "ranking": name, "format": format, **about, **_judged(ws, name)}
+    declared = formats.Declaration(orientation, sign, index_base, targets, train, part)
+    about = _import_ranking(ws, format, path, name, declared, dense, force, train_files)
+    answer = {"workspace": ws.name, "ranking": name, "format": format, **about, **_judge_ranking(ws, name)}
     if as_json:
         return print_json(answer)
-    print(_told(name, about))
+    print(_import_text(name, about))
     if answer["lds"]:
-        low, high = answer["lds"]["ci"]
-        ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.2f}"
-        print(f"LDS {answer['lds']['lds']:.3f} ({low:.3f} to {high:.3f}); noise ceiling {ceiling}")
+        lds = answer["lds"]
+        print(f"LDS {estimate(lds['lds'], lds['ci'])}, {halves_text(ws, answer['halves'])}")
     else:
         print(f"no LDS: {answer['why_no_lds']}")
-    print(f"{answer['same_class']:.0%} of its first {SHOWN} have the target's class, over {answer['n']} targets")
-    table(
+    print(
+        f"{percent(answer['same_class'], 0)} of its first {SHOW_K} have the target's class, over {answer['n']} targets"
+    )
+    print_table(
         "",
         [
-            {"ranking": other, f"of its first {SHOWN} shared": f"{count:.1f}"}
+            {
+                "ranking": other,
+                "candidates": CANDIDATE_SETS[answer["candidates"][other]],
+                f"of its first {SHOW_K} shared": number(count, 1),
+            }
             for other, count in answer["shared"].items()
         ],
     )
     if serve:
-        _open(ws, name, port)
+        _open_browser(ws, name, port)
 
 
 def _import_corrections(ws, path: Path, who: str | None, as_json: bool) -> None:
-    from attribution import corrections
-    from attribution.decisions import Decisions
+    from attribution.audit import corrections
+    from attribution.audit.decision_log import DecisionLog
 
-    with Decisions.of(ws) as decisions:
-        answer = corrections.bring(ws, decisions, path, _user() if who is None else who)
+    with DecisionLog.of(ws) as decisions:
+        answer = corrections.import_corrections(ws, decisions, path, _user_name() if who is None else who)
     if as_json:
         return print_json(answer)
     print(
@@ -254,7 +278,7 @@ def _import_corrections(ws, path: Path, who: str | None, as_json: bool) -> None:
         print(f"{answer['conflicts']:,} differ from what was decided here; settle them on the Audit page")
 
 
-def _user() -> str:
+def _user_name() -> str:
     """The name of whoever runs this, "" where the system has none."""
     try:
         return getpass.getuser()
@@ -262,51 +286,69 @@ def _user() -> str:
         return ""
 
 
-def _import(ws, format, path, name, declared, dense, force) -> dict:
-    incoming = formats.get(format).load(user_path(path), declared, imports.sizes(ws))
+def _import_ranking(ws, format, path, name, declared, dense, force, train_files) -> dict:
+    if train_files and declared.train:
+        raise UserError("--train and --train-files both say which training images the file is about; give one of them")
+    train = importing.listed_files(ws, train_files) if train_files else None
+    incoming = formats.get_format(format).load(user_path(path), declared, importing.data_set_sizes(ws, train))
+    matched = {}
+    if train is not None:
+        incoming = importing.renumbered(incoming, train)
+        matched = {"train files": f"{train_files.name}, {len(train):,} of {ws.n_train:,} training images"}
     said = [
         word
-        for option, value in vars(declared).items()
+        for option, value in {**vars(declared), "train_files": train_files}.items()
         if value is not None
         for word in (f"--{option.replace('_', '-')}", str(getattr(value, "name", value)))
     ]
     words = shlex.join(["import", format, path.name, "--name", name, *said, *(["--force"] if force else [])])
-    about = {"format": format, "file": path.name, **made(words)}
-    with progress_bar() as progress:
-        return imports.bring(ws, incoming, name, about=about, force=force, dense=dense, progress=progress)
+    about = {"format": format, "file": path.name, **matched, **command_provenance(words)}
+    with ProgressBar() as progress:
+        return importing.import_ranking(ws, incoming, name, about=about, force=force, dense=dense, progress=progress)
 
 
-def _told(name: str, about: dict) -> str:
+def _import_text(name: str, about: dict) -> str:
     found = about["alignment"]
     said = (
         f"{name}: {about['method']}, {about['about']}; its first training image has the target's class for "
-        f"{found['top1_same_class']:.1%} of {found['n']:,} targets (chance {found['chance']:.1%})"
+        f"{percent(found['top1_same_class'])} of {found['n']:,} targets (chance {percent(found['chance'])})"
     )
+    if "train files" in about:
+        said += f"; matched by file name: {about['train files']}"
+    within = found["within_class"]
+    if not within["conclusive"]:
+        said += "; too few targets or images of a class to tell whether the order is right within classes"
+    else:
+        said += f"; within it scores and similarity in {within['on']} correlate by {within['spearman']:+.2f}"
     return f"{said}\nwarning: {found['warning']}" if found["warning"] else said
 
 
-def _judged(ws, name: str) -> dict:
+def _judge_ranking(ws, name: str) -> dict:
     """What `show` tells besides: LDS with ceiling, same-class share, overlap with the other rankings."""
-    from attribution import measure, overlap
+    from attribution.evaluation import lds_report
+    from attribution.rankings import overlap
 
     ranking = ws.ranking(name)
-    answer = {"lds": None, "ceiling": None, "why_no_lds": None}
+    answer = {"lds": None, "ceiling": None, "why_no_lds": None, "halves": None}
     try:
-        judged = measure.evaluate_lds(ws, [name])
-        answer |= {"lds": judged["rankings"][name], "ceiling": judged["ceiling"]}
+        with ProgressBar() as progress:
+            judged = lds_report.evaluate_lds(ws, [name], progress)
+        halves = {key: judged[key] for key in ("masks", "seeds", "ceiling", "recipe", "recipe_hash")}
+        answer |= {"lds": judged["rankings"][name], "ceiling": judged["ceiling"], "halves": halves}
     except UserError as error:
         answer["why_no_lds"] = str(error)
-    step = max(1, len(ranking.targets) // SHOWN_TARGETS)
-    some = ranking.targets[::step][:SHOWN_TARGETS]
+    step = max(1, len(ranking.targets) // SHOW_TARGETS)
+    some = ranking.targets[::step][:SHOW_TARGETS]
     others = [other for other in default_rankings(ws) if other != name]
     return answer | {
         "n": len(some),
-        "same_class": overlap.same_class(ws, name, SHOWN, some),
-        "shared": {other: overlap.shared(ws, name, other, SHOWN, some) for other in others},
+        "candidates": candidates_of(ws, [name, *others]),
+        "same_class": overlap.mean_same_class_share(ws, name, SHOW_K, some),
+        "shared": {other: overlap.mean_shared_images(ws, name, other, SHOW_K, some) for other in others},
     }
 
 
-def _open(ws, name: str, port: int) -> None:
+def _open_browser(ws, name: str, port: int) -> None:
     """Serves the workspace, and opens the browser on the new ranking beside one of each other method."""
     from urllib.parse import urlencode
 
@@ -321,45 +363,44 @@ def features_import(
     name: Name,
     train: Annotated[Path, typer.Option(help="Features of the training images, [n, d].")],
     val: Annotated[Path, typer.Option(help="Features of the validation images, [n, d].")],
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Bring a feature set of your own; ESVM, L2 and cosine rankings in it are then computed when asked."""
-    from attribution.features.knn import measured
-    from attribution.formats.features import load_features
+    from attribution.features.knn import measure_knn
+    from attribution.importing.formats.features import load_features
 
-    ws = Workspace.open(workspace)
-    arrays = load_features(train, val, imports.sizes(ws))
+    arrays = load_features(train, val, importing.data_set_sizes(ws))
     words = shlex.join(["features", "import", "--name", name, "--train", train.name, "--val", val.name])
-    about = imports.bring_features(ws, *arrays, name, {"file": train.name, **measured(ws, *arrays), **made(words)})
-    if as_json:
-        return print_json({"workspace": ws.name, "features": name, **about})
-    print(f"{name}: {about['dim']} dimensions, {accuracy(about)}")
+    about = importing.import_features(
+        ws, *arrays, name, {"file": train.name, **measure_knn(ws, *arrays), **command_provenance(words)}
+    )
+    text = f"{name}: {about['dim']} dimensions, {accuracy_text(about)}"
+    print_answer(as_json, {"workspace": ws.name, "features": name, **about}, text)
 
 
 @halves_app.command("import")
 def halves_import(
     path: Path,
     part: Annotated[str | None, typer.Option(help="Which models, such as 900:1000; all if not given.")] = None,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Bring models on random subsets, a Datamodels store, for LDS to be measured on. Rankings should not have been
     fitted on the same models."""
-    from attribution.formats.datamodels_store import subsets
-    from attribution.lds import LEAST
+    from attribution.importing.formats.datamodels_store import load_subsets
+    from attribution.metrics.lds import MIN_SUBSETS
 
-    ws = Workspace.open(workspace)
-    masks, margins = subsets(user_path(path), imports.sizes(ws), part=part, least=LEAST)
-    about = imports.bring_halves(
+    masks, margins = load_subsets(user_path(path), importing.data_set_sizes(ws), part=part, least=MIN_SUBSETS)
+    about = importing.import_halves(
         ws,
         masks,
         margins,
-        {"file": path.name, "models": part or "all", **made(f"halves import {shlex.quote(path.name)}")},
+        {"file": path.name, "models": part or "all", **command_provenance(f"halves import {shlex.quote(path.name)}")},
     )
-    if as_json:
-        return print_json({"workspace": ws.name, **about})
-    print(
-        f"{about['masks']} models on subsets of {about['alpha']:.0%} judge the rankings of {ws.name}: "
-        "python -m attribution evaluate lds"
+    print_answer(
+        as_json,
+        {"workspace": ws.name, **about},
+        f"{about['masks']} models on subsets of {percent(about['alpha'], 0)} judge the rankings of {ws.name}: "
+        "python -m attribution evaluate lds",
     )

@@ -4,12 +4,12 @@ from typing import Annotated
 
 import typer
 
-from attribution import detectors
-from attribution.cli import AsJson, Where, group, print_json, progress_bar, split, table
+from attribution.audit import detectors
+from attribution.cli import JsonOption, ProgressBar, WorkspaceOption, add_group, print_json, print_table, split_names
 from attribution.errors import UserError
-from attribution.workspace import DEMO, Workspace
+from attribution.workspace.workspace import DEMO
 
-detectors_app = group("detectors", "Detectors of mislabeled training images: build, list.")
+detectors_app = add_group("detectors", "Detectors of mislabeled training images: build, list.")
 
 
 @detectors_app.command("build")
@@ -17,16 +17,15 @@ def detectors_build(
     names: Annotated[
         str | None, typer.Argument(help="Names, with commas; if not given all that can be had and are not there yet.")
     ] = None,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Compute detectors and store them. Where no models are known that did not see the images, eight half-models are
     trained first; trainings that were done are not repeated."""
-    ws = Workspace.open(workspace)
-    if names is not None and not split(names):
+    if names is not None and not split_names(names):
         raise UserError("no detector is named; give names with commas between, or none for all")
-    with progress_bar() as progress:
-        built = detectors.build(ws, split(names) if names is not None else None, progress)
+    with ProgressBar() as progress:
+        built = detectors.build_detectors(ws, split_names(names) if names is not None else None, progress)
     if as_json:
         return print_json({"workspace": ws.name, "detectors": built})
     if not built:
@@ -36,9 +35,8 @@ def detectors_build(
 
 
 @detectors_app.command("list")
-def detectors_list(workspace: Where = DEMO, as_json: AsJson = False):
+def detectors_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """The stored detectors, and those that can be built or why not."""
-    ws = Workspace.open(workspace)
     rows = []
     for name in detectors.names(ws):
         one = detectors.load(ws, name)
@@ -69,7 +67,7 @@ def detectors_list(workspace: Where = DEMO, as_json: AsJson = False):
     ]
     if as_json:
         return print_json({"detectors": rows})
-    table(
+    print_table(
         "",
         [
             {

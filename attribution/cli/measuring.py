@@ -1,6 +1,8 @@
 """Verbs that measure: evaluate supports, lds, lds-supports, agreement, calibration, cost, compute, conditioning,
 algorithms, hubs, backdoor, sanity, mislabels."""
 
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -8,29 +10,42 @@ import typer
 
 from attribution import UserError
 from attribution.cli import (
-    AsJson,
+    CANDIDATE_SETS,
+    Folder,
+    JsonOption,
+    ProgressBar,
     Protocol,
     Rankings,
-    Where,
-    group,
-    names,
+    WorkspaceOption,
+    add_group,
+    candidates_of,
+    halves_text,
+    mean_ci,
     print_json,
-    progress_bar,
-    screen,
-    split,
-    table,
+    print_table,
+    ranking_names,
+    say,
+    split_names,
 )
+from attribution.export.numbers import byte_size, duration, estimate, number, p_value, percent
 from attribution.files import user_path, write_json
-from attribution.store import Store
-from attribution.workspace import DEMO, Workspace
+from attribution.store.results import ResultStore
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import DEMO, Workspace
 
-Studied = Annotated[
+StudiedRankings = Annotated[
     str | None, typer.Option("--rankings", help="Names, with commas; all that `info` lists if not given.")
 ]
-evaluate_app = group(
+evaluate_app = add_group(
     "evaluate",
     "Measure rankings: supports, agreement, lds, cost, compute, conditioning, hubs; and detectors: mislabels.",
 )
+
+
+def _save(ws, part: str, save: Callable, answer, words: str) -> None:
+    """Stores what was measured, for the pages, unless the workspace came with that part. words: the command's."""
+    if ws.is_free(part):
+        save(ws, answer, command_provenance(words))
 
 
 @evaluate_app.command("supports")
@@ -44,33 +59,32 @@ def evaluate_supports(
     ] = None,
     k_max: Annotated[int, typer.Option(help="The largest k that those were tested at.")] = 1280,
     protocol: Protocol = None,
-    rankings: Studied = None,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    rankings: StudiedRankings = None,
+    folder: Folder = DEMO,
+    as_json: JsonOption = False,
 ):
     """AUC, median and censoring of every ranking's supports, and who wins against whom."""
-    from attribution.studies import paper_report, report
+    from attribution.evaluation.support_report import paper_report, supports_report
 
     if paper:
-        answer = paper_report(_folders(paper), k_max)
+        answer = paper_report(_parse_folders(paper), k_max)
         if as_json:
             return print_json(answer)
-        return table(
+        return print_table(
             f"the paper's protocol, K = {k_max}", [{"ranking": name, **row} for name, row in answer["rankings"].items()]
         )
-    ws = Workspace.open(workspace)
-    store = Store.of(ws)
-    answer = report(ws, store, protocol, split(rankings) if rankings else None)
+    ws = Workspace.open(folder)
+    answer = supports_report(ws, ResultStore.of(ws), protocol, split_names(rankings) if rankings else None)
     if as_json:
         return print_json(answer)
     for kind, found in answer["kinds"].items():
-        table(
+        print_table(
             f"{kind}, K = {answer['K']}, recipe {answer['recipe']}, protocol {answer['protocol']}",
             [{"ranking": name, **row} for name, row in found["rankings"].items()],
         )
 
 
-def _folders(named: list[str]) -> dict[str, Path]:
+def _parse_folders(named: list[str]) -> dict[str, Path]:
     found = {}
     for text in named:
         name, equals, folder = text.partition("=")
@@ -87,41 +101,42 @@ def evaluate_agreement(
     targets: Annotated[
         str | None, typer.Option(help="Such as 0-99; 1,000 of those that all rank for, drawn at random, if not given.")
     ] = None,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """How far rankings choose the same training images: Jaccard, rank-biased overlap, Spearman over the union."""
-    from attribution import agreement
-    from attribution.edits import parse_images
-    from attribution.provenance import made
+    from attribution.evaluation import agreement
+    from attribution.training.edits import parse_image_numbers
 
-    ws = Workspace.open(workspace)
-    chosen = parse_images(targets, ws.n_val, "validation") if targets else agreement.drawn(ws, names(ws, rankings))
-    with progress_bar() as progress:
-        found = agreement.compare(ws, names(ws, rankings), k, chosen, progress)
-    if not targets and ws.is_free(agreement.PART):  # the pages show it
-        agreement.keep(ws, found, made(f"evaluate agreement --rankings {','.join(found.names)} --k {k}"))
+    chosen = (
+        parse_image_numbers(targets, ws.n_val, "validation")
+        if targets
+        else agreement.draw_targets(ws, ranking_names(ws, rankings))
+    )
+    with ProgressBar() as progress:
+        found = agreement.compare(ws, ranking_names(ws, rankings), k, chosen, progress)
+    if not targets:
+        words = f"evaluate agreement --rankings {','.join(found.names)} --k {k}"
+        _save(ws, agreement.PART, agreement.save, found, words)
     answer = agreement.summary(found)
     if as_json:
         return print_json(answer)
     rows = [
-        {"": a, "and": b, **{measure: _mean(answer["pairs"][a][b][measure]) for measure in agreement.MEASURES}}
+        {"": a, "and": b, **{measure: mean_ci(answer["pairs"][a][b][measure]) for measure in agreement.MEASURES}}
         for a, b in found.pairs
     ]
-    table(f"first {k}, {answer['targets']:,} targets, mean (95 % over targets)", rows)
-    table(
+    print_table(f"first {k}, {answer['targets']:,} targets, mean (95 % over targets)", rows)
+    print_table(
         "",
         [
-            {"ranking": name, "same class": _mean(one["same_class"]), "another class": _mean(one["cross_class"])}
+            {
+                "ranking": name,
+                "same class": mean_ci(one["same_class"]),
+                "another class": mean_ci(one["cross_class"]),
+            }
             for name, one in answer["rankings"].items()
         ],
     )
-
-
-def _mean(found: dict) -> str:
-    if found["mean"] is None:
-        return "–"
-    return f"{found['mean']:.3f}" + (f" ({found['ci'][0]:.3f} to {found['ci'][1]:.3f})" if found["ci"] else "")
 
 
 @evaluate_app.command("conditioning")
@@ -131,74 +146,74 @@ def evaluate_conditioning(
         typer.Option(help="Names, with commas; exemplar SVM and the first of each stored method if not given."),
     ] = None,
     k: Annotated[int, typer.Option(help="Images whose classes are counted.")] = 20,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """LDS with candidates of the true class, of this and the class it is mistaken for, and without such a condition."""
-    from attribution import conditioning
-    from attribution.provenance import made
+    from attribution.evaluation import candidate_sets
 
-    ws = Workspace.open(workspace)
-    chosen = split(rankings) if rankings else conditioning.usual(ws)
-    with progress_bar() as progress:
-        answer = conditioning.measure(ws, chosen, k, progress)
-    if ws.is_free(conditioning.PART):  # the pages show it
-        conditioning.keep(ws, answer, made(f"evaluate conditioning --rankings {','.join(chosen)} --k {k}"))
-    store = Store.of(ws)
-    worth = conditioning.worth(ws, store, answer)
-    store.close()
+    chosen = split_names(rankings) if rankings else candidate_sets.default_names(ws)
+    with ProgressBar() as progress:
+        answer = candidate_sets.compute(ws, chosen, k, progress)
+    _save(
+        ws,
+        candidate_sets.PART,
+        candidate_sets.save,
+        answer,
+        f"evaluate conditioning --rankings {','.join(chosen)} --k {k}",
+    )
+    with closing(ResultStore.of(ws)) as store:
+        worth = candidate_sets.support_aucs(ws, store, answer)
     if as_json:
         return print_json({**answer, "supports": worth})
-    print(_halves(answer))
-    table(
+    print(halves_text(ws, answer))
+    print_table(
         "",
         [
             {
                 "ranking": name + " *" * (which == one["published"]),
-                "candidates": conditioning.SETS[which],
-                "LDS": _mean({"mean": row["lds"], "ci": row["ci"]}),
-                f"same class in {k}": _mean(row["same_class"]),
-                **_areas(worth, conditioning.ranking_of(name, which, one["published"])),
+                "candidates": candidate_sets.CANDIDATE_SETS[which],
+                "LDS": estimate(row["lds"], row["ci"]),
+                f"same class in {k}": mean_ci(row["same_class"]),
+                **_auc_cells(worth, candidate_sets.ranking_with_candidates(name, which, one["published"])),
             }
             for name, one in answer["rankings"].items()
             for which, row in one["sets"].items()
         ],
     )
     print("* as published")
-    _print_areas(worth)
+    _print_auc_notes(worth)
 
 
 @evaluate_app.command("hubs")
 def evaluate_hubs(
     rankings: Rankings = None,
     k: Annotated[int, typer.Option(help="Images of each list.")] = 20,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """In how many targets' first k each training image stands: which few fill the lists, and how many are in none."""
-    from attribution import hubs
-    from attribution.provenance import made
+    from attribution.explore import hubs
 
-    ws = Workspace.open(workspace)
-    k, chosen, listed = hubs.check(k), list(dict.fromkeys(names(ws, rankings))), ws.rankings()
-    found = {name: hubs.stored(ws, name) for name in chosen}
+    k, chosen, listed = hubs.check_list_k(k), list(dict.fromkeys(ranking_names(ws, rankings))), ws.rankings()
+    found = {name: hubs.load(ws, name) for name in chosen}
     lacking = [name for name, lists in found.items() if lists is None]
-    with progress_bar() as progress:
-        for lists in hubs.measure(ws, lacking, progress):
+    with ProgressBar() as progress:
+        for lists in hubs.compute(ws, lacking, progress):
             found[lists.ranking] = lists
-            if lists.ranking in listed and ws.is_free(hubs.part(lists.ranking)):  # Explore shows it
-                hubs.keep(ws, lists, made(f"evaluate hubs --rankings {lists.ranking}"))
+            if lists.ranking in listed:
+                _save(ws, hubs.part_name(lists.ranking), hubs.save, lists, f"evaluate hubs --rankings {lists.ranking}")
     answer = {
         "k": k,
         "n_train": ws.n_train,
         "rankings": {
-            name: {end: hubs.summary(lists, k, end) for end in hubs.ENDS[: 1 + lists.signed]}
+            name: {end: hubs.summarise(lists, k, end) for end in hubs.ENDS[: 1 + lists.signed]}
             for name, lists in found.items()
         },
     }
     if as_json:
         return print_json(answer)
-    table(
+    print_table(
         f"targets whose first {k} hold a training image, over all {ws.n_train:,} of these",
         [
             {
@@ -206,8 +221,8 @@ def evaluate_hubs(
                 "end": end,
                 "targets": one["targets"],
                 "mean": one["mean"],
-                "in no list": f"{one['never']:.1%}",
-                "skewness": _number(one["skewness"]),
+                "in no list": percent(one["never"]),
+                "skewness": number(one["skewness"]),
                 "image in most lists": ", ".join(f"{hub['image']} ({hub['lists']})" for hub in one["hubs"][:3]),
             }
             for name, ends in answer["rankings"].items()
@@ -224,51 +239,51 @@ def evaluate_backdoor(
     ] = None,
     seeds: Annotated[int, typer.Option(help="Models a removal.")] = 5,
     out: Annotated[
-        Path | None, typer.Option(help="A file to write the answer to as well, with how it was made.")
+        Path | None, typer.Option(help="A file to write the answer to as well, with how it was command_provenance.")
     ] = None,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """In a poisoned workspace: do rankings find the poisoned images, and does removing what they accuse end the
     attack?"""
-    from attribution import backdoor
-    from attribution.provenance import made
+    from attribution.evaluation import backdoor
 
     if seeds < 1:
         raise UserError("give at least one seed")
-    ws = Workspace.open(workspace)
-    with progress_bar() as progress:
-        answer = backdoor.measure(ws, split(rankings) if rankings else None, range(seeds), progress)
-    about = made("evaluate backdoor" + (f" --rankings {rankings}" if rankings else "") + f" --seeds {seeds}")
-    backdoor.keep(ws, answer, about)  # the pages show it
+    with ProgressBar() as progress:
+        answer = backdoor.compute(ws, split_names(rankings) if rankings else None, range(seeds), progress)
+    about = command_provenance(
+        "evaluate backdoor" + (f" --rankings {rankings}" if rankings else "") + f" --seeds {seeds}"
+    )
+    backdoor.save(ws, answer, about)  # the pages show it
     if out:
-        write_json(user_path(out), backdoor.report(ws, answer, about))
+        write_json(user_path(out), backdoor.with_provenance(ws, answer, about))
     if as_json:
         return print_json(answer)
     print(
         f"{answer['n']} poisoned images of class {ws.classes[answer['class']]}; the attack succeeds on "
-        f"{_mean(answer['success'])} of {answer['triggered']} triggered targets, {_mean(answer['untriggered'])} "
+        f"{mean_ci(answer['success'])} of {answer['triggered']} triggered targets, {mean_ci(answer['untriggered'])} "
         "without the trigger"
     )
-    table(
+    print_table(
         "",
         [
             {
                 "ranking": row["ranking"],
                 "among": row["pool"],
                 "chance": row["chance"],
-                **{f"precision@{k}": _mean(one) for k, one in row["precision"].items()},
+                **{f"precision@{k}": mean_ci(one) for k, one in row["precision"].items()},
                 f"poisoned in {answer['n']} accused": row["removed"],
-                "attack without these": _mean(row["success"]),
-                "without random ones": _mean(row["control"]["success"]),
+                "attack without these": mean_ci(row["success"]),
+                "without random ones": mean_ci(row["control"]["success"]),
             }
             for row in answer["rankings"]
         ],
     )
-    table(
+    print_table(
         "",
         [
-            {"removed": name, "attack": _mean(one["success"]), "accuracy": _mean(one["accuracy"])}
+            {"removed": name, "attack": mean_ci(one["success"]), "accuracy": mean_ci(one["accuracy"])}
             for name, one in answer["removals"].items()
         ],
     )
@@ -279,39 +294,42 @@ def evaluate_sanity(
     checkpoints: Annotated[int, typer.Option(help="Models that TRAK is computed on, each time.")] = 3,
     dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
     targets: Annotated[int, typer.Option(help="Whose best image gets copies, for each number of them.")] = 20,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Do rankings notice whether the model was trained? What becomes of a score when its image is there twice, or
     more often? Long; broken off, it goes on."""
-    from attribution import sanity
-    from attribution.provenance import made
+    from attribution.evaluation import sanity_checks
 
-    ws = Workspace.open(workspace)
-    with progress_bar() as progress:
-        answer = sanity.measure(ws, checkpoints, dim, targets, progress)
-    if ws.is_free(sanity.PART):  # the pages show it
-        sanity.keep(ws, answer, made(f"evaluate sanity --checkpoints {checkpoints} --dim {dim} --targets {targets}"))
+    with ProgressBar() as progress:
+        answer = sanity_checks.compute(ws, checkpoints, dim, targets, progress)
+    _save(
+        ws,
+        sanity_checks.PART,
+        sanity_checks.save,
+        answer,
+        f"evaluate sanity --checkpoints {checkpoints} --dim {dim} --targets {targets}",
+    )
     if as_json:
         return print_json(answer)
     found, scored = answer["untrained"], answer["untrained"]["lds"] or {}
-    table(
-        f"against trained networks, {found['targets']} targets; Jaccard by chance {found['chance']:.3f}",
+    print_table(
+        f"against trained networks, {found['targets']} targets; Jaccard by chance {number(found['chance'])}",
         [
-            {"": name, f"Jaccard@{answer['k']}": _mean(one["jaccard"]), "Spearman": _mean(one["spearman"])}
+            {"": name, f"Jaccard@{answer['k']}": mean_ci(one["jaccard"]), "Spearman": mean_ci(one["spearman"])}
             for name, one in found["pairs"].items()
         ],
     )
-    table("", [{"TRAK on": name, "LDS": _mean({"mean": one["lds"], "ci": one["ci"]})} for name, one in scored.items()])
-    table(
+    print_table("", [{"TRAK on": name, "LDS": estimate(one["lds"], one["ci"])} for name, one in scored.items()])
+    print_table(
         f"scores with copies planted, by those without; {answer['each']} targets a row",
         [
             {
                 "method": name,
                 "copies": copies,
-                "one": _mean(row["one"]),
-                "all together": _mean(row["sum"]),
-                f"places of {answer['k']}": _mean(row["places"]),
+                "one": mean_ci(row["one"]),
+                "all together": mean_ci(row["sum"]),
+                f"places of {answer['k']}": mean_ci(row["places"]),
             }
             for name, one in answer["duplicates"].items()
             for copies, row in one.items()
@@ -326,61 +344,60 @@ def evaluate_compute(
         str, typer.Option(help="Of Datamodels: models on how many random halves, trained where they are missing.")
     ] = "250,500,1000",
     dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """LDS of TRAK, Datamodels and exemplar SVM against the seconds they take. Long; broken off, it goes on."""
-    from attribution import compute
-    from attribution.provenance import made
+    from attribution.evaluation import lds_vs_compute
 
-    ws = Workspace.open(workspace)
-    asked = _numbers(checkpoints, "--checkpoints"), _numbers(halves, "--halves"), dim
-    todo = compute.missing(ws, *asked)
-    screen.print(
+    asked = _parse_numbers(checkpoints, "--checkpoints"), _parse_numbers(halves, "--halves"), dim
+    todo = lds_vs_compute.missing_work(ws, *asked)
+    say(
         f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
-        f"{todo['fits']} fits of Datamodels; some {todo['seconds'] / 60:,.0f} minutes of one core",
-        highlight=False,
-        soft_wrap=True,
+        f"{todo['fits']} fits of Datamodels; some {duration(todo['seconds'])} of one core"
     )
-    with progress_bar() as progress:
-        answer = compute.run(ws, *asked, progress)
-    if ws.is_free(compute.PART):  # the pages show it
-        compute.keep(ws, answer, made(f"evaluate compute --checkpoints {checkpoints} --halves {halves} --dim {dim}"))
-    store = Store.of(ws)
-    worth = compute.worth(ws, store, answer)
-    store.close()
+    with ProgressBar() as progress:
+        answer = lds_vs_compute.compute_variants(ws, *asked, progress)
+    _save(
+        ws,
+        lds_vs_compute.PART,
+        lds_vs_compute.save,
+        answer,
+        f"evaluate compute --checkpoints {checkpoints} --halves {halves} --dim {dim}",
+    )
+    with closing(ResultStore.of(ws)) as store:
+        worth = lds_vs_compute.support_aucs(ws, store, answer)
     if as_json:
         return print_json({**answer, "supports": worth})
+    print(halves_text(ws, answer))
     one = answer["training"]
-    print(f"{_halves(answer)}; a training takes {one['whole']:g} s, on a half {one['half']:g} s ({one['clock']} time)")
-    table(
+    print(f"a training takes {duration(one['whole'])}, on a half {duration(one['half'])} ({one['clock']} time)")
+    print_table(
         "",
         [
             {
                 "variant": row["name"],
-                "LDS": f"{row['lds']:.3f}",
+                "LDS": number(row["lds"]),
                 "95 %": row["ci"],
-                "seconds": f"{row['seconds']:,.0f}",
-                "trainings": f"{row['training_seconds']:,.0f}",
-                "own": f"{row['computing_seconds']:,.0f}",
-                "MB": f"{row['bytes'] / 1e6:,.1f}",
-                **_areas(worth, compute.ranking_of(row)),
+                "time": duration(row["seconds"]),
+                "trainings": duration(row["training_seconds"]),
+                "own": duration(row["computing_seconds"]),
+                "made from": byte_size(row["bytes"]),
+                **_auc_cells(worth, lds_vs_compute.variant_ranking(row)),
             }
             for row in answer["rows"]
         ],
     )
-    _print_areas(worth)
+    _print_auc_notes(worth)
 
 
-def _areas(worth: dict, name: str) -> dict:
-    """The cells of a ranking's support AUCs; worth: `studies.side_by_side`."""
+def _auc_cells(worth: dict, name: str) -> dict:
+    """The cells of a ranking's support AUCs; worth: `support_report.compare_on_same_targets`."""
     rows = {kind: found["rankings"].get(name) for kind, found in worth.items()}
-    return {
-        f"{kind} AUC": _mean({"mean": row["auc"], "ci": row["auc_ci"]}) if row else "–" for kind, row in rows.items()
-    }
+    return {f"{kind} AUC": estimate(row["auc"], row["auc_ci"]) if row else "–" for kind, row in rows.items()}
 
 
-def _print_areas(worth: dict) -> None:
+def _print_auc_notes(worth: dict) -> None:
     for kind, found in worth.items():
         going = f", {found['unfinished']} more unfinished" * bool(found["unfinished"])
         print(
@@ -389,9 +406,9 @@ def _print_areas(worth: dict) -> None:
         )
 
 
-def _numbers(text: str, option: str) -> tuple[int, ...]:
+def _parse_numbers(text: str, option: str) -> tuple[int, ...]:
     """ "1,2,5" -> (1, 2, 5). Raises UserError for anything that is no whole number of at least 1."""
-    parts = split(text)
+    parts = split_names(text)
     if not parts or not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
         raise UserError(f"{option} {text} is not a list of numbers; give whole numbers of at least 1, such as 1,2,5")
     return tuple(sorted({int(part) for part in parts}))
@@ -402,18 +419,15 @@ def evaluate_algorithms(
     other: Annotated[
         str, typer.Option("--recipe", help="The recipe that is compared with the workspace's.")
     ] = "demo-cnn-plain",
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Two learning algorithms: which training images' influence changes most. Trains what is missing; it goes on."""
-    from attribution import algorithms
-    from attribution.provenance import made
+    from attribution.evaluation import model_diff
 
-    ws = Workspace.open(workspace)
-    with progress_bar() as progress:
-        found = algorithms.compare(ws, other, progress)
-    if ws.is_free(algorithms.PART):  # the pages show it
-        algorithms.keep(ws, found, made(f"evaluate algorithms --recipe {other}"))
+    with ProgressBar() as progress:
+        found = model_diff.compare_recipes(ws, other, progress)
+    _save(ws, model_diff.PART, model_diff.save, found, f"evaluate algorithms --recipe {other}")
     images = [
         {
             "image": image,
@@ -421,62 +435,66 @@ def evaluate_algorithms(
             "change": float(found.change[image]),
             "noise": float(found.noise[image]),
         }
-        for image in algorithms.most_changed(found)
+        for image in model_diff.most_changed_images(found)
     ]
     if as_json:
         return print_json({"recipes": list(found.recipes), **found.about, "images": images})
     about = found.about
-    table(
+    print_table(
         f"TRAK of {about['models']} models each, {about['dim']} dimensions, {ws.n_val:,} targets, mean (95 %)",
         [
-            {"": f"{found.recipes[0]} and {found.recipes[1]}", **_alike(about, "between")},
-            {"": f"two sets of models of {found.recipes[0]}", **_alike(about, "within")},
+            {"": f"{found.recipes[0]} and {found.recipes[1]}", **_similarity_cells(about, "between")},
+            {"": f"two sets of models of {found.recipes[0]}", **_similarity_cells(about, "within")},
         ],
     )
-    table("influence that changed most, beyond noise", images)
+    print_table("influence that changed most, beyond noise", images)
 
 
-def _alike(about: dict, which: str) -> dict:
+def _similarity_cells(about: dict, which: str) -> dict:
     return {
-        "Spearman of all scores": _mean(about["spearman"][which]),
-        "Jaccard of the first 20": _mean(about["jaccard"][which]),
+        "Spearman of all scores": mean_ci(about["spearman"][which]),
+        "Jaccard of the first 20": mean_ci(about["jaccard"][which]),
     }
 
 
 @evaluate_app.command("lds")
-def evaluate_lds(workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_lds(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""
-    from attribution.measure import evaluate_lds as evaluate
-    from attribution.measure import keep_lds
+    from attribution.evaluation.lds_report import evaluate_lds as evaluate
+    from attribution.evaluation.lds_report import save_lds
 
-    ws = Workspace.open(workspace)
-    with progress_bar() as progress:
+    with ProgressBar() as progress:
         answer = evaluate(ws, progress=progress)
     if ws.is_free("lds"):  # the pages show it
-        keep_lds(ws, answer)
+        save_lds(ws, answer)
+    candidates = candidates_of(ws, list(answer["rankings"]))
     if as_json:
-        return print_json(answer)
-    print(_halves(answer))
-    table("", [{"ranking": name, **row} for name, row in answer["rankings"].items()])
+        return print_json({**answer, "candidates": candidates})
+    print(halves_text(ws, answer))
+    print_table(
+        "",
+        [
+            {"ranking": name, "candidates": CANDIDATE_SETS[candidates[name]], **row}
+            for name, row in answer["rankings"].items()
+        ],
+    )
 
 
 @evaluate_app.command("cost")
 def evaluate_cost(
     rankings: Annotated[str | None, typer.Option(help="Names, with commas; all, if not given.")] = None,
-    workspace: Where = DEMO,
-    as_json: AsJson = False,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """What each ranking stores, took to build and takes for a query, measured here, beside its LDS and removal AUC."""
-    from attribution import cost
+    from attribution.evaluation import cost
 
-    ws = Workspace.open(workspace)
-    with progress_bar() as progress:
-        found = cost.measure(ws, names(ws, rankings) if rankings else None, progress)
+    with ProgressBar() as progress:
+        found = cost.compute(ws, ranking_names(ws, rankings) if rankings else None, progress)
     if not rankings and ws.is_free(cost.PART):  # the pages show it
-        cost.keep(ws, found, cost.provenance())
-    store = Store.of(ws)
-    rows = cost.card(found, *cost.worth(ws, store))
-    store.close()
+        cost.save(ws, found, cost.cost_provenance())
+    with closing(ResultStore.of(ws)) as store:
+        rows = cost.cost_rows(found, *cost.lds_and_support_aucs(ws, store))
     if as_json:
         return print_json(
             {
@@ -490,14 +508,14 @@ def evaluate_cost(
                 },
             }
         )
-    table(
+    print_table(
         f"queries: first {found['k']}, median of {found['targets']} targets, one thread of {found['machine']}",
         [
             {
                 "ranking": row["ranking"],
-                "MB": row["bytes"] / 1e6,
-                "build s": row["build_seconds"],
-                "query ms": row["query_ms"],
+                "stored": byte_size(row["bytes"]),
+                "build": None if row["build_seconds"] is None else duration(row["build_seconds"]),
+                "query": duration(row["query_ms"] / 1000),
                 "LDS": row["lds"],
                 "95 %": row["lds_ci"],
                 "remove AUC": row["auc"],
@@ -510,66 +528,57 @@ def evaluate_cost(
     )
 
 
-def _halves(answer: dict) -> str:
-    ceiling = "unknown" if answer["ceiling"] is None else f"{answer['ceiling']:.3f}"
-    return f"{answer['masks']} held-out halves x {answer['seeds']} seeds; noise ceiling {ceiling}"
-
-
 @evaluate_app.command("lds-supports")
 def evaluate_lds_supports(
-    protocol: Protocol = None, rankings: Studied = None, workspace: Where = DEMO, as_json: AsJson = False
+    protocol: Protocol = None, rankings: StudiedRankings = None, ws: WorkspaceOption = DEMO, as_json: JsonOption = False
 ):
     """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
-    from attribution import lds_supports
-    from attribution.measure import held_out
-    from attribution.provenance import made
-    from attribution.studies import chosen, study
+    from attribution.builds.halves import load_held_out_halves
+    from attribution.evaluation import lds_vs_support
+    from attribution.experiments.study import read_study, select_rankings
 
-    ws = Workspace.open(workspace)
-    held_out(ws)  # says so where there are none
-    asked = study(ws, Store.of(ws), protocol)
-    found = lds_supports.stored(ws)
-    if lds_supports.lacking(found, asked):
-        with progress_bar() as progress:
-            found = lds_supports.per_target(ws, *lds_supports.wanted(asked), progress)
-        lds_supports.keep(ws, found, made("evaluate lds-supports"))  # the pages show it
-    answer = lds_supports.report(ws, chosen(ws, asked, split(rankings) if rankings else None), found)
+    load_held_out_halves(ws)  # says so where there are none
+    asked = read_study(ws, ResultStore.of(ws), protocol)
+    found = lds_vs_support.load(ws)
+    if lds_vs_support.count_missing(found, asked):
+        with ProgressBar() as progress:
+            found = lds_vs_support.compute_target_lds(ws, *lds_vs_support.rankings_and_targets(asked), progress)
+        lds_vs_support.save(ws, found, command_provenance("evaluate lds-supports"))  # the pages show it
+    answer = lds_vs_support.report(ws, select_rankings(ws, asked, split_names(rankings) if rankings else None), found)
     if as_json:
         return print_json(answer)
     for kind, one in answer["kinds"].items():
-        table(
+        print_table(
             f"{kind}: LDS of a target against how small its support is, K = {answer['K']}",
             [
                 {
                     "ranking": name,
                     "targets": row["n"],
                     "censored": row["censored"],
-                    "Spearman (95 %)": _mean({"mean": row["spearman"], "ci": row["ci"]}),
-                    "p": _number(row["p"]),
-                    "with margin": _number(row["sure"]),
-                    "margin fixed": _number(row["partial"]),
-                    "LDS reliability": _number(row["reliability"]),
+                    "Spearman (95 %)": estimate(row["spearman"], row["ci"]),
+                    "p": p_value(row["p"]),
+                    "with margin": number(row["sure"]),
+                    "margin fixed": number(row["partial"]),
+                    "LDS reliability": number(row["reliability"]),
                 }
                 for name, row in one["rankings"].items()
             ],
         )
         print(
-            f"over rankings: Kendall {_number(one['across']['kendall'])}, n {one['across']['n']}; within a target: "
-            f"{_number(one['within']['kendall'])}, {one['within']['n']} targets"
+            f"over rankings: Kendall {number(one['across']['kendall'])}, n {one['across']['n']}; within a target: "
+            f"{number(one['within']['kendall'])}, {one['within']['n']} targets"
         )
 
 
 @evaluate_app.command("calibration")
-def evaluate_calibration(workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """Do signed scores foretell by how much a margin changes when images are removed? Against all that is measured."""
-    from attribution import calibration
-    from attribution.provenance import made
+    from attribution.evaluation import calibration
 
-    ws = Workspace.open(workspace)
-    with progress_bar() as progress:
-        rows = calibration.gather(ws, Store.of(ws), progress)
-    if not calibration.same(calibration.stored(ws), rows):
-        calibration.keep(ws, rows, made("evaluate calibration"))  # the pages show it
+    with ProgressBar() as progress:
+        rows = calibration.gather_removals(ws, ResultStore.of(ws), progress)
+    if not calibration.is_equal(calibration.load(ws), rows):
+        calibration.save(ws, rows, command_provenance("evaluate calibration"))  # the pages show it
     answer = calibration.summary(ws, rows)
     if as_json:
         return print_json(answer)
@@ -578,20 +587,20 @@ def evaluate_calibration(workspace: Where = DEMO, as_json: AsJson = False):
         f"judged on the other, {answer['splits']} times"
     )
     for name, found in answer["rankings"].items():
-        table(
+        print_table(
             name,
             [
                 {
-                    "removed": calibration.WHOSE[whose],
+                    "removed": calibration.ORIGINS[whose],
                     "sets": one["n"],
                     "targets": one["targets"],
                     "slope": one["slope"],
                     **{
-                        title: _mean({"mean": one[key], "ci": one[f"{key}_ci"]})
+                        title: mean_ci({"mean": one[key], "ci": one[f"{key}_ci"]})
                         for title, key in (("R2 (95 %)", "r2"), ("Spearman", "spearman"))
                     },
                     "R2 of single splits": one["r2_splits"],
-                    "R2 reachable": _number(one["reachable"]),
+                    "R2 reachable": number(one["reachable"]),
                 }
                 for whose, one in found.items()
             ],
@@ -599,26 +608,25 @@ def evaluate_calibration(workspace: Where = DEMO, as_json: AsJson = False):
     print(f"no sign, so no change foretold: {', '.join(answer['unsigned'])}")
 
 
-def _number(value) -> str:
-    return "–" if value is None else f"{value:.3f}"
-
-
 @evaluate_app.command("mislabels")
-def evaluate_mislabels(workspace: Where = DEMO, as_json: AsJson = False):
+def evaluate_mislabels(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """How well each detector finds the errors that were planted among the training labels."""
-    from attribution.measure import evaluate_mislabels as evaluate
+    from attribution.evaluation.label_errors import evaluate_mislabels as evaluate
 
-    answer = evaluate(Workspace.open(workspace))
+    answer = evaluate(ws)
     if as_json:
         return print_json(answer)
-    table(
+    print_table(
         f"{answer['n_planted']} planted errors among {answer['n_train']:,} training images",
         [
             {
                 "detector": name,
-                "AUC": f"{one['auc']:.3f}",
-                "average precision": f"{one['average_precision']:.3f}",
-                **{f"found at {float(share):.0%}": f"{found:.0%}" for share, found in one["found_at"].items()},
+                "AUC": number(one["auc"]),
+                "average precision": number(one["average_precision"]),
+                **{
+                    f"found at {percent(float(share), 0)}": percent(found, 0)
+                    for share, found in one["found_at"].items()
+                },
             }
             for name, one in answer["detectors"].items()
         ],

@@ -1,4 +1,4 @@
-"""Data sets: one loader a file, each returning images and labels; images are read in place where they can be."""
+"""Data sets: a loader a file, each returning images and labels; images are read in place where that is possible."""
 
 import importlib
 from abc import ABC, abstractmethod
@@ -14,8 +14,8 @@ from attribution.files import user_path
 if TYPE_CHECKING:
     import pandas as pd
 
-#: Name on the command line -> module here that has `load(root: Path | None, **options) -> DataSet`
-#: and, where images are read in place, `reopen(source, root, places) -> Images`.
+#: Name on the command line -> module of this folder. It has `load(root: Path | None, **options) -> DataSet` and, where
+#: images are read in place, `reopen_images(source, root, places) -> Images`.
 NAMES = {
     "cifar10": "cifar10",
     "cifar100": "cifar100",
@@ -26,10 +26,9 @@ NAMES = {
 
 
 class Images(ABC):
-    """The images of one split, decoded when asked; stands where an array uint8 [n, H, W(, 3)] stands.
+    """The images of a split, decoded when they are indexed; behaves like an array uint8 [n, H, W] or [n, H, W, 3].
 
-    shape: (n, H, W) or (n, H, W, 3). images[i] is one, images[ids or slice] uint8 [m, H, W(, 3)]; np.asarray(images)
-    decodes all of them.
+    images[i] is an image, images[ids or slice] several, uint8 [m, H, W(, 3)]; np.asarray(images) decodes all of them.
     """
 
     shape: tuple[int, ...]
@@ -48,12 +47,13 @@ class Images(ABC):
 
     @abstractmethod
     def sample(self, ids: np.ndarray) -> bytes:
-        """What the fingerprint takes of the images `ids`: their bytes as they are on disk, whatever decodes them."""
+        """What the data fingerprint hashes of the images `ids`: digests of their bytes on disk, so that no decoder's
+        version matters."""
 
     def __getitem__(self, which):
         ids = np.arange(len(self))[which]
-        found = self._decode(np.atleast_1d(ids).astype(np.int64))
-        return found[0] if np.ndim(ids) == 0 else found
+        images = self._decode(np.atleast_1d(ids).astype(np.int64))
+        return images[0] if np.ndim(ids) == 0 else images
 
     def __array__(self, dtype=None, copy=None):
         return np.asarray(self[:], dtype)
@@ -61,11 +61,12 @@ class Images(ABC):
 
 @dataclass(frozen=True)
 class Split:
-    """images: Images or an array, labels int64 [n].
+    """The training or the validation images, and their labels, int64 [n].
 
-    source: how `reopen` finds the images again under the data set's root folder (JSON, file names relative to it), or
-    None where they have to be stored in the workspace. places: one value an image that says where it lies there, by
-    column, beside `source`. index: int64 [n], numbers of the images in the source's own order; None for 0 .. n - 1.
+    source: what `reopen_images` needs, beside `places`, to find the images under the data set's root folder (JSON, file names
+    relative to it); None where the images have to be stored in the workspace. places: columns of a table with a row an
+    image that says where it lies. index: int64 [n], numbers of the images in the source's own order; None for
+    0 .. n - 1.
     """
 
     images: Images | np.ndarray
@@ -77,7 +78,8 @@ class Split:
 
 @dataclass(frozen=True)
 class DataSet:
-    """name: for people. inverted: looks best dark on light. skipped: what was left out, and why."""
+    """name: for people. inverted: looks best dark on light. skipped: what was left out, and why. sizes: of the
+    pictures before they were resized, as `encoded.sizes_of` has them; None where they were not."""
 
     name: str
     classes: list[str]
@@ -85,31 +87,44 @@ class DataSet:
     val: Split
     inverted: bool = False
     skipped: tuple[str, ...] = ()
+    sizes: dict | None = None
 
 
-def get(name: str):
-    """The loader `name`. Raises UserError naming the known ones."""
+def get_loader(name: str):
+    """The module that loads the data set `name`. Raises UserError for an unknown name, listing the known ones."""
     if name not in NAMES:
         raise UserError(f"no data set {name!r}; there is {', '.join(NAMES)}")
     return importlib.import_module(f"attribution.data.{NAMES[name]}")
 
 
-def folder(root: Path | str) -> Path:
-    """What the file names in a `source` are relative to: the folder `root`, absolute, or the one of the file `root`.
-    Raises UserError where nothing is there."""
+def resizing(dataset: dict) -> str:
+    """One clause on how a workspace's pictures were resized, from the manifest's "dataset"; "" where they were not, or
+    where the workspace was created before this was noted."""
+    sizes = dataset.get("sizes")
+    if not sizes:
+        return ""
+    low, high, shown = (f"{w:,} x {h:,}" for w, h in (sizes["smallest"], sizes["largest"], dataset["shape"][1::-1]))
+    before = f"{sizes['count']:,} sizes, from {low} to {high}; all" if sizes["count"] > 1 else f"all are {low} and"
+    cropped = ", cropped to the middle where the proportions differ" if sizes["cropped"] else ""
+    return f"{before} are shown and trained at {shown}{cropped}"
+
+
+def root_folder(root: Path | str) -> Path:
+    """The absolute folder that the file names in a `source` are relative to: `root`, or the folder of the file `root`.
+    Raises UserError where `root` does not exist."""
     root = user_path(root).resolve()
     if not root.exists():
         raise UserError(f"there is nothing at {root}; check --root")
     return root if root.is_dir() else root.parent
 
 
-def reopen(source: dict, root: Path, places: "pd.DataFrame") -> Images:
+def reopen_images(source: dict, root: Path, places: "pd.DataFrame") -> Images:
     """The images of a `Split` under the folder `root`, from its `source` and the table of its `places`.
 
-    Raises UserError where these make no sense; whether the files are (still) there shows when an image is asked for.
+    Raises UserError where these are not valid. Whether the files still exist shows when an image is decoded.
     """
     try:
-        return get(source["kind"]).reopen(source, Path(root), places)
+        return get_loader(source["kind"]).reopen_images(source, Path(root), places)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"where the images are is not as it should be in workspace.json ({type(error).__name__}: "

@@ -10,11 +10,12 @@ from attribution.files import data_folder
 
 
 def load(root: Path | None = None, of: str = "CIFAR10") -> DataSet:
-    """All images, as arrays. of: the class in torchvision.datasets, which knows the checksums of its files.
+    """All images, as arrays uint8 [n, 32, 32, 3]. of: the class in torchvision.datasets, which knows the files'
+    checksums.
 
-    root: the folder with the unpacked batches, or the one that holds it; without one it is downloaded. The batches are
-    pickles: torchvision opens none before the checksums of all are right, so an altered one is refused. Raises
-    UserError for that, and where there are no files and none can be had.
+    root: the folder with the unpacked batches, or its parent; None to download them. The batches are pickles, and
+    torchvision opens them only when all checksums are right. Raises UserError for an altered file, and where the files
+    are missing and cannot be downloaded.
     """
     import torchvision.datasets
 

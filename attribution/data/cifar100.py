@@ -6,5 +6,5 @@ from attribution.data import DataSet, cifar10
 
 
 def load(root: Path | None = None) -> DataSet:
-    """As `cifar10.load`."""
+    """See `cifar10.load`."""
     return cifar10.load(root, "CIFAR100")

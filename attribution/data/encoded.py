@@ -1,4 +1,4 @@
-"""Images that are read in place: pictures as they lie on disk, decoded at one shape when they are looked at."""
+"""Images that are read in place: encoded pictures on disk, decoded to one shape when they are indexed."""
 
 import hashlib
 import os
@@ -9,20 +9,22 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.data import Images, Split, folder
-from attribution.data.decoding import Unreadable, decode, look
+from attribution.data import Images, Split, root_folder
+from attribution.data.decoding import Unreadable, decode, inspect_picture
 from attribution.errors import UserError
 
-#: pixels: images of one size up to this keep it; others are shown and trained on at this side unless told otherwise
-SIDE = 64
-SIDES = range(8, 513)
+#: pixels: pictures of one size up to this keep it; others are resized to this side if no other is given
+DEFAULT_SIDE = 64
+ALLOWED_SIDES = range(8, 513)
 VAL_SHARE, SPLIT_SEED = 0.1, 20240307
-NAMED = 5  # how many unreadable pictures an error lists
+LOCATE = "python -m attribution workspace locate --workspace DIR --root DIR"
+MAX_NAMED = 5  # how many unreadable pictures an error lists
 BLOCK = 200  # pictures between two reports of progress
 
 
-class Contents(ABC):
-    """Encoded pictures in a row. numbers: int64 [n], of each in the source's own order; source, places: as in Split."""
+class PictureSource(ABC):
+    """A sequence of encoded pictures. numbers: int64 [n], of each in the source's own order; source, places: as in
+    `Split`."""
 
     numbers: np.ndarray
     source: dict
@@ -33,92 +35,95 @@ class Contents(ABC):
     @property
     @abstractmethod
     def places(self) -> dict:
-        """As in Split."""
+        """As in `Split`."""
 
     @abstractmethod
     def read(self, i: int) -> bytes:
-        """The bytes of one picture. Raises Unreadable where that one cannot be had, UserError where none can."""
+        """The bytes of picture i. Raises Unreadable where this picture cannot be read, UserError where none can."""
 
     @abstractmethod
     def name(self, i: int) -> str:
-        """What a person would look for."""
+        """A name by which a person finds picture i."""
 
     @abstractmethod
-    def take(self, ids: np.ndarray) -> "Contents":
-        """Those `ids` alone, in this order."""
+    def take(self, ids: np.ndarray) -> "PictureSource":
+        """The pictures `ids`, int [m], in this order."""
 
 
-class Encoded(Images):
-    """The pictures of `contents` at the shape of one image, (H, W) or (H, W, 3). Whatever reads them raises UserError
-    for one that is not there (any more) or cannot be decoded."""
+class EncodedImages(Images):
+    """The pictures of `contents`, each decoded to `shape`, (H, W) or (H, W, 3). Reading one raises UserError where it
+    is missing or cannot be decoded."""
 
-    def __init__(self, contents: Contents, shape: tuple[int, ...]):
-        if shape[2:] not in ((), (3,)) or not all(0 < side <= SIDES[-1] for side in shape[:2]):
+    def __init__(self, contents: PictureSource, shape: tuple[int, ...]):
+        if shape[2:] not in ((), (3,)) or not all(0 < side <= ALLOWED_SIDES[-1] for side in shape[:2]):
             raise ValueError(f"images of shape {shape}")
         self.contents = contents
         self.shape = (len(contents), *shape)
 
     def _decode(self, ids):
-        found = np.empty((len(ids), *self.shape[1:]), np.uint8)
-        for at in np.argsort(ids):  # neighbours on disk one after the other
-            found[at] = self._one(int(ids[at]), lambda content: decode(content, self.shape[1:]))
-        return found
+        images = np.empty((len(ids), *self.shape[1:]), np.uint8)
+        for position in np.argsort(ids):  # in the order on disk
+            images[position] = self._read(int(ids[position]), lambda content: decode(content, self.shape[1:]))
+        return images
 
     def sample(self, ids):
-        return b"".join(self._one(int(i), lambda content: hashlib.sha256(content).digest()) for i in ids)
+        return b"".join(self._read(int(i), lambda content: hashlib.sha256(content).digest()) for i in ids)
 
-    def _one(self, i: int, use: Callable):
+    def _read(self, i: int, convert: Callable):
         try:
-            return use(self.contents.read(i))
+            return convert(self.contents.read(i))
         except Unreadable as error:
             raise UserError(
-                f"{self.contents.name(i)} cannot be read ({error}); "
-                "put back the file that the workspace was created from"
+                f"the image {self.contents.name(i)} cannot be read ({error}); put back the file that the workspace was "
+                f"created from, or say where it is: {LOCATE}"
             ) from None
 
 
 #: pictures and their labels, int64 [n]
-Labelled = tuple[Contents, np.ndarray]
+LabelledPictures = tuple[PictureSource, np.ndarray]
 
 
-def required(root: Path | None) -> Path:
-    """`root`, absolute. Raises UserError where it is not given or nothing is there."""
+def check_root(root: Path | None) -> Path:
+    """`root`, absolute. Raises UserError where it is not given or does not exist."""
     if root is None:
         raise UserError("this data set is read from files; say where they are with --root")
-    folder(root)
+    root_folder(root)
     return Path(root).expanduser().resolve()
 
 
-def splits(
-    train: Labelled,
-    val: Labelled | None,
+def split_data(
+    train: LabelledPictures,
+    val: LabelledPictures | None,
     side: int | None,
     val_share: float | None,
     skip_corrupt: bool,
     progress: Callable | None,
-) -> tuple[Split, Split, list[str]]:
-    """Training and validation split from pictures and their labels (int64 [n]), and what was left out, and why.
+) -> tuple[Split, Split, list[str], dict | None]:
+    """Training and validation split from pictures and their labels (int64 [n]); what was left out, and why; and the
+    sizes of the pictures as `sizes_of` says.
 
-    Decodes every picture once. side: pixels, None for what suits them. val_share: where there is no `val`, the share of
-    each class that becomes it. progress(text, done, total). Raises UserError for pictures that cannot be read unless
-    they are to be skipped.
+    Decodes every picture once. side: pixels of a side of the images, None for what `common_shape` chooses. val_share: where
+    `val` is None, the share of each class that becomes the validation split. progress(text, done, total). Raises
+    UserError for options out of range, and for pictures that cannot be read unless skip_corrupt.
     """
     share = VAL_SHARE if val_share is None else val_share
-    if side is not None and side not in SIDES:
-        raise UserError(f"images cannot be made {side} pixels wide; choose a side from {SIDES[0]} to {SIDES[-1]}")
+    if side is not None and side not in ALLOWED_SIDES:
+        raise UserError(
+            f"images cannot be made {side} pixels wide; choose a side from {ALLOWED_SIDES[0]} to {ALLOWED_SIDES[-1]}"
+        )
     if not 0 < share < 1:
         raise UserError(f"a validation share of {share} leaves no images in one part; choose one between 0 and 1")
     if val is not None and val_share is not None:
         raise UserError("this data set has its own validation images; leave out --val-share")
-    parts, looks, broken = _readable([train] if val is None else [train, val], skip_corrupt, progress)
-    shape = shape_of(looks, side)
+    parts, looks, broken = _drop_unreadable([train] if val is None else [train, val], skip_corrupt, progress)
+    shape = common_shape(looks, side)
     if val is None:
         contents, labels = parts[0]
-        chosen = held_out(labels, share)
+        chosen = draw_validation(labels, share)
         parts = [(contents.take(np.flatnonzero(part)), labels[part]) for part in (~chosen, chosen)]
     train, val = (
         Split(
-            Encoded(contents, shape),
+            EncodedImages(contents, shape),
             labels,
             {**contents.source, "shape": list(shape)},
             contents.places,
@@ -126,21 +131,35 @@ def splits(
         )
         for contents, labels in parts
     )
-    return train, val, broken
+    return train, val, broken, sizes_of(looks, shape)
 
 
-def shape_of(looks: np.ndarray, side: int | None) -> tuple[int, ...]:
-    """The shape of one image: (H, W) where all are grey, of one size and small, (H, W, 3) where they are coloured, else
-    (side, side, 3). looks: int [n, 3], width, height, grey."""
+def sizes_of(looks: np.ndarray, shape: tuple[int, ...]) -> dict | None:
+    """Sizes of the pictures, ready for JSON, or None where all are of `shape`, (H, W) or (H, W, 3), as they are.
+
+    count: how many sizes there are; smallest, largest: [width, height] in pixels, by area; cropped: whether there are
+    other proportions than those of `shape`. looks: int [n, 3], width, height, grey.
+    """
+    height, width = shape[:2]
+    sizes = sorted(map(tuple, np.unique(looks[:, :2], axis=0).tolist()), key=lambda size: (size[0] * size[1], size))
+    if sizes == [(width, height)]:
+        return None
+    cropped = any(w * height != h * width for w, h in sizes)
+    return {"count": len(sizes), "smallest": list(sizes[0]), "largest": list(sizes[-1]), "cropped": cropped}
+
+
+def common_shape(looks: np.ndarray, side: int | None) -> tuple[int, ...]:
+    """The shape that all images are decoded to. Pictures of one size up to SIDE keep it: (H, W) where all are grey,
+    else (H, W, 3). Others become (side, side, 3). looks: int [n, 3], width, height, grey."""
     width, height = looks[0, :2]
-    if side is None and (looks[:, :2] == looks[0, :2]).all() and max(width, height) <= SIDE:
+    if side is None and (looks[:, :2] == looks[0, :2]).all() and max(width, height) <= DEFAULT_SIDE:
         return (int(height), int(width)) if looks[:, 2].all() else (int(height), int(width), 3)
-    return side or SIDE, side or SIDE, 3
+    return side or DEFAULT_SIDE, side or DEFAULT_SIDE, 3
 
 
-def held_out(labels: np.ndarray, share: float) -> np.ndarray:
-    """Which images become validation images: bool [n], `share` of each class, at least one and not all of it; none of a
-    class of one image. The same on every machine."""
+def draw_validation(labels: np.ndarray, share: float) -> np.ndarray:
+    """Which images become validation images, bool [n]: `share` of each class, at least one image and never all; none of
+    a class of one image. The draw is the same on every machine. labels: int [n]."""
     rng = np.random.default_rng(SPLIT_SEED)
     chosen = np.zeros(len(labels), bool)
     for class_ in np.unique(labels):
@@ -149,47 +168,48 @@ def held_out(labels: np.ndarray, share: float) -> np.ndarray:
     return chosen
 
 
-def _readable(
-    parts: list[Labelled], skip: bool, progress: Callable | None
-) -> tuple[list[Labelled], np.ndarray, list[str]]:
-    """What of `parts` can be read, width, height and grey of each picture (int [n, 3]), and a line for each other."""
-    looks, kept, broken, done, total = [], [], [], 0, sum(len(contents) for contents, _ in parts)
+def _drop_unreadable(
+    parts: list[LabelledPictures], skip: bool, progress: Callable | None
+) -> tuple[list[LabelledPictures], np.ndarray, list[str]]:
+    """The readable pictures of `parts`; width, height and grey of each of them (int [n, 3]); a line for each other."""
+    looks, readable, broken, done, total = [], [], [], 0, sum(len(contents) for contents, _ in parts)
     for contents, labels in parts:
-        found = []
-        for one in _looks(contents):
-            found.append(one)
+        part_looks = []
+        for result in _inspect_pictures(contents):
+            part_looks.append(result)
             done += 1
             if progress and (done % BLOCK == 0 or done == total):
                 progress("reading images", done, total)
-        ids = np.array([i for i, one in enumerate(found) if not isinstance(one, Unreadable)], np.int64)
-        broken += [f"{contents.name(i)} ({one})" for i, one in enumerate(found) if isinstance(one, Unreadable)]
-        looks += [found[i] for i in ids]
-        kept.append((contents.take(ids), labels[ids]))
+        errors = {i: result for i, result in enumerate(part_looks) if isinstance(result, Unreadable)}
+        ids = np.array([i for i in range(len(part_looks)) if i not in errors], np.int64)
+        broken += [f"{contents.name(i)} ({error})" for i, error in errors.items()]
+        looks += [part_looks[i] for i in ids]
+        readable.append((contents.take(ids), labels[ids]))
     if broken and not skip:
-        more = f" and {len(broken) - NAMED:,} more" if len(broken) > NAMED else ""
+        more = f" and {len(broken) - MAX_NAMED:,} more" if len(broken) > MAX_NAMED else ""
         raise UserError(
-            f"{len(broken):,} of {total:,} images cannot be read: {', '.join(broken[:NAMED])}{more}; "
+            f"{len(broken):,} of {total:,} images cannot be read: {', '.join(broken[:MAX_NAMED])}{more}; "
             "mend or remove them, or leave them out with --skip-corrupt"
         )
     if not looks:
         raise UserError("there is no image that can be read; check --root")
-    return kept, np.array(looks), broken
+    return readable, np.array(looks), broken
 
 
-def _looks(contents: Contents) -> Iterator[tuple[int, int, bool] | Unreadable]:
-    """What `look` says of each picture, in order."""
+def _inspect_pictures(contents: PictureSource) -> Iterator[tuple[int, int, bool] | Unreadable]:
+    """`inspect_picture` of each picture, or why it cannot be read, in order; by as many threads as there are cores."""
 
-    def one(i: int):
+    def look_at(i: int):
         try:
-            return look(contents.read(i))
+            return inspect_picture(contents.read(i))
         except Unreadable as error:
             return error
 
     def block(start: int):
-        return [one(i) for i in range(start, min(start + BLOCK, len(contents)))]
+        return [look_at(i) for i in range(start, min(start + BLOCK, len(contents)))]
 
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
         for start in range(0, len(contents), BLOCK * threads):
-            for found in pool.map(block, range(start, min(start + BLOCK * threads, len(contents)), BLOCK)):
-                yield from found
+            for results in pool.map(block, range(start, min(start + BLOCK * threads, len(contents)), BLOCK)):
+                yield from results

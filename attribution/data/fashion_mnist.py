@@ -10,8 +10,8 @@ from attribution.data import DataSet, Split
 from attribution.errors import UserError
 
 CLASSES = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
-#: where Debian's package dataset-fashion-mnist puts its files
-DEBIAN = Path("/usr/share/datasets/fashion-mnist")
+#: folder of the files of Debian's package dataset-fashion-mnist
+DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
 LICENCE = """The Fashion-MNIST data set is
 
 Copyright (c) 2017 Zalando SE, https://tech.zalando.com
@@ -32,7 +32,7 @@ OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR
 
 
 def load(root: Path | None = None) -> DataSet:
-    """All images, as arrays. root and errors: as in `read`."""
+    """All images, as arrays uint8 [n, 28, 28]. root and errors: as in `read`."""
     train, val = (Split(*read(split, root)) for split in ("train", "test"))
     return DataSet("Fashion-MNIST", CLASSES, train, val, inverted=True)
 
@@ -41,10 +41,10 @@ def read(split: str, root: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Images uint8 [n, 28, 28] and labels int64 [n]; split "train" (60,000) or "test" (10,000), in the original order.
 
     root: a folder with the four idx.gz files; without one, Debian's package or torchvision's download is used.
-    Raises UserError when there are no files and none can be had.
+    Raises UserError where the files are missing and cannot be downloaded.
     """
     prefix = {"train": "train", "test": "t10k"}[split]
-    folder = Path(root) if root else DEBIAN if DEBIAN.is_dir() else _download()
+    folder = Path(root) if root else DEBIAN_FOLDER if DEBIAN_FOLDER.is_dir() else _download()
     try:
         images = _read(folder / f"{prefix}-images-idx3-ubyte.gz", 3)
         labels = _read(folder / f"{prefix}-labels-idx1-ubyte.gz", 1)

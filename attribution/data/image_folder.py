@@ -1,7 +1,7 @@
 """A folder of class folders, `train/<class>/*` and `val/<class>/*` (or `test`), or `<class>/*` alone.
 
-Classes and images are in the order of torchvision's `ImageFolder`, so that image i here is its sample i, and what was
-computed with it fits. Hidden files are left out, and so is what is no picture by its ending.
+Classes and images are in the order of torchvision's `ImageFolder`, so that image i is its sample i, and scores computed
+with it fit. Hidden files, and files whose ending is not a picture's, are left out.
 """
 
 import os
@@ -13,15 +13,15 @@ import numpy as np
 
 from attribution.data import DataSet
 from attribution.data.decoding import Unreadable
-from attribution.data.encoded import Contents, Encoded, required, splits
+from attribution.data.encoded import EncodedImages, PictureSource, check_root, split_data
 from attribution.errors import UserError
 
 KIND = "image-folder"
-ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 VAL_NAMES = ("val", "valid", "validation", "test")  # the first that is there
 
 
-class Files(Contents):
+class PictureFiles(PictureSource):
     """Picture files. names: paths under `root`, with slashes."""
 
     source = {"kind": KIND}
@@ -38,7 +38,7 @@ class Files(Contents):
     def read(self, i):
         file = self.root / self.names[i]
         try:
-            if not file.resolve().is_relative_to(self.root):  # a link, or a workspace.json that means harm
+            if not file.resolve().is_relative_to(self.root):  # a link, or a malicious workspace.json
                 raise Unreadable("leads out of the data set's folder")
             if not file.is_file():
                 raise Unreadable("is not there, or no file")
@@ -52,7 +52,7 @@ class Files(Contents):
         return self.names[i]
 
     def take(self, ids):
-        return Files(self.root, self.names[ids], self.numbers[ids])
+        return PictureFiles(self.root, self.names[ids], self.numbers[ids])
 
 
 def load(
@@ -63,19 +63,19 @@ def load(
     val_share: float | None = None,
     progress: Callable | None = None,
 ) -> DataSet:
-    """The images under `root`. Options as in `encoded.splits`.
+    """The images under `root`. Options as in `encoded.split_data`.
 
-    A folder without validation images lends `val_share` of its training images. Raises UserError where there are no
-    class folders, for a class without training images, and for links to folders; a file that is a link out of `root` is
-    one that cannot be read.
+    Without validation images in the folder, `val_share` of the training images are held out. Raises UserError where
+    there are no class folders, for a class without training images, and for links to folders; a file that is a link out
+    of `root` counts as unreadable.
     """
-    root = required(root)
-    train_folder, val_folder = _layout(root)
-    classes, train, ignored = _listed(root, train_folder)
+    root = check_root(root)
+    train_folder, val_folder = _find_splits(root)
+    classes, train, ignored = _list_classes(root, train_folder)
     val = None
     if val_folder:
-        val_classes, val, more = _listed(root, val_folder)
-        ignored += more
+        val_classes, val, val_ignored = _list_classes(root, val_folder)
+        ignored += val_ignored
         unknown = [name for name in val_classes if name not in classes]
         if unknown:
             raise UserError(
@@ -84,17 +84,66 @@ def load(
             )
         contents, labels = val
         val = contents, np.array([classes.index(name) for name in val_classes], np.int64)[labels]
-    train, val, broken = splits(train, val, side, val_share, skip_corrupt, progress)
-    return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored))
+    train, val, broken, sizes = split_data(train, val, side, val_share, skip_corrupt, progress)
+    return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored), sizes=sizes)
 
 
-def reopen(source: dict, root: Path, places) -> Encoded:
-    """As `attribution.data.reopen`."""
-    contents = Files(root, places["file"].astype(str).array, places["number"].to_numpy(np.int64))
-    return Encoded(contents, tuple(source["shape"]))
+def reopen_images(source: dict, root: Path, places) -> EncodedImages:
+    """See `attribution.data.reopen_images`."""
+    contents = PictureFiles(root, places["file"].astype(str).array, places["number"].to_numpy(np.int64))
+    return EncodedImages(contents, tuple(source["shape"]))
 
 
-def renames(
+def match(names: list[str], listed: Path) -> np.ndarray:
+    """The numbers of the images that the text file `listed` names, a line each, in its order: int64 [lines].
+
+    names: of all images, as paths with slashes under the data set's folder. A line is such a path, or one that ends
+    with it or that it ends with: absolute, without the first folders, or a file name alone. Empty lines at the end do
+    not count. Raises UserError for a file that cannot be read, and for lines that name no image, one of several, or one
+    that an earlier line named.
+    """
+    try:
+        lines = listed.read_text(encoding="utf-8-sig").rstrip().splitlines()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text in UTF-8"
+        raise UserError(
+            f"{listed} cannot be read ({why}); give a text file with the path of one image a line"
+        ) from None
+    by_name: dict[str, list[int]] = {}
+    for number, name in enumerate(names):
+        by_name.setdefault(name.rpartition("/")[2], []).append(number)
+    matched: dict[int, int] = {}  # image -> line
+    unknown = []
+    for line, text in enumerate(lines, 1):
+        path = "/" + text.strip().replace("\\", "/").removeprefix("./").lstrip("/")
+        numbers = by_name.get(path.rpartition("/")[2], [])
+        whole = [number for number in numbers if path.endswith("/" + names[number])]
+        fits = sorted(whole, key=lambda number: len(names[number]))[-1:]  # the path that says most
+        fits = fits or [number for number in numbers if f"/{names[number]}".endswith(path)]
+        if len(fits) > 1:
+            raise UserError(
+                f"{listed} names {text.strip()!r} in line {line}, which may be {names[fits[0]]} or {names[fits[1]]}; "
+                "write its folder, too"
+            )
+        if fits and fits[0] in matched:
+            raise UserError(
+                f"{listed} names {names[fits[0]]} twice, in lines {matched[fits[0]]} and {line}; name each image once"
+            )
+        if fits:
+            matched[fits[0]] = line
+        else:
+            unknown.append((line, text.strip()))
+    if unknown or not lines:
+        line, text = unknown[0] if unknown else (1, "")
+        more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
+        raise UserError(
+            f"{listed} names {text!r} in line {line}{more}, which is none of the {len(names):,} images; write paths "
+            f"such as {names[0]}, one a line"
+        )
+    return np.array(list(matched), np.int64)
+
+
+def label_moves(
     root: Path,
     names: list[str],
     others: list[str],
@@ -103,18 +152,18 @@ def renames(
     labels: np.ndarray,
     removed: set[int],
 ) -> list[tuple[str, str]]:
-    """What to move so that the folder tree says what `labels` say: (from, to), paths under `root`, with slashes.
+    """The moves that bring the folder tree into line with `labels`: (from, to), paths under `root`, with slashes.
 
-    names: of the training pictures; others: of those for validation; given, labels: int64 [n], before and after, both
-    about `classes`. Removed pictures go to a folder `removed` beside the one that holds the class folders. No move
-    lands on a file that is there or moves itself, so that their order does not matter: a name that is taken gets a
-    number.
+    names: files of the training pictures; others: of the validation pictures; given, labels: int64 [n], classes before
+    and after, as indices of `classes`; removed: indices of pictures to take out, to a folder `removed` beside the one
+    that holds the class folders. No move overwrites a file or the target of another move (a number is appended to a
+    name that is taken), so that they can be made in any order.
     """
     parts = [name.split("/") for name in names]
     inside = all(len(part) > 2 and part[:2] == ["train", classes[label]] for part, label in zip(parts, given))
-    lent = all(name.startswith("train/") for name in others)  # no folder for validation: train is the only one there is
-    depth, top, beside = (1, "train/", "../removed" if lent else "removed") if inside else (0, "", "../removed")
-    taken = {name.casefold() for name in [*names, *others]}  # as some disks see it
+    held_out = all(name.startswith("train/") for name in others)  # there is no validation folder, train is the only one
+    depth, top, beside = (1, "train/", "../removed" if held_out else "removed") if inside else (0, "", "../removed")
+    taken = {name.casefold() for name in [*names, *others]}  # some file systems ignore case
     moves = []
     for i in sorted({*np.flatnonzero(given != labels).tolist(), *removed}):
         rest = "/".join(parts[i][depth + 1 :])
@@ -129,30 +178,32 @@ def renames(
     return moves
 
 
-def _layout(root: Path) -> tuple[str, str | None]:
-    """The folders under `root` that hold the training and the validation classes."""
+def _find_splits(root: Path) -> tuple[str, str | None]:
+    """The folders under `root` that hold the class folders of training and validation, the latter None where there is
+    none."""
     if not root.is_dir():
         raise UserError(f"{root} is a file; name the folder that holds the class folders")
-    inside = _folders(root)
+    inside = _subfolders(root)
     val = next((name for name in VAL_NAMES if name in inside), None)
-    # a class may be called train: without a val beside it, only as the one folder there is
-    if "train" in inside and (val or len(inside) == 1) and _folders(root / "train"):
+    # a class may be called train: it is the split only beside a validation folder, or as the only folder
+    if "train" in inside and (val or len(inside) == 1) and _subfolders(root / "train"):
         return "train", val
     return ".", None
 
 
-def _folders(folder: Path) -> list[str]:
+def _subfolders(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _listed(root: Path, folder: str) -> tuple[list[str], tuple[Files, np.ndarray], list[str]]:
-    """Classes, pictures with their labels, and lines on what else there is, of the class folders in one folder."""
+def _list_classes(root: Path, folder: str) -> tuple[list[str], tuple[PictureFiles, np.ndarray], list[str]]:
+    """Classes, pictures with their labels int64 [n], and a line for each kind of file left out, of the class folders in
+    `folder`."""
     classes, names, labels, others, empty = [], [], [], Counter(), []
-    for class_ in _folders(root / folder):
-        found = _pictures(root / folder / class_, others)
-        if found:
-            names += [file.relative_to(root).as_posix() for file in found]
-            labels += [len(classes)] * len(found)
+    for class_ in _subfolders(root / folder):
+        pictures = _picture_files(root / folder / class_, others)
+        if pictures:
+            names += [file.relative_to(root).as_posix() for file in pictures]
+            labels += [len(classes)] * len(pictures)
             classes.append(class_)
         else:
             empty.append(f"{Path(folder, class_).as_posix()} (a folder without images)")
@@ -165,13 +216,14 @@ def _listed(root: Path, folder: str) -> tuple[list[str], tuple[Files, np.ndarray
         f"{count:,} files {ending or 'without an ending'} in {folder} (not images)"
         for ending, count in sorted(others.items())
     ]
-    contents = Files(root, np.array(names, object), np.arange(len(names)))
+    contents = PictureFiles(root, np.array(names, object), np.arange(len(names)))
     return classes, (contents, np.array(labels, np.int64)), [*empty, *lines]
 
 
-def _pictures(folder: Path, others: Counter) -> list[Path]:
-    """The picture files in `folder` and its folders; endings of other files are counted in `others`."""
-    found = []
+def _picture_files(folder: Path, others: Counter) -> list[Path]:
+    """The picture files in `folder` and below, sorted; endings of other files are counted in `others`. Raises UserError
+    for links to folders."""
+    pictures = []
     if folder.is_symlink():
         raise UserError(f"{folder} is a link to a folder; put the folder itself there")
     for parent, folders, names in sorted(os.walk(folder)):
@@ -183,8 +235,8 @@ def _pictures(folder: Path, others: Counter) -> list[Path]:
         for name in sorted(names):
             if name.startswith("."):
                 continue
-            if name.lower().endswith(ENDINGS):
-                found.append(Path(parent, name))
+            if name.lower().endswith(SUFFIXES):
+                pictures.append(Path(parent, name))
             else:
                 others[Path(name).suffix.lower()] += 1
-    return found
+    return pictures

@@ -1,6 +1,6 @@
-"""Parquet as Hugging Face writes it: a column of encoded pictures and one of labels, in one file or in shards.
+"""Parquet as Hugging Face writes it: a column of encoded pictures and one of labels, in a file or in shards.
 
-Read in place, a row group at a time. The order is that of the shards' names, and of the rows in each.
+Read in place, a row group at a time, in the order of the shards' names and of the rows in each.
 """
 
 import json
@@ -15,28 +15,28 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from attribution.data import DataSet, folder
+from attribution.data import DataSet, root_folder
 from attribution.data.decoding import Unreadable
-from attribution.data.encoded import Contents, Encoded, required, splits
+from attribution.data.encoded import LOCATE, EncodedImages, PictureSource, check_root, split_data
 from attribution.errors import UserError
 
 KIND = "parquet"
-IMAGE, LABEL = ("img", "image"), ("label", "fine_label")
-CACHE = 64 << 20  # bytes of encoded pictures that are held; one row group at least
-OPEN_FILES = 16
-BATCH = 16 << 20  # bytes that are rewritten at a time
+IMAGE_COLUMNS, LABEL_COLUMNS = ("img", "image"), ("label", "fine_label")
+CACHE_BYTES = 64 << 20  # bytes of encoded pictures in memory; at least one row group
+MAX_OPEN_FILES = 16
+BATCH_BYTES = 16 << 20  # bytes that are rewritten at a time
 
 
-class Rows(Contents):
-    """Pictures in the column `column` of Parquet files. files: (path under `root`, rows), in order; numbers: rows of
-    all files in a row."""
+class ParquetPictures(PictureSource):
+    """Pictures in the column `column` of Parquet files. files: (path under `root`, number of rows), in order; numbers:
+    int64 [n], rows counted through all files."""
 
     def __init__(self, root: Path, files: list[tuple[str, int]], column: str, numbers: np.ndarray):
         self.root, self.files, self.column, self.numbers = root, files, column, numbers
         self.source = {"kind": KIND, "files": [list(file) for file in files], "column": column}
         self._starts = np.cumsum([0, *(rows for _, rows in files)])
         self._lock = Lock()  # a server's threads share one
-        self._file = lru_cache(OPEN_FILES)(self._open)
+        self._file = lru_cache(MAX_OPEN_FILES)(self._open)
         self._groups: OrderedDict[tuple[int, int], pa.ChunkedArray] = OrderedDict()
         if len(numbers) and not 0 <= numbers.min() <= numbers.max() < self._starts[-1]:
             raise ValueError(f"rows beyond the {self._starts[-1]} of the files")
@@ -51,10 +51,10 @@ class Rows(Contents):
             with self._lock:
                 file, starts = self._file(which)
                 number = int(np.searchsorted(starts, row, "right")) - 1
-                found = self._group(file, which, number)[row - int(starts[number])].as_py()
+                value = self._group(file, which, number)[row - int(starts[number])].as_py()
         except (OSError, pa.ArrowException) as error:
-            raise _broken(self.root / self.files[which][0], error) from None
-        content = found.get("bytes") if isinstance(found, dict) else found
+            raise _corrupt_error(self.root / self.files[which][0], error) from None
+        content = value.get("bytes") if isinstance(value, dict) else value
         if content is None:
             raise Unreadable("no image in it, at most the path of one elsewhere")
         return content
@@ -64,22 +64,22 @@ class Rows(Contents):
         return f"row {row} of {self.files[which][0]}"
 
     def take(self, ids):
-        return Rows(self.root, self.files, self.column, self.numbers[ids])
+        return ParquetPictures(self.root, self.files, self.column, self.numbers[ids])
 
     def _at(self, i: int) -> tuple[int, int]:
-        """File and row in it of picture i."""
+        """The index of the file that holds picture i, and its row there."""
         number = self.numbers[i]
         which = int(np.searchsorted(self._starts, number, "right")) - 1
         return which, int(number - self._starts[which])
 
     def _open(self, which: int) -> tuple[pq.ParquetFile, np.ndarray]:
         """A file, and the first row of each of its row groups."""
-        file = _opened(self.root, *self.files[which])
+        file = _open_checked(self.root, *self.files[which])
         counts = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
         return file, np.cumsum([0, *counts])
 
     def _group(self, file: pq.ParquetFile, which: int, number: int) -> pa.ChunkedArray:
-        """The pictures of one row group, the most recently used of them from memory."""
+        """The pictures of a row group; recently used groups come from memory."""
         if (which, number) in self._groups:
             self._groups.move_to_end((which, number))
         else:
@@ -87,7 +87,7 @@ class Rows(Contents):
             wanted = f"{self.column}.bytes" if nested else self.column
             table = file.read_row_group(number, columns=[wanted], use_threads=False)
             self._groups[which, number] = table.column(self.column)
-            while len(self._groups) > 1 and sum(column.nbytes for column in self._groups.values()) > CACHE:
+            while len(self._groups) > 1 and sum(column.nbytes for column in self._groups.values()) > CACHE_BYTES:
                 self._groups.popitem(last=False)
         return self._groups[which, number]
 
@@ -100,31 +100,36 @@ def load(
     val_share: float | None = None,
     progress: Callable | None = None,
 ) -> DataSet:
-    """The images in the Parquet file or folder `root`. Options as in `encoded.splits`.
+    """The images in the Parquet file or folder `root`. Options as in `encoded.split_data`.
 
-    Files are of training, validation or test images as their names begin, or their folder's; where none says so, and in
-    a single file, all are training images. Without validation images these lend `val_share`. Class names are read from
-    the schema; where it has none they are the numbers. Raises UserError for other columns, labels that are missing,
-    and pictures that are not in the file.
+    A file belongs to the split (train, val or test) that its name, or its folder's, begins with; a single file, or
+    files without such names, are training images. Without validation images, `val_share` of the training images are
+    held out. Class names are read from the schema, else they are the numbers. Raises UserError for other columns,
+    missing labels, and pictures that are not in the file.
     """
-    root = required(root)
-    shards, skipped = _shards(root)
-    within = folder(root)
-    columns = _columns(within / shards["train"][0])
-    train, val = (_read(within, shards[split], *columns) if split in shards else None for split in ("train", "val"))
+    root = check_root(root)
+    shards, skipped = _find_shards(root)
+    within = root_folder(root)
+    columns = _find_columns(within / shards["train"][0])
+    train, val = (
+        _read_pictures(within, shards[split], *columns) if split in shards else None for split in ("train", "val")
+    )
     labels = np.concatenate([labels for _, labels in filter(None, (train, val))])
-    classes = _classes(within / shards["train"][0], columns[1], labels)
-    train, val, broken = splits(train, val, side, val_share, skip_corrupt, progress)
-    return DataSet(root.stem if root.is_file() else root.name, classes, train, val, skipped=(*broken, *skipped))
+    classes = _class_names(within / shards["train"][0], columns[1], labels)
+    train, val, broken, sizes = split_data(train, val, side, val_share, skip_corrupt, progress)
+    name = root.stem if root.is_file() else root.name
+    return DataSet(name, classes, train, val, skipped=(*broken, *skipped), sizes=sizes)
 
 
-def reopen(source: dict, root: Path, places) -> Encoded:
-    """As `attribution.data.reopen`."""
+def reopen_images(source: dict, root: Path, places) -> EncodedImages:
+    """See `attribution.data.reopen_images`."""
     files = [(str(name), int(rows)) for name, rows in source["files"]]
-    return Encoded(Rows(root, files, source["column"], places["row"].to_numpy(np.int64)), tuple(source["shape"]))
+    return EncodedImages(
+        ParquetPictures(root, files, source["column"], places["row"].to_numpy(np.int64)), tuple(source["shape"])
+    )
 
 
-def rewrite(
+def rewrite_labels(
     root: Path,
     source: dict,
     numbers: np.ndarray,
@@ -134,23 +139,23 @@ def rewrite(
     out: Path,
     progress: Callable | None = None,
 ) -> None:
-    """Writes to `out`, a new file, the rows `numbers` of a data set's files (its `source`, under `root`), in the order
-    in which they stand there: with other `labels`, without those not `kept`, every other column as it is.
+    """Writes the `kept` ones of the rows `numbers` of a data set's files to the new file `out`, with other `labels`.
 
-    numbers, given, labels: int64 [n], given as the files have them; kept: bool [n]. At a time, a page of a file and few
-    rows are in memory. progress(text, done, total). Raises UserError where the files are not those that the numbers are
-    of, OSError where `out` cannot be written.
+    The order is that of the files, and other columns stay as they are. source: the data set's, under `root`. numbers:
+    int64 [n]; given, labels: int64 [n], labels in the files and new ones; kept: bool [n]. Few rows are in memory at a
+    time. progress(text, done, total). Raises UserError where the files have changed since, OSError where `out` cannot
+    be written.
     """
     order = np.argsort(numbers)
     ordered, first, done, writer = numbers[order], 0, 0, None
-    _, column = _columns(root / source["files"][0][0])
+    _, column = _find_columns(root / source["files"][0][0])
     try:
         for name, rows in source["files"]:
-            for start, batch in _batches(root, name, rows):
+            for start, batch in _read_batches(root, name, rows):
                 low, high = np.searchsorted(ordered, [first + start, first + start + len(batch)])
-                ids, there = order[low:high], ordered[low:high] - first - start
-                _check_labels(root / name, batch, column, there, given[ids])
-                table = pa.Table.from_batches([batch]).take(there[kept[ids]])
+                ids, batch_rows = order[low:high], ordered[low:high] - first - start
+                _check_labels(root / name, batch, column, batch_rows, given[ids])
+                table = pa.Table.from_batches([batch]).take(batch_rows[kept[ids]])
                 writer = writer or pq.ParquetWriter(out, table.schema)
                 try:
                     field = table.schema.field(column)
@@ -173,37 +178,34 @@ def rewrite(
             writer.close()
 
 
-def _batches(root: Path, name: str, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """The file's rows with all columns, some at a time, and the number of the first of them."""
+def _read_batches(root: Path, name: str, rows: int) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """The file's rows with all columns, a batch at a time, each with the number of its first row."""
     try:
         # else a whole row group is in memory before its first row is read
-        file = _opened(root, name, rows, buffer_size=1 << 20, pre_buffer=False)
+        file = _open_checked(root, name, rows, buffer_size=1 << 20, pre_buffer=False)
         groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
         size = sum(group.total_byte_size for group in groups) // max(rows, 1) + 1
         start = 0
-        for batch in file.iter_batches(batch_size=min(max(BATCH // size, 1), 10_000), use_threads=False):
+        for batch in file.iter_batches(batch_size=min(max(BATCH_BYTES // size, 1), 10_000), use_threads=False):
             yield start, batch
             start += len(batch)
     except (OSError, pa.ArrowException) as error:
-        raise _broken(root / name, error) from None
+        raise _corrupt_error(root / name, error) from None
 
 
 def _check_labels(file: Path, batch: pa.RecordBatch, column: str, rows: np.ndarray, given: np.ndarray) -> None:
-    found = batch.column(batch.schema.names.index(column)) if column in batch.schema.names else None
-    if found is None or found.null_count or (found.to_numpy(zero_copy_only=False)[rows] != given).any():
+    values = batch.column(batch.schema.names.index(column)) if column in batch.schema.names else None
+    if values is None or values.null_count or (values.to_numpy(zero_copy_only=False)[rows] != given).any():
         raise UserError(f"the labels in {file} are not those that the workspace was created from; put that file back")
 
 
-def _opened(root: Path, name: str, rows: int, **options) -> pq.ParquetFile:
-    """The file `name` under `root`. Raises UserError where it is not there or has not so many rows."""
+def _open_checked(root: Path, name: str, rows: int, **options) -> pq.ParquetFile:
+    """The file `name` under `root`. Raises UserError where it is missing or has another number of rows."""
     path = PurePosixPath(name)
     if path.is_absolute() or ".." in path.parts:
-        raise UserError(f"{name} leads out of the data set's folder; copy the workspace again")
+        raise UserError(f"the file {name} leads out of the data set's folder; copy the workspace again")
     if not (root / name).is_file():
-        raise UserError(
-            f"{name} is not in {root}; put it back, or say where it is: "
-            "python -m attribution workspace locate --root DIR"
-        )
+        raise UserError(f"the file {name} is not in {root}; put it back, or say where it is: {LOCATE}")
     file = pq.ParquetFile(root / name, **options)
     if file.metadata.num_rows != rows:
         raise UserError(
@@ -213,11 +215,11 @@ def _opened(root: Path, name: str, rows: int, **options) -> pq.ParquetFile:
     return file
 
 
-def _shards(root: Path) -> tuple[dict[str, list[str]], list[str]]:
+def _find_shards(root: Path) -> tuple[dict[str, list[str]], list[str]]:
     """Files of "train" and, where there are any, "val", as paths under `root`; and lines on those left out."""
     if root.is_file():
         return {"train": [root.name]}, []
-    found: dict[str, list[str]] = {}
+    shards: dict[str, list[str]] = {}
     sets = set()
     for file in sorted(root.rglob("*.parquet")):
         path = file.relative_to(root)
@@ -225,39 +227,41 @@ def _shards(root: Path) -> tuple[dict[str, list[str]], list[str]]:
             continue
         by_name, by_folder = (re.match("train|val|test", text.lower()) for text in (path.name, path.parent.name))
         split = by_name or by_folder
-        found.setdefault(split.group() if split else "", []).append(path.as_posix())
+        shards.setdefault(split.group() if split else "", []).append(path.as_posix())
         sets.add(path.parent if by_name or not by_folder else path.parent.parent)
-    if not found:
+    if not shards:
         raise UserError(f"there are no .parquet files in {root}; check --root")
     if len(sets) > 1:
         raise UserError(
             f"{root} holds several data sets ({', '.join(sorted(map(str, sets)))}); name the folder of one with --root"
         )
-    if set(found) == {""}:
-        return {"train": found[""]}, []
-    if "train" not in found:
+    if set(shards) == {""}:
+        return {"train": shards[""]}, []
+    if "train" not in shards:
         raise UserError(
             f"no file in {root} is named as training images, train*.parquet; rename it, or name one file with --root"
         )
-    val = "val" if "val" in found else "test"
+    val = "val" if "val" in shards else "test"
     left_out = [
         f"{name} (neither training nor validation images)"
-        for split, names in found.items()
+        for split, names in shards.items()
         if split not in ("train", val)
         for name in names
     ]
-    return {"train": found["train"], **({"val": found[val]} if val in found else {})}, left_out
+    return {"train": shards["train"], **({"val": shards[val]} if val in shards else {})}, left_out
 
 
-def _columns(file: Path) -> tuple[str, str]:
+def _find_columns(file: Path) -> tuple[str, str]:
     """Names of the columns of pictures and labels."""
     try:
         schema = pq.read_schema(file)
     except (OSError, pa.ArrowException) as error:
-        raise _broken(file, error) from None
-    picture, label = (next((name for name in names if name in schema.names), None) for names in (IMAGE, LABEL))
+        raise _corrupt_error(file, error) from None
+    picture, label = (
+        next((name for name in names if name in schema.names), None) for names in (IMAGE_COLUMNS, LABEL_COLUMNS)
+    )
     if picture is None or label is None:
-        wanted, names = ("images", IMAGE) if picture is None else ("labels", LABEL)
+        wanted, names = ("images", IMAGE_COLUMNS) if picture is None else ("labels", LABEL_COLUMNS)
         raise UserError(
             f"{file} has no column of {wanted}, {' or '.join(names)}, among {', '.join(schema.names)}; rename it"
         )
@@ -277,11 +281,11 @@ def _columns(file: Path) -> tuple[str, str]:
     return picture, label
 
 
-def _read(folder: Path, names: list[str], picture: str, label: str) -> tuple[Rows, np.ndarray]:
-    """The pictures of the files `names`, and their labels, int64."""
+def _read_pictures(folder: Path, names: list[str], picture: str, label: str) -> tuple[ParquetPictures, np.ndarray]:
+    """The pictures of the files `names`, and their labels, int64 [n]."""
     labels = []
     for name in names:
-        if _columns(folder / name) != (picture, label):
+        if _find_columns(folder / name) != (picture, label):
             raise UserError(
                 f"{folder / name} has not the columns {picture} and {label} of the other files; write all "
                 "files of the data set alike"
@@ -289,7 +293,7 @@ def _read(folder: Path, names: list[str], picture: str, label: str) -> tuple[Row
         try:
             column = pq.ParquetFile(folder / name).read([label]).column(label)
         except (OSError, pa.ArrowException) as error:
-            raise _broken(folder / name, error) from None
+            raise _corrupt_error(folder / name, error) from None
         if column.null_count:
             raise UserError(
                 f"{column.null_count:,} labels are missing in {folder / name}; leave those images out of it"
@@ -297,14 +301,14 @@ def _read(folder: Path, names: list[str], picture: str, label: str) -> tuple[Row
         labels.append(column.to_numpy().astype(np.int64))
     files = [(name, len(given)) for name, given in zip(names, labels)]
     labels = np.concatenate(labels)
-    return Rows(folder, files, picture, np.arange(len(labels))), labels
+    return ParquetPictures(folder, files, picture, np.arange(len(labels))), labels
 
 
-def _classes(file: Path, label: str, labels: np.ndarray) -> list[str]:
-    """Class names from the schema, or the numbers."""
+def _class_names(file: Path, label: str, labels: np.ndarray) -> list[str]:
+    """Class names from the schema, or the numbers as text. Raises UserError for labels out of range."""
     try:
-        told = json.loads((pq.read_schema(file).metadata or {})[b"huggingface"])
-        names = [str(name) for name in told["info"]["features"][label]["names"]]
+        metadata = json.loads((pq.read_schema(file).metadata or {})[b"huggingface"])
+        names = [str(name) for name in metadata["info"]["features"][label]["names"]]
     except (KeyError, TypeError, ValueError):
         names = []
     low, high = int(labels.min(initial=0)), int(labels.max(initial=0))
@@ -318,6 +322,6 @@ def _classes(file: Path, label: str, labels: np.ndarray) -> list[str]:
     return names or [str(number) for number in range(high + 1)]
 
 
-def _broken(file: Path, error: Exception) -> UserError:
+def _corrupt_error(file: Path, error: Exception) -> UserError:
     why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
     return UserError(f"{file} cannot be read as Parquet ({why}); fetch it again")

@@ -1,4 +1,4 @@
-"""Where on this machine the images are that workspaces read in place. Kept among the results: a workspace can move."""
+"""Where on this machine the images are that workspaces read in place: `roots.json` in the data folder."""
 
 import json
 from pathlib import Path
@@ -6,18 +6,29 @@ from pathlib import Path
 from attribution.files import data_folder, write_json
 
 
-def find(fingerprint: str) -> Path | None:
-    """The folder with the images of the data set `fingerprint`, or None where it is not known or not there."""
-    root = _known().get(fingerprint)
-    return Path(root) if root and Path(root).is_dir() else None
+def find_root(workspace: Path, fingerprint: str) -> Path | None:
+    """The folder with the images of the workspace at that path, or None where it is not known or not there.
+
+    A workspace that was moved, or noted by its data set alone, takes the folder noted last for its data set
+    (`fingerprint`).
+    """
+    known = _load_roots()
+    roots = [Path(root) for key in (_key(workspace, fingerprint), fingerprint) if (root := known.get(key))]
+    return next((root for root in roots if root.is_dir()), None)
 
 
-def remember(fingerprint: str, root: Path) -> None:
-    """Notes that the images of the data set `fingerprint` are in the folder `root`."""
-    write_json(data_folder() / "roots.json", {**_known(), fingerprint: str(root)})
+def save_root(workspace: Path, fingerprint: str, root: Path) -> None:
+    """Notes that the images of the workspace at that path, of the data set `fingerprint`, are in the folder `root`."""
+    roots = {fingerprint: str(root), _key(workspace, fingerprint): str(root)}
+    write_json(data_folder() / "roots.json", _load_roots() | roots)
 
 
-def _known() -> dict[str, str]:
+def _key(workspace: Path, fingerprint: str) -> str:
+    """Two workspaces of the same images can have them in folders laid out differently: the path tells them apart."""
+    return f"{fingerprint} {Path(workspace).resolve()}"
+
+
+def _load_roots() -> dict[str, str]:
     try:
         return json.loads((data_folder() / "roots.json").read_text())
     except (OSError, ValueError):

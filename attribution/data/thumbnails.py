@@ -1,4 +1,4 @@
-"""Decoded images, kept: a second look at an image that is read in place takes no decoding."""
+"""A cache of decoded images on disk, so that an image read in place is decoded once."""
 
 import os
 import zlib
@@ -9,15 +9,15 @@ import numpy as np
 
 from attribution.data import Images
 
-BLOCK = 1000  # images decoded between two times they are kept
+BLOCK = 1000  # images decoded before they are written
 
 
 class Thumbnails(Images):
-    """`images`, with what was decoded kept in `file`, where every process finds it.
+    """`images`, with decoded images cached in `file`, which all processes share.
 
-    The file is sparse and grows with what is looked at: uint32 [n], the checksum of each image's pixels, or 0 where it
-    is not kept; and then the pixels, uint8 [n, ...]. Whatever a crash or a full disk leaves of an image fails its
-    checksum and is decoded again. Where nothing can be kept, nothing is.
+    The file is sparse: uint32 [n], the CRC-32 of each image's pixels, 0 where it is not cached; then the pixels, uint8
+    [n, ...]. An image that a crash or a full disk left incomplete fails its checksum and is decoded again. Where the
+    file cannot be written, nothing is cached.
     """
 
     def __init__(self, images: Images, file: Path):
@@ -29,43 +29,44 @@ class Thumbnails(Images):
             file.parent.mkdir(parents=True, exist_ok=True)
             file.touch()
             if file.stat().st_size < size:
-                os.truncate(file, size)  # longer, with zeros, and the same for whoever does it a second time
+                os.truncate(file, size)  # appends zeros; harmless if another process does the same
 
     def sample(self, ids):
         return self._images.sample(ids)
 
     def _decode(self, ids):
-        found, absent = np.zeros((len(ids), *self.shape[1:]), np.uint8), np.arange(len(ids))
+        images, absent = np.zeros((len(ids), *self.shape[1:]), np.uint8), np.arange(len(ids))
         with suppress(OSError):
-            absent = self._read(ids, found)
+            absent = self._read(ids, images)
         for start in range(0, len(absent), BLOCK):
             block = absent[start : start + BLOCK]
-            found[block] = self._images[ids[block]]
-            self._keep(ids[block], found[block])
-        return found
+            images[block] = self._images[ids[block]]
+            self._write(ids[block], images[block])
+        return images
 
-    def _read(self, ids: np.ndarray, found: np.ndarray) -> np.ndarray:
-        """Fills `found` with what is kept, and returns the places of the rest. By system calls: of a mapped file, what
-        was looked at, and much around it, would count as this process's memory."""
+    def _read(self, ids: np.ndarray, images: np.ndarray) -> np.ndarray:
+        """Fills `images` with those of `ids` that are cached; returns the positions of the others, int [m]. By system
+        calls, since the pages of a memory map would count as this process's memory."""
         absent = []
         with self._path.open("rb", buffering=0) as stream:
             for at, i in enumerate(ids.tolist()):
-                pixels = os.pread(stream.fileno(), found[at].nbytes, 4 * len(self) + i * found[at].nbytes)
-                sum_ = os.pread(stream.fileno(), 4, 4 * i)
-                if len(pixels) == found[at].nbytes and sum_ == np.uint32(_checksum(pixels)).tobytes():
-                    found[at] = np.frombuffer(pixels, np.uint8).reshape(found[at].shape)
+                size = images[at].nbytes
+                pixels = os.pread(stream.fileno(), size, 4 * len(self) + i * size)
+                checksum = os.pread(stream.fileno(), 4, 4 * i)
+                if len(pixels) == size and checksum == np.uint32(_checksum(pixels)).tobytes():
+                    images[at] = np.frombuffer(pixels, np.uint8).reshape(images[at].shape)
                 else:
                     absent.append(at)
         return np.array(absent, int)
 
-    def _keep(self, ids: np.ndarray, found: np.ndarray) -> None:
-        """Written by system calls, which say that the disk is full; a write to mapped memory would end the process."""
+    def _write(self, ids: np.ndarray, images: np.ndarray) -> None:
+        """By system calls, which raise OSError on a full disk; a write to mapped memory would kill the process."""
         with suppress(OSError), self._path.open("r+b", buffering=0) as stream:
-            for i, pixels in zip(ids.tolist(), found):
+            for i, pixels in zip(ids.tolist(), images):
                 os.pwrite(stream.fileno(), pixels.tobytes(), 4 * len(self) + i * pixels.nbytes)
                 os.pwrite(stream.fileno(), np.uint32(_checksum(pixels)).tobytes(), 4 * i)
 
 
 def _checksum(pixels: np.ndarray | bytes) -> int:
-    """Never 0, which stands for no image."""
+    """CRC-32, but never 0, which stands for no image."""
     return zlib.crc32(pixels) or 1

@@ -11,7 +11,7 @@ import numpy as np
 
 from attribution.errors import UserError
 
-#: Name -> what it is, for people. `pixels` is the control that the others must beat.
+#: Name -> what it is, for people. `pixels` is the baseline that the others must beat.
 NAMES = {
     "pixels": "the pixels themselves",
     "moco": "MoCo: momentum contrast with a queue of negatives",
@@ -28,15 +28,15 @@ def train(
     epochs: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict:
-    """Trains a feature extractor on images without labels, or goes on where a killed training stopped.
+    """Trains a feature extractor on images without labels, or resumes a training that was interrupted.
 
     Args:
         name: one of NAMES.
         images: uint8 [n, H, W] or [n, H, W, 3].
         out_dir: the folder of the checkpoint, one for each name. A finished training is not repeated.
         epochs: None takes the method's own number.
-        progress: called with (epochs done, epochs in all) at the start or resumption and after each epoch. What it
-            raises ends the training, which can be taken up again.
+        progress: called with (epochs done, epochs in all) at the start or resumption and after each epoch. An exception
+            from it stops the training, which the next call resumes.
 
     Returns:
         Provenance, ready for JSON: name, dim, seconds, and for networks seed, epochs, settings, device, threads,
@@ -46,7 +46,7 @@ def train(
         UserError: the name is unknown, the images have another shape or type, lightly is not installed, or `out_dir`
             holds a training with other settings.
     """
-    return _method(name).train(_checked(images), Path(out_dir), seed, epochs, progress)
+    return _load_method(name).train(_check_images(images), Path(out_dir), seed, epochs, progress)
 
 
 def embed(name: str, checkpoint_dir: Path | str, images: np.ndarray) -> np.ndarray:
@@ -54,16 +54,16 @@ def embed(name: str, checkpoint_dir: Path | str, images: np.ndarray) -> np.ndarr
 
     Args:
         name: one of NAMES.
-        checkpoint_dir: the `out_dir` of a finished training; pixels do not look at it.
+        checkpoint_dir: the `out_dir` of a finished training; not read for pixels.
         images: uint8 [n, H, W] or [n, H, W, 3], of the shape that was trained on.
 
     Raises:
         UserError: as in `train`, or the training in `checkpoint_dir` is missing or unfinished.
     """
-    return _method(name).embed(Path(checkpoint_dir), _checked(images))
+    return _load_method(name).embed(Path(checkpoint_dir), _check_images(images))
 
 
-def _method(name: str):
+def _load_method(name: str):
     if name not in NAMES:
         raise UserError(f"There are no features called {name!r}: choose one of {', '.join(NAMES)}.")
     try:
@@ -74,7 +74,7 @@ def _method(name: str):
         raise
 
 
-def _checked(images: np.ndarray) -> np.ndarray:
+def _check_images(images: np.ndarray) -> np.ndarray:
     images = np.asarray(images)
     grey_or_colour = images.ndim == 3 or images.ndim == 4 and images.shape[3] == 3
     if images.dtype != np.uint8 or not grey_or_colour or not len(images):

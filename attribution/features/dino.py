@@ -1,5 +1,5 @@
-"""DINO (Caron et al., arXiv 2104.14294): a student learns to give one view the same soft code as its teacher, a slow
-copy of itself, gives the other view. As in the paper, the teacher embeds."""
+"""DINO (Caron et al., arXiv 2104.14294): self-distillation. A student predicts, from one view, the soft code that its
+momentum teacher gives the other view. As in the paper, the teacher embeds."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +13,7 @@ from lightly.utils.scheduler import cosine_schedule
 from torch import nn
 
 from attribution.features import ssl
-from attribution.features.views import view
+from attribution.features.views import random_view
 
 
 @dataclass(frozen=True)
@@ -24,8 +24,8 @@ class Recipe(ssl.Recipe):
     student_temperature: float = 0.1
     teacher_temperature: float = 0.04
     momentum: float = 0.99  # of the teacher; rises to 1
-    frozen_epochs: int = 1  # during which the codes stay as they are
-    clip: float = 3.0  # the gradient's norm
+    frozen_epochs: int = 1  # at the start, in which the head's last layer is not trained
+    clip: float = 3.0  # largest norm of the gradient
 
 
 class DINO(ssl.Method):
@@ -35,15 +35,15 @@ class DINO(ssl.Method):
         super().__init__()
         self.recipe = recipe
         self.encoder, self.head = encoder(), self._head()
-        # built anew: the head's weight norm cannot be deep-copied
-        self.teacher_encoder = ssl.follower(encoder(), self.encoder)
-        self.teacher_head = ssl.follower(self._head(), self.head)
+        # built again, since the head's weight norm cannot be deep-copied
+        self.teacher_encoder = ssl.momentum_copy(encoder(), self.encoder)
+        self.teacher_head = ssl.momentum_copy(self._head(), self.head)
         self.distil = DINOLoss(
             recipe.codes, teacher_temp=recipe.teacher_temperature, student_temp=recipe.student_temperature
         )
 
     def loss(self, images, draw, epoch, share):
-        views = torch.cat([view(images, self.recipe.views, draw) for _ in range(2)])
+        views = torch.cat([random_view(images, self.recipe.views, draw) for _ in range(2)])
         with torch.no_grad():
             momentum = cosine_schedule(round(share * 10_000), 10_000, self.recipe.momentum, 1.0)
             update_momentum(self.encoder, self.teacher_encoder, momentum)

@@ -1,75 +1,151 @@
-"""kNN accuracy: how good features are, judged without training anything on them.
+"""Nearest neighbours by cosine, exact, with faiss; and kNN accuracy: how good features are without training on them.
 
-The paper reports it for its features (Singla et al., arXiv 2311.03386, section 4). One K and one distance serve all
-feature sets, so that no set is flattered by a choice of its own.
+The paper reports kNN accuracy for its features (Singla et al., arXiv 2311.03386, section 4). One K and one distance
+serve all feature sets, so that no set is flattered by a choice of its own.
+
+Features that are not finite count as zeros, which are similar to nothing (cosine 0).
 """
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import faiss
 import numpy as np
 
-K = 20
-#: numbers in the training features up to which `measured` measures
-MEASURED = 250_000_000
+if TYPE_CHECKING:
+    from attribution.workspace.workspace import Workspace
+
+N_NEIGHBOURS = 20
+#: numbers in the training features up to which `measure_knn` measures
+MAX_VALUES = 250_000_000
 
 
-def knn_predict(train: np.ndarray, labels: np.ndarray, features: np.ndarray, k: int = K) -> np.ndarray:
+def knn_predict(train: np.ndarray, labels: np.ndarray, features: np.ndarray, k: int = N_NEIGHBOURS) -> np.ndarray:
     """The majority label of the k training images with the greatest cosine similarity.
 
     A tie goes to the class whose neighbours are the more similar in sum.
 
-    Args:
-        train: float [n_train, d].
-        labels: int [n_train], from 0.
-        features: float [n, d].
-        k: at most n_train are taken.
+    Parameters
+    ----------
+    train : float [n_train, d]
+    labels : int [n_train], from 0
+    features : float [n, d]
+    k : int
+        At most n_train are taken.
 
-    Returns:
-        int64 [n].
+    Returns
+    -------
+    int64 [n]
     """
-    train, features = _unit(train), _unit(features)
     labels = np.asarray(labels, np.int64)
-    k = min(k, len(train))
-    index = faiss.IndexFlatIP(train.shape[1])
-    index.add(train)
-    similarity, nearest = index.search(features, k)
-    row = np.arange(len(nearest))[:, None]
-    votes = np.zeros((len(nearest), labels.max() + 1))
-    # a vote counts 1, and similarities, which lie in [-1, 1], can only decide between equal counts
-    np.add.at(votes, (row, labels[nearest]), 1 + similarity / (4 * k))
+    cosines, ids = search(train, features, k)
+    votes = np.zeros((len(ids), labels.max() + 1))
+    # a vote counts 1, and cosines, which lie in [-1, 1], can only decide between equal counts
+    np.add.at(votes, (np.arange(len(ids))[:, None], labels[ids]), 1 + cosines / (4 * ids.shape[1]))
     return votes.argmax(1)
 
 
 def knn_accuracy(
-    train: np.ndarray, train_labels: np.ndarray, features: np.ndarray, labels: np.ndarray, k: int = K
+    train: np.ndarray, train_labels: np.ndarray, features: np.ndarray, labels: np.ndarray, k: int = N_NEIGHBOURS
 ) -> float:
     """The share of `features` [n, d] whose `knn_predict` is their label [n], in [0, 1]."""
     return float((knn_predict(train, train_labels, features, k) == np.asarray(labels)).mean())
 
 
-def nearest(train: np.ndarray, k: int = K, block: int = 2000):
-    """The k nearest other images of each training image by cosine, a block of images at a time: yields (the block's
-    first image, ids int64 [b, k], cosines float32 [b, k]), nearest first. train: float [n, d], n > 1; at most n - 1 are
-    taken."""
-    train = _unit(train)
+def nearest_neighbours(
+    train: np.ndarray, k: int = N_NEIGHBOURS, block: int = 2000
+) -> Iterator[tuple[int, np.ndarray, np.ndarray]]:
+    """The k nearest other images of every training image, a block of images at a time.
+
+    Parameters
+    ----------
+    train : float [n, d], n > 1
+    k : int
+        At most n - 1 are taken.
+    block : int
+        Images whose neighbours are yielded at a time.
+
+    Yields
+    ------
+    first : int
+        The block's first image.
+    ids : int64 [b, k]
+        Nearest first.
+    cosines : float32 [b, k]
+    """
+    train = unit(train)
     k = min(k, len(train) - 1)
-    index = faiss.IndexFlatIP(train.shape[1])
-    index.add(train)
     for start in range(0, len(train), block):
-        cosine, ids = index.search(train[start : start + block], k + 1)
-        other = ids != np.arange(start, start + len(ids))[:, None]
-        other[other.all(1), -1] = False  # as many copies stand before the image itself
-        yield start, ids[other].reshape(-1, k), cosine[other].reshape(-1, k)
+        queries = train[start : start + block]
+        cosines, ids = faiss.knn(queries, train, k + 1, metric=faiss.METRIC_INNER_PRODUCT)
+        other = _is_other(ids, np.arange(start, start + len(ids)))
+        yield start, ids[other].reshape(-1, k), cosines[other].reshape(-1, k)
 
 
-def measured(workspace, train: np.ndarray, val: np.ndarray) -> dict:
-    """What a workspace says of a feature set, [n_train, d] and [n_val, d], that has no other images to be judged on:
-    knn_accuracy, knn_k, measured_on; nothing where it is so large that a copy of it for faiss would be too much."""
-    if train.size > MEASURED:
+def neighbours(train: np.ndarray, images: np.ndarray, k: int, block: int) -> np.ndarray:
+    """The k nearest other training images of the training images `images`: int64 [m, k], nearest first.
+
+    At most n - 1 are taken. train: float [n, d]; images: int [m]; block: as in `search`.
+    """
+    images, k = np.asarray(images), min(k, len(train) - 1)
+    _, ids = search(train, train[images], k + 1, block)
+    return ids[_is_other(ids, images)].reshape(len(images), k)
+
+
+def search(train: np.ndarray, queries: np.ndarray, k: int, block: int | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """The k most similar rows of `train` for each query.
+
+    Parameters
+    ----------
+    train : float [n_train, d]
+    queries : float [m, d]
+    k : int
+        At most n_train are taken, so that faiss's label for a missing neighbour, -1, never comes up.
+    block : int, optional
+        Rows of `train` that are normalised and searched at a time, all if not given: it bounds the memory.
+
+    Returns
+    -------
+    cosines : float32 [m, min(k, n_train)]
+        Largest first. Ties within a block come as faiss has them, an earlier block's before a later one's.
+    ids : int64 [m, min(k, n_train)]
+    """
+    queries, block = unit(queries), block or max(len(train), 1)
+    cosines, ids = np.zeros((len(queries), 0), np.float32), np.zeros((len(queries), 0), np.int64)
+    for start in range(0, len(train), block):
+        rows = unit(train[start : start + block])
+        block_cosines, block_ids = faiss.knn(queries, rows, min(k, len(rows)), metric=faiss.METRIC_INNER_PRODUCT)
+        cosines, ids = np.hstack([cosines, block_cosines]), np.hstack([ids, block_ids + start])
+        order = np.argsort(-cosines, axis=1, kind="stable")[:, :k]
+        cosines, ids = np.take_along_axis(cosines, order, 1), np.take_along_axis(ids, order, 1)
+    return cosines, ids
+
+
+def measure_knn(workspace: Workspace, train: np.ndarray, val: np.ndarray) -> dict:
+    """What is stored of a feature set that has no other images to be judged on: its kNN accuracy on the validation
+    images.
+
+    train: float [n_train, d]; val: float [n_val, d]. Returns knn_accuracy (in [0, 1]), knn_k and measured_on; an empty
+    dict where `train` holds more than MEASURED numbers, since faiss needs a copy of it.
+    """
+    if train.size > MAX_VALUES:
         return {}
     accuracy = knn_accuracy(np.asarray(train), workspace.train_labels, np.asarray(val), workspace.val_labels)
-    return {"knn_accuracy": round(accuracy, 4), "knn_k": K, "measured_on": "the validation images"}
+    return {"knn_accuracy": round(accuracy, 4), "knn_k": N_NEIGHBOURS, "measured_on": "the validation images"}
 
 
-def _unit(features: np.ndarray) -> np.ndarray:
-    features = np.asarray(features, np.float32)
-    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+def unit(features: np.ndarray) -> np.ndarray:
+    """Features float [n, d] at length 1, float32 [n, d], a copy; zeros, and what is not finite, become zeros."""
+    features = np.array(features, np.float32)
+    np.nan_to_num(features, copy=False, posinf=0, neginf=0)
+    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    return features
+
+
+def _is_other(ids: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Which of the neighbours `ids` int [m, k + 1] are not the image itself, `images` [m]: bool, k of each row."""
+    other = ids != images[:, None]
+    other[other.all(1), -1] = False  # the image has k + 1 copies before itself
+    return other

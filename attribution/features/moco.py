@@ -1,5 +1,5 @@
-"""MoCo v2 (He et al., arXiv 1911.05722; Chen et al., arXiv 2003.04297): one view must find its other view, embedded by
-a slow copy of the network, among a queue of embeddings of earlier batches."""
+"""MoCo v2 (He et al., arXiv 1911.05722; Chen et al., arXiv 2003.04297): contrasts two views of an image, the second
+embedded by a momentum copy of the network, against a queue of embeddings of earlier batches."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from lightly.models.utils import update_momentum
 from torch import nn
 
 from attribution.features import ssl
-from attribution.features.views import view
+from attribution.features.views import random_view
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Recipe(ssl.Recipe):
     temperature: float = 0.1
     hidden: int = 512  # units of the projection head
     momentum: float = 0.99  # of the slow copy
-    queue: int = 2000  # well below the number of images, or most of the queue's negatives are the image itself
+    queue: int = 2000  # well below the number of images: a longer queue would hold the image itself as a negative
 
 
 class MoCo(ssl.Method):
@@ -31,12 +31,12 @@ class MoCo(ssl.Method):
         super().__init__()
         self.recipe = recipe
         self.encoder, self.head = encoder(), self._head()
-        self.slow_encoder = ssl.follower(encoder(), self.encoder)
-        self.slow_head = ssl.follower(self._head(), self.head)
+        self.slow_encoder = ssl.momentum_copy(encoder(), self.encoder)
+        self.slow_head = ssl.momentum_copy(self._head(), self.head)
         self.contrast = NTXentLoss(recipe.temperature, memory_bank_size=(recipe.queue, ssl.DIM))
 
     def loss(self, images, draw, epoch, share):
-        query, key = (view(images, self.recipe.views, draw) for _ in range(2))
+        query, key = (random_view(images, self.recipe.views, draw) for _ in range(2))
         with torch.no_grad():
             update_momentum(self.encoder, self.slow_encoder, self.recipe.momentum)
             update_momentum(self.head, self.slow_head, self.recipe.momentum)

@@ -1,4 +1,4 @@
-"""Pixels as features: the control. What a self-supervised embedding is worth shows in how far it beats them."""
+"""Pixels as features: the baseline for self-supervised embeddings."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""SimCLR (Chen et al., arXiv 2002.05709): the two views of an image attract, all other views of the batch repel."""
+"""SimCLR (Chen et al., arXiv 2002.05709): contrasts the two views of an image against all other views of the batch."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from lightly.models.modules import SimCLRProjectionHead
 from torch import nn
 
 from attribution.features import ssl
-from attribution.features.views import view
+from attribution.features.views import random_view
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class SimCLR(ssl.Method):
         self.contrast = NTXentLoss(recipe.temperature)
 
     def loss(self, images, draw, epoch, share):
-        views = [view(images, self.recipe.views, draw) for _ in range(2)]
+        views = [random_view(images, self.recipe.views, draw) for _ in range(2)]
         return self.contrast(*self.head(self.encoder(torch.cat(views))).chunk(2))
 
     def embedder(self) -> nn.Module:

@@ -1,4 +1,4 @@
-"""What MoCo, SimCLR and DINO share here: the network, the training loop with its checkpoint, and the embedding.
+"""The parts that MoCo, SimCLR and DINO share: the network, the training loop with its checkpoint, and the embedding.
 
 The paper (Singla et al., arXiv 2311.03386, section 4) trains a ResNet-18 with lightly. Losses and projection heads are
 lightly's here too; the network is a small ResNet, so that one CPU core trains on 5,000 images of 28 x 28 in minutes.
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from attribution.errors import UserError
 from attribution.features.views import ViewRecipe
-from attribution.train import best_device
+from attribution.training.trainer import best_device
 
 DIM = 128  # of the features, as in the paper
 CHECKPOINT = "checkpoint.pt"
@@ -29,7 +29,7 @@ _EMBED_BATCH = 500
 
 @dataclass(frozen=True)
 class Recipe:
-    """What the three methods have in common; each adds its own. All of it is stored with the features."""
+    """Hyper-parameters that all three methods have; each method adds its own. All are stored with the features."""
 
     epochs: int
     batch: int = 250
@@ -40,12 +40,16 @@ class Recipe:
 
 
 class Method(nn.Module):
-    """One self-supervised method. Its constructor takes its recipe and a function that builds an Encoder."""
+    """A self-supervised method. Its constructor takes its recipe and a function that builds an Encoder."""
 
     recipe: Recipe
 
     def loss(self, images: Tensor, draw: torch.Generator, epoch: int, share: float) -> Tensor:
-        """The loss of a batch, float [n, channels, H, W] in [0, 1]; `share` of all steps, in [0, 1), are done."""
+        """The loss of a batch.
+
+        images: float [n, channels, H, W] in [0, 1]. draw: the source of randomness. share: of all training steps, those
+        already done, in [0, 1).
+        """
         raise NotImplementedError
 
     def before_update(self, epoch: int) -> None:
@@ -59,17 +63,17 @@ class Method(nn.Module):
 class Encoder(nn.Module):
     """A ResNet of three blocks: images in [0, 1] -> [n, DIM]. It trains in bfloat16 and embeds in float32.
 
-    shape: (channels, height, width). mean, spread: of the training images' pixels, float [channels].
+    shape: (channels, height, width). mean, std: of the training images' pixels by channel, float [channels].
     """
 
-    def __init__(self, shape: tuple[int, int, int], mean: Tensor, spread: Tensor):
+    def __init__(self, shape: tuple[int, int, int], mean: Tensor, std: Tensor):
         super().__init__()
         channels, height, width = shape
         self.register_buffer("mean", mean[:, None, None])
-        self.register_buffer("spread", spread[:, None, None])
+        self.register_buffer("spread", std[:, None, None])  # a checkpoint's key: it keeps its name
         self.layers = nn.Sequential(
             _convolution(channels, 64, stride=2), nn.ReLU(), _Block(64, 64, 1), _Block(64, 128, 2), _Block(128, 64, 2),
-            # no pooling: where a thing is says much about it in small centred images
+            # no pooling: in small centred images the position of a feature is informative
             nn.Flatten(), nn.Linear(64 * -(-height // 8) * -(-width // 8), DIM),
         )  # fmt: skip
         self.to(memory_format=torch.channels_last)
@@ -96,8 +100,8 @@ def _convolution(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) ->
     return nn.Sequential(weights, nn.BatchNorm2d(outputs))
 
 
-def follower(copy: nn.Module, module: nn.Module) -> nn.Module:
-    """`copy`, built like `module`, with its weights and without gradients: a momentum encoder or a teacher."""
+def momentum_copy(copy: nn.Module, module: nn.Module) -> nn.Module:
+    """Gives `copy`, built like `module`, its weights, and turns gradients off: a momentum encoder or a teacher."""
     copy.load_state_dict(module.state_dict())
     return copy.requires_grad_(False)
 
@@ -105,51 +109,51 @@ def follower(copy: nn.Module, module: nn.Module) -> nn.Module:
 def train(
     method: type[Method], images: np.ndarray, out_dir: Path, seed: int, epochs: int | None, progress: Callable | None
 ) -> dict:
-    """Trains a method, or goes on from the checkpoint in `out_dir`, which is written anew after each epoch.
+    """Trains a method, or resumes from the checkpoint in `out_dir`, which is rewritten after each epoch.
 
-    An epoch draws its randomness from (seed, epoch) alone, so that a resumed training repeats an uninterrupted one bit
-    for bit on one device, library version and thread count. See `attribution.features.train`.
+    An epoch's randomness depends on (seed, epoch) alone, so that a resumed training equals an uninterrupted one bit for
+    bit on the same device, library version and thread count. See `attribution.features.train`.
     """
     recipe = replace(method.recipe, epochs=epochs or method.recipe.epochs)
     settings = {
-        "name": _name(method), "seed": seed, "epochs": recipe.epochs, "recipe": asdict(recipe),
+        "name": _method_name(method), "seed": seed, "epochs": recipe.epochs, "recipe": asdict(recipe),
         "shape": images.shape, "images": hashlib.sha256(np.ascontiguousarray(images)).hexdigest(),
     }  # fmt: skip
-    settings = json.loads(json.dumps(settings))  # as it will come back from the checkpoint
-    saved = _read(out_dir)
+    settings = json.loads(json.dumps(settings))  # JSON types, as the checkpoint returns them
+    saved = _load_checkpoint(out_dir)
     if saved and saved["settings"] != settings:
         raise UserError(f"{out_dir} holds a training with other settings: choose another folder, or delete it.")
     if saved and "embedder" in saved:
         return saved["provenance"]
 
     device = torch.device(best_device())
-    pixels = _tensor(images).to(device)
-    mean, spread = pixels.mean((0, 2, 3)).cpu(), pixels.std((0, 2, 3)).clamp(min=1e-3).cpu()
+    pixels = _to_tensor(images).to(device)
+    mean, std = pixels.mean((0, 2, 3)).cpu(), pixels.std((0, 2, 3)).clamp(min=1e-3).cpu()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = method(recipe, lambda: Encoder(pixels.shape[1:], mean, spread)).to(device).train()
+        model = method(recipe, lambda: Encoder(pixels.shape[1:], mean, std)).to(device).train()
     optimiser = _optimiser(model, recipe)
     first, seconds = 0, 0.0
     if saved:
         first, seconds = saved["epoch"], saved["seconds"]
-        _restore(model, saved["model"])
+        _restore_state(model, saved["model"])
         optimiser.load_state_dict(saved["optimiser"])
     if progress:
         progress(first, recipe.epochs)
     for epoch in range(first, recipe.epochs):
         start = time.perf_counter()
-        loss = _epoch(model, optimiser, recipe, pixels, seed, epoch)
+        loss = _train_epoch(model, optimiser, recipe, pixels, seed, epoch)
         seconds += time.perf_counter() - start
         checkpoint = {"settings": settings, "epoch": epoch + 1, "seconds": seconds}
         if epoch + 1 < recipe.epochs:
-            checkpoint |= {"model": _state(model), "optimiser": optimiser.state_dict()}
+            checkpoint |= {"model": _model_state(model), "optimiser": optimiser.state_dict()}
         else:
             provenance = settings | {
                 "dim": DIM, "seconds": round(seconds, 1), "loss": round(loss, 4), "device": device.type,
                 "threads": torch.get_num_threads(), "torch": str(torch.__version__), "lightly": lightly.__version__,
             }  # fmt: skip
             checkpoint |= {"embedder": model.embedder().state_dict(), "provenance": provenance}
-        _write(out_dir, checkpoint)
+        _save_checkpoint(out_dir, checkpoint)
         if progress:
             progress(epoch + 1, recipe.epochs)
     return provenance
@@ -158,24 +162,26 @@ def train(
 @torch.no_grad()
 def embed(method: type[Method], checkpoint_dir: Path, images: np.ndarray) -> np.ndarray:
     """Features of images, float32 [n, DIM]. See `attribution.features.embed`."""
-    saved = _read(checkpoint_dir)
-    if not saved or "embedder" not in saved or saved["settings"]["name"] != _name(method):
-        raise UserError(f"{checkpoint_dir} holds no finished training of {_name(method)} features: train them first.")
+    saved = _load_checkpoint(checkpoint_dir)
+    if not saved or "embedder" not in saved or saved["settings"]["name"] != _method_name(method):
+        raise UserError(
+            f"{checkpoint_dir} holds no finished training of {_method_name(method)} features: train them first."
+        )
     shape = saved["settings"]["shape"][1:]
     if list(images.shape[1:]) != shape:
         raise UserError(f"These features were trained on images of shape {shape}: give images of that shape.")
-    pixels = _tensor(images)
+    pixels = _to_tensor(images)
     device = torch.device(best_device())
-    blank = torch.zeros(pixels.shape[1])
-    recipe = method.recipe  # what differs from it is of no consequence for the network
-    model = method(recipe, lambda: Encoder(pixels.shape[1:], blank, blank)).embedder()
+    zeros = torch.zeros(pixels.shape[1])  # mean and std come with the weights
+    # the recipe trained with may differ, but no hyper-parameter changes the embedder
+    model = method(method.recipe, lambda: Encoder(pixels.shape[1:], zeros, zeros)).embedder()
     model.load_state_dict(saved["embedder"])
     model = model.to(device).eval()
     return torch.cat([model(batch.to(device)).cpu() for batch in pixels.split(_EMBED_BATCH)]).numpy()
 
 
-def _epoch(model, optimiser, recipe, pixels, seed, epoch) -> float:
-    """One pass over the images; returns the mean loss."""
+def _train_epoch(model, optimiser, recipe, pixels, seed, epoch) -> float:
+    """Trains for an epoch and returns the mean loss."""
     batch = min(recipe.batch, len(pixels))
     per_epoch = len(pixels) // batch  # an incomplete last batch is left out: these losses depend on the batch's size
     draw = torch.Generator().manual_seed(seed * 1_000_003 + epoch)
@@ -209,29 +215,29 @@ def _optimiser(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     return torch.optim.AdamW(groups, lr=recipe.learning_rate)
 
 
-def _state(model: nn.Module) -> dict[str, Tensor]:
+def _model_state(model: nn.Module) -> dict[str, Tensor]:
     """All parameters and buffers. Not `state_dict`, which leaves out lightly's memory bank."""
     return {name: tensor.detach() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
 
 
 @torch.no_grad()
-def _restore(model: nn.Module, state: dict[str, Tensor]) -> None:
-    for name, tensor in _state(model).items():
+def _restore_state(model: nn.Module, state: dict[str, Tensor]) -> None:
+    for name, tensor in _model_state(model).items():
         tensor.copy_(state[name])
 
 
-def _tensor(images: np.ndarray) -> Tensor:
+def _to_tensor(images: np.ndarray) -> Tensor:
     """uint8 [n, H, W] or [n, H, W, 3] -> float32 [n, channels, H, W] in [0, 1]."""
     tensor = torch.from_numpy(np.array(images))
     tensor = tensor[:, None] if tensor.ndim == 3 else tensor.permute(0, 3, 1, 2)
     return tensor.float() / 255
 
 
-def _name(method: type[Method]) -> str:
+def _method_name(method: type[Method]) -> str:
     return method.__module__.rsplit(".", 1)[1]
 
 
-def _read(folder: Path) -> dict | None:
+def _load_checkpoint(folder: Path) -> dict | None:
     """The checkpoint in a folder, on the CPU, or None."""
     file = folder / CHECKPOINT
     if not file.exists():
@@ -242,7 +248,7 @@ def _read(folder: Path) -> dict | None:
         raise UserError(f"{file} is damaged: delete it and train again.") from error
 
 
-def _write(folder: Path, checkpoint: dict) -> None:
+def _save_checkpoint(folder: Path, checkpoint: dict) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / f"{CHECKPOINT}.{os.getpid()}.part"
     try:

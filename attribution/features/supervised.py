@@ -1,30 +1,37 @@
 """Supervised features: the 128-d penultimate layer of a classifier trained on the given labels.
 
-Not the paper's (its features know no labels): the comparison that shows what labels add.
+A comparison with the paper's features, which see no labels.
 """
+
+from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
-from attribution import recipes
-from attribution.train import LIBRARY, Trainer
+from attribution.training import recipes
+from attribution.training.trainer import LIBRARY, Trainer
+
+if TYPE_CHECKING:
+    from attribution.workspace.workspace import Workspace
 
 DIM = 128
 
 
 def network(shape, classes):
-    """The convolutions of demo-cnn, a layer of 128, and the classes."""
-    body = recipes.get("demo-cnn").network(shape, DIM)
+    """The convolutions of demo-cnn, a linear layer of DIM, and one of `classes`; shape: (channels, height, width)."""
+    body = recipes.get_recipe("demo-cnn").network(shape, DIM)
     return nn.Sequential(*body, nn.GELU(), nn.Linear(DIM, classes))
 
 
-def train(workspace, out_dir: Path, seed: int = 0) -> dict:
-    """Trains on the workspace's given labels and keeps the weights in out_dir; returns provenance, ready for JSON."""
-    recipe = replace(recipes.get("demo-cnn"), name="supervised", network=network)
+def train(workspace: Workspace, out_dir: Path, seed: int = 0) -> dict:
+    """Trains on the workspace's given labels, writes the weights to `out_dir` and returns provenance, ready for JSON:
+    dim, seed, epochs, recipe (its hash), seconds, device, library and threads."""
+    recipe = replace(recipes.get_recipe("demo-cnn"), name="supervised", network=network)
     trainer = Trainer(workspace, recipe)
     outcome = trainer.run(seed=seed)
     out_dir.mkdir(parents=True, exist_ok=True)

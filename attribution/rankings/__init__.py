@@ -1,189 +1,91 @@
-"""Rankings: one method's ordering of the training images for each target, behind one protocol.
+"""Rankings: a method's ordering of the training images for each target, behind one protocol, `Ranking`.
 
-`names` and `load` answer for a workspace. Similarity rankings are computed when asked; the others are stored.
+`names` and `load` are of a workspace. Similarity rankings are computed on demand; the others are stored.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass
+from __future__ import annotations
 
-import numpy as np
+from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from attribution.errors import UserError
+from attribution.rankings.base import Ranking
 
-CANDIDATES = ("true", "predicted", "all")
-#: candidates that a ranking's name may say, after "@"; see `among`
-NAMED = ("true", "pair", "all")
+if TYPE_CHECKING:
+    from attribution.workspace.workspace import Workspace
 
-
-@dataclass(frozen=True)
-class Ranked:
-    """ids: training indices, int64 [k], best first. scores: float32 [k] in the method's own units, or None."""
-
-    ids: np.ndarray
-    scores: np.ndarray | None
+#: candidates that a ranking's name may end with, after "@"; see `among`
+NAMED_CANDIDATES = ("true", "pair", "all")
 
 
-class Ranking(ABC):
-    """One method's ordering of the training images for each target."""
-
-    name: str
-    method: str
-    #: True where scores below zero mean harm; a similarity has no harmful end
-    signed = False
-    #: True where, as published, only training images with the target's true label are ranked
-    conditioned = False
-    #: False where only the first images of each target are known: LDS needs every score
-    complete = True
-    #: True where it is computed when asked and never stored
-    live = False
-    #: {"recipe", "data", "seeds"} a ranking was made for, or None where no trained model is behind it
-    made_for: dict | None = None
-    #: one line under the name: what is behind it
-    about = ""
-
-    def __init__(self, workspace):
-        self.workspace = workspace
-
-    @property
-    def version(self) -> str | None:
-        """Changes whenever the order can have changed, so that answers found with another order are told apart; None
-        where it is fixed by the data set alone, or where the workspace was written without digests."""
-        return None
-
-    @property
-    def targets(self) -> np.ndarray:
-        """The validation images that it ranks training images for, int64 ascending."""
-        return np.arange(self.workspace.n_val)
-
-    @abstractmethod
-    def values(self, target: int, candidates: np.ndarray) -> np.ndarray:
-        """Scores of the training images `candidates` (int [n]) for one target, float32 [n]; larger is more helpful."""
-
-    def top(self, target: int, k: int, candidates: str | None = None, end: str = "helpful") -> Ranked:
-        """The k first training images of one end, best first; fewer where there are fewer candidates.
-
-        candidates: "true" (training images with the target's true label), "predicted" (with the label the base models
-        predict), "all", or None for what the method's authors did. end: "helpful" or "harmful".
-        Raises UserError for a k below 1, unknown words, and the harmful end of an unsigned method.
-        """
-        target, k = self.check(target, k, end)
-        pool = self.candidates(target, candidates)
-        values = self.values(target, pool) if len(pool) else np.zeros(0, np.float32)
-        order = first(values if end == "helpful" else -values, k)
-        return Ranked(pool[order], values[order])
-
-    def check(self, target, k, end: str) -> tuple[int, int]:
-        """`target` and `k` as ints. Raises UserError as `top` does."""
-        target, k = self.workspace.check_target(target), check_k(k)
-        if end not in ("helpful", "harmful"):
-            raise UserError(f"end {end!r} is not known; say helpful or harmful")
-        if end == "harmful" and not self.signed:
-            raise UserError(f"harmful is not defined for this method: the scores of {self.name} have no sign")
-        return target, k
-
-    def candidates(self, target: int, which: str | None = None) -> np.ndarray:
-        """Training indices that are ranked, int64 ascending. which: as `candidates` of `top`, or "rival" for those with
-        the class that the target is mistaken for (`BaseModels.rival`), or "pair" for those with this or the true
-        one."""
-        which = which or ("true" if self.conditioned else "all")
-        labels = self.workspace.train_labels
-        if which == "true":
-            return np.flatnonzero(labels == self.workspace.val_labels[target])
-        if which == "predicted":
-            return np.flatnonzero(labels == self.workspace.base.prediction[target])
-        if which == "rival":
-            return np.flatnonzero(labels == self.workspace.base.rival[target])
-        if which == "pair":
-            return np.union1d(self.candidates(target, "true"), self.candidates(target, "rival"))
-        if which == "all":
-            return np.arange(len(labels))
-        raise UserError(f"candidates {which!r} is not known; say {', '.join(CANDIDATES)}")
-
-    def scores(self, target: int, candidates: str | None = None) -> np.ndarray:
-        """What the method adds to its prediction for a subset that holds an image (LDS), float32 [n_train].
-        candidates: as in `candidates`.
-
-        A similarity has no zero of its own: its scores are taken from the least similar candidate, and images that are
-        not candidates add nothing.
-        """
-        pool = self.candidates(target, candidates)
-        values = self.values(target, pool) if len(pool) else np.zeros(0, np.float32)
-        dense = np.zeros(self.workspace.n_train, np.float32)
-        dense[pool] = values if self.signed else values - values.min(initial=np.inf)
-        return dense
-
-    def all_scores(self, candidates: str | None = None) -> Iterator[np.ndarray]:
-        """`scores` of all its `targets` in order; a method that is quicker on many at once overrides it."""
-        return (self.scores(target, candidates) for target in self.targets)
-
-    def column(self, image: int) -> np.ndarray | None:
-        """Scores of one training image for every validation image, float32 [n_val], NaN where it is not scored; None
-        where they are to be had target by target alone."""
-        return None
-
-
-def check_k(k) -> int:
-    """`k` as an int of at least 1. Raises UserError otherwise."""
-    if isinstance(k, bool) or not isinstance(k, (int, np.integer)) or k < 1:
-        raise UserError(f"k = {k} is not a number of training images; give a whole number of at least 1")
-    return int(k)
-
-
-def first(values: np.ndarray, k: int) -> np.ndarray:
-    """Positions of the k largest values, largest first; ties in ascending position, so that an order is repeatable."""
-    k = min(k, len(values))
-    if k < len(values):
-        threshold = np.partition(values, len(values) - k)[len(values) - k]
-        chosen = np.flatnonzero(values > threshold)
-        chosen = np.sort(np.concatenate([chosen, np.flatnonzero(values == threshold)[: k - len(chosen)]]))
-    else:
-        chosen = np.arange(len(values))
-    return chosen[np.argsort(-values[chosen], kind="stable")]
-
-
-def names(workspace) -> list[str]:
-    """Names of all rankings of a workspace: similarity in each feature set, then the stored ones, then random. Left out
-    are those that are there to be measured alone: variants of another (`compute`), and conditions (`among`)."""
+def names(workspace: "Workspace") -> list[str]:
+    """Names of all rankings of a workspace: similarity in each feature set, then the stored ones, then random. Variants
+    that exist only to be measured (`compute`), and conditions (`among`), are left out."""
     from attribution.rankings import similarity
 
     parts = workspace.manifest["parts"]
-    stored = [name for name in _stored(workspace) if not parts[f"rankings/{name}"].get("variant")]
+    stored = [name for name in _stored_names(workspace) if not parts[f"rankings/{name}"].get("variant")]
     live = [name for name in similarity.names(workspace) if name not in stored]
     return live + sorted(stored, key=lambda name: not name.startswith("trak")) + ["random"]
 
 
-def _stored(workspace) -> list[str]:
+def _stored_names(workspace: "Workspace") -> list[str]:
     return sorted(part.split("/")[1] for part in workspace.manifest["parts"] if part.startswith("rankings/"))
 
 
-def unchanged(workspace, versions: dict[str, str | None]) -> set[str]:
-    """Those of the rankings {name: version then} that are there, listed or not, and are what they were."""
-    found = set()
-    for name, then in versions.items():
+def unchanged_names(workspace: "Workspace", versions: dict[str, str | None]) -> set[str]:
+    """Those of the rankings {name: its version before} that exist, listed or not, and have that version still."""
+    same = set()
+    for name, before in versions.items():
         with suppress(UserError):
-            if load(workspace, name).version == then:  # not one that was kept while the manifest went on
-                found.add(name)
-    return found
+            if load(workspace, name).version == before:  # from the manifest, not from a cached ranking
+                same.add(name)
+    return same
 
 
-def load(workspace, name: str) -> Ranking:
-    """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all choose among these candidates. Raises
-    UserError naming the known ones."""
+def load(workspace: "Workspace", name: str) -> Ranking:
+    """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all are NAME among these candidates. Raises
+    UserError for an unknown name, listing the known ones."""
     from attribution.rankings import similarity
-    from attribution.rankings.among import MARK, Among
+    from attribution.rankings.candidates import CANDIDATES_MARK, RankingAmong
     from attribution.rankings.random import Random
-    from attribution.rankings.stored import Stored
+    from attribution.rankings.stored import StoredRanking
 
-    inner, mark, which = name.partition(MARK)
-    if mark and which in NAMED:
-        return Among(workspace.ranking(inner), which)
-    if name in _stored(workspace):
-        return Stored(workspace, name)
+    inner, mark, which = name.partition(CANDIDATES_MARK)
+    if mark and which in NAMED_CANDIDATES:
+        return RankingAmong(workspace.ranking(inner), which)
+    if name in _stored_names(workspace):
+        return StoredRanking(workspace, name)
     if name not in names(workspace):
         raise UserError(f"no ranking {name!r} in {workspace.name}; it has {', '.join(names(workspace))}")
     if name == "random":
         return Random(workspace)
     method, _, feature = name.partition("-")
     return similarity.METHODS[method](workspace, feature)
+
+
+#: What a page opens with: the first ranking of each of these methods.
+DEFAULT_METHODS = ("ESVM", "L2", "TRAK", "Datamodels", "Random")
+
+
+#: Features a training image beyond which an exemplar SVM takes seconds a target: pixels of colour images, mostly.
+MAX_LIVE_DIM = 1024
+
+
+def default_rankings(ws: "Workspace") -> list[str]:
+    """One ranking of each of DEFAULT_METHODS, as far as the workspace has them and they are quick, and of each other
+    method that is stored: somebody brought it to see it. Random stands last."""
+    first = {}
+    for name in ws.rankings():
+        ranking = ws.ranking(name)
+        if (ranking.method in DEFAULT_METHODS or not ranking.live) and not _is_slow(ws, ranking):
+            first.setdefault(ranking.method, name)
+    order = [*DEFAULT_METHODS[:-1], *(method for method in first if method not in DEFAULT_METHODS), DEFAULT_METHODS[-1]]
+    return [first[method] for method in order if method in first]
+
+
+def _is_slow(ws: "Workspace", ranking: Ranking) -> bool:
+    if ranking.method != "ESVM" or not ranking.live:
+        return False
+    width = ws.manifest["parts"][f"features/{ranking.feature}"].get("dim")
+    return (width or ws.feature(ranking.feature).train.shape[1]) > MAX_LIVE_DIM

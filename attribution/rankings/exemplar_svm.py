@@ -34,20 +34,20 @@ import numpy as np
 from attribution.errors import UserError
 
 PILOTS = 8  # candidates solved exactly, to choose the way and for the mean Hessian
-FEW = 12  # up to here, one target after the other is quicker than pilots and a batch
-SAMPLE = 4  # one in so many gives one target's start
+MAX_ONE_BY_ONE = 12  # up to here, one target after the other is quicker than pilots and a batch
+START_SAMPLE = 4  # one in so many gives one target's start
 BATCH = 64  # targets a batch at most: its margins and Hessians should stay near the caches
 HESSIANS_BYTES = 32 << 20  # and its Hessians below this
 
 ROUNDS = 40  # of `_FewActive`
-ADDED = 16  # candidates that join a working set in a round, at most
+MAX_ADDED = 16  # candidates that join a working set in a round, at most
 SMALL_STEPS = 10  # Newton steps on the working sets in a round
 ROUNDING = 1e-4  # w·x_j this little above -1 is not active: it is computed in float32
 
 CG_STEPS = 8  # of `_ManyActive`: nonlinear conjugate gradients before the Newton steps
 NEWTON_STEPS = 30
-CLOSE = 3e-3  # done after a Newton step that changes the scores by less than this part of their spread,
-CG_CLOSE = 5e-4  # or a step of conjugate gradients by less than this: they converge more slowly
+NEWTON_TOLERANCE = 3e-3  # done after a Newton step that changes the scores by less than this part of their spread,
+CG_TOLERANCE = 5e-4  # or a step of conjugate gradients by less than this: they converge more slowly
 TINY = np.float32(1e-30)  # instead of dividing by zero
 
 WIDE_TOLERANCE = 0.003  # of `_newton_wide`: the part of the gradient that a step leaves; with .01 tau was .9997
@@ -71,7 +71,7 @@ class ExemplarSVM:
 
     def __init__(self, candidates, C=0.1):
         self.wide = np.ndim(candidates) == 2 and len(candidates) <= np.shape(candidates)[1]
-        self.x = _with_one(candidates, "candidates", np.float32 if self.wide else np.float64)
+        self.x = _append_intercept(candidates, "candidates", np.float32 if self.wide else np.float64)
         if not len(self.x):
             raise UserError("An exemplar SVM needs at least one candidate training image: choose another class.")
         if not (np.isfinite(C) and C > 0):
@@ -88,22 +88,22 @@ class ExemplarSVM:
     def scores(self, targets):
         """Decision values float32 [m, n] of the candidates for targets [m, d]."""
         w = self._weights(targets)
-        precision = np.float64 if len(w) <= FEW and not self.wide else np.float32
+        precision = np.float64 if len(w) <= MAX_ONE_BY_ONE and not self.wide else np.float32
         return (w.astype(precision) @ self.x.astype(precision, copy=False).T).astype(np.float32)
 
     def _weights(self, targets):
         """Weights float64 [m, d + 1], the intercept last."""
-        s = _with_one(targets, "targets", self.x.dtype)
+        s = _append_intercept(targets, "targets", self.x.dtype)
         if s.shape[1] != self.x.shape[1]:
             raise UserError(
                 f"The targets have {s.shape[1] - 1} features and the candidates {self.x.shape[1] - 1}: "
                 "use the same features for both."
             )
-        if self.wide or len(s) <= FEW:
+        if self.wide or len(s) <= MAX_ONE_BY_ONE:
             one = _newton_wide if self.wide else _newton
             return np.array([one(self.x, row, self.negative, self.positive) for row in s]).reshape(s.shape)
         if self._prepared is None:
-            self._prepared = _prepare(self.x, self.negative, self.positive)
+            self._prepared = _choose_solver(self.x, self.negative, self.positive)
         D = s.shape[1]
         size = max(1, min(BATCH, HESSIANS_BYTES // (4 * D * D)))
         w = np.concatenate([self._prepared.solve(s[i : i + size]) for i in range(0, len(s), size)])
@@ -112,7 +112,7 @@ class ExemplarSVM:
         return w
 
 
-def _prepare(x, cn, cp):
+def _choose_solver(x, cn, cp):
     """The way to solve batches of targets among candidates x [n, D] that suits the pilots' number of active ones."""
     n, D = x.shape
     pilots = np.random.default_rng(0).choice(n, min(PILOTS, n), replace=False)
@@ -127,7 +127,7 @@ def _prepare(x, cn, cp):
     return _FewActive(x, cn, cp) if few else _ManyActive(x, cn, cp, active)
 
 
-def _with_one(a, what, dtype=np.float64):
+def _append_intercept(a, what, dtype=np.float64):
     """The features [images, d] as [images, d + 1], the 1 appended."""
     a = np.asarray(a)
     if a.ndim != 2:
@@ -156,8 +156,8 @@ def _newton(x, s, cn, cp, close=1e-4):
         return h
 
     # Started from nothing, Newton wastes its steps on dropping candidates that a first guess tells apart
-    if n >= SAMPLE * 4 * D:
-        w = _newton(x[::SAMPLE], s, SAMPLE * cn, cp, close=0.25)
+    if n >= START_SAMPLE * 4 * D:
+        w = _newton(x[::START_SAMPLE], s, START_SAMPLE * cn, cp, close=0.25)
     else:
         w = minimiser(x.T @ x, True)
         active = np.zeros(n, bool)
@@ -171,7 +171,12 @@ def _newton_wide(x, s, cn, cp):
     steps are found by conjugate gradients, which needs the active rows alone."""
     # The first guess is the solution among weights made of the target, the candidates' mean and the intercept
     basis = np.linalg.qr(np.stack([s[:-1], x[:, :-1].mean(axis=0)], axis=1))[0]
-    guess = _newton(_with_one(x[:, :-1] @ basis, "candidates"), _with_one(s[None, :-1] @ basis, "targets")[0], cn, cp)
+    guess = _newton(
+        _append_intercept(x[:, :-1] @ basis, "candidates"),
+        _append_intercept(s[None, :-1] @ basis, "targets")[0],
+        cn,
+        cp,
+    )
     w, cn, cp = np.append(basis @ guess[:-1], guess[-1]).astype(np.float32), np.float32(cn), np.float32(cp)
 
     def minimiser(w, f, active, hinge):
@@ -235,7 +240,7 @@ class _FewActive:
         self.cn, self.cp = cn, cp
         self.rows = np.concatenate([-x, np.zeros((1, D))])
         self.columns = np.ascontiguousarray(x.T, np.float32)
-        self.groups = min(ADDED, self.n)
+        self.groups = min(MAX_ADDED, self.n)
         self.width = self.n + 2 + -(self.n + 2) % self.groups  # of n + 2 members, in whole groups
         self.start = self._all_active(x)
 
@@ -271,7 +276,7 @@ class _FewActive:
                 break
             todo, members, z, beta, new = (a[~done] for a in (todo, members, z, beta, new))
             # Members that are not active leave, but for the target, and some that fill up the shorter sets
-            stay = _true_first((beta > 0) | (members == self.n + 1))
+            stay = _index_true_first((beta > 0) | (members == self.n + 1))
             members, z, beta = members[stay], z[stay], beta[stay]
         return out
 
@@ -300,7 +305,7 @@ def _newton_on_products(K, c, real, beta):
     for _ in range(SMALL_STEPS):
         # The β at the minimum if the active rows stay the same: (1/c + K) β = 1 among them, and 0 for the others
         active = q > 0
-        b, i = at = _true_first(active)
+        b, i = at = _index_true_first(active)
         on = active[at]
         h = K[b[:, :, None], i[:, :, None], i[:, None]]
         h *= on[:, :, None] & on[:, None]
@@ -325,7 +330,7 @@ def _newton_on_products(K, c, real, beta):
     return out, reached
 
 
-def _true_first(mask):
+def _index_true_first(mask):
     """Index (rows [B, 1], places [B, a]) of each row's true ones, then of others: a is the most true ones of a row."""
     return np.arange(len(mask))[:, None], np.argsort(~mask, axis=1, kind="stable")[:, : mask.sum(axis=1).max()]
 
@@ -411,7 +416,7 @@ class _ManyActive:
             w += a[:, None] * direction
             u *= a[:, None]
             v += u
-            far = ~(np.sqrt(np.vecdot(u, u) / u.shape[1]) < CG_CLOSE * spread)
+            far = ~(np.sqrt(np.vecdot(u, u) / u.shape[1]) < CG_TOLERANCE * spread)
             if far.mean() < 0.1:
                 break
         return far
@@ -428,12 +433,12 @@ class _ManyActive:
             for h, now, before in zip(H, active, active_of):
                 self._update(h, now, before)
             g = self._gradient(s, w, r, cp)
-            d = _solve_near_identity(_times(H), s, cp * (np.vecdot(s, w) < 1), -g)
+            d = _solve_near_identity(_batched_product(H), s, cp * (np.vecdot(s, w) < 1), -g)
             u = d @ self.columns
             v += u
             np.maximum(v, 0, out=r)
             start, end = np.vecdot(g, d), self._slope(s, w, d, u, cp)(1, r)
-            close = np.sqrt(np.vecdot(u, u) / u.shape[1]) < CLOSE * spread
+            close = np.sqrt(np.vecdot(u, u) / u.shape[1]) < NEWTON_TOLERANCE * spread
             far = end > -0.1 * start
             if far.any():  # a whole step goes too far: cut it to where the slope should be zero
                 back = np.where(far, start / np.where(far, start - end, 1) - 1, 0)[:, None]
@@ -471,7 +476,7 @@ class _ManyActive:
             h -= fewer.T @ fewer
 
 
-def _times(H):
+def _batched_product(H):
     return lambda p: np.matmul(H, p[:, :, None])[:, :, 0]
 
 

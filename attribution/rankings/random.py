@@ -1,12 +1,12 @@
-"""The control: training images of the target's class in a random order, drawn anew for each target."""
+"""The control: training images of the target's class in a random order, another one for each target."""
 
 import numpy as np
 
-from attribution.rankings import Ranking
+from attribution.rankings.base import Ranking
 
 
 class Random(Ranking):
-    """A fixed random order per target, among the images with the target's true label (protocol.md, section 1)."""
+    """A fixed random order per target, among the images with the target's true label."""
 
     name = "random"
     method = "Random"

@@ -1,34 +1,40 @@
-"""Similarity rankings in a feature set, computed when asked: exemplar SVM, L2, cosine, ridge, and signed cosine.
+"""Similarity rankings in a feature set, computed on demand: exemplar SVM, L2, cosine, ridge, and signed cosine.
 
-The first three are of "A Simple and Efficient Baseline for Data Attribution on Images" (arXiv 2311.03386), section 3.
-None of all knows the model, and none but the last has a harmful end, which there is a heuristic.
+The first three are from "A Simple and Efficient Baseline for Data Attribution on Images" (arXiv 2311.03386), section 3.
+None depends on the model. Only signed cosine has a harmful end, which is a heuristic.
 """
 
+from __future__ import annotations
+
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.rankings import Ranked, Ranking, check_k, first
+from attribution.rankings.base import RankedImages, Ranking, check_k, top_k
 from attribution.rankings.exemplar_svm import scores as exemplar_scores
 
-#: from this many candidates on, distances are looked for in two steps; how many more than k the first one finds, since
-#: in float32 its order can differ by a little
-MANY = 100_000
-SPARE = 64
-#: ridge holds a matrix of the features' width squared: up to this width; and it is made of at most so many images
-WIDEST = 4096
-MADE_OF = 50_000
+if TYPE_CHECKING:
+    from attribution.workspace.workspace import Workspace
+
+#: from this many candidates on, L2 searches in two steps; the first, whose float32 order can differ a little, finds
+#: SPARE more than k
+MIN_TWO_STEP = 100_000
+SPARE_CANDIDATES = 64
+#: the widest features that ridge takes, since it holds a matrix of this squared; and the most images that go into it
+MAX_RIDGE_DIM = 4096
+MAX_RIDGE_IMAGES = 50_000
 
 
 class Similarity(Ranking):
-    """What the three share: a feature set, and candidates of the target's true class as published."""
+    """A ranking by similarity to the target in a feature set, among the images of its true class, as published."""
 
     conditioned = True
     live = True
     prefix: str
 
-    def __init__(self, workspace, feature: str):
+    def __init__(self, workspace: Workspace, feature: str):
         super().__init__(workspace)
         self.name = f"{self.prefix}-{feature}"
         self.feature = feature
@@ -43,11 +49,11 @@ class Similarity(Ranking):
         return self.workspace.manifest["parts"][f"features/{self.feature}"].get("digest")
 
     def values(self, target, candidates):
-        train = _rows(self.features.train, candidates).astype(np.float32, copy=False)
+        train = _take_rows(self.features.train, candidates).astype(np.float32, copy=False)
         return self.similarity(train, self.features.val[target].astype(np.float32))
 
     def similarity(self, train: np.ndarray, query: np.ndarray) -> np.ndarray:
-        """train float32 [n, d], query float32 [d] -> float32 [n], larger is more similar."""
+        """Similarities float32 [n] of train, float32 [n, d], to query, float32 [d]; larger is more similar."""
         raise NotImplementedError
 
 
@@ -60,28 +66,28 @@ class L2(Similarity):
         return -np.linalg.norm(train - query, axis=1)
 
     def top(self, target, k, candidates=None, end="helpful"):
-        """As `Ranking.top`. Among very many images one matrix-vector product finds a few more than k, by
-        |x|^2 - 2 x.q, and only these are measured: the difference itself would be a copy of all features."""
+        """As `Ranking.top`. Among very many images a matrix-vector product finds slightly more than k by |x|^2 - 2 x.q,
+        and only their distances are computed: the differences x - q would be a copy of all features."""
         pool = self.candidates(self.workspace.check_target(target), candidates)
-        if len(pool) < MANY or len(pool) < self.workspace.n_train or end != "helpful":
+        if len(pool) < MIN_TWO_STEP or len(pool) < self.workspace.n_train or end != "helpful":
             return super().top(target, k, candidates, end)
         query = self.features.val[target].astype(np.float32)
-        near = np.sort(first(2 * self._product(query) - self._squares, check_k(k) + SPARE))
+        near = np.sort(top_k(2 * self._product(query) - self._squares, check_k(k) + SPARE_CANDIDATES))
         values = self.values(target, near)
-        order = first(values, k)
-        return Ranked(near[order], values[order])
+        order = top_k(values, k)
+        return RankedImages(near[order], values[order])
 
     def _product(self, query) -> np.ndarray:
         train = self.features.train
         if train.dtype == np.float32:
             return train @ query
-        return np.concatenate([block.astype(np.float32) @ query for block in _blocks(train)])
+        return np.concatenate([block.astype(np.float32) @ query for block in _row_blocks(train)])
 
     @cached_property
     def _squares(self) -> np.ndarray:
         """Squared lengths of the features, float32 [n_train]."""
         return np.concatenate(
-            [np.einsum("ij,ij->i", block, block, dtype=np.float32) for block in _blocks(self.features.train)]
+            [np.einsum("ij,ij->i", block, block, dtype=np.float32) for block in _row_blocks(self.features.train)]
         )
 
 
@@ -104,29 +110,28 @@ class ExemplarSVM(Similarity):
         return exemplar_scores(train, query[None])[0]
 
     def all_scores(self, candidates=None):
-        together: dict[bytes, list[int]] = {}  # targets that share their candidates
+        batches: dict[bytes, list[int]] = {}  # targets that share their candidates
         for target in self.targets.tolist():
-            together.setdefault(self.candidates(target, candidates).tobytes(), []).append(target)
+            batches.setdefault(self.candidates(target, candidates).tobytes(), []).append(target)
         dense = np.zeros((self.workspace.n_val, self.workspace.n_train), np.float32)
-        for targets in together.values():
+        for targets in batches.values():
             pool = self.candidates(targets[0], candidates)
             if len(pool):
-                found = exemplar_scores(
+                scores = exemplar_scores(
                     self.features.train[pool].astype(np.float32), self.features.val[targets].astype(np.float32)
                 )
-                dense[np.ix_(targets, pool)] = found - found.min(1, keepdims=True)
+                dense[np.ix_(targets, pool)] = scores - scores.min(1, keepdims=True)
         return iter(dense)
 
 
 class Ridge(Similarity):
     """The inner product phi_t (Phi^T Phi + lambda I)^-1 phi_i, over the features Phi of all training images.
 
-    That is what image i of the same class does to the target's output in a ridge regression on these features, but for
+    In a ridge regression on these features it is the effect of image i of the same class on the target's output, up to
     its residual: directions that all images share count less than in the plain inner product. lambda is the mean
-    eigenvalue of Phi^T Phi, a choice made before any figure: directions stronger than the average are whitened, weaker
-    ones left as they are. The inner product has a sign, but among images of one class it says like or unlike, not for
-    or against: this is a similarity, its scores count from the least similar candidate as those of the others.
-    Where there are more than MADE_OF training images, Phi are as many, evenly spaced.
+    eigenvalue of Phi^T Phi, chosen before any measurement: stronger directions are whitened, weaker ones stay nearly as
+    they are. The sign of the inner product says similar or dissimilar, not helpful or harmful, so this is a similarity
+    like the others. Of more than MADE_OF training images, Phi has MADE_OF, evenly spaced.
     """
 
     prefix, method = "ridge", "Ridge"
@@ -140,27 +145,27 @@ class Ridge(Similarity):
         [d, d]. Raises UserError for features wider than WIDEST."""
         train = self.features.train
         width = train.shape[1]
-        if width > WIDEST:
+        if width > MAX_RIDGE_DIM:
             raise UserError(
-                f"{self.feature} features are {width:,} wide, and ridge takes at most {WIDEST:,}; choose "
+                f"{self.feature} features are {width:,} wide, and ridge takes at most {MAX_RIDGE_DIM:,}; choose "
                 "another feature set"
             )
-        kept = np.linspace(0, len(train) - 1, min(len(train), MADE_OF)).astype(np.int64)
+        sample = np.linspace(0, len(train) - 1, min(len(train), MAX_RIDGE_IMAGES)).astype(np.int64)
         product = np.zeros((width, width))
-        for block in _blocks(kept):
-            rows = _rows(train, block).astype(np.float32, copy=False)
+        for block in _row_blocks(sample):
+            rows = _take_rows(train, block).astype(np.float32, copy=False)
             product += rows.T @ rows
-        mean = np.trace(product) / width or 1.0  # all features zero: nothing is like anything
+        mean = np.trace(product) / width or 1.0  # 1 where all features are zero
         return np.linalg.inv(product / mean + np.eye(width)).astype(np.float32)
 
 
-class Signed(Similarity):
-    """A heuristic for a similarity with a harmful end: near images of the target's class help, near images of other
-    classes harm.
+class SignedCosine(Similarity):
+    """A similarity with a harmful end, by a heuristic: similar images of the target's class help, similar images of
+    other classes harm.
 
-    The score is the cosine of features from which the training images' mean was taken, so that 0 is as like as chance
-    has it; where it is negative it counts 0, and the image is at neither end; and it is negated for images of another
-    class than the target's true one. No model is asked: the sign is a guess.
+    The score is the cosine of the features minus the training images' mean, so that 0 is the similarity of unrelated
+    images. Negative cosines count as 0, at neither end. For images of another class than the target's true one the
+    score is negated. No model is involved: the sign is a guess.
     """
 
     prefix, method = "signed", "Signed cosine"
@@ -172,76 +177,78 @@ class Signed(Similarity):
 
     def values(self, target, candidates):
         query = self.features.val[target].astype(np.float32) - self._mean
-        along = _product(self.features.train, candidates, query) - self._mean @ query
+        along = _inner_products(self.features.train, candidates, query) - self._mean @ query
         lengths = self._lengths[candidates] * np.linalg.norm(query)
         cosine = np.divide(along, lengths, out=np.zeros(len(candidates), np.float32), where=lengths > 0)
         same = self.workspace.train_labels[candidates] == self.workspace.val_labels[target]
         return np.where(same, 1, -1).astype(np.float32) * np.maximum(cosine, 0)
 
     def column(self, image):
-        """As `Ranking.column`: one product with the features of all validation images."""
+        """As `Ranking.column`, by a product with the features of all validation images."""
         query = self.features.train[image].astype(np.float32) - self._mean
-        found = []
-        for block in _blocks(self.features.val):
+        cosines = []
+        for block in _row_blocks(self.features.val):
             centred = block - self._mean
             lengths = np.linalg.norm(centred, axis=1) * np.linalg.norm(query)
-            found.append(np.divide(centred @ query, lengths, out=np.zeros(len(block), np.float32), where=lengths > 0))
+            cosines.append(np.divide(centred @ query, lengths, out=np.zeros(len(block), np.float32), where=lengths > 0))
         same = self.workspace.val_labels == self.workspace.train_labels[image]
-        return np.where(same, 1, -1).astype(np.float32) * np.maximum(np.concatenate(found), 0)
+        return np.where(same, 1, -1).astype(np.float32) * np.maximum(np.concatenate(cosines), 0)
 
     def top(self, target, k, candidates=None, end="helpful"):
         ranked = super().top(target, k, candidates, end)
-        kept = (ranked.scores if end == "helpful" else -ranked.scores) > 0
-        return Ranked(ranked.ids[kept], ranked.scores[kept])
+        at_end = (ranked.scores if end == "helpful" else -ranked.scores) > 0
+        return RankedImages(ranked.ids[at_end], ranked.scores[at_end])
 
     @cached_property
     def _mean(self) -> np.ndarray:
         """Mean of the training images' features, float32 [d]."""
         train = self.features.train
-        return (sum(block.sum(0, dtype=np.float64) for block in _blocks(train)) / len(train)).astype(np.float32)
+        return (sum(block.sum(0, dtype=np.float64) for block in _row_blocks(train)) / len(train)).astype(np.float32)
 
     @cached_property
     def _lengths(self) -> np.ndarray:
         """Lengths of the centred features, float32 [n_train]."""
-        return np.concatenate([np.linalg.norm(block - self._mean, axis=1) for block in _blocks(self.features.train)])
+        return np.concatenate(
+            [np.linalg.norm(block - self._mean, axis=1) for block in _row_blocks(self.features.train)]
+        )
 
 
-def _product(train, candidates, query) -> np.ndarray:
-    """Inner products of the rows `candidates` with a vector, float32 [n], never a float32 copy of all features."""
+def _inner_products(train, candidates, query) -> np.ndarray:
+    """Inner products of the rows `candidates` with a vector, float32 [n], without a float32 copy of all features."""
     if train.dtype == np.float32 and len(candidates) == len(train):
         return train @ query
-    blocks = (_rows(train, block).astype(np.float32, copy=False) @ query for block in _blocks(candidates))
+    blocks = (_take_rows(train, block).astype(np.float32, copy=False) @ query for block in _row_blocks(candidates))
     return np.concatenate([np.zeros(0, np.float32), *blocks])
 
 
-def _rows(array, ids) -> np.ndarray:
-    """The rows `ids` (ascending) of an array: not a copy where they follow each other, as a class does in a folder of
-    class folders."""
+def _take_rows(array, ids) -> np.ndarray:
+    """The rows `ids` (ascending) of an array; a view where they are consecutive, as the images of a class in a folder
+    of class folders are."""
     if len(ids) and ids[-1] - ids[0] + 1 == len(ids):
         return array[ids[0] : ids[-1] + 1]
     return array[ids]
 
 
-def _blocks(array, size: int = 16_384):
+def _row_blocks(array, size: int = 16_384):
     return (array[at : at + size] for at in range(0, len(array), size))
 
 
-METHODS = {"esvm": ExemplarSVM, "l2": L2, "cosine": Cosine, "ridge": Ridge, "signed": Signed}
+METHODS = {"esvm": ExemplarSVM, "l2": L2, "cosine": Cosine, "ridge": Ridge, "signed": SignedCosine}
 
 
-def names(workspace) -> list[str]:
-    """Names of the similarity rankings of a workspace: all methods in each feature set, but ridge in those known to be
-    wider than WIDEST."""
+def names(workspace: Workspace) -> list[str]:
+    """Names of the similarity rankings of a workspace: all methods in each feature set, except ridge where the features
+    are known to be wider than WIDEST."""
     return [
         f"{method}-{feature}"
         for feature in workspace.features()
         for method in METHODS
-        if method != "ridge" or _width(workspace, feature) <= WIDEST
+        if method != "ridge" or _feature_dim(workspace, feature) <= MAX_RIDGE_DIM
     ]
 
 
-def _width(workspace, feature: str) -> int:
-    """Length of a feature vector as far as the manifest says it, else 0."""
+def _feature_dim(workspace: Workspace, feature: str) -> int:
+    """Dimensions of a feature set as the manifest says, 0 where it does not."""
     width = workspace.manifest["parts"][f"features/{feature}"].get("dim")
     if width is None and feature == "pixels":
         width = np.prod(workspace.manifest["dataset"].get("shape", [0]))

@@ -1,33 +1,41 @@
-"""Rankings computed once and stored in the workspace: TRAK, Datamodels, and what a user brings."""
+"""Rankings that are stored in the workspace: TRAK, Datamodels, and imported ones."""
+
+from __future__ import annotations
 
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import read_array
-from attribution.rankings import Ranked, Ranking
+from attribution.rankings.base import RankedImages, Ranking
+
+if TYPE_CHECKING:
+    from attribution.workspace.workspace import Workspace
 
 
-class Stored(Ranking):
-    """A ranking in `rankings/<name>/`, target-major, so that one target is one contiguous read.
+class StoredRanking(Ranking):
+    """A ranking in `rankings/<name>/`, target-major, so that reading a target is a contiguous read.
 
-    `targets.npy`: the validation images it ranks for, where these are not all. `scores.npy`: float16 or float32
-    [n_val, n_train], NaN where nothing was scored; or sparse as `data.npy`,
-    `columns.npy` and `starts.npy` (a CSR matrix); or the first K alone, as `ids.npy`: int32 [n_val, ends, K], best
-    first, -1 where a list is at its end, one end or two (helpful, harmful), and `values.npy` float32 of that shape, if
-    there are any. Its methods raise UserError where these cannot be read, or are not of the workspace's size.
+    The scores are in one of three forms:
+    - dense: `scores.npy`, float16 or float32 [n_val, n_train], NaN where nothing was scored;
+    - sparse: `data.npy`, `columns.npy` and `starts.npy`, a CSR matrix, with or without `tail.npy` (see `top`);
+    - the first K alone: `ids.npy`, int32 [n_val, ends, K], best first, padded with -1, for one end or two (helpful,
+      harmful), and perhaps their scores, `values.npy`, float32 of that shape.
+    `targets.npy` lists the validation images that have a ranking, where these are not all. Methods raise UserError
+    where the files cannot be read or do not have the workspace's size.
     """
 
-    def __init__(self, workspace, name: str):
+    def __init__(self, workspace: Workspace, name: str):
         super().__init__(workspace)
-        about = workspace.manifest["parts"][f"rankings/{name}"]
+        provenance = workspace.manifest["parts"][f"rankings/{name}"]
         self.name = name
-        self.method = about.get("method", name)
-        self.signed = about.get("signed", False)
-        self.made_for = about.get("made_for")
-        self.about = about.get("about", "")
-        self.zero_is_none = about.get("zero_is_none", False)
+        self.method = provenance.get("method", name)
+        self.signed = provenance.get("signed", False)
+        self.made_for = provenance.get("made_for")
+        self.about = provenance.get("about", "")
+        self.zero_is_none = provenance.get("zero_is_none", False)
         self.folder = workspace.folder(f"rankings/{name}")
 
     @property
@@ -50,24 +58,24 @@ class Stored(Ranking):
     def _arrays(self) -> dict[str, np.ndarray]:
         n, n_val = self.workspace.n_train, self.workspace.n_val
         rows = {"scores": n_val, "tail": n_val, "ids": n_val, "values": n_val, "starts": n_val + 1}
-        found = {file.stem: read_array(file, rows.get(file.stem)) for file in self.folder.glob("*.npy")}
-        if "scores" in found:
-            fits = found["scores"].shape[1:] == (n,)
-        elif "ids" in found:
-            fits = found["ids"].ndim == 3 and found["ids"].shape[1] == 1 + self.signed
-            fits = fits and found.get("values", found["ids"]).shape == found["ids"].shape
+        arrays = {file.stem: read_array(file, rows.get(file.stem)) for file in self.folder.glob("*.npy")}
+        if "scores" in arrays:
+            fits = arrays["scores"].shape[1:] == (n,)
+        elif "ids" in arrays:
+            fits = arrays["ids"].ndim == 3 and arrays["ids"].shape[1] == 1 + self.signed
+            fits = fits and arrays.get("values", arrays["ids"]).shape == arrays["ids"].shape
         else:
-            fits = {"data", "columns", "starts"} <= set(found) and found["columns"].max(initial=0) < n
-            fits = fits and len(found["data"]) == len(found["columns"]) == found["starts"][-1]
+            fits = {"data", "columns", "starts"} <= set(arrays) and arrays["columns"].max(initial=0) < n
+            fits = fits and len(arrays["data"]) == len(arrays["columns"]) == arrays["starts"][-1]
         if not fits:
             raise UserError(f"the arrays in {self.folder} do not score {n} training images; copy the workspace again")
-        return found
+        return arrays
 
     def values(self, target, candidates):
         return self.row(target)[candidates]
 
     def row(self, target: int) -> np.ndarray:
-        """Scores of all training images for one target, float32 [n_train]; positive is helpful, NaN is not scored.
+        """Scores of all training images for a target, float32 [n_train]; positive is helpful, NaN is not scored.
 
         Raises UserError where only the first K are stored.
         """
@@ -85,57 +93,57 @@ class Stored(Ranking):
         return row
 
     def column(self, image):
-        """As `Ranking.column`: one read across all targets, in a sparse matrix or in the first K a search through
-        them; None where the first K have no scores."""
+        """As `Ranking.column`: a strided read of dense scores, a search through the others; None where the first K have
+        no scores."""
         arrays = self._arrays
-        found = np.full(self.workspace.n_val, np.nan, np.float32)
+        column = np.full(self.workspace.n_val, np.nan, np.float32)
         if "scores" in arrays:
-            found[self.targets] = arrays["scores"][self.targets, image]
+            column[self.targets] = arrays["scores"][self.targets, image]
         elif "ids" in arrays:
             if "values" not in arrays:
                 return None
             at = np.nonzero(arrays["ids"] == image)
-            found[at[0]] = arrays["values"][at]
+            column[at[0]] = arrays["values"][at]
         else:
-            found[self.targets] = 0
+            column[self.targets] = 0
             at = np.flatnonzero(arrays["columns"] == image)
-            found[np.searchsorted(arrays["starts"], at, side="right") - 1] = arrays["data"][at]
-        return found
+            column[np.searchsorted(arrays["starts"], at, side="right") - 1] = arrays["data"][at]
+        return column
 
     def candidates(self, target, which=None):
         pool = super().candidates(target, which)
         return pool[~np.isnan(self._arrays["scores"][target][pool])] if "scores" in self._arrays else pool
 
     def top(self, target, k, candidates=None, end="helpful"):
-        """As `Ranking.top`, where what is not scored is not ranked.
+        """As `Ranking.top`; images without a score are not ranked.
 
-        Zeros of a sparse regression are ties: they follow in the order of `tail.npy` (int [n_val, 2, length]: helpful
-        end, harmful end; padded with images that are no zeros), and where that is at its end so is the ranking. Where
-        the first K are stored the ranking ends with them.
+        The zeros of a sparse regression are ties: they follow the nonzero scores in the order of `tail.npy` (int
+        [n_val, 2, length]: helpful end, harmful end; padded with images of nonzero score), and the ranking ends with
+        the tail. Where only the first K are stored it ends with them.
         """
         if "ids" in self._arrays:
             return self._listed(target, k, candidates, end)
         ranked = super().top(target, k, candidates, end)
         sign = 1 if end == "helpful" else -1
         if "tail" not in self._arrays:
-            kept = sign * ranked.scores > 0 if self.zero_is_none else slice(None)
-            return Ranked(ranked.ids[kept], ranked.scores[kept])
-        found = ranked.ids[sign * ranked.scores > 0]
+            scored = sign * ranked.scores > 0 if self.zero_is_none else slice(None)
+            return RankedImages(ranked.ids[scored], ranked.scores[scored])
+        nonzero = ranked.ids[sign * ranked.scores > 0]
         tail = np.asarray(self._arrays["tail"][target, 0 if end == "helpful" else 1], np.int64)
         tail = tail[np.isin(tail, self.candidates(target, candidates)) & (self.row(target)[tail] == 0)]
-        tail = tail[: len(ranked.ids) - len(found)]
-        scores = np.concatenate([ranked.scores[: len(found)], np.zeros(len(tail), np.float32)])
-        return Ranked(np.concatenate([found, tail]), scores)
+        tail = tail[: len(ranked.ids) - len(nonzero)]
+        scores = np.concatenate([ranked.scores[: len(nonzero)], np.zeros(len(tail), np.float32)])
+        return RankedImages(np.concatenate([nonzero, tail]), scores)
 
-    def _listed(self, target, k, candidates, end) -> Ranked:
+    def _listed(self, target, k, candidates, end) -> RankedImages:
         target, k = self.check(target, k, end)
-        at = 0 if end == "helpful" else 1
-        ids = np.asarray(self._arrays["ids"][target, at], np.int64)
-        kept = ids >= 0
+        side = 0 if end == "helpful" else 1
+        ids = np.asarray(self._arrays["ids"][target, side], np.int64)
+        chosen = ids >= 0
         if candidates not in (None, "all"):
-            kept &= np.isin(ids, self.candidates(target, candidates))
-        kept = np.flatnonzero(kept)[:k]
+            chosen &= np.isin(ids, self.candidates(target, candidates))
+        chosen = np.flatnonzero(chosen)[:k]
         scores = None
         if "values" in self._arrays:
-            scores = np.asarray(self._arrays["values"][target, at][kept], np.float32)
-        return Ranked(ids[kept], scores)
+            scores = np.asarray(self._arrays["values"][target, side][chosen], np.float32)
+        return RankedImages(ids[chosen], scores)

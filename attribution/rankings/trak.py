@@ -1,8 +1,8 @@
 """TRAK (Park et al., arXiv 2303.14186) by the library dattri: projected gradients of log(p / (1 - p)), averaged over
 independently trained checkpoints and weighted by the mean of 1 - p. Positive scores are helpful.
 
-The work is a checkpoint's own (`factors`), which may be kept; scores are products of these (`scores`), so that a matrix
-of all targets and training images need never exist.
+The expensive part, `compute_factors`, is computed for each checkpoint and can be stored; `scores` are products of factors, so
+that the whole matrix of targets and training images need not be in memory.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, TensorDataset
 BATCH = 500
 
 
-def factors(
+def compute_factors(
     trainer,
     network,
     val_labels: np.ndarray,
@@ -25,18 +25,19 @@ def factors(
     regularization: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, np.ndarray]:
-    """What TRAK needs of one checkpoint, float32: "train" [dim, n_train], the projected gradients times the inverse of
-    their kernel; "val" [dim, n_val], the projected gradients; "doubt" [n_train], 1 - p of the training images.
+    """The factors of TRAK's scores under a checkpoint, float32: "train" [dim, n_train], the projected gradients times
+    the inverse of their kernel; "val" [dim, n_val], the projected gradients; "doubt" [n_train], 1 - p of the training
+    images.
 
-    trainer: the `attribution.train.Trainer` that trained `network`. dim: dimensions of the random projection, whose
-    seed is `number`: another one for each checkpoint. Gradients are taken in float32, without augmentation, batch norm
-    at its stored statistics. progress(images done, in all).
+    trainer: the `attribution.training.trainer.Trainer` that trained `network`. val_labels: int [n_val]. dim: dimensions of the
+    random projection. number: of the checkpoint, the projection's seed. Gradients are in float32, without augmentation,
+    with batch norm's stored statistics. progress(images done, images in all).
     """
     total = len(trainer.given) + len(val_labels)
     attributor, loader = _attributor(trainer, network, dim, number, regularization, total, progress)
     attributor.cache(loader(trainer.train_images, trainer.given))
     train, doubt = attributor.inv_XTX_XT_list[0], attributor.Q
-    # With the identity and without doubts, attribute() gives the validation images' own projected gradients
+    # with the identity as kernel and doubt 1, attribute() returns the validation images' projected gradients
     device = trainer.device
     attributor.inv_XTX_XT_list, attributor.Q = [torch.eye(dim, device=device)], torch.ones(dim, device=device)
     with torch.no_grad():
@@ -54,27 +55,29 @@ def self_influence(
     regularization: float = 0.0,
     progress: Callable[[int, int], None] | None = None,
 ) -> np.ndarray:
-    """The score of each training image for itself under one checkpoint, float32 [n_train]; arguments as of
-    `factors`."""
+    """The TRAK score of each training image for itself under a checkpoint, float32 [n_train]; arguments as of
+    `compute_factors`."""
     attributor, loader = _attributor(trainer, network, dim, number, regularization, len(trainer.given), progress)
     with torch.no_grad():
-        found = attributor.self_attribute(loader(trainer.train_images, trainer.given))
+        influence = attributor.self_attribute(loader(trainer.train_images, trainer.given))
     if progress:
         progress(len(trainer.given), len(trainer.given))
-    return found[:, 0].float().cpu().numpy()
+    return influence[:, 0].float().cpu().numpy()
 
 
 def _attributor(trainer, network, dim, number, regularization, total, progress):
-    """dattri's attributor for one checkpoint, and loader(images, labels) of what it is to look at, `total` in all."""
+    """dattri's attributor for a checkpoint, and loader(images, labels), which reports progress of `total` images."""
     model = trainer.untrained(0).float().eval()
 
     def output(parameters, data):
-        """log(p / (1 - p)) of the correct class for one (image, label)."""
-        return margin(logits(parameters, data), data[1])
+        """log(p / (1 - p)) of the correct class for an (image, label)."""
+        return log_odds(logits(parameters, data), data[1])
 
     def probability(parameters, data):
-        said = logits(parameters, data).softmax(0)
-        return (said * _is(data[1], said)).sum()  # no axis of its own, which self_attribute would spread
+        probabilities = logits(parameters, data).softmax(0)
+        return (
+            probabilities * _label_mask(data[1], probabilities)
+        ).sum()  # a scalar: self_attribute broadcasts an axis
 
     def logits(parameters, data):
         return torch.func.functional_call(model, parameters, data[0][None])[0]
@@ -86,7 +89,7 @@ def _attributor(trainer, network, dim, number, regularization, total, progress):
         return DataLoader(pairs, batch_size=BATCH, shuffle=False, collate_fn=batch)
 
     def batch(pairs):
-        """A batch of (image, label), asked for when the one before is done."""
+        """Collates (image, label) pairs; called when the batch before is done."""
         nonlocal done
         if progress:
             progress(done, total)
@@ -101,18 +104,19 @@ def _attributor(trainer, network, dim, number, regularization, total, progress):
 
 
 def scores(checkpoints: list[dict[str, np.ndarray]], start: int, stop: int) -> np.ndarray:
-    """Scores float32 [stop - start, n_train] of the targets from start to stop, of the `factors` of some checkpoints.
-    Their scale is arbitrary: ranks and correlations only."""
-    influence = sum(one["val"][:, start:stop].T @ one["train"] for one in checkpoints) / len(checkpoints)
-    return influence * np.mean([one["doubt"] for one in checkpoints], axis=0)
+    """Scores float32 [stop - start, n_train] of the targets from `start` to `stop`; checkpoints: the `compute_factors` of each.
+    Their scale is arbitrary: only ranks and correlations have a meaning."""
+    influence = sum(part["val"][:, start:stop].T @ part["train"] for part in checkpoints) / len(checkpoints)
+    return influence * np.mean([part["doubt"] for part in checkpoints], axis=0)
 
 
-def margin(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-    """log(p / (1 - p)): the correct logit minus the log-sum-exp of the others; logits [classes], one label."""
-    correct = _is(label, logits)
+def log_odds(logits: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """log(p / (1 - p)): the correct logit minus the log-sum-exp of the others, a scalar. logits: [classes]; label: a
+    scalar."""
+    correct = _label_mask(label, logits)
     return (logits * correct).sum() - logits.masked_fill(correct, -torch.inf).logsumexp(0)
 
 
-def _is(label, logits):
+def _label_mask(label, logits):
     # neither one_hot nor indexing by a tensor works under vmap
     return torch.arange(len(logits), device=logits.device) == label

@@ -1,48 +1,50 @@
 """Studies while they run: how far each is, a way to pause, resume and cancel it, and its curves as results come in."""
 
+from contextlib import closing
+
 import streamlit as st
 
-from attribution import UserError, Workspace, jobs, recipes
-from attribution.progress import Watch
-from attribution.store import Store
-from attribution.support import CONFIRM_SEEDS, SEEDS
-from pages.brittleness import growth, words
-from pages.ui import command, controls, look, state
+from attribution import UserError, Workspace
+from attribution.experiments import jobs
+from attribution.experiments.study import StudySpec
+from attribution.experiments.study_progress import StudyMonitor, StudyProgress
+from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
+from attribution.store.results import Job, ResultStore
+from attribution.training import recipes
+from pages.brittleness import study_curves, study_text
+from pages.ui import cli_command, job_buttons, state, theme
 from pages.ui import format as write
 
-LISTED = 5
+MAX_LISTED = 5
 POLL = "1s"
 
 
 def draw(ws: Workspace) -> None:
     """The study that the address names, else the newest that has not ended, else the newest."""
-    store = Store.of(ws)
-    try:
-        listed = store.studies(LISTED)
+    with closing(ResultStore.of(ws)) as store:
+        listed = store.studies(MAX_LISTED)
         number = st.query_params.get("job", "")
         named = store.job(int(number)) if number.isdigit() else None
-    finally:
-        store.close()
-    if named and named.spec["verb"] == "study" and named.id not in [job.id for job in listed]:
+    if named and StudySpec.matches(named.spec) and named.id not in [job.id for job in listed]:
         listed.append(named)
     if not listed:
-        return _none()
+        return _no_study()
     numbers = [job.id for job in listed]
     if st.session_state.get(state.STUDY) not in numbers:
         st.session_state[state.STUDY] = named.id if named and named.id in numbers else numbers[0]
     if len(listed) > 1:
-        names = {job.id: words.study_name(job) for job in listed}
-        st.pills("Study", numbers, format_func=names.get, required=True, key=state.STUDY, on_change=_choose)
+        names = {job.id: study_text.name(job) for job in listed}
+        st.pills("Study", numbers, format_func=names.get, required=True, key=state.STUDY, on_change=_open_chosen)
     chosen = next(job for job in listed if job.id == st.session_state[state.STUDY])
-    st.header(write.plain(words.study_heading(chosen.spec)), anchor=False)
-    _watch(ws, chosen.id, chosen.ended)
+    st.header(write.plain(study_text.heading(chosen.spec)), anchor=False)
+    _follow(ws, chosen.id, chosen.ended)
 
 
-def _choose() -> None:
+def _open_chosen() -> None:
     st.query_params["job"] = str(st.session_state[state.STUDY])
 
 
-def _none() -> None:
+def _no_study() -> None:
     st.header("No study has been asked for here", anchor=False)
     with st.container(width=760):
         st.markdown(
@@ -52,81 +54,76 @@ def _none() -> None:
         st.page_link("pages/methods/page.py", label="Ask for a study in Methods", icon=":material/science:")
 
 
-def _watch(ws: Workspace, number: int, ended: bool) -> None:
+def _follow(ws: Workspace, number: int, ended: bool) -> None:
     """The study, drawn anew every second until it has ended: a pause may be lifted elsewhere."""
 
     @st.fragment(run_every=None if ended else POLL)
-    def draw_one():
-        store = Store.of(ws)
+    def draw_now():
         try:
-            job = store.job(number)
-            if job.open:
-                jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
-            found = _watcher(ws, look.stamp(ws), number, job.spec).look(store, job)
-            ahead = store.ahead(number) if job.state == "queued" else 0
+            with closing(ResultStore.of(ws)) as store:
+                job = store.job(number)
+                if job.open:
+                    jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
+                progress = _monitor(ws, theme.cache_key(ws), number, StudySpec.from_json(job.spec)).read(store, job)
+                ahead = store.ahead(number) if job.state == "queued" else 0
         except UserError as error:
             st.error(write.sentence(error))
             return
-        finally:
-            store.close()
-        if state.ERROR in st.session_state:
-            st.error(write.sentence(st.session_state.pop(state.ERROR)))
+        state.show_error()
         if job.ended != ended:
             st.rerun()
-        _progress(ws, job, found, ahead)
-        _curves(ws, job, found)
+        _draw_progress(ws, job, progress, ahead)
+        _draw_curves(ws, job, progress)
 
-    draw_one()
+    draw_now()
 
 
 @st.cache_resource(max_entries=8, show_spinner=False)
-def _watcher(_ws, stamp: str, number: int, _spec) -> Watch:
-    return Watch(_ws, _spec)
+def _monitor(_ws, stamp: str, number: int, _spec) -> StudyMonitor:
+    return StudyMonitor(_ws, _spec)
 
 
-def _progress(ws: Workspace, job, found, ahead: int) -> None:
-    st.progress(found.answered / found.searches, write.plain(words.study_state(job, found, ahead)))
+def _draw_progress(ws: Workspace, job: Job, progress: StudyProgress, ahead: int) -> None:
+    st.progress(progress.answered / progress.searches, write.plain(study_text.progress_text(job, progress, ahead)))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        controls.buttons(ws, job, "study")
+        job_buttons.draw(ws, job, "study")
         if job.state in ("cancelled", "failed"):
-            about = "Asks for the same study again: what is known is not trained twice."
-            if st.button("Go on", key="go on", help=about, on_click=_go_on, args=(ws, job.spec)):
+            tip = "Asks for the same study again: what is known is not trained twice."
+            if st.button(
+                "Go on", key="go on", help=tip, on_click=_resume_study, args=(ws, StudySpec.from_json(job.spec))
+            ):
                 st.rerun()  # the whole page, not this fragment
         st.page_link("pages/methods/page.py", label="Compare the rankings in Methods", icon=":material/show_chart:")
         with st.popover("Copy command", icon=":material/terminal:"):
             for verb in ("pause", "resume", "cancel"):
-                st.code(command.line(ws, "jobs", verb, job.id), language="bash", wrap_lines=True)
+                st.code(cli_command.line(ws, "jobs", verb, job.id), language="bash", wrap_lines=True)
         if not job.ended:
-            st.caption(words.PAUSING, width="content")
-    st.html(words.study_facts_html(job, found))
+            st.caption(study_text.PAUSING, width="content")
+    st.html(study_text.facts_html(job, progress))
 
 
-def _go_on(ws: Workspace, spec: dict) -> None:
+def _resume_study(ws: Workspace, spec: dict) -> None:
     try:
         number = jobs.submit(ws, spec)
     except UserError as error:
-        state.say_once(error)
+        state.set_error(error)
         return
     st.session_state[state.STUDY] = number
     st.query_params["job"] = str(number)
 
 
-def _curves(ws: Workspace, job, found) -> None:
-    panels = growth.panels(found.study, found.brackets)
+def _draw_curves(ws: Workspace, job: Job, progress: StudyProgress) -> None:
+    panels = study_curves.panels(progress.study, progress.brackets)
     st.plotly_chart(
-        growth.figure(panels, found.study.k_max),
+        study_curves.figure(panels, progress.study.k_max),
         key="growth",
         config={"displayModeBar": False},
         alt="bands between the least and the most targets that can have flipped by each k; the table below "
         "has their ends",
     )
-    recipe, spec = recipes.get(job.spec["recipe"]), job.spec
+    recipe, spec = recipes.get_recipe(job.spec["recipe"]), job.spec
     fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if spec["protocol"] == "default" else ""
-    planted = f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
-    st.caption(
-        write.plain(
-            f"{words.BAND} {len(spec['targets'])} targets; recipe {recipe.name} {recipe.hash}; protocol "
-            f"{spec['protocol']}, K = {spec['k_max']}; seeds {SEEDS[0]} to {SEEDS[-1]}{fresh}.{planted}"
-        )
-    )
-    st.html(words.growth_html(panels))
+    made = f"recipe {recipe.name} {recipe.hash}; protocol {spec['protocol']}, K = {spec['k_max']}"
+    seeds = f"seeds {SEEDS[0]} to {SEEDS[-1]}{fresh}.{write.planted_note(ws.planted)}"
+    st.caption(write.plain(f"{study_text.BAND} {len(spec['targets'])} targets; {made}; {seeds}"))
+    st.html(study_text.bands_html(panels))

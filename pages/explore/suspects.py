@@ -1,17 +1,15 @@
-"""Explore, under a wrong prediction: training images that may be behind it and whose labels look wrong."""
+"""Under a wrong prediction: training images that may be behind it and whose labels look wrong."""
 
 from collections.abc import Callable
 
 import streamlit as st
 
-from attribution import UserError, Workspace, detectors
-from attribution.suspects import FIRST, Suspect, accusers, most, suspects
-from pages.audit import making
-from pages.ui import atlas, look, state
+from attribution import UserError, Workspace
+from attribution.audit import detectors
+from attribution.audit.suspects import K_PER_RANKING, Suspect, accusing_rankings, count_suspicious, find_suspects
+from pages.ui import audit_queue, sprite_sheet, state, theme
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
-
-state_of = st.session_state
+from pages.ui.tile_strip import image_row, strip, strip_data
 
 
 def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
@@ -19,7 +17,7 @@ def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
 
     on_pick(training image) is called where one is chosen. They are found when it is opened first.
     """
-    name = detectors.usual(ws)
+    name = detectors.default_detector(ws)
     if name is None or not ws.has_base or ws.base.prediction[target] == ws.val_labels[target]:
         return
     box = st.expander("Suspects", key=state.SUSPECTS, icon=":material/policy:", on_change="rerun")
@@ -27,17 +25,17 @@ def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
         return
     with box:
         try:
-            found = _found(ws, look.stamp(ws), target, name)
+            shown = _suspects(ws, theme.cache_key(ws), target, name)
         except UserError as error:
             st.error(write.sentence(error))
             return
-        st.markdown(write.plain(sentence(ws, target, name, found)))
-        if not found:
+        st.markdown(write.plain(suspects_sentence(ws, target, name, shown)))
+        if not shown:
             return
-        places = {one.image: at for at, one in enumerate(found)}
+        sheet = sprite_sheet.sheet(ws, "train", [suspect.image for suspect in shown])
         strip(
             "suspects",
-            strip_data(ws, found, atlas.atlas(ws, "train", places), places, atlas.scale(ws)),
+            suspects_data(ws, shown, sheet, sprite_sheet.scale(ws)),
             on_pick=lambda tile: on_pick(tile["id"]),
         )
         if st.button(
@@ -46,64 +44,45 @@ def draw(ws: Workspace, target: int, on_pick: Callable[[int], None]) -> None:
             type="primary",
             help="Makes a queue of these images, to look through one by one.",
         ):
-            _send(ws, target, name, found)
+            audit_queue.make_and_open(
+                ws, detector=name, images=[suspect.image for suspect in shown], origin={"from": target}
+            )
 
 
 @st.cache_data(max_entries=200, show_spinner=False)
-def _found(_ws, stamp: str, target: int, name: str) -> list[Suspect]:
-    return suspects(_ws, target, name)
+def _suspects(_ws, cache_key: str, target: int, name: str) -> list[Suspect]:
+    return find_suspects(_ws, target, name)
 
 
-def _send(ws: Workspace, target: int, name: str, found: list[Suspect]) -> None:
-    state_of.pop(state.ERROR, None)
-    making.make(ws, detector=name, images=[one.image for one in found], origin={"from": target})
-    if state.ERROR in state_of:
-        st.error(write.sentence(state_of.pop(state.ERROR)))
-        return
-    st.switch_page("pages/audit/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})
-
-
-def sentence(ws: Workspace, target: int, name: str, found: list[Suspect]) -> str:
+def suspects_sentence(ws: Workspace, target: int, detector: str, shown: list[Suspect]) -> str:
     """What the strip shows, and what it rests on."""
-    about = detectors.load(ws, name).about
-    rankings = accusers(ws)
-    signed = [one for one in rankings if ws.ranking(one).signed]
-    alike = [one for one in rankings if one not in signed]
-    among = [f"the {FIRST} most harmful of {', '.join(signed)}"] if signed else []
-    said = ws.classes[ws.base.prediction[target]]
-    among += [f"the {FIRST} nearest labelled {said} of {', '.join(alike)}"] if alike else []
-    count = {0: "No training image is", 1: "1 training image is"}.get(len(found), f"{len(found)} training images are")
-    doubted = f"{write.count(most(ws))} of {write.count(ws.n_train)}"
-    return f"{count} among {' or '.join(among)}, and of the {doubted} whose labels {name} doubts most ({about})."
+    about = detectors.load(ws, detector).about
+    rankings = accusing_rankings(ws)
+    signed = [name for name in rankings if ws.ranking(name).signed]
+    similarities = [name for name in rankings if name not in signed]
+    lists = [f"the {K_PER_RANKING} most harmful of {', '.join(signed)}"] if signed else []
+    predicted = ws.classes[ws.base.prediction[target]]
+    lists += [f"the {K_PER_RANKING} nearest labelled {predicted} of {', '.join(similarities)}"] if similarities else []
+    count = {0: "No training image is", 1: "1 training image is"}.get(len(shown), f"{len(shown)} training images are")
+    doubted = f"{write.count(count_suspicious(ws))} of {write.count(ws.n_train)}"
+    return f"{count} among {' or '.join(lists)}, and of the {doubted} whose labels {detector} doubts most ({about})."
 
 
-def strip_data(ws: Workspace, found: list[Suspect], atlas: dict, places: dict[int, int], scale: int) -> dict:
-    """The strip's data. places: training image -> place in `atlas`."""
-    captions = [caption(ws, one) for one in found]
+def suspects_data(ws: Workspace, shown: list[Suspect], atlas: dict, scale: int) -> dict:
+    """The strip's data. atlas: the sprite sheet of the suspects, in their order."""
+    captions = [caption(ws, suspect) for suspect in shown]
     texts = [
-        f"training image {one.image}, labelled {ws.classes[one.given]}, suspicion {write.count(one.place)} of "
-        f"{write.count(ws.n_train)}, named by {', '.join(one.rankings)}"
-        for one in found
+        f"training image {suspect.image}, labelled {ws.classes[suspect.given]}, suspicion {write.count(suspect.place)} "
+        f"of {write.count(ws.n_train)}, named by {', '.join(suspect.rankings)}"
+        for suspect in shown
     ]
-    marks = [text if one.suggestion != one.given else None for text, one in zip(captions, found)]
-    return {
-        "layout": "line",
-        "atlas": atlas,
-        "scale": scale,
-        "zoom": 5 if scale > 1 else 2,
-        "pitch": 84,
-        "selected": None,
-        "rows": [
-            {
-                "id": "suspects",
-                "label": "suspects, the most suspicious first",
-                "tiles": tiles(places, [one.image for one in found], texts, caption=captions, mark=marks),
-            }
-        ],
-    }
+    marks = [text if suspect.suggestion != suspect.given else None for text, suspect in zip(captions, shown)]
+    ids = [suspect.image for suspect in shown]
+    row = image_row("suspects", "suspects, the most suspicious first", ids, texts, caption=captions, mark=marks)
+    return strip_data("line", [row], atlas, scale, pitch=84)
 
 
-def caption(ws: Workspace, one: Suspect) -> str:
+def caption(ws: Workspace, suspect: Suspect) -> str:
     """ "given → suggested", or the given label alone where the detector suggests no other."""
-    given = ws.classes[one.given]
-    return given if one.suggestion == one.given else f"{given} → {ws.classes[one.suggestion]}"
+    given = ws.classes[suspect.given]
+    return given if suspect.suggestion == suspect.given else f"{given} → {ws.classes[suspect.suggestion]}"

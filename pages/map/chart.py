@@ -4,37 +4,37 @@ import numpy as np
 import plotly.graph_objects as go
 
 from attribution import Workspace
-from attribution.projection import Projection
+from attribution.export import palette
+from attribution.features.projection import Projection
 from pages.ui import format as write
-from pages.ui import palette
 
 #: training and validation images that are drawn at most: a random sample of them
-DRAWN = {"train": 10_000, "val": 2_000}
+MAX_POINTS = {"train": 10_000, "val": 2_000}
 #: Paul Tol's muted set, told apart by everyone; a tenth class is grey. Names stand on the map as well.
 COLOURS = ("#CC6677", "#6A5ACD", "#C9AF45", "#117733", "#56A9D6", "#882255", "#44AA99", "#999933", "#AA4499", "#8C8C8C")
 GREY = "#8C8C8C"
 #: of the names on the map, by whether the theme is dark
-NAMED = {
+LABEL_STYLES = {
     False: {"font": {"size": 12, "color": "#111111"}, "bgcolor": "rgba(255,255,255,0.72)", "borderpad": 1},
     True: {"font": {"size": 12, "color": "#fafafa"}, "bgcolor": "rgba(20,20,20,0.72)", "borderpad": 1},
 }
 
 
-def drawn(n: int, most: int, keep=()) -> np.ndarray:
+def points_shown(n: int, most: int, keep=()) -> np.ndarray:
     """Which of n images are drawn: all, or a random sample of `most` with those of `keep`; int64 ascending."""
     if n <= most:
         return np.arange(n)
     return np.union1d(np.random.default_rng(0).permutation(n)[:most], np.asarray(keep, np.int64))
 
 
-def by_class(ws: Workspace) -> bool:
+def has_class_colours(ws: Workspace) -> bool:
     """Whether every class has a colour of its own."""
     return len(ws.classes) <= len(COLOURS)
 
 
-def figure(
+def map_figure(
     ws: Workspace,
-    found: Projection,
+    points: Projection,
     target: int,
     ids: np.ndarray,
     harmful: bool,
@@ -48,58 +48,25 @@ def figure(
 
     A point's customdata is ["train" or "val", image, what it is]."""
     chart = go.Figure()
-    train, given = np.asarray(found.train, np.float32), ws.train_labels
-    shown = drawn(ws.n_train, DRAWN["train"])
-    if by_class(ws):
-        groups = [(name, COLOURS[c], shown[given[shown] == c]) for c, name in enumerate(ws.classes)]
-    else:
-        groups = [
-            ("other classes", GREY, shown[given[shown] != label]),
-            (ws.classes[label], palette.HIGHLIGHT, np.flatnonzero(given == label)[: DRAWN["train"]]),
-        ]
-    for name, colour, points in groups:
-        _points(chart, ws, train, points, "train", write.escape(name), {"color": colour, "size": 5, "opacity": 0.55})
+    train, val_points = np.asarray(points.train, np.float32), np.asarray(points.val, np.float32)
+    for name, colour, shown in _groups(ws, label):
+        style = {"color": colour, "size": 5, "opacity": 0.55}
+        _scatter(chart, ws, train, shown, "train", write.escape(name), style)
     if val:
-        points = drawn(ws.n_val, DRAWN["val"])
-        _points(
-            chart,
-            ws,
-            np.asarray(found.val, np.float32),
-            points,
-            "val",
-            "validation images",
-            {"color": GREY, "size": 5, "symbol": "diamond-open", "opacity": 0.8},
-        )
+        style = {"color": GREY, "size": 5, "symbol": "diamond-open", "opacity": 0.8}
+        _scatter(chart, ws, val_points, points_shown(ws.n_val, MAX_POINTS["val"]), "val", "validation images", style)
     if len(ids):
         colour = palette.HARMFUL if harmful else palette.HELPFUL
-        which = "most harmful" if harmful else "first"
-        _points(
-            chart,
-            ws,
-            train,
-            ids,
-            "train",
-            f"{which} {len(ids)} of {write.escape(ranking)}",
-            {"color": "rgba(0,0,0,0)", "size": 12, "symbol": "square", "line": {"color": colour, "width": 2.5}},
-        )
-    _points(
-        chart,
-        ws,
-        np.asarray(found.val, np.float32),
-        np.array([target]),
-        "val",
-        f"target {target}",
-        {"color": palette.HIGHLIGHT, "size": 19, "symbol": "star", "line": {"color": "#000000", "width": 1.5}},
-    )
-    if by_class(ws):
-        for c, name in enumerate(ws.classes):
-            of = train[given == c]
-            if len(of):
-                x, y = np.median(of, axis=0).tolist()
-                chart.add_annotation(x=x, y=y, text=f"<b>{write.escape(name)}</b>", showarrow=False, **NAMED[dark])
-    x, y = np.asarray(found.val[target], float).tolist()
+        name = f"{'most harmful' if harmful else 'first'} {len(ids)} of {write.escape(ranking)}"
+        style = {"color": "rgba(0,0,0,0)", "size": 12, "symbol": "square", "line": {"color": colour, "width": 2.5}}
+        _scatter(chart, ws, train, ids, "train", name, style)
+    style = {"color": palette.HIGHLIGHT, "size": 19, "symbol": "star", "line": {"color": "#000000", "width": 1.5}}
+    _scatter(chart, ws, val_points, np.array([target]), "val", f"target {target}", style)
+    if has_class_colours(ws):
+        _name_classes(chart, ws, train, dark)
+    x, y = np.asarray(points.val[target], float).tolist()
     chart.add_annotation(
-        x=x, y=y, text=f"target {target}", ax=45, ay=-55, arrowwidth=1.5, arrowcolor=GREY, **NAMED[dark]
+        x=x, y=y, text=f"target {target}", ax=45, ay=-55, arrowwidth=1.5, arrowcolor=GREY, **LABEL_STYLES[dark]
     )
     hidden = {"showgrid": False, "zeroline": False, "showticklabels": False, "title": None}
     chart.update_xaxes(**hidden)
@@ -114,16 +81,38 @@ def figure(
     return chart
 
 
-def _points(chart, ws, places, ids, split, name, marker) -> None:
+def _groups(ws: Workspace, label: int | None) -> list[tuple[str, str, np.ndarray]]:
+    """(name, colour, training images) of what is drawn in one colour."""
+    given, shown = ws.train_labels, points_shown(ws.n_train, MAX_POINTS["train"])
+    if has_class_colours(ws):
+        return [(name, COLOURS[c], shown[given[shown] == c]) for c, name in enumerate(ws.classes)]
+    return [
+        ("other classes", GREY, shown[given[shown] != label]),
+        (ws.classes[label], palette.HIGHLIGHT, np.flatnonzero(given == label)[: MAX_POINTS["train"]]),
+    ]
+
+
+def _name_classes(chart: go.Figure, ws: Workspace, train: np.ndarray, dark: bool) -> None:
+    """The names of the classes, at the median of their points."""
+    for c, name in enumerate(ws.classes):
+        of_class = train[ws.train_labels == c]
+        if len(of_class):
+            x, y = np.median(of_class, axis=0).tolist()
+            chart.add_annotation(x=x, y=y, text=f"<b>{write.escape(name)}</b>", showarrow=False, **LABEL_STYLES[dark])
+
+
+def _scatter(
+    chart: go.Figure, ws: Workspace, places: np.ndarray, ids: np.ndarray, split: str, name: str, marker: dict
+) -> None:
     labels = ws.train_labels if split == "train" else ws.val_labels
     what = {"train": "training", "val": "validation"}[split]
-    told = [[split, int(one), f"{what} image {one}, {write.escape(ws.classes[labels[one]])}"] for one in ids]
+    customdata = [[split, int(i), f"{what} image {i}, {write.escape(ws.classes[labels[i]])}"] for i in ids]
     chart.add_scattergl(
         x=places[ids, 0],
         y=places[ids, 1],
         mode="markers",
         name=name,
         marker=marker,
-        customdata=told,
+        customdata=customdata,
         hovertemplate="%{customdata[2]}<extra></extra>",
     )

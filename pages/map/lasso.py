@@ -1,33 +1,32 @@
-"""A set of images chosen on the map, and where it can go."""
+"""A set of images chosen on the map, and the pages that can take it."""
 
 from collections.abc import Callable
 
 import numpy as np
 import streamlit as st
 
-from attribution import Workspace, detectors, projection
-from attribution.projection import Projection
-from pages.audit import making
-from pages.brittleness import words
+from attribution import Workspace
+from attribution.audit import detectors
+from attribution.features import projection
+from attribution.features.projection import Projection
 from pages.map import chart
-from pages.ui import atlas, state
+from pages.ui import audit_queue, sprite_sheet, state
 from pages.ui import format as write
-from pages.ui.strip import strip, tiles
+from pages.ui.tile_strip import image_row, strip, strip_data
 
-SHOWN = 60  # images of a set
-HANDED = 1000  # images of a set that Brittleness and Audit take
-state_of = st.session_state
+MAX_SHOWN = 60  # images of a set
+MAX_HANDED_OVER = 1000  # images of a set that Brittleness and Audit take
 
 
-def chosen(ws: Workspace, found: Projection, selection) -> tuple[np.ndarray, np.ndarray]:
+def selected(ws: Workspace, points: Projection, selection) -> tuple[np.ndarray, np.ndarray]:
     """The training and the validation images of a selection, int64 ascending: the points in it or, where only a sample
     is drawn, all that lie inside it."""
     train, val = set(), set()
-    shapes = _shapes(selection)
-    if shapes and (ws.n_train > chart.DRAWN["train"] or ws.n_val > chart.DRAWN["val"]):
+    shapes = _outlines(selection)
+    if shapes and (ws.n_train > chart.MAX_POINTS["train"] or ws.n_val > chart.MAX_POINTS["val"]):
         for polygon in shapes:
-            train.update(np.flatnonzero(projection.inside(found.train, polygon)).tolist())
-            val.update(np.flatnonzero(projection.inside(found.val, polygon)).tolist())
+            train.update(np.flatnonzero(projection.points_in_polygon(points.train, polygon)).tolist())
+            val.update(np.flatnonzero(projection.points_in_polygon(points.val, polygon)).tolist())
     else:
         for point in (selection or {}).get("points", []):
             split, image, _ = point["customdata"]
@@ -35,10 +34,10 @@ def chosen(ws: Workspace, found: Projection, selection) -> tuple[np.ndarray, np.
     return np.array(sorted(train), np.int64), np.array(sorted(val), np.int64)
 
 
-def _shapes(selection) -> list[np.ndarray]:
+def _outlines(selection) -> list[np.ndarray]:
     """The outlines of a selection's lassos and boxes, [corners, 2] each."""
     selection = selection or {}
-    shapes = [np.stack([one["x"], one["y"]], 1) for one in selection.get("lasso", [])]
+    shapes = [np.stack([lasso["x"], lasso["y"]], 1) for lasso in selection.get("lasso", [])]
     for box in selection.get("box", []):
         (x0, x1), (y0, y1) = box["x"], box["y"]
         shapes.append(np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]]))
@@ -46,19 +45,19 @@ def _shapes(selection) -> list[np.ndarray]:
 
 
 def draw(
-    ws: Workspace, found: Projection, selection, on_image: Callable[[int], None], on_target: Callable[[int], None]
+    ws: Workspace, points: Projection, selection, on_image: Callable[[int], None], on_target: Callable[[int], None]
 ) -> None:
     """The set that a selection of the chart makes, if it does. on_image(training image) and on_target(validation image)
     are called where one is chosen."""
-    train, val = chosen(ws, found, selection)
+    train, val = selected(ws, points, selection)
     if not len(train) and not len(val):
         return
     st.markdown("##### The set")
     st.markdown(write.plain(set_text(ws, train, val)))
-    near = val if len(val) else nearest(found, train)
+    near = val if len(val) else nearest_target(points, train)
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        few = 0 < len(train) <= HANDED
-        why = None if few else f"Takes 1 to {write.count(HANDED)} training images."
+        few = 0 < len(train) <= MAX_HANDED_OVER
+        why = None if few else f"Takes 1 to {write.count(MAX_HANDED_OVER)} training images."
         if ws.has_base and st.button(
             "To Brittleness, as a removal set",
             key="set to brittleness",
@@ -67,7 +66,7 @@ def draw(
             disabled=not few,
             help=why,
         ):
-            ids = words.numbers(train.tolist()).replace("–", "-")
+            ids = write.number_ranges(train.tolist()).replace("–", "-")
             st.switch_page(
                 "pages/brittleness/page.py",
                 query_params={  # the target goes along
@@ -79,7 +78,7 @@ def draw(
         if detectors.names(ws) and st.button(
             "To the audit", key="set to audit", icon=":material/policy:", disabled=not few, help=why
         ):
-            _audit(ws, train)
+            audit_queue.make_and_open(ws, images=train.tolist())
         # not a link: the target looked at would go along in place of the link's own
         st.button(
             f"Validation image {near[0]} in Explore",
@@ -90,7 +89,7 @@ def draw(
         )
     for ids, split, pick in ((train, "train", on_image), (val, "val", on_target)):
         if len(ids):
-            _strip(ws, ids, split, pick)
+            _draw_strip(ws, ids, split, pick)
     if not len(val):
         st.caption(f"No validation image lies in it; {near[0]} lies nearest to its middle.")
 
@@ -99,60 +98,32 @@ def set_text(ws: Workspace, train: np.ndarray, val: np.ndarray) -> str:
     """ "31 training images (30 Coat, 1 Shirt) and 4 validation images"."""
     classes, counts = np.unique(ws.train_labels[train], return_counts=True)
     mix = ", ".join(
-        f"{write.count(n)} {ws.classes[c]}" for c, n in sorted(zip(classes, counts), key=lambda one: -one[1])
+        f"{write.count(n)} {ws.classes[c]}" for c, n in sorted(zip(classes, counts), key=lambda item: -item[1])
     )
     parts = [
-        f"{write.count(len(ids))} {what} image{'s' * (len(ids) != 1)}{more}"
+        f"{write.counted(len(ids), f'{what} image')}{more}"
         for ids, what, more in ((train, "training", f" ({mix})"), (val, "validation", ""))
         if len(ids)
     ]
     return " and ".join(parts)
 
 
-def nearest(found: Projection, train: np.ndarray) -> np.ndarray:
+def nearest_target(points: Projection, train: np.ndarray) -> np.ndarray:
     """The validation image that lies nearest to the middle of some training images on the map, int64 [1]."""
-    middle = np.asarray(found.train[train], np.float32).mean(0)
-    return np.array([np.square(np.asarray(found.val, np.float32) - middle).sum(1).argmin()])
+    middle = np.asarray(points.train[train], np.float32).mean(0)
+    return np.array([np.square(np.asarray(points.val, np.float32) - middle).sum(1).argmin()])
 
 
-def _strip(ws: Workspace, ids: np.ndarray, split: str, pick: Callable[[int], None]) -> None:
+def _draw_strip(ws: Workspace, ids: np.ndarray, split: str, pick: Callable[[int], None]) -> None:
     """The first images of a set. A validation image leads to its lineup, a training image to its card."""
     what = {"train": "training", "val": "validation"}[split]
     labels = ws.train_labels if split == "train" else ws.val_labels
-    first = ids[:SHOWN]
-    texts = [f"{what} image {one}, {ws.classes[labels[one]]}" for one in first]
-    strip(
-        f"set {split}",
-        {
-            "layout": "line",
-            "atlas": atlas.atlas(ws, split, first),
-            "scale": atlas.scale(ws),
-            "zoom": 5 if atlas.scale(ws) > 1 else 2,
-            "pitch": 76,
-            "selected": None,
-            "rows": [
-                {
-                    "id": split,
-                    "label": f"{what} images of the set",
-                    "tiles": tiles(
-                        {int(one): at for at, one in enumerate(first)},
-                        first,
-                        texts,
-                        caption=[ws.classes[labels[one]] for one in first],
-                    ),
-                }
-            ],
-        },
-        on_pick=lambda tile: pick(tile["id"]),
-    )
-    more = f"The first {SHOWN} of {write.count(len(ids))}" if len(ids) > SHOWN else f"All {len(ids)}"
+    first = ids[:MAX_SHOWN]
+    captions = [ws.classes[labels[image]] for image in first]
+    texts = [f"{what} image {image}, {caption}" for image, caption in zip(first, captions)]
+    row = image_row(split, f"{what} images of the set", first, texts, caption=captions)
+    data = strip_data("line", [row], sprite_sheet.sheet(ws, split, first), sprite_sheet.scale(ws), pitch=76)
+    strip(f"set {split}", data, on_pick=lambda tile: pick(tile["id"]))
+    more = f"The first {MAX_SHOWN} of {write.count(len(ids))}" if len(ids) > MAX_SHOWN else f"All {len(ids)}"
     opens = "its lineup" if split == "val" else "its card in Explore"
     st.caption(write.plain(f"{more} {what} images; click one to see {opens}."))
-
-
-def _audit(ws: Workspace, train: np.ndarray) -> None:
-    making.make(ws, images=train.tolist())
-    if state.ERROR in state_of:
-        st.error(write.sentence(state_of.pop(state.ERROR)))
-        return
-    st.switch_page("pages/audit/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})

@@ -2,42 +2,43 @@
 
 import streamlit as st
 
-from pages.methods import agreement, algorithms, calibration, checks, compute, cost, features, supports
-from pages.ui import look, state
-from pages.ui.figures import report_button
+from pages.methods import calibration, cost, features, lds_vs_compute, model_diff
+from pages.methods.agreement import tab as agreement
+from pages.methods.checks import tab as checks
+from pages.methods.supports import tab as supports
+from pages.ui import state, theme
+from pages.ui.downloads import report_button
 
-TABS = {
+TAB_DRAWERS = {  # their names stand in links
     "supports": supports.draw,
     "agreement": agreement.draw,
     "calibration": calibration.draw,
     "cost": cost.draw,
-    "compute": compute.draw,
+    "compute": lds_vs_compute.draw,
     "features": features.draw,
-    "algorithms": algorithms.draw,
+    "algorithms": model_diff.draw,
     "checks": checks.draw,
 }
-state_of = st.session_state
 
 
 def main() -> None:
-    ws = look.workspace()
-    goto = state_of.pop(state.GO_TO, None)
-    if goto is not None:
-        st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
-    tab = next(iter(TABS))
+    ws = theme.workspace()
+    target = st.session_state.pop(state.GO_TO, None)
+    if target is not None:
+        st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(target)})
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        if len(TABS) > 1:
-            tab = st.segmented_control(
-                "Methods",
-                list(TABS),
-                default=tab,
-                required=True,
-                key=state.TAB,
-                bind="query-params",
-                label_visibility="collapsed",
-            )
-        report_button(ws, next(reversed(state_of.get(state.TRAIL, [])), None))  # of the target looked at last
-    TABS[tab](ws)
+        tab = st.segmented_control(
+            "Methods",
+            list(TAB_DRAWERS),
+            default=next(iter(TAB_DRAWERS)),
+            required=True,
+            key=state.TAB,
+            bind="query-params",
+            label_visibility="collapsed",
+        )
+        last_target = next(reversed(st.session_state.get(state.TRAIL, [])), None)
+        report_button(ws, last_target)
+    TAB_DRAWERS[tab](ws)
 
 
 main()

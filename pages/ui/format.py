@@ -2,34 +2,73 @@
 
 import html
 import re
+import time
+from collections import Counter
+from collections.abc import Iterable
+
+from attribution.export import numbers
+from attribution.export.numbers import count, percent, score, share  # noqa: F401 - for the pages
+from attribution.export.numbers import duration as seconds  # noqa: F401
+
+#: words that an error's message begins with, and no name does
+OPENERS = frozenset(
+    "a all an candidates class corrections end fitting give harmful image images job kind method near-duplicates "
+    "neither no nothing of one port protocol reading repairs row say side target the there these this training "
+    "where".split()
+)
 
 
-def count(n: int) -> str:
-    """5000 -> "5,000"."""
-    return f"{n:,}"
+def counted(n: int, noun: str) -> str:
+    """(1, "image") -> "1 image", (5000, "image") -> "5,000 images"."""
+    return f"{count(n)} {noun}{'s' * (n != 1)}"
 
 
-def share(part: int, whole: int) -> str:
-    """(4, 7) -> "57 %"; an empty whole is "–"."""
-    return f"{100 * part / whole:.0f} %" if whole else "–"
+def signed(value: float) -> str:
+    """-0.4 -> "−0.40", with a minus sign rather than a hyphen."""
+    return f"{value:+.2f}".replace("-", "−")
 
 
-def percent(value: float, digits: int = 1) -> str:
-    """0.8591 -> "85.9 %"."""
-    return f"{100 * value:.{digits}f} %"
+def date_time(moment: float | None) -> str:
+    """Seconds since 1970 -> "22 Nov 2026, 21:07"; None -> "–"."""
+    return time.strftime("%d %b %Y, %H:%M", time.localtime(moment)) if moment else "–"
 
 
-def score(value: float) -> str:
-    """Three significant digits, without an exponent where it can be had: 0.0123, -4.57, 1.2e-05."""
-    return f"{value:.3g}"
+def number_ranges(numbers: Iterable[int]) -> str:
+    """[0, 1, 2, 3, 7] -> "0–3, 7"."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][1] + 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}–{b}" if b > a + 1 else f"{a}, {b}" for a, b in runs)
 
 
-def seconds(value: float) -> str:
-    """0.42 -> "0.4 s", 75 -> "1 min 15 s", 7300 -> "2 h 2 min"."""
-    if value < 60:
-        return f"{value:.1f} s" if value < 10 else f"{value:.0f} s"
-    minutes, rest = divmod(round(value), 60)
-    return f"{minutes} min {rest} s" if minutes < 60 else f"{minutes // 60} h {minutes % 60} min"
+def class_numbers(names: list[str], taken: str) -> dict[str, int]:
+    """A distinct name for each class -> its number; a name that several classes bear, or that is `taken`, is followed
+    by the number."""
+    counts = Counter([taken, *names])
+    return {f"{name} ({i})" if counts[name] > 1 else name: i for i, name in enumerate(names)}
+
+
+def capitalised(text: str) -> str:
+    """`text` with a capital first letter; the rest stays as it is."""
+    return text[:1].upper() + text[1:]
+
+
+def byte_size(n: int) -> str:
+    """1536256 -> "1.54 MB", 1536 -> "1.54 kB"; 0 is "none"."""
+    return numbers.byte_size(n) if n else "none"
+
+
+def decimal(value: float | None, digits: int = 2, sign: bool = False) -> str:
+    """-0.513 -> "−0.51", with `sign` 0.5 -> "+0.50"; None is "–"."""
+    return numbers.number(value, digits, sign).replace("-", "−")
+
+
+def interval(pair, digits: int = 2, sign: bool = False) -> str:
+    """(0.31, 0.55) -> "0.31 to 0.55"; None is "–"."""
+    return numbers.interval(pair, digits, sign).replace("-", "−")
 
 
 def plain(text: object) -> str:
@@ -37,10 +76,16 @@ def plain(text: object) -> str:
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:])", r"\\\1", str(text))
 
 
+def planted_note(planted: int) -> str:
+    """A sentence, after a space, that the labels hold planted errors; "" where there are none."""
+    return f" Labels are as given, with {planted} planted errors." if planted else ""
+
+
 def sentence(error: object) -> str:
-    """An error's message as a sentence of markdown; it keeps a small first letter where that is a name: "k = 0"."""
+    """An error's message as a sentence of markdown. A capital is given to the words of OPENERS alone: paths, commands
+    and names of files, rankings or classes stay as they are."""
     text = str(error)
-    return plain(text if re.match(r"\w+ =", text) else text[:1].upper() + text[1:]) + "."
+    return plain(capitalised(text) if text.split(" ")[0] in OPENERS else text) + "."
 
 
 def escape(text: object) -> str:

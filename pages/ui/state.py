@@ -1,6 +1,11 @@
 """Names of everything kept in `st.session_state`; pages read and set it by these names only."""
 
+from collections.abc import Callable, Collection
+
 import streamlit as st
+
+from attribution import UserError
+from pages.ui import format as write
 
 # Bound to the address bar under the same names: what a shared link restores.
 TARGET = "target"
@@ -28,10 +33,10 @@ JOB = "job"
 SUSPECTS = "suspects of a wrong prediction"
 
 # Of Brittleness.
-VIEW = "view"  # ONE or STUDIES of pages/brittleness/page.py
+VIEW = "view"  # ONE or STUDIES of pages/brittleness/question.py
 STUDY = "study"  # the job that is watched
-AWAY = "away"  # whether the question's widgets may be missing in the browser
-TEST = "test"  # what is tested: PREFIX, CHOSEN or SEARCH of pages/brittleness/page.py
+EXPORT = "away"  # whether the question's widgets may be missing in the browser
+TEST = "test"  # what is tested: PREFIX, CHOSEN or SEARCH of pages/brittleness/question.py
 KIND = "kind"
 IDS = "ids"
 SEEDS = "seeds"
@@ -39,7 +44,7 @@ DRAWS = "draws"
 PROTOCOL = "protocol"
 K_MAX = "k max"
 DISJOINT = "disjoint"
-TOGETHER = "with near-duplicates"
+WITH_NEAR_DUPLICATES = "with near-duplicates"
 
 # Of Methods; the first two, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
 TAB = "tab"
@@ -49,7 +54,7 @@ OTHER_RANKING = "other ranking"
 OTHER_RECIPE = "recipe to compare with"
 FEATURE_TARGETS = "targets whose neighbours are shown"
 CALIBRATED = "calibrated"
-WHOSE = "whose images"
+REMOVED_ORIGIN = "whose images"
 STUDY_PROTOCOL = "studied"
 STUDIED = "rankings studied"
 STUDY_TARGETS = "how many targets"
@@ -66,14 +71,14 @@ MAP_VAL = "validation images on the map"
 
 # Of Audit; the first four are bound to the address bar.
 QUEUE = "queue"
-ROOM_OF_AUDIT = "audit"
+AUDIT_VIEW = "audit"
 MODE = "mode"
 WHO = "who"
 AUDIT_IMAGE = "image"  # in a link only: the image of the queue to open at
 PER_WALL = "images of a wall"
 QUEUE_LINK = "queue link"  # the queue that the address names
-JUMP = "jump"  # the deck that is on view, and where it began
-OPEN_AT = "open at"  # the image that the next deck is to begin at
+JUMP_TO = "jump"  # the review that is on view, and where it began
+OPEN_AT = "open at"  # the image that the next review is to begin at
 WRITTEN = "written"  # the uids of decisions that this session has written
 DETECTOR = "detector"
 GIVEN = "given label"
@@ -82,8 +87,8 @@ QUEUE_SIZE = "queue size"
 CONTROLS = "random controls"
 BLIND = "blind"
 FOLDER = "folder for the corrections"
-LOOK_AT = "decisions to look at"
-TOLD = "told"  # of a callback that went well, for the page to show
+SHOWN_DECISIONS = "decisions to look at"
+MESSAGE = "told"  # of a callback that went well, for the page to show
 
 # Of Workspace.
 IMPORT_PATH = "import path"
@@ -93,23 +98,47 @@ ERROR = "error"  # of a callback, for the page to show
 GO_TO = "go to target"  # of a callback, for the page to switch to Explore: a callback cannot
 
 # What one page hands to the next: Streamlit drops the state of widgets with the page that drew them.
-SHARED = (TARGET, K, CUT_RANKING)
-ROOM = "room"
-KEPT = "kept"
+CARRIED_KEYS = (TARGET, K, CUT_RANKING)
+LAST_PAGE = "room"
+CARRIED = "kept"
 
 
-def say_once(error: Exception) -> None:
-    """What went wrong in a callback, to be shown when the page is drawn: a callback draws nothing itself."""
+def set_error(error: Exception) -> None:
+    """Leaves an error of a callback for `show_error`: a callback draws nothing itself."""
     st.session_state[ERROR] = error
 
 
-def carry(room: str) -> None:
+def show_error() -> None:
+    """Shows the error that a callback left, once."""
+    if ERROR in st.session_state:
+        st.error(write.sentence(st.session_state.pop(ERROR)))
+
+
+def restore(values: dict, checks: dict[str, Callable], in_link: Collection[str]) -> list[UserError]:
+    """Sets each of `values` that neither this visit nor the address has; what is wrong with those in the address.
+
+    checks: name -> raises UserError where a text is no value for it; in_link: the names to take from the address."""
+    errors = []
+    for name, value in values.items():
+        if name in st.session_state:
+            continue
+        try:
+            if name in in_link:
+                checks.get(name, str)(st.query_params[name])
+                continue
+        except UserError as error:
+            errors.append(error)
+        st.session_state[name] = value
+    return errors
+
+
+def carry_selection(room: str) -> None:
     """Called before a page is drawn: target, ranking and k looked at last go along, unless the address says other."""
     state = st.session_state
-    kept = state.setdefault(KEPT, {})
-    kept |= {name: state[name] for name in SHARED if name in state}
-    if state.get(ROOM) != room:
-        state[ROOM] = room
+    kept = state.setdefault(CARRIED, {})
+    kept |= {name: state[name] for name in CARRIED_KEYS if name in state}
+    if state.get(LAST_PAGE) != room:
+        state[LAST_PAGE] = room
         for name, value in kept.items():
             if name not in st.query_params:
                 state[name] = value

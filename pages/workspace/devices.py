@@ -1,9 +1,13 @@
-"""What retrains on the Workspace page: the devices, whether a runner is at work on them, and what waits for it."""
+"""What retrains: the devices, whether a runner is at work on them, and what waits for it."""
+
+from contextlib import closing
 
 import streamlit as st
 
-from attribution import UserError, Workspace, executors, jobs
-from attribution.store import Store
+from attribution import UserError, Workspace
+from attribution.experiments import jobs
+from attribution.runner import executors
+from attribution.store.results import ResultStore
 from pages.ui import format as write
 
 POLL = "2s"
@@ -13,7 +17,7 @@ def draw(ws: Workspace) -> None:
     """The section of the page; it follows a runner that is at work."""
     st.markdown("##### Retraining")
     try:
-        store = Store.of(ws)
+        store = ResultStore.of(ws)
     except UserError as error:
         st.caption(write.sentence(error))
         return
@@ -22,50 +26,48 @@ def draw(ws: Workspace) -> None:
     @st.fragment(run_every=POLL if jobs.runner_alive(store.folder) else None)
     def follow():
         try:
-            expected = _expected(ws)
+            expected = _expected_resources(ws)
         except UserError as error:
             st.caption(write.sentence(error))
             return
-        store = Store.of(ws)
-        at_work = jobs.runner_about(store.folder)
+        with closing(ResultStore.of(ws)) as store:
+            at_work = jobs.runner_info(store.folder)
+            text = runner_text(at_work, expected, store)
         if rows := (at_work or expected)["devices"]:
             st.dataframe(rows, hide_index=True, width="content")
-        st.caption(write.plain(told(at_work, expected, store)))
-        store.close()
+        st.caption(write.plain(text))
 
     follow()
 
 
 @st.cache_data(ttl=60, max_entries=4, show_spinner=False)
-def _expected(_ws: Workspace) -> dict:
+def _expected_resources(_ws: Workspace) -> dict:
     """Kept for a minute: a GPU's driver may take a second to answer."""
-    return executors.expected(_ws)
+    return executors.expected_resources(_ws)
 
 
-def told(at_work: dict | None, expected: dict, store: Store) -> str:
-    """What is going on, in a few sentences. at_work, expected: `Executor.about` of the runner that is there, and of one
-    to come."""
+def runner_text(at_work: dict | None, expected: dict, store: ResultStore) -> str:
+    """What the runner does, in a few sentences. at_work, expected: `Executor.about` of the runner there is, None where
+    there is none, and of one to come."""
     states = [job.state for job in store.open_jobs()]
     queued = states.count("queued")
     if at_work:
         workers = sum(int(row["workers"].split()[0]) for row in at_work["devices"])
-        said = (
-            f"A runner is at work ({at_work['executor']}): {_n(len(store.live()), 'training')} under way, "
-            f"{_n(workers, 'worker')}; {_n(len(states) - queued, 'job')} begun, {write.count(queued)} queued."
+        trainings, slots = write.counted(len(store.live()), "training"), write.counted(workers, "worker")
+        begun = write.counted(len(states) - queued, "job")
+        text = (
+            f"A runner is at work ({at_work['executor']}): {trainings} under way, {slots}; {begun} begun, "
+            f"{write.count(queued)} queued."
         )
     elif states:
-        said = (
-            f"No runner is at work ({expected['executor']}), and {_n(len(states), 'job')} not done; the next "
-            "retraining that is asked for starts one, as does python -m attribution runner."
+        text = (
+            f"No runner is at work ({expected['executor']}), and {write.counted(len(states), 'job')} not done; the "
+            "next retraining that is asked for starts one, as does python -m attribution runner."
         )
     else:
-        said = (
+        text = (
             f"No runner is at work, and nothing is queued; one starts by itself when a retraining is asked for "
             f"({expected['executor']})."
         )
     log = store.folder / "runner.log"
-    return f"{said} Its log is {log}." if log.exists() else said
-
-
-def _n(n: int, noun: str) -> str:
-    return f"{write.count(n)} {noun}" if n == 1 else f"{write.count(n)} {noun}s"
+    return f"{text} Its log is {log}." if log.exists() else text

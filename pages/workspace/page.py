@@ -1,16 +1,20 @@
-"""Workspace: what is loaded and where it came from, bringing rankings in, and computing what is missing."""
+"""Workspace: what is loaded and where it came from, importing rankings, and computing what is missing."""
 
 from pathlib import Path
 
 import streamlit as st
 
-from attribution import UserError, Workspace, background, formats, imports
+from attribution import UserError, Workspace
+from attribution.data import resizing
 from attribution.files import user_path
-from pages.ui import command, look, state
+from attribution.importing import formats, importing
+from attribution.runner import commands as background
+from pages.ui import cli_command, measurement, state, theme
 from pages.ui import format as write
 from pages.workspace import devices, words
 
 POLL = "1s"
+LISTED = 5  # commands
 #: what can be computed -> the part it makes, and the words that ask for it
 BUILDS = {
     "base models": ("base", ["base", "train"]),
@@ -23,100 +27,97 @@ BUILDS = {
     "Datamodels": ("rankings/datamodels-500", ["rankings", "build", "datamodels"]),
     "detectors of mislabeled images": ("detectors/combined", ["detectors", "build"]),
 }
-state_of = st.session_state
 
 
 def main() -> None:
-    ws = look.workspace()
+    ws = theme.workspace()
     st.header(write.plain(ws.name), anchor=False)
     data = ws.manifest["dataset"]
     planted = f", {ws.planted} planted errors" if ws.planted else ""
+    resized = f"; {clause}" if (clause := resizing(data)) else ""
     st.caption(
         write.plain(
             f"{data['name']}: {write.count(ws.n_train)} training and {write.count(ws.n_val)} validation "
-            f"images, {len(ws.classes)} classes{planted}; fingerprint {ws.fingerprint[:12]}; {ws.path}"
+            f"images, {len(ws.classes)} classes{planted}{resized}; fingerprint {ws.fingerprint[:12]}; {ws.path}"
         )
     )
-    for warning in words.warnings(ws):
+    for warning in words.alignment_warnings(ws):
         st.warning(write.sentence(warning), icon=":material/warning:")
-    _under_way(ws)
+    _draw_commands(ws)
     bring, build, more = st.columns(3, gap="large")
     with bring:
-        _bring(ws)
+        _draw_import(ws)
     with build:
-        _build(ws)
+        _draw_builds(ws)
     with more:
-        _other()
-    _loaded(ws)
+        _draw_other_workspace()
+    _draw_contents(ws)
     devices.draw(ws)
 
 
 @st.cache_data(max_entries=4, show_spinner="Checking the rankings")
-def _rankings(_ws: Workspace, stamp: str) -> list[dict]:
-    return words.rankings(_ws)
+def _ranking_rows(_ws: Workspace, cache_key: str) -> list[dict]:
+    return words.ranking_rows(_ws)
 
 
-def _loaded(ws: Workspace) -> None:
+def _draw_contents(ws: Workspace) -> None:
     st.markdown("##### Rankings")
-    rows = _rankings(ws, look.stamp(ws))
+    rows = _ranking_rows(ws, theme.cache_key(ws))
     if rows:
         st.dataframe(rows, hide_index=True, width="stretch")
-    st.caption(write.plain(words.live(ws)))
+    st.caption(write.plain(words.live_rankings_text(ws)))
     st.markdown("##### Features")
-    rows = words.features(ws)
+    rows = words.feature_rows(ws)
     if rows:
         st.dataframe(rows, hide_index=True, width="stretch")
     else:
         st.caption("None yet. Compute a set, or bring one: `python -m attribution features import --help`.")
-    rows = words.detectors(ws)
+    rows = words.detector_rows(ws)
     if rows:
         st.markdown("##### Detectors of mislabeled images")
         st.dataframe(rows, hide_index=True, width="stretch")
     st.markdown("##### Models")
-    st.caption(write.plain(words.models(ws)))
+    st.caption(write.plain(words.models_text(ws)))
 
 
 # -- commands under way
 
 
-def _under_way(ws: Workspace) -> None:
-    """What this page started: its progress, its outcome, and a way to stop it. Draws the page anew when one ends."""
-    found = background.commands(ws)[:5]
-    running = [one.number for one in found if one.open]
+def _draw_commands(ws: Workspace) -> None:
+    """The last commands: their progress or outcome, and a way to stop them. Draws the page anew when one ends."""
+    running = [command.number for command in background.list_commands(ws)[:LISTED] if command.open]
 
     @st.fragment(run_every=POLL if running else None)
-    def draw():
-        now = background.commands(ws)[:5]
-        for one in now:
-            if one.open:
-                text, done, total = one.progress or ("starting", 0, 1)
-                with st.container(horizontal=True, vertical_alignment="center"):
-                    st.progress(min(1.0, done / total) if total else 0.0, f"{words.told(one)} · {write.plain(text)}")
-                    st.button("Cancel", key=f"cancel {one.number}", on_click=background.cancel, args=(ws, one.number))
-            else:
-                icon = {"done": ":material/check:", "failed": ":material/error:"}.get(one.state, ":material/block:")
-                st.markdown(f"{icon} {words.told(one)}")
-        if running != [one.number for one in now if one.open]:
+    def draw_now():
+        commands = background.list_commands(ws)[:LISTED]
+        for command in commands:
+            _command(ws, command)
+        if running != [command.number for command in commands if command.open]:
             st.rerun()
 
-    if found:
+    if background.list_commands(ws):
         with st.container(border=True):
-            draw()
-    if state.ERROR in state_of:
-        st.error(write.sentence(state_of.pop(state.ERROR)))
+            draw_now()
+    state.show_error()
 
 
-def _start(ws: Workspace, asked: list[str]) -> None:
-    try:
-        background.start(ws, asked)
-    except UserError as error:
-        state.say_once(error)
+def _command(ws: Workspace, command: background.Command) -> None:
+    if not command.open:
+        icon = {"done": ":material/check:", "failed": ":material/error:"}.get(command.state, ":material/block:")
+        st.markdown(f"{icon} {words.command_text(command)}")
+        return
+    text, done, total = command.progress or ("starting", 0, 1)
+    label = f"{words.command_text(command)} · {write.plain(text)}"
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.progress(min(1.0, done / total) if total else 0.0, label)
+        key = f"cancel {command.number}"
+        st.button("Cancel", key=key, on_click=background.cancel_command, args=(ws, command.number))
 
 
 # -- bringing
 
 
-def _bring(ws: Workspace) -> None:
+def _draw_import(ws: Workspace) -> None:
     st.markdown("##### Bring a ranking")
     path = st.text_input("File or folder on this machine", key=state.IMPORT_PATH, placeholder="~/trak/scores.npy")
     if not path:
@@ -126,14 +127,24 @@ def _bring(ws: Workspace) -> None:
             "against these images first."
         )
         return
-    there, guess = False, None
+    exists, guess = False, None
     try:
-        there = user_path(path).exists()
-        guess = formats.sniff(Path(path))
+        exists = user_path(path).exists()
+        guess = formats.detect_format(Path(path))
     except UserError as error:
         st.caption(write.sentence(error))
-        if not there:
+        if not exists:
             return
+    fields = _import_fields(path, guess)
+    if fields["format"] and fields["name"]:
+        arguments = words.import_words(fields)
+        st.button("Check and import", key="import", type="primary", on_click=measurement.start, args=(ws, arguments))
+        cli_command.show(ws, *arguments)
+
+
+def _import_fields(path: str, guess: str | None) -> dict:
+    """What is to be imported, and how it is to be read. guess: the format that the file seems to have."""
+    as_format = {"index": None, "placeholder": "as the format has it"}
     names = list(formats.NAMES)
     fields = {
         "path": path,
@@ -142,17 +153,17 @@ def _bring(ws: Workspace) -> None:
         ),
     }
     if fields["format"]:
-        st.caption(write.plain(formats.get(fields["format"]).WHAT))
+        st.caption(write.plain(formats.get_format(fields["format"]).DESCRIPTION))
     suggestion = Path(path).stem.lower().replace(" ", "-")[:40]
     fields["name"] = st.text_input(
-        "Name", suggestion if imports.NAME.fullmatch(suggestion) else "", placeholder="a-z, 0-9, dot, dash, underscore"
+        "Name",
+        suggestion if importing.NAME_PATTERN.fullmatch(suggestion) else "",
+        placeholder="a-z, 0-9, dot, dash, underscore",
     )
     with st.expander("What the file does not say itself"):
-        fields["orientation"] = st.selectbox(
-            "The first axis is", formats.ORIENTATIONS, None, placeholder="as the format has it"
-        )
-        fields["sign"] = st.selectbox("A positive score is", formats.SIGNS, None, placeholder="as the format has it")
-        fields["index_base"] = st.selectbox("Images are counted from", (0, 1), None, placeholder="as the format has it")
+        fields["orientation"] = st.selectbox("The first axis is", formats.ORIENTATIONS, **as_format)
+        fields["sign"] = st.selectbox("A positive score is", formats.SIGNS, **as_format)
+        fields["index_base"] = st.selectbox("Images are counted from", (0, 1), **as_format)
         fields["part"] = st.text_input("Which of several (experiment, module)")
         fields["targets"] = st.text_input("A .npy of its validation images, where it has not all")
         fields["train"] = st.text_input("A .npy of its training images, where it has not all")
@@ -164,17 +175,13 @@ def _bring(ws: Workspace) -> None:
         help="LDS needs every score; the first 1,000 at each end serve all else.",
     )
     fields["force"] = st.checkbox("Keep it even if it does not pass the alignment check")
-    if not (fields["format"] and fields["name"]):
-        return
-    asked = words.asked(fields)
-    st.button("Check and import", key="import", type="primary", on_click=_start, args=(ws, asked))
-    st.code(command.line(ws, *asked), language="bash", wrap_lines=True)
+    return fields
 
 
 # -- computing
 
 
-def _build(ws: Workspace) -> None:
+def _draw_builds(ws: Workspace) -> None:
     st.markdown("##### Compute")
     what = st.selectbox("What", [what for what, (part, _) in BUILDS.items() if ws.is_free(part)], key=state.BUILD)
     asked = BUILDS[what][1]
@@ -182,23 +189,23 @@ def _build(ws: Workspace) -> None:
         "In the background, on this machine's device. It goes on when the browser is closed; trainings that "
         "were done are not repeated when it is started again."
     )
-    st.button("Start", key="build", on_click=_start, args=(ws, asked))
-    st.code(command.line(ws, *asked), language="bash", wrap_lines=True)
-    parts = words.added(ws)
+    st.button("Start", key="build", on_click=measurement.start, args=(ws, asked))
+    cli_command.show(ws, *asked)
+    parts = words.user_parts(ws)
     if parts:
         with st.popover("Take out", icon=":material/delete:"):
             part = st.selectbox("A part that was added", parts)
-            st.button("Take it out for good", key="take out", on_click=_take_out, args=(ws, part))
+            st.button("Take it out for good", key="take out", on_click=_remove_part, args=(ws, part))
 
 
-def _take_out(ws: Workspace, part: str) -> None:
+def _remove_part(ws: Workspace, part: str) -> None:
     try:
         ws.remove(part)
     except UserError as error:
-        state.say_once(error)
+        state.set_error(error)
 
 
-def _other() -> None:
+def _draw_other_workspace() -> None:
     st.markdown("##### Other images")
     st.caption("A workspace of a folder with a folder for each class, and the dashboard on it:")
     st.code(

@@ -1,34 +1,35 @@
-"""What the Workspace page says: tables of what is loaded, and the words of a command."""
+"""The texts of the Workspace page: tables of what is loaded, and the words of a command."""
 
-from attribution import Workspace, alignment
-from attribution.background import Command
+from attribution import Workspace
 from attribution.files import user_path
+from attribution.importing import alignment
+from attribution.runner.commands import Command
 from pages.ui import format as write
 
 
-def rankings(ws: Workspace) -> list[dict]:
+def ranking_rows(ws: Workspace) -> list[dict]:
     """A row for each stored ranking."""
     rows = []
-    for part, about in _parts(ws, "rankings/"):
+    for part, about in _parts_of(ws, "rankings/"):
         name, made_for = part.split("/")[1], about.get("made_for") or {}
-        found = about.get("alignment") or alignment.of(ws.ranking(name)).to_json()
+        check = about.get("alignment") or alignment.check_alignment(ws.ranking(name)).to_json()
         rows.append(
             {
                 "ranking": name,
                 "method": about.get("method", name),
                 "signed": "yes" if about.get("signed") else "no",
-                "first image of the target's class": f"{found['top1_same_class']:.0%} (chance {found['chance']:.0%})",
+                "first image of the target's class": f"{check['top1_same_class']:.0%} (chance {check['chance']:.0%})",
                 "made for": " ".join(filter(None, [made_for.get("recipe"), made_for.get("hash")])) or "unknown",
                 "from": about.get("file") or about.get("command", "unknown"),
                 "made": about.get("made", ""),
                 "seconds": about.get("seconds"),
-                "MiB": size(about),
+                "MiB": size_mib(about),
             }
         )
     return rows
 
 
-def features(ws: Workspace) -> list[dict]:
+def feature_rows(ws: Workspace) -> list[dict]:
     """A row for each feature set."""
     return [
         {
@@ -39,13 +40,13 @@ def features(ws: Workspace) -> list[dict]:
             "from": about.get("file") or about.get("command", "unknown"),
             "made": about.get("made", ""),
             "seconds": about.get("seconds"),
-            "MiB": size(about),
+            "MiB": size_mib(about),
         }
-        for part, about in _parts(ws, "features/")
+        for part, about in _parts_of(ws, "features/")
     ]
 
 
-def detectors(ws: Workspace) -> list[dict]:
+def detector_rows(ws: Workspace) -> list[dict]:
     """A row for each stored detector of mislabeled images."""
     return [
         {
@@ -55,38 +56,39 @@ def detectors(ws: Workspace) -> list[dict]:
             "from": about.get("command", "unknown"),
             "made": about.get("made", ""),
             "seconds": about.get("seconds"),
-            "MiB": size(about),
+            "MiB": size_mib(about),
         }
-        for part, about in _parts(ws, "detectors/")
+        for part, about in _parts_of(ws, "detectors/")
     ]
 
 
-def live(ws: Workspace) -> str:
+def live_rankings_text(ws: Workspace) -> str:
     """One sentence on the rankings that are computed when asked: each method, and the features it is of."""
-    found: dict[str, list[str]] = {}
+    by_method: dict[str, list[str]] = {}
     for name in ws.rankings():
         if ws.ranking(name).live:
             method, _, feature = name.partition("-")
-            found.setdefault(method, []).append(feature)
-    every: dict[str, list[str]] = {}
-    for method, features in found.items():
-        every.setdefault(", ".join(filter(None, features)), []).append(method)
+            by_method.setdefault(method, []).append(feature)
+    by_features: dict[str, list[str]] = {}
+    for method, features in by_method.items():
+        by_features.setdefault(", ".join(filter(None, features)), []).append(method)
     return (
         "Computed when asked: "
         + "; ".join(
-            ", ".join(methods) + (f", each of {features}" if features else "") for features, methods in every.items()
+            ", ".join(methods) + (f", each of {features}" if features else "")
+            for features, methods in by_features.items()
         )
         + "."
     )
 
 
-def models(ws: Workspace) -> str:
+def models_text(ws: Workspace) -> str:
     """One sentence on the base models and the held-out halves."""
     base, lds = (ws.manifest["parts"].get(part) for part in ("base", "lds"))
-    said = "No base models yet: nothing is known of predictions"
+    base_text = "No base models yet: nothing is known of predictions"
     if base:
         accuracy = f", {base['accuracy']:.1%} on {base['measured_on']}" if base.get("accuracy") else ""
-        said = (
+        base_text = (
             f"{len(base['seeds'])} base models of recipe {base['recipe']} {base['hash']}{accuracy}, "
             f"{base['seconds']} s each"
         )
@@ -95,34 +97,34 @@ def models(ws: Workspace) -> str:
         if lds
         else "no held-out halves, so no LDS"
     )
-    return f"{said}; {held}."
+    return f"{base_text}; {held}."
 
 
-def warnings(ws: Workspace) -> list[str]:
+def alignment_warnings(ws: Workspace) -> list[str]:
     """One sentence for each ranking that did not pass the alignment check."""
     return [
         f"{part.split('/')[1]}: {about['alignment']['warning']}"
-        for part, about in _parts(ws, "rankings/")
+        for part, about in _parts_of(ws, "rankings/")
         if about.get("alignment", {}).get("warning")
     ]
 
 
-def added(ws: Workspace) -> list[str]:
+def user_parts(ws: Workspace) -> list[str]:
     """The rankings, feature sets and detectors that a user brought, as parts."""
     return [
         part
         for kind in ("rankings/", "features/", "detectors/")
-        for part, about in _parts(ws, kind)
+        for part, about in _parts_of(ws, kind)
         if about.get("file") or "home" in about
     ]
 
 
-def size(about: dict) -> float:
+def size_mib(about: dict) -> float:
     """Mebibytes of a part's files."""
     return round(sum(about.get("files", {}).values()) / 2**20, 1)
 
 
-def asked(fields: dict) -> list[str]:
+def import_words(fields: dict) -> list[str]:
     """The words of an import: {"format", "path", "name"} and what was declared, None or "" where nothing was."""
     words = ["import", fields["format"], str(user_path(fields["path"])), "--name", fields["name"]]
     for option in ("orientation", "sign", "index_base", "targets", "train", "part"):
@@ -132,19 +134,21 @@ def asked(fields: dict) -> list[str]:
     return words + (["--force"] if fields.get("force") else [])
 
 
-def told(one: Command) -> str:
-    """A command and how it is, in a line of markdown."""
-    what = " ".join(one.words[: one.words.index("--workspace")] if "--workspace" in one.words else one.words)
+def command_text(command: Command) -> str:
+    """A command and its state, in a line of markdown."""
+    what = " ".join(
+        command.words[: command.words.index("--workspace")] if "--workspace" in command.words else command.words
+    )
     end = {
         "running": "running",
         "done": "done",
         "failed": "failed",
         "cancelled": "cancelled",
         "lost": "gone without a word; start it again",
-    }[one.state]
-    said = f": {one.message}" if one.message and one.state in ("done", "failed") else ""
-    return write.plain(f"{what} · {end}, {write.seconds(one.seconds)}{said}")
+    }[command.state]
+    message = f": {command.message}" if command.message and command.state in ("done", "failed") else ""
+    return write.plain(f"{what} · {end}, {write.seconds(command.seconds)}{message}")
 
 
-def _parts(ws: Workspace, prefix: str) -> list[tuple[str, dict]]:
+def _parts_of(ws: Workspace, prefix: str) -> list[tuple[str, dict]]:
     return sorted((part, about) for part, about in ws.manifest["parts"].items() if part.startswith(prefix))

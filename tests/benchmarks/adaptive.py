@@ -18,9 +18,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 import numpy as np
 from scipy.stats import binomtest
 
-from attribution import Workspace, supports
-from attribution.store import Store
-from attribution.workspace import DEMO
+from attribution import Workspace
+from attribution.experiments import support_table
+from attribution.store.results import ResultStore
+from attribution.workspace.workspace import DEMO
 
 PAPER = 5 * 8  # trainings where a target flips: the largest k and 7 bisections; 5 where it is censored
 ASKED = ["ranking", "target", "kind", "k_max"]
@@ -30,7 +31,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", default=DEMO)
     ws = Workspace.open(parser.parse_args().workspace)
-    found = supports.table(ws, Store.of(ws))
+    found = support_table.load_support_table(ws, ResultStore.of(ws))
     both = found[found.protocol == "adaptive"].merge(
         found[found.protocol == "default"], on=ASKED, suffixes=("", "_full")
     )

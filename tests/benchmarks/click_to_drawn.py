@@ -19,8 +19,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from attribution import Workspace  # noqa: E402
-from attribution.lineup import default_rankings  # noqa: E402
-from attribution.workspace import DEMO  # noqa: E402
+from attribution.rankings import default_rankings  # noqa: E402
+from attribution.workspace.workspace import DEMO  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
 RANKINGS = 5

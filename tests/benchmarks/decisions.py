@@ -18,8 +18,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from attribution import Workspace  # noqa: E402
-from attribution.decisions import FILE  # noqa: E402
-from attribution.workspace import DEMO  # noqa: E402
+from attribution.audit.decision_log import FILE  # noqa: E402
+from attribution.workspace.workspace import DEMO  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
 DECISIONS, EVERY = 100, 400

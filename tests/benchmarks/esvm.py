@@ -35,9 +35,9 @@ from threadpoolctl import threadpool_limits
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from attribution.data.fashion_mnist import DEBIAN, read  # noqa: E402
+from attribution.data.fashion_mnist import DEBIAN_FOLDER, read  # noqa: E402
 from attribution.rankings.exemplar_svm import ExemplarSVM, scores  # noqa: E402
-from attribution.workspace import Workspace  # noqa: E402
+from attribution.workspace.workspace import Workspace  # noqa: E402
 
 SETS = ["pixels", "pixels-unit", "conv", "conv-unit", "mlp", "mlp-unit"]
 DEMO_SETS = ["moco", "simclr", "dino", "supervised"]
@@ -137,7 +137,7 @@ def measure(name, candidates, targets, rounds, agreement):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", type=Path, default=DEBIAN, help="folder of Fashion-MNIST's four idx.gz files")
+    parser.add_argument("--data", type=Path, default=DEBIAN_FOLDER, help="folder of Fashion-MNIST's four idx.gz files")
     parser.add_argument("--sets", default=",".join(SETS), help="which of " + ", ".join(SETS + DEMO_SETS))
     parser.add_argument("--label", type=int, default=6, help="the class (6: Shirt)")
     parser.add_argument("--rounds", type=int, default=5)

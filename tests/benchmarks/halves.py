@@ -19,8 +19,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import numpy as np  # noqa: E402
 
-from attribution import Workspace, jobs, lds, recipes  # noqa: E402
-from attribution.train import Trainer  # noqa: E402
+from attribution import Workspace
+from attribution.experiments.halves import half_edit, half_seed
+from attribution.metrics import lds
+from attribution.training import recipes
+from attribution.training.trainer import Trainer  # noqa: E402
 
 DRAW = 9  # a sequence of halves that nothing else uses
 
@@ -30,11 +33,11 @@ def main() -> None:
     parser.add_argument("--halves", type=int, default=20)
     options = parser.parse_args()
     ws, answer = Workspace.open(), {"halves": options.halves, "seeds": 2}
-    recipe = recipes.get(ws.recipe)
+    recipe = recipes.get_recipe(ws.recipe)
     for name, epochs in (("equal epochs", recipe.epochs), ("equal steps", 2 * recipe.epochs)):
         trainer = Trainer(ws, dataclasses.replace(recipe, epochs=epochs))
         runs = [
-            [trainer.run(jobs.half_edit(ws, DRAW, i), jobs.half_seed(DRAW, i, seed)) for seed in range(2)]
+            [trainer.run(half_edit(ws, DRAW, i), half_seed(DRAW, i, seed)) for seed in range(2)]
             for i in range(options.halves)
         ]
         margins = np.array([[run.margins for run in pair] for pair in runs], np.float32)
@@ -42,7 +45,7 @@ def main() -> None:
         answer[name] = {
             "accuracy": round(float(np.mean([(run.predicted == ws.val_labels).mean() for run in flat])), 4),
             "seconds": round(statistics.median(run.seconds for run in flat), 2),
-            "signal": round(lds.ceiling(margins).signal, 3),
+            "signal": round(lds.noise_ceiling(margins).signal, 3),
         }
     print(json.dumps(answer))
 

@@ -19,19 +19,23 @@ import sys
 import tempfile
 import time
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from attribution import Workspace, jobs  # noqa: E402
-from attribution.lineup import default_rankings  # noqa: E402
-from attribution.measure import stable  # noqa: E402
-from attribution.replay import bounds  # noqa: E402
-from attribution.runner import Runner  # noqa: E402
-from attribution.store import Store  # noqa: E402
+from attribution import Workspace
+from attribution.experiments import jobs  # noqa: E402
+from attribution.experiments.halves import subsets_spec
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.study import study_spec
+from attribution.explore.targets import stable_targets  # noqa: E402
+from attribution.rankings import default_rankings  # noqa: E402
+from attribution.runner.runner import Runner  # noqa: E402
+from attribution.store.results import ResultStore  # noqa: E402
 from tests import tiny  # noqa: E402
 from tests.browser import serving  # noqa: E402
-from tests.unit.test_runner import Pretender  # noqa: E402
+from tests.unit.runner.test_runner import Pretender  # noqa: E402
 
 QUEUED = 10_000
 STEPS = 40
@@ -87,9 +91,9 @@ def page(folder: Path, rounds: int) -> dict[str, list[float]]:
         opened = stack.enter_context(serving.browser())
         for name in found:
             os.environ["LINEUP_DATA"] = str(folder / name)
-            store = Store.of(ws)
+            store = ResultStore.of(ws)
             fill(ws, store, name)
-            stack.callback(os.close, jobs.hold(store.folder))
+            stack.callback(os.close, jobs.acquire_runner_lock(store.folder))
             stack.callback(store.close)
             server = stack.enter_context(serving.server(folder / name))
             pages[name] = serving.new_page(opened)
@@ -105,21 +109,21 @@ def page(folder: Path, rounds: int) -> dict[str, list[float]]:
     return found
 
 
-def fill(ws: Workspace, store: Store, name: str) -> None:
+def fill(ws: Workspace, store: ResultStore, name: str) -> None:
     """Queues 10,000 retrainings and more."""
     store.db.execute("PRAGMA synchronous=OFF")
-    targets = stable(ws)
+    targets = stable_targets(ws)
     if name == "jobs":
-        asked = [jobs.retrain_spec(ws, target, "trak-10", "remove", 10, [0], draws=0) for target in targets[:100]]
+        asked = [retrain_spec(ws, target, "trak-10", "remove", 10, [0], draws=0) for target in targets[:100]]
         for number in range(QUEUED):
-            spec = asked[number % 100] | {"seeds": [number]}
-            store.add_job(spec, jobs.describe(spec))
+            spec = replace(asked[number % 100], seeds=[number])
+            store.add_job(spec, spec.describe())
     elif name == "study":
         rankings, kinds = default_rankings(ws), ["remove", "mislabel"]
-        spec = jobs.study_spec(ws, targets[:1], rankings, kinds)
-        least = bounds(spec)[0] * len(rankings) * len(kinds)
-        spec["targets"] = targets[: -(-QUEUED // least)]
-        store.add_job(spec, jobs.describe(spec))
+        spec = study_spec(ws, targets[:1], rankings, kinds)
+        least = spec.supports()[0].bounds()[0] * len(rankings) * len(kinds)
+        spec = replace(spec, targets=targets[: -(-QUEUED // least)])
+        store.add_job(spec, spec.describe())
 
 
 # -- the runner
@@ -130,14 +134,14 @@ def step(folder: Path, shape: str, queued: int) -> float:
     os.environ["LINEUP_DATA"] = str(folder / "data")
     folder.mkdir()
     ws = tiny.write(folder / "shapes")
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     store.db.execute("PRAGMA synchronous=OFF")
     if shape == "jobs":
-        spec = jobs.retrain_spec(ws, 0, "trak-10", "remove", 4, [0], draws=0)
+        spec = retrain_spec(ws, 0, "trak-10", "remove", 4, [0], draws=0)
         for seed in range(queued):
-            store.add_job(spec | {"seeds": [seed]}, f"job {seed}")
+            store.add_job({**spec} | {"seeds": [seed]}, f"job {seed}")
     else:
-        store.add_job(jobs.subsets_spec(ws, 0, queued, [0], 1), "random halves")
+        store.add_job(subsets_spec(ws, 0, queued, [0], 1), "random halves")
     runner, taken = Runner(store, Pretender()), []
     for _ in range(STEPS):
         start = time.process_time()

@@ -19,8 +19,10 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from attribution import Workspace, jobs  # noqa: E402
-from attribution.store import Store  # noqa: E402
+from attribution import Workspace
+from attribution.experiments import jobs  # noqa: E402
+from attribution.experiments.halves import subsets_spec
+from attribution.store.results import ResultStore  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
 CLICKS = 20  # a round, idle and under load each
@@ -49,14 +51,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as data:
         os.environ["LINEUP_DATA"] = data
         ws = Workspace.open()
-        store = Store.of(ws)
+        store = ResultStore.of(ws)
         with serving.server(Path(data)) as server, serving.browser() as browser:
             page = serving.open_page(serving.new_page(browser), server.url)
             page.locator(".st-key-film [role=option]").first.wait_for()
             reruns(page, 5)
             for number in range(rounds):
                 found["idle"] += reruns(page, CLICKS)
-                job = jobs.submit(ws, jobs.subsets_spec(ws, 1000 * number, 1000, [0], DRAW))
+                job = jobs.submit(ws, subsets_spec(ws, 1000 * number, 1000, [0], DRAW))
                 workers = wait_for_all(ws, store)
                 found["load"] += reruns(page, CLICKS)
                 assert store.job(job).open, "they train to the end of the round"
@@ -86,7 +88,7 @@ def wait_for_all(ws, store) -> int:
     """Returns how many workers there are once each has trained for an epoch."""
     while True:
         jobs.ensure_runner(ws)
-        about = jobs.runner_about(store.folder) or {"devices": []}
+        about = jobs.runner_info(store.folder) or {"devices": []}
         workers = sum(int(row["workers"].split()[0]) for row in about["devices"])
         if workers and sum(row["epoch"] > 0 for row in store.live().values()) == workers:
             return workers

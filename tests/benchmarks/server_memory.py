@@ -19,7 +19,7 @@ import psutil
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from attribution import Workspace  # noqa: E402
-from attribution.workspace import DEMO  # noqa: E402
+from attribution.workspace.workspace import DEMO  # noqa: E402
 from tests.browser import serving  # noqa: E402
 
 PAGES = ["/", "/brittleness", "/methods", "/workspace", "/audit"]

@@ -29,10 +29,11 @@ import numpy as np  # noqa: E402
 import pandas as pd  # noqa: E402
 import torch  # noqa: E402
 
-from attribution import UserError, Workspace, recipes  # noqa: E402
+from attribution import UserError, Workspace
 from attribution.files import write_table  # noqa: E402
-from attribution.provenance import made  # noqa: E402
-from attribution.train import LIBRARY, Trainer  # noqa: E402
+from attribution.training import recipes  # noqa: E402
+from attribution.training.trainer import LIBRARY, Trainer  # noqa: E402
+from attribution.workspace.provenance import command_provenance  # noqa: E402
 
 SEEDS = range(1000, 2000)
 COMMAND = "tests/benchmarks/training.py"
@@ -51,7 +52,7 @@ def main() -> None:
     ws = Workspace.open(options.workspace) if options.workspace else Workspace.open()
     data, rows, answers = part(ws, options.images), [], []
     for name in (options.recipes or ws.recipe).split(","):
-        recipe = recipes.get(name)
+        recipe = recipes.get_recipe(name)
         if options.epochs:
             recipe = dataclasses.replace(recipe, epochs=options.epochs)
         try:
@@ -81,7 +82,7 @@ def main() -> None:
         )
     )
     if options.out and rows:
-        about = made(COMMAND)
+        about = command_provenance(COMMAND)
         kept = pd.DataFrame(rows).assign(
             data=ws.fingerprint,
             dataset=ws.name,
@@ -175,7 +176,7 @@ def right(outcome, data) -> float:
 
 def device_name() -> str:
     """What the GPU calls itself; without one, what the processor does."""
-    return torch.cuda.get_device_name() if torch.cuda.is_available() else made(COMMAND)["device"]
+    return torch.cuda.get_device_name() if torch.cuda.is_available() else command_provenance(COMMAND)["device"]
 
 
 if __name__ == "__main__":

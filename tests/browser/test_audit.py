@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from playwright.sync_api import TimeoutError, expect
 
-from attribution import Workspace, detectors, queues
-from attribution.decisions import DECISIONS, Decisions
+from attribution import Workspace
+from attribution.audit import detectors, review_queue
+from attribution.audit.decision_log import DECISIONS, DecisionLog
 from tests import tiny
 from tests.browser import serving
 
@@ -35,7 +36,7 @@ def shapes(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     (tmp_path / "w").mkdir()
     ws = tiny.write(tmp_path / "w")
-    detectors.build(ws, ["knn-moco"])
+    detectors.build_detectors(ws, ["knn-moco"])
     with serving.server(tmp_path / "data", workspace=ws.path) as running:
         yield running
 
@@ -69,17 +70,17 @@ def opened(page, shapes, path="/audit"):
 
 
 def entries(ws) -> list:
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         return log.entries()
 
 
 def standing(ws) -> dict:
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         return {item: (one.action, one.label) for item, one in log.standing().items()}
 
 
 def queue(ws, number=1):
-    with Decisions.of(ws) as log:
+    with DecisionLog.of(ws) as log:
         return log.queue(number)
 
 
@@ -295,8 +296,8 @@ def choose(page, text):
 def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes, ws, errors):
     """Whatever is looked at meanwhile: another queue, a wall, what is taken home, the page loaded anew."""
     opened(page, shapes)
-    with Decisions.of(ws) as log:
-        spec = queues.spec(ws, size=3)
+    with DecisionLog.of(ws) as log:
+        spec = review_queue.queue_spec(ws, size=3)
         log.add_queue(spec, queue(ws).items[:3][::-1], [False] * 3, [0] * 3, [0] * 3, "me")
     opened(page, shapes, "/audit?queue=1")
     ways = [
@@ -359,7 +360,7 @@ def test_a_server_that_comes_back_is_sent_what_it_missed(page, tmp_path, monkeyp
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     (tmp_path / "w").mkdir()
     ws = tiny.write(tmp_path / "w")
-    detectors.build(ws, ["knn-moco"])
+    detectors.build_detectors(ws, ["knn-moco"])
     with serving.server(tmp_path / "data", workspace=ws.path) as running:
         opened(page, running)
         page.keyboard.press("x")
@@ -437,8 +438,8 @@ def test_keys_do_the_same_on_other_keyboards_and_whatever_has_the_focus(page, sh
     page.get_by_role("button", name="Make the queue").wait_for()
     page.keyboard.press("x")  # there is something else in front
     page.keyboard.press("Escape")
-    with Decisions.of(ws) as log:
-        log.add_queue(queues.spec(ws, size=1), queue(ws).items[:1], [False], [0], [0], "me")
+    with DecisionLog.of(ws) as log:
+        log.add_queue(review_queue.queue_spec(ws, size=1), queue(ws).items[:1], [False], [0], [0], "me")
     opened(page, shapes, "/audit?queue=1")
     page.get_by_role("combobox", name="Queue").click()
     page.get_by_role("option", name="2 · knn-moco · 1 images").click()
@@ -452,8 +453,8 @@ def test_keys_do_the_same_on_other_keyboards_and_whatever_has_the_focus(page, sh
 def test_the_address_names_the_queue(page, shapes, ws, errors):
     """Another one that is made meanwhile changes nothing about a page that is loaded again."""
     opened(page, shapes)
-    with Decisions.of(ws) as log:
-        log.add_queue(queues.spec(ws, size=3), queue(ws).items[:3], [False] * 3, [0] * 3, [0] * 3, "Ann")
+    with DecisionLog.of(ws) as log:
+        log.add_queue(review_queue.queue_spec(ws, size=3), queue(ws).items[:3], [False] * 3, [0] * 3, [0] * 3, "Ann")
     page.reload()
     expect(page.get_by_role("combobox", name="Queue")).to_have_value("1 · knn-moco · 50 images")
     opened(page, shapes, f"/audit?queue=1&image={queue(ws).items[7]}")
@@ -491,7 +492,7 @@ def test_over_ten_classes_are_typed(page, tmp_path, monkeypatch, errors):
     manifest["dataset"]["fingerprint"] = "7" * 64
     (made.path / "workspace.json").write_text(json.dumps(manifest))
     ws = Workspace.open(made.path)
-    detectors.build(ws, ["knn-moco"])
+    detectors.build_detectors(ws, ["knn-moco"])
     with serving.server(tmp_path / "data", workspace=ws.path) as running:
         opened(page, running)
         first = queue(ws).items[0]

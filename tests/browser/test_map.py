@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from attribution import projection
+from attribution.features import projection
 from tests import tiny
 from tests.browser import serving
 
@@ -16,7 +16,7 @@ SLOW = 60_000  # milliseconds
 def shapes(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workspace")
     ws = tiny.write(folder)
-    projection.keep(ws, projection.project(ws, "moco", "pca"), {})
+    projection.save(ws, projection.project(ws, "moco", "pca"), {})
     with serving.server(tmp_path_factory.mktemp("data"), workspace=folder) as running:
         yield running
 

@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from attribution import Workspace, jobs
-from attribution.store import Store
+from attribution import Workspace
+from attribution.experiments import study
+from attribution.store.results import ResultStore
 from tests import tiny
 from tests.browser import serving
 
@@ -24,15 +25,15 @@ def shapes(tmp_path):
 @pytest.fixture
 def store(shapes, tmp_path):
     ws = Workspace.open(tmp_path / "w")
-    store = Store(shapes.data / ws.fingerprint[:16], ws.fingerprint)
+    store = ResultStore(shapes.data / ws.fingerprint[:16], ws.fingerprint)
     yield store
     store.close()
 
 
 def ask(store, folder):
     ws = Workspace.open(folder)
-    spec = jobs.study_spec(ws, [0, *range(3, 12)], ["trak-10", "l2-moco", "random"], ["remove", "mislabel"], k_max=20)
-    assert store.add_job(spec, jobs.describe(spec)) == 1
+    spec = study.study_spec(ws, [0, *range(3, 12)], ["trak-10", "l2-moco", "random"], ["remove", "mislabel"], k_max=20)
+    assert store.add_job(spec, spec.describe()) == 1
 
 
 def says(page, text):

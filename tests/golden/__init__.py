@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.formats import Declared, Incoming, Sizes, get
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking, get_format
 
 FOLDER = Path(__file__).resolve().parent
-HELPFUL = Declared(sign="helpful")
+HELPFUL = Declaration(sign="helpful")
 
 
 @dataclass(frozen=True)
@@ -19,14 +19,14 @@ class Golden:
     format: str
     path: str
     order: str
-    declared: Declared = field(default_factory=Declared)
+    declared: Declaration = field(default_factory=Declaration)
 
     def __str__(self):
         return self.path
 
 
 ALL = [
-    Golden("traker", "traker", "traker", Declared(part="val")),
+    Golden("traker", "traker", "traker", Declaration(part="val")),
     Golden("traker", "traker/scores/val.mmap", "traker"),
     Golden("traker", "traker_old", "traker_old"),
     Golden("traker", "traker_old/scores/scores_val.npy", "traker_old"),
@@ -54,15 +54,15 @@ def order(name: str) -> np.ndarray:
 
 
 @cache
-def sizes() -> Sizes:
-    return Sizes(order("train_labels"), order("val_labels"))
+def sizes() -> DataSetSizes:
+    return DataSetSizes(order("train_labels"), order("val_labels"))
 
 
-def load(golden: Golden, folder: Path = FOLDER, declared: Declared | None = None) -> Incoming:
-    return get(golden.format).load(folder / golden.path, declared or golden.declared, sizes())
+def load(golden: Golden, folder: Path = FOLDER, declared: Declaration | None = None) -> ForeignRanking:
+    return get_format(golden.format).load(folder / golden.path, declared or golden.declared, sizes())
 
 
-def read(incoming: Incoming, step: int = 4) -> tuple[np.ndarray, np.ndarray | None]:
+def read(incoming: ForeignRanking, step: int = 4) -> tuple[np.ndarray, np.ndarray | None]:
     """All rows, or lists, read by blocks: images in order, most helpful first, and scores as they come."""
     blocks = [(at, min(at + step, len(incoming.targets))) for at in range(0, len(incoming.targets), step)]
     if incoming.rows:

@@ -28,7 +28,7 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from attribution.formats.parquet import labels_digest
+from attribution.importing.formats.parquet import labels_digest
 
 HERE = Path(__file__).resolve().parent
 N_TRAIN, N_VAL = 24, 6

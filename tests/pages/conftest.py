@@ -1,10 +1,13 @@
-"""What the page tests share: the tiny workspace as the one that is shown, and its store. No runner is ever started."""
+"""What the page tests share: the tiny workspace as the one that is shown, its store, and the front page.
+
+No runner is ever started."""
 
 import pytest
 
-from attribution import jobs
-from attribution.store import Store
+from attribution.experiments import jobs
+from attribution.store.results import ResultStore
 from tests import tiny
+from tests.pages.page import open_page
 
 
 @pytest.fixture
@@ -19,6 +22,12 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(ws):
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     yield store
     store.close()
+
+
+@pytest.fixture
+def app(ws):
+    """The front page of `ws`, an AppTest that has not run yet; for others see tests/pages/page.py."""
+    return open_page(run=False)

@@ -1,15 +1,10 @@
 """A store that cannot be used: every page says so in one sentence, and nothing of it is touched."""
 
-from pathlib import Path
-
 import pytest
-from streamlit.testing.v1 import AppTest
-from streamlit.util import calc_hash
 
-from attribution.store import FILE, Store
+from attribution.store.results import FILE, ResultStore
 from tests import tiny
-
-APP = Path(__file__).resolve().parents[2] / "app.py"
+from tests.pages.page import open_page
 
 
 @pytest.fixture
@@ -18,15 +13,15 @@ def file(tmp_path, monkeypatch):
     ws = tiny.write(tmp_path / "w")
     monkeypatch.setenv("LINEUP_WORKSPACE", str(ws.path))
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    store = Store.of(ws)
+    store = ResultStore.of(ws)
     store.put_support("r", "trak-10", 0, "remove", "default", 20, {})
     store.add_job({"verb": "study"}, "")
     store.close()
-    return Store.folder_of(ws) / FILE
+    return ResultStore.folder_of(ws) / FILE
 
 
 def another_version(file):
-    store = Store(file.parent, "")
+    store = ResultStore(file.parent, "")
     store.db.execute("PRAGMA user_version = 99")
     store.close()
     return "schema version 99, and this Lineup reads 1"
@@ -48,8 +43,6 @@ def damaged_inside(file):
 def test_a_page_says_so_in_one_sentence(file, page, how):
     expected = how(file)
     before = file.read_bytes()
-    app = AppTest.from_file(str(APP), default_timeout=30)
-    app._page_hash = calc_hash(page)
-    app.run()
+    app = open_page(page)
     assert not app.exception and [expected in one.value.replace("\\", "") for one in app.error] == [True]
     assert file.read_bytes() == before

@@ -3,23 +3,20 @@
 import numpy as np
 import pytest
 
-from attribution import (
-    Workspace,
-    builds,
-    compute,
-    conditioning,
-    demo,
-    detectors,
-    hubs,
-    measure,
-    projection,
-    recipes,
-    supports,
-    workspace,
-)
+from attribution import Workspace, demo
+from attribution.audit import detectors
+from attribution.builds import base_models
 from attribution.data import fashion_mnist
-from attribution.lineup import default_rankings
-from attribution.opening import opening
+from attribution.evaluation import candidate_sets, lds_report, lds_vs_compute
+from attribution.experiments import support_table
+from attribution.experiments.study import load_supports
+from attribution.explore import hubs
+from attribution.explore.opening_target import opening_target
+from attribution.features import projection
+from attribution.rankings import default_rankings
+from attribution.training import recipes
+from attribution.workspace import workspace
+from attribution.workspace.parts import save_part
 from tests import tiny
 
 
@@ -36,11 +33,13 @@ def test_the_split_is_balanced_and_the_planted_labels_are_recorded(ws):
     truth = ws.truth()
     assert np.bincount(truth["original"]).tolist() == [500] * 10
     assert np.bincount(ws.val_labels).tolist() == [100] * 10
-    assert truth["planted"].sum() == ws.planted == demo.PLANTED
+    assert truth["planted"].sum() == ws.planted == demo.N_PLANTED
     assert ((truth["original"] != ws.train_labels) == truth["planted"]).all()
 
 
-@pytest.mark.skipif(not fashion_mnist.DEBIAN.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed")
+@pytest.mark.skipif(
+    not fashion_mnist.DEBIAN_FOLDER.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed"
+)
 def test_the_images_are_those_of_the_source_at_the_recorded_indices(ws):
     images, labels = fashion_mnist.read("train")
     assert (images[ws.train_index] == ws.train_images).all()
@@ -48,7 +47,7 @@ def test_the_images_are_those_of_the_source_at_the_recorded_indices(ws):
 
 
 def test_every_part_was_made_with_the_recipe_as_it_stands(ws):
-    now = recipes.get(ws.recipe).hash
+    now = recipes.get_recipe(ws.recipe).hash
     for part in ("base", "lds", "out_of_subset", "supports"):
         assert ws.manifest["parts"][part]["hash"] == now, part
     for part, about in ws.manifest["parts"].items():
@@ -58,7 +57,7 @@ def test_every_part_was_made_with_the_recipe_as_it_stands(ws):
 
 def test_probe_seeds_are_behind_no_ranking(ws):
     probes = set(ws.manifest["parts"]["supports"]["seeds"])
-    assert not probes & set(demo.BASE_SEEDS)
+    assert not probes & set(base_models.BASE_SEEDS)
     assert all(
         set(part["made_for"]["seeds"]).isdisjoint(probes)
         for name, part in ws.manifest["parts"].items()
@@ -67,7 +66,7 @@ def test_probe_seeds_are_behind_no_ranking(ws):
 
 
 def test_supports_agree_with_their_traces(ws):
-    found = supports.table(ws)
+    found = support_table.load_support_table(ws)
     assert len(found)
     for row in found.itertuples():
         label = int(ws.val_labels[row.target])
@@ -87,7 +86,7 @@ def test_supports_agree_with_their_traces(ws):
 
 
 def test_each_kind_compares_the_same_targets(ws):
-    for kind, found in measure.support_tables(ws).items():
+    for kind, found in load_supports(ws).items():
         sets = [set(targets) for targets in found.values()]
         assert all(one == sets[0] for one in sets), kind
 
@@ -103,7 +102,7 @@ def test_every_detector_is_of_the_parts_as_they_stand(ws):
 
 def test_the_detectors_come_out_the_same_again(ws, tmp_path):
     names, found = ["knn-moco", "confident", "out-of-subset", "harm-trak-10"], {}
-    detectors.build(ws, names, keep=lambda part, arrays, about: found.update({part.split("/")[1]: arrays}))
+    detectors.build_detectors(ws, names, keep=lambda part, arrays, about: found.update({part.split("/")[1]: arrays}))
     found["combined"] = dict(
         zip(
             ("scores", "suggestion"),
@@ -119,15 +118,15 @@ def test_the_detectors_come_out_the_same_again(ws, tmp_path):
 
 
 def test_the_opening_target_is_stable_and_its_votes_flipped(ws):
-    first = opening(ws)
+    first = opening_target(ws)
     assert first is not None
     assert ws.base.status(first.target) == "stable"
     assert first.other != ws.val_labels[first.target] and first.votes >= 1
 
 
 def test_compute_and_candidates_are_of_the_demo_as_it_is(ws):
-    found, candidates = compute.stored(ws), conditioning.stored(ws)
-    lds = measure.measured_lds(ws)["rankings"]
+    found, candidates = lds_vs_compute.load(ws), candidate_sets.load(ws)
+    lds = lds_report.load_lds(ws)["rankings"]
     rows = {row["name"]: row for row in found["rows"]}
     assert list(rows) == [
         "trak-1",
@@ -151,8 +150,8 @@ def test_what_was_added_for_oneself_does_not_go_into_the_workspace(tmp_path, mon
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     ws = tiny.write(tmp_path / "w")
     monkeypatch.setattr(workspace, "DEMO", ws.path)
-    builds.store(ws, "rankings/mine", {"scores": np.zeros((tiny.VAL, tiny.TRAIN), np.float32)}, {"method": "TRAK"})
-    build = demo.Build(ws.path, None, print, lambda *at: None)
+    save_part(ws, "rankings/mine", {"scores": np.zeros((tiny.VAL, tiny.TRAIN), np.float32)}, {"method": "TRAK"})
+    build = demo.DemoBuild(ws.path, None, print, lambda *at: None)
     for text in ("first", "again"):  # the second time over a part that is there
         build.record_json("cost", "cost.json", {"text": text}, {})
     assert "rankings/mine" in build.workspace.manifest["parts"]
@@ -162,15 +161,15 @@ def test_what_was_added_for_oneself_does_not_go_into_the_workspace(tmp_path, mon
 
 def test_lists_of_hubs_are_of_the_rankings_as_they_are(ws):
     for name in default_rankings(ws):
-        lists, ranking = hubs.stored(ws, name), ws.ranking(name)
+        lists, ranking = hubs.load(ws, name), ws.ranking(name)
         for target in (0, 147, 999):
             for at, end in enumerate(hubs.ENDS[: 1 + ranking.signed]):
-                top = ranking.top(target, hubs.DEPTH, end=end).ids
+                top = ranking.top(target, hubs.LIST_DEPTH, end=end).ids
                 assert lists.ids[at, target, : len(top)].tolist() == top.tolist(), (name, target, end)
 
 
 def test_every_feature_set_has_a_map_that_keeps_neighbours(ws):
     for name in ws.features():
-        found = projection.stored(ws, name)
+        found = projection.load(ws, name)
         assert found.about["trustworthiness"]["low"] > found.about["trustworthiness_pca"]["high"], name
         assert np.abs(found.train).max() <= 1 and found.val.shape == (ws.n_val, 2), name

@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from attribution import Workspace, calibration, compute, curves, lds_supports, measure, studies
+from typer.main import get_command
+
+from attribution import Workspace
 from attribution.__main__ import app
-from attribution.support import K
+from attribution.evaluation import calibration, label_errors, lds_vs_compute, lds_vs_support, support_report
+from attribution.experiments.study import Study, load_supports
+from attribution.experiments.support_search import DEFAULT_K_MAX
+from attribution.metrics import support_curves
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -145,29 +150,31 @@ def figures() -> list[str]:
         f"| `{name}` | {one['lds']:.3f} ({one['ci'][0]:.3f} to {one['ci'][1]:.3f}) |"
         for name, one in lds["rankings"].items()
     ]
-    found = studies.evaluate(studies.Study(K, "default", measure.support_tables(ws)))
+    found = support_report.evaluate_study(Study(DEFAULT_K_MAX, "default", load_supports(ws)))
     for name in found["remove"]["rankings"]:
         kinds = (found[kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(support_cells, kinds)) + " |")
-    for name, results in measure.support_tables(ws, protocol="adaptive")["remove"].items():
-        rows.append(f"| `{name}` | adaptive | {support_cells(curves.summary(results.values(), K))} |")
-    for name, one in measure.evaluate_mislabels(ws)["detectors"].items():
+    for name, results in load_supports(ws, protocol="adaptive")["remove"].items():
+        rows.append(
+            f"| `{name}` | adaptive | {support_cells(support_curves.summarise_supports(results.values(), DEFAULT_K_MAX))} |"
+        )
+    for name, one in label_errors.evaluate_mislabels(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
         rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")
-    told = lds_supports.report(
-        ws, study := studies.Study(K, "default", measure.support_tables(ws)), lds_supports.stored(ws)
+    told = lds_vs_support.report(
+        ws, study := Study(DEFAULT_K_MAX, "default", load_supports(ws)), lds_vs_support.load(ws)
     )
     for name in study.tables["remove"]:
         kinds = (told["kinds"][kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(relation_cells, kinds)) + " |")
-    for name, groups in calibration.summary(ws, calibration.stored(ws))["rankings"].items():
+    for name, groups in calibration.summary(ws, calibration.load(ws))["rankings"].items():
         rows += [
-            f"| `{name}`, {calibration.WHOSE[whose]} | {calibration_cells(one)} |" for whose, one in groups.items()
+            f"| `{name}`, {calibration.ORIGINS[whose]} | {calibration_cells(one)} |" for whose, one in groups.items()
         ]
     sizes: dict[str, int] = {}
     for part, about in parts.items():
         name = part.split("/")[0] if part.startswith(("detectors/", "hubs/", "map/")) else part
-        name = "variants of compute" if part.endswith(compute.VARIANT) else name
+        name = "variants of compute" if part.endswith(lds_vs_compute.VARIANT_SUFFIX) else name
         sizes[name] = sizes.get(name, 0) + sum(about["files"].values())
     return rows + [f"| {name} | {size:,} |" for name, size in sizes.items() if size]
 

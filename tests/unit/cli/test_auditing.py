@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.unit.audit.test_gain import STANDING, decided
 from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
-from tests.unit.test_worth import STANDING, decided
 
 
 @pytest.fixture
@@ -11,7 +11,7 @@ def audit(monkeypatch):
     """audit(standing) makes these the decisions of every workspace."""
 
     def hand_in(standing):
-        monkeypatch.setattr("attribution.decisions.Decisions.standing", lambda self: standing)
+        monkeypatch.setattr("attribution.audit.decision_log.DecisionLog.standing", lambda self: standing)
 
     return hand_in
 

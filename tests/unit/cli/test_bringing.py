@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from attribution import Workspace
+from attribution.importing import importing
+from attribution.workspace import create
 from tests import tiny
+from tests.unit.data.test_image_folder import fill, put
 
 
 @pytest.fixture
@@ -51,6 +54,20 @@ def test_show(ws, file, run_python):
     assert 0 < answer["shared"]["l2-moco"] <= 20
 
 
+def test_show_says_which_recipe_judges_and_that_random_is_of_the_true_class(ws, file, run_python):
+    rng = np.random.default_rng(0)
+    masks, margins = rng.random((30, 60)) < 0.5, rng.normal(size=(30, 12))
+    importing.import_halves(ws, masks, margins, {"recipe": "resnet9", "hash": "0123456789ab"})
+    words = ["show", file, "--sign", "helpful", "--no-serve"]
+    out = run_python("-m", "attribution", *words).out
+    assert "LDS " in out and "30 held-out halves x 1 seeds, of resnet9 0123456789ab; noise ceiling –" in out
+    (row,) = (line for line in out.splitlines() if line.startswith("random "))
+    assert row.split()[1:4] == ["the", "true", "class"]
+    answer = json.loads(run_python("-m", "attribution", *words, "--json").out)
+    assert answer["candidates"]["random"] == "true" and answer["candidates"]["mine-v2"] == "all"
+    assert (answer["halves"]["recipe"], answer["halves"]["recipe_hash"]) == ("resnet9", "0123456789ab")
+
+
 def test_a_part_that_was_added_can_be_taken_out(ws, file, run_python):
     run_python("-m", "attribution", "import", "tensor", file, "--name", "mine", "--sign", "helpful")
     assert run_python("-m", "attribution", "workspace", "remove", "rankings/mine").code == 0
@@ -90,6 +107,12 @@ def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, 
     answer = json.loads(run_python("-m", "attribution", "evaluate", "lds", "--json").out)
     assert answer["rankings"]["dm"]["lds"] > answer["rankings"]["random"]["lds"] + 0.2 and answer["ceiling"] is None
     assert json.loads((ws.path / "lds" / "lds.json").read_text())["rankings"]["dm"] == answer["rankings"]["dm"]
+    assert (answer["candidates"]["dm"], answer["candidates"]["random"]) == ("all", "true")
+    out = run_python("-m", "attribution", "evaluate", "lds").out
+    assert "30 held-out halves x 1 seeds, imported, of a recipe that is not known; noise ceiling –" in out
+    assert [line.split()[:4] for line in out.splitlines() if line.startswith("random ")] == [
+        ["random", "the", "true", "class"]
+    ]
     wrong = run_python("-m", "attribution", "halves", "import", tmp_path / "models", "--part", "60:91")
     assert wrong.code == 2 and "0:90" in wrong.err
 
@@ -98,3 +121,48 @@ def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, 
 def test_paths_that_cannot_be_looked_at_get_one_sentence(ws, path, run_python):
     done = run_python("-m", "attribution", "show", path)
     assert done.code == 2 and len(done.err.strip().splitlines()) == 1 and "check the path" in done.err
+
+
+def test_pictures_that_are_resized_are_told_of(tmp_path, run_python):
+    fill(tmp_path / "set", {"train/cat": ["a.png", "b.png"], "train/dog": ["c.png"], "val/dog": ["d.png"]})
+    put(tmp_path / "set/train/dog/c.png", size=(40, 30))
+    words = ["-m", "attribution", "workspace", "create", tmp_path / "new", "--dataset", "image-folder"]
+    words += ["--root", tmp_path / "set"]
+    clause = "2 sizes, from 6 x 6 to 40 x 30; all are shown and trained at 64 x 64"
+    done = run_python(*words)
+    assert done.code == 0 and clause in done.out and "; --side chooses another size" in done.out
+    told = run_python("-m", "attribution", "info", "--workspace", tmp_path / "new")
+    assert clause in told.out
+    answer = json.loads(run_python("-m", "attribution", "info", "--json", "--workspace", tmp_path / "new").out)
+    assert answer["images"]["shape"] == [64, 64, 3] and answer["images"]["sizes"]["largest"] == [40, 30]
+
+
+def test_training_images_are_matched_by_file_name(tmp_path, monkeypatch, run_python):
+    """Scores of a loader that takes files in another order than ours, by the list of its files."""
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "new"))
+    files = [f"train/{name}/{name}{i}.png" for name in ("cat", "dog") for i in range(5)]
+    for number, file in enumerate([*files, "val/cat/x.png", "val/dog/y.png"]):
+        put(tmp_path / "set" / file, number)
+    ws = create.create(tmp_path / "new", "image-folder", tmp_path / "set")
+    order = np.random.default_rng(0).permutation(10)
+    ours = np.where(ws.train_labels == ws.val_labels[:, None], 10, 0) + np.arange(10)
+    np.save(tmp_path / "theirs.npy", ours[:, order].astype(np.float32))
+    listed = tmp_path / "list.txt"
+    command = ["-m", "attribution", "import", "tensor", tmp_path / "theirs.npy", "--name", "mine", "--sign", "helpful"]
+    listed.write_text("".join(f"/elsewhere/{files[i]}\n" for i in order))
+    done = run_python(*command, "--train-files", listed, "--json")
+    assert done.code == 0, done.err
+    answer = json.loads(done.out)
+    assert (
+        answer["train files"] == "list.txt, 10 of 10 training images" and "--train-files list.txt" in answer["command"]
+    )
+    assert Workspace.open(ws.path).ranking("mine").top(1, 10).ids.tolist() == np.argsort(-ours[1]).tolist()
+    listed.write_text("".join(f"{files[i]}\n" for i in order[:9]))
+    for options, sentence in (
+        (["--train-files", listed], "for 9 training images"),
+        (["--train-files", listed, "--train", tmp_path / "theirs.npy"], "give one of them"),
+        (["--train-files", listed, "--workspace", "assets/demo"], "have no file names; say with --train"),
+    ):
+        done = run_python(*command, *options)
+        assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1, done.err

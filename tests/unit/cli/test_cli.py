@@ -7,11 +7,14 @@ import subprocess
 import sys
 import time
 
+import pandas as pd
 import pytest
 
 from attribution import __main__ as cli
-from attribution import jobs
-from attribution.store import Store
+from attribution.experiments import jobs
+from attribution.experiments.retrain import retrain_spec
+from attribution.store.results import ResultStore
+from attribution.training import recipes
 from tests import tiny
 from tests.conftest import ROOT
 
@@ -80,6 +83,34 @@ def test_info(answer, run):
     assert {"name", "hash", "accuracy", "seconds", "device"} == set(found["recipes"][0])
     code, out, _ = run("info")
     assert code == 0 and "60 training and 12 validation images, 3 classes, 1 planted errors" in out
+
+
+@pytest.mark.parametrize(
+    ("recipe", "digest", "own", "text"),
+    [
+        (
+            "demo-cnn",
+            None,
+            True,
+            "base models: 10 by demo-cnn {hash}, 86.6 % right on 9 images, 1 min 15 s",
+        ),
+        ("resnet9", "0123456789ab", False, "by resnet9 0123456789ab, another than the workspace's recipe, demo-cnn"),
+        ("demo-cnn", "0123456789ab", False, "by demo-cnn 0123456789ab, another than the workspace's recipe, demo-cnn"),
+        (None, "", None, "base models: 10 by a recipe that their provenance does not name, 86.6 %"),
+    ],
+)
+def test_info_says_which_recipe_made_the_base_models(answer, run, tmp_path, recipe, digest, own, text):
+    """Its accuracy and seconds do not stand as those of the workspace's recipe where another made them."""
+    ws = tiny.write(tmp_path / "tiny")
+    found = recipes.get_recipe("demo-cnn").hash
+    base = {"accuracy": 0.8664, "seconds": 75, "device": "cpu"}
+    made = {"recipe": recipe, "hash": found if digest is None else digest or None, "measured_on": "9 images"}
+    ws.manifest["parts"]["base"] = {**made, **base, "seeds": list(range(10))}
+    (ws.path / "workspace.json").write_text(json.dumps(ws.manifest))
+    told = answer("info", "--workspace", ws.path)
+    assert told["base"] == {"models": 10, **made, **base, "workspaces_recipe": own}
+    assert told["recipes"] == [{"name": "demo-cnn", "hash": found, **(base if own else dict.fromkeys(base))}]
+    assert text.format(hash=found) in run("info", "--workspace", ws.path)[1]
 
 
 def test_rank(answer, run):
@@ -204,6 +235,25 @@ def test_retrain_and_again_and_jobs(answer, run):
     assert code == 2 and "job 1 is done already" in err
 
 
+def test_a_target_that_is_wrong_from_the_start_has_not_flipped(answer, run, tmp_path):
+    """Real: without base models nobody knows before, and the control without an edit says so."""
+    ws = tiny.write(tmp_path / "tiny", base=False)
+    labels = pd.read_parquet(ws.path / "val.parquet")
+    labels.loc[3, "label"] = 1  # a Bar that is called a Box
+    labels.to_parquet(ws.path / "val.parquet")
+    line = ["retrain", "--workspace", ws.path, "--remove", "1,4", "--seeds", 2, "--draws", 1, "--target"]
+    found = answer(*line, 3)
+    assert found["flipped"] and found["wrong_unedited"] and found["controls"]["none"]["wrong"] == 2
+    out = run(*line, 3)[1]
+    assert "flipped" not in out and out.count("still wrong") == 2
+    assert "target 3 is wrong without any edit, too (2 of 2 seeds): there is nothing to flip" in out
+    assert answer(*line, 0)["wrong_unedited"] is False
+    out = run(*line, 0)[1]
+    assert out.count("holds") == 2 and "without any edit" not in out
+    out = run(*line[:3], "--ranking", "trak-10", "--remove-harmful", 2, *line[5:], 0)[1]
+    assert "target 0 is right without any edit, too (2 of 2 seeds): there is nothing to repair" in out
+
+
 def test_support(answer, run):
     line = "support --target 1 --ranking trak-10 --kind mislabel --k-max 8".split()
     found = answer(*line)
@@ -229,7 +279,7 @@ def test_support(answer, run):
 
 def test_ctrl_c_cancels(home):
     """Real: the signal reaches the command alone, for the runner is in another session."""
-    store = Store.of(home)
+    store = ResultStore.of(home)
     before = len(store.jobs())
     command = subprocess.Popen(
         [
@@ -272,9 +322,9 @@ def test_ctrl_c_cancels(home):
 
 def test_pause_and_resume_from_the_command_line(home, run, answer, monkeypatch):
     monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
-    store = Store.of(home)
-    spec = jobs.retrain_spec(home, 0, "trak-10", "remove", 12, range(60))
-    number = store.add_job(spec, jobs.describe(spec))
+    store = ResultStore.of(home)
+    spec = retrain_spec(home, 0, "trak-10", "remove", 12, range(60))
+    number = store.add_job(spec, spec.describe())
     assert run("jobs", "pause", number)[:2] == (0, f"job {number} is paused; trainings under way are finished first\n")
     assert answer("jobs", "list")["jobs"][0]["state"] == "paused"
     code, _, err = run("jobs", "pause", number)
@@ -288,8 +338,8 @@ def test_pause_and_resume_from_the_command_line(home, run, answer, monkeypatch):
 
 
 def test_cancel_from_the_command_line(home, run, monkeypatch):
-    store = Store.of(home)
-    spec = jobs.retrain_spec(home, 0, "trak-10", "remove", 11, range(60))
+    store = ResultStore.of(home)
+    spec = retrain_spec(home, 0, "trak-10", "remove", 11, range(60))
     number = jobs.submit(home, spec)
     code, out, err = run("jobs", "cancel", number)
     assert (code, out) == (0, f"job {number} is cancelled\n"), err

@@ -6,10 +6,10 @@ import os
 import pandas as pd
 import pytest
 
-from attribution.decisions import FILE, Decisions
+from attribution.audit.decision_log import FILE, DecisionLog
 from tests import tiny
+from tests.unit.audit.test_decision_log import say
 from tests.unit.cli.test_cli import answer, run  # noqa: F401 - fixtures
-from tests.unit.test_decisions import say
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def home(tmp_path, monkeypatch):
 
 @pytest.fixture
 def log(home):
-    with Decisions.of(home) as log:
+    with DecisionLog.of(home) as log:
         yield log
 
 
@@ -43,7 +43,7 @@ def out(log, run, tmp_path):  # noqa: F811
 def elsewhere(out, home, tmp_path, monkeypatch):
     """The log of another person, who has the same images."""
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "another"))
-    with Decisions.of(home) as log:
+    with DecisionLog.of(home) as log:
         yield log
 
 

@@ -20,7 +20,7 @@ def test_build_list_and_evaluate(answer, run, home):  # noqa: F811
     assert found["n_planted"] == 1 and list(found["detectors"]) == ["combined", "knn-moco", "harm-trak-10"]
     assert set(found["detectors"]["combined"]) == {"auc", "average_precision", "found_at"}
     text = run("evaluate", "mislabels")[1]
-    assert "1 planted errors among 60 training images" in text and "found at 5%" in text and "knn-moco" in text
+    assert "1 planted errors among 60 training images" in text and "found at 5 %" in text and "knn-moco" in text
 
 
 def test_mistakes_are_one_sentence(run, home):  # noqa: F811

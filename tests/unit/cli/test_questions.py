@@ -7,24 +7,26 @@ import types
 import numpy as np
 import pytest
 
-from attribution import jobs, questions, recipes
-from attribution.store import Store
+from attribution.experiments.disjoint import disjoint_spec
+from attribution.experiments.support import support_spec
+from attribution.store.results import ResultStore
+from attribution.training import recipes
 from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
-from tests.unit.test_jobs import RUN, drive
+from tests.unit.experiments.test_jobs import RUN, drive
 
 TRAK = ("--ranking", "trak-10")
 
 
 @pytest.fixture
 def store(home):  # noqa: F811
-    store = Store.of(home)
+    store = ResultStore.of(home)
     yield store
     store.close()
 
 
 def test_a_repair(answer, run, home, store):  # noqa: F811
     """Target 1, a Box, is read right without its five most harmful images."""
-    spec = jobs.support_spec(home, 1, "trak-10", "repair", k_max=12)
+    spec = support_spec(home, 1, "trak-10", "repair", k_max=12)
     drive(home, store, spec, lambda edit, seed: 1 if edit.k >= 5 else 2)
     line = ("support", "--target", 1, *TRAK, "--kind", "repair", "--k-max", 12)
     found = answer(*line)
@@ -67,7 +69,7 @@ def test_near_duplicates_come_along(answer, run):  # noqa: F811
 
 
 def test_disjoint_supports(answer, run, home, store):  # noqa: F811
-    spec = questions.disjoint_spec(home, target=3, ranking="trak-10", kind="remove", k_max=6)
+    spec = disjoint_spec(home, target=3, ranking="trak-10", kind="remove", k_max=6)
     first = set(home.ranking("trak-10").top(3, 2).ids.tolist())
     drive(home, store, spec, lambda edit, seed: 2 if first <= set(edit.indices) else 0)
     line = ("support", "--target", 3, *TRAK, "--k-max", 6, "--disjoint", 3)
@@ -89,7 +91,7 @@ def test_pruning(answer, run):  # noqa: F811
 
 
 def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):  # noqa: F811
-    drive(home, store, jobs.support_spec(home, 1, "trak-10", "repair"), lambda edit, seed: 1)
+    drive(home, store, support_spec(home, 1, "trak-10", "repair"), lambda edit, seed: 1)
     found = answer("study", "--targets", 1, "--rankings", "trak-10", "--kinds", "repair")
     assert found["state"] == "done" and store.job(found["id"]).spec["targets"] == [1]
 
@@ -119,10 +121,10 @@ def test_a_mistake_is_one_sentence(run, line, said):  # noqa: F811
 def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # noqa: F811
     """Of a second recipe whose models nobody trains: they flip at 6 images where those of demo-cnn flip at 3."""
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path))  # the other tests' trainings say other things
-    store = Store.of(home)
-    module = types.ModuleType("attribution.recipes.second")
-    module.RECIPE = dataclasses.replace(recipes.get("demo-cnn"), name="second", epochs=1)
-    monkeypatch.setitem(sys.modules, "attribution.recipes.second", module)
+    store = ResultStore.of(home)
+    module = types.ModuleType("attribution.training.recipes.second")
+    module.RECIPE = dataclasses.replace(recipes.get_recipe("demo-cnn"), name="second", epochs=1)
+    monkeypatch.setitem(sys.modules, "attribution.training.recipes.second", module)
     monkeypatch.setitem(recipes.NAMES, "second", "second")
     asked = []
 
@@ -131,14 +133,14 @@ def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # no
         asked.append((spec["verb"], spec["recipe"]))
         number = store.add_job(spec, "")
         needs = 6 if spec["recipe"] == "second" else 3
-        for search in jobs.searches(ws, store, spec):
+        for search in spec.searches(ws, store):
             known = None
             while True:
                 try:
                     wanted = search.send(known)
                 except StopIteration:
                     break
-                hash_ = recipes.get(spec["recipe"]).hash
+                hash_ = recipes.get_recipe(spec["recipe"]).hash
                 for edit, seed in wanted:
                     says = np.where(edit.k >= needs, 9, ws.val_labels)
                     store.put(hash_, edit, seed, predicted=says, margins=np.full(12, 1.0), **RUN)
@@ -154,7 +156,7 @@ def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # no
     assert rows["demo-cnn"]["n"] == rows["second"]["n"] == 3
     assert (rows["demo-cnn"]["median"], rows["second"]["median"]) == (3, 6)
     code, out, _ = run("evaluate", "transfer", "--protocol", "default")
-    assert code == 0 and "not comparable" in out and f"second {recipes.get('second').hash}" in out
+    assert code == 0 and "not comparable" in out and f"second {recipes.get_recipe('second').hash}" in out
     asked.clear()
     answer(*line, "--recipe", "second")
     assert asked == [("unedited", "second"), ("study", "second")], "of one recipe alone, on targets stable in both"

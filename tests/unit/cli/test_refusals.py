@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from attribution import __main__ as cli
-from attribution.store import FILE, Store
+from attribution.store.results import FILE, ResultStore
 from tests import tiny
 
 VERBS = [
@@ -24,7 +24,7 @@ VERBS = [
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "tiny"))
-    store = Store.of(tiny.write(tmp_path / "tiny"))
+    store = ResultStore.of(tiny.write(tmp_path / "tiny"))
     yield store
     store.close()
 

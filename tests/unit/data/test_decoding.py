@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.data.decoding import Unreadable, decode, look
+from attribution.data.decoding import Unreadable, decode, inspect_picture
 
 
 def encoded(image, kind="PNG", **options) -> bytes:
@@ -31,7 +31,7 @@ RED = (200, 30, 30)
     ids=["RGB", "BMP", "WEBP", "TIFF", "palette", "GIF", "opaque alpha", "CMYK"],
 )
 def test_whatever_the_mode_the_colour_is_right(content):
-    assert look(content) == (8, 6, False)
+    assert inspect_picture(content) == (8, 6, False)
     pixels = decode(content, (6, 8, 3))
     assert (pixels.shape, pixels.dtype) == ((6, 8, 3), np.uint8)
     assert np.abs(pixels.astype(int) - RED).max() <= 4
@@ -50,7 +50,7 @@ def test_whatever_the_mode_the_colour_is_right(content):
     ids=["L", "JPEG", "one bit", "LA", "16-bit PNG", "16-bit TIFF"],
 )
 def test_grey_is_grey_at_any_depth(content, expected):
-    assert look(content) == (8, 6, True)
+    assert inspect_picture(content) == (8, 6, True)
     assert (decode(content, (6, 8)) == expected).all()
     assert (decode(content, (6, 8, 3)) == expected).all()
 
@@ -76,7 +76,7 @@ def test_a_picture_is_turned_as_its_exif_says(orientation, corner):
     exif = Image.Exif()
     exif[0x0112] = orientation
     content = encoded(image, exif=exif)
-    width, height, _ = look(content)
+    width, height, _ = inspect_picture(content)
     assert (width, height) == ((8, 6) if orientation < 5 else (6, 8))
     assert np.argwhere(decode(content, (height, width))).tolist() == [list(corner)]
 
@@ -116,7 +116,7 @@ def test_what_cannot_be_read_says_why(content, why):
         decode(content, (8, 8, 3))
     if why:
         with pytest.raises(Unreadable, match=why):
-            look(content)
+            inspect_picture(content)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning:PIL", "ignore::PIL.Image.DecompressionBombWarning")
@@ -130,7 +130,7 @@ def test_a_broken_file_of_any_kind_is_unreadable_and_nothing_else():
             broken = np.frombuffer(content, np.uint8).copy()
             broken[rng.integers(0, len(broken), 4)] = rng.integers(0, 256, 4)
             try:
-                look(broken.tobytes())
+                inspect_picture(broken.tobytes())
                 read += decode(broken.tobytes(), (12, 12, 3)).shape == (12, 12, 3)
             except Unreadable as error:
                 assert "\n" not in str(error) and "0x" not in str(error)
@@ -143,4 +143,4 @@ def test_a_decompression_bomb_is_not_decoded(monkeypatch, limit):
     content = encoded(Image.new("L", (100, 99)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(Unreadable, match="100 x 99|exceeds limit"):
-        look(content)
+        inspect_picture(content)

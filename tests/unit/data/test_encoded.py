@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from attribution.data.encoded import Contents, held_out, shape_of, splits
+from attribution.data.encoded import PictureSource, common_shape, draw_validation, sizes_of, split_data
 from attribution.errors import UserError
 from tests.unit.data.test_decoding import Image, encoded
 
 
-class Given(Contents):
+class Given(PictureSource):
     def __init__(self, pictures, numbers=None):
         self.pictures = pictures
         self.numbers = np.arange(len(pictures)) if numbers is None else numbers
@@ -31,7 +31,7 @@ def grey(value, size=(4, 4)):
 
 
 def split(pictures, labels, val=None, side=None, val_share=None, skip_corrupt=False, progress=None):
-    return splits((Given(pictures), np.array(labels)), val, side, val_share, skip_corrupt, progress)
+    return split_data((Given(pictures), np.array(labels)), val, side, val_share, skip_corrupt, progress)[:3]
 
 
 @pytest.mark.parametrize(
@@ -46,15 +46,23 @@ def split(pictures, labels, val=None, side=None, val_share=None, skip_corrupt=Fa
     ],
 )
 def test_small_images_of_one_size_keep_it_and_others_get_a_fixed_one(looks, side, shape):
-    assert shape_of(np.array(looks), side) == shape
+    assert common_shape(np.array(looks), side) == shape
+
+
+def test_the_sizes_of_pictures_that_are_resized():
+    looks = np.array([(640, 480, True), (24, 31, True), (24, 31, False), (30, 30, True)])
+    assert sizes_of(looks, (64, 64, 3)) == {"count": 3, "smallest": [24, 31], "largest": [640, 480], "cropped": True}
+    assert sizes_of(looks[3:], (15, 15)) == {"count": 1, "smallest": [30, 30], "largest": [30, 30], "cropped": False}
+    assert sizes_of(looks[:1], (480, 640)) is None  # height first
+    assert sizes_of(looks[:1], (640, 480))["cropped"]
 
 
 def test_the_share_is_taken_of_each_class_and_leaves_some():
     labels = np.repeat([0, 1, 2, 3], [100, 20, 2, 1])
-    chosen = held_out(labels, 0.1)
+    chosen = draw_validation(labels, 0.1)
     assert np.bincount(labels[chosen], minlength=4).tolist() == [10, 2, 1, 0]
-    assert (chosen == held_out(labels, 0.1)).all()
-    assert np.bincount(labels[held_out(labels, 0.99)], minlength=4).tolist() == [99, 19, 1, 0]
+    assert (chosen == draw_validation(labels, 0.1)).all()
+    assert np.bincount(labels[draw_validation(labels, 0.99)], minlength=4).tolist() == [99, 19, 1, 0]
 
 
 def test_a_share_of_the_training_images_becomes_the_validation_images():

@@ -36,7 +36,7 @@ def test_train_and_val_folders(tmp_path):
     assert names(found.val) == ["val/dog/d.png"]
     assert found.train.labels.dtype == np.int64
     assert np.asarray(found.train.images)[:, 2, 2].tolist() == [0, 1, 2] and found.val.images.shape == (1, 6, 6)
-    again = data.reopen(found.val.source, tmp_path, pd.DataFrame(found.val.places))
+    again = data.reopen_images(found.val.source, tmp_path, pd.DataFrame(found.val.places))
     assert (np.asarray(again) == 3).all() and again.shape == (1, 6, 6)
 
 
@@ -162,7 +162,7 @@ def test_a_workspace_cannot_name_files_elsewhere(tmp_path, name):
     (tmp_path / "root/train").mkdir(parents=True)
     os.mkfifo(tmp_path / "root/pipe.png")
     places = pd.DataFrame({"file": [name.format(outside=tmp_path / "secret.png")], "number": [0]})
-    images = data.reopen({"kind": "image-folder", "shape": [6, 6]}, tmp_path / "root", places)
+    images = data.reopen_images({"kind": "image-folder", "shape": [6, 6]}, tmp_path / "root", places)
     with pytest.raises(UserError, match="leads out|no file"):
         images[0]
 
@@ -182,7 +182,7 @@ def test_a_workspace_cannot_name_files_elsewhere(tmp_path, name):
 )
 def test_a_source_that_makes_no_sense_is_refused(tmp_path, source, places):
     with pytest.raises(UserError):
-        data.reopen(source, tmp_path, pd.DataFrame(places))
+        data.reopen_images(source, tmp_path, pd.DataFrame(places))
 
 
 def test_what_is_no_image_folder_says_how_it_should_look(tmp_path):
@@ -195,3 +195,57 @@ def test_what_is_no_image_folder_says_how_it_should_look(tmp_path):
         image_folder.load(tmp_path / "flat")
     with pytest.raises(UserError, match="is a file"):
         image_folder.load(tmp_path / "flat/1.png")
+
+
+NAMES = ["train/cat/a.png", "train/cat/b.png", "train/dog/a.png", "train/dog/deep/c.png", "train/dog/d e.png"]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        [NAMES[i] for i in (3, 0, 4, 2, 1)],
+        ["c.png", "cat/a.png", "d e.png", "dog/a.png", "b.png"],
+        [
+            "/data/x/train/dog/deep/c.png",
+            "./train/cat/a.png",
+            "C:\\x\\train\\dog\\d e.png",
+            "dog/a.png",
+            "b.png",
+            "",
+            "",
+        ],
+    ],
+)
+def test_files_are_matched_by_their_names(tmp_path, lines):
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    assert image_folder.match(NAMES, tmp_path / "list.txt").tolist() == [3, 0, 4, 2, 1]
+
+
+@pytest.mark.parametrize(
+    "lines, sentence",
+    [
+        (
+            ["b.png", "a.png"],
+            "names 'a.png' in line 2, which may be train/cat/a.png or train/dog/a.png; write its folder",
+        ),
+        (["b.png", "cat/b.png"], "names train/cat/b.png twice, in lines 1 and 2; name each image once"),
+        (
+            ["b.png", "x.png"],
+            "names 'x.png' in line 2, which is none of the 5 images; write paths such as train/cat/a.png",
+        ),
+        (["rain/cat/b.png", "at/b.png", ""], "'rain/cat/b.png' in line 1 .and 1 more., which is none"),
+        (["b.png", "", "cat/a.png"], "names '' in line 2"),
+        ([""], "names '' in line 1"),
+    ],
+)
+def test_names_that_cannot_be_matched(tmp_path, lines, sentence):
+    (tmp_path / "list.txt").write_text("\n".join(lines))
+    with pytest.raises(UserError, match=sentence):
+        image_folder.match(NAMES, tmp_path / "list.txt")
+
+
+def test_a_list_that_cannot_be_read(tmp_path):
+    (tmp_path / "list.txt").write_bytes(b"\xff\xfe\x00")
+    for file in (tmp_path / "list.txt", tmp_path / "absent.txt"):
+        with pytest.raises(UserError, match="cannot be read .*; give a text file with the path of one image a line"):
+            image_folder.match(NAMES, file)

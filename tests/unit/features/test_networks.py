@@ -6,7 +6,7 @@ import torch
 
 from attribution import UserError, features
 from attribution.features import ssl
-from attribution.features.views import ViewRecipe, view
+from attribution.features.views import ViewRecipe, random_view
 
 METHODS = [name for name in features.NAMES if name != "pixels"]
 
@@ -103,7 +103,7 @@ def test_a_view_that_changes_nothing_is_the_image_or_its_mirror_image():
     batch = torch.rand(8, 3, 12, 10)
     still = ViewRecipe(scale=(1, 1), ratio=(1, 1), jitter=0, hue=0, blur_chance=0, grey_chance=0)
     # the crop keeps the image's shape: square crops of a square image
-    seen = view(batch[..., :10, :], still, torch.Generator().manual_seed(0))
+    seen = random_view(batch[..., :10, :], still, torch.Generator().manual_seed(0))
     mirrored = [torch.allclose(a, b.flip(2), atol=1e-5) for a, b in zip(seen, batch[..., :10, :])]
     same = [torch.allclose(a, b, atol=1e-5) for a, b in zip(seen, batch[..., :10, :])]
     assert all(a != b for a, b in zip(same, mirrored)) and any(same) and any(mirrored)
@@ -111,7 +111,7 @@ def test_a_view_that_changes_nothing_is_the_image_or_its_mirror_image():
 
 def test_views_stay_images_and_follow_their_generator():
     batch = torch.rand(50, 1, 28, 28)
-    first, again, other = (view(batch, ViewRecipe(), torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
+    first, again, other = (random_view(batch, ViewRecipe(), torch.Generator().manual_seed(seed)) for seed in (0, 0, 1))
     assert first.min() >= 0 and first.max() <= 1
     assert torch.equal(first, again) and not torch.allclose(first, other)
 
@@ -121,7 +121,7 @@ def test_hue_turns_colours_and_leaves_greys_and_the_mean_of_the_channels():
     colour = 0.4 + 0.2 * torch.rand(20, 3, 8, 8)  # far enough from 0 and 1 for nothing to be cut off
     grey = colour[:, :1].expand(-1, 3, -1, -1)
     for batch in (colour, grey):
-        seen = view(batch, turned, torch.Generator().manual_seed(0))
+        seen = random_view(batch, turned, torch.Generator().manual_seed(0))
         assert torch.allclose(seen.mean(1), batch.mean(1), atol=1e-5)
         changed = (seen - batch).abs().amax((1, 2, 3)) > 0.001
         assert changed.float().mean() > 0.8 if batch is colour else not changed.any()

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution.rankings.datamodels import fit, marginal_effects, tails
+from attribution.rankings.datamodels import fit_lasso, marginal_effects, zero_weight_tails
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def planted():
 def test_a_planted_model_is_found_again(planted):
     masks, margins, weights = planted
     done = []
-    found = fit(masks, margins, 0.1, done.append)
+    found = fit_lasso(masks, margins, 0.1, done.append)
     assert found.shape == (3, 50) and found.dtype == np.float32 and done == [1, 2, 3]
     assert np.array_equal(np.sign(found), np.sign(weights))
     assert np.abs(found - weights).max() < 0.3, "shrunk, but near"
@@ -30,8 +30,8 @@ def test_a_planted_model_is_found_again(planted):
 
 def test_a_penalty_of_one_leaves_nothing(planted):
     masks, margins, _ = planted
-    assert not fit(masks, margins, 1.01).any()
-    assert (fit(masks, margins, 0.5) != 0).sum() <= (fit(masks, margins, 0.01) != 0).sum()
+    assert not fit_lasso(masks, margins, 1.01).any()
+    assert (fit_lasso(masks, margins, 0.5) != 0).sum() <= (fit_lasso(masks, margins, 0.01) != 0).sum()
 
 
 def test_marginal_effects_by_hand():
@@ -43,6 +43,6 @@ def test_marginal_effects_by_hand():
 def test_the_tail_leaves_out_what_has_a_weight():
     weights = np.array([[0, 0.5, 0, 0, -1, 0]])
     effects = np.array([[0.1, 9, -0.3, 0.4, -9, 0.2]])
-    helpful, harmful = tails(weights, effects, 4)[0]
+    helpful, harmful = zero_weight_tails(weights, effects, 4)[0]
     assert helpful.tolist() == [3, 5, 0, 2] and harmful.tolist() == [2, 0, 5, 3]
-    assert tails(weights, effects).dtype == np.uint16
+    assert zero_weight_tails(weights, effects).dtype == np.uint16

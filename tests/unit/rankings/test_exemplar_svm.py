@@ -9,7 +9,7 @@ from sklearn.svm import LinearSVC
 
 from attribution.errors import UserError
 from attribution.rankings import exemplar_svm
-from attribution.rankings.exemplar_svm import FEW, ExemplarSVM, scores, solve
+from attribution.rankings.exemplar_svm import MAX_ONE_BY_ONE, ExemplarSVM, scores, solve
 
 
 def reference(candidates, target, max_iter=10_000):
@@ -38,7 +38,7 @@ def split(kind):
 @pytest.mark.parametrize("together", [False, True])
 def test_agrees_with_scikit_learn(kind, together):
     candidates, targets = split(kind)
-    targets = targets if together else targets[:FEW]
+    targets = targets if together else targets[:MAX_ONE_BY_ONE]
     w, b = solve(candidates, targets)
     assert w.shape == targets.shape and b.shape == (len(targets),) and w.dtype == b.dtype == np.float32
     ours = scores(candidates, targets)
@@ -81,7 +81,9 @@ def test_a_kept_object_gives_what_a_new_one_gives_whatever_the_batch():
 
 
 def one_by_one(candidates, targets):
-    return np.concatenate([scores(candidates, targets[i : i + FEW]) for i in range(0, len(targets), FEW)])
+    return np.concatenate(
+        [scores(candidates, targets[i : i + MAX_ONE_BY_ONE]) for i in range(0, len(targets), MAX_ONE_BY_ONE)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -94,13 +96,13 @@ def test_the_way_fits_how_many_candidates_are_active(kind, way):
     assert isinstance(svm._prepared, way)
 
 
-@pytest.mark.parametrize("added", [2, exemplar_svm.ADDED, 300])
+@pytest.mark.parametrize("added", [2, exemplar_svm.MAX_ADDED, 300])
 def test_working_sets_grow_to_all_active_candidates(added, monkeypatch):
     candidates, targets = split("large norm")
     exact = one_by_one(candidates, targets)
     active = (exact > -1).sum(axis=1)
-    assert active.max() > exemplar_svm.ADDED
-    monkeypatch.setattr(exemplar_svm, "ADDED", added)
+    assert active.max() > exemplar_svm.MAX_ADDED
+    monkeypatch.setattr(exemplar_svm, "MAX_ADDED", added)
     np.testing.assert_allclose(scores(candidates, targets), exact, atol=1e-5)
 
 
@@ -108,8 +110,8 @@ def test_targets_left_by_the_batch_are_solved_one_by_one(monkeypatch):
     candidates, targets = split("as they are")
     exact = one_by_one(candidates, targets)
     monkeypatch.setattr(exemplar_svm, "NEWTON_STEPS", 1)
-    monkeypatch.setattr(exemplar_svm, "CLOSE", 0)
-    monkeypatch.setattr(exemplar_svm, "CG_CLOSE", 0)
+    monkeypatch.setattr(exemplar_svm, "NEWTON_TOLERANCE", 0)
+    monkeypatch.setattr(exemplar_svm, "CG_TOLERANCE", 0)
     np.testing.assert_allclose(scores(candidates, targets), exact, atol=1e-5)
 
 

@@ -5,7 +5,8 @@ import pytest
 from sklearn.svm import LinearSVC
 
 from attribution import UserError
-from attribution.rankings import first, load, similarity
+from attribution.rankings import load, similarity
+from attribution.rankings.base import top_k
 from tests import tiny
 
 
@@ -58,9 +59,9 @@ def test_ridge_against_the_definition(ws):
 
 def test_ridge_is_of_some_images_where_there_are_many_and_not_of_wide_features(ws, monkeypatch):
     whole = ws.ranking("ridge-moco")._inverse
-    monkeypatch.setattr(similarity, "MADE_OF", 45)
+    monkeypatch.setattr(similarity, "MAX_RIDGE_IMAGES", 45)
     assert np.allclose(similarity.Ridge(ws, "moco")._inverse, whole, atol=0.1)
-    monkeypatch.setattr(similarity, "WIDEST", 2)
+    monkeypatch.setattr(similarity, "MAX_RIDGE_DIM", 2)
     with pytest.raises(UserError, match="moco features are 3 wide, and ridge takes at most 2"):
         similarity.Ridge(ws, "moco").top(0, 3)
     monkeypatch.setitem(ws.manifest["parts"], "features/moco", {"dim": 3})
@@ -151,8 +152,8 @@ def test_random_is_a_fixed_order_within_the_class(ws):
 
 def test_the_first_of_equals_come_in_order():
     values = np.array([1, 3, 3, 0, 3, 2], np.float32)
-    assert first(values, 2).tolist() == [1, 2] and first(values, 4).tolist() == [1, 2, 4, 5]
-    assert first(values, 99).tolist() == [1, 2, 4, 5, 0, 3] and first(values[:0], 3).tolist() == []
+    assert top_k(values, 2).tolist() == [1, 2] and top_k(values, 4).tolist() == [1, 2, 4, 5]
+    assert top_k(values, 99).tolist() == [1, 2, 4, 5, 0, 3] and top_k(values[:0], 3).tolist() == []
     draw = np.random.default_rng(0).integers(0, 9, 200).astype(np.float32)
     for k in (1, 17, 100, 200):
-        assert first(draw, k).tolist() == np.argsort(-draw, kind="stable")[:k].tolist()
+        assert top_k(draw, k).tolist() == np.argsort(-draw, kind="stable")[:k].tolist()

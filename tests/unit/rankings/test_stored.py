@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution import UserError, Workspace
-from attribution.rankings.datamodels import tails
+from attribution.rankings.datamodels import zero_weight_tails
 from tests import tiny
 
 
@@ -24,7 +24,7 @@ def sparse(folder, weights, effects, length):
     np.save(home / "data.npy", weights[rows, columns].astype(np.float16))
     np.save(home / "columns.npy", columns.astype(np.uint16))
     np.save(home / "starts.npy", np.searchsorted(rows, np.arange(13)))
-    np.save(home / "tail.npy", tails(weights, effects, length))
+    np.save(home / "tail.npy", zero_weight_tails(weights, effects, length))
     manifest = json.loads((folder / "workspace.json").read_text())
     manifest["parts"]["rankings/datamodels-x"] = {"method": "Datamodels", "signed": True, "about": "", "made_for": None}
     (folder / "workspace.json").write_text(json.dumps(manifest))

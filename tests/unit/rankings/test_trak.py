@@ -9,9 +9,9 @@ import pytest
 torch = pytest.importorskip("torch")
 dattri = pytest.importorskip("dattri.algorithm.trak")
 
-from attribution import recipes  # noqa: E402
 from attribution.rankings import trak  # noqa: E402
-from attribution.train import Trainer  # noqa: E402
+from attribution.training import recipes  # noqa: E402
+from attribution.training.trainer import Trainer  # noqa: E402
 
 REGULARIZATION = 0.1
 
@@ -42,7 +42,7 @@ def trained():
     data = SimpleNamespace(
         train_images=pixels, train_labels=labels, val_images=val, val_labels=val_labels, classes=["a", "b", "c"]
     )
-    trainer = Trainer(data, replace(recipes.get("demo-cnn"), network=network, batch_size=16), "cpu")
+    trainer = Trainer(data, replace(recipes.get_recipe("demo-cnn"), network=network, batch_size=16), "cpu")
     return trainer, [trainer.run(seed=seed).network.float() for seed in (1, 2)], val_labels
 
 
@@ -72,7 +72,7 @@ def direct(trainer, networks, val_labels):
 
 def built(trainer, networks, val_labels, dim, regularization=0.0):
     parts = [
-        trak.factors(trainer, network, val_labels, dim, number, regularization)
+        trak.compute_factors(trainer, network, val_labels, dim, number, regularization)
         for number, network in enumerate(networks)
     ]
     whole = trak.scores(parts, 0, len(val_labels))
@@ -116,5 +116,5 @@ def test_the_margin_is_the_log_odds():
     logits = torch.tensor([2.0, -1.0, 0.5])
     p = logits.softmax(0)
     for label in range(3):
-        assert torch.isclose(trak.margin(logits, torch.tensor(label)), torch.log(p[label] / (1 - p[label])))
-    assert torch.isfinite(trak.margin(torch.tensor([200.0, 0.0]), torch.tensor(0))), "where p rounds to 1"
+        assert torch.isclose(trak.log_odds(logits, torch.tensor(label)), torch.log(p[label] / (1 - p[label])))
+    assert torch.isfinite(trak.log_odds(torch.tensor([200.0, 0.0]), torch.tensor(0))), "where p rounds to 1"

@@ -1,0 +1,445 @@
+// Draws rows of image tiles; pages/ui/tile_strip.py documents the data and the events.
+// Whatever comes from data is written with textContent or setAttribute, never as HTML.
+
+const HOVER_MS = 350; // a sweep over the rows shows the cross-row highlight only; resting on a tile shows it large
+const SEND_MS = 250; // arrow keys on the cut send once they pause
+const TOP = 64; // Streamlit's own bar lies over everything above this
+const mounted = new WeakMap();
+
+export default function (component) {
+  const { parentElement, data } = component;
+  let view = mounted.get(parentElement);
+  if (!view) {
+    view = new Strip(parentElement);
+    mounted.set(parentElement, view);
+  }
+  view.send = component.setTriggerValue;
+  view.draw(data);
+  return () => view.close();
+}
+
+class Strip {
+  constructor(parent) {
+    this.picture = make("style"); // the one rule that holds the atlas
+    this.root = make("div", "strip");
+    this.zoom = make("div", "zoom");
+    this.zoom.setAttribute("aria-hidden", "true");
+    parent.append(this.picture, this.root, this.zoom);
+    this.focus = { row: 0, rank: 0 };
+    this.root.addEventListener("pointerover", (e) => this.over(e));
+    this.root.addEventListener("pointerleave", () => this.leave());
+    this.root.addEventListener("click", (e) => this.click(e));
+    this.root.addEventListener("keydown", (e) => this.key(e));
+    this.root.addEventListener("focusin", (e) => this.focused(e));
+    this.root.addEventListener("focusout", () => this.leave());
+    this.root.addEventListener("pointerdown", (e) => this.grab(e));
+    this.scrolled = () => this.hideZoom();
+    window.addEventListener("scroll", this.scrolled, { passive: true, capture: true });
+  }
+
+  close() {
+    clearTimeout(this.wait);
+    clearTimeout(this.timer);
+    window.removeEventListener("scroll", this.scrolled, { capture: true });
+  }
+
+  // -- drawing
+
+  draw(data) {
+    const before = this.data;
+    const focused = this.root.getRootNode().activeElement;
+    const hadFocus = focused && this.root.contains(focused) ? (focused.dataset.part || "tile") : null;
+    const left = this.scroller ? this.scroller.scrollLeft : 0;
+    this.data = data;
+    this.pitch = Math.max(data.atlas.width * data.scale + 6, data.pitch || 0);
+    if (!before || before.atlas.url !== data.atlas.url) this.picture.textContent = pictureRule("pic", data.atlas.url);
+    // Keep a cut that is being moved: what arrives now was computed for an earlier place.
+    if (!data.cut) this.cut = null;
+    else if (!this.dragging && !this.timer) this.cut = data.cut.k;
+    this.hideZoom();
+    this.tiles = [];
+    const inner = make("div", "inner " + data.layout);
+    inner.style.setProperty("--pitch", this.pitch + "px");
+    inner.style.setProperty("--pic", data.atlas.width * data.scale + "px");
+    if (data.axis) inner.append(this.axis());
+    data.rows.forEach((row, index) => inner.append(this.row(row, index)));
+    if (this.cut !== null) this.addCut(inner);
+    this.scroller = make("div", "scroll");
+    this.scroller.append(inner);
+    this.scroller.addEventListener("scroll", () => this.placeEdge(), { passive: true });
+    this.inner = inner;
+    this.status = make("div", "status", data.footnote || "");
+    this.edge = make("button", "edge");
+    this.edge.type = "button";
+    this.edge.tabIndex = -1; // the cut itself is reached by keyboard
+    this.root.replaceChildren(this.scroller, this.edge, ...(data.footnote === undefined ? [] : [this.status]));
+    this.root.dataset.of = data.of ?? "";
+    this.placeCut();
+    this.scroller.scrollLeft = left;
+    this.placeEdge();
+    this.clampFocus();
+    if (hadFocus === "tile") this.tileAt(this.focus)?.focus({ preventScroll: true });
+    else if (hadFocus) this.root.querySelector(`[data-part="${CSS.escape(hadFocus)}"]`)?.focus({ preventScroll: true });
+    const shown = (drawn) => JSON.stringify([drawn.selected, drawn.layout, drawn.rows[0]?.tiles[0]?.id]);
+    if (data.layout !== "rows" && (!before || shown(before) !== shown(data))) this.showSelected();
+  }
+
+  axis() {
+    const line = make("div", "row axis");
+    line.append(make("div", "head", this.data.axis));
+    const ranks = make("div", "ranks");
+    ranks.setAttribute("aria-hidden", "true");
+    const longest = Math.max(0, ...this.data.rows.map((row) => row.tiles.length));
+    for (let rank = 1; rank <= longest; rank++) {
+      const cell = make("span", "rank", String(rank));
+      if (this.data.cut) { cell.dataset.cut = rank; cell.title = `cut after ${rank}`; }
+      ranks.append(cell);
+    }
+    line.append(ranks);
+    return line;
+  }
+
+  row(row, index) {
+    const line = make("div", "row" + (row.sign === "-" ? " harmful" : row.sign === "+" ? " helpful" : "") +
+      (row.chosen ? " chosen" : "") + (row.tiles.length ? "" : " bare"));
+    if (row.name !== undefined) line.append(this.head(row));
+    if (!row.tiles.length) {
+      line.append(make("div", "none", row.empty || ""));
+      return line;
+    }
+    const list = make("div", "tiles");
+    list.setAttribute("role", "listbox");
+    list.setAttribute("aria-orientation", "horizontal");
+    list.setAttribute("aria-label", row.label || row.name || "");
+    const nodes = row.tiles.map((tile, rank) => this.tile(row, index, tile, rank));
+    list.append(...nodes);
+    if (row.support && row.support.k && row.support.k <= row.tiles.length) {
+      const mark = make("span", "support");
+      mark.style.left = `calc(${row.support.k} * var(--pitch))`;
+      mark.title = row.support.text;
+      list.append(mark);
+    }
+    this.tiles[index] = nodes;
+    line.append(list);
+    return line;
+  }
+
+  head(row) {
+    const head = make(row.choose ? "button" : "div", "head");
+    if (row.choose) {
+      head.type = "button";
+      head.dataset.choose = row.id;
+      head.dataset.part = "head " + row.id;
+      head.title = row.choose;
+      head.setAttribute("aria-pressed", String(Boolean(row.chosen)));
+    }
+    const title = make("span", "title");
+    title.append(make("b", "", row.name));
+    if (row.sign) title.append(make("span", "sign", (row.sign === "-" ? "−" : "+") + " " + (row.sign_text || "")));
+    const about = make("span", "about", row.about || "");
+    about.title = row.about || ""; // it may be cut off
+    head.append(title, about);
+    if (row.mix && row.mix.length) {
+      const bar = make("span", "mix");
+      for (const part of row.mix) {
+        const piece = make("span", part.same ? "same" : "other");
+        piece.style.flexGrow = part.count;
+        bar.append(piece);
+      }
+      bar.title = row.mix.map((part) => `${part.count} ${part.text}`).join(", ");
+      bar.setAttribute("role", "img");
+      bar.setAttribute("aria-label", "classes: " + bar.title);
+      head.append(bar);
+    }
+    (row.notes || []).forEach((note, i) => {
+      const line = make("span", "note", note);
+      if (!i && row.support) line.append(make("b", "measured", row.support.text));
+      head.append(line);
+    });
+    return head;
+  }
+
+  tile(row, index, tile, rank) {
+    const node = make("div", "tile" + (tile.mark ? " differs" : ""));
+    node.setAttribute("role", "option");
+    node.setAttribute("aria-selected", String(tile.id === this.data.selected));
+    node.setAttribute("aria-label", (this.data.axis ? `rank ${rank + 1}: ` : "") +
+      [tile.text, tile.mark, tile.flag].filter(Boolean).join(", "));
+    node.tabIndex = -1;
+    node.dataset.row = index;
+    node.dataset.rank = rank;
+    const frame = make("span", "frame");
+    frame.append(pic(this.data.atlas, tile.at, this.data.scale));
+    if (tile.flag) frame.append(make("span", "flag", "!"));
+    node.append(frame);
+    const caption = tile.mark || tile.caption;
+    if (caption !== undefined) node.append(make("span", "caption", caption));
+    if (tile.score !== undefined) node.append(make("span", "score", tile.score));
+    return node;
+  }
+
+  // -- the cut
+
+  addCut(inner) {
+    this.band = make("div", "band");
+    this.line = make("div", "cut");
+    this.line.dataset.part = "cut";
+    this.line.tabIndex = 0;
+    this.line.setAttribute("role", "slider");
+    this.line.setAttribute("aria-label", "the cut: how many training images of each row lie left of it");
+    this.line.setAttribute("aria-valuemin", "1");
+    this.line.setAttribute("aria-valuemax", String(this.data.cut.max));
+    this.knob = make("span", "knob");
+    this.line.append(this.knob);
+    inner.append(this.band, this.line);
+  }
+
+  placeCut() {
+    if (this.cut === null) return;
+    const shown = this.data.cut.shown;
+    const column = Math.min(this.cut, shown);
+    const origin = this.inner.querySelector(".ranks, .tiles")?.offsetLeft || 0;
+    this.band.style.left = origin + "px";
+    this.band.style.width = column * this.pitch + "px";
+    this.line.style.left = origin + column * this.pitch + "px";
+    this.knob.textContent = this.cut > shown ? `k = ${this.cut} →` : `k = ${this.cut}`;
+    this.line.setAttribute("aria-valuenow", String(this.cut));
+    this.line.setAttribute("aria-valuetext", `${this.cut} training images`);
+    this.inner.querySelectorAll(".rank").forEach((cell, i) => cell.classList.toggle("in", i < column));
+    this.placeEdge();
+  }
+
+  // A cut that is scrolled out of view leaves its name at the edge; a click there brings it back.
+  placeEdge() {
+    if (this.cut === null) return this.edge.classList.remove("shown");
+    const view = this.scroller.getBoundingClientRect(), x = this.line.getBoundingClientRect().left;
+    const head = this.inner.querySelector(".head")?.offsetWidth || 0;
+    const before = x < view.left + head - 8, after = x > view.right - 8;
+    this.edge.classList.toggle("shown", before || after);
+    this.edge.textContent = before ? `← k = ${this.cut}` : `k = ${this.cut} →`;
+    this.edge.style.left = before ? head + "px" : "auto";
+    this.edge.style.right = before ? "auto" : "0";
+  }
+
+  moveCut(k, now) {
+    const most = this.dragging || now ? this.data.cut.shown : this.data.cut.max;
+    this.cut = Math.max(1, Math.min(most, k));
+    this.placeCut();
+    clearTimeout(this.timer);
+    this.timer = null;
+    if (this.dragging) return;
+    if (now) this.sendCut();
+    else this.timer = setTimeout(() => { this.timer = null; this.sendCut(); }, SEND_MS);
+  }
+
+  sendCut() {
+    if (this.data.cut && this.cut !== this.data.cut.k) this.send("cut", this.cut);
+  }
+
+  grab(event) {
+    if (!this.data.cut || event.button !== 0 || !event.target.closest(".cut")) return;
+    event.preventDefault();
+    this.hideZoom();
+    const line = this.line;
+    line.focus({ preventScroll: true });
+    line.setPointerCapture(event.pointerId);
+    this.dragging = true;
+    line.classList.add("held");
+    const move = (e) => {
+      const origin = this.inner.querySelector(".ranks, .tiles").getBoundingClientRect().left;
+      this.moveCut(Math.round((e.clientX - origin) / this.pitch));
+    };
+    const drop = () => {
+      line.removeEventListener("pointermove", move);
+      line.classList.remove("held");
+      this.dragging = false;
+      this.sendCut();
+    };
+    line.addEventListener("pointermove", move);
+    line.addEventListener("pointerup", drop, { once: true });
+    line.addEventListener("pointercancel", drop, { once: true });
+  }
+
+  // -- pointing and choosing
+
+  tileAt({ row, rank }) { return this.tiles[row]?.[rank]; }
+
+  place(node) { return { row: Number(node.dataset.row), rank: Number(node.dataset.rank) }; }
+
+  over(event) {
+    const node = event.target.closest?.(".tile");
+    if (!node || this.dragging) return this.leave();
+    this.point(node);
+    clearTimeout(this.wait);
+    this.wait = setTimeout(() => this.showZoom(node), HOVER_MS);
+  }
+
+  focused(event) {
+    const node = event.target.closest?.(".tile");
+    if (!node) return;
+    this.focus = this.place(node);
+    this.rove();
+    this.point(node);
+    if (node.matches(":focus-visible")) this.showZoom(node);
+  }
+
+  leave() {
+    this.hideZoom();
+    if (!this.inner) return;
+    this.inner.querySelectorAll(".twin").forEach((node) => node.classList.remove("twin"));
+    this.status.textContent = this.data.footnote || "";
+  }
+
+  // Marks the same training image in every row, and says where it stands.
+  point(node) {
+    this.leave();
+    const { row, rank } = this.place(node);
+    const tile = this.data.rows[row].tiles[rank];
+    const where = [];
+    if (this.data.layout === "rows") {
+      this.data.rows.forEach((other, i) => other.tiles.forEach((candidate, j) => {
+        if (candidate.id !== tile.id) return;
+        this.tiles[i][j].classList.add("twin");
+        where.push(`${other.short || other.name} #${j + 1}`);
+      }));
+    }
+    this.words = [tile.text, tile.mark, tile.flag].filter(Boolean).join(" · ");
+    this.where = where.join(" · ");
+    this.status.textContent = this.words + (where.length ? " — " + this.where : "");
+  }
+
+  showZoom(node) {
+    if (!node.isConnected) return;
+    const { row, rank } = this.place(node);
+    const tile = this.data.rows[row].tiles[rank];
+    this.zoom.replaceChildren(pic(this.data.atlas, tile.at, this.data.zoom), make("span", "words", this.words || tile.text));
+    if (this.where) this.zoom.append(make("span", "where", this.where));
+    if (tile.score !== undefined) this.zoom.append(make("span", "where", "score " + tile.score));
+    this.zoom.style.width = this.data.atlas.width * this.data.zoom + "px";
+    this.zoom.classList.add("shown");
+    const at = node.getBoundingClientRect(), size = this.zoom.getBoundingClientRect();
+    const above = at.top - size.height - 8;
+    const x = Math.max(8, Math.min(at.left + at.width / 2 - size.width / 2, window.innerWidth - size.width - 8));
+    this.zoom.style.left = x + "px";
+    this.zoom.style.top = (above > TOP ? above : at.bottom + 8) + "px";
+  }
+
+  hideZoom() {
+    clearTimeout(this.wait);
+    this.zoom.classList.remove("shown");
+  }
+
+  click(event) {
+    if (event.target === this.edge) {
+      this.scroller.scrollLeft += this.line.getBoundingClientRect().left - this.scroller.getBoundingClientRect().right + 40;
+      return;
+    }
+    const rank = event.target.closest(".rank");
+    if (rank && this.data.cut) return this.moveCut(Number(rank.dataset.cut), true);
+    const head = event.target.closest("[data-choose]");
+    if (head) return this.send("row", head.dataset.choose);
+    const node = event.target.closest(".tile");
+    if (node) this.pick(node);
+  }
+
+  pick(node) {
+    const { row, rank } = this.place(node);
+    const tile = this.data.rows[row].tiles[rank];
+    // Answer the eye at once; the page follows.
+    this.tiles.forEach((nodes, i) => nodes.forEach((other, j) =>
+      other.setAttribute("aria-selected", String(this.data.rows[i].tiles[j].id === tile.id))));
+    this.focus = { row, rank };
+    this.rove();
+    this.hideZoom();
+    if (this.data.top) document.querySelector('[data-testid="stMain"]')?.scrollTo({ top: 0 });
+    this.send("pick", { id: tile.id, row: this.data.rows[row].id, rank: rank + 1 });
+  }
+
+  // -- keyboard
+
+  key(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.target === this.line) return this.cutKey(event);
+    const node = event.target.closest(".tile");
+    if (!node) return;
+    if (event.key === "Enter" || event.key === " ") {
+      event.preventDefault();
+      event.stopPropagation();
+      return this.pick(node);
+    }
+    if (event.key === "Escape") return this.hideZoom();
+    const next = this.step(event.key);
+    if (!next) return;
+    event.preventDefault();
+    const target = this.tileAt(next);
+    target.focus({ preventScroll: true });
+    this.reveal(target);
+    this.showZoom(target);
+  }
+
+  step(key) {
+    const { row, rank } = this.focus;
+    const last = this.tiles[row].length - 1;
+    const moves = { ArrowLeft: rank - 1, ArrowRight: rank + 1, Home: 0, End: last };
+    if (key in moves) return { row, rank: Math.max(0, Math.min(last, moves[key])) };
+    if (key !== "ArrowUp" && key !== "ArrowDown") return null;
+    const down = key === "ArrowDown" ? 1 : -1;
+    if (this.data.layout === "wall") {
+      const wide = Math.max(1, this.tiles[row].filter((n) => n.offsetTop === this.tiles[row][0].offsetTop).length);
+      const there = rank + down * wide;
+      return there >= 0 && there <= last ? { row, rank: there } : null;
+    }
+    for (let other = row + down; other >= 0 && other < this.data.rows.length; other += down) {
+      if (this.tiles[other]) return { row: other, rank: Math.min(rank, this.tiles[other].length - 1) };
+    }
+    return null;
+  }
+
+  cutKey(event) {
+    const steps = { ArrowLeft: -1, ArrowDown: -1, ArrowRight: 1, ArrowUp: 1, PageDown: -10, PageUp: 10 };
+    let k = this.cut + (steps[event.key] || 0);
+    if (event.key === "Home") k = 1;
+    else if (event.key === "End") k = this.data.cut.shown;
+    else if (!(event.key in steps)) return;
+    event.preventDefault();
+    this.moveCut(k);
+  }
+
+  // One tab stop for the whole strip; arrow keys reach the rest.
+  rove() {
+    this.tiles.forEach((nodes) => nodes.forEach((node) => { node.tabIndex = -1; }));
+    const here = this.tileAt(this.focus);
+    if (here) here.tabIndex = 0;
+  }
+
+  clampFocus() {
+    if (!this.tileAt(this.focus)) {
+      const row = this.tiles.findIndex(Boolean);
+      this.focus = { row: Math.max(0, row), rank: 0 };
+    }
+    this.rove();
+  }
+
+  // Scrolls inside the strip only, and clear of the row headers that stay in view.
+  reveal(node) {
+    const list = this.scroller.getBoundingClientRect(), at = node.getBoundingClientRect();
+    const head = this.inner.querySelector(".head")?.offsetWidth || 0;
+    if (at.left < list.left + head) this.scroller.scrollLeft -= list.left + head - at.left + 8;
+    else if (at.right > list.right) this.scroller.scrollLeft += at.right - list.right + 8;
+    if (this.data.layout !== "wall") return;
+    if (at.top < list.top) this.scroller.scrollTop -= list.top - at.top + 8;
+    else if (at.bottom > list.bottom) this.scroller.scrollTop += at.bottom - list.bottom + 8;
+  }
+
+  showSelected() {
+    this.tiles.forEach((nodes, row) => nodes.forEach((node, rank) => {
+      if (this.data.rows[row].tiles[rank].id !== this.data.selected) return;
+      this.focus = { row, rank };
+      const list = this.scroller.getBoundingClientRect(), at = node.getBoundingClientRect();
+      if (at.left >= list.left && at.right <= list.right && this.data.layout === "line") return;
+      this.scroller.scrollLeft += (at.left + at.right - list.left - list.right) / 2;
+      this.reveal(node);
+    }));
+    this.rove();
+  }
+}

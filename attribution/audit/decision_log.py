@@ -1,0 +1,458 @@
+"""What people decided about suspect labels: an append-only log in SQLite, and what stands by it.
+
+Nothing in the log is ever changed or deleted (the file itself refuses it): a decision is taken back by one more entry.
+It lies in the data folder beside the results, so that reinstalling Lineup loses nothing.
+"""
+
+import fcntl
+import json
+import operator
+import os
+import sqlite3
+import time
+from collections.abc import Iterable
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from attribution.errors import UserError
+from attribution.store.results import ResultStore, Transaction, store_error
+
+FILE = "audit.sqlite"
+SCHEMA = 1
+#: keep: the given label is right; relabel: another is; remove: the image is to be left out; unsure: none of these
+DECISIONS = ("keep", "relabel", "remove", "unsure")
+#: what acts on a decision, by its uid
+REVISIONS = ("undo", "redo")
+#: characters of a reason; of a uid, a name or a client
+MAX_REASON_LENGTH, MAX_WORD_LENGTH = 500, 200
+TABLES = """
+CREATE TABLE about (fingerprint TEXT);
+CREATE TABLE entries (
+    id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, at REAL NOT NULL, who TEXT NOT NULL,
+    client TEXT NOT NULL, item INTEGER NOT NULL, action TEXT NOT NULL, label INTEGER, of TEXT, old_action TEXT,
+    old_label INTEGER, reason TEXT NOT NULL, queue INTEGER, seen INTEGER NOT NULL);
+CREATE INDEX entries_item ON entries (item, id);
+CREATE INDEX entries_of ON entries (of, id) WHERE of IS NOT NULL;
+CREATE TABLE queues (
+    number INTEGER PRIMARY KEY AUTOINCREMENT, spec TEXT NOT NULL, n INTEGER NOT NULL, items BLOB NOT NULL,
+    controls BLOB NOT NULL, scores BLOB, suggestions BLOB, who TEXT NOT NULL, created REAL NOT NULL);
+"""
+#: an INSERT OR REPLACE deletes without asking a trigger on deletion, hence the third
+GUARD_TRIGGER = """
+CREATE TRIGGER {table}_update BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'nothing here is changed'); END;
+CREATE TRIGGER {table}_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, 'nothing here is deleted'); END;
+CREATE TRIGGER {table}_insert BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})
+    BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END;
+"""
+GUARD_TRIGGERS = (
+    "".join(GUARD_TRIGGER.format(table=table, key=key) for table, key in (("entries", "id"), ("queues", "number")))
+    + """
+CREATE TRIGGER entries_uid BEFORE INSERT ON entries WHEN EXISTS (SELECT 1 FROM entries WHERE uid = NEW.uid)
+    BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END;
+"""
+)
+COLUMNS = "id, uid, at, who, client, item, action, label, of, old_action, old_label, reason, queue, seen"
+#: an image's newest decision that is not undone: the last that was said of its uid, if anything, is redo
+NEWEST_DECISION_SQL = """SELECT action, label FROM entries AS one WHERE item = ? AND of IS NULL AND 'redo' = coalesce(
+    (SELECT action FROM entries WHERE of = one.uid ORDER BY id DESC LIMIT 1), 'redo') ORDER BY id DESC LIMIT 1"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the log. at: seconds since 1970. label: the class given, of a relabel. of: the uid that an undo or redo
+    acts on. old: what stood for the image before, {"action", "label"}, or None. queue: the number of the queue it was
+    made in, or None. seen: the id of the newest entry that its client knew."""
+
+    id: int
+    uid: str
+    at: float
+    who: str
+    client: str
+    item: int
+    action: str
+    label: int | None
+    of: str | None
+    old: dict | None
+    reason: str
+    queue: int | None
+    seen: int
+
+
+@dataclass(frozen=True, slots=True)
+class CurrentDecision:
+    """What stands for a training image: its newest decision that is not undone. conflict: the standing decisions of
+    other clients that say otherwise and were not known to the one who made it, oldest first."""
+
+    item: int
+    action: str
+    label: int | None
+    id: int
+    uid: str
+    who: str
+    at: float
+    reason: str
+    queue: int | None
+    conflict: tuple[Entry, ...] = ()
+
+
+@dataclass(frozen=True)
+class Queue:
+    """Images in the order they are shown, as it was made. spec: how (JSON). controls: which are there for comparison.
+    scores, suggestions: a detector's, one an item, or None."""
+
+    number: int
+    spec: dict
+    items: list[int]
+    controls: list[bool]
+    scores: list[float] | None
+    suggestions: list[int] | None
+    who: str
+    created: float
+
+
+@dataclass(frozen=True)
+class QueueRow:
+    """A queue in a list: `Queue` without its images, n of them."""
+
+    number: int
+    spec: dict
+    n: int
+    who: str
+    created: float
+
+
+@dataclass
+class DecisionFold:
+    """What stands after the entries added so far; further ones cost no more than themselves.
+
+    standing: item -> Standing, for every image with a decision that is not undone. newest: the id of the newest entry
+    added, 0 before the first.
+    """
+
+    standing: dict[int, CurrentDecision] = field(default_factory=dict)
+    newest: int = 0
+    _decided: dict[int, list[Entry]] = field(default_factory=dict)
+    _undone: set[str] = field(default_factory=set)
+
+    def add(self, entries: Iterable[Entry]) -> set[int]:
+        """Takes further entries in, in the log's order, and returns the images they are about; known ones are passed
+        over."""
+        touched = set()
+        for entry in entries:
+            if entry.id <= self.newest:
+                continue
+            self.newest = entry.id
+            touched.add(entry.item)
+            if entry.action == "undo":
+                self._undone.add(entry.of)
+            elif entry.action == "redo":
+                self._undone.discard(entry.of)
+            else:
+                self._decided.setdefault(entry.item, []).append(entry)
+        for item in touched:
+            standing = self._settle(item)
+            if standing:
+                self.standing[item] = standing
+            else:
+                self.standing.pop(item, None)
+        return touched
+
+    def _settle(self, item: int) -> CurrentDecision | None:
+        newest, heard, conflict = None, set(), []
+        for entry in reversed(self._decided.get(item, ())):
+            if entry.uid in self._undone:
+                continue
+            if newest is None:
+                newest = entry
+            elif entry.id <= newest.seen:  # and so are all before it
+                break
+            elif entry.client not in heard and (entry.action, entry.label) != (newest.action, newest.label):
+                conflict.append(entry)
+            heard.add(entry.client)  # of each client, the newest alone stands
+        if newest is None:
+            return None
+        return CurrentDecision(
+            item,
+            newest.action,
+            newest.label,
+            newest.id,
+            newest.uid,
+            newest.who,
+            newest.at,
+            newest.reason,
+            newest.queue,
+            tuple(reversed(conflict)),
+        )
+
+
+class DecisionLog:
+    """The log of one data set. Safe to open from many processes; each thread opens its own.
+
+    n_train, n_classes: of the data set; nothing beyond them is written. Raises UserError where the data folder cannot
+    be used, for a damaged file, and for one of another version or another data set.
+    """
+
+    def __init__(self, folder: Path, fingerprint: str, n_train: int, n_classes: int):
+        self.folder, self.fingerprint = folder, fingerprint
+        self.n_train, self.n_classes = n_train, n_classes
+        self._fold = DecisionFold()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self.db = sqlite3.connect(folder / FILE, timeout=30, isolation_level=None)
+        except (OSError, sqlite3.Error) as error:
+            raise store_error(error, folder) from None
+        try:
+            if self._version() == 0:
+                self._make()
+            self.db.execute("PRAGMA synchronous=FULL")  # what is decided outlives the power, too
+            of = self.db.execute("SELECT fingerprint FROM about").fetchone()[0]
+            if of != fingerprint:
+                raise UserError(
+                    f"the decisions in {folder / FILE} are about another data set ({of[:16]}); put the "
+                    "file back where it was"
+                )
+            self.file = os.stat(folder / FILE)
+        except UserError:
+            self.db.close()
+            raise
+        except (OSError, sqlite3.Error) as error:
+            self.db.close()
+            raise store_error(error, folder) from None
+
+    @staticmethod
+    def of(workspace) -> "DecisionLog":
+        """The log of a workspace's data set. Raises UserError as the constructor."""
+        return DecisionLog(
+            ResultStore.folder_of(workspace), workspace.fingerprint, workspace.n_train, len(workspace.classes)
+        )
+
+    def close(self) -> None:
+        self.db.close()
+
+    def __enter__(self) -> "DecisionLog":
+        return self
+
+    def __exit__(self, *error) -> None:
+        self.close()
+
+    def _version(self) -> int:
+        version = self.db.execute("PRAGMA user_version").fetchone()[0]
+        if version not in (0, SCHEMA):  # nothing of it is touched
+            raise UserError(
+                f"the decisions in {self.folder} have schema version {version}, and this Lineup reads "
+                f"{SCHEMA}; set LINEUP_DATA to another folder, or use the Lineup that wrote them"
+            )
+        return version
+
+    def _make(self) -> None:
+        """Writes the tables, in one piece; whoever comes meanwhile waits, as no timeout covers the change to WAL."""
+        with (self.folder / "audit.lock").open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            if self._version() == 0:
+                self.db.execute("PRAGMA journal_mode=WAL")
+                self.db.executescript(f"BEGIN IMMEDIATE;{TABLES}{GUARD_TRIGGERS}PRAGMA user_version={SCHEMA};")
+                self.db.execute("INSERT INTO about VALUES (?)", (self.fingerprint,))
+                self.db.execute("COMMIT")
+
+    @contextmanager
+    def _plainly(self):
+        """Says in one sentence what is wrong with a file that cannot be used (any more)."""
+        try:
+            there = os.path.samestat(self.file, os.stat(self.folder / FILE))
+        except OSError:
+            there = False
+        if not there:  # nobody would find what is written into it now
+            raise UserError(f"{self.folder / FILE} was moved or deleted while in use; put it back, and ask again")
+        try:
+            yield
+        except (sqlite3.ProgrammingError, sqlite3.IntegrityError):  # ours
+            raise
+        except sqlite3.Error as error:
+            raise store_error(error, self.folder) from None
+
+    # -- decisions
+
+    def append(self, entries: list[dict], who: str, client: str, queue: int | None = None) -> list[int]:
+        """Writes entries, all or none, and returns their ids in the log; once it returns they are on the disk.
+
+        Each entry has "uid" (the client's own, unique: one that is there already is not written again, and its old id
+        returned), "item", "action" and "seen" (id of the newest entry the client knew, 0 for none); a relabel has
+        "label"; undo and redo have "of", the uid of a decision, whoever's, and need no item; "reason" is text. who: a
+        person's name; client: a browser or a program, those of one client cannot contradict each other; queue: number
+        of the queue they were made in. Raises UserError for anything else, and where nothing can be written.
+        """
+        entries = [self.checked(entry) for entry in entries]
+        who, client = _check_text(who, "a name", MAX_WORD_LENGTH), _check_text(client, "a client", MAX_WORD_LENGTH)
+        now = time.time()
+        with self._plainly(), Transaction(self.db):
+            if queue is not None and not self.db.execute("SELECT 1 FROM queues WHERE number = ?", (queue,)).fetchone():
+                raise UserError(f"there is no queue {queue}; load the page again")
+            return [self._append(entry, now, who, client, queue) for entry in entries]
+
+    def _append(self, entry: dict, now: float, who: str, client: str, queue: int | None) -> int:
+        known = self.db.execute("SELECT id FROM entries WHERE uid = ?", (entry["uid"],)).fetchone()
+        if known:
+            return known[0]
+        item = entry["item"]
+        if entry["of"] is not None:
+            row = self.db.execute("SELECT item, action FROM entries WHERE uid = ?", (entry["of"],)).fetchone()
+            if row is None or row[1] in REVISIONS or item not in (None, row[0]):
+                why = "names no decision" if row is None or row[1] in REVISIONS else f"is about image {row[0]}"
+                raise UserError(f"the {entry['action']} {why}: {entry['of']!r}; load the page again")
+            item = row[0]
+        old = self.db.execute(NEWEST_DECISION_SQL, (item,)).fetchone() or (None, None)
+        newest = self.newest()  # a client may come from a log that was lost since, and has not seen what is new here
+        row = (
+            entry["uid"],
+            now,
+            who,
+            client,
+            item,
+            entry["action"],
+            entry["label"],
+            entry["of"],
+            *old,
+            entry["reason"],
+            queue,
+            min(entry["seen"], newest),
+        )
+        return self.db.execute(
+            f"INSERT INTO entries ({COLUMNS.removeprefix('id, ')}) VALUES ({','.join('?' * len(row))})", row
+        ).lastrowid
+
+    def checked(self, entry: dict) -> dict:
+        """An entry with every key there may be, None for what it has not. Raises UserError for one that can never be
+        written."""
+        action = entry.get("action")
+        if action not in DECISIONS + REVISIONS:
+            raise UserError(f"there is no action {action!r}; say one of {', '.join(DECISIONS + REVISIONS)}")
+        item, label, of = (entry.get(name) for name in ("item", "label", "of"))
+        if item is not None or action in DECISIONS:
+            item = _check_number(item, self.n_train, "training image")
+        if action == "relabel":
+            label = _check_number(label, self.n_classes, "class")
+        elif label is not None:
+            raise UserError(f"{action} takes no label; leave it out, or say relabel")
+        if action in REVISIONS:
+            of = _check_text(of, f"the decision to {action}", MAX_WORD_LENGTH)
+        elif of is not None:
+            raise UserError(f"{action} acts on no other entry; say undo or redo, or leave it out")
+        uid = _check_text(entry.get("uid"), "a uid", MAX_WORD_LENGTH)
+        if not uid:
+            raise UserError("an entry has no uid; load the page again")
+        return {
+            "uid": uid,
+            "item": item,
+            "action": action,
+            "label": label,
+            "of": of,
+            "reason": _check_text(entry.get("reason") or "", "a reason", MAX_REASON_LENGTH),
+            "seen": _check_number(entry.get("seen"), 1 << 62, "entry seen"),
+        }
+
+    def newest(self) -> int:
+        """The id of the newest entry, 0 where there is none."""
+        with self._plainly():
+            return self.db.execute("SELECT coalesce(max(id), 0) FROM entries").fetchone()[0]
+
+    def known(self, uids: Iterable[str]) -> set[str]:
+        """Those of the uids that are in the log."""
+        with self._plainly():
+            return {uid for uid in uids if self.db.execute("SELECT 1 FROM entries WHERE uid = ?", (uid,)).fetchone()}
+
+    def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
+        """The entries with ids above `after`, oldest first, at most `limit` of them."""
+        return self._entries("id > ? ORDER BY id LIMIT ?", (after, -1 if limit is None else limit))
+
+    def _entries(self, where: str, values: tuple) -> list[Entry]:
+        with self._plainly():
+            rows = self.db.execute(f"SELECT {COLUMNS} FROM entries WHERE {where}", values).fetchall()
+        return [
+            Entry(*row[:9], None if row[9] is None else {"action": row[9], "label": row[10]}, *row[11:]) for row in rows
+        ]
+
+    def standing(self, upto: int | None = None) -> dict[int, CurrentDecision]:
+        """item -> what stands for it; as of the entry `upto` where that is given. Only what is new is read."""
+        if upto is not None:
+            fold = DecisionFold()
+            fold.add(self._entries("id <= ? ORDER BY id", (upto,)))
+            return fold.standing
+        self._fold.add(self.entries(self._fold.newest))
+        return dict(self._fold.standing)
+
+    # -- queues
+
+    def add_queue(self, spec: dict, items: list[int], controls: list[bool], scores, suggestions, who: str) -> int:
+        """Keeps a queue for good, and returns its number. spec: JSON; items: training images, in order; controls: bool
+        an item; scores: float, suggestions: int an item, or None. Raises UserError for an image or a class that there
+        is not, and where nothing can be written."""
+        items = [_check_number(item, self.n_train, "training image") for item in items]
+        classes = None if suggestions is None else [_check_number(one, self.n_classes, "class") for one in suggestions]
+        if any(len(part) != len(items) for part in (controls, scores, classes) if part is not None):
+            raise ValueError("one control, score and suggestion an item")
+        arrays = [
+            None if part is None else np.asarray(part, dtype).tobytes()
+            for part, dtype in ((items, "<i8"), (controls, "u1"), (scores, "<f8"), (classes, "<i8"))
+        ]
+        row = (json.dumps(spec), len(items), *arrays, _check_text(who, "a name", MAX_WORD_LENGTH), time.time())
+        with self._plainly(), Transaction(self.db):
+            return self.db.execute(
+                "INSERT INTO queues (spec, n, items, controls, scores, suggestions, who, created) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                row,
+            ).lastrowid
+
+    def queue(self, number: int) -> Queue | None:
+        """The queue `number`, or None."""
+        with self._plainly():
+            row = self.db.execute(
+                "SELECT number, spec, items, controls, scores, suggestions, who, created FROM queues WHERE number = ?",
+                (number,),
+            ).fetchone()
+        if row is None:
+            return None
+        arrays = [
+            None if part is None else np.frombuffer(part, dtype)
+            for part, dtype in zip(row[2:6], ("<i8", "u1", "<f8", "<i8"))
+        ]
+        items, controls, scores, suggestions = (None if part is None else part.tolist() for part in arrays)
+        return Queue(row[0], json.loads(row[1]), items, list(map(bool, controls)), scores, suggestions, *row[6:])
+
+    def queues(self) -> list[QueueRow]:
+        """All queues, the newest first."""
+        with self._plainly():
+            rows = self.db.execute("SELECT number, spec, n, who, created FROM queues ORDER BY number DESC").fetchall()
+        return [QueueRow(row[0], json.loads(row[1]), *row[2:]) for row in rows]
+
+    def decided_in(self) -> set[int]:
+        """The numbers of the queues in which anything was decided, taken back or not."""
+        with self._plainly():
+            return {row[0] for row in self.db.execute("SELECT DISTINCT queue FROM entries WHERE queue IS NOT NULL")}
+
+
+def _check_number(value, n: int, what: str) -> int:
+    """`value` as an int. Raises UserError where it is none of 0 .. n - 1."""
+    try:
+        number = -1 if isinstance(value, bool) else operator.index(value)
+    except TypeError:
+        number = -1
+    if not 0 <= number < n:
+        raise UserError(f"there is no {what} {value!r}; give a whole number from 0 to {n - 1}")
+    return number
+
+
+def _check_text(value, what: str, most: int) -> str:
+    """`value`, which has to be text of at most so many characters. Raises UserError where it is not."""
+    if not isinstance(value, str) or len(value) > most:
+        how = f"has {len(value):,} characters" if isinstance(value, str) else f"is {value!r}"
+        raise UserError(f"{what} {how}; give a text of at most {most} characters")
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise UserError(f"{what} holds half of a character; write it again") from None
+    if "\0" in value:  # few programs read on behind one in a CSV
+        raise UserError(f"{what} holds a NUL character; write it again without")
+    return value

@@ -1,0 +1,81 @@
+"""Models on random halves of the training images: those Datamodels is fitted on, and the held-out ones that judge rankings."""
+
+import shlex
+
+import numpy as np
+
+from attribution.errors import UserError
+from attribution.experiments import jobs
+from attribution.experiments.halves import half_edit, half_seed, random_half, subsets_spec
+from attribution.files import read_array
+from attribution.store.results import ResultStore
+from attribution.training import recipes
+from attribution.workspace.parts import Progress, save_part
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import Workspace
+
+#: random halves: sequence, how many, seeds. The held-out ones judge rankings and never make or tune one.
+HELD_OUT_SEQUENCE = {"draw": 2, "count": 100, "seeds": [0, 1, 2, 3, 4]}
+
+
+def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both: bool = False) -> None:
+    """Has the runner train every half of a sequence, with `both` its complement, too, under each of its seeds. Where
+    all of them are known it is not asked: it may be busy with a study for hours."""
+    spec = subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"], both)
+    store = ResultStore.of(workspace)
+    missing = spec.missing(workspace, store)
+    store.close()
+    if missing:
+        jobs.run_job(workspace, spec, progress)
+
+
+def load_half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
+    """Masks bool [count, n_train] and margins float16 [count, seeds, n_val] of trained halves, from the store."""
+    kept, recipe = ResultStore.of(workspace), recipes.get_recipe(workspace.recipe).hash
+    masks = np.stack([random_half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
+    margins = []
+    for number in range(sequence["count"]):
+        edit = half_edit(workspace, sequence["draw"], number)
+        seeds = [half_seed(sequence["draw"], number, seed) for seed in sequence["seeds"]]
+        margins.append([kept.get(kept.key(recipe, edit, seed)).margins for seed in seeds])
+    kept.close()
+    return masks, np.array(margins)
+
+
+def build_held_out_halves(workspace: Workspace, sequence: dict, progress: Progress) -> dict:
+    """Trains the halves that judge rankings by LDS, and stores their masks and margins."""
+    workspace.check_free("lds")
+    train_halves(workspace, sequence, progress)
+    masks, margins = load_half_margins(workspace, sequence)
+    return save_part(
+        workspace,
+        "lds",
+        {"masks": np.packbits(masks, axis=1), "margins": margins.astype(np.float16)},
+        {**held_out_provenance(workspace, sequence), **command_provenance("halves train")},
+    )
+
+
+def held_out_provenance(workspace: Workspace, sequence: dict) -> dict:
+    """Provenance of held-out halves."""
+    return {
+        "alpha": 0.5,
+        "masks": sequence["count"],
+        "seeds": sequence["seeds"],
+        "training": "equal epochs: half as many steps",
+        "recipe": workspace.recipe,
+        "hash": recipes.get_recipe(workspace.recipe).hash,
+    }
+
+
+def load_held_out_halves(workspace) -> tuple[np.ndarray, np.ndarray]:
+    """Masks bool [M, n_train] and margins float32 [M, R, n_val] of the halves that judge rankings.
+
+    Raises UserError where the workspace has none."""
+    if "lds" not in workspace.manifest["parts"]:
+        raise UserError(
+            f"the workspace {workspace.name} has no held-out models to measure LDS on; train them with: "
+            f"python -m attribution halves train --workspace {shlex.quote(str(workspace.path))}"
+        )
+    packed = read_array(workspace.folder("lds") / "masks.npy")
+    masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)
+    return masks, np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)), np.float32)

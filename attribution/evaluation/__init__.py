@@ -1,0 +1,1 @@
+"""Evaluation: how good rankings and detectors are, one question a file."""

@@ -1,0 +1,32 @@
+"""How well the stored detectors find errors that were planted."""
+
+import shlex
+
+from attribution.audit import detectors
+from attribution.errors import UserError
+from attribution.metrics import label_detection
+
+
+def evaluate_mislabels(workspace) -> dict:
+    """What `evaluate mislabels` reports: how well every stored detector finds the planted errors, see
+    `label_detection.detection_metrics`. The planted set judges them and goes no further.
+
+    Raises UserError where nothing was planted or no detector is stored.
+    """
+    truth = workspace.truth()
+    if truth is None or not truth["planted"].any():
+        raise UserError(
+            f"{workspace.name} has no planted errors, and without known ones detectors cannot be judged; "
+            "use a workspace that has them, such as the demo"
+        )
+    if not detectors.names(workspace):
+        raise UserError(
+            f"{workspace.name} has no detectors yet; build them with: python -m attribution detectors "
+            f"build --workspace {shlex.quote(str(workspace.path))}"
+        )
+    planted = truth["planted"].to_numpy(bool)
+    found = {
+        name: label_detection.detection_metrics(planted, detectors.load(workspace, name).scores)
+        for name in detectors.names(workspace)
+    }
+    return {"n_planted": int(planted.sum()), "n_train": workspace.n_train, "detectors": found}

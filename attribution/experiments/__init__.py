@@ -1,0 +1,1 @@
+"""What can be asked: one question a file, looked up in `attribution.experiments.registry`."""

@@ -1,0 +1,200 @@
+"""Jobs: queueing a spec, following, pausing and cancelling it, and the runner that does them.
+
+A job is a spec (`attribution.experiments.spec`) in the store. The runner is another process, one a store: whoever holds
+the lock on the store's folder.
+"""
+
+import fcntl
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from attribution.errors import UserError
+from attribution.experiments.spec import Spec
+from attribution.files import ROOT, write_json
+from attribution.store.results import Job, ResultStore, store_error
+from attribution.workspace.workspace import Workspace
+
+RUNNER_INFO = "runner.json"  # in the store's folder
+MAX_START_SECONDS = 20  # seconds a runner may take until it holds its lock
+_started_runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
+
+
+def submit(workspace: Workspace, spec: Spec) -> int:
+    """Queues a spec, sees to it that a runner is there, and returns the job's number.
+
+    Raises UserError where the data folder cannot be used, and where runners end as soon as they are started.
+    """
+    store = ResultStore.of(workspace)
+    try:
+        under = f", recipe {spec.recipe}" if spec.recipe != workspace.recipe else ""
+        number = store.add_job(spec, spec.describe() + under)
+    except sqlite3.Error as error:
+        raise store_error(error, store.folder) from None
+    finally:
+        store.close()
+    ensure_runner(workspace)
+    return number
+
+
+def run_job(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int | None], None]) -> Job:
+    """Queues a spec and waits for its end; progress(text, done, total) on the way. Interrupted, it cancels the job.
+
+    Raises UserError where the job is paused or ends as anything but done, and as `submit` does.
+    """
+    number = submit(workspace, spec)
+    store = ResultStore.of(workspace)
+    try:
+        while (job := store.job(number)).open:
+            store.check_there()
+            progress(job.what, job.done, job.total or None)
+            ensure_runner(workspace)
+            time.sleep(0.3)
+    except KeyboardInterrupt:
+        store.cancel_job(number)
+        raise UserError(
+            f"job {number} was cancelled; what it trained is kept, and the same command goes on from there"
+        ) from None
+    finally:
+        store.close()
+    if job.state == "paused":
+        raise UserError(
+            f"job {number} was paused by someone else, and what it trained is kept; "
+            f"`jobs resume {number}` or the same command lets it go on"
+        )
+    if job.state != "done":
+        raise UserError(f"job {number} ended as {job.state}: {job.message or 'cancelled by someone else'}")
+    return job
+
+
+def cancel(workspace: Workspace, number: int) -> bool:
+    """Asks for a job to be stopped and sees to it that a runner is there to do it. False when it is not open."""
+    store = ResultStore.of(workspace)
+    try:
+        asked = store.cancel_job(number)
+    finally:
+        store.close()
+    if asked:
+        ensure_runner(workspace)
+    return asked
+
+
+def pause(workspace: Workspace, number: int) -> bool:
+    """Asks for nothing more of a job to be started until it is resumed; trainings under way are finished, and kept.
+    False when it is not queued or running."""
+    store = ResultStore.of(workspace)
+    try:
+        return store.pause_job(number)
+    finally:
+        store.close()
+
+
+def resume(workspace: Workspace, number: int) -> bool:
+    """Lets a paused job go on, with a runner to do it. False when it is not paused."""
+    store = ResultStore.of(workspace)
+    try:
+        resumed = store.resume_job(number)
+    finally:
+        store.close()
+    if resumed:
+        ensure_runner(workspace)
+    return resumed
+
+
+def ensure_runner(workspace: Workspace) -> None:
+    """Starts a detached runner for the workspace's store unless one is alive. Cheap: call it while waiting for a job.
+
+    Raises UserError where the one started last ended by an error.
+    """
+    folder = ResultStore.folder_of(workspace).resolve()
+    if runner_alive(folder):
+        return
+    log = folder / "runner.log"
+    if folder in _started_runners:
+        process, since = _started_runners[folder]
+        if process.poll() is None and time.monotonic() - since < MAX_START_SECONDS:
+            return
+        del _started_runners[folder]
+        if process.returncode and process.returncode > 0:  # killed ones, below 0, are simply replaced
+            last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it says nothing"]
+            raise UserError(f"the background runner cannot work: {last[0]} (more in {log})")
+    with open(log, "a") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "attribution", "runner", "--workspace", str(Path(workspace.path).resolve())],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+            env={**os.environ, "LINEUP_DATA": str(folder.parent)},
+            cwd=ROOT,
+        )
+    _started_runners[folder] = process, time.monotonic()
+
+
+def runner_alive(folder: Path) -> bool:
+    """True while a runner holds the store in `folder`."""
+    try:
+        handle = os.open(folder, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: askers must not take each other for a runner
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def acquire_runner_lock(folder: Path, patience: float = 0.5) -> int | None:
+    """Takes the runner's lock on the store in `folder`: a file descriptor to keep open, or None where it is taken.
+
+    It is on the folder itself: a file in it could be deleted and made anew, and then two would hold it. The kernel
+    frees it however the holder ends. patience: seconds; those who ask `runner_alive` hold it for a moment.
+    """
+    handle = os.open(folder, os.O_RDONLY)
+    end = time.monotonic() + patience
+    while True:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return handle
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                os.close(handle)
+                return None
+        time.sleep(0.02)
+
+
+def write_runner_info(folder: Path, info: dict) -> None:
+    """Writes down what the runner that holds the store in `folder` works with, for `runner_info`."""
+    with suppress(OSError):  # a full disk
+        write_json(folder / RUNNER_INFO, info)
+
+
+def runner_info(folder: Path) -> dict | None:
+    """What the runner that holds the store in `folder` works with (`Executor.about`); None where there is none."""
+    if not runner_alive(folder):
+        return None
+    try:
+        return json.loads((folder / RUNNER_INFO).read_text())
+    except (OSError, ValueError):  # it has only just started
+        return None
+
+
+def job_to_json(job: Job) -> dict:
+    """A job as `jobs list --json` prints it."""
+    return {
+        "id": job.id,
+        "state": job.state,
+        "what": job.what,
+        "done": job.done,
+        "total": job.total,
+        "seconds": round(job.seconds, 1),
+        "message": job.message,
+    }

@@ -1,0 +1,103 @@
+"""From a ranking's first k images to an edit, and to the matched random edit it is compared with.
+
+Source: the brittleness protocol, Singla et al. (arXiv 2311.03386), section 4; the controls are ours.
+"""
+
+import numpy as np
+
+from attribution.errors import UserError
+from attribution.features import near_duplicates
+from attribution.rankings.base import check_k, most_harmful
+from attribution.training.edits import Edit, relabel, remove
+from attribution.workspace.workspace import Workspace
+
+EDIT_KINDS = ("remove", "mislabel")
+#: kinds of support: a repair removes, too, but from the harmful end
+SUPPORT_KINDS = (*EDIT_KINDS, "repair")
+CONTROL_DRAWS = 3
+
+
+def editable_prefix(workspace: Workspace, ranking, target: int, kind: str, k: int, without=()) -> np.ndarray:
+    """The first k training images of a ranking that a support of this kind may edit, int64 [k'], k' <= k.
+
+    kind: "remove"; "mislabel", which passes over images that already carry the new label (k counts labels changed)
+    and raises UserError where there are no base models: they choose that label; or "repair": see `most_harmful`.
+    without: training images that are passed over.
+    """
+    check_support_kind(kind)
+    k, without = check_k(k), np.asarray(without, np.int64)
+    if kind == "repair":
+        ids = most_harmful(ranking, target, k + len(without))
+    elif kind == "remove":
+        ids = ranking.top(target, k + len(without)).ids
+    else:
+        ids = changeable_ids(workspace, target, kind, ranking.top(target, workspace.n_train).ids)
+    return ids[~np.isin(ids, without)][:k]
+
+
+def edit_steps(
+    workspace: Workspace, ranking: str, target: int, kind: str, k_max: int, groups: dict | None = None, without=()
+) -> list[np.ndarray]:
+    """What each further k of a support edits, in order, int64 arrays: one training image each, or with `groups` (a
+    `near_duplicates.grouping_spec`) the ranking's next image with all its near-duplicates; at most `k_max` of them.
+
+    kind, without: as `editable_prefix` takes them.
+    """
+    ids = editable_prefix(
+        workspace, workspace.ranking(ranking), target, kind, workspace.n_train if groups else k_max, without
+    )
+    if groups:
+        parts = near_duplicates.groups_of_images(workspace, ids, groups)[:k_max]
+    else:
+        parts = [ids[at : at + 1] for at in range(len(ids))]
+    everything = kind != "mislabel" and sum(map(len, parts)) == workspace.n_train
+    return parts[:-1] if everything else parts  # something has to be left to train on
+
+
+def changeable_ids(workspace: Workspace, target: int, kind: str, ids) -> np.ndarray:
+    """Those of the training images `ids` that an edit of this kind changes, int64, in the order given."""
+    ids = np.asarray(ids, np.int64)
+    if check_edit_kind(kind) == "remove":
+        return ids
+    return ids[workspace.train_labels[ids] != workspace.base.runner_up[target]]
+
+
+def build_edit(workspace: Workspace, target: int, kind: str, ids) -> Edit:
+    """Removes the training images `ids`, or gives them the target's most likely wrong class by the base models."""
+    if check_support_kind(kind) == "mislabel":
+        return relabel(ids, int(workspace.base.runner_up[target]))
+    return remove(ids)
+
+
+def random_control(workspace: Workspace, edit: Edit, draw: int) -> Edit:
+    """A random edit of the same kind with the same number of images of each given class; draw 0, 1, 2... differ.
+
+    Images of the edit itself may be drawn again: it answers "any k images of these classes", not "any others".
+    """
+    if not edit.indices:
+        return edit
+    labels = workspace.train_labels
+    rng = np.random.default_rng([int(edit.hash[:12], 16), draw])
+    classes, counts = np.unique(labels[list(edit.indices)], return_counts=True)
+    ids = np.concatenate([rng.choice(np.flatnonzero(labels == c), n, replace=False) for c, n in zip(classes, counts)])
+    return remove(ids) if edit.kind == "remove" else relabel(ids, edit.labels[0])
+
+
+def check_edit_kind(kind: str) -> str:
+    """`kind`. Raises UserError when it is not a kind of edit."""
+    if kind not in EDIT_KINDS:
+        raise UserError(f"kind {kind!r} is not known; say {' or '.join(EDIT_KINDS)}")
+    return kind
+
+
+def check_support_kind(kind: str) -> str:
+    """`kind`. Raises UserError when it is not a kind of support."""
+    if kind not in SUPPORT_KINDS:
+        raise UserError(f"kind {kind!r} is not known; say {', '.join(EDIT_KINDS)} or {SUPPORT_KINDS[-1]}")
+    return kind
+
+
+def check_groups(kind: str, groups: dict | None) -> None:
+    """Raises UserError where near-duplicates are asked for together with wrong labels."""
+    if groups and kind == "mislabel":
+        raise UserError("near-duplicates are removed together, not relabelled; choose a kind that removes")

@@ -1,0 +1,147 @@
+"""How far a study has come, read from the store while a runner is at it: nothing here trains, and nothing is written.
+
+A study may have thousands of searches, and a page asks every second. So answers are read again only when one has come
+in, and of the searches without one only those that have begun are played again, each when a training of its own is new.
+"""
+
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from attribution.experiments import jobs, support_table
+from attribution.experiments.estimate import median_training_seconds
+from attribution.experiments.replay import replay_search
+from attribution.experiments.study import Study, StudySpec, load_supports
+from attribution.store.results import Job, ResultStore
+from attribution.workspace.workspace import Workspace
+
+MAX_IDLE_SEARCHES = 4  # searches begin in their order, nearly: after so many without a training the rest has not begun
+MAX_READ_SECONDS = 0.15  # that one reading may play searches; the others wait for the next, as they were known before
+
+
+@dataclass(frozen=True)
+class StudyProgress:
+    """study: its answers, None where unfinished; brackets: (kind, ranking, target) -> (lo, hi], what an unfinished
+    search that has begun knows so far, hi None where nothing has flipped.
+
+    searches: how many there are; answered: of these. trained: trainings they asked for that are done, those known from
+    before included; running: under way for this job; retried: those, of any job, that a worker died under and that have
+    not succeeded since; left: those expected still, judged by `measured` searches as `estimate.StudyCost` says; each:
+    seconds a training, the median of the last `timed` ones here, or a guess where that is 0; workers: trainings under
+    way at once, of any job, or as many as this machine starts where there are none."""
+
+    study: Study
+    brackets: dict[tuple[str, str, int], tuple[int, int | None]]
+    searches: int
+    answered: int
+    trained: int
+    running: int
+    retried: int
+    left: float
+    measured: int
+    each: float
+    timed: int
+    workers: int
+
+    @property
+    def seconds(self) -> float:
+        """What is left to train, shared by the workers: an estimate, as if no other job came between."""
+        return self.left / self.workers * self.each
+
+
+class StudyMonitor:
+    """Reads how far one study is. Threads may share it, each with a store of its own."""
+
+    def __init__(self, workspace: Workspace, spec: StudySpec):
+        self.workspace = workspace
+        self.spec = spec
+        self.searches = spec.supports()
+        self.lock = threading.Lock()
+        self.stamp = None  # of the answers that were read last
+        self.seen = 0  # the newest retraining that was looked at
+        self.begun: dict[int, _StartedSearch] = {}
+
+    def read(self, store: ResultStore, job: Job) -> StudyProgress:
+        """How far the study is, as `job` (its row in the store) has it done."""
+        with self.lock:
+            self._read_answers(store)
+            self._play(store, time.monotonic() + MAX_READ_SECONDS)
+            begun = {at: self.begun[at] for at in self.unfinished if at in self.begun}
+            keys = [(spec.kind, spec.ranking, spec.target) for spec in self.searches]
+            live = store.live() if jobs.runner_alive(store.folder) else {}
+            trained = sum(search.trained for search in begun.values())
+            timed = store.mean_seconds(self.spec.recipe_hash)
+            return StudyProgress(
+                study=self.study,
+                brackets={keys[at]: search.bracket for at, search in begun.items() if search.trained},
+                searches=len(self.searches),
+                answered=self.cost.known,
+                trained=self.paid + trained,
+                running=sum(row["job"] == job.id for row in live.values()),
+                retried=store.being_retried(),
+                left=max(float(len(self.unfinished)), self.cost.trainings - trained),
+                measured=self.cost.measured,
+                each=median_training_seconds(self.workspace, store, self.spec.recipe),
+                timed=timed[1] if timed else 0,
+                workers=len(live) or self.cost.workers,
+            )
+
+    def _read_answers(self, store):
+        file = self.workspace.path / "supports.parquet"
+        stamp = (store.stamp_of_supports(), _modified_time(file))
+        if stamp == self.stamp:
+            return
+        spec = self.spec
+        answers = support_table.load_support_table(self.workspace, store, spec.recipe)
+        known = load_supports(self.workspace, store, spec.protocol, spec.k_max, answers=answers)
+        tables = {
+            kind: {
+                ranking: {target: known[kind].get(ranking, {}).get(target) for target in spec.targets}
+                for ranking in spec.rankings
+            }
+            for kind in spec.kinds
+        }
+        self.study = Study(spec.k_max, spec.protocol, tables)
+        self.cost = spec.cost(self.workspace, store, answers)
+        self.paid = sum(
+            support.trainings
+            for rankings in tables.values()
+            for supports in rankings.values()
+            for support in supports.values()
+            if support
+        )
+        self.unfinished = [
+            at for at, search in enumerate(self.searches) if tables[search.kind][search.ranking][search.target] is None
+        ]
+        self.stamp = stamp
+
+    def _play(self, store, until):
+        """Brings up to date what the searches that have begun know."""
+        new, self.seen = store.retrained_since(self.seen) if self.begun else (set(), store.newest_retraining())
+        for search in self.begun.values():
+            search.stale = search.stale or not search.missing.isdisjoint(new)
+        untouched = 0
+        for at in self.unfinished:
+            if at not in self.begun or self.begun[at].stale:
+                if time.monotonic() > until:
+                    return
+                played = replay_search(self.workspace, store, self.searches[at])
+                self.begun[at] = _StartedSearch(played.bracket(self.spec.protocol), played.trained, played.missing)
+            untouched = 0 if self.begun[at].trained else untouched + 1
+            if untouched == MAX_IDLE_SEARCHES:
+                return
+
+
+@dataclass
+class _StartedSearch:
+    """A search that was played: what it knows, and the trainings it waits for; stale once one of them has come in."""
+
+    bracket: tuple[int, int | None]
+    trained: int
+    missing: set[str] = field(default_factory=set)
+    stale: bool = False
+
+
+def _modified_time(file: Path) -> float | None:
+    return file.stat().st_mtime if file.exists() else None

@@ -1,0 +1,151 @@
+"""Answers of support searches: those a workspace brings, and those found since, in one table.
+
+An answer belongs to the ranking as it was: one found with another version of it (`Ranking.version`) is left out.
+Supports that leave images out or take near-duplicates along are other questions, and stand in no table: see `load`.
+"""
+
+import json
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attribution.errors import UserError
+from attribution.files import read_table
+from attribution.store.results import ResultStore
+from attribution.training import recipes
+from attribution.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from attribution.experiments.support import SupportSpec
+
+#: what was asked; one answer each
+KEY = ["ranking", "target", "kind", "protocol", "k_max"]
+SIZE_COLUMNS = ["support", "lo", "hi"]
+#: "others" only adaptive searches have; tables from before them lack it
+REQUIRED_COLUMNS = [*KEY, "version", "status", *SIZE_COLUMNS, "trainings", "trace", "created"]
+COLUMNS = [*REQUIRED_COLUMNS, "others"]
+
+
+def load_support_table(
+    workspace: Workspace, store: ResultStore | None = None, recipe: str | None = None
+) -> "pd.DataFrame":
+    """One row an answer, columns COLUMNS; trace and others are lists (see `support_search.Support`).
+
+    recipe: by name, the workspace's if not given. The workspace's own answers, which are of its recipe, come first; an
+    answer in the store to the same question stands in their place.
+    Raises UserError where the workspace's table cannot be read.
+    """
+    import pandas as pd
+
+    parts = []
+    recipe = recipe or workspace.recipe
+    file = workspace.path / "supports.parquet"
+    if file.exists() and recipe == workspace.recipe:
+        shipped = read_table(file, *REQUIRED_COLUMNS).reindex(columns=COLUMNS)
+        try:
+            shipped["trace"] = [json.loads(trace) for trace in shipped["trace"]]
+        except (TypeError, ValueError) as error:
+            raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
+        parts.append(shipped)
+    own = store.supports(recipes.get_recipe(recipe).hash) if store else []
+    if own:
+        parts.append(pd.DataFrame(own).reindex(columns=COLUMNS))
+    if not parts:
+        return pd.DataFrame(columns=COLUMNS)
+    whole = pd.concat([part.astype(dict.fromkeys(SIZE_COLUMNS, "Int64")) for part in parts], ignore_index=True)
+    versions = _current_versions(workspace, whole.ranking.unique())
+    whole["version"] = whole["version"].astype(object).where(whole["version"].notna(), None)
+    whole["others"] = [
+        None if pd.isna(ends).all() else [None if pd.isna(k) else int(k) for k in ends]
+        for ends in map(np.atleast_1d, whole["others"])
+    ]
+    current = [name in versions and versions[name] == version for name, version in zip(whole.ranking, whole.version)]
+    return whole[current].drop_duplicates(KEY, keep="last").reset_index(drop=True)
+
+
+def _current_versions(workspace: Workspace, names) -> dict[str, str | None]:
+    """The versions of those of these rankings that there still are."""
+    versions = {}
+    for name in names:
+        with suppress(UserError):
+            versions[name] = workspace.ranking(name).version
+    return versions
+
+
+def default_protocol(workspace: Workspace) -> str:
+    """The search protocol of the answers a workspace brings, so that further ones compare; else "adaptive", which takes
+    the fewest trainings, where there are the base models it needs."""
+    shipped = workspace.manifest["parts"].get("supports")
+    if shipped:
+        return shipped.get("protocol", "default")
+    return "adaptive" if workspace.has_base and workspace.base.noise > 0 else "default"
+
+
+def answered_protocols(workspace: Workspace, store: ResultStore | None = None) -> list[str]:
+    """The protocols that there are answers of under the workspace's recipe, in the order of `load_support_table`."""
+    return list(dict.fromkeys(load_support_table(workspace, store).protocol))
+
+
+def is_answered(answers: "pd.DataFrame", specs: "list[SupportSpec]") -> list[bool]:
+    """For each support spec, whether its answer is in `answers`, a `load_support_table`."""
+    keys = set(answers[KEY].itertuples(index=False, name=None))
+    return [_key(spec) in keys for spec in specs]
+
+
+def to_stored_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
+    """Rows of `Store.supports` or of `load_support_table` as a workspace keeps them: traces as JSON text, sizes as nullable
+    integers."""
+    import pandas as pd
+
+    answers = pd.DataFrame(rows).reindex(columns=COLUMNS).astype(dict.fromkeys(SIZE_COLUMNS, "Int64"))
+    answers["trace"] = [json.dumps(trace) for trace in answers["trace"]]
+    return answers
+
+
+def find_answer(workspace: Workspace, store: ResultStore, recipe: str | None = None, **key) -> dict | None:
+    """The answer to one question, JSON-serialisable, or None; key: a value for each name in KEY."""
+    rows = load_support_table(workspace, store, recipe)
+    for name in KEY:
+        rows = rows[rows[name] == key[name]]
+    if rows.empty:
+        return None
+    row = rows.iloc[0].to_dict()
+    numbers = {name: None if rows[name].isna().iloc[0] else int(row[name]) for name in SIZE_COLUMNS}
+    return {
+        **row,
+        **{name: int(row[name]) for name in ("target", "k_max", "trainings")},
+        **numbers,
+        "created": float(row["created"]),
+    }
+
+
+def save(store: ResultStore, spec: "SupportSpec", version: str | None, answer: dict) -> None:
+    """Stores the answer to a support spec, a `support_search.Support` as a dict, found with this version of its
+    ranking."""
+    body = answer | {"version": version}
+    if _is_plain(spec):
+        store.put_support(spec.recipe_hash, *_key(spec), body)
+    else:
+        spec.save_answer(store, body)
+
+
+def load(workspace: Workspace, store: ResultStore, spec: "SupportSpec") -> dict | None:
+    """The answer to a support spec, plain or not, JSON-serialisable, or None."""
+    if _is_plain(spec):
+        return find_answer(workspace, store, spec.recipe, **dict(zip(KEY, _key(spec))))
+    answer = spec.load_answer(store)
+    if answer is None or answer["version"] != workspace.ranking(spec.ranking).version:
+        return None
+    return {name: spec[name] for name in (*KEY, "without", "groups") if name in spec} | answer
+
+
+def _key(spec: "SupportSpec") -> tuple:
+    return tuple(getattr(spec, name) for name in KEY)
+
+
+def _is_plain(spec: "SupportSpec") -> bool:
+    """Whether the answer has a row in the table: another question is asked with images left out or grouped."""
+    return not (spec.without or spec.groups)

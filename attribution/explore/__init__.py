@@ -1,0 +1,1 @@
+"""Explore: the lineup of one target, which targets to look at, and whom one training image helps and harms."""

@@ -1,0 +1,34 @@
+"""The charts of Methods as files for a paper: PNG, SVG or PDF, and CSV. Each is drawn from answers that are stored."""
+
+from pathlib import Path
+
+from attribution.errors import UserError
+from attribution.export.charts.base import Chart, to_csv
+from attribution.export.charts.drawing import WIDTHS, encode
+from attribution.export.charts.stored import CHART_OPTIONS, CHARTS, chart
+
+__all__ = ["CHARTS", "FORMATS", "CHART_OPTIONS", "WIDTHS", "Chart", "chart", "to_bytes", "save"]
+
+FORMATS = (".png", ".svg", ".pdf", ".csv")
+
+
+def to_bytes(chart: Chart, ending: str, width: str = "double") -> bytes:
+    """A chart as the content of a file; ending: one of FORMATS, width: one of WIDTHS."""
+    return to_csv(chart) if ending == ".csv" else encode(chart, ending, width)
+
+
+def save(chart: Chart, path: str | Path, width: str = "double") -> Path:
+    """Writes a chart to `path`; its ending says in which format. Returns the path.
+
+    Raises UserError for another ending than FORMATS, another width than WIDTHS, and where it cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"{path.name} is none of {', '.join(FORMATS)}; end the file's name in one of them")
+    if width not in WIDTHS:
+        raise UserError(f"no width {width!r}; choose {' or '.join(WIDTHS)}")
+    try:
+        path.write_bytes(to_bytes(chart, path.suffix.lower(), width))
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
+    return path

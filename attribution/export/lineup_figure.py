@@ -1,0 +1,268 @@
+"""A target's lineup as a figure for a paper or a bug report: PNG and PDF drawn with pillow, SVG, and CSV as a table."""
+
+import base64
+import html
+from functools import lru_cache
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from PIL import Image, ImageDraw, ImageFont
+
+from attribution.errors import UserError
+from attribution.explore.lineup import LineupRow
+from attribution.export.numbers import share
+from attribution.export.palette import HARMFUL, HELPFUL
+from attribution.export.tables import to_csv
+from attribution.workspace.workspace import Workspace
+
+INK, FAINT, HAIRLINE = "#1a1a1a", "#666666", "#cccccc"
+FORMATS = (".png", ".svg", ".pdf", ".csv")
+COLUMNS = ["target", "ranking", "end", "rank", "train", "source_index", "label", "same_class", "score"]
+TILE = 96  # about as many pixels a tile's side; tiles are drawn at an integer multiple of the image
+HEADER_WIDTH, GAP, MARGIN = 330, 14, 40  # width of a row's header, space between tiles, margin of the page
+
+
+def save(ws: Workspace, target: int, rows: list[LineupRow], path: str | Path, k: int | None = None) -> Path:
+    """Writes the figure, or the table behind it, to `path`; its ending says which. Returns the path.
+
+    Raises UserError for another ending than FORMATS, and where the file cannot be written.
+    """
+    path = Path(path)
+    if path.suffix.lower() not in FORMATS:
+        raise UserError(f"{path.name} is none of {', '.join(FORMATS)}; end the file's name in one of them")
+    try:
+        path.write_bytes(encode(ws, target, rows, path.suffix.lower(), k))
+    except OSError as error:
+        raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
+    return path
+
+
+def encode(ws: Workspace, target: int, rows: list[LineupRow], ending: str, k: int | None = None) -> bytes:
+    """The figure (".png", ".svg", ".pdf") or the table (".csv") as the content of a file."""
+    if ending == ".csv":
+        return to_csv(table(ws, target, rows))
+    if ending == ".svg":
+        page = _Svg(*_page_size(ws, rows))
+        _draw_page(page, page, ws, target, rows, k)
+        return page.content(f"Training images for validation image {target} of {ws.name}")
+    content = BytesIO()
+    draw(ws, target, rows, k).save(content, format=ending[1:].upper(), dpi=(200, 200), resolution=200)
+    return content.getvalue()
+
+
+def table(ws: Workspace, target: int, rows: list[LineupRow]) -> pd.DataFrame:
+    """One line for each tile, columns COLUMNS: rank counts from 1, train is the training image.
+
+    Labels are the given ones. Scores of different rankings are in different units.
+    """
+    parts = [
+        pd.DataFrame(
+            {
+                "target": target,
+                "ranking": row.ranking,
+                "end": row.end,
+                "rank": np.arange(1, len(row.ids) + 1),
+                "train": row.ids,
+                "source_index": ws.train_index[row.ids],
+                "label": pd.Series([ws.classes[c] for c in row.labels], dtype=object),  # a lone surrogate in a name
+                "same_class": row.labels == ws.val_labels[target],
+                "score": np.nan if row.scores is None else row.scores,
+            }
+        )
+        for row in rows
+        if len(row.ids)
+    ]
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame(columns=COLUMNS)
+
+
+def draw(ws: Workspace, target: int, rows: list[LineupRow], k: int | None = None) -> Image.Image:
+    """The target, a row of tiles for each row, ranks in columns, and a line after rank k (RGB, on white)."""
+    page = Image.new("RGB", _page_size(ws, rows), "white")
+    _draw_page(page, ImageDraw.Draw(page), ws, target, rows, k)
+    return page
+
+
+# -- layout
+
+
+def _tile_scale(ws: Workspace) -> int:
+    """Pixels of a tile for each pixel of an image; the target is drawn three times as large."""
+    return max(1, TILE // max(ws.val_images.shape[1:3]))
+
+
+def _row_heights(ws: Workspace, rows: list[LineupRow]) -> list[int]:
+    height = ws.val_images.shape[1] * _tile_scale(ws)
+    return [66 if row.undefined else max(height + 44, 140) for row in rows]
+
+
+def _columns(rows: list[LineupRow]) -> int:
+    return max([len(row.ids) for row in rows], default=0)
+
+
+def _page_size(ws: Workspace, rows: list[LineupRow]) -> tuple[int, int]:
+    """Width and height of the page in pixels."""
+    height, width = (side * _tile_scale(ws) for side in ws.val_images.shape[1:3])
+    page_width = MARGIN + 3 * width + 50 + HEADER_WIDTH + max(_columns(rows), 8) * (width + GAP) + MARGIN
+    return page_width, max(MARGIN + 50 + sum(_row_heights(ws, rows)) + 60, MARGIN + 3 * height + 190)
+
+
+# -- drawing: `page` takes the pictures and `pen` draws the rest; they are pillow's, or both one `_Svg`
+
+
+def _draw_page(page, pen, ws: Workspace, target: int, rows: list[LineupRow], k: int | None) -> None:
+    scale, heights, columns = _tile_scale(ws), _row_heights(ws, rows), _columns(rows)
+    height, width = (3 * scale * side for side in ws.val_images.shape[1:3])  # of the target's picture
+    pitch = ws.val_images.shape[2] * scale + GAP
+    left, top = MARGIN + width + 50, MARGIN + 50
+    page.paste(_picture(ws, ws.val_images[target], 3 * scale), (MARGIN, MARGIN))
+    pen.rectangle([MARGIN - 1, MARGIN - 1, MARGIN + width, MARGIN + height], outline=HAIRLINE)
+    y = MARGIN + height + 14
+    _draw_text(pen, (MARGIN, y), ws.classes[ws.val_labels[target]], 30, width=width, bold=True)
+    for i, line in enumerate((f"validation image {target}", *_prediction_lines(ws, target))):
+        _draw_text(pen, (MARGIN, y + 42 + 28 * i), line, 21, FAINT, width=width + 40)
+
+    for rank in range(columns):
+        x = left + HEADER_WIDTH + rank * pitch + (pitch - GAP) / 2
+        _draw_text(pen, (x, top - 26), str(rank + 1), 18, FAINT, anchor="mt")
+    for i, row in enumerate(rows):
+        _draw_row(page, pen, ws, target, row, (left, top + sum(heights[:i])))
+    if k is not None and 1 <= k <= columns:
+        x = left + HEADER_WIDTH + k * pitch - GAP / 2
+        pen.line([x, top - 34, x, top + sum(heights) - 8], fill=INK, width=4)
+        _draw_text(pen, (x, top - 40), f"k = {k}", 20, anchor="mb", bold=True)
+    notes = [
+        f"{ws.name}: {ws.n_train:,} training images",
+        "ranks align in columns",
+        "scores of different rows are not comparable",
+    ]
+    if ws.planted:
+        notes.append(f"labels as given, {ws.planted} planted errors among them")
+    _draw_text(pen, (left, _page_size(ws, rows)[1] - MARGIN - 12), " · ".join(notes), 18, FAINT)
+
+
+def _prediction_lines(ws: Workspace, target: int) -> tuple[str, ...]:
+    if not ws.has_base:
+        return ("no model here yet",)
+    predicted = ws.base.prediction[target]
+    votes = int((ws.base.predicted[:, target] == predicted).sum())
+    return f"predicted {ws.classes[predicted]}", f"in {votes} of {ws.base.models} models"
+
+
+def _draw_row(page, pen, ws: Workspace, target: int, row: LineupRow, corner: tuple[int, int]) -> None:
+    """A row's header, with a bar of the classes of its images, and its tiles. corner: x and y of its upper left."""
+    x, y = corner
+    label, scale = ws.val_labels[target], _tile_scale(ws)
+    _draw_text(pen, (x, y), row.method, 26, width=HEADER_WIDTH - 150, bold=True)
+    sign = f"{'+ for' if row.sign > 0 else '− against'} {ws.classes[row.for_class]}"
+    colour = HELPFUL if row.sign > 0 else HARMFUL
+    _draw_text(pen, (x + HEADER_WIDTH - 20, y + 6), sign, 18, colour, width=170, anchor="rt")
+    _draw_text(pen, (x, y + 32), row.about or row.ranking, 18, FAINT, width=HEADER_WIDTH - 20)
+    if row.undefined:
+        return _draw_text(pen, (x + HEADER_WIDTH, y + 10), row.undefined, 20, FAINT)
+    bar_width, start = HEADER_WIDTH - 24, 0
+    for class_, count in row.mix:
+        end = start + count / len(row.ids) * bar_width
+        pen.rectangle([x + start, y + 58, x + end - 2, y + 65], fill=FAINT if class_ == label else HAIRLINE)
+        start = end
+    _draw_text(pen, (x, y + 74), f"{share(row.same, len(row.ids))} same class", 18, FAINT, width=HEADER_WIDTH - 20)
+    if row.shared:
+        shared = f"{row.shared[1]} of {len(row.ids)} shared with {row.shared[0]}"
+        _draw_text(pen, (x, y + 98), shared, 18, FAINT, width=HEADER_WIDTH - 20)
+    height, width = (side * scale for side in ws.train_images.shape[1:3])
+    for rank, (image, given) in enumerate(zip(row.ids, row.labels)):
+        left = x + HEADER_WIDTH + rank * (width + GAP)
+        page.paste(_picture(ws, ws.train_images[image], scale), (left, y))
+        _draw_frame(pen, [left - 4, y - 4, left + width + 3, y + height + 3], colour, dashed=row.sign < 0)
+        if given != label:
+            place = (left + width / 2, y + height + 8)
+            _draw_text(pen, place, f"≠ {ws.classes[given]}", 17, width=width + GAP - 2, anchor="mt")
+
+
+def _picture(ws: Workspace, image: np.ndarray, scale: int) -> Image.Image:
+    """An image enlarged `scale` times; greyscale dark on light, as on the pages."""
+    pixels = 255 - image if image.ndim == 2 and ws.greyscale_inverted else image
+    size = (image.shape[1] * scale, image.shape[0] * scale)
+    return Image.fromarray(np.asarray(pixels)).convert("RGB").resize(size, Image.Resampling.NEAREST)
+
+
+def _draw_frame(pen, box: list[int], colour: str, dashed: bool) -> None:
+    x0, y0, x1, y1 = box
+    if not dashed:
+        return pen.rectangle(box, outline=colour, width=3)
+    for y in (y0, y1 - 2):
+        for begin in range(x0, x1, 14):
+            pen.rectangle([begin, y, min(begin + 8, x1), y + 2], fill=colour)
+    for x in (x0, x1 - 2):
+        for begin in range(y0, y1, 14):
+            pen.rectangle([x, begin, x + 2, min(begin + 8, y1)], fill=colour)
+
+
+@lru_cache
+def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
+    """A font that has the signs needed, where the machine has one; otherwise the one that comes with pillow."""
+    for name in ("DejaVuSans-Bold.ttf", "Arial Bold.ttf") if bold else ("DejaVuSans.ttf", "Arial.ttf"):
+        try:
+            return ImageFont.truetype(name, size)
+        except OSError:
+            continue
+    return ImageFont.load_default(size)
+
+
+def _draw_text(pen, place, text: str, size: int, colour=INK, width: int | None = None, anchor="lt", bold=False) -> None:
+    """Text at `place`, (x, y); what is wider than `width` pixels ends in an ellipsis."""
+    font = _font(round(size * 0.9), bold)
+    if font.getname()[0] == "Aileron":  # pillow's own has no such signs
+        text = text.replace("≠", "not").replace("−", "-").replace("⚠", "!")
+    if width and font.getlength(text) > width:
+        while text and font.getlength(text + "…") > width:
+            text = text[:-1]
+        text = text.rstrip() + "…"
+    pen.text(place, text, fill=colour, font=font, anchor=anchor)
+
+
+class _Svg:
+    """The methods of pillow's image and pen that `_draw_page` calls, as SVG: pictures embedded, shapes, and text."""
+
+    def __init__(self, width: int, height: int):
+        self.width, self.height, self.parts = width, height, []
+
+    def _add(self, tag: str, text: str = "", **attributes) -> None:
+        values = {name.replace("_", "-"): v if isinstance(v, str) else f"{v:g}" for name, v in attributes.items()}
+        opening = " ".join([f"<{tag}", *(f'{name}="{value}"' for name, value in values.items())])
+        self.parts.append(f"{opening}>{html.escape(text)}</{tag}>" if text else f"{opening}/>")
+
+    def paste(self, image: Image.Image, place) -> None:
+        content = BytesIO()
+        image.save(content, "PNG")
+        url = "data:image/png;base64," + base64.b64encode(content.getvalue()).decode()
+        size = {"width": image.width, "height": image.height}
+        self._add("image", x=place[0], y=place[1], **size, href=url, style="image-rendering:pixelated")
+
+    def rectangle(self, box, fill=None, outline=None, width=1) -> None:
+        x0, y0, x1, y1 = box
+        inset = width / 2 if outline else 0  # pillow draws an outline inside, its last pixel included
+        size = {"width": max(0, x1 - x0 + 1 - 2 * inset), "height": max(0, y1 - y0 + 1 - 2 * inset)}
+        colours = {"fill": fill or "none", "stroke": outline or "none", "stroke_width": width}
+        self._add("rect", x=x0 + inset, y=y0 + inset, **size, **colours)
+
+    def line(self, points, fill, width) -> None:
+        x1, y1, x2, y2 = points
+        self._add("line", x1=x1, y1=y1, x2=x2, y2=y2, stroke=fill, stroke_width=width)
+
+    def text(self, place, text, fill, font, anchor) -> None:
+        y = place[1] + 0.76 * font.size if anchor[1] == "t" else place[1] - 0.2 * font.size
+        weight = "bold" if "Bold" in font.getname()[1] else "normal"
+        style = {"font_size": font.size, "font_weight": weight}
+        end = {"l": "start", "m": "middle", "r": "end"}[anchor[0]]
+        self._add("text", text, x=place[0], y=y, **style, text_anchor=end, fill=fill)
+
+    def content(self, title: str) -> bytes:
+        return (
+            f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" height="{self.height}" '
+            f'viewBox="0 0 {self.width} {self.height}" font-family="DejaVu Sans, Arial, sans-serif">'
+            f'<title>{html.escape(title)}</title><rect width="{self.width}" height="{self.height}" fill="white"/>'
+            + "".join(self.parts)
+            + "</svg>\n"
+        ).encode("utf-8", "xmlcharrefreplace")

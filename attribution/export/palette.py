@@ -1,0 +1,39 @@
+"""The colours, dashes and markers that stand for rankings and recipes, on pages and in figures alike.
+
+Colours are Okabe and Ito's set, some darkened: told apart by everyone. A dash or a marker always stands beside one.
+"""
+
+#: Colours that carry meaning, the same as in assets/strip.css; a sign or a dash always stands beside them.
+HELPFUL = "#0072B2"
+HARMFUL = "#D55E00"
+HIGHLIGHT = "#E69F00"
+
+#: Method -> colour and dash of its rankings' lines; blue and vermillion are left to helpful and harmful.
+METHOD_STYLES = {
+    "esvm": ("#B8478F", "solid"),
+    "l2": ("#2F8FCB", "dash"),
+    "cosine": ("#6A51A3", "longdashdot"),
+    "ridge": ("#6B6B00", "longdash"),
+    "signed": ("#7F5F4F", "dashdot"),
+    "trak": ("#C98500", "longdash"),
+    "datamodels": ("#008F68", "dashdot"),
+    "random": ("#808080", "dot"),
+}
+#: Of methods that are not listed.
+FALLBACK_STYLES = [("#8C6D31", "dashdot"), ("#5B5B9F", "longdash"), ("#A05A5A", "dash")]
+#: Feature set -> marker; a circle for all others.
+FEATURE_MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangle-up", "pixels": "cross"}
+#: Candidates that a ranking's name says -> marker.
+CANDIDATE_MARKERS = {"true": "star", "pair": "hexagon", "all": "pentagon"}
+#: Colour and dash of recipes that are compared, in order.
+RECIPE_STYLES = [("#4C6A92", "solid"), ("#B07D2B", "longdash"), ("#7A5195", "dashdot"), ("#3F8F7F", "dash")]
+#: Methods whose markers are drawn hollow where no dash is to be seen: colour alone does not tell so many apart.
+HOLLOW_METHODS = ("ridge", "signed")
+
+
+def ranking_style(ranking: str) -> tuple[str, str, str]:
+    """(colour, dash, marker) of a ranking, by Plotly's names; "NAME@all", of other candidates, has NAME's line."""
+    name, _, candidates = ranking.partition("@")
+    method, _, features = name.partition("-")
+    colour, dash = METHOD_STYLES.get(method) or FALLBACK_STYLES[sum(ranking.encode()) % len(FALLBACK_STYLES)]
+    return colour, dash, CANDIDATE_MARKERS.get(candidates) or FEATURE_MARKERS.get(features, "circle")

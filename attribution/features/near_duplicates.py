@@ -1,0 +1,120 @@
+"""Near-duplicates among the training images, so that an image is removed together with those that say the same.
+
+Removing one of two twins shows nothing: the other one is still there. A group is what hangs together by pairs whose
+features have a cosine of at least a threshold (single linkage), so that its ends may be less alike than that. A cosine
+means another likeness in each feature set: look at the groups before believing a threshold of your own.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from attribution.errors import UserError
+
+#: Of the demo's 5,000 images in `moco` features this makes 84 groups of 225 images, nine in ten of one label.
+DEFAULT_COSINE = 0.98
+#: Every image is compared with every other: some 15 s at 50,000 images of 128 dimensions on one core.
+MAX_IMAGES = 100_000
+#: others of an image's group that `group_and_nearest` goes on looking from: where there are more, the features tell little apart
+MAX_WALKED = 200
+
+
+def grouping_spec(workspace, features: str | None = None, cosine: float = DEFAULT_COSINE) -> dict:
+    """How a spec says which images belong together, JSON: {"features", "cosine", "version"}; the workspace's first
+    feature set where none is named. Raises UserError for an unknown set, for none at all, for a cosine outside (0, 1],
+    and where there are too many images to compare each with each."""
+    if features is None and not workspace.features():
+        raise UserError(
+            f"near-duplicates are found in features, and {workspace.name} has none yet; make some with: "
+            "python -m attribution features train moco"
+        )
+    features = features or workspace.features()[0]
+    if features not in workspace.features():
+        workspace.feature(features)  # says which there are
+    if not 0 < cosine <= 1:
+        raise UserError(
+            f"a cosine of {cosine:g} is no threshold; give more than 0 and at most 1, such as {DEFAULT_COSINE}"
+        )
+    if workspace.n_train > MAX_IMAGES:
+        raise UserError(
+            f"near-duplicates are looked for among at most {MAX_IMAGES:,} training images, and "
+            f"{workspace.name} has {workspace.n_train:,}; name the images with --remove"
+        )
+    version = workspace.manifest["parts"][f"features/{features}"].get("digest")
+    return {"features": features, "cosine": float(cosine), "version": version}
+
+
+def group_numbers(workspace, grouped: dict) -> np.ndarray:
+    """The group of each training image, int [n_train], from 0; most groups are one image. grouped: a `grouping_spec`."""
+    return _group_numbers(workspace, grouped["features"], grouped["cosine"], grouped["version"])
+
+
+@lru_cache(maxsize=4)
+def _group_numbers(workspace, features, cosine, version):
+    import faiss  # here, for jobs and pages that have no group to make do without
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    unit = np.array(workspace.feature(features).train, np.float32)
+    faiss.normalize_L2(unit)
+    index = faiss.IndexFlatIP(unit.shape[1])
+    index.add(unit)
+    starts, _, near = index.range_search(unit, cosine - 1e-6)  # in float32 the cosine of twins may be just below 1
+    first = np.repeat(np.arange(len(unit)), np.diff(starts.astype(np.int64)))
+    pairs = coo_matrix((np.ones(len(near), bool), (first, near)), shape=(len(unit), len(unit)))
+    return connected_components(pairs, directed=False)[1]
+
+
+def group_and_nearest(workspace, image: int, grouped: dict, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The other members of a training image's group, and its n nearest other images with their cosines: int64 [members]
+    ascending, int64 [n] nearest first, float32 [n]. Nothing is compared but with the image and its group, so that it is
+    quick among many images; the group is that of `group_numbers`, or a part of it where that has more than WHOLE others."""
+    train, least = workspace.feature(grouped["features"]).train, grouped["cosine"] - 1e-6
+    cosines = _cosines(train, [int(image)])[0]
+    inside = cosines >= least
+    inside[image] = True
+    fresh = np.flatnonzero(inside)
+    while len(fresh) and inside.sum() <= MAX_WALKED + 1:
+        alike = np.zeros(len(train), bool)
+        for at in range(0, len(fresh), 64):  # 64 x 100,000 cosines are 26 MB
+            alike |= (_cosines(train, fresh[at : at + 64]) >= least).any(0)
+        fresh = np.flatnonzero(alike & ~inside)
+        inside |= alike
+    inside[image], cosines[image] = False, -np.inf
+    near = np.argsort(-cosines, kind="stable")[: min(n, len(train) - 1)]
+    return np.flatnonzero(inside), near, cosines[near]
+
+
+def _cosines(train, ids: list[int], block: int = 16_384) -> np.ndarray:
+    """Cosines of the images `ids` with all, float32 [len(ids), n_train]; 0 for a vector of zeros."""
+
+    def unit(rows):
+        rows = np.array(rows, np.float32)
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-12)
+
+    query = unit(train[ids])
+    return np.concatenate([query @ unit(train[at : at + block]).T for at in range(0, len(train), block)], axis=1)
+
+
+def groups_of_images(workspace, ids, grouped: dict) -> list[np.ndarray]:
+    """The groups of the training images `ids`, in the order in which their first ones come, each whole: int64 arrays,
+    members ascending, those that `ids` does not name included."""
+    of = group_numbers(workspace, grouped)
+    order = np.argsort(of, kind="stable")
+    starts = np.searchsorted(of[order], np.arange(of.max(initial=-1) + 2))
+    return [order[starts[group] : starts[group + 1]] for group in dict.fromkeys(of[np.asarray(ids, np.int64)].tolist())]
+
+
+def count_groups(workspace, grouped: dict) -> dict:
+    """How many groups of two and more there are: {"groups", "images" (in them), "largest", "same_label" (share of the
+    groups that carry one label, None without groups)}."""
+    of = group_numbers(workspace, grouped)
+    sizes = np.bincount(of)
+    several = np.flatnonzero(sizes > 1)
+    same = [len(np.unique(workspace.train_labels[of == group])) == 1 for group in several]
+    return {
+        "groups": len(several),
+        "images": int(sizes[several].sum()),
+        "largest": int(sizes.max(initial=0)),
+        "same_label": float(np.mean(same)) if same else None,
+    }

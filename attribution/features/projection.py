@@ -1,0 +1,187 @@
+"""A feature set in two dimensions: the map. Computed once and kept as the part "map/<features>".
+
+t-SNE (van der Maaten and Hinton, JMLR 2008; openTSNE, Poličar et al., 2019) where openTSNE is installed, the two first
+principal components elsewhere. Features are scaled to length 1 first, since the rankings that compare them go by angle
+or nearly so. Training images make the map; validation images are put into it after, so that they cannot move it.
+What a map keeps is its trustworthiness (Venna and Kaski, 2001), in [0, 1]: 1 where an image's neighbours on the map are
+its neighbours in the features, 0.5 for a random map. Distances between far groups, and axes, mean nothing in t-SNE.
+"""
+
+import importlib.util
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution.errors import UserError
+from attribution.files import read_array
+
+METHODS = {"tsne": "t-SNE", "pca": "PCA"}
+#: training images beyond which t-SNE takes hours, and values of a feature set beyond which it is not looked at
+MAX_IMAGES, MAX_VALUES = 100_000, 1_000_000_000
+MAX_DIM = 4096
+SEED = 0
+SAMPLE_IMAGES, SAMPLE_DRAWS, N_NEIGHBOURS = 2000, 5, 12
+
+
+@dataclass(frozen=True)
+class Projection:
+    """train [n_train, 2] and val [n_val, 2], float16, within [-1, 1]; about: its provenance, with "method" and, where
+    it was measured, "trustworthiness" and "trustworthiness_pca", {"mean", "low", "high"} over random samples."""
+
+    features: str
+    train: np.ndarray
+    val: np.ndarray
+    about: dict
+
+
+def default_method(workspace) -> str:
+    """The method where nobody says which."""
+    small = workspace.n_train <= MAX_IMAGES
+    return "tsne" if small and importlib.util.find_spec("openTSNE") else "pca"
+
+
+def project(
+    workspace, name: str, method: str | None = None, progress: Callable[[str, int, int], None] = lambda *at: None
+) -> Projection:
+    """The map of a feature set, the same each time with the same versions. progress(text, done, total).
+
+    Raises UserError for an unknown set or method, too large a set, one that is not finite or the same for all images
+    (as of a training that collapsed), and where openTSNE is not installed."""
+    method = method or default_method(workspace)
+    if method not in METHODS:
+        raise UserError(f"no map called {method!r}; say {' or '.join(METHODS)}")
+    if method == "tsne" and not importlib.util.find_spec("openTSNE"):
+        raise UserError("t-SNE needs openTSNE: pip install -r requirements-build.txt; or say --method pca")
+    if method == "tsne" and workspace.n_train > MAX_IMAGES:
+        raise UserError(f"t-SNE of {workspace.n_train:,} images takes hours; say --method pca")
+    features = workspace.feature(name)
+    if features.train.size > MAX_VALUES or features.train.shape[1] > MAX_DIM:
+        raise UserError(
+            f"{name} is too large to be projected, {features.train.shape[0]:,} x "
+            f"{features.train.shape[1]:,}; choose another feature set"
+        )
+    train, val = unit_rows(features.train), unit_rows(features.val)
+    if not (np.isfinite(train).all() and np.isfinite(val).all()):
+        raise UserError(f"{name} holds numbers that are not finite; train or import these features again")
+    if not np.ptp(train, axis=0).any():
+        raise UserError(
+            f"all images have the same {name} features, but for their length: there is nothing to draw; "
+            "choose another feature set"
+        )
+    flat = pca(train, val)
+    found = _tsne(train, val, flat[0], progress) if method == "tsne" else flat
+    scale = max(np.abs(found[0]).max(), np.abs(found[1]).max(initial=0)) or 1
+    about = {"method": method, "seed": SEED, **_trustworthiness(train, found[0], flat[0], method)}
+    return Projection(name, *(np.float16(part / scale) for part in found), about)
+
+
+def unit_rows(features) -> np.ndarray:
+    """Rows scaled to length 1, float32; a row of zeros stays."""
+    features = np.array(features, np.float32)
+    features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    return features
+
+
+def pca(train: np.ndarray, val: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The first two principal components of train [n, d], and val [m, d] in them: float32 [n, 2] and [m, 2]; a second
+    one of zeros where d is 1. The largest weight of each component is positive, so that the map is not mirrored at
+    random."""
+    mean = train.mean(0)
+    centred = train - mean
+    _, vectors = np.linalg.eigh(centred.T @ centred)
+    axes = vectors[:, ::-1][:, :2]
+    axes = axes * np.sign(axes[np.abs(axes).argmax(0), np.arange(axes.shape[1])])
+    axes = np.pad(axes, ((0, 0), (0, 2 - axes.shape[1])))
+    return centred @ axes, (val - mean) @ axes
+
+
+def _tsne(train, val, start, progress):
+    from openTSNE import TSNE
+    from openTSNE.initialization import rescale
+
+    done = 0
+
+    def step(iteration, error, embedding):
+        nonlocal done
+        done += 50
+        progress("map: steps of t-SNE", min(done, 750), 750)
+
+    perplexity = min(30, (len(train) - 1) / 3)
+    made = TSNE(
+        perplexity=perplexity,
+        initialization=rescale(start.astype(float)),
+        random_state=SEED,
+        n_jobs=1,
+        callbacks=step,
+        callbacks_every_iters=50,
+    ).fit(train)
+    return np.asarray(made), np.asarray(made.transform(val))
+
+
+def _trustworthiness(train, found, flat, method) -> dict:
+    """Trustworthiness over DRAWS random samples of training images, of the map and of PCA; nothing without
+    scikit-learn, or where there are too few images."""
+    if not importlib.util.find_spec("sklearn") or len(train) < 4 * N_NEIGHBOURS:
+        return {}
+    from sklearn.manifold import trustworthiness
+
+    rng = np.random.default_rng(SEED)
+    samples = [
+        rng.permutation(len(train))[:SAMPLE_IMAGES] for _ in range(SAMPLE_DRAWS if len(train) > SAMPLE_IMAGES else 1)
+    ]
+    answer = {"sample": len(samples[0]), "draws": len(samples), "neighbours": N_NEIGHBOURS}
+    for key, points in (("trustworthiness", found), ("trustworthiness_pca", flat)):
+        values = [float(trustworthiness(train[ids], points[ids], n_neighbors=N_NEIGHBOURS)) for ids in samples]
+        answer[key] = {
+            "mean": round(float(np.mean(values)), 4),
+            "low": round(min(values), 4),
+            "high": round(max(values), 4),
+        }
+    return answer
+
+
+def points_in_polygon(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
+    """Which points [n, 2] lie in a polygon [m, 2], by the even-odd rule: bool [n]."""
+    x, y = np.asarray(points, float).T
+    within = np.zeros(len(x), bool)
+    for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, -1, 0)):
+        if ay != by:  # a ray to the right crosses this side
+            within ^= ((ay > y) != (by > y)) & (x < ax + (y - ay) * (bx - ax) / (by - ay))
+    return within
+
+
+def part_name(name: str) -> str:
+    """What the map of a feature set is kept as."""
+    return f"map/{name}"
+
+
+def save(workspace, found: Projection, about: dict, record: Callable | None = None) -> None:
+    """Keeps a map, where a user's parts go, or as record(part, arrays, about) stores it; about: further provenance."""
+    about = {**about, **found.about, "of": _features_digest(workspace, found.features)}
+    arrays = {"train": found.train, "val": found.val}
+    if record:
+        record(part_name(found.features), arrays, about)
+        return
+    from attribution.workspace.parts import save_part
+
+    save_part(workspace, part_name(found.features), arrays, about)
+
+
+def load(workspace, name: str) -> Projection | None:
+    """The map that was kept of a feature set; None where there is none, or where the set is another by now. Raises
+    UserError where it cannot be read."""
+    about = workspace.manifest["parts"].get(part_name(name))
+    if about is None or name not in workspace.features() or about["of"] != _features_digest(workspace, name):
+        return None
+    folder = workspace.folder(part_name(name))
+    return Projection(
+        name,
+        read_array(folder / "train.npy", workspace.n_train, 2),
+        read_array(folder / "val.npy", workspace.n_val, 2),
+        about,
+    )
+
+
+def _features_digest(workspace, name: str) -> str | None:
+    return workspace.manifest["parts"][f"features/{name}"].get("digest")

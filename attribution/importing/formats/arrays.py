@@ -1,0 +1,250 @@
+"""Array files of any library: opened lazily, read by blocks as float32, and never more than the block in memory."""
+
+import json
+import math
+import re
+import warnings
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from attribution.errors import UserError
+
+SUFFIXES = (".npy", ".mmap", ".pt", ".pth", ".safetensors")
+#: training images whose scores are transposed at a time: few enough to stay in the processor's cache
+TILE = 1024
+
+
+@dataclass(frozen=True)
+class FileArray:
+    """An array in a file, memory-mapped. bits: its numbers, or their uint16 bit patterns where bfloat16 is True."""
+
+    path: Path
+    bits: np.ndarray
+    bfloat16: bool = False
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.bits.shape
+
+    @property
+    def dtype(self) -> str:
+        return "bfloat16" if self.bfloat16 else str(self.bits.dtype)
+
+    def block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
+        """A copy of these rows and columns, contiguous float32 of their shape, or of its transpose."""
+        part = self.bits[rows, columns]
+        if not transpose:
+            return self._float(part, np.empty(part.shape, np.float32))
+        whole = np.empty(part.shape[::-1], np.float32)
+        for at in range(0, len(part), TILE):
+            self._float(part[at : at + TILE].T, whole[:, at : at + TILE])
+        return whole
+
+    def _float(self, part: np.ndarray, out: np.ndarray) -> np.ndarray:
+        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+            if self.bfloat16:
+                np.left_shift(part, 16, out=out.view(np.uint32), dtype=np.uint32)
+            else:
+                out[...] = part
+        return out
+
+
+@dataclass(frozen=True)
+class ConcatenatedArrays:
+    """Arrays one after another along `axis`: the batches and partitions that some libraries write."""
+
+    parts: Sequence
+    axis: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        shape = list(self.parts[0].shape)
+        shape[self.axis] = sum(part.shape[self.axis] for part in self.parts)
+        return tuple(shape)
+
+    @property
+    def dtype(self) -> str:
+        return self.parts[0].dtype
+
+    def block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
+        """As `Array.block`."""
+        asked = [rows, columns]
+        start, stop, _ = asked[self.axis].indices(self.shape[self.axis])
+        found, at = [], 0
+        for part in self.parts:
+            here = slice(max(start - at, 0), max(min(stop - at, part.shape[self.axis]), 0))
+            at += part.shape[self.axis]
+            if here.start < here.stop:
+                asked[self.axis] = here
+                found.append(part.block(*asked, transpose))
+        return found[0] if len(found) == 1 else np.concatenate(found, self.axis ^ transpose)
+
+
+@dataclass(frozen=True)
+class SummedArrays:
+    """Arrays of one shape, added: the scores of a network's modules."""
+
+    parts: Sequence
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.parts[0].shape
+
+    @property
+    def dtype(self) -> str:
+        return self.parts[0].dtype
+
+    def block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
+        """As `Array.block`."""
+        total = self.parts[0].block(rows, columns, transpose)
+        for part in self.parts[1:]:
+            total += part.block(rows, columns, transpose)
+        return total
+
+
+# -- opening
+
+
+def open_array(path: Path, part: str | None = None) -> FileArray:
+    """The array in a `.npy`, `.pt` or `.safetensors` file; `part` says which of several.
+
+    Raises UserError where there is none, several and no `part`, or the file cannot be read.
+    """
+    found = open_arrays(path)
+    if part is None and len(found) == 1:
+        return next(iter(found.values()))
+    if part not in found:
+        asked = "several arrays" if part is None else f"no array {part!r}"
+        raise UserError(f"{path} has {asked}; say --part with one of {names_text(found)}")
+    return found[part]
+
+
+def open_arrays(path: Path) -> dict[str, FileArray]:
+    """All arrays of numbers in a file, by name; "" is the name in files that hold one without a name.
+
+    Nothing in the file is executed, and nothing of its numbers is read. Raises UserError for what is no array file, is
+    cut short, or holds objects, text or complex numbers.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as stream:
+            magic = stream.read(6)
+    except OSError as error:
+        raise UserError(f"{path} cannot be opened ({error.strerror}); check the path") from None
+    if magic == b"\x93NUMPY":
+        read = _npy
+    elif path.suffix == ".safetensors":
+        read = _safetensors
+    elif magic.startswith(b"PK") and path.suffix != ".npz":
+        read = _torch
+    else:
+        raise UserError(f"{path} is no array file; save the scores as .npy, .pt (torch.save) or .safetensors")
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of a damaged header, or a kind that is refused below
+            found = read(path)
+    except UserError:
+        raise
+    except ImportError as error:
+        raise UserError(f"reading {path} needs {error.name}; pip install -r requirements.txt") from None
+    except Exception as error:  # numpy, torch and safetensors meet a broken file with errors of many types
+        raise UserError(
+            f"{path} cannot be read ({_error_text(error)}); it is cut short, damaged or of another kind: save or copy it again"
+        ) from None
+    if not found:
+        raise UserError(f"{path} holds no array of numbers; save the scores as one tensor")
+    return found
+
+
+def _npy(path: Path) -> dict[str, FileArray]:
+    bits = np.load(path, mmap_mode="r", allow_pickle=False)
+    if bits.dtype.kind not in "biuf":
+        raise UserError(f"{path} holds {bits.dtype} and not numbers; save it as float32, float16 or whole numbers")
+    return {"": FileArray(path, bits)}
+
+
+def _torch(path: Path) -> dict[str, FileArray]:
+    import torch
+
+    found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    tensors = found if isinstance(found, dict) else {"": found}
+    return {str(name): _from_torch(path, tensor) for name, tensor in tensors.items() if torch.is_tensor(tensor)}
+
+
+def _safetensors(path: Path) -> dict[str, FileArray]:
+    from safetensors import safe_open
+
+    with safe_open(path, framework="pt", device="cpu") as stream:
+        return {name: _from_torch(path, stream.get_tensor(name)) for name in stream.keys()}
+
+
+def _from_torch(path: Path, tensor) -> FileArray:
+    import torch
+
+    if tensor.dtype == torch.bfloat16:  # which numpy does not know
+        return FileArray(path, tensor.detach().view(torch.int16).numpy().view(np.uint16), bfloat16=True)
+    if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized or tensor.device.type != "cpu":
+        raise UserError(f"{path} holds a sparse, complex or quantized tensor; save it as plain float32")
+    return FileArray(path, tensor.detach().numpy())
+
+
+def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
+    """The array `name` of an `.npz` archive; shape: its lengths, None where any will do.
+
+    The lengths are compared before anything is unpacked, so that an archive cannot ask for more memory than the data
+    set's size calls for. Raises UserError if it is missing, damaged, of another shape, or not of numbers.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+            version = np.lib.format.read_magic(stream)
+            head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            found, _, dtype = head(stream)
+            if len(found) != len(shape) or any(n not in (None, have) for n, have in zip(shape, found)):
+                raise UserError(
+                    f"{name} in {path} is {shape_text(found)}, and {shape_text(shape)} is expected; take the file that "
+                    "was made for this data set"
+                )
+            if dtype.kind not in "biuf" or math.prod(found) * dtype.itemsize > archive.getinfo(f"{name}.npy").file_size:
+                raise ValueError("no whole array of numbers")
+        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+            return np.lib.format.read_array(stream, allow_pickle=False)
+    except UserError:
+        raise
+    except KeyError:
+        raise UserError(f"{path} has no array {name}; take the file as it was released") from None
+    except Exception as error:  # zipfile, zlib and numpy meet a broken file with errors of many types
+        raise UserError(f"{path} cannot be read ({_error_text(error)}); copy or download it again") from None
+
+
+def read_json(file: Path) -> dict:
+    """The JSON object in a file; {} where there is no file. Raises UserError where it is something else."""
+    try:
+        found = json.loads(file.read_text("utf-8")) if file.exists() else {}
+    except (OSError, ValueError, RecursionError):
+        found = None
+    if not isinstance(found, dict):
+        raise UserError(f"{file} holds no JSON object; copy the folder again")
+    return found
+
+
+# -- what people are told
+
+
+def shape_text(shape: Sequence[int | None]) -> str:
+    """(3, None) -> "3 x any"."""
+    return " x ".join("any" if n is None else f"{n}" for n in shape) or "a single number"
+
+
+def names_text(found) -> str:
+    """At most eight names, in words."""
+    known = sorted(map(str, found))
+    return ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+
+
+def _error_text(error: Exception) -> str:
+    """The first few words of an error, without a line break or a full stop in it."""
+    first = re.split(r"[\n;]|\.\s", str(error).strip())[0].strip(" .:")
+    return first[:80] or type(error).__name__

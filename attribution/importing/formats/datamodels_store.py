@@ -1,0 +1,141 @@
+"""A store of models trained on random subsets, to fit Datamodels on: `masks.npy` bool [M, n_train], True where the
+image was in the subset; `margins.npy` float16 [M, n_targets]; `_completed.npy` bool [M] where not all were trained.
+`part` takes some of the models, "0:900": others can then judge what these say (`halves import`).
+
+The regression is fitted when its rows are read. Its penalty is the one of those that Datamodels tries whose predictions
+correlate best with the margins of the last tenth of the models, which are left out of that fit, on at most `TUNING_TARGETS`
+targets.
+"""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+from attribution.errors import UserError
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import open_array, shape_text
+from attribution.importing.formats.dense import check_declared, check_scores, declared_ids
+
+DESCRIPTION = "a Datamodels store: a folder with masks.npy and margins.npy"
+TUNING_TARGETS = 30
+#: models, that a tenth of them can say anything
+MIN_MODELS = 30
+
+
+def sniff(path: Path) -> bool:
+    return (path / "masks.npy").is_file() and (path / "margins.npy").is_file()
+
+
+def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
+    check_declared(declared)
+    if declared.train is not None or declared.orientation == "train-first" or declared.sign == "unsigned":
+        raise UserError(
+            "a Datamodels store has all training images, model by model, and signed weights; leave "
+            "--train, --orientation and --sign unsigned out"
+        )
+    try:
+        import sklearn  # noqa: F401  that `fit` will need
+
+        from attribution.rankings import datamodels as method
+    except ImportError as error:
+        raise UserError(f"fitting Datamodels needs {error.name}; pip install -r requirements-build.txt") from None
+    targets = declared_ids(declared, "targets", sizes.n_val)
+    masks, margins = load_subsets(path, sizes, targets, declared.part)
+    said = {"file": path.name, "models": len(masks), "penalty": "tuned when it is fitted"}
+
+    @cache
+    def penalty() -> float:
+        said["penalty"] = _tuned_penalty(method, masks, margins)
+        return said["penalty"]
+
+    def rows(start: int, stop: int) -> np.ndarray:
+        weights = method.fit_lasso(masks, margins[:, start:stop], penalty())
+        check_scores(path, weights, np.arange(start, stop), constant=True)
+        return -weights if declared.sign == "harmful" else weights
+
+    return ForeignRanking(
+        "Datamodels",
+        True,
+        np.arange(sizes.n_val) if targets is None else targets,
+        rows=rows,
+        zero_is_none=True,
+        said=said,
+    )
+
+
+def load_subsets(
+    path: Path, sizes: DataSetSizes, targets: np.ndarray | None = None, part: str | None = None, least: int = MIN_MODELS
+) -> tuple[np.ndarray, np.ndarray]:
+    """Masks bool [M, n_train] and margins float16 or float32 [M, n_targets] of the models that were trained: what
+    Datamodels are fitted on, and LDS is computed from. part: "900:1000", only these of them.
+
+    Raises UserError for what is missing, corrupt or unfit, and for fewer than `least` models.
+    """
+    masks, margins = (open_array(path / f"{name}.npy").bits for name in ("masks", "margins"))
+    wanted = (len(masks) if masks.ndim else 0, sizes.n_val if targets is None else len(targets))
+    for name, array, shape in (("masks", masks, (wanted[0], sizes.n_train)), ("margins", margins, wanted)):
+        if array.shape != shape:
+            turned = (
+                " and looks transposed; save its transpose"
+                if array.shape == shape[::-1]
+                else ("; bring the store of this data set, or say with --targets which images it is about")
+            )
+            raise UserError(
+                f"{name}.npy in {path} is {shape_text(array.shape)}, {shape_text(shape)} is expected{turned}"
+            )
+    if (path / "_completed.npy").exists():
+        completed = open_array(path / "_completed.npy").bits
+        if completed.shape != wanted[:1]:
+            raise UserError(
+                f"_completed.npy in {path} is {shape_text(completed.shape)}, {shape_text(wanted[:1])} is expected; copy the store again"
+            )
+        if not completed.all():
+            masks, margins = masks[completed != 0], margins[completed != 0]
+    some = _parse_models(part, len(masks))
+    masks, margins = masks[some], margins[some]
+    if len(masks) < least:
+        raise UserError(
+            f"{path} has {len(masks)} trained models{f' in {part}' if part else ''}, which are too few; "
+            f"give at least {least}"
+        )
+    if masks.dtype != bool:
+        if masks.dtype.kind not in "iu" or masks.min() < 0 or masks.max() > 1:
+            raise UserError(
+                f"masks.npy in {path} is {masks.dtype}; save it as bool, True where the image was in the subset"
+            )
+        masks = masks.view(bool) if masks.dtype.itemsize == 1 else masks.astype(bool)
+    if not np.isfinite(margins).all():
+        raise UserError(
+            f"margins.npy in {path} holds NaN or infinite values; say in _completed.npy which models were "
+            "trained, or compute them again"
+        )
+    return masks, margins
+
+
+def _parse_models(part: str | None, count: int) -> slice:
+    """The models that "900:1000" names, of `count`."""
+    if part is None:
+        return slice(None)
+    found = re.fullmatch(r"(\d{0,9}):(\d{0,9})", part)
+    if not found:
+        raise UserError(f"{part} names no models; say which, counted from 0, as in 0:900")
+    start, stop = int(found[1] or 0), int(found[2] or count)
+    if not start < stop <= count:
+        raise UserError(f"{part} is not among the {count} trained models; say which, counted from 0, as in 0:{count}")
+    return slice(start, stop)
+
+
+def _tuned_penalty(method, masks: np.ndarray, margins: np.ndarray) -> float:
+    some = margins[:, np.linspace(0, margins.shape[1] - 1, min(TUNING_TARGETS, margins.shape[1])).astype(int)]
+    tried = method.tune(masks, some.astype(np.float32), len(masks) // 10, _mean_correlation)
+    return max(tried, key=tried.get)
+
+
+def _mean_correlation(weights: np.ndarray, masks: np.ndarray, margins: np.ndarray) -> float:
+    """Of what the weights predict with what the models say, mean over targets."""
+    said, truth = masks @ weights.T, margins - margins.mean(0)
+    said = said - said.mean(0)
+    size = np.sqrt((said**2).sum(0) * (truth**2).sum(0))
+    return float(((said * truth).sum(0) / np.where(size > 0, size, np.inf)).mean())

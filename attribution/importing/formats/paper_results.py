@@ -1,0 +1,41 @@
+"""Supports as the paper's repository keeps them: `<target>.pkl`, one pickled whole number, -1 where it was censored.
+
+A pickle can run code when it is loaded, so that none is: its instructions are read, and a whole number is all that is
+taken."""
+
+import pickletools
+from pathlib import Path
+
+from attribution.errors import UserError
+
+#: no pickled whole number that is a support is longer
+MAX_BYTES = 64
+INTEGER_OPCODES = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4"}
+
+
+def read_int(path: Path) -> int:
+    """The number in a pickle that is nothing but a whole number of at least -1. Raises UserError for anything else."""
+    try:
+        with Path(path).open("rb") as stream:
+            text = stream.read(MAX_BYTES + 1)
+        steps = list(pickletools.genops(text))
+    except OSError as error:
+        raise UserError(f"{path} cannot be opened ({error.strerror}); check the path") from None
+    except Exception:  # pickletools meets a broken file with errors of many types
+        steps = []
+    found = [(step.name, value) for step, value, _ in steps if step.name not in ("PROTO", "FRAME")]
+    alone = [name for name, _ in found[1:]] == ["STOP"] and found[0][0] in INTEGER_OPCODES and type(found[0][1]) is int
+    if not alone or steps[-1][2] + 1 != len(text) or found[0][1] < -1:
+        raise UserError(
+            f"{path} is more than one pickled whole number of at least -1, and is not loaded, as it could "
+            "run code; save the number alone"
+        )
+    return found[0][1]
+
+
+def load_folder(path: Path) -> dict[int, int]:
+    """Target -> support, -1 where censored, of all `<target>.pkl` in a folder. Raises UserError where there is none."""
+    files = [file for file in Path(path).glob("*.pkl") if file.stem.isdecimal() and file.stem.isascii()]
+    if not files:
+        raise UserError(f"{path} has no files <target>.pkl; give the folder of one method's results")
+    return {int(file.stem): read_int(file) for file in sorted(files, key=lambda file: int(file.stem))}

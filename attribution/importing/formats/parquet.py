@@ -1,0 +1,236 @@
+"""Lineup's own format, for whoever writes a ranking: Parquet with a row for each place in a target's list.
+
+    target   whole number   which validation image
+    train    whole number   which training image, each at most once a target
+    rank     whole number   its place in the target's list: 0, 1, 2, ... or 1, 2, 3, ..., the most helpful first
+    score    number         optional; it must not rise with the rank
+
+Rows may stand in any order, lists may have different lengths, and targets may be missing. Where scores have a sign, a
+list may be the beginning and the end of an order, with what is between them left out: what scores below zero is the
+harmful end, from the back. The schema's metadata may say
+`sign` ("helpful" where scores below zero mean harm, "harmful" for the opposite, "unsigned" where only the order
+counts), `index_base` ("0", "1"), `method` (a name for people), `about` (a line for people), `labels` (see
+`labels_digest`: the file is then refused where it does not belong) and `provenance` (a JSON object). With pyarrow:
+
+    table = pa.table({"target": targets, "train": train, "rank": ranks, "score": scores})
+    pq.write_table(table.replace_schema_metadata({"sign": "helpful", "method": "Mine"}), "ranking.parquet")
+
+`write_ranking` does that for a ranking of a workspace.
+"""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+
+from attribution.errors import UserError
+from attribution.files import write_atomically
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import names_text
+from attribution.importing.formats.dense import check_declared
+
+DESCRIPTION = "Lineup's own Parquet: columns target, train, rank and, if there are any, score"
+COLUMNS = ("target", "train", "rank")
+
+
+def sniff(path: Path) -> bool:
+    return path.suffix == ".parquet" and path.is_file()
+
+
+def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
+    check_declared(declared)
+    if any(value is not None for value in (declared.orientation, declared.targets, declared.train, declared.part)):
+        raise UserError(
+            "this file says itself which images it is about; leave all declarations but --sign and --index-base out"
+        )
+    columns, about = _read_columns(path, sizes)
+    base = {"0": 0, "1": 1}.get(about.get("index_base", "0"), about.get("index_base"))
+    base = base if declared.index_base is None else declared.index_base
+    sign = declared.sign or about.get("sign") or (None if "score" in columns else "unsigned")
+    check_declared(Declaration(sign=sign, index_base=base))
+    if about.get("labels") not in (None, labels_digest(sizes.train_labels, sizes.val_labels)):
+        raise UserError(
+            f"{path} is for images with other labels or in another order; bring it to the data set it was computed on"
+        )
+    if sign is None:
+        raise UserError(f"{path} does not say what a positive score means; say --sign helpful, harmful or unsigned")
+    for name, limit in (("target", sizes.n_val), ("train", sizes.n_train)):
+        columns[name] = columns[name] - base
+        wrong = np.flatnonzero((columns[name] < 0) | (columns[name] >= limit))
+        if len(wrong):
+            raise UserError(
+                f"{path} has the number {columns[name][wrong[0]] + base} in its column {name}, which goes "
+                f"from {base} to {limit - 1 + base}; check --index-base and the data set"
+            )
+    order = np.lexsort((columns["rank"], columns["target"]))
+    columns = {name: column[order] for name, column in columns.items()}
+    targets, starts, lengths = np.unique(columns["target"], return_index=True, return_counts=True)
+    place = np.arange(len(order)) - np.repeat(starts, lengths)
+    first = columns["rank"].min()
+    bad = columns["rank"] - first != place
+    if first not in (0, 1) or bad.any():
+        raise UserError(
+            f"the ranks of target {columns['target'][bad.argmax()] + base} in {path} do not go 0, 1, 2, "
+            "... or 1, 2, 3, ... without gaps; number each target's list so"
+        )
+    pairs = columns["target"] * sizes.n_train + columns["train"]
+    if len(np.unique(pairs)) < len(pairs):
+        raise UserError(f"{path} names a training image twice for the same target; name each once")
+    scores = _read_scores(path, columns, place, sign)
+    width = int(lengths.max())
+
+    def lists(start: int, stop: int) -> tuple[np.ndarray, np.ndarray | None]:
+        rows = slice(starts[start], starts[stop - 1] + lengths[stop - 1])
+        row, column = np.searchsorted(targets, columns["target"][rows]) - start, place[rows]
+        ids = np.full((stop - start, width), -1, np.int64)
+        ids[row, column] = columns["train"][rows]
+        if scores is None:
+            return ids, None
+        values = np.zeros((stop - start, width), np.float32)
+        values[row, column] = scores[rows]
+        return ids, values
+
+    signed = scores is not None and sign != "unsigned"
+    return ForeignRanking(
+        about.get("method", "")[:40],
+        signed,
+        targets,
+        lists=lists,
+        said={
+            "file": path.name,
+            "rows": len(order),
+            "sign": sign,
+            "index base": base,
+            "longest list": width,
+            **_file_provenance(path, about),
+        },
+    )
+
+
+def labels_digest(train_labels: np.ndarray, val_labels: np.ndarray) -> str:
+    """Hex digest of both splits' labels (int64) in their order: copies of a data set that differ in the compression of
+    their images alone have the same, and one number stands for one image in all of them."""
+    digest = hashlib.sha256()
+    for labels in (train_labels, val_labels):
+        digest.update(f"{len(labels)} ".encode())
+        digest.update(np.asarray(labels, "<i8").tobytes())
+    return digest.hexdigest()
+
+
+def write_ranking(file: Path, ranking, targets: np.ndarray, k: int, labels: str, about: str, provenance: dict) -> int:
+    """Writes the first k training images of a ranking for each of `targets`, of a signed one both ends, and returns the
+    number of rows. labels: `labels_digest`. Raises UserError where the file cannot be written."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    columns = {"target": [], "train": [], "rank": [], "score": []}
+    for target in targets:
+        ids, scores = _top_of_target(ranking, int(target), k)
+        columns["target"].append(np.full(len(ids), target))
+        columns["train"].append(ids)
+        columns["rank"].append(np.arange(len(ids)))
+        columns["score"].append(scores)
+    if columns["score"][0] is None:
+        del columns["score"]
+    types = {"score": np.float32}
+    table = pa.table({name: np.concatenate(parts).astype(types.get(name, np.int32)) for name, parts in columns.items()})
+    metadata = {
+        "sign": "helpful" if ranking.signed else "unsigned",
+        "index_base": "0",
+        "method": ranking.method,
+        "about": about,
+        "labels": labels,
+        "provenance": json.dumps(provenance),
+    }
+    try:
+        write_atomically(
+            file,
+            lambda stream: pq.write_table(
+                table.replace_schema_metadata(metadata), stream, compression="zstd", use_dictionary=["target", "rank"]
+            ),
+        )
+    except OSError as error:
+        raise UserError(f"{file} cannot be written ({error.strerror or error}); choose another place") from None
+    return len(table)
+
+
+def _top_of_target(ranking, target: int, k: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """The helpful end of a target's list and, where the ranking is signed, the harmful one after it, from the back."""
+    found = ranking.top(target, k)
+    if not ranking.signed:
+        return found.ids, found.scores
+    back = ranking.top(target, k, end="harmful")
+    rest = ~np.isin(back.ids, found.ids)
+    return tuple(np.concatenate([a, b[rest][::-1]]) for a, b in ((found.ids, back.ids), (found.scores, back.scores)))
+
+
+def _file_provenance(path: Path, about: dict[str, str]) -> dict:
+    """What a file says of its making."""
+    try:
+        provenance = json.loads(about.get("provenance", "{}"))
+        if not isinstance(provenance, dict):
+            raise ValueError
+    except (ValueError, RecursionError):
+        raise UserError(f"the provenance in {path} is not a JSON object; write it anew, or leave it out") from None
+    return {
+        **({"origin": provenance} if provenance else {}),
+        **({"about": about["about"][:80]} if about.get("about") else {}),
+    }
+
+
+def _read_columns(path: Path, sizes: DataSetSizes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """The columns, int64 and float32, and the schema's metadata. Raises UserError for what is missing or corrupt."""
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            about = schema_metadata(file.schema_arrow)
+            known, count = file.schema_arrow.names, file.metadata.num_rows
+            absent = [name for name in COLUMNS if name not in known]
+            wanted = [*COLUMNS, *(["score"] if "score" in known else [])]
+            if not absent and 0 < count <= sizes.n_val * sizes.n_train:
+                table = file.read(wanted, use_threads=False)
+                columns = {name: table[name].to_numpy() for name in wanted}
+    except Exception as error:  # pyarrow meets a broken file with errors of many types
+        raise UserError(f"{path} cannot be read as Parquet ({type(error).__name__}); write or copy it again") from None
+    if absent:
+        raise UserError(
+            f"{path} has no column {absent[0]}; its columns are {names_text(known)}, and target, train and rank are needed"
+        )
+    if not 0 < count <= sizes.n_val * sizes.n_train:
+        raise UserError(
+            f"{path} has {count} rows, and there are {sizes.n_val} x {sizes.n_train} pairs; bring the file "
+            "of this data set"
+        )
+    for name, column in columns.items():
+        if column.dtype.kind not in ("iuf" if name == "score" else "iu"):
+            raise UserError(
+                f"the column {name} of {path} is {column.dtype} or has gaps; write "
+                f"{'numbers' if name == 'score' else 'whole numbers'} without gaps"
+            )
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+        return {
+            name: column.astype(np.float32 if name == "score" else np.int64) for name, column in columns.items()
+        }, about
+
+
+def schema_metadata(schema) -> dict[str, str]:
+    """The metadata of a file's schema. Raises UnicodeDecodeError where it is no text."""
+    return {key.decode(): value.decode() for key, value in (schema.metadata or {}).items()}
+
+
+def _read_scores(path: Path, columns: dict, place: np.ndarray, sign: str) -> np.ndarray | None:
+    """Scores in the order of the rows, larger is more helpful; None where there are none."""
+    if "score" not in columns:
+        return None
+    scores = -columns["score"] if sign == "harmful" else columns["score"]
+    if not np.isfinite(scores).all():
+        raise UserError(f"the column score of {path} holds NaN or infinite values; compute them again")
+    rising = np.flatnonzero((np.diff(scores) > 0) & (place[1:] > 0))
+    if len(rising):
+        raise UserError(
+            f"the scores of target {columns['target'][rising[0]]} in {path} rise with the rank; say --sign "
+            "harmful if that is what positive means, or number the most helpful first"
+        )
+    return scores

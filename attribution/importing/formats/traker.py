@@ -1,0 +1,88 @@
+"""TRAK scores as the library `traker` leaves them in its save_dir (Park et al., arXiv 2303.14186).
+
+traker >= 0.3: `scores/<experiment>.mmap`, a .npy by another name, beside `metadata.json` and `experiments.json`.
+traker <= 0.1.3: `scores/scores_<experiment>.npy`. Both are [n_train, n_targets], float16; positive is helpful.
+"""
+
+from pathlib import Path
+
+from attribution.errors import UserError
+from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
+from attribution.importing.formats.arrays import names_text, open_array, read_json, shape_text
+from attribution.importing.formats.dense import load_dense
+
+DESCRIPTION = "traker (TRAK): its save_dir, or one file of the folder scores in it"
+OLD_PREFIX = "scores_"
+
+
+def sniff(path: Path) -> bool:
+    if path.is_dir():
+        return bool(_find_experiments(path)) or (path / "experiments.json").is_file()
+    return path.suffix == ".mmap" or (path.suffix == ".npy" and path.stem.startswith(OLD_PREFIX))
+
+
+def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
+    part, folder, files = declared.part, path, {}
+    if path.is_dir():
+        files = _find_experiments(path)
+    else:
+        part = path.stem.removeprefix(OLD_PREFIX)
+        files[part] = path
+        folder = path.absolute().parent.parent if path.absolute().parent.name == "scores" else None
+    about = _read_json(folder, "experiments.json")
+    known = set(files) | set(about) if path.is_dir() else {part}
+    if not known:
+        raise UserError(f"{path} has no experiment with scores; finalise one first, or name another folder")
+    if part is None and len(known) > 1:
+        raise UserError(f"{path} has several experiments; say --part with one of {names_text(known)}")
+    part = part if part is not None else next(iter(known))
+    if part not in known:
+        raise UserError(f"{path} has no experiment {part!r}; say --part with one of {names_text(known)}")
+    finalised = _experiment_text(folder, part, about.get(part))
+    if part not in files:
+        raise UserError(f"{folder / 'scores'} has no file of the experiment {part!r}; copy it there")
+    array = open_array(files[part])
+    made_for = _read_json(folder, "metadata.json").get("train set size")
+    if made_for is not None and array.shape[:1] != (made_for,):
+        raise UserError(
+            f"{files[part]} is {shape_text(array.shape)}, and metadata.json beside it says {made_for!s:.20} "
+            "training images; copy the folder again"
+        )
+    return load_dense(
+        "TRAK",
+        files[part],
+        array,
+        declared,
+        sizes,
+        orientation="train-first",
+        sign="helpful",
+        said={"experiment": part, "finalised": finalised},
+    )
+
+
+def _find_experiments(folder: Path) -> dict[str, Path]:
+    """Experiment -> its file in `folder`; what a link leads out of the folder is not there."""
+    scores = folder / "scores"
+    files = {file.stem: file for file in scores.glob("*.mmap")}
+    files |= {file.stem.removeprefix(OLD_PREFIX): file for file in scores.glob(f"{OLD_PREFIX}*.npy")}
+    return {name: file for name, file in files.items() if file.resolve().is_relative_to(folder.resolve())}
+
+
+def _experiment_text(folder: Path | None, part: str, about) -> str:
+    """What experiments.json says of an experiment. The path in it is another machine's, and only looked at."""
+    if about is None:
+        return "not said"
+    if not isinstance(about, dict) or Path(str(about.get("scores_path"))).parts[-2:] != ("scores", f"{part}.mmap"):
+        raise UserError(
+            f"{folder / 'experiments.json'} names another file than scores/{part}.mmap; copy the folder again"
+        )
+    if about.get("scores_finalized") != 1:
+        raise UserError(
+            f"the experiment {part!r} in {folder} is not finalised, so that its scores are zeros; call "
+            "finalize_scores and import it then"
+        )
+    return "yes"
+
+
+def _read_json(folder: Path | None, name: str) -> dict:
+    return read_json(folder / name) if folder else {}

@@ -1,0 +1,1 @@
+"""Metrics: numbers from plain arrays. Nothing here knows a workspace, a store or a file."""

@@ -1,0 +1,1 @@
+"""The runner: the detached process that does queued jobs, and who trains for it (executors)."""

@@ -1,0 +1,161 @@
+"""Commands that a page starts: detached processes of the command line that outlive the server.
+
+Imports and builds load torch or take long, so the server never runs them itself. Each is a folder under
+`<data folder>/<data set>/commands/<number>`: what was asked, what it prints, how far it is, and how it ended.
+"""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from attribution.errors import UserError
+from attribution.files import ROOT, write_json
+from attribution.store.results import ResultStore
+
+MAX_COMMANDS = 20
+#: set for a command started here: the file it writes its progress to, {"text", "done", "total"}
+PROGRESS_VARIABLE = "LINEUP_PROGRESS"
+
+
+@dataclass(frozen=True)
+class Command:
+    """words: of the command line, after `python -m attribution`. state: "running", "done", "failed", "cancelled" or
+    "lost" (gone without a word, as after a power cut). message: the last line it printed. progress: (text, done,
+    total), or None."""
+
+    number: int
+    words: list[str]
+    state: str
+    started: float
+    seconds: float
+    message: str
+    progress: tuple[str, int, int] | None
+
+    @property
+    def open(self) -> bool:
+        return self.state == "running"
+
+
+def start_command(workspace, words: list[str]) -> int:
+    """Starts `python -m attribution` with `words` for the workspace and returns its number."""
+    home = _commands_folder(workspace)
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        number = max((int(one.name) for one in home.iterdir() if one.name.isdigit()), default=0) + 1
+        folder = home / str(number)
+        folder.mkdir()
+    except OSError as error:
+        raise UserError(
+            f"{home} cannot be written to ({error.strerror}); set LINEUP_DATA to a folder that can"
+        ) from None
+    for old in sorted((int(one.name) for one in home.iterdir() if one.name.isdigit()), reverse=True)[MAX_COMMANDS:]:
+        shutil.rmtree(home / str(old), ignore_errors=True)
+    words = [*map(str, words), "--workspace", str(Path(workspace.path).resolve())]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "attribution.runner.commands", str(folder), *words],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+        env={**os.environ, "LINEUP_DATA": str(home.parent.parent)},
+    )
+    write_json(folder / "asked.json", {"words": words, "pid": process.pid, "started": time.time()})
+    return number
+
+
+def list_commands(workspace) -> list[Command]:
+    """Those that are remembered, newest first."""
+    home = _commands_folder(workspace)
+    numbers = sorted((int(one.name) for one in home.glob("*") if one.name.isdigit()), reverse=True)
+    return [one for one in (_read_command(home / str(number)) for number in numbers) if one]
+
+
+def cancel_command(workspace, number: int) -> None:
+    """Stops a command and all it started; what it had not finished leaves nothing."""
+    folder = _commands_folder(workspace) / str(number)
+    one = _read_command(folder)
+    if one is None or not one.open:
+        return
+    write_json(folder / "ended.json", {"state": "cancelled", "at": time.time()})
+    try:
+        os.killpg(json.loads((folder / "asked.json").read_text())["pid"], signal.SIGINT)
+    except ProcessLookupError:
+        pass
+
+
+def _commands_folder(workspace) -> Path:
+    return ResultStore.folder_of(workspace).resolve() / "commands"
+
+
+def _read_command(folder: Path) -> Command | None:
+    try:
+        asked = json.loads((folder / "asked.json").read_text())
+    except (OSError, ValueError):
+        return None  # being started this moment
+    ended = _read_json(folder / "ended.json")
+    alive = ended is None and _is_alive(asked["pid"], asked["started"])
+    state = ended["state"] if ended else "running" if alive else "lost"
+    until = ended["at"] if ended else time.time()
+    said = [
+        line
+        for name in ("out", "err")
+        if (folder / name).exists()
+        for line in (folder / name).read_text(errors="replace").splitlines()
+        if line.strip()
+    ]
+    at = _read_json(folder / "progress.json")
+    return Command(
+        int(folder.name),
+        asked["words"],
+        state,
+        asked["started"],
+        until - asked["started"],
+        said[-1] if said else "",
+        (at["text"], at["done"], at["total"]) if at else None,
+    )
+
+
+def _is_alive(pid: int, started: float) -> bool:
+    try:
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() < started + 5
+    except psutil.Error:
+        return False
+
+
+def _read_json(file: Path) -> dict | None:
+    try:
+        return json.loads(file.read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def main() -> None:
+    """The process that `start_command` detaches: runs the command and writes down how it ended."""
+    folder, words = Path(sys.argv[1]), sys.argv[2:]
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # `cancel_command` means the command, which this one waits for
+    with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "attribution", *words],
+            stdin=subprocess.DEVNULL,
+            stdout=out,
+            stderr=err,
+            env={**os.environ, PROGRESS_VARIABLE: str(folder / "progress.json")},
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        )
+        code = process.wait()
+    if not (folder / "ended.json").exists():
+        write_json(folder / "ended.json", {"state": "done" if code == 0 else "failed", "at": time.time()})
+
+
+if __name__ == "__main__":
+    main()

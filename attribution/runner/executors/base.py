@@ -1,0 +1,77 @@
+"""What every executor does, and what goes in and out of it."""
+
+import base64
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from attribution.store.results import unpack_predictions
+from attribution.training.edits import Edit
+
+
+@dataclass(frozen=True)
+class Task:
+    """One retraining to do. out_of_subset: also predict the removed training images."""
+
+    key: str
+    workspace: str
+    recipe: str
+    edit: Edit
+    seed: int
+    out_of_subset: bool = False
+
+    def to_json(self) -> dict:
+        return {
+            "workspace": self.workspace,
+            "recipe": self.recipe,
+            "edit": self.edit.to_json(),
+            "seed": self.seed,
+            "out_of_subset": self.out_of_subset,
+        }
+
+
+class Executor(Protocol):
+    """Does retrainings for the runner, which alone counts how often one was lost and alone writes results."""
+
+    def free(self) -> int:
+        """How many more tasks can be started now."""
+
+    def submit(self, task: Task) -> int | None:
+        """Starts a task where there is room and returns its process id, or None where that is not known (yet)."""
+
+    def poll(self, timeout: float) -> list[tuple[Task, dict]]:
+        """(task, event) pairs since the last call; waits up to `timeout` seconds for the first.
+
+        event["event"]: "epoch" (with epoch, epochs), "done" (with what `result_arrays` reads), "failed" (with message), or
+        "lost" when the process ended under the task. After all but "epoch" the task is over.
+        """
+
+    def kill(self, keys: set[str]) -> None:
+        """Ends the tasks of `keys`; they raise no further event."""
+
+    def close(self) -> None:
+        """Ends all tasks and frees what they ran on."""
+
+    def about(self) -> dict:
+        """{"executor": in a few words, "devices": [{"device", "memory", "workers"}]}, for people; may change."""
+
+
+def result_arrays(task: Task, event: dict) -> dict:
+    """The arguments `Store.put` takes, from a "done" event."""
+    out = {name: event[name] for name in ("seconds", "device", "library", "threads")}
+    out["margins"] = decode_array(event["margins"], np.float16)
+    out["predicted"] = unpack_predictions(decode_array(event["predicted"], np.uint8).tobytes(), len(out["margins"]))
+    if "out_of_subset" in event:
+        out["out_of_subset"] = decode_array(event["out_of_subset"], np.float16).reshape(task.edit.k, -1)
+    return out
+
+
+def encode_array(array: np.ndarray) -> str:
+    """The array's bytes in base64."""
+    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode()
+
+
+def decode_array(text: str, dtype) -> np.ndarray:
+    """What `encode_array` packed, flat."""
+    return np.frombuffer(base64.b64decode(text), dtype)

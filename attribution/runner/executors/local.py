@@ -1,0 +1,151 @@
+"""Runs retrainings in worker processes on this machine: on every GPU where there are any, else on the processor."""
+
+import json
+import os
+import queue
+import subprocess
+import sys
+import threading
+from contextlib import suppress
+
+from attribution.files import ROOT
+from attribution.runner.executors.base import Task
+from attribution.training import recipes
+from attribution.training.devices import Gpu, WorkerPlan, core_count
+
+
+class LocalExecutor:
+    """The `Executor` with a fixed number of worker processes, those of a plan (`devices.plan_workers`), started when first
+    needed and kept warm.
+
+    On the processor the trainings under way never have more threads than there are cores: one whose recipe asks for
+    more than the plan counted on is held back until there is room.
+    """
+
+    def __init__(self, plan: WorkerPlan):
+        self.plan = plan
+        self._about = {"executor": "local", "devices": plan.rows}
+        self.slots: list[_Worker | None] = [None] * len(plan.slots)
+        self.held: Task | None = None
+        self.events: queue.Queue = queue.Queue()
+
+    def about(self) -> dict:
+        return self._about
+
+    def free(self) -> int:
+        idle = sum(worker is None or worker.task is None for worker in self.slots)
+        if None not in self.plan.slots:
+            return idle
+        used = sum(threads_of(task) for task in self._busy())
+        return 0 if self.held else min(idle, max(int(not used), (core_count() - used) // self.plan.threads))
+
+    def submit(self, task: Task) -> int | None:
+        used = sum(threads_of(other) for other in self._busy()) if None in self.plan.slots else 0
+        if used and used + threads_of(task) > core_count():
+            self.held = task
+            return None
+        for slot, worker in enumerate(self.slots):
+            if worker and worker.task is None and not worker.start(task):  # it ended while it had nothing to do
+                worker = None
+            if worker is None:
+                worker = self.slots[slot] = _Worker(self.events, self.plan.slots[slot])
+                worker.start(task)
+            if worker.task is task:
+                return worker.process.pid
+        raise RuntimeError("no worker is free; ask free() before submit()")
+
+    def poll(self, timeout: float) -> list[tuple[Task, dict]]:
+        if self.held:
+            task, self.held = self.held, None
+            self.submit(task)
+        found = []
+        try:
+            found.append(self.events.get(timeout=timeout))
+            while True:
+                found.append(self.events.get_nowait())
+        except queue.Empty:
+            pass
+        return found
+
+    def kill(self, keys: set[str]) -> None:
+        if self.held and self.held.key in keys:
+            self.held = None
+        for slot, worker in enumerate(self.slots):
+            if worker and worker.task and worker.task.key in keys:
+                worker.stop()
+                self.slots[slot] = None
+
+    def close(self) -> None:
+        for worker in self.slots:
+            if worker:
+                worker.stop()
+        self.slots, self.held = [None] * len(self.slots), None
+
+    def _busy(self) -> list[Task]:
+        return [task for worker in self.slots if worker and (task := worker.task)]
+
+
+def threads_of(task: Task) -> int:
+    """How many threads a training has on the processor."""
+    return recipes.get_recipe(task.recipe).threads
+
+
+class _Worker:
+    """One worker process and the thread that reads its events."""
+
+    def __init__(self, events: queue.Queue, gpu: Gpu | None):
+        variables = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
+        if gpu is not None:
+            variables["CUDA_VISIBLE_DEVICES"] = gpu.visible
+        # what a worker has to complain about stands in the runner's log; its session is what it lowers the priority of
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "attribution.runner.executors.worker"],
+            env=variables,
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.task: Task | None = None
+        self.stopped = False
+        self.ended = False
+        self.lock = threading.Lock()  # between a start and the end of the process
+        self.events = events
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def start(self, task: Task) -> bool:
+        """Hands over a task; False where the process has ended, and the task is not begun."""
+        with self.lock:
+            if self.ended:
+                return False
+            self.task = task
+        try:
+            self.process.stdin.write(json.dumps(task.to_json()) + "\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:  # the reader sees the end of its output and reports the task as lost
+            with suppress(BrokenPipeError):  # what could not be written would be tried again, aloud, when it is freed
+                self.process.stdin.close()
+        return True
+
+    def stop(self) -> None:
+        self.stopped = True
+        self.process.kill()
+        self.process.wait()
+
+    def _read(self):
+        for line in self.process.stdout:
+            try:
+                event, task = json.loads(line), self.task
+            except ValueError:  # killed in the middle of a line
+                continue
+            if event["event"] != "epoch":
+                self.task = None
+            if not self.stopped:
+                self.events.put((task, event))
+        with self.lock:
+            self.ended = True
+            task, self.task = self.task, None
+        self.process.wait()
+        if task and not self.stopped:
+            self.events.put((task, {"event": "lost"}))

@@ -1,0 +1,242 @@
+"""Runs retrainings on a Ray cluster that is already there: one Ray task each, with the GPUs and cores it asks for.
+
+The nodes need Ray, torch and what else is in requirements.txt, in the runner's versions; neither the workspace nor a
+checkout. The images travel once, through Ray's object store, and this library's code with the runner's connection, so
+that all nodes train with the very code that keys the results. What comes back is written by the runner alone.
+"""
+
+import os
+import socket
+import time
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution.errors import UserError
+from attribution.runner.executors.base import Task
+from attribution.runner.executors.local import ROOT, threads_of
+from attribution.runner.executors.worker import failure_event, retrain
+from attribution.training import recipes
+from attribution.workspace.workspace import Workspace
+
+try:
+    import ray
+    from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+except ImportError:
+    raise UserError(
+        "Ray is not installed; install it with: python -m pip install -r requirements-cluster.txt"
+    ) from None
+
+CONNECT_SECONDS = 5  # seconds until an address counts as one that does not answer; Ray itself tries for two minutes
+POLL_SECONDS = 1.0  # seconds between two looks at the cluster's nodes, and at the epochs
+
+
+@dataclass(frozen=True)
+class DataSetArrays:
+    """What `attribution.training.trainer.Trainer` reads of a workspace, in memory."""
+
+    train_images: np.ndarray
+    val_images: np.ndarray
+    train_labels: np.ndarray
+    val_labels: np.ndarray
+    classes: list[str]
+
+    @staticmethod
+    def of(workspace: Workspace) -> "DataSetArrays":
+        return DataSetArrays(
+            np.asarray(workspace.train_images),
+            np.asarray(workspace.val_images),
+            workspace.train_labels,
+            workspace.val_labels,
+            workspace.classes,
+        )
+
+
+class RayExecutor:
+    """The `Executor` on the cluster at `address`: "auto" for the one that this machine is part of, or HOST:PORT of its
+    head, from a machine of the cluster.
+
+    gpus: what a training asks for, from 0 to 1, of which a part lets several share a GPU; None asks for 1 where the
+    cluster has any GPU now, else 0. threads: of a training, for counting how many the cluster holds; Ray itself goes by
+    each recipe's. workers: at most so many trainings at once.
+
+    A training whose process or node is gone is "lost": the runner asks for it again, three times at most, and Ray on
+    its own never does. Raises UserError where there is no cluster, or not one of this version of Ray and Python.
+    """
+
+    def __init__(self, address: str = "auto", gpus: float | None = None, threads: int = 1, workers: int | None = None):
+        if gpus is not None and not 0 <= gpus <= 1:
+            raise UserError(f"a training cannot have {gpus:g} GPUs; give a number from 0 to 1")
+        if workers is not None and workers < 1:
+            raise UserError(f"{workers} trainings at once do nothing; give at least 1")
+        _connect(address)
+        self.threads, self.workers = threads, workers
+        self.gpus = float(_total_resource("GPU") > 0) if gpus is None else gpus
+        self.data: dict[str, ray.ObjectRef] = {}  # by workspace, all of one data set: a runner has one store
+        self.running: dict[ray.ObjectRef, Task] = {}
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+        self.progress = ray.remote(_Progress).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
+        self.asked = None  # what was asked of it and is not answered yet
+        self.failed: list[tuple[Task, dict]] = []  # those that could not even be started
+        self.looked, self.nodes = 0.0, []
+
+    def about(self) -> dict:
+        rows = [
+            {
+                "device": f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
+                "memory": f"{node['Resources'].get('memory', 0) / 2**30:.0f} GiB",
+                "workers": str(self._slots(node)),
+            }
+            for node in self._nodes()
+        ]
+        return {"executor": f"ray, {self.gpus:g} GPUs a training", "devices": rows}
+
+    def free(self) -> int:
+        slots = sum(map(self._slots, self._nodes()))
+        return max(0, (slots if self.workers is None else min(slots, self.workers)) - len(self.running))
+
+    def submit(self, task: Task) -> None:
+        try:
+            if task.workspace not in self.data:
+                self.data[task.workspace] = ray.put(DataSetArrays.of(Workspace.open(task.workspace)))
+            train = ray.remote(_train).options(num_cpus=threads_of(task), num_gpus=self.gpus, max_retries=0)
+            ref = train.remote(
+                self.data[task.workspace], task.to_json(), None if self.gpus else "cpu", task.key, self.progress
+            )
+            self.running[ref] = task
+        except Exception as error:  # a workspace that is gone, an object store that is too small
+            self.failed.append((task, failure_event(error)))
+
+    def poll(self, timeout: float) -> list[tuple[Task, dict]]:
+        found, self.failed = self.failed + self._epochs(), []
+        if not found:
+            ray.wait(list(self.running), timeout=timeout) if self.running else time.sleep(timeout)
+        done, _ = ray.wait(list(self.running), num_returns=len(self.running), timeout=0) if self.running else ([], [])
+        return found + [(self.running.pop(ref), _task_event(ref)) for ref in done]
+
+    def kill(self, keys: set[str]) -> None:
+        for ref, task in list(self.running.items()):
+            if task.key in keys:
+                del self.running[ref]
+                ray.cancel(ref, force=True)
+
+    def close(self) -> None:
+        self.kill({task.key for task in self.running.values()})
+        ray.shutdown()
+
+    def _slots(self, node) -> int:
+        """How many trainings a node holds."""
+        has = node["Resources"]
+        held = int(has.get("CPU", 0) / self.threads)
+        return min(held, int(has.get("GPU", 0)) * int(1 / self.gpus + 1e-6)) if self.gpus else held
+
+    def _nodes(self) -> list[dict]:
+        """The nodes that are there now, or were a moment ago."""
+        if time.monotonic() - self.looked > POLL_SECONDS:
+            self.nodes = [node for node in ray.nodes() if node["Alive"]]
+            self.looked = time.monotonic()
+        return self.nodes
+
+    def _epochs(self) -> list[tuple[Task, dict]]:
+        """What is new of epochs; never waits for it."""
+        if self.asked is None:
+            self.asked = self.progress.take.remote() if self.running else None
+            return []
+        if not ray.wait([self.asked], timeout=0)[0]:
+            return []
+        asked, self.asked = self.asked, None
+        try:
+            told = ray.get(asked)
+        except RayError:  # it ended, and is started again
+            return []
+        return [
+            (task, {"event": "epoch", "epoch": told[task.key][0], "epochs": told[task.key][1]})
+            for task in self.running.values()
+            if task.key in told
+        ]
+
+
+class _Progress:
+    """An actor beside the runner that knows how far trainings are."""
+
+    def __init__(self):
+        self.told = {}
+
+    def tell(self, key, epoch, epochs):
+        self.told[key] = epoch, epochs
+
+    def take(self):
+        told, self.told = self.told, {}
+        return told
+
+
+_trainer_cache = {}  # the last one of this process on a node, by recipe: a runner has one data set
+
+
+def _train(images: DataSetArrays, task: dict, device: str | None, key: str, progress) -> dict:
+    """The Ray task: does one retraining on a node and returns its event."""
+    said = time.monotonic()
+
+    def on_epoch(epoch, epochs):
+        nonlocal said
+        if time.monotonic() - said > POLL_SECONDS:
+            progress.tell.remote(key, epoch, epochs)
+            said = time.monotonic()
+
+    try:
+        return retrain(_load_trainer(images, task["recipe"], device), task, on_epoch)
+    except Exception as error:
+        return failure_event(error)
+
+
+def _load_trainer(images, recipe, device):
+    from attribution.training.trainer import Trainer
+
+    if recipe not in _trainer_cache:
+        _trainer_cache.clear()  # it holds the images on the device: one at a time
+        _trainer_cache[recipe] = Trainer(images, recipes.get_recipe(recipe), device)
+    return _trainer_cache[recipe]
+
+
+def _connect(address: str) -> None:
+    where = os.environ.get("RAY_ADDRESS", "auto") if address == "auto" else address
+    host, _, port = where.rpartition(":")
+    if host in ("localhost", "127.0.0.1"):
+        host = ray.util.get_node_ip_address()  # as Ray does
+    if where != "auto":
+        try:
+            socket.create_connection((host.strip("[]"), int(port)), CONNECT_SECONDS).close()
+        except (OSError, ValueError) as error:
+            raise UserError(
+                f"no Ray cluster answers at {where} ({error}); give HOST:PORT of its head, "
+                "as `ray start --head` prints it"
+            ) from None
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        ray.init(
+            address=address,
+            runtime_env={"py_modules": [str(ROOT / "attribution")]},
+            log_to_driver=False,
+            logging_level="error",
+        )
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        reason = str(error).strip().splitlines()[0].rstrip(".")
+        raise UserError(
+            f"there is no Ray cluster to work with at {where} ({reason}); start one with "
+            "`ray start --head`, and the runner on one of its machines"
+        ) from None
+
+
+def _total_resource(resource: str) -> float:
+    return sum(node["Resources"].get(resource, 0) for node in ray.nodes() if node["Alive"])
+
+
+def _task_event(ref) -> dict:
+    """How a training ended. A Ray error that is not the task's own means that its process or node is gone."""
+    try:
+        return ray.get(ref)
+    except (RayTaskError, RuntimeEnvSetupError) as error:
+        return {"event": "failed", "message": str(error).strip().splitlines()[-1]}
+    except RayError:
+        return {"event": "lost"}

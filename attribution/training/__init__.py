@@ -1,0 +1,1 @@
+"""Training: one classifier on an edited training set. The only place where a network is trained by a recipe."""

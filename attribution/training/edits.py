@@ -1,0 +1,142 @@
+"""Edits of the training set: remove images, relabel images, both at once, or leave it as it is."""
+
+import hashlib
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution.errors import UserError
+
+REMOVED = -1  # stands for the new label of a removed image where an edit relabels others
+
+
+@dataclass(frozen=True)
+class Edit:
+    """A canonical change of the training set. Make one with `no_edit`, `remove`, `relabel` or `correct`.
+
+    kind: "none", "remove", "relabel" or "correct", which does both. indices: training indices in ascending order,
+    without repeats. labels: the new label of each, for "relabel" and "correct"; there REMOVED for those that go.
+    Two edits that do the same are equal and share one `hash`, whatever order they were asked for in.
+    """
+
+    kind: str
+    indices: tuple[int, ...] = ()
+    labels: tuple[int, ...] = ()
+
+    @property
+    def k(self) -> int:
+        """How many training images it touches."""
+        return len(self.indices)
+
+    @property
+    def hash(self) -> str:
+        """Hex SHA-256 of the canonical form."""
+        digest = hashlib.sha256(self.kind.encode())
+        digest.update(np.asarray(self.indices, "<i8").tobytes())
+        digest.update(np.asarray(self.labels, "<i8").tobytes())
+        return digest.hexdigest()
+
+    def apply(self, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """The training indices that stay [n_kept], ascending, and the labels of all images [n_train] after the edit.
+
+        labels: the given labels, int [n_train]; not changed. Raises UserError where the edit does not fit them.
+        """
+        n = len(labels)
+        if self.indices and not 0 <= self.indices[0] <= self.indices[-1] < n:
+            raise UserError(f"the edit names a training image outside 0..{n - 1}; give indices in that range")
+        labels = np.array(labels)
+        keep = np.ones(n, bool)
+        if self.kind == "remove":
+            keep[list(self.indices)] = False
+        elif self.kind == "relabel":
+            labels[list(self.indices)] = self.labels
+        elif self.kind == "correct":
+            indices, new = np.array(self.indices), np.array(self.labels)
+            keep[indices[new == REMOVED]] = False
+            labels[indices[new != REMOVED]] = new[new != REMOVED]
+        return np.flatnonzero(keep), labels
+
+    def of(self, indices) -> "Edit":
+        """The same edit of those of its images that are among `indices` (any order, repeats ignored)."""
+        among = {int(i) for i in indices}
+        pairs = [pair for pair in zip(self.indices, self.labels or (REMOVED,) * self.k) if pair[0] in among]
+        return correct(
+            {i: label for i, label in pairs if label != REMOVED}, [i for i, label in pairs if label == REMOVED]
+        )
+
+    def to_json(self) -> dict:
+        """A JSON-serialisable form; `from_json` reads it back."""
+        return {"kind": self.kind, "indices": list(self.indices), "labels": list(self.labels)}
+
+    @staticmethod
+    def from_json(data: dict) -> "Edit":
+        return Edit(data["kind"], tuple(data["indices"]), tuple(data["labels"]))
+
+
+def no_edit() -> Edit:
+    """The edit that changes nothing: the control of every probe."""
+    return Edit("none")
+
+
+def remove(indices) -> Edit:
+    """Remove the training images `indices` (any order, repeats ignored). An empty list is `no_edit()`."""
+    found = tuple(sorted({int(i) for i in indices}))
+    return Edit("remove", found) if found else no_edit()
+
+
+def relabel(indices, labels) -> Edit:
+    """Give training image indices[j] the label labels[j]; one label stands for all of them.
+
+    Raises UserError when one image is given two labels, or the lengths differ.
+    """
+    indices = [int(i) for i in indices]
+    labels = [int(labels)] * len(indices) if np.ndim(labels) == 0 else [int(label) for label in labels]
+    if len(labels) != len(indices):
+        raise UserError(f"{len(indices)} images but {len(labels)} new labels; give one label for each image")
+    pairs = sorted(set(zip(indices, labels)))
+    found = tuple(i for i, _ in pairs)
+    if len(set(found)) != len(found):
+        raise UserError("one training image is given two different labels; name each image once")
+    return Edit("relabel", found, tuple(label for _, label in pairs)) if found else no_edit()
+
+
+def correct(relabelled: dict[int, int], removed: Iterable[int]) -> Edit:
+    """Give each image of `relabelled` its new label and remove the images `removed`, in one edit. Where it does only
+    one of these it is `relabel` or `remove`, where neither `no_edit()`.
+
+    Raises UserError when an image is in both, and for a new label below 0.
+    """
+    relabelled, removed = {int(i): int(label) for i, label in relabelled.items()}, {int(i) for i in removed}
+    both = removed & set(relabelled)
+    if both:
+        raise UserError(f"training image {min(both)} is both relabelled and removed; do one of these")
+    if any(label < 0 for label in relabelled.values()):
+        raise UserError("a new label is below 0; give the number of a class")
+    if not relabelled or not removed:
+        return remove(removed) if removed else relabel(relabelled, list(relabelled.values()))
+    new = relabelled | dict.fromkeys(removed, REMOVED)
+    found = tuple(sorted(new))
+    return Edit("correct", found, tuple(new[i] for i in found))
+
+
+def parse_image_numbers(text: str, n: int, split: str = "training") -> list[int]:
+    """Images named by hand: "3, 7 10-12" -> [3, 7, 10, 11, 12], in the order given, each once.
+
+    Raises UserError for anything else than whole numbers and ranges within 0 .. n - 1, and for none at all.
+    """
+    found: dict[int, None] = {}
+    for part in re.split(r"[\s,;]+", text.strip()):
+        if not part:
+            continue
+        match = re.fullmatch(r"(\d+)(?:[-–](\d+))?", part)
+        if not match:
+            raise UserError(f"{part!r} is not a {split} image; write numbers and ranges such as 3, 7, 10-12")
+        first, last = int(match[1]), int(match[2] or match[1])
+        if not first <= last < n:
+            raise UserError(f"{part} is out of range; {split} images are 0 to {n - 1}, and a range goes upwards")
+        found |= dict.fromkeys(range(first, last + 1))
+    if not found:
+        raise UserError(f"no {split} image is named; write their numbers, such as 3, 7, 10-12")
+    return list(found)

@@ -1,0 +1,1 @@
+"""The workspace: a folder on disk that holds one data set's images, features, rankings and results."""

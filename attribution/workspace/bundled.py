@@ -1,0 +1,34 @@
+"""Rankings of well-known data sets that come with Lineup, computed once on real images: `assets/results/<set>/`.
+
+They are Lineup's own Parquet (see `formats.parquet`), the file's name is the ranking's, and the labels' digest in it
+says where it belongs: a workspace of the same images in the same order, from whichever copy of the data set.
+"""
+
+from attribution.importing import importing
+from attribution.importing.formats import Declaration, parquet
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import DEMO
+
+RESULTS_FOLDER = DEMO.parent / "results"
+
+
+def import_bundled(workspace) -> None:
+    """Imports what there is for the workspace's data set: nothing where it is another."""
+    import pyarrow.parquet as pq
+
+    labels = parquet.labels_digest(workspace.train_labels, workspace.val_labels)
+    for file in sorted(RESULTS_FOLDER.glob("*/*.parquet")):
+        if parquet.schema_metadata(pq.read_schema(file)).get("labels") == labels:
+            incoming = parquet.load(file, Declaration(), importing.data_set_sizes(workspace))
+            made_for = incoming.said.get("origin", {}).get("made_for")
+            importing.import_ranking(
+                workspace,
+                incoming,
+                file.stem,
+                about={
+                    "format": "parquet",
+                    "file": f"assets/results/{file.parent.name}/{file.name}",
+                    "made_for": made_for,
+                    **command_provenance("workspace create"),
+                },
+            )

@@ -1,0 +1,148 @@
+"""Makes a workspace of a data set: labels, the images or where they are, and of what is computed no more than the
+rankings that come with Lineup for a few well-known sets."""
+
+import inspect
+import os
+import shlex
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from attribution import data
+from attribution.data import DataSet, Split, roots
+from attribution.errors import UserError
+from attribution.files import user_path, write_array, write_json, write_table
+from attribution.importing.importing import staged_folder
+from attribution.training import recipes
+from attribution.workspace import bundled
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import SCHEMA, Workspace, data_fingerprint
+
+#: pixels are a feature set where an image has at most so many numbers, and all training images so many together (each
+#: takes four bytes of memory): beyond these they are no control worth its price
+PIXELS_PER_IMAGE, MAX_PIXELS = 64 * 64, 100_000_000
+
+
+def create(
+    path: Path | str,
+    dataset: str,
+    root: Path | str | None = None,
+    *,
+    name: str | None = None,
+    recipe: str = "demo-cnn",
+    skip_corrupt: bool = False,
+    side: int | None = None,
+    val_share: float | None = None,
+    progress: Callable[[str, int, int], None] | None = None,
+) -> Workspace:
+    """Writes a workspace of the data set `dataset`, one of `data.NAMES`, into the new folder `path`.
+
+    root: where the data set's files are; it may be left out where they can be downloaded. skip_corrupt, side,
+    val_share: as in the loader, which has to know them. progress(text, done, total). A killed creation leaves no half
+    workspace.
+    Raises UserError where the data set cannot be had or is not fit, and where `path` is not new.
+    """
+    path = Path(os.path.abspath(user_path(path)))
+    if path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise UserError(f"{path} is there already and not an empty folder; choose another")
+    recipes.get_recipe(recipe)
+    start = time.perf_counter()
+    options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
+    found = _load_data_set(
+        dataset, root, {option: value for option, value in options.items() if value is not None}, progress
+    )
+    _check_data_set(found)
+    with staged_folder(path) as partial:
+        workspace = _write_workspace(partial, found, name or path.name, recipe)
+        _write_parts(workspace, found, dataset, options, time.perf_counter() - start)
+        if found.train.source:
+            roots.save_root(path, workspace.fingerprint, data.root_folder(root))
+        bundled.import_bundled(workspace)
+    return Workspace.open(path)
+
+
+def locate_images(workspace: Workspace, root: Path | str) -> None:
+    """Notes that the images of `workspace` are in the folder `root` of this machine. Raises UserError where these are
+    others, and where the workspace has its images with it."""
+    if not workspace.manifest["dataset"].get("images"):
+        raise UserError(f"the workspace {workspace.name} has its images with it; there is nothing to locate")
+    folder = data.root_folder(root)
+    train, val = (workspace.images_in(folder, split) for split in ("train", "val"))
+    if data_fingerprint(train, workspace.train_labels, val, workspace.val_labels) != workspace.fingerprint:
+        raise UserError(
+            f"the images in {folder} are not those of {workspace.name}; name the folder it was created from"
+        )
+    roots.save_root(workspace.path, workspace.fingerprint, folder)
+
+
+def _load_data_set(dataset: str, root, options: dict, progress: Callable | None) -> DataSet:
+    loader = data.get_loader(dataset)
+    known = inspect.signature(loader.load).parameters
+    for option in options:
+        if option not in known:
+            raise UserError(f"{dataset} knows no --{option.replace('_', '-')}; leave it out")
+    return loader.load(root, **options, **({"progress": progress} if "progress" in known else {}))
+
+
+def _check_data_set(found: DataSet) -> None:
+    for split, part in (("training", found.train), ("validation", found.val)):
+        if not len(part.labels):
+            raise UserError(f"the data set {found.name} has no {split} images; add some, or take another share of them")
+    if unseen := sorted(set(np.unique(found.val.labels)) - set(np.unique(found.train.labels))):
+        raise UserError(
+            f"the class {found.classes[unseen[0]]} has validation images and no training images; add some, or remove it"
+        )
+
+
+def _write_workspace(folder: Path, found: DataSet, name: str, recipe: str) -> Workspace:
+    """The workspace without its parts."""
+    given = data_fingerprint(found.train.images, found.train.labels, found.val.images, found.val.labels)
+    sources = {split: part.source for split, part in (("train", found.train), ("val", found.val)) if part.source}
+    about = {
+        "name": found.name,
+        "classes": found.classes,
+        "n_train": len(found.train.labels),
+        "n_val": len(found.val.labels),
+        "shape": list(found.train.images.shape[1:]),
+        "planted": 0,
+        "inverted": found.inverted,
+        "fingerprint": given,
+        **({"images": sources} if sources else {}),
+        **({"sizes": found.sizes} if found.sizes else {}),
+    }
+    write_json(
+        folder / "workspace.json",
+        {"schema": SCHEMA, "name": name, "recipe": recipe, "parts": {}, "steps": {}, "dataset": about},
+    )
+    return Workspace.open(folder)
+
+
+def _write_parts(workspace: Workspace, found: DataSet, dataset: str, options: dict, seconds: float) -> None:
+    """Writes labels and images, and the provenance of both."""
+    files = []
+    for split, part in (("train", found.train), ("val", found.val)):
+        files += [f"{split}.parquet", _write_images(workspace.path, split, part)]
+        index = np.arange(len(part.labels)) if part.index is None else part.index
+        write_table(workspace.path / files[-2], pd.DataFrame({"source_index": index, "label": part.labels}))
+    words = [
+        f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}")
+        for option, value in options.items()
+        if value is not None
+    ]
+    about = command_provenance(" ".join(["workspace create --dataset", shlex.quote(dataset), *words]))
+    workspace.record("data", {**about, "skipped": list(found.skipped), "seconds": round(seconds, 1)}, files)
+    size = int(np.prod(found.train.images.shape[1:]))
+    if size <= PIXELS_PER_IMAGE and size * workspace.n_train <= MAX_PIXELS:
+        workspace.record("features/pixels", {**about, "name": "pixels", "dim": size, "seconds": 0.0})
+
+
+def _write_images(folder: Path, split: str, part: Split) -> str:
+    """The name of the file with the images, or with the places where they are."""
+    if part.source:
+        write_table(folder / "images" / f"{split}.parquet", pd.DataFrame(part.places))
+        return f"images/{split}.parquet"
+    write_array(folder / "images" / f"{split}.npy", np.asarray(part.images))
+    return f"images/{split}.npy"

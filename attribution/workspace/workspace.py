@@ -1,0 +1,394 @@
+"""A workspace: a folder that holds one data set's images, features, rankings and results.
+
+Anyone can read it without this library: `workspace.json` names every part with its provenance, tables are Parquet and
+arrays are `.npy`, opened by memory map. No path in it is absolute.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from attribution.data import Images, reopen_images, roots
+from attribution.data.thumbnails import Thumbnails
+from attribution.errors import UserError
+from attribution.files import ROOT, data_folder, read_array, read_table, write_json
+from attribution.workspace.base_models import BaseModels
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA = 1
+#: what a part may be called
+PART_PATTERN = re.compile(r"(?:(?:rankings|features|detectors|hubs|map)/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
+DEMO = ROOT / "assets" / "demo"
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """One feature set: train [n_train, d] and val [n_val, d], of float16 or float32, memory-mapped where stored."""
+
+    name: str
+    train: np.ndarray
+    val: np.ndarray
+
+
+class Workspace:
+    """An opened workspace. Make one with `Workspace.open`; arrays are read when first asked for."""
+
+    def __init__(self, path: Path, manifest: dict):
+        self.path = path
+        self.manifest = manifest
+        dataset = manifest["dataset"]
+        self.name: str = manifest["name"]
+        self.recipe: str = manifest["recipe"]
+        self.fingerprint: str = dataset["fingerprint"]
+        self.classes: list[str] = dataset["classes"]
+        self.n_train: int = dataset["n_train"]
+        self.n_val: int = dataset["n_val"]
+        self.planted: int = dataset.get("planted", 0)
+        #: draw dark on light (255 - pixel), as Fashion-MNIST is best looked at
+        self.greyscale_inverted: bool = dataset.get("inverted", False)
+
+    @staticmethod
+    def open(path: str | Path = DEMO) -> "Workspace":
+        """Opens the workspace at `path`. Raises UserError if it is missing, half-copied or of another schema."""
+        path = Path(path).expanduser()
+        try:
+            manifest = json.loads((path / "workspace.json").read_text())
+        except (FileNotFoundError, NotADirectoryError):
+            raise UserError(f"there is no workspace at {path}: no workspace.json in it; check the path") from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"{path / 'workspace.json'} cannot be read ({error}); copy the workspace again") from None
+        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+            found = manifest.get("schema") if isinstance(manifest, dict) else None
+            raise UserError(
+                f"the workspace at {path} has schema version {found}, and this Lineup reads {SCHEMA}; "
+                "open it with the Lineup that made it, or build it again"
+            )
+        try:
+            for part, about in manifest["parts"].items():
+                about.pop("home", None)  # only a part that was added here is elsewhere
+                if not PART_PATTERN.fullmatch(part):
+                    raise UserError(
+                        f"{path / 'workspace.json'} has a part {part!r}, which cannot be; "
+                        "take the workspace from where it was made"
+                    )
+                for name, size in about.get("files", {}).items():
+                    file = path / name
+                    if Path(name).is_absolute() or ".." in Path(name).parts:
+                        raise UserError(
+                            f"{path / 'workspace.json'} names the file {name!r}, which is not in the "
+                            "workspace; take it from where it was made"
+                        )
+                    if not file.is_file() or file.stat().st_size != size:
+                        state = "is missing" if not file.is_file() else f"has not the {size} bytes it should have"
+                        raise UserError(
+                            f"the workspace at {path} is incomplete: {name} ({part}) {state}; copy it again"
+                        )
+            workspace = Workspace(path, manifest)
+            workspace._add_parts()
+            return workspace
+        except (KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"{path / 'workspace.json'} is not as it should be ({type(error).__name__}: {error}); "
+                "copy the workspace again"
+            ) from None
+
+    # -- images and labels
+
+    @cached_property
+    def train_images(self) -> np.ndarray | Images:
+        """uint8 [n_train, H, W] (grey) or [n_train, H, W, 3]: an array, or where they are read in place Images that
+        stand for one. Raises UserError where they are not on this machine."""
+        return self._images("train", self.n_train)
+
+    @cached_property
+    def val_images(self) -> np.ndarray | Images:
+        """uint8 [n_val, H, W] (grey) or [n_val, H, W, 3], as `train_images`."""
+        return self._images("val", self.n_val)
+
+    def _images(self, split: str, n: int) -> np.ndarray | Images:
+        if not self.manifest["dataset"].get("images"):
+            return read_array(self.path / "images" / f"{split}.npy", n, None, None)
+        kept = data_folder() / self.fingerprint[:16] / f"{split}.thumbnails"
+        return Thumbnails(self.images_in(self.images_root, split), kept)
+
+    @property
+    def images_root(self) -> Path:
+        """The folder with the images that are read in place. Raises UserError where they are not on this machine."""
+        root = roots.find_root(self.path, self.fingerprint)
+        if root is None:
+            raise UserError(
+                f"the images of {self.name} are not on this machine, or not where they were; say where: "
+                f"python -m attribution workspace locate --workspace {shlex.quote(str(self.path))} "
+                "--root DIR"
+            )
+        return root
+
+    def places(self, split: str) -> "pd.DataFrame":
+        """Where each image of "train" or "val" lies that is read in place: columns as the data set's kind has them."""
+        return read_table(self.path / "images" / f"{split}.parquet")
+
+    def images_in(self, root: Path, split: str) -> Images:
+        """The images of "train" or "val" that are read in place, in the folder `root`. Raises UserError where the
+        workspace does not say which; whether they are there shows when one is asked for."""
+        n = {"train": self.n_train, "val": self.n_val}[split]
+        images = reopen_images(self.manifest["dataset"]["images"].get(split), root, self.places(split))
+        if images.shape != (n, *self.manifest["dataset"]["shape"]):
+            raise UserError(
+                f"{self.path / 'images' / f'{split}.parquet'} does not say where the {n} images are; "
+                "copy the workspace again"
+            )
+        return images
+
+    @cached_property
+    def _tables(self) -> "dict[str, pd.DataFrame]":
+        tables = {}
+        for split, n in (("train", self.n_train), ("val", self.n_val)):
+            file = self.path / f"{split}.parquet"
+            tables[split] = read_table(file, "label", "source_index")
+            if len(tables[split]) != n or not tables[split]["label"].isin(range(len(self.classes))).all():
+                raise UserError(
+                    f"{file} does not hold {n} labels from 0 to {len(self.classes) - 1}; copy the workspace again"
+                )
+        return tables
+
+    @property
+    def train_labels(self) -> np.ndarray:
+        """The given labels, int64 [n_train]; planted errors included, as any method sees them."""
+        return self._tables["train"]["label"].to_numpy()
+
+    @property
+    def val_labels(self) -> np.ndarray:
+        """The true labels of the validation images, int64 [n_val]."""
+        return self._tables["val"]["label"].to_numpy()
+
+    @property
+    def train_index(self) -> np.ndarray:
+        """Index of each training image in the source data set, int64 [n_train]."""
+        return self._tables["train"]["source_index"].to_numpy()
+
+    @property
+    def val_index(self) -> np.ndarray:
+        """Index of each validation image in the source data set, int64 [n_val]."""
+        return self._tables["val"]["source_index"].to_numpy()
+
+    def truth(self) -> "pd.DataFrame | None":
+        """Columns original (label) and planted (bool) for each training image, or None where nothing was planted.
+
+        For display and for evaluating detectors only: no feature, ranking or detector may call it (a test holds that).
+        """
+        file = self.path / "truth.parquet"
+        return read_table(file, "original", "planted") if file.exists() else None
+
+    # -- parts
+
+    @property
+    def has_base(self) -> bool:
+        """True where there are base models; without them nothing is known of predictions."""
+        return self._probabilities.exists()
+
+    @property
+    def _probabilities(self) -> Path:
+        return Path(self.manifest["parts"].get("base", {}).get("home") or self.path) / "base" / "probabilities.npy"
+
+    def check_base(self) -> None:
+        """Raises UserError where there are no base models."""
+        if not self.has_base:
+            raise UserError(
+                f"the workspace {self.name} has no base models yet; train them with: "
+                f"python -m attribution base train --workspace {shlex.quote(str(self.path))}"
+            )
+
+    @cached_property
+    def base(self) -> BaseModels:
+        """Predictions of the base models. Raises UserError when there are none yet."""
+        self.check_base()
+        return BaseModels(read_array(self._probabilities, None, self.n_val, len(self.classes)), self.val_labels)
+
+    def features(self) -> list[str]:
+        """Names of the feature sets, pixels last."""
+        names = [part.split("/")[1] for part in self.manifest["parts"] if part.startswith("features/")]
+        order = ["moco", "simclr", "dino", "supervised", "pixels"]
+        return sorted(names, key=lambda name: (order.index(name) if name in order else -1, name))
+
+    def feature(self, name: str) -> FeatureSet:
+        """The feature set `name`. Raises UserError naming the known ones."""
+        if name not in self.features():
+            raise UserError(f"no feature set {name!r} in {self.name}; it has {', '.join(self.features()) or 'none'}")
+        if name not in self._features:  # kept: three rankings share one set
+            if name == "pixels":
+                train, val = (
+                    np.asarray(images).reshape(len(images), -1) / np.float32(255)
+                    for images in (self.train_images, self.val_images)
+                )
+            else:
+                folder = self.folder(f"features/{name}")
+                train = read_array(folder / "train.npy", self.n_train, None)
+                val = read_array(folder / "val.npy", self.n_val, train.shape[1])
+            self._features[name] = FeatureSet(name, train, val)
+        return self._features[name]
+
+    @cached_property
+    def _features(self) -> dict[str, FeatureSet]:
+        return {}
+
+    def rankings(self) -> list[str]:
+        """Names of all rankings: those computed when asked (similarity in each feature set) and the stored ones."""
+        from attribution.rankings import names
+
+        return names(self)
+
+    def ranking(self, name: str):
+        """The ranking `name`, an `attribution.rankings.base.Ranking`. Raises UserError naming the known ones."""
+        from attribution.rankings import load
+
+        if name not in self._rankings:
+            self._rankings[name] = load(self, name)
+        return self._rankings[name]
+
+    @cached_property
+    def _rankings(self) -> dict:
+        return {}
+
+    def check_target(self, target) -> int:
+        """`target` as an int. Raises UserError when it is not the number of a validation image."""
+        try:
+            number = int(target)
+        except (TypeError, ValueError):
+            raise UserError(
+                f"target {target!r} is not a number; give a validation image, 0 to {self.n_val - 1}"
+            ) from None
+        if not 0 <= number < self.n_val:
+            raise UserError(f"target {number} is out of range; give a validation image, 0 to {self.n_val - 1}")
+        return number
+
+    @property
+    def added(self) -> Path:
+        """Where parts go that a user adds: the workspace itself, or a folder among the results where that is the
+        bundled demo or may not be written to."""
+        bundled = self.path.resolve() == DEMO.resolve()
+        own = not bundled and os.access(self.path, os.W_OK)
+        return self.path if own else data_folder() / self.fingerprint[:16] / "added"
+
+    def folder(self, part: str) -> Path:
+        """The folder of a part such as "rankings/trak-10", wherever it is kept."""
+        return Path(self.manifest["parts"][part].get("home") or self.path) / part
+
+    def is_free(self, part: str) -> bool:
+        """False where a part of that name came with a workspace that may not be changed."""
+        return part not in self.manifest["parts"] or self.folder(part) == self.added / part
+
+    def check_free(self, part: str) -> None:
+        """Raises UserError where a part of that name cannot be added."""
+        if not self.is_free(part):
+            raise UserError(
+                f"{self.name} brings a part called {part.split('/')[-1]}, which cannot be replaced; "
+                "give another name, or work in a workspace of your own"
+            )
+
+    def record(self, part: str, about: dict, files: list[str] = ()) -> None:
+        """Writes the provenance of `part` into workspace.json, with the sizes of its `files` (paths inside) and, where
+        there are any, the `digest` of what they hold."""
+        self._write(self.path, part, with_file_digests(self.path, about, files))
+
+    def unrecord(self, part: str) -> None:
+        """Vouches no longer for a part that `record` wrote, whose files are about to change."""
+        self._write(self.path, part, None)
+
+    def add(self, part: str, about: dict, files: list[str] = ()) -> None:
+        """As `record`, for a part that a user adds, whose files are in the folder `added`. Raises ValueError for a name
+        with which the workspace could not be opened again."""
+        if not PART_PATTERN.fullmatch(part):
+            raise ValueError(f"no part can be called {part!r}")
+        self._forget(part)
+        self._write(self.added, part, with_file_digests(self.added, about, files))
+
+    def _write(self, home: Path, part: str, about: dict | None) -> None:
+        """Puts one part into the file that lists the parts in `home`, or takes it out (None). Other processes may have
+        written there since this one read it: what they wrote stays."""
+        lock = data_folder() / self.fingerprint[:16] / "parts.lock"
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        with lock.open("w") as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            file = home / ("workspace.json" if home == self.path else "parts.json")
+            whole = json.loads(file.read_text()) if file.exists() else {}
+            parts = whole["parts"] if home == self.path else whole
+            parts.pop(part, None)
+            self.manifest["parts"].pop(part, None)
+            if about is not None:
+                parts[part] = about
+                self.manifest["parts"][part] = about if home == self.path else {**about, "home": str(home)}
+            write_json(file, whole)
+
+    def remove(self, part: str) -> None:
+        """Takes out a part that a user added, and its files. Raises UserError for one that came with a workspace that
+        may not be changed."""
+        home = self.folder(part)
+        if home != self.added / part:
+            raise UserError(
+                f"{part.split('/')[-1]} came with {self.name} and cannot be taken out; choose one that was added"
+            )
+        self.drop(part)
+        shutil.rmtree(home, ignore_errors=True)
+
+    def drop(self, part: str) -> None:
+        """Vouches no longer for a part that a user added, whose files are about to change; nothing where it is none."""
+        self._forget(part)
+        if part in self.manifest["parts"]:
+            self._write(self.added, part, None)
+
+    def _forget(self, part: str) -> None:
+        """Drops what was read of a part that is about to change, and of rankings that may rest on it."""
+        self._features.pop(part.split("/")[-1], None)
+        self._rankings.clear()
+
+    def _added_parts(self) -> dict:
+        file = self.added / "parts.json"
+        try:
+            return json.loads(file.read_text()) if self.added != self.path and file.exists() else {}
+        except (OSError, ValueError) as error:
+            raise UserError(f"{file} cannot be read ({error}); remove it and import again what it held") from None
+
+    def _add_parts(self) -> None:
+        for part, about in self._added_parts().items():
+            # what was added may have been added to another workspace of this data set: what this one brings goes first
+            self.manifest["parts"].setdefault(part, {**about, "home": str(self.added)})
+
+
+def with_file_digests(home: Path, about: dict, files: list[str]) -> dict:
+    """`about` with the sizes and the digest of `files` (paths inside `home`)."""
+    sizes = {name: (home / name).stat().st_size for name in files}
+    digest = hashlib.sha256()
+    for name in sorted(files):
+        with (home / name).open("rb") as stream:
+            while block := stream.read(1 << 22):
+                digest.update(block)
+    return {**about, **({"digest": digest.hexdigest()[:16]} if files else {}), "files": sizes}
+
+
+def data_fingerprint(
+    images: np.ndarray | Images, labels: np.ndarray, val_images: np.ndarray | Images, val_labels: np.ndarray
+) -> str:
+    """Hex digest of labels, their order, and of 1,000 to 2,000 evenly spaced images of each split, or all: of pixels,
+    or where images are read in place of the bytes they are decoded from, which no decoder's version changes."""
+    digest = hashlib.sha256()
+    for pixels, given in ((images, labels), (val_images, val_labels)):
+        digest.update(np.asarray(given, "<i8").tobytes())
+        digest.update(repr(pixels.shape).encode())
+        step = max(1, len(pixels) // 1000)
+        if isinstance(pixels, Images):
+            digest.update(pixels.sample(np.arange(0, len(pixels), step)))
+        else:
+            digest.update(np.ascontiguousarray(pixels[::step]).tobytes())
+    return digest.hexdigest()

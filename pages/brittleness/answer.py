@@ -1,0 +1,169 @@
+"""What is known of the question: the verdict, what was trained for it, and the job that is at work on it."""
+
+from contextlib import closing
+
+import streamlit as st
+
+from attribution import Workspace
+from attribution.experiments import jobs
+from attribution.experiments.disjoint import DisjointSpec
+from attribution.experiments.replay import replay_search
+from attribution.experiments.retrain import RetrainSpec
+from attribution.experiments.support import SupportSpec
+from attribution.store.results import Job, ResultStore
+from attribution.training import recipes
+from pages.brittleness import disjoint, kept_answers, question, search_trace, text
+from pages.ui import cli_command, job_buttons, state
+from pages.ui import format as write
+from pages.ui.verdict import cost_text, verdict_html
+
+
+def draw(ws: Workspace, store: ResultStore, spec: dict) -> None:
+    """Draws what is known of the question, again every second while a job of it is at work."""
+    job = _job_of(store, spec)
+    running = bool(job and job.open)
+    view = {RetrainSpec: _retraining, SupportSpec: _search, DisjointSpec: _disjoint}[type(spec)]
+
+    @st.fragment(run_every="1s" if running else None)
+    def draw_now():
+        with closing(ResultStore.of(ws)) as own_store:
+            now = own_store.job(job.id) if job else None
+            if now and now.open:
+                jobs.ensure_runner(ws)
+            view(ws, own_store, spec, now)
+        if running != bool(now and now.open):
+            st.rerun()
+
+    draw_now()
+
+
+def _job_of(store: ResultStore, spec: dict) -> Job | None:
+    """The job that the address names, if it is about this question, else one about it that has not ended, or None."""
+    number = st.query_params.get("job", "")
+    named = store.job(int(number)) if number.isdigit() else None
+    if named and _same(named.spec, spec):
+        return named
+    return next((job for job in store.jobs_called(spec.describe()) if _same(job.spec, spec)), None)
+
+
+def _same(spec: dict, other: dict) -> bool:
+    """Whether two specs ask the same; the path of the workspace may differ."""
+    return {**spec, "workspace": None} == {**other, "workspace": None}
+
+
+# -- the three kinds of answers
+
+
+def _retraining(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) -> None:
+    answer = spec.answer(ws, store)
+    verdict = text.retraining_verdict(ws, spec, answer)
+    if not job and not verdict and not answer["n"]:
+        return _not_asked_yet(ws, store, spec, "tested")
+    if verdict:
+        st.html(verdict_html(*verdict))
+    st.html(text.retraining_html(ws, spec, answer))
+    _job_line(ws, store, spec, job, answer["newest"] if answer["complete"] else None)
+    seeds = write.number_ranges(spec["seeds"])
+    _provenance(ws, spec, f"seeds {seeds}; trained in {write.seconds(answer['seconds'])} in all")
+
+
+def _search(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) -> None:
+    known = kept_answers.answer(ws, store, spec)
+    played = replay_search(ws, store, spec)
+    answer = played.answer or (known and known["answer"])
+    if not answer and not job and not played.trained:
+        return _not_asked_yet(ws, store, spec, "searched")
+    if answer:
+        st.html(verdict_html(*text.support_verdict(ws, spec["target"], spec["ranking"], spec["kind"], answer)))
+    probes = text.probes_of_trace(answer["trace"]) if answer and not played.answer else played.probes
+    if probes:
+        _trace(ws, spec, probes, answer)
+    if answer and answer["hi"]:
+        k = answer["hi"]
+        values = {state.TEST: question.PREFIX, state.K: int(k)}
+        label = f"Retrain at k = {k} beside its controls"
+        if st.button(label, key="at support", on_click=question.show, args=(values,)):
+            st.rerun()  # the whole page, not this fragment
+    if not played.answer and known and known["shipped"]:
+        st.caption(f"From the shipped study, {write.date_time(known['created'])}: nothing was trained here.")
+    else:
+        _job_line(ws, store, spec, job, played.newest if answer else None)
+    count = f"{answer['trainings']} trainings asked for" if answer else f"{played.trained} trainings asked for so far"
+    _provenance(ws, spec, f"protocol {spec['protocol']}, K = {spec['k_max']}; {count}")
+
+
+def _trace(ws: Workspace, spec: dict, probes: list[dict], answer: dict | None) -> None:
+    """What the search tried: a table, and a chart beside it."""
+    label = int(ws.val_labels[spec["target"]])
+    table, chart = st.columns([1.35, 1], gap="medium")
+    table.html(text.probes_html(ws, spec["target"], probes, spec["kind"]))
+    chart.plotly_chart(
+        search_trace.figure(
+            tuple((probe["k"], probe["confirm"], *search_trace.share_wrong(probe, label)) for probe in probes),
+            answer and answer["lo"],
+            answer and answer["hi"],
+            tuple(text.outcome_words(spec["kind"]).items()),
+        ),
+        key="trace",
+        height=250,
+        config={"displayModeBar": False},
+        alt="share of wrong models at each k tried; the table beside it has the same numbers",
+    )
+
+
+def _disjoint(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) -> None:
+    known_since = disjoint.draw(ws, store, spec)
+    if not known_since and not job:
+        st.markdown(f"**Not searched yet.** {write.plain(cost_text(spec.cost(ws, store)))}.")
+    else:
+        _job_line(ws, store, spec, job, known_since)
+    _provenance(
+        ws,
+        spec,
+        f"protocol {spec['protocol']}, K = {spec['k_max']}; each search passes over the images of the "
+        "supports before it, and trains on all others",
+    )
+
+
+# -- what stands below every answer
+
+
+def _not_asked_yet(ws: Workspace, store: ResultStore, spec: dict, participle: str) -> None:
+    st.markdown(f"**Not {participle} yet.** {write.plain(cost_text(spec.cost(ws, store)))}.")
+    _command(ws, spec)
+
+
+def _job_line(ws: Workspace, store: ResultStore, spec: dict, job: Job | None, known_since: float | None) -> None:
+    """The state of the job, with ways to pause and stop it; or since when the answer is known."""
+    if job and not job.ended:
+        waits = {"queued": "Waiting for the runner", "cancelling": "Stopping", "paused": "Paused"}
+        job_state = waits.get(job.state) or f"Running for {write.seconds(job.seconds)}"
+        ahead = store.ahead(job.id)
+        before = f", {ahead} before it" if ahead and job.state == "queued" else ""
+        closed = " It goes on when this page is closed." if job.open else ""
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.caption(write.plain(f"Job {job.id}: {job_state}{before}.{closed}"), width="content")
+            job_buttons.draw(ws, job)
+    elif job and job.state in ("cancelled", "failed"):
+        job_buttons.ended_early(job)
+    elif job:
+        finished = write.date_time(job.finished)
+        st.caption(write.plain(f"Job {job.id}: done in {write.seconds(job.seconds)}, {finished}."))
+    elif known_since:
+        st.caption(write.plain(f"Known since {write.date_time(known_since)}: nothing was trained for this."))
+    else:
+        st.caption(write.plain("Partly known from other jobs: " + cost_text(spec.cost(ws, store)) + "."))
+
+
+def _provenance(ws: Workspace, spec: dict, details: str) -> None:
+    """The recipe and the protocol, and the command line that asks the same."""
+    recipe = recipes.get_recipe(ws.recipe)
+    planted = f"; labels as given, with {ws.planted} planted errors" if ws.planted else ""
+    st.caption(write.plain(f"Recipe {recipe.name} {recipe.hash}; {details}{planted}."))
+    _command(ws, spec)
+
+
+def _command(ws: Workspace, spec: dict) -> None:
+    words = cli_command.arguments(spec)
+    if words:
+        cli_command.popover(ws, *words)

@@ -1,0 +1,91 @@
+"""What was asked before: the jobs of this data set, and the supports found for the target."""
+
+from contextlib import closing
+
+import streamlit as st
+
+from attribution import Workspace
+from attribution.experiments import jobs
+from attribution.store.results import Job, ResultStore
+from pages.brittleness import kept_answers, question, text
+from pages.ui import format as write
+from pages.ui import job_buttons, state
+
+LISTED, MOST = 8, 100  # jobs listed at first, and at most
+ALL_JOBS = "all jobs"  # key of the toggle
+
+
+def draw_jobs(ws: Workspace, store: ResultStore) -> None:
+    """The jobs, newest first, drawn again every other second while one is at work."""
+    st.markdown("##### History")
+    polled = store.busy()
+
+    @st.fragment(run_every="2s" if polled else None)
+    def draw_now():
+        with closing(ResultStore.of(ws)) as own_store:
+            count, busy = own_store.count_jobs(), own_store.busy()
+            listed = own_store.jobs(MOST if st.session_state.get(ALL_JOBS) else LISTED)
+        if busy and not polled:
+            st.rerun()
+        if not listed:
+            st.caption("No job yet. What is asked for here, in Explore or on the command line stays listed here.")
+        for job in listed:
+            _job(ws, job)
+        if count > LISTED:
+            st.toggle(f"All {count}" if count <= MOST else f"The newest {MOST} of {write.count(count)}", key=ALL_JOBS)
+        if busy:
+            jobs.ensure_runner(ws)
+
+    draw_now()
+
+
+def draw_supports(ws: Workspace, store: ResultStore, target: int) -> None:
+    """The supports found for this target under all rankings, smallest first; each is a button that opens its trace."""
+    rows = [row for row in kept_answers.all_answers(ws, store) if row["target"] == target]
+    if rows:
+        st.markdown("##### Supports found for this target")
+    for row in sorted(rows, key=lambda row: (row["kind"] != "remove", row["answer"]["support"] or 10**6)):
+        _support(ws, row)
+
+
+def _job(ws: Workspace, job: Job) -> None:
+    values = question.widget_values(job.spec)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if st.button(
+            f"{job.id}",
+            key=f"job {job.id}",
+            on_click=question.show,
+            args=(values, job.id),
+            help="Open this job",
+            disabled=not values,
+            width=64,
+        ):
+            st.rerun()  # the whole page, not this fragment
+        st.html(text.job_html(job))
+        job_buttons.draw(ws, job, str(job.id), "tertiary")
+
+
+def _support(ws: Workspace, row: dict) -> None:
+    answer = row["answer"]
+    word, _ = text.support_verdict(ws, row["target"], row["ranking"], row["kind"], answer)
+    source = "shipped study" if row["shipped"] else f"found {write.date_time(row['created'])}"
+    status = ", unstable" if answer["status"] == "unstable" else ""
+    status += f" · {row['protocol']}" if row["protocol"] != "default" else ""
+    values = {
+        state.TEST: question.SEARCH,
+        state.KIND: row["kind"],
+        state.CUT_RANKING: row["ranking"],
+        state.PROTOCOL: row["protocol"],
+        state.K_MAX: row["k_max"],
+        state.DISJOINT: 1,
+        state.WITH_NEAR_DUPLICATES: False,
+    }
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button(
+            f"{row['ranking']}, {row['kind']}",
+            type="tertiary",
+            on_click=question.show,
+            args=(values,),
+            key=f"support {row['ranking']} {row['kind']} {row['protocol']} {row['k_max']}",
+        )
+        st.caption(write.plain(f"{word.lower()}{status} · {answer['trainings']} trainings · {source}"))

@@ -1,0 +1,209 @@
+"""From lined-up rows to what the strip and the cards draw, and the words of the page; no widgets.
+
+In HTML, text from the workspace is escaped."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from attribution import Workspace
+from attribution.explore.lineup import LineupRow
+from pages.ui import format as write
+from pages.ui import tile_strip
+from pages.ui.target_card import support_text
+from pages.ui.tile_strip import tiles
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the controls above the rows say. explained: the class that the rows explain, "true" or "predicted"; it is
+    "true" where the prediction is right, whatever `explain` says. shown: tiles in a row."""
+
+    rankings: tuple[str, ...]
+    ends: str
+    explain: str
+    explained: str
+    candidates: str
+    shown: int
+    scores: bool
+    planted: bool
+
+
+def strip_data(
+    ws: Workspace,
+    target: int,
+    rows: list[LineupRow],
+    atlas: dict,
+    places: dict[int, int],
+    *,
+    k: int,
+    shown: int,
+    cut_max: int,
+    chosen: str,
+    selected: int | None,
+    supports: dict[str, dict],
+    explain: str,
+    scores: bool,
+    planted: np.ndarray | None,
+    scale: int,
+) -> dict:
+    """The strip's data for `rows`.
+
+    places: training image -> place in `atlas`; supports: ranking -> its measured support (retraining.py); planted: the
+    original label of each training image, -1 where it was not changed, or None to hide them.
+    """
+    columns = max([len(row.ids) for row in rows], default=0)
+    drawn = [_row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) for row in rows]
+    cut = {"k": k, "shown": columns, "max": cut_max} if columns else None
+    return tile_strip.strip_data(
+        "rows", drawn, atlas, scale, of=target, axis="rank", cut=cut, selected=selected, footnote=footnote(ws)
+    )
+
+
+def _row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) -> dict:
+    label = ws.val_labels[target]
+    sign = "+" if row.sign > 0 else "-"
+    words = "helpful" if row.sign > 0 else "harmful"
+    if explain == "predicted":
+        words = f"{'for' if row.sign > 0 else 'against'} {ws.classes[row.for_class]}"
+    drawn = {
+        "id": row.id,
+        "name": row.method,
+        "short": row.ranking,
+        "about": row.about,
+        "sign": sign,
+        "sign_text": words,
+        "chosen": row.ranking == chosen and row.end == "helpful",
+        "choose": f"Cut and retrain by {row.ranking}" if ws.has_base else f"Cut by {row.ranking}",
+        "label": f"{row.ranking}, {words}: {len(row.ids)} training images, best first",
+    }
+    if row.undefined:
+        return drawn | {"tiles": [], "empty": row.undefined}
+    notes = [f"{write.share(row.same, len(row.ids))} same class"]
+    if row.shared:
+        notes.append(f"{row.shared[1]} of {len(row.ids)} shared with {row.shared[0]}")
+    support = supports.get(row.ranking) if row.end == "helpful" else None
+    texts = [f"training image {image}, {ws.classes[given]}" for image, given in zip(row.ids, row.labels)]
+    flags = [None] * len(row.ids)
+    if planted is not None:
+        flags = [f"planted: was {ws.classes[planted[image]]}" if planted[image] >= 0 else None for image in row.ids]
+    return drawn | {
+        "mix": [{"text": ws.classes[c], "count": n, "same": bool(c == label)} for c, n in row.mix],
+        "notes": notes,
+        **({"support": {"k": support["support"], "text": support_text(support, shown)}} if support else {}),
+        "tiles": tiles(
+            places,
+            row.ids,
+            texts,
+            flag=flags,
+            mark=[f"≠ {ws.classes[given]}" if given != label else None for given in row.labels],
+            score=[write.score(s) for s in row.scores] if scores and row.scores is not None else None,
+        ),
+    }
+
+
+def footnote(ws: Workspace) -> str:
+    """What the reader of the rows must know, in one line."""
+    note = "Ranks align in columns; scores of different rows are not comparable."
+    return note + write.planted_note(ws.planted)
+
+
+def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -> str:
+    """The measured fact that heads the page of a target. supports: kind -> ranking -> its support (retraining.py)."""
+    true = ws.classes[ws.val_labels[target]]
+    if not ws.has_base:
+        return f"{_class_first(true)}. No model has been trained here yet."
+    base, predicted = ws.base, ws.base.prediction[target]
+    votes = int((base.predicted[:, target] == predicted).sum())
+    fact = f"{_class_first(ws.classes[predicted])} in {votes} of {base.models} models"
+    if ws.classes[predicted] != true:
+        return f"{fact}, but it is labelled {true}."
+    removed, relabelled = (_smallest(supports.get(kind, {})) for kind in ("remove", "mislabel"))
+    if removed:
+        name, best = removed
+        return f"{fact}. Without the first {best['k']} images of {name}: {_outcome(best)}."
+    if relabelled:
+        name, best = relabelled
+        new_label = ws.classes[base.runner_up[target]]
+        start = f"{fact}. No removal tested changes that; with" if "remove" in supports else f"{fact}. With"
+        return f"{start} the first {best['k']} images of {name} relabelled {new_label}: {_outcome(best)}."
+    return f"{fact}. No edit tested changes that." if supports else f"{fact}."
+
+
+def _class_first(name: str) -> str:
+    """A class name at the head of a sentence; one that is no word, such as n01440764, stays as it is."""
+    return name if any(map(str.isdigit, name)) else write.capitalised(name)
+
+
+def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
+    """(ranking, its support) that clearly flips with the fewest images, first where no seed tried resists, as the
+    opening has it; else the smallest close call."""
+    return min(
+        (item for item in supports.items() if item[1]["support"]),
+        default=None,
+        key=lambda item: (item[1]["close"], item[1]["wrong"] < item[1]["seeds"], item[1]["k"], -item[1]["votes"]),
+    )
+
+
+def _outcome(support: dict) -> str:
+    outcome = f"{support['becomes']} in {support['votes']} of {support['seeds']}"
+    if support["wrong"] > support["votes"]:
+        outcome = f"wrong in {support['wrong']} of {support['seeds']}, mostly {support['becomes']}"
+    if support["close"]:
+        return f"{outcome} (a close call: fresh seeds changed the verdict)"
+    return f"{outcome} (a close call from {support['support']} on)" if support["k"] > support["support"] else outcome
+
+
+def image_html(
+    ws: Workspace,
+    image: int,
+    ranks: list[tuple[LineupRow, int | None]],
+    planted: np.ndarray | None,
+    picture: str,
+    scale: int,
+    target: int,
+) -> str:
+    """A training image: its given label, where it comes from, and its rank in each row of the target. planted: as in
+    `strip_data`."""
+    given = write.escape(ws.classes[ws.train_labels[image]])
+    note = "given label"
+    if planted is not None and planted[image] >= 0:
+        note += f"; a planted error, it was {write.escape(ws.classes[planted[image]])}"
+    lines = "".join(
+        f"<tr><td>{write.escape(row.ranking)}{' (harmful)' if row.end == 'harmful' else ''}</td>"
+        f"<td>{f'#{rank}' if rank else 'not in the first 128'}</td></tr>"
+        for row, rank in ranks
+    )
+    return (
+        f'<div class="lu-image"><img src="{picture}" width="{scale * ws.train_images.shape[2]}" '
+        f'alt="training image {image}, {given}, enlarged"><div><div class="name">{given}</div>'
+        f'<div class="lu-faint">{note}</div><div>training image {image}</div>'
+        f'<div class="lu-faint">image {ws.train_index[image]} of the source data</div></div>'
+        f'<table><tr><td colspan="2" class="lu-faint">rank for target {target}</td></tr>{lines}</table></div>'
+    )
+
+
+def votes_html(groups: list[dict], message: str = "") -> str:
+    """A line for each group of retrainings, a dot for each seed (retraining.view), and a message below."""
+    lines = "".join(_group_html(group) for group in groups)
+    return f'<div class="lu-votes" role="status">{lines}<i>{write.escape(message)}</i></div>'
+
+
+def _group_html(group: dict) -> str:
+    done = [vote for vote in group["votes"] if vote["state"] == "done"]
+    wrong = [vote["becomes"] for vote in done if vote["wrong"]]
+    most = max(set(wrong), key=wrong.count) if wrong else None
+    majority = f"{write.escape(most)} in {wrong.count(most)} of {len(done)}" if most else f"unchanged in {len(done)}"
+    return (
+        f"<span>{write.escape(group['name'])}</span>"
+        f'<span class="dots">{"".join(_dot_html(vote) for vote in group["votes"])}</span>'
+        f"<b>{majority if done else 'waiting'}</b>"
+    )
+
+
+def _dot_html(vote: dict) -> str:
+    sign, kind = {"done": ("◆", "flipped") if vote["wrong"] else ("●", "kept"), "running": ("◐", "running")}.get(
+        vote["state"], ("○", "lu-faint")
+    )
+    words = write.escape(f"seed {vote['seed']}: {vote['becomes'] or vote['state']}")
+    return f'<span class="{kind}" title="{words}" aria-label="{words}" role="img">{sign}</span>'

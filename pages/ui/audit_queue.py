@@ -1,0 +1,57 @@
+"""Makes a review queue for the audit, from any page."""
+
+import getpass
+import time
+
+import streamlit as st
+
+from attribution import UserError, Workspace
+from attribution.audit import review_queue
+from attribution.audit.decision_log import DecisionLog
+from pages.ui import format as write
+from pages.ui import state
+
+state_of = st.session_state
+
+
+def make(ws: Workspace, **options) -> None:
+    """Makes a queue and selects it on the audit page; a callback. options: as `review_queue.queue_spec`. An error is left in
+    `state.ERROR`."""
+    try:
+        with DecisionLog.of(ws) as log:
+            number = add(ws, log, review_queue.queue_spec(ws, seed=int(time.time()), **options))
+        state_of[state.QUEUE] = str(number)
+        state_of[state.AUDIT_VIEW] = "queue"
+    except UserError as error:
+        state.set_error(error)
+
+
+def make_and_open(ws: Workspace, **options) -> None:
+    """Makes a queue and goes to the audit page, or says what is wrong. options: as `review_queue.queue_spec`."""
+    state_of.pop(state.ERROR, None)
+    make(ws, **options)
+    if state.ERROR in state_of:
+        st.error(write.sentence(state_of.pop(state.ERROR)))
+        return
+    st.switch_page("pages/audit/page.py", query_params={state.QUEUE: state_of[state.QUEUE]})
+
+
+def add(ws: Workspace, log: DecisionLog, spec: dict) -> int:
+    """Adds the queue of a `review_queue.queue_spec` to the log; its number."""
+    queue = review_queue.build_items(ws, spec)
+    return log.add_queue(
+        spec,
+        queue.images.tolist(),
+        queue.controls.tolist(),
+        queue.scores.tolist(),
+        queue.suggestions.tolist(),
+        state_of.get(state.WHO) or user_name(),
+    )
+
+
+def user_name() -> str:
+    """The name of this system's user, who decides where no other name is given."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):  # a system that has no name for its user
+        return "somebody"

@@ -1,0 +1,82 @@
+"""Buttons that download a chart or the report. The file is made when the button is pressed."""
+
+import streamlit as st
+
+from attribution import Workspace
+from attribution.export import charts, report
+from attribution.store.results import ResultStore
+from pages.ui import cli_command
+
+WIDTH_LABELS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}
+
+
+def figure_popover(ws: Workspace, what: str, **options) -> None:
+    """The chart `what` of `attribution.export.charts` as PNG, SVG, PDF and CSV, in either width, and its command. options: as
+    `charts.chart`."""
+    with st.container(width="content"):
+        _popover_content(ws, what, options)
+
+
+@st.fragment
+def _popover_content(ws, what, options) -> None:
+    with st.popover("Figure", icon=":material/image:"):
+        width = st.segmented_control(
+            "Width",
+            list(charts.WIDTHS),
+            default="double",
+            required=True,
+            key=f"width {what}",
+            format_func=WIDTH_LABELS.get,
+        )
+        with st.container(horizontal=True, gap="small"):
+            for ending in charts.FORMATS:
+                st.download_button(
+                    ending[1:].upper(),
+                    data=_maker(ws, what, ending, width, options),
+                    on_click="ignore",
+                    file_name=f"{what}{ending}",
+                    key=f"figure {what} {ending}",
+                )
+        words = [
+            word
+            for name, value in options.items()
+            for word in (f"--{name}", value if isinstance(value, str) else ",".join(value))
+        ]
+        cli_command.show(ws, "export", "figure", "--what", what, *words, "--width", width, "--out", f"{what}.pdf")
+
+
+def _maker(ws, what, ending, width, options):
+    def make():
+        store = ResultStore.of(ws)  # Streamlit calls this in another thread
+        try:
+            return charts.to_bytes(charts.chart(ws, store, what, **options), ending, width)
+        finally:
+            store.close()
+
+    return make
+
+
+def report_button(ws: Workspace, target: int | None, **options) -> None:
+    """A button that downloads the report about a target, None for the workspace's opening target, and the workspace.
+    options: as `report.build_report`."""
+
+    def make():
+        store = ResultStore.of(ws)
+        try:
+            return report.build_report(ws, store, target, **options)
+        finally:
+            store.close()
+
+    name = "report.html" if target is None else f"report-{target}.html"
+    about = "" if target is None else f" of target {target}"
+    st.download_button(
+        "Report",
+        data=make,
+        file_name=name,
+        mime="text/html",
+        on_click="ignore",
+        key="report",
+        icon=":material/description:",
+        help=f"One HTML file that opens anywhere: the lineup{about}, every verdict on it, curves and "
+        "tables of Methods, and where all of it comes from.",
+    )

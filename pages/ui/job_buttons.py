@@ -1,0 +1,50 @@
+"""Buttons that pause, resume and cancel a job."""
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from attribution import UserError, Workspace
+from attribution.experiments import jobs
+from pages.ui import format as write
+from pages.ui import state
+
+PAUSE = (
+    "Starts nothing more, and frees the machine once the trainings under way are through: they are finished and "
+    "kept. Resumed, it goes on where it was."
+)
+CANCEL = "Stops at once, trainings under way included. What is done is kept: asked again, it goes on from there."
+
+
+def draw(ws: Workspace, job, name: str = "", kind: str = "secondary") -> None:
+    """The buttons of a job that has not ended, for a row. name: the end of the buttons' keys; kind: Streamlit's type of
+    button. An error is left in `state.ERROR`."""
+    stopping = job.state == "cancelling"
+    if job.state == "paused":
+        _button(ws, job, "Resume", jobs.resume, name, kind, "Goes on where it was: nothing is trained twice.")
+    elif job.open:
+        _button(ws, job, "Pause", jobs.pause, name, kind, PAUSE, stopping)
+    if not job.ended:
+        _button(ws, job, "Cancel", jobs.cancel, name, kind, CANCEL, stopping)
+
+
+def _button(
+    ws: Workspace, job, label: str, action: Callable, name: str, kind: str, tip: str, off: bool = False
+) -> None:
+    key = f"{label.lower()} {name}".strip()
+    st.button(label, key=key, type=kind, help=tip, disabled=off, on_click=_act, args=(action, ws, job.id))
+
+
+def _act(action: Callable, ws: Workspace, number: int) -> None:
+    try:
+        action(ws, number)
+    except UserError as error:
+        state.set_error(error)
+
+
+def ended_early(job) -> None:
+    """Says that a job was cancelled or failed."""
+    reason = f" {job.message}." if job.message else ""
+    end = "was cancelled" if job.state == "cancelled" else "failed"
+    kept = "What it trained is kept: asked again, it goes on from there."
+    st.warning(write.plain(f"Job {job.id} {end}.{reason} {kept}"))

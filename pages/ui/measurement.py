@@ -1,0 +1,46 @@
+"""A measurement that a tab asks the command line for: its button, its progress, and its last failure."""
+
+import streamlit as st
+
+from attribution import UserError, Workspace
+from attribution.runner import commands
+from pages.ui import cli_command, state
+from pages.ui import format as write
+
+POLL = "1s"
+
+
+def button(ws: Workspace, words: list[str], label: str) -> None:
+    """A button that starts `python -m attribution` with `words` in the background, with the command beneath."""
+    st.button(label, key=f"start {' '.join(words)}", type="primary", on_click=start, args=(ws, words))
+    cli_command.show(ws, *words)
+
+
+def start(ws: Workspace, words: list[str]) -> None:
+    """Starts a command in the background; a callback. An error is left in `state.ERROR`."""
+    try:
+        commands.start_command(ws, words)
+    except UserError as error:
+        state.set_error(error)
+
+
+def under_way(ws: Workspace, words: list[str]) -> bool:
+    """Shows the progress of the latest command that begins with `words`, or that it failed; True while it runs."""
+    last = next((command for command in commands.list_commands(ws) if command.words[: len(words)] == words), None)
+    if last is None or last.state == "done":
+        return False
+    if not last.open:
+        st.warning(write.plain(f"The last measurement is {last.state}: {last.message}"))
+        return False
+
+    @st.fragment(run_every=POLL)
+    def progress():
+        now = next(command for command in commands.list_commands(ws) if command.number == last.number)
+        if not now.open:
+            st.rerun()
+        text, done, total = now.progress or ("starting", 0, 1)
+        st.progress(min(1.0, done / total) if total else 0.0, write.plain(f"{text}, {write.seconds(now.seconds)}"))
+        st.button("Cancel", key=f"cancel {' '.join(words)}", on_click=commands.cancel_command, args=(ws, now.number))
+
+    progress()
+    return True

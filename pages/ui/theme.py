@@ -1,0 +1,80 @@
+"""Shared page setup: the logo, the style sheet, and the opened workspace."""
+
+import gc
+import os
+from pathlib import Path
+
+import streamlit as st
+
+from attribution import UserError, Workspace
+from attribution.files import ROOT
+from attribution.workspace.workspace import DEMO
+from pages.ui import cli_command
+from pages.ui import format as write
+
+ASSETS = ROOT / "assets"
+LOGO = ASSETS / "logo.svg"
+
+
+def apply_theme() -> None:
+    """The logo and the style sheet; app.py calls it before the page."""
+    st.logo(str(LOGO), size="medium")
+    st.html(f"<style>{_style_sheet()}</style>")
+
+
+def workspace() -> Workspace:
+    """The workspace that LINEUP_WORKSPACE names, or the demo; opened again after it, or what was added to it, changed.
+    Where it cannot be read, the page says why and stops. Base models may be missing."""
+    path = os.environ.get("LINEUP_WORKSPACE") or str(DEMO)
+    try:
+        changed = _changed(Path(path) / "workspace.json")
+        ws = _open(path, changed, None)
+        added_changed = _changed(ws.added / "parts.json")
+        if added_changed:
+            ws = _open(path, changed, added_changed)
+        if ws.has_base:
+            ws.base  # noqa: B018 - every page reads it: an error in it is reported here
+        return ws
+    except UserError as error:
+        stop_with_error(error)
+
+
+def stop_with_error(error: UserError) -> None:
+    """Shows the error and stops the page."""
+    st.error(write.sentence(error), icon=":material/error:")
+    st.stop()
+
+
+def cache_key(ws: Workspace) -> str:
+    """A key for caches of what is computed from the workspace: it changes whenever a part does."""
+    return f"{ws.path} {ws.fingerprint} {ws.has_base} {ws.manifest['parts']}"
+
+
+def train_first(ws: Workspace, why: str) -> None:
+    """Says why base models are needed, and the command that trains them."""
+    st.markdown(write.plain(f"{why} This trains a few models on the images as they are; then load the page again:"))
+    cli_command.show(ws, "base", "train")
+
+
+@st.cache_resource(show_spinner=False)
+def freeze_gc(page: str) -> None:
+    """Excludes long-lived objects from garbage collection, once for each page: call it after the page is drawn.
+
+    Streamlit collects garbage after every run and would look through everything ever imported: a tenth of a second in
+    which no answer is sent."""
+    gc.collect()
+    gc.freeze()
+
+
+def _changed(file: Path) -> float | None:
+    return file.stat().st_mtime if file.exists() else None
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _open(path: str, changed: float | None, added_changed: float | None) -> Workspace:
+    return Workspace.open(path)
+
+
+@st.cache_data(show_spinner=False)
+def _style_sheet() -> str:
+    return (ASSETS / "page.css").read_text()

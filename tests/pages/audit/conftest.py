@@ -1,0 +1,25 @@
+"""A workspace with a detector, the log of its decisions, and a queue."""
+
+import pytest
+
+from attribution import Workspace
+from attribution.audit import detectors
+from attribution.audit.decision_log import DecisionLog
+from tests.pages.audit.entries import add
+
+
+@pytest.fixture
+def ws(ws):
+    detectors.build_detectors(ws, ["knn-moco"])
+    return Workspace.open(ws.path)
+
+
+@pytest.fixture
+def log(ws):
+    with DecisionLog.of(ws) as log:
+        yield log
+
+
+@pytest.fixture
+def queue(ws, log):
+    return log.queue(add(log, ws))

@@ -1,0 +1,142 @@
+"""Studies in Brittleness, run without a browser and without a runner; tests/browser/test_studies.py trains."""
+
+from functools import partial
+
+from attribution.experiments import jobs, retrain, study
+from attribution.training import recipes
+from pages.brittleness import study_text
+from pages.ui import state
+from tests.pages.page import html, open_page, texts
+
+opened = partial(open_page, "brittleness")
+
+
+def asked(ws, store, targets=(0, 4), k_max=8, **more):
+    spec = study.study_spec(ws, list(targets), ["trak-10", "l2-moco"], ["remove"], k_max=k_max)
+    return store.add_job({**spec} | more, spec.describe())
+
+
+def answer(ws, store, ranking, target, support):
+    version = ws.ranking(ranking).version
+    store.put_support(
+        recipes.get_recipe(ws.recipe).hash,
+        ranking,
+        target,
+        "remove",
+        "default",
+        8,
+        {
+            "status": "flipped" if support else "censored",
+            "support": support,
+            "lo": support and support - 1 or 8,
+            "hi": support,
+            "trace": [],
+            "trainings": 10,
+            "version": version,
+        },
+    )
+
+
+def bar(app) -> str:
+    return " ".join(one.proto.text for one in app.get("progress")).replace("\\", "")
+
+
+def keys(app) -> set:
+    return {button.key for button in app.button}
+
+
+def test_without_a_study_there_is_a_way_to_ask_for_one(ws):
+    app = opened(view="studies")
+    assert not app.exception and not app.button and app.header[0].value == "No study has been asked for here"
+    assert [link.proto.page for link in app.get("page_link")] == ["methods"]
+
+
+def test_a_study_is_watched_paused_resumed_and_cancelled(ws, store):
+    number = asked(ws, store)
+    app = opened(view="studies")
+    assert not app.exception and "2 targets under 2 rankings" in texts(app)
+    assert f"Job {number}, waiting for the runner: 0 of 4 searches answered" in bar(app)
+    assert keys(app) == {"pause study", "cancel study"} and study_text.PAUSING in texts(app)
+    store.start_job(number, 5)
+    answer(ws, store, "trak-10", 0, 3)
+    app.run()
+    assert f"Job {number}, running for" in bar(app) and "1 of 4 searches answered" in bar(app)
+    assert "<b>10</b> trainings done" in html(app) and "<b>about 30</b> trainings left" in html(app)
+    assert "left, an estimate" in html(app) and "30 × 5 s a training (a guess yet)" in html(app)
+    assert '1 of 2</td><td class="n">50% to 100%' in html(app) and '0 of 2</td><td class="n">0% to 100%' in html(app)
+    app.button(key="pause study").click().run()
+    assert store.job(number).state == "paused" and "paused: nothing of it is running" in bar(app)
+    assert keys(app) == {"resume study", "cancel study"}
+    app.button(key="resume study").click().run()
+    assert store.job(number).state == "queued" and keys(app) == {"pause study", "cancel study"}
+    app.button(key="cancel study").click().run()
+    assert store.job(number).state == "cancelling" and "stopping" in bar(app)
+    assert app.button(key="pause study").disabled and app.button(key="cancel study").disabled
+    store.finish_job(number, "cancelled")
+    app.run()
+    assert "cancelled after" in bar(app) and keys(app) == {"go on"}
+    app.button(key="go on").click().run()
+    (again,) = store.open_jobs()
+    assert not app.exception and again.spec == store.job(number).spec
+    assert f"Job {again.id}, waiting" in bar(app) and [*app.query_params["job"]] == [str(again.id)]
+
+
+def test_a_link_to_a_study_opens_it(ws, store):
+    old, new = asked(ws, store), asked(ws, store, targets=[5])
+    store.finish_job(old, "done")
+    app = opened(job=str(old))
+    assert not app.exception and not app.warning and "2 targets under 2 rankings" in texts(app)
+    app = opened(view="studies")
+    assert "1 target under 2 rankings: how few images decide it?" in texts(app), "the one that has not ended"
+    app.button_group(key=state.STUDY).set_value(old).run()
+    assert [*app.query_params["job"]] == [str(old)] and f"Job {old}, done" in bar(app)
+    assert new != old
+
+
+def test_a_study_beyond_the_list_is_opened_by_its_number(ws, store):
+    numbers = [asked(ws, store, k_max=8 + again) for again in range(9)]
+    app = opened(job=str(numbers[0]))
+    assert not app.exception and f"Job {numbers[0]}, waiting for the runner" in bar(app)
+    app = opened(job=str(numbers[6]))
+    assert f"Job {numbers[6]}, waiting for the runner, 6 jobs before it" in bar(app)
+
+
+def test_looking_at_studies_keeps_the_question(ws, store):
+    app = opened(target="3", k="2", ranking="trak-10")
+    app.button_group(key=state.KIND).set_value("mislabel").run()
+    for view in ("studies", "one target"):
+        app.button_group(key=state.VIEW).set_value(view).run()
+        assert not app.exception
+    assert "with the first 2 images of trak-10 relabelled" in texts(app)
+    assert app.number_input(key=state.TARGET).value == 3
+
+
+def test_a_study_is_opened_from_the_history_and_any_job_is_paused_there(ws, store):
+    number = asked(ws, store)
+    app = opened()
+    app.button(key=f"pause {number}").click().run()
+    assert store.job(number).state == "paused" and "<b>paused</b>" in html(app)
+    app.button(key=f"job {number}").click().run()
+    assert not app.exception and f"Job {number}, paused" in bar(app)
+
+
+def test_a_paused_question_can_go_on(ws, store):
+    spec = retrain.retrain_spec(ws, 3, "trak-10", "remove", 2)
+    number = store.add_job(spec, spec.describe())
+    store.pause_job(number)
+    app = opened(target="3", k="2", ranking="trak-10")
+    assert f"Job {number}: Paused" in texts(app)
+    app.button(key="resume").click().run()
+    assert store.job(number).state == "queued" and f"Job {number}: Waiting for the runner" in texts(app)
+
+
+def test_what_goes_wrong_with_a_button_is_one_sentence(ws, store, monkeypatch):
+    store.pause_job(asked(ws, store))
+    app = opened(view="studies")
+
+    def broken(workspace):
+        raise jobs.UserError("the background runner cannot work: no")
+
+    monkeypatch.setattr(jobs, "ensure_runner", broken)
+    app.button(key="resume study").click().run()
+    assert not app.exception and "The background runner cannot work" in app.error[0].value

@@ -1,0 +1,46 @@
+"""The words and the HTML of Brittleness's answers."""
+
+import pytest
+
+from attribution.experiments import retrain
+from pages.brittleness import text
+from tests.pages.answers import retrained
+
+
+@pytest.mark.parametrize(
+    ("wrong", "word"),
+    [
+        ([], "Holds"),
+        (["edit"], "Flipped"),
+        (["edit", "random"], "Flipped, by chance too"),
+        (["edit", "none", "random"], "Already wrong"),
+    ],
+)
+def test_the_verdict_stands_beside_its_controls(ws, store, wrong, word):
+    spec = retrain.retrain_spec(ws, 0, "trak-10", "remove", 4)
+    assert text.retraining_verdict(ws, spec, spec.answer(ws, store)) is None
+    retrained(ws, store, spec, right=0, wrong=2, parts=wrong)
+    verdict = text.retraining_verdict(ws, spec, spec.answer(ws, store))
+    assert verdict[0] == word and "of 15" in verdict[1]
+
+
+@pytest.mark.parametrize(
+    ("repaired", "word"),
+    [
+        (["edit"], "Repaired"),
+        ([], "Still wrong"),
+        (["edit", "random"], "Repaired, by chance too"),
+        (["edit", "none", "random"], "Right already"),
+    ],
+)
+def test_the_verdict_on_a_repair(ws, store, repaired, word):
+    spec = retrain.retrain_spec(ws, 1, "trak-10", "remove", 3, end="harmful")
+    retrained(ws, store, spec, right=2, wrong=1, parts=repaired)
+    assert text.retraining_verdict(ws, spec, spec.answer(ws, store))[0] == word
+
+
+def test_names_are_escaped(ws, store):
+    spec = retrain.retrain_spec(ws, 1, "trak-10", "remove", 4)
+    retrained(ws, store, spec, right=1, wrong=2)
+    drawn = text.retraining_html(ws, spec, spec.answer(ws, store))
+    assert "Box &lt;b&gt; in 5 of 5" in drawn and "Box <b>" not in drawn

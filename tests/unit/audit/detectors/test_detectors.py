@@ -1,0 +1,169 @@
+"""Building, storing and reading detectors."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from attribution import UserError, Workspace
+from attribution.audit import detectors
+from attribution.audit.detectors import knn
+from attribution.metrics.label_detection import suspicion_order
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    ws = tiny.write(tmp_path / "tiny")
+    (ws.path / "out_of_subset").mkdir()
+    probabilities = np.full((60, 3), 0.1, np.float32)
+    probabilities[np.arange(60), np.arange(60) % 3] = 0.8  # the true classes
+    np.save(ws.path / "out_of_subset" / "sums.npy", 5 * probabilities)
+    np.save(ws.path / "out_of_subset" / "counts.npy", np.full(60, 5))
+    ws.record("out_of_subset", {}, [f"out_of_subset/{name}.npy" for name in ("sums", "counts")])
+    return ws
+
+
+def test_all_that_can_be_had(ws):
+    assert detectors.names(ws) == [] and detectors.default_detector(ws) is None
+    needs = detectors.available(ws)
+    assert [name for name in needs if not needs[name]] == [
+        "combined",
+        "confident",
+        "out-of-subset",
+        "knn-moco",
+        "harm-trak-10",
+    ]
+    assert "base train" in needs["loss"] and "base train" in needs["self-influence"]
+    said = []
+    built = detectors.build_detectors(ws, progress=lambda *at: said.append(at))
+    assert set(built) == {"combined", "confident", "out-of-subset", "knn-moco", "harm-trak-10"} and said
+    again = Workspace.open(ws.path)
+    assert detectors.names(again) == ["combined", "confident", "out-of-subset", "knn-moco", "harm-trak-10"]
+    assert detectors.default_detector(again) == "combined"
+    for name in detectors.names(again):
+        found = detectors.load(again, name)
+        assert found.scores.argmax() == 3 or name == "harm-trak-10"
+        assert found.scores.dtype == np.float32 and found.suggestion.dtype == np.int64 and found.version
+        assert found.uses_val == (name in ("combined", "harm-trak-10"))
+    assert detectors.load(again, "combined").suggestion[3] == 0, "a Bar that is called a Dot"
+    about = json.loads((ws.path / "workspace.json").read_text())["parts"]["detectors/combined"]
+    assert about["members"] == ["confident", "harm-trak-10", "knn-moco", "out-of-subset"]
+    assert about["command"].startswith("python -m attribution detectors build") and about["versions"]["numpy"]
+    assert np.load(ws.path / "detectors" / "combined" / "suggestion.npy").dtype == np.uint8
+
+
+def test_what_is_there_is_built_anew_only_where_its_ground_changed(ws):
+    detectors.build_detectors(ws)
+    assert detectors.build_detectors(ws) == {}
+    np.save(ws.path / "features" / "moco" / "train.npy", np.random.default_rng(1).normal(size=(60, 3)))
+    ws.record("features/moco", {}, ["features/moco/train.npy"])
+    assert set(detectors.build_detectors(Workspace.open(ws.path))) == {"knn-moco", "combined"}
+    assert set(detectors.build_detectors(ws, ["out-of-subset"])) == {"out-of-subset"}, (
+        "what is named is built in any case"
+    )
+
+
+def test_some_first_and_the_combination_of_these(ws):
+    with pytest.raises(UserError, match="at least two"):
+        detectors.build_detectors(ws, ["combined"])
+    detectors.build_detectors(ws, ["knn-moco"])
+    assert detectors.default_detector(ws) == "knn-moco"
+    detectors.build_detectors(ws, ["combined", "out-of-subset", "knn-moco"])
+    assert detectors.load(ws, "combined").about == "mean rank in 2 families of 2 detectors"
+
+
+@pytest.mark.parametrize(
+    ("asked", "match"),
+    [(["knn-dino"], "no detector 'knn-dino' can be built"), (["loss"], "loss cannot be built: it needs base models")],
+)
+def test_what_cannot_be_built(ws, asked, match):
+    with pytest.raises(UserError, match=match):
+        detectors.build_detectors(ws, ["knn-moco", *asked])
+    assert detectors.names(ws) == [], "nothing of it is begun"
+
+
+def test_one_class(ws):
+    pd.DataFrame({"label": np.ones(60, int), "source_index": np.arange(60)}).to_parquet(ws.path / "train.parquet")
+    ws = Workspace.open(ws.path)
+    assert all("carry one label" in needs for needs in detectors.available(ws).values())
+    for asked in (None, ["knn-moco"]):
+        with pytest.raises(UserError, match="carry one label"):
+            detectors.build_detectors(ws, asked)
+
+
+def test_scores_that_are_no_numbers(ws, monkeypatch):
+    monkeypatch.setattr(knn, "label_disagreement", lambda *asked: (np.full(60, np.nan), np.zeros(60, int)))
+    with pytest.raises(UserError, match="not finite"):
+        detectors.build_detectors(ws, ["knn-moco"])
+    assert detectors.names(ws) == []
+
+
+def test_a_detector_that_is_not_there_or_not_whole(ws):
+    with pytest.raises(UserError, match="no detector 'combined' in tiny; it has none; build them"):
+        detectors.load(ws, "combined")
+    detectors.build_detectors(ws, ["knn-moco"])
+    np.save(ws.path / "detectors" / "knn-moco" / "suggestion.npy", np.full(60, 7, np.uint8))
+    with pytest.raises(UserError, match="build it again"):
+        detectors.load(ws, "knn-moco")
+
+
+@pytest.mark.parametrize("suggestion", [np.full(60, -1), np.zeros((60, 2), int)])
+def test_suggestions_that_cannot_be(ws, suggestion):
+    detectors.build_detectors(ws, ["knn-moco"])
+    np.save(ws.path / "detectors" / "knn-moco" / "suggestion.npy", suggestion)
+    with pytest.raises(UserError, match="build it again"):
+        detectors.load(ws, "knn-moco")
+
+
+def test_one_that_another_version_stored(ws):
+    detectors.build_detectors(ws, ["knn-moco"])
+    ws.manifest["parts"]["detectors/knn-moco"].pop("suggests")
+    with pytest.raises(UserError, match="was stored by another version, without its 'suggests'; build it again"):
+        detectors.load(ws, "knn-moco")
+    detectors.build_detectors(ws, ["knn-moco"])
+    assert detectors.load(ws, "knn-moco").suggestion is not None
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_features_that_are_no_numbers(ws, value):
+    features = np.array(ws.feature("moco").train, np.float32)
+    features[4, 0] = value
+    np.save(ws.path / "features" / "moco" / "train.npy", features)
+    ws.record("features/moco", {}, ["features/moco/train.npy"])
+    with pytest.raises(UserError, match="knn-moco cannot be built: moco holds values that are not finite"):
+        detectors.build_detectors(Workspace.open(ws.path), ["knn-moco"])
+
+
+def test_models_that_saw_every_image(ws):
+    np.save(ws.path / "out_of_subset" / "sums.npy", np.zeros((60, 3), np.float32))
+    np.save(ws.path / "out_of_subset" / "counts.npy", np.zeros(60, int))
+    for name in ("confident", "out-of-subset"):
+        with pytest.raises(UserError, match="all models that are known saw it"):
+            detectors.build_detectors(ws, [name])
+
+
+def test_those_that_came_with_a_workspace_stay(ws, tmp_path, monkeypatch):
+    detectors.build_detectors(ws)
+    monkeypatch.setattr("attribution.workspace.workspace.DEMO", ws.path)
+    bundled = Workspace.open(ws.path)
+    assert bundled.added != bundled.path
+    with pytest.raises(UserError, match="cannot be replaced"):
+        detectors.build_detectors(bundled, ["knn-moco"])
+    assert detectors.build_detectors(bundled) == {}
+    (bundled.added / "features" / "mine").mkdir(parents=True)
+    np.save(bundled.added / "features" / "mine" / "train.npy", np.eye(60, 3, dtype=np.float32) + 1)
+    np.save(bundled.added / "features" / "mine" / "val.npy", np.eye(12, 3, dtype=np.float32) + 1)
+    bundled.add("features/mine", {}, ["features/mine/train.npy", "features/mine/val.npy"])
+    assert set(detectors.build_detectors(bundled)) == {"knn-mine"} and not (ws.path / "detectors" / "knn-mine").exists()
+    assert "knn-mine" in detectors.names(Workspace.open(ws.path))
+
+
+def test_equally_suspicious_images_come_in_an_order_of_their_own():
+    scores = np.zeros(100)
+    scores[40] = 1
+    found = suspicion_order(scores)
+    assert found[0] == 40 and np.array_equal(found, suspicion_order(scores)) and sorted(found) == list(range(100))
+    assert np.abs(np.corrcoef(found, np.arange(100))[0, 1]) < 0.3

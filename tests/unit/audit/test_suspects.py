@@ -1,0 +1,82 @@
+"""Suspects of a wrong prediction: who names them, and which of these stay."""
+
+import numpy as np
+import pytest
+
+from attribution import UserError, Workspace
+from attribution.audit import detectors, suspects
+from attribution.audit.detectors import knn
+from tests import tiny
+
+WRONG = 1  # a Box that every model reads as a Dot
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    (tmp_path / "w").mkdir()
+    return tiny.write(tmp_path / "w")
+
+
+def known(ws, scores, monkeypatch, suggestion=None):
+    """A detector "knn-moco" with these scores."""
+    suggestion = np.zeros(ws.n_train, int) if suggestion is None else suggestion
+    monkeypatch.setattr(knn, "label_disagreement", lambda *asked: (np.asarray(scores), suggestion))
+    detectors.build_detectors(ws, ["knn-moco"])
+
+
+def test_the_most_suspicious_of_what_the_rankings_name(ws, monkeypatch):
+    known(ws, np.linspace(0, 1, 60), monkeypatch)
+    found = suspects.find_suspects(ws, WRONG, "knn-moco")
+    # of the six most suspicious, 59 to 54, trak-10 holds all but the Boxes (55, 58) against the target, and the Dots
+    # are near: 59 and 56; the harmful end holds no image that helps
+    assert [one.image for one in found] == [59, 57, 56, 54] and [one.place for one in found] == [1, 3, 4, 6]
+    assert {"trak-10"} == set(found[1].rankings) == set(found[3].rankings)
+    assert found[0].rankings == found[2].rankings == ("esvm-moco", "l2-moco", "trak-10")
+    assert [ws.classes[one.given] for one in found] == ["Dot", "Bar", "Dot", "Bar"]
+    assert all(one.suggestion == 0 and one.score == pytest.approx(one.image / 59) for one in found)
+
+
+def test_only_the_first_of_each_ranking(ws, monkeypatch):
+    known(ws, np.linspace(0, 1, 60), monkeypatch)
+    monkeypatch.setattr(suspects, "K_PER_RANKING", 3)  # of trak-10 images 0, 2, 3, the worst first
+    found = suspects.find_suspects(ws, WRONG, "knn-moco")
+    assert {name for one in found for name in one.rankings} <= {"esvm-moco", "l2-moco"}
+
+
+def test_the_planted_error_is_found(ws):
+    detectors.build_detectors(ws, ["knn-moco"])
+    first = suspects.find_suspects(ws, WRONG, "knn-moco")[0]
+    assert (first.image, first.place, ws.classes[first.given], ws.classes[first.suggestion]) == (3, 1, "Dot", "Bar")
+
+
+def test_a_ranking_of_other_targets_names_nobody(ws, monkeypatch):
+    known(ws, np.linspace(0, 1, 60), monkeypatch)
+    np.save(ws.path / "rankings" / "trak-10" / "targets.npy", np.array([0, 2]))
+    found = suspects.find_suspects(Workspace.open(ws.path), WRONG, "knn-moco")
+    assert [one.image for one in found] == [59, 56]
+
+
+def test_chance_accuses_nobody_nor_does_the_sign_of_a_similarity(ws):
+    assert ws.ranking("signed-moco").signed
+    assert suspects.accusing_rankings(ws) == ["esvm-moco", "l2-moco", "trak-10"]
+
+
+@pytest.mark.parametrize(
+    ("target", "detector", "match"),
+    [
+        (0, "knn-moco", "target 0 is predicted right, as Bar"),
+        (WRONG, "combined", "no detector 'combined'"),
+        (99, "knn-moco", "out of range"),
+    ],
+)
+def test_what_is_refused(ws, target, detector, match):
+    detectors.build_detectors(ws, ["knn-moco"])
+    with pytest.raises(UserError, match=match):
+        suspects.find_suspects(ws, target, detector)
+
+
+def test_without_base_models(tmp_path):
+    ws = tiny.write(tmp_path / "w", base=False)
+    with pytest.raises(UserError, match="base train"):
+        suspects.find_suspects(ws, WRONG, "knn-moco")

@@ -1,0 +1,206 @@
+"""Backdoors and the rankings that are to find them, on a case worked out by hand."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+
+from attribution import UserError, Workspace
+from attribution import __main__ as cli
+from attribution.evaluation import backdoor, poison
+from attribution.experiments import jobs
+from attribution.files import write_json
+from attribution.store.results import ResultStore
+from attribution.training import recipes
+from attribution.training.edits import no_edit, remove
+from tests import tiny
+
+
+@pytest.fixture
+def source(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    return tiny.write(tmp_path / "w")
+
+
+@pytest.fixture
+def ws(source, tmp_path, monkeypatch):
+    """Class 1 is the attack's. Its base models take two triggered targets (12, 13) of three for it, and no other image
+    of another class. `finds` is signed: what speaks most against any target are the poisoned images, then the others
+    of the class. Nothing is trained: the store says that the backdoor works until half of the poisoned are gone."""
+    copy = poison.create_poisoned_copy(source, tmp_path / "p", 1, n=4, targets=3, side=2)
+    poisoned, targets, _ = poison.load_poison_record(copy)
+    probabilities = np.full((10, copy.n_val, 3), 0.05, np.float16)
+    probabilities[:, np.arange(copy.n_val), copy.val_labels] = 0.9
+    probabilities[:, targets[:2]] = [0.05, 0.9, 0.05]
+    (copy.path / "base").mkdir()
+    np.save(copy.path / "base" / "probabilities.npy", probabilities)
+    scores = np.zeros((copy.n_val, copy.n_train), np.float16)
+    scores[:, copy.train_labels == 1] = -1
+    scores[:, poisoned] = -2
+    (copy.path / "rankings" / "finds").mkdir(parents=True)
+    np.save(copy.path / "rankings" / "finds" / "scores.npy", scores)
+    copy.record("base", {"seeds": list(range(10))}, ["base/probabilities.npy"])
+    copy.record("rankings/finds", {"method": "TRAK", "signed": True, "about": ""}, ["rankings/finds/scores.npy"])
+    monkeypatch.setattr(jobs, "run_job", lambda workspace, spec, progress: train(workspace, spec, poisoned, targets))
+    return copy
+
+
+def train(workspace, spec, poisoned, targets):
+    """Stands for the runner."""
+    store = ResultStore.of(workspace)
+    for edit in sum(spec.edits(workspace).values(), []):
+        works = len(set(poisoned.tolist()) - set(edit.indices)) > len(poisoned) / 2
+        for seed in spec["seeds"]:
+            predicted = workspace.val_labels.copy()
+            predicted[targets[:2] if works else []] = 1
+            store.put(
+                recipes.get_recipe(workspace.recipe).hash,
+                edit,
+                seed,
+                predicted=predicted,
+                margins=np.zeros(workspace.n_val),
+                seconds=1,
+                device="cpu",
+                library="x",
+                threads=1,
+            )
+    store.close()
+
+
+def test_the_most_accused_stand_in_most_lists():
+    lists = [np.array([5, 3, 9]), np.array([3, 7]), np.array([9, 4])]
+    assert backdoor.most_accused(lists, 3).tolist() == [
+        3,
+        9,
+        5,
+    ]  # 3: ranks 1 + 0; 9: 2 + 0; 5 stands in one list, first
+    assert backdoor.most_accused(lists, 9).tolist() == [3, 9, 5, 4, 7]
+
+
+def test_a_ranking_that_finds_them_ends_the_attack(ws):
+    answer = backdoor.compute(ws, ["finds", "random"], range(2))
+    assert answer["success"]["mean"] == pytest.approx(2 / 3) and answer["untriggered"]["mean"] == 0
+    assert answer["hit"] == 2 and answer["triggered"] == 3 and answer["models"] == 10
+    whole, among, random = answer["rankings"]
+    assert [(row["ranking"], row["candidates"]) for row in answer["rankings"]] == [
+        ("finds", None),
+        ("finds", "predicted"),
+        ("random", None),
+    ]
+    size = int((ws.train_labels == 1).sum())
+    assert (whole["pool"], among["pool"], random["pool"]) == (60, size, size)
+    assert whole["chance"] == pytest.approx(4 / 60) and random["chance"] == pytest.approx(4 / size)
+    for row in (whole, among):
+        assert row["precision"]["4"]["mean"] == 1 and row["precision"]["10"]["mean"] == 0.4 and row["removed"] == 4
+        assert row["plain"]["mean"] == 1  # its scores are the same for all targets
+        assert row["success"]["mean"] == 0 and row["accuracy"]["mean"] == 1
+    assert answer["removals"][backdoor.NO_REMOVAL]["success"]["mean"] == pytest.approx(2 / 3)
+    assert answer["removals"][backdoor.ORACLE_REMOVAL]["success"]["mean"] == 0
+    assert "control" not in answer["removals"][backdoor.ORACLE_REMOVAL] and "control" in random
+    assert json.loads(json.dumps(answer)) == answer
+
+
+def test_unsigned_rankings_are_asked_among_images_of_the_predicted_class(ws):
+    random, (poisoned, targets, copied) = ws.ranking("random"), poison.load_poison_record(ws)
+    lists = [random.top(target, 4, "predicted").ids for target in targets[:2]]
+    row = backdoor.compute(ws, ["random"], [0])["rankings"][0]
+    assert row["precision"]["4"]["mean"] == pytest.approx(np.mean([np.isin(ids, poisoned).mean() for ids in lists]))
+    pool = np.flatnonzero(ws.train_labels == 1)  # and without the patch among the same images, not those of its class
+    lists = [pool[np.argsort(-random.values(target, pool))[:4]] for target in copied[:2]]
+    assert row["plain"]["mean"] == pytest.approx(np.mean([np.isin(ids, poisoned).mean() for ids in lists]))
+
+
+def test_what_is_removed_is_what_was_accused(ws):
+    backdoor.compute(ws, ["finds"], [3])
+    store, recipe = ResultStore.of(ws), recipes.get_recipe(ws.recipe).hash
+    for edit in (no_edit(), remove(poison.load_poison_record(ws)[0])):
+        assert store.get(store.key(recipe, edit, 3))
+    store.close()
+
+
+def test_mistakes_are_told(ws, source):
+    with pytest.raises(UserError, match="not poisoned; make a copy"):
+        backdoor.compute(source)
+    probabilities = np.load(ws.path / "base" / "probabilities.npy")
+    probabilities[:, 12:] = [0.9, 0.05, 0.05]
+    np.save(ws.path / "base" / "probabilities.npy", probabilities)
+    with pytest.raises(UserError, match="does not work"):
+        backdoor.compute(Workspace.open(ws.path))
+
+
+def test_rankings_that_cannot_be_asked(ws):
+    folder = ws.path / "rankings"
+    for name, array in (("first", "ids"), ("some", "targets")):
+        (folder / name).mkdir()
+        np.save(folder / name / f"{array}.npy", np.zeros((ws.n_val, 1, 4), int) if array == "ids" else np.arange(2))
+    np.save(folder / "some" / "scores.npy", np.zeros((ws.n_val, ws.n_train), np.float16))
+    for name in ("first", "some"):
+        ws.record(f"rankings/{name}", {"method": name})
+    ws = Workspace.open(ws.path)
+    assert backdoor.default_names(ws) == ["finds", "random"]
+    for name in ("first", "some"):
+        with pytest.raises(UserError, match="leave it out"):
+            backdoor.compute(ws, [name], [0])
+    with pytest.raises(UserError, match="name it without @"):
+        backdoor.compute(ws, ["finds@true"], [0])
+    assert len(backdoor.compute(ws, ["finds", "finds"], [0])["rankings"]) == 2  # asked twice, since it has a sign
+
+
+def test_kept_until_a_ranking_changes(ws):
+    answer = backdoor.compute(ws, ["finds"], [0])
+    assert backdoor.load(ws) is None
+    backdoor.save(ws, answer, {"command": "x"})
+    assert backdoor.load(Workspace.open(ws.path)) == answer
+    ws.manifest["parts"]["rankings/finds"]["digest"] = "another"
+    assert backdoor.load(ws) is None
+
+
+def test_what_lineup_brings_is_shown_where_it_was_poisoned_from(ws, source, tmp_path, monkeypatch):
+    monkeypatch.setattr(backdoor, "BUNDLED_RESULTS", tmp_path / "results")
+    assert backdoor.load(source) is None
+    write_json(tmp_path / "results" / "x" / backdoor.FILE, {"of": source.fingerprint})
+    write_json(tmp_path / "results" / "y" / backdoor.FILE, {"of": "another"})
+    assert backdoor.load(source) == {"of": source.fingerprint}
+    assert backdoor.load(ws) is None
+    (tmp_path / "results" / "x" / backdoor.FILE).write_text("{")
+    with pytest.raises(UserError, match="install Lineup again"):
+        backdoor.load(source)
+
+
+def test_from_the_command_line(ws, tmp_path, monkeypatch, capfd):
+    ws.record(
+        "rankings/finds",
+        {**ws.manifest["parts"]["rankings/finds"], "command": "build finds"},
+        ["rankings/finds/scores.npy"],
+    )
+    monkeypatch.setattr(
+        sys,
+        "argv",
+        [
+            "attribution",
+            "evaluate",
+            "backdoor",
+            "--workspace",
+            str(ws.path),
+            "--rankings",
+            "finds",
+            "--seeds",
+            "2",
+            "--out",
+            str(tmp_path / "o.json"),
+            "--json",
+        ],
+    )
+    with pytest.raises(SystemExit) as end:
+        cli.main()
+    answer = json.loads(capfd.readouterr().out)
+    assert not end.value.code and answer["seeds"] == [0, 1]
+    assert backdoor.load(Workspace.open(ws.path)) == answer
+    told = json.loads((tmp_path / "o.json").read_text())
+    about = told.pop("about")
+    assert told == answer and about["note"] == "10 base models"
+    poisoned, built, measured = about["commands"]
+    assert poisoned.startswith("python -m attribution workspace poison p --n 4 --class 'Box <b>'")
+    assert built == "build finds --name finds --workspace p"
+    assert measured == "python -m attribution evaluate backdoor --rankings finds --seeds 2 --workspace p"

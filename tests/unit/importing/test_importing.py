@@ -1,0 +1,283 @@
+"""Imports: what comes in is what was there, the check is on the door, and nothing is ever half there."""
+
+import json
+import os
+
+import numpy as np
+import pytest
+
+from attribution import UserError, Workspace
+from attribution.importing import importing
+from attribution.importing.formats import ForeignRanking
+from tests import tiny
+
+
+@pytest.fixture
+def ws(tmp_path):
+    return tiny.write(tmp_path / "tiny")
+
+
+@pytest.fixture
+def scores(ws):
+    """float32 [12, 60], target-first, that prefer the target's class and have no ties."""
+    rng = np.random.default_rng(3)
+    return (rng.normal(size=(12, 60)) + 5 * (ws.train_labels == ws.val_labels[:, None])).astype(np.float32)
+
+
+def incoming(scores, **changes):
+    about = {
+        "method": "Mine",
+        "signed": True,
+        "targets": np.arange(len(scores)),
+        "rows": lambda start, stop: scores[start:stop].copy(),
+    }
+    return ForeignRanking(**about | changes)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_the_order_is_the_matrix_s(ws, scores, dense):
+    about = importing.import_ranking(ws, incoming(scores), "mine", dense=dense, k=20)
+    mine = Workspace.open(ws.path).ranking("mine")
+    for target in range(12):
+        assert mine.top(target, 20).ids.tolist() == np.argsort(-scores[target])[:20].tolist()
+        assert mine.top(target, 20, end="harmful").ids.tolist() == np.argsort(scores[target])[:20].tolist()
+        assert np.array_equal(mine.top(target, 20).scores, np.sort(scores[target])[::-1][:20])
+    assert about["alignment"]["warning"] is None and mine.method == "Mine" and mine.complete is dense
+    assert mine.about == ("mine · every score" if dense else "mine · first 20")
+
+
+def test_the_first_k_among_one_class_are_what_the_list_holds_of_it(ws, scores):
+    importing.import_ranking(ws, incoming(scores), "mine", dense=False, k=30)
+    found = ws.ranking("mine").top(0, 10, "predicted").ids
+    order = np.argsort(-scores[0])[:30]
+    assert found.tolist() == [i for i in order if ws.train_labels[i] == ws.base.prediction[0]][:10]
+    with pytest.raises(UserError, match="--dense"):
+        ws.ranking("mine").scores(0)
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_some_targets_and_some_training_images(ws, scores, dense):
+    targets, train = np.array([7, 2, 5]), np.arange(59, 9, -1)
+    part = incoming(scores[targets][:, train], targets=targets, train=train)
+    importing.import_ranking(ws, part, "part", dense=dense, k=60)
+    ranking = ws.ranking("part")
+    assert ranking.targets.tolist() == [2, 5, 7] and len(ranking.top(0, 5).ids) == 0
+    for target in targets:
+        wanted = train[np.argsort(-scores[target][train])]
+        assert ranking.top(int(target), 60).ids.tolist() == wanted.tolist()
+
+
+def test_zeros_of_a_sparse_regression_are_not_ranked(ws, scores):
+    sparse = np.where(np.abs(scores) > 4.5, scores, 0)
+    for name, dense in (("sparse-whole", True), ("sparse-top", False)):
+        importing.import_ranking(ws, incoming(sparse, zero_is_none=True), name, dense=dense, k=60)
+        for target in range(12):
+            found = ws.ranking(name).top(target, 60)
+            assert len(found.ids) == (sparse[target] != 0).sum() and (found.scores != 0).all()
+
+
+@pytest.mark.parametrize("kind", ["dense", "ends", "lists"])
+def test_training_images_of_another_order_and_number(ws, scores, kind):
+    order = np.random.default_rng(0).permutation(60)[:50]  # file's number -> ours
+    theirs = scores[:, order]
+    ranked = np.argsort(-theirs, axis=1)[:, :20]
+    ranked[:, 15:] = -1
+    lists = {"rows": None, "signed": False, "lists": lambda start, stop: (ranked[start:stop], None)}
+    found = importing.renumbered(incoming(theirs, **(lists if kind == "lists" else {})), order)
+    importing.import_ranking(ws, found, "mine", dense=kind == "dense", k=15)
+    assert ws.ranking("mine").top(3, 15).ids.tolist() == order[np.argsort(-theirs[3])[:15]].tolist()
+
+
+def test_numbers_of_a_part_are_counted_in_the_list_s_order(ws, scores):
+    order, part = np.arange(59, -1, -1), np.array([4, 2, 40])
+    found = importing.renumbered(incoming(scores[:, order][:, part], train=part), order)
+    assert found.train.tolist() == [55, 57, 19] and importing.data_set_sizes(ws, order[:7]).n_train == 7
+    assert importing.data_set_sizes(ws, order).train_labels.tolist() == ws.train_labels[::-1].tolist()
+
+
+def test_lists(ws, scores):
+    order = np.argsort(-scores, axis=1)[:, :15]
+    order[4, 10:] = -1
+    importing.import_ranking(
+        ws, incoming(scores, signed=False, rows=None, lists=lambda a, b: (order[a:b], None)), "lists"
+    )
+    ranking = ws.ranking("lists")
+    assert ranking.top(3, 15).ids.tolist() == order[3].tolist() and ranking.top(3, 15).scores is None
+    assert ranking.top(4, 15).ids.tolist() == order[4, :10].tolist()
+    with pytest.raises(UserError, match="harmful is not defined"):
+        ranking.top(3, 5, end="harmful")
+
+
+def test_signed_lists_have_a_harmful_end_below_zero(ws, scores):
+    order = np.argsort(-scores, axis=1)
+    values = np.take_along_axis(scores, order, 1)
+    importing.import_ranking(ws, incoming(scores, rows=None, lists=lambda a, b: (order[a:b], values[a:b])), "lists")
+    found = ws.ranking("lists").top(0, 60, end="harmful")
+    assert (found.scores < 0).all() and found.ids[0] == scores[0].argmin() and len(found.ids) == (scores[0] < 0).sum()
+    found = ws.ranking("lists").top(0, 60)
+    assert (found.scores >= 0).all() and len(found.ids) == (scores[0] >= 0).sum()
+
+
+def test_the_check_is_on_the_door(ws, scores):
+    with pytest.raises(UserError, match="sign looks turned round.*--force"):
+        importing.import_ranking(ws, incoming(-scores), "turned")
+    assert "turned" not in Workspace.open(ws.path).rankings() and not list(ws.path.glob("rankings/*turned*"))
+    about = importing.import_ranking(ws, incoming(-scores), "turned", force=True)
+    assert about["alignment"]["warning"] and "turned" in Workspace.open(ws.path).rankings()
+
+
+@pytest.mark.parametrize("error", [UserError("not finite"), KeyboardInterrupt()])
+def test_an_import_that_breaks_off_changes_nothing(ws, scores, error, monkeypatch):
+    importing.import_ranking(ws, incoming(scores), "mine")
+    before = ws.ranking("mine").top(0, 5).ids.tolist()
+    monkeypatch.setattr(importing, "MAX_BLOCK_BYTES", 4 * 60)
+
+    def rows(start, stop):
+        if start >= 5:
+            raise error
+        return -scores[start:stop]
+
+    with pytest.raises(type(error)):
+        importing.import_ranking(ws, incoming(scores, rows=rows), "mine")
+    again = Workspace.open(ws.path)
+    assert again.ranking("mine").top(0, 5).ids.tolist() == before
+    assert sorted(path.name for path in (ws.path / "rankings").iterdir()) == ["mine", "trak-10"]
+
+
+def test_what_a_killed_import_left_is_cleared_away(ws, scores):
+    left = ws.path / "rankings" / ".mine.999.part"
+    left.mkdir()
+    (left / "scores.npy").write_bytes(b"half")
+    importing.import_ranking(ws, incoming(scores), "mine")
+    assert not left.exists() and Workspace.open(ws.path).ranking("mine").targets.tolist() == list(range(12))
+
+
+@pytest.mark.parametrize("name", ["random", "l2-moco", "../x", "A", "", ".x", "a" * 41])
+def test_names_that_cannot_be_had(ws, scores, name):
+    with pytest.raises(UserError, match="name"):
+        importing.import_ranking(ws, incoming(scores), name)
+
+
+def test_a_workspace_that_may_not_be_written_keeps_what_is_added_among_the_results(ws, scores, monkeypatch):
+    """As the bundled demo: its own folder stays as it is."""
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    before = sorted(ws.path.rglob("*"))
+    with pytest.raises(UserError, match="brings a part called trak-10"):
+        importing.import_ranking(ws, incoming(scores), "trak-10")
+    importing.import_ranking(ws, incoming(scores), "mine")
+    importing.import_features(ws, np.eye(3)[ws.train_labels], np.eye(3)[ws.val_labels], "own")
+    again = Workspace.open(ws.path)
+    assert sorted(ws.path.rglob("*")) == before and "mine" in again.rankings() and "own" in again.features()
+    assert again.ranking("mine").top(0, 1).ids[0] == scores[0].argmax()
+    assert set(again.train_labels[again.ranking("l2-own").top(0, 10, "all").ids]) == {0}
+    again.record("other", {})
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    assert "rankings/mine" not in manifest["parts"], "what was added stays apart"
+    with pytest.raises(UserError, match="cannot be taken out"):
+        again.remove("rankings/trak-10")
+    again.remove("rankings/mine")
+    assert "mine" not in Workspace.open(ws.path).rankings()
+
+
+def test_what_a_workspace_brings_goes_before_what_was_added_to_another_of_its_data_set(
+    ws, scores, tmp_path, monkeypatch
+):
+    other = tiny.write(tmp_path / "other")
+    importing.import_ranking(other, incoming(scores, method="Its own"), "mine")
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    importing.import_ranking(ws, incoming(scores, method="Added"), "mine")
+    assert Workspace.open(ws.path).ranking("mine").method == "Added"
+    again = Workspace.open(other.path)
+    assert again.ranking("mine").method == "Its own" and not again.is_free("rankings/mine")
+
+
+def test_features(ws):
+    with pytest.raises(UserError, match="not finite"):
+        importing.import_features(ws, np.full((60, 2), np.nan), np.zeros((12, 2)), "own")
+    assert "own" not in ws.features() and not (ws.path / "features" / "own").exists()
+
+
+KILLED = """
+import os, sys
+import numpy as np
+from attribution import Workspace, imports
+from attribution.importing.formats import Incoming
+ws, stop = Workspace.open(sys.argv[1]), int(sys.argv[2])
+scores = np.random.default_rng(3).normal(size=(12, 60)) + 5 * (ws.train_labels == ws.val_labels[:, None])
+imports.BLOCK_BYTES = 4 * 60
+def rows(start, end):
+    if start == stop:
+        os.kill(os.getpid(), 9)
+    return scores[start:end].astype(np.float32)
+add = ws.add
+def added(*what):
+    if stop == 12:
+        os.kill(os.getpid(), 9)  # everything is written, and not yet vouched for
+    add(*what)
+ws.add = added
+imports.bring(ws, Incoming("Mine", True, np.arange(12), rows=rows), "mine", dense=sys.argv[3] == "dense")
+"""
+
+
+@pytest.mark.parametrize("kept", ["dense", "top"])
+def test_killed_at_any_point_it_leaves_no_half_ranking_and_can_be_run_again(ws, run_python, kept):
+    for stop in (0, 7, 12):
+        assert run_python("-c", KILLED, ws.path, stop, kept).code == -9
+        assert "mine" not in Workspace.open(ws.path).rankings(), stop
+    done = run_python("-c", KILLED, ws.path, 99, kept)
+    assert done.code == 0, done.err
+    assert Workspace.open(ws.path).ranking("mine").targets.tolist() == list(range(12))
+    assert sorted(path.name for path in (ws.path / "rankings").iterdir()) == ["mine", "trak-10"]
+
+
+def test_killed_while_it_replaces_another_it_leaves_nothing_broken(ws, run_python, scores):
+    importing.import_ranking(ws, incoming(scores), "mine", dense=False, k=5)  # of another size than what follows
+    assert run_python("-c", KILLED, ws.path, 12, "dense").code == -9
+    assert "mine" not in Workspace.open(ws.path).rankings()
+    assert run_python("-c", KILLED, ws.path, 99, "dense").code == 0
+    assert len(Workspace.open(ws.path).ranking("mine").top(0, 60).ids) == 60
+
+
+@pytest.mark.parametrize("k", [1, 5, 29, 31, 60])
+def test_some_training_images_are_ranked_however_few_are_asked_for(ws, scores, k):
+    train = np.arange(0, 60, 2)
+    importing.import_ranking(ws, incoming(scores[:, train], train=train), "part", dense=True)
+    wanted = train[np.argsort(-scores[0][train])][:k]
+    assert ws.ranking("part").top(0, k).ids.tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("dense", [True, False])
+def test_a_sparse_regression_has_helpful_images_at_one_end_and_harmful_ones_at_the_other(ws, dense):
+    sparse = np.zeros((12, 60), np.float32)
+    for target, label in enumerate(ws.val_labels):
+        same, others = np.flatnonzero(ws.train_labels == label), np.flatnonzero(ws.train_labels != label)
+        sparse[target, same[:5]], sparse[target, others[:4]] = [5, 4, 3, 2, 1], [-1, -2, -3, -4]
+    importing.import_ranking(ws, incoming(sparse, zero_is_none=True), "dm", dense=dense)
+    for k in (3, 20, 60):
+        assert ws.ranking("dm").top(0, k).scores.tolist() == [5, 4, 3, 2, 1][:k]
+        assert ws.ranking("dm").top(0, k, end="harmful").scores.tolist() == [-4, -3, -2, -1][:k]
+
+
+def test_a_ranking_that_ranks_nothing_does_not_pass(ws):
+    with pytest.raises(UserError, match="ranks no training image"):
+        importing.import_ranking(ws, incoming(np.zeros((12, 60), np.float32), zero_is_none=True), "none", dense=True)
+
+
+def test_two_at_once_keep_what_the_other_wrote(ws, scores):
+    other = Workspace.open(ws.path)
+    importing.import_ranking(other, incoming(scores), "second")
+    importing.import_ranking(ws, incoming(scores), "first")
+    assert {"first", "second"} <= set(Workspace.open(ws.path).rankings())
+
+
+def test_features_that_would_hide_something(ws, scores):
+    importing.import_ranking(ws, incoming(scores), "l2-own")
+    for name, why in (("own", "would hide"), ("pixels", "own pixels")):
+        with pytest.raises(UserError, match=why):
+            importing.import_features(ws, np.eye(3)[ws.train_labels], np.eye(3)[ws.val_labels], name)
+
+
+def test_an_import_under_way_is_not_cleared_away_by_another(ws, scores):
+    with importing.staged_folder(ws.path / "rankings" / "a.b") as under_way:
+        importing.import_ranking(ws, incoming(scores), "a")
+        assert under_way.exists()

@@ -1,0 +1,540 @@
+"""The runner, first with an executor that only pretends to train, then with real processes that are killed."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from attribution import Workspace
+from attribution.errors import UserError
+from attribution.experiments import jobs, support_table
+from attribution.experiments.halves import random_half, subsets_spec
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.study import study_spec
+from attribution.runner.executors.base import Task, encode_array
+from attribution.runner.runner import Runner, run_runner
+from attribution.store.results import ResultStore
+from attribution.training import recipes
+from tests import tiny
+from tests.conftest import ROOT
+
+PATIENCE = 300  # seconds; the machine may be busy, and workers are the last in line
+
+
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LINEUP_IDLE", "5")
+    monkeypatch.setenv("LINEUP_WORKERS", "1")
+    return tiny.write(tmp_path / "tiny")
+
+
+@pytest.fixture
+def store(ws):
+    store = ResultStore.of(ws)
+    yield store
+    store.close()
+
+
+def wait(until, seconds=PATIENCE):
+    end = time.monotonic() + seconds
+    while not until():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.02)
+
+
+def gone(pid):
+    """Whether a process has ended; one that nobody has buried yet counts."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return not os.path.isdir("/proc")
+
+
+# -- with an executor that only pretends
+
+
+class Pretender:
+    """Trains nothing. `finish` ends a task as wanted; with `every` all are done when next asked about."""
+
+    def __init__(self, slots=2, every=True):
+        self.slots, self.every = slots, every
+        self.busy: dict[str, Task] = {}
+        self.events, self.started, self.killed, self.closed = [], [], set(), False
+
+    def free(self):
+        return self.slots - len(self.busy)
+
+    def submit(self, task):
+        assert self.free() > 0 and task.key not in self.busy, "one training, once at a time"
+        self.busy[task.key] = task
+        self.started.append(task)
+        return 4321
+
+    def finish(self, task, event="done", **more):
+        del self.busy[task.key]
+        arrays = {
+            "predicted": encode_array(np.zeros(12, np.uint8)),
+            "margins": encode_array(np.ones(12, np.float16)),
+            "seconds": 1.0,
+            "device": "cpu",
+            "library": "torch",
+            "threads": 1,
+        }
+        if task.out_of_subset:
+            arrays["out_of_subset"] = encode_array(np.full((task.edit.k, 3), 0.25, np.float16))
+        self.events.append((task, {"event": event, **(arrays if event == "done" else {}), **more}))
+
+    def poll(self, timeout):
+        for task in list(self.busy.values()) if self.every else []:
+            self.finish(task)
+        events, self.events = self.events, []
+        return events
+
+    def kill(self, keys):
+        self.killed |= keys
+        for key in keys:
+            self.busy.pop(key, None)
+
+    def close(self):
+        self.closed = True
+
+    def about(self):
+        return {"executor": "pretends", "devices": [{"slots": self.slots}]}
+
+
+def ask(ws, store, **changes):
+    asked = {"target": 0, "ranking": "trak-10", "kind": "remove", "k": 4, "seeds": range(3), "draws": 1} | changes
+    spec = retrain_spec(ws, **asked)
+    return store.add_job(spec, spec.describe()), spec
+
+
+def steps(runner, n=20):
+    for _ in range(n):
+        runner.step(0)
+
+
+def test_a_job_is_done_and_what_is_known_is_not_trained_again(ws, store):
+    runner = Runner(store, Pretender())
+    first, spec = ask(ws, store)
+    steps(runner)
+    job = store.job(first)
+    assert (job.state, job.done, job.total) == ("done", 9, 9) and spec.answer(ws, store)["complete"]
+    assert len(runner.executor.started) == 9 and store.live() == {}
+    again, _ = ask(ws, store)
+    more, _ = ask(ws, store, seeds=range(4))
+    steps(runner)
+    assert again != first and store.job(again).state == store.job(more).state == "done"
+    assert len(runner.executor.started) == 12, "only the fourth seed's three"
+
+
+def test_two_jobs_that_want_the_same_training_share_it(ws, store):
+    runner = Runner(store, Pretender(slots=20, every=False))
+    one, _ = ask(ws, store)
+    two, _ = ask(ws, store, ranking=None, k=0, ids=ws.ranking("trak-10").top(0, 4).ids)
+    runner.step(0)
+    runner.step(0)
+    assert one != two and len(runner.executor.busy) == 9
+    store.cancel_job(one)
+    runner.step(0)
+    assert store.job(one).state == "cancelled" and not runner.executor.killed, "the other still waits for all of them"
+    for task in list(runner.executor.busy.values()):
+        runner.executor.finish(task)
+    steps(runner, 3)
+    assert store.job(two).state == "done" and len(runner.executor.started) == 9
+
+
+def test_a_cancelled_job_ends_its_trainings_and_what_was_ready_is_kept(ws, store):
+    runner = Runner(store, Pretender(slots=3, every=False))
+    number, _ = ask(ws, store)
+    runner.step(0)
+    one, *others = runner.executor.busy.values()
+    runner.executor.finish(one)  # its result is under way while the job is cancelled
+    store.cancel_job(number)
+    runner.step(0)
+    assert store.job(number).state == "cancelled" and store.live() == {}
+    assert runner.executor.killed == {task.key for task in others} | {one.key} and store.get(one.key)
+    steps(runner, 3)
+    assert len(runner.executor.started) == 3
+
+
+def test_a_paused_job_finishes_what_is_under_way_and_goes_on_where_it_was(ws, store):
+    runner = Runner(store, Pretender(slots=3, every=False))
+    number, spec = ask(ws, store)
+    runner.step(0)
+    one, two, three = runner.executor.busy.values()
+    runner.executor.finish(one)
+    store.pause_job(number)
+    runner.step(0)
+    assert len(runner.executor.busy) == 2 == len(store.live()) and not runner.executor.killed
+    runner.busy_at = -1e9
+    assert runner.step(0), "it stays for what is being trained"
+    runner.executor.finish(two)
+    runner.executor.finish(three, "lost")
+    runner.step(0)
+    assert store.count() == 2 and store.live() == {} and store.job(number).state == "paused"
+    runner.busy_at = -1e9
+    assert not runner.step(0), "with paused jobs alone there is nothing to stay for"
+    store.resume_job(number)
+    runner.executor.every = True
+    steps(runner)
+    assert store.job(number).state == "done" and store.count() == 9
+    assert len(runner.executor.started) == 10, "only the lost one was begun twice"
+
+
+def test_a_job_resumed_while_it_still_trains_waits_for_that(ws, store):
+    runner = Runner(store, Pretender(slots=2, every=False))
+    number, spec = ask(ws, store)
+    runner.step(0)
+    store.pause_job(number)
+    runner.step(0)
+    assert not runner.works and len(runner.running) == 2
+    store.resume_job(number)
+    runner.executor.finish(runner.executor.started[1])
+    runner.step(0)
+    runner.step(0)
+    assert store.job(number).state == "running" and len(runner.executor.started) == 3
+    runner.executor.every = True
+    steps(runner)
+    assert store.job(number).state == "done" and len(runner.executor.started) == 9
+
+
+def test_a_pause_that_nobody_saw_leaves_the_job_running(ws, store):
+    runner = Runner(store, Pretender(slots=1, every=False))
+    number, _ = ask(ws, store)
+    runner.step(0)
+    store.pause_job(number)
+    store.resume_job(number)
+    runner.step(0)
+    assert store.job(number).state == "running" and len(runner.executor.started) == 1
+
+
+def test_a_cancelled_paused_job_ends_its_trainings(ws, store):
+    runner = Runner(store, Pretender(slots=2, every=False))
+    number, _ = ask(ws, store)
+    runner.step(0)
+    store.pause_job(number)
+    runner.step(0)
+    store.cancel_job(number)
+    runner.step(0)
+    assert store.job(number).state == "cancelled" and len(runner.executor.killed) == 2 and store.live() == {}
+
+
+def test_a_study_paused_again_and_again_trains_nothing_twice(ws, store):
+    spec = study_spec(ws, [0, 3], ["trak-10", "l2-moco"], ["remove"], k_max=4)
+    number, keys = store.add_job(spec, "a study"), []
+    while not store.job(number).ended:  # a new runner each time: what it knows, it knows from the store
+        runner = Runner(store, Pretender(slots=2))
+        steps(runner, 3)
+        assert store.job(number).ended or store.pause_job(number)
+        steps(runner, 2)
+        assert store.job(number).ended or not runner.works
+        keys += [task.key for task in runner.executor.started]
+        store.resume_job(number)
+    assert store.job(number).state == "done" and len(keys) == len(set(keys)) == store.count() > 8
+    assert all(support_table.is_answered(support_table.load_support_table(ws, store), spec.supports()))
+
+
+def test_thousands_of_jobs_wait_in_the_store(ws, store, monkeypatch):
+    """A job is opened when there is a slot for it: what waits is neither read nor parsed at each step."""
+    numbers = [ask(ws, store, seeds=[seed], draws=0)[0] for seed in range(300)]
+    read = []
+    monkeypatch.setattr(
+        "attribution.store.results.json.loads", lambda text: read.append(1) or json.JSONDecoder().decode(text)
+    )
+    runner = Runner(store, Pretender(slots=2, every=False))
+    steps(runner, 20)
+    assert len(runner.works) == 1 and len(read) < 5 and store.job(numbers[1]).state == "queued"
+    runner.executor.every = True
+    steps(runner, 10)
+    assert [store.job(number).state for number in numbers[:4]] == ["done"] * 4
+
+
+def test_what_is_known_of_thousands_does_not_keep_a_step(ws, store, monkeypatch):
+    monkeypatch.setattr("attribution.runner.runner.MAX_STEP_SECONDS", 0)
+    runner = Runner(store, Pretender())
+    number, _ = ask(ws, store)
+    runner.step(0)
+    assert not runner.executor.started, "there was no time to look"
+    monkeypatch.setattr("attribution.runner.runner.MAX_STEP_SECONDS", 0.2)
+    steps(runner)
+    assert store.job(number).state == "done"
+
+
+def test_a_short_job_goes_before_a_study(ws, store):
+    runner = Runner(store, Pretender(slots=1))
+    spec = subsets_spec(ws, 0, 8, [0], 1)
+    long = store.add_job(spec, "")
+    runner.step(0)
+    short, _ = ask(ws, store, seeds=[0])
+    steps(runner, 6)
+    assert store.job(short).state == "done" and store.job(long).state == "running"
+    steps(runner)
+    assert store.job(long).state == "done"
+    sums, counts = store.out_of_subset(recipes.get_recipe("demo-cnn").hash)
+    left_out = sum(~random_half(60, 1, i) for i in range(8))
+    assert counts.tolist() == left_out.tolist() and np.allclose(sums, 0.25 * left_out[:, None])
+
+
+def test_a_lost_training_is_tried_three_times(ws, store):
+    runner = Runner(store, Pretender(slots=1, every=False))
+    number, _ = ask(ws, store)
+    while store.job(number).open:
+        runner.step(0)
+        for task in list(runner.executor.busy.values()):
+            runner.executor.finish(task, "lost" if task.key == runner.executor.started[0].key else "done")
+    job = store.job(number)
+    assert job.state == "failed" and "ended under the same training 3 times" in job.message
+    assert sum(task.key == runner.executor.started[0].key for task in runner.executor.started) == 3
+    number, _ = ask(ws, store)
+    runner.executor.every = True
+    steps(runner)
+    assert store.job(number).state == "done", "asked again it is tried again"
+
+
+@pytest.mark.parametrize("how", ["cancelled", "cancelled without a runner"])
+def test_losses_under_a_job_that_was_cancelled_are_forgotten(ws, store, how):
+    runner = Runner(store, Pretender(slots=1, every=False))
+    number, _ = ask(ws, store)
+    for _ in range(2):
+        runner.step(0)
+        runner.executor.finish(next(iter(runner.executor.busy.values())), "lost")
+    runner.step(0)
+    assert store.tried()
+    store.cancel_job(number)
+    if how == "cancelled without a runner":
+        runner = Runner(store, Pretender(slots=1, every=False))
+    else:
+        store.add_job(subsets_spec(ws, 0, 2, [0], 1), "another job goes on all the while")
+    steps(runner, 2)
+    assert store.tried() == [] and store.job(number).state == "cancelled"
+
+
+def test_killed_between_a_result_and_the_end_of_its_job(ws, store, monkeypatch):
+    number, spec = ask(ws, store)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "finish_job", lambda *_: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            steps(Runner(store, Pretender()))
+    assert store.job(number).state == "running" and spec.missing(ws, store) == 0
+    runner = Runner(store, Pretender())
+    runner.step(0)
+    assert store.job(number).state == "done" and store.job(number).done == 9 and not runner.executor.started
+
+
+def test_results_that_are_taken_away_end_the_runner(ws, store):
+    runner = Runner(store, Pretender(every=False))
+    ask(ws, store)
+    runner.step(0)
+    shutil.move(store.folder, store.folder.with_name("elsewhere"))
+    with pytest.raises(UserError, match="was moved or deleted"):
+        runner.run()
+    assert runner.executor.closed
+
+
+def test_a_full_disk_has_no_room_for_complaints_either(ws, store, monkeypatch):
+    runner = Runner(store, Pretender())
+    number, _ = ask(ws, store)
+    log = open("/dev/full", "w", buffering=1)
+    monkeypatch.setattr(sys, "stderr", log)
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "put", lambda *_, **__: store.db.execute("SELECT no such thing"))
+        steps(runner, 5)
+    runner.step(0)
+    assert store.job(number).state == "failed" and "make room there" in store.job(number).message
+
+
+def test_a_training_that_fails_fails_the_job_in_a_sentence(ws, store):
+    runner = Runner(store, Pretender(every=False))
+    number, _ = ask(ws, store)
+    runner.step(0)
+    runner.executor.finish(next(iter(runner.executor.busy.values())), "failed", message="the edit is nonsense")
+    steps(runner, 2)
+    assert (store.job(number).state, store.job(number).message) == ("failed", "the edit is nonsense")
+    assert not runner.executor.busy and store.live() == {}
+
+
+@pytest.mark.parametrize("how", ["gone", "other data", "no such verb", "no such recipe"])
+def test_a_job_that_cannot_be_opened_fails_and_the_others_go_on(ws, store, how, tmp_path):
+    spec = retrain_spec(ws, 0, "trak-10", "remove", 4, range(3), draws=1).to_json()
+    away = tmp_path / "away"
+    if how in ("gone", "other data"):
+        spec["workspace"] = str(away)
+    if how == "other data":
+        shutil.copytree(ws.path, away)
+        manifest = json.loads((away / "workspace.json").read_text())
+        manifest["dataset"]["fingerprint"] = "1" * 64
+        (away / "workspace.json").write_text(json.dumps(manifest))
+    spec |= {"no such verb": {"verb": "paint"}, "no such recipe": {"recipe": "vgg"}}.get(how, {})
+    bad = store.add_job(spec, "")
+    good, _ = ask(ws, store)
+    steps(Runner(store, Pretender()))
+    expected = {
+        "gone": "there is no workspace at",
+        "other data": "now holds other data",
+        "no such verb": "no job 'paint'",
+        "no such recipe": "no recipe 'vgg'",
+    }
+    assert store.job(bad).state == "failed" and expected[how] in store.job(bad).message
+    assert store.job(good).state == "done"
+
+
+def test_a_workspace_that_goes_away_under_a_job(ws, store, tmp_path):
+    away = shutil.copytree(ws.path, tmp_path / "away")
+    spec = study_spec(Workspace.open(away), [0, 3], ["trak-10", "l2-moco"], ["remove"], k_max=4)
+    number = store.add_job(spec, "")
+    runner = Runner(store, Pretender(slots=1))
+    runner.step(0)
+    shutil.rmtree(away)
+    steps(runner)
+    assert store.job(number).state == "failed" and "copy the workspace again" in store.job(number).message
+
+
+def test_a_full_disk(ws, store):
+    """Real: SQLite may not grow. The job fails in a sentence once that can be written, and nothing goes in circles."""
+    runner = Runner(store, Pretender())
+    number, spec = ask(ws, store, k=20, seeds=range(200))
+    runner.step(0)
+    store.db.execute(f"PRAGMA max_page_count = {store.db.execute('PRAGMA page_count').fetchone()[0]}")
+    steps(runner, 60)
+    job = store.job(number)
+    assert job.state == "failed" and "full" in job.message and "make room there and ask again" in job.message
+    kept = store.count()
+    assert 0 < kept < 600 and not runner.works and not runner.running
+    store.db.execute("PRAGMA max_page_count = 1000000")
+    number, _ = ask(ws, store, k=20, seeds=range(200))
+    steps(runner, 400)
+    assert store.job(number).state == "done" and store.count() == 600 == spec.total
+    assert len(runner.executor.started) < 610, "what was kept was not trained again"
+
+
+def test_a_row_that_cannot_be_written_is_written_later(ws, store, monkeypatch):
+    runner = Runner(store, Pretender())
+    number, _ = ask(ws, store)
+
+    def full(*_, **__):
+        raise jobs.sqlite3.OperationalError("database or disk is full")
+
+    with monkeypatch.context() as patch:
+        for name in ("put", "finish_job", "progress_job"):
+            patch.setattr(store, name, full)
+        steps(runner, 5)
+        assert store.job(number).state == "running"
+    runner.step(0)
+    assert store.job(number).state == "failed" and "make room there" in store.job(number).message
+    assert store.live() == {}
+
+
+def test_what_a_killed_runner_left_is_taken_up(ws, store):
+    left = Runner(store, Pretender(slots=2, every=False))
+    number, spec = ask(ws, store)
+    left.step(0)
+    left.executor.finish(left.executor.started[0])
+    left.step(0)
+    assert len(store.live()) == 2 and store.count() == 1 and store.job(number).state == "running"
+    runner = Runner(store, Pretender(slots=1))
+    runner.step(0)
+    assert len(store.live()) <= 1
+    steps(runner)
+    assert store.job(number).state == "done" and len(runner.executor.started) == 8
+
+
+def test_it_goes_away_when_idle(ws, store):
+    executor = Pretender()
+    start = time.monotonic()
+    Runner(store, executor, idle_seconds=0.3).run()
+    assert executor.closed and 0.2 < time.monotonic() - start < 5
+
+
+def test_a_job_queued_at_the_last_moment_is_seen(ws, store):
+    """Between the last look at the queue and letting go of the lock, which still told the asker of a runner."""
+    executors = []
+
+    def executor():
+        executors.append(Pretender())
+        if len(executors) == 1:
+            executors[0].close = lambda: ask(ws, store)
+        return executors[-1]
+
+    assert run_runner(ws, executor, idle_seconds=0.05) is True
+    assert len(executors) == 2 and [job.state for job in store.jobs()] == ["done"]
+    assert not jobs.runner_alive(store.folder)
+
+
+def test_two_runners_are_one(ws, store):
+    lock = jobs.acquire_runner_lock(store.folder)
+    assert run_runner(ws) is False
+    os.close(lock)
+
+
+# -- real trainings in real processes
+
+
+def test_the_whole_life_of_a_runner(ws, tmp_path):
+    """A worker is killed in a training, then the runner; a new one does the rest; a job is cancelled; all goes away."""
+    ws = tiny.large(tmp_path / "large")
+    store = ResultStore.of(ws)
+    spec = retrain_spec(ws, 0, "trak-10", "remove", 40, range(1), draws=2)
+    number = jobs.submit(ws, spec)
+    assert jobs.submit(ws, spec) == number, "asked twice, it is one job"
+
+    def training():
+        """(key, pid of the worker) once a training is at least one epoch old."""
+        jobs.ensure_runner(ws)
+        return next(((key, row["pid"]) for key, row in store.live().items() if row["epoch"]), None)
+
+    wait(training)
+    key, pid = training()
+    os.kill(pid, signal.SIGKILL)
+    wait(lambda: gone(pid))
+    wait(lambda: store.live().get(key, {}).get("pid") not in (None, pid))  # the same training, in another process
+    wait(training)
+
+    _, pid = training()
+    runner = jobs._started_runners[store.folder][0]
+    os.kill(runner.pid, signal.SIGKILL)
+    runner.wait()
+    wait(lambda: gone(pid), 5)
+    assert not jobs.runner_alive(store.folder) and store.job(number).state == "running"
+    before = store.count()
+    wait(lambda: jobs.ensure_runner(ws) or not store.job(number).open)
+    job = store.job(number)
+    assert (job.state, job.done, job.total, store.count()) == ("done", 4, 4, 4) and before < 4
+    assert spec.answer(ws, store)["complete"] and store.live() == {}
+
+    again = subprocess.run(
+        [sys.executable, "-m", "attribution", "runner", "--workspace", ws.path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert "another runner is already at work" in again.stderr and again.returncode == 0
+
+    number = jobs.submit(ws, retrain_spec(ws, 3, "trak-10", "remove", 90, range(5)))
+    wait(training)
+    _, pid = training()
+    start = time.monotonic()
+    assert jobs.cancel(ws, number)
+    wait(lambda: store.job(number).state == "cancelled" and gone(pid), 5)
+    assert time.monotonic() - start < 5 and store.live() == {}
+
+    beyond = {**retrain_spec(ws, 0, "trak-10", "remove", 5, range(1), draws=0), "ids": [5, ws.n_train]}
+    number = store.add_job(beyond, "an edit out of range")
+    wait(lambda: jobs.ensure_runner(ws) or not store.job(number).open)
+    assert store.job(number).state == "failed"
+    assert store.job(number).message.startswith(f"the edit names a training image outside 0..{ws.n_train - 1};")
+
+    runner = jobs._started_runners[store.folder][0]
+    assert runner.wait(30) == 0 and not jobs.runner_alive(store.folder), "idle, it goes away"
+    store.close()
