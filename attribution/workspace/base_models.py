@@ -30,7 +30,7 @@ class BaseModels:
         self.right = (self.predicted == labels).sum(0)
         ranks = (-self.probabilities).argsort(2).argsort(2).mean(0)
         ranks[np.arange(n_val), labels] = np.inf
-        #: int [n_val], the most likely wrong class: best mean rank over the models (protocol.md, section 2)
+        #: int [n_val], the most likely wrong class: best mean rank over the models (docs/protocol.md, section 2)
         self.runner_up = ranks.argmin(1)
         #: int [n_val], the class that a target is mistaken for: what most models predict where that is wrong, else
         #: `runner_up`

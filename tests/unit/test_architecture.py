@@ -55,9 +55,10 @@ def test_there_are_ten_questions():
     assert len(rows) == 10 and all(".py: " in row for row in rows)
 
 
-def test_the_map_has_every_folder_of_the_library():
-    drawn = set(re.findall(r"^  (\w+)/ ", PAGE, re.M))
-    assert drawn == {path.parent.name for path in (ROOT / "attribution").glob("*/__init__.py")}
+def test_the_map_has_the_layers_of_the_library_in_their_order():
+    drawn = [name.removesuffix("/").removesuffix(".py") for name in re.findall(r"^  (\w+(?:/|\.py)) ", PAGE, re.M)]
+    layers = definitions(ROOT / "tests" / "unit" / "test_walls.py")["LAYERS"]
+    assert ["__main__", *drawn] == list(ast.literal_eval(layers.value))
 
 
 def named_documents() -> list[tuple[str, str]]:

@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from typer.main import get_command
-
 from attribution import Workspace
 from attribution.__main__ import app
 from attribution.evaluation import calibration, label_errors, lds_vs_compute, lds_vs_support, support_report
@@ -33,7 +31,7 @@ NOT_OURS = re.compile(r"[<>*~$…]|^/|\.\.\.|://|^mailto:|^\.venv|^\.\w+$")
 #: Folders that paths in the documents are relative to: as written, or as words about the library, a workspace, or
 #: the CIFAR-10 results shorten them.
 FOLDERS = [ROOT, ROOT / "attribution", ROOT / "assets" / "demo"]
-MADE = {"rankings/my-trak", "rankings/my-scores", "train.npy", "val.npy", "trak.parquet"}
+MADE = {"rankings/my-trak", "rankings/my-scores", "train.npy", "val.npy", "scores.npy", "trak.parquet"}
 
 
 def code(path: Path, inline: bool = True) -> list[str]:
@@ -155,9 +153,8 @@ def figures() -> list[str]:
         kinds = (found[kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(support_cells, kinds)) + " |")
     for name, results in load_supports(ws, protocol="adaptive")["remove"].items():
-        rows.append(
-            f"| `{name}` | adaptive | {support_cells(support_curves.summarise_supports(results.values(), DEFAULT_K_MAX))} |"
-        )
+        summary = support_curves.summarise_supports(results.values(), DEFAULT_K_MAX)
+        rows.append(f"| `{name}` | adaptive | {support_cells(summary)} |")
     for name, one in label_errors.evaluate_mislabels(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
         rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")
