@@ -18,7 +18,7 @@ class DecisionCache:
         self.fold = DecisionFold()
 
     def read(self, log: DecisionLog) -> tuple[dict, int]:
-        """The current decisions, image -> `decision_log.CurrentDecision`, and the newest entry of the log they rest on."""
+        """The current decisions, image -> `decision_log.CurrentDecision`, and the log's newest entry behind them."""
         with self.lock:
             self.fold.add(log.entries(after=self.fold.newest))
             return dict(self.fold.standing), self.fold.newest

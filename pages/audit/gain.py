@@ -39,8 +39,8 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
     st.markdown("##### Was it worth it?")
     st.caption(
         write.plain(
-            f"Trains the same recipe with {gain.DEFAULT_SEEDS} seeds each on the labels as given, on the corrected ones, and "
-            "with as many random images re-inspected instead; the same seeds in each, compared seed by seed."
+            f"Trains the same recipe with {gain.DEFAULT_SEEDS} seeds each on the labels as given, on the corrected "
+            "ones, and with as many random images re-inspected instead; the same seeds in each, compared seed by seed."
         )
     )
     state.show_error()

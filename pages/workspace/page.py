@@ -30,6 +30,7 @@ BUILDS = {
 
 
 def main() -> None:
+    """Draws the page."""
     ws = theme.workspace()
     st.header(write.plain(ws.name), anchor=False)
     data = ws.manifest["dataset"]

@@ -69,6 +69,7 @@ def _compared(_ws, _store, path: str, names: tuple, version: tuple) -> dict[str,
 
 
 def recipe_label(name: str) -> str:
+    """A recipe's name with its hash."""
     return f"{name} {recipes.get_recipe(name).hash}"
 
 

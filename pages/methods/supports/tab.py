@@ -26,6 +26,7 @@ REPAIR_STATUSES = ("repaired", "unstable", "censored", "already_right")
 
 
 def draw(ws: Workspace) -> None:
+    """Draws the tab."""
     study, lds = _study(ws), load_lds(ws)
     if not study.tables and lds:
         tab_frame.header("How well does a ranking foretell what retraining does?")
