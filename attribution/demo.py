@@ -125,7 +125,7 @@ class DemoBuild:
         self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None, **about
     ) -> None:
         """Writes a part's files, named by their path inside the workspace, and then its provenance."""
-        workspace = self._without(part)
+        workspace = self._without_part(part)
         for name, array in (arrays or {}).items():
             write_array(self.folder / name, array)
         for name, table in (tables or {}).items():
@@ -138,17 +138,17 @@ class DemoBuild:
 
     def record_json(self, part: str, file: str, answer: dict, about: dict) -> None:
         """As `record`, of a part that is one JSON file."""
-        workspace = self._without(part)
+        workspace = self._without_part(part)
         write_json(self.folder / part / file, answer)
         workspace.record(part, {**command_provenance("demo build"), **about}, [f"{part}/{file}"])
 
-    def _without(self, part: str) -> Workspace:
+    def _without_part(self, part: str) -> Workspace:
         """The workspace, which does not vouch for a part while its files change."""
         workspace = self.workspace
-        workspace.unrecord(part)
+        workspace.unrecord_part(part)
         return workspace
 
-    def outside(self) -> tuple[np.ndarray, np.ndarray]:
+    def test_images(self) -> tuple[np.ndarray, np.ndarray]:
         """The 9,000 test images that are not in the workspace, and their labels: what accuracies are measured on."""
         images, labels = fashion_mnist.read("test", self.root)
         rest = np.setdiff1d(np.arange(len(labels)), self.workspace.val_index)
@@ -244,7 +244,7 @@ def train_base(build: DemoBuild) -> None:
     probabilities, weights, seconds = base_models.train_base_models(
         trainer, BASE_SEEDS, scratch_folder(workspace, "base"), build.progress
     )
-    outside, labels = build.outside()
+    outside, labels = build.test_images()
     outside = trainer.prepare(outside)
     accuracy = [
         float((trainer.logits(base_models.restore_network(trainer, row), outside).argmax(1).numpy() == labels).mean())
@@ -271,7 +271,7 @@ def feature_step(name: str):
 
     def step(build: DemoBuild) -> None:
         workspace = build.workspace
-        outside, labels = build.outside()
+        outside, labels = build.test_images()
         train, val, rest, about = features.train_and_embed(
             workspace, name, workspace.train_images, [workspace.val_images, outside], None, build.progress
         )

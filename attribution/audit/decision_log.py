@@ -153,14 +153,14 @@ class DecisionFold:
             else:
                 self._decided.setdefault(entry.item, []).append(entry)
         for item in touched:
-            standing = self._settle(item)
+            standing = self._current_decision(item)
             if standing:
                 self.standing[item] = standing
             else:
                 self.standing.pop(item, None)
         return touched
 
-    def _settle(self, item: int) -> CurrentDecision | None:
+    def _current_decision(self, item: int) -> CurrentDecision | None:
         newest, heard, conflict = None, set(), []
         for entry in reversed(self._decided.get(item, ())):
             if entry.uid in self._undone:
@@ -206,7 +206,7 @@ class DecisionLog:
             raise store_error(error, folder) from None
         try:
             if self._version() == 0:
-                self._make()
+                self._create_tables()
             self.db.execute("PRAGMA synchronous=FULL")  # what is decided outlives the power, too
             of = self.db.execute("SELECT fingerprint FROM about").fetchone()[0]
             if of != fingerprint:
@@ -247,7 +247,7 @@ class DecisionLog:
             )
         return version
 
-    def _make(self) -> None:
+    def _create_tables(self) -> None:
         """Writes the tables, in one piece; whoever comes meanwhile waits, as no timeout covers the change to WAL."""
         with (self.folder / "audit.lock").open("w") as held:
             fcntl.flock(held, fcntl.LOCK_EX)
@@ -258,7 +258,7 @@ class DecisionLog:
                 self.db.execute("COMMIT")
 
     @contextmanager
-    def _plainly(self):
+    def _explain_errors(self):
         """Says in one sentence what is wrong with a file that cannot be used (any more)."""
         try:
             there = os.path.samestat(self.file, os.stat(self.folder / FILE))
@@ -284,10 +284,10 @@ class DecisionLog:
         person's name; client: a browser or a program, those of one client cannot contradict each other; queue: number
         of the queue they were made in. Raises UserError for anything else, and where nothing can be written.
         """
-        entries = [self.checked(entry) for entry in entries]
+        entries = [self.check_entry(entry) for entry in entries]
         who, client = _check_text(who, "a name", MAX_WORD_LENGTH), _check_text(client, "a client", MAX_WORD_LENGTH)
         now = time.time()
-        with self._plainly(), Transaction(self.db):
+        with self._explain_errors(), Transaction(self.db):
             if queue is not None and not self.db.execute("SELECT 1 FROM queues WHERE number = ?", (queue,)).fetchone():
                 raise UserError(f"there is no queue {queue}; load the page again")
             return [self._append(entry, now, who, client, queue) for entry in entries]
@@ -323,7 +323,7 @@ class DecisionLog:
             f"INSERT INTO entries ({COLUMNS.removeprefix('id, ')}) VALUES ({','.join('?' * len(row))})", row
         ).lastrowid
 
-    def checked(self, entry: dict) -> dict:
+    def check_entry(self, entry: dict) -> dict:
         """An entry with every key there may be, None for what it has not. Raises UserError for one that can never be
         written."""
         action = entry.get("action")
@@ -355,12 +355,12 @@ class DecisionLog:
 
     def newest(self) -> int:
         """The id of the newest entry, 0 where there is none."""
-        with self._plainly():
+        with self._explain_errors():
             return self.db.execute("SELECT coalesce(max(id), 0) FROM entries").fetchone()[0]
 
     def known(self, uids: Iterable[str]) -> set[str]:
         """Those of the uids that are in the log."""
-        with self._plainly():
+        with self._explain_errors():
             return {uid for uid in uids if self.db.execute("SELECT 1 FROM entries WHERE uid = ?", (uid,)).fetchone()}
 
     def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
@@ -368,7 +368,7 @@ class DecisionLog:
         return self._entries("id > ? ORDER BY id LIMIT ?", (after, -1 if limit is None else limit))
 
     def _entries(self, where: str, values: tuple) -> list[Entry]:
-        with self._plainly():
+        with self._explain_errors():
             rows = self.db.execute(f"SELECT {COLUMNS} FROM entries WHERE {where}", values).fetchall()
         return [
             Entry(*row[:9], None if row[9] is None else {"action": row[9], "label": row[10]}, *row[11:]) for row in rows
@@ -398,7 +398,7 @@ class DecisionLog:
             for part, dtype in ((items, "<i8"), (controls, "u1"), (scores, "<f8"), (classes, "<i8"))
         ]
         row = (json.dumps(spec), len(items), *arrays, _check_text(who, "a name", MAX_WORD_LENGTH), time.time())
-        with self._plainly(), Transaction(self.db):
+        with self._explain_errors(), Transaction(self.db):
             return self.db.execute(
                 "INSERT INTO queues (spec, n, items, controls, scores, suggestions, who, created) "
                 "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -407,7 +407,7 @@ class DecisionLog:
 
     def queue(self, number: int) -> Queue | None:
         """The queue `number`, or None."""
-        with self._plainly():
+        with self._explain_errors():
             row = self.db.execute(
                 "SELECT number, spec, items, controls, scores, suggestions, who, created FROM queues WHERE number = ?",
                 (number,),
@@ -423,13 +423,13 @@ class DecisionLog:
 
     def queues(self) -> list[QueueRow]:
         """All queues, the newest first."""
-        with self._plainly():
+        with self._explain_errors():
             rows = self.db.execute("SELECT number, spec, n, who, created FROM queues ORDER BY number DESC").fetchall()
         return [QueueRow(row[0], json.loads(row[1]), *row[2:]) for row in rows]
 
-    def decided_in(self) -> set[int]:
+    def decided_queues(self) -> set[int]:
         """The numbers of the queues in which anything was decided, taken back or not."""
-        with self._plainly():
+        with self._explain_errors():
             return {row[0] for row in self.db.execute("SELECT DISTINCT queue FROM entries WHERE queue IS NOT NULL")}
 
 

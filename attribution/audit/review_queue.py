@@ -158,7 +158,7 @@ def uses_validation(workspace, log, standing: dict) -> bool:
 def starting_targets(log) -> list[int]:
     """The validation images, of either half, whose suspects somebody decided about, ascending: none of them may be
     among those that an audit is measured on."""
-    asked = log.decided_in()
+    asked = log.decided_queues()
     return sorted({row.spec["from"] for row in log.queues() if row.number in asked and "from" in row.spec})
 
 

@@ -69,7 +69,7 @@ def build_base_models(workspace: Workspace, count: int, progress: Progress) -> d
     """Trains the workspace's base models and stores them; returns their provenance."""
     from attribution.training.trainer import LIBRARY, Trainer
 
-    workspace.check_free("base")
+    workspace.check_can_add("base")
     recipe = recipes.get_recipe(workspace.recipe)
     trainer = Trainer(workspace, recipe)
     seeds = [BASE_SEEDS.start + number for number in range(count)]

@@ -15,7 +15,7 @@ from attribution.workspace.workspace import Workspace
 
 def build_features(workspace: Workspace, name: str, epochs: int | None, progress: Progress) -> dict:
     """Trains a feature set on the workspace's training images, embeds both splits and stores it (float32)."""
-    workspace.check_free(f"features/{name}")
+    workspace.check_can_add(f"features/{name}")
     images = np.asarray(workspace.train_images)
     train, val, about = train_and_embed(workspace, name, images, [np.asarray(workspace.val_images)], epochs, progress)
     words = f"features train {name}" + (f" --epochs {epochs}" if epochs else "")

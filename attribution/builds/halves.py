@@ -44,7 +44,7 @@ def load_half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray,
 
 def build_held_out_halves(workspace: Workspace, sequence: dict, progress: Progress) -> dict:
     """Trains the halves that judge rankings by LDS, and stores their masks and margins."""
-    workspace.check_free("lds")
+    workspace.check_can_add("lds")
     train_halves(workspace, sequence, progress)
     masks, margins = load_half_margins(workspace, sequence)
     return save_part(

@@ -125,7 +125,7 @@ def features_project(
     from attribution.workspace.provenance import command_provenance
 
     ws.feature(name)
-    ws.check_free(projection.part_name(name))
+    ws.check_can_add(projection.part_name(name))
     start = time.perf_counter()
     with ProgressBar() as progress:
         found = projection.project(ws, name, method, progress)

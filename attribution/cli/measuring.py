@@ -44,7 +44,7 @@ evaluate_app = add_group(
 
 def _save(ws, part: str, save: Callable, answer, words: str) -> None:
     """Stores what was measured, for the pages, unless the workspace came with that part. words: the command's."""
-    if ws.is_free(part):
+    if ws.can_add(part):
         save(ws, answer, command_provenance(words))
 
 
@@ -465,7 +465,7 @@ def evaluate_lds(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
 
     with ProgressBar() as progress:
         answer = evaluate(ws, progress=progress)
-    if ws.is_free("lds"):  # the pages show it
+    if ws.can_add("lds"):  # the pages show it
         save_lds(ws, answer)
     candidates = candidates_of(ws, list(answer["rankings"]))
     if as_json:
@@ -491,7 +491,7 @@ def evaluate_cost(
 
     with ProgressBar() as progress:
         found = cost.compute(ws, ranking_names(ws, rankings) if rankings else None, progress)
-    if not rankings and ws.is_free(cost.PART):  # the pages show it
+    if not rankings and ws.can_add(cost.PART):  # the pages show it
         cost.save(ws, found, cost.cost_provenance())
     with closing(ResultStore.of(ws)) as store:
         rows = cost.cost_rows(found, *cost.lds_and_support_aucs(ws, store))

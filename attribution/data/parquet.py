@@ -46,7 +46,7 @@ class ParquetPictures(PictureSource):
         return {"row": self.numbers}
 
     def read(self, i):
-        which, row = self._at(i)
+        which, row = self._locate(i)
         try:
             with self._lock:
                 file, starts = self._file(which)
@@ -60,13 +60,13 @@ class ParquetPictures(PictureSource):
         return content
 
     def name(self, i):
-        which, row = self._at(i)
+        which, row = self._locate(i)
         return f"row {row} of {self.files[which][0]}"
 
     def take(self, ids):
         return ParquetPictures(self.root, self.files, self.column, self.numbers[ids])
 
-    def _at(self, i: int) -> tuple[int, int]:
+    def _locate(self, i: int) -> tuple[int, int]:
         """The index of the file that holds picture i, and its row there."""
         number = self.numbers[i]
         which = int(np.searchsorted(self._starts, number, "right")) - 1

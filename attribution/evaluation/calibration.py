@@ -131,7 +131,7 @@ def _retrain_removals(workspace, store):
         return
     recipe = recipes.get_recipe(workspace.recipe)
     done = set()
-    for job in store.of_verb("retrain", MAX_RETRAIN_JOBS):
+    for job in store.jobs_of_verb("retrain", MAX_RETRAIN_JOBS):
         spec = RetrainSpec.from_json(job.spec)
         if job.state != "done" or spec.kind != "remove" or spec.recipe != workspace.recipe:
             continue

@@ -88,7 +88,7 @@ def compute_variants(
         for at, (name, key, make, ranked) in enumerate(variants):
             progress("compute: variants", at, len(variants))
             file = kept / f"{name}-{_cache_key(workspace, key, resamples)}.json"
-            if ranked and file.exists() and workspace.is_free(f"rankings/{name}{VARIANT_SUFFIX}"):
+            if ranked and file.exists() and workspace.can_add(f"rankings/{name}{VARIANT_SUFFIX}"):
                 version = _variant_version(workspace, name)
                 if version is None or json.loads(file.read_text()).get("version", version) != version:
                     file.unlink()  # its figures are known, and its ranking was taken out, or is of other dimensions
@@ -272,7 +272,7 @@ def _save_top_k(workspace, name: str, method: str, count: int, seeds, lists: lis
     ids = np.full((len(lists), STORED_K), -1, np.int16 if workspace.n_train < 2**15 else np.int32)
     for row, found in zip(ids, lists):
         row[: len(found)] = found
-    if workspace.is_free(part):
+    if workspace.can_add(part):
         about = {
             **command_provenance("evaluate compute"),
             "method": method,

@@ -55,7 +55,7 @@ def cost_of(workspace: Workspace, store: ResultStore, recipe: str, least: int, m
 
 def median_training_seconds(workspace: Workspace, store: ResultStore, recipe: str) -> float:
     """Median seconds of a training: of the last ones here, else of the workspace's base models, else a guess."""
-    measured = store.mean_seconds(recipes.get_recipe(recipe).hash)
+    measured = store.median_seconds(recipes.get_recipe(recipe).hash)
     provenance = workspace.manifest["parts"].get("base", {})
     return measured[0] if measured else float(provenance.get("seconds") or DEFAULT_SECONDS)
 

@@ -52,7 +52,7 @@ def run_job(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int 
     store = ResultStore.of(workspace)
     try:
         while (job := store.job(number)).open:
-            store.check_there()
+            store.check_exists()
             progress(job.what, job.done, job.total or None)
             ensure_runner(workspace)
             time.sleep(0.3)

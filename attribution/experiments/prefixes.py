@@ -59,13 +59,13 @@ def changeable_ids(workspace: Workspace, target: int, kind: str, ids) -> np.ndar
     ids = np.asarray(ids, np.int64)
     if check_edit_kind(kind) == "remove":
         return ids
-    return ids[workspace.train_labels[ids] != workspace.base.runner_up[target]]
+    return ids[workspace.train_labels[ids] != workspace.base.likeliest_wrong_class[target]]
 
 
 def build_edit(workspace: Workspace, target: int, kind: str, ids) -> Edit:
     """Removes the training images `ids`, or gives them the target's most likely wrong class by the base models."""
     if check_support_kind(kind) == "mislabel":
-        return relabel(ids, int(workspace.base.runner_up[target]))
+        return relabel(ids, int(workspace.base.likeliest_wrong_class[target]))
     return remove(ids)
 
 

@@ -71,7 +71,7 @@ class StudyMonitor:
             keys = [(spec.kind, spec.ranking, spec.target) for spec in self.searches]
             live = store.live() if jobs.runner_alive(store.folder) else {}
             trained = sum(search.trained for search in begun.values())
-            timed = store.mean_seconds(self.spec.recipe_hash)
+            timed = store.median_seconds(self.spec.recipe_hash)
             return StudyProgress(
                 study=self.study,
                 brackets={keys[at]: search.bracket for at, search in begun.items() if search.trained},
@@ -79,7 +79,7 @@ class StudyMonitor:
                 answered=self.cost.known,
                 trained=self.paid + trained,
                 running=sum(row["job"] == job.id for row in live.values()),
-                retried=store.being_retried(),
+                retried=store.count_retried(),
                 left=max(float(len(self.unfinished)), self.cost.trainings - trained),
                 measured=self.cost.measured,
                 each=median_training_seconds(self.workspace, store, self.spec.recipe),
@@ -89,7 +89,7 @@ class StudyMonitor:
 
     def _read_answers(self, store):
         file = self.workspace.path / "supports.parquet"
-        stamp = (store.stamp_of_supports(), _modified_time(file))
+        stamp = (store.supports_version(), _modified_time(file))
         if stamp == self.stamp:
             return
         spec = self.spec
@@ -118,7 +118,7 @@ class StudyMonitor:
 
     def _play(self, store, until):
         """Brings up to date what the searches that have begun know."""
-        new, self.seen = store.retrained_since(self.seen) if self.begun else (set(), store.newest_retraining())
+        new, self.seen = store.retrained_since(self.seen) if self.begun else (set(), store.last_retraining_number())
         for search in self.begun.values():
             search.stale = search.stale or not search.missing.isdisjoint(new)
         untouched = 0

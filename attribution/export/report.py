@@ -117,7 +117,7 @@ def _target(workspace: Workspace, target: int) -> dict:
         facts |= {
             "prediction": f"{workspace.classes[predicted]} in {votes} of {base.models} models",
             "mean probability of it": number(base.confidence[target], 2),
-            "most easily mistaken for": workspace.classes[base.rival[target]],
+            "most easily mistaken for": workspace.classes[base.confused_class[target]],
             "status": base.status(target).replace("_", " "),
         }
     else:

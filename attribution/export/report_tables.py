@@ -133,7 +133,7 @@ def retrainings_of(workspace: Workspace, store, target: int) -> list[dict]:
     """Every single retraining of a target that was asked for and has results, oldest first, each question once: dicts
     as `RetrainSpec.answer`, with "what": the edit in words."""
     answers, seen = [], set()
-    for job in sorted(store.of_verb("retrain", MAX_JOBS), key=lambda job: job.id):
+    for job in sorted(store.jobs_of_verb("retrain", MAX_JOBS), key=lambda job: job.id):
         question = repr(sorted((name, value) for name, value in job.spec.items() if name != "workspace"))
         if job.spec["target"] != target or question in seen:
             continue

@@ -103,7 +103,7 @@ def import_ranking(
         order = within_class(workspace, incoming.targets, _row(folder, workspace.n_train))
         alignment = replace(alignment, within_class=order)
         files = [f"{part}/{file.name}" for file in sorted(folder.iterdir())]
-        workspace.drop(part)  # killed from here on, an import loses what it replaces, and leaves nothing broken
+        workspace.drop_part(part)  # killed from here on, an import loses what it replaces, and leaves nothing broken
     kept = f"{name if incoming.method else 'imported'} · " + ("every score" if dense else f"first {k:,}")
     whole = {
         "method": incoming.method or name,
@@ -132,7 +132,7 @@ def import_features(workspace, train: np.ndarray, val: np.ndarray, name: str, ab
                     raise UserError(f"the {split} features hold values that are not finite; compute them again")
                 kept[at : at + 10_000] = block
             kept.flush()
-        workspace.drop(part)
+        workspace.drop_part(part)
     whole = {"dim": int(train.shape[1]), **(about or {})}
     workspace.add(part, whole, [f"{part}/train.npy", f"{part}/val.npy"])
     return whole
@@ -141,7 +141,7 @@ def import_features(workspace, train: np.ndarray, val: np.ndarray, name: str, ab
 def import_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict | None = None) -> dict:
     """Writes models on random subsets, masks bool [M, n_train] and margins float [M, n_val], into the workspace: what
     LDS is measured on. They should not be those that a ranking was fitted on."""
-    workspace.check_free("lds")
+    workspace.check_can_add("lds")
     whole = {
         "alpha": round(float(masks.mean()), 4),
         "masks": len(masks),
@@ -153,7 +153,7 @@ def import_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict
     with staged_folder(workspace.added / "lds") as folder:
         write_array(folder / "masks.npy", np.packbits(masks, axis=1))
         write_array(folder / "margins.npy", margins[:, None].astype(np.float16))
-        workspace.drop("lds")
+        workspace.drop_part("lds")
     workspace.add("lds", whole, ["lds/masks.npy", "lds/margins.npy"])
     return whole
 
@@ -165,7 +165,7 @@ def check_part_name(workspace, name: str, kind: str = "rankings") -> str:
         raise UserError(
             f"{name!r} cannot be a name; give at most 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first"
         )
-    workspace.check_free(f"{kind}/{name}")
+    workspace.check_can_add(f"{kind}/{name}")
     live = [f"{method}-{feature}" for feature in workspace.features() for method in METHODS]
     if kind == "rankings" and name in {*live, *live_modules(workspace), "random"}:
         raise UserError(f"{name} is the name of a ranking that is computed when asked; give another name")

@@ -86,7 +86,7 @@ class Ranking(ABC):
 
     def candidates(self, target: int, which: str | None = None) -> np.ndarray:
         """The training images that are ranked, int64 [n], ascending. which: as `candidates` of `top`, or "rival" for
-        those of the class that the target is mistaken for (`BaseModels.rival`), or "pair" for those of this or the true
+        those of the class that the target is mistaken for (`BaseModels.confused_class`), or "pair" for those of this or the true
         class. Raises UserError for another word."""
         which = which or ("true" if self.conditioned else "all")
         labels = self.workspace.train_labels
@@ -95,7 +95,7 @@ class Ranking(ABC):
         if which == "predicted":
             return np.flatnonzero(labels == self.workspace.base.prediction[target])
         if which == "rival":
-            return np.flatnonzero(labels == self.workspace.base.rival[target])
+            return np.flatnonzero(labels == self.workspace.base.confused_class[target])
         if which == "pair":
             return np.union1d(self.candidates(target, "true"), self.candidates(target, "rival"))
         if which == "all":
@@ -149,7 +149,7 @@ def most_harmful(ranking, target: int, k: int) -> np.ndarray:
     """The k training images that a ranking holds for the most harmful to a target, worst first, int64 [k'], k' <= k.
 
     A signed ranking says so itself: its harmful end, as far as no score is above 0. An unsigned one does not, and for
-    it a heuristic stands in: its nearest images of the class that the target is mistaken for (`BaseModels.rival`). It
+    it a heuristic stands in: its nearest images of the class that the target is mistaken for (`BaseModels.confused_class`). It
     finds what looks like the target under another label, and cannot know whether that does harm.
     """
     if not ranking.signed:

@@ -43,19 +43,19 @@ class Runner:
         self.store = store
         self.executor = executor
         self.idle_seconds = idle_seconds
-        self.works: dict[int, _RunningJob] = {}
+        self.jobs: dict[int, _RunningJob] = {}
         self.running: dict[str, int] = {}  # key of a training in a worker -> job
-        self.untold: dict[int, str] = {}  # failed job -> why, as long as its row cannot be written
-        self.busy_at = time.monotonic()
+        self.unreported_failures: dict[int, str] = {}  # failed job -> why, as long as its row cannot be written
+        self.last_busy = time.monotonic()
         self.tell = tell  # takes what the executor works with, whenever that changes
         self.told: dict | None = None
 
     def run(self) -> None:
         """Works until there was nothing to do for `idle_seconds`."""
         try:
-            self._tell_about()
+            self._report_info()
             while self.step():
-                self._tell_about()
+                self._report_info()
         finally:
             self.executor.close()
 
@@ -69,60 +69,62 @@ class Runner:
         except sqlite3.Error as error:
             if is_damaged(error):
                 raise store_error(error, self.store.folder) from None
-            if self.works or not self.untold:  # once, not four times a second
+            if self.jobs or not self.unreported_failures:  # once, not four times a second
                 _log_error(error)
-            self._stop_all(f"results cannot be written to {self.store.folder} ({error}); make room there and ask again")
+            self._abandon_all(
+                f"results cannot be written to {self.store.folder} ({error}); make room there and ask again"
+            )
             time.sleep(timeout)
-        return time.monotonic() - self.busy_at < self.idle_seconds
+        return time.monotonic() - self.last_busy < self.idle_seconds
 
     def _step(self, timeout):
-        self.store.check_there()
+        self.store.check_exists()
         self._tell()
         self._sync_jobs()
-        more = self._fill()
+        more = self._fill_slots()
         self._report()
         for task, event in self.executor.poll(0 if more else timeout if self.running else timeout * 2):
             self._take(task, event)
-        for work in list(self.works.values()):
+        for work in list(self.jobs.values()):
             if work.finished:
                 self.store.progress_job(work.job.id, work.done)
                 self.store.finish_job(work.job.id, "done")
-                del self.works[work.job.id]
-        if self.works or self.running:
-            self.busy_at = time.monotonic()
+                del self.jobs[work.job.id]
+        if self.jobs or self.running:
+            self.last_busy = time.monotonic()
 
-    def _tell_about(self):
+    def _report_info(self):
         if (about := self.executor.about()) != self.told:
             self.tell(about)
             self.told = about
 
-    def _stop_all(self, why):
+    def _abandon_all(self, why):
         """The store cannot be written: no job can go on. Their rows are written as soon as that is possible again."""
-        self.untold |= dict.fromkeys(self.works, why)
+        self.unreported_failures |= dict.fromkeys(self.jobs, why)
         self.executor.kill(set(self.running))
-        self.works.clear()
+        self.jobs.clear()
         self.running.clear()
 
     def _tell(self):
-        for number, why in list(self.untold.items()):
+        for number, why in list(self.unreported_failures.items()):
             self.store.finish_job(number, "failed", why)
-            del self.untold[number]
+            del self.unreported_failures[number]
         if not self.running and self.store.live():  # left behind by a runner that was killed
-            self.store.clear_live()
+            self.store.clear_live_trainings()
 
     def _sync_jobs(self):
-        for number in self.store.cancelling():
-            self._drop(number)
+        for number in self.store.jobs_to_cancel():
+            self._stop_job(number)
             self.store.finish_job(number, "cancelled")
-        states = self.store.states(self.works)
-        for number, work in list(self.works.items()):
+        states = self.store.job_states(self.jobs)
+        for number, work in list(self.jobs.items()):
             if states.get(number) == "queued":  # paused and resumed between two steps
                 self.store.start_job(number, work.total)
             elif states.get(number) != "running":  # paused: what is being trained for it is finished, and kept
-                del self.works[number]
-        if not self.works and not self.store.busy():
-            for key in self.store.tried():  # of jobs that ended otherwise: nobody waits for these any more
-                self.store.forgive(key)
+                del self.jobs[number]
+        if not self.jobs and not self.store.has_open_jobs():
+            for key in self.store.failed_keys():  # of jobs that ended otherwise: nobody waits for these any more
+                self.store.clear_failures(key)
 
     def _open(self, job: Job):
         try:
@@ -130,17 +132,17 @@ class Runner:
         except sqlite3.Error:
             raise
         except Exception as error:
-            self._fail(job.id, error)
+            self._fail_job(job.id, error)
             return
         if self.store.start_job(job.id, work.total):  # or it was paused or cancelled a moment ago
-            self.works[job.id] = work
+            self.jobs[job.id] = work
 
-    def _drop(self, number: int):
+    def _stop_job(self, number: int):
         """Stops a job's trainings, except those another job waits for as well."""
-        work = self.works.pop(number, None)
-        wanted = {key for work in self.works.values() for key in work.waiting}
-        for key in set(self.store.tried()).intersection(work.waiting if work else ()) - wanted:
-            self.store.forgive(key)
+        work = self.jobs.pop(number, None)
+        wanted = {key for work in self.jobs.values() for key in work.waiting}
+        for key in set(self.store.failed_keys()).intersection(work.waiting if work else ()) - wanted:
+            self.store.clear_failures(key)
         stopped = {key for key, job in self.running.items() if job == number and key not in wanted}
         self.executor.kill(stopped)
         for key in stopped:
@@ -148,43 +150,41 @@ class Runner:
 
     def _forget(self, key):
         self.running.pop(key, None)
-        self.store.clear_live(key)
+        self.store.clear_live_trainings(key)
 
-    def _fill(self) -> bool:
+    def _fill_slots(self) -> bool:
         """Gives every free slot a training; True where it ran out of time. Short jobs go before studies, so that a
         person never waits for a study."""
         until = time.monotonic() + MAX_STEP_SECONDS
         for long in (False, True):
-            for work in sorted(
-                (work for work in self.works.values() if work.spec.long == long), key=lambda w: w.job.id
-            ):
-                self._feed(work, until)
+            for work in sorted((work for work in self.jobs.values() if work.spec.long == long), key=lambda w: w.job.id):
+                self._start_tasks(work, until)
             while self.executor.free() and time.monotonic() < until:
-                job = self.store.next_job(registry.LONG_VERBS, long, self.works)
+                job = self.store.next_job(registry.LONG_VERBS, long, self.jobs)
                 if job is None:
                     break
                 self._open(job)
-                if job.id in self.works:
-                    self._feed(self.works[job.id], until)
+                if job.id in self.jobs:
+                    self._start_tasks(self.jobs[job.id], until)
         return time.monotonic() >= until
 
-    def _feed(self, work, until):
+    def _start_tasks(self, work, until):
         while self.executor.free():
             try:
                 task = work.next_task(self.running, until)
             except sqlite3.Error:
                 raise
             except Exception as error:
-                self._fail(work.job.id, error)
+                self._fail_job(work.job.id, error)
                 return
             if task is None:
                 return
             pid = self.executor.submit(task)
             self.running[task.key] = work.job.id
-            self.store.set_live(task.key, work.job.id, pid, work.recipe.epochs)
+            self.store.set_live_training(task.key, work.job.id, pid, work.recipe.epochs)
 
     def _report(self):
-        for work in self.works.values():
+        for work in self.jobs.values():
             if work.done != work.told:
                 self.store.progress_job(work.job.id, work.done)
                 work.told = work.done
@@ -193,43 +193,43 @@ class Runner:
         kind = event["event"]
         if kind == "epoch":
             if task.key in self.running:
-                self.store.set_epoch(task.key, event["epoch"])
+                self.store.set_live_epoch(task.key, event["epoch"])
             return
         self._forget(task.key)
         if kind == "done":  # kept even where its job was cancelled meanwhile: it is paid for
             self.store.put(recipes.get_recipe(task.recipe).hash, task.edit, task.seed, **result_arrays(task, event))
-            for work in self._waiting_for(task.key):
+            for work in self._jobs_waiting_for(task.key):
                 try:
                     work.deliver(task.key)
                 except sqlite3.Error:
                     raise
                 except Exception as error:
-                    self._fail(work.job.id, error)
+                    self._fail_job(work.job.id, error)
             return
-        often = self.store.lost(task.key) if kind == "lost" else MAX_TRIES
+        often = self.store.record_failure(task.key) if kind == "lost" else MAX_TRIES
         if often >= MAX_TRIES:
-            self.store.forgive(task.key)
-        for work in self._waiting_for(task.key):
+            self.store.clear_failures(task.key)
+        for work in self._jobs_waiting_for(task.key):
             if often >= MAX_TRIES:
                 why = event.get(
                     "message",
                     f"a worker process ended under the same training {often} times; perhaps the memory is full",
                 )
                 self.store.finish_job(work.job.id, "failed", why)
-                self._drop(work.job.id)
+                self._stop_job(work.job.id)
             else:
-                work.again(task)
+                work.requeue(task)
 
-    def _waiting_for(self, key):
-        return [work for work in self.works.values() if key in work.waiting]
+    def _jobs_waiting_for(self, key):
+        return [work for work in self.jobs.values() if key in work.waiting]
 
-    def _fail(self, number, error):
+    def _fail_job(self, number, error):
         known = isinstance(error, UserError)
         if not known:
             _log_error(error)
         why = str(error) if known else f"{type(error).__name__}: {error} (more in {self.store.folder / 'runner.log'})"
         self.store.finish_job(number, "failed", why)
-        self._drop(number)
+        self._stop_job(number)
 
 
 def _log_error(error):
@@ -278,20 +278,20 @@ class _RunningJob:
             if search is None:
                 self.exhausted = True
                 return None
-            self._advance(_OpenSearch(search), None)
+            self._advance_search(_OpenSearch(search), None)
 
     def deliver(self, key: str) -> None:
         """A training is in the store: the searches that have all they asked for go on."""
         for search in self.waiting.pop(key, []):
             search.missing.discard(key)
             if not search.missing:
-                self._advance(search, [self.store.get(k) for k in search.keys])
+                self._advance_search(search, [self.store.get(k) for k in search.keys])
 
-    def again(self, task: Task) -> None:
+    def requeue(self, task: Task) -> None:
         """Puts a lost training back in front."""
         self.ready.insert(0, task)
 
-    def _advance(self, search, answer):
+    def _advance_search(self, search, answer):
         while True:
             try:
                 wanted = search.generator.send(answer)
@@ -339,7 +339,7 @@ def run_runner(
                 Runner(store, workers, idle_seconds, partial(write_runner_info, store.folder)).run()
             finally:
                 os.close(lock)
-            if not store.busy():  # one may have been queued while the lock still told of a runner
+            if not store.has_open_jobs():  # one may have been queued while the lock still told of a runner
                 break
     finally:
         store.close()

@@ -177,7 +177,7 @@ class ResultStore:
     def close(self) -> None:
         self.db.close()
 
-    def check_there(self) -> None:
+    def check_exists(self) -> None:
         """Raises UserError where the file was moved or deleted: nobody would find what is written into it now."""
         try:
             there = os.path.samestat(self.file, os.stat(self.folder / FILE))
@@ -246,10 +246,10 @@ class ResultStore:
             self.db.execute("INSERT OR IGNORE INTO edits VALUES (?, ?, ?, ?)", (edit.hash, edit.kind, edit.k, body))
             self.db.execute("DELETE FROM tries WHERE key = ?", (row[0],))
             if out_of_subset is not None:
-                self._accumulate(recipe, edit, np.asarray(out_of_subset, np.float64))
+                self._add_out_of_subset(recipe, edit, np.asarray(out_of_subset, np.float64))
         return True
 
-    def _accumulate(self, recipe, edit, probabilities):
+    def _add_out_of_subset(self, recipe, edit, probabilities):
         old = self.out_of_subset(recipe)
         size = edit.indices[-1] + 1
         sums, counts = old if old else (np.zeros((0, probabilities.shape[1])), np.zeros(0, np.int64))
@@ -274,7 +274,7 @@ class ResultStore:
         """How many retrainings are kept."""
         return self.db.execute("SELECT count(*) FROM retrainings").fetchone()[0]
 
-    def newest_retraining(self) -> int:
+    def last_retraining_number(self) -> int:
         """The place of the retraining kept last, for `retrained_since`; 0 without any."""
         return self.db.execute("SELECT max(rowid) FROM retrainings").fetchone()[0] or 0
 
@@ -283,7 +283,7 @@ class ResultStore:
         rows = self.db.execute("SELECT rowid, key FROM retrainings WHERE rowid > ?", (place,)).fetchall()
         return {key for _, key in rows}, max([place, *(at for at, _ in rows)])
 
-    def mean_seconds(self, recipe: str, k_at_most: int = 500) -> tuple[float, int] | None:
+    def median_seconds(self, recipe: str, k_at_most: int = 500) -> tuple[float, int] | None:
         """Median seconds of the last 100 retrainings under small edits, and how many they are; None without any."""
         rows = self.db.execute(
             "SELECT seconds FROM retrainings JOIN edits ON edits.hash = retrainings.edit WHERE recipe = ? AND k <= ? "
@@ -310,7 +310,7 @@ class ResultStore:
         names = ("ranking", "target", "kind", "protocol", "k_max", "created")
         return [{"version": None, **json.loads(row[-1]), **dict(zip(names, row))} for row in rows]
 
-    def stamp_of_supports(self) -> tuple:
+    def supports_version(self) -> tuple:
         """Changes whenever an answer comes in, or in another's place, even where the clock was set back between."""
         return self.db.execute("SELECT count(*), total(created) FROM supports").fetchone()
 
@@ -366,15 +366,15 @@ class ResultStore:
         """The newest jobs first."""
         return self._jobs("ORDER BY id DESC LIMIT ?", (limit,))
 
-    def jobs_called(self, what: str) -> list[Job]:
+    def jobs_described(self, what: str) -> list[Job]:
         """The jobs of this description that have not ended, oldest first."""
         return self._jobs(f"WHERE ({OPEN_STATES} OR state = 'paused') AND what = ? ORDER BY id", (what,))
 
     def studies(self, limit: int = 10_000) -> list[Job]:
         """The studies, those first that have not ended, and the newest first."""
-        return self.of_verb("study", limit)
+        return self.jobs_of_verb("study", limit)
 
-    def of_verb(self, verb: str, limit: int) -> list[Job]:
+    def jobs_of_verb(self, verb: str, limit: int) -> list[Job]:
         """The jobs of a verb, those first that have not ended, and the newest first."""
         return self._jobs(
             f"WHERE {VERB_SQL} = ? ORDER BY state IN ('done', 'cancelled', 'failed'), id DESC LIMIT ?", (verb, limit)
@@ -405,19 +405,19 @@ class ResultStore:
         `ahead` and `states` for what costs less."""
         return self._jobs(f"WHERE {OPEN_STATES} ORDER BY id", ())
 
-    def busy(self) -> bool:
+    def has_open_jobs(self) -> bool:
         """True while there is a job with something for a runner to do."""
         return self.db.execute(f"SELECT 1 FROM jobs WHERE {OPEN_STATES} LIMIT 1").fetchone() is not None
 
-    def ahead(self, number: int) -> int:
+    def count_jobs_ahead(self, number: int) -> int:
         """How many open jobs are older than job `number`."""
         return self.db.execute(f"SELECT count(*) FROM jobs WHERE {OPEN_STATES} AND id < ?", (number,)).fetchone()[0]
 
-    def states(self, numbers: Iterable[int]) -> dict[int, str]:
+    def job_states(self, numbers: Iterable[int]) -> dict[int, str]:
         """The states of these jobs."""
         return dict(self.db.execute(f"SELECT id, state FROM jobs WHERE id IN ({','.join(map(str, numbers))})"))
 
-    def cancelling(self) -> list[int]:
+    def jobs_to_cancel(self) -> list[int]:
         """The numbers of the jobs that a runner is asked to stop."""
         return [row[0] for row in self.db.execute("SELECT id FROM jobs WHERE state = 'cancelling' ORDER BY id")]
 
@@ -482,15 +482,15 @@ class ResultStore:
 
     # -- what is running now
 
-    def set_live(self, key: str, job: int, pid: int, epochs: int) -> None:
+    def set_live_training(self, key: str, job: int, pid: int, epochs: int) -> None:
         """Notes that the training `key` has begun, in process `pid`."""
         self.db.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?, 0, ?, ?)", (key, job, pid, epochs, time.time()))
 
-    def set_epoch(self, key: str, epoch: int) -> None:
+    def set_live_epoch(self, key: str, epoch: int) -> None:
         """Notes that the training `key` has done `epoch` epochs."""
         self.db.execute("UPDATE live SET epoch = ? WHERE key = ?", (epoch, key))
 
-    def clear_live(self, key: str | None = None) -> None:
+    def clear_live_trainings(self, key: str | None = None) -> None:
         """Forgets the training `key` in progress, or all of them."""
         if key is None:
             self.db.execute("DELETE FROM live")
@@ -502,20 +502,20 @@ class ResultStore:
         rows = self.db.execute("SELECT key, job, pid, epoch, epochs, started FROM live").fetchall()
         return {row[0]: dict(zip(("job", "pid", "epoch", "epochs", "started"), row[1:])) for row in rows}
 
-    def being_retried(self) -> int:
+    def count_retried(self) -> int:
         """How many trainings a worker has died under that have not succeeded since."""
         return self.db.execute("SELECT count(*) FROM tries").fetchone()[0]
 
-    def lost(self, key: str) -> int:
+    def record_failure(self, key: str) -> int:
         """Counts that a training's worker died under it, and returns how often that has happened."""
         self.db.execute("INSERT INTO tries VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET n = n + 1", (key,))
         return self.db.execute("SELECT n FROM tries WHERE key = ?", (key,)).fetchone()[0]
 
-    def forgive(self, key: str) -> None:
+    def clear_failures(self, key: str) -> None:
         """Forgets how often a training's worker died: asked for again, it is tried as often again."""
         self.db.execute("DELETE FROM tries WHERE key = ?", (key,))
 
-    def tried(self) -> list[str]:
+    def failed_keys(self) -> list[str]:
         """The keys of the trainings whose worker died, and which have not succeeded since."""
         return [key for (key,) in self.db.execute("SELECT key FROM tries")]
 

@@ -30,8 +30,8 @@ class AugmentationPlan:
         order = torch.randperm(self.n, generator=self.draw)
         columns = [torch.arange(self.n), self._mirrored(number)]
         most, hole = self.recipe.translate, self.recipe.cutout
-        columns += [self._below(most, 2 * most + 1, bool(most)) - most for _ in (DOWN, RIGHT)]
-        columns += [self._below(0, side - min(hole, side) + 1, bool(hole)) for side in (self.height, self.width)]
+        columns += [self._draw_below(most, 2 * most + 1, bool(most)) - most for _ in (DOWN, RIGHT)]
+        columns += [self._draw_below(0, side - min(hole, side) + 1, bool(hole)) for side in (self.height, self.width)]
         return torch.stack(columns, 1)[order]
 
     def _mirrored(self, number):
@@ -42,7 +42,7 @@ class AugmentationPlan:
             self.first = torch.rand(self.n, generator=self.draw) < 0.5
         return (self.first ^ (self.recipe.flip == "alternate" and number % 2 == 1)).long()
 
-    def _below(self, otherwise, limit, wanted):
+    def _draw_below(self, otherwise, limit, wanted):
         """int64 [n] below `limit`; nothing is drawn for what a recipe does not do."""
         if not wanted:
             return torch.full((self.n,), otherwise)

@@ -24,11 +24,11 @@ class BatchedNetworks:
             if isinstance(module, nn.Linear):
                 self.wide.set_submodule(path, _BatchedLinear(module, len(networks)))
         for path, module in self.wide.named_modules():
-            self._widen(module, [network.get_submodule(path) for network in networks])
+            self._stack_weights(module, [network.get_submodule(path) for network in networks])
         self.wide.to(memory_format=torch.channels_last)
         self.weights = [weight for weight in self.wide.parameters() if weight.requires_grad]
 
-    def _widen(self, module, parts):
+    def _stack_weights(self, module, parts):
         """Gives a module the weights of all its `parts`, one after the other."""
         own = dict(module.named_parameters(recurse=False))
         if isinstance(module, nn.Conv2d):
@@ -49,7 +49,7 @@ class BatchedNetworks:
         return logits.unflatten(1, (count, -1)).transpose(0, 1).flatten(0, 1)
 
     @torch.no_grad()
-    def apart(self) -> list[nn.Module]:
+    def split(self) -> list[nn.Module]:
         """The networks, with the weights and statistics that they have by now."""
         state = self.wide.state_dict()
         for number, network in enumerate(self.networks):

@@ -111,18 +111,18 @@ class Trainer:
         network = self.untrained(seed).train()
         weights = [weight for weight in network.parameters() if weight.requires_grad]
         self._descend(network, weights, edit, [seed], on_epoch)
-        return self._settled(network, edit)
+        return self._finish(network, edit)
 
     def train_many(self, edit: Edit, seeds: Sequence[int], on_epoch=None) -> list[nn.Module]:
         """The trained networks of some seeds, trained at once, in evaluation mode."""
         together = BatchedNetworks([self.untrained(seed).train() for seed in seeds])
         self._descend(together, together.weights, edit, seeds, on_epoch)
-        return [self._settled(network, edit) for network in together.apart()]
+        return [self._finish(network, edit) for network in together.split()]
 
     def _descend(self, network, weights, edit, seeds, on_epoch):
         """Trains `weights`; network maps the batches of the seeds, one after the other, to their logits."""
         recipe, n = self.recipe, len(self.given)
-        keep, labels = self._kept(edit)
+        keep, labels = self._apply_edit(edit)
         kept = torch.zeros(n, dtype=torch.bool)
         kept[keep] = True
         labels = torch.as_tensor(labels, device=self.device)
@@ -161,16 +161,16 @@ class Trainer:
                 on_epoch(epoch + 1, recipe.epochs)
         mean.put(weights)
 
-    def _kept(self, edit):
+    def _apply_edit(self, edit):
         keep, labels = edit.apply(self.given)
         if not len(keep):
             raise UserError("the edit removes every training image; leave some")
         return torch.as_tensor(keep), labels
 
-    def _settled(self, network, edit):
+    def _finish(self, network, edit):
         """In evaluation mode; batch norm's running statistics belong to the last weights, not to averaged ones."""
         if self.recipe.average:
-            keep, _ = self._kept(edit)
+            keep, _ = self._apply_edit(edit)
             self._refresh_norms(network, self.train_images[keep[:2048].to(self.device)])
         return network.eval()
 

@@ -31,10 +31,10 @@ class BaseModels:
         ranks = (-self.probabilities).argsort(2).argsort(2).mean(0)
         ranks[np.arange(n_val), labels] = np.inf
         #: int [n_val], the most likely wrong class: best mean rank over the models (docs/protocol.md, section 2)
-        self.runner_up = ranks.argmin(1)
+        self.likeliest_wrong_class = ranks.argmin(1)
         #: int [n_val], the class that a target is mistaken for: what most models predict where that is wrong, else
-        #: `runner_up`
-        self.rival = np.where(self.prediction != labels, self.prediction, self.runner_up)
+        #: `likeliest_wrong_class`
+        self.confused_class = np.where(self.prediction != labels, self.prediction, self.likeliest_wrong_class)
 
     @cached_property
     def mean(self) -> np.ndarray:

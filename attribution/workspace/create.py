@@ -70,7 +70,7 @@ def locate_images(workspace: Workspace, root: Path | str) -> None:
     if not workspace.manifest["dataset"].get("images"):
         raise UserError(f"the workspace {workspace.name} has its images with it; there is nothing to locate")
     folder = data.root_folder(root)
-    train, val = (workspace.images_in(folder, split) for split in ("train", "val"))
+    train, val = (workspace.open_images(folder, split) for split in ("train", "val"))
     if data_fingerprint(train, workspace.train_labels, val, workspace.val_labels) != workspace.fingerprint:
         raise UserError(
             f"the images in {folder} are not those of {workspace.name}; name the folder it was created from"

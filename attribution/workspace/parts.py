@@ -35,7 +35,7 @@ def ranking_origin(workspace: Workspace, seeds) -> dict:
 
 def save_part(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], about: dict) -> dict:
     """Writes a part's arrays, `<name>.npy` each, where a user's parts go, and then its provenance."""
-    workspace.drop(part)
+    workspace.drop_part(part)
     for name, array in arrays.items():
         write_array(workspace.added / part / f"{name}.npy", array)
     workspace.add(part, about, [f"{part}/{name}.npy" for name in arrays])
@@ -67,7 +67,7 @@ def save_json_part(workspace, part: str, file: str, answer: dict, about: dict, r
     if record:
         record(part, file, answer, about)
         return
-    workspace.drop(part)
+    workspace.drop_part(part)
     write_json(workspace.added / part / file, answer)
     workspace.add(part, about, [f"{part}/{file}"])
 

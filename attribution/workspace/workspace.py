@@ -96,7 +96,7 @@ class Workspace:
                             f"the workspace at {path} is incomplete: {name} ({part}) {state}; copy it again"
                         )
             workspace = Workspace(path, manifest)
-            workspace._add_parts()
+            workspace._merge_user_parts()
             return workspace
         except (KeyError, TypeError, AttributeError) as error:
             raise UserError(
@@ -121,7 +121,7 @@ class Workspace:
         if not self.manifest["dataset"].get("images"):
             return read_array(self.path / "images" / f"{split}.npy", n, None, None)
         kept = data_folder() / self.fingerprint[:16] / f"{split}.thumbnails"
-        return Thumbnails(self.images_in(self.images_root, split), kept)
+        return Thumbnails(self.open_images(self.images_root, split), kept)
 
     @property
     def images_root(self) -> Path:
@@ -139,7 +139,7 @@ class Workspace:
         """Where each image of "train" or "val" lies that is read in place: columns as the data set's kind has them."""
         return read_table(self.path / "images" / f"{split}.parquet")
 
-    def images_in(self, root: Path, split: str) -> Images:
+    def open_images(self, root: Path, split: str) -> Images:
         """The images of "train" or "val" that are read in place, in the folder `root`. Raises UserError where the
         workspace does not say which; whether they are there shows when one is asked for."""
         n = {"train": self.n_train, "val": self.n_val}[split]
@@ -285,13 +285,13 @@ class Workspace:
         """The folder of a part such as "rankings/trak-10", wherever it is kept."""
         return Path(self.manifest["parts"][part].get("home") or self.path) / part
 
-    def is_free(self, part: str) -> bool:
+    def can_add(self, part: str) -> bool:
         """False where a part of that name came with a workspace that may not be changed."""
         return part not in self.manifest["parts"] or self.folder(part) == self.added / part
 
-    def check_free(self, part: str) -> None:
+    def check_can_add(self, part: str) -> None:
         """Raises UserError where a part of that name cannot be added."""
-        if not self.is_free(part):
+        if not self.can_add(part):
             raise UserError(
                 f"{self.name} brings a part called {part.split('/')[-1]}, which cannot be replaced; "
                 "give another name, or work in a workspace of your own"
@@ -302,7 +302,7 @@ class Workspace:
         there are any, the `digest` of what they hold."""
         self._write(self.path, part, with_file_digests(self.path, about, files))
 
-    def unrecord(self, part: str) -> None:
+    def unrecord_part(self, part: str) -> None:
         """Vouches no longer for a part that `record` wrote, whose files are about to change."""
         self._write(self.path, part, None)
 
@@ -339,10 +339,10 @@ class Workspace:
             raise UserError(
                 f"{part.split('/')[-1]} came with {self.name} and cannot be taken out; choose one that was added"
             )
-        self.drop(part)
+        self.drop_part(part)
         shutil.rmtree(home, ignore_errors=True)
 
-    def drop(self, part: str) -> None:
+    def drop_part(self, part: str) -> None:
         """Vouches no longer for a part that a user added, whose files are about to change; nothing where it is none."""
         self._forget(part)
         if part in self.manifest["parts"]:
@@ -353,15 +353,15 @@ class Workspace:
         self._features.pop(part.split("/")[-1], None)
         self._rankings.clear()
 
-    def _added_parts(self) -> dict:
+    def _load_user_parts(self) -> dict:
         file = self.added / "parts.json"
         try:
             return json.loads(file.read_text()) if self.added != self.path and file.exists() else {}
         except (OSError, ValueError) as error:
             raise UserError(f"{file} cannot be read ({error}); remove it and import again what it held") from None
 
-    def _add_parts(self) -> None:
-        for part, about in self._added_parts().items():
+    def _merge_user_parts(self) -> None:
+        for part, about in self._load_user_parts().items():
             # what was added may have been added to another workspace of this data set: what this one brings goes first
             self.manifest["parts"].setdefault(part, {**about, "home": str(self.added)})
 

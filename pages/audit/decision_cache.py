@@ -18,7 +18,7 @@ class DecisionCache:
         self.fold = DecisionFold()
 
     def read(self, log: DecisionLog) -> tuple[dict, int]:
-        """The current decisions, image -> `decision_log.CurrentDecision`, and the newest entry of the log they rest on."""
+        """The current decisions, image -> `decision_log.CurrentDecision`, and the log's newest entry behind them."""
         with self.lock:
             self.fold.add(log.entries(after=self.fold.newest))
             return dict(self.fold.standing), self.fold.newest
@@ -84,7 +84,7 @@ def _problem(ws: Workspace, log: DecisionLog, entry: dict, images: set[int], kno
     if len(str(entry.get("reason") or "")) > MAX_REASON_LENGTH:
         return f"A note of more than {MAX_REASON_LENGTH} characters was left out, with its decision."
     try:
-        log.checked(entry)  # such as half a character in its note
+        log.check_entry(entry)  # such as half a character in its note
     except UserError as error:
         return f"A decision was left out: {error}."
     if entry["action"] in REVISIONS and entry.get("of") not in known:

@@ -39,8 +39,8 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
     st.markdown("##### Was it worth it?")
     st.caption(
         write.plain(
-            f"Trains the same recipe with {gain.DEFAULT_SEEDS} seeds each on the labels as given, on the corrected ones, and "
-            "with as many random images re-inspected instead; the same seeds in each, compared seed by seed."
+            f"Trains the same recipe with {gain.DEFAULT_SEEDS} seeds each on the labels as given, on the corrected "
+            "ones, and with as many random images re-inspected instead; the same seeds in each, compared seed by seed."
         )
     )
     state.show_error()
@@ -52,7 +52,7 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
     except UserError as error:
         missing = error
     answer = spec.answer(ws, store) if spec else None
-    job = next(iter(store.of_verb("worth", 1)), None)
+    job = next(iter(store.jobs_of_verb("worth", 1)), None)
     if job and not job.ended:
         _progress(ws, job, spec)
     elif spec and not answer:
@@ -99,7 +99,7 @@ def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
                     st.rerun()
                 if now.open:
                     jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
-                left, ahead = PairedArmsSpec.from_json(now.spec).cost(ws, store).seconds, store.ahead(number)
+                left, ahead = PairedArmsSpec.from_json(now.spec).cost(ws, store).seconds, store.count_jobs_ahead(number)
         except UserError as error:
             st.error(write.sentence(error))
             return

@@ -21,6 +21,7 @@ session = st.session_state
 
 
 def main() -> None:
+    """Draws the page."""
     ws = theme.workspace()
     if len(ws.classes) < 2:
         st.info(

@@ -43,7 +43,7 @@ def _job_of(store: ResultStore, spec: dict) -> Job | None:
     named = store.job(int(number)) if number.isdigit() else None
     if named and _same(named.spec, spec):
         return named
-    return next((job for job in store.jobs_called(spec.describe()) if _same(job.spec, spec)), None)
+    return next((job for job in store.jobs_described(spec.describe()) if _same(job.spec, spec)), None)
 
 
 def _same(spec: dict, other: dict) -> bool:
@@ -138,7 +138,7 @@ def _job_line(ws: Workspace, store: ResultStore, spec: dict, job: Job | None, kn
     if job and not job.ended:
         waits = {"queued": "Waiting for the runner", "cancelling": "Stopping", "paused": "Paused"}
         job_state = waits.get(job.state) or f"Running for {write.seconds(job.seconds)}"
-        ahead = store.ahead(job.id)
+        ahead = store.count_jobs_ahead(job.id)
         before = f", {ahead} before it" if ahead and job.state == "queued" else ""
         closed = " It goes on when this page is closed." if job.open else ""
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):

@@ -44,7 +44,7 @@ def _ids(_ws, spec_json: str) -> np.ndarray:
 
 def _strip_data(ws: Workspace, spec: dict, ids: np.ndarray) -> dict:
     given, label = ws.train_labels[ids], ws.val_labels[spec["target"]]
-    new, relabel = ws.classes[ws.base.runner_up[spec["target"]]], spec["kind"] == "mislabel"
+    new, relabel = ws.classes[ws.base.likeliest_wrong_class[spec["target"]]], spec["kind"] == "mislabel"
     captions = [f"{ws.classes[c]} → {new}" if relabel else ws.classes[c] for c in given]
     texts = [f"training image {i}, {caption}" for i, caption in zip(ids, captions)]
     marks = [None if relabel or c == label else f"≠ {ws.classes[c]}" for c in given]

@@ -18,7 +18,7 @@ ALL_JOBS = "all jobs"  # key of the toggle
 def draw_jobs(ws: Workspace, store: ResultStore) -> None:
     """The jobs, newest first, drawn again every other second while one is at work."""
     st.markdown("##### History")
-    polled = store.busy()
+    polled = store.has_open_jobs()
 
     @st.fragment(run_every="2s" if polled else None)
     def draw_now():

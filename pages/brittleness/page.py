@@ -15,6 +15,7 @@ session = st.session_state
 
 
 def main() -> None:
+    """Draws the page."""
     ws = theme.workspace()
     if not ws.has_base:
         return _without_base_models(ws)

@@ -164,7 +164,9 @@ def heading(ws: Workspace, target: int, spec: dict | None) -> str:
     times = f", up to {spec['count']} times over" if isinstance(spec, DisjointSpec) else ""
     if spec["kind"] == "repair":
         return f"How few harmful images of {spec['ranking']}, taken away, let target {target} be read as {true}{times}?"
-    edit = "taken away" if spec["kind"] == "remove" else f"relabelled {ws.classes[ws.base.runner_up[target]]}"
+    edit = (
+        "taken away" if spec["kind"] == "remove" else f"relabelled {ws.classes[ws.base.likeliest_wrong_class[target]]}"
+    )
     return f"How few images of {spec['ranking']}, {edit}, turn target {target} from {true}{times}?"
 
 

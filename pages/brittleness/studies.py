@@ -65,7 +65,7 @@ def _follow(ws: Workspace, number: int, ended: bool) -> None:
                 if job.open:
                     jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
                 progress = _monitor(ws, theme.cache_key(ws), number, StudySpec.from_json(job.spec)).read(store, job)
-                ahead = store.ahead(number) if job.state == "queued" else 0
+                ahead = store.count_jobs_ahead(number) if job.state == "queued" else 0
         except UserError as error:
             st.error(write.sentence(error))
             return

@@ -23,7 +23,7 @@ def heuristic_note(ws: Workspace, spec: dict) -> str:
     """What stands in for the harmful end of a ranking that has none."""
     if "repair" not in (spec["kind"], "repair" if spec.get("end") else "") or ws.ranking(spec["ranking"]).signed:
         return ""
-    rival = ws.classes[ws.base.rival[spec["target"]]]
+    rival = ws.classes[ws.base.confused_class[spec["target"]]]
     return (
         f" {spec['ranking']} has no sign and so no harmful end: its first images of {rival}, which the target is "
         "mistaken for, stand in for it, a heuristic."
@@ -45,7 +45,7 @@ def edit_text(spec: dict, ws: Workspace) -> str:
     """Such as "without the first 24 images of trak-10", or "with the first 24 images of trak-10 relabelled Coat"."""
     if spec["kind"] == "remove":
         return f"without {edited_images(spec)}"
-    return f"with {edited_images(spec)} relabelled {ws.classes[ws.base.runner_up[spec['target']]]}"
+    return f"with {edited_images(spec)} relabelled {ws.classes[ws.base.likeliest_wrong_class[spec['target']]]}"
 
 
 def majority_text(ws: Workspace, part: dict) -> str:

@@ -124,7 +124,7 @@ def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -
         return f"{fact}. Without the first {best['k']} images of {name}: {_outcome(best)}."
     if relabelled:
         name, best = relabelled
-        new_label = ws.classes[base.runner_up[target]]
+        new_label = ws.classes[base.likeliest_wrong_class[target]]
         start = f"{fact}. No removal tested changes that; with" if "remove" in supports else f"{fact}. With"
         return f"{start} the first {best['k']} images of {name} relabelled {new_label}: {_outcome(best)}."
     return f"{fact}. No edit tested changes that." if supports else f"{fact}."

@@ -18,6 +18,7 @@ session = st.session_state
 
 
 def main() -> None:
+    """Draws the page."""
     ws = theme.workspace()
     first = _opening_target(ws, theme.cache_key(ws))
     target_picker.restore(ws, first)

@@ -9,9 +9,9 @@ from pages.map import chart
 from pages.ui import format as write
 
 
-def provenance(ws: Workspace, points: Projection) -> str:
+def provenance_text(ws: Workspace, points: Projection) -> str:
     """What near and far mean, how far neighbours are kept, what is drawn, and how it was made."""
-    about, tsne = points.about, points.about["method"] == "tsne"
+    provenance, tsne = points.about, points.about["method"] == "tsne"
     if tsne:
         text = (
             "t-SNE of the features, scaled to length 1: near is alike; how far groups lie apart, their sizes and "
@@ -22,13 +22,14 @@ def provenance(ws: Workspace, points: Projection) -> str:
             "Principal components of the features, scaled to length 1: far apart is unlike, as far as two of many "
             "dimensions show."
         )
-    trust = about.get("trustworthiness")
+    trust = provenance.get("trustworthiness")
     if trust:
+        pca = provenance["trustworthiness_pca"]["mean"] if tsne else None
+        beside = f", of the first two principal components {pca:.3f}" if tsne else ""
         text += (
-            f" Trustworthiness {trust['mean']:.3f} (1 where neighbours on the map are neighbours in the features)"
-            + (f", of the first two principal components {about['trustworthiness_pca']['mean']:.3f}" if tsne else "")
-            + f": {about['neighbours']} neighbours, {about['draws']} random samples of "
-            f"{write.count(about['sample'])} training images."
+            f" Trustworthiness {trust['mean']:.3f} (1 where neighbours on the map are neighbours in the features){beside}: "
+            f"{provenance['neighbours']} neighbours, {provenance['draws']} random samples of "
+            f"{write.count(provenance['sample'])} training images."
         )
     if not chart.has_class_colours(ws):
         text += f" {write.count(len(ws.classes))} classes are too many for colours: one is highlighted."
@@ -38,7 +39,8 @@ def provenance(ws: Workspace, points: Projection) -> str:
                 f" Drawn are {write.count(chart.MAX_POINTS[split])} of {write.count(n)} {what} images, at random; a "
                 "lasso takes all that lie in it."
             )
-    return f"{text}{write.planted_note(ws.planted)} Made {about.get('made', '')} by {about.get('command', '')}."
+    made = f"Made {provenance.get('made', '')} by {provenance.get('command', '')}."
+    return f"{text}{write.planted_note(ws.planted)} {made}"
 
 
 def to_csv(ws: Workspace, points: Projection) -> str:
@@ -47,6 +49,6 @@ def to_csv(ws: Workspace, points: Projection) -> str:
     for split, places, labels in (("train", points.train, ws.train_labels), ("val", points.val, ws.val_labels)):
         x, y = np.asarray(places, float).round(4).T
         label = np.array(ws.classes)[labels]
-        about = {"features": points.features, "method": points.about["method"], "split": split}
-        tables.append(pd.DataFrame(about | {"image": np.arange(len(labels)), "label": label, "x": x, "y": y}))
+        provenance = {"features": points.features, "method": points.about["method"], "split": split}
+        tables.append(pd.DataFrame(provenance | {"image": np.arange(len(labels)), "label": label, "x": x, "y": y}))
     return pd.concat(tables).to_csv(index=False, lineterminator="\n")

@@ -8,7 +8,7 @@ INTERVAL_HELP = "bootstrap over targets"
 
 
 def auc_row(supports: dict, kind: str, ranking: str) -> dict:
-    """The row of a ranking in `supports` (of `support_report.compare_on_same_targets`); empty where it was not studied."""
+    """A ranking's row in `supports` (of `support_report.compare_on_same_targets`); empty where it was not studied."""
     row = supports.get(kind, {}).get("rankings", {}).get(ranking)
     return row if row and row["n"] else {}
 

@@ -30,6 +30,7 @@ MAX_NAMED = 6  # rankings that foretell nothing, beyond which they are counted
 
 
 def draw(ws: Workspace) -> None:
+    """Draws the tab."""
     tab_frame.header("Do scores foretell what removing images does?")
     if not ws.has_base:
         with st.container(width=760):

@@ -33,6 +33,7 @@ COLUMNS = [
 
 
 def draw(ws: Workspace) -> None:
+    """Draws the tab."""
     tab_frame.header("What does each ranking cost, and what is it worth?")
     costs = tab_frame.stored_answer(
         ws, MEASURE_COMMAND, cost.load, "What these rankings cost has not been measured yet.", "Measure it"

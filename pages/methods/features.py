@@ -25,6 +25,7 @@ MAX_VALUES = 500_000_000
 
 
 def draw(ws: Workspace) -> None:
+    """Draws the tab."""
     tab_frame.header("Which features are worth having?")
     if not ws.features():
         st.info("There is no feature set yet. Train one here, or bring your own: similarity rankings rest on it.")

@@ -19,6 +19,7 @@ SMALLEST, LARGEST = 9, 30  # markers, in pixels
 
 
 def draw(ws: Workspace) -> None:
+    """Draws the tab."""
     tab_frame.header("What does more compute buy?")
     answer = tab_frame.stored_answer(ws, MEASURE, lds_vs_compute.load, ask=_ask)
     if answer is None:

@@ -25,6 +25,7 @@ NOTES = {
 
 
 def draw(ws: Workspace) -> None:
+    """Draws the tab."""
     tab_frame.header("Whose influence changes with the learning algorithm?")
     change = tab_frame.stored_answer(ws, MEASURE, model_diff.load, ask=_ask)
     if change is None:

@@ -22,6 +22,7 @@ TAB_DRAWERS = {  # their names stand in links
 
 
 def main() -> None:
+    """Draws the page."""
     ws = theme.workspace()
     target = st.session_state.pop(state.GO_TO, None)
     if target is not None:

@@ -102,7 +102,7 @@ def _loaded(_ws, _load, name: str, stamp: str):
 def from_store(ws: Workspace, name: str, compute: Callable[[Workspace, ResultStore], Any]):
     """`compute` of the workspace and its store; called again when a part, an answer or a study has come in."""
     with closing(ResultStore.of(ws)) as store:
-        version = (theme.cache_key(ws), store.stamp_of_supports(), store.newest_job())
+        version = (theme.cache_key(ws), store.supports_version(), store.newest_job())
         return _computed(ws, store, compute, name, version)
 
 
@@ -135,7 +135,7 @@ def watch_job(
     @st.fragment(run_every=POLL)
     def draw():
         with closing(ResultStore.of(ws)) as store:
-            now, ahead = store.job(job.id), store.ahead(job.id)
+            now, ahead = store.job(job.id), store.count_jobs_ahead(job.id)
         if now.open:
             try:
                 jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches

@@ -15,8 +15,8 @@ state_of = st.session_state
 
 
 def make(ws: Workspace, **options) -> None:
-    """Makes a queue and selects it on the audit page; a callback. options: as `review_queue.queue_spec`. An error is left in
-    `state.ERROR`."""
+    """A callback that makes a queue and selects it on the audit page. options: as `review_queue.queue_spec`. An error
+    is left in `state.ERROR`."""
     try:
         with DecisionLog.of(ws) as log:
             number = add(ws, log, review_queue.queue_spec(ws, seed=int(time.time()), **options))

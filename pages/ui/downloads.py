@@ -11,8 +11,8 @@ WIDTH_LABELS = {"single": "one column, 3.4 in", "double": "two columns, 7 in"}
 
 
 def figure_popover(ws: Workspace, what: str, **options) -> None:
-    """The chart `what` of `attribution.export.charts` as PNG, SVG, PDF and CSV, in either width, and its command. options: as
-    `charts.chart`."""
+    """The chart `what` of `attribution.export.charts` as PNG, SVG, PDF and CSV, in either width, and its command.
+    options: as `charts.chart`."""
     with st.container(width="content"):
         _popover_content(ws, what, options)
 

@@ -17,7 +17,7 @@ def card_html(ws: Workspace, target: int, supports: dict[str, dict[str, dict]], 
     prediction = _prediction_html(ws, target) if ws.has_base else '<div class="lu-faint later">no model here yet</div>'
     chips = _chips_html("Removal support", supports.get("remove", {}))
     if "mislabel" in supports:
-        new_label = ws.classes[ws.base.runner_up[target]]
+        new_label = ws.classes[ws.base.likeliest_wrong_class[target]]
         chips += _chips_html(f"Mislabel support, as {new_label}", supports["mislabel"])
     return (
         f'<div class="lu-card"><img src="{picture}" width="{scale * ws.val_images.shape[2]}" '

@@ -30,6 +30,7 @@ BUILDS = {
 
 
 def main() -> None:
+    """Draws the page."""
     ws = theme.workspace()
     st.header(write.plain(ws.name), anchor=False)
     data = ws.manifest["dataset"]
@@ -183,7 +184,7 @@ def _import_fields(path: str, guess: str | None) -> dict:
 
 def _draw_builds(ws: Workspace) -> None:
     st.markdown("##### Compute")
-    what = st.selectbox("What", [what for what, (part, _) in BUILDS.items() if ws.is_free(part)], key=state.BUILD)
+    what = st.selectbox("What", [what for what, (part, _) in BUILDS.items() if ws.can_add(part)], key=state.BUILD)
     asked = BUILDS[what][1]
     st.caption(
         "In the background, on this machine's device. It goes on when the browser is closed; trainings that "

@@ -49,7 +49,6 @@ SEE_THE_TRUTH = {
     "attribution/demo.py",
     "attribution/evaluation/label_errors.py",
     "attribution/evaluation/poison.py",
-    "attribution/workspace/create.py",
     "attribution/workspace/workspace.py",
     "pages/explore/page.py",
     "pages/methods/checks/backdoor.py",

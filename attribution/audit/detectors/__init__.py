@@ -105,7 +105,7 @@ def build_detectors(
         if _single_class_error(workspace):
             raise UserError(_single_class_error(workspace))
         wanted = [name for name, needs in known.items() if not needs and (keep or _is_outdated(workspace, name))]
-        if wanted and workspace.is_free(f"detectors/{COMBINED}") and not known[COMBINED]:
+        if wanted and workspace.can_add(f"detectors/{COMBINED}") and not known[COMBINED]:
             wanted.append(COMBINED)  # of what changes now
     for name in wanted:
         if name not in known:
@@ -113,7 +113,7 @@ def build_detectors(
         if known[name]:
             raise UserError(f"{name} cannot be built: {known[name]}")
         if not keep:
-            workspace.check_free(f"detectors/{name}")
+            workspace.check_can_add(f"detectors/{name}")
     command = f"detectors build {','.join(dict.fromkeys(wanted))}"
 
     def store(part: str, arrays: dict, about: dict) -> None:
@@ -160,7 +160,7 @@ def _is_outdated(workspace, name: str) -> bool:
     part = f"detectors/{name}"
     if part not in workspace.manifest["parts"]:
         return True
-    if not workspace.is_free(part):
+    if not workspace.can_add(part):
         return False
     family = combined if name == COMBINED else _family_of(workspace)[name]
     return family.source_digests(workspace, name) != workspace.manifest["parts"][part].get("of")

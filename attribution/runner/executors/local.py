@@ -36,11 +36,11 @@ class LocalExecutor:
         idle = sum(worker is None or worker.task is None for worker in self.slots)
         if None not in self.plan.slots:
             return idle
-        used = sum(threads_of(task) for task in self._busy())
+        used = sum(threads_of(task) for task in self._busy_tasks())
         return 0 if self.held else min(idle, max(int(not used), (core_count() - used) // self.plan.threads))
 
     def submit(self, task: Task) -> int | None:
-        used = sum(threads_of(other) for other in self._busy()) if None in self.plan.slots else 0
+        used = sum(threads_of(other) for other in self._busy_tasks()) if None in self.plan.slots else 0
         if used and used + threads_of(task) > core_count():
             self.held = task
             return None
@@ -81,7 +81,7 @@ class LocalExecutor:
                 worker.stop()
         self.slots, self.held = [None] * len(self.slots), None
 
-    def _busy(self) -> list[Task]:
+    def _busy_tasks(self) -> list[Task]:
         return [task for worker in self.slots if worker and (task := worker.task)]
 
 

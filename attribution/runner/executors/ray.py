@@ -109,7 +109,7 @@ class RayExecutor:
             self.failed.append((task, failure_event(error)))
 
     def poll(self, timeout: float) -> list[tuple[Task, dict]]:
-        found, self.failed = self.failed + self._epochs(), []
+        found, self.failed = self.failed + self._new_epochs(), []
         if not found:
             ray.wait(list(self.running), timeout=timeout) if self.running else time.sleep(timeout)
         done, _ = ray.wait(list(self.running), num_returns=len(self.running), timeout=0) if self.running else ([], [])
@@ -138,7 +138,7 @@ class RayExecutor:
             self.looked = time.monotonic()
         return self.nodes
 
-    def _epochs(self) -> list[tuple[Task, dict]]:
+    def _new_epochs(self) -> list[tuple[Task, dict]]:
         """What is new of epochs; never waits for it."""
         if self.asked is None:
             self.asked = self.progress.take.remote() if self.running else None

@@ -26,6 +26,7 @@ COMPARE = ["evaluate", "agreement"]
 
 
 def draw(ws: Workspace) -> None:
+    """Draws the tab."""
     tab_frame.header("Do the methods choose the same images?")
     compared = tab_frame.stored_answer(
         ws,

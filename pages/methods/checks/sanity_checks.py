@@ -21,6 +21,7 @@ PAIRS = {
 
 
 def draw(ws: Workspace) -> None:
+    """Draws the section."""
     tab_frame.section("Sanity: an untrained network, and exact duplicates")
     answer = tab_frame.stored_answer(
         ws,

@@ -8,6 +8,7 @@ from pages.ui import theme
 
 
 def draw(ws: Workspace) -> None:
+    """Draws the tab."""
     tab_frame.header("Do the rankings stand checks whose answer is known?")
     if not ws.has_base:
         theme.train_first(ws, "Checks ask what models say, and there are none yet.")

@@ -42,7 +42,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
 
 
 def _answers(ws: Workspace, store: ResultStore) -> list[dict]:
-    """Answers as `PruningSpec.answer`, the last one of each ranking that is there still, in the order of the rankings."""
+    """The last answer of each ranking that is still there, as `PruningSpec.answer`, in the order of the rankings."""
     answers = {}
     for question, _ in store.answers(recipes.get_recipe(ws.recipe).hash, "prune"):
         if question["ranking"] in ws.rankings():

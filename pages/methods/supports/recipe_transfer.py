@@ -27,7 +27,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
         return
     tab_frame.section("Does it hold under another recipe?")
     names = recipe_transfer.studied_recipes(ws, store)
-    version = (store.stamp_of_supports(), store.newest_job(), len(store.open_jobs()))
+    version = (store.supports_version(), store.newest_job(), len(store.open_jobs()))
     by_recipe = _compared(ws, store, str(ws.path), tuple(names), version) if len(names) > 1 else {}
     studied = [table for study in by_recipe.values() for table in study.tables.values()]
     rankings = list(dict.fromkeys(name for table in studied for name in table))
@@ -69,6 +69,7 @@ def _compared(_ws, _store, path: str, names: tuple, version: tuple) -> dict[str,
 
 
 def recipe_label(name: str) -> str:
+    """A recipe's name with its hash."""
     return f"{name} {recipes.get_recipe(name).hash}"
 
 

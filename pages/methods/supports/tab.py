@@ -26,6 +26,7 @@ REPAIR_STATUSES = ("repaired", "unstable", "censored", "already_right")
 
 
 def draw(ws: Workspace) -> None:
+    """Draws the tab."""
     study, lds = _study(ws), load_lds(ws)
     if not study.tables and lds:
         tab_frame.header("How well does a ranking foretell what retraining does?")
@@ -84,7 +85,7 @@ def _study(ws: Workspace) -> Study:
         file = ws.path / "supports.parquet"
         shipped = file.stat().st_mtime if file.exists() else None
         under_way = tuple((job.id, job.state, job.done) for job in store.studies(UNDER_WAY) if not job.ended)
-        version = (shipped, store.stamp_of_supports(), store.newest_job(), under_way)
+        version = (shipped, store.supports_version(), store.newest_job(), under_way)
         by_protocol = _read(ws, store, str(ws.path), version)
     studied = [protocol for protocol, study in by_protocol.items() if study.tables]
     if len(studied) < 2:

@@ -86,7 +86,7 @@ def test_what_retrains(ws, monkeypatch):
         },
     )
     store.start_job(number, 4)
-    store.set_live("k", number, None, 6)
+    store.set_live_training("k", number, None, 6)
     (store.folder / "runner.log").touch()
     app = opened()
     assert "A runner is at work (ray): 1 training under way, 4 workers; 1 job begun, 1 queued." in texts(app)

@@ -225,7 +225,7 @@ def test_what_is_trained_is_not_trained_again_and_what_is_cancelled_is_kept(ws, 
     started = [task.key for task in runner.executor.started]
     assert all(started.count(task.key) == 1 for task in first)
     assert spec.cost(ws, store).seconds == 0
-    assert store.of_verb("worth", 1)[0].id == again and "worth" in LONG_VERBS
+    assert store.jobs_of_verb("worth", 1)[0].id == again and "worth" in LONG_VERBS
 
 
 def test_nothing_on_the_way_to_a_training_reads_what_was_planted(ws, store, monkeypatch):

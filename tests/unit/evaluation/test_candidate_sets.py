@@ -42,7 +42,7 @@ def ws(tmp_path, monkeypatch):
 
 def test_candidates_of_a_pair_are_two_classes(ws):
     ranking, labels = ws.ranking("trak-10"), ws.train_labels
-    assert ws.base.rival[1] == 2  # every model reads target 1, a Box, as a Dot
+    assert ws.base.confused_class[1] == 2  # every model reads target 1, a Box, as a Dot
     pair = ranking.candidates(1, "pair")
     assert pair.tolist() == np.flatnonzero(np.isin(labels, [1, 2])).tolist()
     assert set(ranking.candidates(1, "true")) < set(pair) < set(ranking.candidates(1, "all"))

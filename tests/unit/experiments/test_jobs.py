@@ -73,7 +73,7 @@ def test_a_retraining_and_its_controls(ws, store):
 def test_hand_picked_images(ws):
     spec = retrain_spec(ws, 0, None, "remove", 0, ids=[5, 2, 5])
     assert spec["k"] == 2 and spec.describe() == "target 0: retrain without 2 chosen images"
-    new = int(ws.base.runner_up[0])
+    new = int(ws.base.likeliest_wrong_class[0])
     same, other = (int(np.flatnonzero(mask)[0]) for mask in (ws.train_labels == new, ws.train_labels != new))
     spec = retrain_spec(ws, 0, None, "mislabel", 0, ids=[same, other])
     assert spec["ids"] == [other] and spec["k"] == 1, "k counts labels changed"
@@ -213,8 +213,8 @@ def test_the_answer_fills_as_trainings_come_in(ws, store):
     assert spec.answer(ws, store)["flipped"] is None
     train(ws, store, [(edits["edit"][0], seed) for seed in (2, 3)], says)
     recipe = recipes.get_recipe("demo-cnn").hash
-    store.set_live(store.key(recipe, edits["edit"][0], 4), 1, 99, 6)
-    store.set_epoch(store.key(recipe, edits["edit"][0], 4), 2)
+    store.set_live_training(store.key(recipe, edits["edit"][0], 4), 1, 99, 6)
+    store.set_live_epoch(store.key(recipe, edits["edit"][0], 4), 2)
     answer = spec.answer(ws, store)
     assert (answer["wrong"], answer["n"], answer["flipped"], answer["margins"]) == (3, 4, True, [-1, 1, -1, -1])
     assert answer["runs"][4] == {"seed": 4, "draw": 0, "state": "running", "epoch": 2, "epochs": 6}

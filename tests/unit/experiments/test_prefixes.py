@@ -22,7 +22,7 @@ def test_the_first_k_are_removed(ws):
 
 
 def test_relabelling_passes_over_images_that_carry_the_new_label(ws):
-    new = int(ws.base.runner_up[0])
+    new = int(ws.base.likeliest_wrong_class[0])
     trak = ws.ranking("trak-10")
     ids = editable_prefix(ws, trak, 0, "mislabel", 40)
     assert (ws.train_labels[ids] != new).all() and len(ids) == (ws.train_labels != new).sum()
@@ -48,7 +48,7 @@ def test_where_candidates_run_out(ws):
 
 
 def test_changeable(ws):
-    new = int(ws.base.runner_up[0])
+    new = int(ws.base.likeliest_wrong_class[0])
     same, other = np.flatnonzero(ws.train_labels == new)[0], np.flatnonzero(ws.train_labels != new)[0]
     assert changeable_ids(ws, 0, "remove", [same, other]).tolist() == [same, other]
     assert changeable_ids(ws, 0, "mislabel", [same, other]).tolist() == [other]
@@ -112,7 +112,7 @@ def test_a_repair_of_an_unsigned_ranking_takes_the_nearest_of_the_class_it_is_mi
 
 def test_where_most_say_the_true_class_the_rival_is_the_runner_up(ws):
     # target 2, a Dot, is said to be a Bar by 3 of 10: what it is mistaken for where it is
-    assert ws.base.prediction[2] == 2 and ws.base.rival[2] == ws.base.runner_up[2] == 0
+    assert ws.base.prediction[2] == 2 and ws.base.confused_class[2] == ws.base.likeliest_wrong_class[2] == 0
     assert (ws.train_labels[editable_prefix(ws, ws.ranking("l2-moco"), 2, "repair", 9)] == 0).all()
 
 

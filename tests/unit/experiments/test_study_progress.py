@@ -149,8 +149,8 @@ def test_a_reading_that_has_no_time_keeps_what_was_known(ws, store, played, monk
 def test_what_runs_is_counted_while_there_is_a_runner(ws, store):
     monitor, job = begun(ws, store, [0, 3])
     for key, owner in (("a", job.id), ("b", job.id), ("c", job.id + 1)):
-        store.set_live(key, owner, 1, 6)
-    store.lost("b")
+        store.set_live_training(key, owner, 1, 6)
+    store.record_failure("b")
     found = monitor.read(store, job)
     assert found.running == 0 and found.retried == 1, "left behind by a runner that was killed"
     lock = jobs.acquire_runner_lock(store.folder)

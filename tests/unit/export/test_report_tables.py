@@ -33,7 +33,7 @@ def test_supports_of_other_questions_and_recipes(ws, store):
 def test_retrainings_with_controls_and_votes(ws, store):
     put(ws, store, 0, "trak-10", 3, [2, 2, 0])
     put(ws, store, 3, "trak-10", 3, [2, 2, 0])  # of another target
-    jobs_there = store.of_verb("retrain", 9)
+    jobs_there = store.jobs_of_verb("retrain", 9)
     assert len(jobs_there) == 2
     found = report_tables.retrainings_of(ws, store, 0)
     assert [(one["what"], one["wrong"], one["n"]) for one in found] == [("without the first 3 of trak-10", 2, 3)]

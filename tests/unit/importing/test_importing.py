@@ -188,7 +188,7 @@ def test_what_a_workspace_brings_goes_before_what_was_added_to_another_of_its_da
     importing.import_ranking(ws, incoming(scores, method="Added"), "mine")
     assert Workspace.open(ws.path).ranking("mine").method == "Added"
     again = Workspace.open(other.path)
-    assert again.ranking("mine").method == "Its own" and not again.is_free("rankings/mine")
+    assert again.ranking("mine").method == "Its own" and not again.can_add("rankings/mine")
 
 
 def test_features(ws):

@@ -178,13 +178,13 @@ def test_a_paused_job_finishes_what_is_under_way_and_goes_on_where_it_was(ws, st
     store.pause_job(number)
     runner.step(0)
     assert len(runner.executor.busy) == 2 == len(store.live()) and not runner.executor.killed
-    runner.busy_at = -1e9
+    runner.last_busy = -1e9
     assert runner.step(0), "it stays for what is being trained"
     runner.executor.finish(two)
     runner.executor.finish(three, "lost")
     runner.step(0)
     assert store.count() == 2 and store.live() == {} and store.job(number).state == "paused"
-    runner.busy_at = -1e9
+    runner.last_busy = -1e9
     assert not runner.step(0), "with paused jobs alone there is nothing to stay for"
     store.resume_job(number)
     runner.executor.every = True
@@ -199,7 +199,7 @@ def test_a_job_resumed_while_it_still_trains_waits_for_that(ws, store):
     runner.step(0)
     store.pause_job(number)
     runner.step(0)
-    assert not runner.works and len(runner.running) == 2
+    assert not runner.jobs and len(runner.running) == 2
     store.resume_job(number)
     runner.executor.finish(runner.executor.started[1])
     runner.step(0)
@@ -239,7 +239,7 @@ def test_a_study_paused_again_and_again_trains_nothing_twice(ws, store):
         steps(runner, 3)
         assert store.job(number).ended or store.pause_job(number)
         steps(runner, 2)
-        assert store.job(number).ended or not runner.works
+        assert store.job(number).ended or not runner.jobs
         keys += [task.key for task in runner.executor.started]
         store.resume_job(number)
     assert store.job(number).state == "done" and len(keys) == len(set(keys)) == store.count() > 8
@@ -255,7 +255,7 @@ def test_thousands_of_jobs_wait_in_the_store(ws, store, monkeypatch):
     )
     runner = Runner(store, Pretender(slots=2, every=False))
     steps(runner, 20)
-    assert len(runner.works) == 1 and len(read) < 5 and store.job(numbers[1]).state == "queued"
+    assert len(runner.jobs) == 1 and len(read) < 5 and store.job(numbers[1]).state == "queued"
     runner.executor.every = True
     steps(runner, 10)
     assert [store.job(number).state for number in numbers[:4]] == ["done"] * 4
@@ -311,14 +311,14 @@ def test_losses_under_a_job_that_was_cancelled_are_forgotten(ws, store, how):
         runner.step(0)
         runner.executor.finish(next(iter(runner.executor.busy.values())), "lost")
     runner.step(0)
-    assert store.tried()
+    assert store.failed_keys()
     store.cancel_job(number)
     if how == "cancelled without a runner":
         runner = Runner(store, Pretender(slots=1, every=False))
     else:
         store.add_job(subsets_spec(ws, 0, 2, [0], 1), "another job goes on all the while")
     steps(runner, 2)
-    assert store.tried() == [] and store.job(number).state == "cancelled"
+    assert store.failed_keys() == [] and store.job(number).state == "cancelled"
 
 
 def test_killed_between_a_result_and_the_end_of_its_job(ws, store, monkeypatch):
@@ -411,7 +411,7 @@ def test_a_full_disk(ws, store):
     job = store.job(number)
     assert job.state == "failed" and "full" in job.message and "make room there and ask again" in job.message
     kept = store.count()
-    assert 0 < kept < 600 and not runner.works and not runner.running
+    assert 0 < kept < 600 and not runner.jobs and not runner.running
     store.db.execute("PRAGMA max_page_count = 1000000")
     number, _ = ask(ws, store, k=20, seeds=range(200))
     steps(runner, 400)

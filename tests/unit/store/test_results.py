@@ -112,21 +112,21 @@ def test_threads_and_connections_share_it(store):
 
 
 def test_median_seconds_of_small_edits(store):
-    assert store.mean_seconds("r") is None
+    assert store.median_seconds("r") is None
     for seed, seconds in enumerate((1, 2, 9)):
         store.put("r", remove([1]), seed, predicted=[0], margins=[0], **RUN | {"seconds": seconds})
     store.put("r", remove(range(600)), 0, predicted=[0], margins=[0], **RUN | {"seconds": 100})
-    assert store.mean_seconds("r") == (2, 3)
+    assert store.median_seconds("r") == (2, 3)
 
 
 def test_what_came_in_since(store):
-    assert store.newest_retraining() == 0 and store.retrained_since(0) == (set(), 0)
+    assert store.last_retraining_number() == 0 and store.retrained_since(0) == (set(), 0)
     put(store)
-    place = store.newest_retraining()
+    place = store.last_retraining_number()
     assert place and store.retrained_since(place) == (set(), place)
     put(store, seed=1)
     keys, place = store.retrained_since(place)
-    assert keys == {store.key("r", remove([1, 3]), 1)} and place == store.newest_retraining()
+    assert keys == {store.key("r", remove([1, 3]), 1)} and place == store.last_retraining_number()
 
 
 def test_supports(store):
@@ -190,7 +190,7 @@ def test_a_paused_job_can_be_cancelled(store):
     store.start_job(number, 1)
     store.pause_job(number)
     store.db.execute("UPDATE jobs SET started = started - 100, finished = finished - 60 WHERE id = ?", (number,))
-    assert store.cancel_job(number) and store.cancelling() == [number] and not store.pause_job(number)
+    assert store.cancel_job(number) and store.jobs_to_cancel() == [number] and not store.pause_job(number)
     store.finish_job(number, "cancelled")
     assert store.job(number).ended and 39 < store.job(number).seconds < 45 and not store.resume_job(number)
 
@@ -203,17 +203,17 @@ def test_what_a_long_queue_is_asked(store):
     assert store.next_job(long, False, [two, four]).id == five and store.next_job(long, True, [one, three]) is None
     store.start_job(four, 1)
     assert store.next_job(long, False).id == four, "what a runner had begun goes first"
-    assert store.busy() and store.ahead(four) == 3 and store.count_jobs() == 5
+    assert store.has_open_jobs() and store.count_jobs_ahead(four) == 3 and store.count_jobs() == 5
     store.pause_job(one)
-    assert store.states([one, two, 99]) == {one: "paused", two: "queued"} and store.states([]) == {}
-    assert store.ahead(four) == 2 and [job.id for job in store.jobs_called("study")] == [one]
+    assert store.job_states([one, two, 99]) == {one: "paused", two: "queued"} and store.job_states([]) == {}
+    assert store.count_jobs_ahead(four) == 2 and [job.id for job in store.jobs_described("study")] == [one]
     store.finish_job(one, "done")
     newer = store.add_job({"verb": "study", "again": 1}, "study")
     assert [job.id for job in store.studies()] == [newer, one] and [job.id for job in store.studies(1)] == [newer]
-    assert [job.id for job in store.jobs_called("study")] == [newer]
+    assert [job.id for job in store.jobs_described("study")] == [newer]
     for number in (two, three, four, five, newer):
         store.pause_job(number)
-    assert not store.busy()
+    assert not store.has_open_jobs()
 
 
 def test_a_store_of_before_is_given_its_indexes_and_one_that_has_them_is_opened_by_readers(store):
@@ -231,27 +231,31 @@ def test_a_store_of_before_is_given_its_indexes_and_one_that_has_them_is_opened_
 
 
 def test_what_is_running(store):
-    store.set_live("k", 1, 4321, 6)
-    store.set_epoch("k", 2)
-    store.set_epoch("unknown", 2)
+    store.set_live_training("k", 1, 4321, 6)
+    store.set_live_epoch("k", 2)
+    store.set_live_epoch("unknown", 2)
     assert {name: store.live()["k"][name] for name in ("job", "pid", "epoch", "epochs")} == {
         "job": 1,
         "pid": 4321,
         "epoch": 2,
         "epochs": 6,
     }
-    store.clear_live("k")
+    store.clear_live_trainings("k")
     assert store.live() == {}
 
 
 def test_lost_trainings_are_counted_until_one_succeeds(store):
     key = store.key("r", remove([1, 3]), 0)
-    assert [store.lost(key), store.lost(key), store.lost("another")] == [1, 2, 1] and store.being_retried() == 2
+    assert [store.record_failure(key), store.record_failure(key), store.record_failure("another")] == [
+        1,
+        2,
+        1,
+    ] and store.count_retried() == 2
     put(store)
-    assert store.being_retried() == 1
-    assert store.lost(key) == 1
-    store.forgive(key)
-    assert store.lost(key) == 1
+    assert store.count_retried() == 1
+    assert store.record_failure(key) == 1
+    store.clear_failures(key)
+    assert store.record_failure(key) == 1
 
 
 def test_a_writer_that_is_killed_in_a_transaction_leaves_nothing_of_it(store):
@@ -270,31 +274,31 @@ def test_a_writer_that_is_killed_in_a_transaction_leaves_nothing_of_it(store):
     writer.wait()
     start = time.monotonic()
     assert put(store, seed=1) and time.monotonic() - start < 10, "the lock went with it"
-    assert store.tried() == [] and store.count() == 2
+    assert store.failed_keys() == [] and store.count() == 2
     assert store.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
 
 
 def test_a_clock_that_is_set_back(store, monkeypatch):
     number = store.add_job({}, "")
     store.start_job(number, 1)
-    stamps = {store.stamp_of_supports()}
+    stamps = {store.supports_version()}
     for target, hours in enumerate((0, 1, 2)):
         monkeypatch.setattr(time, "time", lambda hours=hours: 1e9 - 3600 * hours)
         store.put_support("r", "trak-10", min(target, 1), "remove", "default", 128, {})
-        stamps.add(store.stamp_of_supports())
+        stamps.add(store.supports_version())
     assert len(stamps) == 4, "each answer is noticed, the one in another's place as well"
     store.finish_job(number, "done")
     assert store.job(number).seconds == 0
 
 
 def test_a_store_that_is_taken_away(store):
-    store.check_there()
+    store.check_exists()
     (store.folder / FILE).rename(store.folder / "elsewhere")
     with pytest.raises(UserError, match="was moved or deleted"):
-        store.check_there()
+        store.check_exists()
     ResultStore(store.folder, store.fingerprint).close()
     with pytest.raises(UserError, match="was moved or deleted"):
-        store.check_there()
+        store.check_exists()
 
 
 def test_a_folder_that_may_only_be_read(tmp_path):

@@ -27,7 +27,7 @@ def test_logits_gradients_and_statistics_are_those_of_each_network(name):
     logits = together(images)
     (count * functional.cross_entropy(logits, labels)).backward()
     torch.optim.SGD(together.weights, lr=0.1).step()
-    networks = together.apart()
+    networks = together.split()
     for at, network in enumerate(alone):
         mine = slice(at * batch, (at + 1) * batch)
         expected = network(images[mine])
@@ -45,7 +45,7 @@ def test_networks_stay_frozen_where_they_are():
     together = BatchedNetworks(networks)
     assert not together.wide[0].weight.requires_grad
     assert len(together.weights) == len([*networks[0].parameters()]) - 1
-    assert torch.equal(together.apart()[1][0].weight, before)
+    assert torch.equal(together.split()[1][0].weight, before)
 
 
 def test_layers_that_mix_channels_are_refused():

@@ -178,11 +178,11 @@ def test_two_workspaces_of_the_same_images_in_folders_laid_out_differently(tmp_p
     assert second.fingerprint == first.fingerprint, "the same bytes in the same order"
     for ws, root in ((first, folder), (second, tmp_path / "other")):
         assert Workspace.open(ws.path).images_root == root
-        assert [image[0, 0] for image in ws.images_in(ws.images_root, "train")] == list(range(6))
+        assert [image[0, 0] for image in ws.open_images(ws.images_root, "train")] == list(range(6))
     first.path.rename(tmp_path / "moved")  # what was noted last of this data set serves, until it is located
     moved = Workspace.open(tmp_path / "moved")
     with pytest.raises(UserError, match="the image train/cat/a.png cannot be read .*attribution workspace locate"):
-        _ = moved.images_in(moved.images_root, "train")[0]
+        _ = moved.open_images(moved.images_root, "train")[0]
     create.locate_images(moved, folder)
     assert moved.images_root == folder and Workspace.open(second.path).images_root == tmp_path / "other"
 

@@ -85,7 +85,7 @@ def test_base_models():
     base = BaseModels(probabilities, np.array([0, 1, 2, 0]))
     assert base.prediction.tolist() == [0, 0, 2, 0] and base.right.tolist() == [10, 0, 5, 9]
     assert [base.status(t) for t in range(4)] == ["stable", "already_wrong", "already_wrong", "stable"]
-    assert base.runner_up[0] == 1 and base.runner_up[1] == 0
+    assert base.likeliest_wrong_class[0] == 1 and base.likeliest_wrong_class[1] == 0
     assert np.isclose(base.confidence[2], 0.5) and base.models == 10
 
 
