@@ -27,7 +27,8 @@ def provenance_text(ws: Workspace, points: Projection) -> str:
         pca = provenance["trustworthiness_pca"]["mean"] if tsne else None
         beside = f", of the first two principal components {pca:.3f}" if tsne else ""
         text += (
-            f" Trustworthiness {trust['mean']:.3f} (1 where neighbours on the map are neighbours in the features){beside}: "
+            f" Trustworthiness {trust['mean']:.3f} (1 where neighbours on the map are neighbours in the features)"
+            f"{beside}: "
             f"{provenance['neighbours']} neighbours, {provenance['draws']} random samples of "
             f"{write.count(provenance['sample'])} training images."
         )
