@@ -66,7 +66,7 @@ def workspace_create(
     path: Path,
     dataset: Annotated[str, typer.Option(help=", ".join(data.NAMES))],
     root: Annotated[
-        Path | None, typer.Option(help="WorkspaceOption the data set is; else it is downloaded where that is possible.")
+        Path | None, typer.Option(help="Where the data set is; else it is downloaded where that is possible.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="For people; else the folder's name.")] = None,
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave corrupt images out.")] = False,
@@ -225,7 +225,7 @@ def show(
     part: Part = None,
     dense: Dense = None,
     force: Force = False,
-    port: Annotated[int, typer.Option(help="WorkspaceOption to serve the lineup.")] = 8501,
+    port: Annotated[int, typer.Option(help="Where to serve the lineup.")] = 8501,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Explore with it.")] = True,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,

@@ -1,8 +1,8 @@
 """Does it matter which training images a method may choose from? LDS of rankings among three sets of candidates.
 
 The paper ranks images of the target's true class alone; reviewers asked what is left of the comparison without that
-(protocol.md, section 1). An image that is no candidate adds nothing to a prediction; a similarity is taken from its
-least similar candidate, and an exemplar SVM is trained against its candidates (`Ranking.scores`).
+(docs/protocol.md, section 1). An image that is no candidate adds nothing to a prediction; a similarity is taken from
+its least similar candidate, and an exemplar SVM is trained against its candidates (`Ranking.scores`).
 """
 
 from collections.abc import Callable

@@ -19,6 +19,7 @@ from attribution.errors import UserError
 from attribution.files import user_path, write_array
 from attribution.importing.alignment import compute_alignment, within_class
 from attribution.importing.formats import DataSetSizes, ForeignRanking
+from attribution.rankings import live_modules
 from attribution.rankings.base import top_k
 from attribution.rankings.similarity import METHODS
 
@@ -165,8 +166,8 @@ def check_part_name(workspace, name: str, kind: str = "rankings") -> str:
             f"{name!r} cannot be a name; give at most 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first"
         )
     workspace.check_can_add(f"{kind}/{name}")
-    live = [f"{method}-{feature}" for feature in workspace.features() for method in METHODS] + ["random"]
-    if kind == "rankings" and name in live:
+    live = [f"{method}-{feature}" for feature in workspace.features() for method in METHODS]
+    if kind == "rankings" and name in {*live, *live_modules(workspace), "random"}:
         raise UserError(f"{name} is the name of a ranking that is computed when asked; give another name")
     if kind == "features" and name == "pixels":
         raise UserError("pixels is the name of the images' own pixels; give another name")

@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import importlib
 from contextlib import suppress
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from attribution.errors import UserError
@@ -14,6 +16,8 @@ from attribution.rankings.base import Ranking
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
 
+#: files here whose rankings are computed on demand; each has `names(workspace)` and `load(workspace, name)`
+LIVE = ("similarity",)
 #: candidates that a ranking's name may end with, after "@"; see `among`
 NAMED_CANDIDATES = ("true", "pair", "all")
 
@@ -21,12 +25,16 @@ NAMED_CANDIDATES = ("true", "pair", "all")
 def names(workspace: "Workspace") -> list[str]:
     """Names of all rankings of a workspace: similarity in each feature set, then the stored ones, then random. Variants
     that exist only to be measured (`compute`), and conditions (`among`), are left out."""
-    from attribution.rankings import similarity
-
     parts = workspace.manifest["parts"]
     stored = [name for name in _stored_names(workspace) if not parts[f"rankings/{name}"].get("variant")]
-    live = [name for name in similarity.names(workspace) if name not in stored]
+    live = [name for name in live_modules(workspace) if name not in stored]
     return live + sorted(stored, key=lambda name: not name.startswith("trak")) + ["random"]
+
+
+def live_modules(workspace: "Workspace") -> dict[str, ModuleType]:
+    """Rankings that are computed on demand, but for "random" -> the module that loads them."""
+    modules = [importlib.import_module(f"attribution.rankings.{module}") for module in LIVE]
+    return {name: module for module in modules for name in module.names(workspace)}
 
 
 def _stored_names(workspace: "Workspace") -> list[str]:
@@ -46,7 +54,6 @@ def unchanged_names(workspace: "Workspace", versions: dict[str, str | None]) -> 
 def load(workspace: "Workspace", name: str) -> Ranking:
     """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all are NAME among these candidates. Raises
     UserError for an unknown name, listing the known ones."""
-    from attribution.rankings import similarity
     from attribution.rankings.candidates import CANDIDATES_MARK, RankingAmong
     from attribution.rankings.random import Random
     from attribution.rankings.stored import StoredRanking
@@ -60,8 +67,7 @@ def load(workspace: "Workspace", name: str) -> Ranking:
         raise UserError(f"no ranking {name!r} in {workspace.name}; it has {', '.join(names(workspace))}")
     if name == "random":
         return Random(workspace)
-    method, _, feature = name.partition("-")
-    return similarity.METHODS[method](workspace, feature)
+    return live_modules(workspace)[name].load(workspace, name)
 
 
 #: What a page opens with: the first ranking of each of these methods.

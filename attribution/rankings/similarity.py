@@ -247,6 +247,12 @@ def names(workspace: Workspace) -> list[str]:
     ]
 
 
+def load(workspace: Workspace, name: str) -> Ranking:
+    """The ranking `name`, one of `names`."""
+    method, _, feature = name.partition("-")
+    return METHODS[method](workspace, feature)
+
+
 def _feature_dim(workspace: Workspace, feature: str) -> int:
     """Dimensions of a feature set as the manifest says, 0 where it does not."""
     width = workspace.manifest["parts"][f"features/{feature}"].get("dim")

@@ -30,10 +30,10 @@ class BaseModels:
         self.right = (self.predicted == labels).sum(0)
         ranks = (-self.probabilities).argsort(2).argsort(2).mean(0)
         ranks[np.arange(n_val), labels] = np.inf
-        #: int [n_val], the most likely wrong class: best mean rank over the models (protocol.md, section 2)
+        #: int [n_val], the most likely wrong class: best mean rank over the models (docs/protocol.md, section 2)
         self.likeliest_wrong_class = ranks.argmin(1)
         #: int [n_val], the class that a target is mistaken for: what most models predict where that is wrong, else
-        #: `runner_up`
+        #: `likeliest_wrong_class`
         self.confused_class = np.where(self.prediction != labels, self.prediction, self.likeliest_wrong_class)
 
     @cached_property

@@ -1,4 +1,4 @@
-"""What the README says can be done, can be done: its commands, options, tasks and files exist."""
+"""What the documents say can be done, can be done: their commands, options, tasks, files and figures exist."""
 
 import json
 import re
@@ -7,72 +7,103 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 
 from attribution import Workspace
+from attribution.__main__ import app
 from attribution.evaluation import calibration, label_errors, lds_vs_compute, lds_vs_support, support_report
 from attribution.experiments.study import Study, load_supports
 from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.metrics import support_curves
 
 ROOT = Path(__file__).resolve().parents[2]
-FIRST = (ROOT / "README.md").read_text()
-#: with the figures, which are in a file of their own
-README = FIRST + (ROOT / "assets" / "results" / "README.md").read_text()
+README = (ROOT / "README.md").read_text()
+RESULTS = (ROOT / "assets" / "results" / "README.md").read_text()
+#: the how-tos are followed step by step in test_how_to.py
+DOCUMENTS = [
+    *(path for path in (ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")) if path.exists()),
+    *sorted((ROOT / "docs").glob("*.md")),
+    ROOT / "assets" / "results" / "README.md",
+]
+HOW_TO = sorted((ROOT / "docs" / "how_to").glob("*.md"))
 #: Paths that a reader supplies or that a command makes.
-NOT_OURS = re.compile(r"[<>*~$]|^/|\.\.\.|://|^mailto:|^\.venv|^\.\w+$")
+NOT_OURS = re.compile(r"[<>*~$…]|^/|\.\.\.|://|^mailto:|^\.venv|^\.\w+$")
+#: Folders that paths in the documents are relative to: as written, or as words about the library, a workspace, or
+#: the CIFAR-10 results shorten them.
+FOLDERS = [ROOT, ROOT / "attribution", ROOT / "assets" / "demo"]
+MADE = {"rankings/my-trak", "rankings/my-scores", "train.npy", "val.npy", "scores.npy", "trak.parquet"}
 
 
-def code() -> list[str]:
-    """Every command line in the README: the lines of its fenced blocks and what stands in backticks."""
-    blocks = re.findall(r"^```\w*\n(.*?)^```", README, re.M | re.S)
-    inline = re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", README, flags=re.M | re.S))
-    lines = "\n".join(blocks).replace("\\\n", " ").splitlines()
-    return [re.sub(r"\s#.*", "", line).strip().removeprefix("$ ") for line in [*lines, *inline]]
+def code(path: Path, inline: bool = True) -> list[str]:
+    """Every command line in a document: the lines of its fenced blocks and, with `inline`, what stands in backticks."""
+    text = path.read_text()
+    lines = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)).replace("\\\n", " ").splitlines()
+    if inline:
+        lines += re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
+    return [re.sub(r"\s#.*", "", line).strip().removeprefix("$ ") for line in lines]
 
 
-def commands(program: str) -> list[str]:
-    """The README's command lines that start with `program`, without variables set in front of them."""
-    bare = [re.sub(r"^(?:[A-Z_]+=\S*\s+)*(?:\.venv/bin/)?", "", line) for line in code()]
+def commands(program: str, inline: bool = True) -> list[str]:
+    """The documents' command lines that start with `program`, without variables set in front of them."""
+    lines = [line for path in DOCUMENTS for line in code(path, inline)]
+    bare = [re.sub(r"^(?:[A-Z_]+=\S*\s+)*(?:\.venv/bin/)?", "", line) for line in lines]
     return sorted({line for line in bare if line == program or line.startswith(f"{program} ")})
 
 
 @cache
-def targets() -> set[str]:
+def tasks() -> set[str]:
     return set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
 
 
+def leaf(words: list[str]) -> tuple:
+    """The command that `words` lead to (a group, where they stop there), its words, and those left."""
+    command, verb = get_command(app), []
+    while hasattr(command, "commands") and words and not words[0].startswith("-"):
+        assert words[0] in command.commands, f"{' '.join(['python -m attribution', *verb])} has no {words[0]}"
+        command, verb, words = command.commands[words[0]], [*verb, words[0]], words[1:]
+    return command, verb, words
+
+
+def all_commands(command, verb: tuple = ()) -> list[str]:
+    if not hasattr(command, "commands"):
+        return [" ".join(verb)]
+    return [name for word, inner in command.commands.items() for name in all_commands(inner, (*verb, word))]
+
+
 def test_the_two_commands_come_first():
-    opening = FIRST.split("\n## ")[0]
+    opening = README.split("\n## ")[0]
     assert "![" in opening and "make run" in opening and "make test" in opening
 
 
 @pytest.mark.parametrize("line", commands("make"))
 def test_make_has_the_task(line):
     words = [word for word in shlex.split(line)[1:] if "=" not in word]
-    assert set(words) <= targets()
+    assert set(words) <= tasks()
     variables = {word.split("=")[0] for word in shlex.split(line)[1:] if "=" in word}
     assert variables <= set(re.findall(r"^([A-Z]+) \?=", (ROOT / "Makefile").read_text(), re.M))
 
 
 @pytest.mark.parametrize("line", commands("python -m attribution"))
-def test_the_command_line_has_the_verb_and_its_options(line, run_python):
-    words = shlex.split(line)[3:]
-    verb = []
-    for word in words:  # verbs come first: `evaluate supports --json`, `features train moco`
-        if not re.fullmatch(r"[a-z][a-z-]*", word):
-            break
-        verb.append(word)
-    while True:  # what follows the verb may be an argument: try the longest first
-        done = run_python("-m", "attribution", *verb, "--help", TERMINAL_WIDTH="200", NO_COLOR="1")
-        if done.code == 0 or not verb:
-            break
-        verb.pop()
-    assert done.code == 0, done.err
-    left = words[len(verb) :]
-    group = "COMMAND [ARGS]" in done.out  # whose next word has to be one of its verbs
-    assert not group or not left or left[0].startswith("-"), f"python -m attribution {' '.join(verb)} has no {left[0]}"
-    for option in (word.split("=")[0] for word in words if word.startswith("--")):
-        assert re.search(rf"{option}\b", done.out), f"{' '.join(verb)} has no {option}"
+def test_the_command_line_has_the_command_and_its_options(line):
+    command, verb, words = leaf(shlex.split(line)[3:])
+    options = {option for one in command.params for option in (*one.opts, *one.secondary_opts)} | {"--help"}
+    for option in (word.split("=")[0] for word in words if word.startswith("-")):
+        assert option in options, f"{' '.join(verb)} has no {option}"
+
+
+@pytest.mark.parametrize("line", commands("python -m attribution", False))
+def test_a_command_in_a_block_can_be_run_as_it_stands(line):
+    """Its arguments are complete and of the right type; what they name may be on the reader's machine only."""
+    command, verb, words = leaf(shlex.split(line)[3:])
+    if "--workspace" in words:  # opened while it is parsed
+        at = words.index("--workspace")
+        words = words[:at] + words[at + 2 :]
+    command.make_context(" ".join(verb), list(words))
+
+
+def test_every_command_is_documented():
+    documented = {" ".join(leaf(shlex.split(line)[3:])[1]) for line in commands("python -m attribution")}
+    assert [name for name in all_commands(get_command(app)) if name not in documented] == []
 
 
 @pytest.mark.parametrize("line", commands("python -m attribution.serve"))
@@ -81,24 +112,30 @@ def test_the_server_has_the_options(line, run_python):
     assert all(word in done.out for word in shlex.split(line)[3:] if word.startswith("--"))
 
 
-def files() -> list[str]:
-    """Paths named in the README: link and picture targets, and what looks like a path in backticks or in commands."""
-    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", README)]
-    words = [word.strip("`'\"(),;:") for line in code() for word in line.split()]
+def files(path: Path) -> list[str]:
+    """Paths that a document names: link and picture targets, and what looks like a path in backticks or commands."""
+    links = [link.split("#")[0] for link in re.findall(r"\]\(([^)\s]+)\)", path.read_text())]
+    words = [word.strip("`'\"(),;:") for line in code(path) for word in line.split()]
     endings = r"\.(py|md|txt|toml|json|png|js|css|parquet|npy)$"
     paths = [word for word in words if re.search(endings, word) or re.fullmatch(r"\.?[\w.-]+(/[\w.-]*)+", word)]
-    return sorted({path for path in [*links, *paths] if path and not NOT_OURS.search(path)})
+    if path.name == "CHANGELOG.md":  # which says where things were before
+        paths = []
+    return sorted({name for name in [*links, *paths] if name and not NOT_OURS.search(name)} - MADE)
 
 
-@pytest.mark.parametrize("path", files())
-def test_the_file_exists(path):
-    """As written, or as the architecture's tree and the words about a workspace shorten it."""
-    assert any((folder / path).exists() for folder in (ROOT, ROOT / "attribution", ROOT / "assets" / "demo"))
+@pytest.mark.parametrize(
+    ("document", "name"),
+    [(path.relative_to(ROOT), name) for path in [*DOCUMENTS, *HOW_TO] for name in files(path)],
+    ids=str,
+)
+def test_the_file_exists(document, name):
+    assert any((folder / name).exists() for folder in [(ROOT / document).parent, *FOLDERS])
 
 
 def test_every_requirements_file_and_task_is_documented():
-    assert [task for task in targets() - {"help"} if f"make {task}" not in README] == []
-    assert [file.name for file in ROOT.glob("requirements*.txt") if file.name not in README] == []
+    text = "".join(path.read_text() for path in DOCUMENTS)
+    assert [task for task in tasks() - {"help"} if f"make {task}" not in text] == []
+    assert [file.name for file in ROOT.glob("requirements*.txt") if file.name not in text] == []
 
 
 def figures() -> list[str]:
@@ -116,9 +153,8 @@ def figures() -> list[str]:
         kinds = (found[kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(support_cells, kinds)) + " |")
     for name, results in load_supports(ws, protocol="adaptive")["remove"].items():
-        rows.append(
-            f"| `{name}` | adaptive | {support_cells(support_curves.summarise_supports(results.values(), DEFAULT_K_MAX))} |"
-        )
+        summary = support_curves.summarise_supports(results.values(), DEFAULT_K_MAX)
+        rows.append(f"| `{name}` | adaptive | {support_cells(summary)} |")
     for name, one in label_errors.evaluate_mislabels(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
         rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")
@@ -168,4 +204,4 @@ def calibration_cells(one: dict) -> str:
 
 @pytest.mark.parametrize("row", figures())
 def test_the_figures_are_those_of_the_bundled_demo(row):
-    assert row in README.splitlines()
+    assert row in RESULTS.splitlines()
