@@ -23,7 +23,7 @@ class Evidence:
 
     image: int
     bars: tuple[tuple[int, float], ...]
-    nearest_images: np.ndarray
+    neighbours: np.ndarray
     mix: tuple[tuple[int, int], ...]
     harmed: np.ndarray
 
@@ -33,7 +33,7 @@ class EvidenceSources:
     """Where the evidence comes from, in words; None where there is none of a kind."""
 
     opinion: str | None
-    nearest_images: str | None
+    neighbours: str | None
     harmed: str | None
 
 

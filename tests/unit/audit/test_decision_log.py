@@ -389,8 +389,8 @@ def test_queues(log):
 WRITER = """
 import sys
 from pathlib import Path
-from attribution.audit.decision_log import Decisions
-log = Decisions(Path(sys.argv[1]), "f" * 64, 60, 3)
+from attribution.audit.decision_log import DecisionLog
+log = DecisionLog(Path(sys.argv[1]), "f" * 64, 60, 3)
 for number in range(int(sys.argv[3])):
     uid = f"{sys.argv[2]}-{number}"
     print(uid, *log.append([{"uid": uid, "item": number % 60, "action": "keep", "seen": 0}], "x", sys.argv[2]),

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attribution.audit import detectors, evidence
+from attribution.audit.detectors import out_of_sample
 from tests import tiny
 
 
@@ -43,7 +44,9 @@ def test_an_image_whose_features_are_no_numbers_has_neighbours_that_there_are(ws
 
 def test_the_evidence_about_a_planted_error(ws, monkeypatch):
     said = np.full((ws.n_train, 3), [0.9, 0.06, 0.04], np.float32)
-    monkeypatch.setattr(detectors, "opinion", lambda ws: SimpleNamespace(probabilities=said, about="5 models"))
+    monkeypatch.setattr(
+        out_of_sample, "out_of_sample_predictions", lambda ws: SimpleNamespace(probabilities=said, about="5 models")
+    )
     monkeypatch.setattr(detectors, "names", lambda ws: ["harm-trak-10"])
     harmed = np.full((ws.n_train, 6), -1)
     harmed[3, :2] = [9, 6]
