@@ -41,7 +41,9 @@ def evidence_sources(workspace) -> EvidenceSources:
     """What evidence this workspace has."""
     opinion = out_of_sample.out_of_sample_predictions(workspace)
     harm = default_harm_detector(workspace)
-    return EvidenceSources(opinion and opinion.about, default_feature(workspace), harm and harm.removeprefix("harm-"))
+    return EvidenceSources(
+        opinion and opinion.description, default_feature(workspace), harm and harm.removeprefix("harm-")
+    )
 
 
 def gather_evidence(workspace, images) -> list[Evidence]:

@@ -56,7 +56,7 @@ def _suspects(_ws, cache_key: str, target: int, name: str) -> list[Suspect]:
 
 def suspects_sentence(ws: Workspace, target: int, detector: str, shown: list[Suspect]) -> str:
     """What the strip shows, and what it rests on."""
-    about = detectors.load(ws, detector).about
+    about = detectors.load(ws, detector).description
     rankings = accusing_rankings(ws)
     signed = [name for name in rankings if ws.ranking(name).signed]
     similarities = [name for name in rankings if name not in signed]

@@ -45,7 +45,9 @@ def test_an_image_whose_features_are_no_numbers_has_neighbours_that_there_are(ws
 def test_the_evidence_about_a_planted_error(ws, monkeypatch):
     said = np.full((ws.n_train, 3), [0.9, 0.06, 0.04], np.float32)
     monkeypatch.setattr(
-        out_of_sample, "out_of_sample_predictions", lambda ws: SimpleNamespace(probabilities=said, about="5 models")
+        out_of_sample,
+        "out_of_sample_predictions",
+        lambda ws: SimpleNamespace(probabilities=said, description="5 models"),
     )
     monkeypatch.setattr(detectors, "names", lambda ws: ["harm-trak-10"])
     harmed = np.full((ws.n_train, 6), -1)
