@@ -10,7 +10,7 @@ import shutil
 import tempfile
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,17 +20,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
-from attribution.audit.decision_log import (
-    DECISIONS,
-    MAX_REASON_LENGTH,
-    CurrentDecision,
-    DecisionFold,
-    DecisionLog,
-    Entry,
-)
+from attribution.audit.decision_log import MAX_REASON_LENGTH, DecisionLog
+from attribution.audit.decisions import DECISIONS, CurrentDecision, DecisionFold, Entry
 from attribution.data import image_folder
 from attribution.errors import UserError
 from attribution.files import user_path, write_array
+from attribution.workspace.parts import Progress
+from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,7 +50,7 @@ LOG_COLUMNS = (
     "seen",
     "data_set",
 )
-#: what a file needs to be brought in; `given` and `note` are used where they are there
+#: what a file needs to be imported; `given` and `note` are used where they are there
 REQUIRED_COLUMNS = ("image", "new", "action", "data_set")
 #: an image that people decide differently about; nothing is changed for it
 CONFLICT = "conflict"
@@ -62,7 +58,8 @@ CONFLICT = "conflict"
 
 @dataclass(frozen=True)
 class Correction:
-    """A row of a file: action is one of `DECISIONS`, or "conflict"; label: the class of a relabel, else None."""
+    """A row of a file. item: the training image; action: one of `DECISIONS`, or "conflict"; label: the class of a
+    relabel, else None."""
 
     item: int
     action: str
@@ -71,66 +68,55 @@ class Correction:
 
 
 def unique_class_names(classes: list[str]) -> list[str]:
-    """Class names of which each stands for one class: those that are there twice, as ImageNet's cranes, get their
-    number behind them."""
-    found, counts = {}, Counter(classes)
+    """Class names that each stand for one class: names that occur twice, as ImageNet's "crane", get the class's number
+    behind them."""
+    unique, counts = {}, Counter(classes)
     for label, name in enumerate(classes):
-        while counts[name] > 1 or name in found:
+        while counts[name] > 1 or name in unique:
             name += f" ({label})"
-        found[name] = label
-    return list(found)
+        unique[name] = label
+    return list(unique)
 
 
-def correction_table(ws, decisions: DecisionLog) -> "pd.DataFrame":
-    """What stands, an image a row, by image: columns COLUMNS.
+def correction_table(ws: Workspace, decisions: DecisionLog) -> "pd.DataFrame":
+    """The current decisions, one row an image, ordered by image; columns COLUMNS.
 
     source: path in the folder of a class-folder tree, else number in the source data. given, new: class names, new
     where it is a relabel or keep. detector, score: of the queue it was decided in, "" and NaN where there was none.
-    note: the reason; of a conflict who says what. time: ISO 8601, UTC. data_set: the fingerprint's beginning.
+    note: the reason; of a conflict, who decided what. time: ISO 8601, UTC. data_set: the fingerprint's beginning.
     """
-    return _correction_table(ws, decisions, decisions.standing())
+    return _correction_table(ws, decisions, decisions.current_decisions())
 
 
-def _correction_table(ws, decisions: DecisionLog, standing: dict[int, CurrentDecision]) -> "pd.DataFrame":
+def _correction_table(ws: Workspace, decisions: DecisionLog, current: dict[int, CurrentDecision]) -> "pd.DataFrame":
     import pandas as pd
 
-    called, sources, queues = unique_class_names(ws.classes), _image_sources(ws), {}
-    found = []
-    for item, one in sorted(standing.items()):
-        if one.queue not in queues:
-            queue = None if one.queue is None else decisions.queue(one.queue)
+    names, sources, queues = unique_class_names(ws.classes), _image_sources(ws), {}
+    rows = []
+    for item, decision in sorted(current.items()):
+        if decision.queue not in queues:
+            queue = None if decision.queue is None else decisions.queue(decision.queue)
             scores = dict(zip(queue.items, queue.scores)) if queue and queue.scores else {}
-            queues[one.queue] = (queue.spec.get("detector") or "" if queue else "", scores)
-        detector, scores = queues[one.queue]
-        given = called[ws.train_labels[item]]
-        new = {"relabel": called[one.label or 0], "keep": given}.get(one.action, "")
-        action, note = one.action, one.reason
-        if one.conflict:
+            queues[decision.queue] = (queue.spec.get("detector") or "" if queue else "", scores)
+        detector, scores = queues[decision.queue]
+        given = names[ws.train_labels[item]]
+        new = {"relabel": names[decision.label or 0], "keep": given}.get(decision.action, "")
+        action, note = decision.action, decision.reason
+        if decision.conflict:
             action, new = CONFLICT, ""
-            note = "; ".join(f"{other.who}: {_action_text(other, called)}" for other in (*one.conflict, one))
-        found.append(
-            (
-                item,
-                sources[item],
-                given,
-                new,
-                action,
-                detector,
-                scores.get(item, np.nan),
-                note,
-                one.who,
-                _iso_time(one.at),
-                ws.fingerprint[:16],
-            )
-        )
-    return pd.DataFrame(found, columns=COLUMNS).astype({"image": np.int64, "score": float})
+            sides = (*decision.conflict, decision)
+            note = "; ".join(f"{side.who}: {_action_text(side, names)}" for side in sides)
+        score, time = scores.get(item, np.nan), _iso_time(decision.at)
+        data_set = ws.fingerprint[:16]
+        rows.append((item, sources[item], given, new, action, detector, score, note, decision.who, time, data_set))
+    return pd.DataFrame(rows, columns=COLUMNS).astype({"image": np.int64, "score": float})
 
 
-def _action_text(one: Entry | CurrentDecision, called: list[str]) -> str:
-    return f"relabel to {called[one.label]}" if one.action == "relabel" else one.action
+def _action_text(decision: Entry | CurrentDecision, names: list[str]) -> str:
+    return f"relabel to {names[decision.label]}" if decision.action == "relabel" else decision.action
 
 
-def _image_sources(ws) -> list[str]:
+def _image_sources(ws: Workspace) -> list[str]:
     """Where each training image is found in the data set that it is from."""
     images = ws.manifest["dataset"].get("images")
     if images and images["train"]["kind"] == image_folder.KIND:
@@ -142,18 +128,19 @@ def _iso_time(seconds: float, digits: str = "seconds") -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec=digits).replace("+00:00", "Z")
 
 
-# -- out
+def export_corrections(
+    ws: Workspace, decisions: DecisionLog, folder: Path | str, progress: Progress | None = None
+) -> dict:
+    """Writes the decisions into `folder`, which is created where it is missing, and returns how many there are.
 
+    corrections.csv is as `correction_table`, log.csv the whole log. The corrected labels: labels.npy (int64 [n_train])
+    and removed.npy (int64, training images) where the images were copied into the workspace; train.parquet, the
+    training rows of the Parquet it was created from; renames.csv (from, to), what to move in the folder tree it was
+    created from. Unsure decisions and conflicts change none of them. Earlier files are replaced once all are written.
+    progress(text, done, total).
 
-def export_corrections(ws, decisions: DecisionLog, folder: Path | str, progress: Callable | None = None) -> dict:
-    """Writes what was decided into `folder`, made where it is not there, and returns how much of it there is.
-
-    corrections.csv is as `correction_table`, log.csv the whole log. The corrected labels: labels.npy (int64 [n_train]) and
-    removed.npy (int64, training images) where the images were copied into the workspace; train.parquet, the training
-    rows of the Parquet it was made of; renames.csv (from, to), what to move in the folder tree it was made of. What is
-    unsure or in conflict changes none of them. Files of before are replaced once all are written. progress(text, done,
-    total). Raises UserError where nothing was decided yet, where `folder` cannot be written to, and where images that
-    are needed are not on this machine.
+    Raises UserError where nothing was decided yet, where `folder` cannot be written to, and where images that are
+    needed are not on this machine.
     """
     entries = decisions.entries()
     if not entries:
@@ -162,10 +149,10 @@ def export_corrections(ws, decisions: DecisionLog, folder: Path | str, progress:
         )
     fold = DecisionFold()
     fold.add(entries)
-    labels, removed = corrected_labels(ws, fold.standing)
+    labels, removed = corrected_labels(ws, fold.current)
     folder = user_path(folder)
     with _staged_files(folder) as partial:
-        table = _correction_table(ws, decisions, fold.standing)
+        table = _correction_table(ws, decisions, fold.current)
         # a scanner of spreadsheets would not read a float32 that is written as a float64
         scores = ["" if np.isnan(score) else f"{score:.7g}" for score in table["score"]]
         _write_csv(partial / FILE, COLUMNS, table.assign(score=scores).itertuples(index=False, name=None))
@@ -186,17 +173,20 @@ def export_corrections(ws, decisions: DecisionLog, folder: Path | str, progress:
     }
 
 
-def corrected_labels(ws, standing: dict[int, CurrentDecision]) -> tuple[np.ndarray, np.ndarray]:
-    """The labels as corrected, int64 [n_train], and the training images that are to go, int64, ascending."""
-    labels = np.array(ws.train_labels, np.int64)
-    settled = {item: one for item, one in standing.items() if not one.conflict}
-    for item, one in settled.items():
-        if one.action == "relabel":
-            labels[item] = one.label
-    return labels, np.array(sorted(item for item, one in settled.items() if one.action == "remove"), np.int64)
+def corrected_labels(ws: Workspace, current: dict[int, CurrentDecision]) -> tuple[np.ndarray, np.ndarray]:
+    """The labels as corrected, int64 [n_train], and the training images to be removed, int64, ascending."""
+    labels, removed = np.array(ws.train_labels, np.int64), []
+    for item, decision in sorted(current.items()):
+        if decision.action == "relabel" and not decision.conflict:
+            labels[item] = decision.label
+        elif decision.action == "remove" and not decision.conflict:
+            removed.append(item)
+    return labels, np.array(removed, np.int64)
 
 
-def _write_labels(ws, folder: Path, labels: np.ndarray, removed: np.ndarray, progress: Callable | None) -> None:
+def _write_labels(
+    ws: Workspace, folder: Path, labels: np.ndarray, removed: np.ndarray, progress: Progress | None
+) -> None:
     """The files with the corrected labels, in the form that the data set came in."""
     source = (ws.manifest["dataset"].get("images") or {}).get("train")
     if source is None:
@@ -225,51 +215,50 @@ def _write_labels(ws, folder: Path, labels: np.ndarray, removed: np.ndarray, pro
         )
 
 
-def _log_rows(ws, entries: list[Entry]) -> Iterator[tuple]:
-    called = [*unique_class_names(ws.classes), ""]
-    for one in entries:
-        old = one.old or {"action": "", "label": None}
-        new, old_new = (called[-1 if label is None else label] for label in (one.label, old["label"]))
+def _log_rows(ws: Workspace, entries: list[Entry]) -> Iterator[tuple]:
+    names = {None: "", **dict(enumerate(unique_class_names(ws.classes)))}
+    for entry in entries:
+        old = entry.old or {"action": "", "label": None}
         yield (
-            one.id,
-            one.uid,
-            _iso_time(one.at, "milliseconds"),
-            one.who,
-            one.client,
-            one.item,
-            one.action,
-            new,
-            one.of or "",
+            entry.id,
+            entry.uid,
+            _iso_time(entry.at, "milliseconds"),
+            entry.who,
+            entry.client,
+            entry.item,
+            entry.action,
+            names[entry.label],
+            entry.of or "",
             old["action"],
-            old_new,
-            one.reason,
-            "" if one.queue is None else one.queue,
-            one.seen,
+            names[old["label"]],
+            entry.reason,
+            "" if entry.queue is None else entry.queue,
+            entry.seen,
             ws.fingerprint[:16],
         )
 
 
-def _write_csv(file: Path, columns: Iterable[str], lines: Iterable[tuple]) -> None:
+def _write_csv(file: Path, columns: Iterable[str], rows: Iterable[tuple]) -> None:
     with file.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(lines)
+        writer.writerows(rows)
 
 
 @contextmanager
 def _staged_files(folder: Path) -> Iterator[Path]:
-    """A folder within `folder` whose files are moved there once all are written; broken off before, nothing has
-    changed. Raises UserError where nothing can be written there."""
+    """A folder within `folder` whose files are moved into it once all are written; interrupted before, nothing changes.
+    Raises UserError where nothing can be written there."""
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; name a folder to write into")
-    made = [one for one in (folder, *folder.parents) if not one.exists()]
+    created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     partial = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for left in folder.glob(".corrections.*.part"):  # by one that was killed
-            pid = left.name.split(".")[2]
+        for stale in folder.glob(".corrections.*.part"):  # of a process that was killed
+            pid = stale.name.split(".")[2]
             if pid.isdecimal() and not psutil.pid_exists(int(pid)):
-                shutil.rmtree(left, ignore_errors=True)
+                shutil.rmtree(stale, ignore_errors=True)
         partial = Path(tempfile.mkdtemp(".part", f".corrections.{os.getpid()}.", folder))
         yield partial
         if blocked := [file.name for file in partial.iterdir() if (folder / file.name).is_dir()]:
@@ -284,26 +273,22 @@ def _staged_files(folder: Path) -> Iterator[Path]:
     finally:
         if partial:
             shutil.rmtree(partial, ignore_errors=True)
-        for one in made:  # those that nothing came into
+        for parent in created:  # those that stayed empty
             try:
-                one.rmdir()
+                parent.rmdir()
             except OSError:
                 break
 
 
-# -- in
-
-
-def read_corrections(ws, path: Path | str) -> list[Correction]:
+def read_corrections(ws: Workspace, path: Path | str) -> list[Correction]:
     """The rows of a corrections.csv of the data set of `ws`, in the file's order.
 
-    Needs the columns NEEDED; a `new` class may be told by its number where no class is called by one. Raises UserError
-    for a file that is none, is of another data set, or says what cannot be.
+    Needs REQUIRED_COLUMNS; a `new` class may be given by its number where no class name is a number. Raises UserError
+    for a file that is no such table, is of another data set, or holds impossible values.
     """
-    lines = _read_lines(user_path(path))
     labels = {name: label for label, name in enumerate(unique_class_names(ws.classes))}
-    found: dict[int, Correction] = {}
-    for number, row in lines:
+    corrections: dict[int, Correction] = {}
+    for number, row in _read_rows(user_path(path)):
         where = f"row {number} of {path}"
         if row["data_set"] != ws.fingerprint[:16]:
             raise UserError(
@@ -311,13 +296,13 @@ def read_corrections(ws, path: Path | str) -> list[Correction]:
                 f"{ws.name} ({ws.fingerprint[:16]}); open the workspace it was exported from"
             )
         correction = _parse_correction(ws, labels, row, where)
-        if correction.item in found:
+        if correction.item in corrections:
             raise UserError(f"{where} names image {correction.item} a second time; keep one row an image")
-        found[correction.item] = correction
-    return list(found.values())
+        corrections[correction.item] = correction
+    return list(corrections.values())
 
 
-def _read_lines(path: Path) -> Iterator[tuple[int, dict]]:
+def _read_rows(path: Path) -> Iterator[tuple[int, dict]]:
     """The rows of a file by column, with their numbers as a spreadsheet counts them."""
     try:
         if not path.is_file():
@@ -333,7 +318,7 @@ def _read_lines(path: Path) -> Iterator[tuple[int, dict]]:
                 )
             if twice := [name for name, count in Counter(header).items() if count > 1 and name in COLUMNS]:
                 raise UserError(f"{path} has two columns {twice[0]}; keep one of them")
-            some = False
+            is_empty = True
             for number, values in enumerate(reader, 2):
                 if values and len(values) != len(header):
                     raise UserError(
@@ -341,9 +326,9 @@ def _read_lines(path: Path) -> Iterator[tuple[int, dict]]:
                         f"{len(header)}; export it again"
                     )
                 if values:
-                    some = True
+                    is_empty = False
                     yield number, dict(zip(header, values))
-            if not some:
+            if is_empty:
                 raise UserError(f"{path} holds no corrections, only names of columns; export it again")
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(
@@ -353,7 +338,7 @@ def _read_lines(path: Path) -> Iterator[tuple[int, dict]]:
         raise UserError(f"{path} cannot be read ({error.strerror or error}); check the path") from None
 
 
-def _parse_correction(ws, labels: dict[str, int], row: dict, where: str) -> Correction:
+def _parse_correction(ws: Workspace, labels: dict[str, int], row: dict, where: str) -> Correction:
     image, action, new = row["image"], row["action"], row["new"]
     if not (image.isascii() and image.isdecimal() and len(image) < 18 and int(image) < ws.n_train):
         raise UserError(
@@ -383,59 +368,57 @@ def _parse_label(labels: dict[str, int], new: str, where: str) -> int:
     number = new.isascii() and new.isdecimal() and not any(name.isdecimal() for name in labels)
     if number and len(new) < 18 and int(new) < len(labels):
         return int(new)
-    few = ", ".join(list(labels)[:10]) + (", ..." if len(labels) > 10 else "")
-    told = f" or a number from 0 to {len(labels) - 1}" if number else ""
+    choices = ", ".join(list(labels)[:10]) + (", ..." if len(labels) > 10 else "")
+    if number:
+        choices += f" or a number from 0 to {len(labels) - 1}"
     raise UserError(
-        f"{where} has the new class {new[:40]!r}, which there is not; say one of {few}{told}".replace("\n", " ")
+        f"{where} has the new class {new[:40]!r}, which there is not; say one of {choices}".replace("\n", " ")
     )
 
 
-def import_corrections(ws, decisions: DecisionLog, path: Path | str, who: str) -> dict:
+def import_corrections(ws: Workspace, decisions: DecisionLog, path: Path | str, who: str) -> dict:
     """Appends the decisions of a corrections.csv to the log, all or none, and returns how many there were.
 
-    Rows in conflict are passed over, and so is what stands already the same. The file does not know what was decided
+    Rows in conflict are skipped, and so are decisions that are current already. The file does not know what was decided
     here: where that differs, the image is in conflict until somebody who has seen both decides. Each file counts as a
     client of its own, so that two that differ are in conflict, too. Raises UserError as `read_corrections`.
     """
     path = user_path(path)
-    found = read_corrections(ws, path)
-    called = path.name.encode("utf-8", "replace").decode()
-    standing = decisions.standing()
-    told = [one for one in found if one.action != CONFLICT]
+    rows = read_corrections(ws, path)
+    file_name = path.name.encode("utf-8", "replace").decode()
+    current = decisions.current_decisions()
+    decided = [row for row in rows if row.action != CONFLICT]
     new = [
-        one
-        for one in told
-        if one.item not in standing or (standing[one.item].action, standing[one.item].label) != (one.action, one.label)
+        row
+        for row in decided
+        if row.item not in current or (current[row.item].action, current[row.item].label) != (row.action, row.label)
     ]
     with path.open("rb") as stream:
         client = f"import {hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
-    decisions.append(
-        [
-            {
-                "uid": uuid.uuid4().hex,
-                "item": one.item,
-                "action": one.action,
-                "label": one.label,
-                "seen": 0,
-                "reason": _import_reason(called, one.note),
-            }
-            for one in new
-        ],
-        who,
-        client,
-    )
-    standing = decisions.standing()
+    entries = [
+        {
+            "uid": uuid.uuid4().hex,
+            "item": row.item,
+            "action": row.action,
+            "label": row.label,
+            "seen": 0,
+            "reason": _import_reason(file_name, row.note),
+        }
+        for row in new
+    ]
+    decisions.append(entries, who, client)
+    current = decisions.current_decisions()
     return {
         "workspace": ws.name,
         "file": str(path),
         "imported": len(new),
-        "same": len(told) - len(new),
-        "skipped": len(found) - len(told),
-        "conflicts": sum(bool(standing[one.item].conflict) for one in new),
+        "same": len(decided) - len(new),
+        "skipped": len(rows) - len(decided),
+        "conflicts": sum(bool(current[row.item].conflict) for row in new),
     }
 
 
-def _import_reason(file: str, note: str) -> str:
+def _import_reason(file_name: str, note: str) -> str:
     """Where a decision came from, and its note, cut where it is too long for the log."""
-    whole = f"imported from {file}" + (f": {note}" if note else "")
-    return whole if len(whole) <= MAX_REASON_LENGTH else whole[: MAX_REASON_LENGTH - 1] + "…"
+    reason = f"imported from {file_name}" + (f": {note}" if note else "")
+    return reason if len(reason) <= MAX_REASON_LENGTH else reason[: MAX_REASON_LENGTH - 1] + "…"

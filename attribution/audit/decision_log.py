@@ -1,7 +1,7 @@
-"""What people decided about suspect labels: an append-only log in SQLite, and what stands by it.
+"""The decision log: what people decided about suspect labels, append-only in SQLite, and the queues it was about.
 
-Nothing in the log is ever changed or deleted (the file itself refuses it): a decision is taken back by one more entry.
-It lies in the data folder beside the results, so that reinstalling Lineup loses nothing.
+Nothing in it is ever changed or deleted (the file itself refuses it): a decision is undone by one more entry. It lies
+in the data folder beside the results, so that reinstalling Lineup loses nothing.
 """
 
 import fcntl
@@ -12,20 +12,18 @@ import sqlite3
 import time
 from collections.abc import Iterable
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from attribution.audit.decisions import DECISIONS, REVISIONS, CurrentDecision, DecisionFold, Entry
 from attribution.errors import UserError
 from attribution.store.results import ResultStore, Transaction, store_error
+from attribution.workspace.workspace import Workspace
 
 FILE = "audit.sqlite"
 SCHEMA = 1
-#: keep: the given label is right; relabel: another is; remove: the image is to be left out; unsure: none of these
-DECISIONS = ("keep", "relabel", "remove", "unsure")
-#: what acts on a decision, by its uid
-REVISIONS = ("undo", "redo")
 #: characters of a reason; of a uid, a name or a client
 MAX_REASON_LENGTH, MAX_WORD_LENGTH = 500, 200
 TABLES = """
@@ -55,53 +53,17 @@ CREATE TRIGGER entries_uid BEFORE INSERT ON entries WHEN EXISTS (SELECT 1 FROM e
 """
 )
 COLUMNS = "id, uid, at, who, client, item, action, label, of, old_action, old_label, reason, queue, seen"
-#: an image's newest decision that is not undone: the last that was said of its uid, if anything, is redo
-NEWEST_DECISION_SQL = """SELECT action, label FROM entries AS one WHERE item = ? AND of IS NULL AND 'redo' = coalesce(
-    (SELECT action FROM entries WHERE of = one.uid ORDER BY id DESC LIMIT 1), 'redo') ORDER BY id DESC LIMIT 1"""
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """A line of the log. at: seconds since 1970. label: the class given, of a relabel. of: the uid that an undo or redo
-    acts on. old: what stood for the image before, {"action", "label"}, or None. queue: the number of the queue it was
-    made in, or None. seen: the id of the newest entry that its client knew."""
-
-    id: int
-    uid: str
-    at: float
-    who: str
-    client: str
-    item: int
-    action: str
-    label: int | None
-    of: str | None
-    old: dict | None
-    reason: str
-    queue: int | None
-    seen: int
-
-
-@dataclass(frozen=True, slots=True)
-class CurrentDecision:
-    """What stands for a training image: its newest decision that is not undone. conflict: the standing decisions of
-    other clients that say otherwise and were not known to the one who made it, oldest first."""
-
-    item: int
-    action: str
-    label: int | None
-    id: int
-    uid: str
-    who: str
-    at: float
-    reason: str
-    queue: int | None
-    conflict: tuple[Entry, ...] = ()
+#: an image's newest decision that is not undone: the last entry of its uid, if there is any, is a redo
+NEWEST_DECISION_SQL = """
+SELECT action, label FROM entries AS decision WHERE item = ? AND of IS NULL AND 'redo' = coalesce(
+    (SELECT action FROM entries WHERE of = decision.uid ORDER BY id DESC LIMIT 1), 'redo') ORDER BY id DESC LIMIT 1"""
 
 
 @dataclass(frozen=True)
 class Queue:
-    """Images in the order they are shown, as it was made. spec: how (JSON). controls: which are there for comparison.
-    scores, suggestions: a detector's, one an item, or None."""
+    """A review queue as it was made. spec: how, see `review_queue.queue_spec`. items: training images in the order they
+    are shown. controls: which of them are random controls. scores, suggestions: the detector's, one an item, or None.
+    created: seconds since 1970."""
 
     number: int
     spec: dict
@@ -115,77 +77,13 @@ class Queue:
 
 @dataclass(frozen=True)
 class QueueRow:
-    """A queue in a list: `Queue` without its images, n of them."""
+    """A row of the list of queues: `Queue` without its n images."""
 
     number: int
     spec: dict
     n: int
     who: str
     created: float
-
-
-@dataclass
-class DecisionFold:
-    """What stands after the entries added so far; further ones cost no more than themselves.
-
-    standing: item -> Standing, for every image with a decision that is not undone. newest: the id of the newest entry
-    added, 0 before the first.
-    """
-
-    standing: dict[int, CurrentDecision] = field(default_factory=dict)
-    newest: int = 0
-    _decided: dict[int, list[Entry]] = field(default_factory=dict)
-    _undone: set[str] = field(default_factory=set)
-
-    def add(self, entries: Iterable[Entry]) -> set[int]:
-        """Takes further entries in, in the log's order, and returns the images they are about; known ones are passed
-        over."""
-        touched = set()
-        for entry in entries:
-            if entry.id <= self.newest:
-                continue
-            self.newest = entry.id
-            touched.add(entry.item)
-            if entry.action == "undo":
-                self._undone.add(entry.of)
-            elif entry.action == "redo":
-                self._undone.discard(entry.of)
-            else:
-                self._decided.setdefault(entry.item, []).append(entry)
-        for item in touched:
-            standing = self._current_decision(item)
-            if standing:
-                self.standing[item] = standing
-            else:
-                self.standing.pop(item, None)
-        return touched
-
-    def _current_decision(self, item: int) -> CurrentDecision | None:
-        newest, heard, conflict = None, set(), []
-        for entry in reversed(self._decided.get(item, ())):
-            if entry.uid in self._undone:
-                continue
-            if newest is None:
-                newest = entry
-            elif entry.id <= newest.seen:  # and so are all before it
-                break
-            elif entry.client not in heard and (entry.action, entry.label) != (newest.action, newest.label):
-                conflict.append(entry)
-            heard.add(entry.client)  # of each client, the newest alone stands
-        if newest is None:
-            return None
-        return CurrentDecision(
-            item,
-            newest.action,
-            newest.label,
-            newest.id,
-            newest.uid,
-            newest.who,
-            newest.at,
-            newest.reason,
-            newest.queue,
-            tuple(reversed(conflict)),
-        )
 
 
 class DecisionLog:
@@ -223,13 +121,14 @@ class DecisionLog:
             raise store_error(error, folder) from None
 
     @staticmethod
-    def of(workspace) -> "DecisionLog":
+    def of(workspace: Workspace) -> "DecisionLog":
         """The log of a workspace's data set. Raises UserError as the constructor."""
         return DecisionLog(
             ResultStore.folder_of(workspace), workspace.fingerprint, workspace.n_train, len(workspace.classes)
         )
 
     def close(self) -> None:
+        """Closes the file."""
         self.db.close()
 
     def __enter__(self) -> "DecisionLog":
@@ -248,9 +147,9 @@ class DecisionLog:
         return version
 
     def _create_tables(self) -> None:
-        """Writes the tables, in one piece; whoever comes meanwhile waits, as no timeout covers the change to WAL."""
-        with (self.folder / "audit.lock").open("w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
+        """Writes the tables, in one piece; other processes wait, as no timeout covers the change to WAL."""
+        with (self.folder / "audit.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
             if self._version() == 0:
                 self.db.execute("PRAGMA journal_mode=WAL")
                 self.db.executescript(f"BEGIN IMMEDIATE;{TABLES}{GUARD_TRIGGERS}PRAGMA user_version={SCHEMA};")
@@ -259,7 +158,7 @@ class DecisionLog:
 
     @contextmanager
     def _explain_errors(self):
-        """Says in one sentence what is wrong with a file that cannot be used (any more)."""
+        """Raises UserError, in one sentence, where the file cannot be used (any more)."""
         try:
             there = os.path.samestat(self.file, os.stat(self.folder / FILE))
         except OSError:
@@ -268,7 +167,7 @@ class DecisionLog:
             raise UserError(f"{self.folder / FILE} was moved or deleted while in use; put it back, and ask again")
         try:
             yield
-        except (sqlite3.ProgrammingError, sqlite3.IntegrityError):  # ours
+        except (sqlite3.ProgrammingError, sqlite3.IntegrityError):  # mistakes of this code
             raise
         except sqlite3.Error as error:
             raise store_error(error, self.folder) from None
@@ -281,8 +180,8 @@ class DecisionLog:
         Each entry has "uid" (the client's own, unique: one that is there already is not written again, and its old id
         returned), "item", "action" and "seen" (id of the newest entry the client knew, 0 for none); a relabel has
         "label"; undo and redo have "of", the uid of a decision, whoever's, and need no item; "reason" is text. who: a
-        person's name; client: a browser or a program, those of one client cannot contradict each other; queue: number
-        of the queue they were made in. Raises UserError for anything else, and where nothing can be written.
+        person's name; client: a browser or a program, whose own entries are never in conflict; queue: number of the
+        queue they were made in. Raises UserError for anything else, and where nothing can be written.
         """
         entries = [self.check_entry(entry) for entry in entries]
         who, client = _check_text(who, "a name", MAX_WORD_LENGTH), _check_text(client, "a client", MAX_WORD_LENGTH)
@@ -304,7 +203,8 @@ class DecisionLog:
                 raise UserError(f"the {entry['action']} {why}: {entry['of']!r}; load the page again")
             item = row[0]
         old = self.db.execute(NEWEST_DECISION_SQL, (item,)).fetchone() or (None, None)
-        newest = self.newest()  # a client may come from a log that was lost since, and has not seen what is new here
+        # a client may come from a log that was lost since, and has not seen what is new here
+        seen = min(entry["seen"], self.newest_id())
         row = (
             entry["uid"],
             now,
@@ -317,15 +217,15 @@ class DecisionLog:
             *old,
             entry["reason"],
             queue,
-            min(entry["seen"], newest),
+            seen,
         )
         return self.db.execute(
             f"INSERT INTO entries ({COLUMNS.removeprefix('id, ')}) VALUES ({','.join('?' * len(row))})", row
         ).lastrowid
 
     def check_entry(self, entry: dict) -> dict:
-        """An entry with every key there may be, None for what it has not. Raises UserError for one that can never be
-        written."""
+        """The entry with all keys that there are, None where it has no value. Raises UserError for one that can never
+        be written."""
         action = entry.get("action")
         if action not in DECISIONS + REVISIONS:
             raise UserError(f"there is no action {action!r}; say one of {', '.join(DECISIONS + REVISIONS)}")
@@ -353,12 +253,12 @@ class DecisionLog:
             "seen": _check_number(entry.get("seen"), 1 << 62, "entry seen"),
         }
 
-    def newest(self) -> int:
+    def newest_id(self) -> int:
         """The id of the newest entry, 0 where there is none."""
         with self._explain_errors():
             return self.db.execute("SELECT coalesce(max(id), 0) FROM entries").fetchone()[0]
 
-    def known(self, uids: Iterable[str]) -> set[str]:
+    def known_uids(self, uids: Iterable[str]) -> set[str]:
         """Those of the uids that are in the log."""
         with self._explain_errors():
             return {uid for uid in uids if self.db.execute("SELECT 1 FROM entries WHERE uid = ?", (uid,)).fetchone()}
@@ -374,14 +274,14 @@ class DecisionLog:
             Entry(*row[:9], None if row[9] is None else {"action": row[9], "label": row[10]}, *row[11:]) for row in rows
         ]
 
-    def standing(self, upto: int | None = None) -> dict[int, CurrentDecision]:
-        """item -> what stands for it; as of the entry `upto` where that is given. Only what is new is read."""
-        if upto is not None:
+    def current_decisions(self, up_to_id: int | None = None) -> dict[int, CurrentDecision]:
+        """Image -> its current decision; as of the entry `up_to_id` where that is given. Only new entries are read."""
+        if up_to_id is not None:
             fold = DecisionFold()
-            fold.add(self._entries("id <= ? ORDER BY id", (upto,)))
-            return fold.standing
-        self._fold.add(self.entries(self._fold.newest))
-        return dict(self._fold.standing)
+            fold.add(self._entries("id <= ? ORDER BY id", (up_to_id,)))
+            return fold.current
+        self._fold.add(self.entries(self._fold.newest_id))
+        return dict(self._fold.current)
 
     # -- queues
 
@@ -390,7 +290,9 @@ class DecisionLog:
         an item; scores: float, suggestions: int an item, or None. Raises UserError for an image or a class that there
         is not, and where nothing can be written."""
         items = [_check_number(item, self.n_train, "training image") for item in items]
-        classes = None if suggestions is None else [_check_number(one, self.n_classes, "class") for one in suggestions]
+        classes = (
+            None if suggestions is None else [_check_number(label, self.n_classes, "class") for label in suggestions]
+        )
         if any(len(part) != len(items) for part in (controls, scores, classes) if part is not None):
             raise ValueError("one control, score and suggestion an item")
         arrays = [
@@ -433,26 +335,26 @@ class DecisionLog:
             return {row[0] for row in self.db.execute("SELECT DISTINCT queue FROM entries WHERE queue IS NOT NULL")}
 
 
-def _check_number(value, n: int, what: str) -> int:
-    """`value` as an int. Raises UserError where it is none of 0 .. n - 1."""
+def _check_number(value, n: int, name: str) -> int:
+    """`value` as an int. Raises UserError where it is not a whole number from 0 to n - 1."""
     try:
         number = -1 if isinstance(value, bool) else operator.index(value)
     except TypeError:
         number = -1
     if not 0 <= number < n:
-        raise UserError(f"there is no {what} {value!r}; give a whole number from 0 to {n - 1}")
+        raise UserError(f"there is no {name} {value!r}; give a whole number from 0 to {n - 1}")
     return number
 
 
-def _check_text(value, what: str, most: int) -> str:
-    """`value`, which has to be text of at most so many characters. Raises UserError where it is not."""
-    if not isinstance(value, str) or len(value) > most:
-        how = f"has {len(value):,} characters" if isinstance(value, str) else f"is {value!r}"
-        raise UserError(f"{what} {how}; give a text of at most {most} characters")
+def _check_text(value, name: str, max_length: int) -> str:
+    """`value`. Raises UserError where it is not text of at most `max_length` characters that UTF-8 can hold."""
+    if not isinstance(value, str) or len(value) > max_length:
+        problem = f"has {len(value):,} characters" if isinstance(value, str) else f"is {value!r}"
+        raise UserError(f"{name} {problem}; give a text of at most {max_length} characters")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise UserError(f"{what} holds half of a character; write it again") from None
+        raise UserError(f"{name} holds half of a character; write it again") from None
     if "\0" in value:  # few programs read on behind one in a CSV
-        raise UserError(f"{what} holds a NUL character; write it again without")
+        raise UserError(f"{name} holds a NUL character; write it again without")
     return value

@@ -1,52 +1,60 @@
-"""Was auditing the labels worth it? The recipe trained on the images as they are, on the audit's corrections, and with
-as many random images re-inspected instead.
+"""What an audit of the labels gained: the recipe trained on the images as they are, on the audit's corrections, and
+with as many random images re-inspected instead.
 
 The random arm spends the audit's effort without its ranking: each seed re-inspects as many training images, drawn at
-random, and puts right those whose label is wrong. Which these are the workspace knows where it records planted errors;
-this stands for an inspector who never errs on these, and is generous to the random arm; errors that nobody planted
-stay unfound by it. Elsewhere nobody knows but the audit itself: then those are put right that it has corrected, and
-errors it has not found stay unfound.
+random, and puts right those whose label is wrong. A workspace with recorded planted errors knows which these
+are: the arm then stands for an inspector who never misses one of them, which is generous to it, and finds no other
+error. Elsewhere only the audit knows: the arm puts right what the audit has corrected, and finds no other error.
 
 The recorded errors are read here, when a spec is made, and nowhere on the way to a training: the spec has the edits.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
+from attribution.audit.decisions import CurrentDecision
 from attribution.errors import UserError
 from attribution.experiments.paired_arms import PairedArmsSpec, judging_targets
 from attribution.experiments.spec import common_fields
 from attribution.training.edits import Edit, correct, no_edit
+from attribution.workspace.workspace import Workspace
 
 DEFAULT_SEEDS = 20
 REINSPECT_SEED = 29  # draws the images that are re-inspected
-#: who told the random arm which labels are wrong, and what that means
+#: how the random arm knows which labels are wrong, and what that means
 ERROR_SOURCES = {
     "planted": "of these the recorded planted errors are put right, all of them: an inspector who never errs",
     "audit": "of their errors those are put right that the audit has corrected: it knows of no other",
 }
 
 
-def audit_edit(workspace, standing: dict) -> Edit:
-    """The one edit that an audit comes to: its standing relabellings and removals. standing: training image -> decision
-    with `action`, `label` and `conflict`; those in conflict and those that give the label already there change nothing.
-    """
-    settled = {item: one for item, one in standing.items() if not one.conflict}
+def audit_edit(workspace: Workspace, current: dict[int, CurrentDecision]) -> Edit:
+    """The one edit that an audit comes to: its current relabellings and removals, by training image. Decisions in
+    conflict and those for the label already given change nothing."""
+    settled = {image: decision for image, decision in current.items() if not decision.conflict}
     relabelled = {
-        item: one.label
-        for item, one in settled.items()
-        if one.action == "relabel" and one.label != workspace.train_labels[item]
+        image: decision.label
+        for image, decision in settled.items()
+        if decision.action == "relabel" and decision.label != workspace.train_labels[image]
     }
-    return correct(relabelled, [item for item, one in settled.items() if one.action == "remove"])
+    return correct(relabelled, [image for image, decision in settled.items() if decision.action == "remove"])
 
 
 def gain_spec(
-    workspace, standing: dict, seeds: int = DEFAULT_SEEDS, uses_val: bool = False, recipe: str | None = None, without=()
+    workspace: Workspace,
+    current: dict[int, CurrentDecision],
+    seeds: int = DEFAULT_SEEDS,
+    uses_val: bool = False,
+    recipe: str | None = None,
+    without: Sequence[int] = (),
 ) -> PairedArmsSpec:
-    """Train three arms under seeds 0 .. seeds - 1 each, for `attribution.experiments.jobs.submit`.
+    """Train three arms under seeds 0 .. seeds - 1 each, for `experiments.jobs.submit`.
 
-    standing: as `audit_edit` takes it; uses_val: what the audit looked at was chosen with the first half of the
-    validation images (`validation_split.validation_halves`), and the second alone may judge it; without: validation images that
-    may not (`attribution.audit.review_queue.starting_targets`).
+    current: image -> decision; uses_val: what the audit looked at was chosen with the first half of the validation
+    images (`validation_split.validation_halves`), and the second alone may judge it; without: validation images that
+    may not (`review_queue.starting_targets`).
+
     Raises UserError where nothing is corrected, where no training or no validation image is left, and for fewer than
     two seeds.
     """
@@ -55,27 +63,27 @@ def gain_spec(
         raise UserError(f"{seeds} seeds have no spread to judge by; give at least 2")
     if not len(judging_targets(workspace, uses_val, without)):
         raise UserError("there are too few validation images to measure accuracy on; bring more")
-    corrected = audit_edit(workspace, standing)
+    corrected = audit_edit(workspace, current)
     if not corrected.k:
         raise UserError("no label has been corrected yet: nothing is relabelled or removed; correct one first")
     kept, _ = corrected.apply(workspace.train_labels)
     if not len(kept):
         raise UserError("the audit removes every training image; keep some")
-    known, wrong = _known_errors(workspace, corrected)
-    random = [_random_reinspection(workspace, len(standing), seed, wrong) for seed in range(seeds)]
-    settled = [one.action for one in standing.values() if not one.conflict]
+    source, wrong = _known_errors(workspace, corrected)
+    random = [_random_reinspection(workspace, len(current), seed, wrong) for seed in range(seeds)]
+    settled = [decision.action for decision in current.values() if not decision.conflict]
     removed = workspace.n_train - len(kept)
     return PairedArmsSpec(
         **shared,
         seeds=list(range(seeds)),
         uses_val=bool(uses_val),
-        errors=known,
-        decided=len(standing),
+        errors=source,
+        decided=len(current),
         relabelled=corrected.k - removed,
         removed=removed,
         kept=settled.count("keep"),
         unsure=settled.count("unsure"),
-        conflicts=len(standing) - len(settled),
+        conflicts=len(current) - len(settled),
         correction=corrected.hash,
         without=[int(target) for target in without] or None,
         arms={
@@ -86,8 +94,8 @@ def gain_spec(
     )
 
 
-def _known_errors(workspace, corrected: Edit) -> tuple[str, Edit]:
-    """("planted" or "audit", the edit that puts right every label known to be wrong)."""
+def _known_errors(workspace: Workspace, corrected: Edit) -> tuple[str, Edit]:
+    """(one of ERROR_SOURCES, the edit that puts right every label known to be wrong)."""
     truth = workspace.truth() if workspace.planted else None
     if truth is None:
         return "audit", corrected
@@ -95,8 +103,8 @@ def _known_errors(workspace, corrected: Edit) -> tuple[str, Edit]:
     return "planted", correct(dict(zip(planted.tolist(), truth["original"].to_numpy()[planted].tolist())), [])
 
 
-def _random_reinspection(workspace, count: int, seed: int, wrong: Edit) -> Edit:
-    """The part of `wrong` that a look at `count` random images comes upon. Each seed has a draw of its own, and a
-    larger one holds a smaller one."""
+def _random_reinspection(workspace: Workspace, count: int, seed: int, wrong: Edit) -> Edit:
+    """The part of `wrong` that lies in `count` random images. Each seed has a draw of its own, and a larger draw
+    contains the smaller one."""
     drawn = np.random.default_rng([REINSPECT_SEED, seed]).permutation(workspace.n_train)[:count]
     return wrong.of(drawn)

@@ -1,5 +1,5 @@
 """Suspects of a wrong prediction: training images that rankings hold against the target, and whose label a detector
-doubts. A correction of these is where an audit that begins with one mistake goes first."""
+doubts. An audit that starts from one mistake looks at these first."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from attribution.errors import UserError
 from attribution.metrics import label_detection
 from attribution.rankings import default_rankings
 from attribution.rankings.base import most_harmful
+from attribution.workspace.workspace import Workspace
 
 K_PER_RANKING = 100  # images of each ranking
 SUSPICIOUS_SHARE = 0.10  # of all training images: the most suspicious ones
@@ -17,64 +18,65 @@ SUSPICIOUS_SHARE = 0.10  # of all training images: the most suspicious ones
 
 @dataclass(frozen=True)
 class Suspect:
-    """A training image. given: its label; suggestion: what it would be instead (`review_queue.suggested_labels`), the given one
-    where there is no other; score: its suspicion; place: by suspicion among all training images, from 1; rankings:
-    those that name it."""
+    """A training image. given: its label; suggestion: what it would be instead (`review_queue.suggested_labels`), the
+    given one where there is no other; score: its suspicion; suspicion_rank: among all training images, from 1;
+    rankings: those that name it."""
 
     image: int
     given: int
     suggestion: int
     score: float
-    place: int
+    suspicion_rank: int
     rankings: tuple[str, ...]
 
 
-def find_suspects(workspace, target: int, detector: str) -> list[Suspect]:
+def find_suspects(workspace: Workspace, target: int, detector: str) -> list[Suspect]:
     """The suspects of a wrong prediction, most suspicious first.
 
-    Each signed ranking names its FIRST most harmful images, and each usual similarity (`rankings.default_rankings`) its
-    FIRST nearest ones of the class that is predicted (`base.most_harmful`); those stay that are among the SHARE most
-    suspicious of all. A ranking that was not made for the target names none.
+    Each signed ranking names its K_PER_RANKING most harmful images, and each default similarity
+    (`rankings.default_rankings`) its nearest ones of the predicted class (`base.most_harmful`); suspects are those of
+    them that are among the SUSPICIOUS_SHARE most suspicious of all. A ranking that does not rank for the target names
+    none.
 
     Raises UserError for an unknown target or detector, where there are no base models, and for a target that they read
     right.
     """
     target = workspace.check_target(target)
     workspace.check_base()
-    label, said = workspace.val_labels[target], workspace.base.prediction[target]
-    if said == label:
+    label, predicted = workspace.val_labels[target], workspace.base.prediction[target]
+    if predicted == label:
         raise UserError(
             f"target {target} is predicted right, as {workspace.classes[label]}; suspects are of wrong predictions"
         )
-    found, named = detectors.load(workspace, detector), {}
+    stored, named = detectors.load(workspace, detector), {}
     for name in accusing_rankings(workspace):
         if target in workspace.ranking(name).targets:
             for image in most_harmful(workspace.ranking(name), target, K_PER_RANKING):
                 named.setdefault(int(image), []).append(name)
-    order = label_detection.suspicion_order(found.scores)[: count_suspicious(workspace)].tolist()
-    suggestion = review_queue.suggested_labels(workspace, found)
+    order = label_detection.suspicion_order(stored.scores)[: count_suspicious(workspace)].tolist()
+    suggestion = review_queue.suggested_labels(workspace, stored)
     return [
         Suspect(
             image,
             int(workspace.train_labels[image]),
             int(suggestion[image]),
-            float(found.scores[image]),
-            place,
+            float(stored.scores[image]),
+            rank,
             tuple(named[image]),
         )
-        for place, image in enumerate(order, 1)
+        for rank, image in enumerate(order, 1)
         if image in named
     ]
 
 
-def accusing_rankings(workspace) -> list[str]:
-    """The rankings that name suspects: the usual ones, and any other that is stored and has a sign; chance names
-    nobody, and a similarity's sign is a guess."""
+def accusing_rankings(workspace: Workspace) -> list[str]:
+    """The rankings that name suspects: the default ones, and any other that is stored and has a sign; not the random
+    one."""
     rankings = [workspace.ranking(name) for name in workspace.rankings()]
     signed = [ranking.name for ranking in rankings if ranking.signed and not ranking.live]
     return [name for name in dict.fromkeys([*default_rankings(workspace), *signed]) if name != "random"]
 
 
-def count_suspicious(workspace) -> int:
+def count_suspicious(workspace: Workspace) -> int:
     """How many training images count as suspicious."""
     return max(1, int(np.ceil(SUSPICIOUS_SHARE * workspace.n_train)))

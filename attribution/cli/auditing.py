@@ -32,7 +32,7 @@ def gain_command(
     from attribution.audit.decision_log import DecisionLog
 
     with DecisionLog.of(ws) as decisions:
-        standing = decisions.standing()
+        standing = decisions.current_decisions()
         if second_half is None:
             second_half = review_queue.uses_validation(ws, decisions, standing)
         without = review_queue.starting_targets(decisions)

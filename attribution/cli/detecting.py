@@ -45,7 +45,7 @@ def detectors_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
                 "name": name,
                 "family": one.family,
                 "built": True,
-                "about": one.about,
+                "about": one.description,
                 "uses_val": one.uses_val,
                 "suggests": one.suggestion is not None,
                 "needs": "",

@@ -9,7 +9,8 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.audit import corrections
-from attribution.audit.decision_log import CurrentDecision, DecisionLog
+from attribution.audit.decision_log import DecisionLog
+from attribution.audit.decisions import CurrentDecision
 from attribution.data import image_folder, parquet
 from pages.audit import decision_cache
 from pages.ui import audit_queue, cli_command, sprite_sheet, state

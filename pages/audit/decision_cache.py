@@ -6,7 +6,8 @@ import threading
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.audit.decision_log import DECISIONS, MAX_REASON_LENGTH, REVISIONS, DecisionFold, DecisionLog
+from attribution.audit.decision_log import MAX_REASON_LENGTH, DecisionLog
+from attribution.audit.decisions import DECISIONS, REVISIONS, DecisionFold
 from attribution.store.results import ResultStore
 
 
@@ -18,10 +19,10 @@ class DecisionCache:
         self.fold = DecisionFold()
 
     def read(self, log: DecisionLog) -> tuple[dict, int]:
-        """The current decisions, image -> `decision_log.CurrentDecision`, and the log's newest entry behind them."""
+        """The current decisions, image -> `CurrentDecision`, and the newest entry of the log they rest on."""
         with self.lock:
-            self.fold.add(log.entries(after=self.fold.newest))
-            return dict(self.fold.standing), self.fold.newest
+            self.fold.add(log.entries(after=self.fold.newest_id))
+            return dict(self.fold.current), self.fold.newest_id
 
 
 def current(ws: Workspace, log: DecisionLog) -> tuple[dict, int]:
@@ -48,7 +49,7 @@ def write_outbox(ws: Workspace, log: DecisionLog, outbox: dict, who: str, writte
         if (queue := log.queue(number))
     }
     uids = {str(entry.get(name)) for entry in outbox["entries"] for name in ("uid", "of")}
-    known = log.known(uids) | {entry["uid"] for entry in outbox["entries"] if entry.get("action") in DECISIONS}
+    known = log.known_uids(uids) | {entry["uid"] for entry in outbox["entries"] if entry.get("action") in DECISIONS}
     for entry in outbox["entries"]:
         problem = _problem(ws, log, entry, images.get(_queue_number(entry), set()), known)
         if problem:

@@ -16,7 +16,7 @@ def draw(ws: Workspace, newest: int) -> None:
     with st.popover("New queue", icon=":material/playlist_add:", key=f"new queue after {newest}"):
         names = detectors.names(ws)
         name = st.selectbox("Detector", names, names.index(detectors.default_detector(ws)), key=state.DETECTOR)
-        st.caption(write.plain(detectors.load(ws, name).about))
+        st.caption(write.plain(detectors.load(ws, name).description))
         numbers = write.class_numbers(ws.classes, ANY)
         with st.container(horizontal=True):
             st.selectbox("Given label", [ANY, *numbers], key=state.GIVEN)

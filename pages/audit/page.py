@@ -225,7 +225,7 @@ def _queue_note(ws: Workspace, queue: Queue) -> str:
     """What the queue rests on."""
     name = queue.spec["detector"]
     known = name in detectors.names(ws)
-    basis = f": {detectors.load(ws, name).about}" if known else ", which is no longer there"
+    basis = f": {detectors.load(ws, name).description}" if known else ", which is no longer there"
     made = write.date_time(queue.created)
     return (
         f"Order of {made} by {name}{basis}. It stays as it is, whatever is decided or computed."

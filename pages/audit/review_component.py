@@ -26,7 +26,8 @@ import numpy as np
 
 from attribution import Workspace
 from attribution.audit import detectors, evidence, review_queue
-from attribution.audit.decision_log import CurrentDecision, Queue
+from attribution.audit.decision_log import Queue
+from attribution.audit.decisions import CurrentDecision
 from attribution.metrics import label_detection
 from pages.ui import format as write
 from pages.ui import sprite_sheet
@@ -170,8 +171,8 @@ def _item(ws: Workspace, queue: Queue, at: int, places: dict, picture: int, rank
 def _evidence(ws: Workspace, image: int, proof, places: dict, harmed_places: dict) -> dict:
     predicted = ws.base.prediction if ws.has_base else None
     return {
-        "bars": [[c, round(p, 3)] for c, p in proof.bars],
-        "mix": [list(count) for count in proof.mix],
+        "bars": [[c, round(p, 3)] for c, p in proof.class_probabilities],
+        "mix": [list(count) for count in proof.neighbour_labels],
         "near": [[places[int(i)], int(ws.train_labels[i]), int(i)] for i in proof.neighbours],
         "harmed": [
             [harmed_places[int(i)], int(ws.val_labels[i]), int(i), None if predicted is None else int(predicted[i])]

@@ -56,7 +56,7 @@ def _suspects(_ws, cache_key: str, target: int, name: str) -> list[Suspect]:
 
 def suspects_sentence(ws: Workspace, target: int, detector: str, shown: list[Suspect]) -> str:
     """What the strip shows, and what it rests on."""
-    about = detectors.load(ws, detector).about
+    about = detectors.load(ws, detector).description
     rankings = accusing_rankings(ws)
     signed = [name for name in rankings if ws.ranking(name).signed]
     similarities = [name for name in rankings if name not in signed]
@@ -72,8 +72,8 @@ def suspects_data(ws: Workspace, shown: list[Suspect], atlas: dict, scale: int) 
     """The strip's data. atlas: the sprite sheet of the suspects, in their order."""
     captions = [caption(ws, suspect) for suspect in shown]
     texts = [
-        f"training image {suspect.image}, labelled {ws.classes[suspect.given]}, suspicion {write.count(suspect.place)} "
-        f"of {write.count(ws.n_train)}, named by {', '.join(suspect.rankings)}"
+        f"training image {suspect.image}, labelled {ws.classes[suspect.given]}, suspicion "
+        f"{write.count(suspect.suspicion_rank)} of {write.count(ws.n_train)}, named by {', '.join(suspect.rankings)}"
         for suspect in shown
     ]
     marks = [text if suspect.suggestion != suspect.given else None for text, suspect in zip(captions, shown)]

@@ -13,7 +13,8 @@ from playwright.sync_api import TimeoutError, expect
 
 from attribution import Workspace
 from attribution.audit import detectors, review_queue
-from attribution.audit.decision_log import DECISIONS, DecisionLog
+from attribution.audit.decision_log import DecisionLog
+from attribution.audit.decisions import DECISIONS
 from tests import tiny
 from tests.browser import serving
 
@@ -76,7 +77,7 @@ def entries(ws) -> list:
 
 def standing(ws) -> dict:
     with DecisionLog.of(ws) as log:
-        return {item: (one.action, one.label) for item, one in log.standing().items()}
+        return {item: (one.action, one.label) for item, one in log.current_decisions().items()}
 
 
 def queue(ws, number=1):

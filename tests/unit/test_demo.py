@@ -102,7 +102,7 @@ def test_every_detector_is_of_the_parts_as_they_stand(ws):
 
 def test_the_detectors_come_out_the_same_again(ws, tmp_path):
     names, found = ["knn-moco", "confident", "out-of-subset", "harm-trak-10"], {}
-    detectors.build_detectors(ws, names, keep=lambda part, arrays, about: found.update({part.split("/")[1]: arrays}))
+    detectors.build_detectors(ws, names, record=lambda part, arrays, provenance: found.update({part.split("/")[1]: arrays}))
     found["combined"] = dict(
         zip(
             ("scores", "suggestion"),

@@ -1,34 +1,29 @@
-"""What a detector is, and what a family's file gives back. A family's file offers:
+"""What a detector is, and what the module of a family of detectors offers."""
 
-FAMILY                       its name: detectors of one family weigh the same evidence
-names(workspace)             the detectors it has for a workspace, in order
-missing(workspace, name)     what one lacks, as a sentence without its end, or ""
-sources(workspace, name)     what it is computed from: part -> digest; where that changes, it is computed anew
-compute(workspace, names, progress) -> dict[str, Found]
-"""
-
-from collections.abc import Callable
+import shlex
 from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-Progress = Callable[[str, int, int], None]
+from attribution.workspace.parts import Progress
+from attribution.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True)
 class Detector:
-    """How suspicious each training image's given label is.
+    """A stored detector: how suspicious each training image's given label is.
 
-    family: detectors of one family weigh the same evidence. about: what is behind it, in words. uses_val: True where
-    validation images were read, so that their first half (`validation_split.validation_halves`) cannot judge what comes of it. scores:
-    float32 [n_train], finite, higher is more suspicious; only their order means something. suggestion: the class that
-    it would give instead, int64 [n_train], the given label where it has no other opinion; None where it never has one.
-    version: digest of the stored files.
+    family: see `DetectorFamily.FAMILY`. description: what is behind it, in words. uses_val: True where validation
+    images were read, so that their first half (`validation_split.validation_halves`) cannot judge what comes of it.
+    scores: float32 [n_train], finite, higher is more suspicious; only their order means something. suggestion: the
+    class that it would give instead, int64 [n_train], the given label where it has no other; None where it never
+    suggests one. version: digest of the stored files.
     """
 
     name: str
     family: str
-    about: str
+    description: str
     uses_val: bool
     scores: np.ndarray
     suggestion: np.ndarray | None
@@ -37,24 +32,44 @@ class Detector:
 
 @dataclass(frozen=True)
 class ComputedDetector:
-    """A detector that was computed and is not stored yet: as `Detector`; more: further provenance; arrays: further
-    files, by name."""
+    """A detector that is not stored yet: as `Detector`; extra: further provenance; arrays: further files, by name."""
 
     scores: np.ndarray
     suggestion: np.ndarray | None
-    about: str
+    description: str
     uses_val: bool = False
-    more: dict = field(default_factory=dict)
+    extra: dict = field(default_factory=dict)
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
 
 
-def part_digest(workspace, part: str) -> str | None:
+@runtime_checkable
+class DetectorFamily(Protocol):
+    """What the module of a family offers. A new family is one such file and its entry in `families.FAMILIES`.
+
+    FAMILY: its name, stored with its detectors; detectors of one family weigh the same kind of evidence, which
+    "combined" counts once.
+    """
+
+    FAMILY: str
+
+    def names(self, workspace: Workspace) -> list[str]:
+        """The detectors that the family has for a workspace, in the order in which they are listed."""
+
+    def missing_requirement(self, workspace: Workspace, name: str) -> str:
+        """What a detector needs before it can be built, as a sentence without a full stop; "" where nothing."""
+
+    def source_digests(self, workspace: Workspace, name: str) -> dict:
+        """What a detector is computed from: part -> digest. Where this changes, the detector is outdated."""
+
+    def compute(self, workspace: Workspace, names: list[str], progress: Progress) -> dict[str, ComputedDetector]:
+        """The detectors `names`, by name. Raises UserError where their sources do not serve."""
+
+
+def part_digest(workspace: Workspace, part: str) -> str | None:
     """The digest of a part's files, None where it has none."""
     return workspace.manifest["parts"].get(part, {}).get("digest")
 
 
-def command_line(workspace, words: str) -> str:
-    """A command line for people."""
-    import shlex
-
+def command_line(workspace: Workspace, words: str) -> str:
+    """The command `words` for this workspace, to be copied into a shell."""
     return f"python -m attribution {words} --workspace {shlex.quote(str(workspace.path))}"

@@ -4,35 +4,40 @@ import numpy as np
 
 from attribution.audit.detectors.base import ComputedDetector, command_line, part_digest
 from attribution.training import recipes
+from attribution.workspace.parts import Progress
+from attribution.workspace.workspace import Workspace
 
 FAMILY = "training"
 LOSS_NAME, MARGIN_NAME = "loss", "margin"
-BLOCK = 2000
+BLOCK = 2000  # training images that are read at a time
 
 
-def names(workspace) -> list[str]:
+def names(workspace: Workspace) -> list[str]:
+    """The same two for every workspace."""
     return [LOSS_NAME, MARGIN_NAME]
 
 
-def missing_requirement(workspace, name: str) -> str:
+def missing_requirement(workspace: Workspace, name: str) -> str:
+    """The weights of the base models."""
     return missing_weights(workspace)
 
 
-def missing_weights(workspace) -> str:
+def missing_weights(workspace: Workspace) -> str:
     """What to do where the weights of the base models are not kept, else ""."""
     if "base" in workspace.manifest["parts"] and (workspace.folder("base") / "weights.npy").exists():
         return ""
     return f"it needs base models and their weights; train them with: {command_line(workspace, 'base train')}"
 
 
-def source_digests(workspace, name: str) -> dict:
+def source_digests(workspace: Workspace, name: str) -> dict:
+    """The base models."""
     return {"base": part_digest(workspace, "base")}
 
 
-def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector]:
+def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[str, ComputedDetector]:
     """ "loss": the mean cross-entropy of the given label over the base models. "margin": minus the mean of
     log(p / (1 - p)), p the probability of the given label. Suggestion of both: the class with the greatest mean
-    probability. A block of images at a time."""
+    probability."""
     from attribution.builds import base_models
     from attribution.training.trainer import Trainer
 
@@ -43,11 +48,11 @@ def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector
     for start in range(0, len(labels), BLOCK):
         rows = slice(start, start + BLOCK)
         progress("loss of the training images", start, len(labels))
-        said = np.stack([trainer.logits(network, trainer.train_images[rows]).numpy() for network in networks])
-        scores[LOSS_NAME][rows], scores[MARGIN_NAME][rows], suggestion[rows] = score_labels(said, labels[rows])
+        logits = np.stack([trainer.logits(network, trainer.train_images[rows]).numpy() for network in networks])
+        scores[LOSS_NAME][rows], scores[MARGIN_NAME][rows], suggestion[rows] = score_labels(logits, labels[rows])
     progress("loss of the training images", len(labels), len(labels))
-    about = f"{len(networks)} models that saw the image"
-    return {name: ComputedDetector(scores[name], suggestion, about, more={"models": len(networks)}) for name in names}
+    description, extra = f"{len(networks)} models that saw the image", {"models": len(networks)}
+    return {name: ComputedDetector(scores[name], suggestion, description, extra=extra) for name in names}
 
 
 def score_labels(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -56,9 +61,9 @@ def score_labels(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np
     from scipy.special import log_softmax, logsumexp
 
     logits = np.asarray(logits, np.float64)
-    at = np.arange(len(labels))
-    found = log_softmax(logits, axis=2)
-    likeliest = np.exp(found).mean(0).argmax(1)
-    given = logits[:, at, labels].copy()
-    logits[:, at, labels] = -np.inf
-    return -found[:, at, labels].mean(0), -(given - logsumexp(logits, axis=2)).mean(0), likeliest
+    rows = np.arange(len(labels))
+    log_probabilities = log_softmax(logits, axis=2)
+    likeliest = np.exp(log_probabilities).mean(0).argmax(1)
+    given = logits[:, rows, labels].copy()
+    logits[:, rows, labels] = -np.inf
+    return -log_probabilities[:, rows, labels].mean(0), -(given - logsumexp(logits, axis=2)).mean(0), likeliest

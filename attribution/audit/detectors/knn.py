@@ -4,19 +4,23 @@ import numpy as np
 
 from attribution.audit.detectors.base import ComputedDetector, part_digest
 from attribution.errors import UserError
+from attribution.workspace.parts import Progress
+from attribution.workspace.workspace import Workspace
 
 FAMILY = "knn"
 #: the number that kNN accuracies are measured with, so that none is chosen here
 N_NEIGHBOURS = 20
-BLOCK = 2000
+BLOCK = 2000  # images that are compared at a time
 
 
-def names(workspace) -> list[str]:
+def names(workspace: Workspace) -> list[str]:
+    """One for each feature set."""
     return [f"knn-{features}" for features in workspace.features()]
 
 
-def missing_requirement(workspace, name: str) -> str:
-    from attribution.features.knn import MAX_VALUES
+def missing_requirement(workspace: Workspace, name: str) -> str:
+    """Features that can be compared with each other, of two images or more."""
+    from attribution.features.knn import MAX_VALUES  # faiss, which not everybody needs
 
     features = _feature_name(name)
     dim = workspace.manifest["parts"][f"features/{features}"].get("dim")
@@ -25,16 +29,17 @@ def missing_requirement(workspace, name: str) -> str:
     return "" if workspace.n_train > 1 else "a single training image has no neighbours"
 
 
-def source_digests(workspace, name: str) -> dict:
+def source_digests(workspace: Workspace, name: str) -> dict:
+    """The features."""
     part = f"features/{_feature_name(name)}"
     return {part: part_digest(workspace, part)}
 
 
-def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector]:
+def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[str, ComputedDetector]:
     """Suspicion: the K nearest other training images by cosine (faiss), each with a weight of (1 + cosine) / 2, counted
     +1 where its label differs from the given one and -1 where it is the same; the mean, from -1 to 1. Suggestion: the
-    class with the most weight."""
-    found = {}
+    class with the most weight. Raises UserError for features that are not finite."""
+    computed = {}
     for name in names:
         features = _feature_name(name)
         train = np.asarray(workspace.feature(features).train)
@@ -43,21 +48,20 @@ def compute(workspace, names: list[str], progress) -> dict[str, ComputedDetector
                 f"{name} cannot be built: {features} holds values that are not finite; make that again, or "
                 "name other detectors"
             )
-        aware = ", which has seen the labels" if features == "supervised" else ""
+        caveat = ", which has seen the labels" if features == "supervised" else ""
         scores, suggestion = label_disagreement(
             train,
             workspace.train_labels,
             len(workspace.classes),
             lambda *at, name=name: progress(f"{name}: images", *at),
         )
-        found[name] = ComputedDetector(
-            scores, suggestion, f"{N_NEIGHBOURS} nearest in {features}{aware}", more={"k": N_NEIGHBOURS}
-        )
-    return found
+        description = f"{N_NEIGHBOURS} nearest in {features}{caveat}"
+        computed[name] = ComputedDetector(scores, suggestion, description, extra={"k": N_NEIGHBOURS})
+    return computed
 
 
 def label_disagreement(
-    features: np.ndarray, labels: np.ndarray, classes: int, progress=lambda *at: None, k: int = N_NEIGHBOURS
+    features: np.ndarray, labels: np.ndarray, n_classes: int, progress=lambda *at: None, k: int = N_NEIGHBOURS
 ) -> tuple[np.ndarray, np.ndarray]:
     """Scores float32 [n] and suggestions int64 [n], see `compute`. features: float [n, d]; labels: int [n]; at most
     n - 1 neighbours are taken. A block of images at a time: never n x n or n x classes."""
@@ -68,7 +72,7 @@ def label_disagreement(
         rows = slice(start, start + len(ids))
         weight = (1 + cosine) / 2
         scores[rows] = (weight * np.where(labels[ids] == labels[rows, None], -1, 1)).mean(1)
-        votes = np.zeros((len(ids), classes))
+        votes = np.zeros((len(ids), n_classes))
         np.add.at(votes, (np.arange(len(ids))[:, None], labels[ids]), weight)
         suggestion[rows] = votes.argmax(1)
         progress(start + len(ids), len(labels))

@@ -226,14 +226,14 @@ def test_any_class_names_and_notes_come_back(ws, log, tmp_path, classes):
             "skipped": 0,
             "conflicts": 0,
         }
-        assert {item: (one.action, one.label) for item, one in other.standing().items()} == {
-            item: (one.action, one.label) for item, one in log.standing().items()
+        assert {item: (one.action, one.label) for item, one in other.current_decisions().items()} == {
+            item: (one.action, one.label) for item, one in log.current_decisions().items()
         }
-        first, entry = other.standing()[0], other.entries()[0]
+        first, entry = other.current_decisions()[0], other.entries()[0]
         assert first.reason == f"imported from {FILE}: {NOTE}0" and first.who == "Bob"
         assert entry.client.startswith("import") and entry.seen == 0 and first.queue is None
-        assert len(other.standing()[20].reason) == 500 and other.standing()[20].reason.endswith("x…")
-        assert other.standing()[21].reason == f"imported from {FILE}"
+        assert len(other.current_decisions()[20].reason) == 500 and other.current_decisions()[20].reason.endswith("x…")
+        assert other.current_decisions()[21].reason == f"imported from {FILE}"
 
 
 @pytest.mark.parametrize("n", [1, 1000])
@@ -253,7 +253,7 @@ def test_one_class_and_a_thousand(ws, tmp_path, n):
 def test_brought_in_where_something_stands(ws, log, tmp_path):
     decide(log)
     corrections.export_corrections(ws, log, tmp_path / "out")
-    before = log.newest()
+    before = log.newest_id()
     assert corrections.import_corrections(ws, log, tmp_path / "out" / FILE, "Bob") == {
         "workspace": "tiny",
         "file": str(tmp_path / "out" / FILE),
@@ -262,19 +262,21 @@ def test_brought_in_where_something_stands(ws, log, tmp_path):
         "skipped": 1,
         "conflicts": 0,
     }
-    assert log.newest() == before
+    assert log.newest_id() == before
     with fresh(ws, tmp_path / "other") as other:
         say(other, "relabel", 3, 0)
         say(other, "keep", 4, client="cid")
         answer = corrections.import_corrections(ws, other, tmp_path / "out" / FILE, "Bob")
         assert (answer["imported"], answer["same"], answer["skipped"], answer["conflicts"]) == (3, 1, 1, 1)
-        assert stands(other, 4) == ("remove", None) and [one.who for one in other.standing()[4].conflict] == ["cid"]
-        assert 7 not in other.standing() and other.standing()[3].id == 1
+        assert stands(other, 4) == ("remove", None) and [one.who for one in other.current_decisions()[4].conflict] == [
+            "cid"
+        ]
+        assert 7 not in other.current_decisions() and other.current_decisions()[3].id == 1
         assert corrections.import_corrections(ws, other, tmp_path / "out" / FILE, "Bob")["imported"] == 0, (
             "twice is once"
         )
         say(other, "keep", 4, client="dan")
-        assert not other.standing()[4].conflict
+        assert not other.current_decisions()[4].conflict
 
 
 def test_two_files_that_differ_are_in_conflict(ws, log, tmp_path):
@@ -284,7 +286,9 @@ def test_two_files_that_differ_are_in_conflict(ws, log, tmp_path):
             say(own, "unsure", 6)
             corrections.export_corrections(ws, own, tmp_path / name / "out")
         corrections.import_corrections(ws, log, tmp_path / name / "out" / FILE, name)
-    assert [one.who for one in log.standing()[5].conflict] == ["ann"] and not log.standing()[6].conflict
+    assert [one.who for one in log.current_decisions()[5].conflict] == ["ann"] and not log.current_decisions()[
+        6
+    ].conflict
 
 
 def rewritten(file, change):
@@ -562,7 +566,9 @@ def test_class_folders_are_renamed(tmp_path):
         say(log, "keep", at["train/cat/b.png"])
         answer = corrections.export_corrections(ws, log, tmp_path / "out")
         assert answer["files"] == ["corrections.csv", "log.csv", "renames.csv"]
-        assert list(corrections.correction_table(ws, log)["source"]) == [files[item] for item in sorted(log.standing())]
+        assert list(corrections.correction_table(ws, log)["source"]) == [
+            files[item] for item in sorted(log.current_decisions())
+        ]
         moves = moves_in(tmp_path / "out")
         assert sorted(moves) == sorted(
             [

@@ -1,6 +1,5 @@
-"""The log of decisions: nothing is lost, nothing is changed, and what stands follows from it by one plain rule."""
+"""The log of decisions: nothing is lost, nothing is changed, and what cannot be is refused."""
 
-import random
 import sqlite3
 import subprocess
 import sys
@@ -10,9 +9,8 @@ from itertools import count
 
 import pytest
 
-from attribution.audit.decision_log import FILE, DecisionFold, DecisionLog
+from attribution.audit.decision_log import FILE, DecisionLog
 from attribution.errors import UserError
-from attribution.store.results import Transaction
 from tests import tiny
 from tests.conftest import ROOT
 
@@ -41,19 +39,19 @@ def say(log, action, item=None, label=None, of=None, client="ann", seen=None, **
         "label": label,
         "of": of,
         **more,
-        "seen": log.newest() if seen is None else seen,
+        "seen": log.newest_id() if seen is None else seen,
     }
     log.append([entry], client, client, None)
     return uid
 
 
 def stands(log, item):
-    found = log.standing().get(item)
+    found = log.current_decisions().get(item)
     return found and (found.action, found.label)
 
 
 def conflict(log, item):
-    return [entry.client for entry in log.standing()[item].conflict]
+    return [entry.client for entry in log.current_decisions()[item].conflict]
 
 
 # -- what is written
@@ -88,7 +86,7 @@ def test_written_and_read(log):
         first.seen,
     ) == (1, "a", "Ann " + ODD, "tab", 7, "relabel", 2, None, None, ODD, queue, 0)
     assert second.old == {"action": "relabel", "label": 2} and second.label is None and second.reason == ""
-    assert log.entries(after=1) == [second] and log.entries(limit=1) == [first] and log.newest() == 2
+    assert log.entries(after=1) == [second] and log.entries(limit=1) == [first] and log.newest_id() == 2
 
 
 def test_a_uid_is_written_once(log):
@@ -157,14 +155,14 @@ def test_what_cannot_be_is_refused_whole(log, change, said):
     with pytest.raises(UserError) as error:
         log.append([good, {"uid": "c", "item": 7, "action": "keep", "seen": 0} | change], "ann", "tab")
     assert said in str(error.value) and len(str(error.value).splitlines()) == 1
-    assert log.newest() == 3 and 9 not in log.standing()
+    assert log.newest_id() == 3 and 9 not in log.current_decisions()
     assert log.append([good], "ann", "tab") == [4], "and it goes on"
 
 
 def test_a_queue_that_is_not_there(log):
     with pytest.raises(UserError, match="there is no queue 5"):
         log.append([{"uid": "a", "item": 7, "action": "keep", "seen": 0}], "ann", "tab", 5)
-    assert log.newest() == 0
+    assert log.newest_id() == 0
 
 
 @pytest.mark.parametrize(
@@ -174,10 +172,10 @@ def test_a_queue_that_is_not_there(log):
         "DELETE FROM entries",
         "DELETE FROM queues",
         "UPDATE queues SET who = ''",
-        "INSERT OR REPLACE INTO entries SELECT id, 'new', at, who, client, item, 'keep', NULL, NULL, NULL, NULL, '', NULL, "
-        "0 FROM entries",
-        "INSERT OR REPLACE INTO entries SELECT 99, uid, at, who, client, item, 'keep', NULL, NULL, NULL, NULL, '', NULL, 0 "
-        "FROM entries",
+        "INSERT OR REPLACE INTO entries SELECT id, 'new', at, who, client, item, 'keep', NULL, NULL, NULL, NULL, '', "
+        "NULL, 0 FROM entries",
+        "INSERT OR REPLACE INTO entries SELECT 99, uid, at, who, client, item, 'keep', NULL, NULL, NULL, NULL, '', "
+        "NULL, 0 FROM entries",
         "INSERT OR REPLACE INTO queues SELECT number, '{}', 0, x'', x'', NULL, NULL, '', 0 FROM queues",
     ],
 )
@@ -194,7 +192,7 @@ def test_the_file_itself_refuses_changes(log, line):
 
 
 def test_the_newest_that_is_not_undone_stands(log):
-    assert log.standing() == {}
+    assert log.current_decisions() == {}
     first, second = say(log, "keep", 5), say(log, "relabel", 5, 1)
     assert stands(log, 5) == ("relabel", 1)
     undo = say(log, "undo", of=second)
@@ -202,28 +200,32 @@ def test_the_newest_that_is_not_undone_stands(log):
     say(log, "undo", of=second)
     assert stands(log, 5) == ("keep", None), "undone already: noted, and without effect"
     say(log, "undo", of=first)
-    assert stands(log, 5) is None and 5 not in log.standing()
+    assert stands(log, 5) is None and 5 not in log.current_decisions()
     say(log, "redo", of=second)
     assert stands(log, 5) == ("relabel", 1), "redone once, however often it was undone"
     say(log, "redo", of=first)
     assert stands(log, 5) == ("relabel", 1), "redone at its old place"
     with pytest.raises(UserError, match="names no decision"):
         say(log, "undo", of=undo)
-    assert len(log.entries()) == 7 and log.standing(upto=2)[5].label == 1 and log.standing(upto=3)[5].action == "keep"
-    assert log.standing(upto=0) == {}
+    assert (
+        len(log.entries()) == 7
+        and log.current_decisions(up_to_id=2)[5].label == 1
+        and log.current_decisions(up_to_id=3)[5].action == "keep"
+    )
+    assert log.current_decisions(up_to_id=0) == {}
 
 
 def test_another_client_may_undo_it(log):
     uid = say(log, "remove", 5, client="ann")
     say(log, "undo", of=uid, client="bob")
-    assert log.standing() == {}
+    assert log.current_decisions() == {}
 
 
 def test_what_stands_tells_where_it_came_from(log):
     queue = log.add_queue({}, [5], [False], None, None, "ann")
     entry = {"uid": "a", "item": 5, "action": "relabel", "label": 2, "reason": "why", "seen": 0}
     log.append([entry], "Ann", "x", queue)
-    found, entry = log.standing()[5], log.entries()[0]
+    found, entry = log.current_decisions()[5], log.entries()[0]
     assert (
         found.item,
         found.action,
@@ -282,73 +284,6 @@ def test_a_client_of_a_log_that_was_lost_knows_nothing_of_this_one(log):
     assert conflict(log, 5) == ["bob"], "not hidden behind an id that is to come"
 
 
-def reference(entries):
-    """item -> (action, label, clients in conflict), by the rule as it is told, from the whole log."""
-    found = {}
-    for item in {entry.item for entry in entries}:
-        last = {}  # uid -> the last that was said of it
-        for entry in entries:
-            if entry.of:
-                last[entry.of] = entry.action
-        standing = [entry for entry in entries if entry.item == item and not entry.of and last.get(entry.uid) != "undo"]
-        if not standing:
-            continue
-        newest = standing[-1]
-        theirs = {entry.client: entry for entry in standing}  # of each, the newest
-        found[item] = (
-            newest.action,
-            newest.label,
-            sorted(
-                client
-                for client, entry in theirs.items()
-                if client != newest.client
-                and entry.id > newest.seen
-                and (entry.action, entry.label) != (newest.action, newest.label)
-            ),
-        )
-    return found
-
-
-@pytest.mark.parametrize("seed", range(20))
-def test_any_sequence_folds_as_the_rule_says(log, seed):
-    draw = random.Random(seed)
-    fold, uids = DecisionFold(), []
-    for _ in range(80):
-        action = draw.choice(["keep", "relabel", "remove", "unsure", "undo", "redo", "undo", "redo"])
-        if action in ("undo", "redo") and not uids:
-            continue
-        before = reference(log.entries())
-        revises = action in ("undo", "redo")
-        what = {"of": draw.choice(uids)} if revises else {"item": draw.randrange(4)}
-        if action == "relabel":
-            what["label"] = draw.randrange(3)
-        uid = say(log, action, client=draw.choice(["ann", "bob", "cid"]), seen=draw.randint(0, log.newest()), **what)
-        uids += [] if revises else [uid]
-        entry = log.entries()[-1]
-        stood = before.get(entry.item)
-        assert entry.old == (stood and {"action": stood[0], "label": stood[1]})
-        if draw.random() < 0.3:
-            fold.add(log.entries(max(0, fold.newest - draw.choice([0, 3]))))  # some of it once more
-    fold.add(log.entries(fold.newest))
-    expected = reference(log.entries())
-    assert log.standing() == fold.standing == log.standing(upto=log.newest())
-    for upto in (log.newest(), 20, 50):
-        assert {
-            item: (one.action, one.label, sorted(entry.client for entry in one.conflict))
-            for item, one in log.standing(upto).items()
-        } == reference(log.entries(limit=upto))
-    assert set(expected) == set(fold.standing)
-
-
-def test_adding_tells_which_images_it_was_about(log):
-    uid = say(log, "keep", 5)
-    say(log, "keep", 6)
-    fold = DecisionFold()
-    assert fold.add(log.entries()) == {5, 6} and fold.newest == 2 and fold.add(log.entries()) == set()
-    say(log, "undo", of=uid)
-    assert fold.add(log.entries(fold.newest)) == {5} and set(fold.standing) == {6}
-
-
 # -- queues
 
 
@@ -389,8 +324,8 @@ def test_queues(log):
 WRITER = """
 import sys
 from pathlib import Path
-from attribution.audit.decision_log import Decisions
-log = Decisions(Path(sys.argv[1]), "f" * 64, 60, 3)
+from attribution.audit.decision_log import DecisionLog
+log = DecisionLog(Path(sys.argv[1]), "f" * 64, 60, 3)
 for number in range(int(sys.argv[3])):
     uid = f"{sys.argv[2]}-{number}"
     print(uid, *log.append([{"uid": uid, "item": number % 60, "action": "keep", "seen": 0}], "x", sys.argv[2]),
@@ -478,20 +413,6 @@ def test_a_waiting_writer_sees_what_stood_when_its_turn_came(log):
     assert [entry.old["label"] for entry in entries[1:]] == [entry.label for entry in entries[:-1]]
 
 
-def test_a_further_decision_folds_as_itself_alone(log):
-    """After 50,000 entries as after none: a key that is held down does not wait for all that was decided before."""
-    with Transaction(log.db):
-        log.db.executemany(
-            "INSERT INTO entries (uid, at, who, client, item, action, reason, seen) VALUES (?, 0, '', ?, ?, ?, '', 0)",
-            ((f"u{i}", "ab"[i % 2], i % 60, "keep") for i in range(50_000)),
-        )
-    fold = DecisionFold()
-    fold.add(log.entries())
-    say(log, "remove", 5)
-    new = log.entries(fold.newest)
-    assert len(new) == 1 and fold.add(new) == {5} and fold.standing[5].action == "remove"
-
-
 # -- files that cannot be used
 
 
@@ -527,7 +448,7 @@ def test_a_file_that_is_taken_away_is_not_written_into(log):
     with pytest.raises(UserError, match="was moved or deleted while in use"):
         log.append([{"uid": "a", "item": 7, "action": "keep", "seen": 0}], "ann", "tab")
     with pytest.raises(UserError, match="was moved or deleted while in use"):
-        log.standing()
+        log.current_decisions()
 
 
 def test_a_full_disk_keeps_nothing_of_it_and_the_log_goes_on(log):
@@ -537,6 +458,6 @@ def test_a_full_disk_keeps_nothing_of_it_and_the_log_goes_on(log):
     many = [{"uid": f"m{i}", "item": 5, "action": "keep", "seen": 0, "reason": "x" * 500} for i in range(500)]
     with pytest.raises(UserError, match="cannot be used .*full.*make room there"):
         log.append(many, "ann", "tab")
-    assert log.newest() == 1
+    assert log.newest_id() == 1
     log.db.execute("PRAGMA max_page_count = 1000000")
     assert len(log.append(many, "ann", "tab")) == 500

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from attribution.audit import detectors, evidence
+from attribution.audit.detectors import out_of_sample
 from tests import tiny
 
 
@@ -43,14 +44,24 @@ def test_an_image_whose_features_are_no_numbers_has_neighbours_that_there_are(ws
 
 def test_the_evidence_about_a_planted_error(ws, monkeypatch):
     said = np.full((ws.n_train, 3), [0.9, 0.06, 0.04], np.float32)
-    monkeypatch.setattr(detectors, "opinion", lambda ws: SimpleNamespace(probabilities=said, about="5 models"))
+    monkeypatch.setattr(
+        out_of_sample,
+        "out_of_sample_predictions",
+        lambda ws: SimpleNamespace(probabilities=said, description="5 models"),
+    )
     monkeypatch.setattr(detectors, "names", lambda ws: ["harm-trak-10"])
     harmed = np.full((ws.n_train, 6), -1)
     harmed[3, :2] = [9, 6]
     monkeypatch.setattr(detectors, "load_harmed", lambda ws, name: harmed)
     one, other = evidence.gather_evidence(ws, [3, 5])
-    assert one.image == 3 and [c for c, _ in one.bars] == [0, 1, 2] and one.bars[0][1] == pytest.approx(0.9)
-    assert one.mix[0] == (0, 19) and sum(n for _, n in one.mix) == 20  # it is a Bar among Bars, called a Dot
+    assert (
+        one.image == 3
+        and [c for c, _ in one.class_probabilities] == [0, 1, 2]
+        and one.class_probabilities[0][1] == pytest.approx(0.9)
+    )
+    assert (
+        one.neighbour_labels[0] == (0, 19) and sum(n for _, n in one.neighbour_labels) == 20
+    )  # it is a Bar among Bars, called a Dot
     assert len(one.neighbours) == 8 and one.harmed.tolist() == [9, 6] and other.harmed.tolist() == []
     found = evidence.evidence_sources(ws)
     assert (found.opinion, found.neighbours, found.harmed) == ("5 models", "moco", "trak-10")
@@ -67,4 +78,4 @@ def test_without_models_and_rankings_there_are_neighbours_alone(ws):
     found = evidence.evidence_sources(ws)
     assert (found.opinion, found.neighbours, found.harmed) == (None, "moco", None)
     (one,) = evidence.gather_evidence(ws, [0])
-    assert one.bars == () and len(one.neighbours) == 8 and len(one.harmed) == 0
+    assert one.class_probabilities == () and len(one.neighbours) == 8 and len(one.harmed) == 0

@@ -8,6 +8,7 @@ import pytest
 from attribution import UserError
 from attribution.audit import detectors, review_queue
 from attribution.audit.decision_log import DecisionLog
+from attribution.audit.detectors import out_of_sample
 from attribution.audit.detectors.base import Detector
 from tests import tiny
 
@@ -77,11 +78,11 @@ def test_a_detector_without_an_opinion_takes_the_one_of_models_that_did_not_see_
     known(np.linspace(0, 1, ws.n_train))
     said = np.full((ws.n_train, 3), [0.2, 0.3, 0.5], np.float32)
     said[7] = np.nan
-    monkeypatch.setattr(detectors, "opinion", lambda ws: SimpleNamespace(probabilities=said))
+    monkeypatch.setattr(out_of_sample, "out_of_sample_predictions", lambda ws: SimpleNamespace(probabilities=said))
     found = review_queue.suggested_labels(ws, detectors.load(ws, "doubt"))
     assert found[0] == 2 and found[2] == 1, "of a given 2 the likeliest other one is 1"
     assert found[7] == ws.train_labels[7], "no model has an opinion"
-    monkeypatch.setattr(detectors, "opinion", lambda ws: None)
+    monkeypatch.setattr(out_of_sample, "out_of_sample_predictions", lambda ws: None)
     np.testing.assert_array_equal(review_queue.suggested_labels(ws, detectors.load(ws, "doubt")), ws.train_labels)
 
 

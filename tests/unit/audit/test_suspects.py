@@ -30,7 +30,7 @@ def test_the_most_suspicious_of_what_the_rankings_name(ws, monkeypatch):
     found = suspects.find_suspects(ws, WRONG, "knn-moco")
     # of the six most suspicious, 59 to 54, trak-10 holds all but the Boxes (55, 58) against the target, and the Dots
     # are near: 59 and 56; the harmful end holds no image that helps
-    assert [one.image for one in found] == [59, 57, 56, 54] and [one.place for one in found] == [1, 3, 4, 6]
+    assert [one.image for one in found] == [59, 57, 56, 54] and [one.suspicion_rank for one in found] == [1, 3, 4, 6]
     assert {"trak-10"} == set(found[1].rankings) == set(found[3].rankings)
     assert found[0].rankings == found[2].rankings == ("esvm-moco", "l2-moco", "trak-10")
     assert [ws.classes[one.given] for one in found] == ["Dot", "Bar", "Dot", "Bar"]
@@ -47,7 +47,12 @@ def test_only_the_first_of_each_ranking(ws, monkeypatch):
 def test_the_planted_error_is_found(ws):
     detectors.build_detectors(ws, ["knn-moco"])
     first = suspects.find_suspects(ws, WRONG, "knn-moco")[0]
-    assert (first.image, first.place, ws.classes[first.given], ws.classes[first.suggestion]) == (3, 1, "Dot", "Bar")
+    assert (first.image, first.suspicion_rank, ws.classes[first.given], ws.classes[first.suggestion]) == (
+        3,
+        1,
+        "Dot",
+        "Bar",
+    )
 
 
 def test_a_ranking_of_other_targets_names_nobody(ws, monkeypatch):

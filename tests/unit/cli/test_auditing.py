@@ -11,7 +11,7 @@ def audit(monkeypatch):
     """audit(standing) makes these the decisions of every workspace."""
 
     def hand_in(standing):
-        monkeypatch.setattr("attribution.audit.decision_log.DecisionLog.standing", lambda self: standing)
+        monkeypatch.setattr("attribution.audit.decision_log.DecisionLog.current_decisions", lambda self: standing)
 
     return hand_in
 

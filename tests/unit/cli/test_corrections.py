@@ -72,7 +72,7 @@ def test_brought_to_another_person(out, answer, run, elsewhere):  # noqa: F811
         "skipped": 0,
         "conflicts": 1,
     }
-    standing = elsewhere.standing()
+    standing = elsewhere.current_decisions()
     assert (standing[3].label, standing[3].who, standing[3].reason) == (
         0,
         "Bob",

@@ -1,5 +1,6 @@
 """Building, storing and reading detectors."""
 
+import inspect
 import json
 
 import numpy as np
@@ -8,7 +9,9 @@ import pytest
 
 from attribution import UserError, Workspace
 from attribution.audit import detectors
-from attribution.audit.detectors import knn
+from attribution.audit.detectors import combined, knn
+from attribution.audit.detectors.base import DetectorFamily
+from attribution.audit.detectors.families import FAMILIES
 from attribution.metrics.label_detection import suspicion_order
 from tests import tiny
 
@@ -24,6 +27,14 @@ def ws(tmp_path, monkeypatch):
     np.save(ws.path / "out_of_subset" / "counts.npy", np.full(60, 5))
     ws.record("out_of_subset", {}, [f"out_of_subset/{name}.npy" for name in ("sums", "counts")])
     return ws
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, combined], ids=lambda family: family.FAMILY)
+def test_each_family_keeps_the_protocol(family):
+    assert isinstance(family, DetectorFamily)
+    for name in ("names", "missing_requirement", "source_digests", "compute"):
+        _, *parameters = inspect.signature(getattr(DetectorFamily, name)).parameters
+        assert list(inspect.signature(getattr(family, name)).parameters) == parameters, name
 
 
 def test_all_that_can_be_had(ws):
@@ -72,7 +83,7 @@ def test_some_first_and_the_combination_of_these(ws):
     detectors.build_detectors(ws, ["knn-moco"])
     assert detectors.default_detector(ws) == "knn-moco"
     detectors.build_detectors(ws, ["combined", "out-of-subset", "knn-moco"])
-    assert detectors.load(ws, "combined").about == "mean rank in 2 families of 2 detectors"
+    assert detectors.load(ws, "combined").description == "mean rank in 2 families of 2 detectors"
 
 
 @pytest.mark.parametrize(

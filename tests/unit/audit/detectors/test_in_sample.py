@@ -51,7 +51,9 @@ def test_of_the_base_models(ws, monkeypatch):
     found = in_sample.compute(ws, ["loss", "margin"], lambda *at: None)
     loss, margin, likeliest = in_sample.score_labels(logits, ws.train_labels)
     assert np.allclose(found["loss"].scores, loss, atol=0.05) and np.allclose(found["margin"].scores, margin, atol=0.2)
-    assert (found["loss"].suggestion == likeliest).mean() > 0.9 and found["loss"].about == "2 models that saw the image"
+    assert (found["loss"].suggestion == likeliest).mean() > 0.9 and found[
+        "loss"
+    ].description == "2 models that saw the image"
 
 
 def test_self_influence_goes_on_at_the_model_where_it_was_stopped(ws, monkeypatch):

@@ -58,7 +58,7 @@ def test_the_opinion_of_the_workspace(ws):
     known = np.arange(60) != 7
     assert np.allclose(found.probabilities[known], probabilities[known], atol=1e-6)
     assert np.isnan(found.probabilities[7]).all() and found.models.tolist() == counts.tolist()
-    assert found.about == "500 models that did not see the image" and out_of_sample.trainings_needed(ws) == 0
+    assert found.description == "500 models that did not see the image" and out_of_sample.trainings_needed(ws) == 0
 
 
 def test_the_opinion_of_the_store(ws):
@@ -87,7 +87,7 @@ def test_the_detectors(ws):
     plain = found["out-of-subset"]
     assert np.allclose(plain.scores[known], 1 - probabilities[known, labels[known]], atol=1e-6)
     assert np.allclose(plain.scores[[7, 8]], np.median(plain.scores[known]))
-    assert plain.suggestion[[7, 8]].tolist() == labels[[7, 8]].tolist() and plain.more == {"unknown": 2}
+    assert plain.suggestion[[7, 8]].tolist() == labels[[7, 8]].tolist() and plain.extra == {"unknown": 2}
     assert np.array_equal(plain.suggestion[known], probabilities[known].argmax(1)) and not plain.uses_val
 
     # cleanlab's rule: less the mean confidence of each class, moved above zero, to a sum of one
@@ -96,14 +96,14 @@ def test_the_detectors(ws):
     adjusted = p - limits + limits.max()
     quality = (adjusted / adjusted.sum(1, keepdims=True))[np.arange(len(known)), given]
     assert np.allclose(found["confident"].scores[known], 1 - quality, atol=1e-5)
-    assert found["confident"].about == "cleanlab on 500 models that did not see the image"
+    assert found["confident"].description == "cleanlab on 500 models that did not see the image"
 
 
 def test_without_cleanlab_the_other_one_is_there(ws, monkeypatch):
     monkeypatch.setattr(out_of_sample, "find_spec", lambda name: None)
-    assert "requirements-build.txt" in out_of_sample.missing_requirement(ws, "confident") and not out_of_sample.missing(
-        ws, "out-of-subset"
-    )
+    assert "requirements-build.txt" in out_of_sample.missing_requirement(
+        ws, "confident"
+    ) and not out_of_sample.missing_requirement(ws, "out-of-subset")
 
 
 def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatch):
@@ -127,4 +127,4 @@ def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatc
     assert out_of_sample.out_of_sample_predictions(ws).models.tolist() == [4] * 60
     assert set(detectors.build_detectors(ws)) == {"out-of-subset", "combined"}, "it was of fewer models"
     found = detectors.load(ws, "out-of-subset")
-    assert found.scores[3] > np.median(found.scores) and found.about == "4 models that did not see the image"
+    assert found.scores[3] > np.median(found.scores) and found.description == "4 models that did not see the image"
