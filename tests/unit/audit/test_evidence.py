@@ -6,12 +6,6 @@ import numpy as np
 import pytest
 
 from attribution.audit import detectors, evidence
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "w")
 
 
 @pytest.mark.parametrize("block", [7, 50_000])
