@@ -1,10 +1,13 @@
-"""What all tests share: results go to a temporary folder, and skipped browser tests are not overlooked."""
+"""What all tests share: the tiny workspace, its store, a page of it, the command line in this process or in another.
 
+Results go to a temporary folder, and skipped browser tests are not overlooked."""
+
+import json
 import os
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from typing import NamedTuple
 
 import pytest
 
@@ -18,6 +21,19 @@ for library in ("OMP", "OPENBLAS", "MKL"):
 # Workers that give way to everything else wait for minutes on a machine that is busy with something else.
 os.environ.setdefault("LINEUP_NICE", "0")
 
+# After that: NumPy and torch read the number of threads as they are imported.
+from attribution.__main__ import main  # noqa: E402
+from attribution.store.results import ResultStore  # noqa: E402
+from tests import tiny  # noqa: E402
+
+
+class Ended(NamedTuple):
+    """What a command printed, and its exit status."""
+
+    code: int
+    out: str
+    err: str
+
 
 @pytest.fixture(autouse=True, scope="session")
 def data_folder(tmp_path_factory):
@@ -29,9 +45,65 @@ def data_folder(tmp_path_factory):
     os.environ.update({name: value for name, value in before.items() if value is not None})
 
 
+@pytest.fixture
+def ws(tmp_path, monkeypatch):
+    """A tiny workspace (tests/tiny.py) in tmp_path / "w", the default one; results go to tmp_path / "data"."""
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
+    return tiny.write(tmp_path / "w")
+
+
+@pytest.fixture
+def store(ws):
+    """The result store of `ws`."""
+    store = ResultStore.of(ws)
+    yield store
+    store.close()
+
+
+@pytest.fixture
+def app(ws):
+    """The front page of `ws`, an AppTest that has not run yet; for others see tests/pages/page.py."""
+    from tests.pages.page import open_page  # Streamlit takes a second
+
+    return open_page(run=False)
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """run("rank", "--top", 3) -> Ended(code, out, err) of the command line, in this process."""
+
+    def run(*arguments, **environment):
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["attribution", *map(str, arguments)])
+            for name, value in environment.items():
+                patch.setenv(name, str(value))
+            capfd.readouterr()
+            with pytest.raises(SystemExit) as end:
+                main()
+            out, err = capfd.readouterr()
+        return Ended(end.value.code or 0, out, err)
+
+    return run
+
+
+@pytest.fixture
+def answer(run):
+    """answer("rank", ...) -> what the command line prints with `--json`, one valid object."""
+
+    def answer(*arguments):
+        done = run(*arguments, "--json")
+        assert done.code == 0, done.err
+        return json.loads(done.out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+
+    return answer
+
+
 @pytest.fixture(scope="session")
 def run_python():
-    """run_python("-m", "attribution", "info") -> an object with code, out and err of that Python process."""
+    """run_python("-m", "attribution", "info") -> Ended(code, out, err) of that Python process.
+
+    It takes 2 to 3 s: where no process of its own is needed, `run` and `answer` do."""
 
     def run(*arguments, **environment):
         done = subprocess.run(
@@ -41,7 +113,7 @@ def run_python():
             text=True,
             env={**os.environ, **environment},
         )
-        return SimpleNamespace(code=done.returncode, out=done.stdout, err=done.stderr)
+        return Ended(done.returncode, done.stdout, done.stderr)
 
     return run
 

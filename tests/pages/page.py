@@ -17,11 +17,16 @@ def open_page(page: str = "explore", session: dict | None = None, run: bool = Tr
 
 
 def texts(app: AppTest) -> str:
-    """The texts of a page, headings and boxes included, without the backslashes of markdown."""
-    elements = [*app.markdown, *app.caption, *app.header, *app.info, *app.warning]
+    """The texts of a page, headings, boxes and errors included, without the backslashes of markdown."""
+    elements = [*app.header, *app.markdown, *app.caption, *app.info, *app.warning, *app.error]
     return " ".join(str(element.value) for element in elements).replace("\\", "")
 
 
 def html(app: AppTest) -> str:
     """The HTML that a page draws itself."""
     return " ".join(element.proto.body for element in app.get("html"))
+
+
+def commands(app: AppTest) -> list[str]:
+    """The command lines on view."""
+    return [code.value for code in app.code]

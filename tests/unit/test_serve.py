@@ -1,11 +1,13 @@
 """What can go wrong before the dashboard starts: one sentence, exit status 2, no traceback."""
 
 import socket
+import sys
 
 import pytest
 
 from attribution import serve
 from attribution.errors import UserError
+from tests.conftest import Ended
 
 
 def one_sentence(done):
@@ -36,11 +38,24 @@ def test_a_free_port():
     assert serve.check_port(str(port)) == port
 
 
-def test_a_data_folder_that_is_not_writable(run_python, tmp_path):
+@pytest.fixture
+def start(monkeypatch, capsys):
+    """start("--port", 8599) -> Ended(code, out, err) of the server's start, which is refused, in this process."""
+
+    def start(*arguments):
+        monkeypatch.setattr(sys, "argv", ["attribution.serve", *map(str, arguments)])
+        with pytest.raises(SystemExit) as end:
+            serve.main()
+        return Ended(end.value.code, *capsys.readouterr())
+
+    return start
+
+
+def test_a_data_folder_that_is_not_writable(start, monkeypatch, tmp_path):
     file = tmp_path / "file"
     file.touch()
-    done = run_python("-m", "attribution.serve", "--port", "8599", LINEUP_DATA=str(file / "data"))
-    assert "cannot be written" in one_sentence(done)
+    monkeypatch.setenv("LINEUP_DATA", str(file / "data"))
+    assert "cannot be written" in one_sentence(start("--port", 8599))
 
 
 def test_a_data_folder_is_created(monkeypatch, tmp_path):
@@ -49,6 +64,5 @@ def test_a_data_folder_is_created(monkeypatch, tmp_path):
     assert list((tmp_path / "new" / "data").iterdir()) == []
 
 
-def test_no_workspace(run_python, tmp_path):
-    done = run_python("-m", "attribution.serve", "--port", "8599", "--workspace", tmp_path / "nowhere")
-    assert "there is no workspace" in one_sentence(done)
+def test_no_workspace(start, tmp_path):
+    assert "there is no workspace" in one_sentence(start("--port", 8599, "--workspace", tmp_path / "nowhere"))

@@ -2,16 +2,14 @@
 
 import pytest
 
-from attribution import Workspace
 from attribution.audit import detectors
 from attribution.audit.decision_log import DecisionLog
 from tests.pages.audit.entries import add
 
 
-@pytest.fixture
-def ws(ws):
+@pytest.fixture(autouse=True)
+def detector(ws):
     detectors.build_detectors(ws, ["knn-moco"])
-    return Workspace.open(ws.path)
 
 
 @pytest.fixture

@@ -1,17 +1,11 @@
 """The data handed to the strip, and the words and HTML of Explore; the strip itself is driven in tests/browser."""
 
 import numpy as np
-import pytest
 
 from attribution.explore.lineup import lineup_rows
 from pages.explore import lineup_view
 from tests import tiny
 from tests.pages.ui.test_target_card import ATLAS, SUPPORT
-
-
-@pytest.fixture(scope="module")
-def ws(tmp_path_factory):
-    return tiny.write(tmp_path_factory.mktemp("workspace"))
 
 
 def data(ws, target, rows, **changes):

@@ -3,24 +3,17 @@
 import pytest
 import streamlit as st
 
-from attribution import Workspace
 from attribution.audit import detectors
 from attribution.audit.decision_log import DecisionLog
 from attribution.audit.suspects import find_suspects
 from pages.explore import suspects as view
 from pages.ui import audit_queue, state
-from tests import tiny
 from tests.pages.page import open_page, texts
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    (tmp_path / "w").mkdir()
-    ws = tiny.write(tmp_path / "w")
-    monkeypatch.setenv("LINEUP_WORKSPACE", str(ws.path))
+@pytest.fixture(autouse=True)
+def detector(ws):
     detectors.build_detectors(ws, ["knn-moco"])
-    return Workspace.open(ws.path)
 
 
 def opened(target, open=True):

@@ -9,7 +9,8 @@ import pytest
 from attribution.evaluation import agreement
 from pages.methods.agreement import tab as drawn
 from pages.ui import state
-from tests.pages.methods.tabs import opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import texts
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from attribution.export import charts
 from attribution.store.results import ResultStore
 from pages.methods import calibration as drawn
 from tests import tiny
-from tests.pages.methods.tabs import html, opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import html, texts
 
 
 @pytest.fixture

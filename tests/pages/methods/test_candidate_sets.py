@@ -5,7 +5,8 @@ import io
 
 from attribution.evaluation import candidate_sets
 from pages.methods.agreement import candidate_sets as drawn
-from tests.pages.methods.tabs import opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import texts
 
 QUESTION = "What is left without choosing among the target's class?"
 

@@ -12,7 +12,8 @@ from attribution.evaluation import backdoor, poison, sanity_checks
 from attribution.files import write_json
 from pages.methods.checks import backdoor as drawn
 from pages.methods.checks import sanity_checks as checked
-from tests.pages.methods.tabs import commands, html, opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import commands, html, texts
 
 
 def one(mean: float, half: float | None = 0.05, n: int = 20) -> dict:

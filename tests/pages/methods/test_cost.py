@@ -8,7 +8,8 @@ import pytest
 from attribution.evaluation import cost
 from pages.methods import cost as drawn
 from pages.ui import format as write
-from tests.pages.methods.tabs import opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import texts
 
 LDS = {
     "ceiling": 0.8,

@@ -7,8 +7,9 @@ import json
 from attribution.evaluation import cost
 from pages.methods import features
 from pages.ui import state
-from tests.pages.methods.tabs import opened, texts
+from tests.pages.methods.tabs import opened
 from tests.pages.methods.test_cost import LDS
+from tests.pages.page import texts
 
 
 def test_features_and_what_they_take_for_alike(ws):

@@ -7,7 +7,8 @@ import pytest
 
 from attribution.evaluation import lds_vs_compute
 from pages.methods import lds_vs_compute as drawn
-from tests.pages.methods.tabs import opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import texts
 from tests.unit.evaluation.test_candidate_sets import give_halves
 
 

@@ -9,7 +9,8 @@ from attribution.evaluation import lds_vs_support as lds_supports
 from attribution.experiments.study import read_study
 from attribution.store.results import ResultStore
 from pages.methods.supports import lds_vs_support
-from tests.pages.methods.tabs import html, opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import html, texts
 
 
 def test_lds_not_measured_is_asked_for_below_the_supports(study, started):

@@ -10,7 +10,8 @@ from attribution.evaluation import model_diff
 from attribution.training import recipes
 from pages.methods import model_diff as drawn
 from tests import tiny
-from tests.pages.methods.tabs import opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import texts
 
 OTHER = "demo-cnn-plain"
 

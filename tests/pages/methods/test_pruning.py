@@ -8,7 +8,8 @@ from attribution.training import recipes
 from pages.methods.supports import pruning
 from pages.ui import state
 from tests.pages.answers import answered
-from tests.pages.methods.tabs import commands, html, opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import commands, html, texts
 
 
 def pruned(ws, store, seeds=3):

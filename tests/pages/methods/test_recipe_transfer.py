@@ -13,7 +13,8 @@ from attribution.evaluation import recipe_transfer as transfer
 from attribution.experiments import study, unedited
 from attribution.training import recipes
 from pages.methods.supports import recipe_transfer
-from tests.pages.methods.tabs import commands, html, opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import commands, html, texts
 
 
 @pytest.fixture

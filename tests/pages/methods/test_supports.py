@@ -21,7 +21,8 @@ from pages.methods.supports import curves, tables
 from pages.ui import state
 from tests import tiny
 from tests.pages.answers import answered
-from tests.pages.methods.tabs import html, opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import html, texts
 
 LDS = {
     "alpha": 0.5,
@@ -44,12 +45,8 @@ def study():
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch):
-    (tmp_path / "w").mkdir()
-    tiny.write(tmp_path / "w")
-    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tmp_path / "w"
+def folder(ws):
+    return ws.path
 
 
 def judged(folder):

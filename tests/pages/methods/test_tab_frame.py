@@ -8,7 +8,8 @@ import pytest
 from attribution.evaluation import agreement, sanity_checks
 from attribution.runner import commands
 from pages.methods import tab_frame
-from tests.pages.methods.tabs import html, opened, texts
+from tests.pages.methods.tabs import opened
+from tests.pages.page import html, texts
 
 RUNNING = SimpleNamespace(number=1, open=True, state="running", message="", progress=("comparing", 1, 4), seconds=2.0)
 

@@ -16,16 +16,12 @@ from attribution.runner import commands
 from attribution.store.results import ResultStore
 from pages.ui import state
 from pages.workspace import words
-from tests import tiny
 from tests.pages.page import open_page, texts
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+@pytest.fixture(autouse=True)
+def nothing_cached():
     st.cache_data.clear()
-    return tiny.write(tmp_path / "w")
 
 
 @pytest.fixture

@@ -20,7 +20,6 @@ from attribution.audit.decision_log import DecisionLog
 from attribution.data import parquet, roots
 from attribution.errors import UserError
 from attribution.workspace import create
-from tests import tiny
 from tests.unit.audit.test_decision_log import say, stands
 from tests.unit.data.test_encoded import grey
 from tests.unit.data.test_image_folder import fill
@@ -33,11 +32,6 @@ NOTE = '=SUM(A1), "so"\r\n<i>é 🩰</i>\nNA'
 @pytest.fixture(autouse=True)
 def own_results(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "results"))
-
-
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "tiny")
 
 
 @pytest.fixture

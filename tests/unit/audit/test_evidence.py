@@ -7,12 +7,6 @@ import pytest
 
 from attribution.audit import detectors, evidence
 from attribution.audit.detectors import out_of_sample
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "w")
 
 
 @pytest.mark.parametrize("block", [7, 50_000])

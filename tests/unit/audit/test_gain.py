@@ -12,11 +12,9 @@ from attribution.audit import gain as worth
 from attribution.experiments.paired_arms import load_latest_answer
 from attribution.experiments.registry import LONG_VERBS
 from attribution.runner.runner import Runner
-from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import Edit, correct, no_edit, relabel, remove
 from attribution.workspace import validation_split
-from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 from tests.unit.runner.test_runner import Pretender, steps
 
@@ -38,12 +36,6 @@ STANDING = {
 
 
 @pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "tiny")
-
-
-@pytest.fixture
 def unplanted(ws):
     """The same without a record of what was planted, as any data set but the demo is."""
     (ws.path / "truth.parquet").unlink()
@@ -51,13 +43,6 @@ def unplanted(ws):
     manifest["dataset"] |= {"planted": 0}
     (ws.path / "workspace.json").write_text(json.dumps(manifest))
     return Workspace.open(ws.path)
-
-
-@pytest.fixture
-def store(ws):
-    store = ResultStore.of(ws)
-    yield store
-    store.close()
 
 
 def edits(spec, arm):

@@ -10,12 +10,6 @@ from attribution.audit import detectors, review_queue
 from attribution.audit.decision_log import DecisionLog
 from attribution.audit.detectors import out_of_sample
 from attribution.audit.detectors.base import Detector
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "w")
 
 
 @pytest.fixture

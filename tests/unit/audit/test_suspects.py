@@ -11,13 +11,6 @@ from tests import tiny
 WRONG = 1  # a Box that every model reads as a Dot
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    (tmp_path / "w").mkdir()
-    return tiny.write(tmp_path / "w")
-
-
 def known(ws, scores, monkeypatch, suggestion=None):
     """A detector "knn-moco" with these scores."""
     suggestion = np.zeros(ws.n_train, int) if suggestion is None else suggestion

@@ -3,7 +3,8 @@
 import pytest
 
 from tests.unit.audit.test_gain import STANDING, decided
-from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
+
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def audit(monkeypatch):
     return hand_in
 
 
-def test_worth(answer, run, audit):  # noqa: F811
+def test_worth(answer, run, audit):
     """Real."""
     audit(STANDING)
     found = answer("worth", "--seeds", 2, "--all-validation")
@@ -45,7 +46,7 @@ def test_worth(answer, run, audit):  # noqa: F811
         (STANDING, ["--recipe", "vgg"], "no recipe 'vgg'"),
     ],
 )
-def test_a_mistake_is_one_sentence(run, audit, standing, more, said):  # noqa: F811
+def test_a_mistake_is_one_sentence(run, audit, standing, more, said):
     audit(standing)
     code, out, err = run("worth", *more)
     assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err

@@ -8,15 +8,7 @@ import pytest
 from attribution import Workspace
 from attribution.importing import importing
 from attribution.workspace import create
-from tests import tiny
 from tests.unit.data.test_image_folder import fill, put
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "tiny"))
-    return tiny.write(tmp_path / "tiny")
 
 
 @pytest.fixture
@@ -27,8 +19,8 @@ def file(ws, tmp_path):
     return tmp_path / "Mine v2.npy"
 
 
-def test_import(ws, file, run_python):
-    done = run_python("-m", "attribution", "import", "tensor", file, "--name", "mine", "--sign", "helpful", "--json")
+def test_import(ws, file, run):
+    done = run("import", "tensor", file, "--name", "mine", "--sign", "helpful", "--json")
     assert done.code == 0, done.err
     answer = json.loads(done.out)
     assert answer["ranking"] == "mine" and answer["file"] == "Mine v2.npy" and answer["format"] == "tensor"
@@ -37,16 +29,16 @@ def test_import(ws, file, run_python):
     assert Workspace.open(ws.path).ranking("mine").top(5, 3).ids.tolist() == np.argsort(-scores[5])[:3].tolist()
 
 
-def test_the_wrong_sign_is_refused_in_a_sentence(ws, file, run_python):
-    done = run_python("-m", "attribution", "import", "tensor", file, "--name", "mine", "--sign", "harmful")
+def test_the_wrong_sign_is_refused_in_a_sentence(ws, file, run):
+    done = run("import", "tensor", file, "--name", "mine", "--sign", "harmful")
     assert done.code == 2 and "the sign looks turned round" in done.err and len(done.err.strip().splitlines()) == 1
     assert "mine" not in Workspace.open(ws.path).rankings()
-    kept = run_python("-m", "attribution", "import", "tensor", file, "--name", "mine", "--sign", "harmful", "--force")
+    kept = run("import", "tensor", file, "--name", "mine", "--sign", "harmful", "--force")
     assert kept.code == 0 and "warning: " in kept.out
 
 
-def test_show(ws, file, run_python):
-    done = run_python("-m", "attribution", "show", file, "--sign", "helpful", "--json")
+def test_show(ws, file, run):
+    done = run("show", file, "--sign", "helpful", "--json")
     assert done.code == 0, done.err
     answer = json.loads(done.out)
     assert answer["ranking"] == "mine-v2" and answer["same_class"] > 0.95 and answer["n"] == 12
@@ -54,41 +46,41 @@ def test_show(ws, file, run_python):
     assert 0 < answer["shared"]["l2-moco"] <= 20
 
 
-def test_show_says_which_recipe_judges_and_that_random_is_of_the_true_class(ws, file, run_python):
+def test_show_says_which_recipe_judges_and_that_random_is_of_the_true_class(ws, file, run):
     rng = np.random.default_rng(0)
     masks, margins = rng.random((30, 60)) < 0.5, rng.normal(size=(30, 12))
     importing.import_halves(ws, masks, margins, {"recipe": "resnet9", "hash": "0123456789ab"})
     words = ["show", file, "--sign", "helpful", "--no-serve"]
-    out = run_python("-m", "attribution", *words).out
+    out = run(*words).out
     assert "LDS " in out and "30 held-out halves x 1 seeds, of resnet9 0123456789ab; noise ceiling –" in out
     (row,) = (line for line in out.splitlines() if line.startswith("random "))
     assert row.split()[1:4] == ["the", "true", "class"]
-    answer = json.loads(run_python("-m", "attribution", *words, "--json").out)
+    answer = json.loads(run(*words, "--json").out)
     assert answer["candidates"]["random"] == "true" and answer["candidates"]["mine-v2"] == "all"
     assert (answer["halves"]["recipe"], answer["halves"]["recipe_hash"]) == ("resnet9", "0123456789ab")
 
 
-def test_a_part_that_was_added_can_be_taken_out(ws, file, run_python):
-    run_python("-m", "attribution", "import", "tensor", file, "--name", "mine", "--sign", "helpful")
-    assert run_python("-m", "attribution", "workspace", "remove", "rankings/mine").code == 0
+def test_a_part_that_was_added_can_be_taken_out(ws, file, run):
+    run("import", "tensor", file, "--name", "mine", "--sign", "helpful")
+    assert run("workspace", "remove", "rankings/mine").code == 0
     assert "mine" not in Workspace.open(ws.path).rankings()
-    again = run_python("-m", "attribution", "workspace", "remove", "rankings/mine")
+    again = run("workspace", "remove", "rankings/mine")
     assert again.code == 2 and "no part" in again.err
 
 
-def test_features(ws, tmp_path, run_python):
+def test_features(ws, tmp_path, run):
     for name, labels in (("train", ws.train_labels), ("val", ws.val_labels)):
         np.save(tmp_path / f"{name}.npy", np.eye(3)[labels])
     words = ["features", "import", "--name", "own", "--train", tmp_path / "train.npy", "--val", tmp_path / "val.npy"]
-    done = run_python("-m", "attribution", *words, "--json")
+    done = run(*words, "--json")
     assert done.code == 0, done.err
     assert json.loads(done.out)["knn_accuracy"] == 1 and json.loads(done.out)["dim"] == 3
     train, val = (tmp_path / f"{name}.npy" for name in ("val", "train"))
-    swapped = run_python("-m", "attribution", *words[:4], "--train", train, "--val", val)
+    swapped = run(*words[:4], "--train", train, "--val", val)
     assert swapped.code == 2 and len(swapped.err.strip().splitlines()) == 1
 
 
-def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, run_python):
+def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, run):
     """Margins that add up what six images of the target's class give: Datamodels find these, and LDS says so."""
     rng = np.random.default_rng(0)
     masks = rng.random((90, 60)) < 0.5
@@ -98,46 +90,44 @@ def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, 
     (tmp_path / "models").mkdir()
     np.save(tmp_path / "models" / "masks.npy", masks)
     np.save(tmp_path / "models" / "margins.npy", (masks @ helps.T + rng.normal(0, 0.3, (90, 12))).astype(np.float16))
-    done = run_python(
-        "-m", "attribution", "import", "datamodels-store", tmp_path / "models", "--name", "dm", "--part", "0:60"
-    )
+    done = run("import", "datamodels-store", tmp_path / "models", "--name", "dm", "--part", "0:60")
     assert done.code == 0, done.err
-    judged = run_python("-m", "attribution", "halves", "import", tmp_path / "models", "--part", "60:90", "--json")
+    judged = run("halves", "import", tmp_path / "models", "--part", "60:90", "--json")
     assert judged.code == 0 and json.loads(judged.out)["masks"] == 30, judged.err
-    answer = json.loads(run_python("-m", "attribution", "evaluate", "lds", "--json").out)
+    answer = json.loads(run("evaluate", "lds", "--json").out)
     assert answer["rankings"]["dm"]["lds"] > answer["rankings"]["random"]["lds"] + 0.2 and answer["ceiling"] is None
     assert json.loads((ws.path / "lds" / "lds.json").read_text())["rankings"]["dm"] == answer["rankings"]["dm"]
     assert (answer["candidates"]["dm"], answer["candidates"]["random"]) == ("all", "true")
-    out = run_python("-m", "attribution", "evaluate", "lds").out
+    out = run("evaluate", "lds").out
     assert "30 held-out halves x 1 seeds, imported, of a recipe that is not known; noise ceiling –" in out
     assert [line.split()[:4] for line in out.splitlines() if line.startswith("random ")] == [
         ["random", "the", "true", "class"]
     ]
-    wrong = run_python("-m", "attribution", "halves", "import", tmp_path / "models", "--part", "60:91")
+    wrong = run("halves", "import", tmp_path / "models", "--part", "60:91")
     assert wrong.code == 2 and "0:90" in wrong.err
 
 
 @pytest.mark.parametrize("path", ["~nosuchuser/scores.npy", "a" * 300, "/proc/1/mem/x"])
-def test_paths_that_cannot_be_looked_at_get_one_sentence(ws, path, run_python):
-    done = run_python("-m", "attribution", "show", path)
+def test_paths_that_cannot_be_looked_at_get_one_sentence(ws, path, run):
+    done = run("show", path)
     assert done.code == 2 and len(done.err.strip().splitlines()) == 1 and "check the path" in done.err
 
 
-def test_pictures_that_are_resized_are_told_of(tmp_path, run_python):
+def test_pictures_that_are_resized_are_told_of(tmp_path, run):
     fill(tmp_path / "set", {"train/cat": ["a.png", "b.png"], "train/dog": ["c.png"], "val/dog": ["d.png"]})
     put(tmp_path / "set/train/dog/c.png", size=(40, 30))
-    words = ["-m", "attribution", "workspace", "create", tmp_path / "new", "--dataset", "image-folder"]
+    words = ["workspace", "create", tmp_path / "new", "--dataset", "image-folder"]
     words += ["--root", tmp_path / "set"]
     clause = "2 sizes, from 6 x 6 to 40 x 30; all are shown and trained at 64 x 64"
-    done = run_python(*words)
+    done = run(*words)
     assert done.code == 0 and clause in done.out and "; --side chooses another size" in done.out
-    told = run_python("-m", "attribution", "info", "--workspace", tmp_path / "new")
+    told = run("info", "--workspace", tmp_path / "new")
     assert clause in told.out
-    answer = json.loads(run_python("-m", "attribution", "info", "--json", "--workspace", tmp_path / "new").out)
+    answer = json.loads(run("info", "--json", "--workspace", tmp_path / "new").out)
     assert answer["images"]["shape"] == [64, 64, 3] and answer["images"]["sizes"]["largest"] == [40, 30]
 
 
-def test_training_images_are_matched_by_file_name(tmp_path, monkeypatch, run_python):
+def test_training_images_are_matched_by_file_name(tmp_path, monkeypatch, run):
     """Scores of a loader that takes files in another order than ours, by the list of its files."""
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "new"))
@@ -149,9 +139,9 @@ def test_training_images_are_matched_by_file_name(tmp_path, monkeypatch, run_pyt
     ours = np.where(ws.train_labels == ws.val_labels[:, None], 10, 0) + np.arange(10)
     np.save(tmp_path / "theirs.npy", ours[:, order].astype(np.float32))
     listed = tmp_path / "list.txt"
-    command = ["-m", "attribution", "import", "tensor", tmp_path / "theirs.npy", "--name", "mine", "--sign", "helpful"]
+    command = ["import", "tensor", tmp_path / "theirs.npy", "--name", "mine", "--sign", "helpful"]
     listed.write_text("".join(f"/elsewhere/{files[i]}\n" for i in order))
-    done = run_python(*command, "--train-files", listed, "--json")
+    done = run(*command, "--train-files", listed, "--json")
     assert done.code == 0, done.err
     answer = json.loads(done.out)
     assert (
@@ -164,5 +154,5 @@ def test_training_images_are_matched_by_file_name(tmp_path, monkeypatch, run_pyt
         (["--train-files", listed, "--train", tmp_path / "theirs.npy"], "give one of them"),
         (["--train-files", listed, "--workspace", "assets/demo"], "have no file names; say with --train"),
     ):
-        done = run_python(*command, *options)
+        done = run(*command, *options)
         assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1, done.err

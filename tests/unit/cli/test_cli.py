@@ -10,7 +10,6 @@ import time
 import pandas as pd
 import pytest
 
-from attribution import __main__ as cli
 from attribution.experiments import jobs
 from attribution.experiments.retrain import retrain_spec
 from attribution.store.results import ResultStore
@@ -18,44 +17,7 @@ from attribution.training import recipes
 from tests import tiny
 from tests.conftest import ROOT
 
-
-@pytest.fixture(scope="module", autouse=True)
-def home(tmp_path_factory):
-    """A tiny workspace (the default one here) and a data folder; the runner it may start has one worker."""
-    folder = tmp_path_factory.mktemp("cli")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("LINEUP_DATA", str(folder / "data"))
-        patch.setenv("LINEUP_WORKSPACE", str(folder / "tiny"))
-        patch.setenv("LINEUP_WORKERS", "1")
-        patch.setenv("LINEUP_IDLE", "15")
-        yield tiny.write(folder / "tiny")
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """run("rank", "--top", 3) -> (exit status, stdout, stderr), in this process."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["attribution", *map(str, arguments)])
-        with pytest.raises(SystemExit) as end:
-            cli.main()
-        out, err = capfd.readouterr()
-        return end.value.code or 0, out, err
-
-    return run
-
-
-@pytest.fixture
-def answer(run):
-    """answer("rank", ...) -> what `--json` printed, one valid object."""
-
-    def answer(*arguments):
-        code, out, err = run(*arguments, "--json")
-        assert code == 0, err
-        return json.loads(out, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
-
-    return answer
-
+pytestmark = pytest.mark.usefixtures("home")
 
 # -- looking
 

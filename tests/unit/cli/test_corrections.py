@@ -7,27 +7,19 @@ import pandas as pd
 import pytest
 
 from attribution.audit.decision_log import FILE, DecisionLog
-from tests import tiny
 from tests.unit.audit.test_decision_log import say
-from tests.unit.cli.test_cli import answer, run  # noqa: F401 - fixtures
 
-
-@pytest.fixture(autouse=True)
-def home(tmp_path, monkeypatch):
-    """A workspace and a data folder of each test's own."""
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "tiny"))
-    return tiny.write(tmp_path / "tiny")
+pytestmark = pytest.mark.usefixtures("ws")
 
 
 @pytest.fixture
-def log(home):
-    with DecisionLog.of(home) as log:
+def log(ws):
+    with DecisionLog.of(ws) as log:
         yield log
 
 
 @pytest.fixture
-def out(log, run, tmp_path):  # noqa: F811
+def out(log, run, tmp_path):
     """The folder of an export: image 3 relabelled, 4 removed."""
     say(log, "relabel", 3, 0, reason="a Bar")
     say(log, "remove", 4)
@@ -40,14 +32,14 @@ def out(log, run, tmp_path):  # noqa: F811
 
 
 @pytest.fixture
-def elsewhere(out, home, tmp_path, monkeypatch):
+def elsewhere(out, ws, tmp_path, monkeypatch):
     """The log of another person, who has the same images."""
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "another"))
-    with DecisionLog.of(home) as log:
+    with DecisionLog.of(ws) as log:
         yield log
 
 
-def test_the_json(out, answer):  # noqa: F811
+def test_the_json(out, answer):
     assert answer("export", "corrections", "--out", out) == {
         "workspace": "tiny",
         "folder": str(out),
@@ -61,7 +53,7 @@ def test_the_json(out, answer):  # noqa: F811
     }
 
 
-def test_brought_to_another_person(out, answer, run, elsewhere):  # noqa: F811
+def test_brought_to_another_person(out, answer, run, elsewhere):
     say(elsewhere, "keep", 4)
     line = ("import", "corrections", out / "corrections.csv")
     assert answer(*line, "--who", "Bob") == {
@@ -97,13 +89,13 @@ def test_brought_to_another_person(out, answer, run, elsewhere):  # noqa: F811
         ("import tensor {tmp}/a.npy --name a --who Bob", "takes no --who"),
     ],
 )
-def test_a_mistake_is_one_sentence(run, tmp_path, line, said):  # noqa: F811
+def test_a_mistake_is_one_sentence(run, tmp_path, line, said):
     code, out, err = run(*line.format(tmp=tmp_path).split())
     assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err
     assert not (tmp_path / "out").exists()
 
 
-def test_an_export_into_a_file(log, run, tmp_path):  # noqa: F811
+def test_an_export_into_a_file(log, run, tmp_path):
     say(log, "remove", 4)
     (tmp_path / "out").write_text("mine")
     code, out, err = run("export", "corrections", "--out", tmp_path / "out")
@@ -112,7 +104,7 @@ def test_an_export_into_a_file(log, run, tmp_path):  # noqa: F811
 
 @pytest.mark.parametrize("verb", ["export corrections --out {tmp}/out", "import corrections {tmp}/a.csv"])
 @pytest.mark.parametrize("how", ["another version", "damaged", "damaged inside"])
-def test_a_log_that_cannot_be_used_is_left_as_it_is(log, run, tmp_path, verb, how):  # noqa: F811
+def test_a_log_that_cannot_be_used_is_left_as_it_is(log, run, tmp_path, verb, how):
     pd.DataFrame({"image": [3], "new": [""], "action": ["remove"], "data_set": ["0" * 16]}).to_csv(tmp_path / "a.csv")
     for item in range(60):
         say(log, "remove", item, reason="x" * 500)

@@ -1,11 +1,12 @@
 """Detectors from the command line."""
 
 import numpy as np
+import pytest
 
-from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
+pytestmark = pytest.mark.usefixtures("home")
 
 
-def test_build_list_and_evaluate(answer, run, home):  # noqa: F811
+def test_build_list_and_evaluate(answer, run, home):
     code, out, err = run("evaluate", "mislabels")
     assert (code, out) == (2, "") and "no detectors yet" in err and err.count("\n") == 1
     listed = answer("detectors", "list")["detectors"]
@@ -23,7 +24,7 @@ def test_build_list_and_evaluate(answer, run, home):  # noqa: F811
     assert "1 planted errors among 60 training images" in text and "found at 5 %" in text and "knn-moco" in text
 
 
-def test_mistakes_are_one_sentence(run, home):  # noqa: F811
+def test_mistakes_are_one_sentence(run, home):
     before = sorted(home.path.rglob("*"))
     for words, said in (
         (("build", "nope"), "no detector 'nope'"),

@@ -42,8 +42,8 @@ def differences(expected, actual, where="") -> list[str]:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_json_output_keeps_its_keys_and_figures(name, run_python, tmp_path):
-    done = run_python("-m", "attribution", *shlex.split(COMMANDS[name]), "--json", LINEUP_DATA=str(tmp_path))
+def test_json_output_keeps_its_keys_and_figures(name, run, tmp_path):
+    done = run(*shlex.split(COMMANDS[name]), "--json", LINEUP_DATA=str(tmp_path))
     assert done.code == 0, done.err
     assert not differences(json.loads((FOLDER / f"{name}.json").read_text()), json.loads(done.out))
 

@@ -8,7 +8,6 @@ import pytest
 
 from attribution import cli
 from tests import tiny
-from tests.unit.cli.test_cli import run  # noqa: F401 - fixture
 
 NAMES = ["cat [tabby]", ":bee:", "tank [/US] Käse"]
 
@@ -24,7 +23,7 @@ def named(tmp_path_factory):
 
 
 @pytest.mark.parametrize("target", range(3))
-def test_a_table_shows_names_as_they_are(run, named, target):  # noqa: F811
+def test_a_table_shows_names_as_they_are(run, named, target):
     code, out, err = run("rank", "--workspace", named, "--target", target, "--ranking", "random", "--top", 2)
     assert code == 0, err
     assert [NAMES[target] in line for line in out.splitlines()] == [True, False, True, True]
@@ -79,7 +78,7 @@ def test_a_quick_command_writes_no_progress(capfd):
     assert capfd.readouterr() == ("", "")
 
 
-def test_json_stays_clean_of_progress(run, named, monkeypatch):  # noqa: F811
+def test_json_stays_clean_of_progress(run, named, monkeypatch):
     monkeypatch.setattr(cli, "QUIET_SECONDS", 0.001)
     code, out, err = run("evaluate", "agreement", "--workspace", named, "--json")
     assert code == 0 and json.loads(out)["targets"] == 12 and "agreement: targets: " in err

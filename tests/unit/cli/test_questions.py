@@ -11,20 +11,21 @@ from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.support import support_spec
 from attribution.store.results import ResultStore
 from attribution.training import recipes
-from tests.unit.cli.test_cli import answer, home, run  # noqa: F401 - fixtures
 from tests.unit.experiments.test_jobs import RUN, drive
+
+pytestmark = pytest.mark.usefixtures("home")
 
 TRAK = ("--ranking", "trak-10")
 
 
 @pytest.fixture
-def store(home):  # noqa: F811
+def store(home):
     store = ResultStore.of(home)
     yield store
     store.close()
 
 
-def test_a_repair(answer, run, home, store):  # noqa: F811
+def test_a_repair(answer, run, home, store):
     """Target 1, a Box, is read right without its five most harmful images."""
     spec = support_spec(home, 1, "trak-10", "repair", k_max=12)
     drive(home, store, spec, lambda edit, seed: 1 if edit.k >= 5 else 2)
@@ -36,14 +37,14 @@ def test_a_repair(answer, run, home, store):  # noqa: F811
     assert "already right, nothing to repair" in run("support", "--target", 0, *TRAK, "--kind", "repair")[1]
 
 
-def test_the_most_harmful_images_are_removed(answer):  # noqa: F811
+def test_the_most_harmful_images_are_removed(answer):
     """Real."""
     found = answer("retrain", "--target", 1, *TRAK, "--remove-harmful", 3, "--seeds", 1, "--draws", 1)
     assert (found["kind"], found["k"], found["end"], found["n"]) == ("remove", 3, "harmful", 1)
     assert found["controls"]["random"]["n"] == 1
 
 
-def test_near_duplicates_come_along(answer, run):  # noqa: F811
+def test_near_duplicates_come_along(answer, run):
     """Real: in moco's three numbers the images of a class are all alike."""
     line = (
         "retrain",
@@ -68,7 +69,7 @@ def test_near_duplicates_come_along(answer, run):  # noqa: F811
     assert groups["same_label"] < 1, "image 3 has a planted label"
 
 
-def test_disjoint_supports(answer, run, home, store):  # noqa: F811
+def test_disjoint_supports(answer, run, home, store):
     spec = disjoint_spec(home, target=3, ranking="trak-10", kind="remove", k_max=6)
     first = set(home.ranking("trak-10").top(3, 2).ids.tolist())
     drive(home, store, spec, lambda edit, seed: 2 if first <= set(edit.indices) else 0)
@@ -79,7 +80,7 @@ def test_disjoint_supports(answer, run, home, store):  # noqa: F811
     assert answer("support", "--target", 3, *TRAK, "--k-max", 6)["support"] == 2
 
 
-def test_pruning(answer, run):  # noqa: F811
+def test_pruning(answer, run):
     """Real."""
     line = ("prune", *TRAK, "--shares", "30,60", "--seeds", 2)
     found = answer(*line)
@@ -90,7 +91,7 @@ def test_pruning(answer, run):  # noqa: F811
     assert "accuracy on 6 validation images" in out and "difference" in out
 
 
-def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):  # noqa: F811
+def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):
     drive(home, store, support_spec(home, 1, "trak-10", "repair"), lambda edit, seed: 1)
     found = answer("study", "--targets", 1, "--rankings", "trak-10", "--kinds", "repair")
     assert found["state"] == "done" and store.job(found["id"]).spec["targets"] == [1]
@@ -113,12 +114,12 @@ def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):  # noqa: F
         ("evaluate transfer", "at least two different recipes"),
     ],
 )
-def test_a_mistake_is_one_sentence(run, line, said):  # noqa: F811
+def test_a_mistake_is_one_sentence(run, line, said):
     code, out, err = run(*line.split())
     assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err
 
 
-def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):  # noqa: F811
+def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):
     """Of a second recipe whose models nobody trains: they flip at 6 images where those of demo-cnn flip at 3."""
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path))  # the other tests' trainings say other things
     store = ResultStore.of(home)

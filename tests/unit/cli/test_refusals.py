@@ -5,8 +5,7 @@ import sys
 import pytest
 
 from attribution import __main__ as cli
-from attribution.store.results import FILE, ResultStore
-from tests import tiny
+from attribution.store.results import FILE
 
 VERBS = [
     ["jobs", "list"],
@@ -18,15 +17,6 @@ VERBS = [
     ["retrain", "--target", "0", "--ranking", "trak-10", "--remove-top", "4"],
     ["support", "--target", "0", "--ranking", "trak-10"],
 ]
-
-
-@pytest.fixture
-def store(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "tiny"))
-    store = ResultStore.of(tiny.write(tmp_path / "tiny"))
-    yield store
-    store.close()
 
 
 @pytest.mark.parametrize("verb", VERBS, ids=" ".join)

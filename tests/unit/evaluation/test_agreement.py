@@ -9,11 +9,6 @@ from attribution.metrics import rank_agreement, statistics
 from tests import tiny
 
 
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "w")
-
-
 def test_jaccard():
     assert rank_agreement.jaccard(np.array([1, 2, 3]), np.array([3, 4, 5])) == pytest.approx(1 / 5)
     assert rank_agreement.jaccard(np.array([1, 2]), np.array([2, 1])) == 1

@@ -9,25 +9,11 @@ from attribution import UserError, Workspace
 from attribution.evaluation import calibration
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support_table import to_stored_table
-from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit, remove
 from attribution.training.recipes import get_recipe
 from attribution.workspace import provenance
 from attribution.workspace.base_models import mean_base_margins
 from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "w")
-
-
-@pytest.fixture
-def store(ws):
-    store = ResultStore.of(ws)
-    yield store
-    store.close()
 
 
 def made(slope=2.0, noise=0.0, targets=20, sets=6):

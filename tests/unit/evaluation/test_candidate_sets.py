@@ -32,12 +32,9 @@ def give_halves(ws, seed: int = 0) -> np.ndarray:
     return masks
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    ws = tiny.write(tmp_path / "w")
+@pytest.fixture(autouse=True)
+def halves(ws):
     give_halves(ws)
-    return ws
 
 
 def test_candidates_of_a_pair_are_two_classes(ws):

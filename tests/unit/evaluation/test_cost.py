@@ -8,17 +8,14 @@ import pytest
 from attribution import UserError, Workspace
 from attribution.evaluation import cost
 from attribution.store.results import ResultStore
-from tests import tiny
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    ws = tiny.write(tmp_path / "w")
+@pytest.fixture(autouse=True)
+def sizes(ws):
+    """The seconds and bytes of its parts."""
     parts = ws.manifest["parts"]
     parts["features/moco"] = {"seconds": 30.0, "files": {"features/moco/train.npy": 400, "features/moco/val.npy": 100}}
     parts["rankings/trak-10"] |= {"seconds": 5.0, "files": {"rankings/trak-10/scores.npy": 700}}
-    return ws
 
 
 def test_bytes_and_seconds_are_of_all_that_a_ranking_rests_on(ws):

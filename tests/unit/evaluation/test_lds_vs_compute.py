@@ -17,11 +17,9 @@ from tests.unit.evaluation.test_candidate_sets import give_halves
 DIM = 4
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def halves_and_seconds(ws, monkeypatch):
     """The tiny workspace with held-out halves; a training takes 8 s, on a half 4 s, a checkpoint's gradients 3 s."""
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    ws = tiny.write(tmp_path / "w")
     give_halves(ws)
     ws.manifest["parts"]["base"] = {"seeds": list(range(tiny.MODELS)), "seconds": 8.0, "digest": "b"}
     rng = np.random.default_rng(3)
@@ -50,7 +48,6 @@ def ws(tmp_path, monkeypatch):
     monkeypatch.setattr(halves, "train_halves", lambda workspace, sequence, progress: trained.append(sequence))
     monkeypatch.setattr(lds_vs_compute, "training_seconds", unit)
     ws.trained = trained
-    return ws
 
 
 def test_seconds_and_bytes_by_hand(ws):

@@ -17,25 +17,21 @@ def found(size, status=None):
     return Support(status or ("flipped" if size else "censored"), size, 0 if size else 20, size)
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    """With 20 held-out halves x 2 seeds: the more images of its class a half holds, the surer a target."""
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    tiny.write(tmp_path / "w")
+@pytest.fixture(autouse=True)
+def halves(ws):
+    """20 held-out halves x 2 seeds: the more images of its class a half holds, the surer a target."""
     rng = np.random.default_rng(0)
     masks = np.array([rng.permutation(tiny.TRAIN) < tiny.TRAIN // 2 for _ in range(20)])
-    ws = Workspace.open(tmp_path / "w")
     of_class = (ws.train_labels == ws.val_labels[:, None]).astype(float)
     margins = (masks @ of_class.T)[:, None] + rng.normal(0, 0.5, (20, 2, tiny.VAL))
-    (tmp_path / "w" / "lds").mkdir()
-    np.save(tmp_path / "w" / "lds" / "masks.npy", np.packbits(masks, axis=1))
-    np.save(tmp_path / "w" / "lds" / "margins.npy", margins.astype(np.float16))
+    (ws.path / "lds").mkdir()
+    np.save(ws.path / "lds" / "masks.npy", np.packbits(masks, axis=1))
+    np.save(ws.path / "lds" / "margins.npy", margins.astype(np.float16))
     ws.record(
         "lds",
         {"alpha": 0.5, "masks": 20, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
         ["lds/masks.npy", "lds/margins.npy"],
     )
-    return Workspace.open(tmp_path / "w")
 
 
 def pairs(lds, sizes):

@@ -19,12 +19,10 @@ OTHER = "demo-cnn-plain"
 SETS = {"own": 1, "other": 2, "again": 3}
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
+@pytest.fixture(autouse=True)
+def scores_by_hand(monkeypatch):
     """TRAK by hand: targets score training images by their number; under the other recipe image 7 is moved to the top
     of all; the second set of models moves image 9 a little."""
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    ws = tiny.write(tmp_path / "w")
     raw = np.tile(np.arange(tiny.TRAIN, dtype=np.float32), (tiny.VAL, 1))
     known = {one: raw.copy() for one in SETS}
     known["other"][:, 7] = 200
@@ -38,7 +36,6 @@ def ws(tmp_path, monkeypatch):
         builds, "compute_recipe_factors", lambda *given: (["other"] * model_diff.MODELS_PER_RECIPE, 0.75)
     )
     monkeypatch.setattr(trak, "scores", lambda parts, start, stop: known[parts[0]][start:stop])
-    return ws
 
 
 def standardised(scores):

@@ -11,13 +11,6 @@ from attribution import UserError, Workspace
 from attribution import __main__ as cli
 from attribution.evaluation import poison
 from attribution.workspace.workspace import data_fingerprint
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "w")
 
 
 def test_the_patch_by_hand():

@@ -16,16 +16,9 @@ from attribution.experiments.study import read_study, study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.explore.targets import draw_stable_targets
-from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit
-from tests import tiny
 from tests.unit.experiments.test_jobs import RUN
-
-
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "tiny")
 
 
 @pytest.fixture(autouse=True)
@@ -36,13 +29,6 @@ def second(monkeypatch):
     monkeypatch.setitem(sys.modules, "attribution.training.recipes.second", module)
     monkeypatch.setitem(recipes.NAMES, "second", "second")
     return module.RECIPE
-
-
-@pytest.fixture
-def store(tmp_path, ws):
-    store = ResultStore(tmp_path / "store", ws.fingerprint)
-    yield store
-    store.close()
 
 
 def drive(ws, store, spec, needs):

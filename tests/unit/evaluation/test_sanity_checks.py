@@ -10,16 +10,9 @@ from attribution import UserError, Workspace
 from attribution import __main__ as cli
 from attribution.builds import base_models
 from attribution.evaluation import sanity_checks
-from tests import tiny
 from tests.unit.evaluation.test_candidate_sets import give_halves
 
 PLANTED = [(0, 6, 0), (3, 9, 2), (1, 4, 1), (6, 0, 4), (9, 12, 8)]  # (target, image, copies)
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "w")
 
 
 def test_what_is_planted_helps_the_target_most_and_is_planted_once(ws):

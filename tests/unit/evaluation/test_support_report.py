@@ -10,23 +10,7 @@ from attribution.evaluation import support_report
 from attribution.experiments.study import Study, read_study, study_spec
 from attribution.experiments.support_search import Support
 from attribution.explore import targets
-from attribution.store.results import ResultStore
 from attribution.training import recipes
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    (tmp_path / "w").mkdir()
-    return tiny.write(tmp_path / "w")
-
-
-@pytest.fixture
-def store(ws):
-    store = ResultStore.of(ws)
-    yield store
-    store.close()
 
 
 def answer(status="flipped", support=4):
@@ -113,13 +97,13 @@ def test_pairs_hold_each_pair_once_with_the_sign_tests_correction():
     assert rows[1]["p_holm"] == rows[1]["p"] == pytest.approx(2 / 16)
 
 
-def test_supports_of_the_paper_s_repository(tmp_path, run_python):
+def test_supports_of_the_paper_s_repository(tmp_path, run):
     for name, sizes in {"esvm": {3: 10, 8: -1, 9: 40, 11: 0}, "trak": {3: 20, 8: -1, 9: 80}}.items():
         (tmp_path / name).mkdir()
         for target, size in sizes.items():
             (tmp_path / name / f"{target}.pkl").write_bytes(pickle.dumps(size))
-    words = ["-m", "attribution", "evaluate", "supports", "--k-max", "100", "--json"]
-    done = run_python(*words, "--paper", f"esvm={tmp_path / 'esvm'}", "--paper", f"trak={tmp_path / 'trak'}")
+    words = ["evaluate", "supports", "--k-max", "100", "--json"]
+    done = run(*words, "--paper", f"esvm={tmp_path / 'esvm'}", "--paper", f"trak={tmp_path / 'trak'}")
     assert done.code == 0, done.err
     answer = json.loads(done.out)
     assert answer["rankings"]["esvm"]["auc"] == pytest.approx((0.9 + 0 + 0.6) / 3)
@@ -127,7 +111,7 @@ def test_supports_of_the_paper_s_repository(tmp_path, run_python):
     assert answer["rankings"]["trak"]["censored"] == pytest.approx(1 / 3) and answer["K"] == 100
     assert [answer["wins"]["esvm"]["trak"][it] for it in ("win", "tie", "loss")] == [2, 1, 0]
     for said, sentence in (("esvm", "write NAME=FOLDER"), (f"a={tmp_path}", "has no files <target>.pkl")):
-        done = run_python(*words, "--paper", said)
+        done = run(*words, "--paper", said)
         assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1
 
 

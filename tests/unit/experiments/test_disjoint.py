@@ -6,24 +6,13 @@ from attribution import UserError
 from attribution.experiments import support_table
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.support import support_spec
-from attribution.store.results import ResultStore
 from attribution.training import recipes
-from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 
 
-@pytest.fixture
-def ws(tmp_path):
-    ws = tiny.write(tmp_path / "tiny")
+@pytest.fixture(autouse=True)
+def without_supports(ws):
     (ws.path / "supports.parquet").unlink()
-    return ws
-
-
-@pytest.fixture
-def store(tmp_path, ws):
-    store = ResultStore(tmp_path / "store", ws.fingerprint)
-    yield store
-    store.close()
 
 
 @pytest.fixture

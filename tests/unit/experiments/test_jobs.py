@@ -20,18 +20,6 @@ from tests import tiny
 RUN = {"seconds": 2.0, "device": "cpu", "library": "torch", "threads": 1}
 
 
-@pytest.fixture(scope="module")
-def ws(tmp_path_factory):
-    return tiny.write(tmp_path_factory.mktemp("jobs") / "tiny")
-
-
-@pytest.fixture
-def store(tmp_path, ws):
-    store = ResultStore(tmp_path / "store", ws.fingerprint)
-    yield store
-    store.close()
-
-
 def train(ws, store, wanted, says=lambda edit, seed: 0):
     """Puts made-up retrainings into the store and returns them."""
     recipe = recipes.get_recipe("demo-cnn").hash

@@ -12,15 +12,9 @@ from attribution.experiments.spec import common_fields
 from attribution.training import recipes
 from attribution.training.edits import correct, no_edit, relabel
 from attribution.workspace import validation_split
-from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 
 LABELS = np.array([0, 0, 0, 0, 1, 1])
-
-
-@pytest.fixture(scope="module")
-def ws(tmp_path_factory):
-    return tiny.write(tmp_path_factory.mktemp("arms") / "tiny")
 
 
 def spec(ws, **changes):

@@ -10,11 +10,6 @@ from attribution.training.edits import no_edit, relabel, remove
 from tests import tiny
 
 
-@pytest.fixture(scope="module")
-def ws(tmp_path_factory):
-    return tiny.write(tmp_path_factory.mktemp("probes") / "tiny")
-
-
 def test_the_first_k_are_removed(ws):
     trak = ws.ranking("trak-10")
     ids = editable_prefix(ws, trak, 0, "remove", 5)

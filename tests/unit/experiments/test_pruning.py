@@ -8,23 +8,9 @@ import pytest
 from attribution import UserError
 from attribution.experiments import pruning
 from attribution.experiments.pruning import pruning_spec
-from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit
 from attribution.workspace import validation_split
-from tests import tiny
 from tests.unit.experiments.test_jobs import drive
-
-
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "tiny")
-
-
-@pytest.fixture
-def store(tmp_path, ws):
-    store = ResultStore(tmp_path / "store", ws.fingerprint)
-    yield store
-    store.close()
 
 
 def test_nothing_is_chosen_on_what_it_is_judged_by(ws):

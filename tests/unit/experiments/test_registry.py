@@ -15,9 +15,7 @@ from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.runner.executors.base import encode_array
 from attribution.runner.runner import Runner
-from attribution.store.results import ResultStore
 from attribution.training import recipes
-from tests import tiny
 from tests.unit.runner.test_runner import Pretender
 
 
@@ -36,19 +34,6 @@ class Simulator(Pretender):
             margins=encode_array(np.asarray(self.margins(task), np.float16)),
             **more,
         )
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "tiny")
-
-
-@pytest.fixture
-def store(ws):
-    store = ResultStore.of(ws)
-    yield store
-    store.close()
 
 
 def done(store, spec, says, margins=lambda task: np.ones(12)):

@@ -1,7 +1,6 @@
 """A support search seen from outside, with a store that is filled by hand."""
 
 import numpy as np
-import pytest
 
 from attribution.experiments import prefixes
 from attribution.experiments.estimate import DEFAULT_SECONDS, JobCost, default_workers
@@ -10,24 +9,8 @@ from attribution.experiments.replay import SearchReplay, replay_search
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
-from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    (tmp_path / "w").mkdir()
-    return tiny.write(tmp_path / "w")
-
-
-@pytest.fixture
-def store(ws):
-    store = ResultStore.of(ws)
-    yield store
-    store.close()
 
 
 def train(ws, store, edit, seed, predicted):

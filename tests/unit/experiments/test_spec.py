@@ -21,25 +21,14 @@ from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.features import near_duplicates
-from attribution.store.results import ResultStore
-from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 
 PINNED = json.loads((Path(__file__).parent / "specs.json").read_text())
 
 
-@pytest.fixture
-def ws(tmp_path):
-    ws = tiny.write(tmp_path / "tiny")
+@pytest.fixture(autouse=True)
+def without_supports(ws):
     (ws.path / "supports.parquet").unlink()
-    return ws
-
-
-@pytest.fixture
-def store(tmp_path, ws):
-    store = ResultStore(tmp_path / "store", ws.fingerprint)
-    yield store
-    store.close()
 
 
 def decided(action, label=None):

@@ -7,23 +7,7 @@ from attribution.experiments import jobs, prefixes, study_progress
 from attribution.experiments.estimate import default_workers
 from attribution.experiments.replay import replay_search
 from attribution.experiments.study import study_spec
-from attribution.store.results import ResultStore
 from attribution.training import recipes
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    (tmp_path / "w").mkdir()
-    return tiny.write(tmp_path / "w")
-
-
-@pytest.fixture
-def store(ws):
-    store = ResultStore.of(ws)
-    yield store
-    store.close()
 
 
 @pytest.fixture

@@ -9,21 +9,7 @@ import pytest
 from attribution import UserError
 from attribution.experiments import support_table
 from attribution.experiments.support import support_spec
-from attribution.store.results import ResultStore
 from attribution.training import recipes
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "tiny")
-
-
-@pytest.fixture
-def store(tmp_path, ws):
-    store = ResultStore(tmp_path / "store", ws.fingerprint)
-    yield store
-    store.close()
 
 
 def put(store, ranking, status, support, **more):

@@ -13,12 +13,6 @@ from tests import tiny
 
 
 @pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "w")
-
-
-@pytest.fixture
 def few():
     """Five training images; targets 0 to 2 are ranked, 3 is not: 4 stands first everywhere, 0 nowhere."""
     ids = np.full((2, 4, hubs.LIST_DEPTH), -1, np.int8)

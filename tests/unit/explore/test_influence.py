@@ -12,12 +12,6 @@ from attribution.explore import hubs, influence
 from tests import tiny
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "w")
-
-
 def score(ws, column, image=7):
     """Lets trak-10 give one training image these scores, and nothing to others."""
     scores = np.zeros((tiny.VAL, tiny.TRAIN), np.float16)

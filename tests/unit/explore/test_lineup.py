@@ -9,11 +9,6 @@ from attribution.training import recipes
 from tests import tiny
 
 
-@pytest.fixture(scope="module")
-def ws(tmp_path_factory):
-    return tiny.write(tmp_path_factory.mktemp("workspace"))
-
-
 def test_a_row_for_each_ranking_best_first(ws):
     esvm, trak = lineup_rows(ws, 0, ["esvm-moco", "trak-10"], 5)
     assert trak.ids.tolist() == [0, 6, 9, 12, 15]  # 3 is a Bar by nature, but it is called a Dot

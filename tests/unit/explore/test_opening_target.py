@@ -3,16 +3,9 @@
 import shutil
 
 import pandas as pd
-import pytest
 
 from attribution.experiments import support_table
 from attribution.explore.opening_target import OpeningTarget, opening_target, support_votes
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "tiny")
 
 
 def write(ws, *changes):

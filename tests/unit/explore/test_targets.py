@@ -10,11 +10,6 @@ from attribution.workspace.base_models import BaseModels
 from tests import tiny
 
 
-@pytest.fixture(scope="module")
-def ws(tmp_path_factory):
-    return tiny.write(tmp_path_factory.mktemp("workspace"))
-
-
 def test_kinds(ws):
     assert len(choose_targets(ws)) == 12
     assert choose_targets(ws, "wrong").tolist() == [1]

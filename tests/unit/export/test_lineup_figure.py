@@ -14,11 +14,6 @@ from tests import tiny
 
 
 @pytest.fixture(scope="module")
-def ws(tmp_path_factory):
-    return tiny.write(tmp_path_factory.mktemp("workspace"))
-
-
-@pytest.fixture(scope="module")
 def rows(ws):
     return lineup_rows(ws, 0, ["esvm-moco", "trak-10"], 6, "both")
 

@@ -9,17 +9,15 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.support import support_spec
 from attribution.features import near_duplicates
 from attribution.store.results import ResultStore
-from tests import tiny
 from tests.unit.experiments.test_jobs import drive
 
 #: image -> its angle in degrees; the others are far away from these and from each other
 ANGLES = {0: 0, 6: 5, 9: 10, 20: 90, 21: 91}
 
 
-@pytest.fixture
-def ws(tmp_path):
+@pytest.fixture(autouse=True)
+def alike(ws):
     """Images 0, 6 and 9 are a chain whose ends are not alike themselves, 20 and 21 are a pair of two labels."""
-    ws = tiny.write(tmp_path / "tiny")
     features = np.zeros((60, 62), np.float32)
     features[np.arange(60), 2 + np.arange(60)] = 1
     for image, angle in ANGLES.items():
@@ -27,7 +25,6 @@ def ws(tmp_path):
         features[image, :2] = 3 * np.cos(np.radians(angle)), 3 * np.sin(np.radians(angle))  # lengths do not count
     np.save(ws.path / "features" / "moco" / "train.npy", features)
     np.save(ws.path / "features" / "moco" / "val.npy", np.ones((12, 62), np.float32))
-    return Workspace.open(ws.path)
 
 
 @pytest.fixture

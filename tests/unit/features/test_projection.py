@@ -10,15 +10,8 @@ import pytest
 from attribution import UserError, Workspace
 from attribution import __main__ as cli
 from attribution.features import projection
-from tests import tiny
 
 NEEDS = pytest.mark.skipif(not importlib.util.find_spec("openTSNE"), reason="openTSNE is not installed")
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "w")
 
 
 def test_components_by_hand():

@@ -13,11 +13,6 @@ from tests import tiny
 
 
 @pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "tiny")
-
-
-@pytest.fixture
 def scores(ws):
     """float32 [12, 60], target-first, that prefer the target's class and have no ties."""
     rng = np.random.default_rng(3)

@@ -4,12 +4,6 @@ import numpy as np
 import pytest
 
 from attribution import UserError
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path)
 
 
 def test_it_ranks_as_the_ranking_does_when_asked_for_these_candidates(ws):

@@ -7,12 +7,6 @@ from sklearn.svm import LinearSVC
 from attribution import UserError
 from attribution.rankings import load, similarity
 from attribution.rankings.base import top_k
-from tests import tiny
-
-
-@pytest.fixture(scope="module")
-def ws(tmp_path_factory):
-    return tiny.write(tmp_path_factory.mktemp("similarity") / "tiny")
 
 
 def of_class(ws, target):

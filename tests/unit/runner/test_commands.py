@@ -5,16 +5,7 @@ import os
 import signal
 import time
 
-import pytest
-
 from attribution.runner import commands
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "tiny")
 
 
 def ended(ws, number, seconds=60):

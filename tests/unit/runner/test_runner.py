@@ -27,19 +27,11 @@ from tests.conftest import ROOT
 PATIENCE = 300  # seconds; the machine may be busy, and workers are the last in line
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+@pytest.fixture(autouse=True)
+def small_runner(monkeypatch):
+    """One worker, and soon gone."""
     monkeypatch.setenv("LINEUP_IDLE", "5")
     monkeypatch.setenv("LINEUP_WORKERS", "1")
-    return tiny.write(tmp_path / "tiny")
-
-
-@pytest.fixture
-def store(ws):
-    store = ResultStore.of(ws)
-    yield store
-    store.close()
 
 
 def wait(until, seconds=PATIENCE):

@@ -15,26 +15,21 @@ from attribution.importing import formats, importing
 from attribution.importing.formats import DataSetSizes, Declaration, parquet
 from attribution.rankings import default_rankings
 from attribution.workspace import bundled, create
-from tests import tiny
 from tests.unit.data.test_parquet import SHARED
 
 #: what comes with Lineup, where a test has put another folder in its place
 COME = bundled.RESULTS_FOLDER
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+@pytest.fixture(autouse=True)
+def own_results(tmp_path, monkeypatch):
     monkeypatch.setattr(bundled, "RESULTS_FOLDER", tmp_path / "results")
-    return tiny.write(tmp_path / "tiny")
 
 
-def export(ws, run_python, ranking, *options):
+def export(ws, run, ranking, *options):
     file = bundled.RESULTS_FOLDER / "tiny" / f"{ranking}-some.parquet"
     file.parent.mkdir(parents=True, exist_ok=True)
-    done = run_python(
-        "-m", "attribution", "export", "ranking", "--ranking", ranking, "--out", file, "--workspace", ws.path, *options
-    )
+    done = run("export", "ranking", "--ranking", ranking, "--out", file, "--workspace", ws.path, *options)
     return file, done
 
 
@@ -47,10 +42,10 @@ def signed(ws):
     return Workspace.open(ws.path)
 
 
-def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, monkeypatch):
+def test_what_is_shipped_reaches_the_same_labels_only(ws, run, tmp_path, monkeypatch):
     ws = signed(ws)
     for ranking in ("mine", "l2-moco", "esvm-moco"):
-        _, done = export(ws, run_python, ranking, "--top", "7", "--targets", "0-4", "--note", "a test")
+        _, done = export(ws, run, ranking, "--top", "7", "--targets", "0-4", "--note", "a test")
         assert done.code == 0, done.err
     splits = [
         Split(np.asarray(images), labels)
@@ -80,15 +75,15 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run_python, tmp_path, 
     assert not {"mine-some", "l2-moco-some"} & set(create.create(tmp_path / "other", "set").rankings())
 
 
-def test_a_list_for_another_order_is_refused(ws, run_python):
-    file, _ = export(signed(ws), run_python, "mine")
+def test_a_list_for_another_order_is_refused(ws, run):
+    file, _ = export(signed(ws), run, "mine")
     with pytest.raises(UserError, match="other labels or in another order"):
         parquet.load(file, Declaration(), DataSetSizes(ws.train_labels, np.roll(ws.val_labels, 1)))
     assert len(parquet.load(file, Declaration(), DataSetSizes(ws.train_labels, ws.val_labels)).targets) == ws.n_val
 
 
-def test_a_provenance_that_is_none_is_refused(ws, run_python):
-    file, _ = export(signed(ws), run_python, "mine")
+def test_a_provenance_that_is_none_is_refused(ws, run):
+    file, _ = export(signed(ws), run, "mine")
     table = pq.read_table(file)
     for text in ("[1]", "{", "[" * 100_000):
         pq.write_table(table.replace_schema_metadata({**table.schema.metadata, b"provenance": text}), file)
@@ -104,8 +99,8 @@ def test_a_provenance_that_is_none_is_refused(ws, run_python):
         (["--top", "0"], "k = 0 is not a number of training images"),
     ],
 )
-def test_export_refuses(ws, run_python, options, sentence):
-    file, done = export(ws, run_python, "l2-moco", *options)
+def test_export_refuses(ws, run, options, sentence):
+    file, done = export(ws, run, "l2-moco", *options)
     assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1
     assert not list(file.parent.iterdir())
 

@@ -200,11 +200,11 @@ def test_base_models_of_many_classes():
     assert base.statuses.tolist() == ["stable"] * 2
 
 
-def test_nothing_is_written_into_a_workspace_that_is_read(original, run_python):
+def test_nothing_is_written_into_a_workspace_that_is_read(original, run):
     """The bundled demo may belong to somebody else."""
     before = {file: file.stat().st_mtime_ns for file in original.rglob("*")}
-    assert run_python("-m", "attribution", "info", "--workspace", original).code == 0
-    assert run_python("-m", "attribution", "jobs", "list", "--workspace", original).code == 0
+    assert run("info", "--workspace", original).code == 0
+    assert run("jobs", "list", "--workspace", original).code == 0
     assert {file: file.stat().st_mtime_ns for file in original.rglob("*")} == before
 
 

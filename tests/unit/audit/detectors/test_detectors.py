@@ -13,20 +13,17 @@ from attribution.audit.detectors import combined, knn
 from attribution.audit.detectors.base import DetectorFamily
 from attribution.audit.detectors.families import FAMILIES
 from attribution.metrics.label_detection import suspicion_order
-from tests import tiny
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    ws = tiny.write(tmp_path / "tiny")
+@pytest.fixture(autouse=True)
+def out_of_subset(ws):
+    """Of all training images: each is taken for the class it has by nature."""
     (ws.path / "out_of_subset").mkdir()
     probabilities = np.full((60, 3), 0.1, np.float32)
     probabilities[np.arange(60), np.arange(60) % 3] = 0.8  # the true classes
     np.save(ws.path / "out_of_subset" / "sums.npy", 5 * probabilities)
     np.save(ws.path / "out_of_subset" / "counts.npy", np.full(60, 5))
     ws.record("out_of_subset", {}, [f"out_of_subset/{name}.npy" for name in ("sums", "counts")])
-    return ws
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, combined], ids=lambda family: family.FAMILY)

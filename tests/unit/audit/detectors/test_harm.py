@@ -1,17 +1,10 @@
 """Harm to the first half of the validation images, summed."""
 
 import numpy as np
-import pytest
 
 from attribution import Workspace
 from attribution.audit.detectors import harm
 from attribution.workspace import validation_split
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "tiny")
 
 
 def scored(ws, scores):

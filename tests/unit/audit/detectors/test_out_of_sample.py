@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import numpy as np
-import pytest
 
 from attribution.audit import detectors
 from attribution.audit.detectors import out_of_sample
@@ -11,13 +10,6 @@ from attribution.experiments import jobs
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import remove
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "tiny")
 
 
 def brought(ws, probabilities, counts):
