@@ -1,21 +1,11 @@
-"""The command line: `python -m attribution VERB ...`; its verbs are in attribution/cli."""
+"""The command line: `python -m attribution COMMAND ...`; attribution/cli/app.py lists its commands."""
 
 import io
 import sqlite3
 import sys
 
-from attribution import UserError
-from attribution.cli import (  # noqa: F401 - they register their commands
-    app,
-    auditing,
-    bringing,
-    building,
-    detecting,
-    looking,
-    measuring,
-    questions,
-    retraining,
-)
+from attribution.cli.app import app
+from attribution.errors import UserError
 from attribution.store.results import store_error
 
 

@@ -1,14 +1,17 @@
-"""The command line, a group of verbs a file. Thin: each verb asks the library and prints.
+"""The command line, a group of commands a file; `app.py` lists them all. Thin: each asks the library and prints.
 
 Every mistake of the user's is one sentence on stderr and exit status 2. `--json` prints one JSON object on stdout;
-progress goes to stderr.
+progress goes to stderr. Here stand the options that several commands take, and how they print.
 """
 
 import json
 import os
+import shlex
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +23,7 @@ from rich.text import Text
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into ours; tqdm reads it when imported
 
-from attribution.experiments import jobs
+from attribution.experiments import jobs as background_jobs
 from attribution.experiments.spec import Spec
 from attribution.export.numbers import duration, estimate, number, percent, score
 from attribution.files import write_json
@@ -28,27 +31,6 @@ from attribution.rankings import default_rankings
 from attribution.runner.commands import PROGRESS_VARIABLE
 from attribution.store.results import Job, ResultStore
 from attribution.workspace.workspace import Workspace
-
-app = typer.Typer(
-    add_completion=False,
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    help="Lineup: data attribution on images, from the command line.",
-)
-
-
-def add_group(name: str, what: str) -> typer.Typer:
-    """A new group of verbs, such as `jobs list` and `jobs show`."""
-    made = typer.Typer(no_args_is_help=True, help=what)
-    app.add_typer(made, name=name)
-    return made
-
-
-features_app = add_group("features", "Feature sets of your own: train, import.")
-halves_app = add_group(
-    "halves", "Models on random halves of the training set, which LDS is measured on: train, import."
-)
 
 _FOLDER = {"help": "The workspace's folder; the bundled demo if not given.", "envvar": "LINEUP_WORKSPACE"}
 WorkspaceOption = Annotated[Workspace, typer.Option("--workspace", parser=Workspace.open, metavar="PATH", **_FOLDER)]
@@ -66,24 +48,52 @@ Protocol = Annotated[
 Candidates = Annotated[str | None, typer.Option(help="true, predicted or all; as published if not given.")]
 #: among which training images a ranking chooses, see `candidates_of`
 CANDIDATE_SETS = {"true": "the true class", "all": "all"}
+Recipe = Annotated[str | None, typer.Option("--recipe", help="Train under this recipe; the workspace's if not given.")]
+DuplicateFeatures = Annotated[
+    str | None,
+    typer.Option(
+        "--duplicate-features",
+        help="The feature set that near-duplicates are found in; the workspace's first if not given.",
+    ),
+]
+DuplicateCosine = Annotated[
+    float,
+    typer.Option("--duplicate-cosine", help="Images this alike, by the cosine of their features, are near-duplicates."),
+]
 stderr_console = Console(stderr=True)
 PIPED_WIDTH = 100_000  # columns, more than any table has: no line is cut or folded where nobody reads it on a screen
 LINE_SECONDS, QUIET_SECONDS = 30, 2  # of progress in lines
 
 
-def ranking_names(ws, rankings: str | None) -> list[str]:
+def ranking_names(ws: Workspace, rankings: str | None) -> list[str]:
+    """The rankings that an option names, with commas; one of each method where it is not given."""
     return split_names(rankings) if rankings else default_rankings(ws)
 
 
-def split_names(names: str) -> list[str]:
-    return [name.strip() for name in names.split(",") if name.strip()]
+def split_names(text: str) -> list[str]:
+    """ "a, b" -> ["a", "b"]."""
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def accuracy_text(about: dict) -> str:
+def command_line(command: str, **options) -> str:
+    """A command as provenance has it: options in this order, without those that are None or False; True is a flag, and
+    of a path the file's name stands for it."""
+    words = shlex.split(command)
+    for option, value in options.items():
+        if value is not None and value is not False:
+            words.append(f"--{option.replace('_', '-')}")
+            words += [] if value is True else [str(getattr(value, "name", value))]
+    return shlex.join(words)
+
+
+# -- how numbers are written
+
+
+def accuracy_text(provenance: dict) -> str:
     """kNN accuracy of a feature set, in words."""
-    if about.get("knn_accuracy") is None:
+    if provenance.get("knn_accuracy") is None:
         return "kNN accuracy not measured: too many features"
-    return f"kNN accuracy {percent(about['knn_accuracy'])} on {about['measured_on']}"
+    return f"kNN accuracy {percent(provenance['knn_accuracy'])} on {provenance['measured_on']}"
 
 
 def mean_ci(row: dict, scale: float = 1, digits: int = 3, sign: bool = False) -> str:
@@ -94,25 +104,35 @@ def mean_ci(row: dict, scale: float = 1, digits: int = 3, sign: bool = False) ->
     return estimate(scale * row["mean"], ends, digits, sign)
 
 
-def halves_text(ws, answer: dict) -> str:
+def halves_text(ws: Workspace, answer: dict) -> str:
     """On what an LDS was judged: number and recipe of the held-out halves; answer: "masks", "seeds" and "ceiling"."""
-    about = ws.manifest["parts"]["lds"]
-    made = f"of {about['recipe']} {about['hash']}" if about.get("recipe") else "imported, of a recipe that is not known"
+    lds = ws.manifest["parts"]["lds"]
+    made = f"of {lds['recipe']} {lds['hash']}" if lds.get("recipe") else "imported, of a recipe that is not known"
     ceiling = number(answer["ceiling"])
     return f"{answer['masks']} held-out halves x {answer['seeds']} seeds, {made}; noise ceiling {ceiling}"
 
 
-def candidates_of(ws, rankings: list[str]) -> dict[str, str]:
+def decisions_text(answer: dict) -> str:
+    """What became of the images that an audit decided on: answer with the number of each decision."""
+    return ", ".join(f"{answer[name]:,} {name}" for name in ("relabelled", "removed", "kept", "unsure")) + (
+        f", {answer['conflicts']:,} in conflict"
+    )
+
+
+def candidates_of(ws: Workspace, rankings: list[str]) -> dict[str, str]:
     """Among which training images each ranking chooses: "true" (of the target's true class) or "all"."""
     return {name: "true" if ws.ranking(name).conditioned else "all" for name in rankings}
 
 
-def print_json(answer: dict) -> None:
-    print(json.dumps(answer))
+# -- output
 
 
-def print_answer(as_json: bool, answer: dict, text: str) -> None:
-    print_json(answer) if as_json else print(text)
+def print_answer(as_json: bool, answer: dict, *parts: str | tuple[str, list[dict]]) -> None:
+    """Prints the answer as one JSON object, or `parts`: lines of text, and tables as (title, rows)."""
+    if as_json:
+        return print(json.dumps(answer))
+    for part in parts:
+        print(part) if isinstance(part, str) else print_table(*part)
 
 
 def say(text: str) -> None:
@@ -161,7 +181,8 @@ class ProgressBar:
         self.lines = None if self.file or stderr_console.is_terminal else _ProgressLines()
         return self
 
-    def __call__(self, text, done, total):
+    def __call__(self, text: str, done: int | None, total: int | None):
+        """Says how far the phase `text` is."""
         if self.file and (time.monotonic() - self.written > 0.3 or done == total):
             self.written = time.monotonic()
             write_json(Path(self.file), {"text": text, "done": done, "total": total})
@@ -206,16 +227,23 @@ class _ProgressLines:
                 say(f"{text}{of}, {duration(last - self.start)}")
 
 
-def answered(ws: Workspace, store: ResultStore, spec: Spec) -> tuple[dict, bool]:
-    """The answer to a spec, computed first where none is known, and whether it was known."""
-    known = spec.answer(ws, store)
-    if known is not None:
-        return known, True
-    run_job(ws, spec)
-    return spec.answer(ws, store), False
-
-
-def run_job(ws, spec) -> Job:
-    """Queues a job and shows its progress to the end; Ctrl-C cancels it. Raises UserError where it fails."""
+def with_progress(work: Callable, *arguments, **options):
+    """What `work` returns, called with these arguments and a progress bar."""
     with ProgressBar() as progress:
-        return jobs.run_job(ws, spec, progress)
+        return work(*arguments, **options, progress=progress)
+
+
+def run_job(ws: Workspace, spec: Spec) -> Job:
+    """Queues a job and shows its progress to the end; Ctrl-C cancels it. Raises UserError where it fails."""
+    return with_progress(background_jobs.run_job, ws, spec)
+
+
+def answered(ws: Workspace, spec: Spec) -> dict:
+    """The answer to a spec, computed first where it is not known in full, with "cached": whether it was."""
+    with closing(ResultStore.of(ws)) as store:
+        answer = spec.answer(ws, store)
+        cached = answer is not None and answer.get("complete", True)
+        if not cached:
+            run_job(ws, spec)
+            answer = spec.answer(ws, store)
+    return {**answer, "cached": cached}

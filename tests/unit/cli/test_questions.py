@@ -149,7 +149,7 @@ def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):
         store.finish_job(number, "done")
         return store.job(number)
 
-    monkeypatch.setattr("attribution.cli.questions.watch", watch)
+    monkeypatch.setattr("attribution.cli.retrain.run_job", watch)
     line = ("study", "--targets", 3, "--rankings", "trak-10,random", "--kinds", "remove", "--protocol", "default")
     found = answer(*line, "--recipes", "demo-cnn,second")
     assert asked == [("unedited", "second"), ("study", "demo-cnn"), ("study", "second")]

@@ -225,6 +225,6 @@ def test_without_ray(tmp_path, monkeypatch):
 
 def test_nothing_of_ray_is_imported_unless_it_is_chosen(run_python):
     done = run_python(
-        "-c", "import sys, attribution.runner.runner, attribution.cli.retraining\nprint('ray' in sys.modules)"
+        "-c", "import sys, attribution.runner.runner, attribution.cli.retrain\nprint('ray' in sys.modules)"
     )
     assert (done.code, done.out.strip()) == (0, "False"), done.err

@@ -1,32 +1,27 @@
-"""Verbs that build: base, features and halves train, features embed and project, rankings build, demo build and
+"""Commands that build: base, features and halves train, features embed and project, rankings build, demo build and
 export-study."""
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from attribution import UserError
 from attribution.cli import (
     JsonOption,
     ProgressBar,
     WorkspaceOption,
     accuracy_text,
-    add_group,
-    features_app,
-    halves_app,
+    command_line,
     print_answer,
     say,
+    with_progress,
 )
+from attribution.errors import UserError
 from attribution.export.numbers import duration, number, percent
 from attribution.workspace.workspace import DEMO
 
-base_app = add_group("base", "Models of the unedited training set, which differ in the seed alone.")
-rankings_app = add_group("rankings", "Rankings of your own: build.")
-demo_app = add_group("demo", "The bundled demo workspace.")
 
-
-@demo_app.command("build")
 def demo_build(
     out: Annotated[Path, typer.Option(help="The folder to build in.")] = DEMO,
     root: Annotated[Path | None, typer.Option(help="The folder of Fashion-MNIST, its idx.gz files.")] = None,
@@ -39,7 +34,6 @@ def demo_build(
         DemoBuild(out, root, say, progress).run(until)
 
 
-@demo_app.command("export-study")
 def demo_export_study(out: Annotated[Path, typer.Option(help="The demo workspace's folder.")] = DEMO):
     """Write the study's whole targets found so far into the demo workspace."""
     from attribution.demo import DemoBuild, export_study
@@ -47,7 +41,6 @@ def demo_export_study(out: Annotated[Path, typer.Option(help="The demo workspace
     export_study(DemoBuild(out, None, print, None))
 
 
-@base_app.command("train")
 def base_train(
     models: Annotated[int, typer.Option(help="How many.")] = 10, ws: WorkspaceOption = DEMO, as_json: JsonOption = False
 ):
@@ -56,17 +49,15 @@ def base_train(
 
     if models < 1:
         raise UserError("give at least one model")
-    with ProgressBar() as progress:
-        about = build_base_models(ws, models, progress)
+    provenance = with_progress(build_base_models, ws, models)
     print_answer(
         as_json,
-        {"workspace": ws.name, "part": "base", **about},
-        f"{models} base models of {ws.name}: {percent(about['accuracy'])} on {about['measured_on']}, "
-        f"{duration(about['seconds'])} each",
+        {"workspace": ws.name, "part": "base", **provenance},
+        f"{models} base models of {ws.name}: {percent(provenance['accuracy'])} on {provenance['measured_on']}, "
+        f"{duration(provenance['seconds'])} each",
     )
 
 
-@features_app.command("train")
 def features_train(
     name: Annotated[str, typer.Argument(help="moco, simclr, dino or supervised")],
     epochs: Annotated[int | None, typer.Option(help="The method's own number if not given.")] = None,
@@ -76,12 +67,12 @@ def features_train(
     """Train a feature set on a workspace's training images. A self-supervised one goes on where it was interrupted."""
     from attribution.builds.features import build_features
 
-    with ProgressBar() as progress:
-        about = build_features(ws, name, epochs, progress)
-    print_answer(as_json, {"workspace": ws.name, "features": name, **about}, f"{name}: {accuracy_text(about)}")
+    provenance = with_progress(build_features, ws, name, epochs)
+    print_answer(
+        as_json, {"workspace": ws.name, "features": name, **provenance}, f"{name}: {accuracy_text(provenance)}"
+    )
 
 
-@features_app.command("embed")
 def features_embed(
     name: Annotated[str, typer.Argument(help="What to call the features.")],
     backbone: Annotated[
@@ -100,16 +91,14 @@ def features_embed(
 
     if side is not None and not 8 <= side <= 1024:
         raise UserError(f"side {side} is not 8 to 1024; leave it out for the network's own")
-    with ProgressBar() as progress:
-        about = build_backbone_features(ws, name, backbone, weights, side, progress)
+    provenance = with_progress(build_backbone_features, ws, name, backbone, weights, side)
     print_answer(
         as_json,
-        {"workspace": ws.name, "features": name, **about},
-        f"{name}: {about['dim']} dimensions, {accuracy_text(about)}",
+        {"workspace": ws.name, "features": name, **provenance},
+        f"{name}: {provenance['dim']} dimensions, {accuracy_text(provenance)}",
     )
 
 
-@features_app.command("project")
 def features_project(
     name: Annotated[str, typer.Argument(help="A feature set of the workspace.")],
     method: Annotated[
@@ -119,29 +108,26 @@ def features_project(
     as_json: JsonOption = False,
 ):
     """The map of a feature set: all images in two dimensions, kept for the Map page."""
-    import time
-
     from attribution.features import projection
     from attribution.workspace.provenance import command_provenance
 
     ws.feature(name)
     ws.check_can_add(projection.part_name(name))
     start = time.perf_counter()
-    with ProgressBar() as progress:
-        found = projection.project(ws, name, method, progress)
-    words = f"features project {name} --method {found.about['method']}"
-    projection.save(ws, found, {**command_provenance(words), "seconds": round(time.perf_counter() - start, 1)})
-    text = f"{name}: {projection.METHODS[found.about['method']]}"
-    if trust := found.about.get("trustworthiness"):
+    projected = with_progress(projection.project, ws, name, method)
+    command = command_line(f"features project {name}", method=projected.about["method"])
+    seconds = round(time.perf_counter() - start, 1)
+    projection.save(ws, projected, {**command_provenance(command), "seconds": seconds})
+    text = f"{name}: {projection.METHODS[projected.about['method']]}"
+    if trust := projected.about.get("trustworthiness"):
         text += (
             f", trustworthiness {number(trust['mean'])}, PCA's "
-            f"{number(found.about['trustworthiness_pca']['mean'])}, on {found.about['draws']} x "
-            f"{found.about['sample']:,} images"
+            f"{number(projected.about['trustworthiness_pca']['mean'])}, on {projected.about['draws']} x "
+            f"{projected.about['sample']:,} images"
         )
-    print_answer(as_json, {"workspace": ws.name, "features": name, **found.about}, text)
+    print_answer(as_json, {"workspace": ws.name, "features": name, **projected.about}, text)
 
 
-@halves_app.command("train")
 def halves_train(
     count: Annotated[int, typer.Option(help="How many halves.")] = 100,
     seeds: Annotated[int, typer.Option(help="Models a half.")] = 5,
@@ -154,14 +140,13 @@ def halves_train(
 
     if count < MIN_SUBSETS or seeds < 1:
         raise UserError(f"LDS needs at least {MIN_SUBSETS} halves and 1 seed")
-    with ProgressBar() as progress:
-        about = build_held_out_halves(ws, {**HELD_OUT_SEQUENCE, "count": count, "seeds": list(range(seeds))}, progress)
+    sequence = {**HELD_OUT_SEQUENCE, "count": count, "seeds": list(range(seeds))}
+    provenance = with_progress(build_held_out_halves, ws, sequence)
     print_answer(
-        as_json, {"workspace": ws.name, "part": "lds", **about}, f"{count} halves x {seeds} seeds are held out"
+        as_json, {"workspace": ws.name, "part": "lds", **provenance}, f"{count} halves x {seeds} seeds are held out"
     )
 
 
-@rankings_app.command("build")
 def rankings_build(
     method: Annotated[str, typer.Argument(help="trak or datamodels")],
     name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
@@ -173,16 +158,15 @@ def rankings_build(
     """Compute TRAK (on the base models) or Datamodels for a workspace. Trainings that were done are not repeated."""
     from attribution.builds import scores
 
-    with ProgressBar() as progress:
-        if method == "trak":
-            name = name or "trak"
-            about = scores.build_trak(ws, name, dim, progress)
-        elif method == "datamodels":
-            name = name or f"datamodels-{models}"
-            about = scores.build_datamodels(ws, name, models, progress)
-        else:
-            raise UserError(
-                f"method {method!r} is not known; say trak or datamodels (similarity rankings are computed "
-                "when asked, from the features)"
-            )
-    print_answer(as_json, {"workspace": ws.name, "ranking": name, **about}, f"{name}: {about['about']}")
+    if method == "trak":
+        name = name or "trak"
+        provenance = with_progress(scores.build_trak, ws, name, dim)
+    elif method == "datamodels":
+        name = name or f"datamodels-{models}"
+        provenance = with_progress(scores.build_datamodels, ws, name, models)
+    else:
+        raise UserError(
+            f"method {method!r} is not known; say trak or datamodels (similarity rankings are computed when asked, "
+            "from the features)"
+        )
+    print_answer(as_json, {"workspace": ws.name, "ranking": name, **provenance}, f"{name}: {provenance['about']}")

@@ -1,0 +1,124 @@
+"""Commands about labels: detectors build, detectors list, worth."""
+
+from typing import Annotated
+
+import typer
+
+from attribution.audit import detectors
+from attribution.cli import (
+    JsonOption,
+    Recipe,
+    WorkspaceOption,
+    answered,
+    decisions_text,
+    mean_ci,
+    print_answer,
+    split_names,
+    with_progress,
+)
+from attribution.errors import UserError
+from attribution.export.numbers import number, p_value
+from attribution.workspace.workspace import DEMO
+
+
+def detectors_build(
+    names: Annotated[
+        str | None, typer.Argument(help="Names, with commas; if not given all that can be had and are not there yet.")
+    ] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Compute detectors and store them. Where no models are known that did not see the images, eight half-models are
+    trained first; trainings that were done are not repeated."""
+    if names is not None and not split_names(names):
+        raise UserError("no detector is named; give names with commas between, or none for all")
+    built = with_progress(detectors.build_detectors, ws, split_names(names) if names is not None else None)
+    lines = [f"{name}: {provenance['about']}" for name, provenance in built.items()]
+    print_answer(
+        as_json,
+        {"workspace": ws.name, "detectors": built},
+        *(lines or [f"every detector that {ws.name} can have is there"]),
+    )
+
+
+def detectors_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
+    """The stored detectors, and those that can be built or why not."""
+    rows = []
+    for name in detectors.names(ws):
+        detector = detectors.load(ws, name)
+        stored = {"about": detector.description, "uses_val": detector.uses_val, "suggests": detector.suggestion is not None}
+        rows.append({"name": name, "family": detector.family, "built": True, **stored, "needs": ""})
+    unknown = dict.fromkeys(("about", "uses_val", "suggests"))
+    stored_names = {row["name"] for row in rows}
+    rows += [
+        {"name": name, "family": None, "built": False, **unknown, "needs": needs}
+        for name, needs in detectors.available(ws).items()
+        if name not in stored_names
+    ]
+    table = [
+        {
+            "detector": row["name"],
+            "family": row["family"],
+            "": row["about"] or row["needs"] or "can be built",
+            "reads validation images": {True: "the first half", False: "no"}.get(row["uses_val"]),
+        }
+        for row in rows
+    ]
+    print_answer(as_json, {"detectors": rows}, ("", table))
+
+
+def worth(
+    seeds: Annotated[int, typer.Option(help="Trainings an arm, paired.")] = 20,
+    recipe: Recipe = None,
+    second_half: Annotated[
+        bool | None,
+        typer.Option(
+            "--second-half/--all-validation",
+            help="What it is measured on; the second half if not given, where validation images may have led to what "
+            "was decided.",
+        ),
+    ] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Accuracy with the audit's corrections, against none, and against as many random images re-inspected."""
+    from attribution.audit import gain, review_queue
+    from attribution.audit.decision_log import DecisionLog
+
+    with DecisionLog.of(ws) as decisions:
+        current = decisions.current_decisions()
+        if second_half is None:
+            second_half = review_queue.uses_validation(ws, decisions, current)
+        starting_targets = review_queue.starting_targets(decisions)
+    answer = answered(ws, gain.gain_spec(ws, current, seeds, second_half, recipe, starting_targets))
+    accuracies = [{"": arm, "accuracy": mean_ci(row, 100, 2), "p": None} for arm, row in answer["accuracy"].items()]
+    accuracies += [
+        {"": arms.replace("-", " against "), "accuracy": mean_ci(row, 100, 2, sign=True), "p": p_value(row["p"])}
+        for arms, row in answer["differences"].items()
+    ]
+    classes = [
+        {
+            "class": ws.classes[row["class"]],
+            "n": row["n"],
+            **{arm: row[arm] and number(100 * row[arm]["mean"], 1) for arm in ("none", "corrected", "random")},
+            "corrected against none": row["n"] and mean_ci(row["corrected-none"], 100, 2, sign=True) or None,
+        }
+        for row in answer["classes"]
+    ]
+    print_answer(
+        as_json,
+        answer,
+        f"{answer['decided']} images decided on: {decisions_text(answer)}.",
+        f"random: each seed re-inspects {answer['decided']} images of its own; {gain.ERROR_SOURCES[answer['errors']]} "
+        f"(on average {number(sum(answer['edited']['random']) / seeds, 1)}).",
+        (
+            f"accuracy on {answer['n']} validation images in %, recipe {answer['recipe']} {answer['recipe_hash']}, "
+            f"{seeds} paired seeds, mean (95 % over seeds)",
+            accuracies,
+        ),
+        ("by class", classes),
+        *(
+            f"{arm}: {len(row['repaired'])} targets repaired, {len(row['broken'])} broken, of {answer['n']}"
+            for arm, row in answer["targets"].items()
+        ),
+    )

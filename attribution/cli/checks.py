@@ -1,0 +1,245 @@
+"""Commands that check rankings and detectors on their own: evaluate agreement, hubs, algorithms, backdoor, sanity,
+mislabels."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attribution.cli import (
+    JsonOption,
+    Rankings,
+    WorkspaceOption,
+    command_line,
+    mean_ci,
+    print_answer,
+    ranking_names,
+    split_names,
+    with_progress,
+)
+from attribution.cli.evaluate import save_for_pages
+from attribution.errors import UserError
+from attribution.export.numbers import estimate, number, percent
+from attribution.files import user_path, write_json
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import DEMO
+
+
+def evaluate_agreement(
+    rankings: Rankings = None,
+    k: Annotated[int, typer.Option(help="Images of each.")] = 50,
+    targets: Annotated[
+        str | None, typer.Option(help="Such as 0-99; 1,000 of those that all rank for, drawn at random, if not given.")
+    ] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """How far rankings choose the same training images: Jaccard, rank-biased overlap, Spearman over the union."""
+    from attribution.evaluation import agreement
+    from attribution.training.edits import parse_image_numbers
+
+    names = ranking_names(ws, rankings)
+    numbers = parse_image_numbers(targets, ws.n_val, "validation") if targets else agreement.draw_targets(ws, names)
+    compared = with_progress(agreement.compare, ws, names, k, numbers)
+    if not targets:
+        save_for_pages(ws, agreement, compared, "agreement", rankings=",".join(compared.names), k=k)
+    answer = agreement.summary(compared)
+    pairs = [
+        {"": a, "and": b, **{measure: mean_ci(answer["pairs"][a][b][measure]) for measure in agreement.MEASURES}}
+        for a, b in compared.pairs
+    ]
+    classes = [
+        {"ranking": name, "same class": mean_ci(row["same_class"]), "another class": mean_ci(row["cross_class"])}
+        for name, row in answer["rankings"].items()
+    ]
+    title = f"first {k}, {answer['targets']:,} targets, mean (95 % over targets)"
+    print_answer(as_json, answer, (title, pairs), ("", classes))
+
+
+def evaluate_hubs(
+    rankings: Rankings = None,
+    k: Annotated[int, typer.Option(help="Images of each list.")] = 20,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """In how many targets' first k each training image stands: which few fill the lists, and how many are in none."""
+    from attribution.explore import hubs
+
+    k, names, own_rankings = hubs.check_list_k(k), list(dict.fromkeys(ranking_names(ws, rankings))), ws.rankings()
+    top_lists = {name: hubs.load(ws, name) for name in names}
+    missing = [name for name, lists in top_lists.items() if lists is None]
+    for lists in with_progress(hubs.compute, ws, missing):
+        name = lists.ranking
+        top_lists[name] = lists
+        if name in own_rankings and ws.can_add(hubs.part_name(name)):
+            hubs.save(ws, lists, command_provenance(f"evaluate hubs --rankings {name}"))
+    answer = {
+        "k": k,
+        "n_train": ws.n_train,
+        "rankings": {
+            name: {end: hubs.summarise(lists, k, end) for end in hubs.ENDS[: 1 + lists.signed]}
+            for name, lists in top_lists.items()
+        },
+    }
+    rows = [
+        {
+            "ranking": name,
+            "end": end,
+            "targets": row["targets"],
+            "mean": row["mean"],
+            "in no list": percent(row["never"]),
+            "skewness": number(row["skewness"]),
+            "image in most lists": ", ".join(f"{hub['image']} ({hub['lists']})" for hub in row["hubs"][:3]),
+        }
+        for name, ends in answer["rankings"].items()
+        for end, row in ends.items()
+    ]
+    title = f"targets whose first {k} hold a training image, over all {ws.n_train:,} of these"
+    print_answer(as_json, answer, (title, rows))
+
+
+def evaluate_algorithms(
+    other: Annotated[
+        str, typer.Option("--recipe", help="The recipe that is compared with the workspace's.")
+    ] = "demo-cnn-plain",
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Two learning algorithms: which training images' influence changes most. Trains what is missing; it goes on."""
+    from attribution.evaluation import model_diff
+
+    diff = with_progress(model_diff.compare_recipes, ws, other)
+    save_for_pages(ws, model_diff, diff, "algorithms", recipe=other)
+    (recipe, _), summary = diff.recipes, diff.about
+    images = [
+        {
+            "image": image,
+            "label": ws.classes[ws.train_labels[image]],
+            "change": float(diff.change[image]),
+            "noise": float(diff.noise[image]),
+        }
+        for image in model_diff.most_changed_images(diff)
+    ]
+    similarity = [
+        {
+            "": name,
+            "Spearman of all scores": mean_ci(summary["spearman"][comparison]),
+            "Jaccard of the first 20": mean_ci(summary["jaccard"][comparison]),
+        }
+        for name, comparison in ((" and ".join(diff.recipes), "between"), (f"two sets of models of {recipe}", "within"))
+    ]
+    title = f"TRAK of {summary['models']} models each, {summary['dim']} dimensions, {ws.n_val:,} targets, mean (95 %)"
+    print_answer(
+        as_json,
+        {"recipes": list(diff.recipes), **summary, "images": images},
+        (title, similarity),
+        ("influence that changed most, beyond noise", images),
+    )
+
+
+def evaluate_backdoor(
+    rankings: Annotated[
+        str | None,
+        typer.Option(help="Names, with commas; exemplar SVM in each feature set and the stored ones if not given."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(help="Models a removal.")] = 5,
+    out: Annotated[
+        Path | None, typer.Option(help="A file to write the answer to as well, with how it was made.")
+    ] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """In a poisoned workspace: do rankings find the poisoned images, and does removing what they accuse end the
+    attack?"""
+    from attribution.evaluation import backdoor
+
+    if seeds < 1:
+        raise UserError("give at least one seed")
+    answer = with_progress(backdoor.compute, ws, split_names(rankings) if rankings else None, range(seeds))
+    provenance = command_provenance(command_line("evaluate backdoor", rankings=rankings or None, seeds=seeds))
+    backdoor.save(ws, answer, provenance)  # the pages show it
+    if out:
+        write_json(user_path(out), backdoor.with_provenance(ws, answer, provenance))
+    rows = [
+        {
+            "ranking": row["ranking"],
+            "among": row["pool"],
+            "chance": row["chance"],
+            **{f"precision@{k}": mean_ci(mean) for k, mean in row["precision"].items()},
+            f"poisoned in {answer['n']} accused": row["removed"],
+            "attack without these": mean_ci(row["success"]),
+            "without random ones": mean_ci(row["control"]["success"]),
+        }
+        for row in answer["rankings"]
+    ]
+    removals = [
+        {"removed": name, "attack": mean_ci(row["success"]), "accuracy": mean_ci(row["accuracy"])}
+        for name, row in answer["removals"].items()
+    ]
+    print_answer(
+        as_json,
+        answer,
+        f"{answer['n']} poisoned images of class {ws.classes[answer['class']]}; the attack succeeds on "
+        f"{mean_ci(answer['success'])} of {answer['triggered']} triggered targets, {mean_ci(answer['untriggered'])} "
+        "without the trigger",
+        ("", rows),
+        ("", removals),
+    )
+
+
+def evaluate_sanity(
+    checkpoints: Annotated[int, typer.Option(help="Models that TRAK is computed on, each time.")] = 3,
+    dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
+    targets: Annotated[int, typer.Option(help="Whose best image gets copies, for each number of them.")] = 20,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Do rankings notice whether the model was trained? What becomes of a score when its image is there twice, or
+    more often? Long; broken off, it goes on."""
+    from attribution.evaluation import sanity_checks
+
+    answer = with_progress(sanity_checks.compute, ws, checkpoints, dim, targets)
+    save_for_pages(ws, sanity_checks, answer, "sanity", checkpoints=checkpoints, dim=dim, targets=targets)
+    k, untrained = answer["k"], answer["untrained"]
+    pairs = [
+        {"": name, f"Jaccard@{k}": mean_ci(row["jaccard"]), "Spearman": mean_ci(row["spearman"])}
+        for name, row in untrained["pairs"].items()
+    ]
+    lds = [{"TRAK on": name, "LDS": estimate(row["lds"], row["ci"])} for name, row in (untrained["lds"] or {}).items()]
+    copies = [
+        {
+            "method": name,
+            "copies": count,
+            "one": mean_ci(row["one"]),
+            "all together": mean_ci(row["sum"]),
+            f"places of {k}": mean_ci(row["places"]),
+        }
+        for name, counts in answer["duplicates"].items()
+        for count, row in counts.items()
+    ]
+    chance = f"{untrained['targets']} targets; Jaccard by chance {number(untrained['chance'])}"
+    print_answer(
+        as_json,
+        answer,
+        (f"against trained networks, {chance}", pairs),
+        ("", lds),
+        (f"scores with copies planted, by those without; {answer['each']} targets a row", copies),
+    )
+
+
+def evaluate_mislabels(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
+    """How well each detector finds the errors that were planted among the training labels."""
+    from attribution.evaluation.label_errors import evaluate_mislabels as evaluate
+
+    answer = evaluate(ws)
+    rows = [
+        {
+            "detector": name,
+            "AUC": number(row["auc"]),
+            "average precision": number(row["average_precision"]),
+            **{f"found at {percent(float(at), 0)}": percent(share, 0) for at, share in row["found_at"].items()},
+        }
+        for name, row in answer["detectors"].items()
+    ]
+    title = f"{answer['n_planted']} planted errors among {answer['n_train']:,} training images"
+    print_answer(as_json, answer, (title, rows))

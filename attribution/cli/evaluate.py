@@ -1,0 +1,359 @@
+"""Commands that measure how good rankings are: evaluate supports, lds, lds-supports, calibration, conditioning,
+compute, cost, transfer."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attribution.cli import (
+    CANDIDATE_SETS,
+    Folder,
+    JsonOption,
+    Protocol,
+    WorkspaceOption,
+    candidates_of,
+    command_line,
+    halves_text,
+    mean_ci,
+    print_answer,
+    ranking_names,
+    say,
+    split_names,
+    with_progress,
+)
+from attribution.errors import UserError
+from attribution.export.numbers import byte_size, duration, estimate, number, p_value
+from attribution.files import user_path
+from attribution.store.results import ResultStore
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import DEMO, Workspace
+
+StudiedRankings = Annotated[
+    str | None, typer.Option("--rankings", help="Names, with commas; all that `info` lists if not given.")
+]
+
+
+def save_for_pages(ws: Workspace, evaluation, answer, command: str, **options) -> None:
+    """Stores what the module `evaluation` measured as a part, for the pages, unless the workspace came with that part.
+
+    command, options: what it is asked for with, for the part's provenance.
+    """
+    if ws.can_add(evaluation.PART):
+        evaluation.save(ws, answer, command_provenance(command_line(f"evaluate {command}", **options)))
+
+
+def evaluate_supports(
+    paper: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="NAME=FOLDER of <target>.pkl files, as the paper's repository writes them; may be "
+            "given for each ranking. The workspace is then not looked at."
+        ),
+    ] = None,
+    k_max: Annotated[int, typer.Option(help="The largest k that those were tested at.")] = 1280,
+    protocol: Protocol = None,
+    rankings: StudiedRankings = None,
+    folder: Folder = DEMO,
+    as_json: JsonOption = False,
+):
+    """AUC, median and censoring of every ranking's supports, and who wins against whom."""
+    from attribution.evaluation.support_report import paper_report, supports_report
+
+    if paper:
+        answer = paper_report(_parse_folders(paper), k_max)
+        return print_answer(as_json, answer, (f"the paper's protocol, K = {k_max}", _named_rows(answer["rankings"])))
+    ws = Workspace.open(folder)
+    with closing(ResultStore.of(ws)) as store:
+        answer = supports_report(ws, store, protocol, split_names(rankings) if rankings else None)
+    made = f"K = {answer['K']}, recipe {answer['recipe']}, protocol {answer['protocol']}"
+    tables = [(f"{kind}, {made}", _named_rows(measured["rankings"])) for kind, measured in answer["kinds"].items()]
+    print_answer(as_json, answer, *tables)
+
+
+def evaluate_lds(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
+    """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""
+    from attribution.evaluation import lds_report
+
+    answer = with_progress(lds_report.evaluate_lds, ws)
+    if ws.can_add("lds"):  # the pages show it
+        lds_report.save_lds(ws, answer)
+    candidates = candidates_of(ws, list(answer["rankings"]))
+    rows = [
+        {"ranking": name, "candidates": CANDIDATE_SETS[candidates[name]], **row}
+        for name, row in answer["rankings"].items()
+    ]
+    print_answer(as_json, {**answer, "candidates": candidates}, halves_text(ws, answer), ("", rows))
+
+
+def evaluate_lds_supports(
+    protocol: Protocol = None, rankings: StudiedRankings = None, ws: WorkspaceOption = DEMO, as_json: JsonOption = False
+):
+    """Do LDS and supports agree? Rank correlations over targets, over rankings, and within single targets."""
+    from attribution.builds.halves import load_held_out_halves
+    from attribution.evaluation import lds_vs_support
+    from attribution.experiments.study import read_study, select_rankings
+
+    load_held_out_halves(ws)  # says so where there are none
+    with closing(ResultStore.of(ws)) as store:
+        study = read_study(ws, store, protocol)
+    target_lds = lds_vs_support.load(ws)
+    if lds_vs_support.count_missing(target_lds, study):
+        measured = lds_vs_support.rankings_and_targets(study)
+        target_lds = with_progress(lds_vs_support.compute_target_lds, ws, *measured)
+        lds_vs_support.save(ws, target_lds, command_provenance("evaluate lds-supports"))  # the pages show it
+    study = select_rankings(ws, study, split_names(rankings) if rankings else None)
+    answer = lds_vs_support.report(ws, study, target_lds)
+    parts = []
+    for kind, result in answer["kinds"].items():
+        rows = [
+            {
+                "ranking": name,
+                "targets": row["n"],
+                "censored": row["censored"],
+                "Spearman (95 %)": estimate(row["spearman"], row["ci"]),
+                "p": p_value(row["p"]),
+                "with margin": number(row["sure"]),
+                "margin fixed": number(row["partial"]),
+                "LDS reliability": number(row["reliability"]),
+            }
+            for name, row in result["rankings"].items()
+        ]
+        across, within = result["across"], result["within"]
+        parts += [
+            (f"{kind}: LDS of a target against how small its support is, K = {answer['K']}", rows),
+            f"over rankings: Kendall {number(across['kendall'])}, n {across['n']}; within a target: "
+            f"{number(within['kendall'])}, {within['n']} targets",
+        ]
+    print_answer(as_json, answer, *parts)
+
+
+def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
+    """Do signed scores foretell by how much a margin changes when images are removed? Against all that is measured."""
+    from attribution.evaluation import calibration
+
+    with closing(ResultStore.of(ws)) as store:
+        removals = with_progress(calibration.gather_removals, ws, store)
+    if not calibration.is_equal(calibration.load(ws), removals):
+        calibration.save(ws, removals, command_provenance("evaluate calibration"))  # the pages show it
+    answer = calibration.summary(ws, removals)
+    tables = [
+        (
+            name,
+            [
+                {
+                    "removed": calibration.ORIGINS[origin],
+                    "sets": row["n"],
+                    "targets": row["targets"],
+                    "slope": row["slope"],
+                    "R2 (95 %)": estimate(row["r2"], row["r2_ci"]),
+                    "Spearman": estimate(row["spearman"], row["spearman_ci"]),
+                    "R2 of single splits": row["r2_splits"],
+                    "R2 reachable": number(row["reachable"]),
+                }
+                for origin, row in origins.items()
+            ],
+        )
+        for name, origins in answer["rankings"].items()
+    ]
+    print_answer(
+        as_json,
+        answer,
+        f"{answer['sets']} sets removed, {answer['targets']} targets; the scale is fitted on half of the targets and "
+        f"judged on the other, {answer['splits']} times",
+        *tables,
+        f"no sign, so no change foretold: {', '.join(answer['unsigned'])}",
+    )
+
+
+def evaluate_conditioning(
+    rankings: Annotated[
+        str | None,
+        typer.Option(help="Names, with commas; exemplar SVM and the first of each stored method if not given."),
+    ] = None,
+    k: Annotated[int, typer.Option(help="Images whose classes are counted.")] = 20,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """LDS with candidates of the true class, of this and the class it is mistaken for, and without such a condition."""
+    from attribution.evaluation import candidate_sets
+
+    names = split_names(rankings) if rankings else candidate_sets.default_names(ws)
+    answer = with_progress(candidate_sets.compute, ws, names, k)
+    save_for_pages(ws, candidate_sets, answer, "conditioning", rankings=",".join(names), k=k)
+    with closing(ResultStore.of(ws)) as store:
+        aucs = candidate_sets.support_aucs(ws, store, answer)
+    rows = [
+        {
+            "ranking": name + " *" * (candidates == ranking["published"]),
+            "candidates": candidate_sets.CANDIDATE_SETS[candidates],
+            "LDS": estimate(row["lds"], row["ci"]),
+            f"same class in {k}": mean_ci(row["same_class"]),
+            **_auc_cells(aucs, candidate_sets.ranking_with_candidates(name, candidates, ranking["published"])),
+        }
+        for name, ranking in answer["rankings"].items()
+        for candidates, row in ranking["sets"].items()
+    ]
+    lines = ["* as published", *_auc_notes(aucs)]
+    print_answer(as_json, {**answer, "supports": aucs}, halves_text(ws, answer), ("", rows), *lines)
+
+
+def evaluate_compute(
+    checkpoints: Annotated[str, typer.Option(help="Of TRAK: how many base models.")] = "1,2,5,10",
+    halves: Annotated[
+        str, typer.Option(help="Of Datamodels: models on how many random halves, trained where they are missing.")
+    ] = "250,500,1000",
+    dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """LDS of TRAK, Datamodels and exemplar SVM against the seconds they take. Long; broken off, it goes on."""
+    from attribution.evaluation import lds_vs_compute
+
+    variants = _parse_numbers(checkpoints, "--checkpoints"), _parse_numbers(halves, "--halves"), dim
+    todo = lds_vs_compute.missing_work(ws, *variants)
+    say(
+        f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
+        f"{todo['fits']} fits of Datamodels; some {duration(todo['seconds'])} of one core"
+    )
+    answer = with_progress(lds_vs_compute.compute_variants, ws, *variants)
+    save_for_pages(ws, lds_vs_compute, answer, "compute", checkpoints=checkpoints, halves=halves, dim=dim)
+    with closing(ResultStore.of(ws)) as store:
+        aucs = lds_vs_compute.support_aucs(ws, store, answer)
+    training = answer["training"]
+    rows = [
+        {
+            "variant": row["name"],
+            "LDS": number(row["lds"]),
+            "95 %": row["ci"],
+            "time": duration(row["seconds"]),
+            "trainings": duration(row["training_seconds"]),
+            "own": duration(row["computing_seconds"]),
+            "made from": byte_size(row["bytes"]),
+            **_auc_cells(aucs, lds_vs_compute.variant_ranking(row)),
+        }
+        for row in answer["rows"]
+    ]
+    print_answer(
+        as_json,
+        {**answer, "supports": aucs},
+        halves_text(ws, answer),
+        f"a training takes {duration(training['whole'])}, on a half {duration(training['half'])} "
+        f"({training['clock']} time)",
+        ("", rows),
+        *_auc_notes(aucs),
+    )
+
+
+def evaluate_cost(
+    rankings: Annotated[str | None, typer.Option(help="Names, with commas; all, if not given.")] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """What each ranking stores, took to build and takes for a query, measured here, beside its LDS and removal AUC."""
+    from attribution.evaluation import cost
+
+    measured = with_progress(cost.compute, ws, ranking_names(ws, rankings) if rankings else None)
+    if not rankings and ws.can_add(cost.PART):  # the pages show it
+        cost.save(ws, measured, cost.cost_provenance())
+    with closing(ResultStore.of(ws)) as store:
+        rows = cost.cost_rows(measured, *cost.lds_and_support_aucs(ws, store))
+    parts = {name: {key: row[key] for key in ("bytes", "seconds")} for name, row in measured["rankings"].items()}
+    table = [
+        {
+            "ranking": row["ranking"],
+            "stored": byte_size(row["bytes"]),
+            "build": None if row["build_seconds"] is None else duration(row["build_seconds"]),
+            "query": duration(row["query_ms"] / 1000),
+            "LDS": row["lds"],
+            "95 %": row["lds_ci"],
+            "remove AUC": row["auc"],
+            "95 % ": row["auc_ci"],
+            "mislabel AUC": row["mislabel_auc"],
+            "95 %  ": row["mislabel_auc_ci"],
+        }
+        for row in rows
+    ]
+    answer = {name: measured[name] for name in ("machine", "k", "targets")}
+    print_answer(
+        as_json,
+        {**answer, "rankings": {row["ranking"]: {**row, "parts": parts[row["ranking"]]} for row in rows}},
+        (
+            f"queries: first {measured['k']}, median of {measured['targets']} targets, one thread of "
+            f"{measured['machine']}",
+            table,
+        ),
+    )
+
+
+def evaluate_transfer(
+    names: Annotated[
+        str | None, typer.Option("--recipes", help="Names, with commas; those that a study was made of if not given.")
+    ] = None,
+    protocol: Protocol = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Every ranking's supports under several recipes, on targets that are stable in all of them."""
+    from attribution.evaluation import recipe_transfer
+
+    with closing(ResultStore.of(ws)) as store:
+        recipes = split_names(names) if names else recipe_transfer.studied_recipes(ws, store)
+        answer = recipe_transfer.transfer_report(ws, store, recipes, protocol)
+    columns = ("n", "auc", "auc_ci", "median", "censored", "unstable")
+    tables: dict[str, list[dict]] = {}
+    for recipe, report in answer["recipes"].items():
+        for kind, measured in report["kinds"].items():
+            tables.setdefault(kind, []).extend(
+                {"ranking": name, "recipe": recipe, **{key: row[key] for key in columns}}
+                for name, row in measured["rankings"].items()
+            )
+    print_answer(
+        as_json,
+        answer,
+        "Supports under different recipes are not comparable: read each recipe's rankings beside its random control.",
+        "Recipes: " + ", ".join(f"{name} {report['hash']}" for name, report in answer["recipes"].items()),
+        *[(f"{kind}, K = {answer['K']}", rows) for kind, rows in tables.items()]
+        or ["No target has been studied under all of these yet."],
+    )
+
+
+def _named_rows(rankings: dict[str, dict]) -> list[dict]:
+    """Rows of a table: the ranking's name, then what was measured of it."""
+    return [{"ranking": name, **row} for name, row in rankings.items()]
+
+
+def _parse_folders(texts: list[str]) -> dict[str, Path]:
+    """ "NAME=FOLDER" texts -> {NAME: FOLDER}. Raises UserError for a text of another form."""
+    folders = {}
+    for text in texts:
+        name, equals, folder = text.partition("=")
+        if not (name and equals and folder):
+            raise UserError(f"--paper {text} does not say which ranking a folder is of; write NAME=FOLDER")
+        folders[name] = user_path(folder)
+    return folders
+
+
+def _parse_numbers(text: str, option: str) -> tuple[int, ...]:
+    """ "1,2,5" -> (1, 2, 5). Raises UserError for anything that is no whole number of at least 1."""
+    parts = split_names(text)
+    if not parts or not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
+        raise UserError(f"{option} {text} is not a list of numbers; give whole numbers of at least 1, such as 1,2,5")
+    return tuple(sorted({int(part) for part in parts}))
+
+
+def _auc_cells(aucs: dict, name: str) -> dict:
+    """The cells of a ranking's support AUCs; aucs: `support_report.compare_on_same_targets`."""
+    rows = {kind: result["rankings"].get(name) for kind, result in aucs.items()}
+    return {f"{kind} AUC": estimate(row["auc"], row["auc_ci"]) if row else "–" for kind, row in rows.items()}
+
+
+def _auc_notes(aucs: dict) -> list[str]:
+    """A line for each kind of support: which targets its AUCs are of."""
+    return [
+        f"{kind} AUC: the same {result['targets']} targets for all"
+        + f", {result['unfinished']} more unfinished" * bool(result["unfinished"])
+        + f", protocol {result['protocol']}, K = {result['K']}"
+        for kind, result in aucs.items()
+    ]

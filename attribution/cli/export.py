@@ -1,0 +1,159 @@
+"""Commands that take results home: export figure, report, ranking, corrections."""
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from attribution.cli import (
+    Candidates,
+    JsonOption,
+    RankingName,
+    Rankings,
+    WorkspaceOption,
+    command_line,
+    decisions_text,
+    print_answer,
+    ranking_names,
+    split_names,
+    with_progress,
+)
+from attribution.errors import UserError
+from attribution.files import user_path
+from attribution.rankings.similarity import Similarity
+from attribution.workspace.workspace import DEMO
+
+LINEUP = "lineup"
+Top = Annotated[int, typer.Option(help="Tiles a row.")]
+Ends = Annotated[str, typer.Option(help="helpful, harmful or both")]
+Explain = Annotated[str, typer.Option(help="true or predicted")]
+Cut = Annotated[int | None, typer.Option(help="Draw the cut after this rank.")]
+
+
+def export_figure(
+    out: Annotated[Path, typer.Option(help="A .png, .svg, .pdf or .csv file.")],
+    what: Annotated[
+        str,
+        typer.Option(
+            help="lineup, or a chart of Methods: supports, agreement, lds-supports, conditioning, calibration, "
+            "compute, cost, features."
+        ),
+    ] = LINEUP,
+    target: Annotated[str | None, typer.Option(help="Of a lineup: the validation image.")] = None,
+    rankings: Rankings = None,
+    top: Top = 14,
+    ends: Ends = "helpful",
+    explain: Explain = "true",
+    candidates: Candidates = None,
+    k: Cut = None,
+    width: Annotated[str, typer.Option(help="Of a chart: single (3.4 in) or double (7 in).")] = "double",
+    measure: Annotated[str | None, typer.Option(help="Of agreement: jaccard, rbo or spearman.")] = None,
+    ranking: Annotated[str | None, typer.Option(help="Of calibration: which signed ranking.")] = None,
+    removed: Annotated[str | None, typer.Option(help="Of calibration: own, others or random.")] = None,
+    protocol: Annotated[str | None, typer.Option(help="Of supports, lds-supports: the study's.")] = None,
+    ws: WorkspaceOption = DEMO,
+):
+    """The lineup of a target, or a chart of Methods as stored, as a figure, or as the table behind it."""
+    from attribution.explore.lineup import lineup_rows
+    from attribution.export import charts, lineup_figure
+    from attribution.export.charts import stored
+    from attribution.store.results import ResultStore
+
+    out = user_path(out)
+    if what == LINEUP:
+        if target is None:
+            raise UserError("a lineup needs a target; add --target, or say another --what")
+        number = ws.check_target(target)
+        rows = lineup_rows(ws, number, ranking_names(ws, rankings), top, ends, explain, candidates)
+        return print(lineup_figure.save(ws, number, rows, out, k))
+    options = {
+        "measure": measure,
+        "ranking": ranking,
+        "removed": removed,
+        "protocol": protocol,
+        "rankings": rankings and split_names(rankings),
+    }
+    options = {name: options[name] for name in stored.CHART_OPTIONS.get(what, ()) if options[name]}
+    with closing(ResultStore.of(ws)) as store:
+        print(charts.save(charts.chart(ws, store, what, **options), out, width))
+
+
+def export_report(
+    out: Annotated[Path, typer.Option(help="An .html file.")],
+    target: Annotated[
+        str | None, typer.Option(help="The validation image; the one that the workspace opens with if not given.")
+    ] = None,
+    rankings: Rankings = None,
+    top: Top = 14,
+    ends: Ends = "helpful",
+    explain: Explain = "true",
+    candidates: Candidates = None,
+    k: Cut = None,
+    ws: WorkspaceOption = DEMO,
+):
+    """A target's lineup and verdicts, and all that Methods knows, as one HTML file that opens anywhere."""
+    from attribution.explore.lineup import lineup_rows
+    from attribution.export import report
+    from attribution.store.results import ResultStore
+
+    number = report.default_target(ws) if target is None else ws.check_target(target)
+    rows = lineup_rows(ws, number, ranking_names(ws, rankings), top, ends, explain, candidates)
+    with closing(ResultStore.of(ws)) as store:
+        print(report.save_report(ws, store, user_path(out), number, rows=rows, k=k))
+
+
+def export_ranking(
+    ranking: RankingName,
+    out: Annotated[Path, typer.Option(help="A .parquet file.")],
+    targets: Annotated[str | None, typer.Option(help="Such as 0-999; all that it ranks for if not given.")] = None,
+    top: Annotated[int, typer.Option(help="Training images a target, of each end.")] = 100,
+    note: Annotated[str | None, typer.Option(help="What a reader must know: of JPEG copies.")] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """A ranking's first images as Lineup's own Parquet, which `import parquet` brings to any copy of the data set."""
+    from attribution.importing.formats import parquet
+    from attribution.training.edits import parse_image_numbers
+    from attribution.workspace.provenance import command_provenance
+
+    source = ws.ranking(ranking)
+    numbers = np.array(parse_image_numbers(targets, ws.n_val, "validation")) if targets else source.targets
+    if len(absent := np.setdiff1d(numbers, source.targets)):
+        raise UserError(f"{ranking} ranks nothing for the validation image {absent[0]}; leave it out of --targets")
+    inner = getattr(source, "inner", source)
+    part = f"features/{inner.feature}" if isinstance(inner, Similarity) else f"rankings/{inner.name}"
+    manifest = ws.manifest["parts"].get(part, {})
+    command = command_line("export ranking", ranking=ranking, targets=targets or None, top=top, note=note or None)
+    provenance = {
+        **command_provenance(command),
+        "dataset": ws.manifest["dataset"]["name"],
+        "ranking": ranking,
+        "made_for": source.made_for,
+        part: {key: value for key, value in manifest.items() if key not in ("files", "home", "digest")},
+    }
+    labels = parquet.labels_digest(ws.train_labels, ws.val_labels)
+    about = " · ".join(filter(None, [source.about.removesuffix(" · live"), f"first {top}", note]))
+    rows = parquet.write_ranking(user_path(out), source, numbers, top, labels, about, provenance)
+    answer = {"workspace": ws.name, "ranking": ranking, "targets": len(numbers), "rows": rows, "file": str(out)}
+    print_answer(as_json, answer, f"{out}: the first {top} of {ranking} for {len(numbers):,} targets, {rows:,} rows")
+
+
+def export_corrections(
+    out: Annotated[Path, typer.Option(help="A folder; files of an export before are replaced.")],
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """What was decided about labels: corrections.csv, the log, and the corrected labels in the data set's own form."""
+    from attribution.audit import corrections
+    from attribution.audit.decision_log import DecisionLog
+
+    with DecisionLog.of(ws) as decisions:
+        answer = with_progress(corrections.export_corrections, ws, decisions, out)
+    print_answer(
+        as_json,
+        answer,
+        f"{answer['folder']}: {', '.join(answer['files'])}",
+        f"{answer['decisions']:,} images of {ws.name} decided: {decisions_text(answer)}",
+    )

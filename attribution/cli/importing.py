@@ -1,0 +1,264 @@
+"""Commands that bring data in: import, show, features import, halves import."""
+
+import getpass
+import re
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attribution.cli import (
+    CANDIDATE_SETS,
+    JsonOption,
+    WorkspaceOption,
+    accuracy_text,
+    candidates_of,
+    command_line,
+    halves_text,
+    print_answer,
+    with_progress,
+)
+from attribution.errors import UserError
+from attribution.export.numbers import estimate, number, percent
+from attribution.files import user_path
+from attribution.importing import formats, importing
+from attribution.rankings import default_rankings
+from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import DEMO, Workspace
+
+Name = Annotated[str, typer.Option(help="What to call it: a-z, 0-9, dot, dash, underscore.")]
+Orientation = Annotated[str | None, typer.Option(help=f"{' or '.join(formats.ORIENTATIONS)}: the first axis's images.")]
+Sign = Annotated[str | None, typer.Option(help=f"What a positive score means: {', '.join(formats.SIGNS)}.")]
+IndexBase = Annotated[int | None, typer.Option(help="The number of the first image in the file: 0 or 1.")]
+Targets = Annotated[Path | None, typer.Option(help="A .npy of the validation images that the file is about.")]
+Train = Annotated[Path | None, typer.Option(help="A .npy of the training images that the file is about.")]
+TrainFiles = Annotated[
+    Path | None,
+    typer.Option(
+        help="A text file with the path of a training image a line, in the file's order, where that is not ours."
+    ),
+]
+Part = Annotated[str | None, typer.Option(help="Which of several the file holds.")]
+Force = Annotated[bool, typer.Option("--force", help="Keep it although it does not pass the alignment check.")]
+Dense = Annotated[bool | None, typer.Option("--dense/--top-only", help="Keep every score (LDS needs them), or not.")]
+CORRECTIONS = "corrections"  # what `import` brings besides rankings
+SHOW_TARGETS, SHOW_K = 200, 20  # targets that `show` compares rankings on, and how many images of each
+
+
+def import_command(
+    format: Annotated[str, typer.Argument(help=", ".join([*formats.NAMES, "or", CORRECTIONS]))],
+    path: Path,
+    name: Annotated[str | None, typer.Option(help="What to call the ranking: a-z, 0-9, dot, dash, underscore.")] = None,
+    orientation: Orientation = None,
+    sign: Sign = None,
+    index_base: IndexBase = None,
+    targets: Targets = None,
+    train: Train = None,
+    train_files: TrainFiles = None,
+    part: Part = None,
+    dense: Dense = None,
+    force: Force = False,
+    who: Annotated[str | None, typer.Option(help="corrections: who brings them; you if not given.")] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Bring a ranking of another library's into a workspace, checked against its images; or corrections of labels."""
+    declared = formats.Declaration(orientation, sign, index_base, targets, train, part)
+    if format == CORRECTIONS:
+        if name or force or train_files or dense is not None or declared != formats.Declaration():
+            raise UserError("corrections take none of the options for rankings; give --who and --workspace alone")
+        return _import_corrections(ws, path, who, as_json)
+    if name is None or who is not None:
+        raise UserError("a ranking needs a --name to be called by, and takes no --who")
+    provenance = _import_ranking(ws, format, path, name, declared, dense, force, train_files)
+    print_answer(as_json, {"workspace": ws.name, "ranking": name, **provenance}, _import_text(name, provenance))
+
+
+def show(
+    path: Path,
+    name: Annotated[str | None, typer.Option(help="What to call it; else the file's name.")] = None,
+    format: Annotated[str | None, typer.Option(help="Looked for if not given.")] = None,
+    orientation: Orientation = None,
+    sign: Sign = None,
+    index_base: IndexBase = None,
+    targets: Targets = None,
+    train: Train = None,
+    train_files: TrainFiles = None,
+    part: Part = None,
+    dense: Dense = None,
+    force: Force = False,
+    port: Annotated[int, typer.Option(help="Where to serve the lineup.")] = 8501,
+    serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Explore with it.")] = True,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Your scores in a minute: checked, imported, judged, and lined up beside the others in the browser."""
+    format = format or formats.detect_format(path)
+    name = name or re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")[:40]
+    declared = formats.Declaration(orientation, sign, index_base, targets, train, part)
+    provenance = _import_ranking(ws, format, path, name, declared, dense, force, train_files)
+    answer = {"workspace": ws.name, "ranking": name, "format": format, **provenance, **_judge_ranking(ws, name)}
+    lds, candidates = answer["lds"], answer["candidates"]
+    shared = [
+        {
+            "ranking": other,
+            "candidates": CANDIDATE_SETS[candidates[other]],
+            f"of its first {SHOW_K} shared": number(count, 1),
+        }
+        for other, count in answer["shared"].items()
+    ]
+    print_answer(
+        as_json,
+        answer,
+        _import_text(name, provenance),
+        f"LDS {estimate(lds['lds'], lds['ci'])}, {halves_text(ws, answer['halves'])}"
+        if lds
+        else f"no LDS: {answer['why_no_lds']}",
+        f"{percent(answer['same_class'], 0)} of its first {SHOW_K} have the target's class, over {answer['n']} targets",
+        ("", shared),
+    )
+    if serve and not as_json:
+        _open_browser(ws, name, port)
+
+
+def features_import(
+    name: Name,
+    train: Annotated[Path, typer.Option(help="Features of the training images, [n, d].")],
+    val: Annotated[Path, typer.Option(help="Features of the validation images, [n, d].")],
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Bring a feature set of your own; ESVM, L2 and cosine rankings in it are then computed when asked."""
+    from attribution.features.knn import measure_knn
+    from attribution.importing.formats.features import load_features
+
+    arrays = load_features(train, val, importing.data_set_sizes(ws))
+    command = command_provenance(command_line("features import", name=name, train=train, val=val))
+    provenance = {"file": train.name, **measure_knn(ws, *arrays), **command}
+    provenance = importing.import_features(ws, *arrays, name, provenance)
+    text = f"{name}: {provenance['dim']} dimensions, {accuracy_text(provenance)}"
+    print_answer(as_json, {"workspace": ws.name, "features": name, **provenance}, text)
+
+
+def halves_import(
+    path: Path,
+    part: Annotated[str | None, typer.Option(help="Which models, such as 900:1000; all if not given.")] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Bring models on random subsets, a Datamodels store, for LDS to be measured on. Rankings should not have been
+    fitted on the same models."""
+    from attribution.importing.formats.datamodels_store import load_subsets
+    from attribution.metrics.lds import MIN_SUBSETS
+
+    masks, margins = load_subsets(user_path(path), importing.data_set_sizes(ws), part=part, least=MIN_SUBSETS)
+    command = command_provenance(f"halves import {shlex.quote(path.name)}")
+    provenance = importing.import_halves(ws, masks, margins, {"file": path.name, "models": part or "all", **command})
+    print_answer(
+        as_json,
+        {"workspace": ws.name, **provenance},
+        f"{provenance['masks']} models on subsets of {percent(provenance['alpha'], 0)} judge the rankings of "
+        f"{ws.name}: python -m attribution evaluate lds",
+    )
+
+
+def _import_corrections(ws: Workspace, path: Path, who: str | None, as_json: bool) -> None:
+    from attribution.audit import corrections
+    from attribution.audit.decision_log import DecisionLog
+
+    with DecisionLog.of(ws) as decisions:
+        answer = corrections.import_corrections(ws, decisions, path, _user_name() if who is None else who)
+    lines = [
+        f"{answer['imported']:,} decisions about {ws.name} imported; {answer['same']:,} stood already, "
+        f"{answer['skipped']:,} in conflict in the file were passed over"
+    ]
+    if answer["conflicts"]:
+        lines.append(f"{answer['conflicts']:,} differ from what was decided here; settle them on the Audit page")
+    print_answer(as_json, answer, *lines)
+
+
+def _user_name() -> str:
+    """The name of whoever runs this, "" where the system has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, ImportError, OSError):
+        return ""
+
+
+def _import_ranking(
+    ws: Workspace,
+    format: str,
+    path: Path,
+    name: str,
+    declared: formats.Declaration,
+    dense: bool | None,
+    force: bool,
+    train_files: Path | None,
+) -> dict:
+    """Imports a ranking; returns the part's provenance, with "alignment"."""
+    if train_files and declared.train:
+        raise UserError("--train and --train-files both say which training images the file is about; give one of them")
+    train = importing.listed_files(ws, train_files) if train_files else None
+    incoming = formats.get_format(format).load(user_path(path), declared, importing.data_set_sizes(ws, train))
+    matched = {}
+    if train is not None:
+        incoming = importing.renumbered(incoming, train)
+        matched = {"train files": f"{train_files.name}, {len(train):,} of {ws.n_train:,} training images"}
+    command = command_line(
+        shlex.join(["import", format, path.name]), name=name, **vars(declared), train_files=train_files, force=force
+    )
+    provenance = {"format": format, "file": path.name, **matched, **command_provenance(command)}
+    return with_progress(importing.import_ranking, ws, incoming, name, about=provenance, force=force, dense=dense)
+
+
+def _import_text(name: str, provenance: dict) -> str:
+    """What an import prints: what came, and how the alignment check went."""
+    alignment = provenance["alignment"]
+    text = (
+        f"{name}: {provenance['method']}, {provenance['about']}; its first training image has the target's class for "
+        f"{percent(alignment['top1_same_class'])} of {alignment['n']:,} targets "
+        f"(chance {percent(alignment['chance'])})"
+    )
+    if "train files" in provenance:
+        text += f"; matched by file name: {provenance['train files']}"
+    within = alignment["within_class"]
+    if not within["conclusive"]:
+        text += "; too few targets or images of a class to tell whether the order is right within classes"
+    else:
+        text += f"; within it scores and similarity in {within['on']} correlate by {within['spearman']:+.2f}"
+    return f"{text}\nwarning: {alignment['warning']}" if alignment["warning"] else text
+
+
+def _judge_ranking(ws: Workspace, name: str) -> dict:
+    """LDS with its ceiling, share of the target's class, and overlap with the other rankings."""
+    from attribution.evaluation import lds_report
+    from attribution.rankings import overlap
+
+    ranking = ws.ranking(name)
+    answer = {"lds": None, "ceiling": None, "why_no_lds": None, "halves": None}
+    try:
+        report = with_progress(lds_report.evaluate_lds, ws, [name])
+        halves = {key: report[key] for key in ("masks", "seeds", "ceiling", "recipe", "recipe_hash")}
+        answer |= {"lds": report["rankings"][name], "ceiling": report["ceiling"], "halves": halves}
+    except UserError as error:
+        answer["why_no_lds"] = str(error)
+    step = max(1, len(ranking.targets) // SHOW_TARGETS)
+    targets = ranking.targets[::step][:SHOW_TARGETS]
+    others = [other for other in default_rankings(ws) if other != name]
+    return answer | {
+        "n": len(targets),
+        "candidates": candidates_of(ws, [name, *others]),
+        "same_class": overlap.mean_same_class_share(ws, name, SHOW_K, targets),
+        "shared": {other: overlap.mean_shared_images(ws, name, other, SHOW_K, targets) for other in others},
+    }
+
+
+def _open_browser(ws: Workspace, name: str, port: int) -> None:
+    """Serves the workspace, and opens the browser on the new ranking beside one of each other method."""
+    from urllib.parse import urlencode
+
+    from attribution.serve import serve as start
+
+    rows = [name, *(other for other in default_rankings(ws) if other != name)]
+    start(port, ws.path, "/?" + urlencode({"rankings": rows}, doseq=True))

@@ -1,0 +1,255 @@
+"""Commands that look: info, rank, reach, duplicates."""
+
+from typing import Annotated
+
+import numpy as np
+import typer
+
+from attribution.cli import (
+    Candidates,
+    DuplicateCosine,
+    DuplicateFeatures,
+    JsonOption,
+    ProgressBar,
+    RankingName,
+    Rankings,
+    Target,
+    WorkspaceOption,
+    print_answer,
+    ranking_names,
+    say,
+)
+from attribution.data import resizing
+from attribution.export.numbers import duration, percent
+from attribution.features import near_duplicates
+from attribution.importing import alignment
+from attribution.training import recipes
+from attribution.workspace.workspace import DEMO, Workspace
+
+
+def info(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
+    """What a workspace holds: data set, features, rankings, recipes."""
+    base = _base_json(ws)
+    answer = {
+        "workspace": ws.name,
+        "dataset": {
+            "name": ws.manifest["dataset"]["name"],
+            "n_train": ws.n_train,
+            "n_val": ws.n_val,
+            "classes": ws.classes,
+            "fingerprint": ws.fingerprint,
+            "planted": ws.planted,
+        },
+        "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
+        "features": [_feature_json(ws, name) for name in ws.features()],
+        "rankings": [_ranking_json(ws, name) for name in ws.rankings()],
+        "recipes": [_recipe_json(ws, base)],
+        "base": base,
+    }
+    planted = f", {ws.planted} planted errors" if ws.planted else ""
+    lines = [
+        f"{ws.name}: {answer['dataset']['name']}, {ws.n_train:,} training and {ws.n_val:,} validation images, "
+        f"{len(ws.classes)} classes{planted}"
+    ]
+    if resized := resizing(ws.manifest["dataset"]):
+        lines.append(resized)
+    tables = [(part, answer[part]) for part in ("features", "rankings", "recipes")]
+    print_answer(as_json, answer, *lines, *tables, _base_text(ws, base))
+
+
+def rank(
+    target: Target,
+    ranking: RankingName,
+    top: Annotated[int, typer.Option(help="How many.")] = 10,
+    candidates: Candidates = None,
+    end: Annotated[str, typer.Option(help="helpful or harmful")] = "helpful",
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """The training images a ranking puts first for a target."""
+    number = ws.check_target(target)
+    ranked = ws.ranking(ranking).top(number, top, candidates, end)
+    if len(ranked.ids) < top:
+        say(f"{ranking} ranks {len(ranked.ids)} images for this target, and {top} were asked for")
+    labels = [ws.classes[c] for c in ws.train_labels[ranked.ids]]
+    predicted = ws.classes[ws.base.prediction[number]] if ws.has_base else None
+    answer = {
+        "target": number,
+        "label": ws.classes[ws.val_labels[number]],
+        "prediction": predicted,
+        "ranking": ranking,
+        "train": ranked.ids.tolist(),
+        "scores": _scores_json(ranked.scores),
+        "labels": labels,
+    }
+    prediction = f", predicted {predicted}" if predicted else ""
+    columns = zip(answer["train"], labels, answer["scores"] or [None] * len(labels))
+    rows = [
+        {"rank": n, "train": image, "label": label, "score": score}
+        for n, (image, label, score) in enumerate(columns, 1)
+    ]
+    print_answer(
+        as_json,
+        answer,
+        f"target {number}: {answer['label']}{prediction}; first {len(labels)} of {ranking}, {end}",
+        ("", rows),
+    )
+
+
+def reach(
+    image: Annotated[str, typer.Option(help="The training image, counted from 0.")],
+    rankings: Rankings = None,
+    top: Annotated[int, typer.Option(help="Targets of each end.")] = 12,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Whom a training image helps and harms most, in how many targets' lists it stands, and its near-duplicates."""
+    from attribution.explore import influence
+    from attribution.rankings.base import check_k
+
+    number = influence.check_image(ws, image)
+    influences = [influence.image_influence(ws, number, name, check_k(top)) for name in ranking_names(ws, rankings)]
+    answer = {
+        "image": number,
+        "label": ws.classes[ws.train_labels[number]],
+        "n_train": ws.n_train,
+        "rankings": {
+            row.ranking: {
+                "signed": row.signed,
+                "possible": row.possible,
+                "k": row.k,
+                "helped": _end_json(ws, row.helped),
+                "harmed": _end_json(ws, row.harmed),
+            }
+            for row in influences
+        },
+        "duplicates": _near_duplicates_json(ws, number),
+    }
+    parts = [f"training image {number}: {answer['label']}"]
+    for row in influences:
+        for end, name in ((row.helped, "helped"), (row.harmed, "harmed")):
+            if end is not None:
+                lists = f", in the first {row.k} of {end.lists} of {row.possible:,} targets" if end.place else ""
+                parts += [f"{row.ranking}: {name} most{lists}", ("", _end_json(ws, end)["targets"])]
+        if row.helped is None:
+            parts.append(
+                f"{row.ranking}: needs its lists: python -m attribution evaluate hubs --rankings {row.ranking}"
+            )
+        elif row.harmed is None:
+            parts.append(f"{row.ranking}: harm is not defined for this method: its scores have no sign")
+    if near := answer["duplicates"]:
+        more = "" if near["whole"] else "; perhaps more: these features tell little apart"
+        group = ", ".join(map(str, near["group"])) or "none"
+        parts.append(f"near-duplicates, cosine {near['cosine']:g} in {near['features']}: {group}{more}")
+        parts.append(("nearest", near["nearest"]))
+    print_answer(as_json, answer, *parts)
+
+
+def duplicates(
+    features: DuplicateFeatures = None,
+    cosine: DuplicateCosine = near_duplicates.DEFAULT_COSINE,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """How many groups of near-duplicates there are among the training images."""
+    with ProgressBar():
+        groups = near_duplicates.grouping_spec(ws, features, cosine)
+    counts = {"features": groups["features"], "cosine": groups["cosine"], **near_duplicates.count_groups(ws, groups)}
+    print_answer(as_json, counts, ("", [counts]))
+
+
+def _feature_json(ws: Workspace, name: str) -> dict:
+    provenance = ws.manifest["parts"][f"features/{name}"]
+    dim = provenance.get("dim") or ws.feature(name).train.shape[1]
+    return {"name": name, "dim": dim, "knn_accuracy": provenance.get("knn_accuracy")}
+
+
+def _ranking_json(ws: Workspace, name: str) -> dict:
+    ranking = ws.ranking(name)
+    same = None
+    if not ranking.live:  # the alignment check; what is computed from the workspace's own features is always aligned
+        same = round(alignment.check_alignment(ranking).top1_same_class, 3)
+    return {
+        "name": name,
+        "method": ranking.method,
+        "signed": ranking.signed,
+        "models": ws.manifest["parts"].get(f"rankings/{name}", {}).get("models", 0),
+        "top1_same_class": same,
+    }
+
+
+def _base_json(ws: Workspace) -> dict | None:
+    """Who made the base models and what was measured of them, from their provenance; None where there are none. What
+    it does not say, as that of an import may not, is None; so is "workspaces_recipe" then."""
+    if not ws.has_base:
+        return None
+    provenance = ws.manifest["parts"].get("base", {})
+    recipe, hash_, seeds = recipes.get_recipe(ws.recipe), provenance.get("hash"), provenance.get("seeds")
+    return {
+        "models": len(seeds) if seeds else None,
+        **{name: provenance.get(name) for name in ("recipe", "hash", "accuracy", "measured_on", "seconds", "device")},
+        "workspaces_recipe": (provenance["recipe"], hash_) == (recipe.name, recipe.hash) if hash_ else None,
+    }
+
+
+def _recipe_json(ws: Workspace, base: dict | None) -> dict:
+    """The workspace's recipe, and what its base models measured: nothing where another recipe made those."""
+    own = base if base and base["workspaces_recipe"] else {}
+    measured = {name: own.get(name) for name in ("accuracy", "seconds", "device")}
+    return {"name": ws.recipe, "hash": recipes.get_recipe(ws.recipe).hash, **measured}
+
+
+def _base_text(ws: Workspace, base: dict | None) -> str:
+    if base is None:
+        return "base models: none yet"
+    made = f"by {base['recipe']} {base['hash']}" if base["hash"] else "by a recipe that their provenance does not name"
+    parts = [f"base models: {base['models'] or ''} {made}".replace("  ", " ")]
+    if base["workspaces_recipe"] is False:
+        parts.append(f"another than the workspace's recipe, {ws.recipe} {recipes.get_recipe(ws.recipe).hash}")
+    if base["accuracy"] is not None:
+        parts.append(f"{percent(base['accuracy'])} right on {base['measured_on']}")
+    if base["seconds"] is not None:
+        parts.append(f"{duration(base['seconds'])} each on {base['device']}")
+    return ", ".join(parts)
+
+
+def _end_json(ws: Workspace, end) -> dict | None:
+    if end is None:
+        return None
+    scores = _scores_json(end.scores) or [None] * len(end.targets)
+    return {
+        "lists": end.lists,
+        "place": end.place,
+        "targets": [
+            {
+                "target": int(target),
+                "label": ws.classes[ws.val_labels[target]],
+                "score": score,
+                "rank": int(rank) or None,
+            }
+            for target, score, rank in zip(end.targets, scores, end.ranks)
+        ],
+    }
+
+
+def _near_duplicates_json(ws: Workspace, image: int) -> dict | None:
+    if not ws.features() or ws.n_train > near_duplicates.MAX_IMAGES:
+        return None
+    spec = near_duplicates.grouping_spec(ws)
+    group, near, cosines = near_duplicates.group_and_nearest(ws, image, spec, 5)
+    nearest = [
+        {"image": int(other), "label": ws.classes[ws.train_labels[other]], "cosine": round(float(cosine), 4)}
+        for other, cosine in zip(near, cosines)
+    ]
+    return {
+        "features": spec["features"],
+        "cosine": spec["cosine"],
+        "group": group.tolist(),
+        "whole": len(group) <= near_duplicates.MAX_WALKED,
+        "nearest": nearest,
+    }
+
+
+def _scores_json(scores: np.ndarray | None) -> list[float] | None:
+    """Scores to six digits; None where the ranking has none."""
+    return None if scores is None else [round(float(score), 6) for score in scores]

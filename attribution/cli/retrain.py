@@ -1,0 +1,280 @@
+"""Commands that retrain: retrain, support, study, prune."""
+
+import time
+from contextlib import closing
+from typing import Annotated
+
+import typer
+
+from attribution.cli import (
+    DuplicateCosine,
+    DuplicateFeatures,
+    JsonOption,
+    Protocol,
+    RankingName,
+    Rankings,
+    Recipe,
+    Target,
+    WorkspaceOption,
+    answered,
+    mean_ci,
+    print_answer,
+    ranking_names,
+    run_job,
+    split_names,
+)
+from attribution.cli.evaluate import evaluate_supports, evaluate_transfer
+from attribution.errors import UserError
+from attribution.experiments import jobs, pruning, support_search, support_table
+from attribution.experiments.disjoint import disjoint_spec
+from attribution.experiments.prefixes import CONTROL_DRAWS
+from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.spec import SEEDS
+from attribution.experiments.study import STUDY_SEED, study_spec
+from attribution.experiments.support import support_spec
+from attribution.experiments.unedited import unedited_spec
+from attribution.features import near_duplicates
+from attribution.store.results import ResultStore
+from attribution.training.edits import parse_image_numbers
+from attribution.workspace.workspace import DEMO, Workspace
+
+
+def retrain(
+    target: Target,
+    ranking: Annotated[str | None, typer.Option(help="The ranking's name; `info` lists them.")] = None,
+    remove_top: Annotated[int | None, typer.Option(help="Remove the ranking's first K images.")] = None,
+    relabel_top: Annotated[int | None, typer.Option(help="Give its first K images a wrong label.")] = None,
+    remove_harmful: Annotated[
+        int | None, typer.Option(help="Remove the K most harmful images, as a repair does.")
+    ] = None,
+    remove: Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")] = None,
+    relabel: Annotated[str | None, typer.Option(help="Give these images a wrong label.")] = None,
+    seeds: Annotated[int, typer.Option(help="Trainings an edit.")] = len(SEEDS),
+    draws: Annotated[int, typer.Option(help="Random controls of the same classes.")] = CONTROL_DRAWS,
+    with_duplicates: Annotated[
+        bool, typer.Option("--with-duplicates", help="Remove near-duplicates of the images, too.")
+    ] = False,
+    features: DuplicateFeatures = None,
+    cosine: DuplicateCosine = near_duplicates.DEFAULT_COSINE,
+    recipe: Recipe = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Retrain without a ranking's first images or chosen ones (or with wrong labels on them), beside the controls."""
+    if [remove_top, relabel_top, remove_harmful, remove, relabel].count(None) != 4:
+        raise UserError(
+            "say one of --remove-top K, --relabel-top K, --remove-harmful K, --remove IMAGES and --relabel IMAGES"
+        )
+    images = remove if relabel is None else relabel
+    if (ranking is None) == (images is None):
+        raise UserError(
+            "--remove-top, --relabel-top and --remove-harmful need a --ranking, --remove and --relabel take none"
+        )
+    if seeds < 1 or draws < 0:
+        raise UserError("give at least one seed, and no negative number of draws")
+    kind = "remove" if relabel is None and relabel_top is None else "mislabel"
+    k = next((number for number in (remove_top, relabel_top, remove_harmful) if number is not None), 0)
+    end = "helpful" if remove_harmful is None else "harmful"
+    ids = None if images is None else parse_image_numbers(images, ws.n_train)
+    groups = near_duplicates.grouping_spec(ws, features, cosine) if with_duplicates else None
+    spec = retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids, end=end, groups=groups, recipe=recipe)
+    answer = answered(ws, spec)
+    none, random = answer["controls"]["none"], answer["controls"]["random"]
+    answer["wrong_unedited"] = none["flipped"]  # then "flipped" says no more than that it is still wrong
+    known = _known_since(answer["newest"]) if answer["cached"] else ""
+    lines = [f"{spec.describe()}, recipe {answer['recipe']} {answer['recipe_hash']}, seeds {answer['seeds']}{known}"]
+    if groups:
+        lines.append(
+            f"{spec['groups']['along']} near-duplicates came along ({groups['features']}, cosine at least "
+            f"{groups['cosine']:g})"
+        )
+    rows = [
+        {"": name, "wrong": f"{row['wrong']} of {row['of']}", "outcome": _outcome(row["flipped"], none["flipped"])}
+        for name, row in (("the edit", answer), ("random, same classes", random))
+        if row["of"]
+    ]
+    rows.append({"": "nothing removed", "wrong": f"{none['wrong']} of {none['of']}", "outcome": ""})
+    notes = []
+    if none["flipped"] != (end == "harmful"):
+        state, verb = ("wrong", "flip") if none["flipped"] else ("right", "repair")
+        number = none["wrong"] if none["flipped"] else none["of"] - none["wrong"]
+        notes.append(
+            f"target {answer['target']} is {state} without any edit, too ({number} of {none['of']} seeds): there is "
+            f"nothing to {verb}"
+        )
+    print_answer(as_json, answer, *lines, ("", rows), *notes)
+
+
+def support(
+    target: Target,
+    ranking: RankingName,
+    kind: Annotated[
+        str,
+        typer.Option(help="remove, mislabel, or repair: remove the most harmful images until a wrong target is right"),
+    ] = "remove",
+    protocol: Protocol = None,
+    k_max: Annotated[int, typer.Option(help="Give up above this many images.")] = support_search.DEFAULT_K_MAX,
+    disjoint: Annotated[int | None, typer.Option(help="Up to so many supports that share no image, 2 or 3.")] = None,
+    groups: Annotated[
+        bool, typer.Option("--groups", help="Remove each image with its near-duplicates; k counts such groups.")
+    ] = False,
+    features: DuplicateFeatures = None,
+    cosine: DuplicateCosine = near_duplicates.DEFAULT_COSINE,
+    recipe: Recipe = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Find the smallest tested prefix of a ranking whose removal (or relabelling) flips a target, or repairs it."""
+    question = {
+        "target": target,
+        "ranking": ranking,
+        "kind": kind,
+        "k_max": k_max,
+        "recipe": recipe,
+        "protocol": protocol or support_table.default_protocol(ws),
+        "groups": near_duplicates.grouping_spec(ws, features, cosine) if groups else None,
+    }
+    spec = support_spec(ws, **question) if disjoint is None else disjoint_spec(ws, disjoint, **question)
+    answer = {"recipe": spec["recipe"], **answered(ws, spec)}
+    subject = f"target {spec['target']}, {spec['ranking']}, {spec['kind']}"
+    if disjoint is not None:
+        known = " (all known)" if answer["cached"] else ""
+        rows = [
+            {
+                "": number,
+                "status": row["status"],
+                "support": row["support"],
+                "survived at": row["lo"],
+                "trainings": row["trainings"],
+            }
+            for number, row in enumerate(answer["supports"], 1)
+        ]
+        title = f"{subject}: disjoint supports, {answer['trainings']} trainings{known}"
+        return print_answer(as_json, answer, title, ("", rows))
+    known = _known_since(answer["created"]) if answer["cached"] else ""
+    rows = [
+        {
+            "k": probe["k"],
+            "seeds": len(probe["seeds"]),
+            "wrong": probe["wrong"],
+            "margin": None if probe["margin"] is None else round(probe["margin"], 2),
+        }
+        for probe in answer["trace"]
+    ]
+    title = f"{subject}: {_support_text(answer)}, {answer['trainings']} trainings{known}"
+    print_answer(as_json, answer, title, ("", rows))
+
+
+def study(
+    targets: Annotated[
+        int, typer.Option(help="How many stable targets (of repairs, wrong ones), drawn at random.")
+    ] = 20,
+    rankings: Rankings = None,
+    kinds: Annotated[str, typer.Option(help="remove, mislabel and repair, with commas.")] = "remove,mislabel",
+    protocol: Protocol = None,
+    seed: Annotated[int, typer.Option(help="Draws the targets.")] = STUDY_SEED,
+    recipe: Recipe = None,
+    recipes: Annotated[
+        str | None, typer.Option(help="Compare these recipes on targets stable in all of them, with commas.")
+    ] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Supports of many targets under several rankings. Interrupt it and call it again: it goes on where it was."""
+    from attribution.explore.targets import draw_stable_targets, draw_wrong_targets
+
+    protocol = protocol or support_table.default_protocol(ws)
+    names, all_kinds = ranking_names(ws, rankings), split_names(kinds)
+    if recipe and recipes:
+        raise UserError("say --recipe for a study under one, or --recipes to compare several")
+    if recipes or recipe not in (None, ws.recipe):
+        compared = split_names(recipes) if recipes else [ws.recipe, recipe]
+        studied = compared if recipes else [recipe]
+        _study_across_recipes(ws, compared, studied, targets, names, all_kinds, protocol, seed)
+        return evaluate_transfer(names=",".join(compared), protocol=protocol, ws=ws, as_json=as_json)
+    job = None
+    if flips := [kind for kind in all_kinds if kind != "repair"]:
+        job = run_job(ws, study_spec(ws, draw_stable_targets(ws, targets, seed), names, flips, protocol))
+    if flips != all_kinds or not all_kinds:  # without any kind it is refused there
+        repairs = ["repair"] if all_kinds else []
+        job = run_job(ws, study_spec(ws, draw_wrong_targets(ws, targets, seed), names, repairs, protocol))
+    if as_json:
+        return print_answer(True, jobs.job_to_json(job))
+    evaluate_supports(protocol=protocol, folder=ws.path)
+
+
+def prune(
+    ranking: RankingName,
+    shares: Annotated[str, typer.Option(help="Percents to drop, with commas.")] = ",".join(
+        map(str, pruning.DEFAULT_SHARES)
+    ),
+    seeds: Annotated[int, typer.Option(help="Trainings a point.")] = len(SEEDS),
+    recipe: Recipe = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Accuracy without the least influential x % of the training images, against a random x % of the same classes."""
+    try:
+        percents = [int(share) for share in split_names(shares)]
+    except ValueError:
+        raise UserError(f"--shares {shares} are no percents; write whole numbers with commas, such as 20,50") from None
+    answer = answered(ws, pruning.pruning_spec(ws, ranking, percents, range(seeds), recipe))
+    full = {"pruned": mean_ci(answer["full"], 100, 1), "random": None, "difference": None}
+    rows = [{"dropped": "nothing", "images": 0, **full}]
+    for row in answer["shares"]:
+        means = {name: mean_ci(row[name], 100, 1) for name in ("pruned", "random", "difference")}
+        rows.append({"dropped": f"{row['share']} %", "images": row["k"], **means})
+    title = (
+        f"accuracy on {answer['targets']} validation images, recipe {answer['recipe']} {answer['recipe_hash']}, "
+        f"{seeds} seeds, mean (95 % over seeds)"
+    )
+    print_answer(as_json, answer, (title, rows))
+
+
+def _study_across_recipes(
+    ws: Workspace,
+    names: list[str],
+    studied_recipes: list[str],
+    count: int,
+    rankings: list[str],
+    kinds: list[str],
+    protocol: str,
+    seed: int,
+) -> None:
+    """A study under each of `studied_recipes`, of targets that are stable under all of `names`. Models of these on the
+    unedited images come first: they say which targets that are."""
+    from attribution.evaluation import recipe_transfer
+
+    recipe_transfer.check_recipes(names)
+    if "repair" in kinds:
+        raise UserError("a comparison of recipes is of targets that are right in all of them; leave repair out")
+    for name in names:
+        if name != ws.recipe:
+            run_job(ws, unedited_spec(ws, name))
+    with closing(ResultStore.of(ws)) as store:
+        targets = recipe_transfer.draw_common_targets(ws, store, names, count, seed)
+    for name in studied_recipes:
+        run_job(ws, study_spec(ws, targets, rankings, kinds, protocol, recipe=name))
+
+
+def _outcome(wrong: bool, wrong_unedited: bool) -> str:
+    """What became of a target: one that is wrong without any edit cannot flip."""
+    if wrong_unedited:
+        return "still wrong" if wrong else "repaired"
+    return "flipped" if wrong else "holds"
+
+
+def _support_text(row: dict) -> str:
+    """How a support search ended; row: its answer."""
+    if row["status"] in ("flipped", "repaired", "unstable"):
+        before = "still wrong" if row["kind"] == "repair" else "survived"
+        images = f", {row['images']} images with near-duplicates" if "images" in row else ""
+        seeds = f"; five other seeds: {row['others'][0]} to {row['others'][1] or 'more'}" if row.get("others") else ""
+        return f"support {row['support']}{images} ({row['status']}, {before} at {row['lo']}{seeds})"
+    nothing = {"already_wrong": "already wrong, nothing to flip", "already_right": "already right, nothing to repair"}
+    return nothing.get(row["status"]) or f"no support found up to {row['lo']}"
+
+
+def _known_since(created: float) -> str:
+    """When an answer was made, in the local time; created: in seconds since 1970."""
+    return time.strftime(" (known since %Y-%m-%d %H:%M)", time.localtime(created))

@@ -1,0 +1,122 @@
+"""Commands about workspaces of your own: workspace create, poison, locate, remove."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from attribution import data
+from attribution.cli import JsonOption, WorkspaceOption, print_answer, with_progress
+from attribution.errors import UserError
+from attribution.workspace.workspace import DEMO, Workspace
+
+REMOVABLE = ("rankings", "features", "detectors")  # kinds of parts that may be taken out again
+
+
+def workspace_create(
+    path: Path,
+    dataset: Annotated[str, typer.Option(help=", ".join(data.NAMES))],
+    root: Annotated[
+        Path | None, typer.Option(help="Where the data set is; else it is downloaded where that is possible.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="For people; else the folder's name.")] = None,
+    skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave corrupt images out.")] = False,
+    side: Annotated[
+        int | None,
+        typer.Option(
+            help="Side in pixels that images of a folder or of Parquet are resized to: 8 to 512. If not given, images "
+            "of one size up to 64 stay as they are, others become 64 x 64."
+        ),
+    ] = None,
+    val_share: Annotated[
+        float | None, typer.Option(help="Share of a folder without val/ or test/ that is held back.")
+    ] = None,
+    as_json: JsonOption = False,
+):
+    """A new workspace of your images. They are read where they are, and copied only where that cannot be."""
+    from attribution.workspace.create import create
+
+    options = {"name": name, "skip_corrupt": skip_corrupt, "side": side, "val_share": val_share}
+    ws = with_progress(create, path, dataset, root, **options)
+    skipped = ws.manifest["parts"]["data"].get("skipped", [])
+    rankings = [part.split("/")[1] for part in ws.manifest["parts"] if part.startswith("rankings/")]
+    left_out = f", {len(skipped)} left out" if skipped else ""
+    lines = [
+        f"{ws.name}: {ws.n_train:,} training and {ws.n_val:,} validation images, {len(ws.classes)} classes{left_out}"
+    ]
+    if resized := data.resizing(ws.manifest["dataset"]):
+        lines.append(resized + ("" if side else "; --side chooses another size"))
+    if rankings:
+        lines.append(f"with it come the rankings {', '.join(rankings)}")
+    answer = {
+        "workspace": ws.name,
+        "path": str(path),
+        "n_train": ws.n_train,
+        "n_val": ws.n_val,
+        "classes": ws.classes,
+        "fingerprint": ws.fingerprint,
+        "skipped": skipped,
+        "rankings": rankings,
+        "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
+    }
+    see_it = f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}"
+    print_answer(as_json, answer, *lines, see_it)
+
+
+def workspace_poison(
+    path: Path,
+    label: Annotated[
+        str, typer.Option("--class", help="What the poisoned images are labelled as: a class's name or number.")
+    ],
+    n: Annotated[int, typer.Option(help="Training images of other classes to poison.")] = 100,
+    targets: Annotated[int, typer.Option(help="Validation images to add with the patch.")] = 200,
+    side: Annotated[int, typer.Option(help="Pixels of the patch's side.")] = 4,
+    seed: Annotated[int, typer.Option(help="Draws the images.")] = 0,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """A copy of a workspace with a backdoor in it: can rankings find the images that it came by?"""
+    from attribution.evaluation.poison import create_poisoned_copy
+
+    poisoned = create_poisoned_copy(ws, path, _parse_class(ws, label), n, targets, side, seed)
+    provenance = poisoned.manifest["parts"]["data"]["poison"]
+    print_answer(
+        as_json,
+        {"workspace": poisoned.name, "path": str(path), **provenance},
+        f"{poisoned.name}: {n} training images of other classes bear a patch and the label "
+        f"{ws.classes[provenance['class']]}; {targets} triggered validation images come last, from {ws.n_val}. Next, "
+        f"with --workspace {shlex.quote(str(path))}: base train, features train, rankings build trak, evaluate "
+        "backdoor",
+    )
+
+
+def workspace_locate(
+    root: Annotated[Path, typer.Option(help="The data set's folder on this machine.")], ws: WorkspaceOption = DEMO
+):
+    """Say where on this machine the images of a workspace are."""
+    from attribution.workspace.create import locate_images
+
+    locate_images(ws, root)
+    print(f"the images of {ws.name} are read from {root}")
+
+
+def workspace_remove(
+    part: Annotated[str, typer.Argument(help="Such as rankings/my-scores or features/my-features.")],
+    ws: WorkspaceOption = DEMO,
+):
+    """Take out a ranking, a feature set or a detector that was added."""
+    if part not in ws.manifest["parts"] or part.split("/")[0] not in REMOVABLE:
+        removable = [name for name in ws.manifest["parts"] if name.split("/")[0] in REMOVABLE]
+        raise UserError(f"no part {part!r} in {ws.name}; there is {', '.join(removable)}")
+    ws.remove(part)
+    print(f"{part} is no longer in {ws.name}")
+
+
+def _parse_class(ws: Workspace, text: str) -> int:
+    """The number of a class, from it or from its name. Raises UserError for any other text."""
+    if text in ws.classes:
+        return ws.classes.index(text)
+    if text.isascii() and text.isdecimal() and int(text) < len(ws.classes):
+        return int(text)
+    raise UserError(f"no class {text!r} in {ws.name}; it has {', '.join(ws.classes)}")
