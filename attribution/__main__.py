@@ -16,7 +16,7 @@ from attribution.cli import (  # noqa: F401 - they register their commands
     questions,
     retraining,
 )
-from attribution.store.results import store_error
+from attribution.store.database import store_error
 
 
 def main() -> None:

@@ -308,9 +308,8 @@ def train_fit_halves(build: DemoBuild) -> None:
     not see."""
     workspace = build.workspace
     halves.train_halves(workspace, FIT_SEQUENCE, build.progress)
-    store = ResultStore.of(workspace)
-    sums, counts = store.out_of_subset(recipes.get_recipe(RECIPE).hash)
-    store.close()
+    with ResultStore.for_workspace(workspace) as store:
+        sums, counts = store.out_of_subset(recipes.get_recipe(RECIPE).hash)
     build.record(
         "out_of_subset",
         {"out_of_subset/sums.npy": sums.astype(np.float32), "out_of_subset/counts.npy": counts},
@@ -521,9 +520,8 @@ def export_study(build: DemoBuild) -> None:
     targets that all its rankings have finished, so that the curves of a kind compare like sets. Raises UserError where
     there is none."""
     workspace, recipe = build.workspace, recipes.get_recipe(RECIPE)
-    store = ResultStore.of(workspace)
-    found = support_table.load_support_table(workspace, store)
-    store.close()
+    with ResultStore.for_workspace(workspace) as store:
+        found = support_table.load_support_table(workspace, store)
     parts, about = [], []
     for asked in (STUDY, VARIANT_STUDY):
         rows, targets = _finished_rows(workspace, found, asked)

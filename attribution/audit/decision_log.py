@@ -18,7 +18,8 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.store.results import ResultStore, Transaction, store_error
+from attribution.store.database import Transaction, store_error
+from attribution.store.results import ResultStore
 
 FILE = "audit.sqlite"
 SCHEMA = 1

@@ -26,7 +26,8 @@ from attribution.export.numbers import duration, estimate, number, percent, scor
 from attribution.files import write_json
 from attribution.rankings import default_rankings
 from attribution.runner.commands import PROGRESS_VARIABLE
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
 app = typer.Typer(

@@ -37,7 +37,7 @@ def gain_command(
             second_half = review_queue.uses_validation(ws, decisions, standing)
         without = review_queue.starting_targets(decisions)
     spec = gain.gain_spec(ws, standing, seeds, second_half, recipe, without)
-    answer, cached = answered(ws, ResultStore.of(ws), spec)
+    answer, cached = answered(ws, ResultStore.for_workspace(ws), spec)
     if as_json:
         return print_json({**answer, "cached": cached})
     print(

@@ -2,7 +2,6 @@
 algorithms, hubs, backdoor, sanity, mislabels."""
 
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -74,7 +73,7 @@ def evaluate_supports(
             f"the paper's protocol, K = {k_max}", [{"ranking": name, **row} for name, row in answer["rankings"].items()]
         )
     ws = Workspace.open(folder)
-    answer = supports_report(ws, ResultStore.of(ws), protocol, split_names(rankings) if rankings else None)
+    answer = supports_report(ws, ResultStore.for_workspace(ws), protocol, split_names(rankings) if rankings else None)
     if as_json:
         return print_json(answer)
     for kind, found in answer["kinds"].items():
@@ -162,7 +161,7 @@ def evaluate_conditioning(
         answer,
         f"evaluate conditioning --rankings {','.join(chosen)} --k {k}",
     )
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         worth = candidate_sets.support_aucs(ws, store, answer)
     if as_json:
         return print_json({**answer, "supports": worth})
@@ -365,7 +364,7 @@ def evaluate_compute(
         answer,
         f"evaluate compute --checkpoints {checkpoints} --halves {halves} --dim {dim}",
     )
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         worth = lds_vs_compute.support_aucs(ws, store, answer)
     if as_json:
         return print_json({**answer, "supports": worth})
@@ -493,7 +492,7 @@ def evaluate_cost(
         found = cost.compute(ws, ranking_names(ws, rankings) if rankings else None, progress)
     if not rankings and ws.can_add(cost.PART):  # the pages show it
         cost.save(ws, found, cost.cost_provenance())
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         rows = cost.cost_rows(found, *cost.lds_and_support_aucs(ws, store))
     if as_json:
         return print_json(
@@ -538,7 +537,7 @@ def evaluate_lds_supports(
     from attribution.experiments.study import read_study, select_rankings
 
     load_held_out_halves(ws)  # says so where there are none
-    asked = read_study(ws, ResultStore.of(ws), protocol)
+    asked = read_study(ws, ResultStore.for_workspace(ws), protocol)
     found = lds_vs_support.load(ws)
     if lds_vs_support.count_missing(found, asked):
         with ProgressBar() as progress:
@@ -576,7 +575,7 @@ def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False
     from attribution.evaluation import calibration
 
     with ProgressBar() as progress:
-        rows = calibration.gather_removals(ws, ResultStore.of(ws), progress)
+        rows = calibration.gather_removals(ws, ResultStore.for_workspace(ws), progress)
     if not calibration.is_equal(calibration.load(ws), rows):
         calibration.save(ws, rows, command_provenance("evaluate calibration"))  # the pages show it
     answer = calibration.summary(ws, rows)

@@ -61,7 +61,7 @@ def prune_command(
     except ValueError:
         raise UserError(f"--shares {shares} are no percents; write whole numbers with commas, such as 20,50") from None
     spec = pruning_spec(ws, ranking, percents, range(seeds), recipe)
-    answer, cached = answered(ws, ResultStore.of(ws), spec)
+    answer, cached = answered(ws, ResultStore.for_workspace(ws), spec)
     if as_json:
         return print_json({**answer, "cached": cached})
     rows = [
@@ -114,7 +114,7 @@ def evaluate_transfer(
     """Every ranking's supports under several recipes, on targets that are stable in all of them."""
     from attribution.evaluation import recipe_transfer
 
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     chosen = split_names(names) if names else recipe_transfer.studied_recipes(ws, store)
     answer = recipe_transfer.transfer_report(ws, store, chosen, protocol)
     if as_json:
@@ -150,14 +150,14 @@ def run_study_across_recipes(ws, names, under, count, rankings, kinds, protocol,
     for name in names:
         if name != ws.recipe:
             run_job(ws, unedited_spec(ws, name))
-    targets = recipe_transfer.draw_common_targets(ws, ResultStore.of(ws), names, count, seed)
+    targets = recipe_transfer.draw_common_targets(ws, ResultStore.for_workspace(ws), names, count, seed)
     for name in under:
         run_job(ws, study_spec(ws, targets, rankings, kinds, protocol, recipe=name))
 
 
 def run_disjoint(ws, spec, as_json) -> None:
     """What `support --disjoint` does and prints."""
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     cached = spec.answer(ws, store)["complete"]
     if not cached:
         run_job(ws, spec)

@@ -89,7 +89,7 @@ def retrain(
     ids = None if chosen is None else parse_image_numbers(chosen, ws.n_train)
     groups = near_duplicates.grouping_spec(ws, features, cosine) if with_duplicates else None
     spec = retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids, end=end, groups=groups, recipe=recipe)
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     cached = spec.missing(ws, store) == 0
     if not cached:
         run_job(ws, spec)
@@ -167,7 +167,7 @@ def support_command(
     if disjoint is not None:
         return run_disjoint(ws, disjoint_spec(ws, disjoint, **asked), as_json)
     spec = support_spec(ws, **asked)
-    row, cached = answered(ws, ResultStore.of(ws), spec)
+    row, cached = answered(ws, ResultStore.for_workspace(ws), spec)
     if as_json:
         return print_json({"recipe": spec["recipe"], **row, "cached": cached})
     known = time.strftime(" (known since %Y-%m-%d %H:%M)", time.localtime(row["created"])) if cached else ""
@@ -272,21 +272,21 @@ def runner(
 @jobs_app.command("list")
 def jobs_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """The newest jobs first."""
-    found = [jobs.job_to_json(job) for job in ResultStore.of(ws).jobs()]
+    found = [jobs.job_to_json(job) for job in ResultStore.for_workspace(ws).jobs()]
     print_json({"jobs": found}) if as_json else print_table("jobs", found)
 
 
 @jobs_app.command("show")
 def jobs_show(number: int, ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """One job, and what it was asked."""
-    job = _load_job(ResultStore.of(ws), number)
+    job = _load_job(ResultStore.for_workspace(ws), number)
     print_json({**jobs.job_to_json(job), "spec": job.spec}) if as_json else print_table("", [jobs.job_to_json(job)])
 
 
 @jobs_app.command("pause")
 def jobs_pause(number: int, ws: WorkspaceOption = DEMO):
     """Start nothing more of a job until it is resumed. Trainings under way are finished, and kept."""
-    job = _load_job(ResultStore.of(ws), number)
+    job = _load_job(ResultStore.for_workspace(ws), number)
     if not jobs.pause(ws, number):
         raise UserError(f"job {number} is {job.state} already; there is nothing to pause")
     print(f"job {number} is paused; trainings under way are finished first")
@@ -295,7 +295,7 @@ def jobs_pause(number: int, ws: WorkspaceOption = DEMO):
 @jobs_app.command("resume")
 def jobs_resume(number: int, ws: WorkspaceOption = DEMO):
     """Let a paused job go on where it was."""
-    job = _load_job(ResultStore.of(ws), number)
+    job = _load_job(ResultStore.for_workspace(ws), number)
     if not jobs.resume(ws, number):
         raise UserError(f"job {number} is {job.state}; only a paused job can be resumed")
     print(f"job {number} goes on")
@@ -304,11 +304,11 @@ def jobs_resume(number: int, ws: WorkspaceOption = DEMO):
 @jobs_app.command("cancel")
 def jobs_cancel(number: int, ws: WorkspaceOption = DEMO):
     """Stop a job. What it trained so far is kept."""
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     job = _load_job(store, number)
-    if not jobs.cancel(ws, number) and job.ended:
+    if not jobs.cancel(ws, number) and job.has_ended:
         raise UserError(f"job {number} is {job.state} already; there is nothing to cancel")
-    while store.job(number).open:
+    while store.job(number).is_open:
         jobs.ensure_runner(ws)
         time.sleep(0.1)
     print(f"job {number} is {store.job(number).state}")

@@ -55,11 +55,8 @@ def _load_sums(workspace) -> tuple[np.ndarray, np.ndarray] | None:
             np.asarray(read_array(folder / "sums.npy", *shape), np.float32),
             np.asarray(read_array(folder / "counts.npy", workspace.n_train), np.int64),
         )
-    store = ResultStore.of(workspace)
-    try:
+    with ResultStore.for_workspace(workspace) as store:
         found = store.out_of_subset(recipes.get_recipe(workspace.recipe).hash)
-    finally:
-        store.close()
     if found is None:
         return None
     sums, counts = found

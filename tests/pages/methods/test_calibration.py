@@ -33,7 +33,7 @@ def strangers(study):
 
 
 def test_a_ranking_of_other_targets_is_not_offered(strangers):
-    store = ResultStore.of(strangers)
+    store = ResultStore.for_workspace(strangers)
     calibration.save(strangers, calibration.gather_removals(strangers), {})
     assert calibration.load(strangers).names == ("trak-10", "a-part")
     for link in ({}, {"calibrated": "a-part"}):

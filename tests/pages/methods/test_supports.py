@@ -92,7 +92,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     )
     app.button(key="start study").click().run()
     ws = Workspace.open(folder)
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     (job,) = store.open_jobs()
     assert not app.exception and job.spec["verb"] == "study" and job.spec["rankings"] == ["trak-10", "random"]
     assert job.spec["targets"] == targets.draw_stable_targets(ws, 2, STUDY_SEED)
@@ -111,7 +111,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
 
 def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
     ws = Workspace.open(folder)
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     names = [f"{method}-moco{which}" for method in ("l2", "esvm", "cosine") for which in ("", "@all", "@pair")]
     store.finish_job(store.add_job(study_spec(ws, [0, 3], names, ["remove"], "adaptive", 20), ""), "done")
     for name in names:

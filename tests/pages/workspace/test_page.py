@@ -70,7 +70,7 @@ def test_what_retrains(ws, monkeypatch):
     app = opened()
     assert "No runner is at work, and nothing is queued" in texts(app) and "runner.log" not in texts(app)
     assert app.dataframe[2].value.workers.tolist() == ["1 of 1 thread"]
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     for seeds in (range(1), range(2)):
         number = store.add_job(retrain.retrain_spec(ws, 0, "trak-10", "remove", 4, seeds), "")
     assert "and 2 jobs not done; the next retraining that is asked for starts one" in texts(opened())

@@ -12,7 +12,7 @@ import pytest
 
 from attribution.audit.decision_log import FILE, DecisionFold, DecisionLog
 from attribution.errors import UserError
-from attribution.store.results import Transaction
+from attribution.store.database import Transaction
 from tests import tiny
 from tests.conftest import ROOT
 

@@ -55,7 +55,7 @@ def unplanted(ws):
 
 @pytest.fixture
 def store(ws):
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     yield store
     store.close()
 

@@ -5,7 +5,8 @@ import sys
 import pytest
 
 from attribution import __main__ as cli
-from attribution.store.results import FILE, ResultStore
+from attribution.store.database import FILE
+from attribution.store.results import ResultStore
 from tests import tiny
 
 VERBS = [
@@ -24,7 +25,7 @@ VERBS = [
 def store(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "tiny"))
-    store = ResultStore.of(tiny.write(tmp_path / "tiny"))
+    store = ResultStore.for_workspace(tiny.write(tmp_path / "tiny"))
     yield store
     store.close()
 

@@ -48,7 +48,7 @@ def ws(source, tmp_path, monkeypatch):
 
 def train(workspace, spec, poisoned, targets):
     """Stands for the runner."""
-    store = ResultStore.of(workspace)
+    store = ResultStore.for_workspace(workspace)
     for edit in sum(spec.edits(workspace).values(), []):
         works = len(set(poisoned.tolist()) - set(edit.indices)) > len(poisoned) / 2
         for seed in spec["seeds"]:
@@ -113,7 +113,7 @@ def test_unsigned_rankings_are_asked_among_images_of_the_predicted_class(ws):
 
 def test_what_is_removed_is_what_was_accused(ws):
     backdoor.compute(ws, ["finds"], [3])
-    store, recipe = ResultStore.of(ws), recipes.get_recipe(ws.recipe).hash
+    store, recipe = ResultStore.for_workspace(ws), recipes.get_recipe(ws.recipe).hash
     for edit in (no_edit(), remove(poison.load_poison_record(ws)[0])):
         assert store.get(store.key(recipe, edit, 3))
     store.close()

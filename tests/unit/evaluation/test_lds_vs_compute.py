@@ -146,7 +146,7 @@ def test_what_is_missing(ws):
     cost = lds_vs_compute.missing_work(ws, checkpoints=(1, 2), halves=(30, 40), dim=DIM)
     assert (cost["checkpoints"], cost["trainings"], cost["fits"]) == (2, 40, 2)
     assert cost["seconds"] == round(40 * 4 + 2 * lds_vs_compute.TRAININGS_PER_CHECKPOINT * 8)
-    store, recipe = ResultStore.of(ws), recipes.get_recipe(ws.recipe).hash
+    store, recipe = ResultStore.for_workspace(ws), recipes.get_recipe(ws.recipe).hash
     store.put(
         recipe,
         half_edit(ws, 1, 5),

@@ -142,7 +142,7 @@ def test_lds_is_that_of_dattri(ws):
 
 
 def test_a_report_leaves_unfinished_and_wrong_targets_out(ws):
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     study = read_study(ws, store)
     store.close()
     names, targets = lds_vs_support.rankings_and_targets(study)
@@ -172,7 +172,7 @@ def test_what_is_kept_holds_while_rankings_and_halves_do(ws):
     ws = Workspace.open(ws.path)
     kept = lds_vs_support.load(ws)
     assert kept.names == got.names and kept.of("trak-10") == got.of("trak-10") and kept.reliability == got.reliability
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     study = read_study(ws, store)
     store.close()
     assert lds_vs_support.count_missing(kept, study) == 0

@@ -46,7 +46,7 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(ws):
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     yield store
     store.close()
 
@@ -57,7 +57,7 @@ def done(store, spec, says, margins=lambda task: np.ones(12)):
     runner = Runner(store, Simulator(says, margins))
     for _ in range(400):
         runner.step(0)
-        if not store.job(number).open:
+        if not store.job(number).is_open:
             break
     job = store.job(number)
     assert (job.state, job.done) == ("done", job.total), job.message

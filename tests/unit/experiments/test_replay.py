@@ -25,7 +25,7 @@ def ws(tmp_path, monkeypatch):
 
 @pytest.fixture
 def store(ws):
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     yield store
     store.close()
 

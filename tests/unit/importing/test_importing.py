@@ -200,11 +200,12 @@ def test_features(ws):
 KILLED = """
 import os, sys
 import numpy as np
-from attribution import Workspace, imports
-from attribution.importing.formats import Incoming
+from attribution import Workspace
+from attribution.importing import importing
+from attribution.importing.formats import ForeignRanking
 ws, stop = Workspace.open(sys.argv[1]), int(sys.argv[2])
 scores = np.random.default_rng(3).normal(size=(12, 60)) + 5 * (ws.train_labels == ws.val_labels[:, None])
-imports.BLOCK_BYTES = 4 * 60
+importing.MAX_BLOCK_BYTES = 4 * 60
 def rows(start, end):
     if start == stop:
         os.kill(os.getpid(), 9)
@@ -215,7 +216,7 @@ def added(*what):
         os.kill(os.getpid(), 9)  # everything is written, and not yet vouched for
     add(*what)
 ws.add = added
-imports.bring(ws, Incoming("Mine", True, np.arange(12), rows=rows), "mine", dense=sys.argv[3] == "dense")
+importing.import_ranking(ws, ForeignRanking("Mine", True, np.arange(12), rows=rows), "mine", dense=sys.argv[3] == "dense")
 """
 
 
