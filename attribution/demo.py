@@ -130,7 +130,7 @@ class DemoBuild:
             write_array(self.folder / name, array)
         for name, table in (tables or {}).items():
             write_table(self.folder / name, table)
-        workspace.record(part, {**command_provenance("demo build"), **about}, [*(arrays or {}), *(tables or {})])
+        workspace.record_part(part, {**command_provenance("demo build"), **about}, [*(arrays or {}), *(tables or {})])
 
     def record_arrays(self, part: str, arrays: dict[str, np.ndarray], about: dict) -> None:
         """As `record`, of a part whose arrays are `<name>.npy` each in its own folder."""
@@ -140,7 +140,7 @@ class DemoBuild:
         """As `record`, of a part that is one JSON file."""
         workspace = self._without_part(part)
         write_json(self.folder / part / file, answer)
-        workspace.record(part, {**command_provenance("demo build"), **about}, [f"{part}/{file}"])
+        workspace.record_part(part, {**command_provenance("demo build"), **about}, [f"{part}/{file}"])
 
     def _without_part(self, part: str) -> Workspace:
         """The workspace, which does not vouch for a part while its files change."""
@@ -400,7 +400,7 @@ def run_lds(build: DemoBuild) -> None:
     answer = lds_report.evaluate_lds(workspace, progress=build.progress)
     write_json(build.folder / "lds" / "lds.json", answer)
     about = workspace.manifest["parts"]["lds"]
-    workspace.record(
+    workspace.record_part(
         "lds", {key: value for key, value in about.items() if key != "files"}, [*about["files"], "lds/lds.json"]
     )
 
@@ -419,7 +419,7 @@ def run_cost(build: DemoBuild) -> None:
     """What every ranking costs, queries measured on this machine."""
     workspace = build.workspace
     write_json(build.folder / cost.PART / "cost.json", cost.compute(workspace, progress=build.progress))
-    workspace.record(
+    workspace.record_part(
         cost.PART, {**command_provenance("demo build"), "device": cost.machine_name()}, [f"{cost.PART}/cost.json"]
     )
 

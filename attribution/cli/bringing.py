@@ -172,7 +172,7 @@ def workspace_remove(
     if part not in ws.manifest["parts"] or part.split("/")[0] not in REMOVABLE:
         known = [name for name in ws.manifest["parts"] if name.split("/")[0] in REMOVABLE]
         raise UserError(f"no part {part!r} in {ws.name}; there is {', '.join(known)}")
-    ws.remove(part)
+    ws.remove_part(part)
     print(f"{part} is no longer in {ws.name}")
 
 
@@ -391,7 +391,7 @@ def halves_import(
     from attribution.importing.formats.datamodels_store import load_subsets
     from attribution.metrics.lds import MIN_SUBSETS
 
-    masks, margins = load_subsets(user_path(path), importing.data_set_sizes(ws), part=part, least=MIN_SUBSETS)
+    masks, margins = load_subsets(user_path(path), importing.data_set_sizes(ws), part=part, min_models=MIN_SUBSETS)
     about = importing.import_halves(
         ws,
         masks,

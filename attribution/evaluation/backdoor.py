@@ -94,7 +94,7 @@ def compute(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Pr
     return {
         **about,
         "triggered": len(targets),
-        "models": base.models,
+        "models": base.n_models,
         "success": mean_with_interval(fooled[:, targets].mean(0)),
         "untriggered": mean_with_interval(fooled[:, copied].mean(0)),
         "hit": len(hit),

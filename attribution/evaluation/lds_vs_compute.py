@@ -183,7 +183,7 @@ def _check_inputs(workspace, halves, dim):
 
 
 def _check_checkpoints(workspace, checkpoints) -> list[int]:
-    return sorted({min(count, workspace.base.models) for count in checkpoints})
+    return sorted({min(count, workspace.base.n_models) for count in checkpoints})
 
 
 def _base_provenance(workspace) -> dict:

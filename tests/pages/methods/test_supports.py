@@ -56,7 +56,7 @@ def judged(folder):
     """Gives the workspace half-models, and what `evaluate lds` found with them."""
     (folder / "lds").mkdir()
     (folder / "lds" / "lds.json").write_text(json.dumps(LDS))
-    Workspace.open(folder).record("lds", {"masks": 100})
+    Workspace.open(folder).record_part("lds", {"masks": 100})
 
 
 def progress(app) -> str:

@@ -30,7 +30,7 @@ def ws(tmp_path, monkeypatch):
     (tmp_path / "w" / "lds").mkdir()
     np.save(tmp_path / "w" / "lds" / "masks.npy", np.packbits(masks, axis=1))
     np.save(tmp_path / "w" / "lds" / "margins.npy", margins.astype(np.float16))
-    ws.record(
+    ws.record_part(
         "lds",
         {"alpha": 0.5, "masks": 20, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
         ["lds/masks.npy", "lds/margins.npy"],
@@ -114,7 +114,7 @@ def test_a_ranking_without_every_score_is_not_asked_about_again(ws):
     name = "trak-2.compute"
     (ws.path / "rankings" / name).mkdir()
     np.save(ws.path / "rankings" / name / "ids.npy", np.tile(np.arange(20, dtype=np.int16), (tiny.VAL, 1, 1)))
-    ws.record(f"rankings/{name}", {"method": "TRAK", "variant": True}, [f"rankings/{name}/ids.npy"])
+    ws.record_part(f"rankings/{name}", {"method": "TRAK", "variant": True}, [f"rankings/{name}/ids.npy"])
     ws = Workspace.open(ws.path)
     study = Study(20, "default", {"remove": {one: {0: found(4)} for one in ("trak-10", "trak-10@true", name)}})
     lds_vs_support.save(ws, lds_vs_support.compute_target_lds(ws, *lds_vs_support.rankings_and_targets(study)), {})

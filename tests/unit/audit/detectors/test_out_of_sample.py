@@ -25,7 +25,7 @@ def brought(ws, probabilities, counts):
     (ws.path / "out_of_subset").mkdir()
     np.save(ws.path / "out_of_subset" / "sums.npy", (probabilities * counts[:, None]).astype(np.float32))
     np.save(ws.path / "out_of_subset" / "counts.npy", counts)
-    ws.record("out_of_subset", {}, ["out_of_subset/sums.npy", "out_of_subset/counts.npy"])
+    ws.record_part("out_of_subset", {}, ["out_of_subset/sums.npy", "out_of_subset/counts.npy"])
 
 
 def said(ws, seed=0):
