@@ -6,7 +6,7 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError
-from attribution.store.results import store_error
+from attribution.store.database import store_error
 from pages.ui import state, theme
 
 # the first is the front page; links to it are /?...

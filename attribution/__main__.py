@@ -6,7 +6,7 @@ import sys
 
 from attribution.cli.app import app
 from attribution.errors import UserError
-from attribution.store.results import store_error
+from attribution.store.database import store_error
 
 
 def main() -> None:

@@ -130,7 +130,7 @@ class DemoBuild:
             write_array(self.folder / name, array)
         for name, table in (tables or {}).items():
             write_table(self.folder / name, table)
-        workspace.record(part, {**command_provenance("demo build"), **about}, [*(arrays or {}), *(tables or {})])
+        workspace.record_part(part, {**command_provenance("demo build"), **about}, [*(arrays or {}), *(tables or {})])
 
     def record_arrays(self, part: str, arrays: dict[str, np.ndarray], about: dict) -> None:
         """As `record`, of a part whose arrays are `<name>.npy` each in its own folder."""
@@ -140,7 +140,7 @@ class DemoBuild:
         """As `record`, of a part that is one JSON file."""
         workspace = self._without_part(part)
         write_json(self.folder / part / file, answer)
-        workspace.record(part, {**command_provenance("demo build"), **about}, [f"{part}/{file}"])
+        workspace.record_part(part, {**command_provenance("demo build"), **about}, [f"{part}/{file}"])
 
     def _without_part(self, part: str) -> Workspace:
         """The workspace, which does not vouch for a part while its files change."""
@@ -308,9 +308,8 @@ def train_fit_halves(build: DemoBuild) -> None:
     not see."""
     workspace = build.workspace
     halves.train_halves(workspace, FIT_SEQUENCE, build.progress)
-    store = ResultStore.of(workspace)
-    sums, counts = store.out_of_subset(recipes.get_recipe(RECIPE).hash)
-    store.close()
+    with ResultStore.for_workspace(workspace) as store:
+        sums, counts = store.out_of_subset(recipes.get_recipe(RECIPE).hash)
     build.record(
         "out_of_subset",
         {"out_of_subset/sums.npy": sums.astype(np.float32), "out_of_subset/counts.npy": counts},
@@ -401,7 +400,7 @@ def run_lds(build: DemoBuild) -> None:
     answer = lds_report.evaluate_lds(workspace, progress=build.progress)
     write_json(build.folder / "lds" / "lds.json", answer)
     about = workspace.manifest["parts"]["lds"]
-    workspace.record(
+    workspace.record_part(
         "lds", {key: value for key, value in about.items() if key != "files"}, [*about["files"], "lds/lds.json"]
     )
 
@@ -420,7 +419,7 @@ def run_cost(build: DemoBuild) -> None:
     """What every ranking costs, queries measured on this machine."""
     workspace = build.workspace
     write_json(build.folder / cost.PART / "cost.json", cost.compute(workspace, progress=build.progress))
-    workspace.record(
+    workspace.record_part(
         cost.PART, {**command_provenance("demo build"), "device": cost.machine_name()}, [f"{cost.PART}/cost.json"]
     )
 
@@ -521,9 +520,8 @@ def export_study(build: DemoBuild) -> None:
     targets that all its rankings have finished, so that the curves of a kind compare like sets. Raises UserError where
     there is none."""
     workspace, recipe = build.workspace, recipes.get_recipe(RECIPE)
-    store = ResultStore.of(workspace)
-    found = support_table.load_support_table(workspace, store)
-    store.close()
+    with ResultStore.for_workspace(workspace) as store:
+        found = support_table.load_support_table(workspace, store)
     parts, about = [], []
     for asked in (STUDY, VARIANT_STUDY):
         rows, targets = _finished_rows(workspace, found, asked)

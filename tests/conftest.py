@@ -56,7 +56,7 @@ def ws(tmp_path, monkeypatch):
 @pytest.fixture
 def store(ws):
     """The result store of `ws`."""
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     yield store
     store.close()
 

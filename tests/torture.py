@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -133,7 +133,7 @@ class Torture:
 
     def run(self) -> None:
         with environment(LINEUP_DATA=str(self.data), LINEUP_WORKERS="2", LINEUP_IDLE="4"):
-            self.store = ResultStore.of(self.ws)
+            self.store = ResultStore.for_workspace(self.ws)
             self.server = _Server(self.ws, self.data)
             try:
                 for number, (victim, moment, delay) in enumerate(self.plan):
@@ -194,7 +194,7 @@ class Torture:
                 self.tell(str(error))
         for number, spec in list(self.open.items()):
             job = self.store.job(number) if number > 0 else None
-            if job and job.open or (not job and self.full):
+            if job and job.is_open or (not job and self.full):
                 continue
             del self.open[number]
             if job and job.state == "done":
@@ -248,7 +248,7 @@ class Torture:
         signs = {
             "written": lambda: self.store.db.execute("PRAGMA data_version").fetchone(),
             "result": self.store.count,
-            "training": lambda: any(row["epoch"] for row in self.store.live().values()),
+            "training": lambda: any(row["epoch"] for row in self.store.live_trainings().values()),
         }
         if moment in signs:
             before = signs[moment]() if moment != "training" else False
@@ -304,7 +304,7 @@ class Torture:
         found = {}
         self.wait(there, pause=0.05)
         one = self.draw.choice(sorted(found[kind], key=lambda one: one.pid))
-        live = {row["pid"]: row["epoch"] for row in self.store.live().values()}
+        live = {row["pid"]: row["epoch"] for row in self.store.live_trainings().values()}
         try:
             age = time.time() - one.create_time()
             one.kill()
@@ -325,7 +325,7 @@ class Torture:
                 self.ask()
             now = processes(self.data)
             busy[:] = [one for one in now["worker"] if _parent(one) in {runner.pid for runner in now["runner"]}]
-            return busy and self.store.live()
+            return busy and self.store.live_trainings()
 
         self.wait(at_work, pause=0.05)
         self.full = True
@@ -348,7 +348,7 @@ class Torture:
 
     def check(self) -> None:
         """Nothing is left over, and the file is sound."""
-        assert self.store.live() == {} and not self.widows
+        assert self.store.live_trainings() == {} and not self.widows
         assert self.store.db.execute("SELECT * FROM tries").fetchall() == []
         assert self.store.db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert {job.state for job in self.store.jobs(10_000)} <= {"done", "failed"}
@@ -465,7 +465,7 @@ def torture(folder: Path, workspace, kills: int, seed: int) -> Counter:
 def undisturbed(workspace, data: Path, specs: list[dict]) -> None:
     """Does the same jobs in peace, into another data folder."""
     with environment(LINEUP_DATA=str(data)):
-        with closing(ResultStore.of(workspace)) as store:
+        with ResultStore.for_workspace(workspace) as store:
             for spec in specs:
                 store.add_job(spec, spec.describe())
         run_runner(workspace, lambda: executors.create_executor(workspace, workers=2), idle_seconds=0.5)
@@ -481,7 +481,7 @@ def compare(workspace, data: Path, other: Path) -> int:
     }
     found = []
     for folder in (data, other):
-        with environment(LINEUP_DATA=str(folder)), closing(ResultStore.of(workspace)) as store:
+        with environment(LINEUP_DATA=str(folder)), ResultStore.for_workspace(workspace) as store:
             found.append(
                 {name: sorted(store.db.execute(f"SELECT {columns} FROM {name}")) for name, columns in tables.items()}
             )

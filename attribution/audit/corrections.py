@@ -120,7 +120,7 @@ def _image_sources(ws: Workspace) -> list[str]:
     """Where each training image is found in the data set that it is from."""
     images = ws.manifest["dataset"].get("images")
     if images and images["train"]["kind"] == image_folder.KIND:
-        return ws.places("train")["file"].astype(str).tolist()
+        return ws.image_locations("train")["file"].astype(str).tolist()
     return list(map(str, ws.train_index))
 
 
@@ -193,7 +193,7 @@ def _write_labels(
         write_array(folder / "labels.npy", labels)
         write_array(folder / "removed.npy", removed)
     elif source["kind"] == image_folder.KIND:
-        files, others = (ws.places(split)["file"].astype(str).tolist() for split in ("train", "val"))
+        files, others = (ws.image_locations(split)["file"].astype(str).tolist() for split in ("train", "val"))
         moves = image_folder.label_moves(
             ws.images_root, files, others, ws.classes, ws.train_labels, labels, set(removed.tolist())
         )
@@ -206,7 +206,7 @@ def _write_labels(
         parquet.rewrite_labels(
             ws.images_root,
             source,
-            ws.places("train")["row"].to_numpy(np.int64),
+            ws.image_locations("train")["row"].to_numpy(np.int64),
             ws.train_labels,
             labels,
             kept,

@@ -19,7 +19,8 @@ import numpy as np
 
 from attribution.audit.decisions import DECISIONS, REVISIONS, CurrentDecision, DecisionFold, Entry
 from attribution.errors import UserError
-from attribution.store.results import ResultStore, Transaction, store_error
+from attribution.store.database import Transaction, store_error
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
 FILE = "audit.sqlite"

@@ -22,23 +22,22 @@ def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both:
     """Has the runner train every half of a sequence, with `both` its complement, too, under each of its seeds. Where
     all of them are known it is not asked: it may be busy with a study for hours."""
     spec = subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"], both)
-    store = ResultStore.of(workspace)
-    missing = spec.missing(workspace, store)
-    store.close()
+    with ResultStore.for_workspace(workspace) as store:
+        missing = spec.missing(workspace, store)
     if missing:
         jobs.run_job(workspace, spec, progress)
 
 
 def load_half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [count, n_train] and margins float16 [count, seeds, n_val] of trained halves, from the store."""
-    kept, recipe = ResultStore.of(workspace), recipes.get_recipe(workspace.recipe).hash
+    recipe = recipes.get_recipe(workspace.recipe).hash
     masks = np.stack([random_half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
     margins = []
-    for number in range(sequence["count"]):
-        edit = half_edit(workspace, sequence["draw"], number)
-        seeds = [half_seed(sequence["draw"], number, seed) for seed in sequence["seeds"]]
-        margins.append([kept.get(kept.key(recipe, edit, seed)).margins for seed in seeds])
-    kept.close()
+    with ResultStore.for_workspace(workspace) as store:
+        for number in range(sequence["count"]):
+            edit = half_edit(workspace, sequence["draw"], number)
+            seeds = [half_seed(sequence["draw"], number, seed) for seed in sequence["seeds"]]
+            margins.append([store.get(store.key(recipe, edit, seed)).margins for seed in seeds])
     return masks, np.array(margins)
 
 

@@ -50,7 +50,7 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
     scores = trak_score_reader(workspace, len(seeds), dim, kept, progress)
     about = importing.import_ranking(
         workspace,
-        ForeignRanking("TRAK", True, np.arange(workspace.n_val), rows=scores),
+        ForeignRanking("TRAK", True, np.arange(workspace.n_val), read_scores=scores),
         name,
         force=True,
         progress=progress,
@@ -140,7 +140,11 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
         masks, margins.mean(1), min(MAX_TUNING_HALVES, count // 10 or 1), name, progress
     )
     incoming = ForeignRanking(
-        "Datamodels", True, np.arange(workspace.n_val), zero_is_none=True, rows=lambda start, stop: weights[start:stop]
+        "Datamodels",
+        True,
+        np.arange(workspace.n_val),
+        zero_is_none=True,
+        read_scores=lambda start, stop: weights[start:stop],
     )
     return importing.import_ranking(
         workspace,

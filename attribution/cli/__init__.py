@@ -29,7 +29,8 @@ from attribution.export.numbers import duration, estimate, number, percent, scor
 from attribution.files import write_json
 from attribution.rankings import default_rankings
 from attribution.runner.commands import PROGRESS_VARIABLE
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
 _FOLDER = {"help": "The workspace's folder; the bundled demo if not given.", "envvar": "LINEUP_WORKSPACE"}
@@ -240,7 +241,7 @@ def run_job(ws: Workspace, spec: Spec) -> Job:
 
 def answered(ws: Workspace, spec: Spec) -> dict:
     """The answer to a spec, computed first where it is not known in full, with "cached": whether it was."""
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         answer = spec.answer(ws, store)
         cached = answer is not None and answer.get("complete", True)
         if not cached:

@@ -46,7 +46,11 @@ def detectors_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     rows = []
     for name in detectors.names(ws):
         detector = detectors.load(ws, name)
-        stored = {"about": detector.description, "uses_val": detector.uses_val, "suggests": detector.suggestion is not None}
+        stored = {
+            "about": detector.description,
+            "uses_val": detector.uses_val,
+            "suggests": detector.suggestion is not None,
+        }
         rows.append({"name": name, "family": detector.family, "built": True, **stored, "needs": ""})
     unknown = dict.fromkeys(("about", "uses_val", "suggests"))
     stored_names = {row["name"] for row in rows}

@@ -1,7 +1,6 @@
 """Commands that measure how good rankings are: evaluate supports, lds, lds-supports, calibration, conditioning,
 compute, cost, transfer."""
 
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -65,7 +64,7 @@ def evaluate_supports(
         answer = paper_report(_parse_folders(paper), k_max)
         return print_answer(as_json, answer, (f"the paper's protocol, K = {k_max}", _named_rows(answer["rankings"])))
     ws = Workspace.open(folder)
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         answer = supports_report(ws, store, protocol, split_names(rankings) if rankings else None)
     made = f"K = {answer['K']}, recipe {answer['recipe']}, protocol {answer['protocol']}"
     tables = [(f"{kind}, {made}", _named_rows(measured["rankings"])) for kind, measured in answer["kinds"].items()]
@@ -96,7 +95,7 @@ def evaluate_lds_supports(
     from attribution.experiments.study import read_study, select_rankings
 
     load_held_out_halves(ws)  # says so where there are none
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         study = read_study(ws, store, protocol)
     target_lds = lds_vs_support.load(ws)
     if lds_vs_support.count_missing(target_lds, study):
@@ -133,7 +132,7 @@ def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False
     """Do signed scores foretell by how much a margin changes when images are removed? Against all that is measured."""
     from attribution.evaluation import calibration
 
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         removals = with_progress(calibration.gather_removals, ws, store)
     if not calibration.is_equal(calibration.load(ws), removals):
         calibration.save(ws, removals, command_provenance("evaluate calibration"))  # the pages show it
@@ -182,7 +181,7 @@ def evaluate_conditioning(
     names = split_names(rankings) if rankings else candidate_sets.default_names(ws)
     answer = with_progress(candidate_sets.compute, ws, names, k)
     save_for_pages(ws, candidate_sets, answer, "conditioning", rankings=",".join(names), k=k)
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         aucs = candidate_sets.support_aucs(ws, store, answer)
     rows = [
         {
@@ -219,7 +218,7 @@ def evaluate_compute(
     )
     answer = with_progress(lds_vs_compute.compute_variants, ws, *variants)
     save_for_pages(ws, lds_vs_compute, answer, "compute", checkpoints=checkpoints, halves=halves, dim=dim)
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         aucs = lds_vs_compute.support_aucs(ws, store, answer)
     training = answer["training"]
     rows = [
@@ -257,7 +256,7 @@ def evaluate_cost(
     measured = with_progress(cost.compute, ws, ranking_names(ws, rankings) if rankings else None)
     if not rankings and ws.can_add(cost.PART):  # the pages show it
         cost.save(ws, measured, cost.cost_provenance())
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         rows = cost.cost_rows(measured, *cost.lds_and_support_aucs(ws, store))
     parts = {name: {key: row[key] for key in ("bytes", "seconds")} for name, row in measured["rankings"].items()}
     table = [
@@ -298,7 +297,7 @@ def evaluate_transfer(
     """Every ranking's supports under several recipes, on targets that are stable in all of them."""
     from attribution.evaluation import recipe_transfer
 
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         recipes = split_names(names) if names else recipe_transfer.studied_recipes(ws, store)
         answer = recipe_transfer.transfer_report(ws, store, recipes, protocol)
     columns = ("n", "auc", "auc_ci", "median", "censored", "unstable")

@@ -1,6 +1,5 @@
 """Commands that take results home: export figure, report, ranking, corrections."""
 
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -76,7 +75,7 @@ def export_figure(
         "rankings": rankings and split_names(rankings),
     }
     options = {name: options[name] for name in stored.CHART_OPTIONS.get(what, ()) if options[name]}
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         print(charts.save(charts.chart(ws, store, what, **options), out, width))
 
 
@@ -100,7 +99,7 @@ def export_report(
 
     number = report.default_target(ws) if target is None else ws.check_target(target)
     rows = lineup_rows(ws, number, ranking_names(ws, rankings), top, ends, explain, candidates)
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         print(report.save_report(ws, store, user_path(out), number, rows=rows, k=k))
 
 

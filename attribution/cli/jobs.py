@@ -1,7 +1,6 @@
 """Commands about what runs in the background: jobs list, show, pause, resume, cancel, and the runner itself."""
 
 import time
-from contextlib import closing
 from functools import partial
 from typing import Annotated
 
@@ -11,7 +10,8 @@ from attribution.cli import JsonOption, WorkspaceOption, print_answer, say
 from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.runner import executors
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import DEMO, Workspace
 
 
@@ -50,7 +50,7 @@ def runner(
 
 def jobs_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """The newest jobs first."""
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         rows = [jobs.job_to_json(job) for job in store.jobs()]
     print_answer(as_json, {"jobs": rows}, ("jobs", rows))
 
@@ -91,7 +91,7 @@ def jobs_cancel(number: int, ws: WorkspaceOption = DEMO):
 
 def _load_job(ws: Workspace, number: int) -> Job:
     """The job with this number. Raises UserError where there is none."""
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         job = store.job(number)
     if job is None:
         raise UserError(f"there is no job {number}; `jobs list` shows them")

@@ -1,7 +1,6 @@
 """Commands that retrain: retrain, support, study, prune."""
 
 import time
-from contextlib import closing
 from typing import Annotated
 
 import typer
@@ -251,7 +250,7 @@ def _study_across_recipes(
     for name in names:
         if name != ws.recipe:
             run_job(ws, unedited_spec(ws, name))
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         targets = recipe_transfer.draw_common_targets(ws, store, names, count, seed)
     for name in studied_recipes:
         run_job(ws, study_spec(ws, targets, rankings, kinds, protocol, recipe=name))

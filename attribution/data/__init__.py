@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 #: Name on the command line -> module of this folder. It has `load(root: Path | None, **options) -> DataSet` and, where
-#: images are read in place, `reopen_images(source, root, places) -> Images`.
+#: images are read in place, `reopen_images(source, root, locations) -> Images`.
 NAMES = {
     "cifar10": "cifar10",
     "cifar100": "cifar100",
@@ -39,6 +39,7 @@ class Images(ABC):
 
     @property
     def ndim(self) -> int:
+        """Number of axes."""
         return len(self.shape)
 
     @abstractmethod
@@ -46,7 +47,7 @@ class Images(ABC):
         """uint8 [len(ids), ...] of the images `ids` (int64)."""
 
     @abstractmethod
-    def sample(self, ids: np.ndarray) -> bytes:
+    def fingerprint_bytes(self, ids: np.ndarray) -> bytes:
         """What the data fingerprint hashes of the images `ids`: digests of their bytes on disk, so that no decoder's
         version matters."""
 
@@ -63,8 +64,8 @@ class Images(ABC):
 class Split:
     """The training or the validation images, and their labels, int64 [n].
 
-    source: what `reopen_images` needs, beside `places`, to find the images under the data set's root folder (JSON, file names
-    relative to it); None where the images have to be stored in the workspace. places: columns of a table with a row an
+    source: what `reopen_images` needs, beside `locations`, to find the images under the data set's root folder (JSON, file names
+    relative to it); None where the images have to be stored in the workspace. locations: columns of a table with a row an
     image that says where it lies. index: int64 [n], numbers of the images in the source's own order; None for
     0 .. n - 1.
     """
@@ -72,7 +73,7 @@ class Split:
     images: Images | np.ndarray
     labels: np.ndarray
     source: dict | None = None
-    places: dict | None = None
+    locations: dict | None = None
     index: np.ndarray | None = None
 
 
@@ -118,13 +119,13 @@ def root_folder(root: Path | str) -> Path:
     return root if root.is_dir() else root.parent
 
 
-def reopen_images(source: dict, root: Path, places: "pd.DataFrame") -> Images:
-    """The images of a `Split` under the folder `root`, from its `source` and the table of its `places`.
+def reopen_images(source: dict, root: Path, locations: "pd.DataFrame") -> Images:
+    """The images of a `Split` under the folder `root`, from its `source` and the table of its `locations`.
 
     Raises UserError where these are not valid. Whether the files still exist shows when an image is decoded.
     """
     try:
-        return get_loader(source["kind"]).reopen_images(source, Path(root), places)
+        return get_loader(source["kind"]).reopen_images(source, Path(root), locations)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(
             f"where the images are is not as it should be in workspace.json ({type(error).__name__}: "

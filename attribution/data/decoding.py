@@ -12,13 +12,13 @@ FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 ORIENTATION_TAG, SIDEWAYS_ORIENTATIONS = 0x0112, (5, 6, 7, 8)
 
 
-class Unreadable(Exception):
+class UnreadableError(Exception):
     """A picture that cannot be read; the text says why, to be put in brackets in a sentence."""
 
 
 def inspect_picture(content: bytes) -> tuple[int, int, bool]:
     """Width and height (pixels, upright) of an encoded picture, and whether it is grey. Decodes the whole picture, so
-    that a truncated file is noticed. Raises Unreadable."""
+    that a truncated file is noticed. Raises UnreadableError."""
     with _open_picture(content) as image:
         image.load()
         on_its_side = image.getexif().get(ORIENTATION_TAG) in SIDEWAYS_ORIENTATIONS
@@ -28,7 +28,7 @@ def inspect_picture(content: bytes) -> tuple[int, int, bool]:
 
 def decode(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
     """The pixels of an encoded picture, upright, on white: uint8 of `shape`, [H, W] or [H, W, 3]. A picture of another
-    size is resized (bicubic) and its longer side cropped to the middle. Raises Unreadable."""
+    size is resized (bicubic) and its longer side cropped to the middle. Raises UnreadableError."""
     height, width = shape[:2]
     with _open_picture(content) as image:
         image.draft(None, (2 * width, 2 * height))  # a large JPEG is decoded at a fraction of its size
@@ -40,18 +40,18 @@ def decode(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
 
 @contextmanager
 def _open_picture(content: bytes):
-    """The Pillow image, header read; any error in the `with` block is raised as Unreadable."""
+    """The Pillow image, header read; any error in the `with` block is raised as UnreadableError."""
     try:
         with Image.open(BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > Image.MAX_IMAGE_PIXELS:
-                raise Unreadable(f"has {image.width:,} x {image.height:,} pixels, more than are safe to decode")
+                raise UnreadableError(f"has {image.width:,} x {image.height:,} pixels, more than are safe to decode")
             yield image
-    except Unreadable:
+    except UnreadableError:
         raise
     except UnidentifiedImageError:
-        raise Unreadable("is not a picture of a known kind" if content else "is empty") from None
+        raise UnreadableError("is not a picture of a known kind" if content else "is empty") from None
     except Exception as error:  # on a broken file Pillow's readers raise anything, SyntaxError and KeyError included
-        raise Unreadable((str(error).splitlines() or [type(error).__name__])[0]) from None
+        raise UnreadableError((str(error).splitlines() or [type(error).__name__])[0]) from None
 
 
 def _is_grey(image: Image.Image) -> bool:
@@ -65,7 +65,7 @@ def _to_upright(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits: Pillow's own conversion would cut values off at 255
         return Image.fromarray((np.clip(np.asarray(image), 0, 65535) >> 8).astype(np.uint8))
     if image.mode == "F":
-        raise Unreadable("has floating-point pixels; save it with 8 bits a channel")
+        raise UnreadableError("has floating-point pixels; save it with 8 bits a channel")
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         return Image.alpha_composite(white, image.convert("RGBA")).convert(mode)

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.data import Images, Split, root_folder
-from attribution.data.decoding import Unreadable, decode, inspect_picture
+from attribution.data.decoding import UnreadableError, decode, inspect_picture
 from attribution.errors import UserError
 
 #: pixels: pictures of one size up to this keep it; others are resized to this side if no other is given
@@ -23,7 +23,7 @@ BLOCK = 200  # pictures between two reports of progress
 
 
 class PictureSource(ABC):
-    """A sequence of encoded pictures. numbers: int64 [n], of each in the source's own order; source, places: as in
+    """A sequence of encoded pictures. numbers: int64 [n], of each in the source's own order; source, locations: as in
     `Split`."""
 
     numbers: np.ndarray
@@ -34,19 +34,19 @@ class PictureSource(ABC):
 
     @property
     @abstractmethod
-    def places(self) -> dict:
+    def locations(self) -> dict:
         """As in `Split`."""
 
     @abstractmethod
     def read(self, i: int) -> bytes:
-        """The bytes of picture i. Raises Unreadable where this picture cannot be read, UserError where none can."""
+        """The bytes of picture i. Raises UnreadableError where this picture cannot be read, UserError where none can."""
 
     @abstractmethod
-    def name(self, i: int) -> str:
+    def describe(self, i: int) -> str:
         """A name by which a person finds picture i."""
 
     @abstractmethod
-    def take(self, ids: np.ndarray) -> "PictureSource":
+    def select(self, ids: np.ndarray) -> "PictureSource":
         """The pictures `ids`, int [m], in this order."""
 
 
@@ -66,15 +66,16 @@ class EncodedImages(Images):
             images[position] = self._read(int(ids[position]), lambda content: decode(content, self.shape[1:]))
         return images
 
-    def sample(self, ids):
+    def fingerprint_bytes(self, ids):
+        """See `Images.fingerprint_bytes`."""
         return b"".join(self._read(int(i), lambda content: hashlib.sha256(content).digest()) for i in ids)
 
     def _read(self, i: int, convert: Callable):
         try:
             return convert(self.contents.read(i))
-        except Unreadable as error:
+        except UnreadableError as error:
             raise UserError(
-                f"the image {self.contents.name(i)} cannot be read ({error}); put back the file that the workspace was "
+                f"the image {self.contents.describe(i)} cannot be read ({error}); put back the file that the workspace was "
                 f"created from, or say where it is: {LOCATE}"
             ) from None
 
@@ -120,13 +121,13 @@ def split_data(
     if val is None:
         contents, labels = parts[0]
         chosen = draw_validation(labels, share)
-        parts = [(contents.take(np.flatnonzero(part)), labels[part]) for part in (~chosen, chosen)]
+        parts = [(contents.select(np.flatnonzero(part)), labels[part]) for part in (~chosen, chosen)]
     train, val = (
         Split(
             EncodedImages(contents, shape),
             labels,
             {**contents.source, "shape": list(shape)},
-            contents.places,
+            contents.locations,
             contents.numbers,
         )
         for contents, labels in parts
@@ -180,11 +181,11 @@ def _drop_unreadable(
             done += 1
             if progress and (done % BLOCK == 0 or done == total):
                 progress("reading images", done, total)
-        errors = {i: result for i, result in enumerate(part_looks) if isinstance(result, Unreadable)}
+        errors = {i: result for i, result in enumerate(part_looks) if isinstance(result, UnreadableError)}
         ids = np.array([i for i in range(len(part_looks)) if i not in errors], np.int64)
-        broken += [f"{contents.name(i)} ({error})" for i, error in errors.items()]
+        broken += [f"{contents.describe(i)} ({error})" for i, error in errors.items()]
         looks += [part_looks[i] for i in ids]
-        readable.append((contents.take(ids), labels[ids]))
+        readable.append((contents.select(ids), labels[ids]))
     if broken and not skip:
         more = f" and {len(broken) - MAX_NAMED:,} more" if len(broken) > MAX_NAMED else ""
         raise UserError(
@@ -196,13 +197,13 @@ def _drop_unreadable(
     return readable, np.array(looks), broken
 
 
-def _inspect_pictures(contents: PictureSource) -> Iterator[tuple[int, int, bool] | Unreadable]:
+def _inspect_pictures(contents: PictureSource) -> Iterator[tuple[int, int, bool] | UnreadableError]:
     """`inspect_picture` of each picture, or why it cannot be read, in order; by as many threads as there are cores."""
 
     def look_at(i: int):
         try:
             return inspect_picture(contents.read(i))
-        except Unreadable as error:
+        except UnreadableError as error:
             return error
 
     def block(start: int):

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.data import DataSet
-from attribution.data.decoding import Unreadable
+from attribution.data.decoding import UnreadableError
 from attribution.data.encoded import EncodedImages, PictureSource, check_root, split_data
 from attribution.errors import UserError
 
@@ -32,26 +32,30 @@ class PictureFiles(PictureSource):
         self.numbers = numbers
 
     @property
-    def places(self):
+    def locations(self):
+        """See `PictureSource.locations`."""
         return {"file": self.names, "number": self.numbers}
 
     def read(self, i):
+        """See `PictureSource.read`."""
         file = self.root / self.names[i]
         try:
             if not file.resolve().is_relative_to(self.root):  # a link, or a malicious workspace.json
-                raise Unreadable("leads out of the data set's folder")
+                raise UnreadableError("leads out of the data set's folder")
             if not file.is_file():
-                raise Unreadable("is not there, or no file")
+                raise UnreadableError("is not there, or no file")
             return file.read_bytes()
         except OSError as error:
-            raise Unreadable(error.strerror or type(error).__name__) from None
+            raise UnreadableError(error.strerror or type(error).__name__) from None
         except RuntimeError:
-            raise Unreadable("is a link in a circle") from None
+            raise UnreadableError("is a link in a circle") from None
 
-    def name(self, i):
+    def describe(self, i):
+        """See `PictureSource.describe`."""
         return self.names[i]
 
-    def take(self, ids):
+    def select(self, ids):
+        """See `PictureSource.select`."""
         return PictureFiles(self.root, self.names[ids], self.numbers[ids])
 
 
@@ -88,9 +92,9 @@ def load(
     return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored), sizes=sizes)
 
 
-def reopen_images(source: dict, root: Path, places) -> EncodedImages:
+def reopen_images(source: dict, root: Path, locations) -> EncodedImages:
     """See `attribution.data.reopen_images`."""
-    contents = PictureFiles(root, places["file"].astype(str).array, places["number"].to_numpy(np.int64))
+    contents = PictureFiles(root, locations["file"].astype(str).array, locations["number"].to_numpy(np.int64))
     return EncodedImages(contents, tuple(source["shape"]))
 
 

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from attribution.data import DataSet, root_folder
-from attribution.data.decoding import Unreadable
+from attribution.data.decoding import UnreadableError
 from attribution.data.encoded import LOCATE, EncodedImages, PictureSource, check_root, split_data
 from attribution.errors import UserError
 
@@ -42,10 +42,12 @@ class ParquetPictures(PictureSource):
             raise ValueError(f"rows beyond the {self._starts[-1]} of the files")
 
     @property
-    def places(self):
+    def locations(self):
+        """See `PictureSource.locations`."""
         return {"row": self.numbers}
 
     def read(self, i):
+        """See `PictureSource.read`."""
         which, row = self._locate(i)
         try:
             with self._lock:
@@ -56,14 +58,16 @@ class ParquetPictures(PictureSource):
             raise _corrupt_error(self.root / self.files[which][0], error) from None
         content = value.get("bytes") if isinstance(value, dict) else value
         if content is None:
-            raise Unreadable("no image in it, at most the path of one elsewhere")
+            raise UnreadableError("no image in it, at most the path of one elsewhere")
         return content
 
-    def name(self, i):
+    def describe(self, i):
+        """See `PictureSource.describe`."""
         which, row = self._locate(i)
         return f"row {row} of {self.files[which][0]}"
 
-    def take(self, ids):
+    def select(self, ids):
+        """See `PictureSource.select`."""
         return ParquetPictures(self.root, self.files, self.column, self.numbers[ids])
 
     def _locate(self, i: int) -> tuple[int, int]:
@@ -121,11 +125,11 @@ def load(
     return DataSet(name, classes, train, val, skipped=(*broken, *skipped), sizes=sizes)
 
 
-def reopen_images(source: dict, root: Path, places) -> EncodedImages:
+def reopen_images(source: dict, root: Path, locations) -> EncodedImages:
     """See `attribution.data.reopen_images`."""
     files = [(str(name), int(rows)) for name, rows in source["files"]]
     return EncodedImages(
-        ParquetPictures(root, files, source["column"], places["row"].to_numpy(np.int64)), tuple(source["shape"])
+        ParquetPictures(root, files, source["column"], locations["row"].to_numpy(np.int64)), tuple(source["shape"])
     )
 
 

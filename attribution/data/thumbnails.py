@@ -31,8 +31,9 @@ class Thumbnails(Images):
             if file.stat().st_size < size:
                 os.truncate(file, size)  # appends zeros; harmless if another process does the same
 
-    def sample(self, ids):
-        return self._images.sample(ids)
+    def fingerprint_bytes(self, ids):
+        """See `Images.fingerprint_bytes`."""
+        return self._images.fingerprint_bytes(ids)
 
     def _decode(self, ids):
         images, absent = np.zeros((len(ids), *self.shape[1:]), np.uint8), np.arange(len(ids))

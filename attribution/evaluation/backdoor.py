@@ -94,7 +94,7 @@ def compute(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Pr
     return {
         **about,
         "triggered": len(targets),
-        "models": base.models,
+        "models": base.n_models,
         "success": mean_with_interval(fooled[:, targets].mean(0)),
         "untriggered": mean_with_interval(fooled[:, copied].mean(0)),
         "hit": len(hit),
@@ -167,7 +167,7 @@ def _removal_name(row) -> str:
 
 def _retrain_without(workspace, removals, label, targets, seeds, progress) -> dict:
     """Each removal's {"success", "accuracy"}, and under "control" the same of random images."""
-    store, recipe = ResultStore.of(workspace), recipes.get_recipe(workspace.recipe).hash
+    store, recipe = ResultStore.for_workspace(workspace), recipes.get_recipe(workspace.recipe).hash
     ordinary = np.setdiff1d(np.arange(workspace.n_val), targets)
 
     def told(edit: Edit) -> dict:
@@ -180,7 +180,7 @@ def _retrain_without(workspace, removals, label, targets, seeds, progress) -> di
         }
 
     found = {}
-    try:
+    with store:
         for at, (name, ids) in enumerate(removals.items()):
             progress("backdoor: removals", at, len(removals))
             edit = remove(ids)
@@ -192,8 +192,6 @@ def _retrain_without(workspace, removals, label, targets, seeds, progress) -> di
                 found[name] = {**told(edit), "control": told(edits["random"][0])}
                 found[NO_REMOVAL] = told(edits["none"][0])
         progress("backdoor: removals", len(removals), len(removals))
-    finally:
-        store.close()
     return found
 
 

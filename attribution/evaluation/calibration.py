@@ -177,7 +177,7 @@ def summary(workspace, rows: Removals, resamples: int = RESAMPLES) -> dict:
     deviation of a margin over seeds, "unsigned": [...], "rankings": {NAME: {"own", "others", "random": see `fit_scale`}}}."""
     noise = workspace.base.noise
     found = {
-        name: {whose: fit_scale(rows, name, whose, noise, resamples, workspace.base.models) for whose in ORIGINS}
+        name: {whose: fit_scale(rows, name, whose, noise, resamples, workspace.base.n_models) for whose in ORIGINS}
         for name in rows.names
     }
     return {

@@ -134,8 +134,8 @@ def sum_or_none(values: dict[str, float | None]) -> float | None:
 def save(workspace, found: dict, about: dict) -> None:
     """Keeps what was measured as the part "cost", where a user's parts go; about: provenance."""
     workspace.drop_part(PART)
-    write_json(workspace.added / PART / "cost.json", found)
-    workspace.add(PART, about, [f"{PART}/cost.json"])
+    write_json(workspace.user_folder / PART / "cost.json", found)
+    workspace.add_part(PART, about, [f"{PART}/cost.json"])
 
 
 def load(workspace) -> dict | None:

@@ -144,12 +144,11 @@ def missing_work(workspace, checkpoints=CHECKPOINT_COUNTS, halves=HALF_COUNTS, d
     kept, recipe = scratch_folder(workspace, "compute"), recipes.get_recipe(workspace.recipe)
     seeds = _base_provenance(workspace).get("seeds", [])[: max(_check_checkpoints(workspace, checkpoints))]
     gradients = sum(not (kept / f"{recipe.hash}-{seed}-{dim}.npz").exists() for seed in seeds)
-    store = ResultStore.of(workspace)
-    trainings = sum(
-        store.get(store.key(recipe.hash, _half(workspace, number), half_seed(FIT_SEQUENCE, number, 0))) is None
-        for number in range(max(halves))
-    )
-    store.close()
+    with ResultStore.for_workspace(workspace) as store:
+        trainings = sum(
+            store.get(store.key(recipe.hash, _half(workspace, number), half_seed(FIT_SEQUENCE, number, 0))) is None
+            for number in range(max(halves))
+        )
     return _estimate_cost(
         workspace,
         gradients,
@@ -184,7 +183,7 @@ def _check_inputs(workspace, halves, dim):
 
 
 def _check_checkpoints(workspace, checkpoints) -> list[int]:
-    return sorted({min(count, workspace.base.models) for count in checkpoints})
+    return sorted({min(count, workspace.base.n_models) for count in checkpoints})
 
 
 def _base_provenance(workspace) -> dict:

@@ -54,10 +54,10 @@ def check_recipe(workspace, other: str) -> None:
             f"{next(name for name in recipes.NAMES if name != other)}"
         )
     workspace.check_base()
-    if workspace.base.models < 2 * MODELS_PER_RECIPE:
+    if workspace.base.n_models < 2 * MODELS_PER_RECIPE:
         raise UserError(
             f"a change is told from the noise of seeds by {2 * MODELS_PER_RECIPE} base models, and {workspace.name} "
-            f"has {workspace.base.models}; train more with: python -m attribution base train --models "
+            f"has {workspace.base.n_models}; train more with: python -m attribution base train --models "
             f"{2 * MODELS_PER_RECIPE}"
         )
 

@@ -129,7 +129,7 @@ def create_poisoned_copy(
             },
         )
         copy = Workspace.open(folder)
-        copy.record(
+        copy.record_part(
             "data",
             {
                 **command_provenance(shlex.join(map(str, words))),
@@ -139,7 +139,7 @@ def create_poisoned_copy(
             [*arrays, *tables],
         )
         if "features/pixels" in workspace.manifest["parts"]:
-            copy.record(
+            copy.record_part(
                 "features/pixels",
                 {
                     "name": "pixels",

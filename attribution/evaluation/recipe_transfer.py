@@ -27,7 +27,7 @@ def check_recipes(names: list[str]) -> list[str]:
 
 
 def target_statuses(workspace, store, recipe: str) -> np.ndarray | None:
-    """`BaseModels.status` of every target under a recipe, str [n_val]: by the base models where it is the workspace's,
+    """`BaseModels.target_status` of every target under a recipe, str [n_val]: by the base models where it is the workspace's,
     else by the trainings of `unedited_spec`; None as long as one of these is missing."""
     if recipe == workspace.recipe:
         return workspace.base.statuses

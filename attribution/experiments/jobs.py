@@ -18,7 +18,9 @@ from pathlib import Path
 from attribution.errors import UserError
 from attribution.experiments.spec import Spec
 from attribution.files import ROOT, write_json
-from attribution.store.results import Job, ResultStore, store_error
+from attribution.store.database import store_error
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
 RUNNER_INFO = "runner.json"  # in the store's folder
@@ -31,14 +33,12 @@ def submit(workspace: Workspace, spec: Spec) -> int:
 
     Raises UserError where the data folder cannot be used, and where runners end as soon as they are started.
     """
-    store = ResultStore.of(workspace)
-    try:
-        under = f", recipe {spec.recipe}" if spec.recipe != workspace.recipe else ""
-        number = store.add_job(spec, spec.describe() + under)
-    except sqlite3.Error as error:
-        raise store_error(error, store.folder) from None
-    finally:
-        store.close()
+    under = f", recipe {spec.recipe}" if spec.recipe != workspace.recipe else ""
+    with ResultStore.for_workspace(workspace) as store:
+        try:
+            number = store.add_job(spec, spec.describe() + under)
+        except sqlite3.Error as error:
+            raise store_error(error, store.folder) from None
     ensure_runner(workspace)
     return number
 
@@ -49,20 +49,18 @@ def run_job(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int 
     Raises UserError where the job is paused or ends as anything but done, and as `submit` does.
     """
     number = submit(workspace, spec)
-    store = ResultStore.of(workspace)
-    try:
-        while (job := store.job(number)).open:
-            store.check_exists()
-            progress(job.what, job.done, job.total or None)
-            ensure_runner(workspace)
-            time.sleep(0.3)
-    except KeyboardInterrupt:
-        store.cancel_job(number)
-        raise UserError(
-            f"job {number} was cancelled; what it trained is kept, and the same command goes on from there"
-        ) from None
-    finally:
-        store.close()
+    with ResultStore.for_workspace(workspace) as store:
+        try:
+            while (job := store.job(number)).is_open:
+                store.check_exists()
+                progress(job.what, job.done, job.total or None)
+                ensure_runner(workspace)
+                time.sleep(0.3)
+        except KeyboardInterrupt:
+            store.cancel_job(number)
+            raise UserError(
+                f"job {number} was cancelled; what it trained is kept, and the same command goes on from there"
+            ) from None
     if job.state == "paused":
         raise UserError(
             f"job {number} was paused by someone else, and what it trained is kept; "
@@ -75,11 +73,8 @@ def run_job(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int 
 
 def cancel(workspace: Workspace, number: int) -> bool:
     """Asks for a job to be stopped and sees to it that a runner is there to do it. False when it is not open."""
-    store = ResultStore.of(workspace)
-    try:
+    with ResultStore.for_workspace(workspace) as store:
         asked = store.cancel_job(number)
-    finally:
-        store.close()
     if asked:
         ensure_runner(workspace)
     return asked
@@ -88,20 +83,14 @@ def cancel(workspace: Workspace, number: int) -> bool:
 def pause(workspace: Workspace, number: int) -> bool:
     """Asks for nothing more of a job to be started until it is resumed; trainings under way are finished, and kept.
     False when it is not queued or running."""
-    store = ResultStore.of(workspace)
-    try:
+    with ResultStore.for_workspace(workspace) as store:
         return store.pause_job(number)
-    finally:
-        store.close()
 
 
 def resume(workspace: Workspace, number: int) -> bool:
     """Lets a paused job go on, with a runner to do it. False when it is not paused."""
-    store = ResultStore.of(workspace)
-    try:
+    with ResultStore.for_workspace(workspace) as store:
         resumed = store.resume_job(number)
-    finally:
-        store.close()
     if resumed:
         ensure_runner(workspace)
     return resumed

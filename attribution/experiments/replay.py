@@ -55,7 +55,7 @@ class SearchReplay:
 def replay_search(workspace: Workspace, store: ResultStore, spec: "SupportSpec") -> SearchReplay:
     """How far the search of a support spec has come."""
     recipe, target = spec.recipe_hash, spec.target
-    live, played = store.live(), SearchReplay()
+    live, played = store.live_trainings(), SearchReplay()
     search = spec.search(workspace)
     sizes = np.cumsum([len(part) for part in spec.steps(workspace)]) if spec.groups else None
     results = None

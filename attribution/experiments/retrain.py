@@ -79,7 +79,7 @@ class RetrainSpec(FixedSpec):
         Under "controls": "none" and "random" with the same keys ("random" over all draws). "complete": all is trained.
         "newest": when the last of them was trained, seconds since 1970, or None. A margin that is no number is None.
         """
-        recipe, live = self.recipe_hash, store.live()
+        recipe, live = self.recipe_hash, store.live_trainings()
         parts, newest, seconds = {}, None, 0.0
         for part, edits in self.edits(workspace).items():
             runs = []

@@ -16,7 +16,8 @@ from attribution.experiments.spec import SEEDS, Search, Spec, common_fields, req
 from attribution.experiments.support import SupportSpec, check_search
 from attribution.experiments.support_search import DEFAULT_K_MAX, Support
 from attribution.rankings.base import check_k
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit
 from attribution.workspace.workspace import Workspace
 
@@ -166,13 +167,13 @@ def read_study(
         whole = {
             target
             for target in spec.targets
-            if not job.ended or all(target in known[kind].get(ranking, {}) for kind, ranking in pairs)
+            if not job.has_ended or all(target in known[kind].get(ranking, {}) for kind, ranking in pairs)
         }
         for pair in pairs:
             if whole:
                 targets.setdefault(pair, set()).update(whole)
 
-    unfinished = sorted((job for job, _ in jobs if not job.ended), key=lambda job: not job.open)
+    unfinished = sorted((job for job, _ in jobs if not job.has_ended), key=lambda job: not job.is_open)
     result = Study(k_max, protocol, job=unfinished[0] if unfinished else None)
     order = workspace.rankings()
     for kind in SUPPORT_KINDS:

@@ -13,7 +13,8 @@ from attribution.experiments import jobs, support_table
 from attribution.experiments.estimate import median_training_seconds
 from attribution.experiments.replay import replay_search
 from attribution.experiments.study import Study, StudySpec, load_supports
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
 MAX_IDLE_SEARCHES = 4  # searches begin in their order, nearly: after so many without a training the rest has not begun
@@ -69,7 +70,7 @@ class StudyMonitor:
             self._play(store, time.monotonic() + MAX_READ_SECONDS)
             begun = {at: self.begun[at] for at in self.unfinished if at in self.begun}
             keys = [(spec.kind, spec.ranking, spec.target) for spec in self.searches]
-            live = store.live() if jobs.runner_alive(store.folder) else {}
+            live = store.live_trainings() if jobs.runner_alive(store.folder) else {}
             trained = sum(search.trained for search in begun.values())
             timed = store.median_seconds(self.spec.recipe_hash)
             return StudyProgress(

@@ -82,7 +82,7 @@ class SupportSpec(Spec):
         `BaseModels`). They are the base models under the workspace's recipe, or as many trainings under another one."""
         if self.recipe == workspace.recipe:
             weighs_margins = self.protocol == "adaptive"  # a single base model, enough otherwise, has no noise
-            return workspace.base.status(self.target), workspace.base.noise if weighs_margins else None
+            return workspace.base.target_status(self.target), workspace.base.noise if weighs_margins else None
         models = yield [(no_edit(), seed) for seed in UNEDITED_SEEDS]
         right = sum(model.predicted[self.target] == workspace.val_labels[self.target] for model in models)
         spread = np.nanvar([model.margins.astype(float) for model in models], axis=0, ddof=1)

@@ -50,7 +50,7 @@ def image_influence(
     Raises UserError for an image or a ranking that is not there."""
     image = check_image(workspace, image)
     ranking, lists = workspace.ranking(name), hubs.load(workspace, name)
-    column = ranking.column(image) if ranking.signed else None
+    column = ranking.image_scores(image) if ranking.signed else None
     ends = {end: _influence_end(lists, column, image, end, n, k) for end in hubs.ENDS[: 1 + ranking.signed]}
     possible = len(ranking.targets)
     if ranking.conditioned:

@@ -124,7 +124,7 @@ def _build_row(ws, target, ranking, end, sign, for_class, candidates, n, label) 
                 undefined = f"it ranks {len(ranking.targets):,} validation images, and not this one"
     labels = ws.train_labels[ids]
     mix = sorted(Counter(labels.tolist()).items(), key=lambda item: (-item[1], item[0]))
-    about = " · ".join(filter(None, [*ranking_badges(ws, ranking), ranking.about]))
+    about = " · ".join(filter(None, [*ranking_badges(ws, ranking), ranking.description]))
     return LineupRow(
         ranking.name,
         ranking.method,

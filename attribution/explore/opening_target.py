@@ -44,7 +44,9 @@ def opening_target(workspace) -> OpeningTarget | None:
     listed = [name for name in workspace.rankings() if name != "random"]
     found = found[(found.kind == "remove") & found.status.isin(["flipped", "unstable"]) & found.ranking.isin(listed)]
     told = [
-        support_votes(workspace, row) for row in found.itertuples() if workspace.base.status(row.target) == "stable"
+        support_votes(workspace, row)
+        for row in found.itertuples()
+        if workspace.base.target_status(row.target) == "stable"
     ]
     told = [one for one in told if not one.close or 2 * one.votes >= one.seeds]
     return min(
@@ -73,8 +75,8 @@ def support_votes(workspace, row) -> OpeningTarget:
         row.ranking,
         k,
         label,
-        int(base.right[target]),
-        base.models,
+        int(base.n_right[target]),
+        base.n_models,
         other,
         wrong.count(other),
         len(wrong),

@@ -86,10 +86,10 @@ def _draw_targets(workspace, every, what, count, seed):
 
 def stable_targets(workspace) -> list[int]:
     """The stable targets, ascending."""
-    return [target for target in range(workspace.n_val) if workspace.base.status(target) == "stable"]
+    return [target for target in range(workspace.n_val) if workspace.base.target_status(target) == "stable"]
 
 
 def wrong_targets(workspace) -> list[int]:
     """The targets that at most 1 of 10 base models reads right, ascending: `stable_targets` mirrored."""
     base = workspace.base
-    return [int(target) for target in np.flatnonzero(base.right <= 0.1 * base.models)]
+    return [int(target) for target in np.flatnonzero(base.n_right <= 0.1 * base.n_models)]

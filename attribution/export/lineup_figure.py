@@ -147,7 +147,7 @@ def _prediction_lines(ws: Workspace, target: int) -> tuple[str, ...]:
         return ("no model here yet",)
     predicted = ws.base.prediction[target]
     votes = int((ws.base.predicted[:, target] == predicted).sum())
-    return f"predicted {ws.classes[predicted]}", f"in {votes} of {ws.base.models} models"
+    return f"predicted {ws.classes[predicted]}", f"in {votes} of {ws.base.n_models} models"
 
 
 def _draw_row(page, pen, ws: Workspace, target: int, row: LineupRow, corner: tuple[int, int]) -> None:

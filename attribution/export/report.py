@@ -115,10 +115,10 @@ def _target(workspace: Workspace, target: int) -> dict:
         base, predicted = workspace.base, int(workspace.base.prediction[target])
         votes = int((base.predicted[:, target] == predicted).sum())
         facts |= {
-            "prediction": f"{workspace.classes[predicted]} in {votes} of {base.models} models",
+            "prediction": f"{workspace.classes[predicted]} in {votes} of {base.n_models} models",
             "mean probability of it": number(base.confidence[target], 2),
             "most easily mistaken for": workspace.classes[base.confused_class[target]],
-            "status": base.status(target).replace("_", " "),
+            "status": base.target_status(target).replace("_", " "),
         }
     else:
         facts["prediction"] = "no model has been trained here yet"

@@ -18,6 +18,8 @@ from attribution.features.views import random_view
 
 @dataclass(frozen=True)
 class Recipe(ssl.Recipe):
+    """Hyper-parameters, those of the method's own included."""
+
     epochs: int = 100
     hidden: int = 512  # units of the projection head
     codes: int = 1024
@@ -29,6 +31,8 @@ class Recipe(ssl.Recipe):
 
 
 class DINO(ssl.Method):
+    """The method, as a module: student, teacher and their heads."""
+
     recipe = Recipe()
 
     def __init__(self, recipe: Recipe, encoder):
@@ -43,6 +47,7 @@ class DINO(ssl.Method):
         )
 
     def loss(self, images, draw, epoch, share):
+        """See `ssl.Method.loss`."""
         views = torch.cat([random_view(images, self.recipe.views, draw) for _ in range(2)])
         with torch.no_grad():
             momentum = cosine_schedule(round(share * 10_000), 10_000, self.recipe.momentum, 1.0)
@@ -52,10 +57,12 @@ class DINO(ssl.Method):
         return self.distil(list(teacher), list(self.head(self.encoder(views)).chunk(2)))
 
     def before_update(self, epoch):
+        """See `ssl.Method.before_update`."""
         self.head.cancel_last_layer_gradients(epoch)
         nn.utils.clip_grad_norm_(self.parameters(), self.recipe.clip)
 
     def embedder(self) -> nn.Module:
+        """See `ssl.Method.embedder`."""
         return self.teacher_encoder
 
     def _head(self) -> nn.Module:

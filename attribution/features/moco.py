@@ -17,6 +17,8 @@ from attribution.features.views import random_view
 
 @dataclass(frozen=True)
 class Recipe(ssl.Recipe):
+    """Hyper-parameters, those of the method's own included."""
+
     epochs: int = 100
     temperature: float = 0.1
     hidden: int = 512  # units of the projection head
@@ -25,6 +27,8 @@ class Recipe(ssl.Recipe):
 
 
 class MoCo(ssl.Method):
+    """The method, as a module: network, its slow copy and their heads."""
+
     recipe = Recipe()
 
     def __init__(self, recipe: Recipe, encoder):
@@ -36,6 +40,7 @@ class MoCo(ssl.Method):
         self.contrast = NTXentLoss(recipe.temperature, memory_bank_size=(recipe.queue, ssl.DIM))
 
     def loss(self, images, draw, epoch, share):
+        """See `ssl.Method.loss`."""
         query, key = (random_view(images, self.recipe.views, draw) for _ in range(2))
         with torch.no_grad():
             update_momentum(self.encoder, self.slow_encoder, self.recipe.momentum)
@@ -44,6 +49,7 @@ class MoCo(ssl.Method):
         return self.contrast(self.head(self.encoder(query)), key)
 
     def embedder(self) -> nn.Module:
+        """See `ssl.Method.embedder`."""
         return self.encoder
 
     def _head(self) -> nn.Module:

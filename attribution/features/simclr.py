@@ -15,12 +15,16 @@ from attribution.features.views import random_view
 
 @dataclass(frozen=True)
 class Recipe(ssl.Recipe):
+    """Hyper-parameters, those of the method's own included."""
+
     epochs: int = 100
     temperature: float = 0.2
     hidden: int = 512  # units of the projection head
 
 
 class SimCLR(ssl.Method):
+    """The method, as a module: network and projection head."""
+
     recipe = Recipe()
 
     def __init__(self, recipe: Recipe, encoder):
@@ -31,10 +35,12 @@ class SimCLR(ssl.Method):
         self.contrast = NTXentLoss(recipe.temperature)
 
     def loss(self, images, draw, epoch, share):
+        """See `ssl.Method.loss`."""
         views = [random_view(images, self.recipe.views, draw) for _ in range(2)]
         return self.contrast(*self.head(self.encoder(torch.cat(views))).chunk(2))
 
     def embedder(self) -> nn.Module:
+        """See `ssl.Method.embedder`."""
         return self.encoder
 
 

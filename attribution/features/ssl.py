@@ -79,6 +79,7 @@ class Encoder(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, images: Tensor) -> Tensor:
+        """Features float32 [n, DIM] of images [n, channels, height, width]."""
         x = ((images - self.mean) / self.spread).contiguous(memory_format=torch.channels_last)
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.training):
             return self.layers(x).float()

@@ -19,7 +19,7 @@ from attribution.errors import UserError
 from attribution.files import user_path, write_array
 from attribution.importing.alignment import compute_alignment, within_class
 from attribution.importing.formats import DataSetSizes, ForeignRanking
-from attribution.rankings import live_modules
+from attribution.rankings import live_names
 from attribution.rankings.base import top_k
 from attribution.rankings.similarity import METHODS
 
@@ -47,19 +47,19 @@ def listed_files(workspace, path: Path) -> np.ndarray:
             f"the images of {workspace.name} have no file names; say with --train which training images the file is "
             "about"
         )
-    return image_folder.match(workspace.places("train")["file"].astype(str).tolist(), user_path(path))
+    return image_folder.match(workspace.image_locations("train")["file"].astype(str).tolist(), user_path(path))
 
 
 def renumbered(incoming: ForeignRanking, train: np.ndarray) -> ForeignRanking:
     """`incoming`, whose training image i is the workspace's `train[i]` (int64 [m]), with the workspace's numbers."""
-    if incoming.lists is None:
+    if incoming.read_lists is None:
         return replace(incoming, train=train if incoming.train is None else train[incoming.train])
 
-    def lists(start: int, stop: int):
-        ids, scores = incoming.lists(start, stop)
+    def read_lists(start: int, stop: int):
+        ids, scores = incoming.read_lists(start, stop)
         return np.where(ids >= 0, train[ids], -1), scores
 
-    return replace(incoming, lists=lists)
+    return replace(incoming, read_lists=read_lists)
 
 
 def import_ranking(
@@ -85,12 +85,12 @@ def import_ranking(
     check_part_name(workspace, name)
     start = time.perf_counter()
     if dense is None:
-        dense = incoming.rows is not None and 4 * workspace.n_val * workspace.n_train <= MAX_DENSE_BYTES
-    if dense and incoming.rows is None:
+        dense = incoming.read_scores is not None and 4 * workspace.n_val * workspace.n_train <= MAX_DENSE_BYTES
+    if dense and incoming.read_scores is None:
         raise UserError("this format has no more than each target's first images; import it without --dense")
     part = f"rankings/{name}"
-    with staged_folder(workspace.added / part) as folder:
-        write = _write_dense if dense else _write_both_ends if incoming.rows else _write_lists
+    with staged_folder(workspace.user_folder / part) as folder:
+        write = _write_dense if dense else _write_both_ends if incoming.read_scores else _write_lists
         ends = write(folder, workspace, incoming, k, progress or (lambda *at: None))
         alignment = compute_alignment(
             ends[0], incoming.targets, workspace.train_labels, workspace.val_labels, ends[1] if len(ends) > 1 else None
@@ -110,12 +110,12 @@ def import_ranking(
         "signed": incoming.signed,
         "about": kept,
         "zero_is_none": incoming.zero_is_none,
-        **incoming.said,
+        **incoming.provenance,
         "alignment": alignment.to_json(),
         "seconds": round(time.perf_counter() - start, 1),
         **(about or {}),
     }
-    workspace.add(part, whole, files)
+    workspace.add_part(part, whole, files)
     return whole
 
 
@@ -123,7 +123,7 @@ def import_features(workspace, train: np.ndarray, val: np.ndarray, name: str, ab
     """Writes a feature set, float [n_train, d] and [n_val, d], into the workspace as `name` (float32)."""
     check_part_name(workspace, name, "features")
     part = f"features/{name}"
-    with staged_folder(workspace.added / part) as folder:
+    with staged_folder(workspace.user_folder / part) as folder:
         for split, array in (("train", train), ("val", val)):
             kept = open_memmap(folder / f"{split}.npy", "w+", np.float32, array.shape)
             for at in range(0, len(array), 10_000):
@@ -134,7 +134,7 @@ def import_features(workspace, train: np.ndarray, val: np.ndarray, name: str, ab
             kept.flush()
         workspace.drop_part(part)
     whole = {"dim": int(train.shape[1]), **(about or {})}
-    workspace.add(part, whole, [f"{part}/train.npy", f"{part}/val.npy"])
+    workspace.add_part(part, whole, [f"{part}/train.npy", f"{part}/val.npy"])
     return whole
 
 
@@ -150,11 +150,11 @@ def import_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict
         "hash": None,
         **(about or {}),
     }
-    with staged_folder(workspace.added / "lds") as folder:
+    with staged_folder(workspace.user_folder / "lds") as folder:
         write_array(folder / "masks.npy", np.packbits(masks, axis=1))
         write_array(folder / "margins.npy", margins[:, None].astype(np.float16))
         workspace.drop_part("lds")
-    workspace.add("lds", whole, ["lds/masks.npy", "lds/margins.npy"])
+    workspace.add_part("lds", whole, ["lds/masks.npy", "lds/margins.npy"])
     return whole
 
 
@@ -166,8 +166,7 @@ def check_part_name(workspace, name: str, kind: str = "rankings") -> str:
             f"{name!r} cannot be a name; give at most 40 of a-z, 0-9, dot, dash and underscore, a letter or digit first"
         )
     workspace.check_can_add(f"{kind}/{name}")
-    live = [f"{method}-{feature}" for feature in workspace.features() for method in METHODS]
-    if kind == "rankings" and name in {*live, *live_modules(workspace), "random"}:
+    if kind == "rankings" and name in [*live_names(workspace), "random"]:
         raise UserError(f"{name} is the name of a ranking that is computed when asked; give another name")
     if kind == "features" and name == "pixels":
         raise UserError("pixels is the name of the images' own pixels; give another name")
@@ -213,7 +212,7 @@ def _read_blocks(workspace, incoming: ForeignRanking, progress):
     size = max(1, MAX_BLOCK_BYTES // (4 * n))
     for at in range(0, len(incoming.targets), size):
         stop = min(at + size, len(incoming.targets))
-        rows = incoming.rows(at, stop)
+        rows = incoming.read_scores(at, stop)
         if columns is not None:
             spread = np.full((len(rows), n), np.nan, np.float32)
             spread[:, columns] = rows
@@ -265,12 +264,12 @@ def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     and no part of the helpful one: a list may leave out what is between its ends."""
     step = 1000
     total = len(incoming.targets)
-    sample, scored = incoming.lists(0, 1)
+    sample, scored = incoming.read_lists(0, 1)
     k = min(k, sample.shape[1])
     ids, values = _read_lists(folder, workspace, incoming, k, scored is not None)
     for at in range(0, total, step):
         targets = incoming.targets[at : at + step]
-        found, scores = incoming.lists(at, min(at + step, total))
+        found, scores = incoming.read_lists(at, min(at + step, total))
         for row, target in enumerate(targets):
             known = np.flatnonzero(found[row] >= 0)
             ends = [known]

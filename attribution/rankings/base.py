@@ -42,7 +42,7 @@ class Ranking(ABC):
     #: the trained models it was computed from, {"recipe", "data", "seeds"}, or None where there are none
     made_for: dict | None = None
     #: a line under the name: what it was computed from
-    about = ""
+    description = ""
 
     def __init__(self, workspace: "Workspace"):
         self.workspace = workspace
@@ -84,23 +84,25 @@ class Ranking(ABC):
             raise UserError(f"harmful is not defined for this method: the scores of {self.name} have no sign")
         return target, k
 
-    def candidates(self, target: int, which: str | None = None) -> np.ndarray:
-        """The training images that are ranked, int64 [n], ascending. which: as `candidates` of `top`, or "rival" for
-        those of the class that the target is mistaken for (`BaseModels.confused_class`), or "pair" for those of this or the true
-        class. Raises UserError for another word."""
-        which = which or ("true" if self.conditioned else "all")
+    def candidates(self, target: int, candidate_set: str | None = None) -> np.ndarray:
+        """The training images that are ranked, int64 [n], ascending.
+
+        candidate_set: as `candidates` of `top`, or "rival" for those of the class that the target is mistaken for
+        (`BaseModels.confused_class`), or "pair" for those of this or the true class. Raises UserError for another word.
+        """
+        candidate_set = candidate_set or ("true" if self.conditioned else "all")
         labels = self.workspace.train_labels
-        if which == "true":
+        if candidate_set == "true":
             return np.flatnonzero(labels == self.workspace.val_labels[target])
-        if which == "predicted":
+        if candidate_set == "predicted":
             return np.flatnonzero(labels == self.workspace.base.prediction[target])
-        if which == "rival":
+        if candidate_set == "rival":
             return np.flatnonzero(labels == self.workspace.base.confused_class[target])
-        if which == "pair":
+        if candidate_set == "pair":
             return np.union1d(self.candidates(target, "true"), self.candidates(target, "rival"))
-        if which == "all":
+        if candidate_set == "all":
             return np.arange(len(labels))
-        raise UserError(f"candidates {which!r} is not known; say {', '.join(CANDIDATES)}")
+        raise UserError(f"candidates {candidate_set!r} is not known; say {', '.join(CANDIDATES)}")
 
     def scores(self, target: int, candidates: str | None = None) -> np.ndarray:
         """Each training image's contribution to the prediction for a subset that holds it (for LDS), float32 [n_train].
@@ -119,7 +121,7 @@ class Ranking(ABC):
         """`scores` of all `targets`, in order; overridden by methods that are faster on many targets at once."""
         return (self.scores(target, candidates) for target in self.targets)
 
-    def column(self, image: int) -> np.ndarray | None:
+    def image_scores(self, image: int) -> np.ndarray | None:
         """Scores of a training image for every validation image, float32 [n_val], NaN where it is not scored; None for
         methods that compute a target at a time."""
         return None
@@ -145,14 +147,14 @@ def top_k(values: np.ndarray, k: int) -> np.ndarray:
     return chosen[np.argsort(-values[chosen], kind="stable")]
 
 
-def most_harmful(ranking, target: int, k: int) -> np.ndarray:
-    """The k training images that a ranking holds for the most harmful to a target, worst first, int64 [k'], k' <= k.
+def most_harmful(ranking: Ranking, target: int, k: int) -> np.ndarray:
+    """The k training images that are most harmful to a target by a ranking, worst first, int64 [k'], k' <= k.
 
-    A signed ranking says so itself: its harmful end, as far as no score is above 0. An unsigned one does not, and for
-    it a heuristic stands in: its nearest images of the class that the target is mistaken for (`BaseModels.confused_class`). It
-    finds what looks like the target under another label, and cannot know whether that does harm.
+    Of a signed ranking these are its harmful end, without scores above 0. Of an unsigned one they are chosen by a
+    heuristic: its first images of the class that the target is mistaken for (`BaseModels.confused_class`). These look
+    like the target under another label; whether they do harm is not known.
     """
     if not ranking.signed:
         return ranking.top(target, k, "rival").ids
-    worst = ranking.top(target, k, end="harmful")
-    return worst.ids if worst.scores is None else worst.ids[worst.scores <= 0]
+    ranked = ranking.top(target, k, end="harmful")
+    return ranked.ids if ranked.scores is None else ranked.ids[ranked.scores <= 0]

@@ -1,6 +1,6 @@
 """A ranking among other candidates than those of the published method: `trak-10@true`, `esvm-moco@all`.
 
-Such a ranking is not listed; `conditioning` loads it by name, to measure what the candidates change.
+Such a ranking is not listed; `candidate_sets` loads it by name, to measure what the candidates change.
 """
 
 from attribution.rankings.base import Ranking
@@ -9,37 +9,43 @@ CANDIDATES_MARK = "@"
 
 
 class RankingAmong(Ranking):
-    """`inner` with `which` as its default candidates; see `Ranking.candidates`."""
+    """The ranking `inner` with `candidate_set` as its default candidates; see `Ranking.candidates`."""
 
-    def __init__(self, inner: Ranking, which: str):
+    def __init__(self, inner: Ranking, candidate_set: str):
         super().__init__(inner.workspace)
-        self.inner, self.which = inner, which
-        self.name = f"{inner.name}{CANDIDATES_MARK}{which}"
+        self.inner, self.candidate_set = inner, candidate_set
+        self.name = f"{inner.name}{CANDIDATES_MARK}{candidate_set}"
         self.method, self.signed, self.complete, self.live = inner.method, inner.signed, inner.complete, inner.live
-        self.conditioned, self.made_for = which == "true", inner.made_for
-        self.about = f"{inner.about} · candidates: {which}"
+        self.conditioned, self.made_for = candidate_set == "true", inner.made_for
+        self.description = f"{inner.description} · candidates: {candidate_set}"
 
     @property
     def version(self):
         """The version of `inner`; for "pair", whose classes depend on the base models, theirs too."""
-        base = self.workspace.manifest["parts"].get("base", {}).get("digest") if self.which == "pair" else None
+        base = self.workspace.manifest["parts"].get("base", {}).get("digest") if self.candidate_set == "pair" else None
         return "+".join(filter(None, [self.inner.version, base])) or None
 
     @property
     def targets(self):
+        """See `Ranking.targets`."""
         return self.inner.targets
 
-    def candidates(self, target, which=None):
-        return self.inner.candidates(target, which or self.which)
+    def candidates(self, target, candidate_set=None):
+        """See `Ranking.candidates`."""
+        return self.inner.candidates(target, candidate_set or self.candidate_set)
 
     def values(self, target, candidates):
+        """See `Ranking.values`."""
         return self.inner.values(target, candidates)
 
     def top(self, target, k, candidates=None, end="helpful"):
-        return self.inner.top(target, k, candidates or self.which, end)
+        """See `Ranking.top`."""
+        return self.inner.top(target, k, candidates or self.candidate_set, end)
 
     def scores(self, target, candidates=None):
-        return self.inner.scores(target, candidates or self.which)
+        """See `Ranking.scores`."""
+        return self.inner.scores(target, candidates or self.candidate_set)
 
     def all_scores(self, candidates=None):
-        return self.inner.all_scores(candidates or self.which)
+        """See `Ranking.all_scores`."""
+        return self.inner.all_scores(candidates or self.candidate_set)

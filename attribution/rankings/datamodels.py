@@ -38,20 +38,20 @@ def fit_lasso(
 def tune_penalty(
     masks: np.ndarray,
     margins: np.ndarray,
-    held: int,
+    n_held_out: int,
     quality: Callable[..., float],
     on_penalty: Callable[[int, int], None] | None = None,
 ) -> dict[float, float]:
-    """The quality of each penalty in PENALTIES, {penalty: quality}: of weights fitted without the last `held` models,
-    measured on these. Larger is better.
+    """The quality of each penalty in PENALTIES, {penalty: quality}: of weights fitted without the last `n_held_out`
+    models, measured on these. Larger is better.
 
     masks, margins: as in `fit_lasso`. quality(weights, masks, margins) measures weights on the models left out.
     on_penalty(penalties done, in all) is called after each penalty.
     """
     qualities = {}
     for number, penalty in enumerate(PENALTIES, 1):
-        weights = fit_lasso(masks[:-held], margins[:-held], penalty)
-        qualities[penalty] = round(float(quality(weights, masks[-held:], margins[-held:])), 4)
+        weights = fit_lasso(masks[:-n_held_out], margins[:-n_held_out], penalty)
+        qualities[penalty] = round(float(quality(weights, masks[-n_held_out:], margins[-n_held_out:])), 4)
         if on_penalty:
             on_penalty(number, len(PENALTIES))
     return qualities

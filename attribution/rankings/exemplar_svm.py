@@ -29,6 +29,8 @@ batches:
 Where liblinear stops before it has converged (it warns; features of a large, uneven scale) this goes on to the minimum.
 """
 
+# ruff: noqa: N803, N806  (capitals as in the formulas above)
+
 import numpy as np
 
 from attribution.errors import UserError

@@ -12,8 +12,9 @@ class Random(Ranking):
     method = "Random"
     conditioned = True
     live = True
-    about = "control · same class"
+    description = "control · same class"
 
     def values(self, target, candidates):
+        """See `Ranking.values`."""
         order = np.random.default_rng([8191, target]).permutation(self.workspace.n_train)
         return -order[candidates].astype(np.float32)

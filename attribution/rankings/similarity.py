@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
 
 #: from this many candidates on, L2 searches in two steps; the first, whose float32 order can differ a little, finds
-#: SPARE more than k
+#: SPARE_CANDIDATES more than k
 MIN_TWO_STEP = 100_000
 SPARE_CANDIDATES = 64
 #: the widest features that ridge takes, since it holds a matrix of this squared; and the most images that go into it
@@ -38,17 +38,20 @@ class Similarity(Ranking):
         super().__init__(workspace)
         self.name = f"{self.prefix}-{feature}"
         self.feature = feature
-        self.about = f"{feature} features · same class · live"
+        self.description = f"{feature} features · same class · live"
 
     @cached_property
     def features(self):
+        """The feature set it is computed in."""
         return self.workspace.feature(self.feature)
 
     @property
     def version(self):
+        """See `Ranking.version`."""
         return self.workspace.manifest["parts"][f"features/{self.feature}"].get("digest")
 
     def values(self, target, candidates):
+        """See `Ranking.values`."""
         train = _take_rows(self.features.train, candidates).astype(np.float32, copy=False)
         return self.similarity(train, self.features.val[target].astype(np.float32))
 
@@ -63,6 +66,7 @@ class L2(Similarity):
     prefix, method = "l2", "L2"
 
     def similarity(self, train, query):
+        """See `Similarity.similarity`."""
         return -np.linalg.norm(train - query, axis=1)
 
     def top(self, target, k, candidates=None, end="helpful"):
@@ -97,6 +101,7 @@ class Cosine(Similarity):
     prefix, method = "cosine", "Cosine"
 
     def similarity(self, train, query):
+        """See `Similarity.similarity`."""
         lengths = np.linalg.norm(train, axis=1) * np.linalg.norm(query)
         return np.divide(train @ query, lengths, out=np.zeros(len(train), np.float32), where=lengths > 0)
 
@@ -107,9 +112,11 @@ class ExemplarSVM(Similarity):
     prefix, method = "esvm", "ESVM"
 
     def similarity(self, train, query):
+        """See `Similarity.similarity`."""
         return exemplar_scores(train, query[None])[0]
 
     def all_scores(self, candidates=None):
+        """See `Ranking.all_scores`."""
         batches: dict[bytes, list[int]] = {}  # targets that share their candidates
         for target in self.targets.tolist():
             batches.setdefault(self.candidates(target, candidates).tobytes(), []).append(target)
@@ -131,18 +138,19 @@ class Ridge(Similarity):
     its residual: directions that all images share count less than in the plain inner product. lambda is the mean
     eigenvalue of Phi^T Phi, chosen before any measurement: stronger directions are whitened, weaker ones stay nearly as
     they are. The sign of the inner product says similar or dissimilar, not helpful or harmful, so this is a similarity
-    like the others. Of more than MADE_OF training images, Phi has MADE_OF, evenly spaced.
+    like the others. Phi has at most MAX_RIDGE_IMAGES training images, evenly spaced.
     """
 
     prefix, method = "ridge", "Ridge"
 
     def similarity(self, train, query):
+        """See `Similarity.similarity`."""
         return train @ (self._inverse @ query)
 
     @cached_property
     def _inverse(self) -> np.ndarray:
         """(Phi^T Phi + lambda I)^-1 times lambda, so that scores do not depend on how many images there are: float32
-        [d, d]. Raises UserError for features wider than WIDEST."""
+        [d, d]. Raises UserError for more than MAX_RIDGE_DIM dimensions."""
         train = self.features.train
         width = train.shape[1]
         if width > MAX_RIDGE_DIM:
@@ -173,9 +181,10 @@ class SignedCosine(Similarity):
 
     def __init__(self, workspace, feature):
         super().__init__(workspace, feature)
-        self.about = f"{feature} features · the sign is a heuristic: other classes harm · live"
+        self.description = f"{feature} features · the sign is a heuristic: other classes harm · live"
 
     def values(self, target, candidates):
+        """See `Ranking.values`."""
         query = self.features.val[target].astype(np.float32) - self._mean
         along = _inner_products(self.features.train, candidates, query) - self._mean @ query
         lengths = self._lengths[candidates] * np.linalg.norm(query)
@@ -183,8 +192,8 @@ class SignedCosine(Similarity):
         same = self.workspace.train_labels[candidates] == self.workspace.val_labels[target]
         return np.where(same, 1, -1).astype(np.float32) * np.maximum(cosine, 0)
 
-    def column(self, image):
-        """As `Ranking.column`, by a product with the features of all validation images."""
+    def image_scores(self, image):
+        """As `Ranking.image_scores`, by a product with the features of all validation images."""
         query = self.features.train[image].astype(np.float32) - self._mean
         cosines = []
         for block in _row_blocks(self.features.val):
@@ -195,6 +204,7 @@ class SignedCosine(Similarity):
         return np.where(same, 1, -1).astype(np.float32) * np.maximum(np.concatenate(cosines), 0)
 
     def top(self, target, k, candidates=None, end="helpful"):
+        """See `Ranking.top`."""
         ranked = super().top(target, k, candidates, end)
         at_end = (ranked.scores if end == "helpful" else -ranked.scores) > 0
         return RankedImages(ranked.ids[at_end], ranked.scores[at_end])
@@ -238,7 +248,7 @@ METHODS = {"esvm": ExemplarSVM, "l2": L2, "cosine": Cosine, "ridge": Ridge, "sig
 
 def names(workspace: Workspace) -> list[str]:
     """Names of the similarity rankings of a workspace: all methods in each feature set, except ridge where the features
-    are known to be wider than WIDEST."""
+    are known to have more than MAX_RIDGE_DIM dimensions."""
     return [
         f"{method}-{feature}"
         for feature in workspace.features()
@@ -247,7 +257,7 @@ def names(workspace: Workspace) -> list[str]:
     ]
 
 
-def load(workspace: Workspace, name: str) -> Ranking:
+def load(workspace: Workspace, name: str) -> Similarity:
     """The ranking `name`, one of `names`."""
     method, _, feature = name.partition("-")
     return METHODS[method](workspace, feature)
@@ -255,7 +265,7 @@ def load(workspace: Workspace, name: str) -> Ranking:
 
 def _feature_dim(workspace: Workspace, feature: str) -> int:
     """Dimensions of a feature set as the manifest says, 0 where it does not."""
-    width = workspace.manifest["parts"][f"features/{feature}"].get("dim")
-    if width is None and feature == "pixels":
-        width = np.prod(workspace.manifest["dataset"].get("shape", [0]))
-    return int(width or 0)
+    dim = workspace.manifest["parts"][f"features/{feature}"].get("dim")
+    if dim is None and feature == "pixels":
+        dim = np.prod(workspace.manifest["dataset"].get("shape", [0]))
+    return int(dim or 0)

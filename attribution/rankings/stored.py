@@ -34,20 +34,23 @@ class StoredRanking(Ranking):
         self.method = provenance.get("method", name)
         self.signed = provenance.get("signed", False)
         self.made_for = provenance.get("made_for")
-        self.about = provenance.get("about", "")
+        self.description = provenance.get("about", "")
         self.zero_is_none = provenance.get("zero_is_none", False)
         self.folder = workspace.folder(f"rankings/{name}")
 
     @property
     def complete(self):
+        """See `Ranking.complete`."""
         return "ids" not in self._arrays
 
     @property
     def version(self):
+        """See `Ranking.version`."""
         return self.workspace.manifest["parts"][f"rankings/{self.name}"].get("digest")
 
     @cached_property
     def targets(self) -> np.ndarray:
+        """See `Ranking.targets`."""
         if "targets" in self._arrays:
             return np.asarray(self._arrays["targets"], np.int64)
         if "ids" in self._arrays:
@@ -72,9 +75,10 @@ class StoredRanking(Ranking):
         return arrays
 
     def values(self, target, candidates):
-        return self.row(target)[candidates]
+        """See `Ranking.values`."""
+        return self.score_row(target)[candidates]
 
-    def row(self, target: int) -> np.ndarray:
+    def score_row(self, target: int) -> np.ndarray:
         """Scores of all training images for a target, float32 [n_train]; positive is helpful, NaN is not scored.
 
         Raises UserError where only the first K are stored.
@@ -92,8 +96,8 @@ class StoredRanking(Ranking):
         row[arrays["columns"][part]] = arrays["data"][part]
         return row
 
-    def column(self, image):
-        """As `Ranking.column`: a strided read of dense scores, a search through the others; None where the first K have
+    def image_scores(self, image):
+        """As `Ranking.image_scores`: a strided read of dense scores, a search through the others; None where the first K have
         no scores."""
         arrays = self._arrays
         column = np.full(self.workspace.n_val, np.nan, np.float32)
@@ -110,8 +114,9 @@ class StoredRanking(Ranking):
             column[np.searchsorted(arrays["starts"], at, side="right") - 1] = arrays["data"][at]
         return column
 
-    def candidates(self, target, which=None):
-        pool = super().candidates(target, which)
+    def candidates(self, target, candidate_set=None):
+        """See `Ranking.candidates`."""
+        pool = super().candidates(target, candidate_set)
         return pool[~np.isnan(self._arrays["scores"][target][pool])] if "scores" in self._arrays else pool
 
     def top(self, target, k, candidates=None, end="helpful"):
@@ -122,7 +127,7 @@ class StoredRanking(Ranking):
         the tail. Where only the first K are stored it ends with them.
         """
         if "ids" in self._arrays:
-            return self._listed(target, k, candidates, end)
+            return self._top_of_list(target, k, candidates, end)
         ranked = super().top(target, k, candidates, end)
         sign = 1 if end == "helpful" else -1
         if "tail" not in self._arrays:
@@ -130,12 +135,12 @@ class StoredRanking(Ranking):
             return RankedImages(ranked.ids[scored], ranked.scores[scored])
         nonzero = ranked.ids[sign * ranked.scores > 0]
         tail = np.asarray(self._arrays["tail"][target, 0 if end == "helpful" else 1], np.int64)
-        tail = tail[np.isin(tail, self.candidates(target, candidates)) & (self.row(target)[tail] == 0)]
+        tail = tail[np.isin(tail, self.candidates(target, candidates)) & (self.score_row(target)[tail] == 0)]
         tail = tail[: len(ranked.ids) - len(nonzero)]
         scores = np.concatenate([ranked.scores[: len(nonzero)], np.zeros(len(tail), np.float32)])
         return RankedImages(np.concatenate([nonzero, tail]), scores)
 
-    def _listed(self, target, k, candidates, end) -> RankedImages:
+    def _top_of_list(self, target, k, candidates, end) -> RankedImages:
         target, k = self.check(target, k, end)
         side = 0 if end == "helpful" else 1
         ids = np.asarray(self._arrays["ids"][target, side], np.int64)

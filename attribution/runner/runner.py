@@ -18,7 +18,9 @@ from attribution.experiments import registry
 from attribution.experiments.jobs import acquire_runner_lock, write_runner_info
 from attribution.runner.executors import Executor, create_executor
 from attribution.runner.executors.base import Task, result_arrays
-from attribution.store.results import Job, ResultStore, is_damaged, store_error
+from attribution.store.database import is_damaged, store_error
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 
@@ -109,7 +111,7 @@ class Runner:
         for number, why in list(self.unreported_failures.items()):
             self.store.finish_job(number, "failed", why)
             del self.unreported_failures[number]
-        if not self.running and self.store.live():  # left behind by a runner that was killed
+        if not self.running and self.store.live_trainings():  # left behind by a runner that was killed
             self.store.clear_live_trainings()
 
     def _sync_jobs(self):
@@ -329,9 +331,8 @@ def run_runner(
 
     executor: makes what the runner works with; by default the local one. Raises what that raises.
     """
-    store = ResultStore.of(workspace)
     worked = False
-    try:
+    with ResultStore.for_workspace(workspace) as store:
         while (lock := acquire_runner_lock(store.folder)) is not None:
             worked = True
             try:
@@ -341,6 +342,4 @@ def run_runner(
                 os.close(lock)
             if not store.has_open_jobs():  # one may have been queued while the lock still told of a runner
                 break
-    finally:
-        store.close()
     return worked

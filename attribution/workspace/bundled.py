@@ -20,7 +20,7 @@ def import_bundled(workspace) -> None:
     for file in sorted(RESULTS_FOLDER.glob("*/*.parquet")):
         if parquet.schema_metadata(pq.read_schema(file)).get("labels") == labels:
             incoming = parquet.load(file, Declaration(), importing.data_set_sizes(workspace))
-            made_for = incoming.said.get("origin", {}).get("made_for")
+            made_for = incoming.provenance.get("origin", {}).get("made_for")
             importing.import_ranking(
                 workspace,
                 incoming,

@@ -133,16 +133,16 @@ def _write_parts(workspace: Workspace, found: DataSet, dataset: str, options: di
         if value is not None
     ]
     about = command_provenance(" ".join(["workspace create --dataset", shlex.quote(dataset), *words]))
-    workspace.record("data", {**about, "skipped": list(found.skipped), "seconds": round(seconds, 1)}, files)
+    workspace.record_part("data", {**about, "skipped": list(found.skipped), "seconds": round(seconds, 1)}, files)
     size = int(np.prod(found.train.images.shape[1:]))
     if size <= PIXELS_PER_IMAGE and size * workspace.n_train <= MAX_PIXELS:
-        workspace.record("features/pixels", {**about, "name": "pixels", "dim": size, "seconds": 0.0})
+        workspace.record_part("features/pixels", {**about, "name": "pixels", "dim": size, "seconds": 0.0})
 
 
 def _write_images(folder: Path, split: str, part: Split) -> str:
     """The name of the file with the images, or with the places where they are."""
     if part.source:
-        write_table(folder / "images" / f"{split}.parquet", pd.DataFrame(part.places))
+        write_table(folder / "images" / f"{split}.parquet", pd.DataFrame(part.locations))
         return f"images/{split}.parquet"
     write_array(folder / "images" / f"{split}.npy", np.asarray(part.images))
     return f"images/{split}.npy"

@@ -37,8 +37,8 @@ def save_part(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], ab
     """Writes a part's arrays, `<name>.npy` each, where a user's parts go, and then its provenance."""
     workspace.drop_part(part)
     for name, array in arrays.items():
-        write_array(workspace.added / part / f"{name}.npy", array)
-    workspace.add(part, about, [f"{part}/{name}.npy" for name in arrays])
+        write_array(workspace.user_folder / part / f"{name}.npy", array)
+    workspace.add_part(part, about, [f"{part}/{name}.npy" for name in arrays])
     return about
 
 
@@ -68,8 +68,8 @@ def save_json_part(workspace, part: str, file: str, answer: dict, about: dict, r
         record(part, file, answer, about)
         return
     workspace.drop_part(part)
-    write_json(workspace.added / part / file, answer)
-    workspace.add(part, about, [f"{part}/{file}"])
+    write_json(workspace.user_folder / part / file, answer)
+    workspace.add_part(part, about, [f"{part}/{file}"])
 
 
 def load_json_part(workspace, part: str, file: str) -> dict | None:

@@ -135,7 +135,7 @@ class Workspace:
             )
         return root
 
-    def places(self, split: str) -> "pd.DataFrame":
+    def image_locations(self, split: str) -> "pd.DataFrame":
         """Where each image of "train" or "val" lies that is read in place: columns as the data set's kind has them."""
         return read_table(self.path / "images" / f"{split}.parquet")
 
@@ -143,7 +143,7 @@ class Workspace:
         """The images of "train" or "val" that are read in place, in the folder `root`. Raises UserError where the
         workspace does not say which; whether they are there shows when one is asked for."""
         n = {"train": self.n_train, "val": self.n_val}[split]
-        images = reopen_images(self.manifest["dataset"]["images"].get(split), root, self.places(split))
+        images = reopen_images(self.manifest["dataset"]["images"].get(split), root, self.image_locations(split))
         if images.shape != (n, *self.manifest["dataset"]["shape"]):
             raise UserError(
                 f"{self.path / 'images' / f'{split}.parquet'} does not say where the {n} images are; "
@@ -274,7 +274,7 @@ class Workspace:
         return number
 
     @property
-    def added(self) -> Path:
+    def user_folder(self) -> Path:
         """Where parts go that a user adds: the workspace itself, or a folder among the results where that is the
         bundled demo or may not be written to."""
         bundled = self.path.resolve() == DEMO.resolve()
@@ -287,7 +287,7 @@ class Workspace:
 
     def can_add(self, part: str) -> bool:
         """False where a part of that name came with a workspace that may not be changed."""
-        return part not in self.manifest["parts"] or self.folder(part) == self.added / part
+        return part not in self.manifest["parts"] or self.folder(part) == self.user_folder / part
 
     def check_can_add(self, part: str) -> None:
         """Raises UserError where a part of that name cannot be added."""
@@ -297,24 +297,24 @@ class Workspace:
                 "give another name, or work in a workspace of your own"
             )
 
-    def record(self, part: str, about: dict, files: list[str] = ()) -> None:
+    def record_part(self, part: str, about: dict, files: list[str] = ()) -> None:
         """Writes the provenance of `part` into workspace.json, with the sizes of its `files` (paths inside) and, where
         there are any, the `digest` of what they hold."""
-        self._write(self.path, part, with_file_digests(self.path, about, files))
+        self._write_part(self.path, part, with_file_digests(self.path, about, files))
 
     def unrecord_part(self, part: str) -> None:
-        """Vouches no longer for a part that `record` wrote, whose files are about to change."""
-        self._write(self.path, part, None)
+        """Vouches no longer for a part that `record_part` wrote, whose files are about to change."""
+        self._write_part(self.path, part, None)
 
-    def add(self, part: str, about: dict, files: list[str] = ()) -> None:
-        """As `record`, for a part that a user adds, whose files are in the folder `added`. Raises ValueError for a name
+    def add_part(self, part: str, about: dict, files: list[str] = ()) -> None:
+        """As `record_part`, for a part that a user adds, whose files are in `user_folder`. Raises ValueError for a name
         with which the workspace could not be opened again."""
         if not PART_PATTERN.fullmatch(part):
             raise ValueError(f"no part can be called {part!r}")
-        self._forget(part)
-        self._write(self.added, part, with_file_digests(self.added, about, files))
+        self._clear_caches(part)
+        self._write_part(self.user_folder, part, with_file_digests(self.user_folder, about, files))
 
-    def _write(self, home: Path, part: str, about: dict | None) -> None:
+    def _write_part(self, home: Path, part: str, about: dict | None) -> None:
         """Puts one part into the file that lists the parts in `home`, or takes it out (None). Other processes may have
         written there since this one read it: what they wrote stays."""
         lock = data_folder() / self.fingerprint[:16] / "parts.lock"
@@ -331,11 +331,11 @@ class Workspace:
                 self.manifest["parts"][part] = about if home == self.path else {**about, "home": str(home)}
             write_json(file, whole)
 
-    def remove(self, part: str) -> None:
+    def remove_part(self, part: str) -> None:
         """Takes out a part that a user added, and its files. Raises UserError for one that came with a workspace that
         may not be changed."""
         home = self.folder(part)
-        if home != self.added / part:
+        if home != self.user_folder / part:
             raise UserError(
                 f"{part.split('/')[-1]} came with {self.name} and cannot be taken out; choose one that was added"
             )
@@ -344,26 +344,26 @@ class Workspace:
 
     def drop_part(self, part: str) -> None:
         """Vouches no longer for a part that a user added, whose files are about to change; nothing where it is none."""
-        self._forget(part)
+        self._clear_caches(part)
         if part in self.manifest["parts"]:
-            self._write(self.added, part, None)
+            self._write_part(self.user_folder, part, None)
 
-    def _forget(self, part: str) -> None:
+    def _clear_caches(self, part: str) -> None:
         """Drops what was read of a part that is about to change, and of rankings that may rest on it."""
         self._features.pop(part.split("/")[-1], None)
         self._rankings.clear()
 
     def _load_user_parts(self) -> dict:
-        file = self.added / "parts.json"
+        file = self.user_folder / "parts.json"
         try:
-            return json.loads(file.read_text()) if self.added != self.path and file.exists() else {}
+            return json.loads(file.read_text()) if self.user_folder != self.path and file.exists() else {}
         except (OSError, ValueError) as error:
             raise UserError(f"{file} cannot be read ({error}); remove it and import again what it held") from None
 
     def _merge_user_parts(self) -> None:
         for part, about in self._load_user_parts().items():
             # what was added may have been added to another workspace of this data set: what this one brings goes first
-            self.manifest["parts"].setdefault(part, {**about, "home": str(self.added)})
+            self.manifest["parts"].setdefault(part, {**about, "home": str(self.user_folder)})
 
 
 def with_file_digests(home: Path, about: dict, files: list[str]) -> dict:
@@ -388,7 +388,7 @@ def data_fingerprint(
         digest.update(repr(pixels.shape).encode())
         step = max(1, len(pixels) // 1000)
         if isinstance(pixels, Images):
-            digest.update(pixels.sample(np.arange(0, len(pixels), step)))
+            digest.update(pixels.fingerprint_bytes(np.arange(0, len(pixels), step)))
         else:
             digest.update(np.ascontiguousarray(pixels[::step]).tobytes())
     return digest.hexdigest()

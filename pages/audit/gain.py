@@ -1,7 +1,5 @@
 """What the corrections gain: models trained on them, beside the labels as given and random images re-inspected."""
 
-from contextlib import closing
-
 import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
@@ -11,7 +9,8 @@ from attribution.audit import gain, review_queue
 from attribution.audit.decision_log import DecisionLog
 from attribution.experiments import jobs
 from attribution.experiments.paired_arms import PairedArmsSpec, load_latest_answer
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from pages.audit import gain_text
 from pages.ui import cli_command, job_buttons, sprite_sheet, state
 from pages.ui import format as write
@@ -31,7 +30,7 @@ def draw(ws: Workspace, decided: dict, uses_val: bool) -> None:
     goto = state_of.pop(state.GO_TO, None)
     if goto is not None:
         st.switch_page("pages/explore/page.py", query_params={state.TARGET: str(goto)})
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         _draw(ws, store, decided, uses_val)
 
 
@@ -53,7 +52,7 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
         missing = error
     answer = spec.answer(ws, store) if spec else None
     job = next(iter(store.jobs_of_verb("worth", 1)), None)
-    if job and not job.ended:
+    if job and not job.has_ended:
         _progress(ws, job, spec)
     elif spec and not answer:
         _ask(ws, store, job, spec)
@@ -93,9 +92,9 @@ def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
     @st.fragment(run_every=POLL)
     def draw_now():
         try:
-            with closing(ResultStore.of(ws)) as store:
+            with ResultStore.for_workspace(ws) as store:
                 now = store.job(number)
-                if now.ended:
+                if now.has_ended:
                     st.rerun()
                 if now.open:
                     jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches

@@ -1,7 +1,5 @@
 """What is known of the question: the verdict, what was trained for it, and the job that is at work on it."""
 
-from contextlib import closing
-
 import streamlit as st
 
 from attribution import Workspace
@@ -10,7 +8,8 @@ from attribution.experiments.disjoint import DisjointSpec
 from attribution.experiments.replay import replay_search
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.support import SupportSpec
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from pages.brittleness import disjoint, kept_answers, question, search_trace, text
 from pages.ui import cli_command, job_buttons, state
@@ -21,12 +20,12 @@ from pages.ui.verdict import cost_text, verdict_html
 def draw(ws: Workspace, store: ResultStore, spec: dict) -> None:
     """Draws what is known of the question, again every second while a job of it is at work."""
     job = _job_of(store, spec)
-    running = bool(job and job.open)
+    running = bool(job and job.is_open)
     view = {RetrainSpec: _retraining, SupportSpec: _search, DisjointSpec: _disjoint}[type(spec)]
 
     @st.fragment(run_every="1s" if running else None)
     def draw_now():
-        with closing(ResultStore.of(ws)) as own_store:
+        with ResultStore.for_workspace(ws) as own_store:
             now = own_store.job(job.id) if job else None
             if now and now.open:
                 jobs.ensure_runner(ws)
@@ -135,12 +134,12 @@ def _not_asked_yet(ws: Workspace, store: ResultStore, spec: dict, participle: st
 
 def _job_line(ws: Workspace, store: ResultStore, spec: dict, job: Job | None, known_since: float | None) -> None:
     """The state of the job, with ways to pause and stop it; or since when the answer is known."""
-    if job and not job.ended:
+    if job and not job.has_ended:
         waits = {"queued": "Waiting for the runner", "cancelling": "Stopping", "paused": "Paused"}
         job_state = waits.get(job.state) or f"Running for {write.seconds(job.seconds)}"
         ahead = store.count_jobs_ahead(job.id)
         before = f", {ahead} before it" if ahead and job.state == "queued" else ""
-        closed = " It goes on when this page is closed." if job.open else ""
+        closed = " It goes on when this page is closed." if job.is_open else ""
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(write.plain(f"Job {job.id}: {job_state}{before}.{closed}"), width="content")
             job_buttons.draw(ws, job)

@@ -1,12 +1,11 @@
 """What was asked before: the jobs of this data set, and the supports found for the target."""
 
-from contextlib import closing
-
 import streamlit as st
 
 from attribution import Workspace
 from attribution.experiments import jobs
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from pages.brittleness import kept_answers, question, text
 from pages.ui import format as write
 from pages.ui import job_buttons, state
@@ -22,7 +21,7 @@ def draw_jobs(ws: Workspace, store: ResultStore) -> None:
 
     @st.fragment(run_every="2s" if polled else None)
     def draw_now():
-        with closing(ResultStore.of(ws)) as own_store:
+        with ResultStore.for_workspace(ws) as own_store:
             count, busy = own_store.count_jobs(), own_store.busy()
             listed = own_store.jobs(MOST if st.session_state.get(ALL_JOBS) else LISTED)
         if busy and not polled:

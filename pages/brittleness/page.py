@@ -1,7 +1,5 @@
 """Brittleness: remove or relabel training images, retrain in the background, and read the verdict."""
 
-from contextlib import closing
-
 import streamlit as st
 
 from attribution import UserError, Workspace
@@ -20,11 +18,11 @@ def main() -> None:
     if not ws.has_base:
         return _without_base_models(ws)
     try:
-        store = ResultStore.of(ws)
+        store = ResultStore.for_workspace(ws)
     except UserError as error:
         st.error(write.sentence(error))
         return
-    with closing(store), st.container(gap="small"):
+    with store, st.container(gap="small"):
         _page(ws, store)
 
 

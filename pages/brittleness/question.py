@@ -1,7 +1,5 @@
 """The question that Brittleness asks: its controls, what of them a link restores, and the experiment they describe."""
 
-from contextlib import closing
-
 import streamlit as st
 
 from attribution import UserError, Workspace
@@ -142,7 +140,7 @@ def leave_job() -> None:
 def ask(ws: Workspace, spec: dict) -> None:
     """Queues the question, unless its answer is known: then the page shows that already; a callback."""
     try:
-        with closing(ResultStore.of(ws)) as store:
+        with ResultStore.for_workspace(ws) as store:
             cost = spec.cost(ws, store)
             unknown = type(spec) is SupportSpec and kept_answers.answer(ws, store, spec) is None
         if cost.known < cost.most or unknown:

@@ -1,7 +1,5 @@
 """Studies while they run: how far each is, a way to pause, resume and cancel it, and its curves as results come in."""
 
-from contextlib import closing
-
 import streamlit as st
 
 from attribution import UserError, Workspace
@@ -9,7 +7,8 @@ from attribution.experiments import jobs
 from attribution.experiments.study import StudySpec
 from attribution.experiments.study_progress import StudyMonitor, StudyProgress
 from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from pages.brittleness import study_curves, study_text
 from pages.ui import cli_command, job_buttons, state, theme
@@ -21,7 +20,7 @@ POLL = "1s"
 
 def draw(ws: Workspace) -> None:
     """The study that the address names, else the newest that has not ended, else the newest."""
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         listed = store.studies(MAX_LISTED)
         number = st.query_params.get("job", "")
         named = store.job(int(number)) if number.isdigit() else None
@@ -37,7 +36,7 @@ def draw(ws: Workspace) -> None:
         st.pills("Study", numbers, format_func=names.get, required=True, key=state.STUDY, on_change=_open_chosen)
     chosen = next(job for job in listed if job.id == st.session_state[state.STUDY])
     st.header(write.plain(study_text.heading(chosen.spec)), anchor=False)
-    _follow(ws, chosen.id, chosen.ended)
+    _follow(ws, chosen.id, chosen.has_ended)
 
 
 def _open_chosen() -> None:
@@ -60,9 +59,9 @@ def _follow(ws: Workspace, number: int, ended: bool) -> None:
     @st.fragment(run_every=None if ended else POLL)
     def draw_now():
         try:
-            with closing(ResultStore.of(ws)) as store:
+            with ResultStore.for_workspace(ws) as store:
                 job = store.job(number)
-                if job.open:
+                if job.is_open:
                     jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
                 progress = _monitor(ws, theme.cache_key(ws), number, StudySpec.from_json(job.spec)).read(store, job)
                 ahead = store.count_jobs_ahead(number) if job.state == "queued" else 0
@@ -70,7 +69,7 @@ def _follow(ws: Workspace, number: int, ended: bool) -> None:
             st.error(write.sentence(error))
             return
         state.show_error()
-        if job.ended != ended:
+        if job.has_ended != ended:
             st.rerun()
         _draw_progress(ws, job, progress, ahead)
         _draw_curves(ws, job, progress)
@@ -97,7 +96,7 @@ def _draw_progress(ws: Workspace, job: Job, progress: StudyProgress, ahead: int)
         with st.popover("Copy command", icon=":material/terminal:"):
             for verb in ("pause", "resume", "cancel"):
                 st.code(cli_command.line(ws, "jobs", verb, job.id), language="bash", wrap_lines=True)
-        if not job.ended:
+        if not job.has_ended:
             st.caption(study_text.PAUSING, width="content")
     st.html(study_text.facts_html(job, progress))
 

@@ -1,7 +1,7 @@
 """The words and the HTML of studies; no widgets."""
 
 from attribution.experiments.study_progress import StudyProgress
-from attribution.store.results import Job
+from attribution.store.queue import Job
 from pages.ui import format as write
 
 BAND = (
@@ -54,7 +54,7 @@ def facts_html(job: Job, progress: StudyProgress) -> str:
         facts.append(
             (f"{progress.retried}", "failed, tried again", "a worker ended under them, in this job or another")
         )
-    if not job.ended and progress.answered < progress.searches:
+    if not job.has_ended and progress.answered < progress.searches:
         basis = (
             f"by the mean of {write.count(progress.measured)} searches answered here"
             if progress.measured

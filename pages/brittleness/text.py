@@ -252,7 +252,7 @@ def job_html(job) -> str:
     about = [
         write.date_time(job.created),
         write.seconds(job.seconds) if job.started else "",
-        f"{job.done} of {job.total}" if not job.ended and job.total else "",
+        f"{job.done} of {job.total}" if not job.has_ended and job.total else "",
         job.message,
     ]
     return (

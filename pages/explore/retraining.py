@@ -1,7 +1,5 @@
 """The supports that were measured, and retrainings without the images left of the cut."""
 
-from contextlib import closing
-
 import numpy as np
 import streamlit as st
 
@@ -22,7 +20,7 @@ def supports(_ws: Workspace, cache_key: str) -> dict[int, dict[str, dict[str, di
     """
     if not _ws.has_base:  # nothing is searched before they are there
         return {}
-    with closing(ResultStore.of(_ws)) as store:
+    with ResultStore.for_workspace(_ws) as store:
         table = answers.load_support_table(_ws, store)
     measured: dict[int, dict[str, dict[str, dict]]] = {}
     for row in table[(table.protocol == answers.default_protocol(_ws)) & (table.kind != "repair")].itertuples():
@@ -79,7 +77,7 @@ def submit(ws: Workspace, target: int, row: LineupRow, k: int) -> dict:
     Raises UserError where k is larger than what the ranking ranks.
     """
     spec = retrain.retrain_spec(ws, **question(ws, target, row, k))
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         known = spec.missing(ws, store) == 0
     return {"spec": spec, "job": None if known else jobs.submit(ws, spec), "row": f"the first {k} of {row.ranking}"}
 
@@ -87,7 +85,7 @@ def submit(ws: Workspace, target: int, row: LineupRow, k: int) -> dict:
 def view(ws: Workspace, request: dict) -> dict:
     """How far a request of `submit` is: {"running", "message", "groups"}, a list of {"name", "votes"} with a vote for
     each retraining: {"state", "wrong", "becomes", "seed"}."""
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         answer = request["spec"].answer(ws, store)
         job = store.job(request["job"]) if request["job"] else None
     label = int(ws.val_labels[answer["target"]])
@@ -97,7 +95,7 @@ def view(ws: Workspace, request: dict) -> dict:
         "none": "with all images",
     }
     parts = {"edit": answer, **answer["controls"]}
-    running = bool(job and job.open) and not answer["complete"]
+    running = bool(job and job.is_open) and not answer["complete"]
     if running:
         jobs.ensure_runner(ws)  # one that was killed is replaced while somebody waits
     return {

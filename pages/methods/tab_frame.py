@@ -2,7 +2,6 @@
 images that lead to Explore. A tab adds its content."""
 
 from collections.abc import Callable
-from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,8 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.experiments import jobs
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from pages.ui import cli_command, downloads, measurement, sprite_sheet, state, theme
 from pages.ui import format as write
 from pages.ui.target_card import wall_data
@@ -101,7 +101,7 @@ def _loaded(_ws, _load, name: str, stamp: str):
 
 def from_store(ws: Workspace, name: str, compute: Callable[[Workspace, ResultStore], Any]):
     """`compute` of the workspace and its store; called again when a part, an answer or a study has come in."""
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         version = (theme.cache_key(ws), store.supports_version(), store.newest_job())
         return _computed(ws, store, compute, name, version)
 
@@ -134,7 +134,7 @@ def watch_job(
 
     @st.fragment(run_every=POLL)
     def draw():
-        with closing(ResultStore.of(ws)) as store:
+        with ResultStore.for_workspace(ws) as store:
             now, ahead = store.job(job.id), store.count_jobs_ahead(job.id)
         if now.open:
             try:

@@ -47,11 +47,8 @@ def _popover_content(ws, what, options) -> None:
 
 def _maker(ws, what, ending, width, options):
     def make():
-        store = ResultStore.of(ws)  # Streamlit calls this in another thread
-        try:
+        with ResultStore.for_workspace(ws) as store:  # Streamlit calls this in another thread
             return charts.to_bytes(charts.chart(ws, store, what, **options), ending, width)
-        finally:
-            store.close()
 
     return make
 
@@ -61,11 +58,8 @@ def report_button(ws: Workspace, target: int | None, **options) -> None:
     options: as `report.build_report`."""
 
     def make():
-        store = ResultStore.of(ws)
-        try:
+        with ResultStore.for_workspace(ws) as store:
             return report.build_report(ws, store, target, **options)
-        finally:
-            store.close()
 
     name = "report.html" if target is None else f"report-{target}.html"
     about = "" if target is None else f" of target {target}"

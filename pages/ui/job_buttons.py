@@ -22,9 +22,9 @@ def draw(ws: Workspace, job, name: str = "", kind: str = "secondary") -> None:
     stopping = job.state == "cancelling"
     if job.state == "paused":
         _button(ws, job, "Resume", jobs.resume, name, kind, "Goes on where it was: nothing is trained twice.")
-    elif job.open:
+    elif job.is_open:
         _button(ws, job, "Pause", jobs.pause, name, kind, PAUSE, stopping)
-    if not job.ended:
+    if not job.has_ended:
         _button(ws, job, "Cancel", jobs.cancel, name, kind, CANCEL, stopping)
 
 

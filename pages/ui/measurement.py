@@ -29,7 +29,7 @@ def under_way(ws: Workspace, words: list[str]) -> bool:
     last = next((command for command in commands.list_commands(ws) if command.words[: len(words)] == words), None)
     if last is None or last.state == "done":
         return False
-    if not last.open:
+    if not last.is_open:
         st.warning(write.plain(f"The last measurement is {last.state}: {last.message}"))
         return False
 

@@ -53,7 +53,7 @@ def wall_data(ws: Workspace, ids, atlas: dict, target: int | None, wall: bool, s
 def _prediction_html(ws: Workspace, target: int) -> str:
     """What the base models predict: the class, and the likeliest classes with the true one among them."""
     base, label = ws.base, int(ws.val_labels[target])
-    mean = base.mean[target]
+    mean = base.mean_probabilities[target]
     classes = list(np.argsort(-mean)[:3])
     if label not in classes:
         classes[-1] = label
@@ -65,9 +65,9 @@ def _prediction_html(ws: Workspace, target: int) -> str:
     )
     return (
         f"<div>predicted <b>{write.escape(ws.classes[base.prediction[target]])}</b></div>"
-        f'<div class="lu-bars" role="group" aria-label="mean confidence of {base.models} base models">{bars}</div>'
-        f'<div class="lu-faint">right in {base.right[target]} of {base.models} base models · '
-        f"{base.status(target).replace('_', ' ')}</div>"
+        f'<div class="lu-bars" role="group" aria-label="mean confidence of {base.n_models} base models">{bars}</div>'
+        f'<div class="lu-faint">right in {base.n_right[target]} of {base.n_models} base models · '
+        f"{base.target_status(target).replace('_', ' ')}</div>"
     )
 
 

@@ -29,7 +29,7 @@ def workspace() -> Workspace:
     try:
         changed = _changed(Path(path) / "workspace.json")
         ws = _open(path, changed, None)
-        added_changed = _changed(ws.added / "parts.json")
+        added_changed = _changed(ws.user_folder / "parts.json")
         if added_changed:
             ws = _open(path, changed, added_changed)
         if ws.has_base:

@@ -1,7 +1,5 @@
 """What retrains: the devices, whether a runner is at work on them, and what waits for it."""
 
-from contextlib import closing
-
 import streamlit as st
 
 from attribution import UserError, Workspace
@@ -17,7 +15,7 @@ def draw(ws: Workspace) -> None:
     """The section of the page; it follows a runner that is at work."""
     st.markdown("##### Retraining")
     try:
-        store = ResultStore.of(ws)
+        store = ResultStore.for_workspace(ws)
     except UserError as error:
         st.caption(write.sentence(error))
         return
@@ -30,7 +28,7 @@ def draw(ws: Workspace) -> None:
         except UserError as error:
             st.caption(write.sentence(error))
             return
-        with closing(ResultStore.of(ws)) as store:
+        with ResultStore.for_workspace(ws) as store:
             at_work = jobs.runner_info(store.folder)
             text = runner_text(at_work, expected, store)
         if rows := (at_work or expected)["devices"]:
@@ -53,7 +51,7 @@ def runner_text(at_work: dict | None, expected: dict, store: ResultStore) -> str
     queued = states.count("queued")
     if at_work:
         workers = sum(int(row["workers"].split()[0]) for row in at_work["devices"])
-        trainings, slots = write.counted(len(store.live()), "training"), write.counted(workers, "worker")
+        trainings, slots = write.counted(len(store.live_trainings()), "training"), write.counted(workers, "worker")
         begun = write.counted(len(states) - queued, "job")
         text = (
             f"A runner is at work ({at_work['executor']}): {trainings} under way, {slots}; {begun} begun, "

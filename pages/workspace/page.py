@@ -201,7 +201,7 @@ def _draw_builds(ws: Workspace) -> None:
 
 def _remove_part(ws: Workspace, part: str) -> None:
     try:
-        ws.remove(part)
+        ws.remove_part(part)
     except UserError as error:
         state.set_error(error)
 

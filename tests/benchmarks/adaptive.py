@@ -31,7 +31,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--workspace", default=DEMO)
     ws = Workspace.open(parser.parse_args().workspace)
-    found = support_table.load_support_table(ws, ResultStore.of(ws))
+    found = support_table.load_support_table(ws, ResultStore.for_workspace(ws))
     both = found[found.protocol == "adaptive"].merge(
         found[found.protocol == "default"], on=ASKED, suffixes=("", "_full")
     )

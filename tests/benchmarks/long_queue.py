@@ -91,7 +91,7 @@ def page(folder: Path, rounds: int) -> dict[str, list[float]]:
         opened = stack.enter_context(serving.browser())
         for name in found:
             os.environ["LINEUP_DATA"] = str(folder / name)
-            store = ResultStore.of(ws)
+            store = ResultStore.for_workspace(ws)
             fill(ws, store, name)
             stack.callback(os.close, jobs.acquire_runner_lock(store.folder))
             stack.callback(store.close)
@@ -134,7 +134,7 @@ def step(folder: Path, shape: str, queued: int) -> float:
     os.environ["LINEUP_DATA"] = str(folder / "data")
     folder.mkdir()
     ws = tiny.write(folder / "shapes")
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     store.db.execute("PRAGMA synchronous=OFF")
     if shape == "jobs":
         spec = retrain_spec(ws, 0, "trak-10", "remove", 4, [0], draws=0)

@@ -51,7 +51,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as data:
         os.environ["LINEUP_DATA"] = data
         ws = Workspace.open()
-        store = ResultStore.of(ws)
+        store = ResultStore.for_workspace(ws)
         with serving.server(Path(data)) as server, serving.browser() as browser:
             page = serving.open_page(serving.new_page(browser), server.url)
             page.locator(".st-key-film [role=option]").first.wait_for()
@@ -61,9 +61,9 @@ def main() -> None:
                 job = jobs.submit(ws, subsets_spec(ws, 1000 * number, 1000, [0], DRAW))
                 workers = wait_for_all(ws, store)
                 found["load"] += reruns(page, CLICKS)
-                assert store.job(job).open, "they train to the end of the round"
+                assert store.job(job).is_open, "they train to the end of the round"
                 jobs.cancel(ws, job)
-                while store.job(job).open:
+                while store.job(job).is_open:
                     time.sleep(0.1)
         trained = store.count()
         store.close()
@@ -90,7 +90,7 @@ def wait_for_all(ws, store) -> int:
         jobs.ensure_runner(ws)
         about = jobs.runner_info(store.folder) or {"devices": []}
         workers = sum(int(row["workers"].split()[0]) for row in about["devices"])
-        if workers and sum(row["epoch"] > 0 for row in store.live().values()) == workers:
+        if workers and sum(row["epoch"] > 0 for row in store.live_trainings().values()) == workers:
             return workers
         time.sleep(0.2)
 

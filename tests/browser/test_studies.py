@@ -75,7 +75,7 @@ def test_a_study_is_paused_resumed_and_cancelled(page, shapes, store, tmp_path):
     page.reload()
     serving.settle(page, 60)
     says(page, "Job 1, paused: nothing of it is running").to_be_visible()
-    assert store.count() == before > 0 and store.live() == {}
+    assert store.count() == before > 0 and store.live_trainings() == {}
 
     # The question that was being put together stays as it was while somebody looks at studies.
     page.get_by_role("radio", name="one target").click()
@@ -96,7 +96,7 @@ def test_a_study_is_paused_resumed_and_cancelled(page, shapes, store, tmp_path):
     expect(page.locator(".lu-facts")).to_contain_text(re.compile("[12] under way"), timeout=TRAINED)
     press(page, "Cancel")
     says(page, "Job 1, cancelled after").to_be_visible()
-    assert store.job(1).state == "cancelled" and store.live() == {}
+    assert store.job(1).state == "cancelled" and store.live_trainings() == {}
     expect(page.get_by_role("button", name="Go on")).to_be_visible()
     assert not errors
     expect.set_options(timeout=5_000)

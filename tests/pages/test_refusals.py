@@ -2,7 +2,8 @@
 
 import pytest
 
-from attribution.store.results import FILE, ResultStore
+from attribution.store.database import FILE
+from attribution.store.results import ResultStore
 from tests import tiny
 from tests.pages.page import open_page
 
@@ -13,7 +14,7 @@ def file(tmp_path, monkeypatch):
     ws = tiny.write(tmp_path / "w")
     monkeypatch.setenv("LINEUP_WORKSPACE", str(ws.path))
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     store.put_support("r", "trak-10", 0, "remove", "default", 20, {})
     store.add_job({"verb": "study"}, "")
     store.close()

@@ -70,7 +70,7 @@ def test_supports_agree_with_their_traces(ws):
     assert len(found)
     for row in found.itertuples():
         label = int(ws.val_labels[row.target])
-        assert ws.base.status(row.target) == "stable"
+        assert ws.base.target_status(row.target) == "stable"
         for probe in row.trace:
             wrong = sum(p != label for p in probe["predictions"])
             assert probe["wrong"] == wrong
@@ -102,7 +102,9 @@ def test_every_detector_is_of_the_parts_as_they_stand(ws):
 
 def test_the_detectors_come_out_the_same_again(ws, tmp_path):
     names, found = ["knn-moco", "confident", "out-of-subset", "harm-trak-10"], {}
-    detectors.build_detectors(ws, names, record=lambda part, arrays, provenance: found.update({part.split("/")[1]: arrays}))
+    detectors.build_detectors(
+        ws, names, record=lambda part, arrays, provenance: found.update({part.split("/")[1]: arrays})
+    )
     found["combined"] = dict(
         zip(
             ("scores", "suggestion"),
@@ -120,7 +122,7 @@ def test_the_detectors_come_out_the_same_again(ws, tmp_path):
 def test_the_opening_target_is_stable_and_its_votes_flipped(ws):
     first = opening_target(ws)
     assert first is not None
-    assert ws.base.status(first.target) == "stable"
+    assert ws.base.target_status(first.target) == "stable"
     assert first.other != ws.val_labels[first.target] and first.votes >= 1
 
 

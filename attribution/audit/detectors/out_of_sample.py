@@ -4,7 +4,6 @@ These are models on random halves of the training set. Their probabilities for t
 workspace (part `out_of_subset`), or from the result store, where every such training adds its own.
 """
 
-from contextlib import closing
 from dataclasses import dataclass
 from importlib.util import find_spec
 
@@ -124,7 +123,7 @@ def _load_sums(workspace: Workspace) -> tuple[np.ndarray, np.ndarray] | None:
             np.asarray(read_array(folder / "sums.npy", *shape), np.float32),
             np.asarray(read_array(folder / "counts.npy", workspace.n_train), np.int64),
         )
-    with closing(ResultStore.of(workspace)) as store:
+    with ResultStore.for_workspace(workspace) as store:
         stored = store.out_of_subset(recipes.get_recipe(workspace.recipe).hash)
     if stored is None:
         return None

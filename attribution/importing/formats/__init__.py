@@ -1,7 +1,7 @@
-"""Foreign files: one format a file, each with `detect_format` and `load`. What they read is data, never code.
+"""Files of other libraries: one format a module, each a `Format`. What they read is data, never code.
 
-No two libraries agree on orientation, sign and index base, and a square matrix defeats guessing by shape; so a format
-either says these itself or they are `Declaration` by the person who brings the file.
+Libraries differ in orientation, sign and index base, and the shape of a square matrix says nothing about them. So
+either the format fixes these, or the person who imports the file declares them (`Declaration`).
 """
 
 import importlib
@@ -15,7 +15,7 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.files import user_path
 
-#: Name on the command line -> module here, in the order in which files are sniffed.
+#: Name on the command line -> module here, in the order in which a file is tried (`detect_format`).
 NAMES = {
     "traker": "traker",
     "datamodels": "datamodels",
@@ -32,7 +32,7 @@ SIGNS = ("helpful", "harmful", "unsigned")
 
 @dataclass(frozen=True)
 class Declaration:
-    """What a person says of a file; None where it was not said, and the format has to know or `load` refuses.
+    """What a person declares about a file; None where nothing is declared. `load` raises UserError for what it needs.
 
     orientation: "train-first" [n_train, n_target] or "target-first". sign: what a positive score means, "helpful" or
     "harmful", or "unsigned" where only the order counts (larger is first). index_base: 0 or 1, of training and target
@@ -58,10 +58,12 @@ class DataSetSizes:
 
     @property
     def n_train(self) -> int:
+        """How many training images there are."""
         return len(self.train_labels)
 
     @property
     def n_val(self) -> int:
+        """How many validation images there are."""
         return len(self.val_labels)
 
 
@@ -72,27 +74,27 @@ class ForeignRanking:
     method: "TRAK", "Datamodels", ... for people; "" where a file does not say, and the name it is given serves.
     signed: scores below zero mean harm. targets: int64 [T], the validation images that it ranks for, in the file's
     order, without doubles. Either
-    rows(start, stop) -> float32 [stop - start, len(train) or n_train] for targets[start:stop], larger is more helpful;
+    read_scores(start, stop) -> float32 [stop - start, len(train) or n_train] for targets[start:stop], larger is more helpful;
     train: int64 [m], the training images that its columns are, or None for all in order; or
-    lists(start, stop) -> (ids int64 [stop - start, k], best first, -1 where a list is at its end; scores float32 of
+    read_lists(start, stop) -> (ids int64 [stop - start, k], best first, -1 where a list is at its end; scores float32 of
     that shape, or None).
     zero_is_none: exact zeros are "no influence found", not a place in the order (sparse regressions).
-    said: what was read in the file or declared, and what follows from it, for people and for the provenance.
+    provenance: what was read in the file or declared, and what follows from it.
     Both readers raise UserError for what is not finite.
     """
 
     method: str
     signed: bool
     targets: np.ndarray
-    rows: Callable[[int, int], np.ndarray] | None = None
-    lists: Callable[[int, int], tuple[np.ndarray, np.ndarray | None]] | None = None
+    read_scores: Callable[[int, int], np.ndarray] | None = None
+    read_lists: Callable[[int, int], tuple[np.ndarray, np.ndarray | None]] | None = None
     train: np.ndarray | None = None
     zero_is_none: bool = False
-    said: dict = field(default_factory=dict)
+    provenance: dict = field(default_factory=dict)
 
 
 class Format(Protocol):
-    """What each module here has."""
+    """What each module in NAMES has."""
 
     #: one line for people: which library writes it, and what the file is
     DESCRIPTION: str
@@ -101,7 +103,7 @@ class Format(Protocol):
         """Whether `path`, a file or folder, looks like this format; cheap, and raises nothing but OSError."""
 
     def load(self, path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
-        """Raises UserError, one sentence that says what to do, for what is missing, corrupt, undeclared or unfit."""
+        """The ranking in `path`, not yet read. Raises UserError for what is missing, corrupt, undeclared or unfit."""
 
 
 def get_format(name: str) -> Format:

@@ -28,13 +28,15 @@ class FileArray:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
         return self.bits.shape
 
     @property
     def dtype(self) -> str:
+        """The type of its numbers, for people."""
         return "bfloat16" if self.bfloat16 else str(self.bits.dtype)
 
-    def block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
+    def read_block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
         """A copy of these rows and columns, contiguous float32 of their shape, or of its transpose."""
         part = self.bits[rows, columns]
         if not transpose:
@@ -62,26 +64,28 @@ class ConcatenatedArrays:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
         shape = list(self.parts[0].shape)
         shape[self.axis] = sum(part.shape[self.axis] for part in self.parts)
         return tuple(shape)
 
     @property
     def dtype(self) -> str:
+        """The type of its numbers, for people."""
         return self.parts[0].dtype
 
-    def block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
-        """As `Array.block`."""
-        asked = [rows, columns]
-        start, stop, _ = asked[self.axis].indices(self.shape[self.axis])
-        found, at = [], 0
+    def read_block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
+        """As `FileArray.read_block`."""
+        ranges = [rows, columns]
+        start, stop, _ = ranges[self.axis].indices(self.shape[self.axis])
+        blocks, at = [], 0
         for part in self.parts:
             here = slice(max(start - at, 0), max(min(stop - at, part.shape[self.axis]), 0))
             at += part.shape[self.axis]
             if here.start < here.stop:
-                asked[self.axis] = here
-                found.append(part.block(*asked, transpose))
-        return found[0] if len(found) == 1 else np.concatenate(found, self.axis ^ transpose)
+                ranges[self.axis] = here
+                blocks.append(part.read_block(*ranges, transpose))
+        return blocks[0] if len(blocks) == 1 else np.concatenate(blocks, self.axis ^ transpose)
 
 
 @dataclass(frozen=True)
@@ -92,21 +96,20 @@ class SummedArrays:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Lengths of the axes."""
         return self.parts[0].shape
 
     @property
     def dtype(self) -> str:
+        """The type of its numbers, for people."""
         return self.parts[0].dtype
 
-    def block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
-        """As `Array.block`."""
-        total = self.parts[0].block(rows, columns, transpose)
+    def read_block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
+        """As `FileArray.read_block`."""
+        total = self.parts[0].read_block(rows, columns, transpose)
         for part in self.parts[1:]:
-            total += part.block(rows, columns, transpose)
+            total += part.read_block(rows, columns, transpose)
         return total
-
-
-# -- opening
 
 
 def open_array(path: Path, part: str | None = None) -> FileArray:
@@ -114,13 +117,13 @@ def open_array(path: Path, part: str | None = None) -> FileArray:
 
     Raises UserError where there is none, several and no `part`, or the file cannot be read.
     """
-    found = open_arrays(path)
-    if part is None and len(found) == 1:
-        return next(iter(found.values()))
-    if part not in found:
-        asked = "several arrays" if part is None else f"no array {part!r}"
-        raise UserError(f"{path} has {asked}; say --part with one of {names_text(found)}")
-    return found[part]
+    arrays = open_arrays(path)
+    if part is None and len(arrays) == 1:
+        return next(iter(arrays.values()))
+    if part not in arrays:
+        problem = "several arrays" if part is None else f"no array {part!r}"
+        raise UserError(f"{path} has {problem}; say --part with one of {names_text(arrays)}")
+    return arrays[part]
 
 
 def open_arrays(path: Path) -> dict[str, FileArray]:
@@ -145,7 +148,7 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
         raise UserError(f"{path} is no array file; save the scores as .npy, .pt (torch.save) or .safetensors")
     try:
         with warnings.catch_warnings(action="ignore"):  # of a damaged header, or a kind that is refused below
-            found = read(path)
+            arrays = read(path)
     except UserError:
         raise
     except ImportError as error:
@@ -154,9 +157,9 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
         raise UserError(
             f"{path} cannot be read ({_error_text(error)}); it is cut short, damaged or of another kind: save or copy it again"
         ) from None
-    if not found:
+    if not arrays:
         raise UserError(f"{path} holds no array of numbers; save the scores as one tensor")
-    return found
+    return arrays
 
 
 def _npy(path: Path) -> dict[str, FileArray]:
@@ -169,8 +172,8 @@ def _npy(path: Path) -> dict[str, FileArray]:
 def _torch(path: Path) -> dict[str, FileArray]:
     import torch
 
-    found = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-    tensors = found if isinstance(found, dict) else {"": found}
+    saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    tensors = saved if isinstance(saved, dict) else {"": saved}
     return {str(name): _from_torch(path, tensor) for name, tensor in tensors.items() if torch.is_tensor(tensor)}
 
 
@@ -200,14 +203,19 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
     try:
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
             version = np.lib.format.read_magic(stream)
-            head = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            found, _, dtype = head(stream)
-            if len(found) != len(shape) or any(n not in (None, have) for n, have in zip(shape, found)):
+            read_header = (
+                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+            )
+            lengths, _, dtype = read_header(stream)
+            if len(lengths) != len(shape) or any(n not in (None, length) for n, length in zip(shape, lengths)):
                 raise UserError(
-                    f"{name} in {path} is {shape_text(found)}, and {shape_text(shape)} is expected; take the file that "
+                    f"{name} in {path} is {shape_text(lengths)}, and {shape_text(shape)} is expected; take the file that "
                     "was made for this data set"
                 )
-            if dtype.kind not in "biuf" or math.prod(found) * dtype.itemsize > archive.getinfo(f"{name}.npy").file_size:
+            if (
+                dtype.kind not in "biuf"
+                or math.prod(lengths) * dtype.itemsize > archive.getinfo(f"{name}.npy").file_size
+            ):
                 raise ValueError("no whole array of numbers")
         with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
@@ -222,15 +230,12 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
 def read_json(file: Path) -> dict:
     """The JSON object in a file; {} where there is no file. Raises UserError where it is something else."""
     try:
-        found = json.loads(file.read_text("utf-8")) if file.exists() else {}
+        content = json.loads(file.read_text("utf-8")) if file.exists() else {}
     except (OSError, ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
+        content = None
+    if not isinstance(content, dict):
         raise UserError(f"{file} holds no JSON object; copy the folder again")
-    return found
-
-
-# -- what people are told
+    return content
 
 
 def shape_text(shape: Sequence[int | None]) -> str:
@@ -238,10 +243,10 @@ def shape_text(shape: Sequence[int | None]) -> str:
     return " x ".join("any" if n is None else f"{n}" for n in shape) or "a single number"
 
 
-def names_text(found) -> str:
-    """At most eight names, in words."""
-    known = sorted(map(str, found))
-    return ", ".join(known[:8]) + (f" and {len(known) - 8} more" if len(known) > 8 else "")
+def names_text(items) -> str:
+    """At most eight of the names `items`, in words."""
+    names = sorted(map(str, items))
+    return ", ".join(names[:8]) + (f" and {len(names) - 8} more" if len(names) > 8 else "")
 
 
 def _error_text(error: Exception) -> str:

@@ -31,6 +31,7 @@ def sniff(path: Path) -> bool:
 
 
 def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
+    """See `Format.load`."""
     if path.is_dir():
         raise UserError(f"{path} is a folder; give one of the .pt files in it, such as test_50pct.pt")
     arrays = open_arrays(path)

@@ -25,10 +25,12 @@ MIN_MODELS = 30
 
 
 def sniff(path: Path) -> bool:
+    """See `Format.sniff`."""
     return (path / "masks.npy").is_file() and (path / "margins.npy").is_file()
 
 
 def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
+    """See `Format.load`."""
     check_declared(declared)
     if declared.train is not None or declared.orientation == "train-first" or declared.sign == "unsigned":
         raise UserError(
@@ -43,14 +45,14 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         raise UserError(f"fitting Datamodels needs {error.name}; pip install -r requirements-build.txt") from None
     targets = declared_ids(declared, "targets", sizes.n_val)
     masks, margins = load_subsets(path, sizes, targets, declared.part)
-    said = {"file": path.name, "models": len(masks), "penalty": "tuned when it is fitted"}
+    provenance = {"file": path.name, "models": len(masks), "penalty": "tuned when it is fitted"}
 
     @cache
     def penalty() -> float:
-        said["penalty"] = _tuned_penalty(method, masks, margins)
-        return said["penalty"]
+        provenance["penalty"] = _tuned_penalty(method, masks, margins)
+        return provenance["penalty"]
 
-    def rows(start: int, stop: int) -> np.ndarray:
+    def read_scores(start: int, stop: int) -> np.ndarray:
         weights = method.fit_lasso(masks, margins[:, start:stop], penalty())
         check_scores(path, weights, np.arange(start, stop), constant=True)
         return -weights if declared.sign == "harmful" else weights
@@ -59,23 +61,27 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         "Datamodels",
         True,
         np.arange(sizes.n_val) if targets is None else targets,
-        rows=rows,
+        read_scores=read_scores,
         zero_is_none=True,
-        said=said,
+        provenance=provenance,
     )
 
 
 def load_subsets(
-    path: Path, sizes: DataSetSizes, targets: np.ndarray | None = None, part: str | None = None, least: int = MIN_MODELS
+    path: Path,
+    sizes: DataSetSizes,
+    targets: np.ndarray | None = None,
+    part: str | None = None,
+    min_models: int = MIN_MODELS,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [M, n_train] and margins float16 or float32 [M, n_targets] of the models that were trained: what
     Datamodels are fitted on, and LDS is computed from. part: "900:1000", only these of them.
 
-    Raises UserError for what is missing, corrupt or unfit, and for fewer than `least` models.
+    Raises UserError for what is missing, corrupt or unfit, and for fewer than `min_models` models.
     """
     masks, margins = (open_array(path / f"{name}.npy").bits for name in ("masks", "margins"))
-    wanted = (len(masks) if masks.ndim else 0, sizes.n_val if targets is None else len(targets))
-    for name, array, shape in (("masks", masks, (wanted[0], sizes.n_train)), ("margins", margins, wanted)):
+    expected = (len(masks) if masks.ndim else 0, sizes.n_val if targets is None else len(targets))
+    for name, array, shape in (("masks", masks, (expected[0], sizes.n_train)), ("margins", margins, expected)):
         if array.shape != shape:
             turned = (
                 " and looks transposed; save its transpose"
@@ -87,18 +93,18 @@ def load_subsets(
             )
     if (path / "_completed.npy").exists():
         completed = open_array(path / "_completed.npy").bits
-        if completed.shape != wanted[:1]:
+        if completed.shape != expected[:1]:
             raise UserError(
-                f"_completed.npy in {path} is {shape_text(completed.shape)}, {shape_text(wanted[:1])} is expected; copy the store again"
+                f"_completed.npy in {path} is {shape_text(completed.shape)}, {shape_text(expected[:1])} is expected; copy the store again"
             )
         if not completed.all():
             masks, margins = masks[completed != 0], margins[completed != 0]
-    some = _parse_models(part, len(masks))
-    masks, margins = masks[some], margins[some]
-    if len(masks) < least:
+    models = _parse_models(part, len(masks))
+    masks, margins = masks[models], margins[models]
+    if len(masks) < min_models:
         raise UserError(
             f"{path} has {len(masks)} trained models{f' in {part}' if part else ''}, which are too few; "
-            f"give at least {least}"
+            f"give at least {min_models}"
         )
     if masks.dtype != bool:
         if masks.dtype.kind not in "iu" or masks.min() < 0 or masks.max() > 1:
@@ -118,24 +124,24 @@ def _parse_models(part: str | None, count: int) -> slice:
     """The models that "900:1000" names, of `count`."""
     if part is None:
         return slice(None)
-    found = re.fullmatch(r"(\d{0,9}):(\d{0,9})", part)
-    if not found:
+    match = re.fullmatch(r"(\d{0,9}):(\d{0,9})", part)
+    if not match:
         raise UserError(f"{part} names no models; say which, counted from 0, as in 0:900")
-    start, stop = int(found[1] or 0), int(found[2] or count)
+    start, stop = int(match[1] or 0), int(match[2] or count)
     if not start < stop <= count:
         raise UserError(f"{part} is not among the {count} trained models; say which, counted from 0, as in 0:{count}")
     return slice(start, stop)
 
 
 def _tuned_penalty(method, masks: np.ndarray, margins: np.ndarray) -> float:
-    some = margins[:, np.linspace(0, margins.shape[1] - 1, min(TUNING_TARGETS, margins.shape[1])).astype(int)]
-    tried = method.tune(masks, some.astype(np.float32), len(masks) // 10, _mean_correlation)
-    return max(tried, key=tried.get)
+    sample = margins[:, np.linspace(0, margins.shape[1] - 1, min(TUNING_TARGETS, margins.shape[1])).astype(int)]
+    qualities = method.tune_penalty(masks, sample.astype(np.float32), len(masks) // 10, _mean_correlation)
+    return max(qualities, key=qualities.get)
 
 
 def _mean_correlation(weights: np.ndarray, masks: np.ndarray, margins: np.ndarray) -> float:
-    """Of what the weights predict with what the models say, mean over targets."""
-    said, truth = masks @ weights.T, margins - margins.mean(0)
-    said = said - said.mean(0)
-    size = np.sqrt((said**2).sum(0) * (truth**2).sum(0))
-    return float(((said * truth).sum(0) / np.where(size > 0, size, np.inf)).mean())
+    """Correlation of predicted and measured margins, mean over targets."""
+    predicted, measured = masks @ weights.T, margins - margins.mean(0)
+    predicted = predicted - predicted.mean(0)
+    size = np.sqrt((predicted**2).sum(0) * (measured**2).sum(0))
+    return float(((predicted * measured).sum(0) / np.where(size > 0, size, np.inf)).mean())

@@ -22,9 +22,9 @@ def load_dense(
     targets: np.ndarray | None = None,
     train: np.ndarray | None = None,
     zero_is_none: bool = False,
-    said: dict | None = None,
+    provenance: dict | None = None,
 ) -> ForeignRanking:
-    """The matrix `array` (an `arrays.FileArray` or alike) as an `ForeignRanking`.
+    """The matrix `array` (an `arrays.FileArray` or alike) as a `ForeignRanking`, not yet read.
 
     orientation, sign: the format's own; declared ones stand where it has none, and a declared sign goes before the
     format's. sign_depends: on what, where the format has none. targets, train: ids as the format knows them, before the
@@ -43,9 +43,9 @@ def load_dense(
     transpose = orientation == "train-first"
     targets = np.arange(sizes.n_val) if targets is None else targets
 
-    def rows(start: int, stop: int) -> np.ndarray:
+    def read_scores(start: int, stop: int) -> np.ndarray:
         at = slice(start, stop)
-        block = array.block(slice(None), at, True) if transpose else array.block(at)
+        block = array.read_block(slice(None), at, True) if transpose else array.read_block(at)
         check_scores(path, block, targets[at], zero_is_none)
         return np.negative(block, out=block) if sign == "harmful" else block
 
@@ -53,16 +53,16 @@ def load_dense(
         method,
         sign != "unsigned",
         targets,
-        rows=rows,
+        read_scores=read_scores,
         train=train,
         zero_is_none=zero_is_none,
-        said={
+        provenance={
             "file": path.name,
             "shape": list(array.shape),
             "dtype": array.dtype,
             "sign": sign,
             "orientation": f"{orientation} ({how})",
-            **(said or {}),
+            **(provenance or {}),
         },
     )
 
@@ -92,46 +92,46 @@ def check_scores(path: Path, block: np.ndarray, targets: np.ndarray, constant: b
         )
 
 
-def declared_ids(declared: Declaration, what: str, limit: int) -> np.ndarray | None:
+def declared_ids(declared: Declaration, name: str, limit: int) -> np.ndarray | None:
     """The declared numbers of targets, or train, images: int64, counted from 0; None where none are declared.
 
     Raises UserError unless the file holds whole numbers below `limit` in one row, without doubles.
     """
-    path = getattr(declared, what)
+    path = getattr(declared, name)
     if path is None:
         return None
     array = open_array(Path(path).expanduser())
     if len(array.shape) != 1 or array.bfloat16 or array.bits.dtype.kind not in "iu" or not array.shape[0]:
-        raise UserError(f"{path} is {shape_text(array.shape)} of {array.dtype}; give --{what} a row of whole numbers")
-    return check_ids(path, array.bits, limit, declared.index_base or 0, what)
+        raise UserError(f"{path} is {shape_text(array.shape)} of {array.dtype}; give --{name} a row of whole numbers")
+    return check_ids(path, array.bits, limit, declared.index_base or 0, name)
 
 
-def check_ids(path: Path | str, found, limit: int, base: int, what: str) -> np.ndarray:
-    """`found`, numbers of images counted from `base`, as int64 counted from 0. Raises UserError for numbers that are
-    out of range or stand there twice."""
-    found = np.asarray(found).astype(np.int64) - base
-    if found.min(initial=0) < 0 or found.max(initial=0) >= limit:
-        wrong = found[(found < 0) | (found >= limit)][0] + base
+def check_ids(path: Path | str, ids, limit: int, base: int, name: str) -> np.ndarray:
+    """`ids`, numbers of images counted from `base`, as int64 counted from 0. Raises UserError for numbers that are
+    out of range or appear twice."""
+    ids = np.asarray(ids).astype(np.int64) - base
+    if ids.min(initial=0) < 0 or ids.max(initial=0) >= limit:
+        wrong = ids[(ids < 0) | (ids >= limit)][0] + base
         raise UserError(
-            f"{path} has the number {wrong} among its {what}, which go from {base} to {limit - 1 + base}; "
+            f"{path} has the number {wrong} among its {name}, which go from {base} to {limit - 1 + base}; "
             f"check --index-base{'' if base else ', which is taken to be 0,'} and the data set"
         )
-    if len(np.unique(found)) < len(found):
-        raise UserError(f"{path} names the same image twice among its {what}; name each once")
-    return found
+    if len(np.unique(ids)) < len(ids):
+        raise UserError(f"{path} names the same image twice among its {name}; name each once")
+    return ids
 
 
-def _orientation(path, shape, counts, declared, own) -> tuple[str, str]:
+def _orientation(path, shape, counts, declared, native) -> tuple[str, str]:
     """The orientation, and how it is known; counts: numbers of training images and targets. Raises UserError."""
     fits = {"train-first": tuple(shape) == counts, "target-first": tuple(shape) == counts[::-1]}
-    if own and declared and own != declared:
-        raise UserError(f"a file of this format is {own}; leave --orientation out, or import {path} as a tensor")
-    asked = own or declared
-    if asked and fits[asked]:
-        return asked, "of the format" if own else "declared"
-    if asked and any(fits.values()):
+    if native and declared and native != declared:
+        raise UserError(f"a file of this format is {native}; leave --orientation out, or import {path} as a tensor")
+    orientation = native or declared
+    if orientation and fits[orientation]:
+        return orientation, "of the format" if native else "declared"
+    if orientation and any(fits.values()):
         other = next(name for name, fit in fits.items() if fit)
-        mend = f"import it as a tensor with --orientation {other}" if own else f"say --orientation {other}"
+        mend = f"import it as a tensor with --orientation {other}" if native else f"say --orientation {other}"
         raise UserError(f"{path} is {shape_text(shape)} and looks transposed; {mend}")
     if all(fits.values()):
         raise UserError(
@@ -139,12 +139,12 @@ def _orientation(path, shape, counts, declared, own) -> tuple[str, str]:
             "say --orientation train-first or --orientation target-first"
         )
     for name, fit in fits.items():
-        if fit and asked is None:
+        if fit and orientation is None:
             return name, "the one that fits"
-    wanted = counts if asked == "train-first" else counts[::-1]
-    either = "" if asked else " or its transpose"
+    expected = counts if orientation == "train-first" else counts[::-1]
+    either = "" if orientation else " or its transpose"
     raise UserError(
-        f"{path} is {shape_text(shape)}, and {shape_text(wanted)}{either} is expected for {counts[0]} training images and "
+        f"{path} is {shape_text(shape)}, and {shape_text(expected)}{either} is expected for {counts[0]} training images and "
         f"{counts[1]} targets; bring the file of this data set, or say with --train and --targets which "
         "images it is about"
     )

@@ -44,6 +44,6 @@ def load_features(train_path: Path, val_path: Path, sizes: DataSetSizes) -> tupl
     for path, array in zip(paths, arrays):
         step = max(1, BLOCK // array.shape[1])
         for at in range(0, array.shape[0], step):
-            if not np.isfinite(array.block(slice(at, at + step))).all():
+            if not np.isfinite(array.read_block(slice(at, at + step))).all():
                 raise UserError(f"{path} holds NaN or infinite values; compute the features again")
-    return tuple(array.block(slice(None)) if array.bfloat16 else array.bits for array in arrays)
+    return tuple(array.read_block(slice(None)) if array.bfloat16 else array.bits for array in arrays)

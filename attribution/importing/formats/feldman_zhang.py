@@ -20,55 +20,56 @@ DESCRIPTION = "Feldman and Zhang's influence estimates: cifar100_infl_matrix.npz
 
 
 def sniff(path: Path) -> bool:
+    """See `Format.sniff`."""
     return path.suffix == ".npz" and "infl_matrix" in path.name and path.is_file()
 
 
 def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
+    """See `Format.load`."""
     check_declared(declared)
     if any(value is not None for value in (declared.orientation, declared.targets, declared.train, declared.part)):
         raise UserError("this file says itself which images it is about; leave all declarations but --sign out")
     for name, labels in (("tr_labels", sizes.train_labels), ("tt_labels", sizes.val_labels)):
-        found = npz_array(path, name, len(labels))
-        if not np.array_equal(found, labels):
+        file_labels = npz_array(path, name, len(labels))
+        if not np.array_equal(file_labels, labels):
             raise UserError(
-                f"{name} in {path} differs from the data set's labels for {(found != labels).sum()} of the "
+                f"{name} in {path} differs from the data set's labels for {(file_labels != labels).sum()} of the "
                 f"{len(labels)} images; import it into the data set that it was made for, in its order"
             )
     classes = np.unique(sizes.val_labels)
-    ours, theirs = [], []
+    train_ids, val_ids = [], []  # of each class
     for c in classes:
-        ours.append(_class_members(path, f"tr_classidx_{c}", np.flatnonzero(sizes.train_labels == c)))
-        theirs.append(_class_members(path, f"tt_classidx_{c}", np.flatnonzero(sizes.val_labels == c)))
-    targets, width = np.concatenate(theirs), max(map(len, ours))
-    starts = np.concatenate([[0], np.cumsum([len(one) for one in theirs])])
+        train_ids.append(_class_members(path, f"tr_classidx_{c}", np.flatnonzero(sizes.train_labels == c)))
+        val_ids.append(_class_members(path, f"tt_classidx_{c}", np.flatnonzero(sizes.val_labels == c)))
+    targets, width = np.concatenate(val_ids), max(map(len, train_ids))
+    starts = np.concatenate([[0], np.cumsum([len(ids) for ids in val_ids])])
     sign = -1 if declared.sign == "harmful" else 1
 
     @lru_cache(1)
-    def matrix(which: int) -> np.ndarray:
-        """Scores float32 [test images, training images] of a class."""
-        return npz_array(path, f"infl_matrix_class{classes[which]}", len(ours[which]), len(theirs[which])).T.astype(
-            np.float32
-        )
+    def matrix(i: int) -> np.ndarray:
+        """Scores of the images of classes[i], float32 [test images, training images]."""
+        name = f"infl_matrix_class{classes[i]}"
+        return npz_array(path, name, len(train_ids[i]), len(val_ids[i])).T.astype(np.float32)
 
-    def lists(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
+    def read_lists(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         ids = np.full((stop - start, width), -1, np.int64)
         scores = np.zeros((stop - start, width), np.float32)
-        for which in range(len(classes)):
-            at, end = max(start, starts[which]), min(stop, starts[which + 1])
-            if at < end:
-                found = matrix(which)[at - starts[which] : end - starts[which]]
-                check_scores(path, found, targets[at:end])
-                order = np.argsort(-sign * found, axis=1, kind="stable")
-                ids[at - start : end - start, : order.shape[1]] = ours[which][order]
-                scores[at - start : end - start, : order.shape[1]] = sign * np.take_along_axis(found, order, 1)
+        for i in range(len(classes)):
+            first, end = max(start, starts[i]), min(stop, starts[i + 1])
+            if first < end:
+                block = matrix(i)[first - starts[i] : end - starts[i]]
+                check_scores(path, block, targets[first:end])
+                order = np.argsort(-sign * block, axis=1, kind="stable")
+                ids[first - start : end - start, : order.shape[1]] = train_ids[i][order]
+                scores[first - start : end - start, : order.shape[1]] = sign * np.take_along_axis(block, order, 1)
         return ids, scores
 
     return ForeignRanking(
         "Influence estimates",
         declared.sign != "unsigned",
         targets,
-        lists=lists,
-        said={
+        read_lists=read_lists,
+        provenance={
             "file": path.name,
             "classes": len(classes),
             "sign": declared.sign or "helpful",
@@ -81,10 +82,10 @@ def _class_members(path: Path, name: str, members: np.ndarray) -> np.ndarray:
     """The numbers of a class's images, in the file's order. members: the same, by the labels."""
     if name.startswith("tt_") and not _has_array(path, name):
         return members
-    found = npz_array(path, name, len(members))
-    if found.dtype.kind not in "iu" or not np.array_equal(np.sort(found), members):
+    ids = npz_array(path, name, len(members))
+    if ids.dtype.kind not in "iu" or not np.array_equal(np.sort(ids), members):
         raise UserError(f"{name} in {path} does not name the images of that class; take the file as it was released")
-    return found.astype(np.int64)
+    return ids.astype(np.int64)
 
 
 def _has_array(path: Path, name: str) -> bool:

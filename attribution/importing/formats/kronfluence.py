@@ -29,6 +29,7 @@ SIGN_NOTE = ", which depends on the measurement (helpful for a loss or minus the
 
 
 def sniff(path: Path) -> bool:
+    """See `Format.sniff`."""
     if path.is_dir():
         return path.name.startswith("scores_") and bool(_score_files(path)) or bool(_find_runs(path))
     return path.name == SCORES_FILE or bool(PARTITION.fullmatch(path.name))
@@ -63,7 +64,7 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         sign_depends=SIGN_NOTE,
         targets=_asked_ids(folder, "query", "targets", declared, sizes.n_val),
         train=_asked_ids(folder, "train", "train", declared, sizes.n_train),
-        said={"modules": part or ("added: " + names_text(modules) if len(modules) > 1 else next(iter(modules)))},
+        provenance={"modules": part or ("added: " + names_text(modules) if len(modules) > 1 else next(iter(modules)))},
     )
 
 
@@ -88,18 +89,22 @@ def _load_modules(folder: Path, path: Path) -> dict:
         raise UserError(f"{folder} has no pairwise scores; give the folder scores_<name> that kronfluence wrote")
     if (folder / SCORES_FILE) in files:
         return _load_matrices(folder / SCORES_FILE)
-    found = {tuple(map(int, PARTITION.fullmatch(file.name).groups())): file for file in files}
-    said = read_json(folder / "score_arguments.json")
-    counts = [said.get(f"{kind}_partitions") for kind in ("data", "module")]
-    counts = [n if type(n) is int else 1 + max(key[axis] for key in found) for axis, n in enumerate(counts)]
-    if counts[0] * counts[1] != len(found) or any(key[0] >= counts[0] or key[1] >= counts[1] for key in found):
-        raise UserError(f"{folder} has {len(found)} of {counts[0] * counts[1]} partitions; compute or copy the others")
-    opened = {key: _load_matrices(file) for key, file in found.items()}
+    partitions = {tuple(map(int, PARTITION.fullmatch(file.name).groups())): file for file in files}
+    arguments = read_json(folder / "score_arguments.json")
+    counts = [arguments.get(f"{kind}_partitions") for kind in ("data", "module")]
+    counts = [n if type(n) is int else 1 + max(key[axis] for key in partitions) for axis, n in enumerate(counts)]
+    if counts[0] * counts[1] != len(partitions) or any(
+        key[0] >= counts[0] or key[1] >= counts[1] for key in partitions
+    ):
+        raise UserError(
+            f"{folder} has {len(partitions)} of {counts[0] * counts[1]} partitions; compute or copy the others"
+        )
+    opened = {key: _load_matrices(file) for key, file in partitions.items()}
     modules = {}
     for j in range(counts[1]):
         for name in opened[0, j]:
             parts = [opened[i, j].get(name) for i in range(counts[0])]
-            if any(one is None for one in parts) or len({one.shape[0] for one in parts}) > 1:
+            if None in parts or len({part.shape[0] for part in parts}) > 1:
                 raise UserError(f"the partitions in {folder} do not fit each other; compute them again")
             modules[f"{name} of partition {j}" if name in modules else name] = ConcatenatedArrays(parts, 1)
     return modules
@@ -115,21 +120,21 @@ def _load_matrices(file: Path) -> dict:
     return arrays
 
 
-def _asked_ids(folder: Path, split: str, what: str, declared: Declaration, limit: int) -> np.ndarray | None:
+def _asked_ids(folder: Path, split: str, name: str, declared: Declaration, limit: int) -> np.ndarray | None:
     """The images that kronfluence was asked about; its indices count in the data set that was declared, else in all."""
-    images = declared_ids(declared, what, limit)
+    images = declared_ids(declared, name, limit)
     file = folder / f"{split}_dataset_metadata.json"
-    said = read_json(file)
+    metadata = read_json(file)
     n = limit if images is None else len(images)
-    if said.get("dataset_size", n) != n:
+    if metadata.get("dataset_size", n) != n:
         raise UserError(
-            f"{file} says {said['dataset_size']!s:.20} images, and there are {n}; bring the scores of this "
-            f"data set, or say with --{what} which images they are about"
+            f"{file} says {metadata['dataset_size']!s:.20} images, and there are {n}; bring the scores of this "
+            f"data set, or say with --{name} which images they are about"
         )
-    indices = said.get("indices")
+    indices = metadata.get("indices")
     if indices is None:
         return images
     if not isinstance(indices, list) or not indices or any(type(i) is not int or abs(i) >> 40 for i in indices):
         raise UserError(f"the indices in {file} are no list of whole numbers; compute the scores again")
-    indices = check_ids(file, indices, n, 0, what)
+    indices = check_ids(file, indices, n, 0, name)
     return indices if images is None else images[indices]

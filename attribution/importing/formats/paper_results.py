@@ -23,14 +23,15 @@ def read_int(path: Path) -> int:
         raise UserError(f"{path} cannot be opened ({error.strerror}); check the path") from None
     except Exception:  # pickletools meets a broken file with errors of many types
         steps = []
-    found = [(step.name, value) for step, value, _ in steps if step.name not in ("PROTO", "FRAME")]
-    alone = [name for name, _ in found[1:]] == ["STOP"] and found[0][0] in INTEGER_OPCODES and type(found[0][1]) is int
-    if not alone or steps[-1][2] + 1 != len(text) or found[0][1] < -1:
+    opcodes = [(opcode.name, value) for opcode, value, _ in steps if opcode.name not in ("PROTO", "FRAME")]
+    name, number = opcodes[0] if [name for name, _ in opcodes[1:]] == ["STOP"] else ("", None)
+    is_integer = name in INTEGER_OPCODES and type(number) is int
+    if not is_integer or steps[-1][2] + 1 != len(text) or number < -1:
         raise UserError(
             f"{path} is more than one pickled whole number of at least -1, and is not loaded, as it could "
             "run code; save the number alone"
         )
-    return found[0][1]
+    return number
 
 
 def load_folder(path: Path) -> dict[int, int]:

@@ -35,21 +35,23 @@ COLUMNS = ("target", "train", "rank")
 
 
 def sniff(path: Path) -> bool:
+    """See `Format.sniff`."""
     return path.suffix == ".parquet" and path.is_file()
 
 
 def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
+    """See `Format.load`."""
     check_declared(declared)
     if any(value is not None for value in (declared.orientation, declared.targets, declared.train, declared.part)):
         raise UserError(
             "this file says itself which images it is about; leave all declarations but --sign and --index-base out"
         )
-    columns, about = _read_columns(path, sizes)
-    base = {"0": 0, "1": 1}.get(about.get("index_base", "0"), about.get("index_base"))
+    columns, metadata = _read_columns(path, sizes)
+    base = {"0": 0, "1": 1}.get(metadata.get("index_base", "0"), metadata.get("index_base"))
     base = base if declared.index_base is None else declared.index_base
-    sign = declared.sign or about.get("sign") or (None if "score" in columns else "unsigned")
+    sign = declared.sign or metadata.get("sign") or (None if "score" in columns else "unsigned")
     check_declared(Declaration(sign=sign, index_base=base))
-    if about.get("labels") not in (None, labels_digest(sizes.train_labels, sizes.val_labels)):
+    if metadata.get("labels") not in (None, labels_digest(sizes.train_labels, sizes.val_labels)):
         raise UserError(
             f"{path} is for images with other labels or in another order; bring it to the data set it was computed on"
         )
@@ -80,7 +82,7 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
     scores = _read_scores(path, columns, place, sign)
     width = int(lengths.max())
 
-    def lists(start: int, stop: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def read_lists(start: int, stop: int) -> tuple[np.ndarray, np.ndarray | None]:
         rows = slice(starts[start], starts[stop - 1] + lengths[stop - 1])
         row, column = np.searchsorted(targets, columns["target"][rows]) - start, place[rows]
         ids = np.full((stop - start, width), -1, np.int64)
@@ -93,17 +95,17 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
 
     signed = scores is not None and sign != "unsigned"
     return ForeignRanking(
-        about.get("method", "")[:40],
+        metadata.get("method", "")[:40],
         signed,
         targets,
-        lists=lists,
-        said={
+        read_lists=read_lists,
+        provenance={
             "file": path.name,
             "rows": len(order),
             "sign": sign,
             "index base": base,
             "longest list": width,
-            **_file_provenance(path, about),
+            **_file_provenance(path, metadata),
         },
     )
 
@@ -118,9 +120,11 @@ def labels_digest(train_labels: np.ndarray, val_labels: np.ndarray) -> str:
     return digest.hexdigest()
 
 
-def write_ranking(file: Path, ranking, targets: np.ndarray, k: int, labels: str, about: str, provenance: dict) -> int:
+def write_ranking(
+    file: Path, ranking, targets: np.ndarray, k: int, labels: str, description: str, provenance: dict
+) -> int:
     """Writes the first k training images of a ranking for each of `targets`, of a signed one both ends, and returns the
-    number of rows. labels: `labels_digest`. Raises UserError where the file cannot be written."""
+    number of rows. labels: `labels_digest`. description: a line for people. Raises UserError where the file cannot be written."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -139,7 +143,7 @@ def write_ranking(file: Path, ranking, targets: np.ndarray, k: int, labels: str,
         "sign": "helpful" if ranking.signed else "unsigned",
         "index_base": "0",
         "method": ranking.method,
-        "about": about,
+        "about": description,
         "labels": labels,
         "provenance": json.dumps(provenance),
     }
@@ -157,25 +161,26 @@ def write_ranking(file: Path, ranking, targets: np.ndarray, k: int, labels: str,
 
 def _top_of_target(ranking, target: int, k: int) -> tuple[np.ndarray, np.ndarray | None]:
     """The helpful end of a target's list and, where the ranking is signed, the harmful one after it, from the back."""
-    found = ranking.top(target, k)
+    helpful = ranking.top(target, k)
     if not ranking.signed:
-        return found.ids, found.scores
-    back = ranking.top(target, k, end="harmful")
-    rest = ~np.isin(back.ids, found.ids)
-    return tuple(np.concatenate([a, b[rest][::-1]]) for a, b in ((found.ids, back.ids), (found.scores, back.scores)))
+        return helpful.ids, helpful.scores
+    harmful = ranking.top(target, k, end="harmful")
+    rest = np.flatnonzero(~np.isin(harmful.ids, helpful.ids))[::-1]
+    scores = np.concatenate([helpful.scores, harmful.scores[rest]])
+    return np.concatenate([helpful.ids, harmful.ids[rest]]), scores
 
 
-def _file_provenance(path: Path, about: dict[str, str]) -> dict:
+def _file_provenance(path: Path, metadata: dict[str, str]) -> dict:
     """What a file says of its making."""
     try:
-        provenance = json.loads(about.get("provenance", "{}"))
+        provenance = json.loads(metadata.get("provenance", "{}"))
         if not isinstance(provenance, dict):
             raise ValueError
     except (ValueError, RecursionError):
         raise UserError(f"the provenance in {path} is not a JSON object; write it anew, or leave it out") from None
     return {
         **({"origin": provenance} if provenance else {}),
-        **({"about": about["about"][:80]} if about.get("about") else {}),
+        **({"about": metadata["about"][:80]} if metadata.get("about") else {}),
     }
 
 
@@ -185,18 +190,18 @@ def _read_columns(path: Path, sizes: DataSetSizes) -> tuple[dict[str, np.ndarray
 
     try:
         with pq.ParquetFile(path) as file:
-            about = schema_metadata(file.schema_arrow)
-            known, count = file.schema_arrow.names, file.metadata.num_rows
-            absent = [name for name in COLUMNS if name not in known]
-            wanted = [*COLUMNS, *(["score"] if "score" in known else [])]
+            metadata = schema_metadata(file.schema_arrow)
+            names, count = file.schema_arrow.names, file.metadata.num_rows
+            absent = [name for name in COLUMNS if name not in names]
+            to_read = [*COLUMNS, *(["score"] if "score" in names else [])]
             if not absent and 0 < count <= sizes.n_val * sizes.n_train:
-                table = file.read(wanted, use_threads=False)
-                columns = {name: table[name].to_numpy() for name in wanted}
+                table = file.read(to_read, use_threads=False)
+                columns = {name: table[name].to_numpy() for name in to_read}
     except Exception as error:  # pyarrow meets a broken file with errors of many types
         raise UserError(f"{path} cannot be read as Parquet ({type(error).__name__}); write or copy it again") from None
     if absent:
         raise UserError(
-            f"{path} has no column {absent[0]}; its columns are {names_text(known)}, and target, train and rank are needed"
+            f"{path} has no column {absent[0]}; its columns are {names_text(names)}, and target, train and rank are needed"
         )
     if not 0 < count <= sizes.n_val * sizes.n_train:
         raise UserError(
@@ -212,7 +217,7 @@ def _read_columns(path: Path, sizes: DataSetSizes) -> tuple[dict[str, np.ndarray
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
         return {
             name: column.astype(np.float32 if name == "score" else np.int64) for name, column in columns.items()
-        }, about
+        }, metadata
 
 
 def schema_metadata(schema) -> dict[str, str]:

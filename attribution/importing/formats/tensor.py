@@ -19,10 +19,12 @@ BATCH_PATTERN = re.compile(r"(\d{1,9})\.pt")
 
 
 def sniff(path: Path) -> bool:
+    """See `Format.sniff`."""
     return (path / "0.pt").is_file() if path.is_dir() else path.suffix in SUFFIXES
 
 
 def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
+    """See `Format.load`."""
     if not path.is_dir():
         return load_dense("", path, _single_matrix(path, declared.part), declared, sizes)
     files = {
@@ -45,7 +47,7 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         declared,
         sizes,
         orientation="target-first",
-        said={"batches": len(batches)},
+        provenance={"batches": len(batches)},
     )
 
 

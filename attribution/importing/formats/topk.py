@@ -20,6 +20,7 @@ BLOCK = 1024
 
 
 def sniff(path: Path) -> bool:
+    """See `Format.sniff`."""
     if path.suffix != ".npy" or not path.is_file():
         return False
     try:
@@ -33,6 +34,7 @@ def sniff(path: Path) -> bool:
 
 
 def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
+    """See `Format.load`."""
     check_declared(declared)
     if declared.sign == "harmful" or declared.orientation == "train-first" or declared.train is not None:
         raise UserError(
@@ -40,28 +42,28 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
             "the whole data set; leave --sign, --orientation and --train out"
         )
     array = open_array(path, declared.part)
-    found, base = array.bits, declared.index_base or 0
-    if found.dtype.kind not in "iu" or array.bfloat16 or found.ndim != 2 or not found.size:
+    ranked, base = array.bits, declared.index_base or 0
+    if ranked.dtype.kind not in "iu" or array.bfloat16 or ranked.ndim != 2 or not ranked.size:
         raise UserError(
-            f"{path} is {shape_text(found.shape)} of {array.dtype}; an index matrix is a row of whole numbers for each target"
+            f"{path} is {shape_text(ranked.shape)} of {array.dtype}; an index matrix is a row of whole numbers for each target"
         )
-    targets, how = _target_ids(path, found.shape, declared, sizes)
-    if found.shape[1] > sizes.n_train:
+    targets, how = _target_ids(path, ranked.shape, declared, sizes)
+    if ranked.shape[1] > sizes.n_train:
         raise UserError(
-            f"{path} has {found.shape[1]} images a target, and there are {sizes.n_train} training images; "
+            f"{path} has {ranked.shape[1]} images a target, and there are {sizes.n_train} training images; "
             "bring the file of this data set"
         )
-    kept = np.arange(len(found))
-    if found.shape[1] > 1:  # in a row that was computed no image stands twice
-        kept = np.concatenate(
-            [at + np.flatnonzero(np.any(found[at : at + BLOCK] != 0, 1)) for at in range(0, len(found), BLOCK)]
+    computed = np.arange(len(ranked))
+    if ranked.shape[1] > 1:  # in a row that was computed no image stands twice
+        computed = np.concatenate(
+            [at + np.flatnonzero(np.any(ranked[at : at + BLOCK] != 0, 1)) for at in range(0, len(ranked), BLOCK)]
         )
-    if not len(kept):
+    if not len(computed):
         raise UserError(f"all rows of {path} are zeros, so that nothing was computed; compute it first")
 
-    def lists(start: int, stop: int) -> tuple[np.ndarray, None]:
-        block = found[kept[start:stop]].astype(np.int64)
-        for target, row in zip(targets[kept[start:stop]], block):
+    def read_lists(start: int, stop: int) -> tuple[np.ndarray, None]:
+        block = ranked[computed[start:stop]].astype(np.int64)
+        for target, row in zip(targets[computed[start:stop]], block):
             ended = np.flatnonzero(row == -1)
             if len(ended) and (row[ended[0] :] != -1).any():
                 raise UserError(
@@ -74,15 +76,15 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
     return ForeignRanking(
         "",
         False,
-        targets[kept],
-        lists=lists,
-        said={
+        targets[computed],
+        read_lists=read_lists,
+        provenance={
             "file": path.name,
-            "shape": list(found.shape),
+            "shape": list(ranked.shape),
             "dtype": array.dtype,
             "targets": how,
             "index base": f"{base} ({'declared' if declared.index_base is not None else 'taken to be'})",
-            "rows without an order": len(found) - len(kept),
+            "rows without an order": len(ranked) - len(computed),
         },
     )
 

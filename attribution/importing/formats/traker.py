@@ -16,12 +16,14 @@ OLD_PREFIX = "scores_"
 
 
 def sniff(path: Path) -> bool:
+    """See `Format.sniff`."""
     if path.is_dir():
         return bool(_find_experiments(path)) or (path / "experiments.json").is_file()
     return path.suffix == ".mmap" or (path.suffix == ".npy" and path.stem.startswith(OLD_PREFIX))
 
 
 def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
+    """See `Format.load`."""
     part, folder, files = declared.part, path, {}
     if path.is_dir():
         files = _find_experiments(path)
@@ -29,8 +31,8 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         part = path.stem.removeprefix(OLD_PREFIX)
         files[part] = path
         folder = path.absolute().parent.parent if path.absolute().parent.name == "scores" else None
-    about = _read_json(folder, "experiments.json")
-    known = set(files) | set(about) if path.is_dir() else {part}
+    described = _read_json(folder, "experiments.json")
+    known = set(files) | set(described) if path.is_dir() else {part}
     if not known:
         raise UserError(f"{path} has no experiment with scores; finalise one first, or name another folder")
     if part is None and len(known) > 1:
@@ -38,14 +40,14 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
     part = part if part is not None else next(iter(known))
     if part not in known:
         raise UserError(f"{path} has no experiment {part!r}; say --part with one of {names_text(known)}")
-    finalised = _experiment_text(folder, part, about.get(part))
+    finalised = _experiment_text(folder, part, described.get(part))
     if part not in files:
         raise UserError(f"{folder / 'scores'} has no file of the experiment {part!r}; copy it there")
     array = open_array(files[part])
-    made_for = _read_json(folder, "metadata.json").get("train set size")
-    if made_for is not None and array.shape[:1] != (made_for,):
+    n_train = _read_json(folder, "metadata.json").get("train set size")
+    if n_train is not None and array.shape[:1] != (n_train,):
         raise UserError(
-            f"{files[part]} is {shape_text(array.shape)}, and metadata.json beside it says {made_for!s:.20} "
+            f"{files[part]} is {shape_text(array.shape)}, and metadata.json beside it says {n_train!s:.20} "
             "training images; copy the folder again"
         )
     return load_dense(
@@ -56,7 +58,7 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         sizes,
         orientation="train-first",
         sign="helpful",
-        said={"experiment": part, "finalised": finalised},
+        provenance={"experiment": part, "finalised": finalised},
     )
 
 
@@ -68,15 +70,18 @@ def _find_experiments(folder: Path) -> dict[str, Path]:
     return {name: file for name, file in files.items() if file.resolve().is_relative_to(folder.resolve())}
 
 
-def _experiment_text(folder: Path | None, part: str, about) -> str:
+def _experiment_text(folder: Path | None, part: str, description) -> str:
     """What experiments.json says of an experiment. The path in it is another machine's, and only looked at."""
-    if about is None:
+    if description is None:
         return "not said"
-    if not isinstance(about, dict) or Path(str(about.get("scores_path"))).parts[-2:] != ("scores", f"{part}.mmap"):
+    if not isinstance(description, dict) or Path(str(description.get("scores_path"))).parts[-2:] != (
+        "scores",
+        f"{part}.mmap",
+    ):
         raise UserError(
             f"{folder / 'experiments.json'} names another file than scores/{part}.mmap; copy the folder again"
         )
-    if about.get("scores_finalized") != 1:
+    if description.get("scores_finalized") != 1:
         raise UserError(
             f"the experiment {part!r} in {folder} is not finalised, so that its scores are zeros; call "
             "finalize_scores and import it then"

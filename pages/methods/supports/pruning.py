@@ -9,7 +9,8 @@ from attribution.experiments.pruning import PruningSpec
 from attribution.experiments.spec import SEEDS, common_fields
 from attribution.export import palette
 from attribution.rankings import default_rankings
-from attribution.store.results import Job, ResultStore
+from attribution.store.queue import Job
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from pages.methods import plots, tab_frame
 from pages.ui import format as write
@@ -27,7 +28,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
         "less than dropping as many random images of the same classes."
     )
     if job:
-        tab_frame.watch_job(ws, job, _progress_text, lambda job: _cancel_button(ws, job), lambda job: not job.open)
+        tab_frame.watch_job(ws, job, _progress_text, lambda job: _cancel_button(ws, job), lambda job: not job.is_open)
     if answers:
         tab_frame.chart(
             figure(answers), "prune", "accuracy against the share of images dropped; the table below has the numbers"

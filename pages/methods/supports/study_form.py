@@ -1,7 +1,5 @@
 """Asking for a study from the page, and watching one under way."""
 
-from contextlib import closing
-
 import streamlit as st
 
 from attribution import UserError, Workspace
@@ -40,7 +38,7 @@ def form(ws: Workspace, study: Study) -> None:
     draw = draw_wrong_targets if "repair" in kinds else draw_stable_targets
     try:
         spec = study_spec(ws, draw(ws, targets, STUDY_SEED), rankings, kinds, study.protocol)
-        with closing(ResultStore.of(ws)) as store:
+        with ResultStore.for_workspace(ws) as store:
             cost = spec.cost(ws, store)
     except UserError as error:
         st.caption(write.sentence(error))
@@ -52,7 +50,7 @@ def form(ws: Workspace, study: Study) -> None:
         type="primary",
         on_click=tab_frame.submit,
         args=(ws, spec),
-        disabled=cost.known == cost.searches or bool(study.job and study.job.open),
+        disabled=cost.known == cost.searches or bool(study.job and study.job.is_open),
     )
     options = ["--targets", targets, "--rankings", ",".join(rankings), "--kinds", ",".join(kinds)]
     tab_frame.command_line(ws, "study", *options, "--protocol", study.protocol)
@@ -90,7 +88,7 @@ def progress(ws: Workspace, study: Study, selected: bool) -> None:
             )
 
     tab_frame.watch_job(
-        ws, study.job, progress_text, buttons, lambda job: job.ended or job.done != drawn and not selected
+        ws, study.job, progress_text, buttons, lambda job: job.has_ended or job.done != drawn and not selected
     )
 
 

@@ -1,7 +1,5 @@
 """Supports: how few training images decide predictions, as curves, with the table behind them and LDS beside them."""
 
-from contextlib import closing
-
 import streamlit as st
 
 from attribution import Workspace
@@ -81,10 +79,10 @@ def draw(ws: Workspace) -> None:
 def _study(ws: Workspace) -> Study:
     """Of the protocol that is chosen, where there is a choice. Read anew when an answer or a study has come in, or the
     study under way has come further."""
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         file = ws.path / "supports.parquet"
         shipped = file.stat().st_mtime if file.exists() else None
-        under_way = tuple((job.id, job.state, job.done) for job in store.studies(UNDER_WAY) if not job.ended)
+        under_way = tuple((job.id, job.state, job.done) for job in store.studies(UNDER_WAY) if not job.has_ended)
         version = (shipped, store.supports_version(), store.newest_job(), under_way)
         by_protocol = _read(ws, store, str(ws.path), version)
     studied = [protocol for protocol, study in by_protocol.items() if study.tables]
@@ -162,7 +160,7 @@ def _further(ws: Workspace) -> None:
     """What else retraining tells of rankings; nothing where no model was trained yet."""
     if not ws.has_base:
         return
-    with closing(ResultStore.of(ws)) as store:
+    with ResultStore.for_workspace(ws) as store:
         recipe_transfer.section(ws, store)
         pruning.section(ws, store)
 

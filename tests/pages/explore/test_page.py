@@ -177,14 +177,14 @@ def test_base_models_trained_meanwhile_are_seen(untrained, tmp_path):
     tiny.write(tmp_path / "trained")
     shutil.copytree(tmp_path / "trained" / "base", tmp_path / "w" / "base")
     shutil.copy(tmp_path / "trained" / "supports.parquet", tmp_path / "w")
-    Workspace.open(tmp_path / "w").record("base", {}, ["base/probabilities.npy"])
-    Workspace.open(tmp_path / "w").record("supports", {}, ["supports.parquet"])
+    Workspace.open(tmp_path / "w").record_part("base", {}, ["base/probabilities.npy"])
+    Workspace.open(tmp_path / "w").record_part("supports", {}, ["supports.parquet"])
     app.run()
     assert not app.exception and heading(app).startswith("Bar in 10 of 10 models. Without the first 4 images")
 
 
 def test_a_failed_alignment_check_is_said_once(untrained, tmp_path):
-    Workspace.open(tmp_path / "w").record(
+    Workspace.open(tmp_path / "w").record_part(
         "rankings/trak-10",
         {
             "method": "TRAK",
@@ -206,7 +206,7 @@ def test_it_opens_on_a_target_that_a_ranking_was_made_for(untrained, tmp_path):
     ids[[5, 7], 0] = [3, 1, 2]
     (ws.path / "rankings" / "mine").mkdir()
     np.save(ws.path / "rankings" / "mine" / "ids.npy", ids)
-    ws.record("rankings/mine", {"method": "Mine"}, ["rankings/mine/ids.npy"])
+    ws.record_part("rankings/mine", {"method": "Mine"}, ["rankings/mine/ids.npy"])
     app = untrained.run()
     assert not app.exception and app.number_input(key=state.TARGET).value == 5
     app.button_group(key=state.SHOW).set_value("ranked").run()

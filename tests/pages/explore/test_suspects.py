@@ -47,7 +47,7 @@ def test_a_right_prediction_has_none(ws):
 
 
 def test_without_a_detector_there_is_nothing(ws):
-    ws.remove("detectors/knn-moco")
+    ws.remove_part("detectors/knn-moco")
     app = opened(1)
     assert not app.exception and expanders(app) == []
 

@@ -65,7 +65,7 @@ def study(ws):
     (ws.path / "lds").mkdir()
     np.save(ws.path / "lds" / "masks.npy", np.packbits(masks, axis=1))
     np.save(ws.path / "lds" / "margins.npy", rng.normal(0, 1, (12, 2, tiny.VAL)).astype(np.float16))
-    ws.record(
+    ws.record_part(
         "lds",
         {"alpha": 0.5, "masks": 12, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
         ["lds/masks.npy", "lds/margins.npy"],

@@ -25,7 +25,7 @@ def strangers(study):
     folder.mkdir()
     np.save(folder / "scores.npy", np.ones((tiny.VAL, tiny.TRAIN), np.float16))
     np.save(folder / "targets.npy", np.array([1, 2]))
-    study.record(
+    study.record_part(
         "rankings/a-part",
         {"method": "PART", "signed": True},
         [f"rankings/a-part/{name}.npy" for name in ("scores", "targets")],
@@ -34,7 +34,7 @@ def strangers(study):
 
 
 def test_a_ranking_of_other_targets_is_not_offered(strangers):
-    store = ResultStore.of(strangers)
+    store = ResultStore.for_workspace(strangers)
     calibration.save(strangers, calibration.gather_removals(strangers), {})
     assert calibration.load(strangers).names == ("trak-10", "a-part")
     for link in ({}, {"calibrated": "a-part"}):
@@ -45,7 +45,7 @@ def test_a_ranking_of_other_targets_is_not_offered(strangers):
     table.assign(target=[1, 2] * 10)[table.ranking == "random"].drop_duplicates("target").to_parquet(
         strangers.path / "supports.parquet"
     )
-    strangers.remove("rankings/trak-10")
+    strangers.remove_part("rankings/trak-10")
     ws = Workspace.open(strangers.path)
     calibration.save(ws, dataclasses.replace(calibration.gather_removals(ws), predicted=np.full((1, 4), np.nan)), {})
     with pytest.raises(UserError, match="nothing to draw as calibration"):

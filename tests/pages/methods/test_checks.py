@@ -98,7 +98,7 @@ def copy(ws, tmp_path, monkeypatch):
     probabilities[:, np.arange(copy.n_val), copy.val_labels] = 0.9
     probabilities[:, 12:] = [0.05, 0.9, 0.05]
     np.save(copy.path / "base" / "probabilities.npy", probabilities)
-    copy.record("base", {"seeds": list(range(10))}, ["base/probabilities.npy"])
+    copy.record_part("base", {"seeds": list(range(10))}, ["base/probabilities.npy"])
     monkeypatch.setenv("LINEUP_WORKSPACE", str(copy.path))
     return Workspace.open(copy.path)
 
@@ -144,7 +144,7 @@ def test_backdoor_table_picture_and_csv(copy):
     answer = found(copy)
     (copy.path / "backdoor").mkdir()
     write_json(copy.path / "backdoor" / "backdoor.json", answer)
-    copy.record("backdoor", {"base": copy.manifest["parts"]["base"]["digest"], "of": {}, "command": "made so"})
+    copy.record_part("backdoor", {"base": copy.manifest["parts"]["base"]["digest"], "of": {}, "command": "made so"})
     app = opened("checks")
     assert "take 66.7 % of 3 triggered images of other classes for Box <b>" in texts(app)
     assert "trak-10, among Box &lt;b&gt;" in html(app) and "3 of 4" in html(app)

@@ -25,7 +25,7 @@ def test_without_halves_the_section_is_absent(ws):
 
 
 def test_lds_against_supports(study):
-    store = ResultStore.of(study)
+    store = ResultStore.for_workspace(study)
     known = read_study(study, store)
     store.close()
     found = lds_supports.compute_target_lds(study, *lds_supports.rankings_and_targets(known))

@@ -67,7 +67,7 @@ def test_pruning_as_a_chart_and_as_csv(ws, store):
 
 def test_curves_of_a_ranking_that_changed_are_not_shown(ws, store):
     pruned(ws, store)
-    ws.record("rankings/trak-10", ws.manifest["parts"]["rankings/trak-10"], ["rankings/trak-10/scores.npy"])
+    ws.record_part("rankings/trak-10", ws.manifest["parts"]["rankings/trak-10"], ["rankings/trak-10/scores.npy"])
     assert "Nothing has been pruned here yet" in texts(opened("supports"))
 
 

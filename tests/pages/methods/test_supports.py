@@ -53,7 +53,7 @@ def judged(folder):
     """Gives the workspace half-models, and what `evaluate lds` found with them."""
     (folder / "lds").mkdir()
     (folder / "lds" / "lds.json").write_text(json.dumps(LDS))
-    Workspace.open(folder).record("lds", {"masks": 100})
+    Workspace.open(folder).record_part("lds", {"masks": 100})
 
 
 def progress(app) -> str:
@@ -89,7 +89,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
     )
     app.button(key="start study").click().run()
     ws = Workspace.open(folder)
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     (job,) = store.open_jobs()
     assert not app.exception and job.spec["verb"] == "study" and job.spec["rankings"] == ["trak-10", "random"]
     assert job.spec["targets"] == targets.draw_stable_targets(ws, 2, STUDY_SEED)
@@ -108,7 +108,7 @@ def test_without_a_study_one_can_be_asked_for_and_watched(folder, monkeypatch):
 
 def test_studies_of_several_protocols_and_many_rankings_are_chosen(folder):
     ws = Workspace.open(folder)
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     names = [f"{method}-moco{which}" for method in ("l2", "esvm", "cosine") for which in ("", "@all", "@pair")]
     store.finish_job(store.add_job(study_spec(ws, [0, 3], names, ["remove"], "adaptive", 20), ""), "done")
     for name in names:

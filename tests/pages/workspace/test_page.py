@@ -66,7 +66,7 @@ def test_what_retrains(ws, monkeypatch):
     app = opened()
     assert "No runner is at work, and nothing is queued" in texts(app) and "runner.log" not in texts(app)
     assert app.dataframe[2].value.workers.tolist() == ["1 of 1 thread"]
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     for seeds in (range(1), range(2)):
         number = store.add_job(retrain.retrain_spec(ws, 0, "trak-10", "remove", 4, seeds), "")
     assert "and 2 jobs not done; the next retraining that is asked for starts one" in texts(opened())
@@ -123,7 +123,7 @@ def test_a_path_with_nothing_there(ws):
 
 
 def test_a_ranking_that_did_not_pass_wears_its_warning_and_can_be_taken_out(ws, scores):
-    turned = ForeignRanking("Mine", True, np.arange(12), rows=lambda start, stop: -scores[start:stop])
+    turned = ForeignRanking("Mine", True, np.arange(12), read_scores=lambda start, stop: -scores[start:stop])
     importing.import_ranking(ws, turned, "turned", about={"file": "turned.npy"}, force=True)
     app = opened()
     assert "the sign looks turned round" in app.warning[0].value.replace("\\", "")

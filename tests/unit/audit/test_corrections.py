@@ -551,7 +551,7 @@ def test_class_folders_are_renamed(tmp_path):
     ws = create.create(tmp_path / "new", "image-folder", tmp_path / "set")
     assert ws.classes == [odd, "cat"]
     with DecisionLog.of(ws) as log:
-        files = ws.places("train")["file"].tolist()
+        files = ws.image_locations("train")["file"].tolist()
         at = {name: files.index(name) for name in files}
         say(log, "relabel", at["train/cat/a.png"], 0)
         say(log, "relabel", at[f"train/{odd}/a.png"], 1)
@@ -584,9 +584,9 @@ def test_class_folders_alone_get_no_folder_beside_them(tmp_path, top):
     classes = ["train", "dog"] if not top else ["cat", "train"]
     fill(tmp_path / "set", {top + name: [f"{i}.png" for i in range(6)] for name in classes})
     ws = create.create(tmp_path / "new", "image-folder", tmp_path / "set")
-    taken = ws.places("val")["file"].tolist()
+    taken = ws.image_locations("val")["file"].tolist()
     with DecisionLog.of(ws) as log:
-        files = ws.places("train")["file"].tolist()
+        files = ws.image_locations("train")["file"].tolist()
         for item in range(len(files)):
             say(log, "relabel", item, 1 - int(ws.train_labels[item]))
         say(log, "remove", 0)

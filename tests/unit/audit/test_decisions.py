@@ -5,7 +5,7 @@ import random
 import pytest
 
 from attribution.audit.decisions import DecisionFold
-from attribution.store.results import Transaction
+from attribution.store.database import Transaction
 from tests.unit.audit.test_decision_log import log, say  # noqa: F401
 
 

@@ -38,7 +38,7 @@ def test_without_base_models_trak_says_what_to_do(ws):
 def test_base_models_and_trak(ws, monkeypatch):
     about = base_models.build_base_models(ws, 2, quiet)
     again = Workspace.open(ws.path)
-    assert again.has_base and again.base.models == 2 and about["seeds"] == [200, 201]
+    assert again.has_base and again.base.n_models == 2 and about["seeds"] == [200, 201]
     assert about["accuracy"] == pytest.approx((again.base.predicted == again.val_labels).mean(), abs=0.001)
 
     from attribution.training.trainer import Trainer

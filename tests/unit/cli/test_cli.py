@@ -241,7 +241,7 @@ def test_support(answer, run):
 
 def test_ctrl_c_cancels(home):
     """Real: the signal reaches the command alone, for the runner is in another session."""
-    store = ResultStore.of(home)
+    store = ResultStore.for_workspace(home)
     before = len(store.jobs())
     command = subprocess.Popen(
         [
@@ -278,13 +278,13 @@ def test_ctrl_c_cancels(home):
     while store.jobs()[0].open:
         assert time.monotonic() < end
         time.sleep(0.02)
-    assert store.jobs()[0].state == "cancelled" and store.live() == {}
+    assert store.jobs()[0].state == "cancelled" and store.live_trainings() == {}
     store.close()
 
 
 def test_pause_and_resume_from_the_command_line(home, run, answer, monkeypatch):
     monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
-    store = ResultStore.of(home)
+    store = ResultStore.for_workspace(home)
     spec = retrain_spec(home, 0, "trak-10", "remove", 12, range(60))
     number = store.add_job(spec, spec.describe())
     assert run("jobs", "pause", number)[:2] == (0, f"job {number} is paused; trainings under way are finished first\n")
@@ -300,7 +300,7 @@ def test_pause_and_resume_from_the_command_line(home, run, answer, monkeypatch):
 
 
 def test_cancel_from_the_command_line(home, run, monkeypatch):
-    store = ResultStore.of(home)
+    store = ResultStore.for_workspace(home)
     spec = retrain_spec(home, 0, "trak-10", "remove", 11, range(60))
     number = jobs.submit(home, spec)
     code, out, err = run("jobs", "cancel", number)

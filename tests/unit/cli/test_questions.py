@@ -20,7 +20,7 @@ TRAK = ("--ranking", "trak-10")
 
 @pytest.fixture
 def store(home):
-    store = ResultStore.of(home)
+    store = ResultStore.for_workspace(home)
     yield store
     store.close()
 
@@ -122,7 +122,7 @@ def test_a_mistake_is_one_sentence(run, line, said):
 def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):
     """Of a second recipe whose models nobody trains: they flip at 6 images where those of demo-cnn flip at 3."""
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path))  # the other tests' trainings say other things
-    store = ResultStore.of(home)
+    store = ResultStore.for_workspace(home)
     module = types.ModuleType("attribution.training.recipes.second")
     module.RECIPE = dataclasses.replace(recipes.get_recipe("demo-cnn"), name="second", epochs=1)
     monkeypatch.setitem(sys.modules, "attribution.training.recipes.second", module)

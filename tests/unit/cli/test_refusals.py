@@ -5,7 +5,7 @@ import sys
 import pytest
 
 from attribution import __main__ as cli
-from attribution.store.results import FILE
+from attribution.store.database import FILE
 
 VERBS = [
     ["jobs", "list"],

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from attribution.data.decoding import Unreadable, decode, inspect_picture
+from attribution.data.decoding import UnreadableError, decode, inspect_picture
 
 
 def encoded(image, kind="PNG", **options) -> bytes:
@@ -112,10 +112,10 @@ whole = encoded(Image.effect_noise((64, 64), 50), "JPEG")
     ids=["empty", "text", "truncated JPEG", "truncated PNG", "floats", "PostScript in disguise"],
 )
 def test_what_cannot_be_read_says_why(content, why):
-    with pytest.raises(Unreadable, match=why):
+    with pytest.raises(UnreadableError, match=why):
         decode(content, (8, 8, 3))
     if why:
-        with pytest.raises(Unreadable, match=why):
+        with pytest.raises(UnreadableError, match=why):
             inspect_picture(content)
 
 
@@ -132,7 +132,7 @@ def test_a_broken_file_of_any_kind_is_unreadable_and_nothing_else():
             try:
                 inspect_picture(broken.tobytes())
                 read += decode(broken.tobytes(), (12, 12, 3)).shape == (12, 12, 3)
-            except Unreadable as error:
+            except UnreadableError as error:
                 assert "\n" not in str(error) and "0x" not in str(error)
     assert 0 < read < 240
 
@@ -142,5 +142,5 @@ def test_a_broken_file_of_any_kind_is_unreadable_and_nothing_else():
 def test_a_decompression_bomb_is_not_decoded(monkeypatch, limit):
     content = encoded(Image.new("L", (100, 99)))
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    with pytest.raises(Unreadable, match="100 x 99|exceeds limit"):
+    with pytest.raises(UnreadableError, match="100 x 99|exceeds limit"):
         inspect_picture(content)

@@ -13,16 +13,16 @@ class Given(PictureSource):
         self.source = {"kind": "given"}
 
     @property
-    def places(self):
+    def locations(self):
         return {"at": self.numbers}
 
     def read(self, i):
         return self.pictures[i]
 
-    def name(self, i):
+    def describe(self, i):
         return f"picture {self.numbers[i]}"
 
-    def take(self, ids):
+    def select(self, ids):
         return Given([self.pictures[i] for i in ids], self.numbers[ids])
 
 
@@ -70,7 +70,7 @@ def test_a_share_of_the_training_images_becomes_the_validation_images():
     assert (len(train.labels), len(val.labels), left_out) == (16, 4, [])
     assert sorted([*train.index, *val.index]) == list(range(20))
     for part in (train, val):
-        assert part.labels.tolist() == (part.index % 2).tolist() and (part.places["at"] == part.index).all()
+        assert part.labels.tolist() == (part.index % 2).tolist() and (part.locations["at"] == part.index).all()
         assert np.asarray(part.images)[:, 0, 0].tolist() == part.index.tolist()
     assert train.source == {"kind": "given", "shape": [4, 4]}
 
@@ -125,7 +125,7 @@ def test_options_that_make_no_sense_are_refused(options, why):
 
 def test_the_sample_sees_the_bytes_and_their_order():
     images = split([grey(1), grey(2), grey(1)], [0, 0, 0], (Given([grey(0)]), np.array([0])))[0].images
-    sample = [images.sample(np.array(ids)) for ids in ([0, 1], [1, 0], [2, 1])]
+    sample = [images.fingerprint_bytes(np.array(ids)) for ids in ([0, 1], [1, 0], [2, 1])]
     assert sample[0] == sample[2] != sample[1]
 
 

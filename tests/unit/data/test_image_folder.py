@@ -22,7 +22,7 @@ def fill(root, layout):
 
 
 def names(split):
-    return list(split.places["file"])
+    return list(split.locations["file"])
 
 
 def test_train_and_val_folders(tmp_path):
@@ -36,7 +36,7 @@ def test_train_and_val_folders(tmp_path):
     assert names(found.val) == ["val/dog/d.png"]
     assert found.train.labels.dtype == np.int64
     assert np.asarray(found.train.images)[:, 2, 2].tolist() == [0, 1, 2] and found.val.images.shape == (1, 6, 6)
-    again = data.reopen_images(found.val.source, tmp_path, pd.DataFrame(found.val.places))
+    again = data.reopen_images(found.val.source, tmp_path, pd.DataFrame(found.val.locations))
     assert (np.asarray(again) == 3).all() and again.shape == (1, 6, 6)
 
 
@@ -161,14 +161,14 @@ def test_a_workspace_cannot_name_files_elsewhere(tmp_path, name):
     put(tmp_path / "secret.png")
     (tmp_path / "root/train").mkdir(parents=True)
     os.mkfifo(tmp_path / "root/pipe.png")
-    places = pd.DataFrame({"file": [name.format(outside=tmp_path / "secret.png")], "number": [0]})
-    images = data.reopen_images({"kind": "image-folder", "shape": [6, 6]}, tmp_path / "root", places)
+    locations = pd.DataFrame({"file": [name.format(outside=tmp_path / "secret.png")], "number": [0]})
+    images = data.reopen_images({"kind": "image-folder", "shape": [6, 6]}, tmp_path / "root", locations)
     with pytest.raises(UserError, match="leads out|no file"):
         images[0]
 
 
 @pytest.mark.parametrize(
-    "source, places",
+    "source, locations",
     [
         ({}, {"file": ["a"], "number": [0]}),
         (None, {"file": ["a"], "number": [0]}),
@@ -180,9 +180,9 @@ def test_a_workspace_cannot_name_files_elsewhere(tmp_path, name):
         ({"kind": "../../x"}, {}),
     ],
 )
-def test_a_source_that_makes_no_sense_is_refused(tmp_path, source, places):
+def test_a_source_that_makes_no_sense_is_refused(tmp_path, source, locations):
     with pytest.raises(UserError):
-        data.reopen_images(source, tmp_path, pd.DataFrame(places))
+        data.reopen_images(source, tmp_path, pd.DataFrame(locations))
 
 
 def test_what_is_no_image_folder_says_how_it_should_look(tmp_path):

@@ -62,7 +62,7 @@ def test_shards_in_the_order_of_their_names_read_at_random(tmp_path):
     found = parquet.load(tmp_path)
     expected = np.array([*range(8), *range(20, 28), *range(100, 108)])
     assert values(found.train) == expected.tolist() and values(found.val) == [200, 201]
-    again = data.reopen_images(found.train.source, tmp_path, pd.DataFrame(found.train.places))
+    again = data.reopen_images(found.train.source, tmp_path, pd.DataFrame(found.train.locations))
     ids = np.random.default_rng(0).integers(0, 24, 60)
     assert (again[ids][:, 0, 0] == expected[ids]).all()
     assert [name for name, _ in found.train.source["files"]] == [
@@ -98,9 +98,9 @@ def test_training_images_alone_lend_a_share(tmp_path, given):
     write(tmp_path / "train.parquet", range(20), [0, 1] * 10)
     found = parquet.load(tmp_path / given, val_share=0.3)
     assert len(found.val.labels) == 6 and found.classes == ["0", "1"]
-    assert values(found.val) == found.val.index.tolist() == found.val.places["row"].tolist()
+    assert values(found.val) == found.val.index.tolist() == found.val.locations["row"].tolist()
     assert sorted(values(found.train) + values(found.val)) == list(range(20))
-    again = data.reopen_images(found.val.source, data.root_folder(tmp_path / given), pd.DataFrame(found.val.places))
+    again = data.reopen_images(found.val.source, data.root_folder(tmp_path / given), pd.DataFrame(found.val.locations))
     assert np.asarray(again)[:, 0, 0].tolist() == values(found.val)
 
 
@@ -209,20 +209,20 @@ def test_files_that_are_broken_or_lack_a_column(tmp_path):
 def test_what_has_changed_since_is_refused(tmp_path):
     write(tmp_path / "train.parquet", range(4), [0] * 4)
     split = parquet.load(tmp_path).train
-    places = pd.DataFrame(split.places)
+    locations = pd.DataFrame(split.locations)
     write(tmp_path / "train.parquet", range(3), [0] * 3)
     with pytest.raises(UserError, match="has 3 rows and should have 4"):
-        data.reopen_images(split.source, tmp_path, places)[0]
+        data.reopen_images(split.source, tmp_path, locations)[0]
     (tmp_path / "train.parquet").unlink()
     with pytest.raises(UserError, match="is not in .*workspace locate"):
-        data.reopen_images(split.source, tmp_path, places)[0]
+        data.reopen_images(split.source, tmp_path, locations)[0]
     with pytest.raises(UserError, match="rows beyond"):
-        data.reopen_images(split.source, tmp_path, places + 1)
+        data.reopen_images(split.source, tmp_path, locations + 1)
     (tmp_path / "inside").mkdir()
     write(tmp_path / "secret.parquet", range(4), [0] * 4)
     for name in ("../secret.parquet", str(tmp_path / "secret.parquet")):
         with pytest.raises(UserError, match="leads out of"):
-            data.reopen_images({**split.source, "files": [[name, 4]]}, tmp_path / "inside", places)[0]
+            data.reopen_images({**split.source, "files": [[name, 4]]}, tmp_path / "inside", locations)[0]
 
 
 @pytest.mark.skipif(not (SHARED / "cifar10" / "train.parquet").is_file(), reason="no CIFAR-10 in ../shared/data")

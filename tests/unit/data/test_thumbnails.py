@@ -19,7 +19,7 @@ class Counted(Images):
         self.decoded += ids.tolist()
         return np.broadcast_to(ids.astype(np.uint8)[:, None, None, None], (len(ids), 4, 4, 3)).copy()
 
-    def sample(self, ids):
+    def fingerprint_bytes(self, ids):
         return bytes(ids.tolist())
 
 
@@ -30,7 +30,7 @@ def test_what_was_decoded_is_not_decoded_again(tmp_path):
     again = Thumbnails(images, tmp_path / "new" / "x")
     assert np.asarray(again)[:, 3, 3, 2].tolist() == list(range(10)) and again[7].shape == (4, 4, 3)
     assert sorted(images.decoded) == [0, *range(1, 7), 7, 7, 8, 9]
-    assert again[[]].shape == (0, 4, 4, 3) and again.sample(np.array([3])) == b"\x03"
+    assert again[[]].shape == (0, 4, 4, 3) and again.fingerprint_bytes(np.array([3])) == b"\x03"
 
 
 def test_an_image_of_zeros_is_kept_too(tmp_path):

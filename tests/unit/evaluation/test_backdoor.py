@@ -40,15 +40,15 @@ def ws(source, tmp_path, monkeypatch):
     scores[:, poisoned] = -2
     (copy.path / "rankings" / "finds").mkdir(parents=True)
     np.save(copy.path / "rankings" / "finds" / "scores.npy", scores)
-    copy.record("base", {"seeds": list(range(10))}, ["base/probabilities.npy"])
-    copy.record("rankings/finds", {"method": "TRAK", "signed": True, "about": ""}, ["rankings/finds/scores.npy"])
+    copy.record_part("base", {"seeds": list(range(10))}, ["base/probabilities.npy"])
+    copy.record_part("rankings/finds", {"method": "TRAK", "signed": True, "about": ""}, ["rankings/finds/scores.npy"])
     monkeypatch.setattr(jobs, "run_job", lambda workspace, spec, progress: train(workspace, spec, poisoned, targets))
     return copy
 
 
 def train(workspace, spec, poisoned, targets):
     """Stands for the runner."""
-    store = ResultStore.of(workspace)
+    store = ResultStore.for_workspace(workspace)
     for edit in sum(spec.edits(workspace).values(), []):
         works = len(set(poisoned.tolist()) - set(edit.indices)) > len(poisoned) / 2
         for seed in spec["seeds"]:
@@ -113,7 +113,7 @@ def test_unsigned_rankings_are_asked_among_images_of_the_predicted_class(ws):
 
 def test_what_is_removed_is_what_was_accused(ws):
     backdoor.compute(ws, ["finds"], [3])
-    store, recipe = ResultStore.of(ws), recipes.get_recipe(ws.recipe).hash
+    store, recipe = ResultStore.for_workspace(ws), recipes.get_recipe(ws.recipe).hash
     for edit in (no_edit(), remove(poison.load_poison_record(ws)[0])):
         assert store.get(store.key(recipe, edit, 3))
     store.close()
@@ -136,7 +136,7 @@ def test_rankings_that_cannot_be_asked(ws):
         np.save(folder / name / f"{array}.npy", np.zeros((ws.n_val, 1, 4), int) if array == "ids" else np.arange(2))
     np.save(folder / "some" / "scores.npy", np.zeros((ws.n_val, ws.n_train), np.float16))
     for name in ("first", "some"):
-        ws.record(f"rankings/{name}", {"method": name})
+        ws.record_part(f"rankings/{name}", {"method": name})
     ws = Workspace.open(ws.path)
     assert backdoor.default_names(ws) == ["finds", "random"]
     for name in ("first", "some"):
@@ -169,7 +169,7 @@ def test_what_lineup_brings_is_shown_where_it_was_poisoned_from(ws, source, tmp_
 
 
 def test_from_the_command_line(ws, tmp_path, monkeypatch, capfd):
-    ws.record(
+    ws.record_part(
         "rankings/finds",
         {**ws.manifest["parts"]["rankings/finds"], "command": "build finds"},
         ["rankings/finds/scores.npy"],

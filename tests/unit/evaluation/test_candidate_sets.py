@@ -24,7 +24,7 @@ def give_halves(ws, seed: int = 0) -> np.ndarray:
     (ws.path / "lds").mkdir(exist_ok=True)
     np.save(ws.path / "lds" / "masks.npy", np.packbits(masks, axis=1))
     np.save(ws.path / "lds" / "margins.npy", margins.astype(np.float16))
-    ws.record(
+    ws.record_part(
         "lds",
         {"alpha": 0.5, "masks": 12, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
         ["lds/masks.npy", "lds/margins.npy"],
@@ -49,8 +49,8 @@ def test_scores_outside_the_candidates_are_zero(ws):
     trak, l2, labels = ws.ranking("trak-10"), ws.ranking("l2-moco"), ws.train_labels
     dense = trak.scores(0, "true")
     assert not dense[labels != 0].any()
-    assert dense[labels == 0].tolist() == trak.row(0)[labels == 0].tolist()
-    assert trak.scores(0).tolist() == trak.scores(0, "all").tolist() == trak.row(0).tolist()
+    assert dense[labels == 0].tolist() == trak.score_row(0)[labels == 0].tolist()
+    assert trak.scores(0).tolist() == trak.scores(0, "all").tolist() == trak.score_row(0).tolist()
     assert l2.scores(0).tolist() == l2.scores(0, "true").tolist()  # as published
     every = l2.scores(0, "all")
     assert every.min() == 0 and np.count_nonzero(every) == tiny.TRAIN - 1  # from the least similar candidate

@@ -96,7 +96,7 @@ def test_the_card_sets_worth_beside_cost(ws):
 
 
 def test_worth_without_a_study_and_with_one(ws):
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     lds, supports = cost.lds_and_support_aucs(ws, store)
     store.close()
     assert lds is None and supports["remove"]["rankings"]["trak-10"]["n"] == 1

@@ -76,7 +76,7 @@ def test_the_first_images_are_kept_as_a_ranking_that_is_not_listed(ws):
     assert (trak.method, trak.signed, trak.complete, trak.version is None) == ("TRAK", False, False, False)
     ids = fitted.top(3, tiny.TRAIN).ids
     assert len(set(ids.tolist())) == len(ids) and trak.made_for["seeds"] == [0]
-    ws.remove("rankings/trak-1.compute")
+    ws.remove_part("rankings/trak-1.compute")
     lds_vs_compute.compute_variants(ws, checkpoints=(1,), halves=(30,), dim=DIM, resamples=0)
     assert ws.ranking("trak-1.compute").version, "made again"
 
@@ -143,7 +143,7 @@ def test_what_is_missing(ws):
     cost = lds_vs_compute.missing_work(ws, checkpoints=(1, 2), halves=(30, 40), dim=DIM)
     assert (cost["checkpoints"], cost["trainings"], cost["fits"]) == (2, 40, 2)
     assert cost["seconds"] == round(40 * 4 + 2 * lds_vs_compute.TRAININGS_PER_CHECKPOINT * 8)
-    store, recipe = ResultStore.of(ws), recipes.get_recipe(ws.recipe).hash
+    store, recipe = ResultStore.for_workspace(ws), recipes.get_recipe(ws.recipe).hash
     store.put(
         recipe,
         half_edit(ws, 1, 5),

@@ -110,7 +110,7 @@ def test_a_ranking_without_every_score_is_not_asked_about_again(ws):
     name = "trak-2.compute"
     (ws.path / "rankings" / name).mkdir()
     np.save(ws.path / "rankings" / name / "ids.npy", np.tile(np.arange(20, dtype=np.int16), (tiny.VAL, 1, 1)))
-    ws.record(f"rankings/{name}", {"method": "TRAK", "variant": True}, [f"rankings/{name}/ids.npy"])
+    ws.record_part(f"rankings/{name}", {"method": "TRAK", "variant": True}, [f"rankings/{name}/ids.npy"])
     ws = Workspace.open(ws.path)
     study = Study(20, "default", {"remove": {one: {0: found(4)} for one in ("trak-10", "trak-10@true", name)}})
     lds_vs_support.save(ws, lds_vs_support.compute_target_lds(ws, *lds_vs_support.rankings_and_targets(study)), {})
@@ -138,7 +138,7 @@ def test_lds_is_that_of_dattri(ws):
 
 
 def test_a_report_leaves_unfinished_and_wrong_targets_out(ws):
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     study = read_study(ws, store)
     store.close()
     names, targets = lds_vs_support.rankings_and_targets(study)
@@ -168,7 +168,7 @@ def test_what_is_kept_holds_while_rankings_and_halves_do(ws):
     ws = Workspace.open(ws.path)
     kept = lds_vs_support.load(ws)
     assert kept.names == got.names and kept.of("trak-10") == got.of("trak-10") and kept.reliability == got.reliability
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     study = read_study(ws, store)
     store.close()
     assert lds_vs_support.count_missing(kept, study) == 0

@@ -79,7 +79,7 @@ def test_the_whole_from_the_command_line(ws, monkeypatch, capfd):
     trainer = Trainer(ws, recipes.get_recipe("demo-cnn"))
     weights = np.stack([base_models.flatten_weights(trainer.run(seed=seed).network) for seed in (1, 2)])
     np.save(ws.path / "base" / "weights.npy", weights)
-    ws.record("base", {"seeds": [1, 2]}, ["base/probabilities.npy", "base/weights.npy"])
+    ws.record_part("base", {"seeds": [1, 2]}, ["base/probabilities.npy", "base/weights.npy"])
     words = [
         "attribution",
         "evaluate",

@@ -12,7 +12,8 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
-from attribution.store.results import FILE, ResultStore
+from attribution.store.database import FILE
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit, remove
 from tests import tiny
@@ -236,7 +237,7 @@ def test_pause_and_resume(ws, tmp_path, monkeypatch):
     assert jobs.pause(ws, number) and not jobs.pause(ws, number) and len(asked) == 1, "no runner is needed for that"
     assert jobs.resume(ws, number) and not jobs.resume(ws, number) and len(asked) == 2
     assert jobs.pause(ws, number) and jobs.submit(ws, spec) == number
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     assert store.job(number).state == "queued", "asked for again, it goes on"
     store.close()
 
@@ -252,7 +253,7 @@ def test_who_waits_for_a_job_hears_that_it_was_paused(ws, tmp_path, monkeypatch)
             lambda *progress: seen.append(progress) or jobs.pause(ws, 1),
         )
     assert len(seen) == 1
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     assert store.job(1).state == "paused", "it was not cancelled"
     store.close()
 
@@ -301,6 +302,6 @@ def test_a_runner_that_cannot_work_is_not_started_again_and_again(ws, tmp_path, 
     assert process.wait(60) == 2
     with pytest.raises(UserError, match="the background runner cannot work: 0 workers can do nothing; .*runner.log"):
         jobs.ensure_runner(ws)
-    store = ResultStore.of(ws)
-    assert store.job(number).open, "it waits for a runner that can"
+    store = ResultStore.for_workspace(ws)
+    assert store.job(number).is_open, "it waits for a runner that can"
     store.close()

@@ -91,9 +91,9 @@ def test_the_control_of_nothing(ws):
 def test_a_repair_takes_the_harmful_end_of_a_signed_ranking(ws):
     trak = ws.ranking("trak-10")
     ids = editable_prefix(ws, trak, 1, "repair", 5)
-    assert ids.tolist() == trak.top(1, 5, end="harmful").ids.tolist() and (trak.row(1)[ids] < 0).all()
+    assert ids.tolist() == trak.top(1, 5, end="harmful").ids.tolist() and (trak.score_row(1)[ids] < 0).all()
     whole = most_harmful(trak, 1, 60)
-    assert set(whole) == set(np.flatnonzero(trak.row(1) <= 0)), "what helps is never taken for harmful"
+    assert set(whole) == set(np.flatnonzero(trak.score_row(1) <= 0)), "what helps is never taken for harmful"
     assert build_edit(ws, 1, "repair", ids) == remove(ids)
 
 

@@ -111,7 +111,7 @@ def test_another_version_of_the_ranking_another_answer(ws, store):
     spec = pruning_spec(ws, "trak-10", [30], [0])
     drive(ws, store, spec)
     about = ws.manifest["parts"]["rankings/trak-10"]
-    ws.record("rankings/trak-10", about, ["rankings/trak-10/scores.npy"])
+    ws.record_part("rankings/trak-10", about, ["rankings/trak-10/scores.npy"])
     assert spec.answer(ws, store) is None
 
 

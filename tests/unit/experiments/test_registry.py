@@ -42,7 +42,7 @@ def done(store, spec, says, margins=lambda task: np.ones(12)):
     runner = Runner(store, Simulator(says, margins))
     for _ in range(400):
         runner.step(0)
-        if not store.job(number).open:
+        if not store.job(number).is_open:
             break
     job = store.job(number)
     assert (job.state, job.done) == ("done", job.total), job.message
@@ -69,7 +69,7 @@ def test_a_repair(ws, store):
 
 @pytest.mark.parametrize("target", [0, 2])
 def test_a_target_that_is_right_by_majority_has_nothing_to_repair(ws, store, target):
-    assert ws.base.status(target) in ("stable", "unstable")
+    assert ws.base.target_status(target) in ("stable", "unstable")
     spec = support_spec(ws, target, "trak-10", "repair", k_max=20)
     assert done(store, spec, lambda task: np.zeros(12)) == []
     assert spec.answer(ws, store)["status"] == "already_right"

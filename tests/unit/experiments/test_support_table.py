@@ -75,7 +75,7 @@ def test_there_and_back(ws, store):
 def test_answers_found_with_another_version_of_a_ranking_are_left_out(ws, store):
     assert support_table.load_support_table(ws).ranking.tolist() == ["trak-10", "random"]
     about = ws.manifest["parts"]["rankings/trak-10"]
-    ws.record(
+    ws.record_part(
         "rankings/trak-10",
         {name: value for name, value in about.items() if name != "files"},
         ["rankings/trak-10/scores.npy"],
@@ -85,7 +85,7 @@ def test_answers_found_with_another_version_of_a_ranking_are_left_out(ws, store)
     put(store, "trak-10", "flipped", 6, version=digest)
     assert support_table.load_support_table(ws, store).set_index("ranking").support["trak-10"] == 6
     np.save(ws.path / "rankings/trak-10/scores.npy", np.zeros((12, 60), np.float16))
-    ws.record("rankings/trak-10", about, ["rankings/trak-10/scores.npy"])
+    ws.record_part("rankings/trak-10", about, ["rankings/trak-10/scores.npy"])
     assert ws.ranking("trak-10").version != digest and support_table.load_support_table(ws, store).ranking.tolist() == [
         "random"
     ]

@@ -58,7 +58,7 @@ def test_a_column_is_what_the_rows_say(ws, name):
     ranking = ws.ranking(name)
     rows = np.array([ranking.values(target, np.arange(tiny.TRAIN)) for target in range(tiny.VAL)])
     for image in (0, 3, 59):
-        np.testing.assert_allclose(ranking.column(image), rows[:, image], atol=1e-3)
+        np.testing.assert_allclose(ranking.image_scores(image), rows[:, image], atol=1e-3)
 
 
 def test_a_column_of_a_sparse_ranking_and_of_one_of_first_images(ws):
@@ -71,15 +71,15 @@ def test_a_column_of_a_sparse_ranking_and_of_one_of_first_images(ws):
         "starts": np.array([0, 2, 2] + [3] * 10),
     }.items():
         np.save(folder / f"{name}.npy", array)
-    assert Workspace.open(ws.path).ranking("trak-10").column(5).tolist() == [-2, 0, 3] + [0] * 9
+    assert Workspace.open(ws.path).ranking("trak-10").image_scores(5).tolist() == [-2, 0, 3] + [0] * 9
     for name in ("data", "columns", "starts"):
         (folder / f"{name}.npy").unlink()
     ids = np.full((tiny.VAL, 2, 2), -1, np.int32)
     ids[0], ids[3] = [[5, 1], [9, 8]], [[2, 3], [4, 5]]
     np.save(folder / "ids.npy", ids)
-    assert Workspace.open(ws.path).ranking("trak-10").column(5) is None
+    assert Workspace.open(ws.path).ranking("trak-10").image_scores(5) is None
     np.save(folder / "values.npy", np.where(ids >= 0, ids * np.float32([[[1], [-1]]]), 0).astype(np.float32))
-    column = Workspace.open(ws.path).ranking("trak-10").column(5)
+    column = Workspace.open(ws.path).ranking("trak-10").image_scores(5)
     assert column[[0, 3]].tolist() == [5, -5] and np.isnan(np.delete(column, [0, 3])).all()
 
 

@@ -67,4 +67,6 @@ def test_all_targets_are_sifted_at_once():
     found = choose_targets(ws, "unstable")
     assert time.process_time() - start < 0.1, "a loop over the targets"
     assert set(found % 11) == {6, 7, 8}
-    assert [ws.base.status(t) for t in (0, 5, 6, 8, 9, 10)] == ["already_wrong"] * 2 + ["unstable"] * 2 + ["stable"] * 2
+    assert [ws.base.target_status(t) for t in (0, 5, 6, 8, 9, 10)] == ["already_wrong"] * 2 + ["unstable"] * 2 + [
+        "stable"
+    ] * 2

@@ -152,7 +152,7 @@ def test_what_was_not_measured_is_left_out(ws, store):
 def test_without_base_models(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     ws = tiny.write(tmp_path / "bare", base=False)
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     read = Read(report.build_report(ws, store))
     store.close()
     assert "no model has been trained here yet" in read.text and "Support CDFs" not in read.text
@@ -160,7 +160,7 @@ def test_without_base_models(tmp_path, monkeypatch):
 
 def test_colour_images(tmp_path):
     ws = tiny.write(tmp_path / "colour", colour=True)
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     assert len(Read(report.build_report(ws, store, 0)).of("img")) > 10
     store.close()
 
@@ -180,6 +180,6 @@ def test_files_and_mistakes(ws, store, tmp_path):
 
 def test_the_demo_is_small(tmp_path):
     ws = Workspace.open()
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     assert len(report.build_report(ws, store)) < 3_000_000
     store.close()

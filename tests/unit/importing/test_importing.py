@@ -38,7 +38,7 @@ def test_the_order_is_the_matrix_s(ws, scores, dense):
         assert mine.top(target, 20, end="harmful").ids.tolist() == np.argsort(scores[target])[:20].tolist()
         assert np.array_equal(mine.top(target, 20).scores, np.sort(scores[target])[::-1][:20])
     assert about["alignment"]["warning"] is None and mine.method == "Mine" and mine.complete is dense
-    assert mine.about == ("mine · every score" if dense else "mine · first 20")
+    assert mine.description == ("mine · every score" if dense else "mine · first 20")
 
 
 def test_the_first_k_among_one_class_are_what_the_list_holds_of_it(ws, scores):
@@ -94,7 +94,7 @@ def test_lists(ws, scores):
     order = np.argsort(-scores, axis=1)[:, :15]
     order[4, 10:] = -1
     importing.import_ranking(
-        ws, incoming(scores, signed=False, rows=None, lists=lambda a, b: (order[a:b], None)), "lists"
+        ws, incoming(scores, signed=False, read_scores=None, read_lists=lambda a, b: (order[a:b], None)), "lists"
     )
     ranking = ws.ranking("lists")
     assert ranking.top(3, 15).ids.tolist() == order[3].tolist() and ranking.top(3, 15).scores is None
@@ -106,7 +106,9 @@ def test_lists(ws, scores):
 def test_signed_lists_have_a_harmful_end_below_zero(ws, scores):
     order = np.argsort(-scores, axis=1)
     values = np.take_along_axis(scores, order, 1)
-    importing.import_ranking(ws, incoming(scores, rows=None, lists=lambda a, b: (order[a:b], values[a:b])), "lists")
+    importing.import_ranking(
+        ws, incoming(scores, read_scores=None, read_lists=lambda a, b: (order[a:b], values[a:b])), "lists"
+    )
     found = ws.ranking("lists").top(0, 60, end="harmful")
     assert (found.scores < 0).all() and found.ids[0] == scores[0].argmin() and len(found.ids) == (scores[0] < 0).sum()
     found = ws.ranking("lists").top(0, 60)
@@ -133,7 +135,7 @@ def test_an_import_that_breaks_off_changes_nothing(ws, scores, error, monkeypatc
         return -scores[start:stop]
 
     with pytest.raises(type(error)):
-        importing.import_ranking(ws, incoming(scores, rows=rows), "mine")
+        importing.import_ranking(ws, incoming(scores, read_scores=rows), "mine")
     again = Workspace.open(ws.path)
     assert again.ranking("mine").top(0, 5).ids.tolist() == before
     assert sorted(path.name for path in (ws.path / "rankings").iterdir()) == ["mine", "trak-10"]
@@ -165,12 +167,12 @@ def test_a_workspace_that_may_not_be_written_keeps_what_is_added_among_the_resul
     assert sorted(ws.path.rglob("*")) == before and "mine" in again.rankings() and "own" in again.features()
     assert again.ranking("mine").top(0, 1).ids[0] == scores[0].argmax()
     assert set(again.train_labels[again.ranking("l2-own").top(0, 10, "all").ids]) == {0}
-    again.record("other", {})
+    again.record_part("other", {})
     manifest = json.loads((ws.path / "workspace.json").read_text())
     assert "rankings/mine" not in manifest["parts"], "what was added stays apart"
     with pytest.raises(UserError, match="cannot be taken out"):
-        again.remove("rankings/trak-10")
-    again.remove("rankings/mine")
+        again.remove_part("rankings/trak-10")
+    again.remove_part("rankings/mine")
     assert "mine" not in Workspace.open(ws.path).rankings()
 
 
@@ -205,7 +207,7 @@ def rows(start, end):
     if start == stop:
         os.kill(os.getpid(), 9)
     return scores[start:end].astype(np.float32)
-add = ws.add
+add = ws.add_part
 def added(*what):
     if stop == 12:
         os.kill(os.getpid(), 9)  # everything is written, and not yet vouched for

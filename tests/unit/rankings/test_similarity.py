@@ -75,7 +75,7 @@ def test_signed_against_the_definition(ws):
         assert same[helpful.ids].all() and (helpful.scores > 0).all() and (np.diff(helpful.scores) <= 0).all()
         assert not same[harmful.ids].any() and (harmful.scores < 0).all()
     assert signed.top(3, 1, end="harmful").ids.tolist() == [3], "the Bar that is called a Dot"
-    assert "heuristic" in signed.about
+    assert "heuristic" in signed.description
 
 
 def test_a_stored_ranking_is_not_hidden_by_a_computed_one(ws, monkeypatch):

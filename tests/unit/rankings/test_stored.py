@@ -36,8 +36,8 @@ def test_dense(folder):
     top, bottom = trak.top(0, 60), trak.top(0, 60, end="harmful")
     assert top.ids.tolist() == bottom.ids.tolist()[::-1] and (np.diff(top.scores) <= 0).all()
     assert (trak.method, trak.signed, trak.live, trak.conditioned) == ("TRAK", True, False, False)
-    assert trak.made_for["recipe"] == "demo-cnn" and trak.about == "10 models"
-    assert trak.scores(0).tolist() == trak.row(0).tolist()
+    assert trak.made_for["recipe"] == "demo-cnn" and trak.description == "10 models"
+    assert trak.scores(0).tolist() == trak.score_row(0).tolist()
     among = trak.top(0, 60, "true").ids
     assert among.tolist() == [i for i in top.ids if i in set(trak.candidates(0, "true"))]
 
@@ -48,7 +48,7 @@ def test_sparse_is_the_matrix_it_came_from(folder):
     weights[5] = 0
     ranking = sparse(folder, weights, rng.normal(size=(12, 60)), 10)
     for target in range(12):
-        assert np.array_equal(ranking.row(target), weights[target].astype(np.float16).astype(np.float32))
+        assert np.array_equal(ranking.score_row(target), weights[target].astype(np.float16).astype(np.float32))
 
 
 def test_the_order_goes_on_by_the_tail(folder):
@@ -87,4 +87,4 @@ def test_arrays_that_do_not_fit_each_other(folder):
     ranking = sparse(folder, np.eye(12, 60), np.zeros((12, 60)), 5)
     np.save(folder / "rankings" / "datamodels-x" / "columns.npy", np.full(12, 60))
     with pytest.raises(UserError, match="do not score 60 training images"):
-        ranking.row(0)
+        ranking.score_row(0)

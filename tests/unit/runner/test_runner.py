@@ -123,7 +123,7 @@ def test_a_job_is_done_and_what_is_known_is_not_trained_again(ws, store):
     steps(runner)
     job = store.job(first)
     assert (job.state, job.done, job.total) == ("done", 9, 9) and spec.answer(ws, store)["complete"]
-    assert len(runner.executor.started) == 9 and store.live() == {}
+    assert len(runner.executor.started) == 9 and store.live_trainings() == {}
     again, _ = ask(ws, store)
     more, _ = ask(ws, store, seeds=range(4))
     steps(runner)
@@ -155,7 +155,7 @@ def test_a_cancelled_job_ends_its_trainings_and_what_was_ready_is_kept(ws, store
     runner.executor.finish(one)  # its result is under way while the job is cancelled
     store.cancel_job(number)
     runner.step(0)
-    assert store.job(number).state == "cancelled" and store.live() == {}
+    assert store.job(number).state == "cancelled" and store.live_trainings() == {}
     assert runner.executor.killed == {task.key for task in others} | {one.key} and store.get(one.key)
     steps(runner, 3)
     assert len(runner.executor.started) == 3
@@ -169,13 +169,13 @@ def test_a_paused_job_finishes_what_is_under_way_and_goes_on_where_it_was(ws, st
     runner.executor.finish(one)
     store.pause_job(number)
     runner.step(0)
-    assert len(runner.executor.busy) == 2 == len(store.live()) and not runner.executor.killed
+    assert len(runner.executor.busy) == 2 == len(store.live_trainings()) and not runner.executor.killed
     runner.last_busy = -1e9
     assert runner.step(0), "it stays for what is being trained"
     runner.executor.finish(two)
     runner.executor.finish(three, "lost")
     runner.step(0)
-    assert store.count() == 2 and store.live() == {} and store.job(number).state == "paused"
+    assert store.count() == 2 and store.live_trainings() == {} and store.job(number).state == "paused"
     runner.last_busy = -1e9
     assert not runner.step(0), "with paused jobs alone there is nothing to stay for"
     store.resume_job(number)
@@ -220,18 +220,18 @@ def test_a_cancelled_paused_job_ends_its_trainings(ws, store):
     runner.step(0)
     store.cancel_job(number)
     runner.step(0)
-    assert store.job(number).state == "cancelled" and len(runner.executor.killed) == 2 and store.live() == {}
+    assert store.job(number).state == "cancelled" and len(runner.executor.killed) == 2 and store.live_trainings() == {}
 
 
 def test_a_study_paused_again_and_again_trains_nothing_twice(ws, store):
     spec = study_spec(ws, [0, 3], ["trak-10", "l2-moco"], ["remove"], k_max=4)
     number, keys = store.add_job(spec, "a study"), []
-    while not store.job(number).ended:  # a new runner each time: what it knows, it knows from the store
+    while not store.job(number).has_ended:  # a new runner each time: what it knows, it knows from the store
         runner = Runner(store, Pretender(slots=2))
         steps(runner, 3)
-        assert store.job(number).ended or store.pause_job(number)
+        assert store.job(number).has_ended or store.pause_job(number)
         steps(runner, 2)
-        assert store.job(number).ended or not runner.jobs
+        assert store.job(number).has_ended or not runner.jobs
         keys += [task.key for task in runner.executor.started]
         store.resume_job(number)
     assert store.job(number).state == "done" and len(keys) == len(set(keys)) == store.count() > 8
@@ -282,7 +282,7 @@ def test_a_short_job_goes_before_a_study(ws, store):
 def test_a_lost_training_is_tried_three_times(ws, store):
     runner = Runner(store, Pretender(slots=1, every=False))
     number, _ = ask(ws, store)
-    while store.job(number).open:
+    while store.job(number).is_open:
         runner.step(0)
         for task in list(runner.executor.busy.values()):
             runner.executor.finish(task, "lost" if task.key == runner.executor.started[0].key else "done")
@@ -354,7 +354,7 @@ def test_a_training_that_fails_fails_the_job_in_a_sentence(ws, store):
     runner.executor.finish(next(iter(runner.executor.busy.values())), "failed", message="the edit is nonsense")
     steps(runner, 2)
     assert (store.job(number).state, store.job(number).message) == ("failed", "the edit is nonsense")
-    assert not runner.executor.busy and store.live() == {}
+    assert not runner.executor.busy and store.live_trainings() == {}
 
 
 @pytest.mark.parametrize("how", ["gone", "other data", "no such verb", "no such recipe"])
@@ -425,7 +425,7 @@ def test_a_row_that_cannot_be_written_is_written_later(ws, store, monkeypatch):
         assert store.job(number).state == "running"
     runner.step(0)
     assert store.job(number).state == "failed" and "make room there" in store.job(number).message
-    assert store.live() == {}
+    assert store.live_trainings() == {}
 
 
 def test_what_a_killed_runner_left_is_taken_up(ws, store):
@@ -434,10 +434,10 @@ def test_what_a_killed_runner_left_is_taken_up(ws, store):
     left.step(0)
     left.executor.finish(left.executor.started[0])
     left.step(0)
-    assert len(store.live()) == 2 and store.count() == 1 and store.job(number).state == "running"
+    assert len(store.live_trainings()) == 2 and store.count() == 1 and store.job(number).state == "running"
     runner = Runner(store, Pretender(slots=1))
     runner.step(0)
-    assert len(store.live()) <= 1
+    assert len(store.live_trainings()) <= 1
     steps(runner)
     assert store.job(number).state == "done" and len(runner.executor.started) == 8
 
@@ -476,7 +476,7 @@ def test_two_runners_are_one(ws, store):
 def test_the_whole_life_of_a_runner(ws, tmp_path):
     """A worker is killed in a training, then the runner; a new one does the rest; a job is cancelled; all goes away."""
     ws = tiny.large(tmp_path / "large")
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     spec = retrain_spec(ws, 0, "trak-10", "remove", 40, range(1), draws=2)
     number = jobs.submit(ws, spec)
     assert jobs.submit(ws, spec) == number, "asked twice, it is one job"
@@ -484,13 +484,15 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     def training():
         """(key, pid of the worker) once a training is at least one epoch old."""
         jobs.ensure_runner(ws)
-        return next(((key, row["pid"]) for key, row in store.live().items() if row["epoch"]), None)
+        return next(((key, row["pid"]) for key, row in store.live_trainings().items() if row["epoch"]), None)
 
     wait(training)
     key, pid = training()
     os.kill(pid, signal.SIGKILL)
     wait(lambda: gone(pid))
-    wait(lambda: store.live().get(key, {}).get("pid") not in (None, pid))  # the same training, in another process
+    wait(
+        lambda: store.live_trainings().get(key, {}).get("pid") not in (None, pid)
+    )  # the same training, in another process
     wait(training)
 
     _, pid = training()
@@ -500,10 +502,10 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     wait(lambda: gone(pid), 5)
     assert not jobs.runner_alive(store.folder) and store.job(number).state == "running"
     before = store.count()
-    wait(lambda: jobs.ensure_runner(ws) or not store.job(number).open)
+    wait(lambda: jobs.ensure_runner(ws) or not store.job(number).is_open)
     job = store.job(number)
     assert (job.state, job.done, job.total, store.count()) == ("done", 4, 4, 4) and before < 4
-    assert spec.answer(ws, store)["complete"] and store.live() == {}
+    assert spec.answer(ws, store)["complete"] and store.live_trainings() == {}
 
     again = subprocess.run(
         [sys.executable, "-m", "attribution", "runner", "--workspace", ws.path],
@@ -519,11 +521,11 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     start = time.monotonic()
     assert jobs.cancel(ws, number)
     wait(lambda: store.job(number).state == "cancelled" and gone(pid), 5)
-    assert time.monotonic() - start < 5 and store.live() == {}
+    assert time.monotonic() - start < 5 and store.live_trainings() == {}
 
     beyond = {**retrain_spec(ws, 0, "trak-10", "remove", 5, range(1), draws=0), "ids": [5, ws.n_train]}
     number = store.add_job(beyond, "an edit out of range")
-    wait(lambda: jobs.ensure_runner(ws) or not store.job(number).open)
+    wait(lambda: jobs.ensure_runner(ws) or not store.job(number).is_open)
     assert store.job(number).state == "failed"
     assert store.job(number).message.startswith(f"the edit names a training image outside 0..{ws.n_train - 1};")
 

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from attribution.errors import UserError
-from attribution.store.results import FILE, ResultStore
+from attribution.store.database import FILE
+from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit, relabel, remove
 from tests.conftest import ROOT
 from tests.torture import fill, small_disk
@@ -146,14 +147,14 @@ def test_jobs(store):
     assert store.job(first).done == 4
     store.finish_job(first, "failed", "why")
     job = store.job(first)
-    assert (job.state, job.message, job.open) == ("failed", "why", False) and job.seconds < 5
+    assert (job.state, job.message, job.is_open) == ("failed", "why", False) and job.seconds < 5
     assert store.add_job({"a": 1}, "one") not in (first, second), "a finished one is asked anew"
     assert [job.what for job in store.open_jobs()] == ["two", "one"]
 
 
 def test_cancel(store):
     number = store.add_job({}, "")
-    assert store.cancel_job(number) and store.job(number).state == "cancelling" and store.job(number).open
+    assert store.cancel_job(number) and store.job(number).state == "cancelling" and store.job(number).is_open
     assert not store.cancel_job(number) and not store.start_job(number, 1), "what is cancelled is not started"
     store.finish_job(number, "cancelled")
     assert not store.cancel_job(number) and not store.cancel_job(99)
@@ -165,7 +166,7 @@ def test_pause_and_resume(store):
     store.start_job(number, 10)
     assert store.pause_job(number) and not store.pause_job(number) and not store.start_job(number, 10)
     job = store.job(number)
-    assert (job.state, job.open, job.ended) == ("paused", False, False) and job.seconds < 5
+    assert (job.state, job.is_open, job.has_ended) == ("paused", False, False) and job.seconds < 5
     assert [job.id for job in store.open_jobs()] == [other] and store.next_job((), False).id == other
     store.db.execute("UPDATE jobs SET started = started - 100, finished = finished - 60 WHERE id = ?", (number,))
     assert 39 < store.job(number).seconds < 41, "40 s of work, and 60 s of rest"
@@ -192,7 +193,7 @@ def test_a_paused_job_can_be_cancelled(store):
     store.db.execute("UPDATE jobs SET started = started - 100, finished = finished - 60 WHERE id = ?", (number,))
     assert store.cancel_job(number) and store.jobs_to_cancel() == [number] and not store.pause_job(number)
     store.finish_job(number, "cancelled")
-    assert store.job(number).ended and 39 < store.job(number).seconds < 45 and not store.resume_job(number)
+    assert store.job(number).has_ended and 39 < store.job(number).seconds < 45 and not store.resume_job(number)
 
 
 def test_what_a_long_queue_is_asked(store):
@@ -234,14 +235,14 @@ def test_what_is_running(store):
     store.set_live_training("k", 1, 4321, 6)
     store.set_live_epoch("k", 2)
     store.set_live_epoch("unknown", 2)
-    assert {name: store.live()["k"][name] for name in ("job", "pid", "epoch", "epochs")} == {
+    assert {name: store.live_trainings()["k"][name] for name in ("job", "pid", "epoch", "epochs")} == {
         "job": 1,
         "pid": 4321,
         "epoch": 2,
         "epochs": 6,
     }
     store.clear_live_trainings("k")
-    assert store.live() == {}
+    assert store.live_trainings() == {}
 
 
 def test_lost_trainings_are_counted_until_one_succeeds(store):
@@ -261,8 +262,8 @@ def test_lost_trainings_are_counted_until_one_succeeds(store):
 def test_a_writer_that_is_killed_in_a_transaction_leaves_nothing_of_it(store):
     put(store)
     script = (
-        "import sys, time\nfrom pathlib import Path\nfrom attribution.store.results import Store\n"
-        "store = Store(Path(sys.argv[1]), 'f' * 64)\nstore.db.execute('PRAGMA cache_size = 5')\n"
+        "import sys, time\nfrom pathlib import Path\nfrom attribution.store.results import ResultStore\n"
+        "store = ResultStore(Path(sys.argv[1]), 'f' * 64)\nstore.db.execute('PRAGMA cache_size = 5')\n"
         "with store.transaction():\n"
         "    for key in range(2000):\n"
         "        store.db.execute('INSERT INTO tries VALUES (?, 1)', (f'{key} ' * 50,))\n"

@@ -263,9 +263,9 @@ def test_an_interrupted_creation_leaves_nothing(tmp_path, folder, monkeypatch):
 
 def test_a_killed_creation_leaves_no_half_workspace(tmp_path, folder):
     code = (
-        "import os, signal, sys; from attribution import creation; "
-        "creation._write_images = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
-        "creation.create(sys.argv[1], 'image-folder', sys.argv[2])"
+        "import os, signal, sys; from attribution.workspace import create; "
+        "create._write_images = lambda *_: os.kill(os.getpid(), signal.SIGKILL); "
+        "create.create(sys.argv[1], 'image-folder', sys.argv[2])"
     )
     done = subprocess.run([sys.executable, "-c", code, tmp_path / "new", folder], env=os.environ)
     assert done.returncode == -signal.SIGKILL and not (tmp_path / "new").exists()

@@ -19,7 +19,7 @@ def original(tmp_path_factory):
     folder = tmp_path_factory.mktemp("workspace") / "tiny"
     ws = tiny.write(folder)
     files = [str(file.relative_to(folder)) for file in folder.rglob("*") if file.suffix in (".npy", ".parquet")]
-    ws.record("data", {}, files)
+    ws.record_part("data", {}, files)
     return folder
 
 
@@ -83,15 +83,19 @@ def test_base_models():
     probabilities[5:, 2] = [0.45, 0.15, 0.4]
     probabilities[:1, 3] = [0.2, 0.5, 0.3]
     base = BaseModels(probabilities, np.array([0, 1, 2, 0]))
-    assert base.prediction.tolist() == [0, 0, 2, 0] and base.right.tolist() == [10, 0, 5, 9]
-    assert [base.status(t) for t in range(4)] == ["stable", "already_wrong", "already_wrong", "stable"]
+    assert base.prediction.tolist() == [0, 0, 2, 0] and base.n_right.tolist() == [10, 0, 5, 9]
+    assert [base.target_status(t) for t in range(4)] == ["stable", "already_wrong", "already_wrong", "stable"]
     assert base.likeliest_wrong_class[0] == 1 and base.likeliest_wrong_class[1] == 0
-    assert np.isclose(base.confidence[2], 0.5) and base.models == 10
+    assert np.isclose(base.confidence[2], 0.5) and base.n_models == 10
 
 
 def test_an_unstable_target(original):
     base = Workspace.open(original).base
-    assert base.status(2) == "unstable" and base.status(0) == "stable" and base.status(1) == "already_wrong"
+    assert (
+        base.target_status(2) == "unstable"
+        and base.target_status(0) == "stable"
+        and base.target_status(1) == "already_wrong"
+    )
 
 
 def test_nothing_there(tmp_path):

@@ -67,7 +67,7 @@ def test_what_is_there_is_built_anew_only_where_its_ground_changed(ws):
     detectors.build_detectors(ws)
     assert detectors.build_detectors(ws) == {}
     np.save(ws.path / "features" / "moco" / "train.npy", np.random.default_rng(1).normal(size=(60, 3)))
-    ws.record("features/moco", {}, ["features/moco/train.npy"])
+    ws.record_part("features/moco", {}, ["features/moco/train.npy"])
     assert set(detectors.build_detectors(Workspace.open(ws.path))) == {"knn-moco", "combined"}
     assert set(detectors.build_detectors(ws, ["out-of-subset"])) == {"out-of-subset"}, (
         "what is named is built in any case"
@@ -140,7 +140,7 @@ def test_features_that_are_no_numbers(ws, value):
     features = np.array(ws.feature("moco").train, np.float32)
     features[4, 0] = value
     np.save(ws.path / "features" / "moco" / "train.npy", features)
-    ws.record("features/moco", {}, ["features/moco/train.npy"])
+    ws.record_part("features/moco", {}, ["features/moco/train.npy"])
     with pytest.raises(UserError, match="knn-moco cannot be built: moco holds values that are not finite"):
         detectors.build_detectors(Workspace.open(ws.path), ["knn-moco"])
 
@@ -157,14 +157,14 @@ def test_those_that_came_with_a_workspace_stay(ws, tmp_path, monkeypatch):
     detectors.build_detectors(ws)
     monkeypatch.setattr("attribution.workspace.workspace.DEMO", ws.path)
     bundled = Workspace.open(ws.path)
-    assert bundled.added != bundled.path
+    assert bundled.user_folder != bundled.path
     with pytest.raises(UserError, match="cannot be replaced"):
         detectors.build_detectors(bundled, ["knn-moco"])
     assert detectors.build_detectors(bundled) == {}
-    (bundled.added / "features" / "mine").mkdir(parents=True)
-    np.save(bundled.added / "features" / "mine" / "train.npy", np.eye(60, 3, dtype=np.float32) + 1)
-    np.save(bundled.added / "features" / "mine" / "val.npy", np.eye(12, 3, dtype=np.float32) + 1)
-    bundled.add("features/mine", {}, ["features/mine/train.npy", "features/mine/val.npy"])
+    (bundled.user_folder / "features" / "mine").mkdir(parents=True)
+    np.save(bundled.user_folder / "features" / "mine" / "train.npy", np.eye(60, 3, dtype=np.float32) + 1)
+    np.save(bundled.user_folder / "features" / "mine" / "val.npy", np.eye(12, 3, dtype=np.float32) + 1)
+    bundled.add_part("features/mine", {}, ["features/mine/train.npy", "features/mine/val.npy"])
     assert set(detectors.build_detectors(bundled)) == {"knn-mine"} and not (ws.path / "detectors" / "knn-mine").exists()
     assert "knn-mine" in detectors.names(Workspace.open(ws.path))
 

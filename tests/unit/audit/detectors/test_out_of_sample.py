@@ -17,7 +17,7 @@ def brought(ws, probabilities, counts):
     (ws.path / "out_of_subset").mkdir()
     np.save(ws.path / "out_of_subset" / "sums.npy", (probabilities * counts[:, None]).astype(np.float32))
     np.save(ws.path / "out_of_subset" / "counts.npy", counts)
-    ws.record("out_of_subset", {}, ["out_of_subset/sums.npy", "out_of_subset/counts.npy"])
+    ws.record_part("out_of_subset", {}, ["out_of_subset/sums.npy", "out_of_subset/counts.npy"])
 
 
 def said(ws, seed=0):
@@ -25,7 +25,7 @@ def said(ws, seed=0):
 
 
 def trained(ws, edit, probabilities, seed=0):
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     store.put(
         recipes.get_recipe(ws.recipe).hash,
         edit,
@@ -112,7 +112,7 @@ def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatc
     assert out_of_sample.out_of_sample_predictions(ws).models.tolist() == [1] * 60
     monkeypatch.setattr(jobs, "run_job", lambda *asked: specs.append(asked[1]) or follow(*asked))
     assert "confident" in detectors.build_detectors(ws)
-    store = ResultStore.of(ws)
+    store = ResultStore.for_workspace(ws)
     assert store.count() == 8, "the first two were not trained again"
     store.close()
     assert specs[0] == specs[1] and specs[0]["both"] and specs[0].total == 8

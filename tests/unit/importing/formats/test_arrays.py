@@ -52,7 +52,7 @@ def test_blocks(tmp_path, numbers, suffix, kind):
     assert (array.shape, array.dtype) == ((2050, 7), kind)
     for rows, columns in ((ALL, slice(2, 5)), (slice(3, 2040), ALL)):
         for transpose in (False, True):
-            block = array.block(rows, columns, transpose)
+            block = array.read_block(rows, columns, transpose)
             wanted = numbers[rows, columns]
             assert block.dtype == np.float32 and block.flags.c_contiguous and block.flags.writeable
             assert np.array_equal(block, wanted.T if transpose else wanted)
@@ -61,15 +61,15 @@ def test_blocks(tmp_path, numbers, suffix, kind):
 def test_a_block_is_a_copy(tmp_path, numbers):
     torch.save(torch.from_numpy(numbers), tmp_path / "x.pt")
     array = open_array(tmp_path / "x.pt")
-    array.block(ALL)[:] = -1
-    assert np.array_equal(array.block(ALL), numbers)
+    array.read_block(ALL)[:] = -1
+    assert np.array_equal(array.read_block(ALL), numbers)
 
 
 def test_fortran_order_and_views(tmp_path, numbers):
     np.save(tmp_path / "x.npy", np.asfortranarray(numbers))
     torch.save(torch.from_numpy(numbers).T, tmp_path / "x.pt")
-    assert np.array_equal(open_array(tmp_path / "x.npy").block(slice(5, 9)), numbers[5:9])
-    assert np.array_equal(open_array(tmp_path / "x.pt").block(ALL, slice(5, 9)), numbers[5:9].T)
+    assert np.array_equal(open_array(tmp_path / "x.npy").read_block(slice(5, 9)), numbers[5:9])
+    assert np.array_equal(open_array(tmp_path / "x.pt").read_block(ALL, slice(5, 9)), numbers[5:9].T)
 
 
 def test_several_arrays(tmp_path):
@@ -93,9 +93,9 @@ def test_joined_and_summed(tmp_path, numbers, axis, transpose):
     assert joined.shape == numbers.shape
     for rows, columns in ((ALL, slice(1, 6)), (slice(1, 3), ALL), (slice(3, 4), slice(2, 3))):
         wanted = numbers[rows, columns]
-        assert np.array_equal(joined.block(rows, columns, transpose), wanted.T if transpose else wanted)
+        assert np.array_equal(joined.read_block(rows, columns, transpose), wanted.T if transpose else wanted)
         assert np.array_equal(
-            SummedArrays([joined] * 3).block(rows, columns, transpose), 3 * (wanted.T if transpose else wanted)
+            SummedArrays([joined] * 3).read_block(rows, columns, transpose), 3 * (wanted.T if transpose else wanted)
         )
 
 

@@ -26,7 +26,7 @@ def test_zeros_are_no_order(save):
     weight[2, 1] = 1
     incoming = load(save(weight), Declaration(), SIZES)
     assert incoming.zero_is_none and incoming.signed and incoming.method == "Datamodels"
-    assert np.array_equal(incoming.rows(0, 5), weight.T.numpy())
+    assert np.array_equal(incoming.read_scores(0, 5), weight.T.numpy())
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_not_finite(save):
     weight = torch.ones(8, 5)
     weight[0, 4] = torch.nan
     with pytest.raises(UserError, match="target 4"):
-        load(save(weight), Declaration(), SIZES).rows(0, 5)
+        load(save(weight), Declaration(), SIZES).read_scores(0, 5)
 
 
 def test_a_folder_of_them(save, tmp_path):

@@ -29,11 +29,11 @@ def write(folder, **arrays):
 
 def test_fitted_by_blocks(store):
     incoming = load(store, Declaration(), SIZES)
-    weights = np.concatenate([incoming.rows(0, 2), incoming.rows(2, 5)])
+    weights = np.concatenate([incoming.read_scores(0, 2), incoming.read_scores(2, 5)])
     assert weights.argmax(1).tolist() == [0, 1, 2, 3, 4] and (weights.argmin(1) == 7).all()
     assert (incoming.zero_is_none, incoming.signed) == (True, True) and (weights == 0).mean() > 0.3
-    assert incoming.said["models"] == 70 and incoming.said["penalty"] in (0.1, 0.2, 0.3)
-    assert np.array_equal(load(store, Declaration(sign="harmful"), SIZES).rows(0, 5), -weights)
+    assert incoming.provenance["models"] == 70 and incoming.provenance["penalty"] in (0.1, 0.2, 0.3)
+    assert np.array_equal(load(store, Declaration(sign="harmful"), SIZES).read_scores(0, 5), -weights)
 
 
 def test_subsets(store):
@@ -46,7 +46,7 @@ def test_subsets(store):
 def test_some_targets(store):
     write(store, margins=np.load(store / "margins.npy")[:, [4, 0]], ids=np.array([4, 0]))
     incoming = load(store, Declaration(targets=store / "ids.npy"), SIZES)
-    assert incoming.targets.tolist() == [4, 0] and incoming.rows(0, 2).argmax(1).tolist() == [4, 0]
+    assert incoming.targets.tolist() == [4, 0] and incoming.read_scores(0, 2).argmax(1).tolist() == [4, 0]
 
 
 @pytest.mark.parametrize(

@@ -39,32 +39,32 @@ def ids(tmp_path):
 @pytest.mark.parametrize("array", [SCORES, SCORES.T], ids=["target-first", "train-first"])
 def test_the_orientation_that_fits(bring, array):
     incoming = bring(array)
-    assert np.array_equal(incoming.rows(1, 4), SCORES[1:4])
-    assert "the one that fits" in incoming.said["orientation"]
+    assert np.array_equal(incoming.read_scores(1, 4), SCORES[1:4])
+    assert "the one that fits" in incoming.provenance["orientation"]
     assert (incoming.targets.tolist(), incoming.train, incoming.signed) == ([0, 1, 2, 3, 4], None, True)
 
 
 @pytest.mark.parametrize("sign, factor, signed", [("helpful", 1, True), ("harmful", -1, True), ("unsigned", 1, False)])
 def test_sign(bring, sign, factor, signed):
     incoming = bring(SCORES, sign=sign)
-    assert np.array_equal(incoming.rows(0, 5), factor * SCORES) and incoming.signed is signed
-    assert np.array_equal(incoming.rows(0, 5), factor * SCORES), "read again, it is the same"
+    assert np.array_equal(incoming.read_scores(0, 5), factor * SCORES) and incoming.signed is signed
+    assert np.array_equal(incoming.read_scores(0, 5), factor * SCORES), "read again, it is the same"
 
 
 def test_sign_is_needed_and_goes_before_the_formats(bring):
     with pytest.raises(UserError, match="which hangs on it; say --sign helpful or --sign harmful"):
         bring(SCORES, sign=None, own={"sign_depends": ", which hangs on it"})
     own = {"sign": "helpful"}
-    assert np.array_equal(bring(SCORES, sign=None, own=own).rows(0, 5), SCORES)
-    assert np.array_equal(bring(SCORES, sign="harmful", own=own).rows(0, 5), -SCORES)
+    assert np.array_equal(bring(SCORES, sign=None, own=own).read_scores(0, 5), SCORES)
+    assert np.array_equal(bring(SCORES, sign="harmful", own=own).read_scores(0, 5), -SCORES)
 
 
 def test_a_square_matrix_has_to_be_declared(bring):
     square, sizes = SCORES[:, :5], DataSetSizes(np.zeros(5, int), np.zeros(5, int))
     with pytest.raises(UserError, match="square, 5 x 5, .* say --orientation"):
         bring(square, sizes)
-    assert np.array_equal(bring(square, sizes, orientation="target-first").rows(0, 5), square)
-    assert np.array_equal(bring(square, sizes, orientation="train-first").rows(0, 5), square.T)
+    assert np.array_equal(bring(square, sizes, orientation="target-first").read_scores(0, 5), square)
+    assert np.array_equal(bring(square, sizes, orientation="train-first").read_scores(0, 5), square.T)
 
 
 def test_transposed(bring):
@@ -90,7 +90,7 @@ def test_other_shapes(bring, array):
 def test_some_targets_and_some_images(bring, ids):
     incoming = bring(SCORES[:3, :4], targets=ids([4, 0, 2], "t.npy"), train=ids([7, 1, 2, 0], "i.npy"))
     assert incoming.targets.tolist() == [4, 0, 2] and incoming.train.tolist() == [7, 1, 2, 0]
-    assert np.array_equal(incoming.rows(0, 3), SCORES[:3, :4])
+    assert np.array_equal(incoming.read_scores(0, 3), SCORES[:3, :4])
     assert bring(SCORES[:3], targets=ids([5, 1, 3]), index_base=1).targets.tolist() == [4, 0, 2]
 
 
@@ -123,17 +123,17 @@ def test_not_finite(bring, value):
     array = SCORES.astype(float)
     array[3, 2] = value
     incoming = bring(array)
-    incoming.rows(0, 3)
+    incoming.read_scores(0, 3)
     with pytest.raises(UserError, match="target 3 in .* NaN or infinite"):
-        incoming.rows(2, 5)
+        incoming.read_scores(2, 5)
 
 
 def test_a_target_without_an_order(bring):
     array = SCORES.copy()
     array[3] = 0.5
     with pytest.raises(UserError, match="all scores of target 3 in .* are equal, which is no order"):
-        bring(array).rows(0, 5)
-    assert bring(array, own={"zero_is_none": True}).rows(0, 5)[3].tolist() == [0.5] * 8
+        bring(array).read_scores(0, 5)
+    assert bring(array, own={"zero_is_none": True}).read_scores(0, 5)[3].tolist() == [0.5] * 8
 
 
 @pytest.mark.parametrize("what, value", [("orientation", "sideways"), ("sign", "good"), ("index_base", 2)])
@@ -148,5 +148,5 @@ def test_rows_hold_no_more_than_the_block(bring, monkeypatch):
     copied = []
     empty = np.empty
     monkeypatch.setattr(np, "empty", lambda shape, *rest: copied.append(shape) or empty(shape, *rest))
-    incoming.rows(1, 3)
+    incoming.read_scores(1, 3)
     assert copied == [(2, 8)]

@@ -35,13 +35,13 @@ def test_lists_within_the_class(save):
     file = save(infl_matrix_class0=np.array([[0.1, -0.4], [0.2, -0.3], [0.3, -0.2], [0.4, -0.1]]))
     incoming = load(file, Declaration(), SIZES)
     assert incoming.targets.tolist() == [1, 4, 0, 2, 3] and incoming.signed
-    ids, scores = incoming.lists(0, 5)
+    ids, scores = incoming.read_lists(0, 5)
     assert ids[:2].tolist() == [[0, 3, 6, 9, -1, -1], [0, 3, 6, 9, -1, -1]]
     assert scores[1, :4].tolist() == np.float32([-0.1, -0.2, -0.3, -0.4]).tolist()
     assert (np.sort(ids[2:]) == [1, 2, 4, 5, 7, 8]).all() and (np.diff(scores[2:]) <= 0).all()
     for block in ((1, 3), (4, 5)):
-        assert np.array_equal(incoming.lists(*block)[0], ids[slice(*block)])
-    turned = load(file, Declaration(sign="harmful"), SIZES).lists(0, 1)
+        assert np.array_equal(incoming.read_lists(*block)[0], ids[slice(*block)])
+    turned = load(file, Declaration(sign="harmful"), SIZES).read_lists(0, 1)
     assert turned[0][0].tolist() == [9, 6, 3, 0, -1, -1]
 
 
@@ -80,7 +80,7 @@ def test_another_data_set(save, changes, why):
 def test_a_matrix_that_does_not_fit(save, matrix, why):
     incoming = load(save(infl_matrix_class0=matrix), Declaration(), SIZES)
     with pytest.raises(UserError, match=why):
-        incoming.lists(0, 1)
+        incoming.read_lists(0, 1)
 
 
 def test_declarations_have_no_place(save):

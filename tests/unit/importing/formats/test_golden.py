@@ -58,7 +58,9 @@ def test_a_store_is_fitted():
     """200 models, 10 of them not trained; the margins are the weights' sums, and noise."""
     incoming = golden.load(golden.STORE)
     found, weights = golden.read(incoming)
-    assert incoming.zero_is_none and incoming.said["models"] == 190 and incoming.said["penalty"] in (0.1, 0.2)
+    assert (
+        incoming.zero_is_none and incoming.provenance["models"] == 190 and incoming.provenance["penalty"] in (0.1, 0.2)
+    )
     true = golden.order("datamodels")
     assert np.mean([len(set(found[t, :5]) & set(true[t, :5])) / 5 for t in range(6)]) > 0.9
 

@@ -30,32 +30,34 @@ def test_the_sign_has_to_be_said(home):
     with pytest.raises(UserError, match="depends on the measurement .helpful for a loss.*; say --sign"):
         bring(home / "scores_whole", sign=None)
     assert np.array_equal(
-        bring(home / "scores_whole", sign="harmful").rows(0, 6), -bring(home / "scores_whole").rows(0, 6)
+        bring(home / "scores_whole", sign="harmful").read_scores(0, 6), -bring(home / "scores_whole").read_scores(0, 6)
     )
 
 
 def test_one_of_several(home):
     with pytest.raises(UserError, match="several scores; say --part with one of modules, parts, some, whole"):
         bring(home)
-    assert np.array_equal(bring(home, part="parts").rows(0, 6), bring(home / "scores_parts").rows(0, 6))
-    assert len(bring(home, part="modules/0").rows(0, 6)) == 6
+    assert np.array_equal(bring(home, part="parts").read_scores(0, 6), bring(home / "scores_parts").read_scores(0, 6))
+    assert len(bring(home, part="modules/0").read_scores(0, 6)) == 6
     for name in ("parts", "some", "whole"):
         shutil.rmtree(home / f"scores_{name}")
-    assert np.array_equal(bring(home, part="0").rows(0, 6), bring(home / "scores_modules", part="0").rows(0, 6))
+    assert np.array_equal(
+        bring(home, part="0").read_scores(0, 6), bring(home / "scores_modules", part="0").read_scores(0, 6)
+    )
 
 
 def test_modules_add_up(home):
     folder = home / "scores_modules"
-    one, two = (bring(folder, part=name).rows(0, 6) for name in ("0", "2"))
-    assert np.array_equal(bring(folder).rows(0, 6), one + two) and not np.array_equal(one, two)
-    assert bring(folder).said["modules"] == "added: 0, 2"
+    one, two = (bring(folder, part=name).read_scores(0, 6) for name in ("0", "2"))
+    assert np.array_equal(bring(folder).read_scores(0, 6), one + two) and not np.array_equal(one, two)
+    assert bring(folder).provenance["modules"] == "added: 0, 2"
     with pytest.raises(UserError, match="no module 'fc'; leave --part out for all, or name one of 0, 2"):
         bring(folder, part="fc")
 
 
 def test_partitions_are_the_whole(home):
     """Partitions add in another order than the library did, so that the last bits may differ."""
-    whole, parts = (bring(home / f"scores_{name}").rows(0, 6) for name in ("whole", "parts"))
+    whole, parts = (bring(home / f"scores_{name}").read_scores(0, 6) for name in ("whole", "parts"))
     np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4 * np.abs(whole).max())
 
 
@@ -107,5 +109,6 @@ def test_what_is_no_such_folder(home, tmp_path):
     with pytest.raises(UserError, match="is no file of kronfluence's"):
         bring(home / "scores_whole" / "score_arguments.json")
     assert np.array_equal(
-        bring(home / "scores_whole" / "pairwise_scores.safetensors").rows(0, 6), bring(home / "scores_whole").rows(0, 6)
+        bring(home / "scores_whole" / "pairwise_scores.safetensors").read_scores(0, 6),
+        bring(home / "scores_whole").read_scores(0, 6),
     )

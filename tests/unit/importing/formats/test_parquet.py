@@ -26,9 +26,11 @@ def bring(tmp_path):
 def test_rows_in_any_order(bring):
     incoming = bring(ROWS, {"sign": "helpful", "method": "Mine"})
     assert incoming.targets.tolist() == [1, 3] and (incoming.method, incoming.signed) == ("Mine", True)
-    ids, scores = incoming.lists(0, 2)
+    ids, scores = incoming.read_lists(0, 2)
     assert ids.tolist() == [[7, -1, -1], [5, 2, 0]] and scores[1].tolist() == [1.5, 0.5, -0.5] and scores[0, 0] == -2
-    assert incoming.lists(0, 1)[0].tolist() == [[7, -1, -1]] and incoming.lists(1, 2)[0].tolist() == [[5, 2, 0]]
+    assert incoming.read_lists(0, 1)[0].tolist() == [[7, -1, -1]] and incoming.read_lists(1, 2)[0].tolist() == [
+        [5, 2, 0]
+    ]
 
 
 def test_its_documentation(tmp_path, monkeypatch):
@@ -47,19 +49,19 @@ def test_its_documentation(tmp_path, monkeypatch):
     )
     assert sniff(tmp_path / "ranking.parquet")
     incoming = load(tmp_path / "ranking.parquet", Declaration(), SIZES)
-    assert incoming.method == "Mine" and incoming.lists(1, 2)[0].tolist() == [[5, 2, 0]]
+    assert incoming.method == "Mine" and incoming.read_lists(1, 2)[0].tolist() == [[5, 2, 0]]
 
 
 def test_without_scores(bring):
     incoming = bring({name: ROWS[name] for name in ("target", "train", "rank")})
-    assert incoming.lists(0, 2)[1] is None and not incoming.signed
+    assert incoming.read_lists(0, 2)[1] is None and not incoming.signed
 
 
 def test_counted_from_one(bring):
     one = {**ROWS, **{name: [n + 1 for n in ROWS[name]] for name in ("target", "train", "rank")}}
     for metadata, declared in (({"index_base": "1", "sign": "helpful"}, {}), ({"sign": "helpful"}, {"index_base": 1})):
         incoming = bring(one, metadata, **declared)
-        assert incoming.targets.tolist() == [1, 3] and incoming.lists(1, 2)[0].tolist() == [[5, 2, 0]]
+        assert incoming.targets.tolist() == [1, 3] and incoming.read_lists(1, 2)[0].tolist() == [[5, 2, 0]]
     with pytest.raises(UserError, match="the number 8 in its column train, which goes from 0 to 7; check --index-base"):
         bring(one, sign="helpful")
     with pytest.raises(UserError, match="the number 0 in its column train, which goes from 1 to 8"):
@@ -72,7 +74,7 @@ def test_sign(bring):
     with pytest.raises(UserError, match="the scores of target 3 in .* rise with the rank; say --sign harmful"):
         bring({**ROWS, "score": [-s for s in ROWS["score"]]}, sign="helpful")
     turned = bring({**ROWS, "score": [-s for s in ROWS["score"]]}, {"sign": "helpful"}, sign="harmful")
-    assert turned.lists(1, 2)[1].tolist() == [[1.5, 0.5, -0.5]]
+    assert turned.read_lists(1, 2)[1].tolist() == [[1.5, 0.5, -0.5]]
     assert not bring(ROWS, sign="unsigned").signed
 
 
@@ -96,7 +98,7 @@ def test_sign(bring):
 )
 def test_refused(bring, changes, why):
     with pytest.raises(UserError, match=why):
-        bring({**ROWS, **changes}, sign="helpful").lists(0, 2)
+        bring({**ROWS, **changes}, sign="helpful").read_lists(0, 2)
 
 
 @pytest.mark.parametrize(

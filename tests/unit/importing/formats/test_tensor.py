@@ -18,11 +18,11 @@ def bring(path, **declared):
 
 def test_the_one_matrix_of_a_dict(tmp_path):
     torch.save({"scores": SCORES, "time": torch.tensor(3.0), "loss": torch.zeros(12)}, tmp_path / "x.pt")
-    assert np.array_equal(bring(tmp_path / "x.pt").rows(0, 12), SCORES)
+    assert np.array_equal(bring(tmp_path / "x.pt").read_scores(0, 12), SCORES)
     torch.save({"a": SCORES, "b": -SCORES}, tmp_path / "x.pt")
     with pytest.raises(UserError, match="several arrays; say --part with one of a, b"):
         bring(tmp_path / "x.pt")
-    assert np.array_equal(bring(tmp_path / "x.pt", part="b").rows(0, 12), -SCORES)
+    assert np.array_equal(bring(tmp_path / "x.pt", part="b").read_scores(0, 12), -SCORES)
 
 
 def test_batches_in_the_order_of_their_numbers(tmp_path):
@@ -30,8 +30,10 @@ def test_batches_in_the_order_of_their_numbers(tmp_path):
     for number, row in enumerate(SCORES):
         torch.save(row[None], tmp_path / f"{number}.pt")
     incoming = bring(tmp_path)
-    assert sniff(tmp_path) and incoming.said["batches"] == 12
-    assert np.array_equal(incoming.rows(0, 12), SCORES) and np.array_equal(incoming.rows(8, 11), SCORES[8:11])
+    assert sniff(tmp_path) and incoming.provenance["batches"] == 12
+    assert np.array_equal(incoming.read_scores(0, 12), SCORES) and np.array_equal(
+        incoming.read_scores(8, 11), SCORES[8:11]
+    )
     (tmp_path / "5.pt").unlink()
     with pytest.raises(UserError, match="0.pt, 1.pt, ... without gaps"):
         bring(tmp_path)

@@ -22,17 +22,17 @@ def bring(tmp_path):
 
 def test_all_targets(bring):
     incoming = bring(ROWS.astype(np.uint16))
-    ids, scores = incoming.lists(1, 4)
+    ids, scores = incoming.read_lists(1, 4)
     assert ids.dtype == np.int64 and np.array_equal(ids, ROWS[1:4]) and scores is None
-    assert (incoming.signed, incoming.rows, incoming.targets.tolist()) == (False, None, [0, 1, 2, 3, 4])
+    assert (incoming.signed, incoming.read_scores, incoming.targets.tolist()) == (False, None, [0, 1, 2, 3, 4])
 
 
 def test_rows_of_zeros_were_not_computed(bring):
     rows = ROWS.copy()
     rows[[0, 3]] = 0
     incoming = bring(rows)
-    assert incoming.targets.tolist() == [1, 2, 4] and incoming.said["rows without an order"] == 2
-    assert np.array_equal(incoming.lists(0, 3)[0], ROWS[[1, 2, 4]])
+    assert incoming.targets.tolist() == [1, 2, 4] and incoming.provenance["rows without an order"] == 2
+    assert np.array_equal(incoming.read_lists(0, 3)[0], ROWS[[1, 2, 4]])
     with pytest.raises(UserError, match="all rows of .* are zeros"):
         bring(np.zeros((5, 3), int))
     assert len(bring(np.zeros((5, 1), int)).targets) == 5, "of one image, a zero is that image"
@@ -43,7 +43,7 @@ def test_targets_beside_it_or_declared(bring, tmp_path):
         bring(ROWS[:2])
     np.save(tmp_path / "test_2.npy", np.array([4, 1]))
     incoming = bring(ROWS[:2])
-    assert incoming.targets.tolist() == [4, 1] and incoming.said["targets"] == "test_2.npy"
+    assert incoming.targets.tolist() == [4, 1] and incoming.provenance["targets"] == "test_2.npy"
     np.save(tmp_path / "ids.npy", np.array([1, 3]))
     assert bring(ROWS[:2], targets=tmp_path / "ids.npy").targets.tolist() == [1, 3]
     with pytest.raises(UserError, match="is 3 x 3; say with --targets"):
@@ -51,21 +51,21 @@ def test_targets_beside_it_or_declared(bring, tmp_path):
 
 
 def test_index_base_one(bring):
-    assert np.array_equal(bring(ROWS + 1, index_base=1).lists(0, 5)[0], ROWS)
+    assert np.array_equal(bring(ROWS + 1, index_base=1).read_lists(0, 5)[0], ROWS)
     with pytest.raises(UserError, match="which go from 0 to 7; check --index-base, which is taken to be 0"):
-        bring(ROWS + 1).lists(0, 5)
+        bring(ROWS + 1).read_lists(0, 5)
     with pytest.raises(UserError, match="the number 0 among its images of target"):
-        bring(ROWS, index_base=1).lists(0, 5)
+        bring(ROWS, index_base=1).read_lists(0, 5)
 
 
 def test_short_rows(bring):
     rows = ROWS.copy()
     rows[1, 1:] = -1
-    assert bring(rows).lists(1, 2)[0].tolist() == [[ROWS[1, 0], -1, -1]]
-    assert bring(np.where(rows < 0, -1, rows + 1), index_base=1).lists(1, 2)[0].tolist() == [[ROWS[1, 0], -1, -1]]
+    assert bring(rows).read_lists(1, 2)[0].tolist() == [[ROWS[1, 0], -1, -1]]
+    assert bring(np.where(rows < 0, -1, rows + 1), index_base=1).read_lists(1, 2)[0].tolist() == [[ROWS[1, 0], -1, -1]]
     rows[2, 0] = -1
     with pytest.raises(UserError, match="the row of target 2 .* goes on after a -1"):
-        bring(rows).lists(0, 5)
+        bring(rows).read_lists(0, 5)
 
 
 @pytest.mark.parametrize(
@@ -81,9 +81,9 @@ def test_numbers_out_of_place(bring, value, why):
     rows = ROWS.copy()
     rows[2, 0] = value
     incoming = bring(rows)
-    incoming.lists(0, 2)
+    incoming.read_lists(0, 2)
     with pytest.raises(UserError, match=why):
-        incoming.lists(2, 3)
+        incoming.read_lists(2, 3)
 
 
 @pytest.mark.parametrize(

@@ -35,12 +35,12 @@ def test_one_of_several(folder):
         bring(folder, part="test")
     (folder / "scores" / "started.mmap").unlink()
     (folder / "experiments.json").unlink()
-    assert bring(folder).said["experiment"] == "val"
+    assert bring(folder).provenance["experiment"] == "val"
 
 
 def test_its_path_of_another_machine_is_not_used(folder):
     assert "/elsewhere/" in (folder / "experiments.json").read_text()
-    assert bring(folder, part="val").said["finalised"] == "yes"
+    assert bring(folder, part="val").provenance["finalised"] == "yes"
 
 
 @pytest.mark.parametrize("path", ["folder", "file"])
@@ -52,7 +52,7 @@ def test_not_finalised(folder, path):
 def test_zeros_that_are_said_to_be_final(folder):
     experiments(folder, started={"scores_finalized": 1, "scores_path": "/x/scores/started.mmap"})
     with pytest.raises(UserError, match="all scores of target 0 .* are equal"):
-        bring(folder, part="started").rows(0, 6)
+        bring(folder, part="started").read_scores(0, 6)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_a_path_that_leads_elsewhere(folder, about):
     """None is as if nothing had been said of that experiment."""
     experiments(folder, val=about)
     if about is None:
-        assert bring(folder, part="val").said["finalised"] == "not said"
+        assert bring(folder, part="val").provenance["finalised"] == "not said"
         return
     with pytest.raises(UserError, match=r"names another file than scores/val.mmap"):
         bring(folder, part="val")

@@ -74,14 +74,14 @@ def test_a_study_survives_the_death_of_a_node(cluster, tmp_path, monkeypatch):
     kept = {}
     for name in ("local", "ray"):
         monkeypatch.setenv("LINEUP_DATA", str(tmp_path / name))
-        store = ResultStore.of(ws)
+        store = ResultStore.for_workspace(ws)
         number = store.add_job(spec, spec.describe())
         if name == "local":
             assert run_runner(ws, lambda: executors.create_executor(ws, workers=1), idle_seconds=0.1)
         else:
             _study_on(cluster, ws, store, number)
         assert store.job(number).state == "done", store.job(number).message
-        assert store.live() == {}
+        assert store.live_trainings() == {}
         kept[name] = trained(store)
         supports = store.db.execute("SELECT ranking, target, kind, body FROM supports ORDER BY target").fetchall()
         kept[name + " supports"] = [(*row[:3], json.loads(row[3])) for row in supports]
@@ -121,14 +121,14 @@ def _study_on(cluster, ws, store, number):
         return [row["workers"] for row in about["devices"]]
 
     try:
-        wait(lambda: store.count() >= 3 and len(store.live()) == 2)  # both nodes train
+        wait(lambda: store.count() >= 3 and len(store.live_trainings()) == 2)  # both nodes train
         assert workers() == ["1", "1"]
         cluster.kill(cluster.other)
         wait(lambda: workers() == ["1"])
         wait(lambda: store.db.execute("SELECT count(*) FROM tries").fetchone()[0] or store.count() > 5)
         cluster.add()
         wait(lambda: workers() == ["1", "1"])
-        wait(lambda: store.job(number).ended)
+        wait(lambda: store.job(number).has_ended)
     finally:
         runner.kill()
         runner.wait()
