@@ -99,4 +99,4 @@ def _random_reinspection(workspace, count: int, seed: int, wrong: Edit) -> Edit:
     """The part of `wrong` that a look at `count` random images comes upon. Each seed has a draw of its own, and a
     larger one holds a smaller one."""
     drawn = np.random.default_rng([REINSPECT_SEED, seed]).permutation(workspace.n_train)[:count]
-    return wrong.of(drawn)
+    return wrong.restricted_to(drawn)
