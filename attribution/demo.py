@@ -5,6 +5,7 @@ build goes on where it was stopped. The split, the planted labels and the recipe
 """
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -12,8 +13,7 @@ import numpy as np
 import pandas as pd
 
 from attribution.audit import detectors
-from attribution.builds import base_models, features, halves
-from attribution.builds import scores as builds
+from attribution.builds import base_models, features, halves, scores
 from attribution.builds.base_models import BASE_SEEDS
 from attribution.builds.halves import HELD_OUT_SEQUENCE
 from attribution.builds.scores import MAX_TUNING_HALVES
@@ -41,7 +41,7 @@ from attribution.metrics import lds
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from attribution.training import recipes
-from attribution.workspace.parts import ranking_origin, scratch_folder
+from attribution.workspace.parts import Progress, ranking_origin, scratch_folder
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import SCHEMA, Workspace, data_fingerprint
 
@@ -92,16 +92,18 @@ VARIANT_STUDY = {
 
 
 class DemoBuild:
-    """One build into `folder`. say(text) and progress(text, done, total) tell the person how far it is."""
+    """One build into `folder`. root: the folder of Fashion-MNIST's files, None for the usual places. on_text(text) and
+    progress(text, done, total) tell the person how far it is."""
 
-    def __init__(self, folder: Path, root: Path | None, say, progress):
+    def __init__(self, folder: Path, root: Path | None, on_text: Callable[[str], None], progress: Progress):
         self.folder = Path(folder)
         self.root = root
-        self.say = say
+        self.on_text = on_text
         self.progress = progress
 
     @property
     def workspace(self) -> Workspace:
+        """The workspace as it is on disk now."""
         return Workspace.open(self.folder)
 
     def run(self, until: str | None = None) -> None:
@@ -110,19 +112,19 @@ class DemoBuild:
             raise UserError(f"no step {until!r}; the steps are {', '.join(STEPS)}")
         for name, step in STEPS.items():
             if (self.folder / "workspace.json").exists() and name in self.workspace.manifest["steps"]:
-                self.say(f"{name}: done before")
+                self.on_text(f"{name}: done before")
             else:
                 start = time.perf_counter()
                 step(self)
                 manifest = self.workspace.manifest
                 manifest["steps"][name] = round(time.perf_counter() - start, 1)
                 write_json(self.folder / "workspace.json", manifest)
-                self.say(f"{name}: {manifest['steps'][name]} s")
+                self.on_text(f"{name}: {manifest['steps'][name]} s")
             if name == until:
                 return
 
     def record(
-        self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None, **about
+        self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None, **provenance
     ) -> None:
         """Writes a part's files, named by their path inside the workspace, and then its provenance."""
         workspace = self._without_part(part)
@@ -130,17 +132,19 @@ class DemoBuild:
             write_array(self.folder / name, array)
         for name, table in (tables or {}).items():
             write_table(self.folder / name, table)
-        workspace.record_part(part, {**command_provenance("demo build"), **about}, [*(arrays or {}), *(tables or {})])
+        workspace.record_part(
+            part, {**command_provenance("demo build"), **provenance}, [*(arrays or {}), *(tables or {})]
+        )
 
-    def record_arrays(self, part: str, arrays: dict[str, np.ndarray], about: dict) -> None:
+    def record_arrays(self, part: str, arrays: dict[str, np.ndarray], provenance: dict) -> None:
         """As `record`, of a part whose arrays are `<name>.npy` each in its own folder."""
-        self.record(part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about)
+        self.record(part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **provenance)
 
-    def record_json(self, part: str, file: str, answer: dict, about: dict) -> None:
+    def record_json(self, part: str, file: str, answer: dict, provenance: dict) -> None:
         """As `record`, of a part that is one JSON file."""
         workspace = self._without_part(part)
         write_json(self.folder / part / file, answer)
-        workspace.record_part(part, {**command_provenance("demo build"), **about}, [f"{part}/{file}"])
+        workspace.record_part(part, {**command_provenance("demo build"), **provenance}, [f"{part}/{file}"])
 
     def _without_part(self, part: str) -> Workspace:
         """The workspace, which does not vouch for a part while its files change."""
@@ -153,6 +157,9 @@ class DemoBuild:
         images, labels = fashion_mnist.read("test", self.root)
         rest = np.setdiff1d(np.arange(len(labels)), self.workspace.val_index)
         return images[rest], labels[rest]
+
+
+Step = Callable[[DemoBuild], None]
 
 
 def draw_split(build: DemoBuild) -> None:
@@ -203,11 +210,11 @@ def draw_split(build: DemoBuild) -> None:
     )
 
 
-def flip_labels(images, labels, val_images, val_labels, rng, build) -> np.ndarray:
-    """Given labels: PLANTED of them changed to a wrong class drawn from what models that did not see the image say.
+def flip_labels(images, labels, val_images, val_labels, rng, build: DemoBuild) -> np.ndarray:
+    """The given labels [n_train]: the true `labels` with N_PLANTED of them changed to a wrong class.
 
-    Each model trains on one half and is asked about the other; an image's wrong class is drawn from the mean
-    probabilities of the models that did not see it, the right class left out."""
+    Models train on one random half and predict the other; an image's wrong class is drawn from the mean probabilities
+    of the models that did not see it, the right class left out."""
     from attribution.training.edits import remove
     from attribution.training.trainer import Trainer
 
@@ -219,19 +226,19 @@ def flip_labels(images, labels, val_images, val_labels, rng, build) -> np.ndarra
         classes=fashion_mnist.CLASSES,
     )
     trainer = Trainer(data, recipes.get_recipe(RECIPE))
-    said, asked = np.zeros((len(labels), 10)), np.zeros(len(labels))
+    probabilities, counts = np.zeros((len(labels), 10)), np.zeros(len(labels))
     for number, seed in enumerate(PLANT_SEEDS):
-        kept = random_half(len(labels), SPLIT_SEED, number)
-        for seen in (kept, ~kept):
-            network = trainer.train(remove(np.flatnonzero(~seen)), seed)
-            said[~seen] += trainer.logits(network, trainer.train_images[np.flatnonzero(~seen)]).softmax(1).numpy()
-            asked[~seen] += 1
+        half = random_half(len(labels), SPLIT_SEED, number)
+        for left_out in map(np.flatnonzero, (~half, half)):
+            network = trainer.train(remove(left_out), seed)
+            probabilities[left_out] += trainer.logits(network, trainer.train_images[left_out]).softmax(1).numpy()
+            counts[left_out] += 1
         build.progress("planting: models", number + 1, len(PLANT_SEEDS))
-    said /= asked[:, None]
-    said[np.arange(len(labels)), labels] = 0
+    probabilities /= counts[:, None]
+    probabilities[np.arange(len(labels)), labels] = 0
     given = labels.copy()
     for image in rng.choice(len(labels), N_PLANTED, replace=False):
-        given[image] = rng.choice(10, p=said[image] / said[image].sum())
+        given[image] = rng.choice(10, p=probabilities[image] / probabilities[image].sum())
     return given
 
 
@@ -244,10 +251,10 @@ def train_base(build: DemoBuild) -> None:
     probabilities, weights, seconds = base_models.train_base_models(
         trainer, BASE_SEEDS, scratch_folder(workspace, "base"), build.progress
     )
-    outside, labels = build.test_images()
-    outside = trainer.prepare(outside)
+    images, labels = build.test_images()
+    images = trainer.prepare(images)
     accuracy = [
-        float((trainer.logits(base_models.restore_network(trainer, row), outside).argmax(1).numpy() == labels).mean())
+        float((trainer.logits(base_models.restore_network(trainer, row), images).argmax(1).numpy() == labels).mean())
         for row in weights
     ]
     build.record(
@@ -266,26 +273,26 @@ def train_base(build: DemoBuild) -> None:
     )
 
 
-def feature_step(name: str):
+def feature_step(name: str) -> Step:
     """The step that trains and embeds one feature set."""
 
     def step(build: DemoBuild) -> None:
         workspace = build.workspace
-        outside, labels = build.test_images()
-        train, val, rest, about = features.train_and_embed(
-            workspace, name, workspace.train_images, [workspace.val_images, outside], None, build.progress
+        images, labels = build.test_images()
+        train, val, test, provenance = features.train_and_embed(
+            workspace, name, workspace.train_images, [workspace.val_images, images], None, build.progress
         )
         arrays = {
             f"features/{name}/{part}.npy": array.astype(np.float16) for part, array in (("train", train), ("val", val))
         }
-        accuracy = knn.knn_accuracy(train, workspace.train_labels, rest, labels)
+        accuracy = knn.knn_accuracy(train, workspace.train_labels, test, labels)
         build.record(
             f"features/{name}",
             {} if name == "pixels" else arrays,
             knn_accuracy=round(float(accuracy), 4),
             knn_k=knn.N_NEIGHBOURS,
             measured_on=f"{len(labels)} test images outside",
-            **about,
+            **provenance,
         )
 
     return step
@@ -293,14 +300,7 @@ def feature_step(name: str):
 
 def train_held_out_halves(build: DemoBuild) -> None:
     """The models on random halves that judge rankings by LDS, and never make or tune one."""
-    workspace = build.workspace
-    halves.train_halves(workspace, HELD_OUT_SEQUENCE, build.progress)
-    masks, margins = halves.load_half_margins(workspace, HELD_OUT_SEQUENCE)
-    build.record(
-        "lds",
-        {"lds/masks.npy": np.packbits(masks, axis=1), "lds/margins.npy": margins.astype(np.float16)},
-        **halves.held_out_provenance(workspace, HELD_OUT_SEQUENCE),
-    )
+    build.record_arrays("lds", *halves.compute_held_out_halves(build.workspace, HELD_OUT_SEQUENCE, build.progress))
 
 
 def train_fit_halves(build: DemoBuild) -> None:
@@ -323,20 +323,19 @@ def build_trak(build: DemoBuild) -> None:
     """trak-10: dattri on the ten base models, the projection's dimension tuned on halves that are not held out."""
     start = time.perf_counter()
     workspace = build.workspace
-    kept = scratch_folder(workspace, "trak")
+    cache_folder = scratch_folder(workspace, "trak")
 
-    def scores(models, dim):
-        return builds.trak_score_reader(workspace, models, dim, kept, build.progress)(0, workspace.n_val)
+    def trak_scores(models, dim):
+        return scores.trak_score_reader(workspace, models, dim, cache_folder, build.progress)(0, workspace.n_val)
 
-    masks, margins = (part[-MAX_TUNING_HALVES:] for part in halves.load_half_margins(workspace, FIT_SEQUENCE))
+    masks, margins = (array[-MAX_TUNING_HALVES:] for array in halves.load_half_margins(workspace, FIT_SEQUENCE))
     tuning = {}
     for dim in TRAK_DIMS:
-        tuning[dim] = round(float(lds.lds(masks, margins, scores(TRAK_TUNING_MODELS, dim), resamples=0).mean), 4)
+        tuning[dim] = round(float(lds.lds(masks, margins, trak_scores(TRAK_TUNING_MODELS, dim), resamples=0).mean), 4)
     chosen = max(tuning, key=tuning.get)
-    whole = half_precision(scores(len(BASE_SEEDS), chosen))
     build.record(
         "rankings/trak-10",
-        {"rankings/trak-10/scores.npy": whole},
+        {"rankings/trak-10/scores.npy": half_precision(trak_scores(len(BASE_SEEDS), chosen))},
         method="TRAK",
         signed=True,
         about=f"10 models · dim {chosen:,}",
@@ -356,7 +355,7 @@ def build_datamodels(build: DemoBuild) -> None:
     workspace = build.workspace
     masks, margins = halves.load_half_margins(workspace, FIT_SEQUENCE)
     margins = margins.mean(1)
-    weights, about = builds.fit_tuned_datamodels(masks, margins, MAX_TUNING_HALVES, DATAMODELS_NAME, build.progress)
+    weights, tuned = scores.fit_tuned_datamodels(masks, margins, MAX_TUNING_HALVES, DATAMODELS_NAME, build.progress)
     weights = half_precision(weights)
     rows, columns = np.nonzero(weights)
     arrays = {
@@ -374,24 +373,19 @@ def build_datamodels(build: DemoBuild) -> None:
         models=len(masks),
         made_for=ranking_origin(workspace, "halves"),
         seconds=round(time.perf_counter() - start, 1),
-        **about,
+        **tuned,
     )
-
-
-def half_precision(scores: np.ndarray) -> np.ndarray:
-    """float16, scaled so that the largest score is 1,000: a ranking's scale is arbitrary, its small scores are not."""
-    return (scores * (1000 / np.abs(scores).max())).astype(np.float16)
 
 
 def build_detectors(build: DemoBuild) -> None:
     """Every detector of mislabeled images, from what the steps before have made."""
     workspace = build.workspace
 
-    def keep(part: str, arrays: dict, about: dict) -> None:
-        build.record(part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about)
+    def record(part: str, arrays: dict, provenance: dict) -> None:
+        build.record_arrays(part, arrays, provenance)
         workspace.manifest["parts"][part] = build.workspace.manifest["parts"][part]
 
-    detectors.build_detectors(workspace, None, build.progress, keep)
+    detectors.build_detectors(workspace, None, build.progress, record)
 
 
 def run_lds(build: DemoBuild) -> None:
@@ -399,20 +393,26 @@ def run_lds(build: DemoBuild) -> None:
     workspace = build.workspace
     answer = lds_report.evaluate_lds(workspace, progress=build.progress)
     write_json(build.folder / "lds" / "lds.json", answer)
-    about = workspace.manifest["parts"]["lds"]
-    workspace.record_part(
-        "lds", {key: value for key, value in about.items() if key != "files"}, [*about["files"], "lds/lds.json"]
-    )
+    provenance = dict(workspace.manifest["parts"]["lds"])
+    files = provenance.pop("files")
+    workspace.record_part("lds", provenance, [*files, "lds/lds.json"])
 
 
-def run_agreement(build: DemoBuild) -> None:
-    """How far the usual rankings choose the same images."""
-    workspace = build.workspace
+def measurement_step(module, compute: Callable[[Workspace, Progress], object], as_json: bool = False) -> Step:
+    """The step that saves what compute(workspace, progress) measures as the part of an evaluation `module`."""
+
+    def step(build: DemoBuild) -> None:
+        workspace = build.workspace
+        answer = compute(workspace, build.progress)
+        module.save(workspace, answer, {}, build.record_json if as_json else build.record_arrays)
+
+    return step
+
+
+def compare_default_rankings(workspace: Workspace, progress: Progress) -> agreement.Agreement:
+    """How far the default rankings choose the same images."""
     names = default_rankings(workspace)
-    found = agreement.compare(
-        workspace, names, targets=agreement.draw_targets(workspace, names), progress=build.progress
-    )
-    agreement.save(workspace, found, {}, build.record_arrays)
+    return agreement.compare(workspace, names, targets=agreement.draw_targets(workspace, names), progress=progress)
 
 
 def run_cost(build: DemoBuild) -> None:
@@ -424,49 +424,12 @@ def run_cost(build: DemoBuild) -> None:
     )
 
 
-def run_compute(build: DemoBuild) -> None:
-    """What a better ranking costs: LDS of TRAK and Datamodels against seconds."""
-    workspace = build.workspace
-    lds_vs_compute.save(
-        workspace, lds_vs_compute.compute_variants(workspace, progress=build.progress), {}, build.record_json
-    )
-
-
 def run_candidate_sets(build: DemoBuild) -> None:
     """LDS of rankings among three sets of candidates."""
     workspace = build.workspace
     names = candidate_sets.default_names(workspace)
     answer = candidate_sets.compute(workspace, names, progress=build.progress)
     candidate_sets.save(workspace, answer, {"rankings": names}, build.record_json)
-
-
-def run_model_diff(build: DemoBuild) -> None:
-    """Whose influence changes without augmentation."""
-    workspace = build.workspace
-    model_diff.save(
-        workspace,
-        model_diff.compare_recipes(workspace, PLAIN_RECIPE, build.progress),
-        {},
-        lambda part, arrays, about: build.record(
-            part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about
-        ),
-    )
-
-
-def run_lds_vs_support(build: DemoBuild) -> None:
-    """LDS of the study's single targets, beside their supports."""
-    workspace = build.workspace
-    found = lds_vs_support.compute_target_lds(
-        workspace, STUDY["rankings"], np.sort(study_targets(workspace)), build.progress
-    )
-    lds_vs_support.save(workspace, found, {}, build.record_arrays)
-
-
-def run_calibration(build: DemoBuild) -> None:
-    """What signed rankings foretell of the removals that the study brings, beside what was measured."""
-    workspace = build.workspace
-    rows = calibration.gather_removals(workspace, progress=build.progress)
-    calibration.save(workspace, rows, {}, build.record_arrays)
 
 
 def run_hubs(build: DemoBuild) -> None:
@@ -481,38 +444,22 @@ def build_maps(build: DemoBuild) -> None:
     workspace = build.workspace
     for name in workspace.features():
         start = time.perf_counter()
-        found = projection.project(workspace, name, "tsne", build.progress)
+        points = projection.project(workspace, name, "tsne", build.progress)
         seconds = {"seconds": round(time.perf_counter() - start, 1)}
-        projection.save(workspace, found, seconds, build.record_arrays)
+        projection.save(workspace, points, seconds, build.record_arrays)
 
 
-def run_sanity_checks(build: DemoBuild) -> None:
-    """What TRAK says on untrained networks, and of planted duplicates."""
-    workspace = build.workspace
-    sanity_checks.save(workspace, sanity_checks.compute(workspace, progress=build.progress), {}, build.record_json)
+def study_step(study: dict) -> Step:
+    """The step that finds the supports of `study_targets` under the rankings of a study."""
 
+    def step(build: DemoBuild) -> None:
+        workspace = build.workspace
+        targets = study_targets(workspace)
+        spec = study_spec(workspace, targets, study["rankings"], study["kinds"], study["protocol"])
+        jobs.run_job(workspace, spec, build.progress)
+        export_study(build)
 
-def run_study(build: DemoBuild) -> None:
-    """Removal and mislabel supports of random stable targets under the rankings of STUDY."""
-    workspace = build.workspace
-    spec = study_spec(workspace, study_targets(workspace), STUDY["rankings"], STUDY["kinds"])
-    jobs.run_job(workspace, spec, build.progress)
-    export_study(build)
-
-
-def run_variant_study(build: DemoBuild) -> None:
-    """Removal supports of the same targets, the first of them, under rankings that are variants of the study's: among
-    other candidates, of fewer models, in other features."""
-    workspace = build.workspace
-    spec = study_spec(
-        workspace,
-        study_targets(workspace),
-        VARIANT_STUDY["rankings"],
-        VARIANT_STUDY["kinds"],
-        VARIANT_STUDY["protocol"],
-    )
-    jobs.run_job(workspace, spec, build.progress)
-    export_study(build)
+    return step
 
 
 def export_study(build: DemoBuild) -> None:
@@ -520,13 +467,14 @@ def export_study(build: DemoBuild) -> None:
     targets that all its rankings have finished, so that the curves of a kind compare like sets. Raises UserError where
     there is none."""
     workspace, recipe = build.workspace, recipes.get_recipe(RECIPE)
-    with ResultStore.for_workspace(workspace) as store:
-        found = support_table.load_support_table(workspace, store)
-    parts, about = [], []
-    for asked in (STUDY, VARIANT_STUDY):
-        rows, targets = _finished_rows(workspace, found, asked)
+    store = ResultStore.of(workspace)
+    table = support_table.load_support_table(workspace, store)
+    store.close()
+    parts, provenance = [], []
+    for study in (STUDY, VARIANT_STUDY):
+        rows, targets = _finished_rows(workspace, table, study)
         parts.append(rows)
-        about.append({**asked, "targets": targets, "trainings": int(rows.trainings.sum())})
+        provenance.append({**study, "targets": targets, "trainings": int(rows.trainings.sum())})
     rows = pd.concat(parts)
     if rows.empty:
         raise UserError("no target of the study is finished yet; let it run on")
@@ -534,8 +482,8 @@ def export_study(build: DemoBuild) -> None:
         "supports",
         tables={"supports.parquet": support_table.to_stored_table(rows)},
         of=STUDY_TARGETS,
-        **about[0],
-        varied=about[1],
+        **provenance[0],
+        varied=provenance[1],
         k_max=support_search.DEFAULT_K_MAX,
         seeds=[*support_search.SEEDS, *support_search.CONFIRM_SEEDS],
         recipe=RECIPE,
@@ -543,49 +491,72 @@ def export_study(build: DemoBuild) -> None:
     )
 
 
-def _finished_rows(workspace: Workspace, found: pd.DataFrame, asked: dict) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The rows of one study, and how many targets there are of each kind."""
-    found = found[
-        (found.protocol == asked["protocol"])
-        & (found.k_max == support_search.DEFAULT_K_MAX)
-        & found.ranking.isin(asked["rankings"])
-        & found.target.isin(study_targets(workspace))
+def _finished_rows(workspace: Workspace, table: pd.DataFrame, study: dict) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of `table` of the targets that a study has finished, and how many these are of each kind."""
+    table = table[
+        (table.protocol == study["protocol"])
+        & (table.k_max == support_search.DEFAULT_K_MAX)
+        & table.ranking.isin(study["rankings"])
+        & table.target.isin(study_targets(workspace))
     ]
-    parts, targets = [found[:0]], {}
-    for kind in asked["kinds"]:
-        of_kind = found[found.kind == kind]
-        whole = of_kind.groupby("target").ranking.nunique() == len(asked["rankings"])
-        parts.append(of_kind[of_kind.target.isin(whole.index[whole])])
-        targets[kind] = int(whole.sum())
+    parts, targets = [table[:0]], {}
+    for kind in study["kinds"]:
+        of_kind = table[table.kind == kind]
+        finished = of_kind.groupby("target").ranking.nunique() == len(study["rankings"])
+        parts.append(of_kind[of_kind.target.isin(finished.index[finished])])
+        targets[kind] = int(finished.sum())
     return pd.concat(parts), targets
 
 
 def study_targets(workspace: Workspace) -> list[int]:
-    """The study's targets."""
+    """The targets of both studies: STUDY_TARGETS random ones on which the base models agree."""
     return draw_stable_targets(workspace, STUDY_TARGETS, STUDY_SEED)
 
 
-STEPS = {
+def half_precision(scores: np.ndarray) -> np.ndarray:
+    """Scores as float16, the largest scaled to 1,000: a ranking's scale is arbitrary, its small scores are not."""
+    return (scores * (1000 / np.abs(scores).max())).astype(np.float16)
+
+
+#: name -> step, in the order they are done
+STEPS: dict[str, Step] = {
     "split": draw_split,
     "base": train_base,
-    "pixels": feature_step("pixels"),
-    **{name: feature_step(name) for name in ("supervised", "moco", "simclr", "dino")},
+    **{name: feature_step(name) for name in ("pixels", "supervised", "moco", "simclr", "dino")},
     "held-out": train_held_out_halves,
     "halves": train_fit_halves,
     "trak": build_trak,
     "datamodels": build_datamodels,
     "lds": run_lds,
-    "study": run_study,
+    "study": study_step(STUDY),
     "detectors": build_detectors,
-    "agreement": run_agreement,
+    "agreement": measurement_step(agreement, compare_default_rankings),
     "cost": run_cost,
     "conditioning": run_candidate_sets,
-    "compute": run_compute,
-    "algorithms": run_model_diff,
-    "varied": run_variant_study,
-    "lds-supports": run_lds_vs_support,
-    "calibration": run_calibration,
+    # LDS of TRAK and Datamodels against the seconds they take
+    "compute": measurement_step(
+        lds_vs_compute, lambda workspace, progress: lds_vs_compute.compute_variants(workspace, progress=progress), True
+    ),
+    # whose influence changes without augmentation
+    "algorithms": measurement_step(
+        model_diff, lambda workspace, progress: model_diff.compare_recipes(workspace, PLAIN_RECIPE, progress)
+    ),
+    "varied": study_step(VARIANT_STUDY),
+    # LDS of the study's single targets, beside their supports
+    "lds-supports": measurement_step(
+        lds_vs_support,
+        lambda workspace, progress: lds_vs_support.compute_target_lds(
+            workspace, STUDY["rankings"], np.sort(study_targets(workspace)), progress
+        ),
+    ),
+    # what signed rankings predict of the study's removals, beside what was measured
+    "calibration": measurement_step(
+        calibration, lambda workspace, progress: calibration.gather_removals(workspace, progress=progress)
+    ),
     "hubs": run_hubs,
     "map": build_maps,
-    "sanity": run_sanity_checks,
+    # TRAK on untrained networks, and on planted duplicates
+    "sanity": measurement_step(
+        sanity_checks, lambda workspace, progress: sanity_checks.compute(workspace, progress=progress), True
+    ),
 }

@@ -107,4 +107,4 @@ def _random_reinspection(workspace: Workspace, count: int, seed: int, wrong: Edi
     """The part of `wrong` that lies in `count` random images. Each seed has a draw of its own, and a larger draw
     contains the smaller one."""
     drawn = np.random.default_rng([REINSPECT_SEED, seed]).permutation(workspace.n_train)[:count]
-    return wrong.of(drawn)
+    return wrong.restricted_to(drawn)

@@ -1,6 +1,8 @@
-"""Base models: training them, and their weights on disk."""
+"""Base models: training them, and taking their networks from the weights on disk."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,63 +12,17 @@ from attribution.workspace.parts import Progress, cached_npz, save_part, scratch
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
 
+if TYPE_CHECKING:
+    from torch import nn
+
+    from attribution.training.trainer import Trainer
+
 BASE_SEEDS = range(200, 210)
 
 
-def train_base_models(trainer, seeds, scratch: Path, progress: Progress) -> tuple[np.ndarray, np.ndarray, list[float]]:
-    """Models that differ in the seed alone: probabilities float32 [models, n_val, classes], flat weights float32
-    [models, parameters] and the seconds of each training. Those that `scratch_folder` keeps are not trained again."""
-    kept = []
-    for done, seed in enumerate(seeds):
-        progress("base models", done, len(seeds))
-
-        def train(seed=seed):
-            if not kept:
-                trainer.run(seed=0)  # the first training of a process is slower and is not timed
-            outcome = trainer.run(seed=seed)
-            return {
-                "probabilities": outcome.probabilities,
-                "weights": flatten_weights(outcome.network),
-                "seconds": np.float64(outcome.seconds),
-            }
-
-        kept.append(cached_npz(scratch / f"{trainer.recipe.hash}-{seed}.npz", train))
-    progress("base models", len(seeds), len(seeds))
-    return (
-        np.array([one["probabilities"] for one in kept]),
-        np.array([one["weights"] for one in kept]),
-        [float(one["seconds"]) for one in kept],
-    )
-
-
-def flatten_weights(network) -> np.ndarray:
-    """All of a network's weights and running statistics, float32 [parameters]."""
-    import torch
-
-    return torch.cat([value.float().flatten() for value in network.state_dict().values()]).cpu().numpy()
-
-
-def restore_network(trainer, weights: np.ndarray):
-    """The trained network that `flatten_weights` took apart, in evaluation mode."""
-    import torch
-
-    network, at = trainer.untrained(0), 0
-    state = network.state_dict()
-    for name, value in state.items():
-        state[name] = torch.as_tensor(weights[at : at + value.numel()].copy()).reshape(value.shape).to(value.dtype)
-        at += value.numel()
-    network.load_state_dict(state)
-    return network.eval()
-
-
-def load_base_networks(workspace: Workspace, trainer) -> list:
-    """The base models, from the weights the workspace keeps. Raises UserError where it has none."""
-    workspace.check_base()
-    return [restore_network(trainer, row) for row in read_array(workspace.folder("base") / "weights.npy")]
-
-
 def build_base_models(workspace: Workspace, count: int, progress: Progress) -> dict:
-    """Trains the workspace's base models and stores them; returns their provenance."""
+    """Trains `count` base models and saves them as the part "base"; returns its provenance. Raises UserError where the
+    workspace has base models that cannot be replaced."""
     from attribution.training.trainer import LIBRARY, Trainer
 
     workspace.check_can_add("base")
@@ -75,7 +31,7 @@ def build_base_models(workspace: Workspace, count: int, progress: Progress) -> d
     seeds = [BASE_SEEDS.start + number for number in range(count)]
     probabilities, weights, seconds = train_base_models(trainer, seeds, scratch_folder(workspace, "base"), progress)
     right = (probabilities.argmax(2) == workspace.val_labels).mean(1)
-    about = {
+    provenance = {
         "recipe": recipe.name,
         "hash": recipe.hash,
         "seeds": seeds,
@@ -91,5 +47,61 @@ def build_base_models(workspace: Workspace, count: int, progress: Progress) -> d
         workspace,
         "base",
         {"probabilities": probabilities.astype(np.float16), "weights": weights},
-        {**about, **command_provenance(f"base train --models {count}")},
+        {**provenance, **command_provenance(f"base train --models {count}")},
     )
+
+
+def train_base_models(
+    trainer: "Trainer", seeds: Sequence[int], cache_folder: Path, progress: Progress
+) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Models that differ in the seed alone: probabilities float32 [models, n_val, classes], flat weights float32
+    [models, parameters] and the seconds of each training. Those that are in `cache_folder` are not trained again."""
+    models = []
+    for done, seed in enumerate(seeds):
+        progress("base models", done, len(seeds))
+
+        def train(seed=seed):
+            if not models:
+                trainer.run(seed=0)  # the first training of a process is slower and is not timed
+            outcome = trainer.run(seed=seed)
+            return {
+                "probabilities": outcome.probabilities,
+                "weights": flatten_weights(outcome.network),
+                "seconds": np.float64(outcome.seconds),
+            }
+
+        models.append(cached_npz(cache_folder / f"{trainer.recipe.hash}-{seed}.npz", train))
+    progress("base models", len(seeds), len(seeds))
+    return (
+        np.array([model["probabilities"] for model in models]),
+        np.array([model["weights"] for model in models]),
+        [float(model["seconds"]) for model in models],
+    )
+
+
+def load_base_networks(workspace: Workspace, trainer: "Trainer") -> list["nn.Module"]:
+    """The base models, from the weights that the workspace holds. Raises UserError where it has none."""
+    workspace.check_base()
+    return [restore_network(trainer, row) for row in read_array(workspace.folder("base") / "weights.npy")]
+
+
+def flatten_weights(network: "nn.Module") -> np.ndarray:
+    """All of a network's weights and running statistics, float32 [parameters]."""
+    import torch
+
+    return torch.cat([value.float().flatten() for value in network.state_dict().values()]).cpu().numpy()
+
+
+def restore_network(trainer: "Trainer", weights: np.ndarray) -> "nn.Module":
+    """The trained network whose `flatten_weights` are `weights`, in evaluation mode."""
+    import torch
+
+    network, start = trainer.untrained(0), 0
+    state = network.state_dict()
+    for name, value in state.items():
+        state[name] = (
+            torch.as_tensor(weights[start : start + value.numel()].copy()).reshape(value.shape).to(value.dtype)
+        )
+        start += value.numel()
+    network.load_state_dict(state)
+    return network.eval()

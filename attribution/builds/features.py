@@ -14,31 +14,34 @@ from attribution.workspace.workspace import Workspace
 
 
 def build_features(workspace: Workspace, name: str, epochs: int | None, progress: Progress) -> dict:
-    """Trains a feature set on the workspace's training images, embeds both splits and stores it (float32)."""
+    """Trains a feature set on the workspace's training images, embeds both splits and saves them (float32) as the part
+    `features/<name>`; returns its provenance. epochs: None for the usual number."""
     workspace.check_can_add(f"features/{name}")
     images = np.asarray(workspace.train_images)
-    train, val, about = train_and_embed(workspace, name, images, [np.asarray(workspace.val_images)], epochs, progress)
+    train, val, provenance = train_and_embed(
+        workspace, name, images, [np.asarray(workspace.val_images)], epochs, progress
+    )
     words = f"features train {name}" + (f" --epochs {epochs}" if epochs else "")
     return save_part(
         workspace,
         f"features/{name}",
         {"train": train.astype(np.float32), "val": val.astype(np.float32)},
-        {**knn.measure_knn(workspace, train, val), **about, **command_provenance(words)},
+        {**knn.measure_knn(workspace, train, val), **provenance, **command_provenance(words)},
     )
 
 
 def build_backbone_features(
     workspace: Workspace, name: str, backbone: str, weights: Path, side: int | None, progress: Progress
 ) -> dict:
-    """Embeds both splits with a pretrained network (see `Backbone`), and stores the features as `name`. Returns their
-    provenance."""
+    """Embeds both splits with a pretrained network (see `Backbone`), and saves them as the part `features/<name>`;
+    returns its provenance. side: of the square that images are resized to, in pixels; None for the network's own."""
     from attribution.features.backbone import Backbone
 
     importing.check_part_name(workspace, name, "features")
     network, folder = Backbone(backbone, weights, side), scratch_folder(workspace, "features") / name
     start = time.perf_counter()
     train, val = (
-        network.embed(images, folder / split, lambda *at, split=split: progress(f"{name}: {split}", *at))
+        network.embed(images, folder / split, lambda *count, split=split: progress(f"{name}: {split}", *count))
         for split, images in (("train", workspace.train_images), ("val", workspace.val_images))
     )
     words = (
@@ -63,16 +66,19 @@ def train_and_embed(
     workspace: Workspace,
     name: str,
     images: np.ndarray,
-    others: list[np.ndarray],
+    other_images: list[np.ndarray],
     epochs: int | None,
     progress: Progress,
 ) -> tuple:
-    """Features of the training images and of each of `others` under a network trained on `images`, and provenance."""
+    """Features, float [images, d], of `images` and of each of `other_images` under a network trained on `images`; and,
+    last, their provenance."""
     folder = scratch_folder(workspace, "features") / name
     if name == "supervised":
         from attribution.features import supervised
 
-        about = supervised.train(workspace, folder)
-        return (*(supervised.embed(folder, some) for some in (images, *others)), about)
-    about = features.train(name, images, folder, epochs=epochs, progress=lambda *at: progress(f"{name}: epochs", *at))
-    return (*(features.embed(name, folder, some) for some in (images, *others)), about)
+        provenance = supervised.train(workspace, folder)
+        return (*(supervised.embed(folder, split) for split in (images, *other_images)), provenance)
+    provenance = features.train(
+        name, images, folder, epochs=epochs, progress=lambda *count: progress(f"{name}: epochs", *count)
+    )
+    return (*(features.embed(name, folder, split) for split in (images, *other_images)), provenance)

@@ -1,4 +1,4 @@
-"""Models on random halves of the training images: those Datamodels is fitted on, and the held-out ones that judge rankings."""
+"""Models on random halves of the training images: Datamodels is fitted on some, the held-out ones judge rankings."""
 
 import shlex
 
@@ -14,13 +14,13 @@ from attribution.workspace.parts import Progress, save_part
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
 
-#: random halves: sequence, how many, seeds. The held-out ones judge rankings and never make or tune one.
+#: the random halves that judge rankings and never make or tune one: sequence, how many, seeds
 HELD_OUT_SEQUENCE = {"draw": 2, "count": 100, "seeds": [0, 1, 2, 3, 4]}
 
 
 def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both: bool = False) -> None:
-    """Has the runner train every half of a sequence, with `both` its complement, too, under each of its seeds. Where
-    all of them are known it is not asked: it may be busy with a study for hours."""
+    """Has the runner train every half of a sequence under each of its seeds; both: the complements, too. Where all are
+    trained the runner, which may be busy with a study for hours, is left alone. Raises UserError as `jobs.run_job`."""
     spec = subsets_spec(workspace, 0, sequence["count"], sequence["seeds"], sequence["draw"], both)
     with ResultStore.for_workspace(workspace) as store:
         missing = spec.missing(workspace, store)
@@ -42,21 +42,20 @@ def load_half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray,
 
 
 def build_held_out_halves(workspace: Workspace, sequence: dict, progress: Progress) -> dict:
-    """Trains the halves that judge rankings by LDS, and stores their masks and margins."""
+    """Trains the halves that judge rankings by LDS and saves them as the part "lds"; returns its provenance."""
     workspace.check_can_add("lds")
+    arrays, provenance = compute_held_out_halves(workspace, sequence, progress)
+    return save_part(workspace, "lds", arrays, {**provenance, **command_provenance("halves train")})
+
+
+def compute_held_out_halves(
+    workspace: Workspace, sequence: dict, progress: Progress
+) -> tuple[dict[str, np.ndarray], dict]:
+    """The arrays of the part "lds" (masks, packed along n_train, and margins float16 [M, R, n_val]) and its provenance;
+    halves that are missing are trained."""
     train_halves(workspace, sequence, progress)
     masks, margins = load_half_margins(workspace, sequence)
-    return save_part(
-        workspace,
-        "lds",
-        {"masks": np.packbits(masks, axis=1), "margins": margins.astype(np.float16)},
-        {**held_out_provenance(workspace, sequence), **command_provenance("halves train")},
-    )
-
-
-def held_out_provenance(workspace: Workspace, sequence: dict) -> dict:
-    """Provenance of held-out halves."""
-    return {
+    return {"masks": np.packbits(masks, axis=1), "margins": margins.astype(np.float16)}, {
         "alpha": 0.5,
         "masks": sequence["count"],
         "seeds": sequence["seeds"],
@@ -66,7 +65,7 @@ def held_out_provenance(workspace: Workspace, sequence: dict) -> dict:
     }
 
 
-def load_held_out_halves(workspace) -> tuple[np.ndarray, np.ndarray]:
+def load_held_out_halves(workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [M, n_train] and margins float32 [M, R, n_val] of the halves that judge rankings.
 
     Raises UserError where the workspace has none."""

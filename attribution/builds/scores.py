@@ -1,7 +1,7 @@
-"""Computing what a workspace holds: base models, features, models on random halves, TRAK, Datamodels.
+"""Scores of the rankings that are computed from trained models: TRAK and Datamodels.
 
-Long work is resumable: base models, half-models and self-supervised networks are kept under the data folder, or in the
-result store, and are not trained twice. Functions that store put provenance beside what they store.
+A build that was stopped goes on where it was: models come from the workspace or the result store, and what TRAK needs
+of each model is cached under the data folder.
 """
 
 import shutil
@@ -27,30 +27,24 @@ from attribution.workspace.workspace import Workspace
 #: of the halves that Datamodels is fitted on, at most so many of the last ones tune it and TRAK
 MAX_TUNING_HALVES = 200
 TUNING_TARGETS = 60
-
-
-# -- base models
-
-
-# -- features
-
-
-# -- models on random halves
-
-
-# -- rankings
+MIN_DATAMODELS_HALVES = 30
 
 
 def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) -> dict:
-    """TRAK by dattri on the workspace's base models, stored as `name`. It goes on at the model where it was stopped."""
+    """TRAK by dattri on the workspace's base models, projected to `dim` dimensions and saved as the ranking `name`;
+    returns its provenance. It goes on at the model where it was stopped.
+
+    Raises UserError where there are no base models, dattri is missing or the name is taken. Source: TRAK, Park et al.
+    (arXiv 2303.14186).
+    """
     importing.check_part_name(workspace, name)
     start = time.perf_counter()
     workspace.check_base()
-    seeds, kept = workspace.manifest["parts"]["base"]["seeds"], scratch_folder(workspace, "trak")
-    scores = trak_score_reader(workspace, len(seeds), dim, kept, progress)
-    about = importing.import_ranking(
+    seeds, cache_folder = workspace.manifest["parts"]["base"]["seeds"], scratch_folder(workspace, "trak")
+    read_scores = trak_score_reader(workspace, len(seeds), dim, cache_folder, progress)
+    provenance = importing.import_ranking(
         workspace,
-        ForeignRanking("TRAK", True, np.arange(workspace.n_val), read_scores=scores),
+        ForeignRanking("TRAK", True, np.arange(workspace.n_val), read_scores=read_scores),
         name,
         force=True,
         progress=progress,
@@ -62,83 +56,90 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
             **command_provenance(f"rankings build trak --dim {dim}"),
         },
     )
-    shutil.rmtree(kept, ignore_errors=True)
-    return about
+    shutil.rmtree(cache_folder, ignore_errors=True)
+    return provenance
 
 
-def trak_score_reader(workspace: Workspace, count: int, dim: int, kept: Path, progress: Progress) -> Callable:
-    """rows(start, stop) -> TRAK scores float32 [stop - start, n_train], on the first `count` base models. What the
-    folder `kept` has of a model is not computed again."""
+def trak_score_reader(
+    workspace: Workspace, count: int, dim: int, cache_folder: Path, progress: Progress
+) -> Callable[[int, int], np.ndarray]:
+    """read(start, stop) -> TRAK scores float32 [stop - start, n_train] of these targets, by the first `count` base
+    models. cache_folder: as `compute_trak_factors` takes it."""
     from attribution.rankings import trak
 
-    parts = compute_trak_factors(workspace, count, dim, kept, progress)
-    return lambda start, stop: trak.scores(parts, start, stop)
+    factors = compute_trak_factors(workspace, count, dim, cache_folder, progress)
+    return lambda start, stop: trak.scores(factors, start, stop)
 
 
-def compute_trak_factors(workspace: Workspace, count: int, dim: int, kept: Path, progress: Progress) -> list[dict]:
+def compute_trak_factors(
+    workspace: Workspace, count: int, dim: int, cache_folder: Path, progress: Progress
+) -> list[dict]:
     """What TRAK needs of each of the first `count` base models (`trak.compute_factors`), and the `seconds` it took, see
-    `Stopwatch`. What the folder `kept` has of a model is not computed again."""
+    `Stopwatch`. Models that are in `cache_folder` are not computed again. Raises UserError as `build_trak` does."""
     check_library("dattri")
     from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
     seeds = workspace.manifest["parts"]["base"]["seeds"][:count]
-    return _compute_factors(workspace, trainer, seeds, load_base_networks(workspace, trainer), dim, kept, progress)
+    networks = load_base_networks(workspace, trainer)
+    return _compute_factors(workspace, trainer, seeds, networks, dim, cache_folder, progress)
 
 
 def compute_recipe_factors(
-    workspace: Workspace, recipe, numbers: range, dim: int, kept: Path, progress: Progress
+    workspace: Workspace, recipe: recipes.Recipe, numbers: range, dim: int, cache_folder: Path, progress: Progress
 ) -> tuple[list[dict], float]:
-    """As `compute_trak_factors`, of models of any recipe, which are trained first, with the seeds and projections of the base
-    models of these numbers; and their mean accuracy on the validation images."""
+    """As `compute_trak_factors`, of models of any recipe, which are trained first, with the seeds and projections of
+    the base models of these numbers; and their mean accuracy on the validation images."""
     from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, recipe)
     seeds = [BASE_SEEDS.start + number for number in numbers]
-    probabilities, weights, _ = train_base_models(trainer, seeds, kept, progress)
-    right = round(float((probabilities.argmax(2) == workspace.val_labels).mean()), 4)
-    trained = (restore_network(trainer, row) for row in weights)
-    return _compute_factors(workspace, trainer, seeds, trained, dim, kept, progress, numbers.start), right
+    probabilities, weights, _ = train_base_models(trainer, seeds, cache_folder, progress)
+    accuracy = round(float((probabilities.argmax(2) == workspace.val_labels).mean()), 4)
+    networks = (restore_network(trainer, row) for row in weights)
+    return _compute_factors(workspace, trainer, seeds, networks, dim, cache_folder, progress, numbers.start), accuracy
 
 
-def _compute_factors(workspace, trainer, seeds, trained, dim, kept, progress, start=0) -> list[dict]:
+def _compute_factors(workspace, trainer, seeds, networks, dim, cache_folder, progress, start=0) -> list[dict]:
     """`trak.compute_factors` of trained networks; start: the number of the first one's projection."""
     from attribution.rankings import trak
 
-    parts = []
-    for number, (seed, network) in enumerate(zip(seeds, trained), start):
+    factors = []
+    for number, (seed, network) in enumerate(zip(seeds, networks), start):
+        text = f"TRAK, {dim} dimensions, model {number - start + 1} of {len(seeds)}: images"
 
-        def factors(number=number, network=network):
+        def compute(number=number, network=network, text=text):
             watch = Stopwatch(trainer.device.type)
-            found = trak.compute_factors(
+            arrays = trak.compute_factors(
                 trainer,
                 network,
                 workspace.val_labels,
                 dim,
                 number,
-                progress=lambda *at: progress(
-                    f"TRAK, {dim} dimensions, model {number - start + 1} of {len(seeds)}: images", *at
-                ),
+                progress=lambda *count: progress(text, *count),
             )
-            return {**found, "seconds": np.float64(watch.seconds)}
+            return {**arrays, "seconds": np.float64(watch.seconds)}
 
-        parts.append(cached_npz(kept / f"{trainer.recipe.hash}-{seed}-{dim}.npz", factors))
-    return parts
+        factors.append(cached_npz(cache_folder / f"{trainer.recipe.hash}-{seed}-{dim}.npz", compute))
+    return factors
 
 
 def build_datamodels(workspace: Workspace, name: str, count: int, progress: Progress) -> dict:
-    """Datamodels on `count` random halves, trained where they are missing, stored as `name`. The penalty is tuned on
-    the last tenth of the halves."""
+    """Datamodels on `count` random halves, trained where they are missing, saved as the ranking `name`; returns its
+    provenance. The penalty is tuned on the last tenth of the halves, at most MAX_TUNING_HALVES.
+
+    Raises UserError for too few halves, a name that is taken, and where scikit-learn is missing. Source: Datamodels,
+    Ilyas et al. (arXiv 2202.00622).
+    """
     check_library("sklearn")
     sequence = {"draw": 1, "count": count, "seeds": [0]}
     importing.check_part_name(workspace, name)
-    if count < 30:
-        raise UserError(f"{count} half-models are too few to fit Datamodels on; give at least 30")
+    if count < MIN_DATAMODELS_HALVES:
+        raise UserError(f"{count} half-models are too few to fit Datamodels on; give at least {MIN_DATAMODELS_HALVES}")
     train_halves(workspace, sequence, progress)
     masks, margins = load_half_margins(workspace, sequence)
-    weights, about = fit_tuned_datamodels(
-        masks, margins.mean(1), min(MAX_TUNING_HALVES, count // 10 or 1), name, progress
-    )
+    tuning = min(MAX_TUNING_HALVES, count // 10)
+    weights, tuned = fit_tuned_datamodels(masks, margins.mean(1), tuning, name, progress)
     incoming = ForeignRanking(
         "Datamodels",
         True,
@@ -156,7 +157,7 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
             "about": f"{count:,} half-models · α 0.5",
             "models": count,
             "made_for": ranking_origin(workspace, "halves"),
-            **about,
+            **tuned,
             **command_provenance(f"rankings build datamodels --models {count}"),
         },
     )
@@ -166,26 +167,27 @@ def fit_tuned_datamodels(
     masks: np.ndarray, margins: np.ndarray, tuning: int, name: str, progress: Progress
 ) -> tuple[np.ndarray, dict]:
     """LASSO weights float32 [n_val, n_train] on masks [models, n_train] and margins [models, n_val], and how they were
-    tuned: each penalty is fitted without the last `tuning` models, and judged by LDS on these, on some targets."""
+    tuned: each penalty is fitted without the last `tuning` models and judged by LDS on these, on TUNING_TARGETS."""
     from attribution.rankings import datamodels as method
 
     n_val = margins.shape[1]
-    some = np.random.default_rng(STUDY_SEED).choice(n_val, min(TUNING_TARGETS, n_val), replace=False)
+    targets = np.random.default_rng(STUDY_SEED).choice(n_val, min(TUNING_TARGETS, n_val), replace=False)
 
     def quality(weights, held_masks, held_margins):
         return lds.lds(held_masks, held_margins[:, None], weights, resamples=0).mean
 
-    tried = method.tune_penalty(
-        masks, margins[:, some], tuning, quality, lambda done, total: progress(f"{name}: penalties tried", done, total)
+    scores = method.tune_penalty(
+        masks,
+        margins[:, targets],
+        tuning,
+        quality,
+        lambda done, total: progress(f"{name}: penalties tried", done, total),
     )
-    penalty = max(tried, key=tried.get)
+    penalty = max(scores, key=scores.get)
     weights = method.fit_lasso(masks, margins, penalty, lambda done: progress(f"{name}: targets", done, n_val))
     return weights, {
         "penalty": penalty,
-        "tuning": tried,
+        "tuning": scores,
         "nonzero": round(float((weights != 0).sum(1).mean()), 1),
-        "tuned_on": f"{tuning} halves that are not held out, {len(some)} targets",
+        "tuned_on": f"{tuning} halves that are not held out, {len(targets)} targets",
     }
-
-
-# -- storing

@@ -4,8 +4,8 @@ import time
 
 
 class Stopwatch:
-    """Seconds since it was made: of this process's processor time where a processor works, which leaves out what else
-    the machine does, and by the clock where another device does."""
+    """Seconds since it was created: this process's processor time where the device is "cpu", which leaves out what else
+    the machine does; else by the clock."""
 
     def __init__(self, device: str = "cpu"):
         self.clock = time.process_time if device == "cpu" else time.perf_counter
@@ -13,4 +13,5 @@ class Stopwatch:
 
     @property
     def seconds(self) -> float:
+        """Seconds so far."""
         return self.clock() - self.start

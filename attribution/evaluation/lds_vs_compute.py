@@ -129,7 +129,7 @@ def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: Non
         return {
             **{name: round(float(np.median(some)), 2) for name, some in seconds.items()},
             "n": TIMED_TRAININGS,
-            "device": trainer.kind,
+            "device": trainer.device_kind,
             "library": LIBRARY,
             "threads": recipe.threads,
             "clock": "processor" if kind == "cpu" else "wall",

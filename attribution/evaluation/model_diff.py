@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from attribution.builds import scores as builds
 from attribution.builds.halves import load_held_out_halves
+from attribution.builds.scores import compute_recipe_factors, compute_trak_factors
 from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.metrics import lds, statistics
@@ -79,8 +79,8 @@ def compare_recipes(
     from attribution.rankings import trak
 
     kept = scratch_folder(workspace, "compute")
-    own = builds.compute_trak_factors(workspace, 2 * MODELS_PER_RECIPE, PROJECTION_DIM, kept, progress)
-    trained, right = builds.compute_recipe_factors(
+    own = compute_trak_factors(workspace, 2 * MODELS_PER_RECIPE, PROJECTION_DIM, kept, progress)
+    trained, right = compute_recipe_factors(
         workspace,
         recipes.get_recipe(other),
         range(MODELS_PER_RECIPE, 2 * MODELS_PER_RECIPE),

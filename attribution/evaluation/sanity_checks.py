@@ -17,8 +17,8 @@ import numpy as np
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
-from attribution.builds import scores as builds
 from attribution.builds.halves import load_held_out_halves
+from attribution.builds.scores import compute_trak_factors
 from attribution.errors import UserError
 from attribution.metrics import lds
 from attribution.metrics.rank_agreement import jaccard
@@ -94,7 +94,7 @@ def compute(
     features = workspace.features()[0]
     names = [f"{method}-{features}" for method in SIMILARITY_METHODS]
     # the same as `evaluate compute` keeps
-    trained = builds.compute_trak_factors(workspace, len(seeds), dim, scratch_folder(workspace, "compute"), progress)
+    trained = compute_trak_factors(workspace, len(seeds), dim, scratch_folder(workspace, "compute"), progress)
     trainer, before = Trainer(workspace, recipe), _trak_scores(trained[:checkpoints])
 
     def of_each(what, key, trainer, network):

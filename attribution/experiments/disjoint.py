@@ -60,7 +60,7 @@ class DisjointSpec(SupportSpec):
         if answer:
             return cost_of(workspace, store, self.recipe, 0, 0, 0)
         cost = spec.cost(workspace, store)
-        return replace(cost, most=cost.most + (self.count - len(searches)) * self.bounds()[1])
+        return replace(cost, max_trainings=cost.max_trainings + (self.count - len(searches)) * self.bounds()[1])
 
     def answer(self, workspace: Workspace, store: ResultStore) -> dict:
         """{"target", "ranking", "kind", "protocol", "k_max", "count", "supports": [an answer a support, as

@@ -13,24 +13,24 @@ DEFAULT_SECONDS = 5.0  # a training, where nothing was measured yet
 
 @dataclass(frozen=True)
 class JobCost:
-    """Of a job. least and most: trainings it asks for, which differ for a search that may stop early; known: those
-    that are done already; each: seconds a training; workers: trainings under way at once."""
+    """What a job costs. min_trainings and max_trainings: how many it asks for, which differ for a search that may stop
+    early; known: those that are done already; each: seconds a training; workers: trainings under way at once."""
 
-    least: int
-    most: int
+    min_trainings: int
+    max_trainings: int
     known: int
     each: float
-    default_workers: int
+    workers: int
 
     @property
     def seconds(self) -> float:
-        """Of all that is not known, if it takes `most`."""
-        return math.ceil(max(0, self.most - self.known) / self.workers) * self.each
+        """Seconds of all that is not known, if it takes `max_trainings`."""
+        return math.ceil(max(0, self.max_trainings - self.known) / self.workers) * self.each
 
 
 @dataclass(frozen=True)
 class StudyCost:
-    """Of a study. searches: how many it has; known: of these, answered already; trainings: what the others are expected
+    """What a study costs. searches: how many it has; known: of these, answered already; trainings: what the others are expected
     to take, by the mean of known searches of the same kind and ranking, else of the same kind, else halfway between the
     bounds; measured: over how many known searches of these kinds; each: seconds a training; workers: trainings under
     way at once."""
@@ -40,17 +40,21 @@ class StudyCost:
     trainings: float
     measured: int
     each: float
-    default_workers: int
+    workers: int
 
     @property
     def seconds(self) -> float:
-        """Of all searches that are not answered yet."""
+        """Seconds of all searches that are not answered yet."""
         return self.trainings / self.workers * self.each
 
 
-def cost_of(workspace: Workspace, store: ResultStore, recipe: str, least: int, most: int, known: int) -> JobCost:
-    """The cost of so many trainings of a recipe here."""
-    return JobCost(least, most, known, median_training_seconds(workspace, store, recipe), default_workers())
+def cost_of(
+    workspace: Workspace, store: ResultStore, recipe: str, min_trainings: int, max_trainings: int, known: int
+) -> JobCost:
+    """The cost of so many trainings of a recipe (by name) here."""
+    return JobCost(
+        min_trainings, max_trainings, known, median_training_seconds(workspace, store, recipe), default_workers()
+    )
 
 
 def median_training_seconds(workspace: Workspace, store: ResultStore, recipe: str) -> float:

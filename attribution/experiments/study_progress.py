@@ -28,7 +28,7 @@ class StudyProgress:
 
     searches: how many there are; answered: of these. trained: trainings they asked for that are done, those known from
     before included; running: under way for this job; retried: those, of any job, that a worker died under and that have
-    not succeeded since; left: those expected still, judged by `measured` searches as `estimate.StudyCost` says; each:
+    not succeeded since; trainings_left: those expected still, judged by `measured` searches as `estimate.StudyCost` says; each:
     seconds a training, the median of the last `timed` ones here, or a guess where that is 0; workers: trainings under
     way at once, of any job, or as many as this machine starts where there are none."""
 
@@ -39,7 +39,7 @@ class StudyProgress:
     trained: int
     running: int
     retried: int
-    left: float
+    trainings_left: float
     measured: int
     each: float
     timed: int
@@ -48,7 +48,7 @@ class StudyProgress:
     @property
     def seconds(self) -> float:
         """What is left to train, shared by the workers: an estimate, as if no other job came between."""
-        return self.left / self.workers * self.each
+        return self.trainings_left / self.workers * self.each
 
 
 class StudyMonitor:
@@ -60,7 +60,7 @@ class StudyMonitor:
         self.searches = spec.supports()
         self.lock = threading.Lock()
         self.stamp = None  # of the answers that were read last
-        self.seen = 0  # the newest retraining that was looked at
+        self.last_retraining = 0  # number of the newest one that was read
         self.begun: dict[int, _StartedSearch] = {}
 
     def read(self, store: ResultStore, job: Job) -> StudyProgress:
@@ -81,7 +81,7 @@ class StudyMonitor:
                 trained=self.paid + trained,
                 running=sum(row["job"] == job.id for row in live.values()),
                 retried=store.count_retried(),
-                left=max(float(len(self.unfinished)), self.cost.trainings - trained),
+                trainings_left=max(float(len(self.unfinished)), self.cost.trainings - trained),
                 measured=self.cost.measured,
                 each=median_training_seconds(self.workspace, store, self.spec.recipe),
                 timed=timed[1] if timed else 0,
@@ -119,7 +119,10 @@ class StudyMonitor:
 
     def _play(self, store, until):
         """Brings up to date what the searches that have begun know."""
-        new, self.seen = store.retrained_since(self.seen) if self.begun else (set(), store.last_retraining_number())
+        if self.begun:
+            new, self.last_retraining = store.retrained_since(self.last_retraining)
+        else:
+            new, self.last_retraining = set(), store.last_retraining_number()
         for search in self.begun.values():
             search.stale = search.stale or not search.missing.isdisjoint(new)
         untouched = 0

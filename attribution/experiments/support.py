@@ -108,8 +108,8 @@ class SupportSpec(Spec):
 
     def cost(self, workspace: Workspace, store: ResultStore) -> JobCost:
         played = replay_search(workspace, store, self)
-        least, most = (played.trained, played.trained) if played.answer else self.bounds()
-        return cost_of(workspace, store, self.recipe, least, most, played.trained)
+        bounds = (played.trained, played.trained) if played.answer else self.bounds()
+        return cost_of(workspace, store, self.recipe, *bounds, played.trained)
 
     def answer(self, workspace: Workspace, store: ResultStore) -> dict | None:
         """The answer, one that the workspace brings included: see `support_table.load`."""

@@ -38,7 +38,7 @@ def train(workspace: Workspace, out_dir: Path, seed: int = 0) -> dict:
     torch.save(
         {
             "mean": trainer.mean,
-            "spread": trainer.spread,
+            "spread": trainer.std,
             "shape": tuple(trainer.train_images.shape[1:]),
             "classes": trainer.classes,
             "state": outcome.network.state_dict(),

@@ -33,9 +33,9 @@ def compute_factors(
     random projection. number: of the checkpoint, the projection's seed. Gradients are in float32, without augmentation,
     with batch norm's stored statistics. progress(images done, images in all).
     """
-    total = len(trainer.given) + len(val_labels)
+    total = len(trainer.train_labels) + len(val_labels)
     attributor, loader = _attributor(trainer, network, dim, number, regularization, total, progress)
-    attributor.cache(loader(trainer.train_images, trainer.given))
+    attributor.cache(loader(trainer.train_images, trainer.train_labels))
     train, doubt = attributor.inv_XTX_XT_list[0], attributor.Q
     # with the identity as kernel and doubt 1, attribute() returns the validation images' projected gradients
     device = trainer.device
@@ -57,11 +57,11 @@ def self_influence(
 ) -> np.ndarray:
     """The TRAK score of each training image for itself under a checkpoint, float32 [n_train]; arguments as of
     `compute_factors`."""
-    attributor, loader = _attributor(trainer, network, dim, number, regularization, len(trainer.given), progress)
+    attributor, loader = _attributor(trainer, network, dim, number, regularization, len(trainer.train_labels), progress)
     with torch.no_grad():
-        influence = attributor.self_attribute(loader(trainer.train_images, trainer.given))
+        influence = attributor.self_attribute(loader(trainer.train_images, trainer.train_labels))
     if progress:
-        progress(len(trainer.given), len(trainer.given))
+        progress(len(trainer.train_labels), len(trainer.train_labels))
     return influence[:, 0].float().cpu().numpy()
 
 

@@ -14,7 +14,7 @@ REMOVED = -1  # stands for the new label of a removed image where an edit relabe
 
 @dataclass(frozen=True)
 class Edit:
-    """A canonical change of the training set. Make one with `no_edit`, `remove`, `relabel` or `correct`.
+    """A canonical change of the training set, as `no_edit`, `remove`, `relabel` and `correct` return it.
 
     kind: "none", "remove", "relabel" or "correct", which does both. indices: training indices in ascending order,
     without repeats. labels: the new label of each, for "relabel" and "correct"; there REMOVED for those that go.
@@ -58,13 +58,12 @@ class Edit:
             labels[indices[new != REMOVED]] = new[new != REMOVED]
         return np.flatnonzero(keep), labels
 
-    def of(self, indices) -> "Edit":
+    def restricted_to(self, indices: Iterable[int]) -> "Edit":
         """The same edit of those of its images that are among `indices` (any order, repeats ignored)."""
-        among = {int(i) for i in indices}
-        pairs = [pair for pair in zip(self.indices, self.labels or (REMOVED,) * self.k) if pair[0] in among]
-        return correct(
-            {i: label for i, label in pairs if label != REMOVED}, [i for i, label in pairs if label == REMOVED]
-        )
+        wanted = {int(i) for i in indices}
+        new = {i: label for i, label in zip(self.indices, self.labels or (REMOVED,) * self.k) if i in wanted}
+        relabelled = {i: label for i, label in new.items() if label != REMOVED}
+        return correct(relabelled, new.keys() - relabelled.keys())
 
     def to_json(self) -> dict:
         """A JSON-serialisable form; `from_json` reads it back."""
@@ -72,6 +71,7 @@ class Edit:
 
     @staticmethod
     def from_json(data: dict) -> "Edit":
+        """The edit that `to_json` wrote."""
         return Edit(data["kind"], tuple(data["indices"]), tuple(data["labels"]))
 
 

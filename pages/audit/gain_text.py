@@ -49,10 +49,10 @@ def earlier_text(answer: dict, spec: dict | None) -> str:
 
 
 def cost_sentence(spec: dict, cost) -> str:
-    """What would be compared, and what it costs. cost: a `estimate.JobCost`."""
+    """What would be compared, and what it costs. cost: an `estimate.JobCost`."""
     open_ = spec["unsure"] + spec["conflicts"]
     left = f"; {open_} unsure or in conflict change nothing" if open_ else ""
-    how = "" if cost.known == cost.most else " It runs in the background, and shorter jobs go before it."
+    how = "" if cost.known == cost.max_trainings else " It runs in the background, and shorter jobs go before it."
     count = write.counted(spec["decided"], "decision")
     return (
         f"{count}: {spec['relabelled']} relabelled, {spec['removed']} removed{left}. "

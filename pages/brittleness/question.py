@@ -143,7 +143,7 @@ def ask(ws: Workspace, spec: dict) -> None:
         with ResultStore.for_workspace(ws) as store:
             cost = spec.cost(ws, store)
             unknown = type(spec) is SupportSpec and kept_answers.answer(ws, store, spec) is None
-        if cost.known < cost.most or unknown:
+        if cost.known < cost.max_trainings or unknown:
             st.query_params["job"] = str(jobs.submit(ws, spec))
         else:
             leave_job()

@@ -61,7 +61,7 @@ def facts_html(job: Job, progress: StudyProgress) -> str:
             else "halfway between the fewest and the most, as none was answered here yet"
         )
         workers = "1 worker" if progress.workers == 1 else f"{progress.workers} workers"
-        left = write.count(round(progress.left))
+        left = write.count(round(progress.trainings_left))
         facts += [
             (f"about {left}", "trainings left", basis),
             (

@@ -10,11 +10,15 @@ def verdict_html(word: str, sentence: str) -> str:
 
 
 def cost_text(cost) -> str:
-    """A `estimate.JobCost` as "25 trainings, 9 already known, about 40 s on 2 workers (3.2 s each)"."""
-    if cost.most == cost.known:
+    """An `estimate.JobCost` as "25 trainings, 9 already known, about 40 s on 2 workers (3.2 s each)"."""
+    if cost.max_trainings == cost.known:
         return "All of its trainings are known: it answers at once."
-    number = f"{cost.most} trainings" if cost.least == cost.most else f"{cost.least} to {cost.most} trainings"
+    number = (
+        f"{cost.max_trainings} trainings"
+        if cost.min_trainings == cost.max_trainings
+        else f"{cost.min_trainings} to {cost.max_trainings} trainings"
+    )
     workers = "1 worker" if cost.workers == 1 else f"{cost.workers} workers"
     known = f", {cost.known} already known" if cost.known else ""
-    about = "about" if cost.least == cost.most else "at most about"
+    about = "about" if cost.min_trainings == cost.max_trainings else "at most about"
     return f"{number}{known}, {about} {write.seconds(cost.seconds)} on {workers} ({write.seconds(cost.each)} each)"

@@ -1,6 +1,6 @@
-"""What the recipes reach and cost on a workspace: accuracy, seconds a training, several seeds at once; prints JSON.
+"""What the recipes reach and cost on a workspace: accuracy and seconds a training; prints JSON.
 
-.venv/bin/python tests/benchmarks/training.py [--recipes NAME,...] [--workspace DIR] [--seeds 10] [--together 4]
+.venv/bin/python tests/benchmarks/training.py [--recipes NAME,...] [--workspace DIR] [--seeds 10]
     [--out FILE.parquet]
 
 Without options: the workspace's own recipe on the demo. All that is wanted of a GPU, on CIFAR-10, is one command, after
@@ -10,7 +10,7 @@ Without options: the workspace's own recipe on the demo. All that is wanted of a
     --recipes demo-cnn,fast94,resnet9,resnet9-datamodels,mobilenetv2
 
 The file has a row a training, with recipe, data, device and versions. --epochs and --images (the first so many of both
-splits, evenly taken) make a trial of it on a small machine; --together 1 leaves out seeds trained at once.
+splits, evenly taken) make a trial of it on a small machine.
 """
 
 import argparse
@@ -44,26 +44,23 @@ def main() -> None:
     parser.add_argument("--recipes", help="names with commas between; the workspace's own")
     parser.add_argument("--workspace", default=None)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--together", type=int, default=4, help="seeds trained at once, beside one at a time")
     parser.add_argument("--epochs", type=int, help="in place of each recipe's own")
     parser.add_argument("--images", type=int, help="so many of the training and validation images")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     ws = Workspace.open(options.workspace) if options.workspace else Workspace.open()
-    data, rows, answers = part(ws, options.images), [], []
+    data, rows, answers = subset(ws, options.images), [], []
     for name in (options.recipes or ws.recipe).split(","):
         recipe = recipes.get_recipe(name)
         if options.epochs:
             recipe = dataclasses.replace(recipe, epochs=options.epochs)
         try:
-            one, several = measure(data, recipe, options.seeds, options.together)
+            outcomes = train_seeds(data, recipe, SEEDS[: options.seeds])
         except UserError as error:
             answers.append({"recipe": name, "refused": str(error)})
             continue
-        answers.append(summary(recipe, one, several, data))
-        rows += [
-            row(recipe, seed, outcome, data) for outcomes in (one, several) for seed, outcome in zip(SEEDS, outcomes)
-        ]
+        answers.append(summary(recipe, outcomes, data))
+        rows += [row(recipe, seed, outcome, data) for seed, outcome in zip(SEEDS, outcomes)]
         print(json.dumps(answers[-1]), file=sys.stderr)
     base = ws.manifest["parts"].get("base", {})
     print(
@@ -82,74 +79,55 @@ def main() -> None:
         )
     )
     if options.out and rows:
-        about = command_provenance(COMMAND)
-        kept = pd.DataFrame(rows).assign(
+        provenance = command_provenance(COMMAND)
+        table = pd.DataFrame(rows).assign(
             data=ws.fingerprint,
             dataset=ws.name,
             device_name=device_name(),
-            versions=json.dumps(about["versions"]),
-            made=about["made"],
+            versions=json.dumps(provenance["versions"]),
+            made=provenance["made"],
         )
-        write_table(options.out, kept)
+        write_table(options.out, table)
 
 
-def part(ws, images: int | None):
+def subset(workspace, images: int | None):
     """The workspace's images and labels, or so many of them, evenly taken."""
 
-    def some(split):
-        labels = getattr(ws, f"{split}_labels")
+    def of_split(split):
+        labels = getattr(workspace, f"{split}_labels")
         ids = np.linspace(0, len(labels) - 1, min(images or len(labels), len(labels))).astype(int)
-        return getattr(ws, f"{split}_images")[ids], labels[ids]
+        return getattr(workspace, f"{split}_images")[ids], labels[ids]
 
-    (train, train_labels), (val, val_labels) = some("train"), some("val")
+    (train, train_labels), (val, val_labels) = of_split("train"), of_split("val")
     return SimpleNamespace(
-        train_images=train, train_labels=train_labels, val_images=val, val_labels=val_labels, classes=ws.classes
+        train_images=train, train_labels=train_labels, val_images=val, val_labels=val_labels, classes=workspace.classes
     )
 
 
-def measure(data, recipe, count: int, together: int) -> tuple[list, list]:
-    """The outcomes of seeds one at a time, and of seeds at once (none where `together` is 1), in turns: the machine may
-    be busier at one time than at another."""
+def train_seeds(data, recipe, seeds) -> list:
+    """The outcomes of trainings under `seeds`, one at a time."""
     trainer = Trainer(data, dataclasses.replace(recipe, epochs=1))
     trainer.run(seed=SEEDS[-1])  # the first of a process is slower
-    if together > 1:
-        trainer.run_many(None, SEEDS[-together:])
     trainer.recipe = recipe
-    one, several = [], []
-    for start in range(0, count, together):
-        seeds = SEEDS[start : min(start + together, count)]
-        one += [trainer.run(seed=seed) for seed in seeds]
-        several += trainer.run_many(None, seeds) if len(seeds) == together > 1 else []
-    return one, several
+    return [trainer.run(seed=seed) for seed in seeds]
 
 
-def summary(recipe, one, several, data) -> dict:
+def summary(recipe, outcomes, data) -> dict:
     """What is worth saying of a recipe, for JSON."""
-    accuracy = [100 * right(outcome, data) for outcome in one]
-    seconds = statistics.median(outcome.seconds for outcome in one)
-    said = {
+    accuracy = [100 * right(outcome, data) for outcome in outcomes]
+    seconds = [outcome.seconds for outcome in outcomes]
+    median = statistics.median(seconds)
+    return {
         "recipe": recipe.name,
         "hash": recipe.hash,
         "epochs": recipe.epochs,
-        "seeds": len(one),
+        "seeds": len(outcomes),
         "accuracy": round(float(np.mean(accuracy)), 2),
-        "accuracy_std": round(float(np.std(accuracy, ddof=1)), 2) if len(one) > 1 else None,
-        "median_seconds": round(seconds, 2),
-        "min_seconds": round(min(outcome.seconds for outcome in one), 2),
-        "trainings_per_hour": round(3600 / seconds),
+        "accuracy_std": round(float(np.std(accuracy, ddof=1)), 2) if len(outcomes) > 1 else None,
+        "median_seconds": round(median, 2),
+        "min_seconds": round(min(seconds), 2),
+        "trainings_per_hour": round(3600 / median),
     }
-    if several:
-        shared = statistics.median(outcome.seconds for outcome in several)
-        differ = [np.mean(alone.predicted != other.predicted) for alone, other in zip(one, several)]
-        said |= {
-            "together": several[0].device,
-            "models_per_second": round(1 / seconds, 4),
-            "models_per_second_together": round(1 / shared, 4),
-            "times_as_fast": round(seconds / shared, 2),
-            "accuracy_together": round(100 * float(np.mean([right(outcome, data) for outcome in several])), 2),
-            "predictions_that_differ": round(float(np.mean(differ)), 4),
-        }
-    return said
 
 
 def row(recipe, seed, outcome, data) -> dict:

@@ -11,11 +11,11 @@ def network(shape, classes):
     from torch import nn
     from torchvision.models import MobileNetV2
 
-    made = MobileNetV2(num_classes=classes, inverted_residual_setting=STAGES, dropout=0)
-    stem = made.features[0][0]
-    made.features[0][0] = nn.Conv2d(shape[0], stem.out_channels, 3, stride=1, padding=1, bias=False)
-    nn.init.kaiming_normal_(made.features[0][0].weight, mode="fan_out")
-    return made
+    model = MobileNetV2(num_classes=classes, inverted_residual_setting=STAGES, dropout=0)
+    stem = model.features[0][0]
+    model.features[0][0] = nn.Conv2d(shape[0], stem.out_channels, 3, stride=1, padding=1, bias=False)
+    nn.init.kaiming_normal_(model.features[0][0].weight, mode="fan_out")
+    return model
 
 
 RECIPE = Recipe(

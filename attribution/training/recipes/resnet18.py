@@ -9,11 +9,11 @@ def network(shape, classes):
     from torchvision.models import resnet18
 
     check_side("resnet18", shape, 64)
-    made = resnet18(num_classes=classes)
+    model = resnet18(num_classes=classes)
     if shape[0] != 3:
-        made.conv1 = nn.Conv2d(shape[0], 64, 7, stride=2, padding=3, bias=False)
-        nn.init.kaiming_normal_(made.conv1.weight, mode="fan_out", nonlinearity="relu")
-    return made
+        model.conv1 = nn.Conv2d(shape[0], 64, 7, stride=2, padding=3, bias=False)
+        nn.init.kaiming_normal_(model.conv1.weight, mode="fan_out", nonlinearity="relu")
+    return model
 
 
 RECIPE = Recipe(

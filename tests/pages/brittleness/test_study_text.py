@@ -17,7 +17,7 @@ def test_the_facts_say_how_they_were_reckoned():
         trained=8535,
         running=2,
         retried=1,
-        left=4267.4,
+        trainings_left=4267.4,
         measured=400,
         each=3.65,
         timed=100,

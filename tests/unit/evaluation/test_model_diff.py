@@ -8,7 +8,6 @@ import pytest
 
 from attribution import UserError, Workspace
 from attribution import __main__ as cli
-from attribution.builds import scores as builds
 from attribution.evaluation import model_diff
 from attribution.rankings import trak
 from attribution.training import recipes
@@ -28,12 +27,12 @@ def scores_by_hand(monkeypatch):
     known["other"][:, 7] = 200
     known["again"][:, 9] = 12
     monkeypatch.setattr(
-        builds,
+        model_diff,
         "compute_trak_factors",
         lambda *given: ["own"] * model_diff.MODELS_PER_RECIPE + ["again"] * model_diff.MODELS_PER_RECIPE,
     )
     monkeypatch.setattr(
-        builds, "compute_recipe_factors", lambda *given: (["other"] * model_diff.MODELS_PER_RECIPE, 0.75)
+        model_diff, "compute_recipe_factors", lambda *given: (["other"] * model_diff.MODELS_PER_RECIPE, 0.75)
     )
     monkeypatch.setattr(trak, "scores", lambda parts, start, stop: known[parts[0]][start:stop])
 

@@ -85,8 +85,8 @@ def test_what_is_left_of_the_chain_costs(ws, store, flips):
     """At most: the search under way and those after it; nothing once it is done."""
     whole = ask(ws).cost(ws, store)
     one = (support_spec(ws, 0, "trak-10", "remove", k_max=12)).cost(ws, store)
-    assert (whole.least, whole.most, whole.known) == (one.least, 3 * one.most, 0)
+    assert (whole.min_trainings, whole.max_trainings, whole.known) == (one.min_trainings, 3 * one.max_trainings, 0)
     drive(ws, store, support_spec(ws, 0, "trak-10", "remove", k_max=12), flips)
-    assert ask(ws).cost(ws, store).most == 2 * one.most
+    assert ask(ws).cost(ws, store).max_trainings == 2 * one.max_trainings
     drive(ws, store, ask(ws), flips)
-    assert ask(ws).cost(ws, store).most == 0
+    assert ask(ws).cost(ws, store).max_trainings == 0

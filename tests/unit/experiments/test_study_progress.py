@@ -15,7 +15,7 @@ def played(monkeypatch):
     """The searches that were played, in turn."""
     seen, play = [], replay_search
     monkeypatch.setattr(
-        study_progress, "replay", lambda ws, store, spec: seen.append(spec.target) or play(ws, store, spec)
+        study_progress, "replay_search", lambda ws, store, spec: seen.append(spec.target) or play(ws, store, spec)
     )
     return seen
 
@@ -71,8 +71,8 @@ def test_a_study_that_has_not_begun(ws, store):
     found = monitor.read(store, job)
     assert found.study.tables == {"remove": {"trak-10": {0: None, 3: None, 4: None}}} and found.study.k_max == 8
     assert (found.searches, found.answered, found.trained, found.running, found.brackets) == (3, 0, 0, 0, {})
-    assert found.measured == found.timed == 0 and found.left == 3 * sum(monitor.searches[0].bounds()) / 2
-    assert found.seconds == found.left / default_workers() * found.each
+    assert found.measured == found.timed == 0 and found.trainings_left == 3 * sum(monitor.searches[0].bounds()) / 2
+    assert found.seconds == found.trainings_left / default_workers() * found.each
 
 
 def test_what_a_search_knows_so_far(ws, store):
@@ -90,7 +90,7 @@ def test_what_a_search_knows_so_far(ws, store):
     found = monitor.read(store, job)
     assert found.brackets == {} and (found.answered, found.trained) == (1, 20)
     assert found.study.tables["remove"]["trak-10"][0].support == 5
-    assert (found.measured, found.left) == (1, 20), "one search is left, and the one before took 20"
+    assert (found.measured, found.trainings_left) == (1, 20), "one search is left, and the one before took 20"
 
 
 def test_the_estimate_is_what_is_left_by_what_was_measured(ws, store):
@@ -99,7 +99,7 @@ def test_the_estimate_is_what_is_left_by_what_was_measured(ws, store):
     answer(ws, store, 4, None, trainings=10)
     train(ws, store, 5, 8, (0, 1, 2), wrong=True)
     found = monitor.read(store, job)
-    assert (found.left, found.each, found.timed, found.measured) == (20 - 3, 2.0, 3, 2)
+    assert (found.trainings_left, found.each, found.timed, found.measured) == (20 - 3, 2.0, 3, 2)
     assert found.seconds == 17 / found.workers * 2
 
 

@@ -52,7 +52,7 @@ def direct(trainer, networks, val_labels):
     for one in networks:
         rows = {}
         for name, images, labels in (
-            ("train", trainer.train_images, trainer.given),
+            ("train", trainer.train_images, trainer.train_labels),
             ("val", trainer.val_images, val_labels),
         ):
             rows[name] = []
@@ -97,9 +97,11 @@ def test_the_score_of_an_image_for_itself(trained, monkeypatch):
     found = trak.self_influence(trainer, networks[0], size, 0, REGULARIZATION, lambda *at: said.append(at))
     # Asked about the training images as targets, the formula has these on its diagonal
     wanted = direct(
-        SimpleNamespace(train_images=trainer.train_images, given=trainer.given, val_images=trainer.train_images),
+        SimpleNamespace(
+            train_images=trainer.train_images, train_labels=trainer.train_labels, val_images=trainer.train_images
+        ),
         networks[:1],
-        trainer.given,
+        trainer.train_labels,
     ).diagonal()
     assert found.shape == (70,) and found.dtype == np.float32 and said[-1] == (70, 70)
     assert np.allclose(found, wanted, rtol=1e-3, atol=1e-4 * np.abs(wanted).max())

@@ -18,8 +18,8 @@ from attribution.training.augmentation import (
     AugmentationPlan,
     augmented_batch,
     cutout_mask,
+    prediction_views,
     shift_images,
-    test_views,
 )
 
 PLAIN = recipes.get_recipe("demo-cnn")
@@ -117,10 +117,10 @@ def test_a_hole_larger_than_the_image_takes_all_of_it():
 
 def test_views_at_test():
     images = pictures()
-    assert [view is images for view in test_views(images, replace(PLAIN, test="none"))] == [True]
-    plain, mirrored = test_views(images, PLAIN)
+    assert [view is images for view in prediction_views(images, replace(PLAIN, test="none"))] == [True]
+    plain, mirrored = prediction_views(images, PLAIN)
     assert torch.equal(plain, images) and torch.equal(mirrored, images.flip(3))
-    views = test_views(images, replace(PLAIN, test="flip-translate"))
+    views = prediction_views(images, replace(PLAIN, test="flip-translate"))
     expected = [np.stack([moved(image, by, by) for image in images.numpy()]) for by in (0, -1, 1)]
     assert len(views) == 6 and np.array_equal(views[::2], expected)
     assert np.array_equal(views[1::2], [one[..., ::-1] for one in expected])

@@ -78,9 +78,13 @@ def test_a_correction_that_does_one_thing_is_that():
 
 def test_the_part_of_an_edit_that_is_of_some_images():
     edit = correct({3: 2, 0: 1}, [4, 1])
-    assert edit.of([0, 4, 2, 4]) == correct({0: 1}, [4]) and edit.of(np.arange(5)) == edit and edit.of([2]) == no_edit()
-    assert edit.of([1]) == remove([1]) and remove([1, 2]).of([2, 3]) == remove([2])
-    assert relabel([1, 2], [0, 2]).of([2]) == relabel([2], 2) and no_edit().of([1]) == no_edit()
+    assert (
+        edit.restricted_to([0, 4, 2, 4]) == correct({0: 1}, [4])
+        and edit.restricted_to(np.arange(5)) == edit
+        and edit.restricted_to([2]) == no_edit()
+    )
+    assert edit.restricted_to([1]) == remove([1]) and remove([1, 2]).restricted_to([2, 3]) == remove([2])
+    assert relabel([1, 2], [0, 2]).restricted_to([2]) == relabel([2], 2) and no_edit().restricted_to([1]) == no_edit()
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ def data(side=16, n=24, channels=3, classes=3):
         train_labels=labels,
         val_images=pixels[:4],
         val_labels=labels[:4],
-        classes=[str(one) for one in range(classes)],
+        classes=[str(label) for label in range(classes)],
     )
 
 
@@ -43,8 +43,10 @@ def test_a_few_steps_the_same_bits_again_and_others_under_another_seed(name):
     assert np.isfinite(outcomes[0].margins).all() and np.allclose(outcomes[0].probabilities.sum(1), 1, atol=1e-4)
     first, again, other = (outcome.probabilities.tobytes() for outcome in outcomes)
     assert first == again != other
-    begun, now = trainer.untrained(1), outcomes[0].network
-    moved = [not torch.equal(one, two) for one, two in zip(begun.parameters(), now.parameters()) if two.requires_grad]
+    before, after = trainer.untrained(1), outcomes[0].network
+    moved = [
+        not torch.equal(old, new) for old, new in zip(before.parameters(), after.parameters()) if new.requires_grad
+    ]
     assert all(moved)
 
 
@@ -81,7 +83,9 @@ def test_the_network_of_the_paper_has_its_number_of_parameters():
 def test_only_fields_that_came_later_are_left_out_at_their_defaults():
     recipe = recipes.get_recipe("demo-cnn")
     other = {"nesterov": False, "flip": "alternate", "translate": 1, "cutout": 3, "test": "none", "measure": data}
-    assert set(other) == set(recipes.LATER_FIELDS) and set(recipes.LATER_FIELDS) < {one.name for one in fields(Recipe)}
+    assert set(other) == set(recipes.LATER_FIELDS) and set(recipes.LATER_FIELDS) < {
+        field.name for field in fields(Recipe)
+    }
     hashes = {replace(recipe, **{name: value}).hash for name, value in other.items()}
     assert len(hashes | {recipe.hash}) == len(other) + 1
 
@@ -92,7 +96,7 @@ def test_recipes_have_names_and_hashes_of_their_own_and_load_no_torch(run_python
     assert len({recipe.hash for recipe in known}) == len(known)
     done = run_python(
         "-c",
-        "import sys\nfrom attribution import recipes\nfor name in recipes.NAMES:\n"
-        "    recipes.get(name)\nprint('torch' in sys.modules)",
+        "import sys\nfrom attribution.training import recipes\nfor name in recipes.NAMES:\n"
+        "    recipes.get_recipe(name)\nprint('torch' in sys.modules)",
     )
     assert done.out.strip() == "False", done.err
