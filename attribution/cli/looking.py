@@ -193,7 +193,7 @@ def influence_command(
         "rankings": {
             one.ranking: {
                 "signed": one.signed,
-                "possible": one.possible,
+                "possible": one.n_targets,
                 "k": one.k,
                 "helped": _end_json(ws, one.helped),
                 "harmed": _end_json(ws, one.harmed),
@@ -208,7 +208,7 @@ def influence_command(
     for one in found:
         for end, what in ((one.helped, "helped"), (one.harmed, "harmed")):
             if end is not None:
-                lists = f", in the first {one.k} of {end.lists} of {one.possible:,} targets" if end.place else ""
+                lists = f", in the first {one.k} of {end.n_lists} of {one.n_targets:,} targets" if end.hub_rank else ""
                 print(f"{one.ranking}: {what} most{lists}")
                 print_table("", _end_json(ws, end)["targets"])
         if one.helped is None:
@@ -229,8 +229,8 @@ def _end_json(ws, end) -> dict | None:
         return None
     scores = [None] * len(end.targets) if end.scores is None else [round(float(score), 6) for score in end.scores]
     return {
-        "lists": end.lists,
-        "place": end.place,
+        "lists": end.n_lists,
+        "place": end.hub_rank,
         "targets": [
             {
                 "target": int(target),
