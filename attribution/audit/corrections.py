@@ -11,7 +11,7 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,23 +33,7 @@ if TYPE_CHECKING:
 
 FILE, LOG = "corrections.csv", "log.csv"
 COLUMNS = ("image", "source", "given", "new", "action", "detector", "score", "note", "who", "time", "data_set")
-LOG_COLUMNS = (
-    "id",
-    "uid",
-    "time",
-    "who",
-    "client",
-    "image",
-    "action",
-    "new",
-    "of",
-    "old_action",
-    "old_new",
-    "reason",
-    "queue",
-    "seen",
-    "data_set",
-)
+LOG_COLUMNS = tuple("id uid time who client image action new of old_action old_new reason queue seen data_set".split())
 #: what a file needs to be imported; `given` and `note` are used where they are there
 REQUIRED_COLUMNS = ("image", "new", "action", "data_set")
 #: an image that people decide differently about; nothing is changed for it
@@ -91,14 +75,13 @@ def correction_table(ws: Workspace, decisions: DecisionLog) -> "pd.DataFrame":
 def _correction_table(ws: Workspace, decisions: DecisionLog, current: dict[int, CurrentDecision]) -> "pd.DataFrame":
     import pandas as pd
 
-    names, sources, queues = unique_class_names(ws.classes), _image_sources(ws), {}
+    names, sources = unique_class_names(ws.classes), _image_sources(ws)
+    queues = {number: decisions.queue(number) for number in {decision.queue for decision in current.values()} - {None}}
+    queues = {number: queue for number, queue in queues.items() if queue}
+    queue_scores = {number: dict(zip(queue.items, queue.scores or ())) for number, queue in queues.items()}
     rows = []
     for item, decision in sorted(current.items()):
-        if decision.queue not in queues:
-            queue = None if decision.queue is None else decisions.queue(decision.queue)
-            scores = dict(zip(queue.items, queue.scores)) if queue and queue.scores else {}
-            queues[decision.queue] = (queue.spec.get("detector") or "" if queue else "", scores)
-        detector, scores = queues[decision.queue]
+        detector = queues[decision.queue].spec.get("detector") or "" if decision.queue in queues else ""
         given = names[ws.train_labels[item]]
         new = {"relabel": names[decision.label or 0], "keep": given}.get(decision.action, "")
         action, note = decision.action, decision.reason
@@ -106,7 +89,7 @@ def _correction_table(ws: Workspace, decisions: DecisionLog, current: dict[int, 
             action, new = CONFLICT, ""
             sides = (*decision.conflict, decision)
             note = "; ".join(f"{side.who}: {_action_text(side, names)}" for side in sides)
-        score, time = scores.get(item, np.nan), _iso_time(decision.at)
+        score, time = queue_scores.get(decision.queue, {}).get(item, np.nan), _iso_time(decision.at)
         data_set = ws.fingerprint[:16]
         rows.append((item, sources[item], given, new, action, detector, score, note, decision.who, time, data_set))
     return pd.DataFrame(rows, columns=COLUMNS).astype({"image": np.int64, "score": float})
@@ -219,23 +202,10 @@ def _log_rows(ws: Workspace, entries: list[Entry]) -> Iterator[tuple]:
     names = {None: "", **dict(enumerate(unique_class_names(ws.classes)))}
     for entry in entries:
         old = entry.old or {"action": "", "label": None}
-        yield (
-            entry.id,
-            entry.uid,
-            _iso_time(entry.at, "milliseconds"),
-            entry.who,
-            entry.client,
-            entry.item,
-            entry.action,
-            names[entry.label],
-            entry.of or "",
-            old["action"],
-            names[old["label"]],
-            entry.reason,
-            "" if entry.queue is None else entry.queue,
-            entry.seen,
-            ws.fingerprint[:16],
-        )
+        cells = {name: getattr(entry, name) for name in LOG_COLUMNS if name in Entry.__slots__}
+        cells |= {"image": entry.item, "time": _iso_time(entry.at, "milliseconds"), "data_set": ws.fingerprint[:16]}
+        cells |= {"new": names[entry.label], "old_new": names[old["label"]], "old_action": old["action"]}
+        yield tuple("" if cells[name] is None else cells[name] for name in LOG_COLUMNS)
 
 
 def _write_csv(file: Path, columns: Iterable[str], rows: Iterable[tuple]) -> None:
@@ -252,32 +222,29 @@ def _staged_files(folder: Path) -> Iterator[Path]:
     if folder.exists() and not folder.is_dir():
         raise UserError(f"{folder} is a file; name a folder to write into")
     created = [parent for parent in (folder, *folder.parents) if not parent.exists()]
-    partial = None
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for stale in folder.glob(".corrections.*.part"):  # of a process that was killed
             pid = stale.name.split(".")[2]
             if pid.isdecimal() and not psutil.pid_exists(int(pid)):
                 shutil.rmtree(stale, ignore_errors=True)
-        partial = Path(tempfile.mkdtemp(".part", f".corrections.{os.getpid()}.", folder))
-        yield partial
-        if blocked := [file.name for file in partial.iterdir() if (folder / file.name).is_dir()]:
-            raise UserError(f"{folder / blocked[0]} is a folder, where a file is to be; move it away")
-        for file in partial.iterdir():
-            file.replace(folder / file.name)
+        prefix = f".corrections.{os.getpid()}."
+        with tempfile.TemporaryDirectory(".part", prefix, folder, ignore_cleanup_errors=True) as partial:
+            yield Path(partial)
+            files = list(Path(partial).iterdir())
+            if blocked := [file.name for file in files if (folder / file.name).is_dir()]:
+                raise UserError(f"{folder / blocked[0]} is a folder, where a file is to be; move it away")
+            for file in files:
+                file.replace(folder / file.name)
     except OSError as error:
         raise UserError(
             f"{folder} cannot be written to ({error.strerror or error}); choose a folder that you may "
             "write to, with room in it"
         ) from None
     finally:
-        if partial:
-            shutil.rmtree(partial, ignore_errors=True)
-        for parent in created:  # those that stayed empty
-            try:
+        with suppress(OSError):
+            for parent in created:  # those that stayed empty
                 parent.rmdir()
-            except OSError:
-                break
 
 
 def read_corrections(ws: Workspace, path: Path | str) -> list[Correction]:

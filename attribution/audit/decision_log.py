@@ -206,23 +206,11 @@ class DecisionLog:
         old = self.db.execute(NEWEST_DECISION_SQL, (item,)).fetchone() or (None, None)
         # a client may come from a log that was lost since, and has not seen what is new here
         seen = min(entry["seen"], self.newest_id())
-        row = (
-            entry["uid"],
-            now,
-            who,
-            client,
-            item,
-            entry["action"],
-            entry["label"],
-            entry["of"],
-            *old,
-            entry["reason"],
-            queue,
-            seen,
-        )
-        return self.db.execute(
-            f"INSERT INTO entries ({COLUMNS.removeprefix('id, ')}) VALUES ({','.join('?' * len(row))})", row
-        ).lastrowid
+        values = entry | {"at": now, "who": who, "client": client, "item": item, "queue": queue, "seen": seen}
+        values |= {"old_action": old[0], "old_label": old[1]}
+        columns = COLUMNS.removeprefix("id, ")
+        places = ", ".join(f":{column}" for column in columns.split(", "))
+        return self.db.execute(f"INSERT INTO entries ({columns}) VALUES ({places})", values).lastrowid
 
     def check_entry(self, entry: dict) -> dict:
         """The entry with all keys that there are, None where it has no value. Raises UserError for one that can never

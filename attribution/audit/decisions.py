@@ -31,19 +31,10 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class CurrentDecision:
+class CurrentDecision(Entry):
     """The newest decision about a training image that is not undone. conflict: the current decisions of other clients
     that differ and were not known to the one who made it, oldest first."""
 
-    item: int
-    action: str
-    label: int | None
-    id: int
-    uid: str
-    who: str
-    at: float
-    reason: str
-    queue: int | None
     conflict: tuple[Entry, ...] = ()
 
 
@@ -96,5 +87,4 @@ class DecisionFold:
             clients.add(entry.client)  # of each client the newest alone is current
         if newest is None:
             return None
-        fields = ("action", "label", "id", "uid", "who", "at", "reason", "queue")
-        return CurrentDecision(image, *(getattr(newest, name) for name in fields), tuple(reversed(conflict)))
+        return CurrentDecision(*(getattr(newest, name) for name in Entry.__slots__), tuple(reversed(conflict)))

@@ -116,7 +116,7 @@ def reach(
         "rankings": {
             row.ranking: {
                 "signed": row.signed,
-                "possible": row.possible,
+                "possible": row.n_targets,
                 "k": row.k,
                 "helped": _end_json(ws, row.helped),
                 "harmed": _end_json(ws, row.harmed),
@@ -129,7 +129,7 @@ def reach(
     for row in influences:
         for end, name in ((row.helped, "helped"), (row.harmed, "harmed")):
             if end is not None:
-                lists = f", in the first {row.k} of {end.lists} of {row.possible:,} targets" if end.place else ""
+                lists = f", in the first {row.k} of {end.n_lists} of {row.n_targets:,} targets" if end.hub_rank else ""
                 parts += [f"{row.ranking}: {name} most{lists}", ("", _end_json(ws, end)["targets"])]
         if row.helped is None:
             parts.append(
@@ -218,8 +218,8 @@ def _end_json(ws: Workspace, end) -> dict | None:
         return None
     scores = _scores_json(end.scores) or [None] * len(end.targets)
     return {
-        "lists": end.lists,
-        "place": end.place,
+        "lists": end.n_lists,
+        "place": end.hub_rank,
         "targets": [
             {
                 "target": int(target),

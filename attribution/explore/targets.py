@@ -1,4 +1,4 @@
-"""Which validation images to look at: by class, by what the base models predict, by how sure they are."""
+"""Which validation images to look at: by class, by what the base models predict, by confidence."""
 
 from collections.abc import Iterable
 
@@ -23,8 +23,8 @@ def choose_targets(
     """The validation images that fit, int64 [m], ascending.
 
     label and predicted are class numbers or None for any; confidence bounds the mean probability of the predicted
-    class, both ends included. tested: the targets of that kind. Raises UserError for an unknown kind, and for what
-    asks of predictions where there are no base models.
+    class, both ends included. tested: the targets of that kind. Raises UserError for an unknown kind, and where
+    predictions are needed and there are no base models.
     """
     if kind not in TARGET_KINDS:
         raise UserError(f"no kind of target {kind!r}; choose one of {', '.join(TARGET_KINDS)}")
@@ -43,14 +43,14 @@ def choose_targets(
     if predicted is not None:
         fits = fits & (ws.base.prediction == predicted)
     low, high = confidence
-    if (low, high) != (0.0, 1.0):  # float32 probabilities of a sure model round past 1
+    if (low, high) != (0.0, 1.0):  # float32 probabilities round past 1
         fits = fits & (ws.base.confidence >= low - 1e-6) & (ws.base.confidence <= high + 1e-6)
     return np.flatnonzero(fits)
 
 
 def ranked_targets(ws: Workspace) -> np.ndarray:
-    """The targets that as many rankings as possible rank training images for, int64 ascending: all of them, unless
-    some ranking was made for a part of them."""
+    """The targets that as many rankings as possible rank for, int64 ascending: all of them, unless a ranking is of some
+    targets only."""
     parts = [targets for targets in (ws.ranking(name).targets for name in ws.rankings()) if len(targets) < ws.n_val]
     counts = np.zeros(ws.n_val, np.int64)
     for targets in parts:
@@ -64,32 +64,32 @@ def previous_and_next(targets: np.ndarray, target: int) -> tuple[int | None, int
     return (int(before[-1]) if len(before) else None), (int(after[0]) if len(after) else None)
 
 
-def draw_stable_targets(workspace, count: int, seed: int) -> list[int]:
-    """`count` stable targets, the first of a random order of all of them: a larger study holds the smaller one.
+def draw_stable_targets(ws: Workspace, count: int, seed: int) -> list[int]:
+    """`count` stable targets, the first of a random order of all of them: a larger study contains the smaller one.
 
     Raises UserError where there are fewer."""
-    return _draw_targets(workspace, stable_targets(workspace), "stable", count, seed)
+    return _draw_targets(ws, stable_targets(ws), "stable", count, seed)
 
 
-def draw_wrong_targets(workspace, count: int, seed: int) -> list[int]:
-    """`count` targets of `wrong_targets`, as `draw_stable_targets` draws them: what a study of repairs is made of."""
-    return _draw_targets(workspace, wrong_targets(workspace), "surely wrong", count, seed)
+def draw_wrong_targets(ws: Workspace, count: int, seed: int) -> list[int]:
+    """`count` targets of `wrong_targets`, as `draw_stable_targets` draws them, for a study of repairs."""
+    return _draw_targets(ws, wrong_targets(ws), "surely wrong", count, seed)
 
 
-def _draw_targets(workspace, every, what, count, seed):
-    if not 1 <= count <= len(every):
+def stable_targets(ws: Workspace) -> list[int]:
+    """The targets that the base models agree on and predict right, ascending."""
+    return np.flatnonzero(ws.base.statuses == "stable").tolist()
+
+
+def wrong_targets(ws: Workspace) -> list[int]:
+    """The targets that at most 1 of 10 base models predicts right, ascending: the counterpart of `stable_targets`."""
+    return np.flatnonzero(ws.base.n_right <= 0.1 * ws.base.n_models).tolist()
+
+
+def _draw_targets(ws: Workspace, targets: list[int], adjective: str, count: int, seed: int) -> list[int]:
+    if not 1 <= count <= len(targets):
         raise UserError(
-            f"{count} targets were asked for and {workspace.name} has {len(every)} {what} ones; give 1 to {len(every)}"
+            f"{count} targets were asked for and {ws.name} has {len(targets)} {adjective} ones; "
+            f"give 1 to {len(targets)}"
         )
-    return [int(target) for target in np.random.default_rng(seed).permutation(every)[:count]]
-
-
-def stable_targets(workspace) -> list[int]:
-    """The stable targets, ascending."""
-    return [target for target in range(workspace.n_val) if workspace.base.target_status(target) == "stable"]
-
-
-def wrong_targets(workspace) -> list[int]:
-    """The targets that at most 1 of 10 base models reads right, ascending: `stable_targets` mirrored."""
-    base = workspace.base
-    return [int(target) for target in np.flatnonzero(base.n_right <= 0.1 * base.n_models)]
+    return np.random.default_rng(seed).permutation(targets)[:count].tolist()

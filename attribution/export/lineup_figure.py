@@ -158,17 +158,19 @@ def _draw_row(page, pen, ws: Workspace, target: int, row: LineupRow, corner: tup
     sign = f"{'+ for' if row.sign > 0 else '− against'} {ws.classes[row.for_class]}"
     colour = HELPFUL if row.sign > 0 else HARMFUL
     _draw_text(pen, (x + HEADER_WIDTH - 20, y + 6), sign, 18, colour, width=170, anchor="rt")
-    _draw_text(pen, (x, y + 32), row.about or row.ranking, 18, FAINT, width=HEADER_WIDTH - 20)
+    _draw_text(pen, (x, y + 32), row.description or row.ranking, 18, FAINT, width=HEADER_WIDTH - 20)
     if row.undefined:
         return _draw_text(pen, (x + HEADER_WIDTH, y + 10), row.undefined, 20, FAINT)
     bar_width, start = HEADER_WIDTH - 24, 0
-    for class_, count in row.mix:
+    for class_, count in row.class_counts:
         end = start + count / len(row.ids) * bar_width
         pen.rectangle([x + start, y + 58, x + end - 2, y + 65], fill=FAINT if class_ == label else HAIRLINE)
         start = end
-    _draw_text(pen, (x, y + 74), f"{share(row.same, len(row.ids))} same class", 18, FAINT, width=HEADER_WIDTH - 20)
-    if row.shared:
-        shared = f"{row.shared[1]} of {len(row.ids)} shared with {row.shared[0]}"
+    _draw_text(
+        pen, (x, y + 74), f"{share(row.n_same_class, len(row.ids))} same class", 18, FAINT, width=HEADER_WIDTH - 20
+    )
+    if row.most_alike:
+        shared = f"{row.most_alike[1]} of {len(row.ids)} shared with {row.most_alike[0]}"
         _draw_text(pen, (x, y + 98), shared, 18, FAINT, width=HEADER_WIDTH - 20)
     height, width = (side * scale for side in ws.train_images.shape[1:3])
     for rank, (image, given) in enumerate(zip(row.ids, row.labels)):

@@ -131,10 +131,10 @@ def _lineup_row(workspace: Workspace, target: int, row: LineupRow, k: int, suppo
     name, label = ranking_name(row.ranking), workspace.val_labels[target]
     if row.undefined:
         return {"name": name, "notes": [row.undefined], "support": None, "support_beyond": None, "tiles": []}
-    notes = [row.about, f"{'+ for' if row.sign > 0 else '− against'} {workspace.classes[row.for_class]}"]
-    notes.append(f"{row.same} of {len(row.ids)} of the target's class")
-    if row.shared:
-        notes.append(f"{row.shared[1]} of {len(row.ids)} shared with {row.shared[0]}")
+    notes = [row.description, f"{'+ for' if row.sign > 0 else '− against'} {workspace.classes[row.for_class]}"]
+    notes.append(f"{row.n_same_class} of {len(row.ids)} of the target's class")
+    if row.most_alike:
+        notes.append(f"{row.most_alike[1]} of {len(row.ids)} shared with {row.most_alike[0]}")
     size = None
     if support and row.end == "helpful" and row.candidates is None:
         size = support["support"]

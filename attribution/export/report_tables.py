@@ -103,7 +103,9 @@ def supports_table(workspace: Workspace, rows: list[dict]) -> Markup:
             return None
         said = support_votes(workspace, SimpleNamespace(**row))
         return (
-            f"{workspace.classes[said.other]} in {said.votes} of {said.seeds} at k = {said.k}" if said.seeds else None
+            f"{workspace.classes[said.wrong_class]} in {said.votes} of {said.seeds} at k = {said.k}"
+            if said.seeds
+            else None
         )
 
     def other_seeds(row: dict) -> str | None:

@@ -57,7 +57,7 @@ def _targets(ws: Workspace, image: int, reaches: list[ImageInfluence], on_target
         reach_data(ws, image, reaches, sprite_sheet.sheet(ws, "val", shown), places, sprite_sheet.scale(ws, 42)),
         on_pick=lambda tile: on_target(tile["id"]),
     )
-    lacking = [row.ranking for row in reaches if row.helped is None or row.helped.lists is None]
+    lacking = [row.ranking for row in reaches if row.helped is None or row.helped.n_lists is None]
     if lacking:
         words = [*MEASURE, "--rankings", ",".join(lacking)]
         if not measurement.under_way(ws, words):
@@ -89,7 +89,7 @@ def _row(ws, image, reach: ImageInfluence, name: str, end: InfluenceEnd | None, 
     }
     if end is None:
         return drawn | {"tiles": [], "empty": "whose lists it stands in has not been looked up yet"}
-    notes = [lists_text(reach, end), place_text(ws, end)] if end.lists is not None else []
+    notes = [lists_text(reach, end), place_text(ws, end)] if end.n_lists is not None else []
     if not len(end.targets):
         empty = (
             f"in the first {hubs.LIST_DEPTH} of no target" if end.scores is None else "no target: no score of this sign"
@@ -115,12 +115,12 @@ def _row(ws, image, reach: ImageInfluence, name: str, end: InfluenceEnd | None, 
 
 def lists_text(reach: ImageInfluence, end: InfluenceEnd) -> str:
     """ "in 74 of 1,000 lists"."""
-    return f"in {write.count(end.lists)} of {write.count(reach.possible)} lists"
+    return f"in {write.count(end.n_lists)} of {write.count(reach.n_targets)} lists"
 
 
 def place_text(ws: Workspace, end: InfluenceEnd) -> str:
     """Where that puts it among all training images: "hub no. 12 of 5,000"."""
-    return f"hub no. {write.count(end.place)} of {write.count(ws.n_train)}"
+    return f"hub no. {write.count(end.hub_rank)} of {write.count(ws.n_train)}"
 
 
 # -- what is like it

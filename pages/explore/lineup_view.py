@@ -70,7 +70,7 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
         "id": row.id,
         "name": row.method,
         "short": row.ranking,
-        "about": row.about,
+        "about": row.description,
         "sign": sign,
         "sign_text": words,
         "chosen": row.ranking == chosen and row.end == "helpful",
@@ -79,16 +79,16 @@ def _row(ws, target, row, places, chosen, supports, explain, scores, planted, sh
     }
     if row.undefined:
         return drawn | {"tiles": [], "empty": row.undefined}
-    notes = [f"{write.share(row.same, len(row.ids))} same class"]
-    if row.shared:
-        notes.append(f"{row.shared[1]} of {len(row.ids)} shared with {row.shared[0]}")
+    notes = [f"{write.share(row.n_same_class, len(row.ids))} same class"]
+    if row.most_alike:
+        notes.append(f"{row.most_alike[1]} of {len(row.ids)} shared with {row.most_alike[0]}")
     support = supports.get(row.ranking) if row.end == "helpful" else None
     texts = [f"training image {image}, {ws.classes[given]}" for image, given in zip(row.ids, row.labels)]
     flags = [None] * len(row.ids)
     if planted is not None:
         flags = [f"planted: was {ws.classes[planted[image]]}" if planted[image] >= 0 else None for image in row.ids]
     return drawn | {
-        "mix": [{"text": ws.classes[c], "count": n, "same": bool(c == label)} for c, n in row.mix],
+        "mix": [{"text": ws.classes[c], "count": n, "same": bool(c == label)} for c, n in row.class_counts],
         "notes": notes,
         **({"support": {"k": support["support"], "text": support_text(support, shown)}} if support else {}),
         "tiles": tiles(

@@ -36,10 +36,10 @@ def _support(ws: Workspace, row) -> dict:
     return support | {
         "support": int(row.support),
         "k": flip.k,
-        "close": flip.close,
-        "becomes": ws.classes[flip.other],
+        "close": flip.is_close,
+        "becomes": ws.classes[flip.wrong_class],
         "votes": flip.votes,
-        "wrong": flip.wrong,
+        "wrong": flip.n_wrong,
         "seeds": flip.seeds,
     }
 

@@ -123,7 +123,7 @@ def test_the_opening_target_is_stable_and_its_votes_flipped(ws):
     first = opening_target(ws)
     assert first is not None
     assert ws.base.target_status(first.target) == "stable"
-    assert first.other != ws.val_labels[first.target] and first.votes >= 1
+    assert first.wrong_class != ws.val_labels[first.target] and first.votes >= 1
 
 
 def test_compute_and_candidates_are_of_the_demo_as_it_is(ws):

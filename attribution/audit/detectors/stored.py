@@ -9,6 +9,7 @@ from attribution.files import read_array
 from attribution.workspace.workspace import Workspace
 
 COMBINED = "combined"
+REQUIRED_KEYS = ("family", "about", "uses_val", "suggests")  # of the provenance
 
 
 def names(workspace: Workspace) -> list[str]:
@@ -30,29 +31,22 @@ def load(workspace: Workspace, name: str) -> Detector:
         raise UserError(f"no detector {name!r} in {workspace.name}; it has {stored}")
     provenance = workspace.manifest["parts"][f"detectors/{name}"]
     again = f"build it again with: python -m attribution detectors build {name}"
-    if absent := [key for key in ("family", "about", "uses_val", "suggests") if key not in provenance]:
+    if absent := [key for key in REQUIRED_KEYS if key not in provenance]:
         raise UserError(
             f"the detector {name} of {workspace.name} was stored by another version, without its {absent[0]!r}; {again}"
         )
+    family, description, uses_val, suggests = (provenance[key] for key in REQUIRED_KEYS)
     folder = workspace.folder(f"detectors/{name}")
     scores = np.asarray(read_array(folder / "scores.npy", workspace.n_train), np.float32)
     suggestion = None
-    if provenance["suggests"]:
+    if suggests:
         suggestion = np.asarray(read_array(folder / "suggestion.npy", workspace.n_train), np.int64)
     fits = scores.ndim == 1 and np.isfinite(scores).all()
     if suggestion is not None:
         fits &= suggestion.ndim == 1 and 0 <= suggestion.min() and suggestion.max() < len(workspace.classes)
     if not fits:
         raise UserError(f"the detector {name} of {workspace.name} holds what cannot be; {again}")
-    return Detector(
-        name,
-        provenance["family"],
-        provenance["about"],
-        provenance["uses_val"],
-        scores,
-        suggestion,
-        provenance.get("digest"),
-    )
+    return Detector(name, family, description, uses_val, scores, suggestion, provenance.get("digest"))
 
 
 def load_harmed(workspace: Workspace, name: str) -> np.ndarray:

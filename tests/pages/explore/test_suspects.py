@@ -35,7 +35,7 @@ def test_a_wrong_prediction_has_suspects(ws):
 
 def test_they_are_looked_for_when_somebody_asks(ws, monkeypatch):
     asked = []
-    monkeypatch.setattr(view, "suspects", lambda *of: asked.append(of[1:]) or [])
+    monkeypatch.setattr(view, "find_suspects", lambda *of: asked.append(of[1:]) or [])
     assert expanders(opened(1, open=False)) == ["Suspects"] and not asked
     opened(1)
     assert asked == [(1, "knn-moco")]

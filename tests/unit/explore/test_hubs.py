@@ -23,18 +23,18 @@ def few():
 
 
 def test_counts_and_places_by_hand(few):
-    assert few.counts(1).tolist() == [0, 0, 0, 0, 3]
-    assert few.counts(2).tolist() == [0, 1, 1, 1, 3]
-    assert few.counts(3).tolist() == [0, 2, 2, 1, 3]
-    assert few.counts(3, "harmful").tolist() == [1, 1, 0, 0, 0]
-    targets, ranks = few.places(1)
+    assert few.count_lists(1).tolist() == [0, 0, 0, 0, 3]
+    assert few.count_lists(2).tolist() == [0, 1, 1, 1, 3]
+    assert few.count_lists(3).tolist() == [0, 2, 2, 1, 3]
+    assert few.count_lists(3, "harmful").tolist() == [1, 1, 0, 0, 0]
+    targets, ranks = few.lists_with_image(1)
     assert (targets.tolist(), ranks.tolist()) == ([0, 2], [2, 3])
-    targets, ranks = few.places(2)
+    targets, ranks = few.lists_with_image(2)
     assert (targets.tolist(), ranks.tolist()) == ([1, 0], [2, 3])  # lowest rank first
 
 
 def test_summary_by_hand(few):
-    found = hubs.summarise(few, 2, most=2)
+    found = hubs.summarise(few, 2, max_hubs=2)
     assert (found["targets"], found["k"], found["mean"], found["never"]) == (3, 2, 1.2, 0.2)
     assert found["hubs"] == [{"image": 4, "lists": 3}, {"image": 1, "lists": 1}]
     off = np.array([0, 1, 1, 1, 3]) - 1.2
@@ -51,13 +51,15 @@ def test_lists_are_those_of_the_rankings(ws):
             kept = lists.ids[at, target]
             assert kept[: len(top)].tolist() == top.tolist() and (kept[len(top) :] == -1).all()
     # l2 ranks the target's class alone: 19 Bars, 20 Boxes and 21 Dots for 4 targets each
-    assert l2.counts(hubs.LIST_DEPTH).tolist() == [4] * 60 and hubs.summarise(l2, hubs.LIST_DEPTH)["skewness"] is None
+    assert (
+        l2.count_lists(hubs.LIST_DEPTH).tolist() == [4] * 60 and hubs.summarise(l2, hubs.LIST_DEPTH)["skewness"] is None
+    )
 
 
 def test_a_ranking_of_some_targets(ws):
     np.save(ws.path / "rankings" / "trak-10" / "targets.npy", np.array([2, 5]))
     (lists,) = hubs.compute(ws, ["trak-10"])
-    assert lists.targets == 2 and lists.counts(1).sum() == 2
+    assert lists.targets == 2 and lists.count_lists(1).sum() == 2
     assert (lists.ids[:, [0, 1, 3]] == -1).all()
 
 
@@ -75,9 +77,9 @@ def test_mistakes_are_told(ws, few):
     with pytest.raises(UserError, match="no ranking 'none'"):
         hubs.compute(ws, ["none"])
     with pytest.raises(UserError, match="k = 51 is more"):
-        few.counts(51)
+        few.count_lists(51)
     with pytest.raises(UserError, match="k = 0"):
-        few.counts(0)
+        few.count_lists(0)
 
 
 def test_from_the_command_line(ws, monkeypatch, capfd):

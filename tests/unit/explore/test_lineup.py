@@ -12,9 +12,9 @@ from tests import tiny
 def test_a_row_for_each_ranking_best_first(ws):
     esvm, trak = lineup_rows(ws, 0, ["esvm-moco", "trak-10"], 5)
     assert trak.ids.tolist() == [0, 6, 9, 12, 15]  # 3 is a Bar by nature, but it is called a Dot
-    assert (trak.end, trak.sign, trak.same, trak.mix) == ("helpful", 1, 5, ((0, 5),))
+    assert (trak.end, trak.sign, trak.n_same_class, trak.class_counts) == ("helpful", 1, 5, ((0, 5),))
     assert trak.scores == pytest.approx(1 / (1 + trak.ids), rel=1e-3)
-    assert len(esvm.ids) == 5 and esvm.same == 5
+    assert len(esvm.ids) == 5 and esvm.n_same_class == 5
 
 
 def test_the_harmful_end_is_there_for_signed_rankings_alone(ws):
@@ -26,8 +26,8 @@ def test_the_harmful_end_is_there_for_signed_rankings_alone(ws):
         ("trak-10", "harmful"),
     ]
     assert "not defined" in rows[1].undefined and len(rows[1].ids) == 0
-    assert rows[3].ids.tolist() == [1, 2, 3, 4] and rows[3].same == 0
-    assert rows[3].mix == ((2, 2), (1, 2))[::-1]
+    assert rows[3].ids.tolist() == [1, 2, 3, 4] and rows[3].n_same_class == 0
+    assert rows[3].class_counts == ((2, 2), (1, 2))[::-1]
 
 
 def test_explaining_the_predicted_class(ws):
@@ -46,8 +46,8 @@ def test_candidates(ws):
 
 def test_the_most_alike_row_is_named(ws):
     rows = lineup_rows(ws, 0, ["trak-10", "random", "l2-moco"], 19)
-    assert rows[0].shared == ("random", 19)  # all 19 Bars, whatever their order; ties go to the first
-    assert lineup_rows(ws, 0, ["trak-10"], 5)[0].shared is None
+    assert rows[0].most_alike == ("random", 19)  # all 19 Bars, whatever their order; ties go to the first
+    assert lineup_rows(ws, 0, ["trak-10"], 5)[0].most_alike is None
 
 
 def test_rank_of(ws):
@@ -73,14 +73,14 @@ def test_a_ranking_that_somebody_brought_is_on_view_and_a_slow_one_is_not(tmp_pa
 def test_badges(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
     about, trak = ws.manifest["parts"]["rankings/trak-10"], ws.ranking("trak-10")
-    assert ranking_badges(ws, trak) == [] and lineup_rows(ws, 0, ["trak-10"], 3)[0].about == "10 models"
+    assert ranking_badges(ws, trak) == [] and lineup_rows(ws, 0, ["trak-10"], 3)[0].description == "10 models"
     trak.made_for = {"recipe": "demo-cnn", "hash": recipes.get_recipe("demo-cnn").hash}
     assert ranking_badges(ws, trak) == [] == ranking_badges(ws, ws.ranking("l2-moco"))
     trak.made_for["hash"] = "0123456789ab"
     assert ranking_badges(ws, trak) == ["⚠ made for demo-cnn 0123456789ab"]
     trak.made_for["recipe"] = "resnet18"
     about["alignment"] = {"top1_same_class": 0.33, "chance": 0.33, "n": 12, "warning": "no better than chance"}
-    assert lineup_rows(ws, 0, ["trak-10"], 3)[0].about == "⚠ made for resnet18 · ⚠ alignment · 10 models"
+    assert lineup_rows(ws, 0, ["trak-10"], 3)[0].description == "⚠ made for resnet18 · ⚠ alignment · 10 models"
     assert alignment_warning(ws, "trak-10") == "no better than chance" and alignment_warning(ws, "l2-moco") is None
     about["alignment"] = {"top1_same_class": 0.9, "chance": 0.33, "n": 12, "warning": None}
     assert alignment_warning(ws, "trak-10") is None
