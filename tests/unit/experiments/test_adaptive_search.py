@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict
+from functools import cache
 
 import numpy as np
 import pytest
@@ -13,6 +14,12 @@ from attribution.experiments.support_search import search as full
 
 LABEL, OTHER = 3, 7
 NOISE = 0.5
+
+
+@cache
+def normal(*of: int) -> float:
+    """A standard normal draw; the searches that are compared ask for the same ones over and over."""
+    return np.random.default_rng(of).standard_normal()
 
 
 class Simulated:
@@ -27,8 +34,7 @@ class Simulated:
         self.asked = []
 
     def margin(self, k, seed):
-        own = np.random.default_rng([self.world, seed]).standard_normal()
-        new = np.random.default_rng([self.world, seed, k + 1]).standard_normal()
+        own, new = normal(self.world, seed), normal(self.world, seed, k + 1)
         noise = self.noise * (self.shared**0.5 * own + (1 - self.shared) ** 0.5 * new)
         return self.slope * np.log2((1 + self.threshold) / (1 + k)) + noise
 
