@@ -467,9 +467,8 @@ def export_study(build: DemoBuild) -> None:
     targets that all its rankings have finished, so that the curves of a kind compare like sets. Raises UserError where
     there is none."""
     workspace, recipe = build.workspace, recipes.get_recipe(RECIPE)
-    store = ResultStore.of(workspace)
-    table = support_table.load_support_table(workspace, store)
-    store.close()
+    with ResultStore.for_workspace(workspace) as store:
+        table = support_table.load_support_table(workspace, store)
     parts, provenance = [], []
     for study in (STUDY, VARIANT_STUDY):
         rows, targets = _finished_rows(workspace, table, study)

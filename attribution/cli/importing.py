@@ -152,7 +152,7 @@ def halves_import(
     from attribution.importing.formats.datamodels_store import load_subsets
     from attribution.metrics.lds import MIN_SUBSETS
 
-    masks, margins = load_subsets(user_path(path), importing.data_set_sizes(ws), part=part, least=MIN_SUBSETS)
+    masks, margins = load_subsets(user_path(path), importing.data_set_sizes(ws), part=part, min_models=MIN_SUBSETS)
     command = command_provenance(f"halves import {shlex.quote(path.name)}")
     provenance = importing.import_halves(ws, masks, margins, {"file": path.name, "models": part or "all", **command})
     print_answer(

@@ -81,9 +81,9 @@ def jobs_resume(number: int, ws: WorkspaceOption = DEMO):
 def jobs_cancel(number: int, ws: WorkspaceOption = DEMO):
     """Stop a job. What it trained so far is kept."""
     job = _load_job(ws, number)
-    if not jobs.cancel(ws, number) and job.ended:
+    if not jobs.cancel(ws, number) and job.has_ended:
         raise UserError(f"job {number} is {job.state} already; there is nothing to cancel")
-    while (job := _load_job(ws, number)).open:
+    while (job := _load_job(ws, number)).is_open:
         jobs.ensure_runner(ws)
         time.sleep(0.1)
     print(f"job {number} is {job.state}")

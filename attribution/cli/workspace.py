@@ -109,7 +109,7 @@ def workspace_remove(
     if part not in ws.manifest["parts"] or part.split("/")[0] not in REMOVABLE:
         removable = [name for name in ws.manifest["parts"] if name.split("/")[0] in REMOVABLE]
         raise UserError(f"no part {part!r} in {ws.name}; there is {', '.join(removable)}")
-    ws.remove(part)
+    ws.remove_part(part)
     print(f"{part} is no longer in {ws.name}")
 
 

@@ -40,7 +40,7 @@ class Command:
     progress: tuple[str, int, int] | None
 
     @property
-    def open(self) -> bool:
+    def is_open(self) -> bool:
         return self.state == "running"
 
 
@@ -83,7 +83,7 @@ def cancel_command(workspace, number: int) -> None:
     """Stops a command and all it started; what it had not finished leaves nothing."""
     folder = _commands_folder(workspace) / str(number)
     one = _read_command(folder)
-    if one is None or not one.open:
+    if one is None or not one.is_open:
         return
     write_json(folder / "ended.json", {"state": "cancelled", "at": time.time()})
     try:

@@ -9,6 +9,7 @@ from attribution.audit import gain, review_queue
 from attribution.audit.decision_log import DecisionLog
 from attribution.experiments import jobs
 from attribution.experiments.paired_arms import PairedArmsSpec, load_latest_answer
+from attribution.experiments.spec import Spec
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from pages.audit import gain_text
@@ -70,7 +71,7 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
 # -- asking
 
 
-def _ask(ws: Workspace, store: ResultStore, last: Job | None, spec: dict) -> None:
+def _ask(ws: Workspace, store: ResultStore, last: Job | None, spec: Spec) -> None:
     """What it costs, and the button."""
     if last and last.state in ("cancelled", "failed"):
         job_buttons.ended_early(last)
@@ -78,14 +79,14 @@ def _ask(ws: Workspace, store: ResultStore, last: Job | None, spec: dict) -> Non
     st.button("Train and compare", key="train and compare", type="primary", on_click=_start, args=(ws, spec))
 
 
-def _start(ws: Workspace, spec: dict) -> None:
+def _start(ws: Workspace, spec: Spec) -> None:
     try:
         jobs.submit(ws, spec)
     except UserError as error:
         state.set_error(error)
 
 
-def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
+def _progress(ws: Workspace, job: Job, spec: Spec | None) -> None:
     """The job that has not ended, drawn anew every second, with ways to pause and stop it."""
     number = job.id
 
@@ -96,7 +97,7 @@ def _progress(ws: Workspace, job: Job, spec: dict | None) -> None:
                 now = store.job(number)
                 if now.has_ended:
                     st.rerun()
-                if now.open:
+                if now.is_open:
                     jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
                 left, ahead = PairedArmsSpec.from_json(now.spec).cost(ws, store).seconds, store.count_jobs_ahead(number)
         except UserError as error:

@@ -7,6 +7,7 @@ from attribution.experiments import jobs
 from attribution.experiments.disjoint import DisjointSpec
 from attribution.experiments.replay import replay_search
 from attribution.experiments.retrain import RetrainSpec
+from attribution.experiments.spec import Spec
 from attribution.experiments.support import SupportSpec
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
@@ -17,7 +18,7 @@ from pages.ui import format as write
 from pages.ui.verdict import cost_text, verdict_html
 
 
-def draw(ws: Workspace, store: ResultStore, spec: dict) -> None:
+def draw(ws: Workspace, store: ResultStore, spec: Spec) -> None:
     """Draws what is known of the question, again every second while a job of it is at work."""
     job = _job_of(store, spec)
     running = bool(job and job.is_open)
@@ -27,16 +28,16 @@ def draw(ws: Workspace, store: ResultStore, spec: dict) -> None:
     def draw_now():
         with ResultStore.for_workspace(ws) as own_store:
             now = own_store.job(job.id) if job else None
-            if now and now.open:
+            if now and now.is_open:
                 jobs.ensure_runner(ws)
             view(ws, own_store, spec, now)
-        if running != bool(now and now.open):
+        if running != bool(now and now.is_open):
             st.rerun()
 
     draw_now()
 
 
-def _job_of(store: ResultStore, spec: dict) -> Job | None:
+def _job_of(store: ResultStore, spec: Spec) -> Job | None:
     """The job that the address names, if it is about this question, else one about it that has not ended, or None."""
     number = st.query_params.get("job", "")
     named = store.job(int(number)) if number.isdigit() else None
@@ -45,7 +46,7 @@ def _job_of(store: ResultStore, spec: dict) -> Job | None:
     return next((job for job in store.jobs_described(spec.describe()) if _same(job.spec, spec)), None)
 
 
-def _same(spec: dict, other: dict) -> bool:
+def _same(spec: Spec, other: dict) -> bool:
     """Whether two specs ask the same; the path of the workspace may differ."""
     return {**spec, "workspace": None} == {**other, "workspace": None}
 
@@ -53,7 +54,7 @@ def _same(spec: dict, other: dict) -> bool:
 # -- the three kinds of answers
 
 
-def _retraining(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) -> None:
+def _retraining(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None) -> None:
     answer = spec.answer(ws, store)
     verdict = text.retraining_verdict(ws, spec, answer)
     if not job and not verdict and not answer["n"]:
@@ -66,7 +67,7 @@ def _retraining(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) 
     _provenance(ws, spec, f"seeds {seeds}; trained in {write.seconds(answer['seconds'])} in all")
 
 
-def _search(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) -> None:
+def _search(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None) -> None:
     known = kept_answers.answer(ws, store, spec)
     played = replay_search(ws, store, spec)
     answer = played.answer or (known and known["answer"])
@@ -91,7 +92,7 @@ def _search(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) -> N
     _provenance(ws, spec, f"protocol {spec['protocol']}, K = {spec['k_max']}; {count}")
 
 
-def _trace(ws: Workspace, spec: dict, probes: list[dict], answer: dict | None) -> None:
+def _trace(ws: Workspace, spec: Spec, probes: list[dict], answer: dict | None) -> None:
     """What the search tried: a table, and a chart beside it."""
     label = int(ws.val_labels[spec["target"]])
     table, chart = st.columns([1.35, 1], gap="medium")
@@ -110,7 +111,7 @@ def _trace(ws: Workspace, spec: dict, probes: list[dict], answer: dict | None) -
     )
 
 
-def _disjoint(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) -> None:
+def _disjoint(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None) -> None:
     known_since = disjoint.draw(ws, store, spec)
     if not known_since and not job:
         st.markdown(f"**Not searched yet.** {write.plain(cost_text(spec.cost(ws, store)))}.")
@@ -127,12 +128,12 @@ def _disjoint(ws: Workspace, store: ResultStore, spec: dict, job: Job | None) ->
 # -- what stands below every answer
 
 
-def _not_asked_yet(ws: Workspace, store: ResultStore, spec: dict, participle: str) -> None:
+def _not_asked_yet(ws: Workspace, store: ResultStore, spec: Spec, participle: str) -> None:
     st.markdown(f"**Not {participle} yet.** {write.plain(cost_text(spec.cost(ws, store)))}.")
     _command(ws, spec)
 
 
-def _job_line(ws: Workspace, store: ResultStore, spec: dict, job: Job | None, known_since: float | None) -> None:
+def _job_line(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None, known_since: float | None) -> None:
     """The state of the job, with ways to pause and stop it; or since when the answer is known."""
     if job and not job.has_ended:
         waits = {"queued": "Waiting for the runner", "cancelling": "Stopping", "paused": "Paused"}
@@ -154,7 +155,7 @@ def _job_line(ws: Workspace, store: ResultStore, spec: dict, job: Job | None, kn
         st.caption(write.plain("Partly known from other jobs: " + cost_text(spec.cost(ws, store)) + "."))
 
 
-def _provenance(ws: Workspace, spec: dict, details: str) -> None:
+def _provenance(ws: Workspace, spec: Spec, details: str) -> None:
     """The recipe and the protocol, and the command line that asks the same."""
     recipe = recipes.get_recipe(ws.recipe)
     planted = f"; labels as given, with {ws.planted} planted errors" if ws.planted else ""
@@ -162,7 +163,7 @@ def _provenance(ws: Workspace, spec: dict, details: str) -> None:
     _command(ws, spec)
 
 
-def _command(ws: Workspace, spec: dict) -> None:
+def _command(ws: Workspace, spec: Spec) -> None:
     words = cli_command.arguments(spec)
     if words:
         cli_command.popover(ws, *words)

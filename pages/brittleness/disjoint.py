@@ -4,6 +4,7 @@ import streamlit as st
 
 from attribution import Workspace
 from attribution.experiments.replay import replay_search
+from attribution.experiments.spec import Spec
 from attribution.store.results import ResultStore
 from pages.brittleness import text
 from pages.ui import format as write
@@ -12,7 +13,7 @@ from pages.ui.tile_strip import image_row, strip, strip_data
 from pages.ui.verdict import verdict_html
 
 
-def draw(ws: Workspace, store: ResultStore, spec: dict) -> float | None:
+def draw(ws: Workspace, store: ResultStore, spec: Spec) -> float | None:
     """Draws what is known of a disjoint spec; when the last of it was found, or None where nothing is known yet."""
     newest = None
     for number, (search, answer) in enumerate(spec.chain(ws, store), 1):

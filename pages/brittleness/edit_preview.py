@@ -9,6 +9,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.experiments import registry
 from attribution.experiments.retrain import RetrainSpec
+from attribution.experiments.spec import Spec
 from pages.brittleness import text
 from pages.ui import format as write
 from pages.ui import sprite_sheet
@@ -17,7 +18,7 @@ from pages.ui.tile_strip import image_row, strip, strip_data
 MOST = 128  # images of a search that are shown
 
 
-def draw(ws: Workspace, spec: dict) -> None:
+def draw(ws: Workspace, spec: Spec) -> None:
     """The training images that the edit changes; for a search, those it would take from, in their order."""
     ids = _ids(ws, json.dumps(spec.to_json()))
     if not len(ids):
@@ -42,7 +43,7 @@ def _ids(_ws, spec_json: str) -> np.ndarray:
     return np.concatenate(prefixes)[:MOST] if prefixes else np.zeros(0, np.int64)
 
 
-def _strip_data(ws: Workspace, spec: dict, ids: np.ndarray) -> dict:
+def _strip_data(ws: Workspace, spec: Spec, ids: np.ndarray) -> dict:
     given, label = ws.train_labels[ids], ws.val_labels[spec["target"]]
     new, relabel = ws.classes[ws.base.likeliest_wrong_class[spec["target"]]], spec["kind"] == "mislabel"
     captions = [f"{ws.classes[c]} → {new}" if relabel else ws.classes[c] for c in given]

@@ -22,7 +22,7 @@ def draw_jobs(ws: Workspace, store: ResultStore) -> None:
     @st.fragment(run_every="2s" if polled else None)
     def draw_now():
         with ResultStore.for_workspace(ws) as own_store:
-            count, busy = own_store.count_jobs(), own_store.busy()
+            count, busy = own_store.count_jobs(), own_store.has_open_jobs()
             listed = own_store.jobs(MOST if st.session_state.get(ALL_JOBS) else LISTED)
         if busy and not polled:
             st.rerun()

@@ -4,6 +4,7 @@ import pandas as pd
 
 from attribution import Workspace
 from attribution.experiments import support_table
+from attribution.experiments.spec import Spec
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 
@@ -24,7 +25,7 @@ def all_answers(ws: Workspace, store: ResultStore) -> list[dict]:
     return answers
 
 
-def answer(ws: Workspace, store: ResultStore, spec: dict) -> dict | None:
+def answer(ws: Workspace, store: ResultStore, spec: Spec) -> dict | None:
     """The known answer to a support spec, as in `all_answers`, or None."""
     if spec.get("groups"):
         known = spec.answer(ws, store)

@@ -7,7 +7,7 @@ from attribution.experiments import disjoint, jobs, retrain, support, support_ta
 from attribution.experiments.disjoint import DisjointSpec
 from attribution.experiments.prefixes import CONTROL_DRAWS, SUPPORT_KINDS, check_support_kind
 from attribution.experiments.retrain import RetrainSpec
-from attribution.experiments.spec import SEEDS
+from attribution.experiments.spec import SEEDS, Spec
 from attribution.experiments.study import StudySpec
 from attribution.experiments.support import SupportSpec
 from attribution.experiments.support_search import DEFAULT_K_MAX
@@ -98,7 +98,7 @@ def draw(ws: Workspace) -> tuple[dict | None, UserError | None]:
     return spec, None
 
 
-def widget_values(spec: dict) -> dict:
+def widget_values(spec: Spec) -> dict:
     """The widget values that show a job's question, or the studies; empty where this page cannot show it."""
     if StudySpec.matches(spec):
         return {state.VIEW: STUDIES}
@@ -137,7 +137,7 @@ def leave_job() -> None:
     st.query_params.pop("job", None)
 
 
-def ask(ws: Workspace, spec: dict) -> None:
+def ask(ws: Workspace, spec: Spec) -> None:
     """Queues the question, unless its answer is known: then the page shows that already; a callback."""
     try:
         with ResultStore.for_workspace(ws) as store:
@@ -151,7 +151,7 @@ def ask(ws: Workspace, spec: dict) -> None:
         st.error(write.sentence(error))
 
 
-def heading(ws: Workspace, target: int, spec: dict | None) -> str:
+def heading(ws: Workspace, target: int, spec: Spec | None) -> str:
     """The question as a sentence; the target alone where there is no spec."""
     true = ws.classes[ws.val_labels[target]]
     if not spec:

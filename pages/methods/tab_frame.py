@@ -136,7 +136,7 @@ def watch_job(
     def draw():
         with ResultStore.for_workspace(ws) as store:
             now, ahead = store.job(job.id), store.count_jobs_ahead(job.id)
-        if now.open:
+        if now.is_open:
             try:
                 jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
             except UserError as error:

@@ -36,7 +36,7 @@ def under_way(ws: Workspace, words: list[str]) -> bool:
     @st.fragment(run_every=POLL)
     def progress():
         now = next(command for command in commands.list_commands(ws) if command.number == last.number)
-        if not now.open:
+        if not now.is_open:
             st.rerun()
         text, done, total = now.progress or ("starting", 0, 1)
         st.progress(min(1.0, done / total) if total else 0.0, write.plain(f"{text}, {write.seconds(now.seconds)}"))

@@ -86,14 +86,14 @@ def _draw_contents(ws: Workspace) -> None:
 
 def _draw_commands(ws: Workspace) -> None:
     """The last commands: their progress or outcome, and a way to stop them. Draws the page anew when one ends."""
-    running = [command.number for command in background.list_commands(ws)[:LISTED] if command.open]
+    running = [command.number for command in background.list_commands(ws)[:LISTED] if command.is_open]
 
     @st.fragment(run_every=POLL if running else None)
     def draw_now():
         commands = background.list_commands(ws)[:LISTED]
         for command in commands:
             _command(ws, command)
-        if running != [command.number for command in commands if command.open]:
+        if running != [command.number for command in commands if command.is_open]:
             st.rerun()
 
     if background.list_commands(ws):
@@ -103,7 +103,7 @@ def _draw_commands(ws: Workspace) -> None:
 
 
 def _command(ws: Workspace, command: background.Command) -> None:
-    if not command.open:
+    if not command.is_open:
         icon = {"done": ":material/check:", "failed": ":material/error:"}.get(command.state, ":material/block:")
         st.markdown(f"{icon} {words.command_text(command)}")
         return

@@ -108,7 +108,7 @@ def test_a_ranking_is_brought_in_by_a_command_that_the_page_starts(ws, scores, t
     assert command.startswith("python -m attribution import tensor") and "--name mine --sign helpful" in command
     app.button("import").click().run()
     deadline = time.monotonic() + 60
-    while commands.list_commands(ws)[0].open and time.monotonic() < deadline:
+    while commands.list_commands(ws)[0].is_open and time.monotonic() < deadline:
         time.sleep(0.2)
     assert commands.list_commands(ws)[0].state == "done", commands.list_commands(ws)[0].message
     app = opened()

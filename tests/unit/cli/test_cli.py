@@ -275,7 +275,7 @@ def test_ctrl_c_cancels(home):
     out, err = command.communicate(timeout=30)
     assert command.returncode == 2 and "was cancelled" in err and "Traceback" not in err and out == ""
     end = time.monotonic() + 5
-    while store.jobs()[0].open:
+    while store.jobs()[0].is_open:
         assert time.monotonic() < end
         time.sleep(0.02)
     assert store.jobs()[0].state == "cancelled" and store.live_trainings() == {}

@@ -13,7 +13,7 @@ def ended(ws, number, seconds=60):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         one = next((one for one in commands.list_commands(ws) if one.number == number), None)
-        if one and not one.open:
+        if one and not one.is_open:
             return one
         time.sleep(0.1)
     raise AssertionError(f"command {number} is still running")
@@ -25,7 +25,7 @@ def running(ws, number):
     folder = commands._commands_folder(ws) / str(number)
     while not (folder / "out").exists() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert commands.list_commands(ws)[0].open
+    assert commands.list_commands(ws)[0].is_open
     return json.loads((folder / "asked.json").read_text())["pid"]
 
 
