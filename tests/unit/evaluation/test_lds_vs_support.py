@@ -27,7 +27,7 @@ def halves(ws):
     (ws.path / "lds").mkdir()
     np.save(ws.path / "lds" / "masks.npy", np.packbits(masks, axis=1))
     np.save(ws.path / "lds" / "margins.npy", margins.astype(np.float16))
-    ws.record(
+    ws.record_part(
         "lds",
         {"alpha": 0.5, "masks": 20, "seeds": [0, 1], "recipe": "demo-cnn", "hash": "x"},
         ["lds/masks.npy", "lds/margins.npy"],

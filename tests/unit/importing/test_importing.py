@@ -212,8 +212,8 @@ def added(*what):
     if stop == 12:
         os.kill(os.getpid(), 9)  # everything is written, and not yet vouched for
     add(*what)
-ws.add = added
-importing.import_ranking(ws, ForeignRanking("Mine", True, np.arange(12), rows=rows), "mine", dense=sys.argv[3] == "dense")
+ws.add_part = added
+importing.import_ranking(ws, ForeignRanking("Mine", True, np.arange(12), read_scores=rows), "mine", dense=sys.argv[3] == "dense")
 """
 
 

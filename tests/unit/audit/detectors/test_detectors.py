@@ -23,7 +23,7 @@ def out_of_subset(ws):
     probabilities[np.arange(60), np.arange(60) % 3] = 0.8  # the true classes
     np.save(ws.path / "out_of_subset" / "sums.npy", 5 * probabilities)
     np.save(ws.path / "out_of_subset" / "counts.npy", np.full(60, 5))
-    ws.record("out_of_subset", {}, [f"out_of_subset/{name}.npy" for name in ("sums", "counts")])
+    ws.record_part("out_of_subset", {}, [f"out_of_subset/{name}.npy" for name in ("sums", "counts")])
 
 
 @pytest.mark.parametrize("family", [*FAMILIES, combined], ids=lambda family: family.FAMILY)
