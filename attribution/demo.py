@@ -398,7 +398,7 @@ def build_detectors(build: DemoBuild) -> None:
 def run_lds(build: DemoBuild) -> None:
     """LDS of every ranking on the held-out halves, with interval and noise ceiling."""
     workspace = build.workspace
-    answer = lds_report.evaluate_lds(workspace, progress=build.progress)
+    answer = lds_report.compute(workspace, progress=build.progress)
     write_json(build.folder / "lds" / "lds.json", answer)
     about = workspace.manifest["parts"]["lds"]
     workspace.record(
@@ -410,7 +410,7 @@ def run_agreement(build: DemoBuild) -> None:
     """How far the usual rankings choose the same images."""
     workspace = build.workspace
     names = default_rankings(workspace)
-    found = agreement.compare(
+    found = agreement.compute(
         workspace, names, targets=agreement.draw_targets(workspace, names), progress=build.progress
     )
     agreement.save(workspace, found, {}, build.record_arrays)
@@ -419,18 +419,14 @@ def run_agreement(build: DemoBuild) -> None:
 def run_cost(build: DemoBuild) -> None:
     """What every ranking costs, queries measured on this machine."""
     workspace = build.workspace
-    write_json(build.folder / cost.PART / "cost.json", cost.compute(workspace, progress=build.progress))
-    workspace.record(
-        cost.PART, {**command_provenance("demo build"), "device": cost.machine_name()}, [f"{cost.PART}/cost.json"]
-    )
+    costs = cost.compute(workspace, progress=build.progress)
+    cost.save(workspace, costs, {"device": cost.machine_name()}, build.record_json)
 
 
 def run_compute(build: DemoBuild) -> None:
     """What a better ranking costs: LDS of TRAK and Datamodels against seconds."""
     workspace = build.workspace
-    lds_vs_compute.save(
-        workspace, lds_vs_compute.compute_variants(workspace, progress=build.progress), {}, build.record_json
-    )
+    lds_vs_compute.save(workspace, lds_vs_compute.compute(workspace, progress=build.progress), {}, build.record_json)
 
 
 def run_candidate_sets(build: DemoBuild) -> None:
@@ -446,27 +442,23 @@ def run_model_diff(build: DemoBuild) -> None:
     workspace = build.workspace
     model_diff.save(
         workspace,
-        model_diff.compare_recipes(workspace, PLAIN_RECIPE, build.progress),
+        model_diff.compute(workspace, PLAIN_RECIPE, build.progress),
         {},
-        lambda part, arrays, about: build.record(
-            part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **about
-        ),
+        build.record_arrays,
     )
 
 
 def run_lds_vs_support(build: DemoBuild) -> None:
     """LDS of the study's single targets, beside their supports."""
     workspace = build.workspace
-    found = lds_vs_support.compute_target_lds(
-        workspace, STUDY["rankings"], np.sort(study_targets(workspace)), build.progress
-    )
+    found = lds_vs_support.compute(workspace, STUDY["rankings"], np.sort(study_targets(workspace)), build.progress)
     lds_vs_support.save(workspace, found, {}, build.record_arrays)
 
 
 def run_calibration(build: DemoBuild) -> None:
     """What signed rankings foretell of the removals that the study brings, beside what was measured."""
     workspace = build.workspace
-    rows = calibration.gather_removals(workspace, progress=build.progress)
+    rows = calibration.compute(workspace, progress=build.progress)
     calibration.save(workspace, rows, {}, build.record_arrays)
 
 

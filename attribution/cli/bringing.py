@@ -332,7 +332,7 @@ def _judge_ranking(ws, name: str) -> dict:
     answer = {"lds": None, "ceiling": None, "why_no_lds": None, "halves": None}
     try:
         with ProgressBar() as progress:
-            judged = lds_report.evaluate_lds(ws, [name], progress)
+            judged = lds_report.compute(ws, [name], progress)
         halves = {key: judged[key] for key in ("masks", "seeds", "ceiling", "recipe", "recipe_hash")}
         answer |= {"lds": judged["rankings"][name], "ceiling": judged["ceiling"], "halves": halves}
     except UserError as error:

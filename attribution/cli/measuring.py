@@ -64,17 +64,17 @@ def evaluate_supports(
     as_json: JsonOption = False,
 ):
     """AUC, median and censoring of every ranking's supports, and who wins against whom."""
-    from attribution.evaluation.support_report import paper_report, supports_report
+    from attribution.evaluation import support_report
 
     if paper:
-        answer = paper_report(_parse_folders(paper), k_max)
+        answer = support_report.paper_report(_parse_folders(paper), k_max)
         if as_json:
             return print_json(answer)
         return print_table(
             f"the paper's protocol, K = {k_max}", [{"ranking": name, **row} for name, row in answer["rankings"].items()]
         )
     ws = Workspace.open(folder)
-    answer = supports_report(ws, ResultStore.of(ws), protocol, split_names(rankings) if rankings else None)
+    answer = support_report.report(ws, ResultStore.of(ws), protocol, split_names(rankings) if rankings else None)
     if as_json:
         return print_json(answer)
     for kind, found in answer["kinds"].items():
@@ -114,11 +114,11 @@ def evaluate_agreement(
         else agreement.draw_targets(ws, ranking_names(ws, rankings))
     )
     with ProgressBar() as progress:
-        found = agreement.compare(ws, ranking_names(ws, rankings), k, chosen, progress)
+        found = agreement.compute(ws, ranking_names(ws, rankings), k, chosen, progress)
     if not targets:
         words = f"evaluate agreement --rankings {','.join(found.names)} --k {k}"
         _save(ws, agreement.PART, agreement.save, found, words)
-    answer = agreement.summary(found)
+    answer = agreement.report(found)
     if as_json:
         return print_json(answer)
     rows = [
@@ -357,7 +357,7 @@ def evaluate_compute(
         f"{todo['fits']} fits of Datamodels; some {duration(todo['seconds'])} of one core"
     )
     with ProgressBar() as progress:
-        answer = lds_vs_compute.compute_variants(ws, *asked, progress)
+        answer = lds_vs_compute.compute(ws, *asked, progress)
     _save(
         ws,
         lds_vs_compute.PART,
@@ -426,7 +426,7 @@ def evaluate_algorithms(
     from attribution.evaluation import model_diff
 
     with ProgressBar() as progress:
-        found = model_diff.compare_recipes(ws, other, progress)
+        found = model_diff.compute(ws, other, progress)
     _save(ws, model_diff.PART, model_diff.save, found, f"evaluate algorithms --recipe {other}")
     images = [
         {
@@ -438,8 +438,8 @@ def evaluate_algorithms(
         for image in model_diff.most_changed_images(found)
     ]
     if as_json:
-        return print_json({"recipes": list(found.recipes), **found.about, "images": images})
-    about = found.about
+        return print_json({"recipes": list(found.recipes), **found.summary, "images": images})
+    about = found.summary
     print_table(
         f"TRAK of {about['models']} models each, {about['dim']} dimensions, {ws.n_val:,} targets, mean (95 %)",
         [
@@ -460,13 +460,12 @@ def _similarity_cells(about: dict, which: str) -> dict:
 @evaluate_app.command("lds")
 def evaluate_lds(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""
-    from attribution.evaluation.lds_report import evaluate_lds as evaluate
-    from attribution.evaluation.lds_report import save_lds
+    from attribution.evaluation import lds_report
 
     with ProgressBar() as progress:
-        answer = evaluate(ws, progress=progress)
+        answer = lds_report.compute(ws, progress=progress)
     if ws.can_add("lds"):  # the pages show it
-        save_lds(ws, answer)
+        lds_report.save(ws, answer)
     candidates = candidates_of(ws, list(answer["rankings"]))
     if as_json:
         return print_json({**answer, "candidates": candidates})
@@ -542,7 +541,7 @@ def evaluate_lds_supports(
     found = lds_vs_support.load(ws)
     if lds_vs_support.count_missing(found, asked):
         with ProgressBar() as progress:
-            found = lds_vs_support.compute_target_lds(ws, *lds_vs_support.rankings_and_targets(asked), progress)
+            found = lds_vs_support.compute(ws, *lds_vs_support.rankings_and_targets(asked), progress)
         lds_vs_support.save(ws, found, command_provenance("evaluate lds-supports"))  # the pages show it
     answer = lds_vs_support.report(ws, select_rankings(ws, asked, split_names(rankings) if rankings else None), found)
     if as_json:
@@ -576,10 +575,10 @@ def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False
     from attribution.evaluation import calibration
 
     with ProgressBar() as progress:
-        rows = calibration.gather_removals(ws, ResultStore.of(ws), progress)
+        rows = calibration.compute(ws, ResultStore.of(ws), progress)
     if not calibration.is_equal(calibration.load(ws), rows):
         calibration.save(ws, rows, command_provenance("evaluate calibration"))  # the pages show it
-    answer = calibration.summary(ws, rows)
+    answer = calibration.report(ws, rows)
     if as_json:
         return print_json(answer)
     print(
@@ -611,9 +610,9 @@ def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False
 @evaluate_app.command("mislabels")
 def evaluate_mislabels(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """How well each detector finds the errors that were planted among the training labels."""
-    from attribution.evaluation.label_errors import evaluate_mislabels as evaluate
+    from attribution.evaluation import label_errors
 
-    answer = evaluate(ws)
+    answer = label_errors.compute(ws)
     if as_json:
         return print_json(answer)
     print_table(

@@ -116,7 +116,7 @@ def evaluate_transfer(
 
     store = ResultStore.of(ws)
     chosen = split_names(names) if names else recipe_transfer.studied_recipes(ws, store)
-    answer = recipe_transfer.transfer_report(ws, store, chosen, protocol)
+    answer = recipe_transfer.report(ws, store, chosen, protocol)
     if as_json:
         return print_json(answer)
     print("Supports under different recipes are not comparable: read each recipe's rankings beside its random control.")
