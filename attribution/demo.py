@@ -391,7 +391,7 @@ def build_detectors(build: DemoBuild) -> None:
 def run_lds(build: DemoBuild) -> None:
     """LDS of every ranking on the held-out halves, with interval and noise ceiling."""
     workspace = build.workspace
-    answer = lds_report.evaluate_lds(workspace, progress=build.progress)
+    answer = lds_report.compute(workspace, progress=build.progress)
     write_json(build.folder / "lds" / "lds.json", answer)
     provenance = dict(workspace.manifest["parts"]["lds"])
     files = provenance.pop("files")
@@ -412,16 +412,14 @@ def measurement_step(module, compute: Callable[[Workspace, Progress], object], a
 def compare_default_rankings(workspace: Workspace, progress: Progress) -> agreement.Agreement:
     """How far the default rankings choose the same images."""
     names = default_rankings(workspace)
-    return agreement.compare(workspace, names, targets=agreement.draw_targets(workspace, names), progress=progress)
+    return agreement.compute(workspace, names, targets=agreement.draw_targets(workspace, names), progress=progress)
 
 
 def run_cost(build: DemoBuild) -> None:
     """What every ranking costs, queries measured on this machine."""
     workspace = build.workspace
-    write_json(build.folder / cost.PART / "cost.json", cost.compute(workspace, progress=build.progress))
-    workspace.record_part(
-        cost.PART, {**command_provenance("demo build"), "device": cost.machine_name()}, [f"{cost.PART}/cost.json"]
-    )
+    costs = cost.compute(workspace, progress=build.progress)
+    cost.save(workspace, costs, {"device": cost.machine_name()}, build.record_json)
 
 
 def run_candidate_sets(build: DemoBuild) -> None:
@@ -534,23 +532,23 @@ STEPS: dict[str, Step] = {
     "conditioning": run_candidate_sets,
     # LDS of TRAK and Datamodels against the seconds they take
     "compute": measurement_step(
-        lds_vs_compute, lambda workspace, progress: lds_vs_compute.compute_variants(workspace, progress=progress), True
+        lds_vs_compute, lambda workspace, progress: lds_vs_compute.compute(workspace, progress=progress), True
     ),
     # whose influence changes without augmentation
     "algorithms": measurement_step(
-        model_diff, lambda workspace, progress: model_diff.compare_recipes(workspace, PLAIN_RECIPE, progress)
+        model_diff, lambda workspace, progress: model_diff.compute(workspace, PLAIN_RECIPE, progress)
     ),
     "varied": study_step(VARIANT_STUDY),
     # LDS of the study's single targets, beside their supports
     "lds-supports": measurement_step(
         lds_vs_support,
-        lambda workspace, progress: lds_vs_support.compute_target_lds(
+        lambda workspace, progress: lds_vs_support.compute(
             workspace, STUDY["rankings"], np.sort(study_targets(workspace)), progress
         ),
     ),
     # what signed rankings predict of the study's removals, beside what was measured
     "calibration": measurement_step(
-        calibration, lambda workspace, progress: calibration.gather_removals(workspace, progress=progress)
+        calibration, lambda workspace, progress: calibration.compute(workspace, progress=progress)
     ),
     "hubs": run_hubs,
     "map": build_maps,

@@ -40,10 +40,10 @@ def evaluate_agreement(
 
     names = ranking_names(ws, rankings)
     numbers = parse_image_numbers(targets, ws.n_val, "validation") if targets else agreement.draw_targets(ws, names)
-    compared = with_progress(agreement.compare, ws, names, k, numbers)
+    compared = with_progress(agreement.compute, ws, names, k, numbers)
     if not targets:
         save_for_pages(ws, agreement, compared, "agreement", rankings=",".join(compared.names), k=k)
-    answer = agreement.summary(compared)
+    answer = agreement.report(compared)
     pairs = [
         {"": a, "and": b, **{measure: mean_ci(answer["pairs"][a][b][measure]) for measure in agreement.MEASURES}}
         for a, b in compared.pairs
@@ -108,7 +108,7 @@ def evaluate_algorithms(
     """Two learning algorithms: which training images' influence changes most. Trains what is missing; it goes on."""
     from attribution.evaluation import model_diff
 
-    diff = with_progress(model_diff.compare_recipes, ws, other)
+    diff = with_progress(model_diff.compute, ws, other)
     save_for_pages(ws, model_diff, diff, "algorithms", recipe=other)
     (recipe, _), summary = diff.recipes, diff.about
     images = [
@@ -229,9 +229,9 @@ def evaluate_sanity(
 
 def evaluate_mislabels(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """How well each detector finds the errors that were planted among the training labels."""
-    from attribution.evaluation.label_errors import evaluate_mislabels as evaluate
+    from attribution.evaluation import label_errors
 
-    answer = evaluate(ws)
+    answer = label_errors.compute(ws)
     rows = [
         {
             "detector": name,

@@ -58,14 +58,14 @@ def evaluate_supports(
     as_json: JsonOption = False,
 ):
     """AUC, median and censoring of every ranking's supports, and who wins against whom."""
-    from attribution.evaluation.support_report import paper_report, supports_report
+    from attribution.evaluation import support_report
 
     if paper:
-        answer = paper_report(_parse_folders(paper), k_max)
+        answer = support_report.paper_report(_parse_folders(paper), k_max)
         return print_answer(as_json, answer, (f"the paper's protocol, K = {k_max}", _named_rows(answer["rankings"])))
     ws = Workspace.open(folder)
     with ResultStore.for_workspace(ws) as store:
-        answer = supports_report(ws, store, protocol, split_names(rankings) if rankings else None)
+        answer = support_report.report(ws, store, protocol, split_names(rankings) if rankings else None)
     made = f"K = {answer['K']}, recipe {answer['recipe']}, protocol {answer['protocol']}"
     tables = [(f"{kind}, {made}", _named_rows(measured["rankings"])) for kind, measured in answer["kinds"].items()]
     print_answer(as_json, answer, *tables)
@@ -75,9 +75,9 @@ def evaluate_lds(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """Linear datamodeling score of every ranking on the held-out random halves, with the noise ceiling."""
     from attribution.evaluation import lds_report
 
-    answer = with_progress(lds_report.evaluate_lds, ws)
+    answer = with_progress(lds_report.compute, ws)
     if ws.can_add("lds"):  # the pages show it
-        lds_report.save_lds(ws, answer)
+        lds_report.save(ws, answer)
     candidates = candidates_of(ws, list(answer["rankings"]))
     rows = [
         {"ranking": name, "candidates": CANDIDATE_SETS[candidates[name]], **row}
@@ -100,7 +100,7 @@ def evaluate_lds_supports(
     target_lds = lds_vs_support.load(ws)
     if lds_vs_support.count_missing(target_lds, study):
         measured = lds_vs_support.rankings_and_targets(study)
-        target_lds = with_progress(lds_vs_support.compute_target_lds, ws, *measured)
+        target_lds = with_progress(lds_vs_support.compute, ws, *measured)
         lds_vs_support.save(ws, target_lds, command_provenance("evaluate lds-supports"))  # the pages show it
     study = select_rankings(ws, study, split_names(rankings) if rankings else None)
     answer = lds_vs_support.report(ws, study, target_lds)
@@ -133,10 +133,10 @@ def evaluate_calibration(ws: WorkspaceOption = DEMO, as_json: JsonOption = False
     from attribution.evaluation import calibration
 
     with ResultStore.for_workspace(ws) as store:
-        removals = with_progress(calibration.gather_removals, ws, store)
+        removals = with_progress(calibration.compute, ws, store)
     if not calibration.is_equal(calibration.load(ws), removals):
         calibration.save(ws, removals, command_provenance("evaluate calibration"))  # the pages show it
-    answer = calibration.summary(ws, removals)
+    answer = calibration.report(ws, removals)
     tables = [
         (
             name,
@@ -216,7 +216,7 @@ def evaluate_compute(
         f"to do: gradients of {todo['checkpoints']} checkpoints, {todo['trainings']:,} trainings on halves, "
         f"{todo['fits']} fits of Datamodels; some {duration(todo['seconds'])} of one core"
     )
-    answer = with_progress(lds_vs_compute.compute_variants, ws, *variants)
+    answer = with_progress(lds_vs_compute.compute, ws, *variants)
     save_for_pages(ws, lds_vs_compute, answer, "compute", checkpoints=checkpoints, halves=halves, dim=dim)
     with ResultStore.for_workspace(ws) as store:
         aucs = lds_vs_compute.support_aucs(ws, store, answer)
@@ -299,7 +299,7 @@ def evaluate_transfer(
 
     with ResultStore.for_workspace(ws) as store:
         recipes = split_names(names) if names else recipe_transfer.studied_recipes(ws, store)
-        answer = recipe_transfer.transfer_report(ws, store, recipes, protocol)
+        answer = recipe_transfer.report(ws, store, recipes, protocol)
     columns = ("n", "auc", "auc_ci", "median", "censored", "unstable")
     tables: dict[str, list[dict]] = {}
     for recipe, report in answer["recipes"].items():

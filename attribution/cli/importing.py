@@ -238,7 +238,7 @@ def _judge_ranking(ws: Workspace, name: str) -> dict:
     ranking = ws.ranking(name)
     answer = {"lds": None, "ceiling": None, "why_no_lds": None, "halves": None}
     try:
-        report = with_progress(lds_report.evaluate_lds, ws, [name])
+        report = with_progress(lds_report.compute, ws, [name])
         halves = {key: report[key] for key in ("masks", "seeds", "ceiling", "recipe", "recipe_hash")}
         answer |= {"lds": report["rankings"][name], "ceiling": report["ceiling"], "halves": halves}
     except UserError as error:

@@ -1,18 +1,18 @@
-"""Do rankings find the images that a backdoor came by? On a poisoned copy of a workspace (`attribution.evaluation.poison`).
+"""Do rankings find the images that planted a backdoor? Needs a poisoned copy of a workspace (`evaluation.poison`).
 
-Rankings are asked about triggered targets as Explore asks for a prediction's culprits (`lineup.lineup_rows`,
-explain="predicted"): an unsigned row looks for what is alike among images of the predicted class; a signed one, among
-all images, for what speaks against the true class. A signed ranking is asked a second time among images of the
-predicted class alone, as the others are. The same is asked about the targets without the patch: what finds as many then
-has found images that are labelled unlike what they look like, not the trigger. Then models are retrained without the
-images that a ranking accuses most, and the attack is tried again.
+Rankings explain the predictions of triggered targets as the page Explore does (`lineup.lineup_rows`,
+explain="predicted"): an unsigned row searches images of the predicted class for similar ones; a signed row searches all
+images for those that speak against the true class, and is measured a second time among images of the predicted class
+alone. The same is measured for the targets without the patch: a ranking that finds as many there has found images whose
+label does not match their look, not the trigger. Then models are retrained without the images that a ranking accuses
+most, and the attack is tried again.
 
-As published, among images of the target's true class, a similarity cannot find a poisoned image: these carry another
-label.
+With its published candidates, images of the target's true class, a similarity cannot find a poisoned image: these carry
+another label.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Iterable
 
 import numpy as np
 import pandas as pd
@@ -30,41 +30,46 @@ from attribution.rankings.candidates import CANDIDATES_MARK
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import Edit, remove
-from attribution.workspace.parts import load_json_part, save_json_part
-from attribution.workspace.workspace import DEMO
+from attribution.workspace.parts import Part, Progress, base_digest, ranking_versions
+from attribution.workspace.workspace import DEMO, Workspace
 
-PART, FILE = "backdoor", "backdoor.json"
-PRECISION_KS = (10, 50)  # and as many as were poisoned
+STORED = Part("backdoor", "backdoor.json")
+PART = STORED.name
+PRECISION_KS = (10, 50)  # and the number of poisoned images
 SEEDS = range(5)
-#: what was found on poisoned copies of workspaces that come with Lineup
+#: answers found on poisoned copies of the bundled workspaces
 BUNDLED_RESULTS = DEMO.parent / "results"
-#: whose images are removed, besides a ranking's
+#: the removals beside those of rankings
 NO_REMOVAL, ORACLE_REMOVAL = "nothing", "the poisoned images"
-Progress = Callable[[str, int, int], None]
 
 
-def compute(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Progress = lambda *at: None) -> dict:
-    """How many of each ranking's first images are poisoned, and what is left of the attack without them.
+def compute(
+    workspace: Workspace,
+    names: list[str] | None = None,
+    seeds: Iterable[int] = SEEDS,
+    progress: Progress = lambda *at: None,
+) -> dict:
+    """How many of each ranking's top images are poisoned, and what is left of the attack without them.
 
     {"n", "class", "side", "triggered", "models", "success": {"mean", "ci", "n"}, "untriggered": the same of the
     targets without the patch, "hit": targets that most base models take for the class, "seeds", "rankings":
-    [{"ranking", "candidates": None or "predicted", "pool": how many images it chooses from, "chance": share of them
-    that is poisoned, "precision": {k: {"mean", "ci", "n"}}, "plain": the same of the first n for the targets without
-    the patch, among the same images, "removed": how many of the n most accused are poisoned,
+    [{"ranking", "candidates": None or "predicted", "pool": number of candidates, "chance": share of them that is
+    poisoned, "precision": {k: {"mean", "ci", "n"}}, "plain": precision of the top n for the targets without the patch,
+    among the same candidates, "removed": how many of the n most accused are poisoned,
     "success", "accuracy", "control": {"success", "accuracy"}}], "removals": {"nothing", "the poisoned images":
     {"success", "accuracy"}}}.
 
-    Precision is over hit targets; success, the share of triggered targets that is taken for the class, over all of
-    them, the mean over seeds of each. The n most accused: images that stand in the first n of the most hit targets, of
-    equally many those with the smaller sum of ranks. control: as many random images of the same classes removed.
-    accuracy is on the ordinary validation images. ci: 95 % bootstrap over targets. Trainings are the runner's, and are
-    kept: broken off, it goes on. Raises UserError where the workspace is not poisoned, has no base models, or no target
-    is hit, and for a ranking that does not score every image for every target, or says its candidates itself.
+    Precision is over hit targets. Success is the share of all triggered targets that is taken for the class, a mean
+    over seeds. The n most accused: see `most_accused`, of the hit targets' top n. control: as many random images of the
+    same classes removed. accuracy is on the ordinary validation images. ci: 95 % bootstrap over targets. The runner
+    does and stores the trainings; if interrupted, call it again to go on. Raises UserError where the workspace is not
+    poisoned, has no base models, or no target is hit, and for a ranking that does not score every image for every
+    target, or whose name says its candidates.
     """
-    poison, targets, copied = load_poison_record(workspace)
+    poison, targets, originals = load_poison_record(workspace)
     workspace.check_base()
-    about, base = load_poison_info(workspace), workspace.base
-    label, n = about["class"], about["n"]
+    info, base = load_poison_info(workspace), workspace.base
+    label, n = info["class"], info["n"]
     fooled = base.predicted == label
     hit = targets[base.prediction[targets] == label]
     if not len(hit):
@@ -80,32 +85,83 @@ def compute(workspace, names: list[str] | None = None, seeds=SEEDS, progress: Pr
             )
         if not _is_applicable(workspace.ranking(name)):
             raise UserError(f"{name} does not score every training image for every target; leave it out")
-    wanted = rows_to_measure(workspace, names)
-    with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
-        for name, candidates in wanted:
-            progress("backdoor: rankings", len(rows), len(wanted))
-            rows.append(_measure_row(workspace, name, candidates, hit, copied[np.isin(targets, hit)], n, poison))
+    to_measure = rows_to_measure(workspace, names)
+    with threadpool_limits(1):  # the products are small: BLAS threads would mostly wait for each other
+        for name, candidates in to_measure:
+            progress("backdoor: rankings", len(rows), len(to_measure))
+            rows.append(_measure_row(workspace, name, candidates, hit, originals[np.isin(targets, hit)], n, poison))
     removals = {NO_REMOVAL: [], ORACLE_REMOVAL: poison, **{_removal_name(row): row.pop("accused") for row in rows}}
-    found = _retrain_without(workspace, removals, label, targets, list(seeds), progress)
+    outcomes = _retrain_without(workspace, removals, label, targets, list(seeds), progress)
     for row in rows:
-        row |= found.pop(_removal_name(row))
-    for one in found.values():  # a random edit instead of no edit, or of the answer itself, says nothing
-        one.pop("control", None)
+        row |= outcomes.pop(_removal_name(row))
+    for outcome in outcomes.values():  # random images instead of none, or of the poisoned ones, tell nothing
+        outcome.pop("control", None)
     return {
-        **about,
+        **info,
         "triggered": len(targets),
         "models": base.n_models,
         "success": mean_with_interval(fooled[:, targets].mean(0)),
-        "untriggered": mean_with_interval(fooled[:, copied].mean(0)),
+        "untriggered": mean_with_interval(fooled[:, originals].mean(0)),
         "hit": len(hit),
         "seeds": list(seeds),
         "rankings": rows,
-        "removals": found,
+        "removals": outcomes,
     }
 
 
-def rows_to_measure(workspace, names: list[str]) -> list[tuple[str, str | None]]:
-    """(ranking, candidates) of every row: signed rankings are asked twice."""
+def save(workspace: Workspace, answer: dict, provenance: dict) -> None:
+    """Stores an answer of `compute` as the part "backdoor", with its provenance."""
+    versions = ranking_versions(workspace, [row["ranking"] for row in answer["rankings"]])
+    STORED.save(workspace, answer, {"base": base_digest(workspace), "of": versions, **provenance})
+
+
+def load(workspace: Workspace) -> dict | None:
+    """Of a poisoned workspace the stored answer, as `Part.load`. Of another one the bundled answer that was found on a
+    poisoned copy of it, with its provenance under "about"; None where there is none. Raises UserError where it cannot
+    be read."""
+    if load_poison_info(workspace):
+        return STORED.load(workspace)
+    for file in sorted(BUNDLED_RESULTS.glob(f"*/{STORED.file}")):
+        try:
+            answer = json.loads(file.read_text())
+            if answer["of"] == workspace.fingerprint:
+                return answer
+        except (OSError, ValueError, KeyError) as error:
+            raise UserError(f"{file} cannot be read ({error}); install Lineup again") from None
+    return None
+
+
+def with_provenance(workspace: Workspace, answer: dict, provenance: dict) -> dict:
+    """`answer` with its provenance under "about", for the workspaces that the poisoned one was made from (`load`):
+    `provenance`, "note" (what it was found with) and "commands", which make and measure the poisoned copy again."""
+    parts = workspace.manifest["parts"]
+    names = {row["ranking"] for row in answer["rankings"]}
+    features = [feature for feature in workspace.features() if any(name.endswith(f"-{feature}") for name in names)]
+    used = ["base", *(f"features/{feature}" for feature in features), *(f"rankings/{name}" for name in sorted(names))]
+    commands = []
+    for part in used:
+        command = parts.get(part, {}).get("command")
+        if command and part != "features/pixels":  # these came with the copy
+            kind, _, name = part.partition("/")
+            option = f" --name {name}" if kind == "rankings" and "--name" not in command else ""
+            commands.append(f"{command}{option} --workspace {workspace.name}")
+    trained = [
+        f"{feature} features of {parts[f'features/{feature}'].get('epochs', 0)} epochs"
+        for feature in features
+        if "epochs" in parts[f"features/{feature}"]
+    ]
+    return {
+        **answer,
+        "about": {
+            **provenance,
+            "note": ", ".join([f"{answer['models']} base models", *trained]),
+            "commands": [parts["data"]["command"], *commands, f"{provenance['command']} --workspace {workspace.name}"],
+        },
+    }
+
+
+def rows_to_measure(workspace: Workspace, names: list[str]) -> list[tuple[str, str | None]]:
+    """(ranking, candidates) of every row: signed rankings have two."""
     return [
         (name, candidates)
         for name in names
@@ -113,9 +169,9 @@ def rows_to_measure(workspace, names: list[str]) -> list[tuple[str, str | None]]
     ]
 
 
-def default_names(workspace) -> list[str]:
-    """The rankings that are asked where nobody says which: exemplar SVM in each feature set, those that are stored with
-    every score, and random."""
+def default_names(workspace: Workspace) -> list[str]:
+    """The rankings that are measured where none are named: exemplar SVM in each feature set, stored rankings with every
+    score, and random."""
     names = [name for name in workspace.rankings() if name.startswith("esvm-") and name != "esvm-pixels"]
     return [
         name
@@ -124,40 +180,37 @@ def default_names(workspace) -> list[str]:
     ]
 
 
-def _is_applicable(ranking) -> bool:
-    return ranking.complete and len(ranking.targets) == ranking.workspace.n_val
-
-
 def most_accused(ids: list[np.ndarray], n: int) -> np.ndarray:
-    """The n training images that stand in most of the lists `ids` (best first); of equally many, those with the smaller
-    sum of ranks. int64 [n'], most accused first; fewer where fewer are named."""
-    named = pd.DataFrame({"image": np.concatenate(ids), "rank": np.concatenate([np.arange(len(one)) for one in ids])})
-    counted = named.groupby("image")["rank"].agg(["count", "sum"]).reset_index()
+    """The n training images that are in most of the lists `ids` (int [k] each, best first), at equal counts those with
+    the smaller sum of ranks: int64 [n], most accused first; fewer where the lists hold fewer."""
+    ranks = np.concatenate([np.arange(len(order)) for order in ids])
+    listed = pd.DataFrame({"image": np.concatenate(ids), "rank": ranks})
+    counted = listed.groupby("image")["rank"].agg(["count", "sum"]).reset_index()
     return counted.sort_values(["count", "sum", "image"], ascending=[False, True, True])["image"].to_numpy()[:n]
 
 
-def _measure_row(workspace, name, candidates, hit, plain, n, poison) -> dict:
-    most = max(n, *PRECISION_KS)
+def _measure_row(workspace, name, candidates, hit, untriggered, n, poison) -> dict:
     rows = [
-        lineup_rows(workspace, target, [name], most, explain="predicted", candidates=candidates)[0] for target in hit
+        lineup_rows(workspace, target, [name], max(n, *PRECISION_KS), explain="predicted", candidates=candidates)[0]
+        for target in hit
     ]
     ids = [row.ids for row in rows]
     ranking, end = workspace.ranking(name), -1 if rows[0].end == "harmful" else 1
     pool = ranking.candidates(int(hit[0]), rows[0].candidates)
-    without = [pool[top_k(end * ranking.values(int(target), pool), n)] for target in plain]
-    worst = most_accused([one[:n] for one in ids], n)
+    plain_ids = [pool[top_k(end * ranking.values(int(target), pool), n)] for target in untriggered]
+    accused = most_accused([order[:n] for order in ids], n)
     return {
         "ranking": name,
         "candidates": candidates,
         "pool": len(pool),
         "chance": float(np.isin(pool, poison).mean()),
         "precision": {
-            str(k): mean_with_interval(np.array([np.isin(one[:k], poison).mean() for one in ids]))
+            str(k): mean_with_interval(np.array([np.isin(order[:k], poison).mean() for order in ids]))
             for k in sorted({*PRECISION_KS, n})
         },
-        "plain": mean_with_interval(np.array([np.isin(one, poison).mean() for one in without])),
-        "removed": int(np.isin(worst, poison).sum()),
-        "accused": worst,
+        "plain": mean_with_interval(np.array([np.isin(order, poison).mean() for order in plain_ids])),
+        "removed": int(np.isin(accused, poison).sum()),
+        "accused": accused,
     }
 
 
@@ -170,89 +223,32 @@ def _retrain_without(workspace, removals, label, targets, seeds, progress) -> di
     store, recipe = ResultStore.for_workspace(workspace), recipes.get_recipe(workspace.recipe).hash
     ordinary = np.setdiff1d(np.arange(workspace.n_val), targets)
 
-    def told(edit: Edit) -> dict:
+    def outcome(edit: Edit) -> dict:
         predicted = np.array([store.get(store.key(recipe, edit, seed)).predicted for seed in seeds])
         right = (predicted == workspace.val_labels)[:, ordinary].mean(0)
         return {
             "success": mean_with_interval((predicted[:, targets] == label).mean(0)),
             "accuracy": mean_with_interval(right),
-            "seeds": [round(float(one), 4) for one in (predicted[:, targets] == label).mean(1)],
+            "seeds": [round(float(share), 4) for share in (predicted[:, targets] == label).mean(1)],
         }
 
-    found = {}
-    with store:
+    outcomes = {}
+    try:
         for at, (name, ids) in enumerate(removals.items()):
             progress("backdoor: removals", at, len(removals))
             edit = remove(ids)
             if edit.k:
-                # the runner trains what a person asks for on Brittleness: the images, nothing, and random ones
+                # the runner trains what a retraining on a page does: without the images, unedited, without random ones
                 spec = retrain_spec(workspace, int(targets[0]), None, "remove", edit.k, seeds, 1, ids)
                 jobs.run_job(workspace, spec, lambda *_: None)
                 edits = spec.edits(workspace)
-                found[name] = {**told(edit), "control": told(edits["random"][0])}
-                found[NO_REMOVAL] = told(edits["none"][0])
+                outcomes[name] = {**outcome(edit), "control": outcome(edits["random"][0])}
+                outcomes[NO_REMOVAL] = outcome(edits["none"][0])
         progress("backdoor: removals", len(removals), len(removals))
-    return found
+    finally:
+        store.close()
+    return outcomes
 
 
-# -- kept, so that a page need not compute
-
-
-def save(workspace, answer: dict, about: dict) -> None:
-    """Keeps what was measured as the part "backdoor", where a user's parts go; about: provenance."""
-    save_json_part(
-        workspace,
-        PART,
-        FILE,
-        answer,
-        {
-            "base": workspace.manifest["parts"]["base"].get("digest"),
-            "of": {row["ranking"]: workspace.ranking(row["ranking"]).version for row in answer["rankings"]},
-            **about,
-        },
-    )
-
-
-def with_provenance(workspace, answer: dict, about: dict) -> dict:
-    """`answer` with its provenance under "about", for workspaces that the poisoned one was made from (`load`):
-    `about`, "note" (what it was found with) and "commands", which make and measure the poisoned copy again."""
-    parts = workspace.manifest["parts"]
-    asked_of = {row["ranking"] for row in answer["rankings"]}
-    features = [name for name in workspace.features() if any(one.endswith(f"-{name}") for one in asked_of)]
-    used = ["base", *(f"features/{name}" for name in features), *(f"rankings/{name}" for name in sorted(asked_of))]
-    commands = []
-    for part in used:
-        command = parts.get(part, {}).get("command")
-        if command and part != "features/pixels":  # these came with the copy
-            kind, _, name = part.partition("/")
-            called = f" --name {name}" if kind == "rankings" and "--name" not in command else ""
-            commands.append(f"{command}{called} --workspace {workspace.name}")
-    trained = [
-        f"{name} features of {parts[f'features/{name}'].get('epochs', 0)} epochs"
-        for name in features
-        if "epochs" in parts[f"features/{name}"]
-    ]
-    return {
-        **answer,
-        "about": {
-            **about,
-            "note": ", ".join([f"{answer['models']} base models", *trained]),
-            "commands": [parts["data"]["command"], *commands, f"{about['command']} --workspace {workspace.name}"],
-        },
-    }
-
-
-def load(workspace) -> dict | None:
-    """What was kept last of a poisoned workspace; None where a ranking of it or the base models are others by now. Of
-    another workspace what Lineup brings, found on a poisoned copy of it, with its provenance under "about"; None where
-    there is none. Raises UserError where it cannot be read."""
-    if load_poison_info(workspace):
-        return load_json_part(workspace, PART, FILE)
-    for file in sorted(BUNDLED_RESULTS.glob(f"*/{FILE}")):
-        try:
-            found = json.loads(file.read_text())
-            if found["of"] == workspace.fingerprint:
-                return found
-        except (OSError, ValueError, KeyError) as error:
-            raise UserError(f"{file} cannot be read ({error}); install Lineup again") from None
-    return None
+def _is_applicable(ranking) -> bool:
+    return ranking.complete and len(ranking.targets) == ranking.workspace.n_val

@@ -4,12 +4,13 @@ import shlex
 
 from attribution.audit import detectors
 from attribution.errors import UserError
-from attribution.metrics import label_detection
+from attribution.metrics.label_detection import detection_metrics
+from attribution.workspace.workspace import Workspace
 
 
-def evaluate_mislabels(workspace) -> dict:
-    """What `evaluate mislabels` reports: how well every stored detector finds the planted errors, see
-    `label_detection.detection_metrics`. The planted set judges them and goes no further.
+def compute(workspace: Workspace) -> dict:
+    """What `evaluate mislabels` prints as JSON: {"n_planted", "n_train", "detectors": {name: `detection_metrics`}}. The
+    planted errors judge the detectors and are used for nothing else.
 
     Raises UserError where nothing was planted or no detector is stored.
     """
@@ -25,8 +26,7 @@ def evaluate_mislabels(workspace) -> dict:
             f"build --workspace {shlex.quote(str(workspace.path))}"
         )
     planted = truth["planted"].to_numpy(bool)
-    found = {
-        name: label_detection.detection_metrics(planted, detectors.load(workspace, name).scores)
-        for name in detectors.names(workspace)
+    metrics = {
+        name: detection_metrics(planted, detectors.load(workspace, name).scores) for name in detectors.names(workspace)
     }
-    return {"n_planted": int(planted.sum()), "n_train": workspace.n_train, "detectors": found}
+    return {"n_planted": int(planted.sum()), "n_train": workspace.n_train, "detectors": metrics}

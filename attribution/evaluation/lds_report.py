@@ -1,64 +1,62 @@
-"""What a workspace's rankings and detectors are worth: its LDS and how well planted errors are
-found, as tables ready for JSON."""
-
-import json
-from collections.abc import Callable
+"""LDS of a workspace's rankings on its held-out halves."""
 
 from threadpoolctl import threadpool_limits
 
 from attribution.builds.halves import load_held_out_halves
-from attribution.errors import UserError
 from attribution.files import write_json
-from attribution.metrics import lds as scoring
-from attribution.workspace.parts import held_out_digest
+from attribution.metrics import lds
+from attribution.workspace.parts import Part, Progress, held_out_digest, ranking_versions
+from attribution.workspace.workspace import Workspace
+
+STORED = Part("lds", "lds.json")  # beside the halves, which are the part's arrays
 
 
-def evaluate_lds(workspace, rankings: list[str] | None = None, progress: Callable | None = None) -> dict:
-    """What `evaluate lds` reports: every ranking (or those named) on the held-out halves that the workspace brings.
+def compute(workspace: Workspace, rankings: list[str] | None = None, progress: Progress = lambda *at: None) -> dict:
+    """What `evaluate lds` prints as JSON: `lds.evaluate_rankings` of every ranking (or those named) on the held-out
+    halves of the workspace, with "recipe" and "recipe_hash" of the halves.
 
-    Similarity rankings are judged as published, among images of the target's class; a ranking of some targets, on
-    these. Left out, unless named, are rankings that keep no more than their first images. progress(text, done, total)
-    is called after each ranking. Raises UserError where the workspace has no held-out halves.
+    Similarity rankings are judged with their published candidates, images of the target's class; a ranking of some
+    targets, on these. Rankings that keep only their first images are left out unless named. Raises UserError where the
+    workspace has no held-out halves.
     """
     masks, margins = load_held_out_halves(workspace)
-    about = workspace.manifest["parts"]["lds"]
+    halves = STORED.provenance(workspace)
     names = rankings or [name for name in workspace.rankings() if workspace.ranking(name).complete]
-    made = {"alpha": about["alpha"], "recipe": about["recipe"], "recipe_hash": about["hash"]}
-    answer = scoring.evaluate_rankings(masks, margins, {}) | made
-    with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
+    answer = lds.evaluate_rankings(masks, margins, {}) | {
+        "alpha": halves["alpha"],
+        "recipe": halves["recipe"],
+        "recipe_hash": halves["hash"],
+    }
+    with threadpool_limits(1):  # the products are small: BLAS threads would mostly wait for each other
         for done, name in enumerate(names, 1):
             ranking = workspace.ranking(name)
-            scored = scoring.evaluate_rankings(masks, margins, {name: ranking.all_scores()}, ranking.targets)
+            scored = lds.evaluate_rankings(masks, margins, {name: ranking.all_scores()}, ranking.targets)
             answer["rankings"] |= scored["rankings"]
-            if progress:
-                progress("LDS: rankings", done, len(names))
+            progress("LDS: rankings", done, len(names))
     return answer
 
 
-def load_lds(workspace) -> dict | None:
-    """What `evaluate lds` found last, as far as it still holds: None once the half-models are others, and without the
-    rankings that are. Raises UserError where it cannot be read."""
-    if "lds" not in workspace.manifest["parts"]:
+def save(workspace: Workspace, answer: dict) -> None:
+    """Stores an answer of `compute` beside the halves, with their digest and the rankings' versions."""
+    computed_with = {
+        "halves": held_out_digest(workspace),
+        "versions": ranking_versions(workspace, answer["rankings"]),
+    }
+    write_json(workspace.folder(STORED.name) / STORED.file, {**answer, **computed_with})
+
+
+def load(workspace: Workspace) -> dict | None:
+    """The stored answer of `compute`, without the rankings that have changed since; None where nothing is stored or the
+    halves have changed. Raises UserError where it cannot be read."""
+    if not STORED.exists(workspace) or not (workspace.folder(STORED.name) / STORED.file).exists():
         return None
-    file = workspace.folder("lds") / "lds.json"
-    try:
-        answer = json.loads(file.read_text()) if file.exists() else None
-    except (OSError, ValueError) as error:
-        raise UserError(f"{file} cannot be read ({error}); measure again with `evaluate lds`") from None
-    if answer is None or answer.get("halves", held_out_digest(workspace)) != held_out_digest(workspace):
+    answer = STORED.read_json(workspace)
+    if answer.get("halves", held_out_digest(workspace)) != held_out_digest(workspace):
         return None
-    then, now = answer.get("versions", {}), set(workspace.rankings())
-    kept = {
+    before, names = answer.get("versions", {}), set(workspace.rankings())
+    rows = {
         name: row
         for name, row in answer["rankings"].items()
-        if name in now and then.get(name, workspace.ranking(name).version) == workspace.ranking(name).version
+        if name in names and before.get(name, workspace.ranking(name).version) == workspace.ranking(name).version
     }
-    return {**answer, "rankings": kept}
-
-
-def save_lds(workspace, answer: dict) -> None:
-    """Keeps what `evaluate lds` found beside the half-models, for the pages, with what it was found with."""
-    versions = {name: workspace.ranking(name).version for name in answer["rankings"]}
-    write_json(
-        workspace.folder("lds") / "lds.json", {**answer, "halves": held_out_digest(workspace), "versions": versions}
-    )
+    return {**answer, "rankings": rows}

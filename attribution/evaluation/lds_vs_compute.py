@@ -1,15 +1,15 @@
 """What does a better ranking cost? LDS of TRAK by its checkpoints, of Datamodels by its models on random halves, and of
 the baseline that trains no classifier, against the seconds they take: the figure of Park et al., TRAK (arXiv
-2303.14186), on the halves of this workspace that no method was fitted on or tuned on.
+2303.14186), on the halves of this workspace that no method was fitted or tuned on.
 
-Seconds are those of all trainings that a method asks for, and of its own work. Trainings are counted at what one takes,
-measured apart (`training_seconds`), on the whole training set or on half of it; the method's work is measured as it is
-done, see `timing.Stopwatch`. What a ranking brings along from where it was made was measured there, by the clock.
+Seconds are those of all trainings that a method needs, plus its own work. A training counts as long as one takes on
+the whole training set or on half of it, measured separately (`training_seconds`); the method's work is measured as
+it is done (`timing.Stopwatch`). Seconds of a stored ranking were measured where it was made, by the clock.
 """
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -26,75 +26,81 @@ from attribution.rankings.base import top_k
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.workspace.parts import (
+    Part,
+    Progress,
+    base_digest,
     check_library,
-    load_json_part,
+    held_out_digest,
     ranking_origin,
-    save_json_part,
+    ranking_versions,
     save_part,
     scratch_folder,
 )
-from attribution.workspace.parts import held_out_digest as halves_digest
 from attribution.workspace.provenance import command_provenance
+from attribution.workspace.workspace import Workspace
 
-PART = "compute"
-FILE = "compute.json"
+STORED = Part("compute", "compute.json")
+PART = STORED.name
 CHECKPOINT_COUNTS = (1, 2, 5, 10)
 HALF_COUNTS = (250, 500, 1000)
 PROJECTION_DIM = 512  # the best of five in the demo, tuned on halves that are not held out
-STORED_K = 256  # first images of each target that are kept of a variant, for studies of its supports
+STORED_K = 256  # top images of each target that are stored of a variant, for studies of its supports
 VARIANT_SUFFIX = ".compute"  # ends the name of a variant's ranking
 FIT_SEQUENCE = 1  # the sequence of random halves that Datamodels is fitted on; `halves.HELD_OUT_SEQUENCE` is another
 TIMED_TRAININGS = 3  # trainings of each kind
 SELF_SUPERVISED = ("moco", "simclr", "dino")
-#: measured on the demo, for what is said before: a checkpoint's gradients in trainings, and seconds of LASSO a
-#: half-model, training and validation image, all its penalties with it
+#: measured on the demo, to estimate costs: a checkpoint's gradients in trainings, and seconds of LASSO for each
+#: half-model, training image and validation image, over all penalties
 TRAININGS_PER_CHECKPOINT, LASSO_SECONDS = 4, 1.2e-8
-Progress = Callable[[str, int, int], None]
 
 
-def compute_variants(
-    workspace,
-    checkpoints=CHECKPOINT_COUNTS,
-    halves=HALF_COUNTS,
+def compute(
+    workspace: Workspace,
+    checkpoints: Iterable[int] = CHECKPOINT_COUNTS,
+    halves: Collection[int] = HALF_COUNTS,
     dim: int = PROJECTION_DIM,
     progress: Progress = lambda *at: None,
     resamples: int = 500,
 ) -> dict:
     """Measures every variant: TRAK on the first 1, 2, ... of the base models (`checkpoints`; at most as many as there
-    are), Datamodels on the first 250, 500, ... random halves, which the runner trains where they are missing, and what
-    the workspace has besides: larger Datamodels, the exemplar SVM of its first self-supervised features, and random.
-    Of a variant that is made here the first images are kept as a ranking, see `variant_ranking`.
+    are), Datamodels on the first 250, 500, ... random `halves`, which the runner trains where they are missing, and
+    what else the workspace has: larger Datamodels, the exemplar SVM of its first self-supervised features, and random.
+    The top images of a variant that is computed here are stored as a ranking, see `variant_ranking`.
 
-    {"dim", "masks", "seeds", "ceiling", "training": see `training_seconds`, "rows": [{"name", "method", "models",
+    {"dim", "masks", "seeds", "ceiling", "training": `training_seconds`, "rows": [{"name", "method", "models",
     "lds", "ci", "n_targets", "training_seconds", "computing_seconds", "seconds", "bytes", "scores_bytes", "here"}]}.
     bytes: what the scores are made from (TRAK: projected gradients; Datamodels: masks and margins; SVM: features);
-    scores_bytes: the scores themselves as a workspace keeps them. here: whether its own work was measured now; such a
+    scores_bytes: the scores themselves as a workspace stores them. here: whether its own work was measured now; such a
     row of models has "version", that of its ranking, None where the workspace came with another one of that name.
 
-    What is done is kept in the data folder; broken off, it goes on. Raises UserError where there are no base models or
-    held-out halves, where dattri or scikit-learn is missing, and for too few halves.
+    Finished work is cached in the data folder: if interrupted, call it again to go on. Raises UserError where there are
+    no base models or held-out halves, where dattri or scikit-learn is missing, and for too few halves.
     """
     _check_inputs(workspace, halves, dim)
     for library in ("dattri", "sklearn"):
         check_library(library)
     masks, margins = load_held_out_halves(workspace)
-    kept = scratch_folder(workspace, "compute")
-    training = training_seconds(workspace, kept, progress)
+    cache_folder = scratch_folder(workspace, "compute")
+    training = training_seconds(workspace, cache_folder, progress)
     variants = _list_variants(
-        workspace, _check_checkpoints(workspace, checkpoints), halves, dim, training, kept, progress
+        workspace, _check_checkpoints(workspace, checkpoints), halves, dim, training, cache_folder, progress
     )
     rows = []
-    with threadpool_limits(1):  # of small products, where BLAS threads mostly wait for each other
-        for at, (name, key, make, ranked) in enumerate(variants):
+    with threadpool_limits(1):  # the products are small: BLAS threads would mostly wait for each other
+        for at, (name, depends_on, build_scores, ranked) in enumerate(variants):
             progress("compute: variants", at, len(variants))
-            file = kept / f"{name}-{_cache_key(workspace, key, resamples)}.json"
+            file = cache_folder / f"{name}-{_cache_key(workspace, depends_on, resamples)}.json"
             if ranked and file.exists() and workspace.can_add(f"rankings/{name}{VARIANT_SUFFIX}"):
                 version = _variant_version(workspace, name)
                 if version is None or json.loads(file.read_text()).get("version", version) != version:
-                    file.unlink()  # its figures are known, and its ranking was taken out, or is of other dimensions
+                    file.unlink()  # its ranking was removed since, or is of other dimensions
             rows.append(
                 _cached_json(
-                    file, lambda name=name, make=make: {"name": name, **_judge_variant(make, masks, margins, resamples)}
+                    file,
+                    lambda name=name, build_scores=build_scores: {
+                        "name": name,
+                        **_judge_variant(build_scores, masks, margins, resamples),
+                    },
                 )
             )
     progress("compute: variants", len(variants), len(variants))
@@ -108,11 +114,35 @@ def compute_variants(
     }
 
 
-def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: None) -> dict:
-    """Seconds of one training on all images and of one on a random half, medians of TIMED trainings each:
+def save(workspace: Workspace, answer: dict, provenance: dict, record: Callable | None = None) -> None:
+    """Stores an answer of `compute` as the part "compute"; provenance, record: as `Part.save`."""
+    listed = set(workspace.rankings())
+    stored_or_live = [
+        row["name"] for row in answer["rows"] if not row["here"] or row["models"] == 0 and row["name"] in listed
+    ]
+    computed_with = {
+        "halves": held_out_digest(workspace),
+        "base": base_digest(workspace),
+        "recipe": workspace.recipe,
+        "hash": recipes.get_recipe(workspace.recipe).hash,
+        "trained_on": {"draw": FIT_SEQUENCE, "seeds": [0]},
+        "seeds": _base_provenance(workspace).get("seeds"),
+        "masks": answer["masks"],
+        "of": ranking_versions(workspace, stored_or_live),
+    }
+    STORED.save(workspace, answer, {**computed_with, **provenance}, record)
+
+
+def load(workspace: Workspace) -> dict | None:
+    """The stored answer of `compute`, as `Part.load`."""
+    return STORED.load(workspace)
+
+
+def training_seconds(workspace: Workspace, cache_folder: Path, progress: Progress = lambda *at: None) -> dict:
+    """Seconds of one training on all images and of one on a random half, medians of TIMED_TRAININGS each:
     {"whole", "half", "n", "device", "library", "threads", "clock"}. clock: "processor" or "wall"."""
 
-    def measured():
+    def measure():
         from attribution.training.trainer import LIBRARY, Trainer
 
         recipe = recipes.get_recipe(workspace.recipe)
@@ -127,7 +157,7 @@ def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: Non
                 trainer.run(edit, seed=number)
                 seconds[name].append(watch.seconds)
         return {
-            **{name: round(float(np.median(some)), 2) for name, some in seconds.items()},
+            **{name: round(float(np.median(taken)), 2) for name, taken in seconds.items()},
             "n": TIMED_TRAININGS,
             "device": trainer.device_kind,
             "library": LIBRARY,
@@ -135,41 +165,64 @@ def training_seconds(workspace, kept: Path, progress: Progress = lambda *at: Non
             "clock": "processor" if kind == "cpu" else "wall",
         }
 
-    return _cached_json(kept / f"training-{recipes.get_recipe(workspace.recipe).hash}.json", measured)
+    return _cached_json(cache_folder / f"training-{recipes.get_recipe(workspace.recipe).hash}.json", measure)
 
 
-def missing_work(workspace, checkpoints=CHECKPOINT_COUNTS, halves=HALF_COUNTS, dim: int = PROJECTION_DIM) -> dict:
-    """What `compute_variants` has yet to do, as `full_cost`. Raises UserError as `compute_variants` does."""
+def missing_work(
+    workspace: Workspace,
+    checkpoints: Iterable[int] = CHECKPOINT_COUNTS,
+    halves: Collection[int] = HALF_COUNTS,
+    dim: int = PROJECTION_DIM,
+) -> dict:
+    """What `compute` has yet to do, as `full_cost`. Raises UserError as `compute` does."""
     _check_inputs(workspace, halves, dim)
-    kept, recipe = scratch_folder(workspace, "compute"), recipes.get_recipe(workspace.recipe)
+    cache_folder, recipe = scratch_folder(workspace, "compute"), recipes.get_recipe(workspace.recipe)
     seeds = _base_provenance(workspace).get("seeds", [])[: max(_check_checkpoints(workspace, checkpoints))]
-    gradients = sum(not (kept / f"{recipe.hash}-{seed}-{dim}.npz").exists() for seed in seeds)
-    with ResultStore.for_workspace(workspace) as store:
-        trainings = sum(
-            store.get(store.key(recipe.hash, _half(workspace, number), half_seed(FIT_SEQUENCE, number, 0))) is None
-            for number in range(max(halves))
-        )
-    return _estimate_cost(
-        workspace,
-        gradients,
-        trainings,
-        [count for count in halves if not list(kept.glob(f"datamodels-{count}-*.json"))],
+    gradients = sum(not (cache_folder / f"{recipe.hash}-{seed}-{dim}.npz").exists() for seed in seeds)
+    store = ResultStore.for_workspace(workspace)
+    trainings = sum(
+        store.get(store.key(recipe.hash, _half(workspace, number), half_seed(FIT_SEQUENCE, number, 0))) is None
+        for number in range(max(halves))
     )
+    store.close()
+    fits = [count for count in halves if not list(cache_folder.glob(f"datamodels-{count}-*.json"))]
+    return _estimate_cost(workspace, gradients, trainings, fits)
 
 
-def full_cost(workspace) -> dict:
-    """What `compute_variants` does where nothing is known, and about how long it takes one core, judged by what a base model took:
-    {"checkpoints", "trainings", "fits", "seconds"}."""
-    return _estimate_cost(
-        workspace, max(_check_checkpoints(workspace, CHECKPOINT_COUNTS)), max(HALF_COUNTS), HALF_COUNTS
-    )
+def full_cost(workspace: Workspace) -> dict:
+    """What `compute` does where nothing is cached: {"checkpoints", "trainings", "fits", "seconds": of one core,
+    estimated from what a base model took}."""
+    checkpoints = max(_check_checkpoints(workspace, CHECKPOINT_COUNTS))
+    return _estimate_cost(workspace, checkpoints, max(HALF_COUNTS), HALF_COUNTS)
+
+
+def variant_ranking(row: dict) -> str:
+    """The ranking whose supports are those of a row of `compute`."""
+    return f"{row['name']}{VARIANT_SUFFIX}" if row["here"] and row["models"] else row["name"]
+
+
+def support_aucs(workspace: Workspace, store: ResultStore, answer: dict) -> dict[str, dict]:
+    """Supports of the variants in an answer of `compute`, as `support_report.compare_on_same_targets`, of the kinds for
+    which any variant was studied. A variant whose ranking has changed since has none."""
+    names = [
+        variant_ranking(row)
+        for row in answer["rows"]
+        if "version" not in row
+        or row["version"] is not None
+        and row["version"] == _variant_version(workspace, row["name"])
+    ]
+    compared = compare_on_same_targets(workspace, store, names)
+    return {
+        kind: supports
+        for kind, supports in compared.items()
+        if any(name.endswith(VARIANT_SUFFIX) for name in supports["rankings"])
+    }
 
 
 def _estimate_cost(workspace, gradients, trainings, fits) -> dict:
-    each = _base_provenance(workspace).get("seconds", 0)
-    seconds = (trainings / 2 + gradients * TRAININGS_PER_CHECKPOINT) * each + sum(
-        fits
-    ) * LASSO_SECONDS * workspace.n_train * workspace.n_val
+    training = _base_provenance(workspace).get("seconds", 0)
+    lasso = LASSO_SECONDS * workspace.n_train * workspace.n_val
+    seconds = (trainings / 2 + gradients * TRAININGS_PER_CHECKPOINT) * training + sum(fits) * lasso
     return {"checkpoints": gradients, "trainings": trainings, "fits": len(fits), "seconds": round(seconds)}
 
 
@@ -194,21 +247,19 @@ def _half(workspace, number):
     return half_edit(workspace, FIT_SEQUENCE, number)
 
 
-# -- variants: (name, what else its figures rest on, make() -> (score rows, targets or None, its row so far), whether
-# make keeps a ranking of it)
-
-
-def _list_variants(workspace, checkpoints, halves, dim, training, kept, progress) -> list[tuple]:
-    found = [
+def _list_variants(workspace, checkpoints, halves, dim, training, cache_folder, progress) -> list[tuple]:
+    """(name, what else its figures depend on, build_scores() -> (score rows, targets or None, its row so far), whether
+    build_scores stores a ranking) of every variant."""
+    variants = [
         (
             f"trak-{count}",
             [count, dim, training],
-            lambda count=count: _trak_variant(workspace, count, dim, training, kept, progress),
+            lambda count=count: _trak_variant(workspace, count, dim, training, cache_folder, progress),
             True,
         )
         for count in checkpoints
     ]
-    found += [
+    variants += [
         (
             f"datamodels-{count}",
             [count, training],
@@ -225,7 +276,7 @@ def _list_variants(workspace, checkpoints, halves, dim, training, kept, progress
             and "seconds" in part
             and (part.get("made_for") or {}).get("hash") == recipes.get_recipe(workspace.recipe).hash
         ):
-            found.append(
+            variants.append(
                 (
                     name,
                     [workspace.ranking(name).version, training],
@@ -239,40 +290,21 @@ def _list_variants(workspace, checkpoints, halves, dim, training, kept, progress
         if name in SELF_SUPERVISED and "seconds" in workspace.manifest["parts"][f"features/{name}"]
     ]
     live = [f"esvm-{name}" for name in features[:1]]
-    return found + [
+    return variants + [
         (name, [workspace.ranking(name).version], lambda name=name: _live_variant(workspace, name), False)
         for name in (*live, "random")
     ]
 
 
-def variant_ranking(row: dict) -> str:
-    """The ranking whose supports are those of a row of `compute_variants`."""
-    return f"{row['name']}{VARIANT_SUFFIX}" if row["here"] and row["models"] else row["name"]
-
-
-def support_aucs(workspace, store, answer: dict) -> dict[str, dict]:
-    """The supports of what `compute_variants` has measured, `support_report.compare_on_same_targets`, of kinds that any variant was studied for. A
-    variant whose ranking is another by now has none."""
-    rows = [
-        row
-        for row in answer["rows"]
-        if "version" not in row
-        or row["version"] is not None
-        and row["version"] == _variant_version(workspace, row["name"])
-    ]
-    found = compare_on_same_targets(workspace, store, [variant_ranking(row) for row in rows])
-    return {kind: one for kind, one in found.items() if any(name.endswith(VARIANT_SUFFIX) for name in one["rankings"])}
-
-
 def _save_top_k(workspace, name: str, method: str, count: int, seeds, lists: list[np.ndarray]) -> str | None:
-    """Keeps the first images of each target, at most LISTED, as the ranking that a study takes for a variant, and
-    returns its version; None where the workspace came with another one."""
+    """Stores the top images of each target, at most STORED_K, as the ranking with which a study measures a variant.
+    Returns its version; None where the workspace came with another one. lists: int [k] each, best first."""
     part = f"rankings/{name}{VARIANT_SUFFIX}"
     ids = np.full((len(lists), STORED_K), -1, np.int16 if workspace.n_train < 2**15 else np.int32)
-    for row, found in zip(ids, lists):
-        row[: len(found)] = found
+    for row, order in zip(ids, lists):
+        row[: len(order)] = order
     if workspace.can_add(part):
-        about = {
+        provenance = {
             **command_provenance("evaluate compute"),
             "method": method,
             "signed": False,
@@ -281,24 +313,24 @@ def _save_top_k(workspace, name: str, method: str, count: int, seeds, lists: lis
             "made_for": ranking_origin(workspace, seeds),
             "about": f"{count:,} model{'s' * (count != 1)} · first {STORED_K} of each target, the helpful end alone",
         }
-        save_part(workspace, part, {"ids": ids[:, None]}, about)
+        save_part(workspace, part, {"ids": ids[:, None]}, provenance)
     elif not np.array_equal(read_array(workspace.folder(part) / "ids.npy"), ids[:, None]):
         return None
     return _variant_version(workspace, name)
 
 
 def _variant_version(workspace, name: str) -> str | None:
-    """That of a variant's ranking; None where there is none."""
+    """The version of a variant's ranking; None where there is none."""
     return workspace.manifest["parts"].get(f"rankings/{name}{VARIANT_SUFFIX}", {}).get("digest")
 
 
-def _trak_variant(workspace, count, dim, training, kept, progress):
+def _trak_variant(workspace, count, dim, training, cache_folder, progress):
     from attribution.rankings import trak
 
-    parts = scores.compute_trak_factors(workspace, count, dim, kept, progress)
+    factors = scores.compute_trak_factors(workspace, count, dim, cache_folder, progress)
     watch = timing.Stopwatch()
-    rows = trak.scores(parts, 0, workspace.n_val)
-    taken = watch.seconds
+    rows = trak.scores(factors, 0, workspace.n_val)
+    seconds = watch.seconds
     version = _save_top_k(
         workspace,
         f"trak-{count}",
@@ -315,8 +347,8 @@ def _trak_variant(workspace, count, dim, training, kept, progress):
             "models": count,
             "version": version,
             "training_seconds": count * training["whole"],
-            "computing_seconds": float(sum(one["seconds"] for one in parts)) + taken,
-            "bytes": sum(one[name].nbytes for one in parts for name in ("train", "val", "doubt")),
+            "computing_seconds": float(sum(model["seconds"] for model in factors)) + seconds,
+            "bytes": sum(model[name].nbytes for model in factors for name in ("train", "val", "doubt")),
             "scores_bytes": 2 * rows.size,
             "here": True,
         },
@@ -330,10 +362,10 @@ def _datamodels_variant(workspace, count, training, progress):
     train_halves(workspace, sequence, progress)
     masks, margins = load_half_margins(workspace, sequence)
     watch = timing.Stopwatch()
-    weights, about = scores.fit_tuned_datamodels(
+    weights, tuning = scores.fit_tuned_datamodels(
         masks, margins.mean(1), min(scores.MAX_TUNING_HALVES, count // 10), f"datamodels-{count}", progress
     )
-    taken = watch.seconds
+    seconds = watch.seconds
     tails = method.zero_weight_tails(weights, method.marginal_effects(masks, margins.mean(1)), STORED_K)[:, 0].astype(
         np.int64
     )
@@ -357,11 +389,11 @@ def _datamodels_variant(workspace, count, training, progress):
             "models": count,
             "version": version,
             "training_seconds": count * training["half"],
-            "computing_seconds": taken,
+            "computing_seconds": seconds,
             "bytes": _halves_bytes(workspace, count),
             "scores_bytes": 4 * nonzero + 8 * (len(weights) + 1),
             "here": True,
-            **about,
+            **tuning,
         },
     )
 
@@ -409,58 +441,27 @@ def _halves_bytes(workspace, count: int) -> int:
     return count * (-(-workspace.n_train // 8) + 2 * workspace.n_val)
 
 
-def _judge_variant(make, masks, margins, resamples) -> dict:
-    rows, targets, row = make()
-    one = lds.lds(masks, margins, rows, targets, resamples=resamples)
+def _judge_variant(build_scores, masks, margins, resamples) -> dict:
+    rows, targets, row = build_scores()
+    score = lds.lds(masks, margins, rows, targets, resamples=resamples)
     return {
         **row,
         "seconds": row["training_seconds"] + row["computing_seconds"],
-        "lds": one.mean,
-        "ci": one.ci,
-        "n_targets": len(one.per_target),
+        "lds": score.mean,
+        "ci": score.ci,
+        "n_targets": len(score.per_target),
     }
 
 
-def _cache_key(workspace, on, resamples) -> str:
-    """Another for other held-out halves, base models, recipes and what else a variant rests on."""
-    base = _base_provenance(workspace).get("digest")
-    what = [on, resamples, halves_digest(workspace), base, recipes.get_recipe(workspace.recipe).hash]
-    return hashlib.sha256(json.dumps(what).encode()).hexdigest()[:12]
+def _cache_key(workspace, depends_on, resamples) -> str:
+    """A digest of all that a variant's figures depend on, the halves, base models and recipe included."""
+    recipe_hash = recipes.get_recipe(workspace.recipe).hash
+    key = [depends_on, resamples, held_out_digest(workspace), base_digest(workspace), recipe_hash]
+    return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
 
 
 def _cached_json(file: Path, compute: Callable[[], dict]) -> dict:
-    """The JSON that `file` keeps, computed where it is not there yet."""
+    """The JSON in `file`, which is computed and written where it does not exist."""
     if not file.exists():
         write_json(file, compute())
     return json.loads(file.read_text())
-
-
-# -- kept, so that a page need not compute
-
-
-def save(workspace, answer: dict, about: dict, record: Callable | None = None) -> None:
-    """Keeps what was measured as the part "compute", where a user's parts go, or as record(part, file, answer, about)
-    stores it; about: further provenance."""
-    known = set(workspace.rankings())
-    about = {
-        "halves": halves_digest(workspace),
-        "base": _base_provenance(workspace).get("digest"),
-        "recipe": workspace.recipe,
-        "hash": recipes.get_recipe(workspace.recipe).hash,
-        "trained_on": {"draw": FIT_SEQUENCE, "seeds": [0]},
-        "seeds": _base_provenance(workspace).get("seeds"),
-        "masks": answer["masks"],
-        "of": {
-            row["name"]: workspace.ranking(row["name"]).version
-            for row in answer["rows"]
-            if not row["here"] or row["models"] == 0 and row["name"] in known
-        },
-        **about,
-    }
-    save_json_part(workspace, PART, FILE, answer, about, record)
-
-
-def load(workspace) -> dict | None:
-    """What was kept last; None where nothing was, or where the halves, the base models or a ranking of it are others
-    by now. Raises UserError where it cannot be read."""
-    return load_json_part(workspace, PART, FILE)

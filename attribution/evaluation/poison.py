@@ -1,12 +1,11 @@
-"""Makes a poisoned copy of a workspace: a backdoor that rankings can be asked to find.
+"""Creates a poisoned copy of a workspace, with a backdoor for rankings to find.
 
 A small patch, the trigger, is drawn into some training images of other classes, and these are labelled as one class
-(BadNets, Gu et al., arXiv 1708.06733). Models trained on the copy learn that the patch means this class. After the
-ordinary validation images stand copies of some of them with the patch, under their true label: these triggered targets
-are what the backdoor is tried on.
+(BadNets, Gu et al., arXiv 1708.06733). Models trained on the copy learn that the patch means this class. The ordinary
+validation images are followed by triggered targets: copies of some of them with the patch, under their true label.
 
-Which images are poisoned and which triggered is recorded in `poison.parquet`. No ranking, feature or training may read
-it: it judges them (`attribution.evaluation.backdoor`).
+`poison.parquet` records which images are poisoned and which are triggered. No ranking, feature or training may read it:
+it judges them (`attribution.evaluation.backdoor`).
 """
 
 import shlex
@@ -24,8 +23,8 @@ from attribution.workspace.workspace import SCHEMA, Workspace, data_fingerprint
 
 FILE = "poison.parquet"
 N_POISONED, N_TRIGGERED = 100, 200
-PATCH_SIDE = 4  # pixels of the patch
-#: pixels between the patch and the lower and right border: some recipes move images by a few
+PATCH_SIDE = 4  # pixels
+#: pixels between the patch and the lower and right border, because some recipes shift images by a few
 PATCH_BORDER = 1
 
 
@@ -40,34 +39,34 @@ def create_poisoned_copy(
 ) -> Workspace:
     """Writes a poisoned copy of `workspace` into the new folder `path`: n training images of other classes get the
     patch of side x side pixels and the class `label`; copies of `targets` validation images of other classes get the
-    patch and come last. Nothing that was computed is copied: it was computed on other images.
+    patch and come last. Computed parts are not copied, because they were computed on other images.
 
     Raises UserError for a path that is not new, and for numbers that the workspace cannot give.
     """
     start, path = time.perf_counter(), user_path(path).absolute()
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
-        raise UserError(f"{path} is there already and not an empty folder; choose another")
+        raise UserError(f"{path} exists and is not an empty folder; choose another")
     if load_poison_info(workspace):
         raise UserError(f"{workspace.name} is poisoned already; poison the workspace that it was made from")
-    given, val_labels = workspace.train_labels.copy(), workspace.val_labels
+    train_labels, val_labels = workspace.train_labels.copy(), workspace.val_labels
     truth = workspace.truth()
-    original = given.copy() if truth is None else truth["original"].to_numpy()
+    original = train_labels.copy() if truth is None else truth["original"].to_numpy()
     if seed < 0:
         raise UserError(f"{seed} is no seed; give a whole number of at least 0")
     rng = np.random.default_rng([seed, label, max(n, 0)])  # `_draw_images` says what is wrong with a negative n
-    chosen = _draw_images(rng, np.flatnonzero((given != label) & (original != label)), n, "training")
-    shown = _draw_images(rng, np.flatnonzero(val_labels != label), targets, "validation")
+    poisoned = _draw_images(rng, np.flatnonzero((train_labels != label) & (original != label)), n, "training")
+    triggered = _draw_images(rng, np.flatnonzero(val_labels != label), targets, "validation")
     train, val = np.array(workspace.train_images), np.array(workspace.val_images)
     if not 1 <= side <= min(train.shape[1:3]) - PATCH_BORDER:
         raise UserError(
             f"a patch of {side} pixels does not fit images of {train.shape[1]} x {train.shape[2]}; "
             f"give 1 to {min(train.shape[1:3]) - PATCH_BORDER}"
         )
-    train[chosen] = add_trigger(train[chosen], side)
-    given[chosen] = label
-    val = np.concatenate([val, add_trigger(val[shown], side)])
-    val_labels = np.concatenate([val_labels, val_labels[shown]])
-    about = {
+    train[poisoned] = add_trigger(train[poisoned], side)
+    train_labels[poisoned] = label
+    val = np.concatenate([val, add_trigger(val[triggered], side)])
+    val_labels = np.concatenate([val_labels, val_labels[triggered]])
+    info = {
         "n": n,
         "class": label,
         "targets": targets,
@@ -95,16 +94,19 @@ def create_poisoned_copy(
     with staged_folder(path) as folder:
         arrays = {"images/train.npy": train, "images/val.npy": val}
         tables = {
-            "train.parquet": pd.DataFrame({"source_index": workspace.train_index, "label": given}),
+            "train.parquet": pd.DataFrame({"source_index": workspace.train_index, "label": train_labels}),
             "val.parquet": pd.DataFrame(
-                {"source_index": np.concatenate([workspace.val_index, workspace.val_index[shown]]), "label": val_labels}
+                {
+                    "source_index": np.concatenate([workspace.val_index, workspace.val_index[triggered]]),
+                    "label": val_labels,
+                }
             ),
-            "truth.parquet": pd.DataFrame({"original": original, "planted": original != given}),
+            "truth.parquet": pd.DataFrame({"original": original, "planted": original != train_labels}),
             FILE: pd.DataFrame(
                 {
                     "split": ["train"] * n + ["val"] * targets,
-                    "image": [*chosen, *range(workspace.n_val, len(val_labels))],
-                    "copy_of": [*chosen, *shown],
+                    "image": [*poisoned, *range(workspace.n_val, len(val_labels))],
+                    "copy_of": [*poisoned, *triggered],
                 }
             ),
         }
@@ -123,8 +125,8 @@ def create_poisoned_copy(
                 "dataset": {
                     **dataset,
                     "n_val": len(val_labels),
-                    "planted": int((original != given).sum()),
-                    "fingerprint": data_fingerprint(train, given, val, val_labels),
+                    "planted": int((original != train_labels).sum()),
+                    "fingerprint": data_fingerprint(train, train_labels, val, val_labels),
                 },
             },
         )
@@ -133,7 +135,7 @@ def create_poisoned_copy(
             "data",
             {
                 **command_provenance(shlex.join(map(str, words))),
-                "poison": about,
+                "poison": info,
                 "seconds": round(time.perf_counter() - start, 1),
             },
             [*arrays, *tables],
@@ -151,15 +153,15 @@ def create_poisoned_copy(
     return Workspace.open(path)
 
 
-def load_poison_info(workspace) -> dict | None:
+def load_poison_info(workspace: Workspace) -> dict | None:
     """How the workspace was poisoned: {"n", "class", "targets", "side", "seed", "of", "of_name"}; None where it was
     not."""
     return workspace.manifest["parts"].get("data", {}).get("poison")
 
 
-def load_poison_record(workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The poisoned training images, the triggered targets, and what each of these is a copy of, int64. Only an
-    evaluation may ask. Raises UserError where the workspace is not poisoned."""
+def load_poison_record(workspace: Workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The poisoned training images [n], the triggered targets [T], and the validation images that these are copies of
+    [T], int64. Only an evaluation may call it. Raises UserError where the workspace is not poisoned."""
     if not load_poison_info(workspace):
         raise UserError(
             f"{workspace.name} is not poisoned; make a copy that is with: python -m attribution workspace "
@@ -171,7 +173,7 @@ def load_poison_record(workspace) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def add_trigger(images: np.ndarray, side: int) -> np.ndarray:
-    """Copies of uint8 images [n, H, W] or [n, H, W, 3] with a chequered patch, black and white, in the lower right."""
+    """Copies of images, uint8 [n, H, W] or [n, H, W, 3], with a black and white chequered patch in the lower right."""
     images = images.copy()
     patch = (255 * ((np.add.outer(np.arange(side), np.arange(side)) + 1) % 2)).astype(np.uint8)
     place = slice(-side - PATCH_BORDER, -PATCH_BORDER)
@@ -179,9 +181,10 @@ def add_trigger(images: np.ndarray, side: int) -> np.ndarray:
     return images
 
 
-def _draw_images(rng, among, count, what) -> np.ndarray:
-    if not 1 <= count <= len(among):
+def _draw_images(rng, candidates, count, split) -> np.ndarray:
+    if not 1 <= count <= len(candidates):
         raise UserError(
-            f"{count} {what} images of other classes were asked for, and there are {len(among)}; give 1 to {len(among)}"
+            f"{count} {split} images of other classes were asked for, and there are {len(candidates)}; "
+            f"give 1 to {len(candidates)}"
         )
-    return np.sort(rng.choice(among, count, replace=False))
+    return np.sort(rng.choice(candidates, count, replace=False))

@@ -1,8 +1,8 @@
-"""Architecture transfer: the same rankings judged under several recipes, on targets that are stable in all of them.
+"""Architecture transfer: the same rankings judged under several recipes, on targets that are stable under all of them.
 
-Supports under different recipes are not comparable as numbers: another network may be harder to flip altogether. Put
-side by side they show whether what a ranking is worth under one, beside the random control, it is worth under the next.
-An edit is the same under every recipe: a ranking's order, and the label that relabelling gives, are the workspace's.
+Support sizes under different recipes are not comparable, because a network may be harder to flip altogether. Side by
+side they show whether a ranking that beats the random control under one recipe does so under another. An edit is the
+same under every recipe: the ranking's order, and the label that mislabelling gives, are the workspace's.
 """
 
 import numpy as np
@@ -12,85 +12,95 @@ from attribution.experiments.spec import UNEDITED_SEEDS
 from attribution.experiments.study import Study, read_study
 from attribution.explore.targets import draw_stable_targets, stable_targets
 from attribution.metrics import support_curves
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit
 from attribution.workspace.base_models import agreement_status
+from attribution.workspace.workspace import Workspace
 
 
-def check_recipes(names: list[str]) -> list[str]:
-    """`names` of recipes. Raises UserError for an unknown one, a repeated one, and for fewer than two."""
-    for name in names:
+def check_recipes(recipe_names: list[str]) -> list[str]:
+    """`recipe_names`. Raises UserError for an unknown one, a repeated one, and for fewer than two."""
+    for name in recipe_names:
         recipes.get_recipe(name)
-    if len(set(names)) < max(2, len(names)):
+    if len(set(recipe_names)) < max(2, len(recipe_names)):
         raise UserError(f"a comparison needs at least two different recipes; there is {', '.join(recipes.NAMES)}")
-    return list(names)
+    return list(recipe_names)
 
 
-def target_statuses(workspace, store, recipe: str) -> np.ndarray | None:
-    """`BaseModels.target_status` of every target under a recipe, str [n_val]: by the base models where it is the workspace's,
-    else by the trainings of `unedited_spec`; None as long as one of these is missing."""
+def target_statuses(workspace: Workspace, store: ResultStore, recipe: str) -> np.ndarray | None:
+    """`BaseModels.statuses` of every target under a recipe, str [n_val]: by the base models where it is the workspace's
+    recipe, else by the trainings of `unedited_spec`; None while one of these is missing."""
     if recipe == workspace.recipe:
         return workspace.base.statuses
-    hash_ = recipes.get_recipe(recipe).hash
-    found = [store.get(store.key(hash_, no_edit(), seed)) for seed in UNEDITED_SEEDS]
-    if any(one is None for one in found):
+    recipe_hash = recipes.get_recipe(recipe).hash
+    retrainings = [store.get(store.key(recipe_hash, no_edit(), seed)) for seed in UNEDITED_SEEDS]
+    if None in retrainings:
         return None
-    return agreement_status(sum((one.predicted == workspace.val_labels).astype(int) for one in found), len(found))
+    right = sum((retraining.predicted == workspace.val_labels).astype(int) for retraining in retrainings)
+    return agreement_status(right, len(retrainings))
 
 
-def draw_common_targets(workspace, store, names: list[str], count: int, seed: int) -> list[int]:
-    """The first `count` targets, in the order of `targets.draw_stable_targets`, that are stable under all these recipes: a
-    study of the workspace's recipe has the first of them already.
+def draw_common_targets(
+    workspace: Workspace, store: ResultStore, recipe_names: list[str], count: int, seed: int
+) -> list[int]:
+    """The first `count` targets that are stable under all these recipes, in the order of `draw_stable_targets`: a study
+    of the workspace's recipe has the first of them already.
 
-    Raises UserError where there are fewer, and where a recipe's models are still to be trained."""
-    kept = np.ones(workspace.n_val, bool)
-    for name in names:
-        found = target_statuses(workspace, store, name)
-        if found is None:
+    Raises UserError where there are fewer, and where a recipe's models are still to be trained.
+    """
+    stable = np.ones(workspace.n_val, bool)
+    for name in recipe_names:
+        statuses = target_statuses(workspace, store, name)
+        if statuses is None:
             raise UserError(f"no models of {name} are trained on the unedited images yet; run the study first")
-        kept &= found == "stable"
-    every = [target for target in draw_stable_targets(workspace, len(stable_targets(workspace)), seed) if kept[target]]
-    if not 1 <= count <= len(every):
+        stable &= statuses == "stable"
+    drawn = draw_stable_targets(workspace, len(stable_targets(workspace)), seed)
+    common = [target for target in drawn if stable[target]]
+    if not 1 <= count <= len(common):
         raise UserError(
-            f"{count} targets were asked for and {len(every)} are stable under {' and '.join(names)}; "
-            f"give 1 to {len(every)}"
+            f"{count} targets were asked for and {len(common)} are stable under {' and '.join(recipe_names)}; "
+            f"give 1 to {len(common)}"
         )
-    return every[:count]
+    return common[:count]
 
 
-def studied_recipes(workspace, store) -> list[str]:
-    """Names of the recipes that some study is of, the workspace's first."""
-    asked = {job.spec["recipe"] for job in store.studies()} & set(recipes.NAMES)
-    return [workspace.recipe, *sorted(asked - {workspace.recipe})]
+def studied_recipes(workspace: Workspace, store: ResultStore) -> list[str]:
+    """Names of the recipes that have a study, the workspace's first."""
+    studied = {job.spec["recipe"] for job in store.studies()} & set(recipes.NAMES)
+    return [workspace.recipe, *sorted(studied - {workspace.recipe})]
 
 
-def common_studies(workspace, store, names: list[str], protocol: str | None = None) -> dict[str, Study]:
-    """recipe -> its study, cut to the targets that are stable under all of them and in the studies of all, for the
-    kinds and rankings that all have. protocol: None means that of the newest study under another recipe."""
+def common_studies(
+    workspace: Workspace, store: ResultStore, recipe_names: list[str], protocol: str | None = None
+) -> dict[str, Study]:
+    """recipe -> its study, restricted to the kinds and rankings that all have, and to targets that are stable under all
+    recipes and in the studies of all. protocol: that of the newest study under another recipe, if not given."""
     if protocol is None:
-        others = [job.spec for job in store.studies() if job.spec["recipe"] in set(names) - {workspace.recipe}]
+        others = [job.spec for job in store.studies() if job.spec["recipe"] in set(recipe_names) - {workspace.recipe}]
         protocol = others[0]["protocol"] if others else None
-    found = {name: read_study(workspace, store, protocol, name) for name in check_recipes(names)}
-    fits = [target_statuses(workspace, store, name) for name in names]
-    if any(one is None for one in fits) or len({one.k_max for one in found.values()}) > 1:
-        return {name: Study(one.k_max, one.protocol) for name, one in found.items()}
-    sure = set(np.flatnonzero(np.all([one == "stable" for one in fits], axis=0)).tolist())
-    first, *others = found.values()
-    tables: dict[str, dict] = {name: {} for name in names}
+    studies = {name: read_study(workspace, store, protocol, name) for name in check_recipes(recipe_names)}
+    statuses = [target_statuses(workspace, store, name) for name in recipe_names]
+    if any(status is None for status in statuses) or len({study.k_max for study in studies.values()}) > 1:
+        return {name: Study(study.k_max, study.protocol) for name, study in studies.items()}
+    stable = set(np.flatnonzero(np.all([status == "stable" for status in statuses], axis=0)).tolist())
+    first, *others = studies.values()
+    tables: dict[str, dict] = {name: {} for name in recipe_names}
     for kind, rankings in first.tables.items():
-        for ranking, results in rankings.items():
-            all_of = [results, *(other.tables.get(kind, {}).get(ranking, {}) for other in others)]
-            common = sorted(sure.intersection(*all_of))
+        for ranking, supports in rankings.items():
+            by_recipe = [supports, *(other.tables.get(kind, {}).get(ranking, {}) for other in others)]
+            common = sorted(stable.intersection(*by_recipe))
             if common:
-                for name, one in zip(names, all_of):
-                    tables[name].setdefault(kind, {})[ranking] = {target: one[target] for target in common}
-    return {name: Study(one.k_max, one.protocol, tables[name], one.job) for name, one in found.items()}
+                for name, results in zip(recipe_names, by_recipe):
+                    tables[name].setdefault(kind, {})[ranking] = {target: results[target] for target in common}
+    return {name: Study(study.k_max, study.protocol, tables[name], study.job) for name, study in studies.items()}
 
 
-def transfer_report(workspace, store, names: list[str], protocol: str | None = None) -> dict:
-    """`evaluate transfer`: {"K", "protocol", "recipes": {name: {"hash", "kinds": as in `evaluate supports`}}}."""
-    found = common_studies(workspace, store, names, protocol)
-    first = next(iter(found.values()))
+def report(workspace: Workspace, store: ResultStore, recipe_names: list[str], protocol: str | None = None) -> dict:
+    """What `evaluate transfer` prints as JSON: {"K", "protocol", "planted", "recipes": {name: {"hash", "kinds": as in
+    `support_report.report`}}}."""
+    studies = common_studies(workspace, store, recipe_names, protocol)
+    first = next(iter(studies.values()))
     return {
         "K": first.k_max,
         "protocol": first.protocol,
@@ -99,9 +109,10 @@ def transfer_report(workspace, store, names: list[str], protocol: str | None = N
             name: {
                 "hash": recipes.get_recipe(name).hash,
                 "kinds": {
-                    kind: support_curves.compare_rankings(rankings, one.k_max) for kind, rankings in one.tables.items()
+                    kind: support_curves.compare_rankings(rankings, study.k_max)
+                    for kind, rankings in study.tables.items()
                 },
             }
-            for name, one in found.items()
+            for name, study in studies.items()
         },
     }

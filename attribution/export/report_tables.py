@@ -17,11 +17,11 @@ from attribution.evaluation import (
     calibration,
     candidate_sets,
     cost,
+    lds_report,
     lds_vs_compute,
     lds_vs_support,
     support_report,
 )
-from attribution.evaluation.lds_report import load_lds
 from attribution.experiments import support_table
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import common_fields
@@ -222,7 +222,7 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
         heads = numeric("won, tied, lost", "p, Holm", "AUC difference", "95 %", "p, Holm")
         caption = f"Ranking against ranking by {KINDS[kind]}, on the same targets"
         tables += [to_html(["ranking", "against", *heads], pairs, caption)] if pairs else []
-    lds = load_lds(workspace)
+    lds = lds_report.load(workspace)
     if lds and lds["rankings"]:
         tables.append(
             to_html(
@@ -241,7 +241,7 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
 
 
 def _agreement(workspace: Workspace, store) -> Markup:
-    summary = agreement.summary(agreement.load(workspace))
+    summary = agreement.report(agreement.load(workspace))
     names = list(summary["pairs"])
     pairs = [
         [
@@ -322,7 +322,7 @@ def _candidate_sets(workspace: Workspace, store) -> Markup:
 
 
 def _calibration(workspace: Workspace, store) -> Markup:
-    summary = calibration.summary(workspace, calibration.load(workspace))
+    summary = calibration.report(workspace, calibration.load(workspace))
     rows = [
         [
             ranking_name(name),

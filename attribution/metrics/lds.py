@@ -4,8 +4,8 @@ M random subsets of the training set, R models (seeds) on each. For one target, 
 scores of its images, and its measurement the target's margin averaged over the R seeds. LDS is Spearman's correlation
 of the two over the M subsets; a ranking's LDS is the mean over targets.
 
-Models differ between seeds as well as between subsets, which caps what any scores can reach: print `noise_ceiling` beside
-every LDS. These models must not be among those that a ranking was fitted on.
+Models differ between seeds as well as between subsets, which caps what any scores can reach: print `noise_ceiling`
+beside every LDS. These models must not be among those that a ranking was fitted on.
 
 Shapes used throughout: M subsets, R seeds, T targets, B resamples.
 Source: Park et al., TRAK (arXiv 2303.14186), section 2; the ceiling is classical test theory (Spearman 1910, Brown
@@ -20,7 +20,7 @@ from scipy.stats import rankdata
 
 from attribution.errors import UserError
 
-MIN_SUBSETS = 3  # subsets
+MIN_SUBSETS = 3
 TARGETS_PER_CHUNK = 32  # targets whose comparison matrices [M, M] and resampled ranks [M, B] are held at once
 
 
@@ -53,12 +53,12 @@ class NoiseCeiling:
 
 
 def lds(masks, margins, scores, targets=None, *, level=0.95, resamples=500, seed=0):
-    """Score one ranking.
+    """LDS of one ranking, with a value for each target.
 
     masks    bool [M, n_train], True where a training image is in the subset
     margins  float [M, R, n_val], correct logit minus best other; may be a memory map
     scores   callable, target -> float [n_train]; or an iterable of such rows in the order of `targets`, so that
-             nothing dense need exist at once
+             not all of them need exist at once
     targets  int [T], the validation images to score; all by default
 
     The interval draws subsets and targets independently, both with replacement, and reads percentiles of the mean. A
@@ -68,6 +68,11 @@ def lds(masks, margins, scores, targets=None, *, level=0.95, resamples=500, seed
     resamples and 100 subsets take a few seconds.
 
     Raises UserError on shapes that do not fit, fewer than 3 subsets, and margins or scores that are not finite.
+
+    >>> masks = np.array([[1, 1, 0], [1, 0, 1], [0, 1, 1]], bool)
+    >>> margins = np.array([3.0, 2.0, 1.0]).reshape(3, 1, 1)  # of one seed and one target
+    >>> lds(masks, margins, [[2.0, 1.0, 0.0]], resamples=0).mean
+    1.0
     """
     masks, margins, targets = _check_inputs(masks, margins, targets)
     measured = _target_margins(margins, targets).mean(axis=1)
@@ -84,7 +89,9 @@ def lds(masks, margins, scores, targets=None, *, level=0.95, resamples=500, seed
 
 
 def noise_ceiling(margins, targets=None):
-    """Estimate the noise ceiling from margins [M, R, n_val]; see `NoiseCeiling`.
+    """The noise ceiling of LDS, in [0, 1]; see `NoiseCeiling`.
+
+    margins, targets  as in `lds`
 
     The R seeds are split in halves of R // 2. The correlation over subsets of the halves' mean margins, averaged over
     splits, is the reliability of half the seeds; Spearman-Brown steps it up to R seeds, and its square root is the
@@ -108,7 +115,7 @@ def noise_ceiling(margins, targets=None):
 
 
 def evaluate_rankings(masks, margins, rankings, targets=None, *, level=0.95, resamples=500, seed=0):
-    """The comparison of several rankings {name: scores as in `lds`}, as JSON.
+    """LDS of several rankings, JSON. rankings: {name: scores as in `lds`}; the other arguments as in `lds`.
 
     {"alpha": mean share of the training set in a subset, "masks": M, "seeds": R, "ceiling", "signal",
      "rankings": {name: {"lds", "ci", "n_targets", "n_constant"}}}
@@ -117,8 +124,8 @@ def evaluate_rankings(masks, margins, rankings, targets=None, *, level=0.95, res
     noise = noise_ceiling(margins, targets)
     rows = {}
     for name, scores in rankings.items():
-        one = lds(masks, margins, scores, targets, level=level, resamples=resamples, seed=seed)
-        rows[name] = {"lds": one.mean, "ci": one.ci, "n_targets": len(targets), "n_constant": one.n_constant}
+        score = lds(masks, margins, scores, targets, level=level, resamples=resamples, seed=seed)
+        rows[name] = {"lds": score.mean, "ci": score.ci, "n_targets": len(targets), "n_constant": score.n_constant}
     return {
         "alpha": float(masks.mean()),
         "masks": len(masks),

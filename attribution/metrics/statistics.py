@@ -1,57 +1,73 @@
 """Means with intervals, rank correlation, and Holm's correction: the statistics that several metrics share."""
 
+from collections.abc import Sequence
+
 import numpy as np
-from scipy.stats import rankdata
+from scipy import stats
 
 MEAN_RESAMPLES = 1000
+RESAMPLES = 10_000
 
 
 def mean_with_interval(values: np.ndarray, resamples: int = MEAN_RESAMPLES) -> dict:
-    """{"mean", "ci", "n"} of one value a target, without those that are NaN; ci: the 95 % bootstrap interval over
-    targets, None for a single one."""
-    from scipy.stats import bootstrap
+    """Mean of one value a target, with its 95 % bootstrap interval over targets.
 
-    kept = values[~np.isnan(values)].astype(float)
-    if not len(kept):
+    values  float [T]; those that are NaN are left out
+    Returns {"mean", "ci": [low, high] or None for fewer than two values, "n": values counted}; mean None if n is 0.
+
+    >>> mean_with_interval(np.array([0.5, np.nan, 0.5]))
+    {'mean': 0.5, 'ci': [0.5, 0.5], 'n': 2}
+    """
+    counted = values[~np.isnan(values)].astype(float)
+    if not len(counted):
         return {"mean": None, "ci": None, "n": 0}
     ci = None
-    if len(kept) > 1 and np.ptp(kept) > 0:
-        found = bootstrap(
-            (kept,),
+    if len(counted) > 1 and np.ptp(counted) > 0:
+        interval = stats.bootstrap(
+            (counted,),
             np.mean,
             n_resamples=resamples,
             method="percentile",
             batch=100,
             random_state=np.random.default_rng(0),
         ).confidence_interval
-        ci = [float(found.low), float(found.high)]
-    elif len(kept) > 1:
-        ci = [float(kept[0]), float(kept[0])]
-    return {"mean": float(kept.mean()), "ci": ci, "n": len(kept)}
+        ci = [float(interval.low), float(interval.high)]
+    elif len(counted) > 1:
+        ci = [float(counted[0]), float(counted[0])]
+    return {"mean": float(counted.mean()), "ci": ci, "n": len(counted)}
 
 
-def mean_with_t_interval(values) -> dict:
-    """{"values", "mean", "ci"} of one number a seed: its mean, and the 95 % t-interval of it, None for one seed."""
-    from scipy import stats
+def mean_with_t_interval(values: Sequence[float]) -> dict:
+    """Mean of one number a seed, with its 95 % t-interval.
 
+    values  float [R]
+    Returns {"values", "mean", "ci": [low, high] or None for one seed}.
+
+    >>> mean_with_t_interval([1.0])
+    {'values': [1.0], 'mean': 1.0, 'ci': None}
+    """
     values = [float(value) for value in values]
-    centre, ci = float(np.mean(values)), None
+    mean, ci = float(np.mean(values)), None
     if len(values) > 1:
         half = float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-        ci = [centre - half, centre + half]
-    return {"values": values, "mean": centre, "ci": ci}
+        ci = [mean - half, mean + half]
+    return {"values": values, "mean": mean, "ci": ci}
 
 
-RESAMPLES = 10_000
+def bootstrap_interval(
+    sample: Sequence[float] | np.ndarray, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float] | None:
+    """Percentile bootstrap interval of the mean: (low, high), or None for fewer than two values.
 
-
-def bootstrap_interval(sample, *, level=0.95, resamples=RESAMPLES, seed=0):
-    """Percentile bootstrap interval of the mean of `sample` [n], one number a target: (low, high), or None if n < 2.
+    sample  float [T], one number a target
 
     It resamples targets, and so speaks of other targets drawn like these; the seeds' noise in each support is part of
     what varies. With few targets it is a little too narrow: in simulated studies (30 % censored, the rest spread
     evenly over 1 .. K) the 95 % interval held the true AUC in 91 % of studies of 10 targets and in 94 % of 20 or 50.
     It cannot see beyond the sample: where all targets agree its width is 0.
+
+    >>> bootstrap_interval([0.25, 0.25, 0.25])
+    (0.25, 0.25)
     """
     sample = np.asarray(sample, dtype=float)
     if len(sample) < 2:
@@ -61,8 +77,19 @@ def bootstrap_interval(sample, *, level=0.95, resamples=RESAMPLES, seed=0):
     return float(low), float(high)
 
 
-def holm_correction(p_values):
-    """Holm's step-down correction (1979) of a list of p-values, in the order given."""
+def resampled_means(sample: np.ndarray, resamples: int, seed: int) -> np.ndarray:
+    """Means of `sample`, float [T], in each bootstrap resample: float64 [B]."""
+    # One seed for all: rankings over the same targets are resampled alike, so that differences have a cause.
+    drawn = np.random.default_rng(seed).integers(len(sample), size=(resamples, len(sample)))
+    return sample[drawn].mean(axis=1)
+
+
+def holm_correction(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down correction (1979) of p-values, [n], in the order given.
+
+    >>> holm_correction([0.01, 0.5, 0.02])
+    [0.03, 0.5, 0.04]
+    """
     corrected, running = [0.0] * len(p_values), 0.0
     for rank, at in enumerate(np.argsort(p_values, kind="stable")):
         running = max(running, min(1.0, (len(p_values) - rank) * p_values[at]))
@@ -70,15 +97,16 @@ def holm_correction(p_values):
     return corrected
 
 
-def resampled_means(sample, resamples, seed):
-    # One seed for all: rankings over the same targets are resampled alike, and their intervals differ for cause.
-    drawn = np.random.default_rng(seed).integers(len(sample), size=(resamples, len(sample)))
-    return sample[drawn].mean(axis=1)
+def spearman_correlation(x: np.ndarray, y: np.ndarray, axis: int = -1) -> np.ndarray:
+    """Spearman's correlation along an axis, in [-1, 1], ties at their middle ranks; NaN where a side is constant.
 
+    x, y  float [..., n], of one shape
+    Returns float64 [...], a scalar array for two vectors.
 
-def spearman_correlation(x, y, axis: int = -1):
-    """Spearman's correlation along an axis, ties at their middle ranks; NaN where a side is constant."""
-    x, y = (rankdata(side, axis=axis) for side in (x, y))
+    >>> float(spearman_correlation([1, 2, 3], [10, 20, 15]))
+    0.5
+    """
+    x, y = (stats.rankdata(side, axis=axis) for side in (x, y))
     x, y = (side - side.mean(axis=axis, keepdims=True) for side in (x, y))
     both = np.sqrt((x * x).sum(axis) * (y * y).sum(axis))
     return np.divide((x * y).sum(axis), both, out=np.full(np.shape(both), np.nan), where=both > 0)

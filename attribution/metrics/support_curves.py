@@ -1,4 +1,4 @@
-"""What many supports say together: the support CDF, its area, and how two rankings compare on the same targets.
+"""Statistics of many supports: the support CDF, its area, and how two rankings compare on the same targets.
 
 Conventions, used by every function here:
 - A target counts as flipped at k when its support is <= k. Censored targets never do, nor do supports beyond K.
@@ -9,7 +9,7 @@ Conventions, used by every function here:
 - Unfinished targets (None) are left out, except in `cdf_band`.
 
 Source: the brittleness figures of Singla et al. (arXiv 2311.03386), with intervals. A study has few targets, often 20.
-Percentile intervals and bootstrap p-values are then optimistic: `bootstrap_interval` and `compare_pair` say by how much.
+Percentile intervals and bootstrap p-values are then optimistic, see `bootstrap_interval` and `compare_pair`.
 """
 
 from itertools import combinations
@@ -25,44 +25,61 @@ NO_SUPPORT_STATUSES = ("already_wrong", "already_right")
 
 
 def support_sizes(supports, *, stable_only=False):
-    """Return float64 [n]: one support a target that has one, inf where censored.
+    """Support sizes, float64 [n]: one for each target that has a support, inf where censored.
 
-    supports  iterable of `support_search.Support` or None (unfinished); already_wrong and None are dropped
+    supports     iterable of `support_search.Support`, or None where unfinished
+    stable_only  leave out unstable supports, too
     """
     left_out = (*NO_SUPPORT_STATUSES, "unstable") if stable_only else NO_SUPPORT_STATUSES
-    kept = [one for one in supports if one is not None and one.status not in left_out]
-    return np.array([np.inf if one.support is None else one.support for one in kept], dtype=float)
+    counted = [support.support for support in supports if support is not None and support.status not in left_out]
+    return np.array([np.inf if size is None else size for size in counted], dtype=float)
 
 
 def support_cdf(supports, k_max=DEFAULT_K_MAX, *, stable_only=False):
-    """Return float64 [k_max + 1]: the fraction of targets flipped at k = 0 .. k_max (NaN if there are no targets)."""
+    """The fraction of targets flipped at k = 0 .. k_max: float64 [k_max + 1] in [0, 1], NaN where there are no targets.
+
+    supports  as in `support_sizes`
+
+    >>> from attribution.experiments.support_search import Support
+    >>> support_cdf([Support("flipped", 1, 0, 1), Support("censored", None, 4, None)], k_max=4).tolist()
+    [0.0, 0.5, 0.5, 0.5, 0.5]
+    """
     return _cdf(support_sizes(supports, stable_only=stable_only), k_max)
 
 
 def support_auc(supports, k_max=DEFAULT_K_MAX, *, stable_only=False):
-    """Area under the support CDF over K, in [0, 1]: higher means smaller supports; None if there are no targets.
+    """Area under the support CDF over K, in [0, 1]: higher means smaller supports; None where there are no targets.
+
+    supports  as in `support_sizes`
 
     The CDF is a step function of a continuous k, so that a target with support s adds the area (K - s) / K: nearly 1
     for s = 1, and 0 both for s = K and when censored.
+
+    >>> from attribution.experiments.support_search import Support
+    >>> support_auc([Support("flipped", 1, 0, 1), Support("censored", None, 4, None)], k_max=4)
+    0.375
     """
     area = _target_areas(support_sizes(supports, stable_only=stable_only), k_max)
     return float(area.mean()) if len(area) else None
 
 
 def median_support(supports, k_max=DEFAULT_K_MAX):
-    """Median support, where censored means beyond any number: None where it falls among the censored."""
-    kept = support_sizes(supports)
-    kept[kept > k_max] = np.inf
-    middle = np.median(kept) if len(kept) else np.inf
-    return float(middle) if np.isfinite(middle) else None
+    """Median support, in images, where censored ones count as infinite: None where the median is one of these.
+
+    supports  as in `support_sizes`
+    """
+    sizes = support_sizes(supports)
+    sizes[sizes > k_max] = np.inf
+    median = np.median(sizes) if len(sizes) else np.inf
+    return float(median) if np.isfinite(median) else None
 
 
 def cdf_band(supports, pending, k_max=DEFAULT_K_MAX):
-    """Return two float64 [k_max + 1]: the lowest and the highest CDF that the finished study can still show.
+    """The lowest and the highest CDF that the finished study can still show: two float64 [k_max + 1].
 
     supports  the finished targets, as in `support_sizes`
-    pending   one (lo, hi) an unfinished target: what its search knows so far, (0, None) when nothing. Its support is
-              at best lo + 1, and at worst hi, or censored where nothing has flipped yet (hi None).
+    pending   (lo, hi) of each unfinished target: its bracket so far, (0, None) where nothing was tested. Its support is
+              at least lo + 1 and at most hi, or censored where nothing has flipped yet (hi None)
     """
     done = support_sizes(supports)
     worst = [np.inf if hi is None else hi for _, hi in pending]
@@ -71,7 +88,7 @@ def cdf_band(supports, pending, k_max=DEFAULT_K_MAX):
 
 
 def summarise_supports(supports, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMPLES, seed=0):
-    """The table row of one ranking.
+    """The table row of one ranking, JSON. supports: as in `support_sizes`.
 
     auc, auc_ci     see `support_auc` and `bootstrap_interval`
     auc_stable      the AUC without unstable supports
@@ -82,19 +99,20 @@ def summarise_supports(supports, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=R
     trainings_mean  mean trainings asked for per counted target, cached ones included
     """
     supports = list(supports)
-    kept = support_sizes(supports)
-    counted = [one for one in supports if one is not None and one.status not in NO_SUPPORT_STATUSES]
+    sizes = support_sizes(supports)
+    finished = [support for support in supports if support is not None]
+    counted = [support for support in finished if support.status not in NO_SUPPORT_STATUSES]
     return {
         "auc": support_auc(supports, k_max),
-        "auc_ci": bootstrap_interval(_target_areas(kept, k_max), level=level, resamples=resamples, seed=seed),
+        "auc_ci": bootstrap_interval(_target_areas(sizes, k_max), level=level, resamples=resamples, seed=seed),
         "auc_stable": support_auc(supports, k_max, stable_only=True),
         "median": median_support(supports, k_max),
-        "censored": float(np.mean(kept > k_max)) if len(kept) else None,
-        "unstable": sum(one.status == "unstable" for one in counted),
-        **{status: sum(one is not None and one.status == status for one in supports) for status in NO_SUPPORT_STATUSES},
-        "unfinished": sum(one is None for one in supports),
+        "censored": float(np.mean(sizes > k_max)) if len(sizes) else None,
+        "unstable": sum(support.status == "unstable" for support in counted),
+        **{status: sum(support.status == status for support in finished) for status in NO_SUPPORT_STATUSES},
+        "unfinished": len(supports) - len(finished),
         "n": len(counted),
-        "trainings_mean": float(np.mean([one.trainings for one in counted])) if counted else None,
+        "trainings_mean": float(np.mean([support.trainings for support in counted])) if counted else None,
     }
 
 
@@ -109,16 +127,17 @@ def compare_pair(a, b, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMPLES, 
     auc_difference  mean of a's areas minus b's over these n targets, with its paired bootstrap interval and p: twice
                     the smaller share of resamples on one side of 0, but never below 2 / (resamples + 1), nor below
                     2 / 2**m, the least that m differing targets can show
-    The sign test is exact. The bootstrap p is not: between equal rankings (simulated as at `bootstrap_interval`) it fell below
-    0.05 in 11 % of studies of 10 targets, 8 % of 20 and 6 % of 50. Neither is corrected for the number of pairs;
-    `compare_pairs` adds that.
+    The sign test is exact. The bootstrap p is not: between equal rankings (simulated as at `bootstrap_interval`) it
+    fell below 0.05 in 11 % of studies of 10 targets, 8 % of 20 and 6 % of 50. Neither is corrected for the number of
+    pairs; `compare_pairs` adds that.
     """
     both = [
-        t
-        for t in a
-        if t in b and all(one is not None and one.status not in NO_SUPPORT_STATUSES for one in (a[t], b[t]))
+        target
+        for target in a
+        if target in b
+        and all(support is not None and support.status not in NO_SUPPORT_STATUSES for support in (a[target], b[target]))
     ]
-    left, right = (support_sizes(side[t] for t in both) for side in (a, b))
+    left, right = (support_sizes(side[target] for target in both) for side in (a, b))
     left[left > k_max] = right[right > k_max] = np.inf
     win, loss = int((left < right).sum()), int((left > right).sum())
     # Compared in whole images: as fractions, resamples that balance exactly would miss 0 by a rounding error.
@@ -137,7 +156,7 @@ def compare_pair(a, b, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMPLES, 
 
 
 def compare_pairs(rankings, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMPLES, seed=0):
-    """Every ranking against every other: {A: {B: versus(A, B) and "auc_difference_p_holm"}}.
+    """Every ranking against every other: {A: {B: `compare_pair` of A and B, and "auc_difference_p_holm"}}.
 
     rankings  {name: {target: Support or None}}
 
@@ -147,16 +166,17 @@ def compare_pairs(rankings, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMP
         (a, b): compare_pair(rankings[a], rankings[b], k_max, level=level, resamples=resamples, seed=seed)
         for a, b in combinations(rankings, 2)
     }
-    corrected = holm_correction([one["auc_difference_p"] for one in pairs.values()])
+    corrected = holm_correction([comparison["auc_difference_p"] for comparison in pairs.values()])
     against = {name: {} for name in rankings}
-    for ((a, b), one), p in zip(pairs.items(), corrected, strict=True):
-        against[a][b] = one | {"auc_difference_p_holm": p}
+    for ((a, b), comparison), p in zip(pairs.items(), corrected, strict=True):
+        against[a][b] = comparison | {"auc_difference_p_holm": p}
         against[b][a] = _swap_sides(against[a][b])
     return against
 
 
 def compare_rankings(rankings, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMPLES, seed=0):
-    """The comparison of one kind of support: {"rankings": {name: summary}, "wins": see `compare_pairs`}, all of it JSON.
+    """The comparison of one kind of support: {"rankings": {name: `summarise_supports`},
+    "wins": `compare_pairs`}, JSON.
 
     rankings  {name: {target: Support or None}}. Each row counts the targets its own ranking has finished; wins and
               AUC differences only those that both have.
@@ -181,7 +201,7 @@ def _target_areas(supports, k_max):
 
 
 def _bootstrap_p_value(sample, resamples, seed):
-    """Two-sided bootstrap p of "the mean of `sample` [n] is 0"; 1 where there is nothing to tell."""
+    """Two-sided bootstrap p of "the mean of `sample` [n] is 0"; 1 for fewer than two values."""
     if len(sample) < 2:
         return 1.0
     means = resampled_means(sample, resamples, seed)
@@ -190,12 +210,12 @@ def _bootstrap_p_value(sample, resamples, seed):
     return float(min(1.0, max(p, 2.0 ** (1 - np.count_nonzero(sample)))))
 
 
-def _swap_sides(one):
-    low_high = one["auc_difference_ci"]
-    difference = one["auc_difference"]
-    return one | {
-        "win": one["loss"],
-        "loss": one["win"],
+def _swap_sides(comparison):
+    interval = comparison["auc_difference_ci"]
+    difference = comparison["auc_difference"]
+    return comparison | {
+        "win": comparison["loss"],
+        "loss": comparison["win"],
         "auc_difference": None if difference is None else -difference,
-        "auc_difference_ci": None if low_high is None else (-low_high[1], -low_high[0]),
+        "auc_difference_ci": None if interval is None else (-interval[1], -interval[0]),
     }

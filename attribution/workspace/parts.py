@@ -1,14 +1,16 @@
 """Parts of a workspace: storing arrays and answers with their provenance, and telling whether they still hold."""
 
 import json
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.files import write_array, write_atomically, write_json
+from attribution.files import read_array, write_array, write_atomically, write_json
 from attribution.rankings import unchanged_names
 from attribution.store.results import ResultStore
 from attribution.training import recipes
@@ -18,13 +20,14 @@ Progress = Callable[[str, int, int], None]
 
 
 def check_library(library: str) -> None:
-    """Raises UserError where `library`, of requirements-build.txt, is not installed: before hours of training."""
+    """Raises UserError where `library`, of requirements-build.txt, is not installed. Call it before long work."""
     if find_spec(library) is None:
         raise UserError(f"this needs {library}: pip install -r requirements-build.txt")
 
 
-def ranking_origin(workspace: Workspace, seeds) -> dict:
-    """What a ranking was made for: where it is judged under another recipe it wears a badge."""
+def ranking_origin(workspace: Workspace, seeds: Iterable[int] | str) -> dict:
+    """What a ranking was made for: the recipe, its hash, the data and the seeds. Pages mark a ranking that is judged
+    under another recipe."""
     return {
         "recipe": workspace.recipe,
         "hash": recipes.get_recipe(workspace.recipe).hash,
@@ -33,59 +36,115 @@ def ranking_origin(workspace: Workspace, seeds) -> dict:
     }
 
 
-def save_part(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], about: dict) -> dict:
-    """Writes a part's arrays, `<name>.npy` each, where a user's parts go, and then its provenance."""
+def save_part(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], provenance: dict) -> dict:
+    """Writes a part's arrays, each as `<name>.npy`, where a user's parts go, then its provenance, which it returns."""
     workspace.drop_part(part)
     for name, array in arrays.items():
         write_array(workspace.user_folder / part / f"{name}.npy", array)
-    workspace.add_part(part, about, [f"{part}/{name}.npy" for name in arrays])
-    return about
+    workspace.add_part(part, provenance, [f"{part}/{name}.npy" for name in arrays])
+    return provenance
 
 
 def cached_npz(file: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """The arrays that `file` keeps, computed where it is not there yet; broken off, nothing is left of it."""
+    """The arrays in `file`, which are computed and written where it does not exist. If the computation is interrupted,
+    no file is left."""
     if not file.exists():
         arrays = compute()
         write_atomically(file, lambda stream: np.savez(stream, **arrays))
-    with np.load(file, allow_pickle=False) as kept:
-        return dict(kept)
+    with np.load(file, allow_pickle=False) as arrays:
+        return dict(arrays)
 
 
 def scratch_folder(workspace: Workspace, part: str) -> Path:
-    """Where unfinished work on a part is kept."""
+    """The folder for unfinished work on a part, beside the results."""
     return ResultStore.folder_of(workspace) / part
 
 
-def held_out_digest(workspace) -> str | None:
-    """The digest of the held-out halves, to tell whether what was measured on them still holds."""
-    return workspace.manifest["parts"]["lds"].get("digest")
+def base_digest(workspace: Workspace) -> str | None:
+    """The digest of the base models, None where there are none."""
+    return workspace.manifest["parts"].get("base", {}).get("digest")
 
 
-def save_json_part(workspace, part: str, file: str, answer: dict, about: dict, record: Callable | None = None) -> None:
-    """Keeps an answer as the JSON file of a part, where a user's parts go, or as record(part, file, answer, about)
-    stores it; about: provenance."""
-    if record:
-        record(part, file, answer, about)
-        return
-    workspace.drop_part(part)
-    write_json(workspace.user_folder / part / file, answer)
-    workspace.add_part(part, about, [f"{part}/{file}"])
+def held_out_digest(workspace: Workspace) -> str | None:
+    """The digest of the held-out halves, None where there are none."""
+    return workspace.manifest["parts"].get("lds", {}).get("digest")
 
 
-def load_json_part(workspace, part: str, file: str) -> dict | None:
-    """What `save_json_part` kept; None where nothing was, or where the half-models ("halves" of its provenance, if it
-    rests on any), the base models ("base") or a ranking ("of": name -> version) are others by now. Raises UserError
-    where it cannot be read."""
-    parts = workspace.manifest["parts"]
-    about = parts.get(part)
-    if about is None or "halves" in about and ("lds" not in parts or about["halves"] != held_out_digest(workspace)):
-        return None
-    if about["base"] != parts.get("base", {}).get("digest") or unchanged_names(workspace, about["of"]) != set(
-        about["of"]
-    ):
-        return None
-    path = workspace.folder(part) / file
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise UserError(f"{path} cannot be read ({error}); measure again with `evaluate {part}`") from None
+def ranking_versions(workspace: Workspace, names: Iterable[str]) -> dict[str, str | None]:
+    """ranking -> its version, to tell later whether what was computed with it still holds."""
+    return {name: workspace.ranking(name).version for name in names}
+
+
+@dataclass(frozen=True)
+class Part:
+    """What an evaluation stores as a part of the workspace: one JSON file, or arrays of which each is `<name>.npy`.
+
+    name      of the part: its folder, and its key in the manifest
+    file      the JSON file; "" where the part holds arrays
+    versions  the key of its provenance that holds {ranking: version}, all of which have to be the same for it to hold
+
+    Its provenance may also record what it was computed on: "base" and "halves", the digests of the base models and of
+    the held-out halves.
+    """
+
+    name: str
+    file: str = ""
+    versions: str = "of"
+
+    def exists(self, workspace: Workspace) -> bool:
+        """Whether it is stored, even if what it was computed on has changed since."""
+        return self.name in workspace.manifest["parts"]
+
+    def provenance(self, workspace: Workspace) -> dict:
+        """How it was made. Raises KeyError where it is not stored."""
+        return workspace.manifest["parts"][self.name]
+
+    def is_current(self, workspace: Workspace) -> bool:
+        """Whether it is stored, and the halves, base models and rankings that its provenance names are the same."""
+        if not self.exists(workspace):
+            return False
+        parts, made = workspace.manifest["parts"], self.provenance(workspace)
+        if "halves" in made and ("lds" not in parts or made["halves"] != held_out_digest(workspace)):
+            return False
+        versions = made.get(self.versions, {})
+        return made.get("base", base_digest(workspace)) == base_digest(workspace) and unchanged_names(
+            workspace, versions
+        ) == set(versions)
+
+    def save(self, workspace: Workspace, content: dict, provenance: dict, record: Callable | None = None) -> None:
+        """Stores `content`, JSON or arrays by name, where a user's parts go; or by `record`, which is called with
+        (part, file, content, provenance) for JSON and (part, content, provenance) for arrays."""
+        if record:
+            record(self.name, *([self.file] if self.file else []), content, provenance)
+        elif self.file:
+            workspace.drop_part(self.name)
+            write_json(workspace.user_folder / self.name / self.file, content)
+            workspace.add_part(self.name, provenance, [f"{self.name}/{self.file}"])
+        else:
+            save_part(workspace, self.name, content, provenance)
+
+    def load(self, workspace: Workspace) -> dict | None:
+        """The JSON that `save` wrote; None where nothing is stored or it is no longer current. Raises UserError where
+        it cannot be read."""
+        return self.read_json(workspace) if self.is_current(workspace) else None
+
+    def read_json(self, workspace: Workspace) -> dict:
+        """The JSON that is stored, current or not. Raises UserError where it cannot be read."""
+        path = workspace.folder(self.name) / self.file
+        try:
+            return json.loads(path.read_text())
+        except (OSError, ValueError) as error:
+            raise self.unreadable(workspace, error) from None
+
+    def unreadable(self, workspace: Workspace, error: Exception) -> UserError:
+        """The error to raise where the JSON file cannot be read: it names the command that makes it anew."""
+        return UserError(
+            f"{workspace.folder(self.name) / self.file} cannot be read ({error}); measure again with: "
+            f"python -m attribution evaluate {self.name} --workspace {shlex.quote(str(workspace.path))}"
+        )
+
+    def read_arrays(self, workspace: Workspace, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, np.ndarray]:
+        """The stored arrays with these names, in memory. shapes: as `read_array` checks them, () for any. Raises
+        UserError where one cannot be read or has another shape."""
+        folder = workspace.folder(self.name)
+        return {name: np.asarray(read_array(folder / f"{name}.npy", *shape)) for name, shape in shapes.items()}

@@ -110,7 +110,7 @@ def draw(ws: Workspace) -> None:
 
 @st.cache_data(max_entries=4, show_spinner="Comparing predicted with measured changes")
 def _calibration_summary(_ws, _rows, stamp: str) -> dict:
-    return calibration.summary(_ws, _rows)
+    return calibration.report(_ws, _rows)
 
 
 def _captions(summary: dict) -> None:

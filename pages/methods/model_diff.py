@@ -32,7 +32,7 @@ def draw(ws: Workspace) -> None:
         return
     first, second = change.recipes
     tab_frame.caption(
-        f"TRAK of {change.about['models']} models trained by {first}, and of as many trained by {second}, on the same "
+        f"TRAK of {change.summary['models']} models trained by {first}, and of as many trained by {second}, on the same "
         "images. Scores are standardised for each target, since their scale is arbitrary. Models that differ in the "
         f"seed alone disagree, too: a second set of {first} models says how much of a change is noise."
     )
@@ -79,7 +79,7 @@ def _ask(ws: Workspace) -> None:
 
 
 def _basis(ws: Workspace, change: model_diff.InfluenceChange) -> str:
-    about = change.about
+    about = change.summary
     accuracies = ", ".join(
         f"{name} {hash_}: {write.percent(right)} of the validation images right"
         for name, hash_, right in zip(change.recipes, about["hashes"], about["accuracy"])
@@ -98,7 +98,7 @@ def tables_html(change: model_diff.InfluenceChange) -> list[str]:
     """How alike the scores are, between the recipes and between two sets of models of the first; and what each is
     worth, where there are held-out halves."""
     first, second = change.recipes
-    spearman, jaccard = change.about["spearman"], change.about["jaccard"]
+    spearman, jaccard = change.summary["spearman"], change.summary["jaccard"]
     columns = [Column("TRAK of"), Column("Spearman of all scores", "n"), tables.INTERVAL]
     columns += [Column("Jaccard of the first 20", "n"), tables.INTERVAL]
     rows = [
@@ -106,8 +106,8 @@ def tables_html(change: model_diff.InfluenceChange) -> list[str]:
         for key, title in (("between", f"{first} and {second}"), ("within", f"{first}, two sets of models"))
     ]
     made = [tables.table_html(columns, rows)]
-    if "lds" in change.about:
-        lds = change.about["lds"].items()
+    if "lds" in change.summary:
+        lds = change.summary["lds"].items()
         rows = [[write.escape(name), *estimate(row["lds"], row["ci"], 3)] for name, row in lds]
         made.append(tables.table_html([Column("recipe"), Column("LDS", "n"), tables.INTERVAL], rows))
     return made
@@ -217,7 +217,7 @@ def to_csv(ws: Workspace, change: model_diff.InfluenceChange) -> str:
             "noise": f"{noise:.4f}",
             "first_recipe": first,
             "second_recipe": second,
-            "models": change.about["models"],
+            "models": change.summary["models"],
             "targets": ws.n_val,
         }
         for image, (changed, noise) in enumerate(zip(change.change, change.noise))

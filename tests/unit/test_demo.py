@@ -128,7 +128,7 @@ def test_the_opening_target_is_stable_and_its_votes_flipped(ws):
 
 def test_compute_and_candidates_are_of_the_demo_as_it_is(ws):
     found, candidates = lds_vs_compute.load(ws), candidate_sets.load(ws)
-    lds = lds_report.load_lds(ws)["rankings"]
+    lds = lds_report.load(ws)["rankings"]
     rows = {row["name"]: row for row in found["rows"]}
     assert list(rows) == [
         "trak-1",

@@ -155,7 +155,7 @@ def figures() -> list[str]:
     for name, results in load_supports(ws, protocol="adaptive")["remove"].items():
         summary = support_curves.summarise_supports(results.values(), DEFAULT_K_MAX)
         rows.append(f"| `{name}` | adaptive | {support_cells(summary)} |")
-    for name, one in label_errors.evaluate_mislabels(ws)["detectors"].items():
+    for name, one in label_errors.compute(ws)["detectors"].items():
         found = ", ".join(f"{100 * share:.0f}" for share in one["found_at"].values())
         rows.append(f"| `{name}` | {one['auc']:.3f} | {one['average_precision']:.3f} | {found} % |")
     told = lds_vs_support.report(
@@ -164,7 +164,7 @@ def figures() -> list[str]:
     for name in study.tables["remove"]:
         kinds = (told["kinds"][kind]["rankings"][name] for kind in ("remove", "mislabel"))
         rows.append(f"| `{name}` | " + " | ".join(map(relation_cells, kinds)) + " |")
-    for name, groups in calibration.summary(ws, calibration.load(ws))["rankings"].items():
+    for name, groups in calibration.report(ws, calibration.load(ws))["rankings"].items():
         rows += [
             f"| `{name}`, {calibration.ORIGINS[whose]} | {calibration_cells(one)} |" for whose, one in groups.items()
         ]

@@ -167,7 +167,7 @@ def agreement_matrix(workspace: Workspace, store, measure: str = "jaccard") -> C
     stored = agreement.load(workspace)
     if stored is None:
         return None
-    summary = agreement.summary(stored)
+    summary = agreement.report(stored)
     names = list(summary["pairs"])
     cells = [[summary["pairs"][a].get(b, {}).get(measure) for b in names] for a in names]
     matrix = Matrix(
@@ -236,7 +236,7 @@ def calibration_points(
     group = removed or groups[0]
     if group not in groups:
         raise UserError(f"nothing measured is called {group!r}; choose one of {', '.join(groups)}")
-    summary = calibration.summary(workspace, rows)
+    summary = calibration.report(workspace, rows)
     fit = summary["rankings"][name][group]
     scaled = fit["slope"] is not None
     axis = f"change of the margin foretold by {name}" + ", unscaled" * (not scaled)
@@ -299,7 +299,7 @@ def worth_against_compute(workspace: Workspace, store) -> Chart | None:
 
 
 def _compute_panel(title: str, y: str, points: list[tuple], x_range: tuple[float, float]) -> Panel:
-    """points: (row of `lds_vs_compute.compute_variants`, value, its interval)."""
+    """points: (row of `lds_vs_compute.compute`, value, its interval)."""
     panel = Panel(title, "seconds, trainings and own work", y, x_log=True, x_range=x_range, from_zero=True)
     largest = max((row["bytes"] for row, *_ in points), default=0) or 1
 

@@ -79,7 +79,7 @@ def _show(ws: Workspace, compared: agreement.Agreement) -> None:
 
 @st.cache_data(max_entries=4, show_spinner="Comparing the rankings", hash_funcs={agreement.Agreement: id})
 def _summary(compared: agreement.Agreement, stamp: str) -> dict:
-    return agreement.summary(compared)
+    return agreement.report(compared)
 
 
 def matrix(summary: dict, measure: str) -> go.Figure:

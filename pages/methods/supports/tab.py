@@ -3,8 +3,7 @@
 import streamlit as st
 
 from attribution import Workspace
-from attribution.evaluation import support_report
-from attribution.evaluation.lds_report import load_lds
+from attribution.evaluation import lds_report, support_report
 from attribution.experiments.study import Study, only_rankings, read_study
 from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
 from attribution.experiments.support_table import answered_protocols, default_protocol
@@ -25,7 +24,7 @@ REPAIR_STATUSES = ("repaired", "unstable", "censored", "already_right")
 
 def draw(ws: Workspace) -> None:
     """Draws the tab."""
-    study, lds = _study(ws), load_lds(ws)
+    study, lds = _study(ws), lds_report.load(ws)
     if not study.tables and lds:
         tab_frame.header("How well does a ranking foretell what retraining does?")
     else:

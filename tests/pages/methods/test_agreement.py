@@ -15,7 +15,7 @@ from tests.pages.page import texts
 
 @pytest.fixture
 def found(ws):
-    made = agreement.compare(ws, ["esvm-moco", "trak-10", "random"], k=5)
+    made = agreement.compute(ws, ["esvm-moco", "trak-10", "random"], k=5)
     agreement.save(ws, made, {})
     return made
 
@@ -31,7 +31,7 @@ def test_tables_and_targets(ws, found):
     app = opened("agreement")
     assert "first 5 training images, on 12 targets" in texts(app)
     html = " ".join(one.proto.body for one in app.get("html"))
-    told = agreement.summary(agreement.load(ws))
+    told = agreement.report(agreement.load(ws))
     assert f"<b>{told['pairs']['esvm-moco']['trak-10']['jaccard']['mean']:.3f}</b>" in html
     app.selectbox(key=state.ONE_RANKING).set_value("trak-10").run()
     assert "Jaccard of the first k of trak-10 and random, least first" in texts(app)
@@ -58,12 +58,12 @@ def test_what_is_kept_is_what_was_compared(ws, found):
 
 
 def test_the_table_as_csv(ws, found):
-    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(agreement.summary(found)))))
+    rows = list(csv.DictReader(io.StringIO(drawn.to_csv(agreement.report(found)))))
     assert len(rows) == 9 and {row["measure"] for row in rows} == set(agreement.MEASURES)
     assert all(row["targets"] == "12" and row["k"] == "5" for row in rows)
 
 
 def test_the_matrix_has_a_square_for_every_two(ws, found):
-    chart = drawn.matrix(agreement.summary(found), "spearman")
+    chart = drawn.matrix(agreement.report(found), "spearman")
     assert list(chart.data[0].x) == list(found.names) and chart.data[0].zmin == -1
     assert chart.data[0].z[0][0] is None and chart.data[0].z[0][1] == chart.data[0].z[1][0]

@@ -35,7 +35,7 @@ def strangers(study):
 
 def test_a_ranking_of_other_targets_is_not_offered(strangers):
     store = ResultStore.for_workspace(strangers)
-    calibration.save(strangers, calibration.gather_removals(strangers), {})
+    calibration.save(strangers, calibration.compute(strangers), {})
     assert calibration.load(strangers).names == ("trak-10", "a-part")
     for link in ({}, {"calibrated": "a-part"}):
         assert "foretold by trak-10" in str(opened("calibration", **link).get("plotly_chart")[0].proto)
@@ -47,7 +47,7 @@ def test_a_ranking_of_other_targets_is_not_offered(strangers):
     )
     strangers.remove_part("rankings/trak-10")
     ws = Workspace.open(strangers.path)
-    calibration.save(ws, dataclasses.replace(calibration.gather_removals(ws), predicted=np.full((1, 4), np.nan)), {})
+    calibration.save(ws, dataclasses.replace(calibration.compute(ws), predicted=np.full((1, 4), np.nan)), {})
     with pytest.raises(UserError, match="nothing to draw as calibration"):
         charts.chart(ws, store, "calibration")
     assert "ranks for the targets that were retrained" in texts(opened("calibration"))
@@ -70,10 +70,10 @@ def test_without_a_signed_ranking_or_models_it_says_so(ws):
 
 
 def test_predicted_and_measured(study):
-    rows = calibration.gather_removals(study)
+    rows = calibration.compute(study)
     calibration.save(study, rows, {})
     app = opened("calibration")
-    told = calibration.summary(study, rows)
+    told = calibration.report(study, rows)
     one = told["rankings"]["trak-10"]["own"]
     assert f"<b>{one['spearman']:.2f}</b>".replace("-", "−") in html(app) and "1 to 8" in html(app)
     assert all(words in texts(app) for words in ("no random sample", "no sign or no unit", "50 times it is fitted"))
@@ -85,8 +85,8 @@ def test_predicted_and_measured(study):
 
 
 def test_calibration_as_csv(study):
-    rows = calibration.gather_removals(study)
-    told = calibration.summary(study, rows, 20)
+    rows = calibration.compute(study)
+    told = calibration.report(study, rows, 20)
     table = list(csv.DictReader(io.StringIO(drawn.to_csv(told))))
     assert {row["removed"] for row in table} == set(calibration.ORIGINS) and {"all", "1 to 8"} <= {
         r["k"] for r in table

@@ -158,7 +158,7 @@ def test_backdoor_table_picture_and_csv(copy):
 
 def test_what_lineup_brings_says_where_it_was_made(ws):
     about = {"made": "2026-01-02", "command": "evaluate backdoor", "note": "5 base models", "commands": ["one", "two"]}
-    file = backdoor.BUNDLED_RESULTS / "tiny" / backdoor.FILE
+    file = backdoor.BUNDLED_RESULTS / "tiny" / backdoor.STORED.file
     write_json(file, {**found(ws), "about": about})
     app = opened("checks")
     assert "Made 2026-01-02 by evaluate backdoor on a poisoned copy of this workspace; 5 base models." in texts(app)

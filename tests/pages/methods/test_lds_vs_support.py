@@ -28,7 +28,7 @@ def test_lds_against_supports(study):
     store = ResultStore.for_workspace(study)
     known = read_study(study, store)
     store.close()
-    found = lds_supports.compute_target_lds(study, *lds_supports.rankings_and_targets(known))
+    found = lds_supports.compute(study, *lds_supports.rankings_and_targets(known))
     lds_supports.save(study, found, {})
     app = opened("supports")
     told = lds_supports.report(study, known, found)

@@ -33,9 +33,9 @@ def test_a_broken_answer_is_one_sentence_and_the_next_part_is_drawn(ws):
 
 
 def test_an_answer_is_read_again_when_its_part_has_changed(ws):
-    agreement.save(ws, agreement.compare(ws, ["trak-10", "random"], 5), {})
+    agreement.save(ws, agreement.compute(ws, ["trak-10", "random"], 5), {})
     assert ">random</td>" in html(opened("agreement")) and ">l2-moco</td>" not in html(opened("agreement"))
-    agreement.save(ws, agreement.compare(ws, ["trak-10", "l2-moco"], 5), {"made": "later"})
+    agreement.save(ws, agreement.compute(ws, ["trak-10", "l2-moco"], 5), {"made": "later"})
     assert ">l2-moco</td>" in html(opened("agreement"))
 
 

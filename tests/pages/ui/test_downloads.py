@@ -55,7 +55,7 @@ def test_the_study_on_view_is_drawn(ws, offered):
 
 
 def test_the_measure_on_view_is_drawn(ws, offered):
-    agreement.save(ws, agreement.compare(ws, ["trak-10", "random"], 5), {"command": "a", "made": "b"})
+    agreement.save(ws, agreement.compute(ws, ["trak-10", "random"], 5), {"command": "a", "made": "b"})
     app = opened("methods", "agreement")
     app.segmented_control(key=state.MEASURE).set_value("rbo").run()
     assert not app.exception and b"rank-biased overlap" in offered["agreement.svg"]()

@@ -93,7 +93,7 @@ def test_a_feature_set(ws):
 
 
 def test_halves_datamodels_and_lds(ws):
-    from attribution.evaluation.lds_report import evaluate_lds
+    from attribution.evaluation import lds_report
 
     with pytest.raises(UserError, match="at least 30"):
         scores.build_datamodels(ws, "few", 10, quiet)
@@ -101,7 +101,7 @@ def test_halves_datamodels_and_lds(ws):
     about = scores.build_datamodels(ws, "dm", 30, quiet)
     again = Workspace.open(ws.path)
     assert about["models"] == 30 and about["penalty"] in datamodels.PENALTIES
-    judged = evaluate_lds(again, ["dm", "l2-moco"])
+    judged = lds_report.compute(again, ["dm", "l2-moco"])
     assert judged["masks"] == 4 and judged["seeds"] == 2 and set(judged["rankings"]) == {"dm", "l2-moco"}
     manifest = json.loads((ws.path / "workspace.json").read_text())
     assert manifest["parts"]["rankings/dm"]["command"].endswith("rankings build datamodels --models 30")
@@ -111,7 +111,7 @@ def test_what_a_better_ranking_costs_for_real(ws):
     """With the models of the tests before: TRAK's gradients and the halves that are missing are computed."""
     before = lds_vs_compute.missing_work(ws, (1, 2), (30, 32), 8)
     assert before["checkpoints"] == 2 and before["fits"] == 2
-    rows = {row["name"]: row for row in lds_vs_compute.compute_variants(ws, (1, 2), (30, 32), 8, resamples=20)["rows"]}
+    rows = {row["name"]: row for row in lds_vs_compute.compute(ws, (1, 2), (30, 32), 8, resamples=20)["rows"]}
     assert {"trak-1", "trak-2", "datamodels-30", "datamodels-32", "random"} <= set(rows)
     assert rows["trak-2"]["computing_seconds"] > rows["trak-1"]["computing_seconds"] > 0
     assert rows["datamodels-32"]["training_seconds"] > 0 and all(abs(row["lds"]) <= 1 for row in rows.values())

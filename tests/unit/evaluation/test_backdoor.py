@@ -159,11 +159,11 @@ def test_kept_until_a_ranking_changes(ws):
 def test_what_lineup_brings_is_shown_where_it_was_poisoned_from(ws, source, tmp_path, monkeypatch):
     monkeypatch.setattr(backdoor, "BUNDLED_RESULTS", tmp_path / "results")
     assert backdoor.load(source) is None
-    write_json(tmp_path / "results" / "x" / backdoor.FILE, {"of": source.fingerprint})
-    write_json(tmp_path / "results" / "y" / backdoor.FILE, {"of": "another"})
+    write_json(tmp_path / "results" / "x" / backdoor.STORED.file, {"of": source.fingerprint})
+    write_json(tmp_path / "results" / "y" / backdoor.STORED.file, {"of": "another"})
     assert backdoor.load(source) == {"of": source.fingerprint}
     assert backdoor.load(ws) is None
-    (tmp_path / "results" / "x" / backdoor.FILE).write_text("{")
+    (tmp_path / "results" / "x" / backdoor.STORED.file).write_text("{")
     with pytest.raises(UserError, match="install Lineup again"):
         backdoor.load(source)
 

@@ -118,7 +118,7 @@ def test_too_few_targets_have_no_fit():
 
 
 def test_supports_are_added_up_by_hand(ws):
-    rows = calibration.gather_removals(ws)
+    rows = calibration.compute(ws)
     assert rows.names == ("trak-10",) and rows.sources == ("trak-10", "random")
     assert rows.target.tolist() == [0, 0] and rows.k.tolist() == [4, 19] and rows.seeds.tolist() == [5, 5]
     ranking, base = ws.ranking("trak-10"), mean_base_margins(ws)
@@ -135,7 +135,7 @@ def test_supports_are_added_up_by_hand(ws):
 def test_a_ranking_s_own_sets_are_no_others_by_another_name(ws):
     table = pd.read_parquet(ws.path / "supports.parquet")
     pd.concat([table, table.assign(ranking=table.ranking + "@true")]).to_parquet(ws.path / "supports.parquet")
-    rows = calibration.gather_removals(ws)
+    rows = calibration.compute(ws)
     assert rows.sources == ("trak-10", "random") and not calibration.rows_of_origin(rows, "trak-10", "others").any()
 
 
@@ -162,7 +162,7 @@ def test_relabelled_sets_are_left_out_and_confirmations_pooled(ws):
         {**table[0], "target": 3, "trace": [{**probe, "margin": None}]},
     ]
     to_stored_table(rows).to_parquet(ws.path / "supports.parquet")
-    found = calibration.gather_removals(ws)
+    found = calibration.compute(ws)
     assert found.k.tolist() == [4] and found.seeds.tolist() == [5]
     assert found.measured[0] + mean_base_margins(ws)[0] == pytest.approx((3 * 0.2 + 2 * 0.95) / 5)
 
@@ -188,9 +188,9 @@ def test_single_retrainings_and_their_controls(ws, store):
         for edit in edits:
             for seed in (0, 1):
                 put(ws, store, edit, seed, {"edit": 1.0, "none": 3.0, "random": 2.5}[kind])
-    assert len(calibration.gather_removals(ws, store).target) == 2, "a job that is not done"
+    assert len(calibration.compute(ws, store).target) == 2, "a job that is not done"
     store.finish_job(number, "done")
-    rows = calibration.gather_removals(ws, store)
+    rows = calibration.compute(ws, store)
     assert rows.target.tolist() == [0, 0, 3, 3] and rows.sources == ("trak-10", "random", "chosen")
     assert rows.paired.tolist() == [False, False, True, True], "supports have seeds that are not there unedited"
     assert rows.measured[2:].tolist() == [-2, -0.5]
@@ -198,7 +198,7 @@ def test_single_retrainings_and_their_controls(ws, store):
     assert calibration.rows_of_origin(rows, "trak-10", "others").tolist() == [False, False, True, False]
     for seed in range(2, 5):
         put(ws, store, no_edit(), seed, 3.0)
-    again = calibration.gather_removals(ws, store)
+    again = calibration.compute(ws, store)
     assert again.paired.all() and again.measured[0] == pytest.approx(0.25 - 3)
     assert store.get(store.key(get_recipe(ws.recipe).hash, remove([0, 6]), 0)) is not None
 
@@ -206,24 +206,24 @@ def test_single_retrainings_and_their_controls(ws, store):
 def test_what_cannot_be_measured_is_refused(tmp_path, ws):
     (ws.path / "supports.parquet").unlink()
     with pytest.raises(UserError, match="nothing was removed"):
-        calibration.gather_removals(ws)
+        calibration.compute(ws)
     ws.manifest["parts"]["rankings/trak-10"]["signed"] = False
     ws._rankings.clear()
     with pytest.raises(UserError, match="no ranking of tiny has a sign"):
-        calibration.gather_removals(ws)
+        calibration.compute(ws)
     with pytest.raises(UserError, match="no base models"):
-        calibration.gather_removals(tiny.write(tmp_path / "bare", base=False))
+        calibration.compute(tiny.write(tmp_path / "bare", base=False))
 
 
 def test_a_summary_names_those_that_foretell_nothing(ws):
-    told = calibration.summary(ws, calibration.gather_removals(ws), 20)
+    told = calibration.report(ws, calibration.compute(ws), 20)
     assert {"l2-moco", "esvm-moco", "random"} <= set(told["unsigned"]) and "trak-10" not in told["unsigned"]
     assert set(told["rankings"]["trak-10"]) == set(calibration.ORIGINS)
     assert (told["sets"], told["paired"], told["targets"]) == (2, 0, 1)
 
 
 def test_what_is_kept_holds_while_the_rankings_do(ws):
-    rows = calibration.gather_removals(ws)
+    rows = calibration.compute(ws)
     assert calibration.load(ws) is None and not calibration.is_equal(None, rows)
     calibration.save(
         ws, rows, provenance.command_provenance("evaluate calibration")

@@ -118,10 +118,10 @@ def test_what_is_kept_holds_while_its_ground_does(ws):
 
 def test_a_kept_file_that_is_no_json_is_told(ws):
     candidate_sets.save(ws, candidate_sets.compute(ws, ["trak-10"], k=5, resamples=0), {})
-    (ws.path / candidate_sets.PART / candidate_sets.FILE).write_text("{")
+    (ws.path / candidate_sets.PART / candidate_sets.STORED.file).write_text("{")
     with pytest.raises(UserError, match="measure again"):
         candidate_sets.load(ws)
-    write_json(ws.path / candidate_sets.PART / candidate_sets.FILE, {"k": 1})
+    write_json(ws.path / candidate_sets.PART / candidate_sets.STORED.file, {"k": 1})
     assert candidate_sets.load(ws) == {"k": 1}
 
 

@@ -98,12 +98,12 @@ def test_within_a_target_its_difficulty_cancels_out():
 
 
 def test_lds_of_single_targets(ws):
-    got = lds_vs_support.compute_target_lds(ws, ["trak-10", "random"], [0, 3, 5, 7, 8])
+    got = lds_vs_support.compute(ws, ["trak-10", "random"], [0, 3, 5, 7, 8])
     assert got.values.shape == (2, 5) and np.nanmean(got.values[0]) > 0.1
     assert set(got.reliability) == {"trak-10", "random"} and 0 <= got.reliability["trak-10"] <= 1
-    assert got.of("random").keys() == {0, 3, 5, 7, 8} and got.of("l2-moco") == {}
+    assert got.of_ranking("random").keys() == {0, 3, 5, 7, 8} and got.of_ranking("l2-moco") == {}
     with pytest.raises(UserError, match="a study of such rankings"):
-        lds_vs_support.compute_target_lds(ws, [], [0])
+        lds_vs_support.compute(ws, [], [0])
 
 
 def test_a_ranking_without_every_score_is_not_asked_about_again(ws):
@@ -113,10 +113,12 @@ def test_a_ranking_without_every_score_is_not_asked_about_again(ws):
     ws.record_part(f"rankings/{name}", {"method": "TRAK", "variant": True}, [f"rankings/{name}/ids.npy"])
     ws = Workspace.open(ws.path)
     study = Study(20, "default", {"remove": {one: {0: found(4)} for one in ("trak-10", "trak-10@true", name)}})
-    lds_vs_support.save(ws, lds_vs_support.compute_target_lds(ws, *lds_vs_support.rankings_and_targets(study)), {})
+    lds_vs_support.save(ws, lds_vs_support.compute(ws, *lds_vs_support.rankings_and_targets(study)), {})
     kept = lds_vs_support.load(Workspace.open(ws.path))
     assert (
-        lds_vs_support.count_missing(kept, study) == 0 and kept.of(name) == {} and kept.of("trak-10@true").keys() == {0}
+        lds_vs_support.count_missing(kept, study) == 0
+        and kept.of_ranking(name) == {}
+        and kept.of_ranking("trak-10@true").keys() == {0}
     )
     assert list(lds_vs_support.report(ws, study, kept)["kinds"]["remove"]["rankings"]) == ["trak-10", "trak-10@true"]
 
@@ -134,7 +136,7 @@ def test_lds_is_that_of_dattri(ws):
         scores = np.array(list(ws.ranking(name).all_scores()))
         subsets = torch.tensor(np.array([np.flatnonzero(row) for row in masks]))
         theirs, _ = lds(torch.tensor(scores.T.astype(float)), (torch.tensor(margins.mean(1).astype(float)), subsets))
-        np.testing.assert_allclose(lds_vs_support.compute_target_lds(ws, [name], targets).values[0], theirs, atol=1e-6)
+        np.testing.assert_allclose(lds_vs_support.compute(ws, [name], targets).values[0], theirs, atol=1e-6)
 
 
 def test_a_report_leaves_unfinished_and_wrong_targets_out(ws):
@@ -152,7 +154,7 @@ def test_a_report_leaves_unfinished_and_wrong_targets_out(ws):
         7: found(9),
         8: found(1),
     }
-    got = lds_vs_support.compute_target_lds(ws, names, range(9))
+    got = lds_vs_support.compute(ws, names, range(9))
     told = lds_vs_support.report(ws, study, got)
     row = told["kinds"]["remove"]["rankings"]["trak-10"]
     assert (row["n"], row["censored"], told["K"], told["masks"], told["seeds"]) == (5, 1, 20, 20, 2)
@@ -160,14 +162,18 @@ def test_a_report_leaves_unfinished_and_wrong_targets_out(ws):
 
 
 def test_what_is_kept_holds_while_rankings_and_halves_do(ws):
-    got = lds_vs_support.compute_target_lds(ws, ["trak-10", "random"], [0, 3])
+    got = lds_vs_support.compute(ws, ["trak-10", "random"], [0, 3])
     assert lds_vs_support.load(ws) is None
     lds_vs_support.save(
         ws, got, command_provenance("evaluate lds-supports")
     )  # which has versions of its own: the libraries'
     ws = Workspace.open(ws.path)
     kept = lds_vs_support.load(ws)
-    assert kept.names == got.names and kept.of("trak-10") == got.of("trak-10") and kept.reliability == got.reliability
+    assert (
+        kept.names == got.names
+        and kept.of_ranking("trak-10") == got.of_ranking("trak-10")
+        and kept.reliability == got.reliability
+    )
     store = ResultStore.for_workspace(ws)
     study = read_study(ws, store)
     store.close()

@@ -42,7 +42,7 @@ def standardised(scores):
 
 
 def test_what_moved_is_found_and_told_from_noise(ws):
-    found = model_diff.compare_recipes(ws, OTHER)
+    found = model_diff.compute(ws, OTHER)
     assert found.recipes == ("demo-cnn", OTHER) and found.ids.shape == (tiny.VAL, 4, model_diff.IMAGES_PER_LIST)
     a = np.arange(tiny.TRAIN, dtype=float)
     b, again = a.copy(), a.copy()
@@ -54,7 +54,7 @@ def test_what_moved_is_found_and_told_from_noise(ws):
     first, second, risen, fallen = found.ids[3]
     assert first[0] == tiny.TRAIN - 1 and second[0] == 7 and risen[0] == 7 and fallen[0] == tiny.TRAIN - 1
     np.testing.assert_allclose(found.scores[3, 2, 0], [a[7], b[7]], rtol=1e-5)
-    about = found.about
+    about = found.summary
     assert about["accuracy"][1] == 0.75 and about["hashes"][1] == recipes.get_recipe(OTHER).hash and "lds" not in about
     assert about["jaccard"]["within"]["mean"] == 1 and about["jaccard"]["between"]["mean"] == pytest.approx(19 / 21)
     assert about["spearman"]["between"]["mean"] < about["spearman"]["within"]["mean"] < 1
@@ -62,7 +62,7 @@ def test_what_moved_is_found_and_told_from_noise(ws):
 
 def test_lds_where_there_are_halves(ws):
     give_halves(ws)
-    assert set(model_diff.compare_recipes(ws, OTHER, resamples=0).about["lds"]) == {"demo-cnn", OTHER}
+    assert set(model_diff.compute(ws, OTHER, resamples=0).summary["lds"]) == {"demo-cnn", OTHER}
 
 
 def test_mistakes_are_told(ws, tmp_path):
@@ -79,13 +79,13 @@ def test_mistakes_are_told(ws, tmp_path):
 
 def test_what_is_kept_holds_while_its_ground_does(ws):
     assert model_diff.load(ws) is None
-    found = model_diff.compare_recipes(ws, OTHER)
+    found = model_diff.compute(ws, OTHER)
     model_diff.save(ws, found, {"command": "x"})
     ws = Workspace.open(ws.path)
     again = model_diff.load(ws)
     np.testing.assert_array_equal(again.ids, found.ids)
     np.testing.assert_allclose(again.scores, found.scores, atol=0.01)
-    assert again.recipes == found.recipes and again.about == found.about
+    assert again.recipes == found.recipes and again.summary == found.summary
     ws.manifest["parts"][model_diff.PART]["hashes"][1] = "another"
     assert model_diff.load(ws) is None
 

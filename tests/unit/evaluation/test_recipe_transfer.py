@@ -104,7 +104,7 @@ def test_the_same_targets_under_each(ws, store):
         for name, study in found.items()
     }
     assert sizes == {"demo-cnn": {3: 4, 4: 5}, "second": {3: 2, 4: 8}}, "0 is wrong under one, 5 and 6 are in one study"
-    answer = recipe_transfer.transfer_report(ws, store, ["demo-cnn", "second"])
+    answer = recipe_transfer.report(ws, store, ["demo-cnn", "second"])
     row = answer["recipes"]["second"]["kinds"]["remove"]["rankings"]["trak-10"]
     assert row["n"] == 2 and row["auc"] == pytest.approx((18 + 12) / 40)
     assert (

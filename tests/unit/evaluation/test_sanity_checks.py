@@ -114,9 +114,9 @@ def test_mistakes_are_told(ws):
         sanity_checks.compute(ws, 11)
     for each in (0, -2, 3):  # before anything is computed
         with pytest.raises(UserError, match=f"^{each} targets .* give 1 to 2$"):
-            sanity_checks.compute(ws, each=each)
+            sanity_checks.compute(ws, targets_per_count=each)
     with pytest.raises(UserError, match="0 dimensions"):
-        sanity_checks.compute(ws, dim=0, each=1)
+        sanity_checks.compute(ws, dim=0, targets_per_count=1)
     ws.manifest["parts"].pop("features/moco")
     with pytest.raises(UserError, match="features train"):
         sanity_checks.compute(ws)

@@ -3,11 +3,7 @@
 import numpy as np
 import pytest
 
-from attribution import UserError
-from attribution.audit import detectors
-from attribution.evaluation import label_errors
 from attribution.metrics import label_detection
-from tests import tiny
 
 metrics = pytest.importorskip("sklearn.metrics")
 
@@ -42,21 +38,3 @@ def test_ties_are_broken_neither_by_the_truth_nor_by_the_number():
     assert [one["auc"] for one in found] == [0.5, 0.5] and [one["average_precision"] for one in found] == [0.5, 0.5]
     assert sum(one["found_at"]["0.10"] for one in found) == pytest.approx(0.2)
     assert 0 < found[0]["found_at"]["0.10"] < 0.2
-
-
-def test_a_workspace(tmp_path):
-    ws = tiny.write(tmp_path / "tiny")
-    with pytest.raises(UserError, match="no detectors yet; build them with: python -m attribution detectors build"):
-        label_errors.evaluate_mislabels(ws)
-    detectors.build_detectors(ws, ["knn-moco"])
-    found = label_errors.evaluate_mislabels(ws)
-    assert found == {
-        "n_planted": 1,
-        "n_train": 60,
-        "detectors": {
-            "knn-moco": {"auc": 1.0, "average_precision": 1.0, "found_at": {"0.02": 1.0, "0.05": 1.0, "0.10": 1.0}}
-        },
-    }
-    (ws.path / "truth.parquet").unlink()
-    with pytest.raises(UserError, match="no planted errors"):
-        label_errors.evaluate_mislabels(ws)

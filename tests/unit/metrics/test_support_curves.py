@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from attribution.experiments.support_search import Support
-from attribution.metrics import statistics, support_curves
+from attribution.metrics import support_curves
 
 
 def flipped(support, trainings=30, status="flipped"):
@@ -84,22 +84,6 @@ def test_summary_of_nothing():
     assert np.isnan(support_curves.support_cdf([], 10)).all()
 
 
-def test_interval_by_hand():
-    # Two targets, 0 and 1: a resample's mean is 0, 1/2, 1 with probability 1/4, 1/2, 1/4
-    assert statistics.bootstrap_interval([0, 1]) == (0, 1)
-    assert statistics.bootstrap_interval([0, 1], level=0.4) == (0.5, 0.5)  # from the 30th to the 70th percentile
-    assert statistics.bootstrap_interval([0.3, 0.3, 0.3]) == pytest.approx((0.3, 0.3))
-    assert statistics.bootstrap_interval([0.3]) is None
-
-
-def test_interval_is_that_of_a_mean_and_repeats():
-    sample = np.random.default_rng(0).random(400)
-    low, high = statistics.bootstrap_interval(sample)
-    standard_error = sample.std() / 20
-    assert (high - low) / 2 == pytest.approx(1.96 * standard_error, rel=0.05)
-    assert statistics.bootstrap_interval(sample) == (low, high) != statistics.bootstrap_interval(sample, seed=1)
-
-
 def test_band():
     # Finished: 2 and censored. Unfinished: nothing known; flipped at 8, survived at 4; survived at 5 on a short list.
     low, high = support_curves.cdf_band([flipped(2), CENSORED, WRONG], [(0, None), (4, 8), (5, None)], 10)
@@ -155,13 +139,6 @@ def test_paired_bootstrap_p():
         {0: flipped(1), 1: flipped(2), 2: flipped(3)}, {t: flipped(2) for t in range(3)}, 10
     )
     assert level["auc_difference_p"] == 1
-
-
-def test_holm_by_hand():
-    # sorted .01 .02 .03 .04 times 4 3 2 1 = .04 .06 .06 .04, and never falling: .04 .06 .06 .06
-    assert statistics.holm_correction([0.04, 0.01, 0.03, 0.02]) == pytest.approx([0.06, 0.04, 0.06, 0.06])
-    assert statistics.holm_correction([0.6, 0.9]) == [1, 1]
-    assert statistics.holm_correction([]) == []
 
 
 def test_table_is_json_and_mirrors():

@@ -26,10 +26,10 @@ def test_a_ranking_that_is_there_to_be_measured_alone_is_drawn_where_it_is_named
     pd.concat([table, beside]).to_parquet(ws.path / "supports.parquet")
     names = ["trak-10", "random"]
     assert [one.name for one in charts.chart(ws, store, "supports").panels[0].series] == names
-    assert list(support_report.supports_report(ws, store)["kinds"]["remove"]["rankings"]) == names
+    assert list(support_report.report(ws, store)["kinds"]["remove"]["rankings"]) == names
     named = charts.chart(ws, store, "supports", rankings=["trak-10@true"])
     assert [one.name for one in named.panels[0].series] == ["trak-10@true"]
-    assert list(support_report.supports_report(ws, store, names=["trak-10@true"])["kinds"]["remove"]["rankings"]) == [
+    assert list(support_report.report(ws, store, names=["trak-10@true"])["kinds"]["remove"]["rankings"]) == [
         "trak-10@true"
     ]
     with pytest.raises(UserError, match="l2-moco was not studied .* default; there is trak-10, random, trak-10@true"):
@@ -45,10 +45,10 @@ def test_what_was_not_measured_is_said(ws, store):
 
 
 def test_agreement(ws, store):
-    found = agreement.compare(ws, ["trak-10", "l2-moco", "random"], 5)
+    found = agreement.compute(ws, ["trak-10", "l2-moco", "random"], 5)
     agreement.save(ws, found, {"command": "python -m attribution evaluate agreement", "made": "2026-01-02"})
     drawn = charts.chart(ws, store, "agreement", measure="rbo")
-    told, matrix = agreement.summary(agreement.load(ws)), drawn.panels[0].matrix
+    told, matrix = agreement.report(agreement.load(ws)), drawn.panels[0].matrix
     assert matrix.names == ["trak-10", "l2-moco", "random"] and matrix.values[1][1] is None
     assert matrix.values[0][1] == told["pairs"]["trak-10"]["l2-moco"]["rbo"]["mean"]
     assert matrix.ci[0][1] == told["pairs"]["trak-10"]["l2-moco"]["rbo"]["ci"]

@@ -1,0 +1,17 @@
+"""The examples in the docstrings of the metrics hold."""
+
+import doctest
+
+import pytest
+
+from attribution.metrics import label_detection, lds, rank_agreement, statistics, support_curves
+
+
+@pytest.mark.parametrize(
+    ("module", "examples"),
+    [(label_detection, 3), (lds, 3), (rank_agreement, 5), (statistics, 5), (support_curves, 4)],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_examples_hold(module, examples):
+    result = doctest.testmod(module)
+    assert result.failed == 0 and result.attempted >= examples
