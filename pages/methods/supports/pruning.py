@@ -42,7 +42,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
 
 
 def _answers(ws: Workspace, store: ResultStore) -> list[dict]:
-    """Answers as `PruningSpec.answer`, the last one of each ranking that is there still, in the order of the rankings."""
+    """Answers as `PruningSpec.answer`, the last of each ranking that is there still, in the order of the rankings."""
     answers = {}
     for question, _ in store.answers(recipes.get_recipe(ws.recipe).hash, "prune"):
         if question["ranking"] in ws.rankings():
@@ -133,7 +133,7 @@ def _basis(ws: Workspace, answers: list[dict]) -> str:
         "Influence is read from one half of the validation images, accuracy measured on the other "
         f"({answers[0]['targets']}); of a signed ranking it is the mean absolute score, of a similarity the mean "
         "place among a target's candidates. It adds up single images: of sets it says nothing."
-        f"{tab_frame.planted_errors(ws)}"
+        f"{write.planted_note(ws.planted)}"
     )
 
 
