@@ -46,7 +46,7 @@ CORRECTIONS = "corrections"  # what `import` brings besides rankings
 SHOW_TARGETS, SHOW_K = 200, 20  # targets that `show` compares rankings on, and how many images of each
 
 
-def import_command(
+def import_(
     format: Annotated[str, typer.Argument(help=", ".join([*formats.NAMES, "or", CORRECTIONS]))],
     path: Path,
     name: Annotated[str | None, typer.Option(help="What to call the ranking: a-z, 0-9, dot, dash, underscore.")] = None,

@@ -22,6 +22,7 @@ from attribution.export.report_html import chart_figure, picture, render
 from attribution.export.tables import ranking_name
 from attribution.rankings import default_rankings
 from attribution.rankings.base import check_k
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.workspace.provenance import library_versions
 from attribution.workspace.workspace import Workspace
@@ -30,7 +31,9 @@ TILES = 14  # tiles a row where the caller brings no rows
 TILE_PIXELS, TARGET_PIXELS = 48, 168  # about as many pixels a side
 
 
-def save_report(workspace: Workspace, store, path: str | Path, target: int | None = None, **options) -> Path:
+def save_report(
+    workspace: Workspace, store: ResultStore, path: str | Path, target: int | None = None, **options
+) -> Path:
     """Writes the report to `path`, an .html file; options: as `build_report`. Returns the path.
 
     Raises UserError for another ending, where the file cannot be written, and as `build_report` does."""
@@ -47,7 +50,7 @@ def save_report(workspace: Workspace, store, path: str | Path, target: int | Non
 
 def build_report(
     workspace: Workspace,
-    store,
+    store: ResultStore,
     target: int | None = None,
     rows: list[LineupRow] | None = None,
     k: int | None = None,
@@ -156,7 +159,7 @@ def _lineup_row(workspace: Workspace, target: int, row: LineupRow, k: int, suppo
     return {"name": name, "notes": list(filter(None, notes)), "support": size, "support_beyond": beyond, "tiles": tiles}
 
 
-def _sections(workspace: Workspace, store, target: int, supports: list[dict]) -> Iterator[dict]:
+def _sections(workspace: Workspace, store: ResultStore, target: int, supports: list[dict]) -> Iterator[dict]:
     """Everything below the lineup that is known."""
 
     def section(title: str, parts: list[Markup], intro: str = "") -> dict:
@@ -175,7 +178,7 @@ def _sections(workspace: Workspace, store, target: int, supports: list[dict]) ->
             "Retrainings of this target",
             [tables.retrainings_table(workspace, answers)],
             "Each beside its controls: as many random images of the same classes, and none. A target has flipped when "
-            "at most half of the models predict its true label.",
+            "at most half of the models predict its true label, and more than half did without any edit.",
         )
     study = select_rankings(workspace, read_study(workspace, store))
     parts = [chart_figure(charts.chart(workspace, store, "supports"), "supports")] if study.tables else []
@@ -192,10 +195,10 @@ def _sections(workspace: Workspace, store, target: int, supports: list[dict]) ->
 
 
 def _drawing_versions() -> dict[str, str]:
-    found = {}
+    versions = {}
     for name in ("matplotlib", "scipy", "pandas"):
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -30,6 +30,7 @@ from attribution.experiments.support import SupportSpec
 from attribution.explore.opening_target import support_votes
 from attribution.export.numbers import byte_size, duration, interval, number, p_value
 from attribution.export.tables import Column, numeric, ranking_name, to_html
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 
@@ -58,15 +59,17 @@ def _numbers_text(numbers: list) -> str:
 
 
 def versions_text(versions: dict) -> str:
+    """{"numpy": "2.1"} -> "numpy 2.1"."""
     return ", ".join(f"{name} {version}" for name, version in versions.items())
 
 
 # -- of the target
 
 
-def supports_of(workspace: Workspace, store, target: int) -> list[dict]:
-    """Every support that is known of a target, under any recipe: dicts of a `support_table.load_support_table` row, with "recipe", and
-    "more": what makes it another question than the plain one, or "". The workspace's recipe comes first."""
+def supports_of(workspace: Workspace, store: ResultStore, target: int) -> list[dict]:
+    """Every support that is known of a target, under any recipe, the workspace's first: rows of
+    `support_table.load_support_table` as dicts, with "recipe", and "more": what makes it another question than the
+    plain one, or ""."""
     rows = []
     for recipe in recipes.NAMES:
         table = support_table.load_support_table(workspace, store, recipe)
@@ -101,12 +104,10 @@ def supports_table(workspace: Workspace, rows: list[dict]) -> Markup:
         """What the models said at the support."""
         if not row["support"] or row["kind"] == "repair":
             return None
-        said = support_votes(workspace, SimpleNamespace(**row))
-        return (
-            f"{workspace.classes[said.wrong_class]} in {said.votes} of {said.seeds} at k = {said.k}"
-            if said.seeds
-            else None
-        )
+        votes = support_votes(workspace, SimpleNamespace(**row))
+        if not votes.seeds:
+            return None
+        return f"{workspace.classes[votes.wrong_class]} in {votes.votes} of {votes.seeds} at k = {votes.k}"
 
     def other_seeds(row: dict) -> str | None:
         ends = row.get("others")
@@ -131,7 +132,7 @@ def supports_table(workspace: Workspace, rows: list[dict]) -> Markup:
     return to_html(heads, zip(*shown.values()), "Supports of this target")
 
 
-def retrainings_of(workspace: Workspace, store, target: int) -> list[dict]:
+def retrainings_of(workspace: Workspace, store: ResultStore, target: int) -> list[dict]:
     """Every single retraining of a target that was asked for and has results, oldest first, each question once: dicts
     as `RetrainSpec.answer`, with "what": the edit in words."""
     answers, seen = [], set()
@@ -160,6 +161,7 @@ def retrainings_table(workspace: Workspace, answers: list[dict]) -> Markup:
             random: answer["controls"]["random"],
             "all images as they are": answer["controls"]["none"],
         }
+        unedited = answer["controls"]["none"]
         for name, training in trainings.items():
             margins = [margin for margin in training["margins"] if margin is not None]
             classes = Counter(workspace.classes[c] for c in training["predictions"])
@@ -168,7 +170,7 @@ def retrainings_table(workspace: Workspace, answers: list[dict]) -> Markup:
                 [
                     f"{place}: {name}",
                     ", ".join(f"{label} {n}" for n, label in votes) or None,
-                    VERDICTS[training["flipped"]],
+                    _verdict(training["flipped"], unedited["flipped"], edited=training is not unedited),
                     f"{training['wrong']} of {training['n']}",
                     number(float(np.mean(margins)) if margins else None, 2),
                     _numbers_text(answer["seeds"]),
@@ -177,6 +179,13 @@ def retrainings_table(workspace: Workspace, answers: list[dict]) -> Markup:
             )
     columns = ["training", "votes", "verdict", *numeric("wrong", "mean margin"), "seeds", "recipe"]
     return to_html(columns, rows, "Retrainings of this target, with controls")
+
+
+def _verdict(flipped: bool | None, wrong_unedited: bool | None, edited: bool) -> str:
+    """What became of a target: one that is wrong without any edit cannot flip. None: undecided."""
+    if not wrong_unedited or flipped is None:
+        return VERDICTS[flipped]
+    return f"wrong without any edit{', too' * edited}" if flipped else "repaired"
 
 
 # -- of the workspace: studies and LDS
@@ -240,7 +249,7 @@ def study_tables(workspace: Workspace, study: Study) -> list[Markup]:
 # -- of the workspace: each measurement
 
 
-def _agreement(workspace: Workspace, store) -> Markup:
+def _agreement(workspace: Workspace, store: ResultStore) -> Markup:
     summary = agreement.report(agreement.load(workspace))
     names = list(summary["pairs"])
     pairs = [
@@ -266,7 +275,7 @@ def _agreement(workspace: Workspace, store) -> Markup:
     )
 
 
-def _lds_against_supports(workspace: Workspace, store) -> Markup:
+def _lds_against_supports(workspace: Workspace, store: ResultStore) -> Markup:
     study = select_rankings(workspace, read_study(workspace, store))
     report = lds_vs_support.report(workspace, study, lds_vs_support.load(workspace))
     heads = numeric("targets", "censored", "Spearman", "95 %", "p", "margin fixed", "LDS reliability")
@@ -302,7 +311,7 @@ def _auc_heads(support_aucs: dict) -> list[str]:
     return [head for kind in support_aucs for head in (f"{KINDS[kind]} AUC", "95 %")]
 
 
-def _candidate_sets(workspace: Workspace, store) -> Markup:
+def _candidate_sets(workspace: Workspace, store: ResultStore) -> Markup:
     answer = candidate_sets.load(workspace)
     aucs = candidate_sets.support_aucs(workspace, store, answer)
     rows = [
@@ -321,7 +330,7 @@ def _candidate_sets(workspace: Workspace, store) -> Markup:
     return to_html(["ranking", "candidates", *heads], rows, "Worth by candidates", last)
 
 
-def _calibration(workspace: Workspace, store) -> Markup:
+def _calibration(workspace: Workspace, store: ResultStore) -> Markup:
     summary = calibration.report(workspace, calibration.load(workspace))
     rows = [
         [
@@ -346,7 +355,7 @@ def _calibration(workspace: Workspace, store) -> Markup:
     )
 
 
-def _compute(workspace: Workspace, store) -> Markup:
+def _compute(workspace: Workspace, store: ResultStore) -> Markup:
     answer = lds_vs_compute.load(workspace)
     aucs = lds_vs_compute.support_aucs(workspace, store, answer)
     rows = [
@@ -365,7 +374,7 @@ def _compute(workspace: Workspace, store) -> Markup:
     return to_html(["variant", *heads], rows, "Worth against compute", last)
 
 
-def _cost(workspace: Workspace, store) -> Markup:
+def _cost(workspace: Workspace, store: ResultStore) -> Markup:
     answer = cost.load(workspace)
     rows = [
         [
@@ -385,7 +394,7 @@ def _cost(workspace: Workspace, store) -> Markup:
     )
 
 
-def _features(workspace: Workspace, store) -> Markup:
+def _features(workspace: Workspace, store: ResultStore) -> Markup:
     rows = [
         [
             row["features"],

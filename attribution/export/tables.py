@@ -47,6 +47,7 @@ class Column:
 
     @property
     def css(self) -> str | None:
+        """The classes of its cells."""
         return " ".join(["n"] * self.numeric + ["first"] * self.gap) or None
 
 
@@ -71,7 +72,7 @@ def to_html(
 
     columns: as `Column`, or a head alone. rows: of cells, as many as columns: text, numbers, `Markup`, `Cell`, or None,
     which is drawn as a dash; "" leaves a cell empty. last: a row set apart at the end, such as the noise ceiling.
-    caption: with one, the table is a region with a name of its own, and the first cell of a row heads it.
+    caption: with one, the table is a region with a name of its own, and the first cells of columns and rows head them.
     """
     columns = [Column(column) if isinstance(column, str) else column for column in columns]
     groups = [(name, len(list(members))) for name, members in groupby(columns, lambda column: column.group)]
@@ -94,15 +95,15 @@ def _cell(value, column: Column) -> Cell:
     return Cell(text.replace("-", "−") if column.numeric else text, cell.tooltip, cell.bold)
 
 
-def ranking_name(ranking: str) -> Markup:
-    """A ranking's name after its line, as in the charts: the dashes are stops of a gradient."""
+def ranking_name(ranking: str, label: str | None = None) -> Markup:
+    """A ranking's name, or `label`, after its line, as in the charts: the dashes are stops of a gradient."""
     colour, dash, _ = palette.ranking_style(ranking)
     stops, start = [], 0
     for i, length in enumerate(DASHES[dash]):
         stops.append(f"{'transparent' if i % 2 else colour} {start}px {start + length}px")
         start += length
     gradient = f"repeating-linear-gradient(90deg, {', '.join(stops)})"
-    return Markup('<span class="swatch" style="background: {}"></span>{}').format(gradient, ranking)
+    return Markup('<span class="swatch" style="background: {}"></span>{}').format(gradient, label or ranking)
 
 
 def to_csv(rows: pd.DataFrame | Iterable[dict], columns: list[str] | None = None, note: str = "") -> bytes:

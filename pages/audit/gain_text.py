@@ -7,7 +7,7 @@ from attribution.audit import gain as worth
 from attribution.experiments.paired_arms import ARMS
 from attribution.experiments.paired_arms import COMPARISONS as COMPARED
 from pages.ui import format as write
-from pages.ui.tables import framed, p_text
+from pages.ui.tables import Column, p_text, table_html
 from pages.ui.verdict import cost_text
 
 NAMES = {"none": "as given", "corrected": "corrected", "random": "random re-inspected"}
@@ -97,33 +97,29 @@ def verdict(answer: dict) -> tuple[str, str]:
 
 def arms_html(answer: dict) -> str:
     """A row an arm: labels changed, accuracy, and the paired difference; the last row is of the two audits."""
-    heads = (
-        ("", ""),
-        ("changed", "training images relabelled or removed, mean over seeds"),
-        ("accuracy", ""),
-        ("95 %", ""),
-        ("against as given", "points, seed by seed"),
-        ("95 %", ""),
-        ("p", "paired t-test"),
-    )
-    head = "".join(f'<th class="n" title="{title}">{name}</th>' for name, title in heads)
-    body = ""
+    columns = [
+        Column(""),
+        Column("changed", "n", "training images relabelled or removed, mean over seeds"),
+        Column("accuracy", "n"),
+        Column("95 %"),
+        Column("against as given", "n", "points, seed by seed"),
+        Column("95 %"),
+        Column("p", "n", "paired t-test"),
+    ]
+    rows = []
     for arm in ARMS:
         accuracy, changed = answer["accuracy"][arm], answer["edited"][arm]
         low, high = accuracy["ci"]
-        body += (
-            f'<tr><td>{NAMES[arm]}</td><td class="n">{sum(changed) / len(changed):g}</td>'
-            f'<td class="n"><b>{100 * accuracy["mean"]:.2f}</b></td><td>{100 * low:.2f} to {100 * high:.2f}</td>'
-            + (_difference_html(answer["differences"][f"{arm}-none"]) if arm != "none" else "<td></td>" * 3)
-            + "</tr>"
-        )
-    lead = _difference_html(answer["differences"]["corrected-random"])
-    return framed(f"<tr>{head}</tr>", f"{body}<tr><td>{PAIRS['corrected-random']}</td>{'<td></td>' * 3}{lead}</tr>")
+        row = [NAMES[arm], f"{sum(changed) / len(changed):g}", f"<b>{100 * accuracy['mean']:.2f}</b>"]
+        row.append(f"{100 * low:.2f} to {100 * high:.2f}")
+        rows.append(row + (_difference_cells(answer["differences"][f"{arm}-none"]) if arm != "none" else []))
+    rows.append([PAIRS["corrected-random"], "", "", "", *_difference_cells(answer["differences"]["corrected-random"])])
+    return table_html(columns, rows)
 
 
-def _difference_html(difference: dict, p: bool = True) -> str:
-    tested = f'<td class="n">{p_text(difference["p"]) if difference["p"] is not None else "–"}</td>' if p else ""
-    return f'<td class="n"><b>{points(difference["mean"])}</b></td><td>{interval(difference["ci"])}</td>{tested}'
+def _difference_cells(difference: dict) -> list[str]:
+    """A difference in points, its interval and its p value."""
+    return [f"<b>{points(difference['mean'])}</b>", interval(difference["ci"]), p_text(difference["p"])]
 
 
 def classes_note(answer: dict) -> str:
@@ -141,16 +137,20 @@ def classes_html(ws: Workspace, answer: dict) -> str:
     rows = [row for row in answer["classes"] if row["n"]]
     if len(rows) > CLASSES:
         rows = sorted(rows, key=lambda row: -abs(row["corrected-none"]["mean"]))[:CLASSES]
-    heads = ("class", "images", *NAMES.values(), PAIRS["corrected-none"], "95 %", "p", PAIRS["random-none"], "95 %")
-    head = "".join(f"<th{' class=n' if at else ''}>{name}</th>" for at, name in enumerate(heads))
-    body = ""
-    for row in rows:
-        means = "".join(f'<td class="n">{100 * row[arm]["mean"]:.1f}</td>' for arm in ARMS)
-        body += (
-            f'<tr><td>{write.escape(ws.classes[row["class"]])}</td><td class="n">{write.count(row["n"])}</td>'
-            f"{means}{_difference_html(row['corrected-none'])}{_difference_html(row['random-none'], p=False)}</tr>"
-        )
-    return framed(f"<tr>{head}</tr>", body)
+    means = [Column(name, "n") for name in NAMES.values()]
+    differences = [Column(PAIRS["corrected-none"], "n"), Column("95 %"), Column("p", "n")]
+    differences += [Column(PAIRS["random-none"], "n"), Column("95 %")]
+    cells = [
+        [
+            write.escape(ws.classes[row["class"]]),
+            write.count(row["n"]),
+            *(f"{100 * row[arm]['mean']:.1f}" for arm in ARMS),
+            *_difference_cells(row["corrected-none"]),
+            *_difference_cells(row["random-none"])[:2],
+        ]
+        for row in rows
+    ]
+    return table_html([Column("class"), Column("images", "n"), *means, *differences], cells)
 
 
 def changed_text(name: str, n: int, by_chance: int, seeds: int) -> str:

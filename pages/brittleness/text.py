@@ -160,7 +160,7 @@ def _part_html(ws, label, name, part) -> str:
     dots = "".join(f'<span class="draw">{dots}</span>' for dots in seeds)
     whole = part["n"] == part["of"]
     tally = f"{part['wrong']} of {part['of']} wrong" if whole else f"{part['n']} of {part['of']} trained"
-    margin = f"mean margin {write.signed(sum(part['margins']) / part['n'])}" if part["n"] else ""
+    margin = f"mean margin {write.decimal(sum(part['margins']) / part['n'], sign=True)}" if part["n"] else ""
     majority_class = majority_text(ws, part) if part["n"] else "waiting"
     return (
         f'<div>{write.escape(name)}</div><div class="dots">{dots}</div><div><b>{write.escape(majority_class)}</b></div>'
@@ -177,7 +177,7 @@ def seed_html(ws: Workspace, label: int, run: dict) -> str:
     if run["state"] != "done":
         return _dot_html("", f"{seed}: waiting")
     wrong = run["predicted"] != label
-    margin = f", margin {write.signed(run['margin'])}" if "margin" in run else ""
+    margin = f", margin {write.decimal(run['margin'], sign=True)}" if "margin" in run else ""
     return _dot_html("wrong" if wrong else "right", f"{seed}: {ws.classes[run['predicted']]}{margin}")
 
 
@@ -197,7 +197,7 @@ def probes_html(ws: Workspace, target: int, probes: list[dict], kind: str = "rem
         majority_class = majority_text(ws, {"predictions": [run["predicted"] for run in done]}) if done else "waiting"
         margins = [run["margin"] for run in done if "margin" in run]
         mean = sum(margins) / len(margins) if margins else probe.get("margin")
-        margin = "" if mean is None else write.signed(mean)
+        margin = "" if mean is None else write.decimal(mean, sign=True)
         outcome = {**outcome_words(kind), None: "…"}[flipped]
         look = {True: "flipped", False: "survived", None: ""}[flipped]
         sure = f", {100 * max(probe['p'], 1 - probe['p']):.0f} % sure" if "p" in probe else ""

@@ -48,11 +48,6 @@ def provenance(part: dict) -> str:
     return f"Made {part.get('made', '')} by {part.get('command', '')}"
 
 
-def planted_errors(ws: Workspace) -> str:
-    """A sentence where labels were planted, else nothing; begins with a space."""
-    return f" Labels are as given, with {ws.planted} planted errors." if ws.planted else ""
-
-
 def held_out_halves(answer: dict) -> str:
     """What LDS was measured on. answer: has "masks", their number, and "seeds", how many each."""
     return f"{answer['masks']} held-out halves with {answer['seeds']} seeds each"

@@ -23,11 +23,6 @@ def counted(n: int, noun: str) -> str:
     return f"{count(n)} {noun}{'s' * (n != 1)}"
 
 
-def signed(value: float) -> str:
-    """-0.4 -> "−0.40", with a minus sign rather than a hyphen."""
-    return f"{value:+.2f}".replace("-", "−")
-
-
 def date_time(moment: float | None) -> str:
     """Seconds since 1970 -> "22 Nov 2026, 21:07"; None -> "–"."""
     return time.strftime("%d %b %Y, %H:%M", time.localtime(moment)) if moment else "–"

@@ -1,20 +1,12 @@
 """Tables, written the same on every page: as HTML and as CSV. Cells are HTML; escape the names in them."""
 
+from itertools import zip_longest
 from typing import NamedTuple
 
-import pandas as pd
+from markupsafe import Markup
 
-from attribution.export import palette
+from attribution.export import numbers, tables
 from pages.ui import format as write
-
-DASHES = {  # lengths in pixels, line and gap in turn
-    "solid": [30],
-    "dash": [6, 4],
-    "dot": [3, 3],
-    "dashdot": [7, 3, 2, 3],
-    "longdash": [11, 4],
-    "longdashdot": [10, 3, 2, 3],
-}
 
 
 class Column(NamedTuple):
@@ -33,28 +25,18 @@ def table_html(columns: list[Column], rows, groups=(), last: list | None = None)
 
     A cell is its content or (content, tooltip). groups: (title, number of columns) of a row above the headings; last: a
     row that is set apart, below the others."""
-    above = "".join(_tag("th", title, "group" if title else "", span=width) for title, width in groups)
-    heads = "".join(_tag("th", *column) for column in columns)
-    body = "".join(f"<tr>{_cells(columns, row)}</tr>" for row in rows)
-    body += f'<tr class="last">{_cells(columns, last)}</tr>' if last else ""
-    return framed((f"<tr>{above}</tr>" if above else "") + f"<tr>{heads}</tr>", body)
+    titles = [title for title, width in groups for _ in range(width)]
+    heads = [
+        tables.Column(Markup(heading), help, "n" in css.split(), "first" in css.split(), title)
+        for (heading, css, help), title in zip_longest(columns, titles, fillvalue="")
+    ]
 
+    def cells(row: list) -> list[tables.Cell]:
+        pairs = [cell if isinstance(cell, tuple) else (cell, "") for cell in row]
+        pairs += [("", "")] * (len(heads) - len(pairs))
+        return [tables.Cell(Markup(content), Markup(write.escape(tooltip))) for content, tooltip in pairs]
 
-def framed(head: str, body: str) -> str:
-    """Rows of HTML as a table that scrolls by itself where it is wider than the page."""
-    return f'<div class="lu-scroll"><table class="lu-table"><thead>{head}</thead><tbody>{body}</tbody></table></div>'
-
-
-def _cells(columns: list[Column], row: list) -> str:
-    cells = [cell if isinstance(cell, tuple) else (cell, "") for cell in row]
-    cells += [("", "")] * (len(columns) - len(cells))
-    return "".join(_tag("td", content, column.css, title) for column, (content, title) in zip(columns, cells))
-
-
-def _tag(name: str, content, css: str = "", title: str = "", span: int = 1) -> str:
-    attributes = {"colspan": span if span > 1 else "", "class": css, "title": write.escape(title)}
-    written = "".join(f' {key}="{value}"' for key, value in attributes.items() if value)
-    return f"<{name}{written}>{content}</{name}>"
+    return str(tables.to_html(heads, map(cells, rows), last=last and cells(last)))
 
 
 def estimate(value: float | None, interval, digits: int = 2, sign: bool = False) -> list[str]:
@@ -64,27 +46,18 @@ def estimate(value: float | None, interval, digits: int = 2, sign: bool = False)
     return [f"<b>{write.decimal(value, digits, sign)}</b>", write.interval(interval, digits, sign)]
 
 
-def p_text(p: float) -> str:
-    """0.0004 -> "< 0.001", 0.0312 -> "0.031", 0.4 -> "0.40"."""
-    return "< 0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+p_text = numbers.p_value
 
 
 def ranking_cell(ranking: str, label: str | None = None) -> str:
     """The ranking's name, or `label`, behind its line as the charts draw it: colour and dashes, as a gradient."""
-    colour, dash, _ = palette.ranking_style(ranking)
-    stops, at = [], 0
-    for i, length in enumerate(DASHES[dash]):
-        shade = "transparent" if i % 2 else colour
-        stops += [f"{shade} {at}px {at + length}px"]
-        at += length
-    swatch = f'<span class="swatch" style="background: repeating-linear-gradient(90deg, {", ".join(stops)})"></span>'
-    return swatch + write.escape(label or ranking)
+    return str(tables.ranking_name(ranking, label))
 
 
 def to_csv(rows, columns: list[str] | None = None) -> str:
     """A line for each dict of `rows` below a line of names; None and missing values are empty. columns: which, and in
     what order; None: all, as they come."""
-    return pd.DataFrame(list(rows), columns=columns, dtype=object).to_csv(index=False, lineterminator="\n")
+    return tables.to_csv(rows, columns).decode()
 
 
 def low_high(interval, name: str = "") -> dict:

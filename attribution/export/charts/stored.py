@@ -10,6 +10,7 @@ from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
 from attribution.export.charts.base import Chart, Interval, Matrix, Panel, Series
 from attribution.metrics import support_curves as curves
+from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 
@@ -21,7 +22,7 @@ MAX_MARK_AREA, MIN_MARK_AREA = 160, 12  # areas of marks, in points squared
 MARK_OFFSET = 0.03  # powers of ten between rankings that cost the same, so that all are seen
 
 
-def chart(workspace: Workspace, store, what: str, **options) -> Chart:
+def chart(workspace: Workspace, store: ResultStore, what: str, **options) -> Chart:
     """The chart `what`, one of CHARTS.
 
     options: of "agreement" measure (see `agreement.MEASURES`); of "calibration" ranking and removed (see
@@ -46,7 +47,7 @@ def chart(workspace: Workspace, store, what: str, **options) -> Chart:
 
 
 def support_curves(
-    workspace: Workspace, store, protocol: str | None = None, rankings: list[str] | None = None
+    workspace: Workspace, store: ResultStore, protocol: str | None = None, rankings: list[str] | None = None
 ) -> Chart | None:
     """The support CDFs, a panel a kind; AUC with its 95 % interval in the legend."""
     study = select_rankings(workspace, read_study(workspace, store, protocol), rankings)
@@ -61,7 +62,9 @@ def support_curves(
             x_range=(0, study.k_max * 1.01),
             y_range=(0, 1.02),
             percent=True,
-            series=[_cdf_series(name, found, study.k_max, measured[kind][name]) for name, found in supports.items()],
+            series=[
+                _cdf_series(name, results, study.k_max, measured[kind][name]) for name, results in supports.items()
+            ],
         )
         for kind, supports in study.tables.items()
     ]
@@ -80,7 +83,8 @@ def support_curves(
 
 
 def _cdf_series(name: str, supports: dict, k_max: int, row: dict) -> Series:
-    """supports: target -> Support, or None while its search is under way. row: the ranking's of `support_report.evaluate_study`."""
+    """supports: target -> Support, or None while its search is under way. row: the ranking's, of
+    `support_report.evaluate_study`."""
     steps = support_report.cdf_points(supports, k_max)
     colour, dash, marker = palette.ranking_style(name)
     auc, ends = row["auc"], row["auc_ci"]
@@ -107,7 +111,7 @@ def _cdf_series(name: str, supports: dict, k_max: int, row: dict) -> Series:
 
 
 def lds_against_supports(
-    workspace: Workspace, store, protocol: str | None = None, rankings: list[str] | None = None
+    workspace: Workspace, store: ResultStore, protocol: str | None = None, rankings: list[str] | None = None
 ) -> Chart | None:
     """A mark a target and ranking: LDS against support; above the dashed line those that flipped at no k."""
     study = select_rankings(workspace, read_study(workspace, store, protocol), rankings)
@@ -160,7 +164,7 @@ def lds_against_supports(
 # -- agreement, candidates, calibration
 
 
-def agreement_matrix(workspace: Workspace, store, measure: str = "jaccard") -> Chart | None:
+def agreement_matrix(workspace: Workspace, store: ResultStore, measure: str = "jaccard") -> Chart | None:
     """How far every two rankings agree, with intervals."""
     if measure not in MEASURES:
         raise UserError(f"no measure {measure!r}; choose one of {', '.join(MEASURES)}")
@@ -187,7 +191,7 @@ def agreement_matrix(workspace: Workspace, store, measure: str = "jaccard") -> C
     )
 
 
-def candidate_sets(workspace: Workspace, store) -> Chart | None:
+def candidate_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
     """LDS of each ranking among three sets of candidates, and AUC of each kind of support that was studied."""
     answer = conditioning.load(workspace)
     if answer is None:
@@ -215,14 +219,15 @@ def candidate_sets(workspace: Workspace, store) -> Chart | None:
     n = max(row["n_targets"] for ranking in rankings.values() for row in ranking["sets"].values())
     return Chart(
         "Worth of rankings by what they may choose among",
-        f"{_halves_caption(answer, n)}; {_study_caption(aucs)}{_recipe_caption(workspace)}; {_provenance_caption(workspace, conditioning.PART)}",
+        f"{_halves_caption(answer, n)}; {_study_caption(aucs)}{_recipe_caption(workspace)}; "
+        f"{_provenance_caption(workspace, conditioning.PART)}",
         panels,
         height=0.6 + 0.42 * len(rankings),
     )
 
 
 def calibration_points(
-    workspace: Workspace, store, ranking: str | None = None, removed: str | None = None
+    workspace: Workspace, store: ResultStore, ranking: str | None = None, removed: str | None = None
 ) -> Chart | None:
     """Change of the margin foretold by a ranking against measured."""
     rows = calibration.load(workspace)
@@ -273,7 +278,7 @@ def calibration_points(
 # -- worth against compute, cost and features
 
 
-def worth_against_compute(workspace: Workspace, store) -> Chart | None:
+def worth_against_compute(workspace: Workspace, store: ResultStore) -> Chart | None:
     """LDS, and AUC of each kind of support that was studied, against the seconds it takes; the area of a mark stands
     for the bytes."""
     answer = lds_vs_compute.load(workspace)
@@ -329,7 +334,7 @@ def _compute_panel(title: str, y: str, points: list[tuple], x_range: tuple[float
     return panel
 
 
-def worth_against_cost(workspace: Workspace, store) -> Chart | None:
+def worth_against_cost(workspace: Workspace, store: ResultStore) -> Chart | None:
     """LDS and removal AUC of each ranking against the seconds it took to build."""
     answer = cost.load(workspace)
     if answer is None:
@@ -377,16 +382,17 @@ def worth_against_cost(workspace: Workspace, store) -> Chart | None:
         panels.append(panel)
     if not panels:
         return None
+    removal = _study_caption({kind: result for kind, result in aucs.items() if kind == "remove"})
     return Chart(
         "Worth of rankings against their cost",
-        f"seconds as each part's provenance has them, {_study_caption({k: v for k, v in aucs.items() if k == 'remove'})}95 % "
-        f"intervals; rankings of one feature set cost the same and stand side by side; {_recipe_caption(workspace)}; "
+        f"seconds as each part's provenance has them, {removal}95 % intervals; rankings of one "
+        f"feature set cost the same and stand side by side; {_recipe_caption(workspace)}; "
         f"{_provenance_caption(workspace, cost.PART)}",
         panels,
     )
 
 
-def feature_sets(workspace: Workspace, store) -> Chart | None:
+def feature_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
     """Of each feature set kNN accuracy, and LDS and removal AUC of its rankings."""
     rows = cost.feature_rows(workspace, *cost.lds_and_support_aucs(workspace, store))
     names, panels = [row["features"] for row in rows], []
@@ -454,7 +460,8 @@ def _names_axis(names) -> dict:
 
 
 def _auc(support_aucs: dict, name: str) -> tuple[float | None, Interval]:
-    """A ranking's AUC and its interval in a kind of `support_report.compare_on_same_targets`; (None, None) where it was not studied."""
+    """A ranking's AUC and its interval; (None, None) where it was not studied. support_aucs: of one kind, see
+    `support_report.compare_on_same_targets`."""
     row = support_aucs["rankings"].get(name) or {}
     return (row["auc"], row["auc_ci"]) if row.get("n") else (None, None)
 

@@ -134,7 +134,7 @@ def _basis(ws: Workspace, answers: list[dict]) -> str:
         "Influence is read from one half of the validation images, accuracy measured on the other "
         f"({answers[0]['targets']}); of a signed ranking it is the mean absolute score, of a similarity the mean "
         "place among a target's candidates. It adds up single images: of sets it says nothing."
-        f"{tab_frame.planted_errors(ws)}"
+        f"{write.planted_note(ws.planted)}"
     )
 
 

@@ -58,7 +58,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
     tab_frame.caption(
         f"Targets are stable under all of these. Protocol {first.protocol}, K = {first.k_max}; seeds {SEEDS[0]} "
         f"to {SEEDS[-1]} for every edit; a ranking's order and the new labels are the same under each."
-        f"{tab_frame.planted_errors(ws)}"
+        f"{write.planted_note(ws.planted)}"
     )
     st.html(table_html(by_recipe, ranking))
 

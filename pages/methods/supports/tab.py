@@ -13,6 +13,7 @@ from attribution.training import recipes
 from pages.methods import tab_frame
 from pages.methods.supports import lds_vs_support, pruning, recipe_transfer, study_form, tables
 from pages.methods.supports.curves import support_curves
+from pages.ui import format as write
 from pages.ui import state, theme
 
 UNSTABLE = {True: "24 trainings did not settle them", False: "fresh seeds changed a verdict"}  # by: adaptive?
@@ -186,7 +187,7 @@ def _basis(ws: Workspace, study: Study, evaluated: dict, lds: dict | None) -> st
         f"{counts}. Recipe {recipe.name} {recipe.hash}; protocol {study.protocol}, K = {study.k_max}; seeds {SEEDS[0]} "
         f"to {SEEDS[-1]}{fresh}. Each method as published: similarity and random rank images of "
         f"the target's class only. Open markers are unstable: {UNSTABLE[study.protocol == 'adaptive']}."
-        f"{halves}{tab_frame.planted_errors(ws)}"
+        f"{halves}{write.planted_note(ws.planted)}"
     )
 
 

@@ -76,7 +76,7 @@ def test_the_first_images_are_kept_as_a_ranking_that_is_not_listed(ws):
     assert (trak.method, trak.signed, trak.complete, trak.version is None) == ("TRAK", False, False, False)
     ids = fitted.top(3, tiny.TRAIN).ids
     assert len(set(ids.tolist())) == len(ids) and trak.made_for["seeds"] == [0]
-    ws.remove("rankings/trak-1.compute")
+    ws.remove_part("rankings/trak-1.compute")
     lds_vs_compute.compute(ws, checkpoints=(1,), halves=(30,), dim=DIM, resamples=0)
     assert ws.ranking("trak-1.compute").version, "made again"
 

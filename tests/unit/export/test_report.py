@@ -19,13 +19,15 @@ EVIL = '</title></style><script>alert("x")</script><img src=x onerror=alert(1)>'
 VOID = {"meta", "img", "link", "br"}
 
 
-def put(ws, store, target, ranking, k, predictions):
-    """A single retraining that was asked for, its edit and the unedited control trained with seeds 0, 1, .."""
+def put(ws, store, target, ranking, k, predictions, unedited=None):
+    """A single retraining that was asked for, its edit and the unedited control trained with seeds 0, 1, ..; unedited:
+    what the control predicts, class 0 if not given."""
     spec = retrain_spec(ws, target, ranking, "remove", k, list(range(len(predictions))), 1)
     store.add_job(spec, spec.describe())
     edits = spec.edits(ws)
-    for seed, said in enumerate(predictions):
-        for edit, value, margin in ((edits["edit"][0], said, -1.0), (edits["none"][0], 0, 2.0)):
+    unedited = unedited or [0] * len(predictions)
+    for seed, predicted in enumerate(zip(predictions, unedited)):
+        for edit, value, margin in zip((edits["edit"][0], edits["none"][0]), predicted, (-1.0, 2.0)):
             store.put(
                 recipes.get_recipe(ws.recipe).hash,
                 edit,

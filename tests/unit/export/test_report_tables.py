@@ -52,6 +52,23 @@ def test_retrainings_with_controls_and_votes(ws, store):
     ] in rows
 
 
+def test_a_target_that_is_wrong_without_any_edit_has_not_flipped(ws, store):
+    put(ws, store, 0, "trak-10", 3, [2, 2, 0], unedited=[2, 2, 2])
+    verdicts = {row[0]: row[2] for row in Read(report.build_report(ws, store, 0)).rows if row[0].startswith("1: ")}
+    assert verdicts == {
+        "1: without the first 3 of trak-10": "wrong without any edit, too",
+        "1: without as many random images of the same classes": "undecided",
+        "1: all images as they are": "wrong without any edit",
+    }
+
+
+def test_a_target_that_only_an_edit_makes_right_is_repaired(ws, store):
+    right = int(ws.val_labels[0])
+    put(ws, store, 0, "trak-10", 3, [right] * 3, unedited=[2, 2, 2])
+    rows = Read(report.build_report(ws, store, 0)).rows
+    assert [row[2] for row in rows if row[0] == "1: without the first 3 of trak-10"] == ["repaired"]
+
+
 def test_provenance_and_versions(ws, store):
     ws.manifest["parts"]["rankings/trak-10"] |= {
         "command": "python -m attribution rankings build",

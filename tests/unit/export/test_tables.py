@@ -69,12 +69,13 @@ def test_html_heads_have_groups_tooltips_and_classes():
         Column("95 %", group="Removal"),
         Column("LDS", numeric=True, group="other"),
     ]
-    table = ElementTree.fromstring(to_html(columns, [["a", 1, 2, 3]], last=["noise ceiling", None, None, 0.5]))
+    last = ["noise ceiling", None, None, 0.5]
+    table = ElementTree.fromstring(to_html(columns, [["a", 1, 2, 3]], "Rankings", last))
     groups, heads, first, last = table.iter("tr")
     assert [(head.text, head.get("colspan"), head.get("class")) for head in groups] == [
-        (None, "1", None),
+        (None, None, None),
         ("Removal", "2", "group"),
-        ("other", "1", "group"),
+        ("other", None, "group"),
     ]
     assert [(head.get("class"), head.get("title"), head.get("scope")) for head in heads] == [
         (None, None, "col"),
@@ -88,9 +89,11 @@ def test_html_heads_have_groups_tooltips_and_classes():
 
 
 @pytest.mark.parametrize(("caption", "tag"), [("", "td"), ("Supports", "th")])
-def test_a_caption_makes_it_a_region_whose_rows_have_heads(caption, tag):
+def test_a_caption_makes_it_a_region_whose_columns_and_rows_have_heads(caption, tag):
     table = ElementTree.fromstring(to_html(["ranking", "AUC"], [["a", 1]], caption))
-    assert [cell.tag for cell in list(table.iter("tr"))[1]] == [tag, "td"]
+    heads, first = table.iter("tr")
+    assert [cell.tag for cell in first] == [tag, "td"]
+    assert {head.get("scope") for head in heads} == {"col" if caption else None}
     assert (table.get("role"), table.get("tabindex")) == (("region", "0") if caption else (None, None))
 
 
