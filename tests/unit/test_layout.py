@@ -32,7 +32,6 @@ TESTED_ELSEWHERE = {
     "runner/executors/__init__.py": "runner/executors/test_local.py",
     "audit/detectors/base.py": "audit/detectors/test_detectors.py",
     "audit/detectors/families.py": "audit/detectors/test_detectors.py",
-    "audit/detectors/stored.py": "audit/detectors/test_detectors.py",
     "store/database.py": "store/test_results.py",
     "store/queue.py": "store/test_results.py",
     "errors.py": "test_files.py",

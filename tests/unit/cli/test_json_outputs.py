@@ -1,7 +1,7 @@
 """What scripts rely on: the `--json` output of these commands on the demo keeps its keys and its figures.
 
-Keys may be added. Where a change is meant, make the files anew with `python -m tests.unit.cli.test_json_outputs` and say
-so in CHANGELOG.md.
+Keys may be added. Where a change is meant, make the files anew with `python -m tests.unit.cli.test_json_outputs` and
+say so in CHANGELOG.md.
 """
 
 import json
