@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from tests import tiny
 from tests.browser import chromium
 
 FAILURES = Path(__file__).parent / "failures"
@@ -30,6 +31,15 @@ def server(tmp_path_factory):
     from tests.browser import serving
 
     with serving.server(tmp_path_factory.mktemp("lineup")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shapes(tmp_path_factory):
+    """A tests.browser.serving.Server of the tiny workspace, for all tests of a file."""
+    from tests.browser import serving
+
+    with serving.server(tmp_path_factory.mktemp("data"), tiny.write(tmp_path_factory.mktemp("shapes")).path) as running:
         yield running
 
 

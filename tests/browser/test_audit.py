@@ -32,19 +32,11 @@ WATCH = """() => {
 
 
 @pytest.fixture
-def shapes(tmp_path, monkeypatch):
-    """A server on the tiny workspace, with a detector."""
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    (tmp_path / "w").mkdir()
-    ws = tiny.write(tmp_path / "w")
+def shapes(ws, tmp_path):
+    """A server on the tiny workspace, with a detector, for one test: the log of decisions is empty."""
     detectors.build_detectors(ws, ["knn-moco"])
     with serving.server(tmp_path / "data", workspace=ws.path) as running:
         yield running
-
-
-@pytest.fixture
-def ws(shapes, tmp_path):
-    return Workspace.open(tmp_path / "w")
 
 
 @pytest.fixture
@@ -130,7 +122,7 @@ def test_a_key_held_down_decides_once_and_typing_decides_nothing(page, shapes, w
     assert (second.action, second.reason, second.who) == ("remove", "x1s2", "xs1")
 
 
-def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, errors, tmp_path, run_python):
+def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, errors, tmp_path, run):
     """From the first key to the corrected label file, with a slip undone, one redone, and one thought over."""
     opened(page, shapes)
     number = page.get_by_role("button", name="New queue")
@@ -188,14 +180,10 @@ def test_a_whole_audit_by_keyboard_and_what_is_taken_home(page, shapes, ws, erro
     assert np.load(archive.open("removed.npy")).tolist() == [items[6]]
 
     # The command line takes the same home, and into another data folder.
-    done = run_python(
-        "-m", "attribution", "export", "corrections", "--workspace", ws.path, "--out", tmp_path / "out", "--json"
-    )
+    done = run("export", "corrections", "--workspace", ws.path, "--out", tmp_path / "out", "--json")
     assert done.code == 0 and json.loads(done.out)["relabelled"] == 1
     assert (tmp_path / "out" / "corrections.csv").read_bytes() == archive.read("corrections.csv")
-    done = run_python(
-        "-m",
-        "attribution",
+    done = run(
         "import",
         "corrections",
         tmp_path / "out" / "corrections.csv",
@@ -357,10 +345,7 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
     assert entries(ws)[-1].action == "undo"
 
 
-def test_a_server_that_comes_back_is_sent_what_it_missed(page, tmp_path, monkeypatch, errors):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    (tmp_path / "w").mkdir()
-    ws = tiny.write(tmp_path / "w")
+def test_a_server_that_comes_back_is_sent_what_it_missed(page, ws, tmp_path, errors):
     detectors.build_detectors(ws, ["knn-moco"])
     with serving.server(tmp_path / "data", workspace=ws.path) as running:
         opened(page, running)

@@ -5,16 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests import tiny
 from tests.browser import serving
-
-
-@pytest.fixture(scope="module")
-def shapes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("workspace")
-    tiny.write(folder)
-    with serving.server(tmp_path_factory.mktemp("data"), workspace=folder) as running:
-        yield running
 
 
 @pytest.fixture

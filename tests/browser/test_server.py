@@ -1,4 +1,4 @@
-"""The server itself: deep links on a fresh one, no torch in it, nothing fetched from elsewhere, light and dark."""
+"""The server itself: no torch in it, nothing fetched from elsewhere, light and dark."""
 
 import sys
 from pathlib import Path
@@ -8,16 +8,6 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import serving
-
-
-@pytest.mark.parametrize("path, title", [("/brittleness", "Brittleness"), ("/methods", "Methods")])
-def test_a_deep_link_is_the_first_request_of_a_fresh_server(browser, tmp_path, path, title):
-    with serving.server(tmp_path) as fresh:
-        page = serving.open_page(serving.new_page(browser), fresh.url + path)
-        expect(page.get_by_role("link", name="Explore").first).to_be_visible()  # app.py ran: there is navigation
-        expect(page.get_by_role("link", name=title).first).to_be_visible()
-        expect(page.locator("[data-testid=stException]")).to_have_count(0)
-        page.context.close()
 
 
 def test_every_page_opens_without_an_error(open_page):

@@ -5,7 +5,6 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests import tiny
 from tests.browser import serving
 
 TRAINED = 120_000  # ms: a first training starts a runner and a worker, which load torch
@@ -17,14 +16,6 @@ def patience():
     expect.set_options(timeout=30_000)
     yield
     expect.set_options(timeout=5_000)
-
-
-@pytest.fixture(scope="module")
-def shapes(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("workspace")
-    tiny.write(folder)
-    with serving.server(tmp_path_factory.mktemp("data"), workspace=folder) as running:
-        yield running
 
 
 def visible(page, text):
@@ -116,12 +107,12 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
         ("/methods", "How few training images decide a prediction?"),
     ],
 )
-def test_a_deep_link_on_a_fresh_server(browser, tmp_path, path, heading):
-    (tmp_path / "w").mkdir()
-    tiny.write(tmp_path / "w")
-    with serving.server(tmp_path / "data", workspace=tmp_path / "w") as fresh:
+def test_a_deep_link_is_the_first_request_of_a_fresh_server(browser, ws, tmp_path, path, heading):
+    with serving.server(tmp_path / "data", workspace=ws.path) as fresh:
         page = serving.new_page(browser)
         page.goto(fresh.url + path)
         expect(page.get_by_role("heading", name=heading)).to_be_visible(timeout=60_000)
         expect(page.get_by_text("Page not found")).to_have_count(0)
+        expect(page.get_by_role("link", name="Explore").first).to_be_visible()  # app.py ran: there is navigation
+        expect(page.locator("[data-testid=stException]")).to_have_count(0)
         page.context.close()

@@ -7,27 +7,16 @@ from playwright.sync_api import expect
 
 from attribution import Workspace
 from attribution.experiments import study
-from attribution.store.results import ResultStore
-from tests import tiny
 from tests.browser import serving
 
 TRAINED = 120_000  # ms: a first training starts a runner and a worker, which load torch
 
 
 @pytest.fixture
-def shapes(tmp_path):
-    (tmp_path / "w").mkdir()
-    tiny.write(tmp_path / "w")
-    with serving.server(tmp_path / "data", workspace=tmp_path / "w") as running:
+def shapes(ws, tmp_path):
+    """A server for one test: nothing was asked before."""
+    with serving.server(tmp_path / "data", workspace=ws.path) as running:
         yield running
-
-
-@pytest.fixture
-def store(shapes, tmp_path):
-    ws = Workspace.open(tmp_path / "w")
-    store = ResultStore(shapes.data / ws.fingerprint[:16], ws.fingerprint)
-    yield store
-    store.close()
 
 
 def ask(store, folder):

@@ -21,56 +21,56 @@ from tests import tiny
 
 
 @pytest.fixture(scope="module")
-def ws():
+def demo_ws():
     return Workspace.open()
 
 
-def test_the_demo_is_at_most_32_mib(ws):
-    assert sum(file.stat().st_size for file in ws.path.rglob("*") if file.is_file()) <= 32 << 20
+def test_the_demo_is_at_most_32_mib(demo_ws):
+    assert sum(file.stat().st_size for file in demo_ws.path.rglob("*") if file.is_file()) <= 32 << 20
 
 
-def test_the_split_is_balanced_and_the_planted_labels_are_recorded(ws):
-    truth = ws.truth()
+def test_the_split_is_balanced_and_the_planted_labels_are_recorded(demo_ws):
+    truth = demo_ws.truth()
     assert np.bincount(truth["original"]).tolist() == [500] * 10
-    assert np.bincount(ws.val_labels).tolist() == [100] * 10
-    assert truth["planted"].sum() == ws.planted == demo.N_PLANTED
-    assert ((truth["original"] != ws.train_labels) == truth["planted"]).all()
+    assert np.bincount(demo_ws.val_labels).tolist() == [100] * 10
+    assert truth["planted"].sum() == demo_ws.planted == demo.N_PLANTED
+    assert ((truth["original"] != demo_ws.train_labels) == truth["planted"]).all()
 
 
 @pytest.mark.skipif(
     not fashion_mnist.DEBIAN_FOLDER.is_dir(), reason="Debian's package dataset-fashion-mnist is not installed"
 )
-def test_the_images_are_those_of_the_source_at_the_recorded_indices(ws):
+def test_the_images_are_those_of_the_source_at_the_recorded_indices(demo_ws):
     images, labels = fashion_mnist.read("train")
-    assert (images[ws.train_index] == ws.train_images).all()
-    assert (labels[ws.train_index] == ws.truth()["original"]).all()
+    assert (images[demo_ws.train_index] == demo_ws.train_images).all()
+    assert (labels[demo_ws.train_index] == demo_ws.truth()["original"]).all()
 
 
-def test_every_part_was_made_with_the_recipe_as_it_stands(ws):
-    now = recipes.get_recipe(ws.recipe).hash
+def test_every_part_was_made_with_the_recipe_as_it_stands(demo_ws):
+    now = recipes.get_recipe(demo_ws.recipe).hash
     for part in ("base", "lds", "out_of_subset", "supports"):
-        assert ws.manifest["parts"][part]["hash"] == now, part
-    for part, about in ws.manifest["parts"].items():
+        assert demo_ws.manifest["parts"][part]["hash"] == now, part
+    for part, about in demo_ws.manifest["parts"].items():
         if part.startswith("rankings/"):
-            assert (about["made_for"]["hash"], about["made_for"]["data"]) == (now, ws.fingerprint), part
+            assert (about["made_for"]["hash"], about["made_for"]["data"]) == (now, demo_ws.fingerprint), part
 
 
-def test_probe_seeds_are_behind_no_ranking(ws):
-    probes = set(ws.manifest["parts"]["supports"]["seeds"])
+def test_probe_seeds_are_behind_no_ranking(demo_ws):
+    probes = set(demo_ws.manifest["parts"]["supports"]["seeds"])
     assert not probes & set(base_models.BASE_SEEDS)
     assert all(
         set(part["made_for"]["seeds"]).isdisjoint(probes)
-        for name, part in ws.manifest["parts"].items()
+        for name, part in demo_ws.manifest["parts"].items()
         if name.startswith("rankings/") and not isinstance(part["made_for"]["seeds"], str)
     )
 
 
-def test_supports_agree_with_their_traces(ws):
-    found = support_table.load_support_table(ws)
+def test_supports_agree_with_their_traces(demo_ws):
+    found = support_table.load_support_table(demo_ws)
     assert len(found)
     for row in found.itertuples():
-        label = int(ws.val_labels[row.target])
-        assert ws.base.target_status(row.target) == "stable"
+        label = int(demo_ws.val_labels[row.target])
+        assert demo_ws.base.target_status(row.target) == "stable"
         for probe in row.trace:
             wrong = sum(p != label for p in probe["predictions"])
             assert probe["wrong"] == wrong
@@ -85,50 +85,54 @@ def test_supports_agree_with_their_traces(ws):
             assert any(probe["k"] == row.support and probe["flipped"] for probe in row.trace)
 
 
-def test_each_kind_compares_the_same_targets(ws):
-    for kind, found in load_supports(ws).items():
+def test_each_kind_compares_the_same_targets(demo_ws):
+    for kind, found in load_supports(demo_ws).items():
         sets = [set(targets) for targets in found.values()]
         assert all(one == sets[0] for one in sets), kind
 
 
-def test_every_detector_is_of_the_parts_as_they_stand(ws):
-    parts = ws.manifest["parts"]
-    assert set(detectors.names(ws)) == set(detectors.available(ws))
-    for name in detectors.names(ws):
+def test_every_detector_is_of_the_parts_as_they_stand(demo_ws):
+    parts = demo_ws.manifest["parts"]
+    assert set(detectors.names(demo_ws)) == set(detectors.available(demo_ws))
+    for name in detectors.names(demo_ws):
         for part, digest in parts[f"detectors/{name}"]["of"].items():
-            now = np.load(ws.path / part / "counts.npy").sum() if part == "out_of_subset" else parts[part].get("digest")
+            now = (
+                np.load(demo_ws.path / part / "counts.npy").sum()
+                if part == "out_of_subset"
+                else parts[part].get("digest")
+            )
             assert digest == now, name
 
 
-def test_the_detectors_come_out_the_same_again(ws, tmp_path):
+def test_the_detectors_come_out_the_same_again(demo_ws, tmp_path):
     names, found = ["knn-moco", "confident", "out-of-subset", "harm-trak-10"], {}
     detectors.build_detectors(
-        ws, names, record=lambda part, arrays, provenance: found.update({part.split("/")[1]: arrays})
+        demo_ws, names, record=lambda part, arrays, provenance: found.update({part.split("/")[1]: arrays})
     )
     found["combined"] = dict(
         zip(
             ("scores", "suggestion"),
             detectors.combined.combine(
-                [detectors.load(ws, name) for name in detectors.names(ws)[1:]], ws.train_labels, 10
+                [detectors.load(demo_ws, name) for name in detectors.names(demo_ws)[1:]], demo_ws.train_labels, 10
             ),
         )
     )
     for name in [*names, "combined"]:
-        kept = detectors.load(ws, name)
+        kept = detectors.load(demo_ws, name)
         assert np.allclose(found[name]["scores"], kept.scores, atol=1e-4), name
         assert (found[name]["suggestion"] == kept.suggestion).mean() > 0.999, name
 
 
-def test_the_opening_target_is_stable_and_its_votes_flipped(ws):
-    first = opening_target(ws)
+def test_the_opening_target_is_stable_and_its_votes_flipped(demo_ws):
+    first = opening_target(demo_ws)
     assert first is not None
-    assert ws.base.target_status(first.target) == "stable"
-    assert first.wrong_class != ws.val_labels[first.target] and first.votes >= 1
+    assert demo_ws.base.target_status(first.target) == "stable"
+    assert first.wrong_class != demo_ws.val_labels[first.target] and first.votes >= 1
 
 
-def test_compute_and_candidates_are_of_the_demo_as_it_is(ws):
-    found, candidates = lds_vs_compute.load(ws), candidate_sets.load(ws)
-    lds = lds_report.load(ws)["rankings"]
+def test_compute_and_candidates_are_of_the_demo_as_it_is(demo_ws):
+    found, candidates = lds_vs_compute.load(demo_ws), candidate_sets.load(demo_ws)
+    lds = lds_report.load(demo_ws)["rankings"]
     rows = {row["name"]: row for row in found["rows"]}
     assert list(rows) == [
         "trak-1",
@@ -148,9 +152,7 @@ def test_compute_and_candidates_are_of_the_demo_as_it_is(ws):
         assert one["sets"][one["published"]]["lds"] == pytest.approx(lds[name]["lds"], abs=1e-3)
 
 
-def test_what_was_added_for_oneself_does_not_go_into_the_workspace(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    ws = tiny.write(tmp_path / "w")
+def test_what_was_added_for_oneself_does_not_go_into_the_workspace(ws, monkeypatch):
     monkeypatch.setattr(workspace, "DEMO", ws.path)
     save_part(ws, "rankings/mine", {"scores": np.zeros((tiny.VAL, tiny.TRAIN), np.float32)}, {"method": "TRAK"})
     build = demo.DemoBuild(ws.path, None, print, lambda *at: None)
@@ -161,17 +163,17 @@ def test_what_was_added_for_oneself_does_not_go_into_the_workspace(tmp_path, mon
     assert "mine" not in written and "home" not in written
 
 
-def test_lists_of_hubs_are_of_the_rankings_as_they_are(ws):
-    for name in default_rankings(ws):
-        lists, ranking = hubs.load(ws, name), ws.ranking(name)
+def test_lists_of_hubs_are_of_the_rankings_as_they_are(demo_ws):
+    for name in default_rankings(demo_ws):
+        lists, ranking = hubs.load(demo_ws, name), demo_ws.ranking(name)
         for target in (0, 147, 999):
             for at, end in enumerate(hubs.ENDS[: 1 + ranking.signed]):
                 top = ranking.top(target, hubs.LIST_DEPTH, end=end).ids
                 assert lists.ids[at, target, : len(top)].tolist() == top.tolist(), (name, target, end)
 
 
-def test_every_feature_set_has_a_map_that_keeps_neighbours(ws):
-    for name in ws.features():
-        found = projection.load(ws, name)
+def test_every_feature_set_has_a_map_that_keeps_neighbours(demo_ws):
+    for name in demo_ws.features():
+        found = projection.load(demo_ws, name)
         assert found.about["trustworthiness"]["low"] > found.about["trustworthiness_pca"]["high"], name
-        assert np.abs(found.train).max() <= 1 and found.val.shape == (ws.n_val, 2), name
+        assert np.abs(found.train).max() <= 1 and found.val.shape == (demo_ws.n_val, 2), name

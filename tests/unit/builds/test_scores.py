@@ -14,7 +14,7 @@ from tests import tiny
 
 
 @pytest.fixture(scope="module")
-def ws(tmp_path_factory):
+def bare_ws(tmp_path_factory):
     """A workspace without base models, and a data folder."""
     folder = tmp_path_factory.mktemp("builds")
     with pytest.MonkeyPatch.context() as patch:
@@ -30,14 +30,14 @@ def quiet(*at):
     pass
 
 
-def test_without_base_models_trak_says_what_to_do(ws):
+def test_without_base_models_trak_says_what_to_do(bare_ws):
     with pytest.raises(UserError, match="base train"):
-        scores.build_trak(ws, "mine", 8, quiet)
+        scores.build_trak(bare_ws, "mine", 8, quiet)
 
 
-def test_base_models_and_trak(ws, monkeypatch):
-    about = base_models.build_base_models(ws, 2, quiet)
-    again = Workspace.open(ws.path)
+def test_base_models_and_trak(bare_ws, monkeypatch):
+    about = base_models.build_base_models(bare_ws, 2, quiet)
+    again = Workspace.open(bare_ws.path)
     assert again.has_base and again.base.n_models == 2 and about["seeds"] == [200, 201]
     assert about["accuracy"] == pytest.approx((again.base.predicted == again.val_labels).mean(), abs=0.001)
 
@@ -66,15 +66,15 @@ def test_base_models_and_trak(ws, monkeypatch):
     assert (
         said[0][0].startswith("TRAK, 8 dimensions, model 2 of 2") and not parts.scratch_folder(again, "trak").exists()
     )
-    assert trak["models"] == 2 and trak["made_for"]["data"] == ws.fingerprint and "alignment" in trak
+    assert trak["models"] == 2 and trak["made_for"]["data"] == bare_ws.fingerprint and "alignment" in trak
     assert again.ranking("mine").signed and len(again.ranking("mine").top(0, 60).ids) == 60
 
 
-def test_the_stored_weights_are_the_network(ws):
+def test_the_stored_weights_are_the_network(bare_ws):
     from attribution.training import recipes
     from attribution.training.trainer import Trainer
 
-    again = Workspace.open(ws.path)
+    again = Workspace.open(bare_ws.path)
     trainer = Trainer(again, recipes.get_recipe(again.recipe))
     said = [
         trainer.logits(network, trainer.val_images).softmax(1).numpy()
@@ -83,49 +83,49 @@ def test_the_stored_weights_are_the_network(ws):
     assert np.allclose(said, again.base.probabilities, atol=1e-3)
 
 
-def test_a_feature_set(ws):
-    about = features.build_features(ws, "supervised", None, quiet)
-    again = Workspace.open(ws.path)
+def test_a_feature_set(bare_ws):
+    about = features.build_features(bare_ws, "supervised", None, quiet)
+    again = Workspace.open(bare_ws.path)
     train = again.feature("supervised").train
     assert train.shape == (60, 128) and train.dtype == np.float32
     assert about["measured_on"] == "the validation images" and 0 <= about["knn_accuracy"] <= 1
     assert "l2-supervised" in again.rankings()
 
 
-def test_halves_datamodels_and_lds(ws):
+def test_halves_datamodels_and_lds(bare_ws):
     from attribution.evaluation import lds_report
 
     with pytest.raises(UserError, match="at least 30"):
-        scores.build_datamodels(ws, "few", 10, quiet)
-    halves.build_held_out_halves(ws, {"draw": 2, "count": 4, "seeds": [0, 1]}, quiet)
-    about = scores.build_datamodels(ws, "dm", 30, quiet)
-    again = Workspace.open(ws.path)
+        scores.build_datamodels(bare_ws, "few", 10, quiet)
+    halves.build_held_out_halves(bare_ws, {"draw": 2, "count": 4, "seeds": [0, 1]}, quiet)
+    about = scores.build_datamodels(bare_ws, "dm", 30, quiet)
+    again = Workspace.open(bare_ws.path)
     assert about["models"] == 30 and about["penalty"] in datamodels.PENALTIES
     judged = lds_report.compute(again, ["dm", "l2-moco"])
     assert judged["masks"] == 4 and judged["seeds"] == 2 and set(judged["rankings"]) == {"dm", "l2-moco"}
-    manifest = json.loads((ws.path / "workspace.json").read_text())
+    manifest = json.loads((bare_ws.path / "workspace.json").read_text())
     assert manifest["parts"]["rankings/dm"]["command"].endswith("rankings build datamodels --models 30")
 
 
-def test_what_a_better_ranking_costs_for_real(ws):
+def test_what_a_better_ranking_costs_for_real(bare_ws):
     """With the models of the tests before: TRAK's gradients and the halves that are missing are computed."""
-    before = lds_vs_compute.missing_work(ws, (1, 2), (30, 32), 8)
+    before = lds_vs_compute.missing_work(bare_ws, (1, 2), (30, 32), 8)
     assert before["checkpoints"] == 2 and before["fits"] == 2
-    rows = {row["name"]: row for row in lds_vs_compute.compute(ws, (1, 2), (30, 32), 8, resamples=20)["rows"]}
+    rows = {row["name"]: row for row in lds_vs_compute.compute(bare_ws, (1, 2), (30, 32), 8, resamples=20)["rows"]}
     assert {"trak-1", "trak-2", "datamodels-30", "datamodels-32", "random"} <= set(rows)
     assert rows["trak-2"]["computing_seconds"] > rows["trak-1"]["computing_seconds"] > 0
     assert rows["datamodels-32"]["training_seconds"] > 0 and all(abs(row["lds"]) <= 1 for row in rows.values())
-    after = lds_vs_compute.missing_work(ws, (1, 2), (30, 32), 8)
+    after = lds_vs_compute.missing_work(bare_ws, (1, 2), (30, 32), 8)
     assert (after["checkpoints"], after["trainings"], after["fits"], after["seconds"]) == (0, 0, 0, 0)
 
 
-def test_features_of_a_pretrained_network(ws, tmp_path):
+def test_features_of_a_pretrained_network(bare_ws, tmp_path):
     import torch
     from torchvision import models
 
     torch.save(models.resnet18(num_classes=3).state_dict(), tmp_path / "mine.pth")
-    about = features.build_backbone_features(ws, "net", "resnet18", tmp_path / "mine.pth", 32, quiet)
-    again = Workspace.open(ws.path)
+    about = features.build_backbone_features(bare_ws, "net", "resnet18", tmp_path / "mine.pth", 32, quiet)
+    again = Workspace.open(bare_ws.path)
     assert about["dim"] == 512 and again.feature("net").val.shape == (12, 512) and "esvm-net" in again.rankings()
     assert about["command"].endswith("features embed net --backbone resnet18 --weights mine.pth --side 32")
     kept = again.manifest["parts"]["features/net"]["backbone"]

@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 
 import numpy as np
 import pytest
@@ -24,7 +25,7 @@ def incoming(scores, **changes):
         "method": "Mine",
         "signed": True,
         "targets": np.arange(len(scores)),
-        "rows": lambda start, stop: scores[start:stop].copy(),
+        "read_scores": lambda start, stop: scores[start:stop].copy(),
     }
     return ForeignRanking(**about | changes)
 
@@ -77,7 +78,7 @@ def test_training_images_of_another_order_and_number(ws, scores, kind):
     theirs = scores[:, order]
     ranked = np.argsort(-theirs, axis=1)[:, :20]
     ranked[:, 15:] = -1
-    lists = {"rows": None, "signed": False, "lists": lambda start, stop: (ranked[start:stop], None)}
+    lists = {"read_scores": None, "signed": False, "read_lists": lambda start, stop: (ranked[start:stop], None)}
     found = importing.renumbered(incoming(theirs, **(lists if kind == "lists" else {})), order)
     importing.import_ranking(ws, found, "mine", dense=kind == "dense", k=15)
     assert ws.ranking("mine").top(3, 15).ids.tolist() == order[np.argsort(-theirs[3])[:15]].tolist()
@@ -194,45 +195,50 @@ def test_features(ws):
     assert "own" not in ws.features() and not (ws.path / "features" / "own").exists()
 
 
-KILLED = """
-import os, sys
-import numpy as np
-from attribution import Workspace
-from attribution.importing import importing
-from attribution.importing.formats import ForeignRanking
-ws, stop = Workspace.open(sys.argv[1]), int(sys.argv[2])
-scores = np.random.default_rng(3).normal(size=(12, 60)) + 5 * (ws.train_labels == ws.val_labels[:, None])
-importing.MAX_BLOCK_BYTES = 4 * 60
-def rows(start, end):
-    if start == stop:
-        os.kill(os.getpid(), 9)
-    return scores[start:end].astype(np.float32)
-add = ws.add_part
-def added(*what):
-    if stop == 12:
-        os.kill(os.getpid(), 9)  # everything is written, and not yet vouched for
-    add(*what)
-ws.add_part = added
-importing.import_ranking(ws, ForeignRanking("Mine", True, np.arange(12), read_scores=rows), "mine", dense=sys.argv[3] == "dense")
-"""
+def import_in_a_process(ws, stop: int, scores, dense: bool) -> int:
+    """The exit code of a process that imports `scores` as "mine" and is killed as it reads target `stop`, or, at 12,
+    when everything is written and not yet vouched for. A fork: a new Python would take seconds to start."""
+    pid = os.fork()
+    if pid:
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    try:
+        importing.MAX_BLOCK_BYTES = 4 * 60  # one target at a time
+        add_part = ws.add_part
+
+        def die_at(target):
+            if target == stop:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        def read_scores(start, end):
+            die_at(start)
+            return scores[start:end].copy()
+
+        def add_unless_killed(*what):
+            die_at(12)
+            add_part(*what)
+
+        ws.add_part = add_unless_killed
+        importing.import_ranking(ws, incoming(scores, read_scores=read_scores), "mine", dense=dense)
+        os._exit(0)
+    finally:
+        os._exit(1)
 
 
-@pytest.mark.parametrize("kept", ["dense", "top"])
-def test_killed_at_any_point_it_leaves_no_half_ranking_and_can_be_run_again(ws, run_python, kept):
+@pytest.mark.parametrize("dense", [True, False])
+def test_killed_at_any_point_it_leaves_no_half_ranking_and_can_be_run_again(ws, scores, dense):
     for stop in (0, 7, 12):
-        assert run_python("-c", KILLED, ws.path, stop, kept).code == -9
+        assert import_in_a_process(ws, stop, scores, dense) == -signal.SIGKILL
         assert "mine" not in Workspace.open(ws.path).rankings(), stop
-    done = run_python("-c", KILLED, ws.path, 99, kept)
-    assert done.code == 0, done.err
+    assert import_in_a_process(ws, 99, scores, dense) == 0
     assert Workspace.open(ws.path).ranking("mine").targets.tolist() == list(range(12))
     assert sorted(path.name for path in (ws.path / "rankings").iterdir()) == ["mine", "trak-10"]
 
 
-def test_killed_while_it_replaces_another_it_leaves_nothing_broken(ws, run_python, scores):
+def test_killed_while_it_replaces_another_it_leaves_nothing_broken(ws, scores):
     importing.import_ranking(ws, incoming(scores), "mine", dense=False, k=5)  # of another size than what follows
-    assert run_python("-c", KILLED, ws.path, 12, "dense").code == -9
+    assert import_in_a_process(ws, 12, scores, True) == -signal.SIGKILL
     assert "mine" not in Workspace.open(ws.path).rankings()
-    assert run_python("-c", KILLED, ws.path, 99, "dense").code == 0
+    assert import_in_a_process(ws, 99, scores, True) == 0
     assert len(Workspace.open(ws.path).ranking("mine").top(0, 60).ids) == 60
 
 

@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from attribution.training import recipes  # noqa: E402
-from attribution.training.augmentation import (
+from attribution.training.augmentation import (  # noqa: E402
     DOWN,
     IMAGE,
     LEFT,

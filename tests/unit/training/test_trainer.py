@@ -11,9 +11,9 @@ torch = pytest.importorskip("torch")
 
 from torch.nn import functional  # noqa: E402
 
-from attribution import UserError
+from attribution import UserError  # noqa: E402
 from attribution.training import augmentation, recipes  # noqa: E402
-from attribution.training import trainer as train
+from attribution.training import trainer as train  # noqa: E402
 from attribution.training.edits import no_edit, relabel, remove  # noqa: E402
 from attribution.training.trainer import Trainer, margins, triangular_schedule  # noqa: E402
 

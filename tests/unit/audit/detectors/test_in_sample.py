@@ -28,35 +28,35 @@ def test_a_probability_that_rounds_to_one_or_zero():
 
 
 @pytest.fixture(scope="module")
-def ws(tmp_path_factory):
+def trained_ws(tmp_path_factory):
     folder = tmp_path_factory.mktemp("seen")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINEUP_DATA", str(folder / "data"))
-        ws = tiny.write(folder / "tiny")
-        base_models.build_base_models(ws, 2, lambda *at: None)
-        yield ws
+        trained_ws = tiny.write(folder / "tiny")
+        base_models.build_base_models(trained_ws, 2, lambda *at: None)
+        yield trained_ws
 
 
-def test_of_the_base_models(ws, monkeypatch):
+def test_of_the_base_models(trained_ws, monkeypatch):
     from attribution.training.trainer import Trainer
 
-    trainer = Trainer(ws, recipes.get_recipe(ws.recipe))
+    trainer = Trainer(trained_ws, recipes.get_recipe(trained_ws.recipe))
     logits = np.stack(
         [
             trainer.logits(network, trainer.train_images).numpy()
-            for network in base_models.load_base_networks(ws, trainer)
+            for network in base_models.load_base_networks(trained_ws, trainer)
         ]
     )
     monkeypatch.setattr(in_sample, "BLOCK", 17)
-    found = in_sample.compute(ws, ["loss", "margin"], lambda *at: None)
-    loss, margin, likeliest = in_sample.score_labels(logits, ws.train_labels)
+    found = in_sample.compute(trained_ws, ["loss", "margin"], lambda *at: None)
+    loss, margin, likeliest = in_sample.score_labels(logits, trained_ws.train_labels)
     assert np.allclose(found["loss"].scores, loss, atol=0.05) and np.allclose(found["margin"].scores, margin, atol=0.2)
     assert (found["loss"].suggestion == likeliest).mean() > 0.9 and found[
         "loss"
     ].description == "2 models that saw the image"
 
 
-def test_self_influence_goes_on_at_the_model_where_it_was_stopped(ws, monkeypatch):
+def test_self_influence_goes_on_at_the_model_where_it_was_stopped(trained_ws, monkeypatch):
     from attribution.rankings import trak
 
     once, models = trak.self_influence, []
@@ -69,10 +69,10 @@ def test_self_influence_goes_on_at_the_model_where_it_was_stopped(ws, monkeypatc
 
     monkeypatch.setattr(trak, "self_influence", stopped_at_the_second)
     with pytest.raises(KeyboardInterrupt):
-        detectors.build_detectors(ws, ["self-influence"])
-    assert "self-influence" not in detectors.names(ws)
-    detectors.build_detectors(ws, ["self-influence"])
+        detectors.build_detectors(trained_ws, ["self-influence"])
+    assert "self-influence" not in detectors.names(trained_ws)
+    detectors.build_detectors(trained_ws, ["self-influence"])
     assert models == [(0, 15), (1, 15), (1, 15)], "the first model's part is kept; a quarter of the images at most"
-    found = detectors.load(ws, "self-influence")
+    found = detectors.load(trained_ws, "self-influence")
     assert found.scores.shape == (60,) and found.suggestion is None and (found.scores > 0).all()
-    assert not parts.scratch_folder(ws, "self-influence").exists()
+    assert not parts.scratch_folder(trained_ws, "self-influence").exists()

@@ -5,13 +5,6 @@ import pytest
 
 from attribution import UserError
 from attribution.audit import detectors
-from tests import tiny
-
-
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "tiny")
 
 
 def test_a_detector_that_is_not_there_or_not_whole(ws):

@@ -12,7 +12,7 @@ MODELS = 80
 
 
 @pytest.fixture
-def store(tmp_path):
+def models(tmp_path):
     """Image t alone, of weight 2, and image 7 of weight -1 make target t's margin; the last 10 models are missing."""
     rng = np.random.default_rng(0)
     masks = rng.random((MODELS, 8)) < 0.5
@@ -27,25 +27,25 @@ def write(folder, **arrays):
         np.save(folder / f"{name}.npy", array)
 
 
-def test_fitted_by_blocks(store):
-    incoming = load(store, Declaration(), SIZES)
+def test_fitted_by_blocks(models):
+    incoming = load(models, Declaration(), SIZES)
     weights = np.concatenate([incoming.read_scores(0, 2), incoming.read_scores(2, 5)])
     assert weights.argmax(1).tolist() == [0, 1, 2, 3, 4] and (weights.argmin(1) == 7).all()
     assert (incoming.zero_is_none, incoming.signed) == (True, True) and (weights == 0).mean() > 0.3
     assert incoming.provenance["models"] == 70 and incoming.provenance["penalty"] in (0.1, 0.2, 0.3)
-    assert np.array_equal(load(store, Declaration(sign="harmful"), SIZES).read_scores(0, 5), -weights)
+    assert np.array_equal(load(models, Declaration(sign="harmful"), SIZES).read_scores(0, 5), -weights)
 
 
-def test_subsets(store):
-    masks, margins = load_subsets(store, SIZES)
+def test_subsets(models):
+    masks, margins = load_subsets(models, SIZES)
     assert (masks.dtype, masks.shape, margins.dtype, margins.shape) == (bool, (70, 8), np.float16, (70, 5))
-    write(store, masks=np.load(store / "masks.npy").astype(np.uint8))
-    assert np.array_equal(load_subsets(store, SIZES)[0], masks) and load_subsets(store, SIZES)[0].dtype == bool
+    write(models, masks=np.load(models / "masks.npy").astype(np.uint8))
+    assert np.array_equal(load_subsets(models, SIZES)[0], masks) and load_subsets(models, SIZES)[0].dtype == bool
 
 
-def test_some_targets(store):
-    write(store, margins=np.load(store / "margins.npy")[:, [4, 0]], ids=np.array([4, 0]))
-    incoming = load(store, Declaration(targets=store / "ids.npy"), SIZES)
+def test_some_targets(models):
+    write(models, margins=np.load(models / "margins.npy")[:, [4, 0]], ids=np.array([4, 0]))
+    incoming = load(models, Declaration(targets=models / "ids.npy"), SIZES)
     assert incoming.targets.tolist() == [4, 0] and incoming.read_scores(0, 2).argmax(1).tolist() == [4, 0]
 
 
@@ -63,16 +63,16 @@ def test_some_targets(store):
         ({"masks": np.float32(1)}, "is a single number"),
     ],
 )
-def test_what_does_not_fit(store, arrays, why):
-    write(store, **arrays)
+def test_what_does_not_fit(models, arrays, why):
+    write(models, **arrays)
     with pytest.raises(UserError, match=why):
-        load(store, Declaration(), SIZES)
+        load(models, Declaration(), SIZES)
 
 
-def test_missing_and_misdeclared(store):
+def test_missing_and_misdeclared(models):
     with pytest.raises(UserError, match="leave --train, --orientation"):
-        load(store, Declaration(orientation="train-first"), SIZES)
-    (store / "margins.npy").unlink()
-    assert not sniff(store)
+        load(models, Declaration(orientation="train-first"), SIZES)
+    (models / "margins.npy").unlink()
+    assert not sniff(models)
     with pytest.raises(UserError, match="margins.npy cannot be opened"):
-        load(store, Declaration(), SIZES)
+        load(models, Declaration(), SIZES)

@@ -8,7 +8,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from attribution import UserError
+from attribution import UserError  # noqa: E402
 from attribution.training import recipes  # noqa: E402
 from attribution.training.edits import remove  # noqa: E402
 from attribution.training.recipes import Recipe  # noqa: E402

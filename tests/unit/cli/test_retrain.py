@@ -19,16 +19,16 @@ TRAK = ("--ranking", "trak-10")
 
 
 @pytest.fixture
-def store(home):
-    store = ResultStore.for_workspace(home)
-    yield store
-    store.close()
+def home_store(home):
+    home_store = ResultStore.for_workspace(home)
+    yield home_store
+    home_store.close()
 
 
-def test_a_repair(answer, run, home, store):
+def test_a_repair(answer, run, home, home_store):
     """Target 1, a Box, is read right without its five most harmful images."""
     spec = support_spec(home, 1, "trak-10", "repair", k_max=12)
-    drive(home, store, spec, lambda edit, seed: 1 if edit.k >= 5 else 2)
+    drive(home, home_store, spec, lambda edit, seed: 1 if edit.k >= 5 else 2)
     line = ("support", "--target", 1, *TRAK, "--kind", "repair", "--k-max", 12)
     found = answer(*line)
     assert (found["status"], found["support"], found["kind"], found["cached"]) == ("repaired", 5, "repair", True)
@@ -69,10 +69,10 @@ def test_near_duplicates_come_along(answer, run):
     assert groups["same_label"] < 1, "image 3 has a planted label"
 
 
-def test_disjoint_supports(answer, run, home, store):
+def test_disjoint_supports(answer, run, home, home_store):
     spec = disjoint_spec(home, target=3, ranking="trak-10", kind="remove", k_max=6)
     first = set(home.ranking("trak-10").top(3, 2).ids.tolist())
-    drive(home, store, spec, lambda edit, seed: 2 if first <= set(edit.indices) else 0)
+    drive(home, home_store, spec, lambda edit, seed: 2 if first <= set(edit.indices) else 0)
     line = ("support", "--target", 3, *TRAK, "--k-max", 6, "--disjoint", 3)
     found = answer(*line)
     assert [one["status"] for one in found["supports"]] == ["flipped", "censored"] and found["cached"]
@@ -91,10 +91,10 @@ def test_pruning(answer, run):
     assert "accuracy on 6 validation images" in out and "difference" in out
 
 
-def test_a_study_of_repairs_takes_wrong_targets(answer, home, store):
-    drive(home, store, support_spec(home, 1, "trak-10", "repair"), lambda edit, seed: 1)
+def test_a_study_of_repairs_takes_wrong_targets(answer, home, home_store):
+    drive(home, home_store, support_spec(home, 1, "trak-10", "repair"), lambda edit, seed: 1)
     found = answer("study", "--targets", 1, "--rankings", "trak-10", "--kinds", "repair")
-    assert found["state"] == "done" and store.job(found["id"]).spec["targets"] == [1]
+    assert found["state"] == "done" and home_store.job(found["id"]).spec["targets"] == [1]
 
 
 @pytest.mark.parametrize(
@@ -122,7 +122,7 @@ def test_a_mistake_is_one_sentence(run, line, said):
 def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):
     """Of a second recipe whose models nobody trains: they flip at 6 images where those of demo-cnn flip at 3."""
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path))  # the other tests' trainings say other things
-    store = ResultStore.for_workspace(home)
+    home_store = ResultStore.for_workspace(home)
     module = types.ModuleType("attribution.training.recipes.second")
     module.RECIPE = dataclasses.replace(recipes.get_recipe("demo-cnn"), name="second", epochs=1)
     monkeypatch.setitem(sys.modules, "attribution.training.recipes.second", module)
@@ -132,9 +132,9 @@ def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):
     def watch(ws, spec):
         """Does a job in this process."""
         asked.append((spec["verb"], spec["recipe"]))
-        number = store.add_job(spec, "")
+        number = home_store.add_job(spec, "")
         needs = 6 if spec["recipe"] == "second" else 3
-        for search in spec.searches(ws, store):
+        for search in spec.searches(ws, home_store):
             known = None
             while True:
                 try:
@@ -144,10 +144,10 @@ def test_a_study_across_recipes(answer, run, home, tmp_path, monkeypatch):
                 hash_ = recipes.get_recipe(spec["recipe"]).hash
                 for edit, seed in wanted:
                     says = np.where(edit.k >= needs, 9, ws.val_labels)
-                    store.put(hash_, edit, seed, predicted=says, margins=np.full(12, 1.0), **RUN)
-                known = [store.get(store.key(hash_, edit, seed)) for edit, seed in wanted]
-        store.finish_job(number, "done")
-        return store.job(number)
+                    home_store.put(hash_, edit, seed, predicted=says, margins=np.full(12, 1.0), **RUN)
+                known = [home_store.get(home_store.key(hash_, edit, seed)) for edit, seed in wanted]
+        home_store.finish_job(number, "done")
+        return home_store.job(number)
 
     monkeypatch.setattr("attribution.cli.retrain.run_job", watch)
     line = ("study", "--targets", 3, "--rankings", "trak-10,random", "--kinds", "remove", "--protocol", "default")

@@ -1,0 +1,85 @@
+"""Detectors and the audit from the command line, with real trainings; the decisions are handed in."""
+
+import numpy as np
+import pytest
+
+from tests.unit.audit.test_gain import STANDING, decided
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def test_detectors_are_built_listed_and_evaluated(answer, run, home):
+    code, out, err = run("evaluate", "mislabels")
+    assert (code, out) == (2, "") and "no detectors yet" in err and err.count("\n") == 1
+    listed = answer("detectors", "list")["detectors"]
+    assert not any(one["built"] for one in listed) and listed[0]["name"] == "combined"
+    built = answer("detectors", "build", "knn-moco,harm-trak-10")["detectors"]
+    assert set(built) == {"knn-moco", "harm-trak-10"}
+    assert "mean rank in 2 families of 2 detectors" in run("detectors", "build", "combined")[1]
+    listed = {one["name"]: one for one in answer("detectors", "list")["detectors"]}
+    assert listed["combined"]["built"] and listed["combined"]["uses_val"] and not listed["knn-moco"]["uses_val"]
+    assert "base train" in listed["loss"]["needs"] and "20 nearest in moco" in run("detectors", "list")[1]
+    found = answer("evaluate", "mislabels")
+    assert found["n_planted"] == 1 and list(found["detectors"]) == ["combined", "knn-moco", "harm-trak-10"]
+    assert set(found["detectors"]["combined"]) == {"auc", "average_precision", "found_at"}
+    text = run("evaluate", "mislabels")[1]
+    assert "1 planted errors among 60 training images" in text and "found at 5 %" in text and "knn-moco" in text
+
+
+def test_a_mistake_about_detectors_is_one_sentence(run, home):
+    before = sorted(home.path.rglob("*"))
+    for words, said in (
+        (("build", "nope"), "no detector 'nope'"),
+        (("build", " , "), "no detector is named"),
+        (("build", "loss"), "loss cannot be built"),
+        (("build", "knn-moco,self-influence"), "self-influence cannot be built"),
+    ):
+        code, out, err = run("detectors", *words)
+        assert (code, out, err.count("\n")) == (2, "", 1) and said in err
+    assert sorted(home.path.rglob("*")) == before
+    assert np.load(home.path / "detectors" / "knn-moco" / "scores.npy").shape == (60,)
+
+
+@pytest.fixture
+def audit(monkeypatch):
+    """audit(standing) makes these the decisions of every workspace."""
+
+    def hand_in(standing):
+        monkeypatch.setattr("attribution.audit.decision_log.DecisionLog.current_decisions", lambda self: standing)
+
+    return hand_in
+
+
+def test_worth(answer, run, audit):
+    """Real."""
+    audit(STANDING)
+    found = answer("worth", "--seeds", 2, "--all-validation")
+    assert not found["cached"] and found["seeds"] == [0, 1] and (found["n"], found["errors"]) == (12, "planted")
+    assert found["edited"]["corrected"] == [2, 2] and set(found["differences"]) == {
+        "corrected-none",
+        "random-none",
+        "corrected-random",
+    }
+    assert all(0 <= value <= 1 for one in found["accuracy"].values() for value in one["values"])
+    assert answer("worth", "--seeds", 2, "--all-validation") == found | {"cached": True}
+    out = run("worth", "--seeds", 2, "--all-validation")[1]
+    assert "30 images decided on: 1 relabelled, 1 removed, 25 kept, 1 unsure, 2 in conflict." in out
+    assert "an inspector who never errs" in out and "corrected against none" in out and "Box <b>" in out
+    half = answer("worth", "--seeds", 2, "--second-half")
+    assert half["n"] == 6 and half["uses_val"]
+    assert answer("worth", "--seeds", 2) == half | {"cached": True}, "nobody knows what led to these decisions"
+
+
+@pytest.mark.parametrize(
+    ("standing", "more", "said"),
+    [
+        ({}, [], "no label has been corrected yet"),
+        ({8: decided("keep")}, [], "no label has been corrected yet"),
+        (STANDING, ["--seeds", 1], "give at least 2"),
+        (STANDING, ["--recipe", "vgg"], "no recipe 'vgg'"),
+    ],
+)
+def test_a_mistake_is_one_sentence(run, audit, standing, more, said):
+    audit(standing)
+    code, out, err = run("worth", *more)
+    assert (code, out) == (2, "") and len(err.splitlines()) == 1 and said in err
