@@ -363,14 +363,8 @@ def import_corrections(ws: Workspace, decisions: DecisionLog, path: Path | str, 
     with path.open("rb") as stream:
         client = f"import {hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
     entries = [
-        {
-            "uid": uuid.uuid4().hex,
-            "item": row.item,
-            "action": row.action,
-            "label": row.label,
-            "seen": 0,
-            "reason": _import_reason(file_name, row.note),
-        }
+        {"uid": uuid.uuid4().hex, "item": row.item, "action": row.action, "label": row.label, "seen": 0}
+        | {"reason": _import_reason(file_name, row.note)}
         for row in new
     ]
     decisions.append(entries, who, client)

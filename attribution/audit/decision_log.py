@@ -53,6 +53,8 @@ CREATE TRIGGER entries_uid BEFORE INSERT ON entries WHEN EXISTS (SELECT 1 FROM e
     BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END;
 """
 )
+#: of a queue's items, controls, scores and suggestions
+QUEUE_DTYPES = ("<i8", "?", "<f8", "<i8")
 COLUMNS = "id, uid, at, who, client, item, action, label, of, old_action, old_label, reason, queue, seen"
 #: an image's newest decision that is not undone: the last entry of its uid, if there is any, is a redo
 NEWEST_DECISION_SQL = """
@@ -232,15 +234,9 @@ class DecisionLog:
         uid = _check_text(entry.get("uid"), "a uid", MAX_WORD_LENGTH)
         if not uid:
             raise UserError("an entry has no uid; load the page again")
-        return {
-            "uid": uid,
-            "item": item,
-            "action": action,
-            "label": label,
-            "of": of,
-            "reason": _check_text(entry.get("reason") or "", "a reason", MAX_REASON_LENGTH),
-            "seen": _check_number(entry.get("seen"), 1 << 62, "entry seen"),
-        }
+        reason = _check_text(entry.get("reason") or "", "a reason", MAX_REASON_LENGTH)
+        seen = _check_number(entry.get("seen"), 1 << 62, "entry seen")
+        return {"uid": uid, "item": item, "action": action, "label": label, "of": of, "reason": reason, "seen": seen}
 
     def newest_id(self) -> int:
         """The id of the newest entry, 0 where there is none."""
@@ -279,14 +275,13 @@ class DecisionLog:
         an item; scores: float, suggestions: int an item, or None. Raises UserError for an image or a class that there
         is not, and where nothing can be written."""
         items = [_check_number(item, self.n_train, "training image") for item in items]
-        classes = (
-            None if suggestions is None else [_check_number(label, self.n_classes, "class") for label in suggestions]
-        )
-        if any(len(part) != len(items) for part in (controls, scores, classes) if part is not None):
+        if suggestions is not None:
+            suggestions = [_check_number(label, self.n_classes, "class") for label in suggestions]
+        parts = (items, controls, scores, suggestions)
+        if any(len(part) != len(items) for part in parts if part is not None):
             raise ValueError("one control, score and suggestion an item")
         arrays = [
-            None if part is None else np.asarray(part, dtype).tobytes()
-            for part, dtype in ((items, "<i8"), (controls, "u1"), (scores, "<f8"), (classes, "<i8"))
+            None if part is None else np.asarray(part, dtype).tobytes() for part, dtype in zip(parts, QUEUE_DTYPES)
         ]
         row = (json.dumps(spec), len(items), *arrays, _check_text(who, "a name", MAX_WORD_LENGTH), time.time())
         with self._explain_errors(), Transaction(self.db):
@@ -305,12 +300,10 @@ class DecisionLog:
             ).fetchone()
         if row is None:
             return None
-        arrays = [
-            None if part is None else np.frombuffer(part, dtype)
-            for part, dtype in zip(row[2:6], ("<i8", "u1", "<f8", "<i8"))
-        ]
-        items, controls, scores, suggestions = (None if part is None else part.tolist() for part in arrays)
-        return Queue(row[0], json.loads(row[1]), items, list(map(bool, controls)), scores, suggestions, *row[6:])
+        arrays = (
+            None if part is None else np.frombuffer(part, dtype).tolist() for part, dtype in zip(row[2:6], QUEUE_DTYPES)
+        )
+        return Queue(row[0], json.loads(row[1]), *arrays, *row[6:])
 
     def queues(self) -> list[QueueRow]:
         """All queues, the newest first."""
