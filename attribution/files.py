@@ -23,8 +23,8 @@ def user_path(text: str | Path) -> Path:
         path.exists()  # raises for what is too long, or in a folder that may not be entered
         return path
     except (OSError, RuntimeError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error).rstrip(".")
-        raise UserError(f"{text} cannot be looked at ({why}); check the path") from None
+        reason = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise UserError(f"{text} cannot be looked at ({reason}); check the path") from None
 
 
 def read_array(file: Path, *shape: int | None) -> np.ndarray:

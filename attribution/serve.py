@@ -35,11 +35,11 @@ for _ in range(300):
 """
 
 
-def serve(port: int | str = 8501, workspace: str | Path | None = None, look_at: str | None = None) -> None:
+def serve(port: int | str = 8501, workspace: str | Path | None = None, page_url: str | None = None) -> None:
     """Replaces this process by a Streamlit server of `app.py` at 127.0.0.1:`port`, and prints the address.
 
     workspace: a workspace's folder, handed on as LINEUP_WORKSPACE; None leaves that variable as it is, and without it
-    the bundled demo is served. look_at: a path such as "/?target=3" for the browser to be opened at. Raises UserError
+    the bundled demo is served. page_url: a path such as "/?target=3" that the browser is opened at. Raises UserError
     for a port that cannot be had, a folder that is no workspace, and a data folder that cannot be written.
     """
     port = check_port(port)
@@ -49,10 +49,10 @@ def serve(port: int | str = 8501, workspace: str | Path | None = None, look_at: 
     os.environ["LINEUP_DATA"] = str(check_data_folder())
     for library in ("OMP", "OPENBLAS", "MKL"):  # the server is left responsive; a training sets its own threads
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    address = f"http://{ADDRESS}:{port}{look_at or ''}"
+    address = f"http://{ADDRESS}:{port}{page_url or ''}"
     print(f"Lineup is at {address} (results are kept in {os.environ['LINEUP_DATA']}; Ctrl-C stops it)")
     sys.stdout.flush()
-    if look_at:
+    if page_url:
         subprocess.Popen(
             [sys.executable, "-c", OPENER_SCRIPT, address, str(port)],
             stdout=subprocess.DEVNULL,
@@ -70,13 +70,13 @@ def check_port(port: int | str) -> int:
         number = 0
     if not 1 <= number <= 65535:
         raise UserError(f"{port!r} is no port; give a number from 1 to 65535, such as PORT=8501")
-    with socket.socket() as probe:
-        taken = probe.connect_ex((ADDRESS, number)) == 0
-    with socket.socket() as probe:
+    with socket.socket() as client:
+        taken = client.connect_ex((ADDRESS, number)) == 0
+    with socket.socket() as server:
         # Without this, a server stopped a minute ago would still count as using the port.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((ADDRESS, number))
+            server.bind((ADDRESS, number))
         except PermissionError:
             raise UserError(f"port {number} needs more rights than you have; give another, such as PORT=8501") from None
         except OSError:
@@ -109,6 +109,7 @@ def check_data_folder() -> Path:
 
 
 def main() -> None:
+    """The program: serves until Ctrl-C, or ends with status 2 and one sentence where it cannot start."""
     parser = argparse.ArgumentParser(prog="python -m attribution.serve", description="Starts the dashboard.")
     parser.add_argument("--port", default=8501, help="default 8501")
     parser.add_argument("--workspace", help="a workspace's folder; default: the bundled demo")

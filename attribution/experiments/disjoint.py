@@ -29,6 +29,7 @@ class DisjointSpec(SupportSpec):
     count: int
 
     def describe(self) -> str:
+        """As `Spec.describe`."""
         along = " with near-duplicates" if self.groups else ""
         return f"target {self.target}: up to {self.count} disjoint {self.kind} supports of {self.ranking}{along}"
 
@@ -47,6 +48,7 @@ class DisjointSpec(SupportSpec):
         return searches
 
     def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
+        """As `Spec.searches`."""
         yield self._one_after_the_other(workspace, store)
 
     def _one_after_the_other(self, workspace, store) -> Search:

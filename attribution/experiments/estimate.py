@@ -30,10 +30,10 @@ class JobCost:
 
 @dataclass(frozen=True)
 class StudyCost:
-    """What a study costs. searches: how many it has; known: of these, answered already; trainings: what the others are expected
-    to take, by the mean of known searches of the same kind and ranking, else of the same kind, else halfway between the
-    bounds; measured: over how many known searches of these kinds; each: seconds a training; workers: trainings under
-    way at once."""
+    """What a study costs. searches: how many it has; known: of these, answered already; trainings: what the others are
+    expected to take, by the mean of known searches of the same kind and ranking, else of the same kind, else halfway
+    between the bounds; measured: over how many known searches of these kinds; each: seconds a training; workers:
+    trainings under way at once."""
 
     searches: int
     known: int

@@ -26,14 +26,17 @@ class SubsetsSpec(FixedSpec):
     both: bool = False
 
     def describe(self) -> str:
+        """As `Spec.describe`."""
         what = "pairs of complementary halves" if self.both else "random halves"
         return f"{self.count} {what}, {len(self.seeds)} seeds each"
 
     @property
     def total(self) -> int:
+        """As `Spec.total`."""
         return self.count * len(self.seeds) * (2 if self.both else 1)
 
     def trainings(self, workspace: Workspace) -> Iterator[Training]:
+        """As `FixedSpec.trainings`."""
         for number in range(self.first, self.first + self.count):
             for seed in self.seeds:
                 for complement in (False, True) if self.both else (False,):

@@ -167,7 +167,7 @@ def write_runner_info(folder: Path, info: dict) -> None:
 
 
 def runner_info(folder: Path) -> dict | None:
-    """What the runner that holds the store in `folder` works with (`Executor.about`); None where there is none."""
+    """What the runner that holds the store in `folder` works with (`Executor.describe`); None where there is none."""
     if not runner_alive(folder):
         return None
     try:

@@ -54,6 +54,7 @@ class PairedArmsSpec(MeasuredSpec):
     arms: dict[str, list[dict]]
 
     def describe(self) -> str:
+        """As `Spec.describe`."""
         return (
             f"audit: {self.relabelled} relabelled and {self.removed} removed, beside none and "
             f"{self.decided} random images, {len(self.seeds)} seeds each"
@@ -61,12 +62,13 @@ class PairedArmsSpec(MeasuredSpec):
 
     @property
     def total(self) -> int:
+        """As `Spec.total`."""
         return 1 + len(self.seeds) * len(self.arms)
 
     def edits(self) -> dict[str, list[Edit]]:
         """The edits of each arm, one for each seed."""
         edits = {arm: [Edit.from_json(edit) for edit in self.arms[arm]] for arm in ARMS}
-        return {arm: some * len(self.seeds) if len(some) == 1 else some for arm, some in edits.items()}
+        return {arm: each * len(self.seeds) if len(each) == 1 else each for arm, each in edits.items()}
 
     def trainings(self, workspace: Workspace) -> Iterator[Training]:
         """Seed by seed and in it arm by arm: a job that is cut short has whole comparisons."""
@@ -76,16 +78,17 @@ class PairedArmsSpec(MeasuredSpec):
 
     def question(self) -> dict:
         """The key of the stored answer. Of the edits, which may be long, it has a digest."""
-        digest = hashlib.sha256("".join(edit.hash for some in self.edits().values() for edit in some).encode())
-        asked = {name: value for name, value in super().question().items() if name != "arms"}
-        return asked | {"edits": digest.hexdigest()}
+        digest = hashlib.sha256("".join(edit.hash for edits in self.edits().values() for edit in edits).encode())
+        question = {name: value for name, value in super().question().items() if name != "arms"}
+        return question | {"edits": digest.hexdigest()}
 
     def measure(self, workspace: Workspace, trainings: list[Training], results: list[Retraining]) -> dict:
+        """As `MeasuredSpec.measure`."""
         targets = judging_targets(workspace, self.uses_val, self.without or ())
         predicted = np.stack([result.predicted[targets] for result in results]).reshape(-1, len(ARMS), len(targets))
         return {
             **compare_arms(predicted.swapaxes(0, 1), workspace.val_labels[targets], targets, len(workspace.classes)),
-            "edited": {arm: [edit.k for edit in some] for arm, some in self.edits().items()},
+            "edited": {arm: [edit.k for edit in edits] for arm, edits in self.edits().items()},
             "made_on": sorted({f"{result.device}, {result.library}, threads {result.threads}" for result in results}),
         }
 
@@ -93,9 +96,9 @@ class PairedArmsSpec(MeasuredSpec):
         """What came of it, or None where it is not done.
 
         What was asked: "seeds", "decided", "relabelled", "removed", "kept", "unsure", "conflicts", "uses_val",
-        "without" (where there are any), "correction" and "errors"; the "recipe" and its "recipe_hash"; what `compare_arms`
-        measured; "edited" (arm -> how many images each seed's edit changes) and "made_on" (device, library, threads).
-        """
+        "without" (where there are any), "correction" and "errors"; the "recipe" and its "recipe_hash"; what
+        `compare_arms` measured; "edited" (arm -> how many images each seed's edit changes) and "made_on" (device,
+        library, threads)."""
         measured = self.load_answer(store)
         return measured and _answer_json(self.recipe, self.question(), measured)
 
@@ -107,8 +110,8 @@ def load_latest_answer(store: ResultStore, recipe: str) -> dict | None:
 
 
 def _answer_json(recipe: str, question: dict, measured: dict) -> dict:
-    asked = {name: value for name, value in question.items() if name not in ("verb", "edits")}
-    return {"recipe": recipe, "recipe_hash": recipes.get_recipe(recipe).hash, **asked, **measured}
+    public = {name: value for name, value in question.items() if name not in ("verb", "edits")}
+    return {"recipe": recipe, "recipe_hash": recipes.get_recipe(recipe).hash, **public, **measured}
 
 
 def judging_targets(workspace: Workspace, uses_val: bool, without=()) -> np.ndarray:
@@ -123,11 +126,11 @@ def compare_arms(predicted: np.ndarray, labels: np.ndarray, targets: np.ndarray,
     """What the arms' models say of the validation images `targets`, JSON.
 
     predicted: int [arms, seeds, targets], in the order of ARMS; labels: the true ones, int [targets].
-    "n"; "accuracy": arm -> {"values" (a seed each), "mean", "ci"}; "differences": a name of PAIRS -> the same of the
-    paired differences, with "p" of a paired t-test; "classes": a row a class with "n", each arm's {"mean", "ci"} and
-    the differences' {"mean", "ci", "p"}, None where the class has no image here; "targets": "corrected" and "random" ->
-    "repaired" and "broken", [{"target", "before", "after"}], how many seeds are right with "none" and with the arm:
-    less than half before and more than half after, or the reverse.
+    "n"; "accuracy": arm -> {"values" (a seed each), "mean", "ci"}; "differences": a name of COMPARISONS -> the same of
+    the paired differences, with "p" of a paired t-test; "classes": a row a class with "n", each arm's {"mean", "ci"}
+    and the differences' {"mean", "ci", "p"}, None where the class has no image here; "targets": "corrected" and
+    "random" -> "repaired" and "broken", [{"target", "before", "after"}], how many seeds are right with "none" and with
+    the arm: less than half before and more than half after, or the reverse.
     ci: the 95 % t-interval over seeds, of other seeds (and draws), not of other validation images.
     """
     right = predicted == labels
@@ -173,7 +176,7 @@ def _changed_targets(before: np.ndarray, after: np.ndarray, seeds: int, targets:
     """The targets that the majority of seeds changes its mind about, the largest change first."""
     rows = {}
     for name, (low, high) in {"repaired": (before, after), "broken": (after, before)}.items():
-        at = np.flatnonzero((2 * low < seeds) & (2 * high > seeds))
-        at = at[np.argsort((low - high)[at], kind="stable")]
-        rows[name] = [{"target": int(targets[i]), "before": int(before[i]), "after": int(after[i])} for i in at]
+        numbers = np.flatnonzero((2 * low < seeds) & (2 * high > seeds))
+        numbers = numbers[np.argsort((low - high)[numbers], kind="stable")]
+        rows[name] = [{"target": int(targets[i]), "before": int(before[i]), "after": int(after[i])} for i in numbers]
     return rows

@@ -17,6 +17,7 @@ from attribution.errors import UserError
 from attribution.experiments.prefixes import random_control
 from attribution.experiments.spec import SEEDS, MeasuredSpec, Training, common_fields
 from attribution.metrics.statistics import mean_with_t_interval
+from attribution.rankings.base import Ranking
 from attribution.store.results import ResultStore, Retraining
 from attribution.training.edits import Edit, no_edit, remove
 from attribution.workspace.validation_split import SPLIT_SEED, validation_halves
@@ -37,10 +38,12 @@ class PruningSpec(MeasuredSpec):
     seeds: list[int]
 
     def describe(self) -> str:
+        """As `Spec.describe`."""
         return f"prune by {self.ranking}: {', '.join(map(str, self.shares))} %, {len(self.seeds)} seeds each"
 
     @property
     def total(self) -> int:
+        """As `Spec.total`."""
         return 1 + len(self.seeds) * (1 + 2 * len(self.shares))
 
     def edits(self, workspace: Workspace) -> list[Edit]:
@@ -59,23 +62,24 @@ class PruningSpec(MeasuredSpec):
             yield from ((random_control(workspace, edit, seed), seed) for seed in self.seeds)
 
     def measure(self, workspace: Workspace, trainings: list[Training], results: list[Retraining]) -> dict:
+        """As `MeasuredSpec.measure`."""
         judged = validation_halves(workspace)[1]
-        right = [float(np.mean(result.predicted[judged] == workspace.val_labels[judged])) for result in results]
+        accuracies = [float(np.mean(result.predicted[judged] == workspace.val_labels[judged])) for result in results]
         n = len(self.seeds)
+        whole, *arms = (accuracies[start : start + n] for start in range(0, len(accuracies), n))
         rows = []
-        for at, share in enumerate(self.shares):
-            pruned, random = (right[n * first : n * (first + 1)] for first in (1 + 2 * at, 2 + 2 * at))
+        for number, (share, pruned, random) in enumerate(zip(self.shares, arms[::2], arms[1::2])):
             rows.append(
                 {
                     "share": share,
-                    "k": trainings[n * (1 + 2 * at)][0].k,
+                    "k": trainings[n * (1 + 2 * number)][0].k,
                     "pruned": mean_with_t_interval(pruned),
                     "random": mean_with_t_interval(random),
                     "difference": mean_with_t_interval(np.subtract(pruned, random)),
                 }
             )
         return {
-            "full": mean_with_t_interval(right[:n]),
+            "full": mean_with_t_interval(whole),
             "shares": rows,
             "targets": len(judged),
             "version": workspace.ranking(self.ranking).version,
@@ -118,7 +122,7 @@ def pruning_spec(
 
 
 def check_prunable(workspace: Workspace, ranking: str, shares) -> None:
-    """Raises UserError where the ranking's influence cannot be told, or a share is no whole percent from 1 to 99."""
+    """Raises UserError where the ranking keeps too few scores, or a share is no whole percent from 1 to 99."""
     scores = workspace.ranking(ranking)
     if scores.signed and not scores.complete:
         raise UserError(
@@ -136,7 +140,7 @@ def check_prunable(workspace: Workspace, ranking: str, shares) -> None:
             raise UserError(f"a share of {share} % cannot be pruned; give whole percents from 1 to 99")
 
 
-def training_influence(workspace: Workspace, ranking) -> np.ndarray:
+def training_influence(workspace: Workspace, ranking: Ranking) -> np.ndarray:
     """How much each training image matters to the first half of the validation images, float64 [n_train].
 
     A signed ranking's scores are effects: the mean of their absolute values, so that harmful images matter as helpful
@@ -146,25 +150,26 @@ def training_influence(workspace: Workspace, ranking) -> np.ndarray:
     another. Where only lists are kept, an image that a list does not hold has the place 0.
     """
     targets = np.intersect1d(validation_halves(workspace)[0], ranking.targets)
-    total, seen = np.zeros(workspace.n_train), np.zeros(workspace.n_train)
+    total, counts = np.zeros(workspace.n_train), np.zeros(workspace.n_train)
     if not ranking.complete:
         for target in targets:
             ids = ranking.top(int(target), workspace.n_train).ids
             total[ids] += _rank_weights(len(ids))
         return total / len(targets)
-    wanted = set(targets.tolist())
+    first_half = set(targets.tolist())
     for target, scores in zip(ranking.targets.tolist(), ranking.all_scores()):
-        if target not in wanted:
+        if target not in first_half:
             continue
         if ranking.signed:
             total += np.abs(np.nan_to_num(scores))
-            seen += 1
+            counts += 1
         else:
-            pool = ranking.candidates(target)
-            total[pool[np.argsort(-scores[pool], kind="stable")]] += _rank_weights(len(pool))
-            seen[pool] += 1
-    return np.divide(total, seen, out=np.zeros(len(total)), where=seen > 0)
+            ids = ranking.candidates(target)
+            total[ids[np.argsort(-scores[ids], kind="stable")]] += _rank_weights(len(ids))
+            counts[ids] += 1
+    return np.divide(total, counts, out=np.zeros(len(total)), where=counts > 0)
 
 
 def _rank_weights(n: int) -> np.ndarray:
+    """From 1 for the first of n images to 0 for the last, float64 [n]."""
     return np.linspace(1, 0, n) if n > 1 else np.ones(n)

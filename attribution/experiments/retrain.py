@@ -30,9 +30,9 @@ class RetrainSpec(FixedSpec):
     """Retrain after an edit, after none, and after random edits of the same size.
 
     ranking: whose images `ids` are, None where a person chose them; kind: "remove" or "mislabel"; k: how many images of
-    the ranking, or how many were chosen; draws: how many random edits; groups: a `near_duplicates.grouping_spec` with "along",
-    how many near-duplicates came along with the k; end: "harmful" where the images are the ranking's most harmful.
-    """
+    the ranking, or how many were chosen; draws: how many random edits; groups: a `near_duplicates.grouping_spec` with
+    "along", how many near-duplicates came along with the k; end: "harmful" where the images are the ranking's most
+    harmful."""
 
     verb = "retrain"
 
@@ -47,6 +47,7 @@ class RetrainSpec(FixedSpec):
     end: str | None = None
 
     def describe(self) -> str:
+        """As `Spec.describe`."""
         what = {"remove": "without", "mislabel": "with wrong labels on"}[self.kind]
         return f"target {self.target}: retrain {what} {self.images()}"
 
@@ -58,6 +59,7 @@ class RetrainSpec(FixedSpec):
 
     @property
     def total(self) -> int:
+        """As `Spec.total`."""
         return len(self.seeds) * (2 + self.draws)
 
     def edits(self, workspace: Workspace) -> dict[str, list[Edit]]:
@@ -67,6 +69,7 @@ class RetrainSpec(FixedSpec):
         return {"edit": [edit], "none": [no_edit()], "random": controls}
 
     def trainings(self, workspace: Workspace) -> Iterator[Training]:
+        """As `FixedSpec.trainings`."""
         for edits in self.edits(workspace).values():
             for edit in edits:
                 for seed in self.seeds:

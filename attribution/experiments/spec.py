@@ -134,6 +134,7 @@ class FixedSpec(Spec):
         raise NotImplementedError
 
     def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
+        """As `Spec.searches`."""
         for training in self.trainings(workspace):
             yield request([training])
 
@@ -147,6 +148,7 @@ class FixedSpec(Spec):
         return sum(store.get(key) is None for key in self.training_keys(workspace, store))
 
     def cost(self, workspace: Workspace, store: ResultStore) -> JobCost:
+        """As `Spec.cost`."""
         count = len(self.training_keys(workspace, store))
         known = count - self.missing(workspace, store)
         return cost_of(workspace, store, self.recipe, count, count, known)
@@ -161,6 +163,7 @@ class MeasuredSpec(FixedSpec):
         raise NotImplementedError
 
     def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
+        """As `Spec.searches`."""
         trainings = list(self.trainings(workspace))
         for training in trainings:
             yield request([training])

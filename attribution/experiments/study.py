@@ -41,10 +41,12 @@ class StudySpec(Spec):
     k_max: int
 
     def describe(self) -> str:
+        """As `Spec.describe`."""
         return f"study: {len(self.targets)} targets, {', '.join(self.rankings)}, {' and '.join(self.kinds)}"
 
     @property
     def total(self) -> int:
+        """As `Spec.total`."""
         return 1 + len(self.supports())
 
     def supports(self) -> list[SupportSpec]:
@@ -58,6 +60,7 @@ class StudySpec(Spec):
         ]
 
     def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
+        """As `Spec.searches`."""
         yield request([(no_edit(), seed) for seed in SEEDS])  # the control that all probes share
         supports = self.supports()
         answered = support_table.is_answered(support_table.load_support_table(workspace, store, self.recipe), supports)
@@ -113,9 +116,6 @@ def study_spec(
     )
 
 
-# -- the answers of studies
-
-
 @dataclass
 class Study:
     """tables: kind -> ranking -> {target: Support, or None while unfinished}; job: the study under way or paused, or
@@ -150,15 +150,15 @@ def read_study(
     """
     protocol = protocol or support_table.default_protocol(workspace)
     recipe = recipe or workspace.recipe
-    shipped = support_table.load_support_table(workspace, recipe=recipe)
-    shipped = shipped[shipped.protocol == protocol]
+    bundled = support_table.load_support_table(workspace, recipe=recipe)
+    bundled = bundled[bundled.protocol == protocol]
     jobs = [(job, StudySpec.from_json(job.spec)) for job in store.studies()]
     jobs = [(job, spec) for job, spec in jobs if spec.protocol == protocol and spec.recipe == recipe]
-    sizes = Counter([int(k) for k in shipped.k_max]) + Counter(spec.k_max for _, spec in jobs)
+    sizes = Counter([int(k) for k in bundled.k_max]) + Counter(spec.k_max for _, spec in jobs)
     k_max = DEFAULT_K_MAX if DEFAULT_K_MAX in sizes or not sizes else sizes.most_common(1)[0][0]
 
     targets: dict[tuple[str, str], set[int]] = {}
-    for row in shipped[shipped.k_max == k_max].itertuples():
+    for row in bundled[bundled.k_max == k_max].itertuples():
         targets.setdefault((row.kind, row.ranking), set()).add(int(row.target))
     jobs = [(job, spec) for job, spec in jobs if spec.k_max == k_max]
     known = load_supports(workspace, store, protocol, k_max, recipe)
@@ -177,7 +177,7 @@ def read_study(
     result = Study(k_max, protocol, job=unfinished[0] if unfinished else None)
     order = workspace.rankings()
     for kind in SUPPORT_KINDS:
-        names = [name for at, name in targets if at == kind]
+        names = [name for studied_kind, name in targets if studied_kind == kind]
         names.sort(key=lambda name: order.index(name) if name in order else len(order))
         if names:
             result.tables[kind] = {
@@ -223,7 +223,8 @@ def load_supports(
     answers: "pd.DataFrame | None" = None,
 ) -> dict[str, dict[str, dict[int, Support]]]:
     """kind -> ranking -> {target: Support}: the answers a workspace brings and, with a store, those found since, under
-    a recipe, the workspace's if not given. answers: `support_table.load_support_table` of these, where it was read already."""
+    a recipe, the workspace's if not given. answers: `support_table.load_support_table` of these, where it was read
+    already."""
     import pandas as pd
 
     answers = support_table.load_support_table(workspace, store, recipe) if answers is None else answers

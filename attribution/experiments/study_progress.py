@@ -28,9 +28,9 @@ class StudyProgress:
 
     searches: how many there are; answered: of these. trained: trainings they asked for that are done, those known from
     before included; running: under way for this job; retried: those, of any job, that a worker died under and that have
-    not succeeded since; trainings_left: those expected still, judged by `measured` searches as `estimate.StudyCost` says; each:
-    seconds a training, the median of the last `timed` ones here, or a guess where that is 0; workers: trainings under
-    way at once, of any job, or as many as this machine starts where there are none."""
+    not succeeded since; trainings_left: those expected still, judged by `measured` searches as `estimate.StudyCost`
+    says; each: seconds a training, the median of the last `timed` ones here, or a guess where that is 0; workers:
+    trainings under way at once, of any job, or as many as this machine starts where there are none."""
 
     study: Study
     brackets: dict[tuple[str, str, int], tuple[int, int | None]]
@@ -59,7 +59,7 @@ class StudyMonitor:
         self.spec = spec
         self.searches = spec.supports()
         self.lock = threading.Lock()
-        self.stamp = None  # of the answers that were read last
+        self.answers_version = None  # of the answers that were read last
         self.last_retraining = 0  # number of the newest one that was read
         self.begun: dict[int, _StartedSearch] = {}
 
@@ -68,14 +68,14 @@ class StudyMonitor:
         with self.lock:
             self._read_answers(store)
             self._play(store, time.monotonic() + MAX_READ_SECONDS)
-            begun = {at: self.begun[at] for at in self.unfinished if at in self.begun}
+            begun = {number: self.begun[number] for number in self.unfinished if number in self.begun}
             keys = [(spec.kind, spec.ranking, spec.target) for spec in self.searches]
             live = store.live_trainings() if jobs.runner_alive(store.folder) else {}
             trained = sum(search.trained for search in begun.values())
             timed = store.median_seconds(self.spec.recipe_hash)
             return StudyProgress(
                 study=self.study,
-                brackets={keys[at]: search.bracket for at, search in begun.items() if search.trained},
+                brackets={keys[number]: search.bracket for number, search in begun.items() if search.trained},
                 searches=len(self.searches),
                 answered=self.cost.known,
                 trained=self.paid + trained,
@@ -90,8 +90,8 @@ class StudyMonitor:
 
     def _read_answers(self, store):
         file = self.workspace.path / "supports.parquet"
-        stamp = (store.supports_version(), _modified_time(file))
-        if stamp == self.stamp:
+        version = (store.supports_version(), _modified_time(file))
+        if version == self.answers_version:
             return
         spec = self.spec
         answers = support_table.load_support_table(self.workspace, store, spec.recipe)
@@ -113,9 +113,11 @@ class StudyMonitor:
             if support
         )
         self.unfinished = [
-            at for at, search in enumerate(self.searches) if tables[search.kind][search.ranking][search.target] is None
+            number
+            for number, search in enumerate(self.searches)
+            if tables[search.kind][search.ranking][search.target] is None
         ]
-        self.stamp = stamp
+        self.answers_version = version
 
     def _play(self, store, until):
         """Brings up to date what the searches that have begun know."""
@@ -126,13 +128,13 @@ class StudyMonitor:
         for search in self.begun.values():
             search.stale = search.stale or not search.missing.isdisjoint(new)
         untouched = 0
-        for at in self.unfinished:
-            if at not in self.begun or self.begun[at].stale:
+        for number in self.unfinished:
+            if number not in self.begun or self.begun[number].stale:
                 if time.monotonic() > until:
                     return
-                played = replay_search(self.workspace, store, self.searches[at])
-                self.begun[at] = _StartedSearch(played.bracket(self.spec.protocol), played.trained, played.missing)
-            untouched = 0 if self.begun[at].trained else untouched + 1
+                played = replay_search(self.workspace, store, self.searches[number])
+                self.begun[number] = _StartedSearch(played.bracket(self.spec.protocol), played.trained, played.missing)
+            untouched = 0 if self.begun[number].trained else untouched + 1
             if untouched == MAX_IDLE_SEARCHES:
                 return
 

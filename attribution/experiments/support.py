@@ -27,8 +27,8 @@ class SupportSpec(Spec):
     """Find one target's support under a ranking.
 
     kind: "remove", "mislabel" or "repair"; protocol: one of PROTOCOLS; k_max: the largest k tried; groups: a
-    `near_duplicates.grouping_spec`, each image goes with its near-duplicates and k counts such groups; without: training images
-    that are passed over.
+    `near_duplicates.grouping_spec`, each image goes with its near-duplicates and k counts such groups; without:
+    training images that are passed over.
     """
 
     verb = "support"
@@ -42,6 +42,7 @@ class SupportSpec(Spec):
     without: list[int] | None = None
 
     def describe(self) -> str:
+        """As `Spec.describe`."""
         along = " with near-duplicates" if self.groups else ""
         return f"target {self.target}: {self.kind} support of {self.ranking}{along}"
 
@@ -94,6 +95,7 @@ class SupportSpec(Spec):
         support_table.save(store, self, workspace.ranking(self.ranking).version, answer)
 
     def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
+        """As `Spec.searches`."""
         yield self.search_and_save(workspace, store)
 
     def bounds(self) -> tuple[int, int]:
@@ -107,6 +109,7 @@ class SupportSpec(Spec):
         return len(SEEDS) // 2 + 1, most + 2 * len(support_search.CONFIRM_SEEDS)
 
     def cost(self, workspace: Workspace, store: ResultStore) -> JobCost:
+        """As `Spec.cost`."""
         played = replay_search(workspace, store, self)
         bounds = (played.trained, played.trained) if played.answer else self.bounds()
         return cost_of(workspace, store, self.recipe, *bounds, played.trained)
@@ -127,10 +130,10 @@ def support_spec(
     groups: dict | None = None,
     recipe: str | None = None,
 ) -> SupportSpec:
-    """Find one target's support. groups: a `near_duplicates.grouping_spec`: each image is removed with its near-duplicates, and k
-    counts such groups. recipe: by name, the workspace's if not given. Raises UserError for a target, ranking, kind,
-    protocol or recipe that does not fit the workspace, and where there are no base models to say what the target was
-    taken for."""
+    """Find one target's support. groups: a `near_duplicates.grouping_spec`: each image is removed with its
+    near-duplicates, and k counts such groups. recipe: by name, the workspace's if not given. Raises UserError for a
+    target, ranking, kind, protocol or recipe that does not fit the workspace, and where there are no base models to say
+    what the target was taken for."""
     check_search(workspace, protocol)
     workspace.ranking(ranking)
     check_groups(check_support_kind(kind), groups)

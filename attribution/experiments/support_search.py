@@ -1,9 +1,9 @@
 """The support search: how short a prefix of a ranking still flips the target, or repairs it.
 
-The search is a generator. It yields what it wants trained, `ProbeRequest(k, seeds)`, and is sent what came of it, a list of
-`TargetOutcome` in the order of those seeds. It does not know what "k" edits (removing and relabelling look alike from here),
-who trains, or what is cached, so that a runner can drive hundreds of searches side by side, and a test can drive one
-with a function.
+The search is a generator. It yields the trainings it needs, `ProbeRequest(k, seeds)`, and is sent their results, a list
+of `TargetOutcome` in the order of those seeds. It does not know what "k" edits (removing and relabelling look alike
+from here), who trains, or what is cached, so that a runner can drive hundreds of searches side by side, and a test can
+drive one with a function.
 
 Source: the brittleness protocol of Singla et al. (arXiv 2311.03386), and its tightening described at `search`.
 """
@@ -74,7 +74,7 @@ def search(
     seeds=SEEDS,
     confirm_seeds=CONFIRM_SEEDS,
 ):
-    """Return the generator that searches one target's support; it ends with a `Support`.
+    """The generator that searches one target's support; it ends with a `Support`.
 
     label          the target's true class
     k_max          largest k: fewer than K where fewer images can be removed or relabelled
@@ -107,6 +107,30 @@ def search(
     return _search(int(label), int(k_max), protocol, already_wrong, repair, seeds, confirm_seeds)
 
 
+def run_search(search, train):
+    """Drives a search with `train(k, seeds) -> list[TargetOutcome]` to its end and returns its `Support`."""
+    outcomes = None
+    while True:
+        try:
+            request = search.send(outcomes)
+        except StopIteration as stop:
+            return stop.value
+        outcomes = train(request.k, request.seeds)
+
+
+def probe_verdict(predictions, label, n=5):
+    """The verdict of a probe of n seeds; predictions: the predicted classes that have come in, some or all.
+
+    True: flipped, at most half of the n predict the label. False: survived. None: the rest can still decide either.
+    """
+    wrong = _count_wrong(predictions, label)
+    if 2 * wrong >= n:
+        return True
+    if 2 * (len(predictions) - wrong) > n:
+        return False
+    return None
+
+
 def _search(label, k_max, protocol, already_wrong, repair, seeds, confirm_seeds):
     early = protocol == "default"
     trace = []
@@ -114,7 +138,7 @@ def _search(label, k_max, protocol, already_wrong, repair, seeds, confirm_seeds)
     def end(status, lo, hi):
         return Support(status, hi, lo, hi, trace, sum(len(row["seeds"]) for row in trace))
 
-    def done(k, seeds, confirm=False):
+    def succeeds(k, seeds, confirm=False):
         flipped = yield from _probe(k, label, seeds, early, trace, confirm)
         return flipped != repair
 
@@ -123,14 +147,14 @@ def _search(label, k_max, protocol, already_wrong, repair, seeds, confirm_seeds)
     if already_wrong and not repair and protocol == "default":
         return end("already_wrong", None, None)
 
-    if not (yield from done(k_max, seeds)):
+    if not (yield from succeeds(k_max, seeds)):
         return end("censored", k_max, None)
     lo, hi = 0, k_max
     for _ in range(MAX_BISECTIONS):
         if hi - lo == 1:
             break
         middle = (lo + hi) // 2
-        if (yield from done(middle, seeds)):
+        if (yield from succeeds(middle, seeds)):
             hi = middle
         else:
             lo = middle
@@ -138,29 +162,29 @@ def _search(label, k_max, protocol, already_wrong, repair, seeds, confirm_seeds)
     status = "repaired" if repair else "flipped"
     if protocol == "default" and confirm_seeds:
         for k, before in ((hi, True), (lo, False)):
-            if k > 0 and (yield from done(k, confirm_seeds, confirm=True)) != before:
+            if k > 0 and (yield from succeeds(k, confirm_seeds, confirm=True)) != before:
                 status = "unstable"
     return end(status, lo, hi)
 
 
 def _probe(k, label, seeds, early, trace, confirm=False):
-    """Ask for seeds until the majority is decided, write the trace row, return whether the target flipped."""
+    """Asks for seeds until the majority is decided, adds the row to `trace`; returns whether the target flipped."""
     outcomes = []
     predictions = []
     while (flipped := probe_verdict(predictions, label, len(seeds))) is None:
-        asked = _fewest_to_decide(predictions, label, len(seeds)) if early else len(seeds)
-        request = ProbeRequest(k, seeds[len(outcomes) : len(outcomes) + asked])
-        answer = yield request
-        if tuple(outcome.seed for outcome in answer) != request.seeds:
+        count = _fewest_to_decide(predictions, label, len(seeds)) if early else len(seeds)
+        request = ProbeRequest(k, seeds[len(outcomes) : len(outcomes) + count])
+        new_outcomes = yield request
+        if tuple(outcome.seed for outcome in new_outcomes) != request.seeds:
             raise ValueError(f"the outcomes sent are not those of {request}")
-        outcomes.extend(answer)
-        predictions.extend(int(outcome.predicted) for outcome in answer)
+        outcomes.extend(new_outcomes)
+        predictions.extend(int(outcome.predicted) for outcome in new_outcomes)
     margin = fmean(float(outcome.margin) for outcome in outcomes)
     row = {
         "k": k,
         "seeds": [int(outcome.seed) for outcome in outcomes],
         "predictions": predictions,
-        "wrong": _wrong(predictions, label),
+        "wrong": _count_wrong(predictions, label),
         "flipped": flipped,
         "margin": margin if isfinite(margin) else None,  # JSON has no NaN, which a diverged training gives
     }
@@ -168,36 +192,12 @@ def _probe(k, label, seeds, early, trace, confirm=False):
     return flipped
 
 
-def probe_verdict(predictions, label, n=5):
-    """Verdict of a probe of n seeds of which `predictions`, predicted classes, have come in, some or all.
-
-    True: flipped, at most half of the n predict the label. False: survived. None: the rest can still decide either.
-    """
-    wrong = _wrong(predictions, label)
-    if 2 * wrong >= n:
-        return True
-    if 2 * (len(predictions) - wrong) > n:
-        return False
-    return None
-
-
 def _fewest_to_decide(predictions, label, n):
     """The least number of further predictions that could settle the majority: with n = 5 first 3, then 1 or 2."""
-    wrong = _wrong(predictions, label)
+    wrong = _count_wrong(predictions, label)
     right = len(predictions) - wrong
     return min((n + 1) // 2 - wrong, n // 2 + 1 - right)
 
 
-def _wrong(predictions, label):
+def _count_wrong(predictions, label):
     return sum(predicted != label for predicted in predictions)
-
-
-def run_search(searching, train):
-    """Drive a search with `train(k, seeds) -> list[Outcome]` to its end, and return its `Support`."""
-    answer = None
-    while True:
-        try:
-            request = searching.send(answer)
-        except StopIteration as stop:
-            return stop.value
-        answer = train(request.k, request.seeds)

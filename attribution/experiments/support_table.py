@@ -96,8 +96,8 @@ def is_answered(answers: "pd.DataFrame", specs: "list[SupportSpec]") -> list[boo
 
 
 def to_stored_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
-    """Rows of `Store.supports` or of `load_support_table` as a workspace keeps them: traces as JSON text, sizes as nullable
-    integers."""
+    """Rows of `Store.supports` or of `load_support_table` as a workspace keeps them: traces as JSON text, sizes as
+    nullable integers."""
     import pandas as pd
 
     answers = pd.DataFrame(rows).reindex(columns=COLUMNS).astype(dict.fromkeys(SIZE_COLUMNS, "Int64"))

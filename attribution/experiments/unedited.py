@@ -18,13 +18,16 @@ class UneditedSpec(FixedSpec):
     seeds: list[int]
 
     def describe(self) -> str:
+        """As `Spec.describe`."""
         return f"{len(self.seeds)} models of {self.recipe} on the images as they are"
 
     @property
     def total(self) -> int:
+        """As `Spec.total`."""
         return len(self.seeds)
 
     def trainings(self, workspace: Workspace) -> Iterator[Training]:
+        """As `FixedSpec.trainings`."""
         for seed in self.seeds:
             yield no_edit(), seed
 

@@ -2,6 +2,10 @@
 
 Imports and builds load torch or take long, so the server never runs them itself. Each is a folder under
 `<data folder>/<data set>/commands/<number>`: what was asked, what it prints, how far it is, and how it ended.
+
+They stand beside the job queue, which the runner works off: a job is trainings that the runner shares among its workers
+and keeps in the store, a command is any other program, and several build steps queue jobs themselves and wait for them.
+Were commands jobs, such a build would hold a worker while it waits for one.
 """
 
 import json
@@ -19,6 +23,7 @@ import psutil
 from attribution.errors import UserError
 from attribution.files import ROOT, write_json
 from attribution.store.results import ResultStore
+from attribution.workspace.workspace import Workspace
 
 MAX_COMMANDS = 20
 #: set for a command started here: the file it writes its progress to, {"text", "done", "total"}
@@ -27,9 +32,9 @@ PROGRESS_VARIABLE = "LINEUP_PROGRESS"
 
 @dataclass(frozen=True)
 class Command:
-    """words: of the command line, after `python -m attribution`. state: "running", "done", "failed", "cancelled" or
-    "lost" (gone without a word, as after a power cut). message: the last line it printed. progress: (text, done,
-    total), or None."""
+    """A command as it stands. words: of the command line, after `python -m attribution`. state: "running", "done",
+    "failed", "cancelled" or "lost" (gone without a word, as after a power cut). message: the last line it printed.
+    progress: (text, done, total), or None."""
 
     number: int
     words: list[str]
@@ -41,22 +46,24 @@ class Command:
 
     @property
     def is_open(self) -> bool:
+        """Whether it is still running."""
         return self.state == "running"
 
 
-def start_command(workspace, words: list[str]) -> int:
-    """Starts `python -m attribution` with `words` for the workspace and returns its number."""
+def start_command(workspace: Workspace, words: list[str]) -> int:
+    """Starts `python -m attribution` with `words` for the workspace and returns its number. Raises UserError where the
+    data folder cannot be written to."""
     home = _commands_folder(workspace)
     try:
         home.mkdir(parents=True, exist_ok=True)
-        number = max((int(one.name) for one in home.iterdir() if one.name.isdigit()), default=0) + 1
+        number = max(_numbers(home), default=0) + 1
         folder = home / str(number)
         folder.mkdir()
     except OSError as error:
         raise UserError(
             f"{home} cannot be written to ({error.strerror}); set LINEUP_DATA to a folder that can"
         ) from None
-    for old in sorted((int(one.name) for one in home.iterdir() if one.name.isdigit()), reverse=True)[MAX_COMMANDS:]:
+    for old in _numbers(home)[MAX_COMMANDS:]:
         shutil.rmtree(home / str(old), ignore_errors=True)
     words = [*map(str, words), "--workspace", str(Path(workspace.path).resolve())]
     process = subprocess.Popen(
@@ -72,18 +79,17 @@ def start_command(workspace, words: list[str]) -> int:
     return number
 
 
-def list_commands(workspace) -> list[Command]:
-    """Those that are remembered, newest first."""
+def list_commands(workspace: Workspace) -> list[Command]:
+    """The last MAX_COMMANDS commands, newest first."""
     home = _commands_folder(workspace)
-    numbers = sorted((int(one.name) for one in home.glob("*") if one.name.isdigit()), reverse=True)
-    return [one for one in (_read_command(home / str(number)) for number in numbers) if one]
+    return [command for number in _numbers(home) if (command := _read_command(home / str(number)))]
 
 
-def cancel_command(workspace, number: int) -> None:
+def cancel_command(workspace: Workspace, number: int) -> None:
     """Stops a command and all it started; what it had not finished leaves nothing."""
     folder = _commands_folder(workspace) / str(number)
-    one = _read_command(folder)
-    if one is None or not one.is_open:
+    command = _read_command(folder)
+    if command is None or not command.is_open:
         return
     write_json(folder / "ended.json", {"state": "cancelled", "at": time.time()})
     try:
@@ -92,35 +98,39 @@ def cancel_command(workspace, number: int) -> None:
         pass
 
 
-def _commands_folder(workspace) -> Path:
+def _commands_folder(workspace: Workspace) -> Path:
     return ResultStore.folder_of(workspace).resolve() / "commands"
 
 
+def _numbers(home: Path) -> list[int]:
+    """The numbers of the commands that have a folder, newest first."""
+    return sorted((int(folder.name) for folder in home.glob("*") if folder.name.isdigit()), reverse=True)
+
+
 def _read_command(folder: Path) -> Command | None:
-    try:
-        asked = json.loads((folder / "asked.json").read_text())
-    except (OSError, ValueError):
+    request = _read_json(folder / "asked.json")
+    if request is None:
         return None  # being started this moment
     ended = _read_json(folder / "ended.json")
-    alive = ended is None and _is_alive(asked["pid"], asked["started"])
+    alive = ended is None and _is_alive(request["pid"], request["started"])
     state = ended["state"] if ended else "running" if alive else "lost"
     until = ended["at"] if ended else time.time()
-    said = [
+    lines = [
         line
         for name in ("out", "err")
         if (folder / name).exists()
         for line in (folder / name).read_text(errors="replace").splitlines()
         if line.strip()
     ]
-    at = _read_json(folder / "progress.json")
+    progress = _read_json(folder / "progress.json")
     return Command(
         int(folder.name),
-        asked["words"],
+        request["words"],
         state,
-        asked["started"],
-        until - asked["started"],
-        said[-1] if said else "",
-        (at["text"], at["done"], at["total"]) if at else None,
+        request["started"],
+        until - request["started"],
+        lines[-1] if lines else "",
+        (progress["text"], progress["done"], progress["total"]) if progress else None,
     )
 
 
@@ -142,7 +152,7 @@ def _read_json(file: Path) -> dict | None:
 def main() -> None:
     """The process that `start_command` detaches: runs the command and writes down how it ended."""
     folder, words = Path(sys.argv[1]), sys.argv[2:]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # `cancel_command` means the command, which this one waits for
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # `cancel_command` is for the command, which this process waits for
     with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "attribution", *words],

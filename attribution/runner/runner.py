@@ -26,13 +26,14 @@ from attribution.workspace.workspace import Workspace
 
 IDLE_SECONDS = 60
 MAX_TRIES = 3
-MAX_STEP_SECONDS = 0.2  # seconds a step may look for something to train before it turns to what has come back
+MAX_STEP_SECONDS = 0.2  # cap on the time a step spends on looking for trainings to start
 
 
 class Runner:
     """Drives the open jobs of `store` with `executor`. Call `step` until it returns False.
 
-    A job is opened when a slot is free for it, so that thousands may wait in the store and cost nothing here.
+    on_info(info) is given `Executor.describe` whenever that changes. A job is opened when a slot is free for it, so
+    that thousands may wait in the store and cost nothing here.
     """
 
     def __init__(
@@ -40,17 +41,17 @@ class Runner:
         store: ResultStore,
         executor: Executor,
         idle_seconds: float = IDLE_SECONDS,
-        tell: Callable[[dict], None] = lambda about: None,
+        on_info: Callable[[dict], None] = lambda info: None,
     ):
         self.store = store
         self.executor = executor
         self.idle_seconds = idle_seconds
         self.jobs: dict[int, _RunningJob] = {}
         self.running: dict[str, int] = {}  # key of a training in a worker -> job
-        self.unreported_failures: dict[int, str] = {}  # failed job -> why, as long as its row cannot be written
+        self.unreported_failures: dict[int, str] = {}  # failed job -> reason, as long as its row cannot be written
         self.last_busy = time.monotonic()
-        self.tell = tell  # takes what the executor works with, whenever that changes
-        self.told: dict | None = None
+        self.on_info = on_info
+        self.last_info: dict | None = None
 
     def run(self) -> None:
         """Works until there was nothing to do for `idle_seconds`."""
@@ -81,35 +82,35 @@ class Runner:
 
     def _step(self, timeout):
         self.store.check_exists()
-        self._tell()
+        self._report_failures()
         self._sync_jobs()
-        more = self._fill_slots()
-        self._report()
-        for task, event in self.executor.poll(0 if more else timeout if self.running else timeout * 2):
-            self._take(task, event)
-        for work in list(self.jobs.values()):
-            if work.finished:
-                self.store.progress_job(work.job.id, work.done)
-                self.store.finish_job(work.job.id, "done")
-                del self.jobs[work.job.id]
+        out_of_time = self._fill_slots()
+        self._report_progress()
+        for task, event in self.executor.poll(0 if out_of_time else timeout if self.running else timeout * 2):
+            self._handle_event(task, event)
+        for running_job in list(self.jobs.values()):
+            if running_job.finished:
+                self.store.progress_job(running_job.job.id, running_job.done)
+                self.store.finish_job(running_job.job.id, "done")
+                del self.jobs[running_job.job.id]
         if self.jobs or self.running:
             self.last_busy = time.monotonic()
 
     def _report_info(self):
-        if (about := self.executor.about()) != self.told:
-            self.tell(about)
-            self.told = about
+        if (info := self.executor.describe()) != self.last_info:
+            self.on_info(info)
+            self.last_info = info
 
-    def _abandon_all(self, why):
+    def _abandon_all(self, reason):
         """The store cannot be written: no job can go on. Their rows are written as soon as that is possible again."""
-        self.unreported_failures |= dict.fromkeys(self.jobs, why)
+        self.unreported_failures |= dict.fromkeys(self.jobs, reason)
         self.executor.kill(set(self.running))
         self.jobs.clear()
         self.running.clear()
 
-    def _tell(self):
-        for number, why in list(self.unreported_failures.items()):
-            self.store.finish_job(number, "failed", why)
+    def _report_failures(self):
+        for number, reason in list(self.unreported_failures.items()):
+            self.store.finish_job(number, "failed", reason)
             del self.unreported_failures[number]
         if not self.running and self.store.live_trainings():  # left behind by a runner that was killed
             self.store.clear_live_trainings()
@@ -119,38 +120,38 @@ class Runner:
             self._stop_job(number)
             self.store.finish_job(number, "cancelled")
         states = self.store.job_states(self.jobs)
-        for number, work in list(self.jobs.items()):
+        for number, running_job in list(self.jobs.items()):
             if states.get(number) == "queued":  # paused and resumed between two steps
-                self.store.start_job(number, work.total)
+                self.store.start_job(number, running_job.total)
             elif states.get(number) != "running":  # paused: what is being trained for it is finished, and kept
                 del self.jobs[number]
         if not self.jobs and not self.store.has_open_jobs():
             for key in self.store.failed_keys():  # of jobs that ended otherwise: nobody waits for these any more
                 self.store.clear_failures(key)
 
-    def _open(self, job: Job):
+    def _open_job(self, job: Job):
         try:
-            work = _RunningJob(job, self.store)
+            running_job = _RunningJob(job, self.store)
         except sqlite3.Error:
             raise
         except Exception as error:
             self._fail_job(job.id, error)
             return
-        if self.store.start_job(job.id, work.total):  # or it was paused or cancelled a moment ago
-            self.jobs[job.id] = work
+        if self.store.start_job(job.id, running_job.total):  # or it was paused or cancelled a moment ago
+            self.jobs[job.id] = running_job
 
-    def _stop_job(self, number: int):
+    def _stop_job(self, number):
         """Stops a job's trainings, except those another job waits for as well."""
-        work = self.jobs.pop(number, None)
-        wanted = {key for work in self.jobs.values() for key in work.waiting}
-        for key in set(self.store.failed_keys()).intersection(work.waiting if work else ()) - wanted:
+        running_job = self.jobs.pop(number, None)
+        needed = {key for running_job in self.jobs.values() for key in running_job.waiting}
+        for key in set(self.store.failed_keys()).intersection(running_job.waiting if running_job else ()) - needed:
             self.store.clear_failures(key)
-        stopped = {key for key, job in self.running.items() if job == number and key not in wanted}
+        stopped = {key for key, job in self.running.items() if job == number and key not in needed}
         self.executor.kill(stopped)
         for key in stopped:
-            self._forget(key)
+            self._clear_running(key)
 
-    def _forget(self, key):
+    def _clear_running(self, key):
         self.running.pop(key, None)
         self.store.clear_live_trainings(key)
 
@@ -159,78 +160,79 @@ class Runner:
         person never waits for a study."""
         until = time.monotonic() + MAX_STEP_SECONDS
         for long in (False, True):
-            for work in sorted((work for work in self.jobs.values() if work.spec.long == long), key=lambda w: w.job.id):
-                self._start_tasks(work, until)
-            while self.executor.free() and time.monotonic() < until:
+            same_length = [running_job for running_job in self.jobs.values() if running_job.spec.long == long]
+            for running_job in sorted(same_length, key=lambda running_job: running_job.job.id):
+                self._start_tasks(running_job, until)
+            while self.executor.free_slots() and time.monotonic() < until:
                 job = self.store.next_job(registry.LONG_VERBS, long, self.jobs)
                 if job is None:
                     break
-                self._open(job)
+                self._open_job(job)
                 if job.id in self.jobs:
                     self._start_tasks(self.jobs[job.id], until)
         return time.monotonic() >= until
 
-    def _start_tasks(self, work, until):
-        while self.executor.free():
+    def _start_tasks(self, running_job, until):
+        while self.executor.free_slots():
             try:
-                task = work.next_task(self.running, until)
+                task = running_job.next_task(self.running, until)
             except sqlite3.Error:
                 raise
             except Exception as error:
-                self._fail_job(work.job.id, error)
+                self._fail_job(running_job.job.id, error)
                 return
             if task is None:
                 return
             pid = self.executor.submit(task)
-            self.running[task.key] = work.job.id
-            self.store.set_live_training(task.key, work.job.id, pid, work.recipe.epochs)
+            self.running[task.key] = running_job.job.id
+            self.store.set_live_training(task.key, running_job.job.id, pid, running_job.recipe.epochs)
 
-    def _report(self):
-        for work in self.jobs.values():
-            if work.done != work.told:
-                self.store.progress_job(work.job.id, work.done)
-                work.told = work.done
+    def _report_progress(self):
+        for running_job in self.jobs.values():
+            if running_job.done != running_job.reported:
+                self.store.progress_job(running_job.job.id, running_job.done)
+                running_job.reported = running_job.done
 
-    def _take(self, task: Task, event: dict):
+    def _handle_event(self, task: Task, event: dict):
         kind = event["event"]
         if kind == "epoch":
             if task.key in self.running:
                 self.store.set_live_epoch(task.key, event["epoch"])
             return
-        self._forget(task.key)
+        self._clear_running(task.key)
         if kind == "done":  # kept even where its job was cancelled meanwhile: it is paid for
             self.store.put(recipes.get_recipe(task.recipe).hash, task.edit, task.seed, **result_arrays(task, event))
-            for work in self._jobs_waiting_for(task.key):
+            for running_job in self._jobs_waiting_for(task.key):
                 try:
-                    work.deliver(task.key)
+                    running_job.deliver(task.key)
                 except sqlite3.Error:
                     raise
                 except Exception as error:
-                    self._fail_job(work.job.id, error)
+                    self._fail_job(running_job.job.id, error)
             return
-        often = self.store.record_failure(task.key) if kind == "lost" else MAX_TRIES
-        if often >= MAX_TRIES:
+        failures = self.store.record_failure(task.key) if kind == "lost" else MAX_TRIES
+        if failures >= MAX_TRIES:
             self.store.clear_failures(task.key)
-        for work in self._jobs_waiting_for(task.key):
-            if often >= MAX_TRIES:
-                why = event.get(
+        for running_job in self._jobs_waiting_for(task.key):
+            if failures >= MAX_TRIES:
+                reason = event.get(
                     "message",
-                    f"a worker process ended under the same training {often} times; perhaps the memory is full",
+                    f"a worker process ended under the same training {failures} times; perhaps the memory is full",
                 )
-                self.store.finish_job(work.job.id, "failed", why)
-                self._stop_job(work.job.id)
+                self.store.finish_job(running_job.job.id, "failed", reason)
+                self._stop_job(running_job.job.id)
             else:
-                work.requeue(task)
+                running_job.requeue(task)
 
     def _jobs_waiting_for(self, key):
-        return [work for work in self.jobs.values() if key in work.waiting]
+        return [running_job for running_job in self.jobs.values() if key in running_job.waiting]
 
     def _fail_job(self, number, error):
-        known = isinstance(error, UserError)
-        if not known:
+        reason = str(error)
+        if not isinstance(error, UserError):
             _log_error(error)
-        why = str(error) if known else f"{type(error).__name__}: {error} (more in {self.store.folder / 'runner.log'})"
-        self.store.finish_job(number, "failed", why)
+            reason = f"{type(error).__name__}: {error} (more in {self.store.folder / 'runner.log'})"
+        self.store.finish_job(number, "failed", reason)
         self._stop_job(number)
 
 
@@ -253,7 +255,7 @@ class _RunningJob:
         self.recipe = recipes.get_recipe(spec.recipe)
         self.total = spec.total
         self.done = 0
-        self.told = -1
+        self.reported = -1  # `done` as the store has it
         self.searches = spec.searches(self.workspace, store)
         self.exhausted = False
         #: key -> the searches that wait for it
@@ -293,20 +295,19 @@ class _RunningJob:
         """Puts a lost training back in front."""
         self.ready.insert(0, task)
 
-    def _advance_search(self, search, answer):
+    def _advance_search(self, search, results):
         while True:
             try:
-                wanted = search.generator.send(answer)
+                trainings = search.generator.send(results)
             except StopIteration:
                 self.done += 1
                 return
-            search.keys = [self.store.key(self.recipe.hash, edit, seed) for edit, seed in wanted]
-            known = [self.store.get(key) for key in search.keys]
-            search.missing = {key for key, one in zip(search.keys, known) if one is None}
+            search.keys = [self.store.key(self.recipe.hash, edit, seed) for edit, seed in trainings]
+            results = [self.store.get(key) for key in search.keys]
+            search.missing = {key for key, result in zip(search.keys, results) if result is None}
             if search.missing:
                 break
-            answer = known
-        for (edit, seed), key in zip(wanted, search.keys):
+        for (edit, seed), key in zip(trainings, search.keys):
             if key not in search.missing:
                 continue
             if key not in self.waiting:
@@ -318,6 +319,8 @@ class _RunningJob:
 
 
 class _OpenSearch:
+    """A search under way: its generator, and the keys of the trainings it asked for last."""
+
     def __init__(self, generator):
         self.generator = generator
         self.keys: list[str] = []
@@ -329,15 +332,15 @@ def run_runner(
 ) -> bool:
     """Runs a runner for a workspace's store until it is idle. False, at once, where another one is at work.
 
-    executor: makes what the runner works with; by default the local one. Raises what that raises.
+    executor: creates the executor; by default `create_executor` with the workspace alone. Raises what that raises.
     """
     worked = False
     with ResultStore.for_workspace(workspace) as store:
         while (lock := acquire_runner_lock(store.folder)) is not None:
             worked = True
             try:
-                workers = executor() if executor else create_executor(workspace)
-                Runner(store, workers, idle_seconds, partial(write_runner_info, store.folder)).run()
+                chosen = executor() if executor else create_executor(workspace)
+                Runner(store, chosen, idle_seconds, partial(write_runner_info, store.folder)).run()
             finally:
                 os.close(lock)
             if not store.has_open_jobs():  # one may have been queued while the lock still told of a runner

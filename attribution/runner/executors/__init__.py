@@ -7,6 +7,7 @@ from attribution.runner.executors.base import Executor
 from attribution.runner.executors.local import LocalExecutor
 from attribution.training import recipes
 from attribution.training.devices import plan_workers
+from attribution.workspace.workspace import Workspace
 
 EXECUTORS = ("local", "ray")
 #: option of `create_executor` -> the variable that gives it to runners which the dashboard starts
@@ -20,7 +21,7 @@ ENVIRONMENT_VARIABLES = {
 
 
 def create_executor(
-    workspace,
+    workspace: Workspace,
     executor: str = "local",
     workers: int | None = None,
     per_gpu: int | None = None,
@@ -29,7 +30,7 @@ def create_executor(
 ) -> Executor:
     """The executor `executor` for a workspace. workers: at most so many trainings at once.
 
-    per_gpu is for "local" alone (see `devices.plan_workers`), address and gpus_per_training for "ray" (see `RayExecutor`).
+    per_gpu is for "local" alone (see `devices.plan_workers`), address and gpus_per_training for "ray" (`RayExecutor`).
     Raises UserError for names and numbers that make no sense, and where there is no such cluster.
     """
     if executor not in EXECUTORS:
@@ -42,8 +43,9 @@ def create_executor(
     return RayExecutor(address, gpus_per_training, threads, workers)
 
 
-def expected_resources(workspace) -> dict:
-    """What a runner that the dashboard starts now would work with, as `Executor.about` says it; a cluster is not asked.
+def expected_resources(workspace: Workspace) -> dict:
+    """What a runner that the dashboard starts now would work with, as `Executor.describe` says it. A cluster is not
+    asked.
 
     Raises UserError where a variable holds what is no number, or makes no sense.
     """
@@ -56,4 +58,4 @@ def expected_resources(workspace) -> dict:
             if not given[option].isdigit():
                 raise UserError(f"{ENVIRONMENT_VARIABLES[option]} is {given[option]!r}; set it to a whole number")
             numbers[option] = int(given[option])
-    return create_executor(workspace, **numbers).about()
+    return create_executor(workspace, **numbers).describe()

@@ -22,6 +22,7 @@ class Task:
     out_of_subset: bool = False
 
     def to_json(self) -> dict:
+        """The task as a worker reads it."""
         return {
             "workspace": self.workspace,
             "recipe": self.recipe,
@@ -34,7 +35,7 @@ class Task:
 class Executor(Protocol):
     """Does retrainings for the runner, which alone counts how often one was lost and alone writes results."""
 
-    def free(self) -> int:
+    def free_slots(self) -> int:
         """How many more tasks can be started now."""
 
     def submit(self, task: Task) -> int | None:
@@ -43,8 +44,8 @@ class Executor(Protocol):
     def poll(self, timeout: float) -> list[tuple[Task, dict]]:
         """(task, event) pairs since the last call; waits up to `timeout` seconds for the first.
 
-        event["event"]: "epoch" (with epoch, epochs), "done" (with what `result_arrays` reads), "failed" (with message), or
-        "lost" when the process ended under the task. After all but "epoch" the task is over.
+        event["event"]: "epoch" (with epoch, epochs), "done" (with what `result_arrays` reads), "failed" (with
+        message), or "lost" when the process ended under the task. After all but "epoch" the task is over.
         """
 
     def kill(self, keys: set[str]) -> None:
@@ -53,18 +54,21 @@ class Executor(Protocol):
     def close(self) -> None:
         """Ends all tasks and frees what they ran on."""
 
-    def about(self) -> dict:
-        """{"executor": in a few words, "devices": [{"device", "memory", "workers"}]}, for people; may change."""
+    def describe(self) -> dict:
+        """What it works with, for people: {"executor": in a few words, "devices": [{"device", "memory", "workers"}]}.
+        It may change."""
 
 
 def result_arrays(task: Task, event: dict) -> dict:
-    """The arguments `Store.put` takes, from a "done" event."""
-    out = {name: event[name] for name in ("seconds", "device", "library", "threads")}
-    out["margins"] = decode_array(event["margins"], np.float16)
-    out["predicted"] = unpack_predictions(decode_array(event["predicted"], np.uint8).tobytes(), len(out["margins"]))
+    """The keyword arguments of `ResultStore.put`, from a "done" event."""
+    result = {name: event[name] for name in ("seconds", "device", "library", "threads")}
+    result["margins"] = decode_array(event["margins"], np.float16)
+    result["predicted"] = unpack_predictions(
+        decode_array(event["predicted"], np.uint8).tobytes(), len(result["margins"])
+    )
     if "out_of_subset" in event:
-        out["out_of_subset"] = decode_array(event["out_of_subset"], np.float16).reshape(task.edit.k, -1)
-    return out
+        result["out_of_subset"] = decode_array(event["out_of_subset"], np.float16).reshape(task.edit.k, -1)
+    return result
 
 
 def encode_array(array: np.ndarray) -> str:
@@ -73,5 +77,5 @@ def encode_array(array: np.ndarray) -> str:
 
 
 def decode_array(text: str, dtype) -> np.ndarray:
-    """What `encode_array` packed, flat."""
+    """The array that `encode_array` wrote, with one axis."""
     return np.frombuffer(base64.b64decode(text), dtype)

@@ -15,8 +15,8 @@ from attribution.training.devices import Gpu, WorkerPlan, core_count
 
 
 class LocalExecutor:
-    """The `Executor` with a fixed number of worker processes, those of a plan (`devices.plan_workers`), started when first
-    needed and kept warm.
+    """The `Executor` with a fixed number of worker processes, those of a plan (`devices.plan_workers`), started when
+    first needed and kept warm.
 
     On the processor the trainings under way never have more threads than there are cores: one whose recipe asks for
     more than the plan counted on is held back until there is room.
@@ -24,15 +24,17 @@ class LocalExecutor:
 
     def __init__(self, plan: WorkerPlan):
         self.plan = plan
-        self._about = {"executor": "local", "devices": plan.rows}
+        self._description = {"executor": "local", "devices": plan.rows}
         self.slots: list[_Worker | None] = [None] * len(plan.slots)
-        self.held: Task | None = None
+        self.held: Task | None = None  # waits until enough threads are free
         self.events: queue.Queue = queue.Queue()
 
-    def about(self) -> dict:
-        return self._about
+    def describe(self) -> dict:
+        """As `Executor.describe`."""
+        return self._description
 
-    def free(self) -> int:
+    def free_slots(self) -> int:
+        """As `Executor.free_slots`."""
         idle = sum(worker is None or worker.task is None for worker in self.slots)
         if None not in self.plan.slots:
             return idle
@@ -40,6 +42,7 @@ class LocalExecutor:
         return 0 if self.held else min(idle, max(int(not used), (core_count() - used) // self.plan.threads))
 
     def submit(self, task: Task) -> int | None:
+        """As `Executor.submit`."""
         used = sum(threads_of(other) for other in self._busy_tasks()) if None in self.plan.slots else 0
         if used and used + threads_of(task) > core_count():
             self.held = task
@@ -52,22 +55,24 @@ class LocalExecutor:
                 worker.start(task)
             if worker.task is task:
                 return worker.process.pid
-        raise RuntimeError("no worker is free; ask free() before submit()")
+        raise RuntimeError("no worker is free; ask free_slots() before submit()")
 
     def poll(self, timeout: float) -> list[tuple[Task, dict]]:
+        """As `Executor.poll`."""
         if self.held:
             task, self.held = self.held, None
             self.submit(task)
-        found = []
+        events = []
         try:
-            found.append(self.events.get(timeout=timeout))
+            events.append(self.events.get(timeout=timeout))
             while True:
-                found.append(self.events.get_nowait())
+                events.append(self.events.get_nowait())
         except queue.Empty:
             pass
-        return found
+        return events
 
     def kill(self, keys: set[str]) -> None:
+        """As `Executor.kill`."""
         if self.held and self.held.key in keys:
             self.held = None
         for slot, worker in enumerate(self.slots):
@@ -76,6 +81,7 @@ class LocalExecutor:
                 self.slots[slot] = None
 
     def close(self) -> None:
+        """As `Executor.close`."""
         for worker in self.slots:
             if worker:
                 worker.stop()

@@ -13,8 +13,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.files import ROOT
 from attribution.runner.executors.base import Task
-from attribution.runner.executors.local import ROOT, threads_of
+from attribution.runner.executors.local import threads_of
 from attribution.runner.executors.worker import failure_event, retrain
 from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
@@ -43,7 +44,8 @@ class DataSetArrays:
     classes: list[str]
 
     @staticmethod
-    def of(workspace: Workspace) -> "DataSetArrays":
+    def from_workspace(workspace: Workspace) -> "DataSetArrays":
+        """The images and labels of a workspace, read into memory."""
         return DataSetArrays(
             np.asarray(workspace.train_images),
             np.asarray(workspace.val_images),
@@ -77,11 +79,12 @@ class RayExecutor:
         self.running: dict[ray.ObjectRef, Task] = {}
         here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         self.progress = ray.remote(_Progress).options(num_cpus=0, max_restarts=-1, scheduling_strategy=here).remote()
-        self.asked = None  # what was asked of it and is not answered yet
+        self.epochs_ref: ray.ObjectRef | None = None  # what `progress` was asked and has not answered yet
         self.failed: list[tuple[Task, dict]] = []  # those that could not even be started
-        self.looked, self.nodes = 0.0, []
+        self.nodes_read, self.nodes = 0.0, []
 
-    def about(self) -> dict:
+    def describe(self) -> dict:
+        """As `Executor.describe`."""
         rows = [
             {
                 "device": f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
@@ -92,14 +95,16 @@ class RayExecutor:
         ]
         return {"executor": f"ray, {self.gpus:g} GPUs a training", "devices": rows}
 
-    def free(self) -> int:
+    def free_slots(self) -> int:
+        """As `Executor.free_slots`."""
         slots = sum(map(self._slots, self._nodes()))
         return max(0, (slots if self.workers is None else min(slots, self.workers)) - len(self.running))
 
     def submit(self, task: Task) -> None:
+        """As `Executor.submit`."""
         try:
             if task.workspace not in self.data:
-                self.data[task.workspace] = ray.put(DataSetArrays.of(Workspace.open(task.workspace)))
+                self.data[task.workspace] = ray.put(DataSetArrays.from_workspace(Workspace.open(task.workspace)))
             train = ray.remote(_train).options(num_cpus=threads_of(task), num_gpus=self.gpus, max_retries=0)
             ref = train.remote(
                 self.data[task.workspace], task.to_json(), None if self.gpus else "cpu", task.key, self.progress
@@ -109,51 +114,54 @@ class RayExecutor:
             self.failed.append((task, failure_event(error)))
 
     def poll(self, timeout: float) -> list[tuple[Task, dict]]:
-        found, self.failed = self.failed + self._new_epochs(), []
-        if not found:
+        """As `Executor.poll`."""
+        events, self.failed = self.failed + self._new_epochs(), []
+        if not events:
             ray.wait(list(self.running), timeout=timeout) if self.running else time.sleep(timeout)
         done, _ = ray.wait(list(self.running), num_returns=len(self.running), timeout=0) if self.running else ([], [])
-        return found + [(self.running.pop(ref), _task_event(ref)) for ref in done]
+        return events + [(self.running.pop(ref), _task_event(ref)) for ref in done]
 
     def kill(self, keys: set[str]) -> None:
+        """As `Executor.kill`."""
         for ref, task in list(self.running.items()):
             if task.key in keys:
                 del self.running[ref]
                 ray.cancel(ref, force=True)
 
     def close(self) -> None:
+        """As `Executor.close`."""
         self.kill({task.key for task in self.running.values()})
         ray.shutdown()
 
     def _slots(self, node) -> int:
         """How many trainings a node holds."""
-        has = node["Resources"]
-        held = int(has.get("CPU", 0) / self.threads)
-        return min(held, int(has.get("GPU", 0)) * int(1 / self.gpus + 1e-6)) if self.gpus else held
+        resources = node["Resources"]
+        slots = int(resources.get("CPU", 0) / self.threads)
+        return min(slots, int(resources.get("GPU", 0)) * int(1 / self.gpus + 1e-6)) if self.gpus else slots
 
     def _nodes(self) -> list[dict]:
         """The nodes that are there now, or were a moment ago."""
-        if time.monotonic() - self.looked > POLL_SECONDS:
+        if time.monotonic() - self.nodes_read > POLL_SECONDS:
             self.nodes = [node for node in ray.nodes() if node["Alive"]]
-            self.looked = time.monotonic()
+            self.nodes_read = time.monotonic()
         return self.nodes
 
     def _new_epochs(self) -> list[tuple[Task, dict]]:
-        """What is new of epochs; never waits for it."""
-        if self.asked is None:
-            self.asked = self.progress.take.remote() if self.running else None
+        """The "epoch" events since the last call; never waits for them."""
+        if self.epochs_ref is None:
+            self.epochs_ref = self.progress.drain.remote() if self.running else None
             return []
-        if not ray.wait([self.asked], timeout=0)[0]:
+        if not ray.wait([self.epochs_ref], timeout=0)[0]:
             return []
-        asked, self.asked = self.asked, None
+        ref, self.epochs_ref = self.epochs_ref, None
         try:
-            told = ray.get(asked)
+            epochs = ray.get(ref)
         except RayError:  # it ended, and is started again
             return []
         return [
-            (task, {"event": "epoch", "epoch": told[task.key][0], "epochs": told[task.key][1]})
+            (task, {"event": "epoch", "epoch": epochs[task.key][0], "epochs": epochs[task.key][1]})
             for task in self.running.values()
-            if task.key in told
+            if task.key in epochs
         ]
 
 
@@ -161,14 +169,15 @@ class _Progress:
     """An actor beside the runner that knows how far trainings are."""
 
     def __init__(self):
-        self.told = {}
+        self.epochs = {}
 
-    def tell(self, key, epoch, epochs):
-        self.told[key] = epoch, epochs
+    def report(self, key, epoch, epochs):
+        self.epochs[key] = epoch, epochs
 
-    def take(self):
-        told, self.told = self.told, {}
-        return told
+    def drain(self):
+        """What was reported since the last call: {key: (epoch, epochs)}."""
+        reported, self.epochs = self.epochs, {}
+        return reported
 
 
 _trainer_cache = {}  # the last one of this process on a node, by recipe: a runner has one data set
@@ -176,13 +185,13 @@ _trainer_cache = {}  # the last one of this process on a node, by recipe: a runn
 
 def _train(images: DataSetArrays, task: dict, device: str | None, key: str, progress) -> dict:
     """The Ray task: does one retraining on a node and returns its event."""
-    said = time.monotonic()
+    reported = time.monotonic()
 
     def on_epoch(epoch, epochs):
-        nonlocal said
-        if time.monotonic() - said > POLL_SECONDS:
-            progress.tell.remote(key, epoch, epochs)
-            said = time.monotonic()
+        nonlocal reported
+        if time.monotonic() - reported > POLL_SECONDS:
+            progress.report.remote(key, epoch, epochs)
+            reported = time.monotonic()
 
     try:
         return retrain(_load_trainer(images, task["recipe"], device), task, on_epoch)

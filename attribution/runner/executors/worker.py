@@ -9,12 +9,18 @@ import os
 import sys
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribution.errors import UserError
 from attribution.runner.executors.base import encode_array
+from attribution.training import recipes
 from attribution.training.edits import Edit
+from attribution.workspace.workspace import Workspace
+
+if TYPE_CHECKING:
+    from attribution.training.trainer import Trainer
 
 NICE = 10  # the dashboard goes first; the variable LINEUP_NICE sets another
 
@@ -42,21 +48,19 @@ def main() -> None:
             write_event(failure_event(error))
 
 
-def lower_priority(by: int) -> None:
+def lower_priority(niceness: int) -> None:
     """Lowers this process's priority by 0 to 19. Linux may share the processor among sessions first, and only then
     among the processes of each: so the session's, too, which is the process's own where it was started in a new one."""
-    os.nice(by)
+    os.nice(niceness)
     try:
         with open("/proc/self/autogroup", "w") as file:
-            file.write(str(by))
+            file.write(str(niceness))
     except OSError:
         pass  # another system, or a kernel that shares among processes alone
 
 
 def serve_request(request: dict, trainers: dict) -> dict:
-    """Does one retraining; trainers holds the loaded data sets by (workspace, recipe)."""
-    from attribution import Workspace
-    from attribution.training import recipes
+    """Does one retraining and returns its event; trainers holds the loaded data sets by (workspace, recipe)."""
 
     name = (request["workspace"], request["recipe"])
     if name not in trainers:
@@ -77,8 +81,8 @@ def failure_event(error: Exception) -> dict:
     }
 
 
-def retrain(trainer, request: dict, on_epoch: Callable[[int, int], None]) -> dict:
-    """Does one retraining with an `attribution.training.trainer.Trainer` and returns its "done" event."""
+def retrain(trainer: "Trainer", request: dict, on_epoch: Callable[[int, int], None]) -> dict:
+    """Does one retraining and returns its "done" event. request: of `Task.to_json`. Raises as `Trainer.run`."""
     from attribution.training.trainer import LIBRARY
 
     edit = Edit.from_json(request["edit"])

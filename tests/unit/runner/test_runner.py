@@ -65,11 +65,11 @@ class Pretender:
         self.busy: dict[str, Task] = {}
         self.events, self.started, self.killed, self.closed = [], [], set(), False
 
-    def free(self):
+    def free_slots(self):
         return self.slots - len(self.busy)
 
     def submit(self, task):
-        assert self.free() > 0 and task.key not in self.busy, "one training, once at a time"
+        assert self.free_slots() > 0 and task.key not in self.busy, "one training, once at a time"
         self.busy[task.key] = task
         self.started.append(task)
         return 4321
@@ -102,7 +102,7 @@ class Pretender:
     def close(self):
         self.closed = True
 
-    def about(self):
+    def describe(self):
         return {"executor": "pretends", "devices": [{"slots": self.slots}]}
 
 

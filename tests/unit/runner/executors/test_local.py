@@ -57,7 +57,7 @@ def test_a_worker_killed_in_the_middle_of_a_line_is_lost(monkeypatch):
     )
     executor = workers(monkeypatch, script)
     executor.submit(a_task())
-    assert results(executor, 1) == ["lost"] and executor.free() == 1
+    assert results(executor, 1) == ["lost"] and executor.free_slots() == 1
     executor.close()
 
 
@@ -69,7 +69,7 @@ def test_a_worker_that_ended_while_idle_is_replaced(monkeypatch):
     end = time.monotonic() + PATIENCE
     while not executor.slots[0].ended and time.monotonic() < end:
         time.sleep(0.02)
-    assert executor.free() == 1 and executor.submit(a_task("other")) != first
+    assert executor.free_slots() == 1 and executor.submit(a_task("other")) != first
     assert results(executor, 1) == ["failed"]
     executor.close()
 
@@ -91,7 +91,7 @@ def test_what_a_dead_worker_did_not_take_is_dropped(monkeypatch):
 def test_a_worker_whose_runner_is_gone_ends_without_a_complaint():
     read, write = os.pipe()
     os.close(read)
-    script = "from attribution.runner.executors.worker import say; say({'event': 'epoch'})"
+    script = "from attribution.runner.executors.worker import write_event; write_event({'event': 'epoch'})"
     done = subprocess.run([sys.executable, "-c", script], stdout=write, stderr=subprocess.PIPE, text=True, cwd=ROOT)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")
@@ -101,7 +101,7 @@ def test_a_killed_training_says_nothing_more(monkeypatch):
     executor = workers(monkeypatch, "import time\ntime.sleep(60)")
     pid = executor.submit(a_task())
     executor.kill({"k"})
-    assert gone(pid) and executor.poll(0.2) == [] and executor.free() == 1
+    assert gone(pid) and executor.poll(0.2) == [] and executor.free_slots() == 1
 
 
 def test_each_worker_sees_its_gpu_alone(monkeypatch, tmp_path):
@@ -126,21 +126,23 @@ def test_never_more_threads_than_cores(monkeypatch):
     monkeypatch.setattr(local, "threads_of", lambda task: 3 if task.key.startswith("wide") else 1)
     script = "import sys\nfor line in sys.stdin: sys.stdin.readline()"
     executor = workers(monkeypatch, script, devices.WorkerPlan((None,) * 4, 1))
-    assert executor.free() == 4
+    assert executor.free_slots() == 4
     executor.submit(a_task("one"))
     executor.submit(a_task("two"))
-    assert executor.free() == 2
-    assert executor.submit(a_task("wide")) is None and executor.free() == 0, "held, and nothing else starts before it"
+    assert executor.free_slots() == 2
+    assert executor.submit(a_task("wide")) is None and executor.free_slots() == 0, (
+        "held, and nothing else starts before it"
+    )
     executor.poll(0.01)
-    assert executor.free() == 0
+    assert executor.free_slots() == 0
     executor.kill({"one"})
     executor.poll(0.01)
-    assert executor.held is None and executor.free() == 0, "one and three threads on four cores"
+    assert executor.held is None and executor.free_slots() == 0, "one and three threads on four cores"
     executor.kill({"two"})
-    assert executor.free() == 1
+    assert executor.free_slots() == 1
     assert executor.submit(a_task("wide too")) is None
     executor.kill({"wide too"})
-    assert executor.held is None and executor.free() == 1
+    assert executor.held is None and executor.free_slots() == 1
     executor.close()
 
 
@@ -148,7 +150,7 @@ def test_a_recipe_of_more_threads_than_cores_runs_alone(monkeypatch):
     monkeypatch.setattr(local, "core_count", lambda: 2)
     monkeypatch.setattr(local, "threads_of", lambda task: 4)
     executor = workers(monkeypatch, "import sys\nsys.stdin.read()", devices.WorkerPlan((None, None), 1))
-    assert executor.submit(a_task("a")) and executor.free() == 0
+    assert executor.submit(a_task("a")) and executor.free_slots() == 0
     executor.close()
 
 

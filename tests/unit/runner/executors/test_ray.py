@@ -144,11 +144,11 @@ def test_failures_and_cancelled_trainings_on_a_cluster(cluster, tmp_path):
         return Task(key, str(workspace), "demo-cnn", edit, seed)
 
     try:
-        wait(lambda: executor.free() == 2)
+        wait(lambda: executor.free_slots() == 2)
         executor.submit(one(key="nowhere", workspace=tmp_path / "none"))
-        assert executor.free() == 2
+        assert executor.free_slots() == 2
         executor.submit(one(key="bad", edit=remove([10**6])))
-        assert executor.free() == 1
+        assert executor.free_slots() == 1
         wait(lambda: found.extend(executor.poll(0.1)) or len(found) == 2)
         messages = {task.key: event["message"] for task, event in found}
         assert messages["bad"].startswith("the edit names a training image outside 0..1499")
@@ -159,7 +159,7 @@ def test_failures_and_cancelled_trainings_on_a_cluster(cluster, tmp_path):
         found.clear()
         wait(lambda: found.extend(executor.poll(0.1)) or [event for _, event in found if event["event"] != "epoch"])
         assert {task.key for task, _ in found} == {"next"}, "what was cancelled says nothing more"
-        assert found[-1][1]["event"] == "done" and executor.free() == 2
+        assert found[-1][1]["event"] == "done" and executor.free_slots() == 2
         assert result_arrays(*found[-1])["margins"].shape == (tiny.VAL,)
     finally:
         executor.close()
