@@ -36,7 +36,8 @@ class DisjointSpec(SupportSpec):
     def chain(self, workspace: Workspace, store: ResultStore) -> list[tuple[SupportSpec, dict | None]]:
         """The searches as far as they are decided, [(spec, its answer)], at least one and at most `count`; the last
         answer is None while that search is still to be done."""
-        searches, without = [], []
+        searches: list[tuple[SupportSpec, dict | None]] = []
+        without: list[int] = []
         shared = _support_fields(self)
         while len(searches) < self.count:
             spec = SupportSpec(**shared | {"without": sorted(without) or None})

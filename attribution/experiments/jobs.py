@@ -51,7 +51,7 @@ def run_job(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int 
     number = submit(workspace, spec)
     with ResultStore.for_workspace(workspace) as store:
         try:
-            while (job := store.job(number)).is_open:
+            while (job := _find_job(store, number)).is_open:
                 store.check_exists()
                 progress(job.what, job.done, job.total or None)
                 ensure_runner(workspace)
@@ -68,6 +68,13 @@ def run_job(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int 
         )
     if job.state != "done":
         raise UserError(f"job {number} ended as {job.state}: {job.message or 'cancelled by someone else'}")
+    return job
+
+
+def _find_job(store: ResultStore, number: int) -> Job:
+    job = store.job(number)
+    if job is None:
+        raise UserError(f"job {number} is no longer in the store; ask again")
     return job
 
 

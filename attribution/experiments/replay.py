@@ -5,7 +5,7 @@ missing. So a page can show the probes of a search under way, and a finished one
 """
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,7 +58,7 @@ def replay_search(workspace: Workspace, store: ResultStore, spec: "SupportSpec")
     live, played = store.live_trainings(), SearchReplay()
     search = spec.search(workspace)
     sizes = np.cumsum([len(part) for part in spec.steps(workspace)]) if spec.groups else None
-    results = None
+    results: Any = None
     while True:
         try:
             wanted = search.send(results)

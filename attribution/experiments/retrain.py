@@ -104,7 +104,7 @@ class RetrainSpec(FixedSpec):
                         run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
                     runs.append(run)
             parts[part] = self._verdict(runs, int(workspace.val_labels[self.target]))
-        edit = parts.pop("edit")
+        edited = parts.pop("edit")
         return {
             "target": self.target,
             "ranking": self.ranking,
@@ -113,9 +113,9 @@ class RetrainSpec(FixedSpec):
             "recipe": self.recipe,
             "recipe_hash": recipe,
             "seeds": self.seeds,
-            **edit,
+            **edited,
             "controls": parts,
-            "complete": all(part["n"] == part["of"] for part in (edit, *parts.values())),
+            "complete": all(part["n"] == part["of"] for part in (edited, *parts.values())),
             "newest": newest,
             "seconds": round(seconds, 2),
             **{name: self[name] for name in ("end", "groups") if name in self},
@@ -165,7 +165,8 @@ def retrain_spec(
         k = check_k(k)
         if end == "harmful" and kind != "remove":
             raise UserError("the most harmful images can be removed, not relabelled; leave the labels as they are")
-        ranked = edit_steps(workspace, ranking, target, "repair" if end == "harmful" else kind, k, groups)
+        # without ids a ranking is named
+        ranked = edit_steps(workspace, ranking, target, "repair" if end == "harmful" else kind, k, groups)  # type: ignore[arg-type]
         if len(ranked) < k:
             raise UserError(
                 f"k = {k} is larger than the {len(ranked)} images {ranking} ranks for this target; "

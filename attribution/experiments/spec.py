@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 
 from attribution.errors import UserError
 from attribution.experiments import support_search
-from attribution.experiments.estimate import JobCost, cost_of
+from attribution.experiments.estimate import JobCost, StudyCost, cost_of
 from attribution.store.results import ResultStore, Retraining
 from attribution.training import recipes
 from attribution.training.edits import Edit
@@ -63,7 +63,7 @@ class Spec(Mapping):
         """
         raise NotImplementedError
 
-    def cost(self, workspace: Workspace, store: ResultStore) -> JobCost:
+    def cost(self, workspace: Workspace, store: ResultStore) -> JobCost | StudyCost:
         """What the job costs before it is run, less what is known already."""
         raise NotImplementedError
 

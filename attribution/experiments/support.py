@@ -69,7 +69,9 @@ class SupportSpec(Spec):
                 if self.groups:
                     answer["images"] = answer["hi"] and sum(map(len, parts[: answer["hi"]]))
                 return answer
-            edit = build_edit(workspace, self.target, self.kind, np.concatenate(parts[: wanted.k] or [[]]))
+            edit = build_edit(
+                workspace, self.target, self.kind, np.concatenate(parts[: wanted.k] or [np.zeros(0, np.int64)])
+            )
             results = yield [(edit, seed) for seed in wanted.seeds]
             outcomes = [
                 support_search.TargetOutcome(

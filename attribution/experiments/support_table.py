@@ -127,7 +127,7 @@ def save(store: ResultStore, spec: "SupportSpec", version: str | None, answer: d
     ranking."""
     body = answer | {"version": version}
     if _is_plain(spec):
-        store.put_support(spec.recipe_hash, *_key(spec), body)
+        store.put_support(spec.recipe_hash, *_key(spec), body)  # type: ignore[call-arg]
     else:
         spec.save_answer(store, body)
 

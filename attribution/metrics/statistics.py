@@ -37,7 +37,7 @@ def mean_with_interval(values: np.ndarray, resamples: int = MEAN_RESAMPLES) -> d
     return {"mean": float(counted.mean()), "ci": ci, "n": len(counted)}
 
 
-def mean_with_t_interval(values: Sequence[float]) -> dict:
+def mean_with_t_interval(values: Sequence[float] | np.ndarray) -> dict:
     """Mean of one number a seed, with its 95 % t-interval.
 
     values  float [R]

@@ -25,7 +25,7 @@ DEFAULT_METHODS = ("ESVM", "L2", "TRAK", "Datamodels", "Random")
 MAX_LIVE_DIM = 1024
 
 
-def names(workspace: "Workspace") -> list[str]:
+def names(workspace: Workspace) -> list[str]:
     """Names of all rankings of a workspace: those computed when asked, then the stored ones, TRAK first, then random.
 
     Variants that exist only to be measured (`lds_vs_compute`) and other candidates (NAME@all) are left out.
@@ -36,12 +36,12 @@ def names(workspace: "Workspace") -> list[str]:
     return live + sorted(stored, key=lambda name: not name.startswith("trak")) + ["random"]
 
 
-def live_names(workspace: "Workspace") -> list[str]:
+def live_names(workspace: Workspace) -> list[str]:
     """Names of the rankings that the modules in LIVE compute for a workspace."""
     return [name for module in LIVE for name in _module(module).names(workspace)]
 
 
-def unchanged_names(workspace: "Workspace", versions: dict[str, str | None]) -> set[str]:
+def unchanged_names(workspace: Workspace, versions: dict[str, str | None]) -> set[str]:
     """Those of the rankings {name: its version before} that exist, listed or not, and have that version still."""
     same = set()
     for name, before in versions.items():
@@ -51,7 +51,7 @@ def unchanged_names(workspace: "Workspace", versions: dict[str, str | None]) -> 
     return same
 
 
-def load(workspace: "Workspace", name: str) -> Ranking:
+def load(workspace: Workspace, name: str) -> Ranking:
     """The ranking `name` of a workspace; NAME@true, NAME@pair and NAME@all are NAME among these candidates.
 
     Raises UserError for an unknown name, listing the known ones.
@@ -73,10 +73,10 @@ def load(workspace: "Workspace", name: str) -> Ranking:
     raise UserError(f"no ranking {name!r} in {workspace.name}; it has {', '.join(names(workspace))}")
 
 
-def default_rankings(workspace: "Workspace") -> list[str]:
+def default_rankings(workspace: Workspace) -> list[str]:
     """Names of the rankings that a page opens with: one of each of DEFAULT_METHODS, as far as the workspace has them and
     they are quick, and one of each other stored method, since somebody imported it to see it. Random stands last."""
-    first = {}
+    first: dict[str, str] = {}
     for name in workspace.rankings():
         ranking = workspace.ranking(name)
         if (ranking.method in DEFAULT_METHODS or not ranking.live) and not _is_slow(workspace, ranking):
@@ -89,12 +89,12 @@ def _module(name: str):
     return importlib.import_module(f"attribution.rankings.{name}")
 
 
-def _stored_names(workspace: "Workspace") -> list[str]:
+def _stored_names(workspace: Workspace) -> list[str]:
     return sorted(part.split("/")[1] for part in workspace.manifest["parts"] if part.startswith("rankings/"))
 
 
-def _is_slow(workspace: "Workspace", ranking: Ranking) -> bool:
-    if ranking.method != "ESVM" or not ranking.live:
+def _is_slow(workspace: Workspace, ranking: Ranking) -> bool:
+    if ranking.method != "ESVM" or not ranking.live or not ranking.feature:
         return False
     dim = workspace.manifest["parts"][f"features/{ranking.feature}"].get("dim")
     return (dim or workspace.feature(ranking.feature).train.shape[1]) > MAX_LIVE_DIM

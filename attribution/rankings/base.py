@@ -37,6 +37,8 @@ class Ranking(ABC):
     conditioned = False
     #: False where only each target's first images are stored; LDS needs every score
     complete = True
+    #: the feature set that a similarity is computed in, None for other methods
+    feature: str | None = None
     #: True where it is computed on demand and never stored
     live = False
     #: the trained models it was computed from, {"recipe", "data", "seeds"}, or None where there are none
@@ -44,7 +46,7 @@ class Ranking(ABC):
     #: a line under the name: what it was computed from
     description = ""
 
-    def __init__(self, workspace: "Workspace"):
+    def __init__(self, workspace: Workspace):
         self.workspace = workspace
 
     @property

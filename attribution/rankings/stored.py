@@ -144,10 +144,10 @@ class StoredRanking(Ranking):
         target, k = self.check(target, k, end)
         side = 0 if end == "helpful" else 1
         ids = np.asarray(self._arrays["ids"][target, side], np.int64)
-        chosen = ids >= 0
+        allowed = ids >= 0
         if candidates not in (None, "all"):
-            chosen &= np.isin(ids, self.candidates(target, candidates))
-        chosen = np.flatnonzero(chosen)[:k]
+            allowed &= np.isin(ids, self.candidates(target, candidates))
+        chosen = np.flatnonzero(allowed)[:k]
         scores = None
         if "values" in self._arrays:
             scores = np.asarray(self._arrays["values"][target, side][chosen], np.float32)

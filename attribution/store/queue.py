@@ -62,7 +62,7 @@ class JobQueue(Database):
             if same:
                 self.resume_job(same[0])
                 return same[0]
-            return self.db.execute(
+            return self.db.execute(  # type: ignore[return-value]
                 "INSERT INTO jobs (spec, what, state, created) VALUES (?, ?, 'queued', ?)",
                 (body, description, time.time()),
             ).lastrowid

@@ -61,7 +61,6 @@ def lower_priority(niceness: int) -> None:
 
 def serve_request(request: dict, trainers: dict) -> dict:
     """Does one retraining and returns its event; trainers holds the loaded data sets by (workspace, recipe)."""
-
     name = (request["workspace"], request["recipe"])
     if name not in trainers:
         workspace, recipe = Workspace.open(name[0]), recipes.get_recipe(name[1])
