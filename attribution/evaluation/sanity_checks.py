@@ -17,7 +17,7 @@ import numpy as np
 from scipy.stats import spearmanr
 from threadpoolctl import threadpool_limits
 
-from attribution.builds import scores as builds
+from attribution.builds import scores as score_builds
 from attribution.builds.halves import load_held_out_halves
 from attribution.errors import UserError
 from attribution.metrics import lds
@@ -95,7 +95,9 @@ def compute(
     features = workspace.features()[0]
     names = [f"{method}-{features}" for method in SIMILARITY_METHODS]
     # shares the cache of `lds_vs_compute`
-    trained = builds.compute_trak_factors(workspace, len(seeds), dim, scratch_folder(workspace, "compute"), progress)
+    trained = score_builds.compute_trak_factors(
+        workspace, len(seeds), dim, scratch_folder(workspace, "compute"), progress
+    )
     trainer, before = Trainer(workspace, recipe), _trak_scores(trained[:checkpoints])
 
     def scores_on(description, key, trainer, network):
@@ -209,13 +211,7 @@ def compare_untrained(
         scored = {name: {"lds": score.mean, "ci": score.ci} for name, score in measured.items()}
         ceiling = lds.noise_ceiling(margins).mean
     k = min(K, n)
-    return {
-        "targets": len(targets),
-        "chance": k / (2 * n - k),
-        "pairs": pairs,
-        "lds": scored,
-        "ceiling": ceiling,
-    }
+    return {"targets": len(targets), "chance": k / (2 * n - k), "pairs": pairs, "lds": scored, "ceiling": ceiling}
 
 
 def compare_scores(pairs) -> dict:
