@@ -21,7 +21,7 @@ from attribution.experiments import support_table
 from attribution.experiments.prefixes import editable_prefix
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import UNEDITED_SEEDS
-from attribution.metrics.statistics import spearman_correlation
+from attribution.metrics.statistics import percentile_interval, spearman_correlation
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit
@@ -233,9 +233,9 @@ def fit_scale(
     spread = np.var(y)
     answer["reachable"] = float(max(0.0, 1 - variance / spread)) if spread > 0 else None
     drawn = _resample_weights(target, resamples)
-    answer["slope_ci"] = _percentile_interval(_safe_ratio((x * y) @ drawn, x**2 @ drawn))
-    answer["r2_ci"] = _percentile_interval(1 - _safe_ratio(errors @ drawn, _deviations(y, drawn)))
-    answer["spearman_ci"] = _percentile_interval(_correlations(x, y, drawn))
+    answer["slope_ci"] = percentile_interval(_safe_ratio((x * y) @ drawn, x**2 @ drawn))
+    answer["r2_ci"] = percentile_interval(1 - _safe_ratio(errors @ drawn, _deviations(y, drawn)))
+    answer["spearman_ci"] = percentile_interval(_correlations(x, y, drawn))
     for low, high in K_RANGES:
         in_range = (removals.k[chosen] >= low) & (removals.k[chosen] <= (high or np.inf))
         if in_range.any():
@@ -377,9 +377,3 @@ def _correlations(x, y, drawn) -> np.ndarray:
 
 def _safe_ratio(above, below) -> np.ndarray:
     return np.divide(above, below, out=np.full(np.shape(below), np.nan), where=below > 0)
-
-
-def _percentile_interval(values) -> list[float] | None:
-    """The middle 95 % of the values that are not NaN."""
-    values = values[~np.isnan(values)]
-    return [float(end) for end in np.quantile(values, [0.025, 0.975])] if len(values) else None

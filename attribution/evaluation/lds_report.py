@@ -38,10 +38,7 @@ def compute(workspace: Workspace, rankings: list[str] | None = None, progress: P
 
 def save(workspace: Workspace, answer: dict) -> None:
     """Stores an answer of `compute` beside the halves, with their digest and the rankings' versions."""
-    computed_with = {
-        "halves": held_out_digest(workspace),
-        "versions": ranking_versions(workspace, answer["rankings"]),
-    }
+    computed_with = {"halves": held_out_digest(workspace), "versions": ranking_versions(workspace, answer["rankings"])}
     write_json(workspace.folder(STORED.name) / STORED.file, {**answer, **computed_with})
 
 

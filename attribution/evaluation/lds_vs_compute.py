@@ -10,7 +10,9 @@ it is done (`timing.Stopwatch`). Seconds of a stored ranking were measured where
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -82,27 +84,19 @@ def compute(
     masks, margins = load_held_out_halves(workspace)
     cache_folder = scratch_folder(workspace, "compute")
     training = training_seconds(workspace, cache_folder, progress)
-    variants = _list_variants(
-        workspace, _check_checkpoints(workspace, checkpoints), halves, dim, training, cache_folder, progress
-    )
+    checkpoints = _check_checkpoints(workspace, checkpoints)
+    variants = _list_variants(workspace, checkpoints, halves, dim, training, cache_folder, progress)
     rows = []
     with threadpool_limits(1):  # the products are small: BLAS threads would mostly wait for each other
-        for at, (name, depends_on, build_scores, ranked) in enumerate(variants):
+        for at, variant in enumerate(variants):
             progress("compute: variants", at, len(variants))
-            file = cache_folder / f"{name}-{_cache_key(workspace, depends_on, resamples)}.json"
-            if ranked and file.exists() and workspace.can_add(f"rankings/{name}{VARIANT_SUFFIX}"):
+            name = variant.name
+            file = cache_folder / f"{name}-{_cache_key(workspace, variant.depends_on, resamples)}.json"
+            if variant.stores_ranking and file.exists() and workspace.can_add(f"rankings/{name}{VARIANT_SUFFIX}"):
                 version = _variant_version(workspace, name)
                 if version is None or json.loads(file.read_text()).get("version", version) != version:
                     file.unlink()  # its ranking was removed since, or is of other dimensions
-            rows.append(
-                _cached_json(
-                    file,
-                    lambda name=name, build_scores=build_scores: {
-                        "name": name,
-                        **_judge_variant(build_scores, masks, margins, resamples),
-                    },
-                )
-            )
+            rows.append(_cached_json(file, partial(_measure_variant, variant, masks, margins, resamples)))
     progress("compute: variants", len(variants), len(variants))
     return {
         "dim": dim,
@@ -247,53 +241,38 @@ def _half(workspace, number):
     return half_edit(workspace, FIT_SEQUENCE, number)
 
 
-def _list_variants(workspace, checkpoints, halves, dim, training, cache_folder, progress) -> list[tuple]:
-    """(name, what else its figures depend on, build_scores() -> (score rows, targets or None, its row so far), whether
-    build_scores stores a ranking) of every variant."""
-    variants = [
-        (
-            f"trak-{count}",
-            [count, dim, training],
-            lambda count=count: _trak_variant(workspace, count, dim, training, cache_folder, progress),
-            True,
-        )
-        for count in checkpoints
-    ]
-    variants += [
-        (
-            f"datamodels-{count}",
-            [count, training],
-            lambda count=count: _datamodels_variant(workspace, count, training, progress),
-            True,
-        )
-        for count in sorted(halves)
-    ]
+class _Variant(NamedTuple):
+    """A variant to measure."""
+
+    name: str
+    depends_on: list  # JSON: what its figures depend on, besides what `_cache_key` adds
+    build_scores: Callable[[], tuple]  # returns (score rows, targets or None for all, its row without LDS)
+    stores_ranking: bool = False
+
+
+def _list_variants(workspace, checkpoints, halves, dim, training, cache_folder, progress) -> list[_Variant]:
+    parts, recipe_hash = workspace.manifest["parts"], recipes.get_recipe(workspace.recipe).hash
+    variants = []
+    for count in checkpoints:
+        build_scores = partial(_trak_variant, workspace, count, dim, training, cache_folder, progress)
+        variants.append(_Variant(f"trak-{count}", [count, dim, training], build_scores, True))
+    for count in sorted(halves):
+        build_scores = partial(_datamodels_variant, workspace, count, training, progress)
+        variants.append(_Variant(f"datamodels-{count}", [count, training], build_scores, True))
+    live = ["random"]
+    for name in workspace.features():
+        if name in SELF_SUPERVISED and "seconds" in parts[f"features/{name}"]:
+            live = [f"esvm-{name}", "random"]
+            break
     for name in workspace.rankings():
-        part = workspace.manifest["parts"].get(f"rankings/{name}", {})
-        if (
-            part.get("method") == "Datamodels"
-            and part.get("models", 0) > max(halves)
-            and "seconds" in part
-            and (part.get("made_for") or {}).get("hash") == recipes.get_recipe(workspace.recipe).hash
-        ):
-            variants.append(
-                (
-                    name,
-                    [workspace.ranking(name).version, training],
-                    lambda name=name, part=part: _stored_variant(workspace, name, part, training),
-                    False,
-                )
-            )
-    features = [
-        name
-        for name in workspace.features()
-        if name in SELF_SUPERVISED and "seconds" in workspace.manifest["parts"][f"features/{name}"]
-    ]
-    live = [f"esvm-{name}" for name in features[:1]]
-    return variants + [
-        (name, [workspace.ranking(name).version], lambda name=name: _live_variant(workspace, name), False)
-        for name in (*live, "random")
-    ]
+        part = parts.get(f"rankings/{name}", {})
+        larger = part.get("method") == "Datamodels" and part.get("models", 0) > max(halves)
+        if larger and "seconds" in part and (part.get("made_for") or {}).get("hash") == recipe_hash:
+            build_scores = partial(_stored_variant, workspace, name, part, training)
+            variants.append(_Variant(name, [workspace.ranking(name).version, training], build_scores))
+    for name in live:
+        variants.append(_Variant(name, [workspace.ranking(name).version], partial(_live_variant, workspace, name)))
+    return variants
 
 
 def _save_top_k(workspace, name: str, method: str, count: int, seeds, lists: list[np.ndarray]) -> str | None:
@@ -331,89 +310,64 @@ def _trak_variant(workspace, count, dim, training, cache_folder, progress):
     watch = timing.Stopwatch()
     rows = trak.scores(factors, 0, workspace.n_val)
     seconds = watch.seconds
-    version = _save_top_k(
-        workspace,
-        f"trak-{count}",
-        "TRAK",
-        count,
-        _base_provenance(workspace)["seeds"][:count],
-        [top_k(row, STORED_K) for row in rows],
-    )
-    return (
-        rows,
-        None,
-        {
-            "method": "TRAK",
-            "models": count,
-            "version": version,
-            "training_seconds": count * training["whole"],
-            "computing_seconds": float(sum(model["seconds"] for model in factors)) + seconds,
-            "bytes": sum(model[name].nbytes for model in factors for name in ("train", "val", "doubt")),
-            "scores_bytes": 2 * rows.size,
-            "here": True,
-        },
-    )
+    seeds, lists = _base_provenance(workspace)["seeds"][:count], [top_k(row, STORED_K) for row in rows]
+    row = {
+        "method": "TRAK",
+        "models": count,
+        "version": _save_top_k(workspace, f"trak-{count}", "TRAK", count, seeds, lists),
+        "training_seconds": count * training["whole"],
+        "computing_seconds": float(sum(model["seconds"] for model in factors)) + seconds,
+        "bytes": sum(model[name].nbytes for model in factors for name in ("train", "val", "doubt")),
+        "scores_bytes": 2 * rows.size,
+        "here": True,
+    }
+    return rows, None, row
 
 
 def _datamodels_variant(workspace, count, training, progress):
-    from attribution.rankings import datamodels as method
+    from attribution.rankings import datamodels
 
-    sequence = {"draw": FIT_SEQUENCE, "count": count, "seeds": [0]}
+    name, sequence = f"datamodels-{count}", {"draw": FIT_SEQUENCE, "count": count, "seeds": [0]}
     train_halves(workspace, sequence, progress)
     masks, margins = load_half_margins(workspace, sequence)
+    margins = margins.mean(1)
     watch = timing.Stopwatch()
-    weights, tuning = scores.fit_tuned_datamodels(
-        masks, margins.mean(1), min(scores.MAX_TUNING_HALVES, count // 10), f"datamodels-{count}", progress
-    )
+    n_tuning = min(scores.MAX_TUNING_HALVES, count // 10)
+    weights, tuning = scores.fit_tuned_datamodels(masks, margins, n_tuning, name, progress)
     seconds = watch.seconds
-    tails = method.zero_weight_tails(weights, method.marginal_effects(masks, margins.mean(1)), STORED_K)[:, 0].astype(
-        np.int64
-    )
-    version = _save_top_k(
-        workspace,
-        f"datamodels-{count}",
-        "Datamodels",
-        count,
-        "halves",
-        [
-            np.concatenate([np.argsort(-row, kind="stable")[: (row > 0).sum()], tail[row[tail] == 0]])[:STORED_K]
-            for row, tail in zip(weights, tails)
-        ],
-    )
-    nonzero = int((weights != 0).sum())
-    return (
-        weights,
-        None,
-        {
-            "method": "Datamodels",
-            "models": count,
-            "version": version,
-            "training_seconds": count * training["half"],
-            "computing_seconds": seconds,
-            "bytes": _halves_bytes(workspace, count),
-            "scores_bytes": 4 * nonzero + 8 * (len(weights) + 1),
-            "here": True,
-            **tuning,
-        },
-    )
+    effects = datamodels.marginal_effects(masks, margins)
+    tails = datamodels.zero_weight_tails(weights, effects, STORED_K)[:, 0].astype(np.int64)
+    lists = [
+        np.concatenate([np.argsort(-row, kind="stable")[: (row > 0).sum()], tail[row[tail] == 0]])[:STORED_K]
+        for row, tail in zip(weights, tails)
+    ]
+    row = {
+        "method": "Datamodels",
+        "models": count,
+        "version": _save_top_k(workspace, name, "Datamodels", count, "halves", lists),
+        "training_seconds": count * training["half"],
+        "computing_seconds": seconds,
+        "bytes": _halves_bytes(workspace, count),
+        "scores_bytes": 4 * int((weights != 0).sum()) + 8 * (len(weights) + 1),
+        "here": True,
+        **tuning,
+    }
+    return weights, None, row
 
 
 def _stored_variant(workspace, name, part, training):
     ranking = workspace.ranking(name)
     sizes = {Path(file).stem: size for file, size in part["files"].items()}
-    return (
-        ranking.all_scores(),
-        ranking.targets,
-        {
-            "method": "Datamodels",
-            "models": part["models"],
-            "training_seconds": part["models"] * training["half"],
-            "computing_seconds": part["seconds"],
-            "bytes": _halves_bytes(workspace, part["models"]),
-            "scores_bytes": sum(sizes.get(array, 0) for array in ("data", "columns", "starts")) or sum(sizes.values()),
-            "here": False,
-        },
-    )
+    row = {
+        "method": "Datamodels",
+        "models": part["models"],
+        "training_seconds": part["models"] * training["half"],
+        "computing_seconds": part["seconds"],
+        "bytes": _halves_bytes(workspace, part["models"]),
+        "scores_bytes": sum(sizes.get(array, 0) for array in ("data", "columns", "starts")) or sum(sizes.values()),
+        "here": False,
+    }
+    return ranking.all_scores(), ranking.targets, row
 
 
 def _live_variant(workspace, name):
@@ -421,19 +375,16 @@ def _live_variant(workspace, name):
     part = workspace.manifest["parts"].get(f"features/{name.partition('-')[2]}", {})
     watch = timing.Stopwatch()
     rows = list(ranking.all_scores())
-    return (
-        rows,
-        ranking.targets,
-        {
-            "method": ranking.method,
-            "models": 0,
-            "training_seconds": part.get("seconds", 0),
-            "computing_seconds": watch.seconds if name != "random" else 0,
-            "bytes": sum(part.get("files", {}).values()),
-            "scores_bytes": 0,
-            "here": True,
-        },
-    )
+    row = {
+        "method": ranking.method,
+        "models": 0,
+        "training_seconds": part.get("seconds", 0),
+        "computing_seconds": watch.seconds if name != "random" else 0,
+        "bytes": sum(part.get("files", {}).values()),
+        "scores_bytes": 0,
+        "here": True,
+    }
+    return rows, ranking.targets, row
 
 
 def _halves_bytes(workspace, count: int) -> int:
@@ -441,10 +392,11 @@ def _halves_bytes(workspace, count: int) -> int:
     return count * (-(-workspace.n_train // 8) + 2 * workspace.n_val)
 
 
-def _judge_variant(build_scores, masks, margins, resamples) -> dict:
-    rows, targets, row = build_scores()
+def _measure_variant(variant: _Variant, masks, margins, resamples) -> dict:
+    rows, targets, row = variant.build_scores()
     score = lds.lds(masks, margins, rows, targets, resamples=resamples)
     return {
+        "name": variant.name,
         **row,
         "seconds": row["training_seconds"] + row["computing_seconds"],
         "lds": score.mean,

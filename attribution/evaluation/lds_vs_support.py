@@ -17,8 +17,8 @@ from attribution.builds.halves import load_held_out_halves
 from attribution.errors import UserError
 from attribution.experiments.study import Study
 from attribution.experiments.support_search import Support
-from attribution.metrics import lds, statistics, support_curves
-from attribution.metrics.statistics import spearman_correlation
+from attribution.metrics import lds, support_curves
+from attribution.metrics.statistics import bootstrap_interval, percentile_interval, spearman_correlation
 from attribution.rankings import unchanged_names
 from attribution.workspace.base_models import mean_base_margins
 from attribution.workspace.parts import Part, Progress, held_out_digest, ranking_versions
@@ -272,7 +272,7 @@ def correlate_within_targets(pairs: dict[str, dict], k_max: int, resamples: int 
         small = smallness([pairs[name][target][1] for name in names], k_max)
         if np.ptp(small) > 0 and np.ptp(values) > 0:
             taus.append(float(kendalltau(values, small).statistic))
-    ci = statistics.bootstrap_interval(taus, resamples=resamples) if taus else None
+    ci = bootstrap_interval(taus, resamples=resamples) if taus else None
     return {
         "kendall": float(np.mean(taus)) if taus else None,
         "ci": list(ci) if ci else None,
@@ -284,9 +284,7 @@ def correlate_within_targets(pairs: dict[str, dict], k_max: int, resamples: int 
 
 def _correlation_interval(x, y, resamples) -> list[float] | None:
     drawn = np.random.default_rng(0).integers(len(x), size=(resamples, len(x)))
-    correlations = spearman_correlation(x[drawn], y[drawn])
-    correlations = correlations[~np.isnan(correlations)]  # a resample may hold only censored targets
-    return [float(end) for end in np.quantile(correlations, [0.025, 0.975])] if len(correlations) else None
+    return percentile_interval(spearman_correlation(x[drawn], y[drawn]))  # NaN where all drawn targets are censored
 
 
 def _permutation_p_value(x, y, classes, shuffles) -> float | None:

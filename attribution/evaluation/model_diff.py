@@ -15,8 +15,9 @@ from threadpoolctl import threadpool_limits
 from attribution.builds.halves import load_held_out_halves
 from attribution.builds.scores import compute_recipe_factors, compute_trak_factors
 from attribution.errors import UserError
-from attribution.metrics import lds, statistics
-from attribution.metrics.statistics import spearman_correlation
+from attribution.metrics import lds
+from attribution.metrics.rank_agreement import jaccard
+from attribution.metrics.statistics import bootstrap_interval, spearman_correlation
 from attribution.rankings.base import top_k
 from attribution.training import recipes
 from attribution.workspace.parts import Part, Progress, base_digest, check_library, held_out_digest, scratch_folder
@@ -195,11 +196,9 @@ def _standardised(scores: np.ndarray) -> np.ndarray:
 
 
 def _jaccard(a, b, k: int = 20) -> np.ndarray:
-    """Jaccard index of the top k of each row, float64 [rows]."""
-    shared = np.array([len(np.intersect1d(top_k(x, k), top_k(y, k))) for x, y in zip(a, b)])
-    return shared / (2 * min(k, a.shape[1]) - shared)
+    return np.array([jaccard(top_k(x, k), top_k(y, k)) for x, y in zip(a, b)])
 
 
 def _mean_with_interval(values) -> dict:
-    ends = statistics.bootstrap_interval(values, resamples=1000)
+    ends = bootstrap_interval(values, resamples=1000)
     return {"mean": float(np.mean(values)), "ci": list(ends) if ends else None}

@@ -66,41 +66,16 @@ def create_poisoned_copy(
     train_labels[poisoned] = label
     val = np.concatenate([val, add_trigger(val[triggered], side)])
     val_labels = np.concatenate([val_labels, val_labels[triggered]])
-    info = {
-        "n": n,
-        "class": label,
-        "targets": targets,
-        "side": side,
-        "seed": seed,
-        "of": workspace.fingerprint,
-        "of_name": workspace.name,
-    }
-    words = [
-        "workspace",
-        "poison",
-        path.name,
-        "--n",
-        n,
-        "--class",
-        workspace.classes[label],
-        "--targets",
-        targets,
-        "--side",
-        side,
-        "--seed",
-        seed,
-    ]
+    val_index = np.concatenate([workspace.val_index, workspace.val_index[triggered]])
+    info = {"n": n, "class": label, "targets": targets, "side": side, "seed": seed}
+    info |= {"of": workspace.fingerprint, "of_name": workspace.name}
+    options = f"--n {n} --class {shlex.quote(workspace.classes[label])} --targets {targets} --side {side} --seed {seed}"
     dataset = {name: value for name, value in workspace.manifest["dataset"].items() if name != "images"}
     with staged_folder(path) as folder:
         arrays = {"images/train.npy": train, "images/val.npy": val}
         tables = {
             "train.parquet": pd.DataFrame({"source_index": workspace.train_index, "label": train_labels}),
-            "val.parquet": pd.DataFrame(
-                {
-                    "source_index": np.concatenate([workspace.val_index, workspace.val_index[triggered]]),
-                    "label": val_labels,
-                }
-            ),
+            "val.parquet": pd.DataFrame({"source_index": val_index, "label": val_labels}),
             "truth.parquet": pd.DataFrame({"original": original, "planted": original != train_labels}),
             FILE: pd.DataFrame(
                 {
@@ -134,22 +109,15 @@ def create_poisoned_copy(
         copy.record_part(
             "data",
             {
-                **command_provenance(shlex.join(map(str, words))),
+                **command_provenance(f"workspace poison {shlex.quote(path.name)} {options}"),
                 "poison": info,
                 "seconds": round(time.perf_counter() - start, 1),
             },
             [*arrays, *tables],
         )
         if "features/pixels" in workspace.manifest["parts"]:
-            copy.record_part(
-                "features/pixels",
-                {
-                    "name": "pixels",
-                    "dim": int(np.prod(train.shape[1:])),
-                    "seconds": 0.0,
-                    **command_provenance("workspace poison"),
-                },
-            )
+            pixels = {"name": "pixels", "dim": int(np.prod(train.shape[1:])), "seconds": 0.0}
+            copy.record_part("features/pixels", {**pixels, **command_provenance("workspace poison")})
     return Workspace.open(path)
 
 

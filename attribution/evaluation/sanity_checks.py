@@ -209,13 +209,7 @@ def compare_untrained(
         scored = {name: {"lds": score.mean, "ci": score.ci} for name, score in measured.items()}
         ceiling = lds.noise_ceiling(margins).mean
     k = min(K, n)
-    return {
-        "targets": len(targets),
-        "chance": k / (2 * n - k),
-        "pairs": pairs,
-        "lds": scored,
-        "ceiling": ceiling,
-    }
+    return {"targets": len(targets), "chance": k / (2 * n - k), "pairs": pairs, "lds": scored, "ceiling": ceiling}
 
 
 def compare_scores(pairs) -> dict:

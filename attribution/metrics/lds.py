@@ -12,6 +12,7 @@ Source: Park et al., TRAK (arXiv 2303.14186), section 2; the ceiling is classica
 1910).
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import combinations, islice
 
@@ -21,6 +22,7 @@ from scipy.stats import rankdata
 from attribution.errors import UserError
 
 MIN_SUBSETS = 3
+Scores = Callable[[int], np.ndarray] | Iterable[np.ndarray]
 TARGETS_PER_CHUNK = 32  # targets whose comparison matrices [M, M] and resampled ranks [M, B] are held at once
 
 
@@ -52,7 +54,16 @@ class NoiseCeiling:
     signal: float | None
 
 
-def lds(masks, margins, scores, targets=None, *, level=0.95, resamples=500, seed=0):
+def lds(
+    masks: np.ndarray,
+    margins: np.ndarray,
+    scores: Scores,
+    targets: np.ndarray | None = None,
+    *,
+    level: float = 0.95,
+    resamples: int = 500,
+    seed: int = 0,
+) -> LDS:
     """LDS of one ranking, with a value for each target.
 
     masks    bool [M, n_train], True where a training image is in the subset
@@ -88,7 +99,7 @@ def lds(masks, margins, scores, targets=None, *, level=0.95, resamples=500, seed
     return LDS(float(per_target.mean()), ci, per_target, int(constant.sum()))
 
 
-def noise_ceiling(margins, targets=None):
+def noise_ceiling(margins: np.ndarray, targets: np.ndarray | None = None) -> NoiseCeiling:
     """The noise ceiling of LDS, in [0, 1]; see `NoiseCeiling`.
 
     margins, targets  as in `lds`
@@ -114,8 +125,10 @@ def noise_ceiling(margins, targets=None):
     return NoiseCeiling(float(np.sqrt(reliability).mean()), float(np.mean(pairs)))
 
 
-def evaluate_rankings(masks, margins, rankings, targets=None, *, level=0.95, resamples=500, seed=0):
-    """LDS of several rankings, JSON. rankings: {name: scores as in `lds`}; the other arguments as in `lds`.
+def evaluate_rankings(
+    masks: np.ndarray, margins: np.ndarray, rankings: dict[str, Scores], targets: np.ndarray | None = None, **options
+) -> dict:
+    """LDS of several rankings, JSON. rankings: {name: scores}; scores and the other arguments as in `lds`.
 
     {"alpha": mean share of the training set in a subset, "masks": M, "seeds": R, "ceiling", "signal",
      "rankings": {name: {"lds", "ci", "n_targets", "n_constant"}}}
@@ -124,7 +137,7 @@ def evaluate_rankings(masks, margins, rankings, targets=None, *, level=0.95, res
     noise = noise_ceiling(margins, targets)
     rows = {}
     for name, scores in rankings.items():
-        score = lds(masks, margins, scores, targets, level=level, resamples=resamples, seed=seed)
+        score = lds(masks, margins, scores, targets, **options)
         rows[name] = {"lds": score.mean, "ci": score.ci, "n_targets": len(targets), "n_constant": score.n_constant}
     return {
         "alpha": float(masks.mean()),

@@ -77,6 +77,16 @@ def bootstrap_interval(
     return float(low), float(high)
 
 
+def percentile_interval(values: np.ndarray) -> list[float] | None:
+    """The middle 95 % of resampled values, float [B], without those that are NaN: [low, high], None where all are.
+
+    >>> percentile_interval(np.array([1.0, np.nan, 1.0]))
+    [1.0, 1.0]
+    """
+    values = values[~np.isnan(values)]
+    return [float(end) for end in np.quantile(values, [0.025, 0.975])] if len(values) else None
+
+
 def resampled_means(sample: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     """Means of `sample`, float [T], in each bootstrap resample: float64 [B]."""
     # One seed for all: rankings over the same targets are resampled alike, so that differences have a cause.

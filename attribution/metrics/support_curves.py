@@ -12,6 +12,7 @@ Source: the brittleness figures of Singla et al. (arXiv 2311.03386), with interv
 Percentile intervals and bootstrap p-values are then optimistic, see `bootstrap_interval` and `compare_pair`.
 """
 
+from collections.abc import Iterable
 from itertools import combinations
 
 import numpy as np
@@ -24,7 +25,7 @@ DEFAULT_K_MAX = 128  # 25.6 % of a class of 500, the paper's share (1,280 of 5,0
 NO_SUPPORT_STATUSES = ("already_wrong", "already_right")
 
 
-def support_sizes(supports, *, stable_only=False):
+def support_sizes(supports: Iterable, *, stable_only: bool = False) -> np.ndarray:
     """Support sizes, float64 [n]: one for each target that has a support, inf where censored.
 
     supports     iterable of `support_search.Support`, or None where unfinished
@@ -35,7 +36,7 @@ def support_sizes(supports, *, stable_only=False):
     return np.array([np.inf if size is None else size for size in counted], dtype=float)
 
 
-def support_cdf(supports, k_max=DEFAULT_K_MAX, *, stable_only=False):
+def support_cdf(supports: Iterable, k_max: int = DEFAULT_K_MAX, *, stable_only: bool = False) -> np.ndarray:
     """The fraction of targets flipped at k = 0 .. k_max: float64 [k_max + 1] in [0, 1], NaN where there are no targets.
 
     supports  as in `support_sizes`
@@ -47,7 +48,7 @@ def support_cdf(supports, k_max=DEFAULT_K_MAX, *, stable_only=False):
     return _cdf(support_sizes(supports, stable_only=stable_only), k_max)
 
 
-def support_auc(supports, k_max=DEFAULT_K_MAX, *, stable_only=False):
+def support_auc(supports: Iterable, k_max: int = DEFAULT_K_MAX, *, stable_only: bool = False) -> float | None:
     """Area under the support CDF over K, in [0, 1]: higher means smaller supports; None where there are no targets.
 
     supports  as in `support_sizes`
@@ -63,7 +64,7 @@ def support_auc(supports, k_max=DEFAULT_K_MAX, *, stable_only=False):
     return float(area.mean()) if len(area) else None
 
 
-def median_support(supports, k_max=DEFAULT_K_MAX):
+def median_support(supports: Iterable, k_max: int = DEFAULT_K_MAX) -> float | None:
     """Median support, in images, where censored ones count as infinite: None where the median is one of these.
 
     supports  as in `support_sizes`
@@ -74,7 +75,9 @@ def median_support(supports, k_max=DEFAULT_K_MAX):
     return float(median) if np.isfinite(median) else None
 
 
-def cdf_band(supports, pending, k_max=DEFAULT_K_MAX):
+def cdf_band(
+    supports: Iterable, pending: Iterable[tuple[int, int | None]], k_max: int = DEFAULT_K_MAX
+) -> tuple[np.ndarray, np.ndarray]:
     """The lowest and the highest CDF that the finished study can still show: two float64 [k_max + 1].
 
     supports  the finished targets, as in `support_sizes`
@@ -82,12 +85,15 @@ def cdf_band(supports, pending, k_max=DEFAULT_K_MAX):
               at least lo + 1 and at most hi, or censored where nothing has flipped yet (hi None)
     """
     done = support_sizes(supports)
+    pending = list(pending)
     worst = [np.inf if hi is None else hi for _, hi in pending]
     best = [lo + 1 for lo, _ in pending]
     return _cdf(np.append(done, worst), k_max), _cdf(np.append(done, best), k_max)
 
 
-def summarise_supports(supports, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMPLES, seed=0):
+def summarise_supports(
+    supports: Iterable, k_max: int = DEFAULT_K_MAX, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> dict:
     """The table row of one ranking, JSON. supports: as in `support_sizes`.
 
     auc, auc_ci     see `support_auc` and `bootstrap_interval`
@@ -116,7 +122,9 @@ def summarise_supports(supports, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=R
     }
 
 
-def compare_pair(a, b, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMPLES, seed=0):
+def compare_pair(
+    a: dict, b: dict, k_max: int = DEFAULT_K_MAX, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> dict:
     """Compare two rankings on the targets that both have finished.
 
     a, b  {target: Support or None}
@@ -155,7 +163,9 @@ def compare_pair(a, b, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMPLES, 
     }
 
 
-def compare_pairs(rankings, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMPLES, seed=0):
+def compare_pairs(
+    rankings: dict, k_max: int = DEFAULT_K_MAX, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> dict:
     """Every ranking against every other: {A: {B: `compare_pair` of A and B, and "auc_difference_p_holm"}}.
 
     rankings  {name: {target: Support or None}}
@@ -174,7 +184,9 @@ def compare_pairs(rankings, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMP
     return against
 
 
-def compare_rankings(rankings, k_max=DEFAULT_K_MAX, *, level=0.95, resamples=RESAMPLES, seed=0):
+def compare_rankings(
+    rankings: dict, k_max: int = DEFAULT_K_MAX, *, level: float = 0.95, resamples: int = RESAMPLES, seed: int = 0
+) -> dict:
     """The comparison of one kind of support: {"rankings": {name: `summarise_supports`},
     "wins": `compare_pairs`}, JSON.
 
