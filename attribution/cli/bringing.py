@@ -304,7 +304,9 @@ def _import_ranking(ws, format, path, name, declared, dense, force, train_files)
     words = shlex.join(["import", format, path.name, "--name", name, *said, *(["--force"] if force else [])])
     about = {"format": format, "file": path.name, **matched, **command_provenance(words)}
     with ProgressBar() as progress:
-        return importing.import_ranking(ws, incoming, name, about=about, force=force, dense=dense, progress=progress)
+        return importing.import_ranking(
+            ws, incoming, name, provenance=about, force=force, dense=dense, progress=progress
+        )
 
 
 def _import_text(name: str, about: dict) -> str:

@@ -129,16 +129,16 @@ def features_project(
     start = time.perf_counter()
     with ProgressBar() as progress:
         found = projection.project(ws, name, method, progress)
-    words = f"features project {name} --method {found.about['method']}"
+    words = f"features project {name} --method {found.provenance['method']}"
     projection.save(ws, found, {**command_provenance(words), "seconds": round(time.perf_counter() - start, 1)})
-    text = f"{name}: {projection.METHODS[found.about['method']]}"
-    if trust := found.about.get("trustworthiness"):
+    text = f"{name}: {projection.METHODS[found.provenance['method']]}"
+    if trust := found.provenance.get("trustworthiness"):
         text += (
             f", trustworthiness {number(trust['mean'])}, PCA's "
-            f"{number(found.about['trustworthiness_pca']['mean'])}, on {found.about['draws']} x "
-            f"{found.about['sample']:,} images"
+            f"{number(found.provenance['trustworthiness_pca']['mean'])}, on {found.provenance['draws']} x "
+            f"{found.provenance['sample']:,} images"
         )
-    print_answer(as_json, {"workspace": ws.name, "features": name, **found.about}, text)
+    print_answer(as_json, {"workspace": ws.name, "features": name, **found.provenance}, text)
 
 
 @halves_app.command("train")

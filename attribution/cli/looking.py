@@ -381,7 +381,7 @@ def export_ranking(
         source: of,
     }
     labels = parquet.labels_digest(ws.train_labels, ws.val_labels)
-    about = " · ".join(filter(None, [found.about.removesuffix(" · live"), f"first {top}", note]))
+    about = " · ".join(filter(None, [found.description.removesuffix(" · live"), f"first {top}", note]))
     rows = parquet.write_ranking(user_path(out), found, wanted, top, labels, about, provenance)
     answer = {"workspace": ws.name, "ranking": ranking, "targets": len(wanted), "rows": rows, "file": str(out)}
     print_answer(as_json, answer, f"{out}: the first {top} of {ranking} for {len(wanted):,} targets, {rows:,} rows")

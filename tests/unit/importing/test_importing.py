@@ -29,7 +29,7 @@ def incoming(scores, **changes):
         "method": "Mine",
         "signed": True,
         "targets": np.arange(len(scores)),
-        "rows": lambda start, stop: scores[start:stop].copy(),
+        "read_scores": lambda start, stop: scores[start:stop].copy(),
     }
     return ForeignRanking(**about | changes)
 
@@ -82,7 +82,7 @@ def test_training_images_of_another_order_and_number(ws, scores, kind):
     theirs = scores[:, order]
     ranked = np.argsort(-theirs, axis=1)[:, :20]
     ranked[:, 15:] = -1
-    lists = {"rows": None, "signed": False, "lists": lambda start, stop: (ranked[start:stop], None)}
+    lists = {"read_scores": None, "signed": False, "read_lists": lambda start, stop: (ranked[start:stop], None)}
     found = importing.renumbered(incoming(theirs, **(lists if kind == "lists" else {})), order)
     importing.import_ranking(ws, found, "mine", dense=kind == "dense", k=15)
     assert ws.ranking("mine").top(3, 15).ids.tolist() == order[np.argsort(-theirs[3])[:15]].tolist()

@@ -43,7 +43,7 @@ def signed(ws):
     scores = np.random.default_rng(0).normal(size=(ws.n_val, ws.n_train)).astype(np.float32)
     scores += 4 * (ws.train_labels == ws.val_labels[:, None])
     incoming = formats.ForeignRanking("TRAK", True, np.arange(ws.n_val), read_scores=lambda a, b: scores[a:b])
-    importing.import_ranking(ws, incoming, "mine", about={"made_for": {"recipe": "demo-cnn", "hash": "abc"}})
+    importing.import_ranking(ws, incoming, "mine", provenance={"made_for": {"recipe": "demo-cnn", "hash": "abc"}})
     return Workspace.open(ws.path)
 
 
