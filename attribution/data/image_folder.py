@@ -160,8 +160,8 @@ def label_moves(
 
     names: files of the training pictures; other_names: of the validation pictures; given, labels: int64 [n], classes
     before and after, as indices of `classes`; removed: indices of pictures to take out, to a folder `removed` beside
-    the one that holds the class folders. No move overwrites a file or the target of another move (a number is appended to
-    a name that is taken), so that they can be made in any order.
+    the one that holds the class folders. No move overwrites a file or the target of another move (a taken name gets a
+    number), so that they can be made in any order.
     """
     parts = [name.split("/") for name in names]
     inside = all(len(part) > 2 and part[:2] == ["train", classes[label]] for part, label in zip(parts, given))
