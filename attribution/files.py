@@ -2,9 +2,11 @@
 
 import json
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
+import platformdirs
 
 from attribution.errors import UserError
 
@@ -12,8 +14,16 @@ ROOT = Path(__file__).resolve().parent.parent  # of the checkout: where `python 
 
 
 def data_folder() -> Path:
-    """Where results are kept: the environment variable LINEUP_DATA, or ~/.local/share/lineup."""
-    return Path(os.environ.get("LINEUP_DATA") or Path.home() / ".local" / "share" / "lineup").expanduser()
+    """Where results are kept: the environment variable LINEUP_DATA, or ~/.local/share/lineup.
+
+    On macOS and Windows, where the latter is not there, it is the system's usual place.
+    """
+    if given := os.environ.get("LINEUP_DATA"):
+        return Path(given).expanduser()
+    folder = Path.home() / ".local" / "share" / "lineup"
+    if sys.platform == "linux" or folder.exists():
+        return folder
+    return platformdirs.user_data_path("lineup", appauthor=False)
 
 
 def user_path(text: str | Path) -> Path:

@@ -48,7 +48,7 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
         name,
         force=True,
         progress=progress,
-        about={
+        provenance={
             "about": f"{len(seeds)} models · dim {dim:,}",
             "models": len(seeds),
             "made_for": ranking_origin(workspace, seeds),
@@ -153,7 +153,7 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
         name,
         force=True,
         progress=progress,
-        about={
+        provenance={
             "about": f"{count:,} half-models · α 0.5",
             "models": count,
             "made_for": ranking_origin(workspace, "halves"),

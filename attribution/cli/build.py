@@ -115,17 +115,17 @@ def features_project(
     ws.check_can_add(projection.part_name(name))
     start = time.perf_counter()
     projected = with_progress(projection.project, ws, name, method)
-    command = command_line(f"features project {name}", method=projected.about["method"])
+    command = command_line(f"features project {name}", method=projected.provenance["method"])
     seconds = round(time.perf_counter() - start, 1)
     projection.save(ws, projected, {**command_provenance(command), "seconds": seconds})
-    text = f"{name}: {projection.METHODS[projected.about['method']]}"
-    if trust := projected.about.get("trustworthiness"):
+    text = f"{name}: {projection.METHODS[projected.provenance['method']]}"
+    if trust := projected.provenance.get("trustworthiness"):
         text += (
             f", trustworthiness {number(trust['mean'])}, PCA's "
-            f"{number(projected.about['trustworthiness_pca']['mean'])}, on {projected.about['draws']} x "
-            f"{projected.about['sample']:,} images"
+            f"{number(projected.provenance['trustworthiness_pca']['mean'])}, on {projected.provenance['draws']} x "
+            f"{projected.provenance['sample']:,} images"
         )
-    print_answer(as_json, {"workspace": ws.name, "features": name, **projected.about}, text)
+    print_answer(as_json, {"workspace": ws.name, "features": name, **projected.provenance}, text)
 
 
 def halves_train(

@@ -64,10 +64,10 @@ class Images(ABC):
 class Split:
     """The training or the validation images, and their labels, int64 [n].
 
-    source: what `reopen_images` needs, beside `locations`, to find the images under the data set's root folder (JSON, file names
-    relative to it); None where the images have to be stored in the workspace. locations: columns of a table with a row an
-    image that says where it lies. index: int64 [n], numbers of the images in the source's own order; None for
-    0 .. n - 1.
+    source: what `reopen_images` needs, beside `locations`, to find the images under the data set's root folder (JSON,
+    file names relative to it); None where the images are to be stored in the workspace. locations: columns of a table
+    with a row for each image that says where it is. index: int64 [n], numbers of the images in the source's own order;
+    None for 0 .. n - 1.
     """
 
     images: Images | np.ndarray

@@ -9,8 +9,8 @@ from attribution.errors import UserError
 from attribution.files import data_folder
 
 
-def load(root: Path | None = None, of: str = "CIFAR10") -> DataSet:
-    """All images, as arrays uint8 [n, 32, 32, 3]. of: the class in torchvision.datasets, which knows the files'
+def load(root: Path | None = None, class_name: str = "CIFAR10") -> DataSet:
+    """All images, as arrays uint8 [n, 32, 32, 3]. class_name: the class in torchvision.datasets, which knows the files'
     checksums.
 
     root: the folder with the unpacked batches, or its parent; None to download them. The batches are pickles, and
@@ -19,7 +19,7 @@ def load(root: Path | None = None, of: str = "CIFAR10") -> DataSet:
     """
     import torchvision.datasets
 
-    kind = getattr(torchvision.datasets, of)
+    kind = getattr(torchvision.datasets, class_name)
     folder = Path(root).expanduser() if root else data_folder() / "datasets"
     if folder.name == kind.base_folder:
         folder = folder.parent
@@ -29,11 +29,12 @@ def load(root: Path | None = None, of: str = "CIFAR10") -> DataSet:
         why = (str(error).splitlines() or [type(error).__name__])[0]
         if root is None:
             raise UserError(
-                f"{of} could not be downloaded ({why}); fetch {kind.url}, unpack it, and give its folder with --root"
+                f"{class_name} could not be downloaded ({why}); fetch {kind.url}, unpack it, and give its folder "
+                "with --root"
             ) from None
         raise UserError(
             f"{folder} does not hold {kind.base_folder} as it was published (missing or altered files); "
             f"unpack {kind.filename} there, or leave out --root to download it"
         ) from None
     splits = [Split(part.data, np.array(part.targets, np.int64)) for part in parts]
-    return DataSet(f"{of[:5]}-{of[5:]}", list(parts[0].classes), *splits)
+    return DataSet(f"{class_name[:5]}-{class_name[5:]}", list(parts[0].classes), *splits)

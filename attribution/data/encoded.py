@@ -39,7 +39,7 @@ class PictureSource(ABC):
 
     @abstractmethod
     def read(self, i: int) -> bytes:
-        """The bytes of picture i. Raises UnreadableError where this picture cannot be read, UserError where none can."""
+        """The bytes of picture i. Raises UnreadableError where it cannot be read, UserError where no picture can."""
 
     @abstractmethod
     def describe(self, i: int) -> str:
@@ -75,8 +75,8 @@ class EncodedImages(Images):
             return convert(self.contents.read(i))
         except UnreadableError as error:
             raise UserError(
-                f"the image {self.contents.describe(i)} cannot be read ({error}); put back the file that the workspace was "
-                f"created from, or say where it is: {LOCATE}"
+                f"the image {self.contents.describe(i)} cannot be read ({error}); put back the file that the workspace "
+                f"was created from, or say where it is: {LOCATE}"
             ) from None
 
 
@@ -103,8 +103,8 @@ def split_data(
     """Training and validation split from pictures and their labels (int64 [n]); what was left out, and why; and the
     sizes of the pictures as `sizes_of` says.
 
-    Decodes every picture once. side: pixels of a side of the images, None for what `common_shape` chooses. val_share: where
-    `val` is None, the share of each class that becomes the validation split. progress(text, done, total). Raises
+    Decodes every picture once. side: pixels of a side of the images, None for what `common_shape` chooses. val_share:
+    where `val` is None, the share of each class that becomes the validation split. progress(text, done, total). Raises
     UserError for options out of range, and for pictures that cannot be read unless skip_corrupt.
     """
     share = VAL_SHARE if val_share is None else val_share
@@ -150,8 +150,8 @@ def sizes_of(looks: np.ndarray, shape: tuple[int, ...]) -> dict | None:
 
 
 def common_shape(looks: np.ndarray, side: int | None) -> tuple[int, ...]:
-    """The shape that all images are decoded to. Pictures of one size up to SIDE keep it: (H, W) where all are grey,
-    else (H, W, 3). Others become (side, side, 3). looks: int [n, 3], width, height, grey."""
+    """The shape that all images are decoded to. Pictures of one size up to DEFAULT_SIDE keep it: (H, W) if all are
+    grey, else (H, W, 3). Others become (side, side, 3). looks: int [n, 3], width, height, grey."""
     width, height = looks[0, :2]
     if side is None and (looks[:, :2] == looks[0, :2]).all() and max(width, height) <= DEFAULT_SIDE:
         return (int(height), int(width)) if looks[:, 2].all() else (int(height), int(width), 3)

@@ -150,7 +150,7 @@ def match(names: list[str], listed: Path) -> np.ndarray:
 def label_moves(
     root: Path,
     names: list[str],
-    others: list[str],
+    other_names: list[str],
     classes: list[str],
     given: np.ndarray,
     labels: np.ndarray,
@@ -158,16 +158,18 @@ def label_moves(
 ) -> list[tuple[str, str]]:
     """The moves that bring the folder tree into line with `labels`: (from, to), paths under `root`, with slashes.
 
-    names: files of the training pictures; others: of the validation pictures; given, labels: int64 [n], classes before
-    and after, as indices of `classes`; removed: indices of pictures to take out, to a folder `removed` beside the one
-    that holds the class folders. No move overwrites a file or the target of another move (a number is appended to a
-    name that is taken), so that they can be made in any order.
+    names: files of the training pictures; other_names: of the validation pictures; given, labels: int64 [n], classes
+    before and after, as indices of `classes`; removed: indices of pictures to take out, to a folder `removed` beside
+    the one that holds the class folders. No move overwrites a file or the target of another move (a taken name gets a
+    number), so that they can be made in any order.
     """
     parts = [name.split("/") for name in names]
     inside = all(len(part) > 2 and part[:2] == ["train", classes[label]] for part, label in zip(parts, given))
-    held_out = all(name.startswith("train/") for name in others)  # there is no validation folder, train is the only one
+    held_out = all(
+        name.startswith("train/") for name in other_names
+    )  # there is no validation folder, train is the only one
     depth, top, beside = (1, "train/", "../removed" if held_out else "removed") if inside else (0, "", "../removed")
-    taken = {name.casefold() for name in [*names, *others]}  # some file systems ignore case
+    taken = {name.casefold() for name in [*names, *other_names]}  # some file systems ignore case
     moves = []
     for i in sorted({*np.flatnonzero(given != labels).tolist(), *removed}):
         rest = "/".join(parts[i][depth + 1 :])

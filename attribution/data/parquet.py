@@ -36,7 +36,7 @@ class ParquetPictures(PictureSource):
         self.source = {"kind": KIND, "files": [list(file) for file in files], "column": column}
         self._starts = np.cumsum([0, *(rows for _, rows in files)])
         self._lock = Lock()  # a server's threads share one
-        self._file = lru_cache(MAX_OPEN_FILES)(self._open)
+        self._file = lru_cache(MAX_OPEN_FILES)(self._open_file)
         self._groups: OrderedDict[tuple[int, int], pa.ChunkedArray] = OrderedDict()
         if len(numbers) and not 0 <= numbers.min() <= numbers.max() < self._starts[-1]:
             raise ValueError(f"rows beyond the {self._starts[-1]} of the files")
@@ -53,7 +53,7 @@ class ParquetPictures(PictureSource):
             with self._lock:
                 file, starts = self._file(which)
                 number = int(np.searchsorted(starts, row, "right")) - 1
-                value = self._group(file, which, number)[row - int(starts[number])].as_py()
+                value = self._read_row_group(file, which, number)[row - int(starts[number])].as_py()
         except (OSError, pa.ArrowException) as error:
             raise _corrupt_error(self.root / self.files[which][0], error) from None
         content = value.get("bytes") if isinstance(value, dict) else value
@@ -76,20 +76,20 @@ class ParquetPictures(PictureSource):
         which = int(np.searchsorted(self._starts, number, "right")) - 1
         return which, int(number - self._starts[which])
 
-    def _open(self, which: int) -> tuple[pq.ParquetFile, np.ndarray]:
+    def _open_file(self, which: int) -> tuple[pq.ParquetFile, np.ndarray]:
         """A file, and the first row of each of its row groups."""
         file = _open_checked(self.root, *self.files[which])
         counts = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
         return file, np.cumsum([0, *counts])
 
-    def _group(self, file: pq.ParquetFile, which: int, number: int) -> pa.ChunkedArray:
+    def _read_row_group(self, file: pq.ParquetFile, which: int, number: int) -> pa.ChunkedArray:
         """The pictures of a row group; recently used groups come from memory."""
         if (which, number) in self._groups:
             self._groups.move_to_end((which, number))
         else:
             nested = pa.types.is_struct(file.schema_arrow.field(self.column).type)
-            wanted = f"{self.column}.bytes" if nested else self.column
-            table = file.read_row_group(number, columns=[wanted], use_threads=False)
+            column = f"{self.column}.bytes" if nested else self.column
+            table = file.read_row_group(number, columns=[column], use_threads=False)
             self._groups[which, number] = table.column(self.column)
             while len(self._groups) > 1 and sum(column.nbytes for column in self._groups.values()) > CACHE_BYTES:
                 self._groups.popitem(last=False)
@@ -139,14 +139,14 @@ def rewrite_labels(
     numbers: np.ndarray,
     given: np.ndarray,
     labels: np.ndarray,
-    kept: np.ndarray,
+    keep: np.ndarray,
     out: Path,
     progress: Callable | None = None,
 ) -> None:
-    """Writes the `kept` ones of the rows `numbers` of a data set's files to the new file `out`, with other `labels`.
+    """Writes rows of a data set's files to the new file `out`: those of `numbers` that `keep` has, with new `labels`.
 
     The order is that of the files, and other columns stay as they are. source: the data set's, under `root`. numbers:
-    int64 [n]; given, labels: int64 [n], labels in the files and new ones; kept: bool [n]. Few rows are in memory at a
+    int64 [n]; given, labels: int64 [n], labels in the files and new ones; keep: bool [n]. Few rows are in memory at a
     time. progress(text, done, total). Raises UserError where the files have changed since, OSError where `out` cannot
     be written.
     """
@@ -159,11 +159,11 @@ def rewrite_labels(
                 low, high = np.searchsorted(ordered, [first + start, first + start + len(batch)])
                 ids, batch_rows = order[low:high], ordered[low:high] - first - start
                 _check_labels(root / name, batch, column, batch_rows, given[ids])
-                table = pa.Table.from_batches([batch]).take(batch_rows[kept[ids]])
+                table = pa.Table.from_batches([batch]).take(batch_rows[keep[ids]])
                 writer = writer or pq.ParquetWriter(out, table.schema)
                 try:
                     field = table.schema.field(column)
-                    new = pa.array(labels[ids[kept[ids]]]).cast(field.type)
+                    new = pa.array(labels[ids[keep[ids]]]).cast(field.type)
                     table = table.set_column(table.column_names.index(column), field, new).cast(writer.schema)
                 except (ValueError, pa.ArrowException) as error:
                     raise UserError(
@@ -265,9 +265,9 @@ def _find_columns(file: Path) -> tuple[str, str]:
         next((name for name in names if name in schema.names), None) for names in (IMAGE_COLUMNS, LABEL_COLUMNS)
     )
     if picture is None or label is None:
-        wanted, names = ("images", IMAGE_COLUMNS) if picture is None else ("labels", LABEL_COLUMNS)
+        content, names = ("images", IMAGE_COLUMNS) if picture is None else ("labels", LABEL_COLUMNS)
         raise UserError(
-            f"{file} has no column of {wanted}, {' or '.join(names)}, among {', '.join(schema.names)}; rename it"
+            f"{file} has no column of {content}, {' or '.join(names)}, among {', '.join(schema.names)}; rename it"
         )
     kind = schema.field(picture).type
     if pa.types.is_struct(kind):

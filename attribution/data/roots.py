@@ -9,16 +9,16 @@ from attribution.files import data_folder, write_json
 def find_root(workspace: Path, fingerprint: str) -> Path | None:
     """The folder with the images of the workspace at that path, or None where it is not known or not there.
 
-    A workspace that was moved, or noted by its data set alone, takes the folder noted last for its data set
-    (`fingerprint`).
+    A workspace without an entry of its own (it was moved, say) takes the folder recorded last for its data set,
+    `fingerprint`.
     """
-    known = _load_roots()
-    roots = [Path(root) for key in (_key(workspace, fingerprint), fingerprint) if (root := known.get(key))]
-    return next((root for root in roots if root.is_dir()), None)
+    roots = _load_roots()
+    folders = [Path(root) for key in (_key(workspace, fingerprint), fingerprint) if (root := roots.get(key))]
+    return next((folder for folder in folders if folder.is_dir()), None)
 
 
 def save_root(workspace: Path, fingerprint: str, root: Path) -> None:
-    """Notes that the images of the workspace at that path, of the data set `fingerprint`, are in the folder `root`."""
+    """Records that the images of the workspace at that path, of data set `fingerprint`, are in the folder `root`."""
     roots = {fingerprint: str(root), _key(workspace, fingerprint): str(root)}
     write_json(data_folder() / "roots.json", _load_roots() | roots)
 

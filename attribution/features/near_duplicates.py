@@ -1,8 +1,8 @@
-"""Near-duplicates among the training images, so that an image is removed together with those that say the same.
+"""Groups of near-duplicates among the training images, so that an edit can remove all of a group together.
 
-Removing one of two twins shows nothing: the other one is still there. A group is what hangs together by pairs whose
-features have a cosine of at least a threshold (single linkage), so that its ends may be less alike than that. A cosine
-means another likeness in each feature set: look at the groups before believing a threshold of your own.
+Removing one of two near-duplicates shows nothing, since the other one stays. A group is a connected component of the
+pairs whose features have a cosine of at least a threshold (single linkage), so two of its images may be less alike than
+that. What a cosine means differs between feature sets: look at the groups before trusting a threshold of your own.
 """
 
 from functools import lru_cache
@@ -10,16 +10,17 @@ from functools import lru_cache
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.workspace.workspace import Workspace
 
-#: Of the demo's 5,000 images in `moco` features this makes 84 groups of 225 images, nine in ten of one label.
+#: in the demo's `moco` features: 84 groups with 225 of the 5,000 images, nine in ten groups of one label
 DEFAULT_COSINE = 0.98
-#: Every image is compared with every other: some 15 s at 50,000 images of 128 dimensions on one core.
+#: every image is compared with every other: some 15 s at 50,000 images of 128 dimensions on one core
 MAX_IMAGES = 100_000
-#: others of an image's group that `group_and_nearest` goes on looking from: where there are more, the features tell little apart
+#: `group_and_nearest` stops extending a group at so many other images: such features tell little apart
 MAX_WALKED = 200
 
 
-def grouping_spec(workspace, features: str | None = None, cosine: float = DEFAULT_COSINE) -> dict:
+def grouping_spec(workspace: Workspace, features: str | None = None, cosine: float = DEFAULT_COSINE) -> dict:
     """How a spec says which images belong together, JSON: {"features", "cosine", "version"}; the workspace's first
     feature set where none is named. Raises UserError for an unknown set, for none at all, for a cosine outside (0, 1],
     and where there are too many images to compare each with each."""
@@ -44,13 +45,13 @@ def grouping_spec(workspace, features: str | None = None, cosine: float = DEFAUL
     return {"features": features, "cosine": float(cosine), "version": version}
 
 
-def group_numbers(workspace, grouped: dict) -> np.ndarray:
-    """The group of each training image, int [n_train], from 0; most groups are one image. grouped: a `grouping_spec`."""
-    return _group_numbers(workspace, grouped["features"], grouped["cosine"], grouped["version"])
+def group_numbers(workspace: Workspace, grouping: dict) -> np.ndarray:
+    """The number of each training image's group, int [n_train], from 0. grouping: a `grouping_spec`."""
+    return _group_numbers(workspace, grouping["features"], grouping["cosine"], grouping["version"])
 
 
 @lru_cache(maxsize=4)
-def _group_numbers(workspace, features, cosine, version):
+def _group_numbers(workspace: Workspace, features, cosine, version):
     import faiss  # here, for jobs and pages that have no group to make do without
     from scipy.sparse import coo_matrix
     from scipy.sparse.csgraph import connected_components
@@ -65,11 +66,16 @@ def _group_numbers(workspace, features, cosine, version):
     return connected_components(pairs, directed=False)[1]
 
 
-def group_and_nearest(workspace, image: int, grouped: dict, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The other members of a training image's group, and its n nearest other images with their cosines: int64 [members]
-    ascending, int64 [n] nearest first, float32 [n]. Nothing is compared but with the image and its group, so that it is
-    quick among many images; the group is that of `group_numbers`, or a part of it where that has more than WHOLE others."""
-    train, least = workspace.feature(grouped["features"]).train, grouped["cosine"] - 1e-6
+def group_and_nearest(
+    workspace: Workspace, image: int, grouping: dict, n: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The other members of a training image's group, int64 [members] ascending; its n nearest other images, int64 [n]
+    nearest first; and their cosines, float32 [n].
+
+    Only the image and its group are compared with all others, which is quick. The group is that of `group_numbers`, or
+    a part of it where that has more than MAX_WALKED other members.
+    """
+    train, least = workspace.feature(grouping["features"]).train, grouping["cosine"] - 1e-6
     cosines = _cosines(train, [int(image)])[0]
     inside = cosines >= least
     inside[image] = True
@@ -96,19 +102,19 @@ def _cosines(train, ids: list[int], block: int = 16_384) -> np.ndarray:
     return np.concatenate([query @ unit(train[at : at + block]).T for at in range(0, len(train), block)], axis=1)
 
 
-def groups_of_images(workspace, ids, grouped: dict) -> list[np.ndarray]:
+def groups_of_images(workspace: Workspace, ids, grouping: dict) -> list[np.ndarray]:
     """The groups of the training images `ids`, in the order in which their first ones come, each whole: int64 arrays,
     members ascending, those that `ids` does not name included."""
-    of = group_numbers(workspace, grouped)
+    of = group_numbers(workspace, grouping)
     order = np.argsort(of, kind="stable")
     starts = np.searchsorted(of[order], np.arange(of.max(initial=-1) + 2))
     return [order[starts[group] : starts[group + 1]] for group in dict.fromkeys(of[np.asarray(ids, np.int64)].tolist())]
 
 
-def count_groups(workspace, grouped: dict) -> dict:
+def count_groups(workspace: Workspace, grouping: dict) -> dict:
     """How many groups of two and more there are: {"groups", "images" (in them), "largest", "same_label" (share of the
     groups that carry one label, None without groups)}."""
-    of = group_numbers(workspace, grouped)
+    of = group_numbers(workspace, grouping)
     sizes = np.bincount(of)
     several = np.flatnonzero(sizes > 1)
     same = [len(np.unique(workspace.train_labels[of == group])) == 1 for group in several]

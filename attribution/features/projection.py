@@ -1,20 +1,23 @@
-"""A feature set in two dimensions: the map. Computed once and kept as the part "map/<features>".
+"""A feature set in two dimensions: the map. Computed once and saved as the part "map/<features>".
 
 t-SNE (van der Maaten and Hinton, JMLR 2008; openTSNE, Poličar et al., 2019) where openTSNE is installed, the two first
 principal components elsewhere. Features are scaled to length 1 first, since the rankings that compare them go by angle
 or nearly so. Training images make the map; validation images are put into it after, so that they cannot move it.
-What a map keeps is its trustworthiness (Venna and Kaski, 2001), in [0, 1]: 1 where an image's neighbours on the map are
-its neighbours in the features, 0.5 for a random map. Distances between far groups, and axes, mean nothing in t-SNE.
+Its quality is its trustworthiness (Venna and Kaski, 2001), in [0, 1]: 1 where an image's neighbours on the map are its
+neighbours in the features, 0.5 for a random map. Distances between far groups, and axes, mean nothing in t-SNE.
 """
 
 import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import read_array
+from attribution.workspace.parts import Progress, save_part
+from attribution.workspace.workspace import Workspace
 
 METHODS = {"tsne": "t-SNE", "pca": "PCA"}
 #: training images beyond which t-SNE takes hours, and values of a feature set beyond which it is not looked at
@@ -26,23 +29,23 @@ SAMPLE_IMAGES, SAMPLE_DRAWS, N_NEIGHBOURS = 2000, 5, 12
 
 @dataclass(frozen=True)
 class Projection:
-    """train [n_train, 2] and val [n_val, 2], float16, within [-1, 1]; about: its provenance, with "method" and, where
-    it was measured, "trustworthiness" and "trustworthiness_pca", {"mean", "low", "high"} over random samples."""
+    """train [n_train, 2] and val [n_val, 2], float16, within [-1, 1]; provenance: has "method" and, where it
+    was measured, "trustworthiness" and "trustworthiness_pca", {"mean", "low", "high"} over random samples."""
 
     features: str
     train: np.ndarray
     val: np.ndarray
-    about: dict
+    provenance: dict
 
 
-def default_method(workspace) -> str:
+def default_method(workspace: Workspace) -> str:
     """The method where nobody says which."""
     small = workspace.n_train <= MAX_IMAGES
     return "tsne" if small and importlib.util.find_spec("openTSNE") else "pca"
 
 
 def project(
-    workspace, name: str, method: str | None = None, progress: Callable[[str, int, int], None] = lambda *at: None
+    workspace: Workspace, name: str, method: str | None = None, progress: Progress = lambda *_: None
 ) -> Projection:
     """The map of a feature set, the same each time with the same versions. progress(text, done, total).
 
@@ -69,11 +72,11 @@ def project(
             f"all images have the same {name} features, but for their length: there is nothing to draw; "
             "choose another feature set"
         )
-    flat = pca(train, val)
-    found = _tsne(train, val, flat[0], progress) if method == "tsne" else flat
-    scale = max(np.abs(found[0]).max(), np.abs(found[1]).max(initial=0)) or 1
-    about = {"method": method, "seed": SEED, **_trustworthiness(train, found[0], flat[0], method)}
-    return Projection(name, *(np.float16(part / scale) for part in found), about)
+    components = pca(train, val)
+    points = _tsne(train, val, components[0], progress) if method == "tsne" else components
+    scale = max(np.abs(points[0]).max(), np.abs(points[1]).max(initial=0)) or 1
+    provenance = {"method": method, "seed": SEED, **_trustworthiness(train, points[0], components[0])}
+    return Projection(name, *(np.float16(part / scale) for part in points), provenance)
 
 
 def unit_rows(features) -> np.ndarray:
@@ -108,7 +111,7 @@ def _tsne(train, val, start, progress):
         progress("map: steps of t-SNE", min(done, 750), 750)
 
     perplexity = min(30, (len(train) - 1) / 3)
-    made = TSNE(
+    embedding = TSNE(
         perplexity=perplexity,
         initialization=rescale(start.astype(float)),
         random_state=SEED,
@@ -116,11 +119,11 @@ def _tsne(train, val, start, progress):
         callbacks=step,
         callbacks_every_iters=50,
     ).fit(train)
-    return np.asarray(made), np.asarray(made.transform(val))
+    return np.asarray(embedding), np.asarray(embedding.transform(val))
 
 
-def _trustworthiness(train, found, flat, method) -> dict:
-    """Trustworthiness over DRAWS random samples of training images, of the map and of PCA; nothing without
+def _trustworthiness(train, map_points, pca_points) -> dict:
+    """Trustworthiness over SAMPLE_DRAWS random samples of training images, of the map and of PCA; nothing without
     scikit-learn, or where there are too few images."""
     if not importlib.util.find_spec("sklearn") or len(train) < 4 * N_NEIGHBOURS:
         return {}
@@ -131,7 +134,7 @@ def _trustworthiness(train, found, flat, method) -> dict:
         rng.permutation(len(train))[:SAMPLE_IMAGES] for _ in range(SAMPLE_DRAWS if len(train) > SAMPLE_IMAGES else 1)
     ]
     answer = {"sample": len(samples[0]), "draws": len(samples), "neighbours": N_NEIGHBOURS}
-    for key, points in (("trustworthiness", found), ("trustworthiness_pca", flat)):
+    for key, points in (("trustworthiness", map_points), ("trustworthiness_pca", pca_points)):
         values = [float(trustworthiness(train[ids], points[ids], n_neighbors=N_NEIGHBOURS)) for ids in samples]
         answer[key] = {
             "mean": round(float(np.mean(values)), 4),
@@ -143,45 +146,40 @@ def _trustworthiness(train, found, flat, method) -> dict:
 
 def points_in_polygon(points: np.ndarray, polygon: np.ndarray) -> np.ndarray:
     """Which points [n, 2] lie in a polygon [m, 2], by the even-odd rule: bool [n]."""
-    x, y = np.asarray(points, float).T
-    within = np.zeros(len(x), bool)
-    for (ax, ay), (bx, by) in zip(polygon, np.roll(polygon, -1, 0)):
-        if ay != by:  # a ray to the right crosses this side
-            within ^= ((ay > y) != (by > y)) & (x < ax + (y - ay) * (bx - ax) / (by - ay))
-    return within
+    from matplotlib.path import Path  # here, so that a page without a lasso does not wait for it
+
+    return Path(polygon).contains_points(np.asarray(points, float))
 
 
 def part_name(name: str) -> str:
-    """What the map of a feature set is kept as."""
+    """The name of the part that holds the map of a feature set."""
     return f"map/{name}"
 
 
-def save(workspace, found: Projection, about: dict, record: Callable | None = None) -> None:
-    """Keeps a map, where a user's parts go, or as record(part, arrays, about) stores it; about: further provenance."""
-    about = {**about, **found.about, "of": _features_digest(workspace, found.features)}
-    arrays = {"train": found.train, "val": found.val}
-    if record:
-        record(part_name(found.features), arrays, about)
-        return
-    from attribution.workspace.parts import save_part
-
-    save_part(workspace, part_name(found.features), arrays, about)
+def save(workspace: Workspace, projection: Projection, provenance: dict, record: Callable | None = None) -> None:
+    """Saves a map as a part, or calls record(part, arrays, provenance) to do so; provenance: what to add to its own."""
+    of = _features_digest(workspace, projection.features)
+    record = record or partial(save_part, workspace)
+    arrays = {"train": projection.train, "val": projection.val}
+    record(part_name(projection.features), arrays, {**provenance, **projection.provenance, "of": of})
 
 
-def load(workspace, name: str) -> Projection | None:
-    """The map that was kept of a feature set; None where there is none, or where the set is another by now. Raises
-    UserError where it cannot be read."""
-    about = workspace.manifest["parts"].get(part_name(name))
-    if about is None or name not in workspace.features() or about["of"] != _features_digest(workspace, name):
+def load(workspace: Workspace, name: str) -> Projection | None:
+    """The saved map of a feature set; None where there is none, or where the set has changed since.
+
+    Raises UserError where it cannot be read.
+    """
+    provenance = workspace.manifest["parts"].get(part_name(name))
+    if provenance is None or name not in workspace.features() or provenance["of"] != _features_digest(workspace, name):
         return None
     folder = workspace.folder(part_name(name))
     return Projection(
         name,
         read_array(folder / "train.npy", workspace.n_train, 2),
         read_array(folder / "val.npy", workspace.n_val, 2),
-        about,
+        provenance,
     )
 
 
-def _features_digest(workspace, name: str) -> str | None:
+def _features_digest(workspace: Workspace, name: str) -> str | None:
     return workspace.manifest["parts"][f"features/{name}"].get("digest")

@@ -1,25 +1,30 @@
-"""The alignment check: does a ranking speak of this data set's images, in this order and with this sign?
+"""The alignment check: is a ranking about this data set's images, in this order and with this sign?
 
-A mis-indexed matrix is the classic silent error of attribution. Any method worth the name puts training images of the
-target's own class first far more often than chance does; one that is transposed, negated or of another order does not.
-Where classes stand one after the other, an order that is shifted by one or shuffled within classes passes that. So a
-second check asks whether scores go with similarity of the images within the target's class; there are methods for which
-they do not, and it only warns.
+A matrix with wrong indices is a common silent error of attribution. A useful method puts training images of the
+target's own class first far more often than chance; a matrix that is transposed, negated or in another order does not.
+Where images are sorted by class, an order that is shifted by one or shuffled within classes passes this first check. So
+a second one asks whether scores correlate with the similarity of images within the target's class. It only warns, since
+the scores of some methods do not.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.rankings.base import Ranking
+
+if TYPE_CHECKING:
+    from attribution.workspace.workspace import Workspace
 
 #: below this multiple of chance a ranking is taken for misaligned
 MIN_TIMES_CHANCE = 3.0
-#: Within classes: targets looked at, and training images of all their classes (at least LEAST of each class). At 50 to
+#: Within classes: targets, and training images of all their classes (at least MIN_IMAGES of each class). At 50 to
 #: 200 targets the demo's rankings, whole or their first 20 to 500, have correlations of 0.11 to 0.75 and z of 10 to 76
 #: in the right order, and z of -3.2 to 2.6 in a wrong one.
-TARGETS, IMAGES, LEAST = 200, 2000, 20
+MAX_TARGETS, MAX_IMAGES, MIN_IMAGES = 200, 2000, 20
 #: the z from which on scores go with similarity, and the mean correlation that has to reach it for a lower one to say
 #: anything
 Z, EFFECT = 3.0, 0.05
@@ -76,7 +81,7 @@ class Alignment:
     within_class: WithinClass | None = None
 
     @property
-    def bar(self) -> float:
+    def threshold(self) -> float:
         """The least share that passes: three times chance, or half-way to 1 where there are few classes."""
         return min(MIN_TIMES_CHANCE * self.chance, (1 + self.chance) / 2)
 
@@ -85,15 +90,15 @@ class Alignment:
         """What is wrong by the first check and what it may be, or None."""
         if not self.n:
             return "it ranks no training image for any target"
-        if self.top1_same_class >= self.bar:
+        if self.top1_same_class >= self.threshold:
             return None
-        said = (
+        finding = (
             f"its first training image has the target's class for {self.top1_same_class:.1%} of {self.n:,} "
-            f"targets, where chance gives {self.chance:.1%} and at least {self.bar:.0%} is expected"
+            f"targets, where chance gives {self.chance:.1%} and at least {self.threshold:.0%} is expected"
         )
-        if (self.bottom1_same_class or 0) >= self.bar:
-            return f"{said}; its last one has it for {self.bottom1_same_class:.1%}, so the sign looks turned round"
-        return f"{said}; it may be transposed, or of other images, or of the same in another order"
+        if (self.bottom1_same_class or 0) >= self.threshold:
+            return f"{finding}; its last one has it for {self.bottom1_same_class:.1%}, so the sign looks turned round"
+        return f"{finding}; it may be transposed, or of other images, or of the same in another order"
 
     @property
     def warning(self) -> str | None:
@@ -114,25 +119,27 @@ class Alignment:
 
 
 def compute_alignment(
-    first: np.ndarray,
+    first_ids: np.ndarray,
     targets: np.ndarray,
     train_labels: np.ndarray,
     val_labels: np.ndarray,
-    last: np.ndarray | None = None,
+    last_ids: np.ndarray | None = None,
 ) -> Alignment:
-    """first: int [T], the training image that each of `targets` (int [T]) has at rank 1, -1 for none; last: the same of
-    the harmful end."""
-    share = [_same_class_share(ids, targets, train_labels, val_labels) for ids in (first, last) if ids is not None]
-    asked = val_labels[targets[first >= 0]]
+    """The first check. first_ids: int [T], the training image that each of `targets` (int [T]) has at rank 1, -1 for
+    none; last_ids: the same of the harmful end. train_labels, val_labels: int [n_train] and [n_val]."""
+    share = [
+        _same_class_share(ids, targets, train_labels, val_labels) for ids in (first_ids, last_ids) if ids is not None
+    ]
+    listed = val_labels[targets[first_ids >= 0]]
     classes, counts = np.unique(train_labels, return_counts=True)
     frequency = dict(zip(classes.tolist(), counts / len(train_labels)))
-    chance = float(np.mean([frequency.get(int(label), 0.0) for label in asked])) if len(asked) else 0.0
-    return Alignment(share[0], chance, int((first >= 0).sum()), share[1] if len(share) > 1 else None)
+    chance = float(np.mean([frequency.get(int(label), 0.0) for label in listed])) if len(listed) else 0.0
+    return Alignment(share[0], chance, int((first_ids >= 0).sum()), share[1] if len(share) > 1 else None)
 
 
-def check_alignment(ranking, at_most: int = 1000) -> Alignment:
-    """The first check of a `Ranking` that is in a workspace, on at most so many targets, evenly spaced."""
-    targets = ranking.targets[:: max(1, len(ranking.targets) // at_most)]
+def check_alignment(ranking: Ranking, max_targets: int = 1000) -> Alignment:
+    """The first check of a `Ranking` that is in a workspace, on at most `max_targets` targets, evenly spaced."""
+    targets = ranking.targets[:: max(1, len(ranking.targets) // max_targets)]
     ends = [
         np.array([(*ranking.top(target, 1, "all", end).ids, -1)[0] for target in targets], np.int64)
         for end in (("helpful", "harmful") if ranking.signed else ("helpful",))
@@ -141,24 +148,26 @@ def check_alignment(ranking, at_most: int = 1000) -> Alignment:
     return compute_alignment(ends[0], targets, *labels, ends[1] if ranking.signed else None)
 
 
-def within_class(workspace, targets: np.ndarray, row: Callable[[int], np.ndarray]) -> WithinClass:
-    """The second check, on at most TARGETS of `targets` (int [T]), evenly spaced.
+def within_class(workspace: "Workspace", targets: np.ndarray, score_row: Callable[[int], np.ndarray]) -> WithinClass:
+    """The second check, on at most MAX_TARGETS of `targets` (int [T]), evenly spaced.
 
-    row(target): scores of all training images, float [n_train], larger is more helpful; NaN where not scored, 0 for
-    those between the ends of a list. Similarity is the distance in pixels; where this shows nothing, or the images are
-    not on this machine, that in the first feature set that shows something.
+    score_row(target): scores of all training images, float [n_train], larger is more helpful; NaN where not scored, 0
+    for those between the ends of a list. Similarity is the distance in pixels; where this shows nothing, or the images
+    are not on this machine, that in the first feature set that shows something.
     """
-    targets = np.sort(targets)[:: max(1, -(-len(targets) // TARGETS))]
+    targets = np.sort(targets)[:: max(1, -(-len(targets) // MAX_TARGETS))]
     labels, parts = workspace.val_labels[targets], []
-    most = max(LEAST, IMAGES // max(1, len(np.unique(labels))))
+    n_images = max(MIN_IMAGES, MAX_IMAGES // max(1, len(np.unique(labels))))
     for label in np.unique(labels):
         rows, ids = targets[labels == label], np.flatnonzero(workspace.train_labels == label)
-        scores = np.stack([row(int(target))[ids] for target in rows])
+        scores = np.stack([score_row(int(target))[ids] for target in rows])
         ids, scores = ids[(known := ~np.isnan(scores).any(0))], scores[:, known]
         # half of them those with the strongest scores: a list names few; chosen by scores alone, no order is favoured
         strong = np.argsort(-np.abs(scores).max(0, initial=0), kind="stable")
-        others = strong[most // 2 :]
-        chosen = np.concatenate([strong[: most // 2], others[:: max(1, -(-len(others) // (most - most // 2)))]])
+        others = strong[n_images // 2 :]
+        chosen = np.concatenate(
+            [strong[: n_images // 2], others[:: max(1, -(-len(others) // (n_images - n_images // 2)))]]
+        )
         if len(chosen) > 2:
             parts.append((rows, ids[chosen], _standard(scores[:, chosen])))
     best = WithinClass(0.0, None, 0, None, False)
@@ -210,13 +219,13 @@ def _vectors(workspace, name: str) -> tuple[Callable, Callable]:
         return tuple(lambda ids, array=array: np.asarray(array[ids], float) for array in (features.train, features.val))
 
     def pixels(images):
-        every = tuple(slice(None, None, -(-side // SIDE)) for side in images.shape[1:3])
-        return lambda ids: images[ids][:, *every].reshape(len(ids), -1) / 255
+        thinned = tuple(slice(None, None, -(-side // SIDE)) for side in images.shape[1:3])
+        return lambda ids: images[ids][:, *thinned].reshape(len(ids), -1) / 255
 
     return pixels(workspace.train_images), pixels(workspace.val_images)
 
 
 def _same_class_share(ids, targets, train_labels, val_labels) -> float:
-    known = ids >= 0
-    same = train_labels[ids[known]] == val_labels[targets[known]]
+    listed = ids >= 0
+    same = train_labels[ids[listed]] == val_labels[targets[listed]]
     return float(same.mean()) if len(same) else 0.0

@@ -1,4 +1,4 @@
-"""Bringing foreign rankings and features into a workspace: checked first, streamed, and never half there."""
+"""Imports rankings, features and half-models of other libraries into a workspace: checked, in blocks, all or none."""
 
 import os
 import re
@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
@@ -23,23 +24,26 @@ from attribution.rankings import live_names
 from attribution.rankings.base import top_k
 from attribution.rankings.similarity import METHODS
 
-#: how many training images at each end are kept for a target
+if TYPE_CHECKING:
+    from attribution.workspace.workspace import Workspace
+
+#: how many training images at each end are stored for a target
 STORED_K = 1000
-#: a matrix of at most this size is kept whole without being asked to: LDS needs every score
+#: every score is stored of a matrix of at most this size, since LDS needs every score
 MAX_DENSE_BYTES = 256 << 20
 #: scores that are read at a time
 MAX_BLOCK_BYTES = 128 << 20
 NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 
 
-def data_set_sizes(workspace, train: np.ndarray | None = None) -> DataSetSizes:
-    """What a file has to fit to be brought into `workspace`; one about the training images `train` (int64 [m]) alone,
-    in this order, where these are given."""
+def data_set_sizes(workspace: "Workspace", train: np.ndarray | None = None) -> DataSetSizes:
+    """The sizes that a file has to fit to be imported into `workspace`; of the training images `train` alone (int64
+    [m], in this order) where they are given."""
     labels = workspace.train_labels
     return DataSetSizes(labels if train is None else labels[train], workspace.val_labels)
 
 
-def listed_files(workspace, path: Path) -> np.ndarray:
+def listed_files(workspace: "Workspace", path: Path) -> np.ndarray:
     """The training images that the text file `path` names, one a line, int64 [m]. Raises UserError as
     `image_folder.match` does, and where the workspace's images have no file names."""
     if workspace.manifest["dataset"].get("images", {}).get("train", {}).get("kind") != image_folder.KIND:
@@ -63,11 +67,11 @@ def renumbered(incoming: ForeignRanking, train: np.ndarray) -> ForeignRanking:
 
 
 def import_ranking(
-    workspace,
+    workspace: "Workspace",
     incoming: ForeignRanking,
     name: str,
     *,
-    about: dict | None = None,
+    provenance: dict | None = None,
     force: bool = False,
     dense: bool | None = None,
     k: int = STORED_K,
@@ -76,8 +80,8 @@ def import_ranking(
     """Writes a foreign ranking into the workspace as `name` and returns its provenance, `alignment` included.
 
     dense: keep every score (LDS needs that) rather than the first k at each end; None: where they are few enough.
-    about: provenance of the caller's. progress(text, done, total). A ranking of that name is replaced once the new one
-    is whole and has passed; broken off before, nothing has changed.
+    provenance: what the caller adds to it. progress(text, done, total). A ranking of that name is replaced once the new
+    one is whole and has passed; broken off before, nothing has changed.
 
     Raises UserError for a name that cannot be had, whatever the format refuses while it is read, and, without `force`,
     for a ranking that does not pass the alignment check; what only its second part is against stays, with a warning.
@@ -100,65 +104,69 @@ def import_ranking(
                 f"{name} does not look like a ranking of {workspace.name}: {alignment.refusal}; mend the "
                 "declaration and import it again, or keep it as it is with --force"
             )
-        order = within_class(workspace, incoming.targets, _row(folder, workspace.n_train))
+        order = within_class(workspace, incoming.targets, _score_reader(folder, workspace.n_train))
         alignment = replace(alignment, within_class=order)
         files = [f"{part}/{file.name}" for file in sorted(folder.iterdir())]
         workspace.drop_part(part)  # killed from here on, an import loses what it replaces, and leaves nothing broken
-    kept = f"{name if incoming.method else 'imported'} · " + ("every score" if dense else f"first {k:,}")
-    whole = {
+    description = f"{name if incoming.method else 'imported'} · " + ("every score" if dense else f"first {k:,}")
+    record = {
         "method": incoming.method or name,
         "signed": incoming.signed,
-        "about": kept,
+        "about": description,
         "zero_is_none": incoming.zero_is_none,
         **incoming.provenance,
         "alignment": alignment.to_json(),
         "seconds": round(time.perf_counter() - start, 1),
-        **(about or {}),
+        **(provenance or {}),
     }
-    workspace.add_part(part, whole, files)
-    return whole
+    workspace.add_part(part, record, files)
+    return record
 
 
-def import_features(workspace, train: np.ndarray, val: np.ndarray, name: str, about: dict | None = None) -> dict:
+def import_features(
+    workspace: "Workspace", train: np.ndarray, val: np.ndarray, name: str, provenance: dict | None = None
+) -> dict:
     """Writes a feature set, float [n_train, d] and [n_val, d], into the workspace as `name` (float32)."""
     check_part_name(workspace, name, "features")
     part = f"features/{name}"
     with staged_folder(workspace.user_folder / part) as folder:
         for split, array in (("train", train), ("val", val)):
-            kept = open_memmap(folder / f"{split}.npy", "w+", np.float32, array.shape)
+            stored = open_memmap(folder / f"{split}.npy", "w+", np.float32, array.shape)
             for at in range(0, len(array), 10_000):
                 block = np.asarray(array[at : at + 10_000], np.float32)
                 if not np.isfinite(block).all():
                     raise UserError(f"the {split} features hold values that are not finite; compute them again")
-                kept[at : at + 10_000] = block
-            kept.flush()
+                stored[at : at + 10_000] = block
+            stored.flush()
         workspace.drop_part(part)
-    whole = {"dim": int(train.shape[1]), **(about or {})}
-    workspace.add_part(part, whole, [f"{part}/train.npy", f"{part}/val.npy"])
-    return whole
+    record = {"dim": int(train.shape[1]), **(provenance or {})}
+    workspace.add_part(part, record, [f"{part}/train.npy", f"{part}/val.npy"])
+    return record
 
 
-def import_halves(workspace, masks: np.ndarray, margins: np.ndarray, about: dict | None = None) -> dict:
+def import_halves(
+    workspace: "Workspace", masks: np.ndarray, margins: np.ndarray, provenance: dict | None = None
+) -> dict:
     """Writes models on random subsets, masks bool [M, n_train] and margins float [M, n_val], into the workspace: what
     LDS is measured on. They should not be those that a ranking was fitted on."""
     workspace.check_can_add("lds")
-    whole = {
+    record = {
         "alpha": round(float(masks.mean()), 4),
         "masks": len(masks),
         "seeds": [0],
         "recipe": None,
         "hash": None,
-        **(about or {}),
+        **(provenance or {}),
     }
     with staged_folder(workspace.user_folder / "lds") as folder:
         write_array(folder / "masks.npy", np.packbits(masks, axis=1))
         write_array(folder / "margins.npy", margins[:, None].astype(np.float16))
         workspace.drop_part("lds")
-    workspace.add_part("lds", whole, ["lds/masks.npy", "lds/margins.npy"])
-    return whole
+    workspace.add_part("lds", record, ["lds/masks.npy", "lds/margins.npy"])
+    return record
 
 
-def check_part_name(workspace, name: str, kind: str = "rankings") -> str:
+def check_part_name(workspace: "Workspace", name: str, kind: str = "rankings") -> str:
     """`name` for a part of that kind, "rankings" or "features". Raises UserError where it is not one for files, or is
     taken by what cannot be replaced."""
     if not NAME_PATTERN.fullmatch(name):
@@ -180,14 +188,14 @@ def check_part_name(workspace, name: str, kind: str = "rankings") -> str:
 
 @contextmanager
 def staged_folder(folder: Path):
-    """A new folder beside `folder`, that takes its place at the end; left by an exception, it is gone, and `folder` is
-    as it was. What a killed import left there is cleared away first."""
+    """A context manager: a new folder beside `folder`, which replaces it at the end. After an exception the new folder
+    is removed and `folder` is as before. What a killed import left there is removed first."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        for left in folder.parent.iterdir():
-            found = re.fullmatch(rf"\.{re.escape(folder.name)}\.(\d+)\.part", left.name)
-            if found and not psutil.pid_exists(int(found[1])):
-                shutil.rmtree(left, ignore_errors=True)
+        for entry in folder.parent.iterdir():
+            match = re.fullmatch(rf"\.{re.escape(folder.name)}\.(\d+)\.part", entry.name)
+            if match and not psutil.pid_exists(int(match[1])):
+                shutil.rmtree(entry, ignore_errors=True)
         partial = folder.parent / f".{folder.name}.{os.getpid()}.part"
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
@@ -223,10 +231,9 @@ def _read_blocks(workspace, incoming: ForeignRanking, progress):
 
 def _write_dense(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     """Every score; returns the first training image of each end, for each target."""
-    whole = len(incoming.targets) == workspace.n_val
     shape = (workspace.n_val, workspace.n_train)
     scores = open_memmap(folder / "scores.npy", "w+", np.float32, shape)
-    if not whole:
+    if len(incoming.targets) < workspace.n_val:
         scores[:] = np.nan
         write_array(folder / "targets.npy", np.sort(incoming.targets))
     ends = [[], []]
@@ -237,13 +244,13 @@ def _write_dense(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
                 best = int(np.nan_to_num(sign * row, nan=-np.inf).argmax())
                 end.append(best if sign * row[best] > (0 if incoming.zero_is_none else -np.inf) else -1)
     scores.flush()
-    return [np.array(one, np.int64) for one in ends[: 1 + incoming.signed]]
+    return [np.array(end, np.int64) for end in ends[: 1 + incoming.signed]]
 
 
 def _write_both_ends(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     """The first k at each end, of scores that are read by turns."""
     k = min(k, workspace.n_train)
-    ids, values = _read_lists(folder, workspace, incoming, k, scored=True)
+    ids, values = _create_list_files(folder, workspace, incoming, k, scored=True)
 
     def rank(target, row):
         for end, sign in enumerate((1, -1)[: ids.shape[1]]):
@@ -256,7 +263,7 @@ def _write_both_ends(folder, workspace, incoming, k, progress) -> list[np.ndarra
     with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:  # numpy lets go of the lock while it partitions
         for targets, rows in _read_blocks(workspace, incoming, progress):
             list(pool.map(rank, targets, rows))
-    return _write_lists_files(folder, ids, values, incoming)
+    return _finish_list_files(folder, ids, values, incoming)
 
 
 def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
@@ -266,42 +273,43 @@ def _write_lists(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     total = len(incoming.targets)
     sample, scored = incoming.read_lists(0, 1)
     k = min(k, sample.shape[1])
-    ids, values = _read_lists(folder, workspace, incoming, k, scored is not None)
+    ids, values = _create_list_files(folder, workspace, incoming, k, scored is not None)
     for at in range(0, total, step):
         targets = incoming.targets[at : at + step]
-        found, scores = incoming.read_lists(at, min(at + step, total))
+        lists, scores = incoming.read_lists(at, min(at + step, total))
         for row, target in enumerate(targets):
-            known = np.flatnonzero(found[row] >= 0)
+            known = np.flatnonzero(lists[row] >= 0)
             ends = [known]
             if incoming.signed:
                 below = scores[row, known] < 0
                 ends = [known[~below], known[below][::-1]]
             for end, order in enumerate(ends):
                 order = order[:k]
-                ids[target, end, : len(order)] = found[row, order]
+                ids[target, end, : len(order)] = lists[row, order]
                 if scores is not None:
                     values[target, end, : len(order)] = scores[row, order]
         progress("reading", min(at + step, total), total)
-    return _write_lists_files(folder, ids, values, incoming)
+    return _finish_list_files(folder, ids, values, incoming)
 
 
-def _row(folder: Path, n_train: int) -> Callable[[int], np.ndarray]:
-    """What `within_class` reads of a ranking that is written: scores; or, of lists, how near to its end an image is."""
+def _score_reader(folder: Path, n_train: int) -> Callable[[int], np.ndarray]:
+    """The `score_row` that `within_class` reads of a written ranking: its scores or, of lists, minus the rank at the
+    helpful end and the rank at the harmful one, so shifted that images in no list have 0."""
     if (folder / "scores.npy").exists():
         scores = np.load(folder / "scores.npy", mmap_mode="r")
         return lambda target: scores[target]
     ids = np.load(folder / "ids.npy", mmap_mode="r")
 
-    def row(target: int) -> np.ndarray:
-        whole = np.zeros(n_train, np.float32)
+    def score_row(target: int) -> np.ndarray:
+        scores = np.zeros(n_train, np.float32)
         for end, sign in zip(ids[target], (1, -1)):
-            whole[end[end >= 0]] = sign * np.arange(len(end), 0, -1)[end >= 0]
-        return whole
+            scores[end[end >= 0]] = sign * np.arange(len(end), 0, -1)[end >= 0]
+        return scores
 
-    return row
+    return score_row
 
 
-def _read_lists(folder, workspace, incoming, k, scored):
+def _create_list_files(folder, workspace, incoming, k, scored):
     shape = (workspace.n_val, 1 + incoming.signed, k)
     ids = open_memmap(folder / "ids.npy", "w+", np.int32, shape)
     ids[:] = -1
@@ -311,10 +319,10 @@ def _read_lists(folder, workspace, incoming, k, scored):
     return ids, values
 
 
-def _write_lists_files(folder, ids, values, incoming) -> list[np.ndarray]:
+def _finish_list_files(folder, ids, values, incoming) -> list[np.ndarray]:
     for array in (ids, values):
         if array is not None:
             array.flush()
-    # Else the first page of every list, and by the system's reading ahead all of them, would be read to know this
+    # `StoredRanking.targets` reads this instead of the first page of every list
     write_array(folder / "targets.npy", np.sort(incoming.targets[ids[incoming.targets, 0, 0] >= 0]))
     return [np.asarray(ids[incoming.targets, end, 0], np.int64) for end in range(ids.shape[1])]

@@ -74,8 +74,11 @@ def load(workspace: Workspace, name: str) -> Ranking:
 
 
 def default_rankings(workspace: Workspace) -> list[str]:
-    """Names of the rankings that a page opens with: one of each of DEFAULT_METHODS, as far as the workspace has them and
-    they are quick, and one of each other stored method, since somebody imported it to see it. Random stands last."""
+    """Names of the rankings that a page opens with; random is last.
+
+    These are one of each of DEFAULT_METHODS, as far as the workspace has them and they are quick, and one of each other
+    stored method, since somebody imported it to see it.
+    """
     first: dict[str, str] = {}
     for name in workspace.rankings():
         ranking = workspace.ranking(name)

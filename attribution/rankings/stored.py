@@ -97,8 +97,8 @@ class StoredRanking(Ranking):
         return row
 
     def image_scores(self, image):
-        """As `Ranking.image_scores`: a strided read of dense scores, a search through the others; None where the first K have
-        no scores."""
+        """See `Ranking.image_scores`: a strided read of dense scores, a search through the others; None where the first
+        K have no scores."""
         arrays = self._arrays
         column = np.full(self.workspace.n_val, np.nan, np.float32)
         if "scores" in arrays:

@@ -1,8 +1,8 @@
 """TRAK (Park et al., arXiv 2303.14186) by the library dattri: projected gradients of log(p / (1 - p)), averaged over
 independently trained checkpoints and weighted by the mean of 1 - p. Positive scores are helpful.
 
-The expensive part, `compute_factors`, is computed for each checkpoint and can be stored; `scores` are products of factors, so
-that the whole matrix of targets and training images need not be in memory.
+The expensive part, `compute_factors`, is computed for each checkpoint and can be stored; `scores` are products of
+factors, so that the whole matrix of targets and training images need not be in memory.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ def compute_factors(
     the inverse of their kernel; "val" [dim, n_val], the projected gradients; "doubt" [n_train], 1 - p of the training
     images.
 
-    trainer: the `attribution.training.trainer.Trainer` that trained `network`. val_labels: int [n_val]. dim: dimensions of the
+    trainer: the `training.trainer.Trainer` that trained `network`. val_labels: int [n_val]. dim: dimensions of the
     random projection. number: of the checkpoint, the projection's seed. Gradients are in float32, without augmentation,
     with batch norm's stored statistics. progress(images done, images in all).
     """
@@ -104,8 +104,8 @@ def _attributor(trainer, network, dim, number, regularization, total, progress):
 
 
 def scores(checkpoints: list[dict[str, np.ndarray]], start: int, stop: int) -> np.ndarray:
-    """Scores float32 [stop - start, n_train] of the targets from `start` to `stop`; checkpoints: the `compute_factors` of each.
-    Their scale is arbitrary: only ranks and correlations have a meaning."""
+    """Scores float32 [stop - start, n_train] of the targets from `start` to `stop`. checkpoints: the result of
+    `compute_factors` for each. Their scale is arbitrary: only ranks and correlations have a meaning."""
     influence = sum(part["val"][:, start:stop].T @ part["train"] for part in checkpoints) / len(checkpoints)
     return influence * np.mean([part["doubt"] for part in checkpoints], axis=0)
 

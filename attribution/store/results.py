@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 class Retraining:
     """What one training run predicts.
 
-    predicted: class of each validation image, uint8 [n_val], uint16 above 256 classes. margins: float16 [n_val], correct
-    logit minus the best other. seconds: of training. device, library, threads: what it ran on; where all three are
-    equal, results are equal bit for bit. created: seconds since 1970.
+    predicted: class of each validation image, uint8 [n_val], uint16 above 256 classes. margins: float16 [n_val],
+    correct logit minus the best other. seconds: of training. device, library, threads: what it ran on; where all three
+    are equal, results are equal bit for bit. created: seconds since 1970.
     """
 
     key: str
@@ -206,5 +206,5 @@ class ResultStore(JobQueue):
 
 
 def unpack_predictions(packed: bytes, n: int) -> np.ndarray:
-    """The predicted classes of n validation images from their bytes, uint8 [n], or uint16 [n] where two bytes are used."""
+    """The predicted classes of n validation images from their bytes, uint8 [n], or uint16 [n] of two bytes each."""
     return np.frombuffer(packed, np.uint8 if len(packed) == n else np.uint16)

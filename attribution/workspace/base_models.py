@@ -1,4 +1,4 @@
-"""Base models: what models of the unedited training set predict, and how sure their verdicts are."""
+"""Base models: what models of the unedited training set predict, and how far they agree."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    pass
+    from attribution.workspace.workspace import Workspace
 
 
 class BaseModels:
-    """What the unedited recipe predicts, over models that differ in the seed alone.
+    """Predictions of models trained on the unedited training set, which differ in the seed alone.
 
     probabilities: float32 [models, n_val, classes]; labels: the true label of each validation image, int [n_val].
     """
@@ -47,11 +47,7 @@ class BaseModels:
         validation images; 0 for one model."""
         if self.n_models < 2:
             return 0.0
-        found = np.log(np.maximum(self.probabilities, np.finfo(np.float32).tiny))
-        at = np.arange(len(self.labels))
-        correct = found[:, at, self.labels].copy()
-        found[:, at, self.labels] = -np.inf
-        return float(np.sqrt((correct - found.max(2)).var(0, ddof=1).mean()))
+        return float(np.sqrt(_log_margins(self.probabilities, self.labels).var(0, ddof=1).mean()))
 
     @cached_property
     def statuses(self) -> np.ndarray:
@@ -63,18 +59,23 @@ class BaseModels:
         return str(self.statuses[target])
 
 
-def agreement_status(right, models: int) -> np.ndarray:
-    """What so many right of so many models say of a target, str: "stable", "already_wrong" or "unstable", see
-    `BaseModels.target_status`. right: int, any shape."""
-    share = np.asarray(right) / models
+def agreement_status(n_right, n_models: int) -> np.ndarray:
+    """Status of targets that `n_right` (int, any shape) of `n_models` models predict right, str of that shape; see
+    `BaseModels.target_status`."""
+    share = np.asarray(n_right) / n_models
     return np.where(share >= 0.9, "stable", np.where(share <= 0.5, "already_wrong", "unstable"))
 
 
-def mean_base_margins(workspace) -> np.ndarray:
-    """Mean margin of the base models for each validation image: log probability of its class less that of the most
-    likely other, float64 [n_val]."""
-    logs = np.log(np.maximum(workspace.base.probabilities.astype(float), np.finfo(np.float32).tiny))
-    at = np.arange(workspace.n_val)
-    correct = logs[:, at, workspace.val_labels].copy()
-    logs[:, at, workspace.val_labels] = -np.inf
-    return (correct - logs.max(2)).mean(0)
+def mean_base_margins(workspace: "Workspace") -> np.ndarray:
+    """Mean margin of the base models for each validation image, float64 [n_val]."""
+    return _log_margins(workspace.base.probabilities.astype(float), workspace.val_labels).mean(0)
+
+
+def _log_margins(probabilities: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Log probability of the label minus that of the likeliest other class, [models, n_val], of probabilities [models,
+    n_val, classes]."""
+    logs = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
+    rows = np.arange(len(labels))
+    correct = logs[:, rows, labels].copy()
+    logs[:, rows, labels] = -np.inf
+    return correct - logs.max(2)

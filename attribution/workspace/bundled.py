@@ -1,19 +1,19 @@
 """Rankings of well-known data sets that come with Lineup, computed once on real images: `assets/results/<set>/`.
 
-They are Lineup's own Parquet (see `formats.parquet`), the file's name is the ranking's, and the labels' digest in it
-says where it belongs: a workspace of the same images in the same order, from whichever copy of the data set.
+They are Lineup's own Parquet (see `formats.parquet`), named like the ranking, and the digest of the labels in it
+tells where it belongs: a workspace of the same images in the same order, from whichever copy of the data set.
 """
 
 from attribution.importing import importing
 from attribution.importing.formats import Declaration, parquet
 from attribution.workspace.provenance import command_provenance
-from attribution.workspace.workspace import DEMO
+from attribution.workspace.workspace import DEMO, Workspace
 
 RESULTS_FOLDER = DEMO.parent / "results"
 
 
-def import_bundled(workspace) -> None:
-    """Imports what there is for the workspace's data set: nothing where it is another."""
+def import_bundled(workspace: Workspace) -> None:
+    """Imports the bundled rankings of the workspace's data set, if there are any."""
     import pyarrow.parquet as pq
 
     labels = parquet.labels_digest(workspace.train_labels, workspace.val_labels)
@@ -25,7 +25,7 @@ def import_bundled(workspace) -> None:
                 workspace,
                 incoming,
                 file.stem,
-                about={
+                provenance={
                     "format": "parquet",
                     "file": f"assets/results/{file.parent.name}/{file.name}",
                     "made_for": made_for,

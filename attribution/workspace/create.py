@@ -1,5 +1,4 @@
-"""Makes a workspace of a data set: labels, the images or where they are, and of what is computed no more than the
-rankings that come with Lineup for a few well-known sets."""
+"""Creates a workspace from a data set: labels, the images or where they are, and bundled rankings if there are any."""
 
 import inspect
 import os
@@ -51,22 +50,24 @@ def create(
     recipes.get_recipe(recipe)
     start = time.perf_counter()
     options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
-    found = _load_data_set(
+    data_set = _load_data_set(
         dataset, root, {option: value for option, value in options.items() if value is not None}, progress
     )
-    _check_data_set(found)
+    _check_data_set(data_set)
     with staged_folder(path) as partial:
-        workspace = _write_workspace(partial, found, name or path.name, recipe)
-        _write_parts(workspace, found, dataset, options, time.perf_counter() - start)
-        if found.train.source:
+        workspace = _write_workspace(partial, data_set, name or path.name, recipe)
+        _write_parts(workspace, data_set, dataset, options, time.perf_counter() - start)
+        if data_set.train.source:
             roots.save_root(path, workspace.fingerprint, data.root_folder(root))
         bundled.import_bundled(workspace)
     return Workspace.open(path)
 
 
 def locate_images(workspace: Workspace, root: Path | str) -> None:
-    """Notes that the images of `workspace` are in the folder `root` of this machine. Raises UserError where these are
-    others, and where the workspace has its images with it."""
+    """Records that the images of `workspace` are in the folder `root` of this machine.
+
+    Raises UserError where that folder holds other images, and where the workspace contains its images itself.
+    """
     if not workspace.manifest["dataset"].get("images"):
         raise UserError(f"the workspace {workspace.name} has its images with it; there is nothing to locate")
     folder = data.root_folder(root)
@@ -80,67 +81,74 @@ def locate_images(workspace: Workspace, root: Path | str) -> None:
 
 def _load_data_set(dataset: str, root, options: dict, progress: Callable | None) -> DataSet:
     loader = data.get_loader(dataset)
-    known = inspect.signature(loader.load).parameters
+    parameters = inspect.signature(loader.load).parameters
     for option in options:
-        if option not in known:
+        if option not in parameters:
             raise UserError(f"{dataset} knows no --{option.replace('_', '-')}; leave it out")
-    return loader.load(root, **options, **({"progress": progress} if "progress" in known else {}))
+    return loader.load(root, **options, **({"progress": progress} if "progress" in parameters else {}))
 
 
-def _check_data_set(found: DataSet) -> None:
-    for split, part in (("training", found.train), ("validation", found.val)):
+def _check_data_set(data_set: DataSet) -> None:
+    for split, part in (("training", data_set.train), ("validation", data_set.val)):
         if not len(part.labels):
-            raise UserError(f"the data set {found.name} has no {split} images; add some, or take another share of them")
-    if unseen := sorted(set(np.unique(found.val.labels)) - set(np.unique(found.train.labels))):
+            raise UserError(
+                f"the data set {data_set.name} has no {split} images; add some, or take another share of them"
+            )
+    if unseen := sorted(set(np.unique(data_set.val.labels)) - set(np.unique(data_set.train.labels))):
         raise UserError(
-            f"the class {found.classes[unseen[0]]} has validation images and no training images; add some, or remove it"
+            f"the class {data_set.classes[unseen[0]]} has validation images and no training images; add some, or "
+            "remove it"
         )
 
 
-def _write_workspace(folder: Path, found: DataSet, name: str, recipe: str) -> Workspace:
+def _write_workspace(folder: Path, data_set: DataSet, name: str, recipe: str) -> Workspace:
     """The workspace without its parts."""
-    given = data_fingerprint(found.train.images, found.train.labels, found.val.images, found.val.labels)
-    sources = {split: part.source for split, part in (("train", found.train), ("val", found.val)) if part.source}
-    about = {
-        "name": found.name,
-        "classes": found.classes,
-        "n_train": len(found.train.labels),
-        "n_val": len(found.val.labels),
-        "shape": list(found.train.images.shape[1:]),
+    fingerprint = data_fingerprint(
+        data_set.train.images, data_set.train.labels, data_set.val.images, data_set.val.labels
+    )
+    sources = {split: part.source for split, part in (("train", data_set.train), ("val", data_set.val)) if part.source}
+    description = {
+        "name": data_set.name,
+        "classes": data_set.classes,
+        "n_train": len(data_set.train.labels),
+        "n_val": len(data_set.val.labels),
+        "shape": list(data_set.train.images.shape[1:]),
         "planted": 0,
-        "inverted": found.inverted,
-        "fingerprint": given,
+        "inverted": data_set.inverted,
+        "fingerprint": fingerprint,
         **({"images": sources} if sources else {}),
-        **({"sizes": found.sizes} if found.sizes else {}),
+        **({"sizes": data_set.sizes} if data_set.sizes else {}),
     }
     write_json(
         folder / "workspace.json",
-        {"schema": SCHEMA, "name": name, "recipe": recipe, "parts": {}, "steps": {}, "dataset": about},
+        {"schema": SCHEMA, "name": name, "recipe": recipe, "parts": {}, "steps": {}, "dataset": description},
     )
     return Workspace.open(folder)
 
 
-def _write_parts(workspace: Workspace, found: DataSet, dataset: str, options: dict, seconds: float) -> None:
+def _write_parts(workspace: Workspace, data_set: DataSet, dataset: str, options: dict, seconds: float) -> None:
     """Writes labels and images, and the provenance of both."""
     files = []
-    for split, part in (("train", found.train), ("val", found.val)):
+    for split, part in (("train", data_set.train), ("val", data_set.val)):
         files += [f"{split}.parquet", _write_images(workspace.path, split, part)]
         index = np.arange(len(part.labels)) if part.index is None else part.index
         write_table(workspace.path / files[-2], pd.DataFrame({"source_index": index, "label": part.labels}))
-    words = [
+    arguments = [
         f"--{option.replace('_', '-')}" + ("" if value is True else f" {value}")
         for option, value in options.items()
         if value is not None
     ]
-    about = command_provenance(" ".join(["workspace create --dataset", shlex.quote(dataset), *words]))
-    workspace.record_part("data", {**about, "skipped": list(found.skipped), "seconds": round(seconds, 1)}, files)
-    size = int(np.prod(found.train.images.shape[1:]))
+    provenance = command_provenance(" ".join(["workspace create --dataset", shlex.quote(dataset), *arguments]))
+    workspace.record_part(
+        "data", {**provenance, "skipped": list(data_set.skipped), "seconds": round(seconds, 1)}, files
+    )
+    size = int(np.prod(data_set.train.images.shape[1:]))
     if size <= PIXELS_PER_IMAGE and size * workspace.n_train <= MAX_PIXELS:
-        workspace.record_part("features/pixels", {**about, "name": "pixels", "dim": size, "seconds": 0.0})
+        workspace.record_part("features/pixels", {**provenance, "name": "pixels", "dim": size, "seconds": 0.0})
 
 
 def _write_images(folder: Path, split: str, part: Split) -> str:
-    """The name of the file with the images, or with the places where they are."""
+    """Writes the images, or where they are, and returns the name of the file."""
     if part.source:
         write_table(folder / "images" / f"{split}.parquet", pd.DataFrame(part.locations))
         return f"images/{split}.parquet"

@@ -1,4 +1,4 @@
-"""What every part of a workspace says of its making: command, day, versions, device."""
+"""Provenance of the parts of a workspace: command, day, versions, device."""
 
 import platform
 import time
@@ -18,11 +18,11 @@ LIBRARIES = (
 )
 
 
-def command_provenance(words: str) -> dict:
-    """Provenance of a part that `python -m attribution` with these words makes: command, made, versions (of what is
-    installed), device. What knows its device better says so after."""
+def command_provenance(arguments: str) -> dict:
+    """Provenance of a part made by `python -m attribution` with these arguments: command, made (the day, UTC), versions
+    (of installed libraries) and device, the processor; a caller that used another device overwrites it."""
     return {
-        "command": f"python -m attribution {words}",
+        "command": f"python -m attribution {arguments}",
         "made": time.strftime("%Y-%m-%d", time.gmtime()),
         "versions": library_versions(),
         "device": platform.processor() or platform.machine(),
@@ -31,10 +31,10 @@ def command_provenance(words: str) -> dict:
 
 def library_versions() -> dict[str, str]:
     """Versions of Python and of LIBRARIES, as far as they are installed."""
-    found = {"python": platform.python_version()}
+    versions = {"python": platform.python_version()}
     for name in LIBRARIES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

@@ -4,7 +4,7 @@ import numpy as np
 
 from attribution.workspace.workspace import Workspace
 
-SPLIT_SEED = 11  # draws the halves
+SPLIT_SEED = 11
 
 
 def validation_halves(workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:

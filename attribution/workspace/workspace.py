@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA = 1
-#: what a part may be called
+#: the names that a part may have
 PART_PATTERN = re.compile(r"(?:(?:rankings|features|detectors|hubs|map)/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
 DEMO = ROOT / "assets" / "demo"
 
@@ -43,7 +43,7 @@ class FeatureSet:
 
 
 class Workspace:
-    """An opened workspace. Make one with `Workspace.open`; arrays are read when first asked for."""
+    """An opened workspace. Use `Workspace.open`; arrays are read when first used."""
 
     def __init__(self, path: Path, manifest: dict):
         self.path = path
@@ -70,20 +70,20 @@ class Workspace:
         except (OSError, ValueError) as error:
             raise UserError(f"{path / 'workspace.json'} cannot be read ({error}); copy the workspace again") from None
         if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-            found = manifest.get("schema") if isinstance(manifest, dict) else None
+            version = manifest.get("schema") if isinstance(manifest, dict) else None
             raise UserError(
-                f"the workspace at {path} has schema version {found}, and this Lineup reads {SCHEMA}; "
+                f"the workspace at {path} has schema version {version}, and this Lineup reads {SCHEMA}; "
                 "open it with the Lineup that made it, or build it again"
             )
         try:
-            for part, about in manifest["parts"].items():
-                about.pop("home", None)  # only a part that was added here is elsewhere
+            for part, provenance in manifest["parts"].items():
+                provenance.pop("home", None)  # set below, for parts outside this folder
                 if not PART_PATTERN.fullmatch(part):
                     raise UserError(
                         f"{path / 'workspace.json'} has a part {part!r}, which cannot be; "
                         "take the workspace from where it was made"
                     )
-                for name, size in about.get("files", {}).items():
+                for name, size in provenance.get("files", {}).items():
                     file = path / name
                     if Path(name).is_absolute() or ".." in Path(name).parts:
                         raise UserError(
@@ -120,8 +120,8 @@ class Workspace:
     def _images(self, split: str, n: int) -> np.ndarray | Images:
         if not self.manifest["dataset"].get("images"):
             return read_array(self.path / "images" / f"{split}.npy", n, None, None)
-        kept = data_folder() / self.fingerprint[:16] / f"{split}.thumbnails"
-        return Thumbnails(self.open_images(self.images_root, split), kept)
+        cache = data_folder() / self.fingerprint[:16] / f"{split}.thumbnails"
+        return Thumbnails(self.open_images(self.images_root, split), cache)
 
     @property
     def images_root(self) -> Path:
@@ -195,7 +195,7 @@ class Workspace:
 
     @property
     def has_base(self) -> bool:
-        """True where there are base models; without them nothing is known of predictions."""
+        """True where there are base models; without them there are no predictions."""
         return self._probabilities.exists()
 
     @property
@@ -226,7 +226,7 @@ class Workspace:
         """The feature set `name`. Raises UserError naming the known ones."""
         if name not in self.features():
             raise UserError(f"no feature set {name!r} in {self.name}; it has {', '.join(self.features()) or 'none'}")
-        if name not in self._features:  # kept: three rankings share one set
+        if name not in self._features:  # cached, since several rankings share a set
             if name == "pixels":
                 train, val = (
                     np.asarray(images).reshape(len(images), -1) / np.float32(255)
@@ -275,18 +275,17 @@ class Workspace:
 
     @property
     def user_folder(self) -> Path:
-        """Where parts go that a user adds: the workspace itself, or a folder among the results where that is the
-        bundled demo or may not be written to."""
-        bundled = self.path.resolve() == DEMO.resolve()
-        own = not bundled and os.access(self.path, os.W_OK)
-        return self.path if own else data_folder() / self.fingerprint[:16] / "added"
+        """Where a user's parts go: the workspace itself, or for the demo and a workspace that may not be written to, a
+        folder in the data folder."""
+        can_write = self.path.resolve() != DEMO.resolve() and os.access(self.path, os.W_OK)
+        return self.path if can_write else data_folder() / self.fingerprint[:16] / "added"
 
     def folder(self, part: str) -> Path:
-        """The folder of a part such as "rankings/trak-10", wherever it is kept."""
+        """The folder of a part such as "rankings/trak-10", in the workspace or among the user's parts."""
         return Path(self.manifest["parts"][part].get("home") or self.path) / part
 
     def can_add(self, part: str) -> bool:
-        """False where a part of that name came with a workspace that may not be changed."""
+        """False where a part of that name came with a workspace that may not be written to."""
         return part not in self.manifest["parts"] or self.folder(part) == self.user_folder / part
 
     def check_can_add(self, part: str) -> None:
@@ -297,43 +296,43 @@ class Workspace:
                 "give another name, or work in a workspace of your own"
             )
 
-    def record_part(self, part: str, about: dict, files: list[str] = ()) -> None:
+    def record_part(self, part: str, provenance: dict, files: list[str] = ()) -> None:
         """Writes the provenance of `part` into workspace.json, with the sizes of its `files` (paths inside) and, where
         there are any, the `digest` of what they hold."""
-        self._write_part(self.path, part, with_file_digests(self.path, about, files))
+        self._write_part(self.path, part, with_file_digests(self.path, provenance, files))
 
     def unrecord_part(self, part: str) -> None:
-        """Vouches no longer for a part that `record_part` wrote, whose files are about to change."""
+        """Removes the provenance that `record_part` wrote, before the files of `part` change."""
         self._write_part(self.path, part, None)
 
-    def add_part(self, part: str, about: dict, files: list[str] = ()) -> None:
-        """As `record_part`, for a part that a user adds, whose files are in `user_folder`. Raises ValueError for a name
-        with which the workspace could not be opened again."""
+    def add_part(self, part: str, provenance: dict, files: list[str] = ()) -> None:
+        """As `record_part`, for a user's part, whose files are in `user_folder`. Raises ValueError for a name with
+        which the workspace could not be opened again."""
         if not PART_PATTERN.fullmatch(part):
             raise ValueError(f"no part can be called {part!r}")
         self._clear_caches(part)
-        self._write_part(self.user_folder, part, with_file_digests(self.user_folder, about, files))
+        self._write_part(self.user_folder, part, with_file_digests(self.user_folder, provenance, files))
 
-    def _write_part(self, home: Path, part: str, about: dict | None) -> None:
-        """Puts one part into the file that lists the parts in `home`, or takes it out (None). Other processes may have
-        written there since this one read it: what they wrote stays."""
+    def _write_part(self, home: Path, part: str, provenance: dict | None) -> None:
+        """Writes the provenance of one part into the file that lists the parts in `home`, or removes it (None). What
+        other processes wrote there meanwhile stays."""
         lock = data_folder() / self.fingerprint[:16] / "parts.lock"
         lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("w") as held:
-            fcntl.flock(held, fcntl.LOCK_EX)
+        with lock.open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
             file = home / ("workspace.json" if home == self.path else "parts.json")
-            whole = json.loads(file.read_text()) if file.exists() else {}
-            parts = whole["parts"] if home == self.path else whole
+            content = json.loads(file.read_text()) if file.exists() else {}
+            parts = content["parts"] if home == self.path else content
             parts.pop(part, None)
             self.manifest["parts"].pop(part, None)
-            if about is not None:
-                parts[part] = about
-                self.manifest["parts"][part] = about if home == self.path else {**about, "home": str(home)}
-            write_json(file, whole)
+            if provenance is not None:
+                parts[part] = provenance
+                self.manifest["parts"][part] = provenance if home == self.path else {**provenance, "home": str(home)}
+            write_json(file, content)
 
     def remove_part(self, part: str) -> None:
-        """Takes out a part that a user added, and its files. Raises UserError for one that came with a workspace that
-        may not be changed."""
+        """Removes a user's part with its files. Raises UserError for a part that came with a workspace that may not be
+        written to."""
         home = self.folder(part)
         if home != self.user_folder / part:
             raise UserError(
@@ -343,13 +342,13 @@ class Workspace:
         shutil.rmtree(home, ignore_errors=True)
 
     def drop_part(self, part: str) -> None:
-        """Vouches no longer for a part that a user added, whose files are about to change; nothing where it is none."""
+        """Removes the provenance of a user's part, if there is one, before its files change."""
         self._clear_caches(part)
         if part in self.manifest["parts"]:
             self._write_part(self.user_folder, part, None)
 
     def _clear_caches(self, part: str) -> None:
-        """Drops what was read of a part that is about to change, and of rankings that may rest on it."""
+        """Forgets the cached features of a part that is about to change, and all rankings, which may rest on it."""
         self._features.pop(part.split("/")[-1], None)
         self._rankings.clear()
 
@@ -361,20 +360,20 @@ class Workspace:
             raise UserError(f"{file} cannot be read ({error}); remove it and import again what it held") from None
 
     def _merge_user_parts(self) -> None:
-        for part, about in self._load_user_parts().items():
-            # what was added may have been added to another workspace of this data set: what this one brings goes first
-            self.manifest["parts"].setdefault(part, {**about, "home": str(self.user_folder)})
+        for part, provenance in self._load_user_parts().items():
+            # another workspace of this data set may share that folder, so this workspace's own part goes first
+            self.manifest["parts"].setdefault(part, {**provenance, "home": str(self.user_folder)})
 
 
-def with_file_digests(home: Path, about: dict, files: list[str]) -> dict:
-    """`about` with the sizes and the digest of `files` (paths inside `home`)."""
+def with_file_digests(home: Path, provenance: dict, files: list[str]) -> dict:
+    """`provenance` with the sizes and the digest of `files` (paths inside `home`)."""
     sizes = {name: (home / name).stat().st_size for name in files}
     digest = hashlib.sha256()
     for name in sorted(files):
         with (home / name).open("rb") as stream:
             while block := stream.read(1 << 22):
                 digest.update(block)
-    return {**about, **({"digest": digest.hexdigest()[:16]} if files else {}), "files": sizes}
+    return {**provenance, **({"digest": digest.hexdigest()[:16]} if files else {}), "files": sizes}
 
 
 def data_fingerprint(

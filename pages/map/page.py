@@ -74,7 +74,7 @@ def main() -> None:
             on_click="ignore",
             icon=":material/download:",
         )
-        cli_command.popover(ws, *build, "--method", points.about["method"])
+        cli_command.popover(ws, *build, "--method", points.provenance["method"])
 
 
 def _chart(figure: go.Figure, alt: str):

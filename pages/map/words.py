@@ -11,7 +11,7 @@ from pages.ui import format as write
 
 def provenance_text(ws: Workspace, points: Projection) -> str:
     """What near and far mean, how far neighbours are kept, what is drawn, and how it was made."""
-    provenance, tsne = points.about, points.about["method"] == "tsne"
+    provenance, tsne = points.provenance, points.provenance["method"] == "tsne"
     if tsne:
         text = (
             "t-SNE of the features, scaled to length 1: near is alike; how far groups lie apart, their sizes and "
@@ -50,6 +50,6 @@ def to_csv(ws: Workspace, points: Projection) -> str:
     for split, places, labels in (("train", points.train, ws.train_labels), ("val", points.val, ws.val_labels)):
         x, y = np.asarray(places, float).round(4).T
         label = np.array(ws.classes)[labels]
-        provenance = {"features": points.features, "method": points.about["method"], "split": split}
+        provenance = {"features": points.features, "method": points.provenance["method"], "split": split}
         tables.append(pd.DataFrame(provenance | {"image": np.arange(len(labels)), "label": label, "x": x, "y": y}))
     return pd.concat(tables).to_csv(index=False, lineterminator="\n")

@@ -1,7 +1,10 @@
 """Files: written whole or not at all, and one sentence where they cannot be read."""
 
+import sys
+
 import numpy as np
 import pandas as pd
+import platformdirs
 import pytest
 
 from attribution.errors import UserError
@@ -82,4 +85,10 @@ def test_the_data_folder(monkeypatch, tmp_path):
     assert data_folder().is_absolute() and data_folder().name == "somewhere"
     monkeypatch.delenv("LINEUP_DATA")
     monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setattr(sys, "platform", "linux")
+    monkeypatch.setattr(platformdirs, "user_data_path", lambda *_, **__: tmp_path / "Library")
     assert data_folder() == tmp_path / ".local" / "share" / "lineup"
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert data_folder() == tmp_path / "Library"
+    (tmp_path / ".local" / "share" / "lineup").mkdir(parents=True)
+    assert data_folder() == tmp_path / ".local" / "share" / "lineup", "results from before stay found"

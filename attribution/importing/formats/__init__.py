@@ -74,9 +74,9 @@ class ForeignRanking:
     method: "TRAK", "Datamodels", ... for people; "" where a file does not say, and the name it is given serves.
     signed: scores below zero mean harm. targets: int64 [T], the validation images that it ranks for, in the file's
     order, without doubles. Either
-    read_scores(start, stop) -> float32 [stop - start, len(train) or n_train] for targets[start:stop], larger is more helpful;
-    train: int64 [m], the training images that its columns are, or None for all in order; or
-    read_lists(start, stop) -> (ids int64 [stop - start, k], best first, -1 where a list is at its end; scores float32 of
+    read_scores(start, stop) -> float32 [stop - start, len(train) or n_train] for targets[start:stop], larger is more
+    helpful; train: int64 [m], the training images that its columns are, or None for all in order; or
+    read_lists(start, stop) -> (ids int64 [stop - start, k], best first, -1 after the end of a list; scores float32 of
     that shape, or None).
     zero_is_none: exact zeros are "no influence found", not a place in the order (sparse regressions).
     provenance: what was read in the file or declared, and what follows from it.

@@ -155,7 +155,8 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
         raise UserError(f"reading {path} needs {error.name}; pip install -r requirements.txt") from None
     except Exception as error:  # numpy, torch and safetensors meet a broken file with errors of many types
         raise UserError(
-            f"{path} cannot be read ({_error_text(error)}); it is cut short, damaged or of another kind: save or copy it again"
+            f"{path} cannot be read ({_error_text(error)}); it is cut short, damaged or of another kind: save or copy "
+            "it again"
         ) from None
     if not arrays:
         raise UserError(f"{path} holds no array of numbers; save the scores as one tensor")
@@ -209,8 +210,8 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
             lengths, _, dtype = read_header(stream)
             if len(lengths) != len(shape) or any(n not in (None, length) for n, length in zip(shape, lengths)):
                 raise UserError(
-                    f"{name} in {path} is {shape_text(lengths)}, and {shape_text(shape)} is expected; take the file that "
-                    "was made for this data set"
+                    f"{name} in {path} is {shape_text(lengths)}, and {shape_text(shape)} is expected; take the file "
+                    "that was made for this data set"
                 )
             if (
                 dtype.kind not in "biuf"

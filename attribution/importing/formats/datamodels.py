@@ -43,8 +43,8 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
     for key in KEYS[1:]:
         if key in arrays and arrays[key].shape not in (weight.shape[1:], ()):
             raise UserError(
-                f"{key} in {path} is {shape_text(arrays[key].shape)}, and its weight is {shape_text(weight.shape)}; copy "
-                "or download the file again"
+                f"{key} in {path} is {shape_text(arrays[key].shape)}, and its weight is {shape_text(weight.shape)}; "
+                "copy or download the file again"
             )
     return load_dense(
         "Datamodels", path, weight, declared, sizes, orientation="train-first", sign="helpful", zero_is_none=True

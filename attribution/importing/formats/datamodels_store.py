@@ -2,9 +2,9 @@
 image was in the subset; `margins.npy` float16 [M, n_targets]; `_completed.npy` bool [M] where not all were trained.
 `part` takes some of the models, "0:900": others can then judge what these say (`halves import`).
 
-The regression is fitted when its rows are read. Its penalty is the one of those that Datamodels tries whose predictions
-correlate best with the margins of the last tenth of the models, which are left out of that fit, on at most `TUNING_TARGETS`
-targets.
+The regression is fitted when its scores are read. Its penalty is the one of `datamodels.PENALTIES` whose predictions
+correlate best with the margins of the last tenth of the models, which are left out of that fit, on at most
+TUNING_TARGETS targets.
 """
 
 import re
@@ -95,7 +95,8 @@ def load_subsets(
         completed = open_array(path / "_completed.npy").bits
         if completed.shape != expected[:1]:
             raise UserError(
-                f"_completed.npy in {path} is {shape_text(completed.shape)}, {shape_text(expected[:1])} is expected; copy the store again"
+                f"_completed.npy in {path} is {shape_text(completed.shape)}, {shape_text(expected[:1])} is expected; "
+                "copy the store again"
             )
         if not completed.all():
             masks, margins = masks[completed != 0], margins[completed != 0]

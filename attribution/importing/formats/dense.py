@@ -144,7 +144,7 @@ def _orientation(path, shape, counts, declared, native) -> tuple[str, str]:
     expected = counts if orientation == "train-first" else counts[::-1]
     either = "" if orientation else " or its transpose"
     raise UserError(
-        f"{path} is {shape_text(shape)}, and {shape_text(expected)}{either} is expected for {counts[0]} training images and "
-        f"{counts[1]} targets; bring the file of this data set, or say with --train and --targets which "
+        f"{path} is {shape_text(shape)}, and {shape_text(expected)}{either} is expected for {counts[0]} training "
+        f"images and {counts[1]} targets; bring the file of this data set, or say with --train and --targets which "
         "images it is about"
     )

@@ -115,7 +115,8 @@ def _load_matrices(file: Path) -> dict:
     for name, array in arrays.items():
         if len(array.shape) != 2:
             raise UserError(
-                f"{name} in {file} is {shape_text(array.shape)}; compute scores that are not per token, one for each pair"
+                f"{name} in {file} is {shape_text(array.shape)}; compute scores that are not per token, one for each "
+                "pair"
             )
     return arrays
 

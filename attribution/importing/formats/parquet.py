@@ -124,7 +124,10 @@ def write_ranking(
     file: Path, ranking, targets: np.ndarray, k: int, labels: str, description: str, provenance: dict
 ) -> int:
     """Writes the first k training images of a ranking for each of `targets`, of a signed one both ends, and returns the
-    number of rows. labels: `labels_digest`. description: a line for people. Raises UserError where the file cannot be written."""
+    number of rows. labels: `labels_digest`. description: a line for people.
+
+    Raises UserError where the file cannot be written.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -201,7 +204,8 @@ def _read_columns(path: Path, sizes: DataSetSizes) -> tuple[dict[str, np.ndarray
         raise UserError(f"{path} cannot be read as Parquet ({type(error).__name__}); write or copy it again") from None
     if absent:
         raise UserError(
-            f"{path} has no column {absent[0]}; its columns are {names_text(names)}, and target, train and rank are needed"
+            f"{path} has no column {absent[0]}; its columns are {names_text(names)}, and target, train and rank are "
+            "needed"
         )
     if not 0 < count <= sizes.n_val * sizes.n_train:
         raise UserError(

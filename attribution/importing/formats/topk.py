@@ -45,7 +45,8 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
     ranked, base = array.bits, declared.index_base or 0
     if ranked.dtype.kind not in "iu" or array.bfloat16 or ranked.ndim != 2 or not ranked.size:
         raise UserError(
-            f"{path} is {shape_text(ranked.shape)} of {array.dtype}; an index matrix is a row of whole numbers for each target"
+            f"{path} is {shape_text(ranked.shape)} of {array.dtype}; an index matrix is a row of whole numbers for "
+            "each target"
         )
     targets, how = _target_ids(path, ranked.shape, declared, sizes)
     if ranked.shape[1] > sizes.n_train:
@@ -104,8 +105,8 @@ def _target_ids(
             " and looks transposed; save its transpose"
             if shape[1] == sizes.n_val
             else (
-                f"; say with --targets, or test_{shape[0]}.npy beside it, which {shape[0]} of the {sizes.n_val} validation "
-                "images its rows are about"
+                f"; say with --targets, or test_{shape[0]}.npy beside it, which {shape[0]} of the {sizes.n_val} "
+                "validation images its rows are about"
             )
         )
         raise UserError(f"{path} is {shape_text(shape)}{turned}")

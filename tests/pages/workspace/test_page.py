@@ -124,7 +124,7 @@ def test_a_path_with_nothing_there(ws):
 
 def test_a_ranking_that_did_not_pass_wears_its_warning_and_can_be_taken_out(ws, scores):
     turned = ForeignRanking("Mine", True, np.arange(12), read_scores=lambda start, stop: -scores[start:stop])
-    importing.import_ranking(ws, turned, "turned", about={"file": "turned.npy"}, force=True)
+    importing.import_ranking(ws, turned, "turned", provenance={"file": "turned.npy"}, force=True)
     app = opened()
     assert "the sign looks turned round" in app.warning[0].value.replace("\\", "")
     app.button("take out").click().run()

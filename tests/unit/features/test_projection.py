@@ -45,13 +45,13 @@ def test_a_map_keeps_classes_apart_and_comes_out_the_same_again(ws, method):
     found, again = (projection.project(ws, "moco", method) for _ in range(2))
     assert (found.train == again.train).all() and (found.val == again.val).all()
     assert found.train.shape == (60, 2) and found.val.shape == (12, 2) and found.train.dtype == np.float16
-    assert np.abs(found.train).max() <= 1 and found.about["method"] == method
+    assert np.abs(found.train).max() <= 1 and found.provenance["method"] == method
     # features are a corner of a triangle each, with little noise: the nearest training image is of the class
     truth = np.arange(60) % 3
     for val, label in zip(found.val.astype(float), np.arange(12) % 3):
         assert truth[np.square(found.train - val).sum(1).argmin()] == label
-    if "trustworthiness" in found.about:
-        assert 0.8 < found.about["trustworthiness"]["mean"] <= 1 and found.about["sample"] == 60
+    if "trustworthiness" in found.provenance:
+        assert 0.8 < found.provenance["trustworthiness"]["mean"] <= 1 and found.provenance["sample"] == 60
 
 
 def test_what_is_kept_holds_while_the_features_do(ws):
@@ -59,7 +59,7 @@ def test_what_is_kept_holds_while_the_features_do(ws):
     assert projection.load(ws, "moco") is None
     projection.save(ws, found, {"command": "x"})
     again = projection.load(Workspace.open(ws.path), "moco")
-    assert (again.train == found.train).all() and again.about["method"] == "pca"
+    assert (again.train == found.train).all() and again.provenance["method"] == "pca"
     ws.manifest["parts"]["features/moco"]["digest"] = "another"
     assert projection.load(ws, "moco") is None
 
@@ -89,7 +89,7 @@ def test_features_without_a_map_are_told(ws, method, values, said):
 
 def test_without_opentsne_it_is_pca(ws, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    assert projection.default_method(ws) == "pca" and projection.project(ws, "moco").about == {
+    assert projection.default_method(ws) == "pca" and projection.project(ws, "moco").provenance == {
         "method": "pca",
         "seed": 0,
     }

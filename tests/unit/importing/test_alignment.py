@@ -52,7 +52,7 @@ def test_a_shuffled_index_is_caught(square):
 def test_two_classes_have_a_bar_that_can_be_passed():
     train, val = np.arange(40) % 2, np.arange(20) % 2
     right = compute_alignment(val, np.arange(20), train, val)
-    assert right.bar == pytest.approx(0.75) and right.warning is None
+    assert right.threshold == pytest.approx(0.75) and right.warning is None
     assert compute_alignment(1 - val, np.arange(20), train, val).warning
 
 
@@ -105,8 +105,8 @@ def bring(ws, scores, kind):
     sparse = bool((scores == 0).mean() > 0.5)  # as of Datamodels: zeros have no place in the order
     if sparse:
         order[np.take_along_axis(scores, order, 1) <= 0] = -1
-    lists = {"rows": None, "lists": lambda start, stop: (order[start:stop], None)}
-    rows = {"rows": lambda start, stop: scores[start:stop].copy()}
+    lists = {"read_scores": None, "read_lists": lambda start, stop: (order[start:stop], None)}
+    rows = {"read_scores": lambda start, stop: scores[start:stop].copy()}
     incoming = ForeignRanking(
         "Mine", signed, np.arange(len(scores)), zero_is_none=sparse, **(lists if "ranks" in kind else rows)
     )

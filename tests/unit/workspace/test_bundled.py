@@ -38,7 +38,7 @@ def signed(ws):
     scores = np.random.default_rng(0).normal(size=(ws.n_val, ws.n_train)).astype(np.float32)
     scores += 4 * (ws.train_labels == ws.val_labels[:, None])
     incoming = formats.ForeignRanking("TRAK", True, np.arange(ws.n_val), read_scores=lambda a, b: scores[a:b])
-    importing.import_ranking(ws, incoming, "mine", about={"made_for": {"recipe": "demo-cnn", "hash": "abc"}})
+    importing.import_ranking(ws, incoming, "mine", provenance={"made_for": {"recipe": "demo-cnn", "hash": "abc"}})
     return Workspace.open(ws.path)
 
 
@@ -59,7 +59,7 @@ def test_what_is_shipped_reaches_the_same_labels_only(ws, run, tmp_path, monkeyp
         copy = again.ranking(f"{ranking}-some")
         assert copy.targets.tolist() == [0, 1, 2, 3, 4] and copy.signed == ws.ranking(ranking).signed
         assert copy.method == ws.ranking(ranking).method
-        assert copy.about.endswith("first 7 · a test") and "live" not in copy.about
+        assert copy.description.endswith("first 7 · a test") and "live" not in copy.description
         for end in ends:
             assert copy.top(3, 7, end=end).ids.tolist() == ws.ranking(ranking).top(3, 7, end=end).ids.tolist()
             assert np.allclose(copy.top(3, 7, end=end).scores, ws.ranking(ranking).top(3, 7, end=end).scores)
