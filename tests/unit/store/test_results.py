@@ -20,13 +20,6 @@ from tests.torture import fill, small_disk
 RUN = {"seconds": 1.5, "device": "cpu", "library": "torch", "threads": 1}
 
 
-@pytest.fixture
-def store(tmp_path):
-    store = ResultStore(tmp_path / "store", "f" * 64)
-    yield store
-    store.close()
-
-
 @contextmanager
 def disk(folder):
     """A small disk on `folder`, where one may be mounted."""
