@@ -110,7 +110,7 @@ def evaluate_algorithms(
 
     diff = with_progress(model_diff.compute, ws, other)
     save_for_pages(ws, model_diff, diff, "algorithms", recipe=other)
-    (recipe, _), summary = diff.recipes, diff.about
+    (recipe, _), summary = diff.recipes, diff.summary
     images = [
         {
             "image": image,

@@ -133,7 +133,7 @@ def export_ranking(
         part: {key: value for key, value in manifest.items() if key not in ("files", "home", "digest")},
     }
     labels = parquet.labels_digest(ws.train_labels, ws.val_labels)
-    about = " · ".join(filter(None, [source.about.removesuffix(" · live"), f"first {top}", note]))
+    about = " · ".join(filter(None, [source.description.removesuffix(" · live"), f"first {top}", note]))
     rows = parquet.write_ranking(user_path(out), source, numbers, top, labels, about, provenance)
     answer = {"workspace": ws.name, "ranking": ranking, "targets": len(numbers), "rows": rows, "file": str(out)}
     print_answer(as_json, answer, f"{out}: the first {top} of {ranking} for {len(numbers):,} targets, {rows:,} rows")

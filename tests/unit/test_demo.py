@@ -175,5 +175,5 @@ def test_lists_of_hubs_are_of_the_rankings_as_they_are(demo_ws):
 def test_every_feature_set_has_a_map_that_keeps_neighbours(demo_ws):
     for name in demo_ws.features():
         found = projection.load(demo_ws, name)
-        assert found.about["trustworthiness"]["low"] > found.about["trustworthiness_pca"]["high"], name
+        assert found.provenance["trustworthiness"]["low"] > found.provenance["trustworthiness_pca"]["high"], name
         assert np.abs(found.train).max() <= 1 and found.val.shape == (demo_ws.n_val, 2), name

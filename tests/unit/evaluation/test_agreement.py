@@ -8,11 +8,6 @@ from attribution.evaluation import agreement
 from tests import tiny
 
 
-@pytest.fixture
-def ws(tmp_path):
-    return tiny.write(tmp_path / "w")
-
-
 def test_rankings_of_a_workspace(ws):
     found = agreement.compute(ws, ["esvm-moco", "trak-10", "l2-moco"], k=5)
     assert len(found.targets) == tiny.VAL and len(found.pairs) == 3

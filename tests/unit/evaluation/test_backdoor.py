@@ -14,21 +14,14 @@ from attribution.files import write_json
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit, remove
-from tests import tiny
 
 
 @pytest.fixture
-def source(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    return tiny.write(tmp_path / "w")
-
-
-@pytest.fixture
-def ws(source, tmp_path, monkeypatch):
+def attacked(ws, tmp_path, monkeypatch):
     """Class 1 is the attack's. Its base models take two triggered targets (12, 13) of three for it, and no other image
     of another class. `finds` is signed: what speaks most against any target are the poisoned images, then the others
     of the class. Nothing is trained: the store says that the backdoor works until half of the poisoned are gone."""
-    copy = poison.create_poisoned_copy(source, tmp_path / "p", 1, n=4, targets=3, side=2)
+    copy = poison.create_poisoned_copy(ws, tmp_path / "p", 1, n=4, targets=3, side=2)
     poisoned, targets, _ = poison.load_poison_record(copy)
     probabilities = np.full((10, copy.n_val, 3), 0.05, np.float16)
     probabilities[:, np.arange(copy.n_val), copy.val_labels] = 0.9
@@ -78,8 +71,8 @@ def test_the_most_accused_stand_in_most_lists():
     assert backdoor.most_accused(lists, 9).tolist() == [3, 9, 5, 4, 7]
 
 
-def test_a_ranking_that_finds_them_ends_the_attack(ws):
-    answer = backdoor.compute(ws, ["finds", "random"], range(2))
+def test_a_ranking_that_finds_them_ends_the_attack(attacked):
+    answer = backdoor.compute(attacked, ["finds", "random"], range(2))
     assert answer["success"]["mean"] == pytest.approx(2 / 3) and answer["untriggered"]["mean"] == 0
     assert answer["hit"] == 2 and answer["triggered"] == 3 and answer["models"] == 10
     whole, among, random = answer["rankings"]
@@ -88,7 +81,7 @@ def test_a_ranking_that_finds_them_ends_the_attack(ws):
         ("finds", "predicted"),
         ("random", None),
     ]
-    size = int((ws.train_labels == 1).sum())
+    size = int((attacked.train_labels == 1).sum())
     assert (whole["pool"], among["pool"], random["pool"]) == (60, size, size)
     assert whole["chance"] == pytest.approx(4 / 60) and random["chance"] == pytest.approx(4 / size)
     for row in (whole, among):
@@ -101,77 +94,81 @@ def test_a_ranking_that_finds_them_ends_the_attack(ws):
     assert json.loads(json.dumps(answer)) == answer
 
 
-def test_unsigned_rankings_are_asked_among_images_of_the_predicted_class(ws):
-    random, (poisoned, targets, copied) = ws.ranking("random"), poison.load_poison_record(ws)
+def test_unsigned_rankings_are_asked_among_images_of_the_predicted_class(attacked):
+    random, (poisoned, targets, copied) = attacked.ranking("random"), poison.load_poison_record(attacked)
     lists = [random.top(target, 4, "predicted").ids for target in targets[:2]]
-    row = backdoor.compute(ws, ["random"], [0])["rankings"][0]
+    row = backdoor.compute(attacked, ["random"], [0])["rankings"][0]
     assert row["precision"]["4"]["mean"] == pytest.approx(np.mean([np.isin(ids, poisoned).mean() for ids in lists]))
-    pool = np.flatnonzero(ws.train_labels == 1)  # and without the patch among the same images, not those of its class
+    pool = np.flatnonzero(
+        attacked.train_labels == 1
+    )  # and without the patch among the same images, not those of its class
     lists = [pool[np.argsort(-random.values(target, pool))[:4]] for target in copied[:2]]
     assert row["plain"]["mean"] == pytest.approx(np.mean([np.isin(ids, poisoned).mean() for ids in lists]))
 
 
-def test_what_is_removed_is_what_was_accused(ws):
-    backdoor.compute(ws, ["finds"], [3])
-    store, recipe = ResultStore.for_workspace(ws), recipes.get_recipe(ws.recipe).hash
-    for edit in (no_edit(), remove(poison.load_poison_record(ws)[0])):
+def test_what_is_removed_is_what_was_accused(attacked):
+    backdoor.compute(attacked, ["finds"], [3])
+    store, recipe = ResultStore.for_workspace(attacked), recipes.get_recipe(attacked.recipe).hash
+    for edit in (no_edit(), remove(poison.load_poison_record(attacked)[0])):
         assert store.get(store.key(recipe, edit, 3))
     store.close()
 
 
-def test_mistakes_are_told(ws, source):
+def test_mistakes_are_told(attacked, ws):
     with pytest.raises(UserError, match="not poisoned; make a copy"):
-        backdoor.compute(source)
-    probabilities = np.load(ws.path / "base" / "probabilities.npy")
+        backdoor.compute(ws)
+    probabilities = np.load(attacked.path / "base" / "probabilities.npy")
     probabilities[:, 12:] = [0.9, 0.05, 0.05]
-    np.save(ws.path / "base" / "probabilities.npy", probabilities)
+    np.save(attacked.path / "base" / "probabilities.npy", probabilities)
     with pytest.raises(UserError, match="does not work"):
-        backdoor.compute(Workspace.open(ws.path))
+        backdoor.compute(Workspace.open(attacked.path))
 
 
-def test_rankings_that_cannot_be_asked(ws):
-    folder = ws.path / "rankings"
+def test_rankings_that_cannot_be_asked(attacked):
+    folder = attacked.path / "rankings"
     for name, array in (("first", "ids"), ("some", "targets")):
         (folder / name).mkdir()
-        np.save(folder / name / f"{array}.npy", np.zeros((ws.n_val, 1, 4), int) if array == "ids" else np.arange(2))
-    np.save(folder / "some" / "scores.npy", np.zeros((ws.n_val, ws.n_train), np.float16))
+        np.save(
+            folder / name / f"{array}.npy", np.zeros((attacked.n_val, 1, 4), int) if array == "ids" else np.arange(2)
+        )
+    np.save(folder / "some" / "scores.npy", np.zeros((attacked.n_val, attacked.n_train), np.float16))
     for name in ("first", "some"):
-        ws.record_part(f"rankings/{name}", {"method": name})
-    ws = Workspace.open(ws.path)
-    assert backdoor.default_names(ws) == ["finds", "random"]
+        attacked.record_part(f"rankings/{name}", {"method": name})
+    attacked = Workspace.open(attacked.path)
+    assert backdoor.default_names(attacked) == ["finds", "random"]
     for name in ("first", "some"):
         with pytest.raises(UserError, match="leave it out"):
-            backdoor.compute(ws, [name], [0])
+            backdoor.compute(attacked, [name], [0])
     with pytest.raises(UserError, match="name it without @"):
-        backdoor.compute(ws, ["finds@true"], [0])
-    assert len(backdoor.compute(ws, ["finds", "finds"], [0])["rankings"]) == 2  # asked twice, since it has a sign
+        backdoor.compute(attacked, ["finds@true"], [0])
+    assert len(backdoor.compute(attacked, ["finds", "finds"], [0])["rankings"]) == 2  # asked twice, since it has a sign
 
 
-def test_kept_until_a_ranking_changes(ws):
-    answer = backdoor.compute(ws, ["finds"], [0])
-    assert backdoor.load(ws) is None
-    backdoor.save(ws, answer, {"command": "x"})
-    assert backdoor.load(Workspace.open(ws.path)) == answer
-    ws.manifest["parts"]["rankings/finds"]["digest"] = "another"
-    assert backdoor.load(ws) is None
+def test_kept_until_a_ranking_changes(attacked):
+    answer = backdoor.compute(attacked, ["finds"], [0])
+    assert backdoor.load(attacked) is None
+    backdoor.save(attacked, answer, {"command": "x"})
+    assert backdoor.load(Workspace.open(attacked.path)) == answer
+    attacked.manifest["parts"]["rankings/finds"]["digest"] = "another"
+    assert backdoor.load(attacked) is None
 
 
-def test_what_lineup_brings_is_shown_where_it_was_poisoned_from(ws, source, tmp_path, monkeypatch):
+def test_what_lineup_brings_is_shown_where_it_was_poisoned_from(attacked, ws, tmp_path, monkeypatch):
     monkeypatch.setattr(backdoor, "BUNDLED_RESULTS", tmp_path / "results")
-    assert backdoor.load(source) is None
-    write_json(tmp_path / "results" / "x" / backdoor.STORED.file, {"of": source.fingerprint})
-    write_json(tmp_path / "results" / "y" / backdoor.STORED.file, {"of": "another"})
-    assert backdoor.load(source) == {"of": source.fingerprint}
     assert backdoor.load(ws) is None
+    write_json(tmp_path / "results" / "x" / backdoor.STORED.file, {"of": ws.fingerprint})
+    write_json(tmp_path / "results" / "y" / backdoor.STORED.file, {"of": "another"})
+    assert backdoor.load(ws) == {"of": ws.fingerprint}
+    assert backdoor.load(attacked) is None
     (tmp_path / "results" / "x" / backdoor.STORED.file).write_text("{")
     with pytest.raises(UserError, match="install Lineup again"):
-        backdoor.load(source)
+        backdoor.load(ws)
 
 
-def test_from_the_command_line(ws, tmp_path, monkeypatch, capfd):
-    ws.record_part(
+def test_from_the_command_line(attacked, tmp_path, monkeypatch, capfd):
+    attacked.record_part(
         "rankings/finds",
-        {**ws.manifest["parts"]["rankings/finds"], "command": "build finds"},
+        {**attacked.manifest["parts"]["rankings/finds"], "command": "build finds"},
         ["rankings/finds/scores.npy"],
     )
     monkeypatch.setattr(
@@ -182,7 +179,7 @@ def test_from_the_command_line(ws, tmp_path, monkeypatch, capfd):
             "evaluate",
             "backdoor",
             "--workspace",
-            str(ws.path),
+            str(attacked.path),
             "--rankings",
             "finds",
             "--seeds",
@@ -196,7 +193,7 @@ def test_from_the_command_line(ws, tmp_path, monkeypatch, capfd):
         cli.main()
     answer = json.loads(capfd.readouterr().out)
     assert not end.value.code and answer["seeds"] == [0, 1]
-    assert backdoor.load(Workspace.open(ws.path)) == answer
+    assert backdoor.load(Workspace.open(attacked.path)) == answer
     told = json.loads((tmp_path / "o.json").read_text())
     about = told.pop("about")
     assert told == answer and about["note"] == "10 base models"

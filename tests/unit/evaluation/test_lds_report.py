@@ -5,16 +5,12 @@ import pytest
 from attribution import UserError
 from attribution.evaluation import lds_report
 from attribution.metrics import lds
-from tests import tiny
 from tests.unit.evaluation.test_candidate_sets import give_halves
 
 
-@pytest.fixture
-def ws(tmp_path, monkeypatch):
-    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    ws = tiny.write(tmp_path / "w")
+@pytest.fixture(autouse=True)
+def halves(ws):
     give_halves(ws)
-    return ws
 
 
 def test_a_row_is_the_lds_of_the_ranking(ws):
