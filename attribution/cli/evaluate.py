@@ -2,6 +2,7 @@
 compute, cost, transfer."""
 
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 import typer
@@ -34,7 +35,7 @@ StudiedRankings = Annotated[
 ]
 
 
-def save_for_pages(ws: Workspace, evaluation, answer, command: str, **options) -> None:
+def save_for_pages(ws: Workspace, evaluation: ModuleType, answer, command: str, **options) -> None:
     """Stores what the module `evaluation` measured as a part, for the pages, unless the workspace came with that part.
 
     command, options: what it is asked for with, for the part's provenance.

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from attribution.errors import UserError
 from attribution.explore.lineup import LineupRow
 from attribution.export.numbers import share
 from attribution.export.palette import HARMFUL, HELPFUL
+from attribution.export.saving import save_file
 from attribution.export.tables import to_csv
 from attribution.workspace.workspace import Workspace
 
@@ -29,14 +29,7 @@ def save(ws: Workspace, target: int, rows: list[LineupRow], path: str | Path, k:
 
     Raises UserError for another ending than FORMATS, and where the file cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(f"{path.name} is none of {', '.join(FORMATS)}; end the file's name in one of them")
-    try:
-        path.write_bytes(encode(ws, target, rows, path.suffix.lower(), k))
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
-    return path
+    return save_file(path, FORMATS, lambda ending: encode(ws, target, rows, ending, k))
 
 
 def encode(ws: Workspace, target: int, rows: list[LineupRow], ending: str, k: int | None = None) -> bytes:

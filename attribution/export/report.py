@@ -19,6 +19,7 @@ from attribution.export import charts
 from attribution.export import report_tables as tables
 from attribution.export.numbers import number
 from attribution.export.report_html import chart_figure, picture, render
+from attribution.export.saving import save_file
 from attribution.export.tables import ranking_name
 from attribution.rankings import default_rankings
 from attribution.rankings.base import check_k
@@ -37,15 +38,7 @@ def save_report(
     """Writes the report to `path`, an .html file; options: as `build_report`. Returns the path.
 
     Raises UserError for another ending, where the file cannot be written, and as `build_report` does."""
-    path = Path(path)
-    if path.suffix.lower() not in (".html", ".htm"):
-        raise UserError(f"{path.name} is no .html; end the file's name in it")
-    content = build_report(workspace, store, target, **options)
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
-    return path
+    return save_file(path, (".html", ".htm"), lambda ending: build_report(workspace, store, target, **options))
 
 
 def build_report(

@@ -6,6 +6,7 @@ from attribution.errors import UserError
 from attribution.export.charts.base import Chart, to_csv
 from attribution.export.charts.drawing import WIDTHS, encode
 from attribution.export.charts.stored import CHART_OPTIONS, CHARTS, chart
+from attribution.export.saving import save_file
 
 __all__ = ["CHARTS", "FORMATS", "CHART_OPTIONS", "WIDTHS", "Chart", "chart", "to_bytes", "save"]
 
@@ -22,13 +23,6 @@ def save(chart: Chart, path: str | Path, width: str = "double") -> Path:
 
     Raises UserError for another ending than FORMATS, another width than WIDTHS, and where it cannot be written.
     """
-    path = Path(path)
-    if path.suffix.lower() not in FORMATS:
-        raise UserError(f"{path.name} is none of {', '.join(FORMATS)}; end the file's name in one of them")
     if width not in WIDTHS:
         raise UserError(f"no width {width!r}; choose {' or '.join(WIDTHS)}")
-    try:
-        path.write_bytes(to_bytes(chart, path.suffix.lower(), width))
-    except OSError as error:
-        raise UserError(f"{path} cannot be written ({error.strerror}); choose another folder") from None
-    return path
+    return save_file(path, FORMATS, lambda ending: to_bytes(chart, ending, width))

@@ -170,7 +170,7 @@ def test_colour_images(tmp_path):
 def test_files_and_mistakes(ws, store, tmp_path):
     file = report.save_report(ws, store, tmp_path / "a.html", 0)
     assert file.read_bytes().startswith(b"<!DOCTYPE html>")
-    for name, why in (("a.pdf", "a.pdf is no .html"), ("missing/a.html", "cannot be written")):
+    for name, why in (("a.pdf", "a.pdf is none of .html, .htm"), ("missing/a.html", "cannot be written")):
         with pytest.raises(UserError, match=why):
             report.save_report(ws, store, tmp_path / name, 0)
     with pytest.raises(UserError, match="out of range"):
