@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 
 from attribution.errors import UserError
@@ -75,33 +75,24 @@ def run_job(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int 
 
 def cancel(workspace: Workspace, number: int) -> bool:
     """Asks for a job to be stopped and sees to it that a runner is there to do it. False when it is not open."""
-    store = ResultStore.of(workspace)
-    try:
-        asked = store.cancel_job(number)
-    finally:
-        store.close()
-    if asked:
+    with closing(ResultStore.of(workspace)) as store:
+        cancelled = store.cancel_job(number)
+    if cancelled:
         ensure_runner(workspace)
-    return asked
+    return cancelled
 
 
 def pause(workspace: Workspace, number: int) -> bool:
     """Asks for nothing more of a job to be started until it is resumed; trainings under way are finished, and kept.
     False when it is not queued or running."""
-    store = ResultStore.of(workspace)
-    try:
+    with closing(ResultStore.of(workspace)) as store:
         return store.pause_job(number)
-    finally:
-        store.close()
 
 
 def resume(workspace: Workspace, number: int) -> bool:
     """Lets a paused job go on, with a runner to do it. False when it is not paused."""
-    store = ResultStore.of(workspace)
-    try:
+    with closing(ResultStore.of(workspace)) as store:
         resumed = store.resume_job(number)
-    finally:
-        store.close()
     if resumed:
         ensure_runner(workspace)
     return resumed

@@ -98,7 +98,7 @@ class PairedArmsSpec(MeasuredSpec):
         What was asked: "seeds", "decided", "relabelled", "removed", "kept", "unsure", "conflicts", "uses_val",
         "without" (where there are any), "correction" and "errors"; the "recipe" and its "recipe_hash"; what
         `compare_arms` measured; "edited" (arm -> how many images each seed's edit changes) and "made_on" (device,
-        library, threads). """
+        library, threads)."""
         measured = self.load_answer(store)
         return measured and _answer_json(self.recipe, self.question(), measured)
 

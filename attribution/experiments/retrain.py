@@ -32,7 +32,7 @@ class RetrainSpec(FixedSpec):
     ranking: whose images `ids` are, None where a person chose them; kind: "remove" or "mislabel"; k: how many images of
     the ranking, or how many were chosen; draws: how many random edits; groups: a `near_duplicates.grouping_spec` with
     "along", how many near-duplicates came along with the k; end: "harmful" where the images are the ranking's most
-    harmful. """
+    harmful."""
 
     verb = "retrain"
 
