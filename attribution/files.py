@@ -50,9 +50,9 @@ def read_array(file: Path, *shape: int | None) -> np.ndarray:
     except (OSError, ValueError, EOFError, SyntaxError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{file} cannot be read as an array ({why}); copy the workspace again") from None
-    if array.ndim < len(shape) or any(n not in (None, found) for n, found in zip(shape, array.shape)):
-        wanted = " x ".join("any" if n is None else str(n) for n in shape)
-        raise UserError(f"{file} has shape {array.shape}, and {wanted} is expected; copy the workspace again")
+    if array.ndim < len(shape) or any(expected not in (None, n) for expected, n in zip(shape, array.shape)):
+        expected = " x ".join("any" if n is None else str(n) for n in shape)
+        raise UserError(f"{file} has shape {array.shape}, and {expected} is expected; copy the workspace again")
     return array
 
 

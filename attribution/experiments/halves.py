@@ -51,15 +51,15 @@ def subsets_spec(workspace: Workspace, first: int, count: int, seeds, draw: int,
 
 def random_half(n_train: int, draw: int, number: int) -> np.ndarray:
     """Random half `number` of sequence `draw`: bool [n_train], True for the images that stay."""
-    kept = np.zeros(n_train, bool)
-    kept[np.random.default_rng([draw, number]).permutation(n_train)[: n_train // 2]] = True
-    return kept
+    half = np.zeros(n_train, bool)
+    half[np.random.default_rng([draw, number]).permutation(n_train)[: n_train // 2]] = True
+    return half
 
 
 def half_edit(workspace: Workspace, draw: int, number: int, complement: bool = False) -> Edit:
     """Removes all but random half `number` of sequence `draw`, or that half itself."""
-    kept = random_half(workspace.n_train, draw, number)
-    return remove(np.flatnonzero(kept if complement else ~kept))
+    half = random_half(workspace.n_train, draw, number)
+    return remove(np.flatnonzero(half if complement else ~half))
 
 
 def half_seed(draw: int, number: int, seed: int, complement: bool = False) -> int:

@@ -81,10 +81,10 @@ def _find_job(store: ResultStore, number: int) -> Job:
 def cancel(workspace: Workspace, number: int) -> bool:
     """Asks for a job to be stopped and sees to it that a runner is there to do it. False when it is not open."""
     with ResultStore.for_workspace(workspace) as store:
-        asked = store.cancel_job(number)
-    if asked:
+        cancelled = store.cancel_job(number)
+    if cancelled:
         ensure_runner(workspace)
-    return asked
+    return cancelled
 
 
 def pause(workspace: Workspace, number: int) -> bool:

@@ -47,8 +47,8 @@ class SearchReplay:
             return 0, tried[0] if len(tried) > 1 else None
         lo, hi = 0, None
         confirmed = [probe["k"] for probe in self.probes if probe["confirm"]][:1]  # the bracket's upper end, first
-        for k, then in zip(tried, [*tried[1:], *confirmed]):  # where a bisection goes next tells what it found
-            lo, hi = (lo, k) if hi is None or then <= k else (k, hi)
+        for k, next_k in zip(tried, [*tried[1:], *confirmed]):  # where a bisection goes next shows its verdict
+            lo, hi = (lo, k) if hi is None or next_k <= k else (k, hi)
         return lo, hi
 
 
@@ -61,7 +61,7 @@ def replay_search(workspace: Workspace, store: ResultStore, spec: "SupportSpec")
     results: Any = None
     while True:
         try:
-            wanted = search.send(results)
+            trainings = search.send(results)
         except StopIteration as stop:
             played.answer = stop.value
             chances = {row["k"]: row["p"] for row in played.answer["trace"] if "p" in row}
@@ -69,7 +69,7 @@ def replay_search(workspace: Workspace, store: ResultStore, spec: "SupportSpec")
                 probe["p"] = chances[probe["k"]]
             return played
         results, runs = [], []
-        for edit, seed in wanted:
+        for edit, seed in trainings:
             key = store.key(recipe, edit, seed)
             retraining = store.get(key)
             run = {"seed": seed, "state": "queued"}
@@ -86,10 +86,10 @@ def replay_search(workspace: Workspace, store: ResultStore, spec: "SupportSpec")
                     run |= {"state": "running", "epoch": live[key]["epoch"], "epochs": live[key]["epochs"]}
             results.append(retraining)
             runs.append(run)
-        k = wanted[0][0].k  # 0: models of the unedited set, which show nothing of the search
+        k = trainings[0][0].k  # 0: models of the unedited set, which show nothing of the search
         if k and sizes is not None:  # it counts groups, not the images in them
             k = int(np.searchsorted(sizes, k)) + 1
-        confirm = spec.protocol == "default" and wanted[0][1] in CONFIRM_SEEDS
+        confirm = spec.protocol == "default" and trainings[0][1] in CONFIRM_SEEDS
         same = next((probe for probe in played.probes if (probe["k"], probe["confirm"]) == (k, confirm)), None)
         if same:
             same["runs"] += runs

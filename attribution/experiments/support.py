@@ -63,21 +63,21 @@ class SupportSpec(Spec):
         outcomes = None
         while True:
             try:
-                wanted = search.send(outcomes)
+                request = search.send(outcomes)
             except StopIteration as stop:
                 answer = dataclasses.asdict(stop.value)
                 if self.groups:
                     answer["images"] = answer["hi"] and sum(map(len, parts[: answer["hi"]]))
                 return answer
             edit = build_edit(
-                workspace, self.target, self.kind, np.concatenate(parts[: wanted.k] or [np.zeros(0, np.int64)])
+                workspace, self.target, self.kind, np.concatenate(parts[: request.k] or [np.zeros(0, np.int64)])
             )
-            results = yield [(edit, seed) for seed in wanted.seeds]
+            results = yield [(edit, seed) for seed in request.seeds]
             outcomes = [
                 support_search.TargetOutcome(
                     seed, int(result.predicted[self.target]), float(result.margins[self.target])
                 )
-                for seed, result in zip(wanted.seeds, results)
+                for seed, result in zip(request.seeds, results)
             ]
 
     def _unedited(self, workspace) -> Search:

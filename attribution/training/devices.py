@@ -27,23 +27,21 @@ class WorkerPlan:
     threads: int
 
     @property
-    def rows(self) -> list[dict]:
+    def device_rows(self) -> list[dict]:
         """A row a device, for people: {"device", "memory", "workers"}."""
-        found = []
+        rows = []
         for gpu in dict.fromkeys(self.slots):
             workers = f"{self.slots.count(gpu)}"
             if gpu is None:
-                name, memory = (
-                    f"{processor_name()}, {_counted_noun(core_count(), 'core')}",
-                    psutil.virtual_memory().total / 2**20,
-                )
+                name = f"{processor_name()}, {_counted_noun(core_count(), 'core')}"
+                memory = psutil.virtual_memory().total / 2**20
                 workers += f" of {_counted_noun(self.threads, 'thread')}"
             else:
                 name, memory = gpu.name, gpu.memory
-            found.append(
+            rows.append(
                 {"device": name, "memory": f"{memory / 1024:.0f} GiB" if memory else "unknown", "workers": workers}
             )
-        return found
+        return rows
 
 
 def plan_workers(workers: int | None = None, per_gpu: int | None = None, threads: int = 1) -> WorkerPlan:
@@ -63,21 +61,21 @@ def plan_workers(workers: int | None = None, per_gpu: int | None = None, threads
 def visible_gpus() -> list[Gpu]:
     """The NVIDIA GPUs that CUDA_VISIBLE_DEVICES leaves visible, in its order; all of them where it is not set."""
     try:
-        asked = ["nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits"]
-        listed = subprocess.run(asked, capture_output=True, text=True, timeout=10, check=True).stdout
+        command = ["nvidia-smi", "--query-gpu=index,uuid,name,memory.total", "--format=csv,noheader,nounits"]
+        listed = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return []
-    found = {}
+    gpus = {}  # by index and by UUID
     for line in listed.splitlines():
         index, uuid, name, memory = (word.strip() for word in line.split(","))
-        found[index] = found[uuid] = Gpu(uuid, name, int(memory) if memory.isdigit() else None)
+        gpus[index] = gpus[uuid] = Gpu(uuid, name, int(memory) if memory.isdigit() else None)
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
-        return list(dict.fromkeys(found.values()))
+        return list(dict.fromkeys(gpus.values()))
     visible = []
     for word in (word.strip() for word in chosen.split(",")):
         match = next(
-            (gpu for name, gpu in found.items() if name == word or word.startswith("GPU-") and name.startswith(word)),
+            (gpu for name, gpu in gpus.items() if name == word or word.startswith("GPU-") and name.startswith(word)),
             None,
         )
         if match is None and not word.startswith("MIG-"):  # as CUDA reads it: nothing from here on is visible

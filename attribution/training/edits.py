@@ -60,8 +60,8 @@ class Edit:
 
     def restricted_to(self, indices: Iterable[int]) -> "Edit":
         """The same edit of those of its images that are among `indices` (any order, repeats ignored)."""
-        wanted = {int(i) for i in indices}
-        new = {i: label for i, label in zip(self.indices, self.labels or (REMOVED,) * self.k) if i in wanted}
+        among = {int(i) for i in indices}
+        new = {i: label for i, label in zip(self.indices, self.labels or (REMOVED,) * self.k) if i in among}
         relabelled = {i: label for i, label in new.items() if label != REMOVED}
         return correct(relabelled, new.keys() - relabelled.keys())
 
@@ -80,10 +80,10 @@ def no_edit() -> Edit:
     return Edit("none")
 
 
-def remove(indices) -> Edit:
+def remove(indices: Iterable[int]) -> Edit:
     """Remove the training images `indices` (any order, repeats ignored). An empty list is `no_edit()`."""
-    found = tuple(sorted({int(i) for i in indices}))
-    return Edit("remove", found) if found else no_edit()
+    indices = tuple(sorted({int(i) for i in indices}))
+    return Edit("remove", indices) if indices else no_edit()
 
 
 def relabel(indices, labels) -> Edit:
@@ -96,10 +96,12 @@ def relabel(indices, labels) -> Edit:
     if len(labels) != len(indices):
         raise UserError(f"{len(indices)} images but {len(labels)} new labels; give one label for each image")
     pairs = sorted(set(zip(indices, labels)))
-    found = tuple(i for i, _ in pairs)
-    if len(set(found)) != len(found):
+    if not pairs:
+        return no_edit()
+    indices, labels = zip(*pairs)
+    if len(set(indices)) != len(indices):
         raise UserError("one training image is given two different labels; name each image once")
-    return Edit("relabel", found, tuple(label for _, label in pairs)) if found else no_edit()
+    return Edit("relabel", indices, labels)
 
 
 def correct(relabelled: dict[int, int], removed: Iterable[int]) -> Edit:
@@ -116,9 +118,8 @@ def correct(relabelled: dict[int, int], removed: Iterable[int]) -> Edit:
         raise UserError("a new label is below 0; give the number of a class")
     if not relabelled or not removed:
         return remove(removed) if removed else relabel(relabelled, list(relabelled.values()))
-    new = relabelled | dict.fromkeys(removed, REMOVED)
-    found = tuple(sorted(new))
-    return Edit("correct", found, tuple(new[i] for i in found))
+    labels = relabelled | dict.fromkeys(removed, REMOVED)
+    return Edit("correct", tuple(sorted(labels)), tuple(labels[i] for i in sorted(labels)))
 
 
 def parse_image_numbers(text: str, n: int, split: str = "training") -> list[int]:
@@ -126,7 +127,7 @@ def parse_image_numbers(text: str, n: int, split: str = "training") -> list[int]
 
     Raises UserError for anything else than whole numbers and ranges within 0 .. n - 1, and for none at all.
     """
-    found: dict[int, None] = {}
+    numbers: dict[int, None] = {}
     for part in re.split(r"[\s,;]+", text.strip()):
         if not part:
             continue
@@ -136,7 +137,7 @@ def parse_image_numbers(text: str, n: int, split: str = "training") -> list[int]
         first, last = int(match[1]), int(match[2] or match[1])
         if not first <= last < n:
             raise UserError(f"{part} is out of range; {split} images are 0 to {n - 1}, and a range goes upwards")
-        found |= dict.fromkeys(range(first, last + 1))
-    if not found:
+        numbers |= dict.fromkeys(range(first, last + 1))
+    if not numbers:
         raise UserError(f"no {split} image is named; write their numbers, such as 3, 7, 10-12")
-    return list(found)
+    return list(numbers)

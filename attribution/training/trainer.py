@@ -98,8 +98,8 @@ class Trainer:
         """Trains `weights`, those of `network`, in place."""
         recipe, n = self.recipe, len(self.train_labels)
         keep, labels = self._apply_edit(edit)
-        kept = torch.zeros(n, dtype=torch.bool)
-        kept[keep] = True
+        is_kept = torch.zeros(n, dtype=torch.bool)
+        is_kept[keep] = True
         labels = torch.as_tensor(labels, device=self.device)
         optimiser = torch.optim.SGD(
             weights,
@@ -114,7 +114,7 @@ class Trainer:
         steps, step, mean = recipe.epochs * per_epoch, 0, _WeightMean()
         for epoch in range(recipe.epochs):
             rows = plan.epoch(epoch)
-            rows = rows[kept[rows[:, augmentation.IMAGE]]].to(self.device)
+            rows = rows[is_kept[rows[:, augmentation.IMAGE]]].to(self.device)
             # an incomplete last batch is left out: batch norm over a few images is noise that drowns the edit's effect
             for start in range(0, per_epoch * recipe.batch_size, recipe.batch_size):
                 shown = rows[start : start + recipe.batch_size]

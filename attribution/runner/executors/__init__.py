@@ -45,7 +45,7 @@ def create_executor(
 
 def expected_resources(workspace: Workspace) -> dict:
     """What a runner that the dashboard starts now would work with, as `Executor.describe` says it. A cluster is not
-    asked.
+    contacted.
 
     Raises UserError where a variable holds what is no number, or makes no sense.
     """

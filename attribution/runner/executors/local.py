@@ -24,7 +24,7 @@ class LocalExecutor:
 
     def __init__(self, plan: WorkerPlan):
         self.plan = plan
-        self._description = {"executor": "local", "devices": plan.rows}
+        self._description = {"executor": "local", "devices": plan.device_rows}
         self.slots: list[_Worker | None] = [None] * len(plan.slots)
         self.held: Task | None = None  # waits until enough threads are free
         self.events: queue.Queue = queue.Queue()

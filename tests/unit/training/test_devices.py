@@ -59,7 +59,7 @@ def test_workers_on_gpus(driver):
     assert devices.plan_workers(per_gpu=2).slots == (ONE, TWO, THREE) * 2
     assert devices.plan_workers(workers=4, per_gpu=2).slots == (ONE, TWO, THREE, ONE)
     assert devices.plan_workers(workers=9).slots == (ONE, TWO, THREE), "more on a GPU only on request"
-    assert devices.plan_workers(workers=4, per_gpu=2).rows == [
+    assert devices.plan_workers(workers=4, per_gpu=2).device_rows == [
         {"device": "NVIDIA H100 80GB HBM3", "memory": "80 GiB", "workers": "2"},
         {"device": "NVIDIA A100-SXM4-40GB", "memory": "40 GiB", "workers": "1"},
         {"device": "NVIDIA Thing", "memory": "unknown", "workers": "1"},
@@ -76,8 +76,8 @@ def test_workers_on_cores(monkeypatch, cores, threads, workers, expected):
     plan = devices.plan_workers(workers, threads=threads)
     assert plan.slots == (None,) * expected
     assert expected * threads <= cores or expected == 1
-    assert plan.rows[0]["workers"] == f"{expected} of {threads} thread" + ("" if threads == 1 else "s")
-    assert plan.rows[0]["device"].endswith(f"{cores} core" + ("" if cores == 1 else "s"))
+    assert plan.device_rows[0]["workers"] == f"{expected} of {threads} thread" + ("" if threads == 1 else "s")
+    assert plan.device_rows[0]["device"].endswith(f"{cores} core" + ("" if cores == 1 else "s"))
 
 
 def test_numbers_that_make_no_sense():
