@@ -82,8 +82,8 @@ def test_each_seed_reinspects_as_many_random_images_and_rights_the_planted_error
 
 
 def test_the_random_arm_finds_planted_errors_that_the_audit_missed(ws):
-    current = {image: decided("keep") for image in range(59)} | {59: decided("remove")}
-    assert edits(worth.gain_spec(ws, current), "random") == [relabel([3], [0])] * 20, "it looks at all there are"
+    standing = {image: decided("keep") for image in range(59)} | {59: decided("remove")}
+    assert edits(worth.gain_spec(ws, standing), "random") == [relabel([3], [0])] * 20, "it looks at all there are"
 
 
 def test_a_larger_draw_holds_the_smaller_one(ws):
@@ -95,9 +95,9 @@ def test_without_recorded_errors_only_those_the_audit_corrected_are_known(unplan
     spec = worth.gain_spec(unplanted, STANDING)
     assert spec["errors"] == "audit"
     drawn = [np.random.default_rng([worth.REINSPECT_SEED, seed]).permutation(60)[:30].tolist() for seed in range(20)]
-    expected = [correct({3: 0} if 3 in some else {}, [7] if 7 in some else []) for some in drawn]
-    assert edits(spec, "random") == expected
-    assert {edit.kind for edit in expected} == {"none", "relabel", "remove", "correct"}
+    wanted = [correct({3: 0} if 3 in some else {}, [7] if 7 in some else []) for some in drawn]
+    assert edits(spec, "random") == wanted
+    assert {edit.kind for edit in wanted} == {"none", "relabel", "remove", "correct"}
 
 
 def test_what_stands_already_is_no_correction(ws):
@@ -107,7 +107,7 @@ def test_what_stands_already_is_no_correction(ws):
 
 
 @pytest.mark.parametrize(
-    ("current", "more", "match"),
+    ("standing", "more", "match"),
     [
         ({}, {}, "no label has been corrected yet: nothing is relabelled or removed"),
         ({3: decided("unsure"), 4: decided("remove", conflict=("x",))}, {}, "no label has been corrected yet"),
@@ -116,9 +116,9 @@ def test_what_stands_already_is_no_correction(ws):
         ({3: decided("remove")}, {"recipe": "vgg"}, "no recipe 'vgg'"),
     ],
 )
-def test_what_is_refused(ws, current, more, match):
+def test_what_is_refused(ws, standing, more, match):
     with pytest.raises(UserError, match=match) as error:
-        worth.gain_spec(ws, current, **more)
+        worth.gain_spec(ws, standing, **more)
     assert len(str(error.value).splitlines()) == 1
 
 
@@ -149,22 +149,22 @@ def test_a_planted_error_put_right_raises_what_is_measured(ws, store):
     spec = worth.gain_spec(ws, STANDING, seeds=6)
     assert spec.answer(ws, store) is None and load_latest_answer(store, "demo-cnn") is None
     drive(ws, store, spec, improved(ws))
-    answer = json.loads(json.dumps(spec.answer(ws, store)))
-    assert answer == json.loads(json.dumps(load_latest_answer(store, "demo-cnn")))
-    assert (answer["recipe"], answer["recipe_hash"]) == ("demo-cnn", recipes.get_recipe("demo-cnn").hash)
-    assert answer["seeds"] == list(range(6)) and answer["n"] == 12 and answer["decided"] == 30
-    assert answer["accuracy"]["corrected"]["values"] == [1] * 6
-    assert np.allclose(answer["accuracy"]["none"]["values"], [10 / 12, 9 / 12, 8 / 12] * 2)
-    gain = answer["differences"]["corrected-none"]
+    found = json.loads(json.dumps(spec.answer(ws, store)))
+    assert found == json.loads(json.dumps(load_latest_answer(store, "demo-cnn")))
+    assert (found["recipe"], found["recipe_hash"]) == ("demo-cnn", recipes.get_recipe("demo-cnn").hash)
+    assert found["seeds"] == list(range(6)) and found["n"] == 12 and found["decided"] == 30
+    assert found["accuracy"]["corrected"]["values"] == [1] * 6
+    assert np.allclose(found["accuracy"]["none"]["values"], [10 / 12, 9 / 12, 8 / 12] * 2)
+    gain = found["differences"]["corrected-none"]
     assert np.isclose(gain["mean"], 3 / 12) and gain["ci"][0] > 0 and gain["p"] < 0.01
     came_upon = np.array([edit.k for edit in edits(spec, "random")])
-    assert answer["edited"]["random"] == came_upon.tolist() and 0 < came_upon.sum() < 6
-    assert np.allclose(answer["differences"]["random-none"]["values"], np.where(came_upon, gain["values"], 0)), (
+    assert found["edited"]["random"] == came_upon.tolist() and 0 < came_upon.sum() < 6
+    assert np.allclose(found["differences"]["random-none"]["values"], np.where(came_upon, gain["values"], 0)), (
         "of the seeds that came upon it"
     )
     # 0 and 1 are wrong in all six, 2 in four, 3 in two of them
-    assert [one["target"] for one in answer["targets"]["corrected"]["repaired"]] == [0, 1, 2]
-    assert answer["targets"]["corrected"]["broken"] == []
+    assert [one["target"] for one in found["targets"]["corrected"]["repaired"]] == [0, 1, 2]
+    assert found["targets"]["corrected"]["broken"] == []
 
 
 def test_where_the_first_half_chose_the_second_judges(ws, store):
@@ -185,8 +185,8 @@ def test_targets_that_the_audit_began_with_do_not_judge_it(ws, store):
     second = validation_split.validation_halves(ws)[1].tolist()
     spec = worth.gain_spec(ws, STANDING, 3, True, without=second[:2])
     drive(ws, store, spec, improved(ws))
-    answer = spec.answer(ws, store)
-    assert answer["n"] == 4 and answer["without"] == second[:2]
+    found = spec.answer(ws, store)
+    assert found["n"] == 4 and found["without"] == second[:2]
     assert worth.gain_spec(ws, STANDING, 3, True).answer(ws, store) is None, "another question"
     with pytest.raises(UserError, match="too few validation images"):
         worth.gain_spec(ws, STANDING, 3, True, without=second)
@@ -213,15 +213,15 @@ def test_what_is_trained_is_not_trained_again_and_what_is_cancelled_is_kept(ws, 
     store.cancel_job(number)
     steps(runner, 3)
     assert store.job(number).state == "cancelled" and spec.answer(ws, store) is None
-    expected = {store.key(recipes.get_recipe("demo-cnn").hash, edit, seed) for edit, seed in spec.trainings(ws)}
-    kept = sum(store.get(key) is not None for key in expected)
+    wanted = {store.key(recipes.get_recipe("demo-cnn").hash, edit, seed) for edit, seed in spec.trainings(ws)}
+    kept = sum(store.get(key) is not None for key in wanted)
     cost = spec.cost(ws, store)
-    assert kept == 3 == cost.known and cost.least == cost.most == len(expected)
+    assert kept == 3 == cost.known and cost.least == cost.most == len(wanted)
     runner.executor.every = True
     again = store.add_job(spec, spec.describe())
     steps(runner)
     assert (store.job(again).state, store.job(again).done) == ("done", 13)
-    assert store.count() == len(expected) and spec.answer(ws, store)["n"] == 12
+    assert store.count() == len(wanted) and spec.answer(ws, store)["n"] == 12
     started = [task.key for task in runner.executor.started]
     assert all(started.count(task.key) == 1 for task in first)
     assert spec.cost(ws, store).seconds == 0

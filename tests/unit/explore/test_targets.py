@@ -49,9 +49,9 @@ def test_neighbours():
 def test_without_base_models_nothing_can_be_asked_of_predictions(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
     assert choose_targets(ws, label=1).tolist() == [1, 4, 7, 10] and len(choose_targets(ws)) == 12
-    for filters in ({"kind": "right"}, {"kind": "unstable"}, {"predicted": 2}, {"confidence": (0.5, 1.0)}):
+    for asked in ({"kind": "right"}, {"kind": "unstable"}, {"predicted": 2}, {"confidence": (0.5, 1.0)}):
         with pytest.raises(UserError, match="python -m attribution base train --workspace"):
-            choose_targets(ws, **filters)
+            choose_targets(ws, **asked)
 
 
 def test_the_targets_that_a_ranking_was_made_for(ws, monkeypatch):
@@ -69,7 +69,7 @@ def test_all_targets_are_sifted_at_once():
         probabilities[model, np.arange(n), (labels + (np.arange(n) % 11 <= model)) % 2] = 0.9
     ws = SimpleNamespace(n_val=n, val_labels=labels, base=BaseModels(probabilities, labels))
     start = time.process_time()
-    unstable = choose_targets(ws, "unstable")
+    found = choose_targets(ws, "unstable")
     assert time.process_time() - start < 0.1, "a loop over the targets"
-    assert set(unstable % 11) == {6, 7, 8}
+    assert set(found % 11) == {6, 7, 8}
     assert [ws.base.status(t) for t in (0, 5, 6, 8, 9, 10)] == ["already_wrong"] * 2 + ["unstable"] * 2 + ["stable"] * 2

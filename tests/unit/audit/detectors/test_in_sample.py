@@ -48,12 +48,10 @@ def test_of_the_base_models(ws, monkeypatch):
         ]
     )
     monkeypatch.setattr(in_sample, "BLOCK", 17)
-    computed = in_sample.compute(ws, ["loss", "margin"], lambda *at: None)
+    found = in_sample.compute(ws, ["loss", "margin"], lambda *at: None)
     loss, margin, likeliest = in_sample.score_labels(logits, ws.train_labels)
-    assert np.allclose(computed["loss"].scores, loss, atol=0.05) and np.allclose(
-        computed["margin"].scores, margin, atol=0.2
-    )
-    assert (computed["loss"].suggestion == likeliest).mean() > 0.9 and computed[
+    assert np.allclose(found["loss"].scores, loss, atol=0.05) and np.allclose(found["margin"].scores, margin, atol=0.2)
+    assert (found["loss"].suggestion == likeliest).mean() > 0.9 and found[
         "loss"
     ].description == "2 models that saw the image"
 
@@ -75,6 +73,6 @@ def test_self_influence_goes_on_at_the_model_where_it_was_stopped(ws, monkeypatc
     assert "self-influence" not in detectors.names(ws)
     detectors.build_detectors(ws, ["self-influence"])
     assert models == [(0, 15), (1, 15), (1, 15)], "the first model's part is kept; a quarter of the images at most"
-    detector = detectors.load(ws, "self-influence")
-    assert detector.scores.shape == (60,) and detector.suggestion is None and (detector.scores > 0).all()
+    found = detectors.load(ws, "self-influence")
+    assert found.scores.shape == (60,) and found.suggestion is None and (found.scores > 0).all()
     assert not parts.scratch_folder(ws, "self-influence").exists()

@@ -20,7 +20,7 @@ def ws(tmp_path, monkeypatch):
     return tiny.write(tmp_path / "tiny")
 
 
-def write_part(ws, probabilities, counts):
+def brought(ws, probabilities, counts):
     """The part `out_of_subset` of a workspace."""
     (ws.path / "out_of_subset").mkdir()
     np.save(ws.path / "out_of_subset" / "sums.npy", (probabilities * counts[:, None]).astype(np.float32))
@@ -28,11 +28,11 @@ def write_part(ws, probabilities, counts):
     ws.record("out_of_subset", {}, ["out_of_subset/sums.npy", "out_of_subset/counts.npy"])
 
 
-def draw_probabilities(ws, seed=0):
+def said(ws, seed=0):
     return np.random.default_rng(seed).dirichlet(np.ones(3), ws.n_train)
 
 
-def add_training(ws, edit, probabilities, seed=0):
+def trained(ws, edit, probabilities, seed=0):
     store = ResultStore.of(ws)
     store.put(
         recipes.get_recipe(ws.recipe).hash,
@@ -51,42 +51,40 @@ def add_training(ws, edit, probabilities, seed=0):
 
 def test_the_opinion_of_the_workspace(ws):
     assert out_of_sample.out_of_sample_predictions(ws) is None and out_of_sample.trainings_needed(ws) == 8
-    probabilities, counts = draw_probabilities(ws), np.full(60, 500)
+    probabilities, counts = said(ws), np.full(60, 500)
     counts[7] = 0
-    write_part(ws, probabilities, counts)
-    predictions = out_of_sample.out_of_sample_predictions(ws)
+    brought(ws, probabilities, counts)
+    found = out_of_sample.out_of_sample_predictions(ws)
     known = np.arange(60) != 7
-    assert np.allclose(predictions.probabilities[known], probabilities[known], atol=1e-6)
-    assert np.isnan(predictions.probabilities[7]).all() and predictions.models.tolist() == counts.tolist()
-    assert (
-        predictions.description == "500 models that did not see the image" and out_of_sample.trainings_needed(ws) == 0
-    )
+    assert np.allclose(found.probabilities[known], probabilities[known], atol=1e-6)
+    assert np.isnan(found.probabilities[7]).all() and found.models.tolist() == counts.tolist()
+    assert found.description == "500 models that did not see the image" and out_of_sample.trainings_needed(ws) == 0
 
 
 def test_the_opinion_of_the_store(ws):
-    probabilities = draw_probabilities(ws)
-    add_training(ws, remove(range(30)), probabilities)
-    predictions = out_of_sample.out_of_sample_predictions(ws)
-    assert np.allclose(predictions.probabilities[:30], probabilities[:30], atol=1e-6)
-    assert np.isnan(predictions.probabilities[30:]).all() and predictions.models.tolist() == [1] * 30 + [0] * 30
+    probabilities = said(ws)
+    trained(ws, remove(range(30)), probabilities)
+    found = out_of_sample.out_of_sample_predictions(ws)
+    assert np.allclose(found.probabilities[:30], probabilities[:30], atol=1e-6)
+    assert np.isnan(found.probabilities[30:]).all() and found.models.tolist() == [1] * 30 + [0] * 30
     assert out_of_sample.trainings_needed(ws) == 8, "some images were never left out"
     for seed in range(4):
-        add_training(ws, remove(range(60)[1:]), probabilities, seed)
-        add_training(ws, remove([0]), probabilities, seed)
+        trained(ws, remove(range(60)[1:]), probabilities, seed)
+        trained(ws, remove([0]), probabilities, seed)
     assert out_of_sample.trainings_needed(ws) == 0
-    write_part(ws, draw_probabilities(ws, 1), np.full(60, 9))
-    assert np.allclose(
-        out_of_sample.out_of_sample_predictions(ws).probabilities, draw_probabilities(ws, 1), atol=1e-6
-    ), "what is brought is first"
+    brought(ws, said(ws, 1), np.full(60, 9))
+    assert np.allclose(out_of_sample.out_of_sample_predictions(ws).probabilities, said(ws, 1), atol=1e-6), (
+        "what is brought is first"
+    )
 
 
 def test_the_detectors(ws):
-    probabilities, counts = draw_probabilities(ws), np.full(60, 500)
+    probabilities, counts = said(ws), np.full(60, 500)
     counts[[7, 8]] = 0
-    write_part(ws, probabilities, counts)
+    brought(ws, probabilities, counts)
     known, labels = np.setdiff1d(np.arange(60), [7, 8]), ws.train_labels
-    computed = out_of_sample.compute(ws, ["confident", "out-of-subset"], lambda *at: None)
-    plain = computed["out-of-subset"]
+    found = out_of_sample.compute(ws, ["confident", "out-of-subset"], lambda *at: None)
+    plain = found["out-of-subset"]
     assert np.allclose(plain.scores[known], 1 - probabilities[known, labels[known]], atol=1e-6)
     assert np.allclose(plain.scores[[7, 8]], np.median(plain.scores[known]))
     assert plain.suggestion[[7, 8]].tolist() == labels[[7, 8]].tolist() and plain.extra == {"unknown": 2}
@@ -97,8 +95,8 @@ def test_the_detectors(ws):
     limits = np.array([p[given == c, c].mean() for c in range(3)])
     adjusted = p - limits + limits.max()
     quality = (adjusted / adjusted.sum(1, keepdims=True))[np.arange(len(known)), given]
-    assert np.allclose(computed["confident"].scores[known], 1 - quality, atol=1e-5)
-    assert computed["confident"].description == "cleanlab on 500 models that did not see the image"
+    assert np.allclose(found["confident"].scores[known], 1 - quality, atol=1e-5)
+    assert found["confident"].description == "cleanlab on 500 models that did not see the image"
 
 
 def test_without_cleanlab_the_other_one_is_there(ws, monkeypatch):
@@ -120,7 +118,7 @@ def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatc
     )
     detectors.build_detectors(ws, ["out-of-subset"])
     assert out_of_sample.out_of_sample_predictions(ws).models.tolist() == [1] * 60
-    monkeypatch.setattr(jobs, "run_job", lambda *arguments: specs.append(arguments[1]) or follow(*arguments))
+    monkeypatch.setattr(jobs, "run_job", lambda *asked: specs.append(asked[1]) or follow(*asked))
     assert "confident" in detectors.build_detectors(ws)
     store = ResultStore.of(ws)
     assert store.count() == 8, "the first two were not trained again"
@@ -128,8 +126,5 @@ def test_where_nothing_is_known_pairs_of_halves_are_trained_first(ws, monkeypatc
     assert specs[0] == specs[1] and specs[0]["both"] and specs[0].total == 8
     assert out_of_sample.out_of_sample_predictions(ws).models.tolist() == [4] * 60
     assert set(detectors.build_detectors(ws)) == {"out-of-subset", "combined"}, "it was of fewer models"
-    detector = detectors.load(ws, "out-of-subset")
-    assert (
-        detector.scores[3] > np.median(detector.scores)
-        and detector.description == "4 models that did not see the image"
-    )
+    found = detectors.load(ws, "out-of-subset")
+    assert found.scores[3] > np.median(found.scores) and found.description == "4 models that did not see the image"
