@@ -46,8 +46,8 @@ def say(log, action, item=None, label=None, of=None, client="ann", seen=None, **
 
 
 def stands(log, item):
-    found = log.current_decisions().get(item)
-    return found and (found.action, found.label)
+    decision = log.current_decisions().get(item)
+    return decision and (decision.action, decision.label)
 
 
 def conflict(log, item):
@@ -94,7 +94,7 @@ def test_a_uid_is_written_once(log):
     other = {"uid": "b", "item": 8, "action": "keep", "seen": 0}
     assert log.append([entry, entry], "ann", "tab") == [1, 1]
     assert log.append([entry | {"action": "remove"}, other], "ann", "tab") == [1, 2]
-    assert [one.action for one in log.entries()] == ["keep", "keep"]
+    assert [entry.action for entry in log.entries()] == ["keep", "keep"]
 
 
 def test_old_is_what_stood(log):
@@ -111,7 +111,7 @@ def test_old_is_what_stood(log):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"item": 60}, "there is no training image 60; give a whole number from 0 to 59"),
         ({"item": -1}, "no training image -1"),
@@ -141,7 +141,7 @@ def test_old_is_what_stood(log):
         ({"seen": -1}, "no entry seen -1"),
     ],
 )
-def test_what_cannot_be_is_refused_whole(log, change, said):
+def test_what_cannot_be_is_refused_whole(log, change, message):
     log.append(
         [
             {"uid": "a", "item": 7, "action": "keep", "seen": 0},
@@ -154,7 +154,7 @@ def test_what_cannot_be_is_refused_whole(log, change, said):
     good = {"uid": "good", "item": 9, "action": "keep", "seen": 0}
     with pytest.raises(UserError) as error:
         log.append([good, {"uid": "c", "item": 7, "action": "keep", "seen": 0} | change], "ann", "tab")
-    assert said in str(error.value) and len(str(error.value).splitlines()) == 1
+    assert message in str(error.value) and len(str(error.value).splitlines()) == 1
     assert log.newest_id() == 3 and 9 not in log.current_decisions()
     assert log.append([good], "ann", "tab") == [4], "and it goes on"
 
@@ -225,18 +225,18 @@ def test_what_stands_tells_where_it_came_from(log):
     queue = log.add_queue({}, [5], [False], None, None, "ann")
     entry = {"uid": "a", "item": 5, "action": "relabel", "label": 2, "reason": "why", "seen": 0}
     log.append([entry], "Ann", "x", queue)
-    found, entry = log.current_decisions()[5], log.entries()[0]
+    decision, entry = log.current_decisions()[5], log.entries()[0]
     assert (
-        found.item,
-        found.action,
-        found.label,
-        found.id,
-        found.uid,
-        found.who,
-        found.at,
-        found.reason,
-        found.queue,
-        found.conflict,
+        decision.item,
+        decision.action,
+        decision.label,
+        decision.id,
+        decision.uid,
+        decision.who,
+        decision.at,
+        decision.reason,
+        decision.queue,
+        decision.conflict,
     ) == (5, "relabel", 2, 1, "a", "Ann", entry.at, "why", queue, ())
 
 
@@ -298,8 +298,8 @@ def test_queues(log):
         "Ann",
     )
     second = log.add_queue({}, [], [], None, None, "bob")
-    found = log.queue(first)
-    assert (found.number, found.spec, found.items, found.controls, found.scores, found.suggestions, found.who) == (
+    queue = log.queue(first)
+    assert (queue.number, queue.spec, queue.items, queue.controls, queue.scores, queue.suggestions, queue.who) == (
         first,
         {"detector": "knn-moco", "about": ODD},
         [7, 3, 59],
@@ -310,7 +310,7 @@ def test_queues(log):
     )
     assert log.queue(second).scores is None and log.queue(second).items == []
     assert [(row.number, row.n, row.who) for row in log.queues()] == [(second, 0, "bob"), (first, 3, "Ann")]
-    assert log.queues()[1].spec == found.spec and log.queues()[1].created == found.created
+    assert log.queues()[1].spec == queue.spec and log.queues()[1].created == queue.created
     with pytest.raises(UserError, match="no training image 60"):
         log.add_queue({}, [60], [False], None, None, "ann")
     with pytest.raises(UserError, match="no class 3"):
@@ -349,11 +349,11 @@ def test_a_killed_writer_loses_nothing_that_it_was_told_is_written(log):
     process.kill()
     lines += process.stdout.readlines()
     process.wait()
-    told = [tuple(line.split()) for line in lines if line.endswith("\n")]
+    acknowledged = [tuple(line.split()) for line in lines if line.endswith("\n")]
     with another(log) as again:
         there = {entry.uid: entry.id for entry in again.entries()}
-        assert len(told) >= 50 and all(there[uid] == int(number) for uid, number in told)
-        assert len(there) <= len(told) + 1
+        assert len(acknowledged) >= 50 and all(there[uid] == int(number) for uid, number in acknowledged)
+        assert len(there) <= len(acknowledged) + 1
         start = time.monotonic()
         say(again, "keep", 5)
         assert time.monotonic() - start < 5, "the lock went with it"

@@ -11,18 +11,18 @@ from tests.unit.audit.test_decision_log import log, say  # noqa: F401
 
 def reference(entries):
     """item -> (action, label, clients in conflict), by the rule as it is told, from the whole log."""
-    found = {}
+    decisions = {}
     for item in {entry.item for entry in entries}:
         last = {}  # uid -> the last that was said of it
         for entry in entries:
             if entry.of:
                 last[entry.of] = entry.action
-        standing = [entry for entry in entries if entry.item == item and not entry.of and last.get(entry.uid) != "undo"]
-        if not standing:
+        current = [entry for entry in entries if entry.item == item and not entry.of and last.get(entry.uid) != "undo"]
+        if not current:
             continue
-        newest = standing[-1]
-        theirs = {entry.client: entry for entry in standing}  # of each, the newest
-        found[item] = (
+        newest = current[-1]
+        theirs = {entry.client: entry for entry in current}  # of each, the newest
+        decisions[item] = (
             newest.action,
             newest.label,
             sorted(
@@ -33,7 +33,7 @@ def reference(entries):
                 and (entry.action, entry.label) != (newest.action, newest.label)
             ),
         )
-    return found
+    return decisions
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -61,8 +61,8 @@ def test_any_sequence_folds_as_the_rule_says(log, seed):  # noqa: F811
     assert log.current_decisions() == fold.current == log.current_decisions(up_to_id=log.newest_id())
     for upto in (log.newest_id(), 20, 50):
         assert {
-            item: (one.action, one.label, sorted(entry.client for entry in one.conflict))
-            for item, one in log.current_decisions(upto).items()
+            item: (decision.action, decision.label, sorted(entry.client for entry in decision.conflict))
+            for item, decision in log.current_decisions(upto).items()
         } == reference(log.entries(limit=upto))
     assert set(expected) == set(fold.current)
 

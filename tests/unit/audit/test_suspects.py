@@ -20,21 +20,23 @@ def known(ws, scores, monkeypatch, suggestion=None):
 
 def test_the_most_suspicious_of_what_the_rankings_name(ws, monkeypatch):
     known(ws, np.linspace(0, 1, 60), monkeypatch)
-    found = suspects.find_suspects(ws, WRONG, "knn-moco")
+    listed = suspects.find_suspects(ws, WRONG, "knn-moco")
     # of the six most suspicious, 59 to 54, trak-10 holds all but the Boxes (55, 58) against the target, and the Dots
     # are near: 59 and 56; the harmful end holds no image that helps
-    assert [one.image for one in found] == [59, 57, 56, 54] and [one.suspicion_rank for one in found] == [1, 3, 4, 6]
-    assert {"trak-10"} == set(found[1].rankings) == set(found[3].rankings)
-    assert found[0].rankings == found[2].rankings == ("esvm-moco", "l2-moco", "trak-10")
-    assert [ws.classes[one.given] for one in found] == ["Dot", "Bar", "Dot", "Bar"]
-    assert all(one.suggestion == 0 and one.score == pytest.approx(one.image / 59) for one in found)
+    assert [suspect.image for suspect in listed] == [59, 57, 56, 54] and [
+        suspect.suspicion_rank for suspect in listed
+    ] == [1, 3, 4, 6]
+    assert {"trak-10"} == set(listed[1].rankings) == set(listed[3].rankings)
+    assert listed[0].rankings == listed[2].rankings == ("esvm-moco", "l2-moco", "trak-10")
+    assert [ws.classes[suspect.given] for suspect in listed] == ["Dot", "Bar", "Dot", "Bar"]
+    assert all(suspect.suggestion == 0 and suspect.score == pytest.approx(suspect.image / 59) for suspect in listed)
 
 
 def test_only_the_first_of_each_ranking(ws, monkeypatch):
     known(ws, np.linspace(0, 1, 60), monkeypatch)
     monkeypatch.setattr(suspects, "K_PER_RANKING", 3)  # of trak-10 images 0, 2, 3, the worst first
-    found = suspects.find_suspects(ws, WRONG, "knn-moco")
-    assert {name for one in found for name in one.rankings} <= {"esvm-moco", "l2-moco"}
+    listed = suspects.find_suspects(ws, WRONG, "knn-moco")
+    assert {name for suspect in listed for name in suspect.rankings} <= {"esvm-moco", "l2-moco"}
 
 
 def test_the_planted_error_is_found(ws):
@@ -51,8 +53,8 @@ def test_the_planted_error_is_found(ws):
 def test_a_ranking_of_other_targets_names_nobody(ws, monkeypatch):
     known(ws, np.linspace(0, 1, 60), monkeypatch)
     np.save(ws.path / "rankings" / "trak-10" / "targets.npy", np.array([0, 2]))
-    found = suspects.find_suspects(Workspace.open(ws.path), WRONG, "knn-moco")
-    assert [one.image for one in found] == [59, 56]
+    listed = suspects.find_suspects(Workspace.open(ws.path), WRONG, "knn-moco")
+    assert [suspect.image for suspect in listed] == [59, 56]
 
 
 def test_chance_accuses_nobody_nor_does_the_sign_of_a_similarity(ws):

@@ -34,11 +34,11 @@ def test_counts_and_places_by_hand(few):
 
 
 def test_summary_by_hand(few):
-    found = hubs.summarise(few, 2, max_hubs=2)
-    assert (found["targets"], found["k"], found["mean"], found["never"]) == (3, 2, 1.2, 0.2)
-    assert found["hubs"] == [{"image": 4, "lists": 3}, {"image": 1, "lists": 1}]
+    summary = hubs.summarise(few, 2, max_hubs=2)
+    assert (summary["targets"], summary["k"], summary["mean"], summary["never"]) == (3, 2, 1.2, 0.2)
+    assert summary["hubs"] == [{"image": 4, "lists": 3}, {"image": 1, "lists": 1}]
     off = np.array([0, 1, 1, 1, 3]) - 1.2
-    assert found["skewness"] == pytest.approx((off**3).mean() / (off**2).mean() ** 1.5)
+    assert summary["skewness"] == pytest.approx((off**3).mean() / (off**2).mean() ** 1.5)
     assert hubs.summarise(few, 1, "harmful")["hubs"] == [{"image": 0, "lists": 1}]
 
 
@@ -48,8 +48,8 @@ def test_lists_are_those_of_the_rankings(ws):
     for lists, end, at in ((trak, "helpful", 0), (trak, "harmful", 1), (l2, "helpful", 0)):
         for target in range(tiny.VAL):
             top = ws.ranking(lists.ranking).top(target, hubs.LIST_DEPTH, end=end).ids
-            kept = lists.ids[at, target]
-            assert kept[: len(top)].tolist() == top.tolist() and (kept[len(top) :] == -1).all()
+            stored = lists.ids[at, target]
+            assert stored[: len(top)].tolist() == top.tolist() and (stored[len(top) :] == -1).all()
     # l2 ranks the target's class alone: 19 Bars, 20 Boxes and 21 Dots for 4 targets each
     assert (
         l2.count_lists(hubs.LIST_DEPTH).tolist() == [4] * 60 and hubs.summarise(l2, hubs.LIST_DEPTH)["skewness"] is None

@@ -22,22 +22,22 @@ def score(ws, column, image=7):
 
 def test_scores_are_sorted_over_targets(ws):
     ws = score(ws, [0, 3, -1, 0, 5, 1, -4, 0, 0, np.nan, 2, 0])
-    found = influence.image_influence(ws, 7, "trak-10", n=3)
-    assert found.helped.targets.tolist() == [4, 1, 10] and found.helped.scores.tolist() == [5, 3, 2]
-    assert found.harmed.targets.tolist() == [6, 2] and found.harmed.scores.tolist() == [-4, -1]
-    assert found.n_targets == 12 and found.helped.n_lists is None and found.helped.ranks.tolist() == [0, 0, 0]
+    result = influence.image_influence(ws, 7, "trak-10", n=3)
+    assert result.helped.targets.tolist() == [4, 1, 10] and result.helped.scores.tolist() == [5, 3, 2]
+    assert result.harmed.targets.tolist() == [6, 2] and result.harmed.scores.tolist() == [-4, -1]
+    assert result.n_targets == 12 and result.helped.n_lists is None and result.helped.ranks.tolist() == [0, 0, 0]
 
 
 def test_ranks_and_lists_come_from_what_is_kept(ws):
     for lists in hubs.compute(ws, ["trak-10"]):
         hubs.save(ws, lists, {})
     # image 7, a Box, is the third Box of all Boxes: 1, 4, 7; and of the last of the harmful images of the others
-    found = influence.image_influence(ws, 7, "trak-10", k=3)
-    assert found.helped.targets.tolist() == [1, 4, 7, 10] and found.helped.ranks.tolist() == [3, 3, 3, 3]
-    assert found.helped.n_lists == 4
+    result = influence.image_influence(ws, 7, "trak-10", k=3)
+    assert result.helped.targets.tolist() == [1, 4, 7, 10] and result.helped.ranks.tolist() == [3, 3, 3, 3]
+    assert result.helped.n_lists == 4
     # 1, 4, 7 stand in 4 lists, so do the first three Bars and Dots: none stands in more
-    assert found.helped.hub_rank == 1
-    assert found.harmed.n_lists == 0 and found.harmed.hub_rank == 1 + int(
+    assert result.helped.hub_rank == 1
+    assert result.harmed.n_lists == 0 and result.harmed.hub_rank == 1 + int(
         (hubs.load(ws, "trak-10").count_lists(3, "harmful") > 0).sum()
     )
 
@@ -46,11 +46,11 @@ def test_a_similarity_goes_by_rank_and_knows_no_harm(ws):
     assert influence.image_influence(ws, 7, "l2-moco").helped is None  # no lists yet
     for lists in hubs.compute(ws, ["l2-moco"]):
         hubs.save(ws, lists, {})
-    found = influence.image_influence(ws, 7, "l2-moco")
-    assert found.harmed is None and not found.signed and found.n_targets == 4 and found.helped.scores is None
+    result = influence.image_influence(ws, 7, "l2-moco")
+    assert result.harmed is None and not result.signed and result.n_targets == 4 and result.helped.scores is None
     ranks = {target: ws.ranking("l2-moco").top(target, 60).ids.tolist().index(7) + 1 for target in (1, 4, 7, 10)}
-    assert found.helped.targets.tolist() == sorted(ranks, key=lambda target: (ranks[target], target))
-    assert found.helped.ranks.tolist() == sorted(ranks.values())
+    assert result.helped.targets.tolist() == sorted(ranks, key=lambda target: (ranks[target], target))
+    assert result.helped.ranks.tolist() == sorted(ranks.values())
 
 
 @pytest.mark.parametrize("name", ["trak-10", "signed-moco"])
@@ -92,9 +92,9 @@ def test_a_ranking_without_scores_goes_by_rank_at_both_ends(ws):
     ws = Workspace.open(ws.path)
     for lists in hubs.compute(ws, ["trak-10"]):
         hubs.save(ws, lists, {})
-    found = influence.image_influence(ws, 5, "trak-10")
-    assert found.helped.targets.tolist() == [0, 3] and found.helped.ranks.tolist() == [1, 2]
-    assert found.harmed.targets.tolist() == [] and found.n_targets == 2
+    result = influence.image_influence(ws, 5, "trak-10")
+    assert result.helped.targets.tolist() == [0, 3] and result.helped.ranks.tolist() == [1, 2]
+    assert result.harmed.targets.tolist() == [] and result.n_targets == 2
     assert influence.image_influence(ws, 8, "trak-10").harmed.ranks.tolist() == [2]
 
 

@@ -72,17 +72,17 @@ def test_a_ranking_that_somebody_brought_is_on_view_and_a_slow_one_is_not(tmp_pa
 
 def test_badges(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
-    about, trak = ws.manifest["parts"]["rankings/trak-10"], ws.ranking("trak-10")
+    provenance, trak = ws.manifest["parts"]["rankings/trak-10"], ws.ranking("trak-10")
     assert ranking_badges(ws, trak) == [] and lineup_rows(ws, 0, ["trak-10"], 3)[0].description == "10 models"
     trak.made_for = {"recipe": "demo-cnn", "hash": recipes.get_recipe("demo-cnn").hash}
     assert ranking_badges(ws, trak) == [] == ranking_badges(ws, ws.ranking("l2-moco"))
     trak.made_for["hash"] = "0123456789ab"
     assert ranking_badges(ws, trak) == ["⚠ made for demo-cnn 0123456789ab"]
     trak.made_for["recipe"] = "resnet18"
-    about["alignment"] = {"top1_same_class": 0.33, "chance": 0.33, "n": 12, "warning": "no better than chance"}
+    provenance["alignment"] = {"top1_same_class": 0.33, "chance": 0.33, "n": 12, "warning": "no better than chance"}
     assert lineup_rows(ws, 0, ["trak-10"], 3)[0].description == "⚠ made for resnet18 · ⚠ alignment · 10 models"
     assert alignment_warning(ws, "trak-10") == "no better than chance" and alignment_warning(ws, "l2-moco") is None
-    about["alignment"] = {"top1_same_class": 0.9, "chance": 0.33, "n": 12, "warning": None}
+    provenance["alignment"] = {"top1_same_class": 0.9, "chance": 0.33, "n": 12, "warning": None}
     assert alignment_warning(ws, "trak-10") is None
 
 
@@ -90,15 +90,15 @@ def test_without_base_models(tmp_path):
     ws = tiny.write(tmp_path / "tiny", base=False)
     rows = lineup_rows(ws, 1, ["l2-moco", "trak-10"], 5, "both", candidates="true")
     assert [len(row.ids) for row in rows] == [5, 0, 5, 5]
-    for asked in ({"explain": "predicted"}, {"candidates": "predicted"}):
+    for arguments in ({"explain": "predicted"}, {"candidates": "predicted"}):
         with pytest.raises(UserError, match="no base models yet"):
-            lineup_rows(ws, 1, ["l2-moco"], 5, **asked)
+            lineup_rows(ws, 1, ["l2-moco"], 5, **arguments)
 
 
 def test_a_target_that_a_ranking_was_not_made_for(ws, monkeypatch):
     trak = ws.ranking("trak-10")
     monkeypatch.setattr(trak, "targets", np.array([0, 1]), raising=False)
-    monkeypatch.setattr(trak, "top", lambda *asked, **more: RankedImages(np.zeros(0, np.int64), None))
+    monkeypatch.setattr(trak, "top", lambda *arguments, **more: RankedImages(np.zeros(0, np.int64), None))
     (row,) = lineup_rows(ws, 3, ["trak-10"], 5)
     assert row.undefined == "it ranks 2 validation images, and not this one"
     assert lineup_rows(ws, 1, ["trak-10"], 5)[0].undefined == "no training image fits these candidates"
@@ -117,9 +117,9 @@ def test_a_target_that_a_ranking_was_not_made_for(ws, monkeypatch):
     ],
 )
 def test_mistakes_are_said(ws, wrong):
-    asked = {"target": 0, "rankings": ["trak-10"], **wrong}
+    arguments = {"target": 0, "rankings": ["trak-10"], **wrong}
     with pytest.raises(UserError):
-        lineup_rows(ws, **asked)
+        lineup_rows(ws, **arguments)
 
 
 def test_rows_are_arrays(ws):

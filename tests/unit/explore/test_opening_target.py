@@ -42,16 +42,16 @@ def test_the_smallest_support_of_a_target_right_in_all_models(ws):
 def test_confirmations_count_and_other_probes_do_not(ws):
     trace = [probe(8, [2, 2, 2]), probe(4, [1, 0, 2, 1]), probe(3, [0, 0, 0]), probe(4, [1, 1, 0, 1], confirm=True)]
     write(ws, {"trace": trace})
-    found = support_votes(ws, support_table.load_support_table(ws).iloc[0])
-    assert (found.wrong_class, found.votes, found.seeds) == (1, 5, 8)
+    opening = support_votes(ws, support_table.load_support_table(ws).iloc[0])
+    assert (opening.wrong_class, opening.votes, opening.seeds) == (1, 5, 8)
 
 
 def test_of_an_unstable_support_the_smallest_k_that_is_clear_is_told(ws):
     trace = [probe(16, [2, 2, 1]), probe(8, [2, 1, 2]), probe(6, [2, 0, 2, 2]), probe(4, [2, 0, 2, 0, 2])]
     change = {"status": "unstable", "trace": trace}
     write(ws, change)
-    found = opening_target(ws)
-    assert (found.k, found.support, found.wrong_class, found.votes, found.seeds, found.is_close) == (
+    opening = opening_target(ws)
+    assert (opening.k, opening.support, opening.wrong_class, opening.votes, opening.seeds, opening.is_close) == (
         8,
         4,
         2,
@@ -60,8 +60,8 @@ def test_of_an_unstable_support_the_smallest_k_that_is_clear_is_told(ws):
         False,
     )
     write(ws, change | {"trace": trace[2:]})
-    found = opening_target(ws)
-    assert (found.k, found.support, found.votes, found.seeds, found.is_close) == (4, 4, 3, 5, True)
+    opening = opening_target(ws)
+    assert (opening.k, opening.support, opening.votes, opening.seeds, opening.is_close) == (4, 4, 3, 5, True)
     write(ws, change | {"trace": trace[2:]}, {"target": 3, "support": 9, "trace": [probe(9, [2, 2, 2])]})
     assert opening_target(ws).target == 3, "a clear one comes before a close call"
 

@@ -45,21 +45,21 @@ def test_all_that_can_be_had(ws):
         "harm-trak-10",
     ]
     assert "base train" in needs["loss"] and "base train" in needs["self-influence"]
-    said = []
-    built = detectors.build_detectors(ws, progress=lambda *at: said.append(at))
-    assert set(built) == {"combined", "confident", "out-of-subset", "knn-moco", "harm-trak-10"} and said
+    calls = []
+    built = detectors.build_detectors(ws, progress=lambda *at: calls.append(at))
+    assert set(built) == {"combined", "confident", "out-of-subset", "knn-moco", "harm-trak-10"} and calls
     again = Workspace.open(ws.path)
     assert detectors.names(again) == ["combined", "confident", "out-of-subset", "knn-moco", "harm-trak-10"]
     assert detectors.default_detector(again) == "combined"
     for name in detectors.names(again):
-        found = detectors.load(again, name)
-        assert found.scores.argmax() == 3 or name == "harm-trak-10"
-        assert found.scores.dtype == np.float32 and found.suggestion.dtype == np.int64 and found.version
-        assert found.uses_val == (name in ("combined", "harm-trak-10"))
+        detector = detectors.load(again, name)
+        assert detector.scores.argmax() == 3 or name == "harm-trak-10"
+        assert detector.scores.dtype == np.float32 and detector.suggestion.dtype == np.int64 and detector.version
+        assert detector.uses_val == (name in ("combined", "harm-trak-10"))
     assert detectors.load(again, "combined").suggestion[3] == 0, "a Bar that is called a Dot"
-    about = json.loads((ws.path / "workspace.json").read_text())["parts"]["detectors/combined"]
-    assert about["members"] == ["confident", "harm-trak-10", "knn-moco", "out-of-subset"]
-    assert about["command"].startswith("python -m attribution detectors build") and about["versions"]["numpy"]
+    provenance = json.loads((ws.path / "workspace.json").read_text())["parts"]["detectors/combined"]
+    assert provenance["members"] == ["confident", "harm-trak-10", "knn-moco", "out-of-subset"]
+    assert provenance["command"].startswith("python -m attribution detectors build") and provenance["versions"]["numpy"]
     assert np.load(ws.path / "detectors" / "combined" / "suggestion.npy").dtype == np.uint8
 
 
@@ -84,12 +84,12 @@ def test_some_first_and_the_combination_of_these(ws):
 
 
 @pytest.mark.parametrize(
-    ("asked", "match"),
+    ("chosen", "match"),
     [(["knn-dino"], "no detector 'knn-dino' can be built"), (["loss"], "loss cannot be built: it needs base models")],
 )
-def test_what_cannot_be_built(ws, asked, match):
+def test_what_cannot_be_built(ws, chosen, match):
     with pytest.raises(UserError, match=match):
-        detectors.build_detectors(ws, ["knn-moco", *asked])
+        detectors.build_detectors(ws, ["knn-moco", *chosen])
     assert detectors.names(ws) == [], "nothing of it is begun"
 
 
@@ -97,13 +97,13 @@ def test_one_class(ws):
     pd.DataFrame({"label": np.ones(60, int), "source_index": np.arange(60)}).to_parquet(ws.path / "train.parquet")
     ws = Workspace.open(ws.path)
     assert all("carry one label" in needs for needs in detectors.available(ws).values())
-    for asked in (None, ["knn-moco"]):
+    for chosen in (None, ["knn-moco"]):
         with pytest.raises(UserError, match="carry one label"):
-            detectors.build_detectors(ws, asked)
+            detectors.build_detectors(ws, chosen)
 
 
 def test_scores_that_are_no_numbers(ws, monkeypatch):
-    monkeypatch.setattr(knn, "label_disagreement", lambda *asked: (np.full(60, np.nan), np.zeros(60, int)))
+    monkeypatch.setattr(knn, "label_disagreement", lambda *arguments: (np.full(60, np.nan), np.zeros(60, int)))
     with pytest.raises(UserError, match="not finite"):
         detectors.build_detectors(ws, ["knn-moco"])
     assert detectors.names(ws) == []
@@ -146,6 +146,6 @@ def test_those_that_came_with_a_workspace_stay(ws, tmp_path, monkeypatch):
 def test_equally_suspicious_images_come_in_an_order_of_their_own():
     scores = np.zeros(100)
     scores[40] = 1
-    found = suspicion_order(scores)
-    assert found[0] == 40 and np.array_equal(found, suspicion_order(scores)) and sorted(found) == list(range(100))
-    assert np.abs(np.corrcoef(found, np.arange(100))[0, 1]) < 0.3
+    order = suspicion_order(scores)
+    assert order[0] == 40 and np.array_equal(order, suspicion_order(scores)) and sorted(order) == list(range(100))
+    assert np.abs(np.corrcoef(order, np.arange(100))[0, 1]) < 0.3

@@ -18,20 +18,22 @@ def test_what_is_below_zero_is_summed_over_the_first_half(ws):
     scores[0, 5], scores[:, 9] = np.nan, 1
     ws = scored(ws, scores)
     first, second = validation_split.validation_halves(ws)
-    found = harm.compute(ws, ["harm-trak-10"], lambda *at: None)["harm-trak-10"]
+    detector = harm.compute(ws, ["harm-trak-10"], lambda *at: None)["harm-trak-10"]
     below = np.maximum(-np.nan_to_num(scores), 0)
-    assert np.allclose(found.scores, below[first].sum(0), atol=1e-4) and found.uses_val and found.scores[9] == 0
+    assert (
+        np.allclose(detector.scores, below[first].sum(0), atol=1e-4) and detector.uses_val and detector.scores[9] == 0
+    )
     for image in range(60):
         of_class = [below[first, image][ws.val_labels[first] == c].sum() for c in range(3)]
         of_class[ws.train_labels[image]] = 0
-        wanted = int(np.argmax(of_class)) if max(of_class) else ws.train_labels[image]
-        assert found.suggestion[image] == wanted
-        worst = [target for target in found.arrays["harmed"][image] if target >= 0]
+        expected = int(np.argmax(of_class)) if max(of_class) else ws.train_labels[image]
+        assert detector.suggestion[image] == expected
+        worst = [target for target in detector.arrays["harmed"][image] if target >= 0]
         assert list(below[worst, image]) == sorted(below[first, image], reverse=True)[: len(worst)]
         assert len(worst) == (below[first, image] > 0).sum() <= harm.HARMED_PER_IMAGE and set(worst) <= set(first)
     scores[second] *= -7
     again = harm.compute(scored(ws, scores), ["harm-trak-10"], lambda *at: None)["harm-trak-10"]
-    assert np.array_equal(again.scores, found.scores), "the other half judges what comes of it"
+    assert np.array_equal(again.scores, detector.scores), "the other half judges what comes of it"
 
 
 def test_a_similarity_knows_no_harm(ws):

@@ -13,10 +13,10 @@ def test_the_nearest_others_by_cosine(block):
     unit = features / np.linalg.norm(features, axis=1, keepdims=True)
     cosine = unit @ unit.T
     np.fill_diagonal(cosine, -2)
-    wanted = np.argsort(-cosine, axis=1)[:, :5]
-    starts, ids, found = zip(*nearest_neighbours(features, 5, block))
-    assert list(starts) == list(range(0, 30, block)) and np.array_equal(np.concatenate(ids), wanted)
-    assert np.allclose(np.concatenate(found), np.take_along_axis(cosine, wanted, 1), atol=1e-5)
+    expected = np.argsort(-cosine, axis=1)[:, :5]
+    starts, ids, cosines = zip(*nearest_neighbours(features, 5, block))
+    assert list(starts) == list(range(0, 30, block)) and np.array_equal(np.concatenate(ids), expected)
+    assert np.allclose(np.concatenate(cosines), np.take_along_axis(cosine, expected, 1), atol=1e-5)
 
 
 def test_an_image_is_not_its_own_neighbour_however_many_copies_there_are():
@@ -37,8 +37,8 @@ def test_disagreement_is_weighted_by_likeness():
     scores, suggestion = label_disagreement(features, labels, 3, k=3)
     weights = (1 + np.cos(angles[:, None] - angles)) / 2
     differs = np.where(labels[:, None] == labels, -1, 1)
-    wanted = ((weights * differs).sum(1) - (weights * differs).diagonal()) / 3
-    assert np.allclose(scores, wanted, atol=1e-6) and scores.dtype == np.float32
+    expected = ((weights * differs).sum(1) - (weights * differs).diagonal()) / 3
+    assert np.allclose(scores, expected, atol=1e-6) and scores.dtype == np.float32
     assert suggestion.tolist() == [0, 1, 1, 0], "two of three others are of that class"
 
 
@@ -47,8 +47,8 @@ def test_blocks_change_nothing(monkeypatch):
     features, labels = rng.normal(size=(50, 5)), rng.integers(0, 4, 50)
     whole = label_disagreement(features, labels, 4)
     monkeypatch.setattr("attribution.audit.detectors.knn.BLOCK", 7)
-    said = []
-    parts = label_disagreement(features, labels, 4, lambda *at: said.append(at))
+    calls = []
+    parts = label_disagreement(features, labels, 4, lambda *at: calls.append(at))
     assert all(np.allclose(one, other, atol=1e-6) for one, other in zip(whole, parts))
-    assert said[-1] == (50, 50) and len(said) == 8
+    assert calls[-1] == (50, 50) and len(calls) == 8
     assert len(np.unique(whole[0])) == 50, "hardly any ties"
