@@ -15,7 +15,7 @@ ANSWER = Part("answer", "answer.json")
 def ws(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
     ws = tiny.write(tmp_path / "w")
-    ws.manifest["parts"]["lds"] = {"digest": "halves"}
+    ws.manifest["parts"] |= {"lds": {"digest": "halves"}, "base": {"digest": "models"}}
     return ws
 
 
