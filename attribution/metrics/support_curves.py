@@ -14,6 +14,7 @@ Percentile intervals and bootstrap p-values are then optimistic, see `bootstrap_
 
 from collections.abc import Iterable
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 from scipy.stats import binomtest
@@ -177,7 +178,7 @@ def compare_pairs(
         for a, b in combinations(rankings, 2)
     }
     corrected = holm_correction([comparison["auc_difference_p"] for comparison in pairs.values()])
-    against = {name: {} for name in rankings}
+    against: dict[str, dict] = {name: {} for name in rankings}
     for ((a, b), comparison), p in zip(pairs.items(), corrected, strict=True):
         against[a][b] = comparison | {"auc_difference_p_holm": p}
         against[b][a] = _swap_sides(against[a][b])
@@ -193,7 +194,7 @@ def compare_rankings(
     rankings  {name: {target: Support or None}}. Each row counts the targets its own ranking has finished; wins and
               AUC differences only those that both have.
     """
-    options = {"level": level, "resamples": resamples, "seed": seed}
+    options: dict[str, Any] = {"level": level, "resamples": resamples, "seed": seed}
     return {
         "rankings": {
             name: summarise_supports(results.values(), k_max, **options) for name, results in rankings.items()
