@@ -97,8 +97,8 @@ def draw_targets(workspace, names: list[str], count: int = DEFAULT_TARGETS) -> n
 
 
 def summary(found: Agreement) -> dict:
-    """What `evaluate agreement --json` prints, see docs/command_line.md: {"k", "p", "targets", "pairs": {A: {B: {measure:
-    {"mean", "ci", "n"}}}}, "rankings": {A: {"same_class", "cross_class"}}}, every pair both ways."""
+    """What `evaluate agreement --json` prints, see docs/command_line.md: "k", "p", "targets"; "pairs": {A: {B:
+    {measure: {"mean", "ci", "n"}}}}, every pair both ways; "rankings": {A: {"same_class", "cross_class"}}."""
     pairs: dict = {name: {} for name in found.names}
     for (a, b), values in found.pairs.items():
         pairs[a][b] = pairs[b][a] = {measure: mean_with_interval(values[measure]) for measure in MEASURES}

@@ -216,7 +216,8 @@ def added(*what):
         os.kill(os.getpid(), 9)  # everything is written, and not yet vouched for
     add(*what)
 ws.add = added
-importing.import_ranking(ws, ForeignRanking("Mine", True, np.arange(12), rows=rows), "mine", dense=sys.argv[3] == "dense")
+mine = ForeignRanking("Mine", True, np.arange(12), rows=rows)
+importing.import_ranking(ws, mine, "mine", dense=sys.argv[3] == "dense")
 """
 
 
