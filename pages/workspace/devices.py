@@ -45,7 +45,7 @@ def _expected_resources(_ws: Workspace) -> dict:
 
 
 def runner_text(at_work: dict | None, expected: dict, store: ResultStore) -> str:
-    """What the runner does, in a few sentences. at_work, expected: `Executor.describe` of the runner there is, None where
+    """What the runner does, in a few sentences. at_work, expected: `Executor.describe` of the runner, None where
     there is none, and of one to come."""
     states = [job.state for job in store.open_jobs()]
     queued = states.count("queued")

@@ -58,7 +58,7 @@ def test_the_cost_comes_before_the_button_and_a_reload_finds_the_job(ws, store):
     assert not app.exception and "30 decisions: 1 relabelled, 1 removed; 3 unsure or in conflict" in texts(app)
     spec = worth.gain_spec(ws, STANDING)
     cost = spec.cost(ws, store)
-    assert f"{cost.most} trainings, about" in texts(app) and "5.0 s each" in texts(app)
+    assert f"{cost.max_trainings} trainings, about" in texts(app) and "5.0 s each" in texts(app)
     assert f"python -m attribution worth --workspace {ws.path}" in [code.value for code in app.code]
     app.button(key="train and compare").click().run()
     (job,) = store.open_jobs()
