@@ -209,7 +209,7 @@ def _import_ranking(
         shlex.join(["import", format, path.name]), name=name, **vars(declared), train_files=train_files, force=force
     )
     provenance = {"format": format, "file": path.name, **matched, **command_provenance(command)}
-    return with_progress(importing.import_ranking, ws, incoming, name, about=provenance, force=force, dense=dense)
+    return with_progress(importing.import_ranking, ws, incoming, name, provenance=provenance, force=force, dense=dense)
 
 
 def _import_text(name: str, provenance: dict) -> str:

@@ -33,8 +33,7 @@ def table_html(columns: list[Column], rows, groups=(), last: list | None = None)
 
     def cells(row: list) -> list[tables.Cell]:
         pairs = [cell if isinstance(cell, tuple) else (cell, "") for cell in row]
-        pairs += [("", "")] * (len(heads) - len(pairs))
-        return [tables.Cell(Markup(content), Markup(write.escape(tooltip))) for content, tooltip in pairs]
+        return [tables.Cell(Markup(content), tooltip) for content, tooltip in pairs + [("", "")] * (len(heads) - len(row))]
 
     return str(tables.to_html(heads, map(cells, rows), last=last and cells(last)))
 

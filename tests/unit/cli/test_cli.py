@@ -335,7 +335,7 @@ def test_figures_and_the_report_as_files(run, tmp_path):
         (("figure", "--what", "pie", "--out", "a.png"), "'pie'"),
         (("figure", "--what", "supports", "--out", "a.gif"), "a.gif is none of"),
         (("figure", "--what", "agreement", "--out", "a.png"), "evaluate agreement"),
-        (("report", "--out", "a.pdf"), "no .html"),
+        (("report", "--out", "a.pdf"), "none of .html"),
         (("report", "--target", "99", "--out", "a.html"), "out of range"),
     ],
 )

@@ -13,7 +13,7 @@ from attribution.export import lineup_figure as figure
 from tests import tiny
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def rows(ws):
     return lineup_rows(ws, 0, ["esvm-moco", "trak-10"], 6, "both")
 
