@@ -282,10 +282,11 @@ def test_ctrl_c_cancels(home):
     store.close()
 
 
-def test_pause_and_resume_from_the_command_line(home, run, answer, monkeypatch):
+def test_pause_and_resume_from_the_command_line(ws, run, answer, monkeypatch):
+    """In a workspace of its own: the runner of the tests before would take the job."""
     monkeypatch.setattr(jobs, "ensure_runner", lambda workspace: None)
-    store = ResultStore.for_workspace(home)
-    spec = retrain_spec(home, 0, "trak-10", "remove", 12, range(60))
+    store = ResultStore.for_workspace(ws)
+    spec = retrain_spec(ws, 0, "trak-10", "remove", 12, range(60))
     number = store.add_job(spec, spec.describe())
     assert run("jobs", "pause", number)[:2] == (0, f"job {number} is paused; trainings under way are finished first\n")
     assert answer("jobs", "list")["jobs"][0]["state"] == "paused"
