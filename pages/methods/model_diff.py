@@ -33,8 +33,8 @@ def draw(ws: Workspace) -> None:
     first, second = change.recipes
     tab_frame.caption(
         f"TRAK of {change.summary['models']} models trained by {first}, and of as many trained by {second}, on the "
-        "same images. Scores are standardised for each target, since their scale is arbitrary. Models that differ in the "
-        f"seed alone disagree, too: a second set of {first} models says how much of a change is noise."
+        "same images. Scores are standardised for each target, since their scale is arbitrary. Models that differ in "
+        f"the seed alone disagree, too: a second set of {first} models says how much of a change is noise."
     )
     with st.container(horizontal=True, gap="large"):
         for table in tables_html(change):

@@ -33,7 +33,9 @@ def table_html(columns: list[Column], rows, groups=(), last: list | None = None)
 
     def cells(row: list) -> list[tables.Cell]:
         pairs = [cell if isinstance(cell, tuple) else (cell, "") for cell in row]
-        return [tables.Cell(Markup(content), tooltip) for content, tooltip in pairs + [("", "")] * (len(heads) - len(row))]
+        return [
+            tables.Cell(Markup(content), tooltip) for content, tooltip in pairs + [("", "")] * (len(heads) - len(row))
+        ]
 
     return str(tables.to_html(heads, map(cells, rows), last=last and cells(last)))
 

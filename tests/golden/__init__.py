@@ -65,9 +65,9 @@ def load(golden: Golden, folder: Path = FOLDER, declared: Declaration | None = N
 def read(incoming: ForeignRanking, step: int = 4) -> tuple[np.ndarray, np.ndarray | None]:
     """All rows, or lists, read by blocks: images in order, most helpful first, and scores as they come."""
     blocks = [(at, min(at + step, len(incoming.targets))) for at in range(0, len(incoming.targets), step)]
-    if incoming.rows:
-        scores = np.concatenate([incoming.rows(*block) for block in blocks])
+    if incoming.read_scores:
+        scores = np.concatenate([incoming.read_scores(*block) for block in blocks])
         return np.argsort(-scores, axis=1, kind="stable"), scores
-    found = [incoming.lists(*block) for block in blocks]
+    found = [incoming.read_lists(*block) for block in blocks]
     scores = None if found[0][1] is None else np.concatenate([scores for _, scores in found])
     return np.concatenate([ids for ids, _ in found]), scores

@@ -13,7 +13,6 @@ TESTED_ELSEWHERE = {
     "__init__.py": "workspace/test_workspace.py",
     "__main__.py": "cli/test_cli.py",
     # the command line: what starts a runner stands in one file, which starts it once
-    "cli/app.py": "cli/test_cli.py",
     "cli/export.py": "cli/test_cli.py",
     "cli/inspect.py": "cli/test_cli.py",
     "cli/jobs.py": "cli/test_cli.py",
@@ -32,8 +31,6 @@ TESTED_ELSEWHERE = {
     "runner/executors/__init__.py": "runner/executors/test_local.py",
     "audit/detectors/base.py": "audit/detectors/test_detectors.py",
     "audit/detectors/families.py": "audit/detectors/test_detectors.py",
-    "store/database.py": "store/test_results.py",
-    "store/queue.py": "store/test_results.py",
     "errors.py": "test_files.py",
     "rankings/base.py": "rankings/test_similarity.py",
     "runner/executors/base.py": "runner/executors/test_local.py",
@@ -64,11 +61,11 @@ TESTED_ELSEWHERE = {
     "training/recipes/resnet18.py": "training/recipes/test_recipes.py",
     "training/recipes/resnet9.py": "training/recipes/test_recipes.py",
     "training/recipes/resnet9_datamodels.py": "training/recipes/test_recipes.py",
+    "export/saving.py": "export/test_lineup_figure.py",
     # figures that a report, page or workspace shows: tested where they come together
     "export/palette.py": "export/charts/test_stored.py",
     "export/report_html.py": "export/test_report.py",
     "workspace/base_models.py": "workspace/test_workspace.py",
-    "workspace/parts.py": "builds/test_scores.py",
     "workspace/provenance.py": "evaluation/test_calibration.py",
     "workspace/validation_split.py": "experiments/test_pruning.py",
 }

@@ -23,7 +23,7 @@ def test_the_facts_say_how_they_were_reckoned():
         timed=100,
         workers=4,
     )
-    job = SimpleNamespace(id=12, state="running", seconds=243, ended=False, message="", finished=None)
+    job = SimpleNamespace(id=12, state="running", seconds=243, has_ended=False, message="", finished=None)
     facts = study_text.facts_html(job, watched)
     assert "<b>8,535</b> trainings done" in facts and "<b>2</b> under way" in facts and "<b>1</b> failed" in facts
     assert "4,267 × 3.65 s a training (median of the last 100), on 4 workers" in facts

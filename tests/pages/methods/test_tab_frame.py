@@ -11,7 +11,9 @@ from pages.methods import tab_frame
 from tests.pages.methods.tabs import opened
 from tests.pages.page import html, texts
 
-RUNNING = SimpleNamespace(number=1, open=True, state="running", message="", progress=("comparing", 1, 4), seconds=2.0)
+RUNNING = SimpleNamespace(
+    number=1, is_open=True, state="running", message="", progress=("comparing", 1, 4), seconds=2.0
+)
 
 
 @pytest.mark.parametrize("tab", ["agreement", "cost", "compute", "calibration"])

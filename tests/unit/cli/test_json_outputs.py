@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-FOLDER = Path(__file__).resolve().parents[2] / "golden" / "json"
+FOLDER = Path(__file__).resolve().parent / "json_outputs"
 COMMANDS = {
     "info": "info",
     "rank_trak": "rank --target 44 --ranking trak-10 --top 10",

@@ -119,6 +119,7 @@ def test_what_comes_for_cifar10(file):
 @pytest.mark.skipif(not (SHARED / "cifar10" / "train.parquet").is_file(), reason="no CIFAR-10 in ../shared/data")
 def test_cifar10_after_one_command(tmp_path, monkeypatch):
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    monkeypatch.setattr(bundled, "RESULTS_FOLDER", COME)
     ws = create.create(tmp_path / "cifar10", "parquet", SHARED / "cifar10")
     names = [file.stem for file in COME.glob("cifar10/*.parquet")]
     assert names and set(names) <= set(ws.rankings())

@@ -68,7 +68,7 @@ def test_sniff(save, tmp_path):
 def test_sniffing_loads_no_torch(save, run_python):
     done = run_python(
         "-c",
-        "import sys; from pathlib import Path; from attribution.importing.formats import sniff; "
-        f"print(sniff({str(save())!r}), 'torch' in sys.modules)",
+        "import sys; from pathlib import Path; from attribution.importing.formats import detect_format; "
+        f"print(detect_format({str(save())!r}), 'torch' in sys.modules)",
     )
     assert done.out.split() == ["datamodels", "False"], done.err
