@@ -44,7 +44,12 @@ def save(workspace: Workspace, answer: dict) -> None:
 
 def load(workspace: Workspace) -> dict | None:
     """The stored answer of `compute`, without the rankings that have changed since; None where nothing is stored or the
-    halves have changed. Raises UserError where it cannot be read."""
+    halves have changed. Raises UserError where it cannot be read.
+
+    >>> from attribution import Workspace
+    >>> round(load(Workspace.open())["rankings"]["trak-10"]["lds"], 3)
+    0.486
+    """
     if not STORED.exists(workspace) or not (workspace.folder(STORED.name) / STORED.file).exists():
         return None
     answer = STORED.read_json(workspace)

@@ -157,6 +157,10 @@ def retrain_spec(
     the images removed. recipe: by name, the workspace's if not given.
     Raises UserError for a target, ranking, kind, k or ids that do not fit the workspace, and for wrong labels where
     there are no base models to name the class most easily mistaken.
+
+    >>> spec = retrain_spec(Workspace.open(), 44, "trak-10", "remove", k=5)
+    >>> spec.describe(), spec.total
+    ('target 44: retrain without the first 5 of trak-10', 25)
     """
     target = workspace.check_target(target)
     check_edit_kind(kind)

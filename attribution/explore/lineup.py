@@ -61,6 +61,10 @@ def lineup_rows(
     class. For a target that is predicted right both questions are one. An unsigned ranking has no harmful end: its row
     says so. Raises UserError for an unknown end, class to explain or candidates, for n below 1, and for
     explain="predicted" without base models.
+
+    >>> rows = lineup_rows(Workspace.open(), 44, ["trak-10", "esvm-moco"], n=3)
+    >>> [(row.ranking, row.ids.tolist()) for row in rows]
+    [('trak-10', [3786, 2338, 1833]), ('esvm-moco', [1910, 3168, 172])]
     """
     target = ws.check_target(target)
     check_k(n)

@@ -38,6 +38,11 @@ def opening_target(workspace: Workspace) -> OpeningTarget | None:
     A close call serves only where there is no clear one, and where at least half of all seeds predicted the same wrong
     class. The ranking is one that the workspace lists, which Explore can show. None where there is no such removal, or
     where there are no base models.
+
+    >>> from attribution import Workspace
+    >>> first = opening_target(Workspace.open())
+    >>> first.target, first.ranking, first.k
+    (88, 'datamodels-2k', 16)
     """
     if not workspace.has_base:
         return None

@@ -67,7 +67,11 @@ def previous_and_next(targets: np.ndarray, target: int) -> tuple[int | None, int
 def draw_stable_targets(ws: Workspace, count: int, seed: int) -> list[int]:
     """`count` stable targets, the first of a random order of all of them: a larger study contains the smaller one.
 
-    Raises UserError where there are fewer."""
+    Raises UserError where there are fewer.
+
+    >>> draw_stable_targets(Workspace.open(), 3, seed=7)
+    [638, 979, 588]
+    """
     return _draw_targets(ws, stable_targets(ws), "stable", count, seed)
 
 

@@ -78,6 +78,10 @@ def default_rankings(workspace: Workspace) -> list[str]:
 
     These are one of each of DEFAULT_METHODS, as far as the workspace has them and they are quick, and one of each other
     stored method, since somebody imported it to see it.
+
+    >>> from attribution import Workspace
+    >>> default_rankings(Workspace.open())
+    ['esvm-moco', 'l2-moco', 'trak-10', 'datamodels-2k', 'random']
     """
     first: dict[str, str] = {}
     for name in workspace.rankings():

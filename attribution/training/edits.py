@@ -81,7 +81,11 @@ def no_edit() -> Edit:
 
 
 def remove(indices: Iterable[int]) -> Edit:
-    """Remove the training images `indices` (any order, repeats ignored). An empty list is `no_edit()`."""
+    """Remove the training images `indices` (any order, repeats ignored). An empty list is `no_edit()`.
+
+    >>> remove([3, 1, 3]).indices
+    (1, 3)
+    """
     indices = tuple(sorted({int(i) for i in indices}))
     return Edit("remove", indices) if indices else no_edit()
 

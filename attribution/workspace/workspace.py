@@ -61,7 +61,12 @@ class Workspace:
 
     @staticmethod
     def open(path: str | Path = DEMO) -> "Workspace":
-        """Opens the workspace at `path`. Raises UserError if it is missing, half-copied or of another schema."""
+        """Opens the workspace at `path`. Raises UserError if it is missing, half-copied or of another schema.
+
+        >>> ws = Workspace.open()  # the demo
+        >>> ws.name, ws.n_train, ws.n_val
+        ('demo', 5000, 1000)
+        """
         path = Path(path).expanduser()
         try:
             manifest = json.loads((path / "workspace.json").read_text())
@@ -217,7 +222,11 @@ class Workspace:
         return BaseModels(read_array(self._probabilities, None, self.n_val, len(self.classes)), self.val_labels)
 
     def features(self) -> list[str]:
-        """Names of the feature sets, pixels last."""
+        """Names of the feature sets, pixels last.
+
+        >>> Workspace.open().features()
+        ['moco', 'simclr', 'dino', 'supervised', 'pixels']
+        """
         names = [part.split("/")[1] for part in self.manifest["parts"] if part.startswith("features/")]
         order = ["moco", "simclr", "dino", "supervised", "pixels"]
         return sorted(names, key=lambda name: (order.index(name) if name in order else -1, name))
@@ -250,7 +259,11 @@ class Workspace:
         return names(self)
 
     def ranking(self, name: str):
-        """The ranking `name`, an `attribution.rankings.base.Ranking`. Raises UserError naming the known ones."""
+        """The ranking `name`, an `attribution.rankings.base.Ranking`. Raises UserError naming the known ones.
+
+        >>> Workspace.open().ranking("trak-10").top(44, k=3).ids.tolist()
+        [3786, 2338, 1833]
+        """
         from attribution.rankings import load
 
         if name not in self._rankings:

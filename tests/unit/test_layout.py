@@ -82,6 +82,7 @@ OF_MANY_FILES = {
     "metrics/test_examples.py": "the examples in the docstrings",
     "test_architecture.py": "docs/architecture.md",
     "test_docs.py": "the documents",
+    "test_examples.py": "the examples in the docstrings of what a notebook calls",
     "test_how_to.py": "docs/how_to",
     "test_layout.py": "the tests themselves",
     "test_torture.py": "store, runner and server under fire",

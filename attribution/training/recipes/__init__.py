@@ -74,7 +74,11 @@ class Recipe:
 
 
 def get_recipe(name: str) -> Recipe:
-    """The recipe `name`. Raises UserError naming the known ones."""
+    """The recipe `name`. Raises UserError naming the known ones.
+
+    >>> get_recipe("demo-cnn").hash
+    'c5aeb1565251'
+    """
     if name not in NAMES:
         raise UserError(f"no recipe {name!r}; there is {', '.join(NAMES)}")
     return importlib.import_module(f"attribution.training.recipes.{NAMES[name]}").RECIPE
