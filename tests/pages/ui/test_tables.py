@@ -11,7 +11,7 @@ def test_a_table_has_a_class_a_column_and_fills_up_short_rows():
     head, body = html.split("</thead>")
     assert '<tr><th></th><th colspan="2" class="group">both</th></tr>' in head
     assert '<th>ranking</th><th class="n first" title="a &lt;b&gt;">LDS</th><th>95 %</th>' in head
-    assert '<tr><td>a</td><td class="n first" title="more &quot;of&quot; it"><b>1</b></td><td>2</td></tr>' in body
+    assert '<tr><td>a</td><td class="n first" title="more &#34;of&#34; it"><b>1</b></td><td>2</td></tr>' in body
     assert '<tr class="last"><td>end</td><td class="n first"></td><td></td></tr>' in body
 
 
