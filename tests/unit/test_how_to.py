@@ -35,7 +35,7 @@ def printed(tmp_path_factory) -> dict[str, str]:
     workspace = tiny.write(folder / "tiny")
     np.savetxt(tree / "scores.csv", np.load(workspace.path / "rankings" / "trak-10" / "scores.npy"), delimiter=",")
     environment = {
-        **os.environ,
+        **{name: value for name, value in os.environ.items() if name != "LINEUP_REQUIRE_BROWSER"},
         "LINEUP_WORKSPACE": str(workspace.path),
         "LINEUP_DATA": str(folder / "data"),
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
