@@ -345,6 +345,31 @@ def test_what_is_not_sent_yet_goes_into_the_queue_it_was_decided_in(page, shapes
     assert entries(ws)[-1].action == "undo"
 
 
+#: Drops the first message that is sent while no review is drawn, as a change of views can.
+DROP_ONE = """() => {
+    const hub = window.lineupAudit;
+    let send = hub.send;
+    hub.dropped = 0;
+    Object.defineProperty(hub, "send", {
+        get: () => (send && !hub.review && !hub.dropped ? () => { hub.dropped++; } : send),
+        set: (value) => { send = value; },
+    });
+}"""
+
+
+def test_a_message_that_is_dropped_as_the_view_changes_is_sent_again(page, shapes, ws, errors):
+    opened(page, shapes)
+    page.evaluate(DROP_ONE)
+    frozen(shapes)
+    page.keyboard.press("x")
+    page.keyboard.press("s")  # waits for an answer to the first
+    page.get_by_role("radio", name="take home").evaluate("node => node.click()")
+    frozen(shapes, False)
+    expect(page.locator(".lu-facts")).to_contain_text("2decided", timeout=SAVED)
+    assert page.evaluate("window.lineupAudit.dropped") == 1
+    assert len(entries(ws)) == 2
+
+
 def test_a_server_that_comes_back_is_sent_what_it_missed(page, ws, tmp_path, errors):
     detectors.build_detectors(ws, ["knn-moco"])
     with serving.server(tmp_path / "data", workspace=ws.path) as running:
