@@ -36,14 +36,16 @@ from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.explore import hubs
 from attribution.explore.targets import draw_stable_targets
 from attribution.features import knn, projection
-from attribution.files import write_array, write_json, write_table
+from attribution.files import change_json, write_array, write_json, write_table
 from attribution.metrics import lds
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from attribution.training import recipes
+from attribution.workspace.image_check import image_digest
+from attribution.workspace.manifest import SCHEMA
 from attribution.workspace.parts import Progress, ranking_origin, scratch_folder
 from attribution.workspace.provenance import command_provenance
-from attribution.workspace.workspace import SCHEMA, Workspace, data_fingerprint
+from attribution.workspace.workspace import Workspace, data_fingerprint
 
 NAME = "demo"
 RECIPE = "demo-cnn"
@@ -116,10 +118,12 @@ class DemoBuild:
             else:
                 start = time.perf_counter()
                 step(self)
-                manifest = self.workspace.manifest
-                manifest["steps"][name] = round(time.perf_counter() - start, 1)
-                write_json(self.folder / "workspace.json", manifest)
-                self.on_text(f"{name}: {manifest['steps'][name]} s")
+                seconds = round(time.perf_counter() - start, 1)
+                change_json(
+                    self.folder / "workspace.json",
+                    lambda manifest: {**manifest, "steps": {**manifest["steps"], name: seconds}},  # noqa: B023
+                )
+                self.on_text(f"{name}: {seconds} s")
             if name == until:
                 return
 
@@ -193,6 +197,7 @@ def draw_split(build: DemoBuild) -> None:
                 "planted": N_PLANTED,
                 "inverted": True,
                 "fingerprint": data_fingerprint(images, given, val_images, val_labels),
+                "digests": {"train": image_digest(images), "val": image_digest(val_images)},
             },
         },
     )

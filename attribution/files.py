@@ -1,8 +1,13 @@
 """Reading and writing files: nothing half-written, nothing that can execute code; and where results are kept."""
 
+import fcntl
 import json
 import os
+import secrets
+import stat
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +16,7 @@ import platformdirs
 from attribution.errors import UserError
 
 ROOT = Path(__file__).resolve().parent.parent  # of the checkout: where `python -m attribution` finds this library
+MAX_JSON = 64 * 2**20  # bytes
 
 
 def data_folder() -> Path:
@@ -24,6 +30,47 @@ def data_folder() -> Path:
     if sys.platform == "linux" or folder.exists():
         return folder
     return platformdirs.user_data_path("lineup", appauthor=False)
+
+
+def is_shared(folder: Path) -> bool:
+    """Whether the data folder was opened to others on purpose: named by LINEUP_DATA, there already, and its group or
+    everyone may write to it."""
+    if not os.environ.get("LINEUP_DATA"):
+        return False
+    try:
+        return bool(folder.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH))
+    except OSError:
+        return False
+
+
+def file_mode(file: Path) -> int:
+    """What a new file may be used for, less what the umask takes: in the data folder, unless that is shared, by its
+    owner alone; elsewhere by all."""
+    return 0o600 if _is_private(file) else 0o666
+
+
+def make_folder(folder: Path) -> None:
+    """Makes a folder with those above it. In the data folder, unless that is shared, they are their owner's alone."""
+    if folder.is_dir():
+        return
+    if folder.parent != folder:
+        make_folder(folder.parent)
+    folder.mkdir(0o700 if _is_private(folder) else 0o777, exist_ok=True)
+
+
+def keep_private(folder: Path) -> None:
+    """Takes what others may do away from a folder below the data folder and from its files, unless that is shared:
+    older versions of Lineup left them readable."""
+    if not _is_private(folder) or folder.stat().st_mode & 0o077 == 0:
+        return
+    with suppress(OSError):  # somebody else's
+        for path in (folder, *folder.iterdir()):
+            path.chmod(path.stat().st_mode & ~0o077)
+
+
+def _is_private(path: Path) -> bool:
+    data, path = (Path(os.path.realpath(one)) for one in (data_folder(), path))
+    return (path == data or data in path.parents) and not is_shared(data)
 
 
 def user_path(text: str | Path) -> Path:
@@ -71,13 +118,73 @@ def read_table(file: Path, *columns: str):
     return table
 
 
+def read_bytes(file: Path, at_most: int = MAX_JSON) -> bytes:
+    """What a regular file of at most so many bytes holds. Raises FileNotFoundError where there is none, and UserError
+    for a larger one and for what is no file (a pipe would be waited for, and a device never ends)."""
+    try:
+        handle = os.open(file, os.O_RDONLY | os.O_NONBLOCK)
+    except (FileNotFoundError, NotADirectoryError):
+        raise
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} cannot be read ({getattr(error, 'strerror', error)}); check its permissions") from None
+    with open(handle, "rb") as stream:
+        status = os.fstat(handle)
+        if not stat.S_ISREG(status.st_mode):
+            raise UserError(f"{file} is not a regular file; put the file itself there")
+        content = stream.read(at_most + 1)
+    if len(content) > at_most:
+        raise UserError(
+            f"{file} has more than the {at_most // 2**20} MiB that such a file may have; is it the right one?"
+        )
+    return content
+
+
+def read_json(file: Path, remedy: str = "put back the file as it was written"):
+    """What a JSON file holds. Raises as `read_bytes`, and UserError, which ends in `remedy`, where it is no JSON."""
+    try:
+        return json.loads(read_bytes(file))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} cannot be read as JSON ({error}); {remedy}") from None
+
+
+def change_json(file: Path, change: Callable[[dict], dict]) -> dict:
+    """Writes change(what `file` holds, {} where it is not there) in its place, and returns it.
+
+    One process and thread at a time: all who change files of that folder so wait for each other. Raises as `read_json`.
+    """
+    with locked(file.parent):
+        try:
+            content = read_json(file)
+        except FileNotFoundError:
+            content = {}
+        content = change(content)
+        write_json(file, content)
+    return content
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the lock on `folder`, which is made where it is not there; waits for others that hold it.
+
+    It is on the folder itself: a lock file could be deleted and made anew, and then two would hold it. A store's folder
+    is its runner's lock: what lies in it is locked by a folder of its own.
+    """
+    make_folder(folder)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
 def write_array(file: Path, array: np.ndarray) -> None:
     """Writes `array` as `.npy`, as `write_atomically` does."""
     write_atomically(file, lambda stream: np.save(stream, array, allow_pickle=False))
 
 
 def write_json(file: Path, data: dict) -> None:
-    """Writes `data` as JSON, as `write_atomically` does."""
+    """Writes `data` as JSON, as `write_atomically` does. Where others change it too, `change_json` loses nothing."""
     write_atomically(file, lambda stream: stream.write((json.dumps(data, indent=1) + "\n").encode()))
 
 
@@ -87,12 +194,27 @@ def write_table(file: Path, table) -> None:
 
 
 def write_atomically(file: Path, write) -> None:
-    """Has write(stream) write a file under a temporary name and renames it, so that a killed writer leaves nothing."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_name(f".{file.name}.{os.getpid()}.part")
+    """Has write(stream) write a file under a temporary name of its own, sees that it is on the disk, and renames it: a
+    killed writer leaves the old file, and so does a machine that loses its power."""
+    make_folder(file.parent)
+    partial = file.with_name(f".{file.name[:100]}.{secrets.token_hex(6)}.part")
+    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file_mode(file))
     try:
-        with partial.open("wb") as stream:
+        with open(handle, "wb") as stream:
             write(stream)
-        partial.replace(file)
+            stream.flush()
+            os.fsync(handle)
+        os.replace(partial, file)
+        sync_folder(file.parent)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sync_folder(folder: Path) -> None:
+    """Sees that the names in `folder` are on the disk, where its file system can say so."""
+    with suppress(OSError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

@@ -118,6 +118,35 @@ def run_python():
     return run
 
 
+#: Where tests run side by side (`pytest -n`): those of a file stay together, so that what they share is made once, and
+#: those that start many processes, or drive a browser, in one group each. In this order, the longest first.
+GROUPS = {
+    "browser": ("tests/browser/",),
+    "processes": (
+        "unit/test_torture.py",
+        "unit/runner/",
+        "unit/cli/",
+        "unit/test_how_to.py",
+        "unit/workspace/test_bundled",
+    ),
+}
+
+
+def pytest_collection_modifyitems(config, items):
+    if not getattr(config, "workerinput", None):
+        return
+    groups = {item: _group(item) for item in items}
+    order = [*GROUPS, *dict.fromkeys(groups.values())]
+    items.sort(key=lambda item: order.index(groups[item]))
+    for item, group in groups.items():
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
+def _group(item) -> str:
+    named = [group for group, parts in GROUPS.items() if any(part in item.path.as_posix() for part in parts)]
+    return named[0] if named else item.path.relative_to(ROOT).as_posix()
+
+
 def _browser_reports(reporter, outcome: str) -> list:
     return [report for report in reporter.stats.get(outcome, []) if "tests/browser/" in report.nodeid]
 

@@ -20,10 +20,12 @@ from attribution.cli import (
     say,
 )
 from attribution.data import resizing
+from attribution.errors import UserError
 from attribution.export.numbers import duration, percent
 from attribution.features import near_duplicates
 from attribution.importing import alignment
 from attribution.training import recipes
+from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO, Workspace
 
 
@@ -53,8 +55,19 @@ def info(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     ]
     if resized := resizing(ws.manifest["dataset"]):
         lines.append(resized)
+    lines += _image_lines(ws)
     tables = [(part, answer[part]) for part in ("features", "rankings", "recipes")]
     print_answer(as_json, answer, *lines, *tables, _base_text(ws, base))
+
+
+def _image_lines(ws: Workspace) -> list[str]:
+    """What there is to say of the images: whether they changed, and since when that is known."""
+    try:
+        checked = image_check.check_images(ws, image_check.QUICK)
+    except UserError as error:
+        return [str(error)]
+    changed = [str(image_check.changed_error(ws, checked.changed))] if checked.changed else []
+    return changed + ([text] if (text := image_check.recorded_text(checked)) else [])
 
 
 def rank(

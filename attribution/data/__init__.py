@@ -51,6 +51,10 @@ class Images(ABC):
         """What the data fingerprint hashes of the images `ids`: digests of their bytes on disk, so that no decoder's
         version matters."""
 
+    @abstractmethod
+    def paths(self) -> list[Path]:
+        """The files that the images are read from, each once."""
+
     def __getitem__(self, which):
         ids = np.arange(len(self))[which]
         images = self._decode(np.atleast_1d(ids).astype(np.int64))

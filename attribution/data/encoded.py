@@ -46,6 +46,10 @@ class PictureSource(ABC):
         """A name by which a person finds picture i."""
 
     @abstractmethod
+    def paths(self) -> list[Path]:
+        """The files that the pictures are read from, each once."""
+
+    @abstractmethod
     def select(self, ids: np.ndarray) -> "PictureSource":
         """The pictures `ids`, int [m], in this order."""
 
@@ -69,6 +73,10 @@ class EncodedImages(Images):
     def fingerprint_bytes(self, ids):
         """See `Images.fingerprint_bytes`."""
         return b"".join(self._read(int(i), lambda content: hashlib.sha256(content).digest()) for i in ids)
+
+    def paths(self):
+        """See `Images.paths`."""
+        return self.contents.paths()
 
     def _read(self, i: int, convert: Callable):
         try:

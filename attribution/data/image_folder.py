@@ -54,6 +54,10 @@ class PictureFiles(PictureSource):
         """See `PictureSource.describe`."""
         return self.names[i]
 
+    def paths(self):
+        """See `PictureSource.paths`."""
+        return [self.root / name for name in self.names]
+
     def select(self, ids):
         """See `PictureSource.select`."""
         return PictureFiles(self.root, self.names[ids], self.numbers[ids])

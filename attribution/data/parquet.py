@@ -66,6 +66,10 @@ class ParquetPictures(PictureSource):
         which, row = self._locate(i)
         return f"row {row} of {self.files[which][0]}"
 
+    def paths(self):
+        """See `PictureSource.paths`."""
+        return [self.root / name for name, _ in self.files]
+
     def select(self, ids):
         """See `PictureSource.select`."""
         return ParquetPictures(self.root, self.files, self.column, self.numbers[ids])

@@ -1,9 +1,9 @@
 """Where on this machine the images are that workspaces read in place: `roots.json` in the data folder."""
 
-import json
 from pathlib import Path
 
-from attribution.files import data_folder, write_json
+from attribution.errors import UserError
+from attribution.files import data_folder, locked, read_json, write_json
 
 
 def find_root(workspace: Path, fingerprint: str) -> Path | None:
@@ -20,7 +20,8 @@ def find_root(workspace: Path, fingerprint: str) -> Path | None:
 def save_root(workspace: Path, fingerprint: str, root: Path) -> None:
     """Records that the images of the workspace at that path, of data set `fingerprint`, are in the folder `root`."""
     roots = {fingerprint: str(root), _key(workspace, fingerprint): str(root)}
-    write_json(data_folder() / "roots.json", _load_roots() | roots)
+    with locked(data_folder()):
+        write_json(data_folder() / "roots.json", _load_roots() | roots)
 
 
 def _key(workspace: Path, fingerprint: str) -> str:
@@ -29,7 +30,9 @@ def _key(workspace: Path, fingerprint: str) -> str:
 
 
 def _load_roots() -> dict[str, str]:
+    """What is recorded; a damaged file records nothing, and says so once images are looked for."""
     try:
-        return json.loads((data_folder() / "roots.json").read_text())
-    except (OSError, ValueError):
+        roots = read_json(data_folder() / "roots.json")
+    except (FileNotFoundError, NotADirectoryError, UserError):
         return {}
+    return {key: root for key, root in roots.items() if isinstance(root, str)} if isinstance(roots, dict) else {}

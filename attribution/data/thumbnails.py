@@ -35,6 +35,10 @@ class Thumbnails(Images):
         """See `Images.fingerprint_bytes`."""
         return self._images.fingerprint_bytes(ids)
 
+    def paths(self):
+        """See `Images.paths`."""
+        return self._images.paths()
+
     def _decode(self, ids):
         images, absent = np.zeros((len(ids), *self.shape[1:]), np.uint8), np.arange(len(ids))
         with suppress(OSError):

@@ -18,8 +18,10 @@ import pandas as pd
 from attribution.errors import UserError
 from attribution.files import read_table, user_path, write_array, write_json, write_table
 from attribution.importing.importing import staged_folder
+from attribution.workspace.image_check import image_digest
+from attribution.workspace.manifest import SCHEMA
 from attribution.workspace.provenance import command_provenance
-from attribution.workspace.workspace import SCHEMA, Workspace, data_fingerprint
+from attribution.workspace.workspace import Workspace, data_fingerprint
 
 FILE = "poison.parquet"
 N_POISONED, N_TRIGGERED = 100, 200
@@ -102,6 +104,7 @@ def create_poisoned_copy(
                     "n_val": len(val_labels),
                     "planted": int((original != train_labels).sum()),
                     "fingerprint": data_fingerprint(train, train_labels, val, val_labels),
+                    "digests": {"train": image_digest(train), "val": image_digest(val)},
                 },
             },
         )

@@ -4,7 +4,6 @@ A job is a spec (`attribution.experiments.spec`) in the store. The runner is ano
 the lock on the store's folder.
 """
 
-import fcntl
 import json
 import os
 import sqlite3
@@ -19,6 +18,7 @@ from attribution.errors import UserError
 from attribution.experiments.spec import Spec
 from attribution.files import ROOT, write_json
 from attribution.store.database import store_error
+from attribution.store.lock import runner_alive
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
@@ -131,40 +131,6 @@ def ensure_runner(workspace: Workspace) -> None:
             cwd=ROOT,
         )
     _started_runners[folder] = process, time.monotonic()
-
-
-def runner_alive(folder: Path) -> bool:
-    """True while a runner holds the store in `folder`."""
-    try:
-        handle = os.open(folder, os.O_RDONLY)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: askers must not take each other for a runner
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(handle)
-    return False
-
-
-def acquire_runner_lock(folder: Path, patience: float = 0.5) -> int | None:
-    """Takes the runner's lock on the store in `folder`: a file descriptor to keep open, or None where it is taken.
-
-    It is on the folder itself: a file in it could be deleted and made anew, and then two would hold it. The kernel
-    frees it however the holder ends. patience: seconds; those who ask `runner_alive` hold it for a moment.
-    """
-    handle = os.open(folder, os.O_RDONLY)
-    end = time.monotonic() + patience
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return handle
-        except BlockingIOError:
-            if time.monotonic() >= end:
-                os.close(handle)
-                return None
-        time.sleep(0.02)
 
 
 def write_runner_info(folder: Path, info: dict) -> None:

@@ -9,10 +9,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attribution.experiments import jobs, support_table
+from attribution.experiments import support_table
 from attribution.experiments.estimate import median_training_seconds
 from attribution.experiments.replay import replay_search
 from attribution.experiments.study import Study, StudySpec, load_supports
+from attribution.store.lock import runner_alive
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
@@ -70,7 +71,7 @@ class StudyMonitor:
             self._play(store, time.monotonic() + MAX_READ_SECONDS)
             begun = {number: self.begun[number] for number in self.unfinished if number in self.begun}
             keys = [(spec.kind, spec.ranking, spec.target) for spec in self.searches]
-            live = store.live_trainings() if jobs.runner_alive(store.folder) else {}
+            live = store.live_trainings() if runner_alive(store.folder) else {}
             trained = sum(search.trained for search in begun.values())
             timed = store.median_seconds(self.spec.recipe_hash)
             return StudyProgress(

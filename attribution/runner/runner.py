@@ -15,10 +15,11 @@ from functools import partial
 
 from attribution.errors import UserError
 from attribution.experiments import registry
-from attribution.experiments.jobs import acquire_runner_lock, write_runner_info
+from attribution.experiments.jobs import write_runner_info
 from attribution.runner.executors import Executor, create_executor
 from attribution.runner.executors.base import Task, result_arrays
 from attribution.store.database import is_damaged, store_error
+from attribution.store.lock import acquire_runner_lock
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.training import recipes

@@ -1,43 +1,20 @@
-"""The database of a data set: one SQLite file, its schema, and what to do about its errors."""
+"""The database of a data set: one SQLite file, how it is opened, and what to do about its errors."""
 
 import os
+import secrets
 import sqlite3
-from contextlib import suppress
+from collections.abc import Callable
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Self
 
 from attribution.errors import UserError
-from attribution.files import data_folder
+from attribution.files import data_folder, file_mode, keep_private, locked, make_folder, sync_folder
+from attribution.store import schema
+from attribution.store.lock import runner_lock
 
 FILE = "results.sqlite"
-SCHEMA = 1
-TABLES_SQL = """
-CREATE TABLE IF NOT EXISTS edits (hash TEXT PRIMARY KEY, kind TEXT, k INTEGER, body BLOB);
-CREATE TABLE IF NOT EXISTS retrainings (
-    key TEXT PRIMARY KEY, recipe TEXT, edit TEXT, seed INTEGER, predicted BLOB, margins BLOB,
-    seconds REAL, device TEXT, library TEXT, threads INTEGER, created REAL);
-CREATE INDEX IF NOT EXISTS retrainings_edit ON retrainings (edit);
-CREATE TABLE IF NOT EXISTS out_of_subset (recipe TEXT PRIMARY KEY, sums BLOB, counts BLOB);
-CREATE TABLE IF NOT EXISTS supports (
-    recipe TEXT, ranking TEXT, target INTEGER, kind TEXT, protocol TEXT, k_max INTEGER, body TEXT, created REAL,
-    PRIMARY KEY (recipe, ranking, target, kind, protocol, k_max));
-CREATE TABLE IF NOT EXISTS jobs (
-    id INTEGER PRIMARY KEY, spec TEXT, what TEXT, state TEXT, done INTEGER DEFAULT 0, total INTEGER DEFAULT 0,
-    message TEXT DEFAULT '', created REAL, started REAL, finished REAL);
-CREATE TABLE IF NOT EXISTS live (key TEXT PRIMARY KEY, job INTEGER, pid INTEGER, epoch INTEGER, epochs INTEGER,
-    started REAL);
-CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, n INTEGER);
-"""
-#: added to stores that were made without it; older versions of Lineup ignore it
-ANSWERS_SQL = """CREATE TABLE IF NOT EXISTS answers (recipe TEXT, question TEXT, body TEXT, created REAL,
-    PRIMARY KEY (recipe, question))"""
-#: for speed alone, so no part of the schema: added whenever a store is opened
-INDEXES_SQL = """
-CREATE INDEX IF NOT EXISTS jobs_state ON jobs (state);
-CREATE INDEX IF NOT EXISTS jobs_what ON jobs (what);
-CREATE INDEX IF NOT EXISTS jobs_verb ON jobs (json_extract(spec, '$.verb'), state);
-CREATE INDEX IF NOT EXISTS retrainings_recent ON retrainings (recipe, created);
-"""
+MIGRATION_PATIENCE = 5.0  # seconds
 
 
 class Database:
@@ -49,32 +26,74 @@ class Database:
     def __init__(self, folder: Path, fingerprint: str):
         self.folder = folder
         self.fingerprint = fingerprint
+        file = folder / FILE
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.db = sqlite3.connect(folder / FILE, timeout=30, isolation_level=None)
+            make_folder(folder)
+            keep_private(folder)
+            if not file.exists():
+                create_database(file, lambda db: schema.write_tables(db, fingerprint))
+            #: whether those who used it last may have been killed: it is looked through by `check_after_unclean_end`
+            self.ended_unclean = _size(folder / f"{FILE}-wal") > 0
+            check_not_empty(file)
+            self.db = sqlite3.connect(file, timeout=30, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise store_error(error, folder) from None
         try:
             version = self.db.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, SCHEMA):  # leave the file untouched
+            if version not in (0, 1, schema.SCHEMA):  # leave the file untouched
                 raise UserError(
                     f"the results in {folder} have schema version {version}, and this Lineup reads "
-                    f"{SCHEMA}; set LINEUP_DATA to another folder, or use the Lineup that wrote them"
+                    f"{schema.SCHEMA}; set LINEUP_DATA to another folder, or use the Lineup that wrote them"
                 )
             self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=NORMAL")
-            if version == 0:
-                self.db.executescript(TABLES_SQL)
-                self.db.execute(f"PRAGMA user_version={SCHEMA}")
+            if version != schema.SCHEMA:
+                self._migrate()
+            self._check_fingerprint()
             with suppress(sqlite3.OperationalError):  # works without them on a full or read-only disk
-                self.db.executescript(f"{ANSWERS_SQL};{INDEXES_SQL}")
-            self.file = os.stat(folder / FILE)
+                self.db.executescript(schema.INDEXES_SQL)
+            self.file = os.stat(file)
         except UserError:
             self.db.close()
             raise
         except (OSError, sqlite3.Error) as error:
             self.db.close()
             raise store_error(error, folder) from None
+
+    def _migrate(self) -> None:
+        """Brings a store of an older version up to date, unless another process just has."""
+        with runner_lock(self.folder, MIGRATION_PATIENCE) as held:
+            if not held:
+                raise UserError(
+                    f"the results in {self.folder} are those of an older Lineup whose runner is still at work; "
+                    "let it finish, or stop it, and try again"
+                )
+            with self.transaction():
+                if self.db.execute("PRAGMA user_version").fetchone()[0] == schema.SCHEMA:
+                    return
+                if not schema.is_empty(self.db):
+                    schema.migrate(self.db, self.fingerprint, self.folder)
+                    return
+            schema.write_tables(self.db, self.fingerprint)
+
+    def _check_fingerprint(self) -> None:
+        row = self.db.execute("SELECT value FROM identity WHERE name = 'fingerprint'").fetchone()
+        if row is None or row[0] != self.fingerprint:
+            which = f"another ({row[0][:16]})" if row else "an unknown"
+            raise UserError(schema.other_data_set(self.folder, which))
+
+    def check_after_unclean_end(self) -> None:
+        """Looks through the whole file where those who used it last may have been killed. Raises UserError where it is
+        damaged."""
+        if not self.ended_unclean:
+            return
+        try:
+            problem = self.db.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            raise store_error(error, self.folder) from None
+        if problem != "ok":
+            raise damaged_error(self.folder, problem)
+        self.ended_unclean = False
 
     def __enter__(self) -> Self:
         return self
@@ -125,14 +144,47 @@ def store_error(error: Exception, folder: Path | None = None) -> UserError:
     """
     folder = folder or data_folder()
     if is_damaged(error):
-        return UserError(
-            f"the results in {folder} are damaged ({error}); put a copy of that folder back, or move it "
-            "away to begin anew"
-        )
+        return damaged_error(folder, str(error))
     return UserError(
         f"the data folder {folder} cannot be used ({error}); make room there, "
         "or set LINEUP_DATA to a folder you may write to"
     )
+
+
+def damaged_error(folder: Path, why: str) -> UserError:
+    """The UserError for a store whose file is not what was written."""
+    return UserError(
+        f"the results in {folder} are damaged ({why}); put a copy of that folder back, or move it away to begin anew"
+    )
+
+
+def create_database(file: Path, write_tables: Callable[[sqlite3.Connection], None]) -> None:
+    """Creates a database under another name and renames it when it is complete, unless it is there by then: a process
+    that is killed meanwhile leaves none, and nobody sees one that is half made."""
+    partial = file.with_name(f".{file.name}.{secrets.token_hex(6)}.part")
+    try:
+        os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file_mode(file)))
+        with closing(sqlite3.connect(partial, isolation_level=None)) as db:
+            write_tables(db)
+        with locked(file.parent.parent):  # the folder itself is the runner's lock
+            if not file.exists():
+                os.replace(partial, file)
+        sync_folder(file.parent)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def check_not_empty(file: Path) -> None:
+    """Raises UserError for a file of no bytes: none was made so, and what it held is gone."""
+    if file.stat().st_size == 0:
+        raise damaged_error(file.parent, f"{file.name} has no bytes")
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return 0
 
 
 def is_damaged(error: Exception) -> bool:

@@ -4,10 +4,11 @@ A retraining is keyed by (data fingerprint, recipe, edit, seed) and holds the pr
 The store of a data set lives in the data folder, never in a workspace, so that reinstalling Lineup loses nothing.
 """
 
-import hashlib
 import json
+import sqlite3
 import time
 import zlib
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.files import data_folder
+from attribution.store import schema
 from attribution.store.queue import JobQueue
 from attribution.training.edits import Edit
 
@@ -57,19 +59,16 @@ class ResultStore(JobQueue):
 
     def key(self, recipe: str, edit: Edit, seed: int) -> str:
         """The name of a retraining: SHA-256 over data fingerprint, recipe hash, edit and seed, in hex."""
-        return hashlib.sha256("|".join((self.fingerprint, recipe, edit.hash, str(seed))).encode()).hexdigest()
+        return schema.retraining_key(self.fingerprint, recipe, edit.hash, seed)
 
     def get(self, key: str) -> Retraining | None:
-        """The retraining `key`, or None if it has not been done."""
-        row = self.db.execute(
-            "SELECT key, seed, predicted, margins, seconds, device, library, threads, created "
-            "FROM retrainings WHERE key = ?",
-            (key,),
-        ).fetchone()
-        if row is None:
+        """The retraining `key`, or None if it has not been done, or what is stored of it is damaged."""
+        rows = self._checked_rows("retrainings", "key = ?", (key,))
+        if not rows:
             return None
-        margins = np.frombuffer(row[3], np.float16)
-        return Retraining(row[0], row[1], unpack_predictions(row[2], len(margins)), margins, *row[4:])
+        _, _, _, seed, predicted, margins, *rest = rows[0]
+        margins = np.frombuffer(margins, np.float16)
+        return Retraining(key, seed, unpack_predictions(predicted, len(margins)), margins, *rest)
 
     def put(
         self,
@@ -108,13 +107,11 @@ class ResultStore(JobQueue):
             time.time(),
         )
         with self.transaction():
-            if not self.db.execute(
-                f"INSERT OR IGNORE INTO retrainings VALUES ({','.join('?' * len(row))})", row
-            ).rowcount:
+            if not self._insert("retrainings", row, "IGNORE"):
                 return False
-            self.db.execute("INSERT OR IGNORE INTO edits VALUES (?, ?, ?, ?)", (edit.hash, edit.kind, edit.k, body))
+            self._insert("edits", (edit.hash, edit.kind, edit.k, body), "IGNORE")
             self.db.execute("DELETE FROM tries WHERE key = ?", (row[0],))
-            if out_of_subset is not None:
+            if out_of_subset is not None and not self._was_damaged("retrainings", row[0]):  # its sums hold it already
                 self._add_out_of_subset(recipe, edit, np.asarray(out_of_subset, np.float64))
         return True
 
@@ -126,18 +123,16 @@ class ResultStore(JobQueue):
         sums, counts = np.pad(sums, ((0, n_new), (0, 0))), np.pad(counts, (0, n_new))
         sums[list(edit.indices)] += probabilities
         counts[list(edit.indices)] += 1
-        self.db.execute(
-            "INSERT OR REPLACE INTO out_of_subset VALUES (?, ?, ?)", (recipe, sums.tobytes(), counts.tobytes())
-        )
+        self._insert("out_of_subset", (recipe, sums.tobytes(), counts.tobytes()), "REPLACE")
 
     def out_of_subset(self, recipe: str) -> tuple[np.ndarray, np.ndarray] | None:
         """Class probabilities of training images summed over the models that did not see them, float64 [n, classes],
         and how many models these are, int64 [n]; n reaches to the last image left out so far. None without any."""
-        row = self.db.execute("SELECT sums, counts FROM out_of_subset WHERE recipe = ?", (recipe,)).fetchone()
-        if row is None:
+        rows = self._checked_rows("out_of_subset", "recipe = ?", (recipe,))
+        if not rows:
             return None
-        counts = np.frombuffer(row[1], np.int64).copy()
-        return np.frombuffer(row[0], np.float64).reshape(len(counts), -1).copy(), counts
+        counts = np.frombuffer(rows[0][2], np.int64).copy()
+        return np.frombuffer(rows[0][1], np.float64).reshape(len(counts), -1).copy(), counts
 
     def count(self) -> int:
         """How many retrainings are saved."""
@@ -163,19 +158,17 @@ class ResultStore(JobQueue):
 
     def put_support(self, recipe, ranking, target, kind, protocol, k_max, body: dict) -> None:
         """Saves the answer of a support search, a JSON-serialisable dict, in place of an older one."""
-        self.db.execute(
-            "INSERT OR REPLACE INTO supports VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (recipe, ranking, target, kind, protocol, k_max, json.dumps(body), time.time()),
-        )
+        row = (recipe, ranking, int(target), kind, protocol, int(k_max), json.dumps(body), time.time())
+        self._insert("supports", row, "REPLACE")
 
     def supports(self, recipe: str) -> list[dict]:
         """All answers of support searches under a recipe, each with ranking, target, kind, protocol, k_max, created,
         and the `version` of the ranking it was found with."""
-        rows = self.db.execute(
-            "SELECT ranking, target, kind, protocol, k_max, created, body FROM supports WHERE recipe = ?", (recipe,)
-        ).fetchall()
-        names = ("ranking", "target", "kind", "protocol", "k_max", "created")
-        return [{"version": None, **json.loads(row[-1]), **dict(zip(names, row))} for row in rows]
+        names = ("ranking", "target", "kind", "protocol", "k_max")
+        return [
+            {"version": None, **json.loads(body), **dict(zip(names, named)), "created": created}
+            for _, *named, body, created in self._checked_rows("supports", "recipe = ?", (recipe,))
+        ]
 
     def supports_version(self) -> tuple:
         """Changes whenever an answer is added or replaced, even if the clock was set back meanwhile."""
@@ -183,26 +176,84 @@ class ResultStore(JobQueue):
 
     def put_answer(self, recipe: str, question: dict, body: dict) -> None:
         """Saves the answer to any other question; both are JSON-serialisable dicts."""
-        self.db.execute(
-            "INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?)",
-            (recipe, json.dumps(question, sort_keys=True), json.dumps(body), time.time()),
-        )
+        row = (recipe, json.dumps(question, sort_keys=True), json.dumps(body), time.time())
+        self._insert("answers", row, "REPLACE")
 
     def answer(self, recipe: str, question: dict) -> dict | None:
         """The saved answer to exactly this question, with `created`, or None."""
-        row = self.db.execute(
-            "SELECT body, created FROM answers WHERE recipe = ? AND question = ?",
-            (recipe, json.dumps(question, sort_keys=True)),
-        ).fetchone()
-        return {**json.loads(row[0]), "created": row[1]} if row else None
+        values = (recipe, json.dumps(question, sort_keys=True))
+        rows = self._checked_rows("answers", "recipe = ? AND question = ?", values)
+        return {**json.loads(rows[0][2]), "created": rows[0][3]} if rows else None
 
     def answers(self, recipe: str, verb: str) -> list[tuple[dict, dict]]:
         """(question, answer) of all answers to questions of a verb, oldest first."""
-        rows = self.db.execute(
-            "SELECT question, body, created FROM answers WHERE recipe = ? ORDER BY created", (recipe,)
-        ).fetchall()
-        pairs = [(json.loads(question), {**json.loads(body), "created": created}) for question, body, created in rows]
+        pairs = [
+            (json.loads(question), {**json.loads(body), "created": created})
+            for _, question, body, created in self._checked_rows("answers", "recipe = ? ORDER BY created", (recipe,))
+        ]
         return [(question, answer) for question, answer in pairs if question["verb"] == verb]
+
+    # -- the data set
+
+    def identity(self, name: str) -> str | None:
+        """What the store knows of its data set under a name, such as "fingerprint", or None."""
+        row = self.db.execute("SELECT value FROM identity WHERE name = ?", (name,)).fetchone()
+        return row[0] if row else None
+
+    def set_identity(self, name: str, value: str) -> None:
+        """Records what the data set is known by; what is recorded already stays."""
+        self.db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (name, value))
+
+    def read_file(self, path: str, state: str) -> str | None:
+        """The digest of what was read at `path` while its files were in that state, or None."""
+        row = self.db.execute("SELECT digest FROM read_files WHERE path = ? AND state = ?", (path, state)).fetchone()
+        return row[0] if row else None
+
+    def remember_file(self, path: str, state: str, digest: str) -> None:
+        """Remembers the digest of what was read at `path`, for as long as its files are in that state."""
+        self.db.execute("INSERT OR REPLACE INTO read_files VALUES (?, ?, ?)", (path, state, digest))
+
+    # -- checksums
+
+    def count_damaged(self) -> int:
+        """How many rows were put aside because they were not what had been written."""
+        return self.db.execute("SELECT count(*) FROM damaged").fetchone()[0]
+
+    def _insert(self, table: str, row: tuple, otherwise: str) -> bool:
+        """Writes a row with its checksum. otherwise: IGNORE or REPLACE, where its key is there. False where ignored."""
+        places = ",".join("?" * (len(row) + 1))
+        values = (*row, schema.row_crc(*row))
+        return self.db.execute(f"INSERT OR {otherwise} INTO {table} VALUES ({places})", values).rowcount > 0
+
+    def _checked_rows(self, table: str, where: str, values: tuple) -> list[tuple]:
+        """The rows that the condition picks, without their checksums. Those that are not what was written are put aside
+        into the table `damaged`, and are as if they had never been: what they held is trained again."""
+        columns = ", ".join(schema.CHECKED[table])
+        found = self.db.execute(f"SELECT rowid, {columns}, crc FROM {table} WHERE {where}", values).fetchall()
+        rows = []
+        for rowid, *row, crc in found:
+            if schema.row_crc(*row) == crc:
+                rows.append(tuple(row))
+            else:
+                self._put_aside(table, rowid, row)
+        return rows
+
+    def _put_aside(self, table: str, rowid: int, row: list) -> None:
+        """Moves a damaged row out of its table. row: its columns without the checksum, the key first."""
+        body = repr(row).encode(errors="replace")
+        with suppress(sqlite3.Error), self._own_transaction():  # where it cannot be written it is left, and not served
+            if self.db.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,)).rowcount:
+                key = str(row[0])
+                self.db.execute(
+                    "INSERT INTO damaged VALUES (?, ?, ?, ?)", (table, key, zlib.compress(body), time.time())
+                )
+
+    def _own_transaction(self):
+        return nullcontext() if self.db.in_transaction else self.transaction()
+
+    def _was_damaged(self, table: str, key: str) -> bool:
+        found = self.db.execute("SELECT 1 FROM damaged WHERE source = ? AND key = ?", (table, key)).fetchone()
+        return found is not None
 
 
 def unpack_predictions(packed: bytes, n: int) -> np.ndarray:

@@ -44,7 +44,8 @@ class TrainingOutcome:
 class Trainer:
     """Trains one data set under one recipe, as often as asked. Holds the images on the device, two bytes a value.
 
-    workspace: a workspace, or anything with its train_images and val_images (uint8), train_labels, val_labels, classes.
+    workspace: a workspace, whose images are compared with those it was created with, or anything with its train_images
+    and val_images (uint8), train_labels, val_labels, classes. Raises UserError where the images have changed.
     """
 
     def __init__(self, workspace, recipe: Recipe, device: str | None = None):
@@ -55,6 +56,8 @@ class Trainer:
             torch.set_num_threads(recipe.threads)
         torch.use_deterministic_algorithms(True, warn_only=True)
         torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
+        if hasattr(workspace, "check_images"):
+            workspace.check_images()
         self.classes = len(workspace.classes)
         self.train_labels = np.asarray(workspace.train_labels)
         self.val_labels = torch.as_tensor(np.array(workspace.val_labels))

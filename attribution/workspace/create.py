@@ -17,8 +17,10 @@ from attribution.files import user_path, write_array, write_json, write_table
 from attribution.importing.importing import staged_folder
 from attribution.training import recipes
 from attribution.workspace import bundled
+from attribution.workspace.image_check import image_digest
+from attribution.workspace.manifest import SCHEMA
 from attribution.workspace.provenance import command_provenance
-from attribution.workspace.workspace import SCHEMA, Workspace, data_fingerprint
+from attribution.workspace.workspace import Workspace, data_fingerprint
 
 #: pixels are a feature set where an image has at most so many numbers, and all training images so many together (each
 #: takes four bytes of memory): beyond these they are no control worth its price
@@ -116,6 +118,7 @@ def _write_workspace(folder: Path, data_set: DataSet, name: str, recipe: str) ->
         "planted": 0,
         "inverted": data_set.inverted,
         "fingerprint": fingerprint,
+        "digests": {"train": image_digest(data_set.train.images), "val": image_digest(data_set.val.images)},
         **({"images": sources} if sources else {}),
         **({"sizes": data_set.sizes} if data_set.sizes else {}),
     }

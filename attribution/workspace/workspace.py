@@ -4,11 +4,8 @@ Anyone can read it without this library: `workspace.json` names every part with 
 arrays are `.npy`, opened by memory map. No path in it is absolute.
 """
 
-import fcntl
 import hashlib
-import json
 import os
-import re
 import shlex
 import shutil
 from dataclasses import dataclass
@@ -21,15 +18,13 @@ import numpy as np
 from attribution.data import Images, reopen_images, roots
 from attribution.data.thumbnails import Thumbnails
 from attribution.errors import UserError
-from attribution.files import ROOT, data_folder, read_array, read_table, write_json
+from attribution.files import ROOT, change_json, data_folder, read_array, read_table
 from attribution.workspace.base_models import BaseModels
+from attribution.workspace.manifest import PART_PATTERN, read_manifest, read_user_parts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA = 1
-#: the names that a part may have
-PART_PATTERN = re.compile(r"(?:(?:rankings|features|detectors|hubs|map)/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
 DEMO = ROOT / "assets" / "demo"
 
 
@@ -68,46 +63,9 @@ class Workspace:
         ('demo', 5000, 1000)
         """
         path = Path(path).expanduser()
-        try:
-            manifest = json.loads((path / "workspace.json").read_text())
-        except (FileNotFoundError, NotADirectoryError):
-            raise UserError(f"there is no workspace at {path}: no workspace.json in it; check the path") from None
-        except (OSError, ValueError) as error:
-            raise UserError(f"{path / 'workspace.json'} cannot be read ({error}); copy the workspace again") from None
-        if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-            version = manifest.get("schema") if isinstance(manifest, dict) else None
-            raise UserError(
-                f"the workspace at {path} has schema version {version}, and this Lineup reads {SCHEMA}; "
-                "open it with the Lineup that made it, or build it again"
-            )
-        try:
-            for part, provenance in manifest["parts"].items():
-                provenance.pop("home", None)  # set below, for parts outside this folder
-                if not PART_PATTERN.fullmatch(part):
-                    raise UserError(
-                        f"{path / 'workspace.json'} has a part {part!r}, which cannot be; "
-                        "take the workspace from where it was made"
-                    )
-                for name, size in provenance.get("files", {}).items():
-                    file = path / name
-                    if Path(name).is_absolute() or ".." in Path(name).parts:
-                        raise UserError(
-                            f"{path / 'workspace.json'} names the file {name!r}, which is not in the "
-                            "workspace; take it from where it was made"
-                        )
-                    if not file.is_file() or file.stat().st_size != size:
-                        state = "is missing" if not file.is_file() else f"has not the {size} bytes it should have"
-                        raise UserError(
-                            f"the workspace at {path} is incomplete: {name} ({part}) {state}; copy it again"
-                        )
-            workspace = Workspace(path, manifest)
-            workspace._merge_user_parts()
-            return workspace
-        except (KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"{path / 'workspace.json'} is not as it should be ({type(error).__name__}: {error}); "
-                "copy the workspace again"
-            ) from None
+        workspace = Workspace(path, read_manifest(path))
+        workspace._merge_user_parts()
+        return workspace
 
     # -- images and labels
 
@@ -123,10 +81,30 @@ class Workspace:
         return self._images("val", self.n_val)
 
     def _images(self, split: str, n: int) -> np.ndarray | Images:
-        if not self.manifest["dataset"].get("images"):
-            return read_array(self.path / "images" / f"{split}.npy", n, None, None)
-        cache = data_folder() / self.fingerprint[:16] / f"{split}.thumbnails"
-        return Thumbnails(self.open_images(self.images_root, split), cache)
+        images = self.read_images(split)
+        if not isinstance(images, Images):
+            return images
+        return Thumbnails(images, data_folder() / self.fingerprint[:16] / f"{split}.thumbnails")
+
+    def read_images(self, split: str) -> np.ndarray | Images:
+        """The images of "train" or "val" as they are on the disk now. Raises UserError where they are not there."""
+        if self.manifest["dataset"].get("images"):
+            return self.open_images(self.images_root, split)
+        n = {"train": self.n_train, "val": self.n_val}[split]
+        return read_array(self.path / "images" / f"{split}.npy", n, None, None)
+
+    def image_paths(self, split: str) -> list[Path]:
+        """The files that the images of "train" or "val" are read from."""
+        if self.manifest["dataset"].get("images"):
+            return self.open_images(self.images_root, split).paths()
+        return [self.path / "images" / f"{split}.npy"]
+
+    def check_images(self) -> None:
+        """Raises UserError where the images are not those the workspace was created with; see `image_check`."""
+        from attribution.workspace import image_check
+
+        if changed := image_check.check_images(self).changed:
+            raise image_check.changed_error(self, changed)
 
     @property
     def images_root(self) -> Path:
@@ -329,19 +307,19 @@ class Workspace:
     def _write_part(self, home: Path, part: str, provenance: dict | None) -> None:
         """Writes the provenance of one part into the file that lists the parts in `home`, or removes it (None). What
         other processes wrote there meanwhile stays."""
-        lock = data_folder() / self.fingerprint[:16] / "parts.lock"
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with lock.open("w") as stream:
-            fcntl.flock(stream, fcntl.LOCK_EX)
-            file = home / ("workspace.json" if home == self.path else "parts.json")
-            content = json.loads(file.read_text()) if file.exists() else {}
-            parts = content["parts"] if home == self.path else content
+        is_own = home == self.path
+
+        def change(content: dict) -> dict:
+            parts = content["parts"] if is_own else content
             parts.pop(part, None)
-            self.manifest["parts"].pop(part, None)
             if provenance is not None:
                 parts[part] = provenance
-                self.manifest["parts"][part] = provenance if home == self.path else {**provenance, "home": str(home)}
-            write_json(file, content)
+            return content
+
+        change_json(home / ("workspace.json" if is_own else "parts.json"), change)
+        self.manifest["parts"].pop(part, None)
+        if provenance is not None:
+            self.manifest["parts"][part] = provenance if is_own else {**provenance, "home": str(home)}
 
     def remove_part(self, part: str) -> None:
         """Removes a user's part with its files. Raises UserError for a part that came with a workspace that may not be
@@ -365,15 +343,10 @@ class Workspace:
         self._features.pop(part.split("/")[-1], None)
         self._rankings.clear()
 
-    def _load_user_parts(self) -> dict:
-        file = self.user_folder / "parts.json"
-        try:
-            return json.loads(file.read_text()) if self.user_folder != self.path and file.exists() else {}
-        except (OSError, ValueError) as error:
-            raise UserError(f"{file} cannot be read ({error}); remove it and import again what it held") from None
-
     def _merge_user_parts(self) -> None:
-        for part, provenance in self._load_user_parts().items():
+        if self.user_folder == self.path:
+            return
+        for part, provenance in read_user_parts(self.user_folder / "parts.json").items():
             # another workspace of this data set may share that folder, so this workspace's own part goes first
             self.manifest["parts"].setdefault(part, {**provenance, "home": str(self.user_folder)})
 

@@ -2,18 +2,21 @@
 
 import gc
 import os
+import time
 from pathlib import Path
 
 import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.files import ROOT
+from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO
 from pages.ui import cli_command
 from pages.ui import format as write
 
 ASSETS = ROOT / "assets"
 LOGO = ASSETS / "logo.svg"
+LOOK_SECONDS = 10  # between two looks at whether the images are still those of before
 
 
 def apply_theme() -> None:
@@ -34,6 +37,8 @@ def workspace() -> Workspace:
             ws = _open(path, changed, added_changed)
         if ws.has_base:
             ws.base  # noqa: B018 - every page reads it: an error in it is reported here
+        if changed := _changed_images(ws, path, int(time.time() / LOOK_SECONDS)):
+            st.error(write.sentence(changed), icon=":material/error:")
         return ws
     except UserError as error:
         stop_with_error(error)
@@ -73,6 +78,16 @@ def _changed(file: Path) -> float | None:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _open(path: str, changed: float | None, added_changed: float | None) -> Workspace:
     return Workspace.open(path)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _changed_images(_ws: Workspace, path: str, moment: int) -> str:
+    """A sentence where the images are not those of before, "" where they are, or where nobody can tell."""
+    try:
+        changed = image_check.check_images(_ws, image_check.QUICK).changed
+    except UserError:  # whoever shows or trains on an image says why it cannot be read
+        return ""
+    return str(image_check.changed_error(_ws, changed)) if changed else ""
 
 
 @st.cache_data(show_spinner=False)

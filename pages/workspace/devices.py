@@ -5,6 +5,7 @@ import streamlit as st
 from attribution import UserError, Workspace
 from attribution.experiments import jobs
 from attribution.runner import executors
+from attribution.store.lock import runner_alive
 from attribution.store.results import ResultStore
 from pages.ui import format as write
 
@@ -21,7 +22,7 @@ def draw(ws: Workspace) -> None:
         return
     store.close()
 
-    @st.fragment(run_every=POLL if jobs.runner_alive(store.folder) else None)
+    @st.fragment(run_every=POLL if runner_alive(store.folder) else None)
     def follow():
         try:
             expected = _expected_resources(ws)

@@ -42,6 +42,8 @@ def main() -> None:
             f"images, {len(ws.classes)} classes{planted}{resized}; fingerprint {ws.fingerprint[:12]}; {ws.path}"
         )
     )
+    if recorded := words.images_text(ws):
+        st.caption(write.plain(f"Images: {recorded}."))
     for warning in words.alignment_warnings(ws):
         st.warning(write.sentence(warning), icon=":material/warning:")
     _draw_commands(ws)

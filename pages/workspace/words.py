@@ -1,10 +1,19 @@
 """The texts of the Workspace page: tables of what is loaded, and the words of a command."""
 
-from attribution import Workspace
+from attribution import UserError, Workspace
 from attribution.files import user_path
 from attribution.importing import alignment
 from attribution.runner.commands import Command
+from attribution.workspace import image_check
 from pages.ui import format as write
+
+
+def images_text(ws: Workspace) -> str:
+    """What there is to say of when the images were recorded, or ""."""
+    try:
+        return image_check.recorded_text(image_check.check_images(ws, image_check.QUICK))
+    except UserError as error:
+        return str(error)
 
 
 def ranking_rows(ws: Workspace) -> list[dict]:

@@ -24,7 +24,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from attribution.files import write_json, write_table  # noqa: E402
-from attribution.workspace.workspace import SCHEMA  # noqa: E402
+from attribution.workspace.manifest import SCHEMA  # noqa: E402
 
 CLASSES, PER_TARGET, BLOCK = 10, 500, 500
 

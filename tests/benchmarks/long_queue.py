@@ -25,13 +25,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from attribution import Workspace
-from attribution.experiments import jobs  # noqa: E402
 from attribution.experiments.halves import subsets_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.explore.targets import stable_targets  # noqa: E402
 from attribution.rankings import default_rankings  # noqa: E402
 from attribution.runner.runner import Runner  # noqa: E402
+from attribution.store.lock import acquire_runner_lock  # noqa: E402
 from attribution.store.results import ResultStore  # noqa: E402
 from tests import tiny  # noqa: E402
 from tests.browser import serving  # noqa: E402
@@ -93,7 +93,7 @@ def page(folder: Path, rounds: int) -> dict[str, list[float]]:
             os.environ["LINEUP_DATA"] = str(folder / name)
             store = ResultStore.for_workspace(ws)
             fill(ws, store, name)
-            stack.callback(os.close, jobs.acquire_runner_lock(store.folder))
+            stack.callback(os.close, acquire_runner_lock(store.folder))
             stack.callback(store.close)
             server = stack.enter_context(serving.server(folder / name))
             pages[name] = serving.new_page(opened)

@@ -25,7 +25,7 @@ sys.path.insert(0, str(ROOT))
 
 from attribution import Workspace  # noqa: E402
 from attribution.files import write_json, write_table  # noqa: E402
-from attribution.workspace.workspace import SCHEMA  # noqa: E402
+from attribution.workspace.manifest import SCHEMA  # noqa: E402
 
 CLASSES, VAL, SIDE, BLOCK = 1000, 50_000, 32, 50_000
 

@@ -1,4 +1,4 @@
-"""One server and one Chromium for all browser tests; a page in a fresh context for each.
+"""One server and one Chromium for all browser tests, closed after the last; a page in a fresh context for each.
 
 def test_something(open_page):
     page = open_page("/methods?tab=supports")
@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items):
                 item.add_marker(missing)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def server(tmp_path_factory):
     """A tests.browser.serving.Server of the demo, its results in a temporary folder."""
     from tests.browser import serving
@@ -43,7 +43,7 @@ def shapes(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser():
     """A Playwright Browser."""
     from tests.browser import serving

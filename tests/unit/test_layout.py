@@ -32,6 +32,7 @@ TESTED_ELSEWHERE = {
     "audit/detectors/base.py": "audit/detectors/test_detectors.py",
     "audit/detectors/families.py": "audit/detectors/test_detectors.py",
     "errors.py": "test_files.py",
+    "store/schema.py": "store/test_database.py",
     "rankings/base.py": "rankings/test_similarity.py",
     "runner/executors/base.py": "runner/executors/test_local.py",
     "runner/executors/worker.py": "runner/executors/test_local.py",

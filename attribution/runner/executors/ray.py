@@ -45,7 +45,8 @@ class DataSetArrays:
 
     @staticmethod
     def from_workspace(workspace: Workspace) -> "DataSetArrays":
-        """The images and labels of a workspace, read into memory."""
+        """The images and labels of a workspace, read into memory. Raises UserError where the images have changed."""
+        workspace.check_images()
         return DataSetArrays(
             np.asarray(workspace.train_images),
             np.asarray(workspace.val_images),

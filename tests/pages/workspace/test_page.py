@@ -13,6 +13,7 @@ from attribution.experiments import jobs, retrain
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
 from attribution.runner import commands
+from attribution.store.lock import acquire_runner_lock
 from attribution.store.results import ResultStore
 from pages.ui import state
 from pages.workspace import words
@@ -70,7 +71,7 @@ def test_what_retrains(ws, monkeypatch):
     for seeds in (range(1), range(2)):
         number = store.add_job(retrain.retrain_spec(ws, 0, "trak-10", "remove", 4, seeds), "")
     assert "and 2 jobs not done; the next retraining that is asked for starts one" in texts(opened())
-    lock = jobs.acquire_runner_lock(store.folder)
+    lock = acquire_runner_lock(store.folder)
     jobs.write_runner_info(
         store.folder,
         {

@@ -25,7 +25,9 @@ def test_images_and_labels(tmp_path):
         assert (split.images == pixels).all() and split.labels.tolist() == [0, 1, 2, 3, 4] and split.source is None
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", gzip.compress(b"\x00\x00\x08\x01"), gzip.compress(b"")])
+@pytest.mark.parametrize(
+    "content", [b"", b"no gzip", gzip.compress(b"\x00\x00\x08\x01", mtime=0), gzip.compress(b"", mtime=0)]
+)
 def test_a_broken_file_is_refused(tmp_path, content):
     write(tmp_path)
     (tmp_path / "t10k-images-idx3-ubyte.gz").write_bytes(content)

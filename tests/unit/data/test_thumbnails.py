@@ -22,6 +22,9 @@ class Counted(Images):
     def fingerprint_bytes(self, ids):
         return bytes(ids.tolist())
 
+    def paths(self):
+        return []
+
 
 def test_what_was_decoded_is_not_decoded_again(tmp_path):
     images = Counted()

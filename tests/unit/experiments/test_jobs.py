@@ -258,28 +258,7 @@ def test_who_waits_for_a_job_hears_that_it_was_paused(ws, tmp_path, monkeypatch)
     store.close()
 
 
-# -- the lock
-
-
-def test_one_runner_at_a_time_and_askers_are_no_runners(tmp_path):
-    assert not jobs.runner_alive(tmp_path)
-    handle = jobs.acquire_runner_lock(tmp_path)
-    assert jobs.runner_alive(tmp_path) and jobs.acquire_runner_lock(tmp_path, patience=0.05) is None
-    jobs.os.close(handle)
-    assert not jobs.runner_alive(tmp_path)
-    asker = jobs.os.open(tmp_path, jobs.os.O_RDONLY)  # somebody in the middle of asking
-    jobs.fcntl.flock(asker, jobs.fcntl.LOCK_SH)
-    assert not jobs.runner_alive(tmp_path)
-    jobs.os.close(asker)
-    jobs.os.close(jobs.acquire_runner_lock(tmp_path))
-
-
-def test_no_file_that_is_deleted_lets_a_second_runner_in(tmp_path):
-    handle = jobs.acquire_runner_lock(tmp_path)
-    for file in tmp_path.iterdir():
-        file.unlink()
-    assert jobs.runner_alive(tmp_path) and jobs.acquire_runner_lock(tmp_path, patience=0.05) is None
-    jobs.os.close(handle)
+# -- the store and the runner
 
 
 def test_who_waits_hears_that_the_results_were_taken_away(ws, tmp_path, monkeypatch):

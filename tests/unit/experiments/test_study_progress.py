@@ -7,6 +7,7 @@ from attribution.experiments import jobs, prefixes, study_progress
 from attribution.experiments.estimate import default_workers
 from attribution.experiments.replay import replay_search
 from attribution.experiments.study import study_spec
+from attribution.store.lock import acquire_runner_lock
 from attribution.training import recipes
 
 
@@ -137,7 +138,7 @@ def test_what_runs_is_counted_while_there_is_a_runner(ws, store):
     store.record_failure("b")
     found = monitor.read(store, job)
     assert found.running == 0 and found.retried == 1, "left behind by a runner that was killed"
-    lock = jobs.acquire_runner_lock(store.folder)
+    lock = acquire_runner_lock(store.folder)
     found = monitor.read(store, job)
     jobs.os.close(lock)
     assert (found.running, found.workers) == (2, 3)

@@ -19,6 +19,7 @@ from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.runner.executors.base import Task, encode_array
 from attribution.runner.runner import Runner, run_runner
+from attribution.store.lock import acquire_runner_lock, runner_alive
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from tests import tiny
@@ -461,11 +462,11 @@ def test_a_job_queued_at_the_last_moment_is_seen(ws, store):
 
     assert run_runner(ws, executor, idle_seconds=0.05) is True
     assert len(executors) == 2 and [job.state for job in store.jobs()] == ["done"]
-    assert not jobs.runner_alive(store.folder)
+    assert not runner_alive(store.folder)
 
 
 def test_two_runners_are_one(ws, store):
-    lock = jobs.acquire_runner_lock(store.folder)
+    lock = acquire_runner_lock(store.folder)
     assert run_runner(ws) is False
     os.close(lock)
 
@@ -500,7 +501,7 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     os.kill(runner.pid, signal.SIGKILL)
     runner.wait()
     wait(lambda: gone(pid), 5)
-    assert not jobs.runner_alive(store.folder) and store.job(number).state == "running"
+    assert not runner_alive(store.folder) and store.job(number).state == "running"
     before = store.count()
     wait(lambda: jobs.ensure_runner(ws) or not store.job(number).is_open)
     job = store.job(number)
@@ -530,5 +531,5 @@ def test_the_whole_life_of_a_runner(ws, tmp_path):
     assert store.job(number).message.startswith(f"the edit names a training image outside 0..{ws.n_train - 1};")
 
     runner = jobs._started_runners[store.folder][0]
-    assert runner.wait(30) == 0 and not jobs.runner_alive(store.folder), "idle, it goes away"
+    assert runner.wait(30) == 0 and not runner_alive(store.folder), "idle, it goes away"
     store.close()

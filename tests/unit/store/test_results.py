@@ -1,8 +1,10 @@
 """The result store: a retraining is saved once, whole, and found by what was trained; answers by their question."""
 
 import numpy as np
+import pytest
 
 from attribution.store.results import ResultStore
+from attribution.store.schema import row_crc
 from attribution.training.edits import no_edit, relabel, remove
 
 
@@ -85,3 +87,64 @@ def test_answers_are_kept_by_their_question(store):
     assert store.answer("r", {"verb": "prune", "seeds": [0]})["a"] == 3 and store.answer("r", {"verb": "x"}) is None
     assert [answer["a"] for _, answer in store.answers("r", "prune")] == [1, 3] and store.answers("r", "support") == []
     assert store.supports("r") == []
+
+
+# -- checksums
+
+#: a column of each table with checksums, and what it may be changed into by a disk, a copy or a hand
+CHANGES = [
+    ("retrainings", "predicted", "x'0102'"),
+    ("retrainings", "margins", "x'00'"),
+    ("retrainings", "margins", "NULL"),
+    ("retrainings", "seconds", "99.5"),
+    ("retrainings", "edit", "'another'"),
+    ("retrainings", "crc", "NULL"),
+    ("supports", "body", "replace(body, '7', '8')"),
+    ("supports", "target", "5"),
+    ("answers", "body", "'{'"),
+    ("answers", "question", "replace(question, '3', '4')"),
+    ("out_of_subset", "sums", "zeroblob(64)"),
+]
+
+
+@pytest.mark.parametrize("table, column, value", CHANGES)
+def test_a_row_that_was_changed_is_put_aside(store, put, table, column, value):
+    put(store, predicted=(3, 3), out_of_subset=np.array([[0.5, 0.5], [1, 0]]))
+    store.put_support("r", "trak-10", 4, "remove", "default", 128, {"status": "flipped", "support": 7})
+    store.put_answer("r", {"verb": "halves", "n": 3}, {"value": 1})
+
+    def served():
+        return [
+            store.get(store.key("r", remove([1, 3]), 0)) is not None,
+            len(store.supports("r")) == 1,
+            len(store.answers("r", "halves")) == 1,
+            store.out_of_subset("r") is not None,
+        ]
+
+    assert served() == [True] * 4
+    store.db.execute(f"UPDATE {table} SET {column} = {value}")
+    at = ["retrainings", "supports", "answers", "out_of_subset"].index(table)
+    assert served() == [i != at for i in range(4)]
+    assert store.count_damaged() == 1 and not store.db.execute(f"SELECT * FROM {table}").fetchall()
+
+
+def test_what_was_damaged_is_trained_again_and_counts_once(store, put):
+    probabilities = np.array([[0.25, 0.75], [1, 0]])
+    put(store, out_of_subset=probabilities)
+    store.db.execute("UPDATE retrainings SET predicted = x'0000'")
+    key = store.key("r", remove([1, 3]), 0)
+    assert store.get(key) is None
+    assert put(store, out_of_subset=probabilities) and store.get(key).predicted.tolist() == [1, 2]
+    assert store.out_of_subset("r")[1].tolist() == [0, 1, 0, 1]
+
+
+def test_numbers_of_numpy_are_kept_as_numbers(store, put):
+    put(store, seed=3, seconds=np.float64(2), threads=1)
+    store.put_support("r", "trak-10", np.int64(4), "remove", "default", 128, {"support": 7})
+    assert store.get(store.key("r", remove([1, 3]), 3)).seconds == 2 and store.supports("r")[0]["target"] == 4
+
+
+def test_a_checksum_tells_kinds_and_borders_apart():
+    rows = [("ab", "c"), ("a", "bc"), (b"ab", "c"), ("abc",), (None, "abc"), ("", "abc"), (1, "2"), ("1", 2), (0, None)]
+    assert len({row_crc(*row) for row in rows}) == len(rows)
+    assert row_crc(1) == row_crc(1.0)
