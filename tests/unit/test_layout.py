@@ -31,7 +31,7 @@ TESTED_ELSEWHERE = {
     "runner/executors/__init__.py": "runner/executors/test_local.py",
     "audit/detectors/base.py": "audit/detectors/test_detectors.py",
     "audit/detectors/families.py": "audit/detectors/test_detectors.py",
-    "errors.py": "test_files.py",
+    "errors.py": "files/test_files.py",
     "store/schema.py": "store/test_database.py",
     "rankings/base.py": "rankings/test_similarity.py",
     "runner/executors/base.py": "runner/executors/test_local.py",

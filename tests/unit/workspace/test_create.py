@@ -84,7 +84,7 @@ def test_arrays_are_stored(tmp_path, monkeypatch):
     images, val_images = drawn(monkeypatch)
     ws = create.create(tmp_path / "new", "drawn", name="mine")
     assert ws.name == "mine" and (np.asarray(ws.train_images) == images).all() and (ws.val_images == val_images).all()
-    assert isinstance(ws.train_images, np.memmap) and "images" not in ws.manifest["dataset"]
+    assert isinstance(ws.train_images, np.ndarray) and "images" not in ws.manifest["dataset"]
     assert set(ws.manifest["parts"]["data"]["files"]) == {
         "train.parquet",
         "val.parquet",

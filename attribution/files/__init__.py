@@ -14,8 +14,9 @@ import numpy as np
 import platformdirs
 
 from attribution.errors import UserError
+from attribution.files.arrays import read_array as read_array
 
-ROOT = Path(__file__).resolve().parent.parent  # of the checkout: where `python -m attribution` finds this library
+ROOT = Path(__file__).resolve().parents[2]  # of the checkout: where `python -m attribution` finds this library
 MAX_JSON = 64 * 2**20  # bytes
 
 
@@ -82,25 +83,6 @@ def user_path(text: str | Path) -> Path:
     except (OSError, RuntimeError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error).rstrip(".")
         raise UserError(f"{text} cannot be looked at ({reason}); check the path") from None
-
-
-def read_array(file: Path, *shape: int | None) -> np.ndarray:
-    """The array in a `.npy` file, memory-mapped.
-
-    shape: the lengths it should have, None where any will do; none at all for an array of any shape. More axes may
-    follow. Raises UserError if the file is missing or corrupt, or has another shape.
-    """
-    try:
-        array = np.load(file, mmap_mode="r", allow_pickle=False)
-        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
-            raise ValueError("no array of numbers")
-    except (OSError, ValueError, EOFError, SyntaxError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{file} cannot be read as an array ({why}); copy the workspace again") from None
-    if array.ndim < len(shape) or any(expected not in (None, n) for expected, n in zip(shape, array.shape)):
-        expected = " x ".join("any" if n is None else str(n) for n in shape)
-        raise UserError(f"{file} has shape {array.shape}, and {expected} is expected; copy the workspace again")
-    return array
 
 
 def read_table(file: Path, *columns: str):
