@@ -3,10 +3,23 @@
 import io
 import sqlite3
 import sys
+from typing import NoReturn
+
+import typer
 
 from attribution.cli.app import app
 from attribution.errors import UserError
+from attribution.export import names
 from attribution.store.database import store_error
+
+#: what typer raises for words that are no command: a class of its own or click's, as its version is
+USAGE_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ == "ClickException")
+
+
+def end(sentence: object) -> NoReturn:
+    """Says what is wrong and ends with status 2."""
+    print(names.sentence(sentence), file=sys.stderr)
+    sys.exit(2)
 
 
 def main() -> None:
@@ -14,17 +27,23 @@ def main() -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a "?" for what its encoding lacks, once all the work is done
     try:
-        app()
+        status = app(standalone_mode=False)  # so that what is wrong with the words of a command is one sentence, too
+        sys.exit(status if isinstance(status, int) else 0)
+    except USAGE_ERROR as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # no mistake: the help was asked for
+            error.show()
+            sys.exit(error.exit_code)
+        command = error.ctx.command_path if getattr(error, "ctx", None) else "python -m attribution"
+        end(f"{error.format_message().rstrip('.')}; `{command} --help` says what there is")
+    except typer.Abort:
+        sys.exit(1)
     except UserError as error:
-        print(str(error), file=sys.stderr)
-        sys.exit(2)
+        end(str(error))
     except sqlite3.Error as error:
-        print(store_error(error), file=sys.stderr)
-        sys.exit(2)
+        end(store_error(error))
     except OSError as error:  # a full disk, a folder that may not be entered: nothing that a traceback would explain
         where = f"{error.filename}: " if error.filename else ""
-        print(f"{where}{error.strerror or error}; check the path, its rights and the room there", file=sys.stderr)
-        sys.exit(2)
+        end(f"{where}{error.strerror or error}; check the path, its rights and the room there")
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from rich.text import Text
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into ours; tqdm reads it when imported
 
+from attribution import limits
 from attribution.experiments import jobs as background_jobs
 from attribution.experiments.spec import Spec
 from attribution.export.numbers import duration, estimate, number, percent, score
@@ -31,6 +32,31 @@ from attribution.runner.commands import PROGRESS_VARIABLE
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
+
+
+def whole(name: str, least: int, most: int) -> Callable[[object], int]:
+    """A parser for typer: see `limits.check_whole`. An int of typer's own is a traceback where it has some thousands of
+    digits."""
+
+    def parse(value: object) -> int:
+        return limits.check_whole(value, name, least, most)
+
+    return parse
+
+
+def whole_option(name: str, least: int, most: int, help: str, **more):
+    """The option `name`, a whole number from `least` to `most`. more: of `typer.Option`."""
+    return typer.Option(name, parser=whole(name, least, most), metavar="INTEGER", help=help, **more)
+
+
+def fraction_option(name: str, least: float, most: float, help: str, **more):
+    """The option `name`, a number from `least` to `most`. more: of `typer.Option`."""
+
+    def parse(value: object) -> float:
+        return limits.check_fraction(value, name, least, most)
+
+    return typer.Option(name, parser=parse, metavar="FLOAT", help=help, **more)
+
 
 _FOLDER = {"help": "The workspace's folder; the bundled demo if not given.", "envvar": "LINEUP_WORKSPACE"}
 WorkspaceOption = Annotated[Workspace, typer.Option("--workspace", parser=Workspace.open, metavar="PATH", **_FOLDER)]
@@ -58,7 +84,9 @@ DuplicateFeatures = Annotated[
 ]
 DuplicateCosine = Annotated[
     float,
-    typer.Option("--duplicate-cosine", help="Images this alike, by the cosine of their features, are near-duplicates."),
+    fraction_option(
+        "--duplicate-cosine", 0, 1, "Images this alike, by the cosine of their features, are near-duplicates."
+    ),
 ]
 stderr_console = Console(stderr=True)
 PIPED_WIDTH = 100_000  # columns, more than any table has: no line is cut or folded where nobody reads it on a screen

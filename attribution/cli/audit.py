@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from attribution import limits
 from attribution.audit import detectors
 from attribution.cli import (
     JsonOption,
@@ -14,6 +15,7 @@ from attribution.cli import (
     mean_ci,
     print_answer,
     split_names,
+    whole_option,
     with_progress,
 )
 from attribution.errors import UserError
@@ -72,7 +74,7 @@ def detectors_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
 
 
 def worth(
-    seeds: Annotated[int, typer.Option(help="Trainings an arm, paired.")] = 20,
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings an arm, paired.")] = 20,
     recipe: Recipe = None,
     second_half: Annotated[
         bool | None,

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from attribution import limits
 from attribution.cli import (
     JsonOption,
     ProgressBar,
@@ -15,6 +16,7 @@ from attribution.cli import (
     command_line,
     print_answer,
     say,
+    whole_option,
     with_progress,
 )
 from attribution.errors import UserError
@@ -42,13 +44,13 @@ def demo_export_study(out: Annotated[Path, typer.Option(help="The demo workspace
 
 
 def base_train(
-    models: Annotated[int, typer.Option(help="How many.")] = 10, ws: WorkspaceOption = DEMO, as_json: JsonOption = False
+    models: Annotated[int, whole_option("--models", 1, limits.MAX_SEEDS, "How many.")] = 10,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
 ):
     """Train a workspace's base models: predictions, confidence, and what TRAK is computed from."""
     from attribution.builds.base_models import build_base_models
 
-    if models < 1:
-        raise UserError("give at least one model")
     provenance = with_progress(build_base_models, ws, models)
     print_answer(
         as_json,
@@ -60,7 +62,7 @@ def base_train(
 
 def features_train(
     name: Annotated[str, typer.Argument(help="moco, simclr, dino or supervised")],
-    epochs: Annotated[int | None, typer.Option(help="The method's own number if not given.")] = None,
+    epochs: Annotated[int | None, whole_option("--epochs", 1, 100_000, "The method's own number if not given.")] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
@@ -80,7 +82,8 @@ def features_embed(
     ],
     weights: Annotated[Path, typer.Option(help="Its state dict on this machine, with or without a classifier.")],
     side: Annotated[
-        int | None, typer.Option(help="Pixels that images are resized to; if not given timm's own, torchvision 224.")
+        int | None,
+        whole_option("--side", 8, 1024, "Pixels that images are resized to; if not given timm's own, torchvision 224."),
     ] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
@@ -89,8 +92,6 @@ def features_embed(
     goes on."""
     from attribution.builds.features import build_backbone_features
 
-    if side is not None and not 8 <= side <= 1024:
-        raise UserError(f"side {side} is not 8 to 1024; leave it out for the network's own")
     provenance = with_progress(build_backbone_features, ws, name, backbone, weights, side)
     print_answer(
         as_json,
@@ -129,8 +130,8 @@ def features_project(
 
 
 def halves_train(
-    count: Annotated[int, typer.Option(help="How many halves.")] = 100,
-    seeds: Annotated[int, typer.Option(help="Models a half.")] = 5,
+    count: Annotated[int, whole_option("--count", 1, limits.MAX_MODELS, "How many halves.")] = 100,
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Models a half.")] = 5,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
@@ -138,8 +139,8 @@ def halves_train(
     from attribution.builds.halves import HELD_OUT_SEQUENCE, build_held_out_halves
     from attribution.metrics.lds import MIN_SUBSETS
 
-    if count < MIN_SUBSETS or seeds < 1:
-        raise UserError(f"LDS needs at least {MIN_SUBSETS} halves and 1 seed")
+    if count < MIN_SUBSETS:
+        raise UserError(f"LDS needs at least {MIN_SUBSETS} halves; give --count {MIN_SUBSETS} or more")
     sequence = {**HELD_OUT_SEQUENCE, "count": count, "seeds": list(range(seeds))}
     provenance = with_progress(build_held_out_halves, ws, sequence)
     print_answer(
@@ -150,8 +151,10 @@ def halves_train(
 def rankings_build(
     method: Annotated[str, typer.Argument(help="trak or datamodels")],
     name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
-    models: Annotated[int, typer.Option(help="Datamodels: half-models to train and fit on.")] = 500,
-    dim: Annotated[int, typer.Option(help="TRAK: dimensions of the projection.")] = 512,
+    models: Annotated[
+        int, whole_option("--models", 1, limits.MAX_MODELS, "Datamodels: half-models to train and fit on.")
+    ] = 500,
+    dim: Annotated[int, whole_option("--dim", 1, limits.MAX_DIM, "TRAK: dimensions of the projection.")] = 512,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):

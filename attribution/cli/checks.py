@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from attribution import limits
 from attribution.cli import (
     JsonOption,
     Rankings,
@@ -15,10 +16,10 @@ from attribution.cli import (
     print_answer,
     ranking_names,
     split_names,
+    whole_option,
     with_progress,
 )
 from attribution.cli.evaluate import save_for_pages
-from attribution.errors import UserError
 from attribution.export.numbers import estimate, number, percent
 from attribution.files import user_path, write_json
 from attribution.workspace.provenance import command_provenance
@@ -27,7 +28,7 @@ from attribution.workspace.workspace import DEMO
 
 def evaluate_agreement(
     rankings: Rankings = None,
-    k: Annotated[int, typer.Option(help="Images of each.")] = 50,
+    k: Annotated[int, whole_option("--k", 1, limits.MAX_IMAGES, "Images of each.")] = 50,
     targets: Annotated[
         str | None, typer.Option(help="Such as 0-99; 1,000 of those that all rank for, drawn at random, if not given.")
     ] = None,
@@ -58,7 +59,7 @@ def evaluate_agreement(
 
 def evaluate_hubs(
     rankings: Rankings = None,
-    k: Annotated[int, typer.Option(help="Images of each list.")] = 20,
+    k: Annotated[int, whole_option("--k", 1, limits.MAX_IMAGES, "Images of each list.")] = 20,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
@@ -142,7 +143,7 @@ def evaluate_backdoor(
         str | None,
         typer.Option(help="Names, with commas; exemplar SVM in each feature set and the stored ones if not given."),
     ] = None,
-    seeds: Annotated[int, typer.Option(help="Models a removal.")] = 5,
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Models a removal.")] = 5,
     out: Annotated[
         Path | None, typer.Option(help="A file to write the answer to as well, with how it was made.")
     ] = None,
@@ -153,8 +154,6 @@ def evaluate_backdoor(
     attack?"""
     from attribution.evaluation import backdoor
 
-    if seeds < 1:
-        raise UserError("give at least one seed")
     answer = with_progress(backdoor.compute, ws, split_names(rankings) if rankings else None, range(seeds))
     provenance = command_provenance(command_line("evaluate backdoor", rankings=rankings or None, seeds=seeds))
     backdoor.save(ws, answer, provenance)  # the pages show it
@@ -188,9 +187,13 @@ def evaluate_backdoor(
 
 
 def evaluate_sanity(
-    checkpoints: Annotated[int, typer.Option(help="Models that TRAK is computed on, each time.")] = 3,
-    dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
-    targets: Annotated[int, typer.Option(help="Whose best image gets copies, for each number of them.")] = 20,
+    checkpoints: Annotated[
+        int, whole_option("--checkpoints", 1, limits.MAX_SEEDS, "Models that TRAK is computed on, each time.")
+    ] = 3,
+    dim: Annotated[int, whole_option("--dim", 1, limits.MAX_DIM, "Of TRAK: dimensions of the projection.")] = 512,
+    targets: Annotated[
+        int, whole_option("--targets", 1, limits.MAX_IMAGES, "Whose best image gets copies, for each number of them.")
+    ] = 20,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):

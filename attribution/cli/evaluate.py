@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from attribution import limits
 from attribution.cli import (
     CANDIDATE_SETS,
     Folder,
@@ -21,6 +22,7 @@ from attribution.cli import (
     ranking_names,
     say,
     split_names,
+    whole_option,
     with_progress,
 )
 from attribution.errors import UserError
@@ -52,7 +54,9 @@ def evaluate_supports(
             "given for each ranking. The workspace is then not looked at."
         ),
     ] = None,
-    k_max: Annotated[int, typer.Option(help="The largest k that those were tested at.")] = 1280,
+    k_max: Annotated[
+        int, whole_option("--k-max", 1, limits.MAX_IMAGES, "The largest k that those were tested at.")
+    ] = 1280,
     protocol: Protocol = None,
     rankings: StudiedRankings = None,
     folder: Folder = DEMO,
@@ -172,7 +176,7 @@ def evaluate_conditioning(
         str | None,
         typer.Option(help="Names, with commas; exemplar SVM and the first of each stored method if not given."),
     ] = None,
-    k: Annotated[int, typer.Option(help="Images whose classes are counted.")] = 20,
+    k: Annotated[int, whole_option("--k", 1, limits.MAX_IMAGES, "Images whose classes are counted.")] = 20,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
@@ -204,7 +208,7 @@ def evaluate_compute(
     halves: Annotated[
         str, typer.Option(help="Of Datamodels: models on how many random halves, trained where they are missing.")
     ] = "250,500,1000",
-    dim: Annotated[int, typer.Option(help="Of TRAK: dimensions of the projection.")] = 512,
+    dim: Annotated[int, whole_option("--dim", 1, limits.MAX_DIM, "Of TRAK: dimensions of the projection.")] = 512,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
@@ -337,10 +341,13 @@ def _parse_folders(texts: list[str]) -> dict[str, Path]:
 
 def _parse_numbers(text: str, option: str) -> tuple[int, ...]:
     """ "1,2,5" -> (1, 2, 5). Raises UserError for anything that is no whole number of at least 1."""
-    parts = split_names(text)
-    if not parts or not all(part.isascii() and part.isdecimal() and int(part) for part in parts):
-        raise UserError(f"{option} {text} is not a list of numbers; give whole numbers of at least 1, such as 1,2,5")
-    return tuple(sorted({int(part) for part in parts}))
+    numbers = {limits.read_whole(part) for part in split_names(text)}
+    if not numbers or not all(number and 0 < number <= limits.MAX_MODELS for number in numbers):
+        raise UserError(
+            f"{option} {limits.shortened(text)} is not a list of numbers; give whole numbers from 1 to "
+            f"{limits.MAX_MODELS:,}, such as 1,2,5"
+        )
+    return tuple(sorted(numbers))
 
 
 def _auc_cells(aucs: dict, name: str) -> dict:

@@ -6,6 +6,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from attribution import limits
 from attribution.cli import (
     Candidates,
     JsonOption,
@@ -17,6 +18,7 @@ from attribution.cli import (
     print_answer,
     ranking_names,
     split_names,
+    whole_option,
     with_progress,
 )
 from attribution.errors import UserError
@@ -25,10 +27,10 @@ from attribution.rankings.similarity import Similarity
 from attribution.workspace.workspace import DEMO
 
 LINEUP = "lineup"
-Top = Annotated[int, typer.Option(help="Tiles a row.")]
+Top = Annotated[int, whole_option("--top", 1, limits.MAX_IMAGES, "Tiles a row.")]
 Ends = Annotated[str, typer.Option(help="helpful, harmful or both")]
 Explain = Annotated[str, typer.Option(help="true or predicted")]
-Cut = Annotated[int | None, typer.Option(help="Draw the cut after this rank.")]
+Cut = Annotated[int | None, whole_option("--k", 1, limits.MAX_IMAGES, "Draw the cut after this rank.")]
 
 
 def export_figure(
@@ -107,7 +109,7 @@ def export_ranking(
     ranking: RankingName,
     out: Annotated[Path, typer.Option(help="A .parquet file.")],
     targets: Annotated[str | None, typer.Option(help="Such as 0-999; all that it ranks for if not given.")] = None,
-    top: Annotated[int, typer.Option(help="Training images a target, of each end.")] = 100,
+    top: Annotated[int, whole_option("--top", 1, limits.MAX_IMAGES, "Training images a target, of each end.")] = 100,
     note: Annotated[str | None, typer.Option(help="What a reader must know: of JPEG copies.")] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,

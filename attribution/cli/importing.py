@@ -17,6 +17,7 @@ from attribution.cli import (
     command_line,
     halves_text,
     print_answer,
+    whole_option,
     with_progress,
 )
 from attribution.errors import UserError
@@ -30,7 +31,9 @@ from attribution.workspace.workspace import DEMO, Workspace
 Name = Annotated[str, typer.Option(help="What to call it: a-z, 0-9, dot, dash, underscore.")]
 Orientation = Annotated[str | None, typer.Option(help=f"{' or '.join(formats.ORIENTATIONS)}: the first axis's images.")]
 Sign = Annotated[str | None, typer.Option(help=f"What a positive score means: {', '.join(formats.SIGNS)}.")]
-IndexBase = Annotated[int | None, typer.Option(help="The number of the first image in the file: 0 or 1.")]
+IndexBase = Annotated[
+    int | None, whole_option("--index-base", 0, 1, "The number of the first image in the file: 0 or 1.")
+]
 Targets = Annotated[Path | None, typer.Option(help="A .npy of the validation images that the file is about.")]
 Train = Annotated[Path | None, typer.Option(help="A .npy of the training images that the file is about.")]
 TrainFiles = Annotated[
@@ -88,7 +91,7 @@ def show(
     part: Part = None,
     dense: Dense = None,
     force: Force = False,
-    port: Annotated[int, typer.Option(help="Where to serve the lineup.")] = 8501,
+    port: Annotated[int, whole_option("--port", 1, 65535, "Where to serve the lineup.")] = 8501,
     serve: Annotated[bool, typer.Option("--serve/--no-serve", help="Open Explore with it.")] = True,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,

@@ -5,6 +5,7 @@ from typing import Annotated
 import numpy as np
 import typer
 
+from attribution import limits
 from attribution.cli import (
     Candidates,
     DuplicateCosine,
@@ -18,6 +19,7 @@ from attribution.cli import (
     print_answer,
     ranking_names,
     say,
+    whole_option,
 )
 from attribution.data import resizing
 from attribution.errors import UserError
@@ -73,7 +75,7 @@ def _image_lines(ws: Workspace) -> list[str]:
 def rank(
     target: Target,
     ranking: RankingName,
-    top: Annotated[int, typer.Option(help="How many.")] = 10,
+    top: Annotated[int, whole_option("--top", 1, limits.MAX_IMAGES, "How many.")] = 10,
     candidates: Candidates = None,
     end: Annotated[str, typer.Option(help="helpful or harmful")] = "helpful",
     ws: WorkspaceOption = DEMO,
@@ -112,7 +114,7 @@ def rank(
 def reach(
     image: Annotated[str, typer.Option(help="The training image, counted from 0.")],
     rankings: Rankings = None,
-    top: Annotated[int, typer.Option(help="Targets of each end.")] = 12,
+    top: Annotated[int, whole_option("--top", 1, limits.MAX_IMAGES, "Targets of each end.")] = 12,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):

@@ -6,13 +6,16 @@ from typing import Annotated
 
 import typer
 
-from attribution.cli import JsonOption, WorkspaceOption, print_answer, say
+from attribution import limits
+from attribution.cli import JsonOption, WorkspaceOption, fraction_option, print_answer, say, whole, whole_option
 from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.runner import executors
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import DEMO, Workspace
+
+JobNumber = Annotated[int, typer.Argument(parser=whole("job", 1, limits.MAX_NUMBER), metavar="NUMBER")]
 
 
 def _variable_of(option: str) -> str:
@@ -24,20 +27,29 @@ def runner(
     ws: WorkspaceOption = DEMO,
     executor: Annotated[str, typer.Option(envvar=_variable_of("executor"), help="local or ray")] = "local",
     workers: Annotated[
-        int | None, typer.Option(envvar=_variable_of("workers"), help="At most so many trainings at once.")
+        int | None,
+        whole_option("--workers", 0, 100_000, "At most so many trainings at once.", envvar=_variable_of("workers")),
     ] = None,
     per_gpu: Annotated[
-        int | None, typer.Option(envvar=_variable_of("per_gpu"), help="local: workers on each GPU; else one.")
+        int | None,
+        whole_option("--per-gpu", 0, 1_000, "local: workers on each GPU; else one.", envvar=_variable_of("per_gpu")),
     ] = None,
     address: Annotated[
         str, typer.Option(envvar=_variable_of("address"), help="ray: auto, or HOST:PORT of the cluster's head.")
     ] = "auto",
     gpus_per_training: Annotated[
         float | None,
-        typer.Option(envvar=_variable_of("gpus_per_training"), help="ray: 0 to 1; else 1, or 0 where there is no GPU."),
+        fraction_option(
+            "--gpus-per-training",
+            0,
+            1,
+            "ray: 0 to 1; else 1, or 0 where there is no GPU.",
+            envvar=_variable_of("gpus_per_training"),
+        ),
     ] = None,
     idle: Annotated[
-        float, typer.Option(envvar="LINEUP_IDLE", help="Go away after this many seconds without work.")
+        float,
+        fraction_option("--idle", 0, 10**9, "Go away after this many seconds without work.", envvar="LINEUP_IDLE"),
     ] = 60,
 ):
     """Do the queued jobs of a workspace until there are none. The dashboard starts one by itself."""
@@ -55,14 +67,14 @@ def jobs_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     print_answer(as_json, {"jobs": rows}, ("jobs", rows))
 
 
-def jobs_show(number: int, ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
+def jobs_show(number: JobNumber, ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """One job, and what it was asked."""
     job = _load_job(ws, number)
     row = jobs.job_to_json(job)
     print_answer(as_json, {**row, "spec": job.spec}, ("", [row]))
 
 
-def jobs_pause(number: int, ws: WorkspaceOption = DEMO):
+def jobs_pause(number: JobNumber, ws: WorkspaceOption = DEMO):
     """Start nothing more of a job until it is resumed. Trainings under way are finished, and kept."""
     job = _load_job(ws, number)
     if not jobs.pause(ws, number):
@@ -70,7 +82,7 @@ def jobs_pause(number: int, ws: WorkspaceOption = DEMO):
     print(f"job {number} is paused; trainings under way are finished first")
 
 
-def jobs_resume(number: int, ws: WorkspaceOption = DEMO):
+def jobs_resume(number: JobNumber, ws: WorkspaceOption = DEMO):
     """Let a paused job go on where it was."""
     job = _load_job(ws, number)
     if not jobs.resume(ws, number):
@@ -78,7 +90,7 @@ def jobs_resume(number: int, ws: WorkspaceOption = DEMO):
     print(f"job {number} goes on")
 
 
-def jobs_cancel(number: int, ws: WorkspaceOption = DEMO):
+def jobs_cancel(number: JobNumber, ws: WorkspaceOption = DEMO):
     """Stop a job. What it trained so far is kept."""
     job = _load_job(ws, number)
     if not jobs.cancel(ws, number) and job.has_ended:

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from attribution import limits
 from attribution.cli import (
     DuplicateCosine,
     DuplicateFeatures,
@@ -21,11 +22,12 @@ from attribution.cli import (
     ranking_names,
     run_job,
     split_names,
+    whole_option,
 )
 from attribution.cli.evaluate import evaluate_supports, evaluate_transfer
 from attribution.errors import UserError
 from attribution.experiments import jobs, pruning, support_search, support_table
-from attribution.experiments.disjoint import disjoint_spec
+from attribution.experiments.disjoint import MAX_SUPPORTS, disjoint_spec
 from attribution.experiments.prefixes import CONTROL_DRAWS
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.spec import SEEDS
@@ -41,15 +43,22 @@ from attribution.workspace.workspace import DEMO, Workspace
 def retrain(
     target: Target,
     ranking: Annotated[str | None, typer.Option(help="The ranking's name; `info` lists them.")] = None,
-    remove_top: Annotated[int | None, typer.Option(help="Remove the ranking's first K images.")] = None,
-    relabel_top: Annotated[int | None, typer.Option(help="Give its first K images a wrong label.")] = None,
+    remove_top: Annotated[
+        int | None, whole_option("--remove-top", 1, limits.MAX_IMAGES, "Remove the ranking's first K images.")
+    ] = None,
+    relabel_top: Annotated[
+        int | None, whole_option("--relabel-top", 1, limits.MAX_IMAGES, "Give its first K images a wrong label.")
+    ] = None,
     remove_harmful: Annotated[
-        int | None, typer.Option(help="Remove the K most harmful images, as a repair does.")
+        int | None,
+        whole_option("--remove-harmful", 1, limits.MAX_IMAGES, "Remove the K most harmful images, as a repair does."),
     ] = None,
     remove: Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")] = None,
     relabel: Annotated[str | None, typer.Option(help="Give these images a wrong label.")] = None,
-    seeds: Annotated[int, typer.Option(help="Trainings an edit.")] = len(SEEDS),
-    draws: Annotated[int, typer.Option(help="Random controls of the same classes.")] = CONTROL_DRAWS,
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings an edit.")] = len(SEEDS),
+    draws: Annotated[
+        int, whole_option("--draws", 0, limits.MAX_DRAWS, "Random controls of the same classes.")
+    ] = CONTROL_DRAWS,
     with_duplicates: Annotated[
         bool, typer.Option("--with-duplicates", help="Remove near-duplicates of the images, too.")
     ] = False,
@@ -69,8 +78,6 @@ def retrain(
         raise UserError(
             "--remove-top, --relabel-top and --remove-harmful need a --ranking, --remove and --relabel take none"
         )
-    if seeds < 1 or draws < 0:
-        raise UserError("give at least one seed, and no negative number of draws")
     kind = "remove" if relabel is None and relabel_top is None else "mislabel"
     k = next((number for number in (remove_top, relabel_top, remove_harmful) if number is not None), 0)
     end = "helpful" if remove_harmful is None else "harmful"
@@ -112,8 +119,12 @@ def support(
         typer.Option(help="remove, mislabel, or repair: remove the most harmful images until a wrong target is right"),
     ] = "remove",
     protocol: Protocol = None,
-    k_max: Annotated[int, typer.Option(help="Give up above this many images.")] = support_search.DEFAULT_K_MAX,
-    disjoint: Annotated[int | None, typer.Option(help="Up to so many supports that share no image, 2 or 3.")] = None,
+    k_max: Annotated[
+        int, whole_option("--k-max", 1, limits.MAX_IMAGES, "Give up above this many images.")
+    ] = support_search.DEFAULT_K_MAX,
+    disjoint: Annotated[
+        int | None, whole_option("--disjoint", 2, MAX_SUPPORTS, "Up to so many supports that share no image, 2 or 3.")
+    ] = None,
     groups: Annotated[
         bool, typer.Option("--groups", help="Remove each image with its near-duplicates; k counts such groups.")
     ] = False,
@@ -166,12 +177,15 @@ def support(
 
 def study(
     targets: Annotated[
-        int, typer.Option(help="How many stable targets (of repairs, wrong ones), drawn at random.")
+        int,
+        whole_option(
+            "--targets", 1, limits.MAX_IMAGES, "How many stable targets (of repairs, wrong ones), drawn at random."
+        ),
     ] = 20,
     rankings: Rankings = None,
     kinds: Annotated[str, typer.Option(help="remove, mislabel and repair, with commas.")] = "remove,mislabel",
     protocol: Protocol = None,
-    seed: Annotated[int, typer.Option(help="Draws the targets.")] = STUDY_SEED,
+    seed: Annotated[int, whole_option("--seed", 0, limits.MAX_SEED, "Draws the targets.")] = STUDY_SEED,
     recipe: Recipe = None,
     recipes: Annotated[
         str | None, typer.Option(help="Compare these recipes on targets stable in all of them, with commas.")
@@ -207,16 +221,17 @@ def prune(
     shares: Annotated[str, typer.Option(help="Percents to drop, with commas.")] = ",".join(
         map(str, pruning.DEFAULT_SHARES)
     ),
-    seeds: Annotated[int, typer.Option(help="Trainings a point.")] = len(SEEDS),
+    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings a point.")] = len(SEEDS),
     recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
     """Accuracy without the least influential x % of the training images, against a random x % of the same classes."""
-    try:
-        percents = [int(share) for share in split_names(shares)]
-    except ValueError:
-        raise UserError(f"--shares {shares} are no percents; write whole numbers with commas, such as 20,50") from None
+    percents = [limits.read_whole(share) for share in split_names(shares)]
+    if None in percents:
+        raise UserError(
+            f"--shares {limits.shortened(shares)} are no percents; write whole numbers with commas, such as 20,50"
+        )
     answer = answered(ws, pruning.pruning_spec(ws, ranking, percents, range(seeds), recipe))
     full = {"pruned": mean_ci(answer["full"], 100, 1), "random": None, "difference": None}
     rows = [{"dropped": "nothing", "images": 0, **full}]

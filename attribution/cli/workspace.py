@@ -6,8 +6,15 @@ from typing import Annotated
 
 import typer
 
-from attribution import data
-from attribution.cli import JsonOption, WorkspaceOption, print_answer, with_progress
+from attribution import data, limits
+from attribution.cli import (
+    JsonOption,
+    WorkspaceOption,
+    fraction_option,
+    print_answer,
+    whole_option,
+    with_progress,
+)
 from attribution.errors import UserError
 from attribution.workspace.workspace import DEMO, Workspace
 
@@ -24,13 +31,16 @@ def workspace_create(
     skip_corrupt: Annotated[bool, typer.Option("--skip-corrupt", help="Leave corrupt images out.")] = False,
     side: Annotated[
         int | None,
-        typer.Option(
-            help="Side in pixels that images of a folder or of Parquet are resized to: 8 to 512. If not given, images "
-            "of one size up to 64 stay as they are, others become 64 x 64."
+        whole_option(
+            "--side",
+            8,
+            512,
+            "Side in pixels that images of a folder or of Parquet are resized to: 8 to 512. If not given, images "
+            "of one size up to 64 stay as they are, others become 64 x 64.",
         ),
     ] = None,
     val_share: Annotated[
-        float | None, typer.Option(help="Share of a folder without val/ or test/ that is held back.")
+        float | None, fraction_option("--val-share", 0, 1, "Share of a folder without val/ or test/ that is held back.")
     ] = None,
     as_json: JsonOption = False,
 ):
@@ -69,10 +79,12 @@ def workspace_poison(
     label: Annotated[
         str, typer.Option("--class", help="What the poisoned images are labelled as: a class's name or number.")
     ],
-    n: Annotated[int, typer.Option(help="Training images of other classes to poison.")] = 100,
-    targets: Annotated[int, typer.Option(help="Validation images to add with the patch.")] = 200,
-    side: Annotated[int, typer.Option(help="Pixels of the patch's side.")] = 4,
-    seed: Annotated[int, typer.Option(help="Draws the images.")] = 0,
+    n: Annotated[int, whole_option("--n", 1, limits.MAX_IMAGES, "Training images of other classes to poison.")] = 100,
+    targets: Annotated[
+        int, whole_option("--targets", 1, limits.MAX_IMAGES, "Validation images to add with the patch.")
+    ] = 200,
+    side: Annotated[int, whole_option("--side", 1, limits.MAX_IMAGES, "Pixels of the patch's side.")] = 4,
+    seed: Annotated[int, whole_option("--seed", 0, limits.MAX_SEED, "Draws the images.")] = 0,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
@@ -117,6 +129,7 @@ def _parse_class(ws: Workspace, text: str) -> int:
     """The number of a class, from it or from its name. Raises UserError for any other text."""
     if text in ws.classes:
         return ws.classes.index(text)
-    if text.isascii() and text.isdecimal() and int(text) < len(ws.classes):
-        return int(text)
+    number = limits.read_whole(text)
+    if number is not None and 0 <= number < len(ws.classes):
+        return number
     raise UserError(f"no class {text!r} in {ws.name}; it has {', '.join(ws.classes)}")

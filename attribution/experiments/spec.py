@@ -10,6 +10,7 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from attribution import limits
 from attribution.errors import UserError
 from attribution.experiments import support_search
 from attribution.experiments.estimate import JobCost, StudyCost, cost_of
@@ -44,6 +45,9 @@ class Spec(Mapping):
 
     workspace: str
     recipe: str
+
+    def __post_init__(self):
+        limits.check_numbers({field.name: getattr(self, field.name) for field in fields(self)})
 
     # -- what a subclass says
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.explore import hubs
+from attribution.limits import read_whole, shortened
 from attribution.workspace.workspace import Workspace
 
 DEFAULT_TARGETS = 12
@@ -61,12 +62,9 @@ def image_influence(
 
 def check_image(workspace: Workspace, image: int | str) -> int:
     """`image` as an int. Raises UserError where it is not the number of a training image."""
-    try:
-        number = int(image)
-    except (TypeError, ValueError):
-        number = -1
-    if not 0 <= number < workspace.n_train:
-        raise UserError(f"training image {image} is not there; give a number from 0 to {workspace.n_train - 1}")
+    number = read_whole(image)
+    if number is None or not 0 <= number < workspace.n_train:
+        raise UserError(f"training image {shortened(image)} is not there; give a number from 0 to {workspace.n_train - 1}")
     return number
 
 

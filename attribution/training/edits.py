@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.limits import read_whole, shortened
 
 REMOVED = -1  # stands for the new label of a removed image where an edit relabels others
 
@@ -135,12 +136,12 @@ def parse_image_numbers(text: str, n: int, split: str = "training") -> list[int]
     for part in re.split(r"[\s,;]+", text.strip()):
         if not part:
             continue
-        match = re.fullmatch(r"(\d+)(?:[-–](\d+))?", part)
+        match = re.fullmatch(r"([0-9]+)(?:[-–]([0-9]+))?", part)
         if not match:
             raise UserError(f"{part!r} is not a {split} image; write numbers and ranges such as 3, 7, 10-12")
-        first, last = int(match[1]), int(match[2] or match[1])
-        if not first <= last < n:
-            raise UserError(f"{part} is out of range; {split} images are 0 to {n - 1}, and a range goes upwards")
+        first, last = read_whole(match[1]), read_whole(match[2] or match[1])
+        if first is None or last is None or not first <= last < n:
+            raise UserError(f"{shortened(part)} is out of range; {split} images are 0 to {n - 1}, and a range goes upwards")
         numbers |= dict.fromkeys(range(first, last + 1))
     if not numbers:
         raise UserError(f"no {split} image is named; write their numbers, such as 3, 7, 10-12")

@@ -33,6 +33,7 @@ LAYERS = (
     "training",
     "metrics",
     "files",
+    "limits",
     "errors",
 )
 #: Where the library may import torch: data has torchvision's downloads, formats reads its files.

@@ -96,7 +96,7 @@ def test_a_provenance_that_is_none_is_refused(ws, run):
     [
         (["--targets", "0-99"], "0-99 is out of range; validation images are 0 to 11"),
         (["--targets", "first"], "'first' is not a validation image"),
-        (["--top", "0"], "k = 0 is not a number of training images"),
+        (["--top", "0"], "--top 0 is out of range"),
     ],
 )
 def test_export_refuses(ws, run, options, sentence):
