@@ -6,6 +6,7 @@ the lock on the store's folder.
 
 import json
 import os
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -18,12 +19,14 @@ from attribution.errors import UserError
 from attribution.experiments.spec import Spec
 from attribution.files import ROOT, write_json
 from attribution.store.database import store_error
-from attribution.store.lock import runner_alive
+from attribution.store.lock import runner_alive, runner_lock
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
 RUNNER_INFO = "runner.json"  # in the store's folder
+TROUBLE, TROUBLE_BYTES = "trouble.txt", 1000  # the same
+MIN_FREE = 2**18  # bytes below which a disk is called full
 MAX_START_SECONDS = 20  # seconds a runner may take until it holds its lock
 _started_runners: dict[Path, tuple[subprocess.Popen, float]] = {}  # those this process started, by store, and when
 
@@ -53,13 +56,19 @@ def run_job(workspace: Workspace, spec: Spec, progress: Callable[[str, int, int 
         try:
             while (job := _find_job(store, number)).is_open:
                 store.check_exists()
-                progress(job.what, job.done, job.total or None)
-                ensure_runner(workspace)
+                why = trouble(store.folder)
+                progress(why or job.what, job.done, job.total or None)
+                try:
+                    ensure_runner(workspace)
+                except UserError:
+                    if not why:
+                        raise
                 time.sleep(0.3)
         except KeyboardInterrupt:
-            store.cancel_job(number)
+            cancelled = store.cancel_job(number)
+            kept = "what it trained is kept, and the same command goes on from there"
             raise UserError(
-                f"job {number} was cancelled; what it trained is kept, and the same command goes on from there"
+                f"job {number} was cancelled; {kept}" if cancelled else f"job {number} had ended by then; {kept}"
             ) from None
     if job.state == "paused":
         raise UserError(
@@ -147,6 +156,40 @@ def runner_info(folder: Path) -> dict | None:
         return json.loads((folder / RUNNER_INFO).read_text())
     except (OSError, ValueError):  # it has only just started
         return None
+
+
+def write_trouble(folder: Path, text: str) -> None:
+    """Notes why the runner that holds the store in `folder` cannot go on, "" where it can, for `trouble`. In place: a
+    full disk has no room for a new file."""
+    with suppress(OSError):
+        handle = os.open(folder / TROUBLE, os.O_WRONLY | os.O_CREAT, 0o600)
+        try:
+            os.pwrite(handle, text.encode(errors="replace")[:TROUBLE_BYTES].ljust(TROUBLE_BYTES), 0)
+        finally:
+            os.close(handle)
+
+
+def trouble(folder: Path) -> str:
+    """Why the jobs of the store in `folder` do not go on at the moment, a sentence without a full stop; "" where they
+    do."""
+    try:
+        text = (
+            (folder / TROUBLE).read_bytes()[:TROUBLE_BYTES].decode(errors="replace").strip()
+            if runner_alive(folder)
+            else ""
+        )
+        if not text and shutil.disk_usage(folder).free < MIN_FREE:
+            text = f"the disk with {folder} is full; make room there, and it goes on by itself"
+    except OSError:
+        text = ""
+    return text
+
+
+def settle(store: ResultStore) -> None:
+    """Ends the jobs that a runner which was killed left all but ended, where none is at work now."""
+    with runner_lock(store.folder, patience=0) as held:
+        if held:
+            store.settle_jobs()
 
 
 def job_to_json(job: Job) -> dict:

@@ -124,7 +124,7 @@ def read_bytes(file: Path, at_most: int = MAX_JSON) -> bytes:
 def read_json(file: Path, remedy: str = "put back the file as it was written"):
     """What a JSON file holds. Raises as `read_bytes`, and UserError, which ends in `remedy`, where it is no JSON."""
     try:
-        return json.loads(read_bytes(file))
+        return json.loads(read_bytes(file).decode())
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} cannot be read as JSON ({error}); {remedy}") from None
 

@@ -88,8 +88,8 @@ class StoredArray(NDArrayOperatorsMixin):
         return rows
 
 
-def read_array(file: Path, *shape: int | None) -> np.ndarray | StoredArray:
-    """The array in a `.npy` file: in memory, or where it is large read as it is indexed.
+def read_array(file: Path, *shape: int | None) -> np.ndarray:
+    """The array in a `.npy` file: in memory, or where it is large a `StoredArray`, which is read as it is indexed.
 
     shape: the lengths it should have, None where any will do; none at all for an array of any shape. More axes may
     follow. Raises UserError if the file is missing or corrupt, or has another shape.
@@ -102,7 +102,7 @@ def read_array(file: Path, *shape: int | None) -> np.ndarray | StoredArray:
     if array.ndim < len(shape) or any(expected not in (None, n) for expected, n in zip(shape, array.shape)):
         expected = " x ".join("any" if n is None else str(n) for n in shape)
         raise UserError(f"{file} has shape {array.shape}, and {expected} is expected; copy the workspace again")
-    return array
+    return array  # type: ignore[return-value]
 
 
 def _open(file: Path) -> np.ndarray | StoredArray:

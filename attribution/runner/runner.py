@@ -9,13 +9,17 @@ import os
 import sqlite3
 import time
 import traceback
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
+
+import numpy as np
 
 from attribution.errors import UserError
 from attribution.experiments import registry
-from attribution.experiments.jobs import write_runner_info
+from attribution.experiments.jobs import write_runner_info, write_trouble
 from attribution.runner.executors import Executor, create_executor
 from attribution.runner.executors.base import Task, result_arrays
 from attribution.store.database import is_damaged, store_error
@@ -28,6 +32,10 @@ from attribution.workspace.workspace import Workspace
 IDLE_SECONDS = 60
 MAX_TRIES = 3
 MAX_STEP_SECONDS = 0.2  # cap on the time a step spends on looking for trainings to start
+#: a worker that says nothing for so many times the usual seconds of an epoch, and at least so many seconds, or so many
+#: before its first epoch, stands still: stopped, swapped out, or waiting for a disk that does not answer
+SILENT_EPOCHS, SILENT_SECONDS, SILENT_START = 20, float(os.environ.get("LINEUP_SILENT", 60)), 600.0
+BLOCKED_SECONDS = 1.0  # between two tries to write into a store that cannot be written
 
 
 class Runner:
@@ -49,7 +57,11 @@ class Runner:
         self.idle_seconds = idle_seconds
         self.jobs: dict[int, _RunningJob] = {}
         self.running: dict[str, int] = {}  # key of a training in a worker -> job
-        self.unreported_failures: dict[int, str] = {}  # failed job -> reason, as long as its row cannot be written
+        self.events: deque[tuple[Task, dict]] = deque()  # that came back from workers and are not written down yet
+        self.heard: dict[str, _Heartbeat] = {}  # key of a training in a worker -> when it reported last
+        self.epoch_seconds: deque[float] = deque(maxlen=100)
+        self.blocked = False  # whether the store could not be written last time
+        self.last_step = time.monotonic()
         self.last_busy = time.monotonic()
         self.on_info = on_info
         self.last_info: dict | None = None
@@ -66,54 +78,66 @@ class Runner:
     def step(self, timeout: float = 0.25) -> bool:
         """Looks for new, paused and cancelled jobs, starts what can be started, takes in what has come back.
 
-        Raises UserError where the store's file is damaged, and where it was moved or deleted.
+        Where the store cannot be written, on a full disk say, it says so and waits: what has come back is kept, and
+        nothing more is started. Raises UserError where the store's file is damaged, and where it was moved or deleted.
         """
         try:
             self._step(timeout)
+            if self.blocked:
+                self.blocked = False
+                write_trouble(self.store.folder, "")
         except sqlite3.Error as error:
             if is_damaged(error):
                 raise store_error(error, self.store.folder) from None
-            if self.jobs or not self.unreported_failures:  # once, not four times a second
-                _log_error(error)
-            self._abandon_all(
-                f"results cannot be written to {self.store.folder} ({error}); make room there and ask again"
-            )
-            time.sleep(timeout)
+            self._wait_for_room(error)
+            time.sleep(min(BLOCKED_SECONDS, 4 * timeout))
         return time.monotonic() - self.last_busy < self.idle_seconds
 
     def _step(self, timeout):
         self.store.check_exists()
-        self._report_failures()
+        self._handle_events()
+        self._forget_lost_runner()
         self._sync_jobs()
         out_of_time = self._fill_slots()
         self._report_progress()
-        for task, event in self.executor.poll(0 if out_of_time else timeout if self.running else timeout * 2):
-            self._handle_event(task, event)
+        self.events += self.executor.poll(0 if out_of_time else timeout if self.running else timeout * 2)
+        self._handle_events()
+        self._replace_stalled()
         for running_job in list(self.jobs.values()):
             if running_job.finished:
                 self.store.progress_job(running_job.job.id, running_job.done)
                 self.store.finish_job(running_job.job.id, "done")
                 del self.jobs[running_job.job.id]
-        if self.jobs or self.running:
+        if self.jobs or self.running or self.events:
             self.last_busy = time.monotonic()
+
+    def _handle_events(self):
+        """Writes down what has come back. One that cannot be written stays the first in line."""
+        while self.events:
+            self._handle_event(*self.events[0])
+            self.events.popleft()
+
+    def _wait_for_room(self, error):
+        """The store cannot be written. The jobs are opened anew once it can: a search that was interrupted while it
+        wrote cannot go on, and what was trained for it is known."""
+        if not self.blocked:  # once, not every second
+            _log_error(error)
+        self.blocked = True
+        self.jobs.clear()
+        self.last_busy = time.monotonic()
+        write_trouble(
+            self.store.folder,
+            f"results cannot be written to {self.store.folder} ({error}); make room there, and it goes on by itself",
+        )
 
     def _report_info(self):
         if (info := self.executor.describe()) != self.last_info:
             self.on_info(info)
             self.last_info = info
 
-    def _abandon_all(self, reason):
-        """The store cannot be written: no job can go on. Their rows are written as soon as that is possible again."""
-        self.unreported_failures |= dict.fromkeys(self.jobs, reason)
-        self.executor.kill(set(self.running))
-        self.jobs.clear()
-        self.running.clear()
-
-    def _report_failures(self):
-        for number, reason in list(self.unreported_failures.items()):
-            self.store.finish_job(number, "failed", reason)
-            del self.unreported_failures[number]
-        if not self.running and self.store.live_trainings():  # left behind by a runner that was killed
+    def _forget_lost_runner(self):
+        """Clears the trainings that a runner which was killed had under way."""
+        if not self.running and self.store.live_trainings():
             self.store.clear_live_trainings()
 
     def _sync_jobs(self):
@@ -154,6 +178,7 @@ class Runner:
 
     def _clear_running(self, key):
         self.running.pop(key, None)
+        self.heard.pop(key, None)
         self.store.clear_live_trainings(key)
 
     def _fill_slots(self) -> bool:
@@ -186,6 +211,7 @@ class Runner:
                 return
             pid = self.executor.submit(task)
             self.running[task.key] = running_job.job.id
+            self.heard[task.key] = _Heartbeat(task, pid, time.monotonic())
             self.store.set_live_training(task.key, running_job.job.id, pid, running_job.recipe.epochs)
 
     def _report_progress(self):
@@ -198,6 +224,7 @@ class Runner:
         kind = event["event"]
         if kind == "epoch":
             if task.key in self.running:
+                self._hear(task.key, event["epoch"])
                 self.store.set_live_epoch(task.key, event["epoch"])
             return
         self._clear_running(task.key)
@@ -216,14 +243,53 @@ class Runner:
             self.store.clear_failures(task.key)
         for running_job in self._jobs_waiting_for(task.key):
             if failures >= MAX_TRIES:
-                reason = event.get(
-                    "message",
-                    f"a worker process ended under the same training {failures} times; perhaps the memory is full",
+                reason = (
+                    event["message"]
+                    if kind == "failed"
+                    else (
+                        f"a worker process ended or stood still under the same training {failures} times; perhaps the "
+                        "memory is full"
+                    )
                 )
                 self.store.finish_job(running_job.job.id, "failed", reason)
                 self._stop_job(running_job.job.id)
             else:
                 running_job.requeue(task)
+
+    def _hear(self, key, epoch):
+        heartbeat, now = self.heard[key], time.monotonic()
+        if heartbeat.epoch:  # the first comes with the start of the worker
+            self.epoch_seconds.append((now - heartbeat.at) / max(1, epoch - heartbeat.epoch))
+        heartbeat.epoch, heartbeat.at = epoch, now
+
+    def _replace_stalled(self):
+        """Ends the workers that stand still; what they trained is given to others, as after a worker's death."""
+        now = time.monotonic()
+        paused, self.last_step = now - self.last_step, now
+        if paused > SILENT_SECONDS / 2:  # this process stood still itself, and nobody else is late for that
+            for heartbeat in self.heard.values():
+                heartbeat.at = now
+        for key, heartbeat in list(self.heard.items()):
+            silent = now - heartbeat.at
+            if silent <= self._patience(heartbeat):
+                continue
+            self.executor.kill({key})
+            waiting = self._jobs_waiting_for(key)
+            self._handle_event(heartbeat.task, {"event": "lost", "message": f"no news for {silent:.0f} s"})
+            for running_job in waiting:
+                if running_job.job.id in self.jobs:
+                    self.store.note_job(
+                        running_job.job.id, f"a training that stood still for {silent:.0f} s was begun again elsewhere"
+                    )
+
+    def _patience(self, heartbeat) -> float:
+        """Seconds that a worker may say nothing; twice as many each time that this training was lost."""
+        if heartbeat.epoch:
+            usual = float(np.median(self.epoch_seconds)) if self.epoch_seconds else 0.0
+            seconds = max(SILENT_SECONDS, SILENT_EPOCHS * usual)
+        else:  # without a process, it waits for a place on a cluster
+            seconds = SILENT_START if heartbeat.pid else float("inf")
+        return seconds * 2 ** self.store.count_failures(heartbeat.task.key)
 
     def _jobs_waiting_for(self, key):
         return [running_job for running_job in self.jobs.values() if key in running_job.waiting]
@@ -319,6 +385,17 @@ class _RunningJob:
                 waiters.append(search)
 
 
+@dataclass
+class _Heartbeat:
+    """A training in a worker. pid: of its process, None where that is not known (yet); at: when it was heard of last,
+    on the monotonic clock; epoch: that it reported then, 0 before the first."""
+
+    task: Task
+    pid: int | None
+    at: float
+    epoch: int = 0
+
+
 class _OpenSearch:
     """A search under way: its generator, and the keys of the trainings it asked for last."""
 
@@ -340,6 +417,8 @@ def run_runner(
         while (lock := acquire_runner_lock(store.folder)) is not None:
             worked = True
             try:
+                store.check_after_unclean_end()
+                write_trouble(store.folder, "")
                 chosen = executor() if executor else create_executor(workspace)
                 Runner(store, chosen, idle_seconds, partial(write_runner_info, store.folder)).run()
             finally:

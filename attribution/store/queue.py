@@ -9,6 +9,8 @@ from attribution.store.database import Database
 
 OPEN_STATES = "state IN ('queued', 'running', 'cancelling')"
 RUNNABLE_STATES = "state IN ('queued', 'running')"
+#: what a job says that was done when the runner heard that it was to be stopped
+CANCELLED_TOO_LATE = "it was done before it could be stopped, and its answer is kept"
 VERB_SQL = "json_extract(spec, '$.verb')"
 
 
@@ -156,10 +158,26 @@ class JobQueue(Database):
         self.db.execute("UPDATE jobs SET done = ? WHERE id = ?", (done, number))
 
     def finish_job(self, number: int, state: str, message: str = "") -> None:
-        """Ends a job as done, failed or cancelled."""
+        """Ends a job as done, failed or cancelled. One that is done although its end was asked for says so."""
         self.db.execute(
-            "UPDATE jobs SET state = ?, message = ?, finished = ? WHERE id = ?", (state, message, time.time(), number)
+            "UPDATE jobs SET message = CASE WHEN state = 'cancelling' AND ? = 'done' THEN ? ELSE ? END, state = ?, "
+            "finished = ? WHERE id = ?",
+            (state, CANCELLED_TOO_LATE, message, state, time.time(), number),
         )
+
+    def note_job(self, number: int, message: str) -> None:
+        """Says something about a job that has not ended; its end replaces it."""
+        self.db.execute("UPDATE jobs SET message = ? WHERE id = ?", (message, number))
+
+    def settle_jobs(self) -> None:
+        """Ends the jobs that a runner which was killed left all but ended: all parts done, or asked to stop. For who
+        holds the runner's lock."""
+        with self.transaction():
+            for state, condition in (
+                ("done", "state = 'running' AND total > 0 AND done >= total"),
+                ("cancelled", "state = 'cancelling'"),
+            ):
+                self.db.execute(f"UPDATE jobs SET state = ?, finished = ? WHERE {condition}", (state, time.time()))
 
     def pause_job(self, number: int) -> bool:
         """Asks for nothing more of a job to be started until it is resumed. False when it is not queued or running."""
@@ -195,11 +213,12 @@ class JobQueue(Database):
 
     def set_live_training(self, key: str, job: int, pid: int, epochs: int) -> None:
         """Notes that the training `key` has begun, in process `pid`."""
-        self.db.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?, 0, ?, ?)", (key, job, pid, epochs, time.time()))
+        row = (key, job, pid, epochs, now := time.time(), now)
+        self.db.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?, 0, ?, ?, ?)", row)
 
     def set_live_epoch(self, key: str, epoch: int) -> None:
         """Notes that the training `key` has done `epoch` epochs."""
-        self.db.execute("UPDATE live SET epoch = ? WHERE key = ?", (epoch, key))
+        self.db.execute("UPDATE live SET epoch = ?, heard = ? WHERE key = ?", (epoch, time.time(), key))
 
     def clear_live_trainings(self, key: str | None = None) -> None:
         """Forgets the training `key` in progress, or all of them."""
@@ -209,9 +228,11 @@ class JobQueue(Database):
             self.db.execute("DELETE FROM live WHERE key = ?", (key,))
 
     def live_trainings(self) -> dict[str, dict]:
-        """key -> {"job", "pid", "epoch", "epochs", "started"} of the trainings in progress."""
-        rows = self.db.execute("SELECT key, job, pid, epoch, epochs, started FROM live").fetchall()
-        return {row[0]: dict(zip(("job", "pid", "epoch", "epochs", "started"), row[1:])) for row in rows}
+        """key -> {"job", "pid", "epoch", "epochs", "started", "heard"} of the trainings in progress; heard: when one
+        reported last, seconds since 1970."""
+        names = ("job", "pid", "epoch", "epochs", "started", "heard")
+        rows = self.db.execute(f"SELECT key, {', '.join(names)} FROM live").fetchall()
+        return {row[0]: dict(zip(names, row[1:])) for row in rows}
 
     def count_retried(self) -> int:
         """How many trainings a worker has died under that have not succeeded since."""
@@ -221,6 +242,11 @@ class JobQueue(Database):
         """Counts that a training's worker died under it, and returns how often that has happened."""
         self.db.execute("INSERT INTO tries VALUES (?, 1) ON CONFLICT (key) DO UPDATE SET n = n + 1", (key,))
         return self.db.execute("SELECT n FROM tries WHERE key = ?", (key,)).fetchone()[0]
+
+    def count_failures(self, key: str) -> int:
+        """How often a worker has died under a training since it succeeded last."""
+        row = self.db.execute("SELECT n FROM tries WHERE key = ?", (key,)).fetchone()
+        return row[0] if row else 0
 
     def clear_failures(self, key: str) -> None:
         """Forgets how often a training's worker died: asked for again, it is tried as often again."""

@@ -26,7 +26,7 @@ CREATE TABLE IF NOT EXISTS jobs (
     id INTEGER PRIMARY KEY, spec TEXT, what TEXT, state TEXT, done INTEGER DEFAULT 0, total INTEGER DEFAULT 0,
     message TEXT DEFAULT '', created REAL, started REAL, finished REAL);
 CREATE TABLE IF NOT EXISTS live (key TEXT PRIMARY KEY, job INTEGER, pid INTEGER, epoch INTEGER, epochs INTEGER,
-    started REAL);
+    started REAL, heard REAL);
 CREATE TABLE IF NOT EXISTS tries (key TEXT PRIMARY KEY, n INTEGER);
 CREATE TABLE IF NOT EXISTS identity (name TEXT PRIMARY KEY, value TEXT);
 CREATE TABLE IF NOT EXISTS read_files (path TEXT PRIMARY KEY, state TEXT, digest TEXT);
@@ -92,6 +92,7 @@ def migrate(db: sqlite3.Connection, fingerprint: str, folder: Path) -> None:
         present = {row[1] for row in db.execute(f"PRAGMA table_info({table})")}
         if present and "crc" not in present:
             db.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER")
+    db.execute("DROP TABLE IF EXISTS live")  # of no trainings, as no runner is at work
     for statement in TABLES_SQL.split(";"):  # `executescript` would end the transaction
         db.execute(statement)
     db.create_function("row_crc", -1, row_crc, deterministic=True)

@@ -148,7 +148,8 @@ def _job_line(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None, kn
         job_buttons.ended_early(job)
     elif job:
         finished = write.date_time(job.finished)
-        st.caption(write.plain(f"Job {job.id}: done in {write.seconds(job.seconds)}, {finished}."))
+        said = f"; {job.message}" if job.message else ""
+        st.caption(write.plain(f"Job {job.id}: done in {write.seconds(job.seconds)}, {finished}{said}."))
     elif known_since:
         st.caption(write.plain(f"Known since {write.date_time(known_since)}: nothing was trained for this."))
     else:

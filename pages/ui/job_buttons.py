@@ -6,6 +6,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.experiments import jobs
+from attribution.store.results import ResultStore
 from pages.ui import format as write
 from pages.ui import state
 
@@ -20,6 +21,8 @@ def draw(ws: Workspace, job, name: str = "", kind: str = "secondary") -> None:
     """The buttons of a job that has not ended, for a row. name: the end of the buttons' keys; kind: Streamlit's type of
     button. An error is left in `state.ERROR`."""
     stopping = job.state == "cancelling"
+    if job.is_open and (why := jobs.trouble(ResultStore.folder_of(ws)) or job.message):
+        st.caption(f":material/warning: {write.sentence(why)}")
     if job.state == "paused":
         _button(ws, job, "Resume", jobs.resume, name, kind, "Goes on where it was: nothing is trained twice.")
     elif job.is_open:

@@ -13,6 +13,8 @@ from attribution.runner.executors.base import Task
 from attribution.training import recipes
 from attribution.training.devices import Gpu, WorkerPlan, core_count
 
+STOP_SECONDS = 10
+
 
 class LocalExecutor:
     """The `Executor` with a fixed number of worker processes, those of a plan (`devices.plan_workers`), started when
@@ -137,7 +139,8 @@ class _Worker:
     def stop(self) -> None:
         self.stopped = True
         self.process.kill()
-        self.process.wait()
+        with suppress(subprocess.TimeoutExpired):  # one that waits for a dead disk ends when the disk answers
+            self.process.wait(STOP_SECONDS)
 
     def _read(self):
         for line in self.process.stdout:
