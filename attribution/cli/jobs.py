@@ -63,7 +63,10 @@ def runner(
 def jobs_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """The newest jobs first."""
     with ResultStore.for_workspace(ws) as store:
+        jobs.settle(store)
         rows = [jobs.job_to_json(job) for job in store.jobs()]
+        if why := jobs.trouble(store.folder):
+            say(why)
     print_answer(as_json, {"jobs": rows}, ("jobs", rows))
 
 
@@ -98,12 +101,13 @@ def jobs_cancel(number: JobNumber, ws: WorkspaceOption = DEMO):
     while (job := _load_job(ws, number)).is_open:
         jobs.ensure_runner(ws)
         time.sleep(0.1)
-    print(f"job {number} is {job.state}")
+    print(f"job {number} is {job.state}" + (f": {job.message}" if job.message else ""))
 
 
 def _load_job(ws: Workspace, number: int) -> Job:
     """The job with this number. Raises UserError where there is none."""
     with ResultStore.for_workspace(ws) as store:
+        jobs.settle(store)
         job = store.job(number)
     if job is None:
         raise UserError(f"there is no job {number}; `jobs list` shows them")
