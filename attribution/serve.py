@@ -1,4 +1,4 @@
-"""Starts the dashboard: `python -m attribution.serve [--port 8501] [--workspace DIR]`.
+"""Starts the dashboard: `python -m attribution.serve [--port 8501] [--workspace DIR] [--no-token]`.
 
 What can go wrong is checked before Streamlit starts, so that each mistake gets one sentence. Streamlit itself is
 started as another program, since nothing in `attribution` imports it.
@@ -12,49 +12,78 @@ import sys
 import tempfile
 from pathlib import Path
 
+from attribution.access.tokens import add_parameter, prepare_token
 from attribution.errors import UserError
-from attribution.files import ROOT, data_folder
+from attribution.files import ROOT, data_folder, is_shared, keep_private, make_folder
 
 ADDRESS = "127.0.0.1"
-APP = ROOT / "app.py"
-#: `python -m streamlit`, told beforehand that pages/ is ours to route: otherwise a fresh server's first visitor, coming
-#: by a deep link, is shown "Page not found" over the right page.
-STREAMLIT_SCRIPT = (
-    "from streamlit.runtime.pages_manager import PagesManager; PagesManager.uses_pages_directory = False; "
-    "from streamlit.web.cli import main; main(prog_name='streamlit')"
-)
-#: Waits until the server is up, half a minute at most, and opens the browser; this process is the server by then.
+APP = ROOT / "asgi.py"
+#: `python -m streamlit`, with two things arranged. It is told beforehand that pages/ is ours to route: otherwise a
+#: fresh server's first visitor, coming by a deep link, is shown "Page not found" over the right page. And Ctrl-C or a
+#: termination is a good end: uvicorn raises the signal again when it has closed all connections.
+STREAMLIT_SCRIPT = """
+import signal, sys
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *_: sys.exit(0))
+from streamlit.runtime.pages_manager import PagesManager
+PagesManager.uses_pages_directory = False
+from streamlit.web.cli import main
+main(prog_name="streamlit")
+"""
+#: Waits until the server is up, half a minute at most, and opens the browser; this process is the server by then. The
+#: code is made last of all: until the browser has spent it, other users could read it from the browser's arguments.
 OPENER_SCRIPT = f"""
 import socket, sys, time, webbrowser
+from attribution.access.tokens import add_parameter, new_code
+from attribution.files import data_folder
+url, port, with_token = sys.argv[1:]
 for _ in range(300):
     with socket.socket() as probe:
-        if probe.connect_ex(({ADDRESS!r}, int(sys.argv[2]))) == 0:
-            webbrowser.open(sys.argv[1])
+        if probe.connect_ex(({ADDRESS!r}, int(port))) == 0:
+            webbrowser.open(add_parameter(url, "once", new_code(data_folder())) if with_token else url)
             break
     time.sleep(0.1)
 """
 
 
-def serve(port: int | str = 8501, workspace: str | Path | None = None, page_url: str | None = None) -> None:
-    """Replaces this process by a Streamlit server of `app.py` at 127.0.0.1:`port`, and prints the address.
+def serve(
+    port: int | str = 8501,
+    workspace: str | Path | None = None,
+    page_url: str | None = None,
+    with_token: bool = True,
+) -> None:
+    """Replaces this process by a Streamlit server of `asgi.py` at 127.0.0.1:`port`, and prints the link to it.
 
     workspace: a workspace's folder, handed on as LINEUP_WORKSPACE; None leaves that variable as it is, and without it
-    the bundled demo is served. page_url: a path such as "/?target=3" that the browser is opened at. Raises UserError
-    for a port that cannot be had, a folder that is no workspace, and a data folder that cannot be written.
+    the bundled demo is served. page_url: a path such as "/?target=3" that the browser is opened at. with_token: whether
+    a browser has to have opened the printed link once. Raises UserError for a port that cannot be had, a folder that is
+    no workspace, and a data folder that cannot be written.
     """
     port = check_port(port)
     workspace = workspace or os.environ.get("LINEUP_WORKSPACE")
     if workspace:
         os.environ["LINEUP_WORKSPACE"] = str(check_workspace(workspace))
-    os.environ["LINEUP_DATA"] = str(check_data_folder())
+    data = check_data_folder()
+    if os.environ.get("LINEUP_DATA"):  # only then: a data folder that was named may be a shared one
+        os.environ["LINEUP_DATA"] = str(data)
     for library in ("OMP", "OPENBLAS", "MKL"):  # the server is left responsive; a training sets its own threads
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
-    address = f"http://{ADDRESS}:{port}{page_url or ''}"
-    print(f"Lineup is at {address} (results are kept in {os.environ['LINEUP_DATA']}; Ctrl-C stops it)")
+    address = f"http://{ADDRESS}:{port}{page_url or '/'}"
+    if with_token:
+        os.environ.pop("LINEUP_NO_TOKEN", None)
+        link = add_parameter(address, "token", prepare_token(data))
+    else:
+        os.environ["LINEUP_NO_TOKEN"] = "1"
+        link = address
+        print("No token is asked for: every user of this machine can use this dashboard", file=sys.stderr)
+    if is_shared(data):
+        print(f"The data folder {data} is shared: others can read or change what is in it", file=sys.stderr)
+    print(f"Lineup is at {link} (results are kept in {data}; Ctrl-C stops it)")
     sys.stdout.flush()
     if page_url:
         subprocess.Popen(
-            [sys.executable, "-c", OPENER_SCRIPT, address, str(port)],
+            [sys.executable, "-c", OPENER_SCRIPT, address, str(port), "yes" if with_token else ""],
+            cwd=ROOT,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
@@ -98,7 +127,9 @@ def check_data_folder() -> Path:
     """The absolute path of the data folder, created if need be. Raises UserError when it is not writable."""
     folder = data_folder().resolve()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
+        if not os.environ.get("LINEUP_DATA"):  # a folder that was named keeps the permissions it was given
+            keep_private(folder)
         with tempfile.TemporaryFile(dir=folder):
             pass
     except OSError as error:
@@ -113,9 +144,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m attribution.serve", description="Starts the dashboard.")
     parser.add_argument("--port", default=8501, help="default 8501")
     parser.add_argument("--workspace", help="a workspace's folder; default: the bundled demo")
+    parser.add_argument("--no-token", action="store_true", help="let in every user of this machine, without the link")
     options = parser.parse_args()
     try:
-        serve(options.port, options.workspace)
+        serve(options.port, options.workspace, with_token=not options.no_token)
     except UserError as error:
         print(f"Lineup cannot start: {error}", file=sys.stderr)
         sys.exit(2)

@@ -1,6 +1,7 @@
 """A Lineup server of one's own, and pages opened on it: for the browser tests and the benchmarks."""
 
 import os
+import secrets
 import shutil
 import socket
 import subprocess
@@ -13,15 +14,20 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from attribution.access.middleware import TokenCheck
+from attribution.access.tokens import access_folder
 from attribution.files import data_folder
 from tests.browser import chromium
 
 ROOT = Path(__file__).resolve().parents[2]
+#: Of all servers that are started here, so that a page's context brings the cookie of each.
+TOKEN = secrets.token_urlsafe(32)
 
 
 @dataclass
 class Server:
-    """A running server. url: without a slash at the end; log: the file that takes what it prints."""
+    """A running server. url: without a slash at the end, and without the token; log: the file that takes what it
+    prints."""
 
     url: str
     data: Path
@@ -40,6 +46,10 @@ def server(data: Path, workspace: Path | None = None, seconds: float = 60, port:
         probe.bind(("127.0.0.1", 0))
         port = port or probe.getsockname()[1]
     data.mkdir(parents=True, exist_ok=True)
+    access_folder(data).mkdir(0o700, exist_ok=True)
+    token = access_folder(data) / "token"
+    token.touch(0o600)
+    token.write_text(TOKEN)
     with suppress(OSError):  # where images are that a workspace reads in place
         shutil.copy(data_folder() / "roots.json", data)
     log = data / "server.log"
@@ -84,8 +94,12 @@ def browser():
 
 
 def new_page(opened: Browser, **options) -> Page:
-    """An empty page in a fresh context of 1400 x 1000 pixels. options: of Playwright's `new_context`."""
-    return opened.new_context(viewport={"width": 1400, "height": 1000}, **options).new_page()
+    """An empty page in a fresh context of 1400 x 1000 pixels that every server here lets in. options: of Playwright's
+    `new_context`."""
+    context = opened.new_context(viewport={"width": 1400, "height": 1000}, **options)
+    name = TokenCheck(app=None, token=TOKEN, spend=bool).cookie.decode()
+    context.add_cookies([{"name": name, "value": TOKEN, "domain": "127.0.0.1", "path": "/"}])
+    return context.new_page()
 
 
 def open_page(page: Page, url: str) -> Page:

@@ -17,6 +17,7 @@ LAYERS = (
     "cli",
     "demo",
     "serve",
+    "access",
     "export",
     "evaluation",
     "audit",

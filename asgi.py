@@ -1,0 +1,23 @@
+"""What `python -m attribution.serve` starts: the dashboard of app.py behind the token that lets a browser in."""
+
+import os
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+from starlette.middleware import Middleware
+
+from attribution.access.middleware import TokenCheck
+from attribution.access.tokens import read_token, spend_code
+from attribution.files import data_folder
+
+
+def token_check() -> list[Middleware]:
+    """The middleware that lets in who has the token; none where `--no-token` switched it off."""
+    if os.environ.get("LINEUP_NO_TOKEN"):
+        return []
+    return [Middleware(TokenCheck, token=read_token(data_folder()), spend=partial(spend_code, data_folder()))]
+
+
+# Streamlit finds this line by its syntax: `streamlit run asgi.py` and `uvicorn asgi:app` both serve it.
+app = st.App(Path(__file__).with_name("app.py"), routes=[], middleware=token_check())

@@ -1,0 +1,1 @@
+"""Who is let in to the dashboard; docs/security.md has the threat model."""
