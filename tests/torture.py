@@ -281,10 +281,15 @@ class Torture:
 
     def kill_standing(self) -> None:
         """A worker stands still, until its runner ends it or for a while."""
-        self.wait(lambda: self.open or self.ask(), gladly=True, seconds=1)
-        self.wait(lambda: processes(self.data)["worker"] or not self.open, pause=0.05)
-        for one in processes(self.data)["worker"][:1]:
-            with suppress(psutil.NoSuchProcess):
+
+        def at_work():
+            if not self.open:
+                self.ask()
+            return [row["pid"] for row in self.store.live_trainings().values() if row["epoch"]]
+
+        self.wait(at_work)
+        with suppress(psutil.NoSuchProcess):
+            for one in map(psutil.Process, at_work()[:1]):
                 one.suspend()
                 self.counts["standing"] += 1
                 self.tell(f"worker {one.pid} stands still")

@@ -4,7 +4,6 @@ Nothing in it is ever changed or deleted (the file itself refuses it): a decisio
 in the data folder beside the results, so that reinstalling Lineup loses nothing.
 """
 
-import fcntl
 import json
 import operator
 import os
@@ -19,8 +18,10 @@ import numpy as np
 
 from attribution.audit.decisions import DECISIONS, REVISIONS, CurrentDecision, DecisionFold, Entry
 from attribution.errors import UserError
-from attribution.store.database import Transaction, store_error
+from attribution.files import keep_private, locked, make_folder
+from attribution.store.database import Transaction, check_not_empty, create_database, store_error
 from attribution.store.results import ResultStore
+from attribution.store.schema import is_empty
 from attribution.workspace.workspace import Workspace
 
 FILE = "audit.sqlite"
@@ -100,14 +101,19 @@ class DecisionLog:
         self.folder, self.fingerprint = folder, fingerprint
         self.n_train, self.n_classes = n_train, n_classes
         self._fold = DecisionFold()
+        file = folder / FILE
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self.db = sqlite3.connect(folder / FILE, timeout=30, isolation_level=None)
+            make_folder(folder)
+            keep_private(folder)
+            if not file.exists():
+                create_database(file, self._write_tables)
+            check_not_empty(file, "decisions")
+            self.db = sqlite3.connect(file, timeout=30, isolation_level=None)
         except (OSError, sqlite3.Error) as error:
             raise store_error(error, folder) from None
         try:
-            if self._version() == 0:
-                self._create_tables()
+            self._check_version()
+            self.db.execute("PRAGMA journal_mode=WAL")
             self.db.execute("PRAGMA synchronous=FULL")  # what is decided outlives the power, too
             of = self.db.execute("SELECT fingerprint FROM about").fetchone()[0]
             if of != fingerprint:
@@ -140,24 +146,21 @@ class DecisionLog:
     def __exit__(self, *error) -> None:
         self.close()
 
-    def _version(self) -> int:
+    def _check_version(self) -> None:
+        with locked(self.folder.parent):
+            if is_empty(self.db):  # its maker, of an older version, was killed
+                self._write_tables(self.db)
         version = self.db.execute("PRAGMA user_version").fetchone()[0]
-        if version not in (0, SCHEMA):  # nothing of it is touched
+        if version != SCHEMA:  # nothing of it is touched
             raise UserError(
                 f"the decisions in {self.folder} have schema version {version}, and this Lineup reads "
                 f"{SCHEMA}; set LINEUP_DATA to another folder, or use the Lineup that wrote them"
             )
-        return version
 
-    def _create_tables(self) -> None:
-        """Writes the tables, in one piece; other processes wait, as no timeout covers the change to WAL."""
-        with (self.folder / "audit.lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if self._version() == 0:
-                self.db.execute("PRAGMA journal_mode=WAL")
-                self.db.executescript(f"BEGIN IMMEDIATE;{TABLES}{GUARD_TRIGGERS}PRAGMA user_version={SCHEMA};")
-                self.db.execute("INSERT INTO about VALUES (?)", (self.fingerprint,))
-                self.db.execute("COMMIT")
+    def _write_tables(self, db: sqlite3.Connection) -> None:
+        db.executescript(f"BEGIN IMMEDIATE;{TABLES}{GUARD_TRIGGERS}PRAGMA user_version={SCHEMA};")
+        db.execute("INSERT INTO about VALUES (?)", (self.fingerprint,))
+        db.execute("COMMIT")
 
     @contextmanager
     def _explain_errors(self):

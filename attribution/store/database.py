@@ -151,10 +151,10 @@ def store_error(error: Exception, folder: Path | None = None) -> UserError:
     )
 
 
-def damaged_error(folder: Path, why: str) -> UserError:
+def damaged_error(folder: Path, why: str, what: str = "results") -> UserError:
     """The UserError for a store whose file is not what was written."""
     return UserError(
-        f"the results in {folder} are damaged ({why}); put a copy of that folder back, or move it away to begin anew"
+        f"the {what} in {folder} are damaged ({why}); put a copy of that folder back, or move it away to begin anew"
     )
 
 
@@ -165,6 +165,7 @@ def create_database(file: Path, write_tables: Callable[[sqlite3.Connection], Non
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, file_mode(file)))
         with closing(sqlite3.connect(partial, isolation_level=None)) as db:
+            db.execute("PRAGMA journal_mode=WAL")  # no timeout covers the change, so nobody else is there yet
             write_tables(db)
         with locked(file.parent.parent):  # the folder itself is the runner's lock
             if not file.exists():
@@ -174,10 +175,10 @@ def create_database(file: Path, write_tables: Callable[[sqlite3.Connection], Non
         partial.unlink(missing_ok=True)
 
 
-def check_not_empty(file: Path) -> None:
-    """Raises UserError for a file of no bytes: none was made so, and what it held is gone."""
+def check_not_empty(file: Path, what: str = "results") -> None:
+    """Raises UserError for a file of no bytes: none was made so, and what it held is gone. what: it holds."""
     if file.stat().st_size == 0:
-        raise damaged_error(file.parent, f"{file.name} has no bytes")
+        raise damaged_error(file.parent, f"{file.name} has no bytes", what)
 
 
 def _size(file: Path) -> int:

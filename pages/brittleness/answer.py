@@ -3,7 +3,6 @@
 import streamlit as st
 
 from attribution import Workspace
-from attribution.experiments import jobs
 from attribution.experiments.disjoint import DisjointSpec
 from attribution.experiments.replay import replay_search
 from attribution.experiments.retrain import RetrainSpec
@@ -28,8 +27,6 @@ def draw(ws: Workspace, store: ResultStore, spec: Spec) -> None:
     def draw_now():
         with ResultStore.for_workspace(ws) as own_store:
             now = own_store.job(job.id) if job else None
-            if now and now.is_open:
-                jobs.ensure_runner(ws)
             view(ws, own_store, spec, now)
         if running != bool(now and now.is_open):
             st.rerun()

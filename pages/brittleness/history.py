@@ -3,7 +3,6 @@
 import streamlit as st
 
 from attribution import Workspace
-from attribution.experiments import jobs
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from pages.brittleness import kept_answers, question, text
@@ -33,7 +32,7 @@ def draw_jobs(ws: Workspace, store: ResultStore) -> None:
         if count > LISTED:
             st.toggle(f"All {count}" if count <= MOST else f"The newest {MOST} of {write.count(count)}", key=ALL_JOBS)
         if busy:
-            jobs.ensure_runner(ws)
+            job_buttons.ensure_runner(ws)
 
     draw_now()
 

@@ -11,6 +11,7 @@ from attribution.explore.lineup import LineupRow
 from attribution.explore.opening_target import support_votes
 from attribution.store.results import ResultStore
 from pages.ui import format as write
+from pages.ui import job_buttons
 
 
 @st.cache_resource(ttl=10, show_spinner=False)
@@ -96,11 +97,10 @@ def view(ws: Workspace, request: dict) -> dict:
     }
     parts = {"edit": answer, **answer["controls"]}
     running = bool(job and job.is_open) and not answer["complete"]
-    if running:
-        jobs.ensure_runner(ws)  # one that was killed is replaced while somebody waits
+    why = job_buttons.ensure_runner(ws) if running else ""
     return {
         "running": running,
-        "message": _message(answer, job, request),
+        "message": write.capitalised(why) + "." if why else _message(answer, job, request),
         "groups": [
             {"name": names[part], "votes": [_vote(ws, run, label) for run in parts[part]["runs"]]} for part in names
         ],

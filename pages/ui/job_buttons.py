@@ -21,7 +21,7 @@ def draw(ws: Workspace, job, name: str = "", kind: str = "secondary") -> None:
     """The buttons of a job that has not ended, for a row. name: the end of the buttons' keys; kind: Streamlit's type of
     button. An error is left in `state.ERROR`."""
     stopping = job.state == "cancelling"
-    if job.is_open and (why := jobs.trouble(ResultStore.folder_of(ws)) or job.message):
+    if job.is_open and (why := ensure_runner(ws) or job.message):
         st.caption(f":material/warning: {write.sentence(why)}")
     if job.state == "paused":
         _button(ws, job, "Resume", jobs.resume, name, kind, "Goes on where it was: nothing is trained twice.")
@@ -29,6 +29,16 @@ def draw(ws: Workspace, job, name: str = "", kind: str = "secondary") -> None:
         _button(ws, job, "Pause", jobs.pause, name, kind, PAUSE, stopping)
     if not job.has_ended:
         _button(ws, job, "Cancel", jobs.cancel, name, kind, CANCEL, stopping)
+
+
+def ensure_runner(ws: Workspace) -> str:
+    """Sees to it that a runner is there: one that was killed is replaced while somebody watches. Returns why jobs do
+    not go on at the moment, "" where they do."""
+    try:
+        jobs.ensure_runner(ws)
+    except UserError as error:
+        return jobs.trouble(ResultStore.folder_of(ws)) or str(error)
+    return jobs.trouble(ResultStore.folder_of(ws))
 
 
 def _button(

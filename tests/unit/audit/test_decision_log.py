@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -440,6 +441,20 @@ def test_no_database_and_no_folder(tmp_path):
     assert (tmp_path / FILE).read_bytes() == b"not a database" * 100
     with pytest.raises(UserError, match="set LINEUP_DATA to a folder you may write to"):
         DecisionLog(tmp_path / FILE / "below", "f", 60, 3)
+
+
+def test_a_file_of_no_bytes_is_no_beginning_and_one_without_tables_is(tmp_path):
+    (tmp_path / FILE).touch()
+    with pytest.raises(UserError, match="the decisions in .* are damaged .*has no bytes"):
+        DecisionLog(tmp_path, "f", 60, 3)
+    (tmp_path / FILE).unlink()
+    with closing(sqlite3.connect(tmp_path / FILE)) as db:
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute("VACUUM")  # as a maker of before left it that was killed
+    assert (tmp_path / FILE).stat().st_size
+    for _ in range(2):
+        with DecisionLog(tmp_path, "f", 60, 3) as log:
+            assert log.newest_id() == 0
 
 
 def test_a_file_that_is_taken_away_is_not_written_into(log):
