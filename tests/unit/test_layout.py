@@ -86,6 +86,7 @@ OF_MANY_FILES = {
     "test_examples.py": "the examples in the docstrings of what a notebook calls",
     "test_how_to.py": "docs/how_to",
     "test_layout.py": "the tests themselves",
+    "test_promises.py": "the documents that promise something",
     "test_torture.py": "store, runner and server under fire",
     "test_walls.py": "who may import whom",
 }

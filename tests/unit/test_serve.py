@@ -176,6 +176,11 @@ def test_a_server_lets_in_who_has_the_link(server):
     assert ask(server, "/_stcore/host-config", Cookie=cookie, Origin="http://elsewhere.org").status == 403
 
 
+def test_a_server_listens_on_this_machine_alone(server):
+    heard = [one for one in psutil.Process(server.process.pid).net_connections("inet") if one.status == "LISTEN"]
+    assert {one.laddr.ip for one in heard} == {"127.0.0.1"}
+
+
 def stream(server, query="", host=None, **headers):
     """Opens the websocket, as a browser's page does; `host` is the one in the browser's address."""
     own = urlsplit(server.url)
