@@ -293,7 +293,7 @@ class Torture:
                 one.suspend()
                 self.counts["standing"] += 1
                 self.tell(f"worker {one.pid} stands still")
-                replaced = self.wait(lambda: _ended(one), seconds=4 * SILENT, gladly=True, pause=0.05)
+                replaced = self.wait(lambda one=one: _ended(one), seconds=4 * SILENT, gladly=True, pause=0.05)
                 self.counts["replaced"] += replaced
                 self.tell(f"worker {one.pid} {'was replaced' if replaced else 'goes on'}")
                 one.resume()

@@ -20,7 +20,7 @@ from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
 from attribution.metrics import lds
 from attribution.training import recipes
-from attribution.workspace.parts import Progress, cached_npz, check_library, ranking_origin, scratch_folder
+from attribution.workspace.parts import Progress, base_seeds, cached_npz, check_library, ranking_origin, scratch_folder
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
 
@@ -40,7 +40,7 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
     importing.check_part_name(workspace, name)
     start = time.perf_counter()
     workspace.check_base()
-    seeds, cache_folder = workspace.manifest["parts"]["base"]["seeds"], scratch_folder(workspace, "trak")
+    seeds, cache_folder = base_seeds(workspace), scratch_folder(workspace, "trak")
     read_scores = trak_score_reader(workspace, len(seeds), dim, cache_folder, progress)
     provenance = importing.import_ranking(
         workspace,
@@ -80,7 +80,7 @@ def compute_trak_factors(
     from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
-    seeds = workspace.manifest["parts"]["base"]["seeds"][:count]
+    seeds = base_seeds(workspace)[:count]
     networks = load_base_networks(workspace, trainer)
     return _compute_factors(workspace, trainer, seeds, networks, dim, cache_folder, progress)
 

@@ -31,6 +31,7 @@ from attribution.workspace.parts import (
     Part,
     Progress,
     base_digest,
+    base_seeds,
     check_library,
     held_out_digest,
     ranking_origin,
@@ -171,7 +172,7 @@ def missing_work(
     """What `compute` has yet to do, as `full_cost`. Raises UserError as `compute` does."""
     _check_inputs(workspace, halves, dim)
     cache_folder, recipe = scratch_folder(workspace, "compute"), recipes.get_recipe(workspace.recipe)
-    seeds = _base_provenance(workspace).get("seeds", [])[: max(_check_checkpoints(workspace, checkpoints))]
+    seeds = base_seeds(workspace)[: max(_check_checkpoints(workspace, checkpoints))]
     gradients = sum(not (cache_folder / f"{recipe.hash}-{seed}-{dim}.npz").exists() for seed in seeds)
     store = ResultStore.for_workspace(workspace)
     trainings = sum(
@@ -310,7 +311,7 @@ def _trak_variant(workspace, count, dim, training, cache_folder, progress):
     watch = timing.Stopwatch()
     rows = trak.scores(factors, 0, workspace.n_val)
     seconds = watch.seconds
-    seeds, lists = _base_provenance(workspace)["seeds"][:count], [top_k(row, STORED_K) for row in rows]
+    seeds, lists = base_seeds(workspace)[:count], [top_k(row, STORED_K) for row in rows]
     row = {
         "method": "TRAK",
         "models": count,

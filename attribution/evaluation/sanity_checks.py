@@ -31,6 +31,7 @@ from attribution.workspace.parts import (
     Part,
     Progress,
     base_digest,
+    base_seeds,
     cached_npz,
     check_library,
     held_out_digest,
@@ -69,7 +70,7 @@ def compute(
     """
     workspace.check_base()
     check_library("dattri")
-    seeds = workspace.manifest["parts"]["base"]["seeds"]
+    seeds = base_seeds(workspace)
     if not 1 <= checkpoints <= len(seeds):
         raise UserError(
             f"{checkpoints} checkpoints were asked for and {workspace.name} has {len(seeds)} base models; "

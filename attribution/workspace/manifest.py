@@ -91,7 +91,7 @@ _PROVENANCE = {
     "recipe": {"type": ["string", "object", "null"]},
     "reliability": _table_of(_NUMBER_OR_NONE),
     "seconds": _NUMBER_OR_NONE,
-    "seeds": _list_of(_COUNT),
+    "seeds": {"type": ["array", "integer", "null"], "items": _COUNT},
     "spearman": _BETWEEN_AND_WITHIN,
     "trustworthiness": _INTERVAL,
     "trustworthiness_pca": _INTERVAL,
@@ -99,7 +99,6 @@ _PROVENANCE = {
 }
 #: what the code reads of a part without asking whether it is there
 _REQUIRED = {
-    "base": ("seeds",),
     "lds": ("alpha", "masks", "seeds"),
     "agreement": ("rankings", "k"),
     "lds_supports": ("rankings", "reliability", "versions"),

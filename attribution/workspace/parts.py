@@ -65,6 +65,17 @@ def base_digest(workspace: Workspace) -> str | None:
     return workspace.manifest["parts"].get("base", {}).get("digest")
 
 
+def base_seeds(workspace: Workspace) -> list[int]:
+    """The seeds of the base models. Raises UserError where the workspace does not say them."""
+    seeds = workspace.manifest["parts"].get("base", {}).get("seeds")
+    if not isinstance(seeds, list):
+        raise UserError(
+            f"the base models of {workspace.name} do not say their seeds; train them again with: "
+            f"python -m attribution base train --workspace {shlex.quote(str(workspace.path))}"
+        )
+    return seeds
+
+
 def held_out_digest(workspace: Workspace) -> str | None:
     """The digest of the held-out halves, None where there are none."""
     return workspace.manifest["parts"].get("lds", {}).get("digest")
