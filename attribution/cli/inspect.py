@@ -68,8 +68,7 @@ def _image_lines(ws: Workspace) -> list[str]:
         checked = image_check.check_images(ws, image_check.QUICK)
     except UserError as error:
         return [str(error)]
-    changed = [str(image_check.changed_error(ws, checked.changed))] if checked.changed else []
-    return changed + ([text] if (text := image_check.recorded_text(checked)) else [])
+    return [text for text in (image_check.problem(ws, checked), image_check.recorded_text(checked)) if text]
 
 
 def rank(

@@ -23,11 +23,15 @@ MAX_JSON = 64 * 2**20  # bytes
 def data_folder() -> Path:
     """Where results are kept: the environment variable LINEUP_DATA, or ~/.local/share/lineup.
 
-    On macOS and Windows, where the latter is not there, it is the system's usual place.
+    On macOS and Windows, where the latter is not there, it is the system's usual place. Raises UserError where the
+    variable is not set and the user has no home, as in some containers.
     """
-    if given := os.environ.get("LINEUP_DATA"):
-        return Path(given).expanduser()
-    folder = Path.home() / ".local" / "share" / "lineup"
+    try:
+        if given := os.environ.get("LINEUP_DATA"):
+            return Path(given).expanduser()
+        folder = Path.home() / ".local" / "share" / "lineup"
+    except RuntimeError:
+        raise UserError("this user has no home folder; set LINEUP_DATA to a folder for results") from None
     if sys.platform == "linux" or folder.exists():
         return folder
     return platformdirs.user_data_path("lineup", appauthor=False)

@@ -27,10 +27,12 @@ QUICK = 512 * 2**20  # bytes that are read for a person who waits, in about two 
 
 @dataclass(frozen=True)
 class ImageCheck:
-    """What is known of a workspace's images. changed: the splits whose images are not those of before. recorded: when
-    those of before were, the day, where it was after the workspace was created; "" where it was then."""
+    """What is known of a workspace's images. changed: the splits whose images are not those of before. foreign: those
+    whose images are not the ones that the results rest on, which are another data set's of the same fingerprint.
+    recorded: when those of before were, the day, where it was after the workspace was created; "" where it was then."""
 
     changed: list[str]
+    foreign: list[str]
     recorded: str
 
 
@@ -52,30 +54,40 @@ def check_images(workspace: "Workspace", at_most: int | None = None) -> ImageChe
     who cannot wait; where it would take more, nothing is compared. Raises UserError where images cannot be read, and
     where the result store cannot be used."""
     before = workspace.manifest["dataset"].get("digests") or {}
-    changed, recorded = [], ""
+    changed, foreign, recorded = [], [], ""
     with ResultStore.for_workspace(workspace) as store:
         for split in SPLITS:
             now = _digest(workspace, split, store, at_most)
             if now is None:
                 continue
-            expected = before.get(split) or store.identity(f"{split} images")
-            if expected is None:
-                store.set_identity(f"{split} images", expected := now)
+            known = store.identity(f"{split} images")  # of whoever used the store first
+            if known is None and before.get(split, now) == now:
+                store.set_identity(f"{split} images", known := now)
                 store.set_identity("images recorded", time.strftime("%Y-%m-%d", time.gmtime()))
             if split not in before:
                 recorded = store.identity("images recorded") or ""
-            if now != expected:
+            if now != before.get(split, known):
                 changed.append(split)
-    return ImageCheck(changed, recorded)
+            elif now != known:
+                foreign.append(split)
+    return ImageCheck(changed, foreign, recorded)
 
 
-def changed_error(workspace: "Workspace", changed: list[str]) -> UserError:
-    """The UserError for images that are not those of before, in the splits `changed`."""
-    where = " and ".join(_place(workspace, split) for split in changed)
-    return UserError(
-        f"the images of {workspace.name} have changed since its results were computed ({where}); put back those it was "
-        "created with, or create a new workspace from these"
-    )
+def problem(workspace: "Workspace", checked: ImageCheck) -> str:
+    """A sentence without a full stop on images that nothing may be trained on; "" where all is well."""
+    where = " and ".join(_place(workspace, split) for split in checked.changed or checked.foreign)
+    if checked.changed:
+        return (
+            f"the images of {workspace.name} have changed since its results were computed ({where}); put back those it "
+            "was created with, or create a new workspace from these"
+        )
+    if checked.foreign:
+        return (
+            f"the results in {ResultStore.folder_of(workspace)} were computed on other images than those of "
+            f"{workspace.name}, although their fingerprint is the same ({where}); set LINEUP_DATA to a folder of its "
+            "own for this workspace"
+        )
+    return ""
 
 
 def recorded_text(checked: ImageCheck) -> str:

@@ -84,7 +84,9 @@ class Workspace:
         images = self.read_images(split)
         if not isinstance(images, Images):
             return images
-        return Thumbnails(images, data_folder() / self.fingerprint[:16] / f"{split}.thumbnails")
+        digest = self.manifest["dataset"].get("digests", {}).get(split)  # the fingerprint covers a sample alone
+        name = f"{split}-{digest[:16]}.thumbnails" if digest else f"{split}.thumbnails"
+        return Thumbnails(images, data_folder() / self.fingerprint[:16] / name)
 
     def read_images(self, split: str) -> np.ndarray | Images:
         """The images of "train" or "val" as they are on the disk now. Raises UserError where they are not there."""
@@ -100,11 +102,12 @@ class Workspace:
         return [self.path / "images" / f"{split}.npy"]
 
     def check_images(self) -> None:
-        """Raises UserError where the images are not those the workspace was created with; see `image_check`."""
+        """Raises UserError where the images are not those the workspace was created with, or not those that the results
+        rest on; see `image_check`."""
         from attribution.workspace import image_check
 
-        if changed := image_check.check_images(self).changed:
-            raise image_check.changed_error(self, changed)
+        if problem := image_check.problem(self, image_check.check_images(self)):
+            raise UserError(problem)
 
     @property
     def images_root(self) -> Path:
@@ -344,7 +347,10 @@ class Workspace:
         self._rankings.clear()
 
     def _merge_user_parts(self) -> None:
-        if self.user_folder == self.path:
+        try:
+            if self.user_folder == self.path:
+                return
+        except UserError:  # there is no data folder, and so nothing in it
             return
         for part, provenance in read_user_parts(self.user_folder / "parts.json").items():
             # another workspace of this data set may share that folder, so this workspace's own part goes first

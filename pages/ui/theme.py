@@ -84,10 +84,9 @@ def _open(path: str, changed: float | None, added_changed: float | None) -> Work
 def _changed_images(_ws: Workspace, path: str, moment: int) -> str:
     """A sentence where the images are not those of before, "" where they are, or where nobody can tell."""
     try:
-        changed = image_check.check_images(_ws, image_check.QUICK).changed
+        return image_check.problem(_ws, image_check.check_images(_ws, image_check.QUICK))
     except UserError:  # whoever shows or trains on an image says why it cannot be read
         return ""
-    return str(image_check.changed_error(_ws, changed)) if changed else ""
 
 
 @st.cache_data(show_spinner=False)

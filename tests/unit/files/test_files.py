@@ -1,12 +1,14 @@
 """Files: written whole or not at all, and one sentence where they cannot be read."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import platformdirs
 import pytest
 
+from attribution import Workspace
 from attribution.errors import UserError
 from attribution.files import data_folder, read_array, read_table, write_array, write_json, write_table
 
@@ -77,6 +79,15 @@ def test_a_table_without_a_column(tmp_path):
     write_table(tmp_path / "t.parquet", pd.DataFrame({"a": [1]}))
     with pytest.raises(UserError, match="no column label"):
         read_table(tmp_path / "t.parquet", "label")
+
+
+def test_no_home(monkeypatch, run_python):
+    monkeypatch.delenv("LINEUP_DATA")
+    monkeypatch.setattr("pathlib.Path.home", lambda: Path("~").expanduser())
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    with pytest.raises(UserError, match="has no home folder; set LINEUP_DATA"):
+        data_folder()
+    assert Workspace.open().n_train == 5000
 
 
 def test_the_data_folder(monkeypatch, tmp_path):

@@ -99,6 +99,28 @@ def test_what_has_not_changed_is_read_once(ws, monkeypatch):
     assert image_check.check_images(ws, at_most=10).changed == [] and len(read) == 3, "too much for who cannot wait"
 
 
+def test_two_data_sets_of_one_fingerprint_do_not_share_results(tmp_path, monkeypatch):
+    """The fingerprint of over 2,000 images covers every other one; the second workspace differs in one it does not."""
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    found = []
+    for mended in (False, True):
+        rng = np.random.default_rng(0)
+        for name in ("a", "b"):
+            (tmp_path / "pictures" / name).mkdir(parents=True, exist_ok=True)
+            for i in range(1200):
+                image = rng.integers(0, 255, (8, 8), np.uint8)
+                image[:] = 255 if mended and (name, i) == ("a", 1) else image
+                Image.fromarray(image).save(tmp_path / "pictures" / name / f"{i:04}.png")
+        found.append(create(tmp_path / f"w{mended}", "image-folder", tmp_path / "pictures"))
+        if not mended:
+            found[0].train_images[:], found[0].check_images()
+    first, second = found
+    changed = [i for i in range(first.n_train) if (first.train_images[i] != second.train_images[i]).any()]
+    assert first.fingerprint == second.fingerprint and len(changed) == 1, "it shows its own pictures"
+    with pytest.raises(UserError, match="computed on other images than those of wTrue, although their fingerprint"):
+        second.check_images()
+
+
 def test_two_stores_know_the_same(ws):
     with ResultStore.for_workspace(ws) as store:
         image_check.check_images(ws)
