@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.data import Images
+from attribution.files import file_mode, make_folder
 
 BLOCK = 1000  # images decoded before they are written
 
@@ -26,8 +27,8 @@ class Thumbnails(Images):
         self._path = file
         size = 4 * len(images) + int(np.prod(self.shape))
         with suppress(OSError):
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.touch()
+            make_folder(file.parent)
+            file.touch(file_mode(file))
             if file.stat().st_size < size:
                 os.truncate(file, size)  # appends zeros; harmless if another process does the same
 

@@ -11,7 +11,6 @@ With its published candidates, images of the target's true class, a similarity c
 another label.
 """
 
-import json
 from collections.abc import Iterable
 
 import numpy as np
@@ -23,6 +22,7 @@ from attribution.evaluation.poison import load_poison_info, load_poison_record
 from attribution.experiments import jobs
 from attribution.experiments.retrain import retrain_spec
 from attribution.explore.lineup import lineup_rows
+from attribution.files import read_json
 from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings import default_rankings
 from attribution.rankings.base import top_k
@@ -123,10 +123,10 @@ def load(workspace: Workspace) -> dict | None:
         return STORED.load(workspace)
     for file in sorted(BUNDLED_RESULTS.glob(f"*/{STORED.file}")):
         try:
-            answer = json.loads(file.read_text())
+            answer = read_json(file)
             if answer["of"] == workspace.fingerprint:
                 return answer
-        except (OSError, ValueError, KeyError) as error:
+        except (UserError, OSError, KeyError, TypeError) as error:
             raise UserError(f"{file} cannot be read ({error}); install Lineup again") from None
     return None
 

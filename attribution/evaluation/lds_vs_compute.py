@@ -22,7 +22,7 @@ from attribution.builds.halves import load_half_margins, load_held_out_halves, t
 from attribution.errors import UserError
 from attribution.evaluation.support_report import compare_on_same_targets
 from attribution.experiments.halves import half_edit, half_seed
-from attribution.files import read_array, write_json
+from attribution.files import read_array, read_json, write_json
 from attribution.metrics import lds
 from attribution.rankings.base import top_k
 from attribution.store.results import ResultStore
@@ -95,7 +95,7 @@ def compute(
             file = cache_folder / f"{name}-{_cache_key(workspace, variant.depends_on, resamples)}.json"
             if variant.stores_ranking and file.exists() and workspace.can_add(f"rankings/{name}{VARIANT_SUFFIX}"):
                 version = _variant_version(workspace, name)
-                if version is None or json.loads(file.read_text()).get("version", version) != version:
+                if version is None or read_json(file).get("version", version) != version:
                     file.unlink()  # its ranking was removed since, or is of other dimensions
             rows.append(_cached_json(file, partial(_measure_variant, variant, masks, margins, resamples)))
     progress("compute: variants", len(variants), len(variants))
@@ -417,4 +417,4 @@ def _cached_json(file: Path, compute: Callable[[], dict]) -> dict:
     """The JSON in `file`, which is computed and written where it does not exist."""
     if not file.exists():
         write_json(file, compute())
-    return json.loads(file.read_text())
+    return read_json(file)

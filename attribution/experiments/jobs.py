@@ -4,7 +4,6 @@ A job is a spec (`attribution.experiments.spec`) in the store. The runner is ano
 the lock on the store's folder.
 """
 
-import json
 import os
 import shutil
 import sqlite3
@@ -17,7 +16,7 @@ from pathlib import Path
 
 from attribution.errors import UserError
 from attribution.experiments.spec import Spec
-from attribution.files import ROOT, write_json
+from attribution.files import ROOT, open_private, read_json, write_json
 from attribution.store.database import store_error
 from attribution.store.lock import runner_alive, runner_lock
 from attribution.store.queue import Job
@@ -129,7 +128,7 @@ def ensure_runner(workspace: Workspace) -> None:
         if process.returncode and process.returncode > 0:  # killed ones, below 0, are simply replaced
             last = log.read_text(errors="replace").strip().splitlines()[-1:] or ["it says nothing"]
             raise UserError(f"the background runner cannot work: {last[0]} (more in {log})")
-    with open(log, "a") as output:
+    with open_private(log, "a") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "attribution", "runner", "--workspace", str(Path(workspace.path).resolve())],
             stdin=subprocess.DEVNULL,
@@ -153,8 +152,8 @@ def runner_info(folder: Path) -> dict | None:
     if not runner_alive(folder):
         return None
     try:
-        return json.loads((folder / RUNNER_INFO).read_text())
-    except (OSError, ValueError):  # it has only just started
+        return read_json(folder / RUNNER_INFO)
+    except (OSError, UserError):  # it has only just started
         return None
 
 

@@ -6,7 +6,6 @@ lightly's here too; the network is a small ResNet, so that one CPU core trains o
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from attribution.errors import UserError
 from attribution.features.views import ViewRecipe
+from attribution.files import write_atomically
 from attribution.training.trainer import best_device
 
 DIM = 128  # of the features, as in the paper
@@ -250,10 +250,4 @@ def _load_checkpoint(folder: Path) -> dict | None:
 
 
 def _save_checkpoint(folder: Path, checkpoint: dict) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / f"{CHECKPOINT}.{os.getpid()}.part"
-    try:
-        torch.save(checkpoint, partial)
-        partial.replace(folder / CHECKPOINT)
-    finally:
-        partial.unlink(missing_ok=True)
+    write_atomically(folder / CHECKPOINT, lambda stream: torch.save(checkpoint, stream))

@@ -54,6 +54,11 @@ def file_mode(file: Path) -> int:
     return 0o600 if _is_private(file) else 0o666
 
 
+def open_private(file: Path, mode: str):
+    """Opens a text file; one that is new has the permissions of `file_mode`."""
+    return open(file, mode, opener=lambda path, flags: os.open(path, flags, file_mode(file)))
+
+
 def make_folder(folder: Path) -> None:
     """Makes a folder with those above it. In the data folder, unless that is shared, they are their owner's alone."""
     if folder.is_dir():

@@ -8,7 +8,6 @@ and keeps in the store, a command is any other program, and several build steps 
 Were commands jobs, such a build would hold a worker while it waits for one.
 """
 
-import json
 import os
 import shutil
 import signal
@@ -21,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from attribution.errors import UserError
-from attribution.files import ROOT, write_json
+from attribution.files import ROOT, make_folder, open_private, read_json, write_json
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
@@ -55,7 +54,7 @@ def start_command(workspace: Workspace, words: list[str]) -> int:
     data folder cannot be written to."""
     home = _commands_folder(workspace)
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        make_folder(home)
         number = max(_numbers(home), default=0) + 1
         folder = home / str(number)
         folder.mkdir()
@@ -93,7 +92,7 @@ def cancel_command(workspace: Workspace, number: int) -> None:
         return
     write_json(folder / "ended.json", {"state": "cancelled", "at": time.time()})
     try:
-        os.killpg(json.loads((folder / "asked.json").read_text())["pid"], signal.SIGINT)
+        os.killpg(read_json(folder / "asked.json")["pid"], signal.SIGINT)
     except ProcessLookupError:
         pass
 
@@ -144,8 +143,8 @@ def _is_alive(pid: int, started: float) -> bool:
 
 def _read_json(file: Path) -> dict | None:
     try:
-        return json.loads(file.read_text())
-    except (OSError, ValueError):
+        return read_json(file)
+    except (OSError, UserError):
         return None
 
 
@@ -153,7 +152,7 @@ def main() -> None:
     """The process that `start_command` detaches: runs the command and writes down how it ended."""
     folder, words = Path(sys.argv[1]), sys.argv[2:]
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # `cancel_command` is for the command, which this process waits for
-    with open(folder / "out", "w") as out, open(folder / "err", "w") as err:
+    with open_private(folder / "out", "w") as out, open_private(folder / "err", "w") as err:
         process = subprocess.Popen(
             [sys.executable, "-m", "attribution", *words],
             stdin=subprocess.DEVNULL,

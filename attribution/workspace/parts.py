@@ -1,6 +1,5 @@
 """Parts of a workspace: storing arrays and answers with their provenance, and telling whether they still hold."""
 
-import json
 import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.files import read_array, write_array, write_atomically, write_json
+from attribution.files import read_array, read_json, write_array, write_atomically, write_json
 from attribution.rankings import unchanged_names
 from attribution.store.results import ResultStore
 from attribution.training import recipes
@@ -143,8 +142,8 @@ class Part:
         """The JSON that is stored, current or not. Raises UserError where it cannot be read."""
         path = workspace.folder(self.name) / self.file
         try:
-            return json.loads(path.read_text())
-        except (OSError, ValueError) as error:
+            return read_json(path)
+        except (OSError, UserError) as error:
             raise self.unreadable(workspace, error) from None
 
     def unreadable(self, workspace: Workspace, error: Exception) -> UserError:
