@@ -118,10 +118,10 @@ def read_bytes(file: Path, at_most: int = MAX_JSON) -> bytes:
         raise
     except (OSError, ValueError) as error:
         raise UserError(f"{file} cannot be read ({getattr(error, 'strerror', error)}); check its permissions") from None
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        os.close(handle)
+        raise UserError(f"{file} is not a regular file; put the file itself there")
     with open(handle, "rb") as stream:
-        status = os.fstat(handle)
-        if not stat.S_ISREG(status.st_mode):
-            raise UserError(f"{file} is not a regular file; put the file itself there")
         content = stream.read(at_most + 1)
     if len(content) > at_most:
         raise UserError(
