@@ -57,9 +57,11 @@ def test_servers_that_start_at_once_agree(data):
 def test_a_token_that_others_could_read_is_replaced(data):
     token = tokens.prepare_token(data)
     (tokens.access_folder(data) / "token").chmod(0o640)
+    tokens.access_folder(data).chmod(0o755)
     renewed = tokens.prepare_token(data)
     assert renewed != token and tokens.read_token(data) == renewed
-    assert permissions(tokens.access_folder(data) / "token") == 0o600
+    file = tokens.access_folder(data) / "token"
+    assert [permissions(path) for path in (file.parent, file)] == [0o700, 0o600]
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"short", b"\xff" * 43, b"a" * 44, b"a" * 10_000])
