@@ -8,7 +8,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench clean
+.PHONY: help run test lint audit bench clean
 
 # List the tasks.
 help:
@@ -28,6 +28,10 @@ lint: $(VENV)/test.stamp
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check --quiet .
 	@$(BIN)/python -m mypy
+
+# Look up known vulnerabilities of what is installed; without a network a line says that nothing was looked up.
+audit: $(VENV)/test.stamp
+	@$(BIN)/python tests/vulnerabilities.py
 
 # Run every benchmark; each prints JSON. They want an otherwise idle machine.
 bench: $(VENV)/test.stamp

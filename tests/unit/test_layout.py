@@ -72,6 +72,7 @@ TESTED_ELSEWHERE = {
 }
 #: Test files that no file of the library has the name of.
 OF_MANY_FILES = {
+    "test_vulnerabilities.py": "tests/vulnerabilities.py, which `make audit` runs",
     "cli/test_corrections.py": "`export corrections` and `import corrections`, which are in two files",
     "cli/test_json_outputs.py": "the JSON of commands in several files, as scripts rely on it",
     "cli/test_output.py": "what is common to the output of every command",
