@@ -1,6 +1,6 @@
 """Known vulnerabilities of what is installed, by pip-audit; `make audit` runs it.
 
-Where its service cannot be reached a line says that nothing was looked up. Ends with 1 where there is a vulnerability."""
+Where its service cannot be reached a line says that nothing was looked up. Ends with 1 where one is known."""
 
 import json
 import subprocess
