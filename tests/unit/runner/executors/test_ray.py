@@ -70,7 +70,7 @@ def trained(store) -> dict:
 def test_a_study_survives_the_death_of_a_node(cluster, tmp_path, monkeypatch):
     """It completes, and what is then in the store is bit for bit what a run on this machine alone leaves there."""
     ws = tiny.large(tmp_path / "large")
-    spec = study_spec(ws, [0, 4], ["trak-10"], ["remove"], k_max=40)
+    spec = study_spec(ws, [0, 4], ["trak-10"], ["remove"], k_max=20)
     kept = {}
     for name in ("local", "ray"):
         monkeypatch.setenv("LINEUP_DATA", str(tmp_path / name))
