@@ -1,6 +1,7 @@
 """Data sets: a loader a file, each returning images and labels; images are read in place where that is possible."""
 
 import importlib
+import os
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -117,7 +118,7 @@ def resizing(dataset: dict) -> str:
 def root_folder(root: Path | str) -> Path:
     """The absolute folder that the file names in a `source` are relative to: `root`, or the folder of the file `root`.
     Raises UserError where `root` does not exist."""
-    root = user_path(root).resolve()
+    root = Path(os.path.realpath(user_path(root)))  # `resolve` raises for a link in a circle
     if not root.exists():
         raise UserError(f"there is nothing at {root}; check --root")
     return root if root.is_dir() else root.parent

@@ -5,8 +5,11 @@ from pathlib import Path
 import numpy as np
 
 from attribution.data import DataSet, Split
+from attribution.data.foreign import check_file
 from attribution.errors import UserError
 from attribution.files import data_folder
+
+MAX_BYTES = 256 << 20  # of a batch; the largest has 155 million
 
 
 def load(root: Path | None = None, class_name: str = "CIFAR10") -> DataSet:
@@ -23,6 +26,9 @@ def load(root: Path | None = None, class_name: str = "CIFAR10") -> DataSet:
     folder = Path(root).expanduser() if root else data_folder() / "datasets"
     if folder.name == kind.base_folder:
         folder = folder.parent
+    for name in (name for name, _ in [*kind.train_list, *kind.test_list, (kind.meta["filename"], None)]):
+        if (folder / kind.base_folder / name).exists():
+            check_file(folder / kind.base_folder / name, MAX_BYTES)
     try:
         parts = [kind(folder, train=train, download=root is None) for train in (True, False)]
     except (OSError, RuntimeError) as error:

@@ -97,7 +97,7 @@ def check_root(root: Path | None) -> Path:
     if root is None:
         raise UserError("this data set is read from files; say where they are with --root")
     root_folder(root)
-    return Path(root).expanduser().resolve()
+    return Path(os.path.realpath(Path(root).expanduser()))
 
 
 def split_data(

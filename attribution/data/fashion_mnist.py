@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from attribution.data import DataSet, Split
+from attribution.data.foreign import open_file
 from attribution.errors import UserError
 
 CLASSES = ["T-shirt", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"]
 #: folder of the files of Debian's package dataset-fashion-mnist
 DEBIAN_FOLDER = Path("/usr/share/datasets/fashion-mnist")
+MAX_BYTES = 16 + 60_000 * 28 * 28  # of the largest of its files, unpacked
 LICENCE = """The Fashion-MNIST data set is
 
 Copyright (c) 2017 Zalando SE, https://tech.zalando.com
@@ -57,7 +59,10 @@ def read(split: str, root: Path | None = None) -> tuple[np.ndarray, np.ndarray]:
 
 def _read(file: Path, dimensions: int) -> np.ndarray:
     """Unsigned bytes in the idx format: magic 0, 0, 8, dimensions; then sizes, big-endian; then the data."""
-    data = gzip.decompress(file.read_bytes())
+    with open_file(file, MAX_BYTES) as packed, gzip.open(packed) as stream:
+        data = stream.read(MAX_BYTES + 1)
+    if len(data) > MAX_BYTES:
+        raise ValueError(f"{file.name} unpacks to more than the data set's {MAX_BYTES:,} bytes")
     if data[:4] != bytes([0, 0, 8, dimensions]):
         raise ValueError(f"{file.name} is not an idx file of {dimensions} dimensions")
     return np.frombuffer(data, np.uint8, offset=4 + 4 * dimensions).reshape(np.frombuffer(data, ">i4", dimensions, 4))

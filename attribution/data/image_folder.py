@@ -15,10 +15,13 @@ from attribution.data import DataSet
 from attribution.data.decoding import UnreadableError
 from attribution.data.encoded import EncodedImages, PictureSource, check_root, split_data
 from attribution.errors import UserError
+from attribution.files import read_bytes
 
 KIND = "image-folder"
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 VAL_NAMES = ("val", "valid", "validation", "test")  # the first that is there
+
+MAX_PICTURE, MAX_LIST = 256 << 20, 256 << 20  # bytes of a picture, and of a list of their paths
 
 
 class PictureFiles(PictureSource):
@@ -44,6 +47,8 @@ class PictureFiles(PictureSource):
                 raise UnreadableError("leads out of the data set's folder")
             if not file.is_file():
                 raise UnreadableError("is not there, or no file")
+            if file.stat().st_size > MAX_PICTURE:
+                raise UnreadableError(f"has more than {MAX_PICTURE >> 20} MiB")
             return file.read_bytes()
         except OSError as error:
             raise UnreadableError(error.strerror or type(error).__name__) from None
@@ -111,12 +116,18 @@ def match(names: list[str], listed: Path) -> np.ndarray:
     that an earlier line named.
     """
     try:
-        lines = listed.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        text = read_bytes(listed, MAX_LIST).decode("utf-8-sig").rstrip()
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or "it is no text in UTF-8"
         raise UserError(
             f"{listed} cannot be read ({why}); give a text file with the path of one image a line"
         ) from None
+    count = text.count("\n") + 1
+    if count > 2 * len(names) + 1000:
+        raise UserError(
+            f"{listed} has {count:,} lines, and there are {len(names):,} images; write the path of each image once"
+        )
+    lines = text.splitlines()
     by_name: dict[str, list[int]] = {}
     for number, name in enumerate(names):
         by_name.setdefault(name.rpartition("/")[2], []).append(number)

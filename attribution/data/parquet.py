@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from attribution.data import DataSet, root_folder
 from attribution.data.decoding import UnreadableError
 from attribution.data.encoded import LOCATE, EncodedImages, PictureSource, check_root, split_data
+from attribution.data.foreign import check_columns, open_parquet, read_group
 from attribution.errors import UserError
 
 KIND = "parquet"
@@ -93,7 +94,7 @@ class ParquetPictures(PictureSource):
         else:
             nested = pa.types.is_struct(file.schema_arrow.field(self.column).type)
             column = f"{self.column}.bytes" if nested else self.column
-            table = file.read_row_group(number, columns=[column], use_threads=False)
+            table = read_group(file, self.root / self.files[which][0], number, column)
             self._groups[which, number] = table.column(self.column)
             while len(self._groups) > 1 and sum(column.nbytes for column in self._groups.values()) > CACHE_BYTES:
                 self._groups.popitem(last=False)
@@ -214,7 +215,7 @@ def _open_checked(root: Path, name: str, rows: int, **options) -> pq.ParquetFile
         raise UserError(f"the file {name} leads out of the data set's folder; copy the workspace again")
     if not (root / name).is_file():
         raise UserError(f"the file {name} is not in {root}; put it back, or say where it is: {LOCATE}")
-    file = pq.ParquetFile(root / name, **options)
+    file = open_parquet(root / name, **options)
     if file.metadata.num_rows != rows:
         raise UserError(
             f"{root / name} has {file.metadata.num_rows:,} rows and should have {rows:,}; "
@@ -262,7 +263,8 @@ def _find_shards(root: Path) -> tuple[dict[str, list[str]], list[str]]:
 def _find_columns(file: Path) -> tuple[str, str]:
     """Names of the columns of pictures and labels."""
     try:
-        schema = pq.read_schema(file)
+        with open_parquet(file) as opened:
+            schema = opened.schema_arrow
     except (OSError, pa.ArrowException) as error:
         raise _corrupt_error(file, error) from None
     picture, label = (
@@ -299,7 +301,9 @@ def _read_pictures(folder: Path, names: list[str], picture: str, label: str) -> 
                 "files of the data set alike"
             )
         try:
-            column = pq.ParquetFile(folder / name).read([label]).column(label)
+            with open_parquet(folder / name) as file:
+                check_columns(file, folder / name, [picture, f"{picture}.bytes", label])
+                column = file.read([label]).column(label)
         except (OSError, pa.ArrowException) as error:
             raise _corrupt_error(folder / name, error) from None
         if column.null_count:
@@ -315,7 +319,8 @@ def _read_pictures(folder: Path, names: list[str], picture: str, label: str) -> 
 def _class_names(file: Path, label: str, labels: np.ndarray) -> list[str]:
     """Class names from the schema, or the numbers as text. Raises UserError for labels out of range."""
     try:
-        metadata = json.loads((pq.read_schema(file).metadata or {})[b"huggingface"])
+        with open_parquet(file) as opened:
+            metadata = json.loads((opened.schema_arrow.metadata or {})[b"huggingface"])
         names = [str(name) for name in metadata["info"]["features"][label]["names"]]
     except (KeyError, TypeError, ValueError):
         names = []

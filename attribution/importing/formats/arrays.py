@@ -2,20 +2,26 @@
 
 import json
 import math
+import os
 import re
 import warnings
-import zipfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
+from attribution.data.foreign import check_file, open_file, open_zip
 from attribution.errors import UserError
+from attribution.files import read_bytes
 
 SUFFIXES = (".npy", ".mmap", ".pt", ".pth", ".safetensors")
 #: training images whose scores are transposed at a time: few enough to stay in the processor's cache
 TILE = 1024
+#: bytes of what describes an array, of a pickle and of JSON: in memory they can take thirty times that
+MAX_HEADER, MAX_PICKLE, MAX_JSON = 1 << 16, 8 << 20, 16 << 20
+MAX_BRACKETS = 100_000  # in JSON: five million empty lists take ten seconds
 
 
 @dataclass(frozen=True)
@@ -130,14 +136,11 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
     """All arrays of numbers in a file, by name; "" is the name in files that hold one without a name.
 
     Nothing in the file is executed, and nothing of its numbers is read. Raises UserError for what is no array file, is
-    cut short, or holds objects, text or complex numbers.
+    cut short, claims more numbers than it has, or holds objects, text or complex numbers.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            magic = stream.read(6)
-    except OSError as error:
-        raise UserError(f"{path} cannot be opened ({error.strerror}); check the path") from None
+    with open_file(path) as stream:
+        magic = stream.read(6)
     if magic == b"\x93NUMPY":
         read = _npy
     elif path.suffix == ".safetensors":
@@ -160,27 +163,61 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
         ) from None
     if not arrays:
         raise UserError(f"{path} holds no array of numbers; save the scores as one tensor")
+    size = check_file(path)
+    for array in arrays.values():
+        if array.bits.nbytes > size:  # one number that torch repeats
+            raise UserError(f"{path} has fewer numbers than {shape_text(array.shape)}; save a copy of the whole tensor")
     return arrays
 
 
 def _npy(path: Path) -> dict[str, FileArray]:
+    with open_file(path) as stream:
+        _check_header(stream)
     bits = np.load(path, mmap_mode="r", allow_pickle=False)
     if bits.dtype.kind not in "biuf":
         raise UserError(f"{path} holds {bits.dtype} and not numbers; save it as float32, float16 or whole numbers")
     return {"": FileArray(path, bits)}
 
 
+def _check_header(stream: BinaryIO) -> None:
+    """Raises ValueError where the header of a `.npy` is longer than any that numpy writes: it would be read whole."""
+    version = np.lib.format.read_magic(stream)
+    length = int.from_bytes(stream.read(2 if version == (1, 0) else 4), "little")
+    if length > MAX_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+
+
 def _torch(path: Path) -> dict[str, FileArray]:
     import torch
 
+    _check_torch(path)
     saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     tensors = saved if isinstance(saved, dict) else {"": saved}
     return {str(name): _from_torch(path, tensor) for name, tensor in tensors.items() if torch.is_tensor(tensor)}
 
 
+def _check_torch(path: Path) -> None:
+    """Raises UserError where torch would unpack more than the file has: torch.save compresses nothing, and of what it
+    loads without running code two types can make much of little."""
+    with open_zip(path) as archive:
+        entries = archive.infolist()
+        packed = any(entry.compress_type or entry.file_size > entry.compress_size for entry in entries)
+        if packed or sum(entry.file_size for entry in entries) > check_file(path):
+            raise UserError(f"{path} is compressed; save the scores with torch.save, which does not compress them")
+        for entry in entries:
+            if not entry.filename.endswith(".pkl"):
+                continue
+            text = archive.read(entry) if entry.file_size <= MAX_PICKLE else b""
+            if not text or b"bytearray" in text or b"_codecs" in text:
+                raise UserError(f"{path} holds more than tensors and their names; save the tensors alone")
+
+
 def _safetensors(path: Path) -> dict[str, FileArray]:
     from safetensors import safe_open
 
+    with open_file(path) as stream:
+        if int.from_bytes(stream.read(8), "little") > MAX_JSON:
+            raise ValueError("its header is too long")
     with safe_open(path, framework="pt", device="cpu") as stream:
         return {name: _from_torch(path, stream.get_tensor(name)) for name in stream.keys()}
 
@@ -202,7 +239,9 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
     set's size calls for. Raises UserError if it is missing, damaged, of another shape, or not of numbers.
     """
     try:
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+        with open_zip(path) as archive, archive.open(f"{name}.npy") as stream:
+            _check_header(stream)
+        with open_zip(path) as archive, archive.open(f"{name}.npy") as stream:
             version = np.lib.format.read_magic(stream)
             read_header = (
                 np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
@@ -218,7 +257,7 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
                 or math.prod(lengths) * dtype.itemsize > archive.getinfo(f"{name}.npy").file_size
             ):
                 raise ValueError("no whole array of numbers")
-        with zipfile.ZipFile(path) as archive, archive.open(f"{name}.npy") as stream:
+        with open_zip(path) as archive, archive.open(f"{name}.npy") as stream:
             return np.lib.format.read_array(stream, allow_pickle=False)
     except UserError:
         raise
@@ -229,10 +268,15 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
 
 
 def read_json(file: Path) -> dict:
-    """The JSON object in a file; {} where there is no file. Raises UserError where it is something else."""
+    """The JSON object in a file; {} where there is no file. Raises UserError where it is something else, or long."""
+    if not os.path.lexists(file):
+        return {}
+    check_file(file, MAX_JSON)
     try:
-        content = json.loads(file.read_text("utf-8")) if file.exists() else {}
-    except (OSError, ValueError, RecursionError):
+        text = read_bytes(file, MAX_JSON)
+        flat = text.count(b"[") + text.count(b"{") < MAX_BRACKETS
+        content = json.loads(text.decode()) if flat else None
+    except (ValueError, RecursionError):
         content = None
     if not isinstance(content, dict):
         raise UserError(f"{file} holds no JSON object; copy the folder again")

@@ -4,9 +4,9 @@
 LASSO leaves most weights at exactly zero: these are no influence found, not a place in the order.
 """
 
-import zipfile
 from pathlib import Path
 
+from attribution.data.foreign import open_zip
 from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
 from attribution.importing.formats.arrays import open_arrays, shape_text
@@ -21,7 +21,7 @@ def sniff(path: Path) -> bool:
     if path.suffix != ".pt" or not path.is_file():
         return False
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_zip(path) as archive:
             entry = next(name for name in archive.namelist() if name.endswith("/data.pkl"))
             with archive.open(entry) as stream:
                 text = stream.read(1 << 16)

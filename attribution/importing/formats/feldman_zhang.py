@@ -5,12 +5,12 @@ images] with `tr_classidx_<c>` and mostly `tt_classidx_<c>`, the images' numbers
 Estimates are there within the class alone, so that a target's list has its own class and ends with it.
 """
 
-import zipfile
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
+from attribution.data.foreign import open_zip
 from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
 from attribution.importing.formats.arrays import npz_array
@@ -89,5 +89,5 @@ def _class_members(path: Path, name: str, members: np.ndarray) -> np.ndarray:
 
 
 def _has_array(path: Path, name: str) -> bool:
-    with zipfile.ZipFile(path) as archive:
+    with open_zip(path) as archive:
         return f"{name}.npy" in archive.namelist()

@@ -6,6 +6,7 @@ taken."""
 import pickletools
 from pathlib import Path
 
+from attribution.data.foreign import open_file
 from attribution.errors import UserError
 
 #: no pickled whole number that is a support is longer
@@ -16,11 +17,11 @@ INTEGER_OPCODES = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG
 def read_int(path: Path) -> int:
     """The number in a pickle that is nothing but a whole number of at least -1. Raises UserError for anything else."""
     try:
-        with Path(path).open("rb") as stream:
+        with open_file(path) as stream:
             text = stream.read(MAX_BYTES + 1)
         steps = list(pickletools.genops(text))
-    except OSError as error:
-        raise UserError(f"{path} cannot be opened ({error.strerror}); check the path") from None
+    except UserError:
+        raise
     except Exception:  # pickletools meets a broken file with errors of many types
         steps = []
     opcodes = [(opcode.name, value) for opcode, value, _ in steps if opcode.name not in ("PROTO", "FRAME")]

@@ -20,10 +20,12 @@ counts), `index_base` ("0", "1"), `method` (a name for people), `about` (a line 
 
 import hashlib
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
+from attribution.data.foreign import check_columns, open_parquet
 from attribution.errors import UserError
 from attribution.files import write_atomically
 from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
@@ -32,6 +34,7 @@ from attribution.importing.formats.dense import check_declared
 
 DESCRIPTION = "Lineup's own Parquet: columns target, train, rank and, if there are any, score"
 COLUMNS = ("target", "train", "rank")
+BATCH = 1 << 20  # rows that are read, or looked through, at a time
 
 
 def sniff(path: Path) -> bool:
@@ -46,10 +49,10 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         raise UserError(
             "this file says itself which images it is about; leave all declarations but --sign and --index-base out"
         )
-    columns, metadata = _read_columns(path, sizes)
+    metadata, has_scores = _describe(path, sizes)
     base = {"0": 0, "1": 1}.get(metadata.get("index_base", "0"), metadata.get("index_base"))
     base = base if declared.index_base is None else declared.index_base
-    sign = declared.sign or metadata.get("sign") or (None if "score" in columns else "unsigned")
+    sign = declared.sign or metadata.get("sign") or (None if has_scores else "unsigned")
     check_declared(Declaration(sign=sign, index_base=base))
     if metadata.get("labels") not in (None, labels_digest(sizes.train_labels, sizes.val_labels)):
         raise UserError(
@@ -57,30 +60,29 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         )
     if sign is None:
         raise UserError(f"{path} does not say what a positive score means; say --sign helpful, harmful or unsigned")
-    for name, limit in (("target", sizes.n_val), ("train", sizes.n_train)):
-        columns[name] = columns[name] - base
-        wrong = np.flatnonzero((columns[name] < 0) | (columns[name] >= limit))
-        if len(wrong):
-            raise UserError(
-                f"{path} has the number {columns[name][wrong[0]] + base} in its column {name}, which goes "
-                f"from {base} to {limit - 1 + base}; check --index-base and the data set"
-            )
-    order = np.lexsort((columns["rank"], columns["target"]))
-    columns = {name: column[order] for name, column in columns.items()}
-    targets, starts, lengths = np.unique(columns["target"], return_index=True, return_counts=True)
-    place = np.arange(len(order)) - np.repeat(starts, lengths)
-    first = columns["rank"].min()
-    bad = columns["rank"] - first != place
-    if first not in (0, 1) or bad.any():
+    columns = _read_columns(path, sizes, base, has_scores)
+    in_order = np.diff(columns["target"])
+    if (in_order < 0).any() or (np.diff(columns["rank"])[in_order == 0] < 0).any():
+        order = np.lexsort((columns["rank"], columns["target"]))
+        for name in list(columns):  # one at a time: a ranking may have hundreds of millions of rows
+            columns[name] = columns[name][order]
+        del order
+    starts = np.concatenate([[0], 1 + np.flatnonzero(np.diff(columns["target"]))])
+    lengths = np.diff(starts, append=len(columns["target"]))
+    targets = columns["target"][starts].astype(np.int64)
+    place = columns["rank"]
+    first = place.min()
+    gaps = np.diff(place, prepend=place[0]) != 1
+    gaps[starts] = place[starts] != first
+    if first not in (0, 1) or gaps.any():
         raise UserError(
-            f"the ranks of target {columns['target'][bad.argmax()] + base} in {path} do not go 0, 1, 2, "
+            f"the ranks of target {columns['target'][gaps.argmax()] + base} in {path} do not go 0, 1, 2, "
             "... or 1, 2, 3, ... without gaps; number each target's list so"
         )
-    pairs = columns["target"] * sizes.n_train + columns["train"]
-    if len(np.unique(pairs)) < len(pairs):
-        raise UserError(f"{path} names a training image twice for the same target; name each once")
-    scores = _read_scores(path, columns, place, sign)
+    place -= first
     width = int(lengths.max())
+    _check_doubles(path, columns["train"], starts, lengths)
+    scores = _read_scores(path, columns, place, sign)
 
     def read_lists(start: int, stop: int) -> tuple[np.ndarray, np.ndarray | None]:
         rows = slice(starts[start], starts[stop - 1] + lengths[stop - 1])
@@ -101,7 +103,7 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         read_lists=read_lists,
         provenance={
             "file": path.name,
-            "rows": len(order),
+            "rows": len(place),
             "sign": sign,
             "index base": base,
             "longest list": width,
@@ -187,41 +189,95 @@ def _file_provenance(path: Path, metadata: dict[str, str]) -> dict:
     }
 
 
-def _read_columns(path: Path, sizes: DataSetSizes) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """The columns, int64 and float32, and the schema's metadata. Raises UserError for what is missing or corrupt."""
-    import pyarrow.parquet as pq
+def _describe(path: Path, sizes: DataSetSizes) -> tuple[dict[str, str], bool]:
+    """The schema's metadata, and whether there are scores. Raises UserError for what is missing or corrupt, and for
+    columns that hold no numbers: nothing is unpacked before that."""
+    import pyarrow.types as kinds
 
-    try:
-        with pq.ParquetFile(path) as file:
-            metadata = schema_metadata(file.schema_arrow)
-            names, count = file.schema_arrow.names, file.metadata.num_rows
-            absent = [name for name in COLUMNS if name not in names]
-            to_read = [*COLUMNS, *(["score"] if "score" in names else [])]
-            if not absent and 0 < count <= sizes.n_val * sizes.n_train:
-                table = file.read(to_read, use_threads=False)
-                columns = {name: table[name].to_numpy() for name in to_read}
-    except Exception as error:  # pyarrow meets a broken file with errors of many types
-        raise UserError(f"{path} cannot be read as Parquet ({type(error).__name__}); write or copy it again") from None
+    with _opened(path) as file:
+        schema, count = file.schema_arrow, file.metadata.num_rows
+        metadata = schema_metadata(schema)
+    absent = [name for name in COLUMNS if name not in schema.names]
     if absent:
         raise UserError(
-            f"{path} has no column {absent[0]}; its columns are {names_text(names)}, and target, train and rank are "
-            "needed"
+            f"{path} has no column {absent[0]}; its columns are {names_text(schema.names)}, and target, train and rank "
+            "are needed"
         )
     if not 0 < count <= sizes.n_val * sizes.n_train:
         raise UserError(
             f"{path} has {count} rows, and there are {sizes.n_val} x {sizes.n_train} pairs; bring the file "
             "of this data set"
         )
-    for name, column in columns.items():
-        if column.dtype.kind not in ("iuf" if name == "score" else "iu"):
-            raise UserError(
-                f"the column {name} of {path} is {column.dtype} or has gaps; write "
-                f"{'numbers' if name == 'score' else 'whole numbers'} without gaps"
-            )
-    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
-        return {
-            name: column.astype(np.float32 if name == "score" else np.int64) for name, column in columns.items()
-        }, metadata
+    for name in (name for name in (*COLUMNS, "score") if name in schema.names):
+        kind = schema.field(schema.names.index(name)).type
+        if not (kinds.is_integer(kind) or (name == "score" and kinds.is_floating(kind))):
+            raise _kind_error(path, name, {"float": "float32", "double": "float64"}.get(str(kind), str(kind)))
+    return metadata, "score" in schema.names
+
+
+def _kind_error(path: Path, name: str, kind) -> UserError:
+    kinds = "numbers" if name == "score" else "whole numbers"
+    return UserError(f"the column {name} of {path} is {kind} or has gaps; write {kinds} without gaps")
+
+
+def _read_columns(path: Path, sizes: DataSetSizes, base: int, has_scores: bool) -> dict[str, np.ndarray]:
+    """The columns, whole numbers as int32 and counted from 0, but for ranks, and scores as float32; read by batches.
+    Raises UserError for what is corrupt, has gaps, or is the number of no image."""
+    names = [*COLUMNS, *(["score"] if has_scores else [])]
+    at, limits = 0, {"target": sizes.n_val, "train": sizes.n_train}
+    with _opened(path) as file:
+        check_columns(file, path, names)
+        count = file.metadata.num_rows
+        columns = {name: np.empty(count, np.float32 if name == "score" else np.int32) for name in names}
+        for batch in file.iter_batches(BATCH, columns=names, use_threads=False):
+            for name, whole in columns.items():
+                part = batch.column(batch.schema.names.index(name)).to_numpy(zero_copy_only=False)
+                if part.dtype.kind not in ("iuf" if name == "score" else "iu"):
+                    raise _kind_error(path, name, part.dtype)
+                if name in limits:
+                    part = _from_zero(path, name, part, limits[name], base)
+                elif name == "rank":  # what int32 does not hold is a gap
+                    part = np.clip(part, -1, sizes.n_train + 1)
+                with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+                    whole[at : at + len(part)] = part
+            at += len(batch)
+        if at != count:
+            raise ValueError("rows are missing")
+    return columns
+
+
+@contextmanager
+def _opened(path: Path):
+    """The open Parquet file. Raises UserError where it, or what is read of it in the `with` block, is corrupt."""
+    try:
+        with open_parquet(path) as file:
+            yield file
+    except UserError:
+        raise
+    except Exception as error:  # pyarrow meets a broken file with errors of many types
+        raise UserError(f"{path} cannot be read as Parquet ({type(error).__name__}); write or copy it again") from None
+
+
+def _from_zero(path: Path, name: str, numbers: np.ndarray, limit: int, base: int) -> np.ndarray:
+    """Numbers of images counted from 0. Raises UserError for the first that is none."""
+    wrong = (numbers < base) | (numbers >= limit + base)
+    if wrong.any():
+        raise UserError(
+            f"{path} has the number {numbers[wrong.argmax()]} in its column {name}, which goes from {base} to "
+            f"{limit - 1 + base}; check --index-base and the data set"
+        )
+    return numbers.astype(np.int32) - base
+
+
+def _check_doubles(path: Path, train: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> None:
+    """Raises UserError where a target's list, of `lengths` rows from `starts` on, has an image twice."""
+    step = max(1, BATCH // int(lengths.max()))
+    for at in range(0, len(starts), step):
+        block = lengths[at : at + step]
+        ids = train[starts[at] : starts[at] + block.sum()]
+        pairs = np.sort(np.repeat(np.arange(len(block)) << 32, block) + ids)
+        if (np.diff(pairs) == 0).any():
+            raise UserError(f"{path} names a training image twice for the same target; name each once")
 
 
 def schema_metadata(schema) -> dict[str, str]:

@@ -4,6 +4,7 @@ traker >= 0.3: `scores/<experiment>.mmap`, a .npy by another name, beside `metad
 traker <= 0.1.3: `scores/scores_<experiment>.npy`. Both are [n_train, n_targets], float16; positive is helpful.
 """
 
+import os
 from pathlib import Path
 
 from attribution.errors import UserError
@@ -67,7 +68,8 @@ def _find_experiments(folder: Path) -> dict[str, Path]:
     scores = folder / "scores"
     files = {file.stem: file for file in scores.glob("*.mmap")}
     files |= {file.stem.removeprefix(OLD_PREFIX): file for file in scores.glob(f"{OLD_PREFIX}*.npy")}
-    return {name: file for name, file in files.items() if file.resolve().is_relative_to(folder.resolve())}
+    inside = Path(os.path.realpath(folder))  # `resolve` raises for a link in a circle
+    return {name: file for name, file in files.items() if Path(os.path.realpath(file)).is_relative_to(inside)}
 
 
 def _experiment_text(folder: Path | None, part: str, description) -> str:

@@ -1,0 +1,129 @@
+"""Files that others wrote: what is looked at before one is read, so that none can be waited for, never end, or unpack
+to far more than it takes on the disk.
+
+Every file that a person names, or that lies in a folder that a person names, is opened through one of these.
+"""
+
+import io
+import os
+import stat
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from attribution.errors import UserError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+#: bytes of the directory of a zip archive and of the description at the end of a Parquet file: in memory they take
+#: many times that
+MAX_DIRECTORY, MAX_FOOTER = 8 * 2**20, 16 * 2**20
+#: what a Parquet file may unpack to: this many times its size, and a few bytes more, since small ones pack better
+MAX_UNPACKED, FREE_UNPACKED = 32, 32 * 2**20
+#: rows of a Parquet file, with as many bytes as it has: one takes at least two bits, or they say nothing
+ROWS_A_BYTE, FREE_ROWS = 4, 2**20
+#: a value of a dictionary is copied into each row that has it: rows that are unpacked before they are weighed, and
+#: what a row group may weigh beyond the size that the file says
+ROWS_AT_ONCE, FREE_GROUP = 16, 256 * 2**20
+
+
+def check_file(path: Path | str, at_most: int | None = None) -> int:
+    """The size in bytes of the file that `path` is or leads to. Raises UserError where there is none, where it is no
+    regular file (a pipe would be waited for, and a device never ends), and where it has more than `at_most` bytes."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise UserError(f"{path} cannot be opened ({getattr(error, 'strerror', error)}); check the path") from None
+    if not stat.S_ISREG(status.st_mode):
+        kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+        raise UserError(f"{path} is {kind} where a file is expected; put the file itself there")
+    if at_most is not None and status.st_size > at_most:
+        raise UserError(
+            f"{path} has {status.st_size:,} bytes, more than the {at_most:,} that such a file may have; check that it "
+            "is the right one"
+        )
+    return status.st_size
+
+
+def open_file(path: Path | str, at_most: int | None = None) -> BinaryIO:
+    """That file, open for reading. Raises UserError as `check_file`, and where it may not be read."""
+    check_file(path, at_most)
+    try:
+        return open(path, "rb")
+    except OSError as error:
+        raise UserError(f"{path} cannot be opened ({error.strerror}); check the path") from None
+
+
+class _Weighed(io.BufferedReader):
+    """A file of which no more than MAX_DIRECTORY is read at once, as zipfile reads an archive's directory."""
+
+    def read(self, size=-1):
+        text = super().read(MAX_DIRECTORY + 1 if size is None or size < 0 else min(size, MAX_DIRECTORY + 1))
+        if len(text) > MAX_DIRECTORY:
+            raise zipfile.BadZipFile("its directory is too long")
+        return text
+
+
+@contextmanager
+def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A context manager: the zip archive at `path`. Raises UserError as `check_file`, and BadZipFile, also where its
+    directory is longer than any that numpy or torch write."""
+    check_file(path)
+    with _Weighed(open(path, "rb", buffering=0)) as stream, zipfile.ZipFile(stream) as archive:
+        yield archive
+
+
+def open_parquet(path: Path, **options) -> "pq.ParquetFile":
+    """The Parquet file at `path`; options: of `pyarrow.parquet.ParquetFile`. Raises UserError as `check_file`, and for
+    more rows than its bytes can hold; OSError or ArrowException where it is no Parquet."""
+    import pyarrow.parquet as pq
+
+    size = check_file(path)
+    with open_file(path) as stream:
+        stream.seek(-min(size, 8), os.SEEK_END)
+        if int.from_bytes(stream.read(8)[:4], "little") > MAX_FOOTER:
+            raise UserError(f"{path} cannot be read as Parquet (its description is too long); write or copy it again")
+    file = pq.ParquetFile(path, **options)
+    rows = file.metadata.num_rows
+    if rows > max(ROWS_A_BYTE * size, FREE_ROWS):
+        file.close()
+        raise UserError(f"{path} claims {rows:,} rows, and has {size:,} bytes for them; write or copy it again")
+    return file
+
+
+def check_columns(file: "pq.ParquetFile", path: Path, names: list[str]) -> None:
+    """Raises UserError where the columns of these names, or paths such as "image.bytes", of the file at `path` unpack
+    to more than such a file can hold."""
+    allowed = MAX_UNPACKED * check_file(path) + FREE_UNPACKED
+    for group in range(file.metadata.num_row_groups):
+        described = file.metadata.row_group(group)
+        for column in (described.column(i) for i in range(described.num_columns)):
+            if column.path_in_schema in names:
+                allowed -= column.total_uncompressed_size
+    if allowed < 0:
+        raise _bomb_error(path)
+
+
+def read_group(file: "pq.ParquetFile", path: Path, group: int, column: str) -> "pa.Table":
+    """One column of a row group of the file at `path`. Raises UserError where it unpacks to more than such a file can
+    hold: a value that stands once in the file may be said of thousands of rows."""
+    import pyarrow as pa
+
+    described = file.metadata.row_group(group)
+    columns = [described.column(i) for i in range(described.num_columns)]
+    size = sum(one.total_uncompressed_size for one in columns if one.path_in_schema == column)
+    allowed, batches = size + 8 * described.num_rows + FREE_GROUP, []
+    for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=[column], use_threads=False):
+        allowed -= batch.nbytes
+        if allowed < 0:
+            raise _bomb_error(path)
+        batches.append(batch)
+    return pa.Table.from_batches(batches) if batches else file.read_row_group(group, columns=[column])
+
+
+def _bomb_error(path: Path) -> UserError:
+    return UserError(f"{path} unpacks to far more than its size; write it again, with each row's own values")
