@@ -1,6 +1,7 @@
 """Decisions as files: corrections.csv and the whole log, the corrected labels in the data set's own form, and back.
 
-All text is UTF-8 and quoted, so that whatever is in a class name or a note comes back as it was.
+All text is UTF-8 and quoted, and what a spreadsheet would take for a formula begins with an apostrophe: whatever is in
+a class name or a note comes back as it was.
 """
 
 import csv
@@ -20,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
+from attribution import names as spelling
 from attribution.audit.decision_log import MAX_REASON_LENGTH, DecisionLog
 from attribution.audit.decisions import DECISIONS, CurrentDecision, DecisionFold, Entry
 from attribution.data import image_folder
@@ -52,8 +54,9 @@ class Correction:
 
 
 def unique_class_names(classes: list[str]) -> list[str]:
-    """Class names that each stand for one class: names that occur twice, as ImageNet's "crane", get the class's number
-    behind them."""
+    """Class names that each stand for one class, and that UTF-8 can write: names that occur twice, as ImageNet's
+    "crane", get the class's number behind them."""
+    classes = [name.encode("utf-8", "backslashreplace").decode() for name in classes]
     unique, counts = {}, Counter(classes)
     for label, name in enumerate(classes):
         while counts[name] > 1 or name in unique:
@@ -180,7 +183,9 @@ def _write_labels(
         moves = image_folder.label_moves(
             ws.images_root, files, others, ws.classes, ws.train_labels, labels, set(removed.tolist())
         )
-        _write_csv(folder / "renames.csv", ("from", "to"), moves)
+        # a script reads it: a path that looks like a formula is still a path
+        paths = ([f"./{path}" if spelling.is_formula(path) else path for path in move] for move in moves)
+        _write_csv(folder / "renames.csv", ("from", "to"), paths)
     else:
         from attribution.data import parquet
 
@@ -209,10 +214,11 @@ def _log_rows(ws: Workspace, entries: list[Entry]) -> Iterator[tuple]:
 
 
 def _write_csv(file: Path, columns: Iterable[str], rows: Iterable[tuple]) -> None:
-    with file.open("w", encoding="utf-8", newline="") as stream:
+    # backslashes for half a surrogate pair: a byte of a file's name that is no UTF-8
+    with file.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         writer = csv.writer(stream, quoting=csv.QUOTE_NONNUMERIC, lineterminator="\n")
         writer.writerow(columns)
-        writer.writerows(rows)
+        writer.writerows(map(spelling.to_cell, row) for row in rows)
 
 
 @contextmanager
@@ -275,7 +281,9 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict]]:
         if not path.is_file():
             raise UserError(f"there is no file at {path}; name a {FILE} that was exported")
         with path.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
+            first = stream.readline(65_536)
+            stream.seek(0)
+            reader = csv.reader(stream, strict=True, delimiter=_delimiter(first))
             header = next(reader, None)
             if header is None:
                 raise UserError(f"{path} is empty; name a {FILE} that was exported")
@@ -287,14 +295,15 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict]]:
                 raise UserError(f"{path} has two columns {twice[0]}; keep one of them")
             is_empty = True
             for number, values in enumerate(reader, 2):
-                if values and len(values) != len(header):
+                if not any(values):  # a spreadsheet leaves rows of nothing
+                    continue
+                if len(values) != len(header):
                     raise UserError(
                         f"row {number} of {path} has {len(values)} columns and the first has "
                         f"{len(header)}; export it again"
                     )
-                if values:
-                    is_empty = False
-                    yield number, dict(zip(header, values))
+                is_empty = False
+                yield number, dict(zip(header, map(spelling.from_cell, values)))
             if is_empty:
                 raise UserError(f"{path} holds no corrections, only names of columns; export it again")
     except (UnicodeDecodeError, csv.Error) as error:
@@ -303,6 +312,11 @@ def _read_rows(path: Path) -> Iterator[tuple[int, dict]]:
         ) from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}); check the path") from None
+
+
+def _delimiter(header: str) -> str:
+    """What separates the columns: a spreadsheet writes semicolons where the comma is the decimal sign, or tabs."""
+    return max(",;\t", key=header.count)
 
 
 def _parse_correction(ws: Workspace, labels: dict[str, int], row: dict, where: str) -> Correction:

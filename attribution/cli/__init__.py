@@ -22,7 +22,7 @@ from rich.text import Text
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into ours; tqdm reads it when imported
 
-from attribution import limits
+from attribution import limits, names
 from attribution.experiments import jobs as background_jobs
 from attribution.experiments.spec import Spec
 from attribution.export.numbers import duration, estimate, number, percent, score
@@ -160,24 +160,30 @@ def print_answer(as_json: bool, answer: dict, *parts: str | tuple[str, list[dict
     if as_json:
         return print(json.dumps(answer))
     for part in parts:
-        print(part) if isinstance(part, str) else print_table(*part)
+        print_line(part) if isinstance(part, str) else print_table(*part)
+
+
+def print_line(text: object) -> None:
+    """Prints one line on stdout, names in it shown and not obeyed."""
+    print(names.visible(text))
 
 
 def say(text: str) -> None:
     """A line on stderr that is no answer: what is about to be done."""
-    print(text, file=sys.stderr, flush=True)
+    print(names.visible(text), file=sys.stderr, flush=True)
 
 
 def print_table(title: str, rows: list[dict]) -> None:
-    """Prints rows {column: value} as they are, no name read as markup; whole lines where stdout is no terminal."""
+    """Prints rows {column: value} as they are, no name read as markup or obeyed; whole lines where stdout is no
+    terminal."""
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
     grid = Table(box=None, pad_edge=False)
     for name in rows[0] if rows else ["nothing yet"]:
-        grid.add_column(Text(name))
+        grid.add_column(Text(names.visible(name)))
     for row in rows:
         grid.add_row(*(Text(_cell(value)) for value in row.values()))
     if title:
-        console.print(Text(title, style="italic"), soft_wrap=True)
+        console.print(Text(names.visible(title), style="italic"), soft_wrap=True)
     console.print(grid)
 
 
@@ -186,7 +192,7 @@ def _cell(value) -> str:
         return ""
     if isinstance(value, (tuple, list)):
         return " to ".join(map(_cell, value))
-    return score(value) if isinstance(value, float) else str(value)
+    return score(value) if isinstance(value, float) else names.visible(value)
 
 
 class ProgressBar:
@@ -217,7 +223,7 @@ class ProgressBar:
         if self.lines:
             self.lines.update(text, done, total)
         if text not in self.tasks:
-            self.tasks = {text: self.bar.add_task(text)}
+            self.tasks = {text: self.bar.add_task(names.visible(text))}
         self.bar.update(self.tasks[text], completed=done, total=total)
 
     def __exit__(self, *error):

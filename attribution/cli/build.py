@@ -15,6 +15,7 @@ from attribution.cli import (
     accuracy_text,
     command_line,
     print_answer,
+    print_line,
     say,
     whole_option,
     with_progress,
@@ -40,7 +41,7 @@ def demo_export_study(out: Annotated[Path, typer.Option(help="The demo workspace
     """Write the study's whole targets found so far into the demo workspace."""
     from attribution.demo import DemoBuild, export_study
 
-    export_study(DemoBuild(out, None, print, None))
+    export_study(DemoBuild(out, None, print_line, None))
 
 
 def base_train(

@@ -16,6 +16,7 @@ from attribution.cli import (
     command_line,
     decisions_text,
     print_answer,
+    print_line,
     ranking_names,
     split_names,
     whole_option,
@@ -68,7 +69,7 @@ def export_figure(
             raise UserError("a lineup needs a target; add --target, or say another --what")
         number = ws.check_target(target)
         rows = lineup_rows(ws, number, ranking_names(ws, rankings), top, ends, explain, candidates)
-        return print(lineup_figure.save(ws, number, rows, out, k))
+        return print_line(lineup_figure.save(ws, number, rows, out, k))
     options = {
         "measure": measure,
         "ranking": ranking,
@@ -78,7 +79,7 @@ def export_figure(
     }
     options = {name: options[name] for name in stored.CHART_OPTIONS.get(what, ()) if options[name]}
     with ResultStore.for_workspace(ws) as store:
-        print(charts.save(charts.chart(ws, store, what, **options), out, width))
+        print_line(charts.save(charts.chart(ws, store, what, **options), out, width))
 
 
 def export_report(
@@ -102,7 +103,7 @@ def export_report(
     number = report.default_target(ws) if target is None else ws.check_target(target)
     rows = lineup_rows(ws, number, ranking_names(ws, rankings), top, ends, explain, candidates)
     with ResultStore.for_workspace(ws) as store:
-        print(report.save_report(ws, store, user_path(out), number, rows=rows, k=k))
+        print_line(report.save_report(ws, store, user_path(out), number, rows=rows, k=k))
 
 
 def export_ranking(

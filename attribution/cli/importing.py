@@ -75,7 +75,7 @@ def import_(
     if name is None or who is not None:
         raise UserError("a ranking needs a --name to be called by, and takes no --who")
     provenance = _import_ranking(ws, format, path, name, declared, dense, force, train_files)
-    print_answer(as_json, {"workspace": ws.name, "ranking": name, **provenance}, _import_text(name, provenance))
+    print_answer(as_json, {"workspace": ws.name, "ranking": name, **provenance}, *_import_lines(name, provenance))
 
 
 def show(
@@ -114,7 +114,7 @@ def show(
     print_answer(
         as_json,
         answer,
-        _import_text(name, provenance),
+        *_import_lines(name, provenance),
         f"LDS {estimate(lds['lds'], lds['ci'])}, {halves_text(ws, answer['halves'])}"
         if lds
         else f"no LDS: {answer['why_no_lds']}",
@@ -215,7 +215,7 @@ def _import_ranking(
     return with_progress(importing.import_ranking, ws, incoming, name, provenance=provenance, force=force, dense=dense)
 
 
-def _import_text(name: str, provenance: dict) -> str:
+def _import_lines(name: str, provenance: dict) -> list[str]:
     """What an import prints: what came, and how the alignment check went."""
     alignment = provenance["alignment"]
     text = (
@@ -230,7 +230,7 @@ def _import_text(name: str, provenance: dict) -> str:
         text += "; too few targets or images of a class to tell whether the order is right within classes"
     else:
         text += f"; within it scores and similarity in {within['on']} correlate by {within['spearman']:+.2f}"
-    return f"{text}\nwarning: {alignment['warning']}" if alignment["warning"] else text
+    return [text] + ([f"warning: {alignment['warning']}"] if alignment["warning"] else [])
 
 
 def _judge_ranking(ws: Workspace, name: str) -> dict:

@@ -12,6 +12,7 @@ from attribution.cli import (
     WorkspaceOption,
     fraction_option,
     print_answer,
+    print_line,
     whole_option,
     with_progress,
 )
@@ -110,7 +111,7 @@ def workspace_locate(
     from attribution.workspace.create import locate_images
 
     locate_images(ws, root)
-    print(f"the images of {ws.name} are read from {root}")
+    print_line(f"the images of {ws.name} are read from {root}")
 
 
 def workspace_remove(
@@ -122,7 +123,7 @@ def workspace_remove(
         removable = [name for name in ws.manifest["parts"] if name.split("/")[0] in REMOVABLE]
         raise UserError(f"no part {part!r} in {ws.name}; there is {', '.join(removable)}")
     ws.remove_part(part)
-    print(f"{part} is no longer in {ws.name}")
+    print_line(f"{part} is no longer in {ws.name}")
 
 
 def _parse_class(ws: Workspace, text: str) -> int:

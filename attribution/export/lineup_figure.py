@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
+from attribution import names
 from attribution.explore.lineup import LineupRow
 from attribution.export.numbers import share
 from attribution.export.palette import HARMFUL, HELPFUL
@@ -21,6 +22,7 @@ INK, FAINT, HAIRLINE = "#1a1a1a", "#666666", "#cccccc"
 FORMATS = (".png", ".svg", ".pdf", ".csv")
 COLUMNS = ["target", "ranking", "end", "rank", "train", "source_index", "label", "same_class", "score"]
 TILE = 96  # about as many pixels a tile's side; tiles are drawn at an integer multiple of the image
+MOST_SIGNS = 500  # of a text: to measure a longer one takes seconds
 HEADER_WIDTH, GAP, MARGIN = 330, 14, 40  # width of a row's header, space between tiles, margin of the page
 
 
@@ -206,7 +208,8 @@ def _font(size: int, bold: bool) -> ImageFont.FreeTypeFont:
 
 
 def _draw_text(pen, place, text: str, size: int, colour=INK, width: int | None = None, anchor="lt", bold=False) -> None:
-    """Text at `place`, (x, y); what is wider than `width` pixels ends in an ellipsis."""
+    """Text at `place`, (x, y), in one line; what is wider than `width` pixels ends in an ellipsis."""
+    text = names.visible(text)[:MOST_SIGNS]
     font = _font(round(size * 0.9), bold)
     if font.getname()[0] == "Aileron":  # pillow's own has no such signs
         text = text.replace("≠", "not").replace("−", "-").replace("⚠", "!")
@@ -257,7 +260,6 @@ class _Svg:
         return (
             f'<svg xmlns="http://www.w3.org/2000/svg" width="{self.width}" height="{self.height}" '
             f'viewBox="0 0 {self.width} {self.height}" font-family="DejaVu Sans, Arial, sans-serif">'
-            f'<title>{html.escape(title)}</title><rect width="{self.width}" height="{self.height}" fill="white"/>'
-            + "".join(self.parts)
-            + "</svg>\n"
+            f"<title>{html.escape(names.visible(title))}</title>"
+            f'<rect width="{self.width}" height="{self.height}" fill="white"/>' + "".join(self.parts) + "</svg>\n"
         ).encode("utf-8", "xmlcharrefreplace")

@@ -9,6 +9,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
+from attribution import names
 from attribution.export.charts import Chart
 from attribution.export.charts.drawing import encode
 from attribution.export.tables import TEMPLATES
@@ -23,7 +24,7 @@ CSS = ROOT / "assets" / "report.css"
 def render(**parts) -> bytes:
     """The page that templates/report.html.j2 makes of these parts, as the content of a file; all text is escaped."""
     page = TEMPLATES.get_template("report.html.j2").render(css=Markup(CSS.read_text()), **parts)
-    return page.encode("utf-8", "xmlcharrefreplace")  # a lone surrogate in a name
+    return names.visible_lines(page).encode()
 
 
 def picture(workspace: Workspace, image: np.ndarray, side: int, alt: str) -> Markup:

@@ -9,6 +9,7 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from attribution import names
 from attribution.export import palette
 from attribution.export.numbers import MISSING
 
@@ -91,8 +92,8 @@ def _cell(value, column: Column) -> Cell:
     cell = value if isinstance(value, Cell) else Cell(value)
     if isinstance(cell.value, Markup):
         return cell
-    text = MISSING if cell.value is None else str(cell.value)
-    return Cell(text.replace("-", "−") if column.numeric else text, cell.tooltip, cell.bold)
+    text = MISSING if cell.value is None else names.visible(cell.value)
+    return Cell(text.replace("-", "−") if column.numeric else text, names.visible(cell.tooltip), cell.bold)
 
 
 def ranking_name(ranking: str, label: str | None = None) -> Markup:
@@ -103,11 +104,14 @@ def ranking_name(ranking: str, label: str | None = None) -> Markup:
         stops.append(f"{'transparent' if i % 2 else colour} {start}px {start + length}px")
         start += length
     gradient = f"repeating-linear-gradient(90deg, {', '.join(stops)})"
-    return Markup('<span class="swatch" style="background: {}"></span>{}').format(gradient, label or ranking)
+    return Markup('<span class="swatch" style="background: {}"></span>{}').format(
+        gradient, names.visible(label or ranking)
+    )
 
 
 def to_csv(rows: pd.DataFrame | Iterable[dict], columns: list[str] | None = None, note: str = "") -> bytes:
-    """A table as the content of a CSV file, UTF-8, with a head; None and NaN are empty.
+    """A table as the content of a CSV file, UTF-8, with a head; None and NaN are empty. Texts are as
+    `names.visible_lines` and `names.to_cell` write them; numbers stay numbers.
 
     rows: a frame, or a dict a row; an interval under "ci" or "NAME_ci", a pair or None, becomes two columns, "low" and
     "high" or "NAME_low" and "NAME_high". columns: which of a row's, in this order; what it lacks is empty. note: what
@@ -115,9 +119,16 @@ def to_csv(rows: pd.DataFrame | Iterable[dict], columns: list[str] | None = None
     """
     if not isinstance(rows, pd.DataFrame):
         rows = pd.DataFrame([_split_intervals(row) for row in rows], columns=columns, dtype=object)
-    head = f"# {' '.join(note.split())}\n" if note else ""  # names in it may hold line breaks
-    text = head + rows.to_csv(index=False, lineterminator="\n")
-    return text.encode("utf-8", "backslashreplace")  # a lone surrogate in a name
+    head = f"# {names.visible(' '.join(note.split()))}\n" if note else ""  # names in it may hold line breaks
+    rows = rows.apply(_csv_column)
+    return (head + rows.to_csv(index=False, lineterminator="\n")).encode()
+
+
+def _csv_column(column: pd.Series) -> pd.Series:
+    if column.dtype.kind != "O":
+        return column
+    cells = [names.to_cell(names.visible_lines(value)) if isinstance(value, str) else value for value in column]
+    return pd.Series(cells, column.index, object)
 
 
 def _split_intervals(row: dict) -> dict:

@@ -34,6 +34,7 @@ LAYERS = (
     "training",
     "metrics",
     "files",
+    "names",
     "limits",
     "errors",
 )

@@ -4,6 +4,7 @@ import io
 import threading
 import warnings
 
+from attribution import names
 from attribution.export.charts.base import Chart, Matrix, Panel, Series
 from attribution.export.numbers import percent
 
@@ -73,6 +74,8 @@ def encode(
     SVG.
     """
     import matplotlib
+
+    chart = names.visible_all(chart)
     from matplotlib.figure import Figure
 
     inks = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), ink)
@@ -180,13 +183,13 @@ def _draw_series(series: Series, ax) -> None:
 def _draw_matrix(matrix: Matrix, ax, inches: float) -> None:
     import numpy as np
 
-    names, (low, high) = matrix.names, matrix.span
+    labels, (low, high) = matrix.names, matrix.span
     values = np.array([[np.nan if value is None else value for value in row] for row in matrix.values], float)
     ax.imshow(values, cmap="RdBu" if low < 0 else "Blues", vmin=low, vmax=high, aspect="auto")
     ax.grid(False)
-    ax.set_xticks(range(len(names)), names, rotation=30, ha="right", rotation_mode="anchor")
-    ax.set_yticks(range(len(names)), names)
-    size = min(SMALL, 72 * (inches - 1) / len(names) / 7)  # of letters, so that an interval fits its square
+    ax.set_xticks(range(len(labels)), labels, rotation=30, ha="right", rotation_mode="anchor")
+    ax.set_yticks(range(len(labels)), labels)
+    size = min(SMALL, 72 * (inches - 1) / len(labels) / 7)  # of letters, so that an interval fits its square
     for row, column in np.argwhere(np.isfinite(values)):
         value, ends = values[row, column], matrix.ci[row][column]
         text = f"{value:.2f}" + (f"\n{ends[0]:.2f}, {ends[1]:.2f}" if ends else "")

@@ -19,6 +19,7 @@ from attribution.audit.corrections import COLUMNS, FILE, LOG, LOG_COLUMNS
 from attribution.audit.decision_log import DecisionLog
 from attribution.data import parquet, roots
 from attribution.errors import UserError
+from attribution.names import to_cell
 from attribution.workspace import create
 from tests.unit.audit.test_decision_log import say, stands
 from tests.unit.data.test_encoded import grey
@@ -116,12 +117,12 @@ def test_written_for_images_that_were_copied(ws, log, tmp_path):
     assert np.load(tmp_path / "a" / "b" / "removed.npy").tolist() == [4]
     found = table(tmp_path / "a" / "b" / FILE)
     assert tuple(found.columns) == COLUMNS
-    assert found.loc[0, ["image", "score", "note"]].tolist() == ["3", "0.9", NOTE] and found["score"][1] == ""
+    assert found.loc[0, ["image", "score", "note"]].tolist() == ["3", "0.9", "'" + NOTE] and found["score"][1] == ""
     lines = table(tmp_path / "a" / "b" / LOG)
     assert tuple(lines.columns) == LOG_COLUMNS and len(lines) == len(log.entries()) == 8
     last = lines.iloc[-1]
     assert (last["action"], last["image"], last["of"], last["old_action"]) == ("undo", "8", lines["uid"][6], "remove")
-    assert lines.loc[0, ["new", "reason", "queue", "old_action"]].tolist() == ["Bar", NOTE, "1", ""]
+    assert lines.loc[0, ["new", "reason", "queue", "old_action"]].tolist() == ["Bar", "'" + NOTE, "1", ""]
     assert lines.loc[5, ["old_action", "old_new", "queue", "seen"]].tolist() == ["relabel", "Box <b>", "", "0"]
 
 
@@ -197,6 +198,10 @@ def test_what_a_killed_export_left_is_cleared_away(ws, log, tmp_path):
         ["crane", "crane", "crane (0)"],
         ["", " ", "NA"],
         ["nan", "None", "1e5"],
+        ["=1+1", "'=1+1", "''@x"],
+        ["-0.5", "-a", "\ta"],
+        ["a\0b", "\ud800", "\\ud800"],
+        ["\x1b]0;x\x07", "\u202ea", "；;,"],
     ],
     ids=repr,
 )
@@ -208,8 +213,9 @@ def test_any_class_names_and_notes_come_back(ws, log, tmp_path, classes):
     say(log, "remove", 21)
     say(log, "unsure", 22)
     corrections.export_corrections(ws, log, tmp_path / "out")
-    if len(set(classes)) == 3:
-        assert table(tmp_path / "out" / FILE)["new"].tolist() == [*(classes * 3), classes[20 % 3], "", ""]
+    if len(set(classes)) == 3 and "\ud800" not in classes:
+        cells = list(map(to_cell, classes))  # a formula begins with an apostrophe
+        assert table(tmp_path / "out" / FILE)["new"].tolist() == [*(cells * 3), cells[20 % 3], "", ""]
     with fresh(ws, tmp_path / "other") as other:
         answer = corrections.import_corrections(ws, other, tmp_path / "out" / FILE, "Bob")
         assert answer == {
@@ -351,7 +357,7 @@ def test_a_file_that_cannot_be_is_refused_whole(ws, log, tmp_path, change, said)
         (b'image,new,action,data_set\n3,"Bar,relabel', "is no CSV"),
         (b"x" * 200_000, "is no CSV"),
         (b"image,new,action,data_set\n3,,keep\n", "row 2 of .* has 3 columns and the first has 4"),
-        (b"image;new;action;data_set\n3;;keep;0\n", "has no column image"),
+        (b"image;new;action;data_set\n3;;keep;0\n", "row 2 of .* is about another data set"),
         (b"image,new,image,action,data_set\n3,,4,keep,0\n", "has two columns image; keep one"),
         (b"image,new,action,data_set\r\n\r\n\r\n", "holds no corrections"),
         (None, "there is no file at"),
@@ -381,6 +387,22 @@ def test_as_other_programs_write_it(ws, log, tmp_path):
     assert (one.label, other.label) == (0, None)
     with pytest.raises(UserError, match="the new class '0'"):
         corrections.read_corrections(ws, _with(file, f"{'0' * 16},1", f"{'0' * 16},0"))
+
+
+@pytest.mark.parametrize("name", ["semicolon.csv", "blank.csv"])
+def test_as_a_spreadsheet_saves_it(ws, log, tmp_path, name):
+    """With semicolons where the comma is the decimal sign, a row of nothing at the end, and a formula disarmed."""
+    rows = [
+        "image,given,new,action,data_set,note",
+        f"3,Dot,Bar,relabel,{'0' * 16},'=1+1",
+        f"4,,,remove,{'0' * 16},",
+        ",,,,,",
+    ]
+    text = "\r\n".join(rows)
+    (tmp_path / name).write_text(text.replace(",", ";") if name == "semicolon.csv" else text, encoding="utf-8-sig")
+    assert corrections.import_corrections(ws, log, tmp_path / name, "Bob")["imported"] == 2
+    assert stands(log, 3) == ("relabel", 0) and stands(log, 4) == ("remove", None)
+    assert log.current_decisions()[3].reason == f"imported from {name}: =1+1"
 
 
 def _with(file, old, new):
