@@ -3,6 +3,8 @@
 import getpass
 import re
 import shlex
+import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -20,10 +22,11 @@ from attribution.cli import (
     whole_option,
     with_progress,
 )
+from attribution.data.foreign import check_file
 from attribution.errors import UserError
 from attribution.export.numbers import estimate, number, percent
 from attribution.files import user_path
-from attribution.importing import formats, importing
+from attribution.importing import child, formats, importing
 from attribution.rankings import default_rankings
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO, Workspace
@@ -46,6 +49,7 @@ Part = Annotated[str | None, typer.Option(help="Which of several the file holds.
 Force = Annotated[bool, typer.Option("--force", help="Keep it although it does not pass the alignment check.")]
 Dense = Annotated[bool | None, typer.Option("--dense/--top-only", help="Keep every score (LDS needs them), or not.")]
 CORRECTIONS = "corrections"  # what `import` brings besides rankings
+MAX_CORRECTIONS = 64 << 20  # bytes of them
 SHOW_TARGETS, SHOW_K = 200, 20  # targets that `show` compares rankings on, and how many images of each
 
 
@@ -101,6 +105,7 @@ def show(
     name = name or re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")[:40]
     declared = formats.Declaration(orientation, sign, index_base, targets, train, part)
     provenance = _import_ranking(ws, format, path, name, declared, dense, force, train_files)
+    ws = Workspace.open(ws.path)  # with the new ranking
     answer = {"workspace": ws.name, "ranking": name, "format": format, **provenance, **_judge_ranking(ws, name)}
     lds, candidates = answer["lds"], answer["candidates"]
     shared = [
@@ -133,13 +138,17 @@ def features_import(
     as_json: JsonOption = False,
 ):
     """Bring a feature set of your own; ESVM, L2 and cosine rankings in it are then computed when asked."""
-    from attribution.features.knn import measure_knn
-    from attribution.importing.formats.features import load_features
+    from attribution.importing.formats import features
 
-    arrays = load_features(train, val, importing.data_set_sizes(ws))
-    command = command_provenance(command_line("features import", name=name, train=train, val=val))
-    provenance = {"file": train.name, **measure_knn(ws, *arrays), **command}
-    provenance = importing.import_features(ws, *arrays, name, provenance)
+    def work() -> dict:
+        from attribution.features.knn import measure_knn
+
+        arrays = features.load_features(train, val, importing.data_set_sizes(ws))
+        command = command_provenance(command_line("features import", name=name, train=train, val=val))
+        provenance = {"file": train.name, **measure_knn(ws, *arrays), **command}
+        return importing.import_features(ws, *arrays, name, provenance)
+
+    provenance = _in_child(ws, work, [train, val], features.MEMORY)
     text = f"{name}: {provenance['dim']} dimensions, {accuracy_text(provenance)}"
     print_answer(as_json, {"workspace": ws.name, "features": name, **provenance}, text)
 
@@ -152,12 +161,16 @@ def halves_import(
 ):
     """Bring models on random subsets, a Datamodels store, for LDS to be measured on. Rankings should not have been
     fitted on the same models."""
-    from attribution.importing.formats.datamodels_store import load_subsets
-    from attribution.metrics.lds import MIN_SUBSETS
 
-    masks, margins = load_subsets(user_path(path), importing.data_set_sizes(ws), part=part, min_models=MIN_SUBSETS)
-    command = command_provenance(f"halves import {shlex.quote(path.name)}")
-    provenance = importing.import_halves(ws, masks, margins, {"file": path.name, "models": part or "all", **command})
+    def work() -> dict:
+        from attribution.importing.formats.datamodels_store import load_subsets
+        from attribution.metrics.lds import MIN_SUBSETS
+
+        masks, margins = load_subsets(user_path(path), importing.data_set_sizes(ws), part=part, min_models=MIN_SUBSETS)
+        command = command_provenance(f"halves import {shlex.quote(path.name)}")
+        return importing.import_halves(ws, masks, margins, {"file": path.name, "models": part or "all", **command})
+
+    provenance = _in_child(ws, work, [path])
     print_answer(
         as_json,
         {"workspace": ws.name, **provenance},
@@ -166,10 +179,18 @@ def halves_import(
     )
 
 
+def _in_child(ws: Workspace, work: Callable[[], dict], paths: list[Path | None], times: float = child.TIMES) -> dict:
+    """See `child.in_child`; this very command is what the other process runs."""
+    command = ["-m", "attribution", *sys.argv[1:]]
+    return child.in_child(work, command, [user_path(path) for path in paths if path], ws.user_folder, times)
+
+
 def _import_corrections(ws: Workspace, path: Path, who: str | None, as_json: bool) -> None:
     from attribution.audit import corrections
     from attribution.audit.decision_log import DecisionLog
 
+    if user_path(path).is_file():  # else it has a sentence of its own
+        check_file(user_path(path), MAX_CORRECTIONS)
     with DecisionLog.of(ws) as decisions:
         answer = corrections.import_corrections(ws, decisions, path, _user_name() if who is None else who)
     lines = [
@@ -202,17 +223,23 @@ def _import_ranking(
     """Imports a ranking; returns the part's provenance, with "alignment"."""
     if train_files and declared.train:
         raise UserError("--train and --train-files both say which training images the file is about; give one of them")
-    train = importing.listed_files(ws, train_files) if train_files else None
-    incoming = formats.get_format(format).load(user_path(path), declared, importing.data_set_sizes(ws, train))
-    matched = {}
-    if train is not None:
-        incoming = importing.renumbered(incoming, train)
-        matched = {"train files": f"{train_files.name}, {len(train):,} of {ws.n_train:,} training images"}
-    command = command_line(
-        shlex.join(["import", format, path.name]), name=name, **vars(declared), train_files=train_files, force=force
-    )
-    provenance = {"format": format, "file": path.name, **matched, **command_provenance(command)}
-    return with_progress(importing.import_ranking, ws, incoming, name, provenance=provenance, force=force, dense=dense)
+    module = formats.get_format(format)
+
+    def work() -> dict:
+        train = importing.listed_files(ws, train_files) if train_files else None
+        incoming = module.load(user_path(path), declared, importing.data_set_sizes(ws, train))
+        matched = {}
+        if train is not None:
+            incoming = importing.renumbered(incoming, train)
+            matched = {"train files": f"{train_files.name}, {len(train):,} of {ws.n_train:,} training images"}
+        command = command_line(
+            shlex.join(["import", format, path.name]), name=name, **vars(declared), train_files=train_files, force=force
+        )
+        record = {"format": format, "file": path.name, **matched, **command_provenance(command)}
+        return with_progress(importing.import_ranking, ws, incoming, name, provenance=record, force=force, dense=dense)
+
+    paths = [path, declared.targets, declared.train, train_files]
+    return _in_child(ws, work, paths, getattr(module, "MEMORY", child.TIMES))
 
 
 def _import_lines(name: str, provenance: dict) -> list[str]:

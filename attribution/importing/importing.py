@@ -214,6 +214,12 @@ def staged_folder(folder: Path):
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def remove_staged(folder: Path, pid: int) -> None:
+    """Removes what a killed process has left of a part in a workspace's `folder`."""
+    for entry in [*folder.glob(f".*.{pid}.part"), *folder.glob(f"*/.*.{pid}.part")]:
+        shutil.rmtree(entry, ignore_errors=True)
+
+
 def _read_blocks(workspace, incoming: ForeignRanking, progress):
     """(targets, scores float32 [b, n_train] in the data set's order, NaN where not scored) by turns."""
     n, columns = workspace.n_train, incoming.train

@@ -5,7 +5,8 @@
 The file is synthetic and says so: sparse weights that prefer the target's class, as LASSO leaves them, in the layout in
 which Datamodels were released. It is written once. The copy is flushed to disk, as the import's result
 is; both are timed twice in turn, and the file's pages are whatever the system keeps of them. Prints JSON: seconds, and
-the import's greatest private memory in MiB (Anonymous of /proc/PID/smaps_rollup, looked at every 50 ms).
+the greatest private memory in MiB of the process that reads (Anonymous of /proc/PID/smaps_rollup, looked at every
+50 ms).
 """
 
 import argparse
@@ -19,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
@@ -101,7 +103,7 @@ def imported(folder: Path, file: Path) -> tuple[float, float]:
         list(map(str, command)), cwd=ROOT, stdout=subprocess.DEVNULL, env={**os.environ, "OMP_NUM_THREADS": "1"}
     )
     while process.poll() is None:
-        most = max(most, private(process.pid))
+        most = max([most, *(private(reader.pid) for reader in psutil.Process(process.pid).children())])
         time.sleep(0.05)
     if process.returncode:
         sys.exit("the import failed")

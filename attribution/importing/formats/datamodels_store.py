@@ -20,6 +20,8 @@ from attribution.importing.formats.dense import check_declared, check_scores, de
 
 DESCRIPTION = "a Datamodels store: a folder with masks.npy and margins.npy"
 TUNING_TARGETS = 30
+#: memory that the fit may take, in times of the files' size: it has a float for each of the masks' bytes, and twice
+MEMORY = 12
 #: models, that a tenth of them can say anything
 MIN_MODELS = 30
 

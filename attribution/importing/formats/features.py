@@ -9,6 +9,8 @@ from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes
 from attribution.importing.formats.arrays import open_array, shape_text
 
+#: memory that measuring features may take, in times of the files' size: two copies in float32, of float16 or bytes
+MEMORY = 12
 #: numbers looked at, at a time
 BLOCK = 1 << 22
 
