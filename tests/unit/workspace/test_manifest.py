@@ -55,14 +55,16 @@ def mutated(content: dict, draw: random.Random) -> dict:
         if kind == 0 and (isinstance(parent, dict) or len(parent) > 1):
             del parent[last]
         elif kind == 1 and isinstance(parent, dict):
-            parent[draw.choice(["x", "../x", "", "rankings/../x", "files", "\0", "features/pixels"])] = parent[last]
+            parent[draw.choice(["x", "../x", "", "rankings/../x", "files", "\0", "features/pixels"])] = copy.deepcopy(
+                parent[last]
+            )
         elif kind == 2:
             other = content
             for key in draw.choice(known):
                 other = other[key]
             parent[last] = copy.deepcopy(other)
         else:
-            parent[last] = draw.choice(STRANGE)
+            parent[last] = copy.deepcopy(draw.choice(STRANGE))
     return content
 
 
