@@ -1,7 +1,8 @@
 """Decodes pictures of any format, mode, size and rotation to pixels."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from io import BytesIO
+from threading import Lock
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -10,6 +11,10 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 #: EXIF: the orientation's tag, and its values that rotate a picture by 90 degrees
 ORIENTATION_TAG, SIDEWAYS_ORIENTATIONS = 0x0112, (5, 6, 7, 8)
+
+#: pixels of a picture that is decoded alone: one of the largest takes 360 MB, and there is a thread for each core
+LARGE = 2**24
+_LARGE_ONES = Lock()
 
 
 class UnreadableError(Exception):
@@ -45,7 +50,8 @@ def _open_picture(content: bytes):
         with Image.open(BytesIO(content), formats=FORMATS) as image:
             if image.width * image.height > Image.MAX_IMAGE_PIXELS:
                 raise UnreadableError(f"has {image.width:,} x {image.height:,} pixels, more than are safe to decode")
-            yield image
+            with _LARGE_ONES if image.width * image.height > LARGE else nullcontext():
+                yield image
     except UnreadableError:
         raise
     except UnidentifiedImageError:

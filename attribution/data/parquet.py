@@ -8,6 +8,7 @@ import re
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from itertools import islice
 from pathlib import Path, PurePosixPath
 from threading import Lock
 
@@ -18,7 +19,7 @@ import pyarrow.parquet as pq
 from attribution.data import DataSet, root_folder
 from attribution.data.decoding import UnreadableError
 from attribution.data.encoded import LOCATE, EncodedImages, PictureSource, check_root, split_data
-from attribution.data.foreign import check_columns, open_parquet, read_group
+from attribution.data.foreign import ROWS_AT_ONCE, check_columns, open_parquet, read_group
 from attribution.errors import UserError
 
 KIND = "parquet"
@@ -84,6 +85,7 @@ class ParquetPictures(PictureSource):
     def _open_file(self, which: int) -> tuple[pq.ParquetFile, np.ndarray]:
         """A file, and the first row of each of its row groups."""
         file = _open_checked(self.root, *self.files[which])
+        check_columns(file, self.root / self.files[which][0], [self.column, f"{self.column}.bytes"])
         counts = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
         return file, np.cumsum([0, *counts])
 
@@ -194,6 +196,8 @@ def _read_batches(root: Path, name: str, rows: int) -> Iterator[tuple[int, pa.Re
         file = _open_checked(root, name, rows, buffer_size=1 << 20, pre_buffer=False)
         groups = [file.metadata.row_group(group) for group in range(file.metadata.num_row_groups)]
         size = sum(group.total_byte_size for group in groups) // max(rows, 1) + 1
+        for batch in islice(file.iter_batches(batch_size=ROWS_AT_ONCE, use_threads=False), 1):
+            size = max(size, batch.nbytes // len(batch))  # a text that stands in the file once, and in each row here
         start = 0
         for batch in file.iter_batches(batch_size=min(max(BATCH_BYTES // size, 1), 10_000), use_threads=False):
             yield start, batch
