@@ -2,7 +2,7 @@
 outside its folder, nothing executed.
 
 Every golden file is damaged LINEUP_FUZZ times (here 12, in full 2,000), the same way in every run; `pytest -rP` shows
-how many were read and how many refused.
+how many were read and how many refused, how long the slowest took, and what all of them added to the most memory taken.
 """
 
 import os
@@ -12,6 +12,7 @@ import resource
 import shutil
 import signal
 import sys
+import time
 import warnings
 from pathlib import Path
 
@@ -175,7 +176,7 @@ def test_damaged(file, copies):
     others = [(copies / other).read_bytes() for other in FILES if other != file]
     before = sorted(copies.rglob("*"))
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    counts = {"read": 0, "refused": 0}
+    counts, slowest = {"read": 0, "refused": 0}, 0.0
     ways = uses(file)
     assert ways
     seen.clear()
@@ -188,6 +189,7 @@ def test_damaged(file, copies):
             new.replace(copies / file)  # a new file: what is still mapped of the last one stays as it was
             one = ways[number % len(ways)]
             signal.alarm(PATIENCE)
+            start = time.perf_counter()
             watched.append(copies / Path(file).parts[0])
             try:
                 with warnings.catch_warnings(action="ignore"):
@@ -207,10 +209,14 @@ def test_damaged(file, copies):
             finally:
                 watched.clear()
                 signal.alarm(0)
+            slowest = max(slowest, time.perf_counter() - start)
             assert not seen, (number, seen)
     finally:
         signal.signal(signal.SIGALRM, handler)
         (copies / file).write_bytes(text)
     assert sorted(copies.rglob("*")) == before
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory < ROOM
-    print(f"{file}: {counts['read']} read, {counts['refused']} refused")
+    added = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - memory
+    assert added < ROOM
+    print(
+        f"{file}: {counts['read']} read, {counts['refused']} refused, slowest {slowest:.2f} s, {added / 1024:.0f} MiB"
+    )

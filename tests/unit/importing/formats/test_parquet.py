@@ -52,6 +52,15 @@ def test_its_documentation(tmp_path, monkeypatch):
     assert incoming.method == "Mine" and incoming.read_lists(1, 2)[0].tolist() == [[5, 2, 0]]
 
 
+@pytest.mark.parametrize("batch", [1, 3])
+def test_read_by_batches(bring, monkeypatch, batch):
+    monkeypatch.setattr(parquet, "BATCH", batch)
+    incoming = bring(ROWS, sign="helpful")
+    assert incoming.targets.tolist() == [1, 3] and incoming.read_lists(0, 2)[0].tolist() == [[7, -1, -1], [5, 2, 0]]
+    with pytest.raises(UserError, match="names a training image twice"):
+        bring({**ROWS, "train": [2, 7, 5, 2]}, sign="helpful")
+
+
 def test_without_scores(bring):
     incoming = bring({name: ROWS[name] for name in ("target", "train", "rank")})
     assert incoming.read_lists(0, 2)[1] is None and not incoming.signed
@@ -88,6 +97,9 @@ def test_sign(bring):
         ({"train": [2, 7, 5, 2]}, "names a training image twice for the same target"),
         ({"target": [3, 5, 3, 3]}, "the number 5 in its column target"),
         ({"train": [2, -1, 5, 0]}, "the number -1"),
+        ({"train": [2, 2**32, 5, 0]}, "the number 4294967296 in its column train"),
+        ({"train": pa.array([2, 2**64 - 1, 5, 0], pa.uint64())}, "the number 18446744073709551615 in its column train"),
+        ({"rank": [1, 2**32, 0, 2]}, "the ranks of target 1"),
         ({"target": [3.0, 1.0, 3.0, 3.0]}, "the column target of .* is float64"),
         ({"train": [2, None, 5, 0]}, "or has gaps"),
         ({"score": ["a", "b", "c", "d"]}, "the column score .* write numbers"),
