@@ -94,7 +94,7 @@ class ForeignRanking:
 
 
 class Format(Protocol):
-    """What each module in NAMES has; beside it a number MEMORY where it needs more memory than three times the file's size."""
+    """What each module in NAMES has. MEMORY: times the size of its files that it may take, where three are too few."""
 
     #: one line for people: which library writes it, and what the file is
     DESCRIPTION: str
