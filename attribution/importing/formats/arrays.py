@@ -188,9 +188,9 @@ def _check_header(stream: BinaryIO) -> None:
 
 
 def _torch(path: Path) -> dict[str, FileArray]:
+    _check_torch(path)  # before torch is loaded, which takes seconds
     import torch
 
-    _check_torch(path)
     saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
     tensors = saved if isinstance(saved, dict) else {"": saved}
     return {str(name): _from_torch(path, tensor) for name, tensor in tensors.items() if torch.is_tensor(tensor)}
@@ -213,11 +213,11 @@ def _check_torch(path: Path) -> None:
 
 
 def _safetensors(path: Path) -> dict[str, FileArray]:
-    from safetensors import safe_open
-
     with open_file(path) as stream:
         if int.from_bytes(stream.read(8), "little") > MAX_JSON:
             raise ValueError("its header is too long")
+    from safetensors import safe_open
+
     with safe_open(path, framework="pt", device="cpu") as stream:
         return {name: _from_torch(path, stream.get_tensor(name)) for name in stream.keys()}
 
