@@ -64,7 +64,9 @@ def check_image(workspace: Workspace, image: int | str) -> int:
     """`image` as an int. Raises UserError where it is not the number of a training image."""
     number = read_whole(image)
     if number is None or not 0 <= number < workspace.n_train:
-        raise UserError(f"training image {shortened(image)} is not there; give a number from 0 to {workspace.n_train - 1}")
+        raise UserError(
+            f"training image {shortened(image)} is not there; give a number from 0 to {workspace.n_train - 1}"
+        )
     return number
 
 

@@ -141,7 +141,9 @@ def parse_image_numbers(text: str, n: int, split: str = "training") -> list[int]
             raise UserError(f"{part!r} is not a {split} image; write numbers and ranges such as 3, 7, 10-12")
         first, last = read_whole(match[1]), read_whole(match[2] or match[1])
         if first is None or last is None or not first <= last < n:
-            raise UserError(f"{shortened(part)} is out of range; {split} images are 0 to {n - 1}, and a range goes upwards")
+            raise UserError(
+                f"{shortened(part)} is out of range; {split} images are 0 to {n - 1}, and a range goes upwards"
+            )
         numbers |= dict.fromkeys(range(first, last + 1))
     if not numbers:
         raise UserError(f"no {split} image is named; write their numbers, such as 3, 7, 10-12")
