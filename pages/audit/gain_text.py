@@ -7,6 +7,7 @@ from attribution.audit import gain as worth
 from attribution.experiments.paired_arms import ARMS
 from attribution.experiments.paired_arms import COMPARISONS as COMPARED
 from pages.ui import format as write
+from pages.ui import tables
 from pages.ui.tables import Column, p_text, table_html
 from pages.ui.verdict import cost_text
 
@@ -196,7 +197,7 @@ def to_csv(ws: Workspace, answer: dict) -> str:
             rows += [{"what": what, "arm": arm, "n": answer["n"]} | target for target in targets]
     table = pd.DataFrame(rows, columns=COLUMNS, dtype=object)  # object: whole numbers stay whole beside empty cells
     table = table.assign(recipe=answer["recipe"], recipe_hash=answer["recipe_hash"])
-    return table.to_csv(index=False, lineterminator="\n")
+    return tables.to_csv(table)
 
 
 def _rounded(summary: dict) -> dict:

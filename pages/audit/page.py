@@ -149,7 +149,7 @@ def _queue_text(ws: Workspace, row) -> str:
     if given or suggested:
         parts.append(f"{given or new_queue.ANY} → {suggested or new_queue.ANY}")
     parts += [name for name in ("controls", "blind") if spec.get(name)]
-    return " · ".join(parts)
+    return write.visible(" · ".join(parts))
 
 
 # -- the review: one component draws, the other carries decisions

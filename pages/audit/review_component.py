@@ -29,6 +29,7 @@ from attribution.audit import detectors, evidence, review_queue
 from attribution.audit.decision_log import Queue
 from attribution.audit.decisions import CurrentDecision
 from attribution.metrics import label_detection
+from attribution.names import visible_all
 from pages.ui import format as write
 from pages.ui import sprite_sheet
 from pages.ui.tile_strip import component
@@ -70,7 +71,7 @@ def decision_data(decision: CurrentDecision | None, newest: int) -> dict:
         return {"action": None, "upto": newest}
     fields = ("action", "label", "who", "reason")
     conflict = [{name: getattr(other, name) for name in fields} for other in decision.conflict]
-    return {name: getattr(decision, name) for name in fields} | {"conflict": conflict, "upto": newest}
+    return visible_all({name: getattr(decision, name) for name in fields} | {"conflict": conflict, "upto": newest})
 
 
 def review_data(
@@ -99,8 +100,8 @@ def review_data(
         "start": start,
         "at": at,
         "items": items,
-        "classes": ws.classes,
-        "who": who,
+        "classes": list(map(write.visible, ws.classes)),
+        "who": write.visible(who),
         "of_all": write.count(ws.n_train),
         "upto": newest,
         "standing": {int(i): decision_data(decided[int(i)], newest) for i in order if int(i) in decided},
@@ -200,7 +201,7 @@ def _own_decisions(decided: dict, queue: Queue, who: str) -> list[dict]:
             "uid": decision.uid,
             "item": decision.item,
             "old": None,
-            "now": {"action": decision.action, "label": decision.label, "who": decision.who},
+            "now": {"action": decision.action, "label": decision.label, "who": write.visible(decision.who)},
         }
         for decision in sorted(own, key=lambda decision: decision.id)[-UNDO:]
     ]

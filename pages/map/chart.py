@@ -51,13 +51,13 @@ def map_figure(
     train, val_points = np.asarray(points.train, np.float32), np.asarray(points.val, np.float32)
     for name, colour, shown in _groups(ws, label):
         style = {"color": colour, "size": 5, "opacity": 0.55}
-        _scatter(chart, ws, train, shown, "train", write.escape(name), style)
+        _scatter(chart, ws, train, shown, "train", write.plotted(name), style)
     if val:
         style = {"color": GREY, "size": 5, "symbol": "diamond-open", "opacity": 0.8}
         _scatter(chart, ws, val_points, points_shown(ws.n_val, MAX_POINTS["val"]), "val", "validation images", style)
     if len(ids):
         colour = palette.HARMFUL if harmful else palette.HELPFUL
-        name = f"{'most harmful' if harmful else 'first'} {len(ids)} of {write.escape(ranking)}"
+        name = f"{'most harmful' if harmful else 'first'} {len(ids)} of {write.plotted(ranking)}"
         style = {"color": "rgba(0,0,0,0)", "size": 12, "symbol": "square", "line": {"color": colour, "width": 2.5}}
         _scatter(chart, ws, train, ids, "train", name, style)
     style = {"color": palette.HIGHLIGHT, "size": 19, "symbol": "star", "line": {"color": "#000000", "width": 1.5}}
@@ -98,7 +98,7 @@ def _name_classes(chart: go.Figure, ws: Workspace, train: np.ndarray, dark: bool
         of_class = train[ws.train_labels == c]
         if len(of_class):
             x, y = np.median(of_class, axis=0).tolist()
-            chart.add_annotation(x=x, y=y, text=f"<b>{write.escape(name)}</b>", showarrow=False, **LABEL_STYLES[dark])
+            chart.add_annotation(x=x, y=y, text=f"<b>{write.plotted(name)}</b>", showarrow=False, **LABEL_STYLES[dark])
 
 
 def _scatter(
@@ -106,7 +106,7 @@ def _scatter(
 ) -> None:
     labels = ws.train_labels if split == "train" else ws.val_labels
     what = {"train": "training", "val": "validation"}[split]
-    customdata = [[split, int(i), f"{what} image {i}, {write.escape(ws.classes[labels[i]])}"] for i in ids]
+    customdata = [[split, int(i), f"{what} image {i}, {write.plotted(ws.classes[labels[i]])}"] for i in ids]
     chart.add_scattergl(
         x=places[ids, 0],
         y=places[ids, 1],

@@ -146,7 +146,7 @@ def _draw_controls(ws: Workspace, names: list[str]):
                 range(len(ws.classes)),
                 int(ws.val_labels[target]),
                 width=190,
-                format_func=lambda c: ws.classes[c],
+                format_func=lambda c: write.visible(ws.classes[c]),
             )
         val = st.toggle("Validation images", True, key=state.MAP_VAL)
     return name, target, ranking, k, end if signed else "helpful", label, val

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 from attribution import Workspace
+from attribution.export.tables import to_csv as to_csv_file
 from attribution.features.projection import Projection
 from pages.map import chart
 from pages.ui import format as write
@@ -52,4 +53,4 @@ def to_csv(ws: Workspace, points: Projection) -> str:
         label = np.array(ws.classes)[labels]
         provenance = {"features": points.features, "method": points.provenance["method"], "split": split}
         tables.append(pd.DataFrame(provenance | {"image": np.arange(len(labels)), "label": label, "x": x, "y": y}))
-    return pd.concat(tables).to_csv(index=False, lineterminator="\n")
+    return to_csv_file(pd.concat(tables)).decode()

@@ -184,7 +184,7 @@ def figure(ws: Workspace, change: model_diff.InfluenceChange) -> go.Figure:
         name="training image",
         showlegend=False,
         marker={"color": palette.HELPFUL, "size": 5, "opacity": 0.45},
-        customdata=[f"image {image}, {write.escape(ws.classes[ws.train_labels[image]])}" for image in ids],
+        customdata=[f"image {image}, {write.plotted(ws.classes[ws.train_labels[image]])}" for image in ids],
         hovertemplate="%{customdata}: change %{y:.2f}, noise %{x:.2f}<extra></extra>",
     )
     chart.add_scatter(

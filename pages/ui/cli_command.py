@@ -9,6 +9,7 @@ from attribution import Workspace
 from attribution.experiments.prefixes import CONTROL_DRAWS
 from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.workspace.workspace import DEMO
+from pages.ui import format as write
 
 
 def popover(ws: Workspace, *words, **options) -> None:
@@ -25,7 +26,13 @@ def show(ws: Workspace, *words) -> None:
 def line(ws: Workspace, *words) -> str:
     """`python -m attribution` with these words, for this workspace."""
     workspace = [] if ws.path == DEMO else ["--workspace", ws.path]
-    return shlex.join(map(str, ["python", "-m", "attribution", *words, *workspace]))
+    return " ".join(map(_quoted, ["python", "-m", "attribution", *words, *workspace]))
+
+
+def _quoted(word) -> str:
+    """A word for a shell; what would steer the reader is written as an escape, which bash reads in $'...'."""
+    text, escaped = str(word), str(word).replace("\\", "\\\\").replace("'", "\\'")
+    return shlex.quote(text) if write.visible(text) == text else f"$'{write.visible(escaped)}'"
 
 
 def arguments(spec: Mapping) -> list | None:

@@ -6,10 +6,16 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
+from attribution import names
 from attribution.export import numbers
 from attribution.export.numbers import count, percent, score, share  # noqa: F401 - for the pages
 from attribution.export.numbers import duration as seconds  # noqa: F401
 
+visible = names.visible  # `text` where nothing in it is read as markup, such as the options of a selectbox
+WORD_JOINER = "\u2060"  # has no width
+#: What Streamlit's markdown rewrites in finished text, where no backslash helps: addresses become links, :names:
+#: pictures, and arrows typographic. A word joiner after this much of it leaves it as it is.
+_REWRITTEN = re.compile(r"(?:https?|www)(?=:|\.)|(?<=\w)@(?=[-\w]+\.)|:(?=[-+\w/]+:)|[<>~-](?=[->=])", re.IGNORECASE)
 #: words that an error's message begins with, and no name does
 OPENERS = frozenset(
     "a all an candidates class corrections end fitting give harmful image images job kind method near-duplicates "
@@ -39,11 +45,12 @@ def number_ranges(numbers: Iterable[int]) -> str:
     return ", ".join(str(a) if a == b else f"{a}–{b}" if b > a + 1 else f"{a}, {b}" for a, b in runs)
 
 
-def class_numbers(names: list[str], taken: str) -> dict[str, int]:
-    """A distinct name for each class -> its number; a name that several classes bear, or that is `taken`, is followed
-    by the number."""
-    counts = Counter([taken, *names])
-    return {f"{name} ({i})" if counts[name] > 1 else name: i for i, name in enumerate(names)}
+def class_numbers(classes: list[str], taken: str) -> dict[str, int]:
+    """A distinct name for each class, as `visible` writes it -> its number; a name that several classes bear, or that
+    is `taken`, is followed by the number."""
+    classes = list(map(visible, classes))
+    counts = Counter([taken, *classes])
+    return {f"{name} ({i})" if counts[name] > 1 else name: i for i, name in enumerate(classes)}
 
 
 def capitalised(text: str) -> str:
@@ -68,7 +75,13 @@ def interval(pair, digits: int = 2, sign: bool = False) -> str:
 
 def plain(text: object) -> str:
     """`text` for markdown, shown as it is: names and paths may hold signs that markdown would take for its own."""
-    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:])", r"\\\1", str(text))
+    apart = _REWRITTEN.sub(lambda match: match[0] + WORD_JOINER, visible(text))
+    return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", apart)
+
+
+def plotted(text: object) -> str:
+    """`text` for a label of Plotly, which reads some HTML in it, and decodes no quotes."""
+    return html.escape(visible(text), quote=False)
 
 
 def planted_note(planted: int) -> str:
@@ -79,10 +92,10 @@ def planted_note(planted: int) -> str:
 def sentence(error: object) -> str:
     """An error's message as a sentence of markdown. A capital is given to the words of OPENERS alone: paths, commands
     and names of files, rankings or classes stay as they are."""
-    text = str(error)
+    text = names.sentence(error)
     return plain(capitalised(text) if text.split(" ")[0] in OPENERS else text) + "."
 
 
 def escape(text: object) -> str:
     """`text` for HTML, attributes included."""
-    return html.escape(str(text))
+    return html.escape(visible(text))

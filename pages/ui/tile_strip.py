@@ -33,6 +33,7 @@ from collections.abc import Callable
 
 import streamlit as st
 
+from attribution import names
 from attribution.files import ROOT
 
 ASSETS = ROOT / "assets"
@@ -61,7 +62,7 @@ def strip(
     handlers = {"pick": on_pick, "row": on_row, "cut": on_cut}
     _component(
         key=key,
-        data=data,
+        data=names.visible_all(data),
         **{f"on_{event}_change": _handler(key, event, handler) for event, handler in handlers.items()},
     )
 

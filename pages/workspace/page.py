@@ -8,6 +8,7 @@ from attribution import UserError, Workspace
 from attribution.data import resizing
 from attribution.files import user_path
 from attribution.importing import formats, importing
+from attribution.names import visible_all
 from attribution.runner import commands as background
 from pages.ui import cli_command, measurement, state, theme
 from pages.ui import format as write
@@ -67,18 +68,18 @@ def _draw_contents(ws: Workspace) -> None:
     st.markdown("##### Rankings")
     rows = _ranking_rows(ws, theme.cache_key(ws))
     if rows:
-        st.dataframe(rows, hide_index=True, width="stretch")
+        st.dataframe(visible_all(rows), hide_index=True, width="stretch")
     st.caption(write.plain(words.live_rankings_text(ws)))
     st.markdown("##### Features")
     rows = words.feature_rows(ws)
     if rows:
-        st.dataframe(rows, hide_index=True, width="stretch")
+        st.dataframe(visible_all(rows), hide_index=True, width="stretch")
     else:
         st.caption("None yet. Compute a set, or bring one: `python -m attribution features import --help`.")
     rows = words.detector_rows(ws)
     if rows:
         st.markdown("##### Detectors of mislabeled images")
-        st.dataframe(rows, hide_index=True, width="stretch")
+        st.dataframe(visible_all(rows), hide_index=True, width="stretch")
     st.markdown("##### Models")
     st.caption(write.plain(words.models_text(ws)))
 
