@@ -8,8 +8,9 @@ import streamlit as st
 from attribution import Workspace
 from attribution.audit import detectors, review_queue
 from attribution.audit.decision_log import DecisionLog, Queue
+from attribution.limits import read_whole, shortened
 from pages.audit import corrections, decision_cache, gain, new_queue, review_component
-from pages.ui import audit_queue, measurement, state, theme
+from pages.ui import audit_queue, link, measurement, state, theme
 from pages.ui import format as write
 
 VIEWS = REVIEW, EXPORT, GAIN = "queue", "take home", "was it worth it"
@@ -67,13 +68,13 @@ def _restore(by_number: dict) -> None:
     """Sets where to begin where the address says nothing, and warns of what it asks for in vain."""
     if state.AUDIT_VIEW not in session and state.AUDIT_VIEW not in st.query_params:
         session[state.AUDIT_VIEW] = REVIEW
-    link = st.query_params.get(state.QUEUE)
-    if not link or link == session.get(state.QUEUE_LINK):
+    wanted = link.text(state.QUEUE)
+    if not wanted or wanted == session.get(state.QUEUE_LINK):
         return
-    if link in by_number:
-        session[state.QUEUE] = link
+    if wanted in by_number:
+        session[state.QUEUE] = wanted
         return
-    _warn(f"there is no queue {link[:40]} here; this is the newest one")
+    _warn(f"there is no queue {shortened(wanted)} here; this is the newest one")
     del st.query_params[state.QUEUE]
 
 
@@ -177,17 +178,18 @@ def _review(ws: Workspace, queue: Queue, who: str, mode: str, per: int) -> None:
 def _start_at(ws: Workspace, queue: Queue, mode: str, per: int) -> tuple[str, int]:
     """The token of the review, and the place it begins at: the image that was asked for, or the first not decided. Both
     stay as they are until another review is asked for."""
-    link = session.pop(state.OPEN_AT, None) or st.query_params.get(state.AUDIT_IMAGE, "")
+    wanted = session.pop(state.OPEN_AT, None) or link.text(state.AUDIT_IMAGE)
     st.query_params.pop(state.AUDIT_IMAGE, None)  # it is of this review, and of none that is asked for later
-    begun = (queue.number, mode, per, link)
+    begun = (queue.number, mode, per, wanted)
     known = session.get(state.JUMP_TO)
-    if known and known["of"][:3] == begun[:3] and not link:
+    if known and known["of"][:3] == begun[:3] and not wanted:
         return known["token"], known["at"]
-    if link.isdigit() and int(link) in queue.items:
-        at = queue.items.index(int(link))
+    image = read_whole(wanted)
+    if image in queue.items:
+        at = queue.items.index(image)
     else:
-        if link:
-            _warn(f"image {link} is not in this queue")
+        if wanted:
+            _warn(f"image {shortened(wanted)} is not in this queue")
         with DecisionLog.of(ws) as log:
             decided, _ = decision_cache.current(ws, log)
         at = next((at for at, image in enumerate(queue.items) if image not in decided), 0)

@@ -12,7 +12,7 @@ from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from pages.brittleness import disjoint, kept_answers, question, search_trace, text
-from pages.ui import cli_command, job_buttons, state
+from pages.ui import cli_command, job_buttons, link, state
 from pages.ui import format as write
 from pages.ui.verdict import cost_text, verdict_html
 
@@ -36,8 +36,8 @@ def draw(ws: Workspace, store: ResultStore, spec: Spec) -> None:
 
 def _job_of(store: ResultStore, spec: Spec) -> Job | None:
     """The job that the address names, if it is about this question, else one about it that has not ended, or None."""
-    number = st.query_params.get("job", "")
-    named = store.job(int(number)) if number.isdigit() else None
+    number = link.number("job")
+    named = None if number is None else store.job(number)
     if named and _same(named.spec, spec):
         return named
     return next((job for job in store.jobs_described(spec.describe()) if _same(job.spec, spec)), None)

@@ -1,5 +1,6 @@
 """The question that Brittleness asks: its controls, what of them a link restores, and the experiment they describe."""
 
+import numpy as np
 import streamlit as st
 
 from attribution import UserError, Workspace
@@ -13,12 +14,13 @@ from attribution.experiments.support import SupportSpec
 from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.explore.opening_target import opening_target
 from attribution.features import near_duplicates
+from attribution.limits import shortened
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from attribution.training.edits import parse_image_numbers
 from pages.brittleness import kept_answers, text
 from pages.ui import format as write
-from pages.ui import ranking_choice, state
+from pages.ui import link, ranking_choice, state
 
 VIEWS = ONE, STUDIES = "one target", "studies"
 TESTS = PREFIX, CHOSEN, SEARCH = "first k", "chosen images", "find the support"
@@ -53,25 +55,30 @@ state_of = st.session_state
 def restore(ws: Workspace, store: ResultStore) -> None:
     """Sets what the address leaves open, from the job it names or from what was looked at last, and warns of what it
     asks for in vain."""
-    link, errors = st.query_params, []
+    params, errors = st.query_params, []
     values = _defaults(ws) | state_of[state.CARRIED]
-    if "job" in link:
-        job = store.job(int(link["job"])) if link["job"].isdigit() else None
+    if "job" in params:
+        number = link.number("job")
+        job = None if number is None else store.job(number)
         if job:
             values |= widget_values(job.spec)
         else:
-            errors.append(UserError(f"there is no job {link['job']} here; the history below lists those there are"))
-            del link["job"]
+            errors.append(
+                UserError(f"there is no job {shortened(params['job'])} here; the history below lists those there are")
+            )
+            del params["job"]
     if state_of.get(state.K, 1) > ws.n_train:
         del state_of[state.K]
     checks = {
         state.TARGET: ws.check_target,
-        state.K: lambda k: _check_k(k, ws.n_train),
+        state.K: link.check_k(ws.n_train),
+        state.VIEW: link.check_choice(state.VIEW, VIEWS),
+        state.TEST: link.check_choice(state.TEST, TESTS),
         state.CUT_RANKING: ws.ranking,
         state.KIND: check_support_kind,
         state.PROTOCOL: support.check_protocol,
     }
-    errors += state.restore(values, checks, [name for name in IN_ADDRESS if name in link])
+    errors += state.restore(values, checks, [name for name in IN_ADDRESS if name in params])
     if errors:
         st.warning("  \n".join(write.sentence(error) for error in errors), icon=":material/link_off:")
 
@@ -175,7 +182,7 @@ def _defaults(ws: Workspace) -> dict:
     first, rankings = _opening(ws, str(ws.path)), default_rankings(ws)
     return {
         state.TARGET: first.target if first else 0,
-        state.K: first.k if first else 10,
+        state.K: first.k if first else min(10, int(np.unique(ws.train_labels, return_counts=True)[1].min())),
         state.CUT_RANKING: first.ranking if first else rankings[0] if rankings else "random",
         state.TEST: PREFIX,
         state.KIND: "remove",
@@ -195,15 +202,10 @@ def _opening(_ws, path: str):
     return opening_target(_ws)
 
 
-def _check_k(k: str, most: int) -> None:
-    if not (k.isdigit() and 1 <= int(k) <= most):
-        raise UserError(f"k = {k} is not a number of training images; give a whole number from 1 to {most}")
-
-
 def _what(ws: Workspace) -> str:
     """The target, the edit and the kind of test; returns the last."""
-    link = {"bind": "query-params", "on_change": leave_job}
-    st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, width=120, **link)
+    bound = {"bind": "query-params", "on_change": leave_job}
+    st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, width=120, **bound)
     st.segmented_control(
         "What to do",
         SUPPORT_KINDS,
@@ -211,19 +213,19 @@ def _what(ws: Workspace) -> str:
         key=state.KIND,
         help="Mislabel: give them the target's most likely wrong class. Repair: remove the "
         "most harmful ones, to make a wrong prediction right.",
-        **link,
+        **bound,
     )
-    return st.segmented_control("With", TESTS, required=True, key=state.TEST, **link)
+    return st.segmented_control("With", TESTS, required=True, key=state.TEST, **bound)
 
 
 def _of_which_images(ws: Workspace, test: str) -> None:
-    link = {"bind": "query-params", "on_change": leave_job}
+    bound = {"bind": "query-params", "on_change": leave_job}
     if test == CHOSEN:
-        st.text_input("Training images", key=state.IDS, width=330, placeholder="such as 3, 7, 10-12", **link)
+        st.text_input("Training images", key=state.IDS, width=330, placeholder="such as 3, 7, 10-12", **bound)
         return
     if test == PREFIX:
-        st.number_input("k", 1, ws.n_train, key=state.K, width=120, **link)
-    st.selectbox("of", ranking_choice.rankings(ws), key=state.CUT_RANKING, width=190, **link)
+        st.number_input("k", 1, ws.n_train, key=state.K, width=120, **bound)
+    st.selectbox("of", ranking_choice.rankings(ws), key=state.CUT_RANKING, width=190, **bound)
 
 
 def _options(ws: Workspace, test: str) -> None:

@@ -11,7 +11,7 @@ from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from pages.brittleness import study_curves, study_text
-from pages.ui import cli_command, job_buttons, state, theme
+from pages.ui import cli_command, job_buttons, link, state, theme
 from pages.ui import format as write
 
 MAX_LISTED = 5
@@ -22,8 +22,8 @@ def draw(ws: Workspace) -> None:
     """The study that the address names, else the newest that has not ended, else the newest."""
     with ResultStore.for_workspace(ws) as store:
         listed = store.studies(MAX_LISTED)
-        number = st.query_params.get("job", "")
-        named = store.job(int(number)) if number.isdigit() else None
+        number = link.number("job")
+        named = None if number is None else store.job(number)
     if named and StudySpec.matches(named.spec) and named.id not in [job.id for job in listed]:
         listed.append(named)
     if not listed:

@@ -6,9 +6,10 @@ import streamlit as st
 from attribution import UserError, Workspace
 from attribution.explore.opening_target import OpeningTarget
 from attribution.explore.targets import TARGET_KINDS, choose_targets, previous_and_next, ranked_targets
+from attribution.limits import shortened
 from pages.explore import retraining
 from pages.ui import format as write
-from pages.ui import sprite_sheet, state, theme
+from pages.ui import link, sprite_sheet, state, theme
 from pages.ui.target_card import wall_data
 from pages.ui.tile_strip import strip
 
@@ -33,35 +34,29 @@ state_of = st.session_state
 
 def restore(ws: Workspace, first: OpeningTarget | None) -> None:
     """Sets target and k where the address has none, and warns of what it asks for in vain."""
-    link = st.query_params
+    params = st.query_params
     values = {
         state.TARGET: first.target if first else int(_ranked(ws, theme.cache_key(ws))[0]),
         state.K: first.k if first else 10,
     }
-    errors = state.restore(values, {state.TARGET: ws.check_target, state.K: check_k}, link)
+    errors = state.restore(values, {state.TARGET: ws.check_target, state.K: link.check_k(K_MAX)}, params)
     if state.RANKINGS not in state_of:
         errors += [
-            f"no ranking {name!r} here; there is {', '.join(ws.rankings())}"
-            for name in link.get_all(state.RANKINGS)
+            f"no ranking {shortened(name)!r} here; there is {', '.join(ws.rankings())}"
+            for name in params.get_all(state.RANKINGS)
             if name not in ws.rankings()
         ]
     if not ws.has_base:
         unanswerable = [
             name
             for name, values in NEEDS_BASE_MODELS.items()
-            if name in link and (values is None or link[name] in values)
+            if name in params and (values is None or params[name] in values)
         ]
         for name in unanswerable:
-            del link[name]
+            del params[name]
         errors += ["this link asks for predictions, and no model has been trained here yet"] if unanswerable else []
     for error in errors:
         st.warning(write.sentence(error), icon=":material/link_off:")
-
-
-def check_k(k: str) -> None:
-    """Raises UserError where the text is no k of this page."""
-    if not (k.isdigit() and 1 <= int(k) <= K_MAX):
-        raise UserError(f"k = {k} is not a number of training images; give 1 to {K_MAX}")
 
 
 def draw_filters(ws: Workspace) -> tuple[np.ndarray, int]:

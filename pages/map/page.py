@@ -9,7 +9,7 @@ from attribution.explore.opening_target import opening_target
 from attribution.features import projection
 from attribution.rankings import default_rankings
 from pages.map import chart, lasso, words
-from pages.ui import cli_command, measurement, ranking_choice, sprite_sheet, state, theme
+from pages.ui import cli_command, link, measurement, ranking_choice, sprite_sheet, state, theme
 from pages.ui import format as write
 from pages.ui.tile_strip import image_row, strip, strip_data
 
@@ -109,7 +109,7 @@ def _restore(ws: Workspace, names: list[str]) -> None:
     }
     checks = {
         state.TARGET: ws.check_target,
-        state.K: _check_k,
+        state.K: link.check_k(K_MAX),
         state.CUT_RANKING: ws.ranking,
         state.FEATURES: ws.feature,
     }
@@ -122,11 +122,6 @@ def _restore(ws: Workspace, names: list[str]) -> None:
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _opening_target(_ws, cache_key: str):
     return opening_target(_ws)
-
-
-def _check_k(k: str) -> None:
-    if not (k.isdigit() and 1 <= int(k) <= K_MAX):
-        raise UserError(f"k = {k} is not a number of training images; give 1 to {K_MAX}")
 
 
 def _draw_controls(ws: Workspace, names: list[str]):

@@ -9,7 +9,7 @@ from attribution.export import palette
 from attribution.training import recipes
 from pages.methods import plots, tab_frame
 from pages.ui import format as write
-from pages.ui import measurement, state, tables, theme
+from pages.ui import link, measurement, state, tables, theme
 from pages.ui.tables import Column, estimate
 from pages.ui.tile_strip import tiles
 
@@ -124,6 +124,8 @@ def _target(ws: Workspace, change: model_diff.InfluenceChange) -> None:
     tab_frame.caption(
         f"Beneath an image its standardised score, {first} → {second}. Click one to see the target's lineup."
     )
+    if state.TARGET in st.query_params and (error := link.check(state.TARGET, ws.check_target)):
+        st.warning(write.sentence(error), icon=":material/link_off:")
     target = st.number_input("Target", 0, ws.n_val - 1, key=state.TARGET, bind="query-params", width=130)
     label = int(ws.val_labels[target])
     heads = {"first": first, "second": second, "risen": "risen most", "fallen": "fallen most"}

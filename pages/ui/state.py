@@ -6,6 +6,7 @@ import streamlit as st
 
 from attribution import UserError
 from pages.ui import format as write
+from pages.ui import link
 
 # Bound to the address bar under the same names: what a shared link restores.
 TARGET = "target"
@@ -99,6 +100,9 @@ GO_TO = "go to target"  # of a callback, for the page to switch to Explore: a ca
 
 # What one page hands to the next: Streamlit drops the state of widgets with the page that drew them.
 CARRIED_KEYS = (TARGET, K, CUT_RANKING)
+NUMBERS = (TARGET, K)  # of a link
+MAY_BE_EMPTY = (RANKINGS, IDS, WHO)
+LINK_ERRORS = "link errors"
 LAST_PAGE = "room"
 CARRIED = "kept"
 
@@ -122,11 +126,11 @@ def restore(values: dict, checks: dict[str, Callable], in_link: Collection[str])
     for name, value in values.items():
         if name in st.session_state:
             continue
-        try:
-            if name in in_link:
-                checks.get(name, str)(st.query_params[name])
+        if name in in_link:
+            most = link.MAX_SIGNS_OF_IDS if name == IDS else link.MAX_SIGNS
+            error = link.check(name, checks.get(name, str), most)
+            if error is None:
                 continue
-        except UserError as error:
             errors.append(error)
         st.session_state[name] = value
     return errors
@@ -134,6 +138,13 @@ def restore(values: dict, checks: dict[str, Callable], in_link: Collection[str])
 
 def carry_selection(room: str) -> None:
     """Called before a page is drawn: target, ranking and k looked at last go along, unless the address says other."""
+    before = dict(st.query_params)
+    said = link.clean(NUMBERS, MAY_BE_EMPTY)
+    if dict(st.query_params) != before:
+        st.session_state[LINK_ERRORS] = said
+        st.rerun()
+    for text in st.session_state.pop(LINK_ERRORS, ()):
+        st.warning(write.sentence(text), icon=":material/link_off:")
     state = st.session_state
     kept = state.setdefault(CARRIED, {})
     kept |= {name: state[name] for name in CARRIED_KEYS if name in state}
