@@ -18,6 +18,7 @@ from attribution.cli import (
     print_answer,
     print_line,
     ranking_names,
+    say,
     split_names,
     whole_option,
     with_progress,
@@ -69,6 +70,8 @@ def export_figure(
             raise UserError("a lineup needs a target; add --target, or say another --what")
         number = ws.check_target(target)
         rows = lineup_rows(ws, number, ranking_names(ws, rankings), top, ends, explain, candidates)
+        if out.suffix.lower() in (".png", ".pdf") and (signs := lineup_figure.missing_signs(ws)):
+            say(f"warning: no font here has {signs[:20]}; boxes stand for them, and .svg keeps them")
         return print_line(lineup_figure.save(ws, number, rows, out, k))
     options = {
         "measure": measure,

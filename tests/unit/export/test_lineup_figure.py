@@ -101,6 +101,12 @@ def test_no_rows(ws):
     assert Image.open(BytesIO(figure.encode(ws, 0, [], ".png"))).width > 0
 
 
+def test_signs_that_no_font_has_are_told(ws, monkeypatch):
+    monkeypatch.setattr(figure, "WIDE_FONTS", ())
+    monkeypatch.setattr(ws, "classes", ["Bär", "≠ −", "\U000f0000a\n"])  # of private use
+    assert figure.missing_signs(ws) == "\U000f0000"
+
+
 def test_mistakes_are_said(ws, rows, tmp_path):
     with pytest.raises(UserError, match="a.tiff"):
         figure.save(ws, 0, rows, tmp_path / "a.tiff")
