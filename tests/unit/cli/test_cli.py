@@ -100,7 +100,10 @@ def test_rank(answer, run):
         ("rank --target=-1 --ranking random", "target -1 is out of range"),
         ("rank --target abc --ranking random", "target 'abc' is not a number"),
         ("rank --target 0 --ranking nonsense", "no ranking 'nonsense' in tiny; it has esvm-moco, l2-moco"),
-        ("rank --target 0 --ranking random --top 0", "--top 0 is out of range; give a whole number from 1 to 10,000,000"),
+        (
+            "rank --target 0 --ranking random --top 0",
+            "--top 0 is out of range; give a whole number from 1 to 10,000,000",
+        ),
         ("rank --target 0 --ranking random --top=-4", "--top -4 is out of range"),
         ("rank --target 0 --ranking random --end harmful", "harmful is not defined for this method"),
         ("rank --target 0 --ranking random --candidates none", "candidates 'none' is not known"),
@@ -113,7 +116,10 @@ def test_rank(answer, run):
         ("retrain --target 0 --ranking random --remove-top 0", "--remove-top 0 is out of range"),
         ("retrain --target 0 --ranking random --remove-top=-1", "--remove-top -1 is out of range"),
         ("retrain --target 0 --ranking random --remove-top 20", "k = 20 is larger than the 19 images random ranks"),
-        ("retrain --target 0 --ranking random --remove-top 3 --seeds 0", "--seeds 0 is out of range; give a whole number from 1 to 1,000"),
+        (
+            "retrain --target 0 --ranking random --remove-top 3 --seeds 0",
+            "--seeds 0 is out of range; give a whole number from 1 to 1,000",
+        ),
         ("support --target 0 --ranking random --kind repaint", "kind 'repaint' is not known"),
         ("support --target 0 --ranking random --protocol fast", "protocol 'fast' is not known"),
         ("support --target 0 --ranking random --k-max 0", "--k-max 0 is out of range"),

@@ -100,14 +100,17 @@ def test_a_study_of_repairs_takes_wrong_targets(answer, home, home_store):
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("support --target 0 --ranking trak-10 --disjoint 4", "disjoint supports are 2 to 3"),
+        (
+            "support --target 0 --ranking trak-10 --disjoint 4",
+            "--disjoint 4 is out of range; give a whole number from 2 to 3",
+        ),
         ("support --target 0 --ranking trak-10 --kind repaint", "say remove, mislabel or repair"),
         ("support --target 0 --ranking trak-10 --kind mislabel --groups", "removed together, not relabelled"),
         ("support --target 0 --ranking trak-10 --recipe vgg", "no recipe 'vgg'"),
         ("retrain --target 0 --remove 3 --with-duplicates --duplicate-features vgg", "no feature set 'vgg'"),
         ("prune --ranking trak-10 --shares 20,many", "are no percents"),
         ("prune --ranking trak-10 --shares 120", "a share of 120 %"),
-        ("duplicates --duplicate-cosine 2", "is no threshold"),
+        ("duplicates --duplicate-cosine 2", "--duplicate-cosine 2 is out of range; give a number from 0 to 1"),
         ("study --kinds remove --recipes demo-cnn", "at least two different recipes"),
         ("study --recipe demo-cnn --recipes demo-cnn,vgg", "say --recipe for a study under one"),
         ("study --targets 1 --kinds ,", "at least one target, one ranking and one kind"),

@@ -110,7 +110,6 @@ def test_every_name_is_escaped(ws, store):
         "command": EVIL,
         "device": EVIL,
         "versions": {"python": EVIL},
-        "seeds": [EVIL],
     }
     (ws.path / "workspace.json").write_text(json.dumps(manifest))
     evil = Workspace.open(ws.path)
