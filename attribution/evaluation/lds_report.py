@@ -23,9 +23,9 @@ def compute(workspace: Workspace, rankings: list[str] | None = None, progress: P
     halves = STORED.provenance(workspace)
     names = rankings or [name for name in workspace.rankings() if workspace.ranking(name).complete]
     answer = lds.evaluate_rankings(masks, margins, {}) | {
-        "alpha": halves["alpha"],
-        "recipe": halves["recipe"],
-        "recipe_hash": halves["hash"],
+        "alpha": halves.get("alpha"),
+        "recipe": halves.get("recipe"),
+        "recipe_hash": halves.get("hash"),
     }
     with threadpool_limits(1):  # the products are small: BLAS threads would mostly wait for each other
         for done, name in enumerate(names, 1):

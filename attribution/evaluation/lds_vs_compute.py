@@ -267,7 +267,8 @@ def _list_variants(workspace, checkpoints, halves, dim, training, cache_folder, 
             break
     for name in workspace.rankings():
         part = parts.get(f"rankings/{name}", {})
-        larger = part.get("method") == "Datamodels" and part.get("models", 0) > max(halves)
+        models = part.get("models", 0)
+        larger = part.get("method") == "Datamodels" and isinstance(models, int) and models > max(halves)
         if larger and "seconds" in part and (part.get("made_for") or {}).get("hash") == recipe_hash:
             build_scores = partial(_stored_variant, workspace, name, part, training)
             variants.append(_Variant(name, [workspace.ranking(name).version, training], build_scores))

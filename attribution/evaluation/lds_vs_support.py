@@ -150,7 +150,7 @@ def report(workspace: Workspace, study: Study, target_lds: TargetLDS, resamples:
         "protocol": study.protocol,
         "K": study.k_max,
         "masks": halves["masks"],
-        "seeds": len(halves["seeds"]) if isinstance(halves["seeds"], list) else halves["seeds"],
+        "seeds": len(seeds) if isinstance(seeds := halves.get("seeds"), list) else seeds,
         "kinds": kinds,
     }
 

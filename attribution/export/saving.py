@@ -20,6 +20,8 @@ def save_file(path: str | Path, endings: tuple[str, ...], encode: Callable[[str]
     try:
         if path.exists() and not path.is_file():  # /dev/stdout, say
             path.write_bytes(content)
+        elif not path.parent.is_dir():
+            raise UserError(f"{path} cannot be written (no such folder); choose another folder")
         else:
             write_atomically(path.resolve(), lambda stream: stream.write(content))
     except OSError as error:

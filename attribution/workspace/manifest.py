@@ -70,9 +70,7 @@ _PROVENANCE = {
         ("halves", "base", "hash", "warning", "measured_on", "tuned_on", "training", "library"), _TEXT_OR_NONE
     ),
     **dict.fromkeys(("signed", "uses_val", "suggests", "zero_is_none", "variant"), _FLAG),
-    **dict.fromkeys(
-        ("dim", "masks", "models", "sample", "draws", "neighbours", "k", "k_max", "knn_k", "threads"), _COUNT
-    ),
+    **dict.fromkeys(("dim", "masks", "sample", "draws", "neighbours", "k", "k_max", "knn_k", "threads"), _COUNT),
     **dict.fromkeys(("unknown", "trainings"), _COUNT),
     **dict.fromkeys(("alpha", "p", "knn_accuracy", "accuracy_std", "loss", "penalty", "nonzero", "moved"), _NUMBER),
     **dict.fromkeys(("rankings", "kinds", "sources", "recipes", "hashes", "members", "skipped"), _NAMES),
@@ -86,6 +84,7 @@ _PROVENANCE = {
         "type": ["object", "string", "integer", "null"],
         "additionalProperties": {"type": ["string", "number", "null"]},
     },
+    "models": {"type": ["integer", "string"], "minimum": 0},  # of an import the range, or "all"
     "origin": _ORIGIN,
     "poison": _record(_POISON, required=tuple(_POISON)),
     "recipe": {"type": ["string", "object", "null"]},
@@ -99,7 +98,7 @@ _PROVENANCE = {
 }
 #: what the code reads of a part without asking whether it is there
 _REQUIRED = {
-    "lds": ("alpha", "masks", "seeds"),
+    "lds": ("masks",),
     "agreement": ("rankings", "k"),
     "lds_supports": ("rankings", "reliability", "versions"),
     "calibration": ("rankings", "sources"),

@@ -22,10 +22,10 @@ def file(tmp_path, monkeypatch):
 
 
 def another_version(file):
-    store = ResultStore(file.parent, "")
+    store = ResultStore(file.parent, "0" * 64)
     store.db.execute("PRAGMA user_version = 99")
     store.close()
-    return "schema version 99, and this Lineup reads 1"
+    return "schema version 99, and this Lineup reads 2"
 
 
 def damaged(file):

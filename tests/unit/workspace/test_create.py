@@ -140,7 +140,7 @@ def test_a_second_look_is_from_the_kept_pixels(tmp_path, folder):
     put(folder / "train/dog/b.png", 99)
     again = Workspace.open(tmp_path / "new")
     assert again.train_images[4][0, 0] == 4
-    assert (tmp_path / "results" / ws.fingerprint[:16] / "train.thumbnails").exists()
+    assert list((tmp_path / "results" / ws.fingerprint[:16]).glob("train-*.thumbnails"))
 
 
 def test_images_that_moved_are_located(tmp_path, folder):
