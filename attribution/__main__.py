@@ -7,9 +7,9 @@ from typing import NoReturn
 
 import typer
 
-from attribution import names
 from attribution.cli.app import app
 from attribution.errors import UserError
+from attribution.inputs import names
 from attribution.store.database import store_error
 
 #: what typer raises for words that are no command: a class of its own or click's, as its version is

@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import psutil
 
-from attribution import names as spelling
 from attribution.audit.decision_log import MAX_REASON_LENGTH, DecisionLog
 from attribution.audit.decisions import DECISIONS, CurrentDecision, DecisionFold, Entry
 from attribution.data import image_folder
 from attribution.errors import UserError
 from attribution.files import user_path, write_array
+from attribution.inputs import names as spelling
 from attribution.workspace.parts import Progress
 from attribution.workspace.workspace import Workspace
 

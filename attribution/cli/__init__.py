@@ -22,11 +22,11 @@ from rich.text import Text
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into ours; tqdm reads it when imported
 
-from attribution import limits, names
 from attribution.experiments import jobs as background_jobs
 from attribution.experiments.spec import Spec
 from attribution.export.numbers import duration, estimate, number, percent, score
 from attribution.files import write_json
+from attribution.inputs import limits, names
 from attribution.rankings import default_rankings
 from attribution.runner.commands import PROGRESS_VARIABLE
 from attribution.store.queue import Job

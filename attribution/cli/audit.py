@@ -4,7 +4,6 @@ from typing import Annotated
 
 import typer
 
-from attribution import limits
 from attribution.audit import detectors
 from attribution.cli import (
     JsonOption,
@@ -20,6 +19,7 @@ from attribution.cli import (
 )
 from attribution.errors import UserError
 from attribution.export.numbers import number, p_value
+from attribution.inputs import limits
 from attribution.workspace.workspace import DEMO
 
 

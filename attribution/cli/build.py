@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from attribution import limits
 from attribution.cli import (
     JsonOption,
     ProgressBar,
@@ -22,6 +21,7 @@ from attribution.cli import (
 )
 from attribution.errors import UserError
 from attribution.export.numbers import duration, number, percent
+from attribution.inputs import limits
 from attribution.workspace.workspace import DEMO
 
 

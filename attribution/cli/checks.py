@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from attribution import limits
 from attribution.cli import (
     JsonOption,
     Rankings,
@@ -22,6 +21,7 @@ from attribution.cli import (
 from attribution.cli.evaluate import save_for_pages
 from attribution.export.numbers import estimate, number, percent
 from attribution.files import user_path, write_json
+from attribution.inputs import limits
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO
 

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from attribution import limits
 from attribution.cli import (
     CANDIDATE_SETS,
     Folder,
@@ -28,6 +27,7 @@ from attribution.cli import (
 from attribution.errors import UserError
 from attribution.export.numbers import byte_size, duration, estimate, number, p_value
 from attribution.files import user_path
+from attribution.inputs import limits
 from attribution.store.results import ResultStore
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO, Workspace

@@ -6,7 +6,6 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from attribution import limits
 from attribution.cli import (
     Candidates,
     JsonOption,
@@ -25,6 +24,7 @@ from attribution.cli import (
 )
 from attribution.errors import UserError
 from attribution.files import user_path
+from attribution.inputs import limits
 from attribution.rankings.similarity import Similarity
 from attribution.workspace.workspace import DEMO
 

@@ -5,7 +5,6 @@ from typing import Annotated
 import numpy as np
 import typer
 
-from attribution import limits
 from attribution.cli import (
     Candidates,
     DuplicateCosine,
@@ -26,6 +25,7 @@ from attribution.errors import UserError
 from attribution.export.numbers import duration, percent
 from attribution.features import near_duplicates
 from attribution.importing import alignment
+from attribution.inputs import limits
 from attribution.training import recipes
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO, Workspace

@@ -6,10 +6,10 @@ from typing import Annotated
 
 import typer
 
-from attribution import limits
 from attribution.cli import JsonOption, WorkspaceOption, fraction_option, print_answer, say, whole, whole_option
 from attribution.errors import UserError
 from attribution.experiments import jobs
+from attribution.inputs import limits
 from attribution.runner import executors
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore

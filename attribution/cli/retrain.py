@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from attribution import limits
 from attribution.cli import (
     DuplicateCosine,
     DuplicateFeatures,
@@ -35,6 +34,7 @@ from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.features import near_duplicates
+from attribution.inputs import limits
 from attribution.store.results import ResultStore
 from attribution.training.edits import parse_image_numbers
 from attribution.workspace.workspace import DEMO, Workspace

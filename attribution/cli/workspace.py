@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from attribution import data, limits
+from attribution import data
 from attribution.cli import (
     JsonOption,
     WorkspaceOption,
@@ -17,6 +17,7 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.errors import UserError
+from attribution.inputs import limits
 from attribution.workspace.workspace import DEMO, Workspace
 
 REMOVABLE = ("rankings", "features", "detectors")  # kinds of parts that may be taken out again

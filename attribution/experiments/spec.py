@@ -10,10 +10,10 @@ from dataclasses import MISSING, dataclass, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from attribution import limits
 from attribution.errors import UserError
 from attribution.experiments import support_search
 from attribution.experiments.estimate import JobCost, StudyCost, cost_of
+from attribution.inputs import limits
 from attribution.store.results import ResultStore, Retraining
 from attribution.training import recipes
 from attribution.training.edits import Edit

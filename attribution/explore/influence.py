@@ -12,7 +12,7 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.explore import hubs
-from attribution.limits import read_whole, shortened
+from attribution.inputs.limits import read_whole, shortened
 from attribution.workspace.workspace import Workspace
 
 DEFAULT_TARGETS = 12

@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageDraw, ImageFont
 
-from attribution import names
 from attribution.explore.lineup import LineupRow
 from attribution.export.numbers import share
 from attribution.export.palette import HARMFUL, HELPFUL
 from attribution.export.saving import save_file
 from attribution.export.tables import to_csv
+from attribution.inputs import names
 from attribution.workspace.workspace import Workspace
 
 INK, FAINT, HAIRLINE = "#1a1a1a", "#666666", "#cccccc"

@@ -9,11 +9,11 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image
 
-from attribution import names
 from attribution.export.charts import Chart
 from attribution.export.charts.drawing import encode
 from attribution.export.tables import TEMPLATES
 from attribution.files import ROOT
+from attribution.inputs import names
 from attribution.workspace.workspace import Workspace
 
 PLACEHOLDER = "#010203"  # drawn instead of the reader's own text colour, and replaced by it

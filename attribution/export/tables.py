@@ -9,9 +9,9 @@ import pandas as pd
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from attribution import names
 from attribution.export import palette
 from attribution.export.numbers import MISSING
+from attribution.inputs import names
 
 #: Jinja2 templates of this folder. Everything put into them is escaped, unless it is `Markup`.
 TEMPLATES = Environment(

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.limits import read_whole, shortened
+from attribution.inputs.limits import read_whole, shortened
 
 REMOVED = -1  # stands for the new label of a removed image where an edit relabels others
 

@@ -8,7 +8,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.audit import detectors, review_queue
 from attribution.audit.decision_log import DecisionLog, Queue
-from attribution.limits import read_whole, shortened
+from attribution.inputs.limits import read_whole, shortened
 from pages.audit import corrections, decision_cache, gain, new_queue, review_component
 from pages.ui import audit_queue, link, measurement, state, theme
 from pages.ui import format as write

@@ -28,8 +28,8 @@ from attribution import Workspace
 from attribution.audit import detectors, evidence, review_queue
 from attribution.audit.decision_log import Queue
 from attribution.audit.decisions import CurrentDecision
+from attribution.inputs.names import visible_all
 from attribution.metrics import label_detection
-from attribution.names import visible_all
 from pages.ui import format as write
 from pages.ui import sprite_sheet
 from pages.ui.tile_strip import component

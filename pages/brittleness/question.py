@@ -14,7 +14,7 @@ from attribution.experiments.support import SupportSpec
 from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.explore.opening_target import opening_target
 from attribution.features import near_duplicates
-from attribution.limits import shortened
+from attribution.inputs.limits import shortened
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from attribution.training.edits import parse_image_numbers

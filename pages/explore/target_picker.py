@@ -6,7 +6,7 @@ import streamlit as st
 from attribution import UserError, Workspace
 from attribution.explore.opening_target import OpeningTarget
 from attribution.explore.targets import TARGET_KINDS, choose_targets, previous_and_next, ranked_targets
-from attribution.limits import shortened
+from attribution.inputs.limits import shortened
 from pages.explore import retraining
 from pages.ui import format as write
 from pages.ui import link, sprite_sheet, state, theme

@@ -6,10 +6,10 @@ import time
 from collections import Counter
 from collections.abc import Iterable
 
-from attribution import names
 from attribution.export import numbers
 from attribution.export.numbers import count, percent, score, share  # noqa: F401 - for the pages
 from attribution.export.numbers import duration as seconds  # noqa: F401
+from attribution.inputs import names
 
 visible = names.visible  # `text` where nothing in it is read as markup, such as the options of a selectbox
 WORD_JOINER = "\u2060"  # has no width

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection
 import streamlit as st
 
 from attribution import UserError
-from attribution.limits import read_whole, shortened
+from attribution.inputs.limits import read_whole, shortened
 
 MAX_SIGNS = 200  # of a value; images that are named by hand may need more
 MAX_SIGNS_OF_IDS = 20_000

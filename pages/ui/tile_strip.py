@@ -33,8 +33,8 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from attribution import names
 from attribution.files import ROOT
+from attribution.inputs import names
 
 ASSETS = ROOT / "assets"
 

@@ -8,7 +8,7 @@ from attribution import UserError, Workspace
 from attribution.data import resizing
 from attribution.files import user_path
 from attribution.importing import formats, importing
-from attribution.names import visible_all
+from attribution.inputs.names import visible_all
 from attribution.runner import commands as background
 from pages.ui import cli_command, measurement, state, theme
 from pages.ui import format as write

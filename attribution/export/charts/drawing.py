@@ -4,9 +4,9 @@ import io
 import threading
 import warnings
 
-from attribution import names
 from attribution.export.charts.base import Chart, Matrix, Panel, Series
 from attribution.export.numbers import percent
+from attribution.inputs import names
 
 #: Width of a figure in inches: of one column of a paper, and of two.
 WIDTHS = {"single": 3.4, "double": 7.0}

@@ -19,7 +19,7 @@ from attribution.audit.corrections import COLUMNS, FILE, LOG, LOG_COLUMNS
 from attribution.audit.decision_log import DecisionLog
 from attribution.data import parquet, roots
 from attribution.errors import UserError
-from attribution.names import to_cell
+from attribution.inputs.names import to_cell
 from attribution.workspace import create
 from tests.unit.audit.test_decision_log import say, stands
 from tests.unit.data.test_encoded import grey

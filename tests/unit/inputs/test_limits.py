@@ -6,9 +6,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from attribution import UserError, limits
+from attribution import UserError
 from attribution.experiments.registry import from_json
 from attribution.explore.influence import check_image
+from attribution.inputs import limits
 from attribution.training.edits import parse_image_numbers
 
 ODD = ["²", "٣", "1e3", "1e999", "0x1", "1_0", "", " ", "\0", "\ud800", "+1", "--1", "nan", "9" * 19, "5" * 5000, None]

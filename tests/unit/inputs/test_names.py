@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 import pytest
 from PIL import Image
 
-from attribution import cli, names
+from attribution import cli
 from attribution.audit import corrections
 from attribution.audit.decision_log import DecisionLog
 from attribution.explore.lineup import lineup_rows
@@ -17,6 +17,7 @@ from attribution.export import charts, lineup_figure, report
 from attribution.export.charts import Chart
 from attribution.export.charts.base import Matrix, Panel, Series
 from attribution.export.tables import to_csv
+from attribution.inputs import names
 from attribution.store.results import ResultStore
 from tests.names import GROUPS, HOSTILE, steering
 from tests.names import write as named
