@@ -3,6 +3,8 @@
 Whatever the provenance of a part holds beyond what is listed here is kept, and never relied upon.
 """
 
+import functools
+import math
 import re
 from pathlib import Path, PurePosixPath
 
@@ -90,7 +92,7 @@ _PROVENANCE = {
     "recipe": {"type": ["string", "object", "null"]},
     "reliability": _table_of(_NUMBER_OR_NONE),
     "seconds": _NUMBER_OR_NONE,
-    "seeds": {"type": ["array", "integer", "null"], "items": _COUNT},
+    "seeds": {"type": ["array", "null"], "items": _COUNT},
     "spearman": _BETWEEN_AND_WITHIN,
     "trustworthiness": _INTERVAL,
     "trustworthiness_pca": _INTERVAL,
@@ -184,14 +186,29 @@ def read_user_parts(file: Path) -> dict:
 
 def check(content, schema: dict, file: Path, remedy: str) -> None:
     """Raises UserError where `content`, what `file` holds, does not have the `schema` (JSON Schema)."""
-    from jsonschema import Draft202012Validator  # a tenth of a second that the command line's --help need not wait for
-    from jsonschema.exceptions import best_match
+    from jsonschema.exceptions import best_match  # a tenth of a second that the command line's --help need not wait for
 
-    error = best_match(Draft202012Validator(schema).iter_errors(content))
+    error = best_match(_validator()(schema).iter_errors(content))
     if error is not None:
         where = " / ".join(map(str, error.absolute_path)) or "the whole"
         message = error.message if len(error.message) <= 200 else f"{error.message[:120]} … {error.message[-70:]}"
         raise UserError(f"{file} is not as it should be ({where}: {message}); {remedy}")
+
+
+@functools.cache
+def _validator():
+    """JSON Schema's, with whole numbers that Python takes as such (2.0 is none) and without NaN and infinity."""
+    from jsonschema import Draft202012Validator
+    from jsonschema.validators import extend
+
+    def is_whole(_, value) -> bool:
+        return isinstance(value, int) and not isinstance(value, bool)
+
+    def is_number(_, value) -> bool:
+        return is_whole(_, value) or isinstance(value, float) and math.isfinite(value)
+
+    types = Draft202012Validator.TYPE_CHECKER.redefine_many({"integer": is_whole, "number": is_number})
+    return extend(Draft202012Validator, type_checker=types)
 
 
 def _check_part(path: Path, part: str, provenance: dict) -> None:

@@ -21,8 +21,8 @@ from tests import tiny
 TIMES = 3 * int(os.environ.get("LINEUP_FUZZ", 12))
 DEMO = ROOT / "assets" / "demo"
 STRANGE = (
-    None, True, 0, -1, 1, 3, 2**31, 10**30, 1.5, 1e308, float("nan"), "", "x", "../x", "/etc", "a\0b", "=1+1", "\ud800",
-    "0" * 64, "é" * 5000, [], [None], [[]], {}, {"x": None}, {"a": {"b": []}}, [0] * 300,
+    None, True, 0, 60.0, -1, 1, 3, 2**31, 10**30, 1.5, 1e308, float("nan"), "", "x", "../x", "/etc", "a\0b", "=1+1",
+    "\ud800", "0" * 64, "é" * 5000, [], [None], [[]], {}, {"x": None}, {"a": {"b": []}}, [0] * 300,
 )  # fmt: skip
 COMMANDS = (
     "info",
