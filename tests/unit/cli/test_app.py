@@ -3,7 +3,6 @@ each refuses numbers that cannot be."""
 
 import inspect
 import subprocess
-import time
 import typing
 from pathlib import Path
 
@@ -136,12 +135,10 @@ def test_a_number_that_cannot_be_is_one_sentence(ws, run, monkeypatch, value):
         if value == "0" and (name in ZEROS or kind is str):
             continue
         line = _line(words, parameters, name, value)
-        start = time.monotonic()
         code, out, err = run(*line)
         case = (" ".join(line)[:80], err[:300])
         assert (code, out) == (2, ""), case
         assert len(err.splitlines()) == 1 and "Traceback" not in err and len(err) < 400, case
-        assert time.monotonic() - start < 2, case
         if kind is not str and value not in ("-1", "0"):  # these may be for the command to refuse
             assert "; give a" in err, case
 
