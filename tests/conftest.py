@@ -123,6 +123,7 @@ def run_python():
 GROUPS = {
     "browser": ("tests/browser/",),
     "processes": (
+        "unit/access/",  # asyncio, which has no place beside Playwright's loop
         "unit/test_torture.py",
         "unit/runner/",
         "unit/cli/",
@@ -132,6 +133,7 @@ GROUPS = {
 }
 
 
+@pytest.hookimpl(tryfirst=True)  # before the groups become a part of the tests' names
 def pytest_collection_modifyitems(config, items):
     if not getattr(config, "workerinput", None):
         return

@@ -120,6 +120,9 @@ def start(tmp_path, body) -> tuple[subprocess.Popen, psutil.Process]:
         env={**os.environ, "SCRIPT": script},
         stderr=subprocess.PIPE,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.SIG_DFL
+        ),  # ignored where the tests run in the background
     )
     end = time.monotonic() + 60
     while "half" not in left(tmp_path):

@@ -86,7 +86,7 @@ def test_a_study_survives_the_death_of_a_node(cluster, tmp_path, monkeypatch):
         supports = store.db.execute("SELECT ranking, target, kind, body FROM supports ORDER BY target").fetchall()
         kept[name + " supports"] = [(*row[:3], json.loads(row[3])) for row in supports]
         store.close()
-    assert len(kept["local"]) > 10 and kept["ray"].keys() == kept["local"].keys(), "none is missing, none is too many"
+    assert len(kept["local"]) > 5 and kept["ray"].keys() == kept["local"].keys(), "none is missing, none is too many"
     assert kept["ray"] == kept["local"] and kept["ray supports"] == kept["local supports"]
 
 
