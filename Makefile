@@ -21,7 +21,7 @@ run: $(VENV)/run.stamp
 # Install what the tests need; check the style; run unit, page and browser tests.
 test: $(VENV)/test.stamp lint
 	@$(BIN)/python tests/browser/chromium.py
-	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=loadgroup --no-loadscope-reorder
+	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
 
 # Check the style, the names, the docstrings and, where the numbers are made, the types.
 lint: $(VENV)/test.stamp

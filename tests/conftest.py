@@ -133,20 +133,27 @@ GROUPS = {
 }
 
 
-@pytest.hookimpl(tryfirst=True)  # before the groups become a part of the tests' names
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByGroup(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return _group(nodeid)
+
+    return ByGroup(config, log)
+
+
 def pytest_collection_modifyitems(config, items):
-    if not getattr(config, "workerinput", None):
-        return
-    groups = {item: _group(item) for item in items}
-    order = [*GROUPS, *dict.fromkeys(groups.values())]
-    items.sort(key=lambda item: order.index(groups[item]))
-    for item, group in groups.items():
-        item.add_marker(pytest.mark.xdist_group(group))
+    if hasattr(config, "workerinput"):
+        groups = [*GROUPS, *dict.fromkeys(_group(item.nodeid) for item in items)]
+        items.sort(key=lambda item: groups.index(_group(item.nodeid)))
 
 
-def _group(item) -> str:
-    named = [group for group, parts in GROUPS.items() if any(part in item.path.as_posix() for part in parts)]
-    return named[0] if named else item.path.relative_to(ROOT).as_posix()
+def _group(nodeid: str) -> str:
+    """The group of a test: one of GROUPS, or its file."""
+    file = nodeid.partition("::")[0]
+    return next((group for group, parts in GROUPS.items() if any(part in file for part in parts)), file)
 
 
 def _browser_reports(reporter, outcome: str) -> list:
