@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser import serving
+from tests.torture import processes
 
 TRAINED = 120_000  # ms: a first training starts a runner and a worker, which load torch
 
@@ -70,8 +71,12 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
     page.get_by_role("radio", name="mislabel").click()
     visible(page, re.compile("relabelled Box")).to_be_visible()
     page.get_by_role("radio", name="find the support").click()
+    (runner,) = processes(shapes.data)["runner"]
+    runner.suspend()  # else it may be done before the page shows the button
     page.get_by_role("button", name="Find the support").click()
     page.get_by_role("button", name="Cancel").first.click()
+    visible(page, re.compile("Job 2: Stopping")).to_be_visible()
+    runner.resume()
     visible(page, re.compile("Job 2 was cancelled")).to_be_visible(timeout=TRAINED)
     expect(page.locator(".lu-job").first).to_contain_text("cancelled")
 
