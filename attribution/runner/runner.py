@@ -202,14 +202,14 @@ class Runner:
         while self.executor.free_slots():
             try:
                 task = running_job.next_task(self.running, until)
+                if task is None:
+                    return
+                pid = self.executor.submit(task)
             except sqlite3.Error:
                 raise
             except Exception as error:
                 self._fail_job(running_job.job.id, error)
                 return
-            if task is None:
-                return
-            pid = self.executor.submit(task)
             self.running[task.key] = running_job.job.id
             self.heard[task.key] = _Heartbeat(task, pid, time.monotonic())
             self.store.set_live_training(task.key, running_job.job.id, pid, running_job.recipe.epochs)

@@ -8,11 +8,13 @@ import sys
 import threading
 from contextlib import suppress
 
+from attribution.errors import UserError
 from attribution.files import ROOT
 from attribution.runner.executors.base import Task
 from attribution.training import recipes
 from attribution.training.devices import Gpu, WorkerPlan, core_count
 
+STARTS = 3  # of a worker that ends before it has begun
 STOP_SECONDS = 10
 
 
@@ -49,15 +51,17 @@ class LocalExecutor:
         if used and used + threads_of(task) > core_count():
             self.held = task
             return None
-        for slot, worker in enumerate(self.slots):
-            if worker and worker.task is None and not worker.start(task):  # it ended while it had nothing to do
-                worker = None
+        slot = next((slot for slot, worker in enumerate(self.slots) if worker is None or worker.task is None), None)
+        if slot is None:
+            raise RuntimeError("no worker is free; ask free_slots() before submit()")
+        for _ in range(STARTS):
+            worker = self.slots[slot]
             if worker is None:
                 worker = self.slots[slot] = _Worker(self.events, self.plan.slots[slot])
-                worker.start(task)
-            if worker.task is task:
+            if worker.start(task):  # what ends it from now on is an event
                 return worker.process.pid
-        raise RuntimeError("no worker is free; ask free_slots() before submit()")
+            self.slots[slot] = None  # it ended while it had nothing to do
+        raise UserError("worker processes end as soon as they are started; perhaps the memory is full")
 
     def poll(self, timeout: float) -> list[tuple[Task, dict]]:
         """As `Executor.poll`."""

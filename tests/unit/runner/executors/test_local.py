@@ -74,6 +74,33 @@ def test_a_worker_that_ended_while_idle_is_replaced(monkeypatch):
     executor.close()
 
 
+def test_a_worker_that_dies_as_soon_as_it_has_its_task_has_had_it(monkeypatch):
+    """Its end is heard of before `submit` is through: the task is lost, and is not begun again on the next slot."""
+    executor = workers(monkeypatch, "import sys\nsys.stdin.readline()", devices.WorkerPlan((None, None), 1))
+    begin = local._Worker.start
+
+    def begin_and_die(worker, task):
+        begun = begin(worker, task)
+        worker.process.wait()
+        end = time.monotonic() + PATIENCE
+        while not worker.ended and time.monotonic() < end:
+            time.sleep(0.01)
+        return begun
+
+    monkeypatch.setattr(local._Worker, "start", begin_and_die)
+    assert executor.submit(a_task()) and results(executor, 1) == ["lost"]
+    assert executor.poll(0.1) == [] and executor.slots[1] is None
+    executor.close()
+
+
+def test_workers_that_never_begin_are_said(monkeypatch):
+    executor = workers(monkeypatch, "pass")
+    monkeypatch.setattr(local._Worker, "start", lambda worker, task: False)
+    with pytest.raises(UserError, match="end as soon as they are started"):
+        executor.submit(a_task())
+    executor.close()
+
+
 def test_what_a_dead_worker_did_not_take_is_dropped(monkeypatch):
     """Else it is written once more when the pipe is freed, and the runner's log fills with complaints of that."""
     script = (
