@@ -18,10 +18,12 @@ help:
 run: $(VENV)/run.stamp
 	@$(BIN)/python -m attribution.serve --port "$(PORT)" $(if $(WORKSPACE),--workspace "$(WORKSPACE)")
 
-# Install what the tests need; check the style; run unit, page and browser tests.
+# Install what the tests need; check the style; run unit and page tests side by side, then those in a browser.
 test: $(VENV)/test.stamp lint
 	@$(BIN)/python tests/browser/chromium.py
-	@$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
+	@LINEUP_REQUIRE_BROWSER= $(BIN)/python -m pytest tests/unit tests/pages \
+	  --numprocesses=logical --maxprocesses=8 --dist=loadscope --no-loadscope-reorder
+	@$(BIN)/python -m pytest tests/browser
 
 # Check the style, the names, the docstrings and, where the numbers are made, the types.
 lint: $(VENV)/test.stamp

@@ -119,11 +119,9 @@ def run_python():
 
 
 #: Where tests run side by side (`pytest -n`): those of a file stay together, so that what they share is made once, and
-#: those that start many processes, or drive a browser, in one group each. In this order, the longest first.
+#: those that start many processes in one group, which begins first. Tests in a browser want the machine for themselves.
 GROUPS = {
-    "browser": ("tests/browser/",),
     "processes": (
-        "unit/access/",  # asyncio, which has no place beside Playwright's loop
         "unit/test_torture.py",
         "unit/runner/",
         "unit/cli/",
