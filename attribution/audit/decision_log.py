@@ -147,9 +147,10 @@ class DecisionLog:
         self.close()
 
     def _check_version(self) -> None:
-        with locked(self.folder.parent):
-            if is_empty(self.db):  # its maker, of an older version, was killed
-                self._write_tables(self.db)
+        if is_empty(self.db):  # its maker, of an older version, was killed
+            with locked(self.folder.parent):
+                if is_empty(self.db):
+                    self._write_tables(self.db)
         version = self.db.execute("PRAGMA user_version").fetchone()[0]
         if version != SCHEMA:  # nothing of it is touched
             raise UserError(

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from attribution.errors import UserError
 from attribution.experiments.spec import Spec
-from attribution.files import ROOT, open_private, read_json, write_json
+from attribution.files import ROOT, file_mode, open_private, read_json, write_json
 from attribution.store.database import store_error
 from attribution.store.lock import runner_alive, runner_lock
 from attribution.store.queue import Job
@@ -161,7 +161,7 @@ def write_trouble(folder: Path, text: str) -> None:
     """Notes why the runner that holds the store in `folder` cannot go on, "" where it can, for `trouble`. In place: a
     full disk has no room for a new file."""
     with suppress(OSError):
-        handle = os.open(folder / TROUBLE, os.O_WRONLY | os.O_CREAT, 0o600)
+        handle = os.open(folder / TROUBLE, os.O_WRONLY | os.O_CREAT, file_mode(folder / TROUBLE))
         try:
             os.pwrite(handle, text.encode(errors="replace")[:TROUBLE_BYTES].ljust(TROUBLE_BYTES), 0)
         finally:

@@ -275,7 +275,7 @@ class Runner:
                 continue
             self.executor.kill({key})
             waiting = self._jobs_waiting_for(key)
-            self._handle_event(heartbeat.task, {"event": "lost", "message": f"no news for {silent:.0f} s"})
+            self._handle_event(heartbeat.task, {"event": "lost"})
             for running_job in waiting:
                 if running_job.job.id in self.jobs:
                     self.store.note_job(

@@ -201,8 +201,9 @@ class ResultStore(JobQueue):
         return row[0] if row else None
 
     def set_identity(self, name: str, value: str) -> None:
-        """Records what the data set is known by; what is recorded already stays."""
-        self.db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (name, value))
+        """Records what the data set is known by; what is recorded stays. On a full disk it is recorded later."""
+        with suppress(sqlite3.OperationalError):
+            self.db.execute("INSERT OR IGNORE INTO identity VALUES (?, ?)", (name, value))
 
     def read_file(self, path: str, state: str) -> str | None:
         """The digest of what was read at `path` while its files were in that state, or None."""
@@ -210,8 +211,10 @@ class ResultStore(JobQueue):
         return row[0] if row else None
 
     def remember_file(self, path: str, state: str, digest: str) -> None:
-        """Remembers the digest of what was read at `path`, for as long as its files are in that state."""
-        self.db.execute("INSERT OR REPLACE INTO read_files VALUES (?, ?, ?)", (path, state, digest))
+        """Remembers the digest of what was read at `path`, for as long as its files are in that state. On a full disk
+        it is read again next time."""
+        with suppress(sqlite3.OperationalError):
+            self.db.execute("INSERT OR REPLACE INTO read_files VALUES (?, ?, ?)", (path, state, digest))
 
     # -- checksums
 

@@ -97,13 +97,12 @@ def _progress(ws: Workspace, job: Job, spec: Spec | None) -> None:
                 now = store.job(number)
                 if now.has_ended:
                     st.rerun()
-                if now.is_open:
-                    jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
                 left, ahead = PairedArmsSpec.from_json(now.spec).cost(ws, store).seconds, store.count_jobs_ahead(number)
         except UserError as error:
             st.error(write.sentence(error))
             return
         state.show_error()
+        job_buttons.keep_going(ws, now)
         st.progress(now.done / now.total if now.total else 0.0, write.plain(gain_text.progress_text(now, ahead, left)))
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             job_buttons.draw(ws, now, "worth")

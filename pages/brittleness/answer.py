@@ -138,6 +138,7 @@ def _job_line(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None, kn
         ahead = store.count_jobs_ahead(job.id)
         before = f", {ahead} before it" if ahead and job.state == "queued" else ""
         closed = " It goes on when this page is closed." if job.is_open else ""
+        job_buttons.keep_going(ws, job)
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(write.plain(f"Job {job.id}: {job_state}{before}.{closed}"), width="content")
             job_buttons.draw(ws, job)

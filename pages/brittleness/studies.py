@@ -61,8 +61,6 @@ def _follow(ws: Workspace, number: int, ended: bool) -> None:
         try:
             with ResultStore.for_workspace(ws) as store:
                 job = store.job(number)
-                if job.is_open:
-                    jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
                 progress = _monitor(ws, theme.cache_key(ws), number, StudySpec.from_json(job.spec)).read(store, job)
                 ahead = store.count_jobs_ahead(number) if job.state == "queued" else 0
         except UserError as error:
@@ -71,6 +69,7 @@ def _follow(ws: Workspace, number: int, ended: bool) -> None:
         state.show_error()
         if job.has_ended != ended:
             st.rerun()
+        job_buttons.keep_going(ws, job)
         _draw_progress(ws, job, progress, ahead)
         _draw_curves(ws, job, progress)
 

@@ -11,7 +11,7 @@ from attribution import UserError, Workspace
 from attribution.experiments import jobs
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from pages.ui import cli_command, downloads, measurement, sprite_sheet, state, theme
+from pages.ui import cli_command, downloads, job_buttons, measurement, sprite_sheet, state, theme
 from pages.ui import format as write
 from pages.ui.target_card import wall_data
 from pages.ui.tile_strip import strip
@@ -131,11 +131,7 @@ def watch_job(
     def draw():
         with ResultStore.for_workspace(ws) as store:
             now, ahead = store.job(job.id), store.count_jobs_ahead(job.id)
-        if now.is_open:
-            try:
-                jobs.ensure_runner(ws)  # one that was killed is replaced while somebody watches
-            except UserError as error:
-                st.error(write.sentence(error))
+        job_buttons.keep_going(ws, now)
         if redraw(now):
             st.rerun()
         st.progress(now.done / now.total if now.total else 0.0, write.plain(sentence(now, ahead)))

@@ -21,8 +21,6 @@ def draw(ws: Workspace, job, name: str = "", kind: str = "secondary") -> None:
     """The buttons of a job that has not ended, for a row. name: the end of the buttons' keys; kind: Streamlit's type of
     button. An error is left in `state.ERROR`."""
     stopping = job.state == "cancelling"
-    if job.is_open and (why := ensure_runner(ws) or job.message):
-        st.caption(f":material/warning: {write.sentence(why)}")
     if job.state == "paused":
         _button(ws, job, "Resume", jobs.resume, name, kind, "Goes on where it was: nothing is trained twice.")
     elif job.is_open:
@@ -39,6 +37,12 @@ def ensure_runner(ws: Workspace) -> str:
     except UserError as error:
         return jobs.trouble(ResultStore.folder_of(ws)) or str(error)
     return jobs.trouble(ResultStore.folder_of(ws))
+
+
+def keep_going(ws: Workspace, job) -> None:
+    """`ensure_runner` for a job that is watched, while it is open; shows why it does not go on, and what it says."""
+    if job.is_open and (why := ensure_runner(ws) or job.message):
+        st.caption(f":material/warning: {write.sentence(why)}")
 
 
 def _button(

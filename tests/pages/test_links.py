@@ -39,7 +39,7 @@ ON_PAGES = ("superscript", "endless", "nothing", "controls", "twice")
 
 @pytest.fixture(scope="module")
 def ws(tmp_path_factory):
-    """A workspace with a detector, a second one's folder for results, for all links."""
+    """A workspace with a detector, which all links share."""
     folder = tmp_path_factory.mktemp("links")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LINEUP_DATA", str(folder / "data"))

@@ -148,3 +148,12 @@ def test_a_checksum_tells_kinds_and_borders_apart():
     rows = [("ab", "c"), ("a", "bc"), (b"ab", "c"), ("abc",), (None, "abc"), ("", "abc"), (1, "2"), ("1", 2), (0, None)]
     assert len({row_crc(*row) for row in rows}) == len(rows)
     assert row_crc(1) == row_crc(1.0)
+
+
+def test_what_cannot_be_remembered_is_no_error(store):
+    """On a full disk; SQLite may not grow."""
+    store.db.execute("CREATE TABLE filler (body BLOB)")
+    store.db.execute(f"PRAGMA max_page_count = {store.db.execute('PRAGMA page_count').fetchone()[0]}")
+    store.remember_file("x" * 10_000, "state", "digest")
+    store.set_identity("x" * 10_000, "value")
+    assert store.read_file("x" * 10_000, "state") is None and store.identity("x" * 10_000) is None
