@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.files import read_array
-from attribution.training import recipes
 from attribution.workspace.parts import Progress, cached_npz, save_part, scratch_folder
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
@@ -26,7 +25,7 @@ def build_base_models(workspace: Workspace, count: int, progress: Progress) -> d
     from attribution.training.trainer import LIBRARY, Trainer
 
     workspace.check_can_add("base")
-    recipe = recipes.get_recipe(workspace.recipe)
+    recipe = workspace.get_recipe()
     trainer = Trainer(workspace, recipe)
     seeds = [BASE_SEEDS.start + number for number in range(count)]
     probabilities, weights, seconds = train_base_models(trainer, seeds, scratch_folder(workspace, "base"), progress)

@@ -9,7 +9,6 @@ from attribution.experiments import jobs
 from attribution.experiments.halves import half_edit, half_seed, random_half, subsets_spec
 from attribution.files import read_array
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.workspace.parts import Progress, save_part
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
@@ -30,7 +29,7 @@ def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both:
 
 def load_half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [count, n_train] and margins float16 [count, seeds, n_val] of trained halves, from the store."""
-    recipe = recipes.get_recipe(workspace.recipe).hash
+    recipe = workspace.get_recipe().hash
     masks = np.stack([random_half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
     margins = []
     with ResultStore.for_workspace(workspace) as store:
@@ -61,7 +60,7 @@ def compute_held_out_halves(
         "seeds": sequence["seeds"],
         "training": "equal epochs: half as many steps",
         "recipe": workspace.recipe,
-        "hash": recipes.get_recipe(workspace.recipe).hash,
+        "hash": workspace.get_recipe().hash,
     }
 
 

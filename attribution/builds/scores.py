@@ -79,7 +79,7 @@ def compute_trak_factors(
     check_library("dattri")
     from attribution.training.trainer import Trainer
 
-    trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
+    trainer = Trainer(workspace, workspace.get_recipe())
     seeds = base_seeds(workspace)[:count]
     networks = load_base_networks(workspace, trainer)
     return _compute_factors(workspace, trainer, seeds, networks, dim, cache_folder, progress)

@@ -26,7 +26,6 @@ from attribution.export.numbers import duration, percent
 from attribution.features import near_duplicates
 from attribution.importing import alignment
 from attribution.inputs import limits
-from attribution.training import recipes
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO, Workspace
 
@@ -198,7 +197,7 @@ def _base_json(ws: Workspace) -> dict | None:
     if not ws.has_base:
         return None
     provenance = ws.manifest["parts"].get("base", {})
-    recipe, hash_, seeds = recipes.get_recipe(ws.recipe), provenance.get("hash"), provenance.get("seeds")
+    recipe, hash_, seeds = ws.get_recipe(), provenance.get("hash"), provenance.get("seeds")
     return {
         "models": len(seeds) if seeds else None,
         **{name: provenance.get(name) for name in ("recipe", "hash", "accuracy", "measured_on", "seconds", "device")},
@@ -210,7 +209,7 @@ def _recipe_json(ws: Workspace, base: dict | None) -> dict:
     """The workspace's recipe, and what its base models measured: nothing where another recipe made those."""
     own = base if base and base["workspaces_recipe"] else {}
     measured = {name: own.get(name) for name in ("accuracy", "seconds", "device")}
-    return {"name": ws.recipe, "hash": recipes.get_recipe(ws.recipe).hash, **measured}
+    return {"name": ws.recipe, "hash": ws.get_recipe().hash, **measured}
 
 
 def _base_text(ws: Workspace, base: dict | None) -> str:
@@ -219,7 +218,7 @@ def _base_text(ws: Workspace, base: dict | None) -> str:
     made = f"by {base['recipe']} {base['hash']}" if base["hash"] else "by a recipe that their provenance does not name"
     parts = [f"base models: {base['models'] or ''} {made}".replace("  ", " ")]
     if base["workspaces_recipe"] is False:
-        parts.append(f"another than the workspace's recipe, {ws.recipe} {recipes.get_recipe(ws.recipe).hash}")
+        parts.append(f"another than the workspace's recipe, {ws.recipe} {ws.get_recipe().hash}")
     if base["accuracy"] is not None:
         parts.append(f"{percent(base['accuracy'])} right on {base['measured_on']}")
     if base["seconds"] is not None:

@@ -259,7 +259,7 @@ def _study_across_recipes(
     unedited images come first: they say which targets that are."""
     from attribution.evaluation import recipe_transfer
 
-    recipe_transfer.check_recipes(names)
+    recipe_transfer.check_recipes(ws, names)
     if "repair" in kinds:
         raise UserError("a comparison of recipes is of targets that are right in all of them; leave repair out")
     for name in names:

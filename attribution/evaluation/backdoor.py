@@ -28,7 +28,6 @@ from attribution.rankings import default_rankings
 from attribution.rankings.base import top_k
 from attribution.rankings.candidates import CANDIDATES_MARK
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.training.edits import Edit, remove
 from attribution.workspace.parts import Part, Progress, base_digest, ranking_versions
 from attribution.workspace.workspace import DEMO, Workspace
@@ -220,7 +219,7 @@ def _removal_name(row) -> str:
 
 def _retrain_without(workspace, removals, label, targets, seeds, progress) -> dict:
     """Each removal's {"success", "accuracy"}, and under "control" the same of random images."""
-    store, recipe = ResultStore.for_workspace(workspace), recipes.get_recipe(workspace.recipe).hash
+    store, recipe = ResultStore.for_workspace(workspace), workspace.get_recipe().hash
     ordinary = np.setdiff1d(np.arange(workspace.n_val), targets)
 
     def outcome(edit: Edit) -> dict:

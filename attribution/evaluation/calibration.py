@@ -23,7 +23,6 @@ from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import UNEDITED_SEEDS
 from attribution.metrics.statistics import percentile_interval, spearman_correlation
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.training.edits import no_edit
 from attribution.workspace.base_models import mean_base_margins
 from attribution.workspace.parts import Part, Progress, base_digest, ranking_versions
@@ -161,7 +160,7 @@ def report(workspace: Workspace, removals: Removals, resamples: int = RESAMPLES)
     }
     return {
         "recipe": workspace.recipe,
-        "recipe_hash": recipes.get_recipe(workspace.recipe).hash,
+        "recipe_hash": workspace.get_recipe().hash,
         "targets": len(np.unique(removals.target)),
         "splits": N_SPLITS,
         "sets": len(removals.target),
@@ -301,7 +300,7 @@ def _retrain_removals(workspace, store):
     """The same of the newest single retrainings and of their random controls."""
     if store is None:
         return
-    recipe = recipes.get_recipe(workspace.recipe)
+    recipe = workspace.get_recipe()
     seen = set()
     for job in store.jobs_of_verb("retrain", MAX_RETRAIN_JOBS):
         spec = RetrainSpec.from_json(job.spec)
@@ -327,7 +326,7 @@ class _UneditedMargins:
         self.base = mean_base_margins(workspace)
         self.by_seed = {}
         if store is not None:
-            recipe = recipes.get_recipe(workspace.recipe).hash
+            recipe = workspace.get_recipe().hash
             for seed in UNEDITED_SEEDS:
                 retraining = store.get(store.key(recipe, no_edit(), seed))
                 if retraining is not None:

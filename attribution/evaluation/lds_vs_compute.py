@@ -26,7 +26,6 @@ from attribution.files import read_array, read_json, write_json
 from attribution.metrics import lds
 from attribution.rankings.base import top_k
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.workspace.parts import (
     Part,
     Progress,
@@ -119,7 +118,7 @@ def save(workspace: Workspace, answer: dict, provenance: dict, record: Callable 
         "halves": held_out_digest(workspace),
         "base": base_digest(workspace),
         "recipe": workspace.recipe,
-        "hash": recipes.get_recipe(workspace.recipe).hash,
+        "hash": workspace.get_recipe().hash,
         "trained_on": {"draw": FIT_SEQUENCE, "seeds": [0]},
         "seeds": _base_provenance(workspace).get("seeds"),
         "masks": answer["masks"],
@@ -140,7 +139,7 @@ def training_seconds(workspace: Workspace, cache_folder: Path, progress: Progres
     def measure():
         from attribution.training.trainer import LIBRARY, Trainer
 
-        recipe = recipes.get_recipe(workspace.recipe)
+        recipe = workspace.get_recipe()
         trainer = Trainer(workspace, recipe)
         kind = trainer.device.type
         trainer.train(_half(workspace, 0), 0)  # the first training of a process is slower and is not timed
@@ -160,7 +159,7 @@ def training_seconds(workspace: Workspace, cache_folder: Path, progress: Progres
             "clock": "processor" if kind == "cpu" else "wall",
         }
 
-    return _cached_json(cache_folder / f"training-{recipes.get_recipe(workspace.recipe).hash}.json", measure)
+    return _cached_json(cache_folder / f"training-{workspace.get_recipe().hash}.json", measure)
 
 
 def missing_work(
@@ -171,7 +170,7 @@ def missing_work(
 ) -> dict:
     """What `compute` has yet to do, as `full_cost`. Raises UserError as `compute` does."""
     _check_inputs(workspace, halves, dim)
-    cache_folder, recipe = scratch_folder(workspace, "compute"), recipes.get_recipe(workspace.recipe)
+    cache_folder, recipe = scratch_folder(workspace, "compute"), workspace.get_recipe()
     seeds = base_seeds(workspace)[: max(_check_checkpoints(workspace, checkpoints))]
     gradients = sum(not (cache_folder / f"{recipe.hash}-{seed}-{dim}.npz").exists() for seed in seeds)
     store = ResultStore.for_workspace(workspace)
@@ -252,7 +251,7 @@ class _Variant(NamedTuple):
 
 
 def _list_variants(workspace, checkpoints, halves, dim, training, cache_folder, progress) -> list[_Variant]:
-    parts, recipe_hash = workspace.manifest["parts"], recipes.get_recipe(workspace.recipe).hash
+    parts, recipe_hash = workspace.manifest["parts"], workspace.get_recipe().hash
     variants = []
     for count in checkpoints:
         build_scores = partial(_trak_variant, workspace, count, dim, training, cache_folder, progress)
@@ -409,7 +408,7 @@ def _measure_variant(variant: _Variant, masks, margins, resamples) -> dict:
 
 def _cache_key(workspace, depends_on, resamples) -> str:
     """A digest of all that a variant's figures depend on, the halves, base models and recipe included."""
-    recipe_hash = recipes.get_recipe(workspace.recipe).hash
+    recipe_hash = workspace.get_recipe().hash
     key = [depends_on, resamples, held_out_digest(workspace), base_digest(workspace), recipe_hash]
     return hashlib.sha256(json.dumps(key).encode()).hexdigest()[:12]
 

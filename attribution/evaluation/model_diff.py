@@ -19,7 +19,6 @@ from attribution.metrics import lds
 from attribution.metrics.rank_agreement import jaccard
 from attribution.metrics.statistics import bootstrap_interval, spearman_correlation
 from attribution.rankings.base import top_k
-from attribution.training import recipes
 from attribution.workspace.parts import Part, Progress, base_digest, check_library, held_out_digest, scratch_folder
 from attribution.workspace.workspace import Workspace
 
@@ -55,11 +54,11 @@ class InfluenceChange:
 
 def check_recipe(workspace: Workspace, other_recipe: str) -> None:
     """Raises UserError where the workspace's recipe cannot be compared with `other_recipe`."""
-    recipes.get_recipe(other_recipe)
+    workspace.get_recipe(other_recipe)
     if other_recipe == workspace.recipe:
         raise UserError(
             f"{other_recipe} is this workspace's own recipe; name another one, such as "
-            f"{next(name for name in recipes.NAMES if name != other_recipe)}"
+            f"{next(name for name in workspace.recipe_names() if name != other_recipe)}"
         )
     workspace.check_base()
     if workspace.base.n_models < 2 * MODELS_PER_RECIPE:
@@ -90,7 +89,7 @@ def compute(
     own_factors = compute_trak_factors(workspace, 2 * MODELS_PER_RECIPE, PROJECTION_DIM, cache_folder, progress)
     other_factors, other_accuracy = compute_recipe_factors(
         workspace,
-        recipes.get_recipe(other_recipe),
+        workspace.get_recipe(other_recipe),
         range(MODELS_PER_RECIPE, 2 * MODELS_PER_RECIPE),
         PROJECTION_DIM,
         cache_folder,
@@ -113,7 +112,7 @@ def compute(
             "models": MODELS_PER_RECIPE,
             "dim": PROJECTION_DIM,
             "k": IMAGES_PER_LIST,
-            "hashes": [recipes.get_recipe(name).hash for name in (workspace.recipe, other_recipe)],
+            "hashes": [workspace.get_recipe(name).hash for name in (workspace.recipe, other_recipe)],
             "accuracy": [round(float((workspace.base.predicted == workspace.val_labels).mean()), 4), other_accuracy],
             "spearman": {
                 "between": _mean_with_interval(spearman_correlation(a, b)),
@@ -163,7 +162,7 @@ def load(workspace: Workspace) -> InfluenceChange | None:
         return None
     made = STORED.provenance(workspace)
     if any(made[key] != digest for key, digest in _digests(workspace).items()) or any(
-        name not in recipes.NAMES or recipes.get_recipe(name).hash != recipe_hash
+        name not in workspace.recipe_names() or workspace.get_recipe(name).hash != recipe_hash
         for name, recipe_hash in zip(made["recipes"], made["hashes"])
     ):
         return None

@@ -13,18 +13,19 @@ from attribution.experiments.study import Study, read_study
 from attribution.explore.targets import draw_stable_targets, stable_targets
 from attribution.metrics import support_curves
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.training.edits import no_edit
 from attribution.workspace.base_models import agreement_status
 from attribution.workspace.workspace import Workspace
 
 
-def check_recipes(recipe_names: list[str]) -> list[str]:
+def check_recipes(workspace: Workspace, recipe_names: list[str]) -> list[str]:
     """`recipe_names`. Raises UserError for an unknown one, a repeated one, and for fewer than two."""
     for name in recipe_names:
-        recipes.get_recipe(name)
+        workspace.get_recipe(name)
     if len(set(recipe_names)) < max(2, len(recipe_names)):
-        raise UserError(f"a comparison needs at least two different recipes; there is {', '.join(recipes.NAMES)}")
+        raise UserError(
+            f"a comparison needs at least two different recipes; there is {', '.join(workspace.recipe_names())}"
+        )
     return list(recipe_names)
 
 
@@ -33,7 +34,7 @@ def target_statuses(workspace: Workspace, store: ResultStore, recipe: str) -> np
     recipe, else by the trainings of `unedited_spec`; None while one of these is missing."""
     if recipe == workspace.recipe:
         return workspace.base.statuses
-    recipe_hash = recipes.get_recipe(recipe).hash
+    recipe_hash = workspace.get_recipe(recipe).hash
     retrainings = [store.get(store.key(recipe_hash, no_edit(), seed)) for seed in UNEDITED_SEEDS]
     if None in retrainings:
         return None
@@ -67,7 +68,7 @@ def draw_common_targets(
 
 def studied_recipes(workspace: Workspace, store: ResultStore) -> list[str]:
     """Names of the recipes that have a study, the workspace's first."""
-    studied = {job.spec["recipe"] for job in store.studies()} & set(recipes.NAMES)
+    studied = {job.spec["recipe"] for job in store.studies()} & set(workspace.recipe_names())
     return [workspace.recipe, *sorted(studied - {workspace.recipe})]
 
 
@@ -79,7 +80,7 @@ def common_studies(
     if protocol is None:
         others = [job.spec for job in store.studies() if job.spec["recipe"] in set(recipe_names) - {workspace.recipe}]
         protocol = others[0]["protocol"] if others else None
-    studies = {name: read_study(workspace, store, protocol, name) for name in check_recipes(recipe_names)}
+    studies = {name: read_study(workspace, store, protocol, name) for name in check_recipes(workspace, recipe_names)}
     statuses = [target_statuses(workspace, store, name) for name in recipe_names]
     if any(status is None for status in statuses) or len({study.k_max for study in studies.values()}) > 1:
         return {name: Study(study.k_max, study.protocol) for name, study in studies.items()}
@@ -107,7 +108,7 @@ def report(workspace: Workspace, store: ResultStore, recipe_names: list[str], pr
         "planted": workspace.planted,
         "recipes": {
             name: {
-                "hash": recipes.get_recipe(name).hash,
+                "hash": workspace.get_recipe(name).hash,
                 "kinds": {
                     kind: support_curves.compare_rankings(rankings, study.k_max)
                     for kind, rankings in study.tables.items()

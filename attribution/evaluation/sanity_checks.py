@@ -25,7 +25,6 @@ from attribution.metrics.rank_agreement import jaccard
 from attribution.metrics.statistics import mean_with_interval
 from attribution.rankings.base import top_k
 from attribution.rankings.similarity import METHODS
-from attribution.training import recipes
 from attribution.training.edits import no_edit
 from attribution.workspace.parts import (
     Part,
@@ -91,7 +90,7 @@ def compute(
         raise UserError(f"{dim} dimensions are too few to project gradients to; give at least 1")
     from attribution.training.trainer import Trainer
 
-    cache_folder, recipe = scratch_folder(workspace, PART), recipes.get_recipe(workspace.recipe)
+    cache_folder, recipe = scratch_folder(workspace, PART), workspace.get_recipe()
     seeds = seeds[: 2 * checkpoints]
     features = workspace.features()[0]
     names = [f"{method}-{features}" for method in SIMILARITY_METHODS]
@@ -155,7 +154,7 @@ def save(workspace: Workspace, answer: dict, provenance: dict, record: Callable 
         **({"halves": held_out_digest(workspace)} if "lds" in workspace.manifest["parts"] else {}),
         "base": base_digest(workspace),
         "recipe": workspace.recipe,
-        "hash": recipes.get_recipe(workspace.recipe).hash,
+        "hash": workspace.get_recipe().hash,
         "of": ranking_versions(workspace, names),
     }
     STORED.save(workspace, answer, {**computed_with, **provenance}, record)

@@ -9,7 +9,6 @@ from attribution.experiments.support_search import Support
 from attribution.importing.formats import paper_results
 from attribution.metrics import statistics, support_curves
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 
 
@@ -21,7 +20,7 @@ def report(
     study = select_rankings(workspace, read_study(workspace, store, protocol), names)
     return {
         "recipe": workspace.recipe,
-        "recipe_hash": recipes.get_recipe(workspace.recipe).hash,
+        "recipe_hash": workspace.get_recipe().hash,
         "protocol": study.protocol,
         "K": study.k_max,
         "planted": workspace.planted,

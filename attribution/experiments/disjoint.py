@@ -61,7 +61,7 @@ class DisjointSpec(SupportSpec):
         searches = self.chain(workspace, store)
         spec, answer = searches[-1]
         if answer:
-            return cost_of(workspace, store, self.recipe, 0, 0, 0)
+            return cost_of(workspace, store, self.recipe_hash, 0, 0, 0)
         cost = spec.cost(workspace, store)
         return replace(cost, max_trainings=cost.max_trainings + (self.count - len(searches)) * self.bounds()[1])
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from attribution.store.results import ResultStore
-from attribution.training import devices, recipes
+from attribution.training import devices
 from attribution.workspace.workspace import Workspace
 
 DEFAULT_SECONDS = 5.0  # a training, where nothing was measured yet
@@ -49,17 +49,17 @@ class StudyCost:
 
 
 def cost_of(
-    workspace: Workspace, store: ResultStore, recipe: str, min_trainings: int, max_trainings: int, known: int
+    workspace: Workspace, store: ResultStore, recipe_hash: str, min_trainings: int, max_trainings: int, known: int
 ) -> JobCost:
-    """The cost of so many trainings of a recipe (by name) here."""
+    """The cost of so many trainings of a recipe (by its hash) here."""
     return JobCost(
-        min_trainings, max_trainings, known, median_training_seconds(workspace, store, recipe), default_workers()
+        min_trainings, max_trainings, known, median_training_seconds(workspace, store, recipe_hash), default_workers()
     )
 
 
-def median_training_seconds(workspace: Workspace, store: ResultStore, recipe: str) -> float:
+def median_training_seconds(workspace: Workspace, store: ResultStore, recipe_hash: str) -> float:
     """Median seconds of a training: of the last ones here, else of the workspace's base models, else a guess."""
-    measured = store.median_seconds(recipes.get_recipe(recipe).hash)
+    measured = store.median_seconds(recipe_hash)
     provenance = workspace.manifest["parts"].get("base", {})
     return measured[0] if measured else float(provenance.get("seconds") or DEFAULT_SECONDS)
 

@@ -13,7 +13,6 @@ import numpy as np
 from attribution.experiments.spec import MeasuredSpec, Training
 from attribution.metrics.statistics import mean_with_t_interval
 from attribution.store.results import ResultStore, Retraining
-from attribution.training import recipes
 from attribution.training.edits import Edit
 from attribution.workspace.validation_split import validation_halves
 from attribution.workspace.workspace import Workspace
@@ -100,18 +99,19 @@ class PairedArmsSpec(MeasuredSpec):
         `compare_arms` measured; "edited" (arm -> how many images each seed's edit changes) and "made_on" (device,
         library, threads)."""
         measured = self.load_answer(store)
-        return measured and _answer_json(self.recipe, self.question(), measured)
+        return measured and _answer_json(self.recipe, self.recipe_hash, self.question(), measured)
 
 
-def load_latest_answer(store: ResultStore, recipe: str) -> dict | None:
-    """The newest `PairedArmsSpec.answer` to any state of the audit under a recipe (by name), or None."""
-    answers = store.answers(recipes.get_recipe(recipe).hash, PairedArmsSpec.verb)
-    return _answer_json(recipe, *answers[-1]) if answers else None
+def load_latest_answer(workspace: Workspace, store: ResultStore) -> dict | None:
+    """The newest `PairedArmsSpec.answer` to any state of the audit under the workspace's recipe, or None."""
+    recipe = workspace.get_recipe()
+    answers = store.answers(recipe.hash, PairedArmsSpec.verb)
+    return _answer_json(recipe.name, recipe.hash, *answers[-1]) if answers else None
 
 
-def _answer_json(recipe: str, question: dict, measured: dict) -> dict:
+def _answer_json(recipe: str, recipe_hash: str, question: dict, measured: dict) -> dict:
     public = {name: value for name, value in question.items() if name not in ("verb", "edits")}
-    return {"recipe": recipe, "recipe_hash": recipes.get_recipe(recipe).hash, **public, **measured}
+    return {"recipe": recipe, "recipe_hash": recipe_hash, **public, **measured}
 
 
 def judging_targets(workspace: Workspace, uses_val: bool, without=()) -> np.ndarray:

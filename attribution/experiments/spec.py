@@ -15,7 +15,7 @@ from attribution.experiments import support_search
 from attribution.experiments.estimate import JobCost, StudyCost, cost_of
 from attribution.inputs import limits
 from attribution.store.results import ResultStore, Retraining
-from attribution.training import recipes
+from attribution.training import all_recipes
 from attribution.training.edits import Edit
 from attribution.workspace.workspace import Workspace
 
@@ -30,7 +30,8 @@ Search = Generator[list[Training], list[Retraining], Any]
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spec(Mapping):
-    """What every kind of job has. workspace: its path; recipe: by name.
+    """What every kind of job has. workspace: its path; recipe: by name; hash: of a recipe that is not built in, as it
+    was when the job was asked: what is edited meanwhile is another recipe.
 
     It is also a read-only mapping of its JSON, so that `spec["target"]` reads a spec and a stored job alike. A field
     that has a default is left out of the JSON as long as it has that value.
@@ -45,6 +46,7 @@ class Spec(Mapping):
 
     workspace: str
     recipe: str
+    hash: str | None = None
 
     def __post_init__(self):
         limits.check_numbers({field.name: getattr(self, field.name) for field in fields(self)})
@@ -114,11 +116,11 @@ class Spec(Mapping):
     @property
     def recipe_hash(self) -> str:
         """The hash that results and answers are stored under."""
-        return recipes.get_recipe(self.recipe).hash
+        return self.hash or all_recipes.get_recipe(self.recipe).hash
 
     def question(self) -> dict:
         """What is asked, without where and under which recipe: the key of the stored answer."""
-        return {name: value for name, value in self.to_json().items() if name not in ("workspace", "recipe")}
+        return {name: value for name, value in self.to_json().items() if name not in ("workspace", "recipe", "hash")}
 
     def save_answer(self, store: ResultStore, answer: dict) -> None:
         """Stores the answer to the question."""
@@ -155,7 +157,7 @@ class FixedSpec(Spec):
         """As `Spec.cost`."""
         count = len(self.training_keys(workspace, store))
         known = count - self.missing(workspace, store)
-        return cost_of(workspace, store, self.recipe, count, count, known)
+        return cost_of(workspace, store, self.recipe_hash, count, count, known)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -186,6 +188,8 @@ def request(trainings: list[Training]) -> Search:
 def common_fields(workspace: Workspace, recipe: str | None = None) -> dict:
     """The fields that every spec has. recipe: by name, the workspace's if not given. Raises UserError for an unknown
     one."""
-    name = recipe or workspace.recipe
-    recipes.get_recipe(name)  # raises for an unknown one
-    return {"workspace": str(Path(workspace.path).resolve()), "recipe": name}
+    found = workspace.get_recipe(recipe)
+    if found.problem:
+        raise UserError(found.problem)
+    version = {} if found.kind == "built in" else {"hash": found.hash}
+    return {"workspace": str(Path(workspace.path).resolve()), "recipe": found.name, **version}

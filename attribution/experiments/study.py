@@ -51,7 +51,7 @@ class StudySpec(Spec):
 
     def supports(self) -> list[SupportSpec]:
         """Its support searches, target by target, so that a study cut short holds whole targets."""
-        shared = {name: getattr(self, name) for name in ("workspace", "recipe", "protocol", "k_max")}
+        shared = {name: getattr(self, name) for name in ("workspace", "recipe", "hash", "protocol", "k_max")}
         return [
             SupportSpec(**shared, target=target, ranking=ranking, kind=kind)
             for target in self.targets
@@ -63,14 +63,14 @@ class StudySpec(Spec):
         """As `Spec.searches`."""
         yield request([(no_edit(), seed) for seed in SEEDS])  # the control that all probes share
         supports = self.supports()
-        answered = support_table.is_answered(support_table.load_support_table(workspace, store, self.recipe), supports)
+        answered = support_table.is_answered(self._known(workspace, store), supports)
         for spec, known in zip(supports, answered):
             yield request([]) if known else spec.search_and_save(workspace, store)
 
     def cost(self, workspace: Workspace, store: ResultStore, answers: "pd.DataFrame | None" = None) -> StudyCost:
         """What the study costs. answers: `support_table.load_support_table` of the store, where it was read already."""
         supports = self.supports()
-        answers = support_table.load_support_table(workspace, store, self.recipe) if answers is None else answers
+        answers = self._known(workspace, store) if answers is None else answers
         answers = answers[
             (answers.protocol == self.protocol) & (answers.k_max == self.k_max) & answers.kind.isin(self.kinds)
         ]
@@ -84,8 +84,11 @@ class StudySpec(Spec):
             for spec, known in zip(supports, answered)
             if not known
         )
-        each = median_training_seconds(workspace, store, self.recipe)
+        each = median_training_seconds(workspace, store, self.recipe_hash)
         return StudyCost(len(supports), sum(answered), float(trainings), len(answers), each, default_workers())
+
+    def _known(self, workspace, store):
+        return support_table.load_support_table(workspace, store, self.recipe, self.recipe_hash)
 
 
 def study_spec(

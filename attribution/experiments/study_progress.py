@@ -84,7 +84,7 @@ class StudyMonitor:
                 retried=store.count_retried(),
                 trainings_left=max(float(len(self.unfinished)), self.cost.trainings - trained),
                 measured=self.cost.measured,
-                each=median_training_seconds(self.workspace, store, self.spec.recipe),
+                each=median_training_seconds(self.workspace, store, self.spec.recipe_hash),
                 timed=timed[1] if timed else 0,
                 workers=len(live) or self.cost.workers,
             )
@@ -95,7 +95,7 @@ class StudyMonitor:
         if version == self.answers_version:
             return
         spec = self.spec
-        answers = support_table.load_support_table(self.workspace, store, spec.recipe)
+        answers = support_table.load_support_table(self.workspace, store, spec.recipe, spec.recipe_hash)
         known = load_supports(self.workspace, store, spec.protocol, spec.k_max, answers=answers)
         tables = {
             kind: {

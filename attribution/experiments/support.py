@@ -114,7 +114,7 @@ class SupportSpec(Spec):
         """As `Spec.cost`."""
         played = replay_search(workspace, store, self)
         bounds = (played.trained, played.trained) if played.answer else self.bounds()
-        return cost_of(workspace, store, self.recipe, *bounds, played.trained)
+        return cost_of(workspace, store, self.recipe_hash, *bounds, played.trained)
 
     def answer(self, workspace: Workspace, store: ResultStore) -> dict | None:
         """The answer, one that the workspace brings included: see `support_table.load`."""

@@ -13,7 +13,6 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.files import read_table
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -30,12 +29,15 @@ COLUMNS = [*REQUIRED_COLUMNS, "others"]
 
 
 def load_support_table(
-    workspace: Workspace, store: ResultStore | None = None, recipe: str | None = None
+    workspace: Workspace,
+    store: ResultStore | None = None,
+    recipe: str | None = None,
+    recipe_hash: str | None = None,
 ) -> "pd.DataFrame":
     """One row an answer, columns COLUMNS; trace and others are lists (see `support_search.Support`).
 
-    recipe: by name, the workspace's if not given. The workspace's own answers, which are of its recipe, come first; an
-    answer in the store to the same question stands in their place.
+    recipe: by name, the workspace's if not given; recipe_hash: as it was, if not as it is now. The workspace's own
+    answers, which are of its recipe, come first; an answer in the store to the same question stands in their place.
     Raises UserError where the workspace's table cannot be read.
 
     >>> len(load_support_table(Workspace.open()))
@@ -53,7 +55,7 @@ def load_support_table(
         except (TypeError, ValueError) as error:
             raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
         parts.append(shipped)
-    own = store.supports(recipes.get_recipe(recipe).hash) if store else []
+    own = store.supports(recipe_hash or workspace.get_recipe(recipe).hash) if store else []
     if own:
         parts.append(pd.DataFrame(own).reindex(columns=COLUMNS))
     if not parts:
@@ -108,9 +110,11 @@ def to_stored_table(rows: "list[dict] | pd.DataFrame") -> "pd.DataFrame":
     return answers
 
 
-def find_answer(workspace: Workspace, store: ResultStore, recipe: str | None = None, **key) -> dict | None:
+def find_answer(
+    workspace: Workspace, store: ResultStore, recipe: str | None = None, recipe_hash: str | None = None, **key
+) -> dict | None:
     """The answer to one question, JSON-serialisable, or None; key: a value for each name in KEY."""
-    rows = load_support_table(workspace, store, recipe)
+    rows = load_support_table(workspace, store, recipe, recipe_hash)
     for name in KEY:
         rows = rows[rows[name] == key[name]]
     if rows.empty:
@@ -138,7 +142,7 @@ def save(store: ResultStore, spec: "SupportSpec", version: str | None, answer: d
 def load(workspace: Workspace, store: ResultStore, spec: "SupportSpec") -> dict | None:
     """The answer to a support spec, plain or not, JSON-serialisable, or None."""
     if _is_plain(spec):
-        return find_answer(workspace, store, spec.recipe, **dict(zip(KEY, _key(spec))))
+        return find_answer(workspace, store, spec.recipe, spec.recipe_hash, **dict(zip(KEY, _key(spec))))
     answer = spec.load_answer(store)
     if answer is None or answer["version"] != workspace.ranking(spec.ranking).version:
         return None

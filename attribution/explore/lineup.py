@@ -7,7 +7,6 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.rankings.base import Ranking, check_k
-from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 
 ENDS = ("helpful", "harmful", "both")
@@ -96,7 +95,7 @@ def ranking_badges(ws: Workspace, ranking: Ranking) -> list[str]:
     recipe, recipe_hash = origin.get("recipe"), origin.get("hash")
     if recipe and recipe != ws.recipe:
         badges.append(f"⚠ made for {recipe}")
-    elif recipe in recipes.NAMES and recipe_hash and recipe_hash != recipes.get_recipe(recipe).hash:
+    elif recipe in ws.recipe_names() and recipe_hash and recipe_hash != ws.get_recipe(recipe).hash:
         badges.append(f"⚠ made for {recipe} {recipe_hash}")
     if alignment_warning(ws, ranking.name):
         badges.append("⚠ alignment")

@@ -24,7 +24,6 @@ from attribution.export.tables import ranking_name
 from attribution.rankings import default_rankings
 from attribution.rankings.base import check_k
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.workspace.provenance import library_versions
 from attribution.workspace.workspace import Workspace
 
@@ -88,7 +87,7 @@ def default_target(workspace: Workspace) -> int:
 
 
 def _facts(workspace: Workspace, today: str) -> dict[str, str]:
-    data, recipe = workspace.manifest["dataset"], recipes.get_recipe(workspace.recipe)
+    data, recipe = workspace.manifest["dataset"], workspace.get_recipe()
     planted = f", {workspace.planted} planted errors among the labels" if workspace.planted else ""
     return {
         "data set": f"{data['name']}: {workspace.n_train:,} training and {workspace.n_val:,} validation images, "

@@ -31,7 +31,6 @@ from attribution.explore.opening_target import support_votes
 from attribution.export.numbers import byte_size, duration, interval, number, p_value
 from attribution.export.tables import Column, numeric, ranking_name, to_html
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 
 MAX_JOBS = 10_000  # single retrainings that are looked through for those of the target
@@ -71,10 +70,10 @@ def supports_of(workspace: Workspace, store: ResultStore, target: int) -> list[d
     `support_table.load_support_table` as dicts, with "recipe", and "more": what makes it another question than the
     plain one, or ""."""
     rows = []
-    for recipe in recipes.NAMES:
+    for recipe in workspace.recipe_names():
         table = support_table.load_support_table(workspace, store, recipe)
         rows += [{**row, "recipe": recipe, "more": ""} for row in table[table.target == target].to_dict("records")]
-        for question, body in store.answers(recipes.get_recipe(recipe).hash, "support"):
+        for question, body in store.answers(workspace.get_recipe(recipe).hash, "support"):
             spec = SupportSpec.from_json({**common_fields(workspace, recipe), **question})
             if spec.target == target and spec.answer(workspace, store):
                 more = [f"without {len(question['without'])} images found before"] if question.get("without") else []

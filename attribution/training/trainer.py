@@ -49,6 +49,10 @@ class Trainer:
     """
 
     def __init__(self, workspace, recipe: Recipe, device: str | None = None):
+        if not isinstance(recipe, Recipe):
+            raise UserError(
+                f"this works with built-in recipes alone, and {recipe.name} is your own; say another with --recipe"
+            )
         self.recipe = recipe
         self.device = torch.device(device or best_device())
         self.device_kind = torch.cuda.get_device_name(self.device) if self.device.type == "cuda" else self.device.type

@@ -15,7 +15,7 @@ from attribution.data import DataSet, Split, roots
 from attribution.errors import UserError
 from attribution.files import user_path, write_array, write_json, write_table
 from attribution.importing.importing import staged_folder
-from attribution.training import recipes
+from attribution.training import all_recipes
 from attribution.workspace import bundled
 from attribution.workspace.image_check import image_digest
 from attribution.workspace.manifest import SCHEMA
@@ -49,7 +49,7 @@ def create(
     path = Path(os.path.abspath(user_path(path)))
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"{path} is there already and not an empty folder; choose another")
-    recipes.get_recipe(recipe)
+    all_recipes.get_recipe(recipe)
     start = time.perf_counter()
     options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
     data_set = _load_data_set(

@@ -12,7 +12,6 @@ from attribution.errors import UserError
 from attribution.files import read_array, read_json, write_array, write_atomically, write_json
 from attribution.rankings import unchanged_names
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 
 Progress = Callable[[str, int, int], None]
@@ -29,7 +28,7 @@ def ranking_origin(workspace: Workspace, seeds: Iterable[int] | str) -> dict:
     under another recipe."""
     return {
         "recipe": workspace.recipe,
-        "hash": recipes.get_recipe(workspace.recipe).hash,
+        "hash": workspace.get_recipe().hash,
         "data": workspace.fingerprint,
         "seeds": seeds if isinstance(seeds, str) else list(seeds),
     }

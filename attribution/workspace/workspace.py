@@ -19,6 +19,7 @@ from attribution.data import Images, reopen_images, roots
 from attribution.data.thumbnails import Thumbnails
 from attribution.errors import UserError
 from attribution.files import ROOT, change_json, data_folder, read_array, read_table
+from attribution.training import all_recipes
 from attribution.workspace.base_models import BaseModels
 from attribution.workspace.manifest import PART_PATTERN, read_manifest, read_user_parts
 
@@ -176,6 +177,20 @@ class Workspace:
         """
         file = self.path / "truth.parquet"
         return read_table(file, "original", "planted") if file.exists() else None
+
+    # -- recipes
+
+    def get_recipe(self, name: str | None = None) -> all_recipes.AnyRecipe:
+        """The recipe `name` as it is here, the workspace's own if not given. Raises UserError naming the known ones.
+
+        >>> Workspace.open().get_recipe().hash
+        'c5aeb1565251'
+        """
+        return all_recipes.get_recipe(name or self.recipe)
+
+    def recipe_names(self) -> list[str]:
+        """Names of the recipes that can be asked for here: built in, and those that a person added."""
+        return all_recipes.names()
 
     # -- parts
 

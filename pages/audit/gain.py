@@ -59,7 +59,7 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
         _ask(ws, store, job, spec)
     elif missing:
         st.caption(write.sentence(missing))
-    shown = answer or load_latest_answer(store, ws.recipe)
+    shown = answer or load_latest_answer(ws, store)
     if shown:
         if not answer:
             st.info(write.plain(gain_text.earlier_text(shown, spec)), icon=":material/history:")

@@ -10,7 +10,6 @@ from attribution.experiments.spec import Spec
 from attribution.experiments.support import SupportSpec
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from pages.brittleness import disjoint, kept_answers, question, search_trace, text
 from pages.ui import cli_command, job_buttons, link, state
 from pages.ui import format as write
@@ -156,7 +155,7 @@ def _job_line(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None, kn
 
 def _provenance(ws: Workspace, spec: Spec, details: str) -> None:
     """The recipe and the protocol, and the command line that asks the same."""
-    recipe = recipes.get_recipe(ws.recipe)
+    recipe = ws.get_recipe()
     planted = f"; labels as given, with {ws.planted} planted errors" if ws.planted else ""
     st.caption(write.plain(f"Recipe {recipe.name} {recipe.hash}; {details}{planted}."))
     _command(ws, spec)

@@ -6,7 +6,6 @@ from attribution import Workspace
 from attribution.experiments import support_table
 from attribution.experiments.spec import Spec
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 
 QUESTION = ("ranking", "target", "kind", "protocol", "k_max")
 
@@ -14,7 +13,7 @@ QUESTION = ("ranking", "target", "kind", "protocol", "k_max")
 def all_answers(ws: Workspace, store: ResultStore) -> list[dict]:
     """All answers of support searches: {ranking, target, kind, protocol, k_max, "created", "shipped" (bool: part of the
     workspace, not found since), "answer" (`support_search.Support` as a dict)}."""
-    own = {tuple(row[name] for name in QUESTION) for row in store.supports(recipes.get_recipe(ws.recipe).hash)}
+    own = {tuple(row[name] for name in QUESTION) for row in store.supports(ws.get_recipe().hash)}
     answers = []
     for row in support_table.load_support_table(ws, store).itertuples():
         question = {name: getattr(row, name) for name in QUESTION}

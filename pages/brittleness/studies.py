@@ -9,7 +9,6 @@ from attribution.experiments.study_progress import StudyMonitor, StudyProgress
 from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from pages.brittleness import study_curves, study_text
 from pages.ui import cli_command, job_buttons, link, state, theme
 from pages.ui import format as write
@@ -119,7 +118,7 @@ def _draw_curves(ws: Workspace, job: Job, progress: StudyProgress) -> None:
         alt="bands between the least and the most targets that can have flipped by each k; the table below "
         "has their ends",
     )
-    recipe, spec = recipes.get_recipe(job.spec["recipe"]), job.spec
+    recipe, spec = ws.get_recipe(job.spec["recipe"]), job.spec
     fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if spec["protocol"] == "default" else ""
     made = f"recipe {recipe.name} {recipe.hash}; protocol {spec['protocol']}, K = {spec['k_max']}"
     seeds = f"seeds {SEEDS[0]} to {SEEDS[-1]}{fresh}.{write.planted_note(ws.planted)}"

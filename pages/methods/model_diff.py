@@ -6,7 +6,6 @@ import streamlit as st
 from attribution import UserError, Workspace
 from attribution.evaluation import model_diff
 from attribution.export import palette
-from attribution.training import recipes
 from pages.methods import plots, tab_frame
 from pages.ui import format as write
 from pages.ui import link, measurement, state, tables, theme
@@ -64,7 +63,7 @@ def _ask(ws: Workspace) -> None:
         )
         return
     st.info("No second learning algorithm was compared with this workspace's yet, or what that rested on has changed.")
-    others = [name for name in recipes.NAMES if name != ws.recipe]
+    others = [name for name in ws.recipe_names() if name != ws.recipe]
     other = st.selectbox("Compare with", others, width=230, key=state.OTHER_RECIPE)
     try:
         model_diff.check_recipe(ws, other)

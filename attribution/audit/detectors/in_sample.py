@@ -3,7 +3,6 @@
 import numpy as np
 
 from attribution.audit.detectors.base import ComputedDetector, command_line, part_digest
-from attribution.training import recipes
 from attribution.workspace.parts import Progress
 from attribution.workspace.workspace import Workspace
 
@@ -41,7 +40,7 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
     from attribution.builds import base_models
     from attribution.training.trainer import Trainer
 
-    trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
+    trainer = Trainer(workspace, workspace.get_recipe())
     networks, labels = base_models.load_base_networks(workspace, trainer), np.asarray(workspace.train_labels)
     scores = {name: np.zeros(len(labels), np.float32) for name in (LOSS_NAME, MARGIN_NAME)}
     suggestion = np.zeros(len(labels), np.int64)

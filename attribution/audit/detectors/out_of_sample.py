@@ -13,7 +13,6 @@ from attribution.audit.detectors.base import ComputedDetector
 from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.workspace.parts import Progress
 from attribution.workspace.workspace import Workspace
 
@@ -124,7 +123,7 @@ def _load_sums(workspace: Workspace) -> tuple[np.ndarray, np.ndarray] | None:
             np.asarray(read_array(folder / "counts.npy", workspace.n_train), np.int64),
         )
     with ResultStore.for_workspace(workspace) as store:
-        stored = store.out_of_subset(recipes.get_recipe(workspace.recipe).hash)
+        stored = store.out_of_subset(workspace.get_recipe().hash)
     if stored is None:
         return None
     sums, counts = np.zeros(shape, np.float32), np.zeros(shape[0], np.int64)

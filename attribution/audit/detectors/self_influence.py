@@ -8,7 +8,6 @@ import numpy as np
 
 from attribution.audit.detectors.base import ComputedDetector
 from attribution.audit.detectors.in_sample import missing_weights, source_digests
-from attribution.training import recipes
 from attribution.workspace.parts import Progress, cached_npz, scratch_folder
 from attribution.workspace.workspace import Workspace
 
@@ -37,7 +36,7 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
     from attribution.rankings import trak
     from attribution.training.trainer import Trainer
 
-    trainer = Trainer(workspace, recipes.get_recipe(workspace.recipe))
+    trainer = Trainer(workspace, workspace.get_recipe())
     networks = base_models.load_base_networks(workspace, trainer)
     scratch, digest = scratch_folder(workspace, NAME), source_digests(workspace, NAME)["base"]
     dim = min(PROJECTION_DIM, max(1, workspace.n_train // 4))  # the kernel of more cannot be inverted

@@ -11,7 +11,6 @@ from attribution.export import palette
 from attribution.export.charts.base import Chart, Interval, Matrix, Panel, Series
 from attribution.metrics import support_curves as curves
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from attribution.workspace.workspace import Workspace
 
 KINDS = {"remove": "Removal", "mislabel": "Mislabelling", "repair": "Repair of wrong targets"}
@@ -482,7 +481,7 @@ def _recipe_caption(workspace: Workspace) -> str:
     planted = f", {workspace.planted} planted errors among the labels" if workspace.planted else ""
     return (
         f"{workspace.name}: {workspace.manifest['dataset']['name']}, {workspace.n_train:,} training images{planted}"
-        f"; recipe {workspace.recipe} {recipes.get_recipe(workspace.recipe).hash}"
+        f"; recipe {workspace.recipe} {workspace.get_recipe().hash}"
     )
 
 

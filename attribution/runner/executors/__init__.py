@@ -5,7 +5,6 @@ import os
 from attribution.errors import UserError
 from attribution.runner.executors.base import Executor
 from attribution.runner.executors.local import LocalExecutor
-from attribution.training import recipes
 from attribution.training.devices import plan_workers
 from attribution.workspace.workspace import Workspace
 
@@ -35,7 +34,7 @@ def create_executor(
     """
     if executor not in EXECUTORS:
         raise UserError(f"no executor {executor!r}; there is {' and '.join(EXECUTORS)}")
-    threads = recipes.get_recipe(workspace.recipe).threads
+    threads = workspace.get_recipe().threads
     if executor == "local":
         return LocalExecutor(plan_workers(workers, per_gpu, threads))
     from attribution.runner.executors.ray import RayExecutor

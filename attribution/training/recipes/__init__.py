@@ -53,6 +53,10 @@ class Recipe:
     test: str = "flip"  # predictions are averaged over the mirror image, too; or "none", or "flip-translate"
     measure: Callable | None = field(default=None, repr=False)
 
+    kind = "built in"
+    deterministic = False  # the seed decides
+    problem = ""  # why it cannot train now
+
     @property
     def hash(self) -> str:
         """First 12 hex digits of the SHA-256 of every field; results of other hashes are never mixed with these.

@@ -11,7 +11,6 @@ from attribution.export import palette
 from attribution.rankings import default_rankings
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from pages.methods import plots, tab_frame
 from pages.ui import format as write
 from pages.ui import state, tables
@@ -45,7 +44,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
 def _answers(ws: Workspace, store: ResultStore) -> list[dict]:
     """The last answer of each ranking that is still there, as `PruningSpec.answer`, in the order of the rankings."""
     answers = {}
-    for question, _ in store.answers(recipes.get_recipe(ws.recipe).hash, "prune"):
+    for question, _ in store.answers(ws.get_recipe().hash, "prune"):
         if question["ranking"] in ws.rankings():
             answer = PruningSpec.from_json({**common_fields(ws), **question}).answer(ws, store)
             answers |= {question["ranking"]: answer} if answer else {}

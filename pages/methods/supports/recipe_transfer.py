@@ -11,7 +11,6 @@ from attribution.experiments.support_search import SEEDS
 from attribution.export import palette
 from attribution.metrics import support_curves
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from pages.methods import plots, tab_frame
 from pages.methods.supports.curves import PANEL_TITLES
 from pages.methods.supports.tables import KINDS, median_text
@@ -22,7 +21,7 @@ from pages.ui.tables import Column, estimate
 
 def section(ws: Workspace, store: ResultStore) -> None:
     """The curves of one ranking under all recipes that a study was made of; absent where there is one recipe alone."""
-    others = [name for name in recipes.NAMES if name != ws.recipe]
+    others = [name for name in ws.recipe_names() if name != ws.recipe]
     if not others:
         return
     tab_frame.section("Does it hold under another recipe?")
@@ -46,11 +45,11 @@ def section(ws: Workspace, store: ResultStore) -> None:
         ranking = st.selectbox("Ranking", rankings, key="transfer ranking", width=190)
         tab_frame.download_buttons(
             ws,
-            {"transfer.csv": ("Transfer as CSV", to_csv(by_recipe))},
+            {"transfer.csv": ("Transfer as CSV", to_csv(ws, by_recipe))},
             [["evaluate", "transfer", "--recipes", ",".join(names), "--json"]],
         )
     tab_frame.chart(
-        figure(by_recipe, ranking),
+        figure(ws, by_recipe, ranking),
         "transfer",
         "support curves of one ranking under each recipe; the table below has the numbers",
     )
@@ -60,7 +59,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
         f"to {SEEDS[-1]} for every edit; a ranking's order and the new labels are the same under each."
         f"{write.planted_note(ws.planted)}"
     )
-    st.html(table_html(by_recipe, ranking))
+    st.html(table_html(ws, by_recipe, ranking))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Comparing the recipes")
@@ -68,12 +67,12 @@ def _compared(_ws, _store, path: str, names: tuple, version: tuple) -> dict[str,
     return recipe_transfer.common_studies(_ws, _store, list(names))
 
 
-def recipe_label(name: str) -> str:
+def recipe_label(ws: Workspace, name: str) -> str:
     """A recipe's name with its hash."""
-    return f"{name} {recipes.get_recipe(name).hash}"
+    return f"{name} {ws.get_recipe(name).hash}"
 
 
-def figure(by_recipe: dict[str, Study], ranking: str) -> go.Figure:
+def figure(ws: Workspace, by_recipe: dict[str, Study], ranking: str) -> go.Figure:
     """A panel a kind, a line a recipe, and thin the random control under the same recipe."""
     first = next(iter(by_recipe.values()))
     kinds = [kind for kind in first.tables if ranking in first.tables[kind]]
@@ -87,7 +86,7 @@ def figure(by_recipe: dict[str, Study], ranking: str) -> go.Figure:
                 if name not in study.tables[kind]:
                     continue
                 share = support_curves.support_cdf(study.tables[kind][name].values(), study.k_max)
-                label = recipe_label(recipe) if name == ranking else f"random, {recipe}"
+                label = recipe_label(ws, recipe) if name == ranking else f"random, {recipe}"
                 line_dash = dash if name == ranking else "dot"
                 chart.add_scatter(
                     x=list(range(len(share))),
@@ -108,7 +107,7 @@ def figure(by_recipe: dict[str, Study], ranking: str) -> go.Figure:
     return chart
 
 
-def table_html(by_recipe: dict[str, Study], ranking: str) -> str:
+def table_html(ws: Workspace, by_recipe: dict[str, Study], ranking: str) -> str:
     """A row for each kind and recipe: the AUC, and how far it is above the random control on the same targets."""
     columns = [Column("kind"), Column("recipe"), Column("targets", "n"), Column("AUC", "n"), tables.INTERVAL]
     columns += [Column("median", "n"), Column("above random", "n"), tables.INTERVAL]
@@ -127,17 +126,18 @@ def table_html(by_recipe: dict[str, Study], ranking: str) -> str:
                         write.interval(versus["auc_difference_ci"], sign=True),
                     ]
             auc = estimate(summary["auc"], summary["auc_ci"])
-            row = [KINDS[kind], write.escape(recipe_label(name)), summary["n"], *auc, median_text(summary, study.k_max)]
+            label = write.escape(recipe_label(ws, name))
+            row = [KINDS[kind], label, summary["n"], *auc, median_text(summary, study.k_max)]
             rows.append([*row, *lead])
     return tables.table_html(columns, rows)
 
 
-def to_csv(by_recipe: dict[str, Study]) -> str:
+def to_csv(ws: Workspace, by_recipe: dict[str, Study]) -> str:
     """A row for each recipe, kind, ranking and target."""
     return tables.to_csv(
         {
             "recipe": name,
-            "recipe_hash": recipes.get_recipe(name).hash,
+            "recipe_hash": ws.get_recipe(name).hash,
             "kind": kind,
             "ranking": ranking,
             "target": target,

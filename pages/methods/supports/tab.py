@@ -9,7 +9,6 @@ from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
 from attribution.experiments.support_table import answered_protocols, default_protocol
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
-from attribution.training import recipes
 from pages.methods import tab_frame
 from pages.methods.supports import lds_vs_support, pruning, recipe_transfer, study_form, tables
 from pages.methods.supports.curves import support_curves
@@ -179,7 +178,7 @@ def _table(evaluated: dict, lds: dict | None, k_max: int) -> None:
 
 
 def _basis(ws: Workspace, study: Study, evaluated: dict, lds: dict | None) -> str:
-    recipe = recipes.get_recipe(ws.recipe)
+    recipe = ws.get_recipe()
     counts = ". ".join(tables.counts(kind, evaluated[kind]["rankings"]) for kind in evaluated)
     fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if study.protocol == "default" else ""
     halves = f" LDS over {tab_frame.held_out_halves(lds)}." if lds else ""
@@ -192,7 +191,7 @@ def _basis(ws: Workspace, study: Study, evaluated: dict, lds: dict | None) -> st
 
 
 def _downloads(ws: Workspace, study: Study, evaluated: dict, lds: dict | None) -> None:
-    recipe = recipes.get_recipe(ws.recipe)
+    recipe = ws.get_recipe()
     provenance = {
         "K": study.k_max,
         "protocol": study.protocol,

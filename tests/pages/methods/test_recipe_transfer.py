@@ -75,8 +75,8 @@ def test_one_curve_a_recipe(ws, store, second):
     label = f"second {recipes.get_recipe('second').hash}"
     assert label in html(app) and f"demo-cnn {recipes.get_recipe('demo-cnn').hash}" in html(app)
     found = transfer.common_studies(ws, store, ["demo-cnn", "second"])
-    drawn = {one.name: one for one in recipe_transfer.figure(found, "trak-10").data}
+    drawn = {one.name: one for one in recipe_transfer.figure(ws, found, "trak-10").data}
     # target 0 brings its own answer (4 under trak-10, none under random)
     assert drawn[label].y[9] == 0 and drawn[label].y[10] == 1 and label in drawn and "random, second" in drawn
-    rows = list(csv.DictReader(io.StringIO(recipe_transfer.to_csv(found))))
+    rows = list(csv.DictReader(io.StringIO(recipe_transfer.to_csv(ws, found))))
     assert len(rows) == 2 * 2 * 3 and {row["support"] for row in rows if row["recipe"] == "second"} == {"10"}

@@ -148,4 +148,4 @@ def test_cost_is_of_the_recipe(ws, store):
 )
 def test_what_is_refused(names, match):
     with pytest.raises(UserError, match=match):
-        recipe_transfer.check_recipes(names)
+        recipe_transfer.check_recipes(ws, names)

@@ -1,0 +1,394 @@
+"""Recipes of the user's own: a class in a Python file, or a command. A person named each of them on this machine.
+
+The registry, `recipes/registry.json` in the data folder, says where each was named. Every version that was ever used is
+kept beside it as a snapshot, `recipes/<hash>/`, with the bytes that its hash covers: workers load that, never the file
+itself, so that what is edited meanwhile is another recipe with results of its own. Nothing here imports a user's file;
+a process of its own does (`describe`), and workers do.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+from attribution.errors import UserError
+from attribution.files import (
+    ROOT,
+    change_json,
+    data_folder,
+    locked,
+    read_bytes,
+    read_json,
+    write_atomically,
+    write_json,
+)
+from attribution.inputs.limits import check_whole
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+DESCRIBE_SECONDS = 120  # that a file may take to be imported: torch takes some
+MAX_SOURCE = 2**30  # bytes of one file that the hash covers
+MAX_VERSION, MAX_THREADS = 10**9, 1024
+PATIENCE = 10.0  # minutes that a training may report nothing
+TAIL = 2000  # characters of output that an error shows
+OPTIONAL = ("features", "module", "save", "load")  # methods that a recipe may have
+
+
+@dataclass(frozen=True)
+class OwnRecipe:
+    """One version of a recipe of the user's own.
+
+    hash: first 12 hex digits of the SHA-256 over name, version, object or command, threads and the bytes of `files`
+    (name in its folder -> SHA-256). form: "file" or "command"; main: the file with the class `object`; folder: where it
+    was named. optional: those of OPTIONAL that it has. deterministic: whether the seed changes nothing. patience:
+    minutes that a training may report nothing. created: seconds since 1970. problem: why it cannot train now, or "".
+    """
+
+    name: str
+    hash: str
+    form: str
+    version: int = 1
+    threads: int = 1
+    main: str = ""
+    object: str = ""
+    command: str = ""
+    folder: str = ""
+    files: Mapping[str, str] = field(default_factory=dict)
+    optional: tuple[str, ...] = ()
+    deterministic: bool = False
+    patience: float = PATIENCE
+    created: float = 0.0
+    problem: str = ""
+
+    kind = "own"
+    epochs = 0  # it says itself how far it is
+
+    @property
+    def snapshot(self) -> Path:
+        """The folder with the bytes that the hash covers."""
+        return _home() / self.hash / "files"
+
+    @property
+    def place(self) -> str:
+        """Where it was named: "/home/me/train.py:Mine", or the command with its folder."""
+        return (
+            f"{Path(self.folder) / self.main}:{self.object}"
+            if self.form == "file"
+            else f"{self.command}  (in {self.folder})"
+        )
+
+    def check_snapshot(self) -> None:
+        """Raises UserError where the snapshot's bytes are not those that the hash covers."""
+        if digests(self.snapshot, self.files) != dict(self.files):
+            raise UserError(f"the files of recipe {self.name} in {self.snapshot} were changed; add the recipe again")
+
+
+def names() -> list[str]:
+    """The names of the user's recipes."""
+    return sorted(_registry())
+
+
+def get(name: str) -> OwnRecipe | None:
+    """The recipe `name` as its files are now; None where there is none.
+
+    Where they cannot be used now (a mistake in the file, or it is gone) it is the last version, and says the `problem`.
+    """
+    entry = _registry().get(name)
+    if entry is None:
+        return None
+    known = at(name, entry["hash"])
+    try:
+        found = digests(Path(known.folder), known.files)
+    except UserError as error:
+        return _with_problem(known, str(error))
+    if found == dict(known.files):
+        return known
+    if error := _failures.get((name, *sorted(found.items()))):
+        return _with_problem(known, error)
+    try:
+        if known.form == "file":
+            return add(f"{Path(known.folder) / known.main}:{known.object}", replace=name)
+        return _register(known, entry_hash=None)
+    except UserError as error:
+        _failures[(name, *sorted(found.items()))] = str(error)
+        return _with_problem(known, str(error))
+
+
+_failures: dict[tuple, str] = {}  # what could not be imported is not imported again until it changes
+
+
+def at(name: str, recipe_hash: str) -> OwnRecipe:
+    """The version of recipe `name` with that hash. Raises UserError where this machine does not have it."""
+    remedy = f"add the recipe {name} again with: python -m attribution recipe add FILE:CLASS"
+    try:
+        return _from_json(read_json(_home() / recipe_hash / "recipe.json", remedy), name)
+    except (FileNotFoundError, NotADirectoryError):
+        raise UserError(f"this machine has no version {recipe_hash} of recipe {name}; {remedy}") from None
+
+
+def versions(name: str) -> list[OwnRecipe]:
+    """All versions of recipe `name` that were used, the newest first."""
+    found = []
+    for file in _home().glob("*/recipe.json"):
+        recipe = _from_json(read_json(file), None)
+        found += [recipe] if recipe.name == name else []
+    return sorted(found, key=lambda recipe: -recipe.created)
+
+
+def add(place: str, replace: str | None = None) -> OwnRecipe:
+    """Registers the class that `place`, "FILE:CLASS", names. replace: the name of a recipe that may have been there.
+
+    Raises UserError where there is no such class, where it lacks what a recipe needs, and where another recipe has its
+    name.
+    """
+    file, object_ = split_place(place)
+    described = _describe(file, object_)
+    sources = _check_sources(described["sources"], file.parent)
+    recipe = OwnRecipe(
+        name=_check_name(described["name"]),
+        hash="",
+        form="file",
+        version=check_whole(described["version"], "version", 0, MAX_VERSION),
+        threads=check_whole(described["threads"], "threads", 1, MAX_THREADS),
+        main=file.name,
+        object=object_,
+        folder=str(file.parent),
+        files=dict.fromkeys([file.name, *sources], ""),
+        optional=tuple(described["optional"]),
+        deterministic=described["deterministic"],
+        patience=_check_patience(described["patience"]),
+    )
+    if replace not in (None, recipe.name):
+        raise UserError(f"{file} now calls its recipe {recipe.name}, not {replace}; add it again under that name")
+    return _register(recipe)
+
+
+def add_command(
+    name: str,
+    command: str,
+    folder: Path,
+    sources: list[str],
+    version: int = 1,
+    threads: int = 1,
+    patience: float = PATIENCE,
+) -> OwnRecipe:
+    """Registers a command that trains, run in `folder`; "{job}" in it stands for the folder with the task.
+
+    sources: files in `folder` whose bytes belong to the hash. Raises UserError as `add` does.
+    """
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise UserError(f"the command cannot be read ({error}); quote it as for a shell") from None
+    if not words or not any("{job}" in word for word in words):
+        raise UserError(
+            'the command has to name the folder of its task; write {job} in it, as in "python train.py --job {job}"'
+        )
+    return _register(
+        OwnRecipe(
+            name=_check_name(name),
+            hash="",
+            form="command",
+            version=check_whole(version, "--version", 0, MAX_VERSION),
+            threads=check_whole(threads, "--threads", 1, MAX_THREADS),
+            command=command,
+            folder=str(folder.resolve()),
+            files=dict.fromkeys(_check_sources(sources, folder.resolve()), ""),
+            patience=_check_patience(patience),
+        )
+    )
+
+
+def remove(name: str) -> None:
+    """Forgets where recipe `name` is; its versions and results stay. Raises UserError where there is none."""
+    if name not in _registry():
+        raise UserError(f"no recipe of yours is called {name!r}; there is {', '.join(names()) or 'none'}")
+    change_json(
+        _home() / "registry.json", lambda content: {key: entry for key, entry in content.items() if key != name}
+    )
+
+
+def split_place(place: str) -> tuple[Path, str]:
+    """ "~/train.py:Mine" -> the file's resolved path and "Mine". Raises UserError where it is not of that form."""
+    text, _, object_ = place.rpartition(":")
+    file = Path(text or place).expanduser()
+    if not text or not object_.isidentifier():
+        raise UserError(f"{place} names no class in a file; write it as FILE:CLASS, such as train.py:Mine")
+    if not file.is_file():
+        raise UserError(f"there is no file {file}; check the path")
+    return file.resolve(), object_
+
+
+def is_place(name: str) -> bool:
+    """Whether a name that a person gave on the command line means a class in a file."""
+    return ":" in name or name.endswith(".py")
+
+
+def digests(folder: Path, files) -> dict[str, str]:
+    """name -> SHA-256 of each of `files` in `folder`, in hex. Raises UserError where one cannot be read."""
+    return {name: _file_digest(folder / name) for name in files}
+
+
+def _file_digest(file: Path) -> str:
+    try:
+        state = file.stat()
+    except OSError as error:
+        raise UserError(f"{file} cannot be read ({error.strerror}); put it back, or remove the recipe") from None
+    return _digest_of(file, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
+
+
+@lru_cache(maxsize=1000)
+def _digest_of(file: Path, *state) -> str:
+    return hashlib.sha256(read_bytes(file, MAX_SOURCE)).hexdigest()
+
+
+def _register(recipe: OwnRecipe, entry_hash=None) -> OwnRecipe:
+    """Takes the snapshot of a recipe as its files are now, and writes it into the registry."""
+    folder = Path(recipe.folder)
+    contents = {name: read_bytes(folder / name, MAX_SOURCE) for name in recipe.files}
+    covered = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    identity = {
+        key: getattr(recipe, key) for key in ("name", "version", "form", "object", "main", "command", "threads")
+    }
+    digest = hashlib.sha256(json.dumps({**identity, "files": covered}, sort_keys=True).encode()).hexdigest()[:12]
+    values = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe)}
+    made = OwnRecipe(**values | {"hash": digest, "files": covered, "created": time.time(), "problem": ""})
+    registry, home = _home() / "registry.json", _home() / digest
+    with locked(_home()):
+        content = _registry()
+        other = content.get(made.name)
+        if other and (other["folder"], other["main"], other["object"], other["form"]) != _where(made):
+            raise UserError(
+                f"a recipe called {made.name} is there already, from {other['folder']}; give this one another name, or "
+                f"take that one out with: python -m attribution recipe remove {made.name}"
+            )
+        if not (home / "recipe.json").exists():
+            for name, body in contents.items():
+                write_atomically(home / "files" / name, lambda stream, body=body: stream.write(body))
+            write_json(home / "recipe.json", asdict(made))  # the last: without it there is no such version
+        else:
+            made = _from_json(read_json(home / "recipe.json"), made.name)
+            if made.folder != recipe.folder or made.command != recipe.command:  # it was named again elsewhere
+                made = OwnRecipe(
+                    **{entry.name: getattr(made, entry.name) for entry in fields(made)} | {"folder": recipe.folder}
+                )
+                write_json(home / "recipe.json", asdict(made))
+        where = dict(zip(("folder", "main", "object", "form"), _where(made)))
+        write_json(registry, content | {made.name: {**where, "hash": made.hash}})
+    return made
+
+
+def _where(recipe: OwnRecipe) -> tuple[str, str, str, str]:
+    return recipe.folder, recipe.main, recipe.object, recipe.form
+
+
+def _with_problem(recipe: OwnRecipe, problem: str) -> OwnRecipe:
+    return OwnRecipe(**{entry.name: getattr(recipe, entry.name) for entry in fields(recipe)} | {"problem": problem})
+
+
+def _from_json(content, name: str | None) -> OwnRecipe:
+    known = {entry.name for entry in fields(OwnRecipe)}
+    try:
+        values = {key: content[key] for key in known & content.keys()}
+        recipe = OwnRecipe(**values | {"optional": tuple(values["optional"])})
+        if name not in (None, recipe.name):
+            raise ValueError(f"it is {recipe.name}")
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UserError(f"the snapshot of recipe {name} cannot be read ({error}); add the recipe again") from None
+    return recipe
+
+
+def _home() -> Path:
+    return data_folder() / "recipes"
+
+
+def _registry() -> dict[str, dict]:
+    try:
+        content = read_json(_home() / "registry.json", "add your recipes again")
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    if not isinstance(content, dict) or not all(
+        isinstance(entry, dict) and "hash" in entry for entry in content.values()
+    ):
+        raise UserError(f"{_home() / 'registry.json'} is no list of recipes; remove it, and add your recipes again")
+    return content
+
+
+def _check_name(name) -> str:
+    from attribution.training.recipes import NAMES
+
+    if not isinstance(name, str) or not NAME.fullmatch(name):
+        raise UserError(f"{name!r} cannot name a recipe; take letters, digits, dots and dashes, at most 64")
+    if name in NAMES or name.startswith("head-"):
+        raise UserError(f"a recipe called {name} is built in; give yours another name")
+    return name
+
+
+def _check_patience(value) -> float:
+    if not isinstance(value, (int, float)) or not 0 < value < 1e6:
+        raise UserError(f"patience {value!r} is no number of minutes; give one above 0")
+    return float(value)
+
+
+def _check_sources(sources, folder: Path) -> list[str]:
+    if not isinstance(sources, (list, tuple)) or not all(isinstance(name, str) for name in sources):
+        raise UserError('sources is no list of file names; write it as ["model.py", "config.yaml"]')
+    checked = []
+    for name in sources:
+        path = PurePosixPath(name)
+        if path.is_absolute() or ".." in path.parts or not path.parts:
+            raise UserError(f"{name!r} of the recipe's sources is not in its folder {folder}; move it there")
+        if not (folder / path).is_file():
+            raise UserError(f"{name!r} of the recipe's sources is not in {folder}; check the name")
+        checked.append(str(path))
+    return list(dict.fromkeys(checked))
+
+
+def _describe(file: Path, object_: str) -> dict:
+    """What the class says of itself, asked by a process of its own. Raises UserError where it cannot be had."""
+    with tempfile.TemporaryDirectory() as folder:
+        answer, output = Path(folder) / "answer.json", Path(folder) / "output.txt"
+        with output.open("wb") as stream:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "attribution.training.own.describe", str(file), object_, str(answer)],
+                cwd=folder,
+                env={
+                    **os.environ,
+                    "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(":"),
+                },
+                stdin=subprocess.DEVNULL,
+                stdout=stream,
+                stderr=stream,
+                start_new_session=True,
+            )
+            try:
+                process.wait(DESCRIBE_SECONDS)
+            except subprocess.TimeoutExpired:
+                raise UserError(
+                    f"{file} did not end its import within {DESCRIBE_SECONDS} s; move what takes long into setup or fit"
+                ) from None
+            finally:
+                try:
+                    os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
+                except ProcessLookupError:
+                    pass
+                process.wait()
+        try:
+            described = read_json(answer)
+        except FileNotFoundError:
+            tail = output.read_bytes()[-TAIL:].decode(errors="replace").strip().splitlines()
+            raise UserError(
+                f"{file} ended while it was imported ({tail[-1] if tail else 'without a word'}); mend it"
+            ) from None
+    if "error" in described:
+        raise UserError(described["error"])
+    return described
