@@ -146,6 +146,6 @@ def test_cost_is_of_the_recipe(ws, store):
         (["demo-cnn", "vgg"], "no recipe 'vgg'"),
     ],
 )
-def test_what_is_refused(names, match):
+def test_what_is_refused(ws, names, match):
     with pytest.raises(UserError, match=match):
         recipe_transfer.check_recipes(ws, names)
