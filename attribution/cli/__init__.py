@@ -31,6 +31,7 @@ from attribution.rankings import default_rankings
 from attribution.runner.commands import PROGRESS_VARIABLE
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
+from attribution.training import own
 from attribution.workspace.workspace import Workspace
 
 
@@ -74,7 +75,15 @@ Protocol = Annotated[
 Candidates = Annotated[str | None, typer.Option(help="true, predicted or all; as published if not given.")]
 #: among which training images a ranking chooses, see `candidates_of`
 CANDIDATE_SETS = {"true": "the true class", "all": "all"}
-Recipe = Annotated[str | None, typer.Option("--recipe", help="Train under this recipe; the workspace's if not given.")]
+Recipe = Annotated[
+    str | None,
+    typer.Option(
+        "--recipe",
+        parser=lambda text: recipe_name(text),
+        metavar="NAME|FILE:CLASS",
+        help="Train under this recipe, or the class in a file of yours; the workspace's if not given.",
+    ),
+]
 DuplicateFeatures = Annotated[
     str | None,
     typer.Option(
@@ -96,6 +105,11 @@ LINE_SECONDS, QUIET_SECONDS = 30, 2  # of progress in lines
 def ranking_names(ws: Workspace, rankings: str | None) -> list[str]:
     """The rankings that an option names, with commas; one of each method where it is not given."""
     return split_names(rankings) if rankings else default_rankings(ws)
+
+
+def recipe_name(text: str) -> str:
+    """The name of the recipe that `text` says: a name, or FILE:CLASS, which is then added to this machine's recipes."""
+    return own.add(text).name if own.is_place(text) else text
 
 
 def split_names(text: str) -> list[str]:

@@ -5,7 +5,7 @@ A command is called as its function: `evaluate_lds_supports` is `evaluate lds-su
 
 import typer
 
-from attribution.cli import audit, build, checks, evaluate, export, importing, inspect, jobs, retrain, workspace
+from attribution.cli import audit, build, checks, evaluate, export, importing, inspect, jobs, recipe, retrain, workspace
 
 COMMANDS = [
     retrain.prune,
@@ -60,6 +60,10 @@ GROUPS = {
         ],
     ),
     "base": ("Models of the unedited training set, which differ in the seed alone.", [build.base_train]),
+    "recipe": (
+        "Training code of your own: new, add, check, list, remove.",
+        [recipe.recipe_new, recipe.recipe_add, recipe.recipe_check, recipe.recipe_list, recipe.recipe_remove],
+    ),
     "rankings": ("Rankings of your own: build.", [build.rankings_build]),
     "demo": ("The bundled demo workspace.", [build.demo_build, build.demo_export_study]),
     "detectors": (

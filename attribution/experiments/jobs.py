@@ -16,7 +16,7 @@ from pathlib import Path
 
 from attribution.errors import UserError
 from attribution.experiments.spec import Spec
-from attribution.files import ROOT, file_mode, open_private, read_json, write_json
+from attribution.files import ROOT, file_mode, open_private, read_bytes, read_json, write_atomically, write_json
 from attribution.store.database import store_error
 from attribution.store.lock import runner_alive, runner_lock
 from attribution.store.queue import Job
@@ -166,6 +166,20 @@ def write_trouble(folder: Path, text: str) -> None:
             os.pwrite(handle, text.encode(errors="replace")[:TROUBLE_BYTES].ljust(TROUBLE_BYTES), 0)
         finally:
             os.close(handle)
+
+
+def write_output(folder: Path, number: int, text: str) -> None:
+    """Keeps what a recipe of the user's wrote last before it made job `number` fail, for `output_of`."""
+    with suppress(OSError):  # a full disk: the job says why it failed all the same
+        write_atomically(folder / "outputs" / f"{number}.txt", lambda stream: stream.write(text.encode()))
+
+
+def output_of(folder: Path, number: int) -> str:
+    """What a recipe wrote last before it made job `number` of the store in `folder` fail; "" where nothing is kept."""
+    try:
+        return read_bytes(folder / "outputs" / f"{int(number)}.txt").decode(errors="replace")
+    except (OSError, UserError):
+        return ""
 
 
 def trouble(folder: Path) -> str:

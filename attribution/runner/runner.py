@@ -6,6 +6,7 @@ are lost.
 """
 
 import os
+import signal
 import sqlite3
 import time
 import traceback
@@ -19,14 +20,14 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.experiments import registry
-from attribution.experiments.jobs import write_runner_info, write_trouble
+from attribution.experiments.jobs import write_output, write_runner_info, write_trouble
 from attribution.runner.executors import Executor, create_executor
 from attribution.runner.executors.base import Task, result_arrays
 from attribution.store.database import is_damaged, store_error
 from attribution.store.lock import acquire_runner_lock
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from attribution.training import recipes
+from attribution.training import all_recipes
 from attribution.workspace.workspace import Workspace
 
 IDLE_SECONDS = 60
@@ -211,7 +212,8 @@ class Runner:
                 self._fail_job(running_job.job.id, error)
                 return
             self.running[task.key] = running_job.job.id
-            self.heard[task.key] = _Heartbeat(task, pid, time.monotonic())
+            patience = 60 * getattr(running_job.recipe, "patience", 0.0)
+            self.heard[task.key] = _Heartbeat(task, pid, time.monotonic(), patience=patience)
             self.store.set_live_training(task.key, running_job.job.id, pid, running_job.recipe.epochs)
 
     def _report_progress(self):
@@ -224,12 +226,12 @@ class Runner:
         kind = event["event"]
         if kind == "epoch":
             if task.key in self.running:
-                self._hear(task.key, event["epoch"])
-                self.store.set_live_epoch(task.key, event["epoch"])
+                self._hear(task, event["epoch"])
+                self.store.set_live_epoch(task.key, event["epoch"], event["epochs"])
             return
         self._clear_running(task.key)
         if kind == "done":  # kept even where its job was cancelled meanwhile: it is paid for
-            self.store.put(recipes.get_recipe(task.recipe).hash, task.edit, task.seed, **result_arrays(task, event))
+            self.store.put(task.hash, task.edit, task.seed, **result_arrays(task, event))
             for running_job in self._jobs_waiting_for(task.key):
                 try:
                     running_job.deliver(task.key)
@@ -243,22 +245,16 @@ class Runner:
             self.store.clear_failures(task.key)
         for running_job in self._jobs_waiting_for(task.key):
             if failures >= MAX_TRIES:
-                reason = (
-                    event["message"]
-                    if kind == "failed"
-                    else (
-                        f"a worker process ended or stood still under the same training {failures} times; perhaps the "
-                        "memory is full"
-                    )
-                )
-                self.store.finish_job(running_job.job.id, "failed", reason)
+                if event.get("output"):
+                    write_output(self.store.folder, running_job.job.id, event["output"])
+                self.store.finish_job(running_job.job.id, "failed", _failure_reason(task, event, failures))
                 self._stop_job(running_job.job.id)
             else:
                 running_job.requeue(task)
 
-    def _hear(self, key, epoch):
-        heartbeat, now = self.heard[key], time.monotonic()
-        if heartbeat.epoch:  # the first comes with the start of the worker
+    def _hear(self, task, epoch):
+        heartbeat, now = self.heard[task.key], time.monotonic()
+        if heartbeat.epoch and not task.is_own:  # the first comes with the start of the worker
             self.epoch_seconds.append((now - heartbeat.at) / max(1, epoch - heartbeat.epoch))
         heartbeat.epoch, heartbeat.at = epoch, now
 
@@ -275,6 +271,13 @@ class Runner:
                 continue
             self.executor.kill({key})
             waiting = self._jobs_waiting_for(key)
+            if heartbeat.patience:  # a recipe of the user's that does not say how far it is would not say it elsewhere
+                message = (
+                    f"recipe {heartbeat.task.recipe} reported nothing for {silent / 60:.0f} minutes and was stopped; "
+                    "call report(done, total) in fit, or give it more patience (in minutes)"
+                )
+                self._handle_event(heartbeat.task, {"event": "failed", "message": message})
+                continue
             self._handle_event(heartbeat.task, {"event": "lost"})
             for running_job in waiting:
                 if running_job.job.id in self.jobs:
@@ -283,8 +286,11 @@ class Runner:
                     )
 
     def _patience(self, heartbeat) -> float:
-        """Seconds that a worker may say nothing; twice as many each time that this training was lost."""
-        if heartbeat.epoch:
+        """Seconds that a worker may say nothing; twice as many each time that this training was lost. A user's recipe
+        says itself how many."""
+        if heartbeat.patience:
+            seconds = heartbeat.patience if heartbeat.pid else float("inf")
+        elif heartbeat.epoch:
             usual = float(np.median(self.epoch_seconds)) if self.epoch_seconds else 0.0
             seconds = max(SILENT_SECONDS, SILENT_EPOCHS * usual)
         else:  # without a process, it waits for a place on a cluster
@@ -303,6 +309,22 @@ class Runner:
         self._stop_job(number)
 
 
+def _failure_reason(task: Task, event: dict, failures: int) -> str:
+    """Why a training is given up, in one sentence."""
+    if event["event"] == "failed":
+        return event["message"]
+    if not task.is_own or "code" not in event:
+        times = f"under the same training {failures} times"
+        return f"a worker process ended or stood still {times}; perhaps the memory is full"
+    code = event["code"]
+    if code >= 0:
+        how = f"ended its process with exit status {code}"
+    else:
+        how = f"was ended by {signal.Signals(-code).name}"
+    memory = "; perhaps the memory is full" if code == -signal.SIGKILL else ""
+    return f"recipe {task.recipe} {how} under the same training {failures} times{memory}"
+
+
 def _log_error(error):
     """Into the runner's log; it may be on the full disk that is complained of."""
     with suppress(OSError):
@@ -319,7 +341,7 @@ class _RunningJob:
         self.workspace = Workspace.open(spec.workspace)
         if self.workspace.fingerprint != store.fingerprint:
             raise UserError(f"the workspace at {spec.workspace} now holds other data; ask again")
-        self.recipe = recipes.get_recipe(spec.recipe)
+        self.recipe = all_recipes.get_recipe(spec.recipe, spec.hash)
         self.total = spec.total
         self.done = 0
         self.reported = -1  # `done` as the store has it
@@ -379,7 +401,9 @@ class _RunningJob:
                 continue
             if key not in self.waiting:
                 spec = self.spec
-                self.ready.append(Task(key, spec.workspace, spec.recipe, edit, seed, spec.out_of_subset))
+                self.ready.append(
+                    Task(key, spec.workspace, spec.recipe, self.recipe.hash, edit, seed, spec.out_of_subset)
+                )
             waiters = self.waiting.setdefault(key, [])
             if search not in waiters:
                 waiters.append(search)
@@ -388,12 +412,14 @@ class _RunningJob:
 @dataclass
 class _Heartbeat:
     """A training in a worker. pid: of its process, None where that is not known (yet); at: when it was heard of last,
-    on the monotonic clock; epoch: that it reported then, 0 before the first."""
+    on the monotonic clock; epoch: that it reported then, 0 before the first; patience: seconds that its recipe may
+    report nothing, 0 where that goes by what others took."""
 
     task: Task
     pid: int | None
     at: float
     epoch: int = 0
+    patience: float = 0.0
 
 
 class _OpenSearch:

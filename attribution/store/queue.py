@@ -216,9 +216,11 @@ class JobQueue(Database):
         row = (key, job, pid, epochs, now := time.time(), now)
         self.db.execute("INSERT OR REPLACE INTO live VALUES (?, ?, ?, 0, ?, ?, ?)", row)
 
-    def set_live_epoch(self, key: str, epoch: int) -> None:
-        """Notes that the training `key` has done `epoch` epochs."""
-        self.db.execute("UPDATE live SET epoch = ?, heard = ? WHERE key = ?", (epoch, time.time(), key))
+    def set_live_epoch(self, key: str, epoch: int, epochs: int) -> None:
+        """Notes that the training `key` has done `epoch` of `epochs` epochs."""
+        self.db.execute(
+            "UPDATE live SET epoch = ?, epochs = ?, heard = ? WHERE key = ?", (epoch, epochs, time.time(), key)
+        )
 
     def clear_live_trainings(self, key: str | None = None) -> None:
         """Forgets the training `key` in progress, or all of them."""

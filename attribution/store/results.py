@@ -138,6 +138,10 @@ class ResultStore(JobQueue):
         """How many retrainings are saved."""
         return self.db.execute("SELECT count(*) FROM retrainings").fetchone()[0]
 
+    def count_by_recipe(self) -> dict[str, int]:
+        """How many retrainings are saved, by the recipe's hash."""
+        return dict(self.db.execute("SELECT recipe, count(*) FROM retrainings GROUP BY recipe"))
+
     def last_retraining_number(self) -> int:
         """The number of the retraining saved last, for `retrained_since`; 0 without any."""
         return self.db.execute("SELECT max(rowid) FROM retrainings").fetchone()[0] or 0

@@ -39,6 +39,7 @@ class TrainingOutcome:
     seconds: float
     network: nn.Module
     device: str
+    library: str = LIBRARY
 
 
 class Trainer:
@@ -185,6 +186,10 @@ class Trainer:
         predicted = logits.argmax(1).numpy().astype(np.min_scalar_type(self.classes - 1))
         margin = margins(logits, self.val_labels).numpy().astype(np.float16)
         return predicted, margin, logits.softmax(1).numpy()
+
+    def train_probabilities(self, outcome: TrainingOutcome, ids) -> np.ndarray:
+        """Class probabilities of the training images `ids`, float32 [len(ids), classes]."""
+        return self.logits(outcome.network, self.train_images[list(ids)]).softmax(1).numpy()
 
     @torch.no_grad()
     def logits(self, network: nn.Module, images: torch.Tensor) -> torch.Tensor:

@@ -7,28 +7,39 @@ from typing import Protocol
 import numpy as np
 
 from attribution.store.results import unpack_predictions
+from attribution.training import recipes
 from attribution.training.edits import Edit
 
 
 @dataclass(frozen=True)
 class Task:
-    """One retraining to do. out_of_subset: also predict the removed training images."""
+    """One retraining to do. hash: the recipe's; out_of_subset: also predict the removed training images;
+    probabilities: also send those of the validation images."""
 
     key: str
     workspace: str
     recipe: str
+    hash: str
     edit: Edit
     seed: int
     out_of_subset: bool = False
+    probabilities: bool = False
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the recipe is the user's, whose code only a process of its own may run."""
+        return self.recipe not in recipes.NAMES
 
     def to_json(self) -> dict:
         """The task as a worker reads it."""
         return {
             "workspace": self.workspace,
             "recipe": self.recipe,
+            "hash": self.hash,
             "edit": self.edit.to_json(),
             "seed": self.seed,
             "out_of_subset": self.out_of_subset,
+            "probabilities": self.probabilities,
         }
 
 
@@ -45,7 +56,8 @@ class Executor(Protocol):
         """(task, event) pairs since the last call; waits up to `timeout` seconds for the first.
 
         event["event"]: "epoch" (with epoch, epochs), "done" (with what `result_arrays` reads), "failed" (with
-        message), or "lost" when the process ended under the task. After all but "epoch" the task is over.
+        message), or "lost" when the process ended under the task; these two may have "output", the last lines of what
+        a user's recipe wrote. After all but "epoch" the task is over.
         """
 
     def kill(self, keys: set[str]) -> None:

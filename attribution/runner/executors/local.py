@@ -11,11 +11,12 @@ from contextlib import suppress
 from attribution.errors import UserError
 from attribution.files import ROOT
 from attribution.runner.executors.base import Task
-from attribution.training import recipes
+from attribution.training import all_recipes, own
 from attribution.training.devices import Gpu, WorkerPlan, core_count
 
 STARTS = 3  # of a worker that ends before it has begun
 STOP_SECONDS = 10
+GUARD_SECONDS = 3  # that a guard has to end what a recipe has started
 
 
 class LocalExecutor:
@@ -51,13 +52,11 @@ class LocalExecutor:
         if used and used + threads_of(task) > core_count():
             self.held = task
             return None
-        slot = next((slot for slot, worker in enumerate(self.slots) if worker is None or worker.task is None), None)
-        if slot is None:
-            raise RuntimeError("no worker is free; ask free_slots() before submit()")
+        slot = self._choose_slot(task)
         for _ in range(STARTS):
             worker = self.slots[slot]
             if worker is None:
-                worker = self.slots[slot] = _Worker(self.events, self.plan.slots[slot])
+                worker = self.slots[slot] = _Worker(self.events, self.plan.slots[slot], task)
             if worker.start(task):  # what ends it from now on is an event
                 return worker.process.pid
             self.slots[slot] = None  # it ended while it had nothing to do
@@ -93,25 +92,57 @@ class LocalExecutor:
                 worker.stop()
         self.slots, self.held = [None] * len(self.slots), None
 
+    def _choose_slot(self, task: Task) -> int:
+        """A slot whose worker is free: best one that has done the same recipe, else an empty one, else one whose worker
+        is ended for it: where a recipe is the user's, the next is to know nothing of its code and memory."""
+        free = [slot for slot, worker in enumerate(self.slots) if worker is None or worker.task is None]
+        if not free:
+            raise RuntimeError("no worker is free; ask free_slots() before submit()")
+        owner = owner_of(task)
+
+        def preference(slot: int) -> int:
+            worker = self.slots[slot]
+            return 1 if worker is None else 0 if worker.owner == owner else 2
+
+        slot = min(free, key=preference)
+        if (worker := self.slots[slot]) is not None and worker.owner != owner:
+            worker.stop()
+            self.slots[slot] = None
+        return slot
+
     def _busy_tasks(self) -> list[Task]:
         return [task for worker in self.slots if worker and (task := worker.task)]
 
 
 def threads_of(task: Task) -> int:
     """How many threads a training has on the processor."""
-    return recipes.get_recipe(task.recipe).threads
+    return all_recipes.get_recipe(task.recipe, task.hash).threads
+
+
+def owner_of(task: Task) -> str | None:
+    """Whose code a worker runs for a task: that of one version of a user's recipe, or None for what is built in."""
+    return task.hash if task.is_own else None
+
+
+def worker_command(task: Task) -> list[str]:
+    """The arguments of Python that start a worker for a task: a guard around it where the recipe is the user's."""
+    if not task.is_own:
+        return ["-m", "attribution.runner.executors.worker"]
+    recipe = own.at(task.recipe, task.hash)
+    snapshot = str(recipe.snapshot) if recipe.form == "file" else ""
+    return ["-m", "attribution.runner.executors.guard", snapshot, str(recipe.threads)]
 
 
 class _Worker:
-    """One worker process and the thread that reads its events."""
+    """One worker process, or the guard of one, and the thread that reads its events. task: the first that it gets."""
 
-    def __init__(self, events: queue.Queue, gpu: Gpu | None):
+    def __init__(self, events: queue.Queue, gpu: Gpu | None, task: Task):
         variables = dict(os.environ, OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1")
         if gpu is not None:
             variables["CUDA_VISIBLE_DEVICES"] = gpu.visible
         # what a worker has to complain about stands in the runner's log; its session is what it lowers the priority of
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "attribution.runner.executors.worker"],
+            [sys.executable, *worker_command(task)],
             env=variables,
             cwd=ROOT,
             stdin=subprocess.PIPE,
@@ -119,6 +150,7 @@ class _Worker:
             text=True,
             start_new_session=True,
         )
+        self.owner = owner_of(task)
         self.task: Task | None = None
         self.stopped = False
         self.ended = False
@@ -142,6 +174,11 @@ class _Worker:
 
     def stop(self) -> None:
         self.stopped = True
+        if self.owner:  # its guard ends all that the recipe has started once nobody speaks to it any more
+            with suppress(OSError):
+                self.process.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                self.process.wait(GUARD_SECONDS)
         self.process.kill()
         with suppress(subprocess.TimeoutExpired):  # one that waits for a dead disk ends when the disk answers
             self.process.wait(STOP_SECONDS)

@@ -17,7 +17,7 @@ from attribution.files import ROOT
 from attribution.runner.executors.base import Task
 from attribution.runner.executors.local import threads_of
 from attribution.runner.executors.worker import failure_event, retrain
-from attribution.training import recipes
+from attribution.training import own, recipes
 from attribution.workspace.workspace import Workspace
 
 try:
@@ -108,7 +108,12 @@ class RayExecutor:
                 self.data[task.workspace] = ray.put(DataSetArrays.from_workspace(Workspace.open(task.workspace)))
             train = ray.remote(_train).options(num_cpus=threads_of(task), num_gpus=self.gpus, max_retries=0)
             ref = train.remote(
-                self.data[task.workspace], task.to_json(), None if self.gpus else "cpu", task.key, self.progress
+                self.data[task.workspace],
+                task.to_json(),
+                None if self.gpus else "cpu",
+                task.key,
+                self.progress,
+                own.pack(task.recipe, task.hash) if task.is_own else None,
             )
             self.running[ref] = task
         except Exception as error:  # a workspace that is gone, an object store that is too small
@@ -184,8 +189,10 @@ class _Progress:
 _trainer_cache = {}  # the last one of this process on a node, by recipe: a runner has one data set
 
 
-def _train(images: DataSetArrays, task: dict, device: str | None, key: str, progress) -> dict:
-    """The Ray task: does one retraining on a node and returns its event."""
+def _train(
+    images: DataSetArrays, task: dict, device: str | None, key: str, progress, packed: dict | None = None
+) -> dict:
+    """The Ray task: does one retraining on a node and returns its event. packed: a user's recipe, of `own.pack`."""
     reported = time.monotonic()
 
     def on_epoch(epoch, epochs):
@@ -195,18 +202,24 @@ def _train(images: DataSetArrays, task: dict, device: str | None, key: str, prog
             reported = time.monotonic()
 
     try:
-        return retrain(_load_trainer(images, task["recipe"], device), task, on_epoch)
+        return retrain(_load_trainer(images, task, device, packed), task, on_epoch)
     except Exception as error:
         return failure_event(error)
 
 
-def _load_trainer(images, recipe, device):
-    from attribution.training.trainer import Trainer
-
-    if recipe not in _trainer_cache:
+def _load_trainer(images, task, device, packed):
+    name = task["recipe"], task["hash"]
+    if name not in _trainer_cache:
         _trainer_cache.clear()  # it holds the images on the device: one at a time
-        _trainer_cache[recipe] = Trainer(images, recipes.get_recipe(recipe), device)
-    return _trainer_cache[recipe]
+        if packed:
+            from attribution.training.own.trainer import OwnTrainer
+
+            _trainer_cache[name] = OwnTrainer(images, *own.unpack(packed))
+        else:
+            from attribution.training.trainer import Trainer
+
+            _trainer_cache[name] = Trainer(images, recipes.get_recipe(name[0]), device)
+    return _trainer_cache[name]
 
 
 def _connect(address: str) -> None:

@@ -1,7 +1,8 @@
-"""A worker process: reads one retraining a line on stdin, writes events a line on stdout, ends when stdin closes.
+"""A worker process: reads one retraining a line on stdin, writes events a line, ends when stdin closes.
 
-In: what `Task.to_json` writes. Out: the events of `Executor.poll`, "done" with its arrays in base64. It writes nothing
-to disk.
+In: what `Task.to_json` writes. Out: the events of `Executor.poll`, "done" with its arrays in base64, on stdout; where
+the first argument is the number of a file descriptor on that, so that a user's recipe may print what it likes. It
+writes nothing to disk.
 """
 
 import json
@@ -9,23 +10,29 @@ import os
 import sys
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
 
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.runner import recipe_check
 from attribution.runner.executors.base import encode_array
-from attribution.training import recipes
+from attribution.training import all_recipes, recipes
 from attribution.training.edits import Edit
 from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
+    from attribution.training.own.command import CommandTrainer
+    from attribution.training.own.trainer import OwnTrainer
     from attribution.training.trainer import Trainer
+
+    AnyTrainer = Trainer | OwnTrainer | CommandTrainer
 
 NICE = 10  # the dashboard goes first; the variable LINEUP_NICE sets another
 
 
-def main() -> None:
+def main(events: TextIO = sys.stdout) -> None:
     """Serves requests until stdin closes; a training under way is then abandoned at once."""
     lines: list[str] = []
     arrived = threading.Semaphore(0)
@@ -43,9 +50,9 @@ def main() -> None:
         arrived.acquire()
         request = json.loads(lines.pop(0))
         try:
-            write_event(serve_request(request, trainers))
+            write_event(serve_request(request, trainers, events), events)
         except Exception as error:
-            write_event(failure_event(error))
+            write_event(failure_event(error), events)
 
 
 def lower_priority(niceness: int) -> None:
@@ -59,17 +66,40 @@ def lower_priority(niceness: int) -> None:
         pass  # another system, or a kernel that shares among processes alone
 
 
-def serve_request(request: dict, trainers: dict) -> dict:
-    """Does one retraining and returns its event; trainers holds the loaded data sets by (workspace, recipe)."""
-    name = (request["workspace"], request["recipe"])
+def serve_request(request: dict, trainers: dict, events: TextIO = sys.stdout) -> dict:
+    """Does one retraining and returns its event; trainers holds the last one by (workspace, recipe, hash)."""
+    name = (request["workspace"], request["recipe"], request["hash"])
     if name not in trainers:
-        workspace, recipe = Workspace.open(name[0]), recipes.get_recipe(name[1])
+        trainers.clear()  # it holds the images, and perhaps a GPU: one at a time
+        workspace = Workspace.open(name[0])
+        if "fit" in request:
+            recipe_check.watch_writes()
+        if request.get("fit", {}).get("shuffled"):
+            workspace = recipe_check.with_shuffled_labels(workspace)
+        trainers[name] = load_trainer(workspace, *name[1:])
+
+    def report(epoch, epochs):
+        write_event({"event": "epoch", "epoch": epoch, "epochs": epochs}, events)
+
+    if "fit" in request:
+        return recipe_check.fit_event(trainers[name], request["fit"], report)
+    return retrain(trainers[name], request, report)
+
+
+def load_trainer(workspace: Any, name: str, recipe_hash: str) -> "AnyTrainer":
+    """What trains under a recipe. Raises UserError where this machine has no such version of it, and as trainers do."""
+    if name in recipes.NAMES:
         from attribution.training.trainer import Trainer
 
-        trainers[name] = Trainer(workspace, recipe)
-    return retrain(
-        trainers[name], request, lambda epoch, epochs: write_event({"event": "epoch", "epoch": epoch, "epochs": epochs})
-    )
+        return Trainer(workspace, recipes.get_recipe(name))
+    recipe = all_recipes.get_recipe(name, recipe_hash)
+    if recipe.form == "command":
+        from attribution.training.own.command import CommandTrainer
+
+        return CommandTrainer(workspace, recipe)
+    from attribution.training.own.trainer import OwnTrainer
+
+    return OwnTrainer(workspace, recipe, Path.cwd())  # where the guard has laid its files
 
 
 def failure_event(error: Exception) -> dict:
@@ -80,35 +110,36 @@ def failure_event(error: Exception) -> dict:
     }
 
 
-def retrain(trainer: "Trainer", request: dict, on_epoch: Callable[[int, int], None]) -> dict:
+def retrain(trainer: "AnyTrainer", request: dict, on_epoch: Callable[[int, int], None]) -> dict:
     """Does one retraining and returns its "done" event. request: of `Task.to_json`. Raises as `Trainer.run`."""
-    from attribution.training.trainer import LIBRARY
-
     edit = Edit.from_json(request["edit"])
-    outcome = trainer.run(edit, request["seed"], on_epoch)
+    more = {"train": True} if request["out_of_subset"] and getattr(trainer, "asks_for_train", False) else {}
+    outcome = trainer.run(edit, request["seed"], on_epoch, **more)
     event = {
         "event": "done",
         "predicted": encode_array(outcome.predicted),
         "margins": encode_array(outcome.margins),
         "seconds": outcome.seconds,
         "device": outcome.device,
-        "library": LIBRARY,
+        "library": outcome.library,
         "threads": trainer.recipe.threads,
     }
+    if request["probabilities"]:
+        event["probabilities"] = encode_array(np.asarray(outcome.probabilities, np.float16))
     if request["out_of_subset"]:
-        left_out = trainer.logits(outcome.network, trainer.train_images[list(edit.indices)]).softmax(1)
-        event["out_of_subset"] = encode_array(left_out.numpy().astype(np.float16))
+        left_out = trainer.train_probabilities(outcome, edit.indices)
+        event["out_of_subset"] = encode_array(left_out.astype(np.float16))
     return event
 
 
-def write_event(event: dict) -> None:
+def write_event(event: dict, events: TextIO = sys.stdout) -> None:
     """Writes one event for the runner."""
     try:
-        sys.stdout.write(json.dumps(event) + "\n")
-        sys.stdout.flush()
+        events.write(json.dumps(event) + "\n")
+        events.flush()
     except BrokenPipeError:
         os._exit(0)  # the runner is gone: nobody waits for this result
 
 
 if __name__ == "__main__":
-    main()
+    main(os.fdopen(int(sys.argv[1]), "w") if len(sys.argv) > 1 else sys.stdout)

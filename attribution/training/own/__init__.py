@@ -86,10 +86,10 @@ class OwnRecipe:
             else f"{self.command}  (in {self.folder})"
         )
 
-    def check_snapshot(self) -> None:
-        """Raises UserError where the snapshot's bytes are not those that the hash covers."""
-        if digests(self.snapshot, self.files) != dict(self.files):
-            raise UserError(f"the files of recipe {self.name} in {self.snapshot} were changed; add the recipe again")
+    def check_files(self, folder: Path) -> None:
+        """Raises UserError where the files in `folder` are not those that the hash covers."""
+        if digests(folder, self.files) != dict(self.files):
+            raise UserError(f"the files of recipe {self.name} in {folder} were changed; add the recipe again")
 
 
 def names() -> list[str]:
@@ -215,6 +215,30 @@ def remove(name: str) -> None:
     change_json(
         _home() / "registry.json", lambda content: {key: entry for key, entry in content.items() if key != name}
     )
+
+
+def pack(name: str, recipe_hash: str) -> dict:
+    """A version of a recipe with its files, to be unpacked on another machine. Raises UserError as `at` does, and for a
+    command: only this machine has what it runs."""
+    recipe = at(name, recipe_hash)
+    if recipe.form == "command":
+        raise UserError(
+            f"recipe {name} is a command of this machine; run it here, or take `retrain plan` to the cluster"
+        )
+    recipe.check_files(recipe.snapshot)
+    return {
+        "recipe": asdict(recipe),
+        "contents": {file: read_bytes(recipe.snapshot / file, MAX_SOURCE) for file in recipe.files},
+    }
+
+
+def unpack(packed: dict) -> tuple[OwnRecipe, Path]:
+    """The recipe that `pack` packed, and a new folder with its files."""
+    folder = Path(tempfile.mkdtemp(prefix="lineup-recipe-"))
+    for name, content in packed["contents"].items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    return _from_json(packed["recipe"], None), folder
 
 
 def split_place(place: str) -> tuple[Path, str]:

@@ -203,7 +203,7 @@ def test_the_answer_fills_as_trainings_come_in(ws, store):
     train(ws, store, [(edits["edit"][0], seed) for seed in (2, 3)], says)
     recipe = recipes.get_recipe("demo-cnn").hash
     store.set_live_training(store.key(recipe, edits["edit"][0], 4), 1, 99, 6)
-    store.set_live_epoch(store.key(recipe, edits["edit"][0], 4), 2)
+    store.set_live_epoch(store.key(recipe, edits["edit"][0], 4), 2, 6)
     answer = spec.answer(ws, store)
     assert (answer["wrong"], answer["n"], answer["flipped"], answer["margins"]) == (3, 4, True, [-1, 1, -1, -1])
     assert answer["runs"][4] == {"seed": 4, "draw": 0, "state": "running", "epoch": 2, "epochs": 6}

@@ -94,7 +94,7 @@ def test_what_trains_now_has_its_epoch(ws, store):
     train(ws, store, edit, 0, 2)
     key = store.key(recipes.get_recipe(ws.recipe).hash, edit, 1)
     store.set_live_training(key, job=1, pid=1, epochs=6)
-    store.set_live_epoch(key, 2)
+    store.set_live_epoch(key, 2, 8)
     runs = replay_search(ws, store, spec).probes[0]["runs"]
     assert [run["state"] for run in runs] == ["done", "running", "queued"] and runs[1]["epoch"] == 2
 

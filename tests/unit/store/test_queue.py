@@ -86,8 +86,8 @@ def test_what_a_long_queue_is_asked(store):
 
 def test_what_is_running(store):
     store.set_live_training("k", 1, 4321, 6)
-    store.set_live_epoch("k", 2)
-    store.set_live_epoch("unknown", 2)
+    store.set_live_epoch("k", 2, 6)
+    store.set_live_epoch("unknown", 2, 6)
     assert {name: store.live_trainings()["k"][name] for name in ("job", "pid", "epoch", "epochs")} == {
         "job": 1,
         "pid": 4321,

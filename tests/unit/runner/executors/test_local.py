@@ -41,7 +41,7 @@ def results(executor, n):
 
 
 def a_task(key="k"):
-    return Task(key, "nowhere", "demo-cnn", remove([1]), 0)
+    return Task(key, "nowhere", "demo-cnn", "c5aeb1565251", remove([1]), 0)
 
 
 def gone(pid):

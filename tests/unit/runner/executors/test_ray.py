@@ -141,7 +141,7 @@ def test_failures_and_cancelled_trainings_on_a_cluster(cluster, tmp_path):
     found = []
 
     def one(edit=no_edit(), seed=0, workspace=ws.path, key="k"):
-        return Task(key, str(workspace), "demo-cnn", edit, seed)
+        return Task(key, str(workspace), "demo-cnn", "c5aeb1565251", edit, seed)
 
     try:
         wait(lambda: executor.free_slots() == 2)
