@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attribution.errors import UserError
 from attribution.files import read_array
+from attribution.runner.executors.base import Task, decode_array
+from attribution.runner.executors.local import LocalExecutor
+from attribution.training import recipes
+from attribution.training.devices import plan_workers
+from attribution.training.edits import no_edit
+from attribution.training.own import OwnRecipe
 from attribution.workspace.parts import Progress, cached_npz, save_part, scratch_folder
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
@@ -22,13 +29,17 @@ BASE_SEEDS = range(200, 210)
 def build_base_models(workspace: Workspace, count: int, progress: Progress) -> dict:
     """Trains `count` base models and saves them as the part "base"; returns its provenance. Raises UserError where the
     workspace has base models that cannot be replaced."""
-    from attribution.training.trainer import LIBRARY, Trainer
-
     workspace.check_can_add("base")
     recipe = workspace.get_recipe()
-    trainer = Trainer(workspace, recipe)
+    if recipe.problem:
+        raise UserError(recipe.problem)
     seeds = [BASE_SEEDS.start + number for number in range(count)]
-    probabilities, weights, seconds = train_base_models(trainer, seeds, scratch_folder(workspace, "base"), progress)
+    cache_folder = scratch_folder(workspace, "base")
+    if recipe.kind == "own":
+        arrays, made_on = train_in_workers(workspace, recipe, seeds, cache_folder, progress)
+    else:
+        arrays, made_on = train_here(workspace, recipe, seeds, cache_folder, progress)
+    seconds, probabilities = arrays.pop("seconds"), arrays["probabilities"]
     right = (probabilities.argmax(2) == workspace.val_labels).mean(1)
     provenance = {
         "recipe": recipe.name,
@@ -38,16 +49,65 @@ def build_base_models(workspace: Workspace, count: int, progress: Progress) -> d
         "accuracy_std": round(float(right.std(ddof=1)), 4) if count > 1 else None,
         "measured_on": "the validation images",
         "seconds": round(float(np.median(seconds)), 2),
-        "library": LIBRARY,
-        "device": trainer.device.type,
+        **made_on,
         "threads": recipe.threads,
     }
     return save_part(
         workspace,
         "base",
-        {"probabilities": probabilities.astype(np.float16), "weights": weights},
+        {**arrays, "probabilities": probabilities.astype(np.float16)},
         {**provenance, **command_provenance(f"base train --models {count}")},
     )
+
+
+def train_here(
+    workspace: Workspace, recipe: recipes.Recipe, seeds: Sequence[int], cache_folder: Path, progress: Progress
+) -> tuple[dict[str, np.ndarray], dict]:
+    """Base models of a built-in recipe, one after the other in this process: their arrays, with "seconds", and what
+    they were made on."""
+    from attribution.training.trainer import LIBRARY, Trainer
+
+    trainer = Trainer(workspace, recipe)
+    probabilities, weights, seconds = train_base_models(trainer, seeds, cache_folder, progress)
+    arrays = {"probabilities": probabilities, "weights": weights, "seconds": np.array(seconds)}
+    return arrays, {"library": LIBRARY, "device": trainer.device.type}
+
+
+def train_in_workers(
+    workspace: Workspace, recipe: OwnRecipe, seeds: Sequence[int], cache_folder: Path, progress: Progress
+) -> tuple[dict[str, np.ndarray], dict]:
+    """As `train_here`, for a recipe of the user's, whose code only workers run; there are no weights. Raises UserError
+    where a training fails."""
+    files = {seed: cache_folder / f"{recipe.hash}-{seed}.npz" for seed in seeds}
+    missing = [seed for seed in seeds if not files[seed].exists()]
+    executor = LocalExecutor(plan_workers(None, None, recipe.threads))
+    try:
+        waiting, done = list(missing), len(seeds) - len(missing)
+        while done < len(seeds):
+            progress("base models", done, len(seeds))
+            while waiting and executor.free_slots():
+                seed = waiting.pop(0)
+                where = str(Path(workspace.path).resolve())
+                executor.submit(Task(str(seed), where, recipe.name, recipe.hash, no_edit(), seed, probabilities=True))
+            for task, event in executor.poll(0.5):
+                if event["event"] in ("failed", "lost"):
+                    raise UserError(event.get("message") or f"a worker process ended under recipe {recipe.name}")
+                if event["event"] == "done":
+                    flat = decode_array(event["probabilities"], np.float16).astype(np.float32)
+                    arrays = {
+                        "probabilities": flat.reshape(workspace.n_val, -1),
+                        "seconds": np.float64(event["seconds"]),
+                        "library": np.array(event["library"]),
+                        "device": np.array(event["device"]),
+                    }
+                    cached_npz(files[task.seed], lambda arrays=arrays: arrays)
+                    done += 1
+    finally:
+        executor.close()
+    progress("base models", len(seeds), len(seeds))
+    models = [cached_npz(files[seed], dict) for seed in seeds]
+    made_on = {name: str(models[-1][name]) for name in ("library", "device")}
+    return {name: np.array([model[name] for model in models]) for name in ("probabilities", "seconds")}, made_on
 
 
 def train_base_models(
@@ -81,6 +141,11 @@ def train_base_models(
 def load_base_networks(workspace: Workspace, trainer: "Trainer") -> list["nn.Module"]:
     """The base models, from the weights that the workspace holds. Raises UserError where it has none."""
     workspace.check_base()
+    if not (workspace.folder("base") / "weights.npy").exists():
+        raise UserError(
+            f"the base models of {workspace.name} are kept as predictions alone, without the networks that this "
+            "computes with; take a workspace with a built-in recipe"
+        )
     return [restore_network(trainer, row) for row in read_array(workspace.folder("base") / "weights.npy")]
 
 

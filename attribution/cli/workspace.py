@@ -13,6 +13,7 @@ from attribution.cli import (
     fraction_option,
     print_answer,
     print_line,
+    recipe_name,
     whole_option,
     with_progress,
 )
@@ -44,12 +45,18 @@ def workspace_create(
     val_share: Annotated[
         float | None, fraction_option("--val-share", 0, 1, "Share of a folder without val/ or test/ that is held back.")
     ] = None,
+    recipe: Annotated[
+        str,
+        typer.Option(
+            "--recipe", parser=recipe_name, metavar="NAME|FILE:CLASS", help="What trains on it: see `recipe list`."
+        ),
+    ] = "demo-cnn",
     as_json: JsonOption = False,
 ):
     """A new workspace of your images. They are read where they are, and copied only where that cannot be."""
     from attribution.workspace.create import create
 
-    options = {"name": name, "skip_corrupt": skip_corrupt, "side": side, "val_share": val_share}
+    options = {"name": name, "skip_corrupt": skip_corrupt, "side": side, "val_share": val_share, "recipe": recipe}
     ws = with_progress(create, path, dataset, root, **options)
     skipped = ws.manifest["parts"]["data"].get("skipped", [])
     rankings = [part.split("/")[1] for part in ws.manifest["parts"] if part.startswith("rankings/")]

@@ -66,13 +66,16 @@ def load_class(file: Path, object_: str) -> type:
 
 
 def imported_files(folder: Path) -> list[str]:
-    """The files under `folder` that modules were imported from, relative to it; not those of an environment in it."""
+    """The files that modules were imported from with `folder` in the path, relative to it; not those of an environment
+    in it, nor what a library has written there."""
     found = set()
-    for module in list(sys.modules.values()):
+    for name, module in list(sys.modules.items()):
         path = Path(getattr(module, "__file__", None) or "/").resolve()
         inside = path.is_relative_to(folder) and not path.is_relative_to(Path(sys.prefix).resolve())
         if inside and not {"site-packages", "dist-packages"} & set(path.parts):
-            found.add(path.relative_to(folder).as_posix())
+            inner = path.relative_to(folder)
+            if inner.with_suffix("").parts[0] == name.partition(".")[0]:
+                found.add(inner.as_posix())
     return sorted(found)
 
 
