@@ -4,6 +4,7 @@ A command is called as its function: `evaluate_lds_supports` is `evaluate lds-su
 """
 
 import typer
+from typer.core import TyperGroup
 
 from attribution.cli import audit, build, checks, evaluate, export, importing, inspect, jobs, recipe, retrain, workspace
 
@@ -17,6 +18,8 @@ COMMANDS = [
     inspect.rank,
     inspect.reach,
     retrain.retrain,
+    retrain.retrain_plan,
+    retrain.retrain_collect,
     retrain.support,
     retrain.study,
     jobs.runner,
@@ -80,7 +83,21 @@ GROUPS = {
     ),
 }
 
+#: Commands of two words whose first is a command itself.
+TWO_WORDS = {retrain.retrain_plan: "retrain plan", retrain.retrain_collect: "retrain collect"}
+
+
+class CommandGroup(TyperGroup):
+    """Finds a command of two words before one of the first alone."""
+
+    def resolve_command(self, ctx, args):
+        """As click's, with "retrain plan" before "retrain"."""
+        two = " ".join(args[:2])
+        return super().resolve_command(ctx, [two, *args[2:]] if two in self.commands else args)
+
+
 app = typer.Typer(
+    cls=CommandGroup,
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode=None,
@@ -88,7 +105,7 @@ app = typer.Typer(
     help="Lineup: data attribution on images, from the command line.",
 )
 for function in COMMANDS:
-    app.command(function.__name__.strip("_"))(function)
+    app.command(TWO_WORDS.get(function, function.__name__.strip("_")))(function)
 for name, (help_text, functions) in GROUPS.items():
     group = typer.Typer(no_args_is_help=True, help=help_text)
     for function in functions:

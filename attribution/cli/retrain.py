@@ -1,6 +1,7 @@
-"""Commands that retrain: retrain, support, study, prune."""
+"""Commands that retrain: retrain, retrain plan and collect, support, study, prune."""
 
 import time
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,40 +26,48 @@ from attribution.cli import (
 )
 from attribution.cli.evaluate import evaluate_supports, evaluate_transfer
 from attribution.errors import UserError
-from attribution.experiments import jobs, pruning, support_search, support_table
+from attribution.experiments import jobs, planned, pruning, support_search, support_table
 from attribution.experiments.disjoint import MAX_SUPPORTS, disjoint_spec
 from attribution.experiments.prefixes import CONTROL_DRAWS
-from attribution.experiments.retrain import retrain_spec
+from attribution.experiments.retrain import RetrainSpec, retrain_spec
 from attribution.experiments.spec import SEEDS
 from attribution.experiments.study import STUDY_SEED, study_spec
 from attribution.experiments.support import support_spec
 from attribution.experiments.unedited import unedited_spec
 from attribution.features import near_duplicates
+from attribution.files import user_path
 from attribution.inputs import limits
 from attribution.store.results import ResultStore
 from attribution.training.edits import parse_image_numbers
 from attribution.workspace.workspace import DEMO, Workspace
 
+RemoveTop = Annotated[
+    int | None, whole_option("--remove-top", 1, limits.MAX_IMAGES, "Remove the ranking's first K images.")
+]
+RelabelTop = Annotated[
+    int | None, whole_option("--relabel-top", 1, limits.MAX_IMAGES, "Give its first K images a wrong label.")
+]
+RemoveHarmful = Annotated[
+    int | None,
+    whole_option("--remove-harmful", 1, limits.MAX_IMAGES, "Remove the K most harmful images, as a repair does."),
+]
+OptionalRanking = Annotated[str | None, typer.Option(help="The ranking's name; `info` lists them.")]
+RemoveImages = Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")]
+RelabelImages = Annotated[str | None, typer.Option(help="Give these images a wrong label.")]
+Seeds = Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings an edit.")]
+Draws = Annotated[int, whole_option("--draws", 0, limits.MAX_DRAWS, "Random controls of the same classes.")]
+
 
 def retrain(
     target: Target,
-    ranking: Annotated[str | None, typer.Option(help="The ranking's name; `info` lists them.")] = None,
-    remove_top: Annotated[
-        int | None, whole_option("--remove-top", 1, limits.MAX_IMAGES, "Remove the ranking's first K images.")
-    ] = None,
-    relabel_top: Annotated[
-        int | None, whole_option("--relabel-top", 1, limits.MAX_IMAGES, "Give its first K images a wrong label.")
-    ] = None,
-    remove_harmful: Annotated[
-        int | None,
-        whole_option("--remove-harmful", 1, limits.MAX_IMAGES, "Remove the K most harmful images, as a repair does."),
-    ] = None,
-    remove: Annotated[str | None, typer.Option(help="Remove these images, such as 3,7,10-12.")] = None,
-    relabel: Annotated[str | None, typer.Option(help="Give these images a wrong label.")] = None,
-    seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings an edit.")] = len(SEEDS),
-    draws: Annotated[
-        int, whole_option("--draws", 0, limits.MAX_DRAWS, "Random controls of the same classes.")
-    ] = CONTROL_DRAWS,
+    ranking: OptionalRanking = None,
+    remove_top: RemoveTop = None,
+    relabel_top: RelabelTop = None,
+    remove_harmful: RemoveHarmful = None,
+    remove: RemoveImages = None,
+    relabel: RelabelImages = None,
+    seeds: Seeds = len(SEEDS),
+    draws: Draws = CONTROL_DRAWS,
     with_duplicates: Annotated[
         bool, typer.Option("--with-duplicates", help="Remove near-duplicates of the images, too.")
     ] = False,
@@ -69,21 +78,9 @@ def retrain(
     as_json: JsonOption = False,
 ):
     """Retrain without a ranking's first images or chosen ones (or with wrong labels on them), beside the controls."""
-    if [remove_top, relabel_top, remove_harmful, remove, relabel].count(None) != 4:
-        raise UserError(
-            "say one of --remove-top K, --relabel-top K, --remove-harmful K, --remove IMAGES and --relabel IMAGES"
-        )
-    images = remove if relabel is None else relabel
-    if (ranking is None) == (images is None):
-        raise UserError(
-            "--remove-top, --relabel-top and --remove-harmful need a --ranking, --remove and --relabel take none"
-        )
-    kind = "remove" if relabel is None and relabel_top is None else "mislabel"
-    k = next((number for number in (remove_top, relabel_top, remove_harmful) if number is not None), 0)
-    end = "helpful" if remove_harmful is None else "harmful"
-    ids = None if images is None else parse_image_numbers(images, ws.n_train)
     groups = near_duplicates.grouping_spec(ws, features, cosine) if with_duplicates else None
-    spec = retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids, end=end, groups=groups, recipe=recipe)
+    tops = {"--remove-top": remove_top, "--relabel-top": relabel_top, "--remove-harmful": remove_harmful}
+    spec = _asked_spec(ws, target, ranking, tops, remove, relabel, seeds, draws, recipe, groups)
     answer = answered(ws, spec)
     none, random = answer["controls"]["none"], answer["controls"]["random"]
     answer["wrong_unedited"] = none["flipped"]  # then "flipped" says no more than that it is still wrong
@@ -101,7 +98,7 @@ def retrain(
     ]
     rows.append({"": "nothing removed", "wrong": f"{none['wrong']} of {none['of']}", "outcome": ""})
     notes = []
-    if none["flipped"] != (end == "harmful"):
+    if none["flipped"] != (spec.end == "harmful"):
         state, verb = ("wrong", "flip") if none["flipped"] else ("right", "repair")
         number = none["wrong"] if none["flipped"] else none["of"] - none["wrong"]
         notes.append(
@@ -109,6 +106,48 @@ def retrain(
             f"nothing to {verb}"
         )
     print_answer(as_json, answer, *lines, ("", rows), *notes)
+
+
+def retrain_plan(
+    target: Target,
+    out: Annotated[Path, typer.Option("--out", help="The folder to write into.")],
+    recipe: Recipe,
+    ranking: OptionalRanking = None,
+    remove_top: RemoveTop = None,
+    relabel_top: RelabelTop = None,
+    remove_harmful: RemoveHarmful = None,
+    remove: RemoveImages = None,
+    relabel: RelabelImages = None,
+    seeds: Seeds = len(SEEDS),
+    draws: Draws = CONTROL_DRAWS,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Write the trainings of a retraining into folders, to be done elsewhere by code of yours: one each, with its
+    job.json. `retrain collect` reads what comes back."""
+    tops = {"--remove-top": remove_top, "--relabel-top": relabel_top, "--remove-harmful": remove_harmful}
+    spec = _asked_spec(ws, target, ranking, tops, remove, relabel, seeds, draws, recipe)
+    with ResultStore.for_workspace(ws) as store:
+        names = planned.write_plan(ws, store, spec, user_path(out))
+    answer = {"out": str(out), "recipe": spec.recipe, "hash": spec.recipe_hash, "trainings": names}
+    print_answer(
+        as_json, answer, f"{out}: {len(names)} trainings to do, each writes val_logits.npy; then retrain collect {out}"
+    )
+
+
+def retrain_collect(
+    folder: Annotated[Path, typer.Argument(help="The folder that `retrain plan` wrote.")],
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Store what has come back into the folders of `retrain plan`. Exit status 2 where something is refused."""
+    with ResultStore.for_workspace(ws) as store:
+        collected = planned.collect_plan(ws, store, user_path(folder))
+    counts = f"{len(collected.stored)} stored, {len(collected.known)} known before, {len(collected.waiting)} to come"
+    refused = [{"refused": name, "why": why} for name, why in collected.refused.items()]
+    print_answer(as_json, vars(collected), counts, *([("", refused)] if refused else []))
+    if refused:
+        raise typer.Exit(2)
 
 
 def support(
@@ -243,6 +282,35 @@ def prune(
         f"{seeds} seeds, mean (95 % over seeds)"
     )
     print_answer(as_json, answer, (title, rows))
+
+
+def _asked_spec(
+    ws: Workspace,
+    target: str,
+    ranking: str | None,
+    tops: dict[str, int | None],
+    remove: str | None,
+    relabel: str | None,
+    seeds: int,
+    draws: int,
+    recipe: str | None,
+    groups: dict | None = None,
+) -> RetrainSpec:
+    """The retraining that options ask for. tops: option -> K of a ranking, at most one; remove, relabel: images."""
+    if [*tops.values(), remove, relabel].count(None) != 4:
+        raise UserError(
+            "say one of --remove-top K, --relabel-top K, --remove-harmful K, --remove IMAGES and --relabel IMAGES"
+        )
+    images = remove if relabel is None else relabel
+    if (ranking is None) == (images is None):
+        raise UserError(
+            "--remove-top, --relabel-top and --remove-harmful need a --ranking, --remove and --relabel take none"
+        )
+    kind = "remove" if relabel is None and tops["--relabel-top"] is None else "mislabel"
+    k = next((number for number in tops.values() if number is not None), 0)
+    end = "helpful" if tops["--remove-harmful"] is None else "harmful"
+    ids = None if images is None else parse_image_numbers(images, ws.n_train)
+    return retrain_spec(ws, target, ranking, kind, k, range(seeds), draws, ids, end=end, groups=groups, recipe=recipe)
 
 
 def _study_across_recipes(
