@@ -157,6 +157,7 @@ class Head:
         weights: np.ndarray | None = None,
         keep: np.ndarray | None = None,
         train_labels: np.ndarray | None = None,
+        relabel_to: int | None = None,
     ) -> np.ndarray:
         """By how much the removal of each training image alone would lower a target's margin, in logits, to first
         order: float64 [targets, n_train]. Helpful images have scores above 0. Images that are not kept have 0.
@@ -167,8 +168,9 @@ class Head:
 
         features: of the targets, float [targets, d]. labels: the class of each that is explained, int [targets].
         others: the class its margin is against, int [targets]; None takes the best other one. weights: where an edit
-        brought the head (`refit`), with its keep and train_labels; None for the full training set. Raises UserError as
-        `standardise` and `refit`.
+        brought the head (`refit`), with its keep and train_labels; None for the full training set. relabel_to: a class;
+        the scores are then of giving each image this label, not of its removal. Raises UserError as `standardise` and
+        `refit`.
         """
         targets = self.standardise(features).astype(np.float64)
         at_full = weights is None and keep is None and train_labels is None
@@ -181,7 +183,8 @@ class Head:
         towards[rows, np.asarray(others)] -= targets
         if at_full and isinstance(self._preconditioner, solver.Factor):
             towards[:, ~self._full_present] = 0
-            return self._scores(self._preconditioner.solve(towards), self._full.residuals)
+            moves = self._preconditioner.solve(towards)
+            return self._scores(moves, self._changes(self._full.residuals, self.labels, None, relabel_to))
         problem = self._problem(self._image_weights(keep), self._edited_labels(train_labels))
         point = self._full if at_full else self._point(problem, weights)
         tolerance = 1e-8 if at_full else 1e-4
@@ -191,13 +194,42 @@ class Head:
                 for right in towards
             ]
         )
-        return self._scores(moves, point.residuals)
+        return self._scores(moves, self._changes(point.residuals, problem.labels, problem.weights, relabel_to))
 
-    def _scores(self, moves: np.ndarray, residuals: np.ndarray) -> np.ndarray:
+    def image_influence(
+        self, image: int, features: np.ndarray, labels: np.ndarray, others: np.ndarray | None = None
+    ) -> np.ndarray:
+        """A training image's `influence` on the margins of targets, on the full training set: float64 [targets].
+
+        One system of equations is solved, whatever the number of targets. features, labels, others: as of `influence`.
+        """
+        targets = self.standardise(features).astype(np.float64)
+        if others is None:
+            others = best_others(targets @ self.weights, labels)
+        gradient = self._full.residuals[:, image, None] * self._x[None, :, image].astype(np.float64)
+        if isinstance(self._preconditioner, solver.Factor):
+            move = self._preconditioner.solve(gradient[None])[0]
+        else:
+            problem = self._problem(np.ones(self.n_train), self.labels)
+            move, _ = solver.inverse_product(problem, self._full.probabilities, gradient, self._preconditioner, 1e-8)
+        change = targets @ move.T
+        rows = np.arange(len(targets))
+        return change[rows, others] - change[rows, labels]
+
+    def _changes(self, residuals, labels, weights, relabel_to) -> np.ndarray:
+        """By how much an edit of each image lowers the derivatives of its loss, [classes, n_train]."""
+        if relabel_to is None:
+            return residuals
+        changes = np.zeros_like(residuals)
+        changes[relabel_to] = 1
+        changes[labels, np.arange(self.n_train)] -= 1
+        return changes if weights is None else changes * weights
+
+    def _scores(self, moves: np.ndarray, changes: np.ndarray) -> np.ndarray:
         """moves: H^-1 . gradient of the margin, [targets, classes, d + 1]."""
         scores = np.empty((len(moves), self.n_train))
         for rows, x in solver.blocks(self._x):
-            scores[:, rows] = -np.einsum("tcn,cn->tn", moves @ x, residuals[:, rows])
+            scores[:, rows] = -np.einsum("tcn,cn->tn", moves @ x, changes[:, rows])
         return scores
 
     def _problem(self, image_weights: np.ndarray, labels: np.ndarray) -> Problem:

@@ -27,17 +27,19 @@ def fitted():
     return Head.fit(x, y, 10, PENALTY)
 
 
-def reference(fitted, keep, labels):
-    """scikit-learn's logits of the validation images: the same objective, over the sum of losses."""
+def reference(fitted, keep, labels, models):
+    """scikit-learn's logits of the validation images: the same objective, over the sum of losses. models: those of
+    before, by the number of classes, to begin with."""
     x, _, val, _ = digits()
     train = fitted.standardise(x)[keep, :-1].astype(np.float64)
     strength = 1 / (fitted.penalty * fitted.n_train)
-    model = LogisticRegression(C=strength, tol=1e-10, max_iter=100_000, solver="newton-cg")
+    model = models.setdefault(
+        len(np.unique(labels[keep])),
+        LogisticRegression(C=strength, tol=1e-10, max_iter=100_000, solver="newton-cg", warm_start=True),
+    )
     model.fit(train, labels[keep])
     logits = np.full((len(val), 10), ABSENT_LOGIT)
     found = model.decision_function(fitted.standardise(val)[:, :-1].astype(np.float64))
-    if len(model.classes_) == 2:
-        raise AssertionError("two classes have another parameterisation in scikit-learn")
     logits[:, model.classes_] = found
     return logits
 
@@ -63,12 +65,12 @@ def draw_edits(count):
 
 def test_fifty_edits_have_scikit_learns_margins(fitted):
     _, _, val, val_labels = digits()
-    worst = 0.0
+    worst, models = 0.0, {}
     for keep, labels in draw_edits(50):
         weights = fitted.refit(keep, labels)
         assert weights.shape == (62, 10) and weights.dtype == np.float64
         ours = fitted.margins(weights, val, val_labels)
-        worst = max(worst, np.abs(ours - margins_of(reference(fitted, keep, labels), val_labels)).max())
+        worst = max(worst, np.abs(ours - margins_of(reference(fitted, keep, labels, models), val_labels)).max())
     assert worst < 1e-4
 
 
@@ -152,6 +154,16 @@ def test_influence_is_the_derivative_by_an_images_weight(fitted):
             ends.append(logits[rows, val_labels[targets]] - logits[rows, others])
         derivative = (ends[0] - ends[1]) / (2 * step)  # by how much it raises the margin: what its removal takes away
         assert np.abs(derivative - scores[:, image]).max() < 1e-5
+
+
+def test_one_images_influence_is_its_column(fitted, monkeypatch):
+    x, y, val, val_labels = digits()
+    scores = fitted.influence(val, val_labels)
+    monkeypatch.setattr(head, "MAX_FACTORED", 100)
+    wide = Head.fit(x, y, 10, PENALTY)
+    for image in (0, 17, 1199):
+        assert np.allclose(fitted.image_influence(image, val, val_labels), scores[:, image], atol=1e-9)
+        assert np.allclose(wide.image_influence(image, val, val_labels), scores[:, image], atol=1e-5)
 
 
 def test_removing_what_helps_lowers_the_margin(fitted):
