@@ -1,0 +1,334 @@
+"""The arithmetic of a head: multinomial logistic regression by a quasi-Newton method with a fixed factor.
+
+Arrays in, arrays out; numpy and scipy alone. Here features are float32 [d + 1, n], the last row ones, weights float64
+[classes, d + 1], the intercept last, and what there is for each image and class is [classes, n]: sums over classes then
+go along the memory.
+
+The method is L-BFGS (Liu and Nocedal, Mathematical Programming 45, 1989; Nocedal and Wright, Numerical Optimization,
+2nd ed., algorithm 7.4) that begins with a `Preconditioner` as its inverse Hessian: that of the full training set at its
+solution (`Factor`), from where the solution of an edit is a few steps away. Products with the features run in float32,
+but of what changed since the last step alone: the gradient is a sum in float64, of which float32 sees small parts. In
+the end it is computed anew in float64, which decides whether the weights are exact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg.blas import dsyrk, ssymv
+
+#: the logit of a class without training images: its probability, exp(-1000), is 0 even in float64
+ABSENT_LOGIT = -1000.0
+#: what a margin may err by, in logits, at an image whose features are of usual length
+TOLERANCE = 2e-5
+MAX_STEPS = 2000
+_MEMORY = 12  # pairs of steps that L-BFGS keeps
+_ROWS = 4096  # images that are held in float64 at a time
+_ROUNDING = 3e-7  # by how much float32 brings a decrement down before its rounding shows
+_FEW = 0.1  # of the images: where less changed, the rest of a gradient is not computed again
+
+
+class Preconditioner(Protocol):
+    """An approximation of the inverse Hessian, symmetric and positive definite."""
+
+    def apply(self, gradient: np.ndarray) -> np.ndarray:
+        """Its product with a gradient, float [classes, d + 1]."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is minimised: the sum of losses, each times its weight, + penalty / 2 * |W|^2, intercepts left out.
+
+    x: float32 [d + 1, n]. labels: int64 [n]. weights: float64 [n]. present: classes that take part, bool [classes].
+    """
+
+    x: np.ndarray
+    labels: np.ndarray
+    weights: np.ndarray
+    present: np.ndarray
+    penalty: float
+
+    @property
+    def tolerance(self) -> float:
+        """The Newton decrement at which margins err by at most TOLERANCE at an image whose features are of usual
+        length: the Hessian is at least `penalty`, and a margin is a product with the features twice."""
+        return TOLERANCE * float(np.sqrt(self.penalty / (2 * len(self.x))))
+
+    def logits(self, theta: np.ndarray) -> np.ndarray:
+        """Logits float64 [classes, n] at weights `theta`; those of absent classes mean nothing."""
+        logits = np.empty((len(theta), self.x.shape[1]))
+        for rows, x in blocks(self.x):
+            logits[:, rows] = theta @ x
+        return logits
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Probabilities float64 [classes, n]; 0 for absent classes."""
+        shifted = logits - logits.max(0) if self.present.all() else logits - logits[self.present].max(0)
+        if not self.present.all():
+            shifted[~self.present] = ABSENT_LOGIT
+        probabilities = np.exp(shifted, out=shifted)
+        probabilities /= probabilities.sum(0)
+        return probabilities
+
+    def residuals(self, probabilities: np.ndarray) -> np.ndarray:
+        """Derivatives of the weighted losses by the logits, float64 [classes, n]."""
+        residuals = probabilities.copy()
+        residuals[self.labels, np.arange(len(self.labels))] -= 1
+        residuals *= self.weights
+        return residuals
+
+    def product(self, values: np.ndarray) -> np.ndarray:
+        """Sum over images of `values`, float64 [classes, n], times their features, in float64: [classes, d + 1]."""
+        total = np.zeros((len(values), len(self.x)))
+        for rows, x in blocks(self.x):
+            total += values[:, rows] @ x.T
+        return total
+
+    def fast_product(self, values: np.ndarray) -> np.ndarray:
+        """As `product`, in float32."""
+        return (self.x @ values.astype(np.float32).T).T.astype(np.float64)
+
+    def penalise(self, data_part: np.ndarray, theta: np.ndarray) -> np.ndarray:
+        """The derivative of the objective, given that of the losses: float64 [classes, d + 1]."""
+        total = data_part.copy()
+        total[:, :-1] += self.penalty * theta[:, :-1]
+        total[~self.present] = 0
+        return total
+
+
+@dataclass(frozen=True)
+class Point:
+    """Weights and what is known there: logits, probabilities and residuals, float64 [classes, n], and the derivative of
+    the losses, float64 [classes, d + 1]."""
+
+    theta: np.ndarray
+    logits: np.ndarray
+    probabilities: np.ndarray
+    residuals: np.ndarray
+    losses: np.ndarray
+
+    @classmethod
+    def at(cls, problem: Problem, theta: np.ndarray) -> Point:
+        """All of it in float64."""
+        logits = problem.logits(theta)
+        probabilities = problem.probabilities(logits)
+        residuals = problem.residuals(probabilities)
+        return cls(theta, logits, probabilities, residuals, problem.product(residuals))
+
+    def under(self, problem: Problem) -> Point:
+        """The same weights under another problem of the same images, in float64; cheap where few residuals differ."""
+        probabilities = problem.probabilities(self.logits)
+        residuals = problem.residuals(probabilities)
+        change = residuals - self.residuals
+        images = np.flatnonzero(change.any(0))
+        if len(images) > _FEW * change.shape[1]:
+            losses = problem.product(residuals)
+        else:
+            losses = self.losses + change[:, images] @ problem.x[:, images].astype(np.float64).T
+        return Point(self.theta, self.logits, probabilities, residuals, losses)
+
+
+def solve(
+    problem: Problem, start: Point, preconditioner: Preconditioner, tolerance: float | None = None
+) -> tuple[np.ndarray, int]:
+    """The weights that minimise a problem, float64 [classes, d + 1], and how many steps it took.
+
+    start: under `problem`. tolerance: the Newton decrement to reach, the problem's own where it is None. Rows of absent
+    classes are 0; intercepts of the others sum to 0. Raises ArithmeticError where MAX_STEPS do not get there.
+    """
+    tolerance = problem.tolerance if tolerance is None else tolerance
+    point, steps, pairs = start, 0, []
+    gradient = problem.penalise(point.losses, point.theta)
+    exact, largest = True, 0.0  # whether the point is in float64, and the decrement at the last one that was
+    while steps < MAX_STEPS:
+        direction, decrement = _two_loops(problem, preconditioner, gradient, pairs)
+        if exact:
+            if decrement <= tolerance:
+                return _centre(problem, point.theta + direction), steps  # this last step costs nothing
+            largest = decrement
+        elif decrement <= max(tolerance, _ROUNDING * largest):
+            point, exact = Point.at(problem, point.theta), True
+            gradient = problem.penalise(point.losses, point.theta)
+            continue
+        slope = float(np.vdot(gradient, direction))
+        point, length = _search(problem, point, direction, slope)
+        exact = False
+        before, gradient = gradient, problem.penalise(point.losses, point.theta)
+        change, moved = gradient - before, length * direction
+        product = float(np.vdot(change, moved))
+        if product > 0:
+            pairs = [*pairs[1 - _MEMORY :], (moved, change, 1 / product)]
+        steps += 1
+    raise ArithmeticError(f"no solution within {MAX_STEPS} steps")
+
+
+def _search(problem: Problem, point: Point, direction, slope: float) -> tuple[Point, float]:
+    """The point along a direction where the slope is at most half of what it is here, and how far it is.
+
+    The objective is convex, so its slope only grows: the minimum is where it changes its sign.
+    """
+    along = (direction.astype(np.float32) @ problem.x).astype(np.float64)
+    moved = point.probabilities * along
+    spread = ((moved * along).sum(0) - moved.sum(0) ** 2) @ problem.weights
+    flat = problem.penalty * float((direction[:, :-1] ** 2).sum())
+    length = -slope / (float(spread) + flat)
+    here = slope - float(np.vdot(point.residuals, along))  # the penalty's part
+    low, high = 0.0, np.inf
+    for _ in range(30):
+        logits = point.logits + length * along
+        probabilities = problem.probabilities(logits)
+        residuals = problem.residuals(probabilities)
+        there = float(np.vdot(residuals, along)) + here + length * flat
+        if abs(there) <= 0.5 * abs(slope):
+            break
+        low, high = (length, high) if there < 0 else (low, length)
+        length = 2 * length if high == np.inf else (low + high) / 2
+    losses = point.losses + problem.fast_product(residuals - point.residuals)
+    return Point(point.theta + length * direction, logits, probabilities, residuals, losses), length
+
+
+def _two_loops(problem: Problem, preconditioner, gradient, pairs) -> tuple[np.ndarray, float]:
+    """The direction of L-BFGS (Nocedal and Wright, algorithm 7.4), and its Newton decrement."""
+    result, shares = gradient.copy(), []
+    for moved, change, scale in reversed(pairs):
+        shares.append(scale * float(np.vdot(moved, result)))
+        result -= shares[-1] * change
+    result = apply(problem, preconditioner, result)
+    for (moved, change, scale), share in zip(pairs, reversed(shares)):
+        result += (share - scale * float(np.vdot(change, result))) * moved
+    return -result, _norm(gradient, result)
+
+
+def inverse_product(
+    problem: Problem, probabilities: np.ndarray, right: np.ndarray, preconditioner: Preconditioner, tolerance: float
+) -> tuple[np.ndarray, int]:
+    """Hessian^-1 . right, float64 [classes, d + 1], by preconditioned conjugate gradients, and the steps it took.
+
+    probabilities: where the Hessian is taken, float64 [classes, n]. right: [classes, d + 1], its last column with the
+    sum 0. tolerance: what may be left of `right`, in the preconditioner's norm; below 1e-5 products are in float64.
+    """
+    product = problem.fast_product if tolerance >= 1e-5 else problem.product
+    residual = np.where(problem.present[:, None], right, 0).astype(np.float64)
+    result = np.zeros_like(residual)
+    towards = apply(problem, preconditioner, residual)
+    direction, size = towards, float(np.vdot(residual, towards))
+    target, steps = tolerance**2 * size, 0
+    while size > target and steps < MAX_STEPS:
+        if tolerance >= 1e-5:
+            moved = (direction.astype(np.float32) @ problem.x).astype(np.float64)
+        else:
+            moved = problem.logits(direction)
+        moved -= (probabilities * moved).sum(0)
+        curved = problem.penalise(product(moved * probabilities * problem.weights), direction)
+        length = size / float(np.vdot(direction, curved))
+        result += length * direction
+        residual -= length * curved
+        towards = apply(problem, preconditioner, residual)
+        size, before = float(np.vdot(residual, towards)), size
+        direction = towards + size / before * direction
+        steps += 1
+    return _centre(problem, result), steps
+
+
+def apply(problem: Problem, preconditioner: Preconditioner, gradient: np.ndarray) -> np.ndarray:
+    """The preconditioner's product with a gradient, float64 [classes, d + 1]; 0 for absent classes."""
+    result = np.asarray(preconditioner.apply(gradient), np.float64)
+    result[~problem.present] = 0
+    return result
+
+
+def _norm(gradient, direction) -> float:
+    return float(np.sqrt(max(np.vdot(gradient, direction), 0)))
+
+
+def _centre(problem: Problem, theta) -> np.ndarray:
+    """The same with a last column that sums to 0 over the classes that are present, which changes no probability, and
+    zeros for the others."""
+    theta = theta.copy()
+    theta[problem.present, -1] -= theta[problem.present, -1].mean()
+    theta[~problem.present] = 0
+    return theta
+
+
+class Factor:
+    """The inverse Hessian of a problem at a point, by Cholesky in float64: exact there.
+
+    The Hessian is 0 along the one direction that changes no probability, all intercepts by the same, and in the
+    intercept of a class without images. Both get n / classes^2 there, which moves no solution: no gradient has a part
+    in that direction.
+    """
+
+    def __init__(self, problem: Problem, point: Point):
+        self.shape = point.theta.shape
+        self._factor = cho_factor(_hessian(problem, point), lower=True, overwrite_a=True, check_finite=False)
+        inverse = cho_solve(self._factor, np.eye(point.theta.size, order="F"), overwrite_b=True, check_finite=False)
+        self._inverse = np.asfortranarray(inverse, np.float32)
+
+    def apply(self, gradient: np.ndarray) -> np.ndarray:
+        """See `Preconditioner.apply`: by the inverse in float32, of which half is read."""
+        return ssymv(1, self._inverse, gradient.astype(np.float32).ravel()).reshape(self.shape)
+
+    def solve(self, right: np.ndarray) -> np.ndarray:
+        """Hessian^-1 . right in float64, for several right sides at once: [targets, classes, d + 1]."""
+        flat = right.reshape(len(right), -1).T
+        return cho_solve(self._factor, flat, check_finite=False).T.reshape(right.shape)
+
+
+def _hessian(problem: Problem, point: Point) -> np.ndarray:
+    """The lower triangle of the Hessian, float64 [classes * (d + 1)] twice."""
+    classes, width = point.theta.shape
+    lower = np.zeros((classes * width, classes * width), order="F")
+    own = np.zeros((classes, width, width))
+    for rows, x in blocks(problem.x):
+        shares, weights = point.probabilities[:, rows], problem.weights[rows]
+        scaled = (shares * np.sqrt(weights))[:, None, :] * x  # [classes, d + 1, images]
+        lower = dsyrk(-1, scaled.reshape(classes * width, -1).T, beta=1, c=lower, trans=1, lower=1, overwrite_c=1)
+        for one in range(classes):
+            own[one] += (x * (shares[one] * weights)) @ x.T
+    for one in range(classes):
+        at = slice(one * width, (one + 1) * width)
+        lower[at, at] += own[one]
+    diagonal = np.arange(classes * width)
+    lower[diagonal, diagonal] += np.where(diagonal % width == width - 1, 0, problem.penalty)
+    intercepts = np.arange(classes) * width + width - 1
+    extra = problem.x.shape[1] / classes**2
+    lower[np.ix_(intercepts, intercepts)] += extra * (1 + np.diag(~problem.present))
+    return lower
+
+
+class Kronecker:
+    """The inverse of a Hessian with all probabilities the same, I / classes by X^T X (Boehning, Annals of the Institute
+    of Statistical Mathematics 44, 1992): only a matrix of d + 1 is factored.
+
+    The first fit begins with it, and all go by it where the Hessian itself is too large. gram: X^T X, float64 [d + 1,
+    d + 1], as of `gram`.
+    """
+
+    def __init__(self, gram: np.ndarray, n_classes: int, penalty: float):
+        hessian = gram / n_classes
+        features = np.arange(len(gram) - 1)
+        hessian[features, features] += penalty
+        self._inverse = np.linalg.inv(hessian).astype(np.float32)
+
+    def apply(self, gradient: np.ndarray) -> np.ndarray:
+        """See `Preconditioner.apply`."""
+        return gradient.astype(np.float32) @ self._inverse
+
+
+def gram(x: np.ndarray) -> np.ndarray:
+    """Products of the features summed over images, float64 [d + 1, d + 1], of x, float32 [d + 1, n]."""
+    total = np.zeros((len(x), len(x)))
+    for _, block in blocks(x):
+        total += block @ block.T
+    return total
+
+
+def blocks(x: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """The images a few thousand at a time, and their features, float64 [d + 1, images], of x, float32 [d + 1, n]."""
+    for at in range(0, x.shape[1], _ROWS):
+        rows = slice(at, at + _ROWS)
+        yield rows, x[:, rows].astype(np.float64)
