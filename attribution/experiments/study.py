@@ -51,7 +51,7 @@ class StudySpec(Spec):
 
     def supports(self) -> list[SupportSpec]:
         """Its support searches, target by target, so that a study cut short holds whole targets."""
-        shared = {name: getattr(self, name) for name in ("workspace", "recipe", "hash", "protocol", "k_max")}
+        shared = {name: getattr(self, name) for name in ("workspace", "recipe", "hash", "model", "protocol", "k_max")}
         return [
             SupportSpec(**shared, target=target, ranking=ranking, kind=kind)
             for target in self.targets
@@ -88,7 +88,8 @@ class StudySpec(Spec):
         return StudyCost(len(supports), sum(answered), float(trainings), len(answers), each, default_workers())
 
     def _known(self, workspace, store):
-        return support_table.load_support_table(workspace, store, self.recipe, self.recipe_hash)
+        seen = workspace.with_model(self.model)
+        return support_table.load_support_table(seen, store, self.recipe, self.recipe_hash)
 
 
 def study_spec(

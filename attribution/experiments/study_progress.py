@@ -90,7 +90,7 @@ class StudyMonitor:
             )
 
     def _read_answers(self, store):
-        file = self.workspace.path / "supports.parquet"
+        file = self.workspace.supports_file
         version = (store.supports_version(), _modified_time(file))
         if version == self.answers_version:
             return

@@ -59,6 +59,25 @@ class BaseModels:
         return str(self.statuses[target])
 
 
+def made_by(workspace: "Workspace") -> tuple[str, str | None]:
+    """Name and hash of the recipe that made the base models of the model looked at; the hash is None where it is not
+    recorded, and the name, too, is then only what they were taken for."""
+    made = workspace.manifest["parts"].get("base", {})
+    named = made.get("recipe")
+    return (named if isinstance(named, str) else workspace.recipe), made.get("hash")
+
+
+def base_of_recipe(workspace: "Workspace", recipe: str, recipe_hash: str) -> BaseModels | None:
+    """Base models of the workspace that this recipe made, as its hash says where one is recorded; None where there are
+    none."""
+    for name in dict.fromkeys([workspace.recipe, *workspace.models()]):
+        seen = workspace.with_model(name)
+        made, made_hash = made_by(seen)
+        if seen.has_base and made == recipe and made_hash in (None, recipe_hash):
+            return seen.base
+    return None
+
+
 def agreement_status(n_right, n_models: int) -> np.ndarray:
     """Status of targets that `n_right` (int, any shape) of `n_models` models predict right, str of that shape; see
     `BaseModels.target_status`."""

@@ -179,7 +179,7 @@ def heading(ws: Workspace, target: int, spec: Spec | None) -> str:
 
 
 def _defaults(ws: Workspace) -> dict:
-    first, rankings = _opening(ws, str(ws.path)), default_rankings(ws)
+    first, rankings = _opening(ws, f"{ws.path} {ws.recipe}"), default_rankings(ws)
     return {
         state.TARGET: first.target if first else 0,
         state.K: first.k if first else min(10, int(np.unique(ws.train_labels, return_counts=True)[1].min())),
