@@ -5,7 +5,19 @@ A command is called as its function: `evaluate_lds_supports` is `evaluate lds-su
 
 import typer
 
-from attribution.cli import audit, build, checks, evaluate, export, importing, inspect, jobs, retrain, workspace
+from attribution.cli import (
+    audit,
+    build,
+    checks,
+    evaluate,
+    export,
+    importing,
+    inspect,
+    jobs,
+    retrain,
+    with_model_option,
+    workspace,
+)
 
 COMMANDS = [
     retrain.prune,
@@ -59,7 +71,10 @@ GROUPS = {
             workspace.workspace_remove,
         ],
     ),
-    "base": ("Models of the unedited training set, which differ in the seed alone.", [build.base_train]),
+    "base": (
+        "Models of the unedited training set, of each recipe: train, import, list.",
+        [build.base_train, importing.base_import, importing.base_list, importing.base_remove],
+    ),
     "rankings": ("Rankings of your own: build.", [build.rankings_build]),
     "demo": ("The bundled demo workspace.", [build.demo_build, build.demo_export_study]),
     "detectors": (
@@ -84,9 +99,10 @@ app = typer.Typer(
     help="Lineup: data attribution on images, from the command line.",
 )
 for function in COMMANDS:
-    app.command(function.__name__.strip("_"))(function)
+    app.command(function.__name__.strip("_"))(with_model_option(function))
 for name, (help_text, functions) in GROUPS.items():
     group = typer.Typer(no_args_is_help=True, help=help_text)
     for function in functions:
-        group.command(function.__name__.removeprefix(f"{name}_").replace("_", "-"))(function)
+        command = function.__name__.removeprefix(f"{name}_").replace("_", "-")
+        group.command(command)(with_model_option(function))
     app.add_typer(group, name=name)

@@ -78,9 +78,10 @@ _PROVENANCE = {
     **dict.fromkeys(("signed", "uses_val", "suggests", "zero_is_none", "variant"), _FLAG),
     **dict.fromkeys(("dim", "masks", "sample", "draws", "neighbours", "k", "k_max", "knn_k", "threads"), _COUNT),
     **dict.fromkeys(("unknown", "trainings"), _COUNT),
-    **dict.fromkeys(("alpha", "p", "knn_accuracy", "accuracy_std", "loss", "penalty", "nonzero", "moved"), _NUMBER),
+    **dict.fromkeys(("alpha", "p", "knn_accuracy", "loss", "penalty", "nonzero", "moved"), _NUMBER),
     **dict.fromkeys(("rankings", "kinds", "sources", "recipes", "hashes", "members", "skipped"), _NAMES),
     "accuracy": {"type": ["number", "array"], "items": _NUMBER},
+    "accuracy_std": _NUMBER_OR_NONE,  # of one model there is none
     "alignment": _record({"warning": _TEXT_OR_NONE}, optional=True),
     "digest": {"type": "string", "pattern": f"^[A-Za-z0-9_-]{{1,64}}{_END}"},
     "files": _table_of(_COUNT),

@@ -68,8 +68,8 @@ class Workspace:
 
     @staticmethod
     def open(path: str | Path = DEMO, model: str | None = None) -> "Workspace":
-        """Opens the workspace at `path`, as `with_model(model)` gives it. Raises UserError if it is missing, half-copied
-        or of another schema, and for a model that it does not know.
+        """Opens the workspace at `path`, as `with_model(model)` gives it. Raises UserError if it is missing,
+        half-copied or of another schema, and for a model that it does not know.
 
         >>> ws = Workspace.open()  # the demo
         >>> ws.name, ws.n_train, ws.n_val
@@ -98,16 +98,17 @@ class Workspace:
         others = sorted({name for _, name, *part in stored if part == ["base"]} - {self.own_recipe})
         return [*([self.own_recipe] if own.has_base else []), *others]
 
-    def with_model(self, name: str | None) -> "Workspace":
+    def with_model(self, name: str | None, new: bool = False) -> "Workspace":
         """The same workspace as the model of this recipe sees it; None: of the workspace's own recipe.
 
         `recipe`, `base` and every part that belongs to one model (`is_of_one_model`) are that model's, to read and to
         write; images, features and rankings are shared. Raises UserError for a recipe that is neither known on this
-        machine nor one of `models`.
+        machine nor one of `models`, unless it is to be a new one.
         """
         name = name or self.own_recipe
         if name not in self._views:
-            self.get_recipe(name)
+            if not new:
+                self.get_recipe(name)
             self._views[name] = self._views[self.own_recipe]._seen_by(name)
         return self._views[name]
 

@@ -52,7 +52,7 @@ def stop_with_error(error: UserError) -> None:
 
 def cache_key(ws: Workspace) -> str:
     """A key for caches of what is computed from the workspace: it changes whenever a part does."""
-    return f"{ws.path} {ws.fingerprint} {ws.has_base} {ws.manifest['parts']}"
+    return f"{ws.path} {ws.recipe} {ws.fingerprint} {ws.has_base} {ws.manifest['parts']}"
 
 
 def train_first(ws: Workspace, why: str) -> None:
