@@ -224,7 +224,8 @@ def _recipe_json(ws: Workspace, base: dict | None) -> dict:
 def _base_text(ws: Workspace, base: dict | None) -> str:
     if base is None:
         return "base models: none yet"
-    made = f"by {base['recipe']} {base['hash']}" if base["hash"] else "by a recipe that their provenance does not name"
+    unnamed = "by a recipe that their provenance does not name"
+    made = f"by {base['recipe']} {base['hash'] or ''}".strip() if isinstance(base["recipe"], str) else unnamed
     parts = [f"base models: {base['models'] or ''} {made}".replace("  ", " ")]
     if base["workspaces_recipe"] is False:
         parts.append(f"another than the workspace's recipe, {ws.recipe} {ws.get_recipe().hash}")

@@ -157,7 +157,11 @@ def read_study(
     bundled = support_table.load_support_table(workspace, recipe=recipe)
     bundled = bundled[bundled.protocol == protocol]
     jobs = [(job, StudySpec.from_json(job.spec)) for job in store.studies()]
-    jobs = [(job, spec) for job, spec in jobs if spec.protocol == protocol and spec.recipe == recipe]
+    jobs = [
+        (job, spec)
+        for job, spec in jobs
+        if spec.protocol == protocol and spec.recipe == recipe and spec.model == workspace.model
+    ]
     sizes = Counter([int(k) for k in bundled.k_max]) + Counter(spec.k_max for _, spec in jobs)
     k_max = DEFAULT_K_MAX if DEFAULT_K_MAX in sizes or not sizes else sizes.most_common(1)[0][0]
 
