@@ -72,8 +72,8 @@ GROUPS = {
         ],
     ),
     "base": (
-        "Models of the unedited training set, of each recipe: train, import, list.",
-        [build.base_train, importing.base_import, importing.base_list, importing.base_remove],
+        "Models of the unedited training set, of each recipe: train, import, list, compare.",
+        [build.base_train, importing.base_import, importing.base_list, importing.base_compare, importing.base_remove],
     ),
     "rankings": ("Rankings of your own: build.", [build.rankings_build]),
     "demo": ("The bundled demo workspace.", [build.demo_build, build.demo_export_study]),

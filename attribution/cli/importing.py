@@ -257,6 +257,39 @@ def base_list(ws: WholeWorkspaceOption = DEMO, as_json: JsonOption = False):
     print_answer(as_json, {"workspace": ws.name, "own": ws.own_recipe, "models": models}, ("", rows), *warnings)
 
 
+def base_compare(
+    first: Annotated[str, typer.Argument(help="A model, by its recipe.")],
+    second: Annotated[str, typer.Argument(help="The other one.")],
+    ws: WholeWorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Where the predictions of two models differ: a line for each pair of classes."""
+    from attribution.evaluation import model_comparison
+
+    compared = model_comparison.compare(ws, first, second)
+    both, one, other, neither = compared.right
+    rows = [
+        {
+            first: ws.classes[row],
+            second: ws.classes[column],
+            "images": count,
+            "surest": ", ".join(map(str, compared.images(row, column)[:8])),
+        }
+        for row, column, count in compared.cells()
+    ]
+    within = [
+        f"two networks of {name} on {percent(share)}" for name, share in zip(compared.names, compared.within) if share
+    ]
+    print_answer(
+        as_json,
+        {"workspace": ws.name, **compared.to_json(ws.classes)},
+        f"{first} and {second} differ on {percent(compared.differ)} of {compared.n:,} validation images; {first} alone "
+        f"is right on {one:,}, {second} alone on {other:,}, both on {both:,}, neither on {neither:,}",
+        f"a network of each differs on {percent(compared.across)}{''.join(f', {text}' for text in within)}",
+        ("", rows),
+    )
+
+
 def base_remove(
     recipe: Annotated[str, typer.Option(help="The model, by its recipe.")],
     ws: WholeWorkspaceOption = DEMO,

@@ -32,7 +32,4 @@ class PredictionsOnly:
     def problem(self) -> str:
         """Why it cannot train, a sentence without a full stop."""
         instead = f"retrain {' or '.join(self.others)} instead, or " if self.others else ""
-        return (
-            f"{self.name} is known here by its predictions alone, without the code that trains it; {instead}add that "
-            f"code as a recipe of this name"
-        )
+        return f"{self.name} is known here by its predictions alone; {instead}add its code as a recipe of this name"

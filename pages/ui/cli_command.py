@@ -12,7 +12,7 @@ from attribution.workspace.workspace import DEMO
 from pages.ui import format as write
 
 #: commands that name a model themselves
-ABOUT_ALL_MODELS = (("base", "import"), ("base", "list"), ("base", "remove"))
+ABOUT_ALL_MODELS = tuple(("base", command) for command in ("import", "list", "compare", "remove"))
 
 
 def popover(ws: Workspace, *words, **options) -> None:

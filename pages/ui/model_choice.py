@@ -60,20 +60,20 @@ def draw_warning(ws: Workspace) -> None:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", gap="small", key="recipe-warning"):
         st.markdown(f":material/warning: {write.sentence(UserError(warning))}", width="stretch")
-        trainable = ws.get_recipe().problem == ""
-        if trainable:
-            words = ["base", "train"]
-            st.button(
-                f"Train base models of {write.plain(ws.recipe)}",
-                key="train the right model",
-                on_click=measurement.start,
-                args=(ws, words),
-                help=cli_command.line(ws, *words),
-                disabled=not ws.can_add("base"),
-            )
-        for name in ws.models():
-            if name != ws.recipe and not base_models.recipe_warning(ws.with_model(name)):
-                st.button(f"Look at {write.plain(name)}", key=f"look at {name}", on_click=show, args=(name,))
+        with st.container(horizontal=True, gap="small", width="content"):
+            if not ws.get_recipe().problem:
+                words = ["base", "train"]
+                st.button(
+                    f"Train base models of {write.plain(ws.recipe)}",
+                    key="train the right model",
+                    on_click=measurement.start,
+                    args=(ws, words),
+                    help=cli_command.line(ws, *words),
+                    disabled=not ws.can_add("base"),
+                )
+            for name in ws.models():
+                if name != ws.recipe and not base_models.recipe_warning(ws.with_model(name)):
+                    st.button(f"Look at {write.plain(name)}", key=f"look at {name}", on_click=show, args=(name,))
 
 
 def show(name: str) -> None:
