@@ -7,7 +7,7 @@ import streamlit as st
 
 from attribution import UserError
 from attribution.store.database import store_error
-from pages.ui import state, theme
+from pages.ui import model_choice, state, theme
 
 # the first is the front page; links to it are /?...
 PAGES = ("explore", "brittleness", "methods", "map", "audit", "workspace")
@@ -25,6 +25,7 @@ page = st.navigation(
 )
 state.carry_selection(page.url_path)
 try:
+    model_choice.draw(theme.opened_workspace())
     page.run()
     theme.freeze_gc(page.url_path)
 except UserError as error:  # such as results of another version

@@ -1,7 +1,5 @@
 """Models on random halves of the training images: Datamodels is fitted on some, the held-out ones judge rankings."""
 
-import shlex
-
 import numpy as np
 
 from attribution.errors import UserError
@@ -71,7 +69,7 @@ def load_held_out_halves(workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
     if "lds" not in workspace.manifest["parts"]:
         raise UserError(
             f"the workspace {workspace.name} has no held-out models to measure LDS on; train them with: "
-            f"python -m attribution halves train --workspace {shlex.quote(str(workspace.path))}"
+            f"python -m attribution halves train{workspace.options()}"
         )
     packed = read_array(workspace.folder("lds") / "masks.npy")
     masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)

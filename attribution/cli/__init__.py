@@ -4,6 +4,7 @@ Every mistake of the user's is one sentence on stderr and exit status 2. `--json
 progress goes to stderr. Here stand the options that several commands take, and how they print.
 """
 
+import functools
 import json
 import os
 import shlex
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from inspect import Parameter, Signature, get_annotations, signature
 from pathlib import Path
 from typing import Annotated
 
@@ -61,6 +63,16 @@ def fraction_option(name: str, least: float, most: float, help: str, **more):
 
 _FOLDER = {"help": "The workspace's folder; the bundled demo if not given.", "envvar": "LINEUP_WORKSPACE"}
 WorkspaceOption = Annotated[Workspace, typer.Option("--workspace", parser=Workspace.open, metavar="PATH", **_FOLDER)]
+#: of a command that is about all models, or about one that it names itself
+WholeWorkspaceOption = Annotated[
+    Workspace, typer.Option("--workspace", parser=Workspace.open, metavar="PATH", **_FOLDER)
+]
+ModelOption = Annotated[
+    str | None,
+    typer.Option(
+        "--model", help="Whose predictions and halves, by its recipe; the workspace's own if not given.", metavar="NAME"
+    ),
+]
 Folder = Annotated[Path, typer.Option("--workspace", **_FOLDER)]  # not opened yet
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 Target = Annotated[str, typer.Option(help="The validation image, counted from 0.")]
@@ -100,6 +112,26 @@ DuplicateCosine = Annotated[
 stderr_console = Console(stderr=True)
 PIPED_WIDTH = 100_000  # columns, more than any table has: no line is cut or folded where nobody reads it on a screen
 LINE_SECONDS, QUIET_SECONDS = 30, 2  # of progress in lines
+
+
+def with_model_option(command: Callable) -> Callable:
+    """A command that takes an opened workspace, with the option `--model`, whose view of the workspace it is given; any
+    other command as it is."""
+    hints = get_annotations(command)
+    if hints.get("ws") is not WorkspaceOption:
+        return command
+
+    @functools.wraps(command)
+    def run(*, model: str | None = None, ws: Workspace, **options):
+        return command(ws=ws.with_model(model), **options)
+
+    parameters = list(signature(command).parameters.values())
+    place = [parameter.name for parameter in parameters].index("ws") + 1
+    option = Parameter("model", Parameter.KEYWORD_ONLY, default=None, annotation=ModelOption)
+    keyword = [parameter.replace(kind=Parameter.KEYWORD_ONLY) for parameter in parameters]
+    run.__signature__ = Signature([*keyword[:place], option, *keyword[place:]])  # type: ignore[attr-defined]
+    run.__annotations__ = {**hints, "model": ModelOption}
+    return run
 
 
 def ranking_names(ws: Workspace, rankings: str | None) -> list[str]:

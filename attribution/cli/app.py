@@ -6,7 +6,20 @@ A command is called as its function: `evaluate_lds_supports` is `evaluate lds-su
 import typer
 from typer.core import TyperGroup
 
-from attribution.cli import audit, build, checks, evaluate, export, importing, inspect, jobs, recipe, retrain, workspace
+from attribution.cli import (
+    audit,
+    build,
+    checks,
+    evaluate,
+    export,
+    importing,
+    inspect,
+    jobs,
+    recipe,
+    retrain,
+    with_model_option,
+    workspace,
+)
 
 COMMANDS = [
     retrain.prune,
@@ -62,7 +75,10 @@ GROUPS = {
             workspace.workspace_remove,
         ],
     ),
-    "base": ("Models of the unedited training set, which differ in the seed alone.", [build.base_train]),
+    "base": (
+        "Models of the unedited training set, of each recipe: train, import, list, compare.",
+        [build.base_train, importing.base_import, importing.base_list, importing.base_compare, importing.base_remove],
+    ),
     "recipe": (
         "Training code of your own: new, add, check, list, remove.",
         [recipe.recipe_new, recipe.recipe_add, recipe.recipe_check, recipe.recipe_list, recipe.recipe_remove],
@@ -105,9 +121,10 @@ app = typer.Typer(
     help="Lineup: data attribution on images, from the command line.",
 )
 for function in COMMANDS:
-    app.command(TWO_WORDS.get(function, function.__name__.strip("_")))(function)
+    app.command(TWO_WORDS.get(function, function.__name__.strip("_")))(with_model_option(function))
 for name, (help_text, functions) in GROUPS.items():
     group = typer.Typer(no_args_is_help=True, help=help_text)
     for function in functions:
-        group.command(function.__name__.removeprefix(f"{name}_").replace("_", "-"))(function)
+        command = function.__name__.removeprefix(f"{name}_").replace("_", "-")
+        group.command(command)(with_model_option(function))
     app.add_typer(group, name=name)

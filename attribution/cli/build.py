@@ -22,7 +22,7 @@ from attribution.cli import (
 from attribution.errors import UserError
 from attribution.export.numbers import duration, number, percent
 from attribution.inputs import limits
-from attribution.workspace.workspace import DEMO
+from attribution.workspace.workspace import DEMO, Workspace
 
 
 def demo_build(
@@ -149,6 +149,12 @@ def halves_train(
     )
 
 
+def _ranking_name(ws: Workspace, name: str) -> str:
+    """`name`, with the model that a ranking is built for where that is not the workspace's own recipe, whose ranking
+    it would replace."""
+    return f"{name}-{ws.model.lower()}"[:40] if ws.model else name
+
+
 def rankings_build(
     method: Annotated[str, typer.Argument(help="trak or datamodels")],
     name: Annotated[str | None, typer.Option(help="What to call it.")] = None,
@@ -163,10 +169,10 @@ def rankings_build(
     from attribution.builds import scores
 
     if method == "trak":
-        name = name or "trak"
+        name = name or _ranking_name(ws, "trak")
         provenance = with_progress(scores.build_trak, ws, name, dim)
     elif method == "datamodels":
-        name = name or f"datamodels-{models}"
+        name = name or _ranking_name(ws, f"datamodels-{models}")
         provenance = with_progress(scores.build_datamodels, ws, name, models)
     else:
         raise UserError(

@@ -1,4 +1,4 @@
-"""Commands that bring data in: import, show, features import, halves import."""
+"""Commands that bring data in: import, show, features import, halves import, base import; and what base has."""
 
 import getpass
 import re
@@ -13,6 +13,7 @@ import typer
 from attribution.cli import (
     CANDIDATE_SETS,
     JsonOption,
+    WholeWorkspaceOption,
     WorkspaceOption,
     accuracy_text,
     candidates_of,
@@ -26,8 +27,9 @@ from attribution.data.foreign import check_file
 from attribution.errors import UserError
 from attribution.export.numbers import estimate, number, percent
 from attribution.files import user_path
-from attribution.importing import child, formats, importing
+from attribution.importing import base_predictions, child, formats, importing
 from attribution.rankings import default_rankings
+from attribution.workspace import base_models
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO, Workspace
 
@@ -105,7 +107,7 @@ def show(
     name = name or re.sub(r"[^a-z0-9._-]+", "-", path.stem.lower()).strip("-._")[:40]
     declared = formats.Declaration(orientation, sign, index_base, targets, train, part)
     provenance = _import_ranking(ws, format, path, name, declared, dense, force, train_files)
-    ws = Workspace.open(ws.path)  # with the new ranking
+    ws = Workspace.open(ws.path, ws.model)  # with the new ranking
     answer = {"workspace": ws.name, "ranking": name, "format": format, **provenance, **_judge_ranking(ws, name)}
     lds, candidates = answer["lds"], answer["candidates"]
     shared = [
@@ -176,6 +178,129 @@ def halves_import(
         {"workspace": ws.name, **provenance},
         f"{provenance['masks']} models on subsets of {percent(provenance['alpha'], 0)} judge the rankings of "
         f"{ws.name}: python -m attribution evaluate lds",
+    )
+
+
+def base_import(
+    files: Annotated[list[Path], typer.Argument(help="One a model: .npy, .npz, .pt, or .csv and .parquet by image.")],
+    kind: Annotated[str, typer.Option(help="What the numbers are: logits or probabilities.")],
+    recipe: Annotated[str, typer.Option(help="The recipe that trained them, known on this machine or not.")],
+    train: Annotated[
+        list[Path] | None, typer.Option("--train", help="Predictions of the training images, too; one file a model.")
+    ] = None,
+    out_of_sample: Annotated[
+        bool, typer.Option("--out-of-sample", help="The models behind --train did not see the images they predict.")
+    ] = False,
+    force: Annotated[bool, typer.Option("--force", help="Keep them although they are no better than chance.")] = False,
+    ws: WholeWorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Bring the predictions of your own network: a model of the workspace, beside those of other recipes."""
+    from attribution.importing.formats import predictions as reading
+
+    if out_of_sample and not train:
+        raise UserError("--out-of-sample says what the predictions of --train are; give their files, too")
+    base_predictions.check_model_name(ws, recipe)
+
+    def work() -> dict:
+        def read(paths: list[Path], split: str):
+            names = base_predictions.image_names(ws, split)
+            return reading.load_predictions([user_path(path) for path in paths], kind, names, ws.classes)
+
+        words = shlex.join(["base", "import", *(path.name for path in files)])
+        options = {"kind": kind, "recipe": recipe, "out-of-sample": out_of_sample, "force": force}
+        command = command_line(
+            f"{words}{''.join(f' --train {shlex.quote(path.name)}' for path in train or ())}", **options
+        )
+        return base_predictions.import_predictions(
+            ws,
+            recipe,
+            read(files, "val"),
+            {"kind": kind, **command_provenance(command)},
+            train=read(train, "train") if train else None,
+            out_of_sample=out_of_sample,
+            force=force,
+        )
+
+    provenance = _in_child(ws, work, [*files, *(train or ())], reading.MEMORY)
+    before = provenance["replaced"]
+    lines = [
+        f"{recipe}: {provenance['models']} models from {base_predictions.model_files(files)}, right on "
+        f"{percent(provenance['accuracy'])} of the validation images"
+        + (f"; its training images {provenance['train']}" if train else "")
+    ]
+    if before:
+        lines.append(
+            f"they stand in the place of {before['models'] or 'those'} models of {recipe}"
+            + (f", made {before['made']}" if before["made"] else "")
+        )
+    lines.append(f"look at them with --model {recipe}, or in the header of the pages")
+    print_answer(as_json, {"workspace": ws.name, **provenance}, *lines)
+
+
+def base_list(ws: WholeWorkspaceOption = DEMO, as_json: JsonOption = False):
+    """The models of a workspace: the recipes whose base predictions it holds."""
+    models = base_models.describe_models(ws)
+    rows = [
+        {
+            "model": model["recipe"],
+            "hash": model["hash"],
+            "networks": model["models"],
+            "right": percent(model["accuracy"]),
+            "held-out halves": model["halves"],
+            "from": ", ".join(model["imported"]) if model["imported"] else "trained here",
+            "made": model["made"],
+        }
+        for model in models
+    ]
+    warnings = [f"{model['recipe']}: {model['warning']}" for model in models if model["warning"]]
+    print_answer(as_json, {"workspace": ws.name, "own": ws.own_recipe, "models": models}, ("", rows), *warnings)
+
+
+def base_compare(
+    first: Annotated[str, typer.Argument(help="A model, by its recipe.")],
+    second: Annotated[str, typer.Argument(help="The other one.")],
+    ws: WholeWorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Where the predictions of two models differ: a line for each pair of classes."""
+    from attribution.evaluation import model_comparison
+
+    compared = model_comparison.compare(ws, first, second)
+    both, one, other, neither = compared.right
+    rows = [
+        {
+            first: ws.classes[row],
+            second: ws.classes[column],
+            "images": count,
+            "surest": ", ".join(map(str, compared.images(row, column)[:8])),
+        }
+        for row, column, count in compared.cells()
+    ]
+    within = [
+        f"two networks of {name} on {percent(share)}" for name, share in zip(compared.names, compared.within) if share
+    ]
+    print_answer(
+        as_json,
+        {"workspace": ws.name, **compared.to_json(ws.classes)},
+        f"{first} and {second} differ on {percent(compared.differ)} of {compared.n:,} validation images; {first} alone "
+        f"is right on {one:,}, {second} alone on {other:,}, both on {both:,}, neither on {neither:,}",
+        f"a network of each differs on {percent(compared.across)}{''.join(f', {text}' for text in within)}",
+        ("", rows),
+    )
+
+
+def base_remove(
+    recipe: Annotated[str, typer.Option(help="The model, by its recipe.")],
+    ws: WholeWorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Take out a model that was imported or trained, with the halves and detectors that rest on it."""
+    removed = base_predictions.remove_model(ws, recipe)
+    print_answer(
+        as_json,
+        {"workspace": ws.name, "recipe": recipe, "removed": removed},
+        f"{recipe} is no longer a model of {ws.name}: {', '.join(removed)} taken out",
     )
 
 

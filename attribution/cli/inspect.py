@@ -26,7 +26,7 @@ from attribution.export.numbers import duration, percent
 from attribution.features import near_duplicates
 from attribution.importing import alignment
 from attribution.inputs import limits
-from attribution.workspace import image_check
+from attribution.workspace import base_models, image_check
 from attribution.workspace.workspace import DEMO, Workspace
 
 
@@ -48,6 +48,7 @@ def info(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
         "rankings": [_ranking_json(ws, name) for name in ws.rankings()],
         "recipes": [_recipe_json(ws, base)],
         "base": base,
+        "models": base_models.describe_models(ws),
     }
     planted = f", {ws.planted} planted errors" if ws.planted else ""
     lines = [
@@ -58,7 +59,15 @@ def info(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
         lines.append(resized)
     lines += _image_lines(ws)
     tables = [(part, answer[part]) for part in ("features", "rankings", "recipes")]
-    print_answer(as_json, answer, *lines, *tables, _base_text(ws, base))
+    print_answer(as_json, answer, *lines, *tables, _base_text(ws, base), *_models_lines(ws, answer["models"]))
+
+
+def _models_lines(ws: Workspace, models: list[dict]) -> list[str]:
+    """The models, where there are several, and what is to be known before one is retrained."""
+    named = [f"{model['recipe']} ({percent(model['accuracy'])} right)" for model in models]
+    lines = [f"models, for --model: {', '.join(named)}"] if len(models) > 1 or ws.own_recipe not in ws.models() else []
+    warning = base_models.recipe_warning(ws)
+    return [*(lines if models else []), *([f"warning: {warning}"] if warning else [])]
 
 
 def _image_lines(ws: Workspace) -> list[str]:
@@ -199,7 +208,7 @@ def _base_json(ws: Workspace) -> dict | None:
     provenance = ws.manifest["parts"].get("base", {})
     recipe, hash_, seeds = ws.get_recipe(), provenance.get("hash"), provenance.get("seeds")
     return {
-        "models": len(seeds) if seeds else None,
+        "models": len(seeds) if seeds else provenance.get("models"),
         **{name: provenance.get(name) for name in ("recipe", "hash", "accuracy", "measured_on", "seconds", "device")},
         "workspaces_recipe": (provenance["recipe"], hash_) == (recipe.name, recipe.hash) if hash_ else None,
     }
@@ -215,7 +224,8 @@ def _recipe_json(ws: Workspace, base: dict | None) -> dict:
 def _base_text(ws: Workspace, base: dict | None) -> str:
     if base is None:
         return "base models: none yet"
-    made = f"by {base['recipe']} {base['hash']}" if base["hash"] else "by a recipe that their provenance does not name"
+    unnamed = "by a recipe that their provenance does not name"
+    made = f"by {base['recipe']} {base['hash'] or ''}".strip() if isinstance(base["recipe"], str) else unnamed
     parts = [f"base models: {base['models'] or ''} {made}".replace("  ", " ")]
     if base["workspaces_recipe"] is False:
         parts.append(f"another than the workspace's recipe, {ws.recipe} {ws.get_recipe().hash}")

@@ -110,10 +110,8 @@ def reopen_images(source: dict, root: Path, locations) -> EncodedImages:
 def match(names: list[str], listed: Path) -> np.ndarray:
     """The numbers of the images that the text file `listed` names, a line each, in its order: int64 [lines].
 
-    names: of all images, as paths with slashes under the data set's folder. A line is such a path, or one that ends
-    with it or that it ends with: absolute, without the first folders, or a file name alone. Empty lines at the end do
-    not count. Raises UserError for a file that cannot be read, and for lines that name no image, one of several, or one
-    that an earlier line named.
+    names: of all images, as paths with slashes under the data set's folder. Empty lines at the end do not count. Raises
+    UserError for a file that cannot be read, and as `match_lines` does.
     """
     try:
         text = read_bytes(listed, MAX_LIST).decode("utf-8-sig").rstrip()
@@ -127,13 +125,22 @@ def match(names: list[str], listed: Path) -> np.ndarray:
         raise UserError(
             f"{listed} has {count:,} lines, and there are {len(names):,} images; write the path of each image once"
         )
-    lines = text.splitlines()
+    return match_lines(names, text.splitlines(), listed)
+
+
+def match_lines(names: list[str], lines: list[str], listed: Path, first: int = 1) -> np.ndarray:
+    """The numbers of the images that `lines` of the file `listed` name, in their order: int64 [lines].
+
+    names: as `match` takes them. A line is such a path, or one that ends with it or that it ends with: absolute,
+    without the first folders, or a file name alone. first: the number of the first line. Raises UserError for lines
+    that name no image, one of several, or one that an earlier line named.
+    """
     by_name: dict[str, list[int]] = {}
     for number, name in enumerate(names):
         by_name.setdefault(name.rpartition("/")[2], []).append(number)
     matched: dict[int, int] = {}  # image -> line
     unknown = []
-    for line, text in enumerate(lines, 1):
+    for line, text in enumerate(lines, first):
         path = "/" + text.strip().replace("\\", "/").removeprefix("./").lstrip("/")
         numbers = by_name.get(path.rpartition("/")[2], [])
         whole = [number for number in numbers if path.endswith("/" + names[number])]
@@ -153,7 +160,7 @@ def match(names: list[str], listed: Path) -> np.ndarray:
         else:
             unknown.append((line, text.strip()))
     if unknown or not lines:
-        line, text = unknown[0] if unknown else (1, "")
+        line, text = unknown[0] if unknown else (first, "")
         more = f" (and {len(unknown) - 1:,} more)" if len(unknown) > 1 else ""
         raise UserError(
             f"{listed} names {text!r} in line {line}{more}, which is none of the {len(names):,} images; write paths "

@@ -35,7 +35,7 @@ def submit(workspace: Workspace, spec: Spec) -> int:
 
     Raises UserError where the data folder cannot be used, and where runners end as soon as they are started.
     """
-    under = f", recipe {spec.recipe}" if spec.recipe != workspace.recipe else ""
+    under = f", recipe {spec.recipe}" if spec.recipe != workspace.own_recipe else ""
     with ResultStore.for_workspace(workspace) as store:
         try:
             number = store.add_job(spec, spec.describe() + under)

@@ -64,7 +64,7 @@ class RetrainSpec(FixedSpec):
 
     def edits(self, workspace: Workspace) -> dict[str, list[Edit]]:
         """Its edits: "edit" (one), "none" (one) and "random" (`draws` of them)."""
-        edit = build_edit(workspace, self.target, self.kind, self.ids)
+        edit = build_edit(workspace.with_model(self.model), self.target, self.kind, self.ids)
         controls = [random_control(workspace, edit, draw) for draw in range(self.draws)]
         return {"edit": [edit], "none": [no_edit()], "random": controls}
 

@@ -31,7 +31,8 @@ Search = Generator[list[Training], list[Retraining], Any]
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Spec(Mapping):
     """What every kind of job has. workspace: its path; recipe: by name; hash: of a recipe that is not built in, as it
-    was when the job was asked: what is edited meanwhile is another recipe.
+    was when the job was asked: what is edited meanwhile is another recipe. model: whose base predictions say what a
+    target is taken for, where that is not the workspace's own recipe.
 
     It is also a read-only mapping of its JSON, so that `spec["target"]` reads a spec and a stored job alike. A field
     that has a default is left out of the JSON as long as it has that value.
@@ -47,6 +48,7 @@ class Spec(Mapping):
     workspace: str
     recipe: str
     hash: str | None = None
+    model: str | None = None
 
     def __post_init__(self):
         limits.check_numbers({field.name: getattr(self, field.name) for field in fields(self)})
@@ -186,10 +188,11 @@ def request(trainings: list[Training]) -> Search:
 
 
 def common_fields(workspace: Workspace, recipe: str | None = None) -> dict:
-    """The fields that every spec has. recipe: by name, the workspace's if not given. Raises UserError for an unknown
-    one."""
+    """The fields that every spec has. recipe: by name, that of the model looked at if not given. Raises UserError for
+    an unknown one, and for one that cannot train."""
     found = workspace.get_recipe(recipe)
     if found.problem:
         raise UserError(found.problem)
     version = {} if found.kind == "built in" else {"hash": found.hash}
-    return {"workspace": str(Path(workspace.path).resolve()), "recipe": found.name, **version}
+    model = {"model": workspace.model} if workspace.model else {}
+    return {"workspace": str(Path(workspace.path).resolve()), "recipe": found.name, **version, **model}

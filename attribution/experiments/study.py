@@ -51,7 +51,7 @@ class StudySpec(Spec):
 
     def supports(self) -> list[SupportSpec]:
         """Its support searches, target by target, so that a study cut short holds whole targets."""
-        shared = {name: getattr(self, name) for name in ("workspace", "recipe", "hash", "protocol", "k_max")}
+        shared = {name: getattr(self, name) for name in ("workspace", "recipe", "hash", "model", "protocol", "k_max")}
         return [
             SupportSpec(**shared, target=target, ranking=ranking, kind=kind)
             for target in self.targets
@@ -88,7 +88,8 @@ class StudySpec(Spec):
         return StudyCost(len(supports), sum(answered), float(trainings), len(answers), each, default_workers())
 
     def _known(self, workspace, store):
-        return support_table.load_support_table(workspace, store, self.recipe, self.recipe_hash)
+        seen = workspace.with_model(self.model)
+        return support_table.load_support_table(seen, store, self.recipe, self.recipe_hash)
 
 
 def study_spec(
@@ -156,7 +157,11 @@ def read_study(
     bundled = support_table.load_support_table(workspace, recipe=recipe)
     bundled = bundled[bundled.protocol == protocol]
     jobs = [(job, StudySpec.from_json(job.spec)) for job in store.studies()]
-    jobs = [(job, spec) for job, spec in jobs if spec.protocol == protocol and spec.recipe == recipe]
+    jobs = [
+        (job, spec)
+        for job, spec in jobs
+        if spec.protocol == protocol and spec.recipe == recipe and spec.model == workspace.model
+    ]
     sizes = Counter([int(k) for k in bundled.k_max]) + Counter(spec.k_max for _, spec in jobs)
     k_max = DEFAULT_K_MAX if DEFAULT_K_MAX in sizes or not sizes else sizes.most_common(1)[0][0]
 

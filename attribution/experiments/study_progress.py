@@ -90,12 +90,13 @@ class StudyMonitor:
             )
 
     def _read_answers(self, store):
-        file = self.workspace.path / "supports.parquet"
+        file = self.workspace.supports_file
         version = (store.supports_version(), _modified_time(file))
         if version == self.answers_version:
             return
         spec = self.spec
-        answers = support_table.load_support_table(self.workspace, store, spec.recipe, spec.recipe_hash)
+        seen = self.workspace.with_model(spec.model)
+        answers = support_table.load_support_table(seen, store, spec.recipe, spec.recipe_hash)
         known = load_supports(self.workspace, store, spec.protocol, spec.k_max, answers=answers)
         tables = {
             kind: {

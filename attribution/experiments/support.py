@@ -16,7 +16,7 @@ from attribution.experiments.spec import SEEDS, UNEDITED_SEEDS, Search, Spec, co
 from attribution.rankings.base import check_k
 from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit
-from attribution.workspace.base_models import agreement_status
+from attribution.workspace.base_models import agreement_status, base_of_recipe
 from attribution.workspace.workspace import Workspace
 
 PROTOCOLS = ("default", "adaptive", "paper")
@@ -48,11 +48,13 @@ class SupportSpec(Spec):
 
     def steps(self, workspace: Workspace) -> list[np.ndarray]:
         """What each further k edits, in order: see `prefixes.edit_steps`."""
+        workspace = workspace.with_model(self.model)
         return edit_steps(workspace, self.ranking, self.target, self.kind, self.k_max, self.groups, self.without or ())
 
     def search(self, workspace: Workspace) -> Search:
         """The search, which returns its `support_search.Support` as a dict; with groups also "images", how many
         training images the support holds."""
+        workspace = workspace.with_model(self.model)
         parts, label = self.steps(workspace), workspace.val_labels[self.target]
         prediction, noise = yield from self._unedited(workspace)
         options = {"already_wrong": prediction == "already_wrong", "repair": self.kind == "repair"}
@@ -82,10 +84,10 @@ class SupportSpec(Spec):
 
     def _unedited(self, workspace) -> Search:
         """What the models of the unedited images say of the target: its status and the margins' noise over seeds (see
-        `BaseModels`). They are the base models under the workspace's recipe, or as many trainings under another one."""
-        if self.recipe == workspace.recipe:
+        `BaseModels`). They are base models that the recipe which retrains has made, or else as many trainings of it."""
+        if base := base_of_recipe(workspace, self.recipe, self.recipe_hash):
             weighs_margins = self.protocol == "adaptive"  # a single base model, enough otherwise, has no noise
-            return workspace.base.target_status(self.target), workspace.base.noise if weighs_margins else None
+            return base.target_status(self.target), base.noise if weighs_margins else None
         models = yield [(no_edit(), seed) for seed in UNEDITED_SEEDS]
         right = sum(model.predicted[self.target] == workspace.val_labels[self.target] for model in models)
         spread = np.nanvar([model.margins.astype(float) for model in models], axis=0, ddof=1)
@@ -94,7 +96,8 @@ class SupportSpec(Spec):
     def search_and_save(self, workspace: Workspace, store: ResultStore) -> Search:
         """`search`, and its answer stored."""
         answer = yield from self.search(workspace)
-        support_table.save(store, self, workspace.ranking(self.ranking).version, answer)
+        version = workspace.with_model(self.model).ranking(self.ranking).version
+        support_table.save(store, self, version, answer)
 
     def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
         """As `Spec.searches`."""

@@ -47,7 +47,7 @@ def load_support_table(
 
     parts = []
     recipe = recipe or workspace.recipe
-    file = workspace.path / "supports.parquet"
+    file = workspace.supports_file
     if file.exists() and recipe == workspace.recipe:
         shipped = read_table(file, *REQUIRED_COLUMNS).reindex(columns=COLUMNS)
         try:
@@ -56,6 +56,8 @@ def load_support_table(
             raise UserError(f"{file} cannot be read ({error}); copy the workspace again") from None
         parts.append(shipped)
     own = store.supports(recipe_hash or workspace.get_recipe(recipe).hash) if store else []
+    # which wrong label an image was given is for a model to say, and another one may have said another
+    own = [row for row in own if row["kind"] != "mislabel" or row.get("model") == workspace.model]
     if own:
         parts.append(pd.DataFrame(own).reindex(columns=COLUMNS))
     if not parts:
@@ -132,7 +134,7 @@ def find_answer(
 def save(store: ResultStore, spec: "SupportSpec", version: str | None, answer: dict) -> None:
     """Stores the answer to a support spec, a `support_search.Support` as a dict, found with this version of its
     ranking."""
-    body = answer | {"version": version}
+    body = answer | {"version": version} | ({"model": spec.model} if spec.model else {})
     if _is_plain(spec):
         store.put_support(spec.recipe_hash, *_key(spec), body)  # type: ignore[call-arg]
     else:
@@ -141,6 +143,7 @@ def save(store: ResultStore, spec: "SupportSpec", version: str | None, answer: d
 
 def load(workspace: Workspace, store: ResultStore, spec: "SupportSpec") -> dict | None:
     """The answer to a support spec, plain or not, JSON-serialisable, or None."""
+    workspace = workspace.with_model(spec.model)
     if _is_plain(spec):
         return find_answer(workspace, store, spec.recipe, spec.recipe_hash, **dict(zip(KEY, _key(spec))))
     answer = spec.load_answer(store)

@@ -93,7 +93,7 @@ def import_ranking(
     if dense and incoming.read_scores is None:
         raise UserError("this format has no more than each target's first images; import it without --dense")
     part = f"rankings/{name}"
-    with staged_folder(workspace.user_folder / part) as folder:
+    with staged_folder(workspace.new_folder(part)) as folder:
         write = _write_dense if dense else _write_both_ends if incoming.read_scores else _write_lists
         ends = write(folder, workspace, incoming, k, progress or (lambda *at: None))
         alignment = compute_alignment(
@@ -129,7 +129,7 @@ def import_features(
     """Writes a feature set, float [n_train, d] and [n_val, d], into the workspace as `name` (float32)."""
     check_part_name(workspace, name, "features")
     part = f"features/{name}"
-    with staged_folder(workspace.user_folder / part) as folder:
+    with staged_folder(workspace.new_folder(part)) as folder:
         for split, array in (("train", train), ("val", val)):
             stored = open_memmap(folder / f"{split}.npy", "w+", np.float32, array.shape)
             for at in range(0, len(array), 10_000):
@@ -154,11 +154,11 @@ def import_halves(
         "alpha": round(float(masks.mean()), 4),
         "masks": len(masks),
         "seeds": [0],
-        "recipe": None,
+        "recipe": workspace.model,
         "hash": None,
         **(provenance or {}),
     }
-    with staged_folder(workspace.user_folder / "lds") as folder:
+    with staged_folder(workspace.new_folder("lds")) as folder:
         write_array(folder / "masks.npy", np.packbits(masks, axis=1))
         write_array(folder / "margins.npy", margins[:, None].astype(np.float16))
         workspace.drop_part("lds")
@@ -216,7 +216,7 @@ def staged_folder(folder: Path):
 
 def remove_staged(folder: Path, pid: int) -> None:
     """Removes what a killed process has left of a part in a workspace's `folder`."""
-    for entry in [*folder.glob(f".*.{pid}.part"), *folder.glob(f"*/.*.{pid}.part")]:
+    for entry in (path for depth in ("", "*/", "*/*/") for path in folder.glob(f"{depth}.*.{pid}.part")):
         shutil.rmtree(entry, ignore_errors=True)
 
 

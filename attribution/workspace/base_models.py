@@ -59,6 +59,67 @@ class BaseModels:
         return str(self.statuses[target])
 
 
+def made_by(workspace: "Workspace") -> tuple[str, str | None]:
+    """Name and hash of the recipe that made the base models of the model looked at; the hash is None where it is not
+    recorded, and the name, too, is then only what they were taken for."""
+    made = workspace.manifest["parts"].get("base", {})
+    named = made.get("recipe")
+    return (named if isinstance(named, str) else workspace.recipe), made.get("hash")
+
+
+def base_of_recipe(workspace: "Workspace", recipe: str, recipe_hash: str) -> BaseModels | None:
+    """Base models of the workspace that this recipe made, as its hash says where one is recorded; None where there are
+    none."""
+    for name in dict.fromkeys([workspace.recipe, *workspace.models()]):
+        seen = workspace.with_model(name)
+        made, made_hash = made_by(seen)
+        if seen.has_base and made == recipe and made_hash in (None, recipe_hash):
+            return seen.base
+    return None
+
+
+def describe_models(workspace: "Workspace") -> list[dict]:
+    """What there is to say of each model of a workspace, its own first: {"recipe", "hash" (None where it is not
+    recorded), "models" (how many), "accuracy", "imported" (the names of its files, None where it was trained here),
+    "made", "halves" (how many held-out halves), "warning": see `recipe_warning`}."""
+    described = []
+    for name in workspace.models():
+        view = workspace.with_model(name)
+        made, lds = (view.manifest["parts"].get(part, {}) for part in ("base", "lds"))
+        described.append(
+            {
+                "recipe": name,
+                "hash": made.get("hash"),
+                "models": view.base.n_models,
+                "accuracy": round(float((view.base.predicted == view.val_labels).mean()), 4),
+                "imported": made.get("sources") if made.get("imported") else None,
+                "made": made.get("made"),
+                "halves": lds.get("masks", 0),
+                "warning": recipe_warning(view) or None,
+            }
+        )
+    return described
+
+
+def recipe_warning(workspace: "Workspace", recipe: str | None = None) -> str:
+    """Why base predictions of the model looked at say nothing certain of retrainings, a sentence without a full stop;
+    "" where the recipe that retrains has made them. recipe: that retrains, by name, the model's own if not given."""
+    if not workspace.has_base:
+        return ""
+    made, made_hash = made_by(workspace)
+    retrains = workspace.get_recipe(recipe)
+    if recipe in (None, made) and made == workspace.recipe and retrains.problem:
+        return retrains.problem
+    if made != retrains.name:
+        return f"the base predictions are of {made}, and retraining is by {retrains.name}, another network or training"
+    if made_hash not in (None, retrains.hash):
+        return (
+            f"the base predictions are of {made} {made_hash}, and that recipe has changed since: retraining is by "
+            f"{retrains.name} {retrains.hash}"
+        )
+    return ""
+
+
 def agreement_status(n_right, n_models: int) -> np.ndarray:
     """Status of targets that `n_right` (int, any shape) of `n_models` models predict right, str of that shape; see
     `BaseModels.target_status`."""

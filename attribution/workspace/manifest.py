@@ -12,8 +12,12 @@ from attribution.errors import UserError
 from attribution.files import read_json
 
 SCHEMA = 1
+#: where the parts of a model other than the workspace's own recipe are kept, a folder a recipe
+MODEL_FOLDER = "models/"
+_NAME = r"[A-Za-z0-9_][A-Za-z0-9._-]*"
+_OF_MODEL = rf"(?:{MODEL_FOLDER}{_NAME}/)?"
 #: the names that a part may have
-PART_PATTERN = re.compile(r"(?:(?:rankings|features|detectors|hubs|map)/)?[A-Za-z0-9_][A-Za-z0-9._-]*")
+PART_PATTERN = re.compile(rf"{_OF_MODEL}(?:(?:rankings|features|detectors|hubs|map)/)?{_NAME}")
 
 _END = r"(?![\s\S])"  # "$" is before a newline at the end, too
 _SHA256 = {"type": "string", "pattern": f"^[0-9a-f]{{64}}{_END}"}
@@ -74,9 +78,10 @@ _PROVENANCE = {
     **dict.fromkeys(("signed", "uses_val", "suggests", "zero_is_none", "variant"), _FLAG),
     **dict.fromkeys(("dim", "masks", "sample", "draws", "neighbours", "k", "k_max", "knn_k", "threads"), _COUNT),
     **dict.fromkeys(("unknown", "trainings"), _COUNT),
-    **dict.fromkeys(("alpha", "p", "knn_accuracy", "accuracy_std", "loss", "penalty", "nonzero", "moved"), _NUMBER),
+    **dict.fromkeys(("alpha", "p", "knn_accuracy", "loss", "penalty", "nonzero", "moved"), _NUMBER),
     **dict.fromkeys(("rankings", "kinds", "sources", "recipes", "hashes", "members", "skipped"), _NAMES),
     "accuracy": {"type": ["number", "array"], "items": _NUMBER},
+    "accuracy_std": _NUMBER_OR_NONE,  # of one model there is none
     "alignment": _record({"warning": _TEXT_OR_NONE}, optional=True),
     "digest": {"type": "string", "pattern": f"^[A-Za-z0-9_-]{{1,64}}{_END}"},
     "files": _table_of(_COUNT),
@@ -133,7 +138,7 @@ PARTS_SCHEMA = {
     "type": "object",
     "additionalProperties": _WITHOUT_FILES,
     "patternProperties": {
-        f"^{part}{'' if part.endswith('/') else '$'}": {"required": list(keys)} | _WITHOUT_FILES
+        f"^{_OF_MODEL}{part}{'' if part.endswith('/') else '$'}": {"required": list(keys)} | _WITHOUT_FILES
         for part, keys in _REQUIRED.items()
     },
 }

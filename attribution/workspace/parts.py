@@ -1,6 +1,5 @@
 """Parts of a workspace: storing arrays and answers with their provenance, and telling whether they still hold."""
 
-import shlex
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -38,7 +37,7 @@ def save_part(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], pr
     """Writes a part's arrays, each as `<name>.npy`, where a user's parts go, then its provenance, which it returns."""
     workspace.drop_part(part)
     for name, array in arrays.items():
-        write_array(workspace.user_folder / part / f"{name}.npy", array)
+        write_array(workspace.new_folder(part) / f"{name}.npy", array)
     workspace.add_part(part, provenance, [f"{part}/{name}.npy" for name in arrays])
     return provenance
 
@@ -69,7 +68,7 @@ def base_seeds(workspace: Workspace) -> list[int]:
     if not isinstance(seeds, list):
         raise UserError(
             f"the base models of {workspace.name} do not say their seeds; train them again with: "
-            f"python -m attribution base train --workspace {shlex.quote(str(workspace.path))}"
+            f"python -m attribution base train{workspace.options()}"
         )
     return seeds
 
@@ -127,7 +126,7 @@ class Part:
             record(self.name, *([self.file] if self.file else []), content, provenance)
         elif self.file:
             workspace.drop_part(self.name)
-            write_json(workspace.user_folder / self.name / self.file, content)
+            write_json(workspace.new_folder(self.name) / self.file, content)
             workspace.add_part(self.name, provenance, [f"{self.name}/{self.file}"])
         else:
             save_part(workspace, self.name, content, provenance)
@@ -149,7 +148,7 @@ class Part:
         """The error to raise where the JSON file cannot be read: it names the command that makes it anew."""
         return UserError(
             f"{workspace.folder(self.name) / self.file} cannot be read ({error}); measure again with: "
-            f"python -m attribution evaluate {self.name} --workspace {shlex.quote(str(workspace.path))}"
+            f"python -m attribution evaluate {self.name}{workspace.options()}"
         )
 
     def read_arrays(self, workspace: Workspace, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, np.ndarray]:

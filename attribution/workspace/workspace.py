@@ -2,8 +2,13 @@
 
 Anyone can read it without this library: `workspace.json` names every part with its provenance, tables are Parquet and
 arrays are `.npy`, opened by memory map. No path in it is absolute.
+
+It may hold predictions of several models. A model is a recipe whose base predictions are there; the parts that belong
+to one model are, for all but the workspace's own recipe, kept under `models/<recipe>/`. `Workspace.with_model` gives
+the same workspace as that model sees it: its parts stand under the names that they have for the own recipe.
 """
 
+import copy
 import hashlib
 import os
 import shlex
@@ -21,7 +26,8 @@ from attribution.errors import UserError
 from attribution.files import ROOT, change_json, data_folder, read_array, read_table
 from attribution.training import all_recipes
 from attribution.workspace.base_models import BaseModels
-from attribution.workspace.manifest import PART_PATTERN, read_manifest, read_user_parts
+from attribution.workspace.manifest import MODEL_FOLDER, PART_PATTERN, read_manifest, read_user_parts
+from attribution.workspace.models import PredictionsOnly, is_of_one_model
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -46,7 +52,12 @@ class Workspace:
         self.manifest = manifest
         dataset = manifest["dataset"]
         self.name: str = manifest["name"]
+        #: of the model that is looked at, see `with_model`
         self.recipe: str = manifest["recipe"]
+        #: the manifest's
+        self.own_recipe: str = manifest["recipe"]
+        #: recipe -> the workspace as that model sees it; all of them share this
+        self._views: dict[str, Workspace] = {self.own_recipe: self}
         self.fingerprint: str = dataset["fingerprint"]
         self.classes: list[str] = dataset["classes"]
         self.n_train: int = dataset["n_train"]
@@ -56,8 +67,9 @@ class Workspace:
         self.greyscale_inverted: bool = dataset.get("inverted", False)
 
     @staticmethod
-    def open(path: str | Path = DEMO) -> "Workspace":
-        """Opens the workspace at `path`. Raises UserError if it is missing, half-copied or of another schema.
+    def open(path: str | Path = DEMO, model: str | None = None) -> "Workspace":
+        """Opens the workspace at `path`, as `with_model(model)` gives it. Raises UserError if it is missing,
+        half-copied or of another schema, and for a model that it does not know.
 
         >>> ws = Workspace.open()  # the demo
         >>> ws.name, ws.n_train, ws.n_val
@@ -66,7 +78,57 @@ class Workspace:
         path = Path(path).expanduser()
         workspace = Workspace(path, read_manifest(path))
         workspace._merge_user_parts()
-        return workspace
+        return workspace.with_model(model)
+
+    # -- models
+
+    @property
+    def model(self) -> str | None:
+        """The recipe of the model that is looked at; None where it is the workspace's own recipe."""
+        return None if self.recipe == self.own_recipe else self.recipe
+
+    def models(self) -> list[str]:
+        """The recipes whose base predictions the workspace holds, its own first.
+
+        >>> Workspace.open().models()
+        ['demo-cnn']
+        """
+        own = self._views[self.own_recipe]
+        stored = (part.split("/") for part in own.manifest["parts"] if part.startswith(MODEL_FOLDER))
+        others = sorted({name for _, name, *part in stored if part == ["base"]} - {self.own_recipe})
+        return [*([self.own_recipe] if own.has_base else []), *others]
+
+    def with_model(self, name: str | None, new: bool = False) -> "Workspace":
+        """The same workspace as the model of this recipe sees it; None: of the workspace's own recipe.
+
+        `recipe`, `base` and every part that belongs to one model (`is_of_one_model`) are that model's, to read and to
+        write; images, features and rankings are shared. Raises UserError for a recipe that is neither known on this
+        machine nor one of `models`, unless it is to be a new one.
+        """
+        name = name or self.own_recipe
+        if name not in self._views:
+            if not new:
+                self.get_recipe(name)
+            self._views[name] = self._views[self.own_recipe]._seen_by(name)
+        return self._views[name]
+
+    def _seen_by(self, name: str) -> "Workspace":
+        self._features  # noqa: B018 - shared from now on, like what was read of images and labels
+        view = copy.copy(self)
+        for cached in ("base", "_rankings"):
+            view.__dict__.pop(cached, None)
+        view.recipe = name
+        mine = f"{MODEL_FOLDER}{name}/"
+        parts = {part: made for part, made in self.manifest["parts"].items() if not is_of_one_model(part)}
+        parts |= {
+            part.removeprefix(mine): made for part, made in self.manifest["parts"].items() if part.startswith(mine)
+        }
+        view.manifest = {**self.manifest, "recipe": name, "parts": parts}
+        return view
+
+    def stored_name(self, part: str) -> str:
+        """Where a part of the model that is looked at, or a file in it, is kept: "models/resnet9/base" for "base"."""
+        return f"{MODEL_FOLDER}{self.recipe}/{part}" if self.model and is_of_one_model(part) else part
 
     # -- images and labels
 
@@ -180,13 +242,28 @@ class Workspace:
 
     # -- recipes
 
-    def get_recipe(self, name: str | None = None) -> all_recipes.AnyRecipe:
-        """The recipe `name` as it is here, the workspace's own if not given. Raises UserError naming the known ones.
+    def get_recipe(self, name: str | None = None) -> all_recipes.AnyRecipe | PredictionsOnly:
+        """The recipe `name` as it is here, that of the model looked at if not given; of a model that was only imported,
+        and whose recipe this machine does not know, a `PredictionsOnly`. Raises UserError naming the known ones.
 
         >>> Workspace.open().get_recipe().hash
         'c5aeb1565251'
         """
-        return all_recipes.get_recipe(name or self.recipe)
+        name = name or self.recipe
+        try:
+            return all_recipes.get_recipe(name)
+        except UserError:
+            made = self._base_provenance(name)
+            if made is None:
+                raise
+        others = [other for other in self.models() if other != name and other in all_recipes.names()]
+        return PredictionsOnly(name, made.get("hash") or made.get("digest") or "unknown", tuple(others))
+
+    def _base_provenance(self, name: str) -> dict | None:
+        """The provenance of a model's base predictions; None where there are none."""
+        own = self._views[self.own_recipe]
+        part = "base" if name == self.own_recipe else f"{MODEL_FOLDER}{name}/base"
+        return own.manifest["parts"].get(part)
 
     def recipe_names(self) -> list[str]:
         """Names of the recipes that can be asked for here: built in, and those that a person added."""
@@ -201,15 +278,23 @@ class Workspace:
 
     @property
     def _probabilities(self) -> Path:
-        return Path(self.manifest["parts"].get("base", {}).get("home") or self.path) / "base" / "probabilities.npy"
+        home = Path(self.manifest["parts"].get("base", {}).get("home") or self.path)
+        return home / self.stored_name("base/probabilities.npy")
 
     def check_base(self) -> None:
         """Raises UserError where there are no base models."""
         if not self.has_base:
+            others = ", ".join(name for name in self.models() if name != self.recipe)
             raise UserError(
-                f"the workspace {self.name} has no base models yet; train them with: "
-                f"python -m attribution base train --workspace {shlex.quote(str(self.path))}"
+                f"the workspace {self.name} has no base models {f'of {self.recipe} ' if others else ''}yet"
+                + (f"; say --model to look at those of {others}, or" if others else ";")
+                + f" train them with: python -m attribution base train{self.options()}"
             )
+
+    def options(self) -> str:
+        """The options of a command line that lead to this workspace and model, a blank first."""
+        model = f" --model {shlex.quote(self.model)}" if self.model else ""
+        return f" --workspace {shlex.quote(str(self.path))}{model}"
 
     @cached_property
     def base(self) -> BaseModels:
@@ -291,11 +376,20 @@ class Workspace:
 
     def folder(self, part: str) -> Path:
         """The folder of a part such as "rankings/trak-10", in the workspace or among the user's parts."""
-        return Path(self.manifest["parts"][part].get("home") or self.path) / part
+        return Path(self.manifest["parts"][part].get("home") or self.path) / self.stored_name(part)
+
+    def new_folder(self, part: str) -> Path:
+        """The folder that a part is written to, see `user_folder`."""
+        return self.user_folder / self.stored_name(part)
+
+    @property
+    def supports_file(self) -> Path:
+        """The table of supports that comes with the workspace; it need not be there."""
+        return self.path / self.stored_name("supports.parquet")
 
     def can_add(self, part: str) -> bool:
         """False where a part of that name came with a workspace that may not be written to."""
-        return part not in self.manifest["parts"] or self.folder(part) == self.user_folder / part
+        return part not in self.manifest["parts"] or self.folder(part) == self.new_folder(part)
 
     def check_can_add(self, part: str) -> None:
         """Raises UserError where a part of that name cannot be added."""
@@ -315,35 +409,42 @@ class Workspace:
         self._write_part(self.path, part, None)
 
     def add_part(self, part: str, provenance: dict, files: list[str] = ()) -> None:
-        """As `record_part`, for a user's part, whose files are in `user_folder`. Raises ValueError for a name with
+        """As `record_part`, for a user's part, whose files are in its `new_folder`. Raises ValueError for a name with
         which the workspace could not be opened again."""
-        if not PART_PATTERN.fullmatch(part):
+        if not PART_PATTERN.fullmatch(self.stored_name(part)):
             raise ValueError(f"no part can be called {part!r}")
         self._clear_caches(part)
-        self._write_part(self.user_folder, part, with_file_digests(self.user_folder, provenance, files))
+        stored = [self.stored_name(file) for file in files]
+        self._write_part(self.user_folder, part, with_file_digests(self.user_folder, provenance, stored))
 
     def _write_part(self, home: Path, part: str, provenance: dict | None) -> None:
         """Writes the provenance of one part into the file that lists the parts in `home`, or removes it (None). What
         other processes wrote there meanwhile stays."""
-        is_own = home == self.path
+        is_own, stored = home == self.path, self.stored_name(part)
+
+        def replace(parts: dict, name: str, value: dict | None) -> None:
+            parts.pop(name, None)
+            if value is not None:
+                parts[name] = value
 
         def change(content: dict) -> dict:
-            parts = content["parts"] if is_own else content
-            parts.pop(part, None)
-            if provenance is not None:
-                parts[part] = provenance
+            replace(content["parts"] if is_own else content, stored, provenance)
             return content
 
         change_json(home / ("workspace.json" if is_own else "parts.json"), change)
-        self.manifest["parts"].pop(part, None)
-        if provenance is not None:
-            self.manifest["parts"][part] = provenance if is_own else {**provenance, "home": str(home)}
+        made = None if provenance is None else provenance if is_own else {**provenance, "home": str(home)}
+        replace(self.manifest["parts"], part, made)
+        own = self._views[self.own_recipe]
+        if own is not self:
+            replace(own.manifest["parts"], stored, made)
+        for name in [name for name, view in self._views.items() if view not in (own, self)]:
+            del self._views[name]  # opened again when it is asked for: what is shared may have changed
 
     def remove_part(self, part: str) -> None:
         """Removes a user's part with its files. Raises UserError for a part that came with a workspace that may not be
         written to."""
         home = self.folder(part)
-        if home != self.user_folder / part:
+        if home != self.new_folder(part):
             raise UserError(
                 f"{part.split('/')[-1]} came with {self.name} and cannot be taken out; choose one that was added"
             )
@@ -360,6 +461,8 @@ class Workspace:
         """Forgets the cached features of a part that is about to change, and all rankings, which may rest on it."""
         self._features.pop(part.split("/")[-1], None)
         self._rankings.clear()
+        if part == "base":
+            self.__dict__.pop("base", None)
 
     def _merge_user_parts(self) -> None:
         try:

@@ -7,7 +7,7 @@ from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from pages.brittleness import kept_answers, question, text
 from pages.ui import format as write
-from pages.ui import job_buttons, state
+from pages.ui import job_buttons, model_choice, state
 
 LISTED, MOST = 8, 100  # jobs listed at first, and at most
 ALL_JOBS = "all jobs"  # key of the toggle
@@ -48,6 +48,9 @@ def draw_supports(ws: Workspace, store: ResultStore, target: int) -> None:
 
 def _job(ws: Workspace, job: Job) -> None:
     values = question.widget_values(job.spec)
+    model = job.spec.get("model") or ws.own_recipe
+    if values and model in model_choice.options(ws):
+        values |= {state.MODEL: model}
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if st.button(
             f"{job.id}",

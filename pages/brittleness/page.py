@@ -6,7 +6,7 @@ from attribution import UserError, Workspace
 from attribution.store.results import ResultStore
 from pages.brittleness import answer, edit_preview, history, question, studies
 from pages.ui import format as write
-from pages.ui import sprite_sheet, state, theme
+from pages.ui import model_choice, sprite_sheet, state, theme
 from pages.ui.target_card import card_html
 
 session = st.session_state
@@ -43,13 +43,16 @@ def _page(ws: Workspace, store: ResultStore) -> None:
         question.keep_widgets()
     if view == question.STUDIES:
         return studies.draw(ws)
+    model_choice.draw_warning(ws)
     spec, error = question.draw(ws)
     target = session[state.TARGET]
     st.header(write.plain(question.heading(ws, target, spec)), anchor=False)
     with st.container(horizontal=True, gap="medium"):
         _target_card(ws, target)
         with st.container(gap="small"):
-            if error:
+            if error and ws.get_recipe().problem:
+                st.caption("Nothing can be retrained here; what was found for this target before stands below.")
+            elif error:
                 st.error(write.sentence(error), icon=":material/error:")
             else:
                 edit_preview.draw(ws, spec)

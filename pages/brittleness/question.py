@@ -20,7 +20,7 @@ from attribution.store.results import ResultStore
 from attribution.training.edits import parse_image_numbers
 from pages.brittleness import kept_answers, text
 from pages.ui import format as write
-from pages.ui import link, ranking_choice, state
+from pages.ui import link, model_choice, ranking_choice, state
 
 VIEWS = ONE, STUDIES = "one target", "studies"
 TESTS = PREFIX, CHOSEN, SEARCH = "first k", "chosen images", "find the support"
@@ -60,7 +60,9 @@ def restore(ws: Workspace, store: ResultStore) -> None:
     if "job" in params:
         number = link.number("job")
         job = None if number is None else store.job(number)
-        if job:
+        if job and job.spec.get("model") != ws.model:
+            _other_model(ws, job.spec.get("model") or ws.own_recipe, number)
+        elif job:
             values |= widget_values(job.spec)
         else:
             errors.append(
@@ -81,6 +83,15 @@ def restore(ws: Workspace, store: ResultStore) -> None:
     errors += state.restore(values, checks, [name for name in IN_ADDRESS if name in params])
     if errors:
         st.warning("  \n".join(write.sentence(error) for error in errors), icon=":material/link_off:")
+
+
+def _other_model(ws: Workspace, name: str, number: int) -> None:
+    """Says that the job of the address is about another model, and leads there."""
+    if name not in model_choice.options(ws):
+        return st.warning(write.plain(f"Job {number} is about {name}, which is no longer a model of {ws.name}."))
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.warning(write.plain(f"Job {number} is about the predictions of {name}, and this page about {ws.recipe}'s."))
+        st.button(f"Look at {write.plain(name)}", key="model of the job", on_click=model_choice.show, args=(name,))
 
 
 def keep_widgets() -> None:
@@ -179,7 +190,7 @@ def heading(ws: Workspace, target: int, spec: Spec | None) -> str:
 
 
 def _defaults(ws: Workspace) -> dict:
-    first, rankings = _opening(ws, str(ws.path)), default_rankings(ws)
+    first, rankings = _opening(ws, f"{ws.path} {ws.recipe}"), default_rankings(ws)
     return {
         state.TARGET: first.target if first else 0,
         state.K: first.k if first else min(10, int(np.unique(ws.train_labels, return_counts=True)[1].min())),

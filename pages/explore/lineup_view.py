@@ -9,7 +9,7 @@ import numpy as np
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow
 from pages.ui import format as write
-from pages.ui import tile_strip
+from pages.ui import model_choice, tile_strip
 from pages.ui.target_card import support_text
 from pages.ui.tile_strip import tiles
 
@@ -115,7 +115,7 @@ def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -
         return f"{_class_first(true)}. No model has been trained here yet."
     base, predicted = ws.base, ws.base.prediction[target]
     votes = int((base.predicted[:, target] == predicted).sum())
-    fact = f"{_class_first(ws.classes[predicted])} in {votes} of {base.n_models} models"
+    fact = f"{_class_first(ws.classes[predicted])} in {votes} of {base.n_models} models{model_choice.of_model(ws)}"
     if ws.classes[predicted] != true:
         return f"{fact}, but it is labelled {true}."
     removed, relabelled = (_smallest(supports.get(kind, {})) for kind in ("remove", "mislabel"))

@@ -10,7 +10,7 @@ from attribution.rankings import default_rankings
 from pages.explore import export, influence, lineup_view, retraining, suspects, target_picker
 from pages.explore.lineup_view import Choice
 from pages.ui import format as write
-from pages.ui import sprite_sheet, state, theme
+from pages.ui import model_choice, sprite_sheet, state, theme
 from pages.ui.target_card import card_html
 from pages.ui.tile_strip import strip
 
@@ -64,6 +64,7 @@ def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarge
         return
     with bar:
         k, cut_ranking = _draw_cut(ws, target, choice, rows, first)
+    model_choice.draw_warning(ws)
     for name in choice.rankings:
         warning = alignment_warning(ws, name)
         if warning:
@@ -160,7 +161,7 @@ def _draw_cut(
         type="primary",
         on_click=_start_retraining,
         args=(ws, target, row, k),
-        disabled=row is None,
+        disabled=row is None or bool(ws.get_recipe().problem),
         help=f"Trains the classifier anew without the first {k} images of {ranking}, with five seeds, beside "
         "as many random images of the same classes.",
     )

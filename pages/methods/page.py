@@ -2,11 +2,11 @@
 
 import streamlit as st
 
-from pages.methods import calibration, cost, features, lds_vs_compute, model_diff
+from pages.methods import calibration, cost, features, lds_vs_compute, model_diff, two_models
 from pages.methods.agreement import tab as agreement
 from pages.methods.checks import tab as checks
 from pages.methods.supports import tab as supports
-from pages.ui import state, theme
+from pages.ui import model_choice, state, theme
 from pages.ui.downloads import report_button
 
 TAB_DRAWERS = {  # their names stand in links
@@ -17,6 +17,7 @@ TAB_DRAWERS = {  # their names stand in links
     "compute": lds_vs_compute.draw,
     "features": features.draw,
     "algorithms": model_diff.draw,
+    "models": two_models.draw,
     "checks": checks.draw,
 }
 
@@ -39,6 +40,7 @@ def main() -> None:
         )
         last_target = next(reversed(st.session_state.get(state.TRAIL, [])), None)
         report_button(ws, last_target)
+    model_choice.draw_warning(ws)
     TAB_DRAWERS[tab](ws)
 
 

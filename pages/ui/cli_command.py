@@ -1,7 +1,7 @@
 """The command lines that do what a page shows."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import streamlit as st
 
@@ -10,6 +10,9 @@ from attribution.experiments.prefixes import CONTROL_DRAWS
 from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.workspace.workspace import DEMO
 from pages.ui import format as write
+
+#: commands that name a model themselves
+ABOUT_ALL_MODELS = tuple(("base", command) for command in ("import", "list", "compare", "remove"))
 
 
 def popover(ws: Workspace, *words, **options) -> None:
@@ -26,7 +29,13 @@ def show(ws: Workspace, *words) -> None:
 def line(ws: Workspace, *words) -> str:
     """`python -m attribution` with these words, for this workspace."""
     workspace = [] if ws.path == DEMO else ["--workspace", ws.path]
-    return " ".join(map(_quoted, ["python", "-m", "attribution", *words, *workspace]))
+    return " ".join(map(_quoted, ["python", "-m", "attribution", *for_model(ws, words), *workspace]))
+
+
+def for_model(ws: Workspace, words: Iterable) -> list:
+    """The words of a command, with the model that it is to be about where that is not the workspace's own recipe."""
+    words = list(words)
+    return [*words, "--model", ws.model] if ws.model and tuple(words[:2]) not in ABOUT_ALL_MODELS else words
 
 
 def _quoted(word) -> str:

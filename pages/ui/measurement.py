@@ -19,14 +19,14 @@ def button(ws: Workspace, words: list[str], label: str) -> None:
 def start(ws: Workspace, words: list[str]) -> None:
     """Starts a command in the background; a callback. An error is left in `state.ERROR`."""
     try:
-        commands.start_command(ws, words)
+        commands.start_command(ws, cli_command.for_model(ws, words))
     except UserError as error:
         state.set_error(error)
 
 
 def under_way(ws: Workspace, words: list[str]) -> bool:
     """Shows the progress of the latest command that begins with `words`, or that it failed; True while it runs."""
-    last = next((command for command in commands.list_commands(ws) if command.words[: len(words)] == words), None)
+    last = next((command for command in commands.list_commands(ws) if _is_asked(ws, command.words, words)), None)
     if last is None or last.state == "done":
         return False
     if not last.is_open:
@@ -44,3 +44,9 @@ def under_way(ws: Workspace, words: list[str]) -> bool:
 
     progress()
     return True
+
+
+def _is_asked(ws: Workspace, asked: list[str], words: list[str]) -> bool:
+    """Whether the command `asked` begins with `words` and is about the model that is looked at."""
+    model = asked[asked.index("--model") + 1] if "--model" in asked[:-1] else None
+    return asked[: len(words)] == words and model == ws.model

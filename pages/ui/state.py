@@ -16,6 +16,7 @@ END = "end"
 EXPLAIN = "explain"
 CANDIDATES = "candidates"
 CUT_RANKING = "ranking"
+MODEL = "model"
 SHOW = "show"
 LABEL = "class"
 PREDICTED = "predicted"
@@ -47,11 +48,13 @@ K_MAX = "k max"
 DISJOINT = "disjoint"
 WITH_NEAR_DUPLICATES = "with near-duplicates"
 
-# Of Methods; the first two, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
+# Of Methods; the first two, OTHER_MODEL, CALIBRATED and STUDY_PROTOCOL are bound to the address bar.
 TAB = "tab"
 MEASURE = "measure"
 ONE_RANKING = "one ranking"
 OTHER_RANKING = "other ranking"
+OTHER_MODEL = "other_model"
+COMPARED_IMAGE = "image of two models"
 OTHER_RECIPE = "recipe to compare with"
 FEATURE_TARGETS = "targets whose neighbours are shown"
 CALIBRATED = "calibrated"
@@ -93,6 +96,7 @@ MESSAGE = "told"  # of a callback that went well, for the page to show
 
 # Of Workspace.
 IMPORT_PATH = "import path"
+BASE_PATHS = "files of predictions"
 BUILD = "what to compute"
 
 ERROR = "error"  # of a callback, for the page to show

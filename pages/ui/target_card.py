@@ -4,6 +4,7 @@ import numpy as np
 
 from attribution import Workspace
 from pages.ui import format as write
+from pages.ui import model_choice
 from pages.ui.tile_strip import image_row, strip_data
 
 
@@ -52,7 +53,7 @@ def wall_data(ws: Workspace, ids, atlas: dict, target: int | None, wall: bool, s
 
 def _prediction_html(ws: Workspace, target: int) -> str:
     """What the base models predict: the class, and the likeliest classes with the true one among them."""
-    base, label = ws.base, int(ws.val_labels[target])
+    base, label, of = ws.base, int(ws.val_labels[target]), write.escape(model_choice.of_model(ws))
     mean = base.mean_probabilities[target]
     classes = list(np.argsort(-mean)[:3])
     if label not in classes:
@@ -66,7 +67,7 @@ def _prediction_html(ws: Workspace, target: int) -> str:
     return (
         f"<div>predicted <b>{write.escape(ws.classes[base.prediction[target]])}</b></div>"
         f'<div class="lu-bars" role="group" aria-label="mean confidence of {base.n_models} base models">{bars}</div>'
-        f'<div class="lu-faint">right in {base.n_right[target]} of {base.n_models} base models · '
+        f'<div class="lu-faint">right in {base.n_right[target]} of {base.n_models} base models{of} · '
         f"{base.target_status(target).replace('_', ' ')}</div>"
     )
 

@@ -11,7 +11,7 @@ from attribution import UserError, Workspace
 from attribution.files import ROOT
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO
-from pages.ui import cli_command
+from pages.ui import cli_command, model_choice
 from pages.ui import format as write
 
 ASSETS = ROOT / "assets"
@@ -26,8 +26,24 @@ def apply_theme() -> None:
 
 
 def workspace() -> Workspace:
-    """The workspace that LINEUP_WORKSPACE names, or the demo; opened again after it, or what was added to it, changed.
-    Where it cannot be read, the page says why and stops. Base models may be missing."""
+    """The workspace as the model that is chosen in the header sees it. Where it cannot be read, the page says why and
+    stops. Base models may be missing."""
+    opened = opened_workspace()
+    try:
+        ws = model_choice.chosen(opened)
+        if ws.has_base:
+            ws.base  # noqa: B018 - every page reads it: an error in it is reported here
+        path = str(ws.path)
+        if changed := _changed_images(ws, path, int(time.time() / LOOK_SECONDS)):
+            st.error(write.sentence(changed), icon=":material/error:")
+        return ws
+    except UserError as error:
+        stop_with_error(error)
+
+
+def opened_workspace() -> Workspace:
+    """The workspace that LINEUP_WORKSPACE names, or the demo, as its own recipe sees it; opened again after it, or what
+    was added to it, changed. Where it cannot be read, the page says why and stops."""
     path = os.environ.get("LINEUP_WORKSPACE") or str(DEMO)
     try:
         changed = _changed(Path(path) / "workspace.json")
@@ -35,10 +51,6 @@ def workspace() -> Workspace:
         added_changed = _changed(ws.user_folder / "parts.json")
         if added_changed:
             ws = _open(path, changed, added_changed)
-        if ws.has_base:
-            ws.base  # noqa: B018 - every page reads it: an error in it is reported here
-        if changed := _changed_images(ws, path, int(time.time() / LOOK_SECONDS)):
-            st.error(write.sentence(changed), icon=":material/error:")
         return ws
     except UserError as error:
         stop_with_error(error)
@@ -52,7 +64,7 @@ def stop_with_error(error: UserError) -> None:
 
 def cache_key(ws: Workspace) -> str:
     """A key for caches of what is computed from the workspace: it changes whenever a part does."""
-    return f"{ws.path} {ws.fingerprint} {ws.has_base} {ws.manifest['parts']}"
+    return f"{ws.path} {ws.recipe} {ws.fingerprint} {ws.has_base} {ws.manifest['parts']}"
 
 
 def train_first(ws: Workspace, why: str) -> None:

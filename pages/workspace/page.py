@@ -7,7 +7,8 @@ import streamlit as st
 from attribution import UserError, Workspace
 from attribution.data import resizing
 from attribution.files import user_path
-from attribution.importing import formats, importing
+from attribution.importing import base_predictions, formats, importing
+from attribution.importing.formats import predictions
 from attribution.inputs.names import visible_all
 from attribution.runner import commands as background
 from pages.ui import cli_command, measurement, state, theme
@@ -28,6 +29,8 @@ BUILDS = {
     "Datamodels": ("rankings/datamodels-500", ["rankings", "build", "datamodels"]),
     "detectors of mislabeled images": ("detectors/combined", ["detectors", "build"]),
 }
+
+TRAININGS = ("base models", "held-out halves for LDS", "TRAK", "Datamodels")  # of the model's recipe
 
 
 def main() -> None:
@@ -51,6 +54,7 @@ def main() -> None:
     bring, build, more = st.columns(3, gap="large")
     with bring:
         _draw_import(ws)
+        _draw_base_import(ws)
     with build:
         _draw_builds(ws)
     with more:
@@ -80,8 +84,27 @@ def _draw_contents(ws: Workspace) -> None:
     if rows:
         st.markdown("##### Detectors of mislabeled images")
         st.dataframe(visible_all(rows), hide_index=True, width="stretch")
+    _draw_models(ws)
+
+
+def _draw_models(ws: Workspace) -> None:
     st.markdown("##### Models")
-    st.caption(write.plain(words.models_text(ws)))
+    rows = words.model_rows(ws)
+    if rows:
+        st.dataframe(visible_all(rows), hide_index=True, width="stretch")
+    else:
+        st.caption("No base models yet: nothing is known of predictions. Train some, or bring those of your network.")
+    if removable := words.removable_models(ws):
+        with st.popover("Take a model out", icon=":material/delete:"):
+            name = st.selectbox("A model that was added", removable)
+            st.button("Take it out for good", key="take model out", on_click=_remove_model, args=(ws, name))
+
+
+def _remove_model(ws: Workspace, name: str) -> None:
+    try:
+        base_predictions.remove_model(ws, name)
+    except UserError as error:
+        state.set_error(error)
 
 
 # -- commands under way
@@ -182,12 +205,46 @@ def _import_fields(path: str, guess: str | None) -> dict:
     return fields
 
 
+def _draw_base_import(ws: Workspace) -> None:
+    st.markdown("##### Bring predictions")
+    paths = st.text_area(
+        "Files on this machine, one a network", key=state.BASE_PATHS, placeholder="~/net/val_logits.npy", height=68
+    )
+    if not paths.strip():
+        st.caption(
+            "What your own network says of the validation images, logits or probabilities: .npy, .npz or .pt "
+            "[images, classes] in their order, or CSV or Parquet with a column `image` and one a class. It becomes a "
+            "model beside the others, for all pages to speak about."
+        )
+        return
+    fields = {
+        "paths": paths,
+        "kind": st.segmented_control("The numbers are", predictions.KINDS, default="logits", required=True),
+        "recipe": st.text_input("Recipe that trained it, or any name", placeholder="my-network").strip(),
+        "train": st.text_area("Its predictions of the training images, if any", height=68),
+    }
+    fields["out_of_sample"] = st.checkbox(
+        "These are of networks that did not see the image", disabled=not fields["train"]
+    )
+    if not base_predictions.NAME_PATTERN.fullmatch(fields["recipe"]):
+        return
+    try:
+        arguments = words.base_import_words(fields)
+    except UserError as error:
+        st.caption(write.sentence(error))
+        return
+    st.button("Check and import", key="import base", type="primary", on_click=measurement.start, args=(ws, arguments))
+    cli_command.show(ws, *arguments)
+
+
 # -- computing
 
 
 def _draw_builds(ws: Workspace) -> None:
     st.markdown("##### Compute")
-    what = st.selectbox("What", [what for what, (part, _) in BUILDS.items() if ws.can_add(part)], key=state.BUILD)
+    trains = not ws.get_recipe().problem
+    offered = [what for what, (part, _) in BUILDS.items() if ws.can_add(part) and (trains or what not in TRAININGS)]
+    what = st.selectbox("What", offered, key=state.BUILD)
     asked = BUILDS[what][1]
     st.caption(
         "In the background, on this machine's device. It goes on when the browser is closed; trainings that "

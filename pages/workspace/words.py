@@ -4,7 +4,7 @@ from attribution import UserError, Workspace
 from attribution.files import user_path
 from attribution.importing import alignment
 from attribution.runner.commands import Command
-from attribution.workspace import image_check
+from attribution.workspace import base_models, image_check
 from pages.ui import format as write
 
 
@@ -91,22 +91,49 @@ def live_rankings_text(ws: Workspace) -> str:
     )
 
 
-def models_text(ws: Workspace) -> str:
-    """One sentence on the base models and the held-out halves."""
-    base, lds = (ws.manifest["parts"].get(part) for part in ("base", "lds"))
-    base_text = "No base models yet: nothing is known of predictions"
-    if base:
-        accuracy = f", {base['accuracy']:.1%} on {base['measured_on']}" if base.get("accuracy") else ""
-        base_text = (
-            f"{len(base['seeds'])} base models of recipe {base['recipe']} {base['hash']}{accuracy}, "
-            f"{base['seconds']} s each"
+def model_rows(ws: Workspace) -> list[dict]:
+    """A row for each model: a recipe whose base predictions the workspace holds."""
+    rows = []
+    for model in base_models.describe_models(ws):
+        parts = ws.with_model(model["recipe"]).manifest["parts"]
+        base, lds = parts.get("base", {}), parts.get("lds")
+        rows.append(
+            {
+                "model": model["recipe"],
+                "recipe hash": model["hash"] or "not recorded",
+                "networks": model["models"],
+                "right": f"{model['accuracy']:.1%} of the validation images",
+                "held-out halves": f"{lds['masks']} x {len(lds.get('seeds') or [0])} seeds" if lds else "none: no LDS",
+                "from": ", ".join(model["imported"]) if model["imported"] else base.get("command", "unknown"),
+                "training images": base.get("train") or "",
+                "made": model["made"] or "",
+                "seconds": base.get("seconds"),
+                "retrains": model["warning"] or "yes",
+            }
         )
-    held = (
-        f"{lds['masks']} held-out halves with {len(lds['seeds'])} seeds each judge rankings by LDS"
-        if lds
-        else "no held-out halves, so no LDS"
-    )
-    return f"{base_text}; {held}."
+    return rows
+
+
+def removable_models(ws: Workspace) -> list[str]:
+    """The models that were added, and can be taken out."""
+    return [
+        name
+        for name in ws.models()
+        if "base" in (view := ws.with_model(name)).manifest["parts"] and view.can_add("base")
+    ]
+
+
+def base_import_words(fields: dict) -> list[str]:
+    """The words of an import of predictions: {"paths", "train"} text with a path a line, "kind", "recipe" and
+    "out_of_sample"."""
+    words = ["base", "import", *_paths(fields["paths"]), "--kind", fields["kind"], "--recipe", fields["recipe"]]
+    for path in _paths(fields.get("train") or ""):
+        words += ["--train", path]
+    return words + (["--out-of-sample"] if fields.get("out_of_sample") and fields.get("train") else [])
+
+
+def _paths(text: str) -> list[str]:
+    return [str(user_path(line.strip())) for line in text.splitlines() if line.strip()]
 
 
 def alignment_warnings(ws: Workspace) -> list[str]:

@@ -1,6 +1,5 @@
 """What a detector is, and what the module of a family of detectors offers."""
 
-import shlex
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -72,4 +71,4 @@ def part_digest(workspace: Workspace, part: str) -> str | None:
 
 def command_line(workspace: Workspace, words: str) -> str:
     """The command `words` for this workspace, to be copied into a shell."""
-    return f"python -m attribution {words} --workspace {shlex.quote(str(workspace.path))}"
+    return f"python -m attribution {words}{workspace.options()}"

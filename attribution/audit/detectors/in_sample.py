@@ -1,8 +1,13 @@
 """Detectors by the base models, which did see the image: how badly do they still fit the given label?"""
 
+from collections.abc import Callable
+from pathlib import Path
+
 import numpy as np
 
 from attribution.audit.detectors.base import ComputedDetector, command_line, part_digest
+from attribution.files import read_array
+from attribution.importing.base_predictions import TRAIN_FILE
 from attribution.workspace.parts import Progress
 from attribution.workspace.workspace import Workspace
 
@@ -17,14 +22,16 @@ def names(workspace: Workspace) -> list[str]:
 
 
 def missing_requirement(workspace: Workspace, name: str) -> str:
-    """The weights of the base models."""
-    return missing_weights(workspace)
+    """The weights of the base models, or what imported ones say of the training images."""
+    return "" if _imported(workspace).exists() else missing_weights(workspace)
 
 
 def missing_weights(workspace: Workspace) -> str:
     """What to do where the weights of the base models are not kept, else ""."""
     if "base" in workspace.manifest["parts"] and (workspace.folder("base") / "weights.npy").exists():
         return ""
+    if problem := workspace.get_recipe().problem:
+        return problem
     return f"it needs base models and their weights; train them with: {command_line(workspace, 'base train')}"
 
 
@@ -37,21 +44,44 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
     """ "loss": the mean cross-entropy of the given label over the base models. "margin": minus the mean of
     log(p / (1 - p)), p the probability of the given label. Suggestion of both: the class with the greatest mean
     probability."""
-    from attribution.builds import base_models
-    from attribution.training.trainer import Trainer
-
-    trainer = Trainer(workspace, workspace.get_recipe())
-    networks, labels = base_models.load_base_networks(workspace, trainer), np.asarray(workspace.train_labels)
+    labels = np.asarray(workspace.train_labels)
+    count, read_logits = _imported_logits(workspace) if _imported(workspace).exists() else _own_logits(workspace)
     scores = {name: np.zeros(len(labels), np.float32) for name in (LOSS_NAME, MARGIN_NAME)}
     suggestion = np.zeros(len(labels), np.int64)
     for start in range(0, len(labels), BLOCK):
         rows = slice(start, start + BLOCK)
         progress("loss of the training images", start, len(labels))
-        logits = np.stack([trainer.logits(network, trainer.train_images[rows]).numpy() for network in networks])
-        scores[LOSS_NAME][rows], scores[MARGIN_NAME][rows], suggestion[rows] = score_labels(logits, labels[rows])
+        scores[LOSS_NAME][rows], scores[MARGIN_NAME][rows], suggestion[rows] = score_labels(
+            read_logits(rows), labels[rows]
+        )
     progress("loss of the training images", len(labels), len(labels))
-    description, extra = f"{len(networks)} models that saw the image", {"models": len(networks)}
+    description, extra = f"{count} models that saw the image", {"models": count}
     return {name: ComputedDetector(scores[name], suggestion, description, extra=extra) for name in names}
+
+
+def _imported(workspace: Workspace) -> Path:
+    """The file with what imported models say of the training images that they saw; it need not be there."""
+    parts = workspace.manifest["parts"]
+    return (workspace.folder("base") if "base" in parts else workspace.path) / f"{TRAIN_FILE}.npy"
+
+
+def _imported_logits(workspace: Workspace) -> tuple[int, Callable[[slice], np.ndarray]]:
+    """How many models there are, and what reads their logits for some training images, float [models, m, classes]."""
+    stored = read_array(_imported(workspace), None, workspace.n_train, len(workspace.classes))
+    least = np.finfo(np.float32).tiny
+    return len(stored), lambda rows: np.log(np.maximum(np.asarray(stored[:, rows], np.float64), least))
+
+
+def _own_logits(workspace: Workspace) -> tuple[int, Callable[[slice], np.ndarray]]:
+    """As `_imported_logits`, of the networks whose weights are kept."""
+    from attribution.builds import base_models
+    from attribution.training.trainer import Trainer
+
+    trainer = Trainer(workspace, workspace.get_recipe())
+    networks = base_models.load_base_networks(workspace, trainer)
+    return len(networks), lambda rows: np.stack(
+        [trainer.logits(network, trainer.train_images[rows]).numpy() for network in networks]
+    )
 
 
 def score_labels(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

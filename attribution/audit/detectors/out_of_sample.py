@@ -40,10 +40,10 @@ def names(workspace: Workspace) -> list[str]:
 
 
 def missing_requirement(workspace: Workspace, name: str) -> str:
-    """cleanlab, for "confident"; the models are trained where they are missing."""
+    """cleanlab, for "confident"; the models are trained where they are missing and can be."""
     if name == CONFIDENT_NAME and find_spec("cleanlab") is None:
         return "it needs cleanlab: pip install -r requirements-build.txt"
-    return ""
+    return workspace.get_recipe().problem if trainings_needed(workspace) else ""
 
 
 def source_digests(workspace: Workspace, name: str) -> dict:

@@ -22,6 +22,7 @@ TILE = 1024
 #: bytes of what describes an array, of a pickle and of JSON: in memory they can take thirty times that
 MAX_HEADER, MAX_PICKLE, MAX_JSON = 1 << 16, 8 << 20, 16 << 20
 MAX_BRACKETS = 100_000  # in JSON: five million empty lists take ten seconds
+MAX_NAMES = 1000  # arrays of an archive that are looked at
 
 
 @dataclass(frozen=True)
@@ -242,11 +243,7 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
         with open_zip(path) as archive, archive.open(f"{name}.npy") as stream:
             _check_header(stream)
         with open_zip(path) as archive, archive.open(f"{name}.npy") as stream:
-            version = np.lib.format.read_magic(stream)
-            read_header = (
-                np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-            )
-            lengths, _, dtype = read_header(stream)
+            lengths, _, dtype = _read_header(stream)
             if len(lengths) != len(shape) or any(n not in (None, length) for n, length in zip(shape, lengths)):
                 raise UserError(
                     f"{name} in {path} is {shape_text(lengths)}, and {shape_text(shape)} is expected; take the file "
@@ -265,6 +262,31 @@ def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:
         raise UserError(f"{path} has no array {name}; take the file as it was released") from None
     except Exception as error:  # zipfile, zlib and numpy meet a broken file with errors of many types
         raise UserError(f"{path} cannot be read ({_error_text(error)}); copy or download it again") from None
+
+
+def npz_shapes(path: Path) -> dict[str, tuple[int, ...]]:
+    """The arrays of an `.npz` archive and their shapes; nothing of their numbers is read. Raises UserError where it
+    cannot be read."""
+    try:
+        shapes = {}
+        with open_zip(path) as archive:
+            for entry in archive.namelist()[:MAX_NAMES]:
+                if entry.endswith(".npy"):
+                    with archive.open(entry) as stream:
+                        _check_header(stream)
+                    with archive.open(entry) as stream:
+                        shapes[entry.removesuffix(".npy")] = _read_header(stream)[0]
+        return shapes
+    except UserError:
+        raise
+    except Exception as error:  # zipfile, zlib and numpy meet a broken file with errors of many types
+        raise UserError(f"{path} cannot be read ({_error_text(error)}); copy or download it again") from None
+
+
+def _read_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    version = np.lib.format.read_magic(stream)
+    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    return read(stream)
 
 
 def read_json(file: Path) -> dict:

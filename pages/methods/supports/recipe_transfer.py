@@ -27,7 +27,7 @@ def section(ws: Workspace, store: ResultStore) -> None:
     tab_frame.section("Does it hold under another recipe?")
     names = recipe_transfer.studied_recipes(ws, store)
     version = (store.supports_version(), store.newest_job(), len(store.open_jobs()))
-    by_recipe = _compared(ws, store, str(ws.path), tuple(names), version) if len(names) > 1 else {}
+    by_recipe = _compared(ws, store, f"{ws.path} {ws.recipe}", tuple(names), version) if len(names) > 1 else {}
     studied = [table for study in by_recipe.values() for table in study.tables.values()]
     rankings = list(dict.fromkeys(name for table in studied for name in table))
     if not rankings:

@@ -79,11 +79,11 @@ def _study(ws: Workspace) -> Study:
     """Of the protocol that is chosen, where there is a choice. Read anew when an answer or a study has come in, or the
     study under way has come further."""
     with ResultStore.for_workspace(ws) as store:
-        file = ws.path / "supports.parquet"
+        file = ws.supports_file
         shipped = file.stat().st_mtime if file.exists() else None
         under_way = tuple((job.id, job.state, job.done) for job in store.studies(UNDER_WAY) if not job.has_ended)
         version = (shipped, store.supports_version(), store.newest_job(), under_way)
-        by_protocol = _read(ws, store, str(ws.path), version)
+        by_protocol = _read(ws, store, f"{ws.path} {ws.recipe}", version)
     studied = [protocol for protocol, study in by_protocol.items() if study.tables]
     if len(studied) < 2:
         return by_protocol[studied[0] if studied else default_protocol(ws)]
