@@ -35,7 +35,6 @@ def draw(ws: Workspace) -> None:
             names,
             key=state.MODEL,
             bind="query-params",
-            format_func=lambda name: name if name in ws.models() else f"{name}, no predictions yet",
             help="Whose predictions, retrainings and held-out halves the pages speak about.",
         )
 

@@ -53,7 +53,7 @@ def selector(app):
 @pytest.mark.parametrize("page", PAGES)
 def test_one_model_needs_no_selector(ws, page):
     app = opened(page)
-    assert selector(app) is None and "demo-cnn. " not in texts(app)
+    assert selector(app) is None and "models of demo-cnn" not in texts(app)
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -126,7 +126,7 @@ def test_predictions_of_another_recipe_in_the_own_ones_place(ws, monkeypatch):
     ws.record_part("base", {"recipe": "my-net", "hash": None})
     for page in ("explore", "brittleness"):
         app = opened(page, target="5")
-        assert "the base predictions are of my-net, and retraining is by demo-cnn" in texts(app)
+        assert "The base predictions are of my-net, and retraining is by demo-cnn" in texts(app)
     next(button for button in app.button if button.key == "train the right model").click().run()
     assert started == [["base", "train"]]
 
