@@ -69,7 +69,7 @@ def test_what_retrains(ws, monkeypatch):
     monkeypatch.setenv("LINEUP_WORKERS", "1")
     app = opened()
     assert "No runner is at work, and nothing is queued" in texts(app) and "runner.log" not in texts(app)
-    assert app.dataframe[2].value.workers.tolist() == ["1 of 1 thread"]
+    assert app.dataframe[-1].value.workers.tolist() == ["1 of 1 thread"]
     store = ResultStore.for_workspace(ws)
     for seeds in (range(1), range(2)):
         number = store.add_job(retrain.retrain_spec(ws, 0, "trak-10", "remove", 4, seeds), "")
