@@ -49,7 +49,8 @@ def test_what_is_loaded_and_where_it_came_from(ws):
     assert rankings["first image of the target's class"][0].startswith("100%")
     assert features.features.tolist() == ["moco"]
     assert "shapes: 60 training and 12 validation images, 3 classes, 1 planted errors" in texts(app)
-    assert "esvm, l2, cosine, ridge, signed, each of moco; random." in texts(app) and "no held-out halves" in texts(app)
+    assert "esvm, l2, cosine, ridge, signed, influence, each of moco; random." in texts(app)
+    assert "no held-out halves" in texts(app)
     assert "are shown and trained at" not in texts(app)
 
 
