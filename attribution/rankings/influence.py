@@ -46,9 +46,9 @@ class Influence(Ranking):
 
     @cached_property
     def head(self) -> Head:
-        """The head, fitted to the training images when first asked for: some seconds. Raises UserError as `Head.fit`
-        does."""
-        return Head.fit(self.features.train, self.workspace.train_labels, len(self.workspace.classes))
+        """The workspace's head on these features, fitted when first asked for: some seconds. Raises UserError as
+        `Head.fit`."""
+        return self.workspace.head(self.feature).head
 
     @property
     def version(self):

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FittedHead:
-    """A head of a workspace, its probabilities of the validation images, float32 [n_val, classes], its accuracy on these
-    and the seconds of a fit to all images."""
+    """A head of a workspace. probabilities: of the validation images, float32 [n_val, classes]; accuracy: on these;
+    seconds: of a fit to all training images."""
 
     recipe: HeadRecipe
     head: Head
@@ -40,7 +40,7 @@ def names(workspace: "Workspace") -> list[str]:
 def find_recipe(workspace: "Workspace", name: str) -> HeadRecipe:
     """The recipe of the head `name`. Raises UserError naming those there are."""
     features = name.removeprefix(PREFIX)
-    if name not in names(workspace):
+    if features not in workspace.features():
         there = ", ".join(names(workspace)) or "none, since it has no features yet"
         raise UserError(f"no head {name!r} in {workspace.name}; there is {there}")
     return head_recipe(features, _features_digest(workspace, features))
