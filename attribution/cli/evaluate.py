@@ -12,6 +12,7 @@ from attribution.cli import (
     Folder,
     JsonOption,
     Protocol,
+    Recipe,
     WorkspaceOption,
     candidates_of,
     command_line,
@@ -59,6 +60,7 @@ def evaluate_supports(
     ] = 1280,
     protocol: Protocol = None,
     rankings: StudiedRankings = None,
+    recipe: Recipe = None,
     folder: Folder = DEMO,
     as_json: JsonOption = False,
 ):
@@ -69,6 +71,8 @@ def evaluate_supports(
         answer = support_report.paper_report(_parse_folders(paper), k_max)
         return print_answer(as_json, answer, (f"the paper's protocol, K = {k_max}", _named_rows(answer["rankings"])))
     ws = Workspace.open(folder)
+    if recipe:
+        ws = ws.with_model(recipe)
     with ResultStore.for_workspace(ws) as store:
         answer = support_report.report(ws, store, protocol, split_names(rankings) if rankings else None)
     made = f"K = {answer['K']}, recipe {answer['recipe']}, protocol {answer['protocol']}"

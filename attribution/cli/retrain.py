@@ -58,6 +58,11 @@ Seeds = Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Trainings a
 Draws = Annotated[int, whole_option("--draws", 0, limits.MAX_DRAWS, "Random controls of the same classes.")]
 
 
+def _read_count(text: object) -> int:
+    """A number of targets; 0 for "all"."""
+    return 0 if text == "all" else limits.check_whole(text, "--targets", 1, limits.MAX_IMAGES)
+
+
 def retrain(
     target: Target,
     ranking: OptionalRanking = None,
@@ -217,8 +222,11 @@ def support(
 def study(
     targets: Annotated[
         int,
-        whole_option(
-            "--targets", 1, limits.MAX_IMAGES, "How many stable targets (of repairs, wrong ones), drawn at random."
+        typer.Option(
+            "--targets",
+            parser=_read_count,
+            metavar="INTEGER|all",
+            help="How many stable targets (of repairs, wrong ones), drawn at random; or all of them.",
         ),
     ] = 20,
     rankings: Rankings = None,
@@ -233,12 +241,14 @@ def study(
     as_json: JsonOption = False,
 ):
     """Supports of many targets under several rankings. Interrupt it and call it again: it goes on where it was."""
-    from attribution.explore.targets import draw_stable_targets, draw_wrong_targets
+    from attribution.explore.targets import draw_stable_targets, draw_wrong_targets, stable_targets, wrong_targets
 
-    protocol = protocol or support_table.default_protocol(ws)
-    names, all_kinds = ranking_names(ws, rankings), split_names(kinds)
     if recipe and recipes:
         raise UserError("say --recipe for a study under one, or --recipes to compare several")
+    if recipe in ws.models():
+        ws = ws.with_model(recipe)
+    protocol = protocol or support_table.default_protocol(ws)
+    names, all_kinds = ranking_names(ws, rankings), split_names(kinds)
     if recipes or recipe not in (None, ws.recipe):
         compared = split_names(recipes) if recipes else [ws.recipe, recipe]
         studied = compared if recipes else [recipe]
@@ -246,13 +256,15 @@ def study(
         return evaluate_transfer(names=",".join(compared), protocol=protocol, ws=ws, as_json=as_json)
     job = None
     if flips := [kind for kind in all_kinds if kind != "repair"]:
-        job = run_job(ws, study_spec(ws, draw_stable_targets(ws, targets, seed), names, flips, protocol))
+        count = targets or len(stable_targets(ws))
+        job = run_job(ws, study_spec(ws, draw_stable_targets(ws, count, seed), names, flips, protocol))
     if flips != all_kinds or not all_kinds:  # without any kind it is refused there
         repairs = ["repair"] if all_kinds else []
-        job = run_job(ws, study_spec(ws, draw_wrong_targets(ws, targets, seed), names, repairs, protocol))
+        count = targets or len(wrong_targets(ws))
+        job = run_job(ws, study_spec(ws, draw_wrong_targets(ws, count, seed), names, repairs, protocol))
     if as_json:
         return print_answer(True, jobs.job_to_json(job))
-    evaluate_supports(protocol=protocol, folder=ws.path)
+    evaluate_supports(protocol=protocol, folder=ws.path, recipe=ws.model)
 
 
 def prune(

@@ -73,7 +73,7 @@ STORED_ARRAYS = [field.name for field in fields(Removals)][2:]  # all but names 
 
 def signed_rankings(workspace: Workspace) -> list[str]:
     """The rankings that predict a change: stored ones with a sign and a score for every image. The sign of a live
-    ranking is only a heuristic of similarity."""
+    ranking is a heuristic of similarity, or of another model."""
     rankings = [workspace.ranking(name) for name in workspace.rankings()]
     return [ranking.name for ranking in rankings if ranking.signed and ranking.complete and not ranking.live]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.experiments.spec import FixedSpec, Training, common_fields
+from attribution.experiments.spec import FixedSpec, Training, common_fields, needed_seeds
 from attribution.training.edits import Edit, remove
 from attribution.workspace.workspace import Workspace
 
@@ -46,7 +46,14 @@ class SubsetsSpec(FixedSpec):
 
 def subsets_spec(workspace: Workspace, first: int, count: int, seeds, draw: int, both: bool = False) -> SubsetsSpec:
     """Train on random halves: see `SubsetsSpec`."""
-    return SubsetsSpec(**common_fields(workspace), first=first, count=count, seeds=list(seeds), draw=draw, both=both)
+    return SubsetsSpec(
+        **common_fields(workspace),
+        first=first,
+        count=count,
+        seeds=needed_seeds(workspace, None, seeds),
+        draw=draw,
+        both=both,
+    )
 
 
 def random_half(n_train: int, draw: int, number: int) -> np.ndarray:

@@ -16,7 +16,7 @@ from attribution.experiments.prefixes import (
     edit_steps,
     random_control,
 )
-from attribution.experiments.spec import SEEDS, FixedSpec, Training, common_fields
+from attribution.experiments.spec import SEEDS, FixedSpec, Training, common_fields, needed_seeds
 from attribution.experiments.support_search import probe_verdict
 from attribution.features import near_duplicates
 from attribution.rankings.base import check_k
@@ -201,7 +201,7 @@ def retrain_spec(
         kind=kind,
         k=k if groups else edit.k,
         ids=[int(i) for i in ids],
-        seeds=[int(seed) for seed in seeds],
+        seeds=needed_seeds(workspace, recipe, seeds),
         draws=int(draws),
         groups=groups or None,
         end=end if ranking and end == "harmful" else None,

@@ -24,8 +24,9 @@ SEEDS = list(support_search.SEEDS)
 UNEDITED_SEEDS = [*support_search.SEEDS, *support_search.CONFIRM_SEEDS]
 
 Training = tuple[Edit, int]  # an edit and a seed
-#: yields the trainings it needs next, is sent their results in the same order, and may return an answer
-Search = Generator[list[Training], list[Retraining], Any]
+#: yields the trainings it needs next, is sent their results in the same order, and may return an answer; under a head,
+#: whose refits take milliseconds, it yields the spec of a whole search, and is sent its answer
+Search = Generator[list[Any], list[Any], Any]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -180,6 +181,13 @@ class MeasuredSpec(FixedSpec):
     def _measure_all(self, workspace, store, trainings) -> Search:
         results = yield trainings
         self.save_answer(store, self.measure(workspace, trainings, results))
+
+
+def needed_seeds(workspace: Workspace, recipe: str | None, seeds: Iterable[int]) -> list[int]:
+    """Those of `seeds` that say something new: the first alone where the recipe is deterministic (by name, that of the
+    model looked at if not given)."""
+    seeds = [int(seed) for seed in seeds]
+    return seeds[:1] if workspace.get_recipe(recipe).deterministic else seeds
 
 
 def request(trainings: list[Training]) -> Search:

@@ -12,13 +12,14 @@ from attribution.errors import UserError
 from attribution.experiments import support_table
 from attribution.experiments.estimate import StudyCost, default_workers, median_training_seconds
 from attribution.experiments.prefixes import SUPPORT_KINDS, check_support_kind
-from attribution.experiments.spec import SEEDS, Search, Spec, common_fields, request
-from attribution.experiments.support import SupportSpec, check_search
+from attribution.experiments.spec import SEEDS, Search, Spec, common_fields, needed_seeds, request
+from attribution.experiments.support import SupportSpec, search_protocol
 from attribution.experiments.support_search import DEFAULT_K_MAX, Support
 from attribution.rankings.base import check_k
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit
+from attribution.training.head.recipe import is_head
 from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -61,7 +62,8 @@ class StudySpec(Spec):
 
     def searches(self, workspace: Workspace, store: ResultStore) -> Iterator[Search]:
         """As `Spec.searches`."""
-        yield request([(no_edit(), seed) for seed in SEEDS])  # the control that all probes share
+        control = [] if is_head(self.recipe) else needed_seeds(workspace, self.recipe, SEEDS)
+        yield request([(no_edit(), seed) for seed in control])  # the control that all probes share
         supports = self.supports()
         answered = support_table.is_answered(self._known(workspace, store), supports)
         for spec, known in zip(supports, answered):
@@ -103,7 +105,7 @@ def study_spec(
 ) -> StudySpec:
     """Find the supports of many targets under several rankings and kinds. Raises UserError as `support_spec` does, and
     where repairs are asked for together with other kinds: they are of other targets."""
-    check_search(workspace, protocol)
+    protocol = search_protocol(workspace, protocol, recipe)
     if "repair" in kinds and len(set(kinds)) > 1:
         raise UserError("repairs are of wrong targets, the other kinds of right ones; make two studies")
     if not (targets and rankings and kinds):

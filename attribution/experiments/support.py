@@ -12,10 +12,11 @@ from attribution.experiments import adaptive_search, support_search, support_tab
 from attribution.experiments.estimate import JobCost, cost_of
 from attribution.experiments.prefixes import build_edit, check_groups, check_support_kind, edit_steps
 from attribution.experiments.replay import replay_search
-from attribution.experiments.spec import SEEDS, UNEDITED_SEEDS, Search, Spec, common_fields
+from attribution.experiments.spec import SEEDS, UNEDITED_SEEDS, Search, Spec, common_fields, needed_seeds
 from attribution.rankings.base import check_k
 from attribution.store.results import ResultStore
 from attribution.training.edits import no_edit
+from attribution.training.head.recipe import is_head
 from attribution.workspace.base_models import agreement_status, base_of_recipe
 from attribution.workspace.workspace import Workspace
 
@@ -54,10 +55,14 @@ class SupportSpec(Spec):
     def search(self, workspace: Workspace) -> Search:
         """The search, which returns its `support_search.Support` as a dict; with groups also "images", how many
         training images the support holds."""
+        if is_head(self.recipe):
+            return (yield [self])[0]
         workspace = workspace.with_model(self.model)
         parts, label = self.steps(workspace), workspace.val_labels[self.target]
         prediction, noise = yield from self._unedited(workspace)
         options = {"already_wrong": prediction == "already_wrong", "repair": self.kind == "repair"}
+        if workspace.get_recipe(self.recipe).deterministic:
+            options |= {"seeds": SEEDS[:1], "confirm_seeds": ()}
         if self.protocol == "adaptive":
             search = adaptive_search.search(label, len(parts), noise=noise, **options)
         else:
@@ -88,8 +93,10 @@ class SupportSpec(Spec):
         if base := base_of_recipe(workspace, self.recipe, self.recipe_hash):
             weighs_margins = self.protocol == "adaptive"  # a single base model, enough otherwise, has no noise
             return base.target_status(self.target), base.noise if weighs_margins else None
-        models = yield [(no_edit(), seed) for seed in UNEDITED_SEEDS]
+        models = yield [(no_edit(), seed) for seed in needed_seeds(workspace, self.recipe, UNEDITED_SEEDS)]
         right = sum(model.predicted[self.target] == workspace.val_labels[self.target] for model in models)
+        if len(models) < 2:
+            return agreement_status(right, len(models)), 0.0
         spread = np.nanvar([model.margins.astype(float) for model in models], axis=0, ddof=1)
         return agreement_status(right, len(models)), float(np.sqrt(np.nanmean(spread)))
 
@@ -139,7 +146,7 @@ def support_spec(
     near-duplicates, and k counts such groups. recipe: by name, the workspace's if not given. Raises UserError for a
     target, ranking, kind, protocol or recipe that does not fit the workspace, and where there are no base models to say
     what the target was taken for."""
-    check_search(workspace, protocol)
+    protocol = search_protocol(workspace, protocol, recipe)
     workspace.ranking(ranking)
     check_groups(check_support_kind(kind), groups)
     return SupportSpec(
@@ -160,13 +167,17 @@ def check_protocol(protocol: str) -> str:
     return protocol
 
 
-def check_search(workspace: Workspace, protocol: str) -> None:
-    """Raises UserError where supports cannot be searched under this protocol: without base models, or without the
-    noise that the adaptive one needs."""
+def search_protocol(workspace: Workspace, protocol: str, recipe: str | None = None) -> str:
+    """The protocol to search by: the one asked for, but "default" for a deterministic recipe, of which one training
+    says all. Raises UserError where supports cannot be searched so: without base models, or without the noise that the
+    adaptive one needs."""
     workspace.check_base()
     check_protocol(protocol)
+    if workspace.get_recipe(recipe).deterministic:
+        return "default"
     if protocol == "adaptive" and not workspace.base.noise > 0:
         raise UserError(
             "the adaptive protocol weighs margins by how much base models differ, and these do not; "
             "bring more of them, or ask for the default protocol"
         )
+    return protocol

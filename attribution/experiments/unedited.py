@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attribution.experiments.spec import UNEDITED_SEEDS, FixedSpec, Training, common_fields
+from attribution.experiments.spec import UNEDITED_SEEDS, FixedSpec, Training, common_fields, needed_seeds
 from attribution.training.edits import no_edit
 from attribution.workspace.workspace import Workspace
 
@@ -34,4 +34,4 @@ class UneditedSpec(FixedSpec):
 
 def unedited_spec(workspace: Workspace, recipe: str) -> UneditedSpec:
     """Train on the images as they are under another recipe, as base models are. Raises UserError for an unknown one."""
-    return UneditedSpec(**common_fields(workspace, recipe), seeds=UNEDITED_SEEDS)
+    return UneditedSpec(**common_fields(workspace, recipe), seeds=needed_seeds(workspace, recipe, UNEDITED_SEEDS))

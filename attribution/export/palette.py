@@ -15,6 +15,7 @@ METHOD_STYLES = {
     "cosine": ("#6A51A3", "longdashdot"),
     "ridge": ("#6B6B00", "longdash"),
     "signed": ("#7F5F4F", "dashdot"),
+    "influence": ("#3D3D3D", "dash"),
     "trak": ("#C98500", "longdash"),
     "datamodels": ("#008F68", "dashdot"),
     "random": ("#808080", "dot"),

@@ -253,7 +253,7 @@ def names(workspace: Workspace) -> list[str]:
         f"{method}-{feature}"
         for feature in workspace.features()
         for method in METHODS
-        if method != "ridge" or _feature_dim(workspace, feature) <= MAX_RIDGE_DIM
+        if method != "ridge" or feature_dim(workspace, feature) <= MAX_RIDGE_DIM
     ]
 
 
@@ -263,7 +263,7 @@ def load(workspace: Workspace, name: str) -> Similarity:
     return METHODS[method](workspace, feature)
 
 
-def _feature_dim(workspace: Workspace, feature: str) -> int:
+def feature_dim(workspace: Workspace, feature: str) -> int:
     """Dimensions of a feature set as the manifest says, 0 where it does not."""
     dim = workspace.manifest["parts"][f"features/{feature}"].get("dim")
     if dim is None and feature == "pixels":

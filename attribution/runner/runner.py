@@ -5,6 +5,8 @@ results and progress into the store. Kill it at any moment: the next one goes on
 are lost.
 """
 
+import hashlib
+import json
 import os
 import signal
 import sqlite3
@@ -21,13 +23,14 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.experiments import registry
 from attribution.experiments.jobs import write_output, write_runner_info, write_trouble
+from attribution.experiments.spec import Spec
 from attribution.runner.executors import Executor, create_executor
-from attribution.runner.executors.base import Task, result_arrays
+from attribution.runner.executors.base import SearchTask, Task, result_arrays
 from attribution.store.database import is_damaged, store_error
 from attribution.store.lock import acquire_runner_lock
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
-from attribution.training import all_recipes
+from attribution.training.edits import no_edit
 from attribution.workspace.workspace import Workspace
 
 IDLE_SECONDS = 60
@@ -61,6 +64,7 @@ class Runner:
         self.events: deque[tuple[Task, dict]] = deque()  # that came back from workers and are not written down yet
         self.heard: dict[str, _Heartbeat] = {}  # key of a training in a worker -> when it reported last
         self.epoch_seconds: deque[float] = deque(maxlen=100)
+        self.answers: dict[str, dict] = {}  # of searches under a head, until their jobs have them
         self.blocked = False  # whether the store could not be written last time
         self.last_step = time.monotonic()
         self.last_busy = time.monotonic()
@@ -231,14 +235,18 @@ class Runner:
             return
         self._clear_running(task.key)
         if kind == "done":  # kept even where its job was cancelled meanwhile: it is paid for
-            self.store.put(task.hash, task.edit, task.seed, **result_arrays(task, event))
+            if isinstance(task, SearchTask):
+                self.answers[task.key] = event["answer"]
+            else:
+                self.store.put(task.hash, task.edit, task.seed, **result_arrays(task, event))
             for running_job in self._jobs_waiting_for(task.key):
                 try:
-                    running_job.deliver(task.key)
+                    running_job.deliver(task.key, self.answers.get(task.key))
                 except sqlite3.Error:
                     raise
                 except Exception as error:
                     self._fail_job(running_job.job.id, error)
+            self.answers.pop(task.key, None)
             return
         failures = self.store.record_failure(task.key) if kind == "lost" else MAX_TRIES
         if failures >= MAX_TRIES:
@@ -341,7 +349,7 @@ class _RunningJob:
         self.workspace = Workspace.open(spec.workspace)
         if self.workspace.fingerprint != store.fingerprint:
             raise UserError(f"the workspace at {spec.workspace} now holds other data; ask again")
-        self.recipe = all_recipes.get_recipe(spec.recipe, spec.hash)
+        self.recipe = self.workspace.get_recipe(spec.recipe, spec.hash)
         self.total = spec.total
         self.done = 0
         self.reported = -1  # `done` as the store has it
@@ -373,12 +381,13 @@ class _RunningJob:
                 return None
             self._advance_search(_OpenSearch(search), None)
 
-    def deliver(self, key: str) -> None:
-        """A training is in the store: the searches that have all they asked for go on."""
+    def deliver(self, key: str, answer: dict | None = None) -> None:
+        """A training is in the store, or the answer of a whole search has come: the searches that have all they asked
+        for go on."""
         for search in self.waiting.pop(key, []):
             search.missing.discard(key)
             if not search.missing:
-                self._advance_search(search, [self.store.get(k) for k in search.keys])
+                self._advance_search(search, [answer] if answer else [self.store.get(k) for k in search.keys])
 
     def requeue(self, task: Task) -> None:
         """Puts a lost training back in front."""
@@ -390,6 +399,9 @@ class _RunningJob:
                 trainings = search.generator.send(results)
             except StopIteration:
                 self.done += 1
+                return
+            if trainings and isinstance(trainings[0], Spec):
+                self._ask_whole_search(search, trainings[0])
                 return
             search.keys = [self.store.key(self.recipe.hash, edit, seed) for edit, seed in trainings]
             results = [self.store.get(key) for key in search.keys]
@@ -407,6 +419,17 @@ class _RunningJob:
             waiters = self.waiting.setdefault(key, [])
             if search not in waiters:
                 waiters.append(search)
+
+    def _ask_whole_search(self, search, asked: Spec) -> None:
+        """Has a worker do a whole search; its answer is stored by who asked."""
+        spec = asked.to_json()
+        key = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
+        search.keys, search.missing = [key], {key}
+        if key not in self.waiting:
+            self.ready.append(
+                SearchTask(key, self.spec.workspace, asked.recipe, self.recipe.hash, no_edit(), 0, spec=spec)
+            )
+        self.waiting.setdefault(key, []).append(search)
 
 
 @dataclass

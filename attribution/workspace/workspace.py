@@ -25,6 +25,8 @@ from attribution.data.thumbnails import Thumbnails
 from attribution.errors import UserError
 from attribution.files import ROOT, change_json, data_folder, read_array, read_table
 from attribution.training import all_recipes
+from attribution.training.head.recipe import PREFIX, HeadRecipe, is_head
+from attribution.workspace import heads
 from attribution.workspace.base_models import BaseModels
 from attribution.workspace.manifest import MODEL_FOLDER, PART_PATTERN, read_manifest, read_user_parts
 from attribution.workspace.models import PredictionsOnly, is_of_one_model
@@ -88,15 +90,15 @@ class Workspace:
         return None if self.recipe == self.own_recipe else self.recipe
 
     def models(self) -> list[str]:
-        """The recipes whose base predictions the workspace holds, its own first.
+        """The recipes whose base predictions the workspace holds, its own first, and its heads.
 
         >>> Workspace.open().models()
-        ['demo-cnn']
+        ['demo-cnn', 'head-moco', 'head-simclr', 'head-dino', 'head-supervised']
         """
-        own = self._views[self.own_recipe]
+        own, heads_here = self._views[self.own_recipe], heads.names(self)
         stored = (part.split("/") for part in own.manifest["parts"] if part.startswith(MODEL_FOLDER))
-        others = sorted({name for _, name, *part in stored if part == ["base"]} - {self.own_recipe})
-        return [*([self.own_recipe] if own.has_base else []), *others]
+        others = {name for _, name, *part in stored if part == ["base"]} - {self.own_recipe, *heads_here}
+        return [*([self.own_recipe] if own.has_base else []), *sorted(others), *heads_here]
 
     def with_model(self, name: str | None, new: bool = False) -> "Workspace":
         """The same workspace as the model of this recipe sees it; None: of the workspace's own recipe.
@@ -113,7 +115,7 @@ class Workspace:
         return self._views[name]
 
     def _seen_by(self, name: str) -> "Workspace":
-        self._features  # noqa: B018 - shared from now on, like what was read of images and labels
+        self._features, self._heads  # noqa: B018 - shared from now on, like what was read of images and labels
         view = copy.copy(self)
         for cached in ("base", "_rankings"):
             view.__dict__.pop(cached, None)
@@ -242,21 +244,30 @@ class Workspace:
 
     # -- recipes
 
-    def get_recipe(self, name: str | None = None) -> all_recipes.AnyRecipe | PredictionsOnly:
-        """The recipe `name` as it is here, that of the model looked at if not given; of a model that was only imported,
-        and whose recipe this machine does not know, a `PredictionsOnly`. Raises UserError naming the known ones.
+    def get_recipe(
+        self, name: str | None = None, recipe_hash: str | None = None
+    ) -> all_recipes.AnyRecipe | HeadRecipe | PredictionsOnly:
+        """The recipe `name`, that of the model looked at if not given, as it is here, or as it was under `recipe_hash`;
+        of a model that was only imported, and whose recipe this machine does not know, a `PredictionsOnly`. Raises
+        UserError naming the known ones.
 
         >>> Workspace.open().get_recipe().hash
         'c5aeb1565251'
         """
         name = name or self.recipe
+        if is_head(name):
+            recipe = heads.find_recipe(self, name)
+            if recipe_hash not in (None, recipe.hash):
+                raise UserError(f"the features of {name} have changed since this was asked for; ask again")
+            return recipe
         try:
-            return all_recipes.get_recipe(name)
+            return all_recipes.get_recipe(name, recipe_hash)
         except UserError:
             made = self._base_provenance(name)
             if made is None:
                 raise
-        others = [other for other in self.models() if other != name and other in all_recipes.names()]
+        here = [other for other in self.models() if other != name and other in self.recipe_names()]
+        others = [other for other in here if not is_head(other)] or here[:1]
         return PredictionsOnly(name, made.get("hash") or made.get("digest") or "unknown", tuple(others))
 
     def _base_provenance(self, name: str) -> dict | None:
@@ -266,15 +277,27 @@ class Workspace:
         return own.manifest["parts"].get(part)
 
     def recipe_names(self) -> list[str]:
-        """Names of the recipes that can be asked for here: built in, and those that a person added."""
-        return all_recipes.names()
+        """Names of the recipes that can be asked for here: built in, those that a person added, and heads."""
+        return [*all_recipes.names(), *heads.names(self)]
+
+    def head(self, features: str) -> "heads.FittedHead":
+        """The head on a feature set, fitted to all training images when first asked for: seconds. Raises UserError as
+        `heads.fit`."""
+        recipe = heads.find_recipe(self, PREFIX + features)
+        if recipe.hash not in self._heads:
+            self._heads[recipe.hash] = heads.fit(self, recipe.name)
+        return self._heads[recipe.hash]
+
+    @cached_property
+    def _heads(self) -> "dict[str, heads.FittedHead]":
+        return {}
 
     # -- parts
 
     @property
     def has_base(self) -> bool:
         """True where there are base models; without them there are no predictions."""
-        return self._probabilities.exists()
+        return is_head(self.recipe) or self._probabilities.exists()
 
     @property
     def _probabilities(self) -> Path:
@@ -300,6 +323,8 @@ class Workspace:
     def base(self) -> BaseModels:
         """Predictions of the base models. Raises UserError when there are none yet."""
         self.check_base()
+        if is_head(self.recipe):
+            return BaseModels(self.head(self.recipe.removeprefix(PREFIX)).probabilities[None], self.val_labels)
         return BaseModels(read_array(self._probabilities, None, self.n_val, len(self.classes)), self.val_labels)
 
     def features(self) -> list[str]:

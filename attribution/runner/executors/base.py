@@ -1,7 +1,7 @@
 """What every executor does, and what goes in and out of it."""
 
 import base64
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -9,6 +9,7 @@ import numpy as np
 from attribution.store.results import unpack_predictions
 from attribution.training import recipes
 from attribution.training.edits import Edit
+from attribution.training.head.recipe import is_head
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,7 @@ class Task:
     @property
     def is_own(self) -> bool:
         """Whether the recipe is the user's, whose code only a process of its own may run."""
-        return self.recipe not in recipes.NAMES
+        return self.recipe not in recipes.NAMES and not is_head(self.recipe)
 
     def to_json(self) -> dict:
         """The task as a worker reads it."""
@@ -41,6 +42,17 @@ class Task:
             "out_of_subset": self.out_of_subset,
             "probabilities": self.probabilities,
         }
+
+
+@dataclass(frozen=True)
+class SearchTask(Task):
+    """A whole support search under a head. spec: its JSON. Its "done" event has "answer"."""
+
+    spec: dict = field(default_factory=dict)
+
+    def to_json(self) -> dict:
+        """As `Task.to_json`."""
+        return {**super().to_json(), "spec": self.spec}
 
 
 class Executor(Protocol):

@@ -13,6 +13,7 @@ from attribution.files import ROOT
 from attribution.runner.executors.base import Task
 from attribution.training import all_recipes, own
 from attribution.training.devices import Gpu, WorkerPlan, core_count
+from attribution.training.head.recipe import is_head
 
 STARTS = 3  # of a worker that ends before it has begun
 STOP_SECONDS = 10
@@ -116,7 +117,7 @@ class LocalExecutor:
 
 def threads_of(task: Task) -> int:
     """How many threads a training has on the processor."""
-    return all_recipes.get_recipe(task.recipe, task.hash).threads
+    return 1 if is_head(task.recipe) else all_recipes.get_recipe(task.recipe, task.hash).threads
 
 
 def owner_of(task: Task) -> str | None:

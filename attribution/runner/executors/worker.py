@@ -16,10 +16,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.experiments.head_support import find_support
+from attribution.experiments.support import SupportSpec
 from attribution.runner import recipe_check
 from attribution.runner.executors.base import encode_array
 from attribution.training import all_recipes, recipes
 from attribution.training.edits import Edit
+from attribution.training.head.recipe import HeadTrainer, is_head
+from attribution.workspace import heads
 from attribution.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
     from attribution.training.own.trainer import OwnTrainer
     from attribution.training.trainer import Trainer
 
-    AnyTrainer = Trainer | OwnTrainer | CommandTrainer
+    AnyTrainer = Trainer | OwnTrainer | CommandTrainer | HeadTrainer
 
 NICE = 10  # the dashboard goes first; the variable LINEUP_NICE sets another
 
@@ -81,6 +85,9 @@ def serve_request(request: dict, trainers: dict, events: TextIO = sys.stdout) ->
     def report(epoch, epochs):
         write_event({"event": "epoch", "epoch": epoch, "epochs": epochs}, events)
 
+    if "spec" in request:
+        spec = SupportSpec.from_json(request["spec"])
+        return {"event": "done", "answer": find_support(spec, Workspace.open(name[0]), trainers[name])}
     if "fit" in request:
         return recipe_check.fit_event(trainers[name], request["fit"], report)
     return retrain(trainers[name], request, report)
@@ -92,6 +99,11 @@ def load_trainer(workspace: Any, name: str, recipe_hash: str) -> "AnyTrainer":
         from attribution.training.trainer import Trainer
 
         return Trainer(workspace, recipes.get_recipe(name))
+    if is_head(name):
+        trainer = heads.make_trainer(workspace, name)
+        if trainer.recipe.hash != recipe_hash:
+            raise UserError(f"the features of {name} have changed since this was asked for; ask again")
+        return trainer
     recipe = all_recipes.get_recipe(name, recipe_hash)
     if recipe.form == "command":
         from attribution.training.own.command import CommandTrainer

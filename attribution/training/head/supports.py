@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.training.head.head import Head
+from attribution.training.head.head import Head, margins_of
 
 FLIPPED, CENSORED, ALREADY_WRONG = "flipped", "censored", "already_wrong"
 
@@ -24,14 +24,14 @@ class HeadSupport:
 
     status: "flipped", "censored" (it survived the largest k) or "already_wrong" (nothing was searched). support: the
     fewest first images that flip it, with one fewer refitted and surviving; None unless it flipped. ids: the images in
-    the order in which they go, int64, as many as the support or the largest k. trace: (k, margin) of every refit, in
-    the order tried; the first is of k = 0.
+    the order in which they go, int64, as many as the support or the largest k. trace: (k, margin, predicted class) of
+    every refit, in the order tried; the first is of k = 0.
     """
 
     status: str
     support: int | None
     ids: np.ndarray
-    trace: tuple[tuple[int, float], ...]
+    trace: tuple[tuple[int, float, int], ...]
 
 
 def search(
@@ -88,23 +88,25 @@ def find_prefix_support(
     """
     features, order = np.asarray(features)[None], np.asarray(order, np.int64)
     k_max = min(k_max, len(order), head.n_train - (relabel_to is None))
-    margin = float(head.margins(head.weights, features, [label])[0])
+    margin, first = _says(head, head.weights, features, label)
     if margin < 0 or not k_max:
         status = ALREADY_WRONG if margin < 0 else CENSORED
-        return HeadSupport(status, None, order[:0], ((0, margin),))
+        return HeadSupport(status, None, order[:0], ((0, margin, first),))
     if influence is None:
         influence = head.influence(features, np.array([label]), relabel_to=relabel_to)[0]
     foretold = margin - np.concatenate([[0], np.cumsum(influence[order[:k_max]])])
-    fits = {0: head.weights}
+    fits, predicted = {0: head.weights}, {0: first}
 
     def margin_at(k: int) -> float:
         near = min(fits, key=lambda other: abs(other - k))
         fits[k] = _refit(head, order[:k], relabel_to, fits[near])
-        return float(head.margins(fits[k], features, [label])[0])
+        reached, predicted[k] = _says(head, fits[k], features, label)
+        return reached
 
     support, tried = search(margin_at, k_max, margin, foretold)
     status = CENSORED if support is None else FLIPPED
-    return HeadSupport(status, support, order[: support or k_max], ((0, margin), *tried))
+    trace = tuple((k, reached, predicted[k]) for k, reached in [(0, margin), *tried])
+    return HeadSupport(status, support, order[: support or k_max], trace)
 
 
 def find_adaptive_support(
@@ -119,8 +121,8 @@ def find_adaptive_support(
     labels, removed = np.array([label]), np.zeros(0, np.int64)
     k_max = min(k_max, head.n_train - (relabel_to is None))
     weights = head.weights
-    margin = float(head.margins(weights, features, labels)[0])
-    trace = [(0, margin)]
+    margin, first = _says(head, weights, features, label)
+    trace = [(0, margin, first)]
     if margin < 0:
         return HeadSupport(ALREADY_WRONG, None, removed, tuple(trace))
     while len(removed) < k_max:
@@ -136,19 +138,27 @@ def find_adaptive_support(
         following = np.argsort(-scores, kind="stable")[:count]
         start, before = weights, removed
         fits: dict[int, np.ndarray] = {}
+        predicted: dict[int, int] = {}
 
-        def margin_at(k: int, following=following, before=before, start=start, fits=fits) -> float:
+        def margin_at(k, following=following, before=before, start=start, fits=fits, predicted=predicted) -> float:
             fits[k] = _refit(head, np.concatenate([before, following[:k]]), relabel_to, start)
-            return float(head.margins(fits[k], features, labels)[0])
+            reached, predicted[k] = _says(head, fits[k], features, label)
+            return reached
 
         foretold = margin - np.concatenate([[0], np.cumsum(scores[following])])
         support, tried = search(margin_at, count, margin, foretold)
-        trace += [(len(before) + k, value) for k, value in tried]
+        trace += [(len(before) + k, value, predicted[k]) for k, value in tried]
         removed = np.concatenate([before, following[: support or count]])
         if support is not None:
             return HeadSupport(FLIPPED, len(removed), removed, tuple(trace))
         weights, margin = fits[count], tried[0][1]
     return HeadSupport(CENSORED, None, removed, tuple(trace))
+
+
+def _says(head: Head, weights: np.ndarray, features: np.ndarray, label: int) -> tuple[float, int]:
+    """The margin of one target, features [1, d], and its predicted class."""
+    logits = head.logits(weights, features)
+    return float(margins_of(logits, np.array([label]))[0]), int(logits[0].argmax())
 
 
 def _edit(head: Head, ids: np.ndarray, relabel_to: int | None) -> tuple[np.ndarray | None, np.ndarray | None]:

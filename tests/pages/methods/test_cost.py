@@ -50,7 +50,7 @@ def test_the_chart_leaves_out_what_was_not_timed_and_shows_intervals(ws, found):
     chart = drawn.figure(rows, LDS)
     ridge = next(trace for trace in chart.data if trace.name == "Ridge")
     assert ridge.error_y.array[0] == pytest.approx(0.027) and ridge.error_y.arrayminus[0] == pytest.approx(0.023)
-    assert ridge.x[0] == pytest.approx(10**drawn.MARK_OFFSET) and chart.layout.xaxis.ticktext[0] == "none"
+    assert ridge.x[0] == pytest.approx(10 ** (drawn.MARK_OFFSET / 2)) and chart.layout.xaxis.ticktext[0] == "none"
     assert len(chart.layout.shapes) == 1, "the noise ceiling"
 
 

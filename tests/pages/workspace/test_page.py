@@ -49,10 +49,10 @@ def test_what_is_loaded_and_where_it_came_from(ws):
     assert rankings["first image of the target's class"][0].startswith("100%")
     assert features.features.tolist() == ["moco"]
     assert "shapes: 60 training and 12 validation images, 3 classes, 1 planted errors" in texts(app)
-    assert "esvm, l2, cosine, ridge, signed, each of moco; random." in texts(app)
+    assert "esvm, l2, cosine, ridge, signed, influence, each of moco; random." in texts(app)
     models = app.dataframe[2].value
-    assert models.model.tolist() == ["demo-cnn"] and models.networks.tolist() == [10]
-    assert models["held-out halves"].tolist() == ["none: no LDS"] and models.retrains.tolist() == ["yes"]
+    assert models.model.tolist() == ["demo-cnn", "head-moco"] and models.networks.tolist() == [10, 1]
+    assert models["held-out halves"].tolist() == ["none: no LDS"] * 2 and models.retrains.tolist() == ["yes", "yes"]
     assert "are shown and trained at" not in texts(app)
 
 
@@ -91,7 +91,7 @@ def test_what_retrains(ws, monkeypatch):
     app = opened()
     assert "A runner is at work (ray): 1 training under way, 4 workers; 1 job begun, 1 queued." in texts(app)
     assert f"Its log is {store.folder / 'runner.log'}" in texts(app)
-    assert app.dataframe[2].value.device.tolist() == ["node-1", "node-2"]
+    assert app.dataframe[-1].value.device.tolist() == ["node-1", "node-2"]
     os.close(lock)
     store.close()
     assert jobs.runner_info(store.folder) is None, "what the lock said is not believed without its holder"
@@ -209,6 +209,6 @@ def test_a_model_is_taken_out(ws):
     base_predictions.import_predictions(ws, "my-net", predictions(soft(ws.val_labels)))
     app = opened()
     models = next(frame.value for frame in app.dataframe if "networks" in frame.value)
-    assert models.model.tolist() == ["demo-cnn", "my-net"] and models["from"].tolist()[1] == "0.npy"
+    assert models.model.tolist() == ["demo-cnn", "my-net", "head-moco"] and models["from"].tolist()[1] == "0.npy"
     next(button for button in app.button if button.key == "take model out").click().run()
-    assert not app.exception and Workspace.open(ws.path).models() == ["demo-cnn"]
+    assert not app.exception and "my-net" not in Workspace.open(ws.path).models()

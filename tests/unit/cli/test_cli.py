@@ -33,9 +33,9 @@ def test_info(answer, run):
         "planted": 1,
     }
     assert found["features"] == [{"name": "moco", "dim": 3, "knn_accuracy": None}]
-    names = ["esvm-moco", "l2-moco", "cosine-moco", "ridge-moco", "signed-moco", "trak-10", "random"]
+    names = ["esvm-moco", "l2-moco", "cosine-moco", "ridge-moco", "signed-moco", "influence-moco", "trak-10", "random"]
     assert [ranking["name"] for ranking in found["rankings"]] == names
-    assert found["rankings"][5] == {
+    assert found["rankings"][6] == {
         "name": "trak-10",
         "method": "TRAK",
         "signed": True,
