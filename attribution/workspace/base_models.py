@@ -83,8 +83,8 @@ def base_of_recipe(workspace: "Workspace", recipe: str, recipe_hash: str) -> Bas
 def describe_models(workspace: "Workspace") -> list[dict]:
     """What there is to say of each model of a workspace, its own first: {"recipe", "hash" (None where it is not
     recorded), "models" (how many networks), "accuracy" (None of a head that was not fitted yet, which takes seconds),
-    "imported" (the names of its files, None where it was trained here), "how" it came, "made", "halves" (how many held-out halves),
-    "warning": see `recipe_warning`}."""
+    "imported" (the names of its files, None where it was trained here), "how" it came, "made", "halves" (how many
+    held-out halves), "warning": see `recipe_warning`}."""
     described = []
     for name in workspace.models():
         view = workspace.with_model(name)

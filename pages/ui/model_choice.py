@@ -13,8 +13,10 @@ session = st.session_state
 
 
 def options(ws: Workspace) -> list[str]:
-    """The recipes that a page can speak about: the workspace's models, and its own recipe, which may have none yet."""
-    return list(dict.fromkeys([*ws.models(), ws.own_recipe]))
+    """The recipes that a page can speak about: the workspace's models, heads last, and its own recipe, which may have
+    no predictions yet. The first is what a link without a model is about."""
+    models = ws.models()
+    return list(dict.fromkeys([*(name for name in models if not is_head(name)), ws.own_recipe, *models]))
 
 
 def draw(ws: Workspace) -> None:

@@ -91,7 +91,9 @@ def test_the_cut_moves_by_keys_drag_and_number(explore):
 def test_a_target_is_picked_from_the_film_and_with_j_and_k(explore):
     page = explore("/?target=0")
     page.get_by_role("option", name="validation image 1,").click()
-    expect(page.get_by_role("heading", name="Dot in 10 of 10 models, but it is labelled Box <b>.")).to_be_visible()
+    expect(
+        page.get_by_role("heading", name="Dot in 10 of 10 models of demo-cnn, but it is labelled Box <b>.")
+    ).to_be_visible()
     expect(page).to_have_url(re.compile("target=1"))
     page.keyboard.press("k")
     expect(page.get_by_alt_text("validation image 2,")).to_be_visible()

@@ -33,7 +33,7 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
 
     # Open, filter, pick a target, compare the rows.
     serving.open_page(page, shapes.url)
-    expect(page.get_by_role("heading", name="Bar in 10 of 10 models.")).to_be_visible()
+    expect(page.get_by_role("heading", name="Bar in 10 of 10 models of demo-cnn.")).to_be_visible()
     page.get_by_role("radio", name="right").click()
     visible(page, re.compile("of 11 that fit")).to_be_visible()
     page.get_by_role("option", name="validation image 3,").click()
@@ -104,7 +104,7 @@ def test_from_the_first_picture_to_a_verdict(page, shapes):
 @pytest.mark.parametrize(
     ("path", "heading"),
     [
-        ("/?target=1", "Dot in 10 of 10 models, but it is labelled Box <b>."),
+        ("/?target=1", "Dot in 10 of 10 models of demo-cnn, but it is labelled Box <b>."),
         (
             "/brittleness?target=4&k=3&ranking=l2-moco&kind=mislabel",
             "Is target 4 still read as Box <b> with the first 3 images of l2-moco relabelled Bar?",

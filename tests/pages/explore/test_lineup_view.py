@@ -77,20 +77,25 @@ def test_sentences(ws):
     clear = {"trak-10": close | {"k": 9, "close": False, "votes": 2, "wrong": 3, "seeds": 3}}
     censored = {"random": {"status": "censored", "support": None, "k_max": 20}}
     assert lineup_view.sentence(ws, 0, {"remove": SUPPORT, "mislabel": relabelled}) == (
-        "Bar in 10 of 10 models. Without the first 4 images of trak-10: Dot in 4 of 5."
+        "Bar in 10 of 10 models of demo-cnn. Without the first 4 images of trak-10: Dot in 4 of 5."
     )
-    assert lineup_view.sentence(ws, 0, {}) == "Bar in 10 of 10 models."
-    assert lineup_view.sentence(ws, 1, {}) == "Dot in 10 of 10 models, but it is labelled Box <b>."
-    assert lineup_view.sentence(ws, 0, {"remove": censored}) == "Bar in 10 of 10 models. No edit tested changes that."
+    assert lineup_view.sentence(ws, 0, {}) == "Bar in 10 of 10 models of demo-cnn."
+    assert lineup_view.sentence(ws, 1, {}) == "Dot in 10 of 10 models of demo-cnn, but it is labelled Box <b>."
+    assert (
+        lineup_view.sentence(ws, 0, {"remove": censored})
+        == "Bar in 10 of 10 models of demo-cnn. No edit tested changes that."
+    )
     assert lineup_view.sentence(ws, 0, {"remove": censored, "mislabel": relabelled}) == (
-        "Bar in 10 of 10 models. No removal tested changes that; with the first 7 images of l2-moco relabelled "
-        "Box <b>: Dot in 6 of 10 (a close call: fresh seeds changed the verdict)."
+        "Bar in 10 of 10 models of demo-cnn. No removal tested changes that; with the first 7 images of l2-moco "
+        "relabelled Box <b>: Dot in 6 of 10 (a close call: fresh seeds changed the verdict)."
     )
     assert lineup_view.sentence(ws, 0, {"remove": clear | relabelled}) == (
-        "Bar in 10 of 10 models. Without the first 9 images of trak-10: wrong in 3 of 3, mostly Dot "
+        "Bar in 10 of 10 models of demo-cnn. Without the first 9 images of trak-10: wrong in 3 of 3, mostly Dot "
         "(a close call from 7 on)."
     )
-    assert lineup_view.sentence(ws, 0, {"mislabel": relabelled}).startswith("Bar in 10 of 10 models. With the first 7")
+    assert lineup_view.sentence(ws, 0, {"mislabel": relabelled}).startswith(
+        "Bar in 10 of 10 models of demo-cnn. With the first 7"
+    )
     resisted = {"esvm-moco": close | {"k": 2, "support": 2, "status": "flipped", "close": False}}
     assert "the first 9 images of trak-10" in lineup_view.sentence(ws, 0, {"remove": resisted | clear}), (
         "as the opening"
@@ -106,8 +111,8 @@ def test_without_base_models_only_what_is_known_is_said(tmp_path):
 
 def test_a_class_name_at_the_head_of_a_sentence(ws, monkeypatch):
     monkeypatch.setattr(ws, "classes", ["sea lion", "n01440764", "Dot"])
-    assert lineup_view.sentence(ws, 0, {}) == "Sea lion in 10 of 10 models."
-    assert lineup_view.sentence(ws, 4, {}) == "n01440764 in 10 of 10 models."
+    assert lineup_view.sentence(ws, 0, {}) == "Sea lion in 10 of 10 models of demo-cnn."
+    assert lineup_view.sentence(ws, 4, {}) == "n01440764 in 10 of 10 models of demo-cnn."
 
 
 def test_names_are_escaped_in_html(ws):

@@ -19,7 +19,7 @@ def heading(app) -> str:
 def test_it_opens_on_the_target_worth_telling(app):
     app.run()
     assert not app.exception and not app.warning
-    assert heading(app) == "Bar in 10 of 10 models. Without the first 4 images of trak-10: Dot in 4 of 5."
+    assert heading(app) == "Bar in 10 of 10 models of demo-cnn. Without the first 4 images of trak-10: Dot in 4 of 5."
     assert app.number_input(key=state.TARGET).value == 0
     assert app.number_input(key=state.K).value == 4
     assert app.selectbox(key=state.CUT_RANKING).value == "trak-10"
@@ -30,7 +30,7 @@ def test_a_link_is_followed(app):
     app.query_params["rankings"] = ["l2-moco", "trak-10"]
     app.run()
     assert not app.exception and not app.warning
-    assert heading(app).startswith("Dot in 10 of 10 models, but it is labelled Box")
+    assert heading(app).startswith("Dot in 10 of 10 models of demo-cnn, but it is labelled Box")
     assert app.number_input(key=state.K).value == 7
     assert app.selectbox(key=state.CUT_RANKING).options == ["l2-moco", "trak-10"]
 
@@ -180,7 +180,9 @@ def test_base_models_trained_meanwhile_are_seen(untrained, tmp_path):
     Workspace.open(tmp_path / "w").record_part("base", {}, ["base/probabilities.npy"])
     Workspace.open(tmp_path / "w").record_part("supports", {}, ["supports.parquet"])
     app.run()
-    assert not app.exception and heading(app).startswith("Bar in 10 of 10 models. Without the first 4 images")
+    assert not app.exception and heading(app).startswith(
+        "Bar in 10 of 10 models of demo-cnn. Without the first 4 images"
+    )
 
 
 def test_a_failed_alignment_check_is_said_once(untrained, tmp_path):

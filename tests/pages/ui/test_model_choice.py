@@ -2,7 +2,6 @@
 
 import json
 
-import numpy as np
 import pytest
 import streamlit as st
 
@@ -50,8 +49,17 @@ def selector(app):
     return next((box for box in app.selectbox if box.label == "Model"), None)
 
 
+@pytest.fixture
+def single(ws):
+    """Without features there are no heads."""
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    del manifest["parts"]["features/moco"]
+    (ws.path / "workspace.json").write_text(json.dumps(manifest))
+    return ws
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_one_model_needs_no_selector(ws, page):
+def test_one_model_needs_no_selector(single, page):
     app = opened(page)
     assert selector(app) is None and "models of demo-cnn" not in texts(app)
 
@@ -86,11 +94,11 @@ def test_choosing_another(two):
 def test_a_link_to_a_model_that_is_not_there(two):
     app = opened(model="nobody", target="5")
     assert selector(app).value == "demo-cnn" and app.number_input[0].value == 5
-    assert "tiny has no model 'nobody'; it has demo-cnn, my-net" in texts(app)
+    assert "tiny has no model 'nobody'; it has demo-cnn, my-net, head-moco" in texts(app)
     assert "\n" not in app.warning[0].value
 
 
-def test_a_link_to_a_model_of_a_workspace_with_one(ws):
+def test_a_link_to_a_model_of_a_workspace_with_one(single):
     assert "has no model 'my-net'; it has demo-cnn" in texts(opened(model="my-net"))
 
 
@@ -175,4 +183,4 @@ def test_names_are_shown_and_never_obeyed(ws):
     (ws.path / "workspace.json").write_text(json.dumps(manifest))
     app = opened("workspace", model="my-net")
     models = next(frame.value for frame in app.dataframe if "model" in frame.value)
-    assert models["from"].tolist()[1] == "<b>&\\x1b[31m.npy" and np.all(models.networks == [10, 1])
+    assert models["from"].tolist()[1] == "<b>&\\x1b[31m.npy" and models.networks.tolist() == [10, 1, 1]

@@ -176,19 +176,20 @@ def test_base_import_list_compare_and_remove(ws, logits, run, answer):
     assert made["command"].endswith("base import net.npy net.npy --kind logits --recipe my-net")
     out = run("base", "import", logits, "--kind", "logits", "--recipe", "my-net").out
     assert "right on 91.7 %" in out and "they stand in the place of 2 models of my-net" in out
-    own, mine = answer("base", "list")["models"]
+    own, mine, head = answer("base", "list")["models"]
     assert (own["recipe"], mine["recipe"], mine["imported"]) == ("demo-cnn", "my-net", ["net.npy"])
+    assert (head["recipe"], head["accuracy"]) == ("head-moco", None)
     assert answer("base", "compare", "demo-cnn", "my-net")["right"]["neither"] == 0
     assert "demo-cnn alone is right on 1" in run("base", "compare", "demo-cnn", "my-net").out
     assert answer("base", "remove", "--recipe", "my-net")["removed"] == ["base"]
-    assert [model["recipe"] for model in answer("info")["models"]] == ["demo-cnn"]
+    assert [model["recipe"] for model in answer("info")["models"]] == ["demo-cnn", "head-moco"]
 
 
 def test_commands_speak_about_the_model(ws, logits, run, answer):
     run("base", "import", logits, "--kind", "logits", "--recipe", "my-net")
     info = answer("info", "--model", "my-net")
     assert (info["base"]["recipe"], info["base"]["models"]) == ("my-net", 1)
-    assert [model["recipe"] for model in info["models"]] == ["demo-cnn", "my-net"]
+    assert [model["recipe"] for model in info["models"]] == ["demo-cnn", "my-net", "head-moco"]
     assert "models, for --model: demo-cnn" in run("info").out
     assert answer("rank", "--target", 5, "--ranking", "trak-10", "--model", "my-net")["prediction"] == "Bar"
     assert answer("rank", "--target", 5, "--ranking", "trak-10")["prediction"] == "Dot"
@@ -214,7 +215,7 @@ def test_bad_predictions_are_one_sentence_and_leave_nothing(ws, logits, run, cha
     before = sorted(ws.path.rglob("*"))
     done = run("base", "import", logits, "--kind", kind, "--recipe", "my-net")
     assert done.code == 2 and match in done.err and len(done.err.strip().splitlines()) == 1
-    assert Workspace.open(ws.path).models() == ["demo-cnn"]
+    assert "my-net" not in Workspace.open(ws.path).models()
     assert [path for path in sorted(ws.path.rglob("*")) if path not in before and path.is_file()] == []
 
 

@@ -51,7 +51,7 @@ def test_one_network_has_nothing_to_differ_from(ws):
 
 
 def test_what_cannot_be_compared(two):
-    with pytest.raises(UserError, match="no predictions of nobody; it has those of demo-cnn, my-net"):
+    with pytest.raises(UserError, match="no predictions of nobody; it has those of demo-cnn, my-net, head-moco"):
         model_comparison.compare(two, "demo-cnn", "nobody")
     with pytest.raises(UserError, match="agrees with itself"):
         model_comparison.compare(two, "my-net", "my-net")

@@ -54,7 +54,9 @@ def test_the_hash_is_that_of_a_recipe_that_is_known_here(ws):
 def test_those_of_the_own_recipe_stay_where_they_were(ws):
     brought(ws, soft(ws.val_labels), recipe="demo-cnn")
     again = Workspace.open(ws.path)
-    assert again.models() == ["demo-cnn"] and again.base.n_models == 1 and not (ws.path / "models").exists()
+    assert (
+        again.models() == ["demo-cnn", "head-moco"] and again.base.n_models == 1 and not (ws.path / "models").exists()
+    )
 
 
 @pytest.mark.parametrize("name", ["", "a/b", "../x", ".x", "a b", "x" * 65, "ä"])
@@ -67,7 +69,10 @@ def test_rows_in_another_order_are_refused(ws):
         "0.npy is right on .* and chance alone on .* bring the rows in the order of the validation images",
         lambda: brought(ws, soft(np.random.default_rng(3).permutation(ws.val_labels))),
     )
-    assert Workspace.open(ws.path).models() == ["demo-cnn"] and not (ws.path / "models" / "my-net" / "base").exists()
+    assert (
+        Workspace.open(ws.path).models() == ["demo-cnn", "head-moco"]
+        and not (ws.path / "models" / "my-net" / "base").exists()
+    )
     assert brought(ws, soft(np.random.default_rng(3).permutation(ws.val_labels)), force=True)["accuracy"] < 0.7
 
 
@@ -129,8 +134,17 @@ def test_a_model_is_taken_out_with_what_rests_on_it(ws):
     removed = base_predictions.remove_model(Workspace.open(ws.path), "my-net")
     assert set(removed) == {"base", "out_of_subset", "detectors/out-of-subset"}
     again = Workspace.open(ws.path)
-    assert again.models() == ["demo-cnn"] and not [part for part in again.manifest["parts"] if "my-net" in part]
-    refused("no model 'my-net' in tiny; it has demo-cnn", lambda: base_predictions.remove_model(again, "my-net"))
+    assert again.models() == ["demo-cnn", "head-moco"] and not [
+        part for part in again.manifest["parts"] if "my-net" in part
+    ]
+    refused(
+        "no model 'my-net' in tiny; it has demo-cnn, head-moco", lambda: base_predictions.remove_model(again, "my-net")
+    )
+
+
+def test_a_head_is_neither_brought_nor_taken_out(ws):
+    refused("head-moco is the name of a head", lambda: brought(ws, soft(ws.val_labels), recipe="head-moco"))
+    refused("head-moco is fitted when asked", lambda: base_predictions.remove_model(ws, "head-moco"))
 
 
 def test_what_came_with_a_workspace_is_not_taken_out():

@@ -40,7 +40,7 @@ def test_which_parts_belong_to_one_model():
 
 
 def test_the_own_model_is_what_it_was(other):
-    assert other.models() == ["demo-cnn", "my-net"] and other.model is None and other.recipe == "demo-cnn"
+    assert other.models() == ["demo-cnn", "my-net", "head-moco"] and other.model is None and other.recipe == "demo-cnn"
     assert other.base.n_models == 10 and other.base.prediction[5] == other.val_labels[5]
     assert other.with_model(None) is other and other.with_model("demo-cnn") is other
     assert (other.path / "base" / "probabilities.npy").exists()
@@ -78,7 +78,7 @@ def test_a_read_only_workspace_keeps_models_in_the_data_folder(ws, monkeypatch):
     monkeypatch.setattr("attribution.workspace.workspace.DEMO", ws.path)
     base_predictions.import_predictions(Workspace.open(ws.path), "my-net", predictions(ws))
     again = Workspace.open(ws.path)
-    assert again.models() == ["demo-cnn", "my-net"] and not (ws.path / "models").exists()
+    assert again.models() == ["demo-cnn", "my-net", "head-moco"] and not (ws.path / "models").exists()
     assert again.with_model("my-net").base.n_models == 1
     assert again.with_model("my-net").folder("base").is_relative_to(again.user_folder)
 
@@ -186,10 +186,11 @@ def stop(search):
 
 
 def test_models_are_described(other):
-    own, mine = base_models.describe_models(other)
+    own, mine, head = base_models.describe_models(other)
     assert (own["recipe"], own["models"], own["imported"], own["warning"]) == ("demo-cnn", 10, None, None)
     assert (mine["recipe"], mine["models"], mine["imported"]) == ("my-net", 1, ["a.npy"])
     assert mine["accuracy"] == pytest.approx(11 / 12, abs=1e-4) and "predictions alone" in mine["warning"]
+    assert (head["recipe"], head["accuracy"], head["how"]) == ("head-moco", None, "fitted when asked")
 
 
 def test_a_warning_names_both_recipes(ws):
