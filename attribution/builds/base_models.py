@@ -56,8 +56,12 @@ def build_base_models(workspace: Workspace, count: int, progress: Progress) -> d
         workspace,
         "base",
         {**arrays, "probabilities": probabilities.astype(np.float16)},
-        {**provenance, **command_provenance(f"base train --models {count}")},
+        {**provenance, **command_provenance(f"base train --models {count}{_of_model(workspace)}")},
     )
+
+
+def _of_model(workspace: Workspace) -> str:
+    return f" --recipe {workspace.model}" if workspace.model else ""
 
 
 def train_here(

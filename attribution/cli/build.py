@@ -10,6 +10,7 @@ import typer
 from attribution.cli import (
     JsonOption,
     ProgressBar,
+    Recipe,
     WorkspaceOption,
     accuracy_text,
     command_line,
@@ -46,10 +47,12 @@ def demo_export_study(out: Annotated[Path, typer.Option(help="The demo workspace
 
 def base_train(
     models: Annotated[int, whole_option("--models", 1, limits.MAX_SEEDS, "How many.")] = 10,
+    recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
     """Train a workspace's base models: predictions, confidence, and what TRAK is computed from."""
+    ws = ws.with_model(recipe or ws.model)
     from attribution.builds.base_models import build_base_models
 
     provenance = with_progress(build_base_models, ws, models)
@@ -133,10 +136,12 @@ def features_project(
 def halves_train(
     count: Annotated[int, whole_option("--count", 1, limits.MAX_MODELS, "How many halves.")] = 100,
     seeds: Annotated[int, whole_option("--seeds", 1, limits.MAX_SEEDS, "Models a half.")] = 5,
+    recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
     """Train the models on random halves that `evaluate lds` judges rankings by. Interrupted, it goes on."""
+    ws = ws.with_model(recipe or ws.model)
     from attribution.builds.halves import HELD_OUT_SEQUENCE, build_held_out_halves
     from attribution.metrics.lds import MIN_SUBSETS
 
@@ -162,10 +167,12 @@ def rankings_build(
         int, whole_option("--models", 1, limits.MAX_MODELS, "Datamodels: half-models to train and fit on.")
     ] = 500,
     dim: Annotated[int, whole_option("--dim", 1, limits.MAX_DIM, "TRAK: dimensions of the projection.")] = 512,
+    recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
     """Compute TRAK (on the base models) or Datamodels for a workspace. Trainings that were done are not repeated."""
+    ws = ws.with_model(recipe or ws.model)
     from attribution.builds import scores
 
     if method == "trak":

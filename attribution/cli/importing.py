@@ -246,9 +246,9 @@ def base_list(ws: WholeWorkspaceOption = DEMO, as_json: JsonOption = False):
             "model": model["recipe"],
             "hash": model["hash"],
             "networks": model["models"],
-            "right": percent(model["accuracy"]),
+            "right": None if model["accuracy"] is None else percent(model["accuracy"]),
             "held-out halves": model["halves"],
-            "from": ", ".join(model["imported"]) if model["imported"] else "trained here",
+            "from": ", ".join(model["imported"]) if model["imported"] else model["how"],
             "made": model["made"],
         }
         for model in models

@@ -64,10 +64,14 @@ def info(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
 
 def _models_lines(ws: Workspace, models: list[dict]) -> list[str]:
     """The models, where there are several, and what is to be known before one is retrained."""
-    named = [f"{model['recipe']} ({percent(model['accuracy'])} right)" for model in models]
+    named = [_model_text(model) for model in models]
     lines = [f"models, for --model: {', '.join(named)}"] if len(models) > 1 or ws.own_recipe not in ws.models() else []
     warning = base_models.recipe_warning(ws)
     return [*(lines if models else []), *([f"warning: {warning}"] if warning else [])]
+
+
+def _model_text(model: dict) -> str:
+    return model["recipe"] + ("" if model["accuracy"] is None else f" ({percent(model['accuracy'])} right)")
 
 
 def _image_lines(ws: Workspace) -> list[str]:

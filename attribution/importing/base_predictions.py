@@ -11,6 +11,7 @@ from attribution.errors import UserError
 from attribution.files import write_array
 from attribution.importing.formats.predictions import ImageNames, Predictions
 from attribution.importing.importing import staged_folder
+from attribution.training.head.recipe import is_head
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
@@ -39,6 +40,8 @@ def check_model_name(workspace: "Workspace", name: str) -> "Workspace":
             f"{name[:80]!r} cannot be the name of a recipe; give at most 64 letters, digits, dots, dashes and "
             "underscores, a letter or digit first"
         )
+    if is_head(name):
+        raise UserError(f"{name} is the name of a head, which is fitted here to its features; give another name")
     view = workspace.with_model(name, new=True)
     if not view.can_add("base"):
         raise UserError(
@@ -140,6 +143,8 @@ def remove_model(workspace: "Workspace", recipe: str) -> list[str]:
     if recipe not in workspace.models():
         raise UserError(f"no model {recipe!r} in {workspace.name}; it has {', '.join(workspace.models()) or 'none'}")
     view = workspace.with_model(recipe)
+    if is_head(recipe):
+        raise UserError(f"{recipe} is fitted when asked and not kept; remove its features instead")
     if not view.can_add("base"):
         raise UserError(f"{recipe} came with {workspace.name} and cannot be taken out; choose one that was added")
     parts = [part for part in view.manifest["parts"] if view.stored_name(part) != part] if view.model else []

@@ -5,6 +5,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attribution.training.head.recipe import is_head
+
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
 
@@ -80,8 +82,9 @@ def base_of_recipe(workspace: "Workspace", recipe: str, recipe_hash: str) -> Bas
 
 def describe_models(workspace: "Workspace") -> list[dict]:
     """What there is to say of each model of a workspace, its own first: {"recipe", "hash" (None where it is not
-    recorded), "models" (how many), "accuracy", "imported" (the names of its files, None where it was trained here),
-    "made", "halves" (how many held-out halves), "warning": see `recipe_warning`}."""
+    recorded), "models" (how many networks), "accuracy" (None of a head that was not fitted yet, which takes seconds),
+    "imported" (the names of its files, None where it was trained here), "how" it came, "made", "halves" (how many held-out halves),
+    "warning": see `recipe_warning`}."""
     described = []
     for name in workspace.models():
         view = workspace.with_model(name)
@@ -89,16 +92,21 @@ def describe_models(workspace: "Workspace") -> list[dict]:
         described.append(
             {
                 "recipe": name,
-                "hash": made.get("hash"),
-                "models": view.base.n_models,
-                "accuracy": round(float((view.base.predicted == view.val_labels).mean()), 4),
+                "hash": view.get_recipe().hash if is_head(name) else made.get("hash"),
+                "models": 1 if is_head(name) else view.base.n_models,
+                "accuracy": None if is_head(name) and "base" not in view.__dict__ else _accuracy(view),
                 "imported": made.get("sources") if made.get("imported") else None,
+                "how": "fitted when asked" if is_head(name) else "imported" if made.get("imported") else "trained here",
                 "made": made.get("made"),
                 "halves": lds.get("masks", 0),
                 "warning": recipe_warning(view) or None,
             }
         )
     return described
+
+
+def _accuracy(workspace: "Workspace") -> float:
+    return round(float((workspace.base.predicted == workspace.val_labels).mean()), 4)
 
 
 def recipe_warning(workspace: "Workspace", recipe: str | None = None) -> str:

@@ -266,7 +266,8 @@ class Workspace:
             made = self._base_provenance(name)
             if made is None:
                 raise
-        others = [other for other in self.models() if other != name and other in all_recipes.names()]
+        here = [other for other in self.models() if other != name and other in self.recipe_names()]
+        others = [other for other in here if not is_head(other)] or here[:1]
         return PredictionsOnly(name, made.get("hash") or made.get("digest") or "unknown", tuple(others))
 
     def _base_provenance(self, name: str) -> dict | None:

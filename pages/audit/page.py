@@ -41,7 +41,8 @@ def main() -> None:
 def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
     rows = log.queues()
     if not rows:
-        audit_queue.add(ws, log, review_queue.queue_spec(ws))
+        own = ws.with_model(None)  # labels are no model's: the first queue is what it would be without the others
+        audit_queue.add(ws, log, review_queue.queue_spec(own if detectors.default_detector(own) else ws))
         rows = log.queues()
     by_number = {str(row.number): row for row in rows}
     _restore(by_number)

@@ -61,7 +61,7 @@ def restore(ws: Workspace, store: ResultStore) -> None:
         number = link.number("job")
         job = None if number is None else store.job(number)
         if job and job.spec.get("model") != ws.model:
-            _other_model(ws, job.spec.get("model") or ws.own_recipe, number)
+            _other_model(ws, job.spec.get("model") or ws.own_recipe, number, widget_values(job.spec))
         elif job:
             values |= widget_values(job.spec)
         else:
@@ -85,13 +85,18 @@ def restore(ws: Workspace, store: ResultStore) -> None:
         st.warning("  \n".join(write.sentence(error) for error in errors), icon=":material/link_off:")
 
 
-def _other_model(ws: Workspace, name: str, number: int) -> None:
+def _other_model(ws: Workspace, name: str, number: int, values: dict) -> None:
     """Says that the job of the address is about another model, and leads there."""
     if name not in model_choice.options(ws):
         return st.warning(write.plain(f"Job {number} is about {name}, which is no longer a model of {ws.name}."))
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         st.warning(write.plain(f"Job {number} is about the predictions of {name}, and this page about {ws.recipe}'s."))
-        st.button(f"Look at {write.plain(name)}", key="model of the job", on_click=model_choice.show, args=(name,))
+        st.button(
+            f"Look at {write.plain(name)}",
+            key="model of the job",
+            on_click=show,
+            args=({**values, state.MODEL: name}, number),
+        )
 
 
 def keep_widgets() -> None:

@@ -4,6 +4,7 @@ did not make them."""
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.training.head.recipe import is_head
 from attribution.workspace import base_models
 from pages.ui import cli_command, measurement, state
 from pages.ui import format as write
@@ -35,7 +36,6 @@ def draw(ws: Workspace) -> None:
             names,
             key=state.MODEL,
             bind="query-params",
-            format_func=lambda name: name if name in ws.models() else f"{name}, no predictions yet",
             help="Whose predictions, retrainings and held-out halves the pages speak about.",
         )
 
@@ -71,9 +71,13 @@ def draw_warning(ws: Workspace) -> None:
                     help=cli_command.line(ws, *words),
                     disabled=not ws.can_add("base"),
                 )
-            for name in ws.models():
-                if name != ws.recipe and not base_models.recipe_warning(ws.with_model(name)):
-                    st.button(f"Look at {write.plain(name)}", key=f"look at {name}", on_click=show, args=(name,))
+            others = [name for name in ws.models() if name != ws.recipe and not _warning(ws, name)]
+            for name in [name for name in others if not is_head(name)] or others[:1]:
+                st.button(f"Look at {write.plain(name)}", key=f"look at {name}", on_click=show, args=(name,))
+
+
+def _warning(ws: Workspace, name: str) -> str:
+    return "" if is_head(name) else base_models.recipe_warning(ws.with_model(name))
 
 
 def show(name: str) -> None:

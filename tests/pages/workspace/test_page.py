@@ -10,7 +10,7 @@ import streamlit as st
 
 from attribution import Workspace
 from attribution.experiments import jobs, retrain
-from attribution.importing import importing
+from attribution.importing import base_predictions, importing
 from attribution.importing.formats import ForeignRanking
 from attribution.runner import commands
 from attribution.store.lock import acquire_runner_lock
@@ -50,7 +50,9 @@ def test_what_is_loaded_and_where_it_came_from(ws):
     assert features.features.tolist() == ["moco"]
     assert "shapes: 60 training and 12 validation images, 3 classes, 1 planted errors" in texts(app)
     assert "esvm, l2, cosine, ridge, signed, influence, each of moco; random." in texts(app)
-    assert "no held-out halves" in texts(app)
+    models = app.dataframe[2].value
+    assert models.model.tolist() == ["demo-cnn", "head-moco"] and models.networks.tolist() == [10, 1]
+    assert models["held-out halves"].tolist() == ["none: no LDS"] * 2 and models.retrains.tolist() == ["yes", "yes"]
     assert "are shown and trained at" not in texts(app)
 
 
@@ -67,7 +69,7 @@ def test_what_retrains(ws, monkeypatch):
     monkeypatch.setenv("LINEUP_WORKERS", "1")
     app = opened()
     assert "No runner is at work, and nothing is queued" in texts(app) and "runner.log" not in texts(app)
-    assert app.dataframe[2].value.workers.tolist() == ["1 of 1 thread"]
+    assert app.dataframe[-1].value.workers.tolist() == ["1 of 1 thread"]
     store = ResultStore.for_workspace(ws)
     for seeds in (range(1), range(2)):
         number = store.add_job(retrain.retrain_spec(ws, 0, "trak-10", "remove", 4, seeds), "")
@@ -89,7 +91,7 @@ def test_what_retrains(ws, monkeypatch):
     app = opened()
     assert "A runner is at work (ray): 1 training under way, 4 workers; 1 job begun, 1 queued." in texts(app)
     assert f"Its log is {store.folder / 'runner.log'}" in texts(app)
-    assert app.dataframe[2].value.device.tolist() == ["node-1", "node-2"]
+    assert app.dataframe[-1].value.device.tolist() == ["node-1", "node-2"]
     os.close(lock)
     store.close()
     assert jobs.runner_info(store.folder) is None, "what the lock said is not believed without its holder"
@@ -166,3 +168,47 @@ def test_only_what_can_be_added_is_offered(ws, monkeypatch):
     app = opened()
     assert "MoCo features" not in field(app, "What").options and len(field(app, "What").options) < everything
     assert state.BUILD in app.session_state
+
+
+# -- predictions of one's own network
+
+
+def bring_predictions(app, files, kind="logits", recipe="my-net", **more):
+    area = {box.label: box for box in app.text_area}
+    area["Files on this machine, one a network"].set_value("\n".join(map(str, files))).run()
+    field(app, "Recipe that trained it, or any name").set_value(recipe).run()
+    next(box for box in app.segmented_control if box.label == "The numbers are").set_value(kind).run()
+    if "train" in more:
+        area = {box.label: box for box in app.text_area}
+        area["Its predictions of the training images, if any"].set_value(more["train"]).run()
+        field(app, "These are of networks that did not see the image").check().run()
+    assert not app.exception
+
+
+def test_predictions_are_imported(ws, tmp_path, monkeypatch):
+    started = []
+    monkeypatch.setattr(commands, "start_command", lambda ws, words: started.append(words))
+    app = opened()
+    bring_predictions(app, [tmp_path / "a.npy", tmp_path / "b.npy"], "probabilities", train="/x/t.npy")
+    next(button for button in app.button if button.key == "import base").click().run()
+    files = [str(tmp_path / name) for name in ("a.npy", "b.npy")]
+    options = ["--kind", "probabilities", "--recipe", "my-net", "--train", "/x/t.npy", "--out-of-sample"]
+    assert started == [["base", "import", *files, *options]]
+    assert any("base import" in code.value and "--out-of-sample" in code.value for code in app.code)
+
+
+def test_a_name_that_is_no_recipes_offers_no_import(ws, tmp_path):
+    app = opened()
+    bring_predictions(app, [tmp_path / "a.npy"], recipe="my net")
+    assert not [button for button in app.button if button.key == "import base"]
+
+
+def test_a_model_is_taken_out(ws):
+    from tests.unit.importing.test_base_predictions import predictions, soft
+
+    base_predictions.import_predictions(ws, "my-net", predictions(soft(ws.val_labels)))
+    app = opened()
+    models = next(frame.value for frame in app.dataframe if "networks" in frame.value)
+    assert models.model.tolist() == ["demo-cnn", "my-net", "head-moco"] and models["from"].tolist()[1] == "0.npy"
+    next(button for button in app.button if button.key == "take model out").click().run()
+    assert not app.exception and "my-net" not in Workspace.open(ws.path).models()

@@ -156,3 +156,72 @@ def test_training_images_are_matched_by_file_name(tmp_path, monkeypatch, run):
     ):
         done = run(*command, *options)
         assert done.code == 2 and sentence in done.err and len(done.err.strip().splitlines()) == 1, done.err
+
+
+# -- predictions of one's own network
+
+
+@pytest.fixture
+def logits(ws, tmp_path):
+    """Logits [12, 3] of a network that is right but for image 5."""
+    said = ws.val_labels.copy()
+    said[5] = 0
+    np.save(tmp_path / "net.npy", (4 * np.eye(3)[said]).astype(np.float32))
+    return tmp_path / "net.npy"
+
+
+def test_base_import_list_compare_and_remove(ws, logits, run, answer):
+    made = answer("base", "import", logits, logits, "--kind", "logits", "--recipe", "my-net")
+    assert (made["recipe"], made["models"], made["accuracy"], made["replaced"]) == ("my-net", 2, 0.9167, None)
+    assert made["command"].endswith("base import net.npy net.npy --kind logits --recipe my-net")
+    out = run("base", "import", logits, "--kind", "logits", "--recipe", "my-net").out
+    assert "right on 91.7 %" in out and "they stand in the place of 2 models of my-net" in out
+    own, mine = answer("base", "list")["models"]
+    assert (own["recipe"], mine["recipe"], mine["imported"]) == ("demo-cnn", "my-net", ["net.npy"])
+    assert answer("base", "compare", "demo-cnn", "my-net")["right"]["neither"] == 0
+    assert "demo-cnn alone is right on 1" in run("base", "compare", "demo-cnn", "my-net").out
+    assert answer("base", "remove", "--recipe", "my-net")["removed"] == ["base"]
+    assert [model["recipe"] for model in answer("info")["models"]] == ["demo-cnn"]
+
+
+def test_commands_speak_about_the_model(ws, logits, run, answer):
+    run("base", "import", logits, "--kind", "logits", "--recipe", "my-net")
+    info = answer("info", "--model", "my-net")
+    assert (info["base"]["recipe"], info["base"]["models"]) == ("my-net", 1)
+    assert [model["recipe"] for model in info["models"]] == ["demo-cnn", "my-net"]
+    assert "models, for --model: demo-cnn" in run("info").out
+    assert answer("rank", "--target", 5, "--ranking", "trak-10", "--model", "my-net")["prediction"] == "Bar"
+    assert answer("rank", "--target", 5, "--ranking", "trak-10")["prediction"] == "Dot"
+    done = run("retrain", "--target", 5, "--ranking", "trak-10", "--remove-top", 3, "--model", "my-net")
+    assert done.code == 2 and "known here by its predictions alone; retrain demo-cnn instead" in done.err
+    done = run("info", "--model", "nobody")
+    assert done.code == 2 and "no recipe 'nobody'" in done.err
+
+
+@pytest.mark.parametrize(
+    ("change", "kind", "match"),
+    [
+        (lambda a: a[:-1], "logits", "11 x 3, and 12 validation images x 3 classes are expected"),
+        (lambda a: a[::-1], "logits", "chance alone"),
+        (lambda a: a[:, ::-1], "logits", "columns in another order"),
+        (lambda a: a, "probabilities", "no probabilities; say --kind logits"),
+        (lambda a: a / 5, "probabilities", "add up to 0.8 and not to 1"),
+        (lambda a: a, "guesses", "say logits or probabilities"),
+    ],
+)
+def test_bad_predictions_are_one_sentence_and_leave_nothing(ws, logits, run, change, kind, match):
+    np.save(logits, change(np.load(logits)))
+    before = sorted(ws.path.rglob("*"))
+    done = run("base", "import", logits, "--kind", kind, "--recipe", "my-net")
+    assert done.code == 2 and match in done.err and len(done.err.strip().splitlines()) == 1
+    assert Workspace.open(ws.path).models() == ["demo-cnn"]
+    assert [path for path in sorted(ws.path.rglob("*")) if path not in before and path.is_file()] == []
+
+
+def test_base_import_of_training_images(ws, logits, tmp_path, run, answer):
+    np.save(tmp_path / "train.npy", (4 * np.eye(3)[ws.train_labels]).astype(np.float32))
+    words = ("base", "import", logits, "--kind", "logits", "--recipe", "my-net", "--train", tmp_path / "train.npy")
+    assert answer(*words)["train"] == "in sample"
+    assert answer(*words, "--out-of-sample")["train"] == "out of sample"
+    done = run(*words[:-2], "--out-of-sample")
+    assert done.code == 2 and "give their files, too" in done.err

@@ -1,0 +1,178 @@
+"""Whose predictions the pages speak about: the selector, what a link says, and what is said before a retraining."""
+
+import json
+
+import numpy as np
+import pytest
+import streamlit as st
+
+from attribution import Workspace
+from attribution.experiments import jobs, retrain
+from attribution.importing import base_predictions
+from attribution.runner import commands
+from attribution.store.results import ResultStore
+from tests.pages.page import commands as shown_commands
+from tests.pages.page import html, open_page, texts
+from tests.unit.importing.test_base_predictions import predictions, soft
+
+PAGES = ("explore", "brittleness", "methods", "map", "audit", "workspace")
+
+
+@pytest.fixture(autouse=True)
+def nothing_cached():
+    st.cache_data.clear()
+    st.cache_resource.clear()
+
+
+@pytest.fixture
+def two(ws):
+    """Models of demo-cnn and, imported, of my-net, which this machine cannot train: it reads image 5 as a Bar."""
+    said = ws.val_labels.copy()
+    said[5] = 0
+    base_predictions.import_predictions(ws, "my-net", predictions(soft(said)))
+    return Workspace.open(ws.path)
+
+
+@pytest.fixture
+def three(two):
+    """And of fast94, which it can."""
+    base_predictions.import_predictions(two, "fast94", predictions(soft(two.val_labels)))
+    return Workspace.open(two.path)
+
+
+def opened(page="explore", **link):
+    app = open_page(page, **link)
+    assert not app.exception, app.exception
+    return app
+
+
+def selector(app):
+    return next((box for box in app.selectbox if box.label == "Model"), None)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_one_model_needs_no_selector(ws, page):
+    app = opened(page)
+    assert selector(app) is None and "models of demo-cnn" not in texts(app)
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("model", [None, "my-net", "fast94"])
+def test_every_page_is_drawn_for_every_model(three, page, model):
+    app = opened(page, **({"model": model} if model else {}))
+    assert selector(app).value == (model or "demo-cnn")
+
+
+@pytest.mark.parametrize("tab", ["supports", "agreement", "calibration", "cost", "compute", "features", "algorithms"])
+def test_every_tab_is_drawn_for_a_model_of_predictions_alone(two, tab):
+    assert "known here by its predictions alone" in texts(opened("methods", tab=tab, model="my-net"))
+
+
+def test_figures_say_whose_they_are(two):
+    app = opened(target="5")
+    assert app.header[0].value.replace("\\", "").startswith("Dot in 10 of 10 models of demo-cnn")
+    assert "right in 10 of 10 base models of demo-cnn" in html(app)
+    app = opened(target="5", model="my-net")
+    assert app.header[0].value.replace("\\", "").startswith("Bar in 1 of 1 models of my-net, but it is labelled Dot")
+    assert "right in 0 of 1 base models of my-net" in html(app)
+
+
+def test_choosing_another(two):
+    app = opened(target="5")
+    selector(app).set_value("my-net").run()
+    assert not app.exception and "models of my-net" in app.header[0].value.replace("\\", "")
+
+
+def test_a_link_to_a_model_that_is_not_there(two):
+    app = opened(model="nobody", target="5")
+    assert selector(app).value == "demo-cnn" and app.number_input[0].value == 5
+    assert "tiny has no model 'nobody'; it has demo-cnn, my-net" in texts(app)
+    assert "\n" not in app.warning[0].value
+
+
+def test_a_link_to_a_model_of_a_workspace_with_one(ws):
+    assert "has no model 'my-net'; it has demo-cnn" in texts(opened(model="my-net"))
+
+
+def test_a_workspace_whose_only_predictions_are_imported_opens_with_them(tmp_path, monkeypatch):
+    from tests import tiny
+
+    monkeypatch.setenv("LINEUP_WORKSPACE", str(tmp_path / "w"))
+    monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
+    ws = tiny.write(tmp_path / "w", base=False)
+    base_predictions.import_predictions(ws, "my-net", predictions(soft(ws.val_labels)))
+    app = opened(target="5")
+    assert selector(app).value == "my-net" and "Dot in 1 of 1 models of my-net" in texts(app).replace("\\", "")
+    app = opened(model="demo-cnn")
+    assert "No model has been trained here yet" in texts(app)
+
+
+# -- before anything is retrained
+
+
+def test_predictions_alone_are_not_retrained_and_the_right_model_is_offered(three):
+    for page in ("explore", "brittleness"):
+        app = opened(page, model="my-net", target="5")
+        assert "my-net is known here by its predictions alone; retrain demo-cnn or fast94 instead" in texts(app)
+        assert not [button for button in app.button if button.key in ("retrain", "run") and not button.disabled]
+        next(button for button in app.button if button.key == "look at fast94").click().run()
+        assert not app.exception and selector(app).value == "fast94" and "alone" not in texts(app)
+        assert [button for button in app.button if button.key in ("retrain", "run") and not button.disabled]
+
+
+def test_predictions_of_another_recipe_in_the_own_ones_place(ws, monkeypatch):
+    started = []
+    monkeypatch.setattr(commands, "start_command", lambda ws, words: started.append(words))
+    ws.record_part("base", {"recipe": "my-net", "hash": None})
+    for page in ("explore", "brittleness"):
+        app = opened(page, target="5")
+        assert "The base predictions are of my-net, and retraining is by demo-cnn" in texts(app)
+    next(button for button in app.button if button.key == "train the right model").click().run()
+    assert started == [["base", "train"]]
+
+
+def test_a_recipe_that_has_changed_since(ws):
+    ws.record_part("base", {"recipe": "demo-cnn", "hash": "0" * 12})
+    assert "of demo-cnn 000000000000, and that recipe has changed since" in texts(opened("brittleness", target="5"))
+
+
+def test_the_right_recipe_is_not_warned_of(ws):
+    ws.record_part("base", {"recipe": "demo-cnn", "hash": ws.get_recipe().hash})
+    assert "retraining is by" not in texts(opened("brittleness", target="5"))
+
+
+# -- commands and jobs
+
+
+def test_commands_name_the_model(three, monkeypatch):
+    started = []
+    monkeypatch.setattr(commands, "start_command", lambda ws, words: started.append(words))
+    app = opened("workspace", model="fast94")
+    next(button for button in app.button if button.key == "build").click().run()
+    assert started == [["base", "train", "--model", "fast94"]]
+    assert any(line.endswith(f"base train --model fast94 --workspace {three.path}") for line in shown_commands(app))
+
+
+def test_a_job_of_another_model_leads_there(three):
+    view = three.with_model("fast94")
+    number = jobs.submit(view, retrain.retrain_spec(view, 5, "trak-10", "remove", 3))
+    with ResultStore.for_workspace(three) as store:
+        job = store.job(number)
+        assert job.spec["model"] == "fast94" and job.what.endswith(", recipe fast94")
+    app = opened("brittleness", job=str(number))
+    assert f"Job {number} is about the predictions of fast94, and this page about demo-cnn's" in texts(app)
+    next(button for button in app.button if button.key == "model of the job").click().run()
+    assert selector(app).value == "fast94" and "Is target 5 still read as Dot without" in texts(app)
+    app = opened("brittleness")
+    next(button for button in app.button if button.key == f"job {number}").click().run()
+    assert selector(app).value == "fast94" and "Is target 5 still read as Dot without" in texts(app)
+
+
+def test_names_are_shown_and_never_obeyed(ws):
+    base_predictions.import_predictions(ws, "my-net", predictions(soft(ws.val_labels)))
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    manifest["parts"]["models/my-net/base"]["sources"] = ["<b>&\x1b[31m.npy"]
+    (ws.path / "workspace.json").write_text(json.dumps(manifest))
+    app = opened("workspace", model="my-net")
+    models = next(frame.value for frame in app.dataframe if "model" in frame.value)
+    assert models["from"].tolist()[1] == "<b>&\\x1b[31m.npy" and np.all(models.networks == [10, 1])
