@@ -30,7 +30,8 @@ def executor():
 
 def a_task(ws, object_, edit=None, seed=0, key="k"):
     recipe = own.add(f"{RECIPES}:{object_}")
-    return Task(key, str(Path(ws.path).resolve()), recipe.name, recipe.hash, edit or no_edit(), seed, probabilities=True)
+    where = str(Path(ws.path).resolve())
+    return Task(key, where, recipe.name, recipe.hash, edit or no_edit(), seed, probabilities=True)
 
 
 def ended(executor, kinds=("done", "failed", "lost")):

@@ -13,10 +13,10 @@ class Softmax:
     steps = 10
 
     def setup(self, data, device):
-        self.classes, self.labels = len(data.classes), {split: data.labels(split) for split in ("train", "val")}
-        self.pixels = {
-            split: np.asarray(data.images(split)).reshape(len(data.labels(split)), -1) / 255 for split in ("train", "val")
-        }
+        self.classes, splits = len(data.classes), ("train", "val")
+        self.labels = {split: data.labels(split) for split in splits}
+        self.pixels = {split: np.asarray(data.images(split)) / 255 for split in splits}
+        self.pixels = {split: images.reshape(len(images), -1) for split, images in self.pixels.items()}
 
     def fit(self, keep, labels, seed, report):
         x, y = self.pixels["train"][keep], labels[keep]
