@@ -6,13 +6,14 @@ from attribution.store.results import ResultStore
 from attribution.training import own, recipes
 from attribution.training.head.recipe import is_head
 from attribution.workspace import heads
-from attribution.workspace.base_models import made_by
+from attribution.workspace.base_models import describe_models, made_by
 from attribution.workspace.workspace import Workspace
 
 
 def describe_recipes(workspace: Workspace, store: ResultStore) -> list[dict]:
     """{"recipe", "kind", "hash", "accuracy" and "seconds" (None where nothing was measured), "results" (how many are
-    stored), "place" (where it was named), "note"} of each. accuracy: of base models that it made."""
+    stored), "place" (where it was named), "note"} of each. accuracy: of base models that it made, on the
+    validation images."""
     counts, rows = store.count_by_recipe(), []
     base = _measured_models(workspace)
     for name in workspace.recipe_names():
@@ -49,6 +50,10 @@ def older_results(name: str, recipe_hash: str, counts: dict[str, int]) -> str:
 
 
 def _measured_models(workspace: Workspace) -> dict[tuple[str, str | None], dict]:
-    """(recipe, hash) -> provenance of the base models that it made."""
-    views = [workspace.with_model(name) for name in workspace.models() if not is_head(name)]
-    return {made_by(view): view.manifest["parts"].get("base", {}) for view in views}
+    """(recipe, hash) -> what was measured of the base models that it made."""
+    measured = {}
+    for model in describe_models(workspace):
+        view = workspace.with_model(model["recipe"])
+        seconds = view.manifest["parts"].get("base", {}).get("seconds")
+        measured[made_by(view)] = {"accuracy": model["accuracy"], "seconds": seconds}
+    return measured
