@@ -1,7 +1,7 @@
 // Asks the server what a head says while the cut is dragged, and draws each row's margin against k.
 // One question of a kind is under way at a time; what was asked meanwhile is asked next, the latest alone.
 
-const CURVE = { width: 164, height: 24 };
+const CURVE_HEIGHT = 34;
 
 class Live {
   constructor(strip) {
@@ -20,6 +20,7 @@ class Live {
     this.curves = [];
     this.k = null;
     if (!what) return;
+    this.redraw();
     this.cut(this.strip.cut);
     what.rows.forEach((row, i) => this.ask("curve", { rows: JSON.stringify([row]) }, about).then((answer) => {
       if (answer && this.about === about) { this.curves[i] = answer.rows[0]; this.redraw(i); }
@@ -63,40 +64,44 @@ class Live {
   redraw(only) {
     this.strip.root.querySelectorAll(".live").forEach((place) => {
       const i = Number(place.dataset.live);
-      if (only === undefined || only === i) this.draw(place, i);
+      if (only === undefined || only === i) this.say(place, this.verdicts[i]);
+    });
+    this.strip.root.querySelectorAll(".curve").forEach((place) => {
+      const i = Number(place.dataset.curve), curve = this.curves[i];
+      if (only === undefined || only === i) place.replaceChildren(...(curve ? this.picture(curve) : []));
     });
   }
 
-  draw(place, i) {
-    const verdict = this.verdicts[i], curve = this.curves[i], what = this.what;
-    if (!what) return place.replaceChildren();
-    const text = make("span", "verdict");
-    if (verdict) {
-      const flipped = verdict.predicted !== what.label;
-      text.classList.toggle("flipped", flipped);
-      text.append(`without ${verdict.k}: `, make("b", "", what.classes[verdict.predicted]), ` ${signed(verdict.margin)}`);
-    } else text.textContent = this.failed || "…";
-    place.replaceChildren(text, ...(curve ? [this.picture(curve, verdict)] : []));
+  say(place, verdict) {
+    place.textContent = verdict ? "" : this.failed || "…";
+    if (!verdict) return;
+    place.classList.toggle("flipped", verdict.predicted !== this.what.label);
+    place.append(`without ${verdict.k}: `, make("b", "", this.what.classes[verdict.predicted]), ` ${signed(verdict.margin)}`);
+    place.title = "refitted without the images left of the cut: the class, and its margin in logits";
   }
 
-  picture(curve, verdict) {
-    const { width, height } = CURVE, last = curve.foretold.length - 1;
-    const all = [...curve.foretold, ...curve.refitted.map((point) => point[1]), 0];
-    const top = Math.max(...all), bottom = Math.min(...all), span = top - bottom || 1;
-    const x = (k) => 2 + (k / Math.max(1, last)) * (width - 4), y = (m) => 2 + ((top - m) / span) * (height - 4);
-    const svg = vector("svg", { width, height, viewBox: `0 0 ${width} ${height}`, role: "img" });
-    const flips = curve.flip ? `flips at ${curve.flip} images, and not at ${curve.flip - 1}` : `no flip within ${last} images`;
-    svg.setAttribute("aria-label", `margin against the number of images removed: ${flips}`);
+  // The margin without the first k images, drawn beneath them: k lies where the cut after rank k lies.
+  picture(curve) {
+    const pitch = this.strip.pitch, shown = Math.min(this.strip.data.cut.shown, curve.foretold.length - 1);
+    const width = this.strip.data.cut.shown * pitch, foretold = curve.foretold.slice(0, shown + 1);
+    const refitted = curve.refitted.filter((point) => point[0] <= shown), last = curve.foretold.length - 1;
+    const all = [...foretold, ...refitted.map((point) => point[1]), 0];
+    const top = Math.max(...all), span = top - Math.min(...all) || 1;
+    const x = (k) => k * pitch, y = (margin) => 3 + ((top - margin) / span) * (CURVE_HEIGHT - 6);
+    const svg = vector("svg", { width, height: CURVE_HEIGHT, viewBox: `0 0 ${width} ${CURVE_HEIGHT}`, role: "img" });
+    const flips = curve.flip ? `flips at ${curve.flip}` : curve.refitted[0][1] < 0 ? "wrong from the start" : `no flip within ${last}`;
+    svg.setAttribute("aria-label", `margin without the first k images: ${flips}`);
     const title = vector("title", {});
-    title.textContent = `margin against k: dots are refitted, the line is foretold by influence; ${flips}`;
-    svg.append(title, vector("line", { class: "zero", x1: 0, x2: width, y1: y(0), y2: y(0) }));
-    svg.append(vector("polyline", { class: "foretold", points: curve.foretold.map((m, k) => `${x(k)},${y(m)}`).join(" ") }));
-    curve.refitted.forEach(([k, m]) => svg.append(vector("circle", { class: m < 0 ? "below" : "above", cx: x(k), cy: y(m), r: 2 })));
-    if (curve.flip) svg.append(vector("line", { class: "flip", x1: x(curve.flip), x2: x(curve.flip), y1: 0, y2: height }));
-    if (verdict && verdict.k <= last) {
-      svg.append(vector("line", { class: "now", x1: x(verdict.k), x2: x(verdict.k), y1: 0, y2: height }));
-    }
-    return svg;
+    title.textContent = `margin without the first k images; dots are refitted, the line is foretold by influence; ${flips}` +
+      (curve.flip ? `, and not at ${curve.flip - 1}` : "");
+    svg.append(title, vector("line", { class: "zero", x1: 0, x2: x(shown), y1: y(0), y2: y(0) }));
+    svg.append(vector("polyline", { class: "foretold", points: foretold.map((m, k) => `${x(k)},${y(m)}`).join(" ") }));
+    refitted.forEach(([k, m]) => svg.append(vector("circle", { class: m < 0 ? "below" : "above", cx: x(k), cy: y(m), r: 3 })));
+    const inView = curve.flip && curve.flip <= shown;
+    if (inView) svg.append(vector("line", { class: "flip", x1: x(curve.flip), x2: x(curve.flip), y1: 0, y2: CURVE_HEIGHT }));
+    const words = make("span", "flips" + (curve.flip ? " some" : ""), inView || !curve.flip ? flips : flips + " →");
+    words.style.left = (inView ? x(curve.flip) + 6 : 6) + "px";
+    return [svg, words];
   }
 }
 

@@ -122,7 +122,14 @@ class Strip {
       list.append(mark);
     }
     this.tiles[index] = nodes;
-    line.append(list);
+    if (row.live === undefined) {
+      line.append(list);
+      return line;
+    }
+    const lane = make("div", "lane"), curve = make("div", "curve");
+    curve.dataset.curve = row.live;
+    lane.append(list, curve);
+    line.append(lane);
     return line;
   }
 
