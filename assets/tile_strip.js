@@ -22,6 +22,7 @@ class Strip {
   constructor(parent) {
     this.picture = make("style"); // the one rule that holds the atlas
     this.root = make("div", "strip");
+    this.live = new Live(this);
     this.zoom = make("div", "zoom");
     this.zoom.setAttribute("aria-hidden", "true");
     parent.append(this.picture, this.root, this.zoom);
@@ -78,6 +79,7 @@ class Strip {
     this.scroller.scrollLeft = left;
     this.placeEdge();
     this.clampFocus();
+    this.live.follow(data.live || null);
     if (hadFocus === "tile") this.tileAt(this.focus)?.focus({ preventScroll: true });
     else if (hadFocus) this.root.querySelector(`[data-part="${CSS.escape(hadFocus)}"]`)?.focus({ preventScroll: true });
     const shown = (drawn) => JSON.stringify([drawn.selected, drawn.layout, drawn.rows[0]?.tiles[0]?.id]);
@@ -120,7 +122,14 @@ class Strip {
       list.append(mark);
     }
     this.tiles[index] = nodes;
-    line.append(list);
+    if (row.live === undefined) {
+      line.append(list);
+      return line;
+    }
+    const lane = make("div", "lane"), curve = make("div", "curve");
+    curve.dataset.curve = row.live;
+    lane.append(list, curve);
+    line.append(lane);
     return line;
   }
 
@@ -139,6 +148,11 @@ class Strip {
     const about = make("span", "about", row.about || "");
     about.title = row.about || ""; // it may be cut off
     head.append(title, about);
+    if (row.live !== undefined) {
+      const place = make("span", "live");
+      place.dataset.live = row.live;
+      head.append(place);
+    }
     if (row.mix && row.mix.length) {
       const bar = make("span", "mix");
       for (const part of row.mix) {
@@ -225,6 +239,7 @@ class Strip {
     const most = this.dragging || now ? this.data.cut.shown : this.data.cut.max;
     this.cut = Math.max(1, Math.min(most, k));
     this.placeCut();
+    this.live.cut(this.cut);
     clearTimeout(this.timer);
     this.timer = null;
     if (this.dragging) return;

@@ -1,7 +1,6 @@
 """Commands for training code of the user's own: recipe new, add, check, list, remove."""
 
 import shlex
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -21,8 +20,9 @@ from attribution.errors import UserError
 from attribution.export.numbers import duration, percent
 from attribution.files import user_path, write_atomically
 from attribution.store.results import ResultStore
-from attribution.training import all_recipes, own, recipes
-from attribution.workspace.workspace import DEMO, Workspace
+from attribution.training import own, recipes
+from attribution.workspace.recipe_list import describe_recipes
+from attribution.workspace.workspace import DEMO
 
 TEMPLATE = Path(__file__).resolve().parents[1] / "training" / "own" / "template.py"
 STATES = {"ok": "ok", "note": "note", "problem": "PROBLEM"}
@@ -83,7 +83,7 @@ def recipe_check(
 def recipe_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     """The recipes that can be asked for here, what they reach and what is stored of them."""
     with ResultStore.for_workspace(ws) as store:
-        rows = recipe_rows(ws, store)
+        rows = describe_recipes(ws, store)
     shown = [
         {
             "recipe": row["recipe"],
@@ -104,40 +104,3 @@ def recipe_remove(name: Annotated[str, typer.Argument(help="One of yours.")], as
     """Forget where a recipe of yours is. Its results stay."""
     own.remove(name)
     print_answer(as_json, {"removed": name}, f"{name} is no recipe of this machine any more; its results are kept")
-
-
-def recipe_rows(ws: Workspace, store: ResultStore) -> list[dict]:
-    """A row a recipe: what it is, its accuracy (of the workspace's base models, where it made them), median seconds,
-    stored results, and where it was named."""
-    base = ws.manifest["parts"].get("base", {})
-    counts, rows = store.count_by_recipe(), []
-    for name in all_recipes.names():
-        recipe = ws.get_recipe(name)
-        measured, ours = store.median_seconds(recipe.hash), base.get("hash") == recipe.hash
-        rows.append(
-            {
-                "recipe": name,
-                "kind": recipe.kind,
-                "hash": recipe.hash,
-                "accuracy": base.get("accuracy") if ours else None,
-                "seconds": measured[0] if measured else base.get("seconds") if ours else None,
-                "results": counts.get(recipe.hash, 0),
-                "place": getattr(recipe, "place", ""),
-                "note": recipe.problem or older_results(name, recipe.hash, counts),
-            }
-        )
-    return rows
-
-
-def older_results(name: str, recipe_hash: str, counts: dict[str, int]) -> str:
-    """What is stored of earlier versions of a user's recipe: "recipe changed; 40 results belong to the version of
-    12:03", or ""."""
-    if name in recipes.NAMES:
-        return ""
-    older = [(version, counts.get(version.hash, 0)) for version in own.versions(name) if version.hash != recipe_hash]
-    told = [
-        f"{count} results belong to the version of {time.strftime('%Y-%m-%d %H:%M', time.localtime(version.created))}"
-        for version, count in older
-        if count
-    ]
-    return "recipe changed; " + ", ".join(told) if told else ""

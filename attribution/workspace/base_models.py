@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.training.head.recipe import is_head
+from attribution.workspace import heads
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
@@ -94,7 +95,7 @@ def describe_models(workspace: "Workspace") -> list[dict]:
                 "recipe": name,
                 "hash": view.get_recipe().hash if is_head(name) else made.get("hash"),
                 "models": 1 if is_head(name) else view.base.n_models,
-                "accuracy": None if is_head(name) and "base" not in view.__dict__ else _accuracy(view),
+                "accuracy": _accuracy(view, name),
                 "imported": made.get("sources") if made.get("imported") else None,
                 "how": "fitted when asked" if is_head(name) else "imported" if made.get("imported") else "trained here",
                 "made": made.get("made"),
@@ -105,7 +106,10 @@ def describe_models(workspace: "Workspace") -> list[dict]:
     return described
 
 
-def _accuracy(workspace: "Workspace") -> float:
+def _accuracy(workspace: "Workspace", name: str) -> float | None:
+    if is_head(name):
+        found = heads.measured(workspace, name)
+        return found and round(found["accuracy"], 4)
     return round(float((workspace.base.predicted == workspace.val_labels).mean()), 4)
 
 

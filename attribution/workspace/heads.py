@@ -5,6 +5,7 @@ What takes seconds, the choice of the penalty and the first fit, is kept in the 
 
 import hashlib
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -48,24 +49,30 @@ def find_recipe(workspace: "Workspace", name: str) -> HeadRecipe:
 
 def fit(workspace: "Workspace", name: str) -> FittedHead:
     """Fits the head `name` to all training images. Raises UserError as `find_recipe` and `Head.fit`."""
-    recipe = find_recipe(workspace, name)
+    recipe, known = find_recipe(workspace, name), measured(workspace, name)
     features, labels = workspace.feature(recipe.features), np.asarray(workspace.train_labels)
     train, val = np.asarray(features.train[:]), np.asarray(features.val[:])
-    file = _folder(workspace) / f"{recipe.hash}.json"
-    try:
-        penalty = float(read_json(file)["penalty"])
-    except (OSError, UserError, KeyError, TypeError, ValueError):
-        penalty = None
     start = time.perf_counter()
-    head = Head.fit(train, labels, len(workspace.classes), penalty)
+    head = Head.fit(train, labels, len(workspace.classes), known and known["penalty"])
     seconds = time.perf_counter() - start
-    if penalty is None:
-        write_json(
-            file, {"penalty": head.penalty, "accuracies": {str(p): a for p, a in head.choice.accuracies.items()}}
-        )
     logits = head.logits(head.weights, val)
     accuracy = float((logits.argmax(1) == workspace.val_labels).mean())
+    if known is None:
+        chosen = {str(tried): share for tried, share in head.choice.accuracies.items()}
+        found = {"penalty": head.penalty, "accuracies": chosen, "accuracy": accuracy, "seconds": seconds}
+        with suppress(OSError):  # a full disk: it is chosen again next time
+            write_json(_file(workspace, recipe), found)
     return FittedHead(recipe, head, softmax(logits), accuracy, seconds)
+
+
+def measured(workspace: "Workspace", name: str) -> dict | None:
+    """{"penalty", "accuracies" (of the penalties tried), "accuracy" (on the validation images), "seconds"} of a head
+    that was fitted before; else None."""
+    try:
+        found = read_json(_file(workspace, find_recipe(workspace, name)))
+        return {**found, **{key: float(found[key]) for key in ("penalty", "accuracy", "seconds")}}
+    except (OSError, UserError, KeyError, TypeError, ValueError):
+        return None
 
 
 def make_trainer(workspace: "Workspace", name: str) -> HeadTrainer:
@@ -75,8 +82,8 @@ def make_trainer(workspace: "Workspace", name: str) -> HeadTrainer:
     return HeadTrainer(fitted.recipe, fitted.head, features.train, features.val, workspace.val_labels)
 
 
-def _folder(workspace: "Workspace") -> Path:
-    return data_folder() / workspace.fingerprint[:16] / "heads"
+def _file(workspace: "Workspace", recipe: HeadRecipe) -> Path:
+    return data_folder() / workspace.fingerprint[:16] / "heads" / f"{recipe.hash}.json"
 
 
 def _features_digest(workspace: "Workspace", features: str) -> str:

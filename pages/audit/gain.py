@@ -74,7 +74,7 @@ def _draw(ws: Workspace, store: ResultStore, decided: dict, uses_val: bool) -> N
 def _ask(ws: Workspace, store: ResultStore, last: Job | None, spec: Spec) -> None:
     """What it costs, and the button."""
     if last and last.state in ("cancelled", "failed"):
-        job_buttons.ended_early(last)
+        job_buttons.ended_early(ws, last)
     st.markdown(write.plain(gain_text.cost_sentence(spec, spec.cost(ws, store))))
     st.button("Train and compare", key="train and compare", type="primary", on_click=_start, args=(ws, spec))
 

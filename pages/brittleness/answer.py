@@ -142,7 +142,7 @@ def _job_line(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None, kn
             st.caption(write.plain(f"Job {job.id}: {job_state}{before}.{closed}"), width="content")
             job_buttons.draw(ws, job)
     elif job and job.state in ("cancelled", "failed"):
-        job_buttons.ended_early(job)
+        job_buttons.ended_early(ws, job)
     elif job:
         finished = write.date_time(job.finished)
         said = f"; {job.message}" if job.message else ""

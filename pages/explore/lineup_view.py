@@ -8,6 +8,7 @@ import numpy as np
 
 from attribution import Workspace
 from attribution.explore.lineup import LineupRow
+from attribution.training.head.recipe import is_head
 from pages.ui import format as write
 from pages.ui import model_choice, tile_strip
 from pages.ui.target_card import support_text
@@ -55,9 +56,36 @@ def strip_data(
     columns = max([len(row.ids) for row in rows], default=0)
     drawn = [_row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) for row in rows]
     cut = {"k": k, "shown": columns, "max": cut_max} if columns else None
+    live = _live(ws, target, rows, drawn) if cut else None
     return tile_strip.strip_data(
-        "rows", drawn, atlas, scale, of=target, axis="rank", cut=cut, selected=selected, footnote=footnote(ws)
+        "rows",
+        drawn,
+        atlas,
+        scale,
+        of=target,
+        axis="rank",
+        cut=cut,
+        selected=selected,
+        footnote=footnote(ws),
+        live=live,
     )
+
+
+def _live(ws: Workspace, target: int, rows: list[LineupRow], drawn: list[dict]) -> dict | None:
+    """What the strip needs to ask a head at the cut, whose rows it numbers in `drawn`; None where the model is none."""
+    if not is_head(ws.recipe):
+        return None
+    asked = [(row, line) for row, line in zip(rows, drawn) if not row.undefined]
+    for number, (_, line) in enumerate(asked):
+        line["live"] = number
+    return {
+        "url": "/live",
+        "model": ws.recipe,
+        "target": target,
+        "label": int(ws.val_labels[target]),
+        "classes": list(ws.classes),
+        "rows": [[row.ranking, row.end, row.candidates] for row, _ in asked],
+    }
 
 
 def _row(ws, target, row, places, chosen, supports, explain, scores, planted, shown) -> dict:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from attribution import UserError, Workspace
 from attribution.experiments import jobs
+from attribution.inputs.names import visible_lines
 from attribution.store.results import ResultStore
 from pages.ui import format as write
 from pages.ui import state
@@ -59,9 +60,12 @@ def _act(action: Callable, ws: Workspace, number: int) -> None:
         state.set_error(error)
 
 
-def ended_early(job) -> None:
-    """Says that a job was cancelled or failed."""
+def ended_early(ws: Workspace, job) -> None:
+    """Says that a job was cancelled or failed; what a user's recipe wrote last is behind a fold."""
     reason = f" {job.message}." if job.message else ""
     end = "was cancelled" if job.state == "cancelled" else "failed"
     kept = "What it trained is kept: asked again, it goes on from there."
     st.warning(write.plain(f"Job {job.id} {end}.{reason} {kept}"))
+    if output := jobs.output_of(ResultStore.folder_of(ws), job.id):
+        with st.expander("What it wrote last"):
+            st.code(visible_lines(output), language=None, wrap_lines=True)

@@ -13,12 +13,15 @@
     pitch    least distance of two tiles in pixels, where captions are long
     of       what the rows are about, such as the target; kept in the page as data-of, so that a benchmark sees it drawn
     top      whether the page goes up to its top where a tile is chosen: it is about that one then
+    live     {"url", "model", "target", "label", "classes", "rows": [[ranking, end, candidates], ...]}: the server's
+             routes that say what a head would answer at the cut; each row that has a `live` shows it; absent: no head
     footnote the line under the strip while nothing is pointed at; absent: no such line
 
 A row: {"id", "tiles"} and, as far as they apply, "name" (absent: no header), "short" (its name where a tile's places
 are listed), "about", "sign" ("+" or "-"), "sign_text", "mix" [{"text", "count", "same"}], "notes" [text], "support"
 {"k" or None, "text"} (a mark after rank k where that is on view, and the text in the header), "chosen" and "choose"
-(the header is a button with this tooltip), "label" (for screen readers), "empty" (why it has no tiles).
+(the header is a button with this tooltip), "label" (for screen readers), "empty" (why it has no tiles), "live" (its
+place in `live` above).
 
 A tile: {"id", "at" (place in the atlas), "text" (what it is, in words)} and, as far as they apply, "caption", "mark" (a
 caption that stands out, such as "≠ Coat"), "score", "flag" (a note such as a planted label).
@@ -48,7 +51,7 @@ def component(name: str, *scripts: str, style: str | None = None):
     return st.components.v2.component(f"lineup.{name}", js=js, **css)
 
 
-_component = component("tile_strip", "pic.js", "tile_strip.js", style="tile_strip.css")
+_component = component("tile_strip", "pic.js", "live.js", "tile_strip.js", style="tile_strip.css")
 
 
 def strip(

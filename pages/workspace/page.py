@@ -13,7 +13,7 @@ from attribution.inputs.names import visible_all
 from attribution.runner import commands as background
 from pages.ui import cli_command, measurement, state, theme
 from pages.ui import format as write
-from pages.workspace import devices, words
+from pages.workspace import devices, recipes, words
 
 POLL = "1s"
 LISTED = 5  # commands
@@ -85,6 +85,7 @@ def _draw_contents(ws: Workspace) -> None:
         st.markdown("##### Detectors of mislabeled images")
         st.dataframe(visible_all(rows), hide_index=True, width="stretch")
     _draw_models(ws)
+    recipes.draw(ws)
 
 
 def _draw_models(ws: Workspace) -> None:

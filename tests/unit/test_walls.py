@@ -18,6 +18,7 @@ LAYERS = (
     "demo",
     "serve",
     "access",
+    "live",
     "export",
     "evaluation",
     "audit",

@@ -71,7 +71,8 @@ def lower_priority(niceness: int) -> None:
 
 
 def serve_request(request: dict, trainers: dict, events: TextIO = sys.stdout) -> dict:
-    """Does one retraining and returns its event; trainers holds the last one by (workspace, recipe, hash)."""
+    """Does one retraining and returns its event; trainers holds the last trainer, and its workspace, by (workspace,
+    recipe, hash)."""
     name = (request["workspace"], request["recipe"], request["hash"])
     if name not in trainers:
         trainers.clear()  # it holds the images, and perhaps a GPU: one at a time
@@ -80,17 +81,18 @@ def serve_request(request: dict, trainers: dict, events: TextIO = sys.stdout) ->
             recipe_check.watch_writes()
         if request.get("fit", {}).get("shuffled"):
             workspace = recipe_check.with_shuffled_labels(workspace)
-        trainers[name] = load_trainer(workspace, *name[1:])
+        trainers[name] = load_trainer(workspace, *name[1:]), workspace
+    trainer, workspace = trainers[name]
 
     def report(epoch, epochs):
         write_event({"event": "epoch", "epoch": epoch, "epochs": epochs}, events)
 
     if "spec" in request:
         spec = SupportSpec.from_json(request["spec"])
-        return {"event": "done", "answer": find_support(spec, Workspace.open(name[0]), trainers[name])}
+        return {"event": "done", "answer": find_support(spec, workspace, trainer)}
     if "fit" in request:
-        return recipe_check.fit_event(trainers[name], request["fit"], report)
-    return retrain(trainers[name], request, report)
+        return recipe_check.fit_event(trainer, request["fit"], report)
+    return retrain(trainer, request, report)
 
 
 def load_trainer(workspace: Any, name: str, recipe_hash: str) -> "AnyTrainer":

@@ -1,0 +1,84 @@
+"""The check of a user's recipe finds each mistake, and none in a good one."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attribution import UserError
+from attribution.runner.recipe_check import check_recipe
+from attribution.training import own
+from tests.conftest import ROOT
+
+RECIPES = ROOT / "tests/unit/training/own/recipes_for_tests.py"
+
+
+def check(ws, object_, file=RECIPES):
+    return check_recipe(ws, own.add(f"{file}:{object_}"), lambda *progress: None)
+
+
+def problems(report):
+    return {row["check"] for row in report["findings"] if row["state"] == "problem"}
+
+
+def test_a_good_recipe_has_no_problem(ws):
+    report = check(ws, "Softmax")
+    assert report["ok"] and problems(report) == set() and report["accuracy"] > 0.5
+    assert report["seconds"] > 0 and report["memory"] > 10 and set(report["trainings"]) == {"40", "500"}
+    assert json.loads(json.dumps(report)) == report
+
+
+@pytest.mark.parametrize(
+    ("object_", "wrong"),
+    [
+        ("IgnoresKeep", {"keep", "left out"}),
+        ("IgnoresLabels", {"labels"}),
+        ("SeesValidation", {"fresh process"}),
+        ("Remembers", {"repeated"}),
+        ("OwnOrder", {"columns"}),
+        ("NoSeed", set()),
+    ],
+)
+def test_each_mistake_is_found(ws, object_, wrong):
+    found = problems(check(ws, object_))
+    assert wrong <= found if wrong else found == set()
+
+
+def test_one_that_cannot_train_is_refused(ws):
+    with pytest.raises(UserError, match="raised ValueError.*\n.*the last words of fit"):
+        check(ws, "Raises")
+
+
+def test_the_template_passes_as_it_stands(ws, run, tmp_path):
+    file = tmp_path / "train.py"
+    assert run("recipe", "new", str(file)).code == 0
+    done = run("recipe", "check", f"{file}:Mine", "--workspace", str(ws.path), "--json")
+    assert done.code == 0 and json.loads(done.out)["ok"], done.out + done.err
+    assert run("recipe", "new", str(file)).code == 2, "it is there already"
+    done = run("recipe", "check", f"{RECIPES}:IgnoresKeep", "--workspace", str(ws.path))
+    assert done.code == 2 and "PROBLEM" in done.out
+
+
+@pytest.mark.parametrize("name", ["pytorch:AdamW", "scikit_learn:Forest"])
+def test_examples(ws, name):
+    file, object_ = name.split(":")
+    report = check(ws, object_, ROOT / "docs" / "recipes" / f"{file}.py")
+    assert report["ok"], report
+
+
+def test_the_example_of_fine_tuning(ws, tmp_path, monkeypatch):
+    weights = tmp_path / "resnet18.pt"
+    make = "import sys, torch, torchvision; torch.save(torchvision.models.resnet18().state_dict(), sys.argv[1])"
+    subprocess.run([sys.executable, "-c", make, str(weights)], check=True)
+    monkeypatch.setenv("RESNET18", str(weights))
+    assert check(ws, "FineTuned", ROOT / "docs" / "recipes" / "finetune.py")["ok"]
+
+
+def test_the_example_of_a_command(ws, tmp_path):
+    script = (ROOT / "docs" / "recipes" / "command.py").read_text()
+    (tmp_path / "command.py").write_text(script)
+    command = f"{sys.executable} command.py --job {{job}}"
+    made = own.add_command("linear", command, Path(tmp_path), ["command.py"])
+    assert check_recipe(ws, made, lambda *progress: None)["ok"]
