@@ -181,7 +181,11 @@ def mean_ci(row: dict, scale: float = 1, digits: int = 3, sign: bool = False) ->
 def halves_text(ws: Workspace, answer: dict) -> str:
     """On what an LDS was judged: number and recipe of the held-out halves; answer: "masks", "seeds" and "ceiling"."""
     lds = ws.manifest["parts"]["lds"]
-    made = f"of {lds['recipe']} {lds['hash']}" if lds.get("recipe") else "imported, of a recipe that is not known"
+    made = (
+        f"of {lds['recipe']} {lds['hash'] or ''}".strip()
+        if lds.get("recipe")
+        else "imported, of a recipe that is not known"
+    )
     ceiling = number(answer["ceiling"])
     return f"{answer['masks']} held-out halves x {answer['seeds']} seeds, {made}; noise ceiling {ceiling}"
 

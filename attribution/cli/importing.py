@@ -253,7 +253,7 @@ def base_list(ws: WholeWorkspaceOption = DEMO, as_json: JsonOption = False):
         }
         for model in models
     ]
-    warnings = [f"{model['recipe']}: {model['warning']}" for model in models if model["warning"]]
+    warnings = [model["warning"] for model in models if model["warning"]]
     print_answer(as_json, {"workspace": ws.name, "own": ws.own_recipe, "models": models}, ("", rows), *warnings)
 
 

@@ -273,8 +273,9 @@ class Workspace:
     def _base_provenance(self, name: str) -> dict | None:
         """The provenance of a model's base predictions; None where there are none."""
         own = self._views[self.own_recipe]
-        part = "base" if name == self.own_recipe else f"{MODEL_FOLDER}{name}/base"
-        return own.manifest["parts"].get(part)
+        if name == self.own_recipe:
+            return own.manifest["parts"].get("base", {} if own.has_base else None)
+        return own.manifest["parts"].get(f"{MODEL_FOLDER}{name}/base")
 
     def recipe_names(self) -> list[str]:
         """Names of the recipes that can be asked for here: built in, those that a person added, and heads."""

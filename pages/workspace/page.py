@@ -93,6 +93,9 @@ def _draw_models(ws: Workspace) -> None:
     rows = words.model_rows(ws)
     if rows:
         st.dataframe(visible_all(rows), hide_index=True, width="stretch")
+        st.caption("Right: the share of the validation images, mean over the networks.")
+        for warning in words.model_warnings(ws):
+            st.caption(f":material/warning: {write.sentence(warning)}")
     else:
         st.caption("No base models yet: nothing is known of predictions. Train some, or bring those of your network.")
     if removable := words.removable_models(ws):
@@ -243,7 +246,7 @@ def _draw_base_import(ws: Workspace) -> None:
 
 def _draw_builds(ws: Workspace) -> None:
     st.markdown("##### Compute")
-    trains = not ws.get_recipe().problem
+    trains = _can_train(ws)
     offered = [what for what, (part, _) in BUILDS.items() if ws.can_add(part) and (trains or what not in TRAININGS)]
     what = st.selectbox("What", offered, key=state.BUILD)
     asked = BUILDS[what][1]
@@ -258,6 +261,14 @@ def _draw_builds(ws: Workspace) -> None:
         with st.popover("Take out", icon=":material/delete:"):
             part = st.selectbox("A part that was added", parts)
             st.button("Take it out for good", key="take out", on_click=_remove_part, args=(ws, part))
+
+
+def _can_train(ws: Workspace) -> bool:
+    """Whether the recipe of the model that is looked at can be trained on this machine."""
+    try:
+        return not ws.get_recipe().problem
+    except UserError:  # a recipe that is not known here
+        return False
 
 
 def _remove_part(ws: Workspace, part: str) -> None:

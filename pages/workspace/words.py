@@ -102,16 +102,21 @@ def model_rows(ws: Workspace) -> list[dict]:
                 "model": model["recipe"],
                 "recipe hash": model["hash"] or "not recorded",
                 "networks": model["models"],
-                "right": f"{model['accuracy']:.1%} of the validation images" if model["accuracy"] is not None else "",
+                "right": f"{model['accuracy']:.1%}" if model["accuracy"] is not None else "",
                 "held-out halves": f"{lds['masks']} x {len(lds.get('seeds') or [0])} seeds" if lds else "none: no LDS",
                 "from": ", ".join(model["imported"]) if model["imported"] else base.get("command", model["how"]),
                 "training images": base.get("train") or "",
                 "made": model["made"] or "",
                 "seconds": base.get("seconds"),
-                "retrains": model["warning"] or "yes",
+                "retrains": "no" if model["warning"] else "yes",
             }
         )
     return rows
+
+
+def model_warnings(ws: Workspace) -> list[str]:
+    """One sentence for each model whose predictions are not those of the recipe that would be retrained."""
+    return [model["warning"] for model in base_models.describe_models(ws) if model["warning"]]
 
 
 def removable_models(ws: Workspace) -> list[str]:

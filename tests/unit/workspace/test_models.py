@@ -200,3 +200,13 @@ def test_a_warning_names_both_recipes(ws):
     ws.record_part("base", {"recipe": "demo-cnn", "hash": "0" * 12})
     warning = base_models.recipe_warning(ws)
     assert "0" * 12 in warning and "has changed since" in warning and ws.get_recipe().hash in warning
+
+
+def test_a_workspace_whose_own_recipe_is_not_known_here_can_still_be_looked_at(ws):
+    manifest = json.loads((ws.path / "workspace.json").read_text())
+    (ws.path / "workspace.json").write_text(json.dumps({**manifest, "recipe": "hers"}))
+    ws = Workspace.open(ws.path)
+    assert ws.models() == ["hers", "head-moco"] and ws.get_recipe().kind == "predictions only"
+    assert "hers is known here by its predictions alone; retrain head-moco instead" in base_models.recipe_warning(ws)
+    with pytest.raises(UserError, match="by its predictions alone"):
+        retrain_spec(ws, 0, "trak-10", "remove", 3)
