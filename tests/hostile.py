@@ -30,6 +30,7 @@ from PIL import Image
 from attribution.data import cifar10, fashion_mnist, image_folder, parquet
 from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes, Declaration, detect_format, get_format, paper_results
+from attribution.importing.formats.predictions import ImageNames, load_predictions
 
 BLOCKS = 384  # of four megabytes
 SIZES = DataSetSizes(np.arange(50_000) % 10, np.arange(10_000) % 10)
@@ -256,6 +257,10 @@ def train_list(path: Path) -> None:
     image_folder.match(["a/1.png", "a/2.png"], path)
 
 
+def said(path: Path) -> None:
+    load_predictions([path], "probabilities", ImageNames("validation", np.arange(3), None), ["a", "b"])
+
+
 tensor, own, store = bring("tensor"), bring("parquet"), bring("datamodels-store")
 #: name, of the file as well -> what makes it, what reads it
 FILES: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
@@ -281,6 +286,17 @@ FILES: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
     **{f"pictures_{make.__name__}": (one_picture(make), image_folder.load) for make in NO_FILES if make is not folder},
     **{f"pictures_{make.__name__}.parquet": (make, parquet.load) for make in NO_FILES if make is not folder},
     **{f"list_{make.__name__}.txt": (make, train_list) for make in NO_FILES},
+    **{
+        f"predictions_{make.__name__}.{end}": (make, said)
+        for make in NO_FILES
+        for end in ("csv", "tsv", "parquet", "npz", "npy")
+    },
+    "predictions_sparse.csv": (sparse(2**40, b"image,a,b\n"), said),
+    "predictions_lines.csv": (lambda path: path.write_bytes(b"image,a,b\n" + b"\n" * 2**27), said),
+    "predictions_header.csv": (lambda path: path.write_bytes(b"," * 2**23), said),
+    "predictions_rows.parquet": (many_rows(("image", "a", "b")), said),
+    "predictions_crowded.npz": (crowded, said),
+    "predictions_long.npz": (long_npz, said),
     "text.parquet": (ranking("target"), own),
     "text_of_no_use.parquet": (ranking("spare"), own),
     "text_scores.parquet": (ranking("score"), own),

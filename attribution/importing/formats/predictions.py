@@ -30,6 +30,7 @@ MEMORY = 8
 TOLERANCE = 1e-3
 BLOCK = 1 << 22  # numbers that are looked at, at a time
 MAX_LINE = 1 << 22  # bytes of the names of a table's columns
+NUMBER_BYTES, ROW_BYTES = 64, 1 << 14  # that a number, and what else is in a row, may have in a text file
 
 
 @dataclass(frozen=True)
@@ -173,19 +174,23 @@ def _read_table(path: Path, kind: str, images: ImageNames, classes: list[str]) -
     """The model of a table, float64 [n, classes] in the order of images and classes."""
     read = _read_parquet if path.suffix.lower() == ".parquet" else _read_csv
     try:
-        column, keys, values = read(path, lambda names: _choose_columns(path, names, classes))
+        column, keys, values = read(path, lambda names: _choose_columns(path, names, classes), images, len(classes))
     except UserError:
         raise
     except Exception as error:  # pyarrow meets a broken file with errors of many types
         why = re.split(r"[\n;]|\.\s", str(error).strip())[0].strip(" .:")[:100]
         raise UserError(f"{path} cannot be read as a table ({why or type(error).__name__}); write it again") from None
-    if len(keys) != images.n:
-        raise UserError(
-            f"{path} has {len(keys):,} rows, and there are {images.n:,} {images.what} images; bring one row for each"
-        )
+    _check_rows(path, len(keys), images)
     rows = np.empty_like(values)
     rows[_match(path, column, keys, images)] = values
     return rows
+
+
+def _check_rows(path: Path, count: int, images: ImageNames) -> None:
+    if count != images.n:
+        raise UserError(
+            f"{path} has {count:,} rows, and there are {images.n:,} {images.what} images; bring one row for each"
+        )
 
 
 def _choose_columns(path: Path, names: list[str], classes: list[str]) -> tuple[str, list[str]]:
@@ -217,19 +222,20 @@ def _choose_columns(path: Path, names: list[str], classes: list[str]) -> tuple[s
     return (called or others)[0], columns
 
 
-def _read_parquet(path: Path, choose: Callable) -> tuple[str, list, np.ndarray]:
+def _read_parquet(path: Path, choose: Callable, images: ImageNames, count: int) -> tuple[str, list, np.ndarray]:
     with open_parquet(path) as file:
+        _check_rows(path, file.metadata.num_rows, images)  # before anything is unpacked
         column, classes = choose(file.schema_arrow.names)
         check_columns(file, path, [column, *classes])
         return _columns(path, column, classes, file.read(columns=[column, *classes], use_threads=False))
 
 
-def _read_csv(path: Path, choose: Callable) -> tuple[str, list, np.ndarray]:
+def _read_csv(path: Path, choose: Callable, images: ImageNames, count: int) -> tuple[str, list, np.ndarray]:
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
     delimiter = "\t" if path.suffix.lower() == ".tsv" else ","
-    check_file(path)
+    check_file(path, images.n * (NUMBER_BYTES * count + ROW_BYTES) + MAX_LINE)
     with open_file(path) as stream:
         head = stream.readline(MAX_LINE).decode("utf-8-sig")
         column, classes = choose(next(csv.reader([head], delimiter=delimiter), []))
