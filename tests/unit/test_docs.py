@@ -31,7 +31,19 @@ NOT_OURS = re.compile(r"[<>*~$…]|^/|\.\.\.|://|^mailto:|^\.venv|^\.\w+$")
 #: Folders that paths in the documents are relative to: as written, or as words about the library, a workspace, or
 #: the CIFAR-10 results shorten them.
 FOLDERS = [ROOT, ROOT / "attribution", ROOT / "assets" / "demo"]
-MADE = {"rankings/my-trak", "rankings/my-scores", "train.npy", "val.npy", "scores.npy", "trak.parquet"}
+MADE = {
+    "train.py",
+    "model.py",
+    "command.py",
+    "job.json",
+    "val_logits.npy",
+    "rankings/my-trak",
+    "rankings/my-scores",
+    "train.npy",
+    "val.npy",
+    "scores.npy",
+    "trak.parquet",
+}
 
 
 def code(path: Path, inline: bool = True) -> list[str]:
@@ -98,6 +110,7 @@ def test_a_command_in_a_block_can_be_run_as_it_stands(line):
     if "--workspace" in words:  # opened while it is parsed
         at = words.index("--workspace")
         words = words[:at] + words[at + 2 :]
+    words = ["demo-cnn" if re.fullmatch(r"[\w/.]+\.py:\w+", word) else word for word in words]  # read when it is parsed
     command.make_context(" ".join(verb), list(words))
 
 
