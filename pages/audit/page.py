@@ -39,7 +39,10 @@ def main() -> None:
 
 
 def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
+    decision_cache.current(ws, log)
     rows = log.queues()
+    if damage := log.damage():  # found as it was read
+        st.error(write.sentence(damage), icon=":material/error:")
     if not rows:
         audit_queue.add(ws, log, review_queue.queue_spec(ws))
         rows = log.queues()
