@@ -257,9 +257,15 @@ class Torture:
             self.excuse(error)
             self.counts["refused"] += 1
             self.tell(str(error))
-            number = -self.counts["refused"]  # asked again when there is room
+            self.put_off(spec)
+            return
         self.tell(f"job {number}: {spec.describe()}")
         self.open[number] = spec
+
+    def put_off(self, spec: dict) -> None:
+        """It is asked for again when there is room, and the file is whole."""
+        self.counts["put off"] += 1
+        self.open[-self.counts["put off"]] = spec
 
     def look(self, asking: bool = True) -> None:
         """One look by a user who waits: jobs that ended are taken note of, and those that failed asked for again."""
@@ -283,8 +289,8 @@ class Torture:
                 assert job.state == "failed" and (MENDED in job.message or of_a_cut), (job.state, job.message)
                 self.counts["failed, a file was cut" if of_a_cut else "failed, killed 3 times"] += 1
                 self.tell(f"job {number} failed: {job.message}")
-                if of_a_cut:  # asked again when the file is whole
-                    self.open[-1000 - self.counts["failed, a file was cut"]] = spec
+                if of_a_cut:
+                    self.put_off(spec)
                     continue
             self.submit(spec)
         self.check_processes()
@@ -294,7 +300,7 @@ class Torture:
 
     def excuse(self, error: UserError) -> None:
         """Raises AssertionError for an error that neither a full disk nor a file that is cut can have brought about."""
-        excused = FULL * self.full + CUT * self.cut
+        excused = (*(FULL if self.full else ()), *(CUT if self.cut else ()))
         assert any(words in str(error) for words in excused), f"a job or a runner is refused: {error}"
 
     def check_processes(self) -> None:
