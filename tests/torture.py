@@ -487,18 +487,20 @@ class Torture:
         self.counts["clock set"] += 1
 
     def cut_a_file(self) -> None:
-        """A file of the workspace loses its end for a while, in which it is used; a runner may begin with it."""
-        file = self.draw.choice(sorted(self.ws.path.rglob("*.npy")))
-        whole = file.read_bytes()
+        """A file of the workspace loses its end until a job fails for it, or for a while."""
+        parts = ("images", "images", "rankings", "base", "detectors")
+        file = self.draw.choice([file for part in parts for file in sorted((self.ws.path / part).rglob("*.npy"))])
+        whole, failed = file.read_bytes(), self.counts["failed, a file was cut"]
         self.cut = True
         os.truncate(file, self.draw.randrange(len(whole)))
         self.tell(f"{file.relative_to(self.ws.path)} is cut from {len(whole)} to {file.stat().st_size} bytes")
         self.counts["file cut"] += 1
-        if self.draw.random() < 0.5 and processes(self.data)["runner"]:
+        if self.draw.random() < 0.7 and processes(self.data)["runner"]:
             self.kill_runner()
         if len(self.open) < OPEN:
             self.ask()
-        self.idle(self.draw.uniform(0, 3))
+        seconds = self.draw.uniform(0, 12)  # a worker takes some until it reads images
+        self.wait(lambda: self.counts["failed, a file was cut"] > failed, seconds=seconds, gladly=True)
         with open(file, "r+b") as stream:
             stream.write(whole)
         self.tell("the file is whole again")
