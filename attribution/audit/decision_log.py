@@ -10,7 +10,7 @@ import operator
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -237,14 +237,21 @@ class DecisionLog:
                 why = "names no decision" if row is None or row.action in REVISIONS else f"is about image {row.item}"
                 raise UserError(f"the {entry['action']} {why}: {entry['of']!r}; load the page again")
             item = row.item
-        fold = DecisionFold()
-        fold.add(self._entries("item = ? ORDER BY id", (item,)))
-        old = fold.current.get(item)
+        old_action, old_label = self._newest_decision(item)
         values = entry | {"at": now, "who": who, "client": client, "item": item, "queue": queue}
         # a client may come from a log that was lost since, and has not seen what is new here
         values |= {"seen": min(entry["seen"], self.newest_id())}
-        values |= {"old_action": old.action if old else None, "old_label": old.label if old else None}
+        values |= {"old_action": old_action, "old_label": old_label}
         return self._insert("entries", values)
+
+    def _newest_decision(self, item: int) -> tuple[str | None, int | None]:
+        """(action, label) of an image's newest decision that is not undone; no more is read than that takes."""
+        action, label, uid = (CHECKED["entries"].index(name) for name in ("action", "label", "uid"))
+        for row in self._sound_rows("entries", "item = ? AND of IS NULL ORDER BY id DESC", (item,)):
+            last = next(self._sound_rows("entries", "of = ? ORDER BY id DESC", (row[uid],)), None)
+            if last is None or last[action] == "redo":
+                return row[action], row[label]
+        return None, None
 
     def check_entry(self, entry: dict) -> dict:
         """The entry with all keys that there are, None where it has no value. Raises UserError for one that can never
@@ -278,7 +285,7 @@ class DecisionLog:
     def known_uids(self, uids: Iterable[str]) -> set[str]:
         """Those of the uids that are in the log."""
         with self._explain_errors():
-            return {uid for uid in uids if self._sound_rows("entries", "uid = ?", (uid,))}
+            return {uid for uid in uids if any(self._sound_rows("entries", "uid = ?", (uid,)))}
 
     def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
         """The entries with ids above `after`, oldest first, at most `limit` of them."""
@@ -286,7 +293,7 @@ class DecisionLog:
 
     def _entries(self, where: str, values: tuple) -> list[Entry]:
         with self._explain_errors():
-            rows = self._sound_rows("entries", where, values)
+            rows = list(self._sound_rows("entries", where, values))
         return [
             Entry(*row[:9], None if row[9] is None else {"action": row[9], "label": row[10]}, *row[11:]) for row in rows
         ]
@@ -323,7 +330,7 @@ class DecisionLog:
     def queue(self, number: int) -> Queue | None:
         """The queue `number`, or None."""
         with self._explain_errors():
-            rows = self._sound_rows("queues", "number = ?", (number,))
+            rows = list(self._sound_rows("queues", "number = ?", (number,)))
         if not rows:
             return None
         _, spec, _, *parts, who, created = rows[0]
@@ -336,7 +343,7 @@ class DecisionLog:
         """All queues, the newest first."""
         with self._explain_errors():
             rows = self._sound_rows("queues", "TRUE ORDER BY number DESC", ())
-        return [QueueRow(row[0], json.loads(row[1]), row[2], *row[-2:]) for row in rows]
+            return [QueueRow(row[0], json.loads(row[1]), row[2], *row[-2:]) for row in rows]
 
     def decided_queues(self) -> set[int]:
         """The numbers of the queues in which anything was decided, taken back or not."""
@@ -372,24 +379,19 @@ class DecisionLog:
         )
         return row[0]
 
-    def _sound_rows(self, table: str, where: str, values: tuple) -> list[tuple]:
+    def _sound_rows(self, table: str, where: str, values: tuple) -> Iterator[tuple]:
         """The rows that the condition picks, without their checksums. Those that are not what was written are noted in
         the table `damaged`, and are as if they had never been; nothing here is deleted, so they stay where they are."""
-        found = self.db.execute(f"SELECT {', '.join(CHECKED[table])}, crc FROM {table} WHERE {where}", values)
-        rows, damaged = [], []
-        for *row, crc in found.fetchall():
+        for *row, crc in self.db.execute(f"SELECT {', '.join(CHECKED[table])}, crc FROM {table} WHERE {where}", values):
             if row_crc(*row) == crc:
-                rows.append(tuple(row))
+                yield tuple(row)
             else:
-                damaged.append(row[0])
-        if damaged:
-            self._note_damaged(table, damaged)
-        return rows
+                self._note_damaged(table, row[0])
 
-    def _note_damaged(self, table: str, keys: list[int]) -> None:
-        known = {key for (key,) in self.db.execute("SELECT key FROM damaged WHERE source = ?", (table,))}
+    def _note_damaged(self, table: str, key: int) -> None:
+        noted = self.db.execute("SELECT 1 FROM damaged WHERE source = ? AND key = ?", (table, key)).fetchone()
         with suppress(sqlite3.OperationalError):  # a full disk: noted later, and left out all the same
-            for key in set(keys) - known:
+            if not noted:
                 self.db.execute("INSERT OR IGNORE INTO damaged VALUES (?, ?, ?)", (table, key, time.time()))
 
 
