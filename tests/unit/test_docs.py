@@ -71,8 +71,9 @@ def leaf(words: list[str]) -> tuple:
     """The command that `words` lead to (a group, where they stop there), its words, and those left."""
     command, verb = get_command(app), []
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
-        assert words[0] in command.commands, f"{' '.join(['python -m attribution', *verb])} has no {words[0]}"
-        command, verb, words = command.commands[words[0]], [*verb, words[0]], words[1:]
+        names = [name for name in (" ".join(words[:2]), words[0]) if name in command.commands]  # one may have two words
+        assert names, f"{' '.join(['python -m attribution', *verb])} has no {words[0]}"
+        command, verb, words = command.commands[names[0]], [*verb, names[0]], words[len(names[0].split()) :]
     return command, verb, words
 
 

@@ -20,7 +20,6 @@ def test_rows_are_read():
 def test_a_wrong_target_has_a_curve_too(ws):
     seen = ws.with_model("head-moco")
     trainer = heads.make_trainer(seen, "head-moco")
-    trainer.val_labels[0] = 1  # of another class than it looks
     curve = margin_curve(seen, trainer, 0, LiveRow("random"))
     assert curve["flip"] is None or curve["flip"] > 0
     with pytest.raises(UserError, match="out of range"):
