@@ -1,7 +1,8 @@
 """The decision log: what people decided about suspect labels, append-only in SQLite, and the queues it was about.
 
-Nothing in it is ever changed or deleted (the file itself refuses it): a decision is undone by one more entry. It lies
-in the data folder beside the results, so that reinstalling Lineup loses nothing.
+Nothing in it is ever changed or deleted (the file itself refuses it): a decision is undone by one more entry. A row
+that is not what was written, by its checksum, stays where it is, is read no more, and is said to be damaged. The log
+lies in the data folder beside the results, so that reinstalling Lineup loses nothing.
 """
 
 import json
@@ -9,8 +10,8 @@ import operator
 import os
 import sqlite3
 import time
-from collections.abc import Iterable
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,11 +22,11 @@ from attribution.errors import UserError
 from attribution.files import keep_private, locked, make_folder
 from attribution.store.database import Transaction, check_not_empty, create_database, store_error
 from attribution.store.results import ResultStore
-from attribution.store.schema import is_empty
+from attribution.store.schema import is_empty, read_text, row_crc
 from attribution.workspace.workspace import Workspace
 
 FILE = "audit.sqlite"
-SCHEMA = 1
+SCHEMA = 2
 #: characters of a reason; of a uid, a name or a client
 MAX_REASON_LENGTH, MAX_WORD_LENGTH = 500, 200
 TABLES = """
@@ -33,34 +34,37 @@ CREATE TABLE about (fingerprint TEXT);
 CREATE TABLE entries (
     id INTEGER PRIMARY KEY AUTOINCREMENT, uid TEXT NOT NULL UNIQUE, at REAL NOT NULL, who TEXT NOT NULL,
     client TEXT NOT NULL, item INTEGER NOT NULL, action TEXT NOT NULL, label INTEGER, of TEXT, old_action TEXT,
-    old_label INTEGER, reason TEXT NOT NULL, queue INTEGER, seen INTEGER NOT NULL);
+    old_label INTEGER, reason TEXT NOT NULL, queue INTEGER, seen INTEGER NOT NULL, crc INTEGER);
 CREATE INDEX entries_item ON entries (item, id);
 CREATE INDEX entries_of ON entries (of, id) WHERE of IS NOT NULL;
 CREATE TABLE queues (
     number INTEGER PRIMARY KEY AUTOINCREMENT, spec TEXT NOT NULL, n INTEGER NOT NULL, items BLOB NOT NULL,
-    controls BLOB NOT NULL, scores BLOB, suggestions BLOB, who TEXT NOT NULL, created REAL NOT NULL);
+    controls BLOB NOT NULL, scores BLOB, suggestions BLOB, who TEXT NOT NULL, created REAL NOT NULL, crc INTEGER);
 """
-#: an INSERT OR REPLACE deletes without asking a trigger on deletion, hence the third
-GUARD_TRIGGER = """
-CREATE TRIGGER {table}_update BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'nothing here is changed'); END;
-CREATE TRIGGER {table}_delete BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, 'nothing here is deleted'); END;
-CREATE TRIGGER {table}_insert BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key})
-    BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END;
-"""
-GUARD_TRIGGERS = (
-    "".join(GUARD_TRIGGER.format(table=table, key=key) for table, key in (("entries", "id"), ("queues", "number")))
-    + """
+DAMAGED_TABLE = "CREATE TABLE damaged (source TEXT, key INTEGER, found REAL, PRIMARY KEY (source, key))"
+#: table -> its columns without the checksum, the key first
+CHECKED = {
+    "entries": (
+        "id", "uid", "at", "who", "client", "item", "action", "label", "of", "old_action", "old_label", "reason",
+        "queue", "seen",
+    ),
+    "queues": ("number", "spec", "n", "items", "controls", "scores", "suggestions", "who", "created"),
+}  # fmt: skip
+#: what nothing may be done to a table: name -> trigger. An INSERT OR REPLACE deletes without asking a trigger on
+#: deletion, hence `insert`; an older Lineup that has the file open writes without a checksum, hence `crc`
+GUARD_TRIGGERS = {
+    "update": "BEFORE UPDATE ON {table} BEGIN SELECT RAISE(ABORT, 'nothing here is changed'); END",
+    "delete": "BEFORE DELETE ON {table} BEGIN SELECT RAISE(ABORT, 'nothing here is deleted'); END",
+    "insert": "BEFORE INSERT ON {table} WHEN EXISTS (SELECT 1 FROM {table} WHERE {key} = NEW.{key}) "
+    "BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END",
+    "crc": "BEFORE INSERT ON {table} WHEN NEW.crc IS NULL "
+    "BEGIN SELECT RAISE(ABORT, 'nothing here is without a checksum; start the newest Lineup'); END",
+}
+UID_TRIGGER = """
 CREATE TRIGGER entries_uid BEFORE INSERT ON entries WHEN EXISTS (SELECT 1 FROM entries WHERE uid = NEW.uid)
-    BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END;
-"""
-)
+    BEGIN SELECT RAISE(ABORT, 'nothing here is replaced'); END"""
 #: of a queue's items, controls, scores and suggestions
 QUEUE_DTYPES = ("<i8", "?", "<f8", "<i8")
-COLUMNS = "id, uid, at, who, client, item, action, label, of, old_action, old_label, reason, queue, seen"
-#: an image's newest decision that is not undone: the last entry of its uid, if there is any, is a redo
-NEWEST_DECISION_SQL = """
-SELECT action, label FROM entries AS decision WHERE item = ? AND of IS NULL AND 'redo' = coalesce(
-    (SELECT action FROM entries WHERE of = decision.uid ORDER BY id DESC LIMIT 1), 'redo') ORDER BY id DESC LIMIT 1"""
 
 
 @dataclass(frozen=True)
@@ -109,6 +113,7 @@ class DecisionLog:
                 create_database(file, self._write_tables)
             check_not_empty(file, "decisions")
             self.db = sqlite3.connect(file, timeout=30, isolation_level=None)
+            self.db.text_factory = read_text
         except (OSError, sqlite3.Error) as error:
             raise store_error(error, folder) from None
         try:
@@ -121,6 +126,7 @@ class DecisionLog:
                     f"the decisions in {folder / FILE} are about another data set ({of[:16]}); put the "
                     "file back where it was"
                 )
+            self._migrate()
             self.file = os.stat(folder / FILE)
         except UserError:
             self.db.close()
@@ -152,16 +158,38 @@ class DecisionLog:
                 if is_empty(self.db):
                     self._write_tables(self.db)
         version = self.db.execute("PRAGMA user_version").fetchone()[0]
-        if version != SCHEMA:  # nothing of it is touched
+        if version not in (1, SCHEMA):  # nothing of it is touched
             raise UserError(
                 f"the decisions in {self.folder} have schema version {version}, and this Lineup reads "
                 f"{SCHEMA}; set LINEUP_DATA to another folder, or use the Lineup that wrote them"
             )
 
     def _write_tables(self, db: sqlite3.Connection) -> None:
-        db.executescript(f"BEGIN IMMEDIATE;{TABLES}{GUARD_TRIGGERS}PRAGMA user_version={SCHEMA};")
+        db.executescript(f"BEGIN IMMEDIATE;{TABLES}{DAMAGED_TABLE};{UID_TRIGGER};")
+        for table in CHECKED:
+            _guard(db, table)
         db.execute("INSERT INTO about VALUES (?)", (self.fingerprint,))
+        db.execute(f"PRAGMA user_version={SCHEMA}")
         db.execute("COMMIT")
+
+    def _migrate(self) -> None:
+        if self.db.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:
+            with Transaction(self.db):
+                if self.db.execute("PRAGMA user_version").fetchone()[0] != SCHEMA:  # another process may just have
+                    self._add_checksums()
+
+    def _add_checksums(self) -> None:
+        """Gives each row of a log of schema 1 the checksum that vouches for it from now on. The caller holds a
+        transaction: it is done whole, or not at all; others wait."""
+        self.db.create_function("row_crc", -1, row_crc, deterministic=True)
+        for table, columns in CHECKED.items():
+            self.db.execute(f"ALTER TABLE {table} ADD COLUMN crc INTEGER")
+            for name in ("update", "delete", "insert"):
+                self.db.execute(f"DROP TRIGGER {table}_{name}")
+            self.db.execute(f"UPDATE {table} SET crc = row_crc({', '.join(columns)})")
+            _guard(self.db, table)
+        self.db.execute(DAMAGED_TABLE)
+        self.db.execute(f"PRAGMA user_version={SCHEMA}")
 
     @contextmanager
     def _explain_errors(self):
@@ -204,19 +232,26 @@ class DecisionLog:
             return known[0]
         item = entry["item"]
         if entry["of"] is not None:
-            row = self.db.execute("SELECT item, action FROM entries WHERE uid = ?", (entry["of"],)).fetchone()
-            if row is None or row[1] in REVISIONS or item not in (None, row[0]):
-                why = "names no decision" if row is None or row[1] in REVISIONS else f"is about image {row[0]}"
+            row = next(iter(self._entries("uid = ?", (entry["of"],))), None)
+            if row is None or row.action in REVISIONS or item not in (None, row.item):
+                why = "names no decision" if row is None or row.action in REVISIONS else f"is about image {row.item}"
                 raise UserError(f"the {entry['action']} {why}: {entry['of']!r}; load the page again")
-            item = row[0]
-        old = self.db.execute(NEWEST_DECISION_SQL, (item,)).fetchone() or (None, None)
+            item = row.item
+        old_action, old_label = self._newest_decision(item)
+        values = entry | {"at": now, "who": who, "client": client, "item": item, "queue": queue}
         # a client may come from a log that was lost since, and has not seen what is new here
-        seen = min(entry["seen"], self.newest_id())
-        values = entry | {"at": now, "who": who, "client": client, "item": item, "queue": queue, "seen": seen}
-        values |= {"old_action": old[0], "old_label": old[1]}
-        columns = COLUMNS.removeprefix("id, ")
-        places = ", ".join(f":{column}" for column in columns.split(", "))
-        return self.db.execute(f"INSERT INTO entries ({columns}) VALUES ({places})", values).lastrowid
+        values |= {"seen": min(entry["seen"], self.newest_id())}
+        values |= {"old_action": old_action, "old_label": old_label}
+        return self._insert("entries", values)
+
+    def _newest_decision(self, item: int) -> tuple[str | None, int | None]:
+        """(action, label) of an image's newest decision that is not undone; no more is read than that takes."""
+        action, label, uid = (CHECKED["entries"].index(name) for name in ("action", "label", "uid"))
+        for row in self._sound_rows("entries", "item = ? AND of IS NULL ORDER BY id DESC", (item,)):
+            last = next(self._sound_rows("entries", "of = ? ORDER BY id DESC", (row[uid],)), None)
+            if last is None or last[action] == "redo":
+                return row[action], row[label]
+        return None, None
 
     def check_entry(self, entry: dict) -> dict:
         """The entry with all keys that there are, None where it has no value. Raises UserError for one that can never
@@ -250,7 +285,7 @@ class DecisionLog:
     def known_uids(self, uids: Iterable[str]) -> set[str]:
         """Those of the uids that are in the log."""
         with self._explain_errors():
-            return {uid for uid in uids if self.db.execute("SELECT 1 FROM entries WHERE uid = ?", (uid,)).fetchone()}
+            return {uid for uid in uids if any(self._sound_rows("entries", "uid = ?", (uid,)))}
 
     def entries(self, after: int = 0, limit: int | None = None) -> list[Entry]:
         """The entries with ids above `after`, oldest first, at most `limit` of them."""
@@ -258,7 +293,7 @@ class DecisionLog:
 
     def _entries(self, where: str, values: tuple) -> list[Entry]:
         with self._explain_errors():
-            rows = self.db.execute(f"SELECT {COLUMNS} FROM entries WHERE {where}", values).fetchall()
+            rows = list(self._sound_rows("entries", where, values))
         return [
             Entry(*row[:9], None if row[9] is None else {"action": row[9], "label": row[10]}, *row[11:]) for row in rows
         ]
@@ -287,38 +322,82 @@ class DecisionLog:
         arrays = [
             None if part is None else np.asarray(part, dtype).tobytes() for part, dtype in zip(parts, QUEUE_DTYPES)
         ]
-        row = (json.dumps(spec), len(items), *arrays, _check_text(who, "a name", MAX_WORD_LENGTH), time.time())
+        who = _check_text(who, "a name", MAX_WORD_LENGTH)
+        row = (json.dumps(spec), len(items), *arrays, who, time.time())
         with self._explain_errors(), Transaction(self.db):
-            return self.db.execute(
-                "INSERT INTO queues (spec, n, items, controls, scores, suggestions, who, created) "
-                "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                row,
-            ).lastrowid
+            return self._insert("queues", dict(zip(CHECKED["queues"][1:], row)))
 
     def queue(self, number: int) -> Queue | None:
         """The queue `number`, or None."""
         with self._explain_errors():
-            row = self.db.execute(
-                "SELECT number, spec, items, controls, scores, suggestions, who, created FROM queues WHERE number = ?",
-                (number,),
-            ).fetchone()
-        if row is None:
+            rows = list(self._sound_rows("queues", "number = ?", (number,)))
+        if not rows:
             return None
+        _, spec, _, *parts, who, created = rows[0]
         arrays = (
-            None if part is None else np.frombuffer(part, dtype).tolist() for part, dtype in zip(row[2:6], QUEUE_DTYPES)
+            None if part is None else np.frombuffer(part, dtype).tolist() for part, dtype in zip(parts, QUEUE_DTYPES)
         )
-        return Queue(row[0], json.loads(row[1]), *arrays, *row[6:])
+        return Queue(number, json.loads(spec), *arrays, who, created)
 
     def queues(self) -> list[QueueRow]:
         """All queues, the newest first."""
         with self._explain_errors():
-            rows = self.db.execute("SELECT number, spec, n, who, created FROM queues ORDER BY number DESC").fetchall()
-        return [QueueRow(row[0], json.loads(row[1]), *row[2:]) for row in rows]
+            rows = self._sound_rows("queues", "TRUE ORDER BY number DESC", ())
+            return [QueueRow(row[0], json.loads(row[1]), row[2], *row[-2:]) for row in rows]
 
     def decided_queues(self) -> set[int]:
         """The numbers of the queues in which anything was decided, taken back or not."""
         with self._explain_errors():
             return {row[0] for row in self.db.execute("SELECT DISTINCT queue FROM entries WHERE queue IS NOT NULL")}
+
+    # -- checksums
+
+    def count_damaged(self) -> int:
+        """How many rows were found not to be what was written, so far."""
+        with self._explain_errors():
+            return self.db.execute("SELECT count(*) FROM damaged").fetchone()[0]
+
+    def damage(self) -> str:
+        """A sentence without a full stop where any were found; "" where none was."""
+        count = self.count_damaged()
+        if not count:
+            return ""
+        rows = f"{count:,} rows of it are" if count > 1 else "one row of it is"
+        return (
+            f"the decisions in {self.folder / FILE} are not all that was written: {rows} damaged and left out; put a "
+            "copy of that file back, or decide anew what is missing"
+        )
+
+    def _insert(self, table: str, values: dict) -> int:
+        """Writes a row with its checksum, and returns its key. The caller holds a transaction."""
+        key, *columns = CHECKED[table]
+        last = self.db.execute("SELECT seq FROM sqlite_sequence WHERE name = ?", (table,)).fetchone()
+        row = (last[0] + 1 if last else 1, *(values[column] for column in columns))
+        places = ", ".join("?" * (len(row) + 1))
+        self.db.execute(
+            f"INSERT INTO {table} ({key}, {', '.join(columns)}, crc) VALUES ({places})", (*row, row_crc(*row))
+        )
+        return row[0]
+
+    def _sound_rows(self, table: str, where: str, values: tuple) -> Iterator[tuple]:
+        """The rows that the condition picks, without their checksums. Those that are not what was written are noted in
+        the table `damaged`, and are as if they had never been; nothing here is deleted, so they stay where they are."""
+        for *row, crc in self.db.execute(f"SELECT {', '.join(CHECKED[table])}, crc FROM {table} WHERE {where}", values):
+            if row_crc(*row) == crc:
+                yield tuple(row)
+            else:
+                self._note_damaged(table, row[0])
+
+    def _note_damaged(self, table: str, key: int) -> None:
+        noted = self.db.execute("SELECT 1 FROM damaged WHERE source = ? AND key = ?", (table, key)).fetchone()
+        with suppress(sqlite3.OperationalError):  # a full disk: noted later, and left out all the same
+            if not noted:
+                self.db.execute("INSERT OR IGNORE INTO damaged VALUES (?, ?, ?)", (table, key, time.time()))
+
+
+def _guard(db: sqlite3.Connection, table: str) -> None:
+    for name, trigger in GUARD_TRIGGERS.items():
+        db.execute(f"CREATE TRIGGER {table}_{name} {trigger.format(table=table, key=CHECKED[table][0])}")
 
 
 def _check_number(value, n: int, name: str) -> int:

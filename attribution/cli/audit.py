@@ -96,6 +96,7 @@ def worth(
         if second_half is None:
             second_half = review_queue.uses_validation(ws, decisions, current)
         starting_targets = review_queue.starting_targets(decisions)
+        damage = decisions.damage()
     answer = answered(ws, gain.gain_spec(ws, current, seeds, second_half, recipe, starting_targets))
     accuracies = [{"": arm, "accuracy": mean_ci(row, 100, 2), "p": None} for arm, row in answer["accuracy"].items()]
     accuracies += [
@@ -113,7 +114,7 @@ def worth(
     ]
     print_answer(
         as_json,
-        answer,
+        answer | ({"damaged": damage} if damage else {}),
         f"{answer['decided']} images decided on: {decisions_text(answer)}.",
         f"random: each seed re-inspects {answer['decided']} images of its own; {gain.ERROR_SOURCES[answer['errors']]} "
         f"(on average {number(sum(answer['edited']['random']) / seeds, 1)}).",
@@ -127,4 +128,5 @@ def worth(
             f"{arm}: {len(row['repaired'])} targets repaired, {len(row['broken'])} broken, of {answer['n']}"
             for arm, row in answer["targets"].items()
         ),
+        *([damage] if damage else []),
     )

@@ -156,9 +156,11 @@ def export_corrections(
 
     with DecisionLog.of(ws) as decisions:
         answer = with_progress(corrections.export_corrections, ws, decisions, out)
+        damage = decisions.damage()
     print_answer(
         as_json,
-        answer,
+        answer | ({"damaged": damage} if damage else {}),
         f"{answer['folder']}: {', '.join(answer['files'])}",
         f"{answer['decisions']:,} images of {ws.name} decided: {decisions_text(answer)}",
+        *([damage] if damage else []),
     )

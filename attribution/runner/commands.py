@@ -8,6 +8,7 @@ and keeps in the store, a command is any other program, and several build steps 
 Were commands jobs, such a build would hold a worker while it waits for one.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -17,10 +18,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from attribution.errors import UserError
 from attribution.files import ROOT, make_folder, open_private, read_json, write_json
+from attribution.store.lock import is_locked
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
 
@@ -65,15 +65,22 @@ def start_command(workspace: Workspace, words: list[str]) -> int:
     for old in _numbers(home)[MAX_COMMANDS:]:
         shutil.rmtree(home / str(old), ignore_errors=True)
     words = [*map(str, words), "--workspace", str(Path(workspace.path).resolve())]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "attribution.runner.commands", str(folder), *words],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        env={**os.environ, "LINEUP_DATA": str(home.parent.parent)},
-    )
+    # the process inherits it and holds it until it ends, however that is: a pid is given again, and clocks are set
+    lock = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "attribution.runner.commands", str(folder), *words],
+            cwd=ROOT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            env={**os.environ, "LINEUP_DATA": str(home.parent.parent)},
+            pass_fds=[lock],
+        )
+    finally:
+        os.close(lock)
     write_json(folder / "asked.json", {"words": words, "pid": process.pid, "started": time.time()})
     return number
 
@@ -110,8 +117,8 @@ def _read_command(folder: Path) -> Command | None:
     request = _read_json(folder / "asked.json")
     if request is None:
         return None  # being started this moment
+    alive = is_locked(folder)  # asked first: one that ends says how, and then lets go
     ended = _read_json(folder / "ended.json")
-    alive = ended is None and _is_alive(request["pid"], request["started"])
     state = ended["state"] if ended else "running" if alive else "lost"
     until = ended["at"] if ended else time.time()
     lines = [
@@ -127,18 +134,10 @@ def _read_command(folder: Path) -> Command | None:
         request["words"],
         state,
         request["started"],
-        until - request["started"],
+        max(0.0, until - request["started"]),  # clocks are set back
         lines[-1] if lines else "",
         (progress["text"], progress["done"], progress["total"]) if progress else None,
     )
-
-
-def _is_alive(pid: int, started: float) -> bool:
-    try:
-        process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() < started + 5
-    except psutil.Error:
-        return False
 
 
 def _read_json(file: Path) -> dict | None:

@@ -36,6 +36,7 @@ class Database:
             self.ended_unclean = _size(folder / f"{FILE}-wal") > 0
             check_not_empty(file)
             self.db = sqlite3.connect(file, timeout=30, isolation_level=None)
+            self.db.text_factory = schema.read_text
         except (OSError, sqlite3.Error) as error:
             raise store_error(error, folder) from None
         try:

@@ -10,6 +10,11 @@ from pathlib import Path
 
 def runner_alive(folder: Path) -> bool:
     """True while a runner holds the store in `folder`."""
+    return is_locked(folder)
+
+
+def is_locked(folder: Path) -> bool:
+    """True while a process holds the lock on `folder`."""
     try:
         handle = os.open(folder, os.O_RDONLY)
     except FileNotFoundError:

@@ -193,7 +193,7 @@ class JobQueue(Database):
         """Queues a paused job again, at its old place. False when it is not paused."""
         return (
             self.db.execute(
-                "UPDATE jobs SET state = 'queued', started = started + ? - finished, finished = NULL "
+                "UPDATE jobs SET state = 'queued', started = started + max(0, ? - finished), finished = NULL "
                 "WHERE id = ? AND state = 'paused'",
                 (time.time(), number),
             ).rowcount
@@ -204,7 +204,7 @@ class JobQueue(Database):
         """Asks for a job to be stopped; the runner does it. False when there is nothing to stop."""
         return (
             self.db.execute(
-                "UPDATE jobs SET state = 'cancelling', started = started + ? - coalesce(finished, ?), "
+                "UPDATE jobs SET state = 'cancelling', started = started + max(0, ? - coalesce(finished, ?)), "
                 f"finished = NULL WHERE id = ? AND ({RUNNABLE_STATES} OR state = 'paused')",
                 (now := time.time(), now, number),
             ).rowcount

@@ -250,7 +250,7 @@ class ResultStore(JobQueue):
         body = repr(row).encode(errors="replace")
         with suppress(sqlite3.Error), self._own_transaction():  # where it cannot be written it is left, and not served
             if self.db.execute(f"DELETE FROM {table} WHERE rowid = ?", (rowid,)).rowcount:
-                key = str(row[0])
+                key = str(row[0]).encode(errors="replace").decode()
                 self.db.execute(
                     "INSERT INTO damaged VALUES (?, ?, ?, ?)", (table, key, zlib.compress(body), time.time())
                 )

@@ -68,6 +68,11 @@ def row_crc(*values) -> int:
     return crc
 
 
+def read_text(raw: bytes) -> str:
+    """A text of the database; one that was damaged may be none, and is then read as one that no checksum fits."""
+    return raw.decode(errors="surrogateescape")
+
+
 def is_empty(db: sqlite3.Connection) -> bool:
     """Whether a database holds nothing at all: its maker was killed before it wrote a table."""
     return db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0] == 0

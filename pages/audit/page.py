@@ -39,7 +39,10 @@ def main() -> None:
 
 
 def _draw_audit(ws: Workspace, log: DecisionLog) -> None:
+    decision_cache.current(ws, log)
     rows = log.queues()
+    if damage := log.damage():  # found as it was read
+        st.error(write.sentence(damage), icon=":material/error:")
     if not rows:
         own = ws.with_model(None)  # labels are no model's: the first queue is what it would be without the others
         audit_queue.add(ws, log, review_queue.queue_spec(own if detectors.default_detector(own) else ws))

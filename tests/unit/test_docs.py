@@ -31,7 +31,19 @@ NOT_OURS = re.compile(r"[<>*~$…]|^/|\.\.\.|://|^mailto:|^\.venv|^\.\w+$")
 #: Folders that paths in the documents are relative to: as written, or as words about the library, a workspace, or
 #: the CIFAR-10 results shorten them.
 FOLDERS = [ROOT, ROOT / "attribution", ROOT / "assets" / "demo"]
-MADE = {"rankings/my-trak", "rankings/my-scores", "train.npy", "val.npy", "scores.npy", "trak.parquet"}
+MADE = {
+    "train.py",
+    "model.py",
+    "command.py",
+    "job.json",
+    "val_logits.npy",
+    "rankings/my-trak",
+    "rankings/my-scores",
+    "train.npy",
+    "val.npy",
+    "scores.npy",
+    "trak.parquet",
+}
 
 
 def code(path: Path, inline: bool = True) -> list[str]:
@@ -59,8 +71,9 @@ def leaf(words: list[str]) -> tuple:
     """The command that `words` lead to (a group, where they stop there), its words, and those left."""
     command, verb = get_command(app), []
     while hasattr(command, "commands") and words and not words[0].startswith("-"):
-        assert words[0] in command.commands, f"{' '.join(['python -m attribution', *verb])} has no {words[0]}"
-        command, verb, words = command.commands[words[0]], [*verb, words[0]], words[1:]
+        names = [name for name in (" ".join(words[:2]), words[0]) if name in command.commands]  # one may have two words
+        assert names, f"{' '.join(['python -m attribution', *verb])} has no {words[0]}"
+        command, verb, words = command.commands[names[0]], [*verb, names[0]], words[len(names[0].split()) :]
     return command, verb, words
 
 
@@ -98,6 +111,7 @@ def test_a_command_in_a_block_can_be_run_as_it_stands(line):
     if "--workspace" in words:  # opened while it is parsed
         at = words.index("--workspace")
         words = words[:at] + words[at + 2 :]
+    words = ["demo-cnn" if re.fullmatch(r"[\w/.]+\.py:\w+", word) else word for word in words]  # read when it is parsed
     command.make_context(" ".join(verb), list(words))
 
 

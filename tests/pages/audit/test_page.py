@@ -5,7 +5,8 @@ from streamlit.testing.v1 import AppTest
 from attribution.runner import commands
 from pages.ui import state
 from tests import tiny
-from tests.pages.audit.entries import PAGE, run, words
+from tests.pages.audit.entries import PAGE, entry, run, words
+from tests.unit.audit.test_decision_log import damage
 
 
 def test_it_opens_with_a_queue_of_the_usual_detector(ws, log):
@@ -36,6 +37,13 @@ def test_a_link_to_a_queue_or_an_image_that_is_not_there_says_so(ws):
     page.query_params["queue"], page.query_params["image"] = "77", "59"
     page.run()
     assert "no queue 77" in words(page) and not page.exception
+
+
+def test_damage_is_said(log, queue):
+    log.append([entry(queue.items[0])], "me", "tab", queue.number)
+    damage(log, "entries", "item", "1", 1)
+    page = run()
+    assert "one row of it is damaged and left out" in words(page) and not page.exception
 
 
 def test_one_class_has_no_wrong_labels(ws, monkeypatch):

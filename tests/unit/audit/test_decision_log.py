@@ -1,16 +1,20 @@
 """The log of decisions: nothing is lost, nothing is changed, and what cannot be is refused."""
 
+import shutil
+import signal
 import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from itertools import count
+from pathlib import Path
 
 import pytest
 
-from attribution.audit.decision_log import FILE, DecisionLog
+from attribution.audit.decision_log import CHECKED, FILE, DecisionLog
 from attribution.errors import UserError
 from tests import tiny
 from tests.conftest import ROOT
@@ -174,10 +178,10 @@ def test_a_queue_that_is_not_there(log):
         "DELETE FROM queues",
         "UPDATE queues SET who = ''",
         "INSERT OR REPLACE INTO entries SELECT id, 'new', at, who, client, item, 'keep', NULL, NULL, NULL, NULL, '', "
-        "NULL, 0 FROM entries",
+        "NULL, 0, 0 FROM entries",
         "INSERT OR REPLACE INTO entries SELECT 99, uid, at, who, client, item, 'keep', NULL, NULL, NULL, NULL, '', "
-        "NULL, 0 FROM entries",
-        "INSERT OR REPLACE INTO queues SELECT number, '{}', 0, x'', x'', NULL, NULL, '', 0 FROM queues",
+        "NULL, 0, 0 FROM entries",
+        "INSERT OR REPLACE INTO queues SELECT number, '{}', 0, x'', x'', NULL, NULL, '', 0, 0 FROM queues",
     ],
 )
 def test_the_file_itself_refuses_changes(log, line):
@@ -414,6 +418,131 @@ def test_a_waiting_writer_sees_what_stood_when_its_turn_came(log):
     assert [entry.old["label"] for entry in entries[1:]] == [entry.label for entry in entries[:-1]]
 
 
+# -- checksums
+
+
+def damage(log, table, column, value, key):
+    """Changes a row as a disk might."""
+    with closing(sqlite3.connect(log.folder / FILE)) as db, db:
+        db.execute(f"DROP TRIGGER IF EXISTS {table}_update")
+        db.execute(f"UPDATE {table} SET {column} = {value} WHERE {CHECKED[table][0]} = ?", (key,))
+
+
+@pytest.mark.parametrize(
+    "column, value",
+    [
+        ("action", "'keep'"),
+        ("label", "2"),
+        ("item", "6"),
+        ("uid", "'another'"),
+        ("who", "CAST(x'61ff' AS TEXT)"),
+        ("at", "at + 1"),
+        ("crc", "NULL"),
+        ("id", "9"),
+    ],
+)
+def test_an_entry_that_was_changed_is_left_out_and_said(log, column, value):
+    say(log, "remove", 5)
+    say(log, "relabel", 5, 1)
+    say(log, "keep", 7)
+    assert log.damage() == ""
+    damage(log, "entries", column, value, 2)
+    with another(log) as again:
+        for _ in range(2):
+            assert stands(again, 5) == ("remove", None) and stands(again, 7) == ("keep", None)
+            assert 6 not in again.current_decisions() and len(again.entries()) == 2
+            assert again.count_damaged() == 1 and "one row of it is damaged and left out; put a copy" in again.damage()
+        say(again, "keep", 5)
+        assert again.entries()[-1].old == {"action": "remove", "label": None}
+        assert len(again.db.execute("SELECT 1 FROM entries").fetchall()) == 4, "nothing here is deleted"
+
+
+def test_a_decision_that_was_changed_cannot_be_taken_back(log):
+    uid = say(log, "remove", 5)
+    damage(log, "entries", "item", "6", 1)
+    assert log.known_uids([uid]) == set()
+    with pytest.raises(UserError, match="names no decision"):
+        say(log, "undo", of=uid)
+
+
+def test_a_queue_that_was_changed_is_left_out_and_said(log):
+    for _ in range(3):
+        log.add_queue({"detector": "x"}, [7, 3], [False, True], [0.5, 0.25], [1, 2], "Ann")
+    damage(log, "queues", "items", "zeroblob(16)", 2)
+    damage(log, "queues", "spec", "'{'", 3)
+    assert [row.number for row in log.queues()] == [1] and log.queue(2) is None and log.queue(3) is None
+    assert log.queue(1).items == [7, 3] and "2 rows of it are damaged" in log.damage()
+
+
+@pytest.fixture
+def old(tmp_path):
+    """The folder of a log as it was written before there were checksums."""
+    (tmp_path / "old").mkdir()
+    shutil.copy(Path(__file__).parent / "schema_1.sqlite", tmp_path / "old" / FILE)
+    return tmp_path / "old"
+
+
+def test_a_log_of_before_opens_with_all_it_holds(old):
+    for _ in range(2):
+        with DecisionLog(old, "f" * 64, 60, 3) as log:
+            assert [(one.id, one.uid, one.item, one.action, one.label, one.of, one.who) for one in log.entries()] == [
+                (1, "a", 7, "relabel", 2, None, "Ann"),
+                (2, "b", 3, "remove", None, None, "Ann"),
+                (3, "c", 3, "undo", None, "b", "Bob"),
+                (4, "d", 59, "keep", None, None, "Bob"),
+            ]
+            assert log.entries()[2].old == {"action": "remove", "label": None} and log.entries()[0].reason == "why é"
+            assert sorted(log.current_decisions()) == [7, 59] and log.damage() == ""
+            queue = log.queue(1)
+            assert (queue.items, queue.scores, queue.spec["size"]) == ([7, 3, 59], [0.5, float("-inf"), 2], 3)
+    with DecisionLog(old, "f" * 64, 60, 3) as log:
+        say(log, "undo", of="a")
+        assert sorted(log.current_decisions()) == [59] and [entry.id for entry in log.entries()] == [1, 2, 3, 4, 5]
+        with pytest.raises(sqlite3.IntegrityError, match="nothing here is changed"):
+            log.db.execute("UPDATE entries SET crc = 1")
+
+
+def test_a_log_of_before_that_is_opened_by_many_at_once(old):
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(lambda _: DecisionLog(old, "f" * 64, 60, 3).newest_id(), range(8)))
+    assert found == [4] * 8
+
+
+def test_an_older_lineup_that_has_it_open_cannot_write_without_a_checksum(old):
+    with closing(sqlite3.connect(old / FILE)) as of_before, DecisionLog(old, "f" * 64, 60, 3) as log:
+        with pytest.raises(sqlite3.IntegrityError, match="start the newest Lineup"):
+            of_before.execute(
+                "INSERT INTO entries (uid, at, who, client, item, action, reason, seen) "
+                "VALUES ('x', 0, '', '', 5, 'keep', '', 0)"
+            )
+        assert log.newest_id() == 4
+
+
+def test_a_migration_of_the_log_that_is_killed_half_way(old):
+    script = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom attribution.audit import decision_log\n"
+        "seen = []\ncrc = decision_log.row_crc\n"
+        "def killed(*values):\n    seen.append(values)\n"
+        "    return os.kill(os.getpid(), signal.SIGKILL) if len(seen) == int(sys.argv[2]) else crc(*values)\n"
+        "decision_log.row_crc = killed\ndecision_log.DecisionLog(Path(sys.argv[1]), 'f' * 64, 60, 3)"
+    )
+    for row in (1, 5):
+        done = subprocess.run([sys.executable, "-c", script, old, str(row)], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        with closing(sqlite3.connect(old / FILE)) as db:
+            assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+            assert len(db.execute("SELECT name FROM sqlite_master WHERE type = 'trigger'").fetchall()) == 7
+    with DecisionLog(old, "f" * 64, 60, 3) as log:
+        assert len(log.entries()) == 4 and log.damage() == ""
+
+
+def test_a_log_of_before_of_another_data_set_is_not_touched(old):
+    with pytest.raises(UserError, match="are about another data set"):
+        DecisionLog(old, "e" * 64, 60, 3)
+    with closing(sqlite3.connect(old / FILE)) as db:
+        assert db.execute("PRAGMA user_version").fetchone()[0] == 1
+
+
 # -- files that cannot be used
 
 
@@ -430,7 +559,7 @@ def test_another_schema_version_and_another_data_set(log):
     with pytest.raises(UserError, match="are about another data set"):
         DecisionLog(log.folder, "e" * 64, 60, 3)
     log.db.execute("PRAGMA user_version = 99")
-    with pytest.raises(UserError, match="schema version 99, and this Lineup reads 1"):
+    with pytest.raises(UserError, match="schema version 99, and this Lineup reads 2"):
         another(log)
 
 

@@ -79,10 +79,10 @@ def test_adding_tells_which_images_it_was_about(log):  # noqa: F811
 def test_a_further_decision_folds_as_itself_alone(log):  # noqa: F811
     """After 50,000 entries as after none: a key that is held down does not wait for all that was decided before."""
     with Transaction(log.db):
-        log.db.executemany(
-            "INSERT INTO entries (uid, at, who, client, item, action, reason, seen) VALUES (?, 0, '', ?, ?, ?, '', 0)",
-            ((f"u{i}", "ab"[i % 2], i % 60, "keep") for i in range(50_000)),
-        )
+        nothing = dict.fromkeys(("label", "of", "old_action", "old_label", "queue"))
+        for i in range(50_000):
+            one = {"uid": f"u{i}", "client": "ab"[i % 2], "item": i % 60, "action": "keep"}
+            log._insert("entries", {"at": 0.0, "who": "", "reason": "", "seen": 0} | nothing | one)
     fold = DecisionFold()
     fold.add(log.entries())
     say(log, "remove", 5)

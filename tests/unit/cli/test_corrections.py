@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from attribution.audit.decision_log import FILE, DecisionLog
-from tests.unit.audit.test_decision_log import say
+from tests.unit.audit.test_decision_log import damage, say
 
 pytestmark = pytest.mark.usefixtures("ws")
 
@@ -51,6 +51,13 @@ def test_the_json(out, answer):
         "conflicts": 0,
         "decisions": 2,
     }
+
+
+def test_damage_is_said(log, out, run, answer):
+    damage(log, "entries", "label", "1", 1)
+    said = run("export", "corrections", "--out", out).out.splitlines()
+    assert said[1].startswith("1 images of tiny decided") and "one row of it is damaged and left out" in said[2]
+    assert said[2] == answer("export", "corrections", "--out", out)["damaged"]
 
 
 def test_brought_to_another_person(out, answer, run, elsewhere):

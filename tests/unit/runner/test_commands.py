@@ -5,7 +5,11 @@ import os
 import signal
 import time
 
+import psutil
+import pytest
+
 from attribution.runner import commands
+from attribution.store.lock import is_locked
 
 
 def ended(ws, number, seconds=60):
@@ -47,9 +51,9 @@ def test_cancel_stops_it(ws):
     commands.cancel_command(ws, number)
     assert ended(ws, number, 5).state == "cancelled"
     deadline = time.monotonic() + 5
-    while commands._is_alive(pid, time.time()) and time.monotonic() < deadline:
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie" and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert not commands._is_alive(pid, time.time())
+    assert not is_locked(commands._commands_folder(ws) / str(number))
     commands.cancel_command(ws, number)  # again: nothing happens
     assert ended(ws, number).state == "cancelled"
 
@@ -57,6 +61,19 @@ def test_cancel_stops_it(ws):
 def test_one_that_was_killed_is_not_said_to_run(ws):
     number = commands.start_command(ws, ["runner", "--idle", "120"])
     os.killpg(running(ws, number), signal.SIGKILL)
+    assert ended(ws, number, 10).state == "lost"
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+def test_a_clock_that_is_set_while_it_runs(ws, hours):
+    """As seen afterwards: it was started an hour before its process was, or an hour from now."""
+    number = commands.start_command(ws, ["runner", "--idle", "120"])
+    pid = running(ws, number)
+    file = commands._commands_folder(ws) / str(number) / "asked.json"
+    asked = json.loads(file.read_text())
+    file.write_text(json.dumps(asked | {"started": asked["started"] + 3600 * hours}))
+    assert commands.list_commands(ws)[0].is_open and commands.list_commands(ws)[0].seconds >= 0
+    os.killpg(pid, signal.SIGKILL)
     assert ended(ws, number, 10).state == "lost"
 
 

@@ -2,6 +2,8 @@
 
 import time
 
+import pytest
+
 from attribution.training.edits import remove
 
 
@@ -123,3 +125,15 @@ def test_a_clock_that_is_set_back(store, monkeypatch):
     assert len(stamps) == 4, "each answer is noticed, the one in another's place as well"
     store.finish_job(number, "done")
     assert store.job(number).seconds == 0
+
+
+@pytest.mark.parametrize("goes_on", ["resume_job", "cancel_job"])
+def test_a_clock_that_is_set_back_while_a_job_is_paused(store, monkeypatch, goes_on):
+    number = store.add_job({}, "")
+    for seconds, step in ((0, lambda: store.start_job(number, 1)), (60, lambda: store.pause_job(number))):
+        monkeypatch.setattr(time, "time", lambda seconds=seconds: 1e9 + seconds)
+        assert step()
+    monkeypatch.setattr(time, "time", lambda: 1e9 - 3600)
+    assert getattr(store, goes_on)(number)
+    monkeypatch.setattr(time, "time", lambda: 1e9 + 100)
+    assert store.job(number).seconds == 100, "and no hour more"

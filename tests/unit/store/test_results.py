@@ -99,6 +99,8 @@ CHANGES = [
     ("retrainings", "seconds", "99.5"),
     ("retrainings", "edit", "'another'"),
     ("retrainings", "crc", "NULL"),
+    ("retrainings", "device", "CAST(x'63ff' AS TEXT)"),
+    ("supports", "body", "CAST(x'7bff7d' AS TEXT)"),
     ("supports", "body", "replace(body, '7', '8')"),
     ("supports", "target", "5"),
     ("answers", "body", "'{'"),

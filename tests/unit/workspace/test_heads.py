@@ -1,0 +1,61 @@
+"""The heads of a workspace: which there are, what their hash covers, and that they are fitted once."""
+
+import json
+
+import numpy as np
+import pytest
+
+from attribution import UserError
+from attribution.files import data_folder
+from attribution.training.edits import remove
+from attribution.training.head.recipe import head_recipe
+from attribution.workspace import heads
+from attribution.workspace.workspace import Workspace
+
+
+def test_there_is_one_a_feature_set(ws):
+    assert heads.names(ws) == ["head-moco"] and "head-moco" in ws.models() and "head-moco" in ws.recipe_names()
+    recipe = ws.get_recipe("head-moco")
+    assert (recipe.kind, recipe.deterministic, recipe.features) == ("head", True, "moco")
+    with pytest.raises(UserError, match="no head 'head-dino' in .*; there is head-moco"):
+        ws.get_recipe("head-dino")
+
+
+def test_the_hash_covers_the_features(ws):
+    before = ws.get_recipe("head-moco").hash
+    features = np.load(ws.path / "features" / "moco" / "train.npy")
+    features[0] += 1
+    np.save(ws.path / "features" / "moco" / "train.npy", features)
+    assert Workspace.open(ws.path).get_recipe("head-moco").hash != before
+    assert head_recipe("a", "x").hash == head_recipe("b", "x").hash != head_recipe("a", "y").hash
+
+
+def test_it_is_a_model_of_the_workspace(ws):
+    seen = ws.with_model("head-moco")
+    assert seen.base.n_models == 1 and seen.base.noise == 0
+    assert (seen.base.predicted[0] == ws.val_labels).mean() > 0.8
+    assert ws.base.n_models == 10, "the workspace's own is as it was"
+
+
+def test_what_takes_seconds_is_kept(ws, monkeypatch):
+    assert heads.measured(ws, "head-moco") is None
+    fitted = ws.head("moco")
+    (file,) = (data_folder() / ws.fingerprint[:16] / "heads").iterdir()
+    kept = json.loads(file.read_text())
+    assert kept["penalty"] == fitted.head.penalty and str(fitted.head.penalty) in kept["accuracies"]
+    assert heads.measured(ws, "head-moco")["accuracy"] == pytest.approx(fitted.accuracy)
+    monkeypatch.setattr("attribution.training.head.head.Head.choose_penalty", lambda head: 1 / 0)
+    again = Workspace.open(ws.path).head("moco")
+    assert np.allclose(again.probabilities, fitted.probabilities, atol=1e-5)
+    file.write_text("{")
+    assert heads.measured(ws, "head-moco") is None
+
+
+def test_a_trainer_refits_it(ws):
+    trainer = heads.make_trainer(ws, "head-moco")
+    outcome = trainer.run(remove([0, 1]))
+    assert outcome.predicted.shape == (ws.n_val,) and outcome.probabilities.shape == (ws.n_val, 3)
+    assert (outcome.margins == trainer.run(remove([0, 1]), seed=5).margins).all(), "the seed changes nothing"
+    assert trainer.train_probabilities(outcome, [0, 1]).shape == (2, 3)
+    with pytest.raises(UserError, match="removes every training image"):
+        trainer.run(remove(range(ws.n_train)))
