@@ -308,7 +308,7 @@ class Workspace:
     def check_base(self) -> None:
         """Raises UserError where there are no base models."""
         if not self.has_base:
-            others = ", ".join(name for name in self.models() if name != self.recipe)
+            others = ", ".join(name for name in self.models() if name != self.recipe and not is_head(name))
             raise UserError(
                 f"the workspace {self.name} has no base models {f'of {self.recipe} ' if others else ''}yet"
                 + (f"; say --model to look at those of {others}, or" if others else ";")
