@@ -48,7 +48,7 @@ class Influence(Ranking):
     def head(self) -> Head:
         """The workspace's head on these features, fitted when first asked for: some seconds. Raises UserError as
         `Head.fit`."""
-        return self.workspace.head(self.feature).head
+        return self.workspace.head(str(self.feature)).head
 
     @property
     def version(self):

@@ -1,0 +1,112 @@
+"""A model of one's own in the browser: training code is named, checked, trained, asked; a head answers at the cut."""
+
+import re
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import expect
+
+from attribution.workspace.create import create
+from tests.browser import serving
+
+TRAINED = 180_000  # ms: a first training starts a runner and a worker
+RECIPE = '''"""Softmax regression on pixels: only what docs/own_model.md names."""
+
+import numpy as np
+
+
+class Mine:
+    name, version, threads = "mine", 1, 1
+
+    def setup(self, data, device):
+        self.classes = len(data.classes)
+        self.pixels = {split: np.asarray(data.images(split)) / 255 for split in ("train", "val")}
+        self.pixels = {split: images.reshape(len(images), -1) for split, images in self.pixels.items()}
+        assert len(data.paths("train")) == len(self.pixels["train"])
+
+    def fit(self, keep, labels, seed, report):
+        x, y = self.pixels["train"][keep], labels[keep]
+        weights = np.random.default_rng(seed).normal(0, 0.01, (x.shape[1], self.classes))
+        for step in range(30):
+            powers = np.exp(x @ weights)
+            error = powers / powers.sum(1, keepdims=True) - np.eye(self.classes)[y]
+            weights -= 0.1 * x.T @ error / len(y)
+            report(step + 1, 30)
+        return weights
+
+    def logits(self, model, split, ids):
+        return self.pixels[split][ids] @ model
+'''
+
+
+@pytest.fixture(autouse=True)
+def patience():
+    expect.set_options(timeout=30_000)
+    yield
+    expect.set_options(timeout=5_000)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A server of an image folder: stripes that lie and stripes that stand; and the file with the recipe."""
+    draw = np.random.default_rng(0)
+    for split, n in (("train", 30), ("val", 8)):
+        for name in ("lying", "standing"):
+            (tmp_path / "images" / split / name).mkdir(parents=True)
+            for number in range(n):
+                pixels = draw.integers(0, 80, (12, 12, 3))
+                pixels[::3] += 150
+                pixels = pixels if name == "lying" else pixels.transpose(1, 0, 2)
+                file = tmp_path / "images" / split / name / f"{number:02}.png"
+                Image.fromarray(pixels.astype(np.uint8)).save(file)
+    (tmp_path / "train.py").write_text(RECIPE)
+    create(tmp_path / "made", "image-folder", tmp_path / "images")
+    with serving.server(tmp_path / "data", tmp_path / "made") as running:
+        yield running
+
+
+def visible(page, text, **more):
+    return expect(page.get_by_text(text).first).to_be_visible(**more)
+
+
+def test_training_code_is_named_checked_trained_and_asked(page, folder, tmp_path):
+    serving.open_page(page, f"{folder.url}/workspace")
+    place = page.get_by_label("Your training code")
+    place.fill(f"{tmp_path / 'train.py'}:Nothing")
+    place.press("Enter")
+    page.get_by_role("button", name="Add this recipe").click()
+    visible(page, re.compile("has no class Nothing; it has Mine"))
+    place.fill(f"{tmp_path / 'train.py'}:Mine")
+    place.press("Enter")
+    page.get_by_role("button", name="Add this recipe").click()
+    page.get_by_role("button", name="Check it").click()
+    visible(page, re.compile("recipe check mine"), timeout=TRAINED)
+    page.get_by_role("button", name="Train its base models").click()
+    visible(page, re.compile("10 base models of made"), timeout=TRAINED)
+
+    # It is a model now, which the pages speak about.
+    serving.open_page(page, f"{folder.url}/?model=mine")
+    visible(page, re.compile(r"in \d+ of 10 models"))
+    page.get_by_role("button", name="Retrain without these").click()
+    expect(page.locator(".lu-votes")).to_contain_text(re.compile(r"in \d of 5|unchanged in 5"), timeout=TRAINED)
+
+    # Edited, it is another recipe, and the page says what the old one left.
+    (tmp_path / "train.py").write_text(RECIPE.replace("range(30)", "range(20)"))
+    serving.open_page(page, f"{folder.url}/workspace")
+    visible(page, re.compile("recipe changed; .* results belong to the version of"))
+
+
+def test_a_head_answers_while_the_cut_is_moved(page, server):
+    serving.open_page(page, f"{server.url}/?model=head-moco&target=5&k=4")
+    said = page.locator(".live").first
+    expect(said).to_contain_text("without 4:", timeout=TRAINED)
+    expect(page.locator(".curve svg").first).to_be_visible(timeout=TRAINED)
+    page.locator("[data-part=cut]").focus()
+    page.keyboard.press("ArrowRight")
+    expect(said).to_contain_text("without 5:")
+    rows = page.locator(".live")
+    expect(rows).to_have_count(page.locator(".curve").count())
+    serving.open_page(page, f"{server.url}/?target=5&k=4")  # a model that is no head has none
+    expect(page.locator("[data-part=cut]")).to_be_visible()
+    expect(page.locator(".live")).to_have_count(0)
