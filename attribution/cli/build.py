@@ -65,7 +65,7 @@ def base_train(
 
 
 def features_train(
-    name: Annotated[str, typer.Argument(help="moco, simclr, dino or supervised")],
+    name: Annotated[str, typer.Argument(help="moco, simclr, dino, patches or supervised")],
     epochs: Annotated[int | None, whole_option("--epochs", 1, 100_000, "The method's own number if not given.")] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,

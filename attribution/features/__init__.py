@@ -1,4 +1,5 @@
-"""Image features: pixels, and the self-supervised embeddings of the paper (Singla et al., arXiv 2311.03386, section 4).
+"""Image features: pixels, the self-supervised embeddings of the paper (Singla et al., arXiv 2311.03386, section 4), and
+random patches.
 
 Importing this loads no torch; training and embedding with a network does.
 """
@@ -17,6 +18,7 @@ NAMES = {
     "moco": "MoCo: momentum contrast with a queue of negatives",
     "simclr": "SimCLR: contrast between the views of a batch",
     "dino": "DINO: self-distillation from a momentum teacher",
+    "patches": "whitened random patches as filters, pooled: no labels and no training",
 }
 
 
@@ -34,7 +36,7 @@ def train(
         name: one of NAMES.
         images: uint8 [n, H, W] or [n, H, W, 3].
         out_dir: the folder of the checkpoint, one for each name. A finished training is not repeated.
-        epochs: None takes the method's own number.
+        epochs: None takes the method's own number; patches have none.
         progress: called with (epochs done, epochs in all) at the start or resumption and after each epoch. An exception
             from it stops the training, which the next call resumes.
 
@@ -50,7 +52,8 @@ def train(
 
 
 def embed(name: str, checkpoint_dir: Path | str, images: np.ndarray) -> np.ndarray:
-    """Features of images, float32 [n, dim]: dim is 128 for networks and H * W (* 3) for pixels.
+    """Features of images, float32 [n, dim]: dim is 128 for networks, at most 512 for patches and H * W
+    (* 3) for pixels.
 
     Args:
         name: one of NAMES.

@@ -238,6 +238,8 @@ class Head:
 
     def _solve(self, problem: Problem, start: np.ndarray | None, tolerance: float | None = None):
         point = self._full.under(problem) if start is None else self._point(problem, start)
+        if tolerance is None:  # the decrement by another matrix than the Hessian may be too small
+            tolerance = problem.tolerance / (1 if isinstance(self._preconditioner, solver.Factor) else 10)
         return solver.solve(problem, point, self._preconditioner, tolerance)
 
     def _point(self, problem: Problem, weights: np.ndarray) -> Point:

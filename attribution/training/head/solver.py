@@ -6,9 +6,10 @@ go along the memory.
 
 The method is L-BFGS (Liu and Nocedal, Mathematical Programming 45, 1989; Nocedal and Wright, Numerical Optimization,
 2nd ed., algorithm 7.4) that begins with a `Preconditioner` as its inverse Hessian: that of the full training set at its
-solution (`Factor`), from where the solution of an edit is a few steps away. Products with the features run in float32,
-but of what changed since the last step alone: the gradient is a sum in float64, of which float32 sees small parts. In
-the end it is computed anew in float64, which decides whether the weights are exact.
+solution (`Factor`), from where the solution of an edit is a few steps away. All is known in float64 where it starts;
+what changes from there runs in float32, whose rounding is that of the change and not of the whole (`_Moved`). Where a
+solution is wanted more exactly than that allows, everything is computed in float64 at the weights found, and it starts
+again there.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ MAX_STEPS = 2000
 _MEMORY = 12  # pairs of steps that L-BFGS keeps
 _ROWS = 4096  # images that are held in float64 at a time
 _ROUNDING = 3e-7  # by how much float32 brings a decrement down before its rounding shows
+_STALLED = 1e-5  # below this share of it, rounding is why a decrement does not fall
+_FAR = 10.0  # in logits: float32 holds a change of the probabilities well up to here
 _FEW = 0.1  # of the images: where less changed, the rest of a gradient is not computed again
 
 
@@ -141,54 +144,107 @@ def solve(
     classes are 0; intercepts of the others sum to 0. Raises ArithmeticError where MAX_STEPS do not get there.
     """
     tolerance = problem.tolerance if tolerance is None else tolerance
-    point, steps, pairs = start, 0, []
-    gradient = problem.penalise(point.losses, point.theta)
-    exact, largest = True, 0.0  # whether the point is in float64, and the decrement at the last one that was
+    moved, steps, pairs = _Moved(problem, start), 0, []
+    largest = before = best = since = 0.0  # decrements: in float64 last, a step ago, the least; steps since it halved
     while steps < MAX_STEPS:
+        gradient = moved.gradient
         direction, decrement = _two_loops(problem, preconditioner, gradient, pairs)
-        if exact:
-            if decrement <= tolerance:
-                return _centre(problem, point.theta + direction), steps  # this last step costs nothing
-            largest = decrement
-        elif decrement <= max(tolerance, _ROUNDING * largest):
-            point, exact = Point.at(problem, point.theta), True
-            gradient = problem.penalise(point.losses, point.theta)
+        if moved.is_start:
+            largest = before = best = decrement
+            since = 0
+        # this direction brings it down by about as much as the last one did, and costs nothing more
+        expected = decrement * min(decrement / before, 1) if before else 0.0
+        if expected <= max(tolerance, _ROUNDING * largest):
+            if tolerance >= _ROUNDING * largest:
+                return _centre(problem, moved.theta + direction), steps
+            moved = _Moved(problem, Point.at(problem, moved.theta + direction))
             continue
-        slope = float(np.vdot(gradient, direction))
-        point, length = _search(problem, point, direction, slope)
-        exact = False
-        before, gradient = gradient, problem.penalise(point.losses, point.theta)
-        change, moved = gradient - before, length * direction
-        product = float(np.vdot(change, moved))
+        best, since = (decrement, 0) if decrement < best / 2 else (best, since + 1)
+        if since > 3 and decrement < _STALLED * largest:
+            moved = _Moved(problem, Point.at(problem, moved.theta))
+            continue
+        length, direction = moved.search(direction)
+        change, step = moved.gradient - gradient, length * direction
+        product = float(np.vdot(change, step))
         if product > 0:
-            pairs = [*pairs[1 - _MEMORY :], (moved, change, 1 / product)]
+            pairs = [*pairs[1 - _MEMORY :], (step, change, 1 / product)]
+        before = decrement
         steps += 1
     raise ArithmeticError(f"no solution within {MAX_STEPS} steps")
 
 
-def _search(problem: Problem, point: Point, direction, slope: float) -> tuple[Point, float]:
-    """The point along a direction where the slope is at most half of what it is here, and how far it is.
+class _Moved:
+    """Weights some way from a point, and the gradient there.
 
-    The objective is convex, so its slope only grows: the minimum is where it changes its sign.
+    Of the point everything is known in float64. What is different here, `logits` and `change` of the probabilities, is
+    in float32, and is exact to its own size, not to that of the whole: rounding shows only when a gradient has become
+    some millionths of what it was at the point.
     """
-    along = (direction.astype(np.float32) @ problem.x).astype(np.float64)
-    moved = point.probabilities * along
-    spread = ((moved * along).sum(0) - moved.sum(0) ** 2) @ problem.weights
-    flat = problem.penalty * float((direction[:, :-1] ** 2).sum())
-    length = -slope / (float(spread) + flat)
-    here = slope - float(np.vdot(point.residuals, along))  # the penalty's part
-    low, high = 0.0, np.inf
-    for _ in range(30):
-        logits = point.logits + length * along
-        probabilities = problem.probabilities(logits)
-        residuals = problem.residuals(probabilities)
-        there = float(np.vdot(residuals, along)) + here + length * flat
-        if abs(there) <= 0.5 * abs(slope):
-            break
-        low, high = (length, high) if there < 0 else (low, length)
-        length = 2 * length if high == np.inf else (low + high) / 2
-    losses = point.losses + problem.fast_product(residuals - point.residuals)
-    return Point(point.theta + length * direction, logits, probabilities, residuals, losses), length
+
+    def __init__(self, problem: Problem, start: Point):
+        self.problem, self.start, self.theta = problem, start, start.theta
+        self._losses, self.gradient = start.losses, problem.penalise(start.losses, start.theta)
+        self._probabilities = start.probabilities.astype(np.float32)
+        self._weights = None if (problem.weights == 1).all() else problem.weights.astype(np.float32)
+        self._logits = np.zeros_like(self._probabilities)
+        self._change = np.zeros_like(self._probabilities)
+
+    @property
+    def is_start(self) -> bool:
+        """Whether these are still the weights of the point."""
+        return self.theta is self.start.theta
+
+    def search(self, direction: np.ndarray) -> tuple[float, np.ndarray]:
+        """Moves along a direction, to where the slope is at most half of what it is here. Returns how far, and the
+        direction as it was taken, in float32.
+
+        The objective is convex, so its slope only grows: the minimum is where it changes its sign.
+        """
+        problem = self.problem
+        short = direction.astype(np.float32)
+        direction = short.astype(np.float64)
+        along = short @ problem.x
+        slope = float(np.vdot(self.gradient, direction))
+        weighted = along if self._weights is None else along * self._weights
+        here = self._probabilities + self._change
+        here *= along
+        mean = here.sum(0)
+        here *= weighted
+        mean *= mean if self._weights is None else mean * self._weights
+        flat = problem.penalty * float((direction[:, :-1] ** 2).sum())
+        length = -slope / (float(here.sum(dtype=np.float64)) - float(mean.sum(dtype=np.float64)) + flat)
+        low, high = 0.0, np.inf
+        for _ in range(30):
+            logits = along * np.float32(length)
+            logits += self._logits
+            change = self._change_at(logits)
+            there = slope + float(np.vdot(change - self._change, weighted)) + length * flat
+            if abs(there) <= 0.5 * abs(slope):
+                break
+            low, high = (length, high) if there < 0 else (low, length)
+            length = 2 * length if high == np.inf else (low + high) / 2
+        length = float(np.float32(length))
+        self.theta = self.theta + length * direction
+        step = change - self._change
+        if self._weights is not None:
+            step *= self._weights
+        self._losses = self._losses + problem.fast_product(step)
+        self._logits, self._change = logits, change
+        self.gradient = problem.penalise(self._losses, self.theta)
+        return length, direction
+
+    def _change_at(self, logits: np.ndarray) -> np.ndarray:
+        """By how much probabilities change where logits change by so much, float32 [classes, n]."""
+        if max(float(logits.max()), -float(logits.min())) > _FAR:
+            moved = self.problem.probabilities(self.start.logits + logits)
+            return (moved - self.start.probabilities).astype(np.float32)
+        change = np.expm1(logits)
+        change *= self._probabilities
+        total = change.sum(0)
+        change -= self._probabilities * total
+        total += 1
+        change /= total
+        return change
 
 
 def _two_loops(problem: Problem, preconditioner, gradient, pairs) -> tuple[np.ndarray, float]:

@@ -17,7 +17,7 @@ def test_pixels_are_the_images(tmp_path):
 
 
 def test_an_unknown_name_lists_the_known_ones(tmp_path):
-    with pytest.raises(UserError, match="pixels, moco, simclr, dino"):
+    with pytest.raises(UserError, match="pixels, moco, simclr, dino, patches"):
         features.train("vicreg", np.zeros((1, 2, 2), np.uint8), tmp_path)
 
 

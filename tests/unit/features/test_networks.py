@@ -8,7 +8,7 @@ from attribution import UserError, features
 from attribution.features import ssl
 from attribution.features.views import ViewRecipe, random_view
 
-METHODS = [name for name in features.NAMES if name != "pixels"]
+METHODS = [name for name in features.NAMES if name not in ("pixels", "patches")]
 
 
 def images(n=64, colour=False, seed=0):
