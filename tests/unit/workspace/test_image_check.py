@@ -54,7 +54,7 @@ def test_nothing_is_trained_on_other_images(ws, split):
         Trainer(Workspace.open(ws.path), recipe)
     request = {"workspace": str(ws.path), "recipe": "demo-cnn", "edit": no_edit().to_json(), "seed": 0}
     with pytest.raises(UserError, match=CHANGED):
-        worker.serve_request(request | {"out_of_subset": False}, {})
+        worker.serve_request(request | {"hash": "c5aeb1565251", "out_of_subset": False, "probabilities": False}, {})
 
 
 def test_the_digests_of_a_new_workspace_are_those_of_its_creation(folder_ws, tmp_path):
