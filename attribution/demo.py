@@ -32,7 +32,7 @@ from attribution.evaluation import (
 )
 from attribution.experiments import jobs, support_search, support_table
 from attribution.experiments.halves import random_half
-from attribution.experiments.study import STUDY_SEED, study_spec
+from attribution.experiments.study import STUDY_SEED, read_study, study_spec
 from attribution.explore import hubs
 from attribution.explore.targets import draw_stable_targets
 from attribution.features import knn, projection
@@ -491,6 +491,42 @@ def export_study(build: DemoBuild) -> None:
         recipe=RECIPE,
         hash=recipe.hash,
     )
+
+
+def export_head_study(build: DemoBuild, name: str) -> None:
+    """As `export_study`, of the studies that were made under the head `name`: the targets that all rankings of a study
+    have finished. Raises UserError where there is none."""
+    view = build.workspace.with_model(name)
+    recipe = view.get_recipe()
+    with ResultStore.for_workspace(view) as store:
+        study = read_study(view, store, "default")
+        table = support_table.load_support_table(view, store)
+    wanted = {
+        (kind, ranking, target)
+        for kind, rankings in study.tables.items()
+        for ranking, supports in rankings.items()
+        for target in supports
+        if all(target in others and others[target] for others in rankings.values())
+    }
+    keys = zip(table.kind, table.ranking, table.target)
+    rows = table[[key in wanted for key in keys] & (table.k_max == study.k_max)]
+    if rows.empty:
+        raise UserError(f"no target of a study of {name} is finished yet; let it run on")
+    view.unrecord_part("supports")
+    write_table(view.supports_file, support_table.to_stored_table(rows))
+    provenance = {
+        "protocol": "default",
+        "k_max": study.k_max,
+        "kinds": list(study.tables),
+        "rankings": list(next(iter(study.tables.values()))),
+        "targets": {kind: int(rows[rows.kind == kind].target.nunique()) for kind in study.tables},
+        "trainings": int(rows.trainings.sum()),
+        "seeds": [0],
+        "recipe": name,
+        "hash": recipe.hash,
+    }
+    made = command_provenance(f"demo export-study --recipe {name}")
+    view.record_part("supports", {**made, **provenance}, [view.stored_name("supports.parquet")])
 
 
 def _finished_rows(workspace: Workspace, table: pd.DataFrame, study: dict) -> tuple[pd.DataFrame, dict[str, int]]:

@@ -38,11 +38,15 @@ def demo_build(
         DemoBuild(out, root, say, progress).run(until)
 
 
-def demo_export_study(out: Annotated[Path, typer.Option(help="The demo workspace's folder.")] = DEMO):
+def demo_export_study(
+    out: Annotated[Path, typer.Option(help="The demo workspace's folder.")] = DEMO,
+    recipe: Annotated[str | None, typer.Option(help="Of this head's study; the demo's own if not given.")] = None,
+):
     """Write the study's whole targets found so far into the demo workspace."""
-    from attribution.demo import DemoBuild, export_study
+    from attribution.demo import DemoBuild, export_head_study, export_study
 
-    export_study(DemoBuild(out, None, print_line, None))
+    build = DemoBuild(out, None, print_line, None)
+    export_head_study(build, recipe) if recipe else export_study(build)
 
 
 def base_train(

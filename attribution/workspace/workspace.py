@@ -335,7 +335,7 @@ class Workspace:
         ['moco', 'simclr', 'dino', 'supervised', 'pixels']
         """
         names = [part.split("/")[1] for part in self.manifest["parts"] if part.startswith("features/")]
-        order = ["moco", "simclr", "dino", "supervised", "pixels"]
+        order = ["moco", "simclr", "dino", "supervised", "patches", "pixels"]
         return sorted(names, key=lambda name: (order.index(name) if name in order else -1, name))
 
     def feature(self, name: str) -> FeatureSet:

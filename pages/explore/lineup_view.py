@@ -144,6 +144,8 @@ def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -
     base, predicted = ws.base, ws.base.prediction[target]
     votes = int((base.predicted[:, target] == predicted).sum())
     fact = f"{_class_first(ws.classes[predicted])} in {votes} of {base.n_models} models{model_choice.of_model(ws)}"
+    if is_head(ws.recipe):  # one training stands for all
+        fact = f"{_class_first(ws.classes[predicted])}, says {ws.recipe}"
     if ws.classes[predicted] != true:
         return f"{fact}, but it is labelled {true}."
     removed, relabelled = (_smallest(supports.get(kind, {})) for kind in ("remove", "mislabel"))

@@ -3,6 +3,7 @@
 import numpy as np
 
 from attribution import Workspace
+from attribution.training.head.recipe import is_head
 from pages.ui import format as write
 from pages.ui import model_choice
 from pages.ui.tile_strip import image_row, strip_data
@@ -64,11 +65,14 @@ def _prediction_html(ws: Workspace, target: int) -> str:
         f'<span class="value">{mean[c]:.2f}</span>'
         for c in classes
     )
+    right = f"right in {base.n_right[target]} of {base.n_models} base models{of} · "
+    status = base.target_status(target).replace("_", " ")
+    if is_head(ws.recipe):
+        right, status = "", f"{'right' if base.n_right[target] else 'wrong'}, by {write.escape(ws.recipe)}"
     return (
         f"<div>predicted <b>{write.escape(ws.classes[base.prediction[target]])}</b></div>"
         f'<div class="lu-bars" role="group" aria-label="mean confidence of {base.n_models} base models">{bars}</div>'
-        f'<div class="lu-faint">right in {base.n_right[target]} of {base.n_models} base models{of} · '
-        f"{base.target_status(target).replace('_', ' ')}</div>"
+        f'<div class="lu-faint">{right}{status}</div>'
     )
 
 
