@@ -222,3 +222,25 @@ def test_what_the_pages_use_leaves_torch_out(run_python):
     used = {name for file in sources("app.py", "pages") for name in modules_known_to(file)} | {"attribution"}
     done = run_python("-c", f"import sys, {', '.join(sorted(used))}\nprint(sorted({TORCH!r} & set(sys.modules)))")
     assert (done.code, done.out.strip()) == (0, "[]"), done.err
+
+
+#: The files that may import a user's code, and those that may train by it: a process of its own, and workers.
+RUN_THEIR_CODE = {
+    "load_class": {"attribution/training/own/describe.py", "attribution/training/own/trainer.py"},
+    "OwnTrainer": {
+        "attribution/training/own/trainer.py",
+        *(f"attribution/runner/executors/{name}.py" for name in ("ray", "worker")),
+    },
+    "CommandTrainer": {"attribution/training/own/command.py", "attribution/runner/executors/worker.py"},
+}
+
+
+@pytest.mark.parametrize("name", RUN_THEIR_CODE)
+def test_a_users_code_runs_in_its_own_processes_alone(name):
+    """The server, the runner and the command line never import a user's file."""
+
+    def knows(file: Path) -> bool:
+        found = {getattr(node, "id", getattr(node, "attr", getattr(node, "name", None))) for node in nodes(file)}
+        return name in found
+
+    assert {str(file) for file in sources("attribution", "pages", "app.py") if knows(file)} == RUN_THEIR_CODE[name]

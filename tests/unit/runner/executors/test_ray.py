@@ -228,3 +228,15 @@ def test_nothing_of_ray_is_imported_unless_it_is_chosen(run_python):
         "-c", "import sys, attribution.runner.runner, attribution.cli.retrain\nprint('ray' in sys.modules)"
     )
     assert (done.code, done.out.strip()) == (0, "False"), done.err
+
+
+@needs_ray
+def test_a_users_recipe_travels_with_its_files(ws):
+    from attribution.runner.executors.ray import DataSetArrays, _load_trainer
+    from attribution.training import own
+
+    made = own.add(f"{ROOT / 'tests/unit/training/own/recipes_for_tests.py'}:Softmax")
+    task = {"recipe": made.name, "hash": made.hash}
+    trainer = _load_trainer(DataSetArrays.from_workspace(ws), task, None, own.pack(made.name, made.hash))
+    assert (trainer.run().predicted == ws.val_labels).mean() > 0.5
+    assert _load_trainer(None, task, None, None) is trainer, "it is kept for the next task"

@@ -60,8 +60,9 @@ def test_removals(digits, method):
         sizes.append(found.support)
         assert found.status == "flipped" and len(np.unique(found.ids)) == found.support
         assert is_wrong(head, features, label, found.ids) and not is_wrong(head, features, label, found.ids[:-1])
-        assert found.trace[0] == (0, pytest.approx(margins[target], abs=1e-3))
-        assert dict(found.trace)[found.support] < 0
+        assert found.trace[0] == (0, pytest.approx(margins[target], abs=1e-3), label)
+        assert all((margin < 0) == (predicted != label) for _, margin, predicted in found.trace)
+        assert {k: margin for k, margin, _ in found.trace}[found.support] < 0
     assert len(sizes) >= 4
 
 
