@@ -34,6 +34,7 @@ TESTED_ELSEWHERE = {
     "errors.py": "files/test_files.py",
     # a process that imports a user's file, a template that passes the check, a command group: tested as they are used
     "training/own/describe.py": "training/own/test_own.py",
+    "training/own/recipe.py": "training/own/test_own.py",
     "training/own/template.py": "runner/test_recipe_check.py",
     "cli/recipe.py": "runner/test_recipe_check.py",
     "training/all_recipes.py": "training/own/test_own.py",

@@ -16,16 +16,13 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
-from functools import lru_cache
+from dataclasses import asdict, replace
 from pathlib import Path, PurePosixPath
 
 from attribution.errors import UserError
 from attribution.files import (
     ROOT,
     change_json,
-    data_folder,
     locked,
     read_bytes,
     read_json,
@@ -33,63 +30,19 @@ from attribution.files import (
     write_json,
 )
 from attribution.inputs.limits import check_whole
+from attribution.training.own.recipe import MAX_SOURCE, from_json, recipes_folder, with_problem
+from attribution.training.own.recipe import PATIENCE as PATIENCE
+from attribution.training.own.recipe import OwnRecipe as OwnRecipe
+from attribution.training.own.recipe import at as at
+from attribution.training.own.recipe import digests as digests
+from attribution.training.own.recipe import pack as pack
+from attribution.training.own.recipe import unpack as unpack
+from attribution.training.own.recipe import versions as versions
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DESCRIBE_SECONDS = 120  # that a file may take to be imported: torch takes some
-MAX_SOURCE = 2**30  # bytes of one file that the hash covers
 MAX_VERSION, MAX_THREADS = 10**9, 1024
-PATIENCE = 10.0  # minutes that a training may report nothing
 TAIL = 2000  # characters of output that an error shows
-OPTIONAL = ("features", "module", "save", "load")  # methods that a recipe may have
-
-
-@dataclass(frozen=True)
-class OwnRecipe:
-    """One version of a recipe of the user's own.
-
-    hash: first 12 hex digits of the SHA-256 over name, version, object or command, threads and the bytes of `files`
-    (name in its folder -> SHA-256). form: "file" or "command"; main: the file with the class `object`; folder: where it
-    was named. optional: those of OPTIONAL that it has. deterministic: whether the seed changes nothing. patience:
-    minutes that a training may report nothing. created: seconds since 1970. problem: why it cannot train now, or "".
-    """
-
-    name: str
-    hash: str
-    form: str
-    version: int = 1
-    threads: int = 1
-    main: str = ""
-    object: str = ""
-    command: str = ""
-    folder: str = ""
-    files: Mapping[str, str] = field(default_factory=dict)
-    optional: tuple[str, ...] = ()
-    deterministic: bool = False
-    patience: float = PATIENCE
-    created: float = 0.0
-    problem: str = ""
-
-    kind = "own"
-    epochs = 0  # it says itself how far it is
-
-    @property
-    def snapshot(self) -> Path:
-        """The folder with the bytes that the hash covers."""
-        return _home() / self.hash / "files"
-
-    @property
-    def place(self) -> str:
-        """Where it was named: "/home/me/train.py:Mine", or the command with its folder."""
-        return (
-            f"{Path(self.folder) / self.main}:{self.object}"
-            if self.form == "file"
-            else f"{self.command}  (in {self.folder})"
-        )
-
-    def check_files(self, folder: Path) -> None:
-        """Raises UserError where the files in `folder` are not those that the hash covers."""
-        if digests(folder, self.files) != dict(self.files):
-            raise UserError(f"the files of recipe {self.name} in {folder} were changed; add the recipe again")
 
 
 def names() -> list[str]:
@@ -109,39 +62,21 @@ def get(name: str) -> OwnRecipe | None:
     try:
         found = digests(Path(known.folder), known.files)
     except UserError as error:
-        return _with_problem(known, str(error))
+        return with_problem(known, str(error))
     if found == dict(known.files):
         return known
     if error := _failures.get((name, *sorted(found.items()))):
-        return _with_problem(known, error)
+        return with_problem(known, error)
     try:
         if known.form == "file":
             return add(f"{Path(known.folder) / known.main}:{known.object}", replace=name)
-        return _register(known, entry_hash=None)
+        return _register(known)
     except UserError as error:
         _failures[(name, *sorted(found.items()))] = str(error)
-        return _with_problem(known, str(error))
+        return with_problem(known, str(error))
 
 
 _failures: dict[tuple, str] = {}  # what could not be imported is not imported again until it changes
-
-
-def at(name: str, recipe_hash: str) -> OwnRecipe:
-    """The version of recipe `name` with that hash. Raises UserError where this machine does not have it."""
-    remedy = f"add the recipe {name} again with: python -m attribution recipe add FILE:CLASS"
-    try:
-        return _from_json(read_json(_home() / recipe_hash / "recipe.json", remedy), name)
-    except (FileNotFoundError, NotADirectoryError):
-        raise UserError(f"this machine has no version {recipe_hash} of recipe {name}; {remedy}") from None
-
-
-def versions(name: str) -> list[OwnRecipe]:
-    """All versions of recipe `name` that were used, the newest first."""
-    found = []
-    for file in _home().glob("*/recipe.json"):
-        recipe = _from_json(read_json(file), None)
-        found += [recipe] if recipe.name == name else []
-    return sorted(found, key=lambda recipe: -recipe.created)
 
 
 def add(place: str, replace: str | None = None) -> OwnRecipe:
@@ -213,32 +148,9 @@ def remove(name: str) -> None:
     if name not in _registry():
         raise UserError(f"no recipe of yours is called {name!r}; there is {', '.join(names()) or 'none'}")
     change_json(
-        _home() / "registry.json", lambda content: {key: entry for key, entry in content.items() if key != name}
+        recipes_folder() / "registry.json",
+        lambda content: {key: entry for key, entry in content.items() if key != name},
     )
-
-
-def pack(name: str, recipe_hash: str) -> dict:
-    """A version of a recipe with its files, to be unpacked on another machine. Raises UserError as `at` does, and for a
-    command: only this machine has what it runs."""
-    recipe = at(name, recipe_hash)
-    if recipe.form == "command":
-        raise UserError(
-            f"recipe {name} is a command of this machine; run it here, or take `retrain plan` to the cluster"
-        )
-    recipe.check_files(recipe.snapshot)
-    return {
-        "recipe": asdict(recipe),
-        "contents": {file: read_bytes(recipe.snapshot / file, MAX_SOURCE) for file in recipe.files},
-    }
-
-
-def unpack(packed: dict) -> tuple[OwnRecipe, Path]:
-    """The recipe that `pack` packed, and a new folder with its files."""
-    folder = Path(tempfile.mkdtemp(prefix="lineup-recipe-"))
-    for name, content in packed["contents"].items():
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_bytes(content)
-    return _from_json(packed["recipe"], None), folder
 
 
 def split_place(place: str) -> tuple[Path, str]:
@@ -257,25 +169,7 @@ def is_place(name: str) -> bool:
     return ":" in name or name.endswith(".py")
 
 
-def digests(folder: Path, files) -> dict[str, str]:
-    """name -> SHA-256 of each of `files` in `folder`, in hex. Raises UserError where one cannot be read."""
-    return {name: _file_digest(folder / name) for name in files}
-
-
-def _file_digest(file: Path) -> str:
-    try:
-        state = file.stat()
-    except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror}); put it back, or remove the recipe") from None
-    return _digest_of(file, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-
-
-@lru_cache(maxsize=1000)
-def _digest_of(file: Path, *state) -> str:
-    return hashlib.sha256(read_bytes(file, MAX_SOURCE)).hexdigest()
-
-
-def _register(recipe: OwnRecipe, entry_hash=None) -> OwnRecipe:
+def _register(recipe: OwnRecipe) -> OwnRecipe:
     """Takes the snapshot of a recipe as its files are now, and writes it into the registry."""
     folder = Path(recipe.folder)
     contents = {name: read_bytes(folder / name, MAX_SOURCE) for name in recipe.files}
@@ -284,10 +178,9 @@ def _register(recipe: OwnRecipe, entry_hash=None) -> OwnRecipe:
         key: getattr(recipe, key) for key in ("name", "version", "form", "object", "main", "command", "threads")
     }
     digest = hashlib.sha256(json.dumps({**identity, "files": covered}, sort_keys=True).encode()).hexdigest()[:12]
-    values = {entry.name: getattr(recipe, entry.name) for entry in fields(recipe)}
-    made = OwnRecipe(**values | {"hash": digest, "files": covered, "created": time.time(), "problem": ""})
-    registry, home = _home() / "registry.json", _home() / digest
-    with locked(_home()):
+    made = replace(recipe, hash=digest, files=covered, created=time.time(), problem="")
+    registry, home = recipes_folder() / "registry.json", recipes_folder() / digest
+    with locked(recipes_folder()):
         content = _registry()
         other = content.get(made.name)
         if other and (other["folder"], other["main"], other["object"], other["form"]) != _where(made):
@@ -300,11 +193,9 @@ def _register(recipe: OwnRecipe, entry_hash=None) -> OwnRecipe:
                 write_atomically(home / "files" / name, lambda stream, body=body: stream.write(body))
             write_json(home / "recipe.json", asdict(made))  # the last: without it there is no such version
         else:
-            made = _from_json(read_json(home / "recipe.json"), made.name)
+            made = from_json(read_json(home / "recipe.json"), made.name)
             if made.folder != recipe.folder or made.command != recipe.command:  # it was named again elsewhere
-                made = OwnRecipe(
-                    **{entry.name: getattr(made, entry.name) for entry in fields(made)} | {"folder": recipe.folder}
-                )
+                made = replace(made, folder=recipe.folder)
                 write_json(home / "recipe.json", asdict(made))
         where = dict(zip(("folder", "main", "object", "form"), _where(made)))
         write_json(registry, content | {made.name: {**where, "hash": made.hash}})
@@ -315,35 +206,17 @@ def _where(recipe: OwnRecipe) -> tuple[str, str, str, str]:
     return recipe.folder, recipe.main, recipe.object, recipe.form
 
 
-def _with_problem(recipe: OwnRecipe, problem: str) -> OwnRecipe:
-    return OwnRecipe(**{entry.name: getattr(recipe, entry.name) for entry in fields(recipe)} | {"problem": problem})
-
-
-def _from_json(content, name: str | None) -> OwnRecipe:
-    known = {entry.name for entry in fields(OwnRecipe)}
-    try:
-        values = {key: content[key] for key in known & content.keys()}
-        recipe = OwnRecipe(**values | {"optional": tuple(values["optional"])})
-        if name not in (None, recipe.name):
-            raise ValueError(f"it is {recipe.name}")
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
-        raise UserError(f"the snapshot of recipe {name} cannot be read ({error}); add the recipe again") from None
-    return recipe
-
-
-def _home() -> Path:
-    return data_folder() / "recipes"
-
-
 def _registry() -> dict[str, dict]:
     try:
-        content = read_json(_home() / "registry.json", "add your recipes again")
+        content = read_json(recipes_folder() / "registry.json", "add your recipes again")
     except (FileNotFoundError, NotADirectoryError):
         return {}
     if not isinstance(content, dict) or not all(
         isinstance(entry, dict) and "hash" in entry for entry in content.values()
     ):
-        raise UserError(f"{_home() / 'registry.json'} is no list of recipes; remove it, and add your recipes again")
+        raise UserError(
+            f"{recipes_folder() / 'registry.json'} is no list of recipes; remove it, and add your recipes again"
+        )
     return content
 
 

@@ -7,7 +7,7 @@ from types import ModuleType
 
 from attribution.errors import UserError
 from attribution.files import write_json
-from attribution.training.own import OPTIONAL, PATIENCE
+from attribution.training.own.recipe import OPTIONAL, PATIENCE
 
 REQUIRED = ("setup", "fit", "logits")
 
