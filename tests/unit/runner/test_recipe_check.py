@@ -61,7 +61,7 @@ def test_the_template_passes_as_it_stands(ws, run, tmp_path):
     assert done.code == 2 and "PROBLEM" in done.out
 
 
-@pytest.mark.parametrize("name", ["pytorch:AdamW", "scikit_learn:Forest"])
+@pytest.mark.parametrize("name", ["pytorch_adamw:AdamW", "scikit_learn:Forest"])
 def test_examples(ws, name):
     file, object_ = name.split(":")
     report = check(ws, object_, ROOT / "docs" / "recipes" / f"{file}.py")
