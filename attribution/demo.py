@@ -508,8 +508,8 @@ def export_head_study(build: DemoBuild, name: str) -> None:
         for target in supports
         if all(target in others and others[target] for others in rankings.values())
     }
-    keys = zip(table.kind, table.ranking, table.target)
-    rows = table[[key in wanted for key in keys] & (table.k_max == study.k_max)]
+    table = table[table.k_max == study.k_max]
+    rows = table[[key in wanted for key in zip(table.kind, table.ranking, table.target)]]
     if rows.empty:
         raise UserError(f"no target of a study of {name} is finished yet; let it run on")
     view.unrecord_part("supports")
