@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from attribution.errors import UserError
 from attribution.rankings.base import Ranking
+from attribution.training.head.recipe import PREFIX, is_head
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
@@ -77,19 +78,25 @@ def default_rankings(workspace: Workspace) -> list[str]:
     """Names of the rankings that a page opens with; random is last.
 
     These are one of each of DEFAULT_METHODS, as far as the workspace has them and they are quick, and one of each other
-    stored method, since somebody imported it to see it.
+    stored method, since somebody imported it to see it. Of a head its own influence comes first, and similarities are
+    those of its features.
 
     >>> from attribution import Workspace
     >>> default_rankings(Workspace.open())
     ['esvm-moco', 'l2-moco', 'trak-10', 'datamodels-2k', 'random']
     """
     first: dict[str, str] = {}
-    for name in workspace.rankings():
+    own, others = [], workspace.rankings()
+    if is_head(workspace.recipe):
+        features = workspace.recipe.removeprefix(PREFIX)
+        own = [name for name in others if name == f"influence-{features}"]
+        others = sorted(others, key=lambda name: not name.endswith(f"-{features}"))
+    for name in others:
         ranking = workspace.ranking(name)
         if (ranking.method in DEFAULT_METHODS or not ranking.live) and not _is_slow(workspace, ranking):
             first.setdefault(ranking.method, name)
     order = [*DEFAULT_METHODS[:-1], *(method for method in first if method not in DEFAULT_METHODS), DEFAULT_METHODS[-1]]
-    return [first[method] for method in order if method in first]
+    return own + [first[method] for method in order if method in first]
 
 
 def _module(name: str):

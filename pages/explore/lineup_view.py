@@ -151,12 +151,12 @@ def sentence(ws: Workspace, target: int, supports: dict[str, dict[str, dict]]) -
     removed, relabelled = (_smallest(supports.get(kind, {})) for kind in ("remove", "mislabel"))
     if removed:
         name, best = removed
-        return f"{fact}. Without the first {best['k']} images of {name}: {_outcome(best)}."
+        return f"{fact}. Without {_first_images(best['k'])} of {name}: {_outcome(best)}."
     if relabelled:
         name, best = relabelled
         new_label = ws.classes[base.likeliest_wrong_class[target]]
         start = f"{fact}. No removal tested changes that; with" if "remove" in supports else f"{fact}. With"
-        return f"{start} the first {best['k']} images of {name} relabelled {new_label}: {_outcome(best)}."
+        return f"{start} {_first_images(best['k'])} of {name} relabelled {new_label}: {_outcome(best)}."
     return f"{fact}. No edit tested changes that." if supports else f"{fact}."
 
 
@@ -175,7 +175,13 @@ def _smallest(supports: dict[str, dict]) -> tuple[str, dict] | None:
     )
 
 
+def _first_images(k: int) -> str:
+    return "the first image" if k == 1 else f"the first {k} images"
+
+
 def _outcome(support: dict) -> str:
+    if support["seeds"] == 1:  # of a recipe that has no seeds
+        return support["becomes"]
     outcome = f"{support['becomes']} in {support['votes']} of {support['seeds']}"
     if support["wrong"] > support["votes"]:
         outcome = f"wrong in {support['wrong']} of {support['seeds']}, mostly {support['becomes']}"
