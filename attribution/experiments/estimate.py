@@ -6,9 +6,11 @@ from functools import cache
 
 from attribution.store.results import ResultStore
 from attribution.training import devices
+from attribution.training.head.recipe import is_head
 from attribution.workspace.workspace import Workspace
 
 DEFAULT_SECONDS = 5.0  # a training, where nothing was measured yet
+REFIT_SECONDS = 0.1  # of a head, where nothing was measured yet
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,8 @@ def cost_of(
 def median_training_seconds(workspace: Workspace, store: ResultStore, recipe_hash: str) -> float:
     """Median seconds of a training: of the last ones here, else of the workspace's base models, else a guess."""
     measured = store.median_seconds(recipe_hash)
+    if not measured and is_head(workspace.recipe) and workspace.get_recipe().hash == recipe_hash:
+        return REFIT_SECONDS
     provenance = workspace.manifest["parts"].get("base", {})
     return measured[0] if measured else float(provenance.get("seconds") or DEFAULT_SECONDS)
 

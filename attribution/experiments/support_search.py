@@ -107,6 +107,14 @@ def search(
     return _search(int(label), int(k_max), protocol, already_wrong, repair, seeds, confirm_seeds)
 
 
+def seeds_text(protocol: str, deterministic: bool) -> str:
+    """Which seeds a search trains, in words; deterministic: of a recipe whose seed changes nothing."""
+    if deterministic:
+        return "one training a probe, which has no seed"
+    fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if protocol == "default" else ""
+    return f"seeds {SEEDS[0]} to {SEEDS[-1]}{fresh}"
+
+
 def run_search(search, train):
     """Drives a search with `train(k, seeds) -> list[TargetOutcome]` to its end and returns its `Support`."""
     outcomes = None

@@ -6,7 +6,7 @@ from attribution import UserError, Workspace
 from attribution.experiments import jobs
 from attribution.experiments.study import StudySpec
 from attribution.experiments.study_progress import StudyMonitor, StudyProgress
-from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
+from attribution.experiments.support_search import seeds_text
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from pages.brittleness import study_curves, study_text
@@ -119,8 +119,7 @@ def _draw_curves(ws: Workspace, job: Job, progress: StudyProgress) -> None:
         "has their ends",
     )
     recipe, spec = ws.get_recipe(job.spec["recipe"]), job.spec
-    fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if spec["protocol"] == "default" else ""
     made = f"recipe {recipe.name} {recipe.hash}; protocol {spec['protocol']}, K = {spec['k_max']}"
-    seeds = f"seeds {SEEDS[0]} to {SEEDS[-1]}{fresh}.{write.planted_note(ws.planted)}"
+    seeds = f"{seeds_text(spec['protocol'], recipe.deterministic)}.{write.planted_note(ws.planted)}"
     st.caption(write.plain(f"{study_text.BAND} {len(spec['targets'])} targets; {made}; {seeds}"))
     st.html(study_text.bands_html(panels))

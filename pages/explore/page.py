@@ -162,7 +162,8 @@ def _draw_cut(
         on_click=_start_retraining,
         args=(ws, target, row, k),
         disabled=row is None or bool(ws.get_recipe().problem),
-        help=f"Trains the classifier anew without the first {k} images of {ranking}, with five seeds, beside "
+        help=f"Trains the classifier anew without the first {k} images of {ranking}, "
+        f"{'once' if ws.get_recipe().deterministic else 'with five seeds'}, beside "
         "as many random images of the same classes.",
     )
     return k, ranking

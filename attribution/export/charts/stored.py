@@ -6,7 +6,7 @@ from attribution.errors import UserError
 from attribution.evaluation import agreement, calibration, cost, lds_vs_compute, lds_vs_support, support_report
 from attribution.evaluation import candidate_sets as conditioning
 from attribution.experiments.study import read_study, select_rankings
-from attribution.experiments.support_search import SEEDS
+from attribution.experiments.support_search import SEEDS, seeds_text
 from attribution.export import palette
 from attribution.export.charts.base import Chart, Interval, Matrix, Panel, Series
 from attribution.metrics import support_curves as curves
@@ -72,11 +72,13 @@ def support_curves(
         f"{KINDS[kind].lower()} {' to '.join(map(str, dict.fromkeys((n[0], n[-1]))))} targets"
         for kind, n in counts.items()
     )
+    seeds = f"seeds {SEEDS[0]} to {SEEDS[-1]}; open marks are unstable"
+    if workspace.get_recipe().deterministic:
+        seeds = seeds_text(study.protocol, True)
     return Chart(
         "Support CDFs",
         f"{targets}; {_recipe_caption(workspace)}; protocol {study.protocol}, K = {study.k_max}, "
-        f"seeds {SEEDS[0]} to {SEEDS[-1]}; open marks are unstable; AUC with 95 % bootstrap intervals over "
-        "targets; python -m attribution evaluate supports",
+        f"{seeds}; AUC with 95 % bootstrap intervals over targets; python -m attribution evaluate supports",
         panels,
     )
 

@@ -56,7 +56,8 @@ def section(ws: Workspace, store: ResultStore) -> None:
     first = next(iter(by_recipe.values()))
     tab_frame.caption(
         f"Targets are stable under all of these. Protocol {first.protocol}, K = {first.k_max}; seeds {SEEDS[0]} "
-        f"to {SEEDS[-1]} for every edit; a ranking's order and the new labels are the same under each."
+        f"to {SEEDS[-1]} for every edit, one training under a head; a ranking's order and the new labels are the same "
+        "under each."
         f"{write.planted_note(ws.planted)}"
     )
     st.html(table_html(ws, by_recipe, ranking))

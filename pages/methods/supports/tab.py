@@ -5,7 +5,7 @@ import streamlit as st
 from attribution import Workspace
 from attribution.evaluation import lds_report, support_report
 from attribution.experiments.study import Study, only_rankings, read_study
-from attribution.experiments.support_search import CONFIRM_SEEDS, SEEDS
+from attribution.experiments.support_search import seeds_text
 from attribution.experiments.support_table import answered_protocols, default_protocol
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
@@ -180,13 +180,13 @@ def _table(evaluated: dict, lds: dict | None, k_max: int) -> None:
 def _basis(ws: Workspace, study: Study, evaluated: dict, lds: dict | None) -> str:
     recipe = ws.get_recipe()
     counts = ". ".join(tables.counts(kind, evaluated[kind]["rankings"]) for kind in evaluated)
-    fresh = f", confirmed with {CONFIRM_SEEDS[0]} to {CONFIRM_SEEDS[-1]}" if study.protocol == "default" else ""
     halves = f" LDS over {tab_frame.held_out_halves(lds)}." if lds else ""
+    unstable = f" Open markers are unstable: {UNSTABLE[study.protocol == 'adaptive']}."
+    unstable = "" if recipe.deterministic else unstable
     return (
-        f"{counts}. Recipe {recipe.name} {recipe.hash}; protocol {study.protocol}, K = {study.k_max}; seeds {SEEDS[0]} "
-        f"to {SEEDS[-1]}{fresh}. Each method as published: similarity and random rank images of "
-        f"the target's class only. Open markers are unstable: {UNSTABLE[study.protocol == 'adaptive']}."
-        f"{halves}{write.planted_note(ws.planted)}"
+        f"{counts}. Recipe {recipe.name} {recipe.hash}; protocol {study.protocol}, K = {study.k_max}; "
+        f"{seeds_text(study.protocol, recipe.deterministic)}. Each method as published: similarity and random rank "
+        f"images of the target's class only.{unstable}{halves}{write.planted_note(ws.planted)}"
     )
 
 

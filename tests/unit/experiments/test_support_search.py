@@ -14,6 +14,7 @@ from attribution.experiments.support_search import (
     probe_verdict,
     run_search,
     search,
+    seeds_text,
 )
 
 LABEL, OTHER = 3, 7
@@ -244,3 +245,9 @@ def test_a_repair_asks_for_what_the_mirrored_search_asks_for():
         run_search(search(LABEL), mirrored),
     )
     assert repaired.trainings == flipped.trainings and train.asked == mirrored.asked
+
+
+def test_the_seeds_in_words():
+    assert seeds_text("default", False) == "seeds 0 to 4, confirmed with 5 to 9"
+    assert seeds_text("adaptive", False) == "seeds 0 to 4"
+    assert seeds_text("default", True) == "one training a probe, which has no seed"
