@@ -33,6 +33,8 @@ def build_base_models(workspace: Workspace, count: int, progress: Progress) -> d
     recipe = workspace.get_recipe()
     if recipe.problem:
         raise UserError(recipe.problem)
+    if recipe.kind == "head":
+        raise UserError(f"{recipe.name} is fitted when it is asked, and needs no base models; look at it with --model")
     seeds = [BASE_SEEDS.start + number for number in range(count)]
     cache_folder = scratch_folder(workspace, "base")
     if recipe.kind == "own":

@@ -26,6 +26,7 @@ from attribution.export.numbers import duration, percent
 from attribution.features import near_duplicates
 from attribution.importing import alignment
 from attribution.inputs import limits
+from attribution.training.head.recipe import PREFIX, is_head
 from attribution.workspace import base_models, image_check
 from attribution.workspace.workspace import DEMO, Workspace
 
@@ -209,6 +210,11 @@ def _base_json(ws: Workspace) -> dict | None:
     it does not say, as that of an import may not, is None; so is "workspaces_recipe" then."""
     if not ws.has_base:
         return None
+    if is_head(ws.recipe):
+        fitted, recipe = ws.head(ws.recipe.removeprefix(PREFIX)), ws.get_recipe()
+        measured = {"accuracy": round(fitted.accuracy, 4), "measured_on": "the validation images"}
+        made = {"recipe": recipe.name, "hash": recipe.hash, **measured, "seconds": round(fitted.seconds, 2)}
+        return {"models": 1, **made, "device": "cpu", "workspaces_recipe": True}
     provenance = ws.manifest["parts"].get("base", {})
     recipe, hash_, seeds = ws.get_recipe(), provenance.get("hash"), provenance.get("seeds")
     return {

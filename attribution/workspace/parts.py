@@ -11,6 +11,7 @@ from attribution.errors import UserError
 from attribution.files import read_array, read_json, write_array, write_atomically, write_json
 from attribution.rankings import unchanged_names
 from attribution.store.results import ResultStore
+from attribution.training.head.recipe import is_head
 from attribution.workspace.workspace import Workspace
 
 Progress = Callable[[str, int, int], None]
@@ -64,6 +65,8 @@ def base_digest(workspace: Workspace) -> str | None:
 
 def base_seeds(workspace: Workspace) -> list[int]:
     """The seeds of the base models. Raises UserError where the workspace does not say them."""
+    if is_head(workspace.recipe):
+        raise UserError(f"{workspace.recipe} has no networks that this could be computed with; choose another model")
     seeds = workspace.manifest["parts"].get("base", {}).get("seeds")
     if not isinstance(seeds, list):
         raise UserError(

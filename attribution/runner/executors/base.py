@@ -84,12 +84,15 @@ class Executor(Protocol):
 
 
 def result_arrays(task: Task, event: dict) -> dict:
-    """The keyword arguments of `ResultStore.put`, from a "done" event."""
+    """The keyword arguments of `ResultStore.put`, from a "done" event. Raises ValueError where there are not as many
+    predictions as margins: arrays of another type than the two sides have agreed on."""
     result = {name: event[name] for name in ("seconds", "device", "library", "threads")}
     result["margins"] = decode_array(event["margins"], np.float16)
     result["predicted"] = unpack_predictions(
         decode_array(event["predicted"], np.uint8).tobytes(), len(result["margins"])
     )
+    if len(result["predicted"]) != len(result["margins"]):
+        raise ValueError(f"{len(result['predicted'])} predictions came back with {len(result['margins'])} margins")
     if "out_of_subset" in event:
         result["out_of_subset"] = decode_array(event["out_of_subset"], np.float16).reshape(task.edit.k, -1)
     return result

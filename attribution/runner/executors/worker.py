@@ -132,7 +132,7 @@ def retrain(trainer: "AnyTrainer", request: dict, on_epoch: Callable[[int, int],
     event = {
         "event": "done",
         "predicted": encode_array(outcome.predicted),
-        "margins": encode_array(outcome.margins),
+        "margins": encode_array(np.asarray(outcome.margins, np.float16)),
         "seconds": outcome.seconds,
         "device": outcome.device,
         "library": outcome.library,

@@ -80,7 +80,15 @@ def test_a_study_and_a_retraining(seen, store):
     asked = retrain_spec(seen, 0, "trak-10", "remove", 3)
     assert asked.seeds == [0]
     drive(store, asked)
-    assert asked.answer(seen, store)["complete"]
+    answer = asked.answer(seen, store)
+    assert answer["complete"]
+    trainer = heads.make_trainer(seen, "head-moco")
+    outcome = trainer.run(asked.edits(seen)["edit"][0])
+    (key,) = {store.key(asked.recipe_hash, edit, 0) for edit in asked.edits(seen)["edit"]}
+    stored = store.get(key)
+    assert stored.predicted.shape == stored.margins.shape == (seen.n_val,)
+    assert (stored.predicted == outcome.predicted).all()
+    assert np.allclose(stored.margins, outcome.margins, rtol=1e-2, atol=1e-2)
 
 
 def test_features_that_have_changed_since_are_refused(seen):
