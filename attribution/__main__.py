@@ -3,6 +3,7 @@
 import io
 import sqlite3
 import sys
+from contextlib import suppress
 from typing import NoReturn
 
 import typer
@@ -17,8 +18,9 @@ USAGE_ERROR = next(base for base in typer.BadParameter.__mro__ if base.__name__ 
 
 
 def end(sentence: object) -> NoReturn:
-    """Says what is wrong and ends with status 2."""
-    print(names.sentence(sentence), file=sys.stderr)
+    """Says what is wrong and ends with status 2, also where it cannot be said: into a log on a full disk, say."""
+    with suppress(OSError):
+        print(names.sentence(sentence), file=sys.stderr, flush=True)
     sys.exit(2)
 
 

@@ -38,6 +38,7 @@ ROOT = Path(__file__).resolve().parents[1]
 DETECTOR = "knn-any"
 PATIENCE = 900  # seconds; the machine may be busy, and workers are the last in line
 ORPHANED = 60  # seconds a worker may outlive its runner: it may be loading torch, which lets no other thread run
+TROUBLED = 10  # seconds that a runner which has met a full disk or a cut file may take to end
 #: who is killed, how often among them all; a writer writes decisions down
 VICTIMS = {"worker": 8, "runner": 9, "writer": 3, "server": 2, "standing": 1}
 #: when: at once, at any moment, when something is written, a training has come in or is in its middle, or just after a
@@ -162,6 +163,7 @@ class Torture:
         self.started: list[subprocess.Popen] = []
         self.full = False
         self.cut = False  # whether a file is, or was a moment ago
+        self.troubled = 0.0  # when the disk was full, or a file cut, last: what has met that may take a while to end
         self.site = data.parent / "site"
         self.deciders: list[Decider] = []
         self.servers: list[_Server] = []
@@ -316,9 +318,11 @@ class Torture:
                 del self.widows[one]
             else:
                 assert time.monotonic() - since < ORPHANED, f"worker {one.pid} outlives its runner"
+        self.troubled = time.monotonic() if self.full or self.cut else self.troubled
         for one in [one for one in self.started if one.poll() is not None]:
-            fine = one.returncode in (0, -signal.SIGKILL) or self.full or self.cut
-            assert fine, f"a runner ended with {one.returncode}"
+            fine = one.returncode in (0, -signal.SIGKILL) or time.monotonic() - self.troubled < TROUBLED
+            said = (self.data / "pairs.log").read_text(errors="replace")[-3000:]
+            assert fine, f"a runner ended with {one.returncode}: {said}"
             self.started.remove(one)
         for server in self.servers:
             assert server.process.poll() is None, f"a server ended with {server.process.returncode}"
