@@ -20,6 +20,11 @@ ROOT = Path(__file__).resolve().parents[2]  # of the checkout: where `python -m 
 MAX_JSON = 64 * 2**20  # bytes
 
 
+def python_path() -> str:
+    """PYTHONPATH for a process of this library that is started with another working folder."""
+    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+
+
 def data_folder() -> Path:
     """Where results are kept: the environment variable LINEUP_DATA, or ~/.local/share/lineup.
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from attribution.errors import UserError
-from attribution.files import ROOT
+from attribution.files import python_path
 from attribution.importing.importing import remove_staged
 
 CHILD_VARIABLE = "LINEUP_IMPORT_CHILD"  # set for the process that reads
@@ -47,7 +47,7 @@ def in_child(
             [sys.executable, "-P", *command],
             stdin=subprocess.PIPE,  # it ends when this process does
             stdout=out,
-            env={**os.environ, CHILD_VARIABLE: "1", "PYTHONPATH": _python_path()},
+            env={**os.environ, CHILD_VARIABLE: "1", "PYTHONPATH": python_path()},
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN),  # Ctrl-C goes through this process
         )
         try:
@@ -137,10 +137,6 @@ def _end_with_command() -> None:
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE)
     os._exit(130)
-
-
-def _python_path() -> str:
-    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
 
 
 def _signal_text(number: int) -> str:

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from attribution.files import ROOT
+from attribution.files import python_path
 
 OUTPUT = 8000  # bytes of what the recipe wrote last that are kept
 BLOCK = 1 << 16
@@ -46,7 +46,7 @@ def _serve(folder: str, threads: int) -> None:
     worker = subprocess.Popen(
         [sys.executable, "-P", "-m", "attribution.runner.executors.worker", str(events_out)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": _python_path(), "PYTHONHASHSEED": "0", **_thread_variables(threads)},
+        env={**os.environ, "PYTHONPATH": python_path(), "PYTHONHASHSEED": "0", **_thread_variables(threads)},
         stdin=subprocess.PIPE,
         stdout=output_out,
         stderr=output_out,
@@ -119,10 +119,6 @@ def _text(kept) -> str:
 
 def _thread_variables(threads: int) -> dict[str, str]:
     return {f"{library}_NUM_THREADS": str(threads) for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")}
-
-
-def _python_path() -> str:
-    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
 
 
 if __name__ == "__main__":

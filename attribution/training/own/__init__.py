@@ -21,9 +21,9 @@ from pathlib import Path, PurePosixPath
 
 from attribution.errors import UserError
 from attribution.files import (
-    ROOT,
     change_json,
     locked,
+    python_path,
     read_bytes,
     read_json,
     write_atomically,
@@ -260,7 +260,7 @@ def _describe(file: Path, object_: str) -> dict:
                 cwd=folder,
                 env={
                     **os.environ,
-                    "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]).rstrip(":"),
+                    "PYTHONPATH": python_path(),
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=stream,
