@@ -17,11 +17,13 @@ from attribution.cli import (
     jobs,
     recipe,
     retrain,
+    serving,
     with_model_option,
     workspace,
 )
 
 COMMANDS = [
+    serving.serve,
     retrain.prune,
     inspect.duplicates,
     audit.worth,

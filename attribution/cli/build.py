@@ -31,7 +31,7 @@ def demo_build(
     root: Annotated[Path | None, typer.Option(help="The folder of Fashion-MNIST, its idx.gz files.")] = None,
     until: Annotated[str | None, typer.Option(help="Stop after this step.")] = None,
 ):
-    """Build the demo workspace anew, or go on with it. Needs requirements-build.txt."""
+    """Build the demo workspace anew, or go on with it. Needs the extra `train`."""
     from attribution.demo import DemoBuild
 
     with ProgressBar() as progress:
@@ -85,9 +85,7 @@ def features_train(
 
 def features_embed(
     name: Annotated[str, typer.Argument(help="What to call the features.")],
-    backbone: Annotated[
-        str, typer.Option(help="A network of torchvision's, or timm's (requirements-build.txt): resnet18.")
-    ],
+    backbone: Annotated[str, typer.Option(help="A network of torchvision's, or timm's: resnet18.")],
     weights: Annotated[Path, typer.Option(help="Its state dict on this machine, with or without a classifier.")],
     side: Annotated[
         int | None,
