@@ -32,8 +32,8 @@ TESTED_ELSEWHERE = {
     "audit/detectors/base.py": "audit/detectors/test_detectors.py",
     "audit/detectors/families.py": "audit/detectors/test_detectors.py",
     "errors.py": "files/test_files.py",
-    "files/places.py": "test_wheel.py",
-    "cli/serving.py": "test_wheel.py",
+    "files/places.py": "test_serve.py",
+    "cli/serving.py": "test_serve.py",
     # a process that imports a user's file, a template that passes the check, a command group: tested as they are used
     "training/own/describe.py": "training/own/test_own.py",
     "training/own/recipe.py": "training/own/test_own.py",
