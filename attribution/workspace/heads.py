@@ -1,6 +1,7 @@
 """The heads of a workspace: linear classifiers on its feature sets, fitted when first asked for and kept.
 
-What takes seconds, the choice of the penalty and the first fit, is kept in the data folder by the head's hash.
+What takes seconds, the choice of the penalty and the weights of the first fit, is kept in the data folder by the head's
+hash.
 """
 
 import hashlib
@@ -14,7 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from attribution.errors import UserError
-from attribution.files import data_folder, read_json, write_json
+from attribution.files import data_folder, read_array, read_json, write_array, write_json
 from attribution.training.head import Head
 from attribution.training.head.recipe import PREFIX, HeadRecipe, HeadTrainer, head_recipe, softmax
 
@@ -55,7 +56,9 @@ def fit(workspace: "Workspace", name: str) -> FittedHead:
     train, val = np.asarray(features.train[:]), np.asarray(features.val[:])
     start = time.perf_counter()
     with threadpool_limits(1):  # the products are small: BLAS threads would mostly wait for each other
-        head = Head.fit(train, labels, len(workspace.classes), known and known["penalty"])
+        head = Head.fit(
+            train, labels, len(workspace.classes), known and known["penalty"], _kept_weights(workspace, recipe)
+        )
     seconds = time.perf_counter() - start
     logits = head.logits(head.weights, val)
     accuracy = float((logits.argmax(1) == workspace.val_labels).mean())
@@ -63,6 +66,7 @@ def fit(workspace: "Workspace", name: str) -> FittedHead:
         chosen = {str(tried): share for tried, share in head.choice.accuracies.items()}
         found = {"penalty": head.penalty, "accuracies": chosen, "accuracy": accuracy, "seconds": seconds}
         with suppress(OSError):  # a full disk: it is chosen again next time
+            write_array(_weights_file(workspace, recipe), head.weights)
             write_json(_file(workspace, recipe), found)
     return FittedHead(recipe, head, softmax(logits), accuracy, seconds)
 
@@ -86,6 +90,24 @@ def make_trainer(workspace: "Workspace", name: str) -> HeadTrainer:
 
 def _file(workspace: "Workspace", recipe: HeadRecipe) -> Path:
     return data_folder() / workspace.fingerprint[:16] / "heads" / f"{recipe.hash}.json"
+
+
+def _weights_file(workspace: "Workspace", recipe: HeadRecipe) -> Path:
+    return _file(workspace, recipe).with_suffix(".npy")
+
+
+def _kept_weights(workspace: "Workspace", recipe: HeadRecipe) -> np.ndarray | None:
+    """The weights of an earlier fit, to begin with; None where there are none that could be."""
+    with suppress(OSError, UserError, ValueError):
+        weights = np.asarray(read_array(_weights_file(workspace, recipe)))
+        width = workspace.feature(recipe.features).train.shape[1] + 1
+        if (
+            weights.dtype == np.float64
+            and weights.shape == (width, len(workspace.classes))
+            and np.isfinite(weights).all()
+        ):
+            return weights
+    return None
 
 
 def _features_digest(workspace: "Workspace", features: str) -> str:

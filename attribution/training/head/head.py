@@ -7,6 +7,7 @@ sum to 0; there are no class weights and there is no seed.
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 
 import numpy as np
@@ -40,7 +41,7 @@ class PenaltyChoice:
 
 
 class Head:
-    """A head that is fitted to its full training set. Nothing in it changes after `fit`."""
+    """A head that is fitted to its full training set. Nothing that is asked of it changes it."""
 
     #: mean and standard deviation of the full training set's features, float64 [d]; 1 for constant columns
     mean: np.ndarray
@@ -57,15 +58,24 @@ class Head:
         self.mean, self.std = _scales(features)
         self._x = np.ascontiguousarray(self.standardise(features).T)
         self._gram = solver.gram(self._x)
-        self._reach = np.inf  # not known before the Hessian is factored
+        self._lock = threading.Lock()
+        self._prepared: tuple[solver.Preconditioner, float] | None = None
 
     @classmethod
-    def fit(cls, features: np.ndarray, labels: np.ndarray, n_classes: int, penalty: float | None = None) -> Head:
+    def fit(
+        cls,
+        features: np.ndarray,
+        labels: np.ndarray,
+        n_classes: int,
+        penalty: float | None = None,
+        start: np.ndarray | None = None,
+    ) -> Head:
         """The head of a full training set.
 
         features: float [n_train, d]. labels: int [n_train], from 0. penalty: of the squared weights for each training
-        image; None has `choose_penalty` choose. Raises UserError for features that are not finite, too wide or too
-        large, labels that are no classes, fewer than two classes, and a penalty that is not above 0.
+        image; None has `choose_penalty` choose. start: weights to begin with, `weights` of an earlier fit to the same;
+        the result is the same. Raises UserError for features that are not finite, too wide or too large, labels that
+        are no classes, fewer than two classes, and a penalty that is not above 0.
         """
         features = _check_features(features)
         head = cls(features, labels, n_classes)
@@ -73,15 +83,11 @@ class Head:
             raise UserError(f"a head's penalty is a number above 0, not {penalty}")
         head.choice = head.choose_penalty() if penalty is None else PenaltyChoice(float(penalty), {})
         problem = head._problem(np.ones(head.n_train), head.labels)
-        start = Point.at(problem, np.zeros((head.n_classes, head.dim + 1)))
-        first = solver.Kronecker(head._gram, head.n_classes, problem.penalty)
-        theta, _ = solver.solve(problem, start, first, problem.tolerance / 100)
+        begin = np.zeros((head.dim + 1, head.n_classes)) if start is None else start
+        point, first = head._point(problem, begin), solver.Kronecker(head._gram, head.n_classes, problem.penalty)
+        theta, _ = solver.solve(problem, point, first, problem.tolerance / 100)
         head._full = Point.at(problem, theta)
         head._full_present = problem.present
-        head._preconditioner = first
-        if theta.size <= MAX_FACTORED:
-            head._preconditioner = solver.Factor(problem, head._full)
-            head._reach = head._preconditioner.reach(problem, head._full)
         head.weights = _to_weights(theta, problem.present)
         return head
 
@@ -139,7 +145,7 @@ class Head:
         err by at most solver.TOLERANCE at features of usual length. Raises UserError where nothing is kept, for a
         number that is no training image, and for labels that are no classes.
         """
-        problem = self._problem(self._image_weights(keep), self._edited_labels(labels))
+        problem = self._problem(self._image_weights(keep), self._edited_labels(labels), self._prepare()[1])
         theta, _ = self._solve(problem, start)
         return _to_weights(theta, problem.present)
 
@@ -236,10 +242,27 @@ class Head:
             scores[:, rows] = -np.einsum("tcn,cn->tn", moves @ x, changes[:, rows])
         return scores
 
-    def _problem(self, image_weights: np.ndarray, labels: np.ndarray) -> Problem:
+    def _prepare(self) -> tuple[solver.Preconditioner, float]:
+        """What refits begin with, and how far their margins reach (`Problem.reach`). It is made when it is first asked
+        for: the Hessian of wide features takes longer than the fit, and predictions do without."""
+        with self._lock:
+            if self._prepared is None:
+                problem = self._problem(np.ones(self.n_train), self.labels)
+                if self._full.theta.size <= MAX_FACTORED:
+                    factor = solver.Factor(problem, self._full)
+                    self._prepared = factor, factor.reach(problem, self._full)
+                else:
+                    self._prepared = solver.Kronecker(self._gram, self.n_classes, problem.penalty), np.inf
+            return self._prepared
+
+    @property
+    def _preconditioner(self) -> solver.Preconditioner:
+        return self._prepare()[0]
+
+    def _problem(self, image_weights: np.ndarray, labels: np.ndarray, reach: float = np.inf) -> Problem:
         present = np.bincount(labels[image_weights > 0], minlength=self.n_classes) > 0
         # with fewer images the Hessian is smaller, and margins reach further
-        reach = self._reach * np.sqrt(self.n_train / image_weights.sum())
+        reach *= np.sqrt(self.n_train / image_weights.sum())
         return Problem(self._x, labels, image_weights, present, self.penalty * self.n_train, reach)
 
     def _solve(self, problem: Problem, start: np.ndarray | None, tolerance: float | None = None):

@@ -40,13 +40,17 @@ def test_it_is_a_model_of_the_workspace(ws):
 def test_what_takes_seconds_is_kept(ws, monkeypatch):
     assert heads.measured(ws, "head-moco") is None
     fitted = ws.head("moco")
-    (file,) = (data_folder() / ws.fingerprint[:16] / "heads").iterdir()
+    (file,) = (data_folder() / ws.fingerprint[:16] / "heads").glob("*.json")
     kept = json.loads(file.read_text())
     assert kept["penalty"] == fitted.head.penalty and str(fitted.head.penalty) in kept["accuracies"]
     assert heads.measured(ws, "head-moco")["accuracy"] == pytest.approx(fitted.accuracy)
     monkeypatch.setattr("attribution.training.head.head.Head.choose_penalty", lambda head: 1 / 0)
     again = Workspace.open(ws.path).head("moco")
     assert np.allclose(again.probabilities, fitted.probabilities, atol=1e-5)
+    kept_weights = file.with_suffix(".npy")
+    for wrong in (np.full_like(fitted.head.weights, np.nan), np.zeros(3)):
+        np.save(kept_weights, wrong)  # what cannot be weights is not begun with
+        assert np.allclose(Workspace.open(ws.path).head("moco").probabilities, fitted.probabilities, atol=1e-5)
     file.write_text("{")
     assert heads.measured(ws, "head-moco") is None
 
