@@ -157,7 +157,7 @@ def test_what_was_added_for_oneself_does_not_go_into_the_workspace(ws, monkeypat
     save_part(ws, "rankings/mine", {"scores": np.zeros((tiny.VAL, tiny.TRAIN), np.float32)}, {"method": "TRAK"})
     build = demo.DemoBuild(ws.path, None, print, lambda *at: None)
     for text in ("first", "again"):  # the second time over a part that is there
-        build.record_json("cost", "cost.json", {"text": text}, {})
+        build.record_file("cost", "cost.json", {"text": text}, {})
     assert "rankings/mine" in build.workspace.manifest["parts"]
     written = (ws.path / "workspace.json").read_text()
     assert "mine" not in written and "home" not in written

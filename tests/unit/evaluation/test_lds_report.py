@@ -26,7 +26,7 @@ def test_a_row_is_the_lds_of_the_ranking(ws):
 def test_what_is_stored_holds_while_halves_and_rankings_do(ws):
     assert lds_report.load(ws) is None
     answer = lds_report.compute(ws, ["trak-10", "random"])
-    lds_report.save(ws, answer)
+    lds_report.save(ws, answer, {})
     assert lds_report.load(ws)["rankings"].keys() == {"trak-10", "random"}
     ws.manifest["parts"]["rankings/trak-10"]["digest"] = "another"
     assert lds_report.load(ws)["rankings"].keys() == {"random"}
