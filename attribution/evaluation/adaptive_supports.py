@@ -170,6 +170,18 @@ def report(found: AdaptiveSupports) -> dict:
     }
 
 
+def curves(found: AdaptiveSupports) -> dict[str, dict]:
+    """order -> {"share", "low", "high"}: of the targets flipped at k = 0 .. K, with the Wilson interval at each k."""
+    drawn = {}
+    for order in ORDERS:
+        sizes = support_curves.support_sizes(found.supports(order).values())
+        shares = [share_with_interval(int((sizes <= k).sum()), len(sizes)) for k in range(found.k_max + 1)]
+        ends = [row["ci"] or [None, None] for row in shares]
+        low, high = map(list, zip(*ends))
+        drawn[order] = {"share": [row["share"] for row in shares], "low": low, "high": high}
+    return drawn
+
+
 # -- the work, here or in processes
 
 

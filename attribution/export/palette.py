@@ -28,6 +28,8 @@ FEATURE_MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangl
 CANDIDATE_MARKERS = {"true": "star", "pair": "hexagon", "all": "pentagon"}
 #: Colour and dash of recipes that are compared, in order.
 RECIPE_STYLES = [("#4C6A92", "solid"), ("#B07D2B", "longdash"), ("#7A5195", "dashdot"), ("#3F8F7F", "dash")]
+#: Colour and dash of the two orders in which images go, see `evaluation.adaptive_supports`.
+ORDER_STYLES = {"prefix": ("#3D3D3D", "dash"), "adaptive": ("#B8478F", "solid")}
 #: Methods whose markers are drawn hollow where no dash is to be seen: colour alone does not tell so many apart.
 HOLLOW_METHODS = ("ridge", "signed")
 

@@ -8,7 +8,7 @@ from attribution.evaluation import model_comparison
 from attribution.evaluation.model_comparison import Comparison
 from attribution.explore.lineup import LineupRow, lineup_rows, ranking_badges
 from attribution.rankings import default_rankings
-from pages.methods import tab_frame
+from pages.methods import support_transfer, tab_frame
 from pages.ui import format as write
 from pages.ui import state, tables, theme
 from pages.ui.tables import Column
@@ -50,6 +50,7 @@ def draw(ws: Workspace) -> None:
         {"models.csv": ("Images as CSV", lambda: to_csv(ws, comparison))},
         [["base", "compare", *comparison.names]],
     )
+    support_transfer.section(ws, comparison.names)
 
 
 def summary(comparison: Comparison) -> str:
