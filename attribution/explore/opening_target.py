@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from attribution.experiments import support_table
 from attribution.workspace.workspace import DEMO, Workspace
 
-#: the head that the bundled demo opens with, so that the first minute is live. Of its four it is one whose features have
-#: not seen the labels, and whose study ships: nine of ten predictions flip within 128 images, so that moving the cut
-#: shows something
+#: the head that the bundled demo opens with, so that the first minute is live: its features have not seen the labels,
+#: and nine of ten of its predictions flip within 128 images, so that moving the cut shows something
 OPENING_HEAD = "head-moco"
 
 

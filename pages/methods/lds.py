@@ -75,8 +75,8 @@ def reading(compared: dict, rows: dict[str, dict], recipe: str) -> str:
     if ratios:
         text += f": {_times(ratios)} times the LDS of the best of them"
     text += (
-        f". The best similarity of all, {best}, has {write.decimal(rows[best]['lds'], 3)}, the least influence, {least}, "
-        f"{write.decimal(rows[least]['lds'], 3)}"
+        f". The best similarity of all, {best}, has {write.decimal(rows[best]['lds'], 3)}, the least influence, "
+        f"{least}, {write.decimal(rows[least]['lds'], 3)}"
     )
     if lds_families.CONTROL in rows:
         text += f", images of the class at random {write.decimal(rows[lds_families.CONTROL]['lds'], 3)}"

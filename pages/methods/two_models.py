@@ -41,6 +41,8 @@ def draw(ws: Workspace) -> None:
         return
     if len(ws.classes) <= MAX_CLASSES:
         st.html(table_html(ws, comparison))
+    support_transfer.section(ws, comparison.names)
+    tab_frame.section("Images on which they differ")
     _draw_cells(ws, comparison)
     target = st.session_state.get(state.COMPARED_IMAGE)
     if target is not None and target < ws.n_val:
@@ -50,7 +52,6 @@ def draw(ws: Workspace) -> None:
         {"models.csv": ("Images as CSV", lambda: to_csv(ws, comparison))},
         [["base", "compare", *comparison.names]],
     )
-    support_transfer.section(ws, comparison.names)
 
 
 def summary(comparison: Comparison) -> str:
