@@ -8,6 +8,7 @@ from attribution.evaluation import lds_families, lds_report
 from attribution.export import palette
 from attribution.training.head.recipe import is_head
 from pages.methods import plots, tab_frame
+from pages.methods.supports.tables import OWN_HEAD_HELP
 from pages.ui import format as write
 from pages.ui import tables
 from pages.ui.tables import Column, estimate, ranking_cell
@@ -20,11 +21,7 @@ COLUMNS = [
     Column("LDS", "n", "mean Spearman correlation over targets"),
     tables.INTERVAL,
 ]
-OWN_COLUMNS = [
-    Column("LDS", "n first", "the same halves, refitted under the head on the features that the ranking looks at"),
-    tables.INTERVAL,
-    Column("head"),
-]
+OWN_COLUMNS = [Column("LDS", "n first", OWN_HEAD_HELP), tables.INTERVAL, Column("head")]
 
 
 def draw(ws: Workspace) -> None:

@@ -10,6 +10,7 @@ from attribution.experiments.support_table import answered_protocols, default_pr
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from pages.methods import tab_frame
+from pages.methods.lds import under_own_heads
 from pages.methods.supports import adaptive, lds_vs_support, pruning, recipe_transfer, study_form, tables
 from pages.methods.supports.curves import support_curves
 from pages.ui import format as write
@@ -25,6 +26,8 @@ REPAIR_STATUSES = ("repaired", "unstable", "censored", "already_right")
 def draw(ws: Workspace) -> None:
     """Draws the tab."""
     study, lds = _study(ws), lds_report.load(ws)
+    if lds:
+        lds |= {"own_heads": tab_frame.load_answer(ws, under_own_heads)}
     if not study.tables and lds:
         tab_frame.header("How well does a ranking foretell what retraining does?")
     else:
