@@ -35,7 +35,7 @@ def draw(ws: Workspace) -> None:
     rows, own = report["rankings"], tab_frame.load_answer(ws, under_own_heads)
     said = reading(lds_families.compare(ws, rows), rows, ws.recipe)
     if said:
-        st.markdown(write.plain(said))
+        st.markdown(write.plain(f"{said} {own_reading(own)}"))
     tab_frame.caption(
         "LDS, the linear datamodeling score: how well the scores of a ranking foretell the margins of models that were "
         "trained on random halves of the images. A similarity says what looks like the target; an influence what a "
@@ -78,6 +78,20 @@ def reading(compared: dict, rows: dict[str, dict], recipe: str) -> str:
     if lds_families.CONTROL in rows:
         text += f", images of the class at random {write.decimal(rows[lds_families.CONTROL]['lds'], 3)}"
     return text + (". What looks alike is not what decides." if len(apart) == len(sets) else ".")
+
+
+def own_reading(own: dict[str, dict]) -> str:
+    """What the column of own heads adds; "" where nothing was measured. own: `lds_report.under_own_heads`."""
+    lds: dict[str, list[float]] = {"head": [], "similarity": []}
+    for name, row in own.items():
+        lds[lds_families.family_of(name)].append(row["lds"])
+    if not all(lds.values()):
+        return ""
+    low, high = (write.decimal(end, 2) for end in (min(lds["head"]), max(lds["head"])))
+    return (
+        f"Under the head of its own features influence has {low if low == high else f'{low} to {high}'}, no similarity "
+        f"more than {write.decimal(max(lds['similarity']), 2)}."
+    )
 
 
 def _times(ratios: list[float]) -> str:

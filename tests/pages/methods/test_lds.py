@@ -44,6 +44,12 @@ def test_the_sentence_is_read_off_the_numbers(ws):
     assert lds.reading(lds_families.compare(ws, {"random": row(0, 0, 0)}), {}, "demo-cnn") == ""
 
 
+def test_the_sentence_on_own_heads():
+    own = {"l2-a": row(0.1, 0, 1), "influence-a": row(0.8, 0, 1), "influence-b": row(0.9, 0, 1), "l2-b": row(0.2, 0, 1)}
+    assert lds.own_reading(own).endswith("influence has 0.80 to 0.90, no similarity more than 0.20.")
+    assert lds.own_reading({"l2-a": row(0.1, 0, 1)}) == lds.own_reading({}) == ""
+
+
 def test_every_ranking_is_a_point_with_its_interval(ws, measured):
     chart = lds.figure(ws, lds_report.load(ws))
     drawn = {trace.hovertemplate.partition(":")[0]: trace for trace in chart.data if trace.hovertemplate}
