@@ -23,8 +23,9 @@ page = st.navigation(
     ],
     position="top",
 )
-state.carry_selection(page.url_path)
 try:
+    model_choice.choose_at_first(theme.opened_workspace(), at_root=not page.url_path)
+    state.carry_selection(page.url_path)
     model_choice.draw(theme.opened_workspace())
     page.run()
     theme.freeze_gc(page.url_path)

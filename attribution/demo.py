@@ -5,7 +5,7 @@ build goes on where it was stopped. The split, the planted labels and the recipe
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -20,6 +20,7 @@ from attribution.builds.scores import MAX_TUNING_HALVES
 from attribution.data import fashion_mnist
 from attribution.errors import UserError
 from attribution.evaluation import (
+    adaptive_supports,
     agreement,
     calibration,
     candidate_sets,
@@ -29,6 +30,7 @@ from attribution.evaluation import (
     lds_vs_support,
     model_diff,
     sanity_checks,
+    support_transfer,
 )
 from attribution.experiments import jobs, support_search, support_table
 from attribution.experiments.halves import random_half
@@ -41,9 +43,10 @@ from attribution.metrics import lds
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from attribution.training import recipes
+from attribution.training.head.recipe import PREFIX
 from attribution.workspace.image_check import image_digest
 from attribution.workspace.manifest import SCHEMA
-from attribution.workspace.parts import Progress, ranking_origin, scratch_folder
+from attribution.workspace.parts import Progress, ranking_origin, scratch_folder, write_file
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace, data_fingerprint
 
@@ -93,20 +96,38 @@ VARIANT_STUDY = {
 }
 
 
+HEADS = tuple(f"{PREFIX}{name}" for name in ("moco", "simclr", "dino", "supervised"))
+STUDIED_HEADS = (f"{PREFIX}moco", f"{PREFIX}supervised")
+#: of the study of a head, with its features
+HEAD_RANKINGS = ("influence-{}", "esvm-{}", "l2-{}", "trak-10", "random")
+
+
 class DemoBuild:
     """One build into `folder`. root: the folder of Fashion-MNIST's files, None for the usual places. on_text(text) and
     progress(text, done, total) tell the person how far it is."""
 
-    def __init__(self, folder: Path, root: Path | None, on_text: Callable[[str], None], progress: Progress):
+    def __init__(
+        self,
+        folder: Path,
+        root: Path | None,
+        on_text: Callable[[str], None],
+        progress: Progress,
+        model: str | None = None,
+    ):
         self.folder = Path(folder)
         self.root = root
         self.on_text = on_text
         self.progress = progress
+        self.model = model
 
     @property
     def workspace(self) -> Workspace:
-        """The workspace as it is on disk now."""
-        return Workspace.open(self.folder)
+        """The workspace as it is on disk now, as the model sees it that is built for: its own, or of `of_model`."""
+        return Workspace.open(self.folder, self.model)
+
+    def of_model(self, name: str) -> "DemoBuild":
+        """The same build, whose parts are those of another model."""
+        return DemoBuild(self.folder, self.root, self.on_text, self.progress, name)
 
     def run(self, until: str | None = None) -> None:
         """Does the steps in order, up to and including `until`. Raises UserError for an unknown one."""
@@ -131,24 +152,23 @@ class DemoBuild:
         self, part: str, arrays: dict[str, np.ndarray] | None = None, tables: dict | None = None, **provenance
     ) -> None:
         """Writes a part's files, named by their path inside the workspace, and then its provenance."""
-        workspace = self._without_part(part)
-        for name, array in (arrays or {}).items():
-            write_array(self.folder / name, array)
-        for name, table in (tables or {}).items():
-            write_table(self.folder / name, table)
-        workspace.record_part(
-            part, {**command_provenance("demo build"), **provenance}, [*(arrays or {}), *(tables or {})]
-        )
+        workspace, stored = self._without_part(part), []
+        for files, write in ((arrays or {}, write_array), (tables or {}, write_table)):
+            for name, content in files.items():
+                stored.append(workspace.stored_name(name))
+                write(self.folder / stored[-1], content)
+        workspace.record_part(part, {**command_provenance("demo build"), **provenance}, stored)
 
     def record_arrays(self, part: str, arrays: dict[str, np.ndarray], provenance: dict) -> None:
         """As `record`, of a part whose arrays are `<name>.npy` each in its own folder."""
         self.record(part, {f"{part}/{name}.npy": array for name, array in arrays.items()}, **provenance)
 
-    def record_json(self, part: str, file: str, answer: dict, provenance: dict) -> None:
-        """As `record`, of a part that is one JSON file."""
+    def record_file(self, part: str, file: str, content, provenance: dict) -> None:
+        """As `record`, of a part that is one file, JSON or a table."""
         workspace = self._without_part(part)
-        write_json(self.folder / part / file, answer)
-        workspace.record_part(part, {**command_provenance("demo build"), **provenance}, [f"{part}/{file}"])
+        name = workspace.stored_name(f"{part}/{file}")
+        write_file(self.folder / name, content)
+        workspace.record_part(part, {**command_provenance("demo build"), **provenance}, [name])
 
     def _without_part(self, part: str) -> Workspace:
         """The workspace, which does not vouch for a part while its files change."""
@@ -409,9 +429,31 @@ def measurement_step(module, compute: Callable[[Workspace, Progress], object], a
     def step(build: DemoBuild) -> None:
         workspace = build.workspace
         answer = compute(workspace, build.progress)
-        module.save(workspace, answer, {}, build.record_json if as_json else build.record_arrays)
+        module.save(workspace, answer, {}, build.record_file if as_json else build.record_arrays)
 
     return step
+
+
+def head_step(module, names: Iterable[str], compute: Callable[[Workspace, Progress], object]) -> Step:
+    """As `measurement_step`, of each head in `names`, whose part it is; the part is one file."""
+
+    def step(build: DemoBuild) -> None:
+        for name in names:
+            of_head = build.of_model(name)
+            workspace = of_head.workspace
+            module.save(workspace, compute(workspace, build.progress), {}, of_head.record_file)
+
+    return step
+
+
+def study_heads(build: DemoBuild) -> None:
+    """The supports of all right validation images under the heads that are studied."""
+    for name in STUDIED_HEADS:
+        workspace = build.of_model(name).workspace
+        rankings = [ranking.format(name.removeprefix(PREFIX)) for ranking in HEAD_RANKINGS]
+        targets = adaptive_supports.right_targets(workspace)
+        jobs.run_job(workspace, study_spec(workspace, targets, rankings, STUDY["kinds"]), build.progress)
+        export_head_study(build, name)
 
 
 def compare_default_rankings(workspace: Workspace, progress: Progress) -> agreement.Agreement:
@@ -424,7 +466,7 @@ def run_cost(build: DemoBuild) -> None:
     """What every ranking costs, queries measured on this machine."""
     workspace = build.workspace
     costs = cost.compute(workspace, progress=build.progress)
-    cost.save(workspace, costs, {"device": cost.machine_name()}, build.record_json)
+    cost.save(workspace, costs, {"device": cost.machine_name()}, build.record_file)
 
 
 def run_candidate_sets(build: DemoBuild) -> None:
@@ -432,7 +474,7 @@ def run_candidate_sets(build: DemoBuild) -> None:
     workspace = build.workspace
     names = candidate_sets.default_names(workspace)
     answer = candidate_sets.compute(workspace, names, progress=build.progress)
-    candidate_sets.save(workspace, answer, {"rankings": names}, build.record_json)
+    candidate_sets.save(workspace, answer, {"rankings": names}, build.record_file)
 
 
 def run_hubs(build: DemoBuild) -> None:
@@ -496,7 +538,7 @@ def export_study(build: DemoBuild) -> None:
 def export_head_study(build: DemoBuild, name: str) -> None:
     """As `export_study`, of the studies that were made under the head `name`: the targets that all rankings of a study
     have finished. Raises UserError where there is none."""
-    view = build.workspace.with_model(name)
+    view = build.of_model(name).workspace
     recipe = view.get_recipe()
     with ResultStore.for_workspace(view) as store:
         study = read_study(view, store, "default")
@@ -512,21 +554,20 @@ def export_head_study(build: DemoBuild, name: str) -> None:
     rows = table[[key in wanted for key in zip(table.kind, table.ranking, table.target)]]
     if rows.empty:
         raise UserError(f"no target of a study of {name} is finished yet; let it run on")
-    view.unrecord_part("supports")
-    write_table(view.supports_file, support_table.to_stored_table(rows))
-    provenance = {
-        "protocol": "default",
-        "k_max": study.k_max,
-        "kinds": list(study.tables),
-        "rankings": list(next(iter(study.tables.values()))),
-        "targets": {kind: int(rows[rows.kind == kind].target.nunique()) for kind in study.tables},
-        "trainings": int(rows.trainings.sum()),
-        "seeds": [0],
-        "recipe": name,
-        "hash": recipe.hash,
-    }
-    made = command_provenance(f"demo export-study --recipe {name}")
-    view.record_part("supports", {**made, **provenance}, [view.stored_name("supports.parquet")])
+    build.of_model(name).record(
+        "supports",
+        tables={"supports.parquet": support_table.to_stored_table(rows)},
+        command=f"python -m attribution demo export-study --recipe {name}",
+        protocol="default",
+        k_max=study.k_max,
+        kinds=list(study.tables),
+        rankings=list(next(iter(study.tables.values()))),
+        targets={kind: int(rows[rows.kind == kind].target.nunique()) for kind in study.tables},
+        trainings=int(rows.trainings.sum()),
+        seeds=[0],
+        recipe=name,
+        hash=recipe.hash,
+    )
 
 
 def _finished_rows(workspace: Workspace, table: pd.DataFrame, study: dict) -> tuple[pd.DataFrame, dict[str, int]]:
@@ -596,5 +637,22 @@ STEPS: dict[str, Step] = {
     # TRAK on untrained networks, and on planted duplicates
     "sanity": measurement_step(
         sanity_checks, lambda workspace, progress: sanity_checks.compute(workspace, progress=progress), True
+    ),
+    "head-study": study_heads,
+    # LDS of all rankings under each head, whose halves are refitted
+    "head-lds": head_step(
+        lds_report, HEADS, lambda workspace, progress: lds_report.compute(workspace, progress=progress)
+    ),
+    # the prefix of influence beside influence computed anew after every few images
+    "adaptive-supports": head_step(
+        adaptive_supports,
+        STUDIED_HEADS,
+        lambda workspace, progress: adaptive_supports.compute(workspace, progress=progress),
+    ),
+    # whether the supports of one model flip the other
+    "support-transfer": head_step(
+        support_transfer,
+        STUDIED_HEADS,
+        lambda workspace, progress: support_transfer.compute(workspace, progress=progress),
     ),
 }

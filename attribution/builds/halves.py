@@ -1,12 +1,16 @@
 """Models on random halves of the training images: Datamodels is fitted on some, the held-out ones judge rankings."""
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from attribution.errors import UserError
 from attribution.experiments import jobs
 from attribution.experiments.halves import half_edit, half_seed, random_half, subsets_spec
+from attribution.experiments.spec import needed_seeds
 from attribution.files import read_array
 from attribution.store.results import ResultStore
+from attribution.training.head.recipe import is_head
+from attribution.workspace import heads
 from attribution.workspace.parts import Progress, save_part
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
@@ -27,13 +31,13 @@ def train_halves(workspace: Workspace, sequence: dict, progress: Progress, both:
 
 def load_half_margins(workspace: Workspace, sequence: dict) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [count, n_train] and margins float16 [count, seeds, n_val] of trained halves, from the store."""
-    recipe = workspace.get_recipe().hash
+    recipe, needed = workspace.get_recipe().hash, needed_seeds(workspace, None, sequence["seeds"])
     masks = np.stack([random_half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
     margins = []
     with ResultStore.for_workspace(workspace) as store:
         for number in range(sequence["count"]):
             edit = half_edit(workspace, sequence["draw"], number)
-            seeds = [half_seed(sequence["draw"], number, seed) for seed in sequence["seeds"]]
+            seeds = [half_seed(sequence["draw"], number, seed) for seed in needed]
             margins.append([store.get(store.key(recipe, edit, seed)).margins for seed in seeds])
     return masks, np.array(margins)
 
@@ -52,20 +56,50 @@ def compute_held_out_halves(
     halves that are missing are trained."""
     train_halves(workspace, sequence, progress)
     masks, margins = load_half_margins(workspace, sequence)
-    return {"masks": np.packbits(masks, axis=1), "margins": margins.astype(np.float16)}, {
+    arrays = {"masks": np.packbits(masks, axis=1), "margins": margins.astype(np.float16)}
+    return arrays, halves_provenance(workspace, sequence)
+
+
+def has_stored_halves(workspace: Workspace) -> bool:
+    """Whether the margins of held-out halves are kept: of a head there may be its LDS alone."""
+    return "lds" in workspace.manifest["parts"] and (workspace.folder("lds") / "margins.npy").exists()
+
+
+def halves_provenance(workspace: Workspace, sequence: dict) -> dict:
+    """What is said of halves of a sequence beside their arrays."""
+    return {
         "alpha": 0.5,
         "masks": sequence["count"],
-        "seeds": sequence["seeds"],
-        "training": "equal epochs: half as many steps",
+        "seeds": needed_seeds(workspace, None, sequence["seeds"]),
+        "training": "exact refits" if is_head(workspace.recipe) else "equal epochs: half as many steps",
         "recipe": workspace.recipe,
         "hash": workspace.get_recipe().hash,
     }
 
 
+def held_out_provenance(workspace: Workspace) -> dict:
+    """How the halves of `load_held_out_halves` were made. Raises KeyError where there are none."""
+    if is_head(workspace.recipe) and not has_stored_halves(workspace):
+        return halves_provenance(workspace, HELD_OUT_SEQUENCE)
+    return workspace.manifest["parts"]["lds"]
+
+
+def refit_head_halves(workspace: Workspace, sequence: dict = HELD_OUT_SEQUENCE) -> tuple[np.ndarray, np.ndarray]:
+    """Masks bool [count, n_train] and margins float32 [count, 1, n_val] of a head on the halves of a sequence: of the
+    same images as those of other models, and with no seed."""
+    trainer = heads.make_trainer(workspace, workspace.recipe)
+    masks = np.stack([random_half(workspace.n_train, sequence["draw"], i) for i in range(sequence["count"])])
+    with threadpool_limits(1):
+        margins = [trainer.run(half_edit(workspace, sequence["draw"], i)).margins for i in range(sequence["count"])]
+    return masks, np.array(margins, np.float32)[:, None]
+
+
 def load_held_out_halves(workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
     """Masks bool [M, n_train] and margins float32 [M, R, n_val] of the halves that judge rankings.
 
-    Raises UserError where the workspace has none."""
+    A head's are refitted, in seconds, unless they were stored. Raises UserError where the workspace has none."""
+    if is_head(workspace.recipe) and not has_stored_halves(workspace):
+        return refit_head_halves(workspace)
     if "lds" not in workspace.manifest["parts"]:
         raise UserError(
             f"the workspace {workspace.name} has no held-out models to measure LDS on; train them with: "

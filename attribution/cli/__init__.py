@@ -24,6 +24,7 @@ from rich.text import Text
 
 os.environ.setdefault("TQDM_DISABLE", "1")  # libraries' own bars would run into ours; tqdm reads it when imported
 
+from attribution.builds.halves import held_out_provenance
 from attribution.experiments import jobs as background_jobs
 from attribution.experiments.spec import Spec
 from attribution.export.numbers import duration, estimate, number, percent, score
@@ -180,14 +181,15 @@ def mean_ci(row: dict, scale: float = 1, digits: int = 3, sign: bool = False) ->
 
 def halves_text(ws: Workspace, answer: dict) -> str:
     """On what an LDS was judged: number and recipe of the held-out halves; answer: "masks", "seeds" and "ceiling"."""
-    lds = ws.manifest["parts"]["lds"]
+    lds = held_out_provenance(ws)
     made = (
         f"of {lds['recipe']} {lds['hash'] or ''}".strip()
         if lds.get("recipe")
         else "imported, of a recipe that is not known"
     )
     ceiling = number(answer["ceiling"])
-    return f"{answer['masks']} held-out halves x {answer['seeds']} seeds, {made}; noise ceiling {ceiling}"
+    seeds = f"{answer['seeds']} seed{'s' * (answer['seeds'] != 1)}"
+    return f"{answer['masks']} held-out halves x {seeds}, {made}; noise ceiling {ceiling}"
 
 
 def decisions_text(answer: dict) -> str:

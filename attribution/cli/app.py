@@ -12,6 +12,7 @@ from attribution.cli import (
     checks,
     evaluate,
     export,
+    heads,
     importing,
     inspect,
     jobs,
@@ -66,6 +67,8 @@ GROUPS = {
             evaluate.evaluate_calibration,
             checks.evaluate_mislabels,
             evaluate.evaluate_transfer,
+            heads.evaluate_adaptive_supports,
+            heads.evaluate_support_transfer,
         ],
     ),
     "workspace": (

@@ -30,6 +30,7 @@ from attribution.export.numbers import byte_size, duration, estimate, number, p_
 from attribution.files import user_path
 from attribution.inputs import limits
 from attribution.store.results import ResultStore
+from attribution.training.head.recipe import is_head
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO, Workspace
 
@@ -86,13 +87,17 @@ def evaluate_lds(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
 
     answer = with_progress(lds_report.compute, ws)
     if ws.can_add("lds"):  # the pages show it
-        lds_report.save(ws, answer)
+        lds_report.save(ws, answer, command_provenance("evaluate lds"))
     candidates = candidates_of(ws, list(answer["rankings"]))
+    own = {} if is_head(ws.recipe) else lds_report.under_own_heads(ws)
+    column = {name: {"under its own head": estimate(row["lds"], row["ci"], 3)} for name, row in own.items()}
     rows = [
         {"ranking": name, "candidates": CANDIDATE_SETS[candidates[name]], **row}
+        | (column.get(name, {"under its own head": "–"}) if own else {})
         for name, row in answer["rankings"].items()
     ]
-    print_answer(as_json, {**answer, "candidates": candidates}, halves_text(ws, answer), ("", rows))
+    more = {"candidates": candidates, "own_heads": own}
+    print_answer(as_json, {**answer, **more}, halves_text(ws, answer), ("", rows))
 
 
 def evaluate_lds_supports(

@@ -40,8 +40,8 @@ def export_figure(
     what: Annotated[
         str,
         typer.Option(
-            help="lineup, or a chart of Methods: supports, agreement, lds-supports, conditioning, calibration, "
-            "compute, cost, features."
+            help="lineup, or a chart of Methods: supports, lds, agreement, lds-supports, conditioning, calibration, "
+            "compute, cost, features, adaptive-supports, support-transfer."
         ),
     ] = LINEUP,
     target: Annotated[str | None, typer.Option(help="Of a lineup: the validation image.")] = None,

@@ -10,6 +10,7 @@ from attribution.experiments.disjoint import DisjointSpec
 from attribution.experiments.halves import SubsetsSpec
 from attribution.experiments.paired_arms import PairedArmsSpec
 from attribution.experiments.pruning import PruningSpec
+from attribution.experiments.removals import RemovalsSpec
 from attribution.experiments.retrain import RetrainSpec
 from attribution.experiments.spec import Spec
 from attribution.experiments.study import StudySpec
@@ -27,6 +28,7 @@ EXPERIMENTS: dict[str, type[Spec]] = {
         PruningSpec,
         UneditedSpec,
         PairedArmsSpec,
+        RemovalsSpec,
     )
 }
 #: verbs that let all others go first

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 
 from attribution.experiments import support_table
-from attribution.workspace.workspace import Workspace
+from attribution.workspace.workspace import DEMO, Workspace
+
+#: the head that the bundled demo opens with, so that the first minute is live: its features have not seen the labels,
+#: and nine of ten of its predictions flip within 128 images, so that moving the cut shows something
+OPENING_HEAD = "head-moco"
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,18 @@ class OpeningTarget:
     seeds: int
     support: int
     is_close: bool
+
+
+def opening_model(workspace: Workspace) -> str | None:
+    """The model that a visitor of the bare address sees first; None for the workspace's own recipe, which every other
+    workspace opens with.
+
+    >>> from attribution import Workspace
+    >>> opening_model(Workspace.open())
+    'head-moco'
+    """
+    is_demo = workspace.path.resolve() == DEMO.resolve()
+    return OPENING_HEAD if is_demo and OPENING_HEAD in workspace.models() else None
 
 
 def opening_target(workspace: Workspace) -> OpeningTarget | None:

@@ -15,7 +15,7 @@ METHOD_STYLES = {
     "cosine": ("#6A51A3", "longdashdot"),
     "ridge": ("#6B6B00", "longdash"),
     "signed": ("#7F5F4F", "dashdot"),
-    "influence": ("#3D3D3D", "dash"),
+    "influence": ("#7A66E0", "solid"),  # to be seen on light and dark ground
     "trak": ("#C98500", "longdash"),
     "datamodels": ("#008F68", "dashdot"),
     "random": ("#808080", "dot"),
@@ -28,6 +28,8 @@ FEATURE_MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangl
 CANDIDATE_MARKERS = {"true": "star", "pair": "hexagon", "all": "pentagon"}
 #: Colour and dash of recipes that are compared, in order.
 RECIPE_STYLES = [("#4C6A92", "solid"), ("#B07D2B", "longdash"), ("#7A5195", "dashdot"), ("#3F8F7F", "dash")]
+#: Colour and dash of the two orders in which images go, see `evaluation.adaptive_supports`.
+ORDER_STYLES = {"prefix": ("#7A66E0", "dash"), "adaptive": ("#B07D2B", "solid")}
 #: Methods whose markers are drawn hollow where no dash is to be seen: colour alone does not tell so many apart.
 HOLLOW_METHODS = ("ridge", "signed")
 

@@ -37,6 +37,34 @@ def mean_with_interval(values: np.ndarray, resamples: int = MEAN_RESAMPLES) -> d
     return {"mean": float(counted.mean()), "ci": ci, "n": len(counted)}
 
 
+def median_with_interval(values: np.ndarray, resamples: int = MEAN_RESAMPLES) -> dict:
+    """Median of one value a target, float [T], with its 95 % percentile bootstrap interval over targets.
+
+    Returns {"median": None for no value, "ci": [low, high] or None for fewer than two, "n"}.
+
+    >>> median_with_interval(np.array([0.5, 0.5, 0.5]))
+    {'median': 0.5, 'ci': [0.5, 0.5], 'n': 3}
+    """
+    if not len(values):
+        return {"median": None, "ci": None, "n": 0}
+    drawn = np.random.default_rng(0).integers(len(values), size=(resamples, len(values)))
+    ci = percentile_interval(np.median(values[drawn], 1)) if len(values) > 1 else None
+    return {"median": float(np.median(values)), "ci": ci, "n": len(values)}
+
+
+def share_with_interval(count: int, n: int) -> dict:
+    """The share count / n with its 95 % Wilson interval (Wilson 1927): {"share", "ci", "count", "n"}; both None where n
+    is 0.
+
+    >>> share_with_interval(0, 10)["ci"][0]
+    0.0
+    """
+    if not n:
+        return {"share": None, "ci": None, "count": 0, "n": 0}
+    interval = stats.binomtest(count, n).proportion_ci(method="wilson")
+    return {"share": count / n, "ci": [float(interval.low), float(interval.high)], "count": count, "n": n}
+
+
 def mean_with_t_interval(values: Sequence[float] | np.ndarray) -> dict:
     """Mean of one number a seed, with its 95 % t-interval.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.files import read_array, read_json, write_array, write_atomically, write_json
+from attribution.files import read_array, read_json, write_array, write_atomically, write_json, write_table
 from attribution.rankings import unchanged_names
 from attribution.store.results import ResultStore
 from attribution.training.head.recipe import is_head
@@ -34,6 +34,11 @@ def save_part(workspace: Workspace, part: str, arrays: dict[str, np.ndarray], pr
         write_array(workspace.new_folder(part) / f"{name}.npy", array)
     workspace.add_part(part, provenance, [f"{part}/{name}.npy" for name in arrays])
     return provenance
+
+
+def write_file(file: Path, content) -> None:
+    """Writes a part's file: a table where its name says Parquet, else JSON."""
+    (write_table if file.suffix == ".parquet" else write_json)(file, content)
 
 
 def cached_npz(file: Path, compute: Callable[[], dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
@@ -81,10 +86,10 @@ def ranking_versions(workspace: Workspace, names: Iterable[str]) -> dict[str, st
 
 @dataclass(frozen=True)
 class Part:
-    """What an evaluation stores as a part of the workspace: one JSON file, or arrays of which each is `<name>.npy`.
+    """What an evaluation stores as a part of the workspace: one file, or arrays of which each is `<name>.npy`.
 
     name      of the part: its folder, and its key in the manifest
-    file      the JSON file; "" where the part holds arrays
+    file      its file, JSON or a table (`.parquet`); "" where the part holds arrays
     versions  the key of its provenance that holds {ranking: version}, all of which have to be the same for it to hold
 
     Its provenance may also record what it was computed on: "base" and "halves", the digests of the base models and of
@@ -115,14 +120,14 @@ class Part:
             workspace, versions
         ) == set(versions)
 
-    def save(self, workspace: Workspace, content: dict, provenance: dict, record: Callable | None = None) -> None:
-        """Stores `content`, JSON or arrays by name, where a user's parts go; or by `record`, which is called with
-        (part, file, content, provenance) for JSON and (part, content, provenance) for arrays."""
+    def save(self, workspace: Workspace, content, provenance: dict, record: Callable | None = None) -> None:
+        """Stores `content`, JSON, a table or arrays by name, where a user's parts go; or by `record`, which is called
+        with (part, file, content, provenance) for a file and (part, content, provenance) for arrays."""
         if record:
             record(self.name, *([self.file] if self.file else []), content, provenance)
         elif self.file:
             workspace.drop_part(self.name)
-            write_json(workspace.new_folder(self.name) / self.file, content)
+            write_file(workspace.new_folder(self.name) / self.file, content)
             workspace.add_part(self.name, provenance, [f"{self.name}/{self.file}"])
         else:
             save_part(workspace, self.name, content, provenance)

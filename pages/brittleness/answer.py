@@ -3,6 +3,7 @@
 import streamlit as st
 
 from attribution import Workspace
+from attribution.evaluation import adaptive_supports
 from attribution.experiments.disjoint import DisjointSpec
 from attribution.experiments.replay import replay_search
 from attribution.experiments.retrain import RetrainSpec
@@ -11,7 +12,7 @@ from attribution.experiments.support import SupportSpec
 from attribution.store.queue import Job
 from attribution.store.results import ResultStore
 from pages.brittleness import disjoint, kept_answers, question, search_trace, text
-from pages.ui import cli_command, job_buttons, link, state
+from pages.ui import cli_command, job_buttons, link, state, theme
 from pages.ui import format as write
 from pages.ui.verdict import cost_text, verdict_html
 
@@ -71,6 +72,9 @@ def _search(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None) -> N
         return _not_asked_yet(ws, store, spec, "searched")
     if answer:
         st.html(verdict_html(*text.support_verdict(ws, spec["target"], spec["ranking"], spec["kind"], answer)))
+        found = _orders(ws, theme.cache_key(ws)) if spec["kind"] == "remove" else None
+        if found and (said := text.adaptive_text(found, spec["target"])):
+            st.caption(write.plain(said))
     probes = text.probes_of_trace(answer["trace"]) if answer and not played.answer else played.probes
     if probes:
         _trace(ws, spec, probes, answer)
@@ -86,6 +90,12 @@ def _search(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None) -> N
         _job_line(ws, store, spec, job, played.newest if answer else None)
     count = f"{answer['trainings']} trainings asked for" if answer else f"{played.trained} trainings asked for so far"
     _provenance(ws, spec, f"protocol {spec['protocol']}, K = {spec['k_max']}; {count}")
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _orders(_ws, stamp: str):
+    """The supports of a head in both orders, where they were measured."""
+    return adaptive_supports.load(_ws)
 
 
 def _trace(ws: Workspace, spec: Spec, probes: list[dict], answer: dict | None) -> None:

@@ -1,6 +1,7 @@
 """The words and the HTML of questions and answers; no widgets. In HTML, text from the workspace is escaped."""
 
 from attribution import Workspace
+from attribution.evaluation.adaptive_supports import AdaptiveSupports
 from attribution.experiments.support_search import probe_verdict
 from pages.ui import format as write
 
@@ -101,6 +102,20 @@ def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, answer:
     sentence = f"most models no longer say {true} with {_first(answer['hi'], ranking)} {edit}"
     sentence += f"; with {answer['lo']} they still do." if answer["lo"] else "."
     return f"Support {answer['support']}", sentence + _reliability(answer)
+
+
+def adaptive_text(found: AdaptiveSupports, target: int) -> str:
+    """What the adaptive order needs to flip a target, beside the prefix of influence; "" where it was not measured."""
+    sizes = [found.supports(order).get(target) for order in ("adaptive", "prefix")]
+    if None in sizes:
+        return ""
+    adaptive, prefix = (
+        write.counted(support.support, "image") if support.support else f"no {found.k_max} images" for support in sizes
+    )
+    return (
+        f"With influence computed anew after every {found.batch} images removed, {adaptive} flip it; in its order on "
+        f"the full training set {prefix}."
+    )
 
 
 def _reliability(answer: dict) -> str:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.methods import calibration, cost, features, lds_vs_compute, model_diff, two_models
+from pages.methods import calibration, cost, features, lds, lds_vs_compute, model_diff, two_models
 from pages.methods.agreement import tab as agreement
 from pages.methods.checks import tab as checks
 from pages.methods.supports import tab as supports
@@ -11,6 +11,7 @@ from pages.ui.downloads import report_button
 
 TAB_DRAWERS = {  # their names stand in links
     "supports": supports.draw,
+    "lds": lds.draw,
     "agreement": agreement.draw,
     "calibration": calibration.draw,
     "cost": cost.draw,

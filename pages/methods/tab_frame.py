@@ -50,7 +50,7 @@ def provenance(part: dict) -> str:
 
 def held_out_halves(answer: dict) -> str:
     """What LDS was measured on. answer: has "masks", their number, and "seeds", how many each."""
-    return f"{answer['masks']} held-out halves with {answer['seeds']} seeds each"
+    return f"{answer['masks']} held-out halves with {write.counted(answer['seeds'], 'seed')} each"
 
 
 # -- answers

@@ -8,7 +8,7 @@ from attribution.evaluation import model_comparison
 from attribution.evaluation.model_comparison import Comparison
 from attribution.explore.lineup import LineupRow, lineup_rows, ranking_badges
 from attribution.rankings import default_rankings
-from pages.methods import tab_frame
+from pages.methods import support_transfer, tab_frame
 from pages.ui import format as write
 from pages.ui import state, tables, theme
 from pages.ui.tables import Column
@@ -41,6 +41,8 @@ def draw(ws: Workspace) -> None:
         return
     if len(ws.classes) <= MAX_CLASSES:
         st.html(table_html(ws, comparison))
+    support_transfer.section(ws, comparison.names)
+    tab_frame.section("Images on which they differ")
     _draw_cells(ws, comparison)
     target = st.session_state.get(state.COMPARED_IMAGE)
     if target is not None and target < ws.n_val:

@@ -4,6 +4,7 @@ did not make them."""
 import streamlit as st
 
 from attribution import UserError, Workspace
+from attribution.explore.opening_target import opening_model
 from attribution.training.head.recipe import is_head
 from attribution.workspace import base_models
 from pages.ui import cli_command, measurement, state
@@ -19,6 +20,15 @@ def options(ws: Workspace) -> list[str]:
     return list(dict.fromkeys([*(name for name in models if not is_head(name)), ws.own_recipe, *models]))
 
 
+def choose_at_first(ws: Workspace, at_root: bool) -> None:
+    """Where a visit begins at the bare address, chooses the model that the workspace opens with; the address then says
+    which. A link that says anything is about the first of `options`, as it was before there were heads. app.py calls
+    it before anything else is read."""
+    begins = state.LAST_PAGE not in session and state.MODEL not in session
+    if begins and at_root and not st.query_params and (name := opening_model(ws)):
+        session[state.MODEL] = st.query_params[state.MODEL] = name
+
+
 def draw(ws: Workspace) -> None:
     """The selector, in the header; nothing where there is one model. app.py calls it before the page."""
     names = options(ws)
@@ -28,14 +38,20 @@ def draw(ws: Workspace) -> None:
         known = ", ".join(names)
         error = UserError(f"{ws.name} has no model {asked[:80]!r}; it has {known}, and this page is about {names[0]}")
         st.warning(write.sentence(error), icon=":material/link_off:")
+        asked = None
     if session.get(state.MODEL) not in (None, *names):
         del session[state.MODEL]
     if len(names) < 2:
         return
+    opening = opening_model(ws)
+    if opening and asked is None and state.MODEL not in session:
+        session[state.MODEL] = names[0]
     with st.container(key="model-choice", horizontal=True, vertical_alignment="center"):
         st.selectbox(
             "Model",
             names,
+            index=None if opening else 0,  # what is the default stands in no address, and the bare one is another's
+            required=True,
             key=state.MODEL,
             bind="query-params",
             help="Whose predictions, retrainings and held-out halves the pages speak about.",

@@ -53,7 +53,7 @@ def main() -> None:
         ws = Workspace.open()
         store = ResultStore.for_workspace(ws)
         with serving.server(Path(data)) as server, serving.browser() as browser:
-            page = serving.open_page(serving.new_page(browser), server.url)
+            page = serving.open_page(serving.new_page(browser), f"{server.url}/?target=88")
             page.locator(".st-key-film [role=option]").first.wait_for()
             reruns(page, 5)
             for number in range(rounds):

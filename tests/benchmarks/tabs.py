@@ -34,7 +34,7 @@ def main() -> None:
         for start in range(asked.starts):
             page = serving.new_page(browser)
             with tempfile.TemporaryDirectory() as data, serving.server(Path(data), asked.workspace) as server:
-                serving.open_page(page, server.url)
+                serving.open_page(page, f"{server.url}/?target=0")  # a bare one opens on a head
                 page.get_by_role("link", name="Methods").click()
                 tabs = page.get_by_role("radiogroup", name="Methods").get_by_role("radio")
                 tabs.first.wait_for()
@@ -66,7 +66,7 @@ def first(browser, workspace, name: str, taken: dict) -> None:
     """The tab that Methods opens with, from the click on the link."""
     page = serving.new_page(browser)
     with tempfile.TemporaryDirectory() as data, serving.server(Path(data), workspace) as server:
-        serving.open_page(page, server.url)
+        serving.open_page(page, f"{server.url}/?target=0")
         begun = time.perf_counter()
         page.get_by_role("link", name="Methods").click()
         page.get_by_role("radiogroup", name="Methods").wait_for()

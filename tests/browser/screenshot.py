@@ -14,6 +14,7 @@ def main() -> None:
         page = serving.new_page(browser)
         serving.open_page(page, server.url)
         page.locator(".st-key-rows [role=option]").first.wait_for()
+        page.locator(".curve svg").first.wait_for(timeout=120_000)  # the head's answers to the cut
         page.wait_for_timeout(500)  # fonts and transitions
         page.screenshot(path=serving.ROOT / "assets" / "screenshot.png")
 

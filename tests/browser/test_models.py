@@ -50,3 +50,25 @@ def test_the_rows_of_both_for_an_image_on_which_they_differ(page, two):
     page.get_by_role("option", name="validation image 5, Dot").click()
     expect(page.get_by_text("my-net: Bar in 1 of 1")).to_be_visible()
     expect(page.get_by_text("demo-cnn: Dot in 10 of 10")).to_be_visible()
+
+
+def model_of(page):
+    return page.locator(".st-key-model-choice input")
+
+
+def test_a_bare_address_opens_on_a_head_and_what_is_chosen_stays(page, server):
+    serving.open_page(page, server.url)
+    expect(page).to_have_url(f"{server.url}/?model=head-moco")
+    expect(page.get_by_role("heading", name="says head-moco")).to_be_visible(timeout=60_000)
+    model_of(page).click()
+    page.get_by_role("option", name="demo-cnn").click()
+    expect(page.get_by_role("heading", name="models of demo-cnn")).to_be_visible()
+    expect(page).to_have_url(re.compile("model=demo-cnn"))
+    page.reload()
+    serving.settle(page)
+    expect(page.get_by_role("heading", name="models of demo-cnn")).to_be_visible()
+    page.get_by_role("link", name="Methods").click()
+    page.get_by_role("link", name="Explore").click()
+    expect(page.get_by_role("heading", name="models of demo-cnn")).to_be_visible()
+    serving.open_page(page, f"{server.url}/?target=44")  # a link that says anything is about what it was about
+    expect(page.get_by_role("heading", name="models of demo-cnn")).to_be_visible()

@@ -7,7 +7,7 @@ from attribution import Workspace, demo
 from attribution.audit import detectors
 from attribution.builds import base_models
 from attribution.data import fashion_mnist
-from attribution.evaluation import candidate_sets, lds_report, lds_vs_compute
+from attribution.evaluation import adaptive_supports, candidate_sets, lds_report, lds_vs_compute
 from attribution.experiments import support_table
 from attribution.experiments.study import load_supports
 from attribution.explore import hubs
@@ -157,7 +157,7 @@ def test_what_was_added_for_oneself_does_not_go_into_the_workspace(ws, monkeypat
     save_part(ws, "rankings/mine", {"scores": np.zeros((tiny.VAL, tiny.TRAIN), np.float32)}, {"method": "TRAK"})
     build = demo.DemoBuild(ws.path, None, print, lambda *at: None)
     for text in ("first", "again"):  # the second time over a part that is there
-        build.record_json("cost", "cost.json", {"text": text}, {})
+        build.record_file("cost", "cost.json", {"text": text}, {})
     assert "rankings/mine" in build.workspace.manifest["parts"]
     written = (ws.path / "workspace.json").read_text()
     assert "mine" not in written and "home" not in written
@@ -177,3 +177,15 @@ def test_every_feature_set_has_a_map_that_keeps_neighbours(demo_ws):
         found = projection.load(demo_ws, name)
         assert found.provenance["trustworthiness"]["low"] > found.provenance["trustworthiness_pca"]["high"], name
         assert np.abs(found.train).max() <= 1 and found.val.shape == (demo_ws.n_val, 2), name
+
+
+@pytest.mark.parametrize("name", demo.STUDIED_HEADS)
+def test_a_prefix_beside_the_adaptive_order_is_the_studys(demo_ws, name):
+    seen = demo_ws.with_model(name)
+    found, ranking = adaptive_supports.load(seen), f"influence-{name.removeprefix('head-')}"
+    studied = load_supports(seen)["remove"][ranking]
+    prefixes = found.supports("prefix")
+    assert len(prefixes) == len(studied) > 800
+    assert {target: support.support for target, support in prefixes.items()} == {
+        target: support.support for target, support in studied.items()
+    }

@@ -9,9 +9,18 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from attribution import Workspace
+from attribution import Workspace, demo
 from attribution.__main__ import app
-from attribution.evaluation import calibration, label_errors, lds_vs_compute, lds_vs_support, support_report
+from attribution.evaluation import (
+    adaptive_supports,
+    calibration,
+    label_errors,
+    lds_report,
+    lds_vs_compute,
+    lds_vs_support,
+    support_report,
+    support_transfer,
+)
 from attribution.experiments.study import Study, load_supports
 from attribution.experiments.support_search import DEFAULT_K_MAX
 from attribution.metrics import support_curves
@@ -182,12 +191,48 @@ def figures() -> list[str]:
         rows += [
             f"| `{name}`, {calibration.ORIGINS[whose]} | {calibration_cells(one)} |" for whose, one in groups.items()
         ]
+    rows += head_rows(ws)
     sizes: dict[str, int] = {}
     for part, about in parts.items():
         name = part.split("/")[0] if part.startswith(("detectors/", "hubs/", "map/")) else part
         name = "variants of compute" if part.endswith(lds_vs_compute.VARIANT_SUFFIX) else name
         sizes[name] = sizes.get(name, 0) + sum(about["files"].values())
     return rows + [f"| {name} | {size:,} |" for name, size in sizes.items() if size]
+
+
+def head_rows(ws: Workspace) -> list[str]:
+    """The rows about heads: both orders, LDS under their own head, and which supports transfer."""
+    rows = []
+    for name in demo.STUDIED_HEADS:
+        orders = adaptive_supports.report(adaptive_supports.load(ws.with_model(name)))["orders"]
+        for order, one in orders.items():
+            flipped = one["flipped"]
+            rows.append(
+                f"| `{name}`, {order} | {with_ends(one['auc'], one['auc_ci'], 3)} | {flipped['count']} of "
+                f"{flipped['n']} ({percents(flipped['ci'])}) |"
+            )
+        for one in support_transfer.report(support_transfer.load(ws.with_model(name))):
+            flipped, control, fall = one["flipped"], one["control"], one["fall"]
+            rows.append(
+                f"| `{one['of']}` | `{one['under']}` | `{one['ranking']}` | {flipped['count']} of {one['n']} "
+                f"({percents(flipped['ci'])}) | {100 * control['mean']:.1f} % ({percents(control['ci'], 1)}) | "
+                f"{with_ends(fall['mean'], fall['ci'], 2)} |"
+            )
+    under_cnn, own = lds_report.load(ws)["rankings"], lds_report.under_own_heads(ws)
+    return rows + [
+        f"| `{name}` | {with_ends(under_cnn[name]['lds'], under_cnn[name]['ci'], 3)} | "
+        f"{with_ends(one['lds'], one['ci'], 3)} |"
+        for name, one in own.items()
+    ]
+
+
+def with_ends(value: float, ends, digits: int) -> str:
+    return f"{value:.{digits}f} ({ends[0]:.{digits}f} to {ends[1]:.{digits}f})".replace("-", "−")
+
+
+def percents(ends, digits: int = 0) -> str:
+    low, high = (f"{100 * end:.{digits}f}" for end in ends)
+    return f"{low} to {high} %"
 
 
 def support_cells(one: dict) -> str:

@@ -59,6 +59,7 @@ TESTED_ELSEWHERE = {
     "data/cifar100.py": "data/test_cifar10.py",
     "features/dino.py": "features/test_networks.py",
     "features/moco.py": "features/test_networks.py",
+    "export/charts/common.py": "export/charts/test_stored.py",
     "features/pixels.py": "features/test_features.py",
     "features/simclr.py": "features/test_networks.py",
     "features/ssl.py": "features/test_networks.py",

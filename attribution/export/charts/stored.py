@@ -8,7 +8,9 @@ from attribution.evaluation import candidate_sets as conditioning
 from attribution.experiments.study import read_study, select_rankings
 from attribution.experiments.support_search import SEEDS, seeds_text
 from attribution.export import palette
+from attribution.export.charts import heads
 from attribution.export.charts.base import Chart, Interval, Matrix, Panel, Series
+from attribution.export.charts.common import halves_caption, mark_series, names_axis, provenance_caption, recipe_caption
 from attribution.metrics import support_curves as curves
 from attribution.store.results import ResultStore
 from attribution.workspace.workspace import Workspace
@@ -77,7 +79,7 @@ def support_curves(
         seeds = seeds_text(study.protocol, True)
     return Chart(
         "Support CDFs",
-        f"{targets}; {_recipe_caption(workspace)}; protocol {study.protocol}, K = {study.k_max}, "
+        f"{targets}; {recipe_caption(workspace)}; protocol {study.protocol}, K = {study.k_max}, "
         f"{seeds}; AUC with 95 % bootstrap intervals over targets; python -m attribution evaluate supports",
         panels,
     )
@@ -134,7 +136,7 @@ def lds_against_supports(
             y_range=(-0.03 * k_max, 1.2 * k_max),
             y_ticks={**ticks, censored: "censored"},
             series=[
-                _marks(
+                mark_series(
                     name,
                     [
                         (
@@ -155,9 +157,9 @@ def lds_against_supports(
     ]
     return Chart(
         "LDS of targets against their supports",
-        f"{_recipe_caption(workspace)}; protocol {study.protocol}, "
+        f"{recipe_caption(workspace)}; protocol {study.protocol}, "
         f"K = {k_max}; LDS over {workspace.manifest['parts']['lds']['masks']} held-out halves; "
-        f"{_provenance_caption(workspace, lds_vs_support.PART)}",
+        f"{provenance_caption(workspace, lds_vs_support.PART)}",
         panels,
     )
 
@@ -186,7 +188,7 @@ def agreement_matrix(workspace: Workspace, store: ResultStore, measure: str = "j
         f"Agreement of rankings: {title}",
         f"the first {stored.k} training images of each, means over "
         f"{summary['targets']:,} targets with 95 % bootstrap intervals over targets; "
-        f"{_provenance_caption(workspace, agreement.PART)}",
+        f"{provenance_caption(workspace, agreement.PART)}",
         [Panel(title, matrix=matrix)],
         height=0.5 + 0.42 * len(names),
     )
@@ -198,8 +200,8 @@ def candidate_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
     if answer is None:
         return None
     rankings, aucs = answer["rankings"], conditioning.support_aucs(workspace, store, answer)
-    panels = [Panel("LDS" if aucs else "", "LDS", **_names_axis(rankings))]
-    panels += [Panel(f"{KINDS[kind]} AUC", f"{KINDS[kind].lower()} AUC", **_names_axis(rankings)) for kind in aucs]
+    panels = [Panel("LDS" if aucs else "", "LDS", **names_axis(rankings))]
+    panels += [Panel(f"{KINDS[kind]} AUC", f"{KINDS[kind].lower()} AUC", **names_axis(rankings)) for kind in aucs]
     if answer["ceiling"] is not None:
         panels[0].vertical_lines.append((answer["ceiling"], "noise ceiling"))
     for i, (candidates, description) in enumerate(conditioning.CANDIDATE_SETS.items()):
@@ -216,12 +218,12 @@ def candidate_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
                     points.append((value, place + 0.2 * (i - 1), ci, named))
             hollow = [candidates == "all"] * len(points)
             colour, marker = palette.RECIPE_STYLES[i][0], CANDIDATE_MARKERS[i]
-            panel.series.append(_marks(description, points, colour, marker, hollow=hollow))
+            panel.series.append(mark_series(description, points, colour, marker, hollow=hollow))
     n = max(row["n_targets"] for ranking in rankings.values() for row in ranking["sets"].values())
     return Chart(
         "Worth of rankings by what they may choose among",
-        f"{_halves_caption(answer, n)}; {_study_caption(aucs)}{_recipe_caption(workspace)}; "
-        f"{_provenance_caption(workspace, conditioning.PART)}",
+        f"{halves_caption(answer, n)}; {_study_caption(aucs)}{recipe_caption(workspace)}; "
+        f"{provenance_caption(workspace, conditioning.PART)}",
         panels,
         height=0.6 + 0.42 * len(rankings),
     )
@@ -261,7 +263,7 @@ def calibration_points(
             )
             for point in points
         ]
-        panel.series.append(_marks(title, marks, *palette.ranking_style(source)[::2]))
+        panel.series.append(mark_series(title, marks, *palette.ranking_style(source)[::2]))
     r2, ci = "", fit["r2_ci"]
     if fit["r2"] is not None:
         r2 = f"R² {fit['r2']:.2f}{f' (95 % {ci[0]:.2f} to {ci[1]:.2f} over targets)' if ci else ''}; "
@@ -269,8 +271,8 @@ def calibration_points(
         f"Changes of the margin foretold by {name}",
         f"images removed: {calibration.ORIGINS[group]}; "
         f"{r2}{fit['n']} sets of {fit['targets']} targets, scaled by the slope of all of them, and R² of "
-        f"targets that it was not fitted on, {summary['splits']} splits; {_recipe_caption(workspace)}; "
-        f"{_provenance_caption(workspace, calibration.PART)}",
+        f"targets that it was not fitted on, {summary['splits']} splits; {recipe_caption(workspace)}; "
+        f"{provenance_caption(workspace, calibration.PART)}",
         [panel],
         height=2.8,
     )
@@ -297,8 +299,8 @@ def worth_against_compute(workspace: Workspace, store: ResultStore) -> Chart | N
     n = max(row["n_targets"] for row in rows)
     return Chart(
         "Worth against compute",
-        f"{_halves_caption(answer, n)}; {_study_caption(aucs)}numbers are models trained, areas "
-        f"bytes; {_recipe_caption(workspace)}; {_provenance_caption(workspace, lds_vs_compute.PART)}",
+        f"{halves_caption(answer, n)}; {_study_caption(aucs)}numbers are models trained, areas "
+        f"bytes; {recipe_caption(workspace)}; {provenance_caption(workspace, lds_vs_compute.PART)}",
         panels,
         height=2.6,
     )
@@ -312,7 +314,7 @@ def _compute_panel(title: str, y: str, points: list[tuple], x_range: tuple[float
     def marks(points: list[tuple], name: str, style: str, in_legend: bool = True) -> Series:
         colour, dash, marker = palette.ranking_style(style)
         drawn = [(row["seconds"], value, ci, f"{row['name']}, {row['bytes']} bytes") for row, value, ci in points]
-        series = _marks(name, drawn, colour, marker, "y_ci", in_legend=in_legend)
+        series = mark_series(name, drawn, colour, marker, "y_ci", in_legend=in_legend)
         series.dash = dash if len(points) > 1 else None
         series.sizes = [max(MIN_MARK_AREA, MAX_MARK_AREA * row["bytes"] / largest) for row, *_ in points]
         series.labels = [str(row["models"] or "") for row, *_ in points]
@@ -374,7 +376,7 @@ def worth_against_cost(workspace: Workspace, store: ResultStore) -> Chart | None
                     palette.ranking_style(same[0]["ranking"])[0],
                     [method in palette.HOLLOW_METHODS] * len(same),
                 )
-                panel.series.append(_marks(same[0]["method"], points, colour, marker, "y_ci", hollow=hollow))
+                panel.series.append(mark_series(same[0]["method"], points, colour, marker, "y_ci", hollow=hollow))
         if key == "lds" and lds.get("ceiling") is not None:
             panel.horizontal_lines.append((lds["ceiling"], "noise ceiling"))
         panel.series += [
@@ -387,8 +389,8 @@ def worth_against_cost(workspace: Workspace, store: ResultStore) -> Chart | None
     return Chart(
         "Worth of rankings against their cost",
         f"seconds as each part's provenance has them, {removal}95 % intervals; rankings of one "
-        f"feature set cost the same and stand side by side; {_recipe_caption(workspace)}; "
-        f"{_provenance_caption(workspace, cost.PART)}",
+        f"feature set cost the same and stand side by side; {recipe_caption(workspace)}; "
+        f"{provenance_caption(workspace, cost.PART)}",
         panels,
     )
 
@@ -400,11 +402,11 @@ def feature_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
     known = [(row["knn_accuracy"], float(place), None, names[place]) for place, row in enumerate(rows)]
     known = [point for point in known if point[0] is not None]
     if known:
-        series = _marks("kNN accuracy", known, palette.RECIPE_STYLES[0][0], "square", in_legend=False)
-        panels.append(Panel("kNN accuracy", "accuracy", series=[series], **_names_axis(names)))
+        series = mark_series("kNN accuracy", known, palette.RECIPE_STYLES[0][0], "square", in_legend=False)
+        panels.append(Panel("kNN accuracy", "accuracy", series=[series], **names_axis(names)))
     for key, value, ci, title in (("lds", "lds", "ci", "LDS"), ("auc", "auc", "auc_ci", "removal AUC")):
         methods = [method for method in palette.METHOD_STYLES if any(method in row[key] for row in rows)]
-        panel = Panel(title, title, **_names_axis(names))
+        panel = Panel(title, title, **names_axis(names))
         for i, method in enumerate(methods):
             shift = 0.6 * (i - (len(methods) - 1) / 2) / max(len(methods), 1)
             points = [
@@ -413,7 +415,7 @@ def feature_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
                 if method in row[key]
             ]
             hollow = [method in palette.HOLLOW_METHODS] * len(points)
-            panel.series.append(_marks(method, points, palette.ranking_style(method)[0], "circle", hollow=hollow))
+            panel.series.append(mark_series(method, points, palette.ranking_style(method)[0], "circle", hollow=hollow))
         panels += [panel] if methods else []
     if not panels:
         return None
@@ -422,7 +424,7 @@ def feature_sets(workspace: Workspace, store: ResultStore) -> Chart | None:
     )
     return Chart(
         "Feature sets",
-        f"{f'kNN accuracy on {images}; ' if images else ''}95 % intervals; {_recipe_caption(workspace)}; "
+        f"{f'kNN accuracy on {images}; ' if images else ''}95 % intervals; {recipe_caption(workspace)}; "
         "python -m attribution evaluate lds and evaluate supports",
         panels,
         height=0.6 + 0.38 * len(rows),
@@ -439,6 +441,9 @@ CHARTS = {
     "compute": worth_against_compute,
     "cost": worth_against_cost,
     "features": feature_sets,
+    "lds": heads.lds_by_family,
+    "adaptive-supports": heads.adaptive_curves,
+    "support-transfer": heads.transferred_supports,
 }
 #: Name of a chart -> the options that `chart` takes for it.
 CHART_OPTIONS = {
@@ -446,18 +451,6 @@ CHART_OPTIONS = {
     "calibration": ("ranking", "removed"),
     **dict.fromkeys(("supports", "lds-supports"), ("protocol", "rankings")),
 }
-
-
-def _marks(name: str, points: list[tuple], colour: str, marker: str, ci: str = "x_ci", **options) -> Series:
-    """points: (x, y, interval, description); ci: the axis of the interval."""
-    xs, ys, intervals, descriptions = map(list, zip(*points)) if points else ([], [], [], [])
-    options |= {ci: intervals, "descriptions": descriptions}
-    return Series(name, xs, ys, colour, None, marker, **options)
-
-
-def _names_axis(names) -> dict:
-    """A panel's y axis with a line for each name, the first on top."""
-    return {"y_range": (len(names) - 0.5, -0.5), "y_ticks": {float(i): name for i, name in enumerate(names)}}
 
 
 def _auc(support_aucs: dict, name: str) -> tuple[float | None, Interval]:
@@ -476,24 +469,4 @@ def _study_caption(support_aucs: dict) -> str:
         + f", {result['unfinished']} more unfinished" * bool(result["unfinished"])
         + f", protocol {result['protocol']}, K = {result['K']}; "
         for kind, result in support_aucs.items()
-    )
-
-
-def _recipe_caption(workspace: Workspace) -> str:
-    planted = f", {workspace.planted} planted errors among the labels" if workspace.planted else ""
-    return (
-        f"{workspace.name}: {workspace.manifest['dataset']['name']}, {workspace.n_train:,} training images{planted}"
-        f"; recipe {workspace.recipe} {workspace.get_recipe().hash}"
-    )
-
-
-def _provenance_caption(workspace: Workspace, part: str) -> str:
-    provenance = workspace.manifest["parts"].get(part, {})
-    return f"made {provenance.get('made', 'on an unknown day')} by {provenance.get('command', 'an unknown command')}"
-
-
-def _halves_caption(answer: dict, n_targets: int) -> str:
-    return (
-        f"{n_targets:,} targets, {answer['masks']} held-out halves with {answer['seeds']} seeds each; 95 % intervals "
-        "over halves and targets"
     )

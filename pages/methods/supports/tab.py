@@ -10,7 +10,8 @@ from attribution.experiments.support_table import answered_protocols, default_pr
 from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from pages.methods import tab_frame
-from pages.methods.supports import lds_vs_support, pruning, recipe_transfer, study_form, tables
+from pages.methods.lds import under_own_heads
+from pages.methods.supports import adaptive, lds_vs_support, pruning, recipe_transfer, study_form, tables
 from pages.methods.supports.curves import support_curves
 from pages.ui import format as write
 from pages.ui import state, theme
@@ -25,6 +26,8 @@ REPAIR_STATUSES = ("repaired", "unstable", "censored", "already_right")
 def draw(ws: Workspace) -> None:
     """Draws the tab."""
     study, lds = _study(ws), lds_report.load(ws)
+    if lds:
+        lds |= {"own_heads": tab_frame.load_answer(ws, under_own_heads)}
     if not study.tables and lds:
         tab_frame.header("How well does a ranking foretell what retraining does?")
     else:
@@ -62,6 +65,7 @@ def draw(ws: Workspace) -> None:
     if note:
         tab_frame.caption(note)
     _downloads(ws, study, evaluated, lds)
+    adaptive.section(ws)
     _targets(ws, study, [point["customdata"] for point in picked.selection.points if point.get("customdata")])
     tab_frame.section("Ranking against ranking, on the same targets")
     for kind in evaluated:
@@ -145,6 +149,7 @@ def _without_study(ws: Workspace, study: Study, lds: dict | None) -> None:
             "No study has been made in this workspace yet. Ask for one here; the curves appear as its searches finish."
         )
         study_form.form(ws, study)
+        adaptive.section(ws)
         _further(ws)
         return
     with st.container(width=760):

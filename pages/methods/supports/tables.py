@@ -16,6 +16,8 @@ KIND_COLUMNS = [  # of each kind of support
     *(Column(name, "n") for name in ("median", "censored", "unstable", "trainings")),
 ]
 LDS_COLUMNS = [Column("mean", "n first", "mean Spearman correlation over targets"), tables.INTERVAL]
+OWN_HEAD_HELP = "the same halves, refitted under the head on the features that the ranking looks at"
+OWN_HEAD_COLUMNS = [Column("mean", "n first", OWN_HEAD_HELP), tables.INTERVAL]
 PAIR_COLUMNS = [
     *[Column("")] * 3,
     Column("won · tied · lost", "n", "a smaller support wins"),
@@ -31,20 +33,27 @@ PAIR_COLUMNS = [
 def table_html(evaluated: dict, lds: dict | None, k_max: int) -> str:
     """One row a ranking: the supports of each kind, and LDS, with its noise ceiling in the last row.
 
-    evaluated: `support_report.evaluate_study`; lds: `lds.evaluate_rankings`, or None where there is none."""
+    evaluated: `support_report.evaluate_study`; lds: `lds.evaluate_rankings`, or None where there is none; it may have
+    "own_heads" of `lds_report.under_own_heads`."""
     rows = {name: [ranking_cell(name)] for kind in evaluated.values() for name in kind["rankings"]}
     rows |= {name: [ranking_cell(name)] for name in (lds or {}).get("rankings", {}) if name not in rows}
+    own = {name: row for name, row in (lds or {}).get("own_heads", {}).items() if name in rows}
     for name, row in rows.items():
         for kind in evaluated.values():
             row += _support_cells(kind["rankings"].get(name), k_max)
         if lds:
             scored = lds["rankings"].get(name, {})
             row += estimate(scored.get("lds"), scored.get("ci"), 3)
+        if own:
+            there = own.get(name, {})
+            row += estimate(there.get("lds"), there.get("ci"), 3)
     columns = [Column("ranking"), *KIND_COLUMNS * len(evaluated)]
     groups, last = [("", 1), *((KINDS[kind], len(KIND_COLUMNS)) for kind in evaluated)], None
     if lds:
         last = ["noise ceiling", *[""] * (len(columns) - 1), estimate(lds.get("ceiling"), None, 3)[0]]
         columns, groups = [*columns, *LDS_COLUMNS], [*groups, ("LDS", len(LDS_COLUMNS))]
+    if own:
+        columns, groups = [*columns, *OWN_HEAD_COLUMNS], [*groups, ("LDS under its own head", len(OWN_HEAD_COLUMNS))]
     return tables.table_html(columns, rows.values(), groups, last)
 
 

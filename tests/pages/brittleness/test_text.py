@@ -1,7 +1,9 @@
 """The words and the HTML of Brittleness's answers."""
 
+import pandas as pd
 import pytest
 
+from attribution.evaluation.adaptive_supports import COLUMNS, AdaptiveSupports
 from attribution.experiments import retrain
 from pages.brittleness import text
 from tests.pages.answers import retrained
@@ -44,3 +46,13 @@ def test_names_are_escaped(ws, store):
     retrained(ws, store, spec, right=1, wrong=2)
     drawn = text.retraining_html(ws, spec, spec.answer(ws, store))
     assert "Box &lt;b&gt; in 5 of 5" in drawn and "Box <b>" not in drawn
+
+
+def test_what_the_adaptive_order_needs():
+    rows = [(0, "flipped", 10, "flipped", 5), (4, "censored", None, "flipped", 1)]
+    table = pd.DataFrame(rows, columns=COLUMNS).astype({"prefix": "Int64", "adaptive": "Int64"})
+    found = AdaptiveSupports("head-moco", "1", 20, 8, table)
+    said = text.adaptive_text(found, 0)
+    assert "after every 8 images removed, 5 images flip it; in its order on the full training set 10 images" in said
+    assert "1 image flip" in text.adaptive_text(found, 4) and "no 20 images" in text.adaptive_text(found, 4)
+    assert text.adaptive_text(found, 7) == ""

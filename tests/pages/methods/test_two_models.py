@@ -7,7 +7,7 @@ import pytest
 import streamlit as st
 
 from attribution import Workspace
-from attribution.evaluation import model_comparison
+from attribution.evaluation import model_comparison, support_transfer
 from attribution.importing import base_predictions
 from pages.methods import two_models
 from pages.ui import state
@@ -81,3 +81,48 @@ def test_csv(two):
 
 def test_a_model_in_the_link_that_is_not_there(two):
     assert not opened("models", other_model="nobody").exception
+
+
+def transfer(ws, rows):
+    """A stored answer about demo-cnn and head-moco."""
+    seen = ws.with_model("head-moco")
+    hashes = [view.get_recipe().hash for view in (ws, seen)]
+    draws = {"demo-cnn": 1, "head-moco": 20}
+    answer = {"models": ["demo-cnn", "head-moco"], "hashes": hashes, "seeds": [0, 1, 2], "draws": draws, "rows": rows}
+    support_transfer.save(seen, answer, {"made": "2026-01-02", "command": "by hand"})
+
+
+def judged(of, under, ranking, flipped, control):
+    about = {"target": 0, "k": 4, "before": 3.0, "after": -1.0, "control_after": 2.0}
+    return {"of": of, "under": under, "ranking": ranking, "flipped": flipped, "control": control, **about}
+
+
+def test_which_supports_transfer(ws):
+    own, head = "demo-cnn", "head-moco"
+    rows = [judged(own, head, "trak-10", at > 0, 0.0) for at in range(20)]
+    rows += [judged(own, head, "l2-moco", at > 18, 0.05) for at in range(20)]
+    rows += [judged(head, own, "influence-moco", at > 9, 0.5) for at in range(20)]
+    transfer(ws, rows)
+    app = opened("models", other_model="head-moco")
+    assert (
+        "Without the supports of demo-cnn, head-moco flips in 5 % (l2-moco, 1 of 20) to 95 % (trak-10, 19 of 20); "
+        "without random images in 0 to 5 %, with intervals above it for 1 of 2 rankings." in texts(app)
+    )
+    assert (
+        "Without the supports of head-moco, demo-cnn flips in 50 % (influence-moco, 10 of 20); without random images "
+        "in 50 %, which the intervals do not tell apart." in texts(app)
+    )
+    assert "Made 2026-01-02 by by hand" in texts(app) and "seeds 0–2" in texts(app)
+    assert html(app).count("19 of 20") == 1
+    assert any("evaluate support-transfer --json --model head-moco" in line for line in commands(app))
+    assert "Which supports transfer?" in texts(opened("models", model="head-moco")), "seen from the head, too"
+
+
+def test_the_transfer_of_supports_is_measured_on_request(ws):
+    app = opened("models", other_model="head-moco")
+    assert "Not measured yet for head-moco" in texts(app)
+    assert any("evaluate support-transfer --model head-moco" in line for line in commands(app))
+
+
+def test_two_networks_have_no_such_section(two):
+    assert "Which supports transfer?" not in texts(opened("models", other_model="my-net"))

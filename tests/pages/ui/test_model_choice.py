@@ -7,6 +7,7 @@ import streamlit as st
 
 from attribution import Workspace
 from attribution.experiments import jobs, retrain
+from attribution.explore import opening_target
 from attribution.importing import base_predictions
 from attribution.runner import commands
 from attribution.store.results import ResultStore
@@ -71,7 +72,9 @@ def test_every_page_is_drawn_for_every_model(three, page, model):
     assert selector(app).value == (model or "demo-cnn")
 
 
-@pytest.mark.parametrize("tab", ["supports", "agreement", "calibration", "cost", "compute", "features", "algorithms"])
+@pytest.mark.parametrize(
+    "tab", ["supports", "lds", "agreement", "calibration", "cost", "compute", "features", "algorithms"]
+)
 def test_every_tab_is_drawn_for_a_model_of_predictions_alone(two, tab):
     assert "known here by its predictions alone" in texts(opened("methods", tab=tab, model="my-net"))
 
@@ -113,6 +116,39 @@ def test_a_workspace_whose_only_predictions_are_imported_opens_with_them(tmp_pat
     assert selector(app).value == "my-net" and "Dot in 1 of 1 models of my-net" in texts(app).replace("\\", "")
     app = opened(model="demo-cnn")
     assert "No model has been trained here yet" in texts(app)
+
+
+# -- what the bare address opens on
+
+
+@pytest.fixture
+def opens_on_a_head(ws, monkeypatch):
+    """The tiny workspace in the place of the bundled demo."""
+    monkeypatch.setattr(opening_target, "DEMO", ws.path)
+    return ws
+
+
+def test_the_bare_address_of_the_demo_is_about_a_head(opens_on_a_head):
+    app = opened()
+    assert selector(app).value == "head-moco" and "says head-moco" in app.header[0].value.replace("\\", "")
+    assert app.query_params["model"] in ("head-moco", ["head-moco"]), "the address says so"
+    selector(app).set_value("demo-cnn").run()
+    assert not app.exception and "models of demo-cnn" in app.header[0].value.replace("\\", "")
+    app.run()
+    assert selector(app).value == "demo-cnn", "what was chosen stays"
+
+
+@pytest.mark.parametrize(
+    ("page", "link"),
+    [("explore", {"target": "5"}), ("explore", {"k": "4"}), ("methods", {}), ("explore", {"model": "demo-cnn"})],
+)
+def test_a_link_that_says_anything_is_about_the_own_recipe(opens_on_a_head, page, link):
+    assert selector(opened(page, **link)).value == "demo-cnn"
+
+
+def test_the_bare_address_of_another_workspace_is_about_its_own_recipe(ws):
+    app = opened()
+    assert selector(app).value == "demo-cnn" and "model" not in app.query_params
 
 
 # -- before anything is retrained

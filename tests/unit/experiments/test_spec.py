@@ -16,6 +16,7 @@ from attribution.experiments import registry
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.halves import subsets_spec
 from attribution.experiments.pruning import pruning_spec
+from attribution.experiments.removals import removals_spec
 from attribution.experiments.retrain import retrain_spec
 from attribution.experiments.study import study_spec
 from attribution.experiments.support import support_spec
@@ -58,6 +59,7 @@ def specs(ws) -> dict:
         "unedited": unedited_spec(ws, "resnet9"),
         "worth": gain.gain_spec(ws, decisions, 2),
         "worth without": gain.gain_spec(ws, decisions, 2, True, without=[4]),
+        "removals": removals_spec(ws, [[0, 3], [5]], [0, 1], 2),
     }
 
 
@@ -97,7 +99,7 @@ def test_a_stored_spec_is_read_back(ws, name):
 
 def test_every_kind_of_job_is_registered_and_pinned(ws):
     assert {spec["verb"] for spec in specs(ws).values()} == set(registry.EXPERIMENTS)
-    assert set(registry.LONG_VERBS) == {"study", "subsets", "prune", "unedited", "worth"}
+    assert set(registry.LONG_VERBS) == {"study", "subsets", "prune", "unedited", "worth", "removals"}
 
 
 @pytest.mark.parametrize(
