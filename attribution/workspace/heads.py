@@ -15,7 +15,8 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.files import data_folder, read_json, write_json
 from attribution.training.head import Head
-from attribution.training.head.recipe import PREFIX, HeadRecipe, HeadTrainer, head_recipe, softmax
+from attribution.training.head.recipe import PREFIX, HeadRecipe, HeadTrainer, head_recipe
+from attribution.training.probabilities import probabilities_of
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
@@ -62,7 +63,7 @@ def fit(workspace: "Workspace", name: str) -> FittedHead:
         found = {"penalty": head.penalty, "accuracies": chosen, "accuracy": accuracy, "seconds": seconds}
         with suppress(OSError):  # a full disk: it is chosen again next time
             write_json(_file(workspace, recipe), found)
-    return FittedHead(recipe, head, softmax(logits), accuracy, seconds)
+    return FittedHead(recipe, head, probabilities_of(logits), accuracy, seconds)
 
 
 def measured(workspace: "Workspace", name: str) -> dict | None:

@@ -21,9 +21,9 @@ from attribution.training.own.trainer import (
     Report,
     Reporter,
     check_logits,
-    softmax,
     summarize,
 )
+from attribution.training.probabilities import probabilities_of
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
@@ -67,7 +67,7 @@ class CommandTrainer:
 
     def train_probabilities(self, outcome: OwnOutcome, ids) -> np.ndarray:
         """As `OwnTrainer.train_probabilities`, of an outcome with training images."""
-        return softmax(outcome.model[np.asarray(ids, np.int64)])
+        return probabilities_of(outcome.model[np.asarray(ids, np.int64)])
 
     def _run_command(self, job: Path, report: Reporter) -> None:
         """Runs the command to its end, passing its output on. Raises UserError where it fails."""
