@@ -113,7 +113,7 @@ def load_trainer(workspace: Any, name: str, recipe_hash: str) -> "AnyTrainer":
     if recipe.form == "command":
         from attribution.training.own.command import CommandTrainer
 
-        return CommandTrainer(workspace, recipe)
+        return CommandTrainer(workspace, recipe, Path.cwd())  # the guard's, who removes it
     from attribution.training.own.trainer import OwnTrainer
 
     return OwnTrainer(workspace, recipe, Path.cwd())  # where the guard has laid its files

@@ -1,6 +1,5 @@
 """TRAK, self-influence, losses and features under a user's recipe: the same as for a built-in one, in workers alone."""
 
-
 import numpy as np
 import pytest
 
