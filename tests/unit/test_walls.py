@@ -232,7 +232,11 @@ RUN_THEIR_CODE = {
         "attribution/training/own/trainer.py",
         *(f"attribution/runner/executors/{name}.py" for name in ("ray", "worker")),
     },
-    "OwnNetwork": {"attribution/runner/model_tasks.py", "attribution/training/own/network.py"},
+    "OwnNetwork": {
+        "attribution/runner/model_tasks.py",
+        "attribution/runner/optional_check.py",
+        "attribution/training/own/network.py",
+    },
     "CommandTrainer": {"attribution/training/own/command.py", "attribution/runner/executors/worker.py"},
 }
 

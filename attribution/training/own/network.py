@@ -83,6 +83,17 @@ class OwnNetwork:
             hook.remove()
         return check_features(torch.cat(caught) if caught else np.zeros(0), len(ids), f"features of {self.name}")
 
+    def check_gradients(self) -> None:
+        """Raises UserError where the network's gradients cannot be computed image by image, as TRAK takes them."""
+        images = self.val_images[np.arange(min(2, len(self.trainer.val_labels)))].to(self.device)
+        weights = {name: weight.detach() for name, weight in self.network.named_parameters()}
+
+        def total(weights, image):
+            return torch.func.functional_call(self.network, weights, (image[None],)).sum()
+
+        with self.explained():
+            torch.func.vmap(torch.func.grad(total), in_dims=(None, 0))(weights, images)
+
     def _last_layer(self) -> nn.Linear:
         linear = [module for module in self.network.modules() if isinstance(module, nn.Linear)]
         if not linear or linear[-1].out_features != len(self.trainer.data.classes):

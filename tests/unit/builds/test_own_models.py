@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from attribution import Workspace
+from attribution import UserError, Workspace
 from attribution.audit import detectors
-from attribution.builds import base_models, scores
+from attribution.builds import base_models, own_models, scores
 from attribution.training import own
 from tests import tiny
 from tests.conftest import ROOT
@@ -62,3 +62,62 @@ def test_the_same_network_has_the_same_scores(bare_ws, built_in, object_, networ
     detectors.build_detectors(ws, ["self-influence"])
     found = detectors.load(ws, "self-influence").scores
     assert np.allclose(found, self_influence, rtol=1e-3)
+
+
+def test_losses_and_held_out_models_of_a_users_recipe(bare_ws):
+    """Of one without module: it is asked for its logits alone."""
+    ws = seen_by(bare_ws, "NoModule")
+    can = detectors.available(ws)
+    assert can["loss"] == can["out-of-subset"] == "" and "has no method module" in can["self-influence"]
+    with pytest.raises(UserError, match="no-module has no method module"):
+        scores.build_trak(ws, "mine", 8, quiet)
+    detectors.build_detectors(ws, ["loss", "margin", "out-of-subset"])
+    for name in ("loss", "margin", "out-of-subset"):
+        found = detectors.load(ws, name)
+        assert found.scores.shape == (60,) and found.scores[3] > np.median(found.scores), "its label is planted"
+    assert found.suggestion[3] == 0
+
+
+def test_a_changed_recipe_is_not_taken_for_the_one_of_the_base_models(bare_ws, tmp_path):
+    file = tmp_path / "train.py"
+    file.write_text(RECIPES.read_text().replace('"net"', '"changing"'))
+    recipe = own.add(f"{file}:Net")
+    view = Workspace.open(bare_ws.path).with_model(recipe.name, new=True)
+    assert "needs base models that were trained here" in own_models.missing_requirement(view, "trak")
+    base_models.build_base_models(view, 1, quiet)
+    assert own_models.missing_requirement(Workspace.open(bare_ws.path, "changing"), "trak") == ""
+    file.write_text(file.read_text().replace("range(20)", "range(21)"))
+    after = Workspace.open(bare_ws.path, "changing")
+    assert "are of another version of changing" in own_models.missing_requirement(after, "trak")
+
+
+def test_a_model_that_is_loaded_otherwise_than_it_was_saved_is_refused(bare_ws):
+    ws = seen_by(bare_ws, "ForgetsWeights", 1)
+    made = ws.manifest["parts"]["base"]
+    assert made["networks"] == "kept beside the results"
+    assert not list(ws.path.rglob("*.model")), "a file that is loaded may run code: none goes into a workspace"
+    with pytest.raises(UserError, match="base model of seed 200, loaded, says other than it did"):
+        detectors.build_detectors(ws, ["loss"])
+
+
+@pytest.mark.parametrize(
+    ("object_", "network", "factor"),
+    [("Complete", "its method features", 2), ("Net", "what its last linear layer is given", 1)],
+)
+def test_supervised_features_are_of_the_users_network(bare_ws, answer, object_, network, factor):
+    place = f"{RECIPES}:{object_}"
+    made = answer("features", "train", "supervised", "--recipe", place, "--workspace", bare_ws.path)
+    name = f"supervised-{object_.lower()}"
+    assert made["features"] == name and made["network"].endswith(network) and made["dim"] == 16
+    found = Workspace.open(bare_ws.path).feature(name)
+    assert found.train.shape == (60, 16) and found.val.shape == (12, 16)
+    assert abs(found.train).max() <= factor and abs(found.train).max() > 0.9 * factor, "of a tanh"
+
+
+def test_features_that_are_wrong_are_not_stored(bare_ws, run):
+    for object_, match in (("FeaturesNotFinite", "hold NaN or infinity"), ("FeaturesFlat", "have the shape")):
+        done = run("features", "train", "supervised", "--recipe", f"{RECIPES}:{object_}", "--workspace", bare_ws.path)
+        assert done.code == 2 and match in done.err
+    assert not [name for name in Workspace.open(bare_ws.path).features() if "finite" in name or "flat" in name]
+    done = run("features", "train", "moco", "--recipe", f"{RECIPES}:Net", "--workspace", bare_ws.path)
+    assert done.code == 2 and "leave --recipe out" in done.err
