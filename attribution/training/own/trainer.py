@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribution.errors import UserError
-from attribution.files import make_folder
+from attribution.files import file_mode, make_folder
 from attribution.training.edits import Edit, no_edit
 from attribution.training.own import OwnRecipe
 from attribution.training.own.describe import load_class
@@ -162,6 +162,8 @@ class OwnTrainer:
                     f"{self.recipe.name}.save wrote {size / 2**30:.1f} GiB, and a model may have "
                     f"{MAX_MODEL / 2**30:.0f}; save its weights alone"
                 )
+            if (mode := file_mode(file)) == 0o600:  # in a data folder that is its owner's alone
+                unfinished.chmod(mode)
             unfinished.replace(file)
 
     def load(self, file: Path) -> Any:

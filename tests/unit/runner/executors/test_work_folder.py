@@ -48,7 +48,7 @@ def test_a_guard_that_is_killed_leaves_nothing(ws, temporary):
     executor.close()
 
 
-def test_what_a_guard_left_whose_runner_was_killed_too_is_removed_by_the_next(temporary):
+def test_what_a_guard_left_whose_runner_was_killed_too_is_removed_by_the_next(temporary, tmp_path):
     script = (
         "import time\nfrom attribution.runner.executors.work_folder import WorkFolder\nWorkFolder()\ntime.sleep(99)"
     )
@@ -56,13 +56,15 @@ def test_what_a_guard_left_whose_runner_was_killed_too_is_removed_by_the_next(te
     wait_for(lambda: left(temporary))
     work_folder.remove_left()
     assert left(temporary), "it is in use"
-    (temporary / left(temporary)[0] / "inner").symlink_to(ROOT / "docs")
+    (tmp_path / "theirs").mkdir()
+    (tmp_path / "theirs" / "data.npy").write_bytes(b"kept")
+    (temporary / left(temporary)[0] / "inner").symlink_to(tmp_path / "theirs")
     process.kill()
     process.wait()
     (temporary / "lineup-recipe-999999-of-a-file").write_text("")
     kept = work_folder.WorkFolder()
     assert sorted(left(temporary)) == sorted([kept.path.name, "lineup-recipe-999999-of-a-file"])
-    assert (ROOT / "docs" / "glossary.md").exists(), "what a link points at stays"
+    assert (tmp_path / "theirs" / "data.npy").exists(), "what a link points at stays"
     kept.remove()
 
 
