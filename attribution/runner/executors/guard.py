@@ -19,7 +19,7 @@ from pathlib import Path
 import psutil
 
 from attribution.files import python_path
-from attribution.runner.executors.work_folder import WorkFolder
+from attribution.files.work_folder import WorkFolder
 
 OUTPUT = 8000  # bytes of what the recipe wrote last that are kept
 BLOCK = 1 << 16

@@ -9,8 +9,7 @@ import threading
 from contextlib import suppress
 
 from attribution.errors import UserError
-from attribution.files import ROOT
-from attribution.runner.executors import work_folder
+from attribution.files import ROOT, work_folder
 from attribution.runner.executors.base import Task
 from attribution.training import all_recipes, own
 from attribution.training.devices import Gpu, WorkerPlan, core_count

@@ -2,18 +2,21 @@
 
 import fcntl
 import os
-import signal
 import subprocess
 import sys
 import tempfile
+import time
 
 import pytest
 
-from attribution.runner.executors import work_folder
+from attribution.files import work_folder
+from attribution.runner.executors.base import Task
 from attribution.runner.executors.local import LocalExecutor
-from attribution.training import devices
+from attribution.training import devices, own
+from attribution.training.edits import no_edit
 from tests.conftest import ROOT
-from tests.unit.runner.executors.test_guard import a_task, ended, wait_for
+
+PATIENCE = 120  # seconds
 
 
 @pytest.fixture(autouse=True)
@@ -25,33 +28,45 @@ def temporary(tmp_path, monkeypatch):
     return tmp_path / "t"
 
 
+def wait_for(condition):
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, "it took too long"
+        time.sleep(0.05)
+
+
+def worker_that_has_trained(ws):
+    """(executor, the process of its guard), under a user's recipe."""
+    recipe = own.add(f"{ROOT}/tests/unit/training/own/recipes_for_tests.py:Softmax")
+    executor = LocalExecutor(devices.WorkerPlan((None,), 1))
+    executor.submit(Task("k", str(ws.path.resolve()), recipe.name, recipe.hash, no_edit(), 0))
+    events = []
+    wait_for(lambda: events.extend(event["event"] for _, event in executor.poll(0.1)) or "done" in events)
+    return executor, executor.slots[0].process
+
+
 def left(folder):
     return [path.name for path in folder.iterdir() if path.name.startswith("lineup-")]
 
 
 def test_a_worker_that_is_closed_leaves_nothing(ws, temporary):
-    executor = LocalExecutor(devices.WorkerPlan((None,), 1))
-    executor.submit(a_task(ws, "Softmax"))
-    assert ended(executor)["event"] == "done" and len(left(temporary)) == 1
-    process = executor.slots[0].process
+    executor, process = worker_that_has_trained(ws)
+    assert len(left(temporary)) == 1
     executor.close()
     wait_for(lambda: not left(temporary))
     wait_for(lambda: process.stdout.closed)
 
 
 def test_a_guard_that_is_killed_leaves_nothing(ws, temporary):
-    executor = LocalExecutor(devices.WorkerPlan((None,), 1))
-    executor.submit(a_task(ws, "Softmax"))
-    assert ended(executor)["event"] == "done" and len(left(temporary)) == 1
-    os.kill(executor.slots[0].process.pid, signal.SIGKILL)
+    executor, process = worker_that_has_trained(ws)
+    assert len(left(temporary)) == 1
+    process.kill()
     wait_for(lambda: not left(temporary))
     executor.close()
 
 
 def test_what_a_guard_left_whose_runner_was_killed_too_is_removed_by_the_next(temporary, tmp_path):
-    script = (
-        "import time\nfrom attribution.runner.executors.work_folder import WorkFolder\nWorkFolder()\ntime.sleep(99)"
-    )
+    script = "import time\nfrom attribution.files.work_folder import WorkFolder\nWorkFolder()\ntime.sleep(99)"
     process = subprocess.Popen([sys.executable, "-c", script], cwd=ROOT)
     wait_for(lambda: left(temporary))
     work_folder.remove_left()
