@@ -57,11 +57,12 @@ def build_base_models(workspace: Workspace, count: int, progress: Progress) -> d
         workspace,
         "base",
         {**arrays, "probabilities": probabilities.astype(np.float16)},
-        {**provenance, **command_provenance(f"base train --models {count}{_of_model(workspace)}")},
+        {**provenance, **command_provenance(f"base train --models {count}{of_model(workspace)}")},
     )
 
 
-def _of_model(workspace: Workspace) -> str:
+def of_model(workspace: Workspace) -> str:
+    """The option of a command line that says whose models a part is of, a blank first; "" for the workspace's own."""
     return f" --recipe {workspace.model}" if workspace.model else ""
 
 

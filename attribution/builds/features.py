@@ -8,7 +8,7 @@ import numpy as np
 
 from attribution import features
 from attribution.builds import own_models
-from attribution.builds.base_models import BASE_SEEDS
+from attribution.builds.base_models import BASE_SEEDS, of_model
 from attribution.errors import UserError
 from attribution.features import knn
 from attribution.importing import importing
@@ -73,7 +73,7 @@ def _build_own_features(workspace: Workspace, recipe: OwnRecipe, progress: Progr
         "threads": recipe.threads,
         **own_models.how_had([computed]),
     }
-    words = f"features train {SUPERVISED}" + (f" --recipe {workspace.model}" if workspace.model else "")
+    words = f"features train {SUPERVISED}{of_model(workspace)}"
     made = save_part(
         workspace,
         f"features/{name}",

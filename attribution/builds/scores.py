@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.builds import own_models
-from attribution.builds.base_models import BASE_SEEDS, load_base_networks, restore_network, train_base_models
+from attribution.builds.base_models import BASE_SEEDS, load_base_networks, of_model, restore_network, train_base_models
 from attribution.builds.halves import load_half_margins, train_halves
 from attribution.builds.timing import Stopwatch
 from attribution.errors import UserError
@@ -57,7 +57,7 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
             "made_for": ranking_origin(workspace, seeds),
             **(own_models.how_had(factors) if recipe.kind == "own" else {}),
             "seconds": round(time.perf_counter() - start, 1),
-            **command_provenance(f"rankings build trak --dim {dim}"),
+            **command_provenance(f"rankings build trak --dim {dim}{of_model(workspace)}"),
         },
     )
     shutil.rmtree(cache_folder, ignore_errors=True)
@@ -173,7 +173,7 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
             "models": count,
             "made_for": ranking_origin(workspace, "halves"),
             **tuned,
-            **command_provenance(f"rankings build datamodels --models {count}"),
+            **command_provenance(f"rankings build datamodels --models {count}{of_model(workspace)}"),
         },
     )
 

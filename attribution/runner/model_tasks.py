@@ -4,7 +4,7 @@ The model is loaded where the recipe has saved it, else trained from its seed. T
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -18,6 +18,7 @@ from attribution.runner.executors.base import Task
 from attribution.training.probabilities import probabilities_of
 
 Report = Callable[[int, int], None]
+BLOCK = 500  # images that a recipe's method is asked about at a time
 TRAINING, COMPUTING = "training", "images"  # what the progress of a task is of
 
 
@@ -100,7 +101,9 @@ def _self_influence(trainer, model, wanted, report: Report) -> dict:
 
 def _logits(trainer, model, wanted, report: Report) -> dict:
     """{"logits"}: of all training images, float32 [n_train, classes]."""
-    return {"logits": trainer.logits(model, "train", np.arange(len(trainer.train_labels)))}
+    n = len(trainer.train_labels)
+    blocks = _blocks(n, 0, n, report)
+    return {"logits": np.concatenate([trainer.logits(model, "train", ids) for ids in blocks])}
 
 
 def _features(trainer, model, wanted, report: Report) -> dict:
@@ -112,15 +115,24 @@ def _features(trainer, model, wanted, report: Report) -> dict:
         features = partial(trainer.features, model)
     else:
         features = OwnNetwork(trainer, model).features
-    train, val = (
-        features(name, np.arange(len(n))) for name, n in (("train", trainer.train_labels), ("val", trainer.val_labels))
-    )
-    if train.shape[1] != val.shape[1]:
+    n, n_val = len(trainer.train_labels), len(trainer.val_labels)
+    train = [features("train", ids) for ids in _blocks(n, 0, n + n_val, report)]
+    val = [features("val", ids) for ids in _blocks(n_val, n, n + n_val, report)]
+    dims = sorted({part.shape[1] for part in (*train, *val)})
+    if len(dims) > 1:
         raise UserError(
-            f"{trainer.recipe.name} has features of {train.shape[1]} dimensions for training images and of "
-            f"{val.shape[1]} for validation images; return as many for both"
+            f"{trainer.recipe.name} has features of {dims[0]} dimensions for some images and of {dims[-1]} for others; "
+            "return as many for all"
         )
-    return {"train": train, "val": val}
+    return {"train": np.concatenate(train), "val": np.concatenate(val)}
+
+
+def _blocks(n: int, done: int, total: int, report: Report) -> Iterator[np.ndarray]:
+    """The numbers below n, BLOCK at a time; reports progress, which is also the sign of life."""
+    for start in range(0, n, BLOCK):
+        report(done + start, total)
+        yield np.arange(start, min(start + BLOCK, n))
+    report(done + n, total)
 
 
 COMPUTE: dict[str, Callable[..., dict]] = {

@@ -6,7 +6,7 @@ import pytest
 from attribution import UserError, Workspace
 from attribution.audit import detectors
 from attribution.builds import base_models, own_models, scores
-from attribution.training import own
+from attribution.training import devices, own
 from tests import tiny
 from tests.conftest import ROOT
 
@@ -121,3 +121,20 @@ def test_features_that_are_wrong_are_not_stored(bare_ws, run):
     assert not [name for name in Workspace.open(bare_ws.path).features() if "finite" in name or "flat" in name]
     done = run("features", "train", "moco", "--recipe", f"{RECIPES}:Net", "--workspace", bare_ws.path)
     assert done.code == 2 and "leave --recipe out" in done.err
+
+
+def test_it_goes_on_at_the_model_where_it_was_stopped(bare_ws, monkeypatch):
+    ws = seen_by(bare_ws, "Complete")
+    monkeypatch.setattr(own_models, "plan_workers", lambda *given: devices.WorkerPlan((None,), 1))
+
+    def stop(text, done, total):
+        if "model 2 of 2" in text:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        scores.build_trak(ws, "stopped", 8, stop)
+    assert "stopped" not in ws.rankings()
+    said = []
+    made = scores.build_trak(ws, "stopped", 8, lambda *at: said.append(at[0]))
+    assert made["models"] == 2 and made["command"].endswith("trak --dim 8 --recipe complete")
+    assert any("model 2 of 2" in text for text in said) and not any("model 1 of 2" in text for text in said)
