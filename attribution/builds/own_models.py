@@ -74,6 +74,7 @@ def compute_with_base(
         stored = workspace.base.probabilities[number]
         apart = float(np.abs(arrays.pop("probabilities") - stored).max())
         if apart > TOLERANCE and str(arrays["device"]) == "cpu":
+            _forget(workspace, recipe, seed, folder)
             how = "loaded" if arrays["loaded"] else "trained again"
             raise UserError(
                 f"the base model of seed {seed}, {how}, says other than it did (probabilities differ by {apart:.2g}); "
@@ -81,6 +82,15 @@ def compute_with_base(
                 "leaves out, and train the base models again"
             )
     return computed
+
+
+def _forget(workspace: Workspace, recipe: OwnRecipe, seed: int, folder: Path) -> None:
+    """Removes what is kept of a model, so that `base train` trains it, and the next call asks it."""
+    for file in (
+        *folder.glob(f"{recipe.hash}-{seed}*"),
+        *scratch_folder(workspace, "base").glob(f"{recipe.hash}-{seed}.*"),
+    ):
+        file.unlink(missing_ok=True)
 
 
 def how_had(computed: Iterable[dict]) -> dict:

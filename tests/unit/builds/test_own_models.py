@@ -1,14 +1,18 @@
 """TRAK, self-influence, losses and features under a user's recipe: the same as for a built-in one, in workers alone."""
 
+import sys
+
 import numpy as np
 import pytest
 
 from attribution import UserError, Workspace
 from attribution.audit import detectors
 from attribution.builds import base_models, own_models, scores
+from attribution.files import data_folder
 from attribution.training import devices, own
 from tests import tiny
 from tests.conftest import ROOT
+from tests.unit.training.own.test_command import SCRIPT
 
 RECIPES = ROOT / "tests/unit/training/own/networks_for_tests.py"
 
@@ -78,6 +82,17 @@ def test_losses_and_held_out_models_of_a_users_recipe(bare_ws):
     assert found.suggestion[3] == 0
 
 
+def test_losses_of_a_command(bare_ws, tmp_path):
+    (tmp_path / "train.py").write_text(SCRIPT)
+    own.add_command("means", f"{sys.executable} train.py {{job}}", tmp_path, ["train.py"])
+    view = Workspace.open(bare_ws.path).with_model("means", new=True)
+    base_models.build_base_models(view, 1, quiet)
+    ws = Workspace.open(bare_ws.path, "means")
+    assert "has no method module" in detectors.available(ws)["self-influence"]
+    detectors.build_detectors(ws, ["loss"])
+    assert detectors.load(ws, "loss").scores.argmax() == 3, "its label is planted"
+
+
 def test_a_changed_recipe_is_not_taken_for_the_one_of_the_base_models(bare_ws, tmp_path):
     file = tmp_path / "train.py"
     file.write_text(RECIPES.read_text().replace('"net"', '"changing"'))
@@ -96,8 +111,11 @@ def test_a_model_that_is_loaded_otherwise_than_it_was_saved_is_refused(bare_ws):
     made = ws.manifest["parts"]["base"]
     assert made["networks"] == "kept beside the results"
     assert not list(ws.path.rglob("*.model")), "a file that is loaded may run code: none goes into a workspace"
+    kept = list(data_folder().rglob("base/*-200.*"))
     with pytest.raises(UserError, match="base model of seed 200, loaded, says other than it did"):
         detectors.build_detectors(ws, ["loss"])
+    gone = {file.suffix for file in kept if not file.exists() and file.name.startswith(made["hash"])}
+    assert gone == {".model", ".npz"}, "it is trained again, where base models are trained again"
 
 
 @pytest.mark.parametrize(
