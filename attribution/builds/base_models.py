@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from attribution.builds import own_models
 from attribution.errors import UserError
 from attribution.files import read_array
 from attribution.runner.executors.base import Task, decode_array
-from attribution.runner.executors.local import LocalExecutor
 from attribution.training import recipes
-from attribution.training.devices import plan_workers
 from attribution.training.edits import no_edit
 from attribution.training.own import OwnRecipe
 from attribution.workspace.parts import Progress, cached_npz, save_part, scratch_folder
@@ -58,11 +57,12 @@ def build_base_models(workspace: Workspace, count: int, progress: Progress) -> d
         workspace,
         "base",
         {**arrays, "probabilities": probabilities.astype(np.float16)},
-        {**provenance, **command_provenance(f"base train --models {count}{_of_model(workspace)}")},
+        {**provenance, **command_provenance(f"base train --models {count}{of_model(workspace)}")},
     )
 
 
-def _of_model(workspace: Workspace) -> str:
+def of_model(workspace: Workspace) -> str:
+    """The option of a command line that says whose models a part is of, a blank first; "" for the workspace's own."""
     return f" --recipe {workspace.model}" if workspace.model else ""
 
 
@@ -82,37 +82,45 @@ def train_here(
 def train_in_workers(
     workspace: Workspace, recipe: OwnRecipe, seeds: Sequence[int], cache_folder: Path, progress: Progress
 ) -> tuple[dict[str, np.ndarray], dict]:
-    """As `train_here`, for a recipe of the user's, whose code only workers run; there are no weights. Raises UserError
-    where a training fails."""
+    """As `train_here`, for a recipe of the user's, whose code only workers run; there are no weights, and models
+    are kept in files where the recipe can save them. Raises UserError where a training fails."""
     files = {seed: cache_folder / f"{recipe.hash}-{seed}.npz" for seed in seeds}
-    missing = [seed for seed in seeds if not files[seed].exists()]
-    executor = LocalExecutor(plan_workers(None, None, recipe.threads))
-    try:
-        waiting, done = list(missing), len(seeds) - len(missing)
-        while done < len(seeds):
+    where = str(Path(workspace.path).resolve())
+    tasks = [
+        Task(
+            str(seed),
+            where,
+            recipe.name,
+            recipe.hash,
+            no_edit(),
+            seed,
+            probabilities=True,
+            file=str(own_models.model_file(workspace, recipe, seed)),
+        )
+        for seed in seeds
+        if not files[seed].exists()
+    ]
+    done = len(seeds) - len(tasks)
+
+    def keep(task: Task, event: dict) -> None:
+        nonlocal done
+        if event["event"] == "done":
+            flat = decode_array(event["probabilities"], np.float16).astype(np.float32)
+            arrays = {
+                "probabilities": flat.reshape(workspace.n_val, -1),
+                "seconds": np.float64(event["seconds"]),
+                "library": np.array(event["library"]),
+                "device": np.array(event["device"]),
+            }
+            cached_npz(files[task.seed], lambda: arrays)
+            done += 1
             progress("base models", done, len(seeds))
-            while waiting and executor.free_slots():
-                seed = waiting.pop(0)
-                where = str(Path(workspace.path).resolve())
-                executor.submit(Task(str(seed), where, recipe.name, recipe.hash, no_edit(), seed, probabilities=True))
-            for task, event in executor.poll(0.5):
-                if event["event"] in ("failed", "lost"):
-                    raise UserError(event.get("message") or f"a worker process ended under recipe {recipe.name}")
-                if event["event"] == "done":
-                    flat = decode_array(event["probabilities"], np.float16).astype(np.float32)
-                    arrays = {
-                        "probabilities": flat.reshape(workspace.n_val, -1),
-                        "seconds": np.float64(event["seconds"]),
-                        "library": np.array(event["library"]),
-                        "device": np.array(event["device"]),
-                    }
-                    cached_npz(files[task.seed], lambda arrays=arrays: arrays)
-                    done += 1
-    finally:
-        executor.close()
-    progress("base models", len(seeds), len(seeds))
+
+    progress("base models", done, len(seeds))
+    own_models.run_tasks(recipe, tasks, keep)
     models = [cached_npz(files[seed], dict) for seed in seeds]
     made_on = {name: str(models[-1][name]) for name in ("library", "device")}
+    made_on["networks"] = "kept beside the results" if recipe.can_keep else "trained again where they are needed"
     return {name: np.array([model[name] for model in models]) for name in ("probabilities", "seconds")}, made_on
 
 

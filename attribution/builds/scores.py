@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.builds.base_models import BASE_SEEDS, load_base_networks, restore_network, train_base_models
+from attribution.builds import own_models
+from attribution.builds.base_models import BASE_SEEDS, load_base_networks, of_model, restore_network, train_base_models
 from attribution.builds.halves import load_half_margins, train_halves
 from attribution.builds.timing import Stopwatch
 from attribution.errors import UserError
@@ -20,7 +21,8 @@ from attribution.files.libraries import check_library
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
 from attribution.metrics import lds
-from attribution.training import recipes
+from attribution.training.all_recipes import AnyRecipe
+from attribution.training.own import OwnRecipe
 from attribution.workspace.parts import Progress, base_seeds, cached_npz, ranking_origin, scratch_folder
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
@@ -42,10 +44,11 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
     start = time.perf_counter()
     workspace.check_base()
     seeds, cache_folder = base_seeds(workspace), scratch_folder(workspace, "trak")
-    read_scores = trak_score_reader(workspace, len(seeds), dim, cache_folder, progress)
+    factors = compute_trak_factors(workspace, len(seeds), dim, cache_folder, progress)
+    recipe = workspace.get_recipe()
     provenance = importing.import_ranking(
         workspace,
-        ForeignRanking("TRAK", True, np.arange(workspace.n_val), read_scores=read_scores),
+        ForeignRanking("TRAK", True, np.arange(workspace.n_val), read_scores=_score_reader(factors)),
         name,
         force=True,
         progress=progress,
@@ -53,8 +56,9 @@ def build_trak(workspace: Workspace, name: str, dim: int, progress: Progress) ->
             "about": f"{len(seeds)} models · dim {dim:,}",
             "models": len(seeds),
             "made_for": ranking_origin(workspace, seeds),
+            **(own_models.how_had(factors) if recipe.kind == "own" else {}),
             "seconds": round(time.perf_counter() - start, 1),
-            **command_provenance(f"rankings build trak --dim {dim}"),
+            **command_provenance(f"rankings build trak --dim {dim}{of_model(workspace)}"),
         },
     )
     shutil.rmtree(cache_folder, ignore_errors=True)
@@ -66,9 +70,12 @@ def trak_score_reader(
 ) -> Callable[[int, int], np.ndarray]:
     """read(start, stop) -> TRAK scores float32 [stop - start, n_train] of these targets, by the first `count` base
     models. cache_folder: as `compute_trak_factors` takes it."""
+    return _score_reader(compute_trak_factors(workspace, count, dim, cache_folder, progress))
+
+
+def _score_reader(factors: list[dict]) -> Callable[[int, int], np.ndarray]:
     from attribution.rankings import trak
 
-    factors = compute_trak_factors(workspace, count, dim, cache_folder, progress)
     return lambda start, stop: trak.scores(factors, start, stop)
 
 
@@ -78,6 +85,9 @@ def compute_trak_factors(
     """What TRAK needs of each of the first `count` base models (`trak.compute_factors`), and the `seconds` it took, see
     `Stopwatch`. Models that are in `cache_folder` are not computed again. Raises UserError as `build_trak` does."""
     check_library("dattri")
+    if workspace.get_recipe().kind == "own":
+        text = f"TRAK, {dim} dimensions, "
+        return own_models.compute_with_base(workspace, "trak", count, cache_folder, progress, text, dim)
     from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, workspace.get_recipe())
@@ -87,14 +97,19 @@ def compute_trak_factors(
 
 
 def compute_recipe_factors(
-    workspace: Workspace, recipe: recipes.Recipe, numbers: range, dim: int, cache_folder: Path, progress: Progress
+    workspace: Workspace, recipe: AnyRecipe, numbers: range, dim: int, cache_folder: Path, progress: Progress
 ) -> tuple[list[dict], float]:
     """As `compute_trak_factors`, of models of any recipe, which are trained first, with the seeds and projections of
     the base models of these numbers; and their mean accuracy on the validation images."""
+    seeds = [BASE_SEEDS.start + number for number in numbers]
+    if isinstance(recipe, OwnRecipe):
+        text = f"TRAK, {dim} dimensions, {recipe.name}, "
+        own = own_models.compute(workspace, recipe, seeds, "trak", cache_folder, progress, text, dim, numbers.start)
+        right = [part["probabilities"].argmax(1) == workspace.val_labels for part in own]
+        return own, round(float(np.mean(right)), 4)
     from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, recipe)
-    seeds = [BASE_SEEDS.start + number for number in numbers]
     probabilities, weights, _ = train_base_models(trainer, seeds, cache_folder, progress)
     accuracy = round(float((probabilities.argmax(2) == workspace.val_labels).mean()), 4)
     networks = (restore_network(trainer, row) for row in weights)
@@ -159,7 +174,7 @@ def build_datamodels(workspace: Workspace, name: str, count: int, progress: Prog
             "models": count,
             "made_for": ranking_origin(workspace, "halves"),
             **tuned,
-            **command_provenance(f"rankings build datamodels --models {count}"),
+            **command_provenance(f"rankings build datamodels --models {count}{of_model(workspace)}"),
         },
     )
 

@@ -71,15 +71,24 @@ def base_train(
 def features_train(
     name: Annotated[str, typer.Argument(help="moco, simclr, dino, patches or supervised")],
     epochs: Annotated[int | None, whole_option("--epochs", 1, 100_000, "The method's own number if not given.")] = None,
+    recipe: Recipe = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Train a feature set on a workspace's training images. A self-supervised one goes on where it was interrupted."""
-    from attribution.builds.features import build_features
+    """Train a feature set on a workspace's training images. A self-supervised one goes on where it was interrupted;
+    supervised ones are of your own recipe's network where it gives that."""
+    from attribution.builds.features import SUPERVISED, build_features, supervised_name
 
+    if recipe and name != SUPERVISED:
+        raise UserError(f"{name} features are learned without a recipe; leave --recipe out")
+    ws = ws.with_model(recipe or ws.model)
     provenance = with_progress(build_features, ws, name, epochs)
+    name = supervised_name(ws) if provenance.get("networks") else name
+    network = f" ({provenance['network']})" if "network" in provenance else ""
     print_answer(
-        as_json, {"workspace": ws.name, "features": name, **provenance}, f"{name}: {accuracy_text(provenance)}"
+        as_json,
+        {"workspace": ws.name, "features": name, **provenance},
+        f"{name}: {accuracy_text(provenance)}{network}",
     )
 
 

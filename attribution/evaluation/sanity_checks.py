@@ -95,8 +95,9 @@ def compute(
     features = workspace.features()[0]
     names = [f"{method}-{features}" for method in SIMILARITY_METHODS]
     # shares the cache of `lds_vs_compute`
+    trainer = Trainer(workspace, recipe)  # first: it refuses a recipe of the user's
     trained = compute_trak_factors(workspace, len(seeds), dim, scratch_folder(workspace, "compute"), progress)
-    trainer, before = Trainer(workspace, recipe), _trak_scores(trained[:checkpoints])
+    before = _trak_scores(trained[:checkpoints])
 
     def scores_on(description, key, trainer, network):
         """TRAK's scores on network(seed) of the first seeds, float32 [n_val, images of the trainer]."""

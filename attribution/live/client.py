@@ -61,9 +61,10 @@ class SolverClient:
         return process
 
     def _read(self, process) -> None:
-        for line in process.stdout:
-            answer = json.loads(line)
-            self._resolve(answer["id"], answer)
+        with process.stdout:
+            for line in process.stdout:
+                answer = json.loads(line)
+                self._resolve(answer["id"], answer)
         with self.lock:
             lost = list(self.waiting) if process is self.process else []
         for number in lost:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from dattri.algorithm.trak import TRAKAttributor
 from dattri.task import AttributionTask
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 BATCH = 500
 
@@ -29,9 +29,10 @@ def compute_factors(
     the inverse of their kernel; "val" [dim, n_val], the projected gradients; "doubt" [n_train], 1 - p of the training
     images.
 
-    trainer: the `training.trainer.Trainer` that trained `network`. val_labels: int [n_val]. dim: dimensions of the
-    random projection. number: of the checkpoint, the projection's seed. Gradients are in float32, without augmentation,
-    with batch norm's stored statistics. progress(images done, images in all).
+    trainer: the `training.trainer.Trainer` that trained `network`, or what stands for one: its device, train_labels,
+    untrained, and train_images and val_images, which may be read when they are indexed by numbers. val_labels: int
+    [n_val]. dim: dimensions of the random projection. number: of the checkpoint, the projection's seed. Gradients are
+    in float32, without augmentation, with batch norm's stored statistics. progress(images done, images in all).
     """
     total = len(trainer.train_labels) + len(val_labels)
     attributor, loader = _attributor(trainer, network, dim, number, regularization, total, progress)
@@ -85,7 +86,9 @@ def _attributor(trainer, network, dim, number, regularization, total, progress):
     done = 0
 
     def loader(images, labels):
-        pairs = TensorDataset(images.float().cpu(), torch.as_tensor(np.array(labels)))
+        labels = torch.as_tensor(np.array(labels))
+        held = isinstance(images, torch.Tensor)
+        pairs = TensorDataset(images.float().cpu(), labels) if held else _Pairs(images, labels)
         return DataLoader(pairs, batch_size=BATCH, shuffle=False, collate_fn=batch)
 
     def batch(pairs):
@@ -101,6 +104,19 @@ def _attributor(trainer, network, dim, number, regularization, total, progress):
     return TRAKAttributor(
         task, probability, device=str(trainer.device), regularization=regularization, projector_kwargs=projector
     ), loader
+
+
+class _Pairs(Dataset):
+    """(image, label) pairs of images that are read a batch at a time."""
+
+    def __init__(self, images, labels: torch.Tensor):
+        self.images, self.labels = images, labels
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitems__(self, numbers: list[int]) -> list[tuple[torch.Tensor, torch.Tensor]]:
+        return list(zip(self.images[numbers].float().cpu(), self.labels[numbers]))
 
 
 def scores(checkpoints: list[dict[str, np.ndarray]], start: int, stop: int) -> np.ndarray:

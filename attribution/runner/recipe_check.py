@@ -1,7 +1,7 @@
 """Whether a recipe of the user's does what retraining needs of it: a handful of trainings, and a sentence a finding.
 
 What is looked for: an image that is left out must have no effect, a label that is changed must have one, and what is
-trained twice must come out twice the same, whatever was trained between.
+trained twice must come out twice the same, whatever was trained between. The optional methods are tried on one model.
 """
 
 import os
@@ -17,6 +17,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from attribution.errors import UserError
+from attribution.runner import optional_check
 from attribution.runner.executors.base import Task, decode_array, encode_array
 from attribution.training import devices
 from attribution.training.edits import no_edit
@@ -44,8 +45,8 @@ class Finding:
 
 @dataclass(frozen=True)
 class FitTask(Task):
-    """A training of a check. fit: "keep", "labels" (arrays), "seed", and "shuffled": whether the validation labels that
-    the recipe sees are shuffled."""
+    """A training of a check. fit: "keep", "labels" (arrays), "seed", "shuffled": whether the validation labels that the
+    recipe sees are shuffled, and "optional": whether its optional methods are tried, too."""
 
     fit: dict = field(default_factory=dict)
 
@@ -81,7 +82,7 @@ class _Check:
         n, executor = len(self.labels), LocalExecutor(plan)
         try:
             everything = np.arange(n)
-            first = self._fit(executor, everything, self.labels, 0)
+            first = self._fit(executor, everything, self.labels, 0, optional=True)
             is_long = first["seconds"] > LONG_SECONDS
             chosen = np.sort(draw.choice(n, max(2, int(n * SHARE)), replace=False)) if is_long else everything
             left_out = np.sort(draw.choice(chosen, max(1, len(chosen) // 10), replace=False))
@@ -135,6 +136,7 @@ class _Check:
             self._find("seed", "problem", "another seed changes the result; take deterministic = True out")
         else:
             self._find("seed", "ok", "another seed changes the result")
+        self.findings += [Finding(**row) for row in first["optional"]]
         if first["writes"]:
             self._find(
                 "files", "note", f"it writes outside its folder, to {first['writes'][0]}; Lineup does not undo that"
@@ -160,10 +162,10 @@ class _Check:
             "trainings": {str(count): round(count * seconds / workers, 1) for count in STUDIES},
         }
 
-    def _fit(self, executor, keep, labels, seed, shuffled=False) -> dict:
-        """One training: {"logits", "seconds", "memory", "writes"}."""
+    def _fit(self, executor, keep, labels, seed, shuffled=False, optional=False) -> dict:
+        """One training: {"logits", "seconds", "memory", "writes", "optional"}."""
         self.progress("trainings", self.done, 8)
-        fit = {"keep": keep, "labels": labels, "seed": seed, "shuffled": shuffled}
+        fit = {"keep": keep, "labels": labels, "seed": seed, "shuffled": shuffled, "optional": optional}
         recipe = self.recipe
         executor.submit(
             FitTask(
@@ -259,6 +261,8 @@ def fit_event(trainer, fit: dict, report) -> dict:
     keep, labels = (decode_array(fit[name], np.int64) for name in ("keep", "labels"))
     outcome = trainer.fit(keep, labels, fit["seed"], report)
     peak = max(resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    optional = fit.get("optional") and trainer.recipe.form == "file"
+    found = optional_check.try_optional(trainer, outcome.model) if optional else []
     return {
         "event": "done",
         "logits": encode_array(np.asarray(outcome.logits, np.float32)),
@@ -266,6 +270,7 @@ def fit_event(trainer, fit: dict, report) -> dict:
         "device": outcome.device,
         "memory": round(peak / (2**20 if sys.platform == "darwin" else 2**10)),
         "writes": written_outside(),
+        "optional": found,
     }
 
 

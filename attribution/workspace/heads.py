@@ -17,7 +17,8 @@ from threadpoolctl import threadpool_limits
 from attribution.errors import UserError
 from attribution.files import data_folder, read_array, read_json, write_array, write_json
 from attribution.training.head import Head
-from attribution.training.head.recipe import PREFIX, HeadRecipe, HeadTrainer, head_recipe, softmax
+from attribution.training.head.recipe import PREFIX, HeadRecipe, HeadTrainer, head_recipe
+from attribution.training.probabilities import probabilities_of
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
@@ -68,7 +69,7 @@ def fit(workspace: "Workspace", name: str) -> FittedHead:
         with suppress(OSError):  # a full disk: it is chosen again next time
             write_array(_weights_file(workspace, recipe), head.weights)
             write_json(_file(workspace, recipe), found)
-    return FittedHead(recipe, head, softmax(logits), accuracy, seconds)
+    return FittedHead(recipe, head, probabilities_of(logits), accuracy, seconds)
 
 
 def measured(workspace: "Workspace", name: str) -> dict | None:

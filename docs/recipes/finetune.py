@@ -53,3 +53,15 @@ class FineTuned:
     def logits(self, model, split, ids):
         blocks = np.array_split(ids, max(1, -(-len(ids) // 200)))
         return torch.cat([model(self.batch_of(split, block)) for block in blocks]).cpu().numpy()
+
+    def module(self, model):
+        return model
+
+    def inputs(self, split, ids):  # what the network of `module` takes, which is not the images as they are
+        return self.batch_of(split, ids)
+
+    @torch.no_grad()
+    def features(self, model, split, ids):  # supervised features: what the last layer is given
+        body = torch.nn.Sequential(*list(model.children())[:-1])
+        blocks = np.array_split(ids, max(1, -(-len(ids) // 200)))
+        return torch.cat([body(self.batch_of(split, block)).flatten(1) for block in blocks]).cpu().numpy()

@@ -28,11 +28,9 @@ class AdamW:
         images = torch.as_tensor(np.asarray(images), device=self.device).float() / 255
         return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2).contiguous()
 
-    def fit(self, keep, labels, seed, report):
-        torch.manual_seed(seed)
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    def network(self):
         channels = self.images["train"].shape[1]
-        model = nn.Sequential(
+        return nn.Sequential(
             nn.Conv2d(channels, 24, 3, padding=1),
             nn.MaxPool2d(2),
             Block(24),
@@ -40,6 +38,11 @@ class AdamW:
             nn.Flatten(),
             nn.Linear(24 * 16, self.classes),
         ).to(self.device)
+
+    def fit(self, keep, labels, seed, report):
+        torch.manual_seed(seed)
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        model = self.network()
         keep, labels = torch.as_tensor(keep), torch.as_tensor(labels, device=self.device)
         optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.01)
         steps = self.epochs * -(-len(keep) // self.batch)
@@ -62,5 +65,15 @@ class AdamW:
         parts = [model(self.images[split][rows]) for rows in torch.as_tensor(ids).split(500)]
         return torch.cat(parts).cpu().numpy()
 
+    # For TRAK, self-influence and supervised features; it is given the images as `prepare` returns them.
     def module(self, model):
         return model
+
+    # So that what needs the model later does not train it again.
+    def save(self, model, path):
+        torch.save(model.state_dict(), path)
+
+    def load(self, path):
+        model = self.network()
+        model.load_state_dict(torch.load(path, weights_only=True))
+        return model.eval()

@@ -1,5 +1,6 @@
 """scikit-learn, without torch: a forest of trees on pixels. Its logits are logarithms of its probabilities."""
 
+import joblib
 import numpy as np
 from sklearn.ensemble import RandomForestClassifier
 
@@ -21,3 +22,9 @@ class Forest:
         logits = np.full((len(ids), self.classes), np.log(1e-4), np.float32)  # a class that was left out altogether
         logits[:, model.classes_] = np.log(model.predict_proba(self.pixels[split][ids]) + 1e-4)
         return logits
+
+    def save(self, model, path):  # joblib, which comes with scikit-learn, loads what this machine saved, and no other's
+        joblib.dump(model, path)
+
+    def load(self, path):
+        return joblib.load(path)

@@ -37,6 +37,8 @@ TESTED_ELSEWHERE = {
     # a process that imports a user's file, a template that passes the check, a command group: tested as they are used
     "training/own/describe.py": "training/own/test_own.py",
     "training/own/recipe.py": "training/own/test_own.py",
+    "runner/optional_check.py": "runner/test_recipe_check.py",
+    "runner/model_tasks.py": "builds/test_own_models.py",
     "training/own/template.py": "runner/test_recipe_check.py",
     "cli/recipe.py": "runner/test_recipe_check.py",
     "training/all_recipes.py": "training/own/test_own.py",

@@ -228,8 +228,14 @@ def test_what_the_pages_use_leaves_torch_out(run_python):
 RUN_THEIR_CODE = {
     "load_class": {"attribution/training/own/describe.py", "attribution/training/own/trainer.py"},
     "OwnTrainer": {
+        "attribution/training/own/network.py",
         "attribution/training/own/trainer.py",
         *(f"attribution/runner/executors/{name}.py" for name in ("ray", "worker")),
+    },
+    "OwnNetwork": {
+        "attribution/runner/model_tasks.py",
+        "attribution/runner/optional_check.py",
+        "attribution/training/own/network.py",
     },
     "CommandTrainer": {"attribution/training/own/command.py", "attribution/runner/executors/worker.py"},
 }

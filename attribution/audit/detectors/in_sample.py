@@ -1,5 +1,6 @@
 """Detectors by the base models, which did see the image: how badly do they still fit the given label?"""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 from attribution.audit.detectors.base import ComputedDetector, command_line, part_digest
 from attribution.files import read_array
 from attribution.importing.base_predictions import TRAIN_FILE
-from attribution.workspace.parts import Progress
+from attribution.workspace.parts import Progress, scratch_folder
 from attribution.workspace.workspace import Workspace
 
 FAMILY = "training"
@@ -23,11 +24,16 @@ def names(workspace: Workspace) -> list[str]:
 
 def missing_requirement(workspace: Workspace, name: str) -> str:
     """The weights of the base models, or what imported ones say of the training images."""
-    return "" if _imported(workspace).exists() else missing_weights(workspace)
+    return "" if _imported(workspace).exists() else missing_weights(workspace, "logits")
 
 
-def missing_weights(workspace: Workspace) -> str:
-    """What to do where the weights of the base models are not kept, else ""."""
+def missing_weights(workspace: Workspace, what: str) -> str:
+    """What to do where the weights of the base models are not kept, else "". what: of a user's recipe, whose models are
+    loaded or trained again, a key of `builds.own_models.AXES`."""
+    if workspace.get_recipe().kind == "own":
+        from attribution.builds import own_models
+
+        return own_models.missing_requirement(workspace, what)
     if "base" in workspace.manifest["parts"] and (workspace.folder("base") / "weights.npy").exists():
         return ""
     if problem := workspace.get_recipe().problem:
@@ -45,7 +51,12 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
     log(p / (1 - p)), p the probability of the given label. Suggestion of both: the class with the greatest mean
     probability."""
     labels = np.asarray(workspace.train_labels)
-    count, read_logits = _imported_logits(workspace) if _imported(workspace).exists() else _own_logits(workspace)
+    if _imported(workspace).exists():
+        count, read_logits = _imported_logits(workspace)
+    elif workspace.get_recipe().kind == "own":
+        count, read_logits = _users_logits(workspace, progress)
+    else:
+        count, read_logits = _kept_logits(workspace)
     scores = {name: np.zeros(len(labels), np.float32) for name in (LOSS_NAME, MARGIN_NAME)}
     suggestion = np.zeros(len(labels), np.int64)
     for start in range(0, len(labels), BLOCK):
@@ -72,7 +83,18 @@ def _imported_logits(workspace: Workspace) -> tuple[int, Callable[[slice], np.nd
     return len(stored), lambda rows: np.log(np.maximum(np.asarray(stored[:, rows], np.float64), least))
 
 
-def _own_logits(workspace: Workspace) -> tuple[int, Callable[[slice], np.ndarray]]:
+def _users_logits(workspace: Workspace, progress: Progress) -> tuple[int, Callable[[slice], np.ndarray]]:
+    """As `_imported_logits`, of the models of a user's recipe, asked in workers."""
+    from attribution.builds import own_models
+
+    scratch = scratch_folder(workspace, "logits")
+    computed = own_models.compute_with_base(workspace, "logits", None, scratch, progress, "loss, ")
+    shutil.rmtree(scratch, ignore_errors=True)
+    logits = np.stack([part["logits"] for part in computed])
+    return len(logits), lambda rows: logits[:, rows]
+
+
+def _kept_logits(workspace: Workspace) -> tuple[int, Callable[[slice], np.ndarray]]:
     """As `_imported_logits`, of the networks whose weights are kept."""
     from attribution.builds import base_models
     from attribution.training.trainer import Trainer

@@ -48,7 +48,7 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
                 f"{name} cannot be built: {features} holds values that are not finite; make that again, or "
                 "name other detectors"
             )
-        caveat = ", which has seen the labels" if features == "supervised" else ""
+        caveat = ", which has seen the labels" if features.startswith("supervised") else ""
         scores, suggestion = label_disagreement(
             train,
             workspace.train_labels,

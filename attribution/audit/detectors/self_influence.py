@@ -3,6 +3,7 @@ image with a wrong label has to be memorised (Feldman and Zhang, arXiv 2008.0370
 
 import shutil
 from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
@@ -27,20 +28,44 @@ def missing_requirement(workspace: Workspace, name: str) -> str:
     """dattri, and the weights of the base models."""
     if find_spec("dattri") is None:
         return f"it needs dattri: {install_command('train')}"
-    return missing_weights(workspace)
+    return missing_weights(workspace, "self-influence")
 
 
 def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[str, ComputedDetector]:
     """TRAK's score of each training image for itself (dattri), the mean over the base models; no suggestion. Broken
     off, it goes on with the next model."""
+    dim = min(PROJECTION_DIM, max(1, workspace.n_train // 4))  # the kernel of more cannot be inverted
+    scratch = scratch_folder(workspace, NAME)
+    own = workspace.get_recipe().kind == "own"
+    model_scores = (_scores_of_own if own else _scores_here)(workspace, dim, scratch, progress)
+    shutil.rmtree(scratch, ignore_errors=True)
+    return {
+        NAME: ComputedDetector(
+            np.mean(model_scores, axis=0),
+            None,
+            f"TRAK of {len(model_scores)} models, dim {dim:,}",
+            extra={"models": len(model_scores), "dim": dim},
+        )
+    }
+
+
+def _scores_of_own(workspace: Workspace, dim: int, scratch: Path, progress: Progress) -> list[np.ndarray]:
+    """The scores under each base model of a user's recipe, float32 [n_train] each, computed by workers."""
+    from attribution.builds import own_models
+
+    computed = own_models.compute_with_base(workspace, NAME, None, scratch, progress, "self-influence, ", dim)
+    return [part["scores"] for part in computed]
+
+
+def _scores_here(workspace: Workspace, dim: int, scratch: Path, progress: Progress) -> list[np.ndarray]:
+    """The scores under each base model of a built-in recipe, float32 [n_train] each, computed by this process."""
     from attribution.builds import base_models
     from attribution.rankings import trak
     from attribution.training.trainer import Trainer
 
     trainer = Trainer(workspace, workspace.get_recipe())
     networks = base_models.load_base_networks(workspace, trainer)
-    scratch, digest = scratch_folder(workspace, NAME), source_digests(workspace, NAME)["base"]
-    dim = min(PROJECTION_DIM, max(1, workspace.n_train // 4))  # the kernel of more cannot be inverted
+    digest = source_digests(workspace, NAME)["base"]
     model_scores = []
     for number, network in enumerate(networks):
 
@@ -51,12 +76,4 @@ def compute(workspace: Workspace, names: list[str], progress: Progress) -> dict[
 
         file = scratch / f"{trainer.recipe.hash}-{digest}-{number}-{dim}.npz"
         model_scores.append(cached_npz(file, influence)["scores"])
-    shutil.rmtree(scratch, ignore_errors=True)
-    return {
-        NAME: ComputedDetector(
-            np.mean(model_scores, axis=0),
-            None,
-            f"TRAK of {len(networks)} models, dim {dim:,}",
-            extra={"models": len(networks), "dim": dim},
-        )
-    }
+    return model_scores

@@ -15,7 +15,8 @@ from attribution.training.head.recipe import is_head
 @dataclass(frozen=True)
 class Task:
     """One retraining to do. hash: the recipe's; out_of_subset: also predict the removed training images;
-    probabilities: also send those of the validation images."""
+    probabilities: also send those of the validation images; file: where a user's recipe is to save the model, if it can
+    and that is not ""."""
 
     key: str
     workspace: str
@@ -25,6 +26,7 @@ class Task:
     seed: int
     out_of_subset: bool = False
     probabilities: bool = False
+    file: str = ""
 
     @property
     def is_own(self) -> bool:
@@ -41,6 +43,7 @@ class Task:
             "seed": self.seed,
             "out_of_subset": self.out_of_subset,
             "probabilities": self.probabilities,
+            "file": self.file,
         }
 
 

@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections import deque
@@ -20,6 +19,7 @@ from pathlib import Path
 import psutil
 
 from attribution.files import python_path
+from attribution.files.work_folder import WorkFolder
 
 OUTPUT = 8000  # bytes of what the recipe wrote last that are kept
 BLOCK = 1 << 16
@@ -31,21 +31,24 @@ def main(snapshot: Path | None, threads: int) -> None:
     """Serves one worker. snapshot: the recipe's files, which it finds in its working folder; threads: of a training."""
     with suppress(OSError, AttributeError):  # Linux alone has it
         ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
-    with tempfile.TemporaryDirectory(prefix="lineup-recipe-") as folder:
+    folder = WorkFolder()
+    try:
         for file in snapshot.rglob("*") if snapshot else ():
             if file.is_file():
-                link = Path(folder) / file.relative_to(snapshot)
+                link = folder.path / file.relative_to(snapshot)
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(file.resolve())
         _serve(folder, threads)
+    finally:
+        folder.remove()
 
 
-def _serve(folder: str, threads: int) -> None:
+def _serve(folder: WorkFolder, threads: int) -> None:
     events_in, events_out = os.pipe()
     output_in, output_out = os.pipe()
     worker = subprocess.Popen(
         [sys.executable, "-P", "-m", "attribution.runner.executors.worker", str(events_out)],
-        cwd=folder,
+        cwd=folder.path,
         env={**os.environ, "PYTHONPATH": python_path(), "PYTHONHASHSEED": "0", **_thread_variables(threads)},
         stdin=subprocess.PIPE,
         stdout=output_out,
@@ -62,8 +65,7 @@ def _serve(folder: str, threads: int) -> None:
             for line in sys.stdin.buffer:
                 worker.stdin.write(line)
                 worker.stdin.flush()
-        end_children()
-        os._exit(0)
+        _end(folder)
 
     def keep_output():
         while block := os.read(output_in, BLOCK):
@@ -85,11 +87,11 @@ def _serve(folder: str, threads: int) -> None:
                 event["output"] = _text(kept)
             elif event["event"] == "done":
                 kept.clear()
-            _write(event)
+            _write(event, folder)
     worker.wait()
     end_children()
     reader.join(SETTLE_SECONDS)
-    _write({"event": "lost", "output": _text(kept), "code": worker.returncode})
+    _write({"event": "lost", "output": _text(kept), "code": worker.returncode}, folder)
 
 
 def end_children() -> None:
@@ -104,13 +106,19 @@ def end_children() -> None:
         psutil.wait_procs(children, 0.05)
 
 
-def _write(event: dict) -> None:
+def _write(event: dict, folder: WorkFolder) -> None:
     try:
         sys.stdout.write(json.dumps(event) + "\n")
         sys.stdout.flush()
     except BrokenPipeError:
-        end_children()
-        os._exit(0)
+        _end(folder)
+
+
+def _end(folder: WorkFolder) -> None:
+    """Ends this process at once, with all that the recipe has started, and removes its folder."""
+    end_children()
+    folder.remove()
+    os._exit(0)
 
 
 def _text(kept) -> str:

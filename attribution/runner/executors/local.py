@@ -9,7 +9,7 @@ import threading
 from contextlib import suppress
 
 from attribution.errors import UserError
-from attribution.files import ROOT
+from attribution.files import ROOT, work_folder
 from attribution.runner.executors.base import Task
 from attribution.training import all_recipes, own
 from attribution.training.devices import Gpu, WorkerPlan, core_count
@@ -185,18 +185,21 @@ class _Worker:
             self.process.wait(STOP_SECONDS)
 
     def _read(self):
-        for line in self.process.stdout:
-            try:
-                event, task = json.loads(line), self.task
-            except ValueError:  # killed in the middle of a line
-                continue
-            if event["event"] != "epoch":
-                self.task = None
-            if not self.stopped:
-                self.events.put((task, event))
+        with self.process.stdout as lines:
+            for line in lines:
+                try:
+                    event, task = json.loads(line), self.task
+                except ValueError:  # killed in the middle of a line
+                    continue
+                if event["event"] != "epoch":
+                    self.task = None
+                if not self.stopped:
+                    self.events.put((task, event))
         with self.lock:
             self.ended = True
             task, self.task = self.task, None
         self.process.wait()
+        if self.owner:  # its guard has removed it, unless that was killed
+            work_folder.remove_left()
         if task and not self.stopped:
             self.events.put((task, {"event": "lost"}))

@@ -2,7 +2,8 @@
 
 In: what `Task.to_json` writes. Out: the events of `Executor.poll`, "done" with its arrays in base64, on stdout; where
 the first argument is the number of a file descriptor on that, so that a user's recipe may print what it likes. It
-writes nothing to disk.
+writes nothing to disk but what a request names a file for: a model that a user's recipe saves, and what is computed
+with one.
 """
 
 import json
@@ -18,7 +19,7 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.experiments.head_support import find_support
 from attribution.experiments.support import SupportSpec
-from attribution.runner import recipe_check
+from attribution.runner import model_tasks, recipe_check
 from attribution.runner.executors.base import encode_array
 from attribution.training import all_recipes, recipes
 from attribution.training.edits import Edit
@@ -92,6 +93,8 @@ def serve_request(request: dict, trainers: dict, events: TextIO = sys.stdout) ->
         return {"event": "done", "answer": find_support(spec, workspace, trainer)}
     if "fit" in request:
         return recipe_check.fit_event(trainer, request["fit"], report)
+    if "compute" in request:
+        return model_tasks.compute_event(trainer, request, lambda event: write_event(event, events))
     return retrain(trainer, request, report)
 
 
@@ -110,7 +113,7 @@ def load_trainer(workspace: Any, name: str, recipe_hash: str) -> "AnyTrainer":
     if recipe.form == "command":
         from attribution.training.own.command import CommandTrainer
 
-        return CommandTrainer(workspace, recipe)
+        return CommandTrainer(workspace, recipe, Path.cwd())  # the guard's, who removes it
     from attribution.training.own.trainer import OwnTrainer
 
     return OwnTrainer(workspace, recipe, Path.cwd())  # where the guard has laid its files
@@ -129,6 +132,8 @@ def retrain(trainer: "AnyTrainer", request: dict, on_epoch: Callable[[int, int],
     edit = Edit.from_json(request["edit"])
     more = {"train": True} if request["out_of_subset"] and getattr(trainer, "asks_for_train", False) else {}
     outcome = trainer.run(edit, request["seed"], on_epoch, **more)
+    if request.get("file") and trainer.recipe.can_keep:
+        trainer.save(outcome.model, Path(request["file"]))
     event = {
         "event": "done",
         "predicted": encode_array(outcome.predicted),

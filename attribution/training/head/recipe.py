@@ -12,6 +12,7 @@ from attribution.errors import UserError
 from attribution.training.edits import Edit, no_edit
 from attribution.training.head import head as head_module
 from attribution.training.head.head import Head, margins_of
+from attribution.training.probabilities import probabilities_of
 
 PREFIX = "head-"
 
@@ -76,14 +77,8 @@ class HeadTrainer:
         logits = self.head.logits(weights, self.val)
         predicted = logits.argmax(1).astype(np.min_scalar_type(logits.shape[1] - 1))
         margins = margins_of(logits, self.val_labels)
-        return HeadOutcome(predicted, margins, softmax(logits), time.perf_counter() - start, weights)
+        return HeadOutcome(predicted, margins, probabilities_of(logits), time.perf_counter() - start, weights)
 
     def train_probabilities(self, outcome: HeadOutcome, ids) -> np.ndarray:
         """Class probabilities of the training images `ids`, float32 [len(ids), classes]."""
-        return softmax(self.head.logits(outcome.weights, self.train[np.asarray(ids, np.int64)]))
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Class probabilities of logits, float32 [n, classes]."""
-    powers = np.exp(logits - logits.max(1, keepdims=True))
-    return (powers / powers.sum(1, keepdims=True)).astype(np.float32)
+        return probabilities_of(self.head.logits(outcome.weights, self.train[np.asarray(ids, np.int64)]))

@@ -21,9 +21,9 @@ from attribution.training.own.trainer import (
     Report,
     Reporter,
     check_logits,
-    softmax,
     summarize,
 )
+from attribution.training.probabilities import probabilities_of
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
@@ -33,15 +33,17 @@ LONGEST_LINE = 10_000  # characters of a line that are looked at
 
 
 class CommandTrainer:
-    """As `OwnTrainer`, for a recipe that is a command. Raises UserError where the images have changed, or its files."""
+    """As `OwnTrainer`, for a recipe that is a command. folder: where the folders of its tasks are made, if not given
+    the system's for temporary files. Raises UserError where the images have changed, or its files."""
 
     asks_for_train = True  # what it is to predict is said before it runs
 
-    def __init__(self, workspace, recipe: OwnRecipe):
+    def __init__(self, workspace, recipe: OwnRecipe, folder: Path | None = None):
         workspace.check_images()
+        self.folder = folder
         self.recipe, self.workspace = recipe, workspace
         self.train_labels, self.val_labels = np.array(workspace.train_labels), np.array(workspace.val_labels)
-        self.shared = tempfile.TemporaryDirectory(prefix="lineup-data-")  # what all tasks read
+        self.shared = tempfile.TemporaryDirectory(prefix="lineup-data-", dir=folder)  # what all tasks read
         self.tables = write_data(workspace, Path(self.shared.name))
 
     def run(
@@ -57,7 +59,7 @@ class CommandTrainer:
         recipe = self.recipe
         if digests(Path(recipe.folder), recipe.files) != dict(recipe.files):
             raise UserError(f"the files of recipe {recipe.name} in {recipe.folder} have changed; ask again")
-        with tempfile.TemporaryDirectory(prefix="lineup-job-") as name:
+        with tempfile.TemporaryDirectory(prefix="lineup-job-", dir=self.folder) as name:
             folder, start = Path(name), time.perf_counter()
             write_task(folder, self.workspace, recipe, (keep, labels), seed, self.tables, train=train)
             self._run_command(folder, Reporter(on_epoch))
@@ -67,7 +69,7 @@ class CommandTrainer:
 
     def train_probabilities(self, outcome: OwnOutcome, ids) -> np.ndarray:
         """As `OwnTrainer.train_probabilities`, of an outcome with training images."""
-        return softmax(outcome.model[np.asarray(ids, np.int64)])
+        return probabilities_of(outcome.model[np.asarray(ids, np.int64)])
 
     def _run_command(self, job: Path, report: Reporter) -> None:
         """Runs the command to its end, passing its output on. Raises UserError where it fails."""

@@ -12,7 +12,7 @@ from attribution.files import data_folder, read_bytes, read_json
 
 MAX_SOURCE = 2**30  # bytes of one file that the hash covers
 PATIENCE = 10.0  # minutes that a training may report nothing
-OPTIONAL = ("features", "module", "save", "load")  # methods that a recipe may have
+OPTIONAL = ("features", "module", "inputs", "save", "load")  # methods that a recipe may have
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,11 @@ class OwnRecipe:
     def snapshot(self) -> Path:
         """The folder with the bytes that the hash covers."""
         return recipes_folder() / self.hash / "files"
+
+    @property
+    def can_keep(self) -> bool:
+        """Whether its models can be kept in files: by its `save` and its `load`."""
+        return {"save", "load"} <= set(self.optional)
 
     @property
     def place(self) -> str:

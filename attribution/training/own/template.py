@@ -24,12 +24,10 @@ class Mine:
         images = torch.as_tensor(np.asarray(images), device=self.device).float() / 255
         return images[:, None] if images.ndim == 3 else images.permute(0, 3, 1, 2)
 
-    def fit(self, keep, labels, seed, report):
-        """Trains on the images `keep`, int64 [m], with `labels`, int64 [n_train]; returns the model."""
-        torch.manual_seed(seed)  # all that is random comes from the seed
-        torch.use_deterministic_algorithms(True, warn_only=True)
+    def network(self):
+        """The untrained network."""
         channels = self.images["train"].shape[1]
-        model = nn.Sequential(
+        return nn.Sequential(
             nn.Conv2d(channels, 16, 3, padding=1),
             nn.ReLU(),
             nn.MaxPool2d(2),
@@ -39,6 +37,12 @@ class Mine:
             nn.Flatten(),
             nn.Linear(32 * 16, self.classes),
         ).to(self.device)
+
+    def fit(self, keep, labels, seed, report):
+        """Trains on the images `keep`, int64 [m], with `labels`, int64 [n_train]; returns the model."""
+        torch.manual_seed(seed)  # all that is random comes from the seed
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        model = self.network()
         keep, labels = torch.as_tensor(keep), torch.as_tensor(labels, device=self.device)
         optimiser = torch.optim.AdamW(model.parameters(), lr=3e-3)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, self.epochs)
@@ -57,3 +61,20 @@ class Mine:
         """float32 [len(ids), classes] of the images `ids`; the columns are in the order of data.classes."""
         parts = [model(self.images[split][rows]) for rows in torch.as_tensor(ids).split(500)]
         return torch.cat(parts).cpu().numpy()
+
+    # What follows may be left out.
+
+    def module(self, model):
+        """The torch network, for TRAK, self-influence and supervised features. It is given float32 [n, channels, H, W]
+        from 0 to 1; where yours takes anything else, write inputs(split, ids), which returns that."""
+        return model
+
+    def save(self, model, path):
+        """Saves a model into one file, so that it need not be trained again."""
+        torch.save(model.state_dict(), path)
+
+    def load(self, path):
+        """The model that was saved."""
+        model = self.network()
+        model.load_state_dict(torch.load(path, weights_only=True))
+        return model.eval()

@@ -5,6 +5,7 @@ What the recipe returns is checked here, so that nothing of a wrong shape is sto
 
 import os
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable
@@ -15,9 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.files import file_mode, make_folder
 from attribution.training.edits import Edit, no_edit
 from attribution.training.own import OwnRecipe
 from attribution.training.own.describe import load_class
+from attribution.training.probabilities import probabilities_of
 
 if TYPE_CHECKING:
     from attribution.data import Images
@@ -25,6 +28,8 @@ if TYPE_CHECKING:
 
 Report = Callable[[int, int], None]
 REPORT_SECONDS = 0.2  # between two reports that are passed on
+MAX_MODEL = 4 * 2**30  # bytes of a saved model
+MAX_FEATURES = 8192  # dimensions
 #: libraries whose versions are stored with a result, where the recipe has imported them
 LIBRARIES = (
     "torch",
@@ -101,7 +106,7 @@ class OwnTrainer:
         folder = folder or recipe.snapshot
         recipe.check_files(folder)
         self.own = load_class(folder / recipe.main, recipe.object)()
-        self._call("setup", self.data, self.device)
+        self.call("setup", self.data, self.device)
 
     def run(self, edit: Edit | None = None, seed: int = 0, on_epoch: Report | None = None) -> OwnOutcome:
         """Trains on the edited training set and predicts all validation images.
@@ -117,7 +122,7 @@ class OwnTrainer:
         if not len(keep):
             raise UserError("the edit removes every training image; leave some")
         start = time.perf_counter()
-        model = self._call("fit", keep.astype(np.int64), labels.astype(np.int64), int(seed), Reporter(on_epoch))
+        model = self.call("fit", keep.astype(np.int64), labels.astype(np.int64), int(seed), Reporter(on_epoch))
         logits = self.logits(model, "val", np.arange(len(self.val_labels)))
         seconds = time.perf_counter() - start
         made = (seconds, model, device_name(self.device), libraries(), logits)
@@ -126,14 +131,50 @@ class OwnTrainer:
     def logits(self, model, split: str, ids: np.ndarray) -> np.ndarray:
         """What the model says of images, float32 [len(ids), classes]. Raises UserError for another shape and for what
         is not finite."""
-        given = self._call("logits", model, split, np.asarray(ids, np.int64))
+        given = self.call("logits", model, split, np.asarray(ids, np.int64))
         return check_logits(given, len(ids), len(self.data.classes), f"{self.recipe.name}.logits")
 
     def train_probabilities(self, outcome: OwnOutcome, ids) -> np.ndarray:
         """Class probabilities of the training images `ids`, float32 [len(ids), classes]."""
-        return softmax(self.logits(outcome.model, "train", np.asarray(ids, np.int64)))
+        return probabilities_of(self.logits(outcome.model, "train", np.asarray(ids, np.int64)))
 
-    def _call(self, method: str, *values):
+    def has(self, method: str) -> bool:
+        """Whether the recipe has an optional method."""
+        return callable(getattr(self.own, method, None))
+
+    def features(self, model, split: str, ids: np.ndarray) -> np.ndarray:
+        """The recipe's features of images, float32 [len(ids), d]. Raises UserError for another shape and for what is
+        not finite."""
+        given = self.call("features", model, split, np.asarray(ids, np.int64))
+        return check_features(given, len(ids), f"{self.recipe.name}.features")
+
+    def save(self, model, file: Path) -> None:
+        """Has the recipe save a model into `file`, which is there whole or not at all. Raises UserError where it writes
+        none, or more than MAX_MODEL bytes."""
+        make_folder(file.parent)
+        with tempfile.TemporaryDirectory(prefix=f".{file.name}.", dir=file.parent) as folder:
+            unfinished = Path(folder) / f"model{file.suffix}"
+            self.call("save", model, unfinished)
+            if not unfinished.is_file() or unfinished.is_symlink():
+                raise UserError(f"{self.recipe.name}.save wrote no file to the path that it was given; write one file")
+            if (size := unfinished.stat().st_size) > MAX_MODEL:
+                raise UserError(
+                    f"{self.recipe.name}.save wrote {size / 2**30:.1f} GiB, and a model may have "
+                    f"{MAX_MODEL / 2**30:.0f}; save its weights alone"
+                )
+            if (mode := file_mode(file)) == 0o600:  # in a data folder that is its owner's alone
+                unfinished.chmod(mode)
+            unfinished.replace(file)
+
+    def load(self, file: Path) -> Any:
+        """The model that `save` wrote into `file`. Raises UserError where the recipe cannot load it."""
+        try:
+            return self.call("load", file)
+        except UserError as error:
+            raise UserError(f"{error} (of {file}; without that file the model is trained again)") from None
+
+    def call(self, method: str, *values):
+        """What a method of the recipe returns. Raises UserError, a sentence, for whatever it raises."""
         try:
             return getattr(self.own, method)(*values)
         except KeyboardInterrupt:
@@ -180,6 +221,26 @@ def check_logits(given, n: int, classes: int, source: str) -> np.ndarray:
     return logits
 
 
+def check_features(given, n: int, source: str) -> np.ndarray:
+    """`given` as float32 [n, d]. source: what the sentence calls it. Raises UserError for another shape, and for what
+    is not finite."""
+    if hasattr(given, "detach"):
+        given = given.detach().float().cpu().numpy()
+    try:
+        features = np.asarray(given, np.float32)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{source} are no array of numbers ({error}); return float32 [{n}, d]") from None
+    if features.ndim != 2 or len(features) != n or not 1 <= features.shape[1] <= MAX_FEATURES:
+        raise UserError(
+            f"{source} have the shape {list(features.shape)}; they need [{n}, d], a row an image and d from 1 to "
+            f"{MAX_FEATURES:,}"
+        )
+    if not np.isfinite(features).all():
+        wrong = int(np.flatnonzero(~np.isfinite(features).all(1))[0])
+        raise UserError(f"{source} hold NaN or infinity (row {wrong} is the first of them)")
+    return features
+
+
 def summarize(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Predicted, margins and probabilities as in `TrainingOutcome`, of logits float32 [n, classes] and true labels."""
     predicted = logits.argmax(1).astype(np.min_scalar_type(logits.shape[1] - 1))
@@ -188,13 +249,7 @@ def summarize(logits: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.nd
     others[rows, labels] = -np.inf
     with np.errstate(over="ignore"):  # beyond float16 a margin is infinite
         margins = (correct - others.max(1)).astype(np.float16)
-    return predicted, margins, softmax(logits)
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    """Class probabilities of logits, float32 [n, classes]."""
-    powers = np.exp(logits.astype(np.float64) - logits.max(1, keepdims=True))
-    return (powers / powers.sum(1, keepdims=True)).astype(np.float32)
+    return predicted, margins, probabilities_of(logits)
 
 
 def device_name(device: str) -> str:

@@ -1,6 +1,7 @@
 """What the server answers while a person drags: through the routes, a client and a solver process."""
 
 import json
+import time
 
 import numpy as np
 import pytest
@@ -71,3 +72,13 @@ def test_a_solver_that_has_ended_is_started_again(ws):
         client.process.wait()
         assert browser.get("/live/cut", params=ask).json() == first
     client.close()
+
+
+def test_a_solver_that_has_ended_leaves_no_open_pipe():
+    client = SolverClient()
+    client.process = process = client._start()
+    client.close()
+    end = time.monotonic() + 60
+    while not process.stdout.closed:
+        assert time.monotonic() < end, "its output is still open"
+        time.sleep(0.02)

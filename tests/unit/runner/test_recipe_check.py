@@ -15,6 +15,8 @@ from tests.conftest import ROOT
 
 RECIPES = ROOT / "tests/unit/training/own/recipes_for_tests.py"
 
+NETWORKS = ROOT / "tests/unit/training/own/networks_for_tests.py"
+
 
 def check(ws, object_, file=RECIPES):
     return check_recipe(ws, own.add(f"{file}:{object_}"), lambda *progress: None)
@@ -45,6 +47,32 @@ def test_a_good_recipe_has_no_problem(ws):
 def test_each_mistake_is_found(ws, object_, wrong):
     found = problems(check(ws, object_))
     assert wrong <= found if wrong else found == set()
+
+
+@pytest.mark.parametrize(
+    ("object_", "states", "texts"),
+    [
+        (
+            "Complete",
+            {"module": "ok", "save": "ok", "features": "ok"},
+            ["gives the same logits", "loaded is the same", "16 dimensions"],
+        ),
+        ("OtherInputs", {"module": "problem"}, ["differ from those of logits by up to"]),
+        ("NoGradients", {"module": "problem"}, ["cannot be computed image by image"]),
+        (
+            "ForgetsWeights",
+            {"module": "ok", "save": "problem", "features": "ok"},
+            ["save all that logits needs"],
+        ),
+        ("FeaturesFlat", {"features": "problem"}, ["have the shape"]),
+    ],
+)
+def test_the_optional_methods_are_tried(ws, object_, states, texts):
+    report = check(ws, object_, NETWORKS)
+    found = {row["check"]: row for row in report["findings"] if row["check"] in ("module", "save", "features")}
+    assert {name: row["state"] for name, row in found.items()}.items() >= states.items()
+    said = " ".join(row["text"] for row in found.values())
+    assert all(text in said for text in texts) and report["ok"] == ("problem" not in states.values())
 
 
 def test_one_that_cannot_train_is_refused(ws):

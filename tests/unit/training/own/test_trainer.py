@@ -8,7 +8,8 @@ import pytest
 from attribution import UserError
 from attribution.training.edits import relabel, remove
 from attribution.training.own import OwnRecipe
-from attribution.training.own.trainer import OwnTrainer, RecipeData, check_logits, softmax, summarize
+from attribution.training.own.trainer import OwnTrainer, RecipeData, check_logits, summarize
+from attribution.training.probabilities import probabilities_of
 
 HERE = Path(__file__).parent
 
@@ -79,7 +80,7 @@ def test_numbers_of_logits():
     logits = np.array([[3, 1, 0], [-80_000, 0, 80_000]], np.float32)
     predicted, margins, probabilities = summarize(logits, np.array([0, 0]))
     assert predicted.tolist() == [0, 2] and margins.tolist() == [2, -np.inf]
-    assert np.allclose(probabilities, softmax(logits)) and np.isfinite(probabilities).all()
+    assert np.allclose(probabilities, probabilities_of(logits)) and np.isfinite(probabilities).all()
 
 
 def test_images_of_a_folder_have_paths(folder_workspace):
