@@ -32,6 +32,9 @@ TESTED_ELSEWHERE = {
     "audit/detectors/base.py": "audit/detectors/test_detectors.py",
     "audit/detectors/families.py": "audit/detectors/test_detectors.py",
     "errors.py": "files/test_files.py",
+    "own_code/loading.py": "training/own/test_own.py",
+    "own_code/describe.py": "own_code/test_own_code.py",
+    "own_code/snapshots.py": "training/own/test_own.py",
     # a process that imports a user's file, a template that passes the check, a command group: tested as they are used
     "training/own/describe.py": "training/own/test_own.py",
     "training/own/recipe.py": "training/own/test_own.py",
