@@ -193,8 +193,10 @@ def start(own: "OwnObject", opening: dict, threads: int = 1, gpu: str | None = N
     return process
 
 
-def check_numbers(event: dict, key: str, shape: tuple[int | None, ...], source: str) -> np.ndarray:
-    """The array of an event, float32 of this shape; None in it is any length above 0. source: what errors call it.
+def check_numbers(
+    event: dict, key: str, shape: tuple[int | None, ...], source: str, dtype: type = np.float32
+) -> np.ndarray:
+    """The array of an event, of `dtype` and this shape; None in it is any length above 0. source: what errors call it.
     Raises OwnCodeError for another shape, and for what is not finite."""
     try:
         array = unpack_array(event[key])
@@ -202,7 +204,7 @@ def check_numbers(event: dict, key: str, shape: tuple[int | None, ...], source: 
         raise OwnCodeError(f"{source} came back damaged ({error}); ask again") from None
     wanted = f"[{', '.join('d' if length is None else str(length) for length in shape)}]"
     fits = len(array.shape) == len(shape) and all(b in (None, a) for a, b in zip(array.shape, shape))
-    if not fits or not array.size or array.dtype != np.float32:
+    if not fits or not array.size or array.dtype != dtype:
         raise OwnCodeError(f"{source} have the shape {list(array.shape)}; return numbers of the shape {wanted}")
     if not np.isfinite(array).all():
         first = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(1))[0])

@@ -37,7 +37,7 @@ class OwnData(RecipeData):
         """A feature set of the workspace, float [n, d]."""
         self._check_use(f"features/{name}")
         found = self._workspace.feature(name)
-        return found.train if self._is_train(split) else found.val
+        return np.asarray(found.train if self._is_train(split) else found.val)
 
     def predictions(self) -> np.ndarray:
         """What the base models say of the validation images, probabilities float32 [models, n_val, classes]."""

@@ -10,6 +10,7 @@ from collections.abc import Callable
 import numpy as np
 
 from attribution.audit.detectors import combined
+from attribution.audit.detectors import own as own
 from attribution.audit.detectors.base import Detector
 from attribution.audit.detectors.families import FAMILIES, family_by_name
 from attribution.audit.detectors.stored import COMBINED, default_detector, load, load_harmed, names
