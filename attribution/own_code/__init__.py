@@ -306,7 +306,10 @@ def _registry(kind: str) -> dict[str, dict]:
 
 
 def _read_registry() -> dict[str, dict[str, dict]]:
-    file = _home() / "registry.json"
+    try:
+        file = _home() / "registry.json"
+    except UserError:  # there is no data folder, and so nothing in it
+        return {}
     try:
         content = read_json(file, "remove it, and add your code again")
     except (FileNotFoundError, NotADirectoryError):
