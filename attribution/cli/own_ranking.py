@@ -27,7 +27,7 @@ def rankings_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
     for name in own_code.names(own.KIND):
         found = own_code.get(own.KIND, name)
         taken = own.taken_by(ws, name)
-        note = found.problem or (f"hidden: {name} is the name of {taken}" if taken else "")
+        note = f"hidden: {name} is the name of {taken}" if taken else found.problem
         rows.append({"ranking": name, "hash": found.hash, "place": found.place, "note": note})
     print_answer(as_json, {"workspace": ws.name, "rankings": rows}, ("", rows))
 

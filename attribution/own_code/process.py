@@ -186,7 +186,7 @@ def start(own: "OwnObject", opening: dict, threads: int = 1, gpu: str | None = N
     OwnCodeError where that fails."""
     process = OwnProcess(f"the {own.kind} {own.name}", own.check().snapshot, threads, gpu)
     try:
-        process.ask({"do": "open", "own": asdict(own), **opening}, own.patience)
+        process.ask({"do": "open", "own": asdict(own), **opening}, max(own.patience, DESCRIBE_SECONDS))
     except BaseException:
         process.close()
         raise
