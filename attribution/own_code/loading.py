@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Any
 
 from attribution.errors import UserError
+from attribution.files import ROOT
 
 
 def load_object(file: Path, object_: str, root: Path | None = None) -> Any:
@@ -48,12 +49,13 @@ def module_name(file: Path, root: Path | None) -> str:
 
 
 def imported_files(folder: Path) -> list[str]:
-    """The files that modules were imported from with `folder` in the path, relative to it; not those of an environment
-    in it, nor what a library has written there."""
-    found = set()
+    """The files that modules were imported from with `folder` in the path, relative to it; not Lineup's own, nor those
+    of an environment in it, nor what a library has written there."""
+    found, library = set(), ROOT / "attribution"
     for name, module in list(sys.modules.items()):
         path = Path(getattr(module, "__file__", None) or "/").resolve()
-        inside = path.is_relative_to(folder) and not path.is_relative_to(Path(sys.prefix).resolve())
+        others = path.is_relative_to(library) or path.is_relative_to(Path(sys.prefix).resolve())
+        inside = path.is_relative_to(folder) and not others
         if inside and not {"site-packages", "dist-packages"} & set(path.parts):
             inner = path.relative_to(folder)
             if inner.with_suffix("").parts[0] == name.partition(".")[0]:
