@@ -46,18 +46,18 @@ clean:
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # What `make run` needs. The stamp is touched last, so that an interrupted installation is taken up again.
-$(VENV)/run.stamp: requirements.txt
+$(VENV)/run.stamp: pyproject.toml requirements.txt requirements-build.txt
 	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { echo \
 	  "Lineup needs Python 3.11 or newer: install one, or name it with PYTHON=/path/to/python3." >&2; exit 2; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo \
 	  "$(PYTHON) cannot create virtual environments: run 'apt install python3-venv' and try again." >&2; exit 2; }
 	@echo "Installing what Lineup needs into $(VENV) (once; a few minutes)"
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --disable-pip-version-check -r requirements-build.txt
 	@touch $@
 
 # What `make test` needs.
-$(VENV)/test.stamp: $(VENV)/run.stamp requirements-build.txt requirements-cluster.txt requirements-dev.txt
+$(VENV)/test.stamp: $(VENV)/run.stamp requirements-cluster.txt requirements-dev.txt
 	@echo "Installing what the tests need into $(VENV) (once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@

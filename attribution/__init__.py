@@ -7,3 +7,4 @@ from attribution.errors import UserError
 from attribution.workspace.workspace import Workspace
 
 __all__ = ["UserError", "Workspace"]
+__version__ = "0.1.0"

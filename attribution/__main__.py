@@ -24,6 +24,13 @@ def end(sentence: object) -> NoReturn:
     sys.exit(2)
 
 
+def lineup() -> None:
+    """The console command `lineup`: alone, it serves the demo and opens the browser; else as `main`."""
+    if len(sys.argv) == 1:
+        sys.argv += ["serve", "--open"]
+    main()
+
+
 def main() -> None:
     """Runs the command line and turns a UserError into one sentence and exit status 2."""
     if isinstance(sys.stdout, io.TextIOWrapper):

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from attribution.access.tokens import add_parameter, prepare_token
 from attribution.errors import UserError
-from attribution.files import ROOT, data_folder, is_shared, keep_private, make_folder
+from attribution.files import APP, ROOT, data_folder, is_shared, keep_private, make_folder
 
 ADDRESS = "127.0.0.1"
-APP = ROOT / "asgi.py"
+SERVER = APP / "asgi.py"
 #: `python -m streamlit`, with two things arranged. It is told beforehand that pages/ is ours to route: otherwise a
 #: fresh server's first visitor, coming by a deep link, is shown "Page not found" over the right page. And Ctrl-C or a
 #: termination is a good end: uvicorn raises the signal again when it has closed all connections.
@@ -87,8 +87,8 @@ def serve(
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         )
-    os.chdir(APP.parent)  # where .streamlit/config.toml is found
-    os.execv(sys.executable, [sys.executable, "-c", STREAMLIT_SCRIPT, "run", APP.name, "--server.port", str(port)])
+    os.chdir(APP)  # where .streamlit/config.toml is found
+    os.execv(sys.executable, [sys.executable, "-c", STREAMLIT_SCRIPT, "run", SERVER.name, "--server.port", str(port)])
 
 
 def check_port(port: int | str) -> int:

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from hashlib import sha256
 from urllib.parse import quote
 
-from attribution.files import ROOT
+from attribution.files import APP
 
 HEALTH = "/_stcore/health"
 COOKIE_LASTS = 30 * 24 * 3600  # seconds
-PAGE = ROOT / "assets" / "refused.html"
+PAGE = APP / "assets" / "refused.html"
 #: Of what this middleware answers itself. The link with the token goes into no cache and to no other site.
 PRIVATE = [(b"cache-control", b"no-store"), (b"referrer-policy", b"no-referrer")]
 #: Of every answer: a page of another port shares the cookie, and may not show ours in a frame to have it clicked on.

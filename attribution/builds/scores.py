@@ -16,11 +16,12 @@ from attribution.builds.halves import load_half_margins, train_halves
 from attribution.builds.timing import Stopwatch
 from attribution.errors import UserError
 from attribution.experiments.study import STUDY_SEED
+from attribution.files.libraries import check_library
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
 from attribution.metrics import lds
 from attribution.training import recipes
-from attribution.workspace.parts import Progress, base_seeds, cached_npz, check_library, ranking_origin, scratch_folder
+from attribution.workspace.parts import Progress, base_seeds, cached_npz, ranking_origin, scratch_folder
 from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import Workspace
 

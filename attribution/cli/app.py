@@ -18,11 +18,13 @@ from attribution.cli import (
     own_ranking,
     recipe,
     retrain,
+    serving,
     with_model_option,
     workspace,
 )
 
 COMMANDS = [
+    serving.serve,
     retrain.prune,
     inspect.duplicates,
     audit.worth,

@@ -31,7 +31,7 @@ def demo_build(
     root: Annotated[Path | None, typer.Option(help="The folder of Fashion-MNIST, its idx.gz files.")] = None,
     until: Annotated[str | None, typer.Option(help="Stop after this step.")] = None,
 ):
-    """Build the demo workspace anew, or go on with it. Needs requirements-build.txt."""
+    """Build the demo workspace anew, or go on with it. Needs the extra `train`."""
     from attribution.demo import DemoBuild
 
     with ProgressBar() as progress:
@@ -88,8 +88,7 @@ def features_embed(
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="A network of torchvision's, or timm's (requirements-build.txt): resnet18. Or the folder of a Hugging "
-            "Face model (transformers).",
+            help="A network of torchvision's, or timm's: resnet18. Or the folder of a Hugging Face model (transformers).",
             metavar="NAME|FOLDER",
         ),
     ] = None,

@@ -23,6 +23,7 @@ from attribution.errors import UserError
 from attribution.evaluation.support_report import compare_on_same_targets
 from attribution.experiments.halves import half_edit, half_seed
 from attribution.files import read_array, read_json, write_json
+from attribution.files.libraries import check_library
 from attribution.metrics import lds
 from attribution.rankings.base import top_k
 from attribution.store.results import ResultStore
@@ -31,7 +32,6 @@ from attribution.workspace.parts import (
     Progress,
     base_digest,
     base_seeds,
-    check_library,
     held_out_digest,
     ranking_origin,
     ranking_versions,

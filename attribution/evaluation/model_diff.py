@@ -15,11 +15,12 @@ from threadpoolctl import threadpool_limits
 from attribution.builds.halves import load_held_out_halves
 from attribution.builds.scores import compute_recipe_factors, compute_trak_factors
 from attribution.errors import UserError
+from attribution.files.libraries import check_library
 from attribution.metrics import lds
 from attribution.metrics.rank_agreement import jaccard
 from attribution.metrics.statistics import bootstrap_interval, spearman_correlation
 from attribution.rankings.base import top_k
-from attribution.workspace.parts import Part, Progress, base_digest, check_library, held_out_digest, scratch_folder
+from attribution.workspace.parts import Part, Progress, base_digest, held_out_digest, scratch_folder
 from attribution.workspace.workspace import Workspace
 
 STORED = Part("algorithms")

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from attribution.builds.halves import load_held_out_halves
 from attribution.builds.scores import compute_trak_factors
 from attribution.errors import UserError
+from attribution.files.libraries import check_library
 from attribution.metrics import lds
 from attribution.metrics.rank_agreement import jaccard
 from attribution.metrics.statistics import mean_with_interval
@@ -32,7 +33,6 @@ from attribution.workspace.parts import (
     base_digest,
     base_seeds,
     cached_npz,
-    check_library,
     held_out_digest,
     ranking_versions,
     scratch_folder,

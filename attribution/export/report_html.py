@@ -12,13 +12,13 @@ from PIL import Image
 from attribution.export.charts import Chart
 from attribution.export.charts.drawing import encode
 from attribution.export.tables import TEMPLATES
-from attribution.files import ROOT
+from attribution.files import APP
 from attribution.inputs import names
 from attribution.workspace.workspace import Workspace
 
 PLACEHOLDER = "#010203"  # drawn instead of the reader's own text colour, and replaced by it
 SVG, XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-CSS = ROOT / "assets" / "report.css"
+CSS = APP / "assets" / "report.css"
 
 
 def render(**parts) -> bytes:

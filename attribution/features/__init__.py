@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.files.libraries import install_command
 
 #: Name -> what it is, for people. `pixels` is the baseline that the others must beat.
 NAMES = {
@@ -73,7 +74,7 @@ def _load_method(name: str):
         return importlib.import_module(f"attribution.features.{name}")
     except ModuleNotFoundError as error:
         if error.name and error.name.split(".")[0] in ("torch", "lightly"):
-            raise UserError(f"{name} features need {error.name}: pip install -r requirements-build.txt") from None
+            raise UserError(f"{name} features need {error.name}: {install_command('train')}") from None
         raise
 
 

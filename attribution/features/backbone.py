@@ -14,6 +14,7 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import read_array, write_array
+from attribution.files.libraries import install_command
 
 #: torchvision's networks: pixels of a side, and mean and standard deviation of ImageNet's pixels in [0, 1]
 TORCHVISION = {
@@ -154,8 +155,8 @@ def _untrained_timm(name: str, side: int | None):
         from timm.data import resolve_model_data_config
     except ImportError:
         raise UserError(
-            f"torchvision has no classifier {name!r}; choose one of its, such as resnet18 or vit_b_16, or "
-            "pip install -r requirements-build.txt for timm's"
+            f"torchvision has no classifier {name!r}; choose one of its, such as resnet18 or vit_b_16, or install "
+            f"timm's with: {install_command('train')}"
         ) from None
     timm_name = name.removeprefix("timm/")
     if not timm.is_model(timm_name):

@@ -15,6 +15,7 @@ import numpy as np
 from attribution.errors import UserError
 from attribution.features.backbone import BATCH, MAX_DIM, block_folder, embed_in_blocks
 from attribution.files import read_json, user_path
+from attribution.files.libraries import check_library
 
 PREFIX = "hf:"
 #: in the folder: what decides the features, besides the weights
@@ -42,6 +43,7 @@ class HuggingFaceModel:
     """
 
     def __init__(self, folder: str | Path):
+        check_library("torch")
         import torch
 
         self.folder = user_path(str(folder).removeprefix(PREFIX))

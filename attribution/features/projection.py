@@ -16,6 +16,7 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import read_array
+from attribution.files.libraries import install_command
 from attribution.workspace.parts import Progress, save_part
 from attribution.workspace.workspace import Workspace
 
@@ -55,7 +56,7 @@ def project(
     if method not in METHODS:
         raise UserError(f"no map called {method!r}; say {' or '.join(METHODS)}")
     if method == "tsne" and not importlib.util.find_spec("openTSNE"):
-        raise UserError("t-SNE needs openTSNE: pip install -r requirements-build.txt; or say --method pca")
+        raise UserError(f"t-SNE needs openTSNE: {install_command('train')}; or say --method pca")
     if method == "tsne" and workspace.n_train > MAX_IMAGES:
         raise UserError(f"t-SNE of {workspace.n_train:,} images takes hours; say --method pca")
     features = workspace.feature(name)

@@ -15,14 +15,11 @@ import platformdirs
 
 from attribution.errors import UserError
 from attribution.files.arrays import read_array as read_array
+from attribution.files.places import APP as APP
+from attribution.files.places import ROOT as ROOT
+from attribution.files.places import python_path as python_path
 
-ROOT = Path(__file__).resolve().parents[2]  # of the checkout: where `python -m attribution` finds this library
 MAX_JSON = 64 * 2**20  # bytes
-
-
-def python_path() -> str:
-    """PYTHONPATH for a process of this library that is started with another working folder."""
-    return os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
 
 
 def data_folder() -> Path:

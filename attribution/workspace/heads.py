@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from attribution.errors import UserError
 from attribution.files import data_folder, read_json, write_json
@@ -53,7 +54,8 @@ def fit(workspace: "Workspace", name: str) -> FittedHead:
     features, labels = workspace.feature(recipe.features), np.asarray(workspace.train_labels)
     train, val = np.asarray(features.train[:]), np.asarray(features.val[:])
     start = time.perf_counter()
-    head = Head.fit(train, labels, len(workspace.classes), known and known["penalty"])
+    with threadpool_limits(1):  # the products are small: BLAS threads would mostly wait for each other
+        head = Head.fit(train, labels, len(workspace.classes), known and known["penalty"])
     seconds = time.perf_counter() - start
     logits = head.logits(head.weights, val)
     accuracy = float((logits.argmax(1) == workspace.val_labels).mean())

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,6 @@ from attribution.training.head.recipe import is_head
 from attribution.workspace.workspace import Workspace
 
 Progress = Callable[[str, int, int], None]
-
-
-def check_library(library: str) -> None:
-    """Raises UserError where `library`, of requirements-build.txt, is not installed. Call it before long work."""
-    if find_spec(library) is None:
-        raise UserError(f"this needs {library}: pip install -r requirements-build.txt")
 
 
 def ranking_origin(workspace: Workspace, seeds: Iterable[int] | str) -> dict:

@@ -23,7 +23,7 @@ import numpy as np
 from attribution.data import Images, reopen_images, roots
 from attribution.data.thumbnails import Thumbnails
 from attribution.errors import UserError
-from attribution.files import ROOT, change_json, data_folder, read_array, read_table
+from attribution.files import APP, change_json, data_folder, read_array, read_table
 from attribution.training import all_recipes
 from attribution.training.head.recipe import PREFIX, HeadRecipe, is_head
 from attribution.workspace import heads
@@ -34,7 +34,7 @@ from attribution.workspace.models import PredictionsOnly, is_of_one_model
 if TYPE_CHECKING:
     import pandas as pd
 
-DEMO = ROOT / "assets" / "demo"
+DEMO = APP / "assets" / "demo"
 
 
 @dataclass(frozen=True)

@@ -8,13 +8,13 @@ from pathlib import Path
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.files import ROOT
+from attribution.files import APP
 from attribution.workspace import image_check
 from attribution.workspace.workspace import DEMO
 from pages.ui import cli_command, model_choice
 from pages.ui import format as write
 
-ASSETS = ROOT / "assets"
+ASSETS = APP / "assets"
 LOGO = ASSETS / "logo.svg"
 LOOK_SECONDS = 10  # between two looks at whether the images are still those of before
 

@@ -36,10 +36,10 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from attribution.files import ROOT
+from attribution.files import APP
 from attribution.inputs import names
 
-ASSETS = ROOT / "assets"
+ASSETS = APP / "assets"
 
 
 def component(name: str, *scripts: str, style: str | None = None):

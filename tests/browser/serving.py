@@ -36,10 +36,17 @@ class Server:
 
 
 @contextmanager
-def server(data: Path, workspace: Path | None = None, seconds: float = 60, port: int | None = None):
+def server(
+    data: Path,
+    workspace: Path | None = None,
+    seconds: float = 60,
+    port: int | None = None,
+    python: Path = Path(sys.executable),
+):
     """Serves `workspace` (None: the demo) on `port`, a free one if not given, with results in `data`; yields a Server,
     stops it at the end.
 
+    python: of an environment that Lineup is installed into; without it this checkout is served.
     It is started as `make run` starts it. Raises RuntimeError with its output when it is not healthy in `seconds`.
     """
     with socket.socket() as probe:
@@ -53,11 +60,15 @@ def server(data: Path, workspace: Path | None = None, seconds: float = 60, port:
     with suppress(OSError):  # where images are that a workspace reads in place
         shutil.copy(data_folder() / "roots.json", data)
     log = data / "server.log"
-    command = [sys.executable, "-m", "attribution.serve", "--port", str(port)]
+    command = [str(python), "-m", "attribution.serve", "--port", str(port)]
     command += ["--workspace", str(workspace)] if workspace else []
     with log.open("w") as output:
         process = subprocess.Popen(
-            command, cwd=ROOT, env={**os.environ, "LINEUP_DATA": str(data)}, stdout=output, stderr=subprocess.STDOUT
+            command,
+            cwd=ROOT if python == Path(sys.executable) else data,
+            env={**os.environ, "LINEUP_DATA": str(data)},
+            stdout=output,
+            stderr=subprocess.STDOUT,
         )
     running = Server(f"http://127.0.0.1:{port}", data, log, process)
     try:

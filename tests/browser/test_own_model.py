@@ -1,8 +1,14 @@
 """A model of one's own in the browser: training code is named, checked, trained, asked; a head answers at the cut."""
 
+import json
+import os
 import re
+import subprocess
+import sys
+import time
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 from playwright.sync_api import expect
@@ -13,7 +19,12 @@ from tests.browser import serving
 TRAINED = 180_000  # ms: a first training starts a runner and a worker
 RECIPE = '''"""Softmax regression on pixels: only what docs/own_model.md names."""
 
+import time
+from pathlib import Path
+
 import numpy as np
+
+SLOW = Path("<slow>")
 
 
 class Mine:
@@ -29,6 +40,8 @@ class Mine:
         x, y = self.pixels["train"][keep], labels[keep]
         weights = np.random.default_rng(seed).normal(0, 0.01, (x.shape[1], self.classes))
         for step in range(30):
+            while SLOW.exists():  # a training that takes as long as the test wants
+                time.sleep(0.1)
             powers = np.exp(x @ weights)
             error = powers / powers.sum(1, keepdims=True) - np.eye(self.classes)[y]
             weights -= 0.1 * x.T @ error / len(y)
@@ -60,10 +73,44 @@ def folder(tmp_path):
                 pixels = pixels if name == "lying" else pixels.transpose(1, 0, 2)
                 file = tmp_path / "images" / split / name / f"{number:02}.png"
                 Image.fromarray(pixels.astype(np.uint8)).save(file)
-    (tmp_path / "train.py").write_text(RECIPE)
+    (tmp_path / "train.py").write_text(RECIPE.replace("<slow>", str(tmp_path / "slow")))
     create(tmp_path / "made", "image-folder", tmp_path / "images")
     with serving.server(tmp_path / "data", tmp_path / "made") as running:
         yield running
+
+
+def command(running, *words) -> str:
+    """What a command prints that is about the server's workspace and data."""
+    done = subprocess.run(
+        [sys.executable, "-m", "attribution", *words, "--workspace", str(running.data.parent / "made")],
+        env={**os.environ, "LINEUP_DATA": str(running.data)},
+        cwd=serving.ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def workers(running) -> list[psutil.Process]:
+    """The processes that run a user's recipe for this server's data."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            mine = process.environ().get("LINEUP_DATA") == str(running.data)
+            if mine and "attribution.runner.executors.worker" in process.cmdline():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def until(condition, seconds: float = 60):
+    deadline = time.monotonic() + seconds
+    while not (value := condition()):
+        assert time.monotonic() < deadline, "it did not come to that"
+        time.sleep(0.2)
+    return value
 
 
 def visible(page, text, **more):
@@ -92,9 +139,45 @@ def test_training_code_is_named_checked_trained_and_asked(page, folder, tmp_path
     expect(page.locator(".lu-votes")).to_contain_text(re.compile(r"in \d of 5|unchanged in 5"), timeout=TRAINED)
 
     # Edited, it is another recipe, and the page says what the old one left.
-    (tmp_path / "train.py").write_text(RECIPE.replace("range(30)", "range(20)"))
+    file = tmp_path / "train.py"
+    file.write_text(file.read_text().replace("range(30)", "range(20)"))
     serving.open_page(page, f"{folder.url}/workspace")
     visible(page, re.compile("recipe changed; .* results belong to the version of"))
+
+
+def test_training_code_is_cancelled_killed_and_studied(page, folder, tmp_path):
+    slow = tmp_path / "slow"
+    command(folder, "base", "train", "--models", "3", "--recipe", f"{tmp_path / 'train.py'}:Mine")
+    address = f"{folder.url}/brittleness?model=mine&target=3&ranking=random&k=5"
+
+    # Cancelled while it trains: the processes of the recipe end within 5 s.
+    slow.touch()
+    serving.open_page(page, address)
+    page.get_by_role("button", name="Retrain", exact=True).click()
+    until(lambda: workers(folder), 120)
+    visible(page, re.compile("Running for"))
+    page.locator(".st-key-cancel").get_by_role("button").click()
+    asked = time.monotonic()
+    until(lambda: not workers(folder), 30)
+    assert time.monotonic() - asked < 5
+    visible(page, re.compile(r"Job \d+ was cancelled"))
+
+    # Asked again, and its process killed: it is trained anew, and the verdict comes.
+    serving.open_page(page, address)
+    page.get_by_role("button", name="Retrain", exact=True).click()
+    until(lambda: workers(folder), 120)[0].kill()
+    slow.unlink()
+    visible(page, re.compile(r"Job \d+: done in"), timeout=TRAINED)
+    edit = ["--target", "3", "--ranking", "random", "--remove-top", "5", "--model", "mine", "--json"]
+    assert json.loads(command(folder, "retrain", *edit))["complete"]
+
+    # A study of it, asked for on the command line, and the same one in the page.
+    asked = ["--targets", "2", "--rankings", "random", "--kinds", "remove", "--model", "mine"]
+    found = json.loads(command(folder, "study", *asked, "--json"))
+    assert found
+    serving.open_page(page, f"{folder.url}/brittleness?view=studies&model=mine")
+    visible(page, re.compile("recipe mine"))
+    visible(page, re.compile("2 of 2 searches answered"))
 
 
 def test_a_head_answers_while_the_cut_is_moved(page, server):

@@ -37,6 +37,8 @@ TESTED_ELSEWHERE = {
     "own_code/loading.py": "training/own/test_own.py",
     "own_code/describe.py": "own_code/test_own_code.py",
     "own_code/snapshots.py": "training/own/test_own.py",
+    "files/places.py": "test_serve.py",
+    "cli/serving.py": "test_serve.py",
     # a process that imports a user's file, a template that passes the check, a command group: tested as they are used
     "training/own/describe.py": "training/own/test_own.py",
     "training/own/recipe.py": "training/own/test_own.py",

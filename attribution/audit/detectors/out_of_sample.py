@@ -12,6 +12,7 @@ import numpy as np
 from attribution.audit.detectors.base import ComputedDetector
 from attribution.errors import UserError
 from attribution.files import read_array
+from attribution.files.libraries import install_command
 from attribution.store.results import ResultStore
 from attribution.workspace.parts import Progress
 from attribution.workspace.workspace import Workspace
@@ -42,7 +43,7 @@ def names(workspace: Workspace) -> list[str]:
 def missing_requirement(workspace: Workspace, name: str) -> str:
     """cleanlab, for "confident"; the models are trained where they are missing and can be."""
     if name == CONFIDENT_NAME and find_spec("cleanlab") is None:
-        return "it needs cleanlab: pip install -r requirements-build.txt"
+        return f"it needs cleanlab: {install_command('train')}"
     return workspace.get_recipe().problem if trainings_needed(workspace) else ""
 
 

@@ -8,6 +8,7 @@ import numpy as np
 
 from attribution.audit.detectors.base import ComputedDetector
 from attribution.audit.detectors.in_sample import missing_weights, source_digests
+from attribution.files.libraries import install_command
 from attribution.workspace.parts import Progress, cached_npz, scratch_folder
 from attribution.workspace.workspace import Workspace
 
@@ -25,7 +26,7 @@ def names(workspace: Workspace) -> list[str]:
 def missing_requirement(workspace: Workspace, name: str) -> str:
     """dattri, and the weights of the base models."""
     if find_spec("dattri") is None:
-        return "it needs dattri: pip install -r requirements-build.txt"
+        return f"it needs dattri: {install_command('train')}"
     return missing_weights(workspace)
 
 

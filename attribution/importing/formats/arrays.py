@@ -15,6 +15,7 @@ import numpy as np
 from attribution.data.foreign import check_file, open_file, open_zip
 from attribution.errors import UserError
 from attribution.files import read_bytes
+from attribution.files.libraries import install_command
 
 SUFFIXES = (".npy", ".mmap", ".pt", ".pth", ".safetensors")
 #: training images whose scores are transposed at a time: few enough to stay in the processor's cache
@@ -156,7 +157,7 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
     except UserError:
         raise
     except ImportError as error:
-        raise UserError(f"reading {path} needs {error.name}; pip install -r requirements.txt") from None
+        raise UserError(f"reading {path} needs {error.name}; install it with: {install_command('train')}") from None
     except Exception as error:  # numpy, torch and safetensors meet a broken file with errors of many types
         raise UserError(
             f"{path} cannot be read ({_error_text(error)}); it is cut short, damaged or of another kind: save or copy "

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.files.libraries import install_command
 from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
 from attribution.importing.formats.arrays import open_array, shape_text
 from attribution.importing.formats.dense import check_declared, check_scores, declared_ids
@@ -44,7 +45,7 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
 
         from attribution.rankings import datamodels as method
     except ImportError as error:
-        raise UserError(f"fitting Datamodels needs {error.name}; pip install -r requirements-build.txt") from None
+        raise UserError(f"fitting Datamodels needs {error.name}; install it with: {install_command('train')}") from None
     targets = declared_ids(declared, "targets", sizes.n_val)
     masks, margins = load_subsets(path, sizes, targets, declared.part)
     provenance = {"file": path.name, "models": len(masks), "penalty": "tuned when it is fitted"}

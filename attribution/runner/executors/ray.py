@@ -1,6 +1,6 @@
 """Runs retrainings on a Ray cluster that is already there: one Ray task each, with the GPUs and cores it asks for.
 
-The nodes need Ray, torch and what else is in requirements.txt, in the runner's versions; neither the workspace nor a
+The nodes need Ray, torch and what else pyproject.toml names, in the runner's versions; neither the workspace nor a
 checkout. The images travel once, through Ray's object store, and this library's code with the runner's connection, so
 that all nodes train with the very code that keys the results. What comes back is written by the runner alone.
 """
@@ -14,6 +14,7 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import ROOT
+from attribution.files.libraries import install_command
 from attribution.runner.executors.base import Task
 from attribution.runner.executors.local import threads_of
 from attribution.runner.executors.worker import failure_event, retrain
@@ -25,9 +26,7 @@ try:
     from ray.exceptions import RayError, RayTaskError, RuntimeEnvSetupError
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 except ImportError:
-    raise UserError(
-        "Ray is not installed; install it with: python -m pip install -r requirements-cluster.txt"
-    ) from None
+    raise UserError(f"Ray is not installed; install it with: {install_command('cluster')}") from None
 
 CONNECT_SECONDS = 5  # seconds until an address counts as one that does not answer; Ray itself tries for two minutes
 POLL_SECONDS = 1.0  # seconds between two looks at the cluster's nodes, and at the epochs

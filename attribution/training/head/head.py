@@ -57,6 +57,7 @@ class Head:
         self.mean, self.std = _scales(features)
         self._x = np.ascontiguousarray(self.standardise(features).T)
         self._gram = solver.gram(self._x)
+        self._reach = np.inf  # not known before the Hessian is factored
 
     @classmethod
     def fit(cls, features: np.ndarray, labels: np.ndarray, n_classes: int, penalty: float | None = None) -> Head:
@@ -77,7 +78,10 @@ class Head:
         theta, _ = solver.solve(problem, start, first, problem.tolerance / 100)
         head._full = Point.at(problem, theta)
         head._full_present = problem.present
-        head._preconditioner = solver.Factor(problem, head._full) if theta.size <= MAX_FACTORED else first
+        head._preconditioner = first
+        if theta.size <= MAX_FACTORED:
+            head._preconditioner = solver.Factor(problem, head._full)
+            head._reach = head._preconditioner.reach(problem, head._full)
         head.weights = _to_weights(theta, problem.present)
         return head
 
@@ -234,7 +238,9 @@ class Head:
 
     def _problem(self, image_weights: np.ndarray, labels: np.ndarray) -> Problem:
         present = np.bincount(labels[image_weights > 0], minlength=self.n_classes) > 0
-        return Problem(self._x, labels, image_weights, present, self.penalty * self.n_train)
+        # with fewer images the Hessian is smaller, and margins reach further
+        reach = self._reach * np.sqrt(self.n_train / image_weights.sum())
+        return Problem(self._x, labels, image_weights, present, self.penalty * self.n_train, reach)
 
     def _solve(self, problem: Problem, start: np.ndarray | None, tolerance: float | None = None):
         point = self._full.under(problem) if start is None else self._point(problem, start)

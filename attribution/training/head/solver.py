@@ -32,6 +32,7 @@ _ROWS = 4096  # images that are held in float64 at a time
 _ROUNDING = 3e-7  # by how much float32 brings a decrement down before its rounding shows
 _STALLED = 1e-5  # below this share of it, rounding is why a decrement does not fall
 _FAR = 10.0  # in logits: float32 holds a change of the probabilities well up to here
+_SAMPLE = 256  # images that say how far margins move
 _FEW = 0.1  # of the images: where less changed, the rest of a gradient is not computed again
 
 
@@ -47,6 +48,7 @@ class Problem:
     """What is minimised: the sum of losses, each times its weight, + penalty / 2 * |W|^2, intercepts left out.
 
     x: float32 [d + 1, n]. labels: int64 [n]. weights: float64 [n]. present: classes that take part, bool [classes].
+    reach: how far a margin may be off for each unit of the Newton decrement, where that is known (`Factor.reach`).
     """
 
     x: np.ndarray
@@ -54,12 +56,14 @@ class Problem:
     weights: np.ndarray
     present: np.ndarray
     penalty: float
+    reach: float = np.inf
 
     @property
     def tolerance(self) -> float:
         """The Newton decrement at which margins err by at most TOLERANCE at an image whose features are of usual
-        length: the Hessian is at least `penalty`, and a margin is a product with the features twice."""
-        return TOLERANCE * float(np.sqrt(self.penalty / (2 * len(self.x))))
+        length: whatever is known, the Hessian is at least `penalty`, and a margin is a product with the features
+        twice."""
+        return TOLERANCE / min(self.reach, float(np.sqrt(2 * len(self.x) / self.penalty)))
 
     def logits(self, theta: np.ndarray) -> np.ndarray:
         """Logits float64 [classes, n] at weights `theta`; those of absent classes mean nothing."""
@@ -93,7 +97,7 @@ class Problem:
 
     def fast_product(self, values: np.ndarray) -> np.ndarray:
         """As `product`, in float32."""
-        return (self.x @ values.astype(np.float32).T).T.astype(np.float64)
+        return (self.x @ values.astype(np.float32, copy=False).T).T.astype(np.float64)
 
     def penalise(self, data_part: np.ndarray, theta: np.ndarray) -> np.ndarray:
         """The derivative of the objective, given that of the losses: float64 [classes, d + 1]."""
@@ -188,6 +192,10 @@ class _Moved:
         self._weights = None if (problem.weights == 1).all() else problem.weights.astype(np.float32)
         self._logits = np.zeros_like(self._probabilities)
         self._change = np.zeros_like(self._probabilities)
+        # made once and written again at each step: fresh memory of this size costs as much as a product does
+        self._along, self._weighted, self._next_logits, self._next_change, self._scratch = (
+            np.empty_like(self._probabilities) for _ in range(5)
+        )
 
     @property
     def is_start(self) -> bool:
@@ -200,51 +208,57 @@ class _Moved:
 
         The objective is convex, so its slope only grows: the minimum is where it changes its sign.
         """
-        problem = self.problem
+        problem, along, weighted = self.problem, self._along, self._along
         short = direction.astype(np.float32)
         direction = short.astype(np.float64)
-        along = short @ problem.x
+        np.matmul(short, problem.x, out=along)
+        if self._weights is not None:
+            weighted = np.multiply(along, self._weights, out=self._weighted)
         slope = float(np.vdot(self.gradient, direction))
-        weighted = along if self._weights is None else along * self._weights
-        here = self._probabilities + self._change
-        here *= along
-        mean = here.sum(0)
-        here *= weighted
-        mean *= mean if self._weights is None else mean * self._weights
         flat = problem.penalty * float((direction[:, :-1] ** 2).sum())
-        length = -slope / (float(here.sum(dtype=np.float64)) - float(mean.sum(dtype=np.float64)) + flat)
+        length = -slope / (self._curvature() + flat)
         low, high = 0.0, np.inf
         for _ in range(30):
-            logits = along * np.float32(length)
+            logits = np.multiply(along, np.float32(length), out=self._next_logits)
             logits += self._logits
-            change = self._change_at(logits)
-            there = slope + float(np.vdot(change - self._change, weighted)) + length * flat
+            self._write_change(logits, self._next_change)
+            step = np.subtract(self._next_change, self._change, out=self._scratch)
+            there = slope + float(np.vdot(step, weighted)) + length * flat
             if abs(there) <= 0.5 * abs(slope):
                 break
             low, high = (length, high) if there < 0 else (low, length)
             length = 2 * length if high == np.inf else (low + high) / 2
         length = float(np.float32(length))
         self.theta = self.theta + length * direction
-        step = change - self._change
         if self._weights is not None:
             step *= self._weights
         self._losses = self._losses + problem.fast_product(step)
-        self._logits, self._change = logits, change
+        self._logits, self._next_logits = self._next_logits, self._logits
+        self._change, self._next_change = self._next_change, self._change
         self.gradient = problem.penalise(self._losses, self.theta)
         return length, direction
 
-    def _change_at(self, logits: np.ndarray) -> np.ndarray:
-        """By how much probabilities change where logits change by so much, float32 [classes, n]."""
+    def _curvature(self) -> float:
+        """The second derivative of the losses along the direction whose logits are in `_along`."""
+        here = np.add(self._probabilities, self._change, out=self._scratch)
+        here *= self._along
+        mean = here.sum(0)
+        here *= self._along
+        both = here.sum(0)
+        both -= mean * mean
+        return float(both.sum(dtype=np.float64) if self._weights is None else np.vdot(both, self._weights))
+
+    def _write_change(self, logits: np.ndarray, out: np.ndarray) -> None:
+        """Writes by how much probabilities change where logits change by so much, float32 [classes, n]."""
         if max(float(logits.max()), -float(logits.min())) > _FAR:
-            moved = self.problem.probabilities(self.start.logits + logits)
-            return (moved - self.start.probabilities).astype(np.float32)
-        change = np.expm1(logits)
-        change *= self._probabilities
-        total = change.sum(0)
-        change -= self._probabilities * total
+            np.subtract(self.problem.probabilities(self.start.logits + logits), self.start.probabilities, out=out)
+            return
+        np.expm1(logits, out=out)
+        out *= self._probabilities
+        total = out.sum(0)
+        out -= np.multiply(self._probabilities, total, out=self._scratch)
         total += 1
-        change /= total
-        return change
+        out /= total
 
 
 def _two_loops(problem: Problem, preconditioner, gradient, pairs) -> tuple[np.ndarray, float]:
@@ -327,6 +341,17 @@ class Factor:
     def apply(self, gradient: np.ndarray) -> np.ndarray:
         """See `Preconditioner.apply`: by the inverse in float32, of which half is read."""
         return ssymv(1, self._inverse, gradient.astype(np.float32).ravel()).reshape(self.shape)
+
+    def reach(self, problem: Problem, point: Point) -> float:
+        """The most that a margin moves for each unit of the Newton decrement (Cauchy-Schwarz: the square root of g .
+        Hessian^-1 . g, g the margin's derivative), over some of the training images, evenly spaced."""
+        images = np.unique(np.linspace(0, problem.x.shape[1] - 1, _SAMPLE).astype(np.int64))
+        rows = np.arange(len(images))
+        others = np.argsort(-point.probabilities[:, images], axis=0)[:2]
+        towards = np.zeros((len(images), *self.shape))
+        towards[rows, others[0]] = problem.x[:, images].T
+        towards[rows, others[1]] = -problem.x[:, images].T
+        return float(np.sqrt(np.einsum("tcd,tcd->t", towards, self.solve(towards)).max()))
 
     def solve(self, right: np.ndarray) -> np.ndarray:
         """Hessian^-1 . right in float64, for several right sides at once: [targets, classes, d + 1]."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 
 from attribution.errors import UserError
+from attribution.files.libraries import missing
 from attribution.training.recipes import source
 
 #: recipe name -> module that holds RECIPE
@@ -55,7 +56,11 @@ class Recipe:
 
     kind = "built in"
     deterministic = False  # the seed decides
-    problem = ""  # why it cannot train now
+
+    @property
+    def problem(self) -> str:
+        """Why it cannot train now, "" where it can."""
+        return missing("torch")
 
     @property
     def hash(self) -> str:

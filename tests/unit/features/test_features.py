@@ -56,4 +56,4 @@ try:
 except UserError as error:
     print(error)
 """
-    assert "requirements-build.txt" in run_python("-c", code).out
+    assert "pip install" in run_python("-c", code).out

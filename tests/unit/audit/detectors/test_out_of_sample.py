@@ -93,7 +93,7 @@ def test_the_detectors(ws):
 
 def test_without_cleanlab_the_other_one_is_there(ws, monkeypatch):
     monkeypatch.setattr(out_of_sample, "find_spec", lambda name: None)
-    assert "requirements-build.txt" in out_of_sample.missing_requirement(
+    assert "pip install" in out_of_sample.missing_requirement(
         ws, "confident"
     ) and not out_of_sample.missing_requirement(ws, "out-of-subset")
 

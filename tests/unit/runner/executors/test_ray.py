@@ -219,7 +219,7 @@ def test_what_a_node_holds(gpus, threads, node, slots):
 def test_without_ray(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     monkeypatch.delitem(sys.modules, "attribution.runner.executors.ray", raising=False)
-    with pytest.raises(UserError, match="python -m pip install -r requirements-cluster.txt"):
+    with pytest.raises(UserError, match=r"python -m pip install -e .*cluster"):
         executors.create_executor(tiny.write(tmp_path / "tiny"), "ray")
 
 

@@ -91,9 +91,9 @@ def test_absent_classes_have_no_part():
 def test_far_from_the_start_it_still_arrives():
     problem = make_problem(penalty=1e-3)
     away = Point.at(problem, np.random.default_rng(4).standard_normal((4, 7)) * 50)
-    theta, _ = solve(problem, away, kronecker(problem), 1e-7)
-    expected, _ = solve(problem, start(problem), kronecker(problem), 1e-7)
-    assert np.allclose(theta, expected, atol=1e-4)
+    theta, _ = solve(problem, away, kronecker(problem), 1e-9)
+    expected, _ = solve(problem, start(problem), kronecker(problem), 1e-9)
+    assert np.allclose(theta, expected, atol=1e-5)
 
 
 def test_it_says_when_it_does_not_arrive(monkeypatch):

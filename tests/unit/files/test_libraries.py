@@ -1,0 +1,42 @@
+import json
+
+import pytest
+
+from attribution import UserError
+from attribution.files import ROOT, libraries
+
+
+def test_what_is_missing_is_said_with_the_command_that_installs_it(monkeypatch):
+    assert libraries.missing("numpy") == ""
+    libraries.check_library("numpy")
+    said = "this needs no_such_library; install it with: python -m pip install -e "
+    assert libraries.missing("no_such_library").startswith(said) and str(ROOT) in libraries.missing("no_such_library")
+    with pytest.raises(UserError, match=r"\[train\]"):
+        libraries.check_library("no_such_library")
+    assert "[cluster]" in libraries.missing("no_such_library", "cluster")
+
+
+@pytest.mark.parametrize(
+    ("recorded", "command"),
+    [
+        (None, "python -m pip install 'lineup-attribution[train]'"),
+        ({"url": "file:///a/b.whl"}, "python -m pip install 'lineup-attribution[train] @ file:///a/b.whl'"),
+        (
+            {"url": "https://example.org/l.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}},
+            "python -m pip install 'lineup-attribution[train] @ git+https://example.org/l.git@abc'",
+        ),
+    ],
+)
+def test_the_command_names_where_an_installed_lineup_came_from(monkeypatch, tmp_path, recorded, command):
+    class Distribution:
+        def read_text(self, name):
+            return recorded and json.dumps(recorded)
+
+    monkeypatch.setattr(libraries, "APP", tmp_path)  # a wheel: the app is inside the package
+    monkeypatch.setattr(libraries, "distribution", lambda name: Distribution())
+    assert libraries.install_command("train") == command
+
+
+def test_a_tool_of_uv_is_installed_again_by_uv(monkeypatch):
+    monkeypatch.setattr("sys.prefix", "/home/somebody/.local/share/uv/tools/lineup-attribution")
+    assert libraries.install_command("train").startswith("uv tool install ")
