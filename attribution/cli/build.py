@@ -88,7 +88,7 @@ def features_embed(
     backbone: Annotated[
         str | None,
         typer.Option(
-            help="A network of torchvision's, or timm's: resnet18. Or the folder of a Hugging Face model (transformers).",
+            help="A network of torchvision's or timm's: resnet18. Or a Hugging Face model's folder (transformers).",
             metavar="NAME|FOLDER",
         ),
     ] = None,
