@@ -111,18 +111,19 @@ def get(kind: str, name: str) -> OwnObject | None:
     entry = _registry(kind).get(name)
     if entry is None or entry["form"] == "package":
         return _get_of_package(kind, name, entry)
-    known = _at(kind, name, entry["hash"])
-    key: tuple = (kind, name)
+    known = _last(kind, name, entry)
+    key: tuple = ()
     try:
-        found = digests(Path(known.folder), known.files)
-        if found == dict(known.files):
+        found = digests(Path(known.folder), known.files or [known.main])
+        if known.hash and found == dict(known.files):
             return known
         key = (kind, name, *sorted(found.items()))
         if key in _failures:
             return replace(known, problem=_failures[key])
         return _register(_taken(kind, known.place, name))
     except UserError as error:
-        _failures[key] = str(error)
+        if key:
+            _failures[key] = str(error)
         return replace(known, problem=str(error))
 
 
@@ -183,8 +184,8 @@ def _get_of_package(kind: str, name: str, entry: dict | None) -> OwnObject | Non
     moment, looked_at = _looked_at.get((kind, name, str(_home())), (0.0, None))
     if looked_at and time.monotonic() - moment < RECHECK_SECONDS:
         return looked_at
-    last = _at(kind, name, entry["hash"]) if entry else OwnObject(kind, name, form="package")
-    key: tuple = (kind, name)
+    last = _last(kind, name, entry) if entry else OwnObject(kind, name, form="package")
+    key: tuple = ()
     try:
         if offer.problem:
             raise UserError(offer.problem)
@@ -193,7 +194,7 @@ def _get_of_package(kind: str, name: str, entry: dict | None) -> OwnObject | Non
         key = (kind, name, *sorted(found.items()))
         if key in _failures:
             made = replace(last, problem=_failures[key])
-        elif found == dict(last.files) and last.folder == str(offer.root):
+        elif last.hash and found == dict(last.files) and last.folder == str(offer.root):
             made = last
         else:
             file = offer.root / offer.main
@@ -201,7 +202,8 @@ def _get_of_package(kind: str, name: str, entry: dict | None) -> OwnObject | Non
             described["name"] = name if kind == "features" else described["name"]  # a function has none
             made = _register(_made(kind, described, "package", offer.root, offer.main, offer.object, files, name))
     except UserError as error:
-        _failures[key] = str(error)
+        if key:
+            _failures[key] = str(error)
         made = replace(last, problem=str(error))
     _looked_at[kind, name, str(_home())] = time.monotonic(), made
     return made
@@ -287,18 +289,18 @@ def _register(own: OwnObject) -> OwnObject:
     return made
 
 
-def _at(kind: str, name: str, code_hash: str) -> OwnObject:
-    """The version of an object with that hash. Raises UserError where this machine does not have it."""
-    file = _home() / code_hash / "object.json"
-    known = {entry.name for entry in fields(OwnObject)}
+def _last(kind: str, name: str, entry: dict) -> OwnObject:
+    """The version of an object that the registry's entry tells of; without a hash where its snapshot is gone or
+    damaged, so that it is taken anew."""
+    known = {each.name for each in fields(OwnObject)}
     try:
-        content = read_json(file, f"add the {kind} {name} again")
+        content = read_json(_home() / entry["hash"] / "object.json")
         own = OwnObject(**{key: content[key] for key in known & content.keys()})
-        if (own.kind, own.name, own.hash) != (kind, name, code_hash):
-            raise ValueError(f"it is {own.name}")
-    except (AttributeError, FileNotFoundError, NotADirectoryError, TypeError, ValueError) as error:
-        raise UserError(f"the snapshot of {name} cannot be read ({error}); add the {kind} again") from None
-    return own
+        if (own.kind, own.name, own.hash) == (kind, name, entry["hash"]):
+            return own
+    except (AttributeError, FileNotFoundError, NotADirectoryError, TypeError, UserError):
+        pass
+    return OwnObject(kind, name, **{key: entry[key] for key in ("form", "main", "object", "folder")})
 
 
 def _registry(kind: str) -> dict[str, dict]:

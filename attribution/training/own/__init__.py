@@ -71,7 +71,7 @@ def _get_of_package(name: str, entry: dict | None) -> OwnRecipe | None:
     if offer is None or not _is_free(name):
         return None
     last = at(name, entry["hash"]) if entry else OwnRecipe(name, "", "package")
-    key: tuple = (name,)
+    key: tuple = ()
     try:
         if offer.problem:
             raise UserError(offer.problem)
@@ -88,7 +88,8 @@ def _get_of_package(name: str, entry: dict | None) -> OwnRecipe | None:
         )
         return _register(_checked(described, "package", offer.root, offer.main, offer.object, list(found), name))
     except UserError as error:
-        _failures[key] = str(error)
+        if key:
+            _failures[key] = str(error)
         return with_problem(last, str(error))
 
 

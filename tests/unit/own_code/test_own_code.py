@@ -49,6 +49,18 @@ def test_an_edited_file_is_another_version_and_a_mistake_in_it_is_said(tmp_path)
     assert "cannot be read" in own_code.get("ranking", "mine").problem
 
 
+@pytest.mark.parametrize("content", [None, "[1]", "no JSON", '{"kind": "ranking", "name": "other", "hash": "x"}'])
+def test_a_snapshot_that_is_gone_or_damaged_is_taken_anew(tmp_path, content):
+    file = write(tmp_path, RANKING)
+    made = own_code.add("ranking", f"{file}:Mine")
+    kept = made.snapshot.parent / "object.json"
+    kept.write_text(content) if content else kept.unlink()
+    assert own_code.get("ranking", "mine").hash == made.hash and made.hash in kept.read_text()
+    kept.unlink()
+    file.unlink()
+    assert "cannot be read" in own_code.get("ranking", "mine").problem
+
+
 def test_what_is_only_looked_at_is_not_remembered(tmp_path):
     file = write(tmp_path, "def make(weights, device): ...\n")
     found = own_code.take("features", f"{file}:make")
