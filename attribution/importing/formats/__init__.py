@@ -114,13 +114,13 @@ def known_names() -> list[str]:
 
 def get_format(name: str) -> Format:
     """The format `name`, or that of the user's own at "FILE:CLASS". Raises UserError naming the known ones."""
-    if own_code.is_place(name) or name in known_names() and name not in NAMES:
-        from attribution.importing.formats.own import OwnFormat
-
-        return OwnFormat(name)
-    if name not in NAMES:
+    if name in NAMES:
+        return importlib.import_module(f"attribution.importing.formats.{NAMES[name]}")
+    if not own_code.is_place(name) and name not in known_names():
         raise UserError(f"no format {name!r}; there is {', '.join(known_names())}, or name one of yours as FILE:CLASS")
-    return importlib.import_module(f"attribution.importing.formats.{NAMES[name]}")
+    from attribution.importing.formats.own import OwnFormat
+
+    return OwnFormat(name)
 
 
 def detect_format(path: Path) -> str:
