@@ -124,6 +124,7 @@ GROUPS = {
     "processes": (
         "unit/test_torture.py",
         "unit/runner/",
+        "unit/own_code/",
         "unit/cli/",
         "unit/test_how_to.py",
         "unit/workspace/test_bundled",

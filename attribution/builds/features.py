@@ -1,17 +1,25 @@
 """Feature sets: training a network on the workspace's images, or embedding them by a pretrained one."""
 
+import hashlib
+import shlex
 import shutil
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
-from attribution import features
+from attribution import features, own_code
 from attribution.builds import own_models
 from attribution.builds.base_models import BASE_SEEDS, of_model
 from attribution.errors import UserError
-from attribution.features import knn
+from attribution.features import hugging_face, knn
+from attribution.features.backbone import Backbone, block_folder, embed_in_blocks
+from attribution.features.hugging_face import HuggingFaceModel
+from attribution.files import user_path
 from attribution.importing import importing
+from attribution.own_code.process import check_numbers, start
+from attribution.training.devices import core_count, visible_gpus
 from attribution.training.own import OwnRecipe
 from attribution.workspace.parts import Progress, save_part, scratch_folder
 from attribution.workspace.provenance import command_provenance
@@ -90,35 +98,93 @@ def _build_own_features(workspace: Workspace, recipe: OwnRecipe, progress: Progr
 
 
 def build_backbone_features(
-    workspace: Workspace, name: str, backbone: str, weights: Path, side: int | None, progress: Progress
+    workspace: Workspace, name: str, backbone: str, weights: Path | None, side: int | None, progress: Progress
 ) -> dict:
-    """Embeds both splits with a pretrained network (see `Backbone`), and saves them as the part `features/<name>`;
-    returns its provenance. side: of the square that images are resized to, in pixels; None for the network's own."""
-    from attribution.features.backbone import Backbone
+    """Embeds both splits with a pretrained network, and saves them as the part `features/<name>`; returns its
+    provenance.
 
+    backbone: a network's name (see `Backbone`), or the folder of a Hugging Face model (see `HuggingFaceModel`), which
+    takes neither weights nor side. side: of the square that images are resized to, in pixels; None for the network's
+    own.
+    """
     importing.check_part_name(workspace, name, "features")
-    network, folder = Backbone(backbone, weights, side), scratch_folder(workspace, "features") / name
-    start = time.perf_counter()
+    network: Backbone | HuggingFaceModel
+    if hugging_face.is_folder(backbone):
+        if weights or side:
+            raise UserError(f"{backbone} is the folder of a model, which has its weights and size; give it alone")
+        network = HuggingFaceModel(backbone)
+        words = f"features embed {name} --backbone {shlex.quote(network.folder.name)}"
+    else:
+        if weights is None:
+            raise UserError(f"{backbone} needs --weights, the file with its state dict; nothing is downloaded")
+        network = Backbone(backbone, weights, side)
+        words = f"features embed {name} --backbone {backbone} --weights {network.weights.name}"
+        words += f" --side {network.spec['side']}"
+    folder = scratch_folder(workspace, "features") / name
+    return _save_embedded(
+        workspace,
+        name,
+        lambda split, images, report: network.embed(images, folder / split, report),
+        {**command_provenance(words), "device": network.device, "backbone": network.spec},
+        progress,
+    )
+
+
+def build_own_features(workspace: Workspace, name: str, what: str, weights: Path, progress: Progress) -> dict:
+    """Embeds both splits by a user's code, and saves them as the part `features/<name>`; returns its provenance.
+
+    what: "FILE:OBJECT", or the name of one that an installed package offers; OBJECT(weights, device) returns what is
+    called with uint8 images [n, H, W] or [n, H, W, 3] and returns features [n, d]. It runs in a process of its own.
+    Finished blocks are kept: an interrupted run goes on. Raises UserError with what the code did wrong.
+    """
+    importing.check_part_name(workspace, name, "features")
+    own, file = own_code.take("features", what), user_path(weights)
+    if not file.exists():
+        raise UserError(f"there is nothing at {file}; check --weights")
+    spec = {**own.provenance(), "model": own.name, "weights": _digest(file)}
+    cache = block_folder(scratch_folder(workspace, "features") / name, own.name, spec)
+    gpus = visible_gpus()
+    opening = {"workspace": str(workspace.path.resolve()), "weights": str(file.resolve())}
+    process = start(own, opening, max(1, core_count()), gpus[0].visible if gpus else None)
+
+    def embed(split: str, images, report: Callable[[int, int], None]) -> np.ndarray:
+        def block(at: int, stop: int) -> np.ndarray:
+            event = process.ask({"do": "embed", "split": split, "start": at, "stop": stop}, own.patience)
+            return check_numbers(event, "features", (stop - at, None), f"the features by {own.name}")
+
+        return embed_in_blocks(len(images), cache / split, block, report)
+
+    words = shlex.join(["features", "embed", name, "--module", f"{own.main}:{own.object}", "--weights", file.name])
+    device = gpus[0].name if gpus else "cpu"
+    more = {**command_provenance(words), "device": device, "code": own.provenance(), "backbone": spec}
+    try:
+        return _save_embedded(workspace, name, embed, more, progress)
+    finally:
+        process.close()
+
+
+def _save_embedded(workspace: Workspace, name: str, embed: Callable, provenance: dict, progress: Progress) -> dict:
+    """Saves what embed(split, images, report) makes of both splits as the part `features/<name>`; returns its
+    provenance."""
+    start_time = time.perf_counter()
     train, val = (
-        network.embed(images, folder / split, lambda *count, split=split: progress(f"{name}: {split}", *count))
+        embed(split, images, lambda *count, split=split: progress(f"{name}: {split}", *count))
         for split, images in (("train", workspace.train_images), ("val", workspace.val_images))
     )
-    words = (
-        f"features embed {name} --backbone {backbone} --weights {network.weights.name} --side {network.spec['side']}"
-    )
-    return importing.import_features(
-        workspace,
-        train,
-        val,
-        name,
-        {
-            **knn.measure_knn(workspace, train, val),
-            "seconds": round(time.perf_counter() - start, 1),
-            **command_provenance(words),
-            "device": network.device,
-            "backbone": network.spec,
-        },
-    )
+    seconds = round(time.perf_counter() - start_time, 1)
+    made = {**knn.measure_knn(workspace, train, val), "seconds": seconds, **provenance}
+    return importing.import_features(workspace, train, val, name, made)
+
+
+def _digest(path: Path) -> str:
+    """SHA-256 of a file, or of the names and bytes of the files in a folder."""
+    files = sorted(file for file in path.rglob("*") if file.is_file()) if path.is_dir() else [path]
+    whole = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            digest = hashlib.file_digest(stream, "sha256").hexdigest()
+        whole.update(f"{file.relative_to(path)} {digest}\n".encode())
+    return digest if path.is_file() else whole.hexdigest()
 
 
 def train_and_embed(

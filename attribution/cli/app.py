@@ -16,6 +16,7 @@ from attribution.cli import (
     importing,
     inspect,
     jobs,
+    own_ranking,
     recipe,
     retrain,
     serving,
@@ -88,11 +89,14 @@ GROUPS = {
         "Training code of your own: new, add, check, list, remove.",
         [recipe.recipe_new, recipe.recipe_add, recipe.recipe_check, recipe.recipe_list, recipe.recipe_remove],
     ),
-    "rankings": ("Rankings of your own: build.", [build.rankings_build]),
+    "rankings": (
+        "Rankings of your own: build, add, list, remove.",
+        [build.rankings_build, own_ranking.rankings_add, own_ranking.rankings_list, own_ranking.rankings_remove],
+    ),
     "demo": ("The bundled demo workspace.", [build.demo_build, build.demo_export_study]),
     "detectors": (
-        "Detectors of mislabeled training images: build, list.",
-        [audit.detectors_build, audit.detectors_list],
+        "Detectors of mislabeled training images: build, list, remove.",
+        [audit.detectors_build, audit.detectors_list, audit.detectors_remove],
     ),
     "export": (
         "Take results home.",

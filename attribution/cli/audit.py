@@ -1,9 +1,10 @@
-"""Commands about labels: detectors build, detectors list, worth."""
+"""Commands about labels: detectors build, list and remove, worth."""
 
 from typing import Annotated
 
 import typer
 
+from attribution import own_code
 from attribution.audit import detectors
 from attribution.cli import (
     JsonOption,
@@ -27,6 +28,12 @@ def detectors_build(
     names: Annotated[
         str | None, typer.Argument(help="Names, with commas; if not given all that can be had and are not there yet.")
     ] = None,
+    module: Annotated[
+        str | None,
+        typer.Option(
+            help="A detector of your own, mine.py:Mine: remembered by its name, and run as you.", metavar="FILE:CLASS"
+        ),
+    ] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
@@ -34,7 +41,10 @@ def detectors_build(
     trained first; trainings that were done are not repeated."""
     if names is not None and not split_names(names):
         raise UserError("no detector is named; give names with commas between, or none for all")
-    built = with_progress(detectors.build_detectors, ws, split_names(names) if names is not None else None)
+    chosen = split_names(names) if names is not None else None
+    if module:
+        chosen = [*(chosen or []), detectors.own.add(ws, module).name]
+    built = with_progress(detectors.build_detectors, ws, chosen)
     lines = [f"{name}: {provenance['about']}" for name, provenance in built.items()]
     print_answer(
         as_json,
@@ -71,6 +81,12 @@ def detectors_list(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
         for row in rows
     ]
     print_answer(as_json, {"detectors": rows}, ("", table))
+
+
+def detectors_remove(name: Annotated[str, typer.Argument(help="One of yours.")], as_json: JsonOption = False):
+    """Forget where a detector of yours is. What it has built stays."""
+    own_code.remove("detector", name)
+    print_answer(as_json, {"removed": name}, f"{name} is no detector of this machine any more; what it built is kept")
 
 
 def worth(

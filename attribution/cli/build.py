@@ -94,8 +94,20 @@ def features_train(
 
 def features_embed(
     name: Annotated[str, typer.Argument(help="What to call the features.")],
-    backbone: Annotated[str, typer.Option(help="A network of torchvision's, or timm's: resnet18.")],
-    weights: Annotated[Path, typer.Option(help="Its state dict on this machine, with or without a classifier.")],
+    backbone: Annotated[
+        str | None,
+        typer.Option(
+            help="A network of torchvision's or timm's: resnet18. Or a Hugging Face model's folder (transformers).",
+            metavar="NAME|FOLDER",
+        ),
+    ] = None,
+    module: Annotated[
+        str | None,
+        typer.Option(help="Code of your own, mine.py:make, which is run as you.", metavar="FILE:OBJECT"),
+    ] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="Its weights on this machine; of a network a state dict.")
+    ] = None,
     side: Annotated[
         int | None,
         whole_option("--side", 8, 1024, "Pixels that images are resized to; if not given timm's own, torchvision 224."),
@@ -103,11 +115,18 @@ def features_embed(
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """Features of a pretrained network: its pooled output, without a classifier. Interrupt it and call it again: it
+    """Features of a pretrained network, without a classifier, or by your own code. Interrupt it and call it again: it
     goes on."""
-    from attribution.builds.features import build_backbone_features
+    if (backbone is None) == (module is None):
+        raise UserError("features are made by a network or by code of yours; give either --backbone or --module")
+    from attribution.builds.features import build_backbone_features, build_own_features
 
-    provenance = with_progress(build_backbone_features, ws, name, backbone, weights, side)
+    if module:
+        if weights is None or side is not None:
+            raise UserError("code of yours needs --weights, the file that it reads, and takes no --side")
+        provenance = with_progress(build_own_features, ws, name, module, weights)
+    else:
+        provenance = with_progress(build_backbone_features, ws, name, backbone, weights, side)
     print_answer(
         as_json,
         {"workspace": ws.name, "features": name, **provenance},

@@ -56,7 +56,9 @@ SHOW_TARGETS, SHOW_K = 200, 20  # targets that `show` compares rankings on, and 
 
 
 def import_(
-    format: Annotated[str, typer.Argument(help=", ".join([*formats.NAMES, "or", CORRECTIONS]))],
+    format: Annotated[
+        str, typer.Argument(help=", ".join([*formats.NAMES, CORRECTIONS, "or FILE:CLASS, a format of your own"]))
+    ],
     path: Path,
     name: Annotated[str | None, typer.Option(help="What to call the ranking: a-z, 0-9, dot, dash, underscore.")] = None,
     orientation: Orientation = None,
@@ -349,6 +351,7 @@ def _import_ranking(
     if train_files and declared.train:
         raise UserError("--train and --train-files both say which training images the file is about; give one of them")
     module = formats.get_format(format)
+    format = getattr(module, "name", format)  # of one's own format no path of this machine
 
     def work() -> dict:
         train = importing.listed_files(ws, train_files) if train_files else None

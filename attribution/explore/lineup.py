@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.own_code import OwnCodeError
 from attribution.rankings.base import Ranking, check_k
 from attribution.workspace.workspace import Workspace
 
@@ -20,7 +21,8 @@ class LineupRow:
     them. sign: +1 for images that speak for the class `for_class`, -1 against. ids int64 [n], labels (given) int64 [n],
     best first; scores float32 [n], or None where there are none. n_same_class: how many of the n carry the target's
     true class. class_counts: (class, count), largest first. most_alike: (name of the other ranking that shares most
-    images, how many), or None. undefined: why the row is empty, or None.
+    images, how many), or None. undefined: why the row is empty, or None. failed: whether that is a fault of the user's
+    own code, which may be mended by the next look.
     """
 
     ranking: str
@@ -37,6 +39,7 @@ class LineupRow:
     class_counts: tuple[tuple[int, int], ...]
     most_alike: tuple[str, int] | None
     undefined: str | None
+    failed: bool = False
 
     @property
     def id(self) -> str:
@@ -116,13 +119,16 @@ def _build_row(
         end, sign = {"helpful": ("harmful", -1), "harmful": ("helpful", 1)}[end]
     elif explained != label and ranking.conditioned:
         candidates, for_class = candidates or "predicted", explained
-    undefined, ids, scores = None, np.zeros(0, np.int64), None
+    undefined, failed, ids, scores = None, False, np.zeros(0, np.int64), None
     if end == "harmful" and not ranking.signed:
         undefined = "not defined for this method: its scores have no sign"
     else:
-        top = ranking.top(target, n, candidates=candidates, end=end)
-        ids, scores = np.asarray(top.ids), top.scores
-        if not len(ids):
+        try:
+            top = ranking.top(target, n, candidates=candidates, end=end)
+            ids, scores = np.asarray(top.ids), top.scores
+        except OwnCodeError as error:  # of this row alone: the others stand
+            undefined, failed = str(error), True
+        if not len(ids) and not failed:
             undefined = "no training image fits these candidates"
             if target not in ranking.targets:
                 undefined = f"it ranks {len(ranking.targets):,} validation images, and not this one"
@@ -143,6 +149,7 @@ def _build_row(
         class_counts=tuple(sorted(counts.items(), key=lambda item: (-item[1], item[0]))),
         most_alike=None,
         undefined=undefined,
+        failed=failed,
     )
 
 

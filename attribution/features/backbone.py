@@ -88,19 +88,12 @@ class Backbone:
         Finished blocks are cached in `folder`, under a name that covers `spec`: an interrupted run goes on with the
         next block. progress(images done, images in all).
         """
-        digest = hashlib.sha256(json.dumps(self.spec, sort_keys=True).encode()).hexdigest()[:12]
-        cache = folder / f"{self.spec['model'].replace('/', '-')}-{self.spec['side']}-{digest}"
-        blocks = []
-        for start in range(0, len(images), BLOCK):
-            progress(start, len(images))
-            file = cache / f"{start}.npy"
-            if not file.exists():
-                block = np.asarray(images[start : min(start + BLOCK, len(images))])
-                batches = (block[at : at + BATCH] for at in range(0, len(block), BATCH))
-                write_array(file, np.concatenate([self._features(batch) for batch in batches]))
-            blocks.append(read_array(file))
-        progress(len(images), len(images))
-        return np.concatenate(blocks)
+        cache = block_folder(folder, self.spec["model"], self.spec)
+        return embed_in_blocks(len(images), cache, lambda at, stop: self._embed_block(images[at:stop]), progress)
+
+    def _embed_block(self, images) -> np.ndarray:
+        block = np.asarray(images)
+        return np.concatenate([self._features(block[at : at + BATCH]) for at in range(0, len(block), BATCH)])
 
     def _features(self, images: np.ndarray) -> np.ndarray:
         import torch
@@ -114,6 +107,28 @@ class Backbone:
         mean, std = (torch.tensor(self.spec[key], device=self.device)[:, None, None] for key in ("mean", "std"))
         with torch.inference_mode():
             return self.network((pixels - mean) / std).flatten(1).float().cpu().numpy()
+
+
+def block_folder(folder: Path, model: str, spec: dict) -> Path:
+    """Where the finished blocks of an embedding are cached, under a name that covers `spec`, what decides it."""
+    digest = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()[:12]
+    return folder / "-".join(filter(None, [model.replace("/", "-"), str(spec.get("side", "")), digest]))
+
+
+def embed_in_blocks(
+    n: int, cache: Path, embed: Callable[[int, int], np.ndarray], progress: Callable[[int, int], None]
+) -> np.ndarray:
+    """Features float32 [n, dim] of n images, by embed(start, stop). Finished blocks are cached in the folder `cache`:
+    an interrupted run goes on with the next block. progress(images done, images in all)."""
+    blocks = []
+    for start in range(0, n, BLOCK):
+        progress(start, n)
+        file = cache / f"{start}.npy"
+        if not file.exists():
+            write_array(file, embed(start, min(start + BLOCK, n)))
+        blocks.append(read_array(file))
+    progress(n, n)
+    return np.concatenate(blocks)
 
 
 def _build_untrained(name: str, side: int | None):

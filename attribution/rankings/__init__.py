@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
 
 #: modules here whose rankings are computed when asked: each has names(workspace) and load(workspace, name)
-LIVE = ("similarity", "influence")
+LIVE = ("similarity", "influence", "own")
 #: candidates that a ranking's name may end with, after "@"; see `candidates`
 NAMED_CANDIDATES = ("true", "pair", "all")
 #: what a page opens with: the first ranking of each of these methods

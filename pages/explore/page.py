@@ -49,9 +49,9 @@ def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarge
         st.info("No ranking is chosen. Choose one or more under *Rows*.")
         return
     try:
-        rows = _lineup_rows(
+        asked = (
             ws,
-            theme.cache_key(ws),
+            f"{theme.cache_key(ws)} {[ws.ranking(name).version for name in choice.rankings]}",  # of own code, too
             target,
             choice.rankings,
             choice.shown,
@@ -59,6 +59,9 @@ def _draw_lineup(ws: Workspace, target: int, supports: dict, first: OpeningTarge
             choice.explain,
             None if choice.candidates == "published" else choice.candidates,
         )
+        rows = _lineup_rows(*asked)
+        if any(row.failed for row in rows):
+            _lineup_rows.clear(*asked)  # what failed is tried again by the next run
     except UserError as error:
         st.error(write.sentence(error))
         return

@@ -176,7 +176,7 @@ def _draw_import(ws: Workspace) -> None:
 def _import_fields(path: str, guess: str | None) -> dict:
     """What is to be imported, and how it is to be read. guess: the format that the file seems to have."""
     as_format = {"index": None, "placeholder": "as the format has it"}
-    names = list(formats.NAMES)
+    names = formats.known_names()
     fields = {
         "path": path,
         "format": st.selectbox(
@@ -184,7 +184,10 @@ def _import_fields(path: str, guess: str | None) -> dict:
         ),
     }
     if fields["format"]:
-        st.caption(write.plain(formats.get_format(fields["format"]).DESCRIPTION))
+        try:
+            st.caption(write.plain(formats.get_format(fields["format"]).DESCRIPTION))
+        except UserError as error:  # code of an installed package
+            st.caption(write.sentence(error))
     suggestion = Path(path).stem.lower().replace(" ", "-")[:40]
     fields["name"] = st.text_input(
         "Name",

@@ -45,6 +45,9 @@ MADE = {
     "model.py",
     "command.py",
     "job.json",
+    "config.json",
+    "preprocessor_config.json",
+    "features/NAME",
     "val_logits.npy",
     "rankings/my-trak",
     "rankings/my-scores",
@@ -58,7 +61,8 @@ MADE = {
 def code(path: Path, inline: bool = True) -> list[str]:
     """Every command line in a document: the lines of its fenced blocks and, with `inline`, what stands in backticks."""
     text = path.read_text()
-    lines = "\n".join(re.findall(r"^```\w*\n(.*?)^```", text, re.M | re.S)).replace("\\\n", " ").splitlines()
+    blocks = re.findall(r"^```\w*( \S+)?\n(.*?)^```", text, re.M | re.S)  # with a name: a file that a how-to writes
+    lines = "\n".join(block for name, block in blocks if not name).replace("\\\n", " ").splitlines()
     if inline:
         lines += re.findall(r"`([^`\n]+)`", re.sub(r"^```.*?^```", "", text, flags=re.M | re.S))
     return [re.sub(r"\s#.*", "", line).strip().removeprefix("$ ") for line in lines]
@@ -143,7 +147,8 @@ def files(path: Path) -> list[str]:
     paths = [word for word in words if re.search(endings, word) or re.fullmatch(r"\.?[\w.-]+(/[\w.-]*)+", word)]
     if path.name == "CHANGELOG.md":  # which says where things were before
         paths = []
-    return sorted({name for name in [*links, *paths] if name and not NOT_OURS.search(name)} - MADE)
+    written = set(re.findall(r"^```\w+ (\S+)$", path.read_text(), re.M))  # by who follows the page
+    return sorted({name for name in [*links, *paths] if name and not NOT_OURS.search(name)} - MADE - written)
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,13 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from attribution.own_code import packages
 from tests import tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,6 +65,9 @@ def follow(page: Path, tree: Path) -> list[str]:
             commands += text.splitlines()
         elif language == "diff":
             change(tree / file, text)
+        elif language == "toml":  # of a package of the reader's
+            [[group, points]] = tomllib.loads(text)["project"]["entry-points"].items()
+            assert group in packages.GROUPS.values() and all(map(packages.VALUE.fullmatch, points.values()))
         else:
             assert not (tree / file).exists(), f"{file} is there already"
             (tree / file).parent.mkdir(parents=True, exist_ok=True)
@@ -84,15 +89,21 @@ def test_the_tests_of_all_pages_pass(printed):
 
 
 def test_a_ranking_ranks(printed):
-    assert re.findall(r"^ *1 .*Bar", printed["add_a_ranking"], re.M)
+    assert len(re.findall(r"^ *1 .*Bar", printed["add_a_ranking"], re.M)) == 2, "a reader's, and one of the tree"
+    assert "ranking agree" in printed["add_a_ranking"]
 
 
 def test_a_format_imports_a_file(printed):
-    assert "mine: mine, imported" in printed["add_a_format"]
+    assert "mine: mine, imported" in printed["add_a_format"] and "from-text: Mine" in printed["add_a_format"]
 
 
 def test_a_detector_scores(printed):
     assert "centroid-moco" in printed["add_a_detector"]
+    assert "outliers: distance to the class mean in moco" in printed["add_a_detector"]
+
+
+def test_features_are_embedded(printed):
+    assert "mine: 16 dimensions" in printed["add_features"]
 
 
 def test_an_evaluation_prints_its_json(printed):

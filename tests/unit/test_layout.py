@@ -21,7 +21,6 @@ TESTED_ELSEWHERE = {
     "cli/workspace.py": "cli/test_importing.py",
     # nothing is trained twice: one file builds base models, then features, halves and scores on them
     "builds/base_models.py": "builds/test_scores.py",
-    "builds/features.py": "builds/test_scores.py",
     "builds/halves.py": "builds/test_scores.py",
     "builds/timing.py": "builds/test_scores.py",
     # registries, protocols and plain records: tested in what is registered, implements or fills them
@@ -32,6 +31,12 @@ TESTED_ELSEWHERE = {
     "audit/detectors/base.py": "audit/detectors/test_detectors.py",
     "audit/detectors/families.py": "audit/detectors/test_detectors.py",
     "errors.py": "files/test_files.py",
+    # a process that serves a user's code: tested in each kind of it
+    "workspace/own_process.py": "own_code/test_process.py",
+    "cli/own_ranking.py": "rankings/test_own.py",
+    "own_code/loading.py": "training/own/test_own.py",
+    "own_code/describe.py": "own_code/test_own_code.py",
+    "own_code/snapshots.py": "training/own/test_own.py",
     "files/places.py": "test_serve.py",
     "cli/serving.py": "test_serve.py",
     # a process that imports a user's file, a template that passes the check, a command group: tested as they are used

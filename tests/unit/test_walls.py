@@ -33,6 +33,7 @@ LAYERS = (
     "store",
     "data",
     "training",
+    "own_code",
     "metrics",
     "files",
     "inputs",
@@ -226,7 +227,15 @@ def test_what_the_pages_use_leaves_torch_out(run_python):
 
 #: The files that may import a user's code, and those that may train by it: a process of its own, and workers.
 RUN_THEIR_CODE = {
-    "load_class": {"attribution/training/own/describe.py", "attribution/training/own/trainer.py"},
+    "load_class": {
+        *(f"attribution/own_code/{name}.py" for name in ("describe", "loading")),
+        *(f"attribution/training/own/{name}.py" for name in ("describe", "trainer")),
+    },
+    "load_object": {
+        *(f"attribution/own_code/{name}.py" for name in ("describe", "loading")),
+        "attribution/workspace/own_process.py",
+    },
+    "import_file": {"attribution/own_code/loading.py"},
     "OwnTrainer": {
         "attribution/training/own/network.py",
         "attribution/training/own/trainer.py",

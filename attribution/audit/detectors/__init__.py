@@ -10,10 +10,12 @@ from collections.abc import Callable
 import numpy as np
 
 from attribution.audit.detectors import combined
+from attribution.audit.detectors import own as own
 from attribution.audit.detectors.base import Detector
 from attribution.audit.detectors.families import FAMILIES, family_by_name
 from attribution.audit.detectors.stored import COMBINED, default_detector, load, load_harmed, names
 from attribution.errors import UserError
+from attribution.own_code import OwnCodeError
 from attribution.workspace import parts
 from attribution.workspace.parts import Progress
 from attribution.workspace.provenance import command_provenance
@@ -41,9 +43,11 @@ def build_detectors(
     are known that did not see the images, some are trained first (`out_of_sample.FALLBACK_SEQUENCE`). record(part,
     arrays, provenance) stores one; where a user's parts go if not given. progress(text, done, total).
 
-    Raises UserError for unknown names and for what cannot be built, before anything is computed.
+    Raises UserError for unknown names and for what cannot be built, before anything is computed; and OwnCodeError with
+    what a user's code did wrong, where nothing is chosen once all others are stored.
     """
-    requirements = available(workspace)
+    requirements, failure = available(workspace), None
+    is_all = chosen is None
     if chosen is None:
         if single_class := _single_class_error(workspace):
             raise UserError(single_class)
@@ -74,7 +78,13 @@ def build_detectors(
         if not members:
             continue
         start = time.perf_counter()
-        computed = family.compute(workspace, members, progress)
+        try:
+            computed = family.compute(workspace, members, progress)
+        except OwnCodeError as error:
+            if not is_all:
+                raise
+            failure = error
+            continue
         seconds = round((time.perf_counter() - start) / len(computed), 1)
         for name, detector in computed.items():
             arrays = {"scores": _check_scores(name, detector.scores), **detector.arrays}
@@ -90,6 +100,8 @@ def build_detectors(
                 "seconds": seconds,
             }
             (record or save)(f"detectors/{name}", arrays, built[name])
+    if failure:
+        raise failure
     return built
 
 

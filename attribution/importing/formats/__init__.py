@@ -12,6 +12,7 @@ from typing import Protocol
 
 import numpy as np
 
+from attribution import own_code
 from attribution.errors import UserError
 from attribution.files import user_path
 
@@ -106,11 +107,20 @@ class Format(Protocol):
         """The ranking in `path`, not yet read. Raises UserError for what is missing, corrupt, undeclared or unfit."""
 
 
+def known_names() -> list[str]:
+    """The names of all formats: those here, and those that installed packages offer."""
+    return [*NAMES, *(name for name in own_code.names("format") if name not in NAMES)]
+
+
 def get_format(name: str) -> Format:
-    """The format `name`. Raises UserError naming the known ones."""
-    if name not in NAMES:
-        raise UserError(f"no format {name!r}; there is {', '.join(NAMES)}")
-    return importlib.import_module(f"attribution.importing.formats.{NAMES[name]}")
+    """The format `name`, or that of the user's own at "FILE:CLASS". Raises UserError naming the known ones."""
+    if name in NAMES:
+        return importlib.import_module(f"attribution.importing.formats.{NAMES[name]}")
+    if not own_code.is_place(name) and name not in known_names():
+        raise UserError(f"no format {name!r}; there is {', '.join(known_names())}, or name one of yours as FILE:CLASS")
+    from attribution.importing.formats.own import OwnFormat
+
+    return OwnFormat(name)
 
 
 def detect_format(path: Path) -> str:

@@ -130,8 +130,8 @@ def worker_command(task: Task) -> list[str]:
     if not task.is_own:
         return ["-m", "attribution.runner.executors.worker"]
     recipe = own.at(task.recipe, task.hash)
-    snapshot = str(recipe.snapshot) if recipe.form == "file" else ""
-    return ["-m", "attribution.runner.executors.guard", snapshot, str(recipe.threads)]
+    snapshot = str(recipe.snapshot) if recipe.form != "command" else ""
+    return ["-m", "attribution.own_code.guard", snapshot, str(recipe.threads)]
 
 
 class _Worker:

@@ -6,48 +6,37 @@ itself, so that what is edited meanwhile is another recipe with results of its o
 a process of its own does (`describe`), and workers do.
 """
 
-import hashlib
-import json
-import os
 import re
 import shlex
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from dataclasses import asdict, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from attribution.errors import UserError
-from attribution.files import (
-    change_json,
-    locked,
-    python_path,
-    read_bytes,
-    read_json,
-    write_atomically,
-    write_json,
-)
+from attribution.files import change_json, locked, read_json, write_json
 from attribution.inputs.limits import check_whole
-from attribution.training.own.recipe import MAX_SOURCE, from_json, recipes_folder, with_problem
+from attribution.own_code import packages
+from attribution.own_code.process import describe
+from attribution.own_code.snapshots import check_source_names, hash_of, read_files, write_files
+from attribution.own_code.snapshots import is_place as is_place
+from attribution.own_code.snapshots import split_place as split_place
 from attribution.training.own.recipe import PATIENCE as PATIENCE
 from attribution.training.own.recipe import OwnRecipe as OwnRecipe
 from attribution.training.own.recipe import at as at
 from attribution.training.own.recipe import digests as digests
+from attribution.training.own.recipe import from_json, recipes_folder, with_problem
 from attribution.training.own.recipe import pack as pack
 from attribution.training.own.recipe import unpack as unpack
 from attribution.training.own.recipe import versions as versions
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
-DESCRIBE_SECONDS = 120  # that a file may take to be imported: torch takes some
 MAX_VERSION, MAX_THREADS = 10**9, 1024
-TAIL = 2000  # characters of output that an error shows
 
 
 def names() -> list[str]:
-    """The names of the user's recipes."""
-    return sorted(_registry())
+    """The names of the user's recipes: those that a person named, and those of installed packages."""
+    known = [name for name, entry in _registry().items() if entry["form"] != "package"]
+    return sorted({*known, *(name for name in packages.offered("recipe") if _is_free(name))})
 
 
 def get(name: str) -> OwnRecipe | None:
@@ -56,8 +45,8 @@ def get(name: str) -> OwnRecipe | None:
     Where they cannot be used now (a mistake in the file, or it is gone) it is the last version, and says the `problem`.
     """
     entry = _registry().get(name)
-    if entry is None:
-        return None
+    if entry is None or entry["form"] == "package":
+        return _get_of_package(name, entry)
     known = at(name, entry["hash"])
     try:
         found = digests(Path(known.folder), known.files)
@@ -76,6 +65,41 @@ def get(name: str) -> OwnRecipe | None:
         return with_problem(known, str(error))
 
 
+def _get_of_package(name: str, entry: dict | None) -> OwnRecipe | None:
+    """As `get`, of a recipe that an installed package offers. entry: the registry's, where it was used before."""
+    offer = packages.offered("recipe").get(name)
+    if offer is None or not _is_free(name):
+        return None
+    last = at(name, entry["hash"]) if entry else OwnRecipe(name, "", "package")
+    key: tuple = ()
+    try:
+        if offer.problem:
+            raise UserError(offer.problem)
+        found = digests(offer.root, offer.files())
+        key = (name, *sorted(found.items()))
+        if entry and found == dict(last.files) and last.folder == str(offer.root):
+            return last
+        if key in _failures:
+            return with_problem(last, _failures[key])
+        described = describe(
+            "attribution.training.own.describe",
+            offer.root / offer.main,
+            [str(offer.root / offer.main), offer.object, str(offer.root)],
+        )
+        return _register(_checked(described, "package", offer.root, offer.main, offer.object, list(found), name))
+    except UserError as error:
+        if key:
+            _failures[key] = str(error)
+        return with_problem(last, str(error))
+
+
+def _is_free(name: str) -> bool:
+    try:
+        return bool(_check_name(name))
+    except UserError:
+        return False
+
+
 _failures: dict[tuple, str] = {}  # what could not be imported is not imported again until it changes
 
 
@@ -86,25 +110,36 @@ def add(place: str, replace: str | None = None) -> OwnRecipe:
     name.
     """
     file, object_ = split_place(place)
-    described = _describe(file, object_)
-    sources = _check_sources(described["sources"], file.parent)
+    described = describe("attribution.training.own.describe", file, [str(file), object_])
+    sources = check_source_names(described["sources"], file.parent)
+    made = _checked(described, "file", file.parent, file.name, object_, [file.name, *sources], replace)
+    if offer := packages.offered("recipe").get(made.name):
+        raise UserError(f"the package {offer.distribution} has a recipe called {made.name}; give this one another name")
+    return _register(made)
+
+
+def _checked(
+    described: dict, form: str, folder: Path, main: str, object_: str, files: list[str], name: str | None
+) -> OwnRecipe:
+    """The recipe that describes itself so, without its hash. name: what it has to be called, None for any."""
     recipe = OwnRecipe(
         name=_check_name(described["name"]),
         hash="",
-        form="file",
+        form=form,
         version=check_whole(described["version"], "version", 0, MAX_VERSION),
         threads=check_whole(described["threads"], "threads", 1, MAX_THREADS),
-        main=file.name,
+        main=main,
         object=object_,
-        folder=str(file.parent),
-        files=dict.fromkeys([file.name, *sources], ""),
+        folder=str(folder),
+        files=dict.fromkeys(files, ""),
         optional=tuple(described["optional"]),
         deterministic=described["deterministic"],
         patience=_check_patience(described["patience"]),
     )
-    if replace not in (None, recipe.name):
-        raise UserError(f"{file} now calls its recipe {recipe.name}, not {replace}; add it again under that name")
-    return _register(recipe)
+    if name not in (None, recipe.name):
+        again = "add it again under that name" if form == "file" else "its author has to give both one name"
+        raise UserError(f"{folder / main} now calls its recipe {recipe.name}, not {name}; {again}")
+    return recipe
 
 
 def add_command(
@@ -137,7 +172,7 @@ def add_command(
             threads=check_whole(threads, "--threads", 1, MAX_THREADS),
             command=command,
             folder=str(folder.resolve()),
-            files=dict.fromkeys(_check_sources(sources, folder.resolve()), ""),
+            files=dict.fromkeys(check_source_names(sources, folder.resolve()), ""),
             patience=_check_patience(patience),
         )
     )
@@ -145,6 +180,8 @@ def add_command(
 
 def remove(name: str) -> None:
     """Forgets where recipe `name` is; its versions and results stay. Raises UserError where there is none."""
+    if _registry().get(name, {}).get("form") == "package" or name not in _registry() and name in names():
+        raise UserError(f"the recipe {name} comes with an installed package; take that out with pip")
     if name not in _registry():
         raise UserError(f"no recipe of yours is called {name!r}; there is {', '.join(names()) or 'none'}")
     change_json(
@@ -153,52 +190,35 @@ def remove(name: str) -> None:
     )
 
 
-def split_place(place: str) -> tuple[Path, str]:
-    """ "~/train.py:Mine" -> the file's resolved path and "Mine". Raises UserError where it is not of that form."""
-    text, _, object_ = place.rpartition(":")
-    file = Path(text or place).expanduser()
-    if not text or not object_.isidentifier():
-        raise UserError(f"{place} names no class in a file; write it as FILE:CLASS, such as train.py:Mine")
-    if not file.is_file():
-        raise UserError(f"there is no file {file}; check the path")
-    return file.resolve(), object_
-
-
-def is_place(name: str) -> bool:
-    """Whether a name that a person gave on the command line means a class in a file."""
-    return ":" in name or name.endswith(".py")
-
-
 def _register(recipe: OwnRecipe) -> OwnRecipe:
     """Takes the snapshot of a recipe as its files are now, and writes it into the registry."""
-    folder = Path(recipe.folder)
-    contents = {name: read_bytes(folder / name, MAX_SOURCE) for name in recipe.files}
-    covered = {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()}
+    contents = read_files(Path(recipe.folder), recipe.files)
     identity = {
         key: getattr(recipe, key) for key in ("name", "version", "form", "object", "main", "command", "threads")
     }
-    digest = hashlib.sha256(json.dumps({**identity, "files": covered}, sort_keys=True).encode()).hexdigest()[:12]
+    digest, covered = hash_of(identity, contents)
     made = replace(recipe, hash=digest, files=covered, created=time.time(), problem="")
     registry, home = recipes_folder() / "registry.json", recipes_folder() / digest
     with locked(recipes_folder()):
         content = _registry()
         other = content.get(made.name)
-        if other and (other["folder"], other["main"], other["object"], other["form"]) != _where(made):
+        moved = other and other["form"] == made.form == "package"  # into another environment
+        where = other and (other["folder"], other["main"], other["object"], other["form"])
+        if other and not moved and where != _where(made):
             raise UserError(
                 f"a recipe called {made.name} is there already, from {other['folder']}; give this one another name, or "
                 f"take that one out with: python -m attribution recipe remove {made.name}"
             )
         if not (home / "recipe.json").exists():
-            for name, body in contents.items():
-                write_atomically(home / "files" / name, lambda stream, body=body: stream.write(body))
+            write_files(home / "files", contents)
             write_json(home / "recipe.json", asdict(made))  # the last: without it there is no such version
         else:
             made = from_json(read_json(home / "recipe.json"), made.name)
             if made.folder != recipe.folder or made.command != recipe.command:  # it was named again elsewhere
                 made = replace(made, folder=recipe.folder)
                 write_json(home / "recipe.json", asdict(made))
-        where = dict(zip(("folder", "main", "object", "form"), _where(made)))
-        write_json(registry, content | {made.name: {**where, "hash": made.hash}})
+        entry = dict(zip(("folder", "main", "object", "form"), _where(made)))
+        write_json(registry, content | {made.name: {**entry, "hash": made.hash}})
     return made
 
 
@@ -234,58 +254,3 @@ def _check_patience(value) -> float:
     if not isinstance(value, (int, float)) or not 0 < value < 1e6:
         raise UserError(f"patience {value!r} is no number of minutes; give one above 0")
     return float(value)
-
-
-def _check_sources(sources, folder: Path) -> list[str]:
-    if not isinstance(sources, (list, tuple)) or not all(isinstance(name, str) for name in sources):
-        raise UserError('sources is no list of file names; write it as ["model.py", "config.yaml"]')
-    checked = []
-    for name in sources:
-        path = PurePosixPath(name)
-        if path.is_absolute() or ".." in path.parts or not path.parts:
-            raise UserError(f"{name!r} of the recipe's sources is not in its folder {folder}; move it there")
-        if not (folder / path).is_file():
-            raise UserError(f"{name!r} of the recipe's sources is not in {folder}; check the name")
-        checked.append(str(path))
-    return list(dict.fromkeys(checked))
-
-
-def _describe(file: Path, object_: str) -> dict:
-    """What the class says of itself, asked by a process of its own. Raises UserError where it cannot be had."""
-    with tempfile.TemporaryDirectory() as folder:
-        answer, output = Path(folder) / "answer.json", Path(folder) / "output.txt"
-        with output.open("wb") as stream:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "attribution.training.own.describe", str(file), object_, str(answer)],
-                cwd=folder,
-                env={
-                    **os.environ,
-                    "PYTHONPATH": python_path(),
-                },
-                stdin=subprocess.DEVNULL,
-                stdout=stream,
-                stderr=stream,
-                start_new_session=True,
-            )
-            try:
-                process.wait(DESCRIBE_SECONDS)
-            except subprocess.TimeoutExpired:
-                raise UserError(
-                    f"{file} did not end its import within {DESCRIBE_SECONDS} s; move what takes long into setup or fit"
-                ) from None
-            finally:
-                try:
-                    os.killpg(process.pid, signal.SIGKILL)  # what it has started, too
-                except ProcessLookupError:
-                    pass
-                process.wait()
-        try:
-            described = read_json(answer)
-        except FileNotFoundError:
-            tail = output.read_bytes()[-TAIL:].decode(errors="replace").strip().splitlines()
-            raise UserError(
-                f"{file} ended while it was imported ({tail[-1] if tail else 'without a word'}); mend it"
-            ) from None
-    if "error" in described:
-        raise UserError(described["error"])
-    return described

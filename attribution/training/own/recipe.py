@@ -1,16 +1,15 @@
 """One version of a recipe of the user's own, and the snapshot of its files."""
 
-import hashlib
 import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from functools import lru_cache
 from pathlib import Path
 
 from attribution.errors import UserError
-from attribution.files import data_folder, read_bytes, read_json
+from attribution.files import data_folder, read_json
+from attribution.own_code.snapshots import digests as digests
+from attribution.own_code.snapshots import read_files
 
-MAX_SOURCE = 2**30  # bytes of one file that the hash covers
 PATIENCE = 10.0  # minutes that a training may report nothing
 OPTIONAL = ("features", "module", "inputs", "save", "load")  # methods that a recipe may have
 
@@ -20,9 +19,10 @@ class OwnRecipe:
     """One version of a recipe of the user's own.
 
     hash: first 12 hex digits of the SHA-256 over name, version, object or command, threads and the bytes of `files`
-    (name in its folder -> SHA-256). form: "file" or "command"; main: the file with the class `object`; folder: where it
-    was named. optional: those of OPTIONAL that it has. deterministic: whether the seed changes nothing. patience:
-    minutes that a training may report nothing. created: seconds since 1970. problem: why it cannot train now, or "".
+    (name in its folder -> SHA-256). form: "file", "package" (an installed one's) or "command"; main: the file with the
+    class `object`; folder: where it was named, or where the package lies. optional: those of OPTIONAL that it has.
+    deterministic: whether the seed changes nothing. patience: minutes that a training may report nothing. created:
+    seconds since 1970. problem: why it cannot train now, or "".
     """
 
     name: str
@@ -57,11 +57,9 @@ class OwnRecipe:
     @property
     def place(self) -> str:
         """Where it was named: "/home/me/train.py:Mine", or the command with its folder."""
-        return (
-            f"{Path(self.folder) / self.main}:{self.object}"
-            if self.form == "file"
-            else f"{self.command}  (in {self.folder})"
-        )
+        if self.form == "command":
+            return f"{self.command}  (in {self.folder})"
+        return f"{Path(self.folder) / self.main}:{self.object}"
 
     def check_files(self, folder: Path) -> None:
         """Raises UserError where the files in `folder` are not those that the hash covers."""
@@ -98,7 +96,7 @@ def pack(name: str, recipe_hash: str) -> dict:
     recipe.check_files(recipe.snapshot)
     return {
         "recipe": asdict(recipe),
-        "contents": {file: read_bytes(recipe.snapshot / file, MAX_SOURCE) for file in recipe.files},
+        "contents": read_files(recipe.snapshot, recipe.files),
     }
 
 
@@ -109,24 +107,6 @@ def unpack(packed: dict) -> tuple[OwnRecipe, Path]:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
     return from_json(packed["recipe"], None), folder
-
-
-def digests(folder: Path, files) -> dict[str, str]:
-    """name -> SHA-256 of each of `files` in `folder`, in hex. Raises UserError where one cannot be read."""
-    return {name: _file_digest(folder / name) for name in files}
-
-
-def _file_digest(file: Path) -> str:
-    try:
-        state = file.stat()
-    except OSError as error:
-        raise UserError(f"{file} cannot be read ({error.strerror}); put it back, or remove the recipe") from None
-    return _digest_of(file, state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-
-
-@lru_cache(maxsize=1000)
-def _digest_of(file: Path, *state) -> str:
-    return hashlib.sha256(read_bytes(file, MAX_SOURCE)).hexdigest()
 
 
 def with_problem(recipe: OwnRecipe, problem: str) -> OwnRecipe:

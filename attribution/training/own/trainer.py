@@ -17,9 +17,9 @@ import numpy as np
 
 from attribution.errors import UserError
 from attribution.files import file_mode, make_folder
+from attribution.own_code.loading import load_class
 from attribution.training.edits import Edit, no_edit
 from attribution.training.own import OwnRecipe
-from attribution.training.own.describe import load_class
 from attribution.training.probabilities import probabilities_of
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class OwnTrainer:
         self.device = "cuda" if os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu"
         folder = folder or recipe.snapshot
         recipe.check_files(folder)
-        self.own = load_class(folder / recipe.main, recipe.object)()
+        self.own = load_class(folder / recipe.main, recipe.object, folder if recipe.form == "package" else None)()
         self.call("setup", self.data, self.device)
 
     def run(self, edit: Edit | None = None, seed: int = 0, on_epoch: Report | None = None) -> OwnOutcome:

@@ -1,7 +1,7 @@
-"""Stands between the runner and a worker that runs a user's recipe: whatever that does, it can be ended.
+"""Stands between whoever asks and a process that runs a user's code: whatever that does, it can be ended.
 
-It hands lines to the worker and events back, keeps the last of what the recipe prints, and ends the worker with every
-process that it has started as soon as stdin closes (a cancel, or the runner's death) or the worker ends. It imports
+It hands lines to that process and events back, keeps the last of what the code prints, and ends the process with all
+that it has started as soon as stdin closes (a cancel, or the death of whoever asks) or the process ends. It imports
 nothing of the user's, so nothing of the user's can keep it from that.
 """
 
@@ -21,14 +21,17 @@ import psutil
 from attribution.files import python_path
 from attribution.files.work_folder import WorkFolder
 
-OUTPUT = 8000  # bytes of what the recipe wrote last that are kept
+WORKER = "attribution.runner.executors.worker"
+OUTPUT = 8000  # bytes of what the code wrote last that are kept
 BLOCK = 1 << 16
-SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: what a recipe leaves behind becomes this process's child, and is found
+SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER: what the code leaves behind becomes this process's child, and is found
 SETTLE_SECONDS = 0.2  # for output that is still on its way when an event arrives
+LAST_SECONDS = 1  # to say what the code wrote last, once it is ended
 
 
-def main(snapshot: Path | None, threads: int) -> None:
-    """Serves one worker. snapshot: the recipe's files, which it finds in its working folder; threads: of a training."""
+def main(snapshot: Path | None, threads: int, module: str = WORKER) -> None:
+    """Serves one process, which runs `module`, such as a worker. snapshot: the code's files, which it finds in its
+    working folder; threads: that libraries take."""
     with suppress(OSError, AttributeError):  # Linux alone has it
         ctypes.CDLL(None).prctl(SUBREAPER, 1, 0, 0, 0)
     folder = WorkFolder()
@@ -38,16 +41,16 @@ def main(snapshot: Path | None, threads: int) -> None:
                 link = folder.path / file.relative_to(snapshot)
                 link.parent.mkdir(parents=True, exist_ok=True)
                 link.symlink_to(file.resolve())
-        _serve(folder, threads)
+        _serve(folder, threads, module)
     finally:
         folder.remove()
 
 
-def _serve(folder: WorkFolder, threads: int) -> None:
+def _serve(folder: WorkFolder, threads: int, module: str) -> None:
     events_in, events_out = os.pipe()
     output_in, output_out = os.pipe()
     worker = subprocess.Popen(
-        [sys.executable, "-P", "-m", "attribution.runner.executors.worker", str(events_out)],
+        [sys.executable, "-P", "-m", module, str(events_out)],
         cwd=folder.path,
         env={**os.environ, "PYTHONPATH": python_path(), "PYTHONHASHSEED": "0", **_thread_variables(threads)},
         stdin=subprocess.PIPE,
@@ -65,6 +68,8 @@ def _serve(folder: WorkFolder, threads: int) -> None:
             for line in sys.stdin.buffer:
                 worker.stdin.write(line)
                 worker.stdin.flush()
+        end_children()  # and with that the loop below
+        time.sleep(LAST_SECONDS)
         _end(folder)
 
     def keep_output():
@@ -130,4 +135,4 @@ def _thread_variables(threads: int) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if sys.argv[1] else None, int(sys.argv[2]))
+    main(Path(sys.argv[1]) if sys.argv[1] else None, int(sys.argv[2]), *sys.argv[3:])
