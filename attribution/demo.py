@@ -98,6 +98,8 @@ VARIANT_STUDY = {
 
 HEADS = tuple(f"{PREFIX}{name}" for name in ("moco", "simclr", "dino", "supervised"))
 STUDIED_HEADS = (f"{PREFIX}moco", f"{PREFIX}supervised")
+#: of a head's supports, trained without by the own recipe: two sets of three seeds each
+TRANSFER_TARGETS = 16
 #: of the study of a head, with its features
 HEAD_RANKINGS = ("influence-{}", "esvm-{}", "l2-{}", "trak-10", "random")
 
@@ -653,6 +655,6 @@ STEPS: dict[str, Step] = {
     "support-transfer": head_step(
         support_transfer,
         STUDIED_HEADS,
-        lambda workspace, progress: support_transfer.compute(workspace, progress=progress),
+        lambda workspace, progress: support_transfer.compute(workspace, TRANSFER_TARGETS, progress=progress),
     ),
 }

@@ -74,11 +74,13 @@ def reading(rows: list[dict]) -> str:
         some = sorted(
             (row for row in rows if (row["of"], row["under"]) == (of, under)), key=lambda row: row["flipped"]["share"]
         )
-        ends = [some[0], some[-1]] if len(some) > 1 else some
+        ends = [some[0], some[-1]] if some[0]["flipped"]["share"] < some[-1]["flipped"]["share"] else some[:1]
         shares = " to ".join(
             f"{write.percent(row['flipped']['share'], 0)} ({row['ranking']}, {row['flipped']['count']} of {row['n']})"
             for row in ends
         )
+        if len(ends) == 1 < len(some):
+            shares = f"{write.percent(ends[0]['flipped']['share'], 0)} under each of {len(some)} rankings"
         controls = sorted({round(100 * row["control"]["mean"]) for row in some})
         random = " to ".join(str(share) for share in dict.fromkeys((controls[0], controls[-1])))
         apart = sum(row["flipped"]["ci"][0] > (row["control"]["ci"] or [row["control"]["mean"]])[-1] for row in some)

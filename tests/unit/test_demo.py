@@ -7,7 +7,7 @@ from attribution import Workspace, demo
 from attribution.audit import detectors
 from attribution.builds import base_models
 from attribution.data import fashion_mnist
-from attribution.evaluation import adaptive_supports, candidate_sets, lds_report, lds_vs_compute
+from attribution.evaluation import adaptive_supports, candidate_sets, lds_report, lds_vs_compute, support_transfer
 from attribution.experiments import support_table
 from attribution.experiments.study import load_supports
 from attribution.explore import hubs
@@ -189,3 +189,32 @@ def test_a_prefix_beside_the_adaptive_order_is_the_studys(demo_ws, name):
     assert {target: support.support for target, support in prefixes.items()} == {
         target: support.support for target, support in studied.items()
     }
+
+
+@pytest.mark.parametrize("name", demo.STUDIED_HEADS)
+def test_the_supports_that_were_carried_over_are_those_of_the_studies(demo_ws, name):
+    seen, ranking = demo_ws.with_model(name), f"influence-{name.removeprefix('head-')}"
+    answer = support_transfer.load(seen)
+    of_head = [row for row in answer["rows"] if row["of"] == name]
+    assert len(of_head) == demo.TRANSFER_TARGETS and answer["seeds"] == [0, 1, 2]
+    studied = load_supports(seen)["remove"][ranking]
+    assert all(row["k"] == studied[row["target"]].support for row in of_head)
+    own = load_supports(demo_ws)["remove"]
+    of_own = [row for row in answer["rows"] if row["of"] == demo_ws.recipe]
+    assert all(row["k"] == own[row["ranking"]][row["target"]].support for row in of_own)
+
+
+def test_every_head_has_its_lds(demo_ws):
+    for name in demo.HEADS:
+        report = lds_report.load(demo_ws.with_model(name))
+        own = f"influence-{name.removeprefix('head-')}"
+        assert max(report["rankings"], key=lambda ranking: report["rankings"][ranking]["lds"]) == own
+
+
+def test_every_step_that_was_done_is_a_step(demo_ws):
+    assert set(demo_ws.manifest["steps"]) <= set(demo.STEPS)
+    parts = {"head-lds": "lds", "adaptive-supports": "adaptive_supports", "support-transfer": "support_transfer"}
+    for step, part in parts.items():
+        names = demo.HEADS if step == "head-lds" else demo.STUDIED_HEADS
+        assert step in demo.STEPS
+        assert all(part in demo_ws.with_model(name).manifest["parts"] for name in names), step
