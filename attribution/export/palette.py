@@ -24,6 +24,8 @@ METHOD_STYLES = {
 FALLBACK_STYLES = [("#8C6D31", "dashdot"), ("#5B5B9F", "longdash"), ("#A05A5A", "dash")]
 #: Feature set -> marker; a circle for all others.
 FEATURE_MARKERS = {"simclr": "square", "dino": "diamond", "supervised": "triangle-up", "pixels": "cross"}
+#: of a ranking that is computed in no feature set, where a chart is about them
+NO_FEATURES = "x"
 #: Candidates that a ranking's name says -> marker.
 CANDIDATE_MARKERS = {"true": "star", "pair": "hexagon", "all": "pentagon"}
 #: Colour and dash of recipes that are compared, in order.

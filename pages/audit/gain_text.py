@@ -55,10 +55,7 @@ def cost_sentence(spec: dict, cost) -> str:
     left = f"; {open_} unsure or in conflict change nothing" if open_ else ""
     how = "" if cost.known == cost.max_trainings else " It runs in the background, and shorter jobs go before it."
     count = write.counted(spec["decided"], "decision")
-    return (
-        f"{count}: {spec['relabelled']} relabelled, {spec['removed']} removed{left}. "
-        f"{cost_text(cost).rstrip('.')}.{how}"
-    )
+    return f"{count}: {spec['relabelled']} relabelled, {spec['removed']} removed{left}. {cost_text(cost)}.{how}"
 
 
 def progress_text(job, ahead: int, left: float) -> str:

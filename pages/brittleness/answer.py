@@ -160,7 +160,9 @@ def _job_line(ws: Workspace, store: ResultStore, spec: Spec, job: Job | None, kn
     elif known_since:
         st.caption(write.plain(f"Known since {write.date_time(known_since)}: nothing was trained for this."))
     else:
-        st.caption(write.plain("Partly known from other jobs: " + cost_text(spec.cost(ws, store)) + "."))
+        cost = spec.cost(ws, store)
+        before = "" if cost.known == cost.max_trainings else "Partly known from other jobs: "
+        st.caption(write.plain(f"{before}{cost_text(cost)}."))
 
 
 def _provenance(ws: Workspace, spec: Spec, details: str) -> None:

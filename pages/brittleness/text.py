@@ -88,6 +88,7 @@ def _repair_verdict(true, edit, controls, wrong, before, random) -> tuple[str, s
 def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, answer: dict) -> tuple[str, str]:
     """(one word, one sentence) of a support search's answer (`support_search.Support` as a dict)."""
     true, edit = ws.classes[ws.val_labels[target]], "removed" if kind == "remove" else "relabelled"
+    recipe = ws.get_recipe()
     if answer["status"] == "already_wrong":
         return "Already wrong", f"most base models do not read target {target} as {true}: there is nothing to flip."
     if answer["status"] == "already_right":
@@ -95,12 +96,16 @@ def support_verdict(ws: Workspace, target: int, ranking: str, kind: str, answer:
     if kind == "repair":
         return _repair_support_verdict(true, ranking, answer)
     if answer["status"] == "censored":
+        says = f"{recipe.name} still says" if recipe.deterministic else "most models still say"
         return f"None up to {answer['lo']}", (
-            f"with {_first(answer['lo'], ranking)} {edit}, most models still say {true}. The search ends there: the "
-            "support is larger, or there is none."
+            f"with {_first(answer['lo'], ranking)} {edit}, {says} {true}. The search ends there: the support is "
+            "larger, or there is none."
         )
-    sentence = f"most models no longer say {true} with {_first(answer['hi'], ranking)} {edit}"
-    sentence += f"; with {answer['lo']} they still do." if answer["lo"] else "."
+    says, still = ("most models no longer say", "they still do")
+    if recipe.deterministic:
+        says, still = f"{recipe.name} no longer says", "it still does"
+    sentence = f"{says} {true} with {_first(answer['hi'], ranking)} {edit}"
+    sentence += f"; with {answer['lo']} {still}." if answer["lo"] else "."
     return f"Support {answer['support']}", sentence + _reliability(answer)
 
 
@@ -110,11 +115,11 @@ def adaptive_text(found: AdaptiveSupports, target: int) -> str:
     if None in sizes:
         return ""
     adaptive, prefix = (
-        write.counted(support.support, "image") if support.support else f"no {found.k_max} images" for support in sizes
+        write.counted(support.support, "image") if support.support else f"none up to {found.k_max}" for support in sizes
     )
     return (
-        f"With influence computed anew after every {found.batch} images removed, {adaptive} flip it; in its order on "
-        f"the full training set {prefix}."
+        f"Its support with influence computed anew after every {found.batch} images removed: {adaptive}; in the order "
+        f"of the full training set: {prefix}."
     )
 
 

@@ -14,6 +14,7 @@ from pages.ui import tables
 from pages.ui.tables import Column, estimate, ranking_cell
 
 MEASURE = ["evaluate", "lds"]
+FAMILY_WIDTH = 150  # pixels at the right, for the names of families
 SPREAD = 0.6  # of the height of a line: over which its points are spread
 COLUMNS = [
     Column("ranking"),
@@ -109,6 +110,7 @@ def _basis(ws: Workspace, report: dict, own: dict) -> str:
         f"{write.count(n)} targets, {tab_frame.held_out_halves(report)} of {report['recipe']} "
         f"{report['recipe_hash'] or ''}{ceiling}; bars are 95 % intervals over halves and targets."
     )
+    text += " As published, similarities and random order images of the target's class alone; the others order all."
     if own:
         text += f" Under its own head: the same halves, refitted exactly, no seed ({heads})."
     return text + write.planted_note(ws.planted)
@@ -124,11 +126,12 @@ def figure(ws: Workspace, report: dict) -> go.Figure:
             labels[place] = line
             for at, name in enumerate(names):
                 shift = SPREAD * (at - (len(names) - 1) / 2) / max(len(names) - 1, 1)
-                _point(chart, name, rows[name], place + shift)
+                _point(chart, name, rows[name], place + shift, _features(ws, name))
             place += 1
         _family(chart, lds_families.FAMILIES[family], top - 0.5, place - 0.5)
         place += 0.4
     shown = {palette.ranking_style(name)[2]: name.partition("-")[2] for name in rows if _features(ws, name)}
+    shown |= {palette.NO_FEATURES: "in no feature set"} if not all(_features(ws, name) for name in rows) else {}
     for marker, features in shown.items():
         chart.add_scatter(
             x=[None],
@@ -146,6 +149,7 @@ def figure(ws: Workspace, report: dict) -> go.Figure:
     )
     chart.update_xaxes(title=f"LDS under {write.plotted(ws.recipe)}", rangemode="tozero")
     plots.set_layout(chart, int(110 + 34 * place), 1.09, top=48, hovermode="closest")
+    chart.update_layout(margin_r=FAMILY_WIDTH)
     return chart
 
 
@@ -153,25 +157,33 @@ def _features(ws: Workspace, name: str) -> bool:
     return name.partition("-")[2] in ws.features()
 
 
-def _point(chart: go.Figure, name: str, row: dict, y: float) -> None:
+def _point(chart: go.Figure, name: str, row: dict, y: float, in_features: bool) -> None:
     colour, _, marker = palette.ranking_style(name)
-    hollow = name.partition("-")[0] in palette.HOLLOW_METHODS
+    marker = marker if in_features else palette.NO_FEATURES
     chart.add_scatter(
         x=[row["lds"]],
         y=[y],
         mode="markers",
         showlegend=False,
         error_x=plots.error_bars([row["lds"]], [row["ci"]], color=colour),
-        marker={"color": colour, "symbol": f"{marker}-open" if hollow else marker, "size": 8},
+        marker={"color": colour, "symbol": marker, "size": 8},
         hovertemplate=f"{write.plotted(name)}: {row['lds']:.3f} ({write.interval(row['ci'], 3)})<extra></extra>",
     )
 
 
 def _family(chart: go.Figure, text: str, top: float, bottom: float) -> None:
-    """The family's name at the right, and a band behind its lines."""
+    """The family's name right of the chart, and a band behind its lines."""
     chart.add_hrect(y0=top, y1=bottom, fillcolor=plots.GREY, opacity=0.07, line_width=0, layer="below")
     chart.add_annotation(
-        x=1, xref="paper", xanchor="right", y=top, yanchor="top", text=text, showarrow=False, font={"size": 12}
+        x=1.01,
+        xref="paper",
+        xanchor="left",
+        y=(top + bottom) / 2,
+        yanchor="middle",
+        text=text,
+        align="left",
+        showarrow=False,
+        font={"size": 12},
     )
 
 

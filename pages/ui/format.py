@@ -16,6 +16,8 @@ WORD_JOINER = "\u2060"  # has no width
 #: What Streamlit's markdown rewrites in finished text, where no backslash helps: addresses become links, :names:
 #: pictures, and arrows typographic. A word joiner after this much of it leaves it as it is.
 _REWRITTEN = re.compile(r"(?:https?|www)(?=:|\.)|(?<=\w)@(?=[-\w]+\.)|:(?=[-+\w/]+:)|[<>~-](?=[->=])", re.IGNORECASE)
+#: a command in finished text: code, so that it can be copied as it is
+_COMMAND = re.compile(r"\bpython -m (?:attribution|pip) (?:[^;`]*[^;`.,\s])?")
 #: words that an error's message begins with, and no name does
 OPENERS = frozenset(
     "a all an candidates class corrections end fitting give harmful image images job kind method near-duplicates "
@@ -74,7 +76,16 @@ def interval(pair, digits: int = 2, sign: bool = False) -> str:
 
 
 def plain(text: object) -> str:
-    """`text` for markdown, shown as it is: names and paths may hold signs that markdown would take for its own."""
+    """`text` for markdown, shown as it is: names and paths may hold signs that markdown would take for its own. A
+    command in it is shown as code."""
+    pieces, end, whole = [], 0, str(text)
+    for command in _COMMAND.finditer(whole):
+        pieces += [_plain(whole[end : command.start()]), f"`{visible(command[0])}`"]
+        end = command.end()
+    return "".join([*pieces, _plain(whole[end:])])
+
+
+def _plain(text: str) -> str:
     apart = _REWRITTEN.sub(lambda match: match[0] + WORD_JOINER, visible(text))
     return re.sub(r"([\\`*_{}\[\]()<>#+\-.!|$~:&])", r"\\\1", apart)
 

@@ -10,9 +10,10 @@ def verdict_html(word: str, sentence: str) -> str:
 
 
 def cost_text(cost) -> str:
-    """An `estimate.JobCost` as "25 trainings, 9 already known, about 40 s on 2 workers (3.2 s each)"."""
+    """An `estimate.JobCost` as "25 trainings, 9 already known, about 40 s on 2 workers (3.2 s each)", without a full
+    stop."""
     if cost.max_trainings == cost.known:
-        return "All of its trainings are known: it answers at once."
+        return "All of its trainings are known: it answers at once"
     number = (
         f"{cost.max_trainings} trainings"
         if cost.min_trainings == cost.max_trainings

@@ -26,6 +26,7 @@ MARKERS = {
     "diamond": "D",
     "triangle-up": "^",
     "cross": "P",
+    "x": "X",
     "star": "*",
     "hexagon": "h",
     "pentagon": "p",

@@ -23,8 +23,8 @@ def lds_by_family(workspace: Workspace, store: ResultStore) -> Chart | None:
                 shift = SPREAD * (at - (len(names) - 1) / 2) / max(len(names) - 1, 1)
                 colour, _, marker = palette.ranking_style(name)
                 point = (rows[name]["lds"], len(lines) + shift, rows[name]["ci"], lds_families.FAMILIES[family])
-                hollow = [name.partition("-")[0] in palette.HOLLOW_METHODS]
-                series.append(mark_series(name, [point], colour, marker, hollow=hollow, in_legend=False))
+                marker = marker if name.partition("-")[2] in workspace.features() else palette.NO_FEATURES
+                series.append(mark_series(name, [point], colour, marker, in_legend=False))
             lines.append(line)
     features = [name for name in workspace.features() if any(row.partition("-")[2] == name for row in rows)]
     series += [Series(name, [], [], GREY, None, palette.ranking_style(f"-{name}")[2]) for name in features]

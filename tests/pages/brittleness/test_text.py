@@ -53,6 +53,6 @@ def test_what_the_adaptive_order_needs():
     table = pd.DataFrame(rows, columns=COLUMNS).astype({"prefix": "Int64", "adaptive": "Int64"})
     found = AdaptiveSupports("head-moco", "1", 20, 8, table)
     said = text.adaptive_text(found, 0)
-    assert "after every 8 images removed, 5 images flip it; in its order on the full training set 10 images" in said
-    assert "1 image flip" in text.adaptive_text(found, 4) and "no 20 images" in text.adaptive_text(found, 4)
+    assert "after every 8 images removed: 5 images; in the order of the full training set: 10 images." in said
+    assert ": 1 image;" in text.adaptive_text(found, 4) and "none up to 20" in text.adaptive_text(found, 4)
     assert text.adaptive_text(found, 7) == ""

@@ -37,3 +37,12 @@ def test_a_sentence_leaves_paths_commands_and_names_as_they_are(text):
 def test_a_sentence_has_a_capital_where_it_begins_with_a_word():
     assert write.sentence("there is no queue") == "There is no queue."
     assert write.sentence("target 12 is out of range") == "Target 12 is out of range."
+
+
+def test_a_command_in_a_sentence_can_be_copied_as_it_is():
+    said = write.sentence("too few base models; train more with: python -m attribution base train --models 10")
+    assert "`python -m attribution base train --models 10`" in said and write.WORD_JOINER not in said
+    both = write.plain("say `x`, or python -m pip install -e '/a-b[train]'; then a -> b")
+    assert "`python -m pip install -e '/a-b[train]'`" in both and both.endswith(
+        f"a -{write.WORD_JOINER}> b".replace("-", "\\-").replace(">", "\\>")
+    )
