@@ -68,7 +68,7 @@ def summary(comparison: Comparison) -> str:
     ]
     return (
         text
-        + f"A network of each differs on {write.percent(comparison.across)}"
+        + f"One model of each differs on {write.percent(comparison.across)}"
         + (f", {' and '.join(known)}: that much is the seed's" if known else "")
         + "."
     )
