@@ -85,7 +85,9 @@ class Head:
         problem = head._problem(np.ones(head.n_train), head.labels)
         begin = np.zeros((head.dim + 1, head.n_classes)) if start is None else start
         point, first = head._point(problem, begin), solver.Kronecker(head._gram, head.n_classes, problem.penalty)
-        theta, _ = solver.solve(problem, point, first, problem.tolerance / 100)
+        theta, steps = solver.solve(problem, point, first, problem.tolerance / 100)
+        if start is not None and not steps:
+            theta = point.theta  # the solution already: each process that begins with it then has the same numbers
         head._full = Point.at(problem, theta)
         head._full_present = problem.present
         head.weights = _to_weights(theta, problem.present)

@@ -52,7 +52,7 @@ def test_show_says_which_recipe_judges_and_that_random_is_of_the_true_class(ws, 
     importing.import_halves(ws, masks, margins, {"recipe": "resnet9", "hash": "0123456789ab"})
     words = ["show", file, "--sign", "helpful", "--no-serve"]
     out = run(*words).out
-    assert "LDS " in out and "30 held-out halves x 1 seeds, of resnet9 0123456789ab; noise ceiling –" in out
+    assert "LDS " in out and "30 held-out halves x 1 seed, of resnet9 0123456789ab; noise ceiling –" in out
     (row,) = (line for line in out.splitlines() if line.startswith("random "))
     assert row.split()[1:4] == ["the", "true", "class"]
     answer = json.loads(run(*words, "--json").out)
@@ -99,7 +99,7 @@ def test_a_store_of_half_models_is_fitted_on_and_judges_by_others(ws, tmp_path, 
     assert json.loads((ws.path / "lds" / "lds.json").read_text())["rankings"]["dm"] == answer["rankings"]["dm"]
     assert (answer["candidates"]["dm"], answer["candidates"]["random"]) == ("all", "true")
     out = run("evaluate", "lds").out
-    assert "30 held-out halves x 1 seeds, imported, of a recipe that is not known; noise ceiling –" in out
+    assert "30 held-out halves x 1 seed, imported, of a recipe that is not known; noise ceiling –" in out
     assert [line.split()[:4] for line in out.splitlines() if line.startswith("random ")] == [
         ["random", "the", "true", "class"]
     ]
