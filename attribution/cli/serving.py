@@ -17,4 +17,4 @@ def serve(
     """Serve the dashboard on a workspace until Ctrl-C. `lineup` alone serves the demo and opens the browser."""
     from attribution.serve import serve as start
 
-    start(port, None if ws == DEMO else ws, "/" if open_browser else None, with_token=not no_token)
+    start(port, ws, "/" if open_browser else None, with_token=not no_token)

@@ -110,7 +110,9 @@ def _basis(ws: Workspace, report: dict, own: dict) -> str:
         f"{write.count(n)} targets, {tab_frame.held_out_halves(report)} of {report['recipe']} "
         f"{report['recipe_hash'] or ''}{ceiling}; bars are 95 % intervals over halves and targets."
     )
-    text += " As published, similarities and random order images of the target's class alone; the others order all."
+    conditioned = dict.fromkeys(name.partition("-")[0] for name in report["rankings"] if ws.ranking(name).conditioned)
+    if conditioned:
+        text += f" As published, {', '.join(conditioned)} order images of the target's class alone; the others all."
     if own:
         text += f" Under its own head: the same halves, refitted exactly, no seed ({heads})."
     return text + write.planted_note(ws.planted)

@@ -80,3 +80,8 @@ def test_without_a_measurement_it_says_how_to_get_one(ws):
     app = opened("lds")
     assert "has not been measured yet" in texts(app)
     assert any(button.label == "Measure LDS" for button in app.button)
+
+
+def test_the_caption_says_which_rankings_order_one_class_alone(ws, measured):
+    said = lds._basis(ws, measured, {})
+    assert "As published, l2, esvm, random order images of the target's class alone; the others all." in said
