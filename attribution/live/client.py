@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from contextlib import suppress
 
 from attribution.errors import UserError
 from attribution.files import ROOT
@@ -33,12 +34,13 @@ class SolverClient:
 
     def close(self) -> None:
         """Ends the process."""
-        if self.process:
-            self.process.kill()
+        with self.lock:
+            self._end()
 
     def _send(self, question, loop, future) -> None:
         with self.lock:
             if self.process is None or self.process.poll() is not None:
+                self._end()
                 self.process = self._start()
             number = next(self.numbers)
             self.waiting[number] = loop, future
@@ -47,6 +49,13 @@ class SolverClient:
                 self.process.stdin.flush()
             except OSError:  # it has just ended: its reader says so to all who wait
                 pass
+
+    def _end(self) -> None:
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            with suppress(OSError):  # what it could not be told any more
+                self.process.stdin.close()
 
     def _start(self) -> subprocess.Popen:
         process = subprocess.Popen(

@@ -175,9 +175,10 @@ class OwnProcess:
         return ""
 
     def _read(self) -> None:
-        for line in self.process.stdout:
-            with suppress(ValueError):  # killed in the middle of a line
-                self.events.put(json.loads(line))
+        with self.process.stdout as lines:
+            for line in lines:
+                with suppress(ValueError):  # killed in the middle of a line
+                    self.events.put(json.loads(line))
         self.events.put(None)
 
 

@@ -151,6 +151,7 @@ class _Answers:
         asked: int | None = None
         try:
             if self.process is None or self.process.has_ended:
+                self.close()
                 self.process = start(self.own, self.opening)
             asked = target
             event = self.process.ask({"do": "scores", "target": target}, self.own.patience)

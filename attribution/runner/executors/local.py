@@ -60,7 +60,8 @@ class LocalExecutor:
                 worker = self.slots[slot] = _Worker(self.events, self.plan.slots[slot], task)
             if worker.start(task):  # what ends it from now on is an event
                 return worker.process.pid
-            self.slots[slot] = None  # it ended while it had nothing to do
+            worker.stop()  # it ended while it had nothing to do
+            self.slots[slot] = None
         raise UserError("worker processes end as soon as they are started; perhaps the memory is full")
 
     def poll(self, timeout: float) -> list[tuple[Task, dict]]:
@@ -181,6 +182,8 @@ class _Worker:
             with suppress(subprocess.TimeoutExpired):
                 self.process.wait(GUARD_SECONDS)
         self.process.kill()
+        with suppress(OSError):
+            self.process.stdin.close()
         with suppress(subprocess.TimeoutExpired):  # one that waits for a dead disk ends when the disk answers
             self.process.wait(STOP_SECONDS)
 
