@@ -44,11 +44,11 @@ from attribution.rankings import default_rankings
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.head.recipe import PREFIX
-from attribution.workspace.image_check import image_digest
+from attribution.workspace.fingerprint import image_digest, sampled_fingerprint
 from attribution.workspace.manifest import SCHEMA
 from attribution.workspace.parts import Progress, ranking_origin, scratch_folder, write_file
 from attribution.workspace.provenance import command_provenance
-from attribution.workspace.workspace import Workspace, data_fingerprint
+from attribution.workspace.workspace import Workspace
 
 NAME = "demo"
 RECIPE = "demo-cnn"
@@ -221,7 +221,7 @@ def draw_split(build: DemoBuild) -> None:
                 "shape": list(images.shape[1:]),
                 "planted": N_PLANTED,
                 "inverted": True,
-                "fingerprint": data_fingerprint(images, given, val_images, val_labels),
+                "fingerprint": sampled_fingerprint(images, given, val_images, val_labels),
                 "digests": {"train": image_digest(images), "val": image_digest(val_images)},
             },
         },

@@ -56,6 +56,14 @@ class Images(ABC):
     def paths(self) -> list[Path]:
         """The files that the images are read from, each once."""
 
+    def file_numbers(self) -> np.ndarray | None:
+        """Which of `paths` each image is in, int64 [n]; None where that is not known."""
+        return None
+
+    def describe(self, i: int) -> str:
+        """A name by which a person finds image i."""
+        return f"image {i}"
+
     def __getitem__(self, which):
         ids = np.arange(len(self))[which]
         images = self._decode(np.atleast_1d(ids).astype(np.int64))

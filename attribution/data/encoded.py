@@ -49,6 +49,10 @@ class PictureSource(ABC):
     def paths(self) -> list[Path]:
         """The files that the pictures are read from, each once."""
 
+    def file_numbers(self) -> np.ndarray | None:
+        """Which of `paths` each picture is in, int64 [n]; None where that is not known."""
+        return np.arange(len(self)) if len(self.paths()) == len(self) else None
+
     @abstractmethod
     def select(self, ids: np.ndarray) -> "PictureSource":
         """The pictures `ids`, int [m], in this order."""
@@ -77,6 +81,14 @@ class EncodedImages(Images):
     def paths(self):
         """See `Images.paths`."""
         return self.contents.paths()
+
+    def file_numbers(self):
+        """See `Images.file_numbers`."""
+        return self.contents.file_numbers()
+
+    def describe(self, i):
+        """See `Images.describe`."""
+        return self.contents.describe(i)
 
     def _read(self, i: int, convert: Callable):
         try:

@@ -72,6 +72,10 @@ class ParquetPictures(PictureSource):
         """See `PictureSource.paths`."""
         return [self.root / name for name, _ in self.files]
 
+    def file_numbers(self):
+        """See `PictureSource.file_numbers`."""
+        return np.searchsorted(self._starts, self.numbers, "right") - 1
+
     def select(self, ids):
         """See `PictureSource.select`."""
         return ParquetPictures(self.root, self.files, self.column, self.numbers[ids])

@@ -18,10 +18,10 @@ import pandas as pd
 from attribution.errors import UserError
 from attribution.files import read_table, user_path, write_array, write_json, write_table
 from attribution.importing.importing import staged_folder
-from attribution.workspace.image_check import image_digest
+from attribution.workspace.fingerprint import data_fingerprint, image_digest
 from attribution.workspace.manifest import SCHEMA
 from attribution.workspace.provenance import command_provenance
-from attribution.workspace.workspace import Workspace, data_fingerprint
+from attribution.workspace.workspace import Workspace
 
 FILE = "poison.parquet"
 N_POISONED, N_TRIGGERED = 100, 200
@@ -73,6 +73,7 @@ def create_poisoned_copy(
     info |= {"of": workspace.fingerprint, "of_name": workspace.name}
     options = f"--n {n} --class {shlex.quote(workspace.classes[label])} --targets {targets} --side {side} --seed {seed}"
     dataset = {name: value for name, value in workspace.manifest["dataset"].items() if name != "images"}
+    digests = {"train": image_digest(train), "val": image_digest(val)}
     with staged_folder(path) as folder:
         arrays = {"images/train.npy": train, "images/val.npy": val}
         tables = {
@@ -103,8 +104,8 @@ def create_poisoned_copy(
                     **dataset,
                     "n_val": len(val_labels),
                     "planted": int((original != train_labels).sum()),
-                    "fingerprint": data_fingerprint(train, train_labels, val, val_labels),
-                    "digests": {"train": image_digest(train), "val": image_digest(val)},
+                    "fingerprint": data_fingerprint(digests, train_labels, val_labels),
+                    "digests": digests,
                 },
             },
         )

@@ -5,22 +5,24 @@ import os
 import shlex
 import time
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from attribution import data
-from attribution.data import DataSet, Split, roots
+from attribution.data import DataSet, Images, Split, roots
 from attribution.errors import UserError
 from attribution.files import user_path, write_array, write_json, write_table
 from attribution.importing.importing import staged_folder
 from attribution.training import all_recipes
 from attribution.workspace import bundled
-from attribution.workspace.image_check import image_digest
+from attribution.workspace.fingerprint import combine, data_fingerprint, each_digest, image_digest, sampled_fingerprint
+from attribution.workspace.image_check import SPLITS, file_states, remember_images
 from attribution.workspace.manifest import SCHEMA
 from attribution.workspace.provenance import command_provenance
-from attribution.workspace.workspace import Workspace, data_fingerprint
+from attribution.workspace.workspace import DIGEST_COLUMN, Workspace
 
 #: pixels are a feature set where an image has at most so many numbers, and all training images so many together (each
 #: takes four bytes of memory): beyond these they are no control worth its price
@@ -56,13 +58,17 @@ def create(
         dataset, root, {option: value for option, value in options.items() if value is not None}, progress
     )
     _check_data_set(data_set)
+    identity = _identify(data_set, progress)
     with staged_folder(path) as partial:
-        workspace = _write_workspace(partial, data_set, name or path.name, recipe)
-        _write_parts(workspace, data_set, dataset, options, time.perf_counter() - start)
+        workspace = _write_workspace(partial, data_set, identity, name or path.name, recipe)
+        _write_parts(workspace, data_set, identity, dataset, options, time.perf_counter() - start)
         if data_set.train.source:
             roots.save_root(path, workspace.fingerprint, data.root_folder(root))
         bundled.import_bundled(workspace)
-    return Workspace.open(path)
+    workspace = Workspace.open(path)
+    if identity.states:
+        remember_images(workspace, identity.states)
+    return workspace
 
 
 def locate_images(workspace: Workspace, root: Path | str) -> None:
@@ -74,11 +80,19 @@ def locate_images(workspace: Workspace, root: Path | str) -> None:
         raise UserError(f"the workspace {workspace.name} has its images with it; there is nothing to locate")
     folder = data.root_folder(root)
     train, val = (workspace.open_images(folder, split) for split in ("train", "val"))
-    if data_fingerprint(train, workspace.train_labels, val, workspace.val_labels) != workspace.fingerprint:
+    if not _are_the_same(workspace, train, val):
         raise UserError(
             f"the images in {folder} are not those of {workspace.name}; name the folder it was created from"
         )
     roots.save_root(workspace.path, workspace.fingerprint, folder)
+
+
+def _are_the_same(workspace: Workspace, train: Images, val: Images) -> bool:
+    """Whether these are the images the workspace was created from; by a sample where it does not hold their digests."""
+    digests = workspace.manifest["dataset"].get("digests")
+    if digests:
+        return all(image_digest(images) == digests[split] for split, images in (("train", train), ("val", val)))
+    return workspace.fingerprint == sampled_fingerprint(train, workspace.train_labels, val, workspace.val_labels)
 
 
 def _load_data_set(dataset: str, root, options: dict, progress: Callable | None) -> DataSet:
@@ -103,11 +117,33 @@ def _check_data_set(data_set: DataSet) -> None:
         )
 
 
-def _write_workspace(folder: Path, data_set: DataSet, name: str, recipe: str) -> Workspace:
+@dataclass(frozen=True)
+class _Identity:
+    """digests: split -> `image_digest`. Where images are read in place, split -> the digest of each, uint8 [n, 32], and
+    the states of their files before they were read."""
+
+    digests: dict[str, str]
+    each: dict[str, np.ndarray] = field(default_factory=dict)
+    states: dict[str, np.ndarray] = field(default_factory=dict)
+
+
+def _identify(data_set: DataSet, progress: Callable | None) -> _Identity:
+    """Reads every image once."""
+    identity = _Identity({})
+    for split in SPLITS:
+        part = getattr(data_set, split)
+        images = part.images
+        if part.source:
+            identity.states[split] = file_states(images.paths())
+            identity.each[split] = each_digest(images, progress=progress)
+            identity.digests[split] = combine(images.shape, identity.each[split])
+        else:
+            identity.digests[split] = image_digest(images)
+    return identity
+
+
+def _write_workspace(folder: Path, data_set: DataSet, identity: _Identity, name: str, recipe: str) -> Workspace:
     """The workspace without its parts."""
-    fingerprint = data_fingerprint(
-        data_set.train.images, data_set.train.labels, data_set.val.images, data_set.val.labels
-    )
     sources = {split: part.source for split, part in (("train", data_set.train), ("val", data_set.val)) if part.source}
     description = {
         "name": data_set.name,
@@ -117,8 +153,8 @@ def _write_workspace(folder: Path, data_set: DataSet, name: str, recipe: str) ->
         "shape": list(data_set.train.images.shape[1:]),
         "planted": 0,
         "inverted": data_set.inverted,
-        "fingerprint": fingerprint,
-        "digests": {"train": image_digest(data_set.train.images), "val": image_digest(data_set.val.images)},
+        "fingerprint": data_fingerprint(identity.digests, data_set.train.labels, data_set.val.labels),
+        "digests": identity.digests,
         **({"images": sources} if sources else {}),
         **({"sizes": data_set.sizes} if data_set.sizes else {}),
     }
@@ -129,11 +165,13 @@ def _write_workspace(folder: Path, data_set: DataSet, name: str, recipe: str) ->
     return Workspace.open(folder)
 
 
-def _write_parts(workspace: Workspace, data_set: DataSet, dataset: str, options: dict, seconds: float) -> None:
+def _write_parts(
+    workspace: Workspace, data_set: DataSet, identity: _Identity, dataset: str, options: dict, seconds: float
+) -> None:
     """Writes labels and images, and the provenance of both."""
     files = []
     for split, part in (("train", data_set.train), ("val", data_set.val)):
-        files += [f"{split}.parquet", _write_images(workspace.path, split, part)]
+        files += [f"{split}.parquet", _write_images(workspace.path, split, part, identity.each.get(split))]
         index = np.arange(len(part.labels)) if part.index is None else part.index
         write_table(workspace.path / files[-2], pd.DataFrame({"source_index": index, "label": part.labels}))
     arguments = [
@@ -150,10 +188,11 @@ def _write_parts(workspace: Workspace, data_set: DataSet, dataset: str, options:
         workspace.record_part("features/pixels", {**provenance, "name": "pixels", "dim": size, "seconds": 0.0})
 
 
-def _write_images(folder: Path, split: str, part: Split) -> str:
-    """Writes the images, or where they are, and returns the name of the file."""
-    if part.source:
-        write_table(folder / "images" / f"{split}.parquet", pd.DataFrame(part.locations))
+def _write_images(folder: Path, split: str, part: Split, digests: np.ndarray | None) -> str:
+    """Writes the images, or where they are and the digest of each (uint8 [n, 32]); returns the name of the file."""
+    if digests is not None:
+        table = pd.DataFrame(part.locations).assign(**{DIGEST_COLUMN: [digest.tobytes() for digest in digests]})
+        write_table(folder / "images" / f"{split}.parquet", table)
         return f"images/{split}.parquet"
     write_array(folder / "images" / f"{split}.npy", np.asarray(part.images))
     return f"images/{split}.npy"

@@ -28,6 +28,7 @@ from attribution.training import all_recipes
 from attribution.training.head.recipe import PREFIX, HeadRecipe, is_head
 from attribution.workspace import heads
 from attribution.workspace.base_models import BaseModels
+from attribution.workspace.fingerprint import DIGEST_BYTES
 from attribution.workspace.manifest import MODEL_FOLDER, PART_PATTERN, read_manifest, read_user_parts
 from attribution.workspace.models import PredictionsOnly, is_of_one_model
 
@@ -35,6 +36,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEMO = APP / "assets" / "demo"
+
+#: of the table that says where images are: SHA-256 of the bytes of each
+DIGEST_COLUMN = "sha256"
 
 
 @dataclass(frozen=True)
@@ -188,7 +192,22 @@ class Workspace:
 
     def image_locations(self, split: str) -> "pd.DataFrame":
         """Where each image of "train" or "val" lies that is read in place: columns as the data set's kind has them."""
-        return read_table(self.path / "images" / f"{split}.parquet")
+        locations = read_table(self.path / "images" / f"{split}.parquet")
+        return locations.drop(columns=DIGEST_COLUMN, errors="ignore")
+
+    def image_digests(self, split: str) -> np.ndarray | None:
+        """SHA-256 of each image of "train" or "val" at creation, uint8 [n, 32], where images are read in place. None
+        where they are not, and where the workspace is from before December 2026."""
+        if not self.manifest["dataset"].get("images"):
+            return None
+        file = self.path / "images" / f"{split}.parquet"
+        digests = read_table(file).get(DIGEST_COLUMN)
+        if digests is None:
+            return None
+        try:
+            return np.frombuffer(b"".join(digests), np.uint8).reshape(len(digests), DIGEST_BYTES)
+        except (TypeError, ValueError):
+            raise UserError(f"{file} does not hold a digest of each image; copy the workspace again") from None
 
     def open_images(self, root: Path, split: str) -> Images:
         """The images of "train" or "val" that are read in place, in the folder `root`. Raises UserError where the
@@ -510,20 +529,3 @@ def with_file_digests(home: Path, provenance: dict, files: list[str]) -> dict:
             while block := stream.read(1 << 22):
                 digest.update(block)
     return {**provenance, **({"digest": digest.hexdigest()[:16]} if files else {}), "files": sizes}
-
-
-def data_fingerprint(
-    images: np.ndarray | Images, labels: np.ndarray, val_images: np.ndarray | Images, val_labels: np.ndarray
-) -> str:
-    """Hex digest of labels, their order, and of 1,000 to 2,000 evenly spaced images of each split, or all: of pixels,
-    or where images are read in place of the bytes they are decoded from, which no decoder's version changes."""
-    digest = hashlib.sha256()
-    for pixels, given in ((images, labels), (val_images, val_labels)):
-        digest.update(np.asarray(given, "<i8").tobytes())
-        digest.update(repr(pixels.shape).encode())
-        step = max(1, len(pixels) // 1000)
-        if isinstance(pixels, Images):
-            digest.update(pixels.fingerprint_bytes(np.arange(0, len(pixels), step)))
-        else:
-            digest.update(np.ascontiguousarray(pixels[::step]).tobytes())
-    return digest.hexdigest()

@@ -10,7 +10,7 @@ import pytest
 from attribution import UserError, Workspace
 from attribution import __main__ as cli
 from attribution.evaluation import poison
-from attribution.workspace.workspace import data_fingerprint
+from attribution.workspace.fingerprint import data_fingerprint, image_digest
 
 
 def test_the_patch_by_hand():
@@ -38,7 +38,8 @@ def test_what_is_changed_and_what_is_not(ws, tmp_path):
     assert truth["original"].tolist() == ws.truth()["original"].tolist()
     assert np.flatnonzero(truth["planted"]).tolist() == sorted({3, *poisoned.tolist()})  # 3 was planted before
     assert copy.planted == truth["planted"].sum()
-    assert copy.fingerprint == data_fingerprint(copy.train_images, copy.train_labels, copy.val_images, copy.val_labels)
+    digests = {"train": image_digest(copy.train_images), "val": image_digest(copy.val_images)}
+    assert copy.fingerprint == data_fingerprint(digests, copy.train_labels, copy.val_labels)
     assert poison.load_poison_info(copy) == {
         "n": 6,
         "class": 1,

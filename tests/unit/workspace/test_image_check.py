@@ -1,19 +1,20 @@
 """Images are compared byte by byte: what is put in their place is noticed before anything is trained on it."""
 
 import os
+import shutil
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from attribution import UserError, Workspace
-from attribution.files import read_array, write_array
+from attribution.files import change_json, read_array, write_array
 from attribution.runner.executors import worker
 from attribution.store.results import ResultStore
 from attribution.training import recipes
 from attribution.training.edits import no_edit
 from attribution.training.trainer import Trainer
-from attribution.workspace import image_check
+from attribution.workspace import fingerprint, image_check
 from attribution.workspace.create import create, locate_images
 
 CHANGED = "the images of .* have changed since its results were computed"
@@ -30,7 +31,7 @@ def replace_image(ws, split="train", image=7):
 
 
 def digest(ws, split):
-    return image_check.image_digest(np.array(ws.read_images(split)))
+    return fingerprint.image_digest(np.array(ws.read_images(split)))
 
 
 @pytest.fixture
@@ -88,8 +89,8 @@ def test_those_of_an_older_workspace_are_recorded_when_first_asked_and_that_is_s
 
 def test_what_has_not_changed_is_read_once(ws, monkeypatch):
     read = []
-    original = image_check.image_digest
-    monkeypatch.setattr(image_check, "image_digest", lambda images: read.append(1) or original(images))
+    original = fingerprint.image_digest
+    monkeypatch.setattr(fingerprint, "image_digest", lambda images: read.append(1) or original(images))
     for _ in range(3):
         image_check.check_images(ws)
     assert len(read) == 2
@@ -99,26 +100,71 @@ def test_what_has_not_changed_is_read_once(ws, monkeypatch):
     assert image_check.check_images(ws, at_most=10).changed == [] and len(read) == 3, "too much for who cannot wait"
 
 
-def test_two_data_sets_of_one_fingerprint_do_not_share_results(tmp_path, monkeypatch):
-    """The fingerprint of over 2,000 images covers every other one; the second workspace differs in one it does not."""
+@pytest.fixture
+def pictures(tmp_path, monkeypatch):
+    """2 x 1,200 training images, of which one or two can be mended."""
     monkeypatch.setenv("LINEUP_DATA", str(tmp_path / "data"))
-    found = []
-    for mended in (False, True):
-        rng = np.random.default_rng(0)
-        for name in ("a", "b"):
-            (tmp_path / "pictures" / name).mkdir(parents=True, exist_ok=True)
-            for i in range(1200):
-                image = rng.integers(0, 255, (8, 8), np.uint8)
-                image[:] = 255 if mended and (name, i) == ("a", 1) else image
-                Image.fromarray(image).save(tmp_path / "pictures" / name / f"{i:04}.png")
-        found.append(create(tmp_path / f"w{mended}", "image-folder", tmp_path / "pictures"))
-        if not mended:
-            found[0].train_images[:], found[0].check_images()
-    first, second = found
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        (tmp_path / "pictures" / name).mkdir(parents=True)
+        for i in range(1200):
+            image = Image.fromarray(rng.integers(0, 255, (8, 8), np.uint8))
+            image.save(tmp_path / "pictures" / name / f"{i:04}.png")
+    return tmp_path / "pictures"
+
+
+def mend(pictures, *numbers):
+    for number in numbers:
+        Image.fromarray(np.full((8, 8), 255, np.uint8)).save(pictures / "a" / f"{number:04}.png")
+
+
+def test_a_mended_image_makes_another_data_set(pictures, tmp_path):
+    first = create(tmp_path / "first", "image-folder", pictures)
+    file = first.image_locations("train")["file"][1]
+    first.train_images[:], first.check_images()
+    mend(pictures, int(file[2:6]))
+    second = create(tmp_path / "second", "image-folder", pictures)
+    assert first.fingerprint != second.fingerprint
     changed = [i for i in range(first.n_train) if (first.train_images[i] != second.train_images[i]).any()]
-    assert first.fingerprint == second.fingerprint and len(changed) == 1, "it shows its own pictures"
-    with pytest.raises(UserError, match="computed on other images than those of wTrue, although their fingerprint"):
-        second.check_images()
+    assert changed == [1] and (second.train_images[1] == 255).all(), "each shows its own pictures"
+    second.check_images()
+    with pytest.raises(UserError, match=rf"1 of the training images: {file}\); put back"):
+        Workspace.open(first.path).check_images()
+
+
+def test_files_that_have_not_changed_are_not_read_again(pictures, tmp_path, monkeypatch):
+    found = create(tmp_path / "w", "image-folder", pictures)
+    read = []
+    original = fingerprint.each_digest
+
+    def each_digest(images, ids=None, progress=None):
+        read.append(len(images) if ids is None else len(ids))
+        return original(images, ids, progress)
+
+    monkeypatch.setattr(fingerprint, "each_digest", each_digest)
+    assert image_check.check_images(found).changed == [] and read == [], "it was read when it was created"
+    os.utime(found.image_paths("train")[5])
+    assert image_check.check_images(found).changed == [] and read == [1]
+    names = found.image_locations("train")["file"]
+    mend(pictures, *(int(name[2:6]) for name in names[[3, 7]]))
+    checked = image_check.check_images(found)
+    assert checked.changed == ["train"] and checked.images["train"].tolist() == [3, 7]
+    assert f"2 of the training images: {names[3]}, {names[7]}" in image_check.problem(found, checked)
+
+
+def test_stored_results_of_a_sampled_fingerprint_are_kept_apart(ws, tmp_path):
+    """Workspaces from before December 2026 have fingerprints that two data sets can share."""
+    image_check.check_images(ws)
+    shutil.copytree(ws.path, tmp_path / "copied")
+    copied = Workspace.open(tmp_path / "copied")
+    replace_image(copied)
+    with pytest.raises(UserError, match=CHANGED):
+        copied.check_images()
+    digests = {split: digest(copied, split) for split in ("train", "val")}
+    dataset = {**copied.manifest["dataset"], "digests": digests}
+    change_json(copied.path / "workspace.json", lambda manifest: {**manifest, "dataset": dataset})
+    with pytest.raises(UserError, match="computed on other images than those of .*, although their fingerprint"):
+        Workspace.open(copied.path).check_images()
 
 
 def test_two_stores_know_the_same(ws):

@@ -9,7 +9,6 @@ import pytest
 
 from attribution import UserError, Workspace
 from attribution.workspace.base_models import BaseModels
-from attribution.workspace.workspace import data_fingerprint
 from tests import tiny
 
 
@@ -210,28 +209,6 @@ def test_nothing_is_written_into_a_workspace_that_is_read(original, run):
     assert run("info", "--workspace", original).code == 0
     assert run("jobs", "list", "--workspace", original).code == 0
     assert {file: file.stat().st_mtime_ns for file in original.rglob("*")} == before
-
-
-def test_the_fingerprint_sees_pixels_labels_and_their_order():
-    images, labels = np.arange(64, dtype=np.uint8).reshape(4, 4, 4), np.array([0, 1, 0, 1])
-    other = images.copy()
-    other[2, 0, 0] += 1
-    prints = {
-        data_fingerprint(*parts)
-        for parts in [
-            (images, labels, images, labels),
-            (other, labels, images, labels),
-            (images, labels, other, labels),
-            (images, labels[::-1], images, labels),
-            (images[::-1], labels, images, labels),
-            (images.reshape(4, 2, 8), labels, images, labels),
-            (images, labels, images, 1 - labels),
-        ]
-    }
-    assert len(prints) == 7
-    assert data_fingerprint(images, labels, images, labels) == data_fingerprint(
-        images.copy(), list(labels), images, labels
-    )
 
 
 @pytest.mark.parametrize(
