@@ -366,7 +366,14 @@ def import_corrections(ws: Workspace, decisions: DecisionLog, path: Path | str, 
     """
     path = user_path(path)
     rows = read_corrections(ws, path)
-    file_name = path.name.encode("utf-8", "replace").decode()
+    with path.open("rb") as stream:
+        client = f"import {hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
+    source = path.name.encode("utf-8", "replace").decode()
+    return {"workspace": ws.name, "file": str(path), **append_corrections(decisions, rows, who, client, source)}
+
+
+def append_corrections(decisions: DecisionLog, rows: list[Correction], who: str, client: str, source: str) -> dict:
+    """Appends rows to the log, all or none, as `import_corrections` says, and returns how many. source: for people."""
     current = decisions.current_decisions()
     decided = [row for row in rows if row.action != CONFLICT]
     new = [
@@ -374,18 +381,14 @@ def import_corrections(ws: Workspace, decisions: DecisionLog, path: Path | str, 
         for row in decided
         if row.item not in current or (current[row.item].action, current[row.item].label) != (row.action, row.label)
     ]
-    with path.open("rb") as stream:
-        client = f"import {hashlib.file_digest(stream, 'sha256').hexdigest()[:12]}"
     entries = [
         {"uid": uuid.uuid4().hex, "item": row.item, "action": row.action, "label": row.label, "seen": 0}
-        | {"reason": _import_reason(file_name, row.note)}
+        | {"reason": _import_reason(source, row.note)}
         for row in new
     ]
     decisions.append(entries, who, client)
     current = decisions.current_decisions()
     return {
-        "workspace": ws.name,
-        "file": str(path),
         "imported": len(new),
         "same": len(decided) - len(new),
         "skipped": len(rows) - len(decided),

@@ -5,6 +5,7 @@ progress goes to stderr. Here stand the options that several commands take, and 
 """
 
 import functools
+import getpass
 import json
 import os
 import shlex
@@ -333,3 +334,11 @@ def answered(ws: Workspace, spec: Spec) -> dict:
             run_job(ws, spec)
             answer = spec.answer(ws, store)
     return {**answer, "cached": cached}
+
+
+def user_name() -> str:
+    """The name of whoever runs this, "" where the system has none."""
+    try:
+        return getpass.getuser()
+    except (KeyError, ImportError, OSError):
+        return ""

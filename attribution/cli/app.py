@@ -73,10 +73,11 @@ GROUPS = {
         ],
     ),
     "workspace": (
-        "Workspaces of your own: create, poison, locate, remove.",
+        "Workspaces of your own: create, carry-over, poison, locate, remove.",
         [
             workspace.workspace_create,
             workspace.workspace_poison,
+            workspace.workspace_carry_over,
             workspace.workspace_locate,
             workspace.workspace_remove,
         ],

@@ -1,6 +1,5 @@
 """Commands that bring data in: import, show, features import, halves import, base import; and what base has."""
 
-import getpass
 import re
 import shlex
 import sys
@@ -20,6 +19,7 @@ from attribution.cli import (
     command_line,
     halves_text,
     print_answer,
+    user_name,
     whole_option,
     with_progress,
 )
@@ -319,7 +319,7 @@ def _import_corrections(ws: Workspace, path: Path, who: str | None, as_json: boo
     if user_path(path).is_file():  # else it has a sentence of its own
         check_file(user_path(path), MAX_CORRECTIONS)
     with DecisionLog.of(ws) as decisions:
-        answer = corrections.import_corrections(ws, decisions, path, _user_name() if who is None else who)
+        answer = corrections.import_corrections(ws, decisions, path, user_name() if who is None else who)
     lines = [
         f"{answer['imported']:,} decisions about {ws.name} imported; {answer['same']:,} stood already, "
         f"{answer['skipped']:,} in conflict in the file were passed over"
@@ -327,14 +327,6 @@ def _import_corrections(ws: Workspace, path: Path, who: str | None, as_json: boo
     if answer["conflicts"]:
         lines.append(f"{answer['conflicts']:,} differ from what was decided here; settle them on the Audit page")
     print_answer(as_json, answer, *lines)
-
-
-def _user_name() -> str:
-    """The name of whoever runs this, "" where the system has none."""
-    try:
-        return getpass.getuser()
-    except (KeyError, ImportError, OSError):
-        return ""
 
 
 def _import_ranking(

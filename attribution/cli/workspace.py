@@ -1,4 +1,4 @@
-"""Commands about workspaces of your own: workspace create, poison, locate, remove."""
+"""Commands about workspaces of your own: workspace create, carry-over, poison, locate, remove."""
 
 import shlex
 from pathlib import Path
@@ -14,6 +14,7 @@ from attribution.cli import (
     print_answer,
     print_line,
     recipe_name,
+    user_name,
     whole_option,
     with_progress,
 )
@@ -54,7 +55,7 @@ def workspace_create(
     as_json: JsonOption = False,
 ):
     """A new workspace of your images. They are read where they are, and copied only where that cannot be."""
-    from attribution.workspace.create import create
+    from attribution.workspace.create import create, earlier_workspaces
 
     options = {"name": name, "skip_corrupt": skip_corrupt, "side": side, "val_share": val_share, "recipe": recipe}
     ws = with_progress(create, path, dataset, root, **options)
@@ -68,6 +69,13 @@ def workspace_create(
         lines.append(resized + ("" if side else "; --side chooses another size"))
     if rankings:
         lines.append(f"with it come the rankings {', '.join(rankings)}")
+    earlier = earlier_workspaces(ws)
+    for other in earlier:
+        lines.append(
+            f"{other.path} was created from this folder, and its images or labels were others: it is another data set, "
+            "whose results stay with it. What was decided about images that are the same is taken along by: python -m "
+            f"attribution workspace carry-over {shlex.quote(str(other.path))} --workspace {shlex.quote(str(path))}"
+        )
     answer = {
         "workspace": ws.name,
         "path": str(path),
@@ -78,6 +86,7 @@ def workspace_create(
         "skipped": skipped,
         "rankings": rankings,
         "images": {key: ws.manifest["dataset"].get(key) for key in ("shape", "sizes")},
+        "earlier": [str(other.path) for other in earlier],
     }
     see_it = f"see it: python -m attribution.serve --workspace {shlex.quote(str(path))}"
     print_answer(as_json, answer, *lines, see_it)
@@ -110,6 +119,26 @@ def workspace_poison(
         f"with --workspace {shlex.quote(str(path))}: base train, features train, rankings build trak, evaluate "
         "backdoor",
     )
+
+
+def workspace_carry_over(
+    earlier: Annotated[Workspace, typer.Argument(parser=Workspace.open, metavar="DIR", help="The earlier workspace.")],
+    who: Annotated[str | None, typer.Option(help="Who takes them along; you if not given.")] = None,
+    ws: WorkspaceOption = DEMO,
+    as_json: JsonOption = False,
+):
+    """Take along what was decided about labels in another workspace, for images that are the same in both."""
+    from attribution.audit.carry_over import carry_over
+
+    answer = with_progress(carry_over, earlier, ws, user_name() if who is None else who)
+    lines = [
+        f"{answer['imported']:,} decisions of {earlier.name} taken along to {ws.name}; {answer['same']:,} stood "
+        f"already, {answer['changed']:,} are about images that are not the same here, {answer['unknown']:,} name a "
+        f"class that is not here, {answer['skipped']:,} were in conflict"
+    ]
+    if answer["conflicts"]:
+        lines.append(f"{answer['conflicts']:,} differ from what was decided here; settle them on the Audit page")
+    print_answer(as_json, answer, *lines)
 
 
 def workspace_locate(

@@ -24,6 +24,13 @@ def save_root(workspace: Path, fingerprint: str, root: Path) -> None:
         write_json(data_folder() / "roots.json", _load_roots() | roots)
 
 
+def workspaces_at(root: Path) -> list[tuple[Path, str]]:
+    """(path, fingerprint) of the workspaces whose images were recorded to be in the folder `root`, which may have
+    changed since or be gone."""
+    keys = [key for key, folder in _load_roots().items() if folder == str(root) and " " in key]
+    return [(Path(path), fingerprint) for fingerprint, path in (key.split(" ", 1) for key in keys)]
+
+
 def _key(workspace: Path, fingerprint: str) -> str:
     """Two workspaces of the same images can have them in folders laid out differently: the path tells them apart."""
     return f"{fingerprint} {Path(workspace).resolve()}"

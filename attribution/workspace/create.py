@@ -5,6 +5,7 @@ import os
 import shlex
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,6 +70,18 @@ def create(
     if identity.states:
         remember_images(workspace, identity.states)
     return workspace
+
+
+def earlier_workspaces(workspace: Workspace) -> list[Workspace]:
+    """Those of this machine whose images were in the same folder as those of `workspace`, and are another data set."""
+    if not workspace.manifest["dataset"].get("images"):
+        return []
+    found = []
+    for path, fingerprint in roots.workspaces_at(workspace.images_root):
+        with suppress(UserError):
+            if fingerprint != workspace.fingerprint and Workspace.open(path).fingerprint == fingerprint:
+                found.append(Workspace.open(path))
+    return found
 
 
 def locate_images(workspace: Workspace, root: Path | str) -> None:

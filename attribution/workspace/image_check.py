@@ -91,7 +91,7 @@ def problem(workspace: "Workspace", checked: ImageCheck) -> str:
         )
         return (
             f"the images of {workspace.name} have changed since its results were computed ({which or where}); put back "
-            "those it was created with, or create a new workspace from these: it is another data set, and `audit "
+            "those it was created with, or create a new workspace from these: it is another data set, and `workspace "
             "carry-over` takes along what was decided about images that are the same"
         )
     if checked.foreign:
