@@ -7,7 +7,7 @@ import streamlit as st
 
 from attribution import UserError
 from attribution.store.database import store_error
-from pages.ui import model_choice, state, theme
+from pages.ui import installation, model_choice, state, theme
 
 # the first is the front page; links to it are /?...
 PAGES = ("explore", "brittleness", "methods", "map", "audit", "workspace")
@@ -27,6 +27,7 @@ try:
     model_choice.choose_at_first(theme.opened_workspace(), at_root=not page.url_path)
     state.carry_selection(page.url_path)
     model_choice.draw(theme.opened_workspace())
+    installation.draw()
     page.run()
     theme.freeze_gc(page.url_path)
 except UserError as error:  # such as results of another version
