@@ -21,7 +21,7 @@ help:
 run: $(VENV)/base.stamp
 	@[ -e $(VENV)/train.stamp ] && [ $(VENV)/train.stamp -nt requirements-build.txt ] \
 	  && [ $(VENV)/train.stamp -nt pyproject.toml ] || { export LINEUP_INSTALL="$(abspath $(VENV))/train.json"; \
-	  $(BIN)/python -m attribution.install -r requirements-build.txt --stamp $(VENV)/train.stamp --torch "$(TORCH)" & }; \
+	  $(BIN)/python -m attribution.install requirements-build.txt --stamp $(VENV)/train.stamp --torch "$(TORCH)" & }; \
 	$(BIN)/python -m attribution.serve --port "$(PORT)" $(if $(WORKSPACE),--workspace "$(WORKSPACE)")
 
 # Install what the tests need; check the style; run unit and page tests side by side, then those in a browser.

@@ -22,10 +22,11 @@ EVERY = 5  # seconds after which a step that is still the same says how long it 
 
 
 class Installation:
-    """One run of it. state: the file that says how far it is; log: what pip prints. torch: "cpu" for the CPU build."""
+    """One run of it. requirements: a file of them; state: the file that says how far it is; log: what pip prints.
+    torch: "cpu" for the CPU build."""
 
-    def __init__(self, requirements: list[str], state: Path, log: Path, torch: str = ""):
-        self.requirements, self.state, self.log, self.torch = requirements, state, log, torch
+    def __init__(self, requirements: Path, state: Path, log: Path, torch: str = ""):
+        self.arguments, self.state, self.log, self.torch = ["-r", str(requirements)], state, log, torch
         self.start = time.monotonic()
         self.downloaded = 0.0  # MB
 
@@ -35,7 +36,7 @@ class Installation:
             done = self.torch == "cpu" and self._install_cpu_build(log)
             if not done:
                 self._say("running", "looking up what training needs")
-                done = self._call([*PIP, *self.requirements], log)
+                done = self._call([*PIP, *self.arguments], log)
         if done:
             self._say("done", f"what training needs is installed ({_duration(time.monotonic() - self.start)})")
         else:
@@ -45,7 +46,7 @@ class Installation:
 
     def _install_cpu_build(self, log) -> bool:
         self._say("running", "looking for the CPU build of torch")
-        done = self._call([*PIP, "uv"], log) and self._call([*UV_CPU, *self.requirements], log)
+        done = self._call([*PIP, "uv"], log) and self._call([*UV_CPU, *self.arguments], log)
         if not done:
             self._say("running", "the CPU build of torch cannot be reached from here; the ordinary one is installed")
         return done
@@ -89,12 +90,12 @@ def _last_line(file: Path) -> str:
 def main() -> None:
     """The program. Ends with status 1 where something could not be installed."""
     parser = argparse.ArgumentParser(prog="python -m attribution.install", description="Installs what training needs.")
-    parser.add_argument("requirements", nargs="+", help="arguments of pip install")
+    parser.add_argument("requirements", type=Path, help="a file of requirements")
     parser.add_argument("--stamp", type=Path, help="a file that is touched at the end, where all went well")
     parser.add_argument("--torch", default="", choices=["", "cpu"], help="which build")
-    options, more = parser.parse_known_args()
+    options = parser.parse_args()
     state = Path(os.environ[INSTALL_VARIABLE])
-    done = Installation([*options.requirements, *more], state, state.with_suffix(".log"), options.torch).run()
+    done = Installation(options.requirements, state, state.with_suffix(".log"), options.torch).run()
     if done and options.stamp:
         options.stamp.touch()
     sys.exit(not done)
