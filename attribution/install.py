@@ -18,7 +18,6 @@ from attribution.files.libraries import INSTALL_VARIABLE
 PIP = ("-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar", "off")
 #: uv's own choice among the builds of torch: the CPU build has a tenth of the bytes, and an index of its own
 UV_CPU = ("-m", "uv", "pip", "install", "--torch-backend", "cpu", "--python", sys.executable)
-EVERY = 5  # seconds after which a step that is still the same says how long it has taken
 
 
 class Installation:
