@@ -10,7 +10,7 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint audit bench clean
+.PHONY: help run test lint lowest audit bench clean
 
 # List the tasks.
 help:
@@ -36,6 +36,10 @@ lint: $(VENV)/test.stamp
 	@$(BIN)/python -m ruff check .
 	@$(BIN)/python -m ruff format --check --quiet .
 	@$(BIN)/python -m mypy
+
+# Try the lowest version of every range in pyproject.toml, in an environment of its own, and run the tests with these.
+lowest: $(VENV)/test.stamp
+	@$(BIN)/python tests/lowest.py
 
 # Look up known vulnerabilities of what is installed; without a network a line says that nothing was looked up.
 audit: $(VENV)/test.stamp
