@@ -122,7 +122,7 @@ def workspace_poison(
 
 
 def workspace_carry_over(
-    earlier: Annotated[Workspace, typer.Argument(parser=Workspace.open, metavar="DIR", help="The earlier workspace.")],
+    path: Annotated[Path, typer.Argument(metavar="DIR", help="The earlier workspace.")],
     who: Annotated[str | None, typer.Option(help="Who takes them along; you if not given.")] = None,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
@@ -130,6 +130,7 @@ def workspace_carry_over(
     """Take along what was decided about labels in another workspace, for images that are the same in both."""
     from attribution.audit.carry_over import carry_over
 
+    earlier = Workspace.open(path)
     answer = with_progress(carry_over, earlier, ws, user_name() if who is None else who)
     lines = [
         f"{answer['imported']:,} decisions of {earlier.name} taken along to {ws.name}; {answer['same']:,} stood "

@@ -57,7 +57,8 @@ def check_library(library: str) -> None:
 
 def install_command(extra: str) -> str:
     """What a person types to have an extra of pyproject.toml, too: from where this Lineup was installed."""
-    tool = "uv tool install" if "uv/tools/" in Path(sys.prefix).as_posix() else "python -m pip install"
+    is_tool = (Path(sys.prefix) / "uv-receipt.toml").exists()  # what `uv tool` leaves in an environment of its own
+    tool = "uv tool install" if is_tool else "python -m pip install"
     if APP == ROOT:
         return f"{tool} -e {shlex.quote(f'{ROOT}[{extra}]')}"
     source = _source()

@@ -37,6 +37,7 @@ def test_the_command_names_where_an_installed_lineup_came_from(monkeypatch, tmp_
     assert libraries.install_command("train") == command
 
 
-def test_a_tool_of_uv_is_installed_again_by_uv(monkeypatch):
-    monkeypatch.setattr("sys.prefix", "/home/somebody/.local/share/uv/tools/lineup-attribution")
+def test_a_tool_of_uv_is_installed_again_by_uv(monkeypatch, tmp_path):
+    (tmp_path / "uv-receipt.toml").touch()
+    monkeypatch.setattr("sys.prefix", str(tmp_path))
     assert libraries.install_command("train").startswith("uv tool install ")
