@@ -11,6 +11,7 @@ import numpy as np
 
 from attribution.data import Images, Split, root_folder
 from attribution.data.decoding import UnreadableError, decode, inspect_picture
+from attribution.data.foreign import check_name
 from attribution.errors import UserError
 
 #: pixels: pictures of one size up to this keep it; others are resized to this side if no other is given
@@ -93,11 +94,12 @@ LabelledPictures = tuple[PictureSource, np.ndarray]
 
 
 def check_root(root: Path | None) -> Path:
-    """`root`, absolute. Raises UserError where it is not given or does not exist."""
+    """`root`, absolute. Raises UserError where it is not given, does not exist, or has a name that is no UTF-8."""
     if root is None:
         raise UserError("this data set is read from files; say where they are with --root")
     root_folder(root)
-    return Path(os.path.realpath(Path(root).expanduser()))
+    check_name(path := os.path.realpath(Path(root).expanduser()))
+    return Path(path)
 
 
 def split_data(
