@@ -117,6 +117,26 @@ def resizing(dataset: dict) -> str:
     return f"{before} are shown and trained at {shown}{cropped}"
 
 
+def depth(dataset: dict) -> str:
+    """One clause on how grey pictures of 16 bits are read, from the manifest's "dataset"; "" where there are none, or
+    where the workspace was created before this was noted."""
+    bits = sizes_json(dataset)["bits"]
+    return (
+        f"grey images of 16 bits are read as of {bits}, which their values go to: {2**bits - 1:,} is white"
+        if bits
+        else ""
+    )
+
+
+def sizes_json(dataset: dict) -> dict:
+    """What `--json` says of a workspace's pictures, from the manifest's "dataset": shape, sizes (see `resizing`) and
+    bits (see `depth`), each None where it is not noted."""
+    source = (dataset.get("images") or {}).get("train") or {}
+    bits = source.get("bits")
+    is_depth = isinstance(bits, int) and 8 <= bits <= 16  # anything may stand there
+    return {"shape": dataset.get("shape"), "sizes": dataset.get("sizes"), "bits": bits if is_depth else None}
+
+
 def root_folder(root: Path | str) -> Path:
     """The absolute folder that the file names in a `source` are relative to: `root`, or the folder of the file `root`.
     Raises UserError where `root` does not exist."""

@@ -103,7 +103,7 @@ def load(
 def reopen_images(source: dict, root: Path, locations) -> EncodedImages:
     """See `attribution.data.reopen_images`."""
     contents = PictureFiles(root, locations["file"].astype(str).array, locations["number"].to_numpy(np.int64))
-    return EncodedImages(contents, tuple(source["shape"]))
+    return EncodedImages.reopened(contents, source)
 
 
 def match(names: list[str], listed: Path) -> np.ndarray:

@@ -145,9 +145,8 @@ def load(
 def reopen_images(source: dict, root: Path, locations) -> EncodedImages:
     """See `attribution.data.reopen_images`."""
     files = [(str(name), int(rows)) for name, rows in source["files"]]
-    return EncodedImages(
-        ParquetPictures(root, files, source["column"], locations["row"].to_numpy(np.int64)), tuple(source["shape"])
-    )
+    pictures = ParquetPictures(root, files, source["column"], locations["row"].to_numpy(np.int64))
+    return EncodedImages.reopened(pictures, source)
 
 
 def rewrite_labels(
