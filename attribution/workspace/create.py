@@ -12,7 +12,7 @@ import pandas as pd
 
 from attribution import data
 from attribution.data import DataSet, Images, Split, roots
-from attribution.data.foreign import printable
+from attribution.data.foreign import check_name, printable
 from attribution.errors import UserError
 from attribution.files import user_path, write_array, write_json, write_table
 from attribution.importing.importing import staged_folder
@@ -45,11 +45,12 @@ def create(
     root: where the data set's files are; it may be left out where they can be downloaded. skip_corrupt, side,
     val_share: as in the loader, which has to know them. progress(text, done, total). A killed creation leaves no half
     workspace.
-    Raises UserError where the data set cannot be had or is not fit, and where `path` is not new.
+    Raises UserError where the data set cannot be had or is not fit, and where `path` is not new or no UTF-8.
     """
     path = Path(os.path.abspath(user_path(path)))
     if path.exists() and not (path.is_dir() and not any(path.iterdir())):
         raise UserError(f"{path} is there already and not an empty folder; choose another")
+    check_name(path)
     all_recipes.get_recipe(recipe)
     start = time.perf_counter()
     options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
@@ -58,7 +59,7 @@ def create(
     )
     _check_data_set(data_set)
     with staged_folder(path) as partial:
-        workspace = _write_workspace(partial, data_set, name or printable(path.name), recipe)
+        workspace = _write_workspace(partial, data_set, printable(name or path.name), recipe)
         _write_parts(workspace, data_set, dataset, options, time.perf_counter() - start)
         if data_set.train.source:
             roots.save_root(path, workspace.fingerprint, data.root_folder(root))
