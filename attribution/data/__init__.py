@@ -121,11 +121,7 @@ def depth(dataset: dict) -> str:
     """One clause on how grey pictures of 16 bits are read, from the manifest's "dataset"; "" where there are none, or
     where the workspace was created before this was noted."""
     bits = sizes_json(dataset)["bits"]
-    return (
-        f"grey images of 16 bits are read as of {bits}, which their values go to: {2**bits - 1:,} is white"
-        if bits
-        else ""
-    )
+    return f"grey images of 16 bits use {bits} of them: {2**bits - 1:,} is shown white" if bits else ""
 
 
 def sizes_json(dataset: dict) -> dict:

@@ -55,11 +55,12 @@ def _named_splits(root: Path, at: str) -> Layout | None:
     folders, empty = _look_around(root, at)
     if len(folders) == 1:
         ((name, folder),) = folders.items()
+        role = splits.role_in(name)
         try:
-            if not folder.flat and (inner := _named_splits(root, folder.place)):
+            if not folder.flat and role in ("train", None) and (inner := _named_splits(root, folder.place)):
                 return Layout(inner.train, inner.val, (*inner.left_out, *empty))
         except UserError:
-            if splits.role_in(name) != "train":  # else these are classes, whatever they are called
+            if role != "train":  # else these are classes, whatever they are called
                 raise
     here = root if at == "." else root / at
     deep = [name for name, folder in folders.items() if not folder.flat]

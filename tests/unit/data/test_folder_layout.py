@@ -1,10 +1,13 @@
 """Trees of folders under common names for splits: read as they are meant or asked about; no classes, never mixed."""
 
 import os
+import random
+from pathlib import PurePosixPath
 
 import pytest
 
-from attribution.data import image_folder
+from attribution.data import image_folder, splits
+from attribution.data.folder_layout import find_splits, list_classes
 from attribution.errors import UserError
 from tests.unit.data.test_image_folder import fill, names
 
@@ -180,3 +183,38 @@ def test_links_to_folders(tmp_path):
     (tmp_path / "set/val").symlink_to("/")
     with pytest.raises(UserError, match="set/val is a link to a folder; put the folder itself there"):
         image_folder.load(tmp_path / "set")
+
+
+NAMES = (
+    *("train", "Train", "training_set", "train_noisy", "mnist_train", "val", "dev", "test", "Test", "test_ood"),
+    *("mnist_test", "data", "ant", "bee", "notes", "train station", "x\udce9"),
+)
+
+
+def test_no_tree_mixes_splits_or_makes_one_a_class(tmp_path):
+    """Random trees of such names, with images here and there, LINEUP_FUZZ x 10 of them (here 120)."""
+    rng, read, times = random.Random(0), 0, 10 * int(os.environ.get("LINEUP_FUZZ", 12))
+    for number in range(times):
+        root = tmp_path / str(number)
+        root.mkdir()
+        for _ in range(rng.randint(1, 6)):
+            folder = root / "/".join(rng.choice(NAMES) for _ in range(rng.randint(1, 3)))
+            folder.mkdir(parents=True, exist_ok=True)
+            if rng.random() < 0.8:
+                (folder / "a.png").touch()
+        try:
+            layout = find_splits(root)
+            classes, files, labels, _ = list_classes(root, layout.train)
+        except UserError as error:
+            assert "\n" not in str(error)
+            continue
+        read += 1
+        above = [splits.role_in(part) for part in PurePosixPath(layout.train).parts]
+        assert set(above) <= {"train", None} and above[-1:] in (["train"], [])
+        if layout.train == ".":
+            assert not [name for name in classes if splits.role(name) in ("val", "test")]
+        assert sorted(set(labels)) == list(range(len(classes))) and classes == sorted(classes)
+        for folder in layout.val:
+            assert splits.role_in(PurePosixPath(folder.place).name) in ("val", "test")
+            assert not [file for file in files if file.startswith(f"{folder.place}/")]
+    assert 0 < read < times

@@ -274,9 +274,8 @@ def test_grey_of_16_bits_is_seen_and_its_depth_said(tmp_path, values, bits, whit
     deep_folder(tmp_path / "set", values)
     ws = create.create(tmp_path / "new", "image-folder", tmp_path / "set")
     assert sorted(np.asarray(Workspace.open(ws.path).train_images)[:, 0, 0]) == shown
-    assert data.depth(ws.manifest["dataset"]).endswith(
-        f"are read as of {bits}, which their values go to: {white} is white"
-    )
+    said = data.depth(ws.manifest["dataset"])
+    assert said == f"grey images of 16 bits use {bits} of them: {white} is shown white"
     assert ws.manifest["dataset"]["images"]["val"]["bits"] == bits
     # a workspace of an older Lineup has no such note: it reads the upper 8 bits, and shares nothing with this one
     manifest = json.loads((ws.path / "workspace.json").read_text())
