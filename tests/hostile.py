@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from attribution.data import cifar10, fashion_mnist, image_folder, parquet
+from attribution.data import cifar10, csv_table, fashion_mnist, image_folder, parquet
 from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes, Declaration, detect_format, get_format, paper_results
 from attribution.importing.formats.predictions import ImageNames, load_predictions
@@ -291,6 +291,10 @@ FILES: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
         for make in NO_FILES
         for end in ("csv", "tsv", "parquet", "npz", "npy")
     },
+    **{f"table_{make.__name__}": (within("a.csv", make), csv_table.load) for make in NO_FILES},
+    "table_sparse.csv": (sparse(2**40, b"path,label\n"), csv_table.load),
+    "table_lines.csv": (lambda path: path.write_bytes(b"path,label\n" + b"\n" * 2**27), csv_table.load),
+    "table_header.csv": (lambda path: path.write_bytes(b"," * 2**23), csv_table.load),
     "predictions_sparse.csv": (sparse(2**40, b"image,a,b\n"), said),
     "predictions_lines.csv": (lambda path: path.write_bytes(b"image,a,b\n" + b"\n" * 2**27), said),
     "predictions_header.csv": (lambda path: path.write_bytes(b"," * 2**23), said),

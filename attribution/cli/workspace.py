@@ -43,8 +43,13 @@ def workspace_create(
         ),
     ] = None,
     val_share: Annotated[
-        float | None, fraction_option("--val-share", 0, 1, "Share of a folder without val/ or test/ that is held back.")
+        float | None,
+        fraction_option("--val-share", 0, 1, "Share that is held back where there are no validation images: 0.1."),
     ] = None,
+    follow_links: Annotated[
+        bool,
+        typer.Option("--follow-links", help="Read images by links, and by paths, that lead out of the folder."),
+    ] = False,
     recipe: Annotated[
         str,
         typer.Option(
@@ -56,8 +61,8 @@ def workspace_create(
     """A new workspace of your images. They are read where they are, and copied only where that cannot be."""
     from attribution.workspace.create import create
 
-    options = {"name": name, "skip_corrupt": skip_corrupt, "side": side, "val_share": val_share, "recipe": recipe}
-    ws = with_progress(create, path, dataset, root, **options)
+    options = {"skip_corrupt": skip_corrupt, "side": side, "val_share": val_share, "follow_links": follow_links}
+    ws = with_progress(create, path, dataset, root, name=name, recipe=recipe, **options)
     skipped = ws.manifest["parts"]["data"].get("skipped", [])
     rankings = [part.split("/")[1] for part in ws.manifest["parts"] if part.startswith("rankings/")]
     left_out = f", {len(skipped)} left out" if skipped else ""

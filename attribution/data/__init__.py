@@ -22,6 +22,7 @@ NAMES = {
     "cifar100": "cifar100",
     "fashion-mnist": "fashion_mnist",
     "image-folder": "image_folder",
+    "csv": "csv_table",
     "parquet": "parquet",
 }
 
@@ -86,7 +87,8 @@ class Split:
 class DataSet:
     """name: for people. inverted: looks best dark on light. skipped: what was left out, and why. sizes: of the
     pictures before they were resized, as `encoded.sizes_of` has them; None where they were not. notes: what the data do
-    not say themselves and was assumed, a line each."""
+    not say themselves and was assumed, a line each. root: the folder that file names in `Split.source` are relative to,
+    where it is another than `root_folder` gives."""
 
     name: str
     classes: list[str]
@@ -96,6 +98,7 @@ class DataSet:
     skipped: tuple[str, ...] = ()
     sizes: dict | None = None
     notes: tuple[str, ...] = ()
+    root: Path | None = None
 
 
 def get_loader(name: str):

@@ -6,66 +6,22 @@ with it fit. Hidden files, and files whose ending is not a picture's, are left o
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 
 from attribution.data import DataSet
-from attribution.data.decoding import UnreadableError
-from attribution.data.encoded import EncodedImages, PictureSource, check_root, split_data
+from attribution.data.encoded import check_root, split_data
+from attribution.data.picture_files import SUFFIXES, PictureFiles
+from attribution.data.picture_files import reopen_images as reopen_images
 from attribution.errors import UserError
 from attribution.files import read_bytes
 
 KIND = "image-folder"
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 VAL_NAMES = ("val", "valid", "validation", "test")  # the first that is there
 
-MAX_PICTURE, MAX_LIST = 256 << 20, 256 << 20  # bytes of a picture, and of a list of their paths
-
-
-class PictureFiles(PictureSource):
-    """Picture files. names: paths under `root`, with slashes."""
-
-    source = {"kind": KIND}
-
-    def __init__(self, root: Path, names, numbers: np.ndarray):
-        self.root = root.resolve()
-        self.names = names
-        self.numbers = numbers
-
-    @property
-    def locations(self):
-        """See `PictureSource.locations`."""
-        return {"file": self.names, "number": self.numbers}
-
-    def read(self, i):
-        """See `PictureSource.read`."""
-        file = self.root / self.names[i]
-        try:
-            if not file.resolve().is_relative_to(self.root):  # a link, or a malicious workspace.json
-                raise UnreadableError("leads out of the data set's folder")
-            if not file.is_file():
-                raise UnreadableError("is not there, or no file")
-            if file.stat().st_size > MAX_PICTURE:
-                raise UnreadableError(f"has more than {MAX_PICTURE >> 20} MiB")
-            return file.read_bytes()
-        except OSError as error:
-            raise UnreadableError(error.strerror or type(error).__name__) from None
-        except RuntimeError:
-            raise UnreadableError("is a link in a circle") from None
-
-    def describe(self, i):
-        """See `PictureSource.describe`."""
-        return self.names[i]
-
-    def paths(self):
-        """See `PictureSource.paths`."""
-        return [self.root / name for name in self.names]
-
-    def select(self, ids):
-        """See `PictureSource.select`."""
-        return PictureFiles(self.root, self.names[ids], self.numbers[ids])
+MAX_LIST = 256 << 20  # bytes of a list of paths
 
 
 def load(
@@ -74,20 +30,22 @@ def load(
     skip_corrupt: bool = False,
     side: int | None = None,
     val_share: float | None = None,
+    follow_links: bool = False,
     progress: Callable | None = None,
 ) -> DataSet:
-    """The images under `root`. Options as in `encoded.split_data`.
+    """The images under `root`. Options as in `encoded.split_data`; follow_links: links to folders, and to files outside
+    `root`, count as what they lead to.
 
     Without validation images in the folder, `val_share` of the training images are held out. Raises UserError where
-    there are no class folders, for a class without training images, and for links to folders; a file that is a link out
-    of `root` counts as unreadable.
+    there are no class folders, for a class without training images, and unless follow_links for links to folders; a
+    file that is a link out of `root` counts as unreadable then.
     """
     root = check_root(root)
     train_folder, val_folder = _find_splits(root)
-    classes, train, ignored = _list_classes(root, train_folder)
+    classes, train, ignored = _list_classes(root, train_folder, follow_links)
     val = None
     if val_folder:
-        val_classes, val, val_ignored = _list_classes(root, val_folder)
+        val_classes, val, val_ignored = _list_classes(root, val_folder, follow_links)
         ignored += val_ignored
         unknown = [name for name in val_classes if name not in classes]
         if unknown:
@@ -99,12 +57,6 @@ def load(
         val = contents, np.array([classes.index(name) for name in val_classes], np.int64)[labels]
     train, val, broken, sizes = split_data(train, val, side, val_share, skip_corrupt, progress)
     return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored), sizes=sizes)
-
-
-def reopen_images(source: dict, root: Path, locations) -> EncodedImages:
-    """See `attribution.data.reopen_images`."""
-    contents = PictureFiles(root, locations["file"].astype(str).array, locations["number"].to_numpy(np.int64))
-    return EncodedImages(contents, tuple(source["shape"]))
 
 
 def match(names: list[str], listed: Path) -> np.ndarray:
@@ -223,12 +175,14 @@ def _subfolders(folder: Path) -> list[str]:
     return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
 
 
-def _list_classes(root: Path, folder: str) -> tuple[list[str], tuple[PictureFiles, np.ndarray], list[str]]:
+def _list_classes(
+    root: Path, folder: str, follow_links: bool
+) -> tuple[list[str], tuple[PictureFiles, np.ndarray], list[str]]:
     """Classes, pictures with their labels int64 [n], and a line for each kind of file left out, of the class folders in
     `folder`."""
     classes, names, labels, others, empty = [], [], [], Counter(), []
     for class_ in _subfolders(root / folder):
-        pictures = _picture_files(root / folder / class_, others)
+        pictures = _picture_files(root / folder / class_, others, follow_links)
         if pictures:
             names += [file.relative_to(root).as_posix() for file in pictures]
             labels += [len(classes)] * len(pictures)
@@ -244,22 +198,22 @@ def _list_classes(root: Path, folder: str) -> tuple[list[str], tuple[PictureFile
         f"{count:,} files {ending or 'without an ending'} in {folder} (not images)"
         for ending, count in sorted(others.items())
     ]
-    contents = PictureFiles(root, np.array(names, object), np.arange(len(names)))
+    contents = PictureFiles(root, np.array(names, object), np.arange(len(names)), KIND, follow_links)
     return classes, (contents, np.array(labels, np.int64)), [*empty, *lines]
 
 
-def _picture_files(folder: Path, others: Counter) -> list[Path]:
+def _picture_files(folder: Path, others: Counter, follow_links: bool) -> list[Path]:
     """The picture files in `folder` and below, sorted; endings of other files are counted in `others`. Raises UserError
-    for links to folders."""
+    for links to folders, unless they are followed, and for one that leads to a folder above it."""
     pictures = []
-    if folder.is_symlink():
-        raise UserError(f"{folder} is a link to a folder; put the folder itself there")
-    for parent, folders, names in sorted(os.walk(folder)):
+    if folder.is_symlink() and not follow_links:
+        raise _link_error(folder)
+    for parent, folders, names in sorted(_walk(folder, follow_links)):
         if any(part.startswith(".") for part in Path(parent).relative_to(folder).parts):
             continue
-        linked = [name for name in folders if Path(parent, name).is_symlink()]
+        linked = [] if follow_links else [name for name in folders if Path(parent, name).is_symlink()]
         if linked:
-            raise UserError(f"{Path(parent, linked[0])} is a link to a folder; put the folder itself there")
+            raise _link_error(Path(parent, linked[0]))
         for name in sorted(names):
             if name.startswith("."):
                 continue
@@ -268,3 +222,17 @@ def _picture_files(folder: Path, others: Counter) -> list[Path]:
             else:
                 others[Path(name).suffix.lower()] += 1
     return pictures
+
+
+def _walk(folder: Path, follow_links: bool) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As os.walk. Raises UserError for a link that leads to a folder above it: it would have no end."""
+    for parent, folders, names in os.walk(folder, followlinks=follow_links):
+        for name in folders if follow_links else ():
+            path = os.path.join(parent, name)
+            if os.path.islink(path) and Path(os.path.realpath(parent)).is_relative_to(os.path.realpath(path)):
+                raise UserError(f"{path} is a link to a folder that it lies in; take it out")
+        yield parent, folders, names
+
+
+def _link_error(path: Path) -> UserError:
+    return UserError(f"{path} is a link to a folder; put the folder itself there, or allow links with --follow-links")

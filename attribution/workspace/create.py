@@ -37,13 +37,14 @@ def create(
     skip_corrupt: bool = False,
     side: int | None = None,
     val_share: float | None = None,
+    follow_links: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Workspace:
     """Writes a workspace of the data set `dataset`, one of `data.NAMES`, into the new folder `path`.
 
     root: where the data set's files are; it may be left out where they can be downloaded. skip_corrupt, side,
-    val_share: as in the loader, which has to know them. progress(text, done, total). A killed creation leaves no half
-    workspace.
+    val_share, follow_links: as in the loader, which has to know them. progress(text, done, total). A killed creation
+    leaves no half workspace.
     Raises UserError where the data set cannot be had or is not fit, and where `path` is not new.
     """
     path = Path(os.path.abspath(user_path(path)))
@@ -51,7 +52,12 @@ def create(
         raise UserError(f"{path} is there already and not an empty folder; choose another")
     all_recipes.get_recipe(recipe)
     start = time.perf_counter()
-    options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
+    options = {
+        "skip_corrupt": skip_corrupt or None,
+        "side": side,
+        "val_share": val_share,
+        "follow_links": follow_links or None,
+    }
     data_set = _load_data_set(
         dataset, root, {option: value for option, value in options.items() if value is not None}, progress
     )
@@ -60,7 +66,7 @@ def create(
         workspace = _write_workspace(partial, data_set, name or path.name, recipe)
         _write_parts(workspace, data_set, dataset, options, time.perf_counter() - start)
         if data_set.train.source:
-            roots.save_root(path, workspace.fingerprint, data.root_folder(root))
+            roots.save_root(path, workspace.fingerprint, data_set.root or data.root_folder(root))
         bundled.import_bundled(workspace)
     return Workspace.open(path)
 
