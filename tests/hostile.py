@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from attribution.data import cifar10, csv_table, fashion_mnist, image_folder, parquet
+from attribution.data import cifar10, csv_table, fashion_mnist, image_folder, npz, parquet
 from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes, Declaration, detect_format, get_format, paper_results
 from attribution.importing.formats.predictions import ImageNames, load_predictions
@@ -292,6 +292,12 @@ FILES: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
         for end in ("csv", "tsv", "parquet", "npz", "npy")
     },
     **{f"table_{make.__name__}": (within("a.csv", make), csv_table.load) for make in NO_FILES},
+    **{f"arrays_{make.__name__}.npz": (make, npz.load) for make in NO_FILES if make is not folder},
+    **{f"arrays_{make.__name__}": (within("x_train.npy", make), npz.load) for make in NO_FILES},
+    "arrays_crowded.npz": (crowded, npz.load),
+    "arrays_long.npz": (long_npz, npz.load),
+    "arrays_header": (within("x.npy", sparse(2**31, npy_header("(9, 9)", b"\x02\x00", 2**31 - 12))), npz.load),
+    "arrays_cut": (within("x.npy", sparse(200, npy_header("(1000000000000,)"))), npz.load),
     "table_sparse.csv": (sparse(2**40, b"path,label\n"), csv_table.load),
     "table_lines.csv": (lambda path: path.write_bytes(b"path,label\n" + b"\n" * 2**27), csv_table.load),
     "table_header.csv": (lambda path: path.write_bytes(b"," * 2**23), csv_table.load),

@@ -23,6 +23,7 @@ NAMES = {
     "fashion-mnist": "fashion_mnist",
     "image-folder": "image_folder",
     "csv": "csv_table",
+    "npz": "npz",
     "parquet": "parquet",
 }
 

@@ -13,6 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import numpy as np
+from numpy.lib import format as npy
+
 from attribution.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +25,8 @@ if TYPE_CHECKING:
 #: bytes of the directory of a zip archive and of the description at the end of a Parquet file: in memory they take
 #: many times that
 MAX_DIRECTORY, MAX_FOOTER = 8 * 2**20, 16 * 2**20
+#: bytes of what describes an array in a `.npy` file: in memory they can take thirty times that
+MAX_HEADER = 1 << 16
 #: what a Parquet file may unpack to: this many times its size, and a few bytes more, since small ones pack better
 MAX_UNPACKED, FREE_UNPACKED = 32, 32 * 2**20
 #: rows of a Parquet file, with as many bytes as it has: one takes at least two bits, or they say nothing
@@ -75,6 +80,18 @@ def open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
     check_file(path)
     with _Weighed(open(path, "rb", buffering=0)) as stream, zipfile.ZipFile(stream) as archive:
         yield archive
+
+
+def read_npy_header(stream: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype]:
+    """Shape, whether it is stored by columns, and type of the array in a `.npy` file, of which the numbers follow next
+    in `stream`. Raises ValueError where it is none, and where its header is longer than any that numpy writes."""
+    version = npy.read_magic(stream)
+    start = stream.read(2 if version == (1, 0) else 4)
+    length = int.from_bytes(start, "little")
+    if length > MAX_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    return read(io.BytesIO(start + stream.read(length)))
 
 
 def open_parquet(path: Path, **options) -> "pq.ParquetFile":
