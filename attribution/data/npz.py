@@ -27,7 +27,7 @@ LABEL_WORDS = {"y", "label", "labels", "target", "targets", "class", "category",
 IMAGE_WORDS = {"x", "image", "images", "img", "imgs", "data", "pixels", "picture", "pictures"}
 NAME_WORDS = {"classes", "names"}
 MAX_ARRAYS = 1000  # of an archive or a folder
-BLOCK_BYTES = 1 << 22  # that are skipped at a time
+BLOCK_BYTES = 1 << 22  # that are read at a time: of an archive, `open_zip` gives no more than twice that
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class _Rows:
     def _numbers(self, stream: BinaryIO, count: int) -> np.ndarray:
         content = bytearray()
         while len(content) < count * self.dtype.itemsize:
-            piece = stream.read(count * self.dtype.itemsize - len(content))
+            piece = stream.read(min(count * self.dtype.itemsize - len(content), BLOCK_BYTES))
             if not piece:
                 raise EOFError("it is cut short")
             content += piece

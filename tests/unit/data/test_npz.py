@@ -128,6 +128,12 @@ def test_folders_that_leave_it_open(tmp_path):
         npz.load(tmp_path / "x.npy")
 
 
+def test_arrays_of_many_bytes(tmp_path):
+    images = RNG.integers(0, 256, (3000, 64, 64, 3), np.uint8)
+    found = npz.load(save(tmp_path / "a.npz", x=images, y=np.arange(3000) % 2))
+    assert (found.train.images[-1] == images[found.train.index[-1]]).all()
+
+
 def test_an_archive_that_unpacks_to_far_more_is_refused(tmp_path):
     save(tmp_path / "a.npz", True, x=np.zeros((20_000, 64, 64), np.uint8), y=np.zeros(20_000, int))
     with pytest.raises(UserError, match="unpacks to 82,.* bytes, far more than its size"):
