@@ -27,7 +27,7 @@ import pyarrow.parquet as pq
 import torch
 from PIL import Image
 
-from attribution.data import cifar10, csv_table, fashion_mnist, image_folder, npz, parquet
+from attribution.data import cifar10, csv_table, fashion_mnist, hf_disk, image_folder, npz, parquet
 from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes, Declaration, detect_format, get_format, paper_results
 from attribution.importing.formats.predictions import ImageNames, load_predictions
@@ -294,6 +294,9 @@ FILES: dict[str, tuple[Callable[[Path], None], Callable[[Path], object]]] = {
     **{f"table_{make.__name__}": (within("a.csv", make), csv_table.load) for make in NO_FILES},
     **{f"arrays_{make.__name__}.npz": (make, npz.load) for make in NO_FILES if make is not folder},
     **{f"arrays_{make.__name__}": (within("x_train.npy", make), npz.load) for make in NO_FILES},
+    **{f"arrow_{make.__name__}": (within("a.arrow", make), hf_disk.load) for make in NO_FILES},
+    "arrow_sparse": (within("a.arrow", sparse(2**40)), hf_disk.load),
+    "arrow_long": (within("a.arrow", sparse(2**34, b"\xff\xff\xff\xff\x00\x00\xff\x7f")), hf_disk.load),
     "arrays_crowded.npz": (crowded, npz.load),
     "arrays_long.npz": (long_npz, npz.load),
     "arrays_header": (within("x.npy", sparse(2**31, npy_header("(9, 9)", b"\x02\x00", 2**31 - 12))), npz.load),

@@ -25,6 +25,7 @@ NAMES = {
     "csv": "csv_table",
     "npz": "npz",
     "parquet": "parquet",
+    "hf-disk": "hf_disk",
 }
 
 

@@ -348,22 +348,25 @@ def _first_of(names: Sequence[str], keys) -> str | None:
     return next((name for name in names if name in keys), None)
 
 
-def _columns(items) -> tuple | None:
-    """The columns of image and label of a Dataset of Hugging Face; None for any other."""
+def find_columns(kinds: Mapping[str, str], place: str = "the data set") -> tuple[str, str]:
+    """The columns of images and of labels. kinds: column -> the type that Hugging Face's features have, "Image" and
+    "ClassLabel" among them. place: what errors call the data. Raises UserError where there is none."""
+    found = []
+    for kind, names, what in (("Image", IMAGE_KEYS, "image"), ("ClassLabel", LABEL_KEYS, "label")):
+        of_kind = [key for key in kinds if kinds[key] == kind]
+        column = _first_of(names, of_kind) or _first_of(names, kinds) or next(iter(of_kind), None)
+        if column is None:
+            raise UserError(f"{place} has no column of {what}s among {', '.join(kinds)}; rename it to {what}")
+        found.append(column)
+    return tuple(found)
+
+
+def _columns(items) -> tuple[str, str] | None:
+    """The columns of a Dataset of Hugging Face; None for any other."""
     features = getattr(items, "features", None)
     if not isinstance(features, Mapping):
         return None
-    kinds = {key: type(feature).__name__ for key, feature in features.items()}
-    found = []
-    for kind, names in (("Image", IMAGE_KEYS), ("ClassLabel", LABEL_KEYS)):
-        of_kind = [key for key in kinds if kinds[key] == kind]
-        found.append(_first_of(names, of_kind) or _first_of(names, kinds) or next(iter(of_kind), None))
-    if None in found:
-        raise UserError(
-            f"there is no column of {'images' if found[0] is None else 'labels'} among {', '.join(kinds)}; rename it "
-            f"to {'image' if found[0] is None else 'label'}"
-        )
-    return tuple(found)
+    return find_columns({key: type(feature).__name__ for key, feature in features.items()})
 
 
 def _feature_names(owner, label: str) -> list[str] | None:
