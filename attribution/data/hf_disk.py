@@ -4,6 +4,7 @@ Read in place: Arrow's stream format has each encoded picture in one piece, so t
 is. Nothing of Hugging Face's library is needed.
 """
 
+import io
 import json
 import os
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import pyarrow as pa
 
 from attribution.data import DataSet, splits
 from attribution.data.encoded import check_root, split_data
-from attribution.data.foreign import check_file
+from attribution.data.foreign import open_file
 from attribution.data.labels import number_classes
 from attribution.data.objects import find_columns
 from attribution.data.packed import PackedPictures
@@ -25,6 +26,7 @@ from attribution.errors import UserError
 from attribution.files import read_json
 
 KIND = "hf-disk"
+MAX_PIECE = 512 << 20  # bytes of a batch, which is in memory at once: usually 100 or 1,000 rows
 DICT_FILE, STATE_FILE, INFO_FILE = "dataset_dict.json", "state.json", "dataset_info.json"
 
 
@@ -35,6 +37,15 @@ class _Part:
     pictures: PackedPictures
     labels: list
     classes: list[str] | None
+
+
+class _Pieces(io.BufferedReader):
+    """A file of which no more than MAX_PIECE is read at once, as Arrow reads a batch."""
+
+    def read(self, size=-1):
+        if size is not None and size > MAX_PIECE:
+            raise ValueError(f"a piece of {size:,} bytes, more than {MAX_PIECE:,}")
+        return super().read(size)
 
 
 def load(
@@ -141,10 +152,9 @@ def _read_object(file: Path) -> dict:
 def _read_file(file: Path) -> tuple[np.ndarray, np.ndarray, list, list[str] | None]:
     """Offset and size of each picture in a file, int64 [n]; labels, a value an image; class names, None where the file
     does not say. Raises UserError for a file that is damaged or compressed, and for other columns."""
-    check_file(file)
     offsets, sizes, labels = [], [], []
     try:
-        with pa.OSFile(str(file), "rb") as stream:
+        with _Pieces(open_file(file).detach()) as stream:
             schema = pa.ipc.open_stream(stream).schema
             stream.seek(0)
             messages = iter(pa.ipc.MessageReader.open_stream(stream))
