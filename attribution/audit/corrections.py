@@ -200,6 +200,7 @@ def _write_labels(
             kept,
             folder / "train.parquet",
             progress,
+            ws.classes,
         )
     else:
         write_array(folder / "labels.npy", labels)

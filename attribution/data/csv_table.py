@@ -14,8 +14,9 @@ import numpy as np
 
 from attribution.data import DataSet, splits
 from attribution.data.encoded import check_root, split_data
+from attribution.data.folder_layout import SUFFIXES
 from attribution.data.labels import number_classes
-from attribution.data.picture_files import SUFFIXES, PictureFiles, add_endings, place_files
+from attribution.data.picture_files import PictureFiles, add_endings, place_files
 from attribution.data.picture_files import reopen_images as reopen_images
 from attribution.errors import UserError
 from attribution.files import read_bytes

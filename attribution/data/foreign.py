@@ -54,6 +54,21 @@ def check_file(path: Path | str, at_most: int | None = None) -> int:
     return status.st_size
 
 
+def printable(name: str) -> str:
+    r"""A name as it can be written anywhere: bytes that are no UTF-8, as old archives leave them, as escapes.
+
+    >>> printable("caf\udce9.png")
+    'caf\\udce9.png'
+    """
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def check_name(path: Path | str) -> None:
+    """Raises UserError where the path holds bytes that are no UTF-8, which no table of ours can hold."""
+    if printable(str(path)) != str(path):
+        raise UserError(f"{printable(str(path))} has a name that is no UTF-8, as of an old archive; rename it")
+
+
 def open_file(path: Path | str, at_most: int | None = None) -> BinaryIO:
     """That file, open for reading. Raises UserError as `check_file`, and where it may not be read."""
     check_file(path, at_most)

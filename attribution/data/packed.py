@@ -69,7 +69,7 @@ class PackedPictures(PictureSource):
 
 def reopen_images(source: dict, root: Path, locations: pd.DataFrame) -> EncodedImages:
     """See `attribution.data.reopen_images`."""
-    return EncodedImages(PackedPictures(root, source["files"], locations, source["kind"]), tuple(source["shape"]))
+    return EncodedImages.reopened(PackedPictures(root, source["files"], locations, source["kind"]), source)
 
 
 def _open_checked(root: Path, name: str, size: int):

@@ -8,9 +8,10 @@ import numpy as np
 
 from attribution.data.decoding import UnreadableError
 from attribution.data.encoded import EncodedImages, PictureSource
+from attribution.data.folder_layout import SUFFIXES
+from attribution.data.foreign import printable
 from attribution.errors import UserError
 
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm")
 MAX_PICTURE = 256 << 20  # bytes of a picture
 MAX_NAMED = 3  # how many paths an error lists
 
@@ -34,6 +35,8 @@ class PictureFiles(PictureSource):
         """See `PictureSource.read`."""
         name = PurePosixPath(self.names[i])
         file = self.root / name
+        if printable(self.names[i]) != self.names[i]:
+            raise UnreadableError("has a name that is no UTF-8; rename it")
         try:
             if name.is_absolute() or ".." in name.parts:  # a malicious workspace.json
                 raise UnreadableError("leads out of the data set's folder")
@@ -53,7 +56,7 @@ class PictureFiles(PictureSource):
 
     def describe(self, i):
         """See `PictureSource.describe`."""
-        return self.names[i]
+        return printable(self.names[i])
 
     def paths(self):
         """See `PictureSource.paths`."""
@@ -69,7 +72,7 @@ def reopen_images(source: dict, root: Path, locations) -> EncodedImages:
     """See `attribution.data.reopen_images`."""
     names, numbers = locations["file"].astype(str).array, locations["number"].to_numpy(np.int64)
     links = source.get("links") is True
-    return EncodedImages(PictureFiles(root, names, numbers, source["kind"], links), tuple(source["shape"]))
+    return EncodedImages.reopened(PictureFiles(root, names, numbers, source["kind"], links), source)
 
 
 def place_files(folder: Path, paths: Sequence[str], source: str, follow_links: bool) -> tuple[Path, list[str]]:

@@ -155,6 +155,13 @@ def choose_files(names: Iterable[str], place: object, ending: str) -> Choice:
     return Choice(names, [], [])
 
 
+def said(train: str, val: str) -> str:
+    """A clause on which names the splits were taken from; val: "" where images were held back."""
+    return f"training images from {train}, " + (
+        f"validation images from {val}" if val else "some held back to validate"
+    )
+
+
 def listed(names: Iterable[str]) -> str:
     """The first names, with commas, and how many more there are."""
     names = list(names)

@@ -30,7 +30,9 @@ def test_train_and_val_folders(tmp_path):
         tmp_path, {"train/cat": ["a.png", "b.png"], "train/dog": ["c.png"], "val/dog": ["d.png"], "test/cat": ["e.png"]}
     )
     found = image_folder.load(tmp_path)
-    assert found.classes == ["cat", "dog"] and found.name == tmp_path.name and found.skipped == ()
+    assert found.classes == ["cat", "dog"] and found.name == tmp_path.name
+    assert found.skipped == ("test (1 images; val validates)",)
+    assert found.notes == ("training images from train, validation images from val",)
     assert names(found.train) == ["train/cat/a.png", "train/cat/b.png", "train/dog/c.png"]
     assert found.train.labels.tolist() == [0, 0, 1] and found.val.labels.tolist() == [1]
     assert names(found.val) == ["val/dog/d.png"]
@@ -269,3 +271,24 @@ def test_a_list_that_cannot_be_read(tmp_path):
     for file in (tmp_path / "list.txt", tmp_path / "absent.txt"):
         with pytest.raises(UserError, match="cannot be read .*; give a text file with the path of one image a line"):
             image_folder.match(NAMES, file)
+
+
+@pytest.mark.parametrize(
+    "top, others, beside",
+    [
+        ("Train/", ["Test/ant/9.png"], "removed"),
+        ("data/train/", ["data/val/ant/9.png"], "data/removed"),
+        ("training/", ["training/ant/9.png"], "../removed"),
+        ("", ["ant/9.png"], "../removed"),
+    ],
+)
+def test_moves_stay_among_the_class_folders(tmp_path, top, others, beside):
+    files = [f"{top}ant/0.png", f"{top}ant/1.png", f"{top}bee/deep/0.png"]
+    moves = image_folder.label_moves(
+        tmp_path, files, others, ["ant", "bee"], np.array([0, 0, 1]), np.array([1, 0, 0]), {1}
+    )
+    assert moves == [
+        (files[0], f"{top}bee/0.png"),
+        (files[1], f"{beside}/ant/1.png"),
+        (files[2], f"{top}ant/deep/0.png"),
+    ]
