@@ -26,6 +26,7 @@ NAMES = {
     "npz": "npz",
     "parquet": "parquet",
     "hf-disk": "hf_disk",
+    "webdataset": "webdataset",
 }
 
 

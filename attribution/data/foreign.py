@@ -78,6 +78,21 @@ def open_file(path: Path | str, at_most: int | None = None) -> BinaryIO:
         raise UserError(f"{path} cannot be opened ({error.strerror}); check the path") from None
 
 
+class Pieces(io.BufferedReader):
+    """The file at `path`, of which no more than `at_most` bytes are read at once: what a damaged file says of the size
+    of its parts is not believed. Raises UserError as `open_file`; read raises ValueError for more."""
+
+    def __init__(self, path: Path, at_most: int):
+        super().__init__(open_file(path).detach())
+        self._at_most = at_most
+
+    def read(self, size=-1):
+        """Bytes, as a file's."""
+        if size is None or not 0 <= size <= self._at_most:
+            raise ValueError(f"a piece of {size} bytes")
+        return super().read(size)
+
+
 class _Weighed(io.BufferedReader):
     """A file of which no more than MAX_DIRECTORY is read at once, as zipfile reads an archive's directory."""
 

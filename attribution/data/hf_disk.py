@@ -4,7 +4,6 @@ Read in place: Arrow's stream format has each encoded picture in one piece, so t
 is. Nothing of Hugging Face's library is needed.
 """
 
-import io
 import json
 import os
 from collections.abc import Callable
@@ -17,7 +16,7 @@ import pyarrow as pa
 
 from attribution.data import DataSet, splits
 from attribution.data.encoded import check_root, split_data
-from attribution.data.foreign import open_file
+from attribution.data.foreign import Pieces
 from attribution.data.labels import number_classes
 from attribution.data.objects import find_columns
 from attribution.data.packed import PackedPictures
@@ -37,15 +36,6 @@ class _Part:
     pictures: PackedPictures
     labels: list
     classes: list[str] | None
-
-
-class _Pieces(io.BufferedReader):
-    """A file of which no more than MAX_PIECE is read at once, as Arrow reads a batch."""
-
-    def read(self, size=-1):
-        if size is not None and size > MAX_PIECE:
-            raise ValueError(f"a piece of {size:,} bytes, more than {MAX_PIECE:,}")
-        return super().read(size)
 
 
 def load(
@@ -154,7 +144,7 @@ def _read_file(file: Path) -> tuple[np.ndarray, np.ndarray, list, list[str] | No
     does not say. Raises UserError for a file that is damaged or compressed, and for other columns."""
     offsets, sizes, labels = [], [], []
     try:
-        with _Pieces(open_file(file).detach()) as stream:
+        with Pieces(file, MAX_PIECE) as stream:
             schema = pa.ipc.open_stream(stream).schema
             stream.seek(0)
             messages = iter(pa.ipc.MessageReader.open_stream(stream))

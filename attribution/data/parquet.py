@@ -19,7 +19,9 @@ import pyarrow.parquet as pq
 from attribution.data import DataSet, root_folder, splits
 from attribution.data.decoding import UnreadableError
 from attribution.data.encoded import LOCATE, EncodedImages, PictureSource, check_root, split_data
-from attribution.data.foreign import ROWS_AT_ONCE, check_columns, check_name, open_parquet, read_group
+from attribution.data.foreign import ROWS_AT_ONCE, check_columns, open_parquet, read_group
+from attribution.data.labels import MAX_CLASS_NAME, MAX_CLASSES
+from attribution.data.shards import find_shards
 from attribution.errors import UserError
 
 KIND = "parquet"
@@ -27,7 +29,6 @@ IMAGE_COLUMNS, LABEL_COLUMNS = ("img", "image"), ("label", "fine_label")
 CACHE_BYTES = 64 << 20  # bytes of encoded pictures in memory; at least one row group
 MAX_OPEN_FILES = 16
 BATCH_BYTES = 16 << 20  # bytes that are rewritten at a time
-MAX_CLASSES, MAX_CLASS_NAME = 2**16, 10_000  # what a workspace can hold; characters
 
 
 class ParquetPictures(PictureSource):
@@ -114,14 +115,14 @@ def load(
 ) -> DataSet:
     """The images in the Parquet file or folder `root`. Options as in `encoded.split_data`.
 
-    Which split a file belongs to its name says, or its folder's (`splits.choose_files`); a single file is training
+    Which split a file belongs to its name says, or its folder's (`shards.find_shards`); a single file is training
     images. A split without labels (-1, null, or no column of them) is left out. Without validation images, `val_share`
     of the training images are held out. Class names are read from the schema, else they are the numbers; labels may be
     text, whose classes are sorted. Raises UserError for other columns, missing labels, pictures that are not in the
     file, and where it cannot be told which files are meant.
     """
     root = check_root(root)
-    shards, candidates, skipped = _find_shards(root)
+    shards, candidates, skipped = find_shards(root, ".parquet")
     within = root_folder(root)
     columns = _find_columns(within / shards[0])
     train = _read_pictures(within, shards, *columns)
@@ -243,37 +244,6 @@ def _open_checked(root: Path, name: str, rows: int, **options) -> pq.ParquetFile
             "put back the file that the workspace was created from"
         )
     return file
-
-
-def _find_shards(root: Path) -> tuple[list[str], list[list[str]], list[str]]:
-    """Files of the training images, and of each split that could validate, the first to take first, as paths under
-    `root`; and lines on those left out."""
-    if root.is_file():
-        return [root.name], [], []
-    named: dict[str, list[str]] = {}  # the name that says of which split it is -> files
-    sets = set()
-    for file in sorted(root.rglob("*.parquet")):
-        path = file.relative_to(root)
-        if any(part.startswith(".") for part in path.parts):
-            continue
-        check_name(file)
-        by_name, by_folder = splits.parse(path.name), splits.parse(path.parent.name)
-        if by_name.word and by_folder.word and by_name.role != by_folder.role:
-            raise UserError(f"{file} is named as one split, and its folder as another; rename one of them")
-        named.setdefault(path.parent.name if by_folder.word and not by_name.word else path.name, []).append(
-            path.as_posix()
-        )
-        sets.add(path.parent if by_name.word or not by_folder.word else path.parent.parent)
-    if not named:
-        raise UserError(f"there are no .parquet files in {root}; check --root")
-    if len(sets) > 1:
-        raise UserError(
-            f"{root} holds several data sets ({', '.join(sorted(map(str, sets)))}); name the folder of one with --root"
-        )
-    chosen = splits.choose_files(named, root, ".parquet")
-    files = [[file for name in names for file in named[name]] for names in (chosen.train, *chosen.val)]
-    left_out = [f"{file} (neither training nor validation images)" for name in chosen.others for file in named[name]]
-    return files[0], files[1:], left_out
 
 
 def _read_schema(file: Path) -> pa.Schema:
