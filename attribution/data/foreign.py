@@ -134,7 +134,12 @@ def open_parquet(path: Path, **options) -> "pq.ParquetFile":
         stream.seek(-min(size, 8), os.SEEK_END)
         if int.from_bytes(stream.read(8)[:4], "little") > MAX_FOOTER:
             raise UserError(f"{path} cannot be read as Parquet (its description is too long); write or copy it again")
-    file = pq.ParquetFile(path, **options)
+    try:
+        file = pq.ParquetFile(path, **options)
+    except UnicodeDecodeError:
+        raise UserError(
+            f"{path} cannot be read as Parquet (a name in it is no UTF-8); write or copy it again"
+        ) from None
     rows = file.metadata.num_rows
     if rows > max(ROWS_A_BYTE * size, FREE_ROWS):
         file.close()
@@ -142,16 +147,11 @@ def open_parquet(path: Path, **options) -> "pq.ParquetFile":
     return file
 
 
-def check_columns(file: "pq.ParquetFile", path: Path, names: list[str]) -> None:
-    """Raises UserError where the columns of these names, or paths such as "image.bytes", of the file at `path` unpack
-    to more than such a file can hold."""
-    allowed = MAX_UNPACKED * check_file(path) + FREE_UNPACKED
-    for group in range(file.metadata.num_row_groups):
-        described = file.metadata.row_group(group)
-        for column in (described.column(i) for i in range(described.num_columns)):
-            if column.path_in_schema in names:
-                allowed -= column.total_uncompressed_size
-    if allowed < 0:
+def check_unpacked(file: "pq.ParquetFile", path: Path) -> None:
+    """Raises UserError where the file at `path` says that it unpacks to more than such a file can hold. By row groups:
+    what is said of their columns, pyarrow cannot look at in a damaged file without ending this process."""
+    sizes = [file.metadata.row_group(group).total_byte_size for group in range(file.metadata.num_row_groups)]
+    if min(sizes, default=0) < 0 or sum(sizes) > MAX_UNPACKED * check_file(path) + FREE_UNPACKED:
         raise _bomb_error(path)
 
 
@@ -161,9 +161,7 @@ def read_group(file: "pq.ParquetFile", path: Path, group: int, column: str) -> "
     import pyarrow as pa
 
     described = file.metadata.row_group(group)
-    columns = [described.column(i) for i in range(described.num_columns)]
-    size = sum(one.total_uncompressed_size for one in columns if one.path_in_schema == column)
-    allowed, batches = size + 8 * described.num_rows + FREE_GROUP, []
+    allowed, batches = described.total_byte_size + 8 * described.num_rows + FREE_GROUP, []
     for batch in file.iter_batches(ROWS_AT_ONCE, row_groups=[group], columns=[column], use_threads=False):
         allowed -= batch.nbytes
         if allowed < 0:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from attribution.data import DataSet, csv_table, root_folder, splits
 from attribution.data.decoding import UnreadableError
 from attribution.data.encoded import LOCATE, EncodedImages, PictureSource, check_root, split_data
-from attribution.data.foreign import ROWS_AT_ONCE, check_columns, open_parquet, read_group
+from attribution.data.foreign import ROWS_AT_ONCE, check_unpacked, open_parquet, read_group
 from attribution.data.labels import MAX_CLASS_NAME, MAX_CLASSES
 from attribution.data.picture_files import PictureFiles, place_files
 from attribution.data.shards import find_shards
@@ -89,7 +89,7 @@ class ParquetPictures(PictureSource):
     def _open_file(self, which: int) -> tuple[pq.ParquetFile, np.ndarray]:
         """A file, and the first row of each of its row groups."""
         file = _open_checked(self.root, *self.files[which])
-        check_columns(file, self.root / self.files[which][0], [self.column, f"{self.column}.bytes"])
+        check_unpacked(file, self.root / self.files[which][0])
         counts = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
         return file, np.cumsum([0, *counts])
 
@@ -101,6 +101,8 @@ class ParquetPictures(PictureSource):
             nested = pa.types.is_struct(file.schema_arrow.field(self.column).type)
             column = f"{self.column}.bytes" if nested else self.column
             table = read_group(file, self.root / self.files[which][0], number, column)
+            if len(table) != file.metadata.row_group(number).num_rows:
+                raise pa.ArrowInvalid("a row group has not the rows it should have")
             self._groups[which, number] = table.column(self.column)
             while len(self._groups) > 1 and sum(column.nbytes for column in self._groups.values()) > CACHE_BYTES:
                 self._groups.popitem(last=False)
@@ -325,6 +327,7 @@ def _holds_paths(file: Path, picture: str) -> bool:
         return kind.get_field_index("bytes") < 0
     try:
         with open_parquet(file) as opened:
+            check_unpacked(opened, file)
             batches = opened.iter_batches(ROWS_AT_ONCE, columns=[f"{picture}.bytes"], use_threads=False)
             first = next(batches, None)
     except (OSError, pa.ArrowException) as error:
@@ -359,8 +362,9 @@ def _read_paths(file: Path, picture: str) -> list[str]:
         with open_parquet(file) as opened:
             nested = pa.types.is_struct(opened.schema_arrow.field(picture).type)
             column = f"{picture}.path" if nested else picture
-            check_columns(opened, file, [column])
+            check_unpacked(opened, file)
             values = opened.read([column]).column(picture)
+            values.validate(full=True)
             values = pa.chunked_array([chunk.field("path") for chunk in values.chunks]) if nested else values
             paths = values.cast(pa.large_string()).to_pylist()
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
@@ -397,8 +401,9 @@ def _read_labels(file: Path, picture: str, label: str) -> _Labels:
     try:
         # a text that repeats stands in memory once
         with open_parquet(file, read_dictionary=[label]) as opened:
-            check_columns(opened, file, [picture, f"{picture}.bytes", label])
+            check_unpacked(opened, file)
             column = opened.read([label]).column(label)
+            column.validate(full=True)  # indices of texts are not looked at when they are read
             missing = column.is_null().to_numpy()
             if pa.types.is_null(column.type):
                 return _Labels(np.zeros(len(missing), np.int64), None, missing)

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attribution.data.foreign import check_columns, open_parquet
+from attribution.data.foreign import check_unpacked, open_parquet
 from attribution.errors import UserError
 from attribution.files import write_atomically
 from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
@@ -226,7 +226,7 @@ def _read_columns(path: Path, sizes: DataSetSizes, base: int, has_scores: bool) 
     names = [*COLUMNS, *(["score"] if has_scores else [])]
     at, limits = 0, {"target": sizes.n_val, "train": sizes.n_train}
     with _opened(path) as file:
-        check_columns(file, path, names)
+        check_unpacked(file, path)
         count = file.metadata.num_rows
         columns = {name: np.empty(count, np.float32 if name == "score" else np.int32) for name in names}
         for batch in file.iter_batches(BATCH, columns=names, use_threads=False):

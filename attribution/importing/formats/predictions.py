@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.data import image_folder
-from attribution.data.foreign import check_columns, check_file, open_file, open_parquet
+from attribution.data.foreign import check_file, check_unpacked, open_file, open_parquet
 from attribution.errors import UserError
 from attribution.importing.formats.arrays import FileArray, names_text, npz_array, npz_shapes, open_arrays, shape_text
 from attribution.inputs.limits import MAX_SEEDS
@@ -226,7 +226,7 @@ def _read_parquet(path: Path, choose: Callable, images: ImageNames, count: int) 
     with open_parquet(path) as file:
         _check_rows(path, file.metadata.num_rows, images)  # before anything is unpacked
         column, classes = choose(file.schema_arrow.names)
-        check_columns(file, path, [column, *classes])
+        check_unpacked(file, path)
         return _columns(path, column, classes, file.read(columns=[column, *classes], use_threads=False))
 
 

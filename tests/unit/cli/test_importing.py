@@ -9,6 +9,7 @@ from attribution import Workspace
 from attribution.importing import importing
 from attribution.workspace import create
 from tests.unit.data.test_image_folder import fill, put
+from tests.unit.data.test_parquet import write
 
 
 @pytest.fixture
@@ -125,6 +126,39 @@ def test_pictures_that_are_resized_are_told_of(tmp_path, run):
     assert clause in told.out
     answer = json.loads(run("info", "--json", "--workspace", tmp_path / "new").out)
     assert answer["images"]["shape"] == [64, 64, 3] and answer["images"]["sizes"]["largest"] == [40, 30]
+
+
+def test_how_images_were_read_is_told(tmp_path, run):
+    """Which folders were taken for what, what was left out, and the depth; a name that is no UTF-8 is printed."""
+    for number, name in enumerate(("Train/cat/a", "Train/dog/b", "Train/dog/caf\udce9", "dev/dog/c", "test/cat/d")):
+        put(tmp_path / f"set/{name}.png", 800 * number, mode="I;16")
+    words = ["--dataset", "image-folder", "--root", tmp_path / "set"]
+    refused = run("workspace", "create", tmp_path / "new", *words)
+    assert refused.code == 2 and "Train/dog/caf\\udce9.png (has a name that is no UTF-8; rename it)" in refused.err
+    done = run("workspace", "create", tmp_path / "new", *words, "--skip-corrupt")
+    assert done.code == 0, done.err
+    for line in (
+        "new: 2 training and 1 validation images, 2 classes, 2 left out",
+        "training images from Train, validation images from dev",
+        "left out: Train/dog/caf\\udce9.png (has a name that is no UTF-8; rename it)",
+        "left out: test (1 images; dev validates)",
+        "grey images of 16 bits use 12 of them: 4,095 is shown white",
+    ):
+        assert line in done.out.splitlines()
+    told = run("info", "--workspace", tmp_path / "new")
+    assert "use 12 of them: 4,095 is shown white" in told.out
+    answer = json.loads(run("workspace", "create", tmp_path / "two", *words, "--skip-corrupt", "--json").out)
+    assert answer["notes"] == ["training images from Train, validation images from dev"]
+    assert answer["images"] == {"shape": [6, 6], "sizes": None, "bits": 12} and len(answer["skipped"]) == 2
+
+
+def test_pictures_of_parquet_that_are_resized_are_told_of(tmp_path, run):
+    write(tmp_path / "train.parquet", range(10), ["cat", "dog"] * 5)
+    words = ["--dataset", "parquet", "--root", tmp_path / "train.parquet", "--side", "16"]
+    done = run("workspace", "create", tmp_path / "new", *words)
+    told = run("info", "--workspace", tmp_path / "new")
+    for out in (done.out, told.out):
+        assert "all are 4 x 4 and are shown and trained at 16 x 16" in out
 
 
 def test_training_images_are_matched_by_file_name(tmp_path, monkeypatch, run):
