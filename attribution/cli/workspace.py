@@ -28,7 +28,7 @@ REMOVABLE = ("rankings", "features", "detectors")  # kinds of parts that may be 
 
 def workspace_create(
     path: Path,
-    dataset: Annotated[str, typer.Option(help=", ".join(data.NAMES))],
+    dataset: Annotated[str, typer.Option(help=f"{', '.join(data.NAMES)}, or FILE:FUNCTION, which returns torch datasets.")],
     root: Annotated[
         Path | None, typer.Option(help="Where the data set is; else it is downloaded where that is possible.")
     ] = None,
@@ -40,13 +40,18 @@ def workspace_create(
             "--side",
             8,
             512,
-            "Side in pixels that images of a folder or of Parquet are resized to: 8 to 512. If not given, images "
+            "Side in pixels that images are resized to, but those of CIFAR and Fashion-MNIST: 8 to 512. If not given, images "
             "of one size up to 64 stay as they are, others become 64 x 64.",
         ),
     ] = None,
     val_share: Annotated[
-        float | None, fraction_option("--val-share", 0, 1, "Share of a folder without val/ or test/ that is held back.")
+        float | None,
+        fraction_option("--val-share", 0, 1, "Share that is held back where there are no validation images: 0.1."),
     ] = None,
+    follow_links: Annotated[
+        bool,
+        typer.Option("--follow-links", help="Read images by links, and by paths, that lead out of the folder."),
+    ] = False,
     recipe: Annotated[
         str,
         typer.Option(
@@ -58,8 +63,8 @@ def workspace_create(
     """A new workspace of your images. They are read where they are, and copied only where that cannot be."""
     from attribution.workspace.create import create, earlier_workspaces
 
-    options = {"name": name, "skip_corrupt": skip_corrupt, "side": side, "val_share": val_share, "recipe": recipe}
-    ws = with_progress(create, path, dataset, root, **options)
+    options = {"skip_corrupt": skip_corrupt, "side": side, "val_share": val_share, "follow_links": follow_links}
+    ws = with_progress(create, path, dataset, root, name=name, recipe=recipe, **options)
     made = ws.manifest["parts"]["data"]
     skipped, notes = made.get("skipped", []), made.get("notes", [])
     rankings = [part.split("/")[1] for part in ws.manifest["parts"] if part.startswith("rankings/")]

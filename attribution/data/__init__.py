@@ -22,7 +22,11 @@ NAMES = {
     "cifar100": "cifar100",
     "fashion-mnist": "fashion_mnist",
     "image-folder": "image_folder",
+    "csv": "csv_table",
+    "npz": "npz",
     "parquet": "parquet",
+    "hf-disk": "hf_disk",
+    "webdataset": "webdataset",
 }
 
 
@@ -94,7 +98,8 @@ class Split:
 class DataSet:
     """name: for people. inverted: looks best dark on light. skipped: what was left out, and why. sizes: of the
     pictures before they were resized, as `encoded.sizes_of` has them; None where they were not. notes: clauses on how
-    it was read, such as which files were taken for what."""
+    it was read, such as which files were taken for what. root: the folder that file names in `Split.source` are
+    relative to, where it is another than `root_folder` gives. code: provenance of the user's code that made it."""
 
     name: str
     classes: list[str]
@@ -104,12 +109,16 @@ class DataSet:
     skipped: tuple[str, ...] = ()
     sizes: dict | None = None
     notes: tuple[str, ...] = ()
+    root: Path | None = None
+    code: dict | None = None
 
 
 def get_loader(name: str):
     """The module that loads the data set `name`. Raises UserError for an unknown name, listing the known ones."""
     if name not in NAMES:
-        raise UserError(f"no data set {name!r}; there is {', '.join(NAMES)}")
+        raise UserError(
+            f"no data set {name!r}; there is {', '.join(NAMES)}, or name a function of yours as FILE:FUNCTION"
+        )
     return importlib.import_module(f"attribution.data.{NAMES[name]}")
 
 

@@ -5,6 +5,7 @@ A folder that is called as a split is (`splits`) is never taken for a class wher
 
 import os
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -39,25 +40,30 @@ class Layout:
 _AS_CLASSES = "if these are classes, move all class folders into a folder train"
 
 
-def find_splits(root: Path) -> Layout:
-    """Raises UserError where folders look like splits and cannot be told apart, or have no training images."""
+def find_splits(root: Path, follow_links: bool = False) -> Layout:
+    """follow_links: links to folders count as what they lead to. Raises UserError where folders look like splits and
+    cannot be told apart, or have no training images."""
     if not root.is_dir():
         raise UserError(f"{root} is a file; name the folder that holds the class folders")
-    found = _named_splits(root, ".")
+    found = _named_splits(root, ".", follow_links)
     if found is None:
-        _ask_about_names(root)
+        _ask_about_names(root, follow_links)
     return found or Layout(".")
 
 
-def _named_splits(root: Path, at: str) -> Layout | None:
+def _named_splits(root: Path, at: str, follow_links: bool) -> Layout | None:
     """The splits among the folders in `at`, or one folder further down; None where no folder is named as training
     images."""
-    folders, empty = _look_around(root, at)
+    folders, empty = _look_around(root, at, follow_links)
     if len(folders) == 1:
         ((name, folder),) = folders.items()
         role = splits.role_in(name)
         try:
-            if not folder.flat and role in ("train", None) and (inner := _named_splits(root, folder.place)):
+            if (
+                not folder.flat
+                and role in ("train", None)
+                and (inner := _named_splits(root, folder.place, follow_links))
+            ):
                 return Layout(inner.train, inner.val, (*inner.left_out, *empty))
         except UserError:
             if role != "train":  # else these are classes, whatever they are called
@@ -88,8 +94,8 @@ def _named_splits(root: Path, at: str) -> Layout | None:
             f"what is not training images away, or name {here / train} with --root; {_AS_CLASSES}"
         )
     left_out = [
-        *(f"{counted(root, folders[name])} without class folders)" for name in unlabelled),
-        *(f"{counted(root, folders[name])}; neither training nor validation images)" for name in others),
+        *(f"{counted(root, folders[name], follow_links)} without class folders)" for name in unlabelled),
+        *(f"{counted(root, folders[name], follow_links)}; neither training nor validation images)" for name in others),
         *empty,
     ]
     for folder in (folders[train], *val):
@@ -97,9 +103,9 @@ def _named_splits(root: Path, at: str) -> Layout | None:
     return Layout(folders[train].place, val, tuple(map(printable, left_out)))
 
 
-def _ask_about_names(root: Path) -> None:
+def _ask_about_names(root: Path, follow_links: bool) -> None:
     """Raises UserError where one of the class folders in `root` is called as a split is, and may be one."""
-    folders, _ = _look_around(root, ".")
+    folders, _ = _look_around(root, ".", follow_links)
     parsed = {name: splits.parse(name) for name in folders}
     trains = [one.rest for name, one in parsed.items() if one.role == "train" and folders[name].flat]
     doubtful = [
@@ -119,34 +125,34 @@ def _ask_about_names(root: Path) -> None:
     )
 
 
-def _look_around(root: Path, at: str) -> tuple[dict[str, Folder], list[str]]:
+def _look_around(root: Path, at: str, follow_links: bool) -> tuple[dict[str, Folder], list[str]]:
     """The folders in `at` that hold images, by name, and a line for each other. Raises UserError for a split that is a
     link."""
     folders, others = {}, []
     for name in _subfolders(root / at):
         place = (PurePosixPath(at) / name).as_posix()
-        is_link = (root / place).is_symlink()
+        is_link = (root / place).is_symlink() and not follow_links
         if is_link and splits.parse(name).word:
             raise _link_error(root / place)
-        if folder := None if is_link else _look_into(root, place):
+        if folder := None if is_link else _look_into(root, place, follow_links):
             folders[name] = folder
         else:
             others.append(f"{place} ({'a link to a folder' if is_link else 'a folder without images'})")
     return folders, others
 
 
-def _look_into(root: Path, place: str) -> Folder | None:
+def _look_into(root: Path, place: str, follow_links: bool) -> Folder | None:
     has_pictures = any(map(_is_picture, _entries(root / place)))
-    inside = [name for name in _subfolders(root / place) if _holds_pictures(root / place / name)]
+    inside = [name for name in _subfolders(root / place) if _holds_pictures(root / place / name, follow_links)]
     role = splits.role_in(PurePosixPath(place).name)
     if not has_pictures and len(inside) == 1 and role and splits.role_in(inside[0]) == role:
-        return _look_into(root, f"{place}/{inside[0]}")
+        return _look_into(root, f"{place}/{inside[0]}", follow_links)
     return Folder(place, not inside) if inside or has_pictures else None
 
 
-def _holds_pictures(folder: Path) -> bool:
+def _holds_pictures(folder: Path, follow_links: bool) -> bool:
     """Whether there is an image in the folder or below."""
-    for parent, folders, names in os.walk(folder, onerror=_raise_closed):
+    for parent, folders, names in _walk(folder, follow_links):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if any(_is_picture_name(name) and not os.path.isdir(os.path.join(parent, name)) for name in names):
             return True
@@ -180,24 +186,26 @@ def _is_folder(entry: os.DirEntry) -> bool:
         return False
 
 
-def counted(root: Path, folder: Folder) -> str:
+def counted(root: Path, folder: Folder, follow_links: bool = False) -> str:
     """The beginning of a line on a folder that is left out."""
-    return f"{folder.place} ({len(_picture_files(root / folder.place, Counter())):,} images"
+    return f"{folder.place} ({len(_picture_files(root / folder.place, Counter(), follow_links)):,} images"
 
 
-def list_classes(root: Path, folder: str) -> tuple[list[str], list[str], np.ndarray, list[str]]:
+def list_classes(
+    root: Path, folder: str, follow_links: bool = False
+) -> tuple[list[str], list[str], np.ndarray, list[str]]:
     """Classes, pictures (paths under `root`, with slashes), their labels (int64 [n]), and a line for each kind of file
-    left out, of the class folders in `folder`.
+    left out, of the class folders in `folder`. follow_links: as in `find_splits`.
 
     Raises UserError where there are none, for a class that is itself divided into splits or whose name is no UTF-8, for
     links to folders, and for folders that may not be looked into.
     """
     classes, names, labels, others, empty = [], [], [], Counter(), []
-    if (root / folder).is_symlink():
+    if (root / folder).is_symlink() and not follow_links:
         raise _link_error(root / folder)
     for class_ in _subfolders(root / folder):
         check_name(root / folder / class_)
-        pictures = _picture_files(root / folder / class_, others)
+        pictures = _picture_files(root / folder / class_, others, follow_links)
         _check_undivided(root / folder / class_)
         if pictures:
             names += [file.relative_to(root).as_posix() for file in pictures]
@@ -230,16 +238,16 @@ def _check_undivided(class_: Path) -> None:
         )
 
 
-def _picture_files(folder: Path, others: Counter) -> list[Path]:
+def _picture_files(folder: Path, others: Counter, follow_links: bool) -> list[Path]:
     """The picture files in `folder` and below, sorted; endings of other files are counted in `others`. Raises UserError
-    for links to folders, and for folders that may not be looked into."""
+    for links to folders, unless they are followed, and for folders that may not be looked into."""
     pictures = []
-    if folder.is_symlink():
+    if folder.is_symlink() and not follow_links:
         raise _link_error(folder)
-    for parent, folders, names in sorted(os.walk(folder, onerror=_raise_closed)):
+    for parent, folders, names in sorted(_walk(folder, follow_links)):
         if any(part.startswith(".") for part in Path(parent).relative_to(folder).parts):
             continue
-        linked = [name for name in folders if Path(parent, name).is_symlink()]
+        linked = [] if follow_links else [name for name in folders if Path(parent, name).is_symlink()]
         if linked:
             raise _link_error(Path(parent, linked[0]))
         for name in sorted(names):
@@ -250,6 +258,17 @@ def _picture_files(folder: Path, others: Counter) -> list[Path]:
             else:
                 others[Path(name).suffix.lower()] += 1
     return pictures
+
+
+def _walk(folder: Path, follow_links: bool) -> Iterator[tuple[str, list[str], list[str]]]:
+    """As os.walk. Raises UserError for a folder that may not be looked into, and for a link to a folder that it lies
+    in, which would have no end."""
+    for parent, folders, names in os.walk(folder, onerror=_raise_closed, followlinks=follow_links):
+        for name in folders if follow_links else ():
+            path = os.path.join(parent, name)
+            if os.path.islink(path) and Path(os.path.realpath(parent)).is_relative_to(os.path.realpath(path)):
+                raise UserError(f"{path} is a link to a folder that it lies in; take it out")
+        yield parent, folders, names
 
 
 def _raise_closed(error: OSError) -> None:
@@ -263,4 +282,4 @@ def _closed_error(error: OSError) -> UserError:
 
 
 def _link_error(folder: Path) -> UserError:
-    return UserError(f"{folder} is a link to a folder; put the folder itself there")
+    return UserError(f"{folder} is a link to a folder; put the folder itself there, or allow links with --follow-links")

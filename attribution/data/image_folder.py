@@ -11,61 +11,15 @@ from pathlib import Path
 import numpy as np
 
 from attribution.data import DataSet, splits
-from attribution.data.decoding import UnreadableError
-from attribution.data.encoded import EncodedImages, PictureSource, check_root, split_data
+from attribution.data.encoded import check_root, split_data
 from attribution.data.folder_layout import counted, find_splits, list_classes
-from attribution.data.foreign import printable
+from attribution.data.picture_files import PictureFiles
+from attribution.data.picture_files import reopen_images as reopen_images
 from attribution.errors import UserError
 from attribution.files import read_bytes
 
 KIND = "image-folder"
-MAX_PICTURE, MAX_LIST = 256 << 20, 256 << 20  # bytes of a picture, and of a list of their paths
-
-
-class PictureFiles(PictureSource):
-    """Picture files. names: paths under `root`, with slashes."""
-
-    source = {"kind": KIND}
-
-    def __init__(self, root: Path, names, numbers: np.ndarray):
-        self.root = root.resolve()
-        self.names = names
-        self.numbers = numbers
-
-    @property
-    def locations(self):
-        """See `PictureSource.locations`."""
-        return {"file": self.names, "number": self.numbers}
-
-    def read(self, i):
-        """See `PictureSource.read`."""
-        file = self.root / self.names[i]
-        if printable(self.names[i]) != self.names[i]:
-            raise UnreadableError("has a name that is no UTF-8; rename it")
-        try:
-            if not file.resolve().is_relative_to(self.root):  # a link, or a malicious workspace.json
-                raise UnreadableError("leads out of the data set's folder")
-            if not file.is_file():
-                raise UnreadableError("is not there, or no file")
-            if file.stat().st_size > MAX_PICTURE:
-                raise UnreadableError(f"has more than {MAX_PICTURE >> 20} MiB")
-            return file.read_bytes()
-        except OSError as error:
-            raise UnreadableError(error.strerror or type(error).__name__) from None
-        except RuntimeError:
-            raise UnreadableError("is a link in a circle") from None
-
-    def describe(self, i):
-        """See `PictureSource.describe`."""
-        return printable(self.names[i])
-
-    def paths(self):
-        """See `PictureSource.paths`."""
-        return [self.root / name for name in self.names]
-
-    def select(self, ids):
-        """See `PictureSource.select`."""
-        return PictureFiles(self.root, self.names[ids], self.numbers[ids])
+MAX_LIST = 256 << 20  # bytes of a list of paths
 
 
 def load(
@@ -74,36 +28,33 @@ def load(
     skip_corrupt: bool = False,
     side: int | None = None,
     val_share: float | None = None,
+    follow_links: bool = False,
     progress: Callable | None = None,
 ) -> DataSet:
-    """The images under `root`. Options as in `encoded.split_data`.
+    """The images under `root`. Options as in `encoded.split_data`; follow_links: links to folders, and to files outside
+    `root`, count as what they lead to.
 
     Without validation images in the folder, `val_share` of the training images are held out. Raises UserError where
     there are no class folders, where it cannot be told which folders are classes and which are splits, for a class
-    without training images, and for links to folders; a file that is a link out of `root` counts as unreadable.
+    without training images, and unless follow_links for links to folders; a file that is a link out of `root` counts as
+    unreadable then.
     """
     root = check_root(root)
-    layout = find_splits(root)
-    classes, names, labels, ignored = list_classes(root, layout.train)
-    train = _files(root, names), labels
+    layout = find_splits(root, follow_links)
+    classes, names, labels, ignored = list_classes(root, layout.train, follow_links)
+    train = _files(root, names, follow_links), labels
     val = val_folder = None
     for folder in layout.val:
         if val is None:
-            val, lines = _labelled_as(root, folder.place, classes)
+            val, lines = _labelled_as(root, folder.place, classes, follow_links)
             val_folder = folder if val else None
             ignored += lines
         else:
-            ignored.append(f"{counted(root, folder)}; {val_folder.place} validates)")
+            ignored.append(f"{counted(root, folder, follow_links)}; {val_folder.place} validates)")
     ignored += layout.left_out
     train, val, broken, sizes = split_data(train, val, side, val_share, skip_corrupt, progress)
     notes = (splits.said(layout.train, val_folder.place if val_folder else ""),) if layout.train != "." else ()
     return DataSet(root.name, classes, train, val, skipped=(*broken, *ignored), sizes=sizes, notes=notes)
-
-
-def reopen_images(source: dict, root: Path, locations) -> EncodedImages:
-    """See `attribution.data.reopen_images`."""
-    contents = PictureFiles(root, locations["file"].astype(str).array, locations["number"].to_numpy(np.int64))
-    return EncodedImages.reopened(contents, source)
 
 
 def match(names: list[str], listed: Path) -> np.ndarray:
@@ -210,17 +161,17 @@ def label_moves(
     return moves
 
 
-def _files(root: Path, names: list[str]) -> PictureFiles:
-    return PictureFiles(root, np.array(names, object), np.arange(len(names)))
+def _files(root: Path, names: list[str], follow_links: bool) -> PictureFiles:
+    return PictureFiles(root, np.array(names, object), np.arange(len(names)), KIND, follow_links)
 
 
 def _labelled_as(
-    root: Path, folder: str, classes: list[str]
+    root: Path, folder: str, classes: list[str], follow_links: bool
 ) -> tuple[tuple[PictureFiles, np.ndarray] | None, list[str]]:
     """The pictures in the class folders of `folder` with their labels, as indices of `classes`, and lines on what was
     left out; None where there is one folder alone, which is no class. Raises UserError for classes that are not among
     `classes`."""
-    found, names, labels, ignored = list_classes(root, folder)
+    found, names, labels, ignored = list_classes(root, folder, follow_links)
     unknown = [name for name in found if name not in classes]
     if unknown and len(found) == 1:
         return None, [f"{folder} ({len(labels):,} images without class folders)"]
@@ -229,4 +180,7 @@ def _labelled_as(
             f"the class {unknown[0]} has validation images and no training images; add some, "
             f"or remove {root / folder / unknown[0]}"
         )
-    return (_files(root, names), np.array([classes.index(name) for name in found], np.int64)[labels]), ignored
+    return (
+        _files(root, names, follow_links),
+        np.array([classes.index(name) for name in found], np.int64)[labels],
+    ), ignored

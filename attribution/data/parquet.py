@@ -4,6 +4,7 @@ Read in place, a row group at a time, in the order of the shards' names and of t
 """
 
 import json
+import os
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,10 +17,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from attribution.data import DataSet, root_folder, splits
+from attribution.data import DataSet, csv_table, root_folder, splits
 from attribution.data.decoding import UnreadableError
 from attribution.data.encoded import LOCATE, EncodedImages, PictureSource, check_root, split_data
-from attribution.data.foreign import ROWS_AT_ONCE, check_name, check_unpacked, open_parquet, read_group
+from attribution.data.foreign import ROWS_AT_ONCE, check_unpacked, open_parquet, read_group
+from attribution.data.labels import MAX_CLASS_NAME, MAX_CLASSES
+from attribution.data.picture_files import PictureFiles, place_files
+from attribution.data.shards import find_shards
 from attribution.errors import UserError
 
 KIND = "parquet"
@@ -27,7 +31,6 @@ IMAGE_COLUMNS, LABEL_COLUMNS = ("img", "image"), ("label", "fine_label")
 CACHE_BYTES = 64 << 20  # bytes of encoded pictures in memory; at least one row group
 MAX_OPEN_FILES = 16
 BATCH_BYTES = 16 << 20  # bytes that are rewritten at a time
-MAX_CLASSES, MAX_CLASS_NAME = 2**16, 10_000  # what a workspace can hold; characters
 
 
 class ParquetPictures(PictureSource):
@@ -116,18 +119,22 @@ def load(
     skip_corrupt: bool = False,
     side: int | None = None,
     val_share: float | None = None,
+    follow_links: bool = False,
     progress: Callable | None = None,
 ) -> DataSet:
     """The images in the Parquet file or folder `root`. Options as in `encoded.split_data`.
 
-    Which split a file belongs to its name says, or its folder's (`splits.choose_files`); a single file is training
+    Where the column of images holds paths, files are read: relative to the Parquet file's folder or to `root`, and
+    outside of `root` only where follow_links.
+
+    Which split a file belongs to its name says, or its folder's (`shards.find_shards`); a single file is training
     images. A split without labels (-1, null, or no column of them) is left out. Without validation images, `val_share`
     of the training images are held out. Class names are read from the schema, else they are the numbers; labels may be
     text, whose classes are sorted. Raises UserError for other columns, missing labels, pictures that are not in the
     file, and where it cannot be told which files are meant.
     """
     root = check_root(root)
-    shards, candidates, skipped = _find_shards(root)
+    shards, candidates, skipped = find_shards(root, ".parquet")
     within = root_folder(root)
     columns = _find_columns(within / shards[0])
     train = _read_pictures(within, shards, *columns)
@@ -142,10 +149,14 @@ def load(
     parts = [part for part in (train, val) if part]
     classes, numbers = _number_classes(within / shards[0], columns[1], parts)
     train, val = [*((pictures, labels) for (pictures, _), labels in zip(parts, numbers)), None][:2]
+    place = None
+    if _holds_paths(within / shards[0], columns[0]):
+        place, files = _as_files([pictures for pictures, _ in parts], follow_links)
+        train, val = [*zip(files, numbers), None][:2]
     train, val, broken, sizes = split_data(train, val, side, val_share, skip_corrupt, progress)
     name = root.stem if root.is_file() else root.name
     notes = () if root.is_file() else (splits.said(splits.listed(shards), splits.listed(val_shards)),)
-    return DataSet(name, classes, train, val, skipped=(*broken, *skipped), sizes=sizes, notes=notes)
+    return DataSet(name, classes, train, val, skipped=(*broken, *skipped), sizes=sizes, notes=notes, root=place)
 
 
 def reopen_images(source: dict, root: Path, locations) -> EncodedImages:
@@ -251,37 +262,6 @@ def _open_checked(root: Path, name: str, rows: int, **options) -> pq.ParquetFile
     return file
 
 
-def _find_shards(root: Path) -> tuple[list[str], list[list[str]], list[str]]:
-    """Files of the training images, and of each split that could validate, the first to take first, as paths under
-    `root`; and lines on those left out."""
-    if root.is_file():
-        return [root.name], [], []
-    named: dict[str, list[str]] = {}  # the name that says of which split it is -> files
-    sets = set()
-    for file in sorted(root.rglob("*.parquet")):
-        path = file.relative_to(root)
-        if any(part.startswith(".") for part in path.parts):
-            continue
-        check_name(file)
-        by_name, by_folder = splits.parse(path.name), splits.parse(path.parent.name)
-        if by_name.word and by_folder.word and by_name.role != by_folder.role:
-            raise UserError(f"{file} is named as one split, and its folder as another; rename one of them")
-        named.setdefault(path.parent.name if by_folder.word and not by_name.word else path.name, []).append(
-            path.as_posix()
-        )
-        sets.add(path.parent if by_name.word or not by_folder.word else path.parent.parent)
-    if not named:
-        raise UserError(f"there are no .parquet files in {root}; check --root")
-    if len(sets) > 1:
-        raise UserError(
-            f"{root} holds several data sets ({', '.join(sorted(map(str, sets)))}); name the folder of one with --root"
-        )
-    chosen = splits.choose_files(named, root, ".parquet")
-    files = [[file for name in names for file in named[name]] for names in (chosen.train, *chosen.val)]
-    left_out = [f"{file} (neither training nor validation images)" for name in chosen.others for file in named[name]]
-    return files[0], files[1:], left_out
-
-
 def _read_schema(file: Path) -> pa.Schema:
     try:
         with open_parquet(file) as opened:
@@ -302,11 +282,11 @@ def _find_columns(file: Path) -> tuple[str, str]:
             f"{file} has no column of {content}, {' or '.join(names)}, among {', '.join(schema.names)}; rename it"
         )
     kind = schema.field(picture).type
-    if pa.types.is_struct(kind):
-        kind = next((field.type for field in kind if field.name == "bytes"), None)
-    if kind is None or not (pa.types.is_binary(kind) or pa.types.is_large_binary(kind)):
+    kinds = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {"bytes": kind, "path": kind}
+    content, path = kinds.get("bytes", pa.null()), kinds.get("path", pa.null())
+    if not (pa.types.is_binary(content) or pa.types.is_large_binary(content) or _is_text(path)):
         raise UserError(
-            f"the column {picture} of {file} holds no encoded images but {schema.field(picture).type}; "
+            f"the column {picture} of {file} holds neither encoded images nor paths of files but {kind}; "
             "write it as Hugging Face does, a struct of bytes and path"
         )
     kind = schema.field(label).type
@@ -339,6 +319,63 @@ class _Labels:
 
 #: pictures, and the labels of each of their files
 _Pictures = tuple[ParquetPictures, list[_Labels]]
+
+
+def _holds_paths(file: Path, picture: str) -> bool:
+    """Whether the column of pictures holds the paths of files: it is text, or a struct without bytes in its first
+    rows."""
+    kind = _read_schema(file).field(picture).type
+    if not pa.types.is_struct(kind):
+        return _is_text(kind)
+    if kind.get_field_index("bytes") < 0 or kind.get_field_index("path") < 0:
+        return kind.get_field_index("bytes") < 0
+    try:
+        with open_parquet(file) as opened:
+            check_unpacked(opened, file)
+            batches = opened.iter_batches(ROWS_AT_ONCE, columns=[f"{picture}.bytes"], use_threads=False)
+            first = next(batches, None)
+    except (OSError, pa.ArrowException) as error:
+        raise _corrupt_error(file, error) from None
+    return first is not None and first.column(0).field("bytes").null_count == len(first)
+
+
+def _as_files(parts: list[ParquetPictures], follow_links: bool) -> tuple[Path, list[PictureFiles]]:
+    """The files whose paths the column of pictures holds, for each of `parts`, and the folder that they are under.
+    Raises UserError for rows without a path, and for files outside, unless follow_links."""
+    folder, paths = parts[0].root, []
+    for pictures in parts:
+        for name, _ in pictures.files:
+            given = _read_paths(folder / name, pictures.column)
+            parent = PurePosixPath(name).parent
+            if given and not os.path.lexists(folder / parent / given[0]) and os.path.lexists(folder / given[0]):
+                parent = PurePosixPath()
+            paths += [(parent / path).as_posix() for path in given]
+    source = str(folder / parts[0].files[0][0])
+    place, names = place_files(folder, paths, source, follow_links)
+    names, first = np.array(names, object), 0
+    files = []
+    for pictures in parts:
+        some = names[first : first + len(pictures)]
+        files.append(PictureFiles(place, some, np.arange(len(some)), csv_table.KIND, follow_links))
+        first += len(pictures)
+    return place, files
+
+
+def _read_paths(file: Path, picture: str) -> list[str]:
+    try:
+        with open_parquet(file) as opened:
+            nested = pa.types.is_struct(opened.schema_arrow.field(picture).type)
+            column = f"{picture}.path" if nested else picture
+            check_unpacked(opened, file)
+            values = opened.read([column]).column(picture)
+            values.validate(full=True)
+            values = pa.chunked_array([chunk.field("path") for chunk in values.chunks]) if nested else values
+            paths = values.cast(pa.large_string()).to_pylist()
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:
+        raise _corrupt_error(file, error) from None
+    if missing := [row for row, path in enumerate(paths) if not path]:
+        raise UserError(f"row {missing[0]} of {file} has neither an image nor the path of one; leave it out")
+    return paths
 
 
 def _read_unless_unlabelled(folder: Path, names: list[str], picture: str, label: str) -> _Pictures | None:

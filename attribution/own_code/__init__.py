@@ -1,10 +1,10 @@
 """The user's own code: objects in a file that a person named on this machine, or of an installed package.
 
-There are rankings, feature extractors, detectors and formats; recipes are kept by `training.own`, which shares what
-stands here. `add` remembers where an object is, in `own/registry.json` of the data folder, and `take` only looks at it.
-Every version that was used is kept beside it as a snapshot, `own/<hash>/`, with the bytes that its hash covers, and
-processes load that. Nothing here imports a user's file: processes of their own do (`describe`, and those behind
-`guard`). Nothing that is received can name a file: workspaces and results know such code by its name alone.
+There are rankings, feature extractors, detectors, formats and data sets; recipes are kept by `training.own`, which
+shares what stands here. `add` remembers where an object is, in `own/registry.json` of the data folder, and `take` only
+looks at it. Every version that was used is kept beside it as a snapshot, `own/<hash>/`, with the bytes that its hash
+covers, and processes load that. Nothing here imports a user's file: processes of their own do (`describe`, and those
+behind `guard`). Nothing that is received can name a file: workspaces and results know such code by its name alone.
 """
 
 import re
@@ -35,8 +35,16 @@ NOUNS = {
     "features": ("object", "mine.py:make"),
     "detector": ("class", "mine.py:Mine"),
     "format": ("class", "mine.py:Mine"),
+    "dataset": ("function", "mine.py:make"),
 }
-PATIENCE = {"ranking": 1.0, "features": 10.0, "detector": 10.0, "format": 10.0}  # minutes without a sign of life
+FUNCTIONS = ("features", "dataset")  # kinds that are functions and not classes
+PATIENCE = {
+    "ranking": 1.0,
+    "features": 10.0,
+    "detector": 10.0,
+    "format": 10.0,
+    "dataset": 10.0,
+}  # minutes without a sign of life
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
 USES = re.compile(r"base|features/[a-z0-9][a-z0-9._-]*")
 MAX_VERSION = 10**9
@@ -46,7 +54,7 @@ RECHECK_SECONDS = 1  # between two looks at all the files of a package
 
 @dataclass(frozen=True)
 class OwnObject:
-    """One version of a user's ranking, feature extractor, detector or format.
+    """One version of a user's ranking, feature extractor, detector, format or data set.
 
     hash: first 12 hex digits of the SHA-256 over kind, name, version, object and the bytes of `files` (name in `folder`
     -> SHA-256). form: "file" or "package"; main: the file with `object`. about: what it says of itself. created:
@@ -199,7 +207,7 @@ def _get_of_package(kind: str, name: str, entry: dict | None) -> OwnObject | Non
         else:
             file = offer.root / offer.main
             described = describe(_DESCRIBE, file, [kind, str(file), offer.object, str(offer.root)])
-            described["name"] = name if kind == "features" else described["name"]  # a function has none
+            described["name"] = name if kind in FUNCTIONS else described["name"]  # a function has none
             made = _register(_made(kind, described, "package", offer.root, offer.main, offer.object, files, name))
     except UserError as error:
         if key:

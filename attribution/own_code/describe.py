@@ -1,4 +1,5 @@
-"""The process that imports a user's ranking, feature extractor, detector or format to ask what it says of itself."""
+"""The process that imports a user's ranking, feature extractor, detector, format or data set to ask what it says of
+itself."""
 
 import sys
 from pathlib import Path
@@ -9,6 +10,8 @@ from attribution.own_code.loading import check_sources, load_class, load_object
 
 #: Kind -> methods that its class has to have, the one that tells it from other classes first.
 REQUIRED = {"ranking": ("scores",), "detector": ("scores",), "format": ("load",)}
+#: Kind that is a function -> what it is a function of, for errors.
+CALLED_WITH = {"features": " of the weights' path and device", "dataset": " that returns two datasets"}
 #: What a class may say of itself.
 TEXTS, FLAGS = ("description", "method"), ("signed", "conditioned", "uses_val")
 
@@ -25,10 +28,10 @@ def main(kind: str, file: Path, answer: Path, object_: str, root: Path | None = 
 def describe(kind: str, file: Path, object_: str, root: Path | None = None) -> dict:
     """{"name", "version", "sources", "about"} of an object. Raises UserError where it is none of its kind, and where it
     imports a file of its folder that is not in its sources."""
-    if kind == "features":
+    if kind in CALLED_WITH:
         found = load_object(file, object_, root)
         if not callable(found):
-            raise UserError(f"{object_} in {file} cannot be called; make it a function of the weights' path and device")
+            raise UserError(f"{object_} in {file} cannot be called; make it a function{CALLED_WITH[kind]}")
         name = object_.lower().strip("_")
     else:
         required = REQUIRED[kind]

@@ -18,6 +18,7 @@ GROUPS = {
     "features": "lineup.features",
     "detector": "lineup.detectors",
     "format": "lineup.formats",
+    "dataset": "lineup.datasets",
 }
 VALUE = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*):([A-Za-z_]\w*)")
 MAX_FILES, MAX_BYTES = 5000, 100 << 20  # of a package

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import pandas as pd
@@ -15,8 +16,9 @@ import pandas as pd
 from attribution import data
 from attribution.data import DataSet, Images, Split, roots
 from attribution.data.foreign import check_name, printable
+from attribution.data.own import OwnLoader, is_own
 from attribution.errors import UserError
-from attribution.files import user_path, write_array, write_json, write_table
+from attribution.files import user_path, write_atomically, write_json, write_table
 from attribution.importing.importing import staged_folder
 from attribution.training import all_recipes
 from attribution.workspace import bundled
@@ -29,6 +31,7 @@ from attribution.workspace.workspace import DIGEST_COLUMN, Workspace
 #: pixels are a feature set where an image has at most so many numbers, and all training images so many together (each
 #: takes four bytes of memory): beyond these they are no control worth its price
 PIXELS_PER_IMAGE, MAX_PIXELS = 64 * 64, 100_000_000
+BLOCK = 1000  # images that are written at a time
 
 
 def create(
@@ -41,13 +44,14 @@ def create(
     skip_corrupt: bool = False,
     side: int | None = None,
     val_share: float | None = None,
+    follow_links: bool = False,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Workspace:
-    """Writes a workspace of the data set `dataset`, one of `data.NAMES`, into the new folder `path`.
+    """Writes a workspace of the data set `dataset`, one of `data.NAMES` or "FILE:FUNCTION", into the new folder `path`.
 
     root: where the data set's files are; it may be left out where they can be downloaded. skip_corrupt, side,
-    val_share: as in the loader, which has to know them. progress(text, done, total). A killed creation leaves no half
-    workspace.
+    val_share, follow_links: as in the loader, which has to know them. progress(text, done, total). A killed creation
+    leaves no half workspace.
     Raises UserError where the data set cannot be had or is not fit, and where `path` is not new or no UTF-8.
     """
     path = Path(os.path.abspath(user_path(path)))
@@ -56,7 +60,12 @@ def create(
     check_name(path)
     all_recipes.get_recipe(recipe)
     start = time.perf_counter()
-    options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
+    options = {
+        "skip_corrupt": skip_corrupt or None,
+        "side": side,
+        "val_share": val_share,
+        "follow_links": follow_links or None,
+    }
     data_set = _load_data_set(
         dataset, root, {option: value for option, value in options.items() if value is not None}, progress
     )
@@ -66,7 +75,7 @@ def create(
         workspace = _write_workspace(partial, data_set, identity, printable(name or path.name), recipe)
         _write_parts(workspace, data_set, identity, dataset, options, time.perf_counter() - start)
         if data_set.train.source:
-            roots.save_root(path, workspace.fingerprint, data.root_folder(root))
+            roots.save_root(path, workspace.fingerprint, data_set.root or data.root_folder(root))
         bundled.import_bundled(workspace)
     workspace = Workspace.open(path)
     if identity.states:
@@ -111,7 +120,7 @@ def _are_the_same(workspace: Workspace, train: Images, val: Images) -> bool:
 
 
 def _load_data_set(dataset: str, root, options: dict, progress: Callable | None) -> DataSet:
-    loader = data.get_loader(dataset)
+    loader = OwnLoader(dataset) if is_own(dataset) else data.get_loader(dataset)
     parameters = inspect.signature(loader.load).parameters
     for option in options:
         if option not in parameters:
@@ -213,13 +222,17 @@ def _write_parts(
         for option, value in options.items()
         if value is not None
     ]
-    provenance = command_provenance(" ".join(["workspace create --dataset", shlex.quote(dataset), *arguments]))
+    shown = (
+        f"{data_set.code['file']}:{data_set.code['object']}" if data_set.code else dataset
+    )  # no path of this machine
+    provenance = command_provenance(" ".join(["workspace create --dataset", shlex.quote(shown), *arguments]))
     workspace.record_part(
         "data",
         {
             **provenance,
             "skipped": list(data_set.skipped),
             "notes": list(data_set.notes),
+            **({"code": data_set.code} if data_set.code else {}),
             "seconds": round(seconds, 1),
         },
         files,
@@ -235,5 +248,13 @@ def _write_images(folder: Path, split: str, part: Split, digests: np.ndarray | N
         table = pd.DataFrame(part.locations).assign(**{DIGEST_COLUMN: [digest.tobytes() for digest in digests]})
         write_table(folder / "images" / f"{split}.parquet", table)
         return f"images/{split}.parquet"
-    write_array(folder / "images" / f"{split}.npy", np.asarray(part.images))
+    write_atomically(folder / "images" / f"{split}.npy", lambda stream: _save_images(stream, part.images))
     return f"images/{split}.npy"
+
+
+def _save_images(stream: BinaryIO, images: np.ndarray | Images) -> None:
+    """Writes images, uint8 [n, ...], as `.npy`; few are in memory at a time."""
+    header = {"descr": "|u1", "fortran_order": False, "shape": tuple(images.shape)}
+    np.lib.format.write_array_header_1_0(stream, header)
+    for start in range(0, len(images), BLOCK):
+        stream.write(np.ascontiguousarray(images[start : start + BLOCK]).tobytes())

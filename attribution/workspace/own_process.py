@@ -1,4 +1,4 @@
-"""The process that runs a user's ranking, feature extractor, detector or format.
+"""The process that runs a user's ranking, feature extractor, detector, format or data set.
 
 In: a question a line on stdin, as JSON; "open" comes first, and says which object. Out: events on the file descriptor
 that the first argument names, so that the code may print what it likes. What comes back is checked by whoever asked.
@@ -8,12 +8,14 @@ import json
 import os
 import sys
 import traceback
+from collections.abc import Callable
 from dataclasses import fields
 from pathlib import Path
 from typing import TextIO
 
 import numpy as np
 
+from attribution.data.objects import from_objects
 from attribution.errors import UserError
 from attribution.files import read_array, write_array
 from attribution.importing.formats import DataSetSizes, Declaration
@@ -87,7 +89,10 @@ class DetectorData:
 
 
 class Server:
-    """Answers questions about one object, which is made by the first."""
+    """Answers questions about one object, which is made by the first. emit(event): tells who asks how far it is."""
+
+    def __init__(self, emit: Callable[[dict], None]):
+        self.emit = emit
 
     def answer(self, question: dict) -> dict:
         """The "done" event of a question. Raises UserError with what the code did wrong."""
@@ -101,6 +106,9 @@ class Server:
             raise UserError(f"the files of {own.name} in {own.snapshot} were changed; add it again")
         self.own = own
         made = load_object(folder / own.main, own.object, folder if own.form == "package" else None)
+        if own.kind == "dataset":
+            self.made = made
+            return {}
         if own.kind == "features":
             device = "cuda" if os.environ.get("CUDA_VISIBLE_DEVICES") else "cpu"
             self.embed = self._call(made, own.object, Path(question["weights"]), device)
@@ -132,6 +140,24 @@ class Server:
         images = {"train": self.workspace.train_images, "val": self.workspace.val_images}[question["split"]]
         block = np.asarray(images[question["start"] : question["stop"]])
         return {"features": pack_array(self._numbers(self._call(self.embed, self.own.object, block), "features"))}
+
+    def do_copy(self, question: dict) -> dict:
+        """Of a data set: writes the images and labels of what it returns into the folder `out`, as arrays; {"classes",
+        "sizes", "notes"}."""
+        given = self._call(self.made, self.own.object, *([Path(question["root"])] if question["root"] else []))
+        train, val = given if isinstance(given, (tuple, list)) and len(given) == 2 else (given, None)
+
+        def report(_: str, done: int, total: int) -> None:
+            self.emit({"event": "epoch", "epoch": done, "epochs": total})
+
+        options = {key: question[key] for key in ("side", "val_share")}
+        found = from_objects(train, val, name=question["name"], progress=report, **options)
+        out = Path(question["out"])
+        for split, part in (("train", found.train), ("val", found.val)):
+            index = np.arange(len(part.labels)) if part.index is None else part.index
+            for what, array in (("images", part.images), ("labels", part.labels), ("index", index)):
+                write_array(out / f"{split}_{what}.npy", array)
+        return {"classes": found.classes, "sizes": found.sizes, "notes": list(found.notes)}
 
     def do_load(self, question: dict) -> dict:
         """Of a format: writes the arrays of what it returns into the folder `out`; {"method", "signed", "arrays"}."""
@@ -178,7 +204,12 @@ class Server:
 
 def main(events: TextIO) -> None:
     """Serves until its guard ends it."""
-    server = Server()
+
+    def emit(event: dict) -> None:
+        events.write(json.dumps(event) + "\n")
+        events.flush()
+
+    server = Server(emit)
     for line in sys.stdin:
         try:
             event = server.answer(json.loads(line))
@@ -187,8 +218,7 @@ def main(events: TextIO) -> None:
         except Exception as error:
             traceback.print_exc()
             event = {"event": "failed", "message": f"{type(error).__name__}: {one_line(error)}"}
-        events.write(json.dumps(event) + "\n")
-        events.flush()
+        emit(event)
 
 
 if __name__ == "__main__":

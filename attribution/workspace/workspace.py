@@ -209,6 +209,14 @@ class Workspace:
         except (TypeError, ValueError):
             raise UserError(f"{file} does not hold a digest of each image; copy the workspace again") from None
 
+    def image_files(self, split: str) -> list[str] | None:
+        """The file of each image of "train" or "val", as a path under the data set's folder, with slashes; None where
+        images have no file each."""
+        if not self.manifest["dataset"].get("images"):
+            return None
+        locations = self.image_locations(split)
+        return locations["file"].astype(str).tolist() if "file" in locations else None
+
     def open_images(self, root: Path, split: str) -> Images:
         """The images of "train" or "val" that are read in place, in the folder `root`. Raises UserError where the
         workspace does not say which; whether they are there shows when one is asked for."""

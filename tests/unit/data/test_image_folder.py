@@ -154,8 +154,28 @@ def test_links_to_folders_are_refused(tmp_path, link):
     put(tmp_path / "elsewhere/x.png")
     fill(root, {"train/a": ["1.png"], "val/a": ["2.png"]})
     (root / link).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(UserError, match="is a link to a folder"):
+    with pytest.raises(UserError, match="is a link to a folder; .*or allow links with --follow-links"):
         image_folder.load(root)
+
+
+def test_links_are_followed_where_that_is_allowed(tmp_path):
+    root = tmp_path / "root"
+    fill(tmp_path / "elsewhere", {"ant": ["x.png", "deep/y.png"], ".": ["z.png"]})
+    fill(root, {"train/bee": ["1.png"], "val/bee": ["2.png"]})
+    (root / "train/ant").symlink_to(tmp_path / "elsewhere/ant")
+    (root / "train/bee/out.png").symlink_to(tmp_path / "elsewhere/z.png")
+    (root / "train/bee/more").symlink_to("../../../elsewhere/ant/deep")
+    found = image_folder.load(root, follow_links=True)
+    assert found.classes == ["ant", "bee"] and found.skipped == ()
+    assert names(found.train) == [
+        *(f"train/ant/{name}" for name in ("x.png", "deep/y.png")),
+        *(f"train/bee/{name}" for name in ("1.png", "out.png", "more/y.png")),
+    ]
+    again = data.reopen_images(found.train.source, root, pd.DataFrame(found.train.locations))
+    assert np.asarray(again)[:, 0, 0].tolist() == [0, 1, 0, 2, 1]
+    (root / "train/bee/ring").symlink_to("../../train")
+    with pytest.raises(UserError, match="bee/ring is a link to a folder that it lies in; take it out"):
+        image_folder.load(root, follow_links=True)
 
 
 @pytest.mark.parametrize("name", ["../secret.png", "{outside}", "pipe.png", "train"])

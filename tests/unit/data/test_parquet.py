@@ -238,17 +238,52 @@ def test_corrupt_rows_are_listed_or_skipped(tmp_path):
     assert values(found.train) == [1, 3, 4] and found.train.index.tolist() == [0, 2, 3] and len(found.skipped) == 2
 
 
-def test_a_path_without_bytes_is_not_followed(tmp_path):
+@pytest.mark.parametrize("kind", [STRUCT, pa.string(), pa.struct([("path", pa.large_string())])])
+@pytest.mark.parametrize("form", ["img/{}.png", "{root}/img/{}.png", "img\\{}.png", "data/img/{}.png"])
+def test_paths_of_files_are_read(tmp_path, kind, form):
+    root = tmp_path / "data" if not form.startswith("data") else tmp_path
+    (tmp_path / "data/img").mkdir(parents=True)
+    for value in range(20):
+        (tmp_path / f"data/img/{value}.png").write_bytes(grey(value))
+    for name, numbers in (("train", range(16)), ("val", range(16, 20))):
+        paths = [form.format(value, root=root) for value in numbers]
+        rows = [{"path": path} for path in paths] if pa.types.is_struct(kind) else paths
+        table = pa.table({"image": pa.array(rows, kind), "label": [value % 2 for value in numbers]})
+        pq.write_table(table, tmp_path / f"data/{name}.parquet")
+    found = parquet.load(root)
+    assert values(found.train) == list(range(16)) and values(found.val) == [16, 17, 18, 19]
+    assert found.val.labels.tolist() == [0, 1, 0, 1] and found.root == root
+    again = data.reopen_images(found.val.source, found.root, pd.DataFrame(found.val.locations))
+    assert np.asarray(again)[:, 0, 0].tolist() == values(found.val)
+    (tmp_path / "data/img/3.png").unlink()
+    with pytest.raises(UserError, match=r"1 of 20 images cannot be read: .*img/3.png \(is not there"):
+        parquet.load(root)
+    assert len(parquet.load(root, skip_corrupt=True).train.labels) == 15
+
+
+def test_paths_that_lead_outside_are_followed_only_by_leave(tmp_path):
+    for name in ("a", "b"):
+        (tmp_path / f"{name}.png").write_bytes(grey(7))
+    (tmp_path / "set").mkdir()
+    for paths in (["../a.png", "../b.png"], [f"{tmp_path}/a.png", f"{tmp_path}/b.png"]):
+        pq.write_table(pa.table({"img": paths, "label": [0, 0]}), tmp_path / "set/train.parquet")
+        with pytest.raises(UserError, match="names images outside .*set .*allow others with --follow-links"):
+            parquet.load(tmp_path / "set")
+        found = parquet.load(tmp_path / "set", follow_links=True)
+        assert found.root == tmp_path and values(found.train) == [7]
+    pq.write_table(pa.table({"img": ["../a.png", None], "label": [0, 0]}), tmp_path / "set/train.parquet")
+    with pytest.raises(UserError, match="row 1 of .* has neither an image nor the path of one"):
+        parquet.load(tmp_path / "set", follow_links=True)
+
+
+def test_a_path_without_bytes_among_others_is_not_followed(tmp_path):
     (tmp_path / "secret.png").write_bytes(grey(1))
-    rows = [{"bytes": None, "path": str(tmp_path / "secret.png")}]
-    pq.write_table(pa.table({"img": pa.array(rows, STRUCT), "label": [0]}), tmp_path / "train.parquet")
+    rows = [{"bytes": grey(2)}, {"bytes": None, "path": str(tmp_path / "secret.png")}, {"bytes": grey(3)}]
+    pq.write_table(pa.table({"img": pa.array(rows, STRUCT), "label": [0] * 3}), tmp_path / "train.parquet")
     with pytest.raises(UserError, match="no image in it, at most the path"):
         parquet.load(tmp_path)
-    with pytest.raises(UserError, match="there is no image that can be read"):
-        parquet.load(tmp_path, skip_corrupt=True)
-    pq.write_table(pa.table({"img": ["secret.png"], "label": [0]}), tmp_path / "train.parquet")
-    with pytest.raises(UserError, match="holds no encoded images but string"):
-        parquet.load(tmp_path)
+    found = parquet.load(tmp_path, skip_corrupt=True)
+    assert sorted(values(found.train) + values(found.val)) == [2, 3]
 
 
 @pytest.mark.parametrize(
