@@ -43,6 +43,14 @@ def decode(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
         return np.asarray(image)
 
 
+def decode_whole(content: bytes) -> Image.Image:
+    """An encoded picture at its own size, upright, on white, in mode L or RGB. Raises UnreadableError."""
+    with _open_picture(content) as image:
+        picture = _to_upright(image)
+        picture.load()
+        return picture.copy()
+
+
 @contextmanager
 def _open_picture(content: bytes):
     """The Pillow image, header read; any error in the `with` block is raised as UnreadableError."""

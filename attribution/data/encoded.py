@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from attribution.data import Images, Split, root_folder
-from attribution.data.decoding import UnreadableError, decode, inspect_picture
+from attribution.data.decoding import UnreadableError, decode, decode_whole, inspect_picture
 from attribution.errors import UserError
 
 #: pixels: pictures of one size up to this keep it; others are resized to this side if no other is given
@@ -85,6 +85,10 @@ class EncodedImages(Images):
     def file_numbers(self):
         """See `Images.file_numbers`."""
         return self.contents.file_numbers()
+
+    def picture(self, i):
+        """See `Images.picture`."""
+        return self._read(i, decode_whole)
 
     def describe(self, i):
         """See `Images.describe`."""

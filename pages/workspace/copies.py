@@ -32,6 +32,9 @@ def draw(ws: Workspace) -> None:
         st.caption(f"{why} A model that has seen a validation image in training is judged too well.")
     if found and found["listed"]:
         st.html(pairs_html(ws, found))
+        n = len(found["listed"])
+        which = f"the first {SHOWN} of {write.count(n)}" if n > SHOWN else "all of them"
+        st.caption(f"Validation image · training image, the most alike first; {which}. A click opens it on Explore.")
     if found and found["near"]:
         cli_command.popover(ws, *library.WORDS, key="copies command")
     elif not (found and library.problem(ws)):
@@ -62,12 +65,11 @@ def pairs_html(ws: Workspace, found: dict) -> str:
         )
         label = write.escape(ws.classes[ws.val_labels[pair["val"]]])
         given = write.escape(ws.classes[ws.train_labels[pair["train"]]])
+        alike = "exact copy" if pair["exact"] else f"cosine {pair['cosine']:.3f}"
         labels = label if label == given else f"<b>{label} ≠ {given}</b>"
         drawn.append(
             f'<a href="./?{write.escape(address)}" target="_self"><span class="both">{images}</span>{labels}<br>'
             f'<span class="lu-faint">{pair["val"]} · {pair["train"]}<br>'
-            f"{write.escape(copies.kind_text(pair, found['near']))}</span></a>"
+            f"{alike}</span></a>"
         )
-    more = f"the first {SHOWN} of {write.count(len(listed))}" if len(listed) > SHOWN else "all of them"
-    note = f"Validation image · training image, the most alike first; {more}. A click opens the first on Explore."
-    return f'<div class="lu-pairs">{"".join(drawn)}</div><div class="lu-faint">{note}</div>'
+    return f'<div class="lu-pairs">{"".join(drawn)}</div>'

@@ -61,7 +61,7 @@ def test_what_was_found(ws):
     assert "In 1 of 3 pairs the labels differ." in texts(app)
     assert "The bound 0.98 was set on training images of the demo" in texts(app) and not button(app)
     drawn = html(app)
-    assert 'href="./?target=4"' in drawn and "cosine 0.991 in moco" in drawn
+    assert 'href="./?target=4"' in drawn and "cosine 0.991</span>" in drawn
     assert "Box &lt;b&gt;<br>" in drawn, "4 and 7 are both boxes"
     assert "Box &lt;b&gt; ≠ Dot" in drawn and "Dot</b>" in drawn and "Box <b>" not in drawn
 
