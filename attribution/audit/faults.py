@@ -74,7 +74,7 @@ def missing_requirement() -> str:
     """What is missing for `compute`, a sentence without a full stop; "" where nothing is."""
     if find_spec(LIBRARY):
         return ""
-    return f"faults of pictures are found by {LIBRARY}; install it with: {install_command(EXTRA)}"
+    return f"the faults of pictures are found by {LIBRARY}; install it with: {install_command(EXTRA)}"
 
 
 def compute(workspace: Workspace, progress: Progress = lambda *at: None) -> Faults:

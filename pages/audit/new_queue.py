@@ -71,8 +71,8 @@ def _draw_faults(ws: Workspace) -> None:
         names = {ANY: f"{ANY} ({write.count(len(found.order()))})"}
         names |= {kind: f"{faults.KINDS[kind]} ({write.count(counts[kind])})" for kind in telling}
         st.selectbox("Fault", list(names), format_func=names.get, key=state.FAULT)
-        most = min(len(found.order()), review_queue.MAX_SIZE)
-        st.number_input("At most so many images", 1, most, most, key=state.FAULT_QUEUE_SIZE)
+        most = review_queue.MAX_SIZE
+        st.number_input("At most so many images", 1, most, review_queue.default_size(ws), key=state.FAULT_QUEUE_SIZE)
         st.button("Make the queue", key="make queue of faults", type="primary", on_click=_make_of_faults, args=(ws,))
 
 
