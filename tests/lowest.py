@@ -15,7 +15,7 @@ from importlib.metadata import requires
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-EXTRAS = "train,cluster,dev"
+EXTRAS = ("train", "cluster", "dev")
 RETRAIN = ("retrain", "--target", "5", "--remove-top", "3", "--json")
 
 
@@ -37,8 +37,12 @@ def install(folder: Path) -> tuple[Path, dict]:
     uv = [sys.executable, "-m", "uv"]
     run([*uv, "venv", "--quiet", "--python", sys.executable, folder / "env"], folder)
     python = folder / "env" / "bin" / "python"
-    lowest = ["pip", "install", "--quiet", "--resolution", "lowest-direct", "--python", python, f"{wheel}[{EXTRAS}]"]
-    took = seconds(lambda: run([*uv, *lowest], folder))
+    chosen = folder / "lowest.txt"
+    extras = [word for extra in EXTRAS for word in ("--extra", extra)]
+    choose = ["pip", "compile", "--quiet", "--resolution", "lowest-direct", *extras, "--output-file", chosen]
+    run([*uv, *choose, ROOT / "pyproject.toml"], folder)
+    install = ["pip", "install", "--quiet", "--python", python, "--requirement", chosen, wheel]
+    took = seconds(lambda: run([*uv, *install], folder))
     listed = subprocess.check_output([*uv, "pip", "list", "--format", "json", "--python", python], text=True)
     direct = {requirement.split(">")[0].split("<")[0].lower() for requirement in requires("lineup-attribution")}
     versions = {one["name"]: one["version"] for one in json.loads(listed) if one["name"].lower() in direct}

@@ -48,7 +48,7 @@ function enlargedImage(data, item) {
   return picture;
 }
 
-// The given and the suggested label, and the image's place in the detector's order. hidden: until it is decided.
+// The given and the suggested label, and the image's place in the detector's order, or what is wrong with it. hidden: until it is decided.
 function labelsLine(data, item, hidden) {
   const { classes, queue } = data;
   const line = make("div", "labels");
@@ -59,8 +59,8 @@ function labelsLine(data, item, hidden) {
   }
   if (item.suggested !== null && item.suggested !== item.given) {
     line.append(make("span", "faint", "suggested"), make("b", "suggested", classes[item.suggested]));
-  } else line.append(make("span", "faint", "no other label is suggested"));
-  line.append(make("span", "faint place", `place ${item.place} of ${data.of_all} by ${queue.detector}, ${item.score}`));
+  } else if (!item.note) line.append(make("span", "faint", "no other label is suggested"));
+  line.append(make("span", "faint place", item.note || `place ${item.place} of ${data.of_all} by ${queue.detector}, ${item.score}`));
   return line;
 }
 

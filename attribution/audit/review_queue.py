@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from attribution.audit import detectors, evidence
+from attribution.audit import detectors, evidence, faults
 from attribution.audit.decision_log import DecisionLog
 from attribution.audit.decisions import CurrentDecision
 from attribution.audit.detectors import out_of_sample
@@ -47,7 +47,7 @@ def queue_spec(
     origin: dict | None = None,
     seed: int = 0,
 ) -> dict:
-    """What a queue is asked to be, as JSON; `build_items` builds it.
+    """What a queue is asked to be, as JSON; `build_items` builds it. Of faults of the pictures: `faults.queue_spec`.
 
     detector: by name, `detectors.default_detector` if not given. size: at most so many images, `default_size` if not
     given. given, suggested: only images of this given label, and of this suggestion. controls: mixes random ones in
@@ -98,6 +98,9 @@ def build_items(workspace: Workspace, spec: dict) -> QueueItems:
     """The items of a `queue_spec`, most suspicious first, with the controls at random places among them.
 
     Raises UserError where no image fits its filters."""
+    if spec.get("of") == faults.STORED.name:  # of the picture, whatever the label
+        images, scores = faults.queue_images(workspace, spec)
+        return QueueItems(images, np.zeros(len(images), bool), scores, workspace.train_labels[images])
     detector = detectors.load(workspace, spec["detector"])
     suggestions = suggested_labels(workspace, detector)
     labels = workspace.train_labels

@@ -28,6 +28,7 @@ COMMANDS = [
     serving.serve,
     retrain.prune,
     inspect.duplicates,
+    audit.faults,
     audit.worth,
     importing.import_,
     importing.show,

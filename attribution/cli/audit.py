@@ -1,11 +1,13 @@
-"""Commands about labels: detectors build, list and remove, worth."""
+"""Commands about labels and pictures: detectors build, list and remove, faults, worth."""
 
+import time
 from typing import Annotated
 
 import typer
 
 from attribution import own_code
 from attribution.audit import detectors
+from attribution.audit import faults as picture_faults
 from attribution.cli import (
     JsonOption,
     Recipe,
@@ -19,9 +21,12 @@ from attribution.cli import (
     with_progress,
 )
 from attribution.errors import UserError
-from attribution.export.numbers import number, p_value
+from attribution.export.numbers import number, p_value, percent
 from attribution.inputs import limits
+from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO
+
+FIRST_FAULTS = 20  # images of each fault that are printed
 
 
 def detectors_build(
@@ -87,6 +92,39 @@ def detectors_remove(name: Annotated[str, typer.Argument(help="One of yours.")],
     """Forget where a detector of yours is. What it has built stays."""
     own_code.remove("detector", name)
     print_answer(as_json, {"removed": name}, f"{name} is no detector of this machine any more; what it built is kept")
+
+
+def faults(ws: WorkspaceOption = DEMO, as_json: JsonOption = False):
+    """Training images that are dark, blurred, of an odd size or shape, nearly one colour, or there twice, by
+    cleanvision (of the extra `faults`); the Audit page then makes queues of them."""
+    ws.check_can_add(picture_faults.STORED.name)
+    start = time.perf_counter()
+    found = with_progress(picture_faults.compute, ws)
+    picture_faults.save(ws, found, {**command_provenance("faults"), "seconds": round(time.perf_counter() - start, 1)})
+    telling, counts = found.telling(), found.counts()
+    kinds = {
+        kind: {
+            "images": n,
+            "share": n / ws.n_train,
+            "telling": kind in telling,
+            "first": found.order(kind)[:FIRST_FAULTS].tolist() if kind in telling else [],
+        }
+        for kind, n in counts.items()
+    }
+    table = [
+        {
+            "fault": picture_faults.KINDS[kind],
+            "images": row["images"],
+            "share": percent(row["share"]),
+            "worst": " ".join(map(str, row["first"])) or ("so are most" if row["images"] else ""),
+        }
+        for kind, row in kinds.items()
+    ]
+    library = picture_faults.STORED.provenance(ws)["library"]
+    answer = {"workspace": ws.name, "n_train": ws.n_train, "library": library, "faults": kinds}
+    print_answer(
+        as_json, answer, f"{len(found.order()):,} of {ws.n_train:,} images have a fault, by {library}", ("", table)
+    )
 
 
 def worth(

@@ -1,5 +1,6 @@
 """Commands that look: info, rank, reach, duplicates."""
 
+import time
 from typing import Annotated
 
 import numpy as np
@@ -16,10 +17,12 @@ from attribution.cli import (
     Rankings,
     Target,
     WorkspaceOption,
+    command_line,
     print_answer,
     ranking_names,
     say,
     whole_option,
+    with_progress,
 )
 from attribution.errors import UserError
 from attribution.export.numbers import duration, percent
@@ -27,7 +30,8 @@ from attribution.features import near_duplicates
 from attribution.importing import alignment
 from attribution.inputs import limits
 from attribution.training.head.recipe import PREFIX, is_head
-from attribution.workspace import base_models, image_check
+from attribution.workspace import base_models, copies, image_check
+from attribution.workspace.provenance import command_provenance
 from attribution.workspace.workspace import DEMO, Workspace
 
 
@@ -172,16 +176,68 @@ def reach(
 
 
 def duplicates(
+    between: Annotated[
+        str | None,
+        typer.Option(
+            help="train-val: copies of validation images among the training images, exact and near; the pages then "
+            "tell of them.",
+            metavar="train-val",
+        ),
+    ] = None,
     features: DuplicateFeatures = None,
     cosine: DuplicateCosine = near_duplicates.DEFAULT_COSINE,
     ws: WorkspaceOption = DEMO,
     as_json: JsonOption = False,
 ):
-    """How many groups of near-duplicates there are among the training images."""
+    """How many groups of near-duplicates there are among the training images, or which copies between the splits."""
+    if between is not None:
+        copies.check_between(between)
+        return _copies(ws, features, cosine, as_json)
     with ProgressBar():
         groups = near_duplicates.grouping_spec(ws, features, cosine)
     counts = {"features": groups["features"], "cosine": groups["cosine"], **near_duplicates.count_groups(ws, groups)}
     print_answer(as_json, counts, ("", [counts]))
+
+
+def _copies(ws: Workspace, features: str | None, cosine: float, as_json: bool) -> None:
+    """Looks for copies of validation images among the training images, stores and prints them."""
+    without = "" if features else copies.problem(ws)
+    alike = None if without else near_duplicates.comparison_spec(ws, features, cosine)
+    start = time.perf_counter()
+    exact, near = with_progress(near_duplicates.find_copies, ws, alike)
+    stored = ws.can_add(copies.COPIES.name)
+    if stored:
+        options = {"duplicate_features": alike["features"], "duplicate_cosine": cosine} if alike else {}
+        made = command_provenance(command_line(" ".join(copies.WORDS), **options))
+        copies.save(ws, exact, near, {**made, "seconds": round(time.perf_counter() - start, 1)})
+    found = copies.pairs({"exact": exact | {"kept": list(map(tuple, exact["kept"]))}, "near": near})
+    rows = [
+        {
+            "val": row["val"],
+            "label": ws.classes[ws.val_labels[row["val"]]],
+            "train": row["train"],
+            "given": ws.classes[ws.train_labels[row["train"]]],
+            "same_label": bool(ws.val_labels[row["val"]] == ws.train_labels[row["train"]]),
+            "exact": row["exact"],
+            "cosine": row["cosine"],
+        }
+        for row in found
+    ]
+    listed = ("images", "pairs")
+    answer = {
+        "between": "train-val",
+        "n_train": ws.n_train,
+        "n_val": ws.n_val,
+        "exact": {name: exact[name] for name in listed},
+        "near": near and {name: value for name, value in near.items() if name not in ("kept", "version")},
+        "other_label": sum(not row["same_label"] for row in rows),
+        "stored": stored,
+        "pairs": rows,
+    }
+    lines = [copies.exact_text(ws, exact), copies.near_text(ws, near) if near else without]
+    if not stored:
+        lines.append(f"{ws.name} brings what it shows of copies, which is not replaced")
+    print_answer(as_json, answer, *lines, *([("", rows)] if rows else []))
 
 
 def _feature_json(ws: Workspace, name: str) -> dict:

@@ -28,7 +28,9 @@ REMOVABLE = ("rankings", "features", "detectors")  # kinds of parts that may be 
 
 def workspace_create(
     path: Path,
-    dataset: Annotated[str, typer.Option(help=f"{', '.join(data.NAMES)}, or FILE:FUNCTION, which returns torch datasets.")],
+    dataset: Annotated[
+        str, typer.Option(help=f"{', '.join(data.NAMES)}, or FILE:FUNCTION, which returns torch datasets.")
+    ],
     root: Annotated[
         Path | None, typer.Option(help="Where the data set is; else it is downloaded where that is possible.")
     ] = None,

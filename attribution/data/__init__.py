@@ -14,6 +14,7 @@ from attribution.files import user_path
 
 if TYPE_CHECKING:
     import pandas as pd
+    from PIL.Image import Image
 
 #: Name on the command line -> module of this folder. It has `load(root: Path | None, **options) -> DataSet` and, where
 #: images are read in place, `reopen_images(source, root, locations) -> Images`.
@@ -63,6 +64,12 @@ class Images(ABC):
     def file_numbers(self) -> np.ndarray | None:
         """Which of `paths` each image is in, int64 [n]; None where that is not known."""
         return None
+
+    def picture(self, i: int) -> "Image":
+        """Image i as Pillow has it, upright, at the size that it had before all were made one size."""
+        from PIL import Image
+
+        return Image.fromarray(self[i])
 
     def describe(self, i: int) -> str:
         """A name by which a person finds image i."""

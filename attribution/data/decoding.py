@@ -11,8 +11,6 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 #: Formats that Pillow may read, whatever a file's name says. Never EPS, for which Pillow runs Ghostscript.
 FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
-#: EXIF: the orientation's tag, and its values that rotate a picture by 90 degrees
-ORIENTATION_TAG, SIDEWAYS_ORIENTATIONS = 0x0112, (5, 6, 7, 8)
 #: TIFF: whether white or black is 0
 PHOTOMETRIC_TAG = 262
 
@@ -78,11 +76,11 @@ def decode(content: bytes, shape: tuple[int, ...], bits: int = DEPTHS[-1]) -> np
         return np.asarray(image)
 
 
-def to_pixels(picture: bytes | Image.Image) -> np.ndarray:
+def to_pixels(picture: bytes | Image.Image, bits: int = DEPTHS[-1]) -> np.ndarray:
     """The pixels of an encoded picture or of an image of Pillow's, upright, on white, at its own size: uint8 [H, W]
-    where it is grey, else [H, W, 3]. Raises UnreadableError."""
+    where it is grey, else [H, W, 3]. bits: as in `decode`. Raises UnreadableError."""
     with _open_picture(picture) if isinstance(picture, bytes) else nullcontext(picture) as image:
-        return np.asarray(_on_white(ImageOps.exif_transpose(image), DEPTHS[-1]))
+        return np.asarray(_on_white(ImageOps.exif_transpose(image), bits))
 
 
 @contextmanager

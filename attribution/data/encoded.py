@@ -8,9 +8,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from attribution.data import Images, Split, root_folder
-from attribution.data.decoding import DEPTHS, Look, UnreadableError, decode, inspect_picture
+from attribution.data.decoding import DEPTHS, Look, UnreadableError, decode, inspect_picture, to_pixels
 from attribution.data.foreign import check_name
 from attribution.errors import UserError
 
@@ -104,6 +105,10 @@ class EncodedImages(Images):
     def file_numbers(self):
         """See `Images.file_numbers`."""
         return self.contents.file_numbers()
+
+    def picture(self, i):
+        """See `Images.picture`."""
+        return Image.fromarray(self._read(i, lambda content: to_pixels(content, self.bits)))
 
     def describe(self, i):
         """See `Images.describe`."""

@@ -36,6 +36,10 @@ class Thumbnails(Images):
         """See `Images.fingerprint_bytes`."""
         return self._images.fingerprint_bytes(ids)
 
+    def picture(self, i):
+        """See `Images.picture`."""
+        return self._images.picture(i)
+
     def paths(self):
         """See `Images.paths`."""
         return self._images.paths()

@@ -1,29 +1,54 @@
-"""Groups of near-duplicates among the training images, so that an edit can remove all of a group together.
+"""Near-duplicates: groups among the training images, and copies of validation images among these.
+
+Groups are there so that an edit can remove all of one together.
 
 Removing one of two near-duplicates shows nothing, since the other one stays. A group is a connected component of the
 pairs whose features have a cosine of at least a threshold (single linkage), so two of its images may be less alike than
 that. What a cosine means differs between feature sets: look at the groups before trusting a threshold of your own.
+
+Copies across the splits are pairs at the same threshold, beside those whose bytes are the same.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.workspace import copies
 from attribution.workspace.workspace import Workspace
 
 #: in the demo's `moco` features: 84 groups with 225 of the 5,000 images, nine in ten groups of one label
 DEFAULT_COSINE = 0.98
 #: every image is compared with every other: some 15 s at 50,000 images of 128 dimensions on one core
 MAX_IMAGES = 100_000
+#: where that bound comes from, for those who see what it finds elsewhere
+COSINE_ORIGIN = (
+    f"The bound {DEFAULT_COSINE:g} was set on training images of the demo in moco features, where nine in ten groups "
+    "carry one label; in other features a cosine means something else"
+)
+#: `find_copies` compares so many training images with the others, evenly drawn, for what is usual in this data set
+SAMPLE = 5_000
+QUERIES, BLOCK = 1_000, 16_384  # images that are compared at a time, and with how many
 #: `group_and_nearest` stops extending a group at so many other images: such features tell little apart
 MAX_WALKED = 200
 
 
 def grouping_spec(workspace: Workspace, features: str | None = None, cosine: float = DEFAULT_COSINE) -> dict:
-    """How a spec says which images belong together, JSON: {"features", "cosine", "version"}; the workspace's first
-    feature set where none is named. Raises UserError for an unknown set, for none at all, for a cosine outside (0, 1],
-    and where there are too many images to compare each with each."""
+    """How a spec says which images belong together, as `comparison_spec`. Raises UserError as that does, and where
+    there are too many images to compare each with each."""
+    spec = comparison_spec(workspace, features, cosine)
+    if workspace.n_train > MAX_IMAGES:
+        raise UserError(
+            f"near-duplicates are looked for among at most {MAX_IMAGES:,} training images, and "
+            f"{workspace.name} has {workspace.n_train:,}; name the images with --remove"
+        )
+    return spec
+
+
+def comparison_spec(workspace: Workspace, features: str | None = None, cosine: float = DEFAULT_COSINE) -> dict:
+    """Which images are alike, JSON: {"features", "cosine", "version"}; in the workspace's first feature set where none
+    is named. Raises UserError for an unknown set, for none at all, and for a cosine outside (0, 1]."""
     if features is None and not workspace.features():
         raise UserError(
             f"near-duplicates are found in features, and {workspace.name} has none yet; make some with: "
@@ -35,11 +60,6 @@ def grouping_spec(workspace: Workspace, features: str | None = None, cosine: flo
     if not 0 < cosine <= 1:
         raise UserError(
             f"a cosine of {cosine:g} is no threshold; give more than 0 and at most 1, such as {DEFAULT_COSINE}"
-        )
-    if workspace.n_train > MAX_IMAGES:
-        raise UserError(
-            f"near-duplicates are looked for among at most {MAX_IMAGES:,} training images, and "
-            f"{workspace.name} has {workspace.n_train:,}; name the images with --remove"
         )
     version = workspace.manifest["parts"][f"features/{features}"].get("digest")
     return {"features": features, "cosine": float(cosine), "version": version}
@@ -124,3 +144,60 @@ def count_groups(workspace: Workspace, grouping: dict) -> dict:
         "largest": int(sizes.max(initial=0)),
         "same_label": float(np.mean(same)) if same else None,
     }
+
+
+def find_copies(
+    workspace: Workspace, alike: dict | None, progress: Callable[[str, int, int], None] = lambda *at: None
+) -> tuple[dict, dict | None]:
+    """Copies of validation images among the training images: exact ones (`copies.find_exact`), and those that are
+    alike, None where `alike`, a `comparison_spec`, is None.
+
+    These are {"features", "cosine", "version", "images" (validation images with one), "pairs", "whole" (False where
+    there are more pairs than were counted: of each image the copies.KEPT nearest are), "kept" [[validation image,
+    training image, cosine], ...], "sample" and "sample_images" (of so many training images, how many have such a copy
+    among the other training images: what is usual in this data set)}; exact copies are among them.
+    Raises UserError where images or features cannot be read.
+    """
+    try:
+        stored = copies.load(workspace)
+    except UserError:  # damaged: made anew
+        stored = None
+    exact = stored["exact"] if stored else copies.exact_copies(workspace, progress)
+    if alike is None:
+        return exact, None
+    features, least = workspace.feature(alike["features"]), alike["cosine"] - 1e-6
+    n, sample = len(features.val), np.unique(np.linspace(0, workspace.n_train - 1, SAMPLE).astype(int))
+    total = n + len(sample)
+    kept, whole, done = [], True, 0
+    for ids, cosines in _nearest(features.train, features.val, np.arange(n), copies.KEPT):
+        near = cosines >= least
+        whole &= not near[:, -1].any() or near.shape[1] == workspace.n_train
+        kept += [
+            [done + int(row), int(ids[row, at]), round(float(cosines[row, at]), 4)] for row, at in np.argwhere(near)
+        ]
+        done += len(ids)
+        progress("comparing images", done, total)
+    usual = 0
+    for ids, cosines in _nearest(features.train, features.train, sample, 2):
+        asked = sample[done - n : done - n + len(ids)]
+        usual += int(((cosines >= least) & (ids != asked[:, None])).any(1).sum())
+        done += len(ids)
+        progress("comparing images", done, total)
+    return exact, {
+        **alike,
+        "images": len({val for val, _, _ in kept}),
+        "pairs": len(kept),
+        "whole": bool(whole),
+        "kept": kept,
+        "sample": len(sample),
+        "sample_images": usual,
+    }
+
+
+def _nearest(train, queries, which: np.ndarray, k: int):
+    """The k training images most alike, (int64 [b, k'], cosines float32 [b, k']), of some `queries` after others."""
+    from attribution.features import knn  # faiss, see above
+
+    for start in range(0, len(which), QUERIES):
+        cosines, ids = knn.search(train, queries[which[start : start + QUERIES]], k, BLOCK)
+        yield ids, cosines

@@ -21,7 +21,7 @@ from attribution.errors import UserError
 from attribution.files import user_path, write_atomically, write_json, write_table
 from attribution.importing.importing import staged_folder
 from attribution.training import all_recipes
-from attribution.workspace import bundled
+from attribution.workspace import bundled, copies
 from attribution.workspace.fingerprint import combine, data_fingerprint, each_digest, image_digest, sampled_fingerprint
 from attribution.workspace.image_check import SPLITS, file_states, remember_images
 from attribution.workspace.manifest import SCHEMA
@@ -162,8 +162,8 @@ def _are_all_alike(images: np.ndarray | Images) -> bool:
 
 @dataclass(frozen=True)
 class _Identity:
-    """digests: split -> `image_digest`. Where images are read in place, split -> the digest of each, uint8 [n, 32], and
-    the states of their files before they were read."""
+    """digests: split -> `image_digest`; each: split -> the digest of each, uint8 [n, 32]. Where images are read in
+    place, the states of their files before they were read."""
 
     digests: dict[str, str]
     each: dict[str, np.ndarray] = field(default_factory=dict)
@@ -178,10 +178,9 @@ def _identify(data_set: DataSet, progress: Callable | None) -> _Identity:
         images = part.images
         if part.source:
             identity.states[split] = file_states(images.paths())
-            identity.each[split] = each_digest(images, progress=progress)
-            identity.digests[split] = combine(images.shape, identity.each[split])
-        else:
-            identity.digests[split] = image_digest(images)
+        identity.each[split] = each_digest(images, progress=progress)
+        whole = combine(images.shape, identity.each[split]) if part.source else image_digest(images)
+        identity.digests[split] = whole
     return identity
 
 
@@ -214,7 +213,8 @@ def _write_parts(
     """Writes labels and images, and the provenance of both."""
     files = []
     for split, part in (("train", data_set.train), ("val", data_set.val)):
-        files += [f"{split}.parquet", _write_images(workspace.path, split, part, identity.each.get(split))]
+        digests = identity.each[split] if part.source else None
+        files += [f"{split}.parquet", _write_images(workspace.path, split, part, digests)]
         index = np.arange(len(part.labels)) if part.index is None else part.index
         write_table(workspace.path / files[-2], pd.DataFrame({"source_index": index, "label": part.labels}))
     arguments = [
@@ -237,6 +237,7 @@ def _write_parts(
         },
         files,
     )
+    copies.save(workspace, copies.find_exact(identity.each["train"], identity.each["val"]), None, provenance)
     size = int(np.prod(data_set.train.images.shape[1:]))
     if size <= PIXELS_PER_IMAGE and size * workspace.n_train <= MAX_PIXELS:
         workspace.record_part("features/pixels", {**provenance, "name": "pixels", "dim": size, "seconds": 0.0})

@@ -91,6 +91,7 @@ class Part:
     name      of the part: its folder, and its key in the manifest
     file      its file, JSON or a table (`.parquet`); "" where the part holds arrays
     versions  the key of its provenance that holds {ranking: version}, all of which have to be the same for it to hold
+    command   the words of the command that makes it; "" for `evaluate <name>`
 
     Its provenance may also record what it was computed on: "base" and "halves", the digests of the base models and of
     the held-out halves.
@@ -99,6 +100,7 @@ class Part:
     name: str
     file: str = ""
     versions: str = "of"
+    command: str = ""
 
     def exists(self, workspace: Workspace) -> bool:
         """Whether it is stored, even if what it was computed on has changed since."""
@@ -149,7 +151,7 @@ class Part:
         """The error to raise where the JSON file cannot be read: it names the command that makes it anew."""
         return UserError(
             f"{workspace.folder(self.name) / self.file} cannot be read ({error}); measure again with: "
-            f"python -m attribution evaluate {self.name}{workspace.options()}"
+            f"python -m attribution {self.command or f'evaluate {self.name}'}{workspace.options()}"
         )
 
     def read_arrays(self, workspace: Workspace, shapes: dict[str, tuple[int | None, ...]]) -> dict[str, np.ndarray]:

@@ -2,9 +2,9 @@
 
 import streamlit as st
 
-from attribution import Workspace
-from attribution.audit import detectors, review_queue
-from pages.ui import audit_queue, state
+from attribution import UserError, Workspace
+from attribution.audit import detectors, faults, review_queue
+from pages.ui import audit_queue, measurement, state, theme
 from pages.ui import format as write
 
 ANY = "any"
@@ -34,6 +34,8 @@ def draw(ws: Workspace, newest: int) -> None:
             "Blind", key=state.BLIND, help="Hides what the detector and the models say of an image until it is decided."
         )
         st.button("Make the queue", key="make queue", type="primary", on_click=_make, args=(ws, numbers))
+    with st.popover("Faults", icon=":material/broken_image:", key=f"faults after {newest}"):
+        _draw_faults(ws)
 
 
 def _make(ws: Workspace, numbers: dict[str, int]) -> None:
@@ -46,3 +48,54 @@ def _make(ws: Workspace, numbers: dict[str, int]) -> None:
         controls=state_of[state.CONTROLS],
         blind=state_of[state.BLIND],
     )
+
+
+def _draw_faults(ws: Workspace) -> None:
+    """The form that makes a queue of pictures that are dark, blurred and so on, or that looks for them."""
+    found = _known_faults(ws, theme.cache_key(ws))
+    problem = faults.missing_requirement()
+    if isinstance(found, UserError):
+        st.warning(write.sentence(found))
+        found = None
+    if found is None:
+        st.caption("Pictures that are too dark, blurred, of an odd size or shape, nearly one colour, or there twice.")
+        if problem:
+            st.caption(write.sentence(problem))
+        elif not measurement.under_way(ws, [faults.STORED.name]):
+            measurement.button(ws, [faults.STORED.name], "Look for faults")
+        return
+    st.caption(write.plain(faults_text(ws, found)))
+    telling = found.telling()
+    if telling:
+        counts = found.counts()
+        names = {ANY: f"{ANY} ({write.count(len(found.order()))})"}
+        names |= {kind: f"{faults.KINDS[kind]} ({write.count(counts[kind])})" for kind in telling}
+        st.selectbox("Fault", list(names), format_func=names.get, key=state.FAULT)
+        most = review_queue.MAX_SIZE
+        st.number_input("At most so many images", 1, most, review_queue.default_size(ws), key=state.FAULT_QUEUE_SIZE)
+        st.button("Make the queue", key="make queue of faults", type="primary", on_click=_make_of_faults, args=(ws,))
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _known_faults(_ws: Workspace, cache_key: str) -> faults.Faults | None | UserError:
+    try:
+        return faults.load(_ws)
+    except UserError as error:
+        return error
+
+
+def faults_text(ws: Workspace, found: faults.Faults) -> str:
+    """How many images have a fault, and what most have, which is none."""
+    by = faults.STORED.provenance(ws)["library"]
+    texts = [f"{write.count(len(found.order()))} of {write.count(ws.n_train)} training images have one, says {by}."]
+    texts += [
+        f"{write.capitalised(faults.KINDS[kind])} are {n / ws.n_train:.0%}: so is the data set, and it tells no image."
+        for kind, n in found.counts().items()
+        if n and kind not in found.telling()
+    ]
+    return " ".join(texts)
+
+
+def _make_of_faults(ws: Workspace) -> None:
+    kind = None if state_of[state.FAULT] == ANY else state_of[state.FAULT]
+    audit_queue.make_of_faults(ws, kind, int(state_of[state.FAULT_QUEUE_SIZE]))

@@ -6,7 +6,7 @@ from contextlib import closing
 import streamlit as st
 
 from attribution import Workspace
-from attribution.audit import detectors, review_queue
+from attribution.audit import detectors, faults, review_queue
 from attribution.audit.decision_log import DecisionLog, Queue
 from attribution.inputs.limits import read_whole, shortened
 from pages.audit import corrections, decision_cache, gain, new_queue, review_component
@@ -149,6 +149,8 @@ def _queue_text(ws: Workspace, row) -> str:
         what = f"suspects of target {spec['from']}"
     elif spec.get("of") == "conflicts":
         what = "two answers"
+    elif spec.get("of") == faults.STORED.name:
+        what = f"faults: {faults.KINDS.get(spec['fault'], new_queue.ANY)}"
     parts = [f"{row.number}", what, f"{write.count(row.n)} images"]
     given, suggested = (None if spec.get(name) is None else ws.classes[spec[name]] for name in ("given", "suggested"))
     if given or suggested:
@@ -229,6 +231,11 @@ def _read_outbox(ws: Workspace, queue: Queue | None, who: str) -> None:
 
 def _queue_note(ws: Workspace, queue: Queue) -> str:
     """What the queue rests on."""
+    if queue.spec.get("of") == faults.STORED.name:
+        return (
+            f"Pictures with a fault, the worst first, as {faults.LIBRARY} saw them {write.date_time(queue.created)}; "
+            "labels have no part in it. A picture that spoils the training set is removed, any other is kept."
+        )
     name = queue.spec["detector"]
     known = name in detectors.names(ws)
     basis = f": {detectors.load(ws, name).description}" if known else ", which is no longer there"

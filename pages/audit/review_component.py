@@ -10,7 +10,8 @@ The data of the review:
     order     the queue's training images; `start` is the place of the first of `items`
     items     [{"id", "given", "suggested" or None, "score", "place", "picture", "at", "control", "bars" [[class, p]],
               "near" [[place in tiles, label, image]], "mix" [[class, count]], "harmed" [[place in harms, label, image,
-              predicted or None]], "source"}]: "picture" and "at" are places in `pictures` and `tiles`
+              predicted or None]], "source", "note" (what stands for its place in the order, or None)}]: "picture" and
+              "at" are places in `pictures` and `tiles`
     standing  image -> its current decision, see `decision_data`; `upto` is the newest entry of the log that it rests on
     mine      what this person can undo, oldest first: [{"uid", "item", "old", "now"}]
     sources   {"opinion", "neighbours", "harmed"}: headings of the evidence, None where there is none
@@ -25,7 +26,7 @@ What the browser sends: the review's "at" {"token", "at"}, the place it wants fu
 import numpy as np
 
 from attribution import Workspace
-from attribution.audit import detectors, evidence, review_queue
+from attribution.audit import detectors, evidence, faults, review_queue
 from attribution.audit.decision_log import Queue
 from attribution.audit.decisions import CurrentDecision
 from attribution.inputs.names import visible_all
@@ -88,6 +89,9 @@ def review_data(
     harmed_places = {int(image): place for place, image in enumerate(harmed)}
     ranks = _ranks(ws, queue.spec["detector"], images)
     items = [_item(ws, queue, start + i, places, i, ranks[i]) for i in range(len(images))]
+    if queue.spec.get("of") == faults.STORED.name:
+        for item, note in zip(items, fault_notes(ws, images)):
+            item["note"] = note
     for item, proof in zip(items, proofs):
         item |= _evidence(ws, item["id"], proof, places, harmed_places)
     return {
@@ -162,11 +166,24 @@ def _item(ws: Workspace, queue: Queue, at: int, places: dict, picture: int, rank
         "picture": picture,
         "at": places[image],
         "control": bool(queue.controls[at]),
+        "note": None,
         "bars": [],
         "near": [],
         "mix": [],
         "harmed": [],
     }
+
+
+def fault_notes(ws: Workspace, images: np.ndarray) -> list[str]:
+    """What is wrong with each picture: "fault: dark 0.12, blurred 0.20"; the numbers are cleanvision's, 0 the worst."""
+    found = faults.load(ws)
+    rows = [found.of_image(int(image)) if found else [] for image in images]
+    return [
+        f"fault: {', '.join(f'{faults.KINDS[kind]} {score:.2f}' for kind, score in row)}"
+        if row
+        else "no fault by what is stored now"
+        for row in rows
+    ]
 
 
 def _evidence(ws: Workspace, image: int, proof, places: dict, harmed_places: dict) -> dict:

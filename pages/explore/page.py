@@ -7,7 +7,7 @@ from attribution import UserError, Workspace
 from attribution.explore.lineup import LineupRow, alignment_warning, lineup_rows, rank_of_image
 from attribution.explore.opening_target import OpeningTarget, opening_target
 from attribution.rankings import default_rankings
-from pages.explore import export, influence, lineup_view, retraining, suspects, target_picker
+from pages.explore import copies, export, influence, lineup_view, retraining, suspects, target_picker
 from pages.explore.lineup_view import Choice
 from pages.ui import format as write
 from pages.ui import model_choice, sprite_sheet, state, theme
@@ -31,6 +31,7 @@ def main() -> None:
             with st.container(width=204):
                 url = sprite_sheet.image_url(ws, "val", target)
                 st.html(card_html(ws, target, supports, url, sprite_sheet.scale(ws, 200)))
+                copies.draw(ws, target, on_image=lambda image: _select_image(target, image))
             with st.container(gap="xsmall"):
                 _draw_lineup(ws, target, supports, first)
         target_picker.draw_trail(ws, target)

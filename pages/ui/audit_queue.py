@@ -2,11 +2,12 @@
 
 import getpass
 import time
+from collections.abc import Callable
 
 import streamlit as st
 
 from attribution import UserError, Workspace
-from attribution.audit import review_queue
+from attribution.audit import faults, review_queue
 from attribution.audit.decision_log import DecisionLog
 from pages.ui import format as write
 from pages.ui import state
@@ -17,9 +18,18 @@ state_of = st.session_state
 def make(ws: Workspace, **options) -> None:
     """A callback that makes a queue and selects it on the audit page. options: as `review_queue.queue_spec`. An error
     is left in `state.ERROR`."""
+    _make(ws, lambda: review_queue.queue_spec(ws, seed=int(time.time()), **options))
+
+
+def make_of_faults(ws: Workspace, kind: str | None, size: int) -> None:
+    """`make` of faults of the pictures: see `faults.queue_spec`."""
+    _make(ws, lambda: faults.queue_spec(ws, kind, size))
+
+
+def _make(ws: Workspace, spec: Callable[[], dict]) -> None:
     try:
         with DecisionLog.of(ws) as log:
-            number = add(ws, log, review_queue.queue_spec(ws, seed=int(time.time()), **options))
+            number = add(ws, log, spec())
         state_of[state.QUEUE] = str(number)
         state_of[state.AUDIT_VIEW] = "queue"
     except UserError as error:

@@ -13,7 +13,7 @@ from attribution.inputs.names import visible_all
 from attribution.runner import commands as background
 from pages.ui import cli_command, measurement, state, theme
 from pages.ui import format as write
-from pages.workspace import devices, recipes, words
+from pages.workspace import copies, devices, recipes, words
 
 POLL = "1s"
 LISTED = 5  # commands
@@ -59,6 +59,7 @@ def main() -> None:
         _draw_builds(ws)
     with more:
         _draw_other_workspace()
+    copies.draw(ws)
     _draw_contents(ws)
     devices.draw(ws)
 

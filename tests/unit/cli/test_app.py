@@ -17,7 +17,7 @@ from attribution.experiments import jobs as background_jobs
 def test_commands_have_the_names_of_their_functions():
     commands = get_command(registry.app).commands
     assert list(commands) == [
-        *("serve", "prune", "duplicates", "worth", "import", "show", "info", "rank", "reach"),
+        *("serve", "prune", "duplicates", "faults", "worth", "import", "show", "info", "rank", "reach"),
         *("retrain", "retrain plan", "retrain collect", "support", "study", "runner", "features", "halves"),
         *("evaluate", "workspace", "base", "recipe", "rankings", "demo", "detectors", "export", "jobs"),
     ]

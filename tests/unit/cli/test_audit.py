@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from attribution import Workspace
 from tests.unit.audit.test_gain import STANDING, decided
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -38,6 +39,28 @@ def test_a_mistake_about_detectors_is_one_sentence(run, home):
         assert (code, out, err.count("\n")) == (2, "", 1) and said in err
     assert sorted(home.path.rglob("*")) == before
     assert np.load(home.path / "detectors" / "knn-moco" / "scores.npy").shape == (60,)
+
+
+def test_faults_of_pictures(answer, run, home):
+    """Two of the images are the same by no chance."""
+    images = np.load(home.path / "images" / "train.npy")
+    before = images.copy()
+    images[17] = images[20]
+    np.save(home.path / "images" / "train.npy", images)
+    found = answer("faults")
+    assert set(found) == {"workspace", "n_train", "library", "faults"} and found["n_train"] == 60
+    twice = found["faults"]["exact_duplicates"]
+    assert twice == {"images": 2, "share": 2 / 60, "telling": True, "first": [17, 20]}
+    assert "exact duplicate" in run("faults").out and "17 20" in run("faults").out
+    np.save(home.path / "images" / "train.npy", before)
+    Workspace.open(home.path).remove_part("faults")
+
+
+def test_without_cleanvision_one_sentence_says_how_to_have_it(run, monkeypatch, home):
+    monkeypatch.setattr("attribution.audit.faults.find_spec", lambda name: None)
+    code, out, err = run("faults")
+    assert (code, out, err.count("\n")) == (2, "", 1) and "found by cleanvision; install it with" in err
+    assert "faults" not in Workspace.open(home.path).manifest["parts"]
 
 
 @pytest.fixture

@@ -7,10 +7,12 @@ import types
 import numpy as np
 import pytest
 
+from attribution import Workspace
 from attribution.experiments.disjoint import disjoint_spec
 from attribution.experiments.support import support_spec
 from attribution.store.results import ResultStore
 from attribution.training import recipes
+from attribution.workspace import copies
 from tests.unit.experiments.test_jobs import RUN, drive
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -69,6 +71,23 @@ def test_near_duplicates_come_along(answer, run):
     assert groups["same_label"] < 1, "image 3 has a planted label"
 
 
+def test_copies_between_the_splits(answer, run, home):
+    """Stored for the pages; what the command printed without the option stays as it was."""
+    assert set(answer("duplicates")) == {"features", "cosine", "groups", "images", "largest", "same_label"}
+    line = ("duplicates", "--between", "train-val", "--duplicate-cosine", 0.99)
+    found = answer(*line)
+    assert found["exact"] == {"images": 0, "pairs": 0} and found["near"]["features"] == "moco" and found["stored"]
+    assert found["near"]["cosine"] == 0.99 and found["near"]["images"] == 12 and not found["near"]["whole"]
+    assert len(found["pairs"]) == found["near"]["pairs"]
+    first = found["pairs"][0]
+    assert set(first) == {"val", "label", "train", "given", "same_label", "exact", "cosine"}
+    assert first["same_label"] == (first["label"] == first["given"]) and not first["exact"]
+    assert found["other_label"] == sum(not pair["same_label"] for pair in found["pairs"])
+    assert copies.load(Workspace.open(home.path))["near"]["pairs"] == found["near"]["pairs"]
+    assert "12 of 12 validation images (100.0%) have a near-copy" in run(*line).out
+    Workspace.open(home.path).remove_part("copies")
+
+
 def test_disjoint_supports(answer, run, home, home_store):
     spec = disjoint_spec(home, target=3, ranking="trak-10", kind="remove", k_max=6)
     first = set(home.ranking("trak-10").top(3, 2).ids.tolist())
@@ -110,6 +129,9 @@ def test_a_study_of_repairs_takes_wrong_targets(answer, home, home_store):
         ("retrain --target 0 --remove 3 --with-duplicates --duplicate-features vgg", "no feature set 'vgg'"),
         ("prune --ranking trak-10 --shares 20,many", "are no percents"),
         ("prune --ranking trak-10 --shares 120", "a share of 120 %"),
+        ("duplicates --between val", "--between val are no two splits; give train-val"),
+        ("duplicates --between train-val --duplicate-features vgg", "no feature set 'vgg'"),
+        ("duplicates --between train-val --duplicate-cosine 0", "a cosine of 0 is no threshold"),
         ("duplicates --duplicate-cosine 2", "--duplicate-cosine 2 is out of range; give a number from 0 to 1"),
         ("study --kinds remove --recipes demo-cnn", "at least two different recipes"),
         ("study --recipe demo-cnn --recipes demo-cnn,vgg", "say --recipe for a study under one"),

@@ -5,9 +5,9 @@ from io import BytesIO
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
-from attribution.data.decoding import Look, UnreadableError, decode, inspect_picture
+from attribution.data.decoding import Look, UnreadableError, decode, inspect_picture, to_pixels
 
 
 def encoded(image, kind="PNG", **options) -> bytes:
@@ -253,3 +253,16 @@ def test_a_decompression_bomb_is_not_decoded(monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(UnreadableError, match="100 x 99|exceeds limit"):
         inspect_picture(content)
+
+
+def test_a_picture_is_read_whole_at_its_own_size():
+    """Upright and on white, as `decode` has it."""
+    pixels = np.zeros((20, 30, 4), np.uint8)
+    pixels[:, :15] = 10, 20, 30, 255
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6
+    picture = Image.fromarray(to_pixels(encoded(Image.fromarray(pixels), exif=exif)))
+    assert (picture.mode, picture.size) == ("RGB", (20, 30))
+    assert picture.getpixel((3, 3)) == (10, 20, 30) and picture.getpixel((3, 27)) == (255, 255, 255)
+    with pytest.raises(UnreadableError, match="is empty"):
+        to_pixels(b"")

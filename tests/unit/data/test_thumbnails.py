@@ -36,6 +36,11 @@ def test_what_was_decoded_is_not_decoded_again(tmp_path):
     assert again[[]].shape == (0, 4, 4, 3) and again.fingerprint_bytes(np.array([3])) == b"\x03"
 
 
+def test_the_picture_itself_is_not_the_thumbnail(tmp_path):
+    images = Counted()
+    assert Thumbnails(images, tmp_path / "x").picture(7).getpixel((0, 0)) == (7, 7, 7) and images.decoded == [7]
+
+
 def test_an_image_of_zeros_is_kept_too(tmp_path):
     images = Counted()
     kept = Thumbnails(images, tmp_path / "x")

@@ -151,3 +151,53 @@ def test_where_all_are_alike_not_all_are_compared_with_all(ws, grouped, monkeypa
     monkeypatch.setattr(near_duplicates, "MAX_WALKED", 10)
     members, near, _ = near_duplicates.group_and_nearest(Workspace.open(ws.path), 5, grouped, 3)
     assert len(members) == 59 and 5 not in members and len(near) == 3 and compared == [1]
+
+
+def copies_of(ws, alike):
+    """What is found with validation image 5 at 3 degrees, 7 at 90.2, and the others far from all."""
+    features = np.zeros((12, 62), np.float32)
+    features[np.arange(12), 2] = -1
+    for image, angle in {5: 3, 7: 90.2}.items():
+        features[image, :3] = np.cos(np.radians(angle)), np.sin(np.radians(angle)), 0
+    np.save(ws.path / "features" / "moco" / "val.npy", features)
+    return near_duplicates.find_copies(Workspace.open(ws.path), alike)
+
+
+def test_copies_of_validation_images(ws, monkeypatch):
+    alike = near_duplicates.comparison_spec(ws, "moco", np.cos(np.radians(4)))
+    exact, near = copies_of(ws, alike)
+    assert exact == {"images": 0, "pairs": 0, "kept": []}
+    assert [row[:2] for row in near["kept"]] == [[5, 6], [5, 0], [7, 20], [7, 21]], "the most alike of each first"
+    assert near["kept"][0][2] == pytest.approx(np.cos(np.radians(2)), abs=1e-4)
+    assert (near["images"], near["pairs"], near["whole"]) == (2, 4, True)
+    assert (near["sample"], near["sample_images"]) == (60, 2), "20 and 21 are alike, 0 and 6 are 5 degrees apart"
+    assert {name: near[name] for name in alike} == alike
+    monkeypatch.setattr(near_duplicates, "QUERIES", 5)
+    monkeypatch.setattr(near_duplicates, "BLOCK", 7)
+    assert near_duplicates.find_copies(Workspace.open(ws.path), alike) == (exact, near), "block by block"
+
+
+def test_more_copies_than_are_kept_are_said_to_be_more(ws, monkeypatch):
+    monkeypatch.setattr(near_duplicates.copies, "KEPT", 2)
+    loose = near_duplicates.comparison_spec(ws, "moco", np.cos(np.radians(8)))
+    _, near = copies_of(ws, loose)
+    assert not near["whole"] and near["pairs"] == 4
+
+
+def test_exact_copies_alone_where_nothing_is_to_be_compared(ws):
+    assert near_duplicates.find_copies(ws, None) == ({"images": 0, "pairs": 0, "kept": []}, None)
+    near_duplicates.copies.save(ws, {"images": 1, "pairs": 1, "kept": [[2, 4]]}, None, {})
+    assert near_duplicates.find_copies(ws, None)[0]["kept"] == [(2, 4)], "what is known is not looked for again"
+    (ws.path / "copies" / "copies.json").write_text("{")
+    assert near_duplicates.find_copies(ws, None)[0]["kept"] == [], "damaged, it is made anew"
+
+
+def test_images_without_features_are_like_nothing(ws):
+    alike = near_duplicates.comparison_spec(ws, "moco", 0.9)
+    np.save(ws.path / "features" / "moco" / "val.npy", np.full((12, 62), np.nan, np.float32))
+    assert near_duplicates.find_copies(Workspace.open(ws.path), alike)[1]["pairs"] == 0
+
+
+def test_copies_are_looked_for_among_any_number_of_images(ws, monkeypatch):
+    monkeypatch.setattr(near_duplicates, "MAX_IMAGES", 59)
+    assert near_duplicates.comparison_spec(ws, "moco")["features"] == "moco"
