@@ -95,7 +95,7 @@ def refit_head_halves(workspace: Workspace, sequence: dict = HELD_OUT_SEQUENCE) 
 
 
 def load_held_out_halves(workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
-    """Masks bool [M, n_train] and margins float32 [M, R, n_val] of the halves that judge rankings.
+    """Masks bool [M, n_train] and margins float32 or float64 [M, R, n_val] of the halves that judge rankings.
 
     A head's are refitted, in seconds, unless they were stored. Raises UserError where the workspace has none."""
     if is_head(workspace.recipe) and not has_stored_halves(workspace):
@@ -107,4 +107,5 @@ def load_held_out_halves(workspace: Workspace) -> tuple[np.ndarray, np.ndarray]:
         )
     packed = read_array(workspace.folder("lds") / "masks.npy")
     masks = np.unpackbits(packed, axis=1, count=workspace.n_train).astype(bool)
-    return masks, np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)), np.float32)
+    margins = np.asarray(read_array(workspace.folder("lds") / "margins.npy", len(masks)))
+    return masks, margins.astype(np.promote_types(margins.dtype, np.float32), copy=False)

@@ -1,5 +1,6 @@
 """Commands that take results home: export figure, report, ranking, corrections."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -26,7 +27,7 @@ from attribution.errors import UserError
 from attribution.files import user_path
 from attribution.inputs import limits
 from attribution.rankings.similarity import Similarity
-from attribution.workspace.workspace import DEMO
+from attribution.workspace.workspace import DEMO, Workspace
 
 LINEUP = "lineup"
 Top = Annotated[int, whole_option("--top", 1, limits.MAX_IMAGES, "Tiles a row.")]
@@ -70,8 +71,7 @@ def export_figure(
             raise UserError("a lineup needs a target; add --target, or say another --what")
         number = ws.check_target(target)
         rows = lineup_rows(ws, number, ranking_names(ws, rankings), top, ends, explain, candidates)
-        if out.suffix.lower() in (".png", ".pdf") and (signs := lineup_figure.missing_signs(ws)):
-            say(f"warning: no font here has {signs[:20]}; boxes stand for them, and .svg keeps them")
+        _warn_of_boxes(out, lineup_figure.missing_signs, ws)
         return print_line(lineup_figure.save(ws, number, rows, out, k))
     options = {
         "measure": measure,
@@ -82,7 +82,16 @@ def export_figure(
     }
     options = {name: options[name] for name in stored.CHART_OPTIONS.get(what, ()) if options[name]}
     with ResultStore.for_workspace(ws) as store:
-        print_line(charts.save(charts.chart(ws, store, what, **options), out, width))
+        drawn = charts.chart(ws, store, what, **options)
+    _warn_of_boxes(out, charts.missing_signs, drawn)
+    print_line(charts.save(drawn, out, width))
+
+
+def _warn_of_boxes(out: Path, missing_signs: Callable, of: object) -> None:
+    """Says which signs a picture cannot show. Charts draw letters as shapes in .svg, too: their .csv has all signs."""
+    keeps = (".svg", ".csv") if isinstance(of, Workspace) else (".csv",)
+    if out.suffix.lower() not in keeps and (signs := missing_signs(of)):
+        say(f"warning: no font here has {signs[:20]}; boxes stand for them, and {keeps[0]} keeps them")
 
 
 def export_report(

@@ -42,8 +42,8 @@ def workspace_create(
             "--side",
             8,
             512,
-            "Side in pixels that images are resized to, but those of CIFAR and Fashion-MNIST: 8 to 512. If not given, images "
-            "of one size up to 64 stay as they are, others become 64 x 64.",
+            "Side in pixels that images are resized to, but those of CIFAR and Fashion-MNIST: 8 to 512. If not given, "
+            "images of one size up to 64 stay as they are, others become 64 x 64.",
         ),
     ] = None,
     val_share: Annotated[

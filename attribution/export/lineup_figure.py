@@ -2,15 +2,15 @@
 
 import base64
 import html
-from functools import lru_cache
 from io import BytesIO
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from attribution.explore.lineup import LineupRow
+from attribution.export import fonts
 from attribution.export.numbers import share
 from attribution.export.palette import HARMFUL, HELPFUL
 from attribution.export.saving import save_file
@@ -22,12 +22,6 @@ INK, FAINT, HAIRLINE = "#1a1a1a", "#666666", "#cccccc"
 FORMATS = (".png", ".svg", ".pdf", ".csv")
 COLUMNS = ["target", "ranking", "end", "rank", "train", "source_index", "label", "same_class", "score"]
 TILE = 96  # about as many pixels a tile's side; tiles are drawn at an integer multiple of the image
-FONTS = {False: ("DejaVuSans.ttf", "Arial.ttf"), True: ("DejaVuSans-Bold.ttf", "Arial Bold.ttf")}
-#: with the signs of Chinese, Japanese and Korean, as Linux, Windows and macOS name them
-WIDE_FONTS = (
-    *("NotoSansCJK-Regular.ttc", "NotoSansCJKjp-Regular.otf", "DroidSansFallbackFull.ttf", "wqy-zenhei.ttc"),
-    *("wqy-microhei.ttc", "msyh.ttc", "msgothic.ttc", "malgun.ttf", "PingFang.ttc", "Arial Unicode.ttf"),
-)
 MOST_SIGNS = 500  # of a text: to measure a longer one takes seconds
 HEADER_WIDTH, GAP, MARGIN = 330, 14, 40  # width of a row's header, space between tiles, margin of the page
 
@@ -204,42 +198,33 @@ def _draw_frame(pen, box: list[int], colour: str, dashed: bool) -> None:
 
 def missing_signs(ws: Workspace) -> str:
     """The signs of the names of classes and workspace that no font here has: PNG and PDF show boxes for them."""
-    text = names.visible("".join([ws.name, *ws.classes]))
-    return "".join(sorted(sign for sign in set(text) if sign in _lacking(_font(18, False, sign), sign)))
-
-
-@lru_cache(maxsize=1000)
-def _font(size: int, bold: bool, text: str = "") -> ImageFont.FreeTypeFont:
-    """The first of FONTS on this machine that has the signs of `text`, else the first that there is; otherwise the one
-    that comes with pillow."""
-    fonts = []
-    for name in (*FONTS[bold], *WIDE_FONTS):
-        try:
-            fonts.append(ImageFont.truetype(name, size))
-        except OSError:
-            continue
-        if not _lacking(fonts[-1], text):
-            return fonts[-1]
-    return fonts[0] if fonts else ImageFont.load_default(size)
-
-
-def _lacking(font: ImageFont.FreeTypeFont, text: str) -> set[str]:
-    """The signs of `text` that a font draws as it draws what no font has."""
-    nothing = bytes(font.getmask("\U0010fffe"))
-    return {sign for sign in set(text) if not sign.isascii() and bytes(font.getmask(sign)) == nothing}
+    return fonts.missing_signs(names.visible("".join([ws.name, *ws.classes])))
 
 
 def _draw_text(pen, place, text: str, size: int, colour=INK, width: int | None = None, anchor="lt", bold=False) -> None:
     """Text at `place`, (x, y), in one line; what is wider than `width` pixels ends in an ellipsis."""
     text = names.visible(text)[:MOST_SIGNS]
-    font = _font(round(size * 0.9), bold, text)
-    if font.getname()[0] == "Aileron":  # pillow's own has no such signs
+    size = round(size * 0.9)
+    if fonts.usual_font(size, bold).getname()[0] == "Aileron":  # pillow's own has no such signs
         text = text.replace("≠", "not").replace("−", "-").replace("⚠", "!")
-    if width and font.getlength(text) > width:
-        while text and font.getlength(text + "…") > width:
+
+    def length(text: str) -> float:
+        return sum(font.getlength(piece) for piece, font in fonts.runs(text, size, bold))
+
+    if width and length(text) > width:
+        while text and length(text + "…") > width:
             text = text[:-1]
         text = text.rstrip() + "…"
-    pen.text(place, text, fill=colour, font=font, anchor=anchor)
+    pieces = fonts.runs(text, size, bold)
+    if isinstance(pen, _Svg) or len(pieces) < 2:
+        font = fonts.usual_font(size, bold) if isinstance(pen, _Svg) or not pieces else pieces[0][1]
+        return pen.text(place, text, fill=colour, font=font, anchor=anchor)
+    boxes = [font.getbbox(piece, anchor="ls") for piece, font in pieces]
+    base = place[1] - (min(box[1] for box in boxes) if anchor[1] == "t" else max(box[3] for box in boxes))
+    x = place[0] - {"l": 0, "m": 0.5, "r": 1}[anchor[0]] * length(text)
+    for piece, font in pieces:
+        pen.text((x, base), piece, fill=colour, font=font, anchor="ls")
+        x += font.getlength(piece)
 
 
 class _Svg:

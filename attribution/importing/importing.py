@@ -20,6 +20,7 @@ from attribution.errors import UserError
 from attribution.files import user_path, write_array
 from attribution.importing.alignment import compute_alignment, within_class
 from attribution.importing.formats import DataSetSizes, ForeignRanking
+from attribution.metrics.precision import precision_of
 from attribution.rankings import live_names
 from attribution.rankings.base import top_k
 from attribution.rankings.similarity import METHODS
@@ -127,14 +128,16 @@ def import_ranking(
 def import_features(
     workspace: "Workspace", train: np.ndarray, val: np.ndarray, name: str, provenance: dict | None = None
 ) -> dict:
-    """Writes a feature set, float [n_train, d] and [n_val, d], into the workspace as `name` (float32)."""
+    """Writes a feature set, float [n_train, d] and [n_val, d], into the workspace as `name`: as float32, or as float64
+    where that would round away what tells images apart."""
     check_part_name(workspace, name, "features")
     part = f"features/{name}"
+    precision = np.float32 if np.can_cast(train.dtype, np.float32) else precision_of(train)
     with staged_folder(workspace.new_folder(part)) as folder:
         for split, array in (("train", train), ("val", val)):
-            stored = open_memmap(folder / f"{split}.npy", "w+", np.float32, array.shape)
+            stored = open_memmap(folder / f"{split}.npy", "w+", precision, array.shape)
             for at in range(0, len(array), 10_000):
-                block = np.asarray(array[at : at + 10_000], np.float32)
+                block = np.asarray(array[at : at + 10_000], precision)
                 if not np.isfinite(block).all():
                     raise UserError(f"the {split} features hold values that are not finite; compute them again")
                 stored[at : at + 10_000] = block
@@ -161,7 +164,7 @@ def import_halves(
     }
     with staged_folder(workspace.new_folder("lds")) as folder:
         write_array(folder / "masks.npy", np.packbits(masks, axis=1))
-        write_array(folder / "margins.npy", margins[:, None].astype(np.float16))
+        write_array(folder / "margins.npy", margins[:, None])  # as they came: LDS centres and ranks them
         workspace.drop_part("lds")
     workspace.add_part("lds", record, ["lds/masks.npy", "lds/margins.npy"])
     return record
@@ -222,14 +225,14 @@ def remove_staged(folder: Path, pid: int) -> None:
 
 
 def _read_blocks(workspace, incoming: ForeignRanking, progress):
-    """(targets, scores float32 [b, n_train] in the data set's order, NaN where not scored) by turns."""
+    """(targets, scores float [b, n_train] in the data set's order, NaN where not scored) by turns."""
     n, columns = workspace.n_train, incoming.train
-    size = max(1, MAX_BLOCK_BYTES // (4 * n))
+    size = max(1, MAX_BLOCK_BYTES // (incoming.precision.itemsize * n))
     for at in range(0, len(incoming.targets), size):
         stop = min(at + size, len(incoming.targets))
         rows = incoming.read_scores(at, stop)
         if columns is not None:
-            spread = np.full((len(rows), n), np.nan, np.float32)
+            spread = np.full((len(rows), n), np.nan, rows.dtype)
             spread[:, columns] = rows
             rows = spread
         yield incoming.targets[at:stop], rows
@@ -239,7 +242,7 @@ def _read_blocks(workspace, incoming: ForeignRanking, progress):
 def _write_dense(folder, workspace, incoming, k, progress) -> list[np.ndarray]:
     """Every score; returns the first training image of each end, for each target."""
     shape = (workspace.n_val, workspace.n_train)
-    scores = open_memmap(folder / "scores.npy", "w+", np.float32, shape)
+    scores = open_memmap(folder / "scores.npy", "w+", incoming.precision, shape)
     if len(incoming.targets) < workspace.n_val:
         scores[:] = np.nan
         write_array(folder / "targets.npy", np.sort(incoming.targets))
@@ -322,7 +325,7 @@ def _create_list_files(folder, workspace, incoming, k, scored):
     ids[:] = -1
     if not scored:
         return ids, None
-    values = open_memmap(folder / "values.npy", "w+", np.float32, shape)
+    values = open_memmap(folder / "values.npy", "w+", incoming.precision, shape)
     return ids, values
 
 

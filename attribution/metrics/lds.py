@@ -180,6 +180,7 @@ def _predictions(masks, scores, targets):
     """Sums of scores over each subset, up to a scale per target: float64 [M, T]."""
     rows = (scores(target) for target in targets.tolist()) if callable(scores) else iter(scores)
     weights = masks.astype(float)
+    sizes = weights.sum(1)
     predicted = np.zeros((len(masks), len(targets)))
     for at in range(0, len(targets), TARGETS_PER_CHUNK):
         chunk = targets[at : at + TARGETS_PER_CHUNK]
@@ -189,11 +190,17 @@ def _predictions(masks, scores, targets):
         if not np.isfinite(block).all():
             bad = chunk[~np.isfinite(block).all(axis=1)].tolist()
             raise UserError(f"The scores of targets {bad[:5]} are not finite: build this ranking again.")
-        block[np.ptp(block, axis=1) == 0] = 0  # a row that prefers no image predicts nothing, whatever the subset sizes
-        scale = np.abs(block).sum(axis=1)
+        # What all images of a row share predicts by the subsets' sizes alone. Taken apart it rounds no differences
+        # away; and a row that prefers no image predicts nothing, whatever the sizes.
+        low, high = block.min(axis=1), block.max(axis=1)
+        shared = np.clip(0, low, high)
+        block -= shared[:, None]
+        shared[low == high] = 0
+        total = weights @ block.T + (sizes - sizes.mean())[:, None] * shared
+        scale = np.abs(block).sum(axis=1) + np.ptp(sizes) * np.abs(shared)
         scale[scale == 0] = 1
         # Sums that are equal but for the order of additions must tie, as they often do for sparse scores.
-        predicted[:, at : at + TARGETS_PER_CHUNK] = np.round(weights @ block.T / scale, 12)
+        predicted[:, at : at + TARGETS_PER_CHUNK] = np.round(total / scale, 12)
     return predicted
 
 

@@ -195,17 +195,18 @@ def start(own: "OwnObject", opening: dict, threads: int = 1, gpu: str | None = N
 
 
 def check_numbers(
-    event: dict, key: str, shape: tuple[int | None, ...], source: str, dtype: type = np.float32
+    event: dict, key: str, shape: tuple[int | None, ...], source: str, dtype: type | None = None
 ) -> np.ndarray:
-    """The array of an event, of `dtype` and this shape; None in it is any length above 0. source: what errors call it.
-    Raises OwnCodeError for another shape, and for what is not finite."""
+    """The array of an event, of `dtype`, else float32 or float64, and of this shape; None in it is any length above 0.
+
+    source: what errors call it. Raises OwnCodeError for another shape, and for what is not finite."""
     try:
         array = unpack_array(event[key])
     except (KeyError, TypeError, ValueError, EOFError) as error:
         raise OwnCodeError(f"{source} came back damaged ({error}); ask again") from None
     wanted = f"[{', '.join('d' if length is None else str(length) for length in shape)}]"
     fits = len(array.shape) == len(shape) and all(b in (None, a) for a, b in zip(array.shape, shape))
-    if not fits or not array.size or array.dtype != dtype:
+    if not fits or not array.size or array.dtype not in ([dtype] if dtype else [np.float32, np.float64]):
         raise OwnCodeError(f"{source} have the shape {list(array.shape)}; return numbers of the shape {wanted}")
     if not np.isfinite(array).all():
         first = int(np.flatnonzero(~np.isfinite(array.reshape(len(array), -1)).all(1))[0])

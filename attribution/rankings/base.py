@@ -20,7 +20,7 @@ CANDIDATES = ("true", "predicted", "all")
 
 @dataclass(frozen=True)
 class RankedImages:
-    """ids: training indices, int64 [k], best first. scores: float32 [k] in the method's own units, or None."""
+    """ids: training indices, int64 [k], best first. scores: float [k] in the method's own units, or None."""
 
     ids: np.ndarray
     scores: np.ndarray | None
@@ -62,7 +62,9 @@ class Ranking(ABC):
 
     @abstractmethod
     def values(self, target: int, candidates: np.ndarray) -> np.ndarray:
-        """Scores of the training images `candidates` (int [n]) for a target, float32 [n]; larger is more helpful."""
+        """Scores of the training images `candidates` (int [n]) for a target, float [n]; larger is more helpful.
+
+        float32, or float64 where that would round away what they differ by."""
 
     def top(self, target: int, k: int, candidates: str | None = None, end: str = "helpful") -> RankedImages:
         """The first k training images at an end, best first; fewer where there are fewer candidates.
@@ -107,7 +109,7 @@ class Ranking(ABC):
         raise UserError(f"candidates {candidate_set!r} is not known; say {', '.join(CANDIDATES)}")
 
     def scores(self, target: int, candidates: str | None = None) -> np.ndarray:
-        """Each training image's contribution to the prediction for a subset that holds it (for LDS), float32 [n_train].
+        """Each training image's contribution to the prediction for a subset that holds it (for LDS), float [n_train].
         candidates: as in `top`.
 
         A similarity has no natural zero: its scores are differences to the least similar candidate, and images that are
@@ -115,7 +117,7 @@ class Ranking(ABC):
         """
         pool = self.candidates(target, candidates)
         values = self.values(target, pool) if len(pool) else np.zeros(0, np.float32)
-        dense = np.zeros(self.workspace.n_train, np.float32)
+        dense = np.zeros(self.workspace.n_train, values.dtype)
         dense[pool] = values if self.signed else values - values.min(initial=np.inf)
         return dense
 
@@ -124,7 +126,7 @@ class Ranking(ABC):
         return (self.scores(target, candidates) for target in self.targets)
 
     def image_scores(self, image: int) -> np.ndarray | None:
-        """Scores of a training image for every validation image, float32 [n_val], NaN where it is not scored; None for
+        """Scores of a training image for every validation image, float [n_val], NaN where it is not scored; None for
         methods that compute a target at a time."""
         return None
 

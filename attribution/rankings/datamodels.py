@@ -24,12 +24,11 @@ def fit_lasso(
     design -= design.mean(0)
     weights = np.zeros((margins.shape[1], masks.shape[1]), np.float32)
     for target in range(margins.shape[1]):
-        aim = margins[:, target].astype(np.float32)
-        aim -= aim.mean()
+        aim, scale = _centred(margins[:, target])
         largest = np.abs(design.T @ aim).max() / len(aim)
         if largest > 0:  # it is 0 where all models have the same margin
             model = Lasso(alpha=penalty * float(largest), fit_intercept=False, copy_X=False, tol=1e-3, max_iter=2000)
-            weights[target] = model.fit(design, aim).coef_
+            weights[target] = model.fit(design, aim).coef_ * scale
         if on_target:
             on_target(target + 1)
     return weights
@@ -61,9 +60,19 @@ def marginal_effects(masks: np.ndarray, margins: np.ndarray) -> np.ndarray:
     """Mean margin of the models trained with an image minus that of the models without, float32 [n_val, n_train]."""
     inside = masks.astype(np.float32)
     with_image = inside.sum(0)
-    sums = inside.T @ margins.astype(np.float32)
-    rest = margins.astype(np.float32).sum(0) - sums
-    return (sums / with_image[:, None] - rest / (len(masks) - with_image)[:, None]).T
+    aims, scale = _centred(margins)
+    sums = inside.T @ aims
+    rest = aims.sum(0) - sums
+    return ((sums / with_image[:, None] - rest / (len(masks) - with_image)[:, None]) * scale).T
+
+
+def _centred(margins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Margins [models, ...] minus their mean over models, divided by a power of two, so that float32 holds what they
+    differ by, however large or small they are; and that power, float64 [...]."""
+    aims = margins.astype(np.float64)
+    aims -= aims.mean(0)
+    scale = np.exp2(np.frexp(np.abs(aims).max(0))[1])
+    return (aims / scale).astype(np.float32), scale
 
 
 def zero_weight_tails(weights: np.ndarray, effects: np.ndarray, length: int = TAIL_LENGTH) -> np.ndarray:

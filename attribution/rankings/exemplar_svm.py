@@ -11,9 +11,9 @@ With D = d + 1, rows x_j of the n candidates and the target s (both with the 1 a
 
 which is quadratic as long as the *active* candidates (w·x_j > -1) stay the same: Newton's method on the active set ends
 exactly. Few targets are solved so one by one, in float64 (`_newton`), and so are all where there are more features
-than candidates, in float32, each step by conjugate gradients (`_newton_wide`). For many, a few candidates play the
-target first ("pilots"); how many candidates are active for them chooses between two ways to solve targets together, in
-batches:
+than candidates, in the features' precision, each step by conjugate gradients (`_newton_wide`). For many, a few
+candidates play the target first ("pilots"); how many candidates are active for them chooses between two ways to solve
+targets together, in batches:
 
 - `_FewActive` (features of a large norm: some tens of candidates are active). The weights are
   w = β_0 s - sum_j β_j x_j with β >= 0, and β_j = 0 for all but the active. Each target has a *working set* of
@@ -73,7 +73,8 @@ class ExemplarSVM:
 
     def __init__(self, candidates, C=0.1):
         self.wide = np.ndim(candidates) == 2 and len(candidates) <= np.shape(candidates)[1]
-        self.x = _append_intercept(candidates, "candidates", np.float32 if self.wide else np.float64)
+        short = self.wide and getattr(candidates, "dtype", None) == np.float32
+        self.x = _append_intercept(candidates, "candidates", np.float32 if short else np.float64)
         if not len(self.x):
             raise UserError("An exemplar SVM needs at least one candidate training image: choose another class.")
         if not (np.isfinite(C) and C > 0):
@@ -90,7 +91,7 @@ class ExemplarSVM:
     def scores(self, targets):
         """Decision values float32 [m, n] of the candidates for targets [m, d]."""
         w = self._weights(targets)
-        precision = np.float64 if len(w) <= MAX_ONE_BY_ONE and not self.wide else np.float32
+        precision = self.x.dtype if len(w) <= MAX_ONE_BY_ONE or self.wide else np.float32
         return (w.astype(precision) @ self.x.astype(precision, copy=False).T).astype(np.float32)
 
     def _weights(self, targets):

@@ -127,7 +127,7 @@ class _Answers:
         self.failures: dict[int | None, tuple[float, str]] = {}  # None: of the setup
 
     def scores(self, target: int) -> np.ndarray:
-        """The scores of all training images for a target, float32 [n_train]."""
+        """The scores of all training images for a target, float [n_train]."""
         with self.lock:
             if target in self.kept:
                 self.kept.move_to_end(target)
@@ -138,7 +138,7 @@ class _Answers:
                     raise OwnCodeError(sentence)
             scores = self._ask(target)
             self.kept[target] = scores
-            while len(self.kept) > max(1, KEPT_BYTES // (4 * self.n_train)):
+            while len(self.kept) > max(1, KEPT_BYTES // scores.nbytes):
                 self.kept.popitem(last=False)
             return scores
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attribution.errors import UserError
+from attribution.metrics.precision import precision_of, sample_rows
 from attribution.rankings.base import RankedImages, Ranking, check_k, top_k
 from attribution.rankings.exemplar_svm import scores as exemplar_scores
 
 if TYPE_CHECKING:
     from attribution.workspace.workspace import Workspace
 
-#: from this many candidates on, L2 searches in two steps; the first, whose float32 order can differ a little, finds
-#: SPARE_CANDIDATES more than k
+#: from this many candidates on, L2 searches in two steps
 MIN_TWO_STEP = 100_000
-SPARE_CANDIDATES = 64
+ROWS = 16_384  # that are worked on at a time
 #: the widest features that ridge takes, since it holds a matrix of this squared; and the most images that go into it
 MAX_RIDGE_DIM = 4096
 MAX_RIDGE_IMAGES = 50_000
@@ -45,6 +45,11 @@ class Similarity(Ranking):
         """The feature set it is computed in."""
         return self.workspace.feature(self.feature)
 
+    @cached_property
+    def precision(self) -> type:
+        """float32, or float64 where that would round away what tells images apart."""
+        return precision_of(self.features.train)
+
     @property
     def version(self):
         """See `Ranking.version`."""
@@ -52,11 +57,11 @@ class Similarity(Ranking):
 
     def values(self, target, candidates):
         """See `Ranking.values`."""
-        train = _take_rows(self.features.train, candidates).astype(np.float32, copy=False)
-        return self.similarity(train, self.features.val[target].astype(np.float32))
+        train = _take_rows(self.features.train, candidates).astype(self.precision, copy=False)
+        return self.similarity(train, self.features.val[target].astype(self.precision))
 
     def similarity(self, train: np.ndarray, query: np.ndarray) -> np.ndarray:
-        """Similarities float32 [n] of train, float32 [n, d], to query, float32 [d]; larger is more similar."""
+        """Similarities [n] of train, [n, d], to query, [d], all of `precision`; larger is more similar."""
         raise NotImplementedError
 
 
@@ -70,29 +75,50 @@ class L2(Similarity):
         return -np.linalg.norm(train - query, axis=1)
 
     def top(self, target, k, candidates=None, end="helpful"):
-        """As `Ranking.top`. Among very many images a matrix-vector product finds slightly more than k by |x|^2 - 2 x.q,
-        and only their distances are computed: the differences x - q would be a copy of all features."""
+        """As `Ranking.top`. Among very many images a matrix-vector product finds those that may be among the first k,
+        and only their distances are computed: the differences x - q would be a copy of all features.
+
+        With c in the middle of the features, -|x - q|^2 is 2 x.(q - c) - |x - c|^2 and what all images share. How far
+        rounding may move it is known (Higham 2002, section 3.1), so that no image of the first k is missed."""
         pool = self.candidates(self.workspace.check_target(target), candidates)
         if len(pool) < MIN_TWO_STEP or len(pool) < self.workspace.n_train or end != "helpful":
             return super().top(target, k, candidates, end)
-        query = self.features.val[target].astype(np.float32)
-        near = np.sort(top_k(2 * self._product(query) - self._squares, check_k(k) + SPARE_CANDIDATES))
-        values = self.values(target, near)
+        with np.errstate(over="ignore", invalid="ignore"):
+            squares, lengths, centre = self._centred
+            query = (self.features.val[target] - centre).astype(centre.dtype)
+            nearness = 2 * self._product(query) - squares
+        if not np.isfinite([nearness.min(), nearness.max()]).all():  # beyond what these floats hold
+            return super().top(target, k, candidates, end)
+        first = np.flatnonzero(nearness >= _kth_largest(nearness, min(check_k(k), len(pool))))
+        rounding = (len(query) + 4) * float(np.finfo(centre.dtype).eps) / 2
+        along = 2 * rounding * float(np.linalg.norm(query))
+        reach = (nearness[first] - along * lengths[first] - rounding * squares[first]).min()
+        nearness += along * lengths
+        nearness += rounding * squares
+        near = np.flatnonzero(nearness >= reach)
+        values = np.concatenate([self.values(target, block) for block in _row_blocks(near)])
         order = top_k(values, k)
         return RankedImages(near[order], values[order])
 
     def _product(self, query) -> np.ndarray:
         train = self.features.train
-        if train.dtype == np.float32:
+        if train.dtype == query.dtype:
             return train @ query
-        return np.concatenate([block.astype(np.float32) @ query for block in _row_blocks(train)])
+        return np.concatenate([block.astype(query.dtype) @ query for block in _row_blocks(train)])
 
     @cached_property
-    def _squares(self) -> np.ndarray:
-        """Squared lengths of the features, float32 [n_train]."""
-        return np.concatenate(
-            [np.einsum("ij,ij->i", block, block, dtype=np.float32) for block in _row_blocks(self.features.train)]
-        )
+    def _centred(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Squared distances [n_train] of the features from a point in their middle, their lengths [n_train], and that
+        point [d]: float32, or float64 where the features are."""
+        train = self.features.train
+        dtype = np.promote_types(train.dtype, np.float32)
+        centre = sample_rows(train).mean(0).astype(dtype)
+        squares, lengths = np.empty(len(train), dtype), np.empty(len(train), dtype)
+        for at, block in zip(range(0, len(train), ROWS), _row_blocks(train)):
+            away = block - centre
+            np.einsum("ij,ij->i", away, away, out=squares[at : at + ROWS])
+            lengths[at : at + ROWS] = np.linalg.norm(block.astype(dtype, copy=False), axis=1)
+        return squares, lengths, centre
 
 
 class Cosine(Similarity):
@@ -103,7 +129,7 @@ class Cosine(Similarity):
     def similarity(self, train, query):
         """See `Similarity.similarity`."""
         lengths = np.linalg.norm(train, axis=1) * np.linalg.norm(query)
-        return np.divide(train @ query, lengths, out=np.zeros(len(train), np.float32), where=lengths > 0)
+        return np.divide(train @ query, lengths, out=np.zeros(len(train), train.dtype), where=lengths > 0)
 
 
 class ExemplarSVM(Similarity):
@@ -125,7 +151,7 @@ class ExemplarSVM(Similarity):
             pool = self.candidates(targets[0], candidates)
             if len(pool):
                 scores = exemplar_scores(
-                    self.features.train[pool].astype(np.float32), self.features.val[targets].astype(np.float32)
+                    self.features.train[pool].astype(self.precision), self.features.val[targets].astype(self.precision)
                 )
                 dense[np.ix_(targets, pool)] = scores - scores.min(1, keepdims=True)
         return iter(dense)
@@ -149,8 +175,8 @@ class Ridge(Similarity):
 
     @cached_property
     def _inverse(self) -> np.ndarray:
-        """(Phi^T Phi + lambda I)^-1 times lambda, so that scores do not depend on how many images there are: float32
-        [d, d]. Raises UserError for more than MAX_RIDGE_DIM dimensions."""
+        """(Phi^T Phi + lambda I)^-1 times lambda, so that scores do not depend on how many images there are: [d, d] of
+        `precision`. Raises UserError for more than MAX_RIDGE_DIM dimensions."""
         train = self.features.train
         width = train.shape[1]
         if width > MAX_RIDGE_DIM:
@@ -161,10 +187,10 @@ class Ridge(Similarity):
         sample = np.linspace(0, len(train) - 1, min(len(train), MAX_RIDGE_IMAGES)).astype(np.int64)
         product = np.zeros((width, width))
         for block in _row_blocks(sample):
-            rows = _take_rows(train, block).astype(np.float32, copy=False)
+            rows: np.ndarray = _take_rows(train, block).astype(self.precision, copy=False)
             product += rows.T @ rows
         mean = np.trace(product) / width or 1.0  # 1 where all features are zero
-        return np.linalg.inv(product / mean + np.eye(width)).astype(np.float32)
+        return np.linalg.inv(product / mean + np.eye(width)).astype(self.precision)
 
 
 class SignedCosine(Similarity):
@@ -185,23 +211,25 @@ class SignedCosine(Similarity):
 
     def values(self, target, candidates):
         """See `Ranking.values`."""
-        query = self.features.val[target].astype(np.float32) - self._mean
+        query = self.features.val[target].astype(self.precision) - self._mean
         along = _inner_products(self.features.train, candidates, query) - self._mean @ query
         lengths = self._lengths[candidates] * np.linalg.norm(query)
-        cosine = np.divide(along, lengths, out=np.zeros(len(candidates), np.float32), where=lengths > 0)
+        cosine = np.divide(along, lengths, out=np.zeros(len(candidates), self.precision), where=lengths > 0)
         same = self.workspace.train_labels[candidates] == self.workspace.val_labels[target]
-        return np.where(same, 1, -1).astype(np.float32) * np.maximum(cosine, 0)
+        return np.where(same, 1, -1).astype(self.precision) * np.maximum(cosine, 0)
 
     def image_scores(self, image):
         """As `Ranking.image_scores`, by a product with the features of all validation images."""
-        query = self.features.train[image].astype(np.float32) - self._mean
+        query = self.features.train[image].astype(self.precision) - self._mean
         cosines = []
         for block in _row_blocks(self.features.val):
             centred = block - self._mean
             lengths = np.linalg.norm(centred, axis=1) * np.linalg.norm(query)
-            cosines.append(np.divide(centred @ query, lengths, out=np.zeros(len(block), np.float32), where=lengths > 0))
+            cosines.append(
+                np.divide(centred @ query, lengths, out=np.zeros(len(block), self.precision), where=lengths > 0)
+            )
         same = self.workspace.val_labels == self.workspace.train_labels[image]
-        return np.where(same, 1, -1).astype(np.float32) * np.maximum(np.concatenate(cosines), 0)
+        return np.where(same, 1, -1).astype(self.precision) * np.maximum(np.concatenate(cosines), 0)
 
     def top(self, target, k, candidates=None, end="helpful"):
         """See `Ranking.top`."""
@@ -211,24 +239,34 @@ class SignedCosine(Similarity):
 
     @cached_property
     def _mean(self) -> np.ndarray:
-        """Mean of the training images' features, float32 [d]."""
+        """Mean of the training images' features, [d] of `precision`."""
         train = self.features.train
-        return (sum(block.sum(0, dtype=np.float64) for block in _row_blocks(train)) / len(train)).astype(np.float32)
+        return (sum(block.sum(0, dtype=np.float64) for block in _row_blocks(train)) / len(train)).astype(self.precision)
 
     @cached_property
     def _lengths(self) -> np.ndarray:
-        """Lengths of the centred features, float32 [n_train]."""
+        """Lengths of the centred features, [n_train] of `precision`."""
         return np.concatenate(
             [np.linalg.norm(block - self._mean, axis=1) for block in _row_blocks(self.features.train)]
         )
 
 
+def _kth_largest(values, k: int):
+    """The k-th largest of `values` [n], k <= n. Of many, the largest of each stretch are looked at first: the k-th of
+    these is at most as large."""
+    size = len(values) // (8 * k)
+    if size > 1:
+        heads = values[: len(values) // size * size].reshape(-1, size).max(1)
+        values = values[values >= np.partition(heads, -k)[-k]]
+    return np.partition(values, -k)[-k]
+
+
 def _inner_products(train, candidates, query) -> np.ndarray:
-    """Inner products of the rows `candidates` with a vector, float32 [n], without a float32 copy of all features."""
-    if train.dtype == np.float32 and len(candidates) == len(train):
+    """Inner products of the rows `candidates` with a vector, [n] of its type, without a copy of all features."""
+    if train.dtype == query.dtype and len(candidates) == len(train):
         return train @ query
-    blocks = (_take_rows(train, block).astype(np.float32, copy=False) @ query for block in _row_blocks(candidates))
-    return np.concatenate([np.zeros(0, np.float32), *blocks])
+    blocks = (_take_rows(train, block).astype(query.dtype, copy=False) @ query for block in _row_blocks(candidates))
+    return np.concatenate([np.zeros(0, query.dtype), *blocks])
 
 
 def _take_rows(array, ids) -> np.ndarray:
@@ -239,7 +277,7 @@ def _take_rows(array, ids) -> np.ndarray:
     return array[ids]
 
 
-def _row_blocks(array, size: int = 16_384):
+def _row_blocks(array, size: int = ROWS):
     return (array[at : at + size] for at in range(0, len(array), size))
 
 

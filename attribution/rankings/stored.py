@@ -19,10 +19,10 @@ class StoredRanking(Ranking):
     """A ranking in `rankings/<name>/`, target-major, so that reading a target is a contiguous read.
 
     The scores are in one of three forms:
-    - dense: `scores.npy`, float16 or float32 [n_val, n_train], NaN where nothing was scored;
+    - dense: `scores.npy`, float16, float32 or float64 [n_val, n_train], NaN where nothing was scored;
     - sparse: `data.npy`, `columns.npy` and `starts.npy`, a CSR matrix, with or without `tail.npy` (see `top`);
     - the first K alone: `ids.npy`, int32 [n_val, ends, K], best first, padded with -1, for one end or two (helpful,
-      harmful), and perhaps their scores, `values.npy`, float32 of that shape.
+      harmful), and perhaps their scores, `values.npy`, float32 or float64 of that shape.
     `targets.npy` lists the validation images that have a ranking, where these are not all. Methods raise UserError
     where the files cannot be read or do not have the workspace's size.
     """
@@ -74,24 +74,28 @@ class StoredRanking(Ranking):
             raise UserError(f"the arrays in {self.folder} do not score {n} training images; copy the workspace again")
         return arrays
 
+    def _precision(self, name: str) -> np.dtype:
+        """What the numbers of a stored array are read as: as they are stored, float16 as float32."""
+        return np.promote_types(self._arrays[name].dtype, np.float32)
+
     def values(self, target, candidates):
         """See `Ranking.values`."""
         return self.score_row(target)[candidates]
 
     def score_row(self, target: int) -> np.ndarray:
-        """Scores of all training images for a target, float32 [n_train]; positive is helpful, NaN is not scored.
+        """Scores of all training images for a target, float [n_train]; positive is helpful, NaN is not scored.
 
         Raises UserError where only the first K are stored.
         """
         arrays = self._arrays
         if "scores" in arrays:
-            return np.asarray(arrays["scores"][target], np.float32)
+            return np.asarray(arrays["scores"][target], self._precision("scores"))
         if "ids" in arrays:
             raise UserError(
                 f"{self.name} keeps its first {arrays['ids'].shape[2]} training images for each target, "
                 "not every score; import it again with --dense"
             )
-        row = np.zeros(self.workspace.n_train, np.float32)
+        row = np.zeros(self.workspace.n_train, self._precision("data"))
         part = slice(int(arrays["starts"][target]), int(arrays["starts"][target + 1]))
         row[arrays["columns"][part]] = arrays["data"][part]
         return row
@@ -100,7 +104,8 @@ class StoredRanking(Ranking):
         """See `Ranking.image_scores`: a strided read of dense scores, a search through the others; None where the first
         K have no scores."""
         arrays = self._arrays
-        column = np.full(self.workspace.n_val, np.nan, np.float32)
+        stored = next((name for name in ("scores", "values", "data") if name in arrays), "ids")
+        column = np.full(self.workspace.n_val, np.nan, self._precision(stored))
         if "scores" in arrays:
             column[self.targets] = arrays["scores"][self.targets, image]
         elif "ids" in arrays:
@@ -137,7 +142,7 @@ class StoredRanking(Ranking):
         tail = np.asarray(self._arrays["tail"][target, 0 if end == "helpful" else 1], np.int64)
         tail = tail[np.isin(tail, self.candidates(target, candidates)) & (self.score_row(target)[tail] == 0)]
         tail = tail[: len(ranked.ids) - len(nonzero)]
-        scores = np.concatenate([ranked.scores[: len(nonzero)], np.zeros(len(tail), np.float32)])
+        scores = np.concatenate([ranked.scores[: len(nonzero)], np.zeros(len(tail), ranked.scores.dtype)])
         return RankedImages(np.concatenate([nonzero, tail]), scores)
 
     def _top_of_list(self, target, k, candidates, end) -> RankedImages:
@@ -150,5 +155,5 @@ class StoredRanking(Ranking):
         chosen = np.flatnonzero(allowed)[:k]
         scores = None
         if "values" in self._arrays:
-            scores = np.asarray(self._arrays["values"][target, side][chosen], np.float32)
+            scores = np.asarray(self._arrays["values"][target, side][chosen], self._precision("values"))
         return RankedImages(ids[chosen], scores)

@@ -10,6 +10,7 @@ Were commands jobs, such a build would hold a worker while it waits for one.
 
 import fcntl
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -110,7 +111,8 @@ def _commands_folder(workspace: Workspace) -> Path:
 
 def _numbers(home: Path) -> list[int]:
     """The numbers of the commands that have a folder, newest first."""
-    return sorted((int(folder.name) for folder in home.glob("*") if folder.name.isdigit()), reverse=True)
+    names = (folder.name for folder in home.glob("*"))
+    return sorted((int(name) for name in names if re.fullmatch("[0-9]{1,18}", name)), reverse=True)
 
 
 def _read_command(folder: Path) -> Command | None:

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import subprocess
 from dataclasses import dataclass
 
@@ -68,7 +69,7 @@ def visible_gpus() -> list[Gpu]:
     gpus = {}  # by index and by UUID
     for line in listed.splitlines():
         index, uuid, name, memory = (word.strip() for word in line.split(","))
-        gpus[index] = gpus[uuid] = Gpu(uuid, name, int(memory) if memory.isdigit() else None)
+        gpus[index] = gpus[uuid] = Gpu(uuid, name, int(memory) if re.fullmatch("[0-9]+", memory) else None)
     chosen = os.environ.get("CUDA_VISIBLE_DEVICES")
     if chosen is None:
         return list(dict.fromkeys(gpus.values()))

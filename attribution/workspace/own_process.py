@@ -19,6 +19,7 @@ from attribution.data.objects import from_objects
 from attribution.errors import UserError
 from attribution.files import read_array, write_array
 from attribution.importing.formats import DataSetSizes, Declaration
+from attribution.importing.formats.arrays import float_type
 from attribution.own_code import OwnObject
 from attribution.own_code.loading import load_object, one_line
 from attribution.own_code.process import pack_array
@@ -188,7 +189,7 @@ class Server:
             raise UserError(f"{name} raised {type(error).__name__}: {one_line(error)}") from None
 
     def _numbers(self, given, what: str, dtype=None) -> np.ndarray:
-        """`given` as an array of float32, or of `dtype`."""
+        """`given` as an array of float32, of float64 where that would round it, or of `dtype`."""
         if hasattr(given, "detach"):  # torch's, on any device; its library is not imported here
             given = given.detach().cpu().numpy()
         try:
@@ -198,8 +199,7 @@ class Server:
         if array.dtype.kind not in ("biu" if dtype else "biuf"):
             kind = "whole numbers" if dtype else "numbers"
             raise UserError(f"{what} of {self.own.name} are {array.dtype}, and {kind} are needed")
-        with np.errstate(over="ignore"):  # what float32 cannot hold is infinite, and refused
-            return array.astype(dtype or np.float32)
+        return array.astype(dtype or float_type(array.dtype))
 
 
 def main(events: TextIO) -> None:

@@ -43,7 +43,8 @@ DIGEST_COLUMN = "sha256"
 
 @dataclass(frozen=True)
 class FeatureSet:
-    """One feature set: train [n_train, d] and val [n_val, d], of float16 or float32, memory-mapped where stored."""
+    """One feature set: train [n_train, d] and val [n_val, d], of float16, float32 or float64, memory-mapped where
+    stored."""
 
     name: str
     train: np.ndarray

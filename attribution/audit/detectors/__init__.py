@@ -87,7 +87,7 @@ def build_detectors(
             continue
         seconds = round((time.perf_counter() - start) / len(computed), 1)
         for name, detector in computed.items():
-            arrays = {"scores": _check_scores(name, detector.scores), **detector.arrays}
+            arrays = {"scores": _check_scores(name, detector.scores, exactly=family is own), **detector.arrays}
             if detector.suggestion is not None:
                 arrays["suggestion"] = detector.suggestion.astype(np.min_scalar_type(len(workspace.classes) - 1))
             built[name] = {
@@ -122,8 +122,8 @@ def _is_outdated(workspace: Workspace, name: str) -> bool:
     return family.source_digests(workspace, name) != workspace.manifest["parts"][part].get("of")
 
 
-def _check_scores(name: str, scores: np.ndarray) -> np.ndarray:
-    scores = np.asarray(scores, np.float32)
+def _check_scores(name: str, scores: np.ndarray, exactly: bool) -> np.ndarray:
+    scores = np.asarray(scores, None if exactly else np.float32)  # whose last bits are noise, but for the user's own
     if not np.isfinite(scores).all():
         raise UserError(
             f"{name} comes out with scores that are not finite: what it is computed from holds such "

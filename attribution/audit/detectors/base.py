@@ -15,7 +15,7 @@ class Detector:
 
     family: see `DetectorFamily.FAMILY`. description: what is behind it, in words. uses_val: True where validation
     images were read, so that their first half (`validation_split.validation_halves`) cannot judge what comes of it.
-    scores: float32 [n_train], finite, higher is more suspicious; only their order means something. suggestion: the
+    scores: float [n_train], finite, higher is more suspicious; only their order means something. suggestion: the
     class that it would give instead, int64 [n_train], the given label where it has no other; None where it never
     suggests one. version: digest of the stored files.
     """

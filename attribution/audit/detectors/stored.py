@@ -41,7 +41,7 @@ def load(workspace: Workspace, name: str) -> Detector:
         )
     family, description, uses_val, suggests = (provenance[key] for key in REQUIRED_KEYS)
     folder = workspace.folder(f"detectors/{name}")
-    scores = np.asarray(read_array(folder / "scores.npy", workspace.n_train), np.float32)
+    scores = np.asarray(read_array(folder / "scores.npy", workspace.n_train))
     suggestion = None
     if suggests:
         suggestion = np.asarray(read_array(folder / "suggestion.npy", workspace.n_train), np.int64)

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from attribution.errors import UserError
 from attribution.export.charts.base import Chart, to_csv
-from attribution.export.charts.drawing import WIDTHS, encode
+from attribution.export.charts.drawing import WIDTHS, encode, missing_signs
 from attribution.export.charts.stored import CHART_OPTIONS, CHARTS, chart
 from attribution.export.saving import save_file
 
-__all__ = ["CHARTS", "FORMATS", "CHART_OPTIONS", "WIDTHS", "Chart", "chart", "to_bytes", "save"]
+__all__ = ["CHARTS", "FORMATS", "CHART_OPTIONS", "WIDTHS", "Chart", "chart", "missing_signs", "to_bytes", "save"]
 
 FORMATS = (".png", ".svg", ".pdf", ".csv")
 

@@ -1,9 +1,12 @@
 """A chart as a file: SVG, PDF or PNG by matplotlib, which is imported when the first one is drawn."""
 
+import dataclasses
 import io
 import threading
 import warnings
+from functools import cache
 
+from attribution.export import fonts
 from attribution.export.charts.base import Chart, Matrix, Panel, Series
 from attribution.export.numbers import percent
 from attribution.inputs import names
@@ -81,6 +84,7 @@ def encode(
 
     inks = dict.fromkeys(("text.color", "axes.edgecolor", "axes.labelcolor", "xtick.color", "ytick.color"), ink)
     style = {**STYLE, **inks, "svg.fonttype": "path" if text_as_paths else "none", "svg.hashsalt": salt}
+    style["font.family"] = [STYLE["font.family"], *_more_families(_texts(chart))]
     with _lock, matplotlib.rc_context(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing")
         matplotlib.rcdefaults()  # the user's own settings do not count
@@ -97,6 +101,29 @@ def encode(
         out = io.BytesIO()
         figure.savefig(out, format=ending[1:], dpi=DPI, metadata=_metadata(chart, ending), transparent=ending == ".svg")
     return out.getvalue()
+
+
+def missing_signs(chart: Chart) -> str:
+    """The signs of a chart's texts that no font here has: pictures show boxes for them."""
+    return fonts.missing_signs(_texts(names.visible_all(chart)))
+
+
+def _texts(chart: Chart) -> str:
+    return str(dataclasses.asdict(chart))
+
+
+def _more_families(text: str) -> list[str]:
+    """The families of fonts that have those signs of `text` that the usual one has not."""
+    files = {fonts.font_file(sign) for sign in set(text) if not sign.isascii()} - {None}
+    return [name for name in dict.fromkeys(map(_family, sorted(files))) if name != STYLE["font.family"]]
+
+
+@cache
+def _family(path: str) -> str:
+    from matplotlib import font_manager
+
+    font_manager.fontManager.addfont(path)
+    return font_manager.FontProperties(fname=path).get_name()
 
 
 def _metadata(chart: Chart, ending: str) -> dict:

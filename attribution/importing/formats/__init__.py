@@ -22,6 +22,7 @@ NAMES = {
     "datamodels": "datamodels",
     "datamodels-store": "datamodels_store",
     "kronfluence": "kronfluence",
+    "bergson": "bergson",
     "feldman-zhang": "feldman_zhang",
     "parquet": "parquet",
     "topk": "topk",
@@ -75,10 +76,11 @@ class ForeignRanking:
     method: "TRAK", "Datamodels", ... for people; "" where a file does not say, and the name it is given serves.
     signed: scores below zero mean harm. targets: int64 [T], the validation images that it ranks for, in the file's
     order, without doubles. Either
-    read_scores(start, stop) -> float32 [stop - start, len(train) or n_train] for targets[start:stop], larger is more
+    read_scores(start, stop) -> float [stop - start, len(train) or n_train] for targets[start:stop], larger is more
     helpful; train: int64 [m], the training images that its columns are, or None for all in order; or
-    read_lists(start, stop) -> (ids int64 [stop - start, k], best first, -1 after the end of a list; scores float32 of
+    read_lists(start, stop) -> (ids int64 [stop - start, k], best first, -1 after the end of a list; scores float of
     that shape, or None).
+    precision: of the scores, float64 where float32 would round them.
     zero_is_none: exact zeros are "no influence found", not a place in the order (sparse regressions).
     provenance: what was read in the file or declared, and what follows from it.
     Both readers raise UserError for what is not finite.
@@ -91,6 +93,7 @@ class ForeignRanking:
     read_lists: Callable[[int, int], tuple[np.ndarray, np.ndarray | None]] | None = None
     train: np.ndarray | None = None
     zero_is_none: bool = False
+    precision: np.dtype = np.dtype(np.float32)
     provenance: dict = field(default_factory=dict)
 
 

@@ -1,8 +1,14 @@
-"""Array files of any library: opened lazily, read by blocks as float32, and never more than the block in memory."""
+"""Array files of any library: opened lazily, read by blocks, and never more than the block in memory.
+
+Numbers are read as float32 where that holds all that their kind can say, else as float64: nothing is rounded before it
+is checked and ranked.
+"""
 
 import json
 import math
+import mmap
 import os
+import pickle
 import re
 import warnings
 from collections.abc import Sequence
@@ -21,6 +27,7 @@ SUFFIXES = (".npy", ".mmap", ".pt", ".pth", ".safetensors")
 TILE = 1024
 #: bytes of a pickle and of JSON: in memory they can take thirty times that
 MAX_PICKLE, MAX_JSON = 8 << 20, 16 << 20
+OLD_TORCH = b"\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19."  # the number that begins what torch.save wrote before torch 1.6
 MAX_BRACKETS = 100_000  # in JSON: five million empty lists take ten seconds
 MAX_NAMES = 1000  # arrays of an archive that are looked at
 
@@ -43,23 +50,33 @@ class FileArray:
         """The type of its numbers, for people."""
         return "bfloat16" if self.bfloat16 else str(self.bits.dtype)
 
+    @property
+    def precision(self) -> np.dtype:
+        """What its numbers are read as, float32 or float64."""
+        return np.dtype(np.float32 if self.bfloat16 else float_type(self.bits.dtype))
+
     def read_block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
-        """A copy of these rows and columns, contiguous float32 of their shape, or of its transpose."""
+        """A copy of these rows and columns, contiguous `precision` of their shape, or of its transpose."""
         part = self.bits[rows, columns]
         if not transpose:
-            return self._float(part, np.empty(part.shape, np.float32))
-        whole = np.empty(part.shape[::-1], np.float32)
+            return self._float(part, np.empty(part.shape, self.precision))
+        whole = np.empty(part.shape[::-1], self.precision)
         for at in range(0, len(part), TILE):
             self._float(part[at : at + TILE].T, whole[:, at : at + TILE])
         return whole
 
     def _float(self, part: np.ndarray, out: np.ndarray) -> np.ndarray:
-        with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
+        with np.errstate(over="ignore"):  # what float64 cannot hold becomes infinite, and is refused as that
             if self.bfloat16:
                 np.left_shift(part, 16, out=out.view(np.uint32), dtype=np.uint32)
             else:
                 out[...] = part
         return out
+
+
+def float_type(dtype) -> type:
+    """float32 where that holds every number of the kind `dtype`, else float64."""
+    return np.float32 if np.can_cast(dtype, np.float32) else np.float64
 
 
 @dataclass(frozen=True)
@@ -80,6 +97,11 @@ class ConcatenatedArrays:
     def dtype(self) -> str:
         """The type of its numbers, for people."""
         return self.parts[0].dtype
+
+    @property
+    def precision(self) -> np.dtype:
+        """As `FileArray.precision`."""
+        return np.result_type(*(part.precision for part in self.parts))
 
     def read_block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
         """As `FileArray.read_block`."""
@@ -111,9 +133,14 @@ class SummedArrays:
         """The type of its numbers, for people."""
         return self.parts[0].dtype
 
+    @property
+    def precision(self) -> np.dtype:
+        """As `FileArray.precision`."""
+        return np.result_type(*(part.precision for part in self.parts))
+
     def read_block(self, rows: slice, columns: slice = slice(None), transpose: bool = False) -> np.ndarray:
         """As `FileArray.read_block`."""
-        total = self.parts[0].read_block(rows, columns, transpose)
+        total = self.parts[0].read_block(rows, columns, transpose).astype(self.precision, copy=False)
         for part in self.parts[1:]:
             total += part.read_block(rows, columns, transpose)
         return total
@@ -141,13 +168,15 @@ def open_arrays(path: Path) -> dict[str, FileArray]:
     """
     path = Path(path)
     with open_file(path) as stream:
-        magic = stream.read(6)
-    if magic == b"\x93NUMPY":
+        head = stream.read(64)
+    if head.startswith(b"\x93NUMPY"):
         read = _npy
     elif path.suffix == ".safetensors":
         read = _safetensors
-    elif magic.startswith(b"PK") and path.suffix != ".npz":
+    elif head.startswith(b"PK") and path.suffix != ".npz":
         read = _torch
+    elif head.startswith(b"\x80") and OLD_TORCH in head:
+        read = _old_torch
     else:
         raise UserError(f"{path} is no array file; save the scores as .npy, .pt (torch.save) or .safetensors")
     try:
@@ -182,9 +211,23 @@ def _npy(path: Path) -> dict[str, FileArray]:
 
 def _torch(path: Path) -> dict[str, FileArray]:
     _check_torch(path)  # before torch is loaded, which takes seconds
+    return _load_torch(path, mmap=True)
+
+
+def _old_torch(path: Path) -> dict[str, FileArray]:
+    """What torch.save wrote before torch 1.6: one pickle after another, and the numbers after them."""
+    with open_file(path) as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        _check_pickle(path, content)
+    return _load_torch(path)
+
+
+def _load_torch(path: Path, **options) -> dict[str, FileArray]:
     import torch
 
-    saved = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+    try:
+        saved = torch.load(path, map_location="cpu", weights_only=True, **options)
+    except pickle.UnpicklingError as error:
+        raise (_other_than_tensors(path) if "global" in str(error).lower() else error) from None
     tensors = saved if isinstance(saved, dict) else {"": saved}
     return {str(name): _from_torch(path, tensor) for name, tensor in tensors.items() if torch.is_tensor(tensor)}
 
@@ -201,8 +244,25 @@ def _check_torch(path: Path) -> None:
             if not entry.filename.endswith(".pkl"):
                 continue
             text = archive.read(entry) if entry.file_size <= MAX_PICKLE else b""
-            if not text or b"bytearray" in text or b"_codecs" in text:
-                raise UserError(f"{path} holds more than tensors and their names; save the tensors alone")
+            if not text:
+                raise _other_than_tensors(path)
+            _check_pickle(path, text)
+
+
+def _check_pickle(path: Path, text) -> None:
+    """Raises UserError where a pickle, bytes or a map of its file, has what torch would unpack to much more."""
+    if text.find(b"multiarray") >= 0 and text.find(b"ndarray") >= 0:
+        raise UserError(
+            f"{path} holds a numpy array; save it with numpy.save as .npy, or torch.from_numpy(array) with torch.save"
+        )
+    if text.find(b"bytearray") >= 0 or text.find(b"_codecs") >= 0:
+        raise _other_than_tensors(path)
+
+
+def _other_than_tensors(path: Path) -> UserError:
+    return UserError(
+        f"{path} holds more than tensors and their names; save the tensors alone, torch.save(scores, FILE)"
+    )
 
 
 def _safetensors(path: Path) -> dict[str, FileArray]:
@@ -218,11 +278,19 @@ def _safetensors(path: Path) -> dict[str, FileArray]:
 def _from_torch(path: Path, tensor) -> FileArray:
     import torch
 
+    for unfit, kind, remedy in (
+        (tensor.device.type != "cpu", "a tensor without its numbers", "the tensor of a device that has them"),
+        (tensor.layout != torch.strided, "a sparse tensor", "scores.to_dense()"),
+        (tensor.is_quantized, "a quantized tensor", "scores.dequantize()"),
+        (tensor.is_complex(), "a complex tensor", "scores.real or scores.abs()"),
+        (tensor.is_floating_point() and tensor.dtype.itemsize < 2, f"a tensor of {tensor.dtype}", "scores.float()"),
+    ):
+        if unfit:
+            raise UserError(f"{path} holds {kind}; save {remedy} with torch.save")
+    tensor = tensor.detach().resolve_neg()
     if tensor.dtype == torch.bfloat16:  # which numpy does not know
-        return FileArray(path, tensor.detach().view(torch.int16).numpy().view(np.uint16), bfloat16=True)
-    if tensor.layout != torch.strided or tensor.is_complex() or tensor.is_quantized or tensor.device.type != "cpu":
-        raise UserError(f"{path} holds a sparse, complex or quantized tensor; save it as plain float32")
-    return FileArray(path, tensor.detach().numpy())
+        return FileArray(path, tensor.view(torch.int16).numpy().view(np.uint16), bfloat16=True)
+    return FileArray(path, tensor.numpy())
 
 
 def npz_array(path: Path, name: str, *shape: int | None) -> np.ndarray:

@@ -77,7 +77,7 @@ def load_subsets(
     part: str | None = None,
     min_models: int = MIN_MODELS,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Masks bool [M, n_train] and margins float16 or float32 [M, n_targets] of the models that were trained: what
+    """Masks bool [M, n_train] and margins float [M, n_targets] of the models that were trained: what
     Datamodels are fitted on, and LDS is computed from. part: "900:1000", only these of them.
 
     Raises UserError for what is missing, corrupt or unfit, and for fewer than `min_models` models.
@@ -139,7 +139,7 @@ def _parse_models(part: str | None, count: int) -> slice:
 
 def _tuned_penalty(method, masks: np.ndarray, margins: np.ndarray) -> float:
     sample = margins[:, np.linspace(0, margins.shape[1] - 1, min(TUNING_TARGETS, margins.shape[1])).astype(int)]
-    qualities = method.tune_penalty(masks, sample.astype(np.float32), len(masks) // 10, _mean_correlation)
+    qualities = method.tune_penalty(masks, sample.astype(np.float64), len(masks) // 10, _mean_correlation)
     return max(qualities, key=qualities.get)
 
 

@@ -8,6 +8,8 @@ from attribution.errors import UserError
 from attribution.importing.formats import ORIENTATIONS, SIGNS, DataSetSizes, Declaration, ForeignRanking
 from attribution.importing.formats.arrays import open_array, shape_text
 
+GAP = 16  # rows: two that are closer together are read in one piece
+
 
 def load_dense(
     method: str,
@@ -28,12 +30,17 @@ def load_dense(
 
     orientation, sign: the format's own; declared ones stand where it has none, and a declared sign goes before the
     format's. sign_depends: on what, where the format has none. targets, train: ids as the format knows them, before the
-    declared ones. Raises UserError for what is undeclared, or does not fit.
+    declared ones. Of a file with a row for each validation image, or for each of `targets`, the declared targets are
+    those that are taken. Raises UserError for what is undeclared, or does not fit.
     """
     check_declared(declared)
-    targets = declared_ids(declared, "targets", sizes.n_val) if targets is None else targets
+    chosen = declared_ids(declared, "targets", sizes.n_val)
     train = declared_ids(declared, "train", sizes.n_train) if train is None else train
-    counts = (sizes.n_train if train is None else len(train), sizes.n_val if targets is None else len(targets))
+    n_train = sizes.n_train if train is None else len(train)
+    if targets is None and chosen is not None:
+        of_all = _fits(array.shape, n_train, sizes.n_val) and not _fits(array.shape, n_train, len(chosen))
+        targets, chosen = (None, chosen) if of_all else (chosen, None)
+    counts = (n_train, sizes.n_val if targets is None else len(targets))
     orientation, how = _orientation(path, array.shape, counts, declared.orientation, orientation)
     sign = declared.sign or sign
     if sign is None:
@@ -42,11 +49,19 @@ def load_dense(
         )
     transpose = orientation == "train-first"
     targets = np.arange(sizes.n_val) if targets is None else targets
+    rows = np.arange(len(targets)) if chosen is None else _rows_of(path, targets, chosen)
+    targets = targets[rows]
+
+    def read_rows(run: np.ndarray) -> np.ndarray:
+        at = slice(int(run[0]), int(run[-1]) + 1)
+        block = array.read_block(slice(None), at, True) if transpose else array.read_block(at)
+        return block if len(block) == len(run) else block[run - run[0]]
 
     def read_scores(start: int, stop: int) -> np.ndarray:
-        at = slice(start, stop)
-        block = array.read_block(slice(None), at, True) if transpose else array.read_block(at)
-        check_scores(path, block, targets[at], zero_is_none)
+        wanted = rows[start:stop]
+        runs = [read_rows(run) for run in np.split(wanted, 1 + np.flatnonzero(np.diff(wanted) > GAP))]
+        block = runs[0] if len(runs) == 1 else np.concatenate(runs)
+        check_scores(path, block, targets[start:stop], zero_is_none)
         return np.negative(block, out=block) if sign == "harmful" else block
 
     return ForeignRanking(
@@ -56,6 +71,7 @@ def load_dense(
         read_scores=read_scores,
         train=train,
         zero_is_none=zero_is_none,
+        precision=array.precision,
         provenance={
             "file": path.name,
             "shape": list(array.shape),
@@ -67,6 +83,18 @@ def load_dense(
     )
 
 
+def _fits(shape, n_train: int, n_targets: int) -> bool:
+    return tuple(shape) in ((n_train, n_targets), (n_targets, n_train))
+
+
+def _rows_of(path: Path, targets: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """The file's rows, ascending, of the targets `chosen`. Raises UserError where it has none of one."""
+    absent = chosen[~np.isin(chosen, targets)]
+    if len(absent):
+        raise UserError(f"{path} has no scores for target {absent[0]}; name with --targets only those that it has")
+    return np.flatnonzero(np.isin(targets, chosen))
+
+
 def check_declared(declared: Declaration) -> None:
     """Raises UserError for a declaration that is not one of the known words."""
     for name, known in (("orientation", ORIENTATIONS), ("sign", SIGNS), ("index_base", (0, 1))):
@@ -76,7 +104,7 @@ def check_declared(declared: Declaration) -> None:
 
 
 def check_scores(path: Path, block: np.ndarray, targets: np.ndarray, constant: bool = False) -> None:
-    """Raises UserError where `block`, float32 [len(targets), m], is not finite, or, unless `constant`, puts no order
+    """Raises UserError where `block`, float [len(targets), m], is not finite, or, unless `constant`, puts no order
     on the images."""
     low, high = block.min(1, initial=np.inf), block.max(1, initial=-np.inf)  # NaN goes through both
     bad = ~(np.isfinite(low) & np.isfinite(high))

@@ -13,8 +13,8 @@ import numpy as np
 from attribution.data.foreign import open_zip
 from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
-from attribution.importing.formats.arrays import npz_array
-from attribution.importing.formats.dense import check_declared, check_scores
+from attribution.importing.formats.arrays import float_type, npz_array
+from attribution.importing.formats.dense import check_declared, check_scores, declared_ids
 
 DESCRIPTION = "Feldman and Zhang's influence estimates: cifar100_infl_matrix.npz"
 
@@ -27,8 +27,11 @@ def sniff(path: Path) -> bool:
 def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
     """See `Format.load`."""
     check_declared(declared)
-    if any(value is not None for value in (declared.orientation, declared.targets, declared.train, declared.part)):
-        raise UserError("this file says itself which images it is about; leave all declarations but --sign out")
+    if any(value is not None for value in (declared.orientation, declared.train, declared.part)):
+        raise UserError(
+            "this file says itself which images it is about; leave all declarations but --sign and --targets out"
+        )
+    chosen = declared_ids(declared, "targets", sizes.n_val)
     for name, labels in (("tr_labels", sizes.train_labels), ("tt_labels", sizes.val_labels)):
         file_labels = npz_array(path, name, len(labels))
         if not np.array_equal(file_labels, labels):
@@ -41,23 +44,25 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
     for c in classes:
         train_ids.append(_class_members(path, f"tr_classidx_{c}", np.flatnonzero(sizes.train_labels == c)))
         val_ids.append(_class_members(path, f"tt_classidx_{c}", np.flatnonzero(sizes.val_labels == c)))
-    targets, width = np.concatenate(val_ids), max(map(len, train_ids))
-    starts = np.concatenate([[0], np.cumsum([len(ids) for ids in val_ids])])
+    columns = [np.arange(len(ids)) if chosen is None else np.flatnonzero(np.isin(ids, chosen)) for ids in val_ids]
+    targets, width = np.concatenate([ids[at] for ids, at in zip(val_ids, columns)]), max(map(len, train_ids))
+    starts = np.concatenate([[0], np.cumsum([len(at) for at in columns])])
     sign = -1 if declared.sign == "harmful" else 1
 
     @lru_cache(1)
     def matrix(i: int) -> np.ndarray:
-        """Scores of the images of classes[i], float32 [test images, training images]."""
+        """Scores of the images of classes[i], float [test images, training images]."""
         name = f"infl_matrix_class{classes[i]}"
-        return npz_array(path, name, len(train_ids[i]), len(val_ids[i])).T.astype(np.float32)
+        array = npz_array(path, name, len(train_ids[i]), len(val_ids[i])).T
+        return array.astype(float_type(array.dtype))
 
     def read_lists(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         ids = np.full((stop - start, width), -1, np.int64)
-        scores = np.zeros((stop - start, width), np.float32)
+        scores = np.zeros((stop - start, width))
         for i in range(len(classes)):
             first, end = max(start, starts[i]), min(stop, starts[i + 1])
             if first < end:
-                block = matrix(i)[first - starts[i] : end - starts[i]]
+                block = matrix(i)[columns[i][first - starts[i] : end - starts[i]]]
                 check_scores(path, block, targets[first:end])
                 order = np.argsort(-sign * block, axis=1, kind="stable")
                 ids[first - start : end - start, : order.shape[1]] = train_ids[i][order]
@@ -69,6 +74,7 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         declared.sign != "unsigned",
         targets,
         read_lists=read_lists,
+        precision=np.dtype(np.float64),
         provenance={
             "file": path.name,
             "classes": len(classes),

@@ -6,6 +6,7 @@ What a positive score means depends on the measurement: helpful if it was a loss
 """
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ from attribution.importing.formats.arrays import (
 )
 from attribution.importing.formats.dense import check_ids, declared_ids, load_dense
 
-DESCRIPTION = "kronfluence: a folder scores_<name>, or the folder of several such"
+DESCRIPTION = "kronfluence: a folder scores_<name>, or the folder of several such, or its output_dir"
 SCORES_FILE = "pairwise_scores.safetensors"
 PARTITION = re.compile(r"pairwise_scores_data_partition(\d{1,6})_module_partition(\d{1,6})\.safetensors")
 SIGN_NOTE = ", which depends on the measurement (helpful for a loss or minus the margin, harmful for the margin)"
@@ -36,14 +37,16 @@ def sniff(path: Path) -> bool:
 
 
 def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanking:
-    """part: NAME of `scores_NAME` in a folder of several, a module, or NAME/MODULE."""
+    """part: NAME of `scores_NAME` in a folder of several, a module, or NAME/MODULE; in an output_dir of several
+    analyses ANALYSIS/NAME stands for NAME."""
     folder, part = path if path.is_dir() else path.absolute().parent, declared.part
     runs = {} if _score_files(folder) else _find_runs(folder)
     if runs:
-        name, _, module = (part or "").partition("/")
-        if len(runs) == 1 and name not in runs:
-            name, module = next(iter(runs)), part
-        if name not in runs:
+        name = next((name for name in runs if f"{part}/".startswith(f"{name}/")), None)
+        module = (part or "").removeprefix(name or "").removeprefix("/")
+        if len(runs) == 1 and name is None:
+            name = next(iter(runs))
+        if name is None:
             raise UserError(f"{path} has several scores; say --part with one of {names_text(runs)}")
         folder, part = runs[name], module or None
     modules = _load_modules(folder, path)
@@ -54,6 +57,9 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
     chosen = list(modules.values()) if part is None else [modules[part]]
     if {array.shape for array in chosen} != {chosen[0].shape}:
         raise UserError(f"the modules in {folder} have scores of different shapes; compute them again")
+    targets = _asked_ids(folder, "query", "targets", declared, sizes.n_val)
+    if targets is not None and not _is_of_all(folder, sizes.n_val):
+        declared = replace(declared, targets=None)  # they are in `targets`
     return load_dense(
         "Kronfluence",
         folder,
@@ -62,7 +68,7 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         sizes,
         orientation="target-first",
         sign_depends=SIGN_NOTE,
-        targets=_asked_ids(folder, "query", "targets", declared, sizes.n_val),
+        targets=targets,
         train=_asked_ids(folder, "train", "train", declared, sizes.n_train),
         provenance={"modules": part or ("added: " + names_text(modules) if len(modules) > 1 else next(iter(modules)))},
     )
@@ -77,7 +83,11 @@ def _score_files(folder: Path) -> list[Path]:
 
 
 def _find_runs(folder: Path) -> dict[str, Path]:
-    return {run.name.removeprefix("scores_"): run for run in sorted(folder.glob("scores_*")) if _score_files(run)}
+    """Name -> its folder: in the folder of an analysis, else in those of an output_dir."""
+    runs = [run for run in sorted(folder.glob("scores_*")) if _score_files(run)]
+    runs = runs or [run for run in sorted(folder.glob("*/scores_*")) if _score_files(run)]
+    several = len({run.parent for run in runs}) > 1
+    return {f"{run.parent.name}/" * several + run.name.removeprefix("scores_"): run for run in runs}
 
 
 def _load_modules(folder: Path, path: Path) -> dict:
@@ -121,11 +131,19 @@ def _load_matrices(file: Path) -> dict:
     return arrays
 
 
+def _is_of_all(folder: Path, n_val: int) -> bool:
+    """Whether the scores are said to be of all validation images."""
+    return read_json(folder / "query_dataset_metadata.json").get("dataset_size") == n_val
+
+
 def _asked_ids(folder: Path, split: str, name: str, declared: Declaration, limit: int) -> np.ndarray | None:
-    """The images that kronfluence was asked about; its indices count in the data set that was declared, else in all."""
+    """The images that kronfluence was asked about, None where it does not say; its indices count in the data set that
+    was declared, else in all."""
     images = declared_ids(declared, name, limit)
     file = folder / f"{split}_dataset_metadata.json"
     metadata = read_json(file)
+    if name == "targets" and _is_of_all(folder, limit):
+        images = None  # `load_dense` takes those that were declared
     n = limit if images is None else len(images)
     if metadata.get("dataset_size", n) != n:
         raise UserError(
@@ -134,7 +152,7 @@ def _asked_ids(folder: Path, split: str, name: str, declared: Declaration, limit
         )
     indices = metadata.get("indices")
     if indices is None:
-        return images
+        return None
     if not isinstance(indices, list) or not indices or any(type(i) is not int or abs(i) >> 40 for i in indices):
         raise UserError(f"the indices in {file} are no list of whole numbers; compute the scores again")
     indices = check_ids(file, indices, n, 0, name)

@@ -59,16 +59,14 @@ class OwnFormat:
         arrays = {name: open_array(Path(folder.name) / f"{name}.npy") for name in said["arrays"]}
         if len({"scores", "ranked"} & arrays.keys()) != 1:
             raise OwnCodeError(f"{self.name}.load returned neither scores nor ranked, or both; return one of them")
-        targets = declared_ids(declared, "targets", sizes.n_val)
-        if "targets" in arrays:
-            targets = check_ids(path, arrays["targets"].bits, sizes.n_val, 0, "targets")
+        targets = check_ids(path, arrays["targets"].bits, sizes.n_val, 0, "targets") if "targets" in arrays else None
         provenance = {"code": self.own.provenance()}
         if "scores" in arrays:
             ranking = load_dense(
                 said["method"],
                 path,
                 arrays["scores"],
-                Declaration(sign=declared.sign, train=declared.train, index_base=declared.index_base),
+                replace(declared, orientation=None, part=None),
                 sizes,
                 orientation="target-first",
                 sign="helpful" if said["signed"] else "unsigned",
@@ -76,6 +74,8 @@ class OwnFormat:
                 provenance=provenance,
             )
         else:
+            if targets is None:
+                targets = declared_ids(declared, "targets", sizes.n_val)
             ranking = self._lists(path, arrays["ranked"], sizes, targets, said["method"], provenance)
         return replace(
             ranking, read_scores=_with(folder, ranking.read_scores), read_lists=_with(folder, ranking.read_lists)

@@ -29,7 +29,7 @@ from attribution.data.foreign import check_unpacked, open_parquet
 from attribution.errors import UserError
 from attribution.files import write_atomically
 from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
-from attribution.importing.formats.arrays import names_text
+from attribution.importing.formats.arrays import float_type, names_text
 from attribution.importing.formats.dense import check_declared
 
 DESCRIPTION = "Lineup's own Parquet: columns target, train, rank and, if there are any, score"
@@ -91,7 +91,7 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         ids[row, column] = columns["train"][rows]
         if scores is None:
             return ids, None
-        values = np.zeros((stop - start, width), np.float32)
+        values = np.zeros((stop - start, width), scores.dtype)
         values[row, column] = scores[rows]
         return ids, values
 
@@ -101,6 +101,7 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
         signed,
         targets,
         read_lists=read_lists,
+        precision=np.dtype(np.float32) if scores is None else scores.dtype,
         provenance={
             "file": path.name,
             "rows": len(place),
@@ -142,8 +143,12 @@ def write_ranking(
         columns["score"].append(scores)
     if columns["score"][0] is None:
         del columns["score"]
-    types = {"score": np.float32}
-    table = pa.table({name: np.concatenate(parts).astype(types.get(name, np.int32)) for name, parts in columns.items()})
+    table = pa.table(
+        {
+            name: np.concatenate(parts) if name == "score" else np.concatenate(parts).astype(np.int32)
+            for name, parts in columns.items()
+        }
+    )
     metadata = {
         "sign": "helpful" if ranking.signed else "unsigned",
         "index_base": "0",
@@ -221,14 +226,18 @@ def _kind_error(path: Path, name: str, kind) -> UserError:
 
 
 def _read_columns(path: Path, sizes: DataSetSizes, base: int, has_scores: bool) -> dict[str, np.ndarray]:
-    """The columns, whole numbers as int32 and counted from 0, but for ranks, and scores as float32; read by batches.
+    """The columns, whole numbers as int32 and counted from 0, but for ranks, and scores as float32, or as float64 where
+    that would round them; read by batches.
     Raises UserError for what is corrupt, has gaps, or is the number of no image."""
     names = [*COLUMNS, *(["score"] if has_scores else [])]
     at, limits = 0, {"target": sizes.n_val, "train": sizes.n_train}
     with _opened(path) as file:
         check_unpacked(file, path)
         count = file.metadata.num_rows
-        columns = {name: np.empty(count, np.float32 if name == "score" else np.int32) for name in names}
+        schema, types = file.schema_arrow, dict.fromkeys(COLUMNS, np.int32)
+        if has_scores:
+            types["score"] = float_type(schema.field(schema.names.index("score")).type.to_pandas_dtype())
+        columns = {name: np.empty(count, types[name]) for name in names}
         for batch in file.iter_batches(BATCH, columns=names, use_threads=False):
             for name, whole in columns.items():
                 part = batch.column(batch.schema.names.index(name)).to_numpy(zero_copy_only=False)
@@ -238,8 +247,7 @@ def _read_columns(path: Path, sizes: DataSetSizes, base: int, has_scores: bool) 
                     part = _from_zero(path, name, part, limits[name], base)
                 elif name == "rank":  # what int32 does not hold is a gap
                     part = np.clip(part, -1, sizes.n_train + 1)
-                with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is refused as that
-                    whole[at : at + len(part)] = part
+                whole[at : at + len(part)] = part
             at += len(batch)
         if at != count:
             raise ValueError("rows are missing")

@@ -124,12 +124,12 @@ def _probabilities(path: Path, kind: str, values: np.ndarray, what: str) -> np.n
 
 
 def _read_arrays(path: Path, kind: str, images: ImageNames, classes: list[str]) -> list[np.ndarray]:
-    """The models of an array file, each float32 [n, classes]."""
+    """The models of an array file, each float or whole numbers [n, classes]."""
     if path.suffix.lower() == ".npz":
         name = _choose_array(path, kind, npz_shapes(path))
         shape = npz_shapes(path)[name]
         _check_shape(path, shape, images, classes)
-        values = npz_array(path, name, *shape).astype(np.float32)
+        values = npz_array(path, name, *shape)
         return list(values if values.ndim == 3 else values[None])
     arrays = open_arrays(path)
     array = arrays[_choose_array(path, kind, {name: array.shape for name, array in arrays.items()})]

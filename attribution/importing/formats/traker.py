@@ -1,11 +1,16 @@
 """TRAK scores as the library `traker` leaves them in its save_dir (Park et al., arXiv 2303.14186).
 
-traker >= 0.3: `scores/<experiment>.mmap`, a .npy by another name, beside `metadata.json` and `experiments.json`.
+traker >= 0.2: `scores/<experiment>.mmap`, a .npy by another name, beside `metadata.json` and `experiments.json`.
 traker <= 0.1.3: `scores/scores_<experiment>.npy`. Both are [n_train, n_targets], float16; positive is helpful.
+
+`scores_finalized` in experiments.json is 1 of finished scores, but traker 0.2 never wrote it: there only the scores
+themselves tell, which are zeros until they are finished.
 """
 
 import os
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
+
+import numpy as np
 
 from attribution.errors import UserError
 from attribution.importing.formats import DataSetSizes, Declaration, ForeignRanking
@@ -14,6 +19,8 @@ from attribution.importing.formats.dense import load_dense
 
 DESCRIPTION = "traker (TRAK): its save_dir, or one file of the folder scores in it"
 OLD_PREFIX = "scores_"
+NOT_SAID = "not said"
+BLOCK = 4096  # rows
 
 
 def sniff(path: Path) -> bool:
@@ -45,6 +52,11 @@ def load(path: Path, declared: Declaration, sizes: DataSetSizes) -> ForeignRanki
     if part not in files:
         raise UserError(f"{folder / 'scores'} has no file of the experiment {part!r}; copy it there")
     array = open_array(files[part])
+    if finalised == NOT_SAID and not _has_scores(array):
+        raise UserError(
+            f"the experiment {part!r} in {folder or path.parent} is not finalised, so that its scores are zeros; call "
+            "finalize_scores and import it then"
+        )
     n_train = _read_json(folder, "metadata.json").get("train set size")
     if n_train is not None and array.shape[:1] != (n_train,):
         raise UserError(
@@ -75,20 +87,20 @@ def _find_experiments(folder: Path) -> dict[str, Path]:
 def _experiment_text(folder: Path | None, part: str, description) -> str:
     """What experiments.json says of an experiment. The path in it is another machine's, and only looked at."""
     if description is None:
-        return "not said"
-    if not isinstance(description, dict) or Path(str(description.get("scores_path"))).parts[-2:] != (
-        "scores",
-        f"{part}.mmap",
-    ):
+        return NOT_SAID
+    # as Windows reads it: that takes "/" for "\\", too
+    written = isinstance(description, dict) and PureWindowsPath(str(description.get("scores_path"))).parts[-2:]
+    if written != ("scores", f"{part}.mmap"):
         raise UserError(
             f"{folder / 'experiments.json'} names another file than scores/{part}.mmap; copy the folder again"
         )
-    if description.get("scores_finalized") != 1:
-        raise UserError(
-            f"the experiment {part!r} in {folder} is not finalised, so that its scores are zeros; call "
-            "finalize_scores and import it then"
-        )
-    return "yes"
+    return "yes" if description.get("scores_finalized") == 1 else NOT_SAID
+
+
+def _has_scores(array) -> bool:
+    """Whether any score differs from zero; read by blocks, the first of which says yes of finished scores."""
+    starts = range(0, array.shape[0] if array.shape else 0, BLOCK)
+    return any(np.any(array.bits[at : at + BLOCK]) for at in starts)
 
 
 def _read_json(folder: Path | None, name: str) -> dict:

@@ -3,6 +3,7 @@
 import os
 
 from attribution.errors import UserError
+from attribution.inputs.limits import read_whole
 from attribution.runner.executors.base import Executor
 from attribution.runner.executors.local import LocalExecutor
 from attribution.training.devices import plan_workers
@@ -54,7 +55,8 @@ def expected_resources(workspace: Workspace) -> dict:
     numbers = {}
     for option in ("workers", "per_gpu"):
         if option in given:
-            if not given[option].isdigit():
+            number = read_whole(given[option])
+            if number is None or number < 0:
                 raise UserError(f"{ENVIRONMENT_VARIABLES[option]} is {given[option]!r}; set it to a whole number")
-            numbers[option] = int(given[option])
+            numbers[option] = number
     return create_executor(workspace, **numbers).describe()

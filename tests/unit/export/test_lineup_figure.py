@@ -9,6 +9,7 @@ from PIL import Image
 
 from attribution import UserError
 from attribution.explore.lineup import lineup_rows
+from attribution.export import fonts
 from attribution.export import lineup_figure as figure
 from tests import tiny
 
@@ -102,7 +103,7 @@ def test_no_rows(ws):
 
 
 def test_signs_that_no_font_has_are_told(ws, monkeypatch):
-    monkeypatch.setattr(figure, "WIDE_FONTS", ())
+    monkeypatch.setattr(fonts, "_files", list)
     monkeypatch.setattr(ws, "classes", ["Bär", "≠ −", "\U000f0000a\n"])  # of private use
     assert figure.missing_signs(ws) == "\U000f0000"
 

@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 
 from attribution import UserError, Workspace
+from attribution.builds.halves import load_held_out_halves
 from attribution.importing import importing
 from attribution.importing.formats import ForeignRanking
+from attribution.metrics.lds import lds
 from tests import tiny
 
 
@@ -61,6 +63,46 @@ def test_some_targets_and_some_training_images(ws, scores, dense):
     for target in targets:
         wanted = train[np.argsort(-scores[target][train])]
         assert ranking.top(int(target), 60).ids.tolist() == wanted.tolist()
+
+
+@pytest.mark.parametrize("scale, shift", [(1, 0), (1, 5000), (1e-9, 0), (1e5, 0)])
+def test_halves_are_kept_as_they_came(ws, scores, scale, shift):
+    """Margins far from zero, losses of a millionth, and large ones are ranked by LDS as they are."""
+    rng = np.random.default_rng(5)
+    masks = np.stack([rng.permutation(60) < 30 for _ in range(40)])
+    margins = (masks @ scores.T.astype(float)) * scale + shift
+    importing.import_ranking(ws, incoming(scores), "mine")
+    importing.import_halves(ws, masks, margins.astype(np.float32))
+    masks, margins = load_held_out_halves(Workspace.open(ws.path))
+    assert lds(masks, margins, ws.ranking("mine").all_scores(), resamples=0).mean > 0.999
+
+
+@pytest.mark.parametrize("dense", [True, False])
+@pytest.mark.parametrize("scale, shift", [(1, 1e9), (1e-60, 0), (1e60, 0)])
+def test_scores_that_float32_would_round_are_ranked_as_they_are(ws, scores, dense, scale, shift):
+    wide = scores.astype(float) * scale + shift
+    importing.import_ranking(ws, incoming(wide, precision=wide.dtype), "mine", dense=dense, k=20)
+    mine = Workspace.open(ws.path).ranking("mine")
+    for target in range(12):
+        found = mine.top(target, 20)
+        assert found.ids.tolist() == np.argsort(-wide[target], kind="stable")[:20].tolist()
+        assert np.array_equal(found.scores, np.sort(wide[target])[::-1][:20])
+    assert np.array_equal(mine.image_scores(int(found.ids[0]))[11], wide[11].max())
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_features_that_share_a_large_part(ws, dtype):
+    """In float64 places a metre apart, four million metres away; in float32 half a metre is the least."""
+    rng = np.random.default_rng(2)
+    train, val = (
+        (4.2e6 + rng.normal(size=(n, 3)) * (1e-3 if dtype is np.float64 else 100)).astype(dtype) for n in (60, 12)
+    )
+    importing.import_features(ws, train, val, "gps")
+    ws = Workspace.open(ws.path)
+    exact = train.astype(np.longdouble), val.astype(np.longdouble)
+    for target in range(12):
+        near = np.linalg.norm((exact[0] - exact[1][target]).astype(float), axis=1)
+        assert ws.ranking("l2-gps").top(target, 9, "all").ids.tolist() == np.argsort(near, kind="stable")[:9].tolist()
 
 
 def test_zeros_of_a_sparse_regression_are_not_ranked(ws, scores):

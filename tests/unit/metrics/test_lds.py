@@ -193,3 +193,24 @@ def test_mistakes_are_named():
         with pytest.raises(UserError, match=r"Subsets \[7\]"):
             function()
     assert lds.lds(masks, margins, scores.__getitem__, [0, 1, 3], resamples=0).mean > 0
+
+
+@pytest.mark.parametrize("scale, shift", [(1, 5000), (1e-9, 0), (1e5, 0), (1e-30, 0), (1e30, 0), (1, -1e9), (1e-6, 1)])
+@pytest.mark.parametrize("side", ["margins", "scores"])
+def test_numbers_far_from_one(side, scale, shift):
+    """LDS is of ranks: where margins or scores lie, and how large they are, changes nothing."""
+    rng = np.random.default_rng(1)
+    masks = np.stack([rng.permutation(20) < 10 for _ in range(40)])
+    scores = rng.normal(size=(4, 20))
+    margins = (masks @ scores.T)[:, None]
+    moved = {"margins": margins, "scores": scores}
+    moved[side] = moved[side] * scale + shift
+    assert lds.lds(masks, moved["margins"], moved["scores"], resamples=0).mean == pytest.approx(1, abs=1e-3)
+
+
+def test_what_all_images_share_counts_by_the_size_of_the_subset():
+    """Scores that are all 3 but for their order: a larger subset has the larger sum."""
+    masks = np.tri(6, 8, 1, dtype=bool)
+    margins = masks.sum(1)[:, None, None].astype(float)
+    assert lds.lds(masks, margins, [3 + 1e-3 * np.arange(8)[::-1]], resamples=0).mean == 1
+    assert lds.lds(masks, margins, [np.full(8, 3.0)], resamples=0).n_constant == 1

@@ -116,7 +116,7 @@ def test_it_ends_with_whoever_asked(ws, tmp_path):
     [
         (np.zeros(59, np.float32), r"have the shape \[59\]; return numbers of the shape \[60\]"),
         (np.zeros((60, 1), np.float32), r"have the shape \[60, 1\]"),
-        (np.zeros(60), "have the shape"),
+        (np.zeros(60, np.float16), "have the shape"),
         (np.full(60, np.nan, np.float32), "NaN or infinity .number 0 is the first"),
         (np.r_[np.zeros(59), np.inf].astype(np.float32), "number 59 is the first"),
     ],

@@ -46,3 +46,15 @@ def test_the_tail_leaves_out_what_has_a_weight():
     helpful, harmful = zero_weight_tails(weights, effects, 4)[0]
     assert helpful.tolist() == [3, 5, 0, 2] and harmful.tolist() == [2, 0, 5, 3]
     assert zero_weight_tails(weights, effects).dtype == np.uint16
+
+
+@pytest.mark.parametrize("scale, shift", [(1e-9, 0), (1e5, 0), (1, 5000), (1e-30, 0)])
+def test_weights_go_with_the_margins_wherever_these_lie(scale, shift):
+    rng = np.random.default_rng(0)
+    masks = rng.random((80, 12)) < 0.5
+    margins = masks @ rng.normal(size=(12, 3)) + 0.1 * rng.normal(size=(80, 3))
+    plain = fit_lasso(masks, margins, 0.1), marginal_effects(masks, margins)
+    moved = margins * scale + shift
+    found = fit_lasso(masks, moved, 0.1), marginal_effects(masks, moved)
+    for one, other in zip(plain, found):
+        assert np.allclose(one, other / scale, atol=1e-3 * np.abs(one).max())

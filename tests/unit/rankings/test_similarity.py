@@ -1,12 +1,15 @@
 """Similarity rankings against the sum written out, and what all rankings have in common."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
 
 from attribution import UserError
-from attribution.rankings import load, similarity
+from attribution.rankings import exemplar_svm, load, similarity
 from attribution.rankings.base import top_k
+from attribution.workspace.workspace import FeatureSet
 
 
 def of_class(ws, target):
@@ -151,3 +154,65 @@ def test_the_first_of_equals_come_in_order():
     draw = np.random.default_rng(0).integers(0, 9, 200).astype(np.float32)
     for k in (1, 17, 100, 200):
         assert top_k(draw, k).tolist() == np.argsort(-draw, kind="stable")[:k].tolist()
+
+
+class Far(SimpleNamespace):
+    """A workspace of features alone, of two classes in turn."""
+
+    def feature(self, name):
+        return self.set
+
+    def check_target(self, target):
+        return target
+
+
+def far(train, val):
+    labels = {"train_labels": np.arange(len(train)) % 2, "val_labels": np.arange(len(val)) % 2}
+    parts = {"parts": {"features/x": {}}}
+    return Far(set=FeatureSet("x", train, val), n_train=len(train), n_val=len(val), manifest=parts, **labels)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize(
+    "shared, spread", [(0, 1), (30, 1), (4.2e6, 2e3), (1e9, 1e3), (0, 1e-9), (0, 1e-25), (0, 1e25)]
+)
+def test_l2_among_many_images_finds_the_nearest(monkeypatch, dtype, shared, spread):
+    """In two steps, of which the first is a product: no image is missed, however far from zero the features lie."""
+    rng = np.random.default_rng(0)
+    train, val = (shared + spread * rng.normal(size=(n, 6)) for n in (3000, 4))
+    if np.abs(train).max() > np.finfo(dtype).max or spread < 10 * np.finfo(dtype).tiny:
+        return
+    train, val = train.astype(dtype), val.astype(dtype)
+    train[2990:] = train[:10]  # ties, the first of them first
+    monkeypatch.setattr(similarity, "MIN_TWO_STEP", 100)
+    for target in range(4):
+        scale = spread or 1
+        away = np.linalg.norm((train.astype(np.longdouble) - val[target]).astype(float) / scale, axis=1)
+        for k in (1, 10, 3000):
+            found = similarity.L2(far(train, val), "x").top(target, k, "all")
+            wanted = np.sort(away)[:k]
+            assert np.allclose(away[found.ids], wanted, rtol=1e-5) and len(set(found.ids.tolist())) == k
+            assert np.allclose(-found.scores / scale, wanted, rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["l2", "cosine", "ridge", "signed", "esvm"])
+def test_features_that_share_a_large_part(method):
+    """All rankings see what tells such images apart: float32 sees one cosine."""
+    rng = np.random.default_rng(4)
+    train, val = ((4e6 + 2e3 * rng.normal(size=(n, 3))).astype(np.float32) for n in (400, 4))
+    workspace, mean = far(train, val), train.astype(float).mean(0)
+    x, same = train.astype(float), workspace.train_labels
+    for target in range(4):
+        q = val[target].astype(float)
+        product = x.T @ x
+        product /= np.trace(product) / 3
+        wanted = {
+            "l2": -np.linalg.norm(x - q, axis=1),
+            "cosine": x @ q / np.linalg.norm(x, axis=1) / np.linalg.norm(q),
+            "ridge": x @ np.linalg.inv(product + np.eye(3)) @ q,
+            "signed": np.where(same == target % 2, 1, -1)
+            * np.maximum((x - mean) @ (q - mean) / np.linalg.norm(x - mean, axis=1) / np.linalg.norm(q - mean), 0),
+            "esvm": None if method != "esvm" else exemplar_svm.scores(x, q[None])[0],
+        }[method]
+        found = similarity.METHODS[method](workspace, "x").top(target, 12, "all")
+        assert found.ids.tolist() == np.argsort(-wanted, kind="stable")[:12].tolist()

@@ -3,6 +3,7 @@
 import io
 import pickle
 import struct
+import warnings
 import zipfile
 
 import numpy as np
@@ -54,7 +55,8 @@ def test_blocks(tmp_path, numbers, suffix, kind):
         for transpose in (False, True):
             block = array.read_block(rows, columns, transpose)
             wanted = numbers[rows, columns]
-            assert block.dtype == np.float32 and block.flags.c_contiguous and block.flags.writeable
+            assert block.dtype == (np.float64 if kind in ("float64", "int64") else np.float32)
+            assert block.flags.c_contiguous and block.flags.writeable
             assert np.array_equal(block, wanted.T if transpose else wanted)
 
 
@@ -118,7 +120,7 @@ class Evil:
         lambda file: file.with_suffix(".pt").write_bytes(pickle.dumps(Evil())),
         lambda file: torch.save(Evil(), file.with_suffix(".pt")),
         lambda file: torch.save({"x": Evil(), "y": torch.zeros(3)}, file.with_suffix(".pt")),
-        lambda file: torch.save(torch.zeros(3), file.with_suffix(".pt"), _use_new_zipfile_serialization=False),
+        lambda file: torch.save(Evil(), file.with_suffix(".pt"), _use_new_zipfile_serialization=False),
         lambda file: torch.save(torch.zeros(2, 2).to_sparse(), file.with_suffix(".pt")),
         lambda file: torch.save(torch.zeros(2, 2, dtype=torch.complex64), file.with_suffix(".pt")),
         lambda file: torch.save({}, file.with_suffix(".pt")),
@@ -134,6 +136,54 @@ def test_refused(tmp_path, write):
     with pytest.raises(UserError) as error:
         open_arrays(file)
     assert str(file) in str(error.value) and "\n" not in str(error.value) and ";" in str(error.value)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16", "float32", "float64", "int64"])
+def test_what_torch_wrote_before_1_6(tmp_path, numbers, kind):
+    tensor = torch.from_numpy(numbers).to(getattr(torch, kind))
+    torch.save(tensor, tmp_path / "x.pt", _use_new_zipfile_serialization=False)
+    torch.save({"a": tensor, "b": tensor[:3]}, tmp_path / "y.pt", _use_new_zipfile_serialization=False)
+    assert np.array_equal(open_array(tmp_path / "x.pt").read_block(ALL), numbers)
+    assert np.array_equal(open_array(tmp_path / "y.pt", "b").read_block(ALL), numbers[:3])
+    (tmp_path / "x.pt").write_bytes((tmp_path / "x.pt").read_bytes()[:-100])
+    with pytest.raises(UserError, match="cannot be read"):
+        open_array(tmp_path / "x.pt")
+
+
+SQUARE = torch.arange(6.0).reshape(2, 3)
+with warnings.catch_warnings(action="ignore"):  # of kinds that torch will change
+    QUANTIZED, ROWS = torch.quantize_per_tensor(SQUARE, 1, 0, torch.qint8), SQUARE.to_sparse_csr()
+
+
+@pytest.mark.parametrize(
+    "content, advice, mended",
+    [
+        (SQUARE.numpy(), "holds a numpy array; save it with numpy.save", SQUARE),
+        ({"scores": SQUARE.numpy()}, "holds a numpy array; .* torch.from_numpy", SQUARE),
+        (
+            {"scores": SQUARE, "rate": np.float64(3)},
+            "holds more than tensors and their names; save the tensors",
+            SQUARE,
+        ),
+        (SQUARE.to_sparse(), r"holds a sparse tensor; save scores.to_dense\(\)", SQUARE.to_sparse().to_dense()),
+        (SQUARE.bfloat16().to_sparse(), "holds a sparse tensor", SQUARE.bfloat16().to_sparse().to_dense()),
+        (ROWS, "holds a sparse tensor", ROWS.to_dense()),
+        (SQUARE.to(torch.complex64), "holds a complex tensor; save scores.real", SQUARE.to(torch.complex64).real),
+        (SQUARE.to(torch.float8_e4m3fn), r"float8_e4m3fn; save scores.float\(\)", SQUARE),
+        (QUANTIZED, r"quantized tensor; save scores.dequantize\(\)", SQUARE),
+        (SQUARE.to("meta"), "without its numbers", SQUARE),
+    ],
+    ids=range(10),
+)
+@pytest.mark.parametrize("old", [False, True])
+def test_advice_that_works(tmp_path, content, advice, mended, old):
+    if old and "float8" in advice:
+        return  # newer than the old format
+    torch.save(content, tmp_path / "x.pt", _use_new_zipfile_serialization=not old)
+    with pytest.raises(UserError, match=advice):
+        open_array(tmp_path / "x.pt")
+    torch.save(mended, tmp_path / "x.pt")
+    assert np.array_equal(open_array(tmp_path / "x.pt").read_block(ALL), SQUARE.numpy())
 
 
 @pytest.mark.parametrize("suffix", ["npy", "pt", "safetensors"])

@@ -37,7 +37,7 @@ def test_lists_within_the_class(save):
     assert incoming.targets.tolist() == [1, 4, 0, 2, 3] and incoming.signed
     ids, scores = incoming.read_lists(0, 5)
     assert ids[:2].tolist() == [[0, 3, 6, 9, -1, -1], [0, 3, 6, 9, -1, -1]]
-    assert scores[1, :4].tolist() == np.float32([-0.1, -0.2, -0.3, -0.4]).tolist()
+    assert scores[1, :4].tolist() == [-0.1, -0.2, -0.3, -0.4]
     assert (np.sort(ids[2:]) == [1, 2, 4, 5, 7, 8]).all() and (np.diff(scores[2:]) <= 0).all()
     for block in ((1, 3), (4, 5)):
         assert np.array_equal(incoming.read_lists(*block)[0], ids[slice(*block)])
@@ -83,7 +83,20 @@ def test_a_matrix_that_does_not_fit(save, matrix, why):
         incoming.read_lists(0, 1)
 
 
+def test_a_target_without_an_order_is_left_out_with_targets(save, tmp_path):
+    file = save(infl_matrix_class0=np.array([[0.1, 7], [0.2, 7], [0.3, 7], [0.4, 7]]))
+    with pytest.raises(UserError, match="all scores of target 4 .* leave that target out with --targets"):
+        load(file, Declaration(), SIZES).read_lists(0, 5)
+    np.save(tmp_path / "targets.npy", [0, 1, 3])
+    some = load(file, Declaration(targets=tmp_path / "targets.npy"), SIZES)
+    assert some.targets.tolist() == [1, 0, 3]
+    ids, scores = some.read_lists(0, 3)
+    assert ids[0].tolist() == [0, 3, 6, 9, -1, -1] and scores[0, :4].tolist() == [0.4, 0.3, 0.2, 0.1]
+    whole = load(save(), Declaration(), SIZES).read_lists(2, 5)
+    assert np.array_equal(ids[1:], whole[0][[0, 2]]) and np.array_equal(scores[1:], whole[1][[0, 2]])
+
+
 def test_declarations_have_no_place(save):
-    with pytest.raises(UserError, match="leave all declarations but --sign out"):
+    with pytest.raises(UserError, match="leave all declarations but --sign and --targets out"):
         load(save(), Declaration(orientation="train-first"), SIZES)
     assert sniff(save()) and not sniff(save().with_name("other.npz"))

@@ -147,7 +147,8 @@ def read_through(one: Golden, folder: Path, fitted: bool) -> None:
         return
     found, scores = golden.read(incoming)
     assert len(found) == len(targets) and found.max() < sizes.n_train and found.min() >= -1
-    assert scores is None or (scores.dtype == np.float32 and np.isfinite(scores).all() and scores.shape == found.shape)
+    assert scores is None or (scores.dtype == incoming.precision and scores.shape == found.shape)
+    assert scores is None or np.isfinite(scores).all()
     assert incoming.read_scores is None or found.shape[1] == width
     assert all(len(set(row[row >= 0].tolist())) == (row >= 0).sum() for row in found)
 

@@ -18,7 +18,7 @@ def test_the_imported_order_is_the_librarys_own(one):
     wanted = wanted if len(wanted) == len(incoming.targets) else wanted[incoming.targets]
     assert found.shape[0] == len(incoming.targets) and found.shape[1] in (wanted.shape[1], 8, 4)
     assert np.array_equal(found, wanted[:, : found.shape[1]])
-    assert scores is None or scores.dtype == np.float32
+    assert scores is None or scores.dtype == incoming.precision
     assert incoming.signed == (one.format != "topk")
 
 

@@ -46,6 +46,31 @@ def test_one_of_several(home):
     )
 
 
+def test_the_output_dir_itself(home, tmp_path):
+    """It holds a folder an analysis, and those the scores."""
+    whole = bring(home / "scores_whole").read_scores(0, 6)
+    assert sniff(tmp_path) and np.array_equal(bring(tmp_path, part="whole").read_scores(0, 6), whole)
+    shutil.copytree(home, tmp_path / "second")
+    with pytest.raises(
+        UserError, match="several scores; say --part with one of second/modules, second/parts, .* tiny/"
+    ):
+        bring(tmp_path)
+    assert np.array_equal(bring(tmp_path, part="second/whole").read_scores(0, 6), whole)
+    one = bring(home / "scores_modules", part="0").read_scores(0, 6)
+    assert np.array_equal(bring(tmp_path, part="tiny/modules/0").read_scores(0, 6), one)
+    shutil.rmtree(home)
+    for name in ("modules", "parts", "some"):
+        shutil.rmtree(tmp_path / "second" / f"scores_{name}")
+    assert np.array_equal(bring(tmp_path).read_scores(0, 6), whole)
+
+
+def test_some_of_the_targets(home, tmp_path):
+    np.save(tmp_path / "targets.npy", np.array([4, 1]))
+    some = bring(home / "scores_whole", targets=tmp_path / "targets.npy")
+    assert some.targets.tolist() == [1, 4]
+    assert np.array_equal(some.read_scores(0, 2), bring(home / "scores_whole").read_scores(0, 6)[[1, 4]])
+
+
 def test_modules_add_up(home):
     folder = home / "scores_modules"
     one, two = (bring(folder, part=name).read_scores(0, 6) for name in ("0", "2"))
@@ -103,9 +128,9 @@ def test_a_subset_of_what_is_declared(home):
 
 
 def test_what_is_no_such_folder(home, tmp_path):
-    assert sniff(home) and sniff(home / "scores_parts") and not sniff(tmp_path)
+    assert sniff(home) and sniff(home / "scores_parts") and not sniff(tmp_path.parent)
     with pytest.raises(UserError, match="has no pairwise scores"):
-        bring(tmp_path)
+        bring(tmp_path.parent)
     with pytest.raises(UserError, match="is no file of kronfluence's"):
         bring(home / "scores_whole" / "score_arguments.json")
     assert np.array_equal(

@@ -49,6 +49,35 @@ def test_not_finalised(folder, path):
         bring(folder, part="started") if path == "folder" else bring(folder / "scores" / "started.mmap")
 
 
+@pytest.mark.parametrize("final", [0, None, 1])
+def test_what_traker_0_2_leaves(folder, final):
+    """It never writes that scores are final: only those that are zeros are not."""
+    experiments(
+        folder, val={"num_targets": 6, "scores_path": "/home/u/trak/scores/val.mmap", "scores_finalized": final}
+    )
+    found = bring(folder, part="val")
+    assert found.provenance["finalised"] == ("yes" if final else "not said") and len(found.read_scores(0, 6)) == 6
+    with pytest.raises(UserError, match="'started' in .* is not finalised"):
+        bring(folder, part="started")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "C:\\Users\\u\\trak\\scores\\val.mmap",
+        "scores\\val.mmap",
+        "\\\\host\\a b\\scores/val.mmap",
+        "D:/t/scores/val.mmap",
+    ],
+)
+def test_paths_of_windows(folder, path):
+    experiments(folder, val={"num_targets": 6, "scores_path": path, "scores_finalized": 1})
+    assert bring(folder, part="val").provenance["finalised"] == "yes"
+    experiments(folder, val={"num_targets": 6, "scores_path": path.replace("val", "other"), "scores_finalized": 1})
+    with pytest.raises(UserError, match="names another file than scores/val.mmap"):
+        bring(folder, part="val")
+
+
 def test_zeros_that_are_said_to_be_final(folder):
     experiments(folder, started={"scores_finalized": 1, "scores_path": "/x/scores/started.mmap"})
     with pytest.raises(UserError, match="all scores of target 0 .* are equal"):
