@@ -66,6 +66,7 @@ def workspace_create(
     ]
     if resized := data.resizing(ws.manifest["dataset"]):
         lines.append(resized + ("" if side else "; --side chooses another size"))
+    lines += ws.manifest["parts"]["data"].get("notes", [])
     if rankings:
         lines.append(f"with it come the rankings {', '.join(rankings)}")
     answer = {

@@ -85,7 +85,8 @@ class Split:
 @dataclass(frozen=True)
 class DataSet:
     """name: for people. inverted: looks best dark on light. skipped: what was left out, and why. sizes: of the
-    pictures before they were resized, as `encoded.sizes_of` has them; None where they were not."""
+    pictures before they were resized, as `encoded.sizes_of` has them; None where they were not. notes: what the data do
+    not say themselves and was assumed, a line each."""
 
     name: str
     classes: list[str]
@@ -94,6 +95,7 @@ class DataSet:
     inverted: bool = False
     skipped: tuple[str, ...] = ()
     sizes: dict | None = None
+    notes: tuple[str, ...] = ()
 
 
 def get_loader(name: str):

@@ -43,6 +43,13 @@ def decode(content: bytes, shape: tuple[int, ...]) -> np.ndarray:
         return np.asarray(image)
 
 
+def to_pixels(picture: bytes | Image.Image) -> np.ndarray:
+    """The pixels of an encoded picture or of an image of Pillow's, upright, on white, at its own size: uint8 [H, W]
+    where it is grey, else [H, W, 3]. Raises UnreadableError."""
+    with _open_picture(picture) if isinstance(picture, bytes) else nullcontext(picture) as image:
+        return np.asarray(_to_upright(image))
+
+
 @contextmanager
 def _open_picture(content: bytes):
     """The Pillow image, header read; any error in the `with` block is raised as UnreadableError."""

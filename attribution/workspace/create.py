@@ -142,8 +142,9 @@ def _write_parts(workspace: Workspace, data_set: DataSet, dataset: str, options:
         if value is not None
     ]
     provenance = command_provenance(" ".join(["workspace create --dataset", shlex.quote(dataset), *arguments]))
+    notes = {"notes": list(data_set.notes)} if data_set.notes else {}
     workspace.record_part(
-        "data", {**provenance, "skipped": list(data_set.skipped), "seconds": round(seconds, 1)}, files
+        "data", {**provenance, "skipped": list(data_set.skipped), "seconds": round(seconds, 1), **notes}, files
     )
     size = int(np.prod(data_set.train.images.shape[1:]))
     if size <= PIXELS_PER_IMAGE and size * workspace.n_train <= MAX_PIXELS:
