@@ -131,4 +131,3 @@ async def _answer(send, status: int, headers, body: bytes) -> None:
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [length, *PRIVATE, *headers]})
     await send({"type": "http.response.body", "body": body})
-

@@ -29,7 +29,7 @@ PIXELS_PER_IMAGE, MAX_PIXELS = 64 * 64, 100_000_000
 
 def create(
     path: Path | str,
-    dataset: str,
+    dataset: str | DataSet,
     root: Path | str | None = None,
     *,
     name: str | None = None,
@@ -39,7 +39,8 @@ def create(
     val_share: float | None = None,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Workspace:
-    """Writes a workspace of the data set `dataset`, one of `data.NAMES`, into the new folder `path`.
+    """Writes a workspace of the data set `dataset`, one of `data.NAMES` or one that is loaded already, into the new
+    folder `path`.
 
     root: where the data set's files are; it may be left out where they can be downloaded. skip_corrupt, side,
     val_share: as in the loader, which has to know them. progress(text, done, total). A killed creation leaves no half
@@ -52,13 +53,18 @@ def create(
     all_recipes.get_recipe(recipe)
     start = time.perf_counter()
     options = {"skip_corrupt": skip_corrupt or None, "side": side, "val_share": val_share}
-    data_set = _load_data_set(
-        dataset, root, {option: value for option, value in options.items() if value is not None}, progress
+    data_set = (
+        dataset
+        if isinstance(dataset, DataSet)
+        else _load_data_set(
+            dataset, root, {option: value for option, value in options.items() if value is not None}, progress
+        )
     )
     _check_data_set(data_set)
     with staged_folder(path) as partial:
         workspace = _write_workspace(partial, data_set, name or path.name, recipe)
-        _write_parts(workspace, data_set, dataset, options, time.perf_counter() - start)
+        asked = "objects" if data_set is dataset else dataset
+        _write_parts(workspace, data_set, asked, options, time.perf_counter() - start)
         if data_set.train.source:
             roots.save_root(path, workspace.fingerprint, data.root_folder(root))
         bundled.import_bundled(workspace)
