@@ -5,8 +5,10 @@ from pathlib import Path
 
 from PIL import Image
 
+from attribution.builds.halves import load_held_out_halves
 from attribution.data import objects
 from attribution.errors import UserError
+from attribution.evaluation import lds_report
 from attribution.experiments import jobs, support_search, support_table
 from attribution.experiments.prefixes import CONTROL_DRAWS
 from attribution.experiments.retrain import retrain_spec
@@ -14,7 +16,7 @@ from attribution.experiments.spec import SEEDS, Spec
 from attribution.experiments.support import support_spec
 from attribution.explore.lineup import lineup_rows
 from attribution.explore.opening_target import opening_target
-from attribution.export.numbers import score
+from attribution.export.numbers import estimate, number, percent, score
 from attribution.export.tables import to_html
 from attribution.files import user_path
 from attribution.importing.formats import DataSetSizes
@@ -93,8 +95,9 @@ def create(
             data_set = objects.from_objects(train, val, classes, name, progress, **options)
             made = creation.create(path, data_set, name=name, recipe=_recipe(recipe))
         else:
-            options |= {"skip_corrupt": skip_corrupt}
-            made = creation.create(path, dataset, root, name=name, recipe=_recipe(recipe), progress=progress, **options)
+            options["skip_corrupt"] = skip_corrupt
+            options |= {"name": name, "recipe": _recipe(recipe), "progress": progress}
+            made = in_notebook_words(creation.create, path, dataset, root, **options)
     return OpenWorkspace(made)
 
 
@@ -270,7 +273,8 @@ class OpenWorkspace:
         orientation: str | Mapping[str, str] | None = None,
         force: bool = False,
     ) -> list[str]:
-        """Imports scores as rankings, checked, and returns their names; those of a name that is there are replaced.
+        """Imports scores as rankings, checked, says how they fit, and returns their names. A ranking of such a name is
+        replaced.
 
         scores, sign, orientation: as of `attribution.notebook.scores.read_scores`. force: keeps them although they do
         not pass the alignment check. Raises UserError as that and `attribution.importing.importing.import_ranking` do.
@@ -280,6 +284,8 @@ class OpenWorkspace:
         with Progress() as progress:
             for one in named:
                 import_scores(ws, one, force, progress)
+        for one in named:
+            print(import_text(ws, one.name))
         return [one.name for one in named]
 
     # -- the dashboard
@@ -310,7 +316,7 @@ class OpenWorkspace:
         reason, server = (no_server_reason() if serve else "none was asked for"), None
         if reason is None:
             try:
-                server = start_server(self.path, port)
+                server = in_notebook_words(start_server, self.path, port)
             except UserError as error:
                 if port is not None:
                     raise
@@ -360,6 +366,30 @@ def import_scores(ws: Workspace, scores: NamedScores, force: bool, progress) -> 
     return in_notebook_words(
         import_ranking, ws, scores.ranking, scores.name, provenance=made, force=force, progress=progress
     )
+
+
+def import_text(ws: Workspace, name: str) -> str:
+    """What is known of imported scores: how the alignment check went, and the LDS where there are halves."""
+    made = ws.manifest["parts"][f"rankings/{name}"]
+    alignment = made["alignment"]
+    text = (
+        f"{name}: its first training image has the target's class for {percent(alignment['top1_same_class'])} of "
+        f"{alignment['n']:,} targets (chance {percent(alignment['chance'])})"
+    ) + (f"; warning: {alignment['warning']}" if alignment["warning"] else "")
+    try:
+        load_held_out_halves(ws)
+    except UserError:  # most workspaces have none, and nothing is trained for a look
+        return text
+    try:
+        report = lds_report.compute(ws, [name])
+        row = report["rankings"][name]
+        text += (
+            f"; LDS {estimate(row['lds'], row['ci'])} on {report['masks']} halves x {report['seeds']} seeds, noise "
+            f"ceiling {number(report['ceiling'])}"
+        )
+    except UserError as error:
+        text += f"; no LDS: {error}"
+    return text
 
 
 def _recipe(text: str) -> str:

@@ -28,9 +28,14 @@ BLOCK_BYTES = 64 << 20  # of scores that are hashed at a time
 #: options of the command line, as they stand in the sentences of what both use -> as a function here takes them
 OPTIONS = {
     r"--(sign|orientation) ([a-z-]+)": r'\1="\2"',
-    r"--force": "force=True",
+    r"--(force|skip-corrupt)": r"\1=True",
     r" or leave that target out with --targets": "",
+    r"--(root|side|val-share)": r"\1",
+    r"skip-corrupt=": "skip_corrupt=",
+    r"\bval-share\b": "val_share",
+    r"\bPORT=": "port=",
 }
+ELSEWHERE = re.compile("--(part|targets|train|index-base)")  # of a file; only the command has them
 
 
 @dataclass(frozen=True)
@@ -71,8 +76,10 @@ def in_notebook_words(work, *arguments, **options):
         return work(*arguments, **options)
     except UserError as error:
         text = str(error)
-        for pattern, words in OPTIONS.items():
-            text = re.sub(pattern, words, text)
+        if "python -m attribution" not in text:
+            for pattern, words in OPTIONS.items():
+                text = re.sub(pattern, words, text)
+            text += " to the command: python -m attribution import" if ELSEWHERE.search(text) else ""
         raise UserError(text) from None
 
 

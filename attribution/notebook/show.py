@@ -11,13 +11,11 @@ import numpy as np
 
 from attribution.data import DataSet, objects
 from attribution.errors import UserError
-from attribution.evaluation import lds_report
-from attribution.export.numbers import estimate, number, percent
 from attribution.files import data_folder, locked
 from attribution.importing.base_predictions import import_predictions
 from attribution.importing.formats import DataSetSizes
 from attribution.importing.formats.predictions import ImageNames, Predictions, from_array
-from attribution.notebook.opened import OpenWorkspace, import_scores
+from attribution.notebook.opened import OpenWorkspace, import_scores, import_text
 from attribution.notebook.progress import Progress
 from attribution.notebook.scores import NamedScores, in_notebook_words, read_scores
 from attribution.rankings import default_rankings
@@ -78,7 +76,7 @@ def show(
     for note in data_set.notes:
         print(note)
     for one in named:
-        print(_import_text(ws, one.name))
+        print(import_text(ws, one.name))
     opened = OpenWorkspace(ws)
     others = [ranking for ranking in default_rankings(ws) if ranking not in [one.name for one in named]]
     opened.show(target, [*(one.name for one in named), *others], port=port, height=height, serve=serve)
@@ -140,23 +138,3 @@ def _find_or_make(
             shutil.rmtree(path, ignore_errors=True)
         raise
     return ws
-
-
-def _import_text(ws: Workspace, name: str) -> str:
-    """What is known of imported scores: how the alignment check went, and the LDS where there are halves."""
-    made = ws.manifest["parts"][f"rankings/{name}"]
-    alignment = made["alignment"]
-    text = (
-        f"{name}: its first training image has the target's class for {percent(alignment['top1_same_class'])} of "
-        f"{alignment['n']:,} targets (chance {percent(alignment['chance'])})"
-    )
-    try:
-        report = lds_report.compute(ws, [name])
-        row = report["rankings"][name]
-        text += (
-            f"; LDS {estimate(row['lds'], row['ci'])} on {report['masks']} halves x {report['seeds']} seeds, noise "
-            f"ceiling {number(report['ceiling'])}"
-        )
-    except UserError as error:
-        text += f"; no LDS: {error}"
-    return text + (f"; warning: {alignment['warning']}" if alignment["warning"] else "")
