@@ -79,7 +79,7 @@ def in_notebook_words(work, *arguments, **options):
         if "python -m attribution" not in text:
             for pattern, words in OPTIONS.items():
                 text = re.sub(pattern, words, text)
-            text += " to the command: python -m attribution import" if ELSEWHERE.search(text) else ""
+            text += "; these options are of the command: python -m attribution import" if ELSEWHERE.search(text) else ""
         raise UserError(text) from None
 
 
@@ -147,6 +147,11 @@ def _from_lists(name: str, given, sizes: DataSetSizes, sign: str) -> ForeignRank
         )
     if ids.dtype.kind not in "iu":
         raise UserError(f"the indices of {name} are {ids.dtype}; give whole numbers, from 0 to {sizes.n_train - 1}")
+    if ids.min() < 0 or ids.max() >= sizes.n_train:
+        raise UserError(
+            f"the indices of {name} go from {ids.min()} to {ids.max()}; give whole numbers, from 0 to "
+            f"{sizes.n_train - 1}"
+        )
 
     def read_lists(start: int, stop: int) -> tuple[np.ndarray, np.ndarray]:
         block = np.array(scores[start:stop], np.float32) * (-1 if sign == "harmful" else 1)
