@@ -95,12 +95,17 @@ def test_one_that_was_killed_is_replaced_and_the_oldest_ends(ws, tmp_path, monke
 
 def test_it_ends_with_the_process_that_started_it(ws):
     """However that ends; interrupting it, as a notebook does with all processes of its group, is no end."""
-    script = (
-        "import os, sys, time\n"
-        "from attribution.notebook.server import start_server\n"
-        f"server = start_server({str(ws.path)!r})\n"
-        "try:\n    print(server.port, server._process.pid, flush=True)\n    time.sleep(60)\nexcept KeyboardInterrupt:\n    print('interrupted', flush=True)\ntime.sleep(60)\n"
-    )
+    script = f"""
+import time
+from attribution.notebook.server import start_server
+server = start_server({str(ws.path)!r})
+try:
+    print(server.port, server._process.pid, flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+time.sleep(60)
+"""
     process = subprocess.Popen(
         [sys.executable, "-c", script], cwd=ROOT, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
